@@ -1,0 +1,328 @@
+"""Samples to RGB and back: matrix, range, bit depth, chroma subsampling, HDR, and the quarter turns.
+
+Convention: planes are as coded; the RGB view is upright, 8 bit, display-referred SDR. A stream that does not
+name its matrix is read as BT.709 from 720 lines up and BT.601 below, in both directions.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TypeVar
+
+import av
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Frame, Picture, Plane, VideoInfo
+
+Floats = NDArray[np.float32]
+_Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
+_Any = TypeVar("_Any", bound=np.generic)
+
+RGB_FORMATS = ("gbrp", "gbrap", "rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr", "rgba", "bgra", "argb", "abgr")
+"""8-bit RGB in any order of its components; a ``Frame`` holds it as G, B, R (and alpha)."""
+
+_LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+"""Kr and Kb by FFmpeg's matrix number (ITU-T H.273, table 4)."""
+KNOWN_MATRICES = frozenset(_LUMA_WEIGHTS) | {2}
+
+_PQ, _HLG = 16, 18
+_WHITE_NITS = 203.0
+"""HDR reference white of ITU-R BT.2408: it becomes SDR 255."""
+_HLG_PEAK_NITS, _HLG_GAMMA = 1000.0, 1.2
+_SDR_GAMMA = 2.4
+_RGB2020_FROM_RGB709 = np.array(
+    [[0.627404, 0.329283, 0.043313], [0.069097, 0.919540, 0.011362], [0.016391, 0.088013, 0.895595]], np.float64
+)
+"""ITU-R BT.2087, linear light."""
+_WEIGHTS_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
+
+
+def turned(array: NDArray[_Any], quarter_turns: int) -> NDArray[_Any]:
+    """Turn a picture (H, W, ...) clockwise by quarter turns, exactly; negative turns go back. C-contiguous."""
+    return np.ascontiguousarray(np.rot90(array, -quarter_turns))
+
+
+def upright_from_coded(array: NDArray[_Any], info: VideoInfo) -> NDArray[_Any]:
+    """Turn a coded picture (H, W, ...) upright."""
+    return turned(array, info.quarter_turns)
+
+
+def coded_from_upright(array: NDArray[_Any], info: VideoInfo) -> NDArray[_Any]:
+    """Turn an upright picture (H, W, ...) back to how it is coded."""
+    return turned(array, -info.quarter_turns)
+
+
+def matrix_of(info: VideoInfo) -> int:
+    """Return the matrix to use, FFmpeg's number; the rule for unnamed ones is the module's."""
+    if info.color_matrix != 2:
+        return info.color_matrix
+    return 1 if info.height >= 720 else 6
+
+
+def is_rgb(info: VideoInfo) -> bool:
+    """Tell whether the planes are G, B, R."""
+    return info.pix_fmt in RGB_FORMATS
+
+
+def is_full_range(info: VideoInfo) -> bool:
+    """Tell whether samples use the whole range; unnamed is limited for YUV and gray, full for RGB."""
+    return info.color_range == 2 or info.pix_fmt.startswith("yuvj") or is_rgb(info)
+
+
+def planar_format(info: VideoInfo) -> str:
+    """Return the pixel format whose planes a ``Frame`` of this clip holds (semi-planar formats are split)."""
+    if is_rgb(info):
+        return "gbrap" if "a" in info.pix_fmt else "gbrp"
+    return {"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le"}.get(
+        info.pix_fmt, info.pix_fmt
+    )
+
+
+def video_frame(planes: tuple[Plane, ...], pix_fmt: str, width: int, height: int) -> av.VideoFrame:
+    """Copy planes (h, w) into a new frame of a planar format."""
+    frame = av.VideoFrame(width, height, pix_fmt)
+    for plane, target in zip(planes, frame.planes, strict=True):
+        view = np.frombuffer(target, plane.dtype).reshape(target.height, target.line_size // plane.itemsize)
+        view[: plane.shape[0], : plane.shape[1]] = plane
+    return frame
+
+
+def luma_of(frame: Frame) -> NDArray[np.uint8]:
+    """Return the upright (H, W) 8-bit luma, in the range of the source (of the RGB view for RGB clips)."""
+    info = frame.info
+    if is_rgb(info):
+        return np.asarray(cv2.cvtColor(rgb_of(frame), cv2.COLOR_RGB2GRAY))
+    luma = frame.planes[0]
+    if info.bit_depth > 8:
+        luma = (luma >> (info.bit_depth - 8)).astype(np.uint8)
+    return turned(luma, info.quarter_turns)
+
+
+def rgb_of(frame: Frame) -> Picture:
+    """Return the upright RGB view (H, W, 3) uint8 of a frame: what models and plates see.
+
+    HLG and PQ become SDR: 203 nits map to 255 and what is brighter clips there; BT.2020 becomes BT.709.
+    """
+    info = frame.info
+    if is_rgb(info):
+        green, blue, red = frame.planes[:3]
+        return upright_from_coded(cv2.merge((red, green, blue)), info)
+    if len(frame.planes) < 3:
+        levels = _gray_levels(info.bit_depth, is_full_range(info))[frame.planes[0]]
+        return upright_from_coded(cv2.merge((levels, levels, levels)), info)
+    hdr = info.color_transfer in (_PQ, _HLG)
+    channels = np.empty((3, info.height, info.width), np.uint16 if hdr else np.uint8)
+    # Copies have one memory layout, and so does the compiled code.
+    y, u, v = (np.array(plane, order="C") for plane in frame.planes[:3])
+    _convert(y, u, v, channels, *_conversion(info, 65535 if hdr else 255))
+    rgb = cv2.merge(tuple(channels))
+    return upright_from_coded(_sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb, info)
+
+
+def _conversion(info: VideoInfo, top: int) -> tuple[NDArray[np.float32], tuple[_Taps, _Taps], np.float32]:
+    """Return what turns samples into RGB in 0..top: (5,) coefficients, the chroma taps of both axes, top."""
+    kr, kb = _LUMA_WEIGHTS[matrix_of(info)]
+    kg = 1 - kr - kb
+    y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
+    red, blue = 2 * (1 - kr) / c_gain, 2 * (1 - kb) / c_gain
+    gains = np.array([1 / y_gain, red, -red * kr / kg, -blue * kb / kg, blue, y_zero, c_zero], np.float64)
+    gains[:5] *= top
+    column_shared, row_shared = _siting(info)
+    across, down = info.chroma_log2_wh
+    taps = (_taps(across, column_shared), _taps(down, row_shared))
+    return gains.astype(np.float32), taps, np.float32(top)
+
+
+def _taps(log2: int, shared: bool) -> _Taps:
+    """Return bilinear upsampling of one chroma axis: for each of 2**log2 phases a step and the next sample's weight."""
+    factor = 2**log2
+    place = (np.arange(factor) - (0 if shared else (factor - 1) / 2)) / factor
+    return np.floor(place).astype(np.int64), (place - np.floor(place)).astype(np.float32)
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _convert(
+    y: Plane,
+    u: Plane,
+    v: Plane,
+    rgb: NDArray[np.integer],
+    gains: NDArray[np.float32],
+    taps: tuple[_Taps, _Taps],
+    top: np.float32,
+) -> None:
+    """Fill ``rgb`` (3, H, W) from planes. Compiled, since swscale takes chroma for centred: half a pixel off."""
+    height, width = y.shape
+    chroma_height, chroma_width = u.shape
+    (across_steps, across), (down_steps, down) = taps
+    y_gain, v_red, v_green, u_green, u_blue, y_zero, c_zero = gains
+    one, half, nothing = np.float32(1), np.float32(0.5), np.float32(0)
+    # A sample more at both ends, so that the inner loops need no bounds.
+    rows = np.empty((2, chroma_width + 2), np.float32)
+    full = np.empty((2, chroma_width * len(across)), np.float32)
+    for r in range(height):
+        upper = r // len(down) + down_steps[r % len(down)]
+        lower = min(max(upper + 1, 0), chroma_height - 1)
+        upper = min(max(upper, 0), chroma_height - 1)
+        share = down[r % len(down)]
+        for c in range(chroma_width):
+            rows[0, c + 1] = u[upper, c] * (one - share) + u[lower, c] * share - c_zero
+            rows[1, c + 1] = v[upper, c] * (one - share) + v[lower, c] * share - c_zero
+        for i in range(2):
+            row = rows[i]
+            row[0], row[-1] = row[1], row[-2]
+            for phase in range(len(across)):
+                weight = across[phase]
+                before = row[1 + across_steps[phase] :]
+                after = before[1:]
+                target = full[i, phase :: len(across)]
+                for c in range(chroma_width):
+                    target[c] = before[c] * (one - weight) + after[c] * weight
+        red, green, blue, luma = rgb[0, r], rgb[1, r], rgb[2, r], y[r]
+        blueness, redness = full[0], full[1]
+        for c in range(width):
+            light = (luma[c] - y_zero) * y_gain + half
+            red[c] = np.int32(min(max(light + v_red * redness[c], nothing), top))
+            green[c] = np.int32(min(max(light + v_green * redness[c] + u_green * blueness[c], nothing), top))
+            blue[c] = np.int32(min(max(light + u_blue * blueness[c], nothing), top))
+
+
+def _sample_scale(info: VideoInfo) -> tuple[float, float, float, float]:
+    """Return samples of luma for 0..1, luma's zero, samples of chroma for -0.5..0.5, chroma's zero."""
+    peak, step = 2.0**info.bit_depth - 1, 2.0 ** (info.bit_depth - 8)
+    if is_full_range(info):
+        return peak, 0.0, peak, 128 * step
+    return 219 * step, 16 * step, 224 * step, 128 * step
+
+
+def _siting(info: VideoInfo) -> tuple[bool, bool]:
+    """Tell whether chroma samples share a luma sample's column, and its row (AVChromaLocation; unnamed is left)."""
+    return info.chroma_location in (0, 1, 3, 5), info.chroma_location in (3, 4)
+
+
+@lru_cache(maxsize=8)
+def _gray_levels(bit_depth: int, full: bool) -> NDArray[np.uint8]:
+    """Return the table (2**depth,) from gray samples to 0..255."""
+    samples = np.arange(2**bit_depth, dtype=np.float64)
+    scale = 2.0 ** (bit_depth - 8)
+    levels = samples * 255 / (2**bit_depth - 1) if full else (samples / scale - 16) * 255 / 219
+    return np.asarray(np.clip(np.round(levels), 0, 255), np.uint8)
+
+
+def planes_from_rgb(picture: NDArray[np.uint8] | Floats, info: VideoInfo) -> tuple[Floats, ...]:
+    """Convert an RGB patch into the sample values of the clip's own planes.
+
+    Convention: ``picture`` is (h, w, 3) in 0..255 in *coded* orientation, SDR as ``rgb_of`` gives it; float input keeps
+    its precision. The patch's origin lies on the chroma grid; its far edges may be odd (chroma is rounded up).
+    Returns float32 planes, not rounded and not clipped, in the clip's matrix, range, bit depth and subsampling:
+    Y, U, V; or Y for gray; or G, B, R. Chroma is filtered to its siting: co-sited axes with a triangle, others
+    with a box. There is no alpha plane in the answer.
+    """
+    rgb = picture.astype(np.float32) * np.float32(1 / 255)
+    if info.color_transfer in (_PQ, _HLG):
+        rgb = _hdr_from_sdr(rgb, info.color_transfer)
+    if is_rgb(info):
+        return tuple(np.ascontiguousarray(rgb[..., channel]) * np.float32(255) for channel in (1, 2, 0))
+    kr, kb = _LUMA_WEIGHTS[matrix_of(info)]
+    y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
+    luma_row = np.array([kr, 1 - kr - kb, kb])
+    rows = np.stack(
+        [
+            luma_row * y_gain,
+            (np.array([0, 0, 1]) - luma_row) / (2 * (1 - kb)) * c_gain,
+            (np.array([1, 0, 0]) - luma_row) / (2 * (1 - kr)) * c_gain,
+        ]
+    )
+    if info.pix_fmt.startswith("gray"):
+        return (cv2.transform(rgb, rows[:1]).reshape(rgb.shape[:2]) + np.float32(y_zero),)
+    yuv = cv2.transform(rgb, rows)
+    across, down = info.chroma_log2_wh
+    column_shared, row_shared = _siting(info)
+    chroma = [_halved(_halved(yuv[..., i], across, 1, column_shared), down, 0, row_shared) for i in (1, 2)]
+    return (
+        np.ascontiguousarray(yuv[..., 0]) + np.float32(y_zero),
+        *(plane + np.float32(c_zero) for plane in chroma),
+    )
+
+
+def _halved(plane: Floats, log2: int, axis: int, shared: bool) -> Floats:
+    """Subsample one axis by 2**log2: a triangle around every kept sample where ``shared``, else a box of its own."""
+    if log2 == 0:
+        return np.ascontiguousarray(plane)
+    factor = 2**log2
+    ramp = np.bartlett(2 * factor + 1)[1:-1] if shared else np.ones(factor)
+    kernel = (ramp / ramp.sum()).reshape((1, -1) if axis == 1 else (-1, 1))
+    anchor = factor - 1 if shared else 0
+    filtered = cv2.filter2D(
+        np.ascontiguousarray(plane),
+        cv2.CV_32F,
+        kernel,
+        anchor=(anchor, 0) if axis == 1 else (0, anchor),
+        borderType=cv2.BORDER_REPLICATE,
+    )
+    return np.ascontiguousarray(filtered[:, ::factor] if axis == 1 else filtered[::factor])
+
+
+def _pq_from_nits(nits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """SMPTE ST 2084, inverse EOTF: 0..10,000 nits to 0..1."""
+    power = np.power(np.clip(nits, 0, None) / 10_000, 2610 / 16384)
+    return np.asarray(np.power((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power), 2523 / 32))
+
+
+def _nits_from_pq(signal: NDArray[np.floating]) -> NDArray[np.floating]:
+    power = np.power(signal, 32 / 2523)
+    ratio = np.maximum(power - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * power)
+    return np.asarray(10_000 * np.power(ratio, 16384 / 2610))
+
+
+_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
+
+
+def _scene_from_hlg(signal: NDArray[np.floating]) -> NDArray[np.floating]:
+    """ITU-R BT.2100, inverse OETF: 0..1 to scene light 0..1."""
+    bright = (np.exp((signal - _HLG_C) / _HLG_A) + _HLG_B) / 12
+    return np.asarray(np.where(signal <= 0.5, signal**2 / 3, bright))
+
+
+def _hlg_from_scene(scene: NDArray[np.floating]) -> NDArray[np.floating]:
+    scene = np.clip(scene, 0, None)
+    bright = _HLG_A * np.log(np.maximum(12 * scene - _HLG_B, 1e-6)) + _HLG_C
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright))
+
+
+@lru_cache(maxsize=2)
+def _linear_table(transfer: int) -> Floats:
+    """Return (65536,) light of a 16-bit signal: nits for PQ, scene light 0..1 for HLG."""
+    signal = np.linspace(0, 1, 65536)
+    return np.asarray(_nits_from_pq(signal) if transfer == _PQ else _scene_from_hlg(signal), np.float32)
+
+
+def _sdr_from_hdr(rgb: NDArray[np.uint16], transfer: int) -> Picture:
+    """Turn HDR BT.2020 code values (H, W, 3) uint16 into SDR BT.709 uint8."""
+    light = _linear_table(transfer)[rgb]
+    if transfer == _HLG:
+        luminance = np.maximum(light @ _WEIGHTS_2020, 1e-9)
+        light = light * (np.float32(_HLG_PEAK_NITS) * luminance ** np.float32(_HLG_GAMMA - 1))[..., None]
+    linear = cv2.transform(light, np.linalg.inv(_RGB2020_FROM_RGB709) / _WHITE_NITS)
+    return np.asarray(np.round(255 * np.power(np.clip(linear, 0, 1), np.float32(1 / _SDR_GAMMA))), np.uint8)
+
+
+def _hdr_from_sdr(rgb: Floats, transfer: int) -> Floats:
+    """Turn SDR BT.709 (H, W, 3) in 0..1 into HDR BT.2020 code values in 0..1: the inverse of the view."""
+    linear = np.power(np.clip(rgb, 0, 1), np.float32(_SDR_GAMMA))
+    nits = np.maximum(cv2.transform(linear, _RGB2020_FROM_RGB709 * _WHITE_NITS), 0)
+    if transfer == _PQ:
+        return _pq_from_nits(nits).astype(np.float32)
+    display = nits / np.float32(_HLG_PEAK_NITS)
+    luminance = np.maximum(display @ _WEIGHTS_2020, 1e-9)
+    return _hlg_from_scene(display * (luminance ** np.float32(1 / _HLG_GAMMA - 1))[..., None]).astype(np.float32)

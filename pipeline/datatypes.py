@@ -1,0 +1,356 @@
+"""Every value that crosses a stage.
+
+Convention
+----------
+Pixels: x right, y down, pixel centres at integers (as in OpenCV). Boxes are ``x0, y0, x1, y1``. Transforms are
+``(T, 3, 3) float64`` and act on column vectors ``(x, y, 1)``; ``a_from_b`` takes points of space b to space a.
+
+Spaces
+    ``source``  the decoded picture, turned upright by the display matrix (coded pixels where there is none)
+    ``world``   the source space of the shot's first frame: camera motion removed
+    ``stable``  the source space with the camera's shake removed and its slow moves kept
+    ``crop``    what a generator sees: a smooth virtual camera that follows the subject inside ``stable``
+
+All stages work on upright pictures. Only the composite and the artifacts go back to the *coded* orientation,
+by exact quarter turns. Left and right of a body are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Transforms = NDArray[np.float64]
+"""(T, 3, 3) or (3, 3)."""
+Picture = NDArray[np.uint8]
+"""(H, W, 3) RGB, display-referred SDR."""
+Mask = NDArray[np.bool_]
+"""(H, W), hard."""
+Matte = NDArray[np.float32]
+"""(H, W) in 0..1, soft."""
+Plane = NDArray[Any]
+"""(h, w) uint8, or uint16 with the samples in the low bits."""
+
+JOINT_NAMES = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "left_heel", "right_heel", "left_toe", "right_toe",
+)  # fmt: skip
+"""COCO-17, then the feet."""
+NUM_JOINTS = len(JOINT_NAMES)
+SKELETON_NAMES = (*JOINT_NAMES, "left_hand", "right_hand")
+"""The joints, then the middle of each hand's knuckles: the rows of a 3D skeleton."""
+NUM_SKELETON = len(SKELETON_NAMES)
+JOINT: Mapping[str, int] = {name: row for row, name in enumerate(SKELETON_NAMES)}
+
+
+class Presence(IntEnum):
+    """Whether the subject is in a frame."""
+
+    ABSENT = 0
+    UNCERTAIN = 1
+    """Interpolated over a short gap, or seen with low confidence."""
+    FOUND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One audio stream of the source."""
+
+    index: int
+    codec: str
+    time_base: Fraction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoInfo:
+    """What a clip says of its picture; all of it is kept in the result."""
+
+    path: Path
+    container: str
+    """Demuxer name as FFmpeg gives it, such as ``mov,mp4,m4a,3gp,3g2,mj2``."""
+    codec: str
+    width: int
+    """Coded, px."""
+    height: int
+    """Coded, px."""
+    pix_fmt: str
+    bit_depth: int
+    chroma_log2_wh: tuple[int, int]
+    """log2 of the chroma subsampling across and down: (1, 1) is 4:2:0; (0, 0) also for gray and RGB."""
+    time_base: Fraction
+    average_rate: Fraction
+    """Frames a second; only for estimates, time is PTS."""
+    sample_aspect_ratio: Fraction
+    """Width over height of one pixel; 1 where the file says nothing."""
+    quarter_turns: int
+    """Clockwise quarter turns (0..3) that bring the coded picture upright."""
+    display_matrix: tuple[int, ...] | None
+    """The nine values of the source's display matrix as stored, or None."""
+    color_range: int
+    color_matrix: int
+    color_primaries: int
+    color_transfer: int
+    """FFmpeg's enumerations; 2 is unspecified (range: 0)."""
+    chroma_location: int
+    pts: NDArray[np.int64]
+    """(T,) presentation times of the frames in ``time_base``, strictly rising."""
+    durations: NDArray[np.int64]
+    """(T,) in ``time_base``."""
+    audio: tuple[AudioInfo, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.pts)
+
+    @property
+    def pts_seconds(self) -> NDArray[np.float64]:
+        """(T,) seconds from the first frame."""
+        return np.asarray((self.pts - self.pts[0]) * float(self.time_base), np.float64)
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the upright picture: of the ``source`` space."""
+        return (self.height, self.width) if self.quarter_turns % 2 else (self.width, self.height)
+
+    @property
+    def coded_from_source(self) -> Transforms:
+        """(3, 3): upright pixels to coded pixels."""
+        w, h = self.width, self.height
+        return np.array(
+            {
+                0: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+                1: [[0, 1, 0], [-1, 0, h - 1], [0, 0, 1]],
+                2: [[-1, 0, w - 1], [0, -1, h - 1], [0, 0, 1]],
+                3: [[0, -1, w - 1], [1, 0, 0], [0, 0, 1]],
+            }[self.quarter_turns % 4],
+            np.float64,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded frame, as coded. ``decode.rgb_of(frame)`` gives the upright RGB view for models."""
+
+    index: int
+    """0-based in the clip's range."""
+    pts: int
+    duration: int
+    planes: tuple[Plane, ...]
+    """As coded (not turned): Y, U, V (semi-planar formats are split), or gray, or G, B, R; alpha last."""
+    info: VideoInfo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """One person in one frame, as a people backend reports; source space."""
+
+    box_xyxy: NDArray[np.float64]
+    """(4,) px."""
+    score: float
+    """0..1."""
+    joints: NDArray[np.float32]
+    """(21, 3) x, y px and confidence 0..1; x, y NaN where unknown. Rows are ``JOINT_NAMES``."""
+    skeleton: NDArray[np.float32]
+    """(23, 3) x, y, z px, orthographic, z 0 at the hips and smaller nearer; NaN unknown. Rows are ``SKELETON_NAMES``."""
+    mask: Mask
+    """(H, W) of the source picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person followed through a shot (a tracklet), before linking; source space."""
+
+    track_id: int
+    frames: NDArray[np.int64]
+    """(N,) rising frame numbers."""
+    boxes_xyxy: NDArray[np.float64]
+    """(N, 4)."""
+    scores: NDArray[np.float32]
+    """(N,)."""
+    joints: NDArray[np.float32]
+    """(N, 21, 3)."""
+    skeletons: NDArray[np.float32]
+    """(N, 23, 3)."""
+    appearance: NDArray[np.float32]
+    """(D,) mean colour histogram of the person, L1-normalised."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraMotion:
+    """The measured motion of the camera."""
+
+    world_from_source: Transforms
+    """(T, 3, 3)."""
+    reliable: NDArray[np.bool_]
+    """(T,) False where too few points agreed and the last motion was held."""
+    pairs: tuple[NDArray[np.float32], ...]
+    """T arrays (N, 4): background points x, y in frame t-1 and x, y in frame t, source px; empty at cuts.
+    Includes points on the ground around the feet of people."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What one read of the clip told."""
+
+    info: VideoInfo
+    shot_starts: NDArray[np.int64]
+    """(S,) first frame of each shot; the first is 0."""
+    motion: CameraMotion
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraPath:
+    """The camera's motion and its smoothing."""
+
+    world_from_source: Transforms
+    """(T, 3, 3)."""
+    stable_from_source: Transforms
+    """(T, 3, 3), similarities."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The person to replace, over all frames; source space."""
+
+    track_ids: tuple[int, ...]
+    presence: NDArray[np.uint8]
+    """(T,) of ``Presence``."""
+    boxes_xyxy: NDArray[np.float64]
+    """(T, 4), NaN where absent."""
+    joints: NDArray[np.float32]
+    """(T, 21, 3) smoothed, gaps filled; NaN where unknown."""
+    skeletons: NDArray[np.float32]
+    """(T, 23, 3) smoothed (z more than x and y)."""
+    body_height_px: NDArray[np.float64]
+    """(T,) standing height in source px, smooth over time, NaN where absent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contacts:
+    """When the feet are planted and where; columns are left, right."""
+
+    planted: NDArray[np.bool_]
+    """(T, 2)."""
+    plant_id: NDArray[np.int64]
+    """(T, 2) number of the plant, -1 in the air."""
+    anchors: NDArray[np.float64]
+    """(T, 2, 2) source px: where the planted ankle stands, carried by the local ground motion; NaN in the air."""
+    speed: NDArray[np.float64]
+    """(T, 2) ankle speed against the ground, body heights a second; NaN unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a shot that the viewer sees as one; frames ``start`` to ``stop`` (exclusive)."""
+
+    shot: int
+    start: int
+    stop: int
+    kind: Literal["approach", "hold", "exit", "whole", "part"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The unit of checkpointing: frames ``start`` to ``stop`` (exclusive) of one segment."""
+
+    index: int
+    shot: int
+    segment: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CropPath:
+    """The generator's virtual camera."""
+
+    crop_from_stable: Transforms
+    """(T, 3, 3), similarities (times the pixel aspect, so that crop pixels are square)."""
+    size_wh: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All decisions of a job; made without frames, saved as a file."""
+
+    shot_starts: NDArray[np.int64]
+    segments: tuple[Segment, ...]
+    chunks: tuple[Chunk, ...]
+    camera: CameraPath
+    subject: Subject
+    contacts: Contacts
+    crop: CropPath
+    warnings: tuple[str, ...] = ()
+
+    def crop_from_source(self, frame: int) -> Transforms:
+        """(3, 3) of one frame."""
+        return np.asarray(self.crop.crop_from_stable[frame] @ self.camera.stable_from_source[frame], np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Appearance:
+    """Who is put in; once a job."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    reference: NDArray[np.uint8] | None = None
+    """(H, W, 3 or 4) RGB(A), the reference picture."""
+    reference_person: Person | None = None
+    """The person found in the reference picture; its pixels' space."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """The new person in one frame, straight (not premultiplied) colour; crop space."""
+
+    picture: Picture
+    """(h, w, 3)."""
+    alpha: NDArray[np.uint8] | None
+    """(h, w) 0..255; None where the generator gives no matte."""
+    joints: NDArray[np.float32] | None = None
+    """(21, 3) x, y crop px and confidence of the new person, where the generator knows them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """What a generator takes at once: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
+
+    start: int
+    """First frame's number."""
+    size_wh: tuple[int, int]
+    pts_seconds: NDArray[np.float64]
+    """(N,)."""
+    joints: NDArray[np.float32]
+    """(N, 21, 3)."""
+    skeletons: NDArray[np.float32]
+    """(N, 23, 3) x, y, z crop px."""
+    planted: NDArray[np.bool_]
+    """(N, 2) left, right."""
+    body_height_px: NDArray[np.float64]
+    """(N,) crop px."""
+    presence: NDArray[np.uint8]
+    """(N,)."""
+    pictures: NDArray[np.uint8] | None = None
+    """(N, h, w, 3) the stabilized source."""
+    plates: NDArray[np.uint8] | None = None
+    """(N, h, w, 3) the clean background."""
+    masks: NDArray[np.bool_] | None = None
+    """(N, h, w) the old person."""
+    controls: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """name -> (N, h, w, 3)."""
+    finished: tuple[Layer, ...] = ()
+    """Layers already made for the window's first frames (at most ``Needs.conditioning_frames``)."""
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.pts_seconds)

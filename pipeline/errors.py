@@ -1,0 +1,165 @@
+"""The errors that a job may end with.
+
+::
+
+    UnderstudyError
+    ├── InvalidInput          INVALID_INPUT
+    ├── PresetUnavailable     PRESET_UNAVAILABLE
+    ├── SourceError
+    │   ├── UrlRejected       URL_REJECTED
+    │   ├── DownloadFailed    DOWNLOAD_FAILED
+    │   ├── DownloadTimeout   DOWNLOAD_TIMEOUT
+    │   ├── TooLarge          TOO_LARGE
+    │   └── UnsupportedMedia  UNSUPPORTED_MEDIA
+    ├── SubjectError
+    │   ├── NoPerson          NO_PERSON
+    │   └── SubjectLost       SUBJECT_LOST
+    ├── DeviceError           (asks for a fresh worker)
+    │   ├── OutOfMemory       OUT_OF_MEMORY
+    │   └── GpuError          GPU_ERROR
+    ├── ResultError
+    │   ├── NoSpace           NO_SPACE
+    │   ├── EncodeFailed      ENCODE_FAILED
+    │   ├── UploadFailed      UPLOAD_FAILED
+    │   └── ResultTooLarge    RESULT_TOO_LARGE
+    ├── JobTimeout            TIMEOUT
+    └── Cancelled             CANCELLED
+
+Anything else that reaches the edge is a bug and is reported as ``INTERNAL``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class UnderstudyError(Exception):
+    """A failure that the caller is told about: ``message`` is one sentence, ``field`` the input it concerns."""
+
+    code: ClassVar[str] = "INTERNAL"
+    refresh_worker: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidInput(UnderstudyError):
+    """The request breaks the schema, a range, or a rule between fields."""
+
+    code = "INVALID_INPUT"
+
+
+class PresetUnavailable(UnderstudyError):
+    """The preset exists, and its weights are not on this machine."""
+
+    code = "PRESET_UNAVAILABLE"
+
+
+class SourceError(UnderstudyError):
+    """The source clip or a reference picture cannot be had or used."""
+
+
+class UrlRejected(SourceError):
+    """The URL or path is not one that this worker may read."""
+
+    code = "URL_REJECTED"
+
+
+class DownloadFailed(SourceError):
+    """The server did not deliver the file."""
+
+    code = "DOWNLOAD_FAILED"
+
+
+class DownloadTimeout(SourceError):
+    """The download did not end within its deadline."""
+
+    code = "DOWNLOAD_TIMEOUT"
+
+
+class TooLarge(SourceError):
+    """The file, picture or clip is over one of the operator's caps."""
+
+    code = "TOO_LARGE"
+
+
+class UnsupportedMedia(SourceError):
+    """The file is no video (or picture) that can be decoded."""
+
+    code = "UNSUPPORTED_MEDIA"
+
+
+class SubjectError(UnderstudyError):
+    """There is nobody to replace."""
+
+
+class NoPerson(SubjectError):
+    """Nobody was found anywhere in the clip."""
+
+    code = "NO_PERSON"
+
+
+class SubjectLost(SubjectError):
+    """The subject was lost and the caller asked for an error (``on_lost=error``)."""
+
+    code = "SUBJECT_LOST"
+
+
+class DeviceError(UnderstudyError):
+    """The accelerator failed; the worker is replaced after the job."""
+
+    refresh_worker = True
+
+
+class OutOfMemory(DeviceError):
+    """The accelerator's memory did not suffice, also with half the batch."""
+
+    code = "OUT_OF_MEMORY"
+
+
+class GpuError(DeviceError):
+    """The accelerator raised an error or gave values that are not finite."""
+
+    code = "GPU_ERROR"
+
+
+class ResultError(UnderstudyError):
+    """The result could not be written or handed over."""
+
+
+class NoSpace(ResultError):
+    """The disk is full."""
+
+    code = "NO_SPACE"
+
+
+class EncodeFailed(ResultError):
+    """The encoder failed or did not end."""
+
+    code = "ENCODE_FAILED"
+
+
+class UploadFailed(ResultError):
+    """The destination did not take the result."""
+
+    code = "UPLOAD_FAILED"
+
+
+class ResultTooLarge(ResultError):
+    """The result is over the platform's payload limit."""
+
+    code = "RESULT_TOO_LARGE"
+
+
+class JobTimeout(UnderstudyError):
+    """The job did not end within its time."""
+
+    code = "TIMEOUT"
+
+
+class Cancelled(UnderstudyError):
+    """The caller or the platform cancelled the job."""
+
+    code = "CANCELLED"

@@ -1,0 +1,288 @@
+"""FINISH: one read of the source; layers become frames, frames become the file, the figures and the artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import ArtifactWriter
+from pipeline.blending import crossfade_weight, mix_layers
+from pipeline.composite import EditedFrame, EditWeights, clipped, compose, edit_weights, grown
+from pipeline.datatypes import NUM_JOINTS, Chunk, Frame, Layer, Person, Picture, Plan, Presence, Transforms
+from pipeline.decode import Clip, open_clip, rgb_of
+from pipeline.encode import encode_clip
+from pipeline.foot_lock import lock_feet, lower_leg_displacement
+from pipeline.geometry import apply_transform, invert
+from pipeline.grain import Grain, add_grain, fill_hole, match_light
+from pipeline.models.interfaces import Check
+from pipeline.plate import PlateSet
+from pipeline.quality import Figures, QualityMeter, psnr_outside
+from pipeline.report import write_contact_sheet, write_html
+from pipeline.reshake import PlacedLayer, place_layer, support_box
+from pipeline.settings import Settings
+from pipeline.spool import LayerReader
+from pipeline.subject import SubjectMasks
+
+_PSNR_FRAMES = 24
+"""Frames of the written file that are compared with the source outside the edit region."""
+_RING_BH = 0.08
+"""Width of the ring around the edit region that the plate's light is matched to, body heights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finish:
+    """What FINISH works on."""
+
+    clip: Clip
+    plan: Plan
+    masks: SubjectMasks
+    plates: PlateSet | None
+    chunks: list[tuple[Chunk, Path]]
+    settings: Settings
+    seed: int
+    artifacts: frozenset[str]
+    output_dir: Path
+    reference_person: Person | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """The written file and what was learned while writing it."""
+
+    video: Path
+    quality: Figures
+    warnings: tuple[str, ...]
+    _job: Finish
+    _artifacts: ArtifactWriter
+    _series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def write_report(self, facts: dict[str, Any]) -> dict[str, list[Path]]:
+        """Write ``report.html`` and ``contact_sheet.png`` where they were asked for; return all artifacts' paths."""
+        folder, paths = self._job.output_dir, dict(self._artifacts.paths)
+        moments = self._artifacts.moments
+        if "contact_sheet" in self._job.artifacts:
+            paths["contact_sheet"] = [write_contact_sheet(folder / "contact_sheet.png", moments)]
+        if "report" in self._job.artifacts:
+            paths["report"] = [
+                write_html(folder / "report.html", moments, facts, self._series, self._job.plan, self._job.clip.info)
+            ]
+        return paths
+
+
+def finish(job: Finish, check: Check, progress: Callable[[str, int, int], None]) -> Finished:
+    """Compose and encode every frame. Raises ``NoSpace`` and ``EncodeFailed``; then no result is left."""
+    source = ChunkedLayers(job.chunks)
+    try:
+        unlocked = _placed_joints(job, source)
+        offsets = np.zeros((job.clip.info.num_frames, 2, 2))
+        if job.settings.foot_lock.enabled:
+            offsets = lock_feet(
+                job.plan.contacts,
+                unlocked,
+                job.plan.subject,
+                job.clip.info.pts_seconds,
+                job.settings.foot_lock,
+                job.plan.camera.world_from_source,
+                job.plan.shot_starts,
+            )
+        placed = _with_feet_moved(unlocked, offsets)
+        meter = QualityMeter(job.clip.info, job.plan)
+        compared: dict[int, NDArray[np.uint8]] = {}
+        with ArtifactWriter(job.output_dir, job.artifacts, job.clip.info, job.plan) as artifacts:
+            frames = _composed(job, source, unlocked, offsets, meter, artifacts, compared, check, progress)
+            encoded = encode_clip(frames, job.clip, job.output_dir / "result", job.settings.output)
+            artifacts.write_values(placed, job.plates)
+    finally:
+        source.close()
+    quality = meter.finish(unlocked, placed, job.reference_person)
+    quality["psnr_outside_db"] = _psnr(job.clip, encoded.path, compared, job.settings)
+    return Finished(encoded.path, quality, encoded.warnings, job, artifacts, meter.series)
+
+
+class ChunkedLayers:
+    """The layers of all chunks by frame, crossfaded where a chunk's lead-in overlaps the chunk before."""
+
+    def __init__(self, chunks: list[tuple[Chunk, Path]]) -> None:
+        self._chunks = [chunk for chunk, _ in chunks]
+        self._readers = [LayerReader(path) for _, path in chunks]
+        self._starts = np.array([chunk.start for chunk in self._chunks])
+
+    def layer(self, frame: int) -> Layer:
+        """Return the frame's layer, crop space."""
+        position = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        layer = self._readers[position].read(frame)
+        share = self._share_of_next(frame, position)
+        return mix_layers(layer, self._readers[position + 1].read(frame), share) if share else layer
+
+    def joints(self, frame: int) -> NDArray[np.float32]:
+        """Return (21, 3) in crop space, NaN where the generator gave none."""
+        position = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        joints = self._readers[position].joints(frame)
+        if joints is None:
+            return np.full((NUM_JOINTS, 3), np.nan, np.float32)
+        share = self._share_of_next(frame, position)
+        following = self._readers[position + 1].joints(frame) if share else None
+        return joints if following is None else np.asarray(joints * (1 - share) + following * share, np.float32)
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    def _share_of_next(self, frame: int, position: int) -> float:
+        if position + 1 == len(self._chunks) or frame not in self._readers[position + 1]:
+            return 0.0
+        overlap = self._chunks[position + 1].start - next(self._readers[position + 1].frames())
+        return crossfade_weight(overlap - (self._chunks[position + 1].start - frame), overlap)
+
+
+def _placed_joints(job: Finish, source: ChunkedLayers) -> NDArray[np.float64]:
+    """Return (T, 21, 3): the new person's joints in source px before the foot lock, NaN where there are none."""
+    placed = np.full((job.clip.info.num_frames, NUM_JOINTS, 3), np.nan)
+    for frame in np.flatnonzero(job.plan.subject.presence > Presence.ABSENT):
+        joints = source.joints(int(frame))
+        placed[frame, :, :2] = apply_transform(invert(_crop_from_source(job, int(frame))), joints[:, :2])
+        placed[frame, :, 2] = joints[:, 2]
+    return placed
+
+
+def _with_feet_moved(unlocked: NDArray[np.float64], offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+    placed = unlocked.copy()
+    for foot, rows in enumerate(((15, 17, 19), (16, 18, 20))):
+        placed[:, rows, :2] += offsets[:, foot, None, :]
+    return placed
+
+
+def _crop_from_source(job: Finish, frame: int) -> Transforms:
+    if job.settings.composite.reshake:
+        return job.plan.crop_from_source(frame)
+    return job.plan.crop.crop_from_stable[frame]
+
+
+def _composed(
+    job: Finish,
+    source: ChunkedLayers,
+    unlocked: NDArray[np.float64],
+    offsets: NDArray[np.float64],
+    meter: QualityMeter,
+    artifacts: ArtifactWriter,
+    compared: dict[int, NDArray[np.uint8]],
+    check: Check,
+    progress: Callable[[str, int, int], None],
+) -> Iterator[Frame]:
+    """Yield every frame of the clip, replaced or as it is; feed the figures and the artifacts on the way."""
+    info = job.clip.info
+    step = max(1, info.num_frames // _PSNR_FRAMES)
+    grain = job.plates.grain if job.plates is not None and job.settings.plate.grain else None
+    for frame in job.clip.frames():
+        check()
+        number = frame.index
+        edited = _edited(job, source, frame, unlocked[number], offsets[number], grain)
+        if edited.weights is not None:
+            meter.push(
+                number,
+                frame,
+                edited.result,
+                edited.source_weight,
+                edited.region,
+                edited.old,
+                edited.layer_alpha,
+                edited.source_rgb,
+                edited.result_rgb,
+            )
+        artifacts.push(edited)
+        if number % step == 0:
+            compared[number] = np.packbits(edited.region, axis=-1)
+        yield edited.result
+        progress("finish", number + 1, info.num_frames)
+
+
+def _edited(
+    job: Finish,
+    source: ChunkedLayers,
+    frame: Frame,
+    unlocked: NDArray[np.float64],
+    offsets: NDArray[np.float64],
+    grain: Grain | None,
+) -> EditedFrame:
+    number, info = frame.index, job.clip.info
+    source_rgb = rgb_of(frame)
+    old = job.masks.old(number)
+    untouched = EditedFrame(frame, frame, source_rgb, source_rgb, old, None, None, None)
+    if job.plan.subject.presence[number] == Presence.ABSENT:
+        return untouched
+    height_px = float(job.plan.subject.body_height_px[number])
+    layer = _placed(job, source.layer(number), number, unlocked, offsets, height_px)
+    weights = edit_weights(old, job.masks.others(number), layer, height_px, info, job.settings.composite)
+    if weights is None:
+        return untouched
+    background = _background(job, number, source_rgb, weights, height_px, grain)
+    result = compose(frame, weights, layer, background)
+    return EditedFrame(frame, result, source_rgb, rgb_of(result), old, weights, layer, background)
+
+
+def _placed(
+    job: Finish,
+    layer: Layer,
+    number: int,
+    unlocked: NDArray[np.float64],
+    offsets: NDArray[np.float64],
+    height_px: float,
+) -> PlacedLayer | None:
+    crop_from_source = _crop_from_source(job, number)
+    moved = float(np.abs(offsets).max())
+    box = support_box(layer, invert(crop_from_source), job.clip.info.size_wh, moved)
+    if box is None:
+        return None
+    displacement = lower_leg_displacement(unlocked, offsets, height_px, box) if moved > 0 else None
+    return place_layer(layer, crop_from_source, box, displacement)
+
+
+def _background(
+    job: Finish, number: int, source_rgb: Picture, weights: EditWeights, height_px: float, grain: Grain | None
+) -> Picture:
+    """Return the plate (h, w, 3) in the weights' box, in the frame's own light and with its grain."""
+    settings = job.settings.plate
+    ring_px = max(4, round(_RING_BH * height_px))
+    wide = clipped(grown(weights.box_xyxy, ring_px), job.clip.info.size_wh)
+    x0, y0, x1, y1 = wide
+    dx, dy = weights.box_xyxy[0] - x0, weights.box_xyxy[1] - y0
+    inner = np.s_[dy : dy + weights.hole.shape[0], dx : dx + weights.hole.shape[1]]
+    hole = np.zeros((y1 - y0, x1 - x0), np.bool_)
+    hole[inner] = weights.hole > 0
+    patch = source_rgb[y0:y1, x0:x1]
+    if job.plates is None:
+        return fill_hole(patch, hole, "ns")[inner]
+    picture, _ = job.plates.render(number, wide)
+    if settings.gain:
+        near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * ring_px + 1, 2 * ring_px + 1), np.uint8)) > 0
+        people = job.masks.everyone(number)[y0:y1, x0:x1]
+        picture = match_light(picture, patch, near & ~hole & ~people)
+    if grain is not None:
+        picture = add_grain(picture, grain, job.seed, number)
+    return picture[inner]
+
+
+def _psnr(clip: Clip, path: Path, compared: dict[int, NDArray[np.uint8]], settings: Settings) -> float:
+    """Return the mean PSNR (dB) outside the edit region of the frames that were set aside for it."""
+    numbers = sorted(compared)
+    width = clip.info.size_wh[0]
+    regions = (np.unpackbits(compared[number], axis=-1, count=width).astype(np.bool_) for number in numbers)
+    written = open_clip(path, settings.limits)
+    return psnr_outside(_Chosen(clip, numbers), _Chosen(written, numbers), regions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chosen:
+    """Some frames of a clip, as ``psnr_outside`` reads them."""
+
+    clip: Clip
+    numbers: list[int]
+
+    def frames(self) -> Iterator[Frame]:
+        return self.clip.frames_at(self.numbers)

@@ -1,0 +1,154 @@
+"""Windows of frames to layers of the new person, through the generator plug."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import zip_longest
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.blending import crossfade_weight, mix_layers
+from pipeline.colors import rgb_of
+from pipeline.datatypes import Frame, Layer, Mask, Picture, Plan, Transforms, VideoInfo, Window
+from pipeline.errors import InvalidInput
+from pipeline.geometry import apply_transform
+from pipeline.models.interfaces import Check, Generator
+from pipeline.windows import windows_of
+
+
+class FrameReader(Protocol):
+    """A clip, as far as this stage reads it."""
+
+    @property
+    def info(self) -> VideoInfo: ...
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]: ...
+
+
+class PlateRenderer(Protocol):
+    """The plates, as far as this stage asks them."""
+
+    def render(self, frame: int, box_xyxy: tuple[int, int, int, int]) -> tuple[Picture, Mask]: ...
+
+
+def generate_layers(
+    plan: Plan,
+    start: int,
+    stop: int,
+    generator: Generator,
+    *,
+    seed: int,
+    overlap_frames: int,
+    pts_seconds: NDArray[np.float64],
+    crops: CropReader,
+    check: Check,
+) -> Iterator[tuple[int, Layer]]:
+    """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
+
+    A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as
+    many; one that cannot is asked for each frame once. ``crops`` is asked only for what the generator needs.
+    """
+    needs = generator.needs
+    overlap = min(overlap_frames, needs.conditioning_frames)
+    spans = [*windows_of(start, stop, needs.window_frames, overlap)]
+    pending: dict[int, Layer] = {}
+    for span, following in zip_longest(spans, spans[1:]):
+        taken_up_from = following.start if following is not None else stop
+        finished = tuple(pending[span.start + position] for position in range(span.overlap))
+        window = _window(plan, span.start, span.stop, pts_seconds, finished)
+        window = replace(
+            window,
+            pictures=crops.pictures(span.start, span.stop) if needs.pictures else None,
+            plates=crops.plates(span.start, span.stop) if needs.plates else None,
+            masks=crops.masks(span.start, span.stop) if needs.masks else None,
+        )
+        for position, made in enumerate(generator.generate(window, seed, check)):
+            check()
+            frame = span.start + position
+            layer = made
+            if position < span.overlap:
+                layer = mix_layers(pending.pop(frame), made, crossfade_weight(position, span.overlap))
+            if frame < taken_up_from:
+                yield frame, layer
+            else:
+                pending[frame] = layer
+
+
+def _window(plan: Plan, start: int, stop: int, pts_seconds: NDArray[np.float64], finished: tuple[Layer, ...]) -> Window:
+    subject = plan.subject
+    joints = subject.joints[start:stop].copy()
+    skeletons = subject.skeletons[start:stop].copy()
+    heights = subject.body_height_px[start:stop].copy()
+    for row, frame in enumerate(range(start, stop)):
+        crop_from_source = plan.crop_from_source(frame)
+        scale = local_scale(crop_from_source, subject.boxes_xyxy[frame])
+        joints[row, :, :2] = apply_transform(crop_from_source, joints[row, :, :2])
+        skeletons[row, :, :2] = apply_transform(crop_from_source, skeletons[row, :, :2])
+        skeletons[row, :, 2] *= scale
+        heights[row] *= scale
+    return Window(
+        start=start,
+        size_wh=plan.crop.size_wh,
+        pts_seconds=pts_seconds[start:stop],
+        joints=joints,
+        skeletons=skeletons,
+        planted=plan.contacts.planted[start:stop],
+        body_height_px=heights,
+        presence=subject.presence[start:stop],
+        finished=finished,
+    )
+
+
+def local_scale(crop_from_source: Transforms, box_xyxy: NDArray[np.float64]) -> float:
+    """Return how many crop px one source px is at the middle of a box (square root of the area's ratio)."""
+    if not np.isfinite(box_xyxy).all():
+        return 1.0
+    middle = np.array([(box_xyxy[0] + box_xyxy[2]) / 2, (box_xyxy[1] + box_xyxy[3]) / 2])
+    corners = apply_transform(crop_from_source, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    (ax, ay), (bx, by) = corners[1] - corners[0], corners[2] - corners[0]
+    return float(np.sqrt(abs(ax * by - ay * bx)))
+
+
+class CropReader:
+    """The source, the plate and the old person's mask as a generator sees them: in crop space."""
+
+    def __init__(self, clip: FrameReader, plan: Plan, old: Callable[[int], Mask], plates: PlateRenderer | None) -> None:
+        self._clip, self._plan, self._old, self._plates = clip, plan, old, plates
+
+    def pictures(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Return (N, h, w, 3): the stabilized source, RGB; black outside the frame."""
+        return np.stack([self._warped(rgb_of(frame), frame.index) for frame in self._clip.frames(start, stop)])
+
+    def plates(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Return (N, h, w, 3): the clean background, RGB. Raises ``InvalidInput`` where plates are switched off."""
+        if self._plates is None:
+            raise InvalidInput(
+                "this generator needs plates: plate.method cannot be off", field="overrides.plate.method"
+            )
+        width, height = self._clip.info.size_wh
+        rendered = (self._plates.render(frame, (0, 0, width, height))[0] for frame in range(start, stop))
+        return np.stack([self._warped(picture, start + row) for row, picture in enumerate(rendered)])
+
+    def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return (N, h, w): the old person."""
+        return np.stack(
+            [self._warped(self._old(frame).astype(np.uint8) * 255, frame) > 127 for frame in range(start, stop)]
+        )
+
+    def beside(self, layers: Iterable[tuple[int, Layer]]) -> Iterator[tuple[int, Layer, Picture, Mask]]:
+        """Add the stabilized source and the old person's mask to layers that come in the order of frames."""
+        frames: Iterator[Frame] | None = None
+        for number, layer in layers:
+            if frames is None:
+                frames = self._clip.frames(number)
+            frame = next(frames)
+            old = self._warped(self._old(number).astype(np.uint8) * 255, number) > 127
+            yield number, layer, self._warped(rgb_of(frame), number), old
+
+    def _warped(self, picture: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
+        # INTER_LINEAR: crops are never much smaller than the source part that they show.
+        warped = cv2.warpPerspective(picture, self._plan.crop_from_source(frame), self._plan.crop.size_wh)
+        return np.asarray(warped, np.uint8)

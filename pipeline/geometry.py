@@ -1,0 +1,233 @@
+"""Plane geometry on arrays: transforms, robust fits, boxes. Pure.
+
+Convention
+----------
+Points are ``(..., 2)`` x, y with pixel centres at integers. Transforms are ``(3, 3)`` or ``(T, 3, 3) float64`` on
+column vectors; ``a_from_b`` takes points of space b to space a. A *similarity* is
+``[[c, -s, x], [s, c, y], [0, 0, 1]]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Transforms
+
+Points = NDArray[np.float64]
+Model = Literal["similarity", "homography"]
+
+_RAYLEIGH_MEDIAN = 1.1774
+"""Median of a residual's length over the sigma of its x and y, when those are normal."""
+
+
+def apply_transform(transform: Transforms, points: NDArray[Any]) -> Points:
+    """Map points (..., 2) by one (3, 3) transform, or points (T, ..., 2) by T transforms (T, 3, 3).
+
+    NaN points stay NaN.
+    """
+    points = np.asarray(points, np.float64)
+    if transform.ndim == 3:
+        if len(transform) != len(points):
+            raise ValueError(f"{len(transform)} transforms for {len(points)} sets of points")
+        transform = transform.reshape(len(transform), *(1,) * (points.ndim - 2), 3, 3)
+    x, y = points[..., 0], points[..., 1]
+    rows = [transform[..., r, 0] * x + transform[..., r, 1] * y + transform[..., r, 2] for r in range(3)]
+    return np.stack([rows[0] / rows[2], rows[1] / rows[2]], axis=-1)
+
+
+def invert(transform: Transforms) -> Transforms:
+    """Invert one or T transforms, scaled so that the last element is 1 where that is possible."""
+    return normalized(np.asarray(np.linalg.inv(transform), np.float64))
+
+
+def normalized(transform: Transforms) -> Transforms:
+    """Scale so that the last element is 1; left as it is where that element is 0 (a pan of 90 degrees)."""
+    last = transform[..., 2:3, 2:3]
+    return np.asarray(transform / np.where(np.abs(last) > 1e-12, last, 1.0), np.float64)
+
+
+def translation(x: float, y: float) -> Transforms:
+    """Return the transform that moves points by x, y."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
+
+
+def scaling(x: float, y: float) -> Transforms:
+    """Return the transform that multiplies coordinates."""
+    return np.diag([float(x), float(y), 1.0])
+
+
+def corners_of(size_wh: tuple[int, int]) -> Points:
+    """Return the centres of a picture's corner pixels, (4, 2)."""
+    w, h = size_wh
+    return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float64)
+
+
+# Fits
+
+
+def fit_similarity(to: NDArray[Any], frm: NDArray[Any], weights: NDArray[Any] | None = None) -> Transforms:
+    """Fit ``to ~ similarity(frm)`` by weighted least squares, points (N, 2), N >= 2.
+
+    Closed form (Umeyama 1991 in the plane, without reflections). Coinciding points give a translation.
+    """
+    to, frm = np.asarray(to, np.float64), np.asarray(frm, np.float64)
+    w = np.ones(len(to)) if weights is None else np.asarray(weights, np.float64)
+    w = w / w.sum()
+    mean_to, mean_frm = w @ to, w @ frm
+    p, q = frm - mean_frm, to - mean_to
+    spread = w @ (p**2).sum(1)
+    if spread < 1e-12:
+        return translation(*(mean_to - mean_frm))
+    c = w @ (p * q).sum(1) / spread
+    s = w @ (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / spread
+    linear = np.array([[c, -s], [s, c]])
+    result = np.eye(3)
+    result[:2, :2] = linear
+    result[:2, 2] = mean_to - linear @ mean_frm
+    return result
+
+
+def fit_homography(to: NDArray[Any], frm: NDArray[Any], weights: NDArray[Any] | None = None) -> Transforms:
+    """Fit ``to ~ homography(frm)`` by the weighted, normalised DLT (Hartley 1997), points (N, 2), N >= 4.
+
+    For nearly equal views, where the denominator is close to 1, the algebraic error is the error in px.
+    """
+    to, frm = np.asarray(to, np.float64), np.asarray(frm, np.float64)
+    w = np.ones(len(to)) if weights is None else np.sqrt(np.asarray(weights, np.float64))
+    to_normal, frm_normal = _normalizer(to), _normalizer(frm)
+    (u, v), (x, y) = apply_transform(to_normal, to).T, apply_transform(frm_normal, frm).T
+    # h33 = 1 in normalised coordinates: camera motion between frames never sends the picture's middle to infinity.
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    a = np.concatenate(
+        [
+            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], 1) * w[:, None],
+            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], 1) * w[:, None],
+        ]
+    )
+    b = np.concatenate([u * w, v * w])
+    h = np.append(np.linalg.lstsq(a, b, rcond=None)[0], 1.0).reshape(3, 3)
+    return normalized(invert(to_normal) @ h @ frm_normal)
+
+
+def _normalizer(points: Points) -> Transforms:
+    mean = points.mean(0)
+    scale = np.sqrt(2.0) / max(float(np.sqrt(((points - mean) ** 2).sum(1)).mean()), 1e-9)
+    return scaling(scale, scale) @ translation(*-mean)
+
+
+_FITS: dict[Model, Callable[..., Transforms]] = {"similarity": fit_similarity, "homography": fit_homography}
+
+
+def refit_irls(
+    to: NDArray[Any],
+    frm: NDArray[Any],
+    model: Model,
+    initial: Transforms,
+    *,
+    rounds: int = 12,
+    floor_px: float = 0.05,
+    prior: NDArray[Any] | None = None,
+) -> tuple[Transforms, NDArray[np.float64]]:
+    """Refine ``to ~ initial(frm)`` over all points by Cauchy-weighted least squares; return it and residuals (N,) px.
+
+    The Cauchy scale is 2.385 times the residuals' robust sigma (from their median), not under ``floor_px``, and falls
+    with them (Holland and Welsch 1977). ``prior`` are the points' own weights (N,).
+    """
+    fit, result = _FITS[model], initial
+    own = np.ones(len(to)) if prior is None else np.asarray(prior, np.float64)
+    residual = np.linalg.norm(apply_transform(result, frm) - to, axis=1)
+    for _ in range(rounds):
+        scale = 2.385 * max(float(np.median(residual)) / _RAYLEIGH_MEDIAN, floor_px)
+        result = fit(to, frm, own / (1.0 + (residual / scale) ** 2))
+        before, residual = residual, np.linalg.norm(apply_transform(result, frm) - to, axis=1)
+        if np.abs(before - residual).max() < 1e-4:
+            break
+    return result, residual
+
+
+# Similarities and their parameters
+
+
+def similarity_part(transform: Transforms, size_wh: tuple[int, int]) -> Transforms:
+    """Return the similarity nearest to a (3, 3) transform: least squares on the corners of a picture."""
+    corners = corners_of(size_wh)
+    return fit_similarity(apply_transform(transform, corners), corners)
+
+
+def params_of_similarities(similarities: Transforms, size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Return (T, 4): movement x, y in px of the picture's centre, log-scale, angle in radians (unwrapped over T)."""
+    centre = (np.array(size_wh, np.float64) - 1) / 2
+    moved = similarities[:, :2, :2] @ centre + similarities[:, :2, 2] - centre
+    c, s = similarities[:, 0, 0], similarities[:, 1, 0]
+    return np.column_stack([moved, np.log(np.hypot(c, s)), np.unwrap(np.arctan2(s, c))])
+
+
+def similarities_from_params(params: NDArray[np.float64], size_wh: tuple[int, int]) -> Transforms:
+    """Invert ``params_of_similarities``: (T, 4) to (T, 3, 3)."""
+    centre = (np.array(size_wh, np.float64) - 1) / 2
+    scale = np.exp(params[:, 2])
+    c, s = scale * np.cos(params[:, 3]), scale * np.sin(params[:, 3])
+    result = np.tile(np.eye(3), (len(params), 1, 1))
+    result[:, 0, 0], result[:, 0, 1] = c, -s
+    result[:, 1, 0], result[:, 1, 1] = s, c
+    result[:, :2, 2] = params[:, :2] + centre - result[:, :2, :2] @ centre
+    return result
+
+
+# Camera motion between neighbours
+
+
+def pair_motions(world_from_source: Transforms) -> Transforms:
+    """Return (T, 3, 3): source of frame t from source of frame t-1; the first is the identity.
+
+    Only pairs inside one shot mean anything: each shot has its own world.
+    """
+    result = np.tile(np.eye(3), (len(world_from_source), 1, 1))
+    if len(world_from_source) > 1:
+        result[1:] = normalized(np.asarray(np.linalg.solve(world_from_source[1:], world_from_source[:-1]), np.float64))
+    return result
+
+
+# Boxes
+
+
+def box_union(*boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the smallest box around boxes (..., 4); NaN boxes are passed over."""
+    stack = np.stack([np.asarray(box, np.float64) for box in boxes_xyxy])
+    low = np.fmin.reduce(stack[..., :2], axis=0)
+    high = np.fmax.reduce(stack[..., 2:], axis=0)
+    return np.concatenate([low, high], axis=-1)
+
+
+def box_of_points(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Return (..., 4) boxes around points (..., N, 2); NaN points are passed over, all NaN gives NaN."""
+    points = np.asarray(points, np.float64)
+    return np.concatenate([np.fmin.reduce(points, axis=-2), np.fmax.reduce(points, axis=-2)], axis=-1)
+
+
+def box_corners(boxes_xyxy: NDArray[Any]) -> Points:
+    """Return the four corners (..., 4, 2) of boxes (..., 4)."""
+    boxes = np.asarray(boxes_xyxy, np.float64)
+    return boxes[..., [[0, 1], [2, 1], [2, 3], [0, 3]]]
+
+
+def snap_box(
+    box_xyxy: NDArray[Any], size_wh: tuple[int, int], grid_wh: tuple[int, int] = (2, 2)
+) -> tuple[int, int, int, int]:
+    """Grow a box outwards to multiples of the grid (chroma) and cut it to the picture; ints, upper end exclusive.
+
+    The picture's own end counts as on the grid. A box outside the picture comes back empty (x0 == x1 or y0 == y1).
+    """
+    result = []
+    for axis in range(2):
+        grid, size = grid_wh[axis], size_wh[axis]
+        low = int(np.floor(box_xyxy[axis] / grid)) * grid
+        high = int(np.ceil(box_xyxy[axis + 2] / grid)) * grid
+        low = min(max(low, 0), size)
+        result.append((low, max(min(high, size), low)))
+    (x0, x1), (y0, y1) = result
+    return x0, y0, x1, y1

@@ -1,0 +1,99 @@
+"""The worker's command line: ours before the SDK's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conf import CALLER_KEYS, DEFAULT_PRESET, preset_names
+
+_OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=.*|~[A-Za-z_][\w./@]*", re.DOTALL)
+_SDK_VALUES = ("--test_input", "--rp_log_level", "--rp_api_port", "--rp_api_concurrency", "--rp_api_host")
+_HELP = """\
+Understudy: replaces the person in a video and keeps everything else.
+
+usage: python handler.py [KEY=VALUE ...] [--test_input JSON] [SDK options]
+
+  python handler.py                                    runs test_input.json
+  python handler.py --test_input '{{"input": {{"video_url": "clip.mp4"}}}}'
+  python handler.py preset=preview segment.count=3 output=lossless --test_input '...'
+
+The result lies in outputs/<job id>/: result.mp4, result.json, and the artifacts asked for.
+
+settings for this worker (Hydra's grammar; files in conf/):
+  preset=NAME          default preset of jobs; there are: {presets} (default {default})
+  GROUP=FILE           such as output=lossless, plate=off, temporal=flow, foot_lock=seed
+  GROUP.KEY=VALUE      such as segment.count=3, foot_lock.strength=0.7
+
+settings that a job may have under "overrides":
+  {keys}
+
+options of RunPod's SDK:
+  --test_input JSON    run one job and exit: 0 when it succeeded, 1 when it failed
+  --rp_serve_api       serve /run and /runsync on --rp_api_host (localhost) and --rp_api_port (8000)
+  --rp_api_concurrency N   API workers
+  --rp_log_level LEVEL ERROR, WARN, INFO or DEBUG
+  --rp_debugger        the SDK's debugger
+
+environment:
+  UNDERSTUDY_OVERRIDES   settings as above, parted by blanks; the command line comes after them
+  UNDERSTUDY_LOCKED      keys that a job may not change, parted by commas
+  UNDERSTUDY_OUTPUTS     where local results go (default: outputs/)
+  UNDERSTUDY_WEIGHTS     where the models lie (default: weights/); fetched by python -m builder.fetch_models
+  UNDERSTUDY_WORK        where jobs keep their temporary folders (default: the system's)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What this worker was started with."""
+
+    preset: str | None
+    overrides: tuple[str, ...]
+    """The operator's, Hydra's grammar, without the preset."""
+    locked: tuple[str, ...]
+    outputs: Path
+    is_local: bool
+    """A job comes from the operator's own command line: paths are allowed and results stay here."""
+    for_sdk: tuple[str, ...]
+
+
+def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments | None:
+    """Part our arguments from the SDK's. None when help was asked for and printed."""
+    if any(word in ("-h", "--help") for word in argv[1:]):
+        print(help_text(), end="")
+        return None
+    ours = environment.get("UNDERSTUDY_OVERRIDES", "").split()
+    theirs: list[str] = []
+    words = iter(argv[1:])
+    for word in words:
+        if word in _SDK_VALUES:
+            theirs += [word, *(value for value in [next(words, None)] if value is not None)]
+        elif not word.startswith("-") and _OVERRIDE.fullmatch(word):
+            ours.append(word)
+        else:
+            theirs.append(word)
+    presets = [word.removeprefix("preset=") for word in ours if word.startswith("preset=")]
+    on_platform = any(environment.get(name) for name in ("RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_REALTIME_PORT"))
+    return Arguments(
+        preset=presets[-1] if presets else None,
+        overrides=tuple(word for word in ours if not word.startswith("preset=")),
+        locked=tuple(key.strip() for key in environment.get("UNDERSTUDY_LOCKED", "").split(",") if key.strip()),
+        outputs=Path(environment.get("UNDERSTUDY_OUTPUTS") or "outputs"),
+        is_local=not on_platform and "--rp_serve_api" not in theirs,
+        for_sdk=tuple(theirs),
+    )
+
+
+def help_text() -> str:
+    """Return what ``--help`` prints."""
+    lines, line = [], ""
+    for key in CALLER_KEYS:
+        if len(line) + len(key) > 110:
+            lines.append(line.rstrip())
+            line = ""
+        line += key + "  "
+    lines.append(line.rstrip())
+    return _HELP.format(presets=", ".join(preset_names()), default=DEFAULT_PRESET, keys="\n  ".join(lines))

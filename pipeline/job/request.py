@@ -1,0 +1,125 @@
+"""What a caller may ask for: the schema of ``input``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InvalidInput
+
+Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"]
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    return text
+
+
+def _each_once(names: list[Artifact]) -> list[Artifact]:
+    if len(set(names)) < len(names):
+        raise ValueError("must name each artifact once")
+    return names
+
+
+_Url = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_nul)]
+_Prompt = Annotated[str, Field(max_length=2000), AfterValidator(_without_nul)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class SubjectPoint(_Strict):
+    """A person, by a point of the upright picture at a time."""
+
+    x: Annotated[float, Field(ge=0, description="px from the left")]
+    y: Annotated[float, Field(ge=0, description="px from the top")]
+    at_s: Annotated[float, Field(ge=0, description="seconds from the clip's start")]
+
+
+class Request(_Strict):
+    """The ``input`` of a job."""
+
+    video_url: Annotated[_Url, Field(description="the clip: an http(s) URL; locally also a path")]
+    prompt: Annotated[_Prompt, Field(description="who comes in, in words; the mannequin does not read it")] = ""
+    negative_prompt: Annotated[_Prompt, Field(description="what must not be seen")] = ""
+    reference_image_url: Annotated[
+        _Url | None, Field(description="a picture of who comes in, with exactly one person; URL, locally also a path")
+    ] = None
+    preset: Annotated[str | None, Field(max_length=64, description="quality preset; default: the worker's")] = None
+    overrides: Annotated[
+        dict[str, bool | int | float | str], Field(description="single settings, such as {'segment.count': 3}")
+    ] = {}
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="same seed, same bytes (on a CPU)")] = 0
+    subject: Annotated[
+        Literal["largest", "leftmost", "rightmost", "centre"] | Annotated[int, Field(ge=0, le=63)] | SubjectPoint,
+        Field(description="whom to replace; a number counts people in the order in which they appear"),
+    ] = "largest"
+    on_lost: Annotated[
+        Literal["warn", "error"], Field(description="what to do about frames in which the subject is not clearly seen")
+    ] = "warn"
+    start_s: Annotated[float | None, Field(ge=0, description="first second of the clip to use")] = None
+    end_s: Annotated[float | None, Field(gt=0, description="end of the part to use (exclusive)")] = None
+    artifacts: Annotated[
+        list[Artifact], Field(max_length=7), AfterValidator(_each_once), Field(description="files to make beside it")
+    ] = []
+    mode: Annotated[Literal["replace"], Field(description="the whole clip")] = "replace"
+
+    @model_validator(mode="after")
+    def _range(self) -> Request:
+        if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError("end_s must be after start_s")
+        return self
+
+
+def parse_request(raw: Any) -> Request:
+    """Check a job's ``input``. Raises ``InvalidInput`` that names the field and does not repeat the value."""
+    if not isinstance(raw, dict) or not raw:
+        raise InvalidInput("input must be an object with at least a video_url", field="input")
+    try:
+        return Request.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # Members of a union are part of pydantic's location; the caller knows only the first names.
+        known = [
+            str(part) for part in first["loc"] if not str(part).startswith(("literal[", "constrained", "int", "str"))
+        ]
+        if first["type"] == "extra_forbidden":
+            # The key is the caller's text: it is named as the field, cut to a sane length.
+            raise InvalidInput("there is no such key", field=".".join(known)[:100]) from None
+        raise InvalidInput(first["msg"].removeprefix("Value error, "), field=".".join(known) or "input") from None
+
+
+def request_table() -> str:
+    """Return the schema as a Markdown table, for the README."""
+    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in Request.model_json_schema()["properties"].items():
+        required = name in Request.model_json_schema()["required"]
+        default = "required" if required else f"`{_shown(field.get('default'))}`"
+        rows.append(f"| `{name}` | {_type_of(field)} | {default} | {field['description']} |")
+    return "\n".join(rows)
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value) if value != "" else '""'
+
+
+def _type_of(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type_of(part) for part in field["anyOf"] if part.get("type") != "null")
+    if "$ref" in field:
+        return "{x, y, at_s}"
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return "list of " + _type_of(field["items"])
+    bounds = [
+        f"{sign} {field[key]}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if key in field
+    ]
+    return str(field["type"]) + (f" ({', '.join(bounds)})" if bounds else "")

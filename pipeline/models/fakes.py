@@ -1,0 +1,59 @@
+"""Stand-ins for tests: they do what the protocols ask, exactly, and know nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.datatypes import Appearance, Layer, Person, Picture, Window
+from pipeline.models.interfaces import Check, Needs
+
+
+class IdentityGenerator:
+    """Gives the subject back as he is: the source's picture under his own mask.
+
+    With it a job must return the source (up to resampling), which tests every transform on the way.
+    """
+
+    def __init__(self, window_frames: int = 16, conditioning_frames: int = 5) -> None:
+        self.calls: list[tuple[int, int, int]] = []
+        """(first frame, frames, finished frames given) of each call."""
+        self._needs = Needs(
+            crop_size_wh=None,
+            window_frames=window_frames,
+            conditioning_frames=conditioning_frames,
+            pictures=True,
+            masks=True,
+        )
+
+    @property
+    def needs(self) -> Needs:
+        return self._needs
+
+    def prepare(self, appearance: Appearance) -> None:
+        """Nothing is taken over: the subject stays who he is."""
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        """Yield the source's own pixels with the old person's mask as alpha."""
+        assert window.pictures is not None and window.masks is not None
+        self.calls.append((window.start, window.num_frames, len(window.finished)))
+        for picture, mask, joints in zip(window.pictures, window.masks, window.joints, strict=True):
+            check()
+            yield Layer(picture, mask.astype(np.uint8) * 255, joints)
+
+
+class ScriptedPeople:
+    """A people backend that says what it was told to, frame by frame."""
+
+    def __init__(self, script: list[list[Person]]) -> None:
+        self._script = script
+        self._next = 0
+
+    def find(self, picture: Picture) -> list[Person]:
+        """Return the next frame's people; nobody after the script's end."""
+        self._next += 1
+        return self._script[self._next - 1] if self._next <= len(self._script) else []
+
+    def reset(self) -> None:
+        """The script goes on: it knows of no cut."""

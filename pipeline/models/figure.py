@@ -1,0 +1,195 @@
+"""The mannequin's figure: its rig, the file it comes from, and posing it on a 3D skeleton. Pure numpy.
+
+Convention: figure units are standing heights; x right in the picture (the figure's left when it faces the camera),
+y down, z away from the camera. A bone's rotation takes the rest pose to the posed one; the rest pose faces the camera.
+Left and right are the figure's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT, NUM_JOINTS
+
+Floats = NDArray[np.float64]
+
+_LIMBS = (
+    "clavicle", "upperarm1", "upperarm2", "forearm1", "forearm2", "hand",
+    "thigh1", "thigh2", "shin1", "shin2", "foot", "toe",
+)  # fmt: skip
+BONES = (
+    "pelvis", "spine1", "spine2", "chest", "neck", "head",
+    *(f"{limb}.L" for limb in _LIMBS), *(f"{limb}.R" for limb in _LIMBS),
+)  # fmt: skip
+BONE = {name: row for row, name in enumerate(BONES)}
+LANDMARKS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_heel", "right_heel", "left_toe", "right_toe",
+    "left_knuckles", "right_knuckles",
+)  # fmt: skip
+"""Points that the rig carries besides its bones' heads."""
+LANDMARK = {name: row for row, name in enumerate(LANDMARKS)}
+VARIANTS = ("auto", "female", "male")
+
+
+class Group(IntEnum):
+    """What a face of the figure is; its colour goes by it."""
+
+    SKIN = 0
+    HAIR = 1
+    EYES = 2
+    UPPER = 3
+    SLEEVE = 4
+    """The top's long sleeves; drawn instead of ``FOREARM``."""
+    FOREARM = 5
+    LOWER = 6
+    LEG = 7
+    """The trousers' long legs; drawn instead of ``SHIN``."""
+    SHIN = 8
+    SHOES = 9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """One body at rest."""
+
+    vertices: NDArray[np.float32]
+    """(V, 3)."""
+    triangles: NDArray[np.int32]
+    """(F, 3), normals outwards."""
+    groups: NDArray[np.uint8]
+    """(F,) of ``Group``."""
+    bone_index: NDArray[np.uint8]
+    """(V, 4)."""
+    bone_weight: NDArray[np.float32]
+    """(V, 4), rows sum to 1."""
+    heads: Floats
+    """(bones, 3) where each bone turns."""
+    landmarks: Floats
+    """(landmarks, 3)."""
+    tint: NDArray[np.float32]
+    """(V, 3) factor on the group's colour."""
+    occlusion: NDArray[np.float32]
+    """(V,) 0 (deep in a fold) to 1 (open sky)."""
+
+
+def load_figure(path: Path, variant: str) -> Figure:
+    """Read one of ``VARIANTS`` from the file that ``builder.build_figure`` wrote."""
+    with np.load(path) as data:
+        row = VARIANTS.index(variant)
+        return Figure(
+            vertices=data["vertices"][row],
+            triangles=data["triangles"],
+            groups=data["groups"],
+            bone_index=data["bone_index"],
+            bone_weight=data["bone_weight"],
+            heads=data["bone_heads"][row].astype(np.float64),
+            landmarks=data["landmarks"][row].astype(np.float64),
+            tint=data["tint"].astype(np.float32) / 128,
+            occlusion=data["occlusion"].astype(np.float32) / 255,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """Where each bone is: a rest point p of bone b goes to ``linear[b] @ p + offset[b]``, crop px."""
+
+    linear: Floats
+    """(bones, 3, 3)."""
+    offset: Floats
+    """(bones, 3)."""
+
+    def apply(self, bone: str, point: Floats) -> Floats:
+        row = BONE[bone]
+        return np.asarray(self.linear[row] @ point + self.offset[row])
+
+
+_JOINT_BONES = {
+    "shoulder": "upperarm1", "elbow": "forearm1", "wrist": "hand", "hip": "thigh1", "knee": "shin1", "ankle": "foot",
+}  # fmt: skip
+_MARK_BONES = {"nose": "head", "eye": "head", "ear": "head", "heel": "foot", "toe": "toe"}
+
+
+def posed_joints(figure: Figure, pose: Pose) -> NDArray[np.float32]:
+    """(21, 3) the figure's own joints, x, y crop px and confidence 1."""
+    out = np.ones((NUM_JOINTS, 3), np.float32)
+    for name, row in JOINT.items():
+        if row >= NUM_JOINTS:
+            continue
+        side, _, part = name.rpartition("_")
+        suffix = {"left": ".L", "right": ".R", "": ""}[side]
+        if part in _JOINT_BONES:
+            bone = _JOINT_BONES[part] + suffix
+            out[row, :2] = pose.apply(bone, figure.heads[BONE[bone]])[:2]
+        else:
+            bone = _MARK_BONES[part] + (suffix if part in ("heel", "toe") else "")
+            out[row, :2] = pose.apply(bone, figure.landmarks[LANDMARK[name]])[:2]
+    return out
+
+
+# Rotations ------------------------------------------------------------------------------------------------------------
+
+
+def unit(vector: Floats, fallback: Floats | None = None) -> Floats:
+    """The vector at length 1; ``fallback`` where it has no length."""
+    length = float(np.sqrt(vector @ vector))
+    if length < 1e-9:
+        return np.array([0.0, 1.0, 0.0]) if fallback is None else fallback
+    return np.asarray(vector / length)
+
+
+def cross(a: Floats, b: Floats) -> Floats:
+    """Cross product of two vectors; ``np.cross`` takes ten times as long for one pair."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+def turn(axis: Floats, angle: float) -> Floats:
+    """(3, 3) rotation about a unit axis (Rodrigues)."""
+    x, y, z = axis
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k))
+
+
+def swing(a: Floats, b: Floats) -> Floats:
+    """(3, 3) the smallest rotation that takes unit vector a to unit vector b."""
+    axis = cross(a, b)
+    sine, cosine = float(np.sqrt(axis @ axis)), float(a @ b)
+    if sine < 1e-9:
+        return np.eye(3) if cosine > 0 else turn(unit(cross(a, np.array([0.31, 0.17, 0.93]))), np.pi)
+    return turn(axis / sine, float(np.arctan2(sine, cosine)))
+
+
+def frame(down: Floats, left: Floats) -> Floats:
+    """(3, 3) rotation whose y column is ``down`` and whose x column is as near ``left`` as it can be."""
+    y = unit(down)
+    x = unit(left - (left @ y) * y, unit(cross(y, np.array([0.0, 0.0, 1.0])), np.array([1.0, 0.0, 0.0])))
+    return np.stack([x, y, cross(x, y)], 1)
+
+
+def log_rotation(rotation: Floats) -> Floats:
+    """(3,) rotation vector, radians."""
+    cosine = float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))
+    angle = float(np.arccos(cosine))
+    spin = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
+    return np.asarray(spin / 2 if angle < 1e-6 else spin * angle / max(2 * np.sin(angle), 1e-6))
+
+
+def exp_rotation(vector: Floats) -> Floats:
+    """(3, 3) of a rotation vector."""
+    angle = float(np.sqrt(vector @ vector))
+    return np.eye(3) if angle < 1e-12 else turn(vector / angle, angle)
+
+
+def between(a: Floats, b: Floats, share: float) -> Floats:
+    """(3, 3) the rotation a ``share`` of the way from a to b (slerp)."""
+    return np.asarray(a @ exp_rotation(share * log_rotation(a.T @ b)))
+
+
+def smoothstep(value: float, low: float, high: float) -> float:
+    """0 below ``low``, 1 above ``high`` (which may be the smaller), smooth between."""
+    t = float(np.clip((value - low) / (high - low), 0, 1))
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,60 @@
+"""What stages know of models: two protocols. Stages import this file and no wrapper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.datatypes import Appearance, Layer, Person, Picture, Window
+
+Check = Callable[[], None]
+"""Raises ``Cancelled`` or ``JobTimeout`` when the job must stop; cheap, called per frame and per denoising step."""
+
+
+class PeopleBackend(Protocol):
+    """Finds people in one frame after the other."""
+
+    def find(self, picture: Picture) -> list[Person]:
+        """Return the people of the next frame, upright RGB with square pixels, in its pixels.
+
+        Backends may carry state from frame to frame (the next region comes from this frame's joints).
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the frames so far: a cut, or another clip."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a generator wants to be given."""
+
+    crop_size_wh: tuple[int, int] | None
+    """Fixed crop size in px, or None: as large as the subject is in the source, within the settings' bounds."""
+    window_frames: int
+    """Frames taken at once."""
+    conditioning_frames: int = 0
+    """Finished frames that the next window can be conditioned on."""
+    controls: tuple[str, ...] = ()
+    """Of ``pose``, ``depth``, ``canny``."""
+    pictures: bool = False
+    plates: bool = False
+    masks: bool = False
+    gives_alpha: bool = True
+
+
+class Generator(Protocol):
+    """Turns windows into layers of the new person."""
+
+    @property
+    def needs(self) -> Needs: ...
+
+    def prepare(self, appearance: Appearance) -> None:
+        """Take over prompt and reference; once a job."""
+        ...
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        """Yield one layer for each frame of the window, in order. Same window and seed, same layers."""
+        ...

@@ -1,0 +1,394 @@
+"""Pose the figure on a 3D skeleton: directions from the landmarks, lengths the figure's own, ankles on the subject's.
+
+Each frame is solved for itself, by functions that are continuous in the skeleton, so that smooth skeletons give smooth
+poses and nothing jumps where one window ends. Depth of the landmarks is noisy and leans towards the camera: it is
+limited to what foreshortening allows, and damped in torso and head (see ``shared/MODELS.md``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT
+from pipeline.models.figure import (
+    BONE,
+    BONES,
+    LANDMARK,
+    Figure,
+    Floats,
+    Pose,
+    between,
+    cross,
+    exp_rotation,
+    frame,
+    log_rotation,
+    smoothstep,
+    swing,
+    turn,
+    unit,
+)
+
+_DOWN = np.array([0.0, 1.0, 0.0])
+_SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
+_STRETCH = 0.035
+"""Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
+_LEAN = 0.3
+"""Share kept of the torso's depth lean: the landmarks' bias leans people towards the camera by 10 to 20 degrees."""
+
+
+def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px: float) -> Floats:
+    """Return (23, 3) figure units with unknown joints taken from a relaxed standing figure at the known ones.
+
+    An unknown joint lies from its nearest known parent as in the relaxed figure: a limb that is not seen hangs.
+    Raises ``ValueError`` when no joint is known at all.
+    """
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(skeleton).all(1))
+    if not known.any():
+        raise ValueError("a skeleton without any known joint")
+    out = np.where(known[:, None], skeleton, 0).astype(np.float64) / body_height_px
+    rest = relaxed_skeleton(figure)
+    if not known.all():
+        body = [JOINT[f"{side}_{part}"] for part in ("hip", "shoulder") for side in ("left", "right")]
+        anchors = [j for j in body if known[j]] or list(np.flatnonzero(known))
+        root = np.mean([out[j] - rest[j] for j in anchors], axis=0)
+        for j in (*body, *range(len(out))):
+            if known[j]:
+                continue
+            parent = _PARENT.get(j)
+            out[j] = rest[j] + (root if parent is None else out[parent] - rest[parent])
+            known[j] = True
+    return out
+
+
+_PARENT = {
+    JOINT[f"{side}_{child}"]: JOINT[f"{side}_{parent}"]
+    for side in ("left", "right")
+    for child, parent in (
+        ("elbow", "shoulder"), ("wrist", "elbow"), ("hand", "wrist"), ("knee", "hip"), ("ankle", "knee"),
+        ("heel", "ankle"), ("toe", "heel"),
+    )
+}  # fmt: skip
+
+
+def relaxed_skeleton(figure: Figure) -> Floats:
+    """(23, 3) figure units: standing, facing the camera, arms hanging; z 0 at the hips."""
+    out = np.zeros((len(JOINT), 3))
+    bones = {"shoulder": "upperarm1", "hip": "thigh1", "knee": "shin1", "ankle": "foot"}
+    for name, row in JOINT.items():
+        side, _, part = name.rpartition("_")
+        suffix = ".L" if side == "left" else ".R"
+        if part in bones:
+            out[row] = figure.heads[BONE[bones[part] + suffix]]
+        elif name in LANDMARK:
+            out[row] = figure.landmarks[LANDMARK[name]]
+    for side, suffix, sign in _SIDES:
+        place = out[JOINT[f"{side}_shoulder"]].copy()
+        for part, bone, parent in (("elbow", "forearm1", "upperarm1"), ("wrist", "hand", "forearm1")):
+            length = np.linalg.norm(figure.heads[BONE[bone + suffix]] - figure.heads[BONE[parent + suffix]])
+            place = place + length * unit(np.array([0.12 * sign, 1.0, -0.06]))
+            out[JOINT[f"{side}_{part}"]] = place
+        out[JOINT[f"{side}_hand"]] = place + np.array([0.0, 0.045, -0.005])
+    out[:, 2] -= (out[JOINT["left_hip"], 2] + out[JOINT["right_hip"], 2]) / 2
+    return out
+
+
+def _limited(bone: Floats, length: float) -> Floats:
+    """A direction whose depth is at most what foreshortening of a bone this long allows (with 6 % to spare)."""
+    flat = float(bone[0] ** 2 + bone[1] ** 2)
+    reach = float(np.sqrt(max((1.06 * length) ** 2 - flat, 0.0)))
+    # tanh instead of a hard limit keeps the direction smooth in time.
+    depth = reach * np.tanh(bone[2] / reach) if reach > 1e-6 else 0.0
+    return unit(np.array([bone[0], bone[1], depth]))
+
+
+class Poser:
+    """Solves poses of one figure; holds what its rest pose tells."""
+
+    def __init__(self, figure: Figure) -> None:
+        self._figure = figure
+        self._heads = {name: figure.heads[row] for name, row in BONE.items()}
+        heads, marks = self._heads, figure.landmarks
+        hips = (heads["thigh1.L"] + heads["thigh1.R"]) / 2
+        shoulders = (heads["upperarm1.L"] + heads["upperarm1.R"]) / 2
+        self._hip_width = float(np.linalg.norm(heads["thigh1.L"] - heads["thigh1.R"]))
+        self._shoulder_width = float(np.linalg.norm(heads["upperarm1.L"] - heads["upperarm1.R"]))
+        self._torso_length = float(np.linalg.norm(hips - shoulders))
+        self._torso_rest = frame(hips - shoulders, np.array([1.0, 0.0, 0.0]))
+        self._face_names = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+        face = np.array([marks[LANDMARK[name]] for name in self._face_names])
+        self._face_rest = face - face.mean(0)
+        self._face_rows = [JOINT[name] for name in self._face_names]
+
+    def pose(self, skeleton: NDArray[np.float32], body_height_px: float) -> Pose:
+        """Pose on one frame's (23, 3) skeleton in crop px; NaN joints hang. Raises ``ValueError`` when all are NaN."""
+        points = fill_skeleton(self._figure, skeleton, body_height_px)
+        rotations: dict[str, Floats] = {}
+        pelvis, chest = self._torso(points)
+        rotations["pelvis"] = pelvis
+        rotations["spine1"] = between(pelvis, chest, 0.35)
+        rotations["spine2"] = between(pelvis, chest, 0.7)
+        rotations["chest"] = chest
+        head = self._head(points, chest)
+        rotations["head"] = head
+        rotations["neck"] = between(chest, head, 0.45)
+        for side, suffix, sign in _SIDES:
+            self._arm(points, rotations, side, suffix, sign)
+        places = self._place(rotations)
+        hips, legs = self._legs(points, rotations, places)
+        return self._assemble(rotations, places, hips, legs, body_height_px)
+
+    # Torso and head ---------------------------------------------------------------------------------------------------
+
+    def _torso(self, points: Floats) -> tuple[Floats, Floats]:
+        """Rotations of pelvis and chest."""
+        hip_l, hip_r = points[JOINT["left_hip"]], points[JOINT["right_hip"]]
+        shoulder_l, shoulder_r = points[JOINT["left_shoulder"]], points[JOINT["right_shoulder"]]
+        down = (hip_l + hip_r - shoulder_l - shoulder_r) / 2
+        down = _limited(down, self._torso_length) * np.array([1.0, 1.0, _LEAN])
+        down = unit(down, _DOWN)
+        hip_axis = _limited(hip_l - hip_r, self._hip_width)
+        shoulder_axis = _limited(shoulder_l - shoulder_r, self._shoulder_width)
+        # Each axis lends the other some of its turn: their noise is independent.
+        pelvis_left = (0.65 * hip_axis + 0.35 * shoulder_axis) * np.array([1.0, 0.6, 1.0])
+        chest_left = (0.25 * hip_axis + 0.75 * shoulder_axis) * np.array([1.0, 0.8, 1.0])
+        upright = unit(0.5 * down + 0.5 * _DOWN, _DOWN)
+        rest = self._torso_rest.T
+        return frame(upright, pelvis_left) @ rest, frame(down, chest_left) @ rest
+
+    def _head(self, points: Floats, chest: Floats) -> Floats:
+        """Rotation of the head: Kabsch's fit of the five face points, pitch and roll damped towards upright."""
+        face = points[self._face_rows]
+        centred = face - face.mean(0)
+        left, _, right = np.linalg.svd(centred.T @ self._face_rest)
+        sign = np.sign(np.linalg.det(left @ right))
+        fit = np.asarray(left @ np.diag([1.0, 1.0, sign]) @ right)
+        upright = frame(0.25 * (chest @ _DOWN) + 0.75 * _DOWN, chest[:, 0])
+        pitch, yaw, roll = log_rotation(upright.T @ fit)
+        # tanh: far turns are mostly noise of a face that is not seen.
+        local = np.array([0.45 * np.tanh(pitch / 0.9), 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)])
+        return np.asarray(upright @ exp_rotation(local))
+
+    # Arms -------------------------------------------------------------------------------------------------------------
+
+    def _arm(self, points: Floats, rotations: dict[str, Floats], side: str, suffix: str, sign: float) -> None:
+        heads, chest = self._heads, rotations["chest"]
+        shoulder, elbow, wrist = (heads[b + suffix] for b in ("upperarm1", "forearm1", "hand"))
+        knuckles = self._figure.landmarks[LANDMARK[f"{side}_knuckles"]]
+        seen = [points[JOINT[f"{side}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
+        upper = _limited(seen[1] - seen[0], float(np.linalg.norm(elbow - shoulder)))
+        fore = _limited(seen[2] - seen[1], float(np.linalg.norm(wrist - elbow)))
+        hand = unit(0.75 * fore + 0.5 * unit(seen[3] - seen[2], fore), fore)
+
+        # The shoulder girdle rises with the arm (about one third of the way, beyond 50 degrees from hanging).
+        local = chest.T @ upper
+        raised = float(np.arctan2(np.sqrt(local[0] ** 2 + local[2] ** 2), local[1]))
+        lift = 0.30 * max(raised - 0.85, 0.0) - 0.06
+        rotations["clavicle" + suffix] = chest @ turn(np.array([0.0, 0.0, 1.0]), -sign * lift)
+
+        base = rotations["clavicle" + suffix]
+        rest_upper, rest_fore = unit(elbow - shoulder), unit(wrist - elbow)
+        swung = swing(np.asarray(base @ rest_upper), upper) @ base
+        hinge = swung @ unit(cross(rest_upper, rest_fore))
+        bend = cross(upper, fore)
+        twist = float(np.arctan2(cross(hinge, bend) @ upper, hinge @ bend))
+        sure = smoothstep(float(np.sqrt(bend @ bend)), 0.1, 0.5) * smoothstep(abs(twist), 2.9, 1.9)
+        twist *= sure
+        rotations["upperarm1" + suffix] = turn(upper, 0.45 * twist) @ swung
+        rotations["upperarm2" + suffix] = turn(upper, twist) @ swung
+        lower = swing(np.asarray(rotations["upperarm2" + suffix] @ rest_fore), fore) @ rotations["upperarm2" + suffix]
+        # At rest the palms look down; a hanging arm's palm looks at the thigh.
+        turned = turn(fore, sign * 0.5)
+        rotations["forearm1" + suffix] = turn(fore, sign * 0.15) @ lower
+        rotations["forearm2" + suffix] = turned @ lower
+        rest_hand = unit(knuckles - wrist)
+        rotations["hand" + suffix] = swing(np.asarray(turned @ lower @ rest_hand), hand) @ turned @ lower
+
+    # Legs -------------------------------------------------------------------------------------------------------------
+
+    def _place(self, rotations: dict[str, Floats]) -> dict[str, Floats]:
+        """Places of the bones' heads above the legs, and of the hip joints, with the pelvis at the origin."""
+        places = {"pelvis": np.zeros(3)}
+        chain = [("spine1", "pelvis"), ("spine2", "spine1"), ("chest", "spine2"), ("neck", "chest"), ("head", "neck")]
+        for suffix in (".L", ".R"):
+            limbs = ["chest", *(b + suffix for b in ("clavicle", "upperarm1", "forearm1", "hand"))]
+            chain += list(zip(limbs[1:], limbs[:-1], strict=True))
+            chain.append(("thigh1" + suffix, "pelvis"))
+        for bone, parent in chain:
+            # The half of a limb next to the child carries it.
+            turner = parent.replace("1.", "2.")
+            places[bone] = places[parent] + rotations[turner] @ (self._heads[bone] - self._heads[parent])
+        return places
+
+    def _legs(
+        self, points: Floats, rotations: dict[str, Floats], places: dict[str, Floats]
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """Turn the legs' bones so that the ankles land; return the pelvis' place and each bone's size factor."""
+        pelvis = rotations["pelvis"]
+        chains = {}
+        for side, suffix, _ in _SIDES:
+            chains[suffix] = self._leg_directions(points, pelvis, side, suffix)
+        targets = {suffix: points[JOINT[f"{side}_ankle"]] for side, suffix, _ in _SIDES}
+        # The lower ankle is the planted one: it weighs more, continuously.
+        lowest = max(t[1] for t in targets.values())
+        weight = {s: float(np.exp((t[1] - lowest) / 0.05)) for s, t in targets.items()}
+        total = sum(weight.values())
+        root = np.zeros(3)
+        for suffix, (thigh, shin, _) in chains.items():
+            landing = places["thigh1" + suffix] + thigh + shin
+            root += weight[suffix] / total * (targets[suffix] - landing)
+        root[2] = 0.0
+        sizes: dict[str, Floats] = {}
+        for _ in range(4):
+            miss = np.zeros(3)
+            for suffix, chain in chains.items():
+                hip = root + places["thigh1" + suffix]
+                solved, short = _reach(chain, targets[suffix] - hip)
+                sizes[suffix] = solved
+                miss += weight[suffix] / total * short
+            root[:2] += miss[:2]
+        for side, suffix, sign in _SIDES:
+            self._turn_leg(points, rotations, side, suffix, sign, chains[suffix], sizes[suffix])
+        return root, sizes
+
+    def _leg_directions(self, points: Floats, pelvis: Floats, side: str, suffix: str) -> tuple[Floats, Floats, Floats]:
+        """Thigh and shin vectors (own lengths), and the knee's axis (towards the body's left)."""
+        heads = self._heads
+        long_thigh = float(np.linalg.norm(heads["shin1" + suffix] - heads["thigh1" + suffix]))
+        long_shin = float(np.linalg.norm(heads["foot" + suffix] - heads["shin1" + suffix]))
+        hip, knee, ankle, heel, toe = (
+            points[JOINT[f"{side}_{part}"]] for part in ("hip", "knee", "ankle", "heel", "toe")
+        )
+        thigh, shin = _limited(knee - hip, long_thigh), _limited(ankle - knee, long_shin)
+        # A knee bends backwards only. Its axis: the pelvis', turned by the foot and by the bend itself.
+        forward = unit(toe - heel, -pelvis[:, 2])
+        foot_axis = cross(forward, thigh)
+        bend = cross(thigh, shin)
+        bend = bend * smoothstep(float(bend @ pelvis[:, 0]), -0.1, 0.25)
+        axis = 1.0 * pelvis[:, 0] + 0.35 * foot_axis + 1.6 * bend
+        axis = unit(axis - (axis @ thigh) * thigh, pelvis[:, 0])
+        back = cross(axis, thigh)
+        bent = float(shin @ back)
+        # Softly non-negative: a hinge at exactly 0 would make the knee tick.
+        shin = unit(shin + (0.5 * (np.sqrt(bent * bent + 0.003) + bent) - bent) * back)
+        return long_thigh * thigh, long_shin * shin, axis
+
+    def _turn_leg(
+        self,
+        points: Floats,
+        rotations: dict[str, Floats],
+        side: str,
+        suffix: str,
+        sign: float,
+        chain: tuple[Floats, Floats, Floats],
+        solved: Floats,
+    ) -> None:
+        heads, pelvis = self._heads, rotations["pelvis"]
+        thigh, shin = solved[0], solved[1]
+        axis = chain[2]
+        rest_left = np.array([1.0, 0.0, 0.0])
+        thigh_turn = frame(thigh, axis) @ frame(heads["shin1" + suffix] - heads["thigh1" + suffix], rest_left).T
+        shin_turn = frame(shin, axis) @ frame(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T
+        swung = (
+            swing(np.asarray(pelvis @ unit(heads["shin1" + suffix] - heads["thigh1" + suffix])), unit(thigh)) @ pelvis
+        )
+        rotations["thigh1" + suffix] = between(swung, thigh_turn, 0.5)
+        rotations["thigh2" + suffix] = thigh_turn
+        rotations["shin1" + suffix] = shin_turn
+
+        heel, toe = points[JOINT[f"{side}_heel"]], points[JOINT[f"{side}_toe"]]
+        marks = self._figure.landmarks
+        rest_sole = marks[LANDMARK[f"{side}_toe"]] - marks[LANDMARK[f"{side}_heel"]]
+        length = float(np.linalg.norm(rest_sole))
+        ahead = cross(unit(shin), axis)
+        sole = (toe - heel) / length
+        # Foreshortened feet have the noisiest depth of all: the leg tells the rest of where the foot points.
+        sole = sole + 0.45 * ahead * np.array([1.0, 0.15, 1.0])
+        sole = unit(sole, ahead)
+        pitch = float(np.clip(sole[1], -0.55, 0.97))
+        across = unit(np.array([sole[0], 0.0, sole[2]]), ahead)
+        sole = np.array([across[0] * np.sqrt(1 - pitch**2), pitch, across[2] * np.sqrt(1 - pitch**2)])
+        left = cross(np.array([0.0, 1.0, 0.0]), -across)
+        rest_flat = unit(np.array([rest_sole[0], 0.0, rest_sole[2]]))
+        rest_foot = _sole_frame(rest_flat, cross(_DOWN, -rest_flat))
+        # A foot that points down steeply takes its roll from the shin.
+        left = unit(left + 0.3 * axis)
+        foot_turn = _sole_frame(sole, left) @ rest_foot.T
+        rotations["foot" + suffix] = foot_turn
+        rotations["shin2" + suffix] = between(
+            shin_turn, frame(shin, left) @ frame(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T, 0.5
+        )
+        # With the heel up the toes stay on the ground.
+        curl = 0.8 * max(float(np.arcsin(pitch)) - 0.12, 0.0)
+        rotations["toe" + suffix] = (
+            foot_turn @ rest_foot @ turn(np.array([1.0, 0.0, 0.0]), -min(curl, 0.75)) @ rest_foot.T
+        )
+
+    def _assemble(
+        self,
+        rotations: dict[str, Floats],
+        places: dict[str, Floats],
+        root: Floats,
+        sizes: dict[str, Floats],
+        scale: float,
+    ) -> Pose:
+        heads = self._heads
+        linear, offset = np.zeros((len(BONES), 3, 3)), np.zeros((len(BONES), 3))
+        at = {name: place + root for name, place in places.items()}
+        factor = dict.fromkeys(BONES, 1.0)
+        for suffix in (".L", ".R"):
+            thigh, shin = sizes[suffix][0], sizes[suffix][1]
+            at["shin1" + suffix] = at["thigh1" + suffix] + thigh
+            at["foot" + suffix] = at["shin1" + suffix] + shin
+            at["toe" + suffix] = at["foot" + suffix] + rotations["foot" + suffix] @ (
+                heads["toe" + suffix] - heads["foot" + suffix]
+            )
+            rest_thigh = np.linalg.norm(heads["shin1" + suffix] - heads["thigh1" + suffix])
+            size = float(np.linalg.norm(thigh) / rest_thigh)
+            for bone in ("thigh1", "thigh2", "shin1", "shin2"):
+                factor[bone + suffix] = size
+            for half in ("upperarm", "forearm", "thigh", "shin"):
+                at[f"{half}2{suffix}"] = at[f"{half}1{suffix}"]
+        for name, row in BONE.items():
+            linear[row] = rotations[name] * factor[name]
+            offset[row] = at[name] - linear[row] @ heads[name]
+        return Pose(linear * scale, offset * scale)
+
+
+def _sole_frame(forward: Floats, left: Floats) -> Floats:
+    """(3, 3) rotation with -z along the sole and x as near ``left`` as it can be."""
+    z = -unit(forward)
+    x = unit(left - (left @ z) * z)
+    return np.stack([x, cross(z, x), z], 1)
+
+
+def _reach(chain: tuple[Floats, Floats, Floats], target: Floats) -> tuple[Floats, Floats]:
+    """Bring a leg's end onto ``target`` (x and y exact; z gives way first); return (2, 3) bones and what is missing.
+
+    The bent leg turns as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
+    (law of cosines). Only a target out of reach leaves something missing.
+    """
+    thigh, shin, axis = chain
+    a, b = float(np.linalg.norm(thigh)), float(np.linalg.norm(shin))
+    end = thigh + shin
+    span = float(np.linalg.norm(end))
+    flat = float(np.hypot(target[0], target[1]))
+    # Depth of the ankle is the least known: keep the leg's own unless that makes it too long.
+    room = np.sqrt(max(((1 + _STRETCH) * span) ** 2 - flat**2, (0.15 * span) ** 2))
+    goal = np.array([target[0], target[1], room * np.tanh(end[2] / room)])
+    distance = float(np.linalg.norm(goal))
+    size = 1 + _STRETCH * float(np.tanh((distance / span - 1) / _STRETCH))
+    wanted = distance / size
+    straight = 0.9995 * (a + b)
+    if wanted > straight:
+        wanted, size = straight, min(distance / straight, 1 + _STRETCH)
+    missing = goal * (1 - wanted * size / distance)
+    wanted = max(wanted, 0.35 * (a + b))
+    cosine = float(np.clip((a * a + wanted * wanted - b * b) / (2 * a * wanted), -1, 1))
+    ahead = unit(goal - missing)
+    front = cross(unit(end), axis)
+    front = swing(unit(end), ahead) @ front
+    front = unit(front - (front @ ahead) * ahead)
+    new_thigh = a * (cosine * ahead + np.sqrt(1 - cosine * cosine) * front)
+    new_shin = wanted * ahead - new_thigh
+    return np.stack([new_thigh, new_shin]) * size, missing

@@ -1,0 +1,173 @@
+"""A small z-buffer rasteriser (numba, one thread): depth and triangle at each sample, then antialiased pixels.
+
+Convention: sample centres at integers; smaller z is nearer; sample (i, j) of an n-fold buffer lies at pixel
+``((i + 0.5) / n - 0.5, (j + 0.5) / n - 0.5)``. A shared edge belongs to exactly one side only through the depth test: a
+sample on it is drawn by both neighbours, so that no crack can open.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+FAR = np.float32(1e9)
+
+
+@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+def draw_depth(
+    places: NDArray[np.float32], triangles: NDArray[np.int32], width: int, height: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return (height, width) depth (``FAR`` where nothing is) and the nearest triangle (-1) for samples x, y, z."""
+    depth = np.full((height, width), FAR, np.float32)
+    nearest = np.full((height, width), -1, np.int32)
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        ax, ay, az = np.float64(places[a, 0]), np.float64(places[a, 1]), np.float64(places[a, 2])
+        bx, by, bz = np.float64(places[b, 0]), np.float64(places[b, 1]), np.float64(places[b, 2])
+        cx, cy, cz = np.float64(places[c, 0]), np.float64(places[c, 1]), np.float64(places[c, 2])
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if not abs(area) > 1e-9:
+            continue
+        x0 = max(0, int(np.ceil(min(ax, bx, cx))))
+        x1 = min(width - 1, int(np.floor(max(ax, bx, cx))))
+        y0 = max(0, int(np.ceil(min(ay, by, cy))))
+        y1 = min(height - 1, int(np.floor(max(ay, by, cy))))
+        if x0 > x1 or y0 > y1:
+            continue
+        # Barycentric weights of b and c are planes in x and y: step along the row by additions only.
+        inverse = 1.0 / area
+        b_dx, b_dy = (cy - ay) * inverse, -(cx - ax) * inverse
+        c_dx, c_dy = -(by - ay) * inverse, (bx - ax) * inverse
+        z_dx = b_dx * (bz - az) + c_dx * (cz - az)
+        for y in range(y0, y1 + 1):
+            u = b_dx * (x0 - ax) + b_dy * (y - ay)
+            v = c_dx * (x0 - ax) + c_dy * (y - ay)
+            z = az + u * (bz - az) + v * (cz - az)
+            entered = False
+            for x in range(x0, x1 + 1):
+                inside = u >= -1e-9 and v >= -1e-9 and u + v <= 1.0 + 1e-9
+                if inside:
+                    entered = True
+                    if z < depth[y, x]:
+                        depth[y, x] = z
+                        nearest[y, x] = t
+                elif entered:
+                    break
+                u += b_dx
+                v += c_dx
+                z += z_dx
+    return depth, nearest
+
+
+@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+def resolve(
+    places: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    colours: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    nearest: NDArray[np.int32],
+    fold: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Gather ``fold`` x ``fold`` samples into pixels.
+
+    ``colours`` are (F, 3, 3): triangle, corner, channel, linear light. Returns the mean colour of the covered samples
+    (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Attributes are linear over a
+    triangle, so each triangle of a pixel is evaluated once, at the mean of its samples.
+    """
+    height, width = depth.shape[0] // fold, depth.shape[1] // fold
+    picture = np.zeros((height, width, 3), np.float32)
+    cover = np.zeros((height, width), np.float32)
+    mean_depth = np.full((height, width), FAR, np.float32)
+    count = fold * fold
+    ids = np.empty(count, np.int32)
+    sums = np.empty((count, 3), np.float64)
+    for py in range(height):
+        for px in range(width):
+            found = 0
+            hits = 0
+            z_sum = 0.0
+            for sy in range(py * fold, py * fold + fold):
+                for sx in range(px * fold, px * fold + fold):
+                    t = nearest[sy, sx]
+                    if t < 0:
+                        continue
+                    hits += 1
+                    z_sum += depth[sy, sx]
+                    slot = 0
+                    while slot < found and ids[slot] != t:
+                        slot += 1
+                    if slot == found:
+                        ids[slot] = t
+                        sums[slot, 0] = 0.0
+                        sums[slot, 1] = 0.0
+                        sums[slot, 2] = 0.0
+                        found += 1
+                    sums[slot, 0] += sx
+                    sums[slot, 1] += sy
+                    sums[slot, 2] += 1.0
+            if hits == 0:
+                continue
+            cover[py, px] = hits / count
+            mean_depth[py, px] = z_sum / hits
+            for slot in range(found):
+                t = ids[slot]
+                a, b, c = triangles[t]
+                ax, ay = places[a, 0], places[a, 1]
+                abx, aby = places[b, 0] - ax, places[b, 1] - ay
+                acx, acy = places[c, 0] - ax, places[c, 1] - ay
+                dx = sums[slot, 0] / sums[slot, 2] - ax
+                dy = sums[slot, 1] / sums[slot, 2] - ay
+                area = abx * acy - aby * acx
+                u = min(max((dx * acy - dy * acx) / area, 0.0), 1.0)
+                v = min(max((abx * dy - aby * dx) / area, 0.0), 1.0 - u)
+                share = sums[slot, 2] / hits
+                for k in range(3):
+                    picture[py, px, k] += share * (
+                        colours[t, 0, k] * (1.0 - u - v) + colours[t, 1, k] * u + colours[t, 2, k] * v
+                    )
+    return picture, cover, mean_depth
+
+
+@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+def skin(
+    vertices: NDArray[np.float32],
+    bone_index: NDArray[np.uint8],
+    bone_weight: NDArray[np.float32],
+    linear: NDArray[np.float32],
+    offset: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Linear blend skinning: (V, 3) posed from ``linear`` (bones, 3, 3) and ``offset`` (bones, 3)."""
+    out = np.zeros_like(vertices)
+    for v in range(len(vertices)):
+        x, y, z = vertices[v]
+        for k in range(bone_index.shape[1]):
+            w = bone_weight[v, k]
+            if w == 0.0:
+                continue
+            b = bone_index[v, k]
+            for r in range(3):
+                out[v, r] += w * (linear[b, r, 0] * x + linear[b, r, 1] * y + linear[b, r, 2] * z + offset[b, r])
+    return out
+
+
+@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+def vertex_normals(places: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(V, 3) unit normals, each triangle counting by its area."""
+    out = np.zeros_like(places)
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        ux, uy, uz = places[b, 0] - places[a, 0], places[b, 1] - places[a, 1], places[b, 2] - places[a, 2]
+        vx, vy, vz = places[c, 0] - places[a, 0], places[c, 1] - places[a, 1], places[c, 2] - places[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for k in (a, b, c):
+            out[k, 0] += nx
+            out[k, 1] += ny
+            out[k, 2] += nz
+    for v in range(len(out)):
+        length = np.sqrt(out[v, 0] ** 2 + out[v, 1] ** 2 + out[v, 2] ** 2)
+        if length > 0:
+            out[v, 0] /= length
+            out[v, 1] /= length
+            out[v, 2] /= length
+    return out

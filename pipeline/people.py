@@ -1,0 +1,156 @@
+"""Find people in every frame and follow them: tracks of joints, masks spooled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT, Mask, Person, Picture, Track, VideoInfo
+from pipeline.models.interfaces import PeopleBackend
+from pipeline.settings import PeopleSettings
+from pipeline.tracking import BoxTracker
+
+FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in ("left", "right")]
+MIN_FOOT_CONFIDENCE = 0.3
+EVERYONE_DILATION = 0.02
+"""Of the tallest box: what a mask misses of hair and hands must not carry features of the camera."""
+CHROMA_BINS, LUMA_BINS, BODY_PARTS = 8, 6, 3
+LOST_SECONDS = 1.0
+
+
+class MaskSink(Protocol):
+    """Takes the masks of one frame by track id."""
+
+    def put(self, frame: int, masks: Mapping[int, Mask]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the camera estimator needs to know of the people of one frame; source space."""
+
+    everyone: Mask
+    """(H, W) all people, lightly dilated."""
+    feet_px: NDArray[np.float64]
+    """(K, 2) ankles, heels and toes that were seen, inside the picture."""
+
+
+@dataclass(slots=True, eq=False)
+class _Growing:
+    frames: list[int] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    """Without their masks."""
+    appearance: NDArray[np.float64] = field(
+        default_factory=lambda: np.zeros(BODY_PARTS * (CHROMA_BINS**2 + LUMA_BINS), np.float64)
+    )
+
+
+class PeopleFollower:
+    """Takes a clip's frames in order and gives its tracks; holds no frame."""
+
+    def __init__(self, info: VideoInfo, settings: PeopleSettings, backend: PeopleBackend, store: MaskSink) -> None:
+        aspect = float(info.sample_aspect_ratio) or 1.0
+        self._aspect = 1 / aspect if info.quarter_turns % 2 else aspect
+        self._size_wh = info.size_wh
+        self._backend = backend
+        self._store = store
+        self._tracker = BoxTracker(float(info.average_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
+        self._tracks: dict[int, _Growing] = {}
+        backend.reset()
+
+    def push(self, index: int, picture: Picture, is_cut: bool) -> Seen:
+        """Find the people of the next frame, upright RGB (H, W, 3); ``is_cut`` where it begins a shot."""
+        if is_cut:
+            self._backend.reset()
+            self._tracker.cut()
+        people = self._find(picture)
+        ids = self._tracker.push(people)
+        for track_id, person in zip(ids, people, strict=True):
+            track = self._tracks.setdefault(track_id, _Growing())
+            track.frames.append(index)
+            track.people.append(replace(person, mask=np.zeros((0, 0), np.bool_)))
+            track.appearance += appearance_of(picture, person)
+        self._store.put(index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)})
+        return _seen(people, self._size_wh)
+
+    def finish(self) -> tuple[Track, ...]:
+        """Return all tracks, in order of their ids."""
+        return tuple(_track_of(track_id, growing) for track_id, growing in sorted(self._tracks.items()))
+
+    def _find(self, picture: Picture) -> list[Person]:
+        if abs(self._aspect - 1) < 1e-3:
+            return self._backend.find(picture)
+        width, height = self._size_wh
+        square = cv2.resize(picture, (max(1, round(width * self._aspect)), height), interpolation=cv2.INTER_AREA)
+        stretch = square.shape[1] / width
+        return [_squeezed(person, stretch, width, height) for person in self._backend.find(square)]
+
+
+def appearance_of(picture: Picture, person: Person) -> NDArray[np.float64]:
+    """Return colour histograms of head, torso and legs, together summing to 1.
+
+    Chroma (Lab a, b) counts more than luma, which changes with exposure. Parts are thirds of the mask's height: they
+    need no joints. The mask is eroded, so the place's colours at its border do not count.
+    """
+    x0, y0, x1, y1 = np.clip(person.box_xyxy.astype(int), 0, None)
+    step = max(1, (y1 - y0) // 128)
+    patch = np.ascontiguousarray(picture[y0:y1:step, x0:x1:step])
+    inside = person.mask[y0:y1:step, x0:x1:step].astype(np.uint8)
+    inner = cv2.erode(inside, np.ones((3, 3), np.uint8))
+    inside = inner if np.count_nonzero(inner) > 20 else inside
+    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB).astype(np.float64)
+    parts = []
+    for rows in np.array_split(np.arange(len(lab)), BODY_PARTS):
+        pixels = lab[rows][inside[rows] > 0]
+        chroma, _, _ = np.histogram2d(
+            np.clip(pixels[:, 1], 97, 158), np.clip(pixels[:, 2], 97, 158), CHROMA_BINS, [[96, 160], [96, 160]]
+        )
+        luma, _ = np.histogram(pixels[:, 0], LUMA_BINS, (0, 256))
+        total = max(len(pixels), 1)
+        parts.append(np.concatenate([0.7 * chroma.ravel() / total, 0.3 * luma / total]))
+    whole = np.concatenate(parts)
+    return np.asarray(whole / max(whole.sum(), 1e-9), np.float64)
+
+
+def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person:
+    """Bring a person from the square-pixel picture, ``stretch`` times as wide, to source pixels."""
+    joints, skeleton, box = person.joints.copy(), person.skeleton.copy(), person.box_xyxy.copy()
+    joints[:, 0] = (joints[:, 0] + 0.5) / stretch - 0.5
+    skeleton[:, 0] = (skeleton[:, 0] + 0.5) / stretch - 0.5
+    box[[0, 2]] /= stretch
+    soft = cv2.resize(person.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return replace(person, joints=joints, skeleton=skeleton, box_xyxy=box, mask=soft >= 0.5)
+
+
+def _seen(people: list[Person], size_wh: tuple[int, int]) -> Seen:
+    width, height = size_wh
+    everyone = np.zeros((height, width), np.uint8)
+    feet = np.zeros((0, 2))
+    if people:
+        for person in people:
+            everyone |= person.mask.view(np.uint8)
+        tallest = max(float(person.box_xyxy[3] - person.box_xyxy[1]) for person in people)
+        reach = max(1, round(EVERYONE_DILATION * tallest))
+        everyone = cv2.dilate(everyone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+        points = np.concatenate([person.joints[FEET] for person in people]).astype(np.float64)
+        x, y, confidence = points.T
+        inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+        feet = points[inside & (confidence >= MIN_FOOT_CONFIDENCE), :2]
+    return Seen(everyone=everyone.astype(np.bool_), feet_px=feet)
+
+
+def _track_of(track_id: int, growing: _Growing) -> Track:
+    people = growing.people
+    return Track(
+        track_id=track_id,
+        frames=np.array(growing.frames, np.int64),
+        boxes_xyxy=np.stack([person.box_xyxy for person in people]),
+        scores=np.array([person.score for person in people], np.float32),
+        joints=np.stack([person.joints for person in people]),
+        skeletons=np.stack([person.skeleton for person in people]),
+        appearance=(growing.appearance / max(growing.appearance.sum(), 1e-9)).astype(np.float32),
+    )

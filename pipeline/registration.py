@@ -1,0 +1,276 @@
+"""Bring one frame onto another when the camera has moved: a homography, then the parallax it leaves.
+
+Convention: all points are px of the whole picture, centres at integers. A ``Warp`` takes points of the picture that is
+being made (``to``) to the picture that is sampled (``from``): the direction that a remap wants.
+
+Parallax is read off the matched background points. Depth in a picture mostly follows the row (ground below, walls
+upright behind it), so a point hidden by a person takes its parallax from its left and right rather than from above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Picture, Transforms
+
+Points = NDArray[np.float64]
+"""(N, 2) x, y px."""
+Gray = NDArray[np.uint8]
+"""(h, w)."""
+
+MAX_NODE_ROWS = 48
+MAX_NODE_COLUMNS = 24
+_FEATURES = 500
+_WORK_SHORT_SIDE = 360
+"""Matching at about 360 lines is as exact as the fit needs (0.05 to 0.1 px) and four times cheaper than at 720."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Warp:
+    """A smooth map between two pictures of the same size: ``from = homography(to) + residual(to)``."""
+
+    from_to: Transforms
+    """(3, 3)."""
+    nodes: NDArray[np.float32]
+    """(rows, columns, 2) residual x, y px at nodes spread evenly from the first to the last pixel of each axis."""
+    support: int
+    """Matched points that the fit rests on; 0 where it is only the guess."""
+
+    def coordinates(self, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]) -> NDArray[np.float32]:
+        """Return (h, w, 2) sampling positions for the box (may reach beyond the picture)."""
+        x0, y0, x1, y1 = box_xyxy
+        x, y = np.meshgrid(np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64))
+        mapped = _project(self.from_to, x, y)
+        if not self.nodes.any():
+            return mapped.astype(np.float32)
+        rows, columns = self.nodes.shape[:2]
+        node_x = (x * ((columns - 1) / max(size_wh[0] - 1, 1))).astype(np.float32)
+        node_y = (y * ((rows - 1) / max(size_wh[1] - 1, 1))).astype(np.float32)
+        residual = cv2.remap(self.nodes, node_x, node_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(mapped + residual, np.float32)
+
+    def apply(self, points: Points, size_wh: tuple[int, int]) -> Points:
+        """Take (N, 2) points through the map."""
+        mapped = _project(self.from_to, points[:, 0], points[:, 1])
+        return np.asarray(mapped + sample_nodes(self.nodes, points, size_wh), np.float64)
+
+
+def _project(transform: Transforms, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    t = transform
+    w = t[2, 0] * x + t[2, 1] * y + t[2, 2]
+    return np.stack([(t[0, 0] * x + t[0, 1] * y + t[0, 2]) / w, (t[1, 0] * x + t[1, 1] * y + t[1, 2]) / w], axis=-1)
+
+
+def project(transform: Transforms, points: Points) -> Points:
+    """Take (N, 2) points through a homography."""
+    return _project(transform, points[:, 0], points[:, 1])
+
+
+def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Read the (N, 2) residual at points, bilinear between nodes."""
+    rows, columns = nodes.shape[:2]
+    x = np.clip(points[:, 0] * (columns - 1) / max(size_wh[0] - 1, 1), 0, columns - 1)
+    y = np.clip(points[:, 1] * (rows - 1) / max(size_wh[1] - 1, 1), 0, rows - 1)
+    column = np.minimum(x.astype(np.int64), max(columns - 2, 0))
+    row = np.minimum(y.astype(np.int64), max(rows - 2, 0))
+    below, right = np.minimum(row + 1, rows - 1), np.minimum(column + 1, columns - 1)
+    fx, fy = (x - column)[:, None], (y - row)[:, None]
+    top = nodes[row, column] * (1 - fx) + nodes[row, right] * fx
+    bottom = nodes[below, column] * (1 - fx) + nodes[below, right] * fx
+    return np.asarray(top * (1 - fy) + bottom * fy, np.float64)
+
+
+def node_shape(size_wh: tuple[int, int], body_height_px: float) -> tuple[int, int]:
+    """Rows and columns of nodes: fine enough for the parallax kernel (0.05 by 0.45 body heights), bounded."""
+    rows = int(np.clip(np.ceil(size_wh[1] / max(0.05 * body_height_px, 1.0)) + 1, 4, MAX_NODE_ROWS))
+    columns = int(np.clip(np.ceil(size_wh[0] / max(0.2 * body_height_px, 1.0)) + 1, 4, MAX_NODE_COLUMNS))
+    return rows, columns
+
+
+def work_factor(size_wh: tuple[int, int]) -> int:
+    """Whole factor by which pictures are reduced for matching."""
+    return max(1, min(size_wh) // _WORK_SHORT_SIDE)
+
+
+def work_gray(picture: Picture) -> Gray:
+    """Return the reduced luma that ``Reference`` matches on. Full px = factor · px + (factor - 1) / 2."""
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    factor = work_factor((picture.shape[1], picture.shape[0]))
+    if factor == 1:
+        return np.asarray(gray, np.uint8)
+    h, w = (side // factor for side in gray.shape)
+    return np.asarray(cv2.resize(gray[: h * factor, : w * factor], (w, h), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class Reference:
+    """A picture that others are matched to. ``avoid`` (H, W) marks its pixels that are not background."""
+
+    def __init__(
+        self, picture: Picture, avoid: Mask, points: Points | None = None, max_features: int = _FEATURES
+    ) -> None:
+        """Find features, or take the given (N, 2) points (full px)."""
+        self.size_wh = (picture.shape[1], picture.shape[0])
+        self._factor = work_factor(self.size_wh)
+        self._gray = work_gray(picture)
+        if points is not None:
+            self._points = ((points - (self._factor - 1) / 2) / self._factor).astype(np.float32)
+            return
+        h, w = self._gray.shape
+        clear = cv2.resize((~avoid).astype(np.uint8), (w, h), interpolation=cv2.INTER_AREA)
+        # A corner whose window touches a person moves with him.
+        clear = cv2.erode(clear, np.ones((7, 7), np.uint8))
+        found = cv2.goodFeaturesToTrack(self._gray, max_features, 0.003, 6, mask=clear, blockSize=5)
+        corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
+        self._points = _sub_pixel(self._gray, corners)
+
+    @property
+    def num_features(self) -> int:
+        return len(self._points)
+
+    def match(self, moving: Gray, avoid: Mask, moving_from_reference: Transforms) -> tuple[NDArray[np.int64], Points]:
+        """Find the reference's features in another frame by pyramidal Lucas-Kanade on the frame brought near.
+
+        ``moving`` is ``work_gray`` of the frame, ``avoid`` its (H, W) people, ``moving_from_reference`` (3, 3) a guess
+        in full px, good to some 10 px. Returns which features were found, (N,), and where in the frame, (N, 2) px.
+        """
+        h, w = self._gray.shape
+        full_from_work = np.array(
+            [[self._factor, 0, (self._factor - 1) / 2], [0, self._factor, (self._factor - 1) / 2], [0, 0, 1.0]]
+        )
+        guess = np.linalg.inv(full_from_work) @ moving_from_reference @ full_from_work
+        if len(self._points) < 4:
+            return np.zeros(0, np.int64), np.zeros((0, 2))
+        points = self._points
+        for _ in range(2):
+            near = cv2.warpPerspective(
+                moving, guess, (w, h), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+            )
+            found, status, _ = cv2.calcOpticalFlowPyrLK(
+                self._gray, near, points, points.copy(), winSize=(15, 15), maxLevel=3,
+                flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+                criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
+            )  # fmt: skip
+            ok = status.reshape(-1).astype(bool)
+            # A corner whose window fell outside the frame was matched against the replicated border.
+            place = project(guess, found.astype(np.float64))
+            ok &= (place[:, 0] > 6) & (place[:, 0] < w - 7) & (place[:, 1] > 6) & (place[:, 1] < h - 7)
+            if ok.sum() < 12:
+                break
+            step = np.abs(found[ok] - points[ok])
+            if np.median(np.hypot(step[:, 0], step[:, 1])) < 2.0:
+                break
+            # The guess was far off (drift over a long hold): go again from the fit, with less to bridge.
+            guess = guess @ fit_homography(points[ok].astype(np.float64), found[ok].astype(np.float64))
+        full = place * self._factor + (self._factor - 1) / 2
+        near_person = cv2.dilate(avoid.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3 * self._factor)
+        column = np.clip(np.rint(full[:, 0]), 0, self.size_wh[0] - 1).astype(np.int64)
+        row = np.clip(np.rint(full[:, 1]), 0, self.size_wh[1] - 1).astype(np.int64)
+        ok &= near_person[row, column] == 0
+        rows = np.flatnonzero(ok)
+        return rows, np.asarray(full[rows], np.float64)
+
+    def features(self) -> Points:
+        """Return the (N, 2) features in full px."""
+        return self._points.astype(np.float64) * self._factor + (self._factor - 1) / 2
+
+
+def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not len(points):
+        return points
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
+    return np.asarray(cv2.cornerSubPix(gray, points.reshape(-1, 1, 2), (3, 3), (-1, -1), criteria), np.float32).reshape(
+        -1, 2
+    )
+
+
+def fit_homography(to: Points, source: Points, iterations: int = 8) -> Transforms:
+    """Fit ``source = H(to)`` by Cauchy-weighted least squares over all points, starting from all equal.
+
+    Least squares on h33 = 1 in normalised coordinates; robust without sampling, hence the same on every run.
+    Fewer than 4 points give the mean shift.
+    """
+    if len(to) < 4:
+        shift = np.median(source - to, axis=0) if len(to) else np.zeros(2)
+        return np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1.0]])
+    centre, scale = to.mean(axis=0), max(float(to.std()), 1.0)
+    a, b = (to - centre) / scale, (source - centre) / scale
+    one, zero = np.ones(len(a)), np.zeros(len(a))
+    x, y, u, v = a[:, 0], a[:, 1], b[:, 0], b[:, 1]
+    design = np.stack(
+        [
+            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
+            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
+        ],
+        axis=1,
+    )
+    weights = np.ones(len(a))
+    fitted = np.eye(3)
+    # Pulls towards no perspective, far below the data's weight: few points on a line stay solvable.
+    ridge = np.diag([1e-9] * 6 + [1e-6] * 2)
+    for _ in range(iterations):
+        weighted = design * weights[:, None, None]
+        normal = np.einsum("nij,nik->jk", weighted, design) + ridge
+        h = np.linalg.solve(normal, np.einsum("nij,ni->j", weighted, b))
+        fitted = np.append(h, 1.0).reshape(3, 3)
+        error = np.linalg.norm(project(fitted, a) - b, axis=1) * scale
+        spread = max(1.4826 * float(np.median(error)), 0.05)
+        weights = 1 / (1 + (error / (2.385 * spread)) ** 2)
+    normalise = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
+    return np.asarray(np.linalg.inv(normalise) @ fitted @ normalise, np.float64)
+
+
+def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_px: float, guess: Transforms) -> Warp:
+    """Fit the map ``to`` -> ``source`` from matched background points: a robust homography, then parallax by row.
+
+    The residual at a node is the robust mean of the points' around it under a kernel of 0.05 by 0.45 body heights
+    (high, wide), with a faint wider one where nothing is near, drawn to zero where nothing is at all. Weights are
+    Cauchy's, of each point's distance from the fitted mesh. Fewer than 12 points give the guess.
+    """
+    rows, columns = node_shape(size_wh, body_height_px)
+    if len(to) < 12:
+        return Warp(guess, np.zeros((rows, columns, 2), np.float32), 0)
+    homography = fit_homography(to, source)
+    residual = source - project(homography, to)
+    return Warp(homography, fit_nodes(to, residual, size_wh, body_height_px), len(to))
+
+
+def fit_nodes(
+    points: Points,
+    residual: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    body_height_px: float,
+    weights: NDArray[np.float64] | None = None,
+    kernel_bh: tuple[float, float] = (0.05, 0.45),
+) -> NDArray[np.float32]:
+    """Spread the points' residual over the node grid (see ``fit_warp``)."""
+    rows, columns = node_shape(size_wh, body_height_px)
+    node_y = np.linspace(0, size_wh[1] - 1, rows)[:, None]
+    node_x = np.linspace(0, size_wh[0] - 1, columns)[:, None]
+    prior = np.ones(len(points)) if weights is None else weights
+    spread_y, spread_x = kernel_bh[0] * body_height_px, kernel_bh[1] * body_height_px
+
+    def kernels(width: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        down = np.exp(-0.5 * ((node_y - points[:, 1]) / (width * spread_y)) ** 2)
+        across = np.exp(-0.5 * ((node_x - points[:, 0]) / (width * spread_x)) ** 2)
+        return down, across
+
+    near, wide = kernels(1.0), kernels(4.0)
+    nodes = np.zeros((rows, columns, 2), np.float32)
+    robust = np.ones(len(points))
+    for _ in range(5):
+        w = robust * prior
+        total = np.full((rows, columns), 1e-4)
+        sums = np.zeros((rows, columns, 2))
+        for share, (down, across) in ((1.0, near), (0.01, wide)):
+            total += share * (down * w) @ across.T
+            for axis in range(2):
+                sums[..., axis] += share * (down * (w * residual[:, axis])) @ across.T
+        nodes = (sums / total[..., None]).astype(np.float32)
+        error = np.linalg.norm(residual - sample_nodes(nodes, points, size_wh), axis=1)
+        spread = max(1.4826 * float(np.median(error)), 0.05)
+        robust = 1 / (1 + (error / (2.385 * spread)) ** 2)
+    return nodes

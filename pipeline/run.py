@@ -1,0 +1,356 @@
+"""One job, from a clip to the same clip with its person replaced. Read this first.
+
+::
+
+    SURVEY   one read     shots, camera motion, people
+    PLAN     no frames    subject, contacts, camera path, segments, chunks, crop path
+    PLATE    few frames   the clean background
+    PERFORM  one read     layers of the new person, chunk by chunk
+    FINISH   one read     one map, composite, encode, report
+
+What each pass leaves in the workspace is a checkpoint: a pass (or chunk) whose file is there is not done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.crop import follow_subject
+from pipeline.contacts import find_contacts
+from pipeline.datatypes import Appearance, Chunk, Mask, Person, Plan, Presence, Survey, Track, VideoInfo
+from pipeline.decode import Clip, luma_of, open_clip, rgb_of
+from pipeline.errors import InvalidInput, SubjectLost
+from pipeline.finish import Finish, finish
+from pipeline.generate import CropReader, generate_layers
+from pipeline.models.interfaces import Check, Generator, PeopleBackend
+from pipeline.models.registry import make_generator, make_people
+from pipeline.people import PeopleFollower
+from pipeline.plate import PlateSet, load_plates, make_plates
+from pipeline.segment import CutDetector, cut_chunks, cut_segments
+from pipeline.settings import Settings
+from pipeline.spool import MaskStore, load_values, save_values, write_layers
+from pipeline.stabilize import CameraEstimator, smooth_path
+from pipeline.subject import SubjectChoice, SubjectMasks, choose_subject
+from pipeline.temporal import reduce_flicker
+from pipeline.windows import lead_in
+
+Progress = Callable[[str, int, int], None]
+"""(stage, frames done, frames in all)."""
+ARTIFACTS = ("analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobRequest:
+    """What a job is asked for, with everything fetched and checked."""
+
+    video: Path
+    output_dir: Path
+    artifacts: tuple[str, ...] = ()
+    """Of ``ARTIFACTS``."""
+    seed: int = 0
+    subject: SubjectChoice = "largest"
+    on_lost: Literal["warn", "error"] = "warn"
+    prompt: str = ""
+    negative_prompt: str = ""
+    reference: NDArray[np.uint8] | None = None
+    """(H, W, 3 or 4) RGB or RGBA."""
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobResult:
+    """What a job made, under its output folder."""
+
+    video: Path
+    artifacts: dict[str, list[Path]]
+    report: dict[str, Any]
+    """Everything of the result that is no file: DESIGN section 7."""
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+
+def run_job(
+    request: JobRequest,
+    settings: Settings,
+    workspace: Path,
+    *,
+    check: Check = lambda: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> JobResult:
+    """Replace the person and return where the result lies.
+
+    ``workspace`` is the job's own folder for what lies between the passes; the caller removes it. ``check`` is
+    called for every frame and may raise to stop the job. Raises the errors of ``pipeline.errors``.
+    """
+    request.output_dir.mkdir(parents=True, exist_ok=True)
+    workspace.mkdir(parents=True, exist_ok=True)
+    timings: dict[str, float] = {}
+
+    with _timed(timings, "open"):
+        clip = open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s)
+        people, generator = make_people(settings.people), make_generator(settings.generate)
+        appearance = _appearance(request, people)
+    store = MaskStore(workspace / "masks.zip", clip.info.size_wh)
+    try:
+        with _timed(timings, "survey"):
+            survey = _survey(clip, people, store, settings, workspace, check, progress)
+        with _timed(timings, "plan"):
+            plan = _plan(survey, request, settings, generator, workspace)
+        masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)
+        with _timed(timings, "plate"):
+            plates = _plates(clip, plan, masks, settings, workspace, check, progress)
+        with _timed(timings, "perform"):
+            generator.prepare(appearance)
+            _perform(clip, plan, masks, plates, generator, settings, request.seed, workspace, check, progress)
+        with _timed(timings, "finish"):
+            finished = finish(
+                Finish(
+                    clip=clip,
+                    plan=plan,
+                    masks=masks,
+                    plates=plates,
+                    chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
+                    settings=settings,
+                    seed=request.seed,
+                    artifacts=frozenset(request.artifacts),
+                    output_dir=request.output_dir,
+                    reference_person=appearance.reference_person,
+                ),
+                check,
+                progress,
+            )
+    finally:
+        store.close()
+    facts = _facts(clip.info, plan, settings, request.seed, timings, finished.quality, finished.warnings)
+    artifacts = finished.write_report(facts)
+    return JobResult(finished.video, artifacts, facts, timings)
+
+
+def chunk_path(workspace: Path, chunk: Chunk) -> Path:
+    """Return where a chunk's layers are spooled."""
+    return workspace / "layers" / f"chunk_{chunk.index:04d}.zip"
+
+
+def _survey(
+    clip: Clip,
+    people: PeopleBackend,
+    store: MaskStore,
+    settings: Settings,
+    workspace: Path,
+    check: Check,
+    progress: Progress,
+) -> Survey:
+    path = workspace / "survey.zip"
+    if path.exists():
+        return load_values(path, Survey)
+    info = clip.info
+    cuts = CutDetector(info, settings.segment)
+    follower = PeopleFollower(info, settings.people, people, store)
+    camera = CameraEstimator(info, settings.stabilize)
+    shot_starts = [0]
+    for frame in clip.frames():
+        check()
+        picture = rgb_of(frame)
+        is_cut = cuts.push(picture, frame.index) and frame.index > 0
+        if is_cut:
+            shot_starts.append(frame.index)
+        seen = follower.push(frame.index, picture, is_cut)
+        camera.push(luma_of(frame), seen.everyone, seen.feet_px, is_cut)
+        progress("survey", frame.index + 1, info.num_frames)
+    tracks: tuple[Track, ...] = follower.finish()
+    store.close()
+    survey = Survey(info, np.array(shot_starts, np.int64), camera.finish(), tracks)
+    save_values(path, survey)
+    return survey
+
+
+def _plan(survey: Survey, request: JobRequest, settings: Settings, generator: Generator, workspace: Path) -> Plan:
+    path = workspace / "plan.zip"
+    if path.exists():
+        return load_values(path, Plan)
+    info, motion, shots = survey.info, survey.motion, survey.shot_starts
+    seconds = info.pts_seconds
+    camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize)
+    subject, warnings = choose_subject(
+        survey.tracks, info, shots, motion.world_from_source, settings.people, request.subject
+    )
+    uncertain = np.flatnonzero(subject.presence == Presence.UNCERTAIN)
+    if len(uncertain) and request.on_lost == "error":
+        raise SubjectLost(f"the subject is not clearly seen in {len(uncertain)} frames, first in frame {uncertain[0]}")
+    segments = cut_segments(subject, motion.world_from_source, shots, seconds, settings.segment)
+    held = int(np.count_nonzero(~motion.reliable))
+    if held:
+        warnings = (*warnings, f"the camera's motion could not be measured in {held} frames and was held")
+    plan = Plan(
+        shot_starts=shots,
+        segments=segments,
+        chunks=cut_chunks(segments, seconds, settings.segment),
+        camera=camera,
+        subject=subject,
+        contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
+        crop=follow_subject(
+            subject, camera, shots, info, generator.needs.crop_size_wh, settings.generate.crop_height_px
+        ),
+        warnings=warnings,
+    )
+    save_values(path, plan)
+    return plan
+
+
+def _plates(
+    clip: Clip,
+    plan: Plan,
+    masks: SubjectMasks,
+    settings: Settings,
+    workspace: Path,
+    check: Check,
+    progress: Progress,
+) -> PlateSet | None:
+    if settings.plate.method == "off":
+        return None
+    folder = workspace / "plates"
+    if (folder / "done").exists():
+        return load_plates(folder)
+    plates = make_plates(
+        clip,
+        plan.camera,
+        plan.shot_starts,
+        plan.subject.presence > Presence.ABSENT,
+        masks.everyone,
+        plan.subject.body_height_px,
+        settings.plate,
+        folder,
+        check,
+        lambda done, total: progress("plate", done, total),
+    )
+    (folder / "done").touch()
+    return plates
+
+
+def _perform(
+    clip: Clip,
+    plan: Plan,
+    masks: SubjectMasks,
+    plates: PlateSet | None,
+    generator: Generator,
+    settings: Settings,
+    seed: int,
+    workspace: Path,
+    check: Check,
+    progress: Progress,
+) -> None:
+    crops = CropReader(clip, plan, masks.old, plates)
+    overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
+    restarts = frozenset(segment.start for segment in plan.segments)
+    earlier: Chunk | None = None
+    for chunk in plan.chunks:
+        path = chunk_path(workspace, chunk)
+        start = chunk.start - lead_in(chunk, earlier, overlap)
+        earlier = chunk
+        if path.exists():
+            continue
+        layers = generate_layers(
+            plan,
+            start,
+            chunk.stop,
+            generator,
+            seed=seed,
+            overlap_frames=overlap,
+            pts_seconds=clip.info.pts_seconds,
+            crops=crops,
+            check=check,
+        )
+        if settings.temporal.method == "flow":
+            layers = reduce_flicker(crops.beside(layers), restarts, settings.temporal)
+        write_layers(path, _counted(layers, clip.info.num_frames, progress))
+
+
+def _counted(layers: Iterator[tuple[int, Any]], total: int, progress: Progress) -> Iterator[tuple[int, Any]]:
+    for frame, layer in layers:
+        yield frame, layer
+        progress("perform", frame + 1, total)
+
+
+def _appearance(request: JobRequest, people: PeopleBackend) -> Appearance:
+    """Find the one person in the reference picture; a generator takes appearance from nowhere else."""
+    people.reset()
+    if request.reference is None:
+        return Appearance(request.prompt, request.negative_prompt)
+    seen = people.find(opaque(request.reference))
+    people.reset()
+    if len(seen) != 1:
+        found = "nobody" if not seen else f"{len(seen)} people"
+        raise InvalidInput(
+            f"the reference picture must show exactly one person, and {found} was found", field="reference_image_url"
+        )
+    person = seen[0]
+    if request.reference.shape[2] == 4:
+        person = _with_mask(person, request.reference[..., 3] > 127)
+    return Appearance(request.prompt, request.negative_prompt, request.reference, person)
+
+
+def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay an RGBA picture over mid gray; RGB (H, W, 3) comes back as it is."""
+    if picture.shape[2] == 3:
+        return picture
+    alpha = picture[..., 3:].astype(np.float32) / 255.0
+    return np.rint(picture[..., :3] * alpha + 128.0 * (1.0 - alpha)).astype(np.uint8)
+
+
+def _with_mask(person: Person, mask: Mask) -> Person:
+    return Person(person.box_xyxy, person.score, person.joints, person.skeleton, person.mask & mask)
+
+
+def _facts(
+    info: VideoInfo,
+    plan: Plan,
+    settings: Settings,
+    seed: int,
+    timings: dict[str, float],
+    quality: dict[str, float | int | None],
+    warnings: tuple[str, ...],
+) -> dict[str, Any]:
+    seconds = np.append(info.pts_seconds, info.pts_seconds[-1] + int(info.durations[-1]) * float(info.time_base))
+    presence = plan.subject.presence
+    return {
+        "preset": settings.preset,
+        "seed": seed,
+        "frames": info.num_frames,
+        "frames_replaced": int(quality["frames_replaced"] or 0),
+        "frames_absent": int(np.count_nonzero(presence == Presence.ABSENT)),
+        "frames_uncertain": int(np.count_nonzero(presence == Presence.UNCERTAIN)),
+        "duration_s": round(float(seconds[-1]), 6),
+        "width": info.width,
+        "height": info.height,
+        "segments": [
+            {
+                "shot": segment.shot,
+                "kind": segment.kind,
+                "start_frame": segment.start,
+                "end_frame": segment.stop,
+                "start_s": round(float(seconds[segment.start]), 6),
+                "end_s": round(float(seconds[segment.stop]), 6),
+            }
+            for segment in plan.segments
+        ],
+        "timings_s": {stage: round(value, 3) for stage, value in timings.items()},
+        "quality": quality,
+        "warnings": [*info.warnings, *plan.warnings, *warnings],
+        "versions": {name: version(name) for name in ("av", "numba", "numpy", "opencv-python", "runpod")},
+    }
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - begin

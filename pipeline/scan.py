@@ -1,0 +1,99 @@
+"""Read a clip's packets without decoding: how many frames, when, and where the keyframes are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
+from pipeline.settings import LimitSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """What the packets of a video stream tell. Times are in the stream's time base."""
+
+    first_pts: int | None
+    """None where packets have no PTS."""
+    start_pts: float
+    end_pts: float
+    """The range asked for; infinite where it has no bound."""
+    num_packets: int
+    """In the range."""
+    keys: tuple[tuple[int, int], ...]
+    """(pts, dts) of the keyframes, rising."""
+    broken_off: bool
+    """The container's index points beyond the file's end."""
+
+    @property
+    def trimmed(self) -> bool:
+        """Whether a range was asked for."""
+        return bool(np.isfinite(self.start_pts) or np.isfinite(self.end_pts))
+
+
+def scan_packets(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    limits: LimitSettings,
+    start_s: float | None,
+    end_s: float | None,
+) -> Scan:
+    """Read all packets of the stream, without decoding.
+
+    ``start_s`` and ``end_s`` are seconds from the first frame. Raises ``TooLarge``, ``UnsupportedMedia`` (no packets)
+    and ``InvalidInput`` (nothing in the range).
+    """
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = av.stream.Discard.all
+    if stream.time_base is None:
+        raise UnsupportedMedia("The video stream has no time base.", field="video_url")
+    trimmed = start_s is not None or end_s is not None
+    # Asked before packets are read: other demuxers fill the index while they read.
+    broken_off = _breaks_off(container, stream)
+    pts: list[int] = []
+    keys: list[tuple[int, int]] = []
+    stamped = True
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            stamped = stamped and packet.pts is not None
+            pts.append(len(pts) if stamp is None else stamp)
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+            if not trimmed and len(pts) > limits.max_frames:
+                raise TooLarge(f"The clip has more than {limits.max_frames} frames.", field="video_url")
+    except av.FFmpegError:
+        # The file breaks off inside a packet: the first read of frames tells what there is.
+        pass
+    if not pts:
+        raise UnsupportedMedia("The video stream is empty.", field="video_url")
+    first, last = min(pts), max(pts)
+    start = first + _ticks(start_s, stream.time_base) if start_s is not None else -np.inf
+    end = first + _ticks(end_s, stream.time_base) if end_s is not None else np.inf
+    inside = sum(start <= stamp < end for stamp in pts)
+    if inside == 0:
+        raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
+    if inside > limits.max_frames:
+        raise TooLarge(f"The range has more than {limits.max_frames} frames.", field="video_url")
+    if len(pts) > 2 and (len(pts) - 1) / max(float((last - first) * stream.time_base), 1e-9) > limits.max_fps * 1.001:
+        raise TooLarge(f"The clip has more than {limits.max_fps:g} frames a second.", field="video_url")
+    return Scan(first if stamped else None, start, end, inside, tuple(sorted(keys)), broken_off)
+
+
+def _ticks(seconds: float, time_base: Fraction) -> float:
+    # A frame whose PTS is the asked second must be inside whatever the last bit of the float says.
+    return seconds / float(time_base) - 1e-6
+
+
+def _breaks_off(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    entries = stream.index_entries
+    if not len(entries):
+        return False
+    last = entries[len(entries) - 1]
+    return bool(last.pos + last.size > container.size)

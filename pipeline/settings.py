@@ -1,0 +1,136 @@
+"""Typed settings, one frozen class a stage, mirroring ``conf/``. Hydra composes, these validate.
+
+Lengths are in body heights (``_bh``), seconds or px as their names say, so that a setting means the same on every clip.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+class LimitSettings(_Settings):
+    """The operator's caps; a caller cannot change them."""
+
+    max_side_px: Annotated[int, Field(ge=16)] = 4096
+    max_megapixels: Annotated[float, Field(gt=0)] = 8.9
+    max_fps: Annotated[float, Field(gt=0)] = 120.0
+    max_frames: Annotated[int, Field(ge=1)] = 20_000
+    max_bytes: Annotated[int, Field(ge=1)] = 2 * 1024**3
+    fetch_seconds: Annotated[float, Field(gt=0)] = 300.0
+    max_reference_bytes: Annotated[int, Field(ge=1)] = 15_000_000
+    max_reference_megapixels: Annotated[float, Field(gt=0)] = 40.0
+
+
+class StabilizeSettings(_Settings):
+    """Camera motion and its smoothing."""
+
+    features: Annotated[int, Field(ge=20, le=2000)] = 200
+    scale: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Size at which features are found and tracked, of the source's."""
+    model: Literal["auto", "homography", "similarity"] = "auto"
+    window_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+
+class PeopleSettings(_Settings):
+    """Finding, following and choosing."""
+
+    backend: Literal["blazepose"] = "blazepose"
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.2
+    max_gap_seconds: Annotated[float, Field(ge=0, le=5)] = 0.5
+
+
+class SegmentSettings(_Settings):
+    """Cutting time."""
+
+    count: Annotated[int, Field(ge=0, le=12)] = 0
+    """Segments a shot; 0 is automatic: one under ``short_shot_seconds``, else three."""
+    short_shot_seconds: Annotated[float, Field(ge=0)] = 5.5
+    chunk_seconds: Annotated[float, Field(gt=0, le=20)] = 4.0
+    overlap_frames: Annotated[int, Field(ge=0, le=30)] = 5
+    detect_cuts: bool = True
+
+
+class PlateSettings(_Settings):
+    """The clean background."""
+
+    method: Literal["median", "off"] = "median"
+    samples: Annotated[int, Field(ge=1, le=61)] = 9
+    anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    inpaint: Literal["telea", "ns"] = "telea"
+    gain: bool = True
+    grain: bool = True
+
+
+class GenerateSettings(_Settings):
+    """Which generator, and what all of them share."""
+
+    backend: Literal["mannequin"] = "mannequin"
+    crop_height_px: Annotated[int, Field(ge=128, le=2048)] = 768
+    """Largest crop height of generators that take any size."""
+    figure: Literal["auto", "female", "male"] = "auto"
+    """Body of the mannequin; auto is the mean of both."""
+
+
+class TemporalSettings(_Settings):
+    """Flicker removal."""
+
+    method: Literal["off", "flow"] = "off"
+    strength: Annotated[float, Field(ge=0, le=1)] = 0.7
+
+
+class FootLockSettings(_Settings):
+    """Contacts and pinning."""
+
+    enabled: bool = True
+    speed_in_bh_per_s: Annotated[float, Field(gt=0)] = 0.30
+    speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.40
+    velocity_px: Annotated[float, Field(ge=0)] = 0.0
+    """Above 0: the seed design's rule, ankle speed in px a frame in the picture."""
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    ease_seconds: Annotated[float, Field(ge=0, le=1)] = 0.15
+    min_contact_seconds: Annotated[float, Field(ge=0, le=1)] = 0.13
+
+
+class CompositeSettings(_Settings):
+    """Layer over plate over source."""
+
+    feather_px: Annotated[float, Field(ge=0, le=64)] = 2.0
+    """At 360 lines; grows with the picture's short side."""
+    dilate_bh: Annotated[float, Field(ge=0, le=0.3)] = 0.025
+    """Dilation of the old person's mask beyond the feather, body heights."""
+    reshake: bool = True
+    """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
+    crossfade: bool = True
+
+
+class OutputSettings(_Settings):
+    """Encoding."""
+
+    codec: Literal["h264", "lossless"] = "h264"
+    crf: Annotated[int, Field(ge=0, le=40)] = 16
+    encoder_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Pinned: x264's bytes depend on it."""
+    provenance_tag: bool = True
+
+
+class Settings(_Settings):
+    """One preset, whole."""
+
+    preset: str = "preview"
+    limits: LimitSettings = LimitSettings()
+    stabilize: StabilizeSettings = StabilizeSettings()
+    people: PeopleSettings = PeopleSettings()
+    segment: SegmentSettings = SegmentSettings()
+    plate: PlateSettings = PlateSettings()
+    generate: GenerateSettings = GenerateSettings()
+    temporal: TemporalSettings = TemporalSettings()
+    foot_lock: FootLockSettings = FootLockSettings()
+    composite: CompositeSettings = CompositeSettings()
+    output: OutputSettings = OutputSettings()

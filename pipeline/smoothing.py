@@ -1,0 +1,132 @@
+"""Smoothing over time, by PTS, without phase. Pure.
+
+Times are ``pts_seconds`` (T,), strictly rising; values are (T,) or (T, ...). A variable frame rate is no special case.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def moving_average(values: NDArray[Any], pts_seconds: NDArray[Any], window_seconds: float) -> Floats:
+    """Average over a centred window of time; the ends are extended by odd reflection.
+
+    The values are taken as a polyline over time and its exact mean over the window is returned: at a constant rate
+    that is the moving average with halved end weights. Odd reflection (``2 x(0) - x(t)``) keeps the speed of a pan at
+    the ends, where even reflection would stop it. A window of 0 or a single value returns the values.
+    """
+    x = np.asarray(values, np.float64)
+    t = np.asarray(pts_seconds, np.float64)
+    if len(x) < 2 or window_seconds <= 0:
+        return x.copy()
+    half = window_seconds / 2
+    flat = x.reshape(len(x), -1)
+    wide_t, wide = t, flat
+    while wide_t[0] > t[0] - half or wide_t[-1] < t[-1] + half:
+        wide_t, wide = (
+            np.concatenate([2 * wide_t[0] - wide_t[:0:-1], wide_t, 2 * wide_t[-1] - wide_t[-2::-1]]),
+            np.concatenate([2 * wide[0] - wide[:0:-1], wide, 2 * wide[-1] - wide[-2::-1]]),
+        )
+    steps = np.diff(wide_t)[:, None]
+    integral = np.concatenate([np.zeros((1, flat.shape[1])), np.cumsum(steps * (wide[1:] + wide[:-1]) / 2, axis=0)])
+
+    def integral_at(when: Floats) -> Floats:
+        i = np.clip(np.searchsorted(wide_t, when, side="right") - 1, 0, len(wide_t) - 2)
+        u = (when - wide_t[i])[:, None]
+        return integral[i] + u * wide[i] + u**2 / 2 * (wide[i + 1] - wide[i]) / steps[i]
+
+    return ((integral_at(t + half) - integral_at(t - half)) / window_seconds).reshape(x.shape)
+
+
+def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Floats:
+    """Smooth by a local straight line under a Gaussian weight (locally linear regression, Cleveland 1979).
+
+    A straight line comes back unchanged, at the ends, at gaps and at uneven times too. NaN values carry no weight
+    and stay NaN. A sigma of 0 returns the values. Cut the values at shot borders before.
+    """
+    x = np.asarray(values, np.float64)
+    t = np.asarray(pts_seconds, np.float64)
+    if len(x) < 2 or sigma_seconds <= 0:
+        return x.copy()
+    flat = x.reshape(len(x), -1)
+    known = np.isfinite(flat)
+    zeroed = np.where(known, flat, 0.0)
+    reach = 3.5 * sigma_seconds
+    first, last = np.searchsorted(t, t - reach), np.searchsorted(t, t + reach, side="right")
+    radius = int(max((np.arange(len(t)) - first).max(), (last - 1 - np.arange(len(t))).max()))
+    s0, s1, s2, m0, m1 = (np.zeros_like(flat) for _ in range(5))
+    for offset in range(-radius, radius + 1):
+        here = slice(max(0, -offset), min(len(t), len(t) - offset))
+        there = slice(here.start + offset, here.stop + offset)
+        d = t[there] - t[here]
+        weight = (np.exp(-0.5 * (d / sigma_seconds) ** 2) * (np.abs(d) <= reach))[:, None] * known[there]
+        d = d[:, None]
+        s0[here] += weight
+        s1[here] += weight * d
+        s2[here] += weight * d**2
+        m0[here] += weight * zeroed[there]
+        m1[here] += weight * d * zeroed[there]
+    # Where one value alone has weight the line has no slope: its mean is that value.
+    determinant = s0 * s2 - s1**2
+    flatline = determinant <= 1e-9 * s0 * s2 + 1e-30
+    line = (s2 * m0 - s1 * m1) / np.where(flatline, 1.0, determinant)
+    mean = m0 / np.where(s0 > 0, s0, 1.0)
+    return np.where(known, np.where(flatline, mean, line), np.nan).reshape(x.shape)
+
+
+def fill_gaps(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Floats:
+    """Fill NaN by straight lines in time, and beyond the first and last known value by holding it; all NaN stays."""
+    x = np.asarray(values, np.float64)
+    flat = x.reshape(len(x), -1).copy()
+    for column in flat.T:
+        known = np.isfinite(column)
+        if known.any() and not known.all():
+            column[~known] = np.interp(pts_seconds[~known], pts_seconds[known], column[known])
+    return flat.reshape(x.shape)
+
+
+def velocity(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Floats:
+    """Return the central difference per second (one-sided at the ends and beside NaN; NaN where neither is known)."""
+    x = np.asarray(values, np.float64)
+    t = np.asarray(pts_seconds, np.float64).reshape(-1, *(1,) * (x.ndim - 1))
+    if len(x) < 2:
+        return np.full_like(x, np.nan)
+    step = np.diff(x, axis=0) / np.diff(t, axis=0)
+    edge = np.full_like(x[:1], np.nan)
+    before, after = np.concatenate([edge, step]), np.concatenate([step, edge])
+    both = (x - x) + (before + after) / 2
+    return np.where(np.isfinite(both), both, np.where(np.isfinite(before), before, after))
+
+
+def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_seconds: float) -> Floats:
+    """Return a smooth curve (T,) that is nowhere under the values: sliding maximum, then a raised-cosine average.
+
+    Each average reaches exactly as far as the maximum did, so every maximum in it covers the value in its middle.
+    """
+    x = np.asarray(values, np.float64)
+    t = np.asarray(pts_seconds, np.float64)
+    first = np.searchsorted(t, t - reach_seconds)
+    last = np.searchsorted(t, t + reach_seconds, side="right")
+    highest = np.array([x[a:b].max() for a, b in zip(first, last, strict=True)])
+    result = np.empty_like(x)
+    for i, (a, b) in enumerate(zip(first, last, strict=True)):
+        weight = 1.0 + 1e-3 + np.cos(np.pi * (t[a:b] - t[i]) / max(reach_seconds, 1e-9))
+        result[i] = weight @ highest[a:b] / weight.sum()
+    return result
+
+
+def runs_of(flags: NDArray[Any]) -> list[tuple[int, int]]:
+    """Return (start, stop) of each run of True in (T,), stop exclusive."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(flags, bool), [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def shot_slices(shot_starts: NDArray[Any], num_frames: int) -> list[slice]:
+    """Return one slice of frames for each shot."""
+    ends = [*shot_starts[1:], num_frames]
+    return [slice(int(a), int(b)) for a, b in zip(shot_starts, ends, strict=True)]

@@ -1,0 +1,56 @@
+"""The median of registered pictures, where each sees the background."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+ENOUGH = 3
+"""A median of fewer samples cannot outvote one wrong one."""
+_AGREE = 6
+"""Samples within so many grey levels of the median are averaged: noise falls further, outliers stay out."""
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def masked_median(
+    stack: NDArray[np.uint8], grade: NDArray[np.uint8], most: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Merge (K, h, w, 3) pictures under their (K, h, w) grades.
+
+    Grade 0 is not background, 1 is background that may lie in a shadow, 2 is clear. Samples of grade 2 decide alone
+    where there are at least three. The first ``most`` samples count: order them by preference. Returns
+    (h, w, 3), zeros where nothing is known, and the (h, w) count used.
+    """
+    k, h, w, _ = stack.shape
+    merged = np.zeros((h, w, 3), np.uint8)
+    counts = np.zeros((h, w), np.uint8)
+    values = np.empty(k, np.int64)
+    for y in range(h):
+        for x in range(w):
+            best = 0
+            for i in range(k):
+                best += grade[i, y, x] == 2
+            least = 2 if best >= ENOUGH else 1
+            for c in range(3):
+                n = 0
+                for i in range(k):
+                    if grade[i, y, x] >= least and n < most:
+                        value = np.int64(stack[i, y, x, c])
+                        j = n
+                        while j > 0 and values[j - 1] > value:
+                            values[j] = values[j - 1]
+                            j -= 1
+                        values[j] = value
+                        n += 1
+                if n == 0:
+                    break
+                middle = (values[(n - 1) // 2] + values[n // 2]) / 2
+                total, agreeing = 0, 0
+                for i in range(n):
+                    if abs(values[i] - middle) <= _AGREE:
+                        total += values[i]
+                        agreeing += 1
+                merged[y, x, c] = np.uint8(total / agreeing + 0.5) if agreeing else np.uint8(middle)
+                counts[y, x] = n
+    return merged, counts

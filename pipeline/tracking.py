@@ -1,0 +1,82 @@
+"""Follow boxes from frame to frame with a library's ByteTrack, so that no person of a frame is left without an id."""
+
+from __future__ import annotations
+
+import numpy as np
+import supervision as sv
+from trackers import ByteTrackTracker
+
+from pipeline.datatypes import Person
+
+START_SCORE = 0.3
+"""The backends report only who passed their own gates; ByteTrack's two-stage matching is left for weaker ones."""
+MIN_IOU = 0.1
+SAME_BOX_IOU = 0.3
+"""A track's second box against its first, which ByteTrack has not confirmed yet."""
+
+
+class BoxTracker:
+    """Gives each person a track id; ids never repeat, also after ``cut``."""
+
+    def __init__(self, frames_per_second: float, lost_seconds: float) -> None:
+        """``lost_seconds``: how long a track without boxes is kept for whoever comes back near its course."""
+        self._frames_per_second = frames_per_second
+        self._lost_frames_at_30 = max(1, round(30 * lost_seconds))
+        self._next_id = 0
+        self.cut()
+
+    def cut(self) -> None:
+        """Forget all tracks; the next frame's people begin new ones."""
+        self._bytetrack = ByteTrackTracker(
+            lost_track_buffer=self._lost_frames_at_30,
+            frame_rate=self._frames_per_second,
+            track_activation_threshold=START_SCORE,
+            minimum_consecutive_frames=1,
+            minimum_iou_threshold=MIN_IOU,
+            high_conf_det_threshold=START_SCORE,
+        )
+        self._ids: dict[int, int] = {}
+        self._unconfirmed: list[tuple[np.ndarray, int]] = []
+
+    def push(self, people: list[Person]) -> list[int]:
+        """Return the track id of each person of the next frame."""
+        boxes = np.array([person.box_xyxy for person in people], np.float64).reshape(-1, 4)
+        found = sv.Detections(
+            xyxy=boxes,
+            confidence=np.array([person.score for person in people], np.float64),
+            data={"row": np.arange(len(people))},
+        )
+        theirs = np.full(len(people), -1, np.int64)
+        tracked = self._bytetrack.update(found)
+        if len(tracked):
+            theirs[np.asarray(tracked.data["row"])] = tracked.tracker_id
+        ids, unconfirmed = [], []
+        for box, tracker_id in zip(boxes, theirs.tolist(), strict=True):
+            # ByteTrack names a track at its second box: the first one got our own number at once.
+            if tracker_id in self._ids:
+                ids.append(self._ids[tracker_id])
+                continue
+            ours = self._claim(box) if tracker_id >= 0 else None
+            if ours is None:
+                ours = self._next_id
+                self._next_id += 1
+            if tracker_id >= 0:
+                self._ids[tracker_id] = ours
+            else:
+                unconfirmed.append((box, ours))
+            ids.append(ours)
+        self._unconfirmed = unconfirmed
+        return ids
+
+    def _claim(self, box: np.ndarray) -> int | None:
+        """The number given to the box of the last frame that this one goes on from."""
+        overlaps = [_iou(box, other) for other, _ in self._unconfirmed]
+        if not overlaps or max(overlaps) < SAME_BOX_IOU:
+            return None
+        return self._unconfirmed.pop(int(np.argmax(overlaps)))[1]
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    wh = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
+    common = float(wh.prod())
+    return common / max(float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - common, 1e-9)
