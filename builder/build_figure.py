@@ -38,7 +38,7 @@ _HEAD_JOINTS = {
     "hand": "hand", "thigh1": "upper-leg", "thigh2": "upper-leg", "shin1": "knee", "shin2": "knee", "foot": "ankle",
     "toe": "foot-1",
 }  # fmt: skip
-"""Bone -> MakeHuman's joint at its head; both halves of a limb turn about the same joint, so that they stay one line."""
+"""Bone -> MakeHuman's joint at its head; both halves of a limb turn about one joint, so that they stay one line."""
 
 _MERGED = {
     "root": "pelvis", "pelvis": "pelvis", "spine05": "spine1", "spine04": "spine1", "spine03": "spine2",
@@ -253,10 +253,10 @@ def _hair(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Float
     height = (mean[:, 1] - eye[1]) / (top[1] - eye[1])
     side = np.abs(mean[:, 0])
     # The hairline falls from the forehead over the temple, round the ear and down to the nape.
-    back = [-0.4, 0.02, 0.28, 0.48, 0.58, 0.68, 0.76, 0.92, 1.04, 1.18, 1.5]
-    line = np.interp(-depth, back, [0.60, 0.56, 0.43, 0.30, 0.02, 0.0, 0.24, 0.22, -0.12, -0.42, -0.54])
+    back = [-0.4, 0.02, 0.28, 0.46, 0.57, 0.68, 0.79, 0.94, 1.07, 1.22, 1.5]
+    line = np.interp(-depth, back, [0.60, 0.56, 0.43, 0.30, 0.11, 0.09, 0.19, 0.15, -0.05, -0.34, -0.54])
     inside = height - line
-    scalp = (inside > -0.16) & (side < 0.79) & (_bone_share(weights, "head", "neck") > 0.9)
+    scalp = (inside > -0.45) & (side < 0.80) & (_bone_share(weights, "head", "neck") > 0.9)
     quads = body[scalp[body].all(1)]
     piece = _cut(positions, quads, Group.HAIR, weights)
     stencil, quads = _subdivide(piece.quads, len(piece.weights))
@@ -335,8 +335,13 @@ def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, 
     def shoe_offset(p: Floats, w: Floats) -> Floats:
         return np.asarray(0.05 + 0.05 * np.clip((ankle - p[:, 1]) / 0.5, 0, 1))
 
+    # A hem hangs from the hips: it follows the thighs only in part.
+    hung = weights.copy()
+    legs = [i for i, b in enumerate(BONES) if b.startswith("thigh")]
+    hung[:, legs] *= 0.6
+    hung[:, BONES.index("pelvis")] += 1 - hung.sum(1)
     pieces = [
-        _garment(positions, tights[top], top_groups[top], weights, 6, top_offset),
+        _garment(positions, tights[top], top_groups[top], hung, 6, top_offset),
         _garment(positions, tights[bottom], bottom_groups[bottom], weights, 6, bottom_offset),
         _shod(_garment(positions, tights[shoe], np.uint8(Group.SHOES), weights, 10, shoe_offset), ankle),
     ]
@@ -542,7 +547,7 @@ def _landmark(
         head = mean[:, 1] > 6.5
         return np.asarray(positions[:, used[np.argmax(np.where(head, mean[:, 2], -9))]])
     if part == "eye":
-        return np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1) + [0, 0, 0.12])
+        return np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1)) + np.array([0, 0, 0.12])
     if part == "ear":
         return np.asarray(positions[:, used[np.argmax(np.where(mean[:, 1] > 6.5, sign * mean[:, 0], -9))]])
     if part == "knuckles":

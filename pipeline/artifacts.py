@@ -87,7 +87,7 @@ class ArtifactWriter:
         """Write ``analysis.npz`` and the plates' pictures; ``placed`` is (T, 21, 3) source px of the new person."""
         if "analysis" in self._wanted:
             path = self._folder / "analysis.npz"
-            np.savez_compressed(path, **_analysis(self._info, self._plan, placed, plates))
+            np.savez_compressed(path, allow_pickle=False, **_analysis(self._info, self._plan, placed, plates))
             self.paths["analysis"] = [path]
         if "plate" in self._wanted and plates is not None:
             for picture in sorted(plates.folder.glob("plate_[0-9][0-9][0-9][0-9].png")):
@@ -135,13 +135,13 @@ def _analysis(
 
 
 def _mask_picture(edited: EditedFrame) -> NDArray[np.uint8]:
-    return edited.old.astype(np.uint8) * 255
+    return np.where(edited.old, np.uint8(255), np.uint8(0))
 
 
 def _region_picture(edited: EditedFrame) -> NDArray[np.uint8]:
     """0 untouched … 255 nothing of the source left; at least 1 where a sample may have changed."""
     share = np.rint((1.0 - edited.source_weight) * 255.0).astype(np.uint8)
-    return np.maximum(share, edited.region.astype(np.uint8))
+    return np.asarray(np.maximum(share, edited.region.astype(np.uint8)), np.uint8)
 
 
 def _plate_picture(edited: EditedFrame) -> NDArray[np.uint8]:

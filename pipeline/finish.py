@@ -161,7 +161,7 @@ def _with_feet_moved(unlocked: NDArray[np.float64], offsets: NDArray[np.float64]
 def _crop_from_source(job: Finish, frame: int) -> Transforms:
     if job.settings.composite.reshake:
         return job.plan.crop_from_source(frame)
-    return job.plan.crop.crop_from_stable[frame]
+    return np.asarray(job.plan.crop.crop_from_stable[frame], np.float64)
 
 
 def _composed(

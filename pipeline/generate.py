@@ -57,7 +57,8 @@ def generate_layers(
     pending: dict[int, Layer] = {}
     for span, following in zip_longest(spans, spans[1:]):
         taken_up_from = following.start if following is not None else stop
-        finished = tuple(pending[span.start + position] for position in range(span.overlap))
+        known = min(span.overlap, needs.conditioning_frames)
+        finished = tuple(pending[span.start + position] for position in range(known))
         window = _window(plan, span.start, span.stop, pts_seconds, finished)
         window = replace(
             window,

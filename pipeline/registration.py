@@ -43,15 +43,23 @@ class Warp:
     def coordinates(self, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]) -> NDArray[np.float32]:
         """Return (h, w, 2) sampling positions for the box (may reach beyond the picture)."""
         x0, y0, x1, y1 = box_xyxy
-        x, y = np.meshgrid(np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64))
-        mapped = _project(self.from_to, x, y)
+        x, y = np.arange(x0, x1, dtype=np.float64)[None], np.arange(y0, y1, dtype=np.float64)[:, None]
+        t = self.from_to
+        scale = 1 / (t[2, 0] * x + (t[2, 1] * y + t[2, 2]))
+        mapped = np.empty((y1 - y0, x1 - x0, 2), np.float32)
+        for axis in range(2):
+            mapped[..., axis] = (t[axis, 0] * x + (t[axis, 1] * y + t[axis, 2])) * scale
         if not self.nodes.any():
-            return mapped.astype(np.float32)
+            return mapped
         rows, columns = self.nodes.shape[:2]
-        node_x = (x * ((columns - 1) / max(size_wh[0] - 1, 1))).astype(np.float32)
-        node_y = (y * ((rows - 1) / max(size_wh[1] - 1, 1))).astype(np.float32)
-        residual = cv2.remap(self.nodes, node_x, node_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(mapped + residual, np.float32)
+        shape = mapped.shape[:2]
+        node_x = np.broadcast_to((x * ((columns - 1) / max(size_wh[0] - 1, 1))).astype(np.float32), shape)
+        node_y = np.broadcast_to((y * ((rows - 1) / max(size_wh[1] - 1, 1))).astype(np.float32), shape)
+        mapped += cv2.remap(
+            self.nodes, np.ascontiguousarray(node_x), np.ascontiguousarray(node_y), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return mapped
 
     def apply(self, points: Points, size_wh: tuple[int, int]) -> Points:
         """Take (N, 2) points through the map."""
@@ -150,7 +158,7 @@ class Reference:
                 moving, guess, (w, h), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
             )
             found, status, _ = cv2.calcOpticalFlowPyrLK(
-                self._gray, near, points, points.copy(), winSize=(15, 15), maxLevel=3,
+                self._gray, _in_light_of(near, self._gray), points, points.copy(), winSize=(15, 15), maxLevel=3,
                 flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
                 criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
             )  # fmt: skip
@@ -166,16 +174,26 @@ class Reference:
             # The guess was far off (drift over a long hold): go again from the fit, with less to bridge.
             guess = guess @ fit_homography(points[ok].astype(np.float64), found[ok].astype(np.float64))
         full = place * self._factor + (self._factor - 1) / 2
-        near_person = cv2.dilate(avoid.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=3 * self._factor)
-        column = np.clip(np.rint(full[:, 0]), 0, self.size_wh[0] - 1).astype(np.int64)
-        row = np.clip(np.rint(full[:, 1]), 0, self.size_wh[1] - 1).astype(np.int64)
-        ok &= near_person[row, column] == 0
+        people = cv2.resize(avoid.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
+        near_person = cv2.dilate(people, np.ones((7, 7), np.uint8))
+        at = np.clip(np.rint(place), 0, (w - 1, h - 1)).astype(np.int64)
+        ok &= near_person[at[:, 1], at[:, 0]] == 0
         rows = np.flatnonzero(ok)
         return rows, np.asarray(full[rows], np.float64)
 
     def features(self) -> Points:
         """Return the (N, 2) features in full px."""
         return self._points.astype(np.float64) * self._factor + (self._factor - 1) / 2
+
+
+def _in_light_of(gray: Gray, wanted: Gray) -> Gray:
+    """Bring a picture to the other's exposure: Lucas-Kanade takes a change of light for motion."""
+    low, middle, high = np.percentile(gray[::4, ::4], (10, 50, 90))
+    to_low, to_middle, to_high = np.percentile(wanted[::4, ::4], (10, 50, 90))
+    gain = float(np.clip((to_high - to_low + 4) / (high - low + 4), 0.5, 2.0))
+    if abs(gain - 1) < 0.03 and abs(to_middle - middle) < 3:
+        return gray
+    return np.asarray(cv2.addWeighted(gray, gain, gray, 0, float(to_middle - gain * middle)), np.uint8)
 
 
 def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -303,7 +303,7 @@ def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if picture.shape[2] == 3:
         return picture
     alpha = picture[..., 3:].astype(np.float32) / 255.0
-    return np.rint(picture[..., :3] * alpha + 128.0 * (1.0 - alpha)).astype(np.uint8)
+    return np.asarray(np.rint(picture[..., :3] * alpha + 128.0 * (1.0 - alpha)), np.uint8)
 
 
 def _with_mask(person: Person, mask: Mask) -> Person:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import cv2
@@ -99,7 +100,7 @@ def _is_long_enough(person: tuple[Track, ...], info: VideoInfo, shot_starts: NDA
         for shot in shot_slices(shot_starts, info.num_frames)
         if ((frames >= shot.start) & (frames < shot.stop)).any()
     )
-    return len(frames) >= min(needed, longest_shot)
+    return bool(len(frames) >= min(needed, longest_shot))
 
 
 def _pick(persons: list[tuple[Track, ...]], info: VideoInfo, choice: SubjectChoice) -> int:
@@ -195,7 +196,7 @@ def _complete_shot(
     here = found[shot].copy()
     frames = np.arange(shot.start, shot.stop)
     known = frames[here]
-    for before, after in zip(known[:-1], known[1:], strict=True):
+    for before, after in pairwise(known.tolist()):
         if after - before > 1 and seconds[after] - seconds[before] <= max_gap_seconds + 1e-9:
             presence[before + 1 : after] = Presence.UNCERTAIN
     heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh)
@@ -224,7 +225,7 @@ def _carry_over_edges(
     info: VideoInfo,
 ) -> None:
     """Carry somebody who is cut by the picture's edge on, as far as the box still reaches into the picture."""
-    width, height = info.size_wh
+    width, _ = info.size_wh
     seconds = info.pts_seconds
     for first, inner, step in (
         (run.start, min(run.start + 4, run.stop - 1), -1),

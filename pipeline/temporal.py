@@ -43,7 +43,7 @@ def _agreement(back: NDArray[np.float32], forth: NDArray[np.float32]) -> Matte:
     x, y = _sources(back)
     returned = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     error = np.linalg.norm(back + returned, axis=2)
-    return np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0), np.float32)
 
 
 def _blended(

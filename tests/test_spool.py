@@ -63,7 +63,7 @@ def test_layers_come_back_exactly_and_repeat(tmp_path: Path) -> None:
 
 
 def test_a_chunk_that_failed_is_not_there(tmp_path: Path) -> None:
-    def broken():  # noqa: ANN202
+    def broken():
         yield 0, _layer(0)
         raise RuntimeError("killed")
 

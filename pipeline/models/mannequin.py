@@ -12,7 +12,7 @@ from pipeline.datatypes import NUM_JOINTS, Appearance, Layer, Presence, Window
 from pipeline.models.appearance import Outfit, outfit_of
 from pipeline.models.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
 from pipeline.models.interfaces import Check, Needs
-from pipeline.models.posing import Poser
+from pipeline.models.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.raster import draw_depth, resolve, skin, vertex_normals
 from pipeline.models.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_colour
 from pipeline.settings import GenerateSettings
@@ -21,7 +21,7 @@ _FOLD = 3
 """Samples a pixel along each side: nine, so ten levels of coverage."""
 _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES)
 """Surfaces whose inside is never seen: their back faces are left out."""
-_INSIDE = np.float32(0.45)
+_INSIDE = np.float32(0.8)
 """Light inside a sleeve, collar or hem."""
 
 
@@ -30,7 +30,7 @@ class Mannequin:
 
     def __init__(self, figure: Path, settings: GenerateSettings) -> None:
         self._figure: Figure = load_figure(figure, settings.figure)
-        self._poser = Poser(self._figure)
+        self._poser = Poser(self._figure, BLAZEPOSE_DEPTH_GAIN)
         self._dress(Outfit())
 
     @property
@@ -153,6 +153,6 @@ def _blobs(figure: Figure, pose: Pose, height_px: float, standing: float) -> lis
     centre = (feet[0][0] + feet[0][1] + feet[1][0] + feet[1][1]) / 4
     gap = abs(feet[0][0][0] - feet[1][0][0])
     y = (feet[0][2] + feet[1][2]) / 2 - 0.005 * height_px
-    wide = (0.5 * gap + 0.10 * height_px, 0.0)
+    wide = (0.4 * gap + 0.065 * height_px, 0.0)
     blobs.append(Blob(float(centre[0]), float(y), wide, 0.024 * height_px, 0.08 + 0.11 * standing))
     return blobs

@@ -33,7 +33,11 @@ _DOWN = np.array([0.0, 1.0, 0.0])
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
 _STRETCH = 0.035
 """Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
-_LEAN = 0.3
+BLAZEPOSE_DEPTH_GAIN = 0.35
+"""BlazePose's z, in the px of its x and y, is about three times too deep: shoulders and hips of turning people span 2.4
+to 3.7 times their width in z, and against walk_a's truth the shoulders' slope is 0.25, the limbs' 0.11 to 0.26."""
+_TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
+_LEAN = 0.4
 """Share kept of the torso's depth lean: the landmarks' bias leans people towards the camera by 10 to 20 degrees."""
 
 
@@ -105,8 +109,9 @@ def _limited(bone: Floats, length: float) -> Floats:
 class Poser:
     """Solves poses of one figure; holds what its rest pose tells."""
 
-    def __init__(self, figure: Figure) -> None:
+    def __init__(self, figure: Figure, depth_gain: float = 1.0) -> None:
         self._figure = figure
+        self._depth = np.array([1.0, 1.0, depth_gain])
         self._heads = {name: figure.heads[row] for name, row in BONE.items()}
         heads, marks = self._heads, figure.landmarks
         hips = (heads["thigh1.L"] + heads["thigh1.R"]) / 2
@@ -122,7 +127,7 @@ class Poser:
 
     def pose(self, skeleton: NDArray[np.float32], body_height_px: float) -> Pose:
         """Pose on one frame's (23, 3) skeleton in crop px; NaN joints hang. Raises ``ValueError`` when all are NaN."""
-        points = fill_skeleton(self._figure, skeleton, body_height_px)
+        points = fill_skeleton(self._figure, skeleton * self._depth, body_height_px)
         rotations: dict[str, Floats] = {}
         pelvis, chest = self._torso(points)
         rotations["pelvis"] = pelvis
@@ -133,9 +138,13 @@ class Poser:
         rotations["head"] = head
         rotations["neck"] = between(chest, head, 0.45)
         for side, suffix, sign in _SIDES:
-            self._arm(points, rotations, side, suffix, sign)
-        places = self._place(rotations)
-        hips, legs = self._legs(points, rotations, places)
+            self._girdle(points, rotations, side, suffix, sign)
+        places = self._torso_places(rotations)
+        chains = {suffix: self._leg_directions(points, pelvis, side, suffix) for side, suffix, _ in _SIDES}
+        body = self._body_capsules(places, chains)
+        for side, suffix, sign in _SIDES:
+            self._arm(points, rotations, places, body, side, suffix, sign)
+        hips, legs = self._legs(points, rotations, places, chains)
         return self._assemble(rotations, places, hips, legs, body_height_px)
 
     # Torso and head ---------------------------------------------------------------------------------------------------
@@ -169,22 +178,68 @@ class Poser:
         local = np.array([0.45 * np.tanh(pitch / 0.9), 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)])
         return np.asarray(upright @ exp_rotation(local))
 
+    def _torso_places(self, rotations: dict[str, Floats]) -> dict[str, Floats]:
+        """Places of the bones' heads up to the shoulders, and of the hips, with the pelvis at the origin."""
+        places = {"pelvis": np.zeros(3)}
+        chain = [("spine1", "pelvis"), ("spine2", "spine1"), ("chest", "spine2"), ("neck", "chest"), ("head", "neck")]
+        for suffix in (".L", ".R"):
+            limbs = ["chest", *(b + suffix for b in ("clavicle", "upperarm1"))]
+            chain += list(zip(limbs[1:], limbs[:-1], strict=True))
+            chain.append(("thigh1" + suffix, "pelvis"))
+        for bone, parent in chain:
+            places[bone] = places[parent] + rotations[parent] @ (self._heads[bone] - self._heads[parent])
+        return places
+
     # Arms -------------------------------------------------------------------------------------------------------------
 
-    def _arm(self, points: Floats, rotations: dict[str, Floats], side: str, suffix: str, sign: float) -> None:
+    def _girdle(self, points: Floats, rotations: dict[str, Floats], side: str, suffix: str, sign: float) -> None:
+        """The shoulder girdle rises with the arm: about one third of the way, beyond 50 degrees from hanging."""
         heads, chest = self._heads, rotations["chest"]
-        shoulder, elbow, wrist = (heads[b + suffix] for b in ("upperarm1", "forearm1", "hand"))
-        knuckles = self._figure.landmarks[LANDMARK[f"{side}_knuckles"]]
-        seen = [points[JOINT[f"{side}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
-        upper = _limited(seen[1] - seen[0], float(np.linalg.norm(elbow - shoulder)))
-        fore = _limited(seen[2] - seen[1], float(np.linalg.norm(wrist - elbow)))
-        hand = unit(0.75 * fore + 0.5 * unit(seen[3] - seen[2], fore), fore)
-
-        # The shoulder girdle rises with the arm (about one third of the way, beyond 50 degrees from hanging).
+        length = float(np.linalg.norm(heads["forearm1" + suffix] - heads["upperarm1" + suffix]))
+        upper = _limited(points[JOINT[f"{side}_elbow"]] - points[JOINT[f"{side}_shoulder"]], length)
         local = chest.T @ upper
         raised = float(np.arctan2(np.sqrt(local[0] ** 2 + local[2] ** 2), local[1]))
         lift = 0.30 * max(raised - 0.85, 0.0) - 0.06
         rotations["clavicle" + suffix] = chest @ turn(np.array([0.0, 0.0, 1.0]), -sign * lift)
+
+    def _body_capsules(
+        self, places: dict[str, Floats], chains: dict[str, tuple[Floats, Floats, Floats]]
+    ) -> list[tuple[Floats, Floats, float]]:
+        """Start, end and radius of what an arm must not pass through, with the pelvis at the origin."""
+        capsules = [(places["pelvis"], places["chest"], _TORSO_RADIUS)]
+        for suffix, (thigh, _, _) in chains.items():
+            hip = places["thigh1" + suffix]
+            capsules.append((hip, hip + thigh, _THIGH_RADIUS))
+        return capsules
+
+    def _arm(
+        self,
+        points: Floats,
+        rotations: dict[str, Floats],
+        places: dict[str, Floats],
+        body: list[tuple[Floats, Floats, float]],
+        side: str,
+        suffix: str,
+        sign: float,
+    ) -> None:
+        heads, chest = self._heads, rotations["chest"]
+        shoulder, elbow, wrist = (heads[b + suffix] for b in ("upperarm1", "forearm1", "hand"))
+        knuckles = self._figure.landmarks[LANDMARK[f"{side}_knuckles"]]
+        seen = [points[JOINT[f"{side}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
+        long_upper, long_fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
+        long_hand = float(np.linalg.norm(knuckles - wrist))
+        # A near arm that touches the body passes before it, a far one behind; facing the camera, before it.
+        side_depth = sign * chest[2, 0] - 0.6 * chest[2, 2]
+        where = float(np.tanh(side_depth / 0.15))
+        start = places["upperarm1" + suffix]
+        joint = _outside(start + long_upper * _limited(seen[1] - seen[0], long_upper), body, where, 0.03)
+        upper = unit(joint - start)
+        start = start + long_upper * upper
+        joint = _outside(start + long_fore * _limited(seen[2] - seen[1], long_fore), body, where, 0.03)
+        fore = unit(joint - start)
+        start = start + long_fore * fore
+        hand = unit(0.75 * fore + 0.5 * unit(seen[3] - seen[2], fore), fore)
+        hand = unit(_outside(start + long_hand * hand, body, where, 0.03) - start)
 
         base = rotations["clavicle" + suffix]
         rest_upper, rest_fore = unit(elbow - shoulder), unit(wrist - elbow)
@@ -206,28 +261,14 @@ class Poser:
 
     # Legs -------------------------------------------------------------------------------------------------------------
 
-    def _place(self, rotations: dict[str, Floats]) -> dict[str, Floats]:
-        """Places of the bones' heads above the legs, and of the hip joints, with the pelvis at the origin."""
-        places = {"pelvis": np.zeros(3)}
-        chain = [("spine1", "pelvis"), ("spine2", "spine1"), ("chest", "spine2"), ("neck", "chest"), ("head", "neck")]
-        for suffix in (".L", ".R"):
-            limbs = ["chest", *(b + suffix for b in ("clavicle", "upperarm1", "forearm1", "hand"))]
-            chain += list(zip(limbs[1:], limbs[:-1], strict=True))
-            chain.append(("thigh1" + suffix, "pelvis"))
-        for bone, parent in chain:
-            # The half of a limb next to the child carries it.
-            turner = parent.replace("1.", "2.")
-            places[bone] = places[parent] + rotations[turner] @ (self._heads[bone] - self._heads[parent])
-        return places
-
     def _legs(
-        self, points: Floats, rotations: dict[str, Floats], places: dict[str, Floats]
+        self,
+        points: Floats,
+        rotations: dict[str, Floats],
+        places: dict[str, Floats],
+        chains: dict[str, tuple[Floats, Floats, Floats]],
     ) -> tuple[Floats, dict[str, Floats]]:
         """Turn the legs' bones so that the ankles land; return the pelvis' place and each bone's size factor."""
-        pelvis = rotations["pelvis"]
-        chains = {}
-        for side, suffix, _ in _SIDES:
-            chains[suffix] = self._leg_directions(points, pelvis, side, suffix)
         targets = {suffix: points[JOINT[f"{side}_ankle"]] for side, suffix, _ in _SIDES}
         # The lower ankle is the planted one: it weighs more, continuously.
         lowest = max(t[1] for t in targets.values())
@@ -337,6 +378,11 @@ class Poser:
         at = {name: place + root for name, place in places.items()}
         factor = dict.fromkeys(BONES, 1.0)
         for suffix in (".L", ".R"):
+            for bone, parent in (("forearm1", "upperarm1"), ("hand", "forearm1")):
+                # The half of a limb next to the child carries it.
+                turner = rotations[parent.replace("1", "2") + suffix]
+                reach = turner @ (heads[bone + suffix] - heads[parent + suffix])
+                at[bone + suffix] = at[parent + suffix] + reach
             thigh, shin = sizes[suffix][0], sizes[suffix][1]
             at["shin1" + suffix] = at["thigh1" + suffix] + thigh
             at["foot" + suffix] = at["shin1" + suffix] + shin
@@ -353,6 +399,26 @@ class Poser:
             linear[row] = rotations[name] * factor[name]
             offset[row] = at[name] - linear[row] @ heads[name]
         return Pose(linear * scale, offset * scale)
+
+
+def _outside(point: Floats, capsules: list[tuple[Floats, Floats, float]], where: float, own: float) -> Floats:
+    """Move a point of thickness ``own`` along z out of the capsules: nearer for ``where`` -1, farther for +1.
+
+    A point that lies wholly on the other side stays there: an arm may well be behind the back.
+    """
+    out = point.copy()
+    for start, stop, radius in capsules:
+        along = stop - start
+        flat = float(along[0] ** 2 + along[1] ** 2)
+        t = float(np.clip(((out[:2] - start[:2]) @ along[:2]) / max(flat, 1e-9), 0, 1))
+        axis = start + t * along
+        apart = float(np.hypot(out[0] - axis[0], out[1] - axis[1])) / (radius + own)
+        if apart >= 1:
+            continue
+        half = (radius + own) * (1 - apart * apart)
+        side = where * (out[2] - axis[2]) / half
+        out[2] += where * half * max(1 - side, 0.0) * smoothstep(side, -1.8, -0.8)
+    return out
 
 
 def _sole_frame(forward: Floats, left: Floats) -> Floats:

@@ -1,0 +1,135 @@
+"""One plate: the candidates of an anchor, registered to it, in its light, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CameraPath, Mask, Picture, Transforms
+from pipeline.grain import apply_light, fill_hole, fit_light
+from pipeline.plate_samples import AnchorPlan, clear_grade
+from pipeline.registration import Reference, Warp, fit_warp, node_shape, work_gray
+from pipeline.settings import PlateSettings
+from pipeline.stacking import masked_median
+
+_STRIPE_ROWS = 64
+_RESAMPLE = cv2.INTER_CUBIC
+_NEAREST = 5
+"""Where near and far part, the samples nearest in time decide: registration of the others is off by more than their
+noise is worth."""
+_PARALLAX_PX = 0.2
+
+
+def stack_of(
+    plan: AnchorPlan, pictures: dict[int, Picture], camera: CameraPath, everyone: Callable[[int], Mask], height: float
+) -> Stack:
+    """Gather what one anchor's plate is made of; ``pictures`` maps the plan's candidates to RGB."""
+    world_from_anchor = camera.world_from_source[plan.frame]
+    return Stack(
+        plan=plan,
+        pictures=pictures,
+        grades={frame: clear_grade(everyone(frame), height) for frame in plan.candidates},
+        guesses={t: np.linalg.inv(camera.world_from_source[t]) @ world_from_anchor for t in plan.candidates},
+        height=height,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """The candidates of one anchor."""
+
+    plan: AnchorPlan
+    pictures: dict[int, Picture]
+    grades: dict[int, NDArray[np.uint8]]
+    guesses: dict[int, Transforms]
+    """frame -> (3, 3) candidate from anchor."""
+    height: float
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return self.plan.size_wh
+
+    def match(self, reference: Reference, frame: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        gray = work_gray(np.asarray(self.pictures[frame]))
+        return reference.match(gray, self.grades[frame] == 0, self.guesses[frame])
+
+
+def one_plate(stack: Stack, settings: PlateSettings) -> tuple[Picture, Mask]:
+    """Make one anchor's plate. Returns it and where it is known, (H, W)."""
+    plan, height, size_wh = stack.plan, stack.height, stack.size_wh
+    anchor = np.array(stack.pictures[plan.frame])
+    reference = Reference(anchor, stack.grades[plan.frame] == 0)
+    still = Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)
+    warps = {plan.frame: still}
+    for frame in plan.candidates:
+        if frame != plan.frame:
+            rows, found = stack.match(reference, frame)
+            warps[frame] = fit_warp(reference.features()[rows], found, size_wh, height, stack.guesses[frame])
+    lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
+    return _merge(stack, warps, lights, settings)
+
+
+def _light(stack: Stack, warp: Warp, frame: int) -> NDArray[np.float64]:
+    """Fit the light of a candidate to the anchor's, at an eighth of the size, where registration does not matter."""
+    anchor = stack.plan.frame
+    if frame == anchor:
+        return np.stack([np.ones(3), np.zeros(3)])
+    both = (_small(stack.grades[anchor]) > 1) & (_small_view(stack.grades[frame], warp) > 1)
+    return fit_light(
+        _small_view(np.asarray(stack.pictures[frame]), warp)[both], _small(np.asarray(stack.pictures[anchor]))[both]
+    )
+
+
+def _merge(
+    stack: Stack, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]], settings: PlateSettings
+) -> tuple[Picture, Mask]:
+    """Take the masked median over the wanted part of the anchor, stripe by stripe."""
+    plan, size_wh = stack.plan, stack.size_wh
+    plate = np.array(stack.pictures[plan.frame])
+    seen = stack.grades[plan.frame] > 0
+    parallax = max(float(np.sqrt(np.mean(np.square(warp.nodes)))) for warp in warps.values())
+    most = _NEAREST if parallax > _PARALLAX_PX else len(warps)
+    wanted = plan.wanted
+    columns, rows = np.flatnonzero(wanted.any(axis=0)), np.flatnonzero(wanted.any(axis=1))
+    if not len(columns):
+        return plate, np.ones_like(seen)
+    for y0 in range(int(rows[0]), int(rows[-1]) + 1, _STRIPE_ROWS):
+        y1 = min(y0 + _STRIPE_ROWS, size_wh[1])
+        x0, x1 = int(columns[0]), int(columns[-1]) + 1
+        pictures, grades = [], []
+        for frame in sorted(plan.candidates, key=lambda t: abs(t - plan.frame)):
+            at = warps[frame].coordinates((x0, y0, x1, y1), size_wh)
+            grade = cv2.remap(stack.grades[frame], at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+            if not grade.any():
+                continue
+            view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
+            pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
+            grades.append(grade)
+        if not pictures:
+            continue
+        merged, count = masked_median(np.stack(pictures), np.stack(grades), most)
+        use = wanted[y0:y1, x0:x1] & (count > 0)
+        plate[y0:y1, x0:x1][use] = merged[use]
+        seen[y0:y1, x0:x1] |= use
+    return fill_hole(plate, ~seen, settings.inpaint), seen
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    h, w = picture.shape[:2]
+    mode = cv2.INTER_AREA if picture.ndim == 3 else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(picture, (max(w // 8, 1), max(h // 8, 1)), interpolation=mode), np.uint8)
+
+
+def _small_view(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
+    """Bring a picture through the warp's homography at an eighth of the size; 0 outside of it."""
+    h, w = picture.shape[:2]
+    small = _small(picture)
+    scale = np.array([[w / small.shape[1], 0, 0], [0, h / small.shape[0], 0], [0, 0, 1.0]])
+    scale[:2, 2] = (np.diag(scale)[:2] - 1) / 2
+    transform = np.linalg.inv(scale) @ warp.from_to @ scale
+    flags = (cv2.INTER_LINEAR if picture.ndim == 3 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpPerspective(small, transform, small.shape[1::-1], flags=flags), np.uint8)
