@@ -173,7 +173,9 @@ def main(argv: list[str]) -> int:
     # Imported late: it takes a second, and --help does not need it.
     import runpod.serverless
 
-    sys.argv = [argv[0], *arguments.for_sdk]
+    # The SDK's own default is DEBUG, which prints prompts and URLs.
+    level = () if "--rp_log_level" in arguments.for_sdk else ("--rp_log_level", "INFO")
+    sys.argv = [argv[0], *arguments.for_sdk, *level]
     runpod.serverless.start({"handler": make_handler(arguments)})
     return 0
 

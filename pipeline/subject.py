@@ -24,6 +24,7 @@ from pipeline.datatypes import (
     VideoInfo,
 )  # fmt: skip
 from pipeline.errors import InvalidInput, NoPerson
+from pipeline.geometry import apply_transform, invert
 from pipeline.linking import link_tracks
 from pipeline.settings import PeopleSettings
 from pipeline.smoothing import runs_of, shot_slices
@@ -206,8 +207,10 @@ def _complete_shot(
         boxes[run] = interpolate_run(boxes[run], inside, at)
         together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
         # Filled in world: between two frames it is the person that moves on a line, not the picture.
+        together[..., :2] = apply_transform(world[run], together[..., :2])
         together = interpolate_run(together, inside, at)
-        xy = smooth_points(together[..., :2], world[run], at, heights[start:stop])
+        xy = apply_transform(invert(world[run]), together[..., :2])
+        xy = smooth_points(xy, world[run], at, heights[start:stop])
         confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
         skeletons[run] = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
@@ -258,6 +261,13 @@ class SubjectMasks:
     """Masks of the subject and of everybody else, (H, W) of the source picture, from the spooled ones."""
 
     def __init__(self, store: MaskSource, subject: Subject, world_from_source: Transforms, info: VideoInfo) -> None:
+        """Read from ``store`` when asked. A filled-in mask goes with the hips, which carry the camera's motion too, so
+        ``world_from_source`` (T, 3, 3) only has to fit the clip.
+        """
+        if len(world_from_source) != info.num_frames or len(subject.presence) != info.num_frames:
+            raise ValueError(
+                f"{len(world_from_source)} transforms, {len(subject.presence)} presences, {info.num_frames} frames"
+            )
         self._store = store
         self._subject = subject
         self._ids = frozenset(subject.track_ids)
@@ -265,7 +275,6 @@ class SubjectMasks:
         self._found = np.flatnonzero(subject.presence == Presence.FOUND)
         self._shape = info.size_wh[1], info.size_wh[0]
         self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
-        del world_from_source  # the hips carry the camera's motion already
 
     def old(self, frame: int) -> Mask:
         """Return the subject's mask; where it was not seen clearly, the best near mask moved with the hips.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builder.build_figure import _even_rims, _laplacian, _merge_weights, _normals, _read_obj, _subdivide
+from builder.build_figure import _merge_weights, _read_obj
+from builder.mesh import even_rims, laplacian, normals_of, subdivide
 from pipeline.models.figure import BONE, BONES, LANDMARK, VARIANTS, Figure, Group, load_figure
 from pipeline.models.weights import weight_path
 
@@ -26,7 +27,7 @@ def _grid(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_subdivision_counts_and_means() -> None:
-    stencil, fine = _subdivide(CUBE_QUADS, 8)
+    stencil, fine = subdivide(CUBE_QUADS, 8)
     assert stencil.shape == (8 + 12 + 6, 8) and len(fine) == 24
     np.testing.assert_allclose(np.asarray(stencil.sum(1)).ravel(), 1)
     points = stencil @ CUBE
@@ -34,12 +35,12 @@ def test_subdivision_counts_and_means() -> None:
     # Catmull and Clark: a cube's corner (1, 1, 1) goes to 5/9 of it, a face's middle stays, an edge's goes to 3/4.
     np.testing.assert_allclose(np.abs(points[:8]), 5 / 9)
     np.testing.assert_allclose(np.abs(points[-6:]).sum(1), 1)
-    assert (np.einsum("fi,fi->f", _normals(points, fine), points) > 0).all()
+    assert (np.einsum("fi,fi->f", normals_of(points, fine), points) > 0).all()
 
 
 def test_subdivision_keeps_a_flat_open_sheet_flat_and_its_rim_a_line() -> None:
     places, quads = _grid(5)
-    stencil, fine = _subdivide(quads, len(places))
+    stencil, fine = subdivide(quads, len(places))
     points = stencil @ places
     np.testing.assert_allclose(points[:, 2], 0)
     assert points[:, 0].min() == 0 and points[:, 0].max() == 4
@@ -63,7 +64,7 @@ def test_a_zigzag_hem_becomes_a_plane() -> None:
             for row in range(rows - 1)
         ]
     )
-    out = _even_rims(places, quads, _laplacian(quads, len(places)))
+    out = even_rims(places, quads, laplacian(quads, len(places)))
     assert np.ptp(places[:turns, 1]) == pytest.approx(0.3)
     assert np.ptp(out[:turns, 1]) < 1e-9
 

@@ -36,6 +36,13 @@ def test_the_operators_grammar_is_hydras() -> None:
     assert settings.plate.method == "off"
 
 
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_file_that_the_operator_chooses_wins_over_the_presets(preset: str) -> None:
+    for group, chosen in (("temporal", "flow"), ("temporal", "off"), ("plate", "off"), ("output", "lossless")):
+        settings = getattr(compose_settings(preset, (f"{group}={chosen}",)), group)
+        assert chosen in settings.model_dump().values()
+
+
 @pytest.mark.parametrize(
     "override", ["segment.count=99", "nope.count=1", "segment.kount=1", "segment.count=[", "+x.y=1"]
 )
@@ -67,9 +74,9 @@ def test_the_allowlist_names_settings_that_exist() -> None:
 @pytest.mark.parametrize(
     ("overrides", "field"),
     [
-        ({"_target_": "os.system"}, "overrides"),
-        ({"limits.max_frames": 10**9}, "overrides"),
-        ({"hydra.run.dir": "/tmp/x"}, "overrides"),
+        ({"_target_": "os.system"}, "overrides._target_"),
+        ({"limits.max_frames": 10**9}, "overrides.limits.max_frames"),
+        ({"hydra.run.dir": "/tmp/x"}, "overrides.hydra.run.dir"),
         ({"segment.count": "${oc.env:SECRET}"}, "overrides.segment.count"),
         ({"segment.count": True}, "overrides.segment.count"),
         ({"segment.count": 99}, "overrides.segment.count"),

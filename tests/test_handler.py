@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,12 @@ import numpy as np
 import pytest
 
 import handler
+from pipeline.errors import DownloadTimeout, InvalidInput
 from pipeline.job.command_line import Arguments, parse_arguments
+from pipeline.job.deliver import deliver_locally
+from pipeline.job.fetch import fetch
+from pipeline.job.workspace import folder_name
+from pipeline.run import JobResult
 
 _ROOT = Path(__file__).resolve().parents[1]
 _WALK = _ROOT / "assets" / "walk_a" / "sample.mp4"
@@ -140,6 +149,65 @@ def test_arguments_are_parted() -> None:
     assert arguments.locked == ("output.codec", "segment.count") and arguments.is_local
     served = parse_arguments(["handler.py", "--rp_serve_api"], {})
     assert served is not None and not served.is_local
+    shortened = parse_arguments(["handler.py", "--rp_serve"], {})
+    assert shortened is not None and not shortened.is_local
+
+
+@pytest.mark.parametrize("words", [["{bad"], ["[]"], ["{}"], ["5"], []])
+def test_a_test_input_that_is_no_job_is_told(words: list[str]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_arguments(["handler.py", "--test_input", *words], {})
+    assert caught.value.field == "--test_input"
+
+
+def test_a_slow_server_is_left_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", "1")
+    over = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not over.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        # Were the deadline not seen while a chunk fills, only this would end the server and the test.
+        guard = threading.Timer(20.0, over.set)
+        guard.start()
+        try:
+            with pytest.raises(DownloadTimeout):
+                fetch(
+                    f"http://127.0.0.1:{server.getsockname()[1]}/a.mp4",
+                    tmp_path / "source",
+                    field="video_url",
+                    max_bytes=10**6,
+                    seconds=0.5,
+                    local_paths=False,
+                    check=lambda: None,
+                )
+            assert not over.is_set()
+        finally:
+            guard.cancel()
+            over.set()
+            thread.join()
+
+
+def test_a_result_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
+    made = tmp_path / "work" / "result.mp4"
+    made.parent.mkdir()
+    made.write_bytes(b"x")
+    with pytest.raises(ValueError):
+        deliver_locally(JobResult(made, {}, {"duration_s": float("nan")}), tmp_path / "outputs", "job")
+    assert not any((tmp_path / "outputs").iterdir())
+
+
+def test_any_job_id_has_a_folder() -> None:
+    for job_id in ("a/../b", "\ud800", "x" * 500, "..", ""):
+        assert re.fullmatch(r"[0-9a-f]{32}", folder_name(job_id))
 
 
 @pytest.mark.parametrize(
@@ -150,8 +218,12 @@ def test_arguments_are_parted() -> None:
         ({"video_url": "missing.mp4"}, "URL_REJECTED", "video_url"),
         ({"video_url": "file:///etc/passwd"}, "URL_REJECTED", "video_url"),
         ({"video_url": "http://127.0.0.1:9/a.mp4"}, "URL_REJECTED", "video_url"),
+        ({"video_url": "http://[::1/a.mp4"}, "URL_REJECTED", "video_url"),
+        ({"video_url": "http://capture.invalid/a.mp4"}, "URL_REJECTED", "video_url"),
+        ({"video_url": "a" * 1000}, "URL_REJECTED", "video_url"),
+        ({"video_url": "~nobody_of_this_name/a.mp4"}, "URL_REJECTED", "video_url"),
         ({"video_url": "a.mp4", "preset": "nope"}, "INVALID_INPUT", "preset"),
-        ({"video_url": "a.mp4", "overrides": {"limits.max_frames": 9}}, "INVALID_INPUT", "overrides"),
+        ({"video_url": "a.mp4", "overrides": {"limits.max_frames": 9}}, "INVALID_INPUT", "overrides.limits.max_frames"),
     ],
 )
 def test_bad_requests_have_their_code(arguments: Arguments, request_: object, code: str, field: str) -> None:

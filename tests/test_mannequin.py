@@ -13,7 +13,8 @@ from pipeline.errors import Cancelled
 from pipeline.models.appearance import Outfit, outfit_of
 from pipeline.models.figure import BONE, Figure, Group, load_figure, posed_joints
 from pipeline.models.mannequin import Mannequin
-from pipeline.models.posing import BLAZEPOSE_DEPTH_GAIN, Poser, relaxed_skeleton
+from pipeline.models.posing import BLAZEPOSE_DEPTH_GAIN, Poser
+from pipeline.models.skeleton import relaxed_skeleton
 from pipeline.models.weights import weight_path
 from pipeline.settings import GenerateSettings
 

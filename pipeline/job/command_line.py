@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from conf import CALLER_KEYS, DEFAULT_PRESET, preset_names
+from pipeline.errors import InvalidInput
 
 _OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=.*|~[A-Za-z_][\w./@]*", re.DOTALL)
 _SDK_VALUES = ("--test_input", "--rp_log_level", "--rp_api_port", "--rp_api_concurrency", "--rp_api_host")
@@ -61,7 +63,10 @@ class Arguments:
 
 
 def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments | None:
-    """Part our arguments from the SDK's. None when help was asked for and printed."""
+    """Part our arguments from the SDK's. None when help was asked for and printed.
+
+    Raises ``InvalidInput`` for a ``--test_input`` that is no job.
+    """
     if any(word in ("-h", "--help") for word in argv[1:]):
         print(help_text(), end="")
         return None
@@ -75,6 +80,7 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
             ours.append(word)
         else:
             theirs.append(word)
+    _check_test_input(theirs)
     presets = [word.removeprefix("preset=") for word in ours if word.startswith("preset=")]
     on_platform = any(environment.get(name) for name in ("RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_REALTIME_PORT"))
     return Arguments(
@@ -82,9 +88,24 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
         overrides=tuple(word for word in ours if not word.startswith("preset=")),
         locked=tuple(key.strip() for key in environment.get("UNDERSTUDY_LOCKED", "").split(",") if key.strip()),
         outputs=Path(environment.get("UNDERSTUDY_OUTPUTS") or "outputs"),
-        is_local=not on_platform and "--rp_serve_api" not in theirs,
+        # argparse also takes the option's beginning for it.
+        is_local=not on_platform and not any(word.startswith("--rp_s") for word in theirs),
         for_sdk=tuple(theirs),
     )
+
+
+def _check_test_input(words: Sequence[str]) -> None:
+    """Refuse what the SDK would meet with a traceback, or by running test_input.json instead (``{}``)."""
+    for number, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if not (name.startswith("--t") and "--test_input".startswith(name)):
+            continue
+        try:
+            job = json.loads(value if equals else "".join(words[number + 1 : number + 2]))
+        except ValueError:
+            raise InvalidInput("this is no JSON", field="--test_input") from None
+        if not isinstance(job, dict) or "input" not in job:
+            raise InvalidInput('must be an object such as {"input": {"video_url": "clip.mp4"}}', field="--test_input")
 
 
 def help_text() -> str:

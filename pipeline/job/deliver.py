@@ -35,8 +35,10 @@ def deliver_locally(result: JobResult, outputs: Path, job_id: str) -> dict[str, 
         (part / "result.json").write_text(json.dumps(answer, indent=1, allow_nan=False), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         if error.errno == errno.ENOSPC:
             raise NoSpace("there is no space left for the result") from error
         raise UploadFailed("the result could not be written to the output folder") from error

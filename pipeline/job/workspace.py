@@ -16,7 +16,11 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 def folder_name(job_id: str) -> str:
     """Return a name for a job's folders: the id where it is harmless, else a hash of it."""
-    return job_id if _SAFE_ID.fullmatch(job_id) else hashlib.sha256(job_id.encode()).hexdigest()[:32]
+    return (
+        job_id
+        if _SAFE_ID.fullmatch(job_id)
+        else hashlib.sha256(job_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    )
 
 
 @contextmanager

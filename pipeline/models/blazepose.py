@@ -91,7 +91,8 @@ class BlazePosePeople:
     def find(self, picture: Picture) -> list[Person]:
         followed: list[_Followed] = []
         for before in self._followed:
-            now = self._follow(picture, before)
+            rivals = [other.person.mask for other in self._followed if other is not before and _touch(other, before)]
+            now = self._follow(picture, before, _union(rivals, before.person.mask))
             if now is None or _is_among(now.person, followed):
                 self._last_loss = self._frame
             else:
@@ -106,16 +107,16 @@ class BlazePosePeople:
             for rough in self._finder.find(picture, self._min_score):
                 if len(followed) == MAX_PEOPLE:
                     break
-                new = None if _is_covered(rough, followed) else self._begin(picture, rough)
+                new = None if _is_covered(rough, followed) else self._begin(picture, rough, _union(_masks(followed)))
                 if new is not None and not _is_among(new.person, followed):
                     followed.append(new)
         self._followed = followed
         self._frame += 1
         return [entry.person for entry in followed]
 
-    def _follow(self, picture: Picture, before: _Followed) -> _Followed | None:
+    def _follow(self, picture: Picture, before: _Followed, rivals: Mask | None) -> _Followed | None:
         moved = replace(before.region, x=before.region.x + before.velocity[0], y=before.region.y + before.velocity[1])
-        seen = self._landmarks(picture, moved)
+        seen = self._landmarks(picture, moved, rivals)
         if seen is None:
             return None
         person, region, hips = seen
@@ -130,22 +131,30 @@ class BlazePosePeople:
         velocity = hips - before.hips if before.age == 1 else 0.5 * before.velocity + 0.5 * (hips - before.hips)
         return _Followed(person, region, hips, velocity, before.age + 1)
 
-    def _begin(self, picture: Picture, rough: RoughPerson) -> _Followed | None:
+    def _begin(self, picture: Picture, rough: RoughPerson, rivals: Mask | None) -> _Followed | None:
         region = _region_of_rough(rough)
         seen = None
         # The second look, from the landmarks' own region, settles scale and turn.
         for _ in range(2):
-            seen = None if region is None else self._landmarks(picture, region)
+            seen = None if region is None else self._landmarks(picture, region, rivals)
             if seen is None:
                 return None
             region = seen[1]
         person, region, hips = seen  # type: ignore[misc]  # the loop ran: it is not None
         return _Followed(person, region, hips, np.zeros(2), 1)
 
-    def _landmarks(self, picture: Picture, region: Region) -> tuple[Person, Region, NDArray[np.float64]] | None:
-        """Run the landmark model on a region; returns the person, the next region and the hips' middle in px."""
+    def _landmarks(
+        self, picture: Picture, region: Region, rivals: Mask | None
+    ) -> tuple[Person, Region, NDArray[np.float64]] | None:
+        """Run the landmark model on a region; returns the person, the next region and the hips' middle in px.
+
+        Pixels of ``rivals``, other people close by, are greyed out: the model would slide onto them.
+        """
         matrix = region.picture_from_region()
         crop = cv2.warpAffine(picture, matrix, (REGION_PX, REGION_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        if rivals is not None:
+            size, flags = (REGION_PX, REGION_PX), cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+            crop[cv2.warpAffine(rivals.view(np.uint8), matrix, size, flags=flags) > 0] = 127
         self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
         self._interpreter.invoke()
         score = float(self._interpreter.get_tensor(self._outputs["Identity_1"])[0, 0])
@@ -230,6 +239,21 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, flo
     common = float(np.prod(np.maximum(wh, 0)))
     areas = float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2]))
     return common / max(sum(areas) - common, 1e-9), common / max(min(areas), 1e-9)
+
+
+def _masks(followed: list[_Followed]) -> list[Mask]:
+    return [entry.person.mask for entry in followed]
+
+
+def _touch(a: _Followed, b: _Followed) -> bool:
+    return _overlap(a.person.box_xyxy, b.person.box_xyxy)[1] > 0
+
+
+def _union(masks: list[Mask], without: Mask | None = None) -> Mask | None:
+    if not masks:
+        return None
+    whole: Mask = np.logical_or.reduce(masks)
+    return whole if without is None else whole & ~without
 
 
 def _is_among(person: Person, others: list[_Followed]) -> bool:

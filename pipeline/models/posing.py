@@ -28,82 +28,18 @@ from pipeline.models.figure import (
     turn,
     unit,
 )
+from pipeline.models.limbs import limited, outside, reach, sole_frame
+from pipeline.models.skeleton import fill_skeleton
 
 _DOWN = np.array([0.0, 1.0, 0.0])
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
-_STRETCH = 0.035
-"""Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
 BLAZEPOSE_DEPTH_GAIN = 0.35
 """BlazePose's z, in the px of its x and y, is about three times too deep: shoulders and hips of turning people span 2.4
 to 3.7 times their width in z, and against walk_a's truth the shoulders' slope is 0.25, the limbs' 0.11 to 0.26."""
-_TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
 _LEAN = 0.4
 """Share kept of the torso's depth lean: the landmarks' bias leans people towards the camera by 10 to 20 degrees."""
-
-
-def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px: float) -> Floats:
-    """Return (23, 3) figure units with unknown joints taken from a relaxed standing figure at the known ones.
-
-    An unknown joint lies from its nearest known parent as in the relaxed figure: a limb that is not seen hangs.
-    Raises ``ValueError`` when no joint is known at all.
-    """
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(skeleton).all(1))
-    if not known.any():
-        raise ValueError("a skeleton without any known joint")
-    out = np.where(known[:, None], skeleton, 0).astype(np.float64) / body_height_px
-    rest = relaxed_skeleton(figure)
-    if not known.all():
-        body = [JOINT[f"{side}_{part}"] for part in ("hip", "shoulder") for side in ("left", "right")]
-        anchors = [j for j in body if known[j]] or list(np.flatnonzero(known))
-        root = np.mean([out[j] - rest[j] for j in anchors], axis=0)
-        for j in (*body, *range(len(out))):
-            if known[j]:
-                continue
-            parent = _PARENT.get(j)
-            out[j] = rest[j] + (root if parent is None else out[parent] - rest[parent])
-            known[j] = True
-    return out
-
-
-_PARENT = {
-    JOINT[f"{side}_{child}"]: JOINT[f"{side}_{parent}"]
-    for side in ("left", "right")
-    for child, parent in (
-        ("elbow", "shoulder"), ("wrist", "elbow"), ("hand", "wrist"), ("knee", "hip"), ("ankle", "knee"),
-        ("heel", "ankle"), ("toe", "heel"),
-    )
-}  # fmt: skip
-
-
-def relaxed_skeleton(figure: Figure) -> Floats:
-    """(23, 3) figure units: standing, facing the camera, arms hanging; z 0 at the hips."""
-    out = np.zeros((len(JOINT), 3))
-    bones = {"shoulder": "upperarm1", "hip": "thigh1", "knee": "shin1", "ankle": "foot"}
-    for name, row in JOINT.items():
-        side, _, part = name.rpartition("_")
-        suffix = ".L" if side == "left" else ".R"
-        if part in bones:
-            out[row] = figure.heads[BONE[bones[part] + suffix]]
-        elif name in LANDMARK:
-            out[row] = figure.landmarks[LANDMARK[name]]
-    for side, suffix, sign in _SIDES:
-        place = out[JOINT[f"{side}_shoulder"]].copy()
-        for part, bone, parent in (("elbow", "forearm1", "upperarm1"), ("wrist", "hand", "forearm1")):
-            length = np.linalg.norm(figure.heads[BONE[bone + suffix]] - figure.heads[BONE[parent + suffix]])
-            place = place + length * unit(np.array([0.12 * sign, 1.0, -0.06]))
-            out[JOINT[f"{side}_{part}"]] = place
-        out[JOINT[f"{side}_hand"]] = place + np.array([0.0, 0.045, -0.005])
-    out[:, 2] -= (out[JOINT["left_hip"], 2] + out[JOINT["right_hip"], 2]) / 2
-    return out
-
-
-def _limited(bone: Floats, length: float) -> Floats:
-    """A direction whose depth is at most what foreshortening of a bone this long allows (with 6 % to spare)."""
-    flat = float(bone[0] ** 2 + bone[1] ** 2)
-    reach = float(np.sqrt(max((1.06 * length) ** 2 - flat, 0.0)))
-    # tanh instead of a hard limit keeps the direction smooth in time.
-    depth = reach * np.tanh(bone[2] / reach) if reach > 1e-6 else 0.0
-    return unit(np.array([bone[0], bone[1], depth]))
+_TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
+"""Of the capsules that keep arms out of the body, standing heights: clothed, and less than the widest place."""
 
 
 class Poser:
@@ -154,10 +90,10 @@ class Poser:
         hip_l, hip_r = points[JOINT["left_hip"]], points[JOINT["right_hip"]]
         shoulder_l, shoulder_r = points[JOINT["left_shoulder"]], points[JOINT["right_shoulder"]]
         down = (hip_l + hip_r - shoulder_l - shoulder_r) / 2
-        down = _limited(down, self._torso_length) * np.array([1.0, 1.0, _LEAN])
+        down = limited(down, self._torso_length) * np.array([1.0, 1.0, _LEAN])
         down = unit(down, _DOWN)
-        hip_axis = _limited(hip_l - hip_r, self._hip_width)
-        shoulder_axis = _limited(shoulder_l - shoulder_r, self._shoulder_width)
+        hip_axis = limited(hip_l - hip_r, self._hip_width)
+        shoulder_axis = limited(shoulder_l - shoulder_r, self._shoulder_width)
         # Each axis lends the other some of its turn: their noise is independent.
         pelvis_left = (0.65 * hip_axis + 0.35 * shoulder_axis) * np.array([1.0, 0.6, 1.0])
         chest_left = (0.25 * hip_axis + 0.75 * shoulder_axis) * np.array([1.0, 0.8, 1.0])
@@ -196,7 +132,7 @@ class Poser:
         """The shoulder girdle rises with the arm: about one third of the way, beyond 50 degrees from hanging."""
         heads, chest = self._heads, rotations["chest"]
         length = float(np.linalg.norm(heads["forearm1" + suffix] - heads["upperarm1" + suffix]))
-        upper = _limited(points[JOINT[f"{side}_elbow"]] - points[JOINT[f"{side}_shoulder"]], length)
+        upper = limited(points[JOINT[f"{side}_elbow"]] - points[JOINT[f"{side}_shoulder"]], length)
         local = chest.T @ upper
         raised = float(np.arctan2(np.sqrt(local[0] ** 2 + local[2] ** 2), local[1]))
         lift = 0.30 * max(raised - 0.85, 0.0) - 0.06
@@ -232,14 +168,14 @@ class Poser:
         side_depth = sign * chest[2, 0] - 0.6 * chest[2, 2]
         where = float(np.tanh(side_depth / 0.15))
         start = places["upperarm1" + suffix]
-        joint = _outside(start + long_upper * _limited(seen[1] - seen[0], long_upper), body, where, 0.03)
+        joint = outside(start + long_upper * limited(seen[1] - seen[0], long_upper), body, where, 0.03)
         upper = unit(joint - start)
         start = start + long_upper * upper
-        joint = _outside(start + long_fore * _limited(seen[2] - seen[1], long_fore), body, where, 0.03)
+        joint = outside(start + long_fore * limited(seen[2] - seen[1], long_fore), body, where, 0.03)
         fore = unit(joint - start)
         start = start + long_fore * fore
         hand = unit(0.75 * fore + 0.5 * unit(seen[3] - seen[2], fore), fore)
-        hand = unit(_outside(start + long_hand * hand, body, where, 0.03) - start)
+        hand = unit(outside(start + long_hand * hand, body, where, 0.03) - start)
 
         base = rotations["clavicle" + suffix]
         rest_upper, rest_fore = unit(elbow - shoulder), unit(wrist - elbow)
@@ -284,7 +220,7 @@ class Poser:
             miss = np.zeros(3)
             for suffix, chain in chains.items():
                 hip = root + places["thigh1" + suffix]
-                solved, short = _reach(chain, targets[suffix] - hip)
+                solved, short = reach(chain, targets[suffix] - hip)
                 sizes[suffix] = solved
                 miss += weight[suffix] / total * short
             root[:2] += miss[:2]
@@ -300,7 +236,7 @@ class Poser:
         hip, knee, ankle, heel, toe = (
             points[JOINT[f"{side}_{part}"]] for part in ("hip", "knee", "ankle", "heel", "toe")
         )
-        thigh, shin = _limited(knee - hip, long_thigh), _limited(ankle - knee, long_shin)
+        thigh, shin = limited(knee - hip, long_thigh), limited(ankle - knee, long_shin)
         # A knee bends backwards only. Its axis: the pelvis', turned by the foot and by the bend itself.
         forward = unit(toe - heel, -pelvis[:, 2])
         foot_axis = cross(forward, thigh)
@@ -351,10 +287,10 @@ class Poser:
         sole = np.array([across[0] * np.sqrt(1 - pitch**2), pitch, across[2] * np.sqrt(1 - pitch**2)])
         left = cross(np.array([0.0, 1.0, 0.0]), -across)
         rest_flat = unit(np.array([rest_sole[0], 0.0, rest_sole[2]]))
-        rest_foot = _sole_frame(rest_flat, cross(_DOWN, -rest_flat))
+        rest_foot = sole_frame(rest_flat, cross(_DOWN, -rest_flat))
         # A foot that points down steeply takes its roll from the shin.
         left = unit(left + 0.3 * axis)
-        foot_turn = _sole_frame(sole, left) @ rest_foot.T
+        foot_turn = sole_frame(sole, left) @ rest_foot.T
         rotations["foot" + suffix] = foot_turn
         rotations["shin2" + suffix] = between(
             shin_turn, frame(shin, left) @ frame(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T, 0.5
@@ -399,62 +335,3 @@ class Poser:
             linear[row] = rotations[name] * factor[name]
             offset[row] = at[name] - linear[row] @ heads[name]
         return Pose(linear * scale, offset * scale)
-
-
-def _outside(point: Floats, capsules: list[tuple[Floats, Floats, float]], where: float, own: float) -> Floats:
-    """Move a point of thickness ``own`` along z out of the capsules: nearer for ``where`` -1, farther for +1.
-
-    A point that lies wholly on the other side stays there: an arm may well be behind the back.
-    """
-    out = point.copy()
-    for start, stop, radius in capsules:
-        along = stop - start
-        flat = float(along[0] ** 2 + along[1] ** 2)
-        t = float(np.clip(((out[:2] - start[:2]) @ along[:2]) / max(flat, 1e-9), 0, 1))
-        axis = start + t * along
-        apart = float(np.hypot(out[0] - axis[0], out[1] - axis[1])) / (radius + own)
-        if apart >= 1:
-            continue
-        half = (radius + own) * (1 - apart * apart)
-        side = where * (out[2] - axis[2]) / half
-        out[2] += where * half * max(1 - side, 0.0) * smoothstep(side, -1.8, -0.8)
-    return out
-
-
-def _sole_frame(forward: Floats, left: Floats) -> Floats:
-    """(3, 3) rotation with -z along the sole and x as near ``left`` as it can be."""
-    z = -unit(forward)
-    x = unit(left - (left @ z) * z)
-    return np.stack([x, cross(z, x), z], 1)
-
-
-def _reach(chain: tuple[Floats, Floats, Floats], target: Floats) -> tuple[Floats, Floats]:
-    """Bring a leg's end onto ``target`` (x and y exact; z gives way first); return (2, 3) bones and what is missing.
-
-    The bent leg turns as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
-    (law of cosines). Only a target out of reach leaves something missing.
-    """
-    thigh, shin, axis = chain
-    a, b = float(np.linalg.norm(thigh)), float(np.linalg.norm(shin))
-    end = thigh + shin
-    span = float(np.linalg.norm(end))
-    flat = float(np.hypot(target[0], target[1]))
-    # Depth of the ankle is the least known: keep the leg's own unless that makes it too long.
-    room = np.sqrt(max(((1 + _STRETCH) * span) ** 2 - flat**2, (0.15 * span) ** 2))
-    goal = np.array([target[0], target[1], room * np.tanh(end[2] / room)])
-    distance = float(np.linalg.norm(goal))
-    size = 1 + _STRETCH * float(np.tanh((distance / span - 1) / _STRETCH))
-    wanted = distance / size
-    straight = 0.9995 * (a + b)
-    if wanted > straight:
-        wanted, size = straight, min(distance / straight, 1 + _STRETCH)
-    missing = goal * (1 - wanted * size / distance)
-    wanted = max(wanted, 0.35 * (a + b))
-    cosine = float(np.clip((a * a + wanted * wanted - b * b) / (2 * a * wanted), -1, 1))
-    ahead = unit(goal - missing)
-    front = cross(unit(end), axis)
-    front = swing(unit(end), ahead) @ front
-    front = unit(front - (front @ ahead) * ahead)
-    new_thigh = a * (cosine * ahead + np.sqrt(1 - cosine * cosine) * front)
-    new_shin = wanted * ahead - new_thigh
-    return np.stack([new_thigh, new_shin]) * size, missing

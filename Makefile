@@ -1,0 +1,65 @@
+# make demo, make test, make check: each sets up what it needs first, in .venv and weights/ alone.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3.11)
+BIN := .venv/bin
+# Test processes at most: each one loads the models.
+WORKERS ?= 4
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-dev weights weights-tests demo test check lint types lock figures clean distclean
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: weights ## replace the person in the bundled clip on a CPU; the result goes to outputs/
+	$(BIN)/python handler.py
+
+test: setup-dev weights-tests ## run all tests (ARGS='-k plate' runs some)
+	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) $(ARGS)
+
+check: lint types test ## lint, types, tests
+
+lint: setup-dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-dev ## mypy --strict on pipeline/
+	$(BIN)/mypy
+
+figures: setup-dev weights-tests ## measure walk_a, also under a known shake, and a package clip, against their truth
+	$(BIN)/python -m benchmarks.truth assets/walk_a --package
+	$(BIN)/python -m benchmarks.truth assets/walk_a --shake
+
+lock: ## pin all packages anew
+	scripts/lock.sh
+
+clean: ## remove results and caches
+	rm -rf outputs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv and the models, too
+	rm -rf .venv weights
+
+setup: .venv/.core
+setup-dev: .venv/.dev
+
+# Files that are there are checked against the lock, by hash, and not fetched again.
+weights: setup
+	@$(BIN)/python -m builder.fetch_models
+weights-tests: setup
+	@$(BIN)/python -m builder.fetch_models --tests
+
+.venv/bin/python:
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# OpenCV needs libGL and glib from the system; say how to get them rather than fail in the middle of a job.
+.venv/.core: requirements.lock | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements.lock
+	@$(BIN)/python -c "import cv2" || { echo "OpenCV does not load: apt-get install libgl1 libglib2.0-0"; exit 1; }
+	touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.core
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-dev.lock
+	touch $@

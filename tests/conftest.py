@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is slow, which says nothing about the code: no test fails by the clock.
+settings.register_profile("understudy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("understudy-ci", parent=settings.get_profile("understudy"), derandomize=True, database=None)
+settings.load_profile("understudy-ci" if os.environ.get("CI") else "understudy")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own settings, or a RunPod machine's, from changing what a test sees."""
+    for name in os.environ:
+        if name.startswith(("UNDERSTUDY_", "RUNPOD_")) and name != "UNDERSTUDY_WEIGHTS":
+            monkeypatch.delenv(name)
