@@ -160,7 +160,7 @@ class Person:
     joints: NDArray[np.float32]
     """(21, 3) x, y px and confidence 0..1; x, y NaN where unknown. Rows are ``JOINT_NAMES``."""
     skeleton: NDArray[np.float32]
-    """(23, 3) x, y, z px, orthographic, z 0 at the hips and smaller nearer; NaN unknown. Rows are ``SKELETON_NAMES``."""
+    """(23, 3) x, y, z px, orthographic, z 0 at the hips and smaller nearer; NaN unknown. Rows: ``SKELETON_NAMES``."""
     mask: Mask
     """(H, W) of the source picture."""
 

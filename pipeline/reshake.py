@@ -31,7 +31,7 @@ class PlacedLayer:
 def support_box(
     layer: Layer, source_from_crop: Transforms, size_wh: tuple[int, int], margin_px: float
 ) -> tuple[int, int, int, int] | None:
-    """Return the source box that the layer's support can touch, ``margin_px`` wider (for a foot's offset); None if empty."""
+    """Return the source box that the layer's support can touch, widened by ``margin_px``; None if it is empty."""
     assert layer.alpha is not None
     x0, y0, x1, y1 = box_of(layer.alpha > 0)
     if x1 == 0:

@@ -24,8 +24,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crop import follow_subject
 from pipeline.contacts import find_contacts
+from pipeline.crop import follow_subject
 from pipeline.datatypes import Appearance, Chunk, Mask, Person, Plan, Presence, Survey, Track, VideoInfo
 from pipeline.decode import Clip, luma_of, open_clip, rgb_of
 from pipeline.errors import InvalidInput, SubjectLost

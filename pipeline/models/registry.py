@@ -1,4 +1,4 @@
-"""Names of backends to what makes them. Wrappers are imported when they are asked for, so that a preset loads only its own."""
+"""Names of backends to what makes them; wrappers are imported when asked for, so a preset loads only its own."""
 
 from __future__ import annotations
 
