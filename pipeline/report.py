@@ -22,19 +22,22 @@ from pipeline.datatypes import Picture, Plan, Presence, VideoInfo
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _GAP_PX = 6
 _SHEET_COLUMN_PX = 320
+_SHEET_COLUMNS = 4
 
 
 def write_contact_sheet(path: Path, moments: Sequence[Moment]) -> Path:
-    """Write a PNG: source above, result below, one column a moment, in the order of time."""
-    columns = []
+    """Write a PNG: source above result for each moment, four moments a row, in the order of time."""
+    pairs = []
     for moment in moments:
-        pair = [_fitted(picture) for picture in (moment.source, moment.result)]
-        gap = np.full((_GAP_PX, pair[0].shape[1], 3), 255, np.uint8)
-        columns += [
-            np.vstack([pair[0], gap, pair[1]]),
-            np.full((2 * pair[0].shape[0] + _GAP_PX, _GAP_PX, 3), 255, np.uint8),
-        ]
-    path.write_bytes(_png(np.hstack(columns[:-1])))
+        source, result = _fitted(moment.source), _fitted(moment.result)
+        gap = np.full((_GAP_PX, source.shape[1], 3), 255, np.uint8)
+        pairs.append(
+            np.pad(np.vstack([source, gap, result]), ((0, 2 * _GAP_PX), (0, _GAP_PX), (0, 0)), constant_values=255)
+        )
+    while len(pairs) > _SHEET_COLUMNS and len(pairs) % _SHEET_COLUMNS:
+        pairs.append(np.full_like(pairs[0], 255))
+    rows = [np.hstack(pairs[at : at + _SHEET_COLUMNS]) for at in range(0, len(pairs), _SHEET_COLUMNS)]
+    path.write_bytes(_png(np.vstack(rows)))
     return path
 
 

@@ -85,7 +85,8 @@ def choose_subject(
     uncertain = int(np.count_nonzero(subject.presence == Presence.UNCERTAIN))
     warnings = []
     if uncertain:
-        warnings.append(f"the subject's place was filled in for {uncertain} frames in which it was not clearly seen")
+        frames = "1 frame" if uncertain == 1 else f"{uncertain} frames"
+        warnings.append(f"the subject's place was filled in for {frames} in which it was not clearly seen")
     if len(persons) > 1:
         warnings.append(
             f"{len(persons)} people are in the clip; person {chosen} (of 0..{len(persons) - 1}) is replaced"
