@@ -105,6 +105,8 @@ def run_job(
             survey = _survey(clip, people, store, settings, workspace, check, progress)
         with _timed(timings, "plan"):
             plan = _plan(survey, request, settings, generator, workspace)
+        # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
+        del survey
         masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)
         with _timed(timings, "plate"):
             plates = _plates(clip, plan, masks, settings, workspace, check, progress)
