@@ -174,7 +174,8 @@ def main(argv: list[str]) -> int:
     import runpod.serverless
 
     # The SDK's own default is DEBUG, which prints prompts and URLs.
-    level = () if "--rp_log_level" in arguments.for_sdk else ("--rp_log_level", "INFO")
+    is_set = any(word.startswith("--rp_log_level") for word in arguments.for_sdk)
+    level = () if is_set else ("--rp_log_level", "INFO")
     sys.argv = [argv[0], *arguments.for_sdk, *level]
     runpod.serverless.start({"handler": make_handler(arguments)})
     return 0

@@ -213,21 +213,3 @@ def box_corners(boxes_xyxy: NDArray[Any]) -> Points:
     """Return the four corners (..., 4, 2) of boxes (..., 4)."""
     boxes = np.asarray(boxes_xyxy, np.float64)
     return boxes[..., [[0, 1], [2, 1], [2, 3], [0, 3]]]
-
-
-def snap_box(
-    box_xyxy: NDArray[Any], size_wh: tuple[int, int], grid_wh: tuple[int, int] = (2, 2)
-) -> tuple[int, int, int, int]:
-    """Grow a box outwards to multiples of the grid (chroma) and cut it to the picture; ints, upper end exclusive.
-
-    The picture's own end counts as on the grid. A box outside the picture comes back empty (x0 == x1 or y0 == y1).
-    """
-    result = []
-    for axis in range(2):
-        grid, size = grid_wh[axis], size_wh[axis]
-        low = int(np.floor(box_xyxy[axis] / grid)) * grid
-        high = int(np.ceil(box_xyxy[axis + 2] / grid)) * grid
-        low = min(max(low, 0), size)
-        result.append((low, max(min(high, size), low)))
-    (x0, x1), (y0, y1) = result
-    return x0, y0, x1, y1

@@ -73,18 +73,6 @@ def test_pair_motions_take_the_frame_before_to_this_one() -> None:
     np.testing.assert_array_equal(pairs[0], np.eye(3))
 
 
-@pytest.mark.parametrize(
-    ("box", "expected"),
-    [
-        ((1.2, 3.9, 5.1, 7.0), (0, 2, 6, 8)),
-        ((-4, -4, 700, 400), (0, 0, 639, 359)),
-        ((700, 10, 720, 20), (639, 10, 639, 20)),
-    ],
-)
-def test_snap_box(box: tuple[float, ...], expected: tuple[int, ...]) -> None:
-    assert geo.snap_box(np.array(box), (639, 359)) == expected
-
-
 def test_boxes_pass_over_nan() -> None:
     points = np.array([[[1.0, 5.0], [np.nan, np.nan], [3.0, 2.0]], [[np.nan] * 2] * 3])
     boxes = geo.box_of_points(points)

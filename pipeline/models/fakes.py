@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.datatypes import Appearance, Layer, Person, Picture, Window
+from pipeline.datatypes import Appearance, Layer, Window
 from pipeline.models.interfaces import Check, Needs
 
 
@@ -41,19 +41,3 @@ class IdentityGenerator:
         for picture, mask, joints in zip(window.pictures, window.masks, window.joints, strict=True):
             check()
             yield Layer(picture, mask.astype(np.uint8) * 255, joints)
-
-
-class ScriptedPeople:
-    """A people backend that says what it was told to, frame by frame."""
-
-    def __init__(self, script: list[list[Person]]) -> None:
-        self._script = script
-        self._next = 0
-
-    def find(self, picture: Picture) -> list[Person]:
-        """Return the next frame's people; nobody after the script's end."""
-        self._next += 1
-        return self._script[self._next - 1] if self._next <= len(self._script) else []
-
-    def reset(self) -> None:
-        """The script goes on: it knows of no cut."""
