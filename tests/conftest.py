@@ -13,7 +13,11 @@ settings.load_profile("understudy-ci" if os.environ.get("CI") else "understudy")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the developer's own settings, or a RunPod machine's, from changing what a test sees."""
+    """Keep the developer's own settings, or a RunPod machine's, from changing what a test sees.
+
+    A proxy is one of them: behind one the SDK refuses every URL of a job.
+    """
     for name in os.environ:
-        if name.startswith(("UNDERSTUDY_", "RUNPOD_")) and name != "UNDERSTUDY_WEIGHTS":
+        ours = name.startswith(("UNDERSTUDY_", "RUNPOD_")) and name != "UNDERSTUDY_WEIGHTS"
+        if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
