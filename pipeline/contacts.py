@@ -12,6 +12,9 @@ from pipeline.smoothing import gaussian_smooth, runs_of, shot_slices, velocity
 
 _CONFIDENCE_IN, _CONFIDENCE_OUT = 0.3, 0.1
 """A contact begins on an ankle that is seen, and goes on while it is half hidden or leaves the picture."""
+_CONFIDENCE_DOUBT, _DOUBT_BH = 0.5, 0.05
+"""The speed of an ankle of less confidence is mostly noise (somebody cut by the picture's edge): a contact goes on
+through such frames while the ankle stays this close to where it stood, before and after."""
 _SPEED_SIGMA_SECONDS = 1 / 30
 _LOCAL_REACH_BH = 0.5
 """Ground features farther from the foot say nothing of the ground under it."""
@@ -78,9 +81,11 @@ def find_contacts(
                     enter = speed[run, side] < settings.speed_in_bh_per_s
                     stay = speed[run, side] < settings.speed_out_bh_per_s
                 down = low[run, side]
-                for start, stop in track.contacts(
-                    _held(enter & seen & down, stay & down), settings.min_contact_seconds
-                ):
+                held = track.through_doubt(
+                    _held(enter & seen & down, stay & down),
+                    down & (joint[run_start:run_stop, 2] < _CONFIDENCE_DOUBT),
+                )
+                for start, stop in track.contacts(held, settings.min_contact_seconds):
                     here = slice(run.start + start, run.start + stop)
                     planted[here, side] = True
                     plant_id[here, side] = number
@@ -124,6 +129,19 @@ class _FootTrack:
         """Px a frame in the picture, camera included."""
         step = np.linalg.norm(np.diff(self._points, axis=0), axis=1)
         return np.concatenate([step[:1], step]) if len(step) else np.full(len(self._points), np.inf)
+
+    def through_doubt(self, held: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Carry contacts on, both ways, through doubtful frames in which the ankle stays where it stood."""
+        result = held.copy()
+        for start, stop in runs_of(held):
+            for edge, step in ((start, -1), (stop - 1, 1)):
+                frame = edge + step
+                while 0 <= frame < len(held) and doubtful[frame] and not result[frame]:
+                    if np.linalg.norm(self._path[frame] - self._path[edge]) > _DOUBT_BH:
+                        break
+                    result[frame] = True
+                    frame += step
+        return result
 
     def contacts(self, flags: NDArray[np.bool_], min_seconds: float) -> list[tuple[int, int]]:
         """Join runs across flicker and drop those too short."""

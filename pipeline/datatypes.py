@@ -163,6 +163,10 @@ class Person:
     """(23, 3) x, y, z px, orthographic, z 0 at the hips and smaller nearer; NaN unknown. Rows: ``SKELETON_NAMES``."""
     mask: Mask
     """(H, W) of the source picture."""
+    earlier: tuple[Person, ...] = ()
+    """The same one in the frames just before he was found, nearest first, where a look back saw him there."""
+    earlier_from: int = 0
+    """How many frames ago the first of them is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -60,6 +62,8 @@ class PeopleFollower:
         self._store = store
         self._tracker = BoxTracker(float(info.average_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
         self._tracks: dict[int, _Growing] = {}
+        self._pending: deque[tuple[int, dict[int, Mask]]] = deque()
+        """Masks of the last frames, to which a look back may still add."""
         backend.reset()
 
     def push(self, index: int, picture: Picture, is_cut: bool) -> Seen:
@@ -71,15 +75,32 @@ class PeopleFollower:
         ids = self._tracker.push(people)
         for track_id, person in zip(ids, people, strict=True):
             track = self._tracks.setdefault(track_id, _Growing())
+            self._add_earlier(track_id, track, person, index)
             track.frames.append(index)
-            track.people.append(replace(person, mask=np.zeros((0, 0), np.bool_)))
+            track.people.append(_without_mask(person))
             track.appearance += appearance_of(picture, person)
-        self._store.put(index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)})
+        self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
+        while len(self._pending) > self._backend.look_back:
+            self._store.put(*self._pending.popleft())
         return _seen(people, self._size_wh)
 
     def finish(self) -> tuple[Track, ...]:
-        """Return all tracks, in order of their ids."""
+        """Return all tracks, in order of their ids; afterwards all masks are in the store."""
+        while self._pending:
+            self._store.put(*self._pending.popleft())
         return tuple(_track_of(track_id, growing) for track_id, growing in sorted(self._tracks.items()))
+
+    def _add_earlier(self, track_id: int, track: _Growing, person: Person, index: int) -> None:
+        """Take up what a look back saw of a person, in the frames that the track does not have."""
+        pending = dict(self._pending)
+        for ago, earlier in enumerate(person.earlier, person.earlier_from):
+            frame = index - ago
+            at = bisect_left(track.frames, frame)
+            if frame not in pending or (at < len(track.frames) and track.frames[at] == frame):
+                break
+            track.frames.insert(at, frame)
+            track.people.insert(at, _without_mask(earlier))
+            pending[frame][track_id] = earlier.mask
 
     def _find(self, picture: Picture) -> list[Person]:
         if abs(self._aspect - 1) < 1e-3:
@@ -116,6 +137,10 @@ def appearance_of(picture: Picture, person: Person) -> NDArray[np.float64]:
     return np.asarray(whole / max(whole.sum(), 1e-9), np.float64)
 
 
+def _without_mask(person: Person) -> Person:
+    return replace(person, mask=np.zeros((0, 0), np.bool_), earlier=())
+
+
 def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person:
     """Bring a person from the square-pixel picture, ``stretch`` times as wide, to source pixels."""
     joints, skeleton, box = person.joints.copy(), person.skeleton.copy(), person.box_xyxy.copy()
@@ -123,7 +148,8 @@ def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person
     skeleton[:, 0] = (skeleton[:, 0] + 0.5) / stretch - 0.5
     box[[0, 2]] /= stretch
     soft = cv2.resize(person.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return replace(person, joints=joints, skeleton=skeleton, box_xyxy=box, mask=soft >= 0.5)
+    earlier = tuple(_squeezed(other, stretch, width, height) for other in person.earlier)
+    return replace(person, joints=joints, skeleton=skeleton, box_xyxy=box, mask=soft >= 0.5, earlier=earlier)
 
 
 def _seen(people: list[Person], size_wh: tuple[int, int]) -> Seen:

@@ -89,7 +89,7 @@ class FootLockSettings(_Settings):
 
     enabled: bool = True
     speed_in_bh_per_s: Annotated[float, Field(gt=0)] = 0.30
-    speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.40
+    speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.50
     velocity_px: Annotated[float, Field(ge=0)] = 0.0
     """Above 0: the seed design's rule, ankle speed in px a frame in the picture."""
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0

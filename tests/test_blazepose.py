@@ -71,6 +71,27 @@ def test_two_people_are_two_and_an_empty_picture_is_none(people: BlazePosePeople
     assert people.find(np.full((96, 64, 3), 128, np.uint8)) == []
 
 
+def test_who_comes_in_is_seen_before_he_was_found(people: BlazePosePeople) -> None:
+    standing = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
+    people.reset()
+    whole = people.find(standing)[0]
+    left, right = int(whole.box_xyxy[0]), int(whole.box_xyxy[2])
+    # The picture's left edge goes back over him: in frame k all columns left of `edges[k]` are cut off.
+    edges = np.linspace(right - 10, left - 20, 24).astype(int)
+    people.reset()
+    first, earlier, at = None, (), 0
+    for k, edge in enumerate(edges):
+        found = people.find(np.ascontiguousarray(standing[:, edge : edge + 320]))
+        first = k if found and first is None else first
+        if found and found[0].earlier:
+            earlier, at = found[0].earlier, k - found[0].earlier_from
+            break
+    assert first is not None and at < first
+    assert len(earlier) >= 2
+    truth = whole.mask[:, edges[at] : edges[at] + 320]
+    assert (earlier[0].mask & truth).sum() > 0.6 * (earlier[0].mask | truth).sum()
+
+
 def test_missing_weights_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
     with pytest.raises(PresetUnavailable, match=r"python -m builder\.fetch_models"):

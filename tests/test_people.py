@@ -137,8 +137,26 @@ def test_the_man_is_found_masked_and_measured(followed: Followed) -> None:
     assert np.abs(subject.body_height_px / height - 1)[found].max() < 0.06
 
 
-def test_the_first_frame_is_filled_in(followed: Followed) -> None:
+def test_he_is_found_from_the_first_frame_on(followed: Followed) -> None:
     subject, warnings = followed.choose()
+    assert (subject.presence == Presence.FOUND).all() and not warnings
+    masks = SubjectMasks(followed.masks, subject, np.repeat(np.eye(3)[None], 150, 0), followed.info)
+    real = truth()["mask"][0]
+    assert (masks.old(0) & real).sum() > 0.9 * real.sum()
+
+
+def test_a_first_frame_that_was_missed_is_filled_in(followed: Followed) -> None:
+    late = tuple(
+        replace(
+            track,
+            **{
+                name: getattr(track, name)[track.frames > 0]
+                for name in ("frames", "boxes_xyxy", "scores", "joints", "skeletons")
+            },
+        )
+        for track in followed.tracks
+    )
+    subject, warnings = replace(followed, tracks=late).choose()
     assert subject.presence[0] == Presence.UNCERTAIN
     assert any("filled in" in line for line in warnings)
     masks = SubjectMasks(followed.masks, subject, np.repeat(np.eye(3)[None], 150, 0), followed.info)
@@ -304,8 +322,9 @@ def test_a_joint_that_pops_for_a_frame_is_put_back() -> None:
 class OneBlob:
     """A backend that sees one body at a given place, from the second frame on."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_back: int = 0) -> None:
         self.resets = 0
+        self.look_back = look_back
 
     def reset(self) -> None:
         self.resets += 1
@@ -330,6 +349,37 @@ def test_ids_never_repeat_over_cuts_and_a_clip_of_one_frame_has_its_track() -> N
     assert blob.resets >= 3
     alone = Followed(clip_info(1), (replace_frames(tracks[2], 0),), Masks(), np.array([0]))
     assert alone.choose()[0].presence.tolist() == [Presence.FOUND]
+
+
+class LateBlob(OneBlob):
+    """Finds the body in frame 5 only, and says in frame 6 that it was there in frames 4 and 3, too."""
+
+    def find(self, picture: Picture) -> list[Person]:
+        now = int(picture[0, 0, 0])
+        if now < 5:
+            return []
+        person = super().find(picture)[0]
+        return [replace(person, earlier=(person, person), earlier_from=2)] if now == 6 else [person]
+
+
+def test_what_a_look_back_saw_is_taken_up() -> None:
+    masks = Masks()
+    follower = PeopleFollower(clip_info(9), PeopleSettings(), LateBlob(look_back=4), masks)
+    for index in range(9):
+        follower.push(index, np.full((360, 640, 3), index, np.uint8), index == 0)
+    (track,) = follower.finish()
+    assert list(track.frames) == [3, 4, 5, 6, 7, 8]
+    assert len(track.joints) == len(track.boxes_xyxy) == 6
+    assert sorted(masks.by_frame) == list(range(9))
+    assert [frame for frame in range(9) if track.track_id in masks.get(frame)] == [3, 4, 5, 6, 7, 8]
+
+
+def test_masks_reach_the_store_while_the_clip_runs() -> None:
+    masks = Masks()
+    follower = PeopleFollower(clip_info(30), PeopleSettings(), LateBlob(look_back=4), masks)
+    for index in range(30):
+        follower.push(index, np.full((360, 640, 3), index, np.uint8), index == 0)
+    assert sorted(masks.by_frame) == list(range(26))
 
 
 def replace_frames(track: Track, frame: int) -> Track:

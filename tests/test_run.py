@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -133,5 +134,14 @@ def test_segments_are_crossfaded_over_five_frames(tmp_path: Path, monkeypatch: p
 
 
 def test_the_subject_can_be_asked_for_strictly(tmp_path: Path) -> None:
-    with pytest.raises(SubjectLost):
-        run_job(JobRequest(_WALK, tmp_path / "out", on_lost="error", end_s=1.0), Settings(), tmp_path / "work")
+    source, hidden = tmp_path / "hidden.mp4", range(14, 18)
+    empty = list(open_clip(_WALK.with_name("plate.mp4")).frames(hidden.start, hidden.stop))
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for frame in open_clip(_WALK).frames(0, 30):
+            shown = empty[frame.index - hidden.start] if frame.index in hidden else frame
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb_of(shown), format="rgb24")))
+        output.mux(stream.encode(None))
+    with pytest.raises(SubjectLost, match="4 frames"):
+        run_job(JobRequest(source, tmp_path / "out", on_lost="error"), Settings(), tmp_path / "work")

@@ -8,6 +8,7 @@ the square to its size.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import cv2
@@ -32,6 +33,12 @@ MAX_HIP_STEP = 0.10
 REGION_GROWTH = (0.82, 1.22)
 SAME_PERSON_IOU = 0.5
 REGION_MARGIN = 1.25
+LOOK_BACK = 12
+"""Frames before somebody was found in which he is looked for: the finder misses people whom the picture's edge cuts."""
+LOOK_BACK_AGE = 3
+"""Frames followed until the pace is known well enough to go back."""
+LOOK_BACK_PX = 720
+"""Longest side of the pictures kept for it."""
 
 ROWS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
 """BlazePose's landmark of each row of ``JOINT_NAMES``."""
@@ -66,6 +73,34 @@ class _Followed:
     hips: NDArray[np.float64]
     velocity: NDArray[np.float64]
     age: int
+    first: _Followed | None = None
+    """How the person was when found."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """A picture to look at, perhaps smaller than the source whose pixels all coordinates are in."""
+
+    picture: Picture
+    size_wh: tuple[int, int]
+    """Of the source."""
+
+    def crop(self, picture_from_region: NDArray[np.float64]) -> Picture:
+        matrix = picture_from_region
+        scale = self.picture.shape[1] / self.size_wh[0], self.picture.shape[0] / self.size_wh[1]
+        if scale != (1.0, 1.0):
+            middle = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]])
+            matrix = (matrix + middle) * np.array(scale)[:, None] - middle
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(self.picture, matrix, (REGION_PX, REGION_PX), flags=flags), np.uint8)
+
+    def smaller(self) -> _View:
+        width, height = self.size_wh
+        factor = LOOK_BACK_PX / max(width, height)
+        if factor >= 1:
+            return self
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        return _View(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), self.size_wh)
 
 
 class BlazePosePeople:
@@ -83,16 +118,22 @@ class BlazePosePeople:
         self._outputs = {entry["name"]: entry["index"] for entry in self._interpreter.get_output_details()}
         self.reset()
 
+    @property
+    def look_back(self) -> int:
+        return LOOK_BACK + LOOK_BACK_AGE - 1
+
     def reset(self) -> None:
         self._followed: list[_Followed] = []
+        self._before: deque[tuple[_View, list[_Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
         self._frame = 0
         self._last_loss = -FIND_AFTER_LOSS - 1
 
     def find(self, picture: Picture) -> list[Person]:
+        view = _View(picture, (picture.shape[1], picture.shape[0]))
         followed: list[_Followed] = []
         for before in self._followed:
             rivals = [other.person.mask for other in self._followed if other is not before and _touch(other, before)]
-            now = self._follow(picture, before, _union(rivals, before.person.mask))
+            now = self._follow(view, before, _union(rivals, before.person.mask))
             if now is None or _is_among(now.person, followed):
                 self._last_loss = self._frame
             else:
@@ -107,16 +148,37 @@ class BlazePosePeople:
             for rough in self._finder.find(picture, self._min_score):
                 if len(followed) == MAX_PEOPLE:
                     break
-                new = None if _is_covered(rough, followed) else self._begin(picture, rough, _union(_masks(followed)))
+                new = None if _is_covered(rough, followed) else self._begin(view, rough, _union(_masks(followed)))
                 if new is not None and not _is_among(new.person, followed):
                     followed.append(new)
         self._followed = followed
         self._frame += 1
-        return [entry.person for entry in followed]
+        people = [
+            replace(entry.person, earlier=self._looked_back(entry), earlier_from=LOOK_BACK_AGE)
+            if entry.age == LOOK_BACK_AGE
+            else entry.person
+            for entry in followed
+        ]
+        self._before.append((view.smaller(), followed))
+        return people
 
-    def _follow(self, picture: Picture, before: _Followed, rivals: Mask | None) -> _Followed | None:
+    def _looked_back(self, entry: _Followed) -> tuple[Person, ...]:
+        """Follow somebody who is new from where he was found into the frames before, while he is seen there."""
+        assert entry.first is not None
+        now: _Followed | None = replace(entry.first, velocity=-entry.velocity, age=LOOK_BACK_AGE)
+        earlier: list[Person] = []
+        for view, others in reversed(list(self._before)[: 1 - LOOK_BACK_AGE]):
+            assert now is not None
+            rivals = [other.person.mask for other in others if _touch(other, now)]
+            now = self._follow(view, now, _union(rivals))
+            if now is None or _is_among(now.person, others):
+                break
+            earlier.append(now.person)
+        return tuple(earlier)
+
+    def _follow(self, view: _View, before: _Followed, rivals: Mask | None) -> _Followed | None:
         moved = replace(before.region, x=before.region.x + before.velocity[0], y=before.region.y + before.velocity[1])
-        seen = self._landmarks(picture, moved, rivals)
+        seen = self._landmarks(view, moved, rivals)
         if seen is None:
             return None
         person, region, hips = seen
@@ -129,14 +191,14 @@ class BlazePosePeople:
         if not REGION_GROWTH[0] <= growth ** (1 / slack) <= REGION_GROWTH[1]:
             return None
         velocity = hips - before.hips if before.age == 1 else 0.5 * before.velocity + 0.5 * (hips - before.hips)
-        return _Followed(person, region, hips, velocity, before.age + 1)
+        return _Followed(person, region, hips, velocity, before.age + 1, before.first or before)
 
-    def _begin(self, picture: Picture, rough: RoughPerson, rivals: Mask | None) -> _Followed | None:
+    def _begin(self, view: _View, rough: RoughPerson, rivals: Mask | None) -> _Followed | None:
         region = _region_of_rough(rough)
         seen = None
         # The second look, from the landmarks' own region, settles scale and turn.
         for _ in range(2):
-            seen = None if region is None else self._landmarks(picture, region, rivals)
+            seen = None if region is None else self._landmarks(view, region, rivals)
             if seen is None:
                 return None
             region = seen[1]
@@ -144,14 +206,14 @@ class BlazePosePeople:
         return _Followed(person, region, hips, np.zeros(2), 1)
 
     def _landmarks(
-        self, picture: Picture, region: Region, rivals: Mask | None
+        self, view: _View, region: Region, rivals: Mask | None
     ) -> tuple[Person, Region, NDArray[np.float64]] | None:
         """Run the landmark model on a region; returns the person, the next region and the hips' middle in px.
 
         Pixels of ``rivals``, other people close by, are greyed out: the model would slide onto them.
         """
         matrix = region.picture_from_region()
-        crop = cv2.warpAffine(picture, matrix, (REGION_PX, REGION_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        crop = view.crop(matrix)
         if rivals is not None:
             size, flags = (REGION_PX, REGION_PX), cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
             crop[cv2.warpAffine(rivals.view(np.uint8), matrix, size, flags=flags) > 0] = 127
@@ -166,7 +228,7 @@ class BlazePosePeople:
         points = (raw[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
         z = raw[:, 2] * region.side / REGION_PX
         confidence = 1 / (1 + np.exp(-np.clip(np.minimum(raw[:, 3], raw[:, 4]), -30, 30)))
-        mask = _mask_of(logits, matrix, picture.shape[1], picture.shape[0])
+        mask = _mask_of(logits, matrix, *view.size_wh)
         if not mask.any():
             return None
         joints = np.column_stack([points, confidence])[list(ROWS)].astype(np.float32)

@@ -15,6 +15,11 @@ Check = Callable[[], None]
 class PeopleBackend(Protocol):
     """Finds people in one frame after the other."""
 
+    @property
+    def look_back(self) -> int:
+        """How many frames back the first of ``Person.earlier`` can reach at most; 0: none are given."""
+        ...
+
     def find(self, picture: Picture) -> list[Person]:
         """Return the people of the next frame, upright RGB with square pixels, in its pixels.
 
