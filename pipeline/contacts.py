@@ -26,6 +26,9 @@ _LOW_BH = 0.15
 """A planted ankle is at most so much higher in the picture than the other: steps in depth, a camera that looks down."""
 _STRETCHED_LEG_BH = 0.40
 """Hip to ankle of a leg that stands, also where the other foot is farther down the picture."""
+_SWING_SECONDS, _SWING_QUANTILE, _SWING_SHARE, _STRICTEST = 1.0, 0.9, 0.3, 0.5
+"""A foot that comes towards the camera swings slowly in the picture: it stands only under this share of its own upper
+speed around that time. Never under half of the setting, so that the noise of a man who stands breaks no contact."""
 _FLICKER_SECONDS = 0.1
 _FLICKER_BH = 0.03
 """Two contacts are one where the pause is this short and the foot came back to within this."""
@@ -46,8 +49,9 @@ def find_contacts(
 
     Speed is the ankle's step minus the motion of the *local* ground (``local_ground_steps``), smoothed lightly, in
     body heights of that frame a second. A contact begins under ``speed_in_bh_per_s``, lasts while under
-    ``speed_out_bh_per_s`` and while the foot is low, is joined across flicker, and is at least ``min_contact_seconds``
-    long. With ``velocity_px`` above 0 the seed design's rule is used: ankle movement in the picture, px a frame.
+    ``speed_out_bh_per_s`` (both less where the foot swings slowly) and while the foot is low, is joined across flicker,
+    and is at least ``min_contact_seconds`` long. With ``velocity_px`` above 0 the seed design's rule is used: ankle
+    movement in the picture, px a frame.
     The anchor is the ankle's place around the contact's middle, carried both ways by the local ground. Contacts never
     cross a cut; frames without the subject, or with a doubtful ankle, have none.
     """
@@ -78,8 +82,9 @@ def find_contacts(
                 if settings.velocity_px > 0:
                     enter = stay = track.picture_speed() < settings.velocity_px
                 else:
-                    enter = speed[run, side] < settings.speed_in_bh_per_s
-                    stay = speed[run, side] < settings.speed_out_bh_per_s
+                    strictness = _strictness(speed[run, side], pts_seconds[run], settings.speed_out_bh_per_s)
+                    enter = speed[run, side] < settings.speed_in_bh_per_s * strictness
+                    stay = speed[run, side] < settings.speed_out_bh_per_s * strictness
                 down = low[run, side]
                 held = track.through_doubt(
                     _held(enter & seen & down, stay & down),
@@ -219,6 +224,14 @@ def carried_by_ground(
         scale = 2.385 * max(float(np.median(left)) / 1.1774, 0.03)
         weight = own / (1 + (left / scale) ** 2)
     return np.asarray(moved + line[0], np.float64)
+
+
+def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], speed_out: float) -> NDArray[np.float64]:
+    """Return (T,) factors of the speed thresholds, ``_STRICTEST`` to 1, from how fast this foot swings at that time."""
+    first = np.searchsorted(pts_seconds, pts_seconds - _SWING_SECONDS)
+    last = np.searchsorted(pts_seconds, pts_seconds + _SWING_SECONDS, side="right")
+    swing = np.array([np.quantile(speed[a:b], _SWING_QUANTILE) for a, b in zip(first, last, strict=True)])
+    return np.clip(_SWING_SHARE * swing / speed_out, _STRICTEST, 1.0)
 
 
 def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_]:
