@@ -5,17 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
+Progress = Callable[[str, int, int], None]
+"""(stage, frames done, frames in all)."""
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
 """Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
 _LINE_SECONDS = 5.0
 _UPDATE_SECONDS = 2.0
-"""The SDK starts a thread for each update: not more often."""
+"""Between updates: each is a request of its own."""
 
 
 def percent_of(stage: str, done: int, total: int) -> float:
@@ -32,7 +37,7 @@ class ConsoleProgress:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stderr)
-        self._bars = Progress(
+        self._bars = Bars(
             TextColumn("{task.description:>8}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -71,9 +76,10 @@ class ConsoleProgress:
 
 
 class PlatformProgress:
-    """Throttled updates for a platform: ``{"stage", "percent", "eta_s"}``, never falling."""
+    """Throttled updates for a platform: ``{"stage", "percent", "eta_s"}``, never falling. A context manager."""
 
     def __init__(self, send: Callable[[dict[str, object]], None]) -> None:
+        """``send`` is entered and left with this one where it is a context manager itself."""
         self._send = send
         self._begin = time.monotonic()
         self._sent = -_UPDATE_SECONDS
@@ -88,7 +94,31 @@ class PlatformProgress:
         left = seconds_left(now, self._percent)
         self._send({"stage": stage, "percent": round(self._percent, 1), "eta_s": None if left is None else round(left)})
 
+    def __enter__(self) -> Self:
+        self._held = ExitStack()
+        if isinstance(self._send, AbstractContextManager):
+            self._held.enter_context(self._send)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
 
 def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
     """Return the time left at the speed so far; None before there is one."""
     return None if percent < 1.0 else elapsed_seconds * (100.0 - percent) / percent
+
+
+def local_summary(answer: dict[str, Any]) -> str:
+    """Return what a local user reads last: where the result lies, warnings, and the most telling figures."""
+    quality = answer["quality"]
+    lines = [f"Warning: {warning}" for warning in answer["warnings"]]
+    lines.append(
+        f"{answer['frames_replaced']} of {answer['frames']} frames replaced; "
+        f"foot slide {quality['foot_slide_percent'] or 0:.2f} % of body height; "
+        f"{quality['changed_outside']} samples changed outside the edit region"
+    )
+    lines.append(f"Result: {Path(answer['video_url']).resolve() if 'video_url' in answer else 'in the answer'}")
+    return "\n".join(lines)

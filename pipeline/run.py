@@ -13,22 +13,24 @@ What each pass leaves in the workspace is a checkpoint: a pass (or chunk) whose 
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.checkpoints import discard_damaged, is_sealed, is_whole, seal
 from pipeline.contacts import find_contacts
 from pipeline.crop import follow_subject
-from pipeline.datatypes import Appearance, Chunk, Mask, Person, Plan, Presence, Survey, Track, VideoInfo
+from pipeline.datatypes import Appearance, Chunk, Mask, Person, Plan, Presence, Survey, Track
 from pipeline.decode import Clip, luma_of, open_clip, rgb_of
 from pipeline.errors import InvalidInput, SubjectLost
+from pipeline.facts import facts_of
 from pipeline.finish import Finish, finish
 from pipeline.generate import CropReader, generate_layers
 from pipeline.models.interfaces import Check, Generator, PeopleBackend
@@ -99,7 +101,13 @@ def run_job(
         clip = open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s)
         people, generator = make_people(settings.people), make_generator(settings.generate)
         appearance = _appearance(request, people)
-    store = MaskStore(workspace / "masks.zip", clip.info.size_wh)
+    survey_path, masks_path = workspace / "survey.zip", workspace / "masks.zip"
+    discard_damaged(survey_path, masks_path, workspace / "plan.zip")
+    if not (survey_path.exists() and masks_path.exists()):
+        # One tells of the other.
+        survey_path.unlink(missing_ok=True)
+        masks_path.unlink(missing_ok=True)
+    store = MaskStore(masks_path, clip.info.size_wh)
     try:
         with _timed(timings, "survey"):
             survey = _survey(clip, people, store, settings, workspace, check, progress)
@@ -132,7 +140,7 @@ def run_job(
             )
     finally:
         store.close()
-    facts = _facts(clip.info, plan, settings, request.seed, timings, finished.quality, finished.warnings)
+    facts = facts_of(clip.info, plan, settings, request.seed, timings, finished.quality, finished.warnings)
     artifacts = finished.write_report(facts)
     return JobResult(finished.video, artifacts, facts, timings)
 
@@ -220,8 +228,9 @@ def _plates(
     if settings.plate.method == "off":
         return None
     folder = workspace / "plates"
-    if (folder / "done").exists():
+    if is_sealed(folder):
         return load_plates(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     plates = make_plates(
         clip,
         plan.camera,
@@ -234,7 +243,7 @@ def _plates(
         check,
         lambda done, total: progress("plate", done, total),
     )
-    (folder / "done").touch()
+    seal(folder)
     return plates
 
 
@@ -258,7 +267,7 @@ def _perform(
         path = chunk_path(workspace, chunk)
         start = chunk.start - lead_in(chunk, earlier, overlap)
         earlier = chunk
-        if path.exists():
+        if is_whole(path):
             continue
         layers = generate_layers(
             plan,
@@ -310,45 +319,6 @@ def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _with_mask(person: Person, mask: Mask) -> Person:
     return Person(person.box_xyxy, person.score, person.joints, person.skeleton, person.mask & mask)
-
-
-def _facts(
-    info: VideoInfo,
-    plan: Plan,
-    settings: Settings,
-    seed: int,
-    timings: dict[str, float],
-    quality: dict[str, float | int | None],
-    warnings: tuple[str, ...],
-) -> dict[str, Any]:
-    seconds = np.append(info.pts_seconds, info.pts_seconds[-1] + int(info.durations[-1]) * float(info.time_base))
-    presence = plan.subject.presence
-    return {
-        "preset": settings.preset,
-        "seed": seed,
-        "frames": info.num_frames,
-        "frames_replaced": int(quality["frames_replaced"] or 0),
-        "frames_absent": int(np.count_nonzero(presence == Presence.ABSENT)),
-        "frames_uncertain": int(np.count_nonzero(presence == Presence.UNCERTAIN)),
-        "duration_s": round(float(seconds[-1]), 6),
-        "width": info.width,
-        "height": info.height,
-        "segments": [
-            {
-                "shot": segment.shot,
-                "kind": segment.kind,
-                "start_frame": segment.start,
-                "end_frame": segment.stop,
-                "start_s": round(float(seconds[segment.start]), 6),
-                "end_s": round(float(seconds[segment.stop]), 6),
-            }
-            for segment in plan.segments
-        ],
-        "timings_s": {stage: round(value, 3) for stage, value in timings.items()},
-        "quality": quality,
-        "warnings": [*info.warnings, *plan.warnings, *warnings],
-        "versions": {name: version(name) for name in ("av", "numba", "numpy", "opencv-python", "runpod")},
-    }
 
 
 @contextmanager

@@ -25,6 +25,8 @@ class LimitSettings(_Settings):
     fetch_seconds: Annotated[float, Field(gt=0)] = 300.0
     max_reference_bytes: Annotated[int, Field(ge=1)] = 15_000_000
     max_reference_megapixels: Annotated[float, Field(gt=0)] = 40.0
+    seconds_per_megapixel: Annotated[float, Field(gt=0)] = 0.3
+    """What a job takes for a million pixels of a frame, to compare with the time it has (preview, 720p, four cores)."""
 
 
 class StabilizeSettings(_Settings):

@@ -18,6 +18,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     A proxy is one of them: behind one the SDK refuses every URL of a job.
     """
     for name in os.environ:
-        ours = name.startswith(("UNDERSTUDY_", "RUNPOD_")) and name != "UNDERSTUDY_WEIGHTS"
+        ours = name.startswith(("UNDERSTUDY_", "RUNPOD_", "BUCKET_", "AWS_")) and name != "UNDERSTUDY_WEIGHTS"
         if ours or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -18,7 +18,7 @@ PURE = {
     # Maths on arrays.
     "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality",
     # What lies on the disk: spools, containers, FFV1 files.
-    "spool", "media", "artifact_video",
+    "spool", "media", "artifact_video", "checkpoints",
     # The plugs that backends fill.
     "models.interfaces",
 }  # fmt: skip
@@ -42,14 +42,22 @@ STAGES: dict[str, set[str]] = {
 }
 """Each stage with the files that are parts of it, which import what it may, and nobody else imports."""
 
-COMPOSERS = {"run", "finish", "artifacts", "report"}
+COMPOSERS = {"run", "finish", "artifacts", "report", "facts"}
 """They know the order, and so the stages. ``artifacts`` and ``report`` show what ``finish`` made."""
 
 EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("composite", "reshake"): {"PlacedLayer"},  # the value that it lays over the plate
     ("encode", "decode"): {"Clip"},  # the type of its argument
-    ("handler", "subject"): {"PointChoice"},  # the request's point, as a value
+    ("job.work", "subject"): {"PointChoice", "SubjectChoice"},  # the request's point, as a value
+    ("job.work", "run"): {"JobRequest", "run_job"},  # the one that does the job
+    ("job.work", "decode"): {"open_clip"},  # how long a job will take is asked before it begins
+    ("job.state", "run"): {"JobRequest"},
+    # Whether this worker is fit: its weights are as the lock says, and load.
+    ("job.startup", "builder.fetch_models"): {"LockedFile", "LockedWheel", "is_right", "read_lock"},
+    ("job.startup", "models.registry"): {"make_generator", "make_people"},
+    ("job.startup", "models.weights"): {"weights_folder"},
     ("job.deliver", "run"): {"JobResult"},  # the value that it delivers
+    ("job.destination", "run"): {"JobResult"},
 }
 """Values that cross a border, by name; a function may not."""
 
@@ -116,7 +124,7 @@ def _may(module: str, target: str) -> bool:
     if module.startswith("job."):
         return target == "conf" or target.startswith("job.")
     if module == "handler":
-        return target in ("conf", "run") or target.startswith("job.")
+        return target == "conf" or target.startswith("job.")
     # builder turns a mesh into the file that models.figure reads, with its names of bones and groups.
     return module.startswith("builder") and target.startswith(("builder", "models."))
 
@@ -189,6 +197,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 import handler
 from conf import compose_settings
+import pipeline.job.work
 from pipeline.models.registry import make_generator, make_people
 
 settings = compose_settings("preview")

@@ -6,21 +6,22 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from conf import CALLER_KEYS, DEFAULT_PRESET, preset_names
 from pipeline.errors import InvalidInput
+from pipeline.job.worker import Place
 
 _OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=.*|~[A-Za-z_][\w./@]*", re.DOTALL)
 _SDK_VALUES = ("--test_input", "--rp_log_level", "--rp_api_port", "--rp_api_concurrency", "--rp_api_host")
 _HELP = """\
 Understudy: replaces the person in a video and keeps everything else.
 
-usage: python handler.py [KEY=VALUE ...] [--test_input JSON] [SDK options]
+usage: python handler.py [KEY=VALUE ...] [--test_input JSON] [--check] [SDK options]
 
   python handler.py                                    runs test_input.json
   python handler.py --test_input '{{"input": {{"video_url": "clip.mp4"}}}}'
   python handler.py preset=preview segment.count=3 output=lossless --test_input '...'
+  python handler.py --check                            checks this worker and every byte of its weights
 
 The result lies in outputs/<job id>/: result.mp4, result.json, and the artifacts asked for.
 
@@ -42,9 +43,17 @@ options of RunPod's SDK:
 environment:
   UNDERSTUDY_OVERRIDES   settings as above, parted by blanks; the command line comes after them
   UNDERSTUDY_LOCKED      keys that a job may not change, parted by commas
-  UNDERSTUDY_OUTPUTS     where local results go (default: outputs/)
   UNDERSTUDY_WEIGHTS     where the models lie (default: weights/); fetched by python -m builder.fetch_models
-  UNDERSTUDY_WORK        where jobs keep their temporary folders (default: the system's)
+  UNDERSTUDY_WORK        where jobs keep their temporary folders (default: understudy in the system's)
+  UNDERSTUDY_OUTPUTS     where local results go (default: outputs/)
+  UNDERSTUDY_STATE_DIR   where unfinished jobs keep what they have done, such as a network volume (default: nowhere)
+  UNDERSTUDY_STATE_MAX   how much may lie there (default: 20G)
+  UNDERSTUDY_JOB_SECONDS how long a job may take (default: no limit); set it to the endpoint's execution timeout
+  UNDERSTUDY_INLINE_MAX  the largest result that an answer may hold (default: 6M)
+  UNDERSTUDY_LOCAL_ROOT  with --rp_serve_api: jobs may name files under it, and results go to UNDERSTUDY_OUTPUTS
+  UNDERSTUDY_PRIVATE_HOSTS  hosts with private addresses that jobs may name: minio:9000, parted by commas
+  UNDERSTUDY_LINK_SECONDS   life of the links to results in the bucket (default: 7 days)
+  BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME   where results go; BUCKET_REGION
 """
 
 
@@ -56,10 +65,10 @@ class Arguments:
     overrides: tuple[str, ...]
     """The operator's, Hydra's grammar, without the preset."""
     locked: tuple[str, ...]
-    outputs: Path
-    is_local: bool
-    """A job comes from the operator's own command line: paths are allowed and results stay here."""
+    place: Place
     for_sdk: tuple[str, ...]
+    check_only: bool = False
+    """Check the worker and its weights, and end."""
 
 
 def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments | None:
@@ -74,6 +83,8 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
     theirs: list[str] = []
     words = iter(argv[1:])
     for word in words:
+        if word == "--check":
+            continue
         if word in _SDK_VALUES:
             theirs += [word, *(value for value in [next(words, None)] if value is not None)]
         elif not word.startswith("-") and _OVERRIDE.fullmatch(word):
@@ -82,16 +93,24 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
             theirs.append(word)
     _check_test_input(theirs)
     presets = [word.removeprefix("preset=") for word in ours if word.startswith("preset=")]
-    on_platform = any(environment.get(name) for name in ("RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_REALTIME_PORT"))
     return Arguments(
         preset=presets[-1] if presets else None,
         overrides=tuple(word for word in ours if not word.startswith("preset=")),
         locked=tuple(key.strip() for key in environment.get("UNDERSTUDY_LOCKED", "").split(",") if key.strip()),
-        outputs=Path(environment.get("UNDERSTUDY_OUTPUTS") or "outputs"),
-        # argparse also takes the option's beginning for it.
-        is_local=not on_platform and not any(word.startswith("--rp_s") for word in theirs),
+        place=_place(theirs, environment),
         for_sdk=tuple(theirs),
+        check_only="--check" in argv[1:],
     )
+
+
+def _place(words: Sequence[str], environment: Mapping[str, str]) -> Place:
+    # argparse also takes an option's beginning for it.
+    if any(word.startswith("--rp_s") for word in words):
+        return "api"
+    if any(word.startswith("--t") for word in words):
+        return "local"
+    on_platform = any(environment.get(name) for name in ("RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_REALTIME_PORT"))
+    return "platform" if on_platform else "local"
 
 
 def _check_test_input(words: Sequence[str]) -> None:

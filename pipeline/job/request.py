@@ -66,6 +66,13 @@ class Request(_Strict):
         list[Artifact], Field(max_length=7), AfterValidator(_each_once), Field(description="files to make beside it")
     ] = []
     mode: Annotated[Literal["replace"], Field(description="the whole clip")] = "replace"
+    upload_url: Annotated[
+        _Url | None, Field(description="a presigned URL to PUT the result to; default: the worker's bucket")
+    ] = None
+    artifact_upload_urls: Annotated[
+        dict[Artifact, _Url], Field(description="with upload_url: a presigned URL for each artifact asked for")
+    ] = {}
+    inline: Annotated[bool, Field(description="return a small result in the answer, as base64")] = False
 
     @model_validator(mode="after")
     def _range(self) -> Request:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_LOCK_NAME = ".lock"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -24,12 +25,43 @@ def folder_name(job_id: str) -> str:
 
 
 @contextmanager
-def job_workspace(job_id: str) -> Iterator[Path]:
-    """Yield an empty folder under ``$UNDERSTUDY_WORK`` (or the system's temporary folder) and remove it at the end."""
-    root = Path(os.environ.get("UNDERSTUDY_WORK") or Path(tempfile.gettempdir()) / "understudy")
+def job_workspace(root: Path, job_id: str) -> Iterator[Path]:
+    """Yield an empty folder under ``root`` and remove it at the end, whatever happens."""
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{folder_name(job_id)}-", dir=root))
     try:
-        yield folder
+        with locked(folder / _LOCK_NAME):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(root: Path) -> int:
+    """Remove the job folders under ``root`` whose process was killed; return how many there were."""
+    removed = 0
+    for lock in root.glob(f"*/{_LOCK_NAME}"):
+        with try_lock(lock) as is_ours:
+            if is_ours:
+                shutil.rmtree(lock.parent, ignore_errors=True)
+                removed += 1
+    return removed
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the system frees when this process dies, however it dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """As ``locked``, without waiting: False where somebody else holds it."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True

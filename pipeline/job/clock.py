@@ -1,0 +1,32 @@
+"""When a job must stop: it was cancelled, or its time is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pipeline.errors import Cancelled, JobTimeout
+
+
+class JobClock:
+    """A token that the job's thread asks at every frame, and that any other thread may set."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._stop = threading.Event()
+        self._seconds = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def cancel(self) -> None:
+        """Let the job end at its next look at the clock."""
+        self._stop.set()
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` or ``JobTimeout`` where the job must stop."""
+        if self._stop.is_set():
+            raise Cancelled("the job was cancelled")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise JobTimeout(f"the job did not end within {self._seconds:g} s")
+
+    def seconds_left(self) -> float | None:
+        """Return the time left; None where there is no limit."""
+        return None if self._deadline is None else self._deadline - time.monotonic()

@@ -1,0 +1,70 @@
+"""Send progress to the platform from one thread, in order, and never after the job's end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+log = logging.getLogger("understudy.progress")
+_LAST_POST_SECONDS = 5.0
+"""How long a job waits at its end for an update that is under way."""
+
+
+class UpdateSender:
+    """Posts the newest update that it was given; a context manager around a job.
+
+    The SDK's ``progress_update`` starts a thread for each, unordered, and the last may overtake the result.
+    """
+
+    def __init__(self, post: Callable[[dict[str, object]], None]) -> None:
+        self._post = post
+        self._newest: dict[str, object] | None = None
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __call__(self, update: dict[str, object]) -> None:
+        with self._changed:
+            self._newest = update
+            self._changed.notify()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._ended, self._newest = True, None
+            self._changed.notify()
+        self._thread.join(_LAST_POST_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._newest is not None)
+                if self._ended or self._newest is None:
+                    return
+                update, self._newest = self._newest, None
+            try:
+                self._post(update)
+            except Exception as error:
+                # Nobody's job ends because a platform does not want to know how far it is.
+                log.warning("progress could not be posted (%s)", type(error).__name__)
+
+
+def post_to_platform(job: dict[str, Any]) -> Callable[[dict[str, object]], None]:
+    """Return what posts one update of a job, as the SDK does, and returns when it was taken (or failed: logged)."""
+    from runpod.http_client import AsyncClientSession
+    from runpod.serverless.modules.rp_http import send_result
+
+    async def send(update: dict[str, object]) -> None:
+        async with AsyncClientSession() as session:
+            await send_result(session, {"status": "IN_PROGRESS", "output": update}, job)
+
+    return lambda update: asyncio.run(send(update))

@@ -1,0 +1,181 @@
+"""Which URLs of a caller this worker talks to, and one request to an address that was checked.
+
+On top of the SDK's ``rp_ssrf`` (public addresses only, the checked address is dialled): IPv6 forms that carry a private
+IPv4 address, a rule for ports, no credentials, and the operator's private hosts. Proxies of the environment are not
+used: behind one nobody would know which address is dialled.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from runpod.serverless.utils.rp_ssrf import PinnedIPAdapter, is_safe_address
+
+from pipeline.errors import UrlRejected
+
+_UNUSUAL = re.compile(r"[\x00-\x20\x7f\\]")
+_WELL_KNOWN_PORTS = frozenset({80, 443})
+_FIRST_FREE_PORT = 1024
+"""Ports under it belong to services (SSH, mail) that must not be talked to in HTTP."""
+_TEREDO = ipaddress.ip_network("2001::/32")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+class HostUnknown(Exception):
+    """The name has no address now; another try may find one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that was taken apart and found harmless; its address is not looked up yet."""
+
+    url: str
+    host: str
+    port: int
+    is_private_host: bool
+    """The operator named it: its address may be private."""
+
+
+def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
+    """Take an http(s) URL apart. Raises ``UrlRejected``, whose sentence repeats nothing of the URL.
+
+    Refused: other schemes, credentials, blanks and control characters, a host that ends with a dot, and ports under
+    1024 other than 80 and 443. ``private_hosts`` holds ``host`` or ``host:port``, in lower case.
+    """
+    if _UNUSUAL.search(url):
+        raise UrlRejected("the URL holds a blank or a control character", field=field)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise UrlRejected("this is no URL", field=field) from None
+    if parts.scheme not in ("http", "https"):
+        raise UrlRejected("only http and https URLs can be used", field=field)
+    if parts.username is not None or parts.password is not None:
+        raise UrlRejected("the URL must not hold a user name or a password", field=field)
+    if not host or host.endswith("."):
+        raise UrlRejected("the URL has no usable host", field=field)
+    if port is None:
+        port = 443 if parts.scheme == "https" else 80
+    is_private_host = host in private_hosts or f"{host}:{port}" in private_hosts
+    if port not in _WELL_KNOWN_PORTS and port < _FIRST_FREE_PORT and not is_private_host:
+        raise UrlRejected("only the ports 80, 443 and those from 1024 on can be used", field=field)
+    return Target(url, host, port, is_private_host)
+
+
+def check_url(url: str, *, field: str, private_hosts: frozenset[str]) -> None:
+    """Raise ``UrlRejected`` for a URL that this worker may not talk to, its address included."""
+    try:
+        addresses_of(read_url(url, field=field, private_hosts=private_hosts), field=field)
+    except HostUnknown:
+        raise UrlRejected("the URL's host is not known", field=field) from None
+
+
+def addresses_of(target: Target, *, field: str) -> list[str]:
+    """Look the host up. Raises ``UrlRejected`` where any address is not public, ``HostUnknown`` where there is none."""
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise UrlRejected("the URL has no usable host", field=field) from None
+    except socket.gaierror as error:
+        raise HostUnknown from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not target.is_private_host and not all(is_public(address) for address in addresses):
+        raise UrlRejected("this URL may not be used: its host is not public", field=field)
+    if not addresses:
+        raise HostUnknown
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address is public, also after a gateway has taken the IPv4 address out of it."""
+    if not is_safe_address(address):
+        return False
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return True
+    if parsed in _TEREDO or parsed in _LOCAL_NAT64 or parsed in _COMPATIBLE:
+        return False
+    inner = parsed.sixtofour
+    if parsed in _NAT64:
+        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+    return inner is None or is_safe_address(str(inner))
+
+
+@contextmanager
+def open_request(
+    method: str,
+    url: str,
+    *,
+    field: str,
+    private_hosts: frozenset[str],
+    data: Any = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: tuple[float, float] = (5.0, 30.0),
+    on_socket: Callable[[socket.socket], None] = lambda sock: None,
+) -> Iterator[requests.Response]:
+    """Send one request and yield its response, the body not yet read. Redirects are not followed.
+
+    Each address of the host is tried until one takes the connection. ``timeout`` is to connect, and of each read.
+    ``on_socket`` gets every socket as it is connected; whoever shuts it down ends the request. Raises
+    ``UrlRejected``, ``HostUnknown`` and what ``requests`` raises.
+    """
+    target = read_url(url, field=field, private_hosts=private_hosts)
+    addresses = addresses_of(target, field=field)
+    with requests.Session() as session:
+        session.trust_env = False
+        # Of the environment, only the operator's certificates count.
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
+            adapter = _WatchedAdapter(address, on_socket)
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            try:
+                response = session.request(
+                    method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+                )
+            except requests.ConnectionError as error:
+                if left and _is_unconnected(error):
+                    continue
+                raise
+            with response:
+                yield response
+            return
+
+
+class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
+    """Dials one address and tells of its sockets."""
+
+    def __init__(self, address: str, on_socket: Callable[[socket.socket], None]) -> None:
+        self._on_socket = on_socket
+        super().__init__(address)
+
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        on_socket = self._on_socket
+
+        class Watched(pool.ConnectionCls):  # type: ignore[misc, name-defined]
+            def connect(self) -> None:
+                super().connect()
+                on_socket(self.sock)
+
+        pool.ConnectionCls = Watched
+        return pool
+
+
+def _is_unconnected(error: requests.ConnectionError) -> bool:
+    """Whether nothing was sent yet, so that another address may be tried with the same body."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
