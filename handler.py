@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from conf import DEFAULT_PRESET, compose_settings
@@ -23,6 +23,7 @@ from pipeline.job.worker import WorkerSettings, read_worker_settings
 from pipeline.progress import ConsoleProgress, PlatformProgress, Progress, local_summary
 
 Answer = dict[str, Any]
+_LOOK_SECONDS = 1.0
 
 
 def make_handler(
@@ -30,7 +31,7 @@ def make_handler(
 ) -> Callable[[Answer], Any]:
     """Return the async handler that the SDK calls with a job; ``ended`` is told every answer."""
     # Imported late: --help and a wrong setting need none of it.
-    from pipeline.job.work import answer_job
+    from pipeline.job.work import answer_job, answer_of_a_hang
 
     # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
     turn = asyncio.Lock()
@@ -43,20 +44,25 @@ def make_handler(
             )
             with _stopped_by_signals(clock, arguments):
                 try:
-                    answer = await asyncio.shield(work)
+                    while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
+                        if clock.silent_seconds() > worker.stall_seconds:
+                            return answer_of_a_hang(clock)
                 except asyncio.CancelledError:
                     clock.cancel()
-                    # The thread must be gone before the next job may start, however often this one is cancelled.
-                    while not work.done():
-                        try:
-                            await asyncio.wait([work])
-                        except asyncio.CancelledError:
-                            continue
+                    await _gone(work)
                     raise
+        answer = work.result()
         ended(answer)
         return answer
 
     return handler
+
+
+async def _gone(work: asyncio.Future[Answer]) -> None:
+    """Wait for a job's thread, however often this job is cancelled: the next one must not start beside it."""
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
 
 
 def _progress(job: Answer, arguments: Arguments) -> AbstractContextManager[Progress]:

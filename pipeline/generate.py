@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Protocol
 
 import cv2
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.blending import crossfade_weight, mix_layers
 from pipeline.colors import rgb_of
 from pipeline.datatypes import Frame, Layer, Mask, Picture, Plan, Transforms, VideoInfo, Window
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidInput, OutOfMemory
 from pipeline.geometry import apply_transform
 from pipeline.models.interfaces import Check, Generator
 from pipeline.windows import windows_of
@@ -66,7 +66,7 @@ def generate_layers(
             plates=crops.plates(span.start, span.stop) if needs.plates else None,
             masks=crops.masks(span.start, span.stop) if needs.masks else None,
         )
-        for position, made in enumerate(generator.generate(window, seed, check)):
+        for position, made in enumerate(_generated(generator, window, seed, check)):
             check()
             frame = span.start + position
             layer = made
@@ -76,6 +76,21 @@ def generate_layers(
                 yield frame, layer
             else:
                 pending[frame] = layer
+
+
+def _generated(generator: Generator, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+    """Yield the window's layers; out of memory, the window is tried once more with less of it."""
+    done = 0
+    try:
+        for layer in generator.generate(window, seed, check):
+            yield layer
+            done += 1
+        return
+    except OutOfMemory:
+        if not generator.use_less_memory():
+            raise
+    # Same window and seed give the same layers, so those that were handed on already are passed over.
+    yield from islice(generator.generate(window, seed, check), done, None)
 
 
 def _window(plan: Plan, start: int, stop: int, pts_seconds: NDArray[np.float64], finished: tuple[Layer, ...]) -> Window:

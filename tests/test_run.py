@@ -111,6 +111,9 @@ class _Colour:
     def prepare(self, appearance: Appearance) -> None:
         self.calls = 0
 
+    def use_less_memory(self) -> bool:
+        return False
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         self.calls += 1
         width, height = window.size_wh

@@ -15,6 +15,9 @@ class JobClock:
         self._stop = threading.Event()
         self._seconds = seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._looked = time.monotonic()
+        self.stage = "fetch"
+        """What the job is doing; whoever reports progress sets it."""
 
     def cancel(self) -> None:
         """Let the job end at its next look at the clock."""
@@ -22,6 +25,7 @@ class JobClock:
 
     def check(self) -> None:
         """Raise ``Cancelled`` or ``JobTimeout`` where the job must stop."""
+        self._looked = time.monotonic()
         if self._stop.is_set():
             raise Cancelled("the job was cancelled")
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -30,3 +34,7 @@ class JobClock:
     def seconds_left(self) -> float | None:
         """Return the time left; None where there is no limit."""
         return None if self._deadline is None else self._deadline - time.monotonic()
+
+    def silent_seconds(self) -> float:
+        """Return how long the job has not looked at the clock: it hangs, or does one thing for long."""
+        return time.monotonic() - self._looked

@@ -14,7 +14,7 @@ from typing import Any
 
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
 from pipeline.decode import open_clip
-from pipeline.errors import InvalidInput, NoSpace, OutOfMemory, UnderstudyError
+from pipeline.errors import EncodeFailed, InvalidInput, JobTimeout, NoSpace, OutOfMemory, UnderstudyError
 from pipeline.job.clock import JobClock
 from pipeline.job.command_line import Arguments
 from pipeline.job.destination import choose_destination
@@ -66,6 +66,14 @@ def answer_job(
     return answer
 
 
+def answer_of_a_hang(clock: JobClock) -> Answer:
+    """Return what is told of a job whose thread does not come back: the worker has to be replaced."""
+    seconds = clock.silent_seconds()
+    log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
+    kind = EncodeFailed if clock.stage == "finish" else JobTimeout
+    return {**told(kind(f"the job did not go on in its stage {clock.stage}")), "refresh_worker": True}
+
+
 def told(error: UnderstudyError) -> Answer:
     """Return what a caller is told of an error: DESIGN section 7."""
     answer: Answer = {"error": error.message, "error_code": error.code}
@@ -108,8 +116,14 @@ def _done(
         key = job_key(wanted.video, wanted, settings) if worker.state_dir is not None else ""
         with kept_passes(worker, key, workspace / "passes") as passes:
             with make_progress() as progress:
-                result = run_job(wanted, settings, passes, check=clock.check, progress=progress)
+
+                def tell(stage: str, done: int, total: int) -> None:
+                    clock.stage = stage
+                    progress(stage, done, total)
+
+                result = run_job(wanted, settings, passes, check=clock.check, progress=tell)
             result.report["warnings"].extend(late)
+            clock.stage = "deliver"
             return destination.deliver(result, check=clock.check)
 
 

@@ -43,6 +43,9 @@ class WorkerSettings:
     """Results may be left in ``outputs``."""
     job_seconds: float | None = None
     """How long a job may take; None: as long as it does."""
+    stall_seconds: float = 300.0
+    """After so long without a sign of life a job counts as hanging, and the worker is replaced. Loading a model and one
+    call of an encoder take less."""
 
 
 def read_worker_settings(environment: Mapping[str, str], place: Place) -> WorkerSettings:
@@ -63,6 +66,7 @@ def read_worker_settings(environment: Mapping[str, str], place: Place) -> Worker
         # Over the SDK's HTTP server whoever may name the operator's paths may also have results left there.
         local_delivery=_local_root(environment, place) is not None,
         job_seconds=_seconds(environment, "UNDERSTUDY_JOB_SECONDS"),
+        stall_seconds=_seconds(environment, "UNDERSTUDY_STALL_SECONDS") or 300.0,
     )
 
 

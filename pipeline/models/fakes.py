@@ -34,6 +34,10 @@ class IdentityGenerator:
     def prepare(self, appearance: Appearance) -> None:
         """Nothing is taken over: the subject stays who he is."""
 
+    def use_less_memory(self) -> bool:
+        """It has no batch to halve."""
+        return False
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield the source's own pixels with the old person's mask as alpha."""
         assert window.pictures is not None and window.masks is not None
@@ -41,3 +45,26 @@ class IdentityGenerator:
         for picture, mask, joints in zip(window.pictures, window.masks, window.joints, strict=True):
             check()
             yield Layer(picture, mask.astype(np.uint8) * 255, joints)
+
+
+class FailingGenerator(IdentityGenerator):
+    """Fails with given errors, one a window, before it does what ``IdentityGenerator`` does."""
+
+    def __init__(self, errors: list[Exception], can_use_less: bool = True) -> None:
+        super().__init__()
+        self._errors = list(errors)
+        self._can_use_less = can_use_less
+        self.halved = 0
+
+    def use_less_memory(self) -> bool:
+        """Count how often it was asked."""
+        self.halved += 1
+        return self._can_use_less
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        """Yield half of the window and fail, while there are errors left."""
+        fails = bool(self._errors)
+        for position, layer in enumerate(super().generate(window, seed, check)):
+            if fails and position == window.num_frames // 2:
+                raise self._errors.pop(0)
+            yield layer

@@ -60,6 +60,13 @@ class Generator(Protocol):
         """Take over prompt and reference; once a job."""
         ...
 
+    def use_less_memory(self) -> bool:
+        """Work with about half the memory from now on, at the price of time; False where that is not possible."""
+        ...
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield one layer for each frame of the window, in order. Same window and seed, same layers."""
+        """Yield one layer for each frame of the window, in order. Same window and seed, same layers.
+
+        Raises ``OutOfMemory``, and ``GpuError`` for a failing device and for values that are not finite.
+        """
         ...

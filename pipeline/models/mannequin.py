@@ -41,6 +41,10 @@ class Mannequin:
         """Dress the figure in the reference picture's colours, or in its own."""
         self._dress(outfit_of(appearance))
 
+    def use_less_memory(self) -> bool:
+        """It works frame by frame already."""
+        return False
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
         standing = _standing(window.planted)
