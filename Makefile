@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev weights weights-tests demo test check lint types lock figures clean distclean
+.PHONY: help setup setup-dev setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ demo: weights ## replace the person in the bundled clip on a CPU; the result goe
 
 test: setup-dev weights-tests ## run all tests (ARGS='-k plate' runs some)
 	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) $(ARGS)
+
+test-browser: setup-browser ## open the report in Chromium (apt-get install chromium) and check it
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: lint types test ## lint, types, tests
 
@@ -31,6 +34,9 @@ figures: setup-dev weights-tests ## measure walk_a, also under a known shake, an
 	$(BIN)/python -m benchmarks.truth assets/walk_a --package
 	$(BIN)/python -m benchmarks.truth assets/walk_a --shake
 
+pictures: setup-browser weights ## make the README's pictures from the bundled clip (needs Chromium)
+	$(BIN)/python scripts/before_after.py
+
 lock: ## pin all packages anew
 	scripts/lock.sh
 
@@ -43,6 +49,9 @@ distclean: clean ## remove .venv and the models, too
 
 setup: .venv/.core
 setup-dev: .venv/.dev
+
+setup-browser: .venv/.browser
+	@command -v $${UNDERSTUDY_TEST_CHROMIUM:-chromium} > /dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 1; }
 
 # Files that are there are checked against the lock, by hash, and not fetched again.
 weights: setup
@@ -62,4 +71,9 @@ weights-tests: setup
 
 .venv/.dev: requirements-dev.lock .venv/.core
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-dev.lock
+	touch $@
+
+# Playwright's own download of a browser is not used.
+.venv/.browser: requirements-browser.lock .venv/.dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-browser.lock
 	touch $@

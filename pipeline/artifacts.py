@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,23 +16,9 @@ from numpy.typing import NDArray
 from pipeline.artifact_video import ArtifactFormat, ArtifactVideo
 from pipeline.colors import coded_from_upright
 from pipeline.composite import EditedFrame
-from pipeline.datatypes import Picture, Plan, VideoInfo
+from pipeline.datatypes import Plan, VideoInfo
 from pipeline.geometry import apply_transform, box_of_points
 from pipeline.plate import PlateSet
-
-_MOMENTS = 8
-"""Pictures in the report, spread over the clip."""
-_MOMENT_LINES = 480
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Moment:
-    """One moment of the job for people to look at; small, upright."""
-
-    frame: int
-    seconds: float
-    source: Picture
-    result: Picture
 
 
 class ArtifactWriter:
@@ -46,12 +31,6 @@ class ArtifactWriter:
         self._folder, self._wanted, self._info, self._plan = folder, wanted, info, plan
         self._open = ExitStack()
         self.paths: dict[str, list[Path]] = {}
-        self.moments: list[Moment] = []
-        self._moment_frames = (
-            set(np.linspace(0, info.num_frames - 1, min(_MOMENTS, info.num_frames)).round().astype(int).tolist())
-            if wanted & {"report", "contact_sheet"}
-            else set()
-        )
         self._writers: list[tuple[ArtifactVideo, Callable[[EditedFrame], NDArray[np.uint8]]]] = []
 
     def __enter__(self) -> Self:
@@ -79,9 +58,6 @@ class ArtifactWriter:
         number = edited.source.index
         for video, picture in self._writers:
             video.write(coded_from_upright(picture(edited), self._info), number)
-        if number in self._moment_frames:
-            seconds = float(self._info.pts_seconds[number])
-            self.moments.append(Moment(number, seconds, _small(edited.source_rgb), _small(edited.result_rgb)))
 
     def write_values(self, placed: NDArray[np.float64], plates: PlateSet | None) -> None:
         """Write ``analysis.npz`` and the plates' pictures; ``placed`` is (T, 21, 3) source px of the new person."""
@@ -163,8 +139,3 @@ def _layer_picture(edited: EditedFrame) -> NDArray[np.uint8]:
         rgba[y0:y1, x0:x1, :3] = np.rint(edited.layer.premultiplied / np.maximum(alpha, 1e-6)).clip(0, 255)
         rgba[y0:y1, x0:x1, 3:] = np.rint(alpha * 255.0)
     return rgba
-
-
-def _small(picture: Picture) -> Picture:
-    scale = min(1.0, _MOMENT_LINES / picture.shape[0])
-    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import ArtifactWriter
 from pipeline.blending import crossfade_weight, mix_layers
 from pipeline.composite import EditedFrame, EditWeights, clipped, compose, edit_weights, grown
-from pipeline.datatypes import NUM_JOINTS, Chunk, Frame, Layer, Person, Picture, Plan, Presence, Transforms
+from pipeline.datatypes import JOINT, NUM_JOINTS, Chunk, Frame, Layer, Person, Picture, Plan, Presence, Transforms
 from pipeline.decode import Clip, open_clip, rgb_of
 from pipeline.encode import encode_clip
 from pipeline.foot_lock import lock_feet, lower_leg_displacement
@@ -23,7 +23,7 @@ from pipeline.grain import Grain, add_grain, fill_hole, match_light
 from pipeline.models.interfaces import Check
 from pipeline.plate import PlateSet
 from pipeline.quality import Figures, QualityMeter, psnr_outside
-from pipeline.report import write_contact_sheet, write_html
+from pipeline.report import write_reports
 from pipeline.reshake import PlacedLayer, place_layer, support_box
 from pipeline.settings import Settings
 from pipeline.spool import LayerReader
@@ -31,6 +31,7 @@ from pipeline.subject import SubjectMasks
 
 _PSNR_FRAMES = 24
 """Frames of the written file that are compared with the source outside the edit region."""
+_ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
 _RING_BH = 0.08
 """Width of the ring around the edit region that the plate's light is matched to, body heights."""
 
@@ -59,20 +60,17 @@ class Finished:
     quality: Figures
     warnings: tuple[str, ...]
     _job: Finish
+    _written: Clip
     _artifacts: ArtifactWriter
-    _series: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    _series: dict[str, NDArray[np.float64]]
 
     def write_report(self, facts: dict[str, Any]) -> dict[str, list[Path]]:
         """Write ``report.html`` and ``contact_sheet.png`` where they were asked for; return all artifacts' paths."""
-        folder, paths = self._job.output_dir, dict(self._artifacts.paths)
-        moments = self._artifacts.moments
-        if "contact_sheet" in self._job.artifacts:
-            paths["contact_sheet"] = [write_contact_sheet(folder / "contact_sheet.png", moments)]
-        if "report" in self._job.artifacts:
-            paths["report"] = [
-                write_html(folder / "report.html", moments, facts, self._series, self._job.plan, self._job.clip.info)
-            ]
-        return paths
+        job = self._job
+        paths = write_reports(
+            job.output_dir, job.artifacts, job.clip, self._written, job.plan, job.settings, facts, self._series
+        )
+        return {**self._artifacts.paths, **paths}
 
 
 def finish(job: Finish, check: Check, progress: Callable[[str, int, int], None]) -> Finished:
@@ -101,8 +99,10 @@ def finish(job: Finish, check: Check, progress: Callable[[str, int, int], None])
     finally:
         source.close()
     quality = meter.finish(unlocked, placed, job.reference_person)
-    quality["psnr_outside_db"] = _psnr(job.clip, encoded.path, compared, job.settings)
-    return Finished(encoded.path, quality, encoded.warnings, job, artifacts, meter.series)
+    written = open_clip(encoded.path, job.settings.limits)
+    quality["psnr_outside_db"] = _psnr(job.clip, written, compared)
+    ankles = {"ankles_unlocked": unlocked[:, _ANKLES, :2], "ankles_locked": placed[:, _ANKLES, :2]}
+    return Finished(encoded.path, quality, encoded.warnings, job, written, artifacts, {**meter.series, **ankles})
 
 
 class ChunkedLayers:
@@ -268,12 +268,11 @@ def _background(
     return picture[inner]
 
 
-def _psnr(clip: Clip, path: Path, compared: dict[int, NDArray[np.uint8]], settings: Settings) -> float:
+def _psnr(clip: Clip, written: Clip, compared: dict[int, NDArray[np.uint8]]) -> float:
     """Return the mean PSNR (dB) outside the edit region of the frames that were set aside for it."""
     numbers = sorted(compared)
     width = clip.info.size_wh[0]
     regions = (np.unpackbits(compared[number], axis=-1, count=width).astype(np.bool_) for number in numbers)
-    written = open_clip(path, settings.limits)
     return psnr_outside(_Chosen(clip, numbers), _Chosen(written, numbers), regions)
 
 

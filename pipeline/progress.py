@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from pipeline.report_figures import telling_figures
+
 Progress = Callable[[str, int, int], None]
 """(stage, frames done, frames in all)."""
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
@@ -112,13 +114,9 @@ def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
 
 
 def local_summary(answer: dict[str, Any]) -> str:
-    """Return what a local user reads last: where the result lies, warnings, and the most telling figures."""
-    quality = answer["quality"]
+    """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
     lines = [f"Warning: {warning}" for warning in answer["warnings"]]
-    lines.append(
-        f"{answer['frames_replaced']} of {answer['frames']} frames replaced; "
-        f"foot slide {quality['foot_slide_percent'] or 0:.2f} % of body height; "
-        f"{quality['changed_outside']} samples changed outside the edit region"
-    )
+    lines.append(f"{answer['frames_replaced']} of {answer['frames']} frames replaced")
+    lines += telling_figures(answer["quality"])
     lines.append(f"Result: {Path(answer['video_url']).resolve() if 'video_url' in answer else 'in the answer'}")
     return "\n".join(lines)

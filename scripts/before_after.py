@@ -1,28 +1,74 @@
-"""Make the README's picture from a finished demo: `make demo && .venv/bin/python scripts/before_after.py`."""
+"""Make the README's pictures from the bundled clip: ``make pictures``. Runs the job of test_input.json."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
+from playwright.sync_api import sync_playwright
 
 _ROOT = Path(__file__).resolve().parents[1]
+_CLIP = _ROOT / "assets/walk_a/sample.mp4"
 _FRAMES = (25, 75, 125)
 """Walking in, an arm before the body, walking out."""
+_CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                   "--disable-component-update", "--disable-sync")  # fmt: skip
 
 
 def main() -> None:
+    with tempfile.TemporaryDirectory() as outputs:
+        environment = {**os.environ, "UNDERSTUDY_OUTPUTS": outputs}
+        subprocess.run([sys.executable, "handler.py"], cwd=_ROOT, env=environment, check=True)
+        made = Path(outputs) / "local_test"
+        _write(_ROOT / "assets/before_after.jpg", _before_after(made / "result.mp4"))
+        _write(_ROOT / "assets/report.jpg", _report(made / "report.html"))
+
+
+def _before_after(result: Path) -> Any:
     rows = []
-    for clip in (_ROOT / "assets/walk_a/sample.mp4", _ROOT / "outputs/local_test/result.mp4"):
+    for clip in (_CLIP, result):
         with av.open(str(clip)) as container:
             pictures = [
                 frame.to_ndarray(format="bgr24") for frame in container.decode(video=0) if frame.pts is not None
             ]
         rows.append(np.hstack([pictures[number] for number in _FRAMES]))
-    sheet = cv2.resize(np.vstack(rows), None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(_ROOT / "assets/before_after.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    return np.vstack(rows)
+
+
+def _report(report: Path) -> Any:
+    """The head of the page, the moment in the middle of the clip with the slider on the person, the plots."""
+    chromium = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_CHROMIUM_FLAGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        page.goto(report.as_uri())
+        moment = page.locator("figure.moment", has_text="middle of").first
+        slider = moment.get_by_role("slider")
+        slider.fill("46")
+        slider.blur()
+        shown = [_shot(part) for part in (page.locator("header"), moment, page.locator(".plots"))]
+        browser.close()
+    width = max(picture.shape[1] for picture in shown)
+    return np.vstack(
+        [np.pad(part, ((0, 12), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in shown]
+    )
+
+
+def _shot(part: Any) -> Any:
+    return cv2.imdecode(np.frombuffer(part.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+
+
+def _write(path: Path, picture: Any) -> None:
+    small = cv2.resize(picture, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), small, [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ PURE = {
     # Values and their schema.
     "datatypes", "errors", "settings", "progress",
     # Maths on arrays.
-    "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality",
+    "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality", "report_figures",
     # What lies on the disk: spools, containers, FFV1 files.
     "spool", "media", "artifact_video", "checkpoints",
     # The plugs that backends fill.
@@ -42,7 +42,7 @@ STAGES: dict[str, set[str]] = {
 }
 """Each stage with the files that are parts of it, which import what it may, and nobody else imports."""
 
-COMPOSERS = {"run", "finish", "artifacts", "report", "facts"}
+COMPOSERS = {"run", "finish", "artifacts", "report", "report_moments", "report_plots", "facts"}
 """They know the order, and so the stages. ``artifacts`` and ``report`` show what ``finish`` made."""
 
 EXCEPTIONS: dict[tuple[str, str], set[str]] = {
