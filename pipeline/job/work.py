@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import shutil
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from pipeline.subject import PointChoice, SubjectChoice
 
 log = logging.getLogger("understudy")
 Answer = dict[str, Any]
+_FULL_BYTES = 1 << 20
+"""A disk with less free: whoever wanted to write more has failed."""
 _UNSURE = 3.0
 """A job is refused only where it would be late on a machine this many times as quick as the one that was measured."""
 
@@ -110,7 +113,7 @@ def _done(
         worker=worker,
     )
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
-    with job_workspace(worker.work, job_id) as workspace:
+    with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
         wanted = _fetched(request, settings, worker, workspace, clock)
         late = _lateness(wanted, settings, clock)
         key = job_key(wanted.video, wanted, settings) if worker.state_dir is not None else ""
@@ -125,6 +128,19 @@ def _done(
             result.report["warnings"].extend(late)
             clock.stage = "deliver"
             return destination.deliver(result, check=clock.check)
+
+
+@contextmanager
+def _full_disk_told(workspace: Path) -> Iterator[None]:
+    """Raise ``NoSpace`` for whatever numpy, OpenCV or FFmpeg make of a full disk, each in its own way."""
+    try:
+        yield
+    except UnderstudyError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(workspace).free < _FULL_BYTES:
+            raise NoSpace("there is no space left on the disk") from error
+        raise
 
 
 def _fetched(

@@ -1,0 +1,150 @@
+"""kill -9 at random moments of a job, then again to the end: the same bytes, and at most one chunk generated twice.
+
+``python -m benchmarks.kill [--times 10]``
+
+The clip is walk_a played to and fro until it has 32 s, made small so that a run takes half a minute. Each trial kills a
+fresh job at one moment, spread evenly over the time that an undisturbed run takes with a random shift, and runs it
+again on what it left. Exit code 1 when bytes differ, a chunk too many was generated, or a pass was never hit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+
+from pipeline import run
+from pipeline.datatypes import Appearance, Layer, Window
+from pipeline.decode import open_clip, rgb_of
+from pipeline.models.interfaces import Check, Generator, Needs
+from pipeline.models.registry import make_generator
+from pipeline.run import JobRequest, run_job
+from pipeline.settings import GenerateSettings, Settings
+
+_WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
+_SECONDS, _FPS, _SIZE_WH = 32, 15, (320, 180)
+_SETTINGS = Settings.model_validate({"segment": {"count": 1, "chunk_seconds": 3.5}})
+
+
+class _Counted:
+    """A generator that tells, through a file, how many frames were asked of it."""
+
+    def __init__(self, inner: Generator, counter: Path) -> None:
+        self._inner, self._counter = inner, counter
+
+    @property
+    def needs(self) -> Needs:
+        return self._inner.needs
+
+    def prepare(self, appearance: Appearance) -> None:
+        self._inner.prepare(appearance)
+
+    def use_less_memory(self) -> bool:
+        return self._inner.use_less_memory()
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        for layer in self._inner.generate(window, seed, check):
+            with self._counter.open("ab") as file:
+                file.write(b"x")
+            yield layer
+
+
+def _child(folder: Path) -> None:
+    """Run the job on ``clip.mp4`` in ``folder``, on what an earlier try left there."""
+
+    def counted(settings: GenerateSettings) -> Generator:
+        return _Counted(make_generator(settings), folder / "generated")
+
+    run.make_generator = counted  # type: ignore[assignment]
+
+    def progress(stage: str, done: int, total: int) -> None:
+        (folder / "stage").write_text(stage)
+
+    result = run_job(
+        JobRequest(folder.parent / "clip.mp4", folder / "out"), _SETTINGS, folder / "work", progress=progress
+    )
+    result.video.rename(folder / "result.mp4")
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.kill", "--child", str(folder)],
+        cwd=_WALK.parents[2],
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
+
+
+def _make_clip(path: Path) -> None:
+    pictures = [
+        cv2.resize(rgb_of(frame), _SIZE_WH, interpolation=cv2.INTER_AREA) for frame in open_clip(_WALK).frames()
+    ]
+    to_and_fro = [*pictures[::2], *pictures[-1:0:-2]]
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=_FPS, options={"crf": "18"})
+        (stream.width, stream.height), stream.pix_fmt = _SIZE_WH, "yuv420p"
+        for number in range(_SECONDS * _FPS):
+            picture = to_and_fro[number % len(to_and_fro)]
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kill", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child is not None:
+        _child(arguments.child)
+        return 0
+    rng = random.Random(arguments.seed)
+    bad, hit = 0, set()
+    with tempfile.TemporaryDirectory(prefix="understudy-kill-") as name:
+        folder = Path(name)
+        _make_clip(folder / "clip.mp4")
+        begin = time.monotonic()
+        if _start(folder / "whole").wait() != 0:
+            raise SystemExit("the undisturbed run failed")
+        took = time.monotonic() - begin
+        wanted = (folder / "whole" / "result.mp4").read_bytes()
+        frames = (folder / "whole" / "generated").stat().st_size
+        chunks = len(list((folder / "whole" / "work" / "layers").glob("*.zip")))
+        print(f"undisturbed: {took:.0f} s, {chunks} chunks, {frames} frames generated")
+        for trial in range(arguments.times):
+            moment = took * (trial + rng.uniform(0.2, 0.9)) / arguments.times
+            each = folder / f"trial{trial}"
+            process = _start(each)
+            try:
+                process.wait(moment)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+            stage = (each / "stage").read_text() if (each / "stage").exists() else "start"
+            hit.add(stage)
+            done = _start(each).wait() == 0 and (each / "result.mp4").read_bytes() == wanted
+            twice = (each / "generated").stat().st_size - frames
+            right = done and twice <= frames / chunks + _SETTINGS.segment.overlap_frames + 1
+            bad += not right
+            print(
+                f"killed after {moment:5.1f} s in {stage:8}: {'same bytes' if done else 'DIFFERENT'}, "
+                f"{twice} frames generated twice ({twice * chunks / frames:.2f} chunks)"
+            )
+    missed = {"survey", "plate", "perform", "finish"} - hit
+    print(f"passes hit: {', '.join(sorted(hit))}" + (f"; never hit: {', '.join(sorted(missed))}" if missed else ""))
+    return int(bool(bad or missed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
