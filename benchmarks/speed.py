@@ -3,6 +3,7 @@
 The clip is scaled to 720 lines first. In turns, a job and ``ffmpeg``'s vidstabdetect + vidstabtransform with libx264 at
 the same preset and crf; each in a process of its own, so that start-up and models count for the job, and CPU and memory
 are those of the process. vid.stab does the camera's part only; it stands for what people wait for a filter.
+``taskset -c 0,1 python -m benchmarks.speed …`` gives the figure for two cores.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import av
 import cv2
 
 from benchmarks.shake import read_rgb, write_video
+from pipeline.ahead import cores
 
 _JOB = """
 import json, sys, tempfile
@@ -100,17 +102,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--lines", type=int, default=720, help="scale the clip to so many lines; 0 leaves it")
+    parser.add_argument(
+        "--lines",
+        type=int,
+        nargs="+",
+        default=[720],
+        help="scale the clip to so many lines, one after another; 0 leaves it",
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, Hydra's grammar")
     arguments = parser.parse_args()
     if not has_vidstab():
         print("no ffmpeg with vid.stab on this machine (apt-get install ffmpeg): the job is timed alone", flush=True)
     with tempfile.TemporaryDirectory(prefix="speed-") as temporary:
         work = Path(temporary)
-        clip = arguments.clip.resolve()
-        if arguments.lines:
-            clip = scaled(clip, work / "clip.mp4", arguments.lines)
-        return _compare(clip, work, arguments.repeats, arguments.set)
+        for lines in arguments.lines:
+            clip = arguments.clip.resolve()
+            if lines:
+                print(f"{lines} lines", flush=True)
+                clip = scaled(clip, work / f"clip_{lines}.mp4", lines)
+            _compare(clip, work, arguments.repeats, arguments.set)
+    return 0
 
 
 def scaled(clip: Path, out: Path, lines: int) -> Path:
@@ -128,7 +139,7 @@ def scaled(clip: Path, out: Path, lines: int) -> Path:
     return out
 
 
-def _compare(clip: Path, work: Path, repeats: int, overrides: list[str]) -> int:
+def _compare(clip: Path, work: Path, repeats: int, overrides: list[str]) -> None:
     jobs, peers = [], []
     for _ in range(repeats):
         jobs.append(job(clip, work / "job", *overrides))
@@ -136,18 +147,19 @@ def _compare(clip: Path, work: Path, repeats: int, overrides: list[str]) -> int:
             peers.append(vidstab(clip, work, "veryfast", 16))
     frames = jobs[0][2]
     walls, cpus = [run.wall_seconds for run, _, _ in jobs], [run.cpu_seconds for run, _, _ in jobs]
-    print(f"{frames} frames, {repeats} repeats, {os.cpu_count()} cores; medians (least .. most)")
+    print(f"{frames} frames, {repeats} repeats, {cores()} cores; medians (least .. most)")
     print(
         f"job        wall {_spread(walls)} s, CPU {_spread(cpus)} s, peak {max(r.peak_mb for r, _, _ in jobs):.0f} MiB"
     )
     for stage in jobs[0][1]:
         seconds = median(timings[stage] for _, timings, _ in jobs)
-        print(f"  {stage:<8} {seconds:7.2f} s  {1000 * seconds / frames:7.1f} ms a frame")
+        share = 100 * seconds / sum(median(timings[name] for _, timings, _ in jobs) for name in jobs[0][1])
+        print(f"  {stage:<8} {seconds:7.2f} s  {1000 * seconds / frames:7.1f} ms a frame  {share:4.0f} %")
+    print(f"  {frames / median(walls):.2f} frames a second, start-up and models included")
     if peers:
         peer_walls = [run.wall_seconds for run in peers]
         print(f"vid.stab   wall {_spread(peer_walls)} s, CPU {_spread([run.cpu_seconds for run in peers])} s")
         print(f"ratio of walls {median(w / p for w, p in zip(walls, peer_walls, strict=True)):.2f} (aim 4 or less)")
-    return 0
 
 
 def _spread(values: list[float]) -> str:

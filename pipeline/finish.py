@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ahead import cores, map_ahead, read_ahead
 from pipeline.artifacts import ArtifactWriter
 from pipeline.blending import crossfade_weight, mix_layers
 from pipeline.composite import EditedFrame, EditWeights, clipped, compose, edit_weights, grown
-from pipeline.datatypes import JOINT, NUM_JOINTS, Chunk, Frame, Layer, Person, Picture, Plan, Presence, Transforms
+from pipeline.datatypes import (
+    JOINT,
+    NUM_JOINTS,
+    Chunk,
+    Frame,
+    Layer,
+    Mask,
+    Person,
+    Picture,
+    Plan,
+    Presence,
+    Transforms,
+)  # fmt: skip
 from pipeline.decode import Clip, open_clip, rgb_of
 from pipeline.encode import encode_clip
 from pipeline.foot_lock import lock_feet, lower_leg_displacement
@@ -32,6 +46,8 @@ from pipeline.subject import SubjectMasks
 _PSNR_FRAMES = 24
 """Frames of the written file that are compared with the source outside the edit region."""
 _ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
+_MOST_THREADS = 3
+"""Frames composed at a time: each holds about 12 MB at 720p, and the encoder needs cores too."""
 _RING_BH = 0.08
 """Width of the ring around the edit region that the plate's light is matched to, body heights."""
 
@@ -164,6 +180,25 @@ def _crop_from_source(job: Finish, frame: int) -> Transforms:
     return np.asarray(job.plan.crop.crop_from_stable[frame], np.float64)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Inputs:
+    """What one frame is made of: what lies in spools is read in order, by one thread."""
+
+    frame: Frame
+    old: Mask
+    others: Mask
+    layer: Layer | None
+    """None where the subject is absent."""
+
+
+def _inputs(job: Finish, source: ChunkedLayers) -> Iterator[_Inputs]:
+    for frame in job.clip.frames():
+        number = frame.index
+        absent = job.plan.subject.presence[number] == Presence.ABSENT
+        layer = None if absent else source.layer(number)
+        yield _Inputs(frame, job.masks.old(number), job.masks.others(number), layer)
+
+
 def _composed(
     job: Finish,
     source: ChunkedLayers,
@@ -175,18 +210,39 @@ def _composed(
     check: Check,
     progress: Callable[[str, int, int], None],
 ) -> Iterator[Frame]:
-    """Yield every frame of the clip, replaced or as it is; feed the figures and the artifacts on the way."""
+    """Yield every frame of the clip, replaced or as it is; feed the figures and the artifacts on the way.
+
+    Reading, composing and measuring go on in threads while the caller encodes; ``check`` and ``progress`` are called
+    in the caller's. The order is kept throughout, and a few frames are in work at a time.
+    """
     info = job.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
     grain = job.plates.grain if job.plates is not None and job.settings.plate.grain else None
-    for frame in job.clip.frames():
-        check()
-        number = frame.index
-        edited = _edited(job, source, frame, unlocked[number], offsets[number], grain)
+
+    def edited(inputs: _Inputs) -> EditedFrame:
+        number = inputs.frame.index
+        return _edited(job, inputs, unlocked[number], offsets[number], grain)
+
+    with (
+        closing(read_ahead(_inputs(job, source))) as read,
+        closing(map_ahead(edited, read, min(cores(), _MOST_THREADS))) as made,
+        closing(read_ahead(_measured(made, meter, artifacts))) as measured,
+    ):
+        for frame in measured:
+            check()
+            number = frame.source.index
+            if number % step == 0:
+                compared[number] = np.packbits(frame.region, axis=-1)
+            yield frame.result
+            progress("finish", number + 1, info.num_frames)
+
+
+def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: ArtifactWriter) -> Iterator[EditedFrame]:
+    for edited in frames:
         if edited.weights is not None:
             meter.push(
-                number,
-                frame,
+                edited.source.index,
+                edited.source,
                 edited.result,
                 edited.source_weight,
                 edited.region,
@@ -196,32 +252,23 @@ def _composed(
                 edited.result_rgb,
             )
         artifacts.push(edited)
-        if number % step == 0:
-            compared[number] = np.packbits(edited.region, axis=-1)
-        yield edited.result
-        progress("finish", number + 1, info.num_frames)
+        yield edited
 
 
 def _edited(
-    job: Finish,
-    source: ChunkedLayers,
-    frame: Frame,
-    unlocked: NDArray[np.float64],
-    offsets: NDArray[np.float64],
-    grain: Grain | None,
+    job: Finish, inputs: _Inputs, unlocked: NDArray[np.float64], offsets: NDArray[np.float64], grain: Grain | None
 ) -> EditedFrame:
-    number, info = frame.index, job.clip.info
+    frame, old, info = inputs.frame, inputs.old, job.clip.info
     source_rgb = rgb_of(frame)
-    old = job.masks.old(number)
     untouched = EditedFrame(frame, frame, source_rgb, source_rgb, old, None, None, None)
-    if job.plan.subject.presence[number] == Presence.ABSENT:
+    if inputs.layer is None:
         return untouched
-    height_px = float(job.plan.subject.body_height_px[number])
-    layer = _placed(job, source.layer(number), number, unlocked, offsets, height_px)
-    weights = edit_weights(old, job.masks.others(number), layer, height_px, info, job.settings.composite)
+    height_px = float(job.plan.subject.body_height_px[frame.index])
+    layer = _placed(job, inputs.layer, frame.index, unlocked, offsets, height_px)
+    weights = edit_weights(old, inputs.others, layer, height_px, info, job.settings.composite)
     if weights is None:
         return untouched
-    background = _background(job, number, source_rgb, weights, height_px, grain)
+    background = _background(job, inputs, source_rgb, weights, height_px, grain)
     result = compose(frame, weights, layer, background)
     return EditedFrame(frame, result, source_rgb, rgb_of(result), old, weights, layer, background)
 
@@ -244,10 +291,10 @@ def _placed(
 
 
 def _background(
-    job: Finish, number: int, source_rgb: Picture, weights: EditWeights, height_px: float, grain: Grain | None
+    job: Finish, inputs: _Inputs, source_rgb: Picture, weights: EditWeights, height_px: float, grain: Grain | None
 ) -> Picture:
     """Return the plate (h, w, 3) in the weights' box, in the frame's own light and with its grain."""
-    settings = job.settings.plate
+    settings, number = job.settings.plate, inputs.frame.index
     ring_px = max(4, round(_RING_BH * height_px))
     wide = clipped(grown(weights.box_xyxy, ring_px), job.clip.info.size_wh)
     x0, y0, x1, y1 = wide
@@ -261,11 +308,10 @@ def _background(
     picture, _ = job.plates.render(number, wide)
     if settings.gain:
         near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * ring_px + 1, 2 * ring_px + 1), np.uint8)) > 0
-        people = job.masks.everyone(number)[y0:y1, x0:x1]
+        people = (inputs.old | inputs.others)[y0:y1, x0:x1]
         picture = match_light(picture, patch, near & ~hole & ~people)
-    if grain is not None:
-        picture = add_grain(picture, grain, job.seed, number)
-    return picture[inner]
+    picture = picture[inner]
+    return picture if grain is None else add_grain(picture, grain, job.seed, number)
 
 
 def _psnr(clip: Clip, written: Clip, compared: dict[int, NDArray[np.uint8]]) -> float:
@@ -284,4 +330,4 @@ class _Chosen:
     numbers: list[int]
 
     def frames(self) -> Iterator[Frame]:
-        return self.clip.frames_at(self.numbers)
+        return read_ahead(self.clip.frames_at(self.numbers))

@@ -15,7 +15,7 @@ from pipeline.blending import crossfade_weight, mix_layers
 from pipeline.colors import rgb_of
 from pipeline.datatypes import Frame, Layer, Mask, Picture, Plan, Transforms, VideoInfo, Window
 from pipeline.errors import InvalidInput, OutOfMemory
-from pipeline.geometry import apply_transform
+from pipeline.geometry import apply_transform, corners_of, invert, translation
 from pipeline.models.interfaces import Check, Generator
 from pipeline.windows import windows_of
 
@@ -144,9 +144,18 @@ class CropReader:
             raise InvalidInput(
                 "this generator needs plates: plate.method cannot be off", field="overrides.plate.method"
             )
-        width, height = self._clip.info.size_wh
-        rendered = (self._plates.render(frame, (0, 0, width, height))[0] for frame in range(start, stop))
-        return np.stack([self._warped(picture, start + row) for row, picture in enumerate(rendered)])
+        return np.stack([self._warped_plate(self._plates, frame) for frame in range(start, stop)])
+
+    def _warped_plate(self, plates: PlateRenderer, frame: int) -> Picture:
+        """Render only the part of the plate that the crop shows, and two pixels more for the interpolation."""
+        crop_from_source, crop_wh = self._plan.crop_from_source(frame), self._plan.crop.size_wh
+        seen = apply_transform(invert(crop_from_source), corners_of(crop_wh))
+        size_wh = self._clip.info.size_wh
+        x0, y0 = (int(v) for v in np.clip(np.floor(seen.min(axis=0)) - 2, 0, np.array(size_wh) - 1))
+        x1, y1 = (int(v) for v in np.clip(np.ceil(seen.max(axis=0)) + 3, (x0 + 1, y0 + 1), size_wh))
+        picture, _ = plates.render(frame, (x0, y0, x1, y1))
+        warped = cv2.warpPerspective(picture, crop_from_source @ translation(x0, y0), crop_wh)
+        return np.asarray(warped, np.uint8)
 
     def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return (N, h, w): the old person."""

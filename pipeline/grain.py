@@ -7,12 +7,12 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture
 
 _MIN_RING_PIXELS = 40
-_TILE = 512
 
 
 def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -119,23 +119,63 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
 
 
 def add_grain(picture: Picture, grain: Grain, seed: int, frame: int) -> Picture:
-    """Return the picture with noise; the same for the same seed and frame."""
+    """Return the picture with noise; the same for the same seed and frame, whatever was drawn before.
+
+    Each sample's noise is a hash of seed, frame and place, so that frames may be made in any order and in threads.
+    """
     if max(grain.sigma) < 0.25:
         return picture
-    random = np.random.default_rng((seed & 0xFFFFFFFF, frame))
-    h, w = picture.shape[:2]
-    # One tile of noise, wrapped: larger pictures repeat it at a distance that no eye follows.
-    size = (min(h, _TILE), min(w, _TILE))
-    own = random.standard_normal((*size, 3), np.float32)
-    shared = random.standard_normal((*size, 1), np.float32)
-    noise = np.sqrt(1 - grain.common) * own + np.sqrt(grain.common) * shared
+    shares = np.sqrt(np.array([1 - grain.common, grain.common])).astype(np.float32)
+    key = np.random.SeedSequence((seed & 0xFFFFFFFF, frame)).generate_state(1, np.uint64)[0]
+    noise = np.empty((*picture.shape[:2], 3), np.float32)
+    _fill_noise(noise, key, shares[0], shares[1])
+    gain = 1.0
     if grain.radius_px > 0:
-        noise = cv2.GaussianBlur(noise, (0, 0), grain.radius_px, borderType=cv2.BORDER_REFLECT)
-        noise /= max(float(noise.std()), 1e-6)
-    noise *= np.array(grain.sigma, np.float32)
-    repeats = (-(-h // size[0]), -(-w // size[1]), 1)
-    whole = np.tile(noise, repeats)[:h, :w]
-    return np.asarray(np.clip(np.rint(picture + whole), 0, 255), np.uint8)
+        side = 2 * max(1, round(3 * grain.radius_px)) + 1
+        kernel = cv2.getGaussianKernel(side, grain.radius_px, cv2.CV_64F)
+        noise = cv2.sepFilter2D(noise, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+        # The root of the sum of squares is what a blur leaves of white noise, once for each axis.
+        gain = 1.0 / float(np.sum(kernel**2))
+    result = np.empty(picture.shape, np.uint8)
+    _add_noise(np.ascontiguousarray(picture), noise, np.array(grain.sigma, np.float32) * np.float32(gain), result)
+    return result
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _near_normal(counter: np.uint64) -> np.float32:
+    """Hash a counter (splitmix64, Steele et al. 2014) and add its four 16-bit parts: mean 0, deviation 1, bounded."""
+    z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    low = np.uint64(0xFFFF)
+    total = (z & low) + ((z >> np.uint64(16)) & low) + ((z >> np.uint64(32)) & low) + (z >> np.uint64(48))
+    # Four uniform numbers have a deviation of 65536 * sqrt(4 / 12).
+    return np.float32((np.float32(np.int64(total)) - np.float32(131070.0)) * np.float32(1.0 / 37837.227))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill_noise(noise: NDArray[np.float32], key: np.uint64, own: np.float32, shared: np.float32) -> None:
+    """Fill (h, w, 3) with noise of deviation 1, of which ``shared`` ** 2 is common to the channels."""
+    height, width, _ = noise.shape
+    step = np.uint64(0x9E3779B97F4A7C15)
+    counter = np.uint64(key)
+    for r in range(height):
+        for c in range(width):
+            counter += step
+            together = shared * _near_normal(counter)
+            for channel in range(3):
+                counter += step
+                noise[r, c, channel] = own * _near_normal(counter) + together
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_noise(picture: Picture, noise: NDArray[np.float32], sigma: NDArray[np.float32], result: Picture) -> None:
+    height, width, _ = picture.shape
+    for r in range(height):
+        for c in range(width):
+            for channel in range(3):
+                value = np.float32(picture[r, c, channel]) + noise[r, c, channel] * sigma[channel] + np.float32(0.5)
+                result[r, c, channel] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
 
 
 def fill_hole(picture: Picture, hole: Mask, method: Literal["telea", "ns"] = "telea") -> Picture:

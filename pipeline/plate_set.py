@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture, Transforms
@@ -16,7 +18,8 @@ from pipeline.grain import Grain
 from pipeline.registration import Warp
 
 NODES = "plate_nodes.bin"
-_CACHED_PLATES = 2
+_CACHED_PLATES = 3
+"""Those of a frame, and one more for frames in work on the other side of an anchor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +42,8 @@ class PlateSet:
     """Rows and columns of each frame's parallax nodes (float16, in ``plate_nodes.bin``: two maps a frame)."""
     grain: Grain
     _cache: OrderedDict[int, tuple[Picture, NDArray[np.uint8]]] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """Frames are rendered in several threads."""
 
     def render(self, frame: int, box_xyxy: tuple[int, int, int, int]) -> tuple[Picture, Mask]:
         """Return the plate as source frame ``frame`` sees it inside the box (may reach over the picture's edges).
@@ -57,17 +62,13 @@ class PlateSet:
             at = warp.coordinates(box_xyxy, self.size_wh)
             plate, seen = self._plate(row)
             picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            known = cv2.remap(seen, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT).astype(np.float32)
-            # A plate that never saw the place leaves it to the other one; where neither did, both count a little.
-            part = np.maximum(known / 255, 1e-3) * max(float(weight), 1e-3)
-            total += picture * part[..., None]
-            weights += part
+            known = cv2.remap(seen, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            _add_weighted(total, weights, picture, known, max(float(weight), 1e-3))
         if not weights.any():
             return np.full((h, w, 3), 128, np.uint8), np.zeros((h, w), np.bool_)
-        return (
-            np.clip(np.rint(total / weights[..., None]), 0, 255).astype(np.uint8),
-            weights > 0.0015,
-        )
+        mixed = np.empty((h, w, 3), np.uint8)
+        _divide(total, weights, mixed)
+        return mixed, weights > 0.0015
 
     def _nodes(self, frame: int, side: int) -> NDArray[np.float32]:
         count = self.node_shape[0] * self.node_shape[1] * 2
@@ -75,13 +76,41 @@ class PlateSet:
         return stored.astype(np.float32).reshape(*self.node_shape, 2)
 
     def _plate(self, row: int) -> tuple[Picture, NDArray[np.uint8]]:
-        if row in self._cache:
-            self._cache.move_to_end(row)
-        else:
-            self._cache[row] = read_plate(self.folder, row)
-            while len(self._cache) > _CACHED_PLATES:
-                self._cache.popitem(last=False)
-        return self._cache[row]
+        with self._lock:
+            if row in self._cache:
+                self._cache.move_to_end(row)
+            else:
+                self._cache[row] = read_plate(self.folder, row)
+                while len(self._cache) > _CACHED_PLATES:
+                    self._cache.popitem(last=False)
+            return self._cache[row]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_weighted(
+    total: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    picture: NDArray[np.uint8],
+    known: NDArray[np.uint8],
+    weight: float,
+) -> None:
+    """Add one plate. What never saw the place leaves it to the other; where neither did, both count a little."""
+    height, width = known.shape
+    for r in range(height):
+        for c in range(width):
+            part = np.float32(max(known[r, c] / 255.0, 1e-3) * weight)
+            weights[r, c] += part
+            for channel in range(3):
+                total[r, c, channel] += np.float32(picture[r, c, channel]) * part
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _divide(total: NDArray[np.float32], weights: NDArray[np.float32], mixed: NDArray[np.uint8]) -> None:
+    height, width = weights.shape
+    for r in range(height):
+        for c in range(width):
+            for channel in range(3):
+                mixed[r, c, channel] = np.uint8(total[r, c, channel] / weights[r, c] + np.float32(0.5))
 
 
 def read_plate(folder: Path, row: int) -> tuple[Picture, NDArray[np.uint8]]:

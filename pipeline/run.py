@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ahead import read_ahead
 from pipeline.checkpoints import discard_damaged, is_sealed, is_whole, seal
 from pipeline.contacts import find_contacts
 from pipeline.crop import follow_subject
@@ -167,7 +168,7 @@ def _survey(
     follower = PeopleFollower(info, settings.people, people, store)
     camera = CameraEstimator(info, settings.stabilize)
     shot_starts = [0]
-    for frame in clip.frames():
+    for frame in read_ahead(clip.frames()):
         check()
         picture = rgb_of(frame)
         is_cut = cuts.push(picture, frame.index) and frame.index > 0

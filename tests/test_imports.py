@@ -19,6 +19,8 @@ PURE = {
     "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality", "report_figures",
     # What lies on the disk: spools, containers, FFV1 files.
     "spool", "media", "artifact_video", "checkpoints",
+    # Threads that keep the order.
+    "ahead",
     # The plugs that backends fill.
     "models.interfaces",
 }  # fmt: skip

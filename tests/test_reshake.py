@@ -54,8 +54,8 @@ def test_a_displacement_moves_the_layer_by_itself() -> None:
     displacement = np.zeros((120, 120, 2), np.float32)
     displacement[..., 0], displacement[..., 1] = 3.25, -1.5
     placed = place_layer(layer, np.eye(3), box, displacement)
-    # OpenCV's cubic kernel (a = -0.75) is sharp and up to 0.05 px off at quarter phases.
-    assert np.abs(_centre(placed.alpha, box) - [63.25, 58.5]).max() < 0.05
+    # At quarter phases OpenCV's kernel (a = -0.75) would be 0.05 px off.
+    assert np.abs(_centre(placed.alpha, box) - [63.25, 58.5]).max() < 0.005
 
 
 def test_identity_is_exact_and_premultiplied() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ahead import cores, map_ahead
 from pipeline.datatypes import NUM_JOINTS, Appearance, Layer, Presence, Window
 from pipeline.models.appearance import Outfit, outfit_of
 from pipeline.models.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
@@ -17,6 +19,8 @@ from pipeline.models.raster import draw_depth, resolve, skin, vertex_normals
 from pipeline.models.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_colour
 from pipeline.settings import GenerateSettings
 
+_MOST_THREADS = 3
+"""Frames drawn at a time; each holds about 15 MB at 720p."""
 _FOLD = 3
 """Samples a pixel along each side: nine, so ten levels of coverage."""
 _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES)
@@ -48,15 +52,23 @@ class Mannequin:
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
         standing = _standing(window.planted)
-        for i in range(window.num_frames):
-            check()
+
+        def drawn(i: int) -> Layer:
             skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
             known = np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1
             if window.presence[i] == Presence.ABSENT or not known:
-                yield _empty(window.size_wh)
-                continue
+                return _empty(window.size_wh)
             pose = self._poser.pose(skeleton, height_px)
-            yield self._draw(pose, height_px, window.size_wh, float(standing[i]))
+            return self._draw(pose, height_px, window.size_wh, float(standing[i]))
+
+        def frames() -> Iterator[int]:
+            for i in range(window.num_frames):
+                check()
+                yield i
+
+        # No frame needs another, and the compiled parts leave the GIL.
+        with closing(map_ahead(drawn, frames(), min(cores(), _MOST_THREADS))) as layers:
+            yield from layers
 
     def _dress(self, outfit: Outfit) -> None:
         figure = self._figure

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 FAR = np.float32(1e9)
 
 
-@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
 def draw_depth(
     places: NDArray[np.float32], triangles: NDArray[np.int32], width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -60,7 +60,7 @@ def draw_depth(
     return depth, nearest
 
 
-@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
 def resolve(
     places: NDArray[np.float32],
     triangles: NDArray[np.int32],
@@ -129,7 +129,7 @@ def resolve(
     return picture, cover, mean_depth
 
 
-@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
 def skin(
     vertices: NDArray[np.float32],
     bone_index: NDArray[np.uint8],
@@ -151,7 +151,7 @@ def skin(
     return out
 
 
-@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
 def vertex_normals(places: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
     """(V, 3) unit normals, each triangle counting by its area."""
     out = np.zeros_like(places)

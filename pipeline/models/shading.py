@@ -67,7 +67,7 @@ def _shadowed(
     return lit
 
 
-@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
 def _percentage_closer(depth: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Share of 5 x 5 map samples around each point that do not lie before it (Reeves et al., 1987)."""
     height, width = depth.shape
@@ -107,7 +107,7 @@ GAMMA = np.array(
 """sRGB byte of 4,096 steps of linear light."""
 
 
-@njit(cache=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
 def straight_colour(
     light: NDArray[np.float32],
     cover: NDArray[np.float32],

@@ -1,0 +1,66 @@
+"""Work ahead of whoever asks, in threads, with the order kept: decoding, compressing and compiled code leave the GIL.
+
+What comes out does not depend on the number of threads. Threads live as long as the iterator: close it
+(``contextlib.closing``), or read it to its end, and they are gone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+_T = TypeVar("_T")
+
+
+def cores() -> int:
+    """Return how many cores this process may use (``taskset`` and container pinning are seen, CPU quotas are not)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_ahead(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
+    """Yield ``items``, of which up to ``depth`` are made in a thread before they are asked for.
+
+    An exception of ``items`` is raised at its place in the order. Closing waits for the item that is being made, then
+    closes ``items`` if it is a generator.
+    """
+    iterator = iter(items)
+    end = object()
+    # One thread takes its tasks in order, so that each `next` gives the next item.
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        waiting: deque[Future[object]] = deque()
+        try:
+            while True:
+                while len(waiting) < depth:
+                    waiting.append(pool.submit(next, iterator, end))
+                item = waiting.popleft().result()
+                if item is end:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+
+def map_ahead(function: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Generator[_Out]:
+    """Yield ``function(item)`` for each item in order, up to ``threads`` of them at a time.
+
+    Items are taken in the caller's thread, at most ``threads + 1`` more than were asked for. ``function`` must not
+    change anything that another call reads. The first exception in the order is raised; nothing comes after it.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="map") as pool:
+        waiting: deque[Future[_Out]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
