@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 from pipeline.colors import rgb_of
 from pipeline.datatypes import CameraPath, Frame, Mask, Picture, Transforms, VideoInfo
 from pipeline.grain import Grain, add_grain, estimate_grain, fill_hole, match_light
+from pipeline.plate_place import Places, References, Served, frames_to_register, neighbours
 from pipeline.plate_samples import AnchorPlan, clear_grade, plan_anchors
 from pipeline.plate_set import NODES, PlateSet, load_plates, read_plate
 from pipeline.plate_stack import one_plate, stack_of
-from pipeline.registration import Reference, Warp, fit_warp, node_shape, work_gray
+from pipeline.registration import Warp, fit_warp, node_shape, work_gray
 from pipeline.settings import PlateSettings
 
 __all__ = ["Grain", "PlateSet", "add_grain", "fill_hole", "load_plates", "make_plates", "match_light"]
@@ -56,14 +56,17 @@ def make_plates(
 
     ``everyone(t)`` is the (H, W) mask of all people in frame t; ``body_height_px`` (T,) may be NaN. Candidates are
     spooled to ``folder`` while they are needed, so memory holds a few pictures. ``check`` may raise; nothing counts
-    as finished before ``plates.npz``, written last, is there. Two reads of the clip: the candidates, then ``needed``.
+    as finished before ``plates.npz``, written last, is there. One read of the clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
     num_frames, size_wh = clip.info.num_frames, clip.info.size_wh
     known = body_height_px[np.isfinite(body_height_px)]
     height = float(np.median(known)) if len(known) else 0.5 * size_wh[1]
     plans = plan_anchors(clip.info, camera.world_from_source, shot_starts, needed, everyone, height, settings)
-    work = sum(len(plan.candidates) for plan in plans) + int(needed.sum())
+    served = neighbours(num_frames, plans)
+    anchors = np.array([plan.frame for plan in plans], np.int64)
+    chosen = frames_to_register(served, needed, anchors)
+    work = sum(len(plan.candidates) for plan in plans) + len(chosen)
     done = 0
 
     def step(count: int) -> None:
@@ -72,138 +75,139 @@ def make_plates(
         done += count
         progress(min(done, work), work)
 
-    for row, (plan, pictures) in enumerate(_with_candidates(clip, plans, folder, check)):
-        plate, seen = one_plate(stack_of(plan, pictures, camera, everyone, height), settings)
-        cv2.imwrite(str(folder / f"plate_{row:04d}.png"), plate[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 2])
-        cv2.imwrite(str(folder / f"seen_{row:04d}.png"), seen.astype(np.uint8) * 255)
-        step(len(plan.candidates))
-    return _place_frames(clip, camera.world_from_source, plans, needed, everyone, height, folder, num_frames, step)
-
-
-def _with_candidates(
-    clip: FrameSource, plans: Sequence[AnchorPlan], folder: Path, check: Callable[[], None]
-) -> Iterator[tuple[AnchorPlan, dict[int, Picture]]]:
-    """Read the clip once, and yield each plan when all of its candidates have come (as arrays mapped from disk)."""
-    spool = folder / "candidates"
-    shutil.rmtree(spool, ignore_errors=True)
-    spool.mkdir()
-    last_use: dict[int, int] = {}
-    for row, plan in enumerate(plans):
-        last_use.update(dict.fromkeys(plan.candidates, row))
-    frames = clip.frames_at(sorted(last_use))
-    there: set[int] = set()
-    for row, plan in enumerate(plans):
-        wanted = set(plan.candidates)
-        while wanted - there:
-            check()
-            frame = next(frames)
-            np.save(spool / f"{frame.index}.npy", rgb_of(frame))
-            there.add(frame.index)
-        yield plan, {frame: np.load(spool / f"{frame}.npy", mmap_mode="r") for frame in plan.candidates}
-        for used in [frame for frame in there if last_use[frame] <= row]:
-            (spool / f"{used}.npy").unlink()
-            there.remove(used)
-    shutil.rmtree(spool)
-
-
-def _place_frames(
-    clip: FrameSource,
-    world_from_source: Transforms,
-    plans: Sequence[AnchorPlan],
-    needed: NDArray[np.bool_],
-    everyone: Callable[[int], Mask],
-    height: float,
-    folder: Path,
-    num_frames: int,
-    step: Callable[[int], None],
-) -> PlateSet:
-    """Register every needed frame to the plates around it."""
-    size_wh = clip.info.size_wh
-    anchors = np.array([plan.frame for plan in plans], np.int64)
-    near, share = _neighbours(num_frames, plans)
-    from_source = np.tile(np.eye(3), (num_frames, 2, 1, 1))
+    from_source = _chained(camera.world_from_source, anchors, served)
     shape = node_shape(size_wh, height)
-    block = shape[0] * shape[1] * 2 * 2
-    for t in range(num_frames):
-        for side in range(2):
-            if near[t, side] >= 0:
-                anchor = anchors[near[t, side]]
-                from_source[t, side] = np.linalg.inv(world_from_source[anchor]) @ world_from_source[t]
-    references: OrderedDict[int, Reference] = OrderedDict()
-    wanted = np.flatnonzero(needed & (near[:, 0] >= 0))
-    sampled = set(wanted[:: max(1, len(wanted) // _GRAIN_FRAMES)].tolist())
-    grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
-    none = Warp(np.eye(3), np.zeros((*shape, 2), np.float32), 0)
-    with (folder / NODES).open("wb") as stored:
-        # Frames that are not registered leave holes, which read as zeros and take no space.
-        stored.truncate(num_frames * 2 * block)
-        for frame in clip.frames_at(wanted.tolist()):
-            t = frame.index
-            picture = rgb_of(frame)
-            gray, avoid = work_gray(picture), clear_grade(everyone(t), height) == 0
-            warps = [none, none]
-            for side in range(2):
-                row = int(near[t, side])
-                if row < 0 or anchors[row] == t or (side and share[t] <= 0):
-                    continue
-                reference = _reference(references, folder, row)
-                rows, found = reference.match(gray, avoid, np.linalg.inv(from_source[t, side]))
-                warps[side] = fit_warp(found, reference.features()[rows], size_wh, height, from_source[t, side])
-                from_source[t, side] = warps[side].from_to
-            stored.seek(t * 2 * block)
-            stored.write(np.stack([warp.nodes for warp in warps]).astype(np.float16).tobytes())
-            if t in sampled:
-                warp = Warp(from_source[t, 0], warps[0].nodes, 0)
-                _sample_grain(grain_patches, folder, plans[near[t, 0]], int(near[t, 0]), warp, picture, avoid)
-            step(1)
-    grain = estimate_grain(*grain_patches)
+    with (folder / NODES).open("wb") as stored, _Read(clip, plans, chosen, folder, check) as read:
+        # Frames that are not needed leave holes, which read as zeros and take no space.
+        stored.truncate(num_frames * 2 * shape[0] * shape[1] * 2 * 2)
+        registered = _Registration(
+            folder, plans, Places(stored, from_source, served, needed), chosen, from_source, everyone, height, size_wh
+        )
+        for row, plan in enumerate(plans):
+            pictures = read.candidates(row)
+            plate, seen = one_plate(stack_of(plan, pictures, camera, everyone, height), settings)
+            cv2.imwrite(str(folder / f"plate_{row:04d}.png"), plate[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            cv2.imwrite(str(folder / f"seen_{row:04d}.png"), seen.astype(np.uint8) * 255)
+            step(len(plan.candidates))
+            # A frame comes when the plates on both sides of it are there.
+            while (frame := registered.next_frame()) is not None and max(chosen[frame]) <= row:
+                registered.push(read.picture(frame), served)
+                step(1)
+            read.release(row, registered.next_frame())
+    grain = estimate_grain(*registered.grain_patches)
     facts: dict[str, object] = {
-        "size_wh": size_wh,
-        "sigma": grain.sigma,
-        "common": grain.common,
-        "radius_px": grain.radius_px,
-    }
-    facts["node_shape"] = shape
+        "size_wh": size_wh, "sigma": grain.sigma, "common": grain.common, "radius_px": grain.radius_px,
+        "node_shape": shape,
+    }  # fmt: skip
     partial = folder / "plates.part.npz"
     np.savez(
-        partial, facts=json.dumps(facts), anchors=anchors, plate_from_source=from_source[:, 0], near=near, share=share,
-        from_source=from_source,
+        partial, facts=json.dumps(facts), anchors=anchors, plate_from_source=from_source[:, 0], near=served.near,
+        share=served.share, from_source=from_source,
     )  # fmt: skip
     partial.rename(folder / "plates.npz")
     return load_plates(folder)
 
 
-def _reference(references: OrderedDict[int, Reference], folder: Path, row: int) -> Reference:
-    """Return the plate as a reference; the last few are kept."""
-    if row not in references:
-        plate, seen = read_plate(folder, row)
-        references[row] = Reference(plate, seen == 0)
-        if len(references) > 3:
-            references.popitem(last=False)
-    return references[row]
+def _chained(world_from_source: Transforms, anchors: NDArray[np.int64], served: Served) -> Transforms:
+    """Return (T, 2, 3, 3): the chained motion from each frame to the two plates of its ``near``."""
+    from_source = np.tile(np.eye(3), (len(world_from_source), 2, 1, 1))
+    for t, near in enumerate(served.near):
+        for side in range(2):
+            if near[side] >= 0:
+                from_source[t, side] = np.linalg.inv(world_from_source[anchors[near[side]]]) @ world_from_source[t]
+    return from_source
 
 
-def _neighbours(num_frames: int, plans: Sequence[AnchorPlan]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Say which two plates a frame of the same shot lies between, and how much the farther one counts.
+class _Read:
+    """One read of the clip: pictures wait on disk, mapped, until nobody needs them any more."""
 
-    The plates are mixed only in the middle half between two anchors: near an anchor its own plate is the sharpest,
-    and a switch at once would show.
-    """
-    near = np.full((num_frames, 2), -1, np.int32)
-    share = np.zeros(num_frames, np.float32)
-    frames = np.array([plan.frame for plan in plans], np.int64)
-    for start, stop in sorted({(plan.shot_start, plan.shot_stop) for plan in plans}):
-        for t in range(start, stop):
-            first, last = np.searchsorted(frames, (start, stop))
-            after = int(np.searchsorted(frames, t))
-            around = [row for row in (after - 1, after) if first <= row < last]
-            around.sort(key=lambda row: abs(int(frames[row]) - t))
-            near[t, 0] = around[0]
-            if len(around) == 2:
-                near[t, 1] = around[1]
-                gap = abs(int(frames[around[1]] - frames[around[0]]))
-                share[t] = np.clip(2 * abs(int(frames[around[0]]) - t) / gap - 0.5, 0, 0.5)
-    return near, share
+    def __init__(
+        self,
+        clip: FrameSource,
+        plans: Sequence[AnchorPlan],
+        chosen: dict[int, list[int]],
+        folder: Path,
+        check: Callable[[], None],
+    ) -> None:
+        self._plans, self._check = plans, check
+        self._spool = folder / "candidates"
+        self._last_use: dict[int, int] = {}
+        for row, plan in enumerate(plans):
+            self._last_use.update(dict.fromkeys(plan.candidates, row))
+        self._frames = clip.frames_at(sorted({*self._last_use, *chosen}))
+        self._there: set[int] = set()
+
+    def __enter__(self) -> _Read:
+        shutil.rmtree(self._spool, ignore_errors=True)
+        self._spool.mkdir()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._spool)
+
+    def candidates(self, row: int) -> dict[int, Picture]:
+        """Return the pictures of a plan's candidates."""
+        return {frame: self.picture(frame) for frame in self._plans[row].candidates}
+
+    def picture(self, index: int) -> Picture:
+        """Return the RGB picture (H, W, 3) of a frame, read-only."""
+        while index not in self._there:
+            self._check()
+            frame = next(self._frames)
+            np.save(self._spool / f"{frame.index}.npy", rgb_of(frame))
+            self._there.add(frame.index)
+        return np.asarray(np.load(self._spool / f"{index}.npy", mmap_mode="r"))
+
+    def release(self, row: int, next_frame: int | None) -> None:
+        """Drop what no later plate stacks and what was registered; ``next_frame`` is the first that was not."""
+        for used in sorted(self._there):
+            if self._last_use.get(used, -1) <= row and (next_frame is None or used < next_frame):
+                (self._spool / f"{used}.npy").unlink()
+                self._there.remove(used)
+
+
+class _Registration:
+    """Registers frames to the plates around them, in order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        plans: Sequence[AnchorPlan],
+        places: Places,
+        chosen: dict[int, list[int]],
+        from_source: Transforms,
+        everyone: Callable[[int], Mask],
+        height: float,
+        size_wh: tuple[int, int],
+    ) -> None:
+        self._folder, self._plans, self._places, self._chosen = folder, plans, places, chosen
+        self._from_source, self._everyone = from_source, everyone
+        self._height, self._size_wh = height, size_wh
+        self._references = References(folder)
+        self._waiting = list(chosen)[::-1]
+        self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
+        self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
+
+    def next_frame(self) -> int | None:
+        """Return the frame that ``push`` takes next."""
+        return self._waiting[-1] if self._waiting else None
+
+    def push(self, picture: Picture, served: Served) -> None:
+        """Register ``next_frame`` to its plates."""
+        t = self._waiting.pop()
+        gray, avoid = work_gray(picture), clear_grade(self._everyone(t), self._height) == 0
+        shape = node_shape(self._size_wh, self._height)
+        for row in self._chosen[t]:
+            side = 0 if row == served.near[t, 0] else 1
+            guess = np.array(self._from_source[t, side])
+            warp = Warp(guess, np.zeros((*shape, 2), np.float32), 0)
+            if self._plans[row].frame != t:
+                reference = self._references[row]
+                rows, found = reference.match(gray, avoid, np.linalg.inv(guess))
+                warp = fit_warp(found, reference.features()[rows], self._size_wh, self._height, guess)
+            self._places.put(t, row, warp)
+            if side == 0 and t in self._sampled:
+                _sample_grain(self.grain_patches, self._folder, self._plans[row], row, warp, picture, avoid)
 
 
 def _sample_grain(

@@ -76,9 +76,9 @@ class _CoarseGrades:
             mask = self._everyone(frame)
             h, w = mask.shape
             small = cv2.resize(
-                mask.astype(np.float32), (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
+                mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
             )
-            self._kept[frame] = clear_grade(small > 0.05, self._height / _COARSE)
+            self._kept[frame] = clear_grade(small > 12, self._height / _COARSE)
             if len(self._kept) > _CACHED_MASKS:
                 self._kept.popitem(last=False)
         return self._kept[frame]

@@ -16,7 +16,7 @@ from pipeline.registration import Reference, Warp, fit_warp, node_shape, work_gr
 from pipeline.settings import PlateSettings
 from pipeline.stacking import masked_median
 
-_STRIPE_ROWS = 64
+_BLOCK_WH = (192, 64)
 _RESAMPLE = cv2.INTER_CUBIC
 _NEAREST = 5
 """Where near and far part, the samples nearest in time decide: registration of the others is off by more than their
@@ -94,28 +94,55 @@ def _merge(
     parallax = max(float(np.sqrt(np.mean(np.square(warp.nodes)))) for warp in warps.values())
     most = _NEAREST if parallax > _PARALLAX_PX else len(warps)
     wanted = plan.wanted
-    columns, rows = np.flatnonzero(wanted.any(axis=0)), np.flatnonzero(wanted.any(axis=1))
-    if not len(columns):
+    rows = np.flatnonzero(wanted.any(axis=1))
+    if not len(rows):
         return plate, np.ones_like(seen)
-    for y0 in range(int(rows[0]), int(rows[-1]) + 1, _STRIPE_ROWS):
-        y1 = min(y0 + _STRIPE_ROWS, size_wh[1])
-        x0, x1 = int(columns[0]), int(columns[-1]) + 1
-        pictures, grades = [], []
-        for frame in sorted(plan.candidates, key=lambda t: abs(t - plan.frame)):
-            at = warps[frame].coordinates((x0, y0, x1, y1), size_wh)
-            grade = cv2.remap(stack.grades[frame], at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-            if not grade.any():
+    order = sorted(plan.candidates, key=lambda t: abs(t - plan.frame))
+    width, height = _BLOCK_WH
+    for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
+        for x0 in range(0, size_wh[0], width):
+            area = np.s_[y0 : y0 + height, x0 : x0 + width]
+            here = wanted[area]
+            if not here.any():
                 continue
-            view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
-            pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
-            grades.append(grade)
-        if not pictures:
-            continue
-        merged, count = masked_median(np.stack(pictures), np.stack(grades), most)
-        use = wanted[y0:y1, x0:x1] & (count > 0)
-        plate[y0:y1, x0:x1][use] = merged[use]
-        seen[y0:y1, x0:x1] |= use
+            h, w = here.shape
+            samples = _samples(stack, warps, lights, order, (x0, y0, x0 + w, y0 + h), here, most)
+            if samples is None:
+                continue
+            merged, count = masked_median(*samples, most)
+            use = here & (count > 0)
+            plate[area][use] = merged[use]
+            seen[area] |= use
     return fill_hole(plate, ~seen, settings.inpaint), seen
+
+
+def _samples(
+    stack: Stack,
+    warps: dict[int, Warp],
+    lights: dict[int, NDArray[np.float64]],
+    order: list[int],
+    box_xyxy: tuple[int, int, int, int],
+    wanted: Mask,
+    most: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Return the pictures (K, h, w, 3) and grades (K, h, w) of a block, nearest in time first, or None.
+
+    Stops where every wanted pixel has as many clear samples as count: later ones would change nothing.
+    """
+    pictures, grades = [], []
+    clear = np.zeros(wanted.shape, np.int32)
+    for frame in order:
+        at = warps[frame].coordinates(box_xyxy, stack.size_wh)
+        grade = cv2.remap(stack.grades[frame], at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        if not (grade.astype(bool) & wanted).any():
+            continue
+        view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
+        pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
+        grades.append(np.asarray(grade, np.uint8))
+        clear += grade == 2
+        if len(pictures) >= most and int(clear[wanted].min()) >= most:
+            break
+    return (np.stack(pictures), np.stack(grades)) if pictures else None
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

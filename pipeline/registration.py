@@ -24,7 +24,8 @@ Gray = NDArray[np.uint8]
 
 MAX_NODE_ROWS = 48
 MAX_NODE_COLUMNS = 24
-_FEATURES = 500
+_FEATURES = 900
+"""900 give 0.7 dB more of plate on walk_a than 500: parallax is read between them."""
 _WORK_SHORT_SIDE = 360
 """Matching at about 360 lines is as exact as the fit needs (0.05 to 0.1 px) and four times cheaper than at 720."""
 

@@ -34,7 +34,7 @@ STAGES: dict[str, set[str]] = {
     "segment": set(),
     "contacts": set(),
     "crop": set(),
-    "plate": {"plate_samples", "plate_set", "plate_stack", "registration", "stacking"},
+    "plate": {"plate_place", "plate_samples", "plate_set", "plate_stack", "registration", "stacking"},
     "generate": set(),
     "temporal": set(),
     "foot_lock": set(),
