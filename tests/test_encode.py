@@ -9,11 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from pipeline.datatypes import Frame
-from pipeline.decode import Clip, open_clip
+from pipeline.decode import Clip, open_clip, rgb_of
 from pipeline.encode import PROVENANCE, ArtifactVideo, encode_clip, read_artifact
 from pipeline.errors import Cancelled, EncodeFailed, NoSpace
 from pipeline.settings import OutputSettings
@@ -206,3 +207,20 @@ def test_an_artifact_that_fails_is_removed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="gray artifact"), ArtifactVideo(path, (8, 8), "gray", info) as video:
         video.write(np.zeros((4, 4), np.uint8), 0)
     assert not path.exists()
+
+
+def test_sizes_at_which_x264_was_seen_to_vary_give_the_same_bytes(tmp_path: Path) -> None:
+    source = tmp_path / "small.mp4"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("libx264", rate=30, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for frame in open_clip(Path(__file__).parents[1] / "assets" / "walk_a" / "sample.mp4").frames(0, 45):
+            small = cv2.resize(rgb_of(frame), (320, 180), interpolation=cv2.INTER_AREA)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="rgb24")))
+        output.mux(stream.encode(None))
+    clip = open_clip(source)
+    results = {
+        encode_clip(clip.frames(), clip, tmp_path / f"run{number}", OutputSettings()).path.read_bytes()
+        for number in range(6)
+    }
+    assert len(results) == 1
