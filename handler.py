@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
-from pipeline.job.clock import JobClock
+from pipeline.job.clock import JobClock, stopped_by_signals
 from pipeline.job.command_line import Arguments, parse_arguments
 from pipeline.job.logs import redact_sdk_log, set_up_logging
 from pipeline.job.worker import WorkerSettings, read_worker_settings
@@ -31,26 +30,39 @@ def make_handler(
 ) -> Callable[[Answer], Any]:
     """Return the async handler that the SDK calls with a job; ``ended`` is told every answer."""
     # Imported late: --help and a wrong setting need none of it.
+    from pipeline.job.waiting import start_thread
     from pipeline.job.work import answer_job, answer_of_a_hang
 
     # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
     turn = asyncio.Lock()
+    # A thread cannot be ended from outside: after a hang no job may start beside it until the worker is replaced.
+    hanging: list[JobClock] = []
 
     async def handler(job: Answer) -> Answer:
         async with turn:
+            if hanging:
+                return answer_of_a_hang(hanging[0])
             clock = JobClock(worker.job_seconds)
-            work = asyncio.ensure_future(
-                asyncio.to_thread(answer_job, job, arguments, worker, clock, lambda: _progress(job, arguments))
+            # Not to_thread: its threads are waited for at the process's end, and one that hangs would keep it.
+            work = asyncio.wrap_future(
+                start_thread(
+                    lambda: answer_job(job, arguments, worker, clock, lambda: _progress(job, arguments)), "job"
+                )
             )
-            with _stopped_by_signals(clock, arguments):
+            with stopped_by_signals(clock) if arguments.place == "local" else nullcontext():
                 try:
-                    while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
-                        if clock.silent_seconds() > worker.stall_seconds:
-                            return answer_of_a_hang(clock)
+                    await _ended(work, clock, worker.stall_seconds)
                 except asyncio.CancelledError:
                     clock.cancel()
-                    await _gone(work)
+                    # However often it is cancelled: the next job must not start beside this one's thread.
+                    while not work.done() and clock.silent_seconds() <= worker.stall_seconds:
+                        with suppress(asyncio.CancelledError):
+                            await _ended(work, clock, worker.stall_seconds)
+                    hanging.extend([] if work.done() else [clock])
                     raise
+            if not work.done():
+                hanging.append(clock)
+                return answer_of_a_hang(clock)
         answer = work.result()
         ended(answer)
         return answer
@@ -58,11 +70,11 @@ def make_handler(
     return handler
 
 
-async def _gone(work: asyncio.Future[Answer]) -> None:
-    """Wait for a job's thread, however often this job is cancelled: the next one must not start beside it."""
-    while not work.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([work])
+async def _ended(work: asyncio.Future[Answer], clock: JobClock, stall_seconds: float) -> None:
+    """Wait until a job's thread has ended, or counts as hanging."""
+    while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
+        if clock.silent_seconds() > stall_seconds:
+            return
 
 
 def _progress(job: Answer, arguments: Arguments) -> AbstractContextManager[Progress]:
@@ -73,28 +85,6 @@ def _progress(job: Answer, arguments: Arguments) -> AbstractContextManager[Progr
     from pipeline.job.updates import UpdateSender, post_to_platform
 
     return PlatformProgress(UpdateSender(post_to_platform(job)))
-
-
-@contextmanager
-def _stopped_by_signals(clock: JobClock, arguments: Arguments) -> Iterator[None]:
-    """Locally, let Ctrl-C and SIGTERM cancel the job; elsewhere the SDK has its own way: it ends after the job."""
-    if arguments.place != "local":
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    try:
-        for each in signals:
-            loop.add_signal_handler(each, clock.cancel)
-    except (ValueError, RuntimeError):
-        # Not the main thread: whoever runs the loop there has the signals.
-        yield
-        return
-    try:
-        yield
-    finally:
-        for each in signals:
-            loop.remove_signal_handler(each)
 
 
 def _serve(arguments: Arguments, worker: WorkerSettings) -> None:

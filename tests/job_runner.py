@@ -56,9 +56,7 @@ class Runner:
             try:
                 answer: dict[str, Any] = await job
             except asyncio.CancelledError:
-                assert not any(
-                    thread.name.startswith("asyncio_") and _is_busy(thread) for thread in threading.enumerate()
-                )
+                assert not any(_is_busy(thread) for thread in threading.enumerate())
                 return {}
             return answer
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -15,10 +18,12 @@ import cv2
 import numpy as np
 import pytest
 
+import handler
 from pipeline.errors import InvalidInput
 from pipeline.job import work
-from pipeline.job.command_line import parse_arguments
+from pipeline.job.command_line import Arguments, parse_arguments
 from pipeline.job.deliver import deliver_locally
+from pipeline.job.worker import read_worker_settings
 from pipeline.job.workspace import folder_name
 from pipeline.run import JobResult
 from tests.http_server import http_server
@@ -260,3 +265,35 @@ def test_a_result_is_inline_where_it_is_small(runner: Runner, tmp_path: Path) ->
         done = answer.answer({**good_job(), "video_url": server.url("/a.mp4"), "inline": True})
     assert base64.b64decode(done["video_base64"])[4:8] == b"ftyp"
     assert not answer.left()
+
+
+def test_after_a_hang_no_job_starts_beside_it_and_a_cancel_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, begun = threading.Event(), []
+
+    def hangs(*_: object) -> dict[str, object]:
+        begun.append(1)
+        over.wait(60)
+        return {}
+
+    monkeypatch.setattr(work, "answer_job", hangs)
+    worker = replace(read_worker_settings(Runner(tmp_path).variables, "api"), stall_seconds=0.2)
+
+    async def jobs(cancelled: bool) -> dict[str, object]:
+        handle = handler.make_handler(Arguments(None, (), (), "api", ()), worker)
+        first = asyncio.ensure_future(handle({"id": "a", "input": {}}))
+        if cancelled:
+            await asyncio.sleep(0.1)
+            first.cancel()
+        await asyncio.wait([first])
+        answer: dict[str, object] = await handle({"id": "b", "input": {}})
+        return answer
+
+    try:
+        for cancelled in (False, True):
+            begun.clear()
+            assert asyncio.run(jobs(cancelled))["refresh_worker"] is True
+            assert len(begun) == 1
+    finally:
+        over.set()

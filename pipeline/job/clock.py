@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pipeline.errors import Cancelled, JobTimeout
 
@@ -38,3 +42,22 @@ class JobClock:
     def silent_seconds(self) -> float:
         """Return how long the job has not looked at the clock: it hangs, or does one thing for long."""
         return time.monotonic() - self._looked
+
+
+@contextmanager
+def stopped_by_signals(clock: JobClock) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM cancel a local job; on the platform the SDK has its own way: it ends after the job."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for each in signals:
+            loop.add_signal_handler(each, clock.cancel)
+    except (ValueError, RuntimeError):
+        # Not the main thread: whoever runs the loop there has the signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
