@@ -181,7 +181,7 @@ def _crop_from_source(job: Finish, frame: int) -> Transforms:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Inputs:
+class FrameInputs:
     """What one frame is made of: what lies in spools is read in order, by one thread."""
 
     frame: Frame
@@ -191,12 +191,12 @@ class _Inputs:
     """None where the subject is absent."""
 
 
-def _inputs(job: Finish, source: ChunkedLayers) -> Iterator[_Inputs]:
-    for frame in job.clip.frames():
-        number = frame.index
-        absent = job.plan.subject.presence[number] == Presence.ABSENT
-        layer = None if absent else source.layer(number)
-        yield _Inputs(frame, job.masks.old(number), job.masks.others(number), layer)
+def frame_inputs(job: Finish, source: ChunkedLayers, frame: Frame) -> FrameInputs:
+    """Read what a frame is made of from the spools. One thread at a time."""
+    number = frame.index
+    absent = job.plan.subject.presence[number] == Presence.ABSENT
+    layer = None if absent else source.layer(number)
+    return FrameInputs(frame, job.masks.old(number), job.masks.others(number), layer)
 
 
 def _composed(
@@ -219,12 +219,12 @@ def _composed(
     step = max(1, info.num_frames // _PSNR_FRAMES)
     grain = job.plates.grain if job.plates is not None and job.settings.plate.grain else None
 
-    def edited(inputs: _Inputs) -> EditedFrame:
+    def edited(inputs: FrameInputs) -> EditedFrame:
         number = inputs.frame.index
-        return _edited(job, inputs, unlocked[number], offsets[number], grain)
+        return make_frame(job, inputs, unlocked[number], offsets[number], grain)
 
     with (
-        closing(read_ahead(_inputs(job, source))) as read,
+        closing(read_ahead(frame_inputs(job, source, frame) for frame in job.clip.frames())) as read,
         closing(map_ahead(edited, read, min(cores(), _MOST_THREADS))) as made,
         closing(read_ahead(_measured(made, meter, artifacts))) as measured,
     ):
@@ -255,9 +255,10 @@ def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: Art
         yield edited
 
 
-def _edited(
-    job: Finish, inputs: _Inputs, unlocked: NDArray[np.float64], offsets: NDArray[np.float64], grain: Grain | None
+def make_frame(
+    job: Finish, inputs: FrameInputs, unlocked: NDArray[np.float64], offsets: NDArray[np.float64], grain: Grain | None
 ) -> EditedFrame:
+    """Replace the person in one frame. ``unlocked`` (21, 3) joints and ``offsets`` (2, 2) of the feet are source px."""
     frame, old, info = inputs.frame, inputs.old, job.clip.info
     source_rgb = rgb_of(frame)
     untouched = EditedFrame(frame, frame, source_rgb, source_rgb, old, None, None, None)
@@ -291,7 +292,7 @@ def _placed(
 
 
 def _background(
-    job: Finish, inputs: _Inputs, source_rgb: Picture, weights: EditWeights, height_px: float, grain: Grain | None
+    job: Finish, inputs: FrameInputs, source_rgb: Picture, weights: EditWeights, height_px: float, grain: Grain | None
 ) -> Picture:
     """Return the plate (h, w, 3) in the weights' box, in the frame's own light and with its grain."""
     settings, number = job.settings.plate, inputs.frame.index

@@ -118,5 +118,6 @@ def local_summary(answer: dict[str, Any]) -> str:
     lines = [f"Warning: {warning}" for warning in answer["warnings"]]
     lines.append(f"{answer['frames_replaced']} of {answer['frames']} frames replaced")
     lines += telling_figures(answer["quality"])
-    lines.append(f"Result: {Path(answer['video_url']).resolve() if 'video_url' in answer else 'in the answer'}")
+    places = answer.get("video_url") or answer.get("artifacts", {}).get("frame") or "in the answer"
+    lines += [f"Result: {Path(place).resolve()}" for place in ([places] if isinstance(places, str) else places)]
     return "\n".join(lines)

@@ -42,6 +42,7 @@ from pipeline.segment import CutDetector, cut_chunks, cut_segments
 from pipeline.settings import Settings
 from pipeline.spool import MaskStore, load_values, save_values, write_layers
 from pipeline.stabilize import CameraEstimator, smooth_path
+from pipeline.stills import choose_stills, finish_stills, plan_of_stills
 from pipeline.subject import SubjectChoice, SubjectMasks, choose_subject
 from pipeline.temporal import reduce_flicker
 from pipeline.windows import lead_in
@@ -68,13 +69,16 @@ class JobRequest:
     """(H, W, 3 or 4) RGB or RGBA."""
     start_s: float | None = None
     end_s: float | None = None
+    mode: Literal["replace", "frame"] = "replace"
+    """The whole clip, or one finished frame a segment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
     """What a job made, under its output folder."""
 
-    video: Path
+    video: Path | None
+    """None in the mode ``frame``: there the artifact ``frame`` is the result."""
     artifacts: dict[str, list[Path]]
     report: dict[str, Any]
     """Everything of the result that is no file: DESIGN section 7."""
@@ -116,31 +120,41 @@ def run_job(
             plan = _plan(survey, request, settings, generator, workspace)
         # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
         del survey
+        stills = choose_stills(plan) if request.mode == "frame" else []
+        if request.mode == "frame":
+            needs = generator.needs
+            plan = plan_of_stills(plan, stills, needs.window_frames, can_be_alone=needs.conditioning_frames == 0)
+            # Chunks that do not touch have nothing to be faded over.
+            composite = settings.composite.model_copy(update={"crossfade": False})
+            settings = settings.model_copy(update={"composite": composite})
         masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)
         with _timed(timings, "plate"):
             plates = _plates(clip, plan, masks, settings, workspace, check, progress)
         with _timed(timings, "perform"):
             generator.prepare(appearance)
             _perform(clip, plan, masks, plates, generator, settings, request.seed, workspace, check, progress)
+        job = Finish(
+            clip=clip,
+            plan=plan,
+            masks=masks,
+            plates=plates,
+            chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
+            settings=settings,
+            seed=request.seed,
+            artifacts=frozenset(request.artifacts),
+            output_dir=request.output_dir,
+            reference_person=appearance.reference_person,
+        )
         with _timed(timings, "finish"):
-            finished = finish(
-                Finish(
-                    clip=clip,
-                    plan=plan,
-                    masks=masks,
-                    plates=plates,
-                    chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
-                    settings=settings,
-                    seed=request.seed,
-                    artifacts=frozenset(request.artifacts),
-                    output_dir=request.output_dir,
-                    reference_person=appearance.reference_person,
-                ),
-                check,
-                progress,
-            )
+            if request.mode == "frame":
+                pictures = finish_stills(job, stills, check, progress)
+            else:
+                finished = finish(job, check, progress)
     finally:
         store.close()
+    if request.mode == "frame":
+        facts = facts_of(clip.info, plan, settings, request.seed, timings, {"frames_replaced": len(stills)}, ())
+        return JobResult(None, {"frame": pictures}, facts | {"stills": stills}, timings)
     facts = facts_of(clip.info, plan, settings, request.seed, timings, finished.quality, finished.warnings)
     artifacts = finished.write_report(facts)
     return JobResult(finished.video, artifacts, facts, timings)
@@ -236,7 +250,7 @@ def _plates(
         clip,
         plan.camera,
         plan.shot_starts,
-        plan.subject.presence > Presence.ABSENT,
+        _needs_plates(plan),
         masks.everyone,
         plan.subject.body_height_px,
         settings.plate,
@@ -246,6 +260,14 @@ def _plates(
     )
     seal(folder)
     return plates
+
+
+def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
+    """Return (T,): the frames that are made, and show the subject."""
+    needed = np.zeros(len(plan.subject.presence), np.bool_)
+    for chunk in plan.chunks:
+        needed[chunk.start : chunk.stop] = True
+    return np.asarray(needed & (plan.subject.presence > Presence.ABSENT), np.bool_)
 
 
 def _perform(

@@ -44,7 +44,7 @@ STAGES: dict[str, set[str]] = {
 }
 """Each stage with the files that are parts of it, which import what it may, and nobody else imports."""
 
-COMPOSERS = {"run", "finish", "artifacts", "report", "report_moments", "report_plots", "facts"}
+COMPOSERS = {"run", "finish", "artifacts", "report", "report_moments", "report_plots", "facts", "stills"}
 """They know the order, and so the stages. ``artifacts`` and ``report`` show what ``finish`` made."""
 
 EXCEPTIONS: dict[tuple[str, str], set[str]] = {

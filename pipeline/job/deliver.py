@@ -23,9 +23,9 @@ def answer_of(result: JobResult, place_of: Callable[[Path], str]) -> dict[str, A
 
     An artifact of several files has a list. Raises ``ResultTooLarge`` and, where it is no JSON, ``ValueError``.
     """
+    video = result.video
     answer = {
-        "video_url": place_of(result.video),
-        "video_content_type": content_type(result.video),
+        **({} if video is None else {"video_url": place_of(video), "video_content_type": content_type(video)}),
         "artifacts": {
             name: [place_of(path) for path in paths] if len(paths) > 1 else place_of(paths[0])
             for name, paths in result.artifacts.items()
@@ -45,7 +45,8 @@ def check_answer_size(answer: dict[str, Any]) -> None:
 
 def files_of(result: JobResult) -> list[Path]:
     """Return every file of a result, the video last: where it is, the rest is as well."""
-    return [*(path for paths in result.artifacts.values() for path in paths), result.video]
+    files = [path for paths in result.artifacts.values() for path in paths]
+    return files if result.video is None else [*files, result.video]
 
 
 def deliver_locally(
@@ -101,7 +102,7 @@ def _named_in(told: Path) -> set[str]:
     """Return the names of the files that an earlier answer lists; what is no answer of ours lists none."""
     try:
         answer = json.loads(told.read_text(encoding="utf-8"))
-        lists = [answer["video_url"], *answer["artifacts"].values()]
+        lists = [*([answer["video_url"]] if "video_url" in answer else []), *answer["artifacts"].values()]
         return {Path(place).name for each in lists for place in ([each] if isinstance(each, str) else each)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()

@@ -119,7 +119,9 @@ class _CallersUrls:
 
     def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
         packed = _packed(result, check)
-        files = {_field_of(name): path for name, path in packed.items()} | {"upload_url": result.video}
+        # Where there is no video, the frames are what was asked for.
+        main = result.video or packed["frame"]
+        files = {_field_of(name): path for name, path in packed.items() if path != main} | {"upload_url": main}
         # The URL without its query, which is the caller's right to write there.
         places = {path: self.urls[field].partition("?")[0] for field, path in files.items()}
         single = JobResult(result.video, {name: [path] for name, path in packed.items()}, result.report)
@@ -144,12 +146,12 @@ class _Inline:
 
     def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
         packed = _packed(result, check)
-        size = sum(path.stat().st_size for path in (result.video, *packed.values()))
+        video = result.video
+        size = sum(path.stat().st_size for path in (*packed.values(), *([] if video is None else [video])))
         if size > self.max_bytes:
             raise ResultTooLarge(f"the files have {size} bytes; inline there may be {self.max_bytes}", field="inline")
         answer: dict[str, Any] = {
-            "video_base64": _text(result.video),
-            "video_content_type": content_type(result.video),
+            **({} if video is None else {"video_base64": _text(video), "video_content_type": content_type(video)}),
             "artifacts_base64": {name: _text(path) for name, path in packed.items()},
             **result.report,
         }

@@ -179,6 +179,7 @@ def _fetched(
         reference=reference,
         start_s=request.start_s,
         end_s=request.end_s,
+        mode=request.mode,
     )
 
 
