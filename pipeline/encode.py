@@ -7,6 +7,7 @@ left for what neither can hold, and rounds time to 1 ms. Same frames, source and
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -186,7 +187,8 @@ def _write(
     kept = {key: value for key, value in source.metadata.items() if key not in _MUXER_TAGS}
     comment = {"comment": PROVENANCE} if settings.provenance_tag else {}
     output.metadata.update(kept | comment | tags)
-    pending = _copied_packets(clip, source, copies)
+    dropped: Counter[int] = Counter()
+    pending = _muxable(_copied_packets(clip, source, copies), target.muxer, dropped)
     ahead = next(pending, None)
     count = 0
     for frame in frames:
@@ -205,6 +207,8 @@ def _write(
         with failures_told():
             output.mux(ahead[1])
         ahead = next(pending, None)
+    for index, number in sorted(dropped.items()):
+        warnings.append(f"Stream {index} of the result lacks {number} damaged packets: their times do not rise.")
     return warnings
 
 
@@ -271,7 +275,9 @@ def _add_copies(
         if stream.index == picture.index:
             continue
         codec = stream.codec_context.name if stream.codec_context is not None else None
-        if codec is not None and _holds(target.muxer, stream.type, codec):
+        # Muxers take no sound whose rate is not known, as in damaged files.
+        has_rate = stream.type != "audio" or stream.codec_context is None or stream.codec_context.sample_rate
+        if codec is not None and has_rate and _holds(target.muxer, stream.type, codec):
             with contextlib.suppress(av.FFmpegError, ValueError):
                 copy = output.add_stream_from_template(stream)
                 copy.metadata.update(_stream_tags(stream))
@@ -320,6 +326,24 @@ def _copied_packets(
             packet.dts = None if packet.dts is None else packet.dts - shift
         packet.stream = copies[packet.stream_index]
         yield (packet.dts if packet.dts is not None else packet.pts) * packet.time_base, packet
+
+
+def _muxable(packets: Iterator[_TimedPacket], muxer: str, dropped: Counter[int]) -> Iterator[_TimedPacket]:
+    """Leave out, and count by stream, what a muxer refuses: times that fall back, as in damaged files.
+
+    One such packet would otherwise cost the whole result. Matroska and subtitles may have two packets at one time.
+    """
+    last: dict[int, Fraction] = {}
+    for time, packet in packets:
+        index = packet.stream.index
+        may_repeat = muxer == "matroska" or packet.stream.type == "subtitle"
+        before = last.get(index)
+        falls = before is not None and (time < before or (time == before and not may_repeat))
+        if falls or (packet.pts is not None and packet.dts is not None and packet.pts < packet.dts):
+            dropped[index] += 1
+            continue
+        last[index] = time
+        yield time, packet
 
 
 def _encodable(frame: Frame, target: _Target, trim_offset: int) -> av.VideoFrame:

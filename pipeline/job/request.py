@@ -94,14 +94,19 @@ def parse_request(raw: Any) -> Request:
         return Request.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        # Members of a union are part of pydantic's location; the caller knows only the first names.
-        known = [
-            str(part) for part in first["loc"] if not str(part).startswith(("literal[", "constrained", "int", "str"))
-        ]
+        field = _field_of(first["loc"])
         if first["type"] == "extra_forbidden":
-            # The key is the caller's text: it is named as the field, cut to a sane length.
-            raise InvalidInput("there is no such key", field=".".join(known)[:100]) from None
-        raise InvalidInput(first["msg"].removeprefix("Value error, "), field=".".join(known) or "input") from None
+            raise InvalidInput("there is no such key", field=field) from None
+        raise InvalidInput(first["msg"].removeprefix("Value error, "), field=field) from None
+
+
+def _field_of(location: tuple[str | int, ...]) -> str:
+    """Name what is wrong in the caller's own words, cut to a sane length; ``input`` for a rule between fields.
+
+    Members of a union are part of pydantic's location, behind the field: the caller does not know them.
+    """
+    parts = (*location[:1], *location[2:3]) if location[:1] == ("subject",) else location[:2]
+    return ".".join(map(str, parts))[:100] or "input"
 
 
 def request_table() -> str:
