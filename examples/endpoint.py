@@ -27,7 +27,13 @@ _ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 _UPLOAD = UploadLimits(total_seconds=6 * 3600.0)
 """2 GiB through a slow line at home."""
 _VIDEO_NAMES = {"video/quicktime": "result.mov", "video/x-matroska": "result.mkv"}
-_INLINE_SUFFIXES = {"analysis": ".npz", "plate": ".zip", "report": ".html", "contact_sheet": ".png"}
+_INLINE_SUFFIXES = {
+    "analysis": ".npz",
+    "plate": ".zip",
+    "report": ".html",
+    "contact_sheet": ".png",
+    "frame": ".png",
+}
 """Of artifacts that came as base64; the others are Matroska files."""
 
 
@@ -178,19 +184,23 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
 
     Raises ``Failed`` and ``OSError``.
     """
-    if "video_base64" not in answer and not isinstance(answer.get("video_url"), str):
-        raise Failed("NOT_SAVED", "the answer names no video: is this an Understudy endpoint?")
+    if not {"video_base64", "video_url", "artifacts_base64", "artifacts"} & set(answer):
+        raise Failed("NOT_SAVED", "the answer names no files: is this an Understudy endpoint?")
     folder.mkdir(parents=True, exist_ok=True)
     # What lay there before is no result from here on.
     (folder / "result.json").unlink(missing_ok=True)
     video = _VIDEO_NAMES.get(str(answer.get("video_content_type")), "result.mp4")
     if "video_base64" in answer:
         (folder / video).write_bytes(base64.b64decode(answer["video_base64"]))
-    else:
+    elif "video_url" in answer:
+        # The mode frame has pictures alone.
         _download(answer["video_url"], folder / video, check)
     for name, text in answer.get("artifacts_base64", {}).items():
+        content = base64.b64decode(text)
         plain = re.sub(r"[^a-z_]", "_", name)
-        (folder / (plain + _INLINE_SUFFIXES.get(name, ".mkv"))).write_bytes(base64.b64decode(text))
+        # One frame is a picture, several come as a zip.
+        suffix = ".zip" if name == "frame" and content.startswith(b"PK") else _INLINE_SUFFIXES.get(name, ".mkv")
+        (folder / (plain + suffix)).write_bytes(content)
     for places in answer.get("artifacts", {}).values():
         for place in [places] if isinstance(places, str) else places:
             _download(place, folder / file_name(place), check)

@@ -138,6 +138,14 @@ def test_an_inline_result_is_saved_under_the_names_that_a_bucket_gives(tmp_path:
     assert json.loads((folder / "result.json").read_text()) == {"frames": 6, "video_content_type": "video/x-matroska"}
 
 
+@pytest.mark.parametrize(("content", "name"), [(b"PK\3\4", "frame.zip"), (b"\x89PNG", "frame.png")])
+def test_frames_without_a_video_are_a_result(tmp_path: Path, call: Any, content: bytes, name: str) -> None:
+    output = {"artifacts_base64": {"frame": base64.b64encode(content).decode()}, "frames": 2}
+    with endpoint_server(lambda job_id, body: [{"status": "COMPLETED", "output": output}]) as server:
+        assert call(server, "https://example.com/a.mp4", "--inline", "--input", '{"mode": "frame"}') == 0
+    assert {path.name for path in (tmp_path / "out" / "a.mp4").iterdir()} == {name, "result.json"}
+
+
 def test_a_batch_keeps_its_bound_and_tells_each_failure(tmp_path: Path, store: Server, call: Any, capsys: Any) -> None:
     states: dict[str, list[State]] = {
         "a": [_QUEUED, _UNDER_WAY, _done(store)],
@@ -160,7 +168,7 @@ def test_a_batch_keeps_its_bound_and_tells_each_failure(tmp_path: Path, store: S
         said = capsys.readouterr().err
         for name, code in {"b": "NO_PERSON", "c": "TOO_LARGE: x", "d": "TIMED_OUT", "e": "NOT_SAVED"}.items():
             assert f"{name}.mp4: {code}: " in said
-        assert "i.mp4: NOT_SAVED: the answer names no video" in said
+        assert "i.mp4: NOT_SAVED: the answer names no files" in said
         assert "g.mp4: API_ERROR: the endpoint's API answered 404" in said
         have = {path.parent.name for path in (tmp_path / "out").glob("*/result.json")}
         assert have == {"a.mp4", "f.mp4", "h.mp4"}
