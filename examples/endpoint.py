@@ -137,7 +137,7 @@ class EndpointClient:
                     self.check()
         except BaseException:
             with suppress(Failed):
-                _asked(job.cancel, tries=1)
+                _asked(job.cancel, tries=3)
             raise
         if state["status"] != "COMPLETED" or "error_code" in known:
             code = known.get("error_code") or state["status"]
