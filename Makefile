@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
+.PHONY: help setup setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ help: ## say what there is
 demo: weights ## replace the person in the bundled clip on a CPU; the result goes to outputs/
 	$(BIN)/python handler.py
 
-test: setup-dev weights-tests ## run all tests (ARGS='-k plate' runs some)
+test: setup-dev setup-gpu weights-tests ## run all tests (ARGS='-k plate' runs some)
 	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) $(ARGS)
 
 test-browser: setup-browser ## open the report in Chromium (apt-get install chromium) and check it
@@ -49,6 +49,7 @@ distclean: clean ## remove .venv and the models, too
 
 setup: .venv/.core
 setup-dev: .venv/.dev
+setup-gpu: .venv/.gpu
 
 setup-browser: .venv/.browser
 	@command -v $${UNDERSTUDY_TEST_CHROMIUM:-chromium} > /dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 1; }
@@ -71,6 +72,11 @@ weights-tests: setup
 
 .venv/.dev: requirements-dev.lock .venv/.core
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-dev.lock
+	touch $@
+
+# torch and what comes with it: 6 GB, minutes. `make demo` does without.
+.venv/.gpu: requirements-gpu.lock .venv/.core
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-gpu.lock
 	touch $@
 
 # Playwright's own download of a browser is not used.

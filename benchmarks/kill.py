@@ -23,7 +23,7 @@ from pathlib import Path
 import av
 import cv2
 
-from pipeline import run
+from pipeline import plug
 from pipeline.datatypes import Appearance, Layer, Window
 from pipeline.decode import open_clip, rgb_of
 from pipeline.models.interfaces import Check, Generator, Needs
@@ -52,6 +52,9 @@ class _Counted:
     def use_less_memory(self) -> bool:
         return self._inner.use_less_memory()
 
+    def rest(self) -> None:
+        self._inner.rest()
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         for layer in self._inner.generate(window, seed, check):
             with self._counter.open("ab") as file:
@@ -65,7 +68,7 @@ def _child(folder: Path) -> None:
     def counted(settings: GenerateSettings) -> Generator:
         return _Counted(make_generator(settings), folder / "generated")
 
-    run.make_generator = counted  # type: ignore[assignment]
+    plug.make_generator = counted  # type: ignore[assignment]
 
     def progress(stage: str, done: int, total: int) -> None:
         (folder / "stage").write_text(stage)

@@ -35,6 +35,10 @@ CALLER_KEYS: tuple[str, ...] = (
     "foot_lock.strength",
     "foot_lock.velocity_px",
     "generate.figure",
+    "generate.guidance",
+    "generate.reference_scale",
+    "generate.steps",
+    "generate.strength",
     "output.codec",
     "output.crf",
     "people.max_gap_seconds",
@@ -49,7 +53,7 @@ CALLER_KEYS: tuple[str, ...] = (
     "temporal.method",
     "temporal.strength",
 )
-"""What a caller may set: nothing here costs more than the preset does, touches a file or opens a cap."""
+"""What a caller may set: nothing here touches a file or opens a cap."""
 
 
 def preset_names() -> tuple[str, ...]:

@@ -323,6 +323,10 @@ class Layer:
     """(h, w) 0..255; None where the generator gives no matte."""
     joints: NDArray[np.float32] | None = None
     """(21, 3) x, y crop px and confidence of the new person, where the generator knows them."""
+    matte_is_carried: bool = False
+    """Nobody was found in the generated picture: the alpha is the frame before's, moved."""
+    is_coarsened: bool = False
+    """The safety checker flagged it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -112,10 +112,12 @@ def finish(job: Finish, check: Check, progress: Callable[[str, int, int], None])
             frames = _composed(job, source, unlocked, offsets, meter, artifacts, compared, check, progress)
             encoded = encode_clip(frames, job.clip, job.output_dir / "result", job.settings.output)
             artifacts.write_values(placed, job.plates)
+        marks = _counted_marks(job, source)
     finally:
         source.close()
     quality = meter.finish(unlocked, placed, job.reference_person)
     written = open_clip(encoded.path, job.settings.limits)
+    quality |= marks
     quality["psnr_outside_db"] = _psnr(job.clip, written, compared)
     ankles = {"ankles_unlocked": unlocked[:, _ANKLES, :2], "ankles_locked": placed[:, _ANKLES, :2]}
     return Finished(encoded.path, quality, encoded.warnings, job, written, artifacts, {**meter.series, **ankles})
@@ -146,6 +148,11 @@ class ChunkedLayers:
         following = self._readers[position + 1].joints(frame) if share else None
         return joints if following is None else np.asarray(joints * (1 - share) + following * share, np.float32)
 
+    def marks(self, frame: int) -> tuple[bool, bool]:
+        """Return whether the frame's matte is carried, and whether it was coarsened."""
+        position = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        return self._readers[position].marks(frame)
+
     def close(self) -> None:
         for reader in self._readers:
             reader.close()
@@ -165,6 +172,12 @@ def _placed_joints(job: Finish, source: ChunkedLayers) -> NDArray[np.float64]:
         placed[frame, :, :2] = apply_transform(invert(_crop_from_source(job, int(frame))), joints[:, :2])
         placed[frame, :, 2] = joints[:, 2]
     return placed
+
+
+def _counted_marks(job: Finish, source: ChunkedLayers) -> dict[str, float | int | None]:
+    """Return how many frames have a matte that is carried on, and how many the safety checker had coarsened."""
+    marks = [source.marks(int(frame)) for frame in np.flatnonzero(job.plan.subject.presence > Presence.ABSENT)]
+    return {"mattes_carried": sum(a for a, _ in marks), "frames_coarsened": sum(b for _, b in marks)}
 
 
 def _with_feet_moved(unlocked: NDArray[np.float64], offsets: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice, zip_longest
 from typing import Protocol
 
@@ -16,8 +17,14 @@ from pipeline.colors import rgb_of
 from pipeline.datatypes import Frame, Layer, Mask, Picture, Plan, Transforms, VideoInfo, Window
 from pipeline.errors import InvalidInput, OutOfMemory
 from pipeline.geometry import apply_transform, corners_of, invert, translation
-from pipeline.models.interfaces import Check, Generator
+from pipeline.matte import carried_matte, coarsened, cut_out_window, with_matte
+from pipeline.models.interfaces import Check, Generator, PeopleBackend, SafetyBackend
 from pipeline.windows import windows_of
+
+_SAMPLES = 8
+"""Frames that tell the limits of depth in a clip."""
+_OTHER_SEED = 7919
+"""Added to the job's where a window is made again."""
 
 
 class FrameReader(Protocol):
@@ -26,6 +33,14 @@ class FrameReader(Protocol):
     @property
     def info(self) -> VideoInfo: ...
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]: ...
+
+
+class ControlDrawer(Protocol):
+    """Guiding pictures, as far as this stage asks for them."""
+
+    def draw(
+        self, joints: NDArray[np.float32], pictures: NDArray[np.uint8] | None, size_wh: tuple[int, int]
+    ) -> Mapping[str, NDArray[np.uint8]]: ...
 
 
 class PlateRenderer(Protocol):
@@ -45,11 +60,16 @@ def generate_layers(
     pts_seconds: NDArray[np.float64],
     crops: CropReader,
     check: Check,
+    controls: ControlDrawer | None = None,
+    cutter: Cutter | None = None,
+    before: tuple[Layer, ...] = (),
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
 
-    A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as
-    many; one that cannot is asked for each frame once. ``crops`` is asked only for what the generator needs.
+    A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
+    one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the chunk
+    before has made them. ``crops`` and ``controls`` are asked only for what the generator needs; ``cutter`` makes the
+    mattes of one that gives none.
     """
     needs = generator.needs
     overlap = min(overlap_frames, needs.conditioning_frames)
@@ -59,6 +79,8 @@ def generate_layers(
         taken_up_from = following.start if following is not None else stop
         known = min(span.overlap, needs.conditioning_frames)
         finished = tuple(pending[span.start + position] for position in range(known))
+        if span.start == start:
+            finished = before[: needs.conditioning_frames]
         window = _window(plan, span.start, span.stop, pts_seconds, finished)
         window = replace(
             window,
@@ -66,7 +88,14 @@ def generate_layers(
             plates=crops.plates(span.start, span.stop) if needs.plates else None,
             masks=crops.masks(span.start, span.stop) if needs.masks else None,
         )
-        for position, made in enumerate(_generated(generator, window, seed, check)):
+        if needs.controls and controls is not None:
+            drawn = controls.draw(window.joints, window.pictures, window.size_wh)
+            window = replace(window, controls=drawn)
+        layers = _generated(generator, window, seed, check)
+        if not needs.gives_alpha:
+            assert cutter is not None
+            layers = cutter.cut(window, layers, partial(_generated, generator, window, check=check), seed)
+        for position, made in enumerate(layers):
             check()
             frame = span.start + position
             layer = made
@@ -128,6 +157,56 @@ def local_scale(crop_from_source: Transforms, box_xyxy: NDArray[np.float64]) -> 
     return float(np.sqrt(abs(ax * by - ay * bx)))
 
 
+class Cutter:
+    """Makes the mattes of generated pictures, and coarsens what must not be shown; once a chunk."""
+
+    def __init__(self, people: PeopleBackend, safety: SafetyBackend | None) -> None:
+        self._people, self._safety = people, safety
+        self._last: Layer | None = None
+
+    def cut(
+        self, window: Window, layers: Iterable[Layer], again: Callable[[int], Iterable[Layer]], seed: int
+    ) -> Iterator[Layer]:
+        """Yield a window's layers with their mattes.
+
+        Where nobody stands in a picture as he was asked to, the window is made ``again`` with another seed, once, and
+        the better of the two is taken; then the last frame's matte is carried on.
+        """
+        pictures = list(layers)
+        cut = cut_out_window(pictures, window.joints, window.body_height_px, self._people)
+        if _failures(cut):
+            others = list(again(seed + _OTHER_SEED))
+            others_cut = cut_out_window(others, window.joints, window.body_height_px, self._people)
+            if _failures(others_cut) < _failures(cut):
+                pictures, cut = others, others_cut
+        flags = self._flags(pictures, len(window.finished))
+        for row, (picture, found) in enumerate(zip(pictures, cut, strict=True)):
+            layer = found if found is not None else self._carried(window, row, picture)
+            # What was finished before keeps what it was.
+            self._last = coarsened(layer) if flags[row] else layer
+            # The picture itself is what the next matte is carried from.
+            self._picture = picture.picture
+            yield self._last
+
+    def _carried(self, window: Window, row: int, layer: Layer) -> Layer:
+        if self._last is not None and self._last.alpha is not None:
+            return carried_matte(layer, self._picture, self._last.alpha)
+        assert window.masks is not None
+        # There is no frame before: the old person's own shape is the nearest thing.
+        return replace(with_matte(layer, window.masks[row]), matte_is_carried=True)
+
+    def _flags(self, pictures: list[Layer], finished: int) -> NDArray[np.bool_]:
+        flags = np.zeros(len(pictures), np.bool_)
+        made = [row for row, layer in enumerate(pictures) if row >= finished and layer.alpha is None]
+        if self._safety is not None and made:
+            flags[made] = self._safety.flagged(np.stack([pictures[row].picture for row in made]))
+        return flags
+
+
+def _failures(cut: list[Layer | None]) -> int:
+    return sum(layer is None for layer in cut)
+
+
 class CropReader:
     """The source, the plate and the old person's mask as a generator sees them: in crop space."""
 
@@ -156,6 +235,12 @@ class CropReader:
         picture, _ = plates.render(frame, (x0, y0, x1, y1))
         warped = cv2.warpPerspective(picture, crop_from_source @ translation(x0, y0), crop_wh)
         return np.asarray(warped, np.uint8)
+
+    def samples(self, plan: Plan) -> NDArray[np.uint8]:
+        """Return (N, h, w, 3): a few of the pictures, spread over the frames that are made."""
+        made = [frame for chunk in plan.chunks for frame in range(chunk.start, chunk.stop)]
+        chosen = [made[i * (len(made) - 1) // max(_SAMPLES - 1, 1)] for i in range(min(_SAMPLES, len(made)))]
+        return np.concatenate([self.pictures(frame, frame + 1) for frame in chosen])
 
     def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return (N, h, w): the old person."""

@@ -159,6 +159,23 @@ _RULES: Mapping[str, _Rule] = {
         10.0,
         measure=_percent_of_replaced,
     ),
+    "mattes_carried": _Rule(
+        "Mattes carried on",
+        "{:.0f}",
+        "Frames in which nobody was found in what the generator drew, so the last outline was moved on. Look at them.",
+        "at most 2 % of the replaced frames",
+        2.0,
+        10.0,
+        measure=_percent_of_replaced,
+    ),
+    "frames_coarsened": _Rule(
+        "Frames coarsened",
+        "{:.0f}",
+        "The safety checker flagged what was drawn; it is shown in squares.",
+        "none",
+        0.0,
+        0.0,
+    ),
     "foot_slide_unlocked_percent": _Rule(
         "Foot slide before the lock", "{:.2f} % of body height", "The same without foot lock."
     ),

@@ -16,8 +16,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,21 +27,24 @@ from numpy.typing import NDArray
 
 from pipeline.ahead import read_ahead
 from pipeline.checkpoints import discard_damaged, is_sealed, is_whole, seal
+from pipeline.color_anchor import ColourAnchor, anchor_of, hold_colours
 from pipeline.contacts import find_contacts
 from pipeline.crop import follow_subject
-from pipeline.datatypes import Appearance, Chunk, Mask, Person, Plan, Presence, Survey, Track
+from pipeline.datatypes import Chunk, Layer, Plan, Presence, Survey, Track
 from pipeline.decode import Clip, luma_of, open_clip, rgb_of
-from pipeline.errors import InvalidInput, SubjectLost
+from pipeline.errors import SubjectLost
 from pipeline.facts import facts_of
 from pipeline.finish import Finish, finish
 from pipeline.generate import CropReader, generate_layers
 from pipeline.models.interfaces import Check, Generator, PeopleBackend
-from pipeline.models.registry import make_generator, make_people
+from pipeline.models.registry import make_people
 from pipeline.people import PeopleFollower
 from pipeline.plate import PlateSet, load_plates, make_plates
+from pipeline.plug import Plug, make_plug
+from pipeline.reference_person import find_appearance
 from pipeline.segment import CutDetector, cut_chunks, cut_segments
 from pipeline.settings import Settings
-from pipeline.spool import MaskStore, load_values, save_values, write_layers
+from pipeline.spool import LayerReader, MaskStore, load_values, save_values, write_layers
 from pipeline.stabilize import CameraEstimator, smooth_path
 from pipeline.stills import choose_stills, finish_stills, plan_of_stills
 from pipeline.subject import SubjectChoice, SubjectMasks, choose_subject
@@ -104,8 +108,10 @@ def run_job(
 
     with _timed(timings, "open"):
         clip = open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s)
-        people, generator = make_people(settings.people), make_generator(settings.generate)
-        appearance = _appearance(request, people)
+        people = make_people(settings.people)
+        plug = make_plug(settings, people)
+        generator = plug.generator
+        appearance = find_appearance(request.prompt, request.negative_prompt, request.reference, people)
     survey_path, masks_path = workspace / "survey.zip", workspace / "masks.zip"
     discard_damaged(survey_path, masks_path, workspace / "plan.zip")
     if not (survey_path.exists() and masks_path.exists()):
@@ -132,7 +138,7 @@ def run_job(
             plates = _plates(clip, plan, masks, settings, workspace, check, progress)
         with _timed(timings, "perform"):
             generator.prepare(appearance)
-            _perform(clip, plan, masks, plates, generator, settings, request.seed, workspace, check, progress)
+            _perform(clip, plan, masks, plates, plug, settings, request.seed, workspace, check, progress)
         job = Finish(
             clip=clip,
             plan=plan,
@@ -275,73 +281,70 @@ def _perform(
     plan: Plan,
     masks: SubjectMasks,
     plates: PlateSet | None,
-    generator: Generator,
+    plug: Plug,
     settings: Settings,
     seed: int,
     workspace: Path,
     check: Check,
     progress: Progress,
 ) -> None:
+    generator, needs = plug.generator, plug.generator.needs
     crops = CropReader(clip, plan, masks.old, plates)
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     restarts = frozenset(segment.start for segment in plan.segments)
+    todo = [not is_whole(chunk_path(workspace, chunk)) for chunk in plan.chunks]
+    controls = plug.controls(lambda: crops.samples(plan)) if any(todo) else None
+    anchor: ColourAnchor | None = None
     earlier: Chunk | None = None
-    for chunk in plan.chunks:
+    for chunk, is_open in zip(plan.chunks, todo, strict=True):
         path = chunk_path(workspace, chunk)
         start = chunk.start - lead_in(chunk, earlier, overlap)
+        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
+        before = _finished(workspace, earlier, start, needs.conditioning_frames) if goes_on and is_open else ()
         earlier = chunk
-        if is_whole(path):
-            continue
-        layers = generate_layers(
-            plan,
-            start,
-            chunk.stop,
-            generator,
-            seed=seed,
-            overlap_frames=overlap,
-            pts_seconds=clip.info.pts_seconds,
-            crops=crops,
-            check=check,
-        )
-        if settings.temporal.method == "flow":
-            layers = reduce_flicker(crops.beside(layers), restarts, settings.temporal)
-        write_layers(path, _counted(layers, clip.info.num_frames, progress))
+        if is_open:
+            layers = generate_layers(
+                plan,
+                start,
+                chunk.stop,
+                generator,
+                seed=seed,
+                overlap_frames=overlap,
+                pts_seconds=clip.info.pts_seconds,
+                crops=crops,
+                check=check,
+                controls=controls,
+                cutter=plug.cutter(),
+                before=before,
+            )
+            if not needs.gives_alpha:
+                layers = hold_colours(layers, anchor)
+            if settings.temporal.method == "flow":
+                layers = reduce_flicker(crops.beside(layers), restarts, settings.temporal)
+            write_layers(path, _counted(layers, clip.info.num_frames, progress))
+            generator.rest()
+        if anchor is None and not needs.gives_alpha:
+            # From the spool, not from memory: a job that goes on after a kill finds the same.
+            anchor = _anchor(path, needs.window_frames)
+
+
+def _finished(workspace: Path, chunk: Chunk | None, start: int, most: int) -> tuple[Layer, ...]:
+    """Return the layers from ``start`` on that the chunk before has made."""
+    if chunk is None or most == 0:
+        return ()
+    with closing(LayerReader(chunk_path(workspace, chunk))) as reader:
+        return tuple(reader.read(frame) for frame in range(start, min(start + most, chunk.stop)))
+
+
+def _anchor(path: Path, most: int) -> ColourAnchor | None:
+    with closing(LayerReader(path)) as reader:
+        return anchor_of(reader.read(frame) for frame in islice(reader.frames(), most))
 
 
 def _counted(layers: Iterator[tuple[int, Any]], total: int, progress: Progress) -> Iterator[tuple[int, Any]]:
     for frame, layer in layers:
         yield frame, layer
         progress("perform", frame + 1, total)
-
-
-def _appearance(request: JobRequest, people: PeopleBackend) -> Appearance:
-    """Find the one person in the reference picture; a generator takes appearance from nowhere else."""
-    people.reset()
-    if request.reference is None:
-        return Appearance(request.prompt, request.negative_prompt)
-    seen = people.find(opaque(request.reference))
-    people.reset()
-    if len(seen) != 1:
-        found = "nobody" if not seen else f"{len(seen)} people"
-        raise InvalidInput(
-            f"the reference picture must show exactly one person, and {found} was found", field="reference_image_url"
-        )
-    person = seen[0]
-    if request.reference.shape[2] == 4:
-        person = _with_mask(person, request.reference[..., 3] > 127)
-    return Appearance(request.prompt, request.negative_prompt, request.reference, person)
-
-
-def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay an RGBA picture over mid gray; RGB (H, W, 3) comes back as it is."""
-    if picture.shape[2] == 3:
-        return picture
-    alpha = picture[..., 3:].astype(np.float32) / 255.0
-    return np.asarray(np.rint(picture[..., :3] * alpha + 128.0 * (1.0 - alpha)), np.uint8)
-
-
-def _with_mask(person: Person, mask: Mask) -> Person:
-    return Person(person.box_xyxy, person.score, person.joints, person.skeleton, person.mask & mask)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ class LimitSettings(_Settings):
     max_reference_megapixels: Annotated[float, Field(gt=0)] = 40.0
     seconds_per_megapixel: Annotated[float, Field(gt=0)] = 0.3
     """What a job takes for a million pixels of a frame, to compare with the time it has (preview, 720p, four cores)."""
+    usd_per_hour: dict[str, Annotated[float, Field(ge=0)]] = {"A40": 1.224, "L40S": 1.908, "H100": 4.176}
+    """For the mode ``estimate``: flex workers, docs.runpod.io/serverless/pricing as stored in 2026. Set your own."""
 
 
 class StabilizeSettings(_Settings):
@@ -69,14 +71,57 @@ class PlateSettings(_Settings):
     grain: bool = True
 
 
-class GenerateSettings(_Settings):
-    """Which generator, and what all of them share."""
+class ControlSettings(_Settings):
+    """One ControlNet."""
 
-    backend: Literal["mannequin"] = "mannequin"
+    name: Literal["pose", "depth", "canny"]
+    weight: Annotated[float, Field(ge=0, le=2)] = 1.0
+    end: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the steps in which it guides."""
+
+
+class GenerateSettings(_Settings):
+    """Which generator, and how it works. What begins below ``figure`` concerns the diffusion generators."""
+
+    backend: Literal["mannequin", "sd15", "animatediff"] = "mannequin"
     crop_height_px: Annotated[int, Field(ge=128, le=2048)] = 768
     """Largest crop height of generators that take any size."""
     figure: Literal["auto", "female", "male"] = "auto"
     """Body of the mannequin; auto is the mean of both."""
+    crop_size_wh: tuple[
+        Annotated[int, Field(ge=64, le=2048, multiple_of=64)], Annotated[int, Field(ge=64, le=2048, multiple_of=64)]
+    ] = (512, 768)
+    window_frames: Annotated[int, Field(ge=2, le=32)] = 8
+    """Motion modules hold at most 32 places."""
+    conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 1
+    """Finished frames that the next window begins with."""
+    steps: Annotated[int, Field(ge=1, le=30)] = 4
+    guidance: Annotated[float, Field(ge=1, le=15)] = 1.0
+    """Classifier-free guidance; 1 is none, at half the cost, and the negative prompt does nothing."""
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.75
+    """Share of the steps that are run where a picture to begin from is there (the frame before, carried along)."""
+    scheduler: Literal["lcm", "dpmpp"] = "lcm"
+    lora: Literal["none", "lcm", "animatelcm"] = "lcm"
+    lora_scale: Annotated[float, Field(ge=0, le=1)] = 1.0
+    motion: Literal["animatelcm", "v1-5-3"] = "animatelcm"
+    """Motion module of ``animatediff``."""
+    controls: tuple[ControlSettings, ...] = (ControlSettings(name="pose", end=0.75),)
+    reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Weight of the reference picture (IP-Adapter)."""
+    decoder: Literal["full", "tiny"] = "tiny"
+    """Autoencoder: Stable Diffusion's, or TAESD at a fifteenth of the cost."""
+    batch_frames: Annotated[int, Field(ge=0, le=64)] = 0
+    """Frames in the device's memory at once; 0: from the memory that is free."""
+    device: Literal["cuda", "cpu"] = "cuda"
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    compile: bool = False
+    """``torch.compile`` of the UNet: minutes at start-up, less time a step."""
+    safety: bool = True
+    """Look at what was generated with Stable Diffusion's safety checker, and coarsen what it flags."""
+    default_prompt: str = "photo of a person, full body, natural light, sharp focus"
+    """Where a job has none."""
+    negative_prompt: str = "deformed, extra limbs, bad hands, bad anatomy, lowres, blurry, jpeg artifacts, watermark"
+    """Where a job has none."""
 
 
 class TemporalSettings(_Settings):

@@ -26,6 +26,8 @@ from pipeline.datatypes import Layer, Mask
 _T = TypeVar("_T")
 _DEFLATE_LEVEL = 1
 """Level 6 takes four times as long for a tenth less."""
+_HEAD_BYTES = 9 * 4
+"""Of a layer: size, box, and three marks."""
 
 
 class MaskStore:
@@ -96,7 +98,8 @@ def write_layers(path: Path, layers: Iterable[tuple[int, Layer]]) -> None:
             if layer.alpha is None:
                 raise ValueError("a layer without alpha cannot be spooled: make its matte first")
             x0, y0, x1, y1 = box_of(layer.alpha > 0)
-            head = np.array([*layer.alpha.shape, x0, y0, x1, y1, layer.joints is not None], np.int32).tobytes()
+            marks = (layer.joints is not None, layer.matte_is_carried, layer.is_coarsened)
+            head = np.array([*layer.alpha.shape, x0, y0, x1, y1, *marks], np.int32).tobytes()
             rgba = np.dstack([layer.picture[y0:y1, x0:x1], layer.alpha[y0:y1, x0:x1]])
             joints = b"" if layer.joints is None else layer.joints.astype(np.float32).tobytes()
             _write_member(archive, str(frame), head + joints + rgba.tobytes())
@@ -120,25 +123,33 @@ class LayerReader:
     def read(self, frame: int) -> Layer:
         """Return one frame's layer; its picture is black where alpha is 0."""
         data = self._archive.read(str(frame))
-        height, width, x0, y0, x1, y1, has_joints = (int(v) for v in np.frombuffer(data, np.int32, 7))
+        height, width, x0, y0, x1, y1, has_joints, carried, coarsened = (
+            int(v) for v in np.frombuffer(data, np.int32, 9)
+        )
         joints = self._joints(data) if has_joints else None
         rgba = np.zeros((height, width, 4), np.uint8)
-        offset = 28 + (joints.nbytes if joints is not None else 0)
+        offset = _HEAD_BYTES + (joints.nbytes if joints is not None else 0)
         rgba[y0:y1, x0:x1] = np.frombuffer(data, np.uint8, offset=offset).reshape(y1 - y0, x1 - x0, 4)
-        return Layer(picture=rgba[..., :3], alpha=rgba[..., 3], joints=joints)
+        return Layer(rgba[..., :3], rgba[..., 3], joints, bool(carried), bool(coarsened))
 
     def joints(self, frame: int) -> NDArray[np.float32] | None:
         """Return (21, 3) of one frame's layer, or None where the generator gave none."""
         with self._archive.open(str(frame)) as member:
-            data = member.read(28 + 21 * 3 * 4)
+            data = member.read(_HEAD_BYTES + 21 * 3 * 4)
         return self._joints(data) if np.frombuffer(data, np.int32, 7)[6] else None
+
+    def marks(self, frame: int) -> tuple[bool, bool]:
+        """Return whether one frame's matte is carried, and whether it was coarsened."""
+        with self._archive.open(str(frame)) as member:
+            carried, coarsened = np.frombuffer(member.read(_HEAD_BYTES), np.int32)[7:9]
+        return bool(carried), bool(coarsened)
 
     def close(self) -> None:
         self._archive.close()
 
     @staticmethod
     def _joints(data: bytes) -> NDArray[np.float32]:
-        return np.frombuffer(data, np.float32, 21 * 3, offset=28).reshape(21, 3).copy()
+        return np.frombuffer(data, np.float32, 21 * 3, offset=_HEAD_BYTES).reshape(21, 3).copy()
 
 
 def save_values(path: Path, value: Any) -> None:

@@ -30,16 +30,14 @@ def lead_in(chunk: Chunk, earlier: Chunk | None, overlap_frames: int) -> int:
 def windows_of(start: int, stop: int, window_frames: int, overlap_frames: int) -> Iterator[Span]:
     """Cut [start, stop) into windows of at most ``window_frames``; each takes up the last frames of the one before.
 
-    Every frame is covered; the last window is moved back to its full length where the range allows it, so that a
-    generator with a fixed length is not asked for a stump.
+    Every frame is covered, by as few windows as can be, of nearly the same length: a last stump would look unlike
+    the others, and moved back to full length it would make frames twice.
     """
     if window_frames <= overlap_frames:
         raise ValueError(f"windows of {window_frames} frames cannot overlap by {overlap_frames}")
-    done = start
-    while done < stop:
-        first = done if done == start else done - overlap_frames
-        last = min(first + window_frames, stop)
-        if last == stop and done > start:
-            first = max(start, min(first, stop - window_frames))
-        yield Span(first, last, done - first)
-        done = last
+    count = max(1, -(-(stop - start - overlap_frames) // (window_frames - overlap_frames)))
+    # Where the windows' own parts end, the first one's overlap among them.
+    ends = [start + overlap_frames + (stop - start - overlap_frames) * i // count for i in range(count + 1)]
+    for i in range(count):
+        first = start if i == 0 else ends[i] - overlap_frames
+        yield Span(first, ends[i + 1], 0 if i == 0 else overlap_frames)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make requirements.lock and requirements-dev.lock from pyproject.toml, in an environment of their own.
+# Make requirements.lock, requirements-dev.lock and requirements-gpu.lock from pyproject.toml, in an environment of their own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -21,3 +21,13 @@ read_deps "p['optional-dependencies']['dev']" > "$work/dev.in"
     echo "-r requirements.lock"
     comm -13 "$work/core.txt" "$work/all.txt"
 } > requirements-dev.lock
+# The diffusion presets: beside the core, not beside the tests.
+"$work/venv/bin/pip" uninstall -q -y -r <(comm -13 "$work/core.txt" "$work/all.txt")
+read_deps "p['optional-dependencies']['gpu']" > "$work/gpu.in"
+"$work/venv/bin/pip" install -q -r "$work/gpu.in" -c "$work/core.txt"
+"$work/venv/bin/pip" freeze --exclude setuptools --exclude pip | sort > "$work/gpu.txt"
+{
+    echo "# What the diffusion presets need besides, exactly. Made by \`make lock\`."
+    echo "-r requirements.lock"
+    comm -13 "$work/core.txt" "$work/gpu.txt"
+} > requirements-gpu.lock

@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 import handler
-import pipeline.run as run
+import pipeline.plug as plug
 from pipeline import encode
 from pipeline.errors import GpuError, OutOfMemory
 from pipeline.job import destination, work
@@ -129,11 +129,11 @@ def test_row_14_what_is_damaged_is_told_or_done(tmp_path: Path, runner: Runner) 
 
 def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     made = FailingGenerator([OutOfMemory("full")])
-    monkeypatch.setattr(run, "make_generator", lambda settings: made)
+    monkeypatch.setattr(plug, "make_generator", lambda settings: made)
     assert runner.answer(good_job())["frames_replaced"] == 6 and made.halved == 1
     for errors, can_use_less in (([OutOfMemory("full"), OutOfMemory("full")], True), ([OutOfMemory("full")], False)):
         failing = FailingGenerator(errors, can_use_less)  # type: ignore[arg-type]
-        monkeypatch.setattr(run, "make_generator", lambda settings, failing=failing: failing)
+        monkeypatch.setattr(plug, "make_generator", lambda settings, failing=failing: failing)
         answer = runner.answer(good_job(), "again")
         assert answer["error_code"] == "OUT_OF_MEMORY" and answer["refresh_worker"] is True
         assert failing.halved == 1
@@ -142,7 +142,7 @@ def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner, monke
 def test_row_19_a_failing_device_asks_for_another_worker(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = FailingGenerator([GpuError("the generator gave values that are not finite")])
     with monkeypatch.context() as patch:
-        patch.setattr(run, "make_generator", lambda settings: failing)
+        patch.setattr(plug, "make_generator", lambda settings: failing)
         answer = runner.fails(good_job(), "GPU_ERROR")
         assert answer["refresh_worker"] is True and failing.halved == 0
     runner.does_a_good_job()

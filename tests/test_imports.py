@@ -16,7 +16,8 @@ PURE = {
     # Values and their schema.
     "datatypes", "errors", "settings", "progress",
     # Maths on arrays.
-    "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality", "report_figures",
+    "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality", "report_figures", "flow",
+    "loose_mask", "framing",
     # What lies on the disk: spools, containers, FFV1 files.
     "spool", "media", "artifact_video", "checkpoints",
     # Threads that keep the order.
@@ -35,7 +36,9 @@ STAGES: dict[str, set[str]] = {
     "contacts": set(),
     "crop": set(),
     "plate": {"plate_place", "plate_samples", "plate_set", "plate_stack", "registration", "stacking"},
-    "generate": set(),
+    "controls": set(),
+    "generate": {"matte"},
+    "color_anchor": set(),
     "temporal": set(),
     "foot_lock": set(),
     "reshake": set(),
@@ -44,7 +47,19 @@ STAGES: dict[str, set[str]] = {
 }
 """Each stage with the files that are parts of it, which import what it may, and nobody else imports."""
 
-COMPOSERS = {"run", "finish", "artifacts", "report", "report_moments", "report_plots", "facts", "stills"}
+COMPOSERS = {
+    "run",
+    "finish",
+    "artifacts",
+    "report",
+    "report_moments",
+    "report_plots",
+    "facts",
+    "stills",
+    "plug",
+    "reference_person",
+    "cost",
+}
 """They know the order, and so the stages. ``artifacts`` and ``report`` show what ``finish`` made."""
 
 EXCEPTIONS: dict[tuple[str, str], set[str]] = {
@@ -53,6 +68,7 @@ EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("job.work", "subject"): {"PointChoice", "SubjectChoice"},  # the request's point, as a value
     ("job.work", "run"): {"JobRequest", "run_job"},  # the one that does the job
     ("job.work", "decode"): {"open_clip"},  # how long a job will take is asked before it begins
+    ("job.work", "cost"): {"estimate"},  # nothing is done then
     ("job.state", "run"): {"JobRequest"},
     # Whether this worker is fit: its weights are as the lock says, and load.
     ("job.startup", "builder.fetch_models"): {"LockedFile", "LockedWheel", "is_right", "read_lock"},

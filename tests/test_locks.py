@@ -27,6 +27,7 @@ def _pins(name: str) -> dict[str, str]:
     [
         ("requirements.lock", _PROJECT["dependencies"]),
         ("requirements-dev.lock", _PROJECT["dependencies"] + _PROJECT["optional-dependencies"]["dev"]),
+        ("requirements-gpu.lock", _PROJECT["dependencies"] + _PROJECT["optional-dependencies"]["gpu"]),
     ],
 )
 def test_the_lock_pins_what_the_project_asks_for(lock: str, wanted: list[str]) -> None:

@@ -51,7 +51,7 @@ def test_a_whole_request() -> None:
         ({"subject": "biggest"}, "subject"),
         ({"subject": True}, "subject"),
         ({"preset": ["preview"]}, "preset"),
-        ({"mode": "estimate"}, "mode"),
+        ({"mode": "guess"}, "mode"),
         ({"colour": "red"}, "colour"),
         ({"overrides": {"a": [1]}}, "overrides.a"),
     ],

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-import pipeline.run as run
+import pipeline.plug as plug
 from pipeline.artifact_video import read_artifact
 from pipeline.datatypes import Appearance, Layer, Plan, Window
 from pipeline.decode import open_clip, rgb_of
@@ -33,7 +33,7 @@ def _job(folder: Path, settings: Settings, *artifacts: str, **more: object) -> J
 @pytest.fixture
 def identity(monkeypatch: pytest.MonkeyPatch) -> IdentityGenerator:
     generator = IdentityGenerator(window_frames=8, conditioning_frames=3)
-    monkeypatch.setattr(run, "make_generator", lambda settings: generator)
+    monkeypatch.setattr(plug, "make_generator", lambda settings: generator)
     return generator
 
 
@@ -114,6 +114,9 @@ class _Colour:
     def use_less_memory(self) -> bool:
         return False
 
+    def rest(self) -> None:
+        pass
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         self.calls += 1
         width, height = window.size_wh
@@ -123,7 +126,7 @@ class _Colour:
 
 
 def test_segments_are_crossfaded_over_five_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "make_generator", lambda settings: _Colour())
+    monkeypatch.setattr(plug, "make_generator", lambda settings: _Colour())
     settings = Settings.model_validate({"segment": {"count": 3}, "foot_lock": {"enabled": False}})
     result = _job(tmp_path, settings, "layer")
     borders = [part["start_frame"] for part in result.report["segments"]][1:]

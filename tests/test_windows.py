@@ -13,16 +13,18 @@ from pipeline.windows import lead_in, windows_of
 @given(st.integers(0, 50), st.integers(1, 200), st.integers(6, 40), st.integers(0, 5))
 def test_windows_cover_every_frame_in_order(start: int, length: int, window: int, overlap: int) -> None:
     stop = start + length
-    done = start
+    done, lengths = start, []
     for span in windows_of(start, stop, window, overlap):
         assert span.stop - span.start <= window
         assert span.start + span.overlap == done
         assert done < span.stop
         if span.start > start:
-            assert span.overlap >= overlap
-            assert span.stop - span.start == window or length < window
+            assert span.overlap == overlap
+        lengths.append(span.stop - span.start - (overlap if span.start == start else span.overlap))
         done = span.stop
     assert done == stop
+    assert length <= window or max(lengths) - min(lengths) <= 1
+    assert len(lengths) == max(1, -(-(length - overlap) // (window - overlap)))
 
 
 def test_windows_must_be_longer_than_their_overlap() -> None:

@@ -66,8 +66,11 @@ class Request(_Strict):
         list[Artifact], Field(max_length=7), AfterValidator(_each_once), Field(description="files to make beside it")
     ] = []
     mode: Annotated[
-        Literal["replace", "frame"],
-        Field(description="the whole clip, or one finished frame a segment as PNG, to look at before it"),
+        Literal["replace", "frame", "estimate"],
+        Field(
+            description="the whole clip; one finished frame a segment as PNG, to look at before it; "
+            "or what it will take, without doing it"
+        ),
     ] = "replace"
     upload_url: Annotated[
         _Url | None, Field(description="a presigned URL to PUT the result to; default: the worker's bucket")
@@ -81,8 +84,8 @@ class Request(_Strict):
     def _range(self) -> Request:
         if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
             raise ValueError("end_s must be after start_s")
-        if self.mode == "frame" and self.artifacts:
-            raise ValueError("artifacts are made of whole clips: leave them out in the mode frame")
+        if self.mode != "replace" and self.artifacts:
+            raise ValueError(f"artifacts are made of whole clips: leave them out in the mode {self.mode}")
         return self
 
 

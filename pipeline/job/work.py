@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
+from pipeline.cost import estimate
 from pipeline.decode import open_clip
 from pipeline.errors import EncodeFailed, InvalidInput, JobTimeout, NoSpace, OutOfMemory, UnderstudyError
 from pipeline.job.clock import JobClock
@@ -104,6 +105,12 @@ def _done(
     request = parse_request(asked)
     settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
     settings = apply_caller_overrides(settings, request.overrides, arguments.locked)
+    if request.mode == "estimate":
+        log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
+        with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
+            wanted = _fetched(request, settings, worker, workspace, clock)
+            info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
+            return {"preset": settings.preset, "estimate": estimate(info, settings), "warnings": list(info.warnings)}
     destination = choose_destination(
         job_id=job_id,
         upload_url=request.upload_url,
@@ -179,7 +186,7 @@ def _fetched(
         reference=reference,
         start_s=request.start_s,
         end_s=request.end_s,
-        mode=request.mode,
+        mode="frame" if request.mode == "frame" else "replace",
     )
 
 

@@ -38,6 +38,9 @@ class IdentityGenerator:
         """It has no batch to halve."""
         return False
 
+    def rest(self) -> None:
+        """It keeps nothing."""
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield the source's own pixels with the old person's mask as alpha."""
         assert window.pictures is not None and window.masks is not None

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.datatypes import Appearance, Layer, Person, Picture, Window
 
 Check = Callable[[], None]
@@ -29,6 +32,22 @@ class PeopleBackend(Protocol):
 
     def reset(self) -> None:
         """Forget the frames so far: a cut, or another clip."""
+        ...
+
+
+class DepthBackend(Protocol):
+    """Tells how near things are."""
+
+    def estimate(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (N, h, w) relative inverse depth, larger where nearer, of (N, h, w, 3) RGB."""
+        ...
+
+
+class SafetyBackend(Protocol):
+    """Tells what must not be shown."""
+
+    def flagged(self, pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return (N,) of (N, h, w, 3) RGB."""
         ...
 
 
@@ -62,6 +81,10 @@ class Generator(Protocol):
 
     def use_less_memory(self) -> bool:
         """Work with about half the memory from now on, at the price of time; False where that is not possible."""
+        ...
+
+    def rest(self) -> None:
+        """Give back memory that is only kept for speed; called after each chunk."""
         ...
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:

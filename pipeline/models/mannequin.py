@@ -49,6 +49,9 @@ class Mannequin:
         """It works frame by frame already."""
         return False
 
+    def rest(self) -> None:
+        """It keeps nothing."""
+
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
         standing = _standing(window.planted)

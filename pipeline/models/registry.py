@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from pipeline.models.interfaces import Generator, PeopleBackend
-from pipeline.models.weights import weight_path
+from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.weights import weight_folder, weight_path
 from pipeline.settings import GenerateSettings, PeopleSettings
 
 
@@ -22,8 +22,26 @@ def _mannequin(settings: GenerateSettings) -> Generator:
     return Mannequin(weight_path("figure.npz"), settings)
 
 
+def _sd15(settings: GenerateSettings) -> Generator:
+    from pipeline.models.loading import key_of, load_parts
+    from pipeline.models.sd15 import StableDiffusion
+
+    return StableDiffusion(load_parts(key_of(settings)), settings)
+
+
+def _animatediff(settings: GenerateSettings) -> Generator:
+    from pipeline.models.animatediff import AnimateDiff
+    from pipeline.models.loading import key_of, load_parts
+
+    return AnimateDiff(load_parts(key_of(settings)), settings)
+
+
 _PEOPLE: Mapping[str, Callable[[PeopleSettings], PeopleBackend]] = {"blazepose": _blazepose}
-_GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {"mannequin": _mannequin}
+_GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {
+    "mannequin": _mannequin,
+    "sd15": _sd15,
+    "animatediff": _animatediff,
+}
 
 
 @lru_cache(maxsize=1)
@@ -36,3 +54,29 @@ def make_people(settings: PeopleSettings) -> PeopleBackend:
 def make_generator(settings: GenerateSettings) -> Generator:
     """Return the generator of the settings, loaded once and kept. Raises ``PresetUnavailable``."""
     return _GENERATORS[settings.backend](settings)
+
+
+def make_depth(settings: GenerateSettings) -> DepthBackend | None:
+    """Return the depth model where a ControlNet asks for it. Raises ``PresetUnavailable``."""
+    if settings.backend == "mannequin" or all(control.name != "depth" for control in settings.controls):
+        return None
+    return _depth(settings.device)
+
+
+def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
+    """Return the safety checker where it is switched on; the mannequin needs none. Raises ``PresetUnavailable``."""
+    return _safety(settings.device) if settings.backend != "mannequin" and settings.safety else None
+
+
+@lru_cache(maxsize=1)
+def _depth(device: str) -> DepthBackend:
+    from pipeline.models.depth import DepthAnything
+
+    return DepthAnything(weight_folder("depth"), device)
+
+
+@lru_cache(maxsize=1)
+def _safety(device: str) -> SafetyBackend:
+    from pipeline.models.safety import SafetyChecker
+
+    return SafetyChecker(weight_folder("safety_checker"), device)

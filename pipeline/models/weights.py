@@ -23,3 +23,14 @@ def weight_path(name: str) -> Path:
     if not path.is_file():
         raise PresetUnavailable(f"{name} is not in {path.parent}: run `python -m builder.fetch_models`")
     return path
+
+
+def weight_folder(name: str) -> Path:
+    """Return the folder of a model in several files. Raises ``PresetUnavailable`` where it is not there."""
+    path = weights_folder() / name
+    if not path.is_dir():
+        raise PresetUnavailable(
+            f"{name}/ is not in {path.parent}: "
+            "run `python -m builder.fetch_models --preset NAME` where the hub is reached"
+        )
+    return path

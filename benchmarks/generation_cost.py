@@ -1,0 +1,230 @@
+"""What a generated frame costs: `python -m benchmarks.generation_cost` (needs the packages of requirements-gpu.lock,
+no GPU).
+
+The networks of Stable Diffusion 1.5 stand on torch's meta device at their real size, where an operation has a shape
+and no values; ``torch.utils.flop_counter`` counts each part once (two floating point operations a multiply-add). Then
+our own generators run over the windows of a clip of 10 s with parts that do nothing but count how many frames they
+are given. The sum over the clip, overlaps and lead-ins among it, divided by the clip's frames is the figure. Encoding
+prompt and reference (once a job), people, depth and the safety checker are left out.
+
+``--write`` keeps the parts' table in ``pipeline/part_costs.json``, which the mode ``estimate`` reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    LCMScheduler,
+    MotionAdapter,
+    UNet2DConditionModel,
+    UNetMotionModel,
+)
+from torch.utils.flop_counter import FlopCounterMode
+
+from conf import compose_settings
+from pipeline.cost import GPUS, PART_COSTS, SHARES, planned_chunks, seconds_on
+from pipeline.datatypes import Layer, VideoInfo, Window
+from pipeline.models.animatediff import AnimateDiff
+from pipeline.models.denoise import Wish
+from pipeline.models.interfaces import Generator
+from pipeline.models.loading import Parts
+from pipeline.models.sd15 import StableDiffusion
+from pipeline.settings import GenerateSettings, Settings
+from pipeline.windows import lead_in, windows_of
+
+AIMS_TFLOP = {"fast": 8.0, "balanced": 22.0, "high": 45.0}
+_SIZE_WH = (512, 768)
+_FPS, _SECONDS = 30, 10
+_TEXT = (1, 77, 768)
+_COUNTED_FRAMES = 16
+"""The motion module's attention over time grows with the window, by 0.1 % of the whole."""
+
+
+def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
+    """Return TFLOP a frame of each part at a picture size."""
+    width, height = size_wh
+    latent, picture = (1, 4, height // 8, width // 8), (1, 3, height, width)
+    frames = _COUNTED_FRAMES
+    with torch.device("meta"), torch.inference_mode():
+        unet = UNet2DConditionModel(cross_attention_dim=768)
+        motion = UNetMotionModel.from_unet2d(unet, MotionAdapter(motion_max_seq_length=32), load_weights=False)
+        controlnet = ControlNetModel(cross_attention_dim=768)
+        vae, tiny = _autoencoder(), AutoencoderTiny()
+        text, time = torch.empty(_TEXT), torch.tensor(1)
+        return {
+            "unet": _tflop(lambda: unet(torch.empty(latent), time, text)),
+            "unet_motion": _tflop(
+                lambda: motion(torch.empty(1, 4, frames, *latent[2:]), time, text.expand(frames, -1, -1))
+            )
+            / frames,
+            "controlnet": _tflop(
+                lambda: controlnet(torch.empty(latent), time, text, controlnet_cond=torch.empty(picture))
+            ),
+            "full_encode": _tflop(lambda: vae.encode(torch.empty(picture))),
+            "full_decode": _tflop(lambda: vae.decode(torch.empty(latent))),
+            "tiny_encode": _tflop(lambda: tiny.encode(torch.empty(picture))),
+            "tiny_decode": _tflop(lambda: tiny.decode(torch.empty(latent))),
+        }
+
+
+def _autoencoder() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+    )
+
+
+def _tflop(call: Any) -> float:
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops()) / 1e12
+
+
+class _Counter:
+    """Parts that count the frames which they are given, by name."""
+
+    def __init__(self, settings: GenerateSettings) -> None:
+        self.frames: dict[str, int] = {}
+        self._decoder = settings.decoder
+        moves = settings.backend == "animatediff"
+        self._unet = "unet_motion" if moves else "unet"
+        vae: Any = object.__new__(AutoencoderTiny)
+        torch.nn.Module.__init__(vae)
+        vae.encode, vae.decode = self._encode, self._decode
+        vae.register_to_config(scaling_factor=1.0)
+        self.parts = Parts(
+            pipeline=SimpleNamespace(),
+            unet=self._predict,
+            controlnets={control.name: self._control for control in settings.controls},
+            vae=vae,
+            scheduler=LCMScheduler(),
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            moves=moves,
+        )
+
+    def _add(self, name: str, frames: int) -> None:
+        self.frames[name] = self.frames.get(name, 0) + frames
+
+    def _predict(self, x: torch.Tensor, t: torch.Tensor, **more: Any) -> tuple[torch.Tensor]:
+        self._add(self._unet, x.shape[2] if x.dim() == 5 else len(x))
+        return (torch.zeros_like(x),)
+
+    def _control(self, x: torch.Tensor, t: torch.Tensor, **more: Any) -> tuple[list[torch.Tensor], torch.Tensor]:
+        self._add("controlnet", len(x))
+        return [], torch.zeros(len(x), 1)
+
+    def _encode(self, x: torch.Tensor) -> Any:
+        self._add(f"{self._decoder}_encode", len(x))
+        return SimpleNamespace(latents=torch.zeros(len(x), 4, x.shape[2] // 8, x.shape[3] // 8))
+
+    def _decode(self, x: torch.Tensor) -> Any:
+        self._add(f"{self._decoder}_decode", len(x))
+        return SimpleNamespace(sample=torch.zeros(len(x), 3, x.shape[2] * 8, x.shape[3] * 8))
+
+
+def clip_info(frames: int) -> VideoInfo:
+    """Return what a clip of 720p at 30 fps says of itself, as far as costs depend on it."""
+    info: Any = SimpleNamespace(num_frames=frames, pts_seconds=np.arange(frames) / _FPS, width=1280, height=720)
+    made: VideoInfo = info
+    return made
+
+
+def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
+    """Return how many frames each part is given for an output frame, and how many windows there are."""
+    # The counted parts cost by area, so a small crop counts the same.
+    small = settings.generate.model_copy(update={"crop_size_wh": (64, 64), "device": "cpu", "batch_frames": 16})
+    counter = _Counter(small)
+    kind = AnimateDiff if small.backend == "animatediff" else StableDiffusion
+    generator: Any = kind(counter.parts, small)
+    empty = torch.zeros(1, 1, 1)
+    generator._conditioner._wish = Wish(empty, empty, (), ())
+    total = _FPS * _SECONDS
+    windows, earlier = 0, None
+    for chunk in planned_chunks(clip_info(total), settings.segment):
+        goes_on = earlier is not None and earlier.segment == chunk.segment
+        start = chunk.start - lead_in(chunk, earlier, settings.segment.overlap_frames)
+        earlier = chunk
+        overlap = min(settings.segment.overlap_frames, small.conditioning_frames)
+        for span in windows_of(start, chunk.stop, small.window_frames, overlap):
+            windows += 1
+            finished = min(small.conditioning_frames, chunk.start - start) if span.start == start and goes_on else 0
+            _generate(generator, small, span.stop - span.start, finished if span.start == start else span.overlap)
+    return {name: frames / total for name, frames in counter.frames.items()}, windows
+
+
+def _generate(generator: Generator, settings: GenerateSettings, frames: int, finished: int) -> None:
+    width, height = settings.crop_size_wh
+    pictures = np.zeros((frames, height, width, 3), np.uint8)
+    layer = Layer(pictures[0], np.zeros((height, width), np.uint8))
+    window = Window(
+        start=0,
+        size_wh=(width, height),
+        pts_seconds=np.arange(frames) / _FPS,
+        joints=np.full((frames, 21, 3), np.nan, np.float32),
+        skeletons=np.zeros((frames, 23, 3), np.float32),
+        planted=np.zeros((frames, 2), np.bool_),
+        body_height_px=np.full(frames, 50.0),
+        presence=np.full(frames, 2, np.uint8),
+        pictures=pictures,
+        plates=pictures,
+        masks=np.zeros((frames, height, width), np.bool_),
+        controls={control.name: pictures for control in settings.controls},
+        finished=(layer,) * finished,
+    )
+    for _ in generator.generate(window, 0, lambda: None):
+        pass
+
+
+def naive_tflop(parts: Mapping[str, float], *, steps: int = 25, controls: int = 3) -> float:
+    """Return what a frame costs with guidance, every ControlNet in every step for both halves, and the full
+    autoencoder."""
+    return 2 * steps * (parts["unet"] + controls * parts["controlnet"]) + parts["full_encode"] + parts["full_decode"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.generation_cost")
+    parser.add_argument("--write", action="store_true", help=f"keep the parts' table in {PART_COSTS}")
+    arguments = parser.parse_args()
+    parts = count_parts()
+    print(f"TFLOP a frame of each part at {_SIZE_WH[0]} x {_SIZE_WH[1]}:")
+    for name, tflop in parts.items():
+        print(f"  {name:14} {tflop:6.2f}")
+    if arguments.write:
+        rounded = {name: round(tflop, 4) for name, tflop in parts.items()}
+        PART_COSTS.write_text(json.dumps({"size_wh": _SIZE_WH, "tflop": rounded}, indent=2) + "\n", encoding="utf-8")
+    print(f"naive (25 steps, guidance, 3 ControlNets, full autoencoder): {naive_tflop(parts):.1f}")
+    missed = False
+    for preset, aim in AIMS_TFLOP.items():
+        calls, windows = count_calls(compose_settings(preset))
+        tflop = sum(parts[name] * frames for name, frames in calls.items())
+        missed |= tflop > aim
+        told = ", ".join(f"{name} {frames:.2f}" for name, frames in calls.items())
+        verdict = "ok" if tflop <= aim else "MISSED"
+        print(f"{preset:9} {tflop:5.1f} TFLOP an output frame (aim {aim:g}) {verdict}; {windows} windows")
+        print(f"          frames a part is given, an output frame: {told}")
+        shares = " / ".join(f"{share:.0%}" for share in SHARES)
+        print(f"          estimate: generation of {_SECONDS} s at {_FPS} fps, at {shares} of dense fp16 peak:")
+        for gpu in GPUS:
+            print(
+                f"            {gpu:5} "
+                + " / ".join(f"{seconds_on(gpu, tflop * _FPS * _SECONDS, s):.0f} s" for s in SHARES)
+            )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Dense optical flow between two pictures, and what is carried along it; pure."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Layer, Matte, Picture
+
+Flow = NDArray[np.float32]
+"""(h, w, 2) px: where each pixel lies in the other picture, relative to its place."""
+_AGREE_PX = 1.0
+"""Largest forward-backward error at which a flow vector is believed."""
+
+
+def gray_of(picture: Picture) -> NDArray[np.uint8]:
+    """Return (h, w) luma of RGB."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def flow_between(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Flow:
+    """Return DIS flow (Kroeger et al., ECCV 2016) from ``gray`` to ``other``."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    return np.asarray(flow.calc(gray, other, None), np.float32)
+
+
+def agreement(back: Flow, forth: Flow) -> Matte:
+    """Return (h, w) 0..1: 1 where going back and forth again ends where it began."""
+    returned = cv2.remap(forth, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    error = np.linalg.norm(back + returned, axis=2)
+    return np.asarray(np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0), np.float32)
+
+
+def carried(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
+    """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside."""
+    moved = cv2.remap(picture, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
+
+
+def carried_alpha(alpha: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
+    """As ``carried``; nothing is outside."""
+    moved = cv2.remap(alpha, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(moved, np.uint8)
+
+
+def carry_layer(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Layer:
+    """Move a layer as the source moved from ``gray`` (its own frame) to ``other``; thinner where the flow is not
+    sure."""
+    assert layer.alpha is not None
+    if np.array_equal(gray, other):
+        return layer
+    back, forth = flow_between(other, gray), flow_between(gray, other)
+    alpha = carried_alpha(layer.alpha, back) * agreement(back, forth)
+    return Layer(carried(layer.picture, back), np.rint(alpha).astype(np.uint8))
+
+
+def _sources(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return x + flow[..., 0], y + flow[..., 1]

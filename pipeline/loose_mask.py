@@ -1,0 +1,32 @@
+"""Where a generator may paint: a region that tells it where the person is and not what outline he had; pure."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_REACH_BH = 0.09
+"""Room beyond mask and joints, body heights: hair, wide clothes, other proportions."""
+
+
+def loose_masks(
+    masks: NDArray[np.bool_], joints: NDArray[np.float32], body_height_px: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (N, h, w): the convex hull of the old person's mask (N, h, w) and joints (N, 21, 3), grown.
+
+    A hull has no gap between arm and body and no fold of a coat, so the old outline does not leak into the new
+    picture. Empty where nobody is.
+    """
+    loose = np.zeros(masks.shape, np.uint8)
+    for region, mask, points, height_px in zip(loose, masks, joints, body_height_px, strict=True):
+        rows, columns = np.nonzero(mask)
+        seen = points[np.isfinite(points[:, :2]).all(axis=1), :2]
+        corners = np.concatenate([np.stack([columns, rows], axis=1).astype(np.float32), seen.astype(np.float32)])
+        if len(corners) < 3:
+            continue
+        reach = _REACH_BH * height_px if np.isfinite(height_px) else _REACH_BH * np.ptp(corners[:, 1])
+        hull = cv2.convexHull(corners)
+        cv2.fillConvexPoly(region, np.rint(hull).astype(np.int32), 1)
+        cv2.polylines(region, [np.rint(hull).astype(np.int32)], True, 1, max(1, int(2 * reach)))
+    return loose.astype(np.bool_)

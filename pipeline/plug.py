@@ -1,0 +1,43 @@
+"""The generator of a job with what stands around it: guiding pictures, mattes, the safety checker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.controls import ControlPictures, depth_limits
+from pipeline.generate import Cutter
+from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.registry import make_depth, make_generator, make_safety
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plug:
+    """Loaded models of one job."""
+
+    generator: Generator
+    people: PeopleBackend
+    depth: DepthBackend | None
+    safety: SafetyBackend | None
+
+    def controls(self, samples: Callable[[], NDArray[np.uint8]]) -> ControlPictures | None:
+        """Return what draws the guiding pictures; ``samples`` are some of the clip's crops, for the limits of depth."""
+        names = self.generator.needs.controls
+        if not names:
+            return None
+        limits = depth_limits(self.depth.estimate(samples())) if self.depth is not None else None
+        return ControlPictures(names, self.depth, limits)
+
+    def cutter(self) -> Cutter | None:
+        """Return what makes the mattes of a chunk, for a generator that gives none."""
+        return None if self.generator.needs.gives_alpha else Cutter(self.people, self.safety)
+
+
+def make_plug(settings: Settings, people: PeopleBackend) -> Plug:
+    """Load what the settings ask for. Raises ``PresetUnavailable``."""
+    generate = settings.generate
+    return Plug(make_generator(generate), people, make_depth(generate), make_safety(generate))

@@ -1,0 +1,43 @@
+"""The one person in a reference picture; a generator takes appearance from nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Appearance, Mask, Person
+from pipeline.errors import InvalidInput
+from pipeline.models.interfaces import PeopleBackend
+
+
+def find_appearance(
+    prompt: str, negative_prompt: str, reference: NDArray[np.uint8] | None, people: PeopleBackend
+) -> Appearance:
+    """Return what the generator is told. Raises ``InvalidInput`` where a reference (H, W, 3 or 4) has not one
+    person."""
+    people.reset()
+    if reference is None:
+        return Appearance(prompt, negative_prompt)
+    seen = people.find(opaque(reference))
+    people.reset()
+    if len(seen) != 1:
+        found = "nobody" if not seen else f"{len(seen)} people"
+        raise InvalidInput(
+            f"the reference picture must show exactly one person, and {found} was found", field="reference_image_url"
+        )
+    person = seen[0]
+    if reference.shape[2] == 4:
+        person = _with_mask(person, reference[..., 3] > 127)
+    return Appearance(prompt, negative_prompt, reference, person)
+
+
+def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay an RGBA picture over mid gray; RGB (H, W, 3) comes back as it is."""
+    if picture.shape[2] == 3:
+        return picture
+    alpha = picture[..., 3:].astype(np.float32) / 255.0
+    return np.asarray(np.rint(picture[..., :3] * alpha + 128.0 * (1.0 - alpha)), np.uint8)
+
+
+def _with_mask(person: Person, mask: Mask) -> Person:
+    return Person(person.box_xyxy, person.score, person.joints, person.skeleton, person.mask & mask)
