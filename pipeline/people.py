@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -64,14 +65,26 @@ class PeopleFollower:
         self._tracks: dict[int, _Growing] = {}
         self._pending: deque[tuple[int, dict[int, Mask]]] = deque()
         """Masks of the last frames, to which a look back may still add."""
+        self._found: deque[list[Person]] = deque()
+        """People of frames that were looked at ahead."""
         backend.reset()
+
+    @property
+    def batch_frames(self) -> int:
+        """How many frames the backend likes to look at together."""
+        return self._backend.batch_frames
+
+    def look_ahead(self, pictures: Sequence[Picture]) -> None:
+        """Let a backend to which each frame stands for itself find the people of the next frames together."""
+        if self._backend.batch_frames > 1:
+            self._found.extend(self._find_batch(pictures))
 
     def push(self, index: int, picture: Picture, is_cut: bool) -> Seen:
         """Find the people of the next frame, upright RGB (H, W, 3); ``is_cut`` where it begins a shot."""
         if is_cut:
             self._backend.reset()
             self._tracker.cut()
-        people = self._find(picture)
+        people = self._found.popleft() if self._found else self._find_batch([picture])[0]
         ids = self._tracker.push(people)
         for track_id, person in zip(ids, people, strict=True):
             track = self._tracks.setdefault(track_id, _Growing())
@@ -102,13 +115,14 @@ class PeopleFollower:
             track.people.insert(at, _without_mask(earlier))
             pending[frame][track_id] = earlier.mask
 
-    def _find(self, picture: Picture) -> list[Person]:
+    def _find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
         if abs(self._aspect - 1) < 1e-3:
-            return self._backend.find(picture)
+            return self._backend.find_batch(pictures)
         width, height = self._size_wh
-        square = cv2.resize(picture, (max(1, round(width * self._aspect)), height), interpolation=cv2.INTER_AREA)
-        stretch = square.shape[1] / width
-        return [_squeezed(person, stretch, width, height) for person in self._backend.find(square)]
+        square_wh = (max(1, round(width * self._aspect)), height)
+        squares = [cv2.resize(picture, square_wh, interpolation=cv2.INTER_AREA) for picture in pictures]
+        found = self._backend.find_batch(squares)
+        return [[_squeezed(person, square_wh[0] / width, width, height) for person in people] for people in found]
 
 
 def appearance_of(picture: Picture, person: Person) -> NDArray[np.float64]:

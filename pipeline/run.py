@@ -30,7 +30,7 @@ from pipeline.checkpoints import discard_damaged, is_sealed, is_whole, seal
 from pipeline.color_anchor import ColourAnchor, anchor_of, hold_colours
 from pipeline.contacts import find_contacts
 from pipeline.crop import follow_subject
-from pipeline.datatypes import Chunk, Layer, Plan, Presence, Survey, Track
+from pipeline.datatypes import Chunk, Frame, Layer, Plan, Presence, Survey, Track
 from pipeline.decode import Clip, luma_of, open_clip, rgb_of
 from pipeline.errors import SubjectLost
 from pipeline.facts import facts_of
@@ -188,20 +188,27 @@ def _survey(
     follower = PeopleFollower(info, settings.people, people, store)
     camera = CameraEstimator(info, settings.stabilize)
     shot_starts = [0]
-    for frame in read_ahead(clip.frames()):
-        check()
-        picture = rgb_of(frame)
-        is_cut = cuts.push(picture, frame.index) and frame.index > 0
-        if is_cut:
-            shot_starts.append(frame.index)
-        seen = follower.push(frame.index, picture, is_cut)
-        camera.push(luma_of(frame), seen.everyone, seen.feet_px, is_cut)
-        progress("survey", frame.index + 1, info.num_frames)
+    for frames in _batches(read_ahead(clip.frames()), follower.batch_frames):
+        pictures = [rgb_of(frame) for frame in frames]
+        follower.look_ahead(pictures)
+        for frame, picture in zip(frames, pictures, strict=True):
+            check()
+            is_cut = cuts.push(picture, frame.index) and frame.index > 0
+            if is_cut:
+                shot_starts.append(frame.index)
+            seen = follower.push(frame.index, picture, is_cut)
+            camera.push(luma_of(frame), seen.everyone, seen.feet_px, is_cut)
+            progress("survey", frame.index + 1, info.num_frames)
     tracks: tuple[Track, ...] = follower.finish()
     store.close()
     survey = Survey(info, np.array(shot_starts, np.int64), camera.finish(), tracks)
     save_values(path, survey)
     return survey
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    while some := list(islice(frames, size)):
+        yield some
 
 
 def _plan(survey: Survey, request: JobRequest, settings: Settings, generator: Generator, workspace: Path) -> Plan:

@@ -44,7 +44,9 @@ class StabilizeSettings(_Settings):
 class PeopleSettings(_Settings):
     """Finding, following and choosing."""
 
-    backend: Literal["blazepose"] = "blazepose"
+    backend: Literal["blazepose", "yolo"] = "blazepose"
+    device: Literal["cuda", "cpu"] = "cpu"
+    """Of ``yolo``; BlazePose runs on the CPU."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.2
     max_gap_seconds: Annotated[float, Field(ge=0, le=5)] = 0.5
 

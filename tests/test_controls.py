@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from pipeline.controls import ControlPictures, depth_limits, draw_canny, draw_depth, draw_pose
+from pipeline.controls import ControlPictures, _pose_points, depth_limits, draw_canny, draw_depth, draw_pose
 from pipeline.datatypes import JOINT
+from pipeline.models.weights import weights_folder
 
 
 def _joints() -> np.ndarray:
@@ -56,3 +60,30 @@ def test_only_what_is_asked_for_is_drawn() -> None:
     assert set(ControlPictures(("pose",)).draw(joints, None, (100, 80))) == {"pose"}
     drawn = ControlPictures(("pose", "canny")).draw(joints, pictures, (100, 80))
     assert {name: picture.shape for name, picture in drawn.items()} == dict.fromkeys(("pose", "canny"), (2, 80, 100, 3))
+
+
+def _openpose_drawing() -> Any:
+    """controlnet_aux's drawing, out of its wheel: its imports of networks are stood in for by the two values it
+    needs."""
+    source = (weights_folder() / "test" / "openpose_util.py").read_text(encoding="utf-8")
+    assert "from .body import BodyResult, Keypoint\n" in source
+    values: dict[str, Any] = {"BodyResult": Any, "Keypoint": Any}
+    exec(source.replace("from .body import BodyResult, Keypoint\n", ""), values)
+    return values["draw_bodypose"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_pose_picture_is_controlnet_auxs_pixel_for_pixel(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    width, height = 512, 768
+    joints = np.zeros((21, 3), np.float32)
+    # On a grid that normalising to 0..1 and back does not move.
+    joints[:, 0] = rng.integers(8, width - 8, 21) + 0.25
+    joints[:, 1] = rng.integers(8, height - 8, 21) + 0.25
+    joints[:, 2] = rng.random(21)
+    points = _pose_points(joints)
+    keypoints = [
+        SimpleNamespace(x=x / width, y=y / height) if np.isfinite(x) else None for x, y in points.astype(np.float64)
+    ]
+    theirs = _openpose_drawing()(np.zeros((height, width, 3), np.uint8), keypoints)
+    assert np.array_equal(draw_pose(joints, (width, height)), theirs)

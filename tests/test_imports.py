@@ -72,7 +72,11 @@ EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("job.state", "run"): {"JobRequest"},
     # Whether this worker is fit: its weights are as the lock says, and load.
     ("job.startup", "builder.lock"): {"LockedFile", "Source", "is_right", "read_lock"},
-    ("job.startup", "models.registry"): {"make_generator", "make_people"},
+    ("job.startup", "models.registry"): {"make_people"},
+    ("models.weights", "builder.lock"): {"read_lock", "sha256_of"},  # a pickle is verified before it is loaded
+    ("job.startup", "plug"): {"make_plug"},
+    ("job.work", "models.registry"): {"make_people"},
+    ("job.work", "plug"): {"make_plug"},
     ("job.startup", "models.weights"): {"weights_folder"},
     ("job.deliver", "run"): {"JobResult"},  # the value that it delivers
     ("job.destination", "run"): {"JobResult"},

@@ -90,6 +90,11 @@ class _People:
     def find(self, picture: Any) -> list[Person]:
         return self._found.pop(0)
 
+    batch_frames = 1
+
+    def find_batch(self, pictures: Any) -> list[list[Person]]:
+        return [self.find(picture) for picture in pictures]
+
     def reset(self) -> None:
         pass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -322,12 +322,17 @@ def test_a_joint_that_pops_for_a_frame_is_put_back() -> None:
 class OneBlob:
     """A backend that sees one body at a given place, from the second frame on."""
 
+    batch_frames = 1
+
     def __init__(self, look_back: int = 0) -> None:
         self.resets = 0
         self.look_back = look_back
 
     def reset(self) -> None:
         self.resets += 1
+
+    def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        return [self.find(picture) for picture in pictures]
 
     def find(self, picture: Picture) -> list[Person]:
         if not picture.any():

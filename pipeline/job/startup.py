@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builder.lock import LockedFile, Source, is_right, read_lock
+from conf import preset_names
 from pipeline.job.worker import WorkerSettings
 from pipeline.job.workspace import remove_abandoned
-from pipeline.models.registry import make_generator, make_people
+from pipeline.models.registry import make_people
 from pipeline.models.weights import weights_folder
+from pipeline.plug import make_plug
 from pipeline.settings import Settings
 
 log = logging.getLogger("understudy.startup")
@@ -33,9 +35,20 @@ def make_ready(settings: Settings, worker: WorkerSettings) -> None:
     removed = remove_abandoned(worker.work)
     if removed:
         log.info("removed %d folders of jobs that were killed", removed)
-    make_people(settings.people)
-    make_generator(settings.generate)
+    make_plug(settings, make_people(settings.people))
     log.info("worker is ready", extra={"preset": settings.preset})
+
+
+def available_presets() -> list[str]:
+    """Return the presets whose weights lie here, by the quick check."""
+    available = []
+    for preset in preset_names():
+        try:
+            check_weights(preset)
+        except Unfit:
+            continue
+        available.append(preset)
+    return available
 
 
 def fitness_checks(settings: Settings, worker: WorkerSettings) -> list[Callable[[], None]]:

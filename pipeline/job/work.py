@@ -16,7 +16,15 @@ from typing import Any
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
 from pipeline.cost import estimate
 from pipeline.decode import open_clip
-from pipeline.errors import EncodeFailed, InvalidInput, JobTimeout, NoSpace, OutOfMemory, UnderstudyError
+from pipeline.errors import (
+    EncodeFailed,
+    InvalidInput,
+    JobTimeout,
+    NoSpace,
+    OutOfMemory,
+    PresetUnavailable,
+    UnderstudyError,
+)
 from pipeline.job.clock import JobClock
 from pipeline.job.command_line import Arguments
 from pipeline.job.destination import choose_destination
@@ -24,9 +32,12 @@ from pipeline.job.fetch import fetch
 from pipeline.job.logs import job_id as logged_job_id
 from pipeline.job.reference import read_reference
 from pipeline.job.request import Request, SubjectPoint, parse_request
+from pipeline.job.startup import available_presets
 from pipeline.job.state import job_key, kept_passes
 from pipeline.job.worker import WorkerSettings
 from pipeline.job.workspace import job_workspace
+from pipeline.models.registry import make_people
+from pipeline.plug import make_plug
 from pipeline.progress import Progress
 from pipeline.run import JobRequest, run_job
 from pipeline.settings import Settings
@@ -120,6 +131,7 @@ def _done(
         worker=worker,
     )
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
+    _load(settings)
     with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
         wanted = _fetched(request, settings, worker, workspace, clock)
         late = _lateness(wanted, settings, clock)
@@ -135,6 +147,17 @@ def _done(
             result.report["warnings"].extend(late)
             clock.stage = "deliver"
             return destination.deliver(result, check=clock.check)
+
+
+def _load(settings: Settings) -> None:
+    """Load the preset's models before anything is fetched; they are kept for the jobs that come after."""
+    try:
+        make_plug(settings, make_people(settings.people))
+    except PresetUnavailable as error:
+        here = ", ".join(available_presets()) or "none"
+        raise PresetUnavailable(
+            f"{error.message}; presets with weights on this worker: {here}", field="preset"
+        ) from error
 
 
 @contextmanager

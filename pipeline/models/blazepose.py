@@ -9,6 +9,7 @@ the square to its size.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -127,6 +128,14 @@ class BlazePosePeople:
         self._before: deque[tuple[_View, list[_Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
         self._frame = 0
         self._last_loss = -FIND_AFTER_LOSS - 1
+
+    @property
+    def batch_frames(self) -> int:
+        return 1
+
+    def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        """One after the other: each frame's regions come from the one before."""
+        return [self.find(picture) for picture in pictures]
 
     def find(self, picture: Picture) -> list[Person]:
         view = _View(picture, (picture.shape[1], picture.shape[0]))

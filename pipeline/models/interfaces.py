@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,15 @@ class PeopleBackend(Protocol):
     @property
     def look_back(self) -> int:
         """How many frames back the first of ``Person.earlier`` can reach at most; 0: none are given."""
+        ...
+
+    @property
+    def batch_frames(self) -> int:
+        """How many frames ``find_batch`` likes to be given at once; 1 where a frame needs the one before."""
+        ...
+
+    def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        """As ``find``, for the next frames."""
         ...
 
     def find(self, picture: Picture) -> list[Person]:

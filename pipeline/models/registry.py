@@ -16,6 +16,12 @@ def _blazepose(settings: PeopleSettings) -> PeopleBackend:
     return BlazePosePeople(min_score=settings.min_score)
 
 
+def _yolo(settings: PeopleSettings) -> PeopleBackend:
+    from pipeline.models.yolo import YoloPeople
+
+    return YoloPeople(settings.device, settings.min_score)
+
+
 def _mannequin(settings: GenerateSettings) -> Generator:
     from pipeline.models.mannequin import Mannequin
 
@@ -36,7 +42,7 @@ def _animatediff(settings: GenerateSettings) -> Generator:
     return AnimateDiff(load_parts(key_of(settings)), settings)
 
 
-_PEOPLE: Mapping[str, Callable[[PeopleSettings], PeopleBackend]] = {"blazepose": _blazepose}
+_PEOPLE: Mapping[str, Callable[[PeopleSettings], PeopleBackend]] = {"blazepose": _blazepose, "yolo": _yolo}
 _GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {
     "mannequin": _mannequin,
     "sd15": _sd15,

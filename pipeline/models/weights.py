@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from builder.lock import read_lock, sha256_of
 from pipeline.errors import PresetUnavailable
 
 
@@ -33,4 +34,16 @@ def weight_folder(name: str) -> Path:
             f"{name}/ is not in {path.parent}: "
             "run `python -m builder.fetch_models --preset NAME` where the hub is reached"
         )
+    return path
+
+
+def verified_path(name: str) -> Path:
+    """Return the path of a pickle whose every byte is what ``models.lock`` says, before anybody loads it.
+
+    Raises ``PresetUnavailable`` where it is missing, another file, or not known to the lock.
+    """
+    path = weight_path(name)
+    known = next((file.sha256 for source in read_lock() for file in source.files if file.name == name), None)
+    if known is None or sha256_of(path) != known:
+        raise PresetUnavailable(f"{name} is not the file that models.lock names: run `python -m builder.fetch_models`")
     return path
