@@ -1,5 +1,13 @@
-# The worker with the preview preset: CPU only. Dependencies, models, code, so that a change of code rebuilds little.
-FROM python:3.11-slim-bookworm AS base
+# syntax=docker/dockerfile:1
+# The worker. Stages: dependencies, models, code; so that a change of code rebuilds little.
+#
+#   docker build --build-arg PRESETS=none -t understudy:preview .                  CPU, the mannequin alone
+#   docker build --build-arg PRESETS=fast,balanced,high \
+#     --secret id=hf_token,env=HF_TOKEN -t understudy .                            with the diffusion presets' models
+#
+# torch's wheels bring CUDA 13: the host's driver must be 580 or newer. There is no HEALTHCHECK: RunPod has its own.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE} AS dependencies
 
 # OpenCV's wheels want libGL and glib.
 RUN apt-get update \
@@ -7,26 +15,38 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /app
-ENV UNDERSTUDY_WEIGHTS=/app/weights
-COPY requirements.lock ./
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+COPY requirements.lock requirements-gpu.lock ./
 RUN pip install --no-cache-dir -r requirements.lock
+ARG PRESETS=fast,balanced,high
+RUN if [ "$PRESETS" != none ]; then pip install --no-cache-dir -r requirements-gpu.lock; fi
 
-# The figure is built by the figure's own code, so the pipeline comes along.
-FROM base AS weights
+# The figure is built by the figure's own code, so that part of the pipeline comes along.
+FROM dependencies AS models
 COPY builder ./builder
 COPY pipeline ./pipeline
-RUN python -m builder.fetch_models
+ARG PRESETS=fast,balanced,high
+# The token is there for this command alone, and in no layer.
+RUN --mount=type=secret,id=hf_token \
+    UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"
 
-FROM base
-COPY --from=weights /app/weights ./weights
+FROM dependencies
+COPY --from=models /app/weights ./weights
 COPY conf ./conf
-COPY pipeline ./pipeline
 COPY builder ./builder
+COPY pipeline ./pipeline
 COPY assets ./assets
 COPY handler.py test_input.json LICENSE ./
 
+# Nothing is fetched at run time. Numba keeps its compiled kernels, and ultralytics its settings, where the user may write.
+ENV UNDERSTUDY_WEIGHTS=/app/weights \
+    HF_HUB_OFFLINE=1 \
+    TRANSFORMERS_OFFLINE=1 \
+    YOLO_OFFLINE=1 \
+    YOLO_AUTOINSTALL=0 \
+    YOLO_CONFIG_DIR=/home/worker \
+    NUMBA_CACHE_DIR=/home/worker/.numba
 RUN useradd --create-home worker && mkdir outputs && chown worker outputs
 USER worker
-# Numba keeps its compiled kernels here.
-ENV NUMBA_CACHE_DIR=/home/worker/.numba
 CMD ["python", "-u", "handler.py"]

@@ -36,6 +36,7 @@ from pipeline.errors import SubjectLost
 from pipeline.facts import facts_of
 from pipeline.finish import Finish, finish
 from pipeline.generate import CropReader, generate_layers
+from pipeline.heap import settle_heap, trim_heap
 from pipeline.models.interfaces import Check, Generator, PeopleBackend
 from pipeline.models.registry import make_people
 from pipeline.people import PeopleFollower
@@ -102,6 +103,7 @@ def run_job(
     ``workspace`` is the job's own folder for what lies between the passes; the caller removes it. ``check`` is
     called for every frame and may raise to stop the job. Raises the errors of ``pipeline.errors``.
     """
+    settle_heap()
     request.output_dir.mkdir(parents=True, exist_ok=True)
     workspace.mkdir(parents=True, exist_ok=True)
     timings: dict[str, float] = {}
@@ -126,6 +128,7 @@ def run_job(
             plan = _plan(survey, request, settings, generator, workspace)
         # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
         del survey
+        trim_heap()
         stills = choose_stills(plan) if request.mode == "frame" else []
         if request.mode == "frame":
             needs = generator.needs
@@ -139,6 +142,7 @@ def run_job(
         with _timed(timings, "perform"):
             generator.prepare(appearance)
             _perform(clip, plan, masks, plates, plug, settings, request.seed, workspace, check, progress)
+        trim_heap()
         job = Finish(
             clip=clip,
             plan=plan,

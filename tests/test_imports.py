@@ -20,8 +20,8 @@ PURE = {
     "loose_mask", "framing",
     # What lies on the disk: spools, containers, FFV1 files.
     "spool", "media", "artifact_video", "checkpoints",
-    # Threads that keep the order.
-    "ahead",
+    # Threads that keep the order, and their memory.
+    "ahead", "heap",
     # The plugs that backends fill.
     "models.interfaces",
 }  # fmt: skip

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Build the image without a Docker engine, with buildah, and run the main job inside it.
+#
+#   scripts/build_image.sh [PRESETS] [WORK]     PRESETS: none (default) or fast,balanced,high; WORK: a folder for all of it
+#
+# Needs root, and Debian's buildah and debootstrap. The base is made by debootstrap, since no registry of images is needed then; it has
+# this machine's CA certificates and pip settings, so that a mirror works as it does outside.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+presets=${1:-none}
+work=${2:-$(mktemp -d)}
+export STORAGE_DRIVER=vfs
+store=(--root "$work/storage" --runroot "$work/run")
+base=$work/base
+mkdir -p "$work"
+
+if [ ! -e "$base/usr/local/bin/python" ]; then
+  debootstrap --variant=minbase --include=python3.11,python3.11-venv,python3-pip,ca-certificates bookworm "$base" \
+    "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+  ln -sf /usr/bin/python3.11 "$base/usr/local/bin/python"
+fi
+# What this machine reaches the world by.
+cp /etc/ssl/certs/ca-certificates.crt "$base/etc/ssl/certs/"
+cp /etc/apt/apt.conf.d/99* "$base/etc/apt/apt.conf.d/" 2> /dev/null || true
+cp /etc/pip.conf "$base/etc/" 2> /dev/null || true
+
+container=$(buildah "${store[@]}" from scratch)
+buildah "${store[@]}" add --quiet "$container" "$base" /
+buildah "${store[@]}" commit --quiet "$container" understudy-base
+buildah "${store[@]}" rm "$container" > /dev/null
+
+mounts=()
+for folder in /opt/wheels /opt/pypi /opt/pypi-more; do
+  [ -d "$folder" ] && mounts+=(--volume "$folder:$folder:ro")
+done
+pass=()
+for name in PIP_CERT PIP_FIND_LINKS PIP_INDEX_URL PIP_EXTRA_INDEX_URL http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+  [ -n "${!name:-}" ] && pass+=(--env "$name=${!name}")
+done
+buildah "${store[@]}" bud --isolation chroot --layers=false --build-arg BASE=localhost/understudy-base \
+  --build-arg PRESETS="$presets" "${mounts[@]}" "${pass[@]}" --tag understudy .
+
+echo "layers:"
+buildah "${store[@]}" inspect --type image understudy | python3 -c '
+import json, sys
+for layer in json.load(sys.stdin)["OCIv1"]["history"]:
+    print("  ", "-" if layer.get("empty_layer") else "+", layer.get("created_by", "")[:110])'
+container=$(buildah "${store[@]}" from understudy)
+root=$(buildah "${store[@]}" mount "$container")
+echo "sizes, MB:"
+du -sm "$root" "$root/opt/venv" "$root/app/weights" "$root/app/pipeline" "$root/usr" 2> /dev/null
+echo "the main job, inside:"
+buildah "${store[@]}" run --isolation chroot "$container" -- python -u handler.py
+buildah "${store[@]}" rm "$container" > /dev/null
