@@ -36,6 +36,7 @@ COPY --from=models /app/weights ./weights
 COPY conf ./conf
 COPY builder ./builder
 COPY pipeline ./pipeline
+COPY benchmarks ./benchmarks
 COPY assets ./assets
 COPY handler.py test_input.json LICENSE ./
 

@@ -60,7 +60,7 @@ def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
         unet = UNet2DConditionModel(cross_attention_dim=768)
         motion = UNetMotionModel.from_unet2d(unet, MotionAdapter(motion_max_seq_length=32), load_weights=False)
         controlnet = ControlNetModel(cross_attention_dim=768)
-        vae, tiny = _autoencoder(), AutoencoderTiny()
+        vae, tiny = autoencoder(), AutoencoderTiny()
         text, time = torch.empty(_TEXT), torch.tensor(1)
         return {
             "unet": _tflop(lambda: unet(torch.empty(latent), time, text)),
@@ -78,7 +78,7 @@ def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
         }
 
 
-def _autoencoder() -> AutoencoderKL:
+def autoencoder() -> AutoencoderKL:
     return AutoencoderKL(
         block_out_channels=(128, 256, 512, 512),
         layers_per_block=2,

@@ -45,11 +45,15 @@ class Figure:
 
 
 def run(clip: Path, folder: Path, *overrides: str, artifacts: tuple[str, ...] = ARTIFACTS) -> JobResult:
-    """Run the preview job on a clip, results under ``folder``."""
+    """Run a job on a clip, results under ``folder``; ``overrides`` may begin with ``preset=NAME`` (default:
+    preview)."""
+    preset = "preview"
+    if overrides and overrides[0].startswith("preset="):
+        preset, overrides = overrides[0].removeprefix("preset="), overrides[1:]
     with tempfile.TemporaryDirectory(dir=folder) as workspace:
         return run_job(
             JobRequest(clip, folder / "out", artifacts=artifacts),
-            compose_settings("preview", overrides),
+            compose_settings(preset, overrides),
             Path(workspace),
         )
 
@@ -60,14 +64,14 @@ def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
     clip = folder / "sample.mp4"
     for name in ("locked", "unlocked", "again"):
         (work / name).mkdir(parents=True)
-    result = run(clip, work / "locked", "segment.count=3", "output=lossless", *overrides)
+    result = run(clip, work / "locked", *overrides, "segment.count=3", "output=lossless")
     out = result.video.parent
     with np.load(out / "analysis.npz") as file:
         analysis = {name: file[name] for name in file.files}
 
     yield from _planes(clip, result, out, truth)
     yield from _container(clip, result.video)
-    again = run(clip, work / "again", "segment.count=3", "output=lossless", *overrides, artifacts=())
+    again = run(clip, work / "again", *overrides, "segment.count=3", "output=lossless", artifacts=())
     same = again.video.read_bytes() == result.video.read_bytes()
     yield Figure("P5: two runs give the same bytes", "yes" if same else "no", "yes", same)
 
@@ -85,7 +89,7 @@ def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
     yield _at_most(
         "P3: RMS second difference of placed minus true joints, % bh", figures.jitter_percent(placed, truth), 0.5, 3
     )
-    loose = run(clip, work / "unlocked", "segment.count=3", "foot_lock=none", *overrides, artifacts=("analysis",))
+    loose = run(clip, work / "unlocked", *overrides, "segment.count=3", "foot_lock=none", artifacts=("analysis",))
     with np.load(loose.video.parent / "analysis.npz") as file:
         before = figures.foot_slide_percent(file["placed_joints"].astype(np.float64), truth)
     after = figures.foot_slide_percent(placed, truth)
@@ -241,6 +245,7 @@ def _at_least(name: str, value: float, aim: float, digits: int) -> Figure:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="sample.mp4, plate.mp4, gt.npz, mask.npz; such as assets/walk_a")
+    parser.add_argument("--preset", default="preview")
     parser.add_argument("--shake", action="store_true", help="put a known strong shake over the clip first")
     parser.add_argument("--package", action="store_true", help="a real clip as well (fetch_models --tests)")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, Hydra's grammar")
@@ -252,7 +257,7 @@ def main() -> int:
             folder = work / "shaken"
             shake_clip(arguments.folder, folder)
         table = []
-        for figure in judge(folder, work / "runs", *arguments.set):
+        for figure in judge(folder, work / "runs", f"preset={arguments.preset}", *arguments.set):
             table.append(figure)
             _print(figure)
         if arguments.package:

@@ -1,5 +1,4 @@
 """glibc's heap, kept small: pictures come and go by the megabyte, and what is freed should go back to the system."""
-back."""
 
 from __future__ import annotations
 

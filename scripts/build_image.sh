@@ -37,7 +37,7 @@ pass=()
 for name in PIP_CERT PIP_FIND_LINKS PIP_INDEX_URL PIP_EXTRA_INDEX_URL http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
   [ -n "${!name:-}" ] && pass+=(--env "$name=${!name}")
 done
-buildah "${store[@]}" bud --isolation chroot --layers=false --build-arg BASE=localhost/understudy-base \
+buildah "${store[@]}" bud --isolation chroot --layers --build-arg BASE=localhost/understudy-base \
   --build-arg PRESETS="$presets" "${mounts[@]}" "${pass[@]}" --tag understudy .
 
 echo "layers:"

@@ -20,9 +20,9 @@ from pipeline.settings import GenerateSettings
 
 _MOST_FRAMES = 16
 """More at once fills no GPU better."""
-_BYTES_A_PIXEL = {"full": 5000, "tiny": 1500}
-"""Activations a picture px and frame in half precision, UNet with ControlNet or the decoder, whichever is more;
-counted on the meta device by ``benchmarks.generation_cost``, and rounded up."""
+_BYTES_A_PIXEL = {"full": 2000, "tiny": 600}
+"""Activations a picture px and frame in half precision: the decoder's or the UNet's, whichever is more, counted by
+``benchmarks.gpu_memory`` (1540 and 400) and rounded up."""
 _SHARE_OF_FREE = 0.7
 _TILED_PX = 1_000_000
 """From here on the full autoencoder works in tiles."""

@@ -1,0 +1,162 @@
+"""Counted peak memory of the diffusion presets: `python -m benchmarks.gpu_memory` (needs requirements-gpu.lock, no
+GPU).
+
+Weights: parameters and buffers of every model that a worker of the preset keeps loaded, at the width they are loaded
+in. Activations: each network runs once on torch's meta device at its real size and the preset's batch, under
+``inference_mode``, while a dispatch mode adds up the storages that are alive; attention counts as one operation that
+makes its output alone, as the fused kernels do. The sum of all weights and the largest activation is the figure.
+CUDA's context (about 0.5 GB), cuDNN's workspaces and the allocator's slack are not in it.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional
+from diffusers import AutoencoderTiny, ControlNetModel, MotionAdapter, UNet2DConditionModel, UNetMotionModel
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from benchmarks.generation_cost import autoencoder
+from conf import compose_settings
+from pipeline.models.loading import quiet
+from pipeline.settings import GenerateSettings
+
+AIMS_GB = {"fast": 8.0, "balanced": 12.0, "high": 16.0}
+_HALF, _WHOLE = 2, 4
+_BATCH = 8
+"""Frames that ControlNets and autoencoder take at once; the worker may choose up to 16 where memory is free."""
+_OTHER_GB = {
+    "depth (25 M, half)": 0.05,
+    "yolo26m seg and pose (24 M each, single)": 0.2,
+    "safety checker (304 M, single)": 1.22,
+}
+"""Small models, by their published parameter counts."""
+
+
+class _Alive(TorchDispatchMode):
+    """Adds up the bytes of storages that are alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(tensor, torch.Tensor):
+                self._add(tensor.untyped_storage())
+        return made
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._drop, key, size)
+
+    def _drop(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+@contextmanager
+def _fused_attention() -> Iterator[None]:
+    real = torch.nn.functional.scaled_dot_product_attention
+
+    def fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **more: Any) -> torch.Tensor:
+        return query.new_empty(*query.shape[:-1], value.shape[-1])
+
+    torch.nn.functional.scaled_dot_product_attention = fused
+    try:
+        yield
+    finally:
+        torch.nn.functional.scaled_dot_product_attention = real
+
+
+def activation_gb(call: Callable[[], Any]) -> float:
+    """Return the peak of what a call makes and holds, GB."""
+    with _Alive() as alive, _fused_attention():
+        call()
+    return alive.peak / 1e9
+
+
+def weights_gb(module: torch.nn.Module, width: int = _HALF) -> float:
+    """Return a module's weights at ``width`` bytes a value, GB."""
+    return sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers())) * width / 1e9
+
+
+def count(settings: GenerateSettings) -> tuple[dict[str, float], dict[str, float]]:
+    """Return GB of weights by model, and of activations by network."""
+    width, height = settings.crop_size_wh
+    moves = settings.backend == "animatediff"
+    frames = settings.window_frames if moves else min(settings.window_frames, _BATCH)
+    latent_hw = (height // 8, width // 8)
+    with torch.device("meta"), torch.inference_mode():
+        torch.set_default_dtype(torch.float16)
+        unet: Any = UNet2DConditionModel(cross_attention_dim=768)
+        if moves:
+            unet = UNetMotionModel.from_unet2d(unet, MotionAdapter(motion_max_seq_length=32), load_weights=False)
+        unet = unet.to(torch.float16)
+        controlnet = ControlNetModel(cross_attention_dim=768).to(torch.float16)
+        vae: Any = (autoencoder() if settings.decoder == "full" else AutoencoderTiny()).to(torch.float16)
+        text_encoder = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12))
+        vision = CLIPVisionConfig(
+            hidden_size=1280,
+            intermediate_size=5120,
+            num_hidden_layers=32,
+            num_attention_heads=16,
+            patch_size=14,
+            projection_dim=1024,
+        )
+        text, time = torch.empty(1, 77, 768), torch.tensor(1)
+        shape = (1, 4, frames, *latent_hw) if moves else (frames, 4, *latent_hw)
+        batch = min(frames, _BATCH)
+        weights = {
+            "unet": weights_gb(unet),
+            "controlnets": len(settings.controls) * weights_gb(controlnet),
+            "autoencoder": weights_gb(vae),
+            "text encoder": weights_gb(text_encoder),
+            "image encoder": weights_gb(CLIPVisionModelWithProjection(vision)),
+            **_OTHER_GB,
+        }
+        activations = {
+            "unet": activation_gb(lambda: unet(torch.empty(shape), time, text.expand(frames, -1, -1))),
+            "controlnet": activation_gb(
+                lambda: controlnet(
+                    torch.empty(batch, 4, *latent_hw),
+                    time,
+                    text.expand(batch, -1, -1),
+                    controlnet_cond=torch.empty(batch, 3, height, width),
+                )
+            ),
+            "encode": activation_gb(lambda: vae.encode(torch.empty(batch, 3, height, width))),
+            "decode": activation_gb(lambda: vae.decode(torch.empty(batch, 4, *latent_hw))),
+        }
+    torch.set_default_dtype(torch.float32)
+    return weights, activations
+
+
+def main() -> int:
+    quiet()
+    missed = False
+    for preset, aim in AIMS_GB.items():
+        weights, activations = count(compose_settings(preset).generate)
+        total = sum(weights.values()) + max(activations.values())
+        missed |= total > aim
+        print(f"{preset:9} {total:5.1f} GB counted (aim {aim:g}) {'ok' if total <= aim else 'MISSED'}")
+        print("          weights: " + ", ".join(f"{name} {gb:.2f}" for name, gb in weights.items()))
+        print("          activations: " + ", ".join(f"{name} {gb:.2f}" for name, gb in activations.items()))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
