@@ -199,6 +199,8 @@ def test_ctrl_c_cancels_the_jobs(tmp_path: Path) -> None:
     with endpoint_server(lambda job_id, body: [_UNDER_WAY]) as server:
         environment = {"RUNPOD_API_KEY": API_KEY, "RUNPOD_ENDPOINT_BASE_URL": server.url, "PATH": os.environ["PATH"]}
         words = [sys.executable, "-m", "examples.client", "ep1", *(f"https://example.com/{n}.mp4" for n in range(3))]
+        # A shell that runs the tests in the background has them ignore the signal, and a child would inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             [*words, "-o", str(tmp_path), "--poll", "0.05"],
             cwd=ROOT,
@@ -206,6 +208,7 @@ def test_ctrl_c_cancels_the_jobs(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
+        signal.signal(signal.SIGINT, before)
         try:
             assert process.stderr is not None
             seen = 0
