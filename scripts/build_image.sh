@@ -48,7 +48,9 @@ for layer in json.load(sys.stdin)["OCIv1"]["history"]:
 container=$(buildah "${store[@]}" from understudy)
 root=$(buildah "${store[@]}" mount "$container")
 echo "sizes, MB:"
-du -sm "$root" "$root/opt/venv" "$root/app/weights" "$root/app/pipeline" "$root/usr" 2> /dev/null
+for folder in "" /usr /opt/venv /app/weights /app/pipeline; do
+  echo "  $(du -sm "$root$folder" | cut -f1) ${folder:-in all}"
+done
 echo "the main job, inside:"
 buildah "${store[@]}" run --isolation chroot "$container" -- python -u handler.py
 buildah "${store[@]}" rm "$container" > /dev/null

@@ -5,6 +5,7 @@ Their weights are AGPL-3.0 and pickles: a file is loaded only after its hash was
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
 from pipeline.datatypes import NUM_JOINTS, NUM_SKELETON, Person, Picture
@@ -75,15 +77,27 @@ class YoloPeople:
 
 
 def load_yolo(path: Path) -> Any:
-    """Load a native ``.pt`` whose bytes the caller has verified; ultralytics is kept from the network and from pip."""
+    """Load a native ``.pt`` whose bytes the caller has verified."""
+    return import_ultralytics().YOLO(str(path.resolve()))
+
+
+def import_ultralytics() -> Any:
+    """Import ultralytics, kept from the network, from pip, and from other libraries.
+
+    It puts an opener of its own in Pillow's place, which meets a damaged picture with an ImportError, and OpenCV on
+    one thread.
+    """
     os.environ.setdefault("YOLO_OFFLINE", "1")
     os.environ.setdefault("YOLO_AUTOINSTALL", "0")
     os.environ.setdefault("YOLO_VERBOSE", "0")
     os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.gettempdir())
-    from ultralytics import YOLO, settings
-
-    settings.update({"sync": False})
-    return YOLO(str(path.resolve()))
+    opened, threads = PIL.Image.open, cv2.getNumThreads()
+    ultralytics = importlib.import_module("ultralytics")
+    importlib.import_module("ultralytics.engine.results")
+    PIL.Image.open = opened
+    cv2.setNumThreads(threads)
+    ultralytics.settings.update({"sync": False})
+    return ultralytics
 
 
 def people_of(segmented: Any, posed: Any) -> list[Person]:

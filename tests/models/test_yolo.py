@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ultralytics import YOLO
-from ultralytics.engine.results import Results
 
 from pipeline.decode import open_clip, rgb_of
 from pipeline.errors import PresetUnavailable
 from pipeline.models import yolo
 from pipeline.models.weights import verified_path
-from pipeline.models.yolo import YoloPeople, load_yolo, people_of
+from pipeline.models.yolo import YoloPeople, import_ultralytics, load_yolo, people_of
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WALK = _ROOT / "assets" / "walk_a"
@@ -53,12 +53,26 @@ def test_a_real_pt_finds_the_man() -> None:
     assert min(overlaps) > 0.7
 
 
+def test_ultralytics_changes_no_other_library() -> None:
+    """In a process of its own: this one has imported it already."""
+    script = """
+import PIL.Image, cv2
+before = (PIL.Image.open, cv2.imread, cv2.imwrite, cv2.getNumThreads())
+from pathlib import Path
+from pipeline.models.yolo import load_yolo
+load_yolo(Path("weights/test/yolov8s_people.pt"))
+assert (PIL.Image.open, cv2.imread, cv2.imwrite, cv2.getNumThreads()) == before
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def random_backend(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> YoloPeople:
     """The smallest of each model from ultralytics' own descriptions, saved and loaded as the real ones are."""
     for name, description in (("yolo26m-seg.pt", "yolo26n-seg.yaml"), ("yolo26m-pose.pt", "yolo26n-pose.yaml")):
         torch.manual_seed(1)
-        YOLO(description).save(tmp_path / name)
+        import_ultralytics().YOLO(description).save(tmp_path / name)
     monkeypatch.setattr(yolo, "verified_path", lambda name: tmp_path / name)
     return YoloPeople("cpu", 0.0001)
 
@@ -76,9 +90,9 @@ def test_the_real_heads_run_batched(random_backend: YoloPeople) -> None:
     assert not list(Path.cwd().glob("runs*"))
 
 
-def _result(boxes: list[list[float]], masks: Any = None, keypoints: Any = None) -> Results:
+def _result(boxes: list[list[float]], masks: Any = None, keypoints: Any = None) -> Any:
     picture = np.zeros((100, 200, 3), np.uint8)
-    return Results(
+    return import_ultralytics().engine.results.Results(
         picture,
         path="",
         names={0: "person"},
