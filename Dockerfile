@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The worker. Stages: dependencies, models, code; so that a change of code rebuilds little.
 #
-#   docker build --build-arg PRESETS=none -t understudy:preview .                  CPU, the mannequin alone
+#   docker build -t understudy:preview .                                            CPU, the mannequin alone (PRESETS=none)
 #   docker build --build-arg PRESETS=fast,balanced,high \
 #     --secret id=hf_token,env=HF_TOKEN -t understudy .                            with the diffusion presets' models
 #
@@ -19,14 +19,14 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.lock requirements-gpu.lock ./
 RUN pip install --no-cache-dir -r requirements.lock
-ARG PRESETS=fast,balanced,high
+ARG PRESETS=none
 RUN if [ "$PRESETS" != none ]; then pip install --no-cache-dir -r requirements-gpu.lock; fi
 
 # The figure is built by the figure's own code, so that part of the pipeline comes along.
 FROM dependencies AS models
 COPY builder ./builder
 COPY pipeline ./pipeline
-ARG PRESETS=fast,balanced,high
+ARG PRESETS=none
 # The token is there for this command alone, and in no layer.
 RUN --mount=type=secret,id=hf_token \
     UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"

@@ -51,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("--frames", type=int, nargs=2, default=(300, 3000), metavar=("SHORT", "LONG"))
+    parser.add_argument("--preset", default="preview")
     parser.add_argument("--lines", type=int, default=720)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, Hydra's grammar")
     arguments = parser.parse_args()
@@ -59,7 +60,7 @@ def main() -> int:
         work = Path(temporary)
         for length in arguments.frames:
             clip = loop_clip(arguments.clip, work / f"{length}.mp4", length, arguments.lines)
-            run, _, frames = job(clip, work / "job", *arguments.set)
+            run, _, frames = job(clip, work / "job", *arguments.set, preset=arguments.preset)
             peaks.append(run.peak_mb)
             print(f"{frames} frames: peak {run.peak_mb:.1f} MiB, {run.wall_seconds:.0f} s", flush=True)
     growth = peaks[1] - peaks[0]

@@ -32,8 +32,8 @@ import json, sys, tempfile
 from pathlib import Path
 from conf import compose_settings
 from pipeline.run import JobRequest, run_job
-clip, out, work, overrides = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:]
-result = run_job(JobRequest(clip, out), compose_settings("preview", overrides), work)
+clip, out, work, preset, overrides = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5:]
+result = run_job(JobRequest(clip, out), compose_settings(preset, overrides), work)
 print(json.dumps({"timings_s": result.report["timings_s"], "frames": result.report["frames"]}))
 """
 _ROOT = Path(__file__).resolve().parents[1]
@@ -67,10 +67,10 @@ def measured(command: list[str]) -> Run:
         return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read().decode())
 
 
-def job(clip: Path, work: Path, *overrides: str) -> tuple[Run, dict[str, float], int]:
-    """Run the preview job in a process of its own; return what it took, its seconds by stage and its frames."""
+def job(clip: Path, work: Path, *overrides: str, preset: str = "preview") -> tuple[Run, dict[str, float], int]:
+    """Run the job in a process of its own; return what it took, its seconds by stage and its frames."""
     shutil.rmtree(work, ignore_errors=True)
-    run = measured([sys.executable, "-c", _JOB, str(clip), str(work / "out"), str(work / "space"), *overrides])
+    run = measured([sys.executable, "-c", _JOB, str(clip), str(work / "out"), str(work / "space"), preset, *overrides])
     facts = json.loads(run.output.splitlines()[-1])
     return run, facts["timings_s"], int(facts["frames"])
 

@@ -147,3 +147,9 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
         assert not isinstance(source, LockedHub | LockedRelease) or all(file.member for file in source.files)
     # What is not known is said, and not guessed.
     assert "not known yet" in preset_table(sources)
+
+
+def test_the_readmes_table_is_made_from_the_lock() -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    told = readme.split("<!-- weights -->")[1].split("<!-- /weights -->")[0].strip()
+    assert told == preset_table(read_lock())
