@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.controls import ControlPictures, depth_limits
+from pipeline.datatypes import NUM_JOINTS, NUM_SKELETON, Appearance, Presence, Window
 from pipeline.generate import Cutter
 from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
 from pipeline.models.registry import make_depth, make_generator, make_safety
@@ -41,3 +42,35 @@ def make_plug(settings: Settings, people: PeopleBackend) -> Plug:
     """Load what the settings ask for. Raises ``PresetUnavailable``."""
     generate = settings.generate
     return Plug(make_generator(generate), people, make_depth(generate), make_safety(generate))
+
+
+def warm_up(plug: Plug, settings: Settings) -> None:
+    """Let a diffusion generator make one window of nothing: ``torch.compile`` and cuDNN choose their kernels then,
+    once.
+
+    The mannequin needs none.
+    """
+    needs, generate = plug.generator.needs, settings.generate
+    if needs.crop_size_wh is None:
+        return
+    frames, (width, height) = needs.window_frames, needs.crop_size_wh
+    pictures = np.zeros((frames, height, width, 3), np.uint8)
+    joints = np.zeros((frames, NUM_JOINTS, 3), np.float32)
+    window = Window(
+        start=0,
+        size_wh=needs.crop_size_wh,
+        pts_seconds=np.arange(frames) / 30,
+        joints=joints,
+        skeletons=np.zeros((frames, NUM_SKELETON, 3), np.float32),
+        planted=np.zeros((frames, 2), np.bool_),
+        body_height_px=np.full(frames, height / 2),
+        presence=np.full(frames, Presence.FOUND, np.uint8),
+        pictures=pictures,
+        plates=pictures,
+        masks=np.ones((frames, height, width), np.bool_),
+        controls={control.name: pictures for control in generate.controls},
+    )
+    plug.generator.prepare(Appearance())
+    for _ in plug.generator.generate(window, 0, lambda: None):
+        pass
+    plug.generator.rest()

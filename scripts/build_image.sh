@@ -40,11 +40,17 @@ done
 buildah "${store[@]}" bud --isolation chroot --layers --build-arg BASE=localhost/understudy-base \
   --build-arg PRESETS="$presets" "${mounts[@]}" "${pass[@]}" --tag understudy .
 
-echo "layers:"
-buildah "${store[@]}" inspect --type image understudy | python3 -c '
-import json, sys
-for layer in json.load(sys.stdin)["OCIv1"]["history"]:
-    print("  ", "-" if layer.get("empty_layer") else "+", layer.get("created_by", "")[:110])'
+echo "layers, MB:"
+buildah "${store[@]}" inspect --type image understudy | STORE="$work/storage" python3 -c '
+import json, os, pathlib, sys
+image = json.load(sys.stdin)["OCIv1"]
+sizes = {}
+for path in pathlib.Path(os.environ["STORE"]).glob("*-layers/layers.json"):
+    sizes |= {layer.get("diff-digest"): layer.get("diff-size", 0) for layer in json.loads(path.read_text())}
+made = iter(image["rootfs"]["diff_ids"])
+for layer in image["history"]:
+    size = "-" if layer.get("empty_layer") else f"{sizes.get(next(made), 0) / 1e6:.1f}"
+    print(f"  {size:>8}  " + layer.get("created_by", "")[:100])'
 container=$(buildah "${store[@]}" from understudy)
 root=$(buildah "${store[@]}" mount "$container")
 echo "sizes, MB:"

@@ -74,7 +74,7 @@ EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("job.startup", "builder.lock"): {"LockedFile", "Source", "is_right", "read_lock"},
     ("job.startup", "models.registry"): {"make_people"},
     ("models.weights", "builder.lock"): {"read_lock", "sha256_of"},  # a pickle is verified before it is loaded
-    ("job.startup", "plug"): {"make_plug"},
+    ("job.startup", "plug"): {"make_plug", "warm_up"},
     ("job.work", "models.registry"): {"make_people"},
     ("job.work", "plug"): {"make_plug"},
     ("job.startup", "models.weights"): {"weights_folder"},

@@ -16,7 +16,7 @@ from pipeline.job.worker import WorkerSettings
 from pipeline.job.workspace import remove_abandoned
 from pipeline.models.registry import make_people
 from pipeline.models.weights import weights_folder
-from pipeline.plug import make_plug
+from pipeline.plug import make_plug, warm_up
 from pipeline.settings import Settings
 
 log = logging.getLogger("understudy.startup")
@@ -35,7 +35,7 @@ def make_ready(settings: Settings, worker: WorkerSettings) -> None:
     removed = remove_abandoned(worker.work)
     if removed:
         log.info("removed %d folders of jobs that were killed", removed)
-    make_plug(settings, make_people(settings.people))
+    warm_up(make_plug(settings, make_people(settings.people)), settings)
     log.info("worker is ready", extra={"preset": settings.preset})
 
 

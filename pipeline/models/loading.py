@@ -25,7 +25,7 @@ from diffusers import (
 )
 
 from pipeline.errors import PresetUnavailable
-from pipeline.models.weights import weight_folder
+from pipeline.models.weights import weight_folder, weights_folder
 from pipeline.settings import GenerateSettings
 
 log = logging.getLogger("understudy.models")
@@ -35,6 +35,7 @@ _LORAS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "animatelcm": ("animatelcm", "AnimateLCM_sd15_t2v_lora.safetensors"),
 })  # fmt: skip
 _MOTION: Mapping[str, str] = MappingProxyType({"animatelcm": "animatelcm", "v1-5-3": "motion_adapter"})
+_SINGLE_FILE = "sd15.safetensors"
 _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
 
 
@@ -141,22 +142,35 @@ def quiet() -> None:
 
 
 def _pipeline(key: PartsKey, controlnets: Mapping[str, Any], vae: Any, dtype: torch.dtype) -> Any:
-    folder = weight_folder("sd15")
     # The pipelines do not take an empty list; ControlNets are called by us, not by them.
     given = list(controlnets.values())
     common: dict[str, Any] = {
         "controlnet": given[0] if len(given) == 1 else given,
         "vae": vae,
         "dtype": dtype,
-        "use_safetensors": True,
         "local_files_only": True,
         "feature_extractor": None,
     }
     if key.moves:
-        adapter = _loaded(MotionAdapter, _MOTION[key.motion], dtype)
-        return AnimateDiffVideoToVideoControlNetPipeline.from_pretrained(folder, motion_adapter=adapter, **common)
-    return StableDiffusionControlNetInpaintPipeline.from_pretrained(
-        folder, safety_checker=None, requires_safety_checker=False, **common
+        common["motion_adapter"] = _loaded(MotionAdapter, _MOTION[key.motion], dtype)
+        return _from_checkpoint(AnimateDiffVideoToVideoControlNetPipeline, common)
+    common |= {"safety_checker": None, "requires_safety_checker": False}
+    return _from_checkpoint(StableDiffusionControlNetInpaintPipeline, common)
+
+
+def _from_checkpoint(kind: Any, common: dict[str, Any]) -> Any:
+    """Load Stable Diffusion itself: the folder ``sd15/``, or where there is none the single file ``sd15.safetensors``.
+
+    A single file has weights alone: what each network looks like, and the tokenizer, come from ``sd15_config/``, the
+    JSON and text files of any Stable Diffusion 1.5 repository.
+    """
+    single = weights_folder() / _SINGLE_FILE
+    if (weights_folder() / "sd15").is_dir() or not single.is_file():
+        return kind.from_pretrained(weight_folder("sd15"), use_safetensors=True, **common)
+    # from_single_file knows the older name alone.
+    rest = {name: value for name, value in common.items() if name not in ("dtype", "requires_safety_checker")}
+    return kind.from_single_file(
+        str(single), config=str(weight_folder("sd15_config")), torch_dtype=common["dtype"], **rest
     )
 
 

@@ -4,6 +4,7 @@ not."""
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from pipeline.models.denoise import Guide, Task, Wish, denoise
 from pipeline.models.interfaces import Generator
 from pipeline.models.latents import encode, picture_tensor
 from pipeline.models.loading import key_of, load_parts
-from pipeline.models.registry import make_generator
+from pipeline.models.registry import make_generator, make_people
+from pipeline.plug import make_plug, warm_up
 from pipeline.settings import GenerateSettings
+from tests.models.tiny import save_single_file
 
 _WH = (64, 128)
 _CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]")
@@ -191,6 +194,23 @@ def test_other_steps_load_nothing_again() -> None:
     assert load_parts(key_of(_settings("fast", "generate.steps=6", "generate.reference_scale=0.1"))) is parts
 
 
+@pytest.mark.parametrize("preset", ["fast", "balanced"])
+def test_a_single_file_is_the_same_as_its_folder(
+    preset: str, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(preset)
+    window = _window(settings, 2)
+    from_folder = _pictures(_generator(settings), window)
+    for path in tiny_weights.iterdir():
+        if path.name != "sd15":
+            (tmp_path / path.name).symlink_to(path)
+    save_single_file(tiny_weights, tmp_path)
+    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
+    load_parts.cache_clear()
+    make_generator.cache_clear()
+    assert np.array_equal(from_folder, _pictures(_generator(settings), window))
+
+
 def test_a_reference_picture_changes_who_is_painted() -> None:
     from tests.models.person import person_in_reference
 
@@ -211,6 +231,16 @@ def test_without_a_gpu_and_without_weights_the_preset_is_not_available(monkeypat
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", "/nowhere")
     with pytest.raises(PresetUnavailable, match="fetch_models"):
         make_generator(_settings("fast"))
+
+
+@pytest.mark.parametrize("preset", _DIFFUSION)
+def test_a_worker_warms_up_and_makes_the_same_afterwards(preset: str) -> None:
+    settings = compose_settings(preset, (*_CPU, "people=blazepose"))
+    plug = make_plug(settings, make_people(settings.people))
+    window = _window(settings.generate, 2)
+    before = _pictures(_generator(settings.generate), window)
+    warm_up(plug, settings)
+    assert np.array_equal(before, _pictures(_generator(settings.generate), window))
 
 
 def test_short_windows_are_mirrored() -> None:
