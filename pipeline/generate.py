@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,8 @@ from pipeline.matte import carried_matte, coarsened, cut_out_window, with_matte
 from pipeline.models.interfaces import Check, Generator, PeopleBackend, SafetyBackend
 from pipeline.windows import windows_of
 
+_STEADY_FRAMES = 9
+"""Over so many frames the new joints' distance from those asked for is taken the median of."""
 _SAMPLES = 8
 """Frames that tell the limits of depth in a clip."""
 _OTHER_SEED = 7919
@@ -163,6 +166,7 @@ class Cutter:
     def __init__(self, people: PeopleBackend, safety: SafetyBackend | None) -> None:
         self._people, self._safety = people, safety
         self._last: Layer | None = None
+        self._beside: deque[NDArray[np.float32]] = deque(maxlen=_STEADY_FRAMES)
 
     def cut(
         self, window: Window, layers: Iterable[Layer], again: Callable[[int], Iterable[Layer]], seed: int
@@ -182,7 +186,9 @@ class Cutter:
         flags = self._flags(pictures, len(window.finished))
         for row, (picture, found) in enumerate(zip(pictures, cut, strict=True)):
             layer = found if found is not None else self._carried(window, row, picture)
-            # What was finished before keeps what it was.
+            if picture.alpha is None:
+                # What was finished before, or has nobody in it, keeps what it was.
+                layer = replace(layer, joints=self._steady(layer.joints, window.joints[row]))
             self._last = coarsened(layer) if flags[row] else layer
             # The picture itself is what the next matte is carried from.
             self._picture = picture.picture
@@ -194,6 +200,20 @@ class Cutter:
         assert window.masks is not None
         # There is no frame before: the old person's own shape is the nearest thing.
         return replace(with_matte(layer, window.masks[row]), matte_is_carried=True)
+
+    def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the new person's joints: those that were asked for, and by how much he stands beside them of late.
+
+        Found frame by frame they tremble by some px; what was asked for is smooth, and the new proportions change
+        slowly.
+        """
+        unknown = np.full((len(asked), 2), np.nan, np.float32)
+        self._beside.append(found[:, :2] - asked[:, :2] if found is not None else unknown)
+        recent = np.stack(self._beside)
+        known = np.isfinite(recent[..., 0]).any(axis=0)
+        joints = asked.copy()
+        joints[known, :2] += np.nanmedian(recent[:, known], axis=0)
+        return joints
 
     def _flags(self, pictures: list[Layer], finished: int) -> NDArray[np.bool_]:
         flags = np.zeros(len(pictures), np.bool_)
