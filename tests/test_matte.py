@@ -121,7 +121,7 @@ def _window(frames: int) -> Window:
 
 
 def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[list[Layer], list[int]]:
-    layers = [Layer(np.full((100, 100, 3), 40 * i, np.uint8), None) for i in range(frames)]
+    layers = [Layer(np.full((100, 100, 3), 20 * i, np.uint8), None) for i in range(frames)]
     seeds: list[int] = []
 
     def again(seed: int) -> list[Layer]:
