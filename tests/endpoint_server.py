@@ -99,8 +99,9 @@ def endpoint_server(worker: Worker) -> Iterator[EndpointServer]:
                 json.loads(text) if text else {},
             )
             body = json.dumps(answer).encode()
-            self.close_connection = True
             self.send_response(status)
+            # Said, so that no client sends its next call into a connection that is being closed.
+            self.send_header("Connection", "close")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
