@@ -38,6 +38,10 @@ _POLICY = "; ".join(
 _CSS = """
 .error { color: #b00020; font-weight: 600; margin: 0; }
 .dark .error { color: #ff9a9a; }
+/* The theme's greys and its orange are too faint to read for some. */
+.or, .min_value, .max_value { color: var(--body-text-color) !important; }
+#start { background: #1d4ed8; color: #fff; }
+#start:disabled { background: #64748b; opacity: 1; }
 .bar { width: 100%; height: 1.25rem; accent-color: #1d4ed8; }
 .result .pair { display: flex; flex-wrap: wrap; gap: 1rem; }
 .result figure { flex: 1 1 280px; margin: 0; min-width: 0; }
@@ -48,8 +52,9 @@ _CSS = """
 """
 _EPILOG = """\
 Without --endpoint jobs run on this machine, with the settings of handler.py --help (UNDERSTUDY_OVERRIDES and the like).
-With --endpoint they run on RunPod; the key is RUNPOD_API_KEY. Files from this machine go through a bucket of yours that the
-endpoint reaches: BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME (and BUCKET_REGION).
+With --endpoint they run on RunPod; the key is RUNPOD_API_KEY. Files from this machine go through a bucket of yours
+that the endpoint reaches: BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME (and
+BUCKET_REGION).
 
 The page has no login, and everybody who opens it sees the last job: let nobody reach it whom you do not trust.
 """
@@ -133,7 +138,7 @@ def make_server(around: Any, host: str) -> Any:
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     limits = around.settings_of(around.preset).limits
     gr.mount_gradio_app(
-        server, page, path="/", theme=gr.themes.Default(**fonts), css=_CSS, footer_links=[], run_history=False,
+        server, page, path="/", theme=gr.themes.Default(primary_hue="blue", **fonts), css=_CSS, footer_links=[], run_history=False,
         max_file_size=limits.max_bytes, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
     )  # fmt: skip
     if host in ("127.0.0.1", "localhost", "::1"):

@@ -85,12 +85,15 @@ class Fields:
     preset: str | None = None
     subject: str = "largest"
     x: float | None = None
+    """None or 0, as for ``y``: nobody was clicked."""
     y: float | None = None
     at_s: float = 0.0
     """Of the frame that is shown, from the file's start."""
     on_lost: str = "warn"
     start_s: float | None = None
+    """None or 0: from the start."""
     end_s: float | None = None
+    """None or 0: to the end."""
     seed: float | None = 0
     artifacts: Sequence[str] = ()
 
@@ -109,8 +112,8 @@ def job_input(fields: Fields, changed: Mapping[str, Any], settings: Settings, mo
         "seed": _whole(fields.seed, "seed"),
         "subject": _subject(fields),
         "on_lost": fields.on_lost,
-        "start_s": fields.start_s,
-        "end_s": fields.end_s,
+        "start_s": fields.start_s or None,
+        "end_s": fields.end_s or None,
         "mode": mode,
     }
     if fields.reference_file or fields.reference_url.strip():
@@ -146,11 +149,11 @@ def _source(file: str | None, url: str, field: str) -> str:
 def _subject(fields: Fields) -> Any:
     if fields.subject != POINT:
         return fields.subject
-    if fields.x is None or fields.y is None:
+    if not (fields.x and fields.y):
         raise InvalidInput("click the person on the frame", field="subject")
     # A worker counts from the first frame that is used.
     at_s = fields.at_s - (fields.start_s or 0.0)
-    if at_s < 0 or (fields.end_s is not None and fields.at_s >= fields.end_s):
+    if at_s < 0 or (fields.end_s and fields.at_s >= fields.end_s):
         raise InvalidInput("the frame that was clicked lies outside the part to use", field="subject")
     return {"x": float(fields.x), "y": float(fields.y), "at_s": at_s}
 

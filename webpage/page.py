@@ -1,4 +1,4 @@
-"""The page: its fields, and what happens when somebody uses them. The only file besides ``app.py`` that knows Gradio."""
+"""The page: its fields, and what happens when somebody uses them. Besides ``app.py`` only this file knows Gradio."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _shown(moment: Moment) -> list[Update]:
     return [
         _told(moment),
         job_status(moment),
-        job_result(moment, _address(str(moment.asked.get("video_url", "")))),
+        job_result(moment, _address(moment)),
         gr.update(interactive=not is_busy),
         gr.update(interactive=not is_busy),
         gr.update(interactive=is_busy),
@@ -147,9 +147,13 @@ def _beside(place: str | None, message: str) -> list[Update]:
     return [*values, gr.update(open=True) if place == "overrides" else gr.skip()]
 
 
-def _address(source: str) -> str | None:
-    """Return where the page finds a source: a URL itself, a file of the page's folder through Gradio."""
-    return source if "://" in source or not source else f"/gradio_api/file={quote(source)}"
+def _address(moment: Moment) -> str | None:
+    """Return where the page finds the part of the source that was used: a URL itself, an upload through Gradio."""
+    source = str(moment.asked.get("video_url", ""))
+    if not source:
+        return None
+    part = f"#t={moment.asked.get('start_s', 0):g},{moment.asked.get('end_s', '')}".rstrip(",")
+    return (source.partition("#")[0] if "://" in source else f"/gradio_api/file={quote(source)}") + part
 
 
 def _place(places: dict[str, gr.HTML], field: str) -> None:
@@ -179,7 +183,7 @@ def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, 
     _place(places, "subject")
     with gr.Row():
         start_s = gr.Number(label="From (seconds)", minimum=0, min_width=120, step=0.1, elem_id="start_s")
-        end_s = gr.Number(label="To (seconds)", minimum=0, min_width=120, step=0.1, elem_id="end_s")
+        end_s = gr.Number(label="To (seconds; 0: the end)", minimum=0, min_width=120, step=0.1, elem_id="end_s")
     _place(places, "range")
 
     def show(path: str | None) -> list[Update]:
@@ -192,7 +196,7 @@ def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, 
             picture, _ = frame_at(Path(path), 0.0, limits)
         except UnderstudyError as error:
             return [None, hidden, gr.update(value=None, visible=False), *_video_error(error.message), None, None]
-        slider = gr.update(maximum=max(last, 0.04), value=0, visible=True)
+        slider = gr.update(maximum=max(round(last, 2), 0.04), value=0, visible=True)
         return [path, slider, gr.update(value=picture, visible=True), *_video_error(""), None, None]
 
     def show_url(address: str) -> list[Update]:
