@@ -136,9 +136,10 @@ def make_server(around: Any, host: str) -> Any:
     page = build_page(around)
     # The default theme asks another host for its letters.
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    theme = gr.themes.Default(primary_hue="blue", **fonts)
     limits = around.settings_of(around.preset).limits
     gr.mount_gradio_app(
-        server, page, path="/", theme=gr.themes.Default(primary_hue="blue", **fonts), css=_CSS, footer_links=[], run_history=False,
+        server, page, path="/", theme=theme, css=_CSS, footer_links=[], run_history=False,
         max_file_size=limits.max_bytes, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
     )  # fmt: skip
     if host in ("127.0.0.1", "localhost", "::1"):

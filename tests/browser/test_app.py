@@ -31,7 +31,7 @@ _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
 _WIDE, _PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
-_LONG = 240_000
+_LONG = 120_000
 """ms; only so that a hang ends."""
 
 
@@ -115,8 +115,6 @@ def _open(
 
     opened.page.on("request", asked)
     opened.page.goto(address)
-    # The text is in the page before Gradio's script has wired it up.
-    opened.page.wait_for_load_state("networkidle")
     expect(opened.page.locator("#start")).to_be_visible()
     try:
         yield opened
@@ -151,14 +149,10 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
                 const video = document.querySelector('#result video[aria-label="Result"]');
                 await video.play();
                 await new Promise(done => video.ended ? done() : video.addEventListener('ended', done));
-                return [video.videoWidth, video.videoHeight, video.currentTime > 0.2, video.error];
+                return [video.videoWidth, video.videoHeight, video.currentTime > 0.2, video.muted, video.error];
             }"""
         )
-        assert told == [640, 360, True, None]
-        sounds = page.evaluate(
-            "[...document.querySelectorAll('#result video')].map(video => video.muted || video.webkitAudioDecodedByteCount)"
-        )
-        assert sounds[1] is not True
+        assert told == [640, 360, True, False, None]
         opened.says("frames replaced", "#result")
         report = page.frame_locator("#result iframe")
         expect(report.locator("h1")).to_be_visible(timeout=_LONG)
