@@ -26,6 +26,8 @@ from playwright.sync_api import expect
 from tests.job_runner import ROOT, WALK
 
 _PYTHON = ROOT / ".venv-app/bin/python"
+# Read here: no test sees the developer's variables.
+_SHOTS = os.environ.get("UNDERSTUDY_TEST_PICTURES")
 _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
 # Without these it looks for updates, at every start.
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -107,7 +109,7 @@ def _open(
     browser: Any, address: str, pictures: Path, viewport: dict[str, int] = _WIDE, **more: Any
 ) -> Iterator[Opened]:
     context = browser.new_context(viewport=viewport, **more)
-    opened = Opened(context.new_page(), Path(os.environ.get("UNDERSTUDY_TEST_PICTURES") or pictures))
+    opened = Opened(context.new_page(), Path(_SHOTS or pictures))
 
     def asked(request: Any) -> None:
         if not request.url.startswith((address, "data:", "blob:")):
