@@ -40,9 +40,11 @@ _INLINE_SUFFIXES = {
 class Failed(Exception):
     """A clip has no result; ``code`` is the worker's error code or the platform's status."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.field = field
+        """Of the request, where the worker named one; the message begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,9 @@ class EndpointClient:
         if state["status"] != "COMPLETED" or "error_code" in known:
             code = known.get("error_code") or state["status"]
             message = str(state.get("error") or "the platform tells no more")
-            raise Failed(code, f"{known['field']}: {message}" if "field" in known else message)
+            if "field" in known:
+                raise Failed(code, f"{known['field']}: {message}", str(known["field"]))
+            raise Failed(code, message)
         return known
 
 

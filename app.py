@@ -1,0 +1,208 @@
+"""The web page: ``python app.py`` opens it on this machine; ``python app.py --help`` says the rest."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from conf import DEFAULT_PRESET, compose_settings
+from pipeline.errors import InvalidInput
+from pipeline.job.bucket import check_bucket, read_bucket
+from pipeline.job.command_line import parse_arguments
+from pipeline.job.logs import redact_sdk_log, set_up_logging
+from pipeline.job.worker import read_worker_settings
+from webpage.desk import Answer, Desk, EndpointJob, Job, LocalJob
+
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # Gradio's own scripts; nothing is loaded from elsewhere.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        # A clip that was given by URL plays from there.
+        "media-src 'self' blob: http: https:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+_CSS = """
+.error { color: #b00020; font-weight: 600; margin: 0; }
+.dark .error { color: #ff9a9a; }
+/* The theme's greys and its orange are too faint to read for some. */
+.or, .min_value, .max_value { color: var(--body-text-color) !important; }
+#start { background: #1d4ed8; color: #fff; }
+#start:disabled { background: #64748b; opacity: 1; }
+.bar { width: 100%; height: 1.25rem; accent-color: #1d4ed8; }
+.result .pair { display: flex; flex-wrap: wrap; gap: 1rem; }
+.result figure { flex: 1 1 280px; margin: 0; min-width: 0; }
+.result video, .result img { width: 100%; height: auto; background: #000; }
+.result iframe { width: 100%; height: 80vh; border: 1px solid #8888; background: #fff; }
+.result a { color: #1d4ed8; text-decoration: underline; overflow-wrap: anywhere; }
+.dark .result a { color: #9dbcff; }
+"""
+_EPILOG = """\
+Without --endpoint jobs run on this machine, with the settings of handler.py --help (UNDERSTUDY_OVERRIDES and the like).
+With --endpoint they run on RunPod; the key is RUNPOD_API_KEY. Files from this machine go through a bucket of yours
+that the endpoint reaches: BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME (and
+BUCKET_REGION).
+
+The page has no login, and everybody who opens it sees the last job: let nobody reach it whom you do not trust.
+"""
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Open Understudy's web page: one job at a time, with its progress, result and report.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine alone)")
+    parser.add_argument("--port", type=int, default=7860, help="port (%(default)s); 0 takes a free one")
+    parser.add_argument("--folder", type=Path, default=Path("outputs/app"), help="uploads and results (%(default)s)")
+    parser.add_argument("--endpoint", metavar="ID", help="run jobs on this RunPod endpoint")
+    parser.add_argument("--inline", action="store_true", help="with --endpoint: short results come in the answer")
+    return parser.parse_args(argv)
+
+
+def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, str]) -> Any:
+    """Return the page's surroundings. Raises ``InvalidInput`` that names the variable or option."""
+    from webpage.page import Surroundings
+
+    ours = parse_arguments(["app.py"], environment)
+    assert ours is not None
+    # Results stay in the page's folder, also where a bucket is set up for files on their way to an endpoint.
+    without_bucket = {name: value for name, value in environment.items() if not name.startswith("BUCKET_")}
+    worker = replace(
+        read_worker_settings(without_bucket, "local"), outputs=folder / "results", local_root=folder / "uploads"
+    )
+    if given.endpoint is None:
+        if given.inline:
+            raise InvalidInput("goes with --endpoint", field="--inline")
+
+        def make_job(asked: Answer, job_id: str) -> Job:
+            return LocalJob(asked, job_id, replace(ours, place="local"), worker)
+
+        overrides, locked = ours.overrides, ours.locked
+    else:
+        key, bucket = environment.get("RUNPOD_API_KEY", ""), read_bucket(environment)
+        if not key:
+            raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")
+        if bucket is not None:
+            check_bucket(bucket)
+
+        def make_job(asked: Answer, job_id: str) -> Job:
+            results = folder / "results" / job_id
+            return EndpointJob(
+                asked, results, endpoint_id=given.endpoint, api_key=key, bucket=bucket, inline=given.inline
+            )
+
+        # The operator of an endpoint is somebody else.
+        overrides, locked = (), ()
+    preset = ours.preset or DEFAULT_PRESET
+    compose_settings(preset, overrides)
+    return Surroundings(
+        desk=Desk(make_job, folder / "results"),
+        folder=folder,
+        settings_of=lambda name: compose_settings(name, overrides),
+        preset=preset,
+        locked=locked,
+        private_hosts=worker.private_hosts,
+        where="on this machine" if given.endpoint is None else f"on RunPod's endpoint {given.endpoint}",
+    )
+
+
+def make_server(around: Any, host: str) -> Any:
+    """Return the ASGI app: the page, and the results under ``/results``. No other folder is served."""
+    import gradio as gr
+    from fastapi import FastAPI
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.staticfiles import StaticFiles
+
+    from webpage.page import build_page
+
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    server.mount("/results", StaticFiles(directory=around.folder / "results"))
+    page = build_page(around)
+    # The default theme asks another host for its letters.
+    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    theme = gr.themes.Default(primary_hue="blue", **fonts)
+    limits = around.settings_of(around.preset).limits
+    gr.mount_gradio_app(
+        server, page, path="/", theme=theme, css=_CSS, footer_links=[], run_history=False,
+        max_file_size=limits.max_bytes, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
+    )  # fmt: skip
+    if host in ("127.0.0.1", "localhost", "::1"):
+        # A web site may make its own name lead to this machine; such a request names that site.
+        server.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    return _with_policy(server)
+
+
+def _with_policy(server: Any) -> Any:
+    """Wrap an ASGI app so that browsers load nothing from elsewhere, whatever a page asks for."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        async def send_with_header(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                more = ((b"content-security-policy", _POLICY.encode()), (b"x-content-type-options", b"nosniff"))
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
+            await send(message)
+
+        await server(scope, receive, send_with_header if scope["type"] == "http" else send)
+
+    return wrapped
+
+
+def main(argv: list[str]) -> int:
+    """Serve the page until Ctrl-C."""
+    given = _arguments(argv)
+    folder = given.folder.resolve()
+    # Read by Gradio when it is imported.
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+    }
+    try:
+        around = _set_up(given, folder, os.environ)
+        for name in ("uploads", "results"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        listener = socket.create_server((given.host, given.port))
+    except InvalidInput as error:
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"the page cannot be opened: {error.strerror}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: make app sets up what the page needs", file=sys.stderr)
+        return 1
+    set_up_logging(os.environ, as_json=False, level=logging.WARNING)
+    redact_sdk_log(os.environ)
+    import uvicorn
+
+    config = uvicorn.Config(make_server(around, given.host), log_level="warning", timeout_graceful_shutdown=2)
+    host, port = listener.getsockname()[:2]
+    print(f"Understudy's page: http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        around.desk.cancel()
+        around.desk.wait(30)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,202 @@
+"""One job at a time, started, watched and cancelled from the page; here or on a RunPod endpoint. Knows no Gradio."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from examples.endpoint import Clip, EndpointClient, Failed
+from pipeline.job.bucket import Bucket
+from pipeline.job.clock import JobClock
+from pipeline.job.command_line import Arguments
+from pipeline.job.waiting import start_thread
+from pipeline.job.work import answer_job, answer_of_a_hang
+from pipeline.job.worker import WorkerSettings
+from pipeline.progress import percent_of, seconds_left
+
+Answer = dict[str, Any]
+Tell = Callable[[str, float | None], None]
+"""Called with a stage and, where it is known, how many percent of the job are done."""
+
+
+class Busy(Exception):
+    """A job is under way already."""
+
+
+class Job(Protocol):
+    """A job that was not begun yet."""
+
+    def run(self, tell: Tell) -> Answer:
+        """Do it and return the worker's answer or its error; its files lie in the folder of its id then."""
+        ...
+
+    def cancel(self) -> None:
+        """Let it end soon, also before it was begun."""
+        ...
+
+    def hang(self) -> Answer | None:
+        """Return what is told when it does not come back."""
+        ...
+
+
+class LocalJob:
+    """A job of the pipeline on this machine."""
+
+    def __init__(self, asked: Answer, job_id: str, arguments: Arguments, worker: WorkerSettings) -> None:
+        self._job = {"id": job_id, "input": asked}
+        self._arguments, self._worker = arguments, worker
+        self._clock = JobClock(worker.job_seconds)
+
+    def run(self, tell: Tell) -> Answer:
+        def progress(stage: str, done: int, total: int) -> None:
+            tell(stage, percent_of(stage, done, total))
+
+        return answer_job(self._job, self._arguments, self._worker, self._clock, lambda: nullcontext(progress))
+
+    def cancel(self) -> None:
+        self._clock.cancel()
+
+    def hang(self) -> Answer | None:
+        return answer_of_a_hang(self._clock) if self._clock.silent_seconds() > self._worker.stall_seconds else None
+
+
+class EndpointJob:
+    """A job of a RunPod endpoint, through the same client as ``examples/client.py``."""
+
+    def __init__(
+        self,
+        asked: Answer,
+        folder: Path,
+        *,
+        endpoint_id: str,
+        api_key: str,
+        bucket: Bucket | None,
+        inline: bool = False,
+        poll_seconds: float = 2.0,
+    ) -> None:
+        files = ("video_url", "reference_image_url")
+        self._clip = Clip(asked["video_url"], folder)
+        self._sources = {name: asked[name] for name in files if name in asked}
+        self._client = EndpointClient(
+            endpoint_id,
+            api_key,
+            {name: value for name, value in asked.items() if name not in files},
+            bucket,
+            reference=asked.get("reference_image_url"),
+            inline=inline,
+            poll_seconds=poll_seconds,
+        )
+
+    def run(self, tell: Tell) -> Answer:
+        for name, source in self._sources.items():
+            if "://" not in source and self._client.bucket is None:
+                message = "a file needs a bucket that the endpoint reaches (BUCKET_... in this environment): give a URL"
+                return {"error": message, "error_code": "NOT_SENT", "field": name}
+        try:
+            return self._client.run(self._clip, lambda state, percent=None: tell(state, percent))
+        except Failed as error:
+            told = {"error": str(error), "error_code": error.code}
+            if error.field is not None:
+                told |= {"field": error.field, "error": str(error).removeprefix(f"{error.field}: ")}
+            return told
+
+    def cancel(self) -> None:
+        self._client.stopped.set()
+
+    def hang(self) -> Answer | None:
+        """Return None: the endpoint has its own clock."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How far the last job is."""
+
+    number: int = 0
+    """Of the job, counted from 1; 0 before the first one."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """The ``input`` of the job."""
+    folder: Path | None = None
+    """Where its files lie after a good end."""
+    stage: str = ""
+    percent: float = 0.0
+    left_seconds: float | None = None
+    is_cancelled: bool = False
+    """Somebody asked for its end."""
+    answer: Mapping[str, Any] | None = None
+    """None while it is under way."""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.number > 0 and self.answer is None
+
+
+class Desk:
+    """Takes one job at a time. Methods may be called from several threads: from every page that is open."""
+
+    def __init__(self, make_job: Callable[[Answer, str], Job], results: Path) -> None:
+        """``make_job`` takes a job's input and id; its files come to ``results``/id."""
+        self._make_job, self._results = make_job, results
+        self._lock = threading.Lock()
+        self._now = Moment()
+        self._job: Job | None = None
+        self._begin = 0.0
+        self._ended = threading.Event()
+        self._ended.set()
+
+    def start(self, asked: Answer) -> None:
+        """Begin a job. Raises ``Busy``."""
+        with self._lock:
+            if not self._ended.is_set():
+                raise Busy("a job is under way: wait for its end, or cancel it")
+            job_id = uuid.uuid4().hex
+            self._job = job = self._make_job(asked, job_id)
+            self._now = Moment(self._now.number + 1, dict(asked), self._results / job_id, "waiting")
+            self._begin = time.monotonic()
+            self._ended.clear()
+        start_thread(lambda: self._run(job), "page job")
+
+    def cancel(self) -> None:
+        """Ask the job under way to end; without one nothing happens."""
+        with self._lock:
+            if self._job is not None and self._now.is_under_way:
+                self._job.cancel()
+                self._now = replace(self._now, is_cancelled=True)
+
+    def now(self) -> Moment:
+        """Return how far the job is. One that hangs has ended with an error, and no other one may begin beside it."""
+        with self._lock:
+            hang = self._job.hang() if self._job is not None and self._now.is_under_way else None
+            if hang is not None:
+                told = f"{hang['error']}; start the page's program again"
+                self._now = replace(self._now, answer={**hang, "error": told})
+            return self._now
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the job; return whether it has ended."""
+        return self._ended.wait(seconds)
+
+    def _run(self, job: Job) -> None:
+        try:
+            answer = job.run(self._tell)
+        except Exception as error:
+            # A page whose job never ends would be worse than a short word.
+            answer = {"error": f"the job broke: {type(error).__name__}", "error_code": "INTERNAL"}
+        with self._lock:
+            if self._now.answer is None:
+                self._now = replace(self._now, answer=answer, percent=100.0, left_seconds=None)
+            self._ended.set()
+
+    def _tell(self, stage: str, percent: float | None) -> None:
+        with self._lock:
+            if self._now.answer is None:
+                # Never falling, as on the platform.
+                done = max(self._now.percent, percent or 0.0)
+                left = seconds_left(time.monotonic() - self._begin, done)
+                self._now = replace(self._now, stage=stage, percent=done, left_seconds=left)

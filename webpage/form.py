@@ -1,0 +1,181 @@
+"""What the page's fields say, as the ``input`` of a job; the advanced settings, from the settings' own schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from conf import CALLER_KEYS, apply_caller_overrides
+from pipeline.errors import InvalidInput
+from pipeline.job.request import Request, parse_request
+from pipeline.settings import Settings
+
+POINT = "point"
+SUBJECTS = (
+    ("the largest", "largest"),
+    ("the leftmost", "leftmost"),
+    ("the rightmost", "rightmost"),
+    ("the one in the centre", "centre"),
+    ("the one I click on the frame", POINT),
+)
+"""(what the page says, what is meant)."""
+IN_FRONT = ("plate.method", "segment.count")
+"""Settings with a place of their own on the page; all others of ``CALLER_KEYS`` are advanced."""
+FIELDS = ("video_url", "reference_image_url", "prompt", "preset", "subject", "range", "seed", "overrides", "artifacts")
+"""Places for an error's sentence, in the page's order."""
+_PLACES = {
+    "negative_prompt": "prompt",
+    "on_lost": "subject",
+    "start_s": "range",
+    "end_s": "range",
+    "artifact_upload_urls": "artifacts",
+}
+"""Fields of a request that share a place with another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One advanced setting, as the schema has it."""
+
+    key: str
+    kind: Literal["choice", "switch", "whole", "number"]
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def label(self) -> str:
+        return self.key.replace(".", ": ").replace("_", " ")
+
+
+def setting_of(settings: Settings, key: str) -> Setting:
+    """Return the type and range of a setting, ``group.name``."""
+    group, name = key.split(".")
+    schema = type(getattr(settings, group)).model_json_schema()["properties"][name]
+    if "enum" in schema:
+        return Setting(key, "choice", choices=tuple(schema["enum"]))
+    if schema["type"] == "boolean":
+        return Setting(key, "switch")
+    kind: Literal["whole", "number"] = "whole" if schema["type"] == "integer" else "number"
+    return Setting(key, kind, minimum=schema.get("minimum"), maximum=schema.get("maximum"))
+
+
+def advanced_settings(settings: Settings, locked: Sequence[str] = ()) -> list[Setting]:
+    """Return the settings that a caller may change and that have no place of their own."""
+    return [setting_of(settings, key) for key in CALLER_KEYS if key not in (*IN_FRONT, *locked)]
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """Return the value of a setting, ``group.name``."""
+    group, name = key.split(".")
+    return getattr(getattr(settings, group), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What stands in the page's fields."""
+
+    video_file: str | None = None
+    video_url: str = ""
+    reference_file: str | None = None
+    reference_url: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
+    preset: str | None = None
+    subject: str = "largest"
+    x: float | None = None
+    """None or 0, as for ``y``: nobody was clicked."""
+    y: float | None = None
+    at_s: float = 0.0
+    """Of the frame that is shown, from the file's start."""
+    on_lost: str = "warn"
+    start_s: float | None = None
+    """None or 0: from the start."""
+    end_s: float | None = None
+    """None or 0: to the end."""
+    seed: float | None = 0
+    artifacts: Sequence[str] = ()
+
+
+def job_input(fields: Fields, changed: Mapping[str, Any], settings: Settings, mode: str) -> dict[str, Any]:
+    """Return a job's ``input``; of ``changed`` (settings by key) only what differs from the preset's ``settings``.
+
+    Raises ``InvalidInput`` for whatever a worker would refuse without looking at the clip.
+    """
+    asked: dict[str, Any] = {
+        "video_url": _source(fields.video_file, fields.video_url, "video_url"),
+        "prompt": fields.prompt,
+        "negative_prompt": fields.negative_prompt,
+        "preset": fields.preset,
+        "overrides": _overrides(changed, settings),
+        "seed": _whole(fields.seed, "seed"),
+        "subject": _subject(fields),
+        "on_lost": fields.on_lost,
+        "start_s": fields.start_s or None,
+        "end_s": fields.end_s or None,
+        "mode": mode,
+    }
+    if fields.reference_file or fields.reference_url.strip():
+        asked["reference_image_url"] = _source(fields.reference_file, fields.reference_url, "reference_image_url")
+    if mode == "replace":
+        asked["artifacts"] = list(fields.artifacts)
+    asked = {name: value for name, value in asked.items() if value not in (None, "", {}, [])}
+    parse_request(asked)
+    apply_caller_overrides(settings, asked.get("overrides", {}))
+    return asked
+
+
+def place_of(field: str | None) -> str | None:
+    """Return which of ``FIELDS`` an error's field belongs to; None where it concerns none."""
+    first = (field or "").partition(".")[0]
+    place = _PLACES.get(first, first)
+    return place if place in FIELDS else None
+
+
+def _source(file: str | None, url: str, field: str) -> str:
+    url = url.strip()
+    if file and url:
+        raise InvalidInput("give a file or a URL, not both", field=field)
+    if file:
+        return file
+    if not url:
+        raise InvalidInput("choose a file or give a URL", field=field)
+    if not url.startswith(("http://", "https://")):
+        raise InvalidInput("a URL begins with https:// or http://", field=field)
+    return url
+
+
+def _subject(fields: Fields) -> Any:
+    if fields.subject != POINT:
+        return fields.subject
+    if not (fields.x and fields.y):
+        raise InvalidInput("click the person on the frame", field="subject")
+    # A worker counts from the first frame that is used.
+    at_s = fields.at_s - (fields.start_s or 0.0)
+    if at_s < 0 or (fields.end_s and fields.at_s >= fields.end_s):
+        raise InvalidInput("the frame that was clicked lies outside the part to use", field="subject")
+    return {"x": float(fields.x), "y": float(fields.y), "at_s": at_s}
+
+
+def _overrides(changed: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    for key, value in changed.items():
+        if value is None:
+            raise InvalidInput("has no value", field=f"overrides.{key}")
+        if value == value_of(settings, key):
+            continue
+        kind = setting_of(settings, key).kind
+        overrides[key] = _whole(value, f"overrides.{key}") if kind == "whole" else value
+    return overrides
+
+
+def _whole(value: float | None, field: str) -> int:
+    if value is None or value != int(value):
+        raise InvalidInput("must be a whole number", field=field)
+    return int(value)
+
+
+def artifact_names() -> list[str]:
+    """Return the names of the artifacts that a job may be asked for."""
+    return list(Request.model_json_schema()["properties"]["artifacts"]["items"]["enum"])

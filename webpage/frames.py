@@ -1,0 +1,47 @@
+"""Single frames of a clip, to click a person on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.decode import Clip, open_clip, rgb_of
+from pipeline.settings import LimitSettings
+
+
+def last_second(path: Path, limits: LimitSettings) -> float:
+    """Return the time of a clip's last frame, seconds from its first. Raises as ``open_clip``."""
+    return float(_clip(path, limits).info.pts_seconds[-1])
+
+
+def frame_at(path: Path, at_s: float, limits: LimitSettings) -> tuple[NDArray[np.uint8], float]:
+    """Return the upright picture (H, W, 3) RGB next to a time, and its own time. Raises as ``open_clip``."""
+    clip = _clip(path, limits)
+    number = int(np.argmin(np.abs(clip.info.pts_seconds - at_s)))
+    [frame] = clip.frames_at([number])
+    return rgb_of(frame), float(clip.info.pts_seconds[number])
+
+
+def marked(picture: NDArray[np.uint8], x: float, y: float) -> NDArray[Any]:
+    """Return a copy of a picture with a cross at a point: yellow on black, seen on any ground."""
+    copy = picture.copy()
+    size = max(8, round(min(copy.shape[:2]) / 30))
+    for width, colour in ((size // 3 + 2, (0, 0, 0)), (size // 6 + 1, (255, 230, 0))):
+        cv2.drawMarker(copy, (round(x), round(y)), colour, cv2.MARKER_CROSS, 2 * size, width)
+    return copy
+
+
+def _clip(path: Path, limits: LimitSettings) -> Clip:
+    stat = path.stat()
+    return _opened(path, stat.st_mtime_ns, stat.st_size, limits)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, changed_ns: int, size: int, limits: LimitSettings) -> Clip:
+    """Opening reads the whole clip once; the slider asks for many frames of one file."""
+    return open_clip(path, limits)

@@ -1,0 +1,299 @@
+"""The page: its fields, and what happens when somebody uses them. Besides ``app.py`` only this file knows Gradio."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from conf import preset_names
+from pipeline.errors import InvalidInput, UnderstudyError
+from pipeline.job.fetch import fetch
+from pipeline.settings import Settings
+from webpage.desk import Busy, Desk, Moment
+from webpage.form import (
+    FIELDS,
+    IN_FRONT,
+    POINT,
+    SUBJECTS,
+    Fields,
+    Setting,
+    advanced_settings,
+    artifact_names,
+    job_input,
+    place_of,
+    setting_of,
+    value_of,
+)
+from webpage.frames import frame_at, last_second, marked
+from webpage.panels import error_beside, job_result, job_status
+
+_CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
+_PICTURES = [".png", ".jpg", ".jpeg", ".webp"]
+_LOOK_SECONDS = 1.0
+_DAY = 24 * 3600
+_QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+Update = Any
+"""A component's new value, or ``gr.update`` of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the page needs from whoever started it."""
+
+    desk: Desk
+    folder: Path
+    """The page's own: clips that were loaded from a URL go to ``uploads`` in it."""
+    settings_of: Callable[[str], Settings]
+    """The settings of a preset, with the operator's."""
+    preset: str
+    locked: Sequence[str] = ()
+    private_hosts: frozenset[str] = frozenset()
+    where: str = "on this machine"
+
+
+def build_page(around: Surroundings) -> gr.Blocks:
+    """Return the page."""
+    with gr.Blocks(title="Understudy", analytics_enabled=False, delete_cache=(3600, _DAY)) as page:
+        gr.HTML(
+            f"<h1>Understudy</h1><p>Replaces the person in a video and keeps the rest. Jobs run {around.where}.</p>"
+        )
+        places: dict[str, gr.HTML] = {}
+        with gr.Row():
+            with gr.Column(min_width=300):
+                clip = _clip_fields(around, places)
+            with gr.Column(min_width=300):
+                more, changed, advanced = _other_fields(around, places)
+        with gr.Row():
+            look = gr.Button("Quick look: single frames", elem_id="look")
+            start = gr.Button("Replace the person", variant="primary", elem_id="start")
+            cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
+        status = gr.HTML(job_status(Moment()), elem_id="status")
+        result = gr.HTML(elem_id="result")
+        seen = gr.State(None)
+        timer = gr.Timer(_LOOK_SECONDS)
+
+        inputs = clip | more
+        assert set(inputs) == {each.name for each in fields(Fields)}
+        errors = list(places.values())
+        shown = [seen, status, result, look, start, cancel, *errors, advanced]
+
+        def begin(mode: str, *values: Any) -> list[Update]:
+            told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
+            settings = dict(zip(changed, values[len(inputs) :], strict=True))
+            try:
+                around.desk.start(job_input(told, settings, around.settings_of(told.preset or around.preset), mode))
+            except InvalidInput as error:
+                place = place_of(error.field)
+                message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
+                summary = "" if place is not None else error_beside(message)
+                return [gr.skip(), summary, gr.skip(), gr.skip(), gr.skip(), gr.skip(), *_beside(place, message)]
+            except Busy as error:
+                return [gr.skip(), error_beside(str(error)), *[gr.skip()] * (len(shown) - 2)]
+            return _shown(around.desk.now())
+
+        def follow(known: Any) -> list[Update]:
+            """Tell a page what it does not know yet; a result that plays is not touched."""
+            moment = around.desk.now()
+            if known == _told(moment):
+                return [gr.skip()] * len(shown)
+            return _shown(moment)
+
+        def stop() -> str:
+            around.desk.cancel()
+            return job_status(around.desk.now())
+
+        everything = [*inputs.values(), *changed.values()]
+        for button, mode in ((look, "frame"), (start, "replace")):
+            button.click(
+                lambda *values, mode=mode: begin(mode, *values), everything, shown, trigger_mode="once", **_QUIET
+            )
+        cancel.click(stop, None, status, **_QUIET)
+        timer.tick(follow, seen, shown, **_QUIET)
+        # A page that was loaded again finds the job that is under way.
+        page.load(lambda: _shown(around.desk.now()), None, shown, **_QUIET)
+    return page
+
+
+def _told(moment: Moment) -> Any:
+    """Return what tells two moments apart for a page."""
+    left = None if moment.left_seconds is None else round(moment.left_seconds)
+    return [moment.number, moment.stage, round(moment.percent), left, moment.is_cancelled, moment.answer is not None]
+
+
+def _shown(moment: Moment) -> list[Update]:
+    answer = moment.answer or {}
+    place = place_of(answer.get("field"))
+    is_busy = moment.is_under_way
+    return [
+        _told(moment),
+        job_status(moment),
+        job_result(moment, _address(moment)),
+        gr.update(interactive=not is_busy),
+        gr.update(interactive=not is_busy),
+        gr.update(interactive=is_busy),
+        *_beside(place if "error_code" in answer else None, str(answer.get("error", ""))),
+    ]
+
+
+def _beside(place: str | None, message: str) -> list[Update]:
+    """Return new values for all places of errors, and the advanced settings opened where the error is in there."""
+    values = [gr.update(value=error_beside(message) if place == each else "", visible=place == each) for each in FIELDS]
+    return [*values, gr.update(open=True) if place == "overrides" else gr.skip()]
+
+
+def _address(moment: Moment) -> str | None:
+    """Return where the page finds the part of the source that was used: a URL itself, an upload through Gradio."""
+    source = str(moment.asked.get("video_url", ""))
+    if not source:
+        return None
+    part = f"#t={moment.asked.get('start_s', 0):g},{moment.asked.get('end_s', '')}".rstrip(",")
+    return (source.partition("#")[0] if "://" in source else f"/gradio_api/file={quote(source)}") + part
+
+
+def _place(places: dict[str, gr.HTML], field: str) -> None:
+    places[field] = gr.HTML(visible=False, elem_id=f"error-{field}")
+
+
+def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, Any]:
+    gr.HTML("<h2>Clip</h2>")
+    file = gr.File(label="Clip", file_types=_CLIPS, elem_id="video_file", height=120)
+    url = gr.Textbox(label="or its URL", placeholder="https://", max_length=4096, elem_id="video_url")
+    load = gr.Button("Show the frames of the URL", size="sm", elem_id="load")
+    _place(places, "video_url")
+    source = gr.State(None)
+    at = gr.Slider(0, 1, 0, step=0.04, label="Frame at (seconds)", visible=False, elem_id="at")
+    frame = gr.Image(
+        label="Click the person to replace", type="numpy", format="jpeg", interactive=False, visible=False,
+        buttons=[], alt_text="A frame of the clip, to click a person on", elem_id="frame",
+    )  # fmt: skip
+    subject = gr.Dropdown(list(SUBJECTS), value="largest", label="Whom to replace", elem_id="subject")
+    with gr.Row():
+        x = gr.Number(label="x (px from the left)", minimum=0, min_width=120, elem_id="x")
+        y = gr.Number(label="y (px from the top)", minimum=0, min_width=120, elem_id="y")
+    on_lost = gr.Dropdown(
+        [("warn, and go on", "warn"), ("end the job with an error", "error")],
+        value="warn", label="When the person is not clearly seen", elem_id="on_lost",
+    )  # fmt: skip
+    _place(places, "subject")
+    with gr.Row():
+        start_s = gr.Number(label="From (seconds)", minimum=0, min_width=120, step=0.1, elem_id="start_s")
+        end_s = gr.Number(label="To (seconds; 0: the end)", minimum=0, min_width=120, step=0.1, elem_id="end_s")
+    _place(places, "range")
+
+    def show(path: str | None) -> list[Update]:
+        hidden = gr.update(visible=False)
+        if path is None:
+            return [None, hidden, gr.update(value=None, visible=False), *_video_error(""), None, None]
+        limits = around.settings_of(around.preset).limits
+        try:
+            last = last_second(Path(path), limits)
+            picture, _ = frame_at(Path(path), 0.0, limits)
+        except UnderstudyError as error:
+            return [None, hidden, gr.update(value=None, visible=False), *_video_error(error.message), None, None]
+        slider = gr.update(maximum=max(round(last, 2), 0.04), value=0, visible=True)
+        return [path, slider, gr.update(value=picture, visible=True), *_video_error(""), None, None]
+
+    def show_url(address: str) -> list[Update]:
+        limits = around.settings_of(around.preset).limits
+        try:
+            if not address.strip().startswith(("http://", "https://")):
+                raise InvalidInput("a URL begins with https:// or http://")
+            target = around.folder / "uploads" / hashlib.sha256(address.strip().encode()).hexdigest()[:32]
+            fetch(
+                address.strip(), target, field="video_url", max_bytes=limits.max_bytes, seconds=limits.fetch_seconds,
+                local_root=None, private_hosts=around.private_hosts, check=lambda: None,
+            )  # fmt: skip
+        except UnderstudyError as error:
+            return [None, gr.update(visible=False), gr.update(visible=False), *_video_error(error.message), None, None]
+        return show(str(target))
+
+    def draw(path: str | None, at_s: float, x: float | None, y: float | None) -> Update:
+        if path is None:
+            return gr.skip()
+        picture, _ = frame_at(Path(path), at_s, around.settings_of(around.preset).limits)
+        return picture if x is None or y is None else marked(picture, x, y)
+
+    def clicked(event: gr.SelectData) -> list[Update]:
+        return [event.index[0], event.index[1], POINT]
+
+    shown = [source, at, frame, places["video_url"], x, y]
+    file.change(show, file, shown, api_visibility="private")
+    load.click(show_url, url, shown, api_visibility="private")
+    # Another frame: the point that was clicked is not of it.
+    at.input(lambda: (None, None), None, [x, y], **_QUIET)
+    frame.select(clicked, None, [x, y, subject], **_QUIET)
+    for each in (at.change, x.change, y.change):
+        each(draw, [source, at, x, y], frame, trigger_mode="always_last", **_QUIET)
+    return {
+        "video_file": file, "video_url": url, "subject": subject, "x": x, "y": y, "at_s": at, "on_lost": on_lost,
+        "start_s": start_s, "end_s": end_s,
+    }  # fmt: skip
+
+
+def _video_error(message: str) -> list[Update]:
+    return [gr.update(value=error_beside(message) if message else "", visible=bool(message))]
+
+
+def _other_fields(
+    around: Surroundings, places: dict[str, gr.HTML]
+) -> tuple[dict[str, Any], dict[str, Any], gr.Accordion]:
+    settings = around.settings_of(around.preset)
+    gr.HTML("<h2>Who comes in</h2>")
+    reference = gr.File(label="Reference picture", file_types=_PICTURES, elem_id="reference_file", height=120)
+    reference_url = gr.Textbox(label="or its URL", placeholder="https://", max_length=4096, elem_id="reference_url")
+    _place(places, "reference_image_url")
+    prompt = gr.Textbox(label="Prompt", max_length=2000, elem_id="prompt")
+    negative = gr.Textbox(label="Negative prompt", max_length=2000, elem_id="negative_prompt")
+    _place(places, "prompt")
+    gr.HTML("<h2>How</h2>")
+    preset = gr.Dropdown(list(preset_names()), value=around.preset, label="Preset", elem_id="preset")
+    _place(places, "preset")
+    front = {key: _control(setting_of(settings, key), settings) for key in IN_FRONT if key not in around.locked}
+    seed = gr.Number(0, label="Seed", minimum=0, maximum=2**32 - 1, precision=0, elem_id="seed")
+    _place(places, "seed")
+    with gr.Accordion("Advanced settings", open=False, elem_id="advanced") as advanced:
+        controls = {each.key: _control(each, settings) for each in advanced_settings(settings, around.locked)}
+    # Outside: it also speaks of the two settings in front.
+    _place(places, "overrides")
+    artifacts = gr.CheckboxGroup(
+        artifact_names(), value=["report"], label="Files to make beside it", elem_id="artifacts"
+    )
+    _place(places, "artifacts")
+    changed = front | controls
+
+    def values(name: str) -> list[Any]:
+        chosen = around.settings_of(name)
+        return [value_of(chosen, key) for key in changed]
+
+    preset.change(values, preset, list(changed.values()), **_QUIET)
+    more = {
+        "reference_file": reference, "reference_url": reference_url, "prompt": prompt, "negative_prompt": negative,
+        "preset": preset, "seed": seed, "artifacts": artifacts,
+    }  # fmt: skip
+    return more, changed, advanced
+
+
+def _control(setting: Setting, settings: Settings) -> Any:
+    """Return the control for a setting, with the preset's value."""
+    value, name = value_of(settings, setting.key), setting.key.replace(".", "-")
+    common: Mapping[str, Any] = {"label": setting.label, "elem_id": name}
+    if setting.key == "plate.method":
+        names = {"median": "on: the clean background is rebuilt", "off": "off"}
+        choices = [(names.get(each, each), each) for each in setting.choices]
+        return gr.Dropdown(choices, value=value, label="Background plate", elem_id=name)
+    if setting.key == "segment.count":
+        common = {"label": "Segments a shot (0: automatic)", "elem_id": name}
+    if setting.kind == "choice":
+        return gr.Dropdown(list(setting.choices), value=value, **common)
+    if setting.kind == "switch":
+        return gr.Checkbox(value, **common)
+    limits: Mapping[str, Any] = {"minimum": setting.minimum, "maximum": setting.maximum}
+    if setting.kind == "whole" and None not in limits.values():
+        return gr.Slider(value=value, step=1, **limits, **common)
+    return gr.Number(value, **limits, step=1 if setting.kind == "whole" else 0.01, **common)

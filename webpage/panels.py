@@ -1,0 +1,89 @@
+"""The page's own pieces of HTML: an error beside its field, how far a job is, and its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.report_figures import telling_figures
+from webpage.desk import Moment
+
+STAGES = {
+    "waiting": "starting",
+    "fetch": "getting the clip",
+    "uploading": "sending the clip",
+    "in queue": "waiting for a worker",
+    "in progress": "a worker has begun",
+    "survey": "looking at the clip",
+    "plate": "making the background",
+    "perform": "drawing the new person",
+    "finish": "putting it together",
+    "deliver": "saving the result",
+    "saving": "loading the result",
+}
+_PICTURES = frozenset({".png", ".jpg", ".webp"})
+_VIDEOS = frozenset({".mp4", ".mov", ".mkv"})
+_HTML = Environment(
+    loader=PackageLoader("webpage", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def error_beside(message: str) -> str:
+    """Return an error's sentence; screen readers say it at once."""
+    text = message[:1].upper() + message[1:]
+    return _HTML.from_string('<p class="error" role="alert">{{ text }}</p>').render(text=text)
+
+
+def job_status(moment: Moment) -> str:
+    """Return how far the job is: a bar, the stage in words, the time left; or how it ended."""
+    state = "under way"
+    if moment.number == 0:
+        state = "none"
+    elif moment.answer is not None:
+        code = moment.answer.get("error_code")
+        state = "done" if code is None else "cancelled" if code == "CANCELLED" else "failed"
+    return _HTML.get_template("status.html.jinja").render(
+        moment=moment, state=state, stage=STAGES.get(moment.stage, moment.stage)
+    )
+
+
+def job_result(moment: Moment, source_address: str | None) -> str:
+    """Return the result beside its source, what is to be known of it, its report and its files; "" without a result.
+
+    Files are named as ``/results/<folder>/<file>``. ``source_address`` is where the page finds the source.
+    """
+    answer, folder = moment.answer, moment.folder
+    if answer is None or "error_code" in answer or folder is None or not folder.is_dir():
+        return ""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    videos = [path for path in files if path.stem == "result" and path.suffix in _VIDEOS]
+    return _HTML.get_template("result.html.jinja").render(
+        source=source_address,
+        video=_address(videos[0]) if videos else None,
+        pictures=[(path.name, _address(path)) for path in files if _is_still(path)] if not videos else [],
+        report=_address(folder / "report.html") if (folder / "report.html") in files else None,
+        files=[(path.name, _address(path), _size(path)) for path in files],
+        figures=telling_figures(answer["quality"]) if videos and "quality" in answer else [],
+        warnings=list(answer.get("warnings", ())),
+        answer=answer,
+    )
+
+
+def _is_still(path: Path) -> bool:
+    return path.suffix in _PICTURES and path.stem.startswith("frame")
+
+
+def _address(path: Path) -> str:
+    return f"/results/{quote(path.parent.name)}/{quote(path.name)}"
+
+
+def _size(path: Path) -> str:
+    size: Any = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
