@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
+.PHONY: help app setup setup-app setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,10 +15,13 @@ help: ## say what there is
 demo: weights ## replace the person in the bundled clip on a CPU; the result goes to outputs/
 	$(BIN)/python handler.py
 
+app: setup-app weights ## open the web page on this machine (ARGS='--port 8000'; ARGS=--help says the rest)
+	.venv-app/bin/python app.py $(ARGS)
+
 test: setup-dev setup-gpu weights-tests ## run all tests (ARGS='-k plate' runs some)
 	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) $(ARGS)
 
-test-browser: setup-browser ## open the report in Chromium (apt-get install chromium) and check it
+test-browser: setup-browser setup-app weights ## drive the page and the report in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: lint types test ## lint, types, tests
@@ -34,7 +37,7 @@ figures: setup-dev weights-tests ## measure walk_a, also under a known shake, an
 	$(BIN)/python -m benchmarks.truth assets/walk_a --package
 	$(BIN)/python -m benchmarks.truth assets/walk_a --shake
 
-pictures: setup-browser weights ## make the README's pictures from the bundled clip (needs Chromium)
+pictures: setup-browser setup-app weights ## make the README's pictures from the bundled clip (needs Chromium)
 	$(BIN)/python scripts/before_after.py
 
 lock: ## pin all packages anew
@@ -42,12 +45,13 @@ lock: ## pin all packages anew
 
 clean: ## remove results and caches
 	rm -rf outputs .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv and the models, too
-	rm -rf .venv weights
+distclean: clean ## remove .venv, .venv-app and the models, too
+	rm -rf .venv .venv-app weights
 
 setup: .venv/.core
+setup-app: .venv-app/.done
 setup-dev: .venv/.dev
 setup-gpu: .venv/.gpu
 
@@ -77,6 +81,15 @@ weights-tests: setup
 # torch and what comes with it: 6 GB, minutes. `make demo` does without.
 .venv/.gpu: requirements-gpu.lock .venv/.core
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-gpu.lock
+	touch $@
+
+# The page has an environment of its own: what Gradio asks for and what RunPod's SDK asks for do not go together.
+# pip's resolver says so, and is not asked; the browser tests run what is pinned.
+.venv-app/.done: requirements-app.lock requirements.lock
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	test -x .venv-app/bin/python || $(PYTHON) -m venv .venv-app
+	.venv-app/bin/python -m pip install -q --disable-pip-version-check --no-input --no-deps -r requirements-app.lock
+	@.venv-app/bin/python -c "import cv2" || { echo "OpenCV does not load: apt-get install libgl1 libglib2.0-0"; exit 1; }
 	touch $@
 
 # Playwright's own download of a browser is not used.

@@ -41,7 +41,9 @@ _CSS = """
 /* The theme's greys and its orange are too faint to read for some. */
 .or, .min_value, .max_value { color: var(--body-text-color) !important; }
 #start { background: #1d4ed8; color: #fff; }
-#start:disabled { background: #64748b; opacity: 1; }
+#cancel { background: #b91c1c; color: #fff; }
+#start:disabled, #cancel:disabled { background: #64748b; opacity: 1; }
+#start, #cancel { transition: none; }
 .bar { width: 100%; height: 1.25rem; accent-color: #1d4ed8; }
 .result .pair { display: flex; flex-wrap: wrap; gap: 1rem; }
 .result figure { flex: 1 1 280px; margin: 0; min-width: 0; }

@@ -46,7 +46,8 @@ def make_handler(
             # Not to_thread: its threads are waited for at the process's end, and one that hangs would keep it.
             work = asyncio.wrap_future(
                 start_thread(
-                    lambda: answer_job(job, arguments, worker, clock, lambda: _progress(job, arguments)), "job"
+                    lambda: answer_job(job, arguments, worker, clock, lambda share: _progress(job, arguments, share)),
+                    "job",
                 )
             )
             with stopped_by_signals(clock) if arguments.place == "local" else nullcontext():
@@ -77,14 +78,14 @@ async def _ended(work: asyncio.Future[Answer], clock: JobClock, stall_seconds: f
             return
 
 
-def _progress(job: Answer, arguments: Arguments) -> AbstractContextManager[Progress]:
+def _progress(job: Answer, arguments: Arguments, generation_share: float) -> AbstractContextManager[Progress]:
     if arguments.place == "local":
-        return ConsoleProgress()
+        return ConsoleProgress(generation_share)
     if arguments.place == "api":
         return PlatformProgress(lambda update: None)
     from pipeline.job.updates import UpdateSender, post_to_platform
 
-    return PlatformProgress(UpdateSender(post_to_platform(job)))
+    return PlatformProgress(UpdateSender(post_to_platform(job)), generation_share)
 
 
 def _serve(arguments: Arguments, worker: WorkerSettings) -> None:

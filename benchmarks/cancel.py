@@ -47,7 +47,7 @@ def _idle_after(clip: Path, stage: str) -> float:
             if at == stage:
                 began.set()
 
-    handler._progress = lambda job, arguments: Watched(lambda update: None)  # type: ignore[assignment]
+    handler._progress = lambda job, arguments, share: Watched(lambda update: None)  # type: ignore[assignment]
 
     async def cancelled(folder: str) -> float:
         worker = read_worker_settings({"UNDERSTUDY_WORK": folder, "UNDERSTUDY_OUTPUTS": f"{folder}/out"}, "local")

@@ -263,7 +263,7 @@ def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
     def run(raw: Any, job_id: Any) -> None:
         note(f"the request: {raw!r}")
         job = {"id": job_id, "input": raw}
-        answer = answer_job(job, arguments, worker, JobClock(None), lambda: PlatformProgress(lambda update: None))
+        answer = answer_job(job, arguments, worker, JobClock(None), lambda share: PlatformProgress(lambda update: None))
         json.dumps(answer, allow_nan=False)
         code = answer.get("error_code")
         if code is None:

@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from examples.endpoint import Clip, EndpointClient, Failed, Tell, file_name
+from examples.endpoint import ESTIMATE, Clip, EndpointClient, Failed, Tell, file_name
 from pipeline.errors import InvalidInput
 from pipeline.job.bucket import NAMES, check_bucket, read_bucket
+from pipeline.report_figures import estimate_lines
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 _OURS = ("video_url", "reference_image_url", "upload_url", "artifact_upload_urls", "inline")
@@ -124,7 +125,8 @@ and removed after it. It is named by BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, 
 (and BUCKET_REGION) in this environment; without them only URLs can be sent.
 
 Each clip has a folder of its own under --output: the video, the artifacts, and result.json, written last. A clip whose
-result.json lies there is not sent again.
+result.json lies there is not sent again. With --input '{"mode": "estimate"}' nothing is made: what each clip will
+take is printed, and written to estimate.json.
 
 examples:
   python -m examples.client ENDPOINT_ID https://example.com/clip.mp4 --input '{"artifacts": ["report"]}'
@@ -154,13 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _client(given: argparse.Namespace, clips: Sequence[Clip]) -> EndpointClient:
-    """Check what was given before anything is sent. Raises ``InvalidInput``."""
-    key = os.environ.get("RUNPOD_API_KEY", "")
-    if not key:
-        raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")
-    if given.jobs < 1:
-        raise InvalidInput("must be at least 1", field="--jobs")
+def _request(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the job's other keys. Raises ``InvalidInput``."""
     try:
         request: Any = json.loads(given.input)
     except ValueError:
@@ -170,6 +167,16 @@ def _client(given: argparse.Namespace, clips: Sequence[Clip]) -> EndpointClient:
     for name in _OURS:
         if name in request:
             raise InvalidInput(f"{name} has an option or an argument of its own here", field="--input")
+    return request
+
+
+def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[Clip]) -> EndpointClient:
+    """Check what was given before anything is sent. Raises ``InvalidInput``."""
+    key = os.environ.get("RUNPOD_API_KEY", "")
+    if not key:
+        raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")
+    if given.jobs < 1:
+        raise InvalidInput("must be at least 1", field="--jobs")
     if given.reference and "://" not in given.reference and not Path(given.reference).is_file():
         raise InvalidInput("there is no such file", field="--reference")
     bucket = read_bucket(os.environ)
@@ -195,9 +202,10 @@ def main(argv: Sequence[str]) -> int:
     given = _parser().parse_args(argv)
     console = Console(stderr=True)
     try:
-        clips = find_clips(given.clips, given.output)
-        waiting = clips if given.again else [clip for clip in clips if not clip.is_done]
-        client = _client(given, waiting)
+        clips, request = find_clips(given.clips, given.output), _request(given)
+        is_estimate = request.get("mode") == "estimate"
+        waiting = [clip for clip in clips if given.again or is_estimate or not clip.is_done]
+        client = _client(given, request, waiting)
     except InvalidInput as error:
         print(f"{error.field}: {error.message}", file=sys.stderr)
         return 2
@@ -212,6 +220,9 @@ def main(argv: Sequence[str]) -> int:
         failure = ends[clip.source]
         if failure is None:
             print(f"{clip.source}: {clip.folder}")
+            if is_estimate:
+                told = json.loads((clip.folder / ESTIMATE).read_text(encoding="utf-8"))
+                print("\n".join(f"  {line}" for line in estimate_lines(told["estimate"])))
         else:
             advice = ADVICE.get(failure.code)
             print(f"{clip.source}: {failure.code}: {failure}" + (f" ({advice})" if advice else ""), file=sys.stderr)

@@ -37,6 +37,10 @@ _INLINE_SUFFIXES = {
 """Of artifacts that came as base64; the others are Matroska files."""
 
 
+ESTIMATE = "estimate.json"
+"""Of a job with the mode ``estimate``."""
+
+
 class Failed(Exception):
     """A clip has no result; ``code`` is the worker's error code or the platform's status."""
 
@@ -184,10 +188,15 @@ def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 1
 
 
 def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = lambda: None) -> None:
-    """Write an answer's files into ``folder``, ``result.json`` last: where it is, the rest is.
+    """Write an answer's files into ``folder``, ``result.json`` last: where it is, the rest is. Estimates have one file.
 
     Raises ``Failed`` and ``OSError``.
     """
+    if "estimate" in answer:
+        # Beside a result: it takes nothing from it.
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ESTIMATE).write_text(json.dumps(answer, indent=1), encoding="utf-8")
+        return
     if not {"video_base64", "video_url", "artifacts_base64", "artifacts"} & set(answer):
         raise Failed("NOT_SAVED", "the answer names no files: is this an Understudy endpoint?")
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.datatypes import Chunk, Segment, VideoInfo
 from pipeline.segment import cut_chunks
 from pipeline.settings import GenerateSettings, SegmentSettings, Settings
@@ -20,6 +22,8 @@ GPUS: Mapping[str, float] = {"A40": 149.7, "L40S": 362.0, "H100": 989.0}
 """Dense fp16 peak, TFLOP a second, as NVIDIA's data sheets state it."""
 SHARES = (0.15, 0.25, 0.35)
 """Of the peak that such networks reach: slow, usual, fast. Not measured by us."""
+_UNSURE = 3.0
+"""A machine may be this many times as quick as the one on which the stages on the CPU were measured."""
 
 
 def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, ...]:
@@ -45,8 +49,7 @@ def estimate(info: VideoInfo, settings: Settings) -> dict[str, Any]:
     """
     generate = settings.generate
     frames = info.num_frames
-    counted = counted_frames(planned_chunks(info, settings.segment), settings)
-    tflop = sum(part_costs(generate)[name] * number for name, number in counted.items() if name != "windows")
+    counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
     others = frames * info.width * info.height / 1e6 * settings.limits.seconds_per_megapixel
     answer: dict[str, Any] = {
         "frames": frames,
@@ -61,6 +64,34 @@ def estimate(info: VideoInfo, settings: Settings) -> dict[str, Any]:
     prices = settings.limits.usd_per_hour
     cost = {gpu: [round(value / 3600 * prices[gpu], 4) for value in seconds[gpu]] for gpu in GPUS if gpu in prices}
     return answer | {"seconds": seconds, "cost_usd": cost}
+
+
+def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
+    """Return how long a job takes at the very least, on the quickest machine, and how long on an A40 as a rule."""
+    told = estimate(info, settings)
+    others = told["other_stages_s"]
+    if settings.generate.backend == "mannequin":
+        return others / _UNSURE, others
+    seconds = told["seconds"]
+    return min(quick for quick, *_ in seconds.values()) - others * (1 - 1 / _UNSURE), seconds["A40"][1]
+
+
+def generation_share(settings: Settings) -> float:
+    """Return the share of a job's time that the generator takes on an A40, 0..1, for 10 s of 720p at 30 fps."""
+    if settings.generate.backend == "mannequin":
+        return 0.0
+    seconds = np.arange(300) / 30.0
+    chunks = cut_chunks((Segment(0, 0, len(seconds), "part"),), seconds, settings.segment)
+    drawing = seconds_on("A40", _tflop(chunks, settings)[1], SHARES[1])
+    others = len(seconds) * 1280 * 720 / 1e6 * settings.limits.seconds_per_megapixel
+    return drawing / (drawing + others)
+
+
+def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int], float]:
+    """Return what ``counted_frames`` says, and the operations of all of it."""
+    counted = counted_frames(chunks, settings)
+    costs = part_costs(settings.generate)
+    return counted, sum(costs[name] * number for name, number in counted.items() if name != "windows")
 
 
 def part_costs(settings: GenerateSettings) -> dict[str, float]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from pipeline.report_figures import telling_figures
+from pipeline.report_figures import estimate_lines, telling_figures
 
 Progress = Callable[[str, int, int], None]
 """(stage, frames done, frames in all)."""
@@ -25,19 +25,25 @@ _UPDATE_SECONDS = 2.0
 """Between updates: each is a request of its own."""
 
 
-def percent_of(stage: str, done: int, total: int) -> float:
-    """Return how much of the whole job is done, 0..100. Unknown stages count as just begun."""
+def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0) -> float:
+    """Return how much of the whole job is done, 0..100. Unknown stages count as just begun.
+
+    ``generation_share`` is the part of the job's time, 0..1, that a diffusion generator takes besides.
+    """
     if stage not in STAGE_SHARE:
         return 0.0
     stages = list(STAGE_SHARE)
-    before = sum(STAGE_SHARE[earlier] for earlier in stages[: stages.index(stage)])
-    return 100.0 * (before + STAGE_SHARE[stage] * min(1.0, done / max(total, 1)))
+    shares = {name: share * (1.0 - generation_share) for name, share in STAGE_SHARE.items()}
+    shares["perform"] += generation_share
+    before = sum(shares[earlier] for earlier in stages[: stages.index(stage)])
+    return 100.0 * (before + shares[stage] * min(1.0, done / max(total, 1)))
 
 
 class ConsoleProgress:
     """A bar a stage on a terminal, a line every few seconds elsewhere. A context manager, called like ``Progress``."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, generation_share: float = 0.0, console: Console | None = None) -> None:
+        self._generation_share = generation_share
         self._console = console or Console(file=sys.stderr)
         self._bars = Bars(
             TextColumn("{task.description:>8}"),
@@ -63,7 +69,7 @@ class ConsoleProgress:
         first_of_stage, self._tasks[stage] = stage not in self._tasks, None
         if first_of_stage or now - self._said >= _LINE_SECONDS:
             self._said = now
-            left = seconds_left(now - self._begin, percent_of(stage, done, total))
+            left = seconds_left(now - self._begin, percent_of(stage, done, total, self._generation_share))
             about = f", about {left:.0f} s left" if left is not None else ""
             self._console.print(f"{stage}: {done}/{total} frames{about}", highlight=False)
 
@@ -80,16 +86,16 @@ class ConsoleProgress:
 class PlatformProgress:
     """Throttled updates for a platform: ``{"stage", "percent", "eta_s"}``, never falling. A context manager."""
 
-    def __init__(self, send: Callable[[dict[str, object]], None]) -> None:
+    def __init__(self, send: Callable[[dict[str, object]], None], generation_share: float = 0.0) -> None:
         """``send`` is entered and left with this one where it is a context manager itself."""
-        self._send = send
+        self._send, self._generation_share = send, generation_share
         self._begin = time.monotonic()
         self._sent = -_UPDATE_SECONDS
         self._percent = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic() - self._begin
-        self._percent = max(self._percent, percent_of(stage, done, total))
+        self._percent = max(self._percent, percent_of(stage, done, total, self._generation_share))
         if now - self._sent < _UPDATE_SECONDS:
             return
         self._sent = now
@@ -116,6 +122,8 @@ def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
 def local_summary(answer: dict[str, Any]) -> str:
     """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
     lines = [f"Warning: {warning}" for warning in answer["warnings"]]
+    if "estimate" in answer:
+        return "\n".join([*lines, f"Preset: {answer['preset']}", *estimate_lines(answer["estimate"])])
     lines.append(f"{answer['frames_replaced']} of {answer['frames']} frames replaced")
     lines += telling_figures(answer["quality"])
     places = answer.get("video_url") or answer.get("artifacts", {}).get("frame") or "in the answer"

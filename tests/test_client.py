@@ -146,6 +146,24 @@ def test_frames_without_a_video_are_a_result(tmp_path: Path, call: Any, content:
     assert {path.name for path in (tmp_path / "out" / "a.mp4").iterdir()} == {name, "result.json"}
 
 
+def test_an_estimate_is_printed_and_takes_the_place_of_no_result(tmp_path: Path, call: Any, capsys: Any) -> None:
+    told = {
+        "frames": 30,
+        "windows": 1,
+        "tflop": 7.5,
+        "seconds": {"A40": [1, 2, 3]},
+        "cost_usd": {"A40": [0.1, 0.2, 0.3]},
+    }
+    output = {"preset": "fast", "estimate": told, "warnings": []}
+    folder = tmp_path / "out" / "a.mp4"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("{}")
+    with endpoint_server(lambda job_id, body: [{"status": "COMPLETED", "output": output}]) as server:
+        assert call(server, "https://example.com/a.mp4", "--input", '{"mode": "estimate"}') == 0
+    assert "A40: about 2 s (1 to 3), 0.200 US dollars (0.100 to 0.300)" in capsys.readouterr().out
+    assert {path.name for path in folder.iterdir()} == {"result.json", "estimate.json"}
+
+
 def test_a_batch_keeps_its_bound_and_tells_each_failure(tmp_path: Path, store: Server, call: Any, capsys: Any) -> None:
     states: dict[str, list[State]] = {
         "a": [_QUEUED, _UNDER_WAY, _done(store)],

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.job_runner import WALK, Runner
+from conf import compose_settings
+from pipeline.cost import generation_share, seconds_of_job
+from pipeline.decode import open_clip
+from pipeline.progress import percent_of
+from tests.job_runner import ROOT, WALK, Runner
 
 
 @pytest.mark.parametrize("preset", ["preview", "fast", "balanced", "high"])
@@ -33,3 +41,27 @@ def test_an_estimate_follows_the_settings(tmp_path: Path) -> None:
     assert tflop(overrides={"generate.guidance": 3.0}) > 1.5 * tflop()
     assert tflop(end_s=1.0) < 0.5 * tflop()
     assert runner.answer({"video_url": str(WALK), "mode": "estimate", "artifacts": ["mask"]})["field"] == "input"
+
+
+def test_an_estimate_ends_in_sentences_on_a_terminal() -> None:
+    asked = {"input": {"video_url": str(WALK), "mode": "estimate", "preset": "high"}}
+    command = [sys.executable, "handler.py", "--test_input", json.dumps(asked)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"^A40: about \d+ s \(\d+ to \d+\), 0\.\d+ US dollars", done.stderr, re.MULTILINE), done.stderr
+
+
+def test_a_job_that_cannot_end_in_time_is_measured_by_what_the_generator_takes() -> None:
+    quick = ("limits.seconds_per_megapixel=0.01",)
+    info = open_clip(WALK, compose_settings("high").limits).info
+    times = {name: seconds_of_job(info, compose_settings(name, quick)) for name in ("preview", "fast", "high")}
+    assert times["preview"][1] < 1 < times["fast"][0] < times["high"][0]
+    assert all(quickest < expected for quickest, expected in times.values())
+
+
+def test_the_bar_moves_while_the_generator_works() -> None:
+    """Of a minute on the GPU the bar shows most, whatever the shares of the other stages are."""
+    assert generation_share(compose_settings("preview")) == 0
+    share = generation_share(compose_settings("high"))
+    assert 0.7 < share < 1
+    begin, end = percent_of("perform", 0, 100, share), percent_of("perform", 100, 100, share)
+    assert end - begin > 70 and percent_of("finish", 1, 1, share) == pytest.approx(100)

@@ -68,7 +68,7 @@ EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("job.work", "subject"): {"PointChoice", "SubjectChoice"},  # the request's point, as a value
     ("job.work", "run"): {"JobRequest", "run_job"},  # the one that does the job
     ("job.work", "decode"): {"open_clip"},  # how long a job will take is asked before it begins
-    ("job.work", "cost"): {"estimate"},  # nothing is done then
+    ("job.work", "cost"): {"estimate", "generation_share", "seconds_of_job"},  # asked before it begins, too
     ("job.state", "run"): {"JobRequest"},
     # Whether this worker is fit: its weights are as the lock says, and load.
     ("job.startup", "builder.lock"): {"LockedFile", "Source", "is_right", "read_lock"},

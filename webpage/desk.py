@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from pipeline.job.command_line import Arguments
 from pipeline.job.waiting import start_thread
 from pipeline.job.work import answer_job, answer_of_a_hang
 from pipeline.job.worker import WorkerSettings
-from pipeline.progress import percent_of, seconds_left
+from pipeline.progress import Progress, percent_of, seconds_left
 
 Answer = dict[str, Any]
 Tell = Callable[[str, float | None], None]
@@ -54,10 +54,10 @@ class LocalJob:
         self._clock = JobClock(worker.job_seconds)
 
     def run(self, tell: Tell) -> Answer:
-        def progress(stage: str, done: int, total: int) -> None:
-            tell(stage, percent_of(stage, done, total))
+        def progress(share: float) -> AbstractContextManager[Progress]:
+            return nullcontext(lambda stage, done, total: tell(stage, percent_of(stage, done, total, share)))
 
-        return answer_job(self._job, self._arguments, self._worker, self._clock, lambda: nullcontext(progress))
+        return answer_job(self._job, self._arguments, self._worker, self._clock, progress)
 
     def cancel(self) -> None:
         self._clock.cancel()

@@ -38,10 +38,10 @@ def marked(picture: NDArray[np.uint8], x: float, y: float) -> NDArray[Any]:
 
 def _clip(path: Path, limits: LimitSettings) -> Clip:
     stat = path.stat()
-    return _opened(path, stat.st_mtime_ns, stat.st_size, limits)
+    return _opened(path, stat.st_mtime_ns, stat.st_size, limits.model_dump_json())
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path, changed_ns: int, size: int, limits: LimitSettings) -> Clip:
-    """Opening reads the whole clip once; the slider asks for many frames of one file."""
-    return open_clip(path, limits)
+def _opened(path: Path, changed_ns: int, size: int, limits: str) -> Clip:
+    """Opening reads the whole clip once; the slider asks for many frames of one file. ``limits`` is JSON: hashable."""
+    return open_clip(path, LimitSettings.model_validate_json(limits))

@@ -70,6 +70,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
             with gr.Column(min_width=300):
                 more, changed, advanced = _other_fields(around, places)
         with gr.Row():
+            judge = gr.Button("Estimate: time and cost", elem_id="estimate")
             look = gr.Button("Quick look: single frames", elem_id="look")
             start = gr.Button("Replace the person", variant="primary", elem_id="start")
             cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
@@ -81,7 +82,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
         inputs = clip | more
         assert set(inputs) == {each.name for each in fields(Fields)}
         errors = list(places.values())
-        shown = [seen, status, result, look, start, cancel, *errors, advanced]
+        shown = [seen, status, result, judge, look, start, cancel, *errors, advanced]
 
         def begin(mode: str, *values: Any) -> list[Update]:
             told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
@@ -92,7 +93,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
                 place = place_of(error.field)
                 message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
                 summary = "" if place is not None else error_beside(message)
-                return [gr.skip(), summary, gr.skip(), gr.skip(), gr.skip(), gr.skip(), *_beside(place, message)]
+                return [gr.skip(), summary, *[gr.skip()] * 5, *_beside(place, message)]
             except Busy as error:
                 return [gr.skip(), error_beside(str(error)), *[gr.skip()] * (len(shown) - 2)]
             return _shown(around.desk.now())
@@ -109,7 +110,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
             return job_status(around.desk.now())
 
         everything = [*inputs.values(), *changed.values()]
-        for button, mode in ((look, "frame"), (start, "replace")):
+        for button, mode in ((judge, "estimate"), (look, "frame"), (start, "replace")):
             button.click(
                 lambda *values, mode=mode: begin(mode, *values), everything, shown, trigger_mode="once", **_QUIET
             )
@@ -134,8 +135,7 @@ def _shown(moment: Moment) -> list[Update]:
         _told(moment),
         job_status(moment),
         job_result(moment, _address(moment)),
-        gr.update(interactive=not is_busy),
-        gr.update(interactive=not is_busy),
+        *[gr.update(interactive=not is_busy)] * 3,
         gr.update(interactive=is_busy),
         *_beside(place if "error_code" in answer else None, str(answer.get("error", ""))),
     ]

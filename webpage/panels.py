@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.report_figures import telling_figures
+from pipeline.report_figures import estimate_lines, telling_figures
 from webpage.desk import Moment
 
 STAGES = {
@@ -57,10 +57,17 @@ def job_status(moment: Moment) -> str:
 def job_result(moment: Moment, source_address: str | None) -> str:
     """Return the result beside its source, what is to be known of it, its report and its files; "" without a result.
 
+    An estimate is a result, too: its sentences.
+
     Files are named as ``/results/<folder>/<file>``. ``source_address`` is where the page finds the source.
     """
     answer, folder = moment.answer, moment.folder
-    if answer is None or "error_code" in answer or folder is None or not folder.is_dir():
+    if answer is None or "error_code" in answer:
+        return ""
+    if "estimate" in answer:
+        told = {"preset": answer["preset"], "lines": estimate_lines(answer["estimate"])}
+        return _HTML.get_template("estimate.html.jinja").render(**told, warnings=list(answer.get("warnings", ())))
+    if folder is None or not folder.is_dir():
         return ""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     videos = [path for path in files if path.stem == "result" and path.suffix in _VIDEOS]

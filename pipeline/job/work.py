@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
-from pipeline.cost import estimate
+from pipeline.cost import estimate, generation_share, seconds_of_job
 from pipeline.decode import open_clip
 from pipeline.errors import (
     EncodeFailed,
@@ -47,8 +47,6 @@ log = logging.getLogger("understudy")
 Answer = dict[str, Any]
 _FULL_BYTES = 1 << 20
 """A disk with less free: whoever wanted to write more has failed."""
-_UNSURE = 3.0
-"""A job is refused only where it would be late on a machine this many times as quick as the one that was measured."""
 
 
 def answer_job(
@@ -56,7 +54,7 @@ def answer_job(
     arguments: Arguments,
     worker: WorkerSettings,
     clock: JobClock,
-    make_progress: Callable[[], AbstractContextManager[Progress]],
+    make_progress: Callable[[float], AbstractContextManager[Progress]],
 ) -> Answer:
     """Do a job and return its result, or its error with a code; never raises, and leaves nothing on the disk."""
     name = str(job.get("id") or uuid.uuid4())
@@ -111,7 +109,7 @@ def _done(
     arguments: Arguments,
     worker: WorkerSettings,
     clock: JobClock,
-    make_progress: Callable[[], AbstractContextManager[Progress]],
+    make_progress: Callable[[float], AbstractContextManager[Progress]],
 ) -> Answer:
     request = parse_request(asked)
     settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
@@ -137,7 +135,7 @@ def _done(
         late = _lateness(wanted, settings, clock)
         key = job_key(wanted.video, wanted, settings) if worker.state_dir is not None else ""
         with kept_passes(worker, key, workspace / "passes") as passes:
-            with make_progress() as progress:
+            with make_progress(generation_share(settings)) as progress:
 
                 def tell(stage: str, done: int, total: int) -> None:
                     clock.stage = stage
@@ -224,9 +222,8 @@ def _lateness(wanted: JobRequest, settings: Settings, clock: JobClock) -> list[s
     if left is None:
         return []
     info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
-    megapixels = info.num_frames * info.width * info.height / 1e6
-    expected = megapixels * settings.limits.seconds_per_megapixel
-    if expected > _UNSURE * left:
+    quickest, expected = seconds_of_job(info, settings)
+    if quickest > left:
         raise InvalidInput(
             f"the clip would take about {expected:.0f} s and a job here has {left:.0f} s: ask for a part of it",
             field="end_s",

@@ -174,6 +174,18 @@ def test_a_quick_look_shows_finished_frames(browser: Any, address: str, tmp_path
         opened.shot("quick_look")
 
 
+def test_an_estimate_is_told_before_anything_is_done(browser: Any, address: str, tmp_path: Path) -> None:
+    with _open(browser, address, tmp_path) as opened:
+        opened.upload()
+        # A preset whose models need not be here.
+        opened.page.get_by_label("Preset").click()
+        opened.page.get_by_role("option", name="balanced").click()
+        opened.page.get_by_role("button", name="Estimate").click()
+        opened.says("A40: about", "#result")
+        opened.says("150 frames", "#result")
+        opened.shot("estimate")
+
+
 def test_errors_stand_beside_their_field(browser: Any, address: str, tmp_path: Path) -> None:
     with _open(browser, address, tmp_path) as opened:
         page = opened.page
