@@ -39,7 +39,7 @@ _CSS = """
 .error { color: #b00020; font-weight: 600; margin: 0; }
 .dark .error { color: #ff9a9a; }
 /* The theme's greys and its orange are too faint to read for some. */
-.or, .min_value, .max_value { color: var(--body-text-color) !important; }
+.or, .min_value, .max_value, .info-text { color: var(--body-text-color) !important; }
 #start { background: #1d4ed8; color: #fff; }
 #cancel { background: #b91c1c; color: #fff; }
 #start:disabled, #cancel:disabled { background: #64748b; opacity: 1; }
@@ -193,11 +193,17 @@ def main(argv: list[str]) -> int:
     redact_sdk_log(os.environ)
     import uvicorn
 
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Pages that are still open are cut off then; a traceback for each would hide what was said before.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(make_server(around, given.host), log_level="warning", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
     print(f"Understudy's page: http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:

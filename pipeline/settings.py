@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    # What stands below a field is its description in the schema: the web page and the README show it.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=False, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class LimitSettings(_Settings):
@@ -38,7 +41,9 @@ class StabilizeSettings(_Settings):
     scale: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Size at which features are found and tracked, of the source's."""
     model: Literal["auto", "homography", "similarity"] = "auto"
+    """What a camera's motion may be between two frames; auto is a homography where the points carry one."""
     window_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Over so long the camera's path is smoothed before the person is drawn."""
 
 
 class PeopleSettings(_Settings):
@@ -49,6 +54,7 @@ class PeopleSettings(_Settings):
     """Of ``yolo``; BlazePose runs on the CPU."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.2
     max_gap_seconds: Annotated[float, Field(ge=0, le=5)] = 0.5
+    """So long a person may be unseen and is still filled in; what is longer passes untouched."""
 
 
 class SegmentSettings(_Settings):
@@ -59,6 +65,7 @@ class SegmentSettings(_Settings):
     short_shot_seconds: Annotated[float, Field(ge=0)] = 5.5
     chunk_seconds: Annotated[float, Field(gt=0, le=20)] = 4.0
     overlap_frames: Annotated[int, Field(ge=0, le=30)] = 5
+    """Frames over which one segment's person is blended into the next one's."""
     detect_cuts: bool = True
 
 
@@ -66,11 +73,15 @@ class PlateSettings(_Settings):
     """The clean background."""
 
     method: Literal["median", "off"] = "median"
+    """The clean background, rebuilt from frames that saw it; off: the source itself."""
     samples: Annotated[int, Field(ge=1, le=61)] = 9
     anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     inpaint: Literal["telea", "ns"] = "telea"
+    """How background is filled that no frame ever saw: Telea, or Navier-Stokes."""
     gain: bool = True
+    """The background takes on each frame's brightness."""
     grain: bool = True
+    """The background gets the source's grain."""
 
 
 class ControlSettings(_Settings):
@@ -98,10 +109,11 @@ class GenerateSettings(_Settings):
     conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 1
     """Finished frames that the next window begins with."""
     steps: Annotated[int, Field(ge=1, le=30)] = 4
+    """Denoising steps of the diffusion generators; time and cost grow with them."""
     guidance: Annotated[float, Field(ge=1, le=15)] = 1.0
     """Classifier-free guidance; 1 is none, at half the cost, and the negative prompt does nothing."""
     strength: Annotated[float, Field(gt=0, le=1)] = 0.75
-    """Share of the steps that are run where a picture to begin from is there (the frame before, carried along)."""
+    """Share of the steps that are run where there is a picture to begin from (the frame before, carried along)."""
     scheduler: Literal["lcm", "dpmpp"] = "lcm"
     lora: Literal["none", "lcm", "animatelcm"] = "lcm"
     lora_scale: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -130,19 +142,24 @@ class TemporalSettings(_Settings):
     """Flicker removal."""
 
     method: Literal["off", "flow"] = "off"
+    """Against flicker: each layer is blended with the one before, carried along by optical flow."""
     strength: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """How much of the frame before comes in; 0 is none."""
 
 
 class FootLockSettings(_Settings):
     """Contacts and pinning."""
 
     enabled: bool = True
+    """The new person's feet are held where the old one's stood."""
     speed_in_bh_per_s: Annotated[float, Field(gt=0)] = 0.30
     speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.50
     velocity_px: Annotated[float, Field(ge=0)] = 0.0
     """Above 0: the seed design's rule, ankle speed in px a frame in the picture."""
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the way to the held place that a planted foot is moved."""
     ease_seconds: Annotated[float, Field(ge=0, le=1)] = 0.15
+    """So long a foot takes into the lock and out of it."""
     min_contact_seconds: Annotated[float, Field(ge=0, le=1)] = 0.13
 
 
@@ -156,13 +173,16 @@ class CompositeSettings(_Settings):
     reshake: bool = True
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
     crossfade: bool = True
+    """Segments are blended into each other; off: they are cut."""
 
 
 class OutputSettings(_Settings):
     """Encoding."""
 
     codec: Literal["h264", "lossless"] = "h264"
+    """Lossless keeps every sample outside the edit region as it was; the file is many times as large."""
     crf: Annotated[int, Field(ge=0, le=40)] = 16
+    """Quality of h264: smaller is better and larger; 16 is hard to tell from the source."""
     encoder_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Pinned: x264's bytes depend on it."""

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ def main() -> None:
         subprocess.run([sys.executable, "handler.py"], cwd=_ROOT, env=environment, check=True)
         made = Path(outputs) / "local_test"
         _write(_ROOT / "assets/before_after.jpg", _before_after(made / "result.mp4"))
-        _write(_ROOT / "assets/report.jpg", _report(made / "report.html"))
+        with _browser() as browser:
+            _write(_ROOT / "assets/report.jpg", _report(browser, made / "report.html"))
+            _write(_ROOT / "assets/page.jpg", _page(browser, Path(outputs) / "page"))
 
 
 def _before_after(result: Path) -> Any:
@@ -43,19 +47,51 @@ def _before_after(result: Path) -> Any:
     return np.vstack(rows)
 
 
-def _report(report: Path) -> Any:
-    """The head of the page, the moment in the middle of the clip with the slider on the person, the plots."""
+@contextmanager
+def _browser() -> Iterator[Any]:
     chromium = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_CHROMIUM_FLAGS))
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-        page.goto(report.as_uri())
-        moment = page.locator("figure.moment", has_text="middle of").first
-        slider = moment.get_by_role("slider")
-        slider.fill("46")
-        slider.blur()
-        shown = [_shot(part) for part in (page.locator("header"), moment, page.locator(".plots"))]
+        yield browser
         browser.close()
+
+
+def _page(browser: Any, folder: Path) -> Any:
+    """The web page after a job on a second of the clip."""
+    command = [str(_ROOT / ".venv-app/bin/python"), "app.py", "--port", "0", "--folder", str(folder)]
+    server = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[2]
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        page.goto(address)
+        page.set_input_files("#video_file input[type=file]", str(_CLIP))
+        page.get_by_label("number input for Frame at").fill("2.5")
+        page.keyboard.press("Enter")
+        page.locator("#frame img").wait_for()
+        page.get_by_label("To (seconds").fill("1.5")
+        page.get_by_label("From (seconds)").fill("1")
+        page.get_by_role("button", name="Replace the person").click()
+        page.locator("#result video").last.wait_for(timeout=120_000)
+        page.wait_for_function("[...document.querySelectorAll('#result video')].every(video => video.readyState >= 2)")
+        # Down to the figures; the report has a picture of its own.
+        end = page.locator("#result h3").first.evaluate("title => title.getBoundingClientRect().top + window.scrollY")
+        shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": end})
+        return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _report(browser: Any, report: Path) -> Any:
+    """The head of the page, the moment in the middle of the clip with the slider on the person, the plots."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page.goto(report.as_uri())
+    moment = page.locator("figure.moment", has_text="middle of").first
+    slider = moment.get_by_role("slider")
+    slider.fill("46")
+    slider.blur()
+    shown = [_shot(part) for part in (page.locator("header"), moment, page.locator(".plots"))]
     width = max(picture.shape[1] for picture in shown)
     return np.vstack(
         [np.pad(part, ((0, 12), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in shown]

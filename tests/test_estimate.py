@@ -40,7 +40,7 @@ def test_an_estimate_follows_the_settings(tmp_path: Path) -> None:
     assert tflop(overrides={"generate.steps": 8}) > 1.5 * tflop()
     assert tflop(overrides={"generate.guidance": 3.0}) > 1.5 * tflop()
     assert tflop(end_s=1.0) < 0.5 * tflop()
-    assert runner.answer({"video_url": str(WALK), "mode": "estimate", "artifacts": ["mask"]})["field"] == "input"
+    assert runner.answer({"video_url": str(WALK), "mode": "estimate", "artifacts": ["mask"]})["field"] == "artifacts"
 
 
 def test_an_estimate_ends_in_sentences_on_a_terminal() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conf import compose_settings
 from pipeline.errors import InvalidInput
-from pipeline.job.request import SubjectPoint, parse_request, request_table
+from pipeline.job.request import SubjectPoint, override_table, parse_request, request_table
 
 _ROOT = Path(__file__).resolve().parents[1]
 _URL = {"video_url": "https://example.com/a.mp4"}
@@ -45,7 +46,7 @@ def test_a_whole_request() -> None:
         ({"seed": 1.5}, "seed"),
         ({"start_s": float("nan")}, "start_s"),
         ({"end_s": float("inf")}, "end_s"),
-        ({"start_s": 3, "end_s": 2}, "input"),
+        ({"start_s": 3, "end_s": 2}, "end_s"),
         ({"artifacts": ["mask", "mask"]}, "artifacts"),
         ({"artifacts": ["secrets"]}, "artifacts.0"),
         ({"subject": "biggest"}, "subject"),
@@ -89,7 +90,9 @@ def test_anything_else_is_refused_in_order(raw: dict[str, object]) -> None:
         assert error.field
 
 
-def test_the_readmes_table_is_the_schema() -> None:
+def test_the_readmes_tables_are_the_schema() -> None:
     readme = (_ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- request -->\n(.*?)\n<!-- /request -->", readme, re.DOTALL)
     assert found is not None and found.group(1).strip() == request_table()
+    found = re.search(r"<!-- overrides -->\n(.*?)\n<!-- /overrides -->", readme, re.DOTALL)
+    assert found is not None and found.group(1).strip() == override_table(compose_settings("preview"))

@@ -43,6 +43,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    meaning: str = ""
+    """A sentence on what it does."""
 
     @property
     def label(self) -> str:
@@ -53,12 +55,13 @@ def setting_of(settings: Settings, key: str) -> Setting:
     """Return the type and range of a setting, ``group.name``."""
     group, name = key.split(".")
     schema = type(getattr(settings, group)).model_json_schema()["properties"][name]
+    meaning = str(schema["description"]).replace("``", "")
     if "enum" in schema:
-        return Setting(key, "choice", choices=tuple(schema["enum"]))
+        return Setting(key, "choice", choices=tuple(schema["enum"]), meaning=meaning)
     if schema["type"] == "boolean":
-        return Setting(key, "switch")
+        return Setting(key, "switch", meaning=meaning)
     kind: Literal["whole", "number"] = "whole" if schema["type"] == "integer" else "number"
-    return Setting(key, kind, minimum=schema.get("minimum"), maximum=schema.get("maximum"))
+    return Setting(key, kind, minimum=schema.get("minimum"), maximum=schema.get("maximum"), meaning=meaning)
 
 
 def advanced_settings(settings: Settings, locked: Sequence[str] = ()) -> list[Setting]:
@@ -98,8 +101,13 @@ class Fields:
     artifacts: Sequence[str] = ()
 
 
-def job_input(fields: Fields, changed: Mapping[str, Any], settings: Settings, mode: str) -> dict[str, Any]:
-    """Return a job's ``input``; of ``changed`` (settings by key) only what differs from the preset's ``settings``.
+def job_input(
+    fields: Fields, changed: Mapping[str, Any], settings: Settings, mode: str, shown: Settings | None = None
+) -> dict[str, Any]:
+    """Return a job's ``input``; of ``changed`` (settings by key) only what the user has changed.
+
+    ``settings`` are the preset's. ``shown`` are those that the controls were set to: of another preset where somebody
+    chose one and went on before the page showed its values.
 
     Raises ``InvalidInput`` for whatever a worker would refuse without looking at the clip.
     """
@@ -108,7 +116,7 @@ def job_input(fields: Fields, changed: Mapping[str, Any], settings: Settings, mo
         "prompt": fields.prompt,
         "negative_prompt": fields.negative_prompt,
         "preset": fields.preset,
-        "overrides": _overrides(changed, settings),
+        "overrides": _overrides(changed, shown or settings),
         "seed": _whole(fields.seed, "seed"),
         "subject": _subject(fields),
         "on_lost": fields.on_lost,

@@ -68,7 +68,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
             with gr.Column(min_width=300):
                 clip = _clip_fields(around, places)
             with gr.Column(min_width=300):
-                more, changed, advanced = _other_fields(around, places)
+                more, changed, shown_preset, advanced = _other_fields(around, places)
         with gr.Row():
             judge = gr.Button("Estimate: time and cost", elem_id="estimate")
             look = gr.Button("Quick look: single frames", elem_id="look")
@@ -81,14 +81,16 @@ def build_page(around: Surroundings) -> gr.Blocks:
 
         inputs = clip | more
         assert set(inputs) == {each.name for each in fields(Fields)}
-        errors = list(places.values())
+        errors = [places[name] for name in FIELDS]
         shown = [seen, status, result, judge, look, start, cancel, *errors, advanced]
 
         def begin(mode: str, *values: Any) -> list[Update]:
             told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
-            settings = dict(zip(changed, values[len(inputs) :], strict=True))
+            *controls, of_preset = values[len(inputs) :]
+            settings = dict(zip(changed, controls, strict=True))
+            wanted, shown_now = around.settings_of(told.preset or around.preset), around.settings_of(of_preset)
             try:
-                around.desk.start(job_input(told, settings, around.settings_of(told.preset or around.preset), mode))
+                around.desk.start(job_input(told, settings, wanted, mode, shown_now))
             except InvalidInput as error:
                 place = place_of(error.field)
                 message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
@@ -109,7 +111,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
             around.desk.cancel()
             return job_status(around.desk.now())
 
-        everything = [*inputs.values(), *changed.values()]
+        everything = [*inputs.values(), *changed.values(), shown_preset]
         for button, mode in ((judge, "estimate"), (look, "frame"), (start, "replace")):
             button.click(
                 lambda *values, mode=mode: begin(mode, *values), everything, shown, trigger_mode="once", **_QUIET
@@ -242,7 +244,7 @@ def _video_error(message: str) -> list[Update]:
 
 def _other_fields(
     around: Surroundings, places: dict[str, gr.HTML]
-) -> tuple[dict[str, Any], dict[str, Any], gr.Accordion]:
+) -> tuple[dict[str, Any], dict[str, Any], gr.State, gr.Accordion]:
     settings = around.settings_of(around.preset)
     gr.HTML("<h2>Who comes in</h2>")
     reference = gr.File(label="Reference picture", file_types=_PICTURES, elem_id="reference_file", height=120)
@@ -267,22 +269,24 @@ def _other_fields(
     _place(places, "artifacts")
     changed = front | controls
 
+    shown_preset = gr.State(around.preset)
+
     def values(name: str) -> list[Any]:
         chosen = around.settings_of(name)
-        return [value_of(chosen, key) for key in changed]
+        return [name, *(value_of(chosen, key) for key in changed)]
 
-    preset.change(values, preset, list(changed.values()), **_QUIET)
+    preset.change(values, preset, [shown_preset, *changed.values()], **_QUIET)
     more = {
         "reference_file": reference, "reference_url": reference_url, "prompt": prompt, "negative_prompt": negative,
         "preset": preset, "seed": seed, "artifacts": artifacts,
     }  # fmt: skip
-    return more, changed, advanced
+    return more, changed, shown_preset, advanced
 
 
 def _control(setting: Setting, settings: Settings) -> Any:
     """Return the control for a setting, with the preset's value."""
     value, name = value_of(settings, setting.key), setting.key.replace(".", "-")
-    common: Mapping[str, Any] = {"label": setting.label, "elem_id": name}
+    common: Mapping[str, Any] = {"label": setting.label, "info": setting.meaning, "elem_id": name}
     if setting.key == "plate.method":
         names = {"median": "on: the clean background is rebuilt", "off": "off"}
         choices = [(names.get(each, each), each) for each in setting.choices]

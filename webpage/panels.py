@@ -37,7 +37,8 @@ _HTML = Environment(
 
 def error_beside(message: str) -> str:
     """Return an error's sentence; screen readers say it at once."""
-    text = message[:1].upper() + message[1:]
+    # A field's own name stays as callers write it.
+    text = message if message.partition(" ")[0].endswith(":") else message[:1].upper() + message[1:]
     return _HTML.from_string('<p class="error" role="alert">{{ text }}</p>').render(text=text)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from conf import CALLER_KEYS
 from pipeline.errors import InvalidInput
+from pipeline.settings import Settings
 
 Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"]
 
@@ -80,13 +83,13 @@ class Request(_Strict):
     ] = {}
     inline: Annotated[bool, Field(description="return a small result in the answer, as base64")] = False
 
-    @model_validator(mode="after")
-    def _range(self) -> Request:
-        if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
-            raise ValueError("end_s must be after start_s")
-        if self.mode != "replace" and self.artifacts:
-            raise ValueError(f"artifacts are made of whole clips: leave them out in the mode {self.mode}")
-        return self
+
+def _check_together(request: Request) -> None:
+    """Raise ``InvalidInput`` for fields that do not go together."""
+    if request.start_s is not None and request.end_s is not None and request.end_s <= request.start_s:
+        raise InvalidInput("must be after start_s", field="end_s")
+    if request.mode != "replace" and request.artifacts:
+        raise InvalidInput(f"are made of whole clips: leave them out in the mode {request.mode}", field="artifacts")
 
 
 def parse_request(raw: Any) -> Request:
@@ -94,22 +97,24 @@ def parse_request(raw: Any) -> Request:
     if not isinstance(raw, dict) or not raw:
         raise InvalidInput("input must be an object with at least a video_url", field="input")
     try:
-        return Request.model_validate(raw)
+        request = Request.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = _field_of(first["loc"])
         if first["type"] == "extra_forbidden":
             raise InvalidInput("there is no such key", field=field) from None
         raise InvalidInput(first["msg"].removeprefix("Value error, "), field=field) from None
+    _check_together(request)
+    return request
 
 
 def _field_of(location: tuple[str | int, ...]) -> str:
-    """Name what is wrong in the caller's own words, cut to a sane length; ``input`` for a rule between fields.
+    """Name what is wrong in the caller's own words, cut to a sane length.
 
     Members of a union are part of pydantic's location, behind the field: the caller does not know them.
     """
     parts = (*location[:1], *location[2:3]) if location[:1] == ("subject",) else location[:2]
-    return ".".join(map(str, parts))[:100] or "input"
+    return ".".join(map(str, parts))[:100]
 
 
 def request_table() -> str:
@@ -122,8 +127,21 @@ def request_table() -> str:
     return "\n".join(rows)
 
 
+def override_table(settings: Settings) -> str:
+    """Return the settings that a job may change as a Markdown table, for the README; ``settings`` have the defaults."""
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    values = settings.model_dump()
+    for key in CALLER_KEYS:
+        group, name = key.split(".")
+        field = type(getattr(settings, group)).model_json_schema()["properties"][name]
+        meaning = " ".join(field["description"].replace("``", "`").split())
+        rows.append(f"| `{key}` | {_type_of(field)} | `{_shown(values[group][name])}` | {meaning} |")
+    return "\n".join(rows)
+
+
 def _shown(value: Any) -> str:
-    return "none" if value is None else str(value) if value != "" else '""'
+    """Return a default as JSON has it; nothing at all is "none"."""
+    return "none" if value is None else value if isinstance(value, str) and value else json.dumps(value)
 
 
 def _type_of(field: dict[str, Any]) -> str:

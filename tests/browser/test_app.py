@@ -203,7 +203,7 @@ def test_errors_stand_beside_their_field(browser: Any, address: str, tmp_path: P
         expect(page.locator("#error-video_url")).to_be_hidden()
         opened.part("3", "1")
         start.click()
-        opened.says("end_s must be after start_s", "#status")
+        opened.says("end_s: must be after start_s", "#error-range")
 
 
 def test_cancel_ends_a_job_and_leaves_nothing(browser: Any, address: str, tmp_path: Path) -> None:
