@@ -1,7 +1,8 @@
 """Whether the job replaces the right person: `python -m benchmarks.subject`.
 
 Three clips with known truth are made from walk_a and package footage (``python -m builder.fetch_models --tests``): one
-joined of three shots, one in which two people cross, one under an exposure ramp. The preview job runs on each.
+joined of three shots, one in which two people cross, one under an exposure ramp. The preview job runs on each; the
+cuts that it found are compared, too.
 """
 
 from __future__ import annotations
@@ -134,12 +135,17 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="subject-") as temporary:
             work = Path(temporary)
             clip = make(work / "clip.mp4")
-            masks = run(clip.path, work, artifacts=("mask",)).video.parent / "mask.mkv"
+            made = run(clip.path, work, artifacts=("mask", "analysis")).video.parent
+            masks = made / "mask.mkv"
+            with np.load(made / "analysis.npz") as analysis:
+                cuts = {int(start) for start in analysis["shot_starts"]}
             share, wrong = clip.right_share(read_artifact(masks)), clip.wrong_frames(read_artifact(masks))
-        missed |= share < AIM
+        lost, false = set(clip.shot_starts) - cuts, cuts - set(clip.shot_starts)
+        missed |= share < AIM or bool(lost) or bool(false)
         verdict = "ok" if share >= AIM else "MISSED"
         print(f"{make.__name__:<14} right in {share:.3f} of his frames (aim {AIM})  {verdict}", end="", flush=True)
-        print(f"; somebody else replaced in {wrong} frames without him", flush=True)
+        print(f"; somebody else replaced in {wrong} frames without him", end="")
+        print(f"; cuts: {len(clip.shot_starts) - 1}, missed {len(lost)}, false {len(false)}", flush=True)
     return int(missed)
 
 

@@ -33,8 +33,9 @@ def agreement(back: Flow, forth: Flow) -> Matte:
 
 
 def carried(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
-    """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside."""
-    moved = cv2.remap(picture, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside. Cubic: what is
+    carried on from frame to frame would blur."""
+    moved = cv2.remap(picture, *_sources(back), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
 
 

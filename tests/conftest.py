@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Read when torch is imported: several test processes with a thread for each core, all waiting actively, stand still.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A loaded machine is slow, which says nothing about the code: no test fails by the clock.
 settings.register_profile("understudy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("understudy-ci", parent=settings.get_profile("understudy"), derandomize=True, database=None)

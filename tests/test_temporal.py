@@ -44,3 +44,22 @@ def test_nothing_is_carried_where_the_old_person_was_not_or_over_a_restart() -> 
         assert np.array_equal(got.picture, given[1].picture)
     for given, (_, got) in zip(scene, reduce_flicker(iter(scene), frozenset({0, 1, 2}), settings), strict=True):
         assert np.array_equal(got.picture, given[1].picture)
+
+
+def test_what_is_carried_over_many_frames_stays_sharp() -> None:
+    """Each frame is carried by a fraction of a pixel: blended as a whole it would blur more with every frame."""
+    random = np.random.default_rng(6)
+    texture = cv2.GaussianBlur(random.integers(0, 256, (160, 240, 3)).astype(np.float32), (0, 0), 1.2)
+    texture = cv2.normalize(texture, None, 20, 220, cv2.NORM_MINMAX)
+    scene = []
+    for number in range(12):
+        moved = cv2.warpAffine(texture, np.array([[1, 0, -1.5 * number], [0, 1, 0]]), (200, 160), flags=cv2.INTER_CUBIC)
+        picture = moved.clip(0, 255).astype(np.uint8)
+        scene.append((number, Layer(picture, np.full((160, 200), 255, np.uint8)), picture, np.ones((160, 200), bool)))
+    settings = TemporalSettings(method="flow", strength=0.7)
+    *_, (_, last) = reduce_flicker(iter(scene), frozenset(), settings)
+
+    def gradient(picture: np.ndarray) -> float:
+        return float(np.abs(np.diff(picture[40:120, 40:160].astype(np.float32), axis=1)).mean())
+
+    assert gradient(last.picture) > 0.97 * gradient(scene[-1][1].picture)
