@@ -97,7 +97,7 @@ def _corners(size_wh: tuple[int, int]) -> Matrices:
     return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float64)
 
 
-def shaken_clip(source: Path, share: float, work: Path) -> Shaken:
+def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Shaken:
     """Cut a 720p window around the subject, as large as gives him ``share`` of it, and shake it."""
     frames = [rgb for rgb, _ in zip(read_rgb(source), range(_FRAMES), strict=False)]
     h, w = frames[0].shape[:2]
@@ -111,7 +111,7 @@ def shaken_clip(source: Path, share: float, work: Path) -> Shaken:
     corner = np.clip(middle - half, 0, np.maximum(np.array([w, h]) - 2 * half, 0))
     crop_from_source = np.array([[1 / scale, 0, -corner[0] / scale], [0, 1 / scale, -corner[1] / scale], [0, 0, 1.0]])
     # As strong in px as over a landscape picture of 720 lines.
-    shakes = shake_matrices(_FRAMES, _SIZE_WH, strength=720 / 1280)
+    shakes = shake_matrices(_FRAMES, _SIZE_WH, seed=seed, strength=720 / 1280)
     path = work / f"{source.stem}.mp4"
     blur = max(scale - 1, 0) * 0.5
 
