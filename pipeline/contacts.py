@@ -26,9 +26,13 @@ _LOW_BH = 0.15
 """A planted ankle is at most so much higher in the picture than the other: steps in depth, a camera that looks down."""
 _STRETCHED_LEG_BH = 0.40
 """Hip to ankle of a leg that stands, also where the other foot is farther down the picture."""
-_SWING_SECONDS, _SWING_QUANTILE, _SWING_SHARE, _STRICTEST = 1.0, 0.9, 0.3, 0.5
+_SWING_SECONDS, _SWING_QUANTILE, _SWING_SHARE = 1.0, 0.9, 0.2
 """A foot that comes towards the camera swings slowly in the picture: it stands only under this share of its own upper
-speed around that time. Never under half of the setting, so that the noise of a man who stands breaks no contact."""
+speed around that time."""
+_QUIET_QUANTILE, _QUIET_TIMES = 0.3, 2.2
+_STRICTEST = (0.3, 0.5)
+"""But the threshold is 2.2 times the speed of a foot at rest, which is noise (95 % of a Rayleigh distribution lies
+under 2.1 times its median), within these shares of the setting: the noise of a man who stands breaks no contact."""
 _FLICKER_SECONDS = 0.1
 _FLICKER_BH = 0.03
 """Two contacts are one where the pause is this short and the foot came back to within this."""
@@ -227,11 +231,13 @@ def carried_by_ground(
 
 
 def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], speed_out: float) -> NDArray[np.float64]:
-    """Return (T,) factors of the speed thresholds, ``_STRICTEST`` to 1, from how fast this foot swings at that time."""
+    """Return (T,) factors of the speed thresholds, up to 1, from how fast this foot swings and rests at that time."""
     first = np.searchsorted(pts_seconds, pts_seconds - _SWING_SECONDS)
     last = np.searchsorted(pts_seconds, pts_seconds + _SWING_SECONDS, side="right")
-    swing = np.array([np.quantile(speed[a:b], _SWING_QUANTILE) for a, b in zip(first, last, strict=True)])
-    return np.clip(_SWING_SHARE * swing / speed_out, _STRICTEST, 1.0)
+    around = [np.quantile(speed[a:b], (_QUIET_QUANTILE, _SWING_QUANTILE)) for a, b in zip(first, last, strict=True)]
+    quiet, swing = np.array(around).T / speed_out
+    least = np.clip(_QUIET_TIMES * quiet, *_STRICTEST)
+    return np.asarray(np.clip(_SWING_SHARE * swing, least, 1.0), np.float64)
 
 
 def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_]:

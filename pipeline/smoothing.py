@@ -13,36 +13,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def moving_average(values: NDArray[Any], pts_seconds: NDArray[Any], window_seconds: float) -> Floats:
-    """Average over a centred window of time; the ends are extended by odd reflection.
-
-    The values are taken as a polyline over time and its exact mean over the window is returned: at a constant rate
-    that is the moving average with halved end weights. Odd reflection (``2 x(0) - x(t)``) keeps the speed of a pan at
-    the ends, where even reflection would stop it. A window of 0 or a single value returns the values.
-    """
-    x = np.asarray(values, np.float64)
-    t = np.asarray(pts_seconds, np.float64)
-    if len(x) < 2 or window_seconds <= 0:
-        return x.copy()
-    half = window_seconds / 2
-    flat = x.reshape(len(x), -1)
-    wide_t, wide = t, flat
-    while wide_t[0] > t[0] - half or wide_t[-1] < t[-1] + half:
-        wide_t, wide = (
-            np.concatenate([2 * wide_t[0] - wide_t[:0:-1], wide_t, 2 * wide_t[-1] - wide_t[-2::-1]]),
-            np.concatenate([2 * wide[0] - wide[:0:-1], wide, 2 * wide[-1] - wide[-2::-1]]),
-        )
-    steps = np.diff(wide_t)[:, None]
-    integral = np.concatenate([np.zeros((1, flat.shape[1])), np.cumsum(steps * (wide[1:] + wide[:-1]) / 2, axis=0)])
-
-    def integral_at(when: Floats) -> Floats:
-        i = np.clip(np.searchsorted(wide_t, when, side="right") - 1, 0, len(wide_t) - 2)
-        u = (when - wide_t[i])[:, None]
-        return integral[i] + u * wide[i] + u**2 / 2 * (wide[i + 1] - wide[i]) / steps[i]
-
-    return ((integral_at(t + half) - integral_at(t - half)) / window_seconds).reshape(x.shape)
-
-
 def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Floats:
     """Smooth by a local straight line under a Gaussian weight (locally linear regression, Cleveland 1979).
 

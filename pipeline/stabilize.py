@@ -29,7 +29,7 @@ from pipeline.geometry import (
     similarity_part,
 )
 from pipeline.settings import StabilizeSettings
-from pipeline.smoothing import moving_average, shot_slices
+from pipeline.smoothing import gaussian_smooth, shot_slices
 
 Luma = NDArray[np.uint8]
 Points32 = NDArray[np.float32]
@@ -239,8 +239,9 @@ def smooth_path(
     """Low-pass the camera path so that slow intended moves survive and shake does not, each shot for itself.
 
     The path is the chain of the pairs' similarity parts (least squares on the frame's corners). Movement of the
-    picture's centre, log-scale and unwrapped angle are averaged over ``settings.window_seconds`` by PTS, extended by
-    odd reflection at both ends, so a pan keeps its speed at a cut. ``stable_from_source`` (T, 3, 3) are similarities.
+    picture's centre, log-scale and unwrapped angle are smoothed by local straight lines, so a pan keeps its speed at a
+    cut, under a Gaussian as wide as a window of ``settings.window_seconds`` (of the same variance; a window's mean
+    lets twice the quick shake through). ``stable_from_source`` (T, 3, 3) are similarities.
     """
     pairs = pair_motions(motion.world_from_source)
     stable = np.tile(np.eye(3), (len(pairs), 1, 1))
@@ -250,6 +251,6 @@ def smooth_path(
         for i in range(1, len(path)):
             path[i] = path[i - 1] @ fit_similarity(corners, apply_transform(pairs[shot.start + i], corners))
         params = params_of_similarities(path, size_wh)
-        smooth = moving_average(params, pts_seconds[shot], settings.window_seconds)
+        smooth = gaussian_smooth(params, pts_seconds[shot], settings.window_seconds / np.sqrt(12))
         stable[shot] = invert(similarities_from_params(smooth, size_wh)) @ path
     return CameraPath(motion.world_from_source, stable)

@@ -15,30 +15,21 @@ UNEVEN = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.09, 80))
 @pytest.mark.parametrize("seconds", [np.arange(90) / 30, UNEVEN])
 def test_a_pan_keeps_its_speed(seconds: np.ndarray) -> None:
     pan = 40 * seconds + 7
-    np.testing.assert_allclose(sm.moving_average(pan, seconds, 1.0), pan, atol=1e-9)
     np.testing.assert_allclose(sm.gaussian_smooth(pan, seconds, 0.2), pan, atol=1e-9)
     np.testing.assert_allclose(sm.velocity(pan, seconds), 40, atol=1e-9)
-
-
-def test_moving_average_equals_the_plain_one_inside() -> None:
-    x = np.random.default_rng(0).normal(size=100)
-    kernel = np.r_[0.5, np.ones(29), 0.5] / 30
-    expected = np.convolve(x, kernel, "valid")
-    np.testing.assert_allclose(sm.moving_average(x, np.arange(100) / 30, 1.0)[15:-15], expected, atol=1e-9)
 
 
 def test_a_window_longer_than_the_shot() -> None:
     seconds = np.arange(5) / 30
     pan = np.column_stack([3 * seconds, -seconds])
-    np.testing.assert_allclose(sm.moving_average(pan, seconds, 4.0), pan, atol=1e-9)
-    np.testing.assert_array_equal(sm.moving_average(pan[:1], seconds[:1], 1.0), pan[:1])
-    np.testing.assert_array_equal(sm.moving_average(pan, seconds, 0.0), pan)
+    np.testing.assert_allclose(sm.gaussian_smooth(pan, seconds, 4.0), pan, atol=1e-9)
+    np.testing.assert_array_equal(sm.gaussian_smooth(pan[:1], seconds[:1], 1.0), pan[:1])
+    np.testing.assert_array_equal(sm.gaussian_smooth(pan, seconds, 0.0), pan)
 
 
 def test_shake_is_removed() -> None:
     seconds = np.arange(300) / 30
     shake = 10 * np.sin(2 * np.pi * 6 * seconds)
-    assert np.abs(sm.moving_average(shake + seconds, seconds, 1.0) - seconds)[15:-15].max() < 0.1
     assert np.abs(sm.gaussian_smooth(shake, seconds, 0.2))[30:-30].max() < 0.05
 
 
