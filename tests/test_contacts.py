@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.contacts import WALKS, score
 from pipeline.contacts import carried_by_ground, find_contacts
 from pipeline.datatypes import CameraMotion, Subject
 from pipeline.geometry import translation
@@ -134,3 +135,14 @@ def test_the_ground_beside_the_foot_wins_over_the_picture() -> None:
     np.testing.assert_allclose(back, [300, 195], atol=0.15)
     far = carried_by_ground(np.array([30.0, 30.0]), translation(2, 0), pairs, 180.0)
     np.testing.assert_allclose(far, [32, 30])
+
+
+@pytest.mark.parametrize(
+    ("name", "least_f1", "most_ms"),
+    [("towards the camera", 0.86, 85), ("slow, across", 0.93, 55), ("noise 2 %, across, shake", 0.93, 40)],
+)
+def test_thresholds_follow_the_feets_own_speeds(name: str, least_f1: float, most_ms: float) -> None:
+    """Slow swings are told from rest, and noise breaks no contact."""
+    (walk,) = [walk for walk in WALKS if walk.name == name]
+    found, ms = score(walk, FootLockSettings(), seeds=2)
+    assert found > least_f1 and ms < most_ms
