@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 _In = TypeVar("_In")
@@ -30,13 +31,19 @@ def read_ahead(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
     """
     iterator = iter(items)
     end = object()
+    # What is logged there belongs to the same job.
+    context = copy_context()
+
+    def following() -> object:
+        return next(iterator, end)
+
     # One thread takes its tasks in order, so that each `next` gives the next item.
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[object]] = deque()
         try:
             while True:
                 while len(waiting) < depth:
-                    waiting.append(pool.submit(next, iterator, end))
+                    waiting.append(pool.submit(context.run, following))
                 item = waiting.popleft().result()
                 if item is end:
                     return

@@ -39,7 +39,7 @@ from pipeline.generate import CropReader, generate_layers
 from pipeline.heap import settle_heap, trim_heap
 from pipeline.models.interfaces import Check, Generator, PeopleBackend
 from pipeline.models.registry import make_people
-from pipeline.people import PeopleFollower
+from pipeline.people import PeopleFollower, Seen
 from pipeline.plate import PlateSet, load_plates, make_plates
 from pipeline.plug import Plug, make_plug
 from pipeline.reference_person import find_appearance
@@ -192,15 +192,21 @@ def _survey(
     follower = PeopleFollower(info, settings.people, people, store)
     camera = CameraEstimator(info, settings.stabilize)
     shot_starts = [0]
-    for frames in _batches(read_ahead(clip.frames()), follower.batch_frames):
-        pictures = [rgb_of(frame) for frame in frames]
-        follower.look_ahead(pictures)
-        for frame, picture in zip(frames, pictures, strict=True):
+
+    def looked_at() -> Iterator[tuple[Frame, bool, Seen]]:
+        for frames in _batches(read_ahead(clip.frames()), follower.batch_frames):
+            pictures = [rgb_of(frame) for frame in frames]
+            follower.look_ahead(pictures)
+            for frame, picture in zip(frames, pictures, strict=True):
+                is_cut = cuts.push(picture, frame.index) and frame.index > 0
+                yield frame, is_cut, follower.push(frame.index, picture, is_cut)
+
+    # The camera of one frame is measured while the people of the next are looked for.
+    with closing(read_ahead(looked_at())) as ahead:
+        for frame, is_cut, seen in ahead:
             check()
-            is_cut = cuts.push(picture, frame.index) and frame.index > 0
             if is_cut:
                 shot_starts.append(frame.index)
-            seen = follower.push(frame.index, picture, is_cut)
             camera.push(luma_of(frame), seen.everyone, seen.feet_px, is_cut)
             progress("survey", frame.index + 1, info.num_frames)
     tracks: tuple[Track, ...] = follower.finish()

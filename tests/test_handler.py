@@ -328,4 +328,4 @@ def test_single_frames_go_where_a_clip_would(tmp_path: Path) -> None:
             answer = runner.answer({**asked, "video_url": clips.url("/a.mp4"), "upload_url": url})
         assert answer["artifacts"]["frame"] == url.partition("?")[0]
         assert [each.body[:4] for each in server.received] == [b"\x89PNG"]
-    Runner(tmp_path).fails({**asked, "artifacts": ["mask"]}, "INVALID_INPUT", "input")
+    Runner(tmp_path).fails({**asked, "artifacts": ["mask"]}, "INVALID_INPUT", "artifacts")

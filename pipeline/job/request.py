@@ -109,12 +109,12 @@ def parse_request(raw: Any) -> Request:
 
 
 def _field_of(location: tuple[str | int, ...]) -> str:
-    """Name what is wrong in the caller's own words, cut to a sane length.
+    """Name what is wrong in the caller's own words, cut to a sane length; ``input`` for a key without a name.
 
     Members of a union are part of pydantic's location, behind the field: the caller does not know them.
     """
     parts = (*location[:1], *location[2:3]) if location[:1] == ("subject",) else location[:2]
-    return ".".join(map(str, parts))[:100]
+    return ".".join(map(str, parts))[:100] or "input"
 
 
 def request_table() -> str:
