@@ -49,15 +49,12 @@ def edit_weights(
     The hole is 1 over the old person and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
     that the feather never shows him. Where other people are and the old person is not, the hole is closed.
     """
-    feather = max(1.0, settings.feather_px * min(info.size_wh) / _FEATHER_LINES)
+    feather = _feather_px(info, settings)
     solid = settings.dilate_bh * body_height_px
-    reach = int(np.ceil(solid + feather)) + 1
-    boxes = [grown(box_of(old), reach)] if old.any() else []
-    if layer is not None and layer.alpha.any():
-        boxes.append(layer.box_xyxy)
-    if not boxes:
+    inner = edit_box(old, layer, hole_reach(body_height_px, info, settings))
+    if inner is None:
         return None
-    box = _on_chroma_grid(clipped(_union(boxes), info.size_wh), info)
+    box = _on_chroma_grid(clipped(inner, info.size_wh), info)
     x0, y0, x1, y1 = box
     here = old[y0:y1, x0:x1]
     if here.any():
@@ -70,6 +67,23 @@ def edit_weights(
     if layer is not None:
         source = source * (1.0 - alpha_in(layer, box))
     return EditWeights(box, hole, source, _chroma_blocks(source < 1.0, box, info))
+
+
+def _feather_px(info: VideoInfo, settings: CompositeSettings) -> float:
+    return max(1.0, settings.feather_px * min(info.size_wh) / _FEATHER_LINES)
+
+
+def hole_reach(body_height_px: float, info: VideoInfo, settings: CompositeSettings) -> int:
+    """Return how far from the old person a sample may change, px."""
+    return int(np.ceil(settings.dilate_bh * body_height_px + _feather_px(info, settings))) + 1
+
+
+def edit_box(old: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
+    """Return the box of all that may change; it may reach over the picture's edges. None where nothing does."""
+    boxes = [grown(box_of(old), reach_px)] if old.any() else []
+    if layer is not None and layer.alpha.any():
+        boxes.append(layer.box_xyxy)
+    return _union(boxes) if boxes else None
 
 
 def alpha_in(layer: PlacedLayer, box: Box) -> Matte:

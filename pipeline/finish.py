@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ahead import cores, map_ahead, read_ahead
 from pipeline.artifacts import ArtifactWriter
 from pipeline.blending import crossfade_weight, mix_layers
-from pipeline.composite import EditedFrame, EditWeights, clipped, compose, edit_weights, grown
+from pipeline.composite import Box, EditedFrame, clipped, compose, edit_box, edit_weights, grown, hole_reach
 from pipeline.datatypes import (
     JOINT,
     NUM_JOINTS,
@@ -34,6 +33,7 @@ from pipeline.encode import encode_clip
 from pipeline.foot_lock import lock_feet, lower_leg_displacement
 from pipeline.geometry import apply_transform, invert
 from pipeline.grain import Grain, add_grain, fill_hole, match_light
+from pipeline.missed import REACH_BH, widened, with_missed_parts
 from pipeline.models.interfaces import Check
 from pipeline.plate import PlateSet
 from pipeline.quality import Figures, QualityMeter, psnr_outside
@@ -272,17 +272,24 @@ def make_frame(
     job: Finish, inputs: FrameInputs, unlocked: NDArray[np.float64], offsets: NDArray[np.float64], grain: Grain | None
 ) -> EditedFrame:
     """Replace the person in one frame. ``unlocked`` (21, 3) joints and ``offsets`` (2, 2) of the feet are source px."""
-    frame, old, info = inputs.frame, inputs.old, job.clip.info
+    frame, info = inputs.frame, job.clip.info
     source_rgb = rgb_of(frame)
-    untouched = EditedFrame(frame, frame, source_rgb, source_rgb, old, None, None, None)
+    untouched = EditedFrame(frame, frame, source_rgb, source_rgb, inputs.old, None, None, None)
     if inputs.layer is None:
         return untouched
     height_px = float(job.plan.subject.body_height_px[frame.index])
     layer = _placed(job, inputs.layer, frame.index, unlocked, offsets, height_px)
+    scene = _scene(job, inputs, source_rgb, layer, height_px)
+    if scene is None:
+        return untouched
+    box, plate, old = scene
     weights = edit_weights(old, inputs.others, layer, height_px, info, job.settings.composite)
     if weights is None:
         return untouched
-    background = _background(job, inputs, source_rgb, weights, height_px, grain)
+    x0, y0, x1, y1 = weights.box_xyxy
+    background = plate[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
+    if grain is not None:
+        background = add_grain(background, grain, job.seed, frame.index)
     result = compose(frame, weights, layer, background)
     return EditedFrame(frame, result, source_rgb, rgb_of(result), old, weights, layer, background)
 
@@ -304,28 +311,35 @@ def _placed(
     return place_layer(layer, crop_from_source, box, displacement)
 
 
-def _background(
-    job: Finish, inputs: FrameInputs, source_rgb: Picture, weights: EditWeights, height_px: float, grain: Grain | None
-) -> Picture:
-    """Return the plate (h, w, 3) in the weights' box, in the frame's own light and with its grain."""
-    settings, number = job.settings.plate, inputs.frame.index
+def _scene(
+    job: Finish, inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
+) -> tuple[Box, Picture, Mask] | None:
+    """Return a box with room around all that may change, the plate (h, w, 3) in it, and the (H, W) old person.
+
+    The plate is in the frame's own light. The old person is his mask, and what differs from the plate beside it. None
+    where there is neither he nor a layer.
+    """
+    settings, old = job.settings.plate, inputs.old
     ring_px = max(4, round(_RING_BH * height_px))
-    wide = clipped(grown(weights.box_xyxy, ring_px), job.clip.info.size_wh)
-    x0, y0, x1, y1 = wide
-    dx, dy = weights.box_xyxy[0] - x0, weights.box_xyxy[1] - y0
-    inner = np.s_[dy : dy + weights.hole.shape[0], dx : dx + weights.hole.shape[1]]
-    hole = np.zeros((y1 - y0, x1 - x0), np.bool_)
-    hole[inner] = weights.hole > 0
-    patch = source_rgb[y0:y1, x0:x1]
+    solid_px = hole_reach(height_px, job.clip.info, job.settings.composite)
+    inner = edit_box(old, layer, solid_px)
+    if inner is None:
+        return None
+    # Whatever is found beside the mask gets an edge of its own; 4 px for the chroma grid.
+    room_px = max(ring_px, round(REACH_BH * height_px) + solid_px + 4)
+    box = clipped(grown(inner, room_px), job.clip.info.size_wh)
+    x0, y0, x1, y1 = box
+    area = np.s_[y0:y1, x0:x1]
+    patch, people = source_rgb[area], (old | inputs.others)[area]
+    hole = widened(old[area], solid_px)
     if job.plates is None:
-        return fill_hole(patch, hole, "ns")[inner]
-    picture, _ = job.plates.render(number, wide)
-    if settings.gain:
-        near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * ring_px + 1, 2 * ring_px + 1), np.uint8)) > 0
-        people = (inputs.old | inputs.others)[y0:y1, x0:x1]
-        picture = match_light(picture, patch, near & ~hole & ~people)
-    picture = picture[inner]
-    return picture if grain is None else add_grain(picture, grain, job.seed, number)
+        return box, fill_hole(patch, hole, "ns"), old
+    picture, seen = job.plates.render(inputs.frame.index, box)
+    lit = match_light(picture, patch, widened(hole, ring_px) & ~hole & ~people)
+    if job.settings.composite.complete_mask:
+        old = old.copy()
+        old[area] = with_missed_parts(old[area], inputs.others[area], patch, lit, seen, height_px)
+    return box, lit if settings.gain else picture, old
 
 
 def _psnr(clip: Clip, written: Clip, compared: dict[int, NDArray[np.uint8]]) -> float:

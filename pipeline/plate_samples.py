@@ -186,7 +186,8 @@ def _choose(
     if (clear < ENOUGH).any():
         left = {
             frame: _coarse_view(coarse(frame), anchor, frame, world_from_source)
-            for frame in others[:: 1 + len(others) // _LOOKED_AT]
+            # By time: in their own order, before and after alternate, and every second one is one side.
+            for frame in sorted(others)[:: 1 + len(others) // _LOOKED_AT]
             if frame not in views
         }
         for _ in range(2 * ENOUGH):

@@ -170,6 +170,8 @@ class CompositeSettings(_Settings):
     """At 360 lines; grows with the picture's short side."""
     dilate_bh: Annotated[float, Field(ge=0, le=0.3)] = 0.025
     """Dilation of the old person's mask beyond the feather, body heights."""
+    complete_mask: bool = True
+    """What the mask misses of the old person, such as a hand, is found by its difference from the clean background."""
     reshake: bool = True
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
     crossfade: bool = True

@@ -17,7 +17,7 @@ PURE = {
     "datatypes", "errors", "settings", "progress",
     # Maths on arrays.
     "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality", "report_figures", "flow",
-    "loose_mask", "framing",
+    "loose_mask", "framing", "missed",
     # What lies on the disk: spools, containers, FFV1 files.
     "spool", "media", "artifact_video", "checkpoints",
     # Threads that keep the order, and their memory.

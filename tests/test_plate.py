@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import CameraPath, Frame, Mask, Picture, Transforms, VideoInfo
 from pipeline.grain import Grain, add_grain, estimate_grain, fill_hole, fit_light, match_light
 from pipeline.plate import PlateSet, load_plates, make_plates
-from pipeline.plate_samples import clear_grade
+from pipeline.plate_samples import clear_grade, plan_anchors
 from pipeline.registration import Reference, fit_homography, fit_warp, project, work_gray
 from pipeline.settings import PlateSettings
 from pipeline.stacking import masked_median
@@ -164,6 +164,26 @@ def test_shots_do_not_mix(tmp_path: Path) -> None:
     rows = plates.near[[0, 19, 20, 39]]
     assert set(plates.anchors[rows[:2][rows[:2] >= 0]] // 20) == {0}
     assert set(plates.anchors[rows[2:][rows[2:] >= 0]] // 20) == {1}
+
+
+def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> None:
+    """He sways, so that frames near by show a little more of the place, and never what is behind him."""
+    count, leaves = 300, 245
+
+    def everyone(t: int) -> Mask:
+        mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+        left = 120 + round(24 * np.sin(t)) if t < leaves else WIDTH
+        mask[60:180, left : left + 60] = True
+        return mask
+
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    info = Scene([picture] * count, [], [], np.tile(np.eye(3), (count, 1, 1))).info
+    needed = np.ones(count, np.bool_)
+    plans = plan_anchors(
+        info, np.tile(np.eye(3), (count, 1, 1)), np.zeros(1, np.int64), needed, everyone, BODY_PX, PlateSettings()
+    )
+    seen_through = [sum(frame >= leaves for frame in plan.candidates) for plan in plans if plan.frame < leaves]
+    assert min(seen_through) >= 3
 
 
 def test_nobody_needs_no_plate(tmp_path: Path) -> None:
