@@ -184,11 +184,12 @@ def _choose(
     # Then the ground that may lie in a shadow. It takes frames from when people were elsewhere, the most telling first.
     clear = np.where(wanted, np.sum([view == 2 for view in views.values()], axis=0), ENOUGH)
     if (clear < ENOUGH).any():
+        # Thinned by time: in their own order, before and after alternate, and every second one is one side.
+        thinned = set(sorted(others)[:: 1 + len(others) // _LOOKED_AT])
         left = {
             frame: _coarse_view(coarse(frame), anchor, frame, world_from_source)
-            # By time: in their own order, before and after alternate, and every second one is one side.
-            for frame in sorted(others)[:: 1 + len(others) // _LOOKED_AT]
-            if frame not in views
+            for frame in others
+            if frame in thinned and frame not in views
         }
         for _ in range(2 * ENOUGH):
             worth = {frame: int(((clear < ENOUGH) & (view == 2)).sum()) for frame, view in left.items()}

@@ -92,7 +92,7 @@ def _merge(
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
     parallax = max(float(np.sqrt(np.mean(np.square(warp.nodes)))) for warp in warps.values())
-    most = _NEAREST if parallax > _PARALLAX_PX else len(warps)
+    most = _NEAREST if parallax > _PARALLAX_PX else settings.samples
     wanted = plan.wanted
     rows = np.flatnonzero(wanted.any(axis=1))
     if not len(rows):

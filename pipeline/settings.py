@@ -75,7 +75,7 @@ class PlateSettings(_Settings):
     method: Literal["median", "off"] = "median"
     """The clean background, rebuilt from frames that saw it; off: the source itself."""
     samples: Annotated[int, Field(ge=1, le=61)] = 9
-    anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.5
     inpaint: Literal["telea", "ns"] = "telea"
     """How background is filled that no frame ever saw: Telea, or Navier-Stokes."""
     gain: bool = True
