@@ -132,9 +132,13 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
     with _open(browser, address, tmp_path) as opened:
         page = opened.page
         opened.upload()
+        shown = page.locator("#frame img")
+        first = shown.get_attribute("src")
         page.get_by_label("number input for Frame at").fill("2.5")
         page.keyboard.press("Enter")
-        box = page.locator("#frame img").bounding_box()
+        # A click on the frame before this one would be forgotten with it.
+        expect(shown).not_to_have_attribute("src", first)
+        box = shown.bounding_box()
         # He stands in the middle of the picture then.
         page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
         expect(page.get_by_label("Whom to replace")).to_have_value("the one I click on the frame")
