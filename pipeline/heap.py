@@ -8,6 +8,13 @@ from functools import lru_cache
 _M_ARENA_MAX = -8
 _ARENAS = 2
 """Each thread would get one of its own (up to eight a core), and keep there what it has freed."""
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+_LARGE_BYTES = 4 * 2**20
+"""A buffer of so many bytes has pages of its own, gone when it is freed, and a heap's free end of so many goes back.
+
+glibc's own limits climb to 32 and 64 MiB with the buffers that it sees, and a long clip's peak with the holes between
+them. Limits under 2 MiB cost 15 % of the job's time: pages are given back and taken again all the time.
+"""
 
 
 @lru_cache(maxsize=1)
@@ -18,10 +25,15 @@ def _libc() -> ctypes.CDLL | None:
 
 @lru_cache(maxsize=1)
 def settle_heap() -> None:
-    """Let all threads share two arenas; once a process, before it has threads. Nothing happens without glibc."""
+    """Let all threads share two arenas and large buffers lie outside of them; once a process, before it has threads.
+
+    Nothing happens without glibc.
+    """
     libc = _libc()
     if libc is not None:
         libc.mallopt(_M_ARENA_MAX, _ARENAS)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
 def trim_heap() -> None:
