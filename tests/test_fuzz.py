@@ -54,7 +54,9 @@ def test_a_refusal_that_repeats_the_value_is_seen(monkeypatch: pytest.MonkeyPatc
 
 
 def test_damaged_media_end_in_defined_errors(tmp_path: Path) -> None:
+    priority = os.sched_getscheduler(0)
     tally = media.fuzz_media(100, tmp_path, seconds=300)
+    assert os.sched_getscheduler(0) == priority
     assert not tally.bugs
     assert sum(number for name, number in tally.outcomes.items() if name.startswith("read")) > 10
     assert tally.outcomes["refused: UNSUPPORTED_MEDIA"] > 5
