@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.colors import coded_from_upright, planes_from_rgb, upright_from_coded
 from pipeline.datatypes import Frame, Mask, Matte, Picture, Plane, VideoInfo
+from pipeline.masks import box_of
 from pipeline.reshake import PlacedLayer
 from pipeline.settings import CompositeSettings
-from pipeline.spool import box_of
 
 Box = tuple[int, int, int, int]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.ahead import cores, map_ahead, read_ahead
 from pipeline.artifacts import ArtifactWriter
-from pipeline.blending import crossfade_weight, mix_layers
+from pipeline.chunked_layers import ChunkedLayers
 from pipeline.composite import Box, EditedFrame, clipped, compose, edit_box, edit_weights, grown, hole_reach
 from pipeline.datatypes import (
     JOINT,
@@ -33,14 +33,14 @@ from pipeline.encode import encode_clip
 from pipeline.foot_lock import lock_feet, lower_leg_displacement
 from pipeline.geometry import apply_transform, invert
 from pipeline.grain import Grain, add_grain, fill_hole, match_light
-from pipeline.missed import REACH_BH, widened, with_missed_parts
+from pipeline.masks import widened
+from pipeline.missed import REACH_BH, with_missed_parts
 from pipeline.models.interfaces import Check
 from pipeline.plate import PlateSet
 from pipeline.quality import Figures, QualityMeter, psnr_outside
 from pipeline.report import write_reports
 from pipeline.reshake import PlacedLayer, place_layer, support_box
 from pipeline.settings import Settings
-from pipeline.spool import LayerReader
 from pipeline.subject import SubjectMasks
 
 _PSNR_FRAMES = 24
@@ -121,47 +121,6 @@ def finish(job: Finish, check: Check, progress: Callable[[str, int, int], None])
     quality["psnr_outside_db"] = _psnr(job.clip, written, compared)
     ankles = {"ankles_unlocked": unlocked[:, _ANKLES, :2], "ankles_locked": placed[:, _ANKLES, :2]}
     return Finished(encoded.path, quality, encoded.warnings, job, written, artifacts, {**meter.series, **ankles})
-
-
-class ChunkedLayers:
-    """The layers of all chunks by frame, crossfaded where a chunk's lead-in overlaps the chunk before."""
-
-    def __init__(self, chunks: list[tuple[Chunk, Path]]) -> None:
-        self._chunks = [chunk for chunk, _ in chunks]
-        self._readers = [LayerReader(path) for _, path in chunks]
-        self._starts = np.array([chunk.start for chunk in self._chunks])
-
-    def layer(self, frame: int) -> Layer:
-        """Return the frame's layer, crop space."""
-        position = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        layer = self._readers[position].read(frame)
-        share = self._share_of_next(frame, position)
-        return mix_layers(layer, self._readers[position + 1].read(frame), share) if share else layer
-
-    def joints(self, frame: int) -> NDArray[np.float32]:
-        """Return (21, 3) in crop space, NaN where the generator gave none."""
-        position = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        joints = self._readers[position].joints(frame)
-        if joints is None:
-            return np.full((NUM_JOINTS, 3), np.nan, np.float32)
-        share = self._share_of_next(frame, position)
-        following = self._readers[position + 1].joints(frame) if share else None
-        return joints if following is None else np.asarray(joints * (1 - share) + following * share, np.float32)
-
-    def marks(self, frame: int) -> tuple[bool, bool]:
-        """Return whether the frame's matte is carried, and whether it was coarsened."""
-        position = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        return self._readers[position].marks(frame)
-
-    def close(self) -> None:
-        for reader in self._readers:
-            reader.close()
-
-    def _share_of_next(self, frame: int, position: int) -> float:
-        if position + 1 == len(self._chunks) or frame not in self._readers[position + 1]:
-            return 0.0
-        overlap = self._chunks[position + 1].start - next(self._readers[position + 1].frames())
-        return crossfade_weight(overlap - (self._chunks[position + 1].start - frame), overlap)
 
 
 def _placed_joints(job: Finish, source: ChunkedLayers) -> NDArray[np.float64]:

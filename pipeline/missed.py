@@ -8,6 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture
+from pipeline.masks import widened
 
 REACH_BH = 0.10
 """How far from the mask parts are looked for, body heights: a hand."""
@@ -86,8 +87,3 @@ def _mark_different(
                 left = max(left, abs(now[r, c, channel] - gain * clean[r, c, channel]))
             is_shadow = _SHADOW_GAIN[0] < gain < _SHADOW_GAIN[1] and left < _SHADOW_ERROR
             differs[r, c] = apart > _DIFFERENT + _SHIFT_PX * slope[r, c] and not is_shadow
-
-
-def widened(mask: Mask, radius: int) -> Mask:
-    """Widen a mask by whole pixels, diagonally as well."""
-    return np.asarray(cv2.dilate(mask.view(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) > 0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Transforms, VideoInfo
+from pipeline.masks import widened
 from pipeline.settings import PlateSettings
 from pipeline.stacking import ENOUGH
 
@@ -60,7 +61,7 @@ def clear_grade(everyone: Mask, height: float) -> NDArray[np.uint8]:
         if h > 0.15 * height:
             centre = (int(x + w // 2), int(y + h - round(0.08 * height)))
             cv2.ellipse(grade, centre, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
-    grade[cv2.dilate(people, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) > 0] = 0
+    grade[widened(everyone, radius)] = 0
     return grade
 
 
@@ -151,13 +152,13 @@ def _hidden(
     height: float,
 ) -> Mask:
     """Return the coarse (h, w) places of the anchor where someone stands in one of the served frames, widened."""
-    hidden = np.zeros(coarse(anchor).shape, np.uint8)
+    hidden = np.zeros(coarse(anchor).shape, np.bool_)
     for frame in served:
         people = (coarse(frame) == 0).astype(np.uint8)
-        hidden |= _coarse_view(people, anchor, frame, world_from_source)
+        hidden |= _coarse_view(people, anchor, frame, world_from_source) > 0
     # Room for the layer of the new person and for the band in which light is matched.
     radius = max(2, round(0.25 * height / _COARSE))
-    return np.asarray(cv2.dilate(hidden, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) > 0)
+    return widened(hidden, radius)
 
 
 def _choose(

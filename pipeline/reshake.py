@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Transforms
 from pipeline.geometry import apply_transform
-from pipeline.spool import box_of
+from pipeline.masks import box_of
 
 _PADDING = 3
 """Pixels of nothing around the support: the kernel needs no bounds, and what ends at the support ends softly."""

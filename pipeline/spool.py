@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Mask
+from pipeline.masks import box_of
 
 _T = TypeVar("_T")
 _DEFLATE_LEVEL = 1
@@ -177,16 +178,6 @@ def load_values(path: Path, kind: type[_T]) -> _T:
 
         value: _T = _from_tree(tree, kind, array)
     return value
-
-
-def box_of(mask: Mask) -> tuple[int, int, int, int]:
-    """Return the half-open box x0, y0, x1, y1 around the mask's True pixels; all 0 where there are none."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if len(rows) == 0:
-        return 0, 0, 0, 0
-    y0, y1 = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(mask[y0:y1].any(axis=0))
-    return int(columns[0]), y0, int(columns[-1]) + 1, y1
 
 
 def _new_zip(path: Path) -> zipfile.ZipFile:

@@ -28,6 +28,7 @@ from pipeline.geometry import (
     similarities_from_params,
     similarity_part,
 )
+from pipeline.masks import widened
 from pipeline.settings import StabilizeSettings
 from pipeline.smoothing import gaussian_smooth, shot_slices
 
@@ -115,7 +116,7 @@ class CameraEstimator:
         """People, widened, at the small size: 255 where no point may be."""
         small = cv2.resize(everyone.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
         reach = max(1, round(_MASK_MARGIN * self._diagonal * self._scale))
-        return np.asarray(cv2.dilate((small > 0).astype(np.uint8) * 255, np.ones((2 * reach + 1,) * 2, np.uint8)))
+        return np.asarray(widened(small > 0, reach) * np.uint8(255), np.uint8)
 
     def _features(
         self, small: Luma, luma: Luma, blocked: NDArray[np.uint8], everyone: Mask, feet_px: NDArray[np.float64]

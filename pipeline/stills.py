@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.chunked_layers import ChunkedLayers
 from pipeline.datatypes import Chunk, Plan, Presence
-from pipeline.finish import ChunkedLayers, Finish, frame_inputs, make_frame
+from pipeline.finish import Finish, frame_inputs, make_frame
 from pipeline.models.interfaces import Check
 from pipeline.progress import Progress
 

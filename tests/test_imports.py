@@ -17,9 +17,9 @@ PURE = {
     "datatypes", "errors", "settings", "progress",
     # Maths on arrays.
     "geometry", "smoothing", "blending", "windows", "colors", "grain", "quality", "report_figures", "flow",
-    "loose_mask", "framing", "missed",
+    "loose_mask", "framing", "missed", "masks",
     # What lies on the disk: spools, containers, FFV1 files.
-    "spool", "media", "artifact_video", "checkpoints",
+    "spool", "chunked_layers", "media", "artifact_video", "checkpoints",
     # Threads that keep the order, and their memory.
     "ahead", "heap",
     # The plugs that backends fill.

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes import AudioInfo, CameraMotion, Layer, Survey, Track, VideoInfo
-from pipeline.spool import LayerReader, MaskStore, box_of, load_values, save_values, write_layers
+from pipeline.masks import box_of
+from pipeline.spool import LayerReader, MaskStore, load_values, save_values, write_layers
 
 
 def _info() -> VideoInfo:
