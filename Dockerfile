@@ -26,6 +26,7 @@ RUN if [ "$PRESETS" != none ]; then pip install --no-cache-dir -r requirements-g
 FROM dependencies AS models
 COPY builder ./builder
 COPY pipeline ./pipeline
+COPY worker ./worker
 ARG PRESETS=none
 # The token is there for this command alone, and in no layer.
 RUN --mount=type=secret,id=hf_token \
@@ -36,6 +37,7 @@ COPY --from=models /app/weights ./weights
 COPY conf ./conf
 COPY builder ./builder
 COPY pipeline ./pipeline
+COPY worker ./worker
 COPY benchmarks ./benchmarks
 COPY assets ./assets
 COPY handler.py test_input.json LICENSE ./

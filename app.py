@@ -14,11 +14,11 @@ from typing import Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
-from pipeline.job.bucket import check_bucket, read_bucket
-from pipeline.job.command_line import parse_arguments
-from pipeline.job.logs import redact_sdk_log, set_up_logging
-from pipeline.job.worker import read_worker_settings
 from webpage.desk import Answer, Desk, EndpointJob, Job, LocalJob
+from worker.command_line import parse_arguments
+from worker.delivery.bucket import check_bucket, read_bucket
+from worker.environment import read_worker_settings
+from worker.logs import redact_sdk_log, set_up_logging
 
 _POLICY = "; ".join(
     (

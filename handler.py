@@ -15,11 +15,11 @@ from typing import Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
-from pipeline.job.clock import JobClock, stopped_by_signals
-from pipeline.job.command_line import Arguments, parse_arguments
-from pipeline.job.logs import redact_sdk_log, set_up_logging
-from pipeline.job.worker import WorkerSettings, read_worker_settings
-from pipeline.progress import ConsoleProgress, PlatformProgress, Progress, local_summary
+from worker.cancellation import JobClock, stopped_by_signals
+from worker.command_line import Arguments, parse_arguments
+from worker.environment import WorkerSettings, read_worker_settings
+from worker.logs import redact_sdk_log, set_up_logging
+from worker.progress import ConsoleProgress, PlatformProgress, Progress, local_summary
 
 Answer = dict[str, Any]
 _LOOK_SECONDS = 1.0
@@ -30,8 +30,8 @@ def make_handler(
 ) -> Callable[[Answer], Any]:
     """Return the async handler that the SDK calls with a job; ``ended`` is told every answer."""
     # Imported late: --help and a wrong setting need none of it.
-    from pipeline.job.waiting import start_thread
-    from pipeline.job.work import answer_job, answer_of_a_hang
+    from worker.answer import answer_job, answer_of_a_hang
+    from worker.threads import start_thread
 
     # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
     turn = asyncio.Lock()
@@ -83,7 +83,7 @@ def _progress(job: Answer, arguments: Arguments, generation_share: float) -> Abs
         return ConsoleProgress(generation_share)
     if arguments.place == "api":
         return PlatformProgress(lambda update: None)
-    from pipeline.job.updates import UpdateSender, post_to_platform
+    from worker.progress_updates import UpdateSender, post_to_platform
 
     return PlatformProgress(UpdateSender(post_to_platform(job)), generation_share)
 
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> int:
     # Locally the progress and the result are told; events are for operators.
     level = logging.WARNING if arguments.place == "local" and not arguments.check_only else logging.INFO
     set_up_logging(os.environ, as_json=arguments.place == "platform", level=level)
-    from pipeline.job.startup import Unfit, check_weights, make_ready
+    from worker.fitness import Unfit, check_weights, make_ready
 
     try:
         if arguments.check_only:

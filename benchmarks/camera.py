@@ -31,13 +31,13 @@ from numpy.typing import NDArray
 from benchmarks.figures import load_truth, moved, pair_motion_error_px
 from benchmarks.shake import read_rgb, shake_matrices, write_video
 from benchmarks.speed import has_vidstab, measured
-from pipeline.colors import luma_of, rgb_of
-from pipeline.decode import open_clip
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.models.registry import make_people
-from pipeline.people import PeopleFollower, Seen
 from pipeline.settings import PeopleSettings, StabilizeSettings
-from pipeline.spool import MaskStore
-from pipeline.stabilize import CameraEstimator
+from pipeline.survey.camera import CameraEstimator
+from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.workspace.masks import MaskStore
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CLIPS = (("cam02.mp4", 0.08), ("cam03.mp4", 0.15))

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 import handler
-from pipeline.job.command_line import Arguments
-from pipeline.job.worker import read_worker_settings
-from pipeline.progress import PlatformProgress
+from worker.command_line import Arguments
+from worker.environment import read_worker_settings
+from worker.progress import PlatformProgress
 
 _STAGES = ("survey", "plate", "perform", "finish")
 _AIM_SECONDS = 5.0

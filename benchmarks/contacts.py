@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.figures import contact_f1
-from pipeline.body_motion import smooth_points
-from pipeline.contacts import find_contacts
 from pipeline.datatypes import JOINT, NUM_JOINTS, NUM_SKELETON, CameraMotion, Presence, Subject
-from pipeline.geometry import fit_homography
+from pipeline.maths.geometry import fit_homography
+from pipeline.plan.contacts import find_contacts
+from pipeline.plan.joint_smoothing import smooth_points
 from pipeline.settings import FootLockSettings
 
 Floats = NDArray[np.float64]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.figures import LEFT_ANKLE, RIGHT_ANKLE, Truth, foot_slide_percent, load_truth
 from benchmarks.shake import shake_clip
 from benchmarks.truth import run
-from pipeline.artifact_video import read_artifact
+from pipeline.media.ffv1 import read_artifact
 
 _STRENGTHS = (0.0, 0.7, 1.0)
 _KNEES = (13, 14)

@@ -1,8 +1,8 @@
 """What the temporal stage takes away and what it costs: `python -m benchmarks.flicker assets/walk_a`.
 
 The mannequin's layers of a preview job get a flicker of known strength (gain ±4 %, coloured blotches of 24 px and four
-levels, new in each frame, fixed seed), and go through ``pipeline.temporal``. Its peer is a plain running mean of the
-same strength without flow. All layers lie in source space; flow is the source's own.
+levels, new in each frame, fixed seed), and go through ``pipeline.perform.temporal``. Its peer is a plain running
+mean of the same strength without flow. All layers lie in source space; flow is the source's own.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from benchmarks.shake import read_rgb
 from benchmarks.truth import run
-from pipeline.artifact_video import read_artifact
 from pipeline.datatypes import Layer
-from pipeline.quality import warping_error
+from pipeline.finish.quality import warping_error
+from pipeline.media.ffv1 import read_artifact
+from pipeline.perform.temporal import reduce_flicker
 from pipeline.settings import TemporalSettings
-from pipeline.temporal import reduce_flicker
 
 _GAIN, _BLOTCH_LEVELS, _BLOTCH_PX = 0.04, 4.0, 24
 _GHOST_LEVELS = 24

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from pipeline.decode import luma_of, open_clip, rgb_of
-from pipeline.encode import encode_clip
 from pipeline.errors import EncodeFailed, InvalidInput, TooLarge, UnsupportedMedia
+from pipeline.media.decode import luma_of, open_clip, rgb_of
+from pipeline.media.encode import encode_clip
 from pipeline.settings import LimitSettings, OutputSettings
-from tests.media import ClipSpec, make_clip, spec
+from tests.support.media import ClipSpec, make_clip, spec
 
 DEFINED = (InvalidInput, TooLarge, UnsupportedMedia, EncodeFailed)
 """What may come of a file; ``EncodeFailed`` only where its sound cannot be written again."""

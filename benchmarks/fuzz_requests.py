@@ -24,13 +24,13 @@ from pydantic import TypeAdapter
 from conf import CALLER_KEYS, apply_caller_overrides, compose_settings
 from pipeline import errors
 from pipeline.errors import InvalidInput, UnderstudyError
-from pipeline.job.clock import JobClock
-from pipeline.job.command_line import Arguments
-from pipeline.job.request import Request, SubjectPoint, parse_request
-from pipeline.job.work import answer_job, told
-from pipeline.job.worker import read_worker_settings
-from pipeline.progress import PlatformProgress
 from pipeline.settings import Settings
+from worker.answer import answer_job, told
+from worker.cancellation import JobClock
+from worker.command_line import Arguments
+from worker.environment import read_worker_settings
+from worker.input import Request, SubjectPoint, parse_request
+from worker.progress import PlatformProgress
 
 CANARY = "kanarienvogel"
 """Part of hostile texts; no message may repeat it."""

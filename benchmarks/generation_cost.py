@@ -33,15 +33,15 @@ from diffusers import (
 from torch.utils.flop_counter import FlopCounterMode
 
 from conf import compose_settings
-from pipeline.cost import GPUS, PART_COSTS, SHARES, planned_chunks, seconds_on
 from pipeline.datatypes import Layer, VideoInfo, Window
-from pipeline.models.animatediff import AnimateDiff
-from pipeline.models.denoise import Wish
+from pipeline.estimate import GPUS, PART_COSTS, SHARES, planned_chunks, seconds_on
+from pipeline.models.diffusion.animatediff import AnimateDiff
+from pipeline.models.diffusion.denoise import Wish
+from pipeline.models.diffusion.loading import Parts
+from pipeline.models.diffusion.sd15 import StableDiffusion
 from pipeline.models.interfaces import Generator
-from pipeline.models.loading import Parts
-from pipeline.models.sd15 import StableDiffusion
+from pipeline.perform.windows import lead_in, windows_of
 from pipeline.settings import GenerateSettings, Settings
-from pipeline.windows import lead_in, windows_of
 
 AIMS_TFLOP = {"fast": 8.0, "balanced": 22.0, "high": 45.0}
 _SIZE_WH = (512, 768)

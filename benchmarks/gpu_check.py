@@ -23,12 +23,12 @@ import torch
 
 from benchmarks.truth import judge
 from conf import compose_settings, preset_names
-from pipeline import plug
-from pipeline.cost import GPUS, estimate
 from pipeline.datatypes import Appearance, Layer, Window
-from pipeline.decode import open_clip
 from pipeline.errors import PresetUnavailable
+from pipeline.estimate import GPUS, estimate
+from pipeline.media.decode import open_clip
 from pipeline.models.interfaces import Check, Generator, Needs
+from pipeline.perform import backends as plug
 from pipeline.run import JobRequest, run_job
 from pipeline.settings import GenerateSettings
 

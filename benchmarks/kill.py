@@ -23,11 +23,11 @@ from pathlib import Path
 import av
 import cv2
 
-from pipeline import plug
 from pipeline.datatypes import Appearance, Layer, Window
-from pipeline.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip, rgb_of
 from pipeline.models.interfaces import Check, Generator, Needs
 from pipeline.models.registry import make_generator
+from pipeline.perform import backends as plug
 from pipeline.run import JobRequest, run_job
 from pipeline.settings import GenerateSettings, Settings
 

@@ -21,7 +21,7 @@ from benchmarks.figures import load_truth, mask_iou
 from benchmarks.shake import read_rgb
 from benchmarks.truth import run
 from conf import compose_settings
-from pipeline.artifact_video import read_artifact
+from pipeline.media.ffv1 import read_artifact
 from pipeline.models.registry import make_people
 
 Mask = NDArray[np.bool_]

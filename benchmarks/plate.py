@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from benchmarks.figures import SquareError, Truth, load_truth
 from benchmarks.shake import read_rgb
 from benchmarks.speed import scaled
-from pipeline.colors import luma_of
-from pipeline.decode import open_clip
-from pipeline.plate import PlateSet, make_plates
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import luma_of
+from pipeline.plate.plate import PlateSet, make_plates
 from pipeline.settings import PlateSettings, StabilizeSettings
-from pipeline.stabilize import CameraEstimator, smooth_path
+from pipeline.survey.camera import CameraEstimator, smooth_path
 
 
 def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float, float]:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.figures import SquareError, load_truth
 from benchmarks.shake import read_rgb, write_video
 from conf import compose_settings
-from pipeline.artifact_video import read_artifact
+from pipeline.media.ffv1 import read_artifact
 from pipeline.run import JobRequest, run_job
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a"

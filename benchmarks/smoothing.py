@@ -9,8 +9,8 @@ is what two methods may differ by without one being worse. ``exact`` is ours wit
 times the true one.
 
 Ours crops nothing by construction: the stabilised picture is only worked on, and the result gets the camera's own
-movement back (`pipeline.reshake`), so it keeps the whole frame: its 1.0 is written down, not measured. vid.stab with
-``optzoom=0`` does not zoom either, but shows black borders; by default (``optzoom=1``) it zooms until they are gone.
+movement back (`pipeline.finish.reshake`), so it keeps the whole frame: its 1.0 is written down, not measured. vid.stab
+with ``optzoom=0`` does not zoom either, but shows black borders; by default (``optzoom=1``) it zooms until they are gone.
 
 The exit code is 1 if ours is worse than vid.stab's default algorithm in stability or distortion.
 """
@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 
 from benchmarks.camera import _CLIPS, _ROOT, Shaken, corner_error_px, shaken_clip
 from benchmarks.speed import has_vidstab, measured
-from pipeline.ahead import cores
-from pipeline.colors import luma_of
-from pipeline.decode import open_clip
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import luma_of
+from pipeline.runtime.prefetch import cores
 from pipeline.settings import StabilizeSettings
-from pipeline.stabilize import CameraEstimator, smooth_path
+from pipeline.survey.camera import CameraEstimator, smooth_path
 
 Floats = NDArray[np.float64]
 Luma = NDArray[np.uint8]

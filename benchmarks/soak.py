@@ -21,8 +21,8 @@ from typing import Any
 import psutil
 
 import handler
-from pipeline.job.command_line import Arguments
-from pipeline.job.worker import read_worker_settings
+from worker.command_line import Arguments
+from worker.environment import read_worker_settings
 
 _ASSETS = Path(__file__).resolve().parents[1] / "assets" / "walk_a"
 _WARM = 10

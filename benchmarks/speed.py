@@ -25,7 +25,7 @@ import av
 import cv2
 
 from benchmarks.shake import read_rgb, write_video
-from pipeline.ahead import cores
+from pipeline.runtime.prefetch import cores
 
 _JOB = """
 import json, sys, tempfile

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.figures import load_truth, mask_iou
 from benchmarks.shake import read_rgb, write_video
 from benchmarks.truth import run
-from pipeline.artifact_video import read_artifact
+from pipeline.media.ffv1 import read_artifact
 
 ROOT = Path(__file__).resolve().parents[1]
 WALK_A = ROOT / "assets" / "walk_a"

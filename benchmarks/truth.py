@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from benchmarks import figures
 from benchmarks.shake import read_rgb, shake_clip, shake_matrices, warp_video
 from conf import compose_settings
-from pipeline.artifact_video import read_artifact
-from pipeline.decode import open_clip
+from pipeline.media.decode import open_clip
+from pipeline.media.ffv1 import read_artifact
 from pipeline.run import ARTIFACTS, JobRequest, JobResult, run_job
 
 _ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from builder.lock import FetchError, LockedFile, LockedHub, LockedRelease, sha256_of
+from pipeline.models.weights.lock import FetchError, LockedFile, LockedHub, LockedRelease, sha256_of
 
 _THREADS = 4
 _TIMEOUT_SECONDS = (10, 60)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from builder.download import download, lock_hub
-from builder.lock import (
+from pipeline.models.weights.lock import (
     BUILDERS,
     DEFAULT_WEIGHTS,
     LOCK_PATH,

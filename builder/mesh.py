@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
-from pipeline.models.raster import draw_depth
+from pipeline.models.mannequin.raster import draw_depth
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

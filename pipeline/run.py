@@ -25,32 +25,32 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ahead import read_ahead
-from pipeline.checkpoints import discard_damaged, is_sealed, is_whole, seal
-from pipeline.color_anchor import ColourAnchor, anchor_of, hold_colours
-from pipeline.contacts import find_contacts
-from pipeline.crop import follow_subject
 from pipeline.datatypes import Chunk, Frame, Layer, Plan, Presence, Survey, Track
-from pipeline.decode import Clip, luma_of, open_clip, rgb_of
 from pipeline.errors import SubjectLost
-from pipeline.facts import facts_of
-from pipeline.finish import Finish, finish
-from pipeline.generate import CropReader, generate_layers
-from pipeline.heap import settle_heap, trim_heap
+from pipeline.finish.finish import Finish, finish
+from pipeline.finish.stills import choose_stills, finish_stills, plan_of_stills
+from pipeline.media.decode import Clip, luma_of, open_clip, rgb_of
 from pipeline.models.interfaces import Check, Generator, PeopleBackend
 from pipeline.models.registry import make_people
-from pipeline.people import PeopleFollower, Seen
-from pipeline.plate import PlateSet, load_plates, make_plates
-from pipeline.plug import Plug, make_plug
-from pipeline.reference_person import find_appearance
-from pipeline.segment import CutDetector, cut_chunks, cut_segments
+from pipeline.perform.appearance import find_appearance
+from pipeline.perform.backends import Plug, make_plug
+from pipeline.perform.color_drift import ColourAnchor, anchor_of, hold_colours
+from pipeline.perform.generate import CropReader, generate_layers
+from pipeline.perform.temporal import reduce_flicker
+from pipeline.perform.windows import lead_in
+from pipeline.plan.contacts import find_contacts
+from pipeline.plan.crop_path import follow_subject
+from pipeline.plan.segments import CutDetector, cut_chunks, cut_segments
+from pipeline.plan.subject import SubjectChoice, SubjectMasks, choose_subject
+from pipeline.plate.plate import PlateSet, load_plates, make_plates
+from pipeline.report.result import facts_of
+from pipeline.runtime.malloc import settle_heap, trim_heap
+from pipeline.runtime.prefetch import read_ahead
 from pipeline.settings import Settings
-from pipeline.spool import LayerReader, MaskStore, load_values, save_values, write_layers
-from pipeline.stabilize import CameraEstimator, smooth_path
-from pipeline.stills import choose_stills, finish_stills, plan_of_stills
-from pipeline.subject import SubjectChoice, SubjectMasks, choose_subject
-from pipeline.temporal import reduce_flicker
-from pipeline.windows import lead_in
+from pipeline.survey.camera import CameraEstimator, smooth_path
+from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.workspace.checkpoints import discard_damaged, is_sealed, is_whole, seal
+from pipeline.workspace.masks import LayerReader, MaskStore, load_values, save_values, write_layers
 
 Progress = Callable[[str, int, int], None]
 """(stage, frames done, frames in all)."""

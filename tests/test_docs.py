@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from pipeline import errors
-from pipeline.job.bucket import NAMES
-from pipeline.job.command_line import help_text
-from pipeline.job.request import parse_request
-from tests.endpoint_server import API_KEY, State, endpoint_server
+from tests.support.endpoint_server import API_KEY, State, endpoint_server
+from worker.command_line import help_text
+from worker.delivery.bucket import NAMES
+from worker.input import parse_request
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PAGES = {name: (_ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/deploy.md", "docs/api.md")}

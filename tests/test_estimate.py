@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from conf import compose_settings
-from pipeline.cost import generation_share, seconds_of_job
-from pipeline.decode import open_clip
-from pipeline.progress import percent_of
-from tests.job_runner import ROOT, WALK, Runner
+from pipeline.estimate import generation_share, seconds_of_job
+from pipeline.media.decode import open_clip
+from tests.support.job_runner import ROOT, WALK, Runner
+from worker.progress import percent_of
 
 
 @pytest.mark.parametrize("preset", ["preview", "fast", "balanced", "high"])

@@ -19,17 +19,17 @@ import numpy as np
 import pytest
 
 import handler
-from pipeline.decode import open_clip, rgb_of
 from pipeline.errors import InvalidInput
-from pipeline.job import work
-from pipeline.job.command_line import Arguments, parse_arguments
-from pipeline.job.deliver import deliver_locally
-from pipeline.job.worker import read_worker_settings
-from pipeline.job.workspace import folder_name
+from pipeline.media.decode import open_clip, rgb_of
 from pipeline.run import JobResult
-from tests.http_server import http_server
-from tests.job_runner import ROOT, WALK, Runner, good_job
-from tests.put_server import put_server
+from tests.support.http_server import http_server
+from tests.support.job_runner import ROOT, WALK, Runner, good_job
+from tests.support.put_server import put_server
+from worker import work
+from worker.command_line import Arguments, parse_arguments
+from worker.delivery.local import deliver_locally
+from worker.environment import read_worker_settings
+from worker.job_folder import folder_name
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from conf import compose_settings
-from pipeline.job.command_line import help_text, parse_arguments
-from pipeline.job.request import parse_request
-from pipeline.job.urls import read_url
-from pipeline.job.worker import read_worker_settings
+from worker.command_line import help_text, parse_arguments
+from worker.environment import read_worker_settings
+from worker.input import parse_request
+from worker.source.urls import read_url
 
 _ROOT = Path(__file__).resolve().parents[1]
 _HUB, _TESTS = (json.loads((_ROOT / ".runpod" / name).read_text()) for name in ("hub.json", "tests.json"))

@@ -71,9 +71,12 @@ EXCEPTIONS: dict[tuple[str, str], set[str]] = {
     ("job.work", "cost"): {"estimate", "generation_share", "seconds_of_job"},  # asked before it begins, too
     ("job.state", "run"): {"JobRequest"},
     # Whether this worker is fit: its weights are as the lock says, and load.
-    ("job.startup", "builder.lock"): {"LockedFile", "Source", "is_right", "read_lock"},
+    ("job.startup", "pipeline.models.weights.lock"): {"LockedFile", "Source", "is_right", "read_lock"},
     ("job.startup", "models.registry"): {"make_people"},
-    ("models.weights", "builder.lock"): {"read_lock", "sha256_of"},  # a pickle is verified before it is loaded
+    ("models.weights", "pipeline.models.weights.lock"): {
+        "read_lock",
+        "sha256_of",
+    },  # a pickle is verified before it is loaded
     ("job.startup", "plug"): {"make_plug", "warm_up"},
     ("job.work", "models.registry"): {"make_people"},
     ("job.work", "plug"): {"make_plug"},
@@ -127,7 +130,7 @@ def _internal(module: str, name: str) -> tuple[str, str] | None:
         return module, name
     if top != "pipeline":
         return None
-    # `from pipeline import spool` names a module where `from pipeline.spool import X` names a value.
+    # `from pipeline import spool` names a module where `from pipeline.workspace.masks import X` names a value.
     return (rest, name) if rest else (name or "pipeline", "")
 
 
@@ -188,15 +191,15 @@ def test_no_exception_outlives_its_reason() -> None:
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("stabilize", "from pipeline.plate import make_plates"),
-        ("stabilize", "def late():\n    import pipeline.people"),
+        ("stabilize", "from pipeline.plate.plate import make_plates"),
+        ("stabilize", "def late():\n    import pipeline.survey.people"),
         ("segment", "from pipeline import decode"),
-        ("plate", "from pipeline.models.blazepose import BlazePosePeople"),
-        ("contacts", "from pipeline.registration import align"),
-        ("geometry", "from pipeline.stabilize import smooth_path"),
-        ("composite", "from pipeline.reshake import place_layer"),
-        ("run", "from pipeline.models.mannequin import Mannequin"),
-        ("run", "from pipeline.job.request import Request"),
+        ("plate", "from pipeline.models.people.blazepose import BlazePosePeople"),
+        ("contacts", "from pipeline.plate.registration import align"),
+        ("geometry", "from pipeline.survey.camera import smooth_path"),
+        ("composite", "from pipeline.finish.reshake import place_layer"),
+        ("run", "from pipeline.models.mannequin.mannequin import Mannequin"),
+        ("run", "from worker.input import Request"),
         ("run", "import hydra"),
         ("generate", "import torch.nn"),
         ("encode", "from runpod.serverless import start"),
@@ -219,7 +222,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 import handler
 from conf import compose_settings
-import pipeline.job.work
+import worker.answer
 from pipeline.models.registry import make_generator, make_people
 
 settings = compose_settings("preview")

@@ -9,16 +9,16 @@ import av
 import numpy as np
 import pytest
 
-import pipeline.plug as plug
-from pipeline.artifact_video import read_artifact
+import pipeline.perform.backends as plug
 from pipeline.datatypes import Appearance, Layer, Plan, Window
-from pipeline.decode import open_clip, rgb_of
 from pipeline.errors import Cancelled, SubjectLost
+from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.ffv1 import read_artifact
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Check, Needs
 from pipeline.run import JobRequest, JobResult, run_job
 from pipeline.settings import Settings
-from pipeline.spool import load_values
+from pipeline.workspace.masks import load_values
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _PART = {"start_s": 1.4, "end_s": 2.6}

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from examples.endpoint import Clip, EndpointClient, Failed
-from pipeline.job.bucket import Bucket
-from pipeline.job.clock import JobClock
-from pipeline.job.command_line import Arguments
-from pipeline.job.waiting import start_thread
-from pipeline.job.work import answer_job, answer_of_a_hang
-from pipeline.job.worker import WorkerSettings
-from pipeline.progress import Progress, percent_of, seconds_left
+from client.endpoint import Clip, EndpointClient, Failed
+from worker.answer import answer_job, answer_of_a_hang
+from worker.cancellation import JobClock
+from worker.command_line import Arguments
+from worker.delivery.bucket import Bucket
+from worker.environment import WorkerSettings
+from worker.progress import Progress, percent_of, seconds_left
+from worker.threads import start_thread
 
 Answer = dict[str, Any]
 Tell = Callable[[str, float | None], None]
@@ -67,7 +67,7 @@ class LocalJob:
 
 
 class EndpointJob:
-    """A job of a RunPod endpoint, through the same client as ``examples/client.py``."""
+    """A job of a RunPod endpoint, through the same client as ``client/__main__.py``."""
 
     def __init__(
         self,

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from conf import CALLER_KEYS, apply_caller_overrides
 from pipeline.errors import InvalidInput
-from pipeline.job.request import Request, parse_request
 from pipeline.settings import Settings
+from worker.input import Request, parse_request
 
 POINT = "point"
 SUBJECTS = (

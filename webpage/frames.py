@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decode import Clip, open_clip, rgb_of
+from pipeline.media.decode import Clip, open_clip, rgb_of
 from pipeline.settings import LimitSettings
 
 

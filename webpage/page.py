@@ -13,7 +13,6 @@ import gradio as gr
 
 from conf import preset_names
 from pipeline.errors import InvalidInput, UnderstudyError
-from pipeline.job.fetch import fetch
 from pipeline.settings import Settings
 from webpage.desk import Busy, Desk, Moment
 from webpage.form import (
@@ -32,6 +31,7 @@ from webpage.form import (
 )
 from webpage.frames import frame_at, last_second, marked
 from webpage.panels import error_beside, job_result, job_status
+from worker.source.fetch import fetch
 
 _CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
 _PICTURES = [".png", ".jpg", ".jpeg", ".webp"]

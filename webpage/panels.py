@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.report_figures import estimate_lines, telling_figures
+from pipeline.report.verdicts import estimate_lines, telling_figures
 from webpage.desk import Moment
 
 STAGES = {

@@ -6,38 +6,38 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
-from pipeline.models.weights import weight_folder, weight_path
+from pipeline.models.weights.folder import weight_folder, weight_path
 from pipeline.settings import GenerateSettings, PeopleSettings
 
 
 def _blazepose(settings: PeopleSettings) -> PeopleBackend:
-    from pipeline.models.blazepose import BlazePosePeople
+    from pipeline.models.people.blazepose import BlazePosePeople
 
     return BlazePosePeople(min_score=settings.min_score)
 
 
 def _yolo(settings: PeopleSettings) -> PeopleBackend:
-    from pipeline.models.yolo import YoloPeople
+    from pipeline.models.people.yolo import YoloPeople
 
     return YoloPeople(settings.device, settings.min_score)
 
 
 def _mannequin(settings: GenerateSettings) -> Generator:
-    from pipeline.models.mannequin import Mannequin
+    from pipeline.models.mannequin.mannequin import Mannequin
 
     return Mannequin(weight_path("figure.npz"), settings)
 
 
 def _sd15(settings: GenerateSettings) -> Generator:
-    from pipeline.models.loading import key_of, load_parts
-    from pipeline.models.sd15 import StableDiffusion
+    from pipeline.models.diffusion.loading import key_of, load_parts
+    from pipeline.models.diffusion.sd15 import StableDiffusion
 
     return StableDiffusion(load_parts(key_of(settings)), settings)
 
 
 def _animatediff(settings: GenerateSettings) -> Generator:
-    from pipeline.models.animatediff import AnimateDiff
-    from pipeline.models.loading import key_of, load_parts
+    from pipeline.models.diffusion.animatediff import AnimateDiff
+    from pipeline.models.diffusion.loading import key_of, load_parts
 
     return AnimateDiff(load_parts(key_of(settings)), settings)
 
@@ -76,13 +76,13 @@ def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
 
 @lru_cache(maxsize=1)
 def _depth(device: str) -> DepthBackend:
-    from pipeline.models.depth import DepthAnything
+    from pipeline.models.diffusion.depth import DepthAnything
 
     return DepthAnything(weight_folder("depth"), device)
 
 
 @lru_cache(maxsize=1)
 def _safety(device: str) -> SafetyBackend:
-    from pipeline.models.safety import SafetyChecker
+    from pipeline.models.diffusion.safety import SafetyChecker
 
     return SafetyChecker(weight_folder("safety_checker"), device)

@@ -23,7 +23,7 @@ from axe_playwright_python import sync_playwright as axe
 from playwright import sync_api
 from playwright.sync_api import expect
 
-from tests.job_runner import ROOT, WALK
+from tests.support.job_runner import ROOT, WALK
 
 _PYTHON = ROOT / ".venv-app/bin/python"
 # Read here: no test sees the developer's variables.

@@ -18,9 +18,9 @@ import pytest
 from axe_playwright_python import sync_playwright as axe
 from playwright import sync_api
 
-from pipeline.report import write_reports
+from pipeline.report.page import write_reports
 from pipeline.settings import Settings
-from tests.report_job import made_job, result_level, source_level
+from tests.support.report_job import made_job, result_level, source_level
 
 _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
 

@@ -1,0 +1,233 @@
+"""Send clips to an Understudy endpoint on RunPod and save the results.
+
+    python -m client ENDPOINT_ID clip.mp4 https://example.com/b.mp4 folder/ -o results
+
+``python -m client --help`` says the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from client.endpoint import ESTIMATE, Clip, EndpointClient, Failed, Tell, file_name
+from pipeline.errors import InvalidInput
+from pipeline.report.verdicts import estimate_lines
+from worker.delivery.bucket import NAMES, check_bucket, read_bucket
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
+_OURS = ("video_url", "reference_image_url", "upload_url", "artifact_upload_urls", "inline")
+ADVICE = {
+    "INVALID_INPUT": "change the field that is named",
+    "PRESET_UNAVAILABLE": "ask for another preset: the worker's image does not have this one's models",
+    "URL_REJECTED": "the worker reaches public http(s) addresses only",
+    "DOWNLOAD_FAILED": "can the clip be fetched without a login, and is its link still alive?",
+    "DOWNLOAD_TIMEOUT": "put the clip on a quicker server",
+    "TOO_LARGE": "cut the clip, or ask for a part of it with start_s and end_s",
+    "UNSUPPORTED_MEDIA": "convert the clip to MP4",
+    "NO_PERSON": "is somebody seen from head to foot, at least for a while?",
+    "SUBJECT_LOST": "name another subject, or leave on_lost at warn",
+    "RESULT_TOO_LARGE": "without --inline the result goes to the worker's bucket",
+    "TIMEOUT": "ask for a part of the clip, or for more --execution-timeout",
+    "TIMED_OUT": "ask for a part of the clip, or for more --execution-timeout",
+    "UPLOAD_FAILED": "look at the worker's bucket, then send the clip again",
+}
+"""What helps, by error code; after the others the same job may be sent again."""
+
+
+def find_clips(sources: Sequence[str], output: Path) -> list[Clip]:
+    """Return the clips that URLs, files and folders name. Raises ``InvalidInput`` for one that is not there."""
+    found: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if "://" in source or path.is_file():
+            found.append(source)
+        elif path.is_dir():
+            found += sorted(str(each) for each in path.iterdir() if each.suffix.lower() in VIDEO_SUFFIXES)
+        else:
+            raise InvalidInput("there is no such file or folder", field=source)
+    clips = [Clip(source, output / file_name(source)) for source in found]
+    for number, clip in enumerate(clips):
+        if clip.folder in [other.folder for other in clips[:number]]:
+            raise InvalidInput(
+                "two clips have this name: send them in two runs, with other --output", field=clip.source
+            )
+    if not clips:
+        raise InvalidInput("there is no clip in it", field=", ".join(sources))
+    return clips
+
+
+class _Board:
+    """Tells how far each clip is: bars on a terminal, lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+        )
+        self.bars = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._said: dict[str, str] = {}
+
+    def teller(self, name: str) -> Tell:
+        task: TaskID = self.bars.add_task(escape(name), total=100, state="")
+
+        def tell(state: str, percent: float | None = None) -> None:
+            self.bars.update(task, state=escape(state), completed=percent)
+            if not self.console.is_terminal and self._said.get(name) != state:
+                self._said[name] = state
+                self.console.print(f"{name}: {state}", markup=False, highlight=False, soft_wrap=True)
+
+        return tell
+
+
+def send_all(
+    client: EndpointClient, clips: Sequence[Clip], parallel: int, console: Console
+) -> dict[str, Failed | None]:
+    """Send clips, ``parallel`` at a time; return each source with its error, or None. Ctrl-C cancels what runs."""
+    board = _Board(console)
+
+    def one(clip: Clip) -> Failed | None:
+        tell = board.teller(clip.folder.name)
+        try:
+            client.check()
+            client.run(clip, tell)
+        except Failed as error:
+            tell(f"{error.code}: {error}")
+            return error
+        tell("done", 100.0)
+        return None
+
+    with board.bars, ThreadPoolExecutor(parallel) as pool:
+        futures = {clip.source: pool.submit(one, clip) for clip in clips}
+        try:
+            return {source: future.result() for source, future in futures.items()}
+        except BaseException:
+            client.stopped.set()
+            raise
+
+
+_EPILOG = """\
+Local files need a bucket of yours that the worker can reach: they are put there for the job, under understudy/inputs/,
+and removed after it. It is named by BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME
+(and BUCKET_REGION) in this environment; without them only URLs can be sent.
+
+Each clip has a folder of its own under --output: the video, the artifacts, and result.json, written last. A clip whose
+result.json lies there is not sent again. With --input '{"mode": "estimate"}' nothing is made: what each clip will
+take is printed, and written to estimate.json.
+
+examples:
+  python -m client ENDPOINT_ID https://example.com/clip.mp4 --input '{"artifacts": ["report"]}'
+  python -m client ENDPOINT_ID clips/ --reference person.png --jobs 4 -o results
+
+exit status: 0 all clips have results, 1 some have none, 2 the call is wrong, 130 stopped by Ctrl-C (jobs are cancelled)
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m client",
+        description="Send clips to an Understudy endpoint on RunPod and save the results. The key: RUNPOD_API_KEY.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("endpoint", help="the endpoint's id")
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="a URL, a file, or a folder of clips")
+    parser.add_argument("-o", "--output", type=Path, default=Path("results"), help="where results go (%(default)s)")
+    parser.add_argument("--input", default="{}", help="the job's other keys, as JSON (README, The job)")
+    parser.add_argument("--reference", help="a picture of who comes in: URL or file")
+    parser.add_argument("--inline", action="store_true", help="results come in the answer: short clips, no bucket")
+    parser.add_argument("--jobs", type=int, default=2, help="clips under way at once (%(default)s)")
+    parser.add_argument("--execution-timeout", type=int, metavar="SECONDS", help="instead of the endpoint's")
+    parser.add_argument("--again", action="store_true", help="send also the clips that have results")
+    parser.add_argument("--poll", type=float, default=2.0, metavar="SECONDS", help=argparse.SUPPRESS)
+    return parser
+
+
+def _request(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the job's other keys. Raises ``InvalidInput``."""
+    try:
+        request: Any = json.loads(given.input)
+    except ValueError:
+        raise InvalidInput("this is no JSON", field="--input") from None
+    if not isinstance(request, dict):
+        raise InvalidInput('must be an object such as {"artifacts": ["report"]}', field="--input")
+    for name in _OURS:
+        if name in request:
+            raise InvalidInput(f"{name} has an option or an argument of its own here", field="--input")
+    return request
+
+
+def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[Clip]) -> EndpointClient:
+    """Check what was given before anything is sent. Raises ``InvalidInput``."""
+    key = os.environ.get("RUNPOD_API_KEY", "")
+    if not key:
+        raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")
+    if given.jobs < 1:
+        raise InvalidInput("must be at least 1", field="--jobs")
+    if given.reference and "://" not in given.reference and not Path(given.reference).is_file():
+        raise InvalidInput("there is no such file", field="--reference")
+    bucket = read_bucket(os.environ)
+    if bucket is not None:
+        check_bucket(bucket)
+    local = [source for source in (*(clip.source for clip in clips), given.reference or "://") if "://" not in source]
+    if local and bucket is None:
+        raise InvalidInput(f"a local file needs a bucket: set {', '.join(NAMES)}, or give a URL", field=local[0])
+    return EndpointClient(
+        endpoint_id=given.endpoint,
+        api_key=key,
+        request=request,
+        bucket=bucket,
+        reference=given.reference,
+        inline=given.inline,
+        execution_seconds=given.execution_timeout,
+        poll_seconds=given.poll,
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; return the exit status."""
+    given = _parser().parse_args(argv)
+    console = Console(stderr=True)
+    try:
+        clips, request = find_clips(given.clips, given.output), _request(given)
+        is_estimate = request.get("mode") == "estimate"
+        waiting = [clip for clip in clips if given.again or is_estimate or not clip.is_done]
+        client = _client(given, request, waiting)
+    except InvalidInput as error:
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+        return 2
+    if len(waiting) < len(clips):
+        print(f"{len(clips) - len(waiting)} of {len(clips)} clips have results already")
+    try:
+        ends = send_all(client, waiting, given.jobs, console)
+    except KeyboardInterrupt:
+        print("stopped; the jobs were cancelled", file=sys.stderr)
+        return 130
+    for clip in waiting:
+        failure = ends[clip.source]
+        if failure is None:
+            print(f"{clip.source}: {clip.folder}")
+            if is_estimate:
+                told = json.loads((clip.folder / ESTIMATE).read_text(encoding="utf-8"))
+                print("\n".join(f"  {line}" for line in estimate_lines(told["estimate"])))
+        else:
+            advice = ADVICE.get(failure.code)
+            print(f"{clip.source}: {failure.code}: {failure}" + (f" ({advice})" if advice else ""), file=sys.stderr)
+    return 1 if any(ends.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

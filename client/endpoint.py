@@ -1,0 +1,249 @@
+"""One clip through an Understudy endpoint on RunPod: put where the worker finds it, sent, waited for, saved."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import backoff
+import requests
+
+from pipeline.errors import UnderstudyError
+from worker.delivery.bucket import Bucket, s3_client, sign_links, upload_files
+from worker.delivery.upload_limits import UploadLimits
+
+Tell = Callable[..., None]
+"""Called with a state and, where it is known, how many percent are done."""
+_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
+_UPLOAD = UploadLimits(total_seconds=6 * 3600.0)
+"""2 GiB through a slow line at home."""
+_VIDEO_NAMES = {"video/quicktime": "result.mov", "video/x-matroska": "result.mkv"}
+_INLINE_SUFFIXES = {
+    "analysis": ".npz",
+    "plate": ".zip",
+    "report": ".html",
+    "contact_sheet": ".png",
+    "frame": ".png",
+}
+"""Of artifacts that came as base64; the others are Matroska files."""
+
+
+ESTIMATE = "estimate.json"
+"""Of a job with the mode ``estimate``."""
+
+
+class Failed(Exception):
+    """A clip has no result; ``code`` is the worker's error code or the platform's status."""
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        """Of the request, where the worker named one; the message begins with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip to send."""
+
+    source: str
+    """A URL or a path."""
+    folder: Path
+    """Where its result goes."""
+
+    @property
+    def is_done(self) -> bool:
+        return (self.folder / "result.json").is_file()
+
+
+@dataclass(slots=True)
+class EndpointClient:
+    """What all clips share. Methods may be called from several threads."""
+
+    endpoint_id: str
+    api_key: str
+    request: Mapping[str, Any]
+    """The keys of ``input`` other than the clip."""
+    bucket: Bucket | None
+    """Where local files are put for the worker to fetch."""
+    reference: str | None = None
+    inline: bool = False
+    execution_seconds: int | None = None
+    poll_seconds: float = 2.0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, clip: Clip, tell: Tell) -> dict[str, Any]:
+        """Send a clip, wait for its end, save its files; return the worker's answer. Raises ``Failed``."""
+        with self._reachable(clip.source, tell) as url, self._reachable(self.reference, tell) as reference:
+            wanted = {**self.request, "video_url": url}
+            if reference is not None:
+                wanted["reference_image_url"] = reference
+            if self.inline:
+                wanted["inline"] = True
+            answer = self._answer(wanted, tell)
+            tell("saving", 100.0)
+            try:
+                save(answer, clip.folder, self.check)
+            except OSError as error:
+                raise Failed("NOT_SAVED", error.strerror or type(error).__name__) from None
+        return answer
+
+    def check(self) -> None:
+        """Raise ``Failed`` when the user has stopped the client."""
+        if self.stopped.is_set():
+            raise Failed("CANCELLED", "stopped")
+
+    @contextmanager
+    def _reachable(self, source: str | None, tell: Tell) -> Iterator[str | None]:
+        """Yield a URL under which the worker finds ``source``; what was put into the bucket for it is removed after."""
+        if source is None or "://" in source:
+            yield source
+            return
+        assert self.bucket is not None  # main() refuses local files without one
+        key = f"understudy/inputs/{uuid.uuid4().hex}{Path(source).suffix.lower()}"
+        tell("uploading", 0.0)
+        try:
+            upload_files(self.bucket, {key: Path(source)}, check=self.check, limits=_UPLOAD)
+        except UnderstudyError as error:
+            raise Failed("NOT_SENT", error.message) from None
+        try:
+            yield sign_links(self.bucket, [key])[key]
+        finally:
+            _remove(self.bucket, key)
+
+    def _answer(self, wanted: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+        # Imported late: it takes a second, which --help should not.
+        import runpod
+
+        # One for each thread: the SDK's session is not made to be shared.
+        endpoint = runpod.Endpoint(self.endpoint_id, api_key=self.api_key)
+        body: dict[str, Any] = {"input": dict(wanted)}
+        if self.execution_seconds is not None:
+            body["policy"] = {"executionTimeout": self.execution_seconds * 1000}
+        job = _asked(lambda: endpoint.run(body), is_safe_again=False)
+        try:
+            while True:
+                # The SDK's Job knows status or output; progress and errors need the whole answer.
+                state = _asked(lambda: endpoint.rp_client.get(f"{self.endpoint_id}/status/{job.job_id}"))
+                output = state.get("output")
+                known = output if isinstance(output, dict) else {}
+                if state["status"] in _ENDS:
+                    break
+                tell(known.get("stage") or state["status"].lower().replace("_", " "), known.get("percent"))
+                if self.stopped.wait(self.poll_seconds):
+                    self.check()
+        except BaseException:
+            with suppress(Failed):
+                _asked(job.cancel, tries=3)
+            raise
+        if state["status"] != "COMPLETED" or "error_code" in known:
+            code = known.get("error_code") or state["status"]
+            message = str(state.get("error") or "the platform tells no more")
+            if "field" in known:
+                raise Failed(code, f"{known['field']}: {message}", str(known["field"]))
+            raise Failed(code, message)
+        return known
+
+
+def _remove(bucket: Bucket, key: str) -> None:
+    """Take a clip out of the bucket; where that fails it stays, and the job's end is told all the same."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    store = s3_client(bucket, _UPLOAD)
+    with suppress(BotoCoreError, ClientError):
+        store.delete_object(Bucket=bucket.name, Key=key)
+    store.close()
+
+
+def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 12) -> Any:
+    """Return ``ask()``; try again where that can help, and raise ``Failed`` where it did not.
+
+    Over https the SDK itself tries nothing again. What is not safe to send twice is only sent again after a 429.
+    """
+
+    def is_final(error: Exception) -> bool:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        return status != 429 and not (is_safe_again and (status is None or status >= 500))
+
+    try:
+        return backoff.on_exception(
+            backoff.expo, requests.RequestException, max_tries=tries, max_value=30, giveup=is_final, logger=None
+        )(ask)()
+    except requests.HTTPError as error:
+        raise Failed("API_ERROR", f"the endpoint's API answered {error.response.status_code}") from None
+    except requests.RequestException as error:
+        raise Failed("API_ERROR", f"the endpoint's API cannot be reached ({type(error).__name__})") from None
+    except RuntimeError as error:
+        # The SDK's way to say 401.
+        raise Failed("API_ERROR", str(error)) from None
+
+
+def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = lambda: None) -> None:
+    """Write an answer's files into ``folder``, ``result.json`` last: where it is, the rest is. Estimates have one file.
+
+    Raises ``Failed`` and ``OSError``.
+    """
+    if "estimate" in answer:
+        # Beside a result: it takes nothing from it.
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ESTIMATE).write_text(json.dumps(answer, indent=1), encoding="utf-8")
+        return
+    if not {"video_base64", "video_url", "artifacts_base64", "artifacts"} & set(answer):
+        raise Failed("NOT_SAVED", "the answer names no files: is this an Understudy endpoint?")
+    folder.mkdir(parents=True, exist_ok=True)
+    # What lay there before is no result from here on.
+    (folder / "result.json").unlink(missing_ok=True)
+    video = _VIDEO_NAMES.get(str(answer.get("video_content_type")), "result.mp4")
+    if "video_base64" in answer:
+        (folder / video).write_bytes(base64.b64decode(answer["video_base64"]))
+    elif "video_url" in answer:
+        # The mode frame has pictures alone.
+        _download(answer["video_url"], folder / video, check)
+    for name, text in answer.get("artifacts_base64", {}).items():
+        content = base64.b64decode(text)
+        plain = re.sub(r"[^a-z_]", "_", name)
+        # One frame is a picture, several come as a zip.
+        suffix = ".zip" if name == "frame" and content.startswith(b"PK") else _INLINE_SUFFIXES.get(name, ".mkv")
+        (folder / (plain + suffix)).write_bytes(content)
+    for places in answer.get("artifacts", {}).values():
+        for place in [places] if isinstance(places, str) else places:
+            _download(place, folder / file_name(place), check)
+    told = {name: value for name, value in answer.items() if not name.endswith("_base64")}
+    part = folder / ".result.json.part"
+    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    part.replace(folder / "result.json")
+
+
+def _download(url: str, target: Path, check: Callable[[], None]) -> None:
+    part = target.with_name(f".{target.name}.part")
+
+    def load() -> None:
+        with requests.get(url, stream=True, timeout=(10, 60)) as response:
+            response.raise_for_status()
+            with part.open("wb") as file:
+                for block in response.iter_content(1 << 20):
+                    check()
+                    file.write(block)
+
+    try:
+        _asked(load, tries=4)
+        part.replace(target)
+    except Failed as error:
+        raise Failed("NOT_SAVED", f"{target.name}: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def file_name(source: str) -> str:
+    """Return a harmless file name for a URL or path: its last part."""
+    last = unquote(urlsplit(source).path) if "://" in source else source
+    return re.sub(r"[^\w.-]", "_", Path(last).name).lstrip(".") or "clip"

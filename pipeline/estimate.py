@@ -1,0 +1,150 @@
+"""What a job will cost, before it is done: counted operations, and an estimate of seconds and money from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.datatypes import Chunk, Segment, VideoInfo
+from pipeline.perform.windows import lead_in, windows_of
+from pipeline.plan.segments import cut_chunks
+from pipeline.settings import GenerateSettings, SegmentSettings, Settings
+
+PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
+"""TFLOP a frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
+GPUS: Mapping[str, float] = {"A40": 149.7, "L40S": 362.0, "H100": 989.0}
+"""Dense fp16 peak, TFLOP a second, as NVIDIA's data sheets state it."""
+SHARES = (0.15, 0.25, 0.35)
+"""Of the peak that such networks reach: slow, usual, fast. Not measured by us."""
+_UNSURE = 3.0
+"""A machine may be this many times as quick as the one on which the stages on the CPU were measured."""
+
+
+def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, ...]:
+    """Return the chunks of a clip that nobody has looked at: one shot, cut into equal segments."""
+    total, seconds = info.num_frames, info.pts_seconds
+    count = settings.count or (1 if seconds[-1] < settings.short_shot_seconds else 3)
+    borders = [total * i // count for i in range(count + 1)]
+    segments = tuple(Segment(0, start, stop, "part") for start, stop in pairwise(borders) if stop > start)
+    return cut_chunks(segments, seconds, settings)
+
+
+def seconds_on(gpu: str, tflop: float, share: float) -> float:
+    """Return the seconds that ``tflop`` take at a share of a GPU's peak."""
+    return tflop / (GPUS[gpu] * share)
+
+
+def estimate(info: VideoInfo, settings: Settings) -> dict[str, Any]:
+    """Return what a job takes, before it is done: windows, generator calls, TFLOP, seconds and money a GPU type.
+
+    ``seconds`` has three figures for each GPU type, for a quick, a usual and a slow run: the generator's counted
+    operations at a share of the GPU's peak, and all other stages, which run on the CPU, as they were measured there.
+    The subject is taken to be in every frame, in one shot.
+    """
+    generate = settings.generate
+    frames = info.num_frames
+    counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
+    others = frames * info.width * info.height / 1e6 * settings.limits.seconds_per_megapixel
+    answer: dict[str, Any] = {
+        "frames": frames,
+        "windows": counted["windows"],
+        "generator_calls": counted.get("unet", 0) + counted.get("unet_motion", 0),
+        "tflop": round(tflop, 1),
+        "other_stages_s": round(others, 1),
+    }
+    if generate.backend == "mannequin":
+        return answer | {"seconds": {"CPU": round(others, 1)}, "cost_usd": {}}
+    seconds = {gpu: [round(seconds_on(gpu, tflop, share) + others, 1) for share in SHARES[::-1]] for gpu in GPUS}
+    prices = settings.limits.usd_per_hour
+    cost = {gpu: [round(value / 3600 * prices[gpu], 4) for value in seconds[gpu]] for gpu in GPUS if gpu in prices}
+    return answer | {"seconds": seconds, "cost_usd": cost}
+
+
+def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
+    """Return how long a job takes at the very least, on the quickest machine, and how long on an A40 as a rule."""
+    told = estimate(info, settings)
+    others = told["other_stages_s"]
+    if settings.generate.backend == "mannequin":
+        return others / _UNSURE, others
+    seconds = told["seconds"]
+    return min(quick for quick, *_ in seconds.values()) - others * (1 - 1 / _UNSURE), seconds["A40"][1]
+
+
+def generation_share(settings: Settings) -> float:
+    """Return the share of a job's time that the generator takes on an A40, 0..1, for 10 s of 720p at 30 fps."""
+    if settings.generate.backend == "mannequin":
+        return 0.0
+    seconds = np.arange(300) / 30.0
+    chunks = cut_chunks((Segment(0, 0, len(seconds), "part"),), seconds, settings.segment)
+    drawing = seconds_on("A40", _tflop(chunks, settings)[1], SHARES[1])
+    others = len(seconds) * 1280 * 720 / 1e6 * settings.limits.seconds_per_megapixel
+    return drawing / (drawing + others)
+
+
+def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int], float]:
+    """Return what ``counted_frames`` says, and the operations of all of it."""
+    counted = counted_frames(chunks, settings)
+    costs = part_costs(settings.generate)
+    return counted, sum(costs[name] * number for name, number in counted.items() if name != "windows")
+
+
+def part_costs(settings: GenerateSettings) -> dict[str, float]:
+    """Return TFLOP a frame of each part at the settings' crop size, in proportion to its area."""
+    size_wh, tflop = _table()
+    width, height = settings.crop_size_wh
+    area = width * height / (size_wh[0] * size_wh[1])
+    return {name: value * area for name, value in tflop.items()}
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[tuple[int, int], dict[str, float]]:
+    table = json.loads(PART_COSTS.read_text(encoding="utf-8"))
+    return (int(table["size_wh"][0]), int(table["size_wh"][1])), dict(table["tflop"])
+
+
+def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int]:
+    """Return how many frames each part is given, and how many windows there are: the generators' own arithmetic."""
+    generate = settings.generate
+    counts: dict[str, int] = {"windows": 0}
+    overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
+    if generate.backend == "mannequin":
+        frames = sum(chunk.stop - chunk.start for chunk in chunks)
+        return {"windows": -(-frames // 32)}
+    earlier: Chunk | None = None
+    for chunk in chunks:
+        start = chunk.start - lead_in(chunk, earlier, overlap)
+        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
+        earlier = chunk
+        shared = min(overlap, generate.conditioning_frames)
+        for span in windows_of(start, chunk.stop, generate.window_frames, shared):
+            held = span.overlap if span.start > start else min(shared, chunk.start - start) * goes_on
+            for name, number in _of_window(span.stop - span.start, held, generate).items():
+                counts[name] = counts.get(name, 0) + number
+            counts["windows"] += 1
+    return counts
+
+
+def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, int]:
+    moves = generate.backend == "animatediff"
+    made = frames - held
+    starts = generate.strength < 1 and (moves or held > 0)
+    steps = max(1, round(generate.steps * generate.strength)) if starts else generate.steps
+    # A motion module sees the whole window, at least 16 frames; single frames are made alone.
+    seen = max(frames, 16) if moves else made
+    guided = sum(
+        sum((step + 1) / steps <= control.end for step in range(steps))
+        for control in generate.controls
+        if control.weight
+    )
+    return {
+        "unet_motion" if moves else "unet": seen * steps * (2 if generate.guidance > 1 else 1),
+        "controlnet": seen * guided,
+        f"{generate.decoder}_encode": frames if moves else made * (2 if held else 1),
+        f"{generate.decoder}_decode": made,
+    }

@@ -1,0 +1,244 @@
+"""Layer over plate over the source's planes; samples are written only inside the edit region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Frame, Mask, Matte, Picture, Plane, VideoInfo
+from pipeline.finish.reshake import PlacedLayer
+from pipeline.maths.masks import box_of
+from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
+from pipeline.settings import CompositeSettings
+
+Box = tuple[int, int, int, int]
+
+_FEATHER_LINES = 360
+"""The short side at which ``feather_px`` is meant."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EditWeights:
+    """How much of the source is left in one frame; source space."""
+
+    box_xyxy: Box
+    """Half-open, on the chroma grid of the coded picture; everything outside is untouched."""
+    hole: Matte
+    """(h, w) 1 where the plate replaces the source, soft at the feather."""
+    source: Matte
+    """(h, w) 1 the source alone … 0 nothing of it."""
+    region: Mask
+    """(h, w) pixels of which a luma or chroma sample may change."""
+
+
+def edit_weights(
+    old: Mask,
+    others: Mask,
+    layer: PlacedLayer | None,
+    body_height_px: float,
+    info: VideoInfo,
+    settings: CompositeSettings,
+) -> EditWeights | None:
+    """Decide which pixels of a frame change; ``old`` and ``others`` are (H, W). None where nothing does.
+
+    The hole is 1 over the old person and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
+    that the feather never shows him. Where other people are and the old person is not, the hole is closed.
+    """
+    feather = _feather_px(info, settings)
+    solid = settings.dilate_bh * body_height_px
+    inner = edit_box(old, layer, hole_reach(body_height_px, info, settings))
+    if inner is None:
+        return None
+    box = _on_chroma_grid(clipped(inner, info.size_wh), info)
+    x0, y0, x1, y1 = box
+    here = old[y0:y1, x0:x1]
+    if here.any():
+        distance = cv2.distanceTransform((~here).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        hole = np.clip(1.0 - (distance - solid) / feather, 0.0, 1.0).astype(np.float32)
+    else:
+        hole = np.zeros(here.shape, np.float32)
+    hole[others[y0:y1, x0:x1] & ~here] = 0.0
+    source = 1.0 - hole
+    if layer is not None:
+        source = source * (1.0 - alpha_in(layer, box))
+    return EditWeights(box, hole, source, _chroma_blocks(source < 1.0, box, info))
+
+
+def _feather_px(info: VideoInfo, settings: CompositeSettings) -> float:
+    return max(1.0, settings.feather_px * min(info.size_wh) / _FEATHER_LINES)
+
+
+def hole_reach(body_height_px: float, info: VideoInfo, settings: CompositeSettings) -> int:
+    """Return how far from the old person a sample may change, px."""
+    return int(np.ceil(settings.dilate_bh * body_height_px + _feather_px(info, settings))) + 1
+
+
+def edit_box(old: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
+    """Return the box of all that may change; it may reach over the picture's edges. None where nothing does."""
+    boxes = [grown(box_of(old), reach_px)] if old.any() else []
+    if layer is not None and layer.alpha.any():
+        boxes.append(layer.box_xyxy)
+    return _union(boxes) if boxes else None
+
+
+def alpha_in(layer: PlacedLayer, box: Box) -> Matte:
+    """Return the layer's alpha (h, w) in another box of the same frame; 0 outside its own."""
+    alpha = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+    into, part = _overlap(layer.box_xyxy, box)
+    alpha[into] = layer.alpha[part]
+    return alpha
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EditedFrame:
+    """One frame before and after; pictures and masks upright, (H, W) of the whole frame."""
+
+    source: Frame
+    result: Frame
+    source_rgb: Picture
+    result_rgb: Picture
+    old: Mask
+    weights: EditWeights | None
+    """None where the frame passed untouched."""
+    layer: PlacedLayer | None
+    background: Picture | None
+    """(h, w, 3) the plate in the weights' box."""
+
+    @property
+    def region(self) -> Mask:
+        """(H, W) pixels of which a sample may have changed."""
+        return self._whole(np.zeros(self.old.shape, np.bool_), lambda weights: weights.region)
+
+    @property
+    def source_weight(self) -> Matte:
+        """(H, W) 1 the source alone … 0 nothing of it."""
+        return self._whole(np.ones(self.old.shape, np.float32), lambda weights: weights.source)
+
+    @property
+    def layer_alpha(self) -> Matte:
+        """(H, W) of the new person."""
+        alpha = np.zeros(self.old.shape, np.float32)
+        if self.layer is not None:
+            x0, y0, x1, y1 = self.layer.box_xyxy
+            alpha[y0:y1, x0:x1] = self.layer.alpha
+        return alpha
+
+    def _whole(self, picture: NDArray[Any], part: Callable[[EditWeights], NDArray[Any]]) -> NDArray[Any]:
+        if self.weights is not None:
+            x0, y0, x1, y1 = self.weights.box_xyxy
+            picture[y0:y1, x0:x1] = part(self.weights)
+        return picture
+
+
+def compose(frame: Frame, weights: EditWeights, layer: PlacedLayer | None, background: Picture) -> Frame:
+    """Return the frame with its edit region replaced; ``background`` is the plate (h, w, 3) in the weights' box.
+
+    Blended in the source's own planes: ``source * weight + new * (1 - weight)``; chroma weights are the mean over
+    each block, so that samples outside the region stay what they were, bit for bit.
+    """
+    info = frame.info
+    share = 1.0 - weights.source
+    if layer is None:
+        new = background.astype(np.float32)
+    else:
+        alpha = alpha_in(layer, weights.box_xyxy)
+        premultiplied = np.zeros((*alpha.shape, 3), np.float32)
+        into, part = _overlap(layer.box_xyxy, weights.box_xyxy)
+        premultiplied[into] = layer.premultiplied[part]
+        behind = ((1.0 - alpha) * weights.hole)[..., None] * background
+        # Where the source keeps (nearly) all its weight the new colour is arbitrary: the plate avoids a division by 0.
+        mixed = (premultiplied + behind) / np.maximum(share, 1e-3)[..., None]
+        new = np.where(share[..., None] > 1e-3, mixed, background)
+    coded_new = coded_from_upright(new, info)
+    coded_weight = coded_from_upright(weights.source, info)
+    x0, y0, _, _ = coded_box(weights.box_xyxy, info)
+    planes = list(frame.planes)
+    for number, patch in enumerate(planes_from_rgb(coded_new, info)):
+        sub_x, sub_y = info.chroma_log2_wh if number in (1, 2) else (0, 0)
+        rows = slice(y0 >> sub_y, (y0 >> sub_y) + patch.shape[0])
+        columns = slice(x0 >> sub_x, (x0 >> sub_x) + patch.shape[1])
+        weight = _block_mean(coded_weight, sub_x, sub_y)
+        planes[number] = _written(frame.planes[number], (rows, columns), patch, weight, info.bit_depth)
+    return Frame(index=frame.index, pts=frame.pts, duration=frame.duration, planes=tuple(planes), info=info)
+
+
+def coded_box(box: Box, info: VideoInfo) -> Box:
+    """Turn a half-open source box into the coded orientation."""
+    corners = np.array([[box[0], box[1], 1], [box[2] - 1, box[3] - 1, 1]], np.float64) @ info.coded_from_source.T
+    low, high = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
+    return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
+
+
+def _written(
+    plane: Plane, where: tuple[slice, slice], patch: NDArray[np.float32], weight: Matte, bit_depth: int
+) -> Plane:
+    result = plane.copy()
+    old = result[where].astype(np.float32)
+    mixed = np.clip(np.rint(old * weight + patch * (1.0 - weight)), 0, 2**bit_depth - 1).astype(plane.dtype)
+    result[where] = np.where(weight < 1.0, mixed, result[where])
+    return result
+
+
+def _block_mean(weight: Matte, sub_x: int, sub_y: int) -> Matte:
+    """Return the mean weight of each chroma block; 1 only where all its pixels are exactly 1."""
+    if sub_x == 0 and sub_y == 0:
+        return weight
+    height, width = weight.shape
+    pad_y, pad_x = -height % (1 << sub_y), -width % (1 << sub_x)
+    padded = np.pad(weight, ((0, pad_y), (0, pad_x)), mode="edge") if pad_y or pad_x else weight
+    blocks = padded.reshape(padded.shape[0] >> sub_y, 1 << sub_y, padded.shape[1] >> sub_x, 1 << sub_x)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+
+
+def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:
+    """Widen a mask to whole chroma blocks of the coded picture, whose grid the box lies on."""
+    sub_x, sub_y = info.chroma_log2_wh
+    if sub_x == 0 and sub_y == 0:
+        return touched
+    coded = coded_from_upright(touched, info)
+    height, width = coded.shape
+    padded = np.pad(coded, ((0, -height % (1 << sub_y)), (0, -width % (1 << sub_x))))
+    blocks = padded.reshape(padded.shape[0] >> sub_y, 1 << sub_y, padded.shape[1] >> sub_x, 1 << sub_x).any(axis=(1, 3))
+    whole = np.repeat(np.repeat(blocks, 1 << sub_y, axis=0), 1 << sub_x, axis=1)[:height, :width]
+    return upright_from_coded(whole, info)
+
+
+def _on_chroma_grid(box: Box, info: VideoInfo) -> Box:
+    """Widen a source box so that its coded form begins and ends on the chroma grid (or at the picture's end)."""
+    x0, y0, x1, y1 = coded_box(box, info)
+    step_x, step_y = 1 << info.chroma_log2_wh[0], 1 << info.chroma_log2_wh[1]
+    x0, y0 = x0 - x0 % step_x, y0 - y0 % step_y
+    x1, y1 = min(x1 + -x1 % step_x, info.width), min(y1 + -y1 % step_y, info.height)
+    source_from_coded = np.linalg.inv(info.coded_from_source)
+    corners = np.array([[x0, y0, 1], [x1 - 1, y1 - 1, 1]], np.float64) @ source_from_coded.T
+    low, high = np.rint(corners[:, :2].min(axis=0)), np.rint(corners[:, :2].max(axis=0))
+    return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
+
+
+def grown(box: Box, by: int) -> Box:
+    """Widen a box on all sides."""
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+
+
+def _union(boxes: list[Box]) -> Box:
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+def clipped(box: Box, size_wh: tuple[int, int]) -> Box:
+    """Cut a box to the picture."""
+    return max(box[0], 0), max(box[1], 0), min(box[2], size_wh[0]), min(box[3], size_wh[1])
+
+
+def _overlap(inner: Box, outer: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the slices of two boxes' common part: into an array over ``outer``, and of one over ``inner``."""
+    x0, y0 = max(inner[0], outer[0]), max(inner[1], outer[1])
+    x1, y1 = max(min(inner[2], outer[2]), x0), max(min(inner[3], outer[3]), y0)
+    return (
+        (slice(y0 - outer[1], y1 - outer[1]), slice(x0 - outer[0], x1 - outer[0])),
+        (slice(y0 - inner[1], y1 - inner[1]), slice(x0 - inner[0], x1 - inner[0])),
+    )

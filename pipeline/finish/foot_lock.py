@@ -1,0 +1,234 @@
+"""Pin the new person's feet while the subject's are planted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT, Contacts, Subject, Transforms
+from pipeline.maths.geometry import invert, pair_motions
+from pipeline.maths.smoothing import gaussian_smooth, runs_of, shot_slices
+from pipeline.settings import FootLockSettings
+
+_EASE_STEP_BH = 0.005
+"""Largest change of an eased offset in one frame: more would be seen as a jump."""
+_STEEPEST = 1.5
+"""Largest slope of the smoothstep, over its mean."""
+_LIFT_SIGMA_SECONDS = 0.1
+_LIFT_BH = 0.025
+"""How far the subject's ankle, slowly, may leave its anchor before it is taken as lifting, not as landmark noise."""
+_LARGEST_OFFSET_BH = 0.08
+"""A foot that would have to move farther was not this contact's: the leg would be torn."""
+_LEG_REACH_BH = 0.085
+"""Half width around the lower leg that moves with it as a whole: a calf, trousers, a shoe across."""
+_LEG_FADE_BH = 0.06
+_LEG_PARTING_BH = 0.02
+"""Between two legs, how sharply a pixel belongs to the nearer one."""
+_SHORTEST_SHANK_BH = 0.05
+_SMALLEST_OFFSET_PX = 1e-3
+
+
+def lock_feet(
+    contacts: Contacts,
+    placed: NDArray[np.floating],
+    subject: Subject,
+    pts_seconds: NDArray[np.float64],
+    settings: FootLockSettings,
+    world_from_source: Transforms,
+    shot_starts: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return (T, 2, 2): what to add to the new person's left and right foot, source px, so that planted feet stay put.
+
+    ``placed`` (T, 21, 3) are the new person's joints as generated, source px, NaN where absent. While a foot is
+    planted its target is the contact's anchor plus the new foot's own offset from it: the median over the contact, one
+    value in body heights (all layers are known by now; a running median would move the foot while it settles).
+    What is missing to the target is multiplied by ``settings.strength`` and eased outside the contact over
+    ``settings.ease_seconds``, or longer where that would move the foot by more than 0.5 % of body height a frame and
+    the swing leaves the time. Where the subject's own ankle leaves the anchor slowly and clearly (the heel lifts, the
+    ball still stands) the target follows it beyond 2.5 % of body height. Roll and zoom of the camera turn and scale
+    what is eased. Contacts go on over segment and chunk borders; nothing crosses a cut.
+    """
+    offsets = np.zeros((len(placed), 2, 2))
+    rows = [JOINT["left_ankle"], JOINT["right_ankle"]]
+    ankles = placed[:, rows, :2].astype(np.float64)
+    lifts = _lifts(contacts, subject.joints[:, rows, :2].astype(np.float64), subject.body_height_px, pts_seconds)
+    pairs = pair_motions(world_from_source)
+    for shot in shot_slices(shot_starts, len(placed)):
+        for side in range(2):
+            offsets[shot, side] = _lock_foot(
+                contacts.plant_id[shot, side],
+                contacts.anchors[shot, side] + lifts[shot, side],
+                ankles[shot, side],
+                subject.body_height_px[shot],
+                pts_seconds[shot],
+                settings,
+                pairs[shot],
+            )
+    return offsets
+
+
+def _lifts(
+    contacts: Contacts,
+    subject_ankles: NDArray[np.float64],
+    body: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return (T, 2, 2) px: what the subject's planted ankles slowly leave their anchors by, beyond landmark noise."""
+    result = np.zeros_like(subject_ankles)
+    for side in range(2):
+        for number in np.unique(contacts.plant_id[contacts.plant_id[:, side] >= 0, side]):
+            here = np.flatnonzero(contacts.plant_id[:, side] == number)
+            away = (subject_ankles[here, side] - contacts.anchors[here, side]) / body[here, None]
+            slow = np.nan_to_num(gaussian_smooth(away, seconds[here], _LIFT_SIGMA_SECONDS))
+            length = np.linalg.norm(slow, axis=1, keepdims=True)
+            beyond = np.maximum(0.0, length - _LIFT_BH) / np.maximum(length, 1e-9)
+            result[here, side] = slow * beyond * body[here, None]
+    return result
+
+
+def _lock_foot(
+    plant_id: NDArray[np.int64],
+    anchors: NDArray[np.float64],
+    ankles: NDArray[np.float64],
+    body: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    settings: FootLockSettings,
+    pairs: Transforms,
+) -> NDArray[np.float64]:
+    """Return (N, 2) offsets of one foot in one shot."""
+    known = (plant_id >= 0) & np.isfinite(anchors).all(1) & np.isfinite(ankles).all(1) & np.isfinite(body)
+    locked = np.zeros_like(ankles)
+    contacts: list[tuple[int, int]] = []
+    for number in np.unique(plant_id[known]):
+        for start, stop in runs_of(known & (plant_id == number)):
+            here = slice(start, stop)
+            own = np.median((ankles[here] - anchors[here]) / body[here, None], axis=0)
+            missing = anchors[here] + own * body[here, None] - ankles[here]
+            length = np.linalg.norm(missing, axis=1, keepdims=True)
+            limit = _LARGEST_OFFSET_BH * body[here, None]
+            locked[here] = settings.strength * missing * np.minimum(1.0, limit / np.maximum(length, 1e-9))
+            contacts.append((start, stop))
+    contacts.sort()
+    result = locked.copy()
+    present = np.isfinite(ankles).all(1) & np.isfinite(body)
+    for i, (start, stop) in enumerate(contacts):
+        after = contacts[i + 1][0] if i + 1 < len(contacts) else len(ankles)
+        before = contacts[i - 1][1] if i else 0
+        result[stop:after] += _eased(locked[stop - 1], range(stop, after), stop - 1, body, seconds, settings, pairs)
+        # Towards the past the camera's motion runs the other way.
+        back = invert(pairs)
+        eased = _eased(locked[start], range(start - 1, before - 1, -1), start, body, seconds, settings, back)
+        result[before:start] += eased[::-1]
+    result[~present] = 0.0
+    return result
+
+
+def _eased(
+    offset: NDArray[np.float64],
+    frames: range,
+    border: int,
+    body: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    settings: FootLockSettings,
+    pairs: Transforms,
+) -> NDArray[np.float64]:
+    """Let an offset at frame ``border`` fade over ``frames``, which lead away from it: (len(frames), 2)."""
+    result = np.zeros((len(frames), 2))
+    if not len(frames):
+        return result
+    spacing = float(np.median(np.abs(np.diff(seconds))))
+    room = abs(seconds[frames[-1]] - seconds[border]) + spacing
+    steps = _STEEPEST * float(np.linalg.norm(offset)) / (_EASE_STEP_BH * body[border])
+    duration = min(max(settings.ease_seconds, steps * spacing), room)
+    for i, frame in enumerate(frames):
+        u = 1.0 - abs(seconds[frame] - seconds[border]) / max(duration, 1e-9)
+        if u <= 0:
+            break
+        offset = pairs[max(frame, frames[i - 1] if i else border), :2, :2] @ offset
+        result[i] = _smoothstep(np.asarray(u)) * offset
+    return result
+
+
+def lower_leg_displacement(
+    placed: NDArray[np.floating],
+    offsets: NDArray[np.float64],
+    body_height_px: float,
+    box_xyxy: tuple[int, int, int, int],
+) -> NDArray[np.float32]:
+    """Return the field d (h, w, 2) float32 that moves the lower legs by the feet's offsets, over a box of source.
+
+    The layer is to be read at ``crop_from_source(p - d(p))``. ``placed`` (21, 3) are the joints as generated, source
+    px; ``offsets`` (2, 2) left, right, source px. Full offset at the ankle and below (heel, toes), falling smoothly to
+    exactly 0 at the knee, within a strip around the leg; between two legs each pixel follows the nearer one, whether
+    that has an offset or not. Unknown knee or ankle: that leg stays.
+    """
+    x0, y0, x1, y1 = box_xyxy
+    field = np.zeros((y1 - y0, x1 - x0, 2), np.float32)
+    if np.abs(offsets).max() < _SMALLEST_OFFSET_PX or not np.isfinite(body_height_px):
+        return field
+    legs = [
+        _Leg(placed, side, np.asarray(offset, np.float64), body_height_px)
+        for side, offset in zip(("left", "right"), offsets, strict=True)
+    ]
+    legs = [leg for leg in legs if leg.known]
+    moving = [leg.bounds() for leg in legs if np.abs(leg.offset).max() >= _SMALLEST_OFFSET_PX]
+    if not moving:
+        return field
+    low, high = np.min([b[0] for b in moving], axis=0), np.max([b[1] for b in moving], axis=0)
+    ax, ay = np.clip(np.floor(low).astype(int), [x0, y0], [x1, y1])
+    bx, by = np.clip(np.ceil(high).astype(int) + 1, [x0, y0], [x1, y1])
+    y, x = np.mgrid[ay:by, ax:bx].astype(np.float64)
+    distances = [leg.distance(x, y) for leg in legs]
+    shares = [1.0 / (d**2 + (_LEG_PARTING_BH * body_height_px) ** 2) ** 2 for d in distances]
+    total = np.sum(shares, axis=0)
+    for leg, distance, share in zip(legs, distances, shares, strict=True):
+        weight = leg.along(x, y) * leg.across(distance) * share / total
+        field[ay - y0 : by - y0, ax - x0 : bx - x0] += weight[..., None] * leg.offset
+    return field
+
+
+class _Leg:
+    """A lower leg where it is to be: the knee as generated, ankle and foot moved."""
+
+    def __init__(self, placed: NDArray[np.floating], side: str, offset: NDArray[np.float64], body: float) -> None:
+        def joint(name: str) -> NDArray[np.float64]:
+            return np.asarray(placed[JOINT[f"{side}_{name}"], :2], np.float64)
+
+        self.offset, self._body = offset, body
+        self._knee, self._ankle = joint("knee"), joint("ankle") + offset
+        self.known = bool(np.isfinite([self._knee, self._ankle]).all())
+        feet = [joint(name) + offset for name in ("heel", "toe")]
+        self._feet = [point for point in feet if np.isfinite(point).all()]
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        points = np.stack([self._knee, self._ankle, *self._feet])
+        reach = (_LEG_REACH_BH + _LEG_FADE_BH) * self._body
+        return points.min(0) - reach, points.max(0) + reach
+
+    def distance(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance in px to the bones from knee to ankle and from ankle to heel and toe."""
+        bones = [(self._knee, self._ankle), *((self._ankle, foot) for foot in self._feet)]
+        return np.asarray(np.min([_distance_to(x, y, a, b) for a, b in bones], axis=0), np.float64)
+
+    def along(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """0 at the knee and above, 1 at the ankle and below."""
+        shank = self._ankle - self._knee
+        squared = max(float(shank @ shank), (_SHORTEST_SHANK_BH * self._body) ** 2)
+        return _smoothstep(((x - self._knee[0]) * shank[0] + (y - self._knee[1]) * shank[1]) / squared)
+
+    def across(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 in the leg's strip, 0 beyond its fade."""
+        return _smoothstep(1.0 - (distance / self._body - _LEG_REACH_BH) / _LEG_FADE_BH)
+
+
+def _distance_to(
+    x: NDArray[np.float64], y: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    bone = b - a
+    u = np.clip(((x - a[0]) * bone[0] + (y - a[1]) * bone[1]) / max(float(bone @ bone), 1e-12), 0, 1)
+    return np.asarray(np.hypot(x - a[0] - u * bone[0], y - a[1] - u * bone[1]), np.float64)
+
+
+def _smoothstep(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    u = np.clip(u, 0.0, 1.0)
+    return np.asarray(u * u * (3 - 2 * u), np.float64)

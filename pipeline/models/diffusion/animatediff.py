@@ -1,0 +1,94 @@
+"""The ``animatediff`` generator: Stable Diffusion 1.5 with a motion module, windows of frames that know each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, made_regions, over
+from pipeline.models.diffusion.denoise import Task, denoise
+from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
+from pipeline.models.diffusion.loading import Parts
+from pipeline.models.interfaces import Check, Needs
+from pipeline.settings import GenerateSettings
+
+_FEWEST_FRAMES = 16
+"""Motion modules were trained on 16 frames; shorter shots are padded by their own mirrored frames."""
+
+
+class AnimateDiff:
+    """A window's first frames are those that the window before finished: their latents are held at every step."""
+
+    def __init__(self, parts: Parts, settings: GenerateSettings) -> None:
+        self._parts, self._settings = parts, settings
+        self._conditioner = Conditioner(parts, settings)
+
+    @property
+    def needs(self) -> Needs:
+        return self._conditioner.needs()
+
+    def prepare(self, appearance: Appearance) -> None:
+        """Encode prompt and reference picture."""
+        self._conditioner.prepare(appearance)
+
+    def use_less_memory(self) -> bool:
+        """Half as many frames in ControlNets and autoencoder, and the UNet's feed-forward parts piece by piece.
+
+        The window itself cannot be cut: another length gives other frames.
+        """
+        if not self._conditioner.halve():
+            return False
+        self._parts.pipeline.unet.enable_forward_chunking(chunk_size=1, dim=1)
+        return True
+
+    def rest(self) -> None:
+        """Give cached memory back, so that other models find it."""
+        if self._parts.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""
+        assert window.plates is not None
+        parts, conditioner, settings = self._parts, self._conditioner, self._settings
+        present = window.presence != Presence.ABSENT
+        done = len(window.finished)
+        if not present[done:].any():
+            yield from window.finished
+            yield from (empty_layer(window.size_wh) for _ in range(done, window.num_frames))
+            return
+        rows = mirrored(window.num_frames, _FEWEST_FRAMES)
+        batch = conditioner.batch()
+        kept = window.plates.copy()
+        for row, layer in enumerate(window.finished):
+            kept[row] = over(layer, kept[row])
+        regions = made_regions(window, range(window.num_frames))
+        regions[:done] = False
+        known = encode(parts, kept, batch, check)[rows]
+        task = Task(
+            start=known if settings.strength < 1 else None,
+            known=known,
+            make=mask_tensor(parts, regions)[rows],
+            noise=noise_of_frames(
+                parts, seed, [window.start + place for place in range(len(rows))], conditioner.latent_hw
+            ),
+            guides=conditioner.guides(window, rows),
+            steps=settings.steps,
+            strength=settings.strength,
+            guidance=settings.guidance,
+            batch=batch,
+        )
+        latents = denoise(parts, conditioner.wish, task, check)
+        wanted = [row for row in range(done, window.num_frames) if present[row]]
+        made = dict(zip(wanted, decode(parts, latents[wanted], batch, check), strict=True))
+        yield from window.finished
+        for row in range(done, window.num_frames):
+            yield Layer(made[row], None) if row in made else empty_layer(window.size_wh)
+
+
+def mirrored(frames: int, at_least: int) -> list[int]:
+    """Return row numbers: 0 … frames - 1, and back and forth again until there are ``at_least`` of them."""
+    period = max(2 * frames - 2, 1)
+    rows = [min(i % period, period - i % period) if frames > 1 else 0 for i in range(max(frames, at_least))]
+    return rows

@@ -1,0 +1,153 @@
+"""What the two diffusion generators share: who is wanted, what guides, what is kept, how much fits at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.datatypes import NUM_JOINTS, Appearance, Layer, Window
+from pipeline.maths.optical_flow import carry_layer, gray_of
+from pipeline.models.diffusion.denoise import Guide, Wish, device_errors
+from pipeline.models.diffusion.inpaint_mask import loose_masks
+from pipeline.models.diffusion.latents import SPATIAL, picture_tensor
+from pipeline.models.diffusion.loading import Parts
+from pipeline.models.diffusion.reference_crop import framed_reference
+from pipeline.models.interfaces import Needs
+from pipeline.settings import GenerateSettings
+
+_MOST_FRAMES = 16
+"""More at once fills no GPU better."""
+_BYTES_A_PIXEL = {"full": 2000, "tiny": 600}
+"""Activations a picture px and frame in half precision: the decoder's or the UNet's, whichever is more, counted by
+``benchmarks.gpu_memory`` (1540 and 400) and rounded up."""
+_SHARE_OF_FREE = 0.7
+_TILED_PX = 1_000_000
+"""From here on the full autoencoder works in tiles."""
+
+
+class Conditioner:
+    """Turn a window into what the denoising loop takes. One a generator; holds the job's ``Wish``."""
+
+    def __init__(self, parts: Parts, settings: GenerateSettings) -> None:
+        self.parts = parts
+        self.settings = settings
+        width, height = settings.crop_size_wh
+        self.latent_hw = (height // SPATIAL, width // SPATIAL)
+        self._divisor = 1
+        self._wish: Wish | None = None
+        if settings.decoder == "full" and width * height > _TILED_PX:
+            parts.vae.enable_tiling()
+
+    def needs(self) -> Needs:
+        """Return what both ask for: a crop of fixed size, source, plate and mask, and the pictures of the
+        ControlNets."""
+        return Needs(
+            crop_size_wh=self.settings.crop_size_wh,
+            window_frames=self.settings.window_frames,
+            conditioning_frames=self.settings.conditioning_frames,
+            controls=tuple(control.name for control in self.settings.controls),
+            pictures=True,
+            plates=True,
+            masks=True,
+            gives_alpha=False,
+        )
+
+    def prepare(self, appearance: Appearance) -> None:
+        """Encode prompt and reference picture; without one the IP-Adapter's weight is 0."""
+        pipeline, settings = self.parts.pipeline, self.settings
+        reference = framed_reference(appearance)
+        given = reference if reference is not None else np.full((64, 64, 3), 128, np.uint8)
+        with device_errors(), torch.inference_mode():
+            pipeline.set_ip_adapter_scale(settings.reference_scale if reference is not None else 0.0)
+            prompt, negative = pipeline.encode_prompt(
+                appearance.prompt or settings.default_prompt,
+                self.parts.device,
+                1,
+                True,
+                appearance.negative_prompt or settings.negative_prompt,
+            )
+            images = pipeline.prepare_ip_adapter_image_embeds([given], None, self.parts.device, 1, True)
+        halves = [image.chunk(2) for image in images]
+        self._wish = Wish(prompt, negative, tuple(half[1] for half in halves), tuple(half[0] for half in halves))
+
+    @property
+    def wish(self) -> Wish:
+        """The job's; ``prepare`` comes first."""
+        assert self._wish is not None
+        return self._wish
+
+    def halve(self) -> bool:
+        """Take half as many frames at once from now on; False where it is one already."""
+        if self.batch() == 1:
+            return False
+        self._divisor *= 2
+        return True
+
+    def batch(self) -> int:
+        """Return how many frames are on the device at once."""
+        return max(1, self._whole_batch() // self._divisor)
+
+    def _whole_batch(self) -> int:
+        settings = self.settings
+        if settings.batch_frames:
+            return settings.batch_frames
+        if self.parts.device.type != "cuda":
+            return 4
+        free, _ = torch.cuda.mem_get_info(self.parts.device)
+        # What torch keeps for later is free as well.
+        free += torch.cuda.memory_reserved(self.parts.device) - torch.cuda.memory_allocated(self.parts.device)
+        width, height = settings.crop_size_wh
+        fits = int(_SHARE_OF_FREE * free / (width * height * _BYTES_A_PIXEL[settings.decoder]))
+        return int(np.clip(fits, 1, _MOST_FRAMES))
+
+    def guides(self, window: Window, rows: Sequence[int]) -> tuple[Guide, ...]:
+        """Return the ControlNets with the pictures of some of the window's frames."""
+        return tuple(
+            Guide(
+                control.name,
+                control.weight,
+                control.end,
+                picture_tensor(self.parts, window.controls[control.name][list(rows)]),
+            )
+            for control in self.settings.controls
+        )
+
+
+def made_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
+    """Return (N, h, w): where the new person may be, loosely."""
+    assert window.masks is not None
+    chosen = list(rows)
+    return loose_masks(window.masks[chosen], window.joints[chosen], window.body_height_px[chosen])
+
+
+def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
+    """Return (N, h, w, 3): the plates, with the last finished layer over them, carried along the source's motion.
+
+    The seed design's "previous frame reference". The plate alone where nothing is finished yet.
+    """
+    assert window.plates is not None and window.pictures is not None
+    if not window.finished:
+        return window.plates[list(rows)]
+    last = len(window.finished) - 1
+    layer, gray = window.finished[-1], gray_of(window.pictures[last])
+    return np.stack([
+        over(carry_layer(layer, gray, gray_of(window.pictures[row])), window.plates[row]) for row in rows
+    ])  # fmt: skip
+
+
+def over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a layer over its plate, both (h, w, 3)."""
+    assert layer.alpha is not None
+    alpha = layer.alpha[..., None].astype(np.float32) / 255
+    return np.asarray(np.rint(layer.picture * alpha + plate * (1 - alpha)), np.uint8)
+
+
+def empty_layer(size_wh: tuple[int, int]) -> Layer:
+    """Return the layer of a frame without the subject."""
+    width, height = size_wh
+    joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
+    joints[:, 2] = 0
+    return Layer(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), joints)

@@ -1,0 +1,192 @@
+"""The denoising loop of both diffusion generators, over diffusers' modules.
+
+Why not the pipelines' own call: there a ControlNet runs in every step and for both halves of the guidance, noise is
+drawn by batch (so a batch of eight is not eight single frames), and AnimateDiff's takes no mask. What it computes is
+otherwise the same, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import LCMScheduler
+from torch import Tensor
+
+from pipeline.errors import GpuError, OutOfMemory
+from pipeline.models.diffusion.loading import Parts
+from pipeline.models.interfaces import Check
+
+Noise = Callable[[int], Tensor]
+"""Step number to (N, 4, h, w) normal noise; 0 is where it begins."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guide:
+    """One ControlNet with its pictures."""
+
+    name: str
+    weight: float
+    end: float
+    """Share of the steps in which it works."""
+    pictures: Tensor
+    """(N, 3, H, W) 0..1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wish:
+    """Who is wanted: encodings of prompt and reference picture."""
+
+    prompt: Tensor
+    """(1, tokens, width)."""
+    negative: Tensor
+    """(1, tokens, width)."""
+    image: tuple[Tensor, ...]
+    """One a reference picture: (1, images, ...), as the IP-Adapter's projection takes it."""
+    negative_image: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """N frames to be denoised together; h, w are latent px."""
+
+    start: Tensor | None
+    """(N, 4, h, w) latents to begin from, or None: from noise alone."""
+    known: Tensor
+    """(N, 4, h, w) latents of what is kept."""
+    make: Tensor
+    """(N, 1, h, w): 1 where the picture is made, 0 where ``known`` is held."""
+    noise: Noise
+    guides: tuple[Guide, ...]
+    steps: int
+    strength: float
+    """Share of the steps that are run; 1 without ``start``."""
+    guidance: float
+    batch: int
+    """Frames that a ControlNet takes at once."""
+
+
+def denoise(parts: Parts, wish: Wish, task: Task, check: Check) -> Tensor:
+    """Return (N, 4, h, w) latents. ``check`` is called before every step.
+
+    What is kept is held as in RePaint (Lugmayr et al., CVPR 2022), without its resampling: after each step the known
+    latents, noised to that step, take the place of what was made outside the mask.
+
+    Raises ``OutOfMemory``, and ``GpuError`` for a failing device or values that are not finite.
+    """
+    # Schedulers count their own steps.
+    scheduler = copy.deepcopy(parts.scheduler)
+    with device_errors(), torch.inference_mode():
+        scheduler.set_timesteps(task.steps, device=parts.device)
+        runs = max(1, min(task.steps, round(task.steps * task.strength))) if task.start is not None else task.steps
+        timesteps = scheduler.timesteps[len(scheduler.timesteps) - runs * scheduler.order :]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(len(scheduler.timesteps) - len(timesteps))
+        noise = task.noise(0)
+        if task.start is None:
+            x = noise * scheduler.init_noise_sigma
+        else:
+            x = scheduler.add_noise(task.start, noise, timesteps[:1])
+        for i, t in enumerate(timesteps):
+            check()
+            share = (i + 1) / len(timesteps)
+            scaled = scheduler.scale_model_input(x, t)
+            residuals = _residuals(parts, wish, [g for g in task.guides if share <= g.end], scaled, t, task.batch)
+            predicted = _predict(parts, scaled, t, wish.prompt, wish.image, residuals)
+            if task.guidance > 1:
+                # Without ControlNets: half their cost, and what they ask for counts the more.
+                without = _predict(parts, scaled, t, wish.negative, wish.negative_image, None)
+                predicted = without + task.guidance * (predicted - without)
+            is_last = i + 1 == len(timesteps)
+            if isinstance(scheduler, LCMScheduler):
+                # Its own noise would be drawn for the whole batch at once.
+                x, noise = scheduler.step(predicted, t, x).denoised, task.noise(i + 1)
+                if not is_last:
+                    x = scheduler.add_noise(x, noise, timesteps[i + 1 : i + 2])
+            else:
+                x = scheduler.step(predicted, t, x, return_dict=False)[0]
+            held = task.known if is_last else scheduler.add_noise(task.known, noise, timesteps[i + 1 : i + 2])
+            x = (1 - task.make) * held + task.make * x
+        check_finite(x)
+    return x
+
+
+def check_finite(values: Tensor) -> None:
+    """Raise ``GpuError`` where a value is not finite."""
+    if not bool(torch.isfinite(values).all()):
+        raise GpuError("the model gave values that are not finite")
+
+
+def _predict(
+    parts: Parts,
+    x: Tensor,
+    t: Tensor,
+    text: Tensor,
+    image: tuple[Tensor, ...],
+    residuals: tuple[list[Tensor], Tensor] | None,
+) -> Tensor:
+    """Return the UNet's (N, 4, h, w)."""
+    frames = len(x)
+    down, mid = residuals if residuals is not None else (None, None)
+    # UNetMotionModel takes the image encodings once a clip and repeats them itself; the text encodings a frame.
+    images = list(image) if parts.moves else [part.expand(frames, *part.shape[1:]) for part in image]
+    made = parts.unet(
+        x.transpose(0, 1)[None] if parts.moves else x,
+        t,
+        encoder_hidden_states=text.expand(frames, -1, -1),
+        added_cond_kwargs={"image_embeds": images} if images else None,
+        down_block_additional_residuals=down,
+        mid_block_additional_residual=mid,
+        return_dict=False,
+    )[0]
+    result: Tensor = made[0].transpose(0, 1) if parts.moves else made
+    return result
+
+
+def _residuals(
+    parts: Parts, wish: Wish, guides: Sequence[Guide], x: Tensor, t: Tensor, batch: int
+) -> tuple[list[Tensor], Tensor] | None:
+    """Return what the ControlNets add to the UNet's down blocks and to its middle, summed."""
+    total: tuple[list[Tensor], Tensor] | None = None
+    for guide in guides:
+        if guide.weight == 0:
+            continue
+        pieces = [
+            parts.controlnets[guide.name](
+                x[i : i + batch],
+                t,
+                encoder_hidden_states=wish.prompt.expand(len(x[i : i + batch]), -1, -1),
+                controlnet_cond=guide.pictures[i : i + batch],
+                conditioning_scale=guide.weight,
+                return_dict=False,
+            )
+            for i in range(0, len(x), batch)
+        ]
+        down = [torch.cat(same) for same in zip(*(piece[0] for piece in pieces), strict=True)]
+        mid = torch.cat([piece[1] for piece in pieces])
+        total = (down, mid) if total is None else ([a + b for a, b in zip(total[0], down, strict=True)], total[1] + mid)
+    return total
+
+
+@contextmanager
+def device_errors() -> Iterator[None]:
+    """Turn torch's errors into those that a job may end with."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory("the device's memory does not suffice for this preset") from error
+    except RuntimeError as error:
+        if not is_device_error(error):
+            raise
+        raise GpuError("the device failed") from error
+
+
+def is_device_error(error: Any) -> bool:
+    """Whether a RuntimeError comes from CUDA rather than from a wrong shape, which is a bug of ours."""
+    return isinstance(error, torch.AcceleratorError) or any(
+        word in str(error) for word in ("CUDA error", "cuBLAS", "CUBLAS", "cuDNN", "CUDNN")
+    )

@@ -1,0 +1,199 @@
+"""Weights of the diffusion generators, from local folders into diffusers' own classes; nothing is fetched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import diffusers.utils.logging
+import torch
+import transformers.utils.logging
+from diffusers import (
+    AnimateDiffVideoToVideoControlNetPipeline,
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    DPMSolverMultistepScheduler,
+    LCMScheduler,
+    MotionAdapter,
+    StableDiffusionControlNetInpaintPipeline,
+)
+
+from pipeline.errors import PresetUnavailable
+from pipeline.models.weights.folder import weight_folder, weights_folder
+from pipeline.settings import GenerateSettings
+
+log = logging.getLogger("understudy.models")
+_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+_LORAS: Mapping[str, tuple[str, str]] = MappingProxyType({
+    "lcm": ("lcm_lora", "pytorch_lora_weights.safetensors"),
+    "animatelcm": ("animatelcm", "AnimateLCM_sd15_t2v_lora.safetensors"),
+})  # fmt: skip
+_MOTION: Mapping[str, str] = MappingProxyType({"animatelcm": "animatelcm", "v1-5-3": "motion_adapter"})
+_SINGLE_FILE = "sd15.safetensors"
+_IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class PartsKey:
+    """What decides which weights lie in memory; other settings change no weights."""
+
+    moves: bool
+    controls: tuple[str, ...]
+    lora: str
+    lora_scale: float
+    motion: str
+    decoder: str
+    scheduler: str
+    device: str
+    dtype: str
+    compile: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Loaded models, on their device."""
+
+    pipeline: Any
+    """diffusers' pipeline: text and picture encoders are asked through it."""
+    unet: Any
+    controlnets: Mapping[str, Any]
+    vae: AutoencoderKL | AutoencoderTiny
+    scheduler: LCMScheduler | DPMSolverMultistepScheduler
+    device: torch.device
+    dtype: torch.dtype
+    moves: bool
+    """Whether the UNet has a motion module, and so takes a window at once."""
+
+
+def key_of(settings: GenerateSettings) -> PartsKey:
+    """Return what of the settings concerns the weights."""
+    return PartsKey(
+        moves=settings.backend == "animatediff",
+        controls=tuple(control.name for control in settings.controls),
+        lora=settings.lora,
+        lora_scale=settings.lora_scale,
+        motion=settings.motion,
+        decoder=settings.decoder,
+        scheduler=settings.scheduler,
+        device=settings.device,
+        # Half precision is slow or missing on a CPU.
+        dtype=settings.dtype if settings.device == "cuda" else "float32",
+        compile=settings.compile,
+    )
+
+
+@lru_cache(maxsize=1)
+def load_parts(key: PartsKey) -> Parts:
+    """Load everything that ``key`` names; kept, so that jobs with other steps or scales load nothing.
+
+    Raises ``PresetUnavailable`` where weights or the device are missing.
+    """
+    quiet()
+    if key.device == "cuda" and not torch.cuda.is_available():
+        raise PresetUnavailable("this preset needs a GPU, and this worker has none")
+    dtype = _DTYPES[key.dtype]
+    controlnets = {name: _loaded(ControlNetModel, f"controlnet/{name}", dtype) for name in key.controls}
+    vae = _loaded(AutoencoderKL, "vae", dtype) if key.decoder == "full" else _loaded(AutoencoderTiny, "taesd", dtype)
+    pipeline = _pipeline(key, controlnets, vae, dtype)
+    if key.lora != "none":
+        folder, name = _LORAS[key.lora]
+        pipeline.load_lora_weights(str(weight_folder(folder)), weight_name=name, local_files_only=True)
+        # Fused, it costs nothing a step.
+        pipeline.fuse_lora(lora_scale=key.lora_scale)
+        pipeline.unload_lora_weights()
+    pipeline.load_ip_adapter(
+        str(weight_folder("ip_adapter")),
+        subfolder="",
+        weight_name=_IP_ADAPTER,
+        image_encoder_folder="image_encoder",
+        local_files_only=True,
+    )
+    device = torch.device(key.device)
+    pipeline.to(device)
+    for module in (pipeline.unet, pipeline.vae, *controlnets.values()):
+        module.eval().requires_grad_(False)
+        # Convolutions in half precision run on tensor cores without a change of layout.
+        module.to(memory_format=torch.channels_last)
+    unet = torch.compile(pipeline.unet) if key.compile else pipeline.unet
+    log.info("models are loaded", extra={"device": key.device, "dtype": key.dtype})
+    return Parts(
+        pipeline=pipeline,
+        unet=unet,
+        controlnets=MappingProxyType(controlnets),
+        vae=pipeline.vae,
+        scheduler=_scheduler(key, pipeline.scheduler.config),
+        device=device,
+        dtype=dtype,
+        moves=key.moves,
+    )
+
+
+def quiet() -> None:
+    """Keep both libraries' progress bars and advice out of the worker's log."""
+    for library in (diffusers.utils.logging, transformers.utils.logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+
+
+def _pipeline(key: PartsKey, controlnets: Mapping[str, Any], vae: Any, dtype: torch.dtype) -> Any:
+    # The pipelines do not take an empty list; ControlNets are called by us, not by them.
+    given = list(controlnets.values())
+    common: dict[str, Any] = {
+        "controlnet": given[0] if len(given) == 1 else given,
+        "vae": vae,
+        "dtype": dtype,
+        "local_files_only": True,
+        "feature_extractor": None,
+    }
+    if key.moves:
+        common["motion_adapter"] = _loaded(MotionAdapter, _MOTION[key.motion], dtype)
+        return _from_checkpoint(AnimateDiffVideoToVideoControlNetPipeline, common)
+    common |= {"safety_checker": None, "requires_safety_checker": False}
+    return _from_checkpoint(StableDiffusionControlNetInpaintPipeline, common)
+
+
+def _from_checkpoint(kind: Any, common: dict[str, Any]) -> Any:
+    """Load Stable Diffusion itself: the folder ``sd15/``, or where there is none the single file ``sd15.safetensors``.
+
+    A single file has weights alone: what each network looks like, and the tokenizer, come from ``sd15_config/``, the
+    JSON and text files of any Stable Diffusion 1.5 repository.
+    """
+    single = weights_folder() / _SINGLE_FILE
+    if (weights_folder() / "sd15").is_dir() or not single.is_file():
+        return kind.from_pretrained(weight_folder("sd15"), use_safetensors=True, **common)
+    # from_single_file knows the older name alone.
+    rest = {name: value for name, value in common.items() if name not in ("dtype", "requires_safety_checker")}
+    return kind.from_single_file(
+        str(single), config=str(weight_folder("sd15_config")), torch_dtype=common["dtype"], **rest
+    )
+
+
+def _loaded(kind: Any, name: str, dtype: torch.dtype) -> Any:
+    folder = weight_folder(name)
+    return kind.from_pretrained(
+        folder, variant=_variant(folder), dtype=dtype, use_safetensors=True, local_files_only=True
+    )
+
+
+def _variant(folder: Path) -> str | None:
+    """``fp16`` where only the half-precision file was fetched, as ``models.lock`` does to halve the image."""
+    return "fp16" if any(folder.glob("*.fp16.safetensors")) else None
+
+
+def _scheduler(key: PartsKey, config: Any) -> LCMScheduler | DPMSolverMultistepScheduler:
+    # AnimateDiff's motion modules were trained with linear betas.
+    extra = {"beta_schedule": "linear"} if key.moves else {}
+    if key.scheduler == "lcm":
+        # Latents are not pictures: nothing holds them between -1 and 1.
+        lcm: LCMScheduler = LCMScheduler.from_config(config, clip_sample=False, **extra)
+        return lcm
+    dpmpp: DPMSolverMultistepScheduler = DPMSolverMultistepScheduler.from_config(
+        config, use_karras_sigmas=True, algorithm_type="dpmsolver++", **extra
+    )
+    return dpmpp

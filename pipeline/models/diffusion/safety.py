@@ -1,0 +1,45 @@
+"""Stable Diffusion's safety checker, on finished pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from numpy.typing import NDArray
+from transformers import CLIPImageProcessor
+
+from pipeline.models.diffusion.denoise import device_errors
+from pipeline.models.diffusion.loading import quiet
+
+_BATCH = 8
+
+
+class SafetyChecker:
+    """Says which pictures show what it was trained to refuse (sexual concepts; not violence)."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        """Load the checker in ``folder``, offline."""
+        quiet()
+        variant = "fp16" if any(folder.glob("*.fp16.safetensors")) else None
+        checker = StableDiffusionSafetyChecker.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, variant=variant
+        )
+        self._device = torch.device(device)
+        # In whole precision: its thresholds are narrow, and it costs little.
+        self._checker = checker.to(self._device, torch.float32).eval()
+        side = int(checker.config.vision_config.image_size)
+        self._processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+
+    def flagged(self, pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return (N,) of (N, h, w, 3) RGB."""
+        found: list[bool] = []
+        with device_errors(), torch.inference_mode():
+            for i in range(0, len(pictures), _BATCH):
+                some = pictures[i : i + _BATCH]
+                seen = self._processor(list(some), return_tensors="pt").pixel_values.to(self._device)
+                # It blacks out what it flags in the second argument; only its verdict is wanted.
+                _, flags = self._checker(clip_input=seen, images=[np.zeros((1, 1, 3), np.float32)] * len(some))
+                found.extend(bool(flag) for flag in flags)
+        return np.array(found, np.bool_)

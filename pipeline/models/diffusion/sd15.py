@@ -1,0 +1,76 @@
+"""The ``sd15`` generator: Stable Diffusion 1.5 with ControlNet inpainting, in batches of frames that stand for
+themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, made_regions, start_pictures
+from pipeline.models.diffusion.denoise import Task, denoise
+from pipeline.models.diffusion.latents import decode, encode, mask_tensor, shared_noise
+from pipeline.models.diffusion.loading import Parts
+from pipeline.models.interfaces import Check, Needs
+from pipeline.settings import GenerateSettings
+
+
+class StableDiffusion:
+    """Frames are alike because they share their noise and, after a segment's first window, the picture they begin from.
+
+    A frame depends on its window alone, so how many are on the device at once changes nothing but rounding.
+    """
+
+    def __init__(self, parts: Parts, settings: GenerateSettings) -> None:
+        self._parts, self._settings = parts, settings
+        self._conditioner = Conditioner(parts, settings)
+
+    @property
+    def needs(self) -> Needs:
+        return self._conditioner.needs()
+
+    def prepare(self, appearance: Appearance) -> None:
+        """Encode prompt and reference picture."""
+        self._conditioner.prepare(appearance)
+
+    def use_less_memory(self) -> bool:
+        """Half as many frames at once."""
+        return self._conditioner.halve()
+
+    def rest(self) -> None:
+        """Give cached memory back, so that other models find it."""
+        if self._parts.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""
+        yield from window.finished
+        batch = self._conditioner.batch()
+        rows = range(len(window.finished), window.num_frames)
+        for i in range(0, len(rows), batch):
+            some = rows[i : i + batch]
+            present = [row for row in some if window.presence[row] != Presence.ABSENT]
+            made = dict(zip(present, self._made(window, present, seed, check), strict=True)) if present else {}
+            for row in some:
+                yield Layer(made[row], None) if row in made else empty_layer(window.size_wh)
+
+    def _made(self, window: Window, rows: list[int], seed: int, check: Check) -> list[np.ndarray]:
+        assert window.plates is not None
+        parts, conditioner, settings = self._parts, self._conditioner, self._settings
+        batch = conditioner.batch()
+        known = encode(parts, window.plates[rows], batch, check)
+        start = encode(parts, start_pictures(window, rows), batch, check) if window.finished else None
+        task = Task(
+            start=start,
+            known=known,
+            make=mask_tensor(parts, made_regions(window, rows)),
+            noise=shared_noise(parts, seed, len(rows), conditioner.latent_hw),
+            guides=conditioner.guides(window, rows),
+            steps=settings.steps,
+            strength=settings.strength,
+            guidance=settings.guidance,
+            batch=batch,
+        )
+        return list(decode(parts, denoise(parts, conditioner.wish, task, check), batch, check))

@@ -1,0 +1,78 @@
+"""Solving one limb at a time: how far depth may go, where a leg's end lands, what an arm must not pass through."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.models.mannequin.figure import Floats, cross, smoothstep, swing, unit
+
+_STRETCH = 0.035
+"""Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
+
+
+def limited(bone: Floats, length: float) -> Floats:
+    """A direction whose depth is at most what foreshortening of a bone this long allows (with 6 % to spare)."""
+    flat = float(bone[0] ** 2 + bone[1] ** 2)
+    room = float(np.sqrt(max((1.06 * length) ** 2 - flat, 0.0)))
+    # tanh instead of a hard limit keeps the direction smooth in time.
+    depth = room * np.tanh(bone[2] / room) if room > 1e-6 else 0.0
+    return unit(np.array([bone[0], bone[1], depth]))
+
+
+def reach(chain: tuple[Floats, Floats, Floats], target: Floats) -> tuple[Floats, Floats]:
+    """Bring a leg's end onto ``target`` (x and y exact; z gives way first); return (2, 3) bones and what is missing.
+
+    The bent leg turns as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
+    (law of cosines). Only a target out of reach leaves something missing.
+    """
+    thigh, shin, axis = chain
+    a, b = float(np.linalg.norm(thigh)), float(np.linalg.norm(shin))
+    end = thigh + shin
+    span = float(np.linalg.norm(end))
+    flat = float(np.hypot(target[0], target[1]))
+    # Depth of the ankle is the least known: keep the leg's own unless that makes it too long.
+    room = np.sqrt(max(((1 + _STRETCH) * span) ** 2 - flat**2, (0.15 * span) ** 2))
+    goal = np.array([target[0], target[1], room * np.tanh(end[2] / room)])
+    distance = float(np.linalg.norm(goal))
+    size = 1 + _STRETCH * float(np.tanh((distance / span - 1) / _STRETCH))
+    wanted = distance / size
+    straight = 0.9995 * (a + b)
+    if wanted > straight:
+        wanted, size = straight, min(distance / straight, 1 + _STRETCH)
+    missing = goal * (1 - wanted * size / distance)
+    wanted = max(wanted, 0.35 * (a + b))
+    cosine = float(np.clip((a * a + wanted * wanted - b * b) / (2 * a * wanted), -1, 1))
+    ahead = unit(goal - missing)
+    front = cross(unit(end), axis)
+    front = swing(unit(end), ahead) @ front
+    front = unit(front - (front @ ahead) * ahead)
+    new_thigh = a * (cosine * ahead + np.sqrt(1 - cosine * cosine) * front)
+    new_shin = wanted * ahead - new_thigh
+    return np.stack([new_thigh, new_shin]) * size, missing
+
+
+def outside(point: Floats, capsules: list[tuple[Floats, Floats, float]], where: float, own: float) -> Floats:
+    """Move a point of thickness ``own`` along z out of the capsules: nearer for ``where`` -1, farther for +1.
+
+    A point that lies wholly on the other side stays there: an arm may well be behind the back.
+    """
+    out = point.copy()
+    for start, stop, radius in capsules:
+        along = stop - start
+        flat = float(along[0] ** 2 + along[1] ** 2)
+        t = float(np.clip(((out[:2] - start[:2]) @ along[:2]) / max(flat, 1e-9), 0, 1))
+        axis = start + t * along
+        apart = float(np.hypot(out[0] - axis[0], out[1] - axis[1])) / (radius + own)
+        if apart >= 1:
+            continue
+        half = (radius + own) * (1 - apart * apart)
+        side = where * (out[2] - axis[2]) / half
+        out[2] += where * half * max(1 - side, 0.0) * smoothstep(side, -1.8, -0.8)
+    return out
+
+
+def sole_frame(forward: Floats, left: Floats) -> Floats:
+    """(3, 3) rotation with -z along the sole and x as near ``left`` as it can be."""
+    z = -unit(forward)
+    x = unit(left - (left @ z) * z)
+    return np.stack([x, cross(z, x), z], 1)

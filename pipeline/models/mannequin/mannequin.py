@@ -1,0 +1,177 @@
+"""The ``mannequin`` generator: a rigged figure, posed in 3D on the subject, shaded and rasterised on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import NUM_JOINTS, Appearance, Layer, Presence, Window
+from pipeline.models.interfaces import Check, Needs
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
+from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
+from pipeline.models.mannequin.raster import draw_depth, resolve, skin, vertex_normals
+from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_colour
+from pipeline.runtime.prefetch import cores, map_ahead
+from pipeline.settings import GenerateSettings
+
+_MOST_THREADS = 3
+"""Frames drawn at a time; each holds about 15 MB at 720p."""
+_FOLD = 3
+"""Samples a pixel along each side: nine, so ten levels of coverage."""
+_CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES)
+"""Surfaces whose inside is never seen: their back faces are left out."""
+_INSIDE = np.float32(0.8)
+"""Light inside a sleeve, collar or hem."""
+
+
+class Mannequin:
+    """Draw the figure on the subject's skeleton, frame by frame; nothing is carried over from window to window."""
+
+    def __init__(self, figure: Path, settings: GenerateSettings) -> None:
+        self._figure: Figure = load_figure(figure, settings.figure)
+        self._poser = Poser(self._figure, BLAZEPOSE_DEPTH_GAIN)
+        self._dress(Outfit())
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(crop_size_wh=None, window_frames=32, conditioning_frames=0, gives_alpha=True)
+
+    def prepare(self, appearance: Appearance) -> None:
+        """Dress the figure in the reference picture's colours, or in its own."""
+        self._dress(outfit_of(appearance))
+
+    def use_less_memory(self) -> bool:
+        """It works frame by frame already."""
+        return False
+
+    def rest(self) -> None:
+        """It keeps nothing."""
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
+        standing = _standing(window.planted)
+
+        def drawn(i: int) -> Layer:
+            skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
+            known = np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1
+            if window.presence[i] == Presence.ABSENT or not known:
+                return _empty(window.size_wh)
+            pose = self._poser.pose(skeleton, height_px)
+            return self._draw(pose, height_px, window.size_wh, float(standing[i]))
+
+        def frames() -> Iterator[int]:
+            for i in range(window.num_frames):
+                check()
+                yield i
+
+        # No frame needs another, and the compiled parts leave the GIL.
+        with closing(map_ahead(drawn, frames(), min(cores(), _MOST_THREADS))) as layers:
+            yield from layers
+
+    def _dress(self, outfit: Outfit) -> None:
+        figure = self._figure
+        shown = ~np.isin(figure.groups, sorted(outfit.hidden))
+        self._triangles = np.ascontiguousarray(figure.triangles[shown])
+        groups = figure.groups[shown]
+        self._closed = np.isin(groups, _CLOSED)
+        colours = outfit.group_colours()[groups]
+        # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
+        self._albedo = (colours[:, None] * figure.tint[self._triangles]).astype(np.float32)
+
+    def _draw(self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float) -> Layer:
+        figure = self._figure
+        places = skin(
+            figure.vertices,
+            figure.bone_index,
+            figure.bone_weight,
+            pose.linear.astype(np.float32),
+            pose.offset.astype(np.float32),
+        )
+        width, height = size_wh
+        shadow = ground_shadow(size_wh, _blobs(figure, pose, height_px, standing))
+        picture = np.zeros((height, width, 3), np.uint8)
+        alpha = (shadow * 255 + np.float32(0.5)).astype(np.uint8)
+        x0, y0 = np.maximum(np.floor(places[:, :2].min(0)).astype(int) - 1, 0)
+        x1, y1 = np.minimum(np.ceil(places[:, :2].max(0)).astype(int) + 2, [width, height])
+        if x0 < x1 and y0 < y1:
+            inside = (slice(int(y0), int(y1)), slice(int(x0), int(x1)))
+            light, cover, factor = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)))
+            drawn = straight_colour(light, cover, factor, np.ascontiguousarray(shadow[inside]), GAMMA)
+            picture[inside], alpha[inside] = drawn
+        return Layer(picture=picture, alpha=alpha, joints=posed_joints(figure, pose))
+
+    def _render(
+        self, places: NDArray[np.float32], height_px: float, box: tuple[int, int, int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Linear light (h, w, 3), coverage and the creases' factor (h, w) in a box x0, y0, x1, y1 of the crop."""
+        x0, y0, x1, y1 = box
+        normals = vertex_normals(places, self._triangles)
+        light = light_vertices(places, normals, self._triangles, self._figure.occlusion, height_px)
+        samples = np.ascontiguousarray(
+            (places - np.array([x0, y0, 0], np.float32)) * np.array([_FOLD, _FOLD, 1], np.float32)
+        )
+        samples[:, :2] += (_FOLD - 1) / 2
+        a, b, c = (samples[self._triangles[:, k], :2] for k in range(3))
+        # y points down, so what faces the camera has a negative area.
+        away = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]) > 0
+        drawn = ~(away & self._closed)
+        triangles = np.ascontiguousarray(self._triangles[drawn])
+        colours = self._albedo[drawn] * light[triangles]
+        colours[away[drawn]] *= _INSIDE
+        depth, nearest = draw_depth(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
+        picture, cover, mean_depth = resolve(samples, triangles, colours, depth, nearest, _FOLD)
+        return picture, cover, crease(mean_depth, cover, height_px)
+
+
+def _empty(size_wh: tuple[int, int]) -> Layer:
+    width, height = size_wh
+    joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
+    joints[:, 2] = 0
+    return Layer(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), joints)
+
+
+def _standing(planted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N,) how surely a foot is on the ground, smooth over five frames: a jumping figure's shadow fades."""
+    any_foot = planted.any(1).astype(np.float64)
+    kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0])
+    padded = np.pad(any_foot, 2, mode="edge")
+    return np.asarray(np.convolve(padded, kernel / kernel.sum(), mode="valid"))
+
+
+def _blobs(figure: Figure, pose: Pose, height_px: float, standing: float) -> list[Blob]:
+    """A dark ellipse under each foot, weaker as it lifts, and a faint wide one between the feet."""
+    feet = []
+    for side, suffix in (("left", ".L"), ("right", ".R")):
+        bone = f"foot{suffix}"
+        heel = pose.apply(bone, figure.landmarks[LANDMARK[f"{side}_heel"]])
+        toe = pose.apply(f"toe{suffix}", figure.landmarks[LANDMARK[f"{side}_toe"]])
+        ankle = pose.apply(bone, figure.heads[BONE[bone]])
+        feet.append((heel, toe, max(heel[1], toe[1], ankle[1]) + 0.012 * height_px))
+    ground = max(foot[2] for foot in feet)
+    blobs = []
+    for heel, toe, low in feet:
+        # Ground farther away lies higher in the picture, so a foot a little higher may well stand.
+        lift = max(ground - low - 0.025 * height_px, 0.0) / (0.07 * height_px)
+        middle = (heel + toe) / 2
+        along = (toe - heel)[:2] * np.array([1.0, 0.35])
+        length = max(float(np.hypot(*along)), 0.055 * height_px)
+        direction = along / max(float(np.hypot(*along)), 1e-6) if np.hypot(*along) > 1e-6 else np.array([1.0, 0.0])
+        spread = 0.42 * length + 0.012 * height_px
+        strength = (0.25 + 0.45 * standing) * float(np.exp(-1.5 * lift))
+        y = low - 0.012 * height_px
+        blobs.append(
+            Blob(
+                float(middle[0]), float(y), (spread * direction[0], spread * direction[1]), 0.017 * height_px, strength
+            )
+        )
+    centre = (feet[0][0] + feet[0][1] + feet[1][0] + feet[1][1]) / 4
+    gap = abs(feet[0][0][0] - feet[1][0][0])
+    y = (feet[0][2] + feet[1][2]) / 2 - 0.005 * height_px
+    wide = (0.4 * gap + 0.065 * height_px, 0.0)
+    blobs.append(Blob(float(centre[0]), float(y), wide, 0.024 * height_px, 0.08 + 0.11 * standing))
+    return blobs

@@ -1,0 +1,172 @@
+"""Light on the posed figure: key light with soft shadows, sky and ground, rim; then contact shadows on the ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.models.mannequin.raster import draw_depth
+
+_KEY = np.array([-0.42, -0.74, -0.53], np.float32)
+"""Towards the key light: above, in front, from the picture's left."""
+_KEY_COLOUR = np.array([1.06, 1.0, 0.92], np.float32) * 0.72
+_SKY = np.array([0.90, 0.97, 1.08], np.float32) * 0.50
+_GROUND = np.array([1.0, 0.94, 0.86], np.float32) * 0.20
+_SHADOW_SIZE = 320
+"""Samples a side of the shadow map: coarse, as soft daylight is."""
+
+
+def light_vertices(
+    places: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    occlusion: NDArray[np.float32],
+    body_height_px: float,
+) -> NDArray[np.float32]:
+    """(V, 3) linear light that falls on each vertex; crop px."""
+    key = _KEY / np.linalg.norm(_KEY)
+    lit = _shadowed(places, normals, triangles, key, body_height_px)
+    facing = normals @ key
+    # Wrapped a little: cloth and skin scatter past the terminator.
+    direct = np.clip((facing + 0.25) / 1.25, 0, None) * lit
+    up = 0.5 - 0.5 * normals[:, 1]
+    open_sky = occlusion**1.25
+    ambient = (_GROUND * (1 - up)[:, None] + _SKY * up[:, None]) * open_sky[:, None]
+    rim = np.clip(1 + normals[:, 2], 0, 1) ** 3 * np.clip(0.6 - 0.5 * normals[:, 1], 0, 1) * open_sky
+    light: NDArray[np.float32] = (
+        direct[:, None] * _KEY_COLOUR * (0.45 + 0.55 * open_sky)[:, None] + ambient + 0.10 * rim[:, None]
+    ).astype(np.float32)
+    return light
+
+
+def _shadowed(
+    places: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    key: NDArray[np.float32],
+    body_height_px: float,
+) -> NDArray[np.float32]:
+    """(V,) 0 in shadow .. 1 lit, by a depth map seen from the light."""
+    side = np.cross(key, np.array([0.2, 0.1, -0.97], np.float32))
+    side /= np.linalg.norm(side)
+    axes = np.stack([side, np.cross(key, side), -key], 1).astype(np.float32)
+    seen = places @ axes
+    low = seen.min(0)
+    scale = np.float32(_SHADOW_SIZE / (1.3 * body_height_px))
+    width, height = (int(x) + 3 for x in (seen.max(0) - low)[:2] * scale)
+    flat = np.ascontiguousarray((seen - low) * scale + np.array([1, 1, 0], np.float32))
+    depth, _ = draw_depth(flat, triangles, min(width, 1024), min(height, 1024))
+    lifted = (places + normals * np.float32(0.006 * body_height_px)) @ axes
+    lit: NDArray[np.float32] = _percentage_closer(
+        depth, ((lifted - low) * scale + np.array([1, 1, 0], np.float32)).astype(np.float32)
+    )
+    return lit
+
+
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+def _percentage_closer(depth: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of 5 x 5 map samples around each point that do not lie before it (Reeves et al., 1987)."""
+    height, width = depth.shape
+    out = np.ones(len(points), np.float32)
+    for i in range(len(points)):
+        cx, cy = int(np.rint(points[i, 0])), int(np.rint(points[i, 1]))
+        hit = 0
+        total = 0
+        for y in range(max(cy - 2, 0), min(cy + 3, height)):
+            for x in range(max(cx - 2, 0), min(cx + 3, width)):
+                total += 1
+                if depth[y, x] < points[i, 2] - 2.5:
+                    hit += 1
+        if total:
+            out[i] = 1.0 - hit / total
+    return out
+
+
+def crease(depth: NDArray[np.float32], cover: NDArray[np.float32], body_height_px: float) -> NDArray[np.float32]:
+    """(h, w) factor on light: a pixel farther than its surroundings is darker (Luft et al., 2006).
+
+    Gives an arm before the chest its soft dark border, which baked occlusion cannot know.
+    """
+    solid = (cover > 0).astype(np.float32)
+    near = np.where(cover > 0, depth, 0).astype(np.float32)
+    radius = max(int(0.016 * body_height_px) * 2 + 1, 3)
+    total = cv2.blur(solid, (radius, radius), borderType=cv2.BORDER_CONSTANT)
+    mean = cv2.blur(near * solid, (radius, radius), borderType=cv2.BORDER_CONSTANT) / np.maximum(total, 1e-6)
+    behind = np.clip((near - mean) / (0.035 * body_height_px), 0, 1)
+    return np.asarray(1 - 0.42 * behind * solid, np.float32)
+
+
+GAMMA = np.array(
+    [round(255 * (12.92 * x if x <= 0.0031308 else 1.055 * x ** (1 / 2.4) - 0.055)) for x in np.linspace(0, 1, 4096)],
+    np.uint8,
+)
+"""sRGB byte of 4,096 steps of linear light."""
+
+
+@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+def straight_colour(
+    light: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    crease: NDArray[np.float32],
+    shadow: NDArray[np.float32],
+    gamma: NDArray[np.uint8],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Lay the figure over its black shadow: straight sRGB (h, w, 3) and alpha (h, w).
+
+    Bright light rolls off softly above 0.75 instead of clipping.
+    """
+    height, width = cover.shape
+    picture = np.zeros((height, width, 3), np.uint8)
+    alpha = np.zeros((height, width), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            c = cover[y, x]
+            whole = c + shadow[y, x] * (1.0 - c)
+            alpha[y, x] = np.uint8(whole * 255.0 + 0.5)
+            if c <= 0.0:
+                continue
+            for k in range(3):
+                value = light[y, x, k] * crease[y, x]
+                if value > 0.75:
+                    over = value - 0.75
+                    value = 0.75 + over / (1.0 + over * 4.0)
+                picture[y, x, k] = np.uint8(gamma[int(value * 4095.0 + 0.5)] * c / whole + 0.5)
+    return picture, alpha
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One soft dark ellipse on the ground, crop px."""
+
+    x: float
+    y: float
+    along: tuple[float, float]
+    """Half axis (standard deviation) as a vector."""
+    wide: float
+    """Standard deviation across, px."""
+    strength: float
+
+
+def ground_shadow(size_wh: tuple[int, int], blobs: list[Blob]) -> NDArray[np.float32]:
+    """(h, w) alpha 0..1 of black: bell-shaped ellipses, joined as independent covers."""
+    width, height = size_wh
+    clear = np.ones((height, width), np.float32)
+    for blob in blobs:
+        long = float(np.hypot(*blob.along))
+        reach = 2.45 * max(long, blob.wide)
+        x0, x1 = max(int(blob.x - reach), 0), min(int(blob.x + reach) + 2, width)
+        y0, y1 = max(int(blob.y - reach), 0), min(int(blob.y + reach) + 2, height)
+        if x0 >= x1 or y0 >= y1 or blob.strength <= 0:
+            continue
+        dx = np.arange(x0, x1, dtype=np.float32)[None] - np.float32(blob.x)
+        dy = np.arange(y0, y1, dtype=np.float32)[:, None] - np.float32(blob.y)
+        ux, uy = blob.along[0] / long, blob.along[1] / long
+        power = ((dx * ux + dy * uy) / long) ** 2 + ((dy * ux - dx * uy) / blob.wide) ** 2
+        # Near to exp(-power / 2), and 0 from 2.45 standard deviations on: a support that ends, without an edge.
+        value = np.maximum(1 - power / 6, 0) ** 3 * np.float32(blob.strength)
+        clear[y0:y1, x0:x1] *= 1 - value
+    return np.asarray(1 - clear, np.float32)

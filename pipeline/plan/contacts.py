@@ -1,0 +1,260 @@
+"""Find when the subject's feet are planted, and where: ankle speed against the ground beside the foot."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT, CameraMotion, Contacts, Presence, Subject, Transforms
+from pipeline.maths.geometry import apply_transform, invert, pair_motions
+from pipeline.maths.smoothing import gaussian_smooth, runs_of, shot_slices, velocity
+from pipeline.settings import FootLockSettings
+
+_CONFIDENCE_IN, _CONFIDENCE_OUT = 0.3, 0.1
+"""A contact begins on an ankle that is seen, and goes on while it is half hidden or leaves the picture."""
+_CONFIDENCE_DOUBT, _DOUBT_BH = 0.5, 0.05
+"""The speed of an ankle of less confidence is mostly noise (somebody cut by the picture's edge): a contact goes on
+through such frames while the ankle stays this close to where it stood, before and after."""
+_SPEED_SIGMA_SECONDS = 1 / 30
+_LOCAL_REACH_BH = 0.5
+"""Ground features farther from the foot say nothing of the ground under it."""
+_LOCAL_SIGMA_BH = (0.3, 0.12)
+"""Weight of a feature by distance across and down: depth, and with it parallax, follows the row."""
+_MIN_LOCAL_WEIGHT = 1.5
+_ANKLE_ABOVE_GROUND_BH = 0.045
+_LOW_BH = 0.15
+"""A planted ankle is at most so much higher in the picture than the other: steps in depth, a camera that looks down."""
+_STRETCHED_LEG_BH = 0.40
+"""Hip to ankle of a leg that stands, also where the other foot is farther down the picture."""
+_SWING_SECONDS, _SWING_QUANTILE, _SWING_SHARE = 1.0, 0.9, 0.2
+"""A foot that comes towards the camera swings slowly in the picture: it stands only under this share of its own upper
+speed around that time."""
+_QUIET_QUANTILE, _QUIET_TIMES = 0.3, 2.2
+_STRICTEST = (0.3, 0.5)
+"""But the threshold is 2.2 times the speed of a foot at rest, which is noise (95 % of a Rayleigh distribution lies
+under 2.1 times its median), within these shares of the setting: the noise of a man who stands breaks no contact."""
+_FLICKER_SECONDS = 0.1
+_FLICKER_BH = 0.03
+"""Two contacts are one where the pause is this short and the foot came back to within this."""
+_MIDDLE_SECONDS = 0.1
+_DRIFT_SIGMA_SECONDS = 2.0
+"""In long contacts the carried anchor is pulled to the ankle's own slow mean: small errors of the motion add up. Under
+some seconds they are smaller (0.2 % of body height on walk_a) than what the landmarks wander."""
+
+
+def find_contacts(
+    subject: Subject,
+    motion: CameraMotion,
+    shot_starts: NDArray[np.int64],
+    pts_seconds: NDArray[np.float64],
+    settings: FootLockSettings,
+) -> Contacts:
+    """Find the intervals in which each foot is planted, and its anchor in every frame of them.
+
+    Speed is the ankle's step minus the motion of the *local* ground (``local_ground_steps``), smoothed lightly, in
+    body heights of that frame a second. A contact begins under ``speed_in_bh_per_s``, lasts while under
+    ``speed_out_bh_per_s`` (both less where the foot swings slowly) and while the foot is low, is joined across flicker,
+    and is at least ``min_contact_seconds`` long. With ``velocity_px`` above 0 the seed design's rule is used: ankle
+    movement in the picture, px a frame.
+    The anchor is the ankle's place around the contact's middle, carried both ways by the local ground. Contacts never
+    cross a cut; frames without the subject, or with a doubtful ankle, have none.
+    """
+    num_frames = len(pts_seconds)
+    planted = np.zeros((num_frames, 2), bool)
+    plant_id = np.full((num_frames, 2), -1, np.int64)
+    anchors = np.full((num_frames, 2, 2), np.nan)
+    speed = np.full((num_frames, 2), np.nan)
+    pairs = pair_motions(motion.world_from_source)
+    body = subject.body_height_px
+    low = _low_feet(subject)
+    number = 0
+    for shot in shot_slices(shot_starts, num_frames):
+        for side, name in enumerate(("left_ankle", "right_ankle")):
+            joint = subject.joints[shot, JOINT[name]].astype(np.float64)
+            usable = (
+                (subject.presence[shot] != Presence.ABSENT)
+                & np.isfinite(joint[:, :2]).all(1)
+                & (np.nan_to_num(joint[:, 2]) >= _CONFIDENCE_OUT)
+                & np.isfinite(body[shot])
+            )
+            for run_start, run_stop in runs_of(usable):
+                run = slice(shot.start + run_start, shot.start + run_stop)
+                track = _FootTrack(joint[run_start:run_stop, :2], body[run], pts_seconds[run], pairs[run])
+                track.follow_ground(motion.pairs[run])
+                seen = joint[run_start:run_stop, 2] >= _CONFIDENCE_IN
+                speed[run, side] = track.speed()
+                if settings.velocity_px > 0:
+                    enter = stay = track.picture_speed() < settings.velocity_px
+                else:
+                    strictness = _strictness(speed[run, side], pts_seconds[run], settings.speed_out_bh_per_s)
+                    enter = speed[run, side] < settings.speed_in_bh_per_s * strictness
+                    stay = speed[run, side] < settings.speed_out_bh_per_s * strictness
+                down = low[run, side]
+                held = track.through_doubt(
+                    _held(enter & seen & down, stay & down),
+                    down & (joint[run_start:run_stop, 2] < _CONFIDENCE_DOUBT),
+                )
+                for start, stop in track.contacts(held, settings.min_contact_seconds):
+                    here = slice(run.start + start, run.start + stop)
+                    planted[here, side] = True
+                    plant_id[here, side] = number
+                    anchors[here, side] = track.anchors(start, stop)
+                    number += 1
+    return Contacts(planted, plant_id, anchors, speed)
+
+
+class _FootTrack:
+    """One ankle over an unbroken run of frames."""
+
+    def __init__(
+        self,
+        points: NDArray[np.float64],
+        body: NDArray[np.float64],
+        seconds: NDArray[np.float64],
+        pairs: Transforms,
+    ) -> None:
+        self._points, self._body, self._seconds, self._pairs = points, body, seconds, pairs
+        self._ground_pairs: tuple[NDArray[np.float32], ...] = ()
+        self._path = np.zeros_like(points)
+
+    def follow_ground(self, ground_pairs: tuple[NDArray[np.float32], ...]) -> None:
+        """Sum the ankle's steps against the ground, in body heights."""
+        self._ground_pairs = ground_pairs
+        steps = np.zeros_like(self._points)
+        for i in range(1, len(steps)):
+            carried = self._carry(self._points[i - 1], i, forward=True)
+            steps[i] = (self._points[i] - carried) / self._body[i]
+        self._path = np.cumsum(steps, axis=0)
+
+    def _carry(self, point: NDArray[np.float64], i: int, *, forward: bool) -> NDArray[np.float64]:
+        """Carry a point from frame i-1 to i (or back) with the ground beside it."""
+        return carried_by_ground(point, self._pairs[i], self._ground_pairs[i], float(self._body[i]), forward=forward)
+
+    def speed(self) -> NDArray[np.float64]:
+        smooth = gaussian_smooth(self._path, self._seconds, _SPEED_SIGMA_SECONDS)
+        return np.asarray(np.linalg.norm(velocity(smooth, self._seconds), axis=1), np.float64)
+
+    def picture_speed(self) -> NDArray[np.float64]:
+        """Px a frame in the picture, camera included."""
+        step = np.linalg.norm(np.diff(self._points, axis=0), axis=1)
+        return np.concatenate([step[:1], step]) if len(step) else np.full(len(self._points), np.inf)
+
+    def through_doubt(self, held: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Carry contacts on, both ways, through doubtful frames in which the ankle stays where it stood."""
+        result = held.copy()
+        for start, stop in runs_of(held):
+            for edge, step in ((start, -1), (stop - 1, 1)):
+                frame = edge + step
+                while 0 <= frame < len(held) and doubtful[frame] and not result[frame]:
+                    if np.linalg.norm(self._path[frame] - self._path[edge]) > _DOUBT_BH:
+                        break
+                    result[frame] = True
+                    frame += step
+        return result
+
+    def contacts(self, flags: NDArray[np.bool_], min_seconds: float) -> list[tuple[int, int]]:
+        """Join runs across flicker and drop those too short."""
+        joined: list[tuple[int, int]] = []
+        for start, stop in runs_of(flags):
+            if joined:
+                before = joined[-1][1] - 1
+                pause = self._seconds[start] - self._seconds[before]
+                moved = np.linalg.norm(self._path[start] - self._path[before])
+                if pause <= _FLICKER_SECONDS + 1e-6 and moved <= _FLICKER_BH:
+                    joined[-1] = (joined[-1][0], stop)
+                    continue
+            joined.append((start, stop))
+        # A contact of one frame at 30 fps lasts 1/30 s: from its first frame's time to the next one's.
+        spacing = float(np.median(np.diff(self._seconds))) if len(self._seconds) > 1 else 0.0
+        return [(a, b) for a, b in joined if self._seconds[b - 1] - self._seconds[a] + spacing >= min_seconds - 1e-6]
+
+    def anchors(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return (stop - start, 2): the ankle's place at the middle, carried both ways by the local ground."""
+        middle = (start + stop - 1) // 2
+        seconds = self._seconds[start:stop]
+        near = np.abs(seconds - self._seconds[middle]) <= _MIDDLE_SECONDS
+        # The neighbours' ankles, brought to the middle frame by the ground, tell its place better than one frame does.
+        offset = np.median((self._path[start:stop] - self._path[middle])[near], axis=0)
+        result = np.empty((stop - start, 2))
+        result[middle - start] = self._points[middle] + offset * self._body[middle]
+        for i in range(middle + 1, stop):
+            result[i - start] = self._carry(result[i - 1 - start], i, forward=True)
+        for i in range(middle, start, -1):
+            result[i - 1 - start] = self._carry(result[i - start], i, forward=False)
+        length = seconds[-1] - seconds[0]
+        if length > 2 * _DRIFT_SIGMA_SECONDS:
+            drift = gaussian_smooth(self._points[start:stop] - result, seconds, _DRIFT_SIGMA_SECONDS)
+            result += drift - drift[middle - start]
+        return result
+
+
+def carried_by_ground(
+    point: NDArray[np.float64],
+    pair_motion: Transforms,
+    ground: NDArray[np.float32],
+    body_height_px: float,
+    *,
+    forward: bool = True,
+) -> NDArray[np.float64]:
+    """Carry an ankle (2,) with the ground beside it from frame t-1 to t, or back.
+
+    ``pair_motion`` (3, 3) takes t-1 to t for the whole picture; ``ground`` (N, 4) are background points in t-1 and t.
+    What the points within half a body height move beyond the pair motion is fitted by a robust (Cauchy), distance-
+    weighted line over the row (depth follows the row) and read where the foot stands. Too few points: the pair
+    motion alone.
+    """
+    if forward:
+        transform, frm, to = pair_motion, ground[:, :2], ground[:, 2:]
+    else:
+        transform, frm, to = invert(pair_motion), ground[:, 2:], ground[:, :2]
+    moved = apply_transform(transform, point)
+    foot = point + np.array([0.0, _ANKLE_ABOVE_GROUND_BH * body_height_px])
+    apart = (frm.astype(np.float64) - foot) / body_height_px
+    near = (apart**2).sum(1) <= _LOCAL_REACH_BH**2
+    if near.sum() < 3:
+        return moved
+    apart = apart[near]
+    residual = to[near].astype(np.float64) - apply_transform(transform, frm[near])
+    own = np.exp(-0.5 * ((apart / _LOCAL_SIGMA_BH) ** 2).sum(1))
+    if own.sum() < _MIN_LOCAL_WEIGHT:
+        return moved
+    rows = np.stack([np.ones(len(apart)), apart[:, 1]], axis=1)
+    # A ridge on the slope alone: few or one-sided points then give their mean.
+    ridge = np.diag([1e-6, 0.01 * own.sum()])
+    weight, line = own, np.zeros((2, 2))
+    for _ in range(5):
+        line = np.linalg.solve((rows * weight[:, None]).T @ rows + ridge, (rows * weight[:, None]).T @ residual)
+        left = np.linalg.norm(residual - rows @ line, axis=1)
+        scale = 2.385 * max(float(np.median(left)) / 1.1774, 0.03)
+        weight = own / (1 + (left / scale) ** 2)
+    return np.asarray(moved + line[0], np.float64)
+
+
+def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], speed_out: float) -> NDArray[np.float64]:
+    """Return (T,) factors of the speed thresholds, up to 1, from how fast this foot swings and rests at that time."""
+    first = np.searchsorted(pts_seconds, pts_seconds - _SWING_SECONDS)
+    last = np.searchsorted(pts_seconds, pts_seconds + _SWING_SECONDS, side="right")
+    around = [np.quantile(speed[a:b], (_QUIET_QUANTILE, _SWING_QUANTILE)) for a, b in zip(first, last, strict=True)]
+    quiet, swing = np.array(around).T / speed_out
+    least = np.clip(_QUIET_TIMES * quiet, *_STRICTEST)
+    return np.asarray(np.clip(_SWING_SHARE * swing, least, 1.0), np.float64)
+
+
+def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Hysteresis without direction: runs of ``stay`` that have an ``enter`` in them."""
+    result = np.zeros(len(enter), bool)
+    for start, stop in runs_of(stay):
+        result[start:stop] = enter[start:stop].any()
+    return result
+
+
+def _low_feet(subject: Subject) -> NDArray[np.bool_]:
+    """Return (T, 2): the foot is down, beside the other, or its leg is stretched as in standing."""
+    rows = [JOINT["left_ankle"], JOINT["right_ankle"]]
+    ankles = subject.joints[:, rows, :2].astype(np.float64)
+    hips = subject.joints[:, [JOINT["left_hip"], JOINT["right_hip"]], :2].astype(np.float64)
+    body = subject.body_height_px[:, None]
+    lowest = np.fmax(ankles[:, :1, 1], ankles[:, 1:, 1])
+    beside = ankles[..., 1] >= lowest - _LOW_BH * body
+    stretched = ankles[..., 1] - hips[..., 1] >= _STRETCHED_LEG_BH * body
+    return np.asarray(beside | stretched, np.bool_)

@@ -1,0 +1,99 @@
+"""The generator's virtual camera: it follows the subject, slowly and without jerks, inside the stabilized picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CameraPath, CropPath, Presence, Subject, VideoInfo
+from pipeline.maths.geometry import apply_transform, box_corners, box_of_points, box_union, scaling
+from pipeline.maths.smoothing import envelope_above, fill_gaps, gaussian_smooth, shot_slices
+
+_MARGIN_BH = 0.2
+"""Room around the person, body heights: other proportions, hair, a soft shadow."""
+_NARROWEST, _WIDEST = 2 / 3, 16 / 9
+_FOLLOW_SIGMA_SECONDS = 0.4
+_ZOOM_REACH_SECONDS = 1.0
+_GRID_PX = 64
+"""Diffusion models want multiples of 64."""
+_EMPTY_SHARE = 0.5
+"""Crop height of a shot without the subject, of the picture's."""
+
+
+def follow_subject(
+    subject: Subject,
+    camera: CameraPath,
+    shot_starts: NDArray[np.int64],
+    info: VideoInfo,
+    size_wh: tuple[int, int] | None,
+    max_height_px: int,
+) -> CropPath:
+    """Plan a crop that holds the whole person, with room around, in every frame in which the subject is present.
+
+    Works in ``stable`` with square pixels. Box and joints (also those outside the picture) are covered. The middle
+    is smoothed over time without phase; the height is the smooth envelope above what is needed, so it changes
+    slowly and the person never leaves. Absent frames are bridged in a line and held at a shot's ends; each shot
+    stands for itself. One size for the whole clip: ``size_wh`` where the generator fixes it, else about the source's
+    own resolution at the subject's largest, a multiple of 64, at most ``max_height_px`` high, portrait 2:3 or as
+    wide as the poses ask.
+
+    ``crop_from_stable`` (T, 3, 3) are similarities times the pixel aspect.
+    """
+    # Heights stay the source's. Upright after a quarter turn, the coded width runs downwards.
+    pixel_aspect = float(info.sample_aspect_ratio)
+    square_from_source = scaling(1 / pixel_aspect if info.quarter_turns % 2 else pixel_aspect, 1.0)
+    needed = _needed_boxes(subject, camera, square_from_source)
+    seconds = info.pts_seconds
+    width, height = apply_transform(square_from_source, np.array(info.size_wh, np.float64))
+    centres = np.tile(np.array([width - 1, height - 1]) / 2, (len(needed), 1))
+    halves = np.tile([np.nan, np.nan], (len(needed), 1))
+    shots = [shot for shot in shot_slices(shot_starts, len(needed)) if np.isfinite(needed[shot, 0]).any()]
+    for shot in shots:
+        boxes = fill_gaps(needed[shot], seconds[shot])
+        middle = gaussian_smooth((boxes[:, :2] + boxes[:, 2:]) / 2, seconds[shot], _FOLLOW_SIGMA_SECONDS)
+        centres[shot] = middle
+        halves[shot] = np.maximum(middle - boxes[:, :2], boxes[:, 2:] - middle)
+
+    aspect = _aspect(halves) if size_wh is None else size_wh[0] / size_wh[1]
+    half_heights = np.full(len(needed), _EMPTY_SHARE * height / 2)
+    for shot in shots:
+        wanted = np.log(np.maximum(halves[shot, 1], halves[shot, 0] / aspect))
+        half_heights[shot] = np.exp(envelope_above(wanted, seconds[shot], _ZOOM_REACH_SECONDS))
+    if size_wh is None:
+        largest = max((half_heights[shot].max() for shot in shots), default=half_heights.max())
+        size_wh = _size(2 * float(largest), aspect, max_height_px)
+        # Rounding to the grid may have made the crop narrower than the aspect asked.
+        half_heights *= max(1.0, aspect * size_wh[1] / size_wh[0])
+
+    zoom = size_wh[1] / (2 * half_heights)
+    crop_from_square = np.tile(np.eye(3), (len(needed), 1, 1))
+    crop_from_square[:, 0, 0] = crop_from_square[:, 1, 1] = zoom
+    crop_from_square[:, :2, 2] = (np.array(size_wh) - 1) / 2 - zoom[:, None] * centres
+    return CropPath(np.asarray(crop_from_square @ square_from_source, np.float64), size_wh)
+
+
+def _needed_boxes(subject: Subject, camera: CameraPath, square_from_source: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (T, 4) boxes that the crop must hold, stable space with square pixels; NaN where absent."""
+    square_from_shaken = square_from_source @ camera.stable_from_source
+    joints = apply_transform(square_from_shaken, subject.joints[:, :, :2])
+    corners = apply_transform(square_from_shaken, box_corners(subject.boxes_xyxy))
+    boxes = box_union(box_of_points(joints), box_of_points(corners))
+    boxes[subject.presence == Presence.ABSENT] = np.nan
+    # A half-seen body has no full box: its body height stands in, which is the same at the entry as later.
+    body = np.where(np.isfinite(subject.body_height_px), subject.body_height_px, boxes[:, 3] - boxes[:, 1])
+    margin = _MARGIN_BH * body[:, None]
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+
+
+def _aspect(halves: NDArray[np.float64]) -> float:
+    """Return width over height: nine of ten frames fit without being zoomed out for their width."""
+    ratios = halves[:, 0] / halves[:, 1]
+    ratios = ratios[np.isfinite(ratios)]
+    return float(np.clip(np.percentile(ratios, 90), _NARROWEST, _WIDEST)) if len(ratios) else _NARROWEST
+
+
+def _size(height_px: float, aspect: float, max_height_px: int) -> tuple[int, int]:
+    highest = max(_GRID_PX, max_height_px // _GRID_PX * _GRID_PX)
+    height = int(np.clip(round(height_px / _GRID_PX) * _GRID_PX, 2 * _GRID_PX, max(highest, 2 * _GRID_PX)))
+    width = max(2 * _GRID_PX, int(np.ceil(aspect * height / _GRID_PX - 0.25)) * _GRID_PX)
+    return width, height

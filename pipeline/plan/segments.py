@@ -1,0 +1,208 @@
+"""Cut time: shots at hard cuts, segments by the subject's motion, chunks by length."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect import FrameTimecode
+from scenedetect.detector import FlashFilter
+from scenedetect.detectors import ContentDetector
+
+from pipeline.datatypes import JOINT, Chunk, Picture, Presence, Segment, Subject, Transforms, VideoInfo
+from pipeline.maths.geometry import apply_transform, pair_motions
+from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, runs_of, shot_slices, velocity
+from pipeline.settings import SegmentSettings
+
+_SMALL_SHORT_SIDE = 120
+"""Scene detection wants no more; PySceneDetect itself reduces pictures to about 256 px across."""
+_CUT_THRESHOLD = 27.0
+"""PySceneDetect's default for ContentDetector (mean change of hue, saturation and value, 0..255)."""
+_EXPLAINED = 0.45
+"""A candidate is no cut where motion and light explain the change to this share."""
+_SHORTEST_SHOT_SECONDS = 0.25
+"""Two cuts nearer than this are a flash."""
+
+_SPEED_SIGMA_SECONDS = 0.1
+_HOLD_SHARE_OF_WALK = 0.18
+_HOLD_SPEED_BH_PER_S = (0.10, 0.25)
+"""Bounds of the speed under which the subject holds: sway of the landmarks, a slow stroll."""
+_SHORTEST_HOLD_SECONDS = 0.4
+_SHORTEST_MOVE_SECONDS = 0.25
+_LONGEST_ONSET_SECONDS = 0.3
+
+
+class CutDetector:
+    """Tells, frame by frame and without look-ahead, where a hard cut begins a new shot."""
+
+    def __init__(self, info: VideoInfo, settings: SegmentSettings) -> None:
+        self._on = settings.detect_cuts
+        self._rate = info.average_rate if info.average_rate > 0 else 25
+        w, h = info.size_wh
+        ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))
+        self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))
+        self._before: Picture | None = None
+        # The filter is counted in frames: a shot of fewer frames than this is not begun.
+        self._detector = ContentDetector(
+            threshold=_CUT_THRESHOLD,
+            min_scene_len=max(1, round(_SHORTEST_SHOT_SECONDS * float(self._rate))),
+            filter_mode=FlashFilter.Mode.SUPPRESS,
+        )
+
+    def push(self, picture: Picture, index: int) -> bool:
+        """Take the next frame, upright RGB; return True when it begins a new shot. The first frame never does.
+
+        PySceneDetect's ContentDetector proposes; a candidate is dropped where optical flow and a change of light
+        carry the frame before onto this one (fast pans, flashes of light, a person passing close to the camera).
+        """
+        if not self._on:
+            return False
+        small = np.asarray(cv2.resize(picture, self._small_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._before = self._before, small
+        time = FrameTimecode(index, fps=float(self._rate))
+        proposed = bool(self._detector.process_frame(time, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
+        return proposed and before is not None and not _same_scene(before, small)
+
+
+def _same_scene(before: Picture, now: Picture) -> bool:
+    """Tell whether flow and gain carry one small picture onto the next one."""
+    a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
+    h, w = a.shape
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    moved = cv2.remap(a, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    left = np.abs(moved.astype(np.float32) - b).mean()
+    # Against an unrelated picture: the frame itself turned around, which has the same values at other places.
+    unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b).mean()
+    return bool(left < _EXPLAINED * unrelated and left < 20.0)
+
+
+def _equalized(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring a gray picture to one mean and contrast, so that light does not count."""
+    values = gray.astype(np.float32)
+    return np.asarray(np.clip((values - values.mean()) / (values.std() + 1e-3) * 48 + 128, 0, 255), np.uint8)
+
+
+def cut_segments(
+    subject: Subject,
+    world_from_source: Transforms,
+    shot_starts: NDArray[np.int64],
+    pts_seconds: NDArray[np.float64],
+    settings: SegmentSettings,
+) -> tuple[Segment, ...]:
+    """Cut each shot into segments; every frame belongs to exactly one.
+
+    ``settings.count`` 0: one segment ("whole") in shots under ``short_shot_seconds``, else three. Three segments are
+    approach, hold and exit, from the speed of the hips with the camera removed; where motion does not tell, three
+    equal "part"s. Other counts give equal parts. A shot of fewer frames than segments gives one segment a frame.
+    """
+    segments: list[Segment] = []
+    for number, shot in enumerate(shot_slices(shot_starts, len(pts_seconds))):
+        length = shot.stop - shot.start
+        count = settings.count or (1 if _seconds(pts_seconds, shot) < settings.short_shot_seconds else 3)
+        count = min(count, length)
+        kinds: tuple[Literal["approach", "hold", "exit", "whole", "part"], ...]
+        hold = find_hold(subject, world_from_source, pts_seconds, shot) if count == 3 else None
+        if hold is not None:
+            borders, kinds = [shot.start, *hold, shot.stop], ("approach", "hold", "exit")
+        else:
+            borders = [shot.start + length * i // count for i in range(count + 1)]
+            kinds = ("whole",) if count == 1 else ("part",) * count
+        segments.extend(Segment(number, a, b, kind) for (a, b), kind in zip(pairwise(borders), kinds, strict=True))
+    return tuple(segments)
+
+
+def find_hold(
+    subject: Subject, world_from_source: Transforms, pts_seconds: NDArray[np.float64], shot: slice
+) -> tuple[int, int] | None:
+    """Return the frames in which the subject starts and ends to hold still inside a shot, or None.
+
+    The hold is the longest stretch in which the hips are slower than a share of the subject's own walk. Its end is
+    where the rise of speed, followed back, begins: a body gathers speed for some tenths of a second before it is fast.
+    """
+    speed = _hip_speed(subject, world_from_source, pts_seconds, shot)
+    if speed is None:
+        return None
+    t = pts_seconds[shot]
+    limit = float(np.clip(_HOLD_SHARE_OF_WALK * np.percentile(speed, 90), *_HOLD_SPEED_BH_PER_S))
+    runs = runs_of(speed < limit)
+    if not runs:
+        return None
+    start, stop = max(runs, key=lambda run: t[run[1] - 1] - t[run[0]])
+    faster = np.flatnonzero(speed[stop:] >= 2 * limit)
+    if stop < len(t) and len(faster):
+        rise = t[stop + faster[0]] - t[stop]
+        onset = t[stop] - min(rise, _LONGEST_ONSET_SECONDS)
+        stop = max(int(np.searchsorted(t, onset)), start + 1)
+    moves = speed[:start].tolist(), speed[stop:].tolist()
+    if (
+        start == 0
+        or stop == len(t)
+        or t[stop] - t[start] < _SHORTEST_HOLD_SECONDS
+        or min(t[start] - t[0], t[-1] - t[stop]) < _SHORTEST_MOVE_SECONDS
+        or min(max(move) for move in moves) < 2 * limit
+    ):
+        return None
+    return shot.start + start, shot.start + stop
+
+
+def _hip_speed(
+    subject: Subject, world_from_source: Transforms, pts_seconds: NDArray[np.float64], shot: slice
+) -> NDArray[np.float64] | None:
+    """Return the speed (N,) of the hips against the background, body heights a second; None if mostly unknown."""
+    middle = _mean_of_known(subject.joints[shot, JOINT["left_hip"] : JOINT["right_hip"] + 1, :2].astype(np.float64))
+    middle[subject.presence[shot] == Presence.ABSENT] = np.nan
+    if len(middle) < 3 or np.isfinite(middle).all(1).sum() < 0.3 * len(middle):
+        return None
+    t = pts_seconds[shot]
+    body = fill_gaps(subject.body_height_px[shot], t)
+    middle = fill_gaps(middle, t)
+    # Pair by pair: the world of the first frame stretches what a pan has left far behind.
+    step = np.zeros_like(middle)
+    step[1:] = middle[1:] - apply_transform(pair_motions(world_from_source[shot])[1:], middle[:-1])
+    path = gaussian_smooth(np.cumsum(step / body[:, None], axis=0), t, _SPEED_SIGMA_SECONDS)
+    return np.asarray(np.linalg.norm(velocity(path, t), axis=1), np.float64)
+
+
+def _mean_of_known(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the middle axis of (N, K, 2) without NaN."""
+    known = np.isfinite(points)
+    count = known.sum(1)
+    return np.where(count > 0, np.where(known, points, 0).sum(1) / np.maximum(count, 1), np.nan)
+
+
+def _seconds(pts_seconds: NDArray[np.float64], frames: slice) -> float:
+    """Duration of frames, the last one's own (its predecessor's spacing at the clip's end) included."""
+    if frames.stop < len(pts_seconds):
+        end = pts_seconds[frames.stop]
+    else:
+        end = 2 * pts_seconds[-1] - pts_seconds[-2] if len(pts_seconds) > 1 else pts_seconds[-1]
+    return float(end - pts_seconds[frames.start])
+
+
+def cut_chunks(
+    segments: tuple[Segment, ...], pts_seconds: NDArray[np.float64], settings: SegmentSettings
+) -> tuple[Chunk, ...]:
+    """Cut segments into chunks of at most ``settings.chunk_seconds``, even within a segment.
+
+    A frame that lasts longer than that is a chunk of its own.
+    """
+    chunks: list[Chunk] = []
+    for number, segment in enumerate(segments):
+        length = segment.stop - segment.start
+        count = max(1, int(np.ceil(_seconds(pts_seconds, slice(segment.start, segment.stop)) / settings.chunk_seconds)))
+        while True:
+            count = min(count, length)
+            borders = [segment.start + length * i // count for i in range(count + 1)]
+            parts = list(pairwise(borders))
+            longest = max(_seconds(pts_seconds, slice(a, b)) for a, b in parts)
+            # A microsecond of grace: 120 frames of 1/30 s are 4 s.
+            if longest <= settings.chunk_seconds + 1e-6 or count == length:
+                break
+            count += 1
+        first = len(chunks)
+        chunks.extend(Chunk(first + i, segment.shot, number, a, b) for i, (a, b) in enumerate(parts))
+    return tuple(chunks)

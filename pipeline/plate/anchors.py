@@ -1,0 +1,212 @@
+"""Which frames become anchors, and which frames are stacked at each: decided from masks and camera alone."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Transforms, VideoInfo
+from pipeline.maths.masks import widened
+from pipeline.plate.median import ENOUGH
+from pipeline.settings import PlateSettings
+
+_COARSE = 8
+_CANDIDATES_PER_SECOND = 10.0
+_CACHED_MASKS = 400
+_LOOKED_AT = 80
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnchorPlan:
+    """One plate to make."""
+
+    frame: int
+    shot_start: int
+    shot_stop: int
+    candidates: tuple[int, ...]
+    """Rising frame numbers, the anchor's own among them."""
+    wanted_small: Mask
+    """(h, w), an eighth of the picture: the places that people hide in the frames around, with some room; elsewhere the
+    anchor itself is the plate."""
+    size_wh: tuple[int, int]
+
+    @property
+    def wanted(self) -> Mask:
+        """(H, W)."""
+        large = self.wanted_small.repeat(_COARSE, axis=0).repeat(_COARSE, axis=1)
+        return large[: self.size_wh[1], : self.size_wh[0]]
+
+
+def clear_grade(everyone: Mask, height: float) -> NDArray[np.uint8]:
+    """Grade the pixels of a frame: 0 people, 1 ground around their feet that may lie in their shadow, 2 clear.
+
+    The mask is widened by 2 % of body height: half a pixel of clothes in the median is a ghost.
+    """
+    grade = np.full(everyone.shape, 2, np.uint8)
+    if not everyone.any():
+        return grade
+    people = everyone.astype(np.uint8)
+    radius = max(2, round(0.02 * height))
+    # Bodies are told apart on a small picture: their boxes need no more.
+    factor = max(1, round(height / 100))
+    small = np.ascontiguousarray(people[::factor, ::factor])
+    count, _, stats, _ = cv2.connectedComponentsWithStats(small)
+    for x, y, w, h, _area in stats[1:count] * factor:
+        if h > 0.15 * height:
+            centre = (int(x + w // 2), int(y + h - round(0.08 * height)))
+            cv2.ellipse(grade, centre, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
+    grade[widened(everyone, radius)] = 0
+    return grade
+
+
+class _CoarseGrades:
+    """Grades at an eighth of the size, kept for the frames asked for last."""
+
+    def __init__(self, everyone: Callable[[int], Mask], height: float) -> None:
+        self._everyone, self._height = everyone, height
+        self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+
+    def __call__(self, frame: int) -> NDArray[np.uint8]:
+        if frame not in self._kept:
+            mask = self._everyone(frame)
+            h, w = mask.shape
+            small = cv2.resize(
+                mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
+            )
+            self._kept[frame] = clear_grade(small > 12, self._height / _COARSE)
+            if len(self._kept) > _CACHED_MASKS:
+                self._kept.popitem(last=False)
+        return self._kept[frame]
+
+
+def plan_anchors(
+    info: VideoInfo,
+    world_from_source: Transforms,
+    shot_starts: NDArray[np.int64],
+    needed: NDArray[np.bool_],
+    everyone: Callable[[int], Mask],
+    height: float,
+    settings: PlateSettings,
+) -> list[AnchorPlan]:
+    """Choose anchors over the needed frames of each shot and the frames to stack at each; rising by frame.
+
+    Anchors lie ``anchor_seconds`` apart. Candidates are the frames nearest in time that still add to a hidden
+    place which fewer than ``samples`` have shown; far frames are looked at ever more sparsely.
+    """
+    size_wh = info.size_wh
+    coarse = _CoarseGrades(everyone, height)
+    seconds = info.pts_seconds
+    rate = (len(seconds) - 1) / seconds[-1] if len(seconds) > 1 and seconds[-1] > 0 else 30.0
+    bounds = [*(int(start) for start in shot_starts), len(needed)]
+    plans: list[AnchorPlan] = []
+    for start, stop in pairwise(bounds):
+        frames = np.flatnonzero(needed[start:stop]) + start
+        if not len(frames):
+            continue
+        anchors = _spread(frames, rate * settings.anchor_seconds)
+        for row, anchor in enumerate(anchors):
+            first = frames[0] if row == 0 else (anchors[row - 1] + anchor) // 2
+            last = frames[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
+            # The other side of the mix reaches a quarter of the gap further.
+            gap = round(rate * settings.anchor_seconds / 3)
+            served = [t for t in range(max(first - gap, start), min(last + gap + 1, stop), 2) if needed[t]]
+            wanted = _hidden(anchor, [*served, anchor], world_from_source, coarse, size_wh, height)
+            chosen = _choose(anchor, start, stop, rate, world_from_source, coarse, wanted, settings)
+            plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(chosen)), wanted, size_wh))
+    return plans
+
+
+def _spread(frames: NDArray[np.int64], spacing: float) -> list[int]:
+    """Spread anchors evenly from the first to the last of the frames, each on one of them."""
+    span = int(frames[-1] - frames[0])
+    count = max(1, int(np.ceil(span / max(spacing, 1.0))) + 1) if span else 1
+    if count == 1:
+        return [int(frames[len(frames) // 2])]
+    aims = np.linspace(frames[0], frames[-1], count)
+    return sorted({int(frames[np.argmin(np.abs(frames - aim))]) for aim in aims})
+
+
+def _coarse_view(grade: NDArray[np.uint8], anchor: int, frame: int, world_from_source: Transforms) -> NDArray[np.uint8]:
+    """Bring coarse grades of a frame to the anchor; 0 outside of the frame."""
+    scale = np.array([[_COARSE, 0, (_COARSE - 1) / 2], [0, _COARSE, (_COARSE - 1) / 2], [0, 0, 1.0]])
+    frame_from_anchor = np.linalg.inv(world_from_source[frame]) @ world_from_source[anchor]
+    transform = np.linalg.inv(scale) @ frame_from_anchor @ scale
+    h, w = grade.shape
+    return np.asarray(
+        cv2.warpPerspective(grade, transform, (w, h), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP), np.uint8
+    )
+
+
+def _hidden(
+    anchor: int,
+    served: list[int],
+    world_from_source: Transforms,
+    coarse: _CoarseGrades,
+    size_wh: tuple[int, int],
+    height: float,
+) -> Mask:
+    """Return the coarse (h, w) places of the anchor where someone stands in one of the served frames, widened."""
+    hidden = np.zeros(coarse(anchor).shape, np.bool_)
+    for frame in served:
+        people = (coarse(frame) == 0).astype(np.uint8)
+        hidden |= _coarse_view(people, anchor, frame, world_from_source) > 0
+    # Room for the layer of the new person and for the band in which light is matched.
+    radius = max(2, round(0.25 * height / _COARSE))
+    return widened(hidden, radius)
+
+
+def _choose(
+    anchor: int,
+    start: int,
+    stop: int,
+    rate: float,
+    world_from_source: Transforms,
+    coarse: _CoarseGrades,
+    wanted: Mask,
+    settings: PlateSettings,
+) -> list[int]:
+    views = {anchor: coarse(anchor)}
+    shown = np.where(wanted, coarse(anchor) > 0, settings.samples).astype(np.int64)
+    others = list(_outwards(anchor, start, stop, max(1.0, rate / _CANDIDATES_PER_SECOND)))
+    for frame in others:
+        lacking = shown < settings.samples
+        if len(views) > 2 * settings.samples or not lacking.any():
+            break
+        view = _coarse_view(coarse(frame), anchor, frame, world_from_source)
+        if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * wanted.sum()):
+            views[frame] = view
+            shown += view > 0
+    # Then the ground that may lie in a shadow. It takes frames from when people were elsewhere, the most telling first.
+    clear = np.where(wanted, np.sum([view == 2 for view in views.values()], axis=0), ENOUGH)
+    if (clear < ENOUGH).any():
+        # Thinned by time: in their own order, before and after alternate, and every second one is one side.
+        thinned = set(sorted(others)[:: 1 + len(others) // _LOOKED_AT])
+        left = {
+            frame: _coarse_view(coarse(frame), anchor, frame, world_from_source)
+            for frame in others
+            if frame in thinned and frame not in views
+        }
+        for _ in range(2 * ENOUGH):
+            worth = {frame: int(((clear < ENOUGH) & (view == 2)).sum()) for frame, view in left.items()}
+            best = max(worth, key=lambda frame: worth[frame], default=anchor)
+            if worth.get(best, 0) < max(1.0, 0.003 * wanted.sum()):
+                break
+            views[best] = left.pop(best)
+            clear += views[best] == 2
+    return list(views)
+
+
+def _outwards(anchor: int, start: int, stop: int, base: float) -> Iterator[int]:
+    """Yield the frames of the shot to look at, nearest first, ever more sparsely."""
+    distance = base
+    while anchor - round(distance) >= start or anchor + round(distance) < stop:
+        for frame in (anchor - round(distance), anchor + round(distance)):
+            if start <= frame < stop:
+                yield frame
+        distance += max(base, 0.04 * distance)

@@ -1,0 +1,139 @@
+"""The plates of a clip as they lie on disk, and the view of them that each frame has."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Picture, Transforms
+from pipeline.maths.grain import Grain
+from pipeline.plate.registration import Warp
+
+NODES = "plate_nodes.bin"
+_CACHED_PLATES = 3
+"""Those of a frame, and one more for frames in work on the other side of an anchor."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlateSet:
+    """The plates of a clip and where each frame finds itself in them."""
+
+    folder: Path
+    size_wh: tuple[int, int]
+    anchors: NDArray[np.int64]
+    """(K,) frame numbers, rising; may be empty."""
+    plate_from_source: Transforms
+    """(T, 3, 3) best single homography from frame t to its nearest anchor's plate."""
+    near: NDArray[np.int32]
+    """(T, 2) rows of ``anchors``: the nearer and the other one, -1 for none."""
+    share: NDArray[np.float32]
+    """(T,) weight of the other one, 0..0.5."""
+    from_source: Transforms
+    """(T, 2, 3, 3) homographies to the plates of ``near``."""
+    node_shape: tuple[int, int]
+    """Rows and columns of each frame's parallax nodes (float16, in ``plate_nodes.bin``: two maps a frame)."""
+    grain: Grain
+    _cache: OrderedDict[int, tuple[Picture, NDArray[np.uint8]]] = field(default_factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """Frames are rendered in several threads."""
+
+    def render(self, frame: int, box_xyxy: tuple[int, int, int, int]) -> tuple[Picture, Mask]:
+        """Return the plate as source frame ``frame`` sees it inside the box (may reach over the picture's edges).
+
+        One bicubic resample of each plate; between two anchors their mix. The mask is False where no frame of
+        the clip ever showed the place (the pixels are inpainted or replicated).
+        """
+        h, w = box_xyxy[3] - box_xyxy[1], box_xyxy[2] - box_xyxy[0]
+        total = np.zeros((h, w, 3), np.float32)
+        weights = np.zeros((h, w), np.float32)
+        for side, weight in ((0, 1 - self.share[frame]), (1, self.share[frame])):
+            row = int(self.near[frame, side])
+            if row < 0 or (weight <= 0 and side):
+                continue
+            warp = Warp(self.from_source[frame, side], self._nodes(frame, side), 0)
+            at = warp.coordinates(box_xyxy, self.size_wh)
+            plate, seen = self._plate(row)
+            picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            known = cv2.remap(seen, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            _add_weighted(total, weights, picture, known, max(float(weight), 1e-3))
+        if not weights.any():
+            return np.full((h, w, 3), 128, np.uint8), np.zeros((h, w), np.bool_)
+        mixed = np.empty((h, w, 3), np.uint8)
+        _divide(total, weights, mixed)
+        return mixed, weights > 0.0015
+
+    def _nodes(self, frame: int, side: int) -> NDArray[np.float32]:
+        count = self.node_shape[0] * self.node_shape[1] * 2
+        stored = np.fromfile(self.folder / NODES, np.float16, count, offset=2 * count * (2 * frame + side))
+        return stored.astype(np.float32).reshape(*self.node_shape, 2)
+
+    def _plate(self, row: int) -> tuple[Picture, NDArray[np.uint8]]:
+        with self._lock:
+            if row in self._cache:
+                self._cache.move_to_end(row)
+            else:
+                self._cache[row] = read_plate(self.folder, row)
+                while len(self._cache) > _CACHED_PLATES:
+                    self._cache.popitem(last=False)
+            return self._cache[row]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_weighted(
+    total: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    picture: NDArray[np.uint8],
+    known: NDArray[np.uint8],
+    weight: float,
+) -> None:
+    """Add one plate. What never saw the place leaves it to the other; where neither did, both count a little."""
+    height, width = known.shape
+    for r in range(height):
+        for c in range(width):
+            part = np.float32(max(known[r, c] / 255.0, 1e-3) * weight)
+            weights[r, c] += part
+            for channel in range(3):
+                total[r, c, channel] += np.float32(picture[r, c, channel]) * part
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _divide(total: NDArray[np.float32], weights: NDArray[np.float32], mixed: NDArray[np.uint8]) -> None:
+    height, width = weights.shape
+    for r in range(height):
+        for c in range(width):
+            for channel in range(3):
+                mixed[r, c, channel] = np.uint8(total[r, c, channel] / weights[r, c] + np.float32(0.5))
+
+
+def read_plate(folder: Path, row: int) -> tuple[Picture, NDArray[np.uint8]]:
+    """Read one plate, (H, W, 3) RGB, and where it is known, (H, W) 0 or 255."""
+    picture = cv2.imread(str(folder / f"plate_{row:04d}.png"), cv2.IMREAD_COLOR)
+    seen = cv2.imread(str(folder / f"seen_{row:04d}.png"), cv2.IMREAD_GRAYSCALE)
+    if picture is None or seen is None:
+        raise FileNotFoundError(folder / f"plate_{row:04d}.png")
+    return np.ascontiguousarray(picture[..., ::-1]), np.asarray(seen, np.uint8)
+
+
+def load_plates(folder: Path) -> PlateSet:
+    """Read back what ``make_plates`` wrote. Raises ``FileNotFoundError`` where it did not finish."""
+    with np.load(folder / "plates.npz") as saved:
+        facts = json.loads(str(saved["facts"]))
+        return PlateSet(
+            folder=folder,
+            size_wh=(facts["size_wh"][0], facts["size_wh"][1]),
+            anchors=saved["anchors"],
+            plate_from_source=saved["plate_from_source"],
+            near=saved["near"],
+            share=saved["share"],
+            from_source=saved["from_source"],
+            node_shape=(facts["node_shape"][0], facts["node_shape"][1]),
+            grain=Grain(tuple(facts["sigma"]), facts["common"], facts["radius_px"]),
+        )

@@ -1,0 +1,162 @@
+"""One plate: the candidates of an anchor, registered to it, in its light, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CameraPath, Mask, Picture, Transforms
+from pipeline.maths.grain import apply_light, fill_hole, fit_light
+from pipeline.plate.anchors import AnchorPlan, clear_grade
+from pipeline.plate.median import masked_median
+from pipeline.plate.registration import Reference, Warp, fit_warp, node_shape, work_gray
+from pipeline.settings import PlateSettings
+
+_BLOCK_WH = (192, 64)
+_RESAMPLE = cv2.INTER_CUBIC
+_NEAREST = 5
+"""Where near and far part, the samples nearest in time decide: registration of the others is off by more than their
+noise is worth."""
+_PARALLAX_PX = 0.2
+
+
+def stack_of(
+    plan: AnchorPlan, pictures: dict[int, Picture], camera: CameraPath, everyone: Callable[[int], Mask], height: float
+) -> Stack:
+    """Gather what one anchor's plate is made of; ``pictures`` maps the plan's candidates to RGB."""
+    world_from_anchor = camera.world_from_source[plan.frame]
+    return Stack(
+        plan=plan,
+        pictures=pictures,
+        grades={frame: clear_grade(everyone(frame), height) for frame in plan.candidates},
+        guesses={t: np.linalg.inv(camera.world_from_source[t]) @ world_from_anchor for t in plan.candidates},
+        height=height,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """The candidates of one anchor."""
+
+    plan: AnchorPlan
+    pictures: dict[int, Picture]
+    grades: dict[int, NDArray[np.uint8]]
+    guesses: dict[int, Transforms]
+    """frame -> (3, 3) candidate from anchor."""
+    height: float
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return self.plan.size_wh
+
+    def match(self, reference: Reference, frame: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        gray = work_gray(np.asarray(self.pictures[frame]))
+        return reference.match(gray, self.grades[frame] == 0, self.guesses[frame])
+
+
+def one_plate(stack: Stack, settings: PlateSettings) -> tuple[Picture, Mask]:
+    """Make one anchor's plate. Returns it and where it is known, (H, W)."""
+    plan, height, size_wh = stack.plan, stack.height, stack.size_wh
+    anchor = np.array(stack.pictures[plan.frame])
+    reference = Reference(anchor, stack.grades[plan.frame] == 0)
+    still = Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)
+    warps = {plan.frame: still}
+    for frame in plan.candidates:
+        if frame != plan.frame:
+            rows, found = stack.match(reference, frame)
+            warps[frame] = fit_warp(reference.features()[rows], found, size_wh, height, stack.guesses[frame])
+    lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
+    return _merge(stack, warps, lights, settings)
+
+
+def _light(stack: Stack, warp: Warp, frame: int) -> NDArray[np.float64]:
+    """Fit the light of a candidate to the anchor's, at an eighth of the size, where registration does not matter."""
+    anchor = stack.plan.frame
+    if frame == anchor:
+        return np.stack([np.ones(3), np.zeros(3)])
+    both = (_small(stack.grades[anchor]) > 1) & (_small_view(stack.grades[frame], warp) > 1)
+    return fit_light(
+        _small_view(np.asarray(stack.pictures[frame]), warp)[both], _small(np.asarray(stack.pictures[anchor]))[both]
+    )
+
+
+def _merge(
+    stack: Stack, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]], settings: PlateSettings
+) -> tuple[Picture, Mask]:
+    """Take the masked median over the wanted part of the anchor, stripe by stripe."""
+    plan, size_wh = stack.plan, stack.size_wh
+    plate = np.array(stack.pictures[plan.frame])
+    seen = stack.grades[plan.frame] > 0
+    parallax = max(float(np.sqrt(np.mean(np.square(warp.nodes)))) for warp in warps.values())
+    most = _NEAREST if parallax > _PARALLAX_PX else settings.samples
+    wanted = plan.wanted
+    rows = np.flatnonzero(wanted.any(axis=1))
+    if not len(rows):
+        return plate, np.ones_like(seen)
+    order = sorted(plan.candidates, key=lambda t: abs(t - plan.frame))
+    width, height = _BLOCK_WH
+    for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
+        for x0 in range(0, size_wh[0], width):
+            area = np.s_[y0 : y0 + height, x0 : x0 + width]
+            here = wanted[area]
+            if not here.any():
+                continue
+            h, w = here.shape
+            samples = _samples(stack, warps, lights, order, (x0, y0, x0 + w, y0 + h), here, most)
+            if samples is None:
+                continue
+            merged, count = masked_median(*samples, most)
+            use = here & (count > 0)
+            plate[area][use] = merged[use]
+            seen[area] |= use
+    return fill_hole(plate, ~seen, settings.inpaint), seen
+
+
+def _samples(
+    stack: Stack,
+    warps: dict[int, Warp],
+    lights: dict[int, NDArray[np.float64]],
+    order: list[int],
+    box_xyxy: tuple[int, int, int, int],
+    wanted: Mask,
+    most: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Return the pictures (K, h, w, 3) and grades (K, h, w) of a block, nearest in time first, or None.
+
+    Stops where every wanted pixel has as many clear samples as count: later ones would change nothing.
+    """
+    pictures, grades = [], []
+    clear = np.zeros(wanted.shape, np.int32)
+    for frame in order:
+        at = warps[frame].coordinates(box_xyxy, stack.size_wh)
+        grade = cv2.remap(stack.grades[frame], at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        if not (grade.astype(bool) & wanted).any():
+            continue
+        view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
+        pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
+        grades.append(np.asarray(grade, np.uint8))
+        clear += grade == 2
+        if len(pictures) >= most and int(clear[wanted].min()) >= most:
+            break
+    return (np.stack(pictures), np.stack(grades)) if pictures else None
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    h, w = picture.shape[:2]
+    mode = cv2.INTER_AREA if picture.ndim == 3 else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(picture, (max(w // 8, 1), max(h // 8, 1)), interpolation=mode), np.uint8)
+
+
+def _small_view(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
+    """Bring a picture through the warp's homography at an eighth of the size; 0 outside of it."""
+    h, w = picture.shape[:2]
+    small = _small(picture)
+    scale = np.array([[w / small.shape[1], 0, 0], [0, h / small.shape[0], 0], [0, 0, 1.0]])
+    scale[:2, 2] = (np.diag(scale)[:2] - 1) / 2
+    transform = np.linalg.inv(scale) @ warp.from_to @ scale
+    flags = (cv2.INTER_LINEAR if picture.ndim == 3 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpPerspective(small, transform, small.shape[1::-1], flags=flags), np.uint8)

@@ -1,0 +1,194 @@
+"""Which moments of a job people should look at, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT, Mask, Picture, Plan, Presence, VideoInfo
+from pipeline.media.decode import Clip, rgb_of
+
+View = Literal["whole", "person", "feet"]
+"""The whole picture, or its part around the subject or the subject's feet."""
+Series = Mapping[str, NDArray[np.float64]]
+
+_MAX_SEGMENTS = 5
+_SAME_SECONDS = 0.2
+"""Moments of one view that lie closer than this are one."""
+_AREA_PX = 854 * 480
+"""Size of a picture: what a phone shows sharp, and a dozen pairs stay under 2 MB."""
+_FEET = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_toe", "right_toe")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame worth a look."""
+
+    frame: int
+    view: View
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentPictures:
+    """The pictures of one moment: the same part of the source and of the written file, upright, square pixels."""
+
+    moment: Moment
+    source: Picture
+    result: Picture
+
+
+def choose_moments(plan: Plan, info: VideoInfo, series: Series) -> list[Moment]:
+    """Return about a dozen moments in the order of time, by rule.
+
+    Where the subject comes in and leaves, the middle of its frames in each segment (five at most), the longest contact
+    of each foot, the longest stretch in which it is not clearly seen, the worst seam, the worst flicker, the worst
+    slide.
+    ``series`` is that of ``QualityMeter`` after ``finish``; figures that are not known choose nothing.
+    """
+    found = [*_comings(plan), *_segment_middles(plan), *_contacts(plan, info), *_unclear(plan), *_worst(series)]
+    kept: list[Moment] = []
+    seconds = info.pts_seconds
+    for moment in found:
+        near = [
+            other
+            for other in kept
+            if other.view == moment.view and abs(seconds[other.frame] - seconds[moment.frame]) < _SAME_SECONDS
+        ]
+        if near:
+            kept[kept.index(near[0])] = Moment(near[0].frame, near[0].view, (*near[0].reasons, *moment.reasons))
+        else:
+            kept.append(moment)
+    return sorted(kept, key=lambda moment: moment.frame)
+
+
+def even_moments(num_frames: int, count: int) -> list[Moment]:
+    """Return ``count`` whole pictures spread evenly over the clip, fewer where it has fewer frames."""
+    frames = np.linspace(0, num_frames - 1, min(count, num_frames)).round().astype(int)
+    return [Moment(int(frame), "whole", ()) for frame in np.unique(frames)]
+
+
+def read_moments(source: Clip, written: Clip, plan: Plan, moments: Sequence[Moment]) -> list[MomentPictures]:
+    """Read the moments' pictures, in their order, from both files; one full frame is held at a time."""
+    parts = [_part(plan, source.info, moment) for moment in moments]
+    by_clip = []
+    for clip in (source, written):
+        pictures: dict[int, Picture] = {}
+        for frame in clip.frames_at(sorted({moment.frame for moment in moments})):
+            rgb = rgb_of(frame)
+            for number, moment in enumerate(moments):
+                if moment.frame == frame.index:
+                    x0, y0, x1, y1 = parts[number]
+                    pictures[number] = _fitted(rgb[y0:y1, x0:x1], source.info)
+        by_clip.append(pictures)
+    return [MomentPictures(moment, by_clip[0][number], by_clip[1][number]) for number, moment in enumerate(moments)]
+
+
+def _comings(plan: Plan) -> Iterable[Moment]:
+    present = np.flatnonzero(plan.subject.presence > Presence.ABSENT)
+    if len(present):
+        first, last = int(present[0]), int(present[-1])
+        yield Moment(first, "whole", ("first frame" if first == 0 else "the subject comes in",))
+        is_last = last == len(plan.subject.presence) - 1
+        yield Moment(last, "whole", ("last frame" if is_last else "the subject leaves",))
+
+
+def _segment_middles(plan: Plan) -> Iterable[Moment]:
+    total = len(plan.segments)
+    for number in sorted({round(at) for at in np.linspace(0, total - 1, min(total, _MAX_SEGMENTS))}):
+        segment = plan.segments[number]
+        name = "the whole shot" if segment.kind == "whole" else f"segment {number + 1} ({segment.kind})"
+        frames = np.arange(segment.start, segment.stop)
+        present = frames[plan.subject.presence[frames] > Presence.ABSENT]
+        if len(present):
+            yield Moment(int(present[(len(present) - 1) // 2]), "whole", (f"middle of {name}",))
+        else:
+            yield Moment(int(frames[(len(frames) - 1) // 2]), "whole", (f"middle of {name}, without the subject",))
+
+
+def _contacts(plan: Plan, info: VideoInfo) -> Iterable[Moment]:
+    for foot, name in enumerate(("left", "right")):
+        # A plant's number changes where one contact follows the other without a frame in the air.
+        runs = [
+            (start, stop)
+            for start, stop in runs_of(plan.contacts.plant_id[:, foot])
+            if plan.contacts.plant_id[start, foot] >= 0
+        ]
+        if runs:
+            start, stop = max(runs, key=lambda run: info.pts_seconds[run[1] - 1] - info.pts_seconds[run[0]])
+            yield Moment((start + stop - 1) // 2, "feet", (f"longest contact of the {name} foot",))
+
+
+def _unclear(plan: Plan) -> Iterable[Moment]:
+    unclear = plan.subject.presence == Presence.UNCERTAIN
+    runs = [(start, stop) for start, stop in runs_of(unclear) if unclear[start]]
+    if runs:
+        start, stop = max(runs, key=lambda run: run[1] - run[0])
+        yield Moment((start + stop - 1) // 2, "person", ("the subject is not clearly seen",))
+
+
+def _worst(series: Series) -> Iterable[Moment]:
+    frames = series["frame"].astype(int)
+    # The border's length grows with the root of the area.
+    seam = (series["seam_result"] - series["seam_source"]) / np.sqrt(np.maximum(series["region_px"], 1.0))
+    flicker = series["warping_error_result"] - series["warping_error_source"]
+    for values, reason in ((seam, "strongest seam"), (flicker, "strongest flicker")):
+        if np.isfinite(values).any():
+            yield Moment(int(frames[np.nanargmax(values)]), "person", (reason,))
+    slide = series["foot_slide_locked_bh"]
+    if np.isfinite(slide).any():
+        frame = int(np.unravel_index(np.nanargmax(slide), slide.shape)[0])
+        yield Moment(frame, "feet", ("a planted foot slides most",))
+
+
+def runs_of(values: NDArray[np.generic] | Mask) -> list[tuple[int, int]]:
+    """Return (start, stop) of each stretch of equal values of a (T,) array, in order."""
+    if not len(values):
+        return []
+    borders = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return list(pairwise(borders))
+
+
+def _part(plan: Plan, info: VideoInfo, moment: Moment) -> tuple[int, int, int, int]:
+    """Return the part of the picture that a moment shows, x0, y0, x1, y1 in source px."""
+    width, height = info.size_wh
+    subject, frame = plan.subject, moment.frame
+    if moment.view == "whole" or not np.isfinite(subject.boxes_xyxy[frame]).all():
+        return 0, 0, width, height
+    box, pad_bh, wide = subject.boxes_xyxy[frame], 0.12, 0.75
+    if moment.view == "feet":
+        points = subject.joints[frame, [JOINT[name] for name in _FEET], :2].astype(np.float64)
+        if not np.isfinite(points).all(axis=-1).any():
+            return 0, 0, width, height
+        box = np.concatenate([np.nanmin(points, axis=0), np.nanmax(points, axis=0)])
+        pad_bh, wide = 0.12, 1.5
+    pad = pad_bh * float(subject.body_height_px[frame])
+    half_h = (box[3] - box[1]) / 2 + pad
+    half_w = max((box[2] - box[0]) / 2 + pad, wide * half_h)
+    x0, x1 = _inside((box[0] + box[2]) / 2, half_w, width)
+    y0, y1 = _inside((box[1] + box[3]) / 2, half_h, height)
+    return x0, y0, x1, y1
+
+
+def _inside(middle: float, half: float, length: int) -> tuple[int, int]:
+    """Return the interval around ``middle``, moved into the picture rather than cut, so that it keeps its shape."""
+    size = min(length, max(16, round(2 * half)))
+    start = min(max(round(middle - half), 0), length - size)
+    return start, start + size
+
+
+def _fitted(picture: Picture, info: VideoInfo) -> Picture:
+    aspect = float(info.sample_aspect_ratio)
+    width, height = picture.shape[1], picture.shape[0]
+    wide, high = (width, height * aspect) if info.quarter_turns % 2 else (width * aspect, float(height))
+    scale = min(1.0, float(np.sqrt(_AREA_PX / (wide * high))))
+    size = max(1, round(wide * scale)), max(1, round(high * scale))
+    if size == (width, height):
+        return picture.copy()
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

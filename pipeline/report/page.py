@@ -1,0 +1,174 @@
+"""What people look at: a contact sheet and a page that opens from disk.
+
+The page holds everything itself (pictures, plots, styles, one small script) and may reach nothing else: its content
+security policy says so. Equal moments, facts and series give equal bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.datatypes import Picture, Plan, VideoInfo
+from pipeline.media.decode import Clip
+from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, read_moments
+from pipeline.report.verdicts import judge_figures, telling_figures
+from pipeline.settings import Settings
+
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+_SCRIPT = Path(__file__).with_name("report.js")
+_GAP_PX = 6
+_SHEET_COLUMN_PX = 320
+_SHEET_COLUMNS = 4
+_SHEET_MOMENTS = 8
+_PICTURE_BYTES = 1_800_000
+"""Of all pictures of a page: base64 adds a third, and the page stays under 3 MB."""
+_SIZES_AND_QUALITIES = ((1.0, 85), (1.0, 75), (1.0, 60), (1.0, 45), (1.0, 30), (0.5, 60), (0.5, 30), (0.25, 30))
+"""Share of the side, WebP quality: the first at which the pictures fit, which even white noise does at the last."""
+
+
+def write_reports(
+    folder: Path,
+    wanted: frozenset[str],
+    source: Clip,
+    written: Clip,
+    plan: Plan,
+    settings: Settings,
+    facts: dict[str, Any],
+    series: Series,
+) -> dict[str, list[Path]]:
+    """Write ``report.html`` and ``contact_sheet.png``, those that are ``wanted``; return their paths by artifact.
+
+    ``source`` and ``written`` are read once for the pictures, at the frames that are shown; ``facts`` is the job's
+    answer (DESIGN section 7), ``series`` that of ``draw_plots``.
+    """
+    chosen = choose_moments(plan, source.info, series) if "report" in wanted else []
+    even = even_moments(source.info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []
+    if not chosen and not even:
+        return {}
+    pictures = read_moments(source, written, plan, [*chosen, *even])
+    shown, paths = pictures[: len(chosen)], {}
+    if chosen:
+        paths["report"] = [
+            write_html(folder / "report.html", shown, plan, source.info, settings=settings, facts=facts, series=series)
+        ]
+    if even:
+        paths["contact_sheet"] = [write_contact_sheet(folder / "contact_sheet.png", pictures[len(chosen) :])]
+    return paths
+
+
+def write_contact_sheet(path: Path, moments: Sequence[MomentPictures]) -> Path:
+    """Write a PNG: source above result for each moment, four moments a row, in the order given."""
+    pairs = []
+    for moment in moments:
+        source, result = _column(moment.source), _column(moment.result)
+        gap = np.full((_GAP_PX, source.shape[1], 3), 255, np.uint8)
+        pairs.append(
+            np.pad(np.vstack([source, gap, result]), ((0, 2 * _GAP_PX), (0, _GAP_PX), (0, 0)), constant_values=255)
+        )
+    while len(pairs) > _SHEET_COLUMNS and len(pairs) % _SHEET_COLUMNS:
+        pairs.append(np.full_like(pairs[0], 255))
+    rows = [np.hstack(pairs[at : at + _SHEET_COLUMNS]) for at in range(0, len(pairs), _SHEET_COLUMNS)]
+    path.write_bytes(bytes(cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1]))
+    return path
+
+
+def write_html(
+    path: Path,
+    moments: Sequence[MomentPictures],
+    plan: Plan,
+    info: VideoInfo,
+    *,
+    settings: Settings,
+    facts: dict[str, Any],
+    series: Series,
+) -> Path:
+    """Write the page: moments, plots, figures with a verdict, and what the job was made with."""
+    # Both take a good part of a second to import, which a job without a report need not wait for.
+    import jinja2
+
+    from pipeline.report.plots import draw_plots
+
+    script = _SCRIPT.read_text(encoding="utf-8")
+    uris = _uris([picture for moment in moments for picture in (moment.source, moment.result)])
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        facts=facts,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        telling=telling_figures(facts["quality"]),
+        figures=judge_figures(facts["quality"]),
+        moments=[
+            _shown(moment.moment, info, uris[2 * number : 2 * number + 2], moment.source)
+            for number, moment in enumerate(moments)
+        ],
+        plots=draw_plots(plan, info, series, [moment.moment.frame for moment in moments]),
+        stages=_stages(facts["timings_s"]),
+        settings=_settings(settings),
+        facts_json=json.dumps(facts, indent=1),
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _shown(moment: Moment, info: VideoInfo, uris: Sequence[str], picture: Picture) -> dict[str, Any]:
+    reasons = "; ".join(moment.reasons)
+    return {
+        "frame": moment.frame,
+        "seconds": f"{info.pts_seconds[moment.frame]:.2f}",
+        "reasons": reasons[:1].upper() + reasons[1:],
+        "source": uris[0],
+        "result": uris[1],
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+    }
+
+
+def _stages(timings_s: dict[str, float]) -> list[dict[str, Any]]:
+    total = sum(timings_s.values()) or 1.0
+    return [
+        {"name": name, "seconds": f"{seconds:.1f}", "percent": round(100 * seconds / total)}
+        for name, seconds in timings_s.items()
+    ]
+
+
+def _settings(settings: Settings) -> list[dict[str, Any]]:
+    """Return every setting as text, with whether it differs from the default; no environment is looked at."""
+    default = Settings().model_dump(mode="json")
+    return [
+        {"name": f"{group}.{name}", "value": json.dumps(value), "changed": value != default[group][name]}
+        for group, values in settings.model_dump(mode="json").items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    ]
+
+
+def _column(picture: Picture) -> Picture:
+    scale = _SHEET_COLUMN_PX / picture.shape[1]
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _uris(pictures: Sequence[Picture]) -> list[str]:
+    """Return data URIs in the best quality at which all of them stay under ``_PICTURE_BYTES``."""
+    encoded: list[bytes] = []
+    for scale, quality in _SIZES_AND_QUALITIES:
+        encoded = [_webp(picture, scale, quality) for picture in pictures]
+        if sum(map(len, encoded)) <= _PICTURE_BYTES:
+            break
+    return ["data:image/webp;base64," + base64.b64encode(data).decode() for data in encoded]
+
+
+def _webp(picture: Picture, scale: float, quality: int) -> bytes:
+    if scale < 1.0:
+        picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return bytes(cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1])

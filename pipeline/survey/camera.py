@@ -1,0 +1,257 @@
+"""Measure the camera's motion, and smooth it.
+
+The motion is measured between neighbouring frames on background points: good features at a reduced size, people
+masked out, followed by pyramidal Lucas-Kanade (forward only: the backward pass costs as much and changes nothing) and
+refined on the full picture. A similarity is found by RANSAC; it, or a homography where the points carry one, is
+refitted to all tracks with Cauchy weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CameraMotion, CameraPath, Mask, Transforms, VideoInfo
+from pipeline.maths.geometry import (
+    Model,
+    apply_transform,
+    corners_of,
+    fit_similarity,
+    invert,
+    normalized,
+    pair_motions,
+    params_of_similarities,
+    refit_irls,
+    similarities_from_params,
+    similarity_part,
+)
+from pipeline.maths.masks import widened
+from pipeline.maths.smoothing import gaussian_smooth, shot_slices
+from pipeline.settings import StabilizeSettings
+
+Luma = NDArray[np.uint8]
+Points32 = NDArray[np.float32]
+
+_MIN_INLIERS = 10
+_MIN_INLIER_SHARE = 0.3
+_INLIER_PX_OF_DIAGONAL = 1.5 / 734
+"""1.5 px at 640 x 360: parallax stays inside, people do not."""
+_HOMOGRAPHY_INLIERS = 40
+_HOMOGRAPHY_HULL = 0.25
+"""Least share of the picture that the inliers' hull must cover: eight parameters are extrapolated badly."""
+_HOLD_DECAY = 0.8
+"""A held motion fades, so that a minute without texture does not run out of the world."""
+_GROUND_FEATURES = 40
+_MASK_MARGIN = 0.02
+"""Of the picture's diagonal: a point's window must not see the person."""
+
+
+class CameraEstimator:
+    """Measures a clip's camera motion, frame after frame; holds one frame of luma."""
+
+    def __init__(self, info: VideoInfo, settings: StabilizeSettings) -> None:
+        self._size_wh = info.size_wh
+        self._diagonal = float(np.hypot(*info.size_wh))
+        # Small pictures are tracked whole; a step under 64 px a side leaves nothing to track.
+        short = min(info.size_wh)
+        self._scale = min(1.0, max(settings.scale, 64 / short)) if short > 64 else 1.0
+        self._settings = settings
+        self._luma: Luma | None = None
+        self._small: Luma | None = None
+        self._points: Points32 = np.empty((0, 2), np.float32)
+        self._world: list[Transforms] = []
+        self._reliable: list[bool] = []
+        self._pairs: list[Points32] = []
+        self._last: Transforms = np.eye(3)
+
+    def push(self, luma: Luma, everyone: Mask, feet_px: NDArray[np.floating], is_cut: bool) -> None:
+        """Take the next frame.
+
+        ``luma`` is (H, W) uint8, upright; ``everyone`` (H, W) covers all people; ``feet_px`` (K, 2) are points of their
+        feet, around which ground features are followed besides (for contacts); ``is_cut`` says that a shot begins here.
+        """
+        w, h = self._size_wh
+        if luma.shape != (h, w) or everyone.shape != (h, w):
+            raise ValueError(f"luma {luma.shape} and mask {everyone.shape} are not {(h, w)}")
+        small = luma if self._scale == 1.0 else cv2.resize(luma, self._small_wh, interpolation=cv2.INTER_AREA)
+        blocked = self._blocked(everyone)
+        if is_cut or self._luma is None or self._small is None:
+            pairs = np.empty((0, 4), np.float32)
+            self._world.append(np.eye(3))
+            # A cut is known, not a failure; the motion of another shot says nothing about this one.
+            self._reliable.append(True)
+            self._last = np.eye(3)
+        else:
+            found = self._follow(self._small, small, self._luma, luma, blocked)
+            previous_from_this, pairs, agreed = self._fit(found)
+            self._world.append(normalized(self._world[-1] @ previous_from_this))
+            self._reliable.append(agreed)
+        self._pairs.append(pairs)
+        self._points = self._features(small, luma, blocked, everyone, np.asarray(feet_px, np.float64))
+        self._luma, self._small = luma, small
+
+    def finish(self) -> CameraMotion:
+        """Return the motion of all frames pushed."""
+        world = np.stack(self._world) if self._world else np.empty((0, 3, 3))
+        return CameraMotion(world, np.array(self._reliable, bool), tuple(self._pairs))
+
+    @property
+    def _small_wh(self) -> tuple[int, int]:
+        w, h = self._size_wh
+        return round(w * self._scale), round(h * self._scale)
+
+    def _full(self, small_points: NDArray[np.floating]) -> Points32:
+        """Small pixel centres to full: (p + 0.5) / scale - 0.5, which is 2 p + 0.5 at half size."""
+        ratio = np.array(self._size_wh, np.float64) / self._small_wh
+        return np.asarray((small_points + 0.5) * ratio - 0.5, np.float32)
+
+    def _to_small(self, full_points: NDArray[np.floating]) -> Points32:
+        ratio = np.array(self._size_wh, np.float64) / self._small_wh
+        return np.asarray((full_points + 0.5) / ratio - 0.5, np.float32)
+
+    def _blocked(self, everyone: Mask) -> NDArray[np.uint8]:
+        """People, widened, at the small size: 255 where no point may be."""
+        small = cv2.resize(everyone.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
+        reach = max(1, round(_MASK_MARGIN * self._diagonal * self._scale))
+        return np.asarray(widened(small > 0, reach) * np.uint8(255), np.uint8)
+
+    def _features(
+        self, small: Luma, luma: Luma, blocked: NDArray[np.uint8], everyone: Mask, feet_px: NDArray[np.float64]
+    ) -> Points32:
+        """Return full-size points (N, 2): spread over the background, and more on the ground around the feet."""
+        wanted = self._settings.features
+        w, h = self._small_wh
+        free = cv2.bitwise_not(blocked)
+        # A third of the even spacing: corners cluster, and far corners (small motion, true direction) are worth having.
+        spacing = max(3.0, 0.35 * float(np.sqrt(w * h / wanted)))
+        corners = cv2.goodFeaturesToTrack(small, wanted, 0.005, spacing, mask=free, blockSize=5)
+        points = [] if corners is None else [self._full(corners.reshape(-1, 2))]
+        points.extend(self._ground_features(luma, free, everyone, feet_px))
+        return np.concatenate(points) if points else np.empty((0, 2), np.float32)
+
+    def _ground_features(
+        self, luma: Luma, free: NDArray[np.uint8], everyone: Mask, feet_px: NDArray[np.float64]
+    ) -> Iterator[Points32]:
+        feet_px = feet_px[np.isfinite(feet_px).all(-1)]
+        rows = np.flatnonzero(everyone.any(1))
+        if not len(feet_px) or not len(rows):
+            return
+        body = float(rows[-1] - rows[0] + 1)
+        w, h = self._size_wh
+        # Half a body height to both sides; more below the foot than above, where the ground runs far away.
+        x0, y0 = np.maximum(np.floor(feet_px.min(0) - np.array([0.5, 0.12]) * body), 0).astype(int)
+        x1, y1 = np.minimum(np.ceil(feet_px.max(0) + np.array([0.5, 0.3]) * body), [w, h]).astype(int)
+        if x1 - x0 < 16 or y1 - y0 < 16:
+            return
+        (sx0, sy0), (sx1, sy1) = np.floor(self._to_small(np.array([[x0, y0], [x1, y1]]))).astype(int).clip(0)
+        part = free[sy0 : sy1 + 1, sx0 : sx1 + 1]
+        mask = cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
+        spacing = max(4.0, 0.03 * body)
+        corners = cv2.goodFeaturesToTrack(luma[y0:y1, x0:x1], _GROUND_FEATURES, 0.01, spacing, mask=mask, blockSize=5)
+        if corners is not None:
+            yield np.asarray(corners.reshape(-1, 2) + np.array([x0, y0]), np.float32)
+
+    def _follow(
+        self, small_before: Luma, small: Luma, luma_before: Luma, luma: Luma, blocked: NDArray[np.uint8]
+    ) -> Points32:
+        """Return the points that could be followed and lie on the background: (N, 4), before and now, full size."""
+        before = self._points
+        if not len(before):
+            return np.empty((0, 4), np.float32)
+        stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+        now, good, _ = cv2.calcOpticalFlowPyrLK(
+            small_before, small, self._to_small(before), None, winSize=(15, 15), maxLevel=3, criteria=stop
+        )
+        keep = good.ravel() == 1
+        if self._scale < 1.0 and keep.any():
+            # One more level: the full picture, from where the small one ended; sharper by a third on walk_a.
+            now, good, _ = cv2.calcOpticalFlowPyrLK(
+                luma_before,
+                luma,
+                before,
+                self._full(now),
+                winSize=(15, 15),
+                maxLevel=0,
+                criteria=stop,
+                flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            )
+            keep &= good.ravel() == 1
+        w, h = self._size_wh
+        keep &= np.isfinite(now).all(1) & (now >= 0).all(1) & (now <= [w - 1, h - 1]).all(1)
+        both = np.column_stack([before, now])[keep]
+        at = np.round(self._to_small(both[:, 2:])).astype(int)
+        at = np.clip(at, 0, np.array(self._small_wh) - 1)
+        return np.asarray(both[blocked[at[:, 1], at[:, 0]] == 0], np.float32)
+
+    def _fit(self, found: Points32) -> tuple[Transforms, Points32, bool]:
+        """Return source of the frame before from source of this one, the pairs that agree, and whether to trust it."""
+        before, now = found[:, :2].astype(np.float64), found[:, 2:].astype(np.float64)
+        limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)
+        if len(found) >= _MIN_INLIERS:
+            # RANSAC with a fixed seed inside OpenCV: the same points give the same start.
+            start, inliers = cv2.estimateAffinePartial2D(now, before, ransacReprojThreshold=limit, confidence=0.995)
+            if start is not None and inliers.sum() >= max(_MIN_INLIERS, _MIN_INLIER_SHARE * len(found)):
+                return self._refit(before, now, np.vstack([start, [0, 0, 1]]), limit)
+        self._last = _faded(self._last, self._size_wh)
+        return self._last, np.empty((0, 4), np.float32), False
+
+    def _refit(
+        self, before: NDArray[np.float64], now: NDArray[np.float64], start: Transforms, limit: float
+    ) -> tuple[Transforms, Points32, bool]:
+        result, residual = refit_irls(before, now, "similarity", start)
+        model: Model = "similarity"
+        near = residual < 3 * limit
+        if self._settings.model != "similarity" and self._carries_homography(now[near]):
+            model = "homography"
+        if model == "homography":
+            bent, bent_residual = refit_irls(before, now, "homography", result)
+            corners = corners_of(self._size_wh)
+            bend = np.abs(apply_transform(bent, corners) - apply_transform(result, corners)).max()
+            # Two views of neighbouring frames differ little: a strong bend is a fit to noise or to something moving.
+            if bend < 0.05 * self._diagonal and np.median(bent_residual) <= np.median(residual):
+                result, residual = bent, bent_residual
+        self._last = result
+        keep = residual < 3 * limit
+        return result, np.column_stack([before, now])[keep].astype(np.float32), True
+
+    def _carries_homography(self, inliers: NDArray[np.float64]) -> bool:
+        if len(inliers) < _HOMOGRAPHY_INLIERS:
+            return False
+        w, h = self._size_wh
+        hull = cv2.contourArea(cv2.convexHull(inliers.astype(np.float32)))
+        return bool(hull >= _HOMOGRAPHY_HULL * w * h)
+
+
+def _faded(motion: Transforms, size_wh: tuple[int, int]) -> Transforms:
+    params = params_of_similarities(similarity_part(motion, size_wh)[None], size_wh)
+    return np.asarray(similarities_from_params(params * _HOLD_DECAY, size_wh)[0], np.float64)
+
+
+def smooth_path(
+    motion: CameraMotion,
+    shot_starts: NDArray[np.int64],
+    pts_seconds: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    settings: StabilizeSettings,
+) -> CameraPath:
+    """Low-pass the camera path so that slow intended moves survive and shake does not, each shot for itself.
+
+    The path is the chain of the pairs' similarity parts (least squares on the frame's corners). Movement of the
+    picture's centre, log-scale and unwrapped angle are smoothed by local straight lines, so a pan keeps its speed at a
+    cut, under a Gaussian as wide as a window of ``settings.window_seconds`` (of the same variance; a window's mean
+    lets twice the quick shake through). ``stable_from_source`` (T, 3, 3) are similarities.
+    """
+    pairs = pair_motions(motion.world_from_source)
+    stable = np.tile(np.eye(3), (len(pairs), 1, 1))
+    corners = corners_of(size_wh)
+    for shot in shot_slices(shot_starts, len(pairs)):
+        path = np.tile(np.eye(3), (shot.stop - shot.start, 1, 1))
+        for i in range(1, len(path)):
+            path[i] = path[i - 1] @ fit_similarity(corners, apply_transform(pairs[shot.start + i], corners))
+        params = params_of_similarities(path, size_wh)
+        smooth = gaussian_smooth(params, pts_seconds[shot], settings.window_seconds / np.sqrt(12))
+        stable[shot] = invert(similarities_from_params(smooth, size_wh)) @ path
+    return CameraPath(motion.world_from_source, stable)

@@ -1,0 +1,195 @@
+"""Find people in every frame and follow them: tracks of joints, masks spooled."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import JOINT, Mask, Person, Picture, Track, VideoInfo
+from pipeline.models.interfaces import PeopleBackend
+from pipeline.settings import PeopleSettings
+from pipeline.survey.tracking import BoxTracker
+
+FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in ("left", "right")]
+MIN_FOOT_CONFIDENCE = 0.3
+EVERYONE_DILATION = 0.02
+"""Of the tallest box: what a mask misses of hair and hands must not carry features of the camera."""
+CHROMA_BINS, LUMA_BINS, BODY_PARTS = 8, 6, 3
+LOST_SECONDS = 1.0
+
+
+class MaskSink(Protocol):
+    """Takes the masks of one frame by track id."""
+
+    def put(self, frame: int, masks: Mapping[int, Mask]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the camera estimator needs to know of the people of one frame; source space."""
+
+    everyone: Mask
+    """(H, W) all people, lightly dilated."""
+    feet_px: NDArray[np.float64]
+    """(K, 2) ankles, heels and toes that were seen, inside the picture."""
+
+
+@dataclass(slots=True, eq=False)
+class _Growing:
+    frames: list[int] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    """Without their masks."""
+    appearance: NDArray[np.float64] = field(
+        default_factory=lambda: np.zeros(BODY_PARTS * (CHROMA_BINS**2 + LUMA_BINS), np.float64)
+    )
+
+
+class PeopleFollower:
+    """Takes a clip's frames in order and gives its tracks; holds no frame."""
+
+    def __init__(self, info: VideoInfo, settings: PeopleSettings, backend: PeopleBackend, store: MaskSink) -> None:
+        aspect = float(info.sample_aspect_ratio) or 1.0
+        self._aspect = 1 / aspect if info.quarter_turns % 2 else aspect
+        self._size_wh = info.size_wh
+        self._backend = backend
+        self._store = store
+        self._tracker = BoxTracker(float(info.average_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
+        self._tracks: dict[int, _Growing] = {}
+        self._pending: deque[tuple[int, dict[int, Mask]]] = deque()
+        """Masks of the last frames, to which a look back may still add."""
+        self._found: deque[list[Person]] = deque()
+        """People of frames that were looked at ahead."""
+        backend.reset()
+
+    @property
+    def batch_frames(self) -> int:
+        """How many frames the backend likes to look at together."""
+        return self._backend.batch_frames
+
+    def look_ahead(self, pictures: Sequence[Picture]) -> None:
+        """Let a backend to which each frame stands for itself find the people of the next frames together."""
+        if self._backend.batch_frames > 1:
+            self._found.extend(self._find_batch(pictures))
+
+    def push(self, index: int, picture: Picture, is_cut: bool) -> Seen:
+        """Find the people of the next frame, upright RGB (H, W, 3); ``is_cut`` where it begins a shot."""
+        if is_cut:
+            self._backend.reset()
+            self._tracker.cut()
+        people = self._found.popleft() if self._found else self._find_batch([picture])[0]
+        ids = self._tracker.push(people)
+        for track_id, person in zip(ids, people, strict=True):
+            track = self._tracks.setdefault(track_id, _Growing())
+            self._add_earlier(track_id, track, person, index)
+            track.frames.append(index)
+            track.people.append(_without_mask(person))
+            track.appearance += appearance_of(picture, person)
+        self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
+        while len(self._pending) > self._backend.look_back:
+            self._store.put(*self._pending.popleft())
+        return _seen(people, self._size_wh)
+
+    def finish(self) -> tuple[Track, ...]:
+        """Return all tracks, in order of their ids; afterwards all masks are in the store."""
+        while self._pending:
+            self._store.put(*self._pending.popleft())
+        return tuple(_track_of(track_id, growing) for track_id, growing in sorted(self._tracks.items()))
+
+    def _add_earlier(self, track_id: int, track: _Growing, person: Person, index: int) -> None:
+        """Take up what a look back saw of a person, in the frames that the track does not have."""
+        pending = dict(self._pending)
+        for ago, earlier in enumerate(person.earlier, person.earlier_from):
+            frame = index - ago
+            at = bisect_left(track.frames, frame)
+            if frame not in pending or (at < len(track.frames) and track.frames[at] == frame):
+                break
+            track.frames.insert(at, frame)
+            track.people.insert(at, _without_mask(earlier))
+            pending[frame][track_id] = earlier.mask
+
+    def _find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        if abs(self._aspect - 1) < 1e-3:
+            return self._backend.find_batch(pictures)
+        width, height = self._size_wh
+        square_wh = (max(1, round(width * self._aspect)), height)
+        squares = [cv2.resize(picture, square_wh, interpolation=cv2.INTER_AREA) for picture in pictures]
+        found = self._backend.find_batch(squares)
+        return [[_squeezed(person, square_wh[0] / width, width, height) for person in people] for people in found]
+
+
+def appearance_of(picture: Picture, person: Person) -> NDArray[np.float64]:
+    """Return colour histograms of head, torso and legs, together summing to 1.
+
+    Chroma (Lab a, b) counts more than luma, which changes with exposure. Parts are thirds of the mask's height: they
+    need no joints. The mask is eroded, so the place's colours at its border do not count.
+    """
+    x0, y0, x1, y1 = np.clip(person.box_xyxy.astype(int), 0, None)
+    step = max(1, (y1 - y0) // 128)
+    patch = np.ascontiguousarray(picture[y0:y1:step, x0:x1:step])
+    inside = person.mask[y0:y1:step, x0:x1:step].astype(np.uint8)
+    inner = cv2.erode(inside, np.ones((3, 3), np.uint8))
+    inside = inner if np.count_nonzero(inner) > 20 else inside
+    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB).astype(np.float64)
+    parts = []
+    for rows in np.array_split(np.arange(len(lab)), BODY_PARTS):
+        pixels = lab[rows][inside[rows] > 0]
+        chroma, _, _ = np.histogram2d(
+            np.clip(pixels[:, 1], 97, 158), np.clip(pixels[:, 2], 97, 158), CHROMA_BINS, [[96, 160], [96, 160]]
+        )
+        luma, _ = np.histogram(pixels[:, 0], LUMA_BINS, (0, 256))
+        total = max(len(pixels), 1)
+        parts.append(np.concatenate([0.7 * chroma.ravel() / total, 0.3 * luma / total]))
+    whole = np.concatenate(parts)
+    return np.asarray(whole / max(whole.sum(), 1e-9), np.float64)
+
+
+def _without_mask(person: Person) -> Person:
+    return replace(person, mask=np.zeros((0, 0), np.bool_), earlier=())
+
+
+def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person:
+    """Bring a person from the square-pixel picture, ``stretch`` times as wide, to source pixels."""
+    joints, skeleton, box = person.joints.copy(), person.skeleton.copy(), person.box_xyxy.copy()
+    joints[:, 0] = (joints[:, 0] + 0.5) / stretch - 0.5
+    skeleton[:, 0] = (skeleton[:, 0] + 0.5) / stretch - 0.5
+    box[[0, 2]] /= stretch
+    soft = cv2.resize(person.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    earlier = tuple(_squeezed(other, stretch, width, height) for other in person.earlier)
+    return replace(person, joints=joints, skeleton=skeleton, box_xyxy=box, mask=soft >= 0.5, earlier=earlier)
+
+
+def _seen(people: list[Person], size_wh: tuple[int, int]) -> Seen:
+    width, height = size_wh
+    everyone = np.zeros((height, width), np.uint8)
+    feet = np.zeros((0, 2))
+    if people:
+        for person in people:
+            everyone |= person.mask.view(np.uint8)
+        tallest = max(float(person.box_xyxy[3] - person.box_xyxy[1]) for person in people)
+        reach = max(1, round(EVERYONE_DILATION * tallest))
+        everyone = cv2.dilate(everyone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+        points = np.concatenate([person.joints[FEET] for person in people]).astype(np.float64)
+        x, y, confidence = points.T
+        inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+        feet = points[inside & (confidence >= MIN_FOOT_CONFIDENCE), :2]
+    return Seen(everyone=everyone.astype(np.bool_), feet_px=feet)
+
+
+def _track_of(track_id: int, growing: _Growing) -> Track:
+    people = growing.people
+    return Track(
+        track_id=track_id,
+        frames=np.array(growing.frames, np.int64),
+        boxes_xyxy=np.stack([person.box_xyxy for person in people]),
+        scores=np.array([person.score for person in people], np.float32),
+        joints=np.stack([person.joints for person in people]),
+        skeletons=np.stack([person.skeleton for person in people]),
+        appearance=(growing.appearance / max(growing.appearance.sum(), 1e-9)).astype(np.float32),
+    )

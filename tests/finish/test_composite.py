@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Frame, VideoInfo
+from pipeline.finish.composite import coded_box, compose, edit_weights
+from pipeline.finish.quality import count_changed_outside
+from pipeline.finish.reshake import PlacedLayer
+from pipeline.settings import CompositeSettings
+
+_FORMATS = {"yuv420p": (8, (1, 1)), "yuv420p10le": (10, (1, 1)), "yuv422p": (8, (1, 0)), "yuv444p": (8, (0, 0))}
+
+
+def _frame(pix_fmt: str, quarter_turns: int, width: int = 161, height: int = 121) -> Frame:
+    depth, (across, down) = _FORMATS[pix_fmt]
+    info = VideoInfo(
+        path=Path("a.mp4"), container="mov", codec="h264", width=width, height=height, pix_fmt=pix_fmt,
+        bit_depth=depth, chroma_log2_wh=(across, down), time_base=Fraction(1, 30), average_rate=Fraction(30),
+        sample_aspect_ratio=Fraction(1), quarter_turns=quarter_turns, display_matrix=None, color_range=1,
+        color_matrix=1, color_primaries=1, color_transfer=1, chroma_location=1, pts=np.arange(1),
+        durations=np.ones(1, np.int64), audio=(),
+    )  # fmt: skip
+    random = np.random.default_rng(3)
+    chroma = (-(-height // (1 << down)), -(-width // (1 << across)))
+    kind = np.uint8 if depth == 8 else np.uint16
+    planes = tuple(
+        random.integers(16, 200 << (depth - 8), shape).astype(kind) for shape in ((height, width), chroma, chroma)
+    )
+    return Frame(0, 0, 1, planes, info)
+
+
+def _disc(frame: Frame, x: float, y: float, radius: float) -> NDArray[np.bool_]:
+    width, height = frame.info.size_wh
+    yy, xx = np.mgrid[0:height, 0:width]
+    return (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
+
+
+def _layer(box: tuple[int, int, int, int], alpha: float, colour: float) -> PlacedLayer:
+    shape = (box[3] - box[1], box[2] - box[0])
+    a = np.full(shape, alpha, np.float32)
+    return PlacedLayer(box, np.full((*shape, 3), colour * alpha, np.float32), a)
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("pix_fmt", list(_FORMATS))
+def test_nothing_changes_outside_the_region_and_the_old_person_is_gone(pix_fmt: str, quarter_turns: int) -> None:
+    frame = _frame(pix_fmt, quarter_turns)
+    old = _disc(frame, 60, 55, 20)
+    layer = _layer((71, 30, 96, 83), 0.5, 90)
+    settings = CompositeSettings()
+    weights = edit_weights(old, np.zeros_like(old), layer, 80.0, frame.info, settings)
+    assert weights is not None
+    x0, y0, x1, y1 = weights.box_xyxy
+    background = np.full((y1 - y0, x1 - x0, 3), 128, np.uint8)
+    result = compose(frame, weights, layer, background)
+    region = np.zeros_like(old)
+    region[y0:y1, x0:x1] = weights.region
+    assert count_changed_outside(frame, result, region) == 0
+    left = np.ones(old.shape, np.float32)
+    left[y0:y1, x0:x1] = weights.source
+    assert left[old].max() == 0.0
+    # Where the plate stands alone the coded luma is that of gray 128 in BT.709, limited range.
+    coded = np.rot90((left == 0) & old & ~_inside(layer, old), quarter_turns)
+    gray = (16 + 128 / 255 * 219) * 2 ** (frame.info.bit_depth - 8)
+    assert np.abs(result.planes[0][coded].astype(float) - gray).max() <= 0.5 * 2 ** (frame.info.bit_depth - 8) + 0.5
+    assert region.sum() < 2.2 * (old | _inside(layer, old)).sum()
+
+
+def _inside(layer: PlacedLayer, old: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    inside = np.zeros_like(old)
+    x0, y0, x1, y1 = layer.box_xyxy
+    inside[y0:y1, x0:x1] = True
+    return inside
+
+
+def test_an_opaque_layer_hides_everything() -> None:
+    frame = _frame("yuv444p", 0)
+    layer = _layer((20, 20, 40, 60), 1.0, 255)
+    none = np.zeros((121, 161), bool)
+    weights = edit_weights(none, none, layer, 80.0, frame.info, CompositeSettings())
+    assert weights is not None and weights.box_xyxy == (20, 20, 40, 60) and weights.source.max() == 0
+    result = compose(frame, weights, layer, np.zeros((40, 20, 3), np.uint8))
+    assert np.all(result.planes[0][20:60, 20:40] == 235)
+
+
+def test_other_people_are_not_painted_over() -> None:
+    frame = _frame("yuv420p", 0)
+    old, other = _disc(frame, 60, 55, 20), _disc(frame, 84, 55, 12)
+    weights = edit_weights(old, other & ~old, None, 80.0, frame.info, CompositeSettings())
+    assert weights is not None
+    x0, y0, x1, y1 = weights.box_xyxy
+    assert np.all(weights.source[(other & ~old)[y0:y1, x0:x1]] == 1.0)
+
+
+def test_nobody_and_nothing_is_no_edit() -> None:
+    frame = _frame("yuv420p", 0)
+    none = np.zeros((121, 161), bool)
+    assert edit_weights(none, none, None, 80.0, frame.info, CompositeSettings()) is None
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_coded_box_is_the_turned_box(quarter_turns: int) -> None:
+    frame = _frame("yuv420p", quarter_turns)
+    width, height = frame.info.size_wh
+    mask = np.zeros((height, width), bool)
+    mask[10:31, 40:47] = True
+    coded = np.rot90(mask, quarter_turns)
+    x0, y0, x1, y1 = coded_box((40, 10, 47, 31), frame.info)
+    assert coded[y0:y1, x0:x1].all() and coded.sum() == (y1 - y0) * (x1 - x0)

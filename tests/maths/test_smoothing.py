@@ -1,0 +1,64 @@
+"""Smoothing keeps lines, at the ends and at uneven times; it removes shake; envelopes lie above."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.maths import smoothing as sm
+
+UNEVEN = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.09, 80))
+
+
+@pytest.mark.parametrize("seconds", [np.arange(90) / 30, UNEVEN])
+def test_a_pan_keeps_its_speed(seconds: np.ndarray) -> None:
+    pan = 40 * seconds + 7
+    np.testing.assert_allclose(sm.gaussian_smooth(pan, seconds, 0.2), pan, atol=1e-9)
+    np.testing.assert_allclose(sm.velocity(pan, seconds), 40, atol=1e-9)
+
+
+def test_a_window_longer_than_the_shot() -> None:
+    seconds = np.arange(5) / 30
+    pan = np.column_stack([3 * seconds, -seconds])
+    np.testing.assert_allclose(sm.gaussian_smooth(pan, seconds, 4.0), pan, atol=1e-9)
+    np.testing.assert_array_equal(sm.gaussian_smooth(pan[:1], seconds[:1], 1.0), pan[:1])
+    np.testing.assert_array_equal(sm.gaussian_smooth(pan, seconds, 0.0), pan)
+
+
+def test_shake_is_removed() -> None:
+    seconds = np.arange(300) / 30
+    shake = 10 * np.sin(2 * np.pi * 6 * seconds)
+    assert np.abs(sm.gaussian_smooth(shake, seconds, 0.2))[30:-30].max() < 0.05
+
+
+def test_gaussian_passes_over_nan() -> None:
+    seconds = np.arange(60) / 30
+    x = 5 * seconds
+    x[[3, 20, 21, 22]] = np.nan
+    smooth = sm.gaussian_smooth(x, seconds, 0.1)
+    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(x))
+    np.testing.assert_allclose(smooth[~np.isnan(x)], 5 * seconds[~np.isnan(x)], atol=1e-9)
+    alone = np.full(30, np.nan)
+    alone[7] = 4.0
+    assert sm.gaussian_smooth(alone, np.arange(30) / 30, 0.1)[7] == 4.0
+
+
+def test_fill_gaps() -> None:
+    x = np.array([[np.nan, 1], [2, np.nan], [np.nan, 3], [6, np.nan]])
+    filled = sm.fill_gaps(x, np.array([0.0, 1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(filled, [[2, 1], [2, 2], [4, 3], [6, 3]])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=60), st.floats(0.01, 2))
+def test_envelope_lies_above(values: list[float], reach: float) -> None:
+    x, seconds = np.array(values), np.arange(len(values)) / 25
+    assert (sm.envelope_above(x, seconds, reach) >= x - 1e-9).all()
+
+
+def test_runs_and_shots() -> None:
+    assert sm.runs_of(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
+    assert sm.runs_of(np.zeros(3, bool)) == []
+    assert sm.shot_slices(np.array([0, 4]), 9) == [slice(0, 4), slice(4, 9)]

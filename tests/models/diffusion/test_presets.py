@@ -1,0 +1,69 @@
+"""Every diffusion preset end to end, on the real clip, with the real classes at tiny sizes on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conf import compose_settings
+from pipeline.errors import Cancelled
+from pipeline.media.decode import open_clip
+from pipeline.media.ffv1 import read_artifact
+from pipeline.run import JobRequest, JobResult, run_job
+from pipeline.settings import Settings
+
+_WALK = Path(__file__).resolve().parents[3] / "assets" / "walk_a" / "sample.mp4"
+_PART = {"start_s": 1.4, "end_s": 2.2}
+
+
+def _settings(preset: str, *overrides: str) -> Settings:
+    small = ("generate.device=cpu", "generate.crop_size_wh=[64,128]", "people=blazepose", "output=lossless")
+    return compose_settings(preset, (*small, "segment.count=2", "segment.chunk_seconds=0.2", *overrides))
+
+
+def _job(folder: Path, settings: Settings, *artifacts: str) -> JobResult:
+    return run_job(JobRequest(_WALK, folder / "out", artifacts=artifacts, **_PART), settings, folder / "work")
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "high"])
+def test_a_preset_keeps_the_promises(tmp_path: Path, preset: str) -> None:
+    settings = _settings(preset)
+    result = _job(tmp_path / "a", settings, "edit_region", "mask", "analysis")
+    assert result.video is not None
+    source, made = open_clip(_WALK, **_PART), open_clip(result.video)
+    assert made.info.num_frames == source.info.num_frames == 24
+    assert np.array_equal(made.info.durations, source.info.durations) and made.info.pix_fmt == source.info.pix_fmt
+    quality = result.report["quality"]
+    assert quality["changed_outside"] == 0 and quality["source_left_percent"] <= 0.5
+    regions = list(read_artifact(result.artifacts["edit_region"][0]))
+    for a, b, region in zip(source.frames(), made.frames(), regions, strict=True):
+        assert np.array_equal(a.planes[0][region == 0], b.planes[0][region == 0])
+        assert not np.array_equal(a.planes[0], b.planes[0])
+    # Noise has no person in it: every matte is the old outline, and the report says so.
+    assert quality["mattes_carried"] == result.report["frames_replaced"] == 24
+    assert _job(tmp_path / "b", settings).video.read_bytes() == result.video.read_bytes()  # type: ignore[union-attr]
+
+
+def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """The chunk before gives the frames that the next one begins with, and the colours that it is held to."""
+    settings = _settings("balanced")
+    whole = _job(tmp_path / "whole", settings).video.read_bytes()  # type: ignore[union-attr]
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "perform" and done >= 10:
+            raise Cancelled("enough")
+
+    request = JobRequest(_WALK, tmp_path / "out", **_PART)  # type: ignore[arg-type]
+    with pytest.raises(Cancelled):
+        run_job(request, settings, tmp_path / "work", progress=stop)
+    again = run_job(request, settings, tmp_path / "work")
+    assert again.video is not None and again.video.read_bytes() == whole
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced"])
+def test_a_frame_of_each_segment(tmp_path: Path, preset: str) -> None:
+    request = JobRequest(_WALK, tmp_path / "out", mode="frame", **_PART)  # type: ignore[arg-type]
+    result = run_job(request, _settings(preset), tmp_path / "work")
+    assert len(result.artifacts["frame"]) == 2 and all(path.stat().st_size for path in result.artifacts["frame"])

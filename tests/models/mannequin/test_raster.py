@@ -1,0 +1,87 @@
+"""The rasteriser against areas, depths and colours that are known by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.models.mannequin.raster import FAR, draw_depth, resolve, skin, vertex_normals
+
+RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+
+
+def _draw(corners: list, colours: list, size: int, fold: int) -> tuple:
+    """Draw separate triangles given in pixels: ``corners`` (F, 3, 3), one colour each."""
+    places = np.array(corners, np.float32).reshape(-1, 3)
+    places[:, :2] = places[:, :2] * fold + (fold - 1) / 2
+    triangles = np.arange(len(places), dtype=np.int32).reshape(-1, 3)
+    shades = np.repeat(np.array(colours, np.float32)[:, None], 3, 1)
+    depth, nearest = draw_depth(places, triangles, size * fold, size * fold)
+    return resolve(places, triangles, shades, depth, nearest, fold)
+
+
+def test_coverage_is_the_triangles_area() -> None:
+    corners = [[(3.3, 4.1, 1), (50.2, 9.7, 1), (17.9, 57.4, 1)]]
+    (ax, ay, _), (bx, by, _), (cx, cy, _) = corners[0]
+    area = abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) / 2
+    _, cover, _ = _draw(corners, [RED], 64, 3)
+    assert cover.sum() == pytest.approx(area, rel=2e-3)
+    assert cover[20, 20] == 1 and cover[1, 1] == 0
+    assert ((cover > 0) & (cover < 1)).any()
+
+
+def test_a_half_covered_pixel_is_half_covered() -> None:
+    # The edge x = 5 goes through the middle of pixel column 5: two thirds of three sample columns are at or left of it.
+    _, cover, _ = _draw([[(5, -50, 1), (5, 50, 1), (-60, 0, 1)]], [RED], 8, 3)
+    np.testing.assert_allclose(cover[4, 3:7], [1, 1, 2 / 3, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_nearer_triangle_is_seen_in_any_order(order: tuple[int, int]) -> None:
+    far, near = [(0, 0, 9), (30, 0, 9), (0, 30, 9)], [(0, 0, 2), (10, 0, 2), (0, 10, 2)]
+    both, colours = [far, near], [RED, BLUE]
+    picture, _, depth = _draw([both[i] for i in order], [colours[i] for i in order], 24, 2)
+    np.testing.assert_allclose(picture[2, 2], BLUE, atol=1e-6)
+    np.testing.assert_allclose(picture[2, 18], RED, atol=1e-6)
+    assert depth[2, 2] == pytest.approx(2) and depth[2, 18] == pytest.approx(9)
+    assert depth[23, 23] == FAR
+
+
+def test_neighbours_leave_no_crack() -> None:
+    rng = np.random.default_rng(3)
+    rim = [(20 + 17 * np.cos(a), 20 + 17 * np.sin(a), 1) for a in np.linspace(0, 2 * np.pi, 14)[:-1]]
+    middle = (*(20 + rng.normal(0, 2, 2)), 1)
+    fan = [[middle, rim[i], rim[(i + 1) % len(rim)]] for i in range(len(rim))]
+    _, cover, _ = _draw(fan, [RED] * len(fan), 40, 3)
+    y, x = np.mgrid[:40, :40]
+    assert (cover[np.hypot(x - 20, y - 20) < 15] == 1).all()
+
+
+def test_colour_is_linear_over_the_triangle() -> None:
+    places = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1]], np.float32)
+    triangles = np.array([[0, 1, 2]], np.int32)
+    colours = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], np.float32)
+    depth, nearest = draw_depth(places, triangles, 64, 64)
+    picture, _, _ = resolve(places, triangles, colours, depth, nearest, 1)
+    np.testing.assert_allclose(picture[20, 10], [10 / 63, 20 / 63, 0], atol=1e-5)
+
+
+def test_what_lies_outside_or_has_no_area_draws_nothing() -> None:
+    corners = [[(-90, 0, 1), (-50, 0, 1), (-60, 30, 1)], [(1, 1, 1), (5, 5, 1), (9, 9, 1)], [(np.nan, 0, 1)] * 3]
+    _, cover, _ = _draw(corners, [RED] * 3, 16, 2)
+    assert cover.sum() == 0
+
+
+def test_skinning_blends_the_bones() -> None:
+    vertices = np.array([[1, 0, 0], [1, 0, 0], [1, 0, 0]], np.float32)
+    index = np.array([[0, 1], [0, 1], [0, 1]], np.uint8)
+    weight = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
+    linear = np.stack([np.eye(3), np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]])]).astype(np.float32)
+    offset = np.array([[0, 0, 0], [0, 0, 2]], np.float32)
+    np.testing.assert_allclose(skin(vertices, index, weight, linear, offset), [[1, 0, 0], [0, 1, 2], [0.5, 0.5, 1]])
+
+
+def test_normals_of_a_flat_sheet_point_one_way() -> None:
+    places = np.array([[0, 0, 5], [1, 0, 5], [1, 1, 5], [0, 1, 5]], np.float32)
+    triangles = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    np.testing.assert_allclose(vertex_normals(places, triangles), np.tile([0, 0, 1], (4, 1)))

@@ -1,0 +1,98 @@
+"""The landmark backend by itself: geometry of its regions, and that it repeats and forgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import PresetUnavailable
+from pipeline.media.decode import open_clip, rgb_of
+from pipeline.models.people.blazepose import REGION_PX, BlazePosePeople, Region, _mask_of
+from pipeline.models.weights.folder import weight_path
+
+WALK = Path(__file__).parents[3] / "assets" / "walk_a" / "sample.mp4"
+
+
+@pytest.fixture(scope="module")
+def people() -> BlazePosePeople:
+    return BlazePosePeople()
+
+
+def test_a_region_looks_up_the_body_at_its_own_size() -> None:
+    middle = (REGION_PX - 1) / 2
+    for angle, up in ((0.0, (0, -1)), (np.pi / 2, (1, 0)), (-np.pi / 2, (-1, 0))):
+        matrix = Region(100.0, 50.0, 512.0, angle).picture_from_region()
+        np.testing.assert_allclose(matrix @ (middle, middle, 1), (100, 50), atol=1e-9)
+        above = matrix @ (middle, middle - 10, 1) - matrix @ (middle, middle, 1)
+        np.testing.assert_allclose(above, np.array(up) * 20, atol=1e-9)
+
+
+def test_a_mask_is_laid_where_its_region_is_and_nowhere_else() -> None:
+    region = Region(60.0, 40.0, 64.0, 0.0)
+    mask = _mask_of(np.full((REGION_PX, REGION_PX), 5, np.float32), region.picture_from_region(), 120, 90)
+    rows, columns = np.nonzero(mask)
+    assert (columns.min(), columns.max()) in {(28, 91), (29, 91), (28, 92)}
+    assert (rows.min(), rows.max()) in {(8, 71), (9, 71), (8, 72)}
+    outside = _mask_of(
+        np.ones((REGION_PX, REGION_PX), np.float32), Region(-500, 0, 64, 0).picture_from_region(), 120, 90
+    )
+    assert not outside.any()
+
+
+def test_results_repeat_after_reset_and_left_is_left(people: BlazePosePeople) -> None:
+    pictures = [rgb_of(frame) for frame in open_clip(WALK).frames(60, 63)]
+    runs = []
+    for _ in range(2):
+        people.reset()
+        runs.append([people.find(picture) for picture in pictures])
+    for first, second in zip(*runs, strict=True):
+        assert len(first) == len(second) == 1
+        np.testing.assert_array_equal(first[0].skeleton, second[0].skeleton)
+        np.testing.assert_array_equal(first[0].mask, second[0].mask)
+    person = runs[0][2][0]
+    # The man faces the camera: his left shoulder is right in the picture, his toes are nearer than his heels.
+    assert person.joints[5, 0] > person.joints[6, 0]
+    assert person.skeleton[19, 2] < person.skeleton[17, 2]
+    assert person.mask.shape == pictures[0].shape[:2]
+
+
+def test_two_people_are_two_and_an_empty_picture_is_none(people: BlazePosePeople) -> None:
+    picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
+    pair = np.concatenate([picture[:, 100:420], cv2.flip(picture, 1)[:, 220:540]], axis=1)
+    people.reset()
+    found = people.find(pair)
+    assert len(found) == 2
+    middles = sorted(float(person.joints[[11, 12], 0].mean()) for person in found)
+    assert middles[0] < 320 < middles[1]
+    people.reset()
+    assert people.find(np.full((96, 64, 3), 128, np.uint8)) == []
+
+
+def test_who_comes_in_is_seen_before_he_was_found(people: BlazePosePeople) -> None:
+    standing = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
+    people.reset()
+    whole = people.find(standing)[0]
+    left, right = int(whole.box_xyxy[0]), int(whole.box_xyxy[2])
+    # The picture's left edge goes back over him: in frame k all columns left of `edges[k]` are cut off.
+    edges = np.linspace(right - 10, left - 20, 24).astype(int)
+    people.reset()
+    first, earlier, at = None, (), 0
+    for k, edge in enumerate(edges):
+        found = people.find(np.ascontiguousarray(standing[:, edge : edge + 320]))
+        first = k if found and first is None else first
+        if found and found[0].earlier:
+            earlier, at = found[0].earlier, k - found[0].earlier_from
+            break
+    assert first is not None and at < first
+    assert len(earlier) >= 2
+    truth = whole.mask[:, edges[at] : edges[at] + 320]
+    assert (earlier[0].mask & truth).sum() > 0.6 * (earlier[0].mask | truth).sum()
+
+
+def test_missing_weights_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
+    with pytest.raises(PresetUnavailable, match=r"python -m builder\.fetch_models"):
+        weight_path("movenet.tflite")

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import pipeline.perform.backends as plug
+from pipeline.datatypes import Layer, Person, Window
+from pipeline.models.fakes import IdentityGenerator
+from pipeline.models.interfaces import Check, Needs
+from pipeline.perform.generate import Cutter
+from pipeline.perform.matting import carried_matte, coarsened, joint_overlap, with_matte
+from pipeline.run import JobRequest, run_job
+from pipeline.settings import Settings
+
+_WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
+
+
+class _Painter(IdentityGenerator):
+    """Paints the source's own picture and gives no matte: the old person must be found in it again."""
+
+    @property
+    def needs(self) -> Needs:
+        return replace(super().needs, gives_alpha=False)
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        for layer in super().generate(window, seed, check):
+            yield replace(layer, alpha=None, joints=None)
+
+
+def test_the_matte_of_a_painted_person_is_his_outline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plug, "make_generator", lambda settings: _Painter(window_frames=8, conditioning_frames=2))
+    request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
+    result = run_job(request, Settings.model_validate({"output": {"codec": "lossless"}}), tmp_path / "work")
+    quality = result.report["quality"]
+    assert quality["mattes_carried"] == 0 and quality["changed_outside"] == 0
+    overlaps = []
+    from pipeline.media.ffv1 import read_artifact
+
+    masks, layers = (list(read_artifact(result.artifacts[name][0])) for name in ("mask", "layer"))
+    for mask, layer in zip(masks, layers, strict=True):
+        old, new = np.asarray(mask) > 0, np.asarray(layer)[..., 3] > 127
+        overlaps.append((old & new).sum() / (old | new).sum())
+    # The same man by the same model, in another crop and after two resamples.
+    assert np.mean(overlaps) > 0.9
+
+
+def _joints(shift: float = 0.0) -> Any:
+    joints = np.ones((21, 3), np.float32)
+    joints[:, 0], joints[:, 1] = 50 + shift, np.linspace(10, 90, 21)
+    return joints
+
+
+def test_joint_overlap_is_one_at_the_place_and_none_far_off() -> None:
+    assert joint_overlap(_joints(), _joints(), 80.0) == pytest.approx(1.0)
+    assert 0.4 < joint_overlap(_joints(6.4), _joints(), 80.0) < 0.7  # one sigma: exp(-1/2)
+    assert joint_overlap(_joints(60), _joints(), 80.0) < 1e-6
+    lost = _joints()
+    lost[:10, :2] = np.nan
+    assert joint_overlap(lost, _joints(), 80.0) == pytest.approx(11 / 21)
+
+
+def test_the_soft_band_has_the_colour_of_the_inside() -> None:
+    picture = np.full((60, 60, 3), (0, 0, 255), np.uint8)
+    mask = np.zeros((60, 60), np.bool_)
+    mask[20:40, 20:40] = True
+    picture[22:38, 22:38] = (255, 0, 0)  # the model's edge reaches two pixels over the person
+    layer = with_matte(Layer(picture, None), mask)
+    assert layer.alpha is not None
+    seen = layer.alpha > 0
+    assert (
+        layer.alpha[30, 30] == 255
+        and not layer.alpha[~cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))).astype(bool)].any()
+    )
+    soft = seen & (layer.alpha < 230)
+    assert soft.any() and np.median(layer.picture[soft, 0]) > 128
+
+
+class _People:
+    look_back = 0
+
+    def __init__(self, found: list[list[Person]]) -> None:
+        self._found = found
+
+    def find(self, picture: Any) -> list[Person]:
+        return self._found.pop(0)
+
+    batch_frames = 1
+
+    def find_batch(self, pictures: Any) -> list[list[Person]]:
+        return [self.find(picture) for picture in pictures]
+
+    def reset(self) -> None:
+        pass
+
+
+def _person(shift: float = 0.0) -> Person:
+    mask = np.zeros((100, 100), np.bool_)
+    mask[10:90, 40 + int(shift) : 60 + int(shift)] = True
+    skeleton = np.full((23, 3), np.nan, np.float32)
+    return Person(np.array([40.0, 10, 60, 90]), 0.9, _joints(shift), skeleton, mask)
+
+
+def _window(frames: int) -> Window:
+    return Window(
+        start=0,
+        size_wh=(100, 100),
+        pts_seconds=np.arange(frames) / 30,
+        joints=np.stack([_joints()] * frames),
+        skeletons=np.zeros((frames, 23, 3), np.float32),
+        planted=np.zeros((frames, 2), np.bool_),
+        body_height_px=np.full(frames, 80.0),
+        presence=np.full(frames, 2, np.uint8),
+        masks=np.stack([_person().mask] * frames),
+    )
+
+
+def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[list[Layer], list[int]]:
+    layers = [Layer(np.full((100, 100, 3), 20 * i, np.uint8), None) for i in range(frames)]
+    seeds: list[int] = []
+
+    def again(seed: int) -> list[Layer]:
+        seeds.append(seed)
+        return layers
+
+    cutter = Cutter(_People(found), safety)
+    return list(cutter.cut(_window(frames), layers, again, seed=1)), seeds
+
+
+def test_of_several_people_the_one_who_was_asked_for_is_cut_out() -> None:
+    layers, seeds = _cut([[_person(30), _person(1), _person(-25)]], 1)
+    assert layers[0].alpha is not None and layers[0].alpha[50, 50] == 255 and layers[0].alpha[50, 80] == 0
+    assert not seeds and not layers[0].matte_is_carried
+
+
+def test_a_picture_without_him_is_made_once_more_and_then_the_last_matte_goes_on() -> None:
+    found_later, seeds = _cut([[_person()], [], [_person()], [_person()]], 2)
+    assert len(seeds) == 1 and not any(layer.matte_is_carried for layer in found_later)
+    never, seeds = _cut([[_person()], [], [_person()], []], 2)
+    assert len(seeds) == 1 and [layer.matte_is_carried for layer in never] == [False, True]
+    assert never[1].alpha is not None and never[1].alpha[50, 50] > 200
+    from_the_start, _ = _cut([[], []], 1)
+    assert from_the_start[0].matte_is_carried and from_the_start[0].alpha is not None
+    assert from_the_start[0].alpha[50, 50] == 255
+
+
+def test_the_new_joints_do_not_tremble_and_stand_where_the_new_person_does() -> None:
+    shifts = [3.0, 2.0, 4.0, 3.0, 1.0, 5.0, 3.0, 2.0, 4.0, 3.0]
+    layers, _ = _cut([[_person(shift)] for shift in shifts], len(shifts))
+    placed = np.array([layer.joints[0, 0] for layer in layers if layer.joints is not None]) - 50
+    assert len(placed) == len(shifts)
+    assert abs(placed[-1] - 3) < 0.6 and np.abs(np.diff(placed)).max() < np.abs(np.diff(shifts)).max() / 2
+
+
+def test_what_the_checker_flags_is_shown_in_squares() -> None:
+    class _Safety:
+        def flagged(self, pictures: Any) -> Any:
+            return np.array([False, True])
+
+    layers, _ = _cut([[_person()], [_person()]], 2, _Safety())
+    assert [layer.is_coarsened for layer in layers] == [False, True]
+    noise = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
+    coarse = coarsened(Layer(noise, np.full((96, 96), 255, np.uint8)))
+    # 24 squares of four pixels.
+    assert all(np.array_equal(coarse.picture[y::4], coarse.picture[::4]) for y in range(4))
+    assert not np.array_equal(coarse.picture, noise)
+
+
+def test_a_matte_moves_as_the_picture_moved() -> None:
+    texture = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 255, (100, 100, 3), np.uint8), (0, 0), 2)
+    alpha = np.zeros((100, 100), np.uint8)
+    alpha[30:70, 30:60] = 255
+    moved = np.roll(texture, 5, axis=1)
+    carried = carried_matte(Layer(moved, None), texture, alpha)
+    assert carried.alpha is not None and carried.matte_is_carried
+    expected = np.roll(alpha, 5, axis=1) > 127
+    assert ((carried.alpha > 127) & expected).sum() / ((carried.alpha > 127) | expected).sum() > 0.95

@@ -1,0 +1,280 @@
+"""Plates of synthetic scenes, whose background is known everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CameraPath, Frame, Mask, Picture, Transforms, VideoInfo
+from pipeline.maths.grain import Grain, add_grain, estimate_grain, fill_hole, fit_light, match_light
+from pipeline.plate.anchors import clear_grade, plan_anchors
+from pipeline.plate.median import masked_median
+from pipeline.plate.plate import PlateSet, load_plates, make_plates
+from pipeline.plate.registration import Reference, fit_homography, fit_warp, project, work_gray
+from pipeline.settings import PlateSettings
+
+WIDTH, HEIGHT, FRAMES = 320, 240, 36
+BODY_PX = 120.0
+
+
+def texture(width: int, height: int, seed: int) -> Picture:
+    """Smooth random blobs of several sizes: corners everywhere, nothing repeats."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    for sigma, weight in ((1.5, 0.5), (4.0, 1.0), (12.0, 1.0)):
+        noise = cv2.GaussianBlur(random.standard_normal((height, width, 3)).astype(np.float32), (0, 0), sigma)
+        total += weight * noise / noise.std()
+    return np.clip(128 + 28 * total, 5, 250).astype(np.uint8)
+
+
+@dataclass
+class Scene:
+    """A clip in memory with its truth."""
+
+    pictures: list[Picture]
+    truth: list[Picture]
+    masks: list[Mask]
+    world_from_source: Transforms
+
+    @property
+    def info(self) -> VideoInfo:
+        count = len(self.pictures)
+        return VideoInfo(
+            path=Path("scene"), container="none", codec="raw", width=WIDTH, height=HEIGHT, pix_fmt="gbrp", bit_depth=8,
+            chroma_log2_wh=(0, 0), time_base=Fraction(1, 30), average_rate=Fraction(30),
+            sample_aspect_ratio=Fraction(1), quarter_turns=0, display_matrix=None, color_range=2, color_matrix=0,
+            color_primaries=1, color_transfer=1, chroma_location=0, pts=np.arange(count), durations=np.ones(count, int),
+            audio=(),
+        )  # fmt: skip
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        assert list(indices) == sorted(indices)
+        for index in indices:
+            picture = self.pictures[index]
+            planes = tuple(np.ascontiguousarray(picture[..., channel]) for channel in (1, 2, 0))
+            yield Frame(index, index, 1, planes, self.info)
+
+    def plates(self, folder: Path, shot_starts: Sequence[int] = (0,), samples: int = 9) -> PlateSet:
+        count = len(self.pictures)
+        return make_plates(
+            self, CameraPath(self.world_from_source, self.world_from_source), np.array(shot_starts),
+            np.array([mask.any() for mask in self.masks]), lambda t: self.masks[t], np.full(count, BODY_PX),
+            PlateSettings(samples=samples), folder, lambda: None, lambda done, total: None,
+        )  # fmt: skip
+
+    def psnr_db(self, plates: PlateSet, frames: Sequence[int]) -> list[float]:
+        """Of the plate where the person stands."""
+        result = []
+        for t in frames:
+            picture, seen = plates.render(t, (0, 0, WIDTH, HEIGHT))
+            inside = self.masks[t]
+            assert seen[inside].all()
+            error = picture[inside].astype(float) - self.truth[t][inside]
+            result.append(float(10 * np.log10(255**2 / np.mean(error**2))))
+        return result
+
+
+def make_scene(shift_px: float = 0.0, parallax_px: float = 0.0, gain: float = 0.0, still: bool = False) -> Scene:
+    """A person walks (or stands) in front of a wall; the ground below row 150 moves ``parallax_px`` a frame more."""
+    wide = WIDTH + 200
+    wall, ground = texture(wide, HEIGHT, 1), texture(wide, HEIGHT, 2)
+    random = np.random.default_rng(3)
+    scene = Scene([], [], [], np.tile(np.eye(3), (FRAMES, 1, 1)))
+    for t in range(FRAMES):
+        offset = 100 - shift_px * t
+        scene.world_from_source[t, 0, 2] = offset - 100
+
+        def view(picture: Picture, x: float) -> NDArray[np.float32]:
+            move = np.array([[1, 0, x], [0, 1, 0]], np.float64)
+            flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+            return cv2.warpAffine(picture, move, (WIDTH, HEIGHT), flags=flags).astype(np.float32)
+
+        clean = view(wall, offset)
+        clean[150:] = view(ground, offset - parallax_px * t)[150:]
+        clean = np.clip(clean * (1 + gain * t), 0, 255)
+        left = 150 if still else 30 + 6 * t
+        mask = np.zeros((HEIGHT, WIDTH), bool)
+        mask[80 : 80 + int(BODY_PX), left : left + 36] = True
+        picture = clean.copy()
+        picture[mask] = (30, 60, 220)
+        scene.truth.append(np.rint(clean).astype(np.uint8))
+        scene.pictures.append(np.clip(np.rint(picture + random.normal(0, 2, clean.shape)), 0, 255).astype(np.uint8))
+        scene.masks.append(mask)
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("scene", "least_db"),
+    [({}, 39.0), ({"shift_px": 1.3}, 34.0), ({"shift_px": 0.5, "parallax_px": 0.35}, 30.0)],
+    ids=["static", "pan", "parallax"],
+)
+def test_plate_is_the_background(scene: dict[str, float], least_db: float, tmp_path: Path) -> None:
+    made = make_scene(**scene)
+    plates = made.plates(tmp_path)
+    assert len(plates.anchors) >= 2
+    assert min(made.psnr_db(plates, range(0, FRAMES, 5))) >= least_db
+    assert sorted(path.name for path in tmp_path.glob("plate_*.png"))[0] == "plate_0000.png"
+    assert not (tmp_path / "candidates").exists()
+
+
+def test_plate_of_an_exposure_ramp_is_in_the_anchors_light(tmp_path: Path) -> None:
+    made = make_scene(gain=0.01)
+    plates = made.plates(tmp_path)
+    assert min(made.psnr_db(plates, plates.anchors.tolist())) >= 33.0
+
+
+def test_checkpoint_reads_back_the_same(tmp_path: Path) -> None:
+    made = make_scene(shift_px=0.5, parallax_px=0.35)
+    plates, again = made.plates(tmp_path), load_plates(tmp_path)
+    box = (-8, 20, 90, 251)
+    for t in (0, 9, 10, 35):
+        for a, b in zip(plates.render(t, box), again.render(t, box), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert plates.render(9, box)[0].shape == (231, 98, 3)
+    assert again.plate_from_source.shape == (FRAMES, 3, 3)
+    assert again.grain == plates.grain
+
+
+def test_what_nobody_saw_is_reported(tmp_path: Path) -> None:
+    made = make_scene(still=True)
+    picture, seen = made.plates(tmp_path).render(10, (0, 0, WIDTH, HEIGHT))
+    assert not seen[made.masks[10]][::7].any()
+    assert seen[:, :100].all() and seen[:, 240:].all()
+    # Filled from around, not with the person.
+    assert np.abs(picture[140, 168].astype(int) - (30, 60, 220)).max() > 40
+
+
+def test_shots_do_not_mix(tmp_path: Path) -> None:
+    first, second = make_scene(), make_scene(shift_px=0.5)
+    joined = Scene(
+        first.pictures[:20] + [255 - picture for picture in second.pictures[:20]],
+        first.truth[:20] + [255 - picture for picture in second.truth[:20]],
+        first.masks[:20] + second.masks[:20],
+        np.concatenate([first.world_from_source[:20], second.world_from_source[:20]]),
+    )  # fmt: skip
+    plates = joined.plates(tmp_path, (0, 20))
+    assert min(joined.psnr_db(plates, (10, 19, 20, 30))) >= 31.0
+    rows = plates.near[[0, 19, 20, 39]]
+    assert set(plates.anchors[rows[:2][rows[:2] >= 0]] // 20) == {0}
+    assert set(plates.anchors[rows[2:][rows[2:] >= 0]] // 20) == {1}
+
+
+def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> None:
+    """He sways, so that frames near by show a little more of the place, and never what is behind him."""
+    count, leaves = 300, 245
+
+    def everyone(t: int) -> Mask:
+        mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+        left = 120 + round(24 * np.sin(t)) if t < leaves else WIDTH
+        mask[60:180, left : left + 60] = True
+        return mask
+
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    info = Scene([picture] * count, [], [], np.tile(np.eye(3), (count, 1, 1))).info
+    needed = np.ones(count, np.bool_)
+    plans = plan_anchors(
+        info, np.tile(np.eye(3), (count, 1, 1)), np.zeros(1, np.int64), needed, everyone, BODY_PX, PlateSettings()
+    )
+    seen_through = [sum(frame >= leaves for frame in plan.candidates) for plan in plans if plan.frame < leaves]
+    assert min(seen_through) >= 3
+
+
+def test_nobody_needs_no_plate(tmp_path: Path) -> None:
+    made = make_scene()
+    made.masks = [np.zeros_like(mask) for mask in made.masks]
+    plates = made.plates(tmp_path)
+    assert len(plates.anchors) == 0
+    assert not plates.render(3, (0, 0, 20, 10))[1].any()
+
+
+def test_warp_finds_a_known_homography_and_its_parallax() -> None:
+    base = texture(WIDTH, HEIGHT, 5)
+    moving_from_base = np.array([[1.01, 0.01, 3.2], [-0.008, 0.995, -2.4], [1e-5, -2e-5, 1.0]])
+    moved = cv2.warpPerspective(base, moving_from_base, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
+    nobody = np.zeros((HEIGHT, WIDTH), bool)
+    reference = Reference(base, nobody)
+    rows, found = reference.match(work_gray(moved), nobody, np.eye(3))
+    assert len(rows) > 150
+    warp = fit_warp(reference.features()[rows], found, (WIDTH, HEIGHT), BODY_PX, np.eye(3))
+    corners = np.array([[20.0, 20], [300, 20], [300, 220], [20, 220], [160, 120]])
+    error = warp.apply(corners, (WIDTH, HEIGHT)) - project(moving_from_base, corners)
+    assert np.abs(error).max() < 0.15
+    # The dense map and the map of points are one.
+    dense = warp.coordinates((0, 0, WIDTH, HEIGHT), (WIDTH, HEIGHT))
+    np.testing.assert_allclose(dense[120, 160], warp.apply(corners[4:], (WIDTH, HEIGHT))[0], atol=2e-2)
+
+
+def test_homography_stands_false_matches() -> None:
+    random = np.random.default_rng(0)
+    points = random.uniform(0, 300, (200, 2))
+    truth = np.array([[0.98, 0.02, 5], [-0.01, 1.02, -3], [2e-5, 1e-5, 1]])
+    there = project(truth, points)
+    there[:50] += random.uniform(-40, 40, (50, 2))
+    fitted = fit_homography(points, there)
+    assert np.abs(project(fitted, points) - project(truth, points)).max() < 0.05
+
+
+def test_median_prefers_clear_samples() -> None:
+    stack = np.zeros((5, 1, 2, 3), np.uint8)
+    stack[:, 0, 0, :] = np.array([90, 90, 200, 201, 199])[:, None]
+    stack[:, 0, 1, :] = 50
+    grade = np.array([[[1, 0]], [[1, 0]], [[2, 0]], [[2, 0]], [[2, 0]]], np.uint8)
+    merged, count = masked_median(stack, grade, 5)
+    assert merged[0, 0].tolist() == [200, 200, 200] and count[0, 0] == 3
+    assert count[0, 1] == 0
+    # Two clear samples cannot outvote the others.
+    grade[4] = 1
+    assert masked_median(stack, grade, 5)[1][0, 0] == 5
+
+
+def test_grade_covers_people_and_the_ground_beside_their_feet() -> None:
+    mask = np.zeros((240, 320), bool)
+    mask[60:180, 150:180] = True
+    grade = clear_grade(mask, BODY_PX)
+    assert (grade[mask] == 0).all() and grade[100, 149] == 0
+    assert grade[172, 220] == 1 and grade[100, 220] == 2 and grade[172, 300] == 2
+
+
+def test_light_is_matched_in_spite_of_outliers() -> None:
+    plate = texture(60, 50, 7)
+    source = np.clip(np.rint(plate * np.array([0.8, 0.9, 1.1]) + np.array([12.0, 0, -5])), 0, 255).astype(np.uint8)
+    ring = np.ones((50, 60), bool)
+    ring[10:40, 15:45] = False
+    source[:5] = 255
+    result = match_light(plate, source, ring)
+    inside = ~ring & (source < 245).all(axis=2)
+    assert np.abs(result[inside].astype(int) - source[inside]).mean() < 1.5
+    np.testing.assert_array_equal(fit_light(plate[0, :3], source[0, :3]), [[1, 1, 1], [0, 0, 0]])
+
+
+def test_grain_is_measured_and_repeats() -> None:
+    random = np.random.default_rng(2)
+    plate = np.full((120, 160, 3), 120, np.uint8)
+    noisy = np.clip(np.rint(plate + random.normal(0, 4, plate.shape)), 0, 255).astype(np.uint8)
+    grain = estimate_grain([plate], [noisy], [np.ones((120, 160), bool)])
+    assert np.allclose(grain.sigma, 4, atol=0.6) and grain.common < 0.1
+    once, again = add_grain(plate, grain, 5, 9), add_grain(plate, grain, 5, 9)
+    np.testing.assert_array_equal(once, again)
+    assert (add_grain(plate, grain, 5, 10) != once).any()
+    assert np.isclose(once.std(), 4, atol=0.6)
+    assert add_grain(plate, Grain((0.0, 0.0, 0.0)), 5, 9) is plate
+
+
+@pytest.mark.parametrize("method", ["telea", "ns"])
+def test_fill_changes_only_the_hole(method: str) -> None:
+    slope = np.repeat(np.linspace(40, 200, 161).astype(np.uint8)[None, :, None], 121, axis=0).repeat(3, axis=2)
+    hole = np.zeros((121, 161), bool)
+    hole[40:80, 60:100] = True
+    damaged = slope.copy()
+    damaged[hole] = 0
+    filled = fill_hole(damaged, hole, "telea" if method == "telea" else "ns")
+    np.testing.assert_array_equal(filled[~hole], slope[~hole])
+    assert np.abs(filled[hole].astype(int) - slope[hole]).max() < 40
+    assert (fill_hole(damaged, np.ones_like(hole)) == 128).all()

@@ -1,0 +1,161 @@
+"""A finished job, made without running one: two clips whose grey levels tell the frame, a plan, figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import (
+    NUM_JOINTS,
+    CameraPath,
+    Chunk,
+    Contacts,
+    CropPath,
+    Plan,
+    Presence,
+    Segment,
+    Subject,
+    VideoInfo,
+)
+from pipeline.media.decode import Clip, open_clip
+
+W, H, T, FPS = 160, 120, 90, 30
+COMES, LEAVES = 10, 80
+BODY_HEIGHT_PX = 60.0
+
+
+@dataclass(frozen=True)
+class MadeJob:
+    """What the report is made of."""
+
+    source: Clip
+    written: Clip
+    plan: Plan
+    series: dict[str, NDArray[np.float64]]
+    facts: dict[str, Any]
+
+
+def made_job(folder: Path) -> MadeJob:
+    """Return a job of 3 s whose source is ``source_level`` and whose result is ``result_level`` grey all over."""
+    clips = []
+    for name, level in (("source", source_level), ("written", result_level)):
+        _write(folder / f"{name}.mp4", [level(frame) for frame in range(T)])
+        clips.append(open_clip(folder / f"{name}.mp4"))
+    return MadeJob(clips[0], clips[1], made_plan(), made_series(), made_facts())
+
+
+def source_level(frame: int) -> int:
+    return 40 + frame
+
+
+def result_level(frame: int) -> int:
+    return 200 - frame
+
+
+def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
+    """A person stands in the middle; the left foot is planted in frames 20..29 and 50..69, the right one in 30..44."""
+    eye = np.tile(np.eye(3), (frames, 1, 1))
+    presence = np.full(frames, Presence.FOUND, np.uint8)
+    presence[:COMES], presence[LEAVES:T], presence[40:45] = Presence.ABSENT, Presence.ABSENT, Presence.UNCERTAIN
+    joints = np.full((frames, NUM_JOINTS, 3), np.nan, np.float32)
+    joints[:, 13:, :2] = [80.0, 80.0]
+    boxes = np.tile([65.0, 30.0, 95.0, 90.0], (frames, 1))
+    plant = np.full((frames, 2), -1)
+    plant[20:30, 0], plant[50:70, 0], plant[30:45, 1] = 0, 1, 0
+    anchors = np.where(plant[..., None] >= 0, 80.0, np.nan)
+    third = frames // 3
+    return Plan(
+        shot_starts=np.array(cuts),
+        segments=(
+            Segment(0, 0, third, "approach"),
+            Segment(0, third, 2 * third, "hold"),
+            Segment(0, 2 * third, frames, "exit"),
+        ),
+        chunks=(Chunk(0, 0, 0, 0, frames),),
+        camera=CameraPath(eye, eye),
+        subject=Subject(
+            (1,), presence, boxes, joints, np.zeros((frames, 23, 3), np.float32), np.full(frames, BODY_HEIGHT_PX)
+        ),
+        contacts=Contacts(plant >= 0, plant, anchors, np.zeros((frames, 2))),
+        crop=CropPath(eye, (W, H)),
+    )
+
+
+def made_series(frames: int = T) -> dict[str, NDArray[np.float64]]:
+    """The seam is strongest in frame 33, the flicker in frame 56, the slide in frame 25."""
+    flat = np.full(frames, 10.0)
+    seam, flicker, slide = flat.copy(), np.full(frames, 0.01), np.zeros((frames, 2))
+    seam[33], flicker[56], slide[25, 0] = 30.0, 0.02, 0.01
+    ankles = np.full((frames, 2, 2), 80.0)
+    return {
+        "frame": np.arange(frames, dtype=np.float64),
+        "region_px": flat,
+        "seam_source": flat,
+        "seam_result": seam,
+        "warping_error_source": np.full(frames, 0.01),
+        "warping_error_result": flicker,
+        "foot_slide_locked_bh": slide,
+        "ankles_unlocked": ankles,
+        "ankles_locked": ankles,
+    }
+
+
+def made_facts() -> dict[str, Any]:
+    return {
+        "preset": "preview",
+        "seed": 7,
+        "frames": T,
+        "frames_replaced": LEAVES - COMES,
+        "frames_absent": T - LEAVES + COMES,
+        "frames_uncertain": 5,
+        "duration_s": T / FPS,
+        "width": W,
+        "height": H,
+        "segments": [],
+        "timings_s": {"survey": 1.5, "finish": 4.5},
+        "quality": {"foot_slide_percent": 0.04, "changed_outside": 0, "psnr_outside_db": 39.0, "old_key": 3.0},
+        "warnings": ["a foot was not seen"],
+        "versions": {"numpy": "2.4"},
+    }
+
+
+def info_of(frames: int) -> VideoInfo:
+    return VideoInfo(
+        path=Path("made"),
+        container="mov,mp4",
+        codec="h264",
+        width=W,
+        height=H,
+        pix_fmt="yuv420p",
+        bit_depth=8,
+        chroma_log2_wh=(1, 1),
+        time_base=Fraction(1, FPS),
+        average_rate=Fraction(FPS),
+        sample_aspect_ratio=Fraction(1),
+        quarter_turns=0,
+        display_matrix=None,
+        color_range=1,
+        color_matrix=1,
+        color_primaries=1,
+        color_transfer=1,
+        chroma_location=1,
+        pts=np.arange(frames),
+        durations=np.ones(frames, np.int64),
+        audio=(),
+    )
+
+
+def _write(path: Path, levels: list[int]) -> None:
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=FPS, options={"qp": "0", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p"
+        for level in levels:
+            picture = np.full((H, W, 3), level, np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))

@@ -1,0 +1,169 @@
+"""The page without a browser: what its fields say becomes a job's input, and one job at a time is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conf import CALLER_KEYS, compose_settings
+from pipeline.errors import InvalidInput
+from pipeline.report.verdicts import estimate_lines
+from tests.support.endpoint_server import API_KEY, endpoint_server
+from webpage.desk import Answer, Busy, Desk, EndpointJob, Moment, Tell
+from webpage.form import FIELDS, Fields, advanced_settings, job_input, place_of, setting_of, value_of
+from webpage.panels import error_beside, job_result, job_status
+
+_URL = "https://example.com/a.mp4"
+_PREVIEW, _HIGH = compose_settings("preview"), compose_settings("high")
+_SHOWN = {key: value_of(_PREVIEW, key) for key in CALLER_KEYS}
+
+
+def _input(fields: Fields, **changed: Any) -> dict[str, Any]:
+    settings = {key.replace("__", "."): value for key, value in changed.items()}
+    return job_input(fields, _SHOWN | settings, _PREVIEW, "replace")
+
+
+def test_only_what_was_changed_is_asked_for() -> None:
+    assert _input(Fields(video_url=_URL)) == {
+        "video_url": _URL, "subject": "largest", "on_lost": "warn", "seed": 0, "mode": "replace",
+    }  # fmt: skip
+    asked = _input(Fields(video_url=_URL), segment__count=3, composite__feather_px=3.5)
+    assert asked["overrides"] == {"segment.count": 3, "composite.feather_px": 3.5}
+
+
+def test_values_of_another_preset_that_still_stand_there_are_not_the_users() -> None:
+    """Somebody chooses a preset and starts at once: the controls show the one before for a moment."""
+    quick = Fields(video_url=_URL, preset="high")
+    assert "overrides" not in job_input(quick, _SHOWN, _HIGH, "replace", _PREVIEW)
+    changed = {**_SHOWN, "generate.steps": 9}
+    assert job_input(quick, changed, _HIGH, "replace", _PREVIEW)["overrides"] == {"generate.steps": 9}
+    assert "generate.steps" in job_input(quick, _SHOWN, _HIGH, "replace")["overrides"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "changed", "field"),
+    [
+        (Fields(), {}, "video_url"),
+        (Fields(video_file="/a.mp4", video_url=_URL), {}, "video_url"),
+        (Fields(video_url="file:///etc/passwd"), {}, "video_url"),
+        (Fields(video_url=_URL, reference_url="ftp://x/y.png"), {}, "reference_image_url"),
+        (Fields(video_url=_URL, seed=1.5), {}, "seed"),
+        (Fields(video_url=_URL, subject="point"), {}, "subject"),
+        (Fields(video_url=_URL, subject="point", x=3, y=4, at_s=1.0, start_s=2.0), {}, "subject"),
+        (Fields(video_url=_URL, prompt="a" * 3000), {}, "prompt"),
+        (Fields(video_url=_URL, start_s=3.0, end_s=1.0), {}, "end_s"),
+        (Fields(video_url=_URL), {"segment.count": 99}, "overrides.segment.count"),
+        (Fields(video_url=_URL), {"segment.count": None}, "overrides.segment.count"),
+        (Fields(video_url=_URL), {"segment.count": 1.5}, "overrides.segment.count"),
+    ],
+)
+def test_what_is_wrong_has_its_place_on_the_page(fields: Fields, changed: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        job_input(fields, {**_SHOWN, **changed}, _PREVIEW, "replace")
+    assert raised.value.field == field and place_of(field) in FIELDS
+
+
+def test_a_point_is_counted_from_the_part_that_is_used() -> None:
+    asked = _input(Fields(video_url=_URL, subject="point", x=3, y=4, at_s=2.5, start_s=2.0))
+    assert asked["subject"] == {"x": 3.0, "y": 4.0, "at_s": 0.5}
+
+
+def test_every_setting_has_a_control_a_range_and_a_sentence() -> None:
+    every = [setting_of(_PREVIEW, key) for key in CALLER_KEYS]
+    assert all(len(each.meaning) > 15 for each in every)
+    assert all(each.minimum is not None for each in every if each.kind == "whole")
+    assert "foot_lock.strength" not in [each.key for each in advanced_settings(_PREVIEW, ["foot_lock.strength"])]
+
+
+class _Job:
+    """A job that waits until it is let go."""
+
+    def __init__(self, work: Callable[[Tell], Answer]) -> None:
+        self.work, self.cancelled, self.over = work, threading.Event(), threading.Event()
+        self.hangs = False
+
+    def run(self, tell: Tell) -> Answer:
+        assert self.over.wait(60)
+        return self.work(tell)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+        self.over.set()
+
+    def hang(self) -> Answer | None:
+        return {"error": "no sign of life", "error_code": "INTERNAL"} if self.hangs else None
+
+
+def test_the_desk_does_one_job_at_a_time(tmp_path: Path) -> None:
+    def work(tell: Tell) -> Answer:
+        tell("survey", 40.0)
+        tell("plate", None)
+        raise ZeroDivisionError
+
+    job = _Job(work)
+    desk = Desk(lambda asked, job_id: job, tmp_path)
+    assert desk.now() == Moment() and desk.wait(0)
+    desk.cancel()
+    desk.start({"video_url": _URL})
+    assert desk.now().is_under_way and "starting" in job_status(desk.now())
+    with pytest.raises(Busy):
+        desk.start({"video_url": _URL})
+    assert desk.now().number == 1
+    desk.cancel()
+    assert job.cancelled.is_set() and desk.wait(60)
+    # A bug ends in words, and does not keep the next job away.
+    assert desk.now().answer == {"error": "the job broke: ZeroDivisionError", "error_code": "INTERNAL"}
+    assert "Failed" in job_status(desk.now()) and job_result(desk.now(), None) == ""
+    desk.start({"video_url": _URL})
+    assert desk.wait(60) and desk.now().number == 2
+
+
+def test_a_job_that_hangs_is_told_and_nothing_is_begun_beside_it(tmp_path: Path) -> None:
+    job = _Job(lambda tell: {})
+    desk = Desk(lambda asked, job_id: job, tmp_path)
+    desk.start({"video_url": _URL})
+    job.hangs = True
+    answer = desk.now().answer
+    assert answer is not None and "start the page's program again" in answer["error"]
+    with pytest.raises(Busy):
+        desk.start({"video_url": _URL})
+    job.over.set()
+    assert desk.wait(60) and desk.now().answer == answer
+
+
+def test_a_job_on_an_endpoint_tells_its_errors_by_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = {"error_code": "TOO_LARGE", "field": "video_url"}
+    states = [{"status": "IN_PROGRESS", "output": {"stage": "fetch", "percent": 1.0}},
+              {"status": "FAILED", "error": "the clip is too large", "output": output}]  # fmt: skip
+    told: list[str] = []
+    with endpoint_server(lambda job_id, body: list(states)) as server:
+        monkeypatch.setattr("runpod.endpoint_url_base", server.url)
+        common = {"endpoint_id": "ep1", "api_key": API_KEY, "bucket": None, "poll_seconds": 0.01}
+        job = EndpointJob({"video_url": _URL, "seed": 1}, tmp_path / "out", **common)
+        answer = job.run(lambda stage, percent: told.append(stage))
+        assert server.jobs["job-0"]["input"] == {"video_url": _URL, "seed": 1}
+        file = EndpointJob({"video_url": "/tmp/a.mp4"}, tmp_path / "out", **common).run(lambda stage, percent: None)
+        assert len(server.jobs) == 1
+    assert answer == {"error": "the clip is too large", "error_code": "TOO_LARGE", "field": "video_url"}
+    assert "fetch" in told and file["error_code"] == "NOT_SENT" and file["field"] == "video_url"
+
+
+def test_what_callers_write_is_text_on_the_page(tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script>"
+    (tmp_path / "result.mp4").write_bytes(b"v")
+    answer = {"warnings": [bad], "frames": 2, "frames_replaced": 1}
+    moment = Moment(1, {"video_url": _URL}, tmp_path, answer=answer)
+    assert "<script>" not in job_result(moment, bad) + error_beside(bad)
+    failed = Moment(1, {}, tmp_path, answer={"error": bad, "error_code": "X", "field": bad})
+    assert "<script>" not in job_status(failed)
+
+
+def test_an_estimate_is_shown_as_sentences() -> None:
+    told = {"frames": 30, "windows": 2, "tflop": 7.5, "seconds": {"A40": [1, 2, 3], "CPU": 4.0}, "cost_usd": {}}
+    assert estimate_lines(told) == ["30 frames, 8 TFLOP in 2 windows", "A40: about 2 s (1 to 3)", "CPU: about 4 s"]
+    shown = job_result(Moment(1, answer={"preset": "fast", "estimate": told, "warnings": []}), None)
+    assert "<li>A40: about 2 s (1 to 3)</li>" in shown

@@ -1,0 +1,252 @@
+"""The operator's bucket, against a real S3 server and against failing ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+import requests
+
+from pipeline.errors import Cancelled, InvalidInput, UploadFailed
+from tests.support.put_server import put_server
+from tests.support.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, s3_server
+from worker.delivery.bucket import Bucket, check_bucket, read_bucket, s3_client, sign_links, upload_files
+from worker.delivery.upload_limits import UploadLimits
+
+_PATIENT = UploadLimits(answer_seconds=550.0)
+"""A test that waits for this time-out instead of seeing its cancel is ended by pytest."""
+_SET = {
+    "BUCKET_ENDPOINT_URL": "https://s3.eu-west-1.amazonaws.com",
+    "BUCKET_ACCESS_KEY_ID": ACCESS_KEY_ID,
+    "BUCKET_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    "BUCKET_NAME": "results",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+def _bucket(server: S3Server) -> Bucket:
+    bucket = read_bucket(server.environment)
+    assert bucket is not None
+    return bucket
+
+
+def _away(url: str) -> Bucket:
+    bucket = read_bucket({**_SET, "BUCKET_ENDPOINT_URL": url})
+    assert bucket is not None
+    return bucket
+
+
+def _file(path: Path, size: int, seed: int = 0) -> Path:
+    path.write_bytes(np.random.default_rng(seed).bytes(size))
+    return path
+
+
+def _says_no_secret(error: BaseException) -> bool:
+    return not any(word in str(error) for word in (ACCESS_KEY_ID, SECRET_ACCESS_KEY, "Signature=", "AWS4", "results/"))
+
+
+def test_files_are_stored_with_their_type_and_read_by_a_link_that_ends(server: S3Server, tmp_path: Path) -> None:
+    # Over two parts, and under one.
+    files = {
+        "understudy/a/result.mp4": _file(tmp_path / "result.mp4", (17 << 20) + 5),
+        "understudy/a/plate_0000.png": _file(tmp_path / "plate_0000.png", 1000),
+        "understudy/a/analysis.npz": _file(tmp_path / "analysis.npz", 0),
+    }
+    bucket = replace(_bucket(server), link_seconds=3600)
+    upload_files(bucket, files, check=lambda: None)
+    links = sign_links(bucket, list(files))
+    for (key, path), kind in zip(files.items(), ("video/mp4", "image/png", "application/octet-stream"), strict=True):
+        got = requests.get(links[key], timeout=60)
+        assert got.status_code == 200 and got.content == path.read_bytes() and got.headers["Content-Type"] == kind
+        assert parse_qs(urlsplit(links[key]).query)["X-Amz-Expires"] == ["3600"]
+        assert requests.get(links[key].partition("?")[0], timeout=60).status_code in (400, 403)
+    assert files.keys() <= server.names()
+
+
+def test_the_same_key_is_written_over(server: S3Server, tmp_path: Path) -> None:
+    bucket = _bucket(server)
+    for seed, size in ((1, 9 << 20), (2, 100)):
+        path = _file(tmp_path / "result.mp4", size, seed)
+        upload_files(bucket, {"understudy/again/result.mp4": path}, check=lambda: None)
+        assert (server.folder / "results/understudy/again/result.mp4").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"secret_access_key": "wrong"}, "SignatureDoesNotMatch (403)"), ({"name": "nowhere"}, "NoSuchBucket (404)")],
+)
+@pytest.mark.parametrize("size", [10, 9 << 20])
+def test_a_refusal_is_told_without_secrets(
+    server: S3Server, tmp_path: Path, wrong: dict[str, str], told: str, size: int
+) -> None:
+    with pytest.raises(UploadFailed, match="refused") as caught:
+        upload_files(
+            replace(_bucket(server), **wrong), {"r/result.mp4": _file(tmp_path / "r.mp4", size)}, check=lambda: None
+        )
+    assert told in caught.value.message and _says_no_secret(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_cancel_in_a_multipart_upload_leaves_nothing(server: S3Server, tmp_path: Path) -> None:
+    path = tmp_path / "result.mp4"
+    with path.open("wb") as file:
+        file.truncate(512 << 20)
+    bucket = _bucket(server)
+    store = s3_client(bucket, UploadLimits())
+    begun: list[bool] = []
+
+    def under_way() -> bool:
+        try:
+            return bool(store.list_multipart_uploads(Bucket=bucket.name).get("Uploads"))
+        except store.exceptions.NoSuchUpload:
+            # rclone's answer where there was none ever.
+            return False
+
+    def check() -> None:
+        if under_way():
+            begun.append(True)
+            raise Cancelled("the job was cancelled")
+
+    with pytest.raises(Cancelled):
+        upload_files(bucket, {"understudy/cancelled/result.mp4": path}, check=check)
+    assert begun
+    # On a loaded machine the abort may come after the job was let go; one that never comes is ended by pytest.
+    while under_way():
+        time.sleep(0.05)
+    store.close()
+    assert "understudy/cancelled/result.mp4" not in server.names()
+
+
+def test_a_failing_store_is_asked_some_times_and_no_more(tmp_path: Path) -> None:
+    path = _file(tmp_path / "result.mp4", 10)
+    for step in (503, "hang_up"):
+        with put_server(step) as failing, pytest.raises(UploadFailed) as caught:
+            upload_files(_away(failing.url), {"k/result.mp4": path}, check=lambda: None, limits=UploadLimits(tries=2))
+        assert len(failing.received) == 2 and _says_no_secret(caught.value)
+    with put_server(503, 200) as recovering:
+        upload_files(_away(recovering.url), {"k/result.mp4": path}, check=lambda: None)
+    assert [each.method for each in recovering.received] == ["PUT", "PUT"]
+    assert recovering.received[1].body == path.read_bytes()
+
+
+def test_a_store_that_does_not_answer_in_time_is_left(tmp_path: Path) -> None:
+    path = _file(tmp_path / "result.mp4", 10)
+    with put_server("silent") as silent:
+        limits = UploadLimits(answer_seconds=0.2, tries=2)
+        with pytest.raises(UploadFailed, match="could not be reached"):
+            upload_files(_away(silent.url), {"k/result.mp4": path}, check=lambda: None, limits=limits)
+        assert len(silent.received) == 2
+        with pytest.raises(UploadFailed, match="in time"):
+            upload_files(
+                _away(silent.url),
+                {"k/result.mp4": path},
+                check=lambda: None,
+                limits=replace(_PATIENT, total_seconds=0.2),
+            )
+
+
+@pytest.mark.parametrize("size", [10, 9 << 20])
+def test_a_silent_store_does_not_hold_up_a_cancel(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.delivery.bucket._LEAVE_SECONDS", 0.2)
+    path = _file(tmp_path / "result.mp4", size)
+    before = set(threading.enumerate())
+    with put_server("silent") as silent:
+
+        def check() -> None:
+            if silent.arrived.is_set():
+                raise Cancelled("the job was cancelled")
+
+        with pytest.raises(Cancelled):
+            upload_files(_away(silent.url), {"k/result.mp4": path}, check=check, limits=_PATIENT)
+        # The connection is closed and the server goes on: what was left to its time-out ends, and asks no more.
+        silent.over.set()
+        for thread in set(threading.enumerate()) - before:
+            if thread.name.startswith("ThreadPoolExecutor"):
+                thread.join()
+        assert len(silent.received) == 1
+
+
+def test_no_variables_are_no_bucket() -> None:
+    assert read_bucket({}) is None
+    assert read_bucket({"BUCKET_NAME": "  "}) is None
+
+
+@pytest.mark.parametrize("missing", list(_SET))
+def test_a_bucket_that_is_partly_set_is_an_error_that_names_what_is_missing(missing: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{missing} missing") as caught:
+        read_bucket({**_SET, missing: ""})
+    assert caught.value.field == missing and _says_no_secret(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BUCKET_ENDPOINT_URL", "s3.eu-west-9.amazonaws.com"),
+        ("BUCKET_ENDPOINT_URL", "ftp://s3.example.com"),
+        ("BUCKET_ENDPOINT_URL", "https://user:pass@s3.example.com"),
+        ("BUCKET_ENDPOINT_URL", "https://s3.example.com/other"),
+        ("BUCKET_ENDPOINT_URL", "https://[::1"),
+        ("BUCKET_ENDPOINT_URL", "https://s3.example.com:99999"),
+        ("BUCKET_NAME", "../x"),
+        ("UNDERSTUDY_LINK_SECONDS", "0"),
+        ("UNDERSTUDY_LINK_SECONDS", "604801"),
+        ("UNDERSTUDY_LINK_SECONDS", "-5"),
+        ("UNDERSTUDY_LINK_SECONDS", "week"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_its_value_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_bucket({**_SET, name: value})
+    assert caught.value.field == name and (len(value) < 6 or value not in caught.value.message)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name", "link", "region"),
+    [
+        ("https://s3.eu-west-1.amazonaws.com", "vids", "https://vids.s3.eu-west-1.amazonaws.com/k", "eu-west-1"),
+        ("https://vids.s3.eu-west-1.amazonaws.com/", "vids", "https://vids.s3.eu-west-1.amazonaws.com/k", "eu-west-1"),
+        ("https://vids.s3.amazonaws.com", "vids", "https://vids.s3.amazonaws.com/k", "us-east-1"),
+        ("https://s3.eu-west-1.amazonaws.com", "a.b", "https://s3.eu-west-1.amazonaws.com/a.b/k", "eu-west-1"),
+        ("https://vids.nyc3.digitaloceanspaces.com", "vids", "https://vids.nyc3.digitaloceanspaces.com/k", "nyc3"),
+        (
+            "https://s3.us-west-004.backblazeb2.com",
+            "v-1",
+            "https://s3.us-west-004.backblazeb2.com/v-1/k",
+            "us-west-004",
+        ),
+        ("https://x1.r2.cloudflarestorage.com/vids", "vids", "https://x1.r2.cloudflarestorage.com/vids/k", "us-east-1"),
+        ("http://10.0.0.5:9000", "vids", "http://10.0.0.5:9000/vids/k", "us-east-1"),
+        ("http://[fd00::5]:9000", "vids", "http://[fd00::5]:9000/vids/k", "us-east-1"),
+        ("http://minio:9000", "vids", "http://minio:9000/vids/k", "us-east-1"),
+    ],
+)
+def test_the_ways_to_write_an_endpoint(endpoint: str, name: str, link: str, region: str) -> None:
+    bucket = read_bucket({**_SET, "BUCKET_ENDPOINT_URL": endpoint, "BUCKET_NAME": name})
+    assert bucket is not None
+    signed = urlsplit(sign_links(bucket, ["k"])["k"])
+    assert f"{signed.scheme}://{signed.netloc}{signed.path}" == link
+    assert parse_qs(signed.query)["X-Amz-Credential"][0].split("/")[2] == region
+    named = read_bucket({**_SET, "BUCKET_ENDPOINT_URL": endpoint, "BUCKET_NAME": name, "BUCKET_REGION": "my-region"})
+    assert named is not None and named.region == "my-region"
+
+
+def test_a_bucket_is_shown_without_its_keys() -> None:
+    assert _says_no_secret(ValueError(repr(read_bucket(_SET))))
+
+
+def test_a_host_that_only_the_library_refuses_is_told_before_any_work() -> None:
+    check_bucket(_away("http://minio:9000"))
+    with pytest.raises(InvalidInput) as caught:
+        check_bucket(_away("http://my_minio:9000"))
+    assert caught.value.field == "BUCKET_ENDPOINT_URL"

@@ -1,0 +1,232 @@
+"""PUTs to the caller's URLs, against servers that behave and servers that do not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Cancelled, UploadFailed, UrlRejected
+from tests.support.put_server import PutServer, put_server
+from tests.support.s3_server import s3_server
+from worker.delivery.bucket import read_bucket, s3_client
+from worker.delivery.presigned import put_file
+from worker.delivery.upload_limits import UploadLimits
+from worker.source.urls import check_url, open_request
+
+_LIMITS = UploadLimits(answer_seconds=550.0)
+"""A test that waits for this time-out instead of seeing its cancel is ended by pytest."""
+_SIGNED = "/result.mp4?X-Amz-Signature=abc"
+
+
+def _put(
+    server: PutServer,
+    path: Path,
+    *,
+    url: str | None = None,
+    check: object = lambda: None,
+    seconds: float = 300.0,
+    limits: UploadLimits = _LIMITS,
+) -> None:
+    put_file(
+        url or server.url + _SIGNED,
+        path,
+        field="upload_url",
+        private_hosts=frozenset({server.host}),
+        check=check,  # type: ignore[arg-type]
+        deadline=time.monotonic() + seconds,
+        limits=limits,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "result.mp4"
+    path.write_bytes(bytes(range(256)) * 3000)
+    return path
+
+
+def test_a_file_arrives_with_its_length_and_type_and_the_whole_query(path: Path) -> None:
+    with put_server() as server:
+        _put(server, path)
+    (got,) = server.received
+    assert (got.method, got.path, got.body) == ("PUT", _SIGNED, path.read_bytes())
+    assert got.headers["content-type"] == "video/mp4" and got.headers["content-length"] == str(len(got.body))
+    assert "transfer-encoding" not in got.headers
+
+
+def test_an_empty_file_arrives(tmp_path: Path) -> None:
+    empty = tmp_path / "analysis.npz"
+    empty.touch()
+    with put_server() as server:
+        _put(server, empty)
+    assert [(got.body, got.headers["content-length"]) for got in server.received] == [(b"", "0")]
+
+
+def test_a_signed_url_of_a_real_store_takes_the_file(path: Path, tmp_path: Path) -> None:
+    with s3_server(tmp_path / "s3") as store:
+        bucket = read_bucket(store.environment)
+        assert bucket is not None
+        client = s3_client(bucket, UploadLimits())
+        urls = [
+            client.generate_presigned_url("put_object", Params={"Bucket": store.bucket, "Key": "k.mp4"}, ExpiresIn=life)
+            for life in (60, 1)
+        ]
+        client.close()
+
+        def put(url: str) -> None:
+            host = frozenset({store.endpoint_url.removeprefix("http://")})
+            deadline = time.monotonic() + 300
+            put_file(
+                url, path, field="upload_url", private_hosts=host, check=lambda: None, deadline=deadline, limits=_LIMITS
+            )
+
+        put(urls[0])
+        assert (store.folder / store.bucket / "k.mp4").read_bytes() == path.read_bytes()
+        path.write_bytes(b"later")
+        time.sleep(2.1)
+        with pytest.raises(UploadFailed, match="the server answered 4") as caught:
+            put(urls[1])
+        assert caught.value.field == "upload_url" and "http" not in caught.value.message
+        assert (store.folder / store.bucket / "k.mp4").read_bytes() != b"later"
+
+
+def test_a_server_that_fails_is_asked_again_with_the_whole_file(path: Path) -> None:
+    with put_server(503, "hang_up", 200) as server:
+        _put(server, path)
+    assert [got.body for got in server.received] == [path.read_bytes()] * 3
+
+
+@pytest.mark.parametrize(("step", "tries"), [(500, 3), ("hang_up", 3), (403, 1), (404, 1), (413, 1)])
+def test_a_server_that_goes_on_failing_is_left(path: Path, step: int, tries: int) -> None:
+    with put_server(step) as server, pytest.raises(UploadFailed) as caught:
+        _put(server, path)
+    assert len(server.received) == tries
+    assert caught.value.field == "upload_url" and "Signature" not in str(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(path: Path, status: int) -> None:
+    with put_server() as canary, put_server((status, {"Location": canary.url + "/x"})) as server:
+        with pytest.raises(UploadFailed, match=str(status)):
+            _put(server, path)
+        assert len(server.received) == 1 and not canary.received
+
+
+def test_a_private_address_is_not_connected_to(path: Path) -> None:
+    with put_server() as server:
+        with pytest.raises(UrlRejected):
+            put_file(
+                server.url + _SIGNED,
+                path,
+                field="upload_url",
+                private_hosts=frozenset(),
+                check=lambda: None,
+                deadline=time.monotonic() + 60,
+                limits=_LIMITS,
+            )
+        assert not server.received
+
+
+def test_a_server_that_is_not_there_is_told(path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(UploadFailed):
+        _put(PutServer([200], port), path, limits=replace(_LIMITS, tries=2))
+
+
+def test_a_silent_server_holds_up_neither_a_cancel_nor_the_deadline(path: Path) -> None:
+    before = set(threading.enumerate())
+    with put_server("silent") as server:
+
+        def check() -> None:
+            if server.arrived.is_set():
+                raise Cancelled("the job was cancelled")
+
+        with pytest.raises(Cancelled):
+            _put(server, path, check=check)
+        with pytest.raises(UploadFailed, match="in time"):
+            _put(server, path, seconds=0.2)
+        with pytest.raises(UploadFailed, match="did not take"):
+            _put(server, path, limits=UploadLimits(answer_seconds=0.2, tries=1))
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert len(server.received) == 3, "an upload that nobody waits for was begun again"
+
+
+def test_a_cancel_stops_a_body_that_is_under_way(tmp_path: Path) -> None:
+    big = tmp_path / "result.mp4"
+    with big.open("wb") as file:
+        file.truncate(1 << 30)
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(60)
+        read: list[int] = []
+        ended = threading.Event()
+
+        def sip() -> None:
+            with listening.accept()[0] as connection:
+                connection.settimeout(60)
+                while part := connection.recv(1 << 16):
+                    read.append(len(part))
+            ended.set()
+
+        thread = threading.Thread(target=sip, daemon=True)
+        thread.start()
+
+        def check() -> None:
+            if sum(read) > 1 << 20:
+                raise Cancelled("the job was cancelled")
+
+        with pytest.raises(Cancelled):
+            _put(PutServer([200], listening.getsockname()[1]), big, check=check)
+        assert ended.wait(60)
+        thread.join()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert 1 << 20 < sum(read) < 1 << 30
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "0x7f.1", "2130706433", "0.0.0.0", "localhost", "[::1]", "[::ffff:7f00:1]", "10.0.0.1",
+        "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]", "[2002:7f00:1::]",
+        "[64:ff9b::7f00:1]", "[2002:a00:1::5]", "user:pass@127.0.0.1",
+    ],
+)  # fmt: skip
+def test_no_form_of_a_private_address_is_sent_to(path: Path, host: str) -> None:
+    with put_server() as server:
+        with pytest.raises(UrlRejected) as caught:
+            check_url(f"http://{host}:{server.port}{_SIGNED}", field="upload_url", private_hosts=frozenset())
+        assert caught.value.field == "upload_url" and host not in caught.value.message
+        # Checked at the connection again, also where nobody checked before.
+        again = open_request(
+            "PUT", f"http://{host}:{server.port}/", field="upload_url", private_hosts=frozenset(), data=b"x"
+        )
+        with pytest.raises(UrlRejected), again:
+            pass
+        assert not server.received
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://1.1.1.1/x", "file:///etc/passwd", "//1.1.1.1/x", "x", "", "http://", "http://1.1.1.1:22/x", "https://[::1",
+     "http://1.1.1.1:99999/", "http://1.1.1.1/a\nb", "http://1.1.1.1\\@127.0.0.1/", "http://a:b@1.1.1.1/"],
+)  # fmt: skip
+def test_what_is_no_web_address_is_refused(url: str) -> None:
+    with pytest.raises(UrlRejected):
+        check_url(url, field="upload_url", private_hosts=frozenset({"127.0.0.1"}))
+
+
+def test_public_addresses_and_the_operators_own_hosts_pass() -> None:
+    for url in ("http://1.1.1.1/x", "https://1.1.1.1:8443/x", "https://[2606:4700::1111]/x"):
+        check_url(url, field="upload_url", private_hosts=frozenset())
+    check_url("http://127.0.0.1:22/x", field="upload_url", private_hosts=frozenset({"127.0.0.1:22"}))
+    with pytest.raises(UrlRejected):
+        check_url("http://127.0.0.1:23/x", field="upload_url", private_hosts=frozenset({"127.0.0.1:22"}))

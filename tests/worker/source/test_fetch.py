@@ -1,0 +1,217 @@
+"""Downloads against a real server on loopback, and which URLs are never asked."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import Cancelled, DownloadFailed, DownloadTimeout, TooLarge, UnderstudyError, UrlRejected
+from tests.support.http_server import Answer, drip, http_server, response
+from worker import fetch as fetch_module
+from worker.source.fetch import fetch
+from worker.source.urls import check_url, is_public, read_url
+
+_OURS = frozenset({"127.0.0.1"})
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backoff._sync.time.sleep", lambda seconds: None)
+
+
+def _fetch(url: str, target: Path, **more: Any) -> Path:
+    wanted: dict[str, Any] = {
+        "field": "video_url",
+        "max_bytes": 10**6,
+        "seconds": 20.0,
+        "local_root": None,
+        "private_hosts": _OURS,
+        "check": lambda: None,
+        **more,
+    }
+    return fetch(url, target, **wanted)
+
+
+def test_a_file_comes_whole_and_nothing_but_its_bytes_counts(tmp_path: Path) -> None:
+    body = bytes(range(256)) * 2000
+    named = response(body, Content_Type="text/html", Content_Disposition='attachment; filename="../../x;rm"')
+    with http_server({"/%F0%9F%98%80.exe": named}) as server:
+        found = _fetch(server.url("/%F0%9F%98%80.exe?Signature=1"), tmp_path / "source")
+    assert found == tmp_path / "source" and found.read_bytes() == body
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    assert "identity" in server.heads[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "asked"),
+    [
+        (404, DownloadFailed, 1),
+        (403, DownloadFailed, 1),
+        (500, DownloadFailed, 3),
+        (response(b"abc", Content_Length="9"), DownloadFailed, 3),
+        (response(b"abc", Content_Length="2000000"), TooLarge, 1),
+        (response(b"x" * 1_100_000, Content_Length=""), TooLarge, 1),
+        (response(gzip.compress(bytes(5_000_000)), Content_Encoding="gzip"), TooLarge, 1),
+        (response(b""), DownloadFailed, 1),
+        (response(status="302 Found", Location="file:///etc/passwd"), UrlRejected, 1),
+        (response(status="302 Found", Location="http://10.0.0.1/a"), UrlRejected, 1),
+        (response(status="302 Found", Location="http://127.0.0.2/a"), UrlRejected, 1),
+        (response(status="302 Found", Location="/a.mp4"), UrlRejected, 6),
+        (response(status="302 Found"), UrlRejected, 1),
+        (lambda connection, over: connection.sendall(b"no HTTP at all\r\n\r\n"), DownloadFailed, 3),
+        (lambda connection, over: None, DownloadFailed, 3),
+    ],
+)
+def test_what_a_server_does_wrong_has_its_code(
+    answer: Answer, error: type[UnderstudyError], asked: int, tmp_path: Path
+) -> None:
+    with http_server({"/a.mp4": answer}) as server, pytest.raises(error) as caught:
+        _fetch(server.url("/a.mp4?token=geheim"), tmp_path / "source")
+    assert len(server.asked) == asked
+    assert caught.value.field == "video_url"
+    assert "geheim" not in caught.value.message and "127.0" not in caught.value.message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_recovers_and_redirects_is_followed(tmp_path: Path) -> None:
+    away = response(status="307 Temporary Redirect", Location="/b.mp4")
+    with http_server({"/a.mp4": [503, away], "/b.mp4": [502, b"data"]}) as server:
+        assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize(
+    "speaker",
+    [
+        drip(b"HTTP/1.1 200 OK\r\n\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nX-Slow: "),
+        drip(b""),
+        lambda connection, over: over.wait(30) and None,
+    ],
+)
+def test_a_slow_server_is_left_at_the_deadline_and_its_thread_ends(speaker: Answer, tmp_path: Path) -> None:
+    with http_server({"/a.mp4": speaker}) as server:
+        with pytest.raises(DownloadTimeout):
+            _fetch(server.url("/a.mp4"), tmp_path / "source", seconds=0.5)
+        for thread in threading.enumerate():
+            if thread.name == "fetch":
+                thread.join(10)
+                assert not thread.is_alive()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cancel_is_seen_while_a_server_says_nothing(tmp_path: Path) -> None:
+    looks = iter(range(5))
+
+    def check() -> None:
+        if next(looks, None) is None:
+            raise Cancelled("stop")
+
+    with http_server({"/a.mp4": drip(b"HTTP/1.1 200 OK\r\n")}) as server, pytest.raises(Cancelled):
+        _fetch(server.url("/a.mp4"), tmp_path / "source", check=check)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "0x7f.1", "2130706433", "0.0.0.0", "localhost", "[::1]", "[::ffff:7f00:1]", "[::7f00:1]",
+        "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "[fd00::1]", "[fe80::1]",
+        "[2002:7f00:1::]", "[64:ff9b::7f00:1]", "[64:ff9b:1::1]", "[2001:0:7f00:1::1]", "a:b@127.0.0.1", "127.0.0.1.",
+    ],
+)  # fmt: skip
+def test_no_form_of_a_private_address_is_asked(host: str, tmp_path: Path) -> None:
+    with http_server({"/a.mp4": b"data"}) as server:
+        for scheme in ("http", "https"):
+            with pytest.raises(UrlRejected) as caught:
+                _fetch(f"{scheme}://{host}:{server.port}/a.mp4", tmp_path / "source", private_hosts=frozenset())
+            assert host not in caught.value.message
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "ftp://a.b/c", "data://text/plain,x", "concat:a|b", "pipe:0", "subfile:,,:x", "rtsp://a/b",
+        "/etc/passwd", "-i", "http://", "http:///a", "http://a b/c", "http://a\nHost: b/c", "http://a:99999/c",
+        "http://[::1/a", "http://1.1.1.1:22/a", "http://1.1.1.1:0/a", "gopher://a/b", "http://" + "a" * 70 + ".com/",
+        "http://u@1.1.1.1/a", "http://:p@1.1.1.1/a", "HTTP://1.1.1.1\\@127.0.0.1/",
+    ],
+)  # fmt: skip
+def test_other_schemes_ports_and_forms_are_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UrlRejected):
+        _fetch(url, tmp_path / "source", private_hosts=frozenset())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_changes_its_address_is_dialled_at_the_checked_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, answers = socket.getaddrinfo, iter(["93.184.216.34", "127.0.0.1"])
+
+    def resolve(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        return real(next(answers) if host == "rebind.test" else host, port, *rest, **more)
+
+    dialled: list[str] = []
+
+    def connect(address: Any, *rest: Any, **more: Any) -> socket.socket:
+        dialled.append(address[0])
+        raise OSError("not in a test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    monkeypatch.setattr(fetch_module, "_TRIES", 1)
+    with pytest.raises((DownloadFailed, UrlRejected)):
+        _fetch("http://rebind.test/a.mp4", tmp_path / "source")
+    # The first try dials what was checked; the next one asks anew, and is refused.
+    assert set(dialled) == {"93.184.216.34"}
+
+
+def test_an_unknown_name_is_asked_for_again_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def resolve(host: Any, *rest: Any, **more: Any) -> Any:
+        asked.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(DownloadFailed):
+        _fetch("http://nowhere.test/a.mp4", tmp_path / "source")
+    assert asked == ["nowhere.test"] * 3
+
+
+def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ("93.184.216.34", "10.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(UrlRejected):
+        check_url("http://mixed.test/", field="f", private_hosts=frozenset())
+    check_url("http://mixed.test/", field="f", private_hosts=frozenset({"mixed.test"}))
+
+
+def test_public_addresses_and_the_operators_hosts_are_let_through() -> None:
+    assert is_public("1.1.1.1") and is_public("2606:4700::1111") and is_public("2002:101:101::1")
+    assert not is_public("2002:a00:1::1") and not is_public("no address")
+    assert read_url("https://a.b/c?d", field="f", private_hosts=frozenset()).port == 443
+    assert read_url("http://minio:22/", field="f", private_hosts=frozenset({"minio:22"})).is_private_host
+    with pytest.raises(UrlRejected):
+        read_url("http://minio:23/", field="f", private_hosts=frozenset({"minio:22"}))
+
+
+def test_paths_are_read_under_the_root_alone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.mp4").write_bytes(b"x" * 10)
+    (tmp_path / "b.mp4").write_bytes(b"y")
+    (root / "link.mp4").symlink_to(tmp_path / "b.mp4")
+    assert _fetch(str(root / "a.mp4"), tmp_path / "t", local_root=root) == root / "a.mp4"
+    for name in (str(root / "link.mp4"), f"{root}/../b.mp4", "b.mp4", "~nobody_of_this_name/a", "a" * 5000, "\0"):
+        with pytest.raises(UrlRejected):
+            _fetch(name, tmp_path / "t", local_root=root)
+    with pytest.raises(TooLarge):
+        _fetch(str(root / "a.mp4"), tmp_path / "t", local_root=root, max_bytes=5)

@@ -1,0 +1,331 @@
+"""Rows of HOSTILE.md through the handler: what a caller sends, and what breaks while a job runs.
+
+Fetching is in test_fetch.py, presigned uploads and the bucket in test_presigned.py, test_bucket.py and test_deliver.py,
+the platform in test_job_api.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+import handler
+import pipeline.perform.backends as plug
+from pipeline.errors import GpuError, OutOfMemory
+from pipeline.media import encode
+from pipeline.models.fakes import FailingGenerator
+from tests.support.http_server import drip, http_server
+from tests.support.job_runner import ROOT, SECRET, WALK, Runner, good_job
+from tests.support.put_server import put_server
+from tests.support.s3_server import s3_server
+from worker import destination, work
+from worker.command_line import Arguments
+from worker.environment import read_worker_settings
+from worker.progress import ConsoleProgress
+
+_NAN = float("nan")
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
+
+
+@pytest.mark.parametrize("asked", [None, [], ["video_url"], "video_url", {}, 5, True])
+def test_row_1_an_input_that_is_none(runner: Runner, asked: object) -> None:
+    runner.fails(asked, "INVALID_INPUT", "input")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"nope": "geheim"}, "nope"),
+        ({"seed": "geheim"}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"start_s": _NAN}, "start_s"),
+        ({"end_s": float("inf")}, "end_s"),
+        ({"start_s": -1.0}, "start_s"),
+        ({"prompt": "geheim" * 2000}, "prompt"),
+        ({"prompt": "geheim\0"}, "prompt"),
+        ({"video_url": "geheim\0.mp4"}, "video_url"),
+        ({"video_url": 5}, "video_url"),
+        ({"artifacts": "geheim"}, "artifacts"),
+        ({"artifacts": ["geheim"]}, "artifacts"),
+        ({"subject": {"x": 1, "y": 2}}, "subject"),
+        ({"overrides": {"segment.count": "geheim"}}, "overrides.segment.count"),
+        ({"overrides": {"segment.count": 99}}, "overrides.segment.count"),
+        ({"overrides": {"segment.count": [3]}}, "overrides.segment.count"),
+        ({"upload_url": ""}, "upload_url"),
+        ({"inline": "geheim"}, "inline"),
+        # Row 16.
+        ({"preset": "../../geheim"}, "preset"),
+        ({"preset": "/etc"}, "preset"),
+        ({"preset": 5}, "preset"),
+        ({"preset": ["preview"]}, "preset"),
+        # Row 17.
+        ({"overrides": {"_target_": "os.system"}}, "overrides._target_"),
+        ({"overrides": {"segment.count": "${oc.env:RUNPOD_API_KEY}"}}, "overrides.segment.count"),
+        ({"overrides": {"output.codec": "${oc.env:RUNPOD_API_KEY}"}}, "overrides.output.codec"),
+        ({"overrides": {"hydra.run.dir": "/"}}, "overrides.hydra.run.dir"),
+        ({"overrides": {"+x": 1}}, "overrides.+x"),
+        ({"overrides": {"~segment": 1}}, "overrides.~segment"),
+        ({"overrides": {"segment.count": "1,2,3"}}, "overrides.segment.count"),
+        ({"overrides": {"limits.max_frames": 10**9}}, "overrides.limits.max_frames"),
+    ],
+)
+def test_rows_2_16_17_a_request_that_is_wrong(runner: Runner, change: dict[str, Any], field: str) -> None:
+    answer = runner.fails({**good_job(), **change}, "INVALID_INPUT")
+    assert answer["field"].startswith(field)
+    assert "geheim" not in json.dumps(answer).replace(f'"{answer["field"]}"', "")
+    assert "geheim" not in runner.log
+    if field == "preset" and isinstance(change["preset"], str):
+        assert "preview" in answer["error"]
+
+
+def test_row_13_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
+    for name, size, rate in (("side", (16384, 16), 30), ("square", (5000, 5000), 30), ("fast", (64, 64), 1000)):
+        path = tmp_path / f"{name}.mp4"
+        with av.open(str(path), "w") as output:
+            stream = output.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
+            (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+            for number in range(6):
+                picture = np.full((size[1], size[0], 3), number, np.uint8)
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            output.mux(stream.encode(None))
+        runner.fails({"video_url": str(path)}, "TOO_LARGE", "video_url")
+    Runner(tmp_path, overrides=("limits.max_bytes=1000",)).fails({"video_url": str(WALK)}, "TOO_LARGE", "video_url")
+
+
+def test_row_14_what_is_damaged_is_told_or_done(tmp_path: Path, runner: Runner) -> None:
+    whole = WALK.read_bytes()
+    beginning = tmp_path / "beginning.mp4"
+    beginning.write_bytes(whole[: len(whole) // 3])
+    answer = runner.answer({"video_url": str(beginning), "end_s": 0.3})
+    assert answer.get("error_code") == "UNSUPPORTED_MEDIA" or answer["frames"] > 0
+    noise = bytearray(whole)
+    noise[len(whole) // 2 : len(whole) // 2 + 3000] = bytes(3000)
+    middle = tmp_path / "middle.mp4"
+    middle.write_bytes(noise)
+    answer = runner.answer({"video_url": str(middle), "start_s": 2.3, "end_s": 2.7})
+    assert answer.get("error_code") == "UNSUPPORTED_MEDIA" or answer["frames"] > 0
+
+
+def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = FailingGenerator([OutOfMemory("full")])
+    monkeypatch.setattr(plug, "make_generator", lambda settings: made)
+    assert runner.answer(good_job())["frames_replaced"] == 6 and made.halved == 1
+    for errors, can_use_less in (([OutOfMemory("full"), OutOfMemory("full")], True), ([OutOfMemory("full")], False)):
+        failing = FailingGenerator(errors, can_use_less)  # type: ignore[arg-type]
+        monkeypatch.setattr(plug, "make_generator", lambda settings, failing=failing: failing)
+        answer = runner.answer(good_job(), "again")
+        assert answer["error_code"] == "OUT_OF_MEMORY" and answer["refresh_worker"] is True
+        assert failing.halved == 1
+
+
+def test_row_19_a_failing_device_asks_for_another_worker(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = FailingGenerator([GpuError("the generator gave values that are not finite")])
+    with monkeypatch.context() as patch:
+        patch.setattr(plug, "make_generator", lambda settings: failing)
+        answer = runner.fails(good_job(), "GPU_ERROR")
+        assert answer["refresh_worker"] is True and failing.halved == 0
+    runner.does_a_good_job()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_row_21_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        # Who may not mount is root in a namespace of his own.
+        this = f"{__file__}::test_row_21_a_full_disk_while_fetching_and_while_working"
+        assert subprocess.run(["unshare", "-rm", sys.executable, "-m", "pytest", "-q", this], cwd=ROOT).returncode == 0
+        return
+    with small_disk(tmp_path / "small") as folder:
+        runner = Runner(folder, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
+        with http_server({"/large.mp4": bytes(3_000_000)}) as server:
+            runner.fails({"video_url": server.url("/large.mp4")}, "NO_SPACE")
+        # The clip is a local one, so what fills the disk is the job itself.
+        runner.fails({"video_url": str(WALK), "overrides": {"output.codec": "lossless"}}, "NO_SPACE")
+    Runner(tmp_path).does_a_good_job()
+
+
+def test_row_22_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise av.error.ExternalError(542398533, "Generic error in an external library")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encode, "_open_output", broken, raising=True)
+        runner.fails(good_job(), "ENCODE_FAILED")
+    runner.does_a_good_job()
+
+
+def test_row_22_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def hanging(*_: object, check: Any, progress: Any, **__: object) -> None:
+        check()
+        progress("finish", 1, 10)
+        over.wait(60)
+
+    monkeypatch.setattr(work, "run_job", hanging)
+    runner = Runner(tmp_path, environment={"UNDERSTUDY_STALL_SECONDS": "1"})
+
+    async def job() -> dict[str, Any]:
+        worker = read_worker_settings(runner.variables, "local")
+        answer: dict[str, Any] = await handler.make_handler(Arguments(None, (), (), "local", ()), worker)(
+            {"id": "h", "input": good_job()}
+        )
+        over.set()
+        return answer
+
+    answer = asyncio.run(job())
+    assert answer["error_code"] == "ENCODE_FAILED" and answer["refresh_worker"] is True
+
+
+def test_row_24_a_bucket_that_is_half_set_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="only partly set") as caught:
+        read_worker_settings({"BUCKET_NAME": "b", "BUCKET_ACCESS_KEY_ID": "k"}, "platform")
+    assert caught.value.field == "BUCKET_ENDPOINT_URL"  # type: ignore[attr-defined]
+
+
+def test_rows_23_and_28_the_same_job_goes_to_the_same_key(tmp_path: Path) -> None:
+    with s3_server(tmp_path / "store") as store:
+        runner = Runner(
+            tmp_path, "platform", environment={**store.environment, "UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}
+        )
+        with http_server({"/a.mp4": WALK.read_bytes()}) as server:
+            asked = {**good_job(), "video_url": server.url("/a.mp4")}
+            first, second = runner.answer(asked, "same"), runner.answer(asked, "same")
+            assert first["video_url"].partition("?")[0] == second["video_url"].partition("?")[0]
+            assert "understudy/same/result.mp4" in first["video_url"]
+            refused = Runner(
+                tmp_path,
+                "platform",
+                environment={**runner.environment, "BUCKET_SECRET_ACCESS_KEY": "wrong-secret-key"},
+            ).answer(asked, "same")
+            assert refused["error_code"] == "UPLOAD_FAILED" and "video_url" not in refused
+            assert "wrong-secret-key" not in json.dumps(refused)
+        assert not runner.left()
+
+
+def test_row_25_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Runner(tmp_path, "local", environment={"UNDERSTUDY_INLINE_MAX": "0M"})
+    small.fails(good_job(inline=True), "RESULT_TOO_LARGE", "inline")
+    monkeypatch.setattr(destination, "check_answer_size", destination.check_answer_size)
+    monkeypatch.setattr("worker.delivery.local.ANSWER_MAX_BYTES", 1000)
+    Runner(tmp_path).fails(good_job(inline=True), "RESULT_TOO_LARGE")
+
+
+@pytest.mark.parametrize("stage", ["fetch", "survey", "plate", "perform", "finish", "deliver"])
+def test_row_26_a_job_can_be_cancelled_in_every_stage(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Runner(tmp_path, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
+    began = threading.Event()
+
+    class Watched(ConsoleProgress):
+        def __call__(self, at: str, done: int, total: int) -> None:
+            if at == stage:
+                began.set()
+            super().__call__(at, done, total)
+
+    monkeypatch.setattr(handler, "ConsoleProgress", Watched)
+    worker = read_worker_settings(runner.variables, "local")
+
+    async def cancelled(asked: dict[str, Any]) -> None:
+        job = asyncio.ensure_future(
+            handler.make_handler(Arguments(None, (), (), "local", ()), worker)({"id": "c", "input": asked})
+        )
+        await asyncio.to_thread(began.wait, 60)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+
+    def hold(sock: socket.socket, over: threading.Event) -> None:
+        began.set()
+        drip(b"HTTP/1.1 200 OK\r\n\r\n")(sock, over)
+
+    with http_server({"/slow.mp4": hold}) as server, put_server() as puts:
+        asked: dict[str, Any] = {"video_url": str(WALK), "start_s": 1.0, "end_s": 2.0}
+        if stage == "fetch":
+            asked["video_url"] = server.url("/slow.mp4")
+        if stage == "deliver":
+            monkeypatch.setattr("worker.delivery.presigned.requests.Session", None, raising=False)
+            monkeypatch.setattr("worker.delivery.destination.put_file", _held(began))
+            asked["upload_url"] = f"http://127.0.0.1:{puts.port}/x"
+        asyncio.run(cancelled(asked))
+    assert began.is_set() and not runner.left()
+    runner.does_a_good_job()
+
+
+def _held(began: threading.Event) -> Any:
+    def put_file(*_: object, check: Any, **__: object) -> None:
+        began.set()
+        while True:
+            check()
+            threading.Event().wait(0.01)
+
+    return put_file
+
+
+def test_row_29_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
+    process = psutil.Process()
+    runner.does_a_good_job()
+    first = runner.does_a_good_job()
+    gc.collect()
+    files, threads = process.num_fds(), threading.active_count()
+    for asked in ({}, {"video_url": "x.mp4"}, {"video_url": str(WALK), "end_s": 0.0001, "start_s": 0.00001}, None):
+        assert "error_code" in runner.answer(asked)
+    runner.answer({"video_url": str(WALK), "subject": 7, "end_s": 0.5})
+    last = runner.does_a_good_job()
+    gc.collect()
+    assert process.num_fds() <= files + 2 and threading.active_count() <= threads + 2
+    for each in (first, last):
+        del each["timings_s"]
+    assert first == last
+
+
+def test_row_31_nobody_or_a_subject_that_is_not_there(runner: Runner) -> None:
+    runner.fails({"video_url": str(WALK.with_name("plate.mp4")), "end_s": 0.5}, "NO_PERSON")
+    runner.fails({**good_job(), "subject": 5}, "INVALID_INPUT", "subject")
+    runner.fails({**good_job(), "subject": {"x": 1.0, "y": 1.0, "at_s": 0.0}}, "INVALID_INPUT", "subject")
+
+
+def test_row_32_without_a_network_only_fetching_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object, **__: object) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", cut)
+    monkeypatch.setattr(socket, "create_connection", cut)
+    monkeypatch.setattr("backoff._sync.time.sleep", lambda seconds: None)
+    Runner(runner.folder, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}).fails(
+        {"video_url": "http://127.0.0.1:9/a.mp4"}, "DOWNLOAD_FAILED", "video_url"
+    )
+    runner.does_a_good_job()
+    assert SECRET not in runner.log

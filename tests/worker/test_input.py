@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conf import compose_settings
+from pipeline.errors import InvalidInput
+from worker.input import SubjectPoint, override_table, parse_request, request_table
+
+_ROOT = Path(__file__).resolve().parents[2]
+_URL = {"video_url": "https://example.com/a.mp4"}
+
+
+def test_the_shortest_request_and_its_defaults() -> None:
+    request = parse_request(_URL)
+    assert (request.subject, request.on_lost, request.seed, request.artifacts) == ("largest", "warn", 0, [])
+
+
+def test_a_whole_request() -> None:
+    request = parse_request(
+        {
+            **_URL,
+            "subject": {"x": 10, "y": 20.5, "at_s": 0},
+            "start_s": 1,
+            "end_s": 2.5,
+            "artifacts": ["mask", "report"],
+        }
+    )
+    assert isinstance(request.subject, SubjectPoint) and request.subject.y == 20.5
+    assert parse_request({**_URL, "subject": 2}).subject == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"video_url": 5}, "video_url"),
+        ({"video_url": ""}, "video_url"),
+        ({"prompt": "x" * 10_000}, "prompt"),
+        ({"prompt": "sec\0ret"}, "prompt"),
+        ({"seed": True}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"start_s": float("nan")}, "start_s"),
+        ({"end_s": float("inf")}, "end_s"),
+        ({"start_s": 3, "end_s": 2}, "end_s"),
+        ({"artifacts": ["mask", "mask"]}, "artifacts"),
+        ({"artifacts": ["secrets"]}, "artifacts.0"),
+        ({"subject": "biggest"}, "subject"),
+        ({"subject": True}, "subject"),
+        ({"preset": ["preview"]}, "preset"),
+        ({"mode": "guess"}, "mode"),
+        ({"colour": "red"}, "colour"),
+        ({"overrides": {"a": [1]}}, "overrides.a"),
+    ],
+)
+def test_each_mistake_names_its_field_and_does_not_repeat_the_value(change: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_request({**_URL, **change})
+    assert caught.value.field is not None and caught.value.field.startswith(field)
+    assert "ret" not in caught.value.message and "xxxx" not in caught.value.message
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", {}, 5])
+def test_no_object_is_no_request(raw: object) -> None:
+    with pytest.raises(InvalidInput):
+        parse_request(raw)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_KEYS = st.sampled_from(
+    ["video_url", "prompt", "seed", "subject", "overrides", "start_s", "end_s", "artifacts", "mode", "x"]
+)
+
+
+# The machine may be busy: how long a draw takes says nothing here.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(_KEYS, _JSON, max_size=5))
+def test_anything_else_is_refused_in_order(raw: dict[str, object]) -> None:
+    try:
+        parse_request(raw)
+    except InvalidInput as error:
+        assert error.field
+
+
+def test_the_readmes_tables_are_the_schema() -> None:
+    readme = (_ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- request -->\n(.*?)\n<!-- /request -->", readme, re.DOTALL)
+    assert found is not None and found.group(1).strip() == request_table()
+    found = re.search(r"<!-- overrides -->\n(.*?)\n<!-- /overrides -->", readme, re.DOTALL)
+    assert found is not None and found.group(1).strip() == override_table(compose_settings("preview"))

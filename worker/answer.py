@@ -1,0 +1,233 @@
+"""One job, from what the caller asked to what the caller is answered. Runs in a thread; knows nothing of the SDK."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
+from pipeline.errors import (
+    EncodeFailed,
+    InvalidInput,
+    JobTimeout,
+    NoSpace,
+    OutOfMemory,
+    PresetUnavailable,
+    UnderstudyError,
+)
+from pipeline.estimate import estimate, generation_share, seconds_of_job
+from pipeline.media.decode import open_clip
+from pipeline.models.registry import make_people
+from pipeline.perform.backends import make_plug
+from pipeline.plan.subject import PointChoice, SubjectChoice
+from pipeline.run import JobRequest, run_job
+from pipeline.settings import Settings
+from worker.cancellation import JobClock
+from worker.command_line import Arguments
+from worker.delivery.destination import choose_destination
+from worker.environment import WorkerSettings
+from worker.fitness import available_presets
+from worker.input import Request, SubjectPoint, parse_request
+from worker.job_folder import job_workspace
+from worker.logs import job_id as logged_job_id
+from worker.progress import Progress
+from worker.resume import job_key, kept_passes
+from worker.source.fetch import fetch
+from worker.source.picture import read_reference
+
+log = logging.getLogger("understudy")
+Answer = dict[str, Any]
+_FULL_BYTES = 1 << 20
+"""A disk with less free: whoever wanted to write more has failed."""
+
+
+def answer_job(
+    job: dict[str, Any],
+    arguments: Arguments,
+    worker: WorkerSettings,
+    clock: JobClock,
+    make_progress: Callable[[float], AbstractContextManager[Progress]],
+) -> Answer:
+    """Do a job and return its result, or its error with a code; never raises, and leaves nothing on the disk."""
+    name = str(job.get("id") or uuid.uuid4())
+    token = logged_job_id.set(name)
+    begin = time.monotonic()
+    try:
+        answer = _done(name, job.get("input"), arguments, worker, clock, make_progress)
+        json.dumps(answer, allow_nan=False)
+    except UnderstudyError as error:
+        answer = told(error)
+    except MemoryError:
+        answer = told(OutOfMemory("the worker's memory did not suffice"))
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        answer = told(NoSpace("there is no space left on the disk")) if is_full else _bug(error)
+    except Exception as error:
+        answer = _bug(error)
+    finally:
+        seconds = round(time.monotonic() - begin, 2)
+        logged_job_id.reset(token)
+    log.info("job ended", extra={"job_id": name, "code": answer.get("error_code", "OK"), "seconds": seconds})
+    return answer
+
+
+def answer_of_a_hang(clock: JobClock) -> Answer:
+    """Return what is told of a job whose thread does not come back: the worker has to be replaced."""
+    seconds = clock.silent_seconds()
+    log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
+    kind = EncodeFailed if clock.stage == "finish" else JobTimeout
+    return {**told(kind(f"the job did not go on in its stage {clock.stage}")), "refresh_worker": True}
+
+
+def told(error: UnderstudyError) -> Answer:
+    """Return what a caller is told of an error: DESIGN section 7."""
+    answer: Answer = {"error": error.message, "error_code": error.code}
+    if error.field is not None:
+        answer["field"] = error.field
+    if error.refresh_worker:
+        answer["refresh_worker"] = True
+    return answer
+
+
+def _bug(error: BaseException) -> Answer:
+    number = uuid.uuid4().hex[:12]
+    log.error("internal error %s", number, exc_info=error)
+    return {"error": f"an internal error happened; the log has it as {number}", "error_code": "INTERNAL"}
+
+
+def _done(
+    job_id: str,
+    asked: Any,
+    arguments: Arguments,
+    worker: WorkerSettings,
+    clock: JobClock,
+    make_progress: Callable[[float], AbstractContextManager[Progress]],
+) -> Answer:
+    request = parse_request(asked)
+    settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
+    settings = apply_caller_overrides(settings, request.overrides, arguments.locked)
+    if request.mode == "estimate":
+        log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
+        with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
+            wanted = _fetched(request, settings, worker, workspace, clock)
+            info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
+            return {"preset": settings.preset, "estimate": estimate(info, settings), "warnings": list(info.warnings)}
+    destination = choose_destination(
+        job_id=job_id,
+        upload_url=request.upload_url,
+        artifact_upload_urls={str(name): url for name, url in request.artifact_upload_urls.items()},
+        inline=request.inline,
+        artifacts=request.artifacts,
+        worker=worker,
+    )
+    log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
+    _load(settings)
+    with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
+        wanted = _fetched(request, settings, worker, workspace, clock)
+        late = _lateness(wanted, settings, clock)
+        key = job_key(wanted.video, wanted, settings) if worker.state_dir is not None else ""
+        with kept_passes(worker, key, workspace / "passes") as passes:
+            with make_progress(generation_share(settings)) as progress:
+
+                def tell(stage: str, done: int, total: int) -> None:
+                    clock.stage = stage
+                    progress(stage, done, total)
+
+                result = run_job(wanted, settings, passes, check=clock.check, progress=tell)
+            result.report["warnings"].extend(late)
+            clock.stage = "deliver"
+            return destination.deliver(result, check=clock.check)
+
+
+def _load(settings: Settings) -> None:
+    """Load the preset's models before anything is fetched; they are kept for the jobs that come after."""
+    try:
+        make_plug(settings, make_people(settings.people))
+    except PresetUnavailable as error:
+        here = ", ".join(available_presets()) or "none"
+        raise PresetUnavailable(
+            f"{error.message}; presets with weights on this worker: {here}", field="preset"
+        ) from error
+
+
+@contextmanager
+def _full_disk_told(workspace: Path) -> Iterator[None]:
+    """Raise ``NoSpace`` for whatever numpy, OpenCV or FFmpeg make of a full disk, each in its own way."""
+    try:
+        yield
+    except UnderstudyError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(workspace).free < _FULL_BYTES:
+            raise NoSpace("there is no space left on the disk") from error
+        raise
+
+
+def _fetched(
+    request: Request, settings: Settings, worker: WorkerSettings, workspace: Path, clock: JobClock
+) -> JobRequest:
+    limits = settings.limits
+
+    def file(url: str, name: str, field: str, max_bytes: int) -> Path:
+        return fetch(
+            url,
+            workspace / name,
+            field=field,
+            max_bytes=max_bytes,
+            seconds=limits.fetch_seconds,
+            local_root=worker.local_root,
+            private_hosts=worker.private_hosts,
+            check=clock.check,
+        )
+
+    reference = None
+    if request.reference_image_url is not None:
+        # First: it is small, and a wrong one is told before the clip is loaded.
+        field = "reference_image_url"
+        reference = read_reference(
+            file(request.reference_image_url, "reference", field, limits.max_reference_bytes), limits, field
+        )
+    return JobRequest(
+        video=file(request.video_url, "source", "video_url", limits.max_bytes),
+        output_dir=workspace / "result",
+        artifacts=tuple(request.artifacts),
+        seed=request.seed,
+        subject=_choice(request),
+        on_lost=request.on_lost,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        reference=reference,
+        start_s=request.start_s,
+        end_s=request.end_s,
+        mode="frame" if request.mode == "frame" else "replace",
+    )
+
+
+def _choice(request: Request) -> SubjectChoice:
+    subject = request.subject
+    return PointChoice(subject.x, subject.y, subject.at_s) if isinstance(subject, SubjectPoint) else subject
+
+
+def _lateness(wanted: JobRequest, settings: Settings, clock: JobClock) -> list[str]:
+    """Compare what the job will take with the time it has; return a warning, or raise ``InvalidInput``."""
+    left = clock.seconds_left()
+    if left is None:
+        return []
+    info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
+    quickest, expected = seconds_of_job(info, settings)
+    if quickest > left:
+        raise InvalidInput(
+            f"the clip would take about {expected:.0f} s and a job here has {left:.0f} s: ask for a part of it",
+            field="end_s",
+        )
+    if expected > left:
+        return [f"the job was expected to take about {expected:.0f} s and had {left:.0f} s"]
+    return []

@@ -1,0 +1,196 @@
+"""Where a job's result goes, chosen and checked before any work."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Any, Protocol
+
+from pipeline.errors import InvalidInput, NoSpace, ResultTooLarge
+from pipeline.run import JobResult
+from worker.delivery.bucket import Bucket, check_bucket, sign_links, upload_files
+from worker.delivery.local import answer_of, check_answer_size, deliver_locally, files_of
+from worker.delivery.presigned import put_file
+from worker.delivery.upload_limits import UploadLimits, content_type
+from worker.environment import WorkerSettings
+from worker.job_folder import folder_name
+from worker.source.urls import check_url
+
+Check = Callable[[], None]
+_PACKED = frozenset({"plate"})
+"""Artifacts that may be several files: where there is one place for each, they are one zip, always."""
+
+
+class Destination(Protocol):
+    """A place that takes a finished job's files."""
+
+    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+        """Hand the files over and return the job's answer.
+
+        ``check`` is called some times a second and may raise. Raises ``UploadFailed``, ``NoSpace``, ``ResultTooLarge``.
+        """
+
+
+def choose_destination(
+    *,
+    job_id: str,
+    upload_url: str | None,
+    artifact_upload_urls: Mapping[str, str],
+    inline: bool,
+    artifacts: Sequence[str],
+    worker: WorkerSettings,
+    limits: UploadLimits | None = None,
+) -> Destination:
+    """Return where the result of a job goes: the caller's URLs, the answer itself, the bucket, or a local folder.
+
+    Raises ``InvalidInput`` where there is none, or where URLs and ``artifacts`` do not fit each other, and
+    ``UrlRejected`` for a URL that this worker may not send to. Nothing is sent yet.
+    """
+    limits = limits or UploadLimits()
+    if upload_url is not None or artifact_upload_urls:
+        urls = _caller_urls(upload_url, artifact_upload_urls, inline, artifacts)
+        for field, url in urls.items():
+            check_url(url, field=field, private_hosts=worker.private_hosts)
+        return _CallersUrls(urls, worker.private_hosts, limits)
+    if inline:
+        return _Inline(worker.inline_max_bytes)
+    if worker.bucket is not None:
+        check_bucket(worker.bucket)
+        return _InBucket(worker.bucket, f"understudy/{folder_name(job_id)}", limits)
+    if worker.local_delivery:
+        return _Locally(worker.outputs, job_id)
+    raise InvalidInput(
+        "this worker has no bucket: give an upload_url, or ask for the result inline", field="upload_url"
+    )
+
+
+def _caller_urls(
+    video_url: str | None, artifact_urls: Mapping[str, str], inline: bool, artifacts: Sequence[str]
+) -> dict[str, str]:
+    """Return the URLs by the request's field, the video's last."""
+    if video_url is None:
+        raise InvalidInput("is needed beside artifact_upload_urls", field="upload_url")
+    if inline:
+        raise InvalidInput("the result goes to upload_url, or inline, not both", field="inline")
+    for name in artifacts:
+        if name not in artifact_urls:
+            raise InvalidInput("is needed for this artifact", field=_field_of(name))
+    for name in artifact_urls:
+        if name not in artifacts:
+            raise InvalidInput("this artifact is not asked for", field=_field_of(name))
+    urls = {_field_of(name): url for name, url in artifact_urls.items()} | {"upload_url": video_url}
+    if len(set(urls.values())) < len(urls):
+        raise InvalidInput("each file needs a URL of its own", field="artifact_upload_urls")
+    return urls
+
+
+def _field_of(artifact: str) -> str:
+    return f"artifact_upload_urls.{artifact[:40]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _InBucket:
+    bucket: Bucket
+    prefix: str
+    """Of the job's id alone, so the same job again writes over itself."""
+    limits: UploadLimits
+
+    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+        keys = {f"{self.prefix}/{path.name}": path for path in files_of(result)}
+        links = sign_links(self.bucket, list(keys))
+        answer = answer_of(result, lambda path: links[f"{self.prefix}/{path.name}"])
+        answer["expires_s"] = self.bucket.link_seconds
+        upload_files(self.bucket, keys, check=check, limits=self.limits)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _CallersUrls:
+    urls: dict[str, str]
+    """By the request's field, the video's last."""
+    private_hosts: frozenset[str]
+    limits: UploadLimits
+
+    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+        packed = _packed(result, check)
+        # Where there is no video, the frames are what was asked for.
+        main = result.video or packed["frame"]
+        files = {_field_of(name): path for name, path in packed.items() if path != main} | {"upload_url": main}
+        # The URL without its query, which is the caller's right to write there.
+        places = {path: self.urls[field].partition("?")[0] for field, path in files.items()}
+        single = JobResult(result.video, {name: [path] for name, path in packed.items()}, result.report)
+        answer = answer_of(single, places.__getitem__)
+        deadline = time.monotonic() + self.limits.total_seconds
+        for field, path in files.items():
+            put_file(
+                self.urls[field],
+                path,
+                field=field,
+                private_hosts=self.private_hosts,
+                check=check,
+                deadline=deadline,
+                limits=self.limits,
+            )
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Inline:
+    max_bytes: int
+
+    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+        packed = _packed(result, check)
+        video = result.video
+        size = sum(path.stat().st_size for path in (*packed.values(), *([] if video is None else [video])))
+        if size > self.max_bytes:
+            raise ResultTooLarge(f"the files have {size} bytes; inline there may be {self.max_bytes}", field="inline")
+        answer: dict[str, Any] = {
+            **({} if video is None else {"video_base64": _text(video), "video_content_type": content_type(video)}),
+            "artifacts_base64": {name: _text(path) for name, path in packed.items()},
+            **result.report,
+        }
+        check_answer_size(answer)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Locally:
+    outputs: Path
+    job_id: str
+
+    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+        return deliver_locally(result, self.outputs, self.job_id, check=check)
+
+
+def _packed(result: JobResult, check: Check) -> dict[str, Path]:
+    """Return one file for each artifact; several become a zip beside them, the same bytes for the same files."""
+    return {
+        name: _zip(name, paths, check) if name in _PACKED or len(paths) > 1 else paths[0]
+        for name, paths in result.artifacts.items()
+    }
+
+
+def _zip(name: str, paths: Sequence[Path], check: Check) -> Path:
+    target = paths[0].with_name(f"{name}.zip")
+    try:
+        with zipfile.ZipFile(target, "w") as archive:
+            for path in paths:
+                check()
+                # A bare ZipInfo has a fixed date and stores without compressing: pictures are compressed already.
+                with path.open("rb") as source, archive.open(zipfile.ZipInfo(path.name), "w", force_zip64=True) as part:
+                    copyfileobj(source, part, 1 << 20)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise NoSpace("there is no space left for the result") from error
+        raise
+    return target
+
+
+def _text(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,108 @@
+"""What a job answers, and the answer's size; locally, the files in ``outputs/<job id>/``."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import NoSpace, ResultTooLarge, UploadFailed
+from pipeline.run import JobResult
+from worker.delivery.upload_limits import content_type
+from worker.job_folder import folder_name
+
+ANSWER_MAX_BYTES = 9_500_000
+"""RunPod drops an answer over 10 MB to ``/run`` (20 MB to ``/runsync``; a worker does not know which was called)."""
+
+
+def answer_of(result: JobResult, place_of: Callable[[Path], str]) -> dict[str, Any]:
+    """Return a job's answer, with ``place_of(file)`` for each of its files.
+
+    An artifact of several files has a list. Raises ``ResultTooLarge`` and, where it is no JSON, ``ValueError``.
+    """
+    video = result.video
+    answer = {
+        **({} if video is None else {"video_url": place_of(video), "video_content_type": content_type(video)}),
+        "artifacts": {
+            name: [place_of(path) for path in paths] if len(paths) > 1 else place_of(paths[0])
+            for name, paths in result.artifacts.items()
+        },
+        **result.report,
+    }
+    check_answer_size(answer)
+    return answer
+
+
+def check_answer_size(answer: dict[str, Any]) -> None:
+    """Raise ``ResultTooLarge`` for what the platform would not take, instead of losing the job there."""
+    size = len(json.dumps(answer, allow_nan=False))
+    if size > ANSWER_MAX_BYTES:
+        raise ResultTooLarge(f"the answer has {size} bytes; the platform takes {ANSWER_MAX_BYTES}")
+
+
+def files_of(result: JobResult) -> list[Path]:
+    """Return every file of a result, the video last: where it is, the rest is as well."""
+    files = [path for paths in result.artifacts.values() for path in paths]
+    return files if result.video is None else [*files, result.video]
+
+
+def deliver_locally(
+    result: JobResult, outputs: Path, job_id: str, *, check: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Move a finished job's files to ``outputs/<job id>/``; return the job's answer, which ``result.json`` holds too.
+
+    Each file replaces the one of its name; files that an earlier ``result.json`` there names and this one does not are
+    removed, anything else in the folder stays. Raises ``NoSpace`` and ``UploadFailed``; then nothing new is left.
+    """
+    folder = outputs / folder_name(job_id)
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        answer = answer_of(result, lambda path: str(folder / path.name))
+        _put_into(folder, files_of(result), answer, check)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise NoSpace("there is no space left for the result") from error
+        raise UploadFailed("the result could not be written to the output folder") from error
+    return answer
+
+
+def _put_into(folder: Path, files: list[Path], answer: dict[str, Any], check: Callable[[], None]) -> None:
+    is_new = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    told = folder / "result.json"
+    stale = _named_in(told) - {told.name, *(path.name for path in files)}
+    parts = {_part(folder / path.name): folder / path.name for path in files} | {_part(told): told}
+    try:
+        for source, part in zip(files, parts, strict=False):
+            check()
+            shutil.move(source, part)
+        _part(told).write_text(json.dumps(answer, indent=1, allow_nan=False), encoding="utf-8")
+        for part, target in parts.items():
+            part.replace(target)
+    except BaseException:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    for path in (folder / name for name in stale):
+        # An answer that was tampered with may name "..".
+        if path.is_file():
+            path.unlink()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def _named_in(told: Path) -> set[str]:
+    """Return the names of the files that an earlier answer lists; what is no answer of ours lists none."""
+    try:
+        answer = json.loads(told.read_text(encoding="utf-8"))
+        lists = [*([answer["video_url"]] if "video_url" in answer else []), *answer["artifacts"].values()]
+        return {Path(place).name for each in lists for place in ([each] if isinstance(each, str) else each)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()

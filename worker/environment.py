@@ -1,0 +1,109 @@
+"""What a worker was set up with by its operator, read once from the environment."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import InvalidInput
+from worker.delivery.bucket import Bucket, check_bucket, read_bucket
+
+Place = Literal["local", "api", "platform"]
+"""Where jobs come from: this machine's own command line, the SDK's HTTP server, RunPod."""
+STATE_LIFE_SECONDS = 24 * 3600.0
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
+_SIZE = re.compile(r"(\d{1,6})\s*([MGT])B?", re.IGNORECASE)
+_UNITS = {"M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Where a worker reads, writes and delivers."""
+
+    outputs: Path
+    """Of local results."""
+    work: Path
+    """Where jobs have their temporary folders."""
+    local_root: Path | None
+    """Paths in a request are read under it only; None: never."""
+    private_hosts: frozenset[str]
+    """``host`` or ``host:port`` that may have private addresses, for fetching and delivering."""
+    bucket: Bucket | None
+    state_dir: Path | None
+    """Where unfinished jobs keep what they have done; None: nowhere."""
+    state_life_seconds: float
+    state_max_bytes: int
+    inline_max_bytes: int
+    """Of the files that an answer may hold as base64."""
+    local_delivery: bool
+    """Results may be left in ``outputs``."""
+    job_seconds: float | None = None
+    """How long a job may take; None: as long as it does."""
+    stall_seconds: float = 300.0
+    """After so long without a sign of life a job counts as hanging, and the worker is replaced. Loading a model and one
+    call of an encoder take less."""
+
+
+def read_worker_settings(environment: Mapping[str, str], place: Place) -> WorkerSettings:
+    """Read the operator's variables. Raises ``InvalidInput`` that names the variable and repeats no value."""
+    bucket = read_bucket(environment)
+    if bucket is not None:
+        check_bucket(bucket)
+    return WorkerSettings(
+        outputs=Path(environment.get("UNDERSTUDY_OUTPUTS") or "outputs"),
+        work=Path(environment.get("UNDERSTUDY_WORK") or Path(tempfile.gettempdir()) / "understudy"),
+        local_root=_local_root(environment, place),
+        private_hosts=_hosts(environment.get("UNDERSTUDY_PRIVATE_HOSTS", "")),
+        bucket=bucket,
+        state_dir=_folder(environment, "UNDERSTUDY_STATE_DIR"),
+        state_life_seconds=STATE_LIFE_SECONDS,
+        state_max_bytes=_size(environment, "UNDERSTUDY_STATE_MAX", "20G"),
+        inline_max_bytes=_size(environment, "UNDERSTUDY_INLINE_MAX", "6M"),
+        # Over the SDK's HTTP server whoever may name the operator's paths may also have results left there.
+        local_delivery=_local_root(environment, place) is not None,
+        job_seconds=_seconds(environment, "UNDERSTUDY_JOB_SECONDS"),
+        stall_seconds=_seconds(environment, "UNDERSTUDY_STALL_SECONDS") or 300.0,
+    )
+
+
+def _local_root(environment: Mapping[str, str], place: Place) -> Path | None:
+    if place == "local":
+        return Path("/")
+    # On the platform a job comes from anywhere: no variable opens the worker's disk to it.
+    return _folder(environment, "UNDERSTUDY_LOCAL_ROOT") if place == "api" else None
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    if not Path(text).is_absolute():
+        raise InvalidInput("must be an absolute path", field=name)
+    return Path(text)
+
+
+def _hosts(text: str) -> frozenset[str]:
+    hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise InvalidInput("must be names such as minio:9000, parted by commas", field="UNDERSTUDY_PRIVATE_HOSTS")
+    return frozenset(host.replace("[", "").replace("]", "") if host.endswith("]") else host for host in hosts)
+
+
+def _size(environment: Mapping[str, str], name: str, default: str) -> int:
+    found = _SIZE.fullmatch((environment.get(name) or default).strip())
+    if found is None:
+        raise InvalidInput("must be a size such as 500M or 20G", field=name)
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> float | None:
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,6}", text) or int(text) == 0:
+        raise InvalidInput("must be a number of seconds", field=name)
+    return float(text)

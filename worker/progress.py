@@ -1,0 +1,131 @@
+"""Tell people how far a job is: on a terminal, in a log, or through the platform."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from pipeline.report.verdicts import estimate_lines, telling_figures
+
+Progress = Callable[[str, int, int], None]
+"""(stage, frames done, frames in all)."""
+STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
+"""Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
+_LINE_SECONDS = 5.0
+_UPDATE_SECONDS = 2.0
+"""Between updates: each is a request of its own."""
+
+
+def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0) -> float:
+    """Return how much of the whole job is done, 0..100. Unknown stages count as just begun.
+
+    ``generation_share`` is the part of the job's time, 0..1, that a diffusion generator takes besides.
+    """
+    if stage not in STAGE_SHARE:
+        return 0.0
+    stages = list(STAGE_SHARE)
+    shares = {name: share * (1.0 - generation_share) for name, share in STAGE_SHARE.items()}
+    shares["perform"] += generation_share
+    before = sum(shares[earlier] for earlier in stages[: stages.index(stage)])
+    return 100.0 * (before + shares[stage] * min(1.0, done / max(total, 1)))
+
+
+class ConsoleProgress:
+    """A bar a stage on a terminal, a line every few seconds elsewhere. A context manager, called like ``Progress``."""
+
+    def __init__(self, generation_share: float = 0.0, console: Console | None = None) -> None:
+        self._generation_share = generation_share
+        self._console = console or Console(file=sys.stderr)
+        self._bars = Bars(
+            TextColumn("{task.description:>8}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("frames"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict[str, object] = {}
+        self._begin = time.monotonic()
+        self._said = self._begin
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self._console.is_terminal:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._bars.update(self._tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+            return
+        now = time.monotonic()
+        first_of_stage, self._tasks[stage] = stage not in self._tasks, None
+        if first_of_stage or now - self._said >= _LINE_SECONDS:
+            self._said = now
+            left = seconds_left(now - self._begin, percent_of(stage, done, total, self._generation_share))
+            about = f", about {left:.0f} s left" if left is not None else ""
+            self._console.print(f"{stage}: {done}/{total} frames{about}", highlight=False)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+class PlatformProgress:
+    """Throttled updates for a platform: ``{"stage", "percent", "eta_s"}``, never falling. A context manager."""
+
+    def __init__(self, send: Callable[[dict[str, object]], None], generation_share: float = 0.0) -> None:
+        """``send`` is entered and left with this one where it is a context manager itself."""
+        self._send, self._generation_share = send, generation_share
+        self._begin = time.monotonic()
+        self._sent = -_UPDATE_SECONDS
+        self._percent = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic() - self._begin
+        self._percent = max(self._percent, percent_of(stage, done, total, self._generation_share))
+        if now - self._sent < _UPDATE_SECONDS:
+            return
+        self._sent = now
+        left = seconds_left(now, self._percent)
+        self._send({"stage": stage, "percent": round(self._percent, 1), "eta_s": None if left is None else round(left)})
+
+    def __enter__(self) -> Self:
+        self._held = ExitStack()
+        if isinstance(self._send, AbstractContextManager):
+            self._held.enter_context(self._send)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+
+def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
+    """Return the time left at the speed so far; None before there is one."""
+    return None if percent < 1.0 else elapsed_seconds * (100.0 - percent) / percent
+
+
+def local_summary(answer: dict[str, Any]) -> str:
+    """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
+    lines = [f"Warning: {warning}" for warning in answer["warnings"]]
+    if "estimate" in answer:
+        return "\n".join([*lines, f"Preset: {answer['preset']}", *estimate_lines(answer["estimate"])])
+    lines.append(f"{answer['frames_replaced']} of {answer['frames']} frames replaced")
+    lines += telling_figures(answer["quality"])
+    places = answer.get("video_url") or answer.get("artifacts", {}).get("frame") or "in the answer"
+    lines += [f"Result: {Path(place).resolve()}" for place in ([places] if isinstance(places, str) else places)]
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""Where an unfinished job keeps what it has done, so that the same job goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import DeviceError, JobTimeout, NoSpace, UploadFailed
+from pipeline.run import JobRequest
+from pipeline.settings import Settings
+from worker.environment import WorkerSettings
+from worker.job_folder import try_lock
+
+log = logging.getLogger("understudy.state")
+_ROOT = Path(__file__).resolve().parents[1]
+_LIBRARIES = (
+    "ai-edge-litert",
+    "av",
+    "numba",
+    "numpy",
+    "opencv-python",
+    "scenedetect",
+    "scipy",
+    "supervision",
+    "trackers",
+)
+_KEPT_AFTER = (UploadFailed, DeviceError, NoSpace, JobTimeout)
+"""Ends of a job that another try may get past. After any other error the same job would only fail again."""
+_LEAST_FREE_BYTES = 10**9
+
+
+@contextmanager
+def kept_passes(worker: WorkerSettings, key: str, scratch: Path) -> Iterator[Path]:
+    """Yield the folder for a job's checkpoints: under the operator's state folder where there is one, else ``scratch``.
+
+    A process that dies leaves the folder as it is, and the next job of the same ``key`` finds it. It is removed after
+    success and after errors that would come again. One job at a time has it; a second one of the same key, and any
+    job while that disk is full or away, uses ``scratch``.
+    """
+    with ExitStack() as held:
+        folder = _claim(worker, key, held)
+        try:
+            yield folder or scratch
+        except _KEPT_AFTER:
+            raise
+        except Exception:
+            _drop(folder)
+            raise
+        _drop(folder)
+
+
+def job_key(video: Path, wanted: JobRequest, settings: Settings) -> str:
+    """Return the SHA-256 of all that decides a job's bytes: contents, settings, seed and the rest, code, libraries."""
+    digest = hashlib.sha256(_code().encode())
+    with video.open("rb") as file:
+        digest.update(hashlib.file_digest(file, "sha256").digest())
+    digest.update(settings.model_dump_json().encode())
+    for each in fields(wanted):
+        if each.name in ("video", "output_dir", "artifacts"):
+            continue
+        value = getattr(wanted, each.name)
+        text = value.tobytes() + repr(value.shape).encode() if isinstance(value, np.ndarray) else repr(value).encode()
+        digest.update(each.name.encode() + b"=" + text + b"\0")
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Return a hash of our own sources, of the models' lock and of the libraries that results depend on."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        [*(_ROOT / "pipeline").rglob("*.py"), *(_ROOT / "worker").rglob("*.py"), _ROOT / "builder" / "models.lock"]
+    ):
+        digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(json.dumps({name: version(name) for name in _LIBRARIES}).encode())
+    return digest.hexdigest()
+
+
+def _claim(worker: WorkerSettings, key: str, held: ExitStack) -> Path | None:
+    if worker.state_dir is None:
+        return None
+    root = worker.state_dir / "understudy"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _tidy(root, worker.state_life_seconds, worker.state_max_bytes, spared=key)
+        if shutil.disk_usage(root).free < _LEAST_FREE_BYTES:
+            log.warning("the state folder's disk is full: this job keeps no checkpoints")
+            return None
+        if not held.enter_context(try_lock(root / f"{key}.lock")):
+            log.warning("the same job runs elsewhere: this one keeps no checkpoints")
+            return None
+        folder = root / key
+        if folder.exists():
+            log.info("going on from what an earlier try of this job has done")
+        folder.mkdir(exist_ok=True)
+        # Its age counts from its last use.
+        folder.touch()
+        return folder
+    except OSError as error:
+        log.warning("the state folder cannot be used (%s): this job keeps no checkpoints", type(error).__name__)
+        return None
+
+
+def _drop(folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tidy(root: Path, life_seconds: float, max_bytes: int, spared: str) -> None:
+    """Remove what is too old, then the oldest until the rest fits; never what a running job has locked."""
+    kept = 0
+    folders = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime)
+    for folder in folders:
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        old = time.time() - folder.stat().st_mtime > life_seconds
+        if folder.name != spared and (old or kept + size > max_bytes):
+            with try_lock(root / f"{folder.name}.lock") as is_ours:
+                if is_ours:
+                    _drop(folder)
+                    continue
+        kept += size
+    for lock in root.glob("*.lock"):
+        if not (root / lock.stem).exists() and time.time() - lock.stat().st_mtime > life_seconds:
+            lock.unlink(missing_ok=True)
