@@ -14,11 +14,13 @@ from typing import Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
-from webpage.desk import Answer, Desk, EndpointJob, Job, LocalJob
+from webpage.desk import Answer, EndpointJob, Job, JobRunner, LocalJob
 from worker.command_line import parse_arguments
-from worker.delivery.bucket import check_bucket, read_bucket
+from worker.delivery.bucket import check_bucket
+from worker.delivery.bucket_settings import read_bucket
 from worker.environment import read_worker_settings
 from worker.logs import redact_sdk_log, set_up_logging
+from worker.models import ModelKeeper
 
 _POLICY = "; ".join(
     (
@@ -92,8 +94,10 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
         if given.inline:
             raise InvalidInput("goes with --endpoint", field="--inline")
 
+        models = ModelKeeper()
+
         def make_job(asked: Answer, job_id: str) -> Job:
-            return LocalJob(asked, job_id, replace(ours, place="local"), worker)
+            return LocalJob(asked, job_id, replace(ours, place="local"), worker, models)
 
         overrides, locked = ours.overrides, ours.locked
     else:
@@ -114,7 +118,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
     preset = ours.preset or DEFAULT_PRESET
     compose_settings(preset, overrides)
     return Surroundings(
-        desk=Desk(make_job, folder / "results"),
+        desk=JobRunner(make_job, folder / "results"),
         folder=folder,
         settings_of=lambda name: compose_settings(name, overrides),
         preset=preset,

@@ -11,42 +11,57 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
-from worker.cancellation import JobClock, stopped_by_signals
+from pipeline.runtime.callbacks import Progress
+from worker.cancellation import CancelToken, stopped_by_signals
 from worker.command_line import Arguments, parse_arguments
-from worker.environment import WorkerSettings, read_worker_settings
+from worker.environment import WorkerEnvironment, read_worker_settings
 from worker.logs import redact_sdk_log, set_up_logging
-from worker.progress import ConsoleProgress, PlatformProgress, Progress, local_summary
+from worker.progress import ConsoleProgress, PlatformProgress, local_summary
+
+if TYPE_CHECKING:
+    from worker.models import ModelKeeper
 
 Answer = dict[str, Any]
 _LOOK_SECONDS = 1.0
 
 
 def make_handler(
-    arguments: Arguments, worker: WorkerSettings, ended: Callable[[Answer], None] = lambda answer: None
+    arguments: Arguments,
+    worker: WorkerEnvironment,
+    ended: Callable[[Answer], None] = lambda answer: None,
+    models: ModelKeeper | None = None,
 ) -> Callable[[Answer], Any]:
-    """Return the async handler that the SDK calls with a job; ``ended`` is told every answer."""
+    """Return the async handler that the SDK calls with a job; ``ended`` is called with every answer.
+
+    ``models`` are the worker's; by default they are loaded when the first job needs them.
+    """
     # Imported late: --help and a wrong setting need none of it.
-    from worker.answer import answer_job, answer_of_a_hang
+    from worker.answer import answer_job, stalled_answer
+    from worker.models import ModelKeeper
     from worker.threads import start_thread
+
+    kept = models or ModelKeeper()
 
     # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
     turn = asyncio.Lock()
     # A thread cannot be ended from outside: after a hang no job may start beside it until the worker is replaced.
-    hanging: list[JobClock] = []
+    hanging: list[CancelToken] = []
 
     async def handler(job: Answer) -> Answer:
         async with turn:
             if hanging:
-                return answer_of_a_hang(hanging[0])
-            clock = JobClock(worker.job_seconds)
+                return stalled_answer(hanging[0])
+            clock = CancelToken(worker.job_seconds)
             # Not to_thread: its threads are waited for at the process's end, and one that hangs would keep it.
             work = asyncio.wrap_future(
                 start_thread(
-                    lambda: answer_job(job, arguments, worker, clock, lambda share: _progress(job, arguments, share)),
+                    lambda: answer_job(
+                        job, arguments, worker, clock, lambda share: _progress(job, arguments, share), kept
+                    ),
                     "job",
                 )
             )
@@ -63,7 +78,7 @@ def make_handler(
                     raise
             if not work.done():
                 hanging.append(clock)
-                return answer_of_a_hang(clock)
+                return stalled_answer(clock)
         answer = work.result()
         ended(answer)
         return answer
@@ -71,7 +86,7 @@ def make_handler(
     return handler
 
 
-async def _ended(work: asyncio.Future[Answer], clock: JobClock, stall_seconds: float) -> None:
+async def _ended(work: asyncio.Future[Answer], clock: CancelToken, stall_seconds: float) -> None:
     """Wait until a job's thread has ended, or counts as hanging."""
     while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
         if clock.silent_seconds() > stall_seconds:
@@ -83,12 +98,12 @@ def _progress(job: Answer, arguments: Arguments, generation_share: float) -> Abs
         return ConsoleProgress(generation_share)
     if arguments.place == "api":
         return PlatformProgress(lambda update: None)
-    from worker.progress_updates import UpdateSender, post_to_platform
+    from worker.progress_updates import ProgressPoster, post_to_platform
 
-    return PlatformProgress(UpdateSender(post_to_platform(job)), generation_share)
+    return PlatformProgress(ProgressPoster(post_to_platform(job)), generation_share)
 
 
-def _serve(arguments: Arguments, worker: WorkerSettings) -> None:
+def _serve(arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper) -> None:
     """Hand over to the SDK until it ends; locally it ends by ``SystemExit``, after one job."""
     import runpod.serverless
 
@@ -98,7 +113,7 @@ def _serve(arguments: Arguments, worker: WorkerSettings) -> None:
     sys.argv = [sys.argv[0], *arguments.for_sdk, *(() if is_set else ("--rp_log_level", "INFO"))]
     last: Answer = {}
     try:
-        runpod.serverless.start({"handler": make_handler(arguments, worker, last.update)})
+        runpod.serverless.start({"handler": make_handler(arguments, worker, last.update, models)})
     except SystemExit:
         if arguments.place == "local" and last.get("error_code") == "CANCELLED":
             raise SystemExit(130) from None
@@ -122,18 +137,21 @@ def main(argv: list[str]) -> int:
     # Locally the progress and the result are told; events are for operators.
     level = logging.WARNING if arguments.place == "local" and not arguments.check_only else logging.INFO
     set_up_logging(os.environ, as_json=arguments.place == "platform", level=level)
-    from worker.fitness import Unfit, check_weights, make_ready
+    from worker.fitness import prepare_worker
+    from worker.models import ModelKeeper
+    from worker.presets import WorkerNotReady, check_weights
 
+    models = ModelKeeper()
     try:
         if arguments.check_only:
             check_weights(settings.preset, with_hashes=True)
         if arguments.check_only or arguments.place != "local":
-            make_ready(settings, worker)
-    except Unfit as error:
+            prepare_worker(settings, worker, models)
+    except WorkerNotReady as error:
         logging.getLogger("understudy").error("this worker is not fit: %s", error)
         return 1
     if not arguments.check_only:
-        _serve(arguments, worker)
+        _serve(arguments, worker, models)
     return 0
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.figures import contact_f1
-from pipeline.datatypes import JOINT, NUM_JOINTS, NUM_SKELETON, CameraMotion, Presence, Subject
+from pipeline.datatypes import CameraMotion, Presence, Subject
+from pipeline.joints import JOINT, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import fit_homography
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.joint_smoothing import smooth_points

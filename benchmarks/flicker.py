@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.shake import read_rgb
 from benchmarks.truth import run
 from pipeline.datatypes import Layer
-from pipeline.finish.quality import warping_error
+from pipeline.finish.quality_metrics import warping_error
 from pipeline.media.ffv1 import read_artifact
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.settings import TemporalSettings

@@ -25,11 +25,12 @@ from conf import CALLER_KEYS, apply_caller_overrides, compose_settings
 from pipeline import errors
 from pipeline.errors import InvalidInput, UnderstudyError
 from pipeline.settings import Settings
-from worker.answer import answer_job, told
-from worker.cancellation import JobClock
+from worker.answer import answer_job, error_answer
+from worker.cancellation import CancelToken
 from worker.command_line import Arguments
 from worker.environment import read_worker_settings
-from worker.input import Request, SubjectPoint, parse_request
+from worker.input import JobInput, SubjectPoint, parse_request
+from worker.models import ModelKeeper
 from worker.progress import PlatformProgress
 
 CANARY = "kanarienvogel"
@@ -40,7 +41,7 @@ CODES = frozenset(
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _UNTIMED = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 _FIELD_MAX = 130
-"""``overrides.`` and the cut key; what a caller is told must not grow with what he sends."""
+"""``overrides.`` and the cut key; what a caller is error_answer must not grow with what he sends."""
 
 
 def _deep(levels: int, value: Any) -> Any:
@@ -142,7 +143,7 @@ def spoiled(draw: st.DrawFn, good: st.SearchStrategy[dict[str, Any]], most: int 
         return draw(ANYTHING)
     raw: dict[str, Any] = dict(draw(good))
     names = st.sampled_from(
-        [*Request.model_fields, "overrides.", "subject.", "artifacts.", "unknown", "artifact_upload_urls."]
+        [*JobInput.model_fields, "overrides.", "subject.", "artifacts.", "unknown", "artifact_upload_urls."]
     )
     for _ in range(draw(st.integers(0, most))):
         name = draw(names)
@@ -179,7 +180,7 @@ def check_parsing(raw: Any, base: Settings) -> str:
     """Parse a request and apply its overrides; return what came of it, by name.
 
     Raises ``AssertionError`` where a rule of the schema does not hold for what was let through, or where a refusal
-    names no field, repeats the value or cannot be told in JSON. Whatever is no ``InvalidInput`` comes through: a bug.
+    names no field, repeats the value or cannot be written as JSON. Any other error than ``InvalidInput`` passes: a bug.
     """
     try:
         request = parse_request(raw)
@@ -198,13 +199,13 @@ def check_parsing(raw: Any, base: Settings) -> str:
 
 
 def _check_refusal(error: InvalidInput) -> None:
-    text = json.dumps(told(error), allow_nan=False)
+    text = json.dumps(error_answer(error), allow_nan=False)
     assert error.message and error.field, "a refusal says what and where"
     assert CANARY not in error.message, "a refusal must not repeat the value"
     assert len(error.field) <= _FIELD_MAX and len(text) < 2000, "a refusal must not grow with the request"
 
 
-def _check_rules(request: Request) -> None:
+def _check_rules(request: JobInput) -> None:
     """Assert README's rules over again, without the schema's help."""
     assert type(request.seed) is int and 0 <= request.seed < 2**32
     assert isinstance(request.video_url, str) and 0 < len(request.video_url) <= 4096
@@ -256,6 +257,8 @@ def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
     # Not JSON's: the SDK hands over whatever the platform sent it as the id.
     ids = st.one_of(st.none(), _TEXTS, st.integers(), st.just("../../escape"), st.just("a" * 400))
 
+    models = ModelKeeper()
+
     @seed(start)
     # A smaller example would cost a job for every step to it.
     @settings(parent=_UNTIMED, max_examples=examples, phases=[Phase.generate])
@@ -263,7 +266,9 @@ def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
     def run(raw: Any, job_id: Any) -> None:
         note(f"the request: {raw!r}")
         job = {"id": job_id, "input": raw}
-        answer = answer_job(job, arguments, worker, JobClock(None), lambda share: PlatformProgress(lambda update: None))
+        answer = answer_job(
+            job, arguments, worker, CancelToken(None), lambda share: PlatformProgress(lambda update: None), models
+        )
         json.dumps(answer, allow_nan=False)
         code = answer.get("error_code")
         if code is None:

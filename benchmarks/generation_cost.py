@@ -37,7 +37,7 @@ from pipeline.datatypes import Layer, VideoInfo, Window
 from pipeline.estimate import GPUS, PART_COSTS, SHARES, planned_chunks, seconds_on
 from pipeline.models.diffusion.animatediff import AnimateDiff
 from pipeline.models.diffusion.denoise import Wish
-from pipeline.models.diffusion.loading import Parts
+from pipeline.models.diffusion.loading import Components
 from pipeline.models.diffusion.sd15 import StableDiffusion
 from pipeline.models.interfaces import Generator
 from pipeline.perform.windows import lead_in, windows_of
@@ -94,7 +94,7 @@ def _tflop(call: Any) -> float:
 
 
 class _Counter:
-    """Parts that count the frames which they are given, by name."""
+    """Components that count the frames which they are given, by name."""
 
     def __init__(self, settings: GenerateSettings) -> None:
         self.frames: dict[str, int] = {}
@@ -105,7 +105,7 @@ class _Counter:
         torch.nn.Module.__init__(vae)
         vae.encode, vae.decode = self._encode, self._decode
         vae.register_to_config(scaling_factor=1.0)
-        self.parts = Parts(
+        self.parts = Components(
             pipeline=SimpleNamespace(),
             unet=self._predict,
             controlnets={control.name: self._control for control in settings.controls},

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ from pipeline.datatypes import Appearance, Layer, Window
 from pipeline.errors import PresetUnavailable
 from pipeline.estimate import GPUS, estimate
 from pipeline.media.decode import open_clip
-from pipeline.models.interfaces import Check, Generator, Needs
-from pipeline.perform import backends as plug
-from pipeline.run import JobRequest, run_job
-from pipeline.settings import GenerateSettings
+from pipeline.models.interfaces import Generator, Needs
+from pipeline.models.loaded import load_models
+from pipeline.request import JobRequest
+from pipeline.run import run_job
+from pipeline.runtime.callbacks import Check
 
 _ROOT = Path(__file__).resolve().parents[1]
 _TINY = ("generate.device=cpu", "people=blazepose", "generate.crop_size_wh=[64,128]")
@@ -77,38 +78,29 @@ class _Watched:
 def check_preset(preset: str, folder: Path, overrides: tuple[str, ...], with_truth: bool) -> dict[str, Any]:
     """Run one preset on a truth folder's clip and return what was measured. Raises ``PresetUnavailable``."""
     settings = compose_settings(preset, overrides)
-    watched: list[_Watched] = []
-    make = plug.make_generator
-
-    def watching(of: GenerateSettings) -> Generator:
-        watched.append(_Watched(make(of)))
-        return watched[-1]
-
+    models = load_models(settings)
+    watched = _Watched(models.generator)
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as temporary:
         work = Path(temporary)
         clip = folder / "sample.mp4"
-        plug.make_generator = watching
-        try:
-            begin = time.perf_counter()
-            result = run_job(JobRequest(clip, work / "out"), settings, work / "passes")
-            seconds = time.perf_counter() - begin
-        finally:
-            plug.make_generator = make
+        begin = time.perf_counter()
+        result = run_job(JobRequest(clip, work / "out"), settings, replace(models, generator=watched), work / "passes")
+        seconds = time.perf_counter() - begin
         tflop = estimate(open_clip(clip, settings.limits).info, settings)["tflop"]
         told: dict[str, Any] = {
             "preset": preset,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "seconds": round(seconds, 2),
             "stages_s": {name: round(value, 2) for name, value in result.timings_s.items()},
-            "generation_s": round(watched[0].seconds, 2),
-            "peak_gb_a_chunk": [round(value, 2) for value in watched[0].peaks_gb],
-            "reserved_gb_after_a_chunk": [round(value, 2) for value in watched[0].left_gb],
+            "generation_s": round(watched.seconds, 2),
+            "peak_gb_a_chunk": [round(value, 2) for value in watched.peaks_gb],
+            "reserved_gb_after_a_chunk": [round(value, 2) for value in watched.left_gb],
             "tflop_estimated": tflop,
             "quality": result.report["quality"],
         }
         gpu = next((name for name in GPUS if name in told["device"]), None)
         if gpu is not None and tflop:
-            told["share_of_peak"] = round(tflop / watched[0].seconds / GPUS[gpu], 3)
+            told["share_of_peak"] = round(tflop / watched.seconds / GPUS[gpu], 3)
         if with_truth:
             figures = judge(folder, work / "truth", f"preset={preset}", *overrides)
             told["truth"] = {figure.name: figure.value for figure in figures}

@@ -24,7 +24,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVi
 
 from benchmarks.generation_cost import autoencoder
 from conf import compose_settings
-from pipeline.models.diffusion.loading import quiet
+from pipeline.models.device import quiet
 from pipeline.settings import GenerateSettings
 
 AIMS_GB = {"fast": 8.0, "balanced": 12.0, "high": 16.0}

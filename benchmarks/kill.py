@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -25,11 +26,12 @@ import cv2
 
 from pipeline.datatypes import Appearance, Layer, Window
 from pipeline.media.decode import open_clip, rgb_of
-from pipeline.models.interfaces import Check, Generator, Needs
-from pipeline.models.registry import make_generator
-from pipeline.perform import backends as plug
-from pipeline.run import JobRequest, run_job
-from pipeline.settings import GenerateSettings, Settings
+from pipeline.models.interfaces import Generator, Needs
+from pipeline.models.loaded import load_models
+from pipeline.request import JobRequest
+from pipeline.run import run_job
+from pipeline.runtime.callbacks import Check
+from pipeline.settings import Settings
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _SECONDS, _FPS, _SIZE_WH = 32, 15, (320, 180)
@@ -65,16 +67,14 @@ class _Counted:
 def _child(folder: Path) -> None:
     """Run the job on ``clip.mp4`` in ``folder``, on what an earlier try left there."""
 
-    def counted(settings: GenerateSettings) -> Generator:
-        return _Counted(make_generator(settings), folder / "generated")
-
-    plug.make_generator = counted  # type: ignore[assignment]
+    models = load_models(_SETTINGS)
+    models = replace(models, generator=_Counted(models.generator, folder / "generated"))
 
     def progress(stage: str, done: int, total: int) -> None:
         (folder / "stage").write_text(stage)
 
     result = run_job(
-        JobRequest(folder.parent / "clip.mp4", folder / "out"), _SETTINGS, folder / "work", progress=progress
+        JobRequest(folder.parent / "clip.mp4", folder / "out"), _SETTINGS, models, folder / "work", progress=progress
     )
     result.video.rename(folder / "result.mp4")
 

@@ -23,9 +23,11 @@ from benchmarks.shake import read_rgb
 from benchmarks.speed import scaled
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import luma_of
-from pipeline.plate.plate import PlateSet, make_plates
+from pipeline.plan.camera_path import smooth_path
+from pipeline.plate.build import make_plates
+from pipeline.plate.plate_set import PlateSet
 from pipeline.settings import PlateSettings, StabilizeSettings
-from pipeline.survey.camera import CameraEstimator, smooth_path
+from pipeline.survey.camera import CameraEstimator
 
 
 def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float, float]:

@@ -29,7 +29,9 @@ from benchmarks.figures import SquareError, load_truth
 from benchmarks.shake import read_rgb, write_video
 from conf import compose_settings
 from pipeline.media.ffv1 import read_artifact
-from pipeline.run import JobRequest, run_job
+from pipeline.models.loaded import load_models
+from pipeline.request import JobRequest
+from pipeline.run import run_job
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a"
 _SIZE_WH, _FRAMES, _EVERY = (1280, 720), 300, 3
@@ -100,7 +102,7 @@ def ours(made: Made, work: Path) -> tuple[Path, float, float]:
     settings = compose_settings("preview", ("plate.grain=false", "plate.gain=false"))
     request = JobRequest(made.path, work / "out", artifacts=("plate", "mask"))
     (work / "passes").mkdir(parents=True)
-    run_job(request, settings, work / "passes", progress=progress)
+    run_job(request, settings, load_models(settings), work / "passes", progress=progress)
     folder = next((work / "out").rglob("plate.mkv")).parent
     return folder, marks[-1][0] - marks[0][0], max(rss for _, rss in marks) - marks[0][1]
 

@@ -10,7 +10,8 @@ times the true one.
 
 Ours crops nothing by construction: the stabilised picture is only worked on, and the result gets the camera's own
 movement back (`pipeline.finish.reshake`), so it keeps the whole frame: its 1.0 is written down, not measured. vid.stab
-with ``optzoom=0`` does not zoom either, but shows black borders; by default (``optzoom=1``) it zooms until they are gone.
+with ``optzoom=0`` does not zoom either, but has black borders; by default (``optzoom=1``) it zooms until none
+shows.
 
 The exit code is 1 if ours is worse than vid.stab's default algorithm in stability or distortion.
 """
@@ -34,9 +35,10 @@ from benchmarks.camera import _CLIPS, _ROOT, Shaken, corner_error_px, shaken_cli
 from benchmarks.speed import has_vidstab, measured
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import luma_of
-from pipeline.runtime.prefetch import cores
+from pipeline.plan.camera_path import smooth_path
+from pipeline.runtime.prefetch import usable_cores
 from pipeline.settings import StabilizeSettings
-from pipeline.survey.camera import CameraEstimator, smooth_path
+from pipeline.survey.camera import CameraEstimator
 
 Floats = NDArray[np.float64]
 Luma = NDArray[np.uint8]
@@ -135,7 +137,7 @@ def measured_path(place: Luma, frames: Sequence[Luma]) -> Floats:
             affine = np.linalg.lstsq(a * weight[:, None], b * weight[:, None], rcond=None)[0].T
         return np.vstack([affine, [0, 0, 1]])
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return np.stack(list(pool.map(measure, frames)))
 
 

@@ -25,15 +25,18 @@ import av
 import cv2
 
 from benchmarks.shake import read_rgb, write_video
-from pipeline.runtime.prefetch import cores
+from pipeline.runtime.prefetch import usable_cores
 
 _JOB = """
 import json, sys, tempfile
 from pathlib import Path
 from conf import compose_settings
-from pipeline.run import JobRequest, run_job
+from pipeline.models.loaded import load_models
+from pipeline.request import JobRequest
+from pipeline.run import run_job
 clip, out, work, preset, overrides = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5:]
-result = run_job(JobRequest(clip, out), compose_settings(preset, overrides), work)
+settings = compose_settings(preset, overrides)
+result = run_job(JobRequest(clip, out), settings, load_models(settings), work)
 print(json.dumps({"timings_s": result.report["timings_s"], "frames": result.report["frames"]}))
 """
 _ROOT = Path(__file__).resolve().parents[1]
@@ -147,7 +150,7 @@ def _compare(clip: Path, work: Path, repeats: int, overrides: list[str]) -> None
             peers.append(vidstab(clip, work, "veryfast", 16))
     frames = jobs[0][2]
     walls, cpus = [run.wall_seconds for run, _, _ in jobs], [run.cpu_seconds for run, _, _ in jobs]
-    print(f"{frames} frames, {repeats} repeats, {cores()} cores; medians (least .. most)")
+    print(f"{frames} frames, {repeats} repeats, {usable_cores()} usable_cores; medians (least .. most)")
     print(
         f"job        wall {_spread(walls)} s, CPU {_spread(cpus)} s, peak {max(r.peak_mb for r, _, _ in jobs):.0f} MiB"
     )

@@ -27,7 +27,9 @@ from benchmarks.shake import read_rgb, shake_clip, shake_matrices, warp_video
 from conf import compose_settings
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
-from pipeline.run import ARTIFACTS, JobRequest, JobResult, run_job
+from pipeline.models.loaded import load_models
+from pipeline.request import JobRequest, JobResult
+from pipeline.run import ARTIFACTS, run_job
 
 _ROOT = Path(__file__).resolve().parents[1]
 _FOOTAGE = _ROOT / "weights" / "footage"
@@ -50,10 +52,12 @@ def run(clip: Path, folder: Path, *overrides: str, artifacts: tuple[str, ...] = 
     preset = "preview"
     if overrides and overrides[0].startswith("preset="):
         preset, overrides = overrides[0].removeprefix("preset="), overrides[1:]
+    settings = compose_settings(preset, overrides)
     with tempfile.TemporaryDirectory(dir=folder) as workspace:
         return run_job(
             JobRequest(clip, folder / "out", artifacts=artifacts),
-            compose_settings(preset, overrides),
+            settings,
+            load_models(settings),
             Path(workspace),
         )
 

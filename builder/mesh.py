@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
-from pipeline.models.mannequin.raster import draw_depth
+from pipeline.models.mannequin.raster import rasterize
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -155,7 +155,7 @@ def occlusion(places: Floats, triangles: Ints, views: int = 96, size: int = 420)
         axes = np.stack([side, np.cross(way, side), -way], 1)
         seen_at = (places + 0.004 * normals - centre) @ axes * scale
         drawn = np.asarray(((places - centre) @ axes * scale + [size / 2, size / 2, 0]), np.float32)
-        depth, _ = draw_depth(drawn, triangles.astype(np.int32), size, size)
+        depth, _ = rasterize(drawn, triangles.astype(np.int32), size, size)
         column = np.clip(np.rint(seen_at[:, 0] + size / 2).astype(int), 0, size - 1)
         row = np.clip(np.rint(seen_at[:, 1] + size / 2).astype(int), 0, size - 1)
         # The lower half of the sky is the ground: it gives back a third.

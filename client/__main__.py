@@ -20,10 +20,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from client.endpoint import ESTIMATE, Clip, EndpointClient, Failed, Tell, file_name
+from client.endpoint import ESTIMATE, ClipToSend, EndpointClient, Failed, Tell, file_name
 from pipeline.errors import InvalidInput
-from pipeline.report.verdicts import estimate_lines
-from worker.delivery.bucket import NAMES, check_bucket, read_bucket
+from pipeline.estimate import estimate_lines
+from worker.delivery.bucket import check_bucket
+from worker.delivery.bucket_settings import NAMES, read_bucket
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 _OURS = ("video_url", "reference_image_url", "upload_url", "artifact_upload_urls", "inline")
@@ -45,7 +46,7 @@ ADVICE = {
 """What helps, by error code; after the others the same job may be sent again."""
 
 
-def find_clips(sources: Sequence[str], output: Path) -> list[Clip]:
+def find_clips(sources: Sequence[str], output: Path) -> list[ClipToSend]:
     """Return the clips that URLs, files and folders name. Raises ``InvalidInput`` for one that is not there."""
     found: list[str] = []
     for source in sources:
@@ -56,7 +57,7 @@ def find_clips(sources: Sequence[str], output: Path) -> list[Clip]:
             found += sorted(str(each) for each in path.iterdir() if each.suffix.lower() in VIDEO_SUFFIXES)
         else:
             raise InvalidInput("there is no such file or folder", field=source)
-    clips = [Clip(source, output / file_name(source)) for source in found]
+    clips = [ClipToSend(source, output / file_name(source)) for source in found]
     for number, clip in enumerate(clips):
         if clip.folder in [other.folder for other in clips[:number]]:
             raise InvalidInput(
@@ -94,12 +95,12 @@ class _Board:
 
 
 def send_all(
-    client: EndpointClient, clips: Sequence[Clip], parallel: int, console: Console
+    client: EndpointClient, clips: Sequence[ClipToSend], parallel: int, console: Console
 ) -> dict[str, Failed | None]:
     """Send clips, ``parallel`` at a time; return each source with its error, or None. Ctrl-C cancels what runs."""
     board = _Board(console)
 
-    def one(clip: Clip) -> Failed | None:
+    def one(clip: ClipToSend) -> Failed | None:
         tell = board.teller(clip.folder.name)
         try:
             client.check()
@@ -170,7 +171,7 @@ def _request(given: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[Clip]) -> EndpointClient:
+def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[ClipToSend]) -> EndpointClient:
     """Check what was given before anything is sent. Raises ``InvalidInput``."""
     key = os.environ.get("RUNPOD_API_KEY", "")
     if not key:

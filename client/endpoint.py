@@ -18,7 +18,8 @@ import backoff
 import requests
 
 from pipeline.errors import UnderstudyError
-from worker.delivery.bucket import Bucket, s3_client, sign_links, upload_files
+from worker.delivery.bucket import s3_client, sign_links, upload_files
+from worker.delivery.bucket_settings import Bucket
 from worker.delivery.upload_limits import UploadLimits
 
 Tell = Callable[..., None]
@@ -52,7 +53,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ClipToSend:
     """One clip to send."""
 
     source: str
@@ -81,7 +82,7 @@ class EndpointClient:
     poll_seconds: float = 2.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, clip: Clip, tell: Tell) -> dict[str, Any]:
+    def run(self, clip: ClipToSend, tell: Tell) -> dict[str, Any]:
         """Send a clip, wait for its end, save its files; return the worker's answer. Raises ``Failed``."""
         with self._reachable(clip.source, tell) as url, self._reachable(self.reference, tell) as reference:
             wanted = {**self.request, "video_url": url}

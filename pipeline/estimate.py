@@ -148,3 +148,20 @@ def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, 
         f"{generate.decoder}_encode": frames if moves else made * (2 if held else 1),
         f"{generate.decoder}_decode": made,
     }
+
+
+def estimate_lines(told: Mapping[str, Any]) -> list[str]:
+    """Return an answer's ``estimate`` as sentences: what there is to do, then time and money for each GPU type."""
+    work = f", {told['tflop']:,.0f} TFLOP in {told['windows']} windows" if told["tflop"] else ""
+    lines = [f"{told['frames']} frames{work}"]
+    for name, seconds in told["seconds"].items():
+        if isinstance(seconds, Sequence):
+            quick, usual, slow = seconds
+            time = f"about {usual:.0f} s ({quick:.0f} to {slow:.0f})"
+        else:
+            time = f"about {seconds:.0f} s"
+        cost = told["cost_usd"].get(name)
+        lines.append(
+            f"{name}: {time}" + (f", {cost[1]:.3f} US dollars ({cost[0]:.3f} to {cost[2]:.3f})" if cost else "")
+        )
+    return lines

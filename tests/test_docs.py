@@ -17,7 +17,7 @@ import pytest
 from pipeline import errors
 from tests.support.endpoint_server import API_KEY, State, endpoint_server
 from worker.command_line import help_text
-from worker.delivery.bucket import NAMES
+from worker.delivery.bucket_settings import NAMES
 from worker.input import parse_request
 
 _ROOT = Path(__file__).resolve().parents[1]

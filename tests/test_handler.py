@@ -21,7 +21,7 @@ import pytest
 import handler
 from pipeline.errors import InvalidInput
 from pipeline.media.decode import open_clip, rgb_of
-from pipeline.run import JobResult
+from pipeline.request import JobResult
 from tests.support.http_server import http_server
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from tests.support.put_server import put_server

@@ -9,37 +9,40 @@ import av
 import numpy as np
 import pytest
 
-import pipeline.perform.backends as plug
 from pipeline.datatypes import Appearance, Layer, Plan, Window
 from pipeline.errors import Cancelled, SubjectLost
 from pipeline.media.decode import open_clip, rgb_of
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.fakes import IdentityGenerator
-from pipeline.models.interfaces import Check, Needs
-from pipeline.run import JobRequest, JobResult, run_job
+from pipeline.models.interfaces import Generator, Needs
+from pipeline.request import JobRequest, JobResult
+from pipeline.run import run_job
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
-from pipeline.workspace.masks import load_values
+from pipeline.workspace.values import load_values
+from tests.support.models import models_with, real_models
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _PART = {"start_s": 1.4, "end_s": 2.6}
 _LOSSLESS = {"output": {"codec": "lossless"}, "segment": {"count": 3, "chunk_seconds": 0.3}}
 
 
-def _job(folder: Path, settings: Settings, *artifacts: str, **more: object) -> JobResult:
+def _job(
+    folder: Path, settings: Settings, *artifacts: str, generator: Generator | None = None, **more: object
+) -> JobResult:
     request = JobRequest(_WALK, folder / "out", artifacts=artifacts, **{**_PART, **more})  # type: ignore[arg-type]
-    return run_job(request, settings, folder / "work")
+    models = real_models(settings) if generator is None else models_with(generator, settings)
+    return run_job(request, settings, models, folder / "work")
 
 
 @pytest.fixture
-def identity(monkeypatch: pytest.MonkeyPatch) -> IdentityGenerator:
-    generator = IdentityGenerator(window_frames=8, conditioning_frames=3)
-    monkeypatch.setattr(plug, "make_generator", lambda settings: generator)
-    return generator
+def identity() -> IdentityGenerator:
+    return IdentityGenerator(window_frames=8, conditioning_frames=3)
 
 
 def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: IdentityGenerator) -> None:
     settings = Settings.model_validate({**_LOSSLESS, "foot_lock": {"enabled": False}})
-    result = _job(tmp_path, settings, "edit_region", "mask")
+    result = _job(tmp_path, settings, "edit_region", "mask", generator=identity)
     source, made = open_clip(_WALK, **_PART), open_clip(result.video)  # type: ignore[arg-type]
     assert made.info.num_frames == source.info.num_frames == 36
     assert np.array_equal(made.info.durations, source.info.durations)
@@ -63,7 +66,8 @@ def test_a_stopped_job_goes_on_from_its_last_chunk_to_the_same_bytes(
     tmp_path: Path, identity: IdentityGenerator
 ) -> None:
     settings = Settings.model_validate(_LOSSLESS)
-    whole = _job(tmp_path / "whole", settings).video.read_bytes()
+    models = models_with(identity, settings)
+    whole = _job(tmp_path / "whole", settings, generator=identity).video.read_bytes()
     calls = len(identity.calls)
     identity.calls.clear()
 
@@ -73,10 +77,12 @@ def test_a_stopped_job_goes_on_from_its_last_chunk_to_the_same_bytes(
 
     request = JobRequest(_WALK, tmp_path / "b" / "out", **_PART)  # type: ignore[arg-type]
     with pytest.raises(Cancelled):
-        run_job(request, settings, tmp_path / "b" / "work", progress=stop_late)
+        run_job(request, settings, models, tmp_path / "b" / "work", progress=stop_late)
     assert not list((tmp_path / "b" / "out").glob("result*"))
     seen: list[str] = []
-    again = run_job(request, settings, tmp_path / "b" / "work", progress=lambda stage, done, total: seen.append(stage))
+    again = run_job(
+        request, settings, models, tmp_path / "b" / "work", progress=lambda stage, done, total: seen.append(stage)
+    )
     assert again.video.read_bytes() == whole
     assert "survey" not in seen and "plate" not in seen
     plan = load_values(tmp_path / "b" / "work" / "plan.zip", Plan)
@@ -125,10 +131,9 @@ class _Colour:
             yield Layer(picture, np.full((height, width), 255, np.uint8), joints)
 
 
-def test_segments_are_crossfaded_over_five_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plug, "make_generator", lambda settings: _Colour())
+def test_segments_are_crossfaded_over_five_frames(tmp_path: Path) -> None:
     settings = Settings.model_validate({"segment": {"count": 3}, "foot_lock": {"enabled": False}})
-    result = _job(tmp_path, settings, "layer")
+    result = _job(tmp_path, settings, "layer", generator=_Colour())
     borders = [part["start_frame"] for part in result.report["segments"]][1:]
     levels = [picture[picture[..., 3] == 255][:, 0].mean() for picture in read_artifact(result.artifacts["layer"][0])]
     for number, border in enumerate(borders, start=1):
@@ -150,4 +155,9 @@ def test_the_subject_can_be_asked_for_strictly(tmp_path: Path) -> None:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb_of(shown), format="rgb24")))
         output.mux(stream.encode(None))
     with pytest.raises(SubjectLost, match="4 frames"):
-        run_job(JobRequest(source, tmp_path / "out", on_lost="error"), Settings(), tmp_path / "work")
+        run_job(
+            JobRequest(source, tmp_path / "out", on_lost="error"),
+            Settings(),
+            real_models(Settings()),
+            tmp_path / "work",
+        )

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from client.endpoint import Clip, EndpointClient, Failed
-from worker.answer import answer_job, answer_of_a_hang
-from worker.cancellation import JobClock
+from client.endpoint import ClipToSend, EndpointClient, Failed
+from pipeline.runtime.callbacks import Progress
+from worker.answer import answer_job, stalled_answer
+from worker.cancellation import CancelToken
 from worker.command_line import Arguments
-from worker.delivery.bucket import Bucket
-from worker.environment import WorkerSettings
-from worker.progress import Progress, percent_of, seconds_left
+from worker.delivery.bucket_settings import Bucket
+from worker.environment import WorkerEnvironment
+from worker.models import ModelKeeper
+from worker.progress import percent_of, seconds_left
 from worker.threads import start_thread
 
 Answer = dict[str, Any]
@@ -48,22 +50,25 @@ class Job(Protocol):
 class LocalJob:
     """A job of the pipeline on this machine."""
 
-    def __init__(self, asked: Answer, job_id: str, arguments: Arguments, worker: WorkerSettings) -> None:
+    def __init__(
+        self, asked: Answer, job_id: str, arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper
+    ) -> None:
         self._job = {"id": job_id, "input": asked}
         self._arguments, self._worker = arguments, worker
-        self._clock = JobClock(worker.job_seconds)
+        self._models = models
+        self._clock = CancelToken(worker.job_seconds)
 
     def run(self, tell: Tell) -> Answer:
         def progress(share: float) -> AbstractContextManager[Progress]:
             return nullcontext(lambda stage, done, total: tell(stage, percent_of(stage, done, total, share)))
 
-        return answer_job(self._job, self._arguments, self._worker, self._clock, progress)
+        return answer_job(self._job, self._arguments, self._worker, self._clock, progress, self._models)
 
     def cancel(self) -> None:
         self._clock.cancel()
 
     def hang(self) -> Answer | None:
-        return answer_of_a_hang(self._clock) if self._clock.silent_seconds() > self._worker.stall_seconds else None
+        return stalled_answer(self._clock) if self._clock.silent_seconds() > self._worker.stall_seconds else None
 
 
 class EndpointJob:
@@ -81,7 +86,7 @@ class EndpointJob:
         poll_seconds: float = 2.0,
     ) -> None:
         files = ("video_url", "reference_image_url")
-        self._clip = Clip(asked["video_url"], folder)
+        self._clip = ClipToSend(asked["video_url"], folder)
         self._sources = {name: asked[name] for name in files if name in asked}
         self._client = EndpointClient(
             endpoint_id,
@@ -115,7 +120,7 @@ class EndpointJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class JobStatus:
     """How far the last job is."""
 
     number: int = 0
@@ -137,14 +142,14 @@ class Moment:
         return self.number > 0 and self.answer is None
 
 
-class Desk:
+class JobRunner:
     """Takes one job at a time. Methods may be called from several threads: from every page that is open."""
 
     def __init__(self, make_job: Callable[[Answer, str], Job], results: Path) -> None:
         """``make_job`` takes a job's input and id; its files come to ``results``/id."""
         self._make_job, self._results = make_job, results
         self._lock = threading.Lock()
-        self._now = Moment()
+        self._now = JobStatus()
         self._job: Job | None = None
         self._begin = 0.0
         self._ended = threading.Event()
@@ -157,7 +162,7 @@ class Desk:
                 raise Busy("a job is under way: wait for its end, or cancel it")
             job_id = uuid.uuid4().hex
             self._job = job = self._make_job(asked, job_id)
-            self._now = Moment(self._now.number + 1, dict(asked), self._results / job_id, "waiting")
+            self._now = JobStatus(self._now.number + 1, dict(asked), self._results / job_id, "waiting")
             self._begin = time.monotonic()
             self._ended.clear()
         start_thread(lambda: self._run(job), "page job")
@@ -169,7 +174,7 @@ class Desk:
                 self._job.cancel()
                 self._now = replace(self._now, is_cancelled=True)
 
-    def now(self) -> Moment:
+    def now(self) -> JobStatus:
         """Return how far the job is. One that hangs has ended with an error, and no other one may begin beside it."""
         with self._lock:
             hang = self._job.hang() if self._job is not None and self._now.is_under_way else None

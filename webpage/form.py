@@ -9,7 +9,7 @@ from typing import Any, Literal
 from conf import CALLER_KEYS, apply_caller_overrides
 from pipeline.errors import InvalidInput
 from pipeline.settings import Settings
-from worker.input import Request, parse_request
+from worker.input import JobInput, parse_request
 
 POINT = "point"
 SUBJECTS = (
@@ -186,4 +186,4 @@ def _whole(value: float | None, field: str) -> int:
 
 def artifact_names() -> list[str]:
     """Return the names of the artifacts that a job may be asked for."""
-    return list(Request.model_json_schema()["properties"]["artifacts"]["items"]["enum"])
+    return list(JobInput.model_json_schema()["properties"]["artifacts"]["items"]["enum"])

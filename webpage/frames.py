@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.media.decode import Clip, open_clip, rgb_of
+from pipeline.media.clip import Clip
+from pipeline.media.decode import open_clip, rgb_of
 from pipeline.settings import LimitSettings
 
 

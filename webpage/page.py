@@ -14,7 +14,7 @@ import gradio as gr
 from conf import preset_names
 from pipeline.errors import InvalidInput, UnderstudyError
 from pipeline.settings import Settings
-from webpage.desk import Busy, Desk, Moment
+from webpage.desk import Busy, JobRunner, JobStatus
 from webpage.form import (
     FIELDS,
     IN_FRONT,
@@ -46,7 +46,7 @@ Update = Any
 class Surroundings:
     """What the page needs from whoever started it."""
 
-    desk: Desk
+    desk: JobRunner
     folder: Path
     """The page's own: clips that were loaded from a URL go to ``uploads`` in it."""
     settings_of: Callable[[str], Settings]
@@ -74,7 +74,7 @@ def build_page(around: Surroundings) -> gr.Blocks:
             look = gr.Button("Quick look: single frames", elem_id="look")
             start = gr.Button("Replace the person", variant="primary", elem_id="start")
             cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
-        status = gr.HTML(job_status(Moment()), elem_id="status")
+        status = gr.HTML(job_status(JobStatus()), elem_id="status")
         result = gr.HTML(elem_id="result")
         seen = gr.State(None)
         timer = gr.Timer(_LOOK_SECONDS)
@@ -123,13 +123,13 @@ def build_page(around: Surroundings) -> gr.Blocks:
     return page
 
 
-def _told(moment: Moment) -> Any:
+def _told(moment: JobStatus) -> Any:
     """Return what tells two moments apart for a page."""
     left = None if moment.left_seconds is None else round(moment.left_seconds)
     return [moment.number, moment.stage, round(moment.percent), left, moment.is_cancelled, moment.answer is not None]
 
 
-def _shown(moment: Moment) -> list[Update]:
+def _shown(moment: JobStatus) -> list[Update]:
     answer = moment.answer or {}
     place = place_of(answer.get("field"))
     is_busy = moment.is_under_way
@@ -149,7 +149,7 @@ def _beside(place: str | None, message: str) -> list[Update]:
     return [*values, gr.update(open=True) if place == "overrides" else gr.skip()]
 
 
-def _address(moment: Moment) -> str | None:
+def _address(moment: JobStatus) -> str | None:
     """Return where the page finds the part of the source that was used: a URL itself, an upload through Gradio."""
     source = str(moment.asked.get("video_url", ""))
     if not source:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.report.verdicts import estimate_lines, telling_figures
-from webpage.desk import Moment
+from pipeline.estimate import estimate_lines
+from pipeline.report.verdicts import telling_figures
+from webpage.desk import JobStatus
 
 STAGES = {
     "waiting": "starting",
@@ -42,7 +43,7 @@ def error_beside(message: str) -> str:
     return _HTML.from_string('<p class="error" role="alert">{{ text }}</p>').render(text=text)
 
 
-def job_status(moment: Moment) -> str:
+def job_status(moment: JobStatus) -> str:
     """Return how far the job is: a bar, the stage in words, the time left; or how it ended."""
     state = "under way"
     if moment.number == 0:
@@ -55,7 +56,7 @@ def job_status(moment: Moment) -> str:
     )
 
 
-def job_result(moment: Moment, source_address: str | None) -> str:
+def job_result(moment: JobStatus, source_address: str | None) -> str:
     """Return the result beside its source, what is to be known of it, its report and its files; "" without a result.
 
     An estimate is a result, too: its sentences.

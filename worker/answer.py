@@ -14,32 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
+from pipeline.datatypes import VideoInfo
 from pipeline.errors import (
     EncodeFailed,
     InvalidInput,
     JobTimeout,
     NoSpace,
     OutOfMemory,
-    PresetUnavailable,
     UnderstudyError,
 )
 from pipeline.estimate import estimate, generation_share, seconds_of_job
 from pipeline.media.decode import open_clip
-from pipeline.models.registry import make_people
-from pipeline.perform.backends import make_plug
-from pipeline.plan.subject import PointChoice, SubjectChoice
-from pipeline.run import JobRequest, run_job
+from pipeline.request import JobRequest, PointChoice, SubjectChoice
+from pipeline.run import run_job, run_stills
+from pipeline.runtime.callbacks import Progress
 from pipeline.settings import Settings
-from worker.cancellation import JobClock
+from worker.cancellation import CancelToken
 from worker.command_line import Arguments
 from worker.delivery.destination import choose_destination
-from worker.environment import WorkerSettings
-from worker.fitness import available_presets
-from worker.input import Request, SubjectPoint, parse_request
+from worker.environment import WorkerEnvironment
+from worker.input import JobInput, SubjectPoint, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
-from worker.progress import Progress
-from worker.resume import job_key, kept_passes
+from worker.models import ModelKeeper
+from worker.resume import job_key, resumable_folder
 from worker.source.fetch import fetch
 from worker.source.picture import read_reference
 
@@ -52,24 +50,25 @@ _FULL_BYTES = 1 << 20
 def answer_job(
     job: dict[str, Any],
     arguments: Arguments,
-    worker: WorkerSettings,
-    clock: JobClock,
+    worker: WorkerEnvironment,
+    clock: CancelToken,
     make_progress: Callable[[float], AbstractContextManager[Progress]],
+    models: ModelKeeper,
 ) -> Answer:
     """Do a job and return its result, or its error with a code; never raises, and leaves nothing on the disk."""
     name = str(job.get("id") or uuid.uuid4())
     token = logged_job_id.set(name)
     begin = time.monotonic()
     try:
-        answer = _done(name, job.get("input"), arguments, worker, clock, make_progress)
+        answer = _done(name, job.get("input"), arguments, worker, clock, make_progress, models)
         json.dumps(answer, allow_nan=False)
     except UnderstudyError as error:
-        answer = told(error)
+        answer = error_answer(error)
     except MemoryError:
-        answer = told(OutOfMemory("the worker's memory did not suffice"))
+        answer = error_answer(OutOfMemory("the worker's memory did not suffice"))
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        answer = told(NoSpace("there is no space left on the disk")) if is_full else _bug(error)
+        answer = error_answer(NoSpace("there is no space left on the disk")) if is_full else _bug(error)
     except Exception as error:
         answer = _bug(error)
     finally:
@@ -79,16 +78,16 @@ def answer_job(
     return answer
 
 
-def answer_of_a_hang(clock: JobClock) -> Answer:
-    """Return what is told of a job whose thread does not come back: the worker has to be replaced."""
+def stalled_answer(clock: CancelToken) -> Answer:
+    """Return the error of a job that makes no progress any more: the worker has to be replaced."""
     seconds = clock.silent_seconds()
     log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
     kind = EncodeFailed if clock.stage == "finish" else JobTimeout
-    return {**told(kind(f"the job did not go on in its stage {clock.stage}")), "refresh_worker": True}
+    return {**error_answer(kind(f"the job did not go on in its stage {clock.stage}")), "refresh_worker": True}
 
 
-def told(error: UnderstudyError) -> Answer:
-    """Return what a caller is told of an error: DESIGN section 7."""
+def error_answer(error: UnderstudyError) -> Answer:
+    """Return an error as the caller gets it: sentence, code, and field where one is to blame."""
     answer: Answer = {"error": error.message, "error_code": error.code}
     if error.field is not None:
         answer["field"] = error.field
@@ -107,9 +106,10 @@ def _done(
     job_id: str,
     asked: Any,
     arguments: Arguments,
-    worker: WorkerSettings,
-    clock: JobClock,
+    worker: WorkerEnvironment,
+    clock: CancelToken,
     make_progress: Callable[[float], AbstractContextManager[Progress]],
+    models: ModelKeeper,
 ) -> Answer:
     request = parse_request(asked)
     settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
@@ -129,33 +129,24 @@ def _done(
         worker=worker,
     )
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
-    _load(settings)
+    loaded = models.load(settings)
     with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
         wanted = _fetched(request, settings, worker, workspace, clock)
-        late = _lateness(wanted, settings, clock)
+        clip = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s)
+        late = _deadline_warnings(clip.info, settings, clock)
         key = job_key(wanted.video, wanted, settings) if worker.state_dir is not None else ""
-        with kept_passes(worker, key, workspace / "passes") as passes:
+        with resumable_folder(worker, key, workspace / "passes") as passes:
             with make_progress(generation_share(settings)) as progress:
 
                 def tell(stage: str, done: int, total: int) -> None:
                     clock.stage = stage
                     progress(stage, done, total)
 
-                result = run_job(wanted, settings, passes, check=clock.check, progress=tell)
+                run = run_stills if wanted.mode == "frame" else run_job
+                result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
             result.report["warnings"].extend(late)
             clock.stage = "deliver"
             return destination.deliver(result, check=clock.check)
-
-
-def _load(settings: Settings) -> None:
-    """Load the preset's models before anything is fetched; they are kept for the jobs that come after."""
-    try:
-        make_plug(settings, make_people(settings.people))
-    except PresetUnavailable as error:
-        here = ", ".join(available_presets()) or "none"
-        raise PresetUnavailable(
-            f"{error.message}; presets with weights on this worker: {here}", field="preset"
-        ) from error
 
 
 @contextmanager
@@ -172,7 +163,7 @@ def _full_disk_told(workspace: Path) -> Iterator[None]:
 
 
 def _fetched(
-    request: Request, settings: Settings, worker: WorkerSettings, workspace: Path, clock: JobClock
+    request: JobInput, settings: Settings, worker: WorkerEnvironment, workspace: Path, clock: CancelToken
 ) -> JobRequest:
     limits = settings.limits
 
@@ -190,7 +181,7 @@ def _fetched(
 
     reference = None
     if request.reference_image_url is not None:
-        # First: it is small, and a wrong one is told before the clip is loaded.
+        # First: it is small, and a wrong one is refused before the clip is loaded.
         field = "reference_image_url"
         reference = read_reference(
             file(request.reference_image_url, "reference", field, limits.max_reference_bytes), limits, field
@@ -211,17 +202,16 @@ def _fetched(
     )
 
 
-def _choice(request: Request) -> SubjectChoice:
+def _choice(request: JobInput) -> SubjectChoice:
     subject = request.subject
     return PointChoice(subject.x, subject.y, subject.at_s) if isinstance(subject, SubjectPoint) else subject
 
 
-def _lateness(wanted: JobRequest, settings: Settings, clock: JobClock) -> list[str]:
+def _deadline_warnings(info: VideoInfo, settings: Settings, clock: CancelToken) -> list[str]:
     """Compare what the job will take with the time it has; return a warning, or raise ``InvalidInput``."""
     left = clock.seconds_left()
     if left is None:
         return []
-    info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
     quickest, expected = seconds_of_job(info, settings)
     if quickest > left:
         raise InvalidInput(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pipeline.errors import Cancelled, JobTimeout
 
 
-class JobClock:
+class CancelToken:
     """A token that the job's thread asks at every frame, and that any other thread may set."""
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -45,7 +45,7 @@ class JobClock:
 
 
 @contextmanager
-def stopped_by_signals(clock: JobClock) -> Iterator[None]:
+def stopped_by_signals(clock: CancelToken) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM cancel a local job; on the platform the SDK has its own way: it ends after the job."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

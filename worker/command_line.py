@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from conf import CALLER_KEYS, DEFAULT_PRESET, preset_names
 from pipeline.errors import InvalidInput
-from worker.environment import Place
+from worker.environment import JobOrigin
 
 _OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=.*|~[A-Za-z_][\w./@]*", re.DOTALL)
 _SDK_VALUES = ("--test_input", "--rp_log_level", "--rp_api_port", "--rp_api_concurrency", "--rp_api_host")
@@ -66,7 +66,7 @@ class Arguments:
     overrides: tuple[str, ...]
     """The operator's, Hydra's grammar, without the preset."""
     locked: tuple[str, ...]
-    place: Place
+    place: JobOrigin
     for_sdk: tuple[str, ...]
     check_only: bool = False
     """Check the worker and its weights, and end."""
@@ -104,7 +104,7 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
     )
 
 
-def _place(words: Sequence[str], environment: Mapping[str, str]) -> Place:
+def _place(words: Sequence[str], environment: Mapping[str, str]) -> JobOrigin:
     # argparse also takes an option's beginning for it.
     if any(word.startswith("--rp_s") for word in words):
         return "api"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import InvalidInput
-from worker.delivery.bucket import Bucket, check_bucket, read_bucket
+from worker.delivery.bucket import check_bucket
+from worker.delivery.bucket_settings import Bucket, read_bucket
 
-Place = Literal["local", "api", "platform"]
+JobOrigin = Literal["local", "api", "platform"]
 """Where jobs come from: this machine's own command line, the SDK's HTTP server, RunPod."""
 STATE_LIFE_SECONDS = 24 * 3600.0
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
@@ -21,7 +22,7 @@ _UNITS = {"M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerEnvironment:
     """Where a worker reads, writes and delivers."""
 
     outputs: Path
@@ -48,12 +49,12 @@ class WorkerSettings:
     call of an encoder take less."""
 
 
-def read_worker_settings(environment: Mapping[str, str], place: Place) -> WorkerSettings:
+def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> WorkerEnvironment:
     """Read the operator's variables. Raises ``InvalidInput`` that names the variable and repeats no value."""
     bucket = read_bucket(environment)
     if bucket is not None:
         check_bucket(bucket)
-    return WorkerSettings(
+    return WorkerEnvironment(
         outputs=Path(environment.get("UNDERSTUDY_OUTPUTS") or "outputs"),
         work=Path(environment.get("UNDERSTUDY_WORK") or Path(tempfile.gettempdir()) / "understudy"),
         local_root=_local_root(environment, place),
@@ -70,7 +71,7 @@ def read_worker_settings(environment: Mapping[str, str], place: Place) -> Worker
     )
 
 
-def _local_root(environment: Mapping[str, str], place: Place) -> Path | None:
+def _local_root(environment: Mapping[str, str], place: JobOrigin) -> Path | None:
     if place == "local":
         return Path("/")
     # On the platform a job comes from anywhere: no variable opens the worker's disk to it.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from conf import CALLER_KEYS
 from pipeline.errors import InvalidInput
-from pipeline.settings import Settings
 
 Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"]
 
@@ -42,7 +39,7 @@ class SubjectPoint(_Strict):
     at_s: Annotated[float, Field(ge=0, description="seconds from the clip's start")]
 
 
-class Request(_Strict):
+class JobInput(_Strict):
     """The ``input`` of a job."""
 
     video_url: Annotated[_Url, Field(description="the clip: an http(s) URL; locally also a path")]
@@ -84,7 +81,7 @@ class Request(_Strict):
     inline: Annotated[bool, Field(description="return a small result in the answer, as base64")] = False
 
 
-def _check_together(request: Request) -> None:
+def _check_together(request: JobInput) -> None:
     """Raise ``InvalidInput`` for fields that do not go together."""
     if request.start_s is not None and request.end_s is not None and request.end_s <= request.start_s:
         raise InvalidInput("must be after start_s", field="end_s")
@@ -92,12 +89,12 @@ def _check_together(request: Request) -> None:
         raise InvalidInput(f"are made of whole clips: leave them out in the mode {request.mode}", field="artifacts")
 
 
-def parse_request(raw: Any) -> Request:
+def parse_request(raw: Any) -> JobInput:
     """Check a job's ``input``. Raises ``InvalidInput`` that names the field and does not repeat the value."""
     if not isinstance(raw, dict) or not raw:
         raise InvalidInput("input must be an object with at least a video_url", field="input")
     try:
-        request = Request.model_validate(raw)
+        request = JobInput.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = _field_of(first["loc"])
@@ -115,49 +112,3 @@ def _field_of(location: tuple[str | int, ...]) -> str:
     """
     parts = (*location[:1], *location[2:3]) if location[:1] == ("subject",) else location[:2]
     return ".".join(map(str, parts))[:100] or "input"
-
-
-def request_table() -> str:
-    """Return the schema as a Markdown table, for the README."""
-    rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in Request.model_json_schema()["properties"].items():
-        required = name in Request.model_json_schema()["required"]
-        default = "required" if required else f"`{_shown(field.get('default'))}`"
-        rows.append(f"| `{name}` | {_type_of(field)} | {default} | {field['description']} |")
-    return "\n".join(rows)
-
-
-def override_table(settings: Settings) -> str:
-    """Return the settings that a job may change as a Markdown table, for the README; ``settings`` have the defaults."""
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    values = settings.model_dump()
-    for key in CALLER_KEYS:
-        group, name = key.split(".")
-        field = type(getattr(settings, group)).model_json_schema()["properties"][name]
-        meaning = " ".join(field["description"].replace("``", "`").split())
-        rows.append(f"| `{key}` | {_type_of(field)} | `{_shown(values[group][name])}` | {meaning} |")
-    return "\n".join(rows)
-
-
-def _shown(value: Any) -> str:
-    """Return a default as JSON has it; nothing at all is "none"."""
-    return "none" if value is None else value if isinstance(value, str) and value else json.dumps(value)
-
-
-def _type_of(field: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(_type_of(part) for part in field["anyOf"] if part.get("type") != "null")
-    if "$ref" in field:
-        return "{x, y, at_s}"
-    if "const" in field:
-        return f"`{field['const']}`"
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
-    if field["type"] == "array":
-        return "list of " + _type_of(field["items"])
-    bounds = [
-        f"{sign} {field[key]}"
-        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
-        if key in field
-    ]
-    return str(field["type"]) + (f" ({', '.join(bounds)})" if bounds else "")

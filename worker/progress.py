@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from pipeline.report.verdicts import estimate_lines, telling_figures
+from pipeline.estimate import estimate_lines
+from pipeline.report.verdicts import telling_figures
 
-Progress = Callable[[str, int, int], None]
-"""(stage, frames done, frames in all)."""
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
 """Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
 _LINE_SECONDS = 5.0

@@ -14,7 +14,7 @@ _LAST_POST_SECONDS = 5.0
 """How long a job waits at its end for an update that is under way."""
 
 
-class UpdateSender:
+class ProgressPoster:
     """Posts the newest update that it was given; a context manager around a job.
 
     The SDK's ``progress_update`` starts a thread for each, unordered, and the last may overtake the result.

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import DeviceError, JobTimeout, NoSpace, UploadFailed
-from pipeline.run import JobRequest
+from pipeline.request import JobRequest
 from pipeline.settings import Settings
-from worker.environment import WorkerSettings
+from worker.environment import WorkerEnvironment
 from worker.job_folder import try_lock
 
 log = logging.getLogger("understudy.state")
@@ -41,7 +41,7 @@ _LEAST_FREE_BYTES = 10**9
 
 
 @contextmanager
-def kept_passes(worker: WorkerSettings, key: str, scratch: Path) -> Iterator[Path]:
+def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iterator[Path]:
     """Yield the folder for a job's checkpoints: under the operator's state folder where there is one, else ``scratch``.
 
     A process that dies leaves the folder as it is, and the next job of the same ``key`` finds it. It is removed after
@@ -87,7 +87,7 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _claim(worker: WorkerSettings, key: str, held: ExitStack) -> Path | None:
+def _claim(worker: WorkerEnvironment, key: str, held: ExitStack) -> Path | None:
     if worker.state_dir is None:
         return None
     root = worker.state_dir / "understudy"

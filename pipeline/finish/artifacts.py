@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Plan, VideoInfo
 from pipeline.finish.composite import EditedFrame
-from pipeline.maths.geometry import apply_transform, box_of_points
+from pipeline.maths.boxes import box_of_points
+from pipeline.maths.geometry import apply_transform
 from pipeline.media.ffv1 import ArtifactFormat, ArtifactVideo
 from pipeline.media.pixels import coded_from_upright
-from pipeline.plate.plate import PlateSet
+from pipeline.plate.plate_set import PlateSet
 
 
 class ArtifactWriter:

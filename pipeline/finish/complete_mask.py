@@ -23,9 +23,7 @@ _SHADOW_ERROR = 12.0
 """A shadow darkens all channels alike: what is left then, grey levels."""
 
 
-def with_missed_parts(
-    old: Mask, others: Mask, source: Picture, plate: Picture, seen: Mask, body_height_px: float
-) -> Mask:
+def complete_mask(old: Mask, others: Mask, source: Picture, plate: Picture, seen: Mask, body_height_px: float) -> Mask:
     """Return the mask of the old person with the parts beside it that are not background; all are (h, w) of one box.
 
     A part is where source and plate (in the source's light) differ by more than a small shift of the plate or a shadow

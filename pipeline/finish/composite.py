@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, Mask, Matte, Picture, Plane, VideoInfo
 from pipeline.finish.reshake import PlacedLayer
-from pipeline.maths.masks import box_of
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
 from pipeline.settings import CompositeSettings
-
-Box = tuple[int, int, int, int]
 
 _FEATHER_LINES = 360
 """The short side at which ``feather_px`` is meant."""
@@ -80,16 +78,16 @@ def hole_reach(body_height_px: float, info: VideoInfo, settings: CompositeSettin
 
 def edit_box(old: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
     """Return the box of all that may change; it may reach over the picture's edges. None where nothing does."""
-    boxes = [grown(box_of(old), reach_px)] if old.any() else []
+    boxes = [grown(box_of_mask(old), reach_px)] if old.any() else []
     if layer is not None and layer.alpha.any():
         boxes.append(layer.box_xyxy)
-    return _union(boxes) if boxes else None
+    return union_of(boxes) if boxes else None
 
 
 def alpha_in(layer: PlacedLayer, box: Box) -> Matte:
     """Return the layer's alpha (h, w) in another box of the same frame; 0 outside its own."""
     alpha = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
-    into, part = _overlap(layer.box_xyxy, box)
+    into, part = overlap_slices(layer.box_xyxy, box)
     alpha[into] = layer.alpha[part]
     return alpha
 
@@ -148,7 +146,7 @@ def compose(frame: Frame, weights: EditWeights, layer: PlacedLayer | None, backg
     else:
         alpha = alpha_in(layer, weights.box_xyxy)
         premultiplied = np.zeros((*alpha.shape, 3), np.float32)
-        into, part = _overlap(layer.box_xyxy, weights.box_xyxy)
+        into, part = overlap_slices(layer.box_xyxy, weights.box_xyxy)
         premultiplied[into] = layer.premultiplied[part]
         behind = ((1.0 - alpha) * weights.hole)[..., None] * background
         # Where the source keeps (nearly) all its weight the new colour is arbitrary: the plate avoids a division by 0.
@@ -218,27 +216,3 @@ def _on_chroma_grid(box: Box, info: VideoInfo) -> Box:
     corners = np.array([[x0, y0, 1], [x1 - 1, y1 - 1, 1]], np.float64) @ source_from_coded.T
     low, high = np.rint(corners[:, :2].min(axis=0)), np.rint(corners[:, :2].max(axis=0))
     return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
-
-
-def grown(box: Box, by: int) -> Box:
-    """Widen a box on all sides."""
-    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
-
-
-def _union(boxes: list[Box]) -> Box:
-    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
-
-
-def clipped(box: Box, size_wh: tuple[int, int]) -> Box:
-    """Cut a box to the picture."""
-    return max(box[0], 0), max(box[1], 0), min(box[2], size_wh[0]), min(box[3], size_wh[1])
-
-
-def _overlap(inner: Box, outer: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the slices of two boxes' common part: into an array over ``outer``, and of one over ``inner``."""
-    x0, y0 = max(inner[0], outer[0]), max(inner[1], outer[1])
-    x1, y1 = max(min(inner[2], outer[2]), x0), max(min(inner[3], outer[3]), y0)
-    return (
-        (slice(y0 - outer[1], y1 - outer[1]), slice(x0 - outer[0], x1 - outer[0])),
-        (slice(y0 - inner[1], y1 - inner[1]), slice(x0 - inner[0], x1 - inner[0])),
-    )

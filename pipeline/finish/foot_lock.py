@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, Contacts, Subject, Transforms
+from pipeline.datatypes import Contacts, Subject, Transforms
+from pipeline.joints import JOINT
 from pipeline.maths.geometry import invert, pair_motions
 from pipeline.maths.smoothing import gaussian_smooth, runs_of, shot_slices
 from pipeline.settings import FootLockSettings

@@ -9,8 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Transforms
+from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.geometry import apply_transform
-from pipeline.maths.masks import box_of
 
 _PADDING = 3
 """Pixels of nothing around the support: the kernel needs no bounds, and what ends at the support ends softly."""
@@ -35,7 +35,7 @@ def support_box(
 ) -> tuple[int, int, int, int] | None:
     """Return the source box that the layer's support can touch, widened by ``margin_px``; None if it is empty."""
     assert layer.alpha is not None
-    x0, y0, x1, y1 = box_of(layer.alpha > 0)
+    x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
     if x1 == 0:
         return None
     corners = np.array([[x0, y0], [x1 - 1, y0], [x0, y1 - 1], [x1 - 1, y1 - 1]], np.float64)
@@ -64,7 +64,7 @@ def place_layer(
     x0, y0, x1, y1 = box_xyxy
     premultiplied = np.zeros((y1 - y0, x1 - x0, 3), np.float32)
     alpha = np.zeros((y1 - y0, x1 - x0), np.float32)
-    support = box_of(layer.alpha > 0)
+    support = box_of_mask(layer.alpha > 0)
     if support[2] > 0:
         sx0, sy0, sx1, sy1 = support
         here = np.s_[sy0:sy1, sx0:sx1]

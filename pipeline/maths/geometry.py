@@ -193,23 +193,3 @@ def pair_motions(world_from_source: Transforms) -> Transforms:
 
 
 # Boxes
-
-
-def box_union(*boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the smallest box around boxes (..., 4); NaN boxes are passed over."""
-    stack = np.stack([np.asarray(box, np.float64) for box in boxes_xyxy])
-    low = np.fmin.reduce(stack[..., :2], axis=0)
-    high = np.fmax.reduce(stack[..., 2:], axis=0)
-    return np.concatenate([low, high], axis=-1)
-
-
-def box_of_points(points: NDArray[Any]) -> NDArray[np.float64]:
-    """Return (..., 4) boxes around points (..., N, 2); NaN points are passed over, all NaN gives NaN."""
-    points = np.asarray(points, np.float64)
-    return np.concatenate([np.fmin.reduce(points, axis=-2), np.fmax.reduce(points, axis=-2)], axis=-1)
-
-
-def box_corners(boxes_xyxy: NDArray[Any]) -> Points:
-    """Return the four corners (..., 4, 2) of boxes (..., 4)."""
-    boxes = np.asarray(boxes_xyxy, np.float64)
-    return boxes[..., [[0, 1], [2, 1], [2, 3], [0, 3]]]

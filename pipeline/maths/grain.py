@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,62 +10,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture
-
-_MIN_RING_PIXELS = 40
-_LIGHT_PIXELS = 3_000
-"""Enough for a tenth of a grey level; ten times as many cost ten times as much in every frame."""
-
-
-def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Fit ``source = gain · plate + offset`` per channel over (N, 3) pixels that show the same place.
-
-    Cauchy-weighted least squares, drawn towards gain 1: a ring of one grey level has no slope of its own. Fewer than 40
-    pixels give gain 1 and offset 0. Returns (2, 3): gain (bounded to 0.5..2) and offset (grey levels).
-    """
-    light = np.stack([np.ones(3), np.zeros(3)])
-    if len(plate) < _MIN_RING_PIXELS:
-        return light
-    step = max(1, len(plate) // _LIGHT_PIXELS)
-    x, y = plate[::step].astype(np.float64), source[::step].astype(np.float64)
-    # Clipped pixels say nothing of the light.
-    usable = ((x > 4) & (x < 251) & (y > 4) & (y < 251)).all(axis=1)
-    if usable.sum() < _MIN_RING_PIXELS:
-        return light
-    x, y = x[usable], y[usable]
-    for channel in range(3):
-        a, b = x[:, channel], y[:, channel]
-        weights = np.ones(len(a))
-        gain, offset = 1.0, 0.0
-        for _ in range(8):
-            mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)
-            spread = weights @ (a - mean_a) ** 2
-            # Worth a hundred pixels that lie 10 grey levels off the mean.
-            prior = 1e4
-            slope = (weights @ ((a - mean_a) * (b - mean_b)) + prior) / (spread + prior)
-            gain = float(np.clip(slope, 0.5, 2.0))
-            offset = float(mean_b - gain * mean_a)
-            error = b - gain * a - offset
-            scale = max(1.4826 * float(np.median(np.abs(error))), 1.0)
-            weights = 1 / (1 + (error / (2.385 * scale)) ** 2)
-        light[:, channel] = gain, offset
-    return light
-
-
-def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:
-    """Apply the gain and offset of ``fit_light``."""
-    if np.array_equal(light, np.stack([np.ones(3), np.zeros(3)])):
-        return picture
-    levels = np.arange(256, dtype=np.float64)[:, None] * light[0] + light[1]
-    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(picture, table[None]), np.uint8)
-
-
-def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:
-    """Return the plate with the gain and offset per channel that make it meet the source inside ``ring`` (h, w)."""
-    places = np.flatnonzero(ring)
-    # Taking all of a ring's pixels to use a few of them would cost more than the fit.
-    places = places[:: max(1, len(places) // _LIGHT_PIXELS)]
-    return apply_light(plate_patch, fit_light(plate_patch.reshape(-1, 3)[places], source_patch.reshape(-1, 3)[places]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,27 +123,3 @@ def _add_noise(picture: Picture, noise: NDArray[np.float32], sigma: NDArray[np.f
             for channel in range(3):
                 value = np.float32(picture[r, c, channel]) + noise[r, c, channel] * sigma[channel] + np.float32(0.5)
                 result[r, c, channel] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
-
-
-def fill_hole(picture: Picture, hole: Mask, method: Literal["telea", "ns"] = "telea") -> Picture:
-    """Return the picture with the pixels of ``hole`` (h, w) inpainted from around it, all others as they are.
-
-    Inpainting runs at a quarter of the size, where it costs a sixteenth and looks the same: it invents no detail. A
-    hole that covers all is filled with mid grey.
-    """
-    if not hole.any():
-        return picture
-    if hole.all():
-        return np.full_like(picture, 128)
-    h, w = hole.shape
-    small_wh = (max(2, (w + 3) // 4), max(2, (h + 3) // 4))
-    known = (~hole).astype(np.float32)
-    share = cv2.resize(known, small_wh, interpolation=cv2.INTER_AREA)
-    # Averages of known pixels only, so that the hole's own content does not bleed into its surroundings.
-    sums = cv2.resize(picture.astype(np.float32) * known[..., None], small_wh, interpolation=cv2.INTER_AREA)
-    small = np.clip(np.rint(sums / np.maximum(share, 1e-6)[..., None]), 0, 255).astype(np.uint8)
-    small_hole = (share < 0.25).astype(np.uint8)
-    flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
-    filled = cv2.inpaint(small, small_hole, 3, flag) if small_hole.any() else small
-    large = cv2.resize(filled, (w, h), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.where(hole[..., None], large, picture), np.uint8)

@@ -16,8 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, Picture, Plane, VideoInfo
+from pipeline.media.hdr import HLG, PQ, Floats, hdr_from_sdr, sdr_from_hdr
 
-Floats = NDArray[np.float32]
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 _Any = TypeVar("_Any", bound=np.generic)
 
@@ -35,17 +35,6 @@ _LUMA_WEIGHTS = {
 }
 """Kr and Kb by FFmpeg's matrix number (ITU-T H.273, table 4)."""
 KNOWN_MATRICES = frozenset(_LUMA_WEIGHTS) | {2}
-
-_PQ, _HLG = 16, 18
-_WHITE_NITS = 203.0
-"""HDR reference white of ITU-R BT.2408: it becomes SDR 255."""
-_HLG_PEAK_NITS, _HLG_GAMMA = 1000.0, 1.2
-_SDR_GAMMA = 2.4
-_RGB2020_FROM_RGB709 = np.array(
-    [[0.627404, 0.329283, 0.043313], [0.069097, 0.919540, 0.011362], [0.016391, 0.088013, 0.895595]], np.float64
-)
-"""ITU-R BT.2087, linear light."""
-_WEIGHTS_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
 
 
 def turned(array: NDArray[_Any], quarter_turns: int) -> NDArray[_Any]:
@@ -121,13 +110,13 @@ def rgb_of(frame: Frame) -> Picture:
     if len(frame.planes) < 3:
         levels = _gray_levels(info.bit_depth, is_full_range(info))[frame.planes[0]]
         return upright_from_coded(cv2.merge((levels, levels, levels)), info)
-    hdr = info.color_transfer in (_PQ, _HLG)
+    hdr = info.color_transfer in (PQ, HLG)
     channels = np.empty((3, info.height, info.width), np.uint16 if hdr else np.uint8)
     # Copies have one memory layout, and so does the compiled code.
     y, u, v = (np.array(plane, order="C") for plane in frame.planes[:3])
     _convert(y, u, v, channels, *_conversion(info, 65535 if hdr else 255))
     rgb = cv2.merge(tuple(channels))
-    return upright_from_coded(_sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb, info)
+    return upright_from_coded(sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb, info)
 
 
 def _conversion(info: VideoInfo, top: int) -> tuple[NDArray[np.float32], tuple[_Taps, _Taps], np.float32]:
@@ -229,8 +218,8 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Floats, info: VideoInfo) -> tup
     with a box. There is no alpha plane in the answer.
     """
     rgb = picture.astype(np.float32) * np.float32(1 / 255)
-    if info.color_transfer in (_PQ, _HLG):
-        rgb = _hdr_from_sdr(rgb, info.color_transfer)
+    if info.color_transfer in (PQ, HLG):
+        rgb = hdr_from_sdr(rgb, info.color_transfer)
     if is_rgb(info):
         return tuple(np.ascontiguousarray(rgb[..., channel]) * np.float32(255) for channel in (1, 2, 0))
     kr, kb = _LUMA_WEIGHTS[matrix_of(info)]
@@ -271,58 +260,3 @@ def _halved(plane: Floats, log2: int, axis: int, shared: bool) -> Floats:
         borderType=cv2.BORDER_REPLICATE,
     )
     return np.ascontiguousarray(filtered[:, ::factor] if axis == 1 else filtered[::factor])
-
-
-def _pq_from_nits(nits: NDArray[np.floating]) -> NDArray[np.floating]:
-    """SMPTE ST 2084, inverse EOTF: 0..10,000 nits to 0..1."""
-    power = np.power(np.clip(nits, 0, None) / 10_000, 2610 / 16384)
-    return np.asarray(np.power((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power), 2523 / 32))
-
-
-def _nits_from_pq(signal: NDArray[np.floating]) -> NDArray[np.floating]:
-    power = np.power(signal, 32 / 2523)
-    ratio = np.maximum(power - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * power)
-    return np.asarray(10_000 * np.power(ratio, 16384 / 2610))
-
-
-_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
-
-
-def _scene_from_hlg(signal: NDArray[np.floating]) -> NDArray[np.floating]:
-    """ITU-R BT.2100, inverse OETF: 0..1 to scene light 0..1."""
-    bright = (np.exp((signal - _HLG_C) / _HLG_A) + _HLG_B) / 12
-    return np.asarray(np.where(signal <= 0.5, signal**2 / 3, bright))
-
-
-def _hlg_from_scene(scene: NDArray[np.floating]) -> NDArray[np.floating]:
-    scene = np.clip(scene, 0, None)
-    bright = _HLG_A * np.log(np.maximum(12 * scene - _HLG_B, 1e-6)) + _HLG_C
-    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright))
-
-
-@lru_cache(maxsize=2)
-def _linear_table(transfer: int) -> Floats:
-    """Return (65536,) light of a 16-bit signal: nits for PQ, scene light 0..1 for HLG."""
-    signal = np.linspace(0, 1, 65536)
-    return np.asarray(_nits_from_pq(signal) if transfer == _PQ else _scene_from_hlg(signal), np.float32)
-
-
-def _sdr_from_hdr(rgb: NDArray[np.uint16], transfer: int) -> Picture:
-    """Turn HDR BT.2020 code values (H, W, 3) uint16 into SDR BT.709 uint8."""
-    light = _linear_table(transfer)[rgb]
-    if transfer == _HLG:
-        luminance = np.maximum(light @ _WEIGHTS_2020, 1e-9)
-        light = light * (np.float32(_HLG_PEAK_NITS) * luminance ** np.float32(_HLG_GAMMA - 1))[..., None]
-    linear = cv2.transform(light, np.linalg.inv(_RGB2020_FROM_RGB709) / _WHITE_NITS)
-    return np.asarray(np.round(255 * np.power(np.clip(linear, 0, 1), np.float32(1 / _SDR_GAMMA))), np.uint8)
-
-
-def _hdr_from_sdr(rgb: Floats, transfer: int) -> Floats:
-    """Turn SDR BT.709 (H, W, 3) in 0..1 into HDR BT.2020 code values in 0..1: the inverse of the view."""
-    linear = np.power(np.clip(rgb, 0, 1), np.float32(_SDR_GAMMA))
-    nits = np.maximum(cv2.transform(linear, _RGB2020_FROM_RGB709 * _WHITE_NITS), 0)
-    if transfer == _PQ:
-        return _pq_from_nits(nits).astype(np.float32)
-    display = nits / np.float32(_HLG_PEAK_NITS)
-    luminance = np.maximum(display @ _WEIGHTS_2020, 1e-9)
-    return _hlg_from_scene(display * (luminance ** np.float32(1 / _HLG_GAMMA - 1))[..., None]).astype(np.float32)

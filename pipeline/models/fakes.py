@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.datatypes import Appearance, Layer, Window
-from pipeline.models.interfaces import Check, Needs
+from pipeline.models.interfaces import Needs
+from pipeline.runtime.callbacks import Check
 
 
 class IdentityGenerator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, Layer, Person, Picture, Window
-
-Check = Callable[[], None]
-"""Raises ``Cancelled`` or ``JobTimeout`` when the job must stop; cheap, called per frame and per denoising step."""
+from pipeline.runtime.callbacks import Check
 
 
 class PeopleBackend(Protocol):

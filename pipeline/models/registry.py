@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 
 from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
 from pipeline.models.weights.folder import weight_folder, weight_path
@@ -50,15 +49,13 @@ _GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {
 }
 
 
-@lru_cache(maxsize=1)
 def make_people(settings: PeopleSettings) -> PeopleBackend:
-    """Return the people backend of the settings, loaded once and kept. Raises ``PresetUnavailable``."""
+    """Return the people backend of the settings. Raises ``PresetUnavailable``."""
     return _PEOPLE[settings.backend](settings)
 
 
-@lru_cache(maxsize=1)
 def make_generator(settings: GenerateSettings) -> Generator:
-    """Return the generator of the settings, loaded once and kept. Raises ``PresetUnavailable``."""
+    """Return the generator of the settings. Raises ``PresetUnavailable``."""
     return _GENERATORS[settings.backend](settings)
 
 
@@ -74,14 +71,12 @@ def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
     return _safety(settings.device) if settings.backend != "mannequin" and settings.safety else None
 
 
-@lru_cache(maxsize=1)
 def _depth(device: str) -> DepthBackend:
     from pipeline.models.diffusion.depth import DepthAnything
 
     return DepthAnything(weight_folder("depth"), device)
 
 
-@lru_cache(maxsize=1)
 def _safety(device: str) -> SafetyBackend:
     from pipeline.models.diffusion.safety import SafetyChecker
 

@@ -1,56 +1,41 @@
-"""The generator of a job with what stands around it: guiding pictures, mattes, the safety checker."""
+"""What stands around a job's models: guiding pictures, mattes, the warm-up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import NUM_JOINTS, NUM_SKELETON, Appearance, Presence, Window
-from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
-from pipeline.models.registry import make_depth, make_generator, make_safety
+from pipeline.datatypes import Appearance, Presence, Window
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.models.loaded import LoadedModels
 from pipeline.perform.controls import ControlPictures, depth_limits
-from pipeline.perform.generate import Cutter
+from pipeline.perform.matting import MatteMaker
 from pipeline.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plug:
-    """Loaded models of one job."""
-
-    generator: Generator
-    people: PeopleBackend
-    depth: DepthBackend | None
-    safety: SafetyBackend | None
-
-    def controls(self, samples: Callable[[], NDArray[np.uint8]]) -> ControlPictures | None:
-        """Return what draws the guiding pictures; ``samples`` are some of the clip's crops, for the limits of depth."""
-        names = self.generator.needs.controls
-        if not names:
-            return None
-        limits = depth_limits(self.depth.estimate(samples())) if self.depth is not None else None
-        return ControlPictures(names, self.depth, limits)
-
-    def cutter(self) -> Cutter | None:
-        """Return what makes the mattes of a chunk, for a generator that gives none."""
-        return None if self.generator.needs.gives_alpha else Cutter(self.people, self.safety)
+def control_pictures(models: LoadedModels, samples: Callable[[], NDArray[np.uint8]]) -> ControlPictures | None:
+    """Return what draws the guiding pictures; ``samples`` are some of the clip's crops, for the limits of depth."""
+    names = models.generator.needs.controls
+    if not names:
+        return None
+    limits = depth_limits(models.depth.estimate(samples())) if models.depth is not None else None
+    return ControlPictures(names, models.depth, limits)
 
 
-def make_plug(settings: Settings, people: PeopleBackend) -> Plug:
-    """Load what the settings ask for. Raises ``PresetUnavailable``."""
-    generate = settings.generate
-    return Plug(make_generator(generate), people, make_depth(generate), make_safety(generate))
+def matte_maker(models: LoadedModels) -> MatteMaker | None:
+    """Return what makes the mattes of a chunk, for a generator that gives none."""
+    return None if models.generator.needs.gives_alpha else MatteMaker(models.people, models.safety)
 
 
-def warm_up(plug: Plug, settings: Settings) -> None:
+def warm_up(models: LoadedModels, settings: Settings) -> None:
     """Let a diffusion generator make one window of nothing: ``torch.compile`` and cuDNN choose their kernels then,
     once.
 
     The mannequin needs none.
     """
-    needs, generate = plug.generator.needs, settings.generate
+    needs, generate = models.generator.needs, settings.generate
     if needs.crop_size_wh is None:
         return
     frames, (width, height) = needs.window_frames, needs.crop_size_wh
@@ -70,7 +55,7 @@ def warm_up(plug: Plug, settings: Settings) -> None:
         masks=np.ones((frames, height, width), np.bool_),
         controls={control.name: pictures for control in generate.controls},
     )
-    plug.generator.prepare(Appearance())
-    for _ in plug.generator.generate(window, 0, lambda: None):
+    models.generator.prepare(Appearance())
+    for _ in models.generator.generate(window, 0, lambda: None):
         pass
-    plug.generator.rest()
+    models.generator.rest()

@@ -22,14 +22,14 @@ _MEMORY_FRAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class ColourAnchor:
+class ColorReference:
     """Mean colours of the new person, and how many px he has."""
 
     mean_lab: tuple[float, float, float]
     area_px: float
 
 
-def anchor_of(layers: Iterable[Layer]) -> ColourAnchor | None:
+def measure_color_reference(layers: Iterable[Layer]) -> ColorReference | None:
     """Return the anchor: the median over the layers in which he is largest; None where he is in none of them."""
     seen = [(area, mean) for layer in layers if (area := _area(layer)) > 0 and (mean := _mean_lab(layer)) is not None]
     if not seen:
@@ -37,10 +37,12 @@ def anchor_of(layers: Iterable[Layer]) -> ColourAnchor | None:
     areas = np.array([area for area, _ in seen], np.float64)
     whole = areas >= np.median(areas)
     mean = np.median(np.array([mean for _, mean in seen])[whole], axis=0)
-    return ColourAnchor((float(mean[0]), float(mean[1]), float(mean[2])), float(areas[whole].mean()))
+    return ColorReference((float(mean[0]), float(mean[1]), float(mean[2])), float(areas[whole].mean()))
 
 
-def hold_colours(layers: Iterable[tuple[int, Layer]], anchor: ColourAnchor | None) -> Iterator[tuple[int, Layer]]:
+def correct_color_drift(
+    layers: Iterable[tuple[int, Layer]], anchor: ColorReference | None
+) -> Iterator[tuple[int, Layer]]:
     """Yield the layers with their mean Lab colour drawn back to the anchor's, slowly; all of them where it is None."""
     drift = np.zeros(3)
     for frame, layer in layers:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, Picture
+from pipeline.datatypes import Picture
+from pipeline.joints import JOINT
 from pipeline.models.interfaces import DepthBackend
 
 _POSE_POINTS = (
@@ -81,7 +82,7 @@ def depth_limits(inverse_depth: NDArray[np.float32]) -> DepthLimits:
     return DepthLimits(float(far), float(max(near, far + 1e-6)))
 
 
-def draw_depth(inverse_depth: NDArray[np.float32], limits: DepthLimits) -> NDArray[np.uint8]:
+def draw_depth_control(inverse_depth: NDArray[np.float32], limits: DepthLimits) -> NDArray[np.uint8]:
     """Return (N, h, w, 3): near is white. ``inverse_depth`` (N, h, w) is larger where nearer."""
     shade = (inverse_depth - limits.far) / (limits.near - limits.far)
     gray = np.rint(np.clip(shade, 0, 1) * 255).astype(np.uint8)
@@ -112,7 +113,7 @@ class ControlPictures:
         if name == "canny":
             return np.stack([draw_canny(picture) for picture in pictures])
         assert self._depth is not None and self._limits is not None
-        return draw_depth(self._depth.estimate(pictures), self._limits)
+        return draw_depth_control(self._depth.estimate(pictures), self._limits)
 
 
 def _pose_points(joints: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Mask, Person, Picture
+from pipeline.datatypes import Layer, Mask, Person, Picture, Window
 from pipeline.maths.optical_flow import carried_alpha, flow_between, gray_of
-from pipeline.models.interfaces import PeopleBackend
+from pipeline.models.interfaces import PeopleBackend, SafetyBackend
 
 _LEAST_OVERLAP = 0.5
 _JOINT_SIGMA_BH = 0.08
@@ -98,3 +99,78 @@ def _inside_colours(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
     near = colour / np.maximum(weight, 1e-4)[..., None]
     soft = ((alpha > 0) & (inside == 0) & (weight > 1e-3))[..., None]
     return np.where(soft, np.clip(np.rint(near), 0, 255), picture).astype(np.uint8)
+
+
+_STEADY_FRAMES = 9
+"""Over so many frames the new joints' distance from those asked for is taken the median of."""
+
+
+_OTHER_SEED = 7919
+"""Added to the job's where a window is made again."""
+
+
+class MatteMaker:
+    """Makes the mattes of generated pictures, and coarsens what must not be shown; once a chunk."""
+
+    def __init__(self, people: PeopleBackend, safety: SafetyBackend | None) -> None:
+        self._people, self._safety = people, safety
+        self._last: Layer | None = None
+        self._beside: deque[NDArray[np.float32]] = deque(maxlen=_STEADY_FRAMES)
+
+    def cut(
+        self, window: Window, layers: Iterable[Layer], again: Callable[[int], Iterable[Layer]], seed: int
+    ) -> Iterator[Layer]:
+        """Yield a window's layers with their mattes.
+
+        Where nobody stands in a picture as he was asked to, the window is made ``again`` with another seed, once, and
+        the better of the two is taken; then the last frame's matte is carried on.
+        """
+        pictures = list(layers)
+        cut = cut_out_window(pictures, window.joints, window.body_height_px, self._people)
+        if _failures(cut):
+            others = list(again(seed + _OTHER_SEED))
+            others_cut = cut_out_window(others, window.joints, window.body_height_px, self._people)
+            if _failures(others_cut) < _failures(cut):
+                pictures, cut = others, others_cut
+        flags = self._flags(pictures, len(window.finished))
+        for row, (picture, found) in enumerate(zip(pictures, cut, strict=True)):
+            layer = found if found is not None else self._carried(window, row, picture)
+            if picture.alpha is None:
+                # What was finished before, or has nobody in it, keeps what it was.
+                layer = replace(layer, joints=self._steady(layer.joints, window.joints[row]))
+            self._last = coarsened(layer) if flags[row] else layer
+            # The picture itself is what the next matte is carried from.
+            self._picture = picture.picture
+            yield self._last
+
+    def _carried(self, window: Window, row: int, layer: Layer) -> Layer:
+        if self._last is not None and self._last.alpha is not None:
+            return carried_matte(layer, self._picture, self._last.alpha)
+        assert window.masks is not None
+        # There is no frame before: the old person's own shape is the nearest thing.
+        return replace(with_matte(layer, window.masks[row]), matte_is_carried=True)
+
+    def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the new person's joints: those that were asked for, and by how much he stands beside them of late.
+
+        Found frame by frame they tremble by some px; what was asked for is smooth, and the new proportions change
+        slowly.
+        """
+        unknown = np.full((len(asked), 2), np.nan, np.float32)
+        self._beside.append(found[:, :2] - asked[:, :2] if found is not None else unknown)
+        recent = np.stack(self._beside)
+        known = np.isfinite(recent[..., 0]).any(axis=0)
+        joints = asked.copy()
+        joints[known, :2] += np.nanmedian(recent[:, known], axis=0)
+        return joints
+
+    def _flags(self, pictures: list[Layer], finished: int) -> NDArray[np.bool_]:
+        flags = np.zeros(len(pictures), np.bool_)
+        made = [row for row, layer in enumerate(pictures) if row >= finished and layer.alpha is None]
+        if self._safety is not None and made:
+            flags[made] = self._safety.flagged(np.stack([pictures[row].picture for row in made]))
+        return flags
+
+
+def _failures(cut: list[Layer | None]) -> int:
+    return sum(layer is None for layer in cut)

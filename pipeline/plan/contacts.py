@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, CameraMotion, Contacts, Presence, Subject, Transforms
+from pipeline.datatypes import CameraMotion, Contacts, Presence, Subject, Transforms
+from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform, invert, pair_motions
 from pipeline.maths.smoothing import gaussian_smooth, runs_of, shot_slices, velocity
 from pipeline.settings import FootLockSettings

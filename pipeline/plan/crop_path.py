@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import CameraPath, CropPath, Presence, Subject, VideoInfo
-from pipeline.maths.geometry import apply_transform, box_corners, box_of_points, box_union, scaling
+from pipeline.maths.boxes import box_corners, box_of_points, box_union
+from pipeline.maths.geometry import apply_transform, scaling
 from pipeline.maths.smoothing import envelope_above, fill_gaps, gaussian_smooth, shot_slices
 
 _MARGIN_BH = 0.2
@@ -20,7 +21,7 @@ _EMPTY_SHARE = 0.5
 """Crop height of a shot without the subject, of the picture's."""
 
 
-def follow_subject(
+def plan_crop_path(
     subject: Subject,
     camera: CameraPath,
     shot_starts: NDArray[np.int64],

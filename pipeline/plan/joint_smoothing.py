@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from pipeline.datatypes import JOINT, Transforms
+from pipeline.datatypes import Transforms
+from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth
 
@@ -117,10 +117,3 @@ def standing_height(
         if len(near):
             usual[i] = np.quantile(near, HEIGHT_QUANTILE)
     return gaussian_smooth(fill_gaps(usual, pts_seconds), pts_seconds, HEIGHT_SIGMA_SECONDS)
-
-
-def dilated(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
-    """Return the mask grown by ``reach_px`` in every direction."""
-    reach = max(1, round(reach_px))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.bool_)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, Track, Transforms
+from pipeline.datatypes import Track, Transforms
+from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform
 
 MAX_LINK_SECONDS = 3.0
@@ -23,7 +24,7 @@ def alike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.sqrt(a.astype(np.float64) * b).sum())
 
 
-def link_tracks(
+def link_tracklets(
     tracks: tuple[Track, ...],
     shot_starts: NDArray[np.int64],
     pts_seconds: NDArray[np.float64],

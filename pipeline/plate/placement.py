@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Transforms
+from pipeline.datatypes import Mask, Picture, Transforms
 from pipeline.maths.geometry import normalized
-from pipeline.plate.anchors import AnchorPlan
+from pipeline.plate.anchors import AnchorPlan, clear_grade
 from pipeline.plate.plate_set import read_plate
-from pipeline.plate.registration import Reference, Warp
+from pipeline.plate.registration import Reference, Warp, fit_warp, node_shape, work_gray
 
 _STRIDE = 3
 """Frames between two that are registered. The rest lie between them: parallax follows the camera's place, which is
@@ -131,3 +132,86 @@ class References:
             if len(self._kept) > _KEPT_REFERENCES:
                 self._kept.popitem(last=False)
         return self._kept[row]
+
+
+_GRAIN_FRAMES = 6
+
+
+def chained_warps(world_from_source: Transforms, anchors: NDArray[np.int64], served: Served) -> Transforms:
+    """Return (T, 2, 3, 3): the chained motion from each frame to the two plates of its ``near``."""
+    from_source = np.tile(np.eye(3), (len(world_from_source), 2, 1, 1))
+    for t, near in enumerate(served.near):
+        for side in range(2):
+            if near[side] >= 0:
+                from_source[t, side] = np.linalg.inv(world_from_source[anchors[near[side]]]) @ world_from_source[t]
+    return from_source
+
+
+class FrameRegistration:
+    """Registers frames to the plates around them, in order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        plans: Sequence[AnchorPlan],
+        places: Places,
+        chosen: dict[int, list[int]],
+        from_source: Transforms,
+        everyone: Callable[[int], Mask],
+        height: float,
+        size_wh: tuple[int, int],
+    ) -> None:
+        self._folder, self._plans, self._places, self._chosen = folder, plans, places, chosen
+        self._from_source, self._everyone = from_source, everyone
+        self._height, self._size_wh = height, size_wh
+        self._references = References(folder)
+        self._waiting = list(chosen)[::-1]
+        self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
+        self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
+
+    def next_frame(self) -> int | None:
+        """Return the frame that ``push`` takes next."""
+        return self._waiting[-1] if self._waiting else None
+
+    def push(self, picture: Picture, served: Served) -> None:
+        """Register ``next_frame`` to its plates."""
+        t = self._waiting.pop()
+        gray, avoid = work_gray(picture), clear_grade(self._everyone(t), self._height) == 0
+        shape = node_shape(self._size_wh, self._height)
+        for row in self._chosen[t]:
+            side = 0 if row == served.near[t, 0] else 1
+            guess = np.array(self._from_source[t, side])
+            warp = Warp(guess, np.zeros((*shape, 2), np.float32), 0)
+            if self._plans[row].frame != t:
+                reference = self._references[row]
+                rows, found = reference.match(gray, avoid, np.linalg.inv(guess))
+                warp = fit_warp(found, reference.features()[rows], self._size_wh, self._height, guess)
+            self._places.put(t, row, warp)
+            if side == 0 and t in self._sampled:
+                _sample_grain(self.grain_patches, self._folder, self._plans[row], row, warp, picture, avoid)
+
+
+def _sample_grain(
+    patches: tuple[list[Picture], list[Picture], list[Mask]],
+    folder: Path,
+    plan: AnchorPlan,
+    row: int,
+    warp: Warp,
+    picture: Picture,
+    avoid: Mask,
+) -> None:
+    """Keep a window of plate and source side by side, where the plate is a median of several frames."""
+    h, w = avoid.shape
+    plate, _ = read_plate(folder, row)
+    wanted = plan.wanted
+    ys, xs = np.nonzero(wanted)
+    if not len(xs):
+        return
+    cx, cy = int(np.median(xs)), int(np.median(ys))
+    box = (max(cx - 160, 0), max(cy - 120, 0), min(cx + 160, w), min(cy + 120, h))
+    at = warp.coordinates(box, (w, h))
+    area = np.s_[box[1] : box[3], box[0] : box[2]]
+    static = cv2.remap(wanted.astype(np.uint8), at, None, cv2.INTER_NEAREST).astype(bool)
+    patches[0].append(np.asarray(cv2.remap(plate, at, None, cv2.INTER_LANCZOS4), np.uint8))
+    patches[1].append(np.array(picture[area]))
+    patches[2].append(np.asarray(static & ~avoid[area]))

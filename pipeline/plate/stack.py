@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import CameraPath, Mask, Picture, Transforms
-from pipeline.maths.grain import apply_light, fill_hole, fit_light
+from pipeline.maths.inpaint import fill_hole
+from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, clear_grade
 from pipeline.plate.median import masked_median
 from pipeline.plate.registration import Reference, Warp, fit_warp, node_shape, work_gray

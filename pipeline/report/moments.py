@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, Mask, Picture, Plan, Presence, VideoInfo
-from pipeline.media.decode import Clip, rgb_of
+from pipeline.datatypes import Mask, Picture, Plan, Presence, VideoInfo
+from pipeline.joints import JOINT
+from pipeline.media.clip import Clip
+from pipeline.media.decode import rgb_of
 
 View = Literal["whole", "person", "feet"]
 """The whole picture, or its part around the subject or the subject's feet."""

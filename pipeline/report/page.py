@@ -17,16 +17,14 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes import Picture, Plan, VideoInfo
-from pipeline.media.decode import Clip
+from pipeline.media.clip import Clip
+from pipeline.report.contact_sheet import write_contact_sheet
 from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, read_moments
 from pipeline.report.verdicts import judge_figures, telling_figures
 from pipeline.settings import Settings
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _SCRIPT = Path(__file__).with_name("report.js")
-_GAP_PX = 6
-_SHEET_COLUMN_PX = 320
-_SHEET_COLUMNS = 4
 _SHEET_MOMENTS = 8
 _PICTURE_BYTES = 1_800_000
 """Of all pictures of a page: base64 adds a third, and the page stays under 3 MB."""
@@ -62,22 +60,6 @@ def write_reports(
     if even:
         paths["contact_sheet"] = [write_contact_sheet(folder / "contact_sheet.png", pictures[len(chosen) :])]
     return paths
-
-
-def write_contact_sheet(path: Path, moments: Sequence[MomentPictures]) -> Path:
-    """Write a PNG: source above result for each moment, four moments a row, in the order given."""
-    pairs = []
-    for moment in moments:
-        source, result = _column(moment.source), _column(moment.result)
-        gap = np.full((_GAP_PX, source.shape[1], 3), 255, np.uint8)
-        pairs.append(
-            np.pad(np.vstack([source, gap, result]), ((0, 2 * _GAP_PX), (0, _GAP_PX), (0, 0)), constant_values=255)
-        )
-    while len(pairs) > _SHEET_COLUMNS and len(pairs) % _SHEET_COLUMNS:
-        pairs.append(np.full_like(pairs[0], 255))
-    rows = [np.hstack(pairs[at : at + _SHEET_COLUMNS]) for at in range(0, len(pairs), _SHEET_COLUMNS)]
-    path.write_bytes(bytes(cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1]))
-    return path
 
 
 def write_html(
@@ -150,11 +132,6 @@ def _settings(settings: Settings) -> list[dict[str, Any]]:
         if isinstance(values, dict)
         for name, value in values.items()
     ]
-
-
-def _column(picture: Picture) -> Picture:
-    scale = _SHEET_COLUMN_PX / picture.shape[1]
-    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _uris(pictures: Sequence[Picture]) -> list[str]:

@@ -11,7 +11,7 @@ from pipeline.datatypes import Plan, Presence, VideoInfo
 from pipeline.settings import Settings
 
 
-def facts_of(
+def result_fields(
     info: VideoInfo,
     plan: Plan,
     settings: Settings,

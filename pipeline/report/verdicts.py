@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Figures = Mapping[str, float | int | None]
 Verdict = Literal["good", "fair", "poor", "not known", "note"]
@@ -194,23 +194,6 @@ def judge_figures(quality: Figures) -> list[Judged]:
         if name not in _RULES
     ]
     return known + others
-
-
-def estimate_lines(told: Mapping[str, Any]) -> list[str]:
-    """Return an answer's ``estimate`` as sentences: what there is to do, then time and money for each GPU type."""
-    work = f", {told['tflop']:,.0f} TFLOP in {told['windows']} windows" if told["tflop"] else ""
-    lines = [f"{told['frames']} frames{work}"]
-    for name, seconds in told["seconds"].items():
-        if isinstance(seconds, Sequence):
-            quick, usual, slow = seconds
-            time = f"about {usual:.0f} s ({quick:.0f} to {slow:.0f})"
-        else:
-            time = f"about {seconds:.0f} s"
-        cost = told["cost_usd"].get(name)
-        lines.append(
-            f"{name}: {time}" + (f", {cost[1]:.3f} US dollars ({cost[0]:.3f} to {cost[2]:.3f})" if cost else "")
-        )
-    return lines
 
 
 def telling_figures(quality: Figures) -> list[str]:

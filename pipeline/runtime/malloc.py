@@ -25,7 +25,7 @@ def _libc() -> ctypes.CDLL | None:
 
 
 @lru_cache(maxsize=1)
-def settle_heap() -> None:
+def limit_malloc_arenas() -> None:
     """Let all threads share two arenas and large buffers lie outside of them; once a process, before it has threads.
 
     Nothing happens without glibc.
@@ -37,7 +37,7 @@ def settle_heap() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
-def trim_heap() -> None:
+def trim_malloc() -> None:
     """Give free memory back to the system; milliseconds, so between passes and not between frames."""
     libc = _libc()
     if libc is not None:

@@ -18,12 +18,12 @@ _Out = TypeVar("_Out")
 _T = TypeVar("_T")
 
 
-def cores() -> int:
-    """Return how many cores this process may use (``taskset`` and container pinning are seen, CPU quotas are not)."""
+def usable_cores() -> int:
+    """Return how many cores this process may use (``taskset`` and container pinning count, CPU quotas do not)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read_ahead(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
+def prefetch(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
     """Yield ``items``, of which up to ``depth`` are made in a thread before they are asked for.
 
     An exception of ``items`` is raised at its place in the order. Closing waits for the item that is being made, then
@@ -54,7 +54,7 @@ def read_ahead(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
                 iterator.close()
 
 
-def map_ahead(function: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Generator[_Out]:
+def parallel_map(function: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Generator[_Out]:
     """Yield ``function(item)`` for each item in order, up to ``threads`` of them at a time.
 
     Items are taken in the caller's thread, at most ``threads + 1`` more than were asked for. ``function`` must not

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, Mask, Person, Picture, Track, VideoInfo
+from pipeline.datatypes import Mask, Person, Picture, Track, VideoInfo
+from pipeline.joints import JOINT
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.settings import PeopleSettings
 from pipeline.survey.tracking import BoxTracker

@@ -35,7 +35,7 @@ def is_sealed(folder: Path) -> bool:
         return False
 
 
-def discard_damaged(*paths: Path) -> None:
+def remove_damaged(*paths: Path) -> None:
     """Remove the zip files that are not whole, so that their passes are done again."""
     for path in paths:
         if path.exists() and not is_whole(path):

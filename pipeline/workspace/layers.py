@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import NUM_JOINTS, Chunk, Layer
+from pipeline.datatypes import Chunk, Layer
+from pipeline.joints import NUM_JOINTS
 from pipeline.maths.blending import crossfade_weight, mix_layers
-from pipeline.workspace.masks import LayerReader
+from pipeline.maths.boxes import box_of_mask
+from pipeline.workspace.archive import new_zip, write_member
 
 
 class ChunkedLayers:
@@ -51,3 +55,74 @@ class ChunkedLayers:
             return 0.0
         overlap = self._chunks[position + 1].start - next(self._readers[position + 1].frames())
         return crossfade_weight(overlap - (self._chunks[position + 1].start - frame), overlap)
+
+
+_HEAD_BYTES = 9 * 4
+"""Of a layer: size, box, and three marks."""
+
+
+def write_layers(path: Path, layers: Iterable[tuple[int, Layer]]) -> None:
+    """Write a chunk's layers, (frame number, layer) in order; the file is there only when all of them are."""
+    part = path.with_suffix(".part")
+    with new_zip(part) as archive:
+        for frame, layer in layers:
+            if layer.alpha is None:
+                raise ValueError("a layer without alpha cannot be spooled: make its matte first")
+            x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
+            marks = (layer.joints is not None, layer.matte_is_carried, layer.is_coarsened)
+            head = np.array([*layer.alpha.shape, x0, y0, x1, y1, *marks], np.int32).tobytes()
+            rgba = np.dstack([layer.picture[y0:y1, x0:x1], layer.alpha[y0:y1, x0:x1]])
+            joints = b"" if layer.joints is None else layer.joints.astype(np.float32).tobytes()
+            write_member(archive, str(frame), head + joints + rgba.tobytes())
+    part.rename(path)
+
+
+class LayerReader:
+    """Random access to the layers of one chunk."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path)
+        self._frames = {int(name) for name in self._archive.namelist()}
+
+    def __contains__(self, frame: int) -> bool:
+        return frame in self._frames
+
+    def frames(self) -> Iterator[int]:
+        """Yield the numbers of the frames, rising."""
+        yield from sorted(self._frames)
+
+    def read(self, frame: int) -> Layer:
+        """Return one frame's layer; its picture is black where alpha is 0."""
+        data = self._archive.read(str(frame))
+        height, width, x0, y0, x1, y1, has_joints, carried, coarsened = (
+            int(v) for v in np.frombuffer(data, np.int32, 9)
+        )
+        joints = self._joints(data) if has_joints else None
+        rgba = np.zeros((height, width, 4), np.uint8)
+        offset = _HEAD_BYTES + (joints.nbytes if joints is not None else 0)
+        rgba[y0:y1, x0:x1] = np.frombuffer(data, np.uint8, offset=offset).reshape(y1 - y0, x1 - x0, 4)
+        return Layer(rgba[..., :3], rgba[..., 3], joints, bool(carried), bool(coarsened))
+
+    def joints(self, frame: int) -> NDArray[np.float32] | None:
+        """Return (21, 3) of one frame's layer, or None where the generator gave none."""
+        with self._archive.open(str(frame)) as member:
+            data = member.read(_HEAD_BYTES + 21 * 3 * 4)
+        return self._joints(data) if np.frombuffer(data, np.int32, 7)[6] else None
+
+    def marks(self, frame: int) -> tuple[bool, bool]:
+        """Return whether one frame's matte is carried, and whether it was coarsened."""
+        with self._archive.open(str(frame)) as member:
+            carried, coarsened = np.frombuffer(member.read(_HEAD_BYTES), np.int32)[7:9]
+        return bool(carried), bool(coarsened)
+
+    def close(self) -> None:
+        self._archive.close()
+
+    @staticmethod
+    def _joints(data: bytes) -> NDArray[np.float32]:
+        return np.frombuffer(data, np.float32, 21 * 3, offset=_HEAD_BYTES).reshape(21, 3).copy()
+
+
+def chunk_path(workspace: Path, chunk: Chunk) -> Path:
+    """Return where a chunk's layers are spooled."""
+    return workspace / "layers" / f"chunk_{chunk.index:04d}.zip"

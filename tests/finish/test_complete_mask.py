@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.finish.complete_mask import with_missed_parts
+from pipeline.finish.complete_mask import complete_mask
 
 HEIGHT_PX = 200.0
 SHAPE = (260, 200)
@@ -23,7 +23,7 @@ def body() -> np.ndarray:
 def found(source: np.ndarray, plate: np.ndarray, old: np.ndarray, **given: np.ndarray) -> np.ndarray:
     nobody, everything = np.zeros(SHAPE, np.bool_), np.ones(SHAPE, np.bool_)
     others, seen = given.get("others", nobody), given.get("seen", everything)
-    return with_missed_parts(old, others, source, plate, seen, HEIGHT_PX) & ~old
+    return complete_mask(old, others, source, plate, seen, HEIGHT_PX) & ~old
 
 
 def with_hand(plate: np.ndarray, away: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +76,6 @@ def test_what_stands_apart_from_him_is_left() -> None:
 
 def test_nobody_stays_nobody() -> None:
     source, _ = with_hand(place())
-    assert not with_missed_parts(
+    assert not complete_mask(
         np.zeros(SHAPE, np.bool_), np.zeros(SHAPE, np.bool_), source, place(), np.ones(SHAPE, np.bool_), HEIGHT_PX
     ).any()

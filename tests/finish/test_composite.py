@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, VideoInfo
 from pipeline.finish.composite import coded_box, compose, edit_weights
-from pipeline.finish.quality import count_changed_outside
+from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.settings import CompositeSettings
 

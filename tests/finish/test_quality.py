@@ -20,8 +20,8 @@ from pipeline.datatypes import (
     Subject,
     VideoInfo,
 )
-from pipeline.finish.quality import (
-    QualityMeter,
+from pipeline.finish.quality import QualityMeter
+from pipeline.finish.quality_metrics import (
     count_changed_outside,
     foot_slide_bh,
     psnr_outside,

@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.datatypes import JOINT
+from pipeline.joints import JOINT
 from pipeline.models.weights.folder import weights_folder
-from pipeline.perform.controls import ControlPictures, _pose_points, depth_limits, draw_canny, draw_depth, draw_pose
+from pipeline.perform.controls import (
+    ControlPictures,
+    _pose_points,
+    depth_limits,
+    draw_canny,
+    draw_depth_control,
+    draw_pose,
+)
 
 
 def _joints() -> np.ndarray:
@@ -41,7 +48,7 @@ def test_a_limb_without_both_of_its_ends_is_left_out(name: str) -> None:
 def test_depth_is_white_where_near_by_the_clips_limits() -> None:
     near, far = np.full((1, 8, 8), 9.0, np.float32), np.full((1, 8, 8), 1.0, np.float32)
     limits = depth_limits(np.concatenate([near, far]))
-    drawn = draw_depth(np.concatenate([near, far, (near + far) / 2]), limits)
+    drawn = draw_depth_control(np.concatenate([near, far, (near + far) / 2]), limits)
     assert drawn.shape == (3, 8, 8, 3)
     assert (drawn[0] == 255).all() and not drawn[1].any() and np.abs(drawn[2].astype(int) - 128).max() <= 1
 

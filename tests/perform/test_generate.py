@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.perform.generate import CropReader
+from pipeline.perform.crops import CropReader
 
 _SIZE_WH = (90, 70)
 

@@ -11,7 +11,7 @@ from pipeline.datatypes import Appearance, Layer, Person
 from pipeline.maths.optical_flow import agreement, carry_layer, flow_between, gray_of
 from pipeline.models.diffusion.inpaint_mask import loose_masks
 from pipeline.models.diffusion.reference_crop import framed_reference
-from pipeline.perform.color_drift import anchor_of, hold_colours
+from pipeline.perform.color_drift import correct_color_drift, measure_color_reference
 
 
 def _texture(seed: int = 1) -> np.ndarray:
@@ -77,19 +77,19 @@ def _person(colour: tuple[int, int, int], height: int = 80) -> Layer:
 
 def test_colours_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:
     first = [_person((150, 90, 90)) for _ in range(8)]
-    anchor = anchor_of(first)
+    anchor = measure_color_reference(first)
     drifting = [(i, _person((150, 90 + min(i, 40) // 2, 90))) for i in range(80)]
-    held = [layer for _, layer in hold_colours(drifting, anchor)]
+    held = [layer for _, layer in correct_color_drift(drifting, anchor)]
     drift = [np.abs(layer.picture[50, 30].astype(int) - (150, 90, 90)).max() for layer in held]
     assert drift[-1] <= 6 < 20  # of the 20 that they drifted
     steps = [np.abs(a.picture[50, 30].astype(int) - b.picture[50, 30]).max() for a, b in pairwise(held)]
     assert max(steps) <= 3
-    same = list(hold_colours(enumerate(first), anchor))
+    same = list(correct_color_drift(enumerate(first), anchor))
     assert all(layer is first[i] for i, layer in same)
 
 
 def test_a_man_half_out_of_the_picture_tells_nothing_of_the_colours() -> None:
-    anchor = anchor_of([_person((150, 90, 90))] * 4)
+    anchor = measure_color_reference([_person((150, 90, 90))] * 4)
     blue_shoes = [(i, _person((30, 30, 160), height=20)) for i in range(30)]
-    assert all(layer is blue_shoes[i][1] for i, layer in hold_colours(blue_shoes, anchor))
-    assert anchor_of([Layer(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8))]) is None
+    assert all(layer is blue_shoes[i][1] for i, layer in correct_color_drift(blue_shoes, anchor))
+    assert measure_color_reference([Layer(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8))]) is None

@@ -9,14 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-import pipeline.perform.backends as plug
 from pipeline.datatypes import Layer, Person, Window
 from pipeline.models.fakes import IdentityGenerator
-from pipeline.models.interfaces import Check, Needs
-from pipeline.perform.generate import Cutter
-from pipeline.perform.matting import carried_matte, coarsened, joint_overlap, with_matte
-from pipeline.run import JobRequest, run_job
+from pipeline.models.interfaces import Needs
+from pipeline.perform.matting import MatteMaker, carried_matte, coarsened, joint_overlap, with_matte
+from pipeline.request import JobRequest
+from pipeline.run import run_job
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
+from tests.support.models import models_with
 
 _WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
 
@@ -33,10 +34,11 @@ class _Painter(IdentityGenerator):
             yield replace(layer, alpha=None, joints=None)
 
 
-def test_the_matte_of_a_painted_person_is_his_outline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plug, "make_generator", lambda settings: _Painter(window_frames=8, conditioning_frames=2))
+def test_the_matte_of_a_painted_person_is_his_outline(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"output": {"codec": "lossless"}})
+    models = models_with(_Painter(window_frames=8, conditioning_frames=2), settings)
     request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
-    result = run_job(request, Settings.model_validate({"output": {"codec": "lossless"}}), tmp_path / "work")
+    result = run_job(request, settings, models, tmp_path / "work")
     quality = result.report["quality"]
     assert quality["mattes_carried"] == 0 and quality["changed_outside"] == 0
     overlaps = []
@@ -128,7 +130,7 @@ def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[li
         seeds.append(seed)
         return layers
 
-    cutter = Cutter(_People(found), safety)
+    cutter = MatteMaker(_People(found), safety)
     return list(cutter.cut(_window(frames), layers, again, seed=1)), seeds
 
 

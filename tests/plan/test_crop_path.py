@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes import CameraPath, Subject
-from pipeline.maths.geometry import apply_transform, box_corners
-from pipeline.plan.crop_path import follow_subject
+from pipeline.maths.boxes import box_corners
+from pipeline.maths.geometry import apply_transform
+from pipeline.plan.camera_path import smooth_path
+from pipeline.plan.crop_path import plan_crop_path
 from pipeline.settings import StabilizeSettings
-from pipeline.survey.camera import smooth_path
 from tests.support.motion_truth import SIZE_WH, true_motion, true_subject, video_info, walk_truth
 
 START = np.array([0])
@@ -35,7 +36,7 @@ def test_walk_a_is_held_with_room(size_wh: tuple[int, int] | None) -> None:
     truth = walk_truth()
     subject, motion = true_subject(truth, 0.005), true_motion(truth)
     camera = smooth_path(motion, START, np.arange(150) / 30, SIZE_WH, StabilizeSettings())
-    crop = follow_subject(subject, camera, START, video_info(), size_wh, 768)
+    crop = plan_crop_path(subject, camera, START, video_info(), size_wh, 768)
     crop_from_source = crop.crop_from_stable @ camera.stable_from_source
     joints = apply_transform(crop_from_source, subject.joints[..., :2])
     corners = apply_transform(crop_from_source, box_corners(subject.boxes_xyxy))
@@ -55,17 +56,17 @@ def test_walk_a_is_held_with_room(size_wh: tuple[int, int] | None) -> None:
 
 def test_height_is_capped_and_scale_follows() -> None:
     boxes = np.tile([100.0, 50.0, 400.0, 1000.0], (20, 1))
-    crop = follow_subject(box_person(boxes), still(20), START, video_info(20, (1920, 1080)), None, 700)
+    crop = plan_crop_path(box_person(boxes), still(20), START, video_info(20, (1920, 1080)), None, 700)
     assert crop.size_wh[1] == 640
     assert crop.crop_from_stable[0, 0, 0] < 0.5
 
 
 def test_square_pixels_from_anamorphic_ones() -> None:
     boxes = np.tile([200.0, 100.0, 240.0, 300.0], (10, 1))
-    crop = follow_subject(box_person(boxes), still(10), START, video_info(10, sar=Fraction(2)), None, 768)
+    crop = plan_crop_path(box_person(boxes), still(10), START, video_info(10, sar=Fraction(2)), None, 768)
     assert crop.crop_from_stable[0, 0, 0] == pytest.approx(2 * crop.crop_from_stable[0, 1, 1])
     turned = video_info(10, sar=Fraction(2), turns=1)
-    crop = follow_subject(box_person(boxes), still(10), START, turned, None, 768)
+    crop = plan_crop_path(box_person(boxes), still(10), START, turned, None, 768)
     # Upright after a quarter turn the coded width, whose pixels are long, runs downwards.
     assert crop.crop_from_stable[0, 0, 0] == pytest.approx(crop.crop_from_stable[0, 1, 1] / 2)
 
@@ -77,7 +78,7 @@ def test_a_gap_is_bridged_and_shots_stand_alone() -> None:
     presence = np.full(120, 2, np.uint8)
     presence[20:30] = 0
     presence[90:] = 0
-    crop = follow_subject(box_person(boxes, presence), still(120), np.array([0, 60]), video_info(120), None, 768)
+    crop = plan_crop_path(box_person(boxes, presence), still(120), np.array([0, 60]), video_info(120), None, 768)
     middle = (np.array(crop.size_wh) / 2 - 0.5 - crop.crop_from_stable[:, :2, 2]) / crop.crop_from_stable[:, :1, 0]
     assert np.abs(np.diff(middle[:60, 0], n=2)).max() < 0.1
     assert middle[25, 0] == pytest.approx(130 + 120 * 25 / 59, abs=1.5)
@@ -86,5 +87,5 @@ def test_a_gap_is_bridged_and_shots_stand_alone() -> None:
 
 def test_nobody_anywhere() -> None:
     nobody = box_person(np.full((5, 4), np.nan), np.zeros(5, np.uint8))
-    crop = follow_subject(nobody, still(5), START, video_info(5), None, 768)
+    crop = plan_crop_path(nobody, still(5), START, video_info(5), None, 768)
     assert np.isfinite(crop.crop_from_stable).all()

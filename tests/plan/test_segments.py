@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.datatypes import Subject
-from pipeline.plan.segments import CutDetector, cut_chunks, cut_segments
+from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.settings import SegmentSettings
+from pipeline.survey.shots import CutDetector
 from tests.support.motion_truth import WALK_A, true_motion, true_subject, video_info, walk_truth
 
 THREE = SegmentSettings(count=3)

@@ -13,10 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes import CameraPath, Frame, Mask, Picture, Transforms, VideoInfo
-from pipeline.maths.grain import Grain, add_grain, estimate_grain, fill_hole, fit_light, match_light
+from pipeline.maths.grain import Grain, add_grain, estimate_grain
+from pipeline.maths.inpaint import fill_hole
+from pipeline.maths.light import fit_light, match_light
 from pipeline.plate.anchors import clear_grade, plan_anchors
+from pipeline.plate.build import make_plates
 from pipeline.plate.median import masked_median
-from pipeline.plate.plate import PlateSet, load_plates, make_plates
+from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.plate.registration import Reference, fit_homography, fit_warp, project, work_gray
 from pipeline.settings import PlateSettings
 

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.runtime.prefetch import map_ahead, read_ahead
+from pipeline.runtime.prefetch import parallel_map, prefetch
 
 
 def _names() -> set[str]:
@@ -19,15 +19,15 @@ def test_the_order_is_kept_whatever_takes_long() -> None:
         time.sleep(0.01 if number % 2 == 0 else 0)
         return number * 10
 
-    assert list(map_ahead(slow_when_even, range(9), 3)) == [10 * number for number in range(9)]
-    assert list(read_ahead(iter(range(9)), 3)) == list(range(9))
-    assert list(read_ahead([], 3)) == [] == list(map_ahead(slow_when_even, [], 2))
+    assert list(parallel_map(slow_when_even, range(9), 3)) == [10 * number for number in range(9)]
+    assert list(prefetch(iter(range(9)), 3)) == list(range(9))
+    assert list(prefetch([], 3)) == [] == list(parallel_map(slow_when_even, [], 2))
     assert not _names()
 
 
 def test_calls_run_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=20)
-    assert len(list(map_ahead(lambda _: both.wait(), range(2), 2))) == 2
+    assert len(list(parallel_map(lambda _: both.wait(), range(2), 2))) == 2
 
 
 def test_no_more_is_read_than_was_allowed() -> None:
@@ -38,11 +38,11 @@ def test_no_more_is_read_than_was_allowed() -> None:
             taken.append(number)
             yield number
 
-    with closing(map_ahead(lambda number: number, items(), 2)) as made:
+    with closing(parallel_map(lambda number: number, items(), 2)) as made:
         assert next(made) == 0
         assert len(taken) == 3
     taken.clear()
-    with closing(read_ahead(items(), 2)) as read:
+    with closing(prefetch(items(), 2)) as read:
         assert next(read) == 0
     assert len(taken) <= 2
     assert not _names()
@@ -55,9 +55,9 @@ def test_an_error_comes_at_its_place_and_the_threads_end() -> None:
         return number
 
     for made in (
-        map_ahead(fails_at_three, range(9), 2),
-        read_ahead(map(fails_at_three, range(9)), 4),
-        read_ahead(map_ahead(fails_at_three, read_ahead(range(9)), 2)),
+        parallel_map(fails_at_three, range(9), 2),
+        prefetch(map(fails_at_three, range(9)), 4),
+        prefetch(parallel_map(fails_at_three, prefetch(range(9)), 2)),
     ):
         seen = []
         with pytest.raises(ValueError, match="three"):
@@ -77,7 +77,7 @@ def test_closing_closes_what_is_read() -> None:
         finally:
             closed.set()
 
-    with closing(read_ahead(items())) as read:
+    with closing(prefetch(items())) as read:
         next(read)
     assert closed.is_set()
     assert not _names()

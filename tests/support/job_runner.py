@@ -14,8 +14,9 @@ from typing import Any
 
 import handler
 from worker.command_line import Arguments
-from worker.environment import Place, read_worker_settings
+from worker.environment import JobOrigin, read_worker_settings
 from worker.logs import Redactor, _JsonFormatter
+from worker.models import ModelKeeper
 
 ROOT = Path(__file__).resolve().parents[2]
 WALK = ROOT / "assets" / "walk_a" / "sample.mp4"
@@ -27,9 +28,10 @@ class Runner:
     """A worker that takes one job after the other, in this process."""
 
     folder: Path
-    place: Place = "local"
+    place: JobOrigin = "local"
     overrides: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    models: ModelKeeper = field(default_factory=ModelKeeper)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -46,7 +48,9 @@ class Runner:
         arguments = Arguments(None, self.overrides, (), self.place, ())
 
         async def run() -> dict[str, Any]:
-            job = asyncio.ensure_future(handler.make_handler(arguments, worker)({"id": job_id, "input": asked}))
+            job = asyncio.ensure_future(
+                handler.make_handler(arguments, worker, models=self.models)({"id": job_id, "input": asked})
+            )
             if cancel_after is not None:
                 await asyncio.wait([job], timeout=cancel_after)
                 job.cancel()

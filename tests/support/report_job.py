@@ -11,19 +11,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import (
-    NUM_JOINTS,
-    CameraPath,
-    Chunk,
-    Contacts,
-    CropPath,
-    Plan,
-    Presence,
-    Segment,
-    Subject,
-    VideoInfo,
-)
-from pipeline.media.decode import Clip, open_clip
+from pipeline.datatypes import CameraPath, Chunk, Contacts, CropPath, Plan, Presence, Segment, Subject, VideoInfo
+from pipeline.joints import NUM_JOINTS
+from pipeline.media.clip import Clip
+from pipeline.media.decode import open_clip
 
 W, H, T, FPS = 160, 120, 90, 30
 COMES, LEAVES = 10, 80

@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.datatypes import CameraMotion
 from pipeline.maths.geometry import apply_transform, corners_of, pair_motions, similarities_from_params
+from pipeline.plan.camera_path import smooth_path
 from pipeline.settings import StabilizeSettings
-from pipeline.survey.camera import CameraEstimator, smooth_path
+from pipeline.survey.camera import CameraEstimator
 from tests.support.motion_truth import SIZE_WH, known_shake, video_info, walk_luma, walk_masks, walk_truth
 
 SETTINGS = StabilizeSettings()

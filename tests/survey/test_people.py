@@ -13,23 +13,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import (
-    NUM_JOINTS,
-    NUM_SKELETON,
-    Mask,
-    Person,
-    Picture,
-    Presence,
-    Subject,
-    Track,
-    VideoInfo,
-)  # fmt: skip
+from pipeline.datatypes import Mask, Person, Picture, Presence, Subject, Track, VideoInfo
 from pipeline.errors import InvalidInput, NoPerson
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.media.decode import open_clip, rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
-from pipeline.plan.subject import PointChoice, SubjectChoice, SubjectMasks, choose_subject
+from pipeline.plan.subject import choose_subject
+from pipeline.request import PointChoice, SubjectChoice
 from pipeline.settings import PeopleSettings
 from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.workspace.subject_masks import SubjectMasks
 
 WALK = Path(__file__).parents[2] / "assets" / "walk_a"
 COCO = slice(0, 17)

@@ -11,9 +11,9 @@ import pytest
 
 from conf import CALLER_KEYS, compose_settings
 from pipeline.errors import InvalidInput
-from pipeline.report.verdicts import estimate_lines
+from pipeline.estimate import estimate_lines
 from tests.support.endpoint_server import API_KEY, endpoint_server
-from webpage.desk import Answer, Busy, Desk, EndpointJob, Moment, Tell
+from webpage.desk import Answer, Busy, EndpointJob, JobRunner, JobStatus, Tell
 from webpage.form import FIELDS, Fields, advanced_settings, job_input, place_of, setting_of, value_of
 from webpage.panels import error_beside, job_result, job_status
 
@@ -105,8 +105,8 @@ def test_the_desk_does_one_job_at_a_time(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     job = _Job(work)
-    desk = Desk(lambda asked, job_id: job, tmp_path)
-    assert desk.now() == Moment() and desk.wait(0)
+    desk = JobRunner(lambda asked, job_id: job, tmp_path)
+    assert desk.now() == JobStatus() and desk.wait(0)
     desk.cancel()
     desk.start({"video_url": _URL})
     assert desk.now().is_under_way and "starting" in job_status(desk.now())
@@ -124,7 +124,7 @@ def test_the_desk_does_one_job_at_a_time(tmp_path: Path) -> None:
 
 def test_a_job_that_hangs_is_told_and_nothing_is_begun_beside_it(tmp_path: Path) -> None:
     job = _Job(lambda tell: {})
-    desk = Desk(lambda asked, job_id: job, tmp_path)
+    desk = JobRunner(lambda asked, job_id: job, tmp_path)
     desk.start({"video_url": _URL})
     job.hangs = True
     answer = desk.now().answer
@@ -156,14 +156,14 @@ def test_what_callers_write_is_text_on_the_page(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
     (tmp_path / "result.mp4").write_bytes(b"v")
     answer = {"warnings": [bad], "frames": 2, "frames_replaced": 1}
-    moment = Moment(1, {"video_url": _URL}, tmp_path, answer=answer)
+    moment = JobStatus(1, {"video_url": _URL}, tmp_path, answer=answer)
     assert "<script>" not in job_result(moment, bad) + error_beside(bad)
-    failed = Moment(1, {}, tmp_path, answer={"error": bad, "error_code": "X", "field": bad})
+    failed = JobStatus(1, {}, tmp_path, answer={"error": bad, "error_code": "X", "field": bad})
     assert "<script>" not in job_status(failed)
 
 
 def test_an_estimate_is_shown_as_sentences() -> None:
     told = {"frames": 30, "windows": 2, "tflop": 7.5, "seconds": {"A40": [1, 2, 3], "CPU": 4.0}, "cost_usd": {}}
     assert estimate_lines(told) == ["30 frames, 8 TFLOP in 2 windows", "A40: about 2 s (1 to 3)", "CPU: about 4 s"]
-    shown = job_result(Moment(1, answer={"preset": "fast", "estimate": told, "warnings": []}), None)
+    shown = job_result(JobStatus(1, answer={"preset": "fast", "estimate": told, "warnings": []}), None)
     assert "<li>A40: about 2 s (1 to 3)</li>" in shown

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,18 @@ import psutil
 import pytest
 
 import handler
-import pipeline.perform.backends as plug
 from pipeline.errors import GpuError, OutOfMemory
 from pipeline.media import encode
 from pipeline.models.fakes import FailingGenerator
 from tests.support.http_server import drip, http_server
 from tests.support.job_runner import ROOT, SECRET, WALK, Runner, good_job
+from tests.support.models import models_with
 from tests.support.put_server import put_server
 from tests.support.s3_server import s3_server
 from worker import destination, work
 from worker.command_line import Arguments
 from worker.environment import read_worker_settings
+from worker.models import ModelKeeper
 from worker.progress import ConsoleProgress
 
 _NAN = float("nan")
@@ -127,24 +129,24 @@ def test_row_14_what_is_damaged_is_told_or_done(tmp_path: Path, runner: Runner) 
     assert answer.get("error_code") == "UNSUPPORTED_MEDIA" or answer["frames"] > 0
 
 
-def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def _with_generator(runner: Runner, generator: FailingGenerator) -> Runner:
+    return replace(runner, models=ModelKeeper(lambda settings, kept: models_with(generator, settings)))
+
+
+def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner) -> None:
     made = FailingGenerator([OutOfMemory("full")])
-    monkeypatch.setattr(plug, "make_generator", lambda settings: made)
-    assert runner.answer(good_job())["frames_replaced"] == 6 and made.halved == 1
+    assert _with_generator(runner, made).answer(good_job())["frames_replaced"] == 6 and made.halved == 1
     for errors, can_use_less in (([OutOfMemory("full"), OutOfMemory("full")], True), ([OutOfMemory("full")], False)):
         failing = FailingGenerator(errors, can_use_less)  # type: ignore[arg-type]
-        monkeypatch.setattr(plug, "make_generator", lambda settings, failing=failing: failing)
-        answer = runner.answer(good_job(), "again")
+        answer = _with_generator(runner, failing).answer(good_job(), "again")
         assert answer["error_code"] == "OUT_OF_MEMORY" and answer["refresh_worker"] is True
         assert failing.halved == 1
 
 
-def test_row_19_a_failing_device_asks_for_another_worker(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_19_a_failing_device_asks_for_another_worker(runner: Runner) -> None:
     failing = FailingGenerator([GpuError("the generator gave values that are not finite")])
-    with monkeypatch.context() as patch:
-        patch.setattr(plug, "make_generator", lambda settings: failing)
-        answer = runner.fails(good_job(), "GPU_ERROR")
-        assert answer["refresh_worker"] is True and failing.halved == 0
+    answer = _with_generator(runner, failing).fails(good_job(), "GPU_ERROR")
+    assert answer["refresh_worker"] is True and failing.halved == 0
     runner.does_a_good_job()
 
 

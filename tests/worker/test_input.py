@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from conf import compose_settings
 from pipeline.errors import InvalidInput
-from worker.input import SubjectPoint, override_table, parse_request, request_table
+from worker.input import SubjectPoint, parse_request
+from worker.schema_tables import override_table, request_table
 
 _ROOT = Path(__file__).resolve().parents[2]
 _URL = {"video_url": "https://example.com/a.mp4"}

@@ -17,27 +17,27 @@ import pytest
 
 from conf import compose_settings
 from pipeline.errors import Cancelled, NoPerson, UploadFailed
-from pipeline.run import JobRequest
+from pipeline.request import JobRequest
 from pipeline.workspace.checkpoints import is_sealed, is_whole, seal
 from tests.support.job_api import wait_until
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
-from worker.environment import WorkerSettings, read_worker_settings
+from worker.environment import WorkerEnvironment, read_worker_settings
 from worker.job_folder import job_workspace, locked, remove_abandoned
 from worker.logs import Redactor
-from worker.resume import job_key, kept_passes
+from worker.resume import job_key, resumable_folder
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> WorkerSettings:
+def worker(tmp_path: Path) -> WorkerEnvironment:
     return read_worker_settings({"UNDERSTUDY_STATE_DIR": str(tmp_path / "state")}, "local")
 
 
-def _kept(worker: WorkerSettings, key: str) -> Path:
+def _kept(worker: WorkerEnvironment, key: str) -> Path:
     assert worker.state_dir is not None
     return worker.state_dir / "understudy" / key
 
 
-def test_what_a_job_did_is_kept_after_errors_that_may_pass(worker: WorkerSettings, tmp_path: Path) -> None:
+def test_what_a_job_did_is_kept_after_errors_that_may_pass(worker: WorkerEnvironment, tmp_path: Path) -> None:
     for error, stays in (
         (UploadFailed("x"), True),
         (Cancelled("x"), False),
@@ -47,7 +47,7 @@ def test_what_a_job_did_is_kept_after_errors_that_may_pass(worker: WorkerSetting
         (None, False),
     ):
         try:
-            with kept_passes(worker, "k", tmp_path / "scratch") as passes:
+            with resumable_folder(worker, "k", tmp_path / "scratch") as passes:
                 (passes / "done").touch()
                 if error is not None:
                     raise error
@@ -55,33 +55,33 @@ def test_what_a_job_did_is_kept_after_errors_that_may_pass(worker: WorkerSetting
             assert raised is error
         assert _kept(worker, "k").exists() == stays
         if stays:
-            with kept_passes(worker, "k", tmp_path / "scratch") as passes:
+            with resumable_folder(worker, "k", tmp_path / "scratch") as passes:
                 assert (passes / "done").exists()
 
 
 def test_one_job_at_a_time_has_the_folder_and_without_one_there_is_scratch(
-    worker: WorkerSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    worker: WorkerEnvironment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING), kept_passes(worker, "k", tmp_path / "a") as first:
-        with kept_passes(worker, "k", tmp_path / "b") as second:
+    with caplog.at_level(logging.WARNING), resumable_folder(worker, "k", tmp_path / "a") as first:
+        with resumable_folder(worker, "k", tmp_path / "b") as second:
             assert (first, second) == (_kept(worker, "k"), tmp_path / "b")
         assert first.exists() and "runs elsewhere" in caplog.text
-    with kept_passes(replace(worker, state_dir=None), "k", tmp_path / "a") as passes:
+    with resumable_folder(replace(worker, state_dir=None), "k", tmp_path / "a") as passes:
         assert passes == tmp_path / "a"
     file = tmp_path / "file"
     file.touch()
-    with kept_passes(replace(worker, state_dir=file), "k", tmp_path / "a") as passes:
+    with resumable_folder(replace(worker, state_dir=file), "k", tmp_path / "a") as passes:
         assert passes == tmp_path / "a"
 
 
-def test_old_and_large_states_go_and_locked_ones_stay(worker: WorkerSettings, tmp_path: Path) -> None:
+def test_old_and_large_states_go_and_locked_ones_stay(worker: WorkerEnvironment, tmp_path: Path) -> None:
     small = replace(worker, state_max_bytes=250)
     for age, key in ((10, "a"), (20, "b"), (30, "c"), (90_000, "old"), (91_000, "locked")):
         folder = _kept(worker, key)
         folder.mkdir(parents=True)
         (folder / "x").write_bytes(bytes(100))
         os.utime(folder, (time.time() - age,) * 2)
-    with locked(_kept(worker, "locked.lock")), kept_passes(small, "new", tmp_path / "s"):
+    with locked(_kept(worker, "locked.lock")), resumable_folder(small, "new", tmp_path / "s"):
         left = {path.name for path in _kept(worker, "").iterdir() if path.is_dir()}
     assert left == {"a", "b", "locked", "new"}
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes import AudioInfo, CameraMotion, Layer, Survey, Track, VideoInfo
-from pipeline.maths.masks import box_of
-from pipeline.workspace.masks import LayerReader, MaskStore, load_values, save_values, write_layers
+from pipeline.maths.boxes import box_of_mask
+from pipeline.workspace.layers import LayerReader, write_layers
+from pipeline.workspace.masks import MaskStore
+from pipeline.workspace.values import load_values, save_values
 
 
 def _info() -> VideoInfo:
@@ -92,6 +94,6 @@ def test_values_come_back(tmp_path: Path) -> None:
 
 def test_box_of_is_half_open() -> None:
     mask = np.zeros((9, 9), bool)
-    assert box_of(mask) == (0, 0, 0, 0)
+    assert box_of_mask(mask) == (0, 0, 0, 0)
     mask[2, 3] = mask[5, 7] = True
-    assert box_of(mask) == (3, 2, 8, 6)
+    assert box_of_mask(mask) == (3, 2, 8, 6)

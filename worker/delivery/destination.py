@@ -13,12 +13,13 @@ from shutil import copyfileobj
 from typing import Any, Protocol
 
 from pipeline.errors import InvalidInput, NoSpace, ResultTooLarge
-from pipeline.run import JobResult
-from worker.delivery.bucket import Bucket, check_bucket, sign_links, upload_files
+from pipeline.request import JobResult
+from worker.delivery.bucket import check_bucket, sign_links, upload_files
+from worker.delivery.bucket_settings import Bucket
 from worker.delivery.local import answer_of, check_answer_size, deliver_locally, files_of
 from worker.delivery.presigned import put_file
 from worker.delivery.upload_limits import UploadLimits, content_type
-from worker.environment import WorkerSettings
+from worker.environment import WorkerEnvironment
 from worker.job_folder import folder_name
 from worker.source.urls import check_url
 
@@ -44,7 +45,7 @@ def choose_destination(
     artifact_upload_urls: Mapping[str, str],
     inline: bool,
     artifacts: Sequence[str],
-    worker: WorkerSettings,
+    worker: WorkerEnvironment,
     limits: UploadLimits | None = None,
 ) -> Destination:
     """Return where the result of a job goes: the caller's URLs, the answer itself, the bucket, or a local folder.

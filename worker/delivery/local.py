@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import NoSpace, ResultTooLarge, UploadFailed
-from pipeline.run import JobResult
+from pipeline.request import JobResult
 from worker.delivery.upload_limits import content_type
 from worker.job_folder import folder_name
 

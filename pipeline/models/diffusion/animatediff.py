@@ -10,8 +10,9 @@ from pipeline.datatypes import Appearance, Layer, Presence, Window
 from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, made_regions, over
 from pipeline.models.diffusion.denoise import Task, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
-from pipeline.models.diffusion.loading import Parts
-from pipeline.models.interfaces import Check, Needs
+from pipeline.models.diffusion.loading import Components
+from pipeline.models.interfaces import Needs
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import GenerateSettings
 
 _FEWEST_FRAMES = 16
@@ -21,7 +22,7 @@ _FEWEST_FRAMES = 16
 class AnimateDiff:
     """A window's first frames are those that the window before finished: their latents are held at every step."""
 
-    def __init__(self, parts: Parts, settings: GenerateSettings) -> None:
+    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
         self._parts, self._settings = parts, settings
         self._conditioner = Conditioner(parts, settings)
 

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.datatypes import NUM_JOINTS, Appearance, Layer, Window
+from pipeline.datatypes import Appearance, Layer, Window
+from pipeline.joints import NUM_JOINTS
 from pipeline.maths.optical_flow import carry_layer, gray_of
-from pipeline.models.diffusion.denoise import Guide, Wish, device_errors
+from pipeline.models.device import device_errors
+from pipeline.models.diffusion.denoise import Guide, Wish
 from pipeline.models.diffusion.inpaint_mask import loose_masks
 from pipeline.models.diffusion.latents import SPATIAL, picture_tensor
-from pipeline.models.diffusion.loading import Parts
+from pipeline.models.diffusion.loading import Components
 from pipeline.models.diffusion.reference_crop import framed_reference
 from pipeline.models.interfaces import Needs
 from pipeline.settings import GenerateSettings
@@ -31,7 +33,7 @@ _TILED_PX = 1_000_000
 class Conditioner:
     """Turn a window into what the denoising loop takes. One a generator; holds the job's ``Wish``."""
 
-    def __init__(self, parts: Parts, settings: GenerateSettings) -> None:
+    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
         self.parts = parts
         self.settings = settings
         width, height = settings.crop_size_wh

@@ -8,18 +8,16 @@ otherwise the same, and a test compares the two.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from diffusers import LCMScheduler
 from torch import Tensor
 
-from pipeline.errors import GpuError, OutOfMemory
-from pipeline.models.diffusion.loading import Parts
-from pipeline.models.interfaces import Check
+from pipeline.models.device import check_finite, device_errors
+from pipeline.models.diffusion.loading import Components
+from pipeline.runtime.callbacks import Check
 
 Noise = Callable[[int], Tensor]
 """Step number to (N, 4, h, w) normal noise; 0 is where it begins."""
@@ -70,7 +68,7 @@ class Task:
     """Frames that a ControlNet takes at once."""
 
 
-def denoise(parts: Parts, wish: Wish, task: Task, check: Check) -> Tensor:
+def denoise(parts: Components, wish: Wish, task: Task, check: Check) -> Tensor:
     """Return (N, 4, h, w) latents. ``check`` is called before every step.
 
     What is kept is held as in RePaint (Lugmayr et al., CVPR 2022), without its resampling: after each step the known
@@ -115,14 +113,8 @@ def denoise(parts: Parts, wish: Wish, task: Task, check: Check) -> Tensor:
     return x
 
 
-def check_finite(values: Tensor) -> None:
-    """Raise ``GpuError`` where a value is not finite."""
-    if not bool(torch.isfinite(values).all()):
-        raise GpuError("the model gave values that are not finite")
-
-
 def _predict(
-    parts: Parts,
+    parts: Components,
     x: Tensor,
     t: Tensor,
     text: Tensor,
@@ -148,7 +140,7 @@ def _predict(
 
 
 def _residuals(
-    parts: Parts, wish: Wish, guides: Sequence[Guide], x: Tensor, t: Tensor, batch: int
+    parts: Components, wish: Wish, guides: Sequence[Guide], x: Tensor, t: Tensor, batch: int
 ) -> tuple[list[Tensor], Tensor] | None:
     """Return what the ControlNets add to the UNet's down blocks and to its middle, summed."""
     total: tuple[list[Tensor], Tensor] | None = None
@@ -170,23 +162,3 @@ def _residuals(
         mid = torch.cat([piece[1] for piece in pieces])
         total = (down, mid) if total is None else ([a + b for a, b in zip(total[0], down, strict=True)], total[1] + mid)
     return total
-
-
-@contextmanager
-def device_errors() -> Iterator[None]:
-    """Turn torch's errors into those that a job may end with."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory("the device's memory does not suffice for this preset") from error
-    except RuntimeError as error:
-        if not is_device_error(error):
-            raise
-        raise GpuError("the device failed") from error
-
-
-def is_device_error(error: Any) -> bool:
-    """Whether a RuntimeError comes from CUDA rather than from a wrong shape, which is a bug of ours."""
-    return isinstance(error, torch.AcceleratorError) or any(
-        word in str(error) for word in ("CUDA error", "cuBLAS", "CUBLAS", "cuDNN", "CUDNN")
-    )

@@ -10,8 +10,7 @@ import torch.nn.functional
 from numpy.typing import NDArray
 from transformers import AutoModelForDepthEstimation
 
-from pipeline.models.diffusion.denoise import device_errors
-from pipeline.models.diffusion.loading import quiet
+from pipeline.models.device import device_errors, quiet
 
 _SHORT_SIDE_PX = 518
 """What the model was trained at; sides must be multiples of its patch."""

@@ -11,15 +11,16 @@ from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.models.diffusion.denoise import Noise, check_finite, device_errors
-from pipeline.models.diffusion.loading import Parts
-from pipeline.models.interfaces import Check
+from pipeline.models.device import check_finite, device_errors
+from pipeline.models.diffusion.denoise import Noise
+from pipeline.models.diffusion.loading import Components
+from pipeline.runtime.callbacks import Check
 
 SPATIAL = 8
 """Picture px a latent px, along each side, of Stable Diffusion's autoencoders."""
 
 
-def encode(parts: Parts, pictures: NDArray[np.uint8], batch: int, check: Check) -> Tensor:
+def encode(parts: Components, pictures: NDArray[np.uint8], batch: int, check: Check) -> Tensor:
     """Return (N, 4, H/8, W/8) latents of (N, H, W, 3) RGB: the mean of the encoder's distribution, not a draw from
     it."""
     pieces = []
@@ -35,7 +36,7 @@ def encode(parts: Parts, pictures: NDArray[np.uint8], batch: int, check: Check) 
     return torch.cat(pieces)
 
 
-def decode(parts: Parts, latents: Tensor, batch: int, check: Check) -> NDArray[np.uint8]:
+def decode(parts: Components, latents: Tensor, batch: int, check: Check) -> NDArray[np.uint8]:
     """Return (N, H, W, 3) RGB of (N, 4, H/8, W/8). Raises ``GpuError`` for values that are not finite."""
     pieces = []
     with device_errors(), torch.inference_mode():
@@ -48,20 +49,20 @@ def decode(parts: Parts, latents: Tensor, batch: int, check: Check) -> NDArray[n
     return np.concatenate(pieces)
 
 
-def picture_tensor(parts: Parts, pictures: NDArray[np.uint8]) -> Tensor:
+def picture_tensor(parts: Components, pictures: NDArray[np.uint8]) -> Tensor:
     """Return (N, 3, H, W) 0..1 on the device, of (N, H, W, 3)."""
     x = torch.from_numpy(np.ascontiguousarray(pictures)).to(parts.device).permute(0, 3, 1, 2)
     return (x.to(parts.dtype) / 255).contiguous(memory_format=torch.channels_last)
 
 
-def mask_tensor(parts: Parts, masks: NDArray[np.bool_]) -> Tensor:
+def mask_tensor(parts: Components, masks: NDArray[np.bool_]) -> Tensor:
     """Return (N, 1, H/8, W/8), 1 where any pixel of (N, H, W) is set: nothing of the mask is lost to the coarser
     grid."""
     x = torch.from_numpy(masks).to(parts.device)[:, None].to(parts.dtype)
     return torch.nn.functional.max_pool2d(x, SPATIAL)
 
 
-def shared_noise(parts: Parts, seed: int, frames: int, latent_hw: tuple[int, int]) -> Noise:
+def shared_noise(parts: Components, seed: int, frames: int, latent_hw: tuple[int, int]) -> Noise:
     """Return noise that is the same for every frame, and another one each step: like frames come out alike."""
 
     def of_step(step: int) -> Tensor:
@@ -70,7 +71,7 @@ def shared_noise(parts: Parts, seed: int, frames: int, latent_hw: tuple[int, int
     return of_step
 
 
-def noise_of_frames(parts: Parts, seed: int, frames: Sequence[int], latent_hw: tuple[int, int]) -> Noise:
+def noise_of_frames(parts: Components, seed: int, frames: Sequence[int], latent_hw: tuple[int, int]) -> Noise:
     """Return noise of its own for each frame *number*: windows that share a frame share its noise."""
 
     def of_step(step: int) -> Tensor:
@@ -79,7 +80,7 @@ def noise_of_frames(parts: Parts, seed: int, frames: Sequence[int], latent_hw: t
     return of_step
 
 
-def _draw(parts: Parts, entropy: tuple[int, ...], latent_hw: tuple[int, int]) -> Tensor:
+def _draw(parts: Components, entropy: tuple[int, ...], latent_hw: tuple[int, int]) -> Tensor:
     # Drawn by numpy on the CPU: the same on every device, and no state is carried from draw to draw.
     values = np.random.default_rng(entropy).standard_normal((1, 4, *latent_hw), np.float32)
     return torch.from_numpy(values).to(parts.device, parts.dtype)

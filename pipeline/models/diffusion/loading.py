@@ -10,9 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import diffusers.utils.logging
 import torch
-import transformers.utils.logging
 from diffusers import (
     AnimateDiffVideoToVideoControlNetPipeline,
     AutoencoderKL,
@@ -25,6 +23,7 @@ from diffusers import (
 )
 
 from pipeline.errors import PresetUnavailable
+from pipeline.models.device import quiet
 from pipeline.models.weights.folder import weight_folder, weights_folder
 from pipeline.settings import GenerateSettings
 
@@ -40,7 +39,7 @@ _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
-class PartsKey:
+class ComponentsKey:
     """What decides which weights lie in memory; other settings change no weights."""
 
     moves: bool
@@ -56,7 +55,7 @@ class PartsKey:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class Components:
     """Loaded models, on their device."""
 
     pipeline: Any
@@ -71,9 +70,9 @@ class Parts:
     """Whether the UNet has a motion module, and so takes a window at once."""
 
 
-def key_of(settings: GenerateSettings) -> PartsKey:
+def key_of(settings: GenerateSettings) -> ComponentsKey:
     """Return what of the settings concerns the weights."""
-    return PartsKey(
+    return ComponentsKey(
         moves=settings.backend == "animatediff",
         controls=tuple(control.name for control in settings.controls),
         lora=settings.lora,
@@ -89,7 +88,7 @@ def key_of(settings: GenerateSettings) -> PartsKey:
 
 
 @lru_cache(maxsize=1)
-def load_parts(key: PartsKey) -> Parts:
+def load_parts(key: ComponentsKey) -> Components:
     """Load everything that ``key`` names; kept, so that jobs with other steps or scales load nothing.
 
     Raises ``PresetUnavailable`` where weights or the device are missing.
@@ -122,7 +121,7 @@ def load_parts(key: PartsKey) -> Parts:
         module.to(memory_format=torch.channels_last)
     unet = torch.compile(pipeline.unet) if key.compile else pipeline.unet
     log.info("models are loaded", extra={"device": key.device, "dtype": key.dtype})
-    return Parts(
+    return Components(
         pipeline=pipeline,
         unet=unet,
         controlnets=MappingProxyType(controlnets),
@@ -134,14 +133,7 @@ def load_parts(key: PartsKey) -> Parts:
     )
 
 
-def quiet() -> None:
-    """Keep both libraries' progress bars and advice out of the worker's log."""
-    for library in (diffusers.utils.logging, transformers.utils.logging):
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-
-
-def _pipeline(key: PartsKey, controlnets: Mapping[str, Any], vae: Any, dtype: torch.dtype) -> Any:
+def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtype: torch.dtype) -> Any:
     # The pipelines do not take an empty list; ControlNets are called by us, not by them.
     given = list(controlnets.values())
     common: dict[str, Any] = {
@@ -186,7 +178,7 @@ def _variant(folder: Path) -> str | None:
     return "fp16" if any(folder.glob("*.fp16.safetensors")) else None
 
 
-def _scheduler(key: PartsKey, config: Any) -> LCMScheduler | DPMSolverMultistepScheduler:
+def _scheduler(key: ComponentsKey, config: Any) -> LCMScheduler | DPMSolverMultistepScheduler:
     # AnimateDiff's motion modules were trained with linear betas.
     extra = {"beta_schedule": "linear"} if key.moves else {}
     if key.scheduler == "lcm":

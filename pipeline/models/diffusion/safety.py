@@ -10,8 +10,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from numpy.typing import NDArray
 from transformers import CLIPImageProcessor
 
-from pipeline.models.diffusion.denoise import device_errors
-from pipeline.models.diffusion.loading import quiet
+from pipeline.models.device import device_errors, quiet
 
 _BATCH = 8
 

@@ -12,8 +12,9 @@ from pipeline.datatypes import Appearance, Layer, Presence, Window
 from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, made_regions, start_pictures
 from pipeline.models.diffusion.denoise import Task, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, shared_noise
-from pipeline.models.diffusion.loading import Parts
-from pipeline.models.interfaces import Check, Needs
+from pipeline.models.diffusion.loading import Components
+from pipeline.models.interfaces import Needs
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import GenerateSettings
 
 
@@ -23,7 +24,7 @@ class StableDiffusion:
     A frame depends on its window alone, so how many are on the device at once changes nothing but rounding.
     """
 
-    def __init__(self, parts: Parts, settings: GenerateSettings) -> None:
+    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
         self._parts, self._settings = parts, settings
         self._conditioner = Conditioner(parts, settings)
 

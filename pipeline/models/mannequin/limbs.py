@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.models.mannequin.figure import Floats, cross, smoothstep, swing, unit
+from pipeline.models.mannequin.figure import Floats
+from pipeline.models.mannequin.rotations import cross, smoothstep, swing, unit
 
 _STRETCH = 0.035
 """Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import NUM_JOINTS, Appearance, Layer, Presence, Window
-from pipeline.models.interfaces import Check, Needs
+from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.joints import NUM_JOINTS
+from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
-from pipeline.models.mannequin.raster import draw_depth, resolve, skin, vertex_normals
+from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_colour
-from pipeline.runtime.prefetch import cores, map_ahead
+from pipeline.runtime.callbacks import Check
+from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import GenerateSettings
 
 _MOST_THREADS = 3
@@ -70,7 +72,7 @@ class Mannequin:
                 yield i
 
         # No frame needs another, and the compiled parts leave the GIL.
-        with closing(map_ahead(drawn, frames(), min(cores(), _MOST_THREADS))) as layers:
+        with closing(parallel_map(drawn, frames(), min(usable_cores(), _MOST_THREADS))) as layers:
             yield from layers
 
     def _dress(self, outfit: Outfit) -> None:
@@ -123,7 +125,7 @@ class Mannequin:
         triangles = np.ascontiguousarray(self._triangles[drawn])
         colours = self._albedo[drawn] * light[triangles]
         colours[away[drawn]] *= _INSIDE
-        depth, nearest = draw_depth(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
+        depth, nearest = rasterize(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
         picture, cover, mean_depth = resolve(samples, triangles, colours, depth, nearest, _FOLD)
         return picture, cover, crease(mean_depth, cover, height_px)
 

@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT, Appearance, Mask
+from pipeline.datatypes import Appearance, Mask
+from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import Group
 
 Colour = tuple[float, float, float]

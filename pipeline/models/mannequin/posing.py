@@ -10,14 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT
-from pipeline.models.mannequin.figure import (
-    BONE,
-    BONES,
-    LANDMARK,
-    Figure,
-    Floats,
-    Pose,
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, Figure, Floats, Pose
+from pipeline.models.mannequin.limbs import limited, outside, reach, sole_frame
+from pipeline.models.mannequin.rotations import (
     between,
     cross,
     exp_rotation,
@@ -28,7 +24,6 @@ from pipeline.models.mannequin.figure import (
     turn,
     unit,
 )
-from pipeline.models.mannequin.limbs import limited, outside, reach, sole_frame
 from pipeline.models.mannequin.skeleton import fill_skeleton
 
 _DOWN = np.array([0.0, 1.0, 0.0])

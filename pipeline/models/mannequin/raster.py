@@ -15,7 +15,7 @@ FAR = np.float32(1e9)
 
 
 @njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
-def draw_depth(
+def rasterize(
     places: NDArray[np.float32], triangles: NDArray[np.int32], width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Return (height, width) depth (``FAR`` where nothing is) and the nearest triangle (-1) for samples x, y, z."""

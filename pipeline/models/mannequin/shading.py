@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.models.mannequin.raster import draw_depth
+from pipeline.models.mannequin.raster import rasterize
 
 _KEY = np.array([-0.42, -0.74, -0.53], np.float32)
 """Towards the key light: above, in front, from the picture's left."""
@@ -59,7 +59,7 @@ def _shadowed(
     scale = np.float32(_SHADOW_SIZE / (1.3 * body_height_px))
     width, height = (int(x) + 3 for x in (seen.max(0) - low)[:2] * scale)
     flat = np.ascontiguousarray((seen - low) * scale + np.array([1, 1, 0], np.float32))
-    depth, _ = draw_depth(flat, triangles, min(width, 1024), min(height, 1024))
+    depth, _ = rasterize(flat, triangles, min(width, 1024), min(height, 1024))
     lifted = (places + normals * np.float32(0.006 * body_height_px)) @ axes
     lit: NDArray[np.float32] = _percentage_closer(
         depth, ((lifted - low) * scale + np.array([1, 1, 0], np.float32)).astype(np.float32)

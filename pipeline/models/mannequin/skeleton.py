@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import JOINT
-from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Floats, unit
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Floats
+from pipeline.models.mannequin.rotations import unit
 
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
 _PARENT = {

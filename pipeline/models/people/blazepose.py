@@ -17,7 +17,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pipeline.datatypes import NUM_JOINTS, NUM_SKELETON, Mask, Person, Picture
+from pipeline.datatypes import Mask, Person, Picture
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.models.people.movenet import MoveNet, RoughPerson
 from pipeline.models.weights.folder import weight_path
 

@@ -17,8 +17,9 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from pipeline.datatypes import NUM_JOINTS, NUM_SKELETON, Person, Picture
-from pipeline.models.diffusion.denoise import device_errors
+from pipeline.datatypes import Person, Picture
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.models.device import device_errors
 from pipeline.models.weights.folder import verified_path
 
 SIDE_PX = 640

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.models.diffusion.loading import load_parts
-from pipeline.models.registry import _depth, _safety, make_generator
 from tests.models.diffusion.tiny import save_tiny_weights
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -24,9 +23,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def uses_tiny_weights(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tiny_weights))
-    caches = (make_generator, load_parts, _depth, _safety)
-    for cache in caches:
-        cache.cache_clear()
+    load_parts.cache_clear()
     yield
-    for cache in caches:
-        cache.cache_clear()
+    load_parts.cache_clear()

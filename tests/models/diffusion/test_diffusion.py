@@ -20,8 +20,9 @@ from pipeline.models.diffusion.denoise import Guide, Task, Wish, denoise
 from pipeline.models.diffusion.latents import encode, picture_tensor
 from pipeline.models.diffusion.loading import key_of, load_parts
 from pipeline.models.interfaces import Generator
-from pipeline.models.registry import make_generator, make_people
-from pipeline.perform.backends import make_plug, warm_up
+from pipeline.models.loaded import load_models
+from pipeline.models.registry import make_generator
+from pipeline.perform.backends import warm_up
 from pipeline.perform.controls import ControlPictures
 from pipeline.settings import GenerateSettings
 from tests.models.diffusion.tiny import save_single_file
@@ -207,7 +208,6 @@ def test_a_single_file_is_the_same_as_its_folder(
     save_single_file(tiny_weights, tmp_path)
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
     load_parts.cache_clear()
-    make_generator.cache_clear()
     assert np.array_equal(from_folder, _pictures(_generator(settings), window))
 
 
@@ -236,10 +236,10 @@ def test_without_a_gpu_and_without_weights_the_preset_is_not_available(monkeypat
 @pytest.mark.parametrize("preset", _DIFFUSION)
 def test_a_worker_warms_up_and_makes_the_same_afterwards(preset: str) -> None:
     settings = compose_settings(preset, (*_CPU, "people=blazepose"))
-    plug = make_plug(settings, make_people(settings.people))
+    models = load_models(settings)
     window = _window(settings.generate, 2)
     before = _pictures(_generator(settings.generate), window)
-    warm_up(plug, settings)
+    warm_up(models, settings)
     assert np.array_equal(before, _pictures(_generator(settings.generate), window))
 
 

@@ -11,8 +11,10 @@ from conf import compose_settings
 from pipeline.errors import Cancelled
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
-from pipeline.run import JobRequest, JobResult, run_job
+from pipeline.request import JobRequest, JobResult
+from pipeline.run import run_job
 from pipeline.settings import Settings
+from tests.support.models import real_models
 
 _WALK = Path(__file__).resolve().parents[3] / "assets" / "walk_a" / "sample.mp4"
 _PART = {"start_s": 1.4, "end_s": 2.2}
@@ -24,7 +26,12 @@ def _settings(preset: str, *overrides: str) -> Settings:
 
 
 def _job(folder: Path, settings: Settings, *artifacts: str) -> JobResult:
-    return run_job(JobRequest(_WALK, folder / "out", artifacts=artifacts, **_PART), settings, folder / "work")
+    return run_job(
+        JobRequest(_WALK, folder / "out", artifacts=artifacts, **_PART),
+        settings,
+        real_models(settings),
+        folder / "work",
+    )
 
 
 @pytest.mark.parametrize("preset", ["fast", "balanced", "high"])
@@ -57,13 +64,13 @@ def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
     request = JobRequest(_WALK, tmp_path / "out", **_PART)  # type: ignore[arg-type]
     with pytest.raises(Cancelled):
-        run_job(request, settings, tmp_path / "work", progress=stop)
-    again = run_job(request, settings, tmp_path / "work")
+        run_job(request, settings, real_models(settings), tmp_path / "work", progress=stop)
+    again = run_job(request, settings, real_models(settings), tmp_path / "work")
     assert again.video is not None and again.video.read_bytes() == whole
 
 
 @pytest.mark.parametrize("preset", ["fast", "balanced"])
 def test_a_frame_of_each_segment(tmp_path: Path, preset: str) -> None:
     request = JobRequest(_WALK, tmp_path / "out", mode="frame", **_PART)  # type: ignore[arg-type]
-    result = run_job(request, _settings(preset), tmp_path / "work")
+    result = run_job(request, _settings(preset), real_models(_settings(preset)), tmp_path / "work")
     assert len(result.artifacts["frame"]) == 2 and all(path.stat().st_size for path in result.artifacts["frame"])

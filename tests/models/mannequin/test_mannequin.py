@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import JOINT, NUM_SKELETON, Appearance, Person, Presence, Window
+from pipeline.datatypes import Appearance, Person, Presence, Window
 from pipeline.errors import Cancelled
+from pipeline.joints import JOINT, NUM_SKELETON
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure, posed_joints
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit, outfit_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.models.mannequin.raster import FAR, draw_depth, resolve, skin, vertex_normals
+from pipeline.models.mannequin.raster import FAR, rasterize, resolve, skin, vertex_normals
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -16,7 +16,7 @@ def _draw(corners: list, colours: list, size: int, fold: int) -> tuple:
     places[:, :2] = places[:, :2] * fold + (fold - 1) / 2
     triangles = np.arange(len(places), dtype=np.int32).reshape(-1, 3)
     shades = np.repeat(np.array(colours, np.float32)[:, None], 3, 1)
-    depth, nearest = draw_depth(places, triangles, size * fold, size * fold)
+    depth, nearest = rasterize(places, triangles, size * fold, size * fold)
     return resolve(places, triangles, shades, depth, nearest, fold)
 
 
@@ -61,7 +61,7 @@ def test_colour_is_linear_over_the_triangle() -> None:
     places = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1]], np.float32)
     triangles = np.array([[0, 1, 2]], np.int32)
     colours = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], np.float32)
-    depth, nearest = draw_depth(places, triangles, 64, 64)
+    depth, nearest = rasterize(places, triangles, 64, 64)
     picture, _, _ = resolve(places, triangles, colours, depth, nearest, 1)
     np.testing.assert_allclose(picture[20, 10], [10 / 63, 20 / 63, 0], atol=1e-5)
 

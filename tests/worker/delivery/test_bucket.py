@@ -16,7 +16,8 @@ import requests
 from pipeline.errors import Cancelled, InvalidInput, UploadFailed
 from tests.support.put_server import put_server
 from tests.support.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, s3_server
-from worker.delivery.bucket import Bucket, check_bucket, read_bucket, s3_client, sign_links, upload_files
+from worker.delivery.bucket import check_bucket, s3_client, sign_links, upload_files
+from worker.delivery.bucket_settings import Bucket, read_bucket
 from worker.delivery.upload_limits import UploadLimits
 
 _PATIENT = UploadLimits(answer_seconds=550.0)

@@ -15,11 +15,11 @@ import pytest
 import requests
 
 from pipeline.errors import Cancelled, InvalidInput, NoSpace, ResultTooLarge, UploadFailed, UrlRejected
-from pipeline.run import JobResult
+from pipeline.request import JobResult
 from tests.support.put_server import put_server
 from tests.support.s3_server import s3_server
 from worker import deliver
-from worker.delivery.bucket import Bucket, read_bucket
+from worker.delivery.bucket_settings import Bucket, read_bucket
 from worker.delivery.destination import Destination, choose_destination
 from worker.delivery.local import ANSWER_MAX_BYTES, answer_of, deliver_locally
 

@@ -13,7 +13,8 @@ import pytest
 from pipeline.errors import Cancelled, UploadFailed, UrlRejected
 from tests.support.put_server import PutServer, put_server
 from tests.support.s3_server import s3_server
-from worker.delivery.bucket import read_bucket, s3_client
+from worker.delivery.bucket import s3_client
+from worker.delivery.bucket_settings import read_bucket
 from worker.delivery.presigned import put_file
 from worker.delivery.upload_limits import UploadLimits
 from worker.source.urls import check_url, open_request

@@ -1,0 +1,28 @@
+"""Names and rows of the joints, and the groups of them that the passes use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+JOINT_NAMES = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle", "left_heel", "right_heel", "left_toe", "right_toe",
+)  # fmt: skip
+"""COCO-17, then the feet."""
+
+
+NUM_JOINTS = len(JOINT_NAMES)
+
+
+SKELETON_NAMES = (*JOINT_NAMES, "left_hand", "right_hand")
+"""The joints, then the middle of each hand's knuckles: the rows of a 3D skeleton."""
+
+
+NUM_SKELETON = len(SKELETON_NAMES)
+
+
+JOINT: Mapping[str, int] = {name: row for row, name in enumerate(SKELETON_NAMES)}
+
+
+HIPS = [JOINT["left_hip"], JOINT["right_hip"]]

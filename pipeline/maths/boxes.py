@@ -1,0 +1,67 @@
+"""Boxes of whole pixels: ``(x0, y0, x1, y1)``, the end exclusive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask
+from pipeline.maths.geometry import Points
+
+Box = tuple[int, int, int, int]
+
+
+def grown(box: Box, by: int) -> Box:
+    """Widen a box on all sides."""
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+
+
+def union_of(boxes: list[Box]) -> Box:
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
+def clipped(box: Box, size_wh: tuple[int, int]) -> Box:
+    """Cut a box to the picture."""
+    return max(box[0], 0), max(box[1], 0), min(box[2], size_wh[0]), min(box[3], size_wh[1])
+
+
+def overlap_slices(inner: Box, outer: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the slices of two boxes' common part: into an array over ``outer``, and of one over ``inner``."""
+    x0, y0 = max(inner[0], outer[0]), max(inner[1], outer[1])
+    x1, y1 = max(min(inner[2], outer[2]), x0), max(min(inner[3], outer[3]), y0)
+    return (
+        (slice(y0 - outer[1], y1 - outer[1]), slice(x0 - outer[0], x1 - outer[0])),
+        (slice(y0 - inner[1], y1 - inner[1]), slice(x0 - inner[0], x1 - inner[0])),
+    )
+
+
+def box_union(*boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the smallest box around boxes (..., 4); NaN boxes are passed over."""
+    stack = np.stack([np.asarray(box, np.float64) for box in boxes_xyxy])
+    low = np.fmin.reduce(stack[..., :2], axis=0)
+    high = np.fmax.reduce(stack[..., 2:], axis=0)
+    return np.concatenate([low, high], axis=-1)
+
+
+def box_of_points(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Return (..., 4) boxes around points (..., N, 2); NaN points are passed over, all NaN gives NaN."""
+    points = np.asarray(points, np.float64)
+    return np.concatenate([np.fmin.reduce(points, axis=-2), np.fmax.reduce(points, axis=-2)], axis=-1)
+
+
+def box_corners(boxes_xyxy: NDArray[Any]) -> Points:
+    """Return the four corners (..., 4, 2) of boxes (..., 4)."""
+    boxes = np.asarray(boxes_xyxy, np.float64)
+    return boxes[..., [[0, 1], [2, 1], [2, 3], [0, 3]]]
+
+
+def box_of_mask(mask: Mask) -> tuple[int, int, int, int]:
+    """Return the half-open box x0, y0, x1, y1 around the mask's True pixels; all 0 where there are none."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if len(rows) == 0:
+        return 0, 0, 0, 0
+    y0, y1 = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(mask[y0:y1].any(axis=0))
+    return int(columns[0]), y0, int(columns[-1]) + 1, y1

@@ -1,0 +1,67 @@
+"""Gain and offset that carry one picture's light to another's."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Picture
+
+_MIN_RING_PIXELS = 40
+
+
+_LIGHT_PIXELS = 3_000
+"""Enough for a tenth of a grey level; ten times as many cost ten times as much in every frame."""
+
+
+def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Fit ``source = gain · plate + offset`` per channel over (N, 3) pixels that show the same place.
+
+    Cauchy-weighted least squares, drawn towards gain 1: a ring of one grey level has no slope of its own. Fewer than 40
+    pixels give gain 1 and offset 0. Returns (2, 3): gain (bounded to 0.5..2) and offset (grey levels).
+    """
+    light = np.stack([np.ones(3), np.zeros(3)])
+    if len(plate) < _MIN_RING_PIXELS:
+        return light
+    step = max(1, len(plate) // _LIGHT_PIXELS)
+    x, y = plate[::step].astype(np.float64), source[::step].astype(np.float64)
+    # Clipped pixels say nothing of the light.
+    usable = ((x > 4) & (x < 251) & (y > 4) & (y < 251)).all(axis=1)
+    if usable.sum() < _MIN_RING_PIXELS:
+        return light
+    x, y = x[usable], y[usable]
+    for channel in range(3):
+        a, b = x[:, channel], y[:, channel]
+        weights = np.ones(len(a))
+        gain, offset = 1.0, 0.0
+        for _ in range(8):
+            mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)
+            spread = weights @ (a - mean_a) ** 2
+            # Worth a hundred pixels that lie 10 grey levels off the mean.
+            prior = 1e4
+            slope = (weights @ ((a - mean_a) * (b - mean_b)) + prior) / (spread + prior)
+            gain = float(np.clip(slope, 0.5, 2.0))
+            offset = float(mean_b - gain * mean_a)
+            error = b - gain * a - offset
+            scale = max(1.4826 * float(np.median(np.abs(error))), 1.0)
+            weights = 1 / (1 + (error / (2.385 * scale)) ** 2)
+        light[:, channel] = gain, offset
+    return light
+
+
+def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:
+    """Apply the gain and offset of ``fit_light``."""
+    if np.array_equal(light, np.stack([np.ones(3), np.zeros(3)])):
+        return picture
+    levels = np.arange(256, dtype=np.float64)[:, None] * light[0] + light[1]
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(picture, table[None]), np.uint8)
+
+
+def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:
+    """Return the plate with the gain and offset per channel that make it meet the source inside ``ring`` (h, w)."""
+    places = np.flatnonzero(ring)
+    # Taking all of a ring's pixels to use a few of them would cost more than the fit.
+    places = places[:: max(1, len(places) // _LIGHT_PIXELS)]
+    return apply_light(plate_patch, fit_light(plate_patch.reshape(-1, 3)[places], source_patch.reshape(-1, 3)[places]))

@@ -1,0 +1,115 @@
+"""Sound and other streams that are copied, packet by packet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+import av
+
+from pipeline.media.clip import Clip
+from pipeline.media.containers import failures_told
+from pipeline.media.output_format import OutputFormat, container_holds
+
+_TimedPacket = tuple[Fraction, av.Packet]
+
+
+def mux_until(
+    output: av.container.OutputContainer,
+    packet: av.Packet,
+    ahead: _TimedPacket | None,
+    pending: Iterator[_TimedPacket],
+) -> _TimedPacket | None:
+    """Mux a video packet, and before it the copied packets that come no later."""
+    time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base
+    while ahead is not None and ahead[0] <= time:
+        with failures_told():
+            output.mux(ahead[1])
+        ahead = next(pending, None)
+    with failures_told():
+        output.mux(packet)
+    return ahead
+
+
+def stream_tags(stream: av.stream.Stream) -> dict[str, str]:
+    return {key: value for key, value in stream.metadata.items() if key in ("language", "handler_name", "title")}
+
+
+def add_copies(
+    output: av.container.OutputContainer,
+    source: av.container.InputContainer,
+    picture: av.VideoStream,
+    target: OutputFormat,
+) -> tuple[dict[int, av.stream.Stream], list[str]]:
+    """Add an output stream for each source stream that can be copied, by the source's number; warn of the others."""
+    copies: dict[int, av.stream.Stream] = {}
+    warnings: list[str] = []
+    for stream in source.streams:
+        if stream.index == picture.index:
+            continue
+        codec = stream.codec_context.name if stream.codec_context is not None else None
+        # Muxers take no sound whose rate is not known, as in damaged files.
+        has_rate = stream.type != "audio" or stream.codec_context is None or stream.codec_context.sample_rate
+        if codec is not None and has_rate and container_holds(target.muxer, stream.type, codec):
+            with contextlib.suppress(av.FFmpegError, ValueError):
+                copy = output.add_stream_from_template(stream)
+                copy.metadata.update(stream_tags(stream))
+                copy.disposition = stream.disposition
+                copies[stream.index] = copy
+        if stream.index not in copies:
+            warnings.append(f"Stream {stream.index} ({stream.type}, {codec or 'unknown'}) is not in the result.")
+    return copies, warnings
+
+
+def copied_packets(
+    clip: Clip, source: av.container.InputContainer, copies: Mapping[int, av.stream.Stream]
+) -> Iterator[_TimedPacket]:
+    """Yield the copied packets in the file's order with the times of the result, each with its decoding time in s."""
+    if not copies:
+        return
+    info = clip.info
+    for stream in source.streams:
+        if stream.index not in copies:
+            stream.discard = av.stream.Discard.all
+    start = int(info.pts[0]) * info.time_base
+    end = int(info.pts[-1] + info.durations[-1]) * info.time_base
+    packets = source.demux([source.streams[index] for index in copies])
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            # The source breaks off here; its frames end there as well, and the clip's warnings say so.
+            return
+        if packet is None:
+            return
+        if packet.dts is None and packet.pts is None:
+            continue
+        time = packet.pts if packet.pts is not None else packet.dts
+        if clip.trimmed:
+            if time * packet.time_base >= end or (time + (packet.duration or 0)) * packet.time_base <= start:
+                continue
+            shift = round(clip.trim_offset * info.time_base / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.stream = copies[packet.stream_index]
+        yield (packet.dts if packet.dts is not None else packet.pts) * packet.time_base, packet
+
+
+def muxable(packets: Iterator[_TimedPacket], muxer: str, dropped: Counter[int]) -> Iterator[_TimedPacket]:
+    """Leave out, and count by stream, what a muxer refuses: times that fall back, as in damaged files.
+
+    One such packet would otherwise cost the whole result. Matroska and subtitles may have two packets at one time.
+    """
+    last: dict[int, Fraction] = {}
+    for time, packet in packets:
+        index = packet.stream.index
+        may_repeat = muxer == "matroska" or packet.stream.type == "subtitle"
+        before = last.get(index)
+        falls = before is not None and (time < before or (time == before and not may_repeat))
+        if falls or (packet.pts is not None and packet.dts is not None and packet.pts < packet.dts):
+            dropped[index] += 1
+            continue
+        last[index] = time
+        yield time, packet

@@ -1,0 +1,41 @@
+"""The loaded models of a job, handed to ``run_job``: whoever wants another generator hands in another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.registry import make_depth, make_generator, make_people, make_safety
+from pipeline.settings import GenerateSettings, PeopleSettings, Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModels:
+    """Generator, people, depth and safety models, with the settings that they were loaded for."""
+
+    people: PeopleBackend
+    generator: Generator
+    depth: DepthBackend | None = None
+    """None where no ControlNet asks for it."""
+    safety: SafetyBackend | None = None
+    """None where the generator needs no safety checker."""
+    people_settings: PeopleSettings | None = None
+    generate_settings: GenerateSettings | None = None
+
+
+def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedModels:
+    """Load what the settings ask for; what ``kept`` has for the same settings is taken over.
+
+    Raises ``PresetUnavailable``.
+    """
+    people = generator = depth = safety = None
+    if kept is not None and kept.people_settings == settings.people:
+        people = kept.people
+    if kept is not None and kept.generate_settings == settings.generate:
+        generator, depth, safety = kept.generator, kept.depth, kept.safety
+    people = people or make_people(settings.people)
+    if generator is None:
+        generator = make_generator(settings.generate)
+        depth = make_depth(settings.generate)
+        safety = make_safety(settings.generate)
+    return LoadedModels(people, generator, depth, safety, settings.people, settings.generate)

@@ -1,0 +1,97 @@
+"""PERFORM: one read; layers of the new person, chunk by chunk, each a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pipeline.datatypes import Chunk, Layer, Plan
+from pipeline.media.clip import Clip
+from pipeline.models.loaded import LoadedModels
+from pipeline.perform.backends import control_pictures, matte_maker
+from pipeline.perform.color_drift import ColorReference, correct_color_drift, measure_color_reference
+from pipeline.perform.crops import CropReader
+from pipeline.perform.generate import generate_layers
+from pipeline.perform.temporal import reduce_flicker
+from pipeline.perform.windows import lead_in
+from pipeline.plate.plate_set import PlateSet
+from pipeline.runtime.callbacks import Check, Progress
+from pipeline.settings import Settings
+from pipeline.workspace.checkpoints import is_whole
+from pipeline.workspace.layers import LayerReader, chunk_path, write_layers
+from pipeline.workspace.subject_masks import SubjectMasks
+
+
+def perform_clip(
+    clip: Clip,
+    plan: Plan,
+    masks: SubjectMasks,
+    plates: PlateSet | None,
+    models: LoadedModels,
+    settings: Settings,
+    seed: int,
+    workspace: Path,
+    check: Check,
+    progress: Progress,
+) -> None:
+    """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint."""
+    generator, needs = models.generator, models.generator.needs
+    crops = CropReader(clip, plan, masks.old, plates)
+    overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
+    restarts = frozenset(segment.start for segment in plan.segments)
+    todo = [not is_whole(chunk_path(workspace, chunk)) for chunk in plan.chunks]
+    controls = control_pictures(models, lambda: crops.samples(plan)) if any(todo) else None
+    anchor: ColorReference | None = None
+    earlier: Chunk | None = None
+    for chunk, is_open in zip(plan.chunks, todo, strict=True):
+        path = chunk_path(workspace, chunk)
+        start = chunk.start - lead_in(chunk, earlier, overlap)
+        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
+        before = _finished(workspace, earlier, start, needs.conditioning_frames) if goes_on and is_open else ()
+        earlier = chunk
+        if is_open:
+            layers = generate_layers(
+                plan,
+                start,
+                chunk.stop,
+                generator,
+                seed=seed,
+                overlap_frames=overlap,
+                pts_seconds=clip.info.pts_seconds,
+                crops=crops,
+                check=check,
+                controls=controls,
+                cutter=matte_maker(models),
+                before=before,
+            )
+            if not needs.gives_alpha:
+                layers = correct_color_drift(layers, anchor)
+            if settings.temporal.method == "flow":
+                layers = reduce_flicker(crops.beside(layers), restarts, settings.temporal)
+            write_layers(path, _counted(layers, clip.info.num_frames, progress))
+            generator.rest()
+        if anchor is None and not needs.gives_alpha:
+            # From the spool, not from memory: a job that goes on after a kill finds the same.
+            anchor = _anchor(path, needs.window_frames)
+
+
+def _finished(workspace: Path, chunk: Chunk | None, start: int, most: int) -> tuple[Layer, ...]:
+    """Return the layers from ``start`` on that the chunk before has made."""
+    if chunk is None or most == 0:
+        return ()
+    with closing(LayerReader(chunk_path(workspace, chunk))) as reader:
+        return tuple(reader.read(frame) for frame in range(start, min(start + most, chunk.stop)))
+
+
+def _anchor(path: Path, most: int) -> ColorReference | None:
+    with closing(LayerReader(path)) as reader:
+        return measure_color_reference(reader.read(frame) for frame in islice(reader.frames(), most))
+
+
+def _counted(layers: Iterator[tuple[int, Any]], total: int, progress: Progress) -> Iterator[tuple[int, Any]]:
+    for frame, layer in layers:
+        yield frame, layer
+        progress("perform", frame + 1, total)

@@ -1,0 +1,126 @@
+"""Frames in which the subject was not found: short gaps and the picture's edges."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
+from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
+from pipeline.maths.geometry import apply_transform, invert
+from pipeline.maths.smoothing import runs_of, shot_slices
+from pipeline.plan.joint_smoothing import interpolate_run, smooth_depth, smooth_points, standing_height
+
+EDGE_SECONDS = 0.17
+"""Somebody cut by the frame's edge is found so much late at most (walk_a: one frame)."""
+
+
+def subject_of_tracks(
+    person: tuple[Track, ...],
+    info: VideoInfo,
+    shot_starts: NDArray[np.int64],
+    world: Transforms,
+    max_gap_seconds: float,
+) -> Subject:
+    total = info.num_frames
+    found = np.zeros(total, np.bool_)
+    boxes = np.full((total, 4), np.nan)
+    joints = np.full((total, NUM_JOINTS, 3), np.nan, np.float32)
+    skeletons = np.full((total, NUM_SKELETON, 3), np.nan, np.float32)
+    for track in person:
+        found[track.frames] = True
+        boxes[track.frames] = track.boxes_xyxy
+        joints[track.frames] = track.joints
+        skeletons[track.frames] = track.skeletons
+    presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
+    height = np.full(total, np.nan)
+    for shot in shot_slices(shot_starts, total):
+        if found[shot].any():
+            _complete_shot(shot, found, presence, boxes, joints, skeletons, height, info, world, max_gap_seconds)
+    return Subject(
+        track_ids=tuple(sorted(track.track_id for track in person)),
+        presence=presence,
+        boxes_xyxy=boxes,
+        joints=joints,
+        skeletons=skeletons,
+        body_height_px=height,
+    )
+
+
+def _complete_shot(
+    shot: slice,
+    found: NDArray[np.bool_],
+    presence: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    joints: NDArray[np.float32],
+    skeletons: NDArray[np.float32],
+    height: NDArray[np.float64],
+    info: VideoInfo,
+    world: Transforms,
+    max_gap_seconds: float,
+) -> None:
+    """Fill short gaps and smooth, in place, within one shot."""
+    seconds = info.pts_seconds
+    here = found[shot].copy()
+    frames = np.arange(shot.start, shot.stop)
+    known = frames[here]
+    for before, after in pairwise(known.tolist()):
+        if after - before > 1 and seconds[after] - seconds[before] <= max_gap_seconds + 1e-9:
+            presence[before + 1 : after] = Presence.UNCERTAIN
+    heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh)
+    for start, stop in runs_of(presence[shot] != Presence.ABSENT):
+        run = slice(shot.start + start, shot.start + stop)
+        inside, at = found[run], seconds[run]
+        boxes[run] = interpolate_run(boxes[run], inside, at)
+        together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
+        # Filled in world: between two frames it is the person that moves on a line, not the picture.
+        together[..., :2] = apply_transform(world[run], together[..., :2])
+        together = interpolate_run(together, inside, at)
+        xy = apply_transform(invert(world[run]), together[..., :2])
+        xy = smooth_points(xy, world[run], at, heights[start:stop])
+        confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]
+        joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
+        skeletons[run] = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
+        _carry_over_edges(run, shot, presence, boxes, joints, skeletons, info)
+    height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
+
+
+def _carry_over_edges(
+    run: slice,
+    shot: slice,
+    presence: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    joints: NDArray[np.float32],
+    skeletons: NDArray[np.float32],
+    info: VideoInfo,
+) -> None:
+    """Carry somebody who is cut by the picture's edge on, as far as the box still reaches into the picture."""
+    width, _ = info.size_wh
+    seconds = info.pts_seconds
+    for first, inner, step in (
+        (run.start, min(run.start + 4, run.stop - 1), -1),
+        (run.stop - 1, max(run.stop - 5, run.start), 1),
+    ):
+        x0, y0, x1, y1 = boxes[first]
+        at_edge = x0 <= 1 or x1 >= width - 1
+        if not at_edge or inner == first:
+            continue
+        pace = (joints[first, HIPS, :2] - joints[inner, HIPS, :2]).mean(axis=0) / (seconds[first] - seconds[inner])
+        frame = first + step
+        while shot.start <= frame < shot.stop and presence[frame] == Presence.ABSENT:
+            elapsed = float(seconds[frame] - seconds[first])
+            # A box cut by the edge keeps its outer side; only the inner one tells whether anything is left to see.
+            moved = pace * elapsed
+            inner_side = x1 + moved[0] if x0 <= 1 else x0 + moved[0]
+            if abs(elapsed) > EDGE_SECONDS or not 2 < inner_side < width - 3:
+                break
+            presence[frame] = Presence.UNCERTAIN
+            boxes[frame] = (x0, y0, inner_side, y1) if x0 <= 1 else (inner_side, y0, x1, y1)
+            joints[frame] = joints[first]
+            joints[frame, :, :2] += moved
+            joints[frame, :, 2] *= 0.5
+            skeletons[frame] = skeletons[first]
+            skeletons[frame, :, :2] += moved
+            frame += step

@@ -1,0 +1,56 @@
+"""PLAN: every decision that needs no frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.datatypes import Plan, Presence, Survey
+from pipeline.errors import SubjectLost
+from pipeline.plan.camera_path import smooth_path
+from pipeline.plan.contacts import find_contacts
+from pipeline.plan.crop_path import plan_crop_path
+from pipeline.plan.segments import cut_chunks, cut_segments
+from pipeline.plan.subject import choose_subject
+from pipeline.request import JobRequest
+from pipeline.settings import Settings
+from pipeline.workspace.values import load_values, save_values
+
+
+def make_plan(
+    survey: Survey, request: JobRequest, settings: Settings, crop_size_wh: tuple[int, int] | None, workspace: Path
+) -> Plan:
+    """Decide everything that needs no frames: whom to replace, the camera path, contacts, segments, the crop path.
+
+    ``crop_size_wh`` is the generator's picture size, or None where it takes any. The result is kept as ``plan.zip`` in
+    ``workspace`` and read from there where it exists. Raises ``NoPerson``, ``SubjectLost`` and ``InvalidInput``.
+    """
+    path = workspace / "plan.zip"
+    if path.exists():
+        return load_values(path, Plan)
+    info, motion, shots = survey.info, survey.motion, survey.shot_starts
+    seconds = info.pts_seconds
+    camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize)
+    subject, warnings = choose_subject(
+        survey.tracks, info, shots, motion.world_from_source, settings.people, request.subject
+    )
+    uncertain = np.flatnonzero(subject.presence == Presence.UNCERTAIN)
+    if len(uncertain) and request.on_lost == "error":
+        raise SubjectLost(f"the subject is not clearly seen in {len(uncertain)} frames, first in frame {uncertain[0]}")
+    segments = cut_segments(subject, motion.world_from_source, shots, seconds, settings.segment)
+    held = int(np.count_nonzero(~motion.reliable))
+    if held:
+        warnings = (*warnings, f"the camera's motion could not be measured in {held} frames and was held")
+    plan = Plan(
+        shot_starts=shots,
+        segments=segments,
+        chunks=cut_chunks(segments, seconds, settings.segment),
+        camera=camera,
+        subject=subject,
+        contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
+        crop=plan_crop_path(subject, camera, shots, info, crop_size_wh, settings.generate.crop_height_px),
+        warnings=warnings,
+    )
+    save_values(path, plan)
+    return plan

@@ -1,0 +1,55 @@
+"""What a job is asked for, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class PointChoice:
+    """The person at a point of the upright source picture at a time from the clip's start."""
+
+    x: float
+    y: float
+    at_s: float
+
+
+SubjectChoice = Literal["largest", "leftmost", "rightmost", "centre"] | int | PointChoice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobRequest:
+    """What a job is asked for, with everything fetched and checked."""
+
+    video: Path
+    output_dir: Path
+    artifacts: tuple[str, ...] = ()
+    """Of ``ARTIFACTS``."""
+    seed: int = 0
+    subject: SubjectChoice = "largest"
+    on_lost: Literal["warn", "error"] = "warn"
+    prompt: str = ""
+    negative_prompt: str = ""
+    reference: NDArray[np.uint8] | None = None
+    """(H, W, 3 or 4) RGB or RGBA."""
+    start_s: float | None = None
+    end_s: float | None = None
+    mode: Literal["replace", "frame"] = "replace"
+    """The whole clip, or one finished frame a segment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobResult:
+    """What a job made, under its output folder."""
+
+    video: Path | None
+    """None in the mode ``frame``: there the artifact ``frame`` is the result."""
+    artifacts: dict[str, list[Path]]
+    report: dict[str, Any]
+    """Everything of the result that is no file: DESIGN section 7."""
+    timings_s: dict[str, float] = field(default_factory=dict)

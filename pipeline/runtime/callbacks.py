@@ -1,0 +1,12 @@
+"""What a pass calls while it works: a check that may stop the job, and a report of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Check = Callable[[], None]
+"""Raises ``Cancelled`` or ``JobTimeout`` when the job must stop; cheap, called per frame and per denoising step."""
+
+
+Progress = Callable[[str, int, int], None]
+"""(stage, frames done, frames in all)."""

@@ -1,0 +1,79 @@
+"""Hard cuts."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect import FrameTimecode
+from scenedetect.detector import FlashFilter
+from scenedetect.detectors import ContentDetector
+
+from pipeline.datatypes import Picture, VideoInfo
+from pipeline.settings import SegmentSettings
+
+_SMALL_SHORT_SIDE = 120
+"""Scene detection wants no more; PySceneDetect itself reduces pictures to about 256 px across."""
+
+
+_CUT_THRESHOLD = 27.0
+"""PySceneDetect's default for ContentDetector (mean change of hue, saturation and value, 0..255)."""
+
+
+_EXPLAINED = 0.45
+"""A candidate is no cut where motion and light explain the change to this share."""
+
+
+_SHORTEST_SHOT_SECONDS = 0.25
+"""Two cuts nearer than this are a flash."""
+
+
+class CutDetector:
+    """Tells, frame by frame and without look-ahead, where a hard cut begins a new shot."""
+
+    def __init__(self, info: VideoInfo, settings: SegmentSettings) -> None:
+        self._on = settings.detect_cuts
+        self._rate = info.average_rate if info.average_rate > 0 else 25
+        w, h = info.size_wh
+        ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))
+        self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))
+        self._before: Picture | None = None
+        # The filter is counted in frames: a shot of fewer frames than this is not begun.
+        self._detector = ContentDetector(
+            threshold=_CUT_THRESHOLD,
+            min_scene_len=max(1, round(_SHORTEST_SHOT_SECONDS * float(self._rate))),
+            filter_mode=FlashFilter.Mode.SUPPRESS,
+        )
+
+    def push(self, picture: Picture, index: int) -> bool:
+        """Take the next frame, upright RGB; return True when it begins a new shot. The first frame never does.
+
+        PySceneDetect's ContentDetector proposes; a candidate is dropped where optical flow and a change of light
+        carry the frame before onto this one (fast pans, flashes of light, a person passing close to the camera).
+        """
+        if not self._on:
+            return False
+        small = np.asarray(cv2.resize(picture, self._small_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._before = self._before, small
+        time = FrameTimecode(index, fps=float(self._rate))
+        proposed = bool(self._detector.process_frame(time, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
+        return proposed and before is not None and not _same_scene(before, small)
+
+
+def _same_scene(before: Picture, now: Picture) -> bool:
+    """Tell whether flow and gain carry one small picture onto the next one."""
+    a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
+    h, w = a.shape
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    moved = cv2.remap(a, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    left = np.abs(moved.astype(np.float32) - b).mean()
+    # Against an unrelated picture: the frame itself turned around, which has the same values at other places.
+    unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b).mean()
+    return bool(left < _EXPLAINED * unrelated and left < 20.0)
+
+
+def _equalized(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring a gray picture to one mean and contrast, so that light does not count."""
+    values = gray.astype(np.float32)
+    return np.asarray(np.clip((values - values.mean()) / (values.std() + 1e-3) * 48 + 128, 0, 255), np.uint8)

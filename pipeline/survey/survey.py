@@ -1,0 +1,73 @@
+"""SURVEY: one read of the clip; cuts, camera motion and people, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.datatypes import Frame, Survey, Track
+from pipeline.media.clip import Clip
+from pipeline.media.pixels import luma_of, rgb_of
+from pipeline.models.interfaces import PeopleBackend
+from pipeline.runtime.callbacks import Check, Progress
+from pipeline.runtime.prefetch import prefetch
+from pipeline.settings import Settings
+from pipeline.survey.camera import CameraEstimator
+from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.survey.shots import CutDetector
+from pipeline.workspace.masks import MaskStore
+from pipeline.workspace.values import load_values, save_values
+
+
+def survey_clip(
+    clip: Clip,
+    people: PeopleBackend,
+    store: MaskStore,
+    settings: Settings,
+    workspace: Path,
+    check: Check,
+    progress: Progress,
+) -> Survey:
+    """Read the clip once: hard cuts, camera motion, people and their joints; masks go to ``store``.
+
+    The result is kept as ``survey.zip`` in ``workspace`` and read from there where it exists.
+    """
+    path = workspace / "survey.zip"
+    if path.exists():
+        return load_values(path, Survey)
+    info = clip.info
+    cuts = CutDetector(info, settings.segment)
+    follower = PeopleFollower(info, settings.people, people, store)
+    camera = CameraEstimator(info, settings.stabilize)
+    shot_starts = [0]
+
+    def looked_at() -> Iterator[tuple[Frame, bool, Seen]]:
+        for frames in _batches(prefetch(clip.frames()), follower.batch_frames):
+            pictures = [rgb_of(frame) for frame in frames]
+            follower.look_ahead(pictures)
+            for frame, picture in zip(frames, pictures, strict=True):
+                is_cut = cuts.push(picture, frame.index) and frame.index > 0
+                yield frame, is_cut, follower.push(frame.index, picture, is_cut)
+
+    # The camera of one frame is measured while the people of the next are looked for.
+    with closing(prefetch(looked_at())) as ahead:
+        for frame, is_cut, seen in ahead:
+            check()
+            if is_cut:
+                shot_starts.append(frame.index)
+            camera.push(luma_of(frame), seen.everyone, seen.feet_px, is_cut)
+            progress("survey", frame.index + 1, info.num_frames)
+    tracks: tuple[Track, ...] = follower.finish()
+    store.close()
+    survey = Survey(info, np.array(shot_starts, np.int64), camera.finish(), tracks)
+    save_values(path, survey)
+    return survey
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    while some := list(islice(frames, size)):
+        yield some

@@ -1,0 +1,92 @@
+"""Masks of the subject and of others, frame by frame, from the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from pipeline.datatypes import Mask, Presence, Subject, Transforms, VideoInfo
+from pipeline.joints import HIPS
+from pipeline.maths.masks import dilated
+
+FILLED_DILATION_BH = 0.03
+"""A mask moved from another frame misses more than a found one."""
+
+
+MAX_MASK_SECONDS = 1.0
+
+
+class MaskSource(Protocol):
+    """Gives the masks of one frame by track id."""
+
+    def get(self, frame: int) -> Mapping[int, Mask]: ...
+
+
+class SubjectMasks:
+    """Masks of the subject and of everybody else, (H, W) of the source picture, from the spooled ones."""
+
+    def __init__(self, store: MaskSource, subject: Subject, world_from_source: Transforms, info: VideoInfo) -> None:
+        """Read from ``store`` when asked. A filled-in mask goes with the hips, which carry the camera's motion too, so
+        ``world_from_source`` (T, 3, 3) only has to fit the clip.
+        """
+        if len(world_from_source) != info.num_frames or len(subject.presence) != info.num_frames:
+            raise ValueError(
+                f"{len(world_from_source)} transforms, {len(subject.presence)} presences, {info.num_frames} frames"
+            )
+        self._store = store
+        self._subject = subject
+        self._ids = frozenset(subject.track_ids)
+        self._seconds = info.pts_seconds
+        self._found = np.flatnonzero(subject.presence == Presence.FOUND)
+        self._shape = info.size_wh[1], info.size_wh[0]
+        self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
+
+    def old(self, frame: int) -> Mask:
+        """Return the subject's mask; where it was not seen clearly, the best near mask moved with the hips.
+
+        Empty where the subject is absent.
+        """
+        presence = self._subject.presence[frame]
+        if presence == Presence.ABSENT:
+            return np.zeros(self._shape, np.bool_)
+        if presence == Presence.FOUND:
+            return self._union(frame, True)
+        return self._moved(frame)
+
+    def others(self, frame: int) -> Mask:
+        """Return the union of everybody else's masks."""
+        return self._union(frame, False)
+
+    def everyone(self, frame: int) -> Mask:
+        """Return the subject and all others."""
+        return np.asarray(self.old(frame) | self.others(frame))
+
+    def _union(self, frame: int, is_subject: bool) -> Mask:
+        whole = np.zeros(self._shape, np.bool_)
+        for track_id, mask in self._store.get(frame).items():
+            if (track_id in self._ids) == is_subject:
+                whole |= mask
+        return whole
+
+    def _moved(self, frame: int) -> Mask:
+        height = self._subject.body_height_px
+        at = int(np.searchsorted(self._found, frame))
+        candidates = []
+        for source in self._found[max(at - 1, 0) : at + 1].tolist():
+            apart = abs(float(self._seconds[source] - self._seconds[frame]))
+            shift = self._hips[frame] - self._hips[source]
+            # A mask from the other side of a cut is far off: the hips tell.
+            candidates.append((apart + float(np.hypot(*shift)) / max(height[source], 1.0), apart, source))
+        if not candidates or min(candidates)[1] > MAX_MASK_SECONDS:
+            return np.zeros(self._shape, np.bool_)
+        source = min(candidates)[2]
+        scale = float(height[frame] / height[source]) if height[source] > 0 and np.isfinite(height[frame]) else 1.0
+        scale = float(np.clip(scale, 0.8, 1.25))
+        offset = self._hips[frame] - scale * self._hips[source]
+        matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
+        mask = self._union(source, True).view(np.uint8)
+        moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
+        return dilated(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
