@@ -49,7 +49,15 @@ class Truth:
     """(T, P)."""
     body_height_m: float
     masks: Bools
-    """(T, H, W)."""
+    """(T, H, W) where he is seen."""
+    others: Bools | None = None
+    """(T, H, W) where other people are seen; None where the folder does not say."""
+    carried: Bools | None = None
+    """(T, H, W) where the thing that he carries is seen."""
+    front: Bools | None = None
+    """(T, H, W) of his silhouette, where something or somebody is in front of him."""
+    amodal: Bools | None = None
+    """(T, H, W) his whole silhouette, as if nothing were in front of him."""
 
     @property
     def body_height_px(self) -> Floats:
@@ -65,8 +73,8 @@ class Truth:
 
 
 def load_truth(folder: Path) -> Truth:
-    """Read ``gt.npz`` and ``mask.npz`` of a truth folder; one K for all frames is repeated."""
-    gt, packed = np.load(folder / "gt.npz"), np.load(folder / "mask.npz")
+    """Read ``gt.npz``, ``mask.npz`` and what other masks a truth folder has; one K for all frames is repeated."""
+    gt = np.load(folder / "gt.npz")
     num_frames = len(gt["RT"])
     return Truth(
         keypoints=gt["keypoints2d"].astype(np.float64),
@@ -82,8 +90,28 @@ def load_truth(folder: Path) -> Truth:
         bg_tracks=gt["bg_tracks"].astype(np.float64),
         bg_visible=gt["bg_visible"],
         body_height_m=float(gt["body_height"]),
-        masks=np.unpackbits(packed["mask"], axis=-1, count=int(packed["shape"][2])).astype(bool),
+        masks=load_masks(folder / "mask.npz"),
+        others=_masks_if_there(folder / "others_mask.npz"),
+        carried=_masks_if_there(folder / "object_mask.npz"),
+        front=_masks_if_there(folder / "front_mask.npz"),
+        amodal=_masks_if_there(folder / "amodal_mask.npz"),
     )
+
+
+def clip_of(folder: Path) -> Path:
+    """Return the clip of a truth folder."""
+    sample = folder / "sample.mp4"
+    return sample if sample.exists() else folder / "rgb.mp4"
+
+
+def load_masks(path: Path) -> Bools:
+    """Read (T, H, W) of a file of packed masks."""
+    packed = np.load(path)
+    return np.unpackbits(packed["mask"], axis=-1, count=int(packed["shape"][2])).astype(bool)
+
+
+def _masks_if_there(path: Path) -> Bools | None:
+    return load_masks(path) if path.exists() else None
 
 
 def true_body_height_px(K: Floats, RT: Floats, hips: Floats, body_height_m: float) -> Floats:
@@ -125,6 +153,17 @@ def mask_iou(mask: Bools, true: Bools) -> float:
     """Intersection over union of two masks; 1 where both are empty."""
     union = np.count_nonzero(mask | true)
     return np.count_nonzero(mask & true) / union if union else 1.0
+
+
+def right_share(masks: Iterable[NDArray[np.uint8]], his: Bools, theirs: Bools, least_px: int = 500) -> float:
+    """Share of the subject's frames in which the replaced person's mask (0 or not) is his: IoU above a half, and above
+    the IoU with everybody else. Frames that show under ``least_px`` px of him do not count."""
+    right = []
+    for mask, own, other in zip(masks, his, theirs, strict=True):
+        if np.count_nonzero(own) >= least_px:
+            overlap = mask_iou(mask > 0, own)
+            right.append(overlap > 0.5 and overlap > mask_iou(mask > 0, other))
+    return float(np.mean(right))
 
 
 def joint_error_bh(joints: Floats, truth: Truth) -> float:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import moved
+from benchmarks.figures import clip_of, load_masks, moved
 
 AMPLITUDE_PX, AMPLITUDE_DEG, AMPLITUDE_SCALE = 12.0, 1.5, 0.02
 _BAND_HZ = (0.5, 4.0)
@@ -68,13 +68,13 @@ def shake_clip(folder: Path, out: Path, *, seed: int = 0, strength: float = 1.0)
     width, height = (int(v) for v in truth["size"])
     matrices = shake_matrices(len(truth["RT"]), (width, height), seed=seed, strength=strength)
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("sample.mp4", "plate.mp4"):
-        warp_video(folder / name, out / name, lambda t: matrices[t])
+    for source, name in ((clip_of(folder), "sample.mp4"), (folder / "plate.mp4", "plate.mp4")):
+        warp_video(source, out / name, lambda t: matrices[t])
     np.savez_compressed(out / "gt.npz", **shaken_truth(truth, matrices))  # type: ignore[arg-type]
-    packed = np.load(folder / "mask.npz")["mask"]
-    masks = np.unpackbits(packed, axis=-1, count=width)
-    warped = [_warp(mask, matrix, cv2.INTER_NEAREST) for mask, matrix in zip(masks, matrices, strict=True)]
-    np.savez_compressed(out / "mask.npz", mask=np.packbits(warped, axis=-1), shape=np.array(masks.shape))
+    for path in sorted(folder.glob("*mask.npz")):
+        masks = load_masks(path).view(np.uint8)
+        warped = [_warp(mask, matrix, cv2.INTER_NEAREST) for mask, matrix in zip(masks, matrices, strict=True)]
+        np.savez_compressed(out / path.name, mask=np.packbits(warped, axis=-1), shape=np.array(masks.shape))
     return matrices
 
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import load_truth, mask_iou
+from benchmarks.figures import load_truth, right_share
 from benchmarks.shake import read_rgb, write_video
 from benchmarks.truth import run
 from pipeline.media.ffv1 import read_artifact
@@ -44,14 +44,8 @@ class MadeClip:
     shot_starts: tuple[int, ...] = (0,)
 
     def right_share(self, masks: Iterable[NDArray[np.uint8]]) -> float:
-        """Share of the subject's frames in which the replaced person's mask is his: IoU above a half, and above the
-        IoU with everybody else. Frames that show under 500 px of him do not count."""
-        right = []
-        for mask, his, theirs in zip(masks, self.subject, self.others, strict=True):
-            if np.count_nonzero(his) >= 500:
-                overlap = mask_iou(mask > 0, his)
-                right.append(overlap > 0.5 and overlap > mask_iou(mask > 0, theirs))
-        return float(np.mean(right))
+        """Share of the subject's frames in which he is the one replaced (``figures.right_share``)."""
+        return right_share(masks, self.subject, self.others)
 
     def wrong_frames(self, masks: Iterable[NDArray[np.uint8]]) -> int:
         """Frames without the subject in which somebody was replaced all the same."""

@@ -1,8 +1,9 @@
 """Judge a whole job by a clip's ground truth: `python -m benchmarks.truth assets/walk_a`.
 
-Runs the ``preview`` job on the folder's ``sample.mp4`` with lossless output and all artifacts, and prints each figure
-beside its aim. Everything is judged against ``gt.npz``, ``mask.npz`` and ``plate.mp4`` (formulas in
-``benchmarks.figures``): cameras and contacts come from the truth, never from the job.
+Runs the ``preview`` job on the folder's ``sample.mp4`` (``rgb.mp4`` where there is none) with lossless output and all
+artifacts, and prints each figure beside its aim. Everything is judged against ``gt.npz``, ``mask.npz`` and
+``plate.mp4`` (formulas in ``benchmarks.figures``): cameras and contacts come from the truth, never from the job. A
+folder that also tells of other people (``others_mask.npz``) is judged by whom the job replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import cv2
@@ -29,10 +30,12 @@ from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.loaded import load_models
 from pipeline.request import JobRequest, JobResult
-from pipeline.run import ARTIFACTS, run_job
+from pipeline.run import run_job
+from worker.input import Artifact
 
 _ROOT = Path(__file__).resolve().parents[1]
 _FOOTAGE = _ROOT / "weights" / "footage"
+ARTIFACTS: tuple[str, ...] = get_args(Artifact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def run(clip: Path, folder: Path, *overrides: str, artifacts: tuple[str, ...] = 
 def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
     """Yield the figures of one truth folder; ``work`` is an empty folder for the runs."""
     truth = figures.load_truth(folder)
-    clip = folder / "sample.mp4"
+    clip = figures.clip_of(folder)
     for name in ("locked", "unlocked", "again"):
         (work / name).mkdir(parents=True)
     result = run(clip, work / "locked", *overrides, "segment.count=3", "output=lossless")
@@ -213,6 +216,9 @@ def _person(out: Path, analysis: dict[str, NDArray[Any]], truth: figures.Truth) 
     all_frames = float(np.mean(np.where(found[shown], ious, 0.0)))
     yield _at_least("person: mask IoU on found frames", of_found, 0.92, 3)
     yield _at_least("person: mask IoU, missed frames as 0", all_frames, 0.90, 3)
+    if truth.others is not None:
+        share = figures.right_share(read_artifact(out / "mask.mkv"), truth.masks, truth.others)
+        yield _at_least("person: share of his frames in which he is the one replaced", share, 0.99, 3)
     error = 100 * figures.joint_error_bh(analysis["joints"].astype(np.float64), truth)
     yield _at_most("person: mean error of visible joints, % bh", error, 2.0, 2)
 
@@ -248,7 +254,9 @@ def _at_least(name: str, value: float, aim: float, digits: int) -> Figure:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="sample.mp4, plate.mp4, gt.npz, mask.npz; such as assets/walk_a")
+    parser.add_argument(
+        "folder", type=Path, help="sample.mp4 or rgb.mp4, plate.mp4, gt.npz, mask.npz; such as assets/walk_a"
+    )
     parser.add_argument("--preset", default="preview")
     parser.add_argument("--shake", action="store_true", help="put a known strong shake over the clip first")
     parser.add_argument("--package", action="store_true", help="a real clip as well (fetch_models --tests)")

@@ -162,3 +162,24 @@ def test_the_shake_is_as_strong_as_it_says_and_shows_no_border() -> None:
     for matrix in matrices:
         back = figures.moved(np.linalg.inv(matrix), corners)
         assert (back >= 0).all() and (back <= [639, 359]).all()
+
+
+def test_the_right_person_is_told_from_another_one() -> None:
+    his, theirs = np.zeros((3, 60, 60), bool), np.zeros((3, 60, 60), bool)
+    his[:2, :30, :30] = True
+    theirs[:, 30:, 30:] = True
+    found = his.astype(np.uint8) * 255
+    assert figures.right_share(found, his, theirs) == 1.0
+    found[1] = theirs[1]
+    # In the third frame he is not seen, so it counts for nothing.
+    assert figures.right_share(found, his, theirs) == 0.5
+
+
+def test_masks_that_a_truth_folder_does_not_have_are_none(tmp_path: Path) -> None:
+    for name in ("gt.npz", "mask.npz"):
+        (tmp_path / name).write_bytes((WALK_A / name).read_bytes())
+    assert figures.load_truth(tmp_path).others is None
+    (tmp_path / "others_mask.npz").write_bytes((WALK_A / "mask.npz").read_bytes())
+    clip = figures.load_truth(tmp_path)
+    assert clip.others is not None and clip.carried is None
+    np.testing.assert_array_equal(clip.others, clip.masks)
