@@ -1,0 +1,112 @@
+"""Relight a truth folder in linear light: `python -m benchmarks.relight FOLDER OUT --light night`.
+
+Every video of the folder is taken through the same light and the same noise, so that the ideal result and the clean
+background stay what they are: the truth of a clip that was filmed at dusk, at night, or half in the shade. What differs
+over the place is fixed to the background by its true tracks. Relit pictures keep the shading of the render: it is the
+strength and the colour of the light that change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.shake import read_rgb, write_video
+
+Light = Callable[[NDArray[np.float64], float], NDArray[np.float32]]
+"""Columns of the picture (w,) px and its width -> gain of linear light (w, 3)."""
+
+_VIDEOS = ("rgb", "sample", "plate", "pair_suit", "without")
+
+
+def _dusk(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
+    """Give a low evening sky: a sixth of the light, the red of the west stronger to the right."""
+    west = (column / width)[:, None]
+    return np.asarray((1 - west) * np.array([0.13, 0.14, 0.19]) + west * np.array([0.21, 0.15, 0.13]), np.float32)
+
+
+def _night(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
+    """Give street lamps of sodium light, 0.7 picture widths apart, and a trace of blue between them."""
+    near = np.exp(-0.5 * (((column / width + 0.1) % 0.7 - 0.35) / 0.14) ** 2)[:, None]
+    return np.asarray(np.array([0.010, 0.013, 0.021]) + near * np.array([0.085, 0.055, 0.024]), np.float32)
+
+
+def _shade(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
+    """Leave the sun on the left part; the right lies in blue shade, with a border as soft as a high roof gives."""
+    dark = (1 / (1 + np.exp(-(column / width - 0.55) * 40)))[:, None]
+    return np.asarray(1 - dark * (1 - np.array([0.20, 0.24, 0.33])), np.float32)
+
+
+LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade}
+_NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0}
+"""Standard deviation of the sensor's noise in linear light after the exposure was raised, 1 is white."""
+_EXPOSURE = {"dusk": 1.6, "night": 3.0, "shade": 1.0}
+"""The camera lifts what is dark, as cameras do."""
+
+
+def relit(
+    frames: Iterator[NDArray[np.uint8]], light: str, shifts_px: NDArray[np.float64]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames (h, w, 3) in another light; ``shifts_px`` (T,) is how far the background moved to the right."""
+    for t, rgb in enumerate(frames):
+        width = rgb.shape[1]
+        gain = LIGHTS[light](np.arange(width) - shifts_px[t], float(width)) * _EXPOSURE[light]
+        linear = linear_of(rgb) * gain[None]
+        if _NOISE[light]:
+            normal = np.random.default_rng((7, t)).standard_normal(rgb.shape).astype(np.float32)
+            # Photons and the sensor: the deviation grows with the root of the light.
+            linear += normal * _NOISE[light] * np.sqrt(0.05 + linear)
+        yield srgb_of(linear)
+
+
+def linear_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return linear light 0..1 of sRGB bytes."""
+    value = np.arange(256, dtype=np.float32) / 255
+    table = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.asarray(table[rgb], np.float32)
+
+
+def srgb_of(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return sRGB bytes of linear light; what is out of 0..1 is clipped."""
+    value = np.clip(linear, 0, 1)
+    curved = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(255 * curved), np.uint8)
+
+
+def relight_folder(folder: Path, out: Path, light: str) -> None:
+    """Write the twin of a truth folder in another light; masks and geometry are the same."""
+    out.mkdir(parents=True, exist_ok=True)
+    with np.load(folder / "gt.npz") as truth:
+        tracks = np.where(truth["bg_visible"][..., None], truth["bg_tracks"], np.nan)
+    shifts = np.zeros(len(tracks))
+    for t in range(1, len(tracks)):
+        both = np.isfinite(tracks[[t - 1, t]]).all(axis=(0, 2))
+        shifts[t] = shifts[t - 1] + np.median(tracks[t, both, 0] - tracks[t - 1, both, 0])
+    for name in _VIDEOS:
+        if (folder / f"{name}.mp4").exists():
+            with av.open(str(folder / f"{name}.mp4")) as container:
+                rate = Fraction(container.streams.video[0].average_rate or 30)
+            frames = relit(read_rgb(folder / f"{name}.mp4"), light, shifts)
+            write_video(out / f"{name}.mp4", frames, fps=rate, crf=14)
+    for path in folder.glob("*.npz"):
+        shutil.copyfile(path, out / path.name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder with videos, gt.npz and masks")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--light", choices=sorted(LIGHTS), default="dusk")
+    arguments = parser.parse_args()
+    relight_folder(arguments.folder, arguments.out, arguments.light)
+
+
+if __name__ == "__main__":
+    main()
