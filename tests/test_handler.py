@@ -25,7 +25,7 @@ from pipeline.request import JobResult
 from tests.support.http_server import http_server
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from tests.support.put_server import put_server
-from worker import work
+from worker import answer as answering
 from worker.command_line import Arguments, parse_arguments
 from worker.delivery.local import deliver_locally
 from worker.environment import read_worker_settings
@@ -244,7 +244,7 @@ def test_a_bug_tells_the_caller_a_number_and_no_more(runner: Runner, monkeypatch
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("https://name:word@bucket/x?Signature=abc and s3cr3t-of-the-worker")
 
-    monkeypatch.setattr(work, "run_job", broken)
+    monkeypatch.setattr(answering, "run_job", broken)
     answer = runner.fails({"video_url": str(WALK)}, "INTERNAL")
     assert "Signature" not in json.dumps(answer) and "Traceback" not in json.dumps(answer)
     number = answer["error"].split()[-1]
@@ -279,7 +279,7 @@ def test_after_a_hang_no_job_starts_beside_it_and_a_cancel_lets_go(
         over.wait(60)
         return {}
 
-    monkeypatch.setattr(work, "answer_job", hangs)
+    monkeypatch.setattr(answering, "answer_job", hangs)
     worker = replace(read_worker_settings(Runner(tmp_path).variables, "api"), stall_seconds=0.2)
 
     async def jobs(cancelled: bool) -> dict[str, object]:

@@ -16,7 +16,7 @@ import av
 import pytest
 import runpod
 
-from client import ADVICE, find_clips, main
+from client.__main__ import ADVICE, find_clips, main
 from pipeline import errors
 from pipeline.errors import InvalidInput
 from tests.support.endpoint_server import API_KEY, EndpointServer, State, endpoint_server

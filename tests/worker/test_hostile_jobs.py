@@ -34,8 +34,9 @@ from tests.support.job_runner import ROOT, SECRET, WALK, Runner, good_job
 from tests.support.models import models_with
 from tests.support.put_server import put_server
 from tests.support.s3_server import s3_server
-from worker import destination, work
+from worker import answer as answering
 from worker.command_line import Arguments
+from worker.delivery import destination
 from worker.environment import read_worker_settings
 from worker.models import ModelKeeper
 from worker.progress import ConsoleProgress
@@ -195,7 +196,7 @@ def test_row_22_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
         progress("finish", 1, 10)
         over.wait(60)
 
-    monkeypatch.setattr(work, "run_job", hanging)
+    monkeypatch.setattr(answering, "run_job", hanging)
     runner = Runner(tmp_path, environment={"UNDERSTUDY_STALL_SECONDS": "1"})
 
     async def job() -> dict[str, Any]:

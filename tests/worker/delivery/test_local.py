@@ -18,7 +18,7 @@ from pipeline.errors import Cancelled, InvalidInput, NoSpace, ResultTooLarge, Up
 from pipeline.request import JobResult
 from tests.support.put_server import put_server
 from tests.support.s3_server import s3_server
-from worker import deliver
+from worker.delivery import local
 from worker.delivery.bucket_settings import Bucket, read_bucket
 from worker.delivery.destination import Destination, choose_destination
 from worker.delivery.local import ANSWER_MAX_BYTES, answer_of, deliver_locally
@@ -122,7 +122,7 @@ def test_a_local_delivery_that_fails_leaves_what_was_there(
     outputs = tmp_path / "outputs"
     deliver_locally(_result(tmp_path / "made", video=b"old"), outputs, "job")
     before = {path.name: path.read_bytes() for path in (outputs / "job").iterdir()}
-    move, moved = deliver.shutil.move, []
+    move, moved = local.shutil.move, []
 
     def failing(source: Path, target: Path) -> None:
         if moved:
@@ -130,7 +130,7 @@ def test_a_local_delivery_that_fails_leaves_what_was_there(
             raise raised
         moved.append(move(source, target))
 
-    monkeypatch.setattr(deliver.shutil, "move", failing)
+    monkeypatch.setattr(local.shutil, "move", failing)
     for name in ("job", "new"):
         moved.clear()
         with pytest.raises(told):

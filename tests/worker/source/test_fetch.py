@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import Cancelled, DownloadFailed, DownloadTimeout, TooLarge, UnderstudyError, UrlRejected
 from tests.support.http_server import Answer, drip, http_server, response
-from worker import fetch as fetch_module
+from worker.source import fetch as fetch_module
 from worker.source.fetch import fetch
 from worker.source.urls import check_url, is_public, read_url
 
