@@ -318,6 +318,36 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SceneLight:
+    """The light that falls on a person, over N frames. Linear: 1 makes a white surface the picture's white."""
+
+    key_direction: NDArray[np.float32]
+    """(N, 3) unit vectors towards the key light: x right, y down, z away from the camera."""
+    key_rgb: NDArray[np.float32]
+    """(N, 3) what a surface gets that faces the key light."""
+    ambient_rgb: NDArray[np.float32]
+    """(N, 3) what an open surface gets from the sky; the ground gives back two fifths of it, in its own colour."""
+
+    def part(self, start: int, stop: int) -> SceneLight:
+        """Return the frames [start, stop) of it."""
+        return SceneLight(self.key_direction[start:stop], self.key_rgb[start:stop], self.ambient_rgb[start:stop])
+
+    @classmethod
+    def daylight(cls, num_frames: int) -> SceneLight:
+        """Return soft daylight from above, in front and the picture's left: what stands in where nothing is known."""
+        key = np.array([-0.42, -0.74, -0.53], np.float32)
+
+        def over_time(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.tile(values, (num_frames, 1)).astype(np.float32)
+
+        return cls(
+            over_time(key / np.linalg.norm(key)),
+            over_time(np.array([1.06, 1.0, 0.92], np.float32) * np.float32(0.72)),
+            over_time(np.array([0.90, 0.97, 1.08], np.float32) * np.float32(0.50)),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """What a generator takes at once: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
 
@@ -346,6 +376,8 @@ class Window:
     """name -> (N, h, w, 3)."""
     finished: tuple[Layer, ...] = ()
     """Layers already made for the window's first frames (at most ``Needs.conditioning_frames``)."""
+    light: SceneLight | None = None
+    """Of the window's frames; None where it is not known."""
 
     @property
     def num_frames(self) -> int:

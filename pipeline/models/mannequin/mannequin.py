@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.datatypes import Appearance, Layer, Presence, SceneLight, Window
 from pipeline.joints import NUM_JOINTS
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
@@ -57,6 +57,7 @@ class Mannequin:
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
         standing = _standing(window.planted)
+        light = window.light or SceneLight.daylight(window.num_frames)
 
         def drawn(i: int) -> Layer:
             skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
@@ -64,7 +65,7 @@ class Mannequin:
             if window.presence[i] == Presence.ABSENT or not known:
                 return _empty(window.size_wh)
             pose = self._poser.pose(skeleton, height_px)
-            return self._draw(pose, height_px, window.size_wh, float(standing[i]))
+            return self._draw(pose, height_px, window.size_wh, float(standing[i]), light.part(i, i + 1))
 
         def frames() -> Iterator[int]:
             for i in range(window.num_frames):
@@ -85,7 +86,9 @@ class Mannequin:
         # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
         self._albedo = (colours[:, None] * figure.tint[self._triangles]).astype(np.float32)
 
-    def _draw(self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float) -> Layer:
+    def _draw(
+        self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float, scene_light: SceneLight
+    ) -> Layer:
         figure = self._figure
         places = skin(
             figure.vertices,
@@ -102,18 +105,22 @@ class Mannequin:
         x1, y1 = np.minimum(np.ceil(places[:, :2].max(0)).astype(int) + 2, [width, height])
         if x0 < x1 and y0 < y1:
             inside = (slice(int(y0), int(y1)), slice(int(x0), int(x1)))
-            light, cover, factor = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)))
+            light, cover, factor = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)), scene_light)
             drawn = straight_colour(light, cover, factor, np.ascontiguousarray(shadow[inside]), GAMMA)
             picture[inside], alpha[inside] = drawn
         return Layer(picture=picture, alpha=alpha, joints=posed_joints(figure, pose))
 
     def _render(
-        self, places: NDArray[np.float32], height_px: float, box: tuple[int, int, int, int]
+        self,
+        places: NDArray[np.float32],
+        height_px: float,
+        box: tuple[int, int, int, int],
+        scene_light: SceneLight,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Linear light (h, w, 3), coverage and the creases' factor (h, w) in a box x0, y0, x1, y1 of the crop."""
         x0, y0, x1, y1 = box
         normals = vertex_normals(places, self._triangles)
-        light = light_vertices(places, normals, self._triangles, self._figure.occlusion, height_px)
+        light = light_vertices(places, normals, self._triangles, self._figure.occlusion, height_px, scene_light)
         samples = np.ascontiguousarray(
             (places - np.array([x0, y0, 0], np.float32)) * np.array([_FOLD, _FOLD, 1], np.float32)
         )

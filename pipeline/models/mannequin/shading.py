@@ -9,13 +9,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.datatypes import SceneLight
 from pipeline.models.mannequin.raster import rasterize
 
-_KEY = np.array([-0.42, -0.74, -0.53], np.float32)
-"""Towards the key light: above, in front, from the picture's left."""
-_KEY_COLOUR = np.array([1.06, 1.0, 0.92], np.float32) * 0.72
-_SKY = np.array([0.90, 0.97, 1.08], np.float32) * 0.50
-_GROUND = np.array([1.0, 0.94, 0.86], np.float32) * 0.20
+_GROUND = np.array([1.0, 0.94, 0.86], np.float32) * np.float32(0.20 / 0.50)
+"""What the ground gives back of the light from the sky."""
 _SHADOW_SIZE = 320
 """Samples a side of the shadow map: coarse, as soft daylight is."""
 
@@ -26,21 +24,21 @@ def light_vertices(
     triangles: NDArray[np.int32],
     occlusion: NDArray[np.float32],
     body_height_px: float,
+    light: SceneLight,
 ) -> NDArray[np.float32]:
-    """(V, 3) linear light that falls on each vertex; crop px."""
-    key = _KEY / np.linalg.norm(_KEY)
+    """(V, 3) linear light that falls on each vertex; crop px. ``light`` is that of one frame."""
+    key, key_rgb, sky_rgb = light.key_direction[0], light.key_rgb[0], light.ambient_rgb[0]
     lit = _shadowed(places, normals, triangles, key, body_height_px)
     facing = normals @ key
     # Wrapped a little: cloth and skin scatter past the terminator.
     direct = np.clip((facing + 0.25) / 1.25, 0, None) * lit
     up = 0.5 - 0.5 * normals[:, 1]
     open_sky = occlusion**1.25
-    ambient = (_GROUND * (1 - up)[:, None] + _SKY * up[:, None]) * open_sky[:, None]
+    ground_rgb = _GROUND * sky_rgb
+    ambient = (ground_rgb * (1 - up)[:, None] + sky_rgb * up[:, None]) * open_sky[:, None]
     rim = np.clip(1 + normals[:, 2], 0, 1) ** 3 * np.clip(0.6 - 0.5 * normals[:, 1], 0, 1) * open_sky
-    light: NDArray[np.float32] = (
-        direct[:, None] * _KEY_COLOUR * (0.45 + 0.55 * open_sky)[:, None] + ambient + 0.10 * rim[:, None]
-    ).astype(np.float32)
-    return light
+    direct_rgb = direct[:, None] * key_rgb * (0.45 + 0.55 * open_sky)[:, None]
+    return np.asarray(direct_rgb + ambient + 0.20 * rim[:, None] * sky_rgb, np.float32)
 
 
 def _shadowed(

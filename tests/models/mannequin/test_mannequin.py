@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance, Person, Presence, Window
+from pipeline.datatypes import Appearance, Person, Presence, SceneLight, Window
 from pipeline.errors import Cancelled
 from pipeline.joints import JOINT, NUM_SKELETON
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure, posed_joints
@@ -202,6 +203,27 @@ def test_same_input_same_bytes_and_windows_do_not_matter(mannequin: Mannequin, f
     for skeleton, layer in zip(skeletons, together, strict=True):
         alone = next(again.generate(_window([skeleton]), 7, lambda: None))
         assert np.array_equal(alone.picture, layer.picture) and np.array_equal(alone.alpha, layer.alpha)
+
+
+def test_the_figure_is_lit_by_the_windows_light(mannequin: Mannequin, figure: Figure) -> None:
+    window = _window([_standing(figure)] * 2)
+    key = np.array([[-0.9, -0.1, -0.42], [0.9, -0.1, -0.42]], np.float32)
+    lamp = np.tile(np.array([0.9, 0.6, 0.3], np.float32), (2, 1))
+    lit = replace(window, light=SceneLight(key, lamp, 0.1 * lamp))
+    dim = replace(window, light=SceneLight(key, 0.1 * lamp, 0.01 * lamp))
+    left, right = mannequin.generate(lit, 0, lambda: None)
+    middle = round(SIZE[0] / 2)
+    solid = left.alpha > 250
+    sides = np.arange(SIZE[0]) < middle
+    brighter = [float(p.picture[solid & side].mean()) for p in (left, right) for side in (sides, ~sides)]
+    assert brighter[0] > 1.2 * brighter[1] and brighter[3] > 1.2 * brighter[2]
+    red, _, blue = left.picture[solid].mean(axis=0)
+    (plain, _), (dark, _) = (tuple(mannequin.generate(w, 0, lambda: None)) for w in (window, dim))
+    plain_red, _, plain_blue = plain.picture[solid].mean(axis=0)
+    assert red / blue > 1.2 * plain_red / plain_blue
+    assert dark.picture[solid].mean() < 0.5 * left.picture[solid].mean()
+    daylight = replace(window, light=SceneLight.daylight(2))
+    np.testing.assert_array_equal(next(mannequin.generate(daylight, 0, lambda: None)).picture, plain.picture)
 
 
 def test_absent_unknown_and_out_of_the_crop(mannequin: Mannequin, figure: Figure) -> None:
