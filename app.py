@@ -81,7 +81,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, str]) -> Any:
     """Return the page's surroundings. Raises ``InvalidInput`` that names the variable or option."""
-    from webpage.page import Surroundings
+    from webpage.page import PageConfig
 
     ours = parse_arguments(["app.py"], environment)
     assert ours is not None
@@ -117,7 +117,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
         overrides, locked = (), ()
     preset = ours.preset or DEFAULT_PRESET
     compose_settings(preset, overrides)
-    return Surroundings(
+    return PageConfig(
         desk=JobRunner(make_job, folder / "results"),
         folder=folder,
         settings_of=lambda name: compose_settings(name, overrides),
@@ -128,7 +128,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
     )
 
 
-def make_server(around: Any, host: str) -> Any:
+def make_server(config: Any, host: str) -> Any:
     """Return the ASGI app: the page, and the results under ``/results``. No other folder is served."""
     import gradio as gr
     from fastapi import FastAPI
@@ -138,12 +138,12 @@ def make_server(around: Any, host: str) -> Any:
     from webpage.page import build_page
 
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    server.mount("/results", StaticFiles(directory=around.folder / "results"))
-    page = build_page(around)
+    server.mount("/results", StaticFiles(directory=config.folder / "results"))
+    page = build_page(config)
     # The default theme asks another host for its letters.
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     theme = gr.themes.Default(primary_hue="blue", **fonts)
-    limits = around.settings_of(around.preset).limits
+    limits = config.settings_of(config.preset).limits
     gr.mount_gradio_app(
         server, page, path="/", theme=theme, css=_CSS, footer_links=[], run_history=False,
         max_file_size=limits.max_bytes, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
@@ -180,7 +180,7 @@ def main(argv: list[str]) -> int:
         "GRADIO_TEMP_DIR": str(folder / "uploads"),
     }
     try:
-        around = _set_up(given, folder, os.environ)
+        config = _set_up(given, folder, os.environ)
         for name in ("uploads", "results"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         listener = socket.create_server((given.host, given.port))
@@ -203,16 +203,16 @@ def main(argv: list[str]) -> int:
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
-    config = uvicorn.Config(make_server(around, given.host), log_level="warning", timeout_graceful_shutdown=2)
+    server_config = uvicorn.Config(make_server(config, given.host), log_level="warning", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
     print(f"Understudy's page: http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
     try:
-        Server(config).run(sockets=[listener])
+        Server(server_config).run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:
-        around.desk.cancel()
-        around.desk.wait(30)
+        config.desk.cancel()
+        config.desk.wait(30)
     return 0
 
 

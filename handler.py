@@ -71,7 +71,7 @@ def make_handler(
                 except asyncio.CancelledError:
                     clock.cancel()
                     # However often it is cancelled: the next job must not start beside this one's thread.
-                    while not work.done() and clock.silent_seconds() <= worker.stall_seconds:
+                    while not work.done() and clock.seconds_since_check() <= worker.stall_seconds:
                         with suppress(asyncio.CancelledError):
                             await _ended(work, clock, worker.stall_seconds)
                     hanging.extend([] if work.done() else [clock])
@@ -89,7 +89,7 @@ def make_handler(
 async def _ended(work: asyncio.Future[Answer], clock: CancelToken, stall_seconds: float) -> None:
     """Wait until a job's thread has ended, or counts as hanging."""
     while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
-        if clock.silent_seconds() > stall_seconds:
+        if clock.seconds_since_check() > stall_seconds:
             return
 
 

@@ -36,7 +36,7 @@ from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.models.registry import make_people
 from pipeline.settings import PeopleSettings, StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
-from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.workspace.masks import MaskStore
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +58,7 @@ class Shaken:
     """(T, 3, 3) frame t from frame t-1; the first is the identity."""
     share: float
     """Of the picture that people's masks cover, mean."""
-    seen: tuple[Seen, ...]
+    seen: tuple[PeopleInFrame, ...]
 
 
 def corner_error_px(pairs: Matrices, true: Matrices, size_wh: tuple[int, int]) -> float:
@@ -129,7 +129,7 @@ def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Sha
     follower = PeopleFollower(clip.info, PeopleSettings(), person, store)
     seen = tuple(follower.push(frame.index, rgb_of(frame), frame.index == 0) for frame in clip.frames())
     store.close()
-    return Shaken(path, pairs, float(np.mean([one.everyone.mean() for one in seen])), seen)
+    return Shaken(path, pairs, float(np.mean([one.people_mask.mean() for one in seen])), seen)
 
 
 def ours(clip: Shaken, settings: StabilizeSettings) -> tuple[Matrices, float]:
@@ -139,7 +139,7 @@ def ours(clip: Shaken, settings: StabilizeSettings) -> tuple[Matrices, float]:
     estimator = CameraEstimator(opened.info, settings)
     for frame in opened.frames():
         one = clip.seen[frame.index]
-        estimator.push(luma_of(frame), one.everyone, one.feet_px, frame.index == 0)
+        estimator.push(luma_of(frame), one.people_mask, one.feet_px, frame.index == 0)
     world = estimator.finish().world_from_source
     seconds = time.process_time() - begin
     pairs = np.tile(np.eye(3), (len(world), 1, 1))
@@ -180,7 +180,7 @@ def vidstab(clip: Shaken, work: Path) -> tuple[Matrices, float]:
     table = np.array(rows)[: len(clip.pairs), 1:]
     best, best_error = clip.pairs, np.inf
     for signs in product((1, -1), repeat=4):
-        pairs = np.stack([_centred(*(row * signs)) for row in table])
+        pairs = np.stack([_centered(*(row * signs)) for row in table])
         for candidate in (pairs, np.linalg.inv(pairs)):
             error = corner_error_px(candidate, clip.pairs[: len(candidate)], _SIZE_WH)
             if error < best_error:
@@ -188,7 +188,7 @@ def vidstab(clip: Shaken, work: Path) -> tuple[Matrices, float]:
     return best, run.cpu_seconds
 
 
-def _centred(x: float, y: float, angle: float, zoom: float) -> Matrices:
+def _centered(x: float, y: float, angle: float, zoom: float) -> Matrices:
     cx, cy = (_SIZE_WH[0] - 1) / 2, (_SIZE_WH[1] - 1) / 2
     size = 1 + zoom / 100
     c, s = size * np.cos(angle), size * np.sin(angle)

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.figures import contact_f1
-from pipeline.datatypes import CameraMotion, Presence, Subject
+from pipeline.datatypes import CameraMotion, Float64Array, Presence, Subject
 from pipeline.joints import JOINT, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import fit_homography
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.joint_smoothing import smooth_points
 from pipeline.settings import FootLockSettings
 
-Floats = NDArray[np.float64]
 SIZE_WH = (1280, 720)
 FOCAL_PX = 1000.0
 BODY_M = 1.75
@@ -73,7 +72,7 @@ class Scene:
 
     subject: Subject
     motion: CameraMotion
-    seconds: Floats
+    seconds: Float64Array
     planted: NDArray[np.bool_]
     """(T, 2)."""
 
@@ -111,7 +110,7 @@ def make_scene(walk: Walk, seed: int = 0) -> Scene:
     return Scene(subject, motion, seconds, planted)
 
 
-def border_errors_ms(found: NDArray[np.bool_], true: NDArray[np.bool_], seconds: Floats) -> Floats:
+def border_errors_ms(found: NDArray[np.bool_], true: NDArray[np.bool_], seconds: Float64Array) -> Float64Array:
     """Return |error| of start and end of each true contact that a found one overlaps, ms; the clip's ends left out."""
     errors = []
     for side in range(true.shape[1]):
@@ -139,7 +138,7 @@ def score(walk: Walk, settings: FootLockSettings, seeds: int) -> tuple[float, fl
     return float(np.mean(scores)), float(together.mean()) if len(together) else float("nan")
 
 
-def _feet(walk: Walk, seconds: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _feet(walk: Walk, seconds: Float64Array) -> tuple[Float64Array, NDArray[np.bool_]]:
     """Return ankles (T, 2, 3) m, y down with the ground at 0, and where they are planted."""
     way = np.array([np.cos(np.deg2rad(walk.heading)), 0.0, -np.sin(np.deg2rad(walk.heading))])
     aside = np.array([-way[2], 0.0, way[0]])
@@ -158,19 +157,19 @@ def _feet(walk: Walk, seconds: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     return ankles, planted
 
 
-def _hips(walk: Walk, seconds: Floats) -> Floats:
+def _hips(walk: Walk, seconds: Float64Array) -> Float64Array:
     way = np.array([np.cos(np.deg2rad(walk.heading)), 0.0, -np.sin(np.deg2rad(walk.heading))])
     along = walk.step_m / walk.step_seconds * seconds
     return np.asarray(_start(walk) + along[:, None] * way + np.array([0.0, -0.93, 0.0]))
 
 
-def _start(walk: Walk) -> Floats:
+def _start(walk: Walk) -> Float64Array:
     """Where the walk begins, so that its middle is 5 m before the camera."""
     way = np.array([np.cos(np.deg2rad(walk.heading)), 0.0, -np.sin(np.deg2rad(walk.heading))])
     return np.asarray([0.0, 0.0, 6.0] - 0.5 * walk.seconds * walk.step_m / walk.step_seconds * way)
 
 
-def _camera(walk: Walk, seconds: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _camera(walk: Walk, seconds: Float64Array, rng: np.random.Generator) -> tuple[Float64Array, Float64Array]:
     """Return rotations (T, 3, 3), camera from world, and eyes (T, 3) m at 1.4 m."""
     middle = seconds - seconds.mean()
     shake = gaussian_filter1d(rng.standard_normal((len(seconds), 3)), walk.fps / 12, axis=0)
@@ -182,7 +181,7 @@ def _camera(walk: Walk, seconds: Floats, rng: np.random.Generator) -> tuple[Floa
     eyes[:, 1] = -1.4
     zero, one = np.zeros_like(pan), np.ones_like(pan)
 
-    def matrices(rows: list[list[Floats]]) -> Floats:
+    def matrices(rows: list[list[Float64Array]]) -> Float64Array:
         return np.moveaxis(np.array(rows), -1, 0)
 
     about_y = matrices([[np.cos(pan), zero, -np.sin(pan)], [zero, one, zero], [np.sin(pan), zero, np.cos(pan)]])
@@ -191,10 +190,10 @@ def _camera(walk: Walk, seconds: Floats, rng: np.random.Generator) -> tuple[Floa
     return about_z @ about_x @ about_y, eyes
 
 
-def _projector(turns: Floats, eyes: Floats):  # type: ignore[no-untyped-def]
+def _projector(turns: Float64Array, eyes: Float64Array):  # type: ignore[no-untyped-def]
     middle = (np.array(SIZE_WH) - 1) / 2
 
-    def project(points: Floats) -> Floats:
+    def project(points: Float64Array) -> Float64Array:
         """(T, ..., 3) or (..., 3) m to (T, ..., 2) px."""
         shape = (len(turns), *(1,) * (points.ndim - 2), 3)
         seen = np.einsum("tij,t...j->t...i", turns, points - eyes.reshape(shape))

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from pipeline.datatypes import Float64Array
+
 Bools = NDArray[np.bool_]
 LEFT_ANKLE, RIGHT_ANKLE = 15, 16
 
@@ -23,7 +24,7 @@ LEFT_ANKLE, RIGHT_ANKLE = 15, 16
 class Truth:
     """What is known of a clip by construction, named as in the footage's README; the camera may differ by frame."""
 
-    keypoints: Floats
+    keypoints: Float64Array
     """(T, 17, 2) px."""
     visible: Bools
     """(T, 17)."""
@@ -35,15 +36,15 @@ class Truth:
     """(T, 2) ``foot_state >= 1``."""
     plant_id: NDArray[np.int64]
     """(T, 2) -1 in the air."""
-    ankles: Floats
+    ankles: Float64Array
     """(T, 2, 3) m."""
     phase: NDArray[np.int64]
     """(T,)."""
-    K: Floats
+    K: Float64Array
     """(T, 3, 3) px."""
-    RT: Floats
+    RT: Float64Array
     """(T, 3, 4) m."""
-    bg_tracks: Floats
+    bg_tracks: Float64Array
     """(T, P, 2) px."""
     bg_visible: Bools
     """(T, P)."""
@@ -60,12 +61,12 @@ class Truth:
     """(T, H, W) his whole silhouette, as if nothing were in front of him."""
 
     @property
-    def body_height_px(self) -> Floats:
+    def body_height_px(self) -> Float64Array:
         """(T,) the standing height as it appears at the depth of the hips."""
         return true_body_height_px(self.K, self.RT, self.hips, self.body_height_m)
 
     @property
-    def hips(self) -> Floats:
+    def hips(self) -> Float64Array:
         """(T, 3) m: the ankles' mean moved up to half a body height, near enough for a depth."""
         middle = self.ankles.mean(axis=1)
         middle[:, 2] = self.body_height_m / 2
@@ -114,7 +115,7 @@ def _masks_if_there(path: Path) -> Bools | None:
     return load_masks(path) if path.exists() else None
 
 
-def true_body_height_px(K: Floats, RT: Floats, hips: Floats, body_height_m: float) -> Floats:
+def true_body_height_px(K: Float64Array, RT: Float64Array, hips: Float64Array, body_height_m: float) -> Float64Array:
     """Return (T,) focal length times body height over the depth of the hips."""
     depth = np.einsum("tj,tj->t", RT[:, 2, :3], hips) + RT[:, 2, 3]
     return K[:, 1, 1] * body_height_m / depth
@@ -123,7 +124,7 @@ def true_body_height_px(K: Floats, RT: Floats, hips: Floats, body_height_m: floa
 # --- camera -------------------------------------------------------------------------------------------------------
 
 
-def pair_motion_error_px(world_from_source: Floats, bg_tracks: Floats, bg_visible: Bools) -> float:
+def pair_motion_error_px(world_from_source: Float64Array, bg_tracks: Float64Array, bg_visible: Bools) -> float:
     """Mean distance between the background points of frame t and those of frame t-1 moved by the measured pair motion
     ``inv(world_from_source[t]) @ world_from_source[t-1]``, over points visible in both frames."""
     distances = []
@@ -134,7 +135,7 @@ def pair_motion_error_px(world_from_source: Floats, bg_tracks: Floats, bg_visibl
     return float(np.concatenate(distances).mean())
 
 
-def moved(matrix: Floats, points: Floats) -> Floats:
+def moved(matrix: Float64Array, points: Float64Array) -> Float64Array:
     """Apply a (3, 3) homography to (N, 2) points."""
     out = points @ matrix[:2, :2].T + matrix[:2, 2]
     return out / (points @ matrix[2, :2] + matrix[2, 2])[:, None]
@@ -166,7 +167,7 @@ def right_share(masks: Iterable[NDArray[np.uint8]], his: Bools, theirs: Bools, l
     return float(np.mean(right))
 
 
-def joint_error_bh(joints: Floats, truth: Truth) -> float:
+def joint_error_bh(joints: Float64Array, truth: Truth) -> float:
     """Mean distance of the COCO-17 joints to the truth in body heights, over joints that are truly visible and were
     given (missing ones are what the share of frames found counts)."""
     distance = np.linalg.norm(joints[:, :17, :2] - truth.keypoints, axis=-1) / truth.body_height_px[:, None]
@@ -200,7 +201,7 @@ def border_error_frames(bounds: Iterable[int], phase: NDArray[np.int64]) -> int 
 # --- new person ---------------------------------------------------------------------------------------------------
 
 
-def jitter_percent(placed: Floats, truth: Truth) -> float:
+def jitter_percent(placed: Float64Array, truth: Truth) -> float:
     """P3: RMS length of the second difference of (placed - true joints), in per cent of body height.
 
     Over the COCO-17 joints that lie inside the picture in all three frames, hidden ones included.
@@ -212,7 +213,7 @@ def jitter_percent(placed: Floats, truth: Truth) -> float:
     return float(100 * np.sqrt(np.mean(bend[known] ** 2)))
 
 
-def foot_slide_percent(placed: Floats, truth: Truth) -> float:
+def foot_slide_percent(placed: Float64Array, truth: Truth) -> float:
     """RMS wander of the placed ankles over the ground during true contacts, in per cent of body height.
 
     Each ankle is projected back by the true camera onto the plane at the true ankle's height; its wander is the
@@ -232,7 +233,7 @@ def foot_slide_percent(placed: Floats, truth: Truth) -> float:
     return float(100 * np.sqrt(np.mean(np.concatenate(wander) ** 2)) / truth.body_height_m)
 
 
-def on_plane(point_px: Floats, K: Floats, RT: Floats, z: float) -> Floats:
+def on_plane(point_px: Float64Array, K: Float64Array, RT: Float64Array, z: float) -> Float64Array:
     """Return (2,) x, y in m where the ray through a pixel meets the horizontal plane at height ``z``."""
     ray = RT[:, :3].T @ np.linalg.inv(K) @ np.array([*point_px, 1.0])
     eye = -RT[:, :3].T @ RT[:, 3]

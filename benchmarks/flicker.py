@@ -38,7 +38,7 @@ class Scene:
 
     source: Pictures
     layers: list[Layer]
-    old: list[NDArray[np.bool_]]
+    subject_masks: list[NDArray[np.bool_]]
 
 
 def flickering(layers: Sequence[Layer], seed: int = 7) -> list[Layer]:
@@ -67,7 +67,7 @@ def running_mean(layers: Sequence[Layer], strength: float) -> list[Layer]:
 def with_flow(scene: Scene, layers: Sequence[Layer], strength: float) -> list[Layer]:
     """Our stage."""
     settings = TemporalSettings(method="flow", strength=strength)
-    frames = zip(range(len(layers)), layers, scene.source, scene.old, strict=True)
+    frames = zip(range(len(layers)), layers, scene.source, scene.subject_masks, strict=True)
     return [layer for _, layer in reduce_flicker(frames, frozenset({0}), settings)]
 
 

@@ -36,11 +36,11 @@ from conf import compose_settings
 from pipeline.datatypes import Layer, VideoInfo, Window
 from pipeline.estimate import GPUS, PART_COSTS, SHARES, planned_chunks, seconds_on
 from pipeline.models.diffusion.animatediff import AnimateDiff
-from pipeline.models.diffusion.denoise import Wish
+from pipeline.models.diffusion.denoise import Conditioning
 from pipeline.models.diffusion.loading import Components
 from pipeline.models.diffusion.sd15 import StableDiffusion
 from pipeline.models.interfaces import Generator
-from pipeline.perform.windows import lead_in, windows_of
+from pipeline.perform.windows import num_lead_in_frames, windows_of
 from pipeline.settings import GenerateSettings, Settings
 
 AIMS_TFLOP = {"fast": 8.0, "balanced": 22.0, "high": 45.0}
@@ -99,8 +99,8 @@ class _Counter:
     def __init__(self, settings: GenerateSettings) -> None:
         self.frames: dict[str, int] = {}
         self._decoder = settings.decoder
-        moves = settings.backend == "animatediff"
-        self._unet = "unet_motion" if moves else "unet"
+        has_motion_module = settings.backend == "animatediff"
+        self._unet = "unet_motion" if has_motion_module else "unet"
         vae: Any = object.__new__(AutoencoderTiny)
         torch.nn.Module.__init__(vae)
         vae.encode, vae.decode = self._encode, self._decode
@@ -113,7 +113,7 @@ class _Counter:
             scheduler=LCMScheduler(),
             device=torch.device("cpu"),
             dtype=torch.float32,
-            moves=moves,
+            has_motion_module=has_motion_module,
         )
 
     def _add(self, name: str, frames: int) -> None:
@@ -151,12 +151,12 @@ def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
     kind = AnimateDiff if small.backend == "animatediff" else StableDiffusion
     generator: Any = kind(counter.parts, small)
     empty = torch.zeros(1, 1, 1)
-    generator._conditioner._wish = Wish(empty, empty, (), ())
+    generator._conditioner._conditioning = Conditioning(empty, empty, (), ())
     total = _FPS * _SECONDS
     windows, earlier = 0, None
     for chunk in planned_chunks(clip_info(total), settings.segment):
         goes_on = earlier is not None and earlier.segment == chunk.segment
-        start = chunk.start - lead_in(chunk, earlier, settings.segment.overlap_frames)
+        start = chunk.start - num_lead_in_frames(chunk, earlier, settings.segment.overlap_frames)
         earlier = chunk
         overlap = min(settings.segment.overlap_frames, small.conditioning_frames)
         for span in windows_of(start, chunk.stop, small.window_frames, overlap):

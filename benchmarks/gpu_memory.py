@@ -97,13 +97,13 @@ def weights_gb(module: torch.nn.Module, width: int = _HALF) -> float:
 def count(settings: GenerateSettings) -> tuple[dict[str, float], dict[str, float]]:
     """Return GB of weights by model, and of activations by network."""
     width, height = settings.crop_size_wh
-    moves = settings.backend == "animatediff"
-    frames = settings.window_frames if moves else min(settings.window_frames, _BATCH)
+    has_motion_module = settings.backend == "animatediff"
+    frames = settings.window_frames if has_motion_module else min(settings.window_frames, _BATCH)
     latent_hw = (height // 8, width // 8)
     with torch.device("meta"), torch.inference_mode():
         torch.set_default_dtype(torch.float16)
         unet: Any = UNet2DConditionModel(cross_attention_dim=768)
-        if moves:
+        if has_motion_module:
             unet = UNetMotionModel.from_unet2d(unet, MotionAdapter(motion_max_seq_length=32), load_weights=False)
         unet = unet.to(torch.float16)
         controlnet = ControlNetModel(cross_attention_dim=768).to(torch.float16)
@@ -118,7 +118,7 @@ def count(settings: GenerateSettings) -> tuple[dict[str, float], dict[str, float
             projection_dim=1024,
         )
         text, time = torch.empty(1, 77, 768), torch.tensor(1)
-        shape = (1, 4, frames, *latent_hw) if moves else (frames, 4, *latent_hw)
+        shape = (1, 4, frames, *latent_hw) if has_motion_module else (frames, 4, *latent_hw)
         batch = min(frames, _BATCH)
         weights = {
             "unet": weights_gb(unet),

@@ -35,20 +35,20 @@ def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float,
     clip = open_clip(path)
     size_wh = clip.info.size_wh
 
-    def everyone(frame: int) -> NDArray[np.bool_]:
+    def people_mask(frame: int) -> NDArray[np.bool_]:
         mask = cv2.resize(truth.masks[frame].astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
         return np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0)
 
     settings, starts = StabilizeSettings(), np.array([0], np.int64)
     estimator = CameraEstimator(clip.info, settings)
     for frame in clip.frames():
-        estimator.push(luma_of(frame), everyone(frame.index), np.empty((0, 2)), frame.index == 0)
+        estimator.push(luma_of(frame), people_mask(frame.index), np.empty((0, 2)), frame.index == 0)
     camera = smooth_path(estimator.finish(), starts, clip.info.pts_seconds, size_wh, settings)
     body = truth.body_height_px * size_wh[1] / truth.masks.shape[1]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.process_time()
     plates = make_plates(
-        clip, camera, starts, truth.masks.any(axis=(1, 2)), everyone, body, PlateSettings(), folder,
+        clip, camera, starts, truth.masks.any(axis=(1, 2)), people_mask, body, PlateSettings(), folder,
         lambda: None, lambda _done, _total: None,
     )  # fmt: skip
     seconds = time.process_time() - begin

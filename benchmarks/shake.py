@@ -44,21 +44,21 @@ def shake_matrices(
         for row, peak in enumerate((AMPLITUDE_PX, AMPLITUDE_PX, AMPLITUDE_DEG, AMPLITUDE_SCALE))
     )
     x, y = x * height / 360, y * height / 360
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
     shakes = np.tile(np.eye(3), (num_frames, 1, 1))
     for t in range(num_frames):
         angle, size = np.deg2rad(degrees[t]), np.exp(scale[t])
         turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         shakes[t, :2, :2] = turn
-        shakes[t, :2, 2] = centre + np.array([x[t], y[t]]) - turn @ centre
+        shakes[t, :2, 2] = center + np.array([x[t], y[t]]) - turn @ center
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], np.float64)
     zoom = 1.0
     for shake in shakes:
-        reach = np.abs(moved(np.linalg.inv(shake), corners) - centre) / np.abs(corners - centre)
+        reach = np.abs(moved(np.linalg.inv(shake), corners) - center) / np.abs(corners - center)
         zoom = max(zoom, float(reach.max()))
     # one pixel more for the interpolation's support
     zoom *= 1 + 4 / min(width, height)
-    enlarged = np.array([[zoom, 0, centre[0] * (1 - zoom)], [0, zoom, centre[1] * (1 - zoom)], [0, 0, 1]])
+    enlarged = np.array([[zoom, 0, center[0] * (1 - zoom)], [0, zoom, center[1] * (1 - zoom)], [0, 0, 1]])
     return np.asarray(shakes @ enlarged)
 
 

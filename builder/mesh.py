@@ -8,9 +8,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
+from pipeline.datatypes import Float64Array
 from pipeline.models.mannequin.raster import rasterize
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
@@ -75,7 +75,7 @@ def laplacian(quads: Ints, count: int) -> sparse.csr_matrix:
     return (sparse.diags(1 / np.maximum(total, 1)) @ matrix + sparse.diags((total == 0).astype(float))).tocsr()
 
 
-def even_rims(places: Floats, quads: Ints, smooth: sparse.csr_matrix) -> Floats:
+def even_rims(places: Float64Array, quads: Ints, smooth: sparse.csr_matrix) -> Float64Array:
     """Bring each hem, cuff and collar into one plane (faces are cut along zigzags), and what is near it along."""
     edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
     unique, uses = np.unique(edges, axis=0, return_counts=True)
@@ -87,9 +87,9 @@ def even_rims(places: Floats, quads: Ints, smooth: sparse.csr_matrix) -> Floats:
     rim = np.unique(open_edges)
     for number in np.unique(loop[rim]):
         row = rim[loop[rim] == number]
-        centre = places[row].mean(0)
-        normal = np.linalg.svd(places[row] - centre)[2][2]
-        out[row] -= ((places[row] - centre) @ normal)[:, None] * normal
+        center = places[row].mean(0)
+        normal = np.linalg.svd(places[row] - center)[2][2]
+        out[row] -= ((places[row] - center) @ normal)[:, None] * normal
     inner = np.ones(count, bool)
     inner[rim] = False
     close = ~inner
@@ -107,7 +107,7 @@ def _neighbours(quads: Ints, count: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(both)), tuple(both.T)), (count, count))
 
 
-def normals_of(places: Floats, quads: Ints) -> Floats:
+def normals_of(places: Float64Array, quads: Ints) -> Float64Array:
     """(V, 3) unit, outwards."""
     diagonal = np.cross(places[quads[:, 2]] - places[quads[:, 0]], places[quads[:, 3]] - places[quads[:, 1]])
     out = np.zeros_like(places)
@@ -116,7 +116,7 @@ def normals_of(places: Floats, quads: Ints) -> Floats:
     return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
 
 
-def copy_weights(weights: Floats, places: Floats, known: Ints, wanted: Ints) -> Floats:
+def copy_weights(weights: Float64Array, places: Float64Array, known: Ints, wanted: Ints) -> Float64Array:
     """Give ``wanted`` vertices the mean weights of their eight nearest ``known`` ones, near ones counting more."""
     distance, near = cKDTree(places[known]).query(places[wanted], k=8)
     share = 1 / (distance + 0.02) ** 2
@@ -126,7 +126,7 @@ def copy_weights(weights: Floats, places: Floats, known: Ints, wanted: Ints) -> 
     return out
 
 
-def along(places: Floats, start: Floats, stop: Floats) -> Floats:
+def along(places: Float64Array, start: Float64Array, stop: Float64Array) -> Float64Array:
     """(V,) position along start (0) to stop (1), with the body's right side mirrored onto its left."""
     mirrored = places * np.sign(np.where(places[:, :1] == 0, 1, places[:, :1])) ** np.array([1, 0, 0])
     mirrored[:, 0] = np.abs(places[:, 0])
@@ -134,7 +134,7 @@ def along(places: Floats, start: Floats, stop: Floats) -> Floats:
     return np.asarray((mirrored - start) @ axis / (axis @ axis))
 
 
-def occlusion(places: Floats, triangles: Ints, views: int = 96, size: int = 420) -> Floats:
+def occlusion(places: Float64Array, triangles: Ints, views: int = 96, size: int = 420) -> Float64Array:
     """(V,) 0..1 share of a cosine-weighted sky that each vertex sees, by depth maps from evenly spread sides."""
     normals = np.zeros_like(places)
     a, b, c = (places[triangles[:, k]] for k in range(3))
@@ -147,14 +147,14 @@ def occlusion(places: Floats, triangles: Ints, views: int = 96, size: int = 420)
     turn = np.pi * (1 + 5**0.5) * k
     ways = np.stack([np.sqrt(1 - up**2) * np.cos(turn), up, np.sqrt(1 - up**2) * np.sin(turn)], 1)
     seen, total = np.zeros(len(places)), np.zeros(len(places))
-    centre = (places.min(0) + places.max(0)) / 2
+    center = (places.min(0) + places.max(0)) / 2
     scale = size / 1.35
     for way in ways:
         side = np.cross(way, [0.3, 0.9, 0.316])
         side /= np.linalg.norm(side)
         axes = np.stack([side, np.cross(way, side), -way], 1)
-        seen_at = (places + 0.004 * normals - centre) @ axes * scale
-        drawn = np.asarray(((places - centre) @ axes * scale + [size / 2, size / 2, 0]), np.float32)
+        seen_at = (places + 0.004 * normals - center) @ axes * scale
+        drawn = np.asarray(((places - center) @ axes * scale + [size / 2, size / 2, 0]), np.float32)
         depth, _ = rasterize(drawn, triangles.astype(np.int32), size, size)
         column = np.clip(np.rint(seen_at[:, 0] + size / 2).astype(int), 0, size - 1)
         row = np.clip(np.rint(seen_at[:, 1] + size / 2).astype(int), 0, size - 1)

@@ -17,12 +17,12 @@ by exact quarter turns. Left and right of a body are its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ Mask = NDArray[np.bool_]
 """(H, W), hard."""
 Matte = NDArray[np.float32]
 """(H, W) in 0..1, soft."""
+Float64Array = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+Points = NDArray[np.float64]
+"""(..., 2) x, y px, pixel centers at integers."""
 Plane = NDArray[Any]
 """(h, w) uint8, or uint16 with the samples in the low bits."""
 
@@ -137,6 +141,21 @@ class Frame:
     info: VideoInfo
 
 
+class FrameSource(Protocol):
+    """A clip, as far as the passes read it."""
+
+    @property
+    def info(self) -> VideoInfo: ...
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Yield the frames ``start`` to ``stop`` (exclusive), in order."""
+        ...
+
+    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Yield the frames of some rising indices."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
     """One person in one frame, as a people backend reports; source space."""
@@ -172,7 +191,7 @@ class Track:
     """(N, 21, 3)."""
     skeletons: NDArray[np.float32]
     """(N, 23, 3)."""
-    appearance: NDArray[np.float32]
+    color_histogram: NDArray[np.float32]
     """(D,) mean colour histogram of the person, L1-normalised."""
 
 
@@ -311,9 +330,9 @@ class Layer:
     """(h, w) 0..255; None where the generator gives no matte."""
     joints: NDArray[np.float32] | None = None
     """(21, 3) x, y crop px and confidence of the new person, where the generator knows them."""
-    matte_is_carried: bool = False
+    matte_is_propagated: bool = False
     """Nobody was found in the generated picture: the alpha is the frame before's, moved."""
-    is_coarsened: bool = False
+    is_pixelated: bool = False
     """The safety checker flagged it."""
 
 

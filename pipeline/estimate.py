@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.datatypes import Chunk, Segment, VideoInfo
-from pipeline.perform.windows import lead_in, windows_of
+from pipeline.perform.windows import num_lead_in_frames, windows_of
 from pipeline.plan.segments import cut_chunks
 from pipeline.settings import GenerateSettings, SegmentSettings, Settings
 
@@ -118,7 +118,7 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
         return {"windows": -(-frames // 32)}
     earlier: Chunk | None = None
     for chunk in chunks:
-        start = chunk.start - lead_in(chunk, earlier, overlap)
+        start = chunk.start - num_lead_in_frames(chunk, earlier, overlap)
         goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
         earlier = chunk
         shared = min(overlap, generate.conditioning_frames)
@@ -131,21 +131,21 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
 
 
 def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, int]:
-    moves = generate.backend == "animatediff"
+    has_motion_module = generate.backend == "animatediff"
     made = frames - held
-    starts = generate.strength < 1 and (moves or held > 0)
+    starts = generate.strength < 1 and (has_motion_module or held > 0)
     steps = max(1, round(generate.steps * generate.strength)) if starts else generate.steps
     # A motion module sees the whole window, at least 16 frames; single frames are made alone.
-    seen = max(frames, 16) if moves else made
+    seen = max(frames, 16) if has_motion_module else made
     guided = sum(
         sum((step + 1) / steps <= control.end for step in range(steps))
         for control in generate.controls
         if control.weight
     )
     return {
-        "unet_motion" if moves else "unet": seen * steps * (2 if generate.guidance > 1 else 1),
+        "unet_motion" if has_motion_module else "unet": seen * steps * (2 if generate.guidance > 1 else 1),
         "controlnet": seen * guided,
-        f"{generate.decoder}_encode": frames if moves else made * (2 if held else 1),
+        f"{generate.decoder}_encode": frames if has_motion_module else made * (2 if held else 1),
         f"{generate.decoder}_decode": made,
     }
 

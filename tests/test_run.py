@@ -106,7 +106,7 @@ def test_every_switch_can_be_turned(tmp_path: Path) -> None:
         assert group == "temporal" or result.video.read_bytes() != base
 
 
-class _Colour:
+class _Color:
     """A generator whose colour is the number of the call: it shows where windows and chunks meet."""
 
     needs = Needs(crop_size_wh=(128, 192), window_frames=64)
@@ -133,7 +133,7 @@ class _Colour:
 
 def test_segments_are_crossfaded_over_five_frames(tmp_path: Path) -> None:
     settings = Settings.model_validate({"segment": {"count": 3}, "foot_lock": {"enabled": False}})
-    result = _job(tmp_path, settings, "layer", generator=_Colour())
+    result = _job(tmp_path, settings, "layer", generator=_Color())
     borders = [part["start_frame"] for part in result.report["segments"]][1:]
     levels = [picture[picture[..., 3] == 255][:, 0].mean() for picture in read_artifact(result.artifacts["layer"][0])]
     for number, border in enumerate(borders, start=1):

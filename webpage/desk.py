@@ -68,7 +68,7 @@ class LocalJob:
         self._clock.cancel()
 
     def hang(self) -> Answer | None:
-        return stalled_answer(self._clock) if self._clock.silent_seconds() > self._worker.stall_seconds else None
+        return stalled_answer(self._clock) if self._clock.seconds_since_check() > self._worker.stall_seconds else None
 
 
 class EndpointJob:

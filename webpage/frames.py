@@ -32,8 +32,8 @@ def marked(picture: NDArray[np.uint8], x: float, y: float) -> NDArray[Any]:
     """Return a copy of a picture with a cross at a point: yellow on black, seen on any ground."""
     copy = picture.copy()
     size = max(8, round(min(copy.shape[:2]) / 30))
-    for width, colour in ((size // 3 + 2, (0, 0, 0)), (size // 6 + 1, (255, 230, 0))):
-        cv2.drawMarker(copy, (round(x), round(y)), colour, cv2.MARKER_CROSS, 2 * size, width)
+    for width, color in ((size // 3 + 2, (0, 0, 0)), (size // 6 + 1, (255, 230, 0))):
+        cv2.drawMarker(copy, (round(x), round(y)), color, cv2.MARKER_CROSS, 2 * size, width)
     return copy
 
 

@@ -43,7 +43,7 @@ Update = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PageConfig:
     """What the page needs from whoever started it."""
 
     desk: JobRunner
@@ -57,18 +57,18 @@ class Surroundings:
     where: str = "on this machine"
 
 
-def build_page(around: Surroundings) -> gr.Blocks:
+def build_page(config: PageConfig) -> gr.Blocks:
     """Return the page."""
     with gr.Blocks(title="Understudy", analytics_enabled=False, delete_cache=(3600, _DAY)) as page:
         gr.HTML(
-            f"<h1>Understudy</h1><p>Replaces the person in a video and keeps the rest. Jobs run {around.where}.</p>"
+            f"<h1>Understudy</h1><p>Replaces the person in a video and keeps the rest. Jobs run {config.where}.</p>"
         )
         places: dict[str, gr.HTML] = {}
         with gr.Row():
             with gr.Column(min_width=300):
-                clip = _clip_fields(around, places)
+                clip = _clip_fields(config, places)
             with gr.Column(min_width=300):
-                more, changed, shown_preset, advanced = _other_fields(around, places)
+                more, changed, shown_preset, advanced = _other_fields(config, places)
         with gr.Row():
             judge = gr.Button("Estimate: time and cost", elem_id="estimate")
             look = gr.Button("Quick look: single frames", elem_id="look")
@@ -88,9 +88,9 @@ def build_page(around: Surroundings) -> gr.Blocks:
             told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
             *controls, of_preset = values[len(inputs) :]
             settings = dict(zip(changed, controls, strict=True))
-            wanted, shown_now = around.settings_of(told.preset or around.preset), around.settings_of(of_preset)
+            wanted, shown_now = config.settings_of(told.preset or config.preset), config.settings_of(of_preset)
             try:
-                around.desk.start(job_input(told, settings, wanted, mode, shown_now))
+                config.desk.start(job_input(told, settings, wanted, mode, shown_now))
             except InvalidInput as error:
                 place = place_of(error.field)
                 message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
@@ -98,18 +98,18 @@ def build_page(around: Surroundings) -> gr.Blocks:
                 return [gr.skip(), summary, *[gr.skip()] * 5, *_beside(place, message)]
             except Busy as error:
                 return [gr.skip(), error_beside(str(error)), *[gr.skip()] * (len(shown) - 2)]
-            return _shown(around.desk.now())
+            return _shown(config.desk.now())
 
         def follow(known: Any) -> list[Update]:
             """Tell a page what it does not know yet; a result that plays is not touched."""
-            moment = around.desk.now()
-            if known == _told(moment):
+            moment = config.desk.now()
+            if known == _fingerprint(moment):
                 return [gr.skip()] * len(shown)
             return _shown(moment)
 
         def stop() -> str:
-            around.desk.cancel()
-            return job_status(around.desk.now())
+            config.desk.cancel()
+            return job_status(config.desk.now())
 
         everything = [*inputs.values(), *changed.values(), shown_preset]
         for button, mode in ((judge, "estimate"), (look, "frame"), (start, "replace")):
@@ -119,11 +119,11 @@ def build_page(around: Surroundings) -> gr.Blocks:
         cancel.click(stop, None, status, **_QUIET)
         timer.tick(follow, seen, shown, **_QUIET)
         # A page that was loaded again finds the job that is under way.
-        page.load(lambda: _shown(around.desk.now()), None, shown, **_QUIET)
+        page.load(lambda: _shown(config.desk.now()), None, shown, **_QUIET)
     return page
 
 
-def _told(moment: JobStatus) -> Any:
+def _fingerprint(moment: JobStatus) -> Any:
     """Return what tells two moments apart for a page."""
     left = None if moment.left_seconds is None else round(moment.left_seconds)
     return [moment.number, moment.stage, round(moment.percent), left, moment.is_cancelled, moment.answer is not None]
@@ -134,7 +134,7 @@ def _shown(moment: JobStatus) -> list[Update]:
     place = place_of(answer.get("field"))
     is_busy = moment.is_under_way
     return [
-        _told(moment),
+        _fingerprint(moment),
         job_status(moment),
         job_result(moment, _address(moment)),
         *[gr.update(interactive=not is_busy)] * 3,
@@ -162,7 +162,7 @@ def _place(places: dict[str, gr.HTML], field: str) -> None:
     places[field] = gr.HTML(visible=False, elem_id=f"error-{field}")
 
 
-def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, Any]:
+def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, Any]:
     gr.HTML("<h2>Clip</h2>")
     file = gr.File(label="Clip", file_types=_CLIPS, elem_id="video_file", height=120)
     url = gr.Textbox(label="or its URL", placeholder="https://", max_length=4096, elem_id="video_url")
@@ -192,7 +192,7 @@ def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, 
         hidden = gr.update(visible=False)
         if path is None:
             return [None, hidden, gr.update(value=None, visible=False), *_video_error(""), None, None]
-        limits = around.settings_of(around.preset).limits
+        limits = config.settings_of(config.preset).limits
         try:
             last = last_second(Path(path), limits)
             picture, _ = frame_at(Path(path), 0.0, limits)
@@ -202,14 +202,14 @@ def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, 
         return [path, slider, gr.update(value=picture, visible=True), *_video_error(""), None, None]
 
     def show_url(address: str) -> list[Update]:
-        limits = around.settings_of(around.preset).limits
+        limits = config.settings_of(config.preset).limits
         try:
             if not address.strip().startswith(("http://", "https://")):
                 raise InvalidInput("a URL begins with https:// or http://")
-            target = around.folder / "uploads" / hashlib.sha256(address.strip().encode()).hexdigest()[:32]
+            target = config.folder / "uploads" / hashlib.sha256(address.strip().encode()).hexdigest()[:32]
             fetch(
                 address.strip(), target, field="video_url", max_bytes=limits.max_bytes, seconds=limits.fetch_seconds,
-                local_root=None, private_hosts=around.private_hosts, check=lambda: None,
+                local_root=None, private_hosts=config.private_hosts, check=lambda: None,
             )  # fmt: skip
         except UnderstudyError as error:
             return [None, gr.update(visible=False), gr.update(visible=False), *_video_error(error.message), None, None]
@@ -218,7 +218,7 @@ def _clip_fields(around: Surroundings, places: dict[str, gr.HTML]) -> dict[str, 
     def draw(path: str | None, at_s: float, x: float | None, y: float | None) -> Update:
         if path is None:
             return gr.skip()
-        picture, _ = frame_at(Path(path), at_s, around.settings_of(around.preset).limits)
+        picture, _ = frame_at(Path(path), at_s, config.settings_of(config.preset).limits)
         return picture if x is None or y is None else marked(picture, x, y)
 
     def clicked(event: gr.SelectData) -> list[Update]:
@@ -243,9 +243,9 @@ def _video_error(message: str) -> list[Update]:
 
 
 def _other_fields(
-    around: Surroundings, places: dict[str, gr.HTML]
+    config: PageConfig, places: dict[str, gr.HTML]
 ) -> tuple[dict[str, Any], dict[str, Any], gr.State, gr.Accordion]:
-    settings = around.settings_of(around.preset)
+    settings = config.settings_of(config.preset)
     gr.HTML("<h2>Who comes in</h2>")
     reference = gr.File(label="Reference picture", file_types=_PICTURES, elem_id="reference_file", height=120)
     reference_url = gr.Textbox(label="or its URL", placeholder="https://", max_length=4096, elem_id="reference_url")
@@ -254,13 +254,13 @@ def _other_fields(
     negative = gr.Textbox(label="Negative prompt", max_length=2000, elem_id="negative_prompt")
     _place(places, "prompt")
     gr.HTML("<h2>How</h2>")
-    preset = gr.Dropdown(list(preset_names()), value=around.preset, label="Preset", elem_id="preset")
+    preset = gr.Dropdown(list(preset_names()), value=config.preset, label="Preset", elem_id="preset")
     _place(places, "preset")
-    front = {key: _control(setting_of(settings, key), settings) for key in IN_FRONT if key not in around.locked}
+    front = {key: _control(setting_of(settings, key), settings) for key in IN_FRONT if key not in config.locked}
     seed = gr.Number(0, label="Seed", minimum=0, maximum=2**32 - 1, precision=0, elem_id="seed")
     _place(places, "seed")
     with gr.Accordion("Advanced settings", open=False, elem_id="advanced") as advanced:
-        controls = {each.key: _control(each, settings) for each in advanced_settings(settings, around.locked)}
+        controls = {each.key: _control(each, settings) for each in advanced_settings(settings, config.locked)}
     # Outside: it also speaks of the two settings in front.
     _place(places, "overrides")
     artifacts = gr.CheckboxGroup(
@@ -269,10 +269,10 @@ def _other_fields(
     _place(places, "artifacts")
     changed = front | controls
 
-    shown_preset = gr.State(around.preset)
+    shown_preset = gr.State(config.preset)
 
     def values(name: str) -> list[Any]:
-        chosen = around.settings_of(name)
+        chosen = config.settings_of(name)
         return [name, *(value_of(chosen, key) for key in changed)]
 
     preset.change(values, preset, [shown_preset, *changed.values()], **_QUIET)

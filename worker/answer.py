@@ -60,7 +60,7 @@ def answer_job(
     token = logged_job_id.set(name)
     begin = time.monotonic()
     try:
-        answer = _done(name, job.get("input"), arguments, worker, clock, make_progress, models)
+        answer = _run(name, job.get("input"), arguments, worker, clock, make_progress, models)
         json.dumps(answer, allow_nan=False)
     except UnderstudyError as error:
         answer = error_answer(error)
@@ -80,7 +80,7 @@ def answer_job(
 
 def stalled_answer(clock: CancelToken) -> Answer:
     """Return the error of a job that makes no progress any more: the worker has to be replaced."""
-    seconds = clock.silent_seconds()
+    seconds = clock.seconds_since_check()
     log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
     kind = EncodeFailed if clock.stage == "finish" else JobTimeout
     return {**error_answer(kind(f"the job did not go on in its stage {clock.stage}")), "refresh_worker": True}
@@ -102,7 +102,7 @@ def _bug(error: BaseException) -> Answer:
     return {"error": f"an internal error happened; the log has it as {number}", "error_code": "INTERNAL"}
 
 
-def _done(
+def _run(
     job_id: str,
     asked: Any,
     arguments: Arguments,

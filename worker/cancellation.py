@@ -19,7 +19,7 @@ class CancelToken:
         self._stop = threading.Event()
         self._seconds = seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
-        self._looked = time.monotonic()
+        self._last_check = time.monotonic()
         self.stage = "fetch"
         """What the job is doing; whoever reports progress sets it."""
 
@@ -29,7 +29,7 @@ class CancelToken:
 
     def check(self) -> None:
         """Raise ``Cancelled`` or ``JobTimeout`` where the job must stop."""
-        self._looked = time.monotonic()
+        self._last_check = time.monotonic()
         if self._stop.is_set():
             raise Cancelled("the job was cancelled")
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -39,9 +39,9 @@ class CancelToken:
         """Return the time left; None where there is no limit."""
         return None if self._deadline is None else self._deadline - time.monotonic()
 
-    def silent_seconds(self) -> float:
+    def seconds_since_check(self) -> float:
         """Return how long the job has not looked at the clock: it hangs, or does one thing for long."""
-        return time.monotonic() - self._looked
+        return time.monotonic() - self._last_check
 
 
 @contextmanager

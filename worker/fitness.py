@@ -22,7 +22,7 @@ LEAST_FREE_BYTES = 2 * 10**9
 
 def prepare_worker(settings: Settings, worker: WorkerEnvironment, models: ModelKeeper) -> None:
     """Check the machine and load the preset's models, once; raises ``WorkerNotReady``."""
-    for check in fitness_checks(settings, worker):
+    for check in preflight_checks(settings, worker):
         check()
     removed = remove_abandoned(worker.work)
     if removed:
@@ -31,7 +31,7 @@ def prepare_worker(settings: Settings, worker: WorkerEnvironment, models: ModelK
     log.info("worker is ready", extra={"preset": settings.preset})
 
 
-def fitness_checks(settings: Settings, worker: WorkerEnvironment) -> list[Callable[[], None]]:
+def preflight_checks(settings: Settings, worker: WorkerEnvironment) -> list[Callable[[], None]]:
     """Return the checks, each of which raises ``WorkerNotReady``. They take milliseconds."""
     return [
         lambda: check_weights(settings.preset),

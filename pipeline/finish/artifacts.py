@@ -60,11 +60,12 @@ class ArtifactWriter:
         for video, picture in self._writers:
             video.write(coded_from_upright(picture(edited), self._info), number)
 
-    def write_values(self, placed: NDArray[np.float64], plates: PlateSet | None) -> None:
-        """Write ``analysis.npz`` and the plates' pictures; ``placed`` is (T, 21, 3) source px of the new person."""
+    def write_values(self, placed_joints: NDArray[np.float64], plates: PlateSet | None) -> None:
+        """Write ``analysis.npz`` and the plates' pictures; ``placed_joints`` (T, 21, 3) are the new person's, source
+        px."""
         if "analysis" in self._wanted:
             path = self._folder / "analysis.npz"
-            np.savez_compressed(path, allow_pickle=False, **_analysis(self._info, self._plan, placed, plates))
+            np.savez_compressed(path, allow_pickle=False, **_analysis(self._info, self._plan, placed_joints, plates))
             self.paths["analysis"] = [path]
         if "plate" in self._wanted and plates is not None:
             for picture in sorted(plates.folder.glob("plate_[0-9][0-9][0-9][0-9].png")):
@@ -78,7 +79,7 @@ class ArtifactWriter:
 
 
 def _analysis(
-    info: VideoInfo, plan: Plan, placed: NDArray[np.float64], plates: PlateSet | None
+    info: VideoInfo, plan: Plan, placed_joints: NDArray[np.float64], plates: PlateSet | None
 ) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of ``analysis.npz`` (DESIGN section 7): source space in the coded orientation."""
     turn = info.coded_from_source
@@ -100,7 +101,7 @@ def _analysis(
         "plate_anchors": plates.anchors if plates is not None else np.zeros(0, np.int64),
         "boxes_xyxy": box_of_points(corners),
         "joints": turned(subject.joints),
-        "placed_joints": turned(placed),
+        "placed_joints": turned(placed_joints),
         "contacts": plan.contacts.planted,
         "presence": subject.presence,
         "body_height_px": subject.body_height_px,
@@ -112,7 +113,7 @@ def _analysis(
 
 
 def _mask_picture(edited: EditedFrame) -> NDArray[np.uint8]:
-    return np.where(edited.old, np.uint8(255), np.uint8(0))
+    return np.where(edited.subject_mask, np.uint8(255), np.uint8(0))
 
 
 def _region_picture(edited: EditedFrame) -> NDArray[np.uint8]:
@@ -133,7 +134,7 @@ def _plate_picture(edited: EditedFrame) -> NDArray[np.uint8]:
 
 def _layer_picture(edited: EditedFrame) -> NDArray[np.uint8]:
     """(H, W, 4) straight RGBA in source space."""
-    rgba = np.zeros((*edited.old.shape, 4), np.uint8)
+    rgba = np.zeros((*edited.subject_mask.shape, 4), np.uint8)
     if edited.layer is not None:
         x0, y0, x1, y1 = edited.layer.box_xyxy
         alpha = edited.layer.alpha[..., None]

@@ -23,17 +23,19 @@ _SHADOW_ERROR = 12.0
 """A shadow darkens all channels alike: what is left then, grey levels."""
 
 
-def complete_mask(old: Mask, others: Mask, source: Picture, plate: Picture, seen: Mask, body_height_px: float) -> Mask:
+def complete_mask(
+    subject_mask: Mask, others_mask: Mask, source: Picture, plate: Picture, seen: Mask, body_height_px: float
+) -> Mask:
     """Return the mask of the old person with the parts beside it that are not background; all are (h, w) of one box.
 
     A part is where source and plate (in the source's light) differ by more than a small shift of the plate or a shadow
     explains, within ``REACH_BH`` body heights of the mask and joined to it. The plate must have ``seen`` the place;
-    the ``others`` are left alone.
+    the ``others_mask`` are left alone.
     """
     reach = round(REACH_BH * body_height_px)
-    if not old.any() or reach < 2:
-        return old
-    height, width = old.shape
+    if not subject_mask.any() or reach < 2:
+        return subject_mask
+    height, width = subject_mask.shape
     factor = max(1.0, body_height_px / _WORK_BODY_PX)
     size_wh = max(1, round(width / factor)), max(1, round(height / factor))
 
@@ -41,18 +43,18 @@ def complete_mask(old: Mask, others: Mask, source: Picture, plate: Picture, seen
         resized = cv2.resize(mask.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
         return np.asarray(resized > 0, np.bool_)
 
-    near, small_old = widened(old, reach) & ~old & ~others & seen, small(old)
+    near, small_old = widened(subject_mask, reach) & ~subject_mask & ~others_mask & seen, small(subject_mask)
     now, clean = (_calm(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)) for picture in (source, plate))
     found = small(near) & _differs(now, clean)
     # A line of one pixel is an edge that lies wrong; fingers are broader, and are won back by the mask's widening.
     found = np.asarray(cv2.morphologyEx(found.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0)
     if not found.any():
-        return old
+        return subject_mask
     joined = widened(found, 1) | small_old
     _, labels = cv2.connectedComponents(joined.astype(np.uint8))
     his = np.isin(labels, np.unique(labels[small_old])) & found
     large = cv2.resize(his.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(old | ((large > 0.5) & near), np.bool_)
+    return np.asarray(subject_mask | ((large > 0.5) & near), np.bool_)
 
 
 def _calm(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -35,32 +35,32 @@ class EditWeights:
 
 
 def edit_weights(
-    old: Mask,
-    others: Mask,
+    subject_mask: Mask,
+    others_mask: Mask,
     layer: PlacedLayer | None,
     body_height_px: float,
     info: VideoInfo,
     settings: CompositeSettings,
 ) -> EditWeights | None:
-    """Decide which pixels of a frame change; ``old`` and ``others`` are (H, W). None where nothing does.
+    """Decide which pixels of a frame change; ``subject_mask`` and ``others_mask`` are (H, W). None where nothing does.
 
     The hole is 1 over the old person and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
     that the feather never shows him. Where other people are and the old person is not, the hole is closed.
     """
     feather = _feather_px(info, settings)
     solid = settings.dilate_bh * body_height_px
-    inner = edit_box(old, layer, hole_reach(body_height_px, info, settings))
+    inner = edit_box(subject_mask, layer, hole_reach(body_height_px, info, settings))
     if inner is None:
         return None
     box = _on_chroma_grid(clipped(inner, info.size_wh), info)
     x0, y0, x1, y1 = box
-    here = old[y0:y1, x0:x1]
+    here = subject_mask[y0:y1, x0:x1]
     if here.any():
         distance = cv2.distanceTransform((~here).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
         hole = np.clip(1.0 - (distance - solid) / feather, 0.0, 1.0).astype(np.float32)
     else:
         hole = np.zeros(here.shape, np.float32)
-    hole[others[y0:y1, x0:x1] & ~here] = 0.0
+    hole[others_mask[y0:y1, x0:x1] & ~here] = 0.0
     source = 1.0 - hole
     if layer is not None:
         source = source * (1.0 - alpha_in(layer, box))
@@ -76,9 +76,9 @@ def hole_reach(body_height_px: float, info: VideoInfo, settings: CompositeSettin
     return int(np.ceil(settings.dilate_bh * body_height_px + _feather_px(info, settings))) + 1
 
 
-def edit_box(old: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
+def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
     """Return the box of all that may change; it may reach over the picture's edges. None where nothing does."""
-    boxes = [grown(box_of_mask(old), reach_px)] if old.any() else []
+    boxes = [grown(box_of_mask(subject_mask), reach_px)] if subject_mask.any() else []
     if layer is not None and layer.alpha.any():
         boxes.append(layer.box_xyxy)
     return union_of(boxes) if boxes else None
@@ -100,7 +100,7 @@ class EditedFrame:
     result: Frame
     source_rgb: Picture
     result_rgb: Picture
-    old: Mask
+    subject_mask: Mask
     weights: EditWeights | None
     """None where the frame passed untouched."""
     layer: PlacedLayer | None
@@ -110,17 +110,17 @@ class EditedFrame:
     @property
     def region(self) -> Mask:
         """(H, W) pixels of which a sample may have changed."""
-        return self._whole(np.zeros(self.old.shape, np.bool_), lambda weights: weights.region)
+        return self._whole(np.zeros(self.subject_mask.shape, np.bool_), lambda weights: weights.region)
 
     @property
     def source_weight(self) -> Matte:
         """(H, W) 1 the source alone … 0 nothing of it."""
-        return self._whole(np.ones(self.old.shape, np.float32), lambda weights: weights.source)
+        return self._whole(np.ones(self.subject_mask.shape, np.float32), lambda weights: weights.source)
 
     @property
     def layer_alpha(self) -> Matte:
         """(H, W) of the new person."""
-        alpha = np.zeros(self.old.shape, np.float32)
+        alpha = np.zeros(self.subject_mask.shape, np.float32)
         if self.layer is not None:
             x0, y0, x1, y1 = self.layer.box_xyxy
             alpha[y0:y1, x0:x1] = self.layer.alpha
@@ -176,8 +176,8 @@ def _written(
     plane: Plane, where: tuple[slice, slice], patch: NDArray[np.float32], weight: Matte, bit_depth: int
 ) -> Plane:
     result = plane.copy()
-    old = result[where].astype(np.float32)
-    mixed = np.clip(np.rint(old * weight + patch * (1.0 - weight)), 0, 2**bit_depth - 1).astype(plane.dtype)
+    before = result[where].astype(np.float32)
+    mixed = np.clip(np.rint(before * weight + patch * (1.0 - weight)), 0, 2**bit_depth - 1).astype(plane.dtype)
     result[where] = np.where(weight < 1.0, mixed, result[where])
     return result
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, Presence
 from pipeline.finish.artifacts import ArtifactWriter
-from pipeline.finish.compose_frame import FinishInputs, FrameInputs, crop_from_source_of, frame_inputs, make_frame
+from pipeline.finish.compose_frame import FinishInputs, FrameInputs, crop_from_source_of, make_frame, read_frame_inputs
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
 from pipeline.finish.quality import Figures, QualityMeter
@@ -47,68 +47,70 @@ class FinishResult:
     """Figures over time, (T, ...) each, for the report's plots."""
 
 
-def finish(job: FinishInputs, check: Check, progress: Callable[[str, int, int], None]) -> FinishResult:
+def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int], None]) -> FinishResult:
     """Compose and encode every frame. Raises ``NoSpace`` and ``EncodeFailed``; then no result is left."""
-    source = ChunkedLayers(job.chunks)
+    layers = ChunkedLayers(inputs.chunks)
     try:
-        unlocked = _placed_joints(job, source)
-        offsets = np.zeros((job.clip.info.num_frames, 2, 2))
-        if job.settings.foot_lock.enabled:
-            offsets = lock_feet(
-                job.plan.contacts,
-                unlocked,
-                job.plan.subject,
-                job.clip.info.pts_seconds,
-                job.settings.foot_lock,
-                job.plan.camera.world_from_source,
-                job.plan.shot_starts,
+        joints_unlocked = _placed_joints(inputs, layers)
+        foot_offsets_px = np.zeros((inputs.clip.info.num_frames, 2, 2))
+        if inputs.settings.foot_lock.enabled:
+            foot_offsets_px = lock_feet(
+                inputs.plan.contacts,
+                joints_unlocked,
+                inputs.plan.subject,
+                inputs.clip.info.pts_seconds,
+                inputs.settings.foot_lock,
+                inputs.plan.camera.world_from_source,
+                inputs.plan.shot_starts,
             )
-        placed = _with_feet_moved(unlocked, offsets)
-        meter = QualityMeter(job.clip.info, job.plan)
+        placed_joints = _with_feet_moved(joints_unlocked, foot_offsets_px)
+        meter = QualityMeter(inputs.clip.info, inputs.plan)
         compared: dict[int, NDArray[np.uint8]] = {}
-        with ArtifactWriter(job.output_dir, job.artifacts, job.clip.info, job.plan) as artifacts:
-            frames = _composed(job, source, unlocked, offsets, meter, artifacts, compared, check, progress)
-            encoded = encode_clip(frames, job.clip, job.output_dir / "result", job.settings.output)
-            artifacts.write_values(placed, job.plates)
-        marks = _counted_marks(job, source)
+        with ArtifactWriter(inputs.output_dir, inputs.artifacts, inputs.clip.info, inputs.plan) as artifacts:
+            frames = _composed(
+                inputs, layers, joints_unlocked, foot_offsets_px, meter, artifacts, compared, check, progress
+            )
+            encoded = encode_clip(frames, inputs.clip, inputs.output_dir / "result", inputs.settings.output)
+            artifacts.write_values(placed_joints, inputs.plates)
+        marks = _counted_marks(inputs, layers)
     finally:
-        source.close()
-    quality = meter.finish(unlocked, placed, job.reference_person)
-    written = open_clip(encoded.path, job.settings.limits)
+        layers.close()
+    quality = meter.finish(joints_unlocked, placed_joints, inputs.reference_person)
+    written = open_clip(encoded.path, inputs.settings.limits)
     quality |= marks
-    quality["psnr_outside_db"] = _psnr(job.clip, written, compared)
-    ankles = {"ankles_unlocked": unlocked[:, _ANKLES, :2], "ankles_locked": placed[:, _ANKLES, :2]}
+    quality["psnr_outside_db"] = _psnr(inputs.clip, written, compared)
+    ankles = {"ankles_unlocked": joints_unlocked[:, _ANKLES, :2], "ankles_locked": placed_joints[:, _ANKLES, :2]}
     return FinishResult(encoded.path, quality, encoded.warnings, written, artifacts.paths, {**meter.series, **ankles})
 
 
-def _placed_joints(job: FinishInputs, source: ChunkedLayers) -> NDArray[np.float64]:
+def _placed_joints(inputs: FinishInputs, layers: ChunkedLayers) -> NDArray[np.float64]:
     """Return (T, 21, 3): the new person's joints in source px before the foot lock, NaN where there are none."""
-    placed = np.full((job.clip.info.num_frames, NUM_JOINTS, 3), np.nan)
-    for frame in np.flatnonzero(job.plan.subject.presence > Presence.ABSENT):
-        joints = source.joints(int(frame))
-        placed[frame, :, :2] = apply_transform(invert(crop_from_source_of(job, int(frame))), joints[:, :2])
-        placed[frame, :, 2] = joints[:, 2]
-    return placed
+    placed_joints = np.full((inputs.clip.info.num_frames, NUM_JOINTS, 3), np.nan)
+    for frame in np.flatnonzero(inputs.plan.subject.presence > Presence.ABSENT):
+        joints = layers.joints(int(frame))
+        placed_joints[frame, :, :2] = apply_transform(invert(crop_from_source_of(inputs, int(frame))), joints[:, :2])
+        placed_joints[frame, :, 2] = joints[:, 2]
+    return placed_joints
 
 
-def _counted_marks(job: FinishInputs, source: ChunkedLayers) -> dict[str, float | int | None]:
-    """Return how many frames have a matte that is carried on, and how many the safety checker had coarsened."""
-    marks = [source.marks(int(frame)) for frame in np.flatnonzero(job.plan.subject.presence > Presence.ABSENT)]
-    return {"mattes_carried": sum(a for a, _ in marks), "frames_coarsened": sum(b for _, b in marks)}
+def _counted_marks(inputs: FinishInputs, layers: ChunkedLayers) -> dict[str, float | int | None]:
+    """Return in how many frames the matte is propagated, and how many the safety checker had pixelated."""
+    marks = [layers.marks(int(frame)) for frame in np.flatnonzero(inputs.plan.subject.presence > Presence.ABSENT)]
+    return {"mattes_propagated": sum(a for a, _ in marks), "frames_pixelated": sum(b for _, b in marks)}
 
 
-def _with_feet_moved(unlocked: NDArray[np.float64], offsets: NDArray[np.float64]) -> NDArray[np.float64]:
-    placed = unlocked.copy()
+def _with_feet_moved(joints_unlocked: NDArray[np.float64], foot_offsets_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    placed_joints = joints_unlocked.copy()
     for foot, rows in enumerate(((15, 17, 19), (16, 18, 20))):
-        placed[:, rows, :2] += offsets[:, foot, None, :]
-    return placed
+        placed_joints[:, rows, :2] += foot_offsets_px[:, foot, None, :]
+    return placed_joints
 
 
 def _composed(
-    job: FinishInputs,
-    source: ChunkedLayers,
-    unlocked: NDArray[np.float64],
-    offsets: NDArray[np.float64],
+    inputs: FinishInputs,
+    layers: ChunkedLayers,
+    joints_unlocked: NDArray[np.float64],
+    foot_offsets_px: NDArray[np.float64],
     meter: QualityMeter,
     artifacts: ArtifactWriter,
     compared: dict[int, NDArray[np.uint8]],
@@ -120,16 +122,16 @@ def _composed(
     Reading, composing and measuring go on in threads while the caller encodes; ``check`` and ``progress`` are called
     in the caller's. The order is kept throughout, and a few frames are in work at a time.
     """
-    info = job.clip.info
+    info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
-    grain = job.plates.grain if job.plates is not None and job.settings.plate.grain else None
+    grain = inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
 
-    def edited(inputs: FrameInputs) -> EditedFrame:
-        number = inputs.frame.index
-        return make_frame(job, inputs, unlocked[number], offsets[number], grain)
+    def edited(frame_inputs: FrameInputs) -> EditedFrame:
+        number = frame_inputs.frame.index
+        return make_frame(inputs, frame_inputs, joints_unlocked[number], foot_offsets_px[number], grain)
 
     with (
-        closing(prefetch(frame_inputs(job, source, frame) for frame in job.clip.frames())) as read,
+        closing(prefetch(read_frame_inputs(inputs, layers, frame) for frame in inputs.clip.frames())) as read,
         closing(parallel_map(edited, read, min(usable_cores(), _MOST_THREADS))) as made,
         closing(prefetch(_measured(made, meter, artifacts))) as measured,
     ):
@@ -151,7 +153,7 @@ def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: Art
                 edited.result,
                 edited.source_weight,
                 edited.region,
-                edited.old,
+                edited.subject_mask,
                 edited.layer_alpha,
                 edited.source_rgb,
                 edited.result_rgb,
@@ -165,15 +167,6 @@ def _psnr(clip: Clip, written: Clip, compared: dict[int, NDArray[np.uint8]]) -> 
     numbers = sorted(compared)
     width = clip.info.size_wh[0]
     regions = (np.unpackbits(compared[number], axis=-1, count=width).astype(np.bool_) for number in numbers)
-    return psnr_outside(_Chosen(clip, numbers), _Chosen(written, numbers), regions)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Chosen:
-    """Some frames of a clip, as ``psnr_outside`` reads them."""
-
-    clip: Clip
-    numbers: list[int]
-
-    def frames(self) -> Iterator[Frame]:
-        return prefetch(self.clip.frames_at(self.numbers))
+    sources, results = prefetch(clip.frames_at(numbers)), prefetch(written.frames_at(numbers))
+    with closing(sources), closing(results):
+        return psnr_outside(sources, results, regions)

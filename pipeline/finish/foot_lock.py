@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Contacts, Subject, Transforms
 from pipeline.joints import JOINT
 from pipeline.maths.geometry import invert, pair_motions
-from pipeline.maths.smoothing import gaussian_smooth, runs_of, shot_slices
+from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
 from pipeline.settings import FootLockSettings
 
 _EASE_STEP_BH = 0.005
@@ -31,7 +31,7 @@ _SMALLEST_OFFSET_PX = 1e-3
 
 def lock_feet(
     contacts: Contacts,
-    placed: NDArray[np.floating],
+    placed_joints: NDArray[np.floating],
     subject: Subject,
     pts_seconds: NDArray[np.float64],
     settings: FootLockSettings,
@@ -40,7 +40,7 @@ def lock_feet(
 ) -> NDArray[np.float64]:
     """Return (T, 2, 2): what to add to the new person's left and right foot, source px, so that planted feet stay put.
 
-    ``placed`` (T, 21, 3) are the new person's joints as generated, source px, NaN where absent. While a foot is
+    ``placed_joints`` (T, 21, 3) are the new person's joints as generated, source px, NaN where absent. While a foot is
     planted its target is the contact's anchor plus the new foot's own offset from it: the median over the contact, one
     value in body heights (all layers are known by now; a running median would move the foot while it settles).
     What is missing to the target is multiplied by ``settings.strength`` and eased outside the contact over
@@ -49,14 +49,14 @@ def lock_feet(
     ball still stands) the target follows it beyond 2.5 % of body height. Roll and zoom of the camera turn and scale
     what is eased. Contacts go on over segment and chunk borders; nothing crosses a cut.
     """
-    offsets = np.zeros((len(placed), 2, 2))
+    foot_offsets_px = np.zeros((len(placed_joints), 2, 2))
     rows = [JOINT["left_ankle"], JOINT["right_ankle"]]
-    ankles = placed[:, rows, :2].astype(np.float64)
+    ankles = placed_joints[:, rows, :2].astype(np.float64)
     lifts = _lifts(contacts, subject.joints[:, rows, :2].astype(np.float64), subject.body_height_px, pts_seconds)
     pairs = pair_motions(world_from_source)
-    for shot in shot_slices(shot_starts, len(placed)):
+    for shot in shot_slices(shot_starts, len(placed_joints)):
         for side in range(2):
-            offsets[shot, side] = _lock_foot(
+            foot_offsets_px[shot, side] = _lock_foot(
                 contacts.plant_id[shot, side],
                 contacts.anchors[shot, side] + lifts[shot, side],
                 ankles[shot, side],
@@ -65,7 +65,7 @@ def lock_feet(
                 settings,
                 pairs[shot],
             )
-    return offsets
+    return foot_offsets_px
 
 
 def _lifts(
@@ -101,7 +101,7 @@ def _lock_foot(
     locked = np.zeros_like(ankles)
     contacts: list[tuple[int, int]] = []
     for number in np.unique(plant_id[known]):
-        for start, stop in runs_of(known & (plant_id == number)):
+        for start, stop in true_runs(known & (plant_id == number)):
             here = slice(start, stop)
             own = np.median((ankles[here] - anchors[here]) / body[here, None], axis=0)
             missing = anchors[here] + own * body[here, None] - ankles[here]
@@ -151,25 +151,25 @@ def _eased(
 
 
 def lower_leg_displacement(
-    placed: NDArray[np.floating],
-    offsets: NDArray[np.float64],
+    placed_joints: NDArray[np.floating],
+    foot_offsets_px: NDArray[np.float64],
     body_height_px: float,
     box_xyxy: tuple[int, int, int, int],
 ) -> NDArray[np.float32]:
     """Return the field d (h, w, 2) float32 that moves the lower legs by the feet's offsets, over a box of source.
 
-    The layer is to be read at ``crop_from_source(p - d(p))``. ``placed`` (21, 3) are the joints as generated, source
-    px; ``offsets`` (2, 2) left, right, source px. Full offset at the ankle and below (heel, toes), falling smoothly to
-    exactly 0 at the knee, within a strip around the leg; between two legs each pixel follows the nearer one, whether
-    that has an offset or not. Unknown knee or ankle: that leg stays.
+    The layer is to be read at ``crop_from_source(p - d(p))``. ``placed_joints`` (21, 3) are the joints as generated,
+    source px; ``foot_offsets_px`` (2, 2) left, right, source px. Full offset at the ankle and below (heel, toes),
+    falling smoothly to exactly 0 at the knee, within a strip around the leg; between two legs each pixel follows the
+    nearer one, whether that has an offset or not. Unknown knee or ankle: that leg stays.
     """
     x0, y0, x1, y1 = box_xyxy
     field = np.zeros((y1 - y0, x1 - x0, 2), np.float32)
-    if np.abs(offsets).max() < _SMALLEST_OFFSET_PX or not np.isfinite(body_height_px):
+    if np.abs(foot_offsets_px).max() < _SMALLEST_OFFSET_PX or not np.isfinite(body_height_px):
         return field
     legs = [
-        _Leg(placed, side, np.asarray(offset, np.float64), body_height_px)
-        for side, offset in zip(("left", "right"), offsets, strict=True)
+        _Leg(placed_joints, side, np.asarray(offset, np.float64), body_height_px)
+        for side, offset in zip(("left", "right"), foot_offsets_px, strict=True)
     ]
     legs = [leg for leg in legs if leg.known]
     moving = [leg.bounds() for leg in legs if np.abs(leg.offset).max() >= _SMALLEST_OFFSET_PX]
@@ -191,9 +191,11 @@ def lower_leg_displacement(
 class _Leg:
     """A lower leg where it is to be: the knee as generated, ankle and foot moved."""
 
-    def __init__(self, placed: NDArray[np.floating], side: str, offset: NDArray[np.float64], body: float) -> None:
+    def __init__(
+        self, placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.float64], body: float
+    ) -> None:
         def joint(name: str) -> NDArray[np.float64]:
-            return np.asarray(placed[JOINT[f"{side}_{name}"], :2], np.float64)
+            return np.asarray(placed_joints[JOINT[f"{side}_{name}"], :2], np.float64)
 
         self.offset, self._body = offset, body
         self._knee, self._ankle = joint("knee"), joint("ankle") + offset

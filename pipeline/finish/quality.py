@@ -65,7 +65,7 @@ class QualityMeter:
         result: Frame,
         source_weight: Matte,
         region: Mask,
-        old: Mask,
+        subject_mask: Mask,
         layer_alpha: Matte,
         source_rgb: Picture,
         result_rgb: Picture,
@@ -80,9 +80,9 @@ class QualityMeter:
             "frame": float(frame_index),
             "changed_outside": float(count_changed_outside(source, result, region)),
             "region_px": float(np.count_nonzero(region)),
-            "person_px": float(np.count_nonzero(old | (layer_alpha > 0))),
-            "old_px": float(np.count_nonzero(old)),
-            "source_left_px": float(source_weight[old].sum(dtype=np.float64)),
+            "person_px": float(np.count_nonzero(subject_mask | (layer_alpha > 0))),
+            "old_px": float(np.count_nonzero(subject_mask)),
+            "source_left_px": float(source_weight[subject_mask].sum(dtype=np.float64)),
             "seam_source": seam_source,
             "seam_result": seam_result,
             "warping_error_source": np.nan,
@@ -101,25 +101,25 @@ class QualityMeter:
 
     def finish(
         self,
-        placed_unlocked: NDArray[np.floating],
-        placed: NDArray[np.floating],
+        joints_unlocked: NDArray[np.floating],
+        placed_joints: NDArray[np.floating],
         reference_person: Person | None = None,
     ) -> Figures:
         """Return the figures; those that this clip cannot give (no contact, no reference) are None.
 
-        ``placed_unlocked`` and ``placed`` are the new person's joints in source px before and after foot lock,
+        ``joints_unlocked`` and ``placed_joints`` are the new person's joints in source px before and after foot lock,
         (T, 21, 3), NaN where unknown.
         """
         rows = {name: np.array(values, np.float64) for name, values in self._rows.items()}
         subject, contacts = self._plan.subject, self._plan.contacts
         slides = {}
-        for name, joints in (("unlocked", placed_unlocked), ("locked", placed)):
+        for name, joints in (("unlocked", joints_unlocked), ("locked", placed_joints)):
             slides[name] = foot_slide_bh(
                 joints, contacts.anchors, contacts.plant_id, subject.body_height_px, self._plan.shot_starts
             )
             self._late[f"foot_slide_{name}_bh"] = slides[name]
         jitter = second_difference_bh(
-            np.asarray(placed[..., :2], np.float64) - subject.joints[..., :2],
+            np.asarray(placed_joints[..., :2], np.float64) - subject.joints[..., :2],
             subject.body_height_px,
             self._plan.shot_starts,
         )
@@ -139,7 +139,7 @@ class QualityMeter:
             "frames_replaced": int(replaced.sum()),
             "frames_absent": int(np.count_nonzero(presence == Presence.ABSENT)),
             "frames_uncertain": int(np.count_nonzero(presence == Presence.UNCERTAIN)),
-            "new_to_subject_scale": _new_to_subject_scale(placed, subject.joints),
+            "new_to_subject_scale": _new_to_subject_scale(placed_joints, subject.joints),
             "reference_to_subject_scale": _reference_scale(reference_person, subject.body_height_px),
         }
 
@@ -197,9 +197,9 @@ def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[flo
     return sums[0], sums[1]
 
 
-def _new_to_subject_scale(placed: NDArray[np.floating], subject: NDArray[np.floating]) -> float | None:
+def _new_to_subject_scale(placed_joints: NDArray[np.floating], subject: NDArray[np.floating]) -> float | None:
     """Median over frames of the new person's torso and legs over the subject's."""
-    ratio = _limbs_px(placed) / _limbs_px(subject)
+    ratio = _limbs_px(placed_joints) / _limbs_px(subject)
     return float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else None
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import count
-from typing import Protocol
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -15,12 +13,6 @@ from pipeline.joints import JOINT
 
 _LOSSLESS_DB = 100.0
 """Stands for the infinite PSNR of an equal picture, so that a mean stays a number."""
-
-
-class FrameSource(Protocol):
-    """A clip as far as ``psnr_outside`` needs it."""
-
-    def frames(self) -> Iterable[Frame]: ...
 
 
 def count_changed_outside(source: Frame, result: Frame, region: Mask) -> int:
@@ -50,17 +42,13 @@ def cover_of(region: Mask, plane: Plane, chroma_log2_wh: tuple[int, int]) -> Mas
     return cover
 
 
-def psnr_outside(
-    source_clip: FrameSource, result_clip: FrameSource, regions: Iterable[Mask] | Callable[[int], Mask]
-) -> float:
+def psnr_outside(sources: Iterable[Frame], results: Iterable[Frame], regions: Iterable[Mask]) -> float:
     """Return the mean over frames of the first plane's PSNR (dB) outside the edit region of the encoded file.
 
-    ``regions`` gives upright masks, in order or by frame number. Equal frames count as 100 dB. Reads both clips once.
+    ``regions`` are the frames' upright (H, W) masks. Equal frames count as 100 dB.
     """
-    masks = map(regions, count()) if callable(regions) else regions
     values = []
-    pairs = zip(source_clip.frames(), result_clip.frames(), strict=True)
-    for (source, result), region in zip(pairs, masks, strict=False):
+    for source, result, region in zip(sources, results, regions, strict=True):
         outside = ~np.rot90(region, source.info.quarter_turns)
         error = source.planes[0].astype(np.float32) - result.planes[0].astype(np.float32)
         mean_square = float(np.mean(error[outside] ** 2)) if outside.any() else 0.0
@@ -96,7 +84,7 @@ def warping_error(earlier: Picture, later: Picture, region: Mask, flow: cv2.DISO
 
 
 def foot_slide_bh(
-    placed: NDArray[np.floating],
+    placed_joints: NDArray[np.floating],
     anchors: NDArray[np.float64],
     plant_id: NDArray[np.int64],
     body_height_px: NDArray[np.float64],
@@ -109,7 +97,7 @@ def foot_slide_bh(
     slide = np.full(plant_id.shape, np.nan)
     shots = np.searchsorted(shot_starts, np.arange(len(plant_id)), side="right")
     for foot, joint in enumerate((JOINT["left_ankle"], JOINT["right_ankle"])):
-        offset = (np.asarray(placed[:, joint, :2], np.float64) - anchors[:, foot]) / body_height_px[:, None]
+        offset = (np.asarray(placed_joints[:, joint, :2], np.float64) - anchors[:, foot]) / body_height_px[:, None]
         known = (plant_id[:, foot] >= 0) & np.isfinite(offset).all(axis=-1)
         for shot, plant in {(int(s), int(p)) for s, p in zip(shots[known], plant_id[known, foot], strict=True)}:
             rows = known & (plant_id[:, foot] == plant) & (shots == shot)

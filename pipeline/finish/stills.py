@@ -7,29 +7,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.finish.compose_frame import FinishInputs, frame_inputs, make_frame
+from pipeline.finish.compose_frame import FinishInputs, make_frame, read_frame_inputs
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.workspace.layers import ChunkedLayers
 
 
-def finish_stills(job: FinishInputs, stills: list[int], check: Check, progress: Progress) -> list[Path]:
+def finish_stills(inputs: FinishInputs, stills: list[int], check: Check, progress: Progress) -> list[Path]:
     """Compose the frames and write them as upright ``frame_NNNNNN.png``; return their paths.
 
     Feet are not locked: that is a matter of movement. Raises ``OSError`` where the disk is full.
     """
-    source = ChunkedLayers(job.chunks)
-    grain = job.plates.grain if job.plates is not None and job.settings.plate.grain else None
+    layers = ChunkedLayers(inputs.chunks)
+    grain = inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
     nowhere = np.full((21, 3), np.nan)
     paths = []
     try:
-        for done, frame in enumerate(job.clip.frames_at(stills), 1):
+        for done, frame in enumerate(inputs.clip.frames_at(stills), 1):
             check()
-            edited = make_frame(job, frame_inputs(job, source, frame), nowhere, np.zeros((2, 2)), grain)
-            path = job.output_dir / f"frame_{frame.index:06d}.png"
+            edited = make_frame(inputs, read_frame_inputs(inputs, layers, frame), nowhere, np.zeros((2, 2)), grain)
+            path = inputs.output_dir / f"frame_{frame.index:06d}.png"
             if not cv2.imwrite(str(path), edited.result_rgb[..., ::-1]):
                 raise OSError(f"{path.name} could not be written")
             paths.append(path)
             progress("finish", done, len(stills))
     finally:
-        source.close()
+        layers.close()
     return paths

@@ -39,8 +39,8 @@ def mix_layers(earlier: Layer, later: Layer, weight: float) -> Layer:
         picture=np.rint(picture).astype(np.uint8),
         alpha=np.rint(alpha).astype(np.uint8),
         joints=_mix_joints(earlier.joints, later.joints, weight),
-        matte_is_carried=earlier.matte_is_carried or later.matte_is_carried,
-        is_coarsened=earlier.is_coarsened or later.is_coarsened,
+        matte_is_propagated=earlier.matte_is_propagated or later.matte_is_propagated,
+        is_pixelated=earlier.is_pixelated or later.is_pixelated,
     )
 
 

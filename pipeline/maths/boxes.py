@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask
-from pipeline.maths.geometry import Points
+from pipeline.datatypes import Mask, Points
 
 Box = tuple[int, int, int, int]
 

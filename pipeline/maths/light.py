@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture
+from pipeline.maths.robust import cauchy_weights, sigma_of_values
 
 _MIN_RING_PIXELS = 40
 
@@ -44,8 +45,7 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
             gain = float(np.clip(slope, 0.5, 2.0))
             offset = float(mean_b - gain * mean_a)
             error = b - gain * a - offset
-            scale = max(1.4826 * float(np.median(np.abs(error))), 1.0)
-            weights = 1 / (1 + (error / (2.385 * scale)) ** 2)
+            weights = cauchy_weights(error, max(sigma_of_values(error), 1.0))
         light[:, channel] = gain, offset
     return light
 

@@ -15,7 +15,7 @@ def widened(mask: Mask, radius_px: int) -> Mask:
     return np.asarray(cv2.dilate(mask.view(np.uint8), kernel) > 0)
 
 
-def dilated(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
+def grow_ellipse(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
     """Return the mask grown by ``reach_px`` in every direction."""
     reach = max(1, round(reach_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))

@@ -25,35 +25,35 @@ def flow_between(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Flow:
     return np.asarray(flow.calc(gray, other, None), np.float32)
 
 
-def agreement(back: Flow, forth: Flow) -> Matte:
+def flow_confidence(back: Flow, forth: Flow) -> Matte:
     """Return (h, w) 0..1: 1 where going back and forth again ends where it began."""
     returned = cv2.remap(forth, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     error = np.linalg.norm(back + returned, axis=2)
     return np.asarray(np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0), np.float32)
 
 
-def carried(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
+def warp_by_flow(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
     """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside. Cubic: what is
     carried on from frame to frame would blur."""
     moved = cv2.remap(picture, *_sources(back), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
 
 
-def carried_alpha(alpha: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
-    """As ``carried``; nothing is outside."""
+def warp_alpha_by_flow(alpha: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
+    """As ``warp_by_flow``; nothing is outside."""
     moved = cv2.remap(alpha, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(moved, np.uint8)
 
 
-def carry_layer(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Layer:
+def warp_layer_by_flow(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Layer:
     """Move a layer as the source moved from ``gray`` (its own frame) to ``other``; thinner where the flow is not
     sure."""
     assert layer.alpha is not None
     if np.array_equal(gray, other):
         return layer
     back, forth = flow_between(other, gray), flow_between(gray, other)
-    alpha = carried_alpha(layer.alpha, back) * agreement(back, forth)
-    return Layer(carried(layer.picture, back), np.rint(alpha).astype(np.uint8))
+    alpha = warp_alpha_by_flow(layer.alpha, back) * flow_confidence(back, forth)
+    return Layer(warp_by_flow(layer.picture, back), np.rint(alpha).astype(np.uint8))
 
 
 def _sources(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -5,15 +5,16 @@ Times are ``pts_seconds`` (T,), strictly rising; values are (T,) or (T, ...). A 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from pipeline.datatypes import Float64Array
 
 
-def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Floats:
+def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Float64Array:
     """Smooth by a local straight line under a Gaussian weight (locally linear regression, Cleveland 1979).
 
     A straight line comes back unchanged, at the ends, at gaps and at uneven times too. NaN values carry no weight
@@ -49,7 +50,7 @@ def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_secon
     return np.where(known, np.where(flatline, mean, line), np.nan).reshape(x.shape)
 
 
-def fill_gaps(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Floats:
+def fill_gaps(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Float64Array:
     """Fill NaN by straight lines in time, and beyond the first and last known value by holding it; all NaN stays."""
     x = np.asarray(values, np.float64)
     flat = x.reshape(len(x), -1).copy()
@@ -60,7 +61,7 @@ def fill_gaps(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Floats:
     return flat.reshape(x.shape)
 
 
-def velocity(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Floats:
+def velocity(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Float64Array:
     """Return the central difference per second (one-sided at the ends and beside NaN; NaN where neither is known)."""
     x = np.asarray(values, np.float64)
     t = np.asarray(pts_seconds, np.float64).reshape(-1, *(1,) * (x.ndim - 1))
@@ -73,7 +74,7 @@ def velocity(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Floats:
     return np.where(np.isfinite(both), both, np.where(np.isfinite(before), before, after))
 
 
-def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_seconds: float) -> Floats:
+def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_seconds: float) -> Float64Array:
     """Return a smooth curve (T,) that is nowhere under the values: sliding maximum, then a raised-cosine average.
 
     Each average reaches exactly as far as the maximum did, so every maximum in it covers the value in its middle.
@@ -90,10 +91,18 @@ def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_second
     return result
 
 
-def runs_of(flags: NDArray[Any]) -> list[tuple[int, int]]:
+def true_runs(flags: NDArray[Any]) -> list[tuple[int, int]]:
     """Return (start, stop) of each run of True in (T,), stop exclusive."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(flags, bool), [False]]).astype(np.int8)))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def equal_runs(values: NDArray[Any]) -> list[tuple[int, int]]:
+    """Return (start, stop) of each stretch of equal values of a (T,) array, in order."""
+    if not len(values):
+        return []
+    borders = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return list(pairwise(borders))
 
 
 def shot_slices(shot_starts: NDArray[Any], num_frames: int) -> list[slice]:

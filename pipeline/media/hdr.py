@@ -8,10 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Picture
-
-Floats = NDArray[np.float32]
-
+from pipeline.datatypes import Float32Array, Picture
 
 PQ, HLG = 16, 18
 
@@ -63,7 +60,7 @@ def _hlg_from_scene(scene: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 @lru_cache(maxsize=2)
-def _linear_table(transfer: int) -> Floats:
+def _linear_table(transfer: int) -> Float32Array:
     """Return (65536,) light of a 16-bit signal: nits for PQ, scene light 0..1 for HLG."""
     signal = np.linspace(0, 1, 65536)
     return np.asarray(_nits_from_pq(signal) if transfer == PQ else _scene_from_hlg(signal), np.float32)
@@ -79,7 +76,7 @@ def sdr_from_hdr(rgb: NDArray[np.uint16], transfer: int) -> Picture:
     return np.asarray(np.round(255 * np.power(np.clip(linear, 0, 1), np.float32(1 / _SDR_GAMMA))), np.uint8)
 
 
-def hdr_from_sdr(rgb: Floats, transfer: int) -> Floats:
+def hdr_from_sdr(rgb: Float32Array, transfer: int) -> Float32Array:
     """Turn SDR BT.709 (H, W, 3) in 0..1 into HDR BT.2020 code values in 0..1: the inverse of the view."""
     linear = np.power(np.clip(rgb, 0, 1), np.float32(_SDR_GAMMA))
     nits = np.maximum(cv2.transform(linear, _RGB2020_FROM_RGB709 * _WHITE_NITS), 0)

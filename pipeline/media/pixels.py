@@ -15,8 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Picture, Plane, VideoInfo
-from pipeline.media.hdr import HLG, PQ, Floats, hdr_from_sdr, sdr_from_hdr
+from pipeline.datatypes import Float32Array, Frame, Picture, Plane, VideoInfo
+from pipeline.media.hdr import HLG, PQ, hdr_from_sdr, sdr_from_hdr
 
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 _Any = TypeVar("_Any", bound=np.generic)
@@ -208,7 +208,7 @@ def _gray_levels(bit_depth: int, full: bool) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.round(levels), 0, 255), np.uint8)
 
 
-def planes_from_rgb(picture: NDArray[np.uint8] | Floats, info: VideoInfo) -> tuple[Floats, ...]:
+def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) -> tuple[Float32Array, ...]:
     """Convert an RGB patch into the sample values of the clip's own planes.
 
     Convention: ``picture`` is (h, w, 3) in 0..255 in *coded* orientation, SDR as ``rgb_of`` gives it; float input keeps
@@ -244,7 +244,7 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Floats, info: VideoInfo) -> tup
     )
 
 
-def _halved(plane: Floats, log2: int, axis: int, shared: bool) -> Floats:
+def _halved(plane: Float32Array, log2: int, axis: int, shared: bool) -> Float32Array:
     """Subsample one axis by 2**log2: a triangle around every kept sample where ``shared``, else a box of its own."""
     if log2 == 0:
         return np.ascontiguousarray(plane)

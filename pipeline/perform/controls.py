@@ -23,7 +23,7 @@ _LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 0),
     (0, 14), (14, 16), (0, 15), (15, 17),
 )  # fmt: skip
-_COLOURS = (
+_COLORS = (
     (255, 0, 0), (255, 85, 0), (255, 170, 0), (255, 255, 0), (170, 255, 0), (85, 255, 0), (0, 255, 0), (0, 255, 85),
     (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255), (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255),
     (255, 0, 170), (255, 0, 85),
@@ -55,7 +55,7 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
     """
     points = _pose_points(joints)
     canvas = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    for (a, b), colour in zip(_LIMBS, _COLOURS, strict=False):
+    for (a, b), color in zip(_LIMBS, _COLORS, strict=False):
         if not (np.isfinite(points[a]).all() and np.isfinite(points[b]).all()):
             continue
         (ax, ay), (bx, by) = points[a], points[b]
@@ -63,10 +63,10 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
         axes = (int(np.hypot(ax - bx, ay - by) / 2), _HALF_WIDTH_PX)
         angle = int(np.degrees(np.arctan2(ay - by, ax - bx)))
         outline = cv2.ellipse2Poly(middle, axes, angle, 0, 360, 1)
-        cv2.fillConvexPoly(canvas, outline, [int(value * _LIMB_SHADE) for value in colour])
-    for point, colour in zip(points, _COLOURS, strict=True):
+        cv2.fillConvexPoly(canvas, outline, [int(value * _LIMB_SHADE) for value in color])
+    for point, color in zip(points, _COLORS, strict=True):
         if np.isfinite(point).all():
-            cv2.circle(canvas, (int(point[0]), int(point[1])), _HALF_WIDTH_PX, colour, -1)
+            cv2.circle(canvas, (int(point[0]), int(point[1])), _HALF_WIDTH_PX, color, -1)
     return canvas
 
 

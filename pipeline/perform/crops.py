@@ -9,21 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Layer, Mask, Picture, Plan, VideoInfo
+from pipeline.datatypes import Frame, FrameSource, Layer, Mask, Picture, Plan
 from pipeline.errors import InvalidInput
 from pipeline.maths.geometry import apply_transform, corners_of, invert, translation
 from pipeline.media.pixels import rgb_of
 
 _SAMPLES = 8
 """Frames that tell the limits of depth in a clip."""
-
-
-class FrameReader(Protocol):
-    """A clip, as far as this stage reads it."""
-
-    @property
-    def info(self) -> VideoInfo: ...
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]: ...
 
 
 class PlateRenderer(Protocol):
@@ -35,8 +27,10 @@ class PlateRenderer(Protocol):
 class CropReader:
     """The source, the plate and the old person's mask as a generator sees them: in crop space."""
 
-    def __init__(self, clip: FrameReader, plan: Plan, old: Callable[[int], Mask], plates: PlateRenderer | None) -> None:
-        self._clip, self._plan, self._old, self._plates = clip, plan, old, plates
+    def __init__(
+        self, clip: FrameSource, plan: Plan, subject_mask: Callable[[int], Mask], plates: PlateRenderer | None
+    ) -> None:
+        self._clip, self._plan, self._subject_mask, self._plates = clip, plan, subject_mask, plates
 
     def pictures(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return (N, h, w, 3): the stabilized source, RGB; black outside the frame."""
@@ -70,7 +64,10 @@ class CropReader:
     def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return (N, h, w): the old person."""
         return np.stack(
-            [self._warped(self._old(frame).astype(np.uint8) * 255, frame) > 127 for frame in range(start, stop)]
+            [
+                self._warped(self._subject_mask(frame).astype(np.uint8) * 255, frame) > 127
+                for frame in range(start, stop)
+            ]
         )
 
     def beside(self, layers: Iterable[tuple[int, Layer]]) -> Iterator[tuple[int, Layer, Picture, Mask]]:
@@ -80,8 +77,8 @@ class CropReader:
             if frames is None:
                 frames = self._clip.frames(number)
             frame = next(frames)
-            old = self._warped(self._old(number).astype(np.uint8) * 255, number) > 127
-            yield number, layer, self._warped(rgb_of(frame), number), old
+            subject_mask = self._warped(self._subject_mask(number).astype(np.uint8) * 255, number) > 127
+            yield number, layer, self._warped(rgb_of(frame), number), subject_mask
 
     def _warped(self, picture: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
         # INTER_LINEAR: crops are never much smaller than the source part that they show.

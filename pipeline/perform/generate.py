@@ -42,14 +42,14 @@ def generate_layers(
     crops: CropReader,
     check: Check,
     controls: ControlDrawer | None = None,
-    cutter: MatteMaker | None = None,
+    matting: MatteMaker | None = None,
     before: tuple[Layer, ...] = (),
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
     one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the chunk
-    before has made them. ``crops`` and ``controls`` are asked only for what the generator needs; ``cutter`` makes the
+    before has made them. ``crops`` and ``controls`` are asked only for what the generator needs; ``matting`` makes the
     mattes of one that gives none.
     """
     needs = generator.needs
@@ -74,8 +74,8 @@ def generate_layers(
             window = replace(window, controls=drawn)
         layers = _generated(generator, window, seed, check)
         if not needs.gives_alpha:
-            assert cutter is not None
-            layers = cutter.cut(window, layers, partial(_generated, generator, window, check=check), seed)
+            assert matting is not None
+            layers = matting.cut(window, layers, partial(_generated, generator, window, check=check), seed)
         for position, made in enumerate(layers):
             check()
             frame = span.start + position

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Mask, Person, Picture, Window
-from pipeline.maths.optical_flow import carried_alpha, flow_between, gray_of
+from pipeline.maths.optical_flow import flow_between, gray_of, warp_alpha_by_flow
 from pipeline.models.interfaces import PeopleBackend, SafetyBackend
 
 _LEAST_OVERLAP = 0.5
@@ -56,27 +56,27 @@ def with_matte(layer: Layer, mask: Mask) -> Layer:
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _EDGE_PX)
     # The model's own edge reaches a little over the person: the soft band lies inside.
     alpha = np.clip(alpha * 1.6 - 0.6, 0.0, 1.0)
-    return replace(layer, picture=_inside_colours(layer.picture, alpha), alpha=np.rint(alpha * 255).astype(np.uint8))
+    return replace(layer, picture=_inside_colors(layer.picture, alpha), alpha=np.rint(alpha * 255).astype(np.uint8))
 
 
-def carried_matte(layer: Layer, picture_before: Picture, alpha_before: NDArray[np.uint8]) -> Layer:
+def propagated_matte(layer: Layer, picture_before: Picture, alpha_before: NDArray[np.uint8]) -> Layer:
     """Return the layer with the alpha of the frame before, moved as the generated picture moved; marked as such."""
     back = flow_between(gray_of(layer.picture), gray_of(picture_before))
-    return replace(layer, alpha=carried_alpha(alpha_before, back), matte_is_carried=True)
+    return replace(layer, alpha=warp_alpha_by_flow(alpha_before, back), matte_is_propagated=True)
 
 
-def coarsened(layer: Layer, cells: int = 24) -> Layer:
+def pixelated(layer: Layer, cells: int = 24) -> Layer:
     """Return the layer in squares, ``cells`` along its height: whom the safety checker flagged; marked as such."""
     height, width = layer.picture.shape[:2]
     small_wh = (max(1, round(cells * width / height)), cells)
     assert layer.alpha is not None
     cover = layer.alpha[..., None].astype(np.float32) / 255
     # Weighed by alpha, so that what lies around the person does not run into him.
-    colours = cv2.resize(layer.picture * cover, small_wh, interpolation=cv2.INTER_AREA)
+    colors = cv2.resize(layer.picture * cover, small_wh, interpolation=cv2.INTER_AREA)
     weight = cv2.resize(cover, small_wh, interpolation=cv2.INTER_AREA)[..., None]
-    squares = np.clip(colours / np.maximum(weight, 1e-6), 0, 255)
+    squares = np.clip(colors / np.maximum(weight, 1e-6), 0, 255)
     picture = cv2.resize(np.rint(squares).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return replace(layer, picture=np.asarray(picture, np.uint8), is_coarsened=True)
+    return replace(layer, picture=np.asarray(picture, np.uint8), is_pixelated=True)
 
 
 def cut_out_window(
@@ -90,13 +90,13 @@ def cut_out_window(
     ]
 
 
-def _inside_colours(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
+def _inside_colors(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
     """Replace colours where alpha is soft by the mean of the near inside, weighed by distance (a normalised blur)."""
     inside = (alpha > 0.95).astype(np.float32)
     spread = 3 * _EDGE_PX
-    colour = cv2.GaussianBlur(picture * inside[..., None], (0, 0), spread)
+    color = cv2.GaussianBlur(picture * inside[..., None], (0, 0), spread)
     weight = cv2.GaussianBlur(inside, (0, 0), spread)
-    near = colour / np.maximum(weight, 1e-4)[..., None]
+    near = color / np.maximum(weight, 1e-4)[..., None]
     soft = ((alpha > 0) & (inside == 0) & (weight > 1e-3))[..., None]
     return np.where(soft, np.clip(np.rint(near), 0, 255), picture).astype(np.uint8)
 
@@ -134,21 +134,21 @@ class MatteMaker:
                 pictures, cut = others, others_cut
         flags = self._flags(pictures, len(window.finished))
         for row, (picture, found) in enumerate(zip(pictures, cut, strict=True)):
-            layer = found if found is not None else self._carried(window, row, picture)
+            layer = found if found is not None else self._propagated(window, row, picture)
             if picture.alpha is None:
                 # What was finished before, or has nobody in it, keeps what it was.
                 layer = replace(layer, joints=self._steady(layer.joints, window.joints[row]))
-            self._last = coarsened(layer) if flags[row] else layer
+            self._last = pixelated(layer) if flags[row] else layer
             # The picture itself is what the next matte is carried from.
             self._picture = picture.picture
             yield self._last
 
-    def _carried(self, window: Window, row: int, layer: Layer) -> Layer:
+    def _propagated(self, window: Window, row: int, layer: Layer) -> Layer:
         if self._last is not None and self._last.alpha is not None:
-            return carried_matte(layer, self._picture, self._last.alpha)
+            return propagated_matte(layer, self._picture, self._last.alpha)
         assert window.masks is not None
         # There is no frame before: the old person's own shape is the nearest thing.
-        return replace(with_matte(layer, window.masks[row]), matte_is_carried=True)
+        return replace(with_matte(layer, window.masks[row]), matte_is_propagated=True)
 
     def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the new person's joints: those that were asked for, and by how much he stands beside them of late.

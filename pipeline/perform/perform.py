@@ -16,7 +16,7 @@ from pipeline.perform.color_drift import ColorReference, correct_color_drift, me
 from pipeline.perform.crops import CropReader
 from pipeline.perform.generate import generate_layers
 from pipeline.perform.temporal import reduce_flicker
-from pipeline.perform.windows import lead_in
+from pipeline.perform.windows import num_lead_in_frames
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
@@ -39,7 +39,7 @@ def perform_clip(
 ) -> None:
     """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint."""
     generator, needs = models.generator, models.generator.needs
-    crops = CropReader(clip, plan, masks.old, plates)
+    crops = CropReader(clip, plan, masks.subject_mask, plates)
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     restarts = frozenset(segment.start for segment in plan.segments)
     todo = [not is_whole(chunk_path(workspace, chunk)) for chunk in plan.chunks]
@@ -48,7 +48,7 @@ def perform_clip(
     earlier: Chunk | None = None
     for chunk, is_open in zip(plan.chunks, todo, strict=True):
         path = chunk_path(workspace, chunk)
-        start = chunk.start - lead_in(chunk, earlier, overlap)
+        start = chunk.start - num_lead_in_frames(chunk, earlier, overlap)
         goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
         before = _finished(workspace, earlier, start, needs.conditioning_frames) if goes_on and is_open else ()
         earlier = chunk
@@ -64,7 +64,7 @@ def perform_clip(
                 crops=crops,
                 check=check,
                 controls=controls,
-                cutter=matte_maker(models),
+                matting=matte_maker(models),
                 before=before,
             )
             if not needs.gives_alpha:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Mask, Matte, Picture
-from pipeline.maths.optical_flow import Flow, agreement, carried, carried_alpha, flow_between, gray_of
+from pipeline.maths.optical_flow import Flow, flow_between, flow_confidence, gray_of, warp_alpha_by_flow, warp_by_flow
 from pipeline.settings import TemporalSettings
 
 _COARSE = 1 / 45
@@ -33,22 +33,22 @@ def reduce_flicker(
     network.
     """
     before: tuple[Layer, NDArray[np.uint8]] | None = None
-    for frame, layer, picture, old in frames:
+    for frame, layer, picture, subject_mask in frames:
         gray = gray_of(picture)
         if before is not None and frame not in restarts and layer.alpha is not None:
             earlier, earlier_gray = before
             back, forth = flow_between(gray, earlier_gray), flow_between(earlier_gray, gray)
-            layer = _blended(layer, earlier, back, agreement(back, forth), old, settings.strength)
+            layer = _blended(layer, earlier, back, flow_confidence(back, forth), subject_mask, settings.strength)
         yield frame, layer
         before = (layer, gray)
 
 
-def _blended(layer: Layer, earlier: Layer, back: Flow, sure: Matte, old: Mask, strength: float) -> Layer:
+def _blended(layer: Layer, earlier: Layer, back: Flow, sure: Matte, subject_mask: Mask, strength: float) -> Layer:
     assert layer.alpha is not None and earlier.alpha is not None
-    alpha = carried_alpha(earlier.alpha, back)
-    both = (np.minimum(layer.alpha, alpha) > 250) & old
+    alpha = warp_alpha_by_flow(earlier.alpha, back)
+    both = (np.minimum(layer.alpha, alpha) > 250) & subject_mask
     weight = np.asarray(sure * both, np.float32)[..., None]
-    change = (carried(earlier.picture, back).astype(np.float32) - layer.picture) * weight
+    change = (warp_by_flow(earlier.picture, back).astype(np.float32) - layer.picture) * weight
     coarse = _blurred(change) / np.maximum(_blurred(weight)[..., None], 1e-3) * weight
     picture = layer.picture + strength * (coarse + _DETAIL * (change - coarse))
     return replace(layer, picture=np.rint(picture).clip(0, 255).astype(np.uint8))

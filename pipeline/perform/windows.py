@@ -9,7 +9,7 @@ from pipeline.datatypes import Chunk
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class WindowSpan:
     """Frames ``start`` to ``stop`` (exclusive), of which the first ``overlap`` were made by the window before."""
 
     start: int
@@ -17,7 +17,7 @@ class Span:
     overlap: int
 
 
-def lead_in(chunk: Chunk, earlier: Chunk | None, overlap_frames: int) -> int:
+def num_lead_in_frames(chunk: Chunk, earlier: Chunk | None, overlap_frames: int) -> int:
     """Return how many frames before its start a chunk generates as well, to be crossfaded with the chunk before.
 
     0 at the first chunk of a shot: nothing is mixed over a cut.
@@ -27,7 +27,7 @@ def lead_in(chunk: Chunk, earlier: Chunk | None, overlap_frames: int) -> int:
     return min(overlap_frames, earlier.stop - earlier.start, chunk.stop - chunk.start)
 
 
-def windows_of(start: int, stop: int, window_frames: int, overlap_frames: int) -> Iterator[Span]:
+def windows_of(start: int, stop: int, window_frames: int, overlap_frames: int) -> Iterator[WindowSpan]:
     """Cut [start, stop) into windows of at most ``window_frames``; each takes up the last frames of the one before.
 
     Every frame is covered, by as few windows as can be, of nearly the same length: a last stump would look unlike
@@ -40,4 +40,4 @@ def windows_of(start: int, stop: int, window_frames: int, overlap_frames: int) -
     ends = [start + overlap_frames + (stop - start - overlap_frames) * i // count for i in range(count + 1)]
     for i in range(count):
         first = start if i == 0 else ends[i] - overlap_frames
-        yield Span(first, ends[i + 1], 0 if i == 0 else overlap_frames)
+        yield WindowSpan(first, ends[i + 1], 0 if i == 0 else overlap_frames)

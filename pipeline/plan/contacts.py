@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes import CameraMotion, Contacts, Presence, Subject, Transforms
 from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform, invert, pair_motions
-from pipeline.maths.smoothing import gaussian_smooth, runs_of, shot_slices, velocity
+from pipeline.maths.robust import cauchy_weights, sigma_of_lengths
+from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs, velocity
 from pipeline.settings import FootLockSettings
 
 _CONFIDENCE_IN, _CONFIDENCE_OUT = 0.3, 0.1
@@ -78,7 +79,7 @@ def find_contacts(
                 & (np.nan_to_num(joint[:, 2]) >= _CONFIDENCE_OUT)
                 & np.isfinite(body[shot])
             )
-            for run_start, run_stop in runs_of(usable):
+            for run_start, run_stop in true_runs(usable):
                 run = slice(shot.start + run_start, shot.start + run_stop)
                 track = _FootTrack(joint[run_start:run_stop, :2], body[run], pts_seconds[run], pairs[run])
                 track.follow_ground(motion.pairs[run])
@@ -143,7 +144,7 @@ class _FootTrack:
     def through_doubt(self, held: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Carry contacts on, both ways, through doubtful frames in which the ankle stays where it stood."""
         result = held.copy()
-        for start, stop in runs_of(held):
+        for start, stop in true_runs(held):
             for edge, step in ((start, -1), (stop - 1, 1)):
                 frame = edge + step
                 while 0 <= frame < len(held) and doubtful[frame] and not result[frame]:
@@ -156,7 +157,7 @@ class _FootTrack:
     def contacts(self, flags: NDArray[np.bool_], min_seconds: float) -> list[tuple[int, int]]:
         """Join runs across flicker and drop those too short."""
         joined: list[tuple[int, int]] = []
-        for start, stop in runs_of(flags):
+        for start, stop in true_runs(flags):
             if joined:
                 before = joined[-1][1] - 1
                 pause = self._seconds[start] - self._seconds[before]
@@ -205,17 +206,17 @@ def carried_by_ground(
     motion alone.
     """
     if forward:
-        transform, frm, to = pair_motion, ground[:, :2], ground[:, 2:]
+        transform, source_points, to = pair_motion, ground[:, :2], ground[:, 2:]
     else:
-        transform, frm, to = invert(pair_motion), ground[:, 2:], ground[:, :2]
+        transform, source_points, to = invert(pair_motion), ground[:, 2:], ground[:, :2]
     moved = apply_transform(transform, point)
     foot = point + np.array([0.0, _ANKLE_ABOVE_GROUND_BH * body_height_px])
-    apart = (frm.astype(np.float64) - foot) / body_height_px
+    apart = (source_points.astype(np.float64) - foot) / body_height_px
     near = (apart**2).sum(1) <= _LOCAL_REACH_BH**2
     if near.sum() < 3:
         return moved
     apart = apart[near]
-    residual = to[near].astype(np.float64) - apply_transform(transform, frm[near])
+    residual = to[near].astype(np.float64) - apply_transform(transform, source_points[near])
     own = np.exp(-0.5 * ((apart / _LOCAL_SIGMA_BH) ** 2).sum(1))
     if own.sum() < _MIN_LOCAL_WEIGHT:
         return moved
@@ -226,8 +227,7 @@ def carried_by_ground(
     for _ in range(5):
         line = np.linalg.solve((rows * weight[:, None]).T @ rows + ridge, (rows * weight[:, None]).T @ residual)
         left = np.linalg.norm(residual - rows @ line, axis=1)
-        scale = 2.385 * max(float(np.median(left)) / 1.1774, 0.03)
-        weight = own / (1 + (left / scale) ** 2)
+        weight = cauchy_weights(left, max(sigma_of_lengths(left), 0.03), own)
     return np.asarray(moved + line[0], np.float64)
 
 
@@ -244,7 +244,7 @@ def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], sp
 def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Hysteresis without direction: runs of ``stay`` that have an ``enter`` in them."""
     result = np.zeros(len(enter), bool)
-    for start, stop in runs_of(stay):
+    for start, stop in true_runs(stay):
         result[start:stop] = enter[start:stop].any()
     return result
 

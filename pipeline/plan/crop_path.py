@@ -46,13 +46,13 @@ def plan_crop_path(
     needed = _needed_boxes(subject, camera, square_from_source)
     seconds = info.pts_seconds
     width, height = apply_transform(square_from_source, np.array(info.size_wh, np.float64))
-    centres = np.tile(np.array([width - 1, height - 1]) / 2, (len(needed), 1))
+    centers = np.tile(np.array([width - 1, height - 1]) / 2, (len(needed), 1))
     halves = np.tile([np.nan, np.nan], (len(needed), 1))
     shots = [shot for shot in shot_slices(shot_starts, len(needed)) if np.isfinite(needed[shot, 0]).any()]
     for shot in shots:
         boxes = fill_gaps(needed[shot], seconds[shot])
         middle = gaussian_smooth((boxes[:, :2] + boxes[:, 2:]) / 2, seconds[shot], _FOLLOW_SIGMA_SECONDS)
-        centres[shot] = middle
+        centers[shot] = middle
         halves[shot] = np.maximum(middle - boxes[:, :2], boxes[:, 2:] - middle)
 
     aspect = _aspect(halves) if size_wh is None else size_wh[0] / size_wh[1]
@@ -69,7 +69,7 @@ def plan_crop_path(
     zoom = size_wh[1] / (2 * half_heights)
     crop_from_square = np.tile(np.eye(3), (len(needed), 1, 1))
     crop_from_square[:, 0, 0] = crop_from_square[:, 1, 1] = zoom
-    crop_from_square[:, :2, 2] = (np.array(size_wh) - 1) / 2 - zoom[:, None] * centres
+    crop_from_square[:, :2, 2] = (np.array(size_wh) - 1) / 2 - zoom[:, None] * centers
     return CropPath(np.asarray(crop_from_square @ square_from_source, np.float64), size_wh)
 
 

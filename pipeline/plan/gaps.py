@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
 from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import apply_transform, invert
-from pipeline.maths.smoothing import runs_of, shot_slices
+from pipeline.maths.smoothing import shot_slices, true_runs
 from pipeline.plan.joint_smoothing import interpolate_run, smooth_depth, smooth_points, standing_height
 
 EDGE_SECONDS = 0.17
@@ -70,7 +70,7 @@ def _complete_shot(
         if after - before > 1 and seconds[after] - seconds[before] <= max_gap_seconds + 1e-9:
             presence[before + 1 : after] = Presence.UNCERTAIN
     heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh)
-    for start, stop in runs_of(presence[shot] != Presence.ABSENT):
+    for start, stop in true_runs(presence[shot] != Presence.ABSENT):
         run = slice(shot.start + start, shot.start + stop)
         inside, at = found[run], seconds[run]
         boxes[run] = interpolate_run(boxes[run], inside, at)

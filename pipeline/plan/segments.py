@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Chunk, Presence, Segment, Subject, Transforms
 from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform, pair_motions
-from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, runs_of, shot_slices, velocity
+from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, shot_slices, true_runs, velocity
 from pipeline.settings import SegmentSettings
 
 _SPEED_SIGMA_SECONDS = 0.1
@@ -41,14 +41,16 @@ def cut_segments(
         length = shot.stop - shot.start
         count = settings.count or (1 if _seconds(pts_seconds, shot) < settings.short_shot_seconds else 3)
         count = min(count, length)
-        kinds: tuple[Literal["approach", "hold", "exit", "whole", "part"], ...]
+        segment_kinds: tuple[Literal["approach", "hold", "exit", "whole", "part"], ...]
         hold = find_hold(subject, world_from_source, pts_seconds, shot) if count == 3 else None
         if hold is not None:
-            borders, kinds = [shot.start, *hold, shot.stop], ("approach", "hold", "exit")
+            borders, segment_kinds = [shot.start, *hold, shot.stop], ("approach", "hold", "exit")
         else:
             borders = [shot.start + length * i // count for i in range(count + 1)]
-            kinds = ("whole",) if count == 1 else ("part",) * count
-        segments.extend(Segment(number, a, b, kind) for (a, b), kind in zip(pairwise(borders), kinds, strict=True))
+            segment_kinds = ("whole",) if count == 1 else ("part",) * count
+        segments.extend(
+            Segment(number, a, b, kind) for (a, b), kind in zip(pairwise(borders), segment_kinds, strict=True)
+        )
     return tuple(segments)
 
 
@@ -65,7 +67,7 @@ def find_hold(
         return None
     t = pts_seconds[shot]
     limit = float(np.clip(_HOLD_SHARE_OF_WALK * np.percentile(speed, 90), *_HOLD_SPEED_BH_PER_S))
-    runs = runs_of(speed < limit)
+    runs = true_runs(speed < limit)
     if not runs:
         return None
     start, stop = max(runs, key=lambda run: t[run[1] - 1] - t[run[0]])
@@ -74,13 +76,13 @@ def find_hold(
         rise = t[stop + faster[0]] - t[stop]
         onset = t[stop] - min(rise, _LONGEST_ONSET_SECONDS)
         stop = max(int(np.searchsorted(t, onset)), start + 1)
-    moves = speed[:start].tolist(), speed[stop:].tolist()
+    speeds_around = speed[:start].tolist(), speed[stop:].tolist()
     if (
         start == 0
         or stop == len(t)
         or t[stop] - t[start] < _SHORTEST_HOLD_SECONDS
         or min(t[start] - t[0], t[-1] - t[stop]) < _SHORTEST_MOVE_SECONDS
-        or min(max(move) for move in moves) < 2 * limit
+        or min(max(move) for move in speeds_around) < 2 * limit
     ):
         return None
     return shot.start + start, shot.start + stop

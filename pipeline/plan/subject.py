@@ -102,8 +102,8 @@ def _at_point(persons: list[tuple[Track, ...]], info: VideoInfo, choice: PointCh
                 continue
             box = track.boxes_xyxy[row]
             if (box[:2] <= point).all() and (point <= box[2:]).all():
-                apart = np.linalg.norm(track.joints[row, :, :2] - point, axis=1)
-                near.append((float(np.nanmin(apart)), index))
+                distance = np.linalg.norm(track.joints[row, :, :2] - point, axis=1)
+                near.append((float(np.nanmin(distance)), index))
     if not near:
         raise InvalidInput(f"nobody is at ({choice.x:g}, {choice.y:g}) at {choice.at_s:g} s", field="subject")
     return min(near)[1]

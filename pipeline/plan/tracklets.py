@@ -12,14 +12,14 @@ from pipeline.maths.geometry import apply_transform
 MAX_LINK_SECONDS = 3.0
 """Beyond it the place where somebody left tells nothing; appearance decides."""
 MAX_COST = 1.0
-MIN_ALIKE_ACROSS_CUTS = 0.75
+MIN_BHATTACHARYYA_ACROSS_CUTS = 0.75
 """Bhattacharyya coefficient of two appearances. Measured: one man in two takes 0.96-0.99, from two cameras 0.80, at 0.6
 and 1.4 times the exposure 0.73 and 0.89; two people in one take 0.43, two dark silhouettes far off 0.74-0.84."""
 HIPS = [JOINT["left_hip"], JOINT["right_hip"]]
 COURSE_FRAMES = 10
 
 
-def alike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def bhattacharyya(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Return the Bhattacharyya coefficient of two L1-normalised histograms: 1 where they are the same."""
     return float(np.sqrt(a.astype(np.float64) * b).sum())
 
@@ -35,18 +35,18 @@ def link_tracklets(
     ordered = sorted(tracks, key=lambda track: (int(track.frames[0]), track.track_id))
     persons: list[list[Track]] = []
     for shot in range(len(shot_starts)):
-        chains = _chains([t for t in ordered if shot_of[t.track_id] == shot], pts_seconds, world_from_source)
+        chains = _join_in_shot([t for t in ordered if shot_of[t.track_id] == shot], pts_seconds, world_from_source)
         _join_across_cuts(persons, chains)
     whole = [tuple(sorted(person, key=lambda track: int(track.frames[0]))) for person in persons]
     return sorted(whole, key=lambda person: (int(person[0].frames[0]), person[0].track_id))
 
 
-def mean_appearance(tracks: list[Track]) -> NDArray[np.float32]:
+def mean_color_histogram(tracks: list[Track]) -> NDArray[np.float32]:
     """Return the mean over all frames of the tracks."""
-    return np.average([t.appearance for t in tracks], axis=0, weights=[len(t.frames) for t in tracks])
+    return np.average([t.color_histogram for t in tracks], axis=0, weights=[len(t.frames) for t in tracks])
 
 
-def _chains(tracks: list[Track], pts_seconds: NDArray[np.float64], world: Transforms) -> list[list[Track]]:
+def _join_in_shot(tracks: list[Track], pts_seconds: NDArray[np.float64], world: Transforms) -> list[list[Track]]:
     """Join the tracks of one shot that follow each other, cheapest pair first."""
     pairs = []
     for i, before in enumerate(tracks):
@@ -74,7 +74,7 @@ def _chains(tracks: list[Track], pts_seconds: NDArray[np.float64], world: Transf
 def _cost(before: Track, after: Track, pts_seconds: NDArray[np.float64], world: Transforms) -> float:
     """Unlikeness of two tracks being one person; up to ``MAX_COST`` they are joined."""
     gap = float(pts_seconds[after.frames[0]] - pts_seconds[before.frames[-1]])
-    unlike = (1 - alike(before.appearance, after.appearance)) / 0.5
+    unlike = (1 - bhattacharyya(before.color_histogram, after.color_histogram)) / 0.5
     if gap > MAX_LINK_SECONDS:
         return unlike + 0.5
     tail, head = before.frames[-COURSE_FRAMES:], after.frames[:COURSE_FRAMES]
@@ -91,14 +91,14 @@ def _cost(before: Track, after: Track, pts_seconds: NDArray[np.float64], world: 
 def _join_across_cuts(persons: list[list[Track]], chains: list[list[Track]]) -> None:
     """Give each chain of a new shot to the person of earlier shots who is most alike, or to a new one."""
     offers = sorted(
-        (-alike(mean_appearance(person), mean_appearance(chain)), i, j)
+        (-bhattacharyya(mean_color_histogram(person), mean_color_histogram(chain)), i, j)
         for i, person in enumerate(persons)
         for j, chain in enumerate(chains)
     )
     taken_persons: set[int] = set()
     taken_chains: set[int] = set()
     for likeness, i, j in offers:
-        if -likeness >= MIN_ALIKE_ACROSS_CUTS and i not in taken_persons and j not in taken_chains:
+        if -likeness >= MIN_BHATTACHARYYA_ACROSS_CUTS and i not in taken_persons and j not in taken_chains:
             persons[i].extend(chains[j])
             taken_persons.add(i)
             taken_chains.add(j)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Transforms, VideoInfo
 from pipeline.maths.masks import widened
-from pipeline.plate.median import ENOUGH
+from pipeline.plate.median import MIN_CLEAR_SAMPLES
 from pipeline.settings import PlateSettings
 
 _COARSE = 8
@@ -31,27 +31,27 @@ class AnchorPlan:
     shot_stop: int
     candidates: tuple[int, ...]
     """Rising frame numbers, the anchor's own among them."""
-    wanted_small: Mask
+    needed_mask_small: Mask
     """(h, w), an eighth of the picture: the places that people hide in the frames around, with some room; elsewhere the
     anchor itself is the plate."""
     size_wh: tuple[int, int]
 
     @property
-    def wanted(self) -> Mask:
+    def needed_mask(self) -> Mask:
         """(H, W)."""
-        large = self.wanted_small.repeat(_COARSE, axis=0).repeat(_COARSE, axis=1)
+        large = self.needed_mask_small.repeat(_COARSE, axis=0).repeat(_COARSE, axis=1)
         return large[: self.size_wh[1], : self.size_wh[0]]
 
 
-def clear_grade(everyone: Mask, height: float) -> NDArray[np.uint8]:
+def background_grade(people_mask: Mask, height: float) -> NDArray[np.uint8]:
     """Grade the pixels of a frame: 0 people, 1 ground around their feet that may lie in their shadow, 2 clear.
 
     The mask is widened by 2 % of body height: half a pixel of clothes in the median is a ghost.
     """
-    grade = np.full(everyone.shape, 2, np.uint8)
-    if not everyone.any():
+    grade = np.full(people_mask.shape, 2, np.uint8)
+    if not people_mask.any():
         return grade
-    people = everyone.astype(np.uint8)
+    people = people_mask.astype(np.uint8)
     radius = max(2, round(0.02 * height))
     # Bodies are told apart on a small picture: their boxes need no more.
     factor = max(1, round(height / 100))
@@ -59,27 +59,27 @@ def clear_grade(everyone: Mask, height: float) -> NDArray[np.uint8]:
     count, _, stats, _ = cv2.connectedComponentsWithStats(small)
     for x, y, w, h, _area in stats[1:count] * factor:
         if h > 0.15 * height:
-            centre = (int(x + w // 2), int(y + h - round(0.08 * height)))
-            cv2.ellipse(grade, centre, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
-    grade[widened(everyone, radius)] = 0
+            center = (int(x + w // 2), int(y + h - round(0.08 * height)))
+            cv2.ellipse(grade, center, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
+    grade[widened(people_mask, radius)] = 0
     return grade
 
 
 class _CoarseGrades:
     """Grades at an eighth of the size, kept for the frames asked for last."""
 
-    def __init__(self, everyone: Callable[[int], Mask], height: float) -> None:
-        self._everyone, self._height = everyone, height
+    def __init__(self, people_mask: Callable[[int], Mask], height: float) -> None:
+        self._people_mask, self._height = people_mask, height
         self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
 
     def __call__(self, frame: int) -> NDArray[np.uint8]:
         if frame not in self._kept:
-            mask = self._everyone(frame)
+            mask = self._people_mask(frame)
             h, w = mask.shape
             small = cv2.resize(
                 mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
             )
-            self._kept[frame] = clear_grade(small > 12, self._height / _COARSE)
+            self._kept[frame] = background_grade(small > 12, self._height / _COARSE)
             if len(self._kept) > _CACHED_MASKS:
                 self._kept.popitem(last=False)
         return self._kept[frame]
@@ -90,7 +90,7 @@ def plan_anchors(
     world_from_source: Transforms,
     shot_starts: NDArray[np.int64],
     needed: NDArray[np.bool_],
-    everyone: Callable[[int], Mask],
+    people_mask: Callable[[int], Mask],
     height: float,
     settings: PlateSettings,
 ) -> list[AnchorPlan]:
@@ -100,7 +100,7 @@ def plan_anchors(
     place which fewer than ``samples`` have shown; far frames are looked at ever more sparsely.
     """
     size_wh = info.size_wh
-    coarse = _CoarseGrades(everyone, height)
+    coarse = _CoarseGrades(people_mask, height)
     seconds = info.pts_seconds
     rate = (len(seconds) - 1) / seconds[-1] if len(seconds) > 1 and seconds[-1] > 0 else 30.0
     bounds = [*(int(start) for start in shot_starts), len(needed)]
@@ -115,10 +115,10 @@ def plan_anchors(
             last = frames[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
             # The other side of the mix reaches a quarter of the gap further.
             gap = round(rate * settings.anchor_seconds / 3)
-            served = [t for t in range(max(first - gap, start), min(last + gap + 1, stop), 2) if needed[t]]
-            wanted = _hidden(anchor, [*served, anchor], world_from_source, coarse, size_wh, height)
-            chosen = _choose(anchor, start, stop, rate, world_from_source, coarse, wanted, settings)
-            plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(chosen)), wanted, size_wh))
+            frames_served = [t for t in range(max(first - gap, start), min(last + gap + 1, stop), 2) if needed[t]]
+            needed_mask = _hidden(anchor, [*frames_served, anchor], world_from_source, coarse, size_wh, height)
+            chosen = _choose(anchor, start, stop, rate, world_from_source, coarse, needed_mask, settings)
+            plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(chosen)), needed_mask, size_wh))
     return plans
 
 
@@ -145,7 +145,7 @@ def _coarse_view(grade: NDArray[np.uint8], anchor: int, frame: int, world_from_s
 
 def _hidden(
     anchor: int,
-    served: list[int],
+    frames_served: list[int],
     world_from_source: Transforms,
     coarse: _CoarseGrades,
     size_wh: tuple[int, int],
@@ -153,7 +153,7 @@ def _hidden(
 ) -> Mask:
     """Return the coarse (h, w) places of the anchor where someone stands in one of the served frames, widened."""
     hidden = np.zeros(coarse(anchor).shape, np.bool_)
-    for frame in served:
+    for frame in frames_served:
         people = (coarse(frame) == 0).astype(np.uint8)
         hidden |= _coarse_view(people, anchor, frame, world_from_source) > 0
     # Room for the layer of the new person and for the band in which light is matched.
@@ -168,23 +168,23 @@ def _choose(
     rate: float,
     world_from_source: Transforms,
     coarse: _CoarseGrades,
-    wanted: Mask,
+    needed_mask: Mask,
     settings: PlateSettings,
 ) -> list[int]:
     views = {anchor: coarse(anchor)}
-    shown = np.where(wanted, coarse(anchor) > 0, settings.samples).astype(np.int64)
+    shown = np.where(needed_mask, coarse(anchor) > 0, settings.samples).astype(np.int64)
     others = list(_outwards(anchor, start, stop, max(1.0, rate / _CANDIDATES_PER_SECOND)))
     for frame in others:
         lacking = shown < settings.samples
         if len(views) > 2 * settings.samples or not lacking.any():
             break
         view = _coarse_view(coarse(frame), anchor, frame, world_from_source)
-        if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * wanted.sum()):
+        if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * needed_mask.sum()):
             views[frame] = view
             shown += view > 0
     # Then the ground that may lie in a shadow. It takes frames from when people were elsewhere, the most telling first.
-    clear = np.where(wanted, np.sum([view == 2 for view in views.values()], axis=0), ENOUGH)
-    if (clear < ENOUGH).any():
+    clear = np.where(needed_mask, np.sum([view == 2 for view in views.values()], axis=0), MIN_CLEAR_SAMPLES)
+    if (clear < MIN_CLEAR_SAMPLES).any():
         # Thinned by time: in their own order, before and after alternate, and every second one is one side.
         thinned = set(sorted(others)[:: 1 + len(others) // _LOOKED_AT])
         left = {
@@ -192,10 +192,10 @@ def _choose(
             for frame in others
             if frame in thinned and frame not in views
         }
-        for _ in range(2 * ENOUGH):
-            worth = {frame: int(((clear < ENOUGH) & (view == 2)).sum()) for frame, view in left.items()}
+        for _ in range(2 * MIN_CLEAR_SAMPLES):
+            worth = {frame: int(((clear < MIN_CLEAR_SAMPLES) & (view == 2)).sum()) for frame, view in left.items()}
             best = max(worth, key=lambda frame: worth[frame], default=anchor)
-            if worth.get(best, 0) < max(1.0, 0.003 * wanted.sum()):
+            if worth.get(best, 0) < max(1.0, 0.003 * needed_mask.sum()):
                 break
             views[best] = left.pop(best)
             clear += views[best] == 2

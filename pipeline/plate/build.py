@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, Mask
+from pipeline.datatypes import CameraPath, FrameSource, Mask
 from pipeline.maths.grain import estimate_grain
 from pipeline.plate.anchors import plan_anchors
-from pipeline.plate.candidates import CandidateReader, FrameSource
-from pipeline.plate.placement import FrameRegistration, Places, chained_warps, frames_to_register, neighbours
+from pipeline.plate.candidates import CandidateReader
+from pipeline.plate.placement import FrameRegistration, WarpWriter, assign_plates, chained_warps, frames_to_register
 from pipeline.plate.plate_set import NODES, PlateSet, load_plates
 from pipeline.plate.registration import node_shape
-from pipeline.plate.stack import one_plate, stack_of
+from pipeline.plate.stack import build_plate, collect_candidates
 from pipeline.settings import PlateSettings
 
 
@@ -31,7 +31,7 @@ def make_plates(
     camera: CameraPath,
     shot_starts: NDArray[np.int64],
     needed: NDArray[np.bool_],
-    everyone: Callable[[int], Mask],
+    people_mask: Callable[[int], Mask],
     body_height_px: NDArray[np.float64],
     settings: PlateSettings,
     folder: Path,
@@ -40,7 +40,7 @@ def make_plates(
 ) -> PlateSet:
     """Make the plates that the ``needed`` (T,) frames ask for, and write them to ``folder``.
 
-    ``everyone(t)`` is the (H, W) mask of all people in frame t; ``body_height_px`` (T,) may be NaN. Candidates are
+    ``people_mask(t)`` is the (H, W) mask of all people in frame t; ``body_height_px`` (T,) may be NaN. Candidates are
     spooled to ``folder`` while they are needed, so memory holds a few pictures. ``check`` may raise; nothing counts
     as finished before ``plates.npz``, written last, is there. One read of the clip.
     """
@@ -48,10 +48,10 @@ def make_plates(
     num_frames, size_wh = clip.info.num_frames, clip.info.size_wh
     known = body_height_px[np.isfinite(body_height_px)]
     height = float(np.median(known)) if len(known) else 0.5 * size_wh[1]
-    plans = plan_anchors(clip.info, camera.world_from_source, shot_starts, needed, everyone, height, settings)
-    served = neighbours(num_frames, plans)
+    plans = plan_anchors(clip.info, camera.world_from_source, shot_starts, needed, people_mask, height, settings)
+    assignment = assign_plates(num_frames, plans)
     anchors = np.array([plan.frame for plan in plans], np.int64)
-    chosen = frames_to_register(served, needed, anchors)
+    chosen = frames_to_register(assignment, needed, anchors)
     work = sum(len(plan.candidates) for plan in plans) + len(chosen)
     done = 0
 
@@ -61,23 +61,30 @@ def make_plates(
         done += count
         progress(min(done, work), work)
 
-    from_source = chained_warps(camera.world_from_source, anchors, served)
+    from_source = chained_warps(camera.world_from_source, anchors, assignment)
     shape = node_shape(size_wh, height)
     with (folder / NODES).open("wb") as stored, CandidateReader(clip, plans, chosen, folder, check) as read:
         # Frames that are not needed leave holes, which read as zeros and take no space.
         stored.truncate(num_frames * 2 * shape[0] * shape[1] * 2 * 2)
         registered = FrameRegistration(
-            folder, plans, Places(stored, from_source, served, needed), chosen, from_source, everyone, height, size_wh
+            folder,
+            plans,
+            WarpWriter(stored, from_source, assignment, needed),
+            chosen,
+            from_source,
+            people_mask,
+            height,
+            size_wh,
         )
         for row, plan in enumerate(plans):
             pictures = read.candidates(row)
-            plate, seen = one_plate(stack_of(plan, pictures, camera, everyone, height), settings)
+            plate, seen = build_plate(collect_candidates(plan, pictures, camera, people_mask, height), settings)
             cv2.imwrite(str(folder / f"plate_{row:04d}.png"), plate[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
             cv2.imwrite(str(folder / f"seen_{row:04d}.png"), seen.astype(np.uint8) * 255)
             step(len(plan.candidates))
             # A frame comes when the plates on both sides of it are there.
             while (frame := registered.next_frame()) is not None and max(chosen[frame]) <= row:
-                registered.push(read.picture(frame), served)
+                registered.push(read.picture(frame), assignment)
                 step(1)
             read.release(row, registered.next_frame())
     grain = estimate_grain(*registered.grain_patches)
@@ -87,8 +94,8 @@ def make_plates(
     }  # fmt: skip
     partial = folder / "plates.part.npz"
     np.savez(
-        partial, facts=json.dumps(facts), anchors=anchors, plate_from_source=from_source[:, 0], near=served.near,
-        share=served.share, from_source=from_source,
+        partial, facts=json.dumps(facts), anchors=anchors, plate_from_source=from_source[:, 0],
+        plate_rows=assignment.plate_rows, second_weight=assignment.second_weight, from_source=from_source,
     )  # fmt: skip
     partial.rename(folder / "plates.npz")
     return load_plates(folder)

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from pipeline.datatypes import Frame, Picture, VideoInfo
+from pipeline.datatypes import FrameSource, Picture
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.anchors import AnchorPlan
-
-
-class FrameSource(Protocol):
-    """What is needed of a clip."""
-
-    info: VideoInfo
-
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]: ...
 
 
 class CandidateReader:

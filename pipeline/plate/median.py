@@ -6,20 +6,20 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-ENOUGH = 3
+MIN_CLEAR_SAMPLES = 3
 """A median of fewer samples cannot outvote one wrong one."""
-_AGREE = 6
+_INLIER_LEVELS = 6
 """Samples within so many grey levels of the median are averaged: noise falls further, outliers stay out."""
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def masked_median(
-    stack: NDArray[np.uint8], grade: NDArray[np.uint8], most: int
+    stack: NDArray[np.uint8], grade: NDArray[np.uint8], max_samples: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Merge (K, h, w, 3) pictures under their (K, h, w) grades.
 
     Grade 0 is not background, 1 is background that may lie in a shadow, 2 is clear. Samples of grade 2 decide alone
-    where there are at least three. The first ``most`` samples count: order them by preference. Returns
+    where there are at least three. The first ``max_samples`` samples count: order them by preference. Returns
     (h, w, 3), zeros where nothing is known, and the (h, w) count used.
     """
     k, h, w, _ = stack.shape
@@ -31,11 +31,11 @@ def masked_median(
             best = 0
             for i in range(k):
                 best += grade[i, y, x] == 2
-            least = 2 if best >= ENOUGH else 1
+            min_grade = 2 if best >= MIN_CLEAR_SAMPLES else 1
             for c in range(3):
                 n = 0
                 for i in range(k):
-                    if grade[i, y, x] >= least and n < most:
+                    if grade[i, y, x] >= min_grade and n < max_samples:
                         value = np.int64(stack[i, y, x, c])
                         j = n
                         while j > 0 and values[j - 1] > value:
@@ -48,7 +48,7 @@ def masked_median(
                 middle = (values[(n - 1) // 2] + values[n // 2]) / 2
                 total, agreeing = 0, 0
                 for i in range(n):
-                    if abs(values[i] - middle) <= _AGREE:
+                    if abs(values[i] - middle) <= _INLIER_LEVELS:
                         total += values[i]
                         agreeing += 1
                 merged[y, x, c] = np.uint8(total / agreeing + 0.5) if agreeing else np.uint8(middle)

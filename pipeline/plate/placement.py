@@ -14,41 +14,41 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture, Transforms
 from pipeline.maths.geometry import normalized
-from pipeline.plate.anchors import AnchorPlan, clear_grade
+from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.plate_set import read_plate
-from pipeline.plate.registration import Reference, Warp, fit_warp, node_shape, work_gray
+from pipeline.plate.registration import RegistrationTarget, Warp, fit_warp, node_shape, work_gray
 
 _STRIDE = 3
 """Frames between two that are registered. The rest lie between them: parallax follows the camera's place, which is
 smooth, and what turns and shakes is in the chained motion, exact to 0.1 px over so few frames."""
-_KEPT_REFERENCES = 3
+_CACHED_TARGETS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
+class PlateAssignment:
     """Which plates serve which frames."""
 
-    near: NDArray[np.int32]
+    plate_rows: NDArray[np.int32]
     """(T, 2) rows of the plates: the nearer and the other one, -1 for none."""
-    share: NDArray[np.float32]
+    second_weight: NDArray[np.float32]
     """(T,) weight of the other one, 0..0.5."""
 
     def sides(self, frame: int) -> Iterator[tuple[int, int]]:
         """Yield (side, row) of the plates that count in a frame."""
         for side in range(2):
-            row = int(self.near[frame, side])
-            if row >= 0 and (side == 0 or self.share[frame] > 0):
+            row = int(self.plate_rows[frame, side])
+            if row >= 0 and (side == 0 or self.second_weight[frame] > 0):
                 yield side, row
 
 
-def neighbours(num_frames: int, plans: Sequence[AnchorPlan]) -> Served:
+def assign_plates(num_frames: int, plans: Sequence[AnchorPlan]) -> PlateAssignment:
     """Say which two plates a frame of the same shot lies between, and how much the farther one counts.
 
     The plates are mixed only in the middle half between two anchors: near an anchor its own plate is the sharpest,
     and a switch at once would show.
     """
-    near = np.full((num_frames, 2), -1, np.int32)
-    share = np.zeros(num_frames, np.float32)
+    plate_rows = np.full((num_frames, 2), -1, np.int32)
+    second_weight = np.zeros(num_frames, np.float32)
     frames = np.array([plan.frame for plan in plans], np.int64)
     for start, stop in sorted({(plan.shot_start, plan.shot_stop) for plan in plans}):
         first, last = np.searchsorted(frames, (start, stop))
@@ -56,22 +56,24 @@ def neighbours(num_frames: int, plans: Sequence[AnchorPlan]) -> Served:
             after = int(np.searchsorted(frames, t))
             around = [row for row in (after - 1, after) if first <= row < last]
             around.sort(key=lambda row: abs(int(frames[row]) - t))
-            near[t, 0] = around[0]
+            plate_rows[t, 0] = around[0]
             if len(around) == 2:
-                near[t, 1] = around[1]
+                plate_rows[t, 1] = around[1]
                 gap = abs(int(frames[around[1]] - frames[around[0]]))
-                share[t] = np.clip(2 * abs(int(frames[around[0]]) - t) / gap - 0.5, 0, 0.5)
-    return Served(near, share)
+                second_weight[t] = np.clip(2 * abs(int(frames[around[0]]) - t) / gap - 0.5, 0, 0.5)
+    return PlateAssignment(plate_rows, second_weight)
 
 
-def frames_to_register(served: Served, needed: NDArray[np.bool_], anchors: NDArray[np.int64]) -> dict[int, list[int]]:
+def frames_to_register(
+    assignment: PlateAssignment, needed: NDArray[np.bool_], anchors: NDArray[np.int64]
+) -> dict[int, list[int]]:
     """Return frame -> rows to register it to: the ends of each plate's frames, its anchor, and every third between.
 
     Frames that nobody needs are no ends: where the subject is absent for longer, a run of frames begins anew.
     """
     of_row: dict[int, list[int]] = {}
     for t in np.flatnonzero(needed).tolist():
-        for _, row in served.sides(t):
+        for _, row in assignment.sides(t):
             of_row.setdefault(row, []).append(t)
     chosen: dict[int, list[int]] = {}
     for row, frames in sorted(of_row.items()):
@@ -82,12 +84,14 @@ def frames_to_register(served: Served, needed: NDArray[np.bool_], anchors: NDArr
     return dict(sorted(chosen.items()))
 
 
-class Places:
+class WarpWriter:
     """Writes the warps of frames to plates: those registered, and those between two that were."""
 
-    def __init__(self, stored: BinaryIO, from_source: Transforms, served: Served, needed: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, stored: BinaryIO, from_source: Transforms, assignment: PlateAssignment, needed: NDArray[np.bool_]
+    ) -> None:
         """``from_source`` (T, 2, 3, 3) holds the chained motion to each plate, and is corrected in place."""
-        self._stored, self._served, self._needed = stored, served, needed
+        self._stored, self._assignment, self._needed = stored, assignment, needed
         self._from_source = from_source
         self._before: dict[int, tuple[int, Transforms, NDArray[np.float32]]] = {}
 
@@ -108,7 +112,7 @@ class Places:
         self._before[row] = (frame, change, warp.nodes)
 
     def _side(self, frame: int, row: int) -> int:
-        return next(side for side, other in self._served.sides(frame) if other == row)
+        return next(side for side, other in self._assignment.sides(frame) if other == row)
 
     def _write(self, frame: int, row: int, change: Transforms, nodes: NDArray[np.floating]) -> None:
         side = self._side(frame, row)
@@ -118,18 +122,18 @@ class Places:
         self._stored.write(block)
 
 
-class References:
+class PlateCache:
     """The plates as references; the last few are kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: OrderedDict[int, Reference] = OrderedDict()
+        self._kept: OrderedDict[int, RegistrationTarget] = OrderedDict()
 
-    def __getitem__(self, row: int) -> Reference:
+    def __getitem__(self, row: int) -> RegistrationTarget:
         if row not in self._kept:
             plate, seen = read_plate(self._folder, row)
-            self._kept[row] = Reference(plate, seen == 0)
-            if len(self._kept) > _KEPT_REFERENCES:
+            self._kept[row] = RegistrationTarget(plate, seen == 0)
+            if len(self._kept) > _CACHED_TARGETS:
                 self._kept.popitem(last=False)
         return self._kept[row]
 
@@ -137,13 +141,14 @@ class References:
 _GRAIN_FRAMES = 6
 
 
-def chained_warps(world_from_source: Transforms, anchors: NDArray[np.int64], served: Served) -> Transforms:
-    """Return (T, 2, 3, 3): the chained motion from each frame to the two plates of its ``near``."""
+def chained_warps(world_from_source: Transforms, anchors: NDArray[np.int64], assignment: PlateAssignment) -> Transforms:
+    """Return (T, 2, 3, 3): the chained motion from each frame to the two plates of its ``plate_rows``."""
     from_source = np.tile(np.eye(3), (len(world_from_source), 2, 1, 1))
-    for t, near in enumerate(served.near):
+    for t, plate_rows in enumerate(assignment.plate_rows):
         for side in range(2):
-            if near[side] >= 0:
-                from_source[t, side] = np.linalg.inv(world_from_source[anchors[near[side]]]) @ world_from_source[t]
+            if plate_rows[side] >= 0:
+                anchor = anchors[plate_rows[side]]
+                from_source[t, side] = np.linalg.inv(world_from_source[anchor]) @ world_from_source[t]
     return from_source
 
 
@@ -154,17 +159,17 @@ class FrameRegistration:
         self,
         folder: Path,
         plans: Sequence[AnchorPlan],
-        places: Places,
+        places: WarpWriter,
         chosen: dict[int, list[int]],
         from_source: Transforms,
-        everyone: Callable[[int], Mask],
+        people_mask: Callable[[int], Mask],
         height: float,
         size_wh: tuple[int, int],
     ) -> None:
         self._folder, self._plans, self._places, self._chosen = folder, plans, places, chosen
-        self._from_source, self._everyone = from_source, everyone
+        self._from_source, self._people_mask = from_source, people_mask
         self._height, self._size_wh = height, size_wh
-        self._references = References(folder)
+        self._references = PlateCache(folder)
         self._waiting = list(chosen)[::-1]
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
@@ -173,13 +178,13 @@ class FrameRegistration:
         """Return the frame that ``push`` takes next."""
         return self._waiting[-1] if self._waiting else None
 
-    def push(self, picture: Picture, served: Served) -> None:
+    def push(self, picture: Picture, assignment: PlateAssignment) -> None:
         """Register ``next_frame`` to its plates."""
         t = self._waiting.pop()
-        gray, avoid = work_gray(picture), clear_grade(self._everyone(t), self._height) == 0
+        gray, avoid = work_gray(picture), background_grade(self._people_mask(t), self._height) == 0
         shape = node_shape(self._size_wh, self._height)
         for row in self._chosen[t]:
-            side = 0 if row == served.near[t, 0] else 1
+            side = 0 if row == assignment.plate_rows[t, 0] else 1
             guess = np.array(self._from_source[t, side])
             warp = Warp(guess, np.zeros((*shape, 2), np.float32), 0)
             if self._plans[row].frame != t:
@@ -203,15 +208,15 @@ def _sample_grain(
     """Keep a window of plate and source side by side, where the plate is a median of several frames."""
     h, w = avoid.shape
     plate, _ = read_plate(folder, row)
-    wanted = plan.wanted
-    ys, xs = np.nonzero(wanted)
+    needed_mask = plan.needed_mask
+    ys, xs = np.nonzero(needed_mask)
     if not len(xs):
         return
     cx, cy = int(np.median(xs)), int(np.median(ys))
     box = (max(cx - 160, 0), max(cy - 120, 0), min(cx + 160, w), min(cy + 120, h))
     at = warp.coordinates(box, (w, h))
     area = np.s_[box[1] : box[3], box[0] : box[2]]
-    static = cv2.remap(wanted.astype(np.uint8), at, None, cv2.INTER_NEAREST).astype(bool)
+    static = cv2.remap(needed_mask.astype(np.uint8), at, None, cv2.INTER_NEAREST).astype(bool)
     patches[0].append(np.asarray(cv2.remap(plate, at, None, cv2.INTER_LANCZOS4), np.uint8))
     patches[1].append(np.array(picture[area]))
     patches[2].append(np.asarray(static & ~avoid[area]))

@@ -14,7 +14,7 @@ from pipeline.plate.build import make_plates
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
-from pipeline.workspace.checkpoints import is_sealed, seal
+from pipeline.workspace.checkpoints import has_checksums, write_checksums
 from pipeline.workspace.subject_masks import SubjectMasks
 
 
@@ -31,7 +31,7 @@ def plate_clip(
     if settings.plate.method == "off":
         return None
     folder = workspace / "plates"
-    if is_sealed(folder):
+    if has_checksums(folder):
         return load_plates(folder)
     shutil.rmtree(folder, ignore_errors=True)
     plates = make_plates(
@@ -39,14 +39,14 @@ def plate_clip(
         plan.camera,
         plan.shot_starts,
         _needs_plates(plan),
-        masks.everyone,
+        masks.people_mask,
         plan.subject.body_height_px,
         settings.plate,
         folder,
         check,
         lambda done, total: progress("plate", done, total),
     )
-    seal(folder)
+    write_checksums(folder)
     return plates
 
 

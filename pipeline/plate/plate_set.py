@@ -32,12 +32,12 @@ class PlateSet:
     """(K,) frame numbers, rising; may be empty."""
     plate_from_source: Transforms
     """(T, 3, 3) best single homography from frame t to its nearest anchor's plate."""
-    near: NDArray[np.int32]
+    plate_rows: NDArray[np.int32]
     """(T, 2) rows of ``anchors``: the nearer and the other one, -1 for none."""
-    share: NDArray[np.float32]
+    second_weight: NDArray[np.float32]
     """(T,) weight of the other one, 0..0.5."""
     from_source: Transforms
-    """(T, 2, 3, 3) homographies to the plates of ``near``."""
+    """(T, 2, 3, 3) homographies to the plates of ``plate_rows``."""
     node_shape: tuple[int, int]
     """Rows and columns of each frame's parallax nodes (float16, in ``plate_nodes.bin``: two maps a frame)."""
     grain: Grain
@@ -54,8 +54,8 @@ class PlateSet:
         h, w = box_xyxy[3] - box_xyxy[1], box_xyxy[2] - box_xyxy[0]
         total = np.zeros((h, w, 3), np.float32)
         weights = np.zeros((h, w), np.float32)
-        for side, weight in ((0, 1 - self.share[frame]), (1, self.share[frame])):
-            row = int(self.near[frame, side])
+        for side, weight in ((0, 1 - self.second_weight[frame]), (1, self.second_weight[frame])):
+            row = int(self.plate_rows[frame, side])
             if row < 0 or (weight <= 0 and side):
                 continue
             warp = Warp(self.from_source[frame, side], self._nodes(frame, side), 0)
@@ -131,8 +131,8 @@ def load_plates(folder: Path) -> PlateSet:
             size_wh=(facts["size_wh"][0], facts["size_wh"][1]),
             anchors=saved["anchors"],
             plate_from_source=saved["plate_from_source"],
-            near=saved["near"],
-            share=saved["share"],
+            plate_rows=saved["plate_rows"],
+            second_weight=saved["second_weight"],
             from_source=saved["from_source"],
             node_shape=(facts["node_shape"][0], facts["node_shape"][1]),
             grain=Grain(tuple(facts["sigma"]), facts["common"], facts["radius_px"]),

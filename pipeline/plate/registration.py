@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture, Transforms
+from pipeline.datatypes import Mask, Picture, Points, Transforms
+from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
+from pipeline.maths.robust import cauchy_weights, sigma_of_values
 
-Points = NDArray[np.float64]
-"""(N, 2) x, y px."""
 Gray = NDArray[np.uint8]
 """(h, w)."""
 
@@ -62,22 +62,6 @@ class Warp:
         )  # fmt: skip
         return mapped
 
-    def apply(self, points: Points, size_wh: tuple[int, int]) -> Points:
-        """Take (N, 2) points through the map."""
-        mapped = _project(self.from_to, points[:, 0], points[:, 1])
-        return np.asarray(mapped + sample_nodes(self.nodes, points, size_wh), np.float64)
-
-
-def _project(transform: Transforms, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = transform
-    w = t[2, 0] * x + t[2, 1] * y + t[2, 2]
-    return np.stack([(t[0, 0] * x + t[0, 1] * y + t[0, 2]) / w, (t[1, 0] * x + t[1, 1] * y + t[1, 2]) / w], axis=-1)
-
-
-def project(transform: Transforms, points: Points) -> Points:
-    """Take (N, 2) points through a homography."""
-    return _project(transform, points[:, 0], points[:, 1])
-
 
 def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:
     """Read the (N, 2) residual at points, bilinear between nodes."""
@@ -106,7 +90,7 @@ def work_factor(size_wh: tuple[int, int]) -> int:
 
 
 def work_gray(picture: Picture) -> Gray:
-    """Return the reduced luma that ``Reference`` matches on. Full px = factor · px + (factor - 1) / 2."""
+    """Return the reduced luma that ``RegistrationTarget`` matches on. Full px = factor · px + (factor - 1) / 2."""
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     factor = work_factor((picture.shape[1], picture.shape[0]))
     if factor == 1:
@@ -115,7 +99,7 @@ def work_gray(picture: Picture) -> Gray:
     return np.asarray(cv2.resize(gray[: h * factor, : w * factor], (w, h), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-class Reference:
+class RegistrationTarget:
     """A picture that others are matched to. ``avoid`` (H, W) marks its pixels that are not background."""
 
     def __init__(self, picture: Picture, avoid: Mask) -> None:
@@ -155,7 +139,7 @@ class Reference:
             )  # fmt: skip
             ok = status.reshape(-1).astype(bool)
             # A corner whose window fell outside the frame was matched against the replicated border.
-            place = project(guess, found.astype(np.float64))
+            place = apply_transform(guess, found)
             ok &= (place[:, 0] > 6) & (place[:, 0] < w - 7) & (place[:, 1] > 6) & (place[:, 1] < h - 7)
             if ok.sum() < 12:
                 break
@@ -163,7 +147,7 @@ class Reference:
             if np.median(np.hypot(step[:, 0], step[:, 1])) < 2.0:
                 break
             # The guess was far off (drift over a long hold): go again from the fit, with less to bridge.
-            guess = guess @ fit_homography(points[ok].astype(np.float64), found[ok].astype(np.float64))
+            guess = guess @ fit_homography_cauchy(found[ok], points[ok])
         full = place * self._factor + (self._factor - 1) / 2
         people = cv2.resize(avoid.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
         near_person = cv2.dilate(people, np.ones((7, 7), np.uint8))
@@ -196,42 +180,6 @@ def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:
     )
 
 
-def fit_homography(to: Points, source: Points, iterations: int = 8) -> Transforms:
-    """Fit ``source = H(to)`` by Cauchy-weighted least squares over all points, starting from all equal.
-
-    Least squares on h33 = 1 in normalised coordinates; robust without sampling, hence the same on every run.
-    Fewer than 4 points give the mean shift.
-    """
-    if len(to) < 4:
-        shift = np.median(source - to, axis=0) if len(to) else np.zeros(2)
-        return np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1.0]])
-    centre, scale = to.mean(axis=0), max(float(to.std()), 1.0)
-    a, b = (to - centre) / scale, (source - centre) / scale
-    one, zero = np.ones(len(a)), np.zeros(len(a))
-    x, y, u, v = a[:, 0], a[:, 1], b[:, 0], b[:, 1]
-    design = np.stack(
-        [
-            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
-            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
-        ],
-        axis=1,
-    )
-    weights = np.ones(len(a))
-    fitted = np.eye(3)
-    # Pulls towards no perspective, far below the data's weight: few points on a line stay solvable.
-    ridge = np.diag([1e-9] * 6 + [1e-6] * 2)
-    for _ in range(iterations):
-        weighted = design * weights[:, None, None]
-        normal = np.einsum("nij,nik->jk", weighted, design) + ridge
-        h = np.linalg.solve(normal, np.einsum("nij,ni->j", weighted, b))
-        fitted = np.append(h, 1.0).reshape(3, 3)
-        error = np.linalg.norm(project(fitted, a) - b, axis=1) * scale
-        spread = max(1.4826 * float(np.median(error)), 0.05)
-        weights = 1 / (1 + (error / (2.385 * spread)) ** 2)
-    normalise = np.array([[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]])
-    return np.asarray(np.linalg.inv(normalise) @ fitted @ normalise, np.float64)
-
-
 def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_px: float, guess: Transforms) -> Warp:
     """Fit the map ``to`` -> ``source`` from matched background points: a robust homography, then parallax by row.
 
@@ -242,8 +190,8 @@ def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_p
     rows, columns = node_shape(size_wh, body_height_px)
     if len(to) < 12:
         return Warp(guess, np.zeros((rows, columns, 2), np.float32), 0)
-    homography = fit_homography(to, source)
-    residual = source - project(homography, to)
+    homography = fit_homography_cauchy(source, to)
+    residual = source - apply_transform(homography, to)
     return Warp(homography, fit_nodes(to, residual, size_wh, body_height_px), len(to))
 
 
@@ -273,6 +221,5 @@ def fit_nodes(
                 sums[..., axis] += share * (down * (robust * residual[:, axis])) @ across.T
         nodes = (sums / total[..., None]).astype(np.float32)
         error = np.linalg.norm(residual - sample_nodes(nodes, points, size_wh), axis=1)
-        spread = max(1.4826 * float(np.median(error)), 0.05)
-        robust = 1 / (1 + (error / (2.385 * spread)) ** 2)
+        robust = cauchy_weights(error, max(sigma_of_values(error), 0.05))
     return nodes

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pipeline.datatypes import CameraPath, Mask, Picture, Transforms
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import apply_light, fit_light
-from pipeline.plate.anchors import AnchorPlan, clear_grade
+from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.median import masked_median
-from pipeline.plate.registration import Reference, Warp, fit_warp, node_shape, work_gray
+from pipeline.plate.registration import RegistrationTarget, Warp, fit_warp, node_shape, work_gray
 from pipeline.settings import PlateSettings
 
 _BLOCK_WH = (192, 64)
@@ -25,22 +25,26 @@ noise is worth."""
 _PARALLAX_PX = 0.2
 
 
-def stack_of(
-    plan: AnchorPlan, pictures: dict[int, Picture], camera: CameraPath, everyone: Callable[[int], Mask], height: float
-) -> Stack:
+def collect_candidates(
+    plan: AnchorPlan,
+    pictures: dict[int, Picture],
+    camera: CameraPath,
+    people_mask: Callable[[int], Mask],
+    height: float,
+) -> Candidates:
     """Gather what one anchor's plate is made of; ``pictures`` maps the plan's candidates to RGB."""
     world_from_anchor = camera.world_from_source[plan.frame]
-    return Stack(
+    return Candidates(
         plan=plan,
         pictures=pictures,
-        grades={frame: clear_grade(everyone(frame), height) for frame in plan.candidates},
+        grades={frame: background_grade(people_mask(frame), height) for frame in plan.candidates},
         guesses={t: np.linalg.inv(camera.world_from_source[t]) @ world_from_anchor for t in plan.candidates},
         height=height,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stack:
+class Candidates:
     """The candidates of one anchor."""
 
     plan: AnchorPlan
@@ -54,16 +58,16 @@ class Stack:
     def size_wh(self) -> tuple[int, int]:
         return self.plan.size_wh
 
-    def match(self, reference: Reference, frame: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def match(self, reference: RegistrationTarget, frame: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         gray = work_gray(np.asarray(self.pictures[frame]))
         return reference.match(gray, self.grades[frame] == 0, self.guesses[frame])
 
 
-def one_plate(stack: Stack, settings: PlateSettings) -> tuple[Picture, Mask]:
+def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Mask]:
     """Make one anchor's plate. Returns it and where it is known, (H, W)."""
     plan, height, size_wh = stack.plan, stack.height, stack.size_wh
     anchor = np.array(stack.pictures[plan.frame])
-    reference = Reference(anchor, stack.grades[plan.frame] == 0)
+    reference = RegistrationTarget(anchor, stack.grades[plan.frame] == 0)
     still = Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)
     warps = {plan.frame: still}
     for frame in plan.candidates:
@@ -74,7 +78,7 @@ def one_plate(stack: Stack, settings: PlateSettings) -> tuple[Picture, Mask]:
     return _merge(stack, warps, lights, settings)
 
 
-def _light(stack: Stack, warp: Warp, frame: int) -> NDArray[np.float64]:
+def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
     """Fit the light of a candidate to the anchor's, at an eighth of the size, where registration does not matter."""
     anchor = stack.plan.frame
     if frame == anchor:
@@ -86,16 +90,16 @@ def _light(stack: Stack, warp: Warp, frame: int) -> NDArray[np.float64]:
 
 
 def _merge(
-    stack: Stack, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]], settings: PlateSettings
+    stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]], settings: PlateSettings
 ) -> tuple[Picture, Mask]:
     """Take the masked median over the wanted part of the anchor, stripe by stripe."""
     plan, size_wh = stack.plan, stack.size_wh
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
     parallax = max(float(np.sqrt(np.mean(np.square(warp.nodes)))) for warp in warps.values())
-    most = _NEAREST if parallax > _PARALLAX_PX else settings.samples
-    wanted = plan.wanted
-    rows = np.flatnonzero(wanted.any(axis=1))
+    max_samples = _NEAREST if parallax > _PARALLAX_PX else settings.samples
+    needed_mask = plan.needed_mask
+    rows = np.flatnonzero(needed_mask.any(axis=1))
     if not len(rows):
         return plate, np.ones_like(seen)
     order = sorted(plan.candidates, key=lambda t: abs(t - plan.frame))
@@ -103,14 +107,14 @@ def _merge(
     for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
         for x0 in range(0, size_wh[0], width):
             area = np.s_[y0 : y0 + height, x0 : x0 + width]
-            here = wanted[area]
+            here = needed_mask[area]
             if not here.any():
                 continue
             h, w = here.shape
-            samples = _samples(stack, warps, lights, order, (x0, y0, x0 + w, y0 + h), here, most)
+            samples = _samples(stack, warps, lights, order, (x0, y0, x0 + w, y0 + h), here, max_samples)
             if samples is None:
                 continue
-            merged, count = masked_median(*samples, most)
+            merged, count = masked_median(*samples, max_samples)
             use = here & (count > 0)
             plate[area][use] = merged[use]
             seen[area] |= use
@@ -118,30 +122,30 @@ def _merge(
 
 
 def _samples(
-    stack: Stack,
+    stack: Candidates,
     warps: dict[int, Warp],
     lights: dict[int, NDArray[np.float64]],
     order: list[int],
     box_xyxy: tuple[int, int, int, int],
-    wanted: Mask,
-    most: int,
+    needed_mask: Mask,
+    max_samples: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
     """Return the pictures (K, h, w, 3) and grades (K, h, w) of a block, nearest in time first, or None.
 
     Stops where every wanted pixel has as many clear samples as count: later ones would change nothing.
     """
     pictures, grades = [], []
-    clear = np.zeros(wanted.shape, np.int32)
+    clear = np.zeros(needed_mask.shape, np.int32)
     for frame in order:
         at = warps[frame].coordinates(box_xyxy, stack.size_wh)
         grade = cv2.remap(stack.grades[frame], at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-        if not (grade.astype(bool) & wanted).any():
+        if not (grade.astype(bool) & needed_mask).any():
             continue
         view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
         pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
         grades.append(np.asarray(grade, np.uint8))
         clear += grade == 2
-        if len(pictures) >= most and int(clear[wanted].min()) >= most:
+        if len(pictures) >= max_samples and int(clear[needed_mask].min()) >= max_samples:
             break
     return (np.stack(pictures), np.stack(grades)) if pictures else None
 

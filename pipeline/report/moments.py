@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture, Plan, Presence, VideoInfo
+from pipeline.datatypes import Picture, Plan, Presence, VideoInfo
 from pipeline.joints import JOINT
+from pipeline.maths.smoothing import equal_runs
 from pipeline.media.clip import Clip
 from pipeline.media.decode import rgb_of
 
@@ -119,7 +119,7 @@ def _contacts(plan: Plan, info: VideoInfo) -> Iterable[Moment]:
         # A plant's number changes where one contact follows the other without a frame in the air.
         runs = [
             (start, stop)
-            for start, stop in runs_of(plan.contacts.plant_id[:, foot])
+            for start, stop in equal_runs(plan.contacts.plant_id[:, foot])
             if plan.contacts.plant_id[start, foot] >= 0
         ]
         if runs:
@@ -129,7 +129,7 @@ def _contacts(plan: Plan, info: VideoInfo) -> Iterable[Moment]:
 
 def _unclear(plan: Plan) -> Iterable[Moment]:
     unclear = plan.subject.presence == Presence.UNCERTAIN
-    runs = [(start, stop) for start, stop in runs_of(unclear) if unclear[start]]
+    runs = [(start, stop) for start, stop in equal_runs(unclear) if unclear[start]]
     if runs:
         start, stop = max(runs, key=lambda run: run[1] - run[0])
         yield Moment((start + stop - 1) // 2, "person", ("the subject is not clearly seen",))
@@ -147,14 +147,6 @@ def _worst(series: Series) -> Iterable[Moment]:
     if np.isfinite(slide).any():
         frame = int(np.unravel_index(np.nanargmax(slide), slide.shape)[0])
         yield Moment(frame, "feet", ("a planted foot slides most",))
-
-
-def runs_of(values: NDArray[np.generic] | Mask) -> list[tuple[int, int]]:
-    """Return (start, stop) of each stretch of equal values of a (T,) array, in order."""
-    if not len(values):
-        return []
-    borders = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
-    return list(pairwise(borders))
 
 
 def _part(plan: Plan, info: VideoInfo, moment: Moment) -> tuple[int, int, int, int]:

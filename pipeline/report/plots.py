@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Plan, Presence, VideoInfo
 from pipeline.maths.geometry import apply_transform
-from pipeline.report.moments import Series, runs_of
+from pipeline.maths.smoothing import equal_runs
+from pipeline.report.moments import Series
 
 _WIDTH_IN = 5.2
 """About a phone's width at its own size, so that the text stays readable there."""
@@ -211,10 +212,10 @@ def _timeline(axis: Axes, plan: Plan, info: VideoInfo, end: float, moments: Sequ
             axis.text((begin + stop) / 2, at["segments"], segment.kind, ha="center", va="center", fontsize=9)
     presence = plan.subject.presence
     for value, color, alpha in ((Presence.FOUND, _FIRST, 0.6), (Presence.UNCERTAIN, _THIRD, 1.0)):
-        bars("subject", [run for run in runs_of(presence) if presence[run[0]] == value], color, alpha)
+        bars("subject", [run for run in equal_runs(presence) if presence[run[0]] == value], color, alpha)
     for foot, name in enumerate(_FEET):
         planted = plan.contacts.planted[:, foot]
-        bars(f"{name} foot", [run for run in runs_of(planted) if planted[run[0]]], _SECOND, 0.6)
+        bars(f"{name} foot", [run for run in equal_runs(planted) if planted[run[0]]], _SECOND, 0.6)
     axis.set_yticks(list(at.values()), list(at))
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(-0.6, len(rows) - 0.4)
@@ -263,5 +264,5 @@ def _warping(axis: Axes, seconds: NDArray[np.float64], series: Series) -> None:
 
 def _bands(axis: Axes, seconds: NDArray[np.float64], on: Mask) -> None:
     ends = np.append(seconds, seconds[-1])
-    spans = [(ends[start], ends[stop] - ends[start]) for start, stop in runs_of(on) if on[start]]
+    spans = [(ends[start], ends[stop] - ends[start]) for start, stop in equal_runs(on) if on[start]]
     axis.broken_barh(spans, (0, 1), facecolor=_SECOND, alpha=0.25, linewidth=0, transform=axis.get_xaxis_transform())

@@ -159,8 +159,8 @@ _RULES: Mapping[str, _Rule] = {
         10.0,
         measure=_percent_of_replaced,
     ),
-    "mattes_carried": _Rule(
-        "Mattes carried on",
+    "mattes_propagated": _Rule(
+        "Mattes propagated",
         "{:.0f}",
         "Frames in which nobody was found in what the generator drew, so the last outline was moved on. Look at them.",
         "at most 2 % of the replaced frames",
@@ -168,8 +168,8 @@ _RULES: Mapping[str, _Rule] = {
         10.0,
         measure=_percent_of_replaced,
     ),
-    "frames_coarsened": _Rule(
-        "Frames coarsened",
+    "frames_pixelated": _Rule(
+        "Frames pixelated",
         "{:.0f}",
         "The safety checker flagged what was drawn; it is shown in squares.",
         "none",

@@ -63,17 +63,18 @@ class CameraEstimator:
         self._pairs: list[Points32] = []
         self._last: Transforms = np.eye(3)
 
-    def push(self, luma: Luma, everyone: Mask, feet_px: NDArray[np.floating], is_cut: bool) -> None:
+    def push(self, luma: Luma, people_mask: Mask, feet_px: NDArray[np.floating], is_cut: bool) -> None:
         """Take the next frame.
 
-        ``luma`` is (H, W) uint8, upright; ``everyone`` (H, W) covers all people; ``feet_px`` (K, 2) are points of their
-        feet, around which ground features are followed besides (for contacts); ``is_cut`` says that a shot begins here.
+        ``luma`` is (H, W) uint8, upright; ``people_mask`` (H, W) covers all people; ``feet_px`` (K, 2) are points of
+        their feet, around which ground features are followed besides (for contacts); ``is_cut`` says that a shot begins
+        here.
         """
         w, h = self._size_wh
-        if luma.shape != (h, w) or everyone.shape != (h, w):
-            raise ValueError(f"luma {luma.shape} and mask {everyone.shape} are not {(h, w)}")
+        if luma.shape != (h, w) or people_mask.shape != (h, w):
+            raise ValueError(f"luma {luma.shape} and mask {people_mask.shape} are not {(h, w)}")
         small = luma if self._scale == 1.0 else cv2.resize(luma, self._small_wh, interpolation=cv2.INTER_AREA)
-        blocked = self._blocked(everyone)
+        blocked = self._blocked(people_mask)
         if is_cut or self._luma is None or self._small is None:
             pairs = np.empty((0, 4), np.float32)
             self._world.append(np.eye(3))
@@ -86,7 +87,7 @@ class CameraEstimator:
             self._world.append(normalized(self._world[-1] @ previous_from_this))
             self._reliable.append(agreed)
         self._pairs.append(pairs)
-        self._points = self._features(small, luma, blocked, everyone, np.asarray(feet_px, np.float64))
+        self._points = self._features(small, luma, blocked, people_mask, np.asarray(feet_px, np.float64))
         self._luma, self._small = luma, small
 
     def finish(self) -> CameraMotion:
@@ -108,14 +109,14 @@ class CameraEstimator:
         ratio = np.array(self._size_wh, np.float64) / self._small_wh
         return np.asarray((full_points + 0.5) / ratio - 0.5, np.float32)
 
-    def _blocked(self, everyone: Mask) -> NDArray[np.uint8]:
+    def _blocked(self, people_mask: Mask) -> NDArray[np.uint8]:
         """People, widened, at the small size: 255 where no point may be."""
-        small = cv2.resize(everyone.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(people_mask.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
         reach = max(1, round(_MASK_MARGIN * self._diagonal * self._scale))
         return np.asarray(widened(small > 0, reach) * np.uint8(255), np.uint8)
 
     def _features(
-        self, small: Luma, luma: Luma, blocked: NDArray[np.uint8], everyone: Mask, feet_px: NDArray[np.float64]
+        self, small: Luma, luma: Luma, blocked: NDArray[np.uint8], people_mask: Mask, feet_px: NDArray[np.float64]
     ) -> Points32:
         """Return full-size points (N, 2): spread over the background, and more on the ground around the feet."""
         wanted = self._settings.features
@@ -125,14 +126,14 @@ class CameraEstimator:
         spacing = max(3.0, 0.35 * float(np.sqrt(w * h / wanted)))
         corners = cv2.goodFeaturesToTrack(small, wanted, 0.005, spacing, mask=free, blockSize=5)
         points = [] if corners is None else [self._full(corners.reshape(-1, 2))]
-        points.extend(self._ground_features(luma, free, everyone, feet_px))
+        points.extend(self._ground_features(luma, free, people_mask, feet_px))
         return np.concatenate(points) if points else np.empty((0, 2), np.float32)
 
     def _ground_features(
-        self, luma: Luma, free: NDArray[np.uint8], everyone: Mask, feet_px: NDArray[np.float64]
+        self, luma: Luma, free: NDArray[np.uint8], people_mask: Mask, feet_px: NDArray[np.float64]
     ) -> Iterator[Points32]:
         feet_px = feet_px[np.isfinite(feet_px).all(-1)]
-        rows = np.flatnonzero(everyone.any(1))
+        rows = np.flatnonzero(people_mask.any(1))
         if not len(feet_px) or not len(rows):
             return
         body = float(rows[-1] - rows[0] + 1)

@@ -33,10 +33,10 @@ class MaskSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class PeopleInFrame:
     """What the camera estimator needs to know of the people of one frame; source space."""
 
-    everyone: Mask
+    people_mask: Mask
     """(H, W) all people, lightly dilated."""
     feet_px: NDArray[np.float64]
     """(K, 2) ankles, heels and toes that were seen, inside the picture."""
@@ -47,7 +47,7 @@ class _Growing:
     frames: list[int] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     """Without their masks."""
-    appearance: NDArray[np.float64] = field(
+    color_histogram: NDArray[np.float64] = field(
         default_factory=lambda: np.zeros(BODY_PARTS * (CHROMA_BINS**2 + LUMA_BINS), np.float64)
     )
 
@@ -79,7 +79,7 @@ class PeopleFollower:
         if self._backend.batch_frames > 1:
             self._found.extend(self._find_batch(pictures))
 
-    def push(self, index: int, picture: Picture, is_cut: bool) -> Seen:
+    def push(self, index: int, picture: Picture, is_cut: bool) -> PeopleInFrame:
         """Find the people of the next frame, upright RGB (H, W, 3); ``is_cut`` where it begins a shot."""
         if is_cut:
             self._backend.reset()
@@ -91,7 +91,7 @@ class PeopleFollower:
             self._add_earlier(track_id, track, person, index)
             track.frames.append(index)
             track.people.append(_without_mask(person))
-            track.appearance += appearance_of(picture, person)
+            track.color_histogram += appearance_of(picture, person)
         self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
         while len(self._pending) > self._backend.look_back:
             self._store.put(*self._pending.popleft())
@@ -166,21 +166,23 @@ def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person
     return replace(person, joints=joints, skeleton=skeleton, box_xyxy=box, mask=soft >= 0.5, earlier=earlier)
 
 
-def _seen(people: list[Person], size_wh: tuple[int, int]) -> Seen:
+def _seen(people: list[Person], size_wh: tuple[int, int]) -> PeopleInFrame:
     width, height = size_wh
-    everyone = np.zeros((height, width), np.uint8)
+    people_mask = np.zeros((height, width), np.uint8)
     feet = np.zeros((0, 2))
     if people:
         for person in people:
-            everyone |= person.mask.view(np.uint8)
+            people_mask |= person.mask.view(np.uint8)
         tallest = max(float(person.box_xyxy[3] - person.box_xyxy[1]) for person in people)
         reach = max(1, round(EVERYONE_DILATION * tallest))
-        everyone = cv2.dilate(everyone, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+        people_mask = cv2.dilate(
+            people_mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        )
         points = np.concatenate([person.joints[FEET] for person in people]).astype(np.float64)
         x, y, confidence = points.T
         inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
         feet = points[inside & (confidence >= MIN_FOOT_CONFIDENCE), :2]
-    return Seen(everyone=everyone.astype(np.bool_), feet_px=feet)
+    return PeopleInFrame(people_mask=people_mask.astype(np.bool_), feet_px=feet)
 
 
 def _track_of(track_id: int, growing: _Growing) -> Track:
@@ -192,5 +194,5 @@ def _track_of(track_id: int, growing: _Growing) -> Track:
         scores=np.array([person.score for person in people], np.float32),
         joints=np.stack([person.joints for person in people]),
         skeletons=np.stack([person.skeleton for person in people]),
-        appearance=(growing.appearance / max(growing.appearance.sum(), 1e-9)).astype(np.float32),
+        color_histogram=(growing.color_histogram / max(growing.color_histogram.sum(), 1e-9)).astype(np.float32),
     )

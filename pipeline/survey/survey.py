@@ -17,7 +17,7 @@ from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
 from pipeline.survey.camera import CameraEstimator
-from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.survey.shots import CutDetector
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
@@ -45,7 +45,7 @@ def survey_clip(
     camera = CameraEstimator(info, settings.stabilize)
     shot_starts = [0]
 
-    def looked_at() -> Iterator[tuple[Frame, bool, Seen]]:
+    def looked_at() -> Iterator[tuple[Frame, bool, PeopleInFrame]]:
         for frames in _batches(prefetch(clip.frames()), follower.batch_frames):
             pictures = [rgb_of(frame) for frame in frames]
             follower.look_ahead(pictures)
@@ -59,7 +59,7 @@ def survey_clip(
             check()
             if is_cut:
                 shot_starts.append(frame.index)
-            camera.push(luma_of(frame), seen.everyone, seen.feet_px, is_cut)
+            camera.push(luma_of(frame), seen.people_mask, seen.feet_px, is_cut)
             progress("survey", frame.index + 1, info.num_frames)
     tracks: tuple[Track, ...] = follower.finish()
     store.close()

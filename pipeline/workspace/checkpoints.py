@@ -20,14 +20,14 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def seal(folder: Path) -> None:
+def write_checksums(folder: Path) -> None:
     """Say that a folder's files are all there, with their hashes. Does not go into folders within it."""
     part = folder / f"{_SEAL}.part"
     part.write_text(json.dumps(_hashes(folder)), encoding="utf-8")
     part.rename(folder / _SEAL)
 
 
-def is_sealed(folder: Path) -> bool:
+def has_checksums(folder: Path) -> bool:
     """Return whether a folder was sealed, and holds what it held then."""
     try:
         return bool(json.loads((folder / _SEAL).read_text(encoding="utf-8")) == _hashes(folder))

@@ -42,7 +42,7 @@ class ChunkedLayers:
         return joints if following is None else np.asarray(joints * (1 - share) + following * share, np.float32)
 
     def marks(self, frame: int) -> tuple[bool, bool]:
-        """Return whether the frame's matte is carried, and whether it was coarsened."""
+        """Return whether the frame's matte is propagated, and whether it was pixelated."""
         position = int(np.searchsorted(self._starts, frame, side="right")) - 1
         return self._readers[position].marks(frame)
 
@@ -69,7 +69,7 @@ def write_layers(path: Path, layers: Iterable[tuple[int, Layer]]) -> None:
             if layer.alpha is None:
                 raise ValueError("a layer without alpha cannot be spooled: make its matte first")
             x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
-            marks = (layer.joints is not None, layer.matte_is_carried, layer.is_coarsened)
+            marks = (layer.joints is not None, layer.matte_is_propagated, layer.is_pixelated)
             head = np.array([*layer.alpha.shape, x0, y0, x1, y1, *marks], np.int32).tobytes()
             rgba = np.dstack([layer.picture[y0:y1, x0:x1], layer.alpha[y0:y1, x0:x1]])
             joints = b"" if layer.joints is None else layer.joints.astype(np.float32).tobytes()
@@ -94,14 +94,14 @@ class LayerReader:
     def read(self, frame: int) -> Layer:
         """Return one frame's layer; its picture is black where alpha is 0."""
         data = self._archive.read(str(frame))
-        height, width, x0, y0, x1, y1, has_joints, carried, coarsened = (
+        height, width, x0, y0, x1, y1, has_joints, is_propagated, is_pixelated = (
             int(v) for v in np.frombuffer(data, np.int32, 9)
         )
         joints = self._joints(data) if has_joints else None
         rgba = np.zeros((height, width, 4), np.uint8)
         offset = _HEAD_BYTES + (joints.nbytes if joints is not None else 0)
         rgba[y0:y1, x0:x1] = np.frombuffer(data, np.uint8, offset=offset).reshape(y1 - y0, x1 - x0, 4)
-        return Layer(rgba[..., :3], rgba[..., 3], joints, bool(carried), bool(coarsened))
+        return Layer(rgba[..., :3], rgba[..., 3], joints, bool(is_propagated), bool(is_pixelated))
 
     def joints(self, frame: int) -> NDArray[np.float32] | None:
         """Return (21, 3) of one frame's layer, or None where the generator gave none."""
@@ -110,10 +110,10 @@ class LayerReader:
         return self._joints(data) if np.frombuffer(data, np.int32, 7)[6] else None
 
     def marks(self, frame: int) -> tuple[bool, bool]:
-        """Return whether one frame's matte is carried, and whether it was coarsened."""
+        """Return whether one frame's matte is propagated, and whether it was pixelated."""
         with self._archive.open(str(frame)) as member:
-            carried, coarsened = np.frombuffer(member.read(_HEAD_BYTES), np.int32)[7:9]
-        return bool(carried), bool(coarsened)
+            is_propagated, is_pixelated = np.frombuffer(member.read(_HEAD_BYTES), np.int32)[7:9]
+        return bool(is_propagated), bool(is_pixelated)
 
     def close(self) -> None:
         self._archive.close()

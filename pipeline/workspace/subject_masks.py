@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.datatypes import Mask, Presence, Subject, Transforms, VideoInfo
 from pipeline.joints import HIPS
-from pipeline.maths.masks import dilated
+from pipeline.maths.masks import grow_ellipse
 
 FILLED_DILATION_BH = 0.03
 """A mask moved from another frame misses more than a found one."""
@@ -44,7 +44,7 @@ class SubjectMasks:
         self._shape = info.size_wh[1], info.size_wh[0]
         self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
 
-    def old(self, frame: int) -> Mask:
+    def subject_mask(self, frame: int) -> Mask:
         """Return the subject's mask; where it was not seen clearly, the best near mask moved with the hips.
 
         Empty where the subject is absent.
@@ -56,13 +56,13 @@ class SubjectMasks:
             return self._union(frame, True)
         return self._moved(frame)
 
-    def others(self, frame: int) -> Mask:
+    def others_mask(self, frame: int) -> Mask:
         """Return the union of everybody else's masks."""
         return self._union(frame, False)
 
-    def everyone(self, frame: int) -> Mask:
+    def people_mask(self, frame: int) -> Mask:
         """Return the subject and all others."""
-        return np.asarray(self.old(frame) | self.others(frame))
+        return np.asarray(self.subject_mask(frame) | self.others_mask(frame))
 
     def _union(self, frame: int, is_subject: bool) -> Mask:
         whole = np.zeros(self._shape, np.bool_)
@@ -76,10 +76,10 @@ class SubjectMasks:
         at = int(np.searchsorted(self._found, frame))
         candidates = []
         for source in self._found[max(at - 1, 0) : at + 1].tolist():
-            apart = abs(float(self._seconds[source] - self._seconds[frame]))
+            distance = abs(float(self._seconds[source] - self._seconds[frame]))
             shift = self._hips[frame] - self._hips[source]
             # A mask from the other side of a cut is far off: the hips tell.
-            candidates.append((apart + float(np.hypot(*shift)) / max(height[source], 1.0), apart, source))
+            candidates.append((distance + float(np.hypot(*shift)) / max(height[source], 1.0), distance, source))
         if not candidates or min(candidates)[1] > MAX_MASK_SECONDS:
             return np.zeros(self._shape, np.bool_)
         source = min(candidates)[2]
@@ -89,4 +89,4 @@ class SubjectMasks:
         matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         mask = self._union(source, True).view(np.uint8)
         moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
-        return dilated(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
+        return grow_ellipse(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))

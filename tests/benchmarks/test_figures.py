@@ -35,7 +35,7 @@ def shaken(truth: Truth) -> Truth:
     )
 
 
-def perfect_joints(truth: Truth) -> figures.Floats:
+def perfect_joints(truth: Truth) -> figures.Float64Array:
     joints = np.full((len(truth.RT), 21, 3), np.nan)
     joints[:, :17, :2] = truth.keypoints
     return joints
@@ -155,8 +155,8 @@ def test_the_shake_is_as_strong_as_it_says_and_shows_no_border() -> None:
     zoom_free = matrices / np.sqrt(np.linalg.det(matrices[:, :2, :2]))[:, None, None]
     degrees = np.rad2deg(np.arctan2(zoom_free[:, 1, 0], zoom_free[:, 0, 0]))
     assert np.abs(degrees).max() == pytest.approx(1.5, rel=1e-6)
-    centre = np.array([[319.5, 179.5]])
-    way = np.array([figures.moved(m, centre)[0] - centre[0] for m in matrices])
+    center = np.array([[319.5, 179.5]])
+    way = np.array([figures.moved(m, center)[0] - center[0] for m in matrices])
     assert np.abs(way).max(axis=0) == pytest.approx([12, 12], rel=1e-6)
     corners = np.array([[0, 0], [639, 0], [0, 359], [639, 359]], np.float64)
     for matrix in matrices:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder import fetch_models
-from builder.fetch_models import fetch, main
+from builder.fetch_models import fetch_weights, main
 from pipeline.models.weights.lock import FetchError, LockedHub, LockedRelease, files_of, preset_table, read_lock
 from tests.support.hub_server import COMMIT, Hub, hub_server
 
@@ -127,7 +127,7 @@ def test_other_bytes_than_the_locks_are_not_written(
         assert main(["--lock"]) == 0
         hub.files = {**_FILES, "maker/model/config.json": b'{"a": 2}'}
         with pytest.raises(FetchError, match="sha256"):
-            fetch(files_of(read_lock(lock), frozenset({"fast"})), tmp_path / "weights", None, lambda line: None)
+            fetch_weights(files_of(read_lock(lock), frozenset({"fast"})), tmp_path / "weights", None, lambda line: None)
         assert not (tmp_path / "weights/sd15/config.json").exists()
         hub.files = {}
         assert main(["--preset", "fast"]) == 1

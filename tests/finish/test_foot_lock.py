@@ -23,10 +23,10 @@ def ground_wander(ankles: np.ndarray, truth: dict[str, np.ndarray]) -> float:
             places = []
             for t in np.flatnonzero(truth["plant_id"][:, side] == number):
                 turn, move = truth["RT"][t, :, :3], truth["RT"][t, :, 3]
-                centre = -turn.T @ move
+                center = -turn.T @ move
                 ray = turn.T @ np.linalg.inv(truth["K"]) @ np.append(ankles[t, side], 1)
                 height = truth["ankle3d"][t, side, 2]
-                places.append((centre + ray * (height - centre[2]) / ray[2])[:2])
+                places.append((center + ray * (height - center[2]) / ray[2])[:2])
             places = np.array(places)
             total += ((places - places.mean(axis=0)) ** 2).sum()
             count += len(places)

@@ -104,22 +104,18 @@ def test_samples_outside_the_region_are_counted_in_all_planes_and_orientations(t
 def test_psnr_outside_ignores_the_region_and_follows_its_formula() -> None:
     info = info_of(frames=2)
 
-    class Clip:
-        def __init__(self, outside: int, inside: int) -> None:
-            self.lumas = outside, inside
-
-        def frames(self) -> Iterator[Frame]:
-            for index in range(2):
-                frame = frame_of(info, index, self.lumas[0])
-                frame.planes[0][:, : W // 2] = self.lumas[1]
-                yield frame
+    def frames(outside: int, inside: int) -> Iterator[Frame]:
+        for index in range(2):
+            frame = frame_of(info, index, outside)
+            frame.planes[0][:, : W // 2] = inside
+            yield frame
 
     region = np.zeros((H, W), bool)
     region[:, : W // 2] = True
-    assert psnr_outside(Clip(100, 100), Clip(100, 9), lambda index: region) == 100.0
+    assert psnr_outside(frames(100, 100), frames(100, 9), [region, region]) == 100.0
     expected = 10 * np.log10(255**2 / 16)
-    assert psnr_outside(Clip(100, 100), Clip(104, 9), [region, region]) == pytest.approx(expected)
-    assert psnr_outside(Clip(100, 100), Clip(104, 9), [region, ~region]) < expected
+    assert psnr_outside(frames(100, 100), frames(104, 9), [region, region]) == pytest.approx(expected)
+    assert psnr_outside(frames(100, 100), frames(104, 9), [region, ~region]) < expected
 
 
 def test_a_foot_that_follows_its_anchor_with_an_offset_does_not_slide() -> None:
@@ -168,8 +164,8 @@ def test_the_meter_gives_known_figures() -> None:
     meter = QualityMeter(info, plan)
     rng = np.random.default_rng(0)
     picture = cv2.GaussianBlur(rng.integers(0, 255, (H, W, 3), np.uint8), (0, 0), 2)
-    region, old = np.zeros((H, W), bool), np.zeros((H, W), bool)
-    region[8:40, 10:50], old[12:36, 20:40] = True, True
+    region, subject_mask = np.zeros((H, W), bool), np.zeros((H, W), bool)
+    region[8:40, 10:50], subject_mask[12:36, 20:40] = True, True
     alpha = np.zeros((H, W), np.float32)
     alpha[12:36, 30:50] = 0.5
     weight = (~region).astype(np.float32)
@@ -181,10 +177,12 @@ def test_the_meter_gives_known_figures() -> None:
         changed.planes[0][10, 10:13] = 7
         if index == 4:
             changed.planes[0][0, 0] = 7
-        meter.push(index, source, changed, weight, region, old, alpha, picture, result)
+        meter.push(index, source, changed, weight, region, subject_mask, alpha, picture, result)
     placed = plan.subject.joints.astype(np.float64).copy()
     placed[..., :2] *= 1.25
-    person = Person(np.array([0.0, 0, 30, 200]), 1.0, plan.subject.joints[0], np.zeros((23, 3), np.float32), old)
+    person = Person(
+        np.array([0.0, 0, 30, 200]), 1.0, plan.subject.joints[0], np.zeros((23, 3), np.float32), subject_mask
+    )
     figures = meter.finish(placed, placed, person)
     assert figures["changed_outside"] == 1
     assert figures["region_area_ratio"] == pytest.approx(32 * 40 / (24 * 30))

@@ -14,7 +14,7 @@ def _blob(cx: float, cy: float, size: int = 120) -> Layer:
     return Layer(np.full((size, size, 3), 180, np.uint8), np.rint(alpha).astype(np.uint8))
 
 
-def _centre(alpha: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+def _center(alpha: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     y, x = np.mgrid[box[1] : box[3], box[0] : box[2]]
     return np.array([(x * alpha).sum(), (y * alpha).sum()]) / alpha.sum()
 
@@ -34,7 +34,7 @@ def test_a_layer_lands_where_the_transform_says_and_comes_back() -> None:
     assert box is not None
     placed = place_layer(layer, crop_from_source, box)
     wanted = (source_from_crop @ [60, 60, 1])[:2]
-    assert np.abs(_centre(placed.alpha, box) - wanted).max() < 0.01
+    assert np.abs(_center(placed.alpha, box) - wanted).max() < 0.01
     back = place_layer(
         Layer(
             np.full((300, 300, 3), 180, np.uint8),
@@ -46,7 +46,7 @@ def test_a_layer_lands_where_the_transform_says_and_comes_back() -> None:
         source_from_crop,
         (0, 0, 120, 120),
     )
-    assert np.abs(_centre(back.alpha, (0, 0, 120, 120)) - 60).max() < 0.01
+    assert np.abs(_center(back.alpha, (0, 0, 120, 120)) - 60).max() < 0.01
 
 
 def test_a_displacement_moves_the_layer_by_itself() -> None:
@@ -55,7 +55,7 @@ def test_a_displacement_moves_the_layer_by_itself() -> None:
     displacement[..., 0], displacement[..., 1] = 3.25, -1.5
     placed = place_layer(layer, np.eye(3), box, displacement)
     # At quarter phases OpenCV's kernel (a = -0.75) would be 0.05 px off.
-    assert np.abs(_centre(placed.alpha, box) - [63.25, 58.5]).max() < 0.005
+    assert np.abs(_center(placed.alpha, box) - [63.25, 58.5]).max() < 0.005
 
 
 def test_identity_is_exact_and_premultiplied() -> None:

@@ -6,9 +6,9 @@ from pipeline.datatypes import Layer
 from pipeline.maths.blending import mix_layers
 
 
-def _flat(colour: int, alpha: int) -> Layer:
+def _flat(color: int, alpha: int) -> Layer:
     return Layer(
-        np.full((4, 5, 3), colour, np.uint8), np.full((4, 5), alpha, np.uint8), np.full((21, 3), colour, np.float32)
+        np.full((4, 5, 3), color, np.uint8), np.full((4, 5), alpha, np.uint8), np.full((21, 3), color, np.float32)
     )
 
 

@@ -25,8 +25,8 @@ def test_params_there_and_back_with_unwrapped_angle() -> None:
 
 def test_params_move_the_centre() -> None:
     transform = geo.similarities_from_params(np.array([[5.0, -7.0, 0.3, 1.0]]), SIZE)[0]
-    centre = np.array([319.5, 179.5])
-    np.testing.assert_allclose(geo.apply_transform(transform, centre), [324.5, 172.5], atol=1e-9)
+    center = np.array([319.5, 179.5])
+    np.testing.assert_allclose(geo.apply_transform(transform, center), [324.5, 172.5], atol=1e-9)
 
 
 def test_many_transforms_equal_one_by_one() -> None:
@@ -41,23 +41,27 @@ def test_many_transforms_equal_one_by_one() -> None:
 
 
 def test_fits_recover_truth() -> None:
-    frm = RNG.uniform(0, 1, (60, 2)) * SIZE
+    source_points = RNG.uniform(0, 1, (60, 2)) * SIZE
     similarity = some_similarities(1)[0]
-    np.testing.assert_allclose(geo.fit_similarity(geo.apply_transform(similarity, frm), frm), similarity, atol=1e-8)
+    np.testing.assert_allclose(
+        geo.fit_similarity(geo.apply_transform(similarity, source_points), source_points), similarity, atol=1e-8
+    )
     bent = similarity.copy()
     bent[2, :2] = [2e-5, -3e-5]
-    np.testing.assert_allclose(geo.fit_homography(geo.apply_transform(bent, frm), frm), bent, atol=1e-6)
+    np.testing.assert_allclose(
+        geo.fit_homography(geo.apply_transform(bent, source_points), source_points), bent, atol=1e-6
+    )
     np.testing.assert_allclose(geo.similarity_part(similarity, SIZE), similarity, atol=1e-9)
 
 
 def test_irls_passes_over_a_third_of_outliers() -> None:
-    frm = RNG.uniform(0, 1, (120, 2)) * SIZE
+    source_points = RNG.uniform(0, 1, (120, 2)) * SIZE
     truth = np.array([[1.01, 0.02, 4], [-0.02, 1.0, -3], [1e-5, 0, 1]])
-    to = geo.apply_transform(truth, frm) + RNG.normal(0, 0.05, frm.shape)
+    to = geo.apply_transform(truth, source_points) + RNG.normal(0, 0.05, source_points.shape)
     to[:40] += [6, -4]
     # Such as RANSAC on few points leaves it: roughly right, a pixel or two off.
     start = geo.translation(1.5, -1) @ geo.similarity_part(truth, SIZE)
-    found, residual = geo.refit_irls(to, frm, "homography", start)
+    found, residual = geo.refit_irls(to, source_points, "homography", start)
     corners = geo.corners_of(SIZE)
     assert np.abs(geo.apply_transform(found, corners) - geo.apply_transform(truth, corners)).max() < 0.3
     assert residual[:40].min() > 5 > residual[40:].max()

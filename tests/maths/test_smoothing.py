@@ -59,6 +59,6 @@ def test_envelope_lies_above(values: list[float], reach: float) -> None:
 
 
 def test_runs_and_shots() -> None:
-    assert sm.runs_of(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
-    assert sm.runs_of(np.zeros(3, bool)) == []
+    assert sm.true_runs(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
+    assert sm.true_runs(np.zeros(3, bool)) == []
     assert sm.shot_slices(np.array([0, 4]), 9) == [slice(0, 4), slice(4, 9)]

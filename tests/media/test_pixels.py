@@ -119,10 +119,10 @@ def test_chroma_siting() -> None:
     rgb = np.zeros((4, 16, 3), np.float32)
     rgb[:, 8:] = (255, 0, 0)
     left = planes_from_rgb(rgb, INFO)[2]
-    centre = planes_from_rgb(rgb, replace(INFO, chroma_location=2))[2]
+    center = planes_from_rgb(rgb, replace(INFO, chroma_location=2))[2]
     # A red edge before column 8: the co-sited filter reaches a quarter over it, the box not at all.
     assert np.allclose(left[0, 3:5], [128, 240 - 112 / 4], atol=0.2)
-    assert np.allclose(centre[0, 3:5], [128, 240], atol=0.2)
+    assert np.allclose(center[0, 3:5], [128, 240], atol=0.2)
 
 
 @pytest.mark.parametrize("turns", range(4))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes import Appearance, Layer, Person
-from pipeline.maths.optical_flow import agreement, carry_layer, flow_between, gray_of
+from pipeline.maths.optical_flow import flow_between, flow_confidence, gray_of, warp_layer_by_flow
 from pipeline.models.diffusion.inpaint_mask import loose_masks
 from pipeline.models.diffusion.reference_crop import framed_reference
 from pipeline.perform.color_drift import correct_color_drift, measure_color_reference
@@ -36,19 +36,19 @@ def test_flow_carries_a_layer_as_the_picture_moved() -> None:
     moved = np.roll(texture, 6, axis=1)
     alpha = np.zeros((120, 160), np.uint8)
     alpha[40:80, 50:90] = 255
-    carried = carry_layer(Layer(texture, alpha), gray_of(texture), gray_of(moved))
+    carried = warp_layer_by_flow(Layer(texture, alpha), gray_of(texture), gray_of(moved))
     assert carried.alpha is not None
     inside = np.roll(alpha, 6, axis=1) > 0
     assert np.mean(carried.alpha[inside]) > 230
     sure = carried.alpha > 250
     assert np.abs(carried.picture[sure].astype(int) - moved[sure]).mean() < 3
-    assert carry_layer(carried, gray_of(moved), gray_of(moved)) is carried
+    assert warp_layer_by_flow(carried, gray_of(moved), gray_of(moved)) is carried
 
 
 def test_flow_into_another_scene_is_not_believed() -> None:
     a, b = gray_of(_texture(1)), gray_of(_texture(2))
-    assert agreement(flow_between(a, b), flow_between(b, a)).mean() < 0.5
-    assert agreement(flow_between(a, a), flow_between(a, a)).mean() > 0.99
+    assert flow_confidence(flow_between(a, b), flow_between(b, a)).mean() < 0.5
+    assert flow_confidence(flow_between(a, a), flow_between(a, a)).mean() > 0.99
 
 
 def test_the_reference_is_the_person_alone_in_a_square() -> None:
@@ -69,10 +69,10 @@ def test_the_reference_is_the_person_alone_in_a_square() -> None:
     assert framed_reference(Appearance("a prompt alone")) is None
 
 
-def _person(colour: tuple[int, int, int], height: int = 80) -> Layer:
+def _person(color: tuple[int, int, int], height: int = 80) -> Layer:
     alpha = np.zeros((100, 60), np.uint8)
     alpha[90 - height : 90, 20:40] = 255
-    return Layer(np.full((100, 60, 3), colour, np.uint8), alpha)
+    return Layer(np.full((100, 60, 3), color, np.uint8), alpha)
 
 
 def test_colours_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:

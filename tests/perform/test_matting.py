@@ -12,7 +12,7 @@ import pytest
 from pipeline.datatypes import Layer, Person, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs
-from pipeline.perform.matting import MatteMaker, carried_matte, coarsened, joint_overlap, with_matte
+from pipeline.perform.matting import MatteMaker, joint_overlap, pixelated, propagated_matte, with_matte
 from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
@@ -40,7 +40,7 @@ def test_the_matte_of_a_painted_person_is_his_outline(tmp_path: Path) -> None:
     request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
     result = run_job(request, settings, models, tmp_path / "work")
     quality = result.report["quality"]
-    assert quality["mattes_carried"] == 0 and quality["changed_outside"] == 0
+    assert quality["mattes_propagated"] == 0 and quality["changed_outside"] == 0
     overlaps = []
     from pipeline.media.ffv1 import read_artifact
 
@@ -130,24 +130,24 @@ def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[li
         seeds.append(seed)
         return layers
 
-    cutter = MatteMaker(_People(found), safety)
-    return list(cutter.cut(_window(frames), layers, again, seed=1)), seeds
+    matting = MatteMaker(_People(found), safety)
+    return list(matting.cut(_window(frames), layers, again, seed=1)), seeds
 
 
 def test_of_several_people_the_one_who_was_asked_for_is_cut_out() -> None:
     layers, seeds = _cut([[_person(30), _person(1), _person(-25)]], 1)
     assert layers[0].alpha is not None and layers[0].alpha[50, 50] == 255 and layers[0].alpha[50, 80] == 0
-    assert not seeds and not layers[0].matte_is_carried
+    assert not seeds and not layers[0].matte_is_propagated
 
 
 def test_a_picture_without_him_is_made_once_more_and_then_the_last_matte_goes_on() -> None:
     found_later, seeds = _cut([[_person()], [], [_person()], [_person()]], 2)
-    assert len(seeds) == 1 and not any(layer.matte_is_carried for layer in found_later)
+    assert len(seeds) == 1 and not any(layer.matte_is_propagated for layer in found_later)
     never, seeds = _cut([[_person()], [], [_person()], []], 2)
-    assert len(seeds) == 1 and [layer.matte_is_carried for layer in never] == [False, True]
+    assert len(seeds) == 1 and [layer.matte_is_propagated for layer in never] == [False, True]
     assert never[1].alpha is not None and never[1].alpha[50, 50] > 200
     from_the_start, _ = _cut([[], []], 1)
-    assert from_the_start[0].matte_is_carried and from_the_start[0].alpha is not None
+    assert from_the_start[0].matte_is_propagated and from_the_start[0].alpha is not None
     assert from_the_start[0].alpha[50, 50] == 255
 
 
@@ -165,9 +165,9 @@ def test_what_the_checker_flags_is_shown_in_squares() -> None:
             return np.array([False, True])
 
     layers, _ = _cut([[_person()], [_person()]], 2, _Safety())
-    assert [layer.is_coarsened for layer in layers] == [False, True]
+    assert [layer.is_pixelated for layer in layers] == [False, True]
     noise = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
-    coarse = coarsened(Layer(noise, np.full((96, 96), 255, np.uint8)))
+    coarse = pixelated(Layer(noise, np.full((96, 96), 255, np.uint8)))
     # 24 squares of four pixels.
     assert all(np.array_equal(coarse.picture[y::4], coarse.picture[::4]) for y in range(4))
     assert not np.array_equal(coarse.picture, noise)
@@ -178,7 +178,7 @@ def test_a_matte_moves_as_the_picture_moved() -> None:
     alpha = np.zeros((100, 100), np.uint8)
     alpha[30:70, 30:60] = 255
     moved = np.roll(texture, 5, axis=1)
-    carried = carried_matte(Layer(moved, None), texture, alpha)
-    assert carried.alpha is not None and carried.matte_is_carried
+    carried = propagated_matte(Layer(moved, None), texture, alpha)
+    assert carried.alpha is not None and carried.matte_is_propagated
     expected = np.roll(alpha, 5, axis=1) > 127
     assert ((carried.alpha > 127) & expected).sum() / ((carried.alpha > 127) | expected).sum() > 0.95

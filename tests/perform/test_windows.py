@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.datatypes import Chunk
 from pipeline.maths.blending import crossfade_weight
-from pipeline.perform.windows import lead_in, windows_of
+from pipeline.perform.windows import num_lead_in_frames, windows_of
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,10 +34,10 @@ def test_windows_must_be_longer_than_their_overlap() -> None:
 
 def test_lead_in_stops_at_cuts() -> None:
     first, second, other = Chunk(0, 0, 0, 0, 40), Chunk(1, 0, 1, 40, 80), Chunk(2, 1, 2, 80, 83)
-    assert lead_in(first, None, 5) == 0
-    assert lead_in(second, first, 5) == 5
-    assert lead_in(other, second, 5) == 0
-    assert lead_in(Chunk(3, 1, 2, 83, 90), other, 5) == 3
+    assert num_lead_in_frames(first, None, 5) == 0
+    assert num_lead_in_frames(second, first, 5) == 5
+    assert num_lead_in_frames(other, second, 5) == 0
+    assert num_lead_in_frames(Chunk(3, 1, 2, 83, 90), other, 5) == 3
 
 
 def test_crossfade_is_symmetric_and_never_whole() -> None:

@@ -21,7 +21,7 @@ from pipeline.models.people.blazepose import BlazePosePeople
 from pipeline.plan.subject import choose_subject
 from pipeline.request import PointChoice, SubjectChoice
 from pipeline.settings import PeopleSettings
-from pipeline.survey.people import PeopleFollower, Seen
+from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.workspace.subject_masks import SubjectMasks
 
 WALK = Path(__file__).parents[2] / "assets" / "walk_a"
@@ -48,7 +48,7 @@ class Followed:
     tracks: tuple[Track, ...]
     masks: Masks
     shot_starts: NDArray[np.int64]
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[PeopleInFrame] = field(default_factory=list)
 
     def choose(self, choice: SubjectChoice = "largest") -> tuple[Subject, tuple[str, ...]]:
         # The camera is left out: its part in smoothing is tested by test_shake_is_not_smeared.
@@ -120,7 +120,9 @@ def test_the_man_is_found_masked_and_measured(followed: Followed) -> None:
     assert found.mean() >= 0.97
     masks = SubjectMasks(followed.masks, subject, np.repeat(np.eye(3)[None], 150, 0), followed.info)
     real = truth()["mask"]
-    iou = np.array([(masks.old(f) & real[f]).sum() / (masks.old(f) | real[f]).sum() for f in range(150)])
+    iou = np.array(
+        [(masks.subject_mask(f) & real[f]).sum() / (masks.subject_mask(f) | real[f]).sum() for f in range(150)]
+    )
     assert iou[found].mean() >= 0.92
     assert np.where(found, iou, 0).mean() >= 0.90
     height = truth()["height_px"]
@@ -135,7 +137,7 @@ def test_he_is_found_from_the_first_frame_on(followed: Followed) -> None:
     assert (subject.presence == Presence.FOUND).all() and not warnings
     masks = SubjectMasks(followed.masks, subject, np.repeat(np.eye(3)[None], 150, 0), followed.info)
     real = truth()["mask"][0]
-    assert (masks.old(0) & real).sum() > 0.9 * real.sum()
+    assert (masks.subject_mask(0) & real).sum() > 0.9 * real.sum()
 
 
 def test_a_first_frame_that_was_missed_is_filled_in(followed: Followed) -> None:
@@ -154,13 +156,13 @@ def test_a_first_frame_that_was_missed_is_filled_in(followed: Followed) -> None:
     assert any("filled in" in line for line in warnings)
     masks = SubjectMasks(followed.masks, subject, np.repeat(np.eye(3)[None], 150, 0), followed.info)
     real = truth()["mask"][0]
-    assert (masks.old(0) & real).sum() > 0.8 * real.sum()
+    assert (masks.subject_mask(0) & real).sum() > 0.8 * real.sum()
 
 
 def test_everyone_covers_the_man_and_feet_are_his(followed: Followed) -> None:
     for f in (30, 75, 120):
         real = truth()["mask"][f]
-        assert (followed.seen[f].everyone & real).sum() > 0.97 * real.sum()
+        assert (followed.seen[f].people_mask & real).sum() > 0.97 * real.sum()
         ankles = truth()["keypoints2d"][f, 15:17]
         nearest = np.linalg.norm(followed.seen[f].feet_px[:, None] - ankles, axis=2).min(axis=1)
         assert len(nearest) >= 4
@@ -242,7 +244,7 @@ def test_the_subject_is_found_again_after_two_cuts() -> None:
     ids = [set(joined.masks.get(f)) for f in (30, 50, 80)]
     assert not (ids[0] & ids[1] or ids[1] & ids[2] or ids[0] & ids[2])
     absent = SubjectMasks(joined.masks, subject, np.repeat(np.eye(3)[None], 90, 0), joined.info)
-    assert not absent.old(50).any()
+    assert not absent.subject_mask(50).any()
     assert absent.others(50).any()
 
 

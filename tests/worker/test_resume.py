@@ -18,7 +18,7 @@ import pytest
 from conf import compose_settings
 from pipeline.errors import Cancelled, NoPerson, UploadFailed
 from pipeline.request import JobRequest
-from pipeline.workspace.checkpoints import is_sealed, is_whole, seal
+from pipeline.workspace.checkpoints import has_checksums, is_whole, write_checksums
 from tests.support.job_api import wait_until
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from worker.environment import WorkerEnvironment, read_worker_settings
@@ -173,11 +173,11 @@ def test_a_running_jobs_folder_is_not_abandoned(tmp_path: Path) -> None:
 
 def test_seals_and_zips_are_checked(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
-    assert not is_sealed(tmp_path)
-    seal(tmp_path)
-    assert is_sealed(tmp_path)
+    assert not has_checksums(tmp_path)
+    write_checksums(tmp_path)
+    assert has_checksums(tmp_path)
     (tmp_path / "a").write_bytes(b"y")
-    assert not is_sealed(tmp_path) and not is_whole(tmp_path / "a") and not is_whole(tmp_path / "none")
+    assert not has_checksums(tmp_path) and not is_whole(tmp_path / "a") and not is_whole(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

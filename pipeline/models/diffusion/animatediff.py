@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from pipeline.datatypes import Appearance, Layer, Presence, Window
-from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, made_regions, over
-from pipeline.models.diffusion.denoise import Task, denoise
+from pipeline.models.diffusion.conditioner import Conditioner, composite_over, empty_layer, inpaint_regions
+from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
 from pipeline.models.diffusion.loading import Components
 from pipeline.models.interfaces import Needs
@@ -59,18 +59,18 @@ class AnimateDiff:
             yield from window.finished
             yield from (empty_layer(window.size_wh) for _ in range(done, window.num_frames))
             return
-        rows = mirrored(window.num_frames, _FEWEST_FRAMES)
+        rows = mirrored_indices(window.num_frames, _FEWEST_FRAMES)
         batch = conditioner.batch()
         kept = window.plates.copy()
         for row, layer in enumerate(window.finished):
-            kept[row] = over(layer, kept[row])
-        regions = made_regions(window, range(window.num_frames))
+            kept[row] = composite_over(layer, kept[row])
+        regions = inpaint_regions(window, range(window.num_frames))
         regions[:done] = False
-        known = encode(parts, kept, batch, check)[rows]
-        task = Task(
-            start=known if settings.strength < 1 else None,
-            known=known,
-            make=mask_tensor(parts, regions)[rows],
+        known_latents = encode(parts, kept, batch, check)[rows]
+        task = DenoiseInputs(
+            start=known_latents if settings.strength < 1 else None,
+            known_latents=known_latents,
+            inpaint_mask=mask_tensor(parts, regions)[rows],
             noise=noise_of_frames(
                 parts, seed, [window.start + place for place in range(len(rows))], conditioner.latent_hw
             ),
@@ -80,7 +80,7 @@ class AnimateDiff:
             guidance=settings.guidance,
             batch=batch,
         )
-        latents = denoise(parts, conditioner.wish, task, check)
+        latents = denoise(parts, conditioner.conditioning, task, check)
         wanted = [row for row in range(done, window.num_frames) if present[row]]
         made = dict(zip(wanted, decode(parts, latents[wanted], batch, check), strict=True))
         yield from window.finished
@@ -88,7 +88,7 @@ class AnimateDiff:
             yield Layer(made[row], None) if row in made else empty_layer(window.size_wh)
 
 
-def mirrored(frames: int, at_least: int) -> list[int]:
+def mirrored_indices(frames: int, at_least: int) -> list[int]:
     """Return row numbers: 0 … frames - 1, and back and forth again until there are ``at_least`` of them."""
     period = max(2 * frames - 2, 1)
     rows = [min(i % period, period - i % period) if frames > 1 else 0 for i in range(max(frames, at_least))]

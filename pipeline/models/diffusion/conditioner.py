@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, Layer, Window
 from pipeline.joints import NUM_JOINTS
-from pipeline.maths.optical_flow import carry_layer, gray_of
+from pipeline.maths.optical_flow import gray_of, warp_layer_by_flow
 from pipeline.models.device import device_errors
-from pipeline.models.diffusion.denoise import Guide, Wish
+from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
 from pipeline.models.diffusion.inpaint_mask import loose_masks
 from pipeline.models.diffusion.latents import SPATIAL, picture_tensor
 from pipeline.models.diffusion.loading import Components
@@ -31,7 +31,7 @@ _TILED_PX = 1_000_000
 
 
 class Conditioner:
-    """Turn a window into what the denoising loop takes. One a generator; holds the job's ``Wish``."""
+    """Turn a window into what the denoising loop takes. One a generator; holds the job's ``Conditioning``."""
 
     def __init__(self, parts: Components, settings: GenerateSettings) -> None:
         self.parts = parts
@@ -39,7 +39,7 @@ class Conditioner:
         width, height = settings.crop_size_wh
         self.latent_hw = (height // SPATIAL, width // SPATIAL)
         self._divisor = 1
-        self._wish: Wish | None = None
+        self._conditioning: Conditioning | None = None
         if settings.decoder == "full" and width * height > _TILED_PX:
             parts.vae.enable_tiling()
 
@@ -73,13 +73,15 @@ class Conditioner:
             )
             images = pipeline.prepare_ip_adapter_image_embeds([given], None, self.parts.device, 1, True)
         halves = [image.chunk(2) for image in images]
-        self._wish = Wish(prompt, negative, tuple(half[1] for half in halves), tuple(half[0] for half in halves))
+        self._conditioning = Conditioning(
+            prompt, negative, tuple(half[1] for half in halves), tuple(half[0] for half in halves)
+        )
 
     @property
-    def wish(self) -> Wish:
+    def conditioning(self) -> Conditioning:
         """The job's; ``prepare`` comes first."""
-        assert self._wish is not None
-        return self._wish
+        assert self._conditioning is not None
+        return self._conditioning
 
     def halve(self) -> bool:
         """Take half as many frames at once from now on; False where it is one already."""
@@ -105,10 +107,10 @@ class Conditioner:
         fits = int(_SHARE_OF_FREE * free / (width * height * _BYTES_A_PIXEL[settings.decoder]))
         return int(np.clip(fits, 1, _MOST_FRAMES))
 
-    def guides(self, window: Window, rows: Sequence[int]) -> tuple[Guide, ...]:
+    def guides(self, window: Window, rows: Sequence[int]) -> tuple[ControlNetInput, ...]:
         """Return the ControlNets with the pictures of some of the window's frames."""
         return tuple(
-            Guide(
+            ControlNetInput(
                 control.name,
                 control.weight,
                 control.end,
@@ -118,7 +120,7 @@ class Conditioner:
         )
 
 
-def made_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
+def inpaint_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
     """Return (N, h, w): where the new person may be, loosely."""
     assert window.masks is not None
     chosen = list(rows)
@@ -135,12 +137,11 @@ def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
         return window.plates[list(rows)]
     last = len(window.finished) - 1
     layer, gray = window.finished[-1], gray_of(window.pictures[last])
-    return np.stack([
-        over(carry_layer(layer, gray, gray_of(window.pictures[row])), window.plates[row]) for row in rows
-    ])  # fmt: skip
+    moved = [warp_layer_by_flow(layer, gray, gray_of(window.pictures[row])) for row in rows]
+    return np.stack([composite_over(layer, window.plates[row]) for layer, row in zip(moved, rows, strict=True)])
 
 
-def over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def composite_over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Lay a layer over its plate, both (h, w, 3)."""
     assert layer.alpha is not None
     alpha = layer.alpha[..., None].astype(np.float32) / 255

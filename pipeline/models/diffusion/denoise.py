@@ -24,7 +24,7 @@ Noise = Callable[[int], Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Guide:
+class ControlNetInput:
     """One ControlNet with its pictures."""
 
     name: str
@@ -36,7 +36,7 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wish:
+class Conditioning:
     """Who is wanted: encodings of prompt and reference picture."""
 
     prompt: Tensor
@@ -49,17 +49,17 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class DenoiseInputs:
     """N frames to be denoised together; h, w are latent px."""
 
     start: Tensor | None
     """(N, 4, h, w) latents to begin from, or None: from noise alone."""
-    known: Tensor
+    known_latents: Tensor
     """(N, 4, h, w) latents of what is kept."""
-    make: Tensor
-    """(N, 1, h, w): 1 where the picture is made, 0 where ``known`` is held."""
+    inpaint_mask: Tensor
+    """(N, 1, h, w): 1 where the picture is made, 0 where ``known_latents`` is held."""
     noise: Noise
-    guides: tuple[Guide, ...]
+    guides: tuple[ControlNetInput, ...]
     steps: int
     strength: float
     """Share of the steps that are run; 1 without ``start``."""
@@ -68,7 +68,7 @@ class Task:
     """Frames that a ControlNet takes at once."""
 
 
-def denoise(parts: Components, wish: Wish, task: Task, check: Check) -> Tensor:
+def denoise(parts: Components, conditioning: Conditioning, task: DenoiseInputs, check: Check) -> Tensor:
     """Return (N, 4, h, w) latents. ``check`` is called before every step.
 
     What is kept is held as in RePaint (Lugmayr et al., CVPR 2022), without its resampling: after each step the known
@@ -93,11 +93,13 @@ def denoise(parts: Components, wish: Wish, task: Task, check: Check) -> Tensor:
             check()
             share = (i + 1) / len(timesteps)
             scaled = scheduler.scale_model_input(x, t)
-            residuals = _residuals(parts, wish, [g for g in task.guides if share <= g.end], scaled, t, task.batch)
-            predicted = _predict(parts, scaled, t, wish.prompt, wish.image, residuals)
+            residuals = _residuals(
+                parts, conditioning, [g for g in task.guides if share <= g.end], scaled, t, task.batch
+            )
+            predicted = _predict(parts, scaled, t, conditioning.prompt, conditioning.image, residuals)
             if task.guidance > 1:
                 # Without ControlNets: half their cost, and what they ask for counts the more.
-                without = _predict(parts, scaled, t, wish.negative, wish.negative_image, None)
+                without = _predict(parts, scaled, t, conditioning.negative, conditioning.negative_image, None)
                 predicted = without + task.guidance * (predicted - without)
             is_last = i + 1 == len(timesteps)
             if isinstance(scheduler, LCMScheduler):
@@ -107,8 +109,12 @@ def denoise(parts: Components, wish: Wish, task: Task, check: Check) -> Tensor:
                     x = scheduler.add_noise(x, noise, timesteps[i + 1 : i + 2])
             else:
                 x = scheduler.step(predicted, t, x, return_dict=False)[0]
-            held = task.known if is_last else scheduler.add_noise(task.known, noise, timesteps[i + 1 : i + 2])
-            x = (1 - task.make) * held + task.make * x
+            held = (
+                task.known_latents
+                if is_last
+                else scheduler.add_noise(task.known_latents, noise, timesteps[i + 1 : i + 2])
+            )
+            x = (1 - task.inpaint_mask) * held + task.inpaint_mask * x
         check_finite(x)
     return x
 
@@ -125,9 +131,9 @@ def _predict(
     frames = len(x)
     down, mid = residuals if residuals is not None else (None, None)
     # UNetMotionModel takes the image encodings once a clip and repeats them itself; the text encodings a frame.
-    images = list(image) if parts.moves else [part.expand(frames, *part.shape[1:]) for part in image]
+    images = list(image) if parts.has_motion_module else [part.expand(frames, *part.shape[1:]) for part in image]
     made = parts.unet(
-        x.transpose(0, 1)[None] if parts.moves else x,
+        x.transpose(0, 1)[None] if parts.has_motion_module else x,
         t,
         encoder_hidden_states=text.expand(frames, -1, -1),
         added_cond_kwargs={"image_embeds": images} if images else None,
@@ -135,12 +141,12 @@ def _predict(
         mid_block_additional_residual=mid,
         return_dict=False,
     )[0]
-    result: Tensor = made[0].transpose(0, 1) if parts.moves else made
+    result: Tensor = made[0].transpose(0, 1) if parts.has_motion_module else made
     return result
 
 
 def _residuals(
-    parts: Components, wish: Wish, guides: Sequence[Guide], x: Tensor, t: Tensor, batch: int
+    parts: Components, conditioning: Conditioning, guides: Sequence[ControlNetInput], x: Tensor, t: Tensor, batch: int
 ) -> tuple[list[Tensor], Tensor] | None:
     """Return what the ControlNets add to the UNet's down blocks and to its middle, summed."""
     total: tuple[list[Tensor], Tensor] | None = None
@@ -151,7 +157,7 @@ def _residuals(
             parts.controlnets[guide.name](
                 x[i : i + batch],
                 t,
-                encoder_hidden_states=wish.prompt.expand(len(x[i : i + batch]), -1, -1),
+                encoder_hidden_states=conditioning.prompt.expand(len(x[i : i + batch]), -1, -1),
                 controlnet_cond=guide.pictures[i : i + batch],
                 conditioning_scale=guide.weight,
                 return_dict=False,

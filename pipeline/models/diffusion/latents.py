@@ -62,7 +62,7 @@ def mask_tensor(parts: Components, masks: NDArray[np.bool_]) -> Tensor:
     return torch.nn.functional.max_pool2d(x, SPATIAL)
 
 
-def shared_noise(parts: Components, seed: int, frames: int, latent_hw: tuple[int, int]) -> Noise:
+def noise_shared_by_frames(parts: Components, seed: int, frames: int, latent_hw: tuple[int, int]) -> Noise:
     """Return noise that is the same for every frame, and another one each step: like frames come out alike."""
 
     def of_step(step: int) -> Tensor:

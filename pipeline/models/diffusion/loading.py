@@ -42,7 +42,7 @@ _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
 class ComponentsKey:
     """What decides which weights lie in memory; other settings change no weights."""
 
-    moves: bool
+    has_motion_module: bool
     controls: tuple[str, ...]
     lora: str
     lora_scale: float
@@ -66,14 +66,14 @@ class Components:
     scheduler: LCMScheduler | DPMSolverMultistepScheduler
     device: torch.device
     dtype: torch.dtype
-    moves: bool
+    has_motion_module: bool
     """Whether the UNet has a motion module, and so takes a window at once."""
 
 
 def key_of(settings: GenerateSettings) -> ComponentsKey:
     """Return what of the settings concerns the weights."""
     return ComponentsKey(
-        moves=settings.backend == "animatediff",
+        has_motion_module=settings.backend == "animatediff",
         controls=tuple(control.name for control in settings.controls),
         lora=settings.lora,
         lora_scale=settings.lora_scale,
@@ -129,7 +129,7 @@ def load_parts(key: ComponentsKey) -> Components:
         scheduler=_scheduler(key, pipeline.scheduler.config),
         device=device,
         dtype=dtype,
-        moves=key.moves,
+        has_motion_module=key.has_motion_module,
     )
 
 
@@ -143,7 +143,7 @@ def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtyp
         "local_files_only": True,
         "feature_extractor": None,
     }
-    if key.moves:
+    if key.has_motion_module:
         common["motion_adapter"] = _loaded(MotionAdapter, _MOTION[key.motion], dtype)
         return _from_checkpoint(AnimateDiffVideoToVideoControlNetPipeline, common)
     common |= {"safety_checker": None, "requires_safety_checker": False}
@@ -180,7 +180,7 @@ def _variant(folder: Path) -> str | None:
 
 def _scheduler(key: ComponentsKey, config: Any) -> LCMScheduler | DPMSolverMultistepScheduler:
     # AnimateDiff's motion modules were trained with linear betas.
-    extra = {"beta_schedule": "linear"} if key.moves else {}
+    extra = {"beta_schedule": "linear"} if key.has_motion_module else {}
     if key.scheduler == "lcm":
         # Latents are not pictures: nothing holds them between -1 and 1.
         lcm: LCMScheduler = LCMScheduler.from_config(config, clip_sample=False, **extra)

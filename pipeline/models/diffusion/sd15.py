@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from pipeline.datatypes import Appearance, Layer, Presence, Window
-from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, made_regions, start_pictures
-from pipeline.models.diffusion.denoise import Task, denoise
-from pipeline.models.diffusion.latents import decode, encode, mask_tensor, shared_noise
+from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, inpaint_regions, start_pictures
+from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
+from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_shared_by_frames
 from pipeline.models.diffusion.loading import Components
 from pipeline.models.interfaces import Needs
 from pipeline.runtime.callbacks import Check
@@ -61,17 +61,17 @@ class StableDiffusion:
         assert window.plates is not None
         parts, conditioner, settings = self._parts, self._conditioner, self._settings
         batch = conditioner.batch()
-        known = encode(parts, window.plates[rows], batch, check)
+        known_latents = encode(parts, window.plates[rows], batch, check)
         start = encode(parts, start_pictures(window, rows), batch, check) if window.finished else None
-        task = Task(
+        task = DenoiseInputs(
             start=start,
-            known=known,
-            make=mask_tensor(parts, made_regions(window, rows)),
-            noise=shared_noise(parts, seed, len(rows), conditioner.latent_hw),
+            known_latents=known_latents,
+            inpaint_mask=mask_tensor(parts, inpaint_regions(window, rows)),
+            noise=noise_shared_by_frames(parts, seed, len(rows), conditioner.latent_hw),
             guides=conditioner.guides(window, rows),
             steps=settings.steps,
             strength=settings.strength,
             guidance=settings.guidance,
             batch=batch,
         )
-        return list(decode(parts, denoise(parts, conditioner.wish, task, check), batch, check))
+        return list(decode(parts, denoise(parts, conditioner.conditioning, task, check), batch, check))

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT, NUM_JOINTS
-
-Floats = NDArray[np.float64]
 
 _LIMBS = (
     "clavicle", "upperarm1", "upperarm2", "forearm1", "forearm2", "hand",
@@ -67,9 +66,9 @@ class Figure:
     """(V, 4)."""
     bone_weight: NDArray[np.float32]
     """(V, 4), rows sum to 1."""
-    heads: Floats
+    heads: Float64Array
     """(bones, 3) where each bone turns."""
-    landmarks: Floats
+    landmarks: Float64Array
     """(landmarks, 3)."""
     tint: NDArray[np.float32]
     """(V, 3) factor on the group's colour."""
@@ -98,12 +97,12 @@ def load_figure(path: Path, variant: str) -> Figure:
 class Pose:
     """Where each bone is: a rest point p of bone b goes to ``linear[b] @ p + offset[b]``, crop px."""
 
-    linear: Floats
+    linear: Float64Array
     """(bones, 3, 3)."""
-    offset: Floats
+    offset: Float64Array
     """(bones, 3)."""
 
-    def apply(self, bone: str, point: Floats) -> Floats:
+    def apply(self, bone: str, point: Float64Array) -> Float64Array:
         row = BONE[bone]
         return np.asarray(self.linear[row] @ point + self.offset[row])
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.models.mannequin.figure import Floats
-from pipeline.models.mannequin.rotations import cross, smoothstep, swing, unit
+from pipeline.datatypes import Float64Array
+from pipeline.models.mannequin.rotations import cross, normalized, rotation_between, smoothstep
 
 _STRETCH = 0.035
 """Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
 
 
-def limited(bone: Floats, length: float) -> Floats:
+def limit_depth(bone: Float64Array, length: float) -> Float64Array:
     """A direction whose depth is at most what foreshortening of a bone this long allows (with 6 % to spare)."""
     flat = float(bone[0] ** 2 + bone[1] ** 2)
     room = float(np.sqrt(max((1.06 * length) ** 2 - flat, 0.0)))
     # tanh instead of a hard limit keeps the direction smooth in time.
     depth = room * np.tanh(bone[2] / room) if room > 1e-6 else 0.0
-    return unit(np.array([bone[0], bone[1], depth]))
+    return normalized(np.array([bone[0], bone[1], depth]))
 
 
-def reach(chain: tuple[Floats, Floats, Floats], target: Floats) -> tuple[Floats, Floats]:
+def solve_two_bone_ik(
+    chain: tuple[Float64Array, Float64Array, Float64Array], target: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """Bring a leg's end onto ``target`` (x and y exact; z gives way first); return (2, 3) bones and what is missing.
 
     The bent leg turns as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
@@ -43,16 +45,18 @@ def reach(chain: tuple[Floats, Floats, Floats], target: Floats) -> tuple[Floats,
     missing = goal * (1 - wanted * size / distance)
     wanted = max(wanted, 0.35 * (a + b))
     cosine = float(np.clip((a * a + wanted * wanted - b * b) / (2 * a * wanted), -1, 1))
-    ahead = unit(goal - missing)
-    front = cross(unit(end), axis)
-    front = swing(unit(end), ahead) @ front
-    front = unit(front - (front @ ahead) * ahead)
+    ahead = normalized(goal - missing)
+    front = cross(normalized(end), axis)
+    front = rotation_between(normalized(end), ahead) @ front
+    front = normalized(front - (front @ ahead) * ahead)
     new_thigh = a * (cosine * ahead + np.sqrt(1 - cosine * cosine) * front)
     new_shin = wanted * ahead - new_thigh
     return np.stack([new_thigh, new_shin]) * size, missing
 
 
-def outside(point: Floats, capsules: list[tuple[Floats, Floats, float]], where: float, own: float) -> Floats:
+def push_out_of_capsules(
+    point: Float64Array, capsules: list[tuple[Float64Array, Float64Array, float]], where: float, own: float
+) -> Float64Array:
     """Move a point of thickness ``own`` along z out of the capsules: nearer for ``where`` -1, farther for +1.
 
     A point that lies wholly on the other side stays there: an arm may well be behind the back.
@@ -72,8 +76,8 @@ def outside(point: Floats, capsules: list[tuple[Floats, Floats, float]], where: 
     return out
 
 
-def sole_frame(forward: Floats, left: Floats) -> Floats:
+def sole_frame(forward: Float64Array, left: Float64Array) -> Float64Array:
     """(3, 3) rotation with -z along the sole and x as near ``left`` as it can be."""
-    z = -unit(forward)
-    x = unit(left - (left @ z) * z)
+    z = -normalized(forward)
+    x = normalized(left - (left @ z) * z)
     return np.stack([x, cross(z, x), z], 1)

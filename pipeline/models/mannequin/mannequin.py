@@ -16,7 +16,7 @@ from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
-from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_colour
+from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import GenerateSettings
@@ -56,7 +56,7 @@ class Mannequin:
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
-        standing = _standing(window.planted)
+        standing = _ground_contact(window.planted)
         light = window.light or SceneLight.daylight(window.num_frames)
 
         def drawn(i: int) -> Layer:
@@ -82,9 +82,9 @@ class Mannequin:
         self._triangles = np.ascontiguousarray(figure.triangles[shown])
         groups = figure.groups[shown]
         self._closed = np.isin(groups, _CLOSED)
-        colours = outfit.group_colours()[groups]
+        colors = outfit.group_colors()[groups]
         # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
-        self._albedo = (colours[:, None] * figure.tint[self._triangles]).astype(np.float32)
+        self._albedo = (colors[:, None] * figure.tint[self._triangles]).astype(np.float32)
 
     def _draw(
         self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float, scene_light: SceneLight
@@ -98,7 +98,7 @@ class Mannequin:
             pose.offset.astype(np.float32),
         )
         width, height = size_wh
-        shadow = ground_shadow(size_wh, _blobs(figure, pose, height_px, standing))
+        shadow = ground_shadow(size_wh, _contact_shadow_ellipses(figure, pose, height_px, standing))
         picture = np.zeros((height, width, 3), np.uint8)
         alpha = (shadow * 255 + np.float32(0.5)).astype(np.uint8)
         x0, y0 = np.maximum(np.floor(places[:, :2].min(0)).astype(int) - 1, 0)
@@ -106,7 +106,7 @@ class Mannequin:
         if x0 < x1 and y0 < y1:
             inside = (slice(int(y0), int(y1)), slice(int(x0), int(x1)))
             light, cover, factor = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)), scene_light)
-            drawn = straight_colour(light, cover, factor, np.ascontiguousarray(shadow[inside]), GAMMA)
+            drawn = straight_color(light, cover, factor, np.ascontiguousarray(shadow[inside]), GAMMA)
             picture[inside], alpha[inside] = drawn
         return Layer(picture=picture, alpha=alpha, joints=posed_joints(figure, pose))
 
@@ -130,10 +130,10 @@ class Mannequin:
         away = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]) > 0
         drawn = ~(away & self._closed)
         triangles = np.ascontiguousarray(self._triangles[drawn])
-        colours = self._albedo[drawn] * light[triangles]
-        colours[away[drawn]] *= _INSIDE
+        colors = self._albedo[drawn] * light[triangles]
+        colors[away[drawn]] *= _INSIDE
         depth, nearest = rasterize(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
-        picture, cover, mean_depth = resolve(samples, triangles, colours, depth, nearest, _FOLD)
+        picture, cover, mean_depth = resolve(samples, triangles, colors, depth, nearest, _FOLD)
         return picture, cover, crease(mean_depth, cover, height_px)
 
 
@@ -144,7 +144,7 @@ def _empty(size_wh: tuple[int, int]) -> Layer:
     return Layer(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), joints)
 
 
-def _standing(planted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _ground_contact(planted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N,) how surely a foot is on the ground, smooth over five frames: a jumping figure's shadow fades."""
     any_foot = planted.any(1).astype(np.float64)
     kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0])
@@ -152,7 +152,7 @@ def _standing(planted: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(np.convolve(padded, kernel / kernel.sum(), mode="valid"))
 
 
-def _blobs(figure: Figure, pose: Pose, height_px: float, standing: float) -> list[Blob]:
+def _contact_shadow_ellipses(figure: Figure, pose: Pose, height_px: float, standing: float) -> list[Blob]:
     """A dark ellipse under each foot, weaker as it lifts, and a faint wide one between the feet."""
     feet = []
     for side, suffix in (("left", ".L"), ("right", ".R")):
@@ -178,9 +178,9 @@ def _blobs(figure: Figure, pose: Pose, height_px: float, standing: float) -> lis
                 float(middle[0]), float(y), (spread * direction[0], spread * direction[1]), 0.017 * height_px, strength
             )
         )
-    centre = (feet[0][0] + feet[0][1] + feet[1][0] + feet[1][1]) / 4
+    center = (feet[0][0] + feet[0][1] + feet[1][0] + feet[1][1]) / 4
     gap = abs(feet[0][0][0] - feet[1][0][0])
     y = (feet[0][2] + feet[1][2]) / 2 - 0.005 * height_px
     wide = (0.4 * gap + 0.065 * height_px, 0.0)
-    blobs.append(Blob(float(centre[0]), float(y), wide, 0.024 * height_px, 0.08 + 0.11 * standing))
+    blobs.append(Blob(float(center[0]), float(y), wide, 0.024 * height_px, 0.08 + 0.11 * standing))
     return blobs

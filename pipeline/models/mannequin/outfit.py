@@ -13,10 +13,10 @@ from pipeline.datatypes import Appearance, Mask
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import Group
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 """sRGB, 0..255."""
 
-_OWN: Mapping[str, Colour] = MappingProxyType({
+_OWN: Mapping[str, Color] = MappingProxyType({
     "skin": (206, 160, 134),
     "hair": (62, 46, 38),
     "upper": (64, 96, 122),
@@ -31,7 +31,7 @@ _MIN_PIXELS = 25
 class Outfit:
     """What the figure wears."""
 
-    colours: Mapping[str, Colour] = field(default_factory=lambda: dict(_OWN))
+    colors: Mapping[str, Color] = field(default_factory=lambda: dict(_OWN))
     """``skin``, ``hair``, ``upper``, ``lower``, ``shoes``: sRGB 0..255."""
     long_sleeves: bool = True
     long_legs: bool = True
@@ -43,10 +43,10 @@ class Outfit:
             {Group.FOREARM if self.long_sleeves else Group.SLEEVE, Group.SHIN if self.long_legs else Group.LEG}
         )
 
-    def group_colours(self) -> NDArray[np.float32]:
+    def group_colors(self) -> NDArray[np.float32]:
         """(groups, 3) linear light, 0..1."""
-        c = self.colours
-        table: Mapping[Group, Colour] = {
+        c = self.colors
+        table: Mapping[Group, Color] = {
             Group.SKIN: c["skin"], Group.FOREARM: c["skin"], Group.SHIN: c["skin"], Group.HAIR: c["hair"],
             Group.EYES: (226, 222, 216), Group.UPPER: c["upper"], Group.SLEEVE: c["upper"], Group.LOWER: c["lower"],
             Group.LEG: c["lower"], Group.SHOES: c["shoes"],
@@ -73,22 +73,22 @@ def outfit_of(appearance: Appearance) -> Outfit:
     person = appearance.reference_person
     sampler = _Sampler(appearance.reference, person.mask, person.joints[:, :2].astype(np.float64))
     own = Outfit()
-    found = {name: colour for name, colour in sampler.parts().items() if colour is not None}
-    outfit = replace(own, colours={**own.colours, **found})
+    found = {name: color for name, color in sampler.parts().items() if color is not None}
+    outfit = replace(own, colors={**own.colors, **found})
     fore, shin = sampler.forearm(), sampler.shin()
     return replace(
         outfit,
-        long_sleeves=fore is None or not _nearer(fore, outfit.colours["skin"], outfit.colours["upper"]),
-        long_legs=shin is None or not _nearer(shin, outfit.colours["skin"], outfit.colours["lower"]),
+        long_sleeves=fore is None or not _nearer(fore, outfit.colors["skin"], outfit.colors["upper"]),
+        long_legs=shin is None or not _nearer(shin, outfit.colors["skin"], outfit.colors["lower"]),
     )
 
 
-def _nearer(colour: Colour, first: Colour, second: Colour) -> bool:
-    here = np.array(colour)
+def _nearer(color: Color, first: Color, second: Color) -> bool:
+    here = np.array(color)
     return bool(np.linalg.norm(here - np.array(first)) < 0.8 * np.linalg.norm(here - np.array(second)))
 
 
-def _matt(skin: Colour | None) -> Colour | None:
+def _limit_brightness(skin: Color | None) -> Color | None:
     """Skin under the lamps of a studio is brighter than skin is: bring its brightest channel down to 224."""
     if skin is None:
         return None
@@ -111,7 +111,7 @@ class _Sampler:
     def _at(self, name: str) -> NDArray[np.float64]:
         return np.asarray(self._joints[JOINT[name]])
 
-    def parts(self) -> dict[str, Colour | None]:
+    def parts(self) -> dict[str, Color | None]:
         if not np.isfinite(self._unit) or self._unit < 4:
             return {}
         up = -self._down / self._unit
@@ -124,20 +124,20 @@ class _Sampler:
         chest = self._spots("shoulder", "hip", (0.12, 0.2, 0.28, 0.4), 0.09)
         thigh = self._spots("hip", "knee", (0.35, 0.55, 0.75), 0.07)
         return {
-            "skin": _matt(skin or self._median(self._beyond("elbow", "wrist", 1.22, 0.04))),
+            "skin": _limit_brightness(skin or self._median(self._beyond("elbow", "wrist", 1.22, 0.04))),
             "hair": crown,
             "upper": self._median(chest),
             "lower": self._median(thigh),
             "shoes": self._median(self._beyond("knee", "ankle", 1.13, 0.06), least=12),
         }
 
-    def forearm(self) -> Colour | None:
+    def forearm(self) -> Color | None:
         return self._median(self._spots("elbow", "wrist", (0.25, 0.4, 0.55), 0.03), least=9)
 
-    def shin(self) -> Colour | None:
+    def shin(self) -> Color | None:
         return self._median(self._spots("knee", "ankle", (0.3, 0.45, 0.6), 0.04), least=9)
 
-    def _crown(self, eyes: NDArray[np.float64], up: NDArray[np.float64], width: float) -> Colour | None:
+    def _crown(self, eyes: NDArray[np.float64], up: NDArray[np.float64], width: float) -> Color | None:
         """Colour of the top fifth of what the mask shows above the eyes."""
         if not np.isfinite(eyes).all() or not width > 0:
             return None
@@ -148,7 +148,7 @@ class _Sampler:
             return None
         top = float(np.quantile(along[above], 0.97))
         chosen = above & (along > 0.72 * top) & (along < 0.97 * top)
-        return self._colour(chosen, _MIN_PIXELS)
+        return self._color(chosen, _MIN_PIXELS)
 
     def _spots(
         self, start: str, stop: str, shares: tuple[float, ...], radius: float
@@ -164,16 +164,16 @@ class _Sampler:
 
     def _median(
         self, spots: list[tuple[NDArray[np.float64], float]], least: int = _MIN_PIXELS, bright: float = 0.0
-    ) -> Colour | None:
+    ) -> Color | None:
         """Median of all the discs' pixels inside the mask; ``bright`` drops that share of the darkest."""
         chosen = np.zeros(self._inside.shape, bool)
-        for centre, radius in spots:
-            if np.isfinite(centre).all():
-                near = (self._columns - centre[0]) ** 2 + (self._rows - centre[1]) ** 2 <= max(radius, 1.0) ** 2
+        for center, radius in spots:
+            if np.isfinite(center).all():
+                near = (self._columns - center[0]) ** 2 + (self._rows - center[1]) ** 2 <= max(radius, 1.0) ** 2
                 chosen |= near
-        return self._colour(chosen & self._inside, least, bright)
+        return self._color(chosen & self._inside, least, bright)
 
-    def _colour(self, chosen: Mask, least: int, bright: float = 0.0) -> Colour | None:
+    def _color(self, chosen: Mask, least: int, bright: float = 0.0) -> Color | None:
         pixels = self._rgb[chosen].astype(np.float64)
         if len(pixels) < least:
             return None

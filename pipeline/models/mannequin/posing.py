@@ -10,19 +10,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
-from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, Figure, Floats, Pose
-from pipeline.models.mannequin.limbs import limited, outside, reach, sole_frame
+from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, Figure, Pose
+from pipeline.models.mannequin.limbs import limit_depth, push_out_of_capsules, sole_frame, solve_two_bone_ik
 from pipeline.models.mannequin.rotations import (
-    between,
+    basis_from,
     cross,
     exp_rotation,
-    frame,
     log_rotation,
+    normalized,
+    rotation_about,
+    rotation_between,
+    slerp,
     smoothstep,
-    swing,
-    turn,
-    unit,
 )
 from pipeline.models.mannequin.skeleton import fill_skeleton
 
@@ -50,7 +51,7 @@ class Poser:
         self._hip_width = float(np.linalg.norm(heads["thigh1.L"] - heads["thigh1.R"]))
         self._shoulder_width = float(np.linalg.norm(heads["upperarm1.L"] - heads["upperarm1.R"]))
         self._torso_length = float(np.linalg.norm(hips - shoulders))
-        self._torso_rest = frame(hips - shoulders, np.array([1.0, 0.0, 0.0]))
+        self._torso_rest = basis_from(hips - shoulders, np.array([1.0, 0.0, 0.0]))
         self._face_names = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
         face = np.array([marks[LANDMARK[name]] for name in self._face_names])
         self._face_rest = face - face.mean(0)
@@ -59,15 +60,15 @@ class Poser:
     def pose(self, skeleton: NDArray[np.float32], body_height_px: float) -> Pose:
         """Pose on one frame's (23, 3) skeleton in crop px; NaN joints hang. Raises ``ValueError`` when all are NaN."""
         points = fill_skeleton(self._figure, skeleton * self._depth, body_height_px)
-        rotations: dict[str, Floats] = {}
+        rotations: dict[str, Float64Array] = {}
         pelvis, chest = self._torso(points)
         rotations["pelvis"] = pelvis
-        rotations["spine1"] = between(pelvis, chest, 0.35)
-        rotations["spine2"] = between(pelvis, chest, 0.7)
+        rotations["spine1"] = slerp(pelvis, chest, 0.35)
+        rotations["spine2"] = slerp(pelvis, chest, 0.7)
         rotations["chest"] = chest
         head = self._head(points, chest)
         rotations["head"] = head
-        rotations["neck"] = between(chest, head, 0.45)
+        rotations["neck"] = slerp(chest, head, 0.45)
         for side, suffix, sign in _SIDES:
             self._girdle(points, rotations, side, suffix, sign)
         places = self._torso_places(rotations)
@@ -80,36 +81,36 @@ class Poser:
 
     # Torso and head ---------------------------------------------------------------------------------------------------
 
-    def _torso(self, points: Floats) -> tuple[Floats, Floats]:
+    def _torso(self, points: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Rotations of pelvis and chest."""
         hip_l, hip_r = points[JOINT["left_hip"]], points[JOINT["right_hip"]]
         shoulder_l, shoulder_r = points[JOINT["left_shoulder"]], points[JOINT["right_shoulder"]]
         down = (hip_l + hip_r - shoulder_l - shoulder_r) / 2
-        down = limited(down, self._torso_length) * np.array([1.0, 1.0, _LEAN])
-        down = unit(down, _DOWN)
-        hip_axis = limited(hip_l - hip_r, self._hip_width)
-        shoulder_axis = limited(shoulder_l - shoulder_r, self._shoulder_width)
+        down = limit_depth(down, self._torso_length) * np.array([1.0, 1.0, _LEAN])
+        down = normalized(down, _DOWN)
+        hip_axis = limit_depth(hip_l - hip_r, self._hip_width)
+        shoulder_axis = limit_depth(shoulder_l - shoulder_r, self._shoulder_width)
         # Each axis lends the other some of its turn: their noise is independent.
         pelvis_left = (0.65 * hip_axis + 0.35 * shoulder_axis) * np.array([1.0, 0.6, 1.0])
         chest_left = (0.25 * hip_axis + 0.75 * shoulder_axis) * np.array([1.0, 0.8, 1.0])
-        upright = unit(0.5 * down + 0.5 * _DOWN, _DOWN)
+        upright = normalized(0.5 * down + 0.5 * _DOWN, _DOWN)
         rest = self._torso_rest.T
-        return frame(upright, pelvis_left) @ rest, frame(down, chest_left) @ rest
+        return basis_from(upright, pelvis_left) @ rest, basis_from(down, chest_left) @ rest
 
-    def _head(self, points: Floats, chest: Floats) -> Floats:
+    def _head(self, points: Float64Array, chest: Float64Array) -> Float64Array:
         """Rotation of the head: Kabsch's fit of the five face points, pitch and roll damped towards upright."""
         face = points[self._face_rows]
-        centred = face - face.mean(0)
-        left, _, right = np.linalg.svd(centred.T @ self._face_rest)
+        centered = face - face.mean(0)
+        left, _, right = np.linalg.svd(centered.T @ self._face_rest)
         sign = np.sign(np.linalg.det(left @ right))
         fit = np.asarray(left @ np.diag([1.0, 1.0, sign]) @ right)
-        upright = frame(0.25 * (chest @ _DOWN) + 0.75 * _DOWN, chest[:, 0])
+        upright = basis_from(0.25 * (chest @ _DOWN) + 0.75 * _DOWN, chest[:, 0])
         pitch, yaw, roll = log_rotation(upright.T @ fit)
         # tanh: far turns are mostly noise of a face that is not seen.
         local = np.array([0.45 * np.tanh(pitch / 0.9), 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)])
         return np.asarray(upright @ exp_rotation(local))
 
-    def _torso_places(self, rotations: dict[str, Floats]) -> dict[str, Floats]:
+    def _torso_places(self, rotations: dict[str, Float64Array]) -> dict[str, Float64Array]:
         """Places of the bones' heads up to the shoulders, and of the hips, with the pelvis at the origin."""
         places = {"pelvis": np.zeros(3)}
         chain = [("spine1", "pelvis"), ("spine2", "spine1"), ("chest", "spine2"), ("neck", "chest"), ("head", "neck")]
@@ -123,19 +124,21 @@ class Poser:
 
     # Arms -------------------------------------------------------------------------------------------------------------
 
-    def _girdle(self, points: Floats, rotations: dict[str, Floats], side: str, suffix: str, sign: float) -> None:
+    def _girdle(
+        self, points: Float64Array, rotations: dict[str, Float64Array], side: str, suffix: str, sign: float
+    ) -> None:
         """The shoulder girdle rises with the arm: about one third of the way, beyond 50 degrees from hanging."""
         heads, chest = self._heads, rotations["chest"]
         length = float(np.linalg.norm(heads["forearm1" + suffix] - heads["upperarm1" + suffix]))
-        upper = limited(points[JOINT[f"{side}_elbow"]] - points[JOINT[f"{side}_shoulder"]], length)
+        upper = limit_depth(points[JOINT[f"{side}_elbow"]] - points[JOINT[f"{side}_shoulder"]], length)
         local = chest.T @ upper
         raised = float(np.arctan2(np.sqrt(local[0] ** 2 + local[2] ** 2), local[1]))
         lift = 0.30 * max(raised - 0.85, 0.0) - 0.06
-        rotations["clavicle" + suffix] = chest @ turn(np.array([0.0, 0.0, 1.0]), -sign * lift)
+        rotations["clavicle" + suffix] = chest @ rotation_about(np.array([0.0, 0.0, 1.0]), -sign * lift)
 
     def _body_capsules(
-        self, places: dict[str, Floats], chains: dict[str, tuple[Floats, Floats, Floats]]
-    ) -> list[tuple[Floats, Floats, float]]:
+        self, places: dict[str, Float64Array], chains: dict[str, tuple[Float64Array, Float64Array, Float64Array]]
+    ) -> list[tuple[Float64Array, Float64Array, float]]:
         """Start, end and radius of what an arm must not pass through, with the pelvis at the origin."""
         capsules = [(places["pelvis"], places["chest"], _TORSO_RADIUS)]
         for suffix, (thigh, _, _) in chains.items():
@@ -145,10 +148,10 @@ class Poser:
 
     def _arm(
         self,
-        points: Floats,
-        rotations: dict[str, Floats],
-        places: dict[str, Floats],
-        body: list[tuple[Floats, Floats, float]],
+        points: Float64Array,
+        rotations: dict[str, Float64Array],
+        places: dict[str, Float64Array],
+        body: list[tuple[Float64Array, Float64Array, float]],
         side: str,
         suffix: str,
         sign: float,
@@ -163,42 +166,45 @@ class Poser:
         side_depth = sign * chest[2, 0] - 0.6 * chest[2, 2]
         where = float(np.tanh(side_depth / 0.15))
         start = places["upperarm1" + suffix]
-        joint = outside(start + long_upper * limited(seen[1] - seen[0], long_upper), body, where, 0.03)
-        upper = unit(joint - start)
+        joint = push_out_of_capsules(start + long_upper * limit_depth(seen[1] - seen[0], long_upper), body, where, 0.03)
+        upper = normalized(joint - start)
         start = start + long_upper * upper
-        joint = outside(start + long_fore * limited(seen[2] - seen[1], long_fore), body, where, 0.03)
-        fore = unit(joint - start)
+        joint = push_out_of_capsules(start + long_fore * limit_depth(seen[2] - seen[1], long_fore), body, where, 0.03)
+        fore = normalized(joint - start)
         start = start + long_fore * fore
-        hand = unit(0.75 * fore + 0.5 * unit(seen[3] - seen[2], fore), fore)
-        hand = unit(outside(start + long_hand * hand, body, where, 0.03) - start)
+        hand = normalized(0.75 * fore + 0.5 * normalized(seen[3] - seen[2], fore), fore)
+        hand = normalized(push_out_of_capsules(start + long_hand * hand, body, where, 0.03) - start)
 
         base = rotations["clavicle" + suffix]
-        rest_upper, rest_fore = unit(elbow - shoulder), unit(wrist - elbow)
-        swung = swing(np.asarray(base @ rest_upper), upper) @ base
-        hinge = swung @ unit(cross(rest_upper, rest_fore))
+        rest_upper, rest_fore = normalized(elbow - shoulder), normalized(wrist - elbow)
+        swung = rotation_between(np.asarray(base @ rest_upper), upper) @ base
+        hinge = swung @ normalized(cross(rest_upper, rest_fore))
         bend = cross(upper, fore)
         twist = float(np.arctan2(cross(hinge, bend) @ upper, hinge @ bend))
         sure = smoothstep(float(np.sqrt(bend @ bend)), 0.1, 0.5) * smoothstep(abs(twist), 2.9, 1.9)
         twist *= sure
-        rotations["upperarm1" + suffix] = turn(upper, 0.45 * twist) @ swung
-        rotations["upperarm2" + suffix] = turn(upper, twist) @ swung
-        lower = swing(np.asarray(rotations["upperarm2" + suffix] @ rest_fore), fore) @ rotations["upperarm2" + suffix]
+        rotations["upperarm1" + suffix] = rotation_about(upper, 0.45 * twist) @ swung
+        rotations["upperarm2" + suffix] = rotation_about(upper, twist) @ swung
+        lower = (
+            rotation_between(np.asarray(rotations["upperarm2" + suffix] @ rest_fore), fore)
+            @ rotations["upperarm2" + suffix]
+        )
         # At rest the palms look down; a hanging arm's palm looks at the thigh.
-        turned = turn(fore, sign * 0.5)
-        rotations["forearm1" + suffix] = turn(fore, sign * 0.15) @ lower
+        turned = rotation_about(fore, sign * 0.5)
+        rotations["forearm1" + suffix] = rotation_about(fore, sign * 0.15) @ lower
         rotations["forearm2" + suffix] = turned @ lower
-        rest_hand = unit(knuckles - wrist)
-        rotations["hand" + suffix] = swing(np.asarray(turned @ lower @ rest_hand), hand) @ turned @ lower
+        rest_hand = normalized(knuckles - wrist)
+        rotations["hand" + suffix] = rotation_between(np.asarray(turned @ lower @ rest_hand), hand) @ turned @ lower
 
     # Legs -------------------------------------------------------------------------------------------------------------
 
     def _legs(
         self,
-        points: Floats,
-        rotations: dict[str, Floats],
-        places: dict[str, Floats],
-        chains: dict[str, tuple[Floats, Floats, Floats]],
-    ) -> tuple[Floats, dict[str, Floats]]:
+        points: Float64Array,
+        rotations: dict[str, Float64Array],
+        places: dict[str, Float64Array],
+        chains: dict[str, tuple[Float64Array, Float64Array, Float64Array]],
+    ) -> tuple[Float64Array, dict[str, Float64Array]]:
         """Turn the legs' bones so that the ankles land; return the pelvis' place and each bone's size factor."""
         targets = {suffix: points[JOINT[f"{side}_ankle"]] for side, suffix, _ in _SIDES}
         # The lower ankle is the planted one: it weighs more, continuously.
@@ -210,12 +216,12 @@ class Poser:
             landing = places["thigh1" + suffix] + thigh + shin
             root += weight[suffix] / total * (targets[suffix] - landing)
         root[2] = 0.0
-        sizes: dict[str, Floats] = {}
+        sizes: dict[str, Float64Array] = {}
         for _ in range(4):
             miss = np.zeros(3)
             for suffix, chain in chains.items():
                 hip = root + places["thigh1" + suffix]
-                solved, short = reach(chain, targets[suffix] - hip)
+                solved, short = solve_two_bone_ik(chain, targets[suffix] - hip)
                 sizes[suffix] = solved
                 miss += weight[suffix] / total * short
             root[:2] += miss[:2]
@@ -223,7 +229,9 @@ class Poser:
             self._turn_leg(points, rotations, side, suffix, sign, chains[suffix], sizes[suffix])
         return root, sizes
 
-    def _leg_directions(self, points: Floats, pelvis: Floats, side: str, suffix: str) -> tuple[Floats, Floats, Floats]:
+    def _leg_directions(
+        self, points: Float64Array, pelvis: Float64Array, side: str, suffix: str
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Thigh and shin vectors (own lengths), and the knee's axis (towards the body's left)."""
         heads = self._heads
         long_thigh = float(np.linalg.norm(heads["shin1" + suffix] - heads["thigh1" + suffix]))
@@ -231,40 +239,45 @@ class Poser:
         hip, knee, ankle, heel, toe = (
             points[JOINT[f"{side}_{part}"]] for part in ("hip", "knee", "ankle", "heel", "toe")
         )
-        thigh, shin = limited(knee - hip, long_thigh), limited(ankle - knee, long_shin)
+        thigh, shin = limit_depth(knee - hip, long_thigh), limit_depth(ankle - knee, long_shin)
         # A knee bends backwards only. Its axis: the pelvis', turned by the foot and by the bend itself.
-        forward = unit(toe - heel, -pelvis[:, 2])
+        forward = normalized(toe - heel, -pelvis[:, 2])
         foot_axis = cross(forward, thigh)
         bend = cross(thigh, shin)
         bend = bend * smoothstep(float(bend @ pelvis[:, 0]), -0.1, 0.25)
         axis = 1.0 * pelvis[:, 0] + 0.35 * foot_axis + 1.6 * bend
-        axis = unit(axis - (axis @ thigh) * thigh, pelvis[:, 0])
+        axis = normalized(axis - (axis @ thigh) * thigh, pelvis[:, 0])
         back = cross(axis, thigh)
         bent = float(shin @ back)
         # Softly non-negative: a hinge at exactly 0 would make the knee tick.
-        shin = unit(shin + (0.5 * (np.sqrt(bent * bent + 0.003) + bent) - bent) * back)
+        shin = normalized(shin + (0.5 * (np.sqrt(bent * bent + 0.003) + bent) - bent) * back)
         return long_thigh * thigh, long_shin * shin, axis
 
     def _turn_leg(
         self,
-        points: Floats,
-        rotations: dict[str, Floats],
+        points: Float64Array,
+        rotations: dict[str, Float64Array],
         side: str,
         suffix: str,
         sign: float,
-        chain: tuple[Floats, Floats, Floats],
-        solved: Floats,
+        chain: tuple[Float64Array, Float64Array, Float64Array],
+        solved: Float64Array,
     ) -> None:
         heads, pelvis = self._heads, rotations["pelvis"]
         thigh, shin = solved[0], solved[1]
         axis = chain[2]
         rest_left = np.array([1.0, 0.0, 0.0])
-        thigh_turn = frame(thigh, axis) @ frame(heads["shin1" + suffix] - heads["thigh1" + suffix], rest_left).T
-        shin_turn = frame(shin, axis) @ frame(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T
-        swung = (
-            swing(np.asarray(pelvis @ unit(heads["shin1" + suffix] - heads["thigh1" + suffix])), unit(thigh)) @ pelvis
+        thigh_turn = (
+            basis_from(thigh, axis) @ basis_from(heads["shin1" + suffix] - heads["thigh1" + suffix], rest_left).T
         )
-        rotations["thigh1" + suffix] = between(swung, thigh_turn, 0.5)
+        shin_turn = basis_from(shin, axis) @ basis_from(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T
+        swung = (
+            rotation_between(
+                np.asarray(pelvis @ normalized(heads["shin1" + suffix] - heads["thigh1" + suffix])), normalized(thigh)
+            )
+            @ pelvis
+        )
+        rotations["thigh1" + suffix] = slerp(swung, thigh_turn, 0.5)
         rotations["thigh2" + suffix] = thigh_turn
         rotations["shin1" + suffix] = shin_turn
 
@@ -272,36 +285,38 @@ class Poser:
         marks = self._figure.landmarks
         rest_sole = marks[LANDMARK[f"{side}_toe"]] - marks[LANDMARK[f"{side}_heel"]]
         length = float(np.linalg.norm(rest_sole))
-        ahead = cross(unit(shin), axis)
+        ahead = cross(normalized(shin), axis)
         sole = (toe - heel) / length
         # Foreshortened feet have the noisiest depth of all: the leg tells the rest of where the foot points.
         sole = sole + 0.45 * ahead * np.array([1.0, 0.15, 1.0])
-        sole = unit(sole, ahead)
+        sole = normalized(sole, ahead)
         pitch = float(np.clip(sole[1], -0.55, 0.97))
-        across = unit(np.array([sole[0], 0.0, sole[2]]), ahead)
+        across = normalized(np.array([sole[0], 0.0, sole[2]]), ahead)
         sole = np.array([across[0] * np.sqrt(1 - pitch**2), pitch, across[2] * np.sqrt(1 - pitch**2)])
         left = cross(np.array([0.0, 1.0, 0.0]), -across)
-        rest_flat = unit(np.array([rest_sole[0], 0.0, rest_sole[2]]))
+        rest_flat = normalized(np.array([rest_sole[0], 0.0, rest_sole[2]]))
         rest_foot = sole_frame(rest_flat, cross(_DOWN, -rest_flat))
         # A foot that points down steeply takes its roll from the shin.
-        left = unit(left + 0.3 * axis)
+        left = normalized(left + 0.3 * axis)
         foot_turn = sole_frame(sole, left) @ rest_foot.T
         rotations["foot" + suffix] = foot_turn
-        rotations["shin2" + suffix] = between(
-            shin_turn, frame(shin, left) @ frame(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T, 0.5
+        rotations["shin2" + suffix] = slerp(
+            shin_turn,
+            basis_from(shin, left) @ basis_from(heads["foot" + suffix] - heads["shin1" + suffix], rest_left).T,
+            0.5,
         )
         # With the heel up the toes stay on the ground.
         curl = 0.8 * max(float(np.arcsin(pitch)) - 0.12, 0.0)
         rotations["toe" + suffix] = (
-            foot_turn @ rest_foot @ turn(np.array([1.0, 0.0, 0.0]), -min(curl, 0.75)) @ rest_foot.T
+            foot_turn @ rest_foot @ rotation_about(np.array([1.0, 0.0, 0.0]), -min(curl, 0.75)) @ rest_foot.T
         )
 
     def _assemble(
         self,
-        rotations: dict[str, Floats],
-        places: dict[str, Floats],
-        root: Floats,
-        sizes: dict[str, Floats],
+        rotations: dict[str, Float64Array],
+        places: dict[str, Float64Array],
+        root: Float64Array,
+        sizes: dict[str, Float64Array],
         scale: float,
     ) -> Pose:
         heads = self._heads

@@ -64,14 +64,14 @@ def rasterize(
 def resolve(
     places: NDArray[np.float32],
     triangles: NDArray[np.int32],
-    colours: NDArray[np.float32],
+    colors: NDArray[np.float32],
     depth: NDArray[np.float32],
     nearest: NDArray[np.int32],
     fold: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Gather ``fold`` x ``fold`` samples into pixels.
 
-    ``colours`` are (F, 3, 3): triangle, corner, channel, linear light. Returns the mean colour of the covered samples
+    ``colors`` are (F, 3, 3): triangle, corner, channel, linear light. Returns the mean colour of the covered samples
     (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Attributes are linear over a
     triangle, so each triangle of a pixel is evaluated once, at the mean of its samples.
     """
@@ -124,7 +124,7 @@ def resolve(
                 share = sums[slot, 2] / hits
                 for k in range(3):
                     picture[py, px, k] += share * (
-                        colours[t, 0, k] * (1.0 - u - v) + colours[t, 1, k] * u + colours[t, 2, k] * v
+                        colors[t, 0, k] * (1.0 - u - v) + colors[t, 1, k] * u + colors[t, 2, k] * v
                     )
     return picture, cover, mean_depth
 

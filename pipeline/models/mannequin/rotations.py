@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.models.mannequin.figure import Floats
+from pipeline.datatypes import Float64Array
 
 
-def unit(vector: Floats, fallback: Floats | None = None) -> Floats:
+def normalized(vector: Float64Array, fallback: Float64Array | None = None) -> Float64Array:
     """The vector at length 1; ``fallback`` where it has no length."""
     length = float(np.sqrt(vector @ vector))
     if length < 1e-9:
@@ -15,35 +15,35 @@ def unit(vector: Floats, fallback: Floats | None = None) -> Floats:
     return np.asarray(vector / length)
 
 
-def cross(a: Floats, b: Floats) -> Floats:
+def cross(a: Float64Array, b: Float64Array) -> Float64Array:
     """Cross product of two vectors; ``np.cross`` takes ten times as long for one pair."""
     return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
-def turn(axis: Floats, angle: float) -> Floats:
+def rotation_about(axis: Float64Array, angle: float) -> Float64Array:
     """(3, 3) rotation about a unit axis (Rodrigues)."""
     x, y, z = axis
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k))
 
 
-def swing(a: Floats, b: Floats) -> Floats:
+def rotation_between(a: Float64Array, b: Float64Array) -> Float64Array:
     """(3, 3) the smallest rotation that takes unit vector a to unit vector b."""
     axis = cross(a, b)
     sine, cosine = float(np.sqrt(axis @ axis)), float(a @ b)
     if sine < 1e-9:
-        return np.eye(3) if cosine > 0 else turn(unit(cross(a, np.array([0.31, 0.17, 0.93]))), np.pi)
-    return turn(axis / sine, float(np.arctan2(sine, cosine)))
+        return np.eye(3) if cosine > 0 else rotation_about(normalized(cross(a, np.array([0.31, 0.17, 0.93]))), np.pi)
+    return rotation_about(axis / sine, float(np.arctan2(sine, cosine)))
 
 
-def frame(down: Floats, left: Floats) -> Floats:
+def basis_from(down: Float64Array, left: Float64Array) -> Float64Array:
     """(3, 3) rotation whose y column is ``down`` and whose x column is as near ``left`` as it can be."""
-    y = unit(down)
-    x = unit(left - (left @ y) * y, unit(cross(y, np.array([0.0, 0.0, 1.0])), np.array([1.0, 0.0, 0.0])))
+    y = normalized(down)
+    x = normalized(left - (left @ y) * y, normalized(cross(y, np.array([0.0, 0.0, 1.0])), np.array([1.0, 0.0, 0.0])))
     return np.stack([x, y, cross(x, y)], 1)
 
 
-def log_rotation(rotation: Floats) -> Floats:
+def log_rotation(rotation: Float64Array) -> Float64Array:
     """(3,) rotation vector, radians."""
     cosine = float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))
     angle = float(np.arccos(cosine))
@@ -51,13 +51,13 @@ def log_rotation(rotation: Floats) -> Floats:
     return np.asarray(spin / 2 if angle < 1e-6 else spin * angle / max(2 * np.sin(angle), 1e-6))
 
 
-def exp_rotation(vector: Floats) -> Floats:
+def exp_rotation(vector: Float64Array) -> Float64Array:
     """(3, 3) of a rotation vector."""
     angle = float(np.sqrt(vector @ vector))
-    return np.eye(3) if angle < 1e-12 else turn(vector / angle, angle)
+    return np.eye(3) if angle < 1e-12 else rotation_about(vector / angle, angle)
 
 
-def between(a: Floats, b: Floats, share: float) -> Floats:
+def slerp(a: Float64Array, b: Float64Array, share: float) -> Float64Array:
     """(3, 3) the rotation a ``share`` of the way from a to b (slerp)."""
     return np.asarray(a @ exp_rotation(share * log_rotation(a.T @ b)))
 

@@ -106,7 +106,7 @@ GAMMA = np.array(
 
 
 @njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
-def straight_colour(
+def straight_color(
     light: NDArray[np.float32],
     cover: NDArray[np.float32],
     crease: NDArray[np.float32],

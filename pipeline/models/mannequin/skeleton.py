@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
-from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Floats
-from pipeline.models.mannequin.rotations import unit
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure
+from pipeline.models.mannequin.rotations import normalized
 
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
 _PARENT = {
@@ -20,7 +21,7 @@ _PARENT = {
 }  # fmt: skip
 
 
-def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px: float) -> Floats:
+def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px: float) -> Float64Array:
     """Return (23, 3) figure units with unknown joints taken from a relaxed standing figure at the known ones.
 
     An unknown joint lies from its nearest known parent as in the relaxed figure: a limb that is not seen hangs.
@@ -44,7 +45,7 @@ def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px:
     return out
 
 
-def relaxed_skeleton(figure: Figure) -> Floats:
+def relaxed_skeleton(figure: Figure) -> Float64Array:
     """(23, 3) figure units: standing, facing the camera, arms hanging; z 0 at the hips."""
     out = np.zeros((len(JOINT), 3))
     bones = {"shoulder": "upperarm1", "hip": "thigh1", "knee": "shin1", "ankle": "foot"}
@@ -59,7 +60,7 @@ def relaxed_skeleton(figure: Figure) -> Floats:
         place = out[JOINT[f"{side}_shoulder"]].copy()
         for part, bone, parent in (("elbow", "forearm1", "upperarm1"), ("wrist", "hand", "forearm1")):
             length = np.linalg.norm(figure.heads[BONE[bone + suffix]] - figure.heads[BONE[parent + suffix]])
-            place = place + length * unit(np.array([0.12 * sign, 1.0, -0.06]))
+            place = place + length * normalized(np.array([0.12 * sign, 1.0, -0.06]))
             out[JOINT[f"{side}_{part}"]] = place
         out[JOINT[f"{side}_hand"]] = place + np.array([0.0, 0.045, -0.005])
     out[:, 2] -= (out[JOINT["left_hip"], 2] + out[JOINT["right_hip"], 2]) / 2

@@ -5,12 +5,12 @@ import numpy as np
 from pipeline.datatypes import Appearance, Person
 
 
-def person_in_reference(colour: tuple[int, int, int]) -> Appearance:
+def person_in_reference(color: tuple[int, int, int]) -> Appearance:
     """A reference picture of somebody in one colour; mask and box are given, nobody has to be found."""
     picture = np.full((200, 100, 3), 220, np.uint8)
     mask = np.zeros((200, 100), np.bool_)
     mask[20:180, 35:65] = True
-    picture[mask] = colour
+    picture[mask] = color
     joints, skeleton = np.full((21, 3), np.nan, np.float32), np.full((23, 3), np.nan, np.float32)
     person = Person(np.array([35.0, 20.0, 65.0, 180.0]), 0.9, joints, skeleton, mask)
     return Appearance("a dancer", reference=picture, reference_person=person)

@@ -15,8 +15,8 @@ from PIL import Image
 from conf import compose_settings
 from pipeline.datatypes import Appearance, Layer, Window
 from pipeline.errors import Cancelled, GpuError, OutOfMemory, PresetUnavailable
-from pipeline.models.diffusion.animatediff import mirrored
-from pipeline.models.diffusion.denoise import Guide, Task, Wish, denoise
+from pipeline.models.diffusion.animatediff import mirrored_indices
+from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput, DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import encode, picture_tensor
 from pipeline.models.diffusion.loading import key_of, load_parts
 from pipeline.models.interfaces import Generator
@@ -103,10 +103,8 @@ def test_finished_frames_are_taken_over_and_lead_the_others(preset: str) -> None
     settings = _settings(preset)
     generator = _generator(settings)
     width, height = settings.crop_size_wh
-    colour = np.full((height, width, 3), (200, 30, 30), np.uint8)
-    finished = tuple(
-        Layer(colour, np.full((height, width), 255, np.uint8)) for _ in range(settings.conditioning_frames)
-    )
+    color = np.full((height, width, 3), (200, 30, 30), np.uint8)
+    finished = tuple(Layer(color, np.full((height, width), 255, np.uint8)) for _ in range(settings.conditioning_frames))
     led = list(generator.generate(_window(settings, 8, finished), 1, lambda: None))
     assert all(a is b for a, b in zip(led, finished, strict=False))
     free = _pictures(generator, _window(settings, 8))
@@ -244,55 +242,56 @@ def test_a_worker_warms_up_and_makes_the_same_afterwards(preset: str) -> None:
 
 
 def test_short_windows_are_mirrored() -> None:
-    assert mirrored(4, 9) == [0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert mirrored(1, 3) == [0, 0, 0]
-    assert mirrored(20, 16) == list(range(20))
+    assert mirrored_indices(4, 9) == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert mirrored_indices(1, 3) == [0, 0, 0]
+    assert mirrored_indices(20, 16) == list(range(20))
 
 
-def _task(parts: Any, settings: GenerateSettings, window: Window, noise: torch.Tensor, **more: Any) -> Task:
+def _task(parts: Any, settings: GenerateSettings, window: Window, noise: torch.Tensor, **more: Any) -> DenoiseInputs:
     assert window.plates is not None and window.pictures is not None
-    known = encode(parts, window.pictures, 8, lambda: None)
+    known_latents = encode(parts, window.pictures, 8, lambda: None)
     values: dict[str, Any] = {
         "start": None,
-        "known": known,
-        "make": torch.ones(len(known), 1, *known.shape[2:]),
+        "known": known_latents,
+        "make": torch.ones(len(known_latents), 1, *known_latents.shape[2:]),
         "noise": lambda step: noise,
         "guides": tuple(
-            Guide(c.name, c.weight, c.end, picture_tensor(parts, window.controls[c.name])) for c in settings.controls
+            ControlNetInput(c.name, c.weight, c.end, picture_tensor(parts, window.controls[c.name]))
+            for c in settings.controls
         ),
         "steps": settings.steps,
         "strength": settings.strength,
         "guidance": settings.guidance,
         "batch": 8,
     }
-    return Task(**{**values, **more})
+    return DenoiseInputs(**{**values, **more})
 
 
-def _wish(parts: Any) -> Wish:
+def _conditioning(parts: Any) -> Conditioning:
     prompt, negative = parts.pipeline.encode_prompt("a dancer", parts.device, 1, True, "blurry")
     gray = np.full((64, 64, 3), 128, np.uint8)
     images = [e.chunk(2) for e in parts.pipeline.prepare_ip_adapter_image_embeds([gray], None, parts.device, 1, True)]
-    return Wish(prompt, negative, tuple(e[1] for e in images), tuple(e[0] for e in images))
+    return Conditioning(prompt, negative, tuple(e[1] for e in images), tuple(e[0] for e in images))
 
 
 def test_the_loop_computes_what_diffusers_inpainting_pipeline_does() -> None:
     settings = _settings("fast", "generate.scheduler=dpmpp", "generate.steps=5", "generate.lora=none")
     parts = load_parts(key_of(settings))
-    window, wish = _window(settings, 2), _wish(parts)
+    window, conditioning = _window(settings, 2), _conditioning(parts)
     height, width = _WH[1] // 8, _WH[0] // 8
     noise = torch.randn(2, 4, height, width, generator=torch.Generator().manual_seed(5))
-    make = torch.zeros(2, 1, height, width)
-    make[:, :, 3:9, 2:6] = 1
-    ours = denoise(parts, wish, _task(parts, settings, window, noise, make=make), lambda: None)
+    inpaint_mask = torch.zeros(2, 1, height, width)
+    inpaint_mask[:, :, 3:9, 2:6] = 1
+    ours = denoise(parts, conditioning, _task(parts, settings, window, noise, inpaint_mask=inpaint_mask), lambda: None)
     parts.pipeline.scheduler = parts.scheduler
     assert window.pictures is not None
     theirs = parts.pipeline(
         image=torch.from_numpy(window.pictures).permute(0, 3, 1, 2) / 255,
-        mask_image=make.repeat_interleave(8, 2).repeat_interleave(8, 3),
+        mask_image=inpaint_mask.repeat_interleave(8, 2).repeat_interleave(8, 3),
         control_image=picture_tensor(parts, window.controls["pose"]),
-        prompt_embeds=wish.prompt.expand(2, -1, -1),
-        negative_prompt_embeds=wish.negative.expand(2, -1, -1),
-        ip_adapter_image_embeds=list(wish.image),
+        prompt_embeds=conditioning.prompt.expand(2, -1, -1),
+        negative_prompt_embeds=conditioning.negative.expand(2, -1, -1),
+        ip_adapter_image_embeds=list(conditioning.image),
         latents=noise,
         num_inference_steps=5,
         strength=1.0,
@@ -314,20 +313,21 @@ def test_the_loop_computes_what_diffusers_animatediff_pipeline_does(guidance: fl
     controls = tuple(c.model_copy(update={"weight": 0.0 if guidance > 1 else 1.0}) for c in settings.controls)
     settings = settings.model_copy(update={"controls": controls})
     parts = load_parts(key_of(settings))
-    window, wish = _window(settings, 8), _wish(parts)
-    known = encode(parts, _window(settings, 8).pictures, 8, lambda: None)
-    noise = torch.randn(1, *known.shape, generator=torch.Generator().manual_seed(5))
-    task = _task(parts, settings, window, noise[0], start=known)
-    ours = denoise(parts, wish, task, lambda: None)
+    window, conditioning = _window(settings, 8), _conditioning(parts)
+    known_latents = encode(parts, _window(settings, 8).pictures, 8, lambda: None)
+    noise = torch.randn(1, *known_latents.shape, generator=torch.Generator().manual_seed(5))
+    task = _task(parts, settings, window, noise[0], start=known_latents)
+    ours = denoise(parts, conditioning, task, lambda: None)
     parts.pipeline.scheduler = parts.scheduler
     both = guidance > 1
     theirs = parts.pipeline(
         video=[Image.fromarray(picture) for picture in window.pictures],
         conditioning_frames=[Image.fromarray(picture) for picture in window.controls["pose"]],
-        prompt_embeds=wish.prompt,
-        negative_prompt_embeds=wish.negative,
+        prompt_embeds=conditioning.prompt,
+        negative_prompt_embeds=conditioning.negative,
         ip_adapter_image_embeds=[
-            torch.cat([n, e]) if both else e for n, e in zip(wish.negative_image, wish.image, strict=True)
+            torch.cat([n, e]) if both else e
+            for n, e in zip(conditioning.negative_image, conditioning.image, strict=True)
         ],
         num_inference_steps=6,
         strength=0.5,

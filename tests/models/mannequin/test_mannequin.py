@@ -164,8 +164,8 @@ def test_the_drawn_feet_and_head_are_where_the_joints_say(mannequin: Mannequin, 
 
 
 def test_an_arm_before_the_body_covers_it_and_behind_is_covered(mannequin: Mannequin, figure: Figure) -> None:
-    skin = np.array(Outfit().colours["skin"])
-    upper = np.array(Outfit().colours["upper"])
+    skin = np.array(Outfit().colors["skin"])
+    upper = np.array(Outfit().colors["upper"])
 
     def looks(depth: float) -> tuple[float, float]:
         s = _standing(figure)
@@ -262,21 +262,21 @@ def _reference(name: str) -> Appearance:
     return Appearance(reference=picture, reference_person=person)
 
 
-def _near(colour: tuple[float, float, float], expected: tuple[int, int, int], within: float = 30) -> bool:
-    return bool(np.abs(np.array(colour) - expected).max() <= within)
+def _near(color: tuple[float, float, float], expected: tuple[int, int, int], within: float = 30) -> bool:
+    return bool(np.abs(np.array(color) - expected).max() <= within)
 
 
 def test_colours_of_the_suit() -> None:
     outfit = outfit_of(_reference("suit"))
-    assert _near(outfit.colours["upper"], (60, 60, 61)) and _near(outfit.colours["lower"], (64, 64, 65))
-    assert _near(outfit.colours["skin"], (224, 195, 170)) and _near(outfit.colours["hair"], (120, 92, 87))
+    assert _near(outfit.colors["upper"], (60, 60, 61)) and _near(outfit.colors["lower"], (64, 64, 65))
+    assert _near(outfit.colors["skin"], (224, 195, 170)) and _near(outfit.colors["hair"], (120, 92, 87))
     assert outfit.long_sleeves and outfit.long_legs
 
 
 def test_colours_and_short_sleeves_of_the_sport_kit() -> None:
     outfit = outfit_of(_reference("sport"))
-    assert _near(outfit.colours["upper"], (64, 98, 157)) and _near(outfit.colours["lower"], (73, 74, 75))
-    assert _near(outfit.colours["skin"], (150, 103, 86)) and _near(outfit.colours["shoes"], (34, 34, 35))
+    assert _near(outfit.colors["upper"], (64, 98, 157)) and _near(outfit.colors["lower"], (73, 74, 75))
+    assert _near(outfit.colors["skin"], (150, 103, 86)) and _near(outfit.colors["shoes"], (34, 34, 35))
     assert not outfit.long_sleeves and outfit.long_legs
     assert outfit.hidden == {Group.SLEEVE, Group.SHIN}
 

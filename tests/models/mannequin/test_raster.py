@@ -10,12 +10,12 @@ from pipeline.models.mannequin.raster import FAR, rasterize, resolve, skin, vert
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
-def _draw(corners: list, colours: list, size: int, fold: int) -> tuple:
+def _draw(corners: list, colors: list, size: int, fold: int) -> tuple:
     """Draw separate triangles given in pixels: ``corners`` (F, 3, 3), one colour each."""
     places = np.array(corners, np.float32).reshape(-1, 3)
     places[:, :2] = places[:, :2] * fold + (fold - 1) / 2
     triangles = np.arange(len(places), dtype=np.int32).reshape(-1, 3)
-    shades = np.repeat(np.array(colours, np.float32)[:, None], 3, 1)
+    shades = np.repeat(np.array(colors, np.float32)[:, None], 3, 1)
     depth, nearest = rasterize(places, triangles, size * fold, size * fold)
     return resolve(places, triangles, shades, depth, nearest, fold)
 
@@ -39,8 +39,8 @@ def test_a_half_covered_pixel_is_half_covered() -> None:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_nearer_triangle_is_seen_in_any_order(order: tuple[int, int]) -> None:
     far, near = [(0, 0, 9), (30, 0, 9), (0, 30, 9)], [(0, 0, 2), (10, 0, 2), (0, 10, 2)]
-    both, colours = [far, near], [RED, BLUE]
-    picture, _, depth = _draw([both[i] for i in order], [colours[i] for i in order], 24, 2)
+    both, colors = [far, near], [RED, BLUE]
+    picture, _, depth = _draw([both[i] for i in order], [colors[i] for i in order], 24, 2)
     np.testing.assert_allclose(picture[2, 2], BLUE, atol=1e-6)
     np.testing.assert_allclose(picture[2, 18], RED, atol=1e-6)
     assert depth[2, 2] == pytest.approx(2) and depth[2, 18] == pytest.approx(9)
@@ -60,9 +60,9 @@ def test_neighbours_leave_no_crack() -> None:
 def test_colour_is_linear_over_the_triangle() -> None:
     places = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1]], np.float32)
     triangles = np.array([[0, 1, 2]], np.int32)
-    colours = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], np.float32)
+    colors = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], np.float32)
     depth, nearest = rasterize(places, triangles, 64, 64)
-    picture, _, _ = resolve(places, triangles, colours, depth, nearest, 1)
+    picture, _, _ = resolve(places, triangles, colors, depth, nearest, 1)
     np.testing.assert_allclose(picture[20, 10], [10 / 63, 20 / 63, 0], atol=1e-5)
 
 
