@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.decode", "pipeline.models.loaded",
                "pipeline.models.weights", "pipeline.perform.backends", "pipeline.report.verdicts"),
     "handler": (*_GROUND, "conf", "worker"),
-    "builder": ("pipeline.models.weights", "pipeline.models.mannequin"),
+    "builder": ("pipeline.datatypes", "pipeline.models.weights", "pipeline.models.mannequin"),
     "client": ("pipeline.errors", "pipeline.estimate", "worker"),
     "webpage": (*_GROUND, *_LIBRARY, "conf", "worker", "client", "pipeline.media", "pipeline.report"),
     "app": (*_GROUND, "conf", "worker", "client", "webpage"),

@@ -75,12 +75,3 @@ def test_pair_motions_take_the_frame_before_to_this_one() -> None:
         same = geo.apply_transform(world_from_source[t], geo.apply_transform(pairs[t], point))
         np.testing.assert_allclose(same, geo.apply_transform(world_from_source[t - 1], point), atol=1e-8)
     np.testing.assert_array_equal(pairs[0], np.eye(3))
-
-
-def test_boxes_pass_over_nan() -> None:
-    points = np.array([[[1.0, 5.0], [np.nan, np.nan], [3.0, 2.0]], [[np.nan] * 2] * 3])
-    boxes = geo.box_of_points(points)
-    np.testing.assert_array_equal(boxes[0], [1, 2, 3, 5])
-    assert np.isnan(boxes[1]).all()
-    np.testing.assert_array_equal(geo.box_union(boxes, np.array([[0, 0, 2, 9.0]] * 2))[1], [0, 0, 2, 9])
-    np.testing.assert_array_equal(geo.box_of_points(geo.box_corners(boxes[0])), boxes[0])

@@ -245,7 +245,7 @@ def test_the_subject_is_found_again_after_two_cuts() -> None:
     assert not (ids[0] & ids[1] or ids[1] & ids[2] or ids[0] & ids[2])
     absent = SubjectMasks(joined.masks, subject, np.repeat(np.eye(3)[None], 90, 0), joined.info)
     assert not absent.subject_mask(50).any()
-    assert absent.others(50).any()
+    assert absent.others_mask(50).any()
 
 
 def made_track(track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64], size: float = 100.0) -> Track:
