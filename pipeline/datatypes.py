@@ -12,7 +12,7 @@ Spaces
     ``crop``    what a generator sees: a smooth virtual camera that follows the subject inside ``stable``
 
 All stages work on upright pictures. Only the composite and the artifacts go back to the *coded* orientation,
-by exact quarter turns. Left and right of a body are its own.
+by exact quarter turns and mirroring. Left and right of a body are its own.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ class VideoInfo:
     chroma_log2_wh: tuple[int, int]
     """log2 of the chroma subsampling across and down: (1, 1) is 4:2:0; (0, 0) also for gray and RGB."""
     time_base: Fraction
-    average_rate: Fraction
-    """Frames a second; only for estimates, time is PTS."""
+    frame_rate: Fraction
+    """Frames a second by the frames' own times (not what the container states); only for estimates, time is PTS."""
     sample_aspect_ratio: Fraction
     """Width over height of one pixel; 1 where the file says nothing."""
     quarter_turns: int
-    """Clockwise quarter turns (0..3) that bring the coded picture upright."""
+    """Clockwise quarter turns (0..3) that bring the coded picture upright, after ``mirrored``."""
     display_matrix: tuple[int, ...] | None
     """The nine values of the source's display matrix as stored, or None."""
     color_range: int
@@ -98,6 +98,8 @@ class VideoInfo:
     """(T,) in ``time_base``."""
     audio: tuple[AudioInfo, ...]
     warnings: tuple[str, ...] = ()
+    mirrored: bool = False
+    """Whether left and right of the coded picture change places before it is turned upright."""
 
     @property
     def num_frames(self) -> int:
@@ -117,7 +119,7 @@ class VideoInfo:
     def coded_from_source(self) -> Transforms:
         """(3, 3): upright pixels to coded pixels."""
         w, h = self.width, self.height
-        return np.array(
+        turned = np.array(
             {
                 0: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
                 1: [[0, 1, 0], [-1, 0, h - 1], [0, 0, 1]],
@@ -126,6 +128,10 @@ class VideoInfo:
             }[self.quarter_turns % 4],
             np.float64,
         )
+        if not self.mirrored:
+            return turned
+        mirror = np.array([[-1, 0, w - 1], [0, 1, 0], [0, 0, 1]], np.float64)
+        return np.asarray(mirror @ turned)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

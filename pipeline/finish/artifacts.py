@@ -70,7 +70,7 @@ class ArtifactWriter:
         if "plate" in self._wanted and plates is not None:
             for picture in sorted(plates.folder.glob("plate_[0-9][0-9][0-9][0-9].png")):
                 target = self._folder / picture.name
-                if self._info.quarter_turns:
+                if self._info.quarter_turns or self._info.mirrored:
                     upright = cv2.imread(str(picture), cv2.IMREAD_COLOR)
                     cv2.imwrite(str(target), coded_from_upright(np.asarray(upright, np.uint8), self._info))
                 else:

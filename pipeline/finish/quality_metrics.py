@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, Mask, Picture, Plane
 from pipeline.joints import JOINT
+from pipeline.media.pixels import coded_from_upright
 
 _LOSSLESS_DB = 100.0
 """Stands for the infinite PSNR of an equal picture, so that a mean stays a number."""
@@ -18,7 +19,7 @@ _LOSSLESS_DB = 100.0
 def count_changed_outside(source: Frame, result: Frame, region: Mask) -> int:
     """Count the samples of all planes that differ outside ``region`` (upright); a subsampled chroma sample is
     outside when none of its pixels is inside."""
-    coded = np.rot90(region, source.info.quarter_turns)
+    coded = coded_from_upright(region, source.info)
     covers: dict[tuple[int, ...], Mask] = {}
     changed = 0
     for before, after in zip(source.planes, result.planes, strict=True):
@@ -49,7 +50,7 @@ def psnr_outside(sources: Iterable[Frame], results: Iterable[Frame], regions: It
     """
     values = []
     for source, result, region in zip(sources, results, regions, strict=True):
-        outside = ~np.rot90(region, source.info.quarter_turns)
+        outside = ~coded_from_upright(region, source.info)
         error = source.planes[0].astype(np.float32) - result.planes[0].astype(np.float32)
         mean_square = float(np.mean(error[outside] ** 2)) if outside.any() else 0.0
         peak = float((1 << source.info.bit_depth) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class ReadSettings:
     """What every read of a clip must know."""
 
     raw_pts: tuple[int, ...]
-    """(T,) as the decoder gives them; running numbers where ``ordinal``."""
+    """(T,) as the decoder gives them, never falling; running numbers where ``ordinal``."""
     ordinal: bool
     """Frames are told by their number, since their time stamps are missing or out of order; no seeking then."""
     key_pts: tuple[int, ...]
@@ -56,20 +56,22 @@ class Clip:
         the frames of the first pass.
         """
         stop = self.info.num_frames if stop is None else min(stop, self.info.num_frames)
-        index = start
         if start >= stop:
             return
         raw = self._reading.raw_pts
+        # Where stamps repeat, the frame that is wanted is found by counting from the first of them.
+        index = bisect_left(raw, raw[start])
         with open_container(self.info.path, self.limits) as container:
             stream = video_stream(container)
-            source = self._from_keyframe(container, stream, start)
+            source = self._from_keyframe(container, stream, index)
             for number, picture in enumerate(source):
                 pts = number if self._reading.ordinal else pts_of(picture)
                 if pts is None or pts < raw[index]:
                     continue
                 if pts > raw[index]:
                     break
-                yield _frame(picture, index, self.info)
+                if index >= start:
+                    yield _frame(picture, index, self.info)
                 index += 1
                 if index == stop:
                     return

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-import threading
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 import av
-import av.logging
 import numpy as np
+from av.stream import Disposition
 
 from pipeline.datatypes import Plane
 from pipeline.errors import EncodeFailed, NoSpace, UnsupportedMedia
@@ -23,11 +21,9 @@ from pipeline.settings import LimitSettings
 # `file` alone keeps a playlist from reading other files and hosts; the demuxers leave playlists out altogether.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi"}
 YUV_FORMATS = re.compile(r"yuva?j?4\d\dp(9|10|12|14|16)?(le)?|gray(9|10|12|14|16)?(le)?|nv12|nv21|nv16|p010le")
-CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
-"""Names by FFmpeg's number."""
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 Threading = Literal["AUTO", "SLICE"]
 """Frame threads are faster; in damaged streams they also lose whole frames, how many depends on their number."""
-_log_level_lock = threading.Lock()
 
 
 def open_container(path: Path, limits: LimitSettings) -> av.container.InputContainer:
@@ -47,13 +43,24 @@ def open_container(path: Path, limits: LimitSettings) -> av.container.InputConta
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """Return the first video stream that is no cover picture. Raises ``UnsupportedMedia``."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            if stream.codec_context is None:
-                break
-            return stream
-    raise UnsupportedMedia("The file has no video stream that can be decoded.", field="video_url")
+    """Return the video stream that a player shows: the default one, of several (or none) the largest picture.
+
+    Cover pictures, thumbnails, still pictures and streams that depend on another one are no videos. Raises
+    ``UnsupportedMedia`` where nothing is left that can be decoded.
+    """
+    shown = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & _NO_VIDEO
+    ]
+    if not shown:
+        raise UnsupportedMedia("The file has no video stream that can be decoded.", field="video_url")
+    return max(shown, key=_rank)
+
+
+def _rank(stream: av.VideoStream) -> tuple[bool, int]:
+    is_default = bool(stream.disposition & Disposition.default)
+    return is_default, stream.codec_context.width * stream.codec_context.height
 
 
 def decoded_pictures(
@@ -63,7 +70,8 @@ def decoded_pictures(
     threading: Threading = "AUTO",
 ) -> Iterator[av.VideoFrame]:
     """Decode from where the container stands; packets that fail are named in ``errors`` and passed over."""
-    stream.thread_type = threading
+    if not stream.codec_context.is_open:
+        stream.thread_type = threading
     packets = container.demux(stream)
     while True:
         try:
@@ -124,53 +132,6 @@ def _samples(plane: av.video.plane.VideoPlane, width: int, height: int, kind: ob
         )
     view.flags.writeable = False
     return view
-
-
-def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...] | None:
-    """Return the nine values as stored (16.16 and 2.30 fixed point), or None."""
-    for data in picture.side_data:
-        if data.type == av.sidedata.sidedata.Type.DISPLAYMATRIX:
-            return tuple(int(value) for value in np.frombuffer(data, np.int32, 9))
-    return None
-
-
-def quarter_turns_of(display_matrix: tuple[int, ...] | None) -> tuple[int, bool]:
-    """Return the clockwise quarter turns that bring the coded picture upright, and whether they are all of it.
-
-    A display matrix maps (x, y) to (a·x + c·y, b·x + d·y) with y down, stored as a, b, u, c, d, v, x, y, w
-    (ISO/IEC 14496-12): a clockwise quarter turn is a=0, b=1, c=-1, d=0.
-    """
-    if display_matrix is None:
-        return 0, True
-    a, b, c, d = (display_matrix[i] / 65536 for i in (0, 1, 3, 4))
-    turns = round(float(np.degrees(np.arctan2(b, a))) / 90) % 4
-    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turns]
-    return turns, bool(np.allclose((a, b, c, d), (cos, sin, -sin, cos), atol=1e-3))
-
-
-def chroma_location_of(picture: av.VideoFrame) -> int:
-    """Return FFmpeg's chroma location of a frame, which PyAV shows only in the ``showinfo`` filter's log line."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
-    )
-    show = graph.add("showinfo", "checksum=0:udu_sei_as_ascii=1")
-    sink = graph.add("buffersink")
-    source.link_to(show)
-    show.link_to(sink)
-    graph.configure()
-    # The log level belongs to the process.
-    with _log_level_lock:
-        level = av.logging.get_level()
-        av.logging.set_level(av.logging.INFO)
-        try:
-            with av.logging.Capture() as lines:
-                graph.push(picture)
-                graph.pull()
-        finally:
-            av.logging.set_level(level)
-    match = re.search(r"\bcl:(\w+)", "".join(line[2] for line in lines))
-    return CHROMA_LOCATIONS.index(match[1]) if match and match[1] in CHROMA_LOCATIONS else 0
 
 
 @contextlib.contextmanager

@@ -7,32 +7,23 @@ exactly the frames of that table.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import AudioInfo, VideoInfo
 from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
 from pipeline.media.clip import Clip, ReadSettings
-from pipeline.media.containers import (
-    YUV_FORMATS,
-    Threading,
-    chroma_location_of,
-    decoded_pictures,
-    display_matrix_of,
-    open_container,
-    pts_of,
-    quarter_turns_of,
-    video_stream,
-)
+from pipeline.media.containers import Threading, open_container, pts_of, video_stream
 from pipeline.media.packets import Scan, scan_packets
-from pipeline.media.pixels import KNOWN_MATRICES, RGB_FORMATS, luma_of, rgb_of
+from pipeline.media.pixels import luma_of, rgb_of
+from pipeline.media.ranges import pictures_from
+from pipeline.media.side_data import frame_facts
+from pipeline.media.timing import last_duration, measured_rate, mended_stamps, never_falls, rises
+from pipeline.media.video_info import describe_video
 from pipeline.settings import LimitSettings
 
 __all__ = ["Clip", "luma_of", "open_clip", "rgb_of"]
@@ -75,14 +66,10 @@ def _first_read(
     raw: list[int | None] = []
     durations: list[int] = []
     errors: list[str] = []
+    side_data: dict[str, None] = {}
     first: av.VideoFrame | None = None
     damaged = 0
-    if scan.first_pts is not None and np.isfinite(scan.start_pts):
-        before = [dts for pts, dts in scan.keys if pts <= scan.start_pts]
-        if len(before) > 1:
-            with contextlib.suppress(av.FFmpegError):
-                container.seek(before[-1], stream=stream)
-    for picture in decoded_pictures(container, stream, errors, threading):
+    for picture in pictures_from(container, stream, scan, errors, threading):
         stamp = pts_of(picture)
         if scan.first_pts is not None and stamp is not None:
             if stamp < scan.start_pts:
@@ -97,6 +84,8 @@ def _first_read(
                 f"The picture's size or format changes at frame {len(raw)}; such clips are not handled.",
                 field="video_url",
             )
+        if _is_looked_into(len(raw)):
+            side_data |= dict.fromkeys(frame_facts(picture).side_data)
         damaged += picture.is_corrupt
         raw.append(stamp)
         durations.append(picture.duration)
@@ -104,14 +93,11 @@ def _first_read(
             raise TooLarge(f"The clip has more than {limits.max_frames} frames.", field="video_url")
     if first is None:
         raise UnsupportedMedia("No frame of the video can be decoded.", field="video_url")
-    stamps = [stamp for stamp in raw if stamp is not None]
-    ordinal = len(stamps) < len(raw) or any(b <= a for a, b in pairwise(stamps))
-    if ordinal and scan.first_pts is not None and scan.trimmed:
-        # The range was chosen by time stamps that turn out not to rise: count from the file's start instead.
+    if scan.trimmed and scan.first_pts is not None and not never_falls(raw):
+        # The range was chosen by time stamps that turn out to fall back: count from the file's start instead.
         with open_container(path, limits) as again:
             return _first_read(path, again, video_stream(again), replace(scan, first_pts=None), limits, threading)
-    # VP8 has packets that are not shown.
-    missing = max(scan.num_packets - len(raw), 0) if stream.codec_context.name != "vp8" else 0
+    missing = max(scan.num_packets - len(raw), 0)
     if threading == "AUTO" and (missing or damaged or errors or scan.broken_off):
         with open_container(path, limits) as again:
             return _first_read(path, again, video_stream(again), scan, limits, "SLICE")
@@ -122,7 +108,12 @@ def _first_read(
         warnings.append("The file breaks off: what is there is used.")
     if damaged or (errors and not missing):
         warnings.append(f"The video is damaged: {max(damaged, 1)} of its frames are decoded with errors.")
-    return _clip(path, container, stream, first, stamps, ordinal, durations, scan, limits, threading, warnings)
+    return _clip(path, container, stream, first, raw, durations, tuple(side_data), scan, limits, threading, warnings)
+
+
+def _is_looked_into(index: int) -> bool:
+    """Tell whether a frame's side data is read: frames 0, 1, 2, 4, 8 ..., since captions may begin late."""
+    return index & (index - 1) == 0
 
 
 def _clip(
@@ -130,93 +121,61 @@ def _clip(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     first: av.VideoFrame,
-    stamps: list[int],
-    ordinal: bool,
+    raw: list[int | None],
     durations: list[int],
+    side_data: tuple[str, ...],
     scan: Scan,
     limits: LimitSettings,
     threading: Threading,
     warnings: list[str],
 ) -> Clip:
     time_base = stream.time_base or Fraction(1, 1000)
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    stated = stream.average_rate or stream.guessed_rate
+    by_number = not never_falls(raw)
     offset = 0
-    begin_of_file = stamps[0] if stamps else 0
-    if ordinal:
+    pts = np.array(raw, np.int64) if rises(raw) else _mended(raw, time_base, stated, warnings)
+    if by_number and scan.trimmed:
         # Frames outside [start, end) were counted as well: numbers are those of the file.
-        nominal = max(round(1 / (rate * time_base)), 1)
-        pts = begin_of_file + nominal * np.arange(len(durations), dtype=np.int64)
         inside = np.flatnonzero((pts >= scan.start_pts) & (pts < scan.end_pts))
         if not len(inside):
             raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
+        first_pts = int(pts[0])
         pts, durations = pts[inside], [durations[i] for i in inside]
         offset = int(inside[0])
-        warnings.append("The frames' time stamps are missing or out of order: the nominal frame rate is used.")
     else:
-        pts = np.array(stamps, np.int64)
-    info = _video_info(path, container, stream, first, pts, durations, rate, warnings)
-    numbers = tuple(range(offset, offset + len(pts))) if ordinal else tuple(stamps)
+        first_pts = scan.first_pts if scan.first_pts is not None else int(pts[0])
+    rate = measured_rate(pts, time_base, stated)
+    last = last_duration(durations, pts, rate, time_base)
+    ends = np.append(np.diff(pts), last).astype(np.int64)
+    info = describe_video(path, container, stream, first, pts, ends, rate, side_data, warnings)
+    numbers = (
+        tuple(range(offset, offset + len(pts))) if by_number else tuple(stamp for stamp in raw if stamp is not None)
+    )
     key_pts, key_dts = tuple(key[0] for key in scan.keys), tuple(key[1] for key in scan.keys)
-    reading = ReadSettings(numbers, ordinal, key_pts, key_dts, threading)
-    first_pts = scan.first_pts if scan.first_pts is not None else begin_of_file
+    reading = ReadSettings(numbers, by_number, key_pts, key_dts, threading)
     return Clip(info, limits, reading, first_pts, trimmed=scan.trimmed)
 
 
-def _video_info(
-    path: Path,
-    container: av.container.InputContainer,
-    stream: av.VideoStream,
-    first: av.VideoFrame,
-    pts: NDArray[np.int64],
-    durations: list[int],
-    rate: Fraction,
-    warnings: list[str],
-) -> VideoInfo:
-    time_base = stream.time_base or Fraction(1, 1000)
-    pix_fmt = first.format.name
-    if pix_fmt not in RGB_FORMATS and not YUV_FORMATS.fullmatch(pix_fmt):
-        raise UnsupportedMedia(f"The pixel format {pix_fmt} is not handled.", field="video_url")
-    if pix_fmt not in RGB_FORMATS and first.colorspace not in KNOWN_MATRICES:
-        raise UnsupportedMedia(f"The colour matrix {int(first.colorspace)} is not handled.", field="video_url")
-    if first.interlaced_frame:
-        warnings.append("The video is interlaced; the result holds the same lines and is not marked so.")
-    matrix = display_matrix_of(first)
-    turns, exact = quarter_turns_of(matrix)
-    if not exact:
-        warnings.append("The display matrix mirrors or turns by no quarter: the person is looked for without that.")
-    last = durations[-1] if durations[-1] > 0 else max(round(1 / (rate * time_base)), 1)
-    components = first.format.components
-    chroma = components[1] if len(components) >= 3 and pix_fmt not in RGB_FORMATS else None
-    return VideoInfo(
-        path=path,
-        container=container.format.name,
-        codec=stream.codec_context.name,
-        width=first.width,
-        height=first.height,
-        pix_fmt=pix_fmt,
-        bit_depth=components[0].bits,
-        chroma_log2_wh=(0, 0)
-        if chroma is None
-        else (_log2_ratio(first.width, chroma.width), _log2_ratio(first.height, chroma.height)),
-        time_base=time_base,
-        average_rate=Fraction(rate),
-        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
-        quarter_turns=turns,
-        display_matrix=matrix,
-        color_range=int(first.color_range),
-        color_matrix=int(first.colorspace),
-        color_primaries=int(first.color_primaries),
-        color_transfer=int(first.color_trc),
-        chroma_location=chroma_location_of(first),
-        pts=pts,
-        durations=np.append(np.diff(pts), last).astype(np.int64),
-        audio=tuple(
-            AudioInfo(audio.index, audio.codec_context.name, audio.time_base or Fraction(1, 1000))
-            for audio in container.streams.audio
-            if audio.codec_context is not None
-        ),
-        warnings=tuple(warnings),
+def _mended(
+    raw: list[int | None], time_base: Fraction, stated: Fraction | None, warnings: list[str]
+) -> NDArray[np.int64]:
+    """Return rising time stamps (T,) for frames whose own do not rise; warn of it."""
+    known = np.array([stamp for stamp in raw if stamp is not None], np.int64)
+    steps = np.diff(known)
+    rising = steps[steps > 0]
+    nominal = max(round(1 / ((stated or Fraction(25)) * time_base)), 1)
+    step = int(np.median(rising)) if len(rising) else nominal
+    mended = mended_stamps(raw, step)
+    if mended is None:
+        warnings.append("The frames' time stamps are missing or out of order: the nominal frame rate is used.")
+        begin = int(known[0]) if len(known) else 0
+        return begin + nominal * np.arange(len(raw), dtype=np.int64)
+    pts, number = mended
+    warnings.append(
+        f"{number} of the frames' {len(raw)} time stamps are missing, repeated or out of order: "
+        "each is put between its neighbours'."
     )
+    return pts
 
 
 def _check_size(width: int, height: int, limits: LimitSettings) -> None:
@@ -226,7 +185,3 @@ def _check_size(width: int, height: int, limits: LimitSettings) -> None:
             f"{limits.max_megapixels:g} megapixels are allowed.",
             field="video_url",
         )
-
-
-def _log2_ratio(full: int, part: int) -> int:
-    return max(range(3), key=lambda log2: -abs(part - -(-full // 2**log2)) * 10 - log2)

@@ -153,7 +153,7 @@ def _add_video(
     target: OutputFormat,
     settings: OutputSettings,
 ) -> av.VideoStream:
-    video = output.add_stream(target.codec, rate=info.average_rate.limit_denominator(1_000_000))
+    video = output.add_stream(target.codec, rate=info.frame_rate.limit_denominator(1_000_000))
     video.width, video.height, video.pix_fmt = info.width, info.height, target.pix_fmt
     context = video.codec_context
     context.time_base = info.time_base

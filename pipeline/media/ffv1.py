@@ -32,7 +32,7 @@ class ArtifactVideo:
         self._info = info
         with failures_told():
             self._output = av.open(f"file:{path}", "w", format="matroska", container_options={"fflags": "+bitexact"})
-            video = self._output.add_stream("ffv1", rate=info.average_rate.limit_denominator(1_000_000))
+            video = self._output.add_stream("ffv1", rate=info.frame_rate.limit_denominator(1_000_000))
             video.width, video.height, video.pix_fmt = *size_wh, pix_fmt
             video.time_base = info.time_base
             context = video.codec_context

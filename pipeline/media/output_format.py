@@ -8,8 +8,8 @@ from functools import cache
 from llvmlite.binding import get_host_cpu_features
 
 from pipeline.datatypes import VideoInfo
-from pipeline.media.containers import CHROMA_LOCATIONS
 from pipeline.media.pixels import is_rgb, planar_format
+from pipeline.media.side_data import CHROMA_LOCATIONS
 from pipeline.settings import OutputSettings
 
 _MP4_AUDIO = ("aac", "mp3", "mp3float", "mp2", "ac3", "eac3", "alac", "opus", "libopus", "flac")

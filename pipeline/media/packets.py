@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
+from pipeline.media.hidden_frames import is_hidden
 from pipeline.settings import LimitSettings
 
 
@@ -22,7 +23,9 @@ class Scan:
     end_pts: float
     """The range asked for; infinite where it has no bound."""
     num_packets: int
-    """In the range."""
+    """In the range, without those that hold no frame to be shown."""
+    first_inside: int
+    """The earliest time stamp in the range."""
     keys: tuple[tuple[int, int], ...]
     """(pts, dts) of the keyframes, rising."""
     broken_off: bool
@@ -57,6 +60,7 @@ def scan_packets(
     pts: list[int] = []
     keys: list[tuple[int, int]] = []
     stamped = True
+    codec = stream.codec_context.name
     try:
         for packet in container.demux(stream):
             if packet.size == 0 or packet.is_discard:
@@ -66,6 +70,8 @@ def scan_packets(
             pts.append(len(pts) if stamp is None else stamp)
             if packet.is_keyframe and packet.pts is not None:
                 keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+            if is_hidden(packet, codec):
+                pts.pop()
             if not trimmed and len(pts) > limits.max_frames:
                 raise TooLarge(f"The clip has more than {limits.max_frames} frames.", field="video_url")
     except av.FFmpegError:
@@ -76,14 +82,15 @@ def scan_packets(
     first, last = min(pts), max(pts)
     start = first + _ticks(start_s, stream.time_base) if start_s is not None else -np.inf
     end = first + _ticks(end_s, stream.time_base) if end_s is not None else np.inf
-    inside = sum(start <= stamp < end for stamp in pts)
+    stamps = [stamp for stamp in pts if start <= stamp < end]
+    inside = len(stamps)
     if inside == 0:
         raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
     if inside > limits.max_frames:
         raise TooLarge(f"The range has more than {limits.max_frames} frames.", field="video_url")
     if len(pts) > 2 and (len(pts) - 1) / max(float((last - first) * stream.time_base), 1e-9) > limits.max_fps * 1.001:
         raise TooLarge(f"The clip has more than {limits.max_fps:g} frames a second.", field="video_url")
-    return Scan(first if stamped else None, start, end, inside, tuple(sorted(keys)), broken_off)
+    return Scan(first if stamped else None, start, end, inside, min(stamps), tuple(sorted(keys)), broken_off)
 
 
 def _ticks(seconds: float, time_base: Fraction) -> float:

@@ -1,4 +1,4 @@
-"""Samples to RGB and back: matrix, range, bit depth, chroma subsampling, HDR, and the quarter turns.
+"""Samples to RGB and back: matrix, range, bit depth, chroma subsampling, HDR, and how pictures are brought upright.
 
 Convention: planes are as coded; the RGB view is upright, 8 bit, display-referred SDR. A stream that does not
 name its matrix is read as BT.709 from 720 lines up and BT.601 below, in both directions.
@@ -43,13 +43,14 @@ def turned(array: NDArray[_Any], quarter_turns: int) -> NDArray[_Any]:
 
 
 def upright_from_coded(array: NDArray[_Any], info: VideoInfo) -> NDArray[_Any]:
-    """Turn a coded picture (H, W, ...) upright."""
-    return turned(array, info.quarter_turns)
+    """Bring a coded picture (H, W, ...) upright, as players show it. C-contiguous."""
+    return turned(np.flip(array, axis=1) if info.mirrored else array, info.quarter_turns)
 
 
 def coded_from_upright(array: NDArray[_Any], info: VideoInfo) -> NDArray[_Any]:
-    """Turn an upright picture (H, W, ...) back to how it is coded."""
-    return turned(array, -info.quarter_turns)
+    """Bring an upright picture (H, W, ...) back to how it is coded. C-contiguous."""
+    back = turned(array, -info.quarter_turns)
+    return np.ascontiguousarray(np.flip(back, axis=1)) if info.mirrored else back
 
 
 def matrix_of(info: VideoInfo) -> int:
@@ -95,7 +96,7 @@ def luma_of(frame: Frame) -> NDArray[np.uint8]:
     luma = frame.planes[0]
     if info.bit_depth > 8:
         luma = (luma >> (info.bit_depth - 8)).astype(np.uint8)
-    return turned(luma, info.quarter_turns)
+    return upright_from_coded(luma, info)
 
 
 def rgb_of(frame: Frame) -> Picture:

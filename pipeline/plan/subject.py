@@ -56,7 +56,7 @@ def choose_subject(
 
 def _is_long_enough(person: tuple[Track, ...], info: VideoInfo, shot_starts: NDArray[np.int64]) -> bool:
     frames = np.concatenate([track.frames for track in person])
-    needed = max(2, round(MIN_PERSON_SECONDS * float(info.average_rate)))
+    needed = max(2, round(MIN_PERSON_SECONDS * float(info.frame_rate)))
     longest_shot = max(
         shot.stop - shot.start
         for shot in shot_slices(shot_starts, info.num_frames)

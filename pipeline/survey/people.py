@@ -61,7 +61,7 @@ class PeopleFollower:
         self._size_wh = info.size_wh
         self._backend = backend
         self._store = store
-        self._tracker = BoxTracker(float(info.average_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
+        self._tracker = BoxTracker(float(info.frame_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
         self._tracks: dict[int, _Growing] = {}
         self._pending: deque[tuple[int, dict[int, Mask]]] = deque()
         """Masks of the last frames, to which a look back may still add."""

@@ -33,7 +33,7 @@ class CutDetector:
 
     def __init__(self, info: VideoInfo, settings: SegmentSettings) -> None:
         self._on = settings.detect_cuts
-        self._rate = info.average_rate if info.average_rate > 0 else 25
+        self._rate = info.frame_rate if info.frame_rate > 0 else 25
         w, h = info.size_wh
         ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))
         self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))

@@ -20,7 +20,7 @@ def _frame(pix_fmt: str, quarter_turns: int, width: int = 161, height: int = 121
     depth, (across, down) = _FORMATS[pix_fmt]
     info = VideoInfo(
         path=Path("a.mp4"), container="mov", codec="h264", width=width, height=height, pix_fmt=pix_fmt,
-        bit_depth=depth, chroma_log2_wh=(across, down), time_base=Fraction(1, 30), average_rate=Fraction(30),
+        bit_depth=depth, chroma_log2_wh=(across, down), time_base=Fraction(1, 30), frame_rate=Fraction(30),
         sample_aspect_ratio=Fraction(1), quarter_turns=quarter_turns, display_matrix=None, color_range=1,
         color_matrix=1, color_primaries=1, color_transfer=1, chroma_location=1, pts=np.arange(1),
         durations=np.ones(1, np.int64), audio=(),

@@ -43,7 +43,7 @@ def info_of(quarter_turns: int = 0, frames: int = T) -> VideoInfo:
         bit_depth=8,
         chroma_log2_wh=(1, 1),
         time_base=Fraction(1, 30),
-        average_rate=Fraction(30),
+        frame_rate=Fraction(30),
         sample_aspect_ratio=Fraction(1),
         quarter_turns=quarter_turns,
         display_matrix=None,

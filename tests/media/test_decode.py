@@ -93,17 +93,6 @@ def test_rotation_is_clockwise_quarter_turns(tmp_path: Path, rotation: int, turn
     assert np.array_equal(rgb_of(turned), np.rot90(rgb_of(upright), -turns))
 
 
-def test_a_mirroring_matrix_is_warned_of(tmp_path: Path) -> None:
-    path = tmp_path / "mirror.mp4"
-    with av.open(str(path), "w") as output:
-        video = output.add_stream("libx264", rate=25, width=64, height=64)
-        video.set_display_rotation(0, hflip=True)
-        for _ in range(3):
-            output.mux(video.encode(av.VideoFrame(64, 64, "yuv420p")))
-        output.mux(video.encode(None))
-    assert "mirrors" in open_clip(path).info.warnings[0]
-
-
 def check_same(frames: list, expected: list) -> None:
     assert [frame.pts for frame in frames] == [frame.pts for frame in expected]
     assert [frame.index for frame in frames] == [frame.index for frame in expected]

@@ -52,7 +52,7 @@ class Scene:
         count = len(self.pictures)
         return VideoInfo(
             path=Path("scene"), container="none", codec="raw", width=WIDTH, height=HEIGHT, pix_fmt="gbrp", bit_depth=8,
-            chroma_log2_wh=(0, 0), time_base=Fraction(1, 30), average_rate=Fraction(30),
+            chroma_log2_wh=(0, 0), time_base=Fraction(1, 30), frame_rate=Fraction(30),
             sample_aspect_ratio=Fraction(1), quarter_turns=0, display_matrix=None, color_range=2, color_matrix=0,
             color_primaries=1, color_transfer=1, chroma_location=0, pts=np.arange(count), durations=np.ones(count, int),
             audio=(),

@@ -31,6 +31,10 @@ class ClipSpec:
     """Range, matrix, primaries, transfer: FFmpeg's numbers."""
     rotation: int | None = None
     """Counter-clockwise degrees, as phones write them (-90: turn clockwise to see it upright)."""
+    display_matrix: tuple[int, int, int, int] | None = None
+    """a, b, c, d of a display matrix, whole numbers."""
+    stated_rate: Fraction | int = 25
+    """What the container says of the mean rate."""
     sar: Fraction | None = None
     audio: str | None = "aac"
     audio_start: Fraction = Fraction(0)
@@ -93,7 +97,7 @@ def make_clip(folder: Path, of: ClipSpec) -> Path:
     if of.suffix != ".mkv":
         options |= {"video_track_timescale": str(scale), "movie_timescale": str(scale)}
     with av.open(str(path), "w", container_options=options) as output:
-        video = output.add_stream(of.codec, rate=25, options=dict(of.options))
+        video = output.add_stream(of.codec, rate=of.stated_rate, options=dict(of.options))
         context = video.codec_context
         video.width, video.height, video.pix_fmt = *of.size_wh, of.pix_fmt
         context.time_base = video.time_base = of.time_base
@@ -104,6 +108,9 @@ def make_clip(folder: Path, of: ClipSpec) -> Path:
             context.sample_aspect_ratio = of.sar
         if of.rotation is not None:
             video.set_display_rotation(of.rotation)
+        if of.display_matrix is not None:
+            a, b, c, d = (value * 65536 for value in of.display_matrix)
+            video.set_display_matrix((a, b, 0, c, d, 0, 0, 0, 1 << 30))
         names = [name for name in (of.audio, of.second_audio) if name is not None]
         sounds = [output.add_stream(name, rate=48000) for name in names]
         ends = [*of.pts[1:], of.pts[-1] + of.last_duration]

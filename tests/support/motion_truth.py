@@ -51,7 +51,7 @@ def video_info(
         bit_depth=8,
         chroma_log2_wh=(1, 1),
         time_base=Fraction(1, fps),
-        average_rate=Fraction(fps),
+        frame_rate=Fraction(fps),
         sample_aspect_ratio=sar,
         quarter_turns=turns,
         display_matrix=None,

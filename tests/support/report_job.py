@@ -127,7 +127,7 @@ def info_of(frames: int) -> VideoInfo:
         bit_depth=8,
         chroma_log2_wh=(1, 1),
         time_base=Fraction(1, FPS),
-        average_rate=Fraction(FPS),
+        frame_rate=Fraction(FPS),
         sample_aspect_ratio=Fraction(1),
         quarter_turns=0,
         display_matrix=None,

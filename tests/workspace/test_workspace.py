@@ -17,7 +17,7 @@ from pipeline.workspace.values import load_values, save_values
 def _info() -> VideoInfo:
     return VideoInfo(
         path=Path("a.mp4"), container="mov", codec="h264", width=31, height=17, pix_fmt="yuv420p", bit_depth=8,
-        chroma_log2_wh=(1, 1), time_base=Fraction(1, 90000), average_rate=Fraction(30000, 1001),
+        chroma_log2_wh=(1, 1), time_base=Fraction(1, 90000), frame_rate=Fraction(30000, 1001),
         sample_aspect_ratio=Fraction(1), quarter_turns=0, display_matrix=None, color_range=1, color_matrix=1,
         color_primaries=1, color_transfer=1, chroma_location=1, pts=np.arange(3), durations=np.ones(3, np.int64),
         audio=(AudioInfo(1, "aac", Fraction(1, 48000)),),

@@ -1,0 +1,100 @@
+"""What a decoded picture carries beside its samples: read through PyAV where PyAV knows it, else from FFmpeg's words.
+
+PyAV refuses *all* side data of a frame that has one kind which PyAV does not know (views of spatial video, and
+whatever FFmpeg learns next); those kinds are taken off first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import av.filter
+import av.logging
+import numpy as np
+from av.sidedata.sidedata import SideData, Type
+
+CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
+"""Names by FFmpeg's number."""
+_KINDS_OF_FFMPEG = 64
+"""More kinds of side data than FFmpeg has."""
+_log_level_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """What FFmpeg says of a frame and PyAV has no attribute for."""
+
+    chroma_location: int
+    sample_aspect_ratio: Fraction | None
+    """None where the frame says nothing."""
+    side_data: tuple[str, ...]
+    """FFmpeg's names of all kinds of side data, also of those that PyAV does not know."""
+
+
+def frame_facts(picture: av.VideoFrame) -> FrameFacts:
+    """Return the facts of a frame, from the log line of FFmpeg's ``showinfo`` filter."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
+    )
+    show = graph.add("showinfo", "checksum=0:udu_sei_as_ascii=1")
+    sink = graph.add("buffersink")
+    source.link_to(show)
+    show.link_to(sink)
+    graph.configure()
+    # The log level belongs to the process.
+    with _log_level_lock:
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.INFO)
+        try:
+            with av.logging.Capture() as lines:
+                graph.push(picture)
+                graph.pull()
+        finally:
+            av.logging.set_level(level)
+    text = "".join(line[2] for line in lines)
+    location = re.search(r"\bcl:(\w+)", text)
+    ratio = re.search(r"\bsar:(\d+)/(\d+)", text)
+    sar = Fraction(int(ratio[1]), int(ratio[2])) if ratio and int(ratio[2]) else Fraction(0)
+    names = re.findall(r"^  side data - ([^:\n(]+)", text, re.MULTILINE)
+    return FrameFacts(
+        CHROMA_LOCATIONS.index(location[1]) if location and location[1] in CHROMA_LOCATIONS else 0,
+        sar or None,
+        tuple(dict.fromkeys(name.strip() for name in names)),
+    )
+
+
+def side_data_of(picture: av.VideoFrame) -> dict[Type, SideData]:
+    """Return the side data that PyAV knows, by its kind."""
+    with contextlib.suppress(ValueError):
+        return {data.type: data for data in picture.side_data}
+    return {data.type: data for data in _without_unknown_kinds(picture).side_data}
+
+
+def _without_unknown_kinds(picture: av.VideoFrame) -> av.VideoFrame:
+    known = {kind.value for kind in Type}
+    graph = av.filter.Graph()
+    last = graph.add_buffer(
+        width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
+    )
+    for number in set(range(_KINDS_OF_FFMPEG)) - known:
+        delete = graph.add("sidedata", f"mode=delete:type={number}")
+        last.link_to(delete)
+        last = delete
+    last.link_to(graph.add("buffersink"))
+    graph.configure()
+    graph.push(picture)
+    cleaned = graph.pull()
+    assert isinstance(cleaned, av.VideoFrame)
+    return cleaned
+
+
+def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...] | None:
+    """Return the nine values as stored (16.16 and 2.30 fixed point), or None."""
+    data = side_data_of(picture).get(Type.DISPLAYMATRIX)
+    return None if data is None else tuple(int(value) for value in np.frombuffer(bytes(data), np.int32, 9))

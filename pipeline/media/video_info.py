@@ -1,0 +1,96 @@
+"""What a clip says of its picture: from its stream and its first frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import AudioInfo, VideoInfo
+from pipeline.errors import UnsupportedMedia
+from pipeline.media.containers import YUV_FORMATS
+from pipeline.media.orientation import orientation_of
+from pipeline.media.pixels import KNOWN_MATRICES, RGB_FORMATS
+from pipeline.media.side_data import display_matrix_of, frame_facts
+
+_UNSPECIFIED_MATRIX = 2
+_NO_MATRICES_OF_YUV = (0, 3)
+"""Of RGB, and reserved: writers that fill a field with zeros mean nothing by it."""
+
+
+def describe_video(
+    path: Path,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    first: av.VideoFrame,
+    pts: NDArray[np.int64],
+    durations: NDArray[np.int64],
+    rate: Fraction,
+    side_data: tuple[str, ...],
+    warnings: list[str],
+) -> VideoInfo:
+    """Return all that is known of a clip; adds to ``warnings``, which become its own.
+
+    Raises ``UnsupportedMedia`` for pixel formats and matrices that are not handled.
+    """
+    pix_fmt = first.format.name
+    if pix_fmt not in RGB_FORMATS and not YUV_FORMATS.fullmatch(pix_fmt):
+        raise UnsupportedMedia(f"The pixel format {pix_fmt} is not handled.", field="video_url")
+    color_matrix = _matrix(first, warnings)
+    if first.interlaced_frame:
+        warnings.append("The video is interlaced; the result holds the same lines and is not marked so.")
+    facts = frame_facts(first)
+    display_matrix = display_matrix_of(first)
+    orientation = orientation_of(display_matrix)
+    if not orientation.exact:
+        warnings.append("The display matrix does more than mirror and turn by quarters: its rest is not followed.")
+    components = first.format.components
+    chroma = components[1] if len(components) >= 3 and pix_fmt not in RGB_FORMATS else None
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        width=first.width,
+        height=first.height,
+        pix_fmt=pix_fmt,
+        bit_depth=components[0].bits,
+        chroma_log2_wh=(0, 0)
+        if chroma is None
+        else (_log2_ratio(first.width, chroma.width), _log2_ratio(first.height, chroma.height)),
+        time_base=stream.time_base or Fraction(1, 1000),
+        frame_rate=rate,
+        sample_aspect_ratio=stream.sample_aspect_ratio or facts.sample_aspect_ratio or Fraction(1),
+        quarter_turns=orientation.quarter_turns,
+        display_matrix=display_matrix,
+        color_range=int(first.color_range),
+        color_matrix=color_matrix,
+        color_primaries=int(first.color_primaries),
+        color_transfer=int(first.color_trc),
+        chroma_location=facts.chroma_location,
+        pts=pts,
+        durations=durations,
+        audio=tuple(
+            AudioInfo(audio.index, audio.codec_context.name, audio.time_base or Fraction(1, 1000))
+            for audio in container.streams.audio
+            if audio.codec_context is not None
+        ),
+        warnings=tuple(warnings),
+        mirrored=orientation.mirrored,
+    )
+
+
+def _matrix(first: av.VideoFrame, warnings: list[str]) -> int:
+    matrix = int(first.colorspace)
+    if first.format.name in RGB_FORMATS or matrix in KNOWN_MATRICES:
+        return matrix
+    if matrix in _NO_MATRICES_OF_YUV:
+        warnings.append(f"The colour matrix {matrix} is none of YUV pictures: it is read as unspecified.")
+        return _UNSPECIFIED_MATRIX
+    raise UnsupportedMedia(f"The colour matrix {matrix} is not handled.", field="video_url")
+
+
+def _log2_ratio(full: int, part: int) -> int:
+    return max(range(3), key=lambda log2: -abs(part - -(-full // 2**log2)) * 10 - log2)
