@@ -36,7 +36,7 @@ VARIANTS = ("auto", "female", "male")
 
 
 class Group(IntEnum):
-    """What a face of the figure is; its colour goes by it."""
+    """What a face of the figure is; its color goes by it."""
 
     SKIN = 0
     HAIR = 1
@@ -71,7 +71,7 @@ class Figure:
     landmarks: Float64Array
     """(landmarks, 3)."""
     tint: NDArray[np.float32]
-    """(V, 3) factor on the group's colour."""
+    """(V, 3) factor on the group's color."""
     occlusion: NDArray[np.float32]
     """(V,) 0 (deep in a fold) to 1 (open sky)."""
 

@@ -13,7 +13,8 @@ from pipeline.datatypes import Appearance, Layer, Presence, SceneLight, Window
 from pipeline.joints import NUM_JOINTS
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
-from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.outfit import Outfit
+from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
@@ -35,17 +36,16 @@ class Mannequin:
     """Draw the figure on the subject's skeleton, frame by frame; nothing is carried over from window to window."""
 
     def __init__(self, figure: Path, settings: GenerateSettings) -> None:
-        self._figure: Figure = load_figure(figure, settings.figure)
-        self._poser = Poser(self._figure, BLAZEPOSE_DEPTH_GAIN)
-        self._dress(Outfit())
+        self._base = load_figure(figure, settings.figure)
+        self._become(plain_person(self._base, Outfit()))
 
     @property
     def needs(self) -> Needs:
         return Needs(crop_size_wh=None, window_frames=32, conditioning_frames=0, gives_alpha=True)
 
     def prepare(self, appearance: Appearance) -> None:
-        """Dress the figure in the reference picture's colours, or in its own."""
-        self._dress(outfit_of(appearance))
+        """Turn the figure into the reference picture's person, or leave it plain."""
+        self._become(make_person(self._base, appearance))
 
     def use_less_memory(self) -> bool:
         """It works frame by frame already."""
@@ -76,15 +76,13 @@ class Mannequin:
         with closing(parallel_map(drawn, frames(), min(usable_cores(), _MOST_THREADS))) as layers:
             yield from layers
 
-    def _dress(self, outfit: Outfit) -> None:
-        figure = self._figure
-        shown = ~np.isin(figure.groups, sorted(outfit.hidden))
-        self._triangles = np.ascontiguousarray(figure.triangles[shown])
-        groups = figure.groups[shown]
-        self._closed = np.isin(groups, _CLOSED)
-        colors = outfit.group_colors()[groups]
-        # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
-        self._albedo = (colors[:, None] * figure.tint[self._triangles]).astype(np.float32)
+    def _become(self, person: NewPerson) -> None:
+        self._person = person
+        self._figure: Figure = person.figure
+        self._poser = Poser(person.figure, BLAZEPOSE_DEPTH_GAIN)
+        self._triangles = np.ascontiguousarray(person.figure.triangles[person.drawn])
+        self._closed = np.isin(person.figure.groups[person.drawn], _CLOSED)
+        self._colors = person.colors
 
     def _draw(
         self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float, scene_light: SceneLight
@@ -130,10 +128,20 @@ class Mannequin:
         away = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]) > 0
         drawn = ~(away & self._closed)
         triangles = np.ascontiguousarray(self._triangles[drawn])
-        colors = self._albedo[drawn] * light[triangles]
-        colors[away[drawn]] *= _INSIDE
+        dimmed = np.where(away[drawn], _INSIDE, np.float32(1))
+        colors = self._colors
         depth, nearest = rasterize(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
-        picture, cover, mean_depth = resolve(samples, triangles, colors, depth, nearest, _FOLD)
+        picture, cover, mean_depth = resolve(
+            samples,
+            triangles,
+            (colors.fine, colors.middle, colors.coarse),
+            light,
+            np.flatnonzero(drawn),
+            dimmed,
+            depth,
+            nearest,
+            _FOLD,
+        )
         return picture, cover, crease(mean_depth, cover, height_px)
 
 

@@ -1,4 +1,4 @@
-"""The mannequin's colours: its own, or those of the person in a reference picture."""
+"""The mannequin's colors: its own, or those of the person in a reference picture."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Appearance, Mask
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import Group
+from pipeline.models.mannequin.srgb import linear_from_srgb
 
 Color = tuple[float, float, float]
 """sRGB, 0..255."""
@@ -24,7 +25,7 @@ _OWN: Mapping[str, Color] = MappingProxyType({
     "shoes": (52, 46, 44),
 })  # fmt: skip
 _MIN_PIXELS = 25
-"""Fewer pixels tell nothing of a colour."""
+"""Fewer pixels tell nothing of a color."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +55,12 @@ class Outfit:
         return linear_from_srgb(np.array([table[group] for group in Group], np.float32) / np.float32(255))
 
 
-def linear_from_srgb(srgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IEC 61966-2-1, 0..1 both."""
-    low = srgb / 12.92
-    high = np.power((np.maximum(srgb, 0.04045) + 0.055) / 1.055, 2.4)
-    return np.where(srgb <= 0.04045, low, high).astype(np.float32)
-
-
 def outfit_of(appearance: Appearance) -> Outfit:
-    """Take the colours of the reference picture's person; parts that it does not show keep the figure's own.
+    """Take the colors of the reference picture's person; parts that it does not show keep the figure's own.
 
-    Each colour is the median of the pixels at the places that the joints tell, inside the person's mask, which
+    Each color is the median of the pixels at the places that the joints tell, inside the person's mask, which
     shrugs off logos, folds and a joint that is a little off. Sleeves and legs are long unless the forearm (shin) is
-    nearer to the skin's colour than to the garment's.
+    nearer to the skin's color than to the garment's.
     """
     if appearance.reference is None or appearance.reference_person is None:
         return Outfit()
@@ -138,7 +132,7 @@ class _Sampler:
         return self._median(self._spots("knee", "ankle", (0.3, 0.45, 0.6), 0.04), least=9)
 
     def _crown(self, eyes: NDArray[np.float64], up: NDArray[np.float64], width: float) -> Color | None:
-        """Colour of the top fifth of what the mask shows above the eyes."""
+        """Color of the top fifth of what the mask shows above the eyes."""
         if not np.isfinite(eyes).all() or not width > 0:
             return None
         along = (self._columns - eyes[0]) * up[0] + (self._rows - eyes[1]) * up[1]

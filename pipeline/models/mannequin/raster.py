@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.models.mannequin.mesh_colors import lookup
+
 FAR = np.float32(1e9)
 
 
@@ -64,17 +66,22 @@ def rasterize(
 def resolve(
     places: NDArray[np.float32],
     triangles: NDArray[np.int32],
-    colors: NDArray[np.float32],
+    colors: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    light: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    dimmed: NDArray[np.float32],
     depth: NDArray[np.float32],
     nearest: NDArray[np.int32],
     fold: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Gather ``fold`` x ``fold`` samples into pixels.
 
-    ``colors`` are (F, 3, 3): triangle, corner, channel, linear light. Returns the mean colour of the covered samples
-    (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Attributes are linear over a
-    triangle, so each triangle of a pixel is evaluated once, at the mean of its samples.
+    ``colors`` are the three levels of ``MeshColors`` and ``rows`` (F,) each triangle's row in them; ``light`` (V, 3) is
+    what falls on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples (h, w, 3), coverage 0..1
+    (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Each triangle of a pixel is evaluated once, at the
+    mean of its samples, from the two levels of color whose samples lie about a pixel apart (trilinear).
     """
+    fine, middle, coarse = colors
     height, width = depth.shape[0] // fold, depth.shape[1] // fold
     picture = np.zeros((height, width, 3), np.float32)
     cover = np.zeros((height, width), np.float32)
@@ -82,6 +89,7 @@ def resolve(
     count = fold * fold
     ids = np.empty(count, np.int32)
     sums = np.empty((count, 3), np.float64)
+    albedo = np.empty(3, np.float64)
     for py in range(height):
         for px in range(width):
             found = 0
@@ -121,10 +129,25 @@ def resolve(
                 area = abx * acy - aby * acx
                 u = min(max((dx * acy - dy * acx) / area, 0.0), 1.0)
                 v = min(max((abx * dy - aby * dx) / area, 0.0), 1.0 - u)
-                share = sums[slot, 2] / hits
+                # The longest edge, px: foreshortened triangles keep their detail along it.
+                longest = max(abx * abx + aby * aby, acx * acx + acy * acy)
+                longest = max(longest, (abx - acx) ** 2 + (aby - acy) ** 2)
+                level = np.log2(max(np.sqrt(longest) / fold, 1e-6))
+                albedo[:] = 0.0
+                if level >= 2.0:
+                    lookup(fine, rows[t], 4, u, v, albedo, 1.0)
+                elif level >= 1.0:
+                    lookup(fine, rows[t], 4, u, v, albedo, level - 1.0)
+                    lookup(middle, rows[t], 2, u, v, albedo, 2.0 - level)
+                elif level > 0.0:
+                    lookup(middle, rows[t], 2, u, v, albedo, level)
+                    lookup(coarse, rows[t], 1, u, v, albedo, 1.0 - level)
+                else:
+                    lookup(coarse, rows[t], 1, u, v, albedo, 1.0)
+                share = dimmed[t] * sums[slot, 2] / hits
                 for k in range(3):
-                    picture[py, px, k] += share * (
-                        colors[t, 0, k] * (1.0 - u - v) + colors[t, 1, k] * u + colors[t, 2, k] * v
+                    picture[py, px, k] += (
+                        share * albedo[k] * (light[a, k] * (1.0 - u - v) + light[b, k] * u + light[c, k] * v)
                     )
     return picture, cover, mean_depth
 

@@ -1,0 +1,125 @@
+"""Fit the figure to a reference picture: pose from the joints, lengths, then the outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Floats, Pose
+from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
+from pipeline.models.mannequin.proportions import measure_proportions, with_proportions
+from pipeline.models.mannequin.raster import rasterize, skin
+from pipeline.models.mannequin.reference import ReferenceView
+from pipeline.models.mannequin.shape import reshaped
+from pipeline.models.mannequin.silhouette import fit_outline
+
+_FACE = ("nose", "left_eye", "right_eye")
+_FACE_WEIGHT = 12.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedView:
+    """The figure laid onto a reference picture."""
+
+    reference: ReferenceView
+    places: NDArray[np.float32]
+    """(V, 3) its vertices, px of the picture; z grows away from the camera."""
+    nearest: NDArray[np.int32]
+    """(h, w) which of the drawn triangles is in front, -1 none."""
+    depth: NDArray[np.float32]
+    """(h, w) its depth, px."""
+    triangles: NDArray[np.int32]
+    """(F, 3) the drawn triangles."""
+    overlap: float
+    """Intersection over union of the figure's and the person's silhouettes."""
+
+
+def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
+    """Return the figure with the limb lengths of a front or back view, at its standing height of 1."""
+    skeleton = reference.skeleton * [1, 1, BLAZEPOSE_DEPTH_GAIN]
+    return with_proportions(figure, measure_proportions(figure, skeleton, reference.height_px))
+
+
+def fit_view(
+    figure: Figure, reference: ReferenceView, drawn: NDArray[np.bool_], *, shape_weight: float
+) -> tuple[Figure, FittedView]:
+    """Pose the figure as the picture's person and bring its outline onto the person's.
+
+    ``drawn`` (F,) are the triangles that are shown. Returns the figure whose rest shape has taken up
+    ``shape_weight`` of the outline's difference, and the figure as it lies on the picture.
+    """
+    shares = part_shares(figure)
+    pose, places = _posed(figure, reference)
+    graph = make_graph(figure, shares)
+    triangles = np.ascontiguousarray(figure.triangles[drawn])
+    hands = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
+    moved = fit_outline(
+        places,
+        triangles,
+        hands[triangles].all(1),
+        graph,
+        _face_anchors(figure, shares, graph, pose, places, reference),
+        reference.mask,
+        reference.height_px,
+    )
+    shaped = reshaped(figure, shares, pose, places, moved, shape_weight) if shape_weight > 0 else figure
+    laid = places.copy()
+    laid[:, :2] += moved
+    height, width = reference.mask.shape
+    depth, nearest = rasterize(laid, triangles, width, height)
+    own = nearest >= 0
+    overlap = float((own & reference.mask).sum() / max((own | reference.mask).sum(), 1))
+    return shaped, FittedView(reference, laid, nearest, depth, triangles, overlap)
+
+
+def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32]]:
+    pose = Poser(figure, BLAZEPOSE_DEPTH_GAIN).pose(reference.skeleton.astype(np.float32), reference.height_px)
+    places = skin(
+        figure.vertices,
+        figure.bone_index,
+        figure.bone_weight,
+        pose.linear.astype(np.float32),
+        pose.offset.astype(np.float32),
+    )
+    if reference.is_whole:
+        # The person's top and soles are certain to a pixel, and joints are not.
+        rows = np.flatnonzero(reference.mask.any(1))
+        top, ground = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
+        low, high = float(places[:, 1].max()), float(places[:, 1].min())
+        places[:, 1] = (places[:, 1] - low) * ((ground - top) / (low - high)) + ground
+    return pose, places
+
+
+def _face_anchors(
+    figure: Figure,
+    shares: Floats,
+    graph: DeformationGraph,
+    pose: Pose,
+    places: NDArray[np.float32],
+    reference: ReferenceView,
+) -> tuple[sparse.csr_matrix, Floats, Floats]:
+    """Eyes and nose land where the picture has them; nothing is asked of a head seen from behind."""
+    names = [n for n in _FACE if reference.view != "back" and reference.joints[JOINT[n], 2] > 0.5]
+    if not names:
+        return sparse.csr_matrix((0, graph.num_nodes)), np.zeros((0, 2)), np.zeros(0)
+    skull = np.flatnonzero(shares[:, PARTS.index("head")] > 0.9)
+    tree = cKDTree(figure.vertices[skull])
+    rows, targets = [], []
+    for name in names:
+        _, near = tree.query(figure.landmarks[LANDMARK[name]], k=6)
+        rows.append(graph.follow[skull[near]].mean(0))
+        here = places[skull[near]].astype(np.float64).mean(0)
+        mark = pose.apply("head", figure.landmarks[LANDMARK[name]])
+        rest = pose.apply("head", figure.vertices[skull[near]].astype(np.float64).mean(0))
+        targets.append(reference.joints[JOINT[name], :2] - (here + mark - rest)[:2])
+    return (
+        sparse.csr_matrix(np.asarray(np.concatenate(rows))),
+        np.array(targets),
+        np.full(len(names), _FACE_WEIGHT),
+    )

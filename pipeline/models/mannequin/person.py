@@ -1,0 +1,65 @@
+"""The new person: the figure shaped and colored after the reference pictures, or in its own plain colors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Appearance
+from pipeline.models.mannequin.deformation import part_shares
+from pipeline.models.mannequin.figure import Figure
+from pipeline.models.mannequin.fitting import fit_shape, fit_view
+from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
+from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.texture import bake
+
+_MIN_OVERLAP = 0.8
+"""Below it the figure does not lie on the picture's person, and colors would land on the wrong limbs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewPerson:
+    """What the generator draws."""
+
+    figure: Figure
+    drawn: NDArray[np.bool_]
+    """(F,) which of the figure's triangles are shown."""
+    colors: MeshColors
+    """Of the drawn triangles, in their order."""
+    overlap: float | None = None
+    """Intersection over union of figure and person in the first picture."""
+    warnings: tuple[str, ...] = ()
+
+
+def plain_person(figure: Figure, outfit: Outfit) -> NewPerson:
+    """The figure in an outfit's flat colors."""
+    drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
+    triangles = figure.triangles[drawn]
+    # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
+    corners = outfit.group_colors()[figure.groups[drawn]][:, None] * figure.tint[triangles]
+    _, weights = sample_grid()
+    fine = np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
+    assert fine.shape[1] == NUM_SAMPLES
+    return NewPerson(figure, drawn, with_levels(fine, triangles, len(figure.vertices)))
+
+
+def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
+    """Fit and color the figure by the appearance's reference pictures.
+
+    A picture that the figure cannot be laid onto gives its colors only, and a warning says so.
+    """
+    outfit = outfit_of(appearance)
+    if appearance.reference is None or appearance.reference_person is None:
+        return plain_person(figure, outfit)
+    drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
+    view = make_view(appearance.reference, appearance.reference_person)
+    shaped, _ = fit_view(fit_shape(figure, view), view, drawn, shape_weight=1.0)
+    _, fitted = fit_view(shaped, view, drawn, shape_weight=0.0)
+    if fitted.overlap < _MIN_OVERLAP:
+        text = "the figure could not be laid onto the reference picture's person: it takes over plain colors only"
+        plain = plain_person(figure, outfit)
+        return NewPerson(plain.figure, plain.drawn, plain.colors, fitted.overlap, (text,))
+    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, [fitted]), fitted.overlap)

@@ -1,0 +1,125 @@
+"""Limb lengths, shoulder and hip width, head size: the figure's bones made as long as the reference person's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import BONE, BONES, Figure, Floats
+from pipeline.models.mannequin.raster import skin
+from pipeline.models.mannequin.rotations import unit
+
+_SEGMENTS: Mapping[str, tuple[str, str, float]] = {
+    "upperarm": ("shoulder", "elbow", 1.03),
+    "forearm": ("elbow", "wrist", 1.08),
+    "thigh": ("hip", "knee", 0.96),
+    "shin": ("knee", "ankle", 0.93),
+}
+"""Segment -> joints at its ends, and how much longer BlazePose sees it than the rig has it (front views of three
+rendered people of known joints; its joints lie elsewhere in the body than a rig's)."""
+_SHOULDERS = 0.98
+"""The same for the shoulders' width."""
+_TRUST = 0.7
+"""Share of a measured difference that is taken over: the rest is the detector's error."""
+_RANGE = (0.85, 1.18)
+
+
+@dataclass(frozen=True, slots=True)
+class Proportions:
+    """Factors on the figure's own lengths."""
+
+    upperarm: float = 1.0
+    forearm: float = 1.0
+    thigh: float = 1.0
+    shin: float = 1.0
+    shoulders: float = 1.0
+
+
+def measure_proportions(figure: Figure, skeleton: Floats, body_height_px: float) -> Proportions:
+    """Compare (23, 3) joints of a standing person, x, y, z px, with the figure at rest; what is unknown stays 1.
+
+    Both sides of the body count together; a limb that points at the camera is measured in 3D.
+    """
+
+    def length(first: str, second: str) -> float:
+        return float(np.linalg.norm(skeleton[JOINT[first]] - skeleton[JOINT[second]])) / body_height_px
+
+    def bone(name: str, child: str) -> float:
+        return float(np.linalg.norm(figure.heads[BONE[child]] - figure.heads[BONE[name]]))
+
+    def factor(seen: float, own: float) -> float:
+        ratio = 1 + _TRUST * (seen / own - 1)
+        return float(np.clip(ratio, *_RANGE)) if np.isfinite(ratio) else 1.0
+
+    child = {"upperarm": "forearm1.L", "forearm": "hand.L", "thigh": "shin1.L", "shin": "foot.L"}
+    factors = {}
+    for name, (start, stop, bias) in _SEGMENTS.items():
+        both = [length(f"{side}_{start}", f"{side}_{stop}") for side in ("left", "right")]
+        factors[name] = factor(float(np.mean(both)) / bias, bone(f"{name}1.L", child[name]))
+    wide = length("left_shoulder", "right_shoulder") / _SHOULDERS
+    factors["shoulders"] = factor(wide, bone("upperarm1.L", "upperarm1.R"))
+    return Proportions(**factors)
+
+
+def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
+    """Return the figure with its bones lengthened; the surface follows by its weights, and its height is 1 again."""
+    heads = figure.heads
+    new = heads.copy()
+    linear = np.repeat(np.eye(3)[None], len(BONES), 0)
+
+    def stretch(bone: str, axis: Floats, factor: float) -> None:
+        linear[BONE[bone]] = np.eye(3) + (factor - 1) * np.outer(axis, axis)
+
+    for side in (".L", ".R"):
+        across = np.array([1.0, 0.0, 0.0])
+        stretch("clavicle" + side, across, proportions.shoulders)
+        shift = np.zeros(3)
+        shift[0] = (proportions.shoulders - 1) * heads[BONE["upperarm1" + side]][0]
+        for limb, names in (("arm", ("upperarm", "forearm", "hand")), ("leg", ("thigh", "shin", "foot"))):
+            moved = shift.copy() if limb == "arm" else np.zeros(3)
+            for name, child in zip(names[:-1], names[1:], strict=True):
+                start = heads[BONE[f"{name}1{side}"]]
+                stop = heads[BONE[f"{child}{'' if child in ('hand', 'foot') else '1'}{side}"]]
+                factor = getattr(proportions, name)
+                for half in ("1", "2"):
+                    new[BONE[f"{name}{half}{side}"]] = start + moved
+                    stretch(f"{name}{half}{side}", unit(stop - start), factor)
+                moved = moved + (factor - 1) * (stop - start)
+            for bone in ("hand",) if limb == "arm" else ("foot", "toe"):
+                new[BONE[bone + side]] = heads[BONE[bone + side]] + moved
+    offset = new - np.einsum("bij,bj->bi", linear, heads)
+    vertices = skin(
+        figure.vertices, figure.bone_index, figure.bone_weight, linear.astype(np.float32), offset.astype(np.float32)
+    )
+    carriers = _landmark_bones()
+    marks = np.einsum("lij,lj->li", linear[carriers], figure.landmarks) + offset[carriers]
+    return standing_at_one(replace(figure, vertices=vertices, heads=new, landmarks=marks))
+
+
+def standing_at_one(figure: Figure) -> Figure:
+    """Return the figure moved and scaled so that its soles are at 0 and its height is 1."""
+    ground = float(figure.vertices[:, 1].max())
+    height = ground - float(figure.vertices[:, 1].min())
+    low = np.array([0.0, ground, 0.0])
+    return replace(
+        figure,
+        vertices=((figure.vertices - low) / height).astype(np.float32),
+        heads=(figure.heads - low) / height,
+        landmarks=(figure.landmarks - low) / height,
+    )
+
+
+def _landmark_bones() -> NDArray[np.int64]:
+    from pipeline.models.mannequin.figure import LANDMARKS
+
+    bones = []
+    for name in LANDMARKS:
+        side, _, part = name.rpartition("_")
+        suffix = ".L" if side == "left" else ".R"
+        stem = {"heel": "foot", "toe": "toe", "knuckles": "hand"}.get(part)
+        bones.append(BONE[stem + suffix] if stem else BONE["head"])
+    return np.array(bones)

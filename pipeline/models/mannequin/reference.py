@@ -1,0 +1,125 @@
+"""A reference picture made ready: the person in it, from which side it shows them, and colors beyond the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Person
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import Floats
+from pipeline.models.mannequin.srgb import linear_from_srgb
+
+View = Literal["front", "back", "left", "right"]
+
+_LINES = 1100
+"""The person is looked at this high: what is finer does not fit the surface's samples."""
+_BORDER = 0.004
+"""So far inside the mask colors are mixed with the background's, standing heights."""
+_SIDEWAYS = 0.42
+"""Shoulders narrower than this share of the torso's length are seen from the side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceView:
+    """One reference picture, cut to its person."""
+
+    view: View
+    colors: NDArray[np.float32]
+    """(h, w, 3) linear; outside the person the nearest color inside."""
+    mask: Mask
+    """(h, w) the person."""
+    joints: Floats
+    """(21, 3) x, y px and confidence."""
+    skeleton: Floats
+    """(23, 3) x, y, z px."""
+    height_px: float
+    """Standing height: of the mask where it shows the whole person, else from the torso."""
+    is_whole: bool
+    """Head and feet are inside the picture."""
+
+
+def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView:
+    """Cut and scale a picture (H, W, 3 or 4) to its person, and look from which side it was taken."""
+    mask = person.mask
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    scale = min(1.0, _LINES / (y1 - y0))
+    size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+    exact = np.array([size[0] / (x1 - x0), size[1] / (y1 - y0)])
+    cut = np.ascontiguousarray(picture[y0:y1, x0:x1, :3])
+    small = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(mask[y0:y1, x0:x1].astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) > 127
+    margin = 8
+    small = cv2.copyMakeBorder(small, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    inside = cv2.copyMakeBorder(inside.astype(np.uint8), margin, margin, margin, margin, cv2.BORDER_CONSTANT) > 0
+
+    def moved(points: NDArray[np.float32]) -> Floats:
+        out = points.astype(np.float64)
+        out[:, :2] = (out[:, :2] + 0.5 - [x0, y0]) * exact - 0.5 + margin
+        return out
+
+    joints = moved(person.joints)
+    skeleton = moved(person.skeleton)
+    skeleton[:, 2] *= exact.mean()
+    is_whole = _is_whole(joints, inside, mask, person)
+    height = float(size[1]) if is_whole else _height_of_skeleton(skeleton)
+    return ReferenceView(
+        view_of(skeleton),
+        _extended(linear_from_srgb(small.astype(np.float32) / np.float32(255)), inside, height),
+        np.asarray(inside),
+        joints,
+        skeleton,
+        height,
+        is_whole,
+    )
+
+
+def view_of(skeleton: Floats) -> View:
+    """Tell from (21 or 23, 3) joints which side of the person the camera saw."""
+    shoulders = float(skeleton[JOINT["left_shoulder"], 0] - skeleton[JOINT["right_shoulder"], 0])
+    hips = float(skeleton[JOINT["left_hip"], 0] - skeleton[JOINT["right_hip"], 0])
+    down = (
+        skeleton[[JOINT["left_hip"], JOINT["right_hip"]], 1].mean()
+        - skeleton[[JOINT["left_shoulder"], JOINT["right_shoulder"]], 1].mean()
+    )
+    torso = max(abs(float(down)), 1e-6)
+    if abs(shoulders + 0.5 * hips) > _SIDEWAYS * torso:
+        return "front" if shoulders > 0 else "back"
+    ears = skeleton[[JOINT["left_ear"], JOINT["right_ear"]], 0].mean()
+    # Facing the picture's left shows the left side.
+    return "left" if skeleton[JOINT["nose"], 0] < ears else "right"
+
+
+def _is_whole(joints: Floats, inside: Mask, mask: Mask, person: Person) -> bool:
+    """Head and feet are in the picture: joints known, and the mask ends before the picture does."""
+    feet = [JOINT[f"{side}_ankle"] for side in ("left", "right")]
+    ends = mask[-1].mean() < 0.02
+    known = np.isfinite(joints[feet, :2]).all() and bool((joints[feet, 2] > 0.3).all())
+    return bool(known and ends and (joints[feet, 1] < inside.shape[0]).all())
+
+
+def _height_of_skeleton(skeleton: Floats) -> float:
+    """Standing height from torso and head: 3.55 times from shoulders to hips, as the figure's own."""
+    shoulders = skeleton[[JOINT["left_shoulder"], JOINT["right_shoulder"]]].mean(0)
+    hips = skeleton[[JOINT["left_hip"], JOINT["right_hip"]]].mean(0)
+    return float(np.hypot(*(shoulders - hips)[:2])) * 3.55
+
+
+def _extended(colors: NDArray[np.float32], inside: Mask, height_px: float) -> NDArray[np.float32]:
+    """Colors of the mask's inner part carried outwards, each pixel its nearest: no background comes onto the figure."""
+    radius = max(1, round(_BORDER * height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    core = cv2.erode(inside.astype(np.uint8), kernel)
+    if not core.any():
+        core = inside.astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    place = np.zeros((int(labels.max()) + 1, 2), np.int64)
+    rows, columns = np.nonzero(core)
+    place[labels[rows, columns]] = np.stack([rows, columns], 1)
+    source = place[labels]
+    return np.ascontiguousarray(colors[source[..., 0], source[..., 1]])

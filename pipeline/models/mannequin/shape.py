@@ -1,0 +1,199 @@
+"""What a fitted outline says of the body: the figure's rest shape made wider, narrower, deeper; pose left out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from pipeline.models.mannequin.deformation import PARTS
+from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Floats, Pose
+from pipeline.models.mannequin.proportions import standing_at_one
+
+_BINS = 28
+"""Along a limb, the torso or the head."""
+_DEPTH_SHARE = {"torso": 0.75, "head": 0.9, "arm": 0.85, "leg": 0.8}
+"""Share of a widening that is taken to go to the depth as well."""
+_CHAINS = {
+    "arm": ("upperarm1", "forearm1", "hand"),
+    "leg": ("thigh1", "shin1", "foot"),
+    "torso": ("pelvis", "neck"),
+    "head": ("neck", "head"),
+}
+_LIMBS = ("arm.L", "arm.R", "leg.L", "leg.R")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Along:
+    """Vertices of one part, by where they lie along it."""
+
+    rows: NDArray[np.int64]
+    share: Floats
+    """How much each belongs to the part."""
+    low: NDArray[np.int64]
+    fraction: Floats
+
+    def mean(self, values: Floats, weights: Floats | None = None) -> Floats:
+        """(bins, k) smooth mean of (n, k) values."""
+        w = self.share if weights is None else self.share * weights
+        total, count = np.zeros((_BINS + 1, values.shape[1])), np.full(_BINS + 1, 1e-9)
+        for row, part in ((self.low, 1 - self.fraction), (self.low + 1, self.fraction)):
+            np.add.at(total, row, (w * part)[:, None] * values)
+            np.add.at(count, row, w * part)
+        # Empty bins take their neighbours' values.
+        total = gaussian_filter1d(total, 1.0, axis=0, mode="nearest")
+        count = gaussian_filter1d(count, 1.0, mode="nearest")
+        return np.asarray(total / count[:, None])
+
+    def at(self, bins: Floats) -> Floats:
+        return np.asarray(bins[self.low] * (1 - self.fraction)[:, None] + bins[self.low + 1] * self.fraction[:, None])
+
+
+def reshaped(
+    figure: Figure, shares: Floats, pose: Pose, places: NDArray[np.float32], moved: Floats, weight: float = 1.0
+) -> Figure:
+    """Return the figure whose rest shape has taken up the displacements (V, 2) of its posed vertices, px.
+
+    ``places`` (V, 3) are the posed vertices that were displaced. Along limbs only the change of width counts: what
+    moves a limb's centre line sideways is pose. Width that is gained is gained in depth too, in part. Left and right
+    share what they say, but for the head (hair is seldom symmetric).
+    """
+    change = np.concatenate([moved, np.zeros((len(moved), 1))], 1)
+    root = np.zeros((len(moved), 3))
+    turned = _blended(figure, pose)
+    heads = figure.heads.copy()
+    chest = pose.linear[BONE["chest"]]
+    pelvis_shift = _root_shift(figure, shares, change)
+    change[:, :2] -= pelvis_shift
+    for part in PARTS:
+        along = _along(figure, shares[:, PARTS.index(part)], part)
+        here = change[along.rows]
+        centre = along.mean(here)
+        if part in _LIMBS:
+            start = centre[:2].mean(0) if part.startswith("arm") else np.zeros(3)
+            change[along.rows] -= along.share[:, None] * along.at(centre)
+            rest_start = np.linalg.solve(chest, start)
+            root[along.rows] += along.share[:, None] * rest_start
+            _move_limb(heads, part, rest_start)
+        _deepen(change, places, along, part)
+    rest = np.linalg.solve(turned, change[:, :, None])[:, :, 0] + root
+    rest = weight * _symmetric(figure, shares, rest)
+    vertices = (figure.vertices + rest).astype(np.float32)
+    heads = figure.heads + weight * (_mirrored_heads(heads) - figure.heads)
+    heads, marks = _carried(figure, shares, rest, heads)
+    return standing_at_one(replace(figure, vertices=vertices, heads=heads, landmarks=marks))
+
+
+def _root_shift(figure: Figure, shares: Floats, change: Floats) -> Floats:
+    """(2,) where the hips as a whole went: place, not shape."""
+    near = np.abs(figure.vertices[:, 1] - figure.heads[BONE["pelvis"]][1]) < 0.05
+    near &= shares[:, PARTS.index("torso")] > 0.5
+    return np.asarray(change[near, :2].mean(0)) if near.any() else np.zeros(2)
+
+
+def _along(figure: Figure, share: Floats, part: str) -> _Along:
+    stem, _, side = part.partition(".")
+    chain = [figure.heads[BONE[f"{bone}.{side}" if side else bone]] for bone in _CHAINS[stem]]
+    rows = np.flatnonzero(share > 0.01)
+    points = figure.vertices[rows].astype(np.float64)
+    best = np.full(len(rows), np.inf)
+    place = np.zeros(len(rows))
+    lengths = [float(np.linalg.norm(b - a)) for a, b in zip(chain[:-1], chain[1:], strict=True)]
+    total = sum(lengths)
+    done = 0.0
+    for n, (start, stop, length) in enumerate(zip(chain[:-1], chain[1:], lengths, strict=True)):
+        raw = (points - start) @ (stop - start) / length**2
+        # Beyond the chain's ends too: hands, feet and crown have bins of their own.
+        t = np.clip(raw, -0.3 if n == 0 else 0.0, 1.0 if n < len(lengths) - 1 else 1.6)
+        apart = np.linalg.norm(points - start - t[:, None] * (stop - start), axis=1)
+        nearer = apart < best
+        place = np.where(nearer, done + t * length, place)
+        best = np.minimum(best, apart)
+        done += length
+    low, high = -0.3 * lengths[0], total + 0.6 * lengths[-1]
+    bins = np.clip((place - low) / (high - low), 0, 1 - 1e-9) * _BINS
+    floor = bins.astype(np.int64)
+    return _Along(rows, share[rows], floor, bins - floor)
+
+
+def _deepen(change: Floats, places: NDArray[np.float32], along: _Along, part: str) -> None:
+    """Scale depth about each bin's centre as its width was scaled."""
+    points = places[along.rows].astype(np.float64)
+    centre = along.at(along.mean(points))
+    ray = points - centre
+    if part in _LIMBS:
+        # Across the limb only: its direction in the picture is where the bins' centres go.
+        means = along.mean(points)
+        way = np.gradient(means[:, :2], axis=0)
+        way = along.at(way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9))
+        across = np.stack([-way[:, 1], way[:, 0]], 1)
+    else:
+        across = np.tile([1.0, 0.0], (len(points), 1))
+    out = (ray[:, :2] * across).sum(1)
+    gain = (change[along.rows, :2] * across).sum(1)
+    top, bottom = along.mean((out * gain)[:, None]), along.mean((out * out)[:, None])
+    factor = np.clip(top / np.maximum(bottom, 1e-9), -0.35, 0.8)
+    stem = part.partition(".")[0]
+    change[along.rows, 2] += along.share * _DEPTH_SHARE[stem] * along.at(factor)[:, 0] * ray[:, 2]
+
+
+def _blended(figure: Figure, pose: Pose) -> Floats:
+    """(V, 3, 3) each vertex' own rotation and scale."""
+    return np.asarray(np.einsum("vk,vkij->vij", figure.bone_weight, pose.linear[figure.bone_index]))
+
+
+def _move_limb(heads: Floats, part: str, shift: Floats) -> None:
+    stem, _, side = part.partition(".")
+    names = {"arm": ("upperarm1", "upperarm2", "forearm1", "forearm2", "hand"), "leg": ()}[stem]
+    for name in names:
+        heads[BONE[f"{name}.{side}"]] += shift
+
+
+def _mirrored_heads(heads: Floats) -> Floats:
+    """Both sides' mean."""
+    flip = np.array([-1.0, 1.0, 1.0])
+    out = heads.copy()
+    for row, bone in enumerate(BONES):
+        stem, _, side = bone.partition(".")
+        other = BONE[f"{stem}.{'R' if side == 'L' else 'L'}"] if side else row
+        out[row] = (heads[row] + flip * heads[other]) / 2
+    return out
+
+
+def mirror_of(figure: Figure) -> NDArray[np.int64]:
+    """(V,) each vertex' nearest on the other side, among those of its own surface."""
+    points = figure.vertices.astype(np.float64)
+    groups = np.zeros(len(points))
+    groups[figure.triangles.ravel()] = np.repeat(figure.groups, 3)
+    _, near = cKDTree(np.concatenate([points, groups[:, None]], 1)).query(
+        np.concatenate([points * [-1, 1, 1], groups[:, None]], 1)
+    )
+    return np.asarray(near, np.int64)
+
+
+def _symmetric(figure: Figure, shares: Floats, change: Floats) -> Floats:
+    mirrored = change[mirror_of(figure)] * [-1, 1, 1]
+    alone = np.clip(shares[:, PARTS.index("head")] * 2 - 1, 0, 1)[:, None]
+    return np.asarray(alone * change + (1 - alone) * (change + mirrored) / 2)
+
+
+def _carried(figure: Figure, shares: Floats, rest: Floats, heads: Floats) -> tuple[Floats, Floats]:
+    """Heads of the spine's bones and landmarks of the head, moved as the surface around them did."""
+    out = heads.copy()
+    torso = shares[:, PARTS.index("torso")] + shares[:, PARTS.index("head")] > 0.7
+    for bone in ("spine1", "spine2", "chest", "neck", "head"):
+        row = BONE[bone]
+        near = torso & (np.abs(figure.vertices[:, 1] - figure.heads[row][1]) < 0.02)
+        if near.any():
+            out[row, 1] += rest[near, 1].mean()
+    marks = figure.landmarks.copy()
+    skull = np.flatnonzero(shares[:, PARTS.index("head")] > 0.7)
+    tree = cKDTree(figure.vertices[skull])
+    for row, name in enumerate(LANDMARKS):
+        if name.endswith(("eye", "ear", "nose")):
+            _, near = tree.query(figure.landmarks[row], k=12)
+            marks[row] += rest[skull[near]].mean(0)
+    return out, marks

@@ -1,0 +1,117 @@
+"""Bring the posed figure's outline onto the reference person's: contour points matched and followed smoothly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from pipeline.datatypes import Mask
+from pipeline.models.mannequin.deformation import DeformationGraph, contour_rows
+from pipeline.models.mannequin.figure import Floats
+from pipeline.models.mannequin.raster import rasterize
+
+_LINES = 420
+"""Height of the person in the pictures that outlines are compared in."""
+_ROUNDS = ((0.06, 8.0), (0.06, 4.0), (0.05, 2.0), (0.04, 1.0), (0.03, 0.6), (0.03, 0.4), (0.02, 0.3), (0.02, 0.3))
+"""Of each round: how far (standing heights) a match may lie, and the stiffness."""
+_NORMAL_WEIGHT = 0.035
+"""How far apart two points count whose outlines face opposite ways, standing heights, halved."""
+_ALONG = 0.05
+"""Weight of a match along the outline: there it says little."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outline:
+    points: Floats
+    """(n, 2) picture px."""
+    normals: Floats
+    """(n, 2) outwards."""
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+
+def fit_outline(
+    places: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    loose: NDArray[np.bool_],
+    graph: DeformationGraph,
+    anchors: tuple[sparse.csr_matrix, Floats, Floats],
+    mask: Mask,
+    body_height_px: float,
+) -> Floats:
+    """Return (V, 2) displacements of the posed figure's vertices, picture px.
+
+    ``places`` (V, 3) are the posed vertices, ``loose`` (F,) the triangles whose outline is not followed (hands, whose
+    fingers are never alike). ``anchors`` are points that must land: their rows over the nodes, targets minus places
+    (n, 2), weights. Method: non-rigid iterative closest points, point to line (Amberg et al., 2007).
+    """
+    scale = _LINES / body_height_px
+    small = cv2.resize(mask.astype(np.uint8) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127
+    goal = _outline(np.asarray(small))
+    # Pixel centres at integers: x of the small picture is scale * (x + 0.5) - 0.5.
+    flat = places.copy()
+    flat[:, :2] = (flat[:, :2] + 0.5) * scale - 0.5
+    moved = np.zeros((len(places), 2))
+    goal_tree = cKDTree(np.concatenate([goal.points / _LINES, _NORMAL_WEIGHT * goal.normals], 1))
+    anchor_rows, anchor_targets, anchor_weights = anchors
+    for limit, stiffness in _ROUNDS:
+        now = flat.copy()
+        now[:, :2] += moved
+        _, nearest = rasterize(now, triangles, small.shape[1], small.shape[0])
+        own = _outline(nearest >= 0)
+        if not len(own.points) or not len(goal.points):
+            break
+        owner = nearest[own.rows, own.columns]
+        distance, match = goal_tree.query(np.concatenate([own.points / _LINES, _NORMAL_WEIGHT * own.normals], 1))
+        keep = (distance < limit) & ~loose[owner] & ((own.normals * goal.normals[match]).sum(1) > 0.3)
+        owner, match = owner[keep], match[keep]
+        here = own.points[keep]
+        corner_ids = triangles[owner]
+        corners = _barycentric(here, now[corner_ids][:, :, :2].astype(np.float64))
+        rows = contour_rows(graph, corner_ids, corners)
+        before = np.einsum("nk,nkd->nd", corners, moved[corner_ids])
+        gap = goal.points[match] - here
+        normal = goal.normals[match]
+        step = normal * (gap * normal).sum(1, keepdims=True) + _ALONG * (gap - normal * (gap * normal).sum(1, keepdims=True))
+        weights = np.concatenate([np.full(len(rows.indptr) - 1, 1.0), anchor_weights])
+        nodes = graph.solve(
+            sparse.vstack([rows, anchor_rows]).tocsr(),
+            np.concatenate([before + step, anchor_targets * scale]),
+            weights,
+            stiffness,
+            1e-3,
+        )
+        moved = np.asarray(graph.follow @ nodes)
+    return np.asarray(moved / scale)
+
+
+def _outline(mask: Mask) -> _Outline:
+    padded = np.pad(mask, 1)
+    inner = cv2.erode(padded.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
+    rows, columns = np.nonzero(mask & ~inner)
+    soft = cv2.GaussianBlur(padded.astype(np.float32), (0, 0), 2.0)[1:-1, 1:-1]
+    gx = cv2.Sobel(soft, cv2.CV_32F, 1, 0)[rows, columns]
+    gy = cv2.Sobel(soft, cv2.CV_32F, 0, 1)[rows, columns]
+    normals = -np.stack([gx, gy], 1).astype(np.float64)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    # The true border is half a pixel outside the outermost pixel's centre.
+    points = np.stack([columns, rows], 1) + 0.5 * normals
+    return _Outline(np.asarray(points, np.float64), normals, rows, columns)
+
+
+def _barycentric(points: Floats, corners: Floats) -> Floats:
+    """(n, 3) weights of the three corners (n, 3, 2), inside the triangle."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    ab, ac, ap = b - a, c - a, points - a
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    area = np.where(np.abs(area) < 1e-9, 1e-9, area)
+    u = np.clip((ap[:, 0] * ac[:, 1] - ap[:, 1] * ac[:, 0]) / area, 0, 1)
+    v = np.clip((ab[:, 0] * ap[:, 1] - ab[:, 1] * ap[:, 0]) / area, 0, 1)
+    total = np.maximum(u + v, 1)
+    u, v = u / total, v / total
+    return np.stack([1 - u - v, u, v], 1)

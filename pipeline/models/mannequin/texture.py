@@ -1,0 +1,199 @@
+"""Colors of the reference person baked onto the figure's surface, once a job.
+
+Each sample of the surface is projected into the picture that it was fitted to. What faces the camera takes the
+picture's color, what faces away takes the color of the cloth before it, and the back of the head is hair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pipeline.datatypes import SceneLight
+from pipeline.models.mannequin.deformation import PARTS
+from pipeline.models.mannequin.figure import Figure, Floats, Group
+from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.head_texture import HeadColors, head_colors
+from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
+from pipeline.models.mannequin.raster import vertex_normals
+from pipeline.models.mannequin.sampling import sample_picture
+from pipeline.models.mannequin.shading import light_vertices
+
+_DEPTH_SLACK = 0.012
+"""So far behind what is in front a point still counts as seen, standing heights: layers of clothes touch."""
+_FACING = (0.05, 0.45)
+"""Cosines between which a view's weight rises: grazing views smear."""
+_TURN = (-0.15, 0.30)
+"""Cosines between which the back of the head goes over into what the picture shows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """Every sample of the drawn surface in one picture."""
+
+    colors: NDArray[np.float32]
+    """(T, S, 3) what the picture has there."""
+    facing: NDArray[np.float32]
+    """(T, S) cosine to the camera."""
+    seen: NDArray[np.bool_]
+    """(T, S) nothing lies before it."""
+    own_part: NDArray[np.bool_]
+    """(T, S) what lies in front belongs to the same part of the body."""
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+
+
+def bake(figure: Figure, shares: Floats, drawn: NDArray[np.bool_], views: list[FittedView]) -> MeshColors:
+    """Return the colors of the figure's drawn triangles, in their order."""
+    triangles = np.ascontiguousarray(figure.triangles[drawn])
+    groups = figure.groups[drawn]
+    parts = shares[triangles].sum(1).argmax(1)
+    total = np.zeros((len(triangles), NUM_SAMPLES, 3), np.float32)
+    weight = np.zeros((len(triangles), NUM_SAMPLES, 1), np.float32)
+    known = np.zeros((len(triangles), NUM_SAMPLES), bool)
+    behind = np.zeros_like(total)
+    for view in views:
+        samples = _sampled(view, figure, parts)
+        flat = _flattened(samples, view, figure, parts)
+        good = samples.seen & (samples.facing > 0)
+        share = np.where(good, _ramp(samples.facing, *_FACING), 0)[..., None]
+        total += share * flat
+        weight += share
+        through = samples.own_part[..., None] & ~known[..., None]
+        back = _back_colors(view, samples, flat, groups, parts)
+        behind = np.where(through, back, behind)
+        known |= samples.own_part
+    # Where views are weak, what lies behind comes in; one view alone is never divided up to full strength there.
+    strength = np.clip(weight, 0, 1)
+    front = total / np.maximum(weight, 1e-6)
+    fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
+    known |= weight[..., 0] > 0.3
+    fine = _filled(fine, known, figure, triangles, groups)
+    return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
+
+
+def _sampled(view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> _Samples:
+    reference = view.reference
+    _, corners = sample_grid()
+    triangles = view.triangles
+    normals = vertex_normals(view.places, triangles)
+    place = np.einsum("sk,tkd->tsd", corners, view.places[triangles])
+    facing = -np.einsum("sk,tk->ts", corners, normals[triangles][..., 2])
+    x, y = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
+    colors = sample_picture(reference.colors, x, y)
+    height, width = view.nearest.shape
+    column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)
+    row = np.clip(np.rint(y), 0, height - 1).astype(np.int64)
+    owner = view.nearest[row, column]
+    front = np.where(owner >= 0, view.depth[row, column], np.float32(1e9))
+    seen = place[..., 2] <= front + _DEPTH_SLACK * reference.height_px
+    own_part = (owner < 0) | (parts[owner] == parts[:, None])
+    return _Samples(colors, facing.astype(np.float32), seen, own_part, x, y)
+
+
+def _flattened(
+    samples: _Samples, view: FittedView, figure: Figure, parts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Take the picture's light out: (T, S, 3) albedo under which the figure's own light gives the picture back.
+
+    Brightness within each part is fitted by a plane over the normals (first-order spherical harmonics, Ramamoorthi and
+    Hanrahan, 2001), robustly: logos, folds and stripes are no light.
+    """
+    normals = vertex_normals(view.places, view.triangles)
+    middle = normals[view.triangles].mean(1).astype(np.float64)
+    use = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
+    level = np.log(np.maximum(samples.colors.mean(1) @ np.array([0.2126, 0.7152, 0.0722], np.float32), 1e-3))
+    slope = _light_slope(middle[use], level[use].astype(np.float64), parts[use])
+    _, corners = sample_grid()
+    tilt = np.einsum("sk,tkd->tsd", corners, normals[view.triangles]).astype(np.float64)
+    tilt[..., 2] = np.minimum(tilt[..., 2], 0)
+    ahead = np.array([0.0, 0.0, -1.0])
+    gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7))
+    own = light_vertices(view.places, normals, view.triangles, figure.occlusion, view.reference.height_px, SceneLight.daylight(1))
+    front = normals[:, 2] < -0.6
+    exposure = np.median(own[front], axis=0) if front.any() else np.ones(3)
+    return np.asarray(samples.colors * gain[..., None] / exposure, np.float32)
+
+
+def _light_slope(normals: Floats, level: Floats, parts: NDArray[np.int64]) -> Floats:
+    """(3,) how log brightness grows along x, y, z of the normal; zero where there is too little to tell."""
+    if len(level) < 200:
+        return np.zeros(3)
+    design = np.concatenate([normals, np.eye(len(PARTS))[parts]], 1)
+    weight = np.ones(len(level))
+    solution = np.zeros(design.shape[1])
+    damping = np.diag([20.0, 20.0, 20.0] + [1e-3] * len(PARTS))
+    for _ in range(8):
+        weighted = design * weight[:, None]
+        solution = np.linalg.solve(weighted.T @ design + damping, weighted.T @ level)
+        apart = np.abs(level - design @ solution)
+        weight = 1 / (1 + (apart / 0.12) ** 2)
+    return np.asarray(np.clip(solution[:3], -0.5, 0.5))
+
+
+def _back_colors(
+    view: FittedView,
+    samples: _Samples,
+    flat: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+    parts: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """(T, S, 3) what the other side of the body has: the same cloth, and on the head hair instead of the face."""
+    out = flat.copy()
+    if view.reference.view == "back":
+        return out
+    colors = head_colors(view)
+    if colors is None:
+        return out
+    head = parts == PARTS.index("head")
+    gain = _mean_gain(samples, flat, head)
+    out[head] = gain * colors.at(samples.x[head], samples.y[head], groups[head] == Group.HAIR)
+    return out
+
+
+def _mean_gain(samples: _Samples, flat: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
+    use = samples.seen[chosen] & (samples.facing[chosen] > 0.4)
+    if not use.any():
+        return 1.0
+    return float(flat[chosen][use].sum() / max(float(samples.colors[chosen][use].sum()), 1e-6))
+
+
+def _filled(
+    fine: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    figure: Figure,
+    triangles: NDArray[np.int32],
+    groups: NDArray[np.uint8],
+) -> NDArray[np.float32]:
+    """Give what no picture shows the color of the other side's same place, or of what is nearest on the same layer."""
+    if known.all():
+        return fine
+    _, corners = sample_grid()
+    place = np.einsum("sk,tkd->tsd", corners, figure.vertices[triangles])
+    out = fine.copy()
+    for group in np.unique(groups):
+        row = groups == group
+        here, have = place[row].reshape(-1, 3), known[row].ravel()
+        if have.all() or not have.any():
+            continue
+        tree = cKDTree(here[have])
+        wanted = here[~have]
+        mirrored = wanted * np.array([-1, 1, 1], np.float32)
+        apart, other = tree.query(mirrored)
+        distance, near = tree.query(wanted, k=4)
+        share = 1 / (distance + 1e-3) ** 2
+        share /= share.sum(1, keepdims=True)
+        colors = fine[row].reshape(-1, 3)
+        source = colors[have]
+        blended = (share[..., None] * source[near]).sum(1)
+        colors[~have] = np.where((apart < 0.006)[:, None], source[other], blended)
+        out[row] = colors.reshape(-1, NUM_SAMPLES, 3)
+    return out
+
+
+def _ramp(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
