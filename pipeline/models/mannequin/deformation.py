@@ -14,7 +14,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from pipeline.models.mannequin.figure import BONES, Figure, Floats
+from pipeline.datatypes import Float64Array
+from pipeline.models.mannequin.figure import BONES, Figure
 
 PARTS = ("torso", "head", "arm.L", "arm.R", "leg.L", "leg.R")
 _PART_STEMS = {
@@ -30,7 +31,7 @@ _APART = 0.12
 _NEIGHBOURS = 6
 
 
-def part_shares(figure: Figure) -> Floats:
+def part_shares(figure: Figure) -> Float64Array:
     """(V, parts) how much of each vertex hangs on each part of the body; rows sum to 1."""
     of_bone = np.zeros((len(BONES), len(PARTS)))
     for row, bone in enumerate(BONES):
@@ -56,8 +57,8 @@ class DeformationGraph:
         return int(self.follow.shape[1])
 
     def solve(
-        self, rows: sparse.csr_matrix, targets: Floats, weights: Floats, stiffness: float, pull: float
-    ) -> Floats:
+        self, rows: sparse.csr_matrix, targets: Float64Array, weights: Float64Array, stiffness: float, pull: float
+    ) -> Float64Array:
         """(nodes, k) displacements that bring ``rows @ d`` near ``targets`` (n, k), smooth by ``stiffness``.
 
         ``pull`` draws every node towards no displacement at all.
@@ -67,7 +68,7 @@ class DeformationGraph:
         return np.asarray(splu(system).solve(rows.T @ (weights[:, None] * targets)))
 
 
-def make_graph(figure: Figure, shares: Floats) -> DeformationGraph:
+def make_graph(figure: Figure, shares: Float64Array) -> DeformationGraph:
     """Spread nodes over the figure at rest; ``shares`` are ``part_shares``."""
     features = np.concatenate([figure.vertices.astype(np.float64), _APART * shares], 1)
     head = shares[:, PARTS.index("head")] > 0.5
@@ -92,7 +93,7 @@ def make_graph(figure: Figure, shares: Floats) -> DeformationGraph:
     return DeformationGraph(follow, smoothness)
 
 
-def _thinned(features: Floats, spacing: float) -> Floats:
+def _thinned(features: Float64Array, spacing: float) -> Float64Array:
     """Mean of the features in each cell of a grid; the parts' axes are so long that parts never share a cell's mean."""
     cells = np.floor(features / spacing).astype(np.int64)
     _, owner, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
@@ -102,9 +103,7 @@ def _thinned(features: Floats, spacing: float) -> Floats:
     return np.asarray(total / count[:, None])
 
 
-def contour_rows(
-    graph: DeformationGraph, triangles: NDArray[np.int32], corners: Floats
-) -> sparse.csr_matrix:
+def contour_rows(graph: DeformationGraph, triangles: NDArray[np.int32], corners: Float64Array) -> sparse.csr_matrix:
     """(n, nodes) rows for points given by triangles (n, 3) of vertices and barycentric ``corners`` (n, 3)."""
     count = len(triangles)
     pick = sparse.csr_matrix(

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
-from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Floats, Pose
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.proportions import measure_proportions, with_proportions
 from pipeline.models.mannequin.raster import rasterize, skin
@@ -62,7 +63,7 @@ def fit_view(
     moved = fit_outline(
         places,
         triangles,
-        hands[triangles].all(1),
+        np.asarray(hands[triangles].all(1)),
         graph,
         _face_anchors(figure, shares, graph, pose, places, reference),
         reference.mask,
@@ -98,12 +99,12 @@ def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.f
 
 def _face_anchors(
     figure: Figure,
-    shares: Floats,
+    shares: Float64Array,
     graph: DeformationGraph,
     pose: Pose,
     places: NDArray[np.float32],
     reference: ReferenceView,
-) -> tuple[sparse.csr_matrix, Floats, Floats]:
+) -> tuple[sparse.csr_matrix, Float64Array, Float64Array]:
     """Eyes and nose land where the picture has them; nothing is asked of a head seen from behind."""
     names = [n for n in _FACE if reference.view != "back" and reference.joints[JOINT[n], 2] > 0.5]
     if not names:

@@ -1,4 +1,4 @@
-"""What the back of a head looks like that was seen from the front: hair where there is hair, skin where there is none."""
+"""What the back of a head looks like that was seen from the front: hair, or skin where there is none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.sampling import sample_picture
 
 _MIN_PIXELS = 30
+_EYES_TO_CHIN = 0.065
+"""Standing heights; the unit of lengths on the head."""
+_CHEEKS = 0.45
+"""Radius around the nose that is skin on everybody, in that unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +30,7 @@ class HeadColors:
     middle: float
     """Column between the two."""
 
-    def at(
-        self, x: NDArray[np.float32], y: NDArray[np.float32], is_hair: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
+    def at(self, x: NDArray[np.float32], y: NDArray[np.float32], is_hair: NDArray[np.bool_]) -> NDArray[np.float32]:
         """(n, S, 3) for samples (n, S), of which rows ``is_hair`` lie on the hair's own surface."""
         hair = sample_picture(self.hair, x, y)
         row = np.clip(np.rint(y), 0, len(self.around) - 1).astype(np.int64)
@@ -37,29 +39,40 @@ class HeadColors:
         return np.where(is_hair[:, None, None], hair, skin).astype(np.float32)
 
 
+def skin_color(view: FittedView) -> NDArray[np.float32] | None:
+    """(3,) median color around the nose, linear; None where the face is not seen."""
+    reference = view.reference
+    nose = reference.joints[JOINT["nose"]]
+    if reference.view == "back" or not np.isfinite(nose[:2]).all():
+        return None
+    radius = _CHEEKS * _EYES_TO_CHIN * reference.height_px
+    rows, columns = np.mgrid[: reference.mask.shape[0], : reference.mask.shape[1]]
+    cheeks = reference.mask & ((rows - nose[1]) ** 2 + (columns - nose[0]) ** 2 < radius**2)
+    if np.count_nonzero(cheeks) < _MIN_PIXELS:
+        return None
+    return np.asarray(np.median(reference.colors[cheeks], axis=0), np.float32)
+
+
 def head_colors(view: FittedView) -> HeadColors | None:
     """Tell hair from skin around the face of a picture; None where the head is not seen."""
     reference = view.reference
     eyes = reference.joints[[JOINT["left_eye"], JOINT["right_eye"]], :2]
-    nose = reference.joints[JOINT["nose"], :2]
-    if not np.isfinite(eyes).all() or not np.isfinite(nose).all():
+    if not np.isfinite(eyes).all():
         return None
     middle = eyes.mean(0)
-    unit = 0.065 * reference.height_px
-    """About from the eyes to the chin."""
+    unit = _EYES_TO_CHIN * reference.height_px
     height, width = reference.mask.shape
     rows, columns = np.mgrid[:height, :width]
     near = reference.mask & (np.abs(columns - middle[0]) < 1.6 * unit) & (rows < middle[1] + 1.3 * unit)
-    cheeks = near & ((rows - nose[1]) ** 2 + (columns - nose[0]) ** 2 < (0.45 * unit) ** 2)
+    skin = skin_color(view)
     top = np.flatnonzero(near.any(1))
-    if np.count_nonzero(cheeks) < _MIN_PIXELS or not len(top):
+    if skin is None or not len(top):
         return None
     crown = near & (rows < top[0] + 0.35 * max(middle[1] - top[0], 4))
     if np.count_nonzero(crown) < _MIN_PIXELS:
         return None
-    skin_color = np.median(reference.colors[cheeks], axis=0)
     hair_color = np.median(reference.colors[crown], axis=0)
-    looks = _likeness(reference.colors, hair_color, skin_color)
+    looks = _likeness(reference.colors, hair_color, skin)
     return HeadColors(
         _hair_everywhere(reference.colors, near, looks, int(top[0]), middle, unit, hair_color),
         _outline_colors(reference.colors, near, float(middle[0]), unit),

@@ -11,6 +11,7 @@ its row is ``sample_index(i, j, n)``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -53,7 +54,9 @@ def with_levels(fine: NDArray[np.float32], triangles: NDArray[np.int32], num_ver
     corners = np.einsum("fsc,sk->fkc", fine, tent)
     coarse = _shared(corners.reshape(-1, 3), corner_of, num_vertices).reshape(-1, 3, 3)
     ends = [(0, 1), (0, 2), (1, 2)]
-    middle_tent = np.stack([np.clip(1 - np.abs(weights[:, a] - weights[:, b]) - 2 * weights[:, 3 - a - b], 0, None) for a, b in ends], 1)
+    middle_tent = np.stack(
+        [np.clip(1 - np.abs(weights[:, a] - weights[:, b]) - 2 * weights[:, 3 - a - b], 0, None) for a, b in ends], 1
+    )
     middle_tent /= middle_tent.sum(0)
     edges = np.stack([np.sort(triangles[:, [a, b]], 1) for a, b in ends], 1).reshape(-1, 2).astype(np.int64)
     keys, owner = np.unique(edges[:, 0] * num_vertices + edges[:, 1], return_inverse=True)
@@ -67,7 +70,7 @@ def with_levels(fine: NDArray[np.float32], triangles: NDArray[np.int32], num_ver
     return MeshColors(fine.astype(np.float32), middle.astype(np.float32), coarse.astype(np.float32))
 
 
-def _shared(values: NDArray[np.float32], owner: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+def _shared(values: NDArray[np.float32], owner: NDArray[np.integer[Any]], count: int) -> NDArray[np.float64]:
     """Each row replaced by the mean of the rows of its owner."""
     number = np.maximum(np.bincount(owner, minlength=count), 1)
     total = np.stack([np.bincount(owner, values[:, k], count) for k in range(3)], 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from pipeline.models.mannequin.texture import bake
 
 _MIN_OVERLAP = 0.8
 """Below it the figure does not lie on the picture's person, and colors would land on the wrong limbs."""
+_NOT_LAID = "the figure could not be laid onto the reference picture's person: it takes over plain colors only"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,12 +55,12 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     outfit = outfit_of(appearance)
     if appearance.reference is None or appearance.reference_person is None:
         return plain_person(figure, outfit)
-    drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
     view = make_view(appearance.reference, appearance.reference_person)
+    if view is None:
+        return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
+    drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
     shaped, _ = fit_view(fit_shape(figure, view), view, drawn, shape_weight=1.0)
     _, fitted = fit_view(shaped, view, drawn, shape_weight=0.0)
     if fitted.overlap < _MIN_OVERLAP:
-        text = "the figure could not be laid onto the reference picture's person: it takes over plain colors only"
-        plain = plain_person(figure, outfit)
-        return NewPerson(plain.figure, plain.drawn, plain.colors, fitted.overlap, (text,))
+        return replace(plain_person(figure, outfit), overlap=fitted.overlap, warnings=(_NOT_LAID,))
     return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, [fitted]), fitted.overlap)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
-from pipeline.models.mannequin.figure import BONE, BONES, Figure, Floats
+from pipeline.models.mannequin.figure import BONE, BONES, Figure
 from pipeline.models.mannequin.raster import skin
-from pipeline.models.mannequin.rotations import unit
+from pipeline.models.mannequin.rotations import normalized
 
 _SEGMENTS: Mapping[str, tuple[str, str, float]] = {
     "upperarm": ("shoulder", "elbow", 1.03),
@@ -39,7 +41,7 @@ class Proportions:
     shoulders: float = 1.0
 
 
-def measure_proportions(figure: Figure, skeleton: Floats, body_height_px: float) -> Proportions:
+def measure_proportions(figure: Figure, skeleton: Float64Array, body_height_px: float) -> Proportions:
     """Compare (23, 3) joints of a standing person, x, y, z px, with the figure at rest; what is unknown stays 1.
 
     Both sides of the body count together; a limb that points at the camera is measured in 3D.
@@ -71,7 +73,7 @@ def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
     new = heads.copy()
     linear = np.repeat(np.eye(3)[None], len(BONES), 0)
 
-    def stretch(bone: str, axis: Floats, factor: float) -> None:
+    def stretch(bone: str, axis: Float64Array, factor: float) -> None:
         linear[BONE[bone]] = np.eye(3) + (factor - 1) * np.outer(axis, axis)
 
     for side in (".L", ".R"):
@@ -81,13 +83,13 @@ def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
         shift[0] = (proportions.shoulders - 1) * heads[BONE["upperarm1" + side]][0]
         for limb, names in (("arm", ("upperarm", "forearm", "hand")), ("leg", ("thigh", "shin", "foot"))):
             moved = shift.copy() if limb == "arm" else np.zeros(3)
-            for name, child in zip(names[:-1], names[1:], strict=True):
+            for name, child in pairwise(names):
                 start = heads[BONE[f"{name}1{side}"]]
                 stop = heads[BONE[f"{child}{'' if child in ('hand', 'foot') else '1'}{side}"]]
                 factor = getattr(proportions, name)
                 for half in ("1", "2"):
                     new[BONE[f"{name}{half}{side}"]] = start + moved
-                    stretch(f"{name}{half}{side}", unit(stop - start), factor)
+                    stretch(f"{name}{half}{side}", normalized(stop - start), factor)
                 moved = moved + (factor - 1) * (stop - start)
             for bone in ("hand",) if limb == "arm" else ("foot", "toe"):
                 new[BONE[bone + side]] = heads[BONE[bone + side]] + moved

@@ -77,9 +77,10 @@ def resolve(
     """Gather ``fold`` x ``fold`` samples into pixels.
 
     ``colors`` are the three levels of ``MeshColors`` and ``rows`` (F,) each triangle's row in them; ``light`` (V, 3) is
-    what falls on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples (h, w, 3), coverage 0..1
-    (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Each triangle of a pixel is evaluated once, at the
-    mean of its samples, from the two levels of color whose samples lie about a pixel apart (trilinear).
+    what falls on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples
+    (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Each triangle of a pixel is
+    evaluated once, at the mean of its samples, from the two levels of color whose samples lie about a pixel apart
+    (trilinear).
     """
     fine, middle, coarse = colors
     height, width = depth.shape[0] // fold, depth.shape[1] // fold

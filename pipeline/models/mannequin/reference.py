@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Person
+from pipeline.datatypes import Float64Array, Mask, Person
 from pipeline.joints import JOINT
-from pipeline.models.mannequin.figure import Floats
 from pipeline.models.mannequin.srgb import linear_from_srgb
 
 View = Literal["front", "back", "left", "right"]
@@ -20,6 +19,8 @@ _LINES = 1100
 """The person is looked at this high: what is finer does not fit the surface's samples."""
 _BORDER = 0.004
 """So far inside the mask colors are mixed with the background's, standing heights."""
+_LEAST_TORSO_PX = 12
+"""A smaller torso shows no more than colors."""
 _SIDEWAYS = 0.42
 """Shoulders narrower than this share of the torso's length are seen from the side."""
 
@@ -33,9 +34,9 @@ class ReferenceView:
     """(h, w, 3) linear; outside the person the nearest color inside."""
     mask: Mask
     """(h, w) the person."""
-    joints: Floats
+    joints: Float64Array
     """(21, 3) x, y px and confidence."""
-    skeleton: Floats
+    skeleton: Float64Array
     """(23, 3) x, y, z px."""
     height_px: float
     """Standing height: of the mask where it shows the whole person, else from the torso."""
@@ -43,9 +44,14 @@ class ReferenceView:
     """Head and feet are inside the picture."""
 
 
-def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView:
-    """Cut and scale a picture (H, W, 3 or 4) to its person, and look from which side it was taken."""
+def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | None:
+    """Cut and scale a picture (H, W, 3 or 4) to its person, and look from which side it was taken.
+
+    None where shoulders and hips are not known or the person is tiny: nothing can be laid onto that.
+    """
     mask = person.mask
+    if not mask.any() or not _torso_px(person.skeleton.astype(np.float64)) > _LEAST_TORSO_PX:
+        return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     scale = min(1.0, _LINES / (y1 - y0))
@@ -58,7 +64,7 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView:
     small = cv2.copyMakeBorder(small, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     inside = cv2.copyMakeBorder(inside.astype(np.uint8), margin, margin, margin, margin, cv2.BORDER_CONSTANT) > 0
 
-    def moved(points: NDArray[np.float32]) -> Floats:
+    def moved(points: NDArray[np.float32]) -> Float64Array:
         out = points.astype(np.float64)
         out[:, :2] = (out[:, :2] + 0.5 - [x0, y0]) * exact - 0.5 + margin
         return out
@@ -79,7 +85,7 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView:
     )
 
 
-def view_of(skeleton: Floats) -> View:
+def view_of(skeleton: Float64Array) -> View:
     """Tell from (21 or 23, 3) joints which side of the person the camera saw."""
     shoulders = float(skeleton[JOINT["left_shoulder"], 0] - skeleton[JOINT["right_shoulder"], 0])
     hips = float(skeleton[JOINT["left_hip"], 0] - skeleton[JOINT["right_hip"], 0])
@@ -95,7 +101,7 @@ def view_of(skeleton: Floats) -> View:
     return "left" if skeleton[JOINT["nose"], 0] < ears else "right"
 
 
-def _is_whole(joints: Floats, inside: Mask, mask: Mask, person: Person) -> bool:
+def _is_whole(joints: Float64Array, inside: Mask, mask: Mask, person: Person) -> bool:
     """Head and feet are in the picture: joints known, and the mask ends before the picture does."""
     feet = [JOINT[f"{side}_ankle"] for side in ("left", "right")]
     ends = mask[-1].mean() < 0.02
@@ -103,11 +109,16 @@ def _is_whole(joints: Floats, inside: Mask, mask: Mask, person: Person) -> bool:
     return bool(known and ends and (joints[feet, 1] < inside.shape[0]).all())
 
 
-def _height_of_skeleton(skeleton: Floats) -> float:
+def _height_of_skeleton(skeleton: Float64Array) -> float:
     """Standing height from torso and head: 3.55 times from shoulders to hips, as the figure's own."""
+    return 3.55 * _torso_px(skeleton)
+
+
+def _torso_px(skeleton: Float64Array) -> float:
+    """From the shoulders' middle to the hips', px; NaN where one is unknown."""
     shoulders = skeleton[[JOINT["left_shoulder"], JOINT["right_shoulder"]]].mean(0)
     hips = skeleton[[JOINT["left_hip"], JOINT["right_hip"]]].mean(0)
-    return float(np.hypot(*(shoulders - hips)[:2])) * 3.55
+    return float(np.hypot(*(shoulders - hips)[:2]))
 
 
 def _extended(colors: NDArray[np.float32], inside: Mask, height_px: float) -> NDArray[np.float32]:

@@ -7,9 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-def sample_picture(
-    picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def sample_picture(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Bilinear colors of ``picture`` (h, w, c) at x, y (any shape), the border's beyond it. ``cv2.remap`` stops at
     32,766 points a side."""
     out = _bilinear(picture, np.ravel(x).astype(np.float32), np.ravel(y).astype(np.float32))
@@ -17,9 +15,7 @@ def sample_picture(
 
 
 @njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
-def _bilinear(
-    picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _bilinear(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width, channels = picture.shape
     out = np.empty((len(x), channels), np.float32)
     for n in range(len(x)):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
+from pipeline.datatypes import Float64Array
 from pipeline.models.mannequin.deformation import PARTS
-from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Floats, Pose
+from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Pose
 from pipeline.models.mannequin.proportions import standing_at_one
 
 _BINS = 28
@@ -31,12 +33,12 @@ class _Along:
     """Vertices of one part, by where they lie along it."""
 
     rows: NDArray[np.int64]
-    share: Floats
+    share: Float64Array
     """How much each belongs to the part."""
     low: NDArray[np.int64]
-    fraction: Floats
+    fraction: Float64Array
 
-    def mean(self, values: Floats, weights: Floats | None = None) -> Floats:
+    def mean(self, values: Float64Array, weights: Float64Array | None = None) -> Float64Array:
         """(bins, k) smooth mean of (n, k) values."""
         w = self.share if weights is None else self.share * weights
         total, count = np.zeros((_BINS + 1, values.shape[1])), np.full(_BINS + 1, 1e-9)
@@ -48,12 +50,17 @@ class _Along:
         count = gaussian_filter1d(count, 1.0, mode="nearest")
         return np.asarray(total / count[:, None])
 
-    def at(self, bins: Floats) -> Floats:
+    def at(self, bins: Float64Array) -> Float64Array:
         return np.asarray(bins[self.low] * (1 - self.fraction)[:, None] + bins[self.low + 1] * self.fraction[:, None])
 
 
 def reshaped(
-    figure: Figure, shares: Floats, pose: Pose, places: NDArray[np.float32], moved: Floats, weight: float = 1.0
+    figure: Figure,
+    shares: Float64Array,
+    pose: Pose,
+    places: NDArray[np.float32],
+    moved: Float64Array,
+    weight: float = 1.0,
 ) -> Figure:
     """Return the figure whose rest shape has taken up the displacements (V, 2) of its posed vertices, px.
 
@@ -87,21 +94,21 @@ def reshaped(
     return standing_at_one(replace(figure, vertices=vertices, heads=heads, landmarks=marks))
 
 
-def _root_shift(figure: Figure, shares: Floats, change: Floats) -> Floats:
+def _root_shift(figure: Figure, shares: Float64Array, change: Float64Array) -> Float64Array:
     """(2,) where the hips as a whole went: place, not shape."""
     near = np.abs(figure.vertices[:, 1] - figure.heads[BONE["pelvis"]][1]) < 0.05
     near &= shares[:, PARTS.index("torso")] > 0.5
     return np.asarray(change[near, :2].mean(0)) if near.any() else np.zeros(2)
 
 
-def _along(figure: Figure, share: Floats, part: str) -> _Along:
+def _along(figure: Figure, share: Float64Array, part: str) -> _Along:
     stem, _, side = part.partition(".")
     chain = [figure.heads[BONE[f"{bone}.{side}" if side else bone]] for bone in _CHAINS[stem]]
     rows = np.flatnonzero(share > 0.01)
     points = figure.vertices[rows].astype(np.float64)
     best = np.full(len(rows), np.inf)
     place = np.zeros(len(rows))
-    lengths = [float(np.linalg.norm(b - a)) for a, b in zip(chain[:-1], chain[1:], strict=True)]
+    lengths = [float(np.linalg.norm(b - a)) for a, b in pairwise(chain)]
     total = sum(lengths)
     done = 0.0
     for n, (start, stop, length) in enumerate(zip(chain[:-1], chain[1:], lengths, strict=True)):
@@ -119,7 +126,7 @@ def _along(figure: Figure, share: Floats, part: str) -> _Along:
     return _Along(rows, share[rows], floor, bins - floor)
 
 
-def _deepen(change: Floats, places: NDArray[np.float32], along: _Along, part: str) -> None:
+def _deepen(change: Float64Array, places: NDArray[np.float32], along: _Along, part: str) -> None:
     """Scale depth about each bin's centre as its width was scaled."""
     points = places[along.rows].astype(np.float64)
     centre = along.at(along.mean(points))
@@ -140,19 +147,19 @@ def _deepen(change: Floats, places: NDArray[np.float32], along: _Along, part: st
     change[along.rows, 2] += along.share * _DEPTH_SHARE[stem] * along.at(factor)[:, 0] * ray[:, 2]
 
 
-def _blended(figure: Figure, pose: Pose) -> Floats:
+def _blended(figure: Figure, pose: Pose) -> Float64Array:
     """(V, 3, 3) each vertex' own rotation and scale."""
     return np.asarray(np.einsum("vk,vkij->vij", figure.bone_weight, pose.linear[figure.bone_index]))
 
 
-def _move_limb(heads: Floats, part: str, shift: Floats) -> None:
+def _move_limb(heads: Float64Array, part: str, shift: Float64Array) -> None:
     stem, _, side = part.partition(".")
     names = {"arm": ("upperarm1", "upperarm2", "forearm1", "forearm2", "hand"), "leg": ()}[stem]
     for name in names:
         heads[BONE[f"{name}.{side}"]] += shift
 
 
-def _mirrored_heads(heads: Floats) -> Floats:
+def _mirrored_heads(heads: Float64Array) -> Float64Array:
     """Both sides' mean."""
     flip = np.array([-1.0, 1.0, 1.0])
     out = heads.copy()
@@ -174,13 +181,15 @@ def mirror_of(figure: Figure) -> NDArray[np.int64]:
     return np.asarray(near, np.int64)
 
 
-def _symmetric(figure: Figure, shares: Floats, change: Floats) -> Floats:
+def _symmetric(figure: Figure, shares: Float64Array, change: Float64Array) -> Float64Array:
     mirrored = change[mirror_of(figure)] * [-1, 1, 1]
     alone = np.clip(shares[:, PARTS.index("head")] * 2 - 1, 0, 1)[:, None]
     return np.asarray(alone * change + (1 - alone) * (change + mirrored) / 2)
 
 
-def _carried(figure: Figure, shares: Floats, rest: Floats, heads: Floats) -> tuple[Floats, Floats]:
+def _carried(
+    figure: Figure, shares: Float64Array, rest: Float64Array, heads: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """Heads of the spine's bones and landmarks of the head, moved as the surface around them did."""
     out = heads.copy()
     torso = shares[:, PARTS.index("torso")] + shares[:, PARTS.index("head")] > 0.7

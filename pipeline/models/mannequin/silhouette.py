@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import Mask
+from pipeline.datatypes import Float64Array, Mask
 from pipeline.models.mannequin.deformation import DeformationGraph, contour_rows
-from pipeline.models.mannequin.figure import Floats
 from pipeline.models.mannequin.raster import rasterize
 
 _LINES = 420
@@ -27,9 +26,9 @@ _ALONG = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outline:
-    points: Floats
+    points: Float64Array
     """(n, 2) picture px."""
-    normals: Floats
+    normals: Float64Array
     """(n, 2) outwards."""
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
@@ -40,10 +39,10 @@ def fit_outline(
     triangles: NDArray[np.int32],
     loose: NDArray[np.bool_],
     graph: DeformationGraph,
-    anchors: tuple[sparse.csr_matrix, Floats, Floats],
+    anchors: tuple[sparse.csr_matrix, Float64Array, Float64Array],
     mask: Mask,
     body_height_px: float,
-) -> Floats:
+) -> Float64Array:
     """Return (V, 2) displacements of the posed figure's vertices, picture px.
 
     ``places`` (V, 3) are the posed vertices, ``loose`` (F,) the triangles whose outline is not followed (hands, whose
@@ -77,7 +76,9 @@ def fit_outline(
         before = np.einsum("nk,nkd->nd", corners, moved[corner_ids])
         gap = goal.points[match] - here
         normal = goal.normals[match]
-        step = normal * (gap * normal).sum(1, keepdims=True) + _ALONG * (gap - normal * (gap * normal).sum(1, keepdims=True))
+        step = normal * (gap * normal).sum(1, keepdims=True) + _ALONG * (
+            gap - normal * (gap * normal).sum(1, keepdims=True)
+        )
         weights = np.concatenate([np.full(len(rows.indptr) - 1, 1.0), anchor_weights])
         nodes = graph.solve(
             sparse.vstack([rows, anchor_rows]).tocsr(),
@@ -104,7 +105,7 @@ def _outline(mask: Mask) -> _Outline:
     return _Outline(np.asarray(points, np.float64), normals, rows, columns)
 
 
-def _barycentric(points: Floats, corners: Floats) -> Floats:
+def _barycentric(points: Float64Array, corners: Float64Array) -> Float64Array:
     """(n, 3) weights of the three corners (n, 3, 2), inside the triangle."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     ab, ac, ap = b - a, c - a, points - a

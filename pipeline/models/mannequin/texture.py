@@ -12,22 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import SceneLight
+from pipeline.datatypes import Float64Array
 from pipeline.models.mannequin.deformation import PARTS
-from pipeline.models.mannequin.figure import Figure, Floats, Group
+from pipeline.models.mannequin.figure import Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
-from pipeline.models.mannequin.head_texture import HeadColors, head_colors
+from pipeline.models.mannequin.head_texture import head_colors, skin_color
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.sampling import sample_picture
-from pipeline.models.mannequin.shading import light_vertices
 
 _DEPTH_SLACK = 0.012
 """So far behind what is in front a point still counts as seen, standing heights: layers of clothes touch."""
 _FACING = (0.05, 0.45)
 """Cosines between which a view's weight rises: grazing views smear."""
-_TURN = (-0.15, 0.30)
-"""Cosines between which the back of the head goes over into what the picture shows."""
+_BRIGHTEST_SKIN = 0.745
+"""Of the brightest channel, linear: an sRGB value of 224."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +45,7 @@ class _Samples:
     y: NDArray[np.float32]
 
 
-def bake(figure: Figure, shares: Floats, drawn: NDArray[np.bool_], views: list[FittedView]) -> MeshColors:
+def bake(figure: Figure, shares: Float64Array, drawn: NDArray[np.bool_], views: list[FittedView]) -> MeshColors:
     """Return the colors of the figure's drawn triangles, in their order."""
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     groups = figure.groups[drawn]
@@ -94,9 +93,7 @@ def _sampled(view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> _Sam
     return _Samples(colors, facing.astype(np.float32), seen, own_part, x, y)
 
 
-def _flattened(
-    samples: _Samples, view: FittedView, figure: Figure, parts: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _flattened(samples: _Samples, view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> NDArray[np.float32]:
     """Take the picture's light out: (T, S, 3) albedo under which the figure's own light gives the picture back.
 
     Brightness within each part is fitted by a plane over the normals (first-order spherical harmonics, Ramamoorthi and
@@ -112,13 +109,17 @@ def _flattened(
     tilt[..., 2] = np.minimum(tilt[..., 2], 0)
     ahead = np.array([0.0, 0.0, -1.0])
     gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7))
-    own = light_vertices(view.places, normals, view.triangles, figure.occlusion, view.reference.height_px, SceneLight.daylight(1))
-    front = normals[:, 2] < -0.6
-    exposure = np.median(own[front], axis=0) if front.any() else np.ones(3)
-    return np.asarray(samples.colors * gain[..., None] / exposure, np.float32)
+    # A surface is no brighter than the picture of it, and pale skin in a studio is brighter than skin is.
+    return np.asarray(samples.colors * gain[..., None] * _exposure(view), np.float32)
 
 
-def _light_slope(normals: Floats, level: Floats, parts: NDArray[np.int64]) -> Floats:
+def _exposure(view: FittedView) -> float:
+    """Factor that brings the face down to what skin gives back at most; 1 where it is darker already."""
+    skin = skin_color(view)
+    return 1.0 if skin is None else float(min(1.0, _BRIGHTEST_SKIN / max(float(skin.max()), 1e-6)))
+
+
+def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.int64]) -> Float64Array:
     """(3,) how log brightness grows along x, y, z of the normal; zero where there is too little to tell."""
     if len(level) < 200:
         return np.zeros(3)

@@ -252,11 +252,13 @@ def _reference(name: str) -> Appearance:
     joints = np.full((21, 3), np.nan, np.float32)
     joints[:17, :2] = REFERENCE_JOINTS[name]
     joints[:17, 2] = 1
+    skeleton = np.full((NUM_SKELETON, 3), np.nan, np.float32)
+    skeleton[:17] = joints[:17] * [1, 1, 0]
     person = Person(
         box_xyxy=np.array([0, 0, 640, 1152.0]),
         score=1.0,
         joints=joints,
-        skeleton=np.zeros((23, 3), np.float32),
+        skeleton=skeleton,
         mask=picture[:, :, 3] > 127,
     )
     return Appearance(reference=picture, reference_person=person)
@@ -285,7 +287,9 @@ def test_the_reference_colours_are_drawn(figure: Figure) -> None:
     dressed = Mannequin(weight_path("figure.npz"), GenerateSettings())
     dressed.prepare(_reference("sport"))
     picture, _, joints = _draw(dressed, _standing(figure))
-    chest = joints[[JOINT["left_shoulder"], JOINT["right_hip"]], :2].mean(0)
+    shoulders, hips = (joints[[JOINT[f"{s}_{p}"] for s in ("left", "right")], :2].mean(0) for p in ("shoulder", "hip"))
+    # Below the shirt's hem the belly is bare.
+    chest = 0.75 * shoulders + 0.25 * hips
     x, y = np.rint(chest).astype(int)
     r, g, b = picture[y - 4 : y + 5, x - 4 : x + 5].reshape(-1, 3).mean(0)
     assert b > 1.5 * r and b > 1.2 * g

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.models.mannequin.mesh_colors import sample_grid
 from pipeline.models.mannequin.raster import FAR, rasterize, resolve, skin, vertex_normals
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -16,8 +17,15 @@ def _draw(corners: list, colors: list, size: int, fold: int) -> tuple:
     places[:, :2] = places[:, :2] * fold + (fold - 1) / 2
     triangles = np.arange(len(places), dtype=np.int32).reshape(-1, 3)
     shades = np.repeat(np.array(colors, np.float32)[:, None], 3, 1)
+    return _resolved(places, triangles, shades, size, fold)
+
+
+def _resolved(places: np.ndarray, triangles: np.ndarray, corners: np.ndarray, size: int, fold: int) -> tuple:
+    """Rasterise and resolve triangles whose colour is linear between ``corners`` (F, 3, 3), in white light."""
     depth, nearest = rasterize(places, triangles, size * fold, size * fold)
-    return resolve(places, triangles, shades, depth, nearest, fold)
+    levels = tuple(np.einsum("sk,fkc->fsc", sample_grid(n)[1], corners).astype(np.float32) for n in (4, 2, 1))
+    light, bright = np.ones((len(places), 3), np.float32), np.ones(len(triangles), np.float32)
+    return resolve(places, triangles, levels, light, np.arange(len(triangles)), bright, depth, nearest, fold)
 
 
 def test_coverage_is_the_triangles_area() -> None:
@@ -61,8 +69,7 @@ def test_colour_is_linear_over_the_triangle() -> None:
     places = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1]], np.float32)
     triangles = np.array([[0, 1, 2]], np.int32)
     colors = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], np.float32)
-    depth, nearest = rasterize(places, triangles, 64, 64)
-    picture, _, _ = resolve(places, triangles, colors, depth, nearest, 1)
+    picture, _, _ = _resolved(places, triangles, colors, 64, 1)
     np.testing.assert_allclose(picture[20, 10], [10 / 63, 20 / 63, 0], atol=1e-5)
 
 

@@ -1,0 +1,129 @@
+"""The figure fitted to a reference picture: outline, colours on every side, and what happens where nothing fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.datatypes import Appearance, Float64Array, SceneLight
+from pipeline.models.mannequin.figure import BONES, Figure, Pose, load_figure
+from pipeline.models.mannequin.mannequin import Mannequin
+from pipeline.models.mannequin.person import NewPerson, make_person
+from pipeline.models.mannequin.reference import make_view, view_of
+from pipeline.models.weights.folder import weight_path
+from pipeline.settings import GenerateSettings
+from tests.models.mannequin.test_mannequin import _reference
+
+HEIGHT = 400.0
+SIZE = (320, 440)
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    return load_figure(weight_path("figure.npz"), "auto")
+
+
+@pytest.fixture(scope="module", params=["suit", "sport"])
+def person(request: pytest.FixtureRequest, figure: Figure) -> NewPerson:
+    return make_person(figure, _reference(request.param))
+
+
+@pytest.fixture(scope="module")
+def suit() -> Mannequin:
+    mannequin = Mannequin(weight_path("figure.npz"), GenerateSettings())
+    mannequin.prepare(_reference("suit"))
+    return mannequin
+
+
+def _turned(mannequin: Mannequin, yaw: float) -> tuple[np.ndarray, np.ndarray]:
+    """Picture and alpha of the person at rest, turned about the vertical."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]) * HEIGHT
+    offset = np.tile(np.array([SIZE[0] / 2, HEIGHT + 20, 0]), (len(BONES), 1))
+    pose = Pose(np.repeat(turn[None], len(BONES), 0), offset)
+    layer = mannequin._draw(pose, HEIGHT, SIZE, 0.0, SceneLight.daylight(1))
+    assert layer.alpha is not None
+    return layer.picture, layer.alpha
+
+
+def test_the_outline_is_the_persons(person: NewPerson) -> None:
+    assert person.overlap is not None and person.overlap > 0.95
+    assert person.warnings == ()
+
+
+def test_the_shape_stays_a_body(person: NewPerson, figure: Figure) -> None:
+    vertices = person.figure.vertices
+    assert vertices[:, 1].max() == pytest.approx(0, abs=1e-6)
+    assert vertices[:, 1].min() == pytest.approx(-1, abs=1e-6)
+    # Bones no longer or shorter than people's differ, and left as long as right.
+    for bone in ("forearm1", "hand", "shin1", "foot"):
+        left, right = (person.figure.heads[BONES.index(f"{bone}{side}")] for side in (".L", ".R"))
+        np.testing.assert_allclose(left, right * [-1, 1, 1], atol=2e-3)
+        own = figure.heads[BONES.index(f"{bone}.L")]
+        assert np.linalg.norm(left - own) < 0.08
+
+
+def test_the_front_shows_shirt_and_tie_and_a_face(suit: Mannequin) -> None:
+    picture, alpha = _turned(suit, 0.0)
+    solid = picture[alpha > 250].astype(int)
+    bright = (solid.min(1) > 150).mean()
+    skin = ((solid[:, 0] - solid[:, 2] > 25) & (solid[:, 0] > 110)).mean()
+    assert bright > 0.004 and skin > 0.03
+
+
+def test_the_back_of_the_head_is_hair(suit: Mannequin) -> None:
+    def face(yaw: float) -> Float64Array:
+        picture, alpha = _turned(suit, yaw)
+        top = int(np.flatnonzero((alpha > 250).any(1))[0])
+        rows = slice(top + int(0.04 * HEIGHT), top + int(0.09 * HEIGHT))
+        columns = slice(SIZE[0] // 2 - 12, SIZE[0] // 2 + 13)
+        return np.asarray(np.median(picture[rows, columns].reshape(-1, 3), axis=0), np.float64)
+
+    front, back = face(0.0), face(np.pi)
+    assert back.sum() < 0.8 * front.sum()
+    assert np.abs(back - [105, 75, 70]).max() < 45
+
+
+def test_the_same_picture_gives_the_same_person(figure: Figure) -> None:
+    first, second = make_person(figure, _reference("sport")), make_person(figure, _reference("sport"))
+    assert np.array_equal(first.figure.vertices, second.figure.vertices)
+    assert np.array_equal(first.colors.fine, second.colors.fine)
+
+
+def test_what_cannot_be_fitted_gives_plain_colors_and_says_so(figure: Figure) -> None:
+    appearance = _reference("suit")
+    assert appearance.reference_person is not None
+    elsewhere = np.zeros_like(appearance.reference_person.mask)
+    elsewhere[900:, :250] = True
+    blind = replace(appearance, reference_person=replace(appearance.reference_person, mask=elsewhere))
+    person = make_person(figure, blind)
+    assert len(person.warnings) == 1 and np.array_equal(person.figure.vertices, figure.vertices)
+    unknown = np.full_like(appearance.reference_person.skeleton, np.nan)
+    blind = replace(appearance, reference_person=replace(appearance.reference_person, skeleton=unknown))
+    assert len(make_person(figure, blind).warnings) == 1
+    assert make_person(figure, Appearance()).warnings == ()
+
+
+@pytest.mark.parametrize(("yaw", "view"), [(0.0, "front"), (np.pi, "back"), (np.pi / 2, "left"), (-np.pi / 2, "right")])
+def test_the_view_is_told_from_the_joints(yaw: float, view: str) -> None:
+    reference = _reference("suit")
+    assert reference.reference_person is not None
+    skeleton = reference.reference_person.skeleton.astype(np.float64)
+    # The nose is before the ears.
+    skeleton[0, 2] = -60
+    centred = skeleton - [320, 0, 0]
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    assert view_of(centred @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T) == view
+
+
+def test_colors_beyond_the_border_are_the_persons() -> None:
+    reference = _reference("suit")
+    assert reference.reference is not None and reference.reference_person is not None
+    picture = reference.reference[..., :3].copy()
+    picture[~reference.reference_person.mask] = (0, 255, 0)
+    view = make_view(picture, reference.reference_person)
+    assert view is not None and view.is_whole
+    green = view.colors[..., 1] - view.colors[..., [0, 2]].max(2)
+    assert green.max() < 0.2
