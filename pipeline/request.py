@@ -39,8 +39,6 @@ class JobRequest:
     """(H, W, 3 or 4) RGB or RGBA."""
     start_s: float | None = None
     end_s: float | None = None
-    mode: Literal["replace", "frame"] = "replace"
-    """The whole clip, or one finished frame a segment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

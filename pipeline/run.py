@@ -93,7 +93,10 @@ def run_stills(
     timings: dict[str, float] = {}
     # Chunks that do not touch have nothing to be faded over.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
-    with _prepared(request, settings, models, workspace, timings, clip, check, progress) as (inputs, plan):
+    with _prepared(request, settings, models, workspace, timings, clip, check, progress, only_stills=True) as (
+        inputs,
+        plan,
+    ):
         stills = choose_stills(plan)
         with _timed(timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
@@ -112,6 +115,8 @@ def _prepared(
     clip: Clip | None,
     check: Check,
     progress: Progress,
+    *,
+    only_stills: bool = False,
 ) -> Iterator[tuple[FinishInputs, Plan]]:
     """Run SURVEY to PERFORM; yield what FINISH works on, while the masks are open, and the plan."""
     limit_malloc_arenas()
@@ -137,7 +142,7 @@ def _prepared(
         # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
         del survey
         trim_malloc()
-        if request.mode == "frame":
+        if only_stills:
             can_be_alone = needs.conditioning_frames == 0
             plan = plan_of_stills(plan, choose_stills(plan), needs.window_frames, can_be_alone)
         masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)

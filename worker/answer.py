@@ -134,7 +134,7 @@ def _run(
         wanted = _fetched(request, settings, worker, workspace, clock)
         clip = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s)
         late = _deadline_warnings(clip.info, settings, clock)
-        key = job_key(wanted.video, wanted, settings) if worker.state_dir is not None else ""
+        key = job_key(wanted.video, wanted, settings, request.mode) if worker.state_dir is not None else ""
         with resumable_folder(worker, key, workspace / "passes") as passes:
             with make_progress(generation_share(settings)) as progress:
 
@@ -142,7 +142,7 @@ def _run(
                     clock.stage = stage
                     progress(stage, done, total)
 
-                run = run_stills if wanted.mode == "frame" else run_job
+                run = run_stills if request.mode == "frame" else run_job
                 result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
             result.report["warnings"].extend(late)
             clock.stage = "deliver"
@@ -198,7 +198,6 @@ def _fetched(
         reference=reference,
         start_s=request.start_s,
         end_s=request.end_s,
-        mode="frame" if request.mode == "frame" else "replace",
     )
 
 

@@ -60,12 +60,13 @@ def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iter
         _drop(folder)
 
 
-def job_key(video: Path, wanted: JobRequest, settings: Settings) -> str:
+def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str) -> str:
     """Return the SHA-256 of all that decides a job's bytes: contents, settings, seed and the rest, code, libraries."""
     digest = hashlib.sha256(_code().encode())
     with video.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
     digest.update(settings.model_dump_json().encode())
+    digest.update(mode.encode() + b"\0")
     for each in fields(wanted):
         if each.name in ("video", "output_dir", "artifacts"):
             continue

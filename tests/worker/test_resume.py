@@ -90,20 +90,21 @@ def test_the_key_is_of_all_that_decides_the_bytes(tmp_path: Path) -> None:
     settings = compose_settings("preview")
     wanted = JobRequest(WALK, tmp_path)
     same = replace(wanted, output_dir=tmp_path / "elsewhere", artifacts=("mask",))
-    assert job_key(WALK, wanted, settings) == job_key(WALK, same, settings)
+    assert job_key(WALK, wanted, settings, "replace") == job_key(WALK, same, settings, "replace")
     keys = {
         job_key(*each)
         for each in (
-            (WALK, wanted, settings),
-            (WALK.with_name("plate.mp4"), wanted, settings),
-            (WALK, replace(wanted, seed=1), settings),
-            (WALK, replace(wanted, end_s=1.0), settings),
-            (WALK, replace(wanted, reference=np.zeros((2, 3, 3), np.uint8)), settings),
-            (WALK, replace(wanted, reference=np.zeros((3, 2, 3), np.uint8)), settings),
-            (WALK, wanted, compose_settings("preview", ("segment.count=3",))),
+            (WALK, wanted, settings, "replace"),
+            (WALK, wanted, settings, "frame"),
+            (WALK.with_name("plate.mp4"), wanted, settings, "replace"),
+            (WALK, replace(wanted, seed=1), settings, "replace"),
+            (WALK, replace(wanted, end_s=1.0), settings, "replace"),
+            (WALK, replace(wanted, reference=np.zeros((2, 3, 3), np.uint8)), settings, "replace"),
+            (WALK, replace(wanted, reference=np.zeros((3, 2, 3), np.uint8)), settings, "replace"),
+            (WALK, wanted, compose_settings("preview", ("segment.count=3",)), "replace"),
         )
     }
-    assert len(keys) == 7
+    assert len(keys) == 8
 
 
 def test_a_damaged_checkpoint_is_made_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import Cancelled
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
 from pipeline.request import JobRequest, JobResult
-from pipeline.run import run_job
+from pipeline.run import run_job, run_stills
 from pipeline.settings import Settings
 from tests.support.models import real_models
 
@@ -71,6 +71,6 @@ def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", ["fast", "balanced"])
 def test_a_frame_of_each_segment(tmp_path: Path, preset: str) -> None:
-    request = JobRequest(_WALK, tmp_path / "out", mode="frame", **_PART)  # type: ignore[arg-type]
-    result = run_job(request, _settings(preset), real_models(_settings(preset)), tmp_path / "work")
+    request = JobRequest(_WALK, tmp_path / "out", **_PART)  # type: ignore[arg-type]
+    result = run_stills(request, _settings(preset), real_models(_settings(preset)), tmp_path / "work")
     assert len(result.artifacts["frame"]) == 2 and all(path.stat().st_size for path in result.artifacts["frame"])
