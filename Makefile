@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app setup setup-app setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
+.PHONY: help app format test-fast setup setup-app setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,16 +21,24 @@ app: setup-app weights ## open the web page on this machine (ARGS='--port 8000';
 test: setup-dev setup-gpu weights-tests ## run all tests (ARGS='-k plate' runs some)
 	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) $(ARGS)
 
+test-fast: setup-dev weights-tests ## run the tests that need no torch
+	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) --ignore tests/models/diffusion $(ARGS)
+
+format: setup-dev ## sort imports and format
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
 test-browser: setup-browser setup-app weights ## drive the page and the report in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: lint types test ## lint, types, tests
 
-lint: setup-dev ## ruff: rules and format
+lint: setup-dev ## ruff: rules and format; codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
-types: setup-dev ## mypy --strict on pipeline/
+types: setup-dev ## mypy --strict
 	$(BIN)/mypy
 
 figures: setup-dev weights-tests ## measure walk_a, also under a known shake, and a package clip, against their truth

@@ -1,4 +1,4 @@
-"""Contacts on constructed walks: ours beside the seed design's rule, under pan, shake, noise and other frame rates.
+"""Contacts on constructed walks: ours beside a fixed threshold (5 px a frame), under pan, shake and noise.
 
 ``python -m benchmarks.contacts``
 
@@ -47,7 +47,7 @@ class Walk:
     pan_degrees_per_s: float = 0.0
     shake_degrees: float = 0.0
     drift_m: float = 0.0
-    """Slow sideways motion of the camera, to and fro."""
+    """Slow sideways motion of the camera, back and forth."""
     noise_bh: float = 0.01
     """Standard deviation of each joint coordinate, independent from frame to frame, body heights."""
 
@@ -228,7 +228,7 @@ def main() -> int:
     parser.add_argument("--noise-bh", type=float, help="use this noise of the joints in all walks")
     arguments = parser.parse_args()
     missed = False
-    print(f"{'walk':28} {'F1':>6} {'ms':>5}   seed rule: {'F1':>6} {'ms':>5}")
+    print(f"{'walk':28} {'F1':>6} {'ms':>5}   fixed rule: {'F1':>6} {'ms':>5}")
     for walk in WALKS:
         asked = walk if arguments.noise_bh is None else replace(walk, noise_bh=arguments.noise_bh)
         ours = score(asked, FootLockSettings(), arguments.seeds)

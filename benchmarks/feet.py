@@ -1,6 +1,6 @@
 """What the foot lock does to the feet, by the truth: `python -m benchmarks.feet assets/walk_a`.
 
-The preview job runs without lock, with the seed design's share (``foot_lock.strength=0.7``, its 70/30 blend) and in
+The preview job runs without lock, with a 70/30 blend (``foot_lock.strength=0.7``) and in
 full, on the clip and on it under a known strong shake. Slide is ``figures.foot_slide_percent``; a jump is how much the
 lock's own offset of an ankle (placed with it minus placed without) changes from one frame to the next where a contact
 begins or ends. Inside a contact it changes as much as the foot would have slid.

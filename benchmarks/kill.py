@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.kill [--times 10]``
 
-The clip is walk_a played to and fro until it has 32 s, made small so that a run takes half a minute. Each trial kills a
-fresh job at one moment, spread evenly over the time that an undisturbed run takes with a random shift, and runs it
+The clip is walk_a played back and forth until it has 32 s, made small so that a run takes half a minute. Each trial
+kills a fresh job at one moment, spread evenly over the time that an undisturbed run takes with a random shift, and runs it
 again on what it left. Exit code 1 when bytes differ, a chunk too many was generated, or a pass was never hit.
 """
 

@@ -29,7 +29,7 @@ class JobRequest:
     video: Path
     output_dir: Path
     artifacts: tuple[str, ...] = ()
-    """Of ``ARTIFACTS``."""
+    """Names of the files to make beside the video."""
     seed: int = 0
     subject: SubjectChoice = "largest"
     on_lost: Literal["warn", "error"] = "warn"
@@ -49,5 +49,5 @@ class JobResult:
     """None in the mode ``frame``: there the artifact ``frame`` is the result."""
     artifacts: dict[str, list[Path]]
     report: dict[str, Any]
-    """Everything of the result that is no file: DESIGN section 7."""
+    """Everything of the result that is no file, as ``docs/api.md`` lists it."""
     timings_s: dict[str, float] = field(default_factory=dict)

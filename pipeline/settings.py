@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Settings(BaseModel):
-    # What stands below a field is its description in the schema: the web page and the README show it.
+    # The string below a field is its description in the schema: the web page and the documents show it.
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=False, allow_inf_nan=False, use_attribute_docstrings=True
     )
@@ -29,9 +29,9 @@ class LimitSettings(_Settings):
     max_reference_bytes: Annotated[int, Field(ge=1)] = 15_000_000
     max_reference_megapixels: Annotated[float, Field(gt=0)] = 40.0
     seconds_per_megapixel: Annotated[float, Field(gt=0)] = 0.3
-    """What a job takes for a million pixels of a frame, to compare with the time it has (preview, 720p, four cores)."""
+    """Processing time per megapixel of source frames, to compare with the time limit (preview, 720p, four cores)."""
     usd_per_hour: dict[str, Annotated[float, Field(ge=0)]] = {"A40": 1.224, "L40S": 1.908, "H100": 4.176}
-    """For the mode ``estimate``: flex workers, docs.runpod.io/serverless/pricing as stored in 2026. Set your own."""
+    """GPU prices for the mode ``estimate``: RunPod's flex workers in 2026. Set your own."""
 
 
 class StabilizeSettings(_Settings):
@@ -39,33 +39,33 @@ class StabilizeSettings(_Settings):
 
     features: Annotated[int, Field(ge=20, le=2000)] = 200
     scale: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Size at which features are found and tracked, of the source's."""
+    """Scale at which features are detected and tracked, relative to the source."""
     model: Literal["auto", "homography", "similarity"] = "auto"
-    """What a camera's motion may be between two frames; auto is a homography where the points carry one."""
+    """Motion model between two frames; auto is a homography where enough points support one."""
     window_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
-    """Over so long the camera's path is smoothed before the person is drawn."""
+    """Length of the window over which the camera path is smoothed."""
 
 
 class PeopleSettings(_Settings):
-    """Finding, following and choosing."""
+    """Detecting, tracking and choosing people."""
 
     backend: Literal["blazepose", "yolo"] = "blazepose"
     device: Literal["cuda", "cpu"] = "cpu"
-    """Of ``yolo``; BlazePose runs on the CPU."""
+    """Device of ``yolo``; BlazePose runs on the CPU."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.2
     max_gap_seconds: Annotated[float, Field(ge=0, le=5)] = 0.5
-    """So long a person may be unseen and is still filled in; what is longer passes untouched."""
+    """Longest gap in which a hidden person is interpolated; longer gaps leave the frames unchanged."""
 
 
 class SegmentSettings(_Settings):
-    """Cutting time."""
+    """Shots, segments and chunks."""
 
     count: Annotated[int, Field(ge=0, le=12)] = 0
-    """Segments a shot; 0 is automatic: one under ``short_shot_seconds``, else three."""
+    """Segments per shot; 0 is automatic: one below ``short_shot_seconds``, else three."""
     short_shot_seconds: Annotated[float, Field(ge=0)] = 5.5
     chunk_seconds: Annotated[float, Field(gt=0, le=20)] = 4.0
     overlap_frames: Annotated[int, Field(ge=0, le=30)] = 5
-    """Frames over which one segment's person is blended into the next one's."""
+    """Frames over which the new person of one segment is crossfaded into that of the next."""
     detect_cuts: bool = True
 
 
@@ -73,15 +73,15 @@ class PlateSettings(_Settings):
     """The clean background."""
 
     method: Literal["median", "off"] = "median"
-    """The clean background, rebuilt from frames that saw it; off: the source itself."""
+    """How the clean background is made: a masked median of frames that saw it; off: by inpainting each frame."""
     samples: Annotated[int, Field(ge=1, le=61)] = 9
     anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.5
     inpaint: Literal["telea", "ns"] = "telea"
-    """How background is filled that no frame ever saw: Telea, or Navier-Stokes."""
+    """Inpainting of background that no frame ever saw: Telea or Navier-Stokes."""
     gain: bool = True
-    """The background takes on each frame's brightness."""
+    """Match the background to the brightness of each frame."""
     grain: bool = True
-    """The background gets the source's grain."""
+    """Add the grain of the source to the background."""
 
 
 class ControlSettings(_Settings):
@@ -90,30 +90,30 @@ class ControlSettings(_Settings):
     name: Literal["pose", "depth", "canny"]
     weight: Annotated[float, Field(ge=0, le=2)] = 1.0
     end: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the steps in which it guides."""
+    """Fraction of the denoising steps in which it guides."""
 
 
 class GenerateSettings(_Settings):
-    """Which generator, and how it works. What begins below ``figure`` concerns the diffusion generators."""
+    """The generator and its settings; everything after ``figure`` is for the diffusion generators."""
 
     backend: Literal["mannequin", "sd15", "animatediff"] = "mannequin"
     crop_height_px: Annotated[int, Field(ge=128, le=2048)] = 768
-    """Largest crop height of generators that take any size."""
+    """Largest crop height for generators that accept any size."""
     figure: Literal["auto", "female", "male"] = "auto"
-    """Body of the mannequin; auto is the mean of both."""
+    """Body shape of the mannequin; auto is the mean of both."""
     crop_size_wh: tuple[
         Annotated[int, Field(ge=64, le=2048, multiple_of=64)], Annotated[int, Field(ge=64, le=2048, multiple_of=64)]
     ] = (512, 768)
     window_frames: Annotated[int, Field(ge=2, le=32)] = 8
-    """Motion modules hold at most 32 places."""
+    """Frames generated at once; motion modules accept at most 32."""
     conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 1
-    """Finished frames that the next window begins with."""
+    """Finished frames that condition the next window."""
     steps: Annotated[int, Field(ge=1, le=30)] = 4
-    """Denoising steps of the diffusion generators; time and cost grow with them."""
+    """Denoising steps of the diffusion generators; time and cost are proportional to them."""
     guidance: Annotated[float, Field(ge=1, le=15)] = 1.0
-    """Classifier-free guidance; 1 is none, at half the cost, and the negative prompt does nothing."""
+    """Classifier-free guidance scale; 1 disables it (half the cost, and the negative prompt has no effect)."""
     strength: Annotated[float, Field(gt=0, le=1)] = 0.75
-    """Share of the steps that are run where there is a picture to begin from (the frame before, carried along)."""
+    """Fraction of the denoising steps that is run when a window starts from the previous frame."""
     scheduler: Literal["lcm", "dpmpp"] = "lcm"
     lora: Literal["none", "lcm", "animatelcm"] = "lcm"
     lora_scale: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -121,17 +121,17 @@ class GenerateSettings(_Settings):
     """Motion module of ``animatediff``."""
     controls: tuple[ControlSettings, ...] = (ControlSettings(name="pose", end=0.75),)
     reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """Weight of the reference picture (IP-Adapter)."""
+    """Weight of the reference picture (IP-Adapter scale)."""
     decoder: Literal["full", "tiny"] = "tiny"
-    """Autoencoder: Stable Diffusion's, or TAESD at a fifteenth of the cost."""
+    """Autoencoder: the full one, or TAESD at a fifteenth of the cost."""
     batch_frames: Annotated[int, Field(ge=0, le=64)] = 0
-    """Frames in the device's memory at once; 0: from the memory that is free."""
+    """Frames per batch; 0 chooses by the free device memory."""
     device: Literal["cuda", "cpu"] = "cuda"
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     compile: bool = False
-    """``torch.compile`` of the UNet: minutes at start-up, less time a step."""
+    """Compile the UNet with ``torch.compile``: minutes at start-up, less time per step."""
     safety: bool = True
-    """Look at what was generated with Stable Diffusion's safety checker, and coarsen what it flags."""
+    """Check generated frames with Stable Diffusion's safety checker and pixelate what it flags."""
     default_prompt: str = "photo of a person, full body, natural light, sharp focus"
     """Where a job has none."""
     negative_prompt: str = "deformed, extra limbs, bad hands, bad anatomy, lowres, blurry, jpeg artifacts, watermark"
@@ -139,27 +139,27 @@ class GenerateSettings(_Settings):
 
 
 class TemporalSettings(_Settings):
-    """Flicker removal."""
+    """Flicker reduction."""
 
     method: Literal["off", "flow"] = "off"
-    """Against flicker: each layer is blended with the one before, carried along by optical flow."""
+    """Flicker reduction: blend each layer with the previous one, warped by optical flow."""
     strength: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """How much of the frame before comes in; 0 is none."""
+    """Weight of the previous frame; 0 is none."""
 
 
 class FootLockSettings(_Settings):
-    """Contacts and pinning."""
+    """Ground contacts and the foot lock."""
 
     enabled: bool = True
-    """The new person's feet are held where the old one's stood."""
+    """Pin the new person's planted feet to where the subject's stood."""
     speed_in_bh_per_s: Annotated[float, Field(gt=0)] = 0.30
     speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.50
     velocity_px: Annotated[float, Field(ge=0)] = 0.0
-    """Above 0: the seed design's rule, ankle speed in px a frame in the picture."""
+    """If above 0, a foot counts as planted below this ankle speed (px per frame, camera motion included)."""
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Share of the way to the held place that a planted foot is moved."""
+    """Fraction of the offset to the pinned position that is applied to a planted foot."""
     ease_seconds: Annotated[float, Field(ge=0, le=1)] = 0.15
-    """So long a foot takes into the lock and out of it."""
+    """Time over which the lock fades in and out."""
     min_contact_seconds: Annotated[float, Field(ge=0, le=1)] = 0.13
 
 
@@ -167,27 +167,27 @@ class CompositeSettings(_Settings):
     """Layer over plate over source."""
 
     feather_px: Annotated[float, Field(ge=0, le=64)] = 2.0
-    """At 360 lines; grows with the picture's short side."""
+    """Feather width at 360 lines; scales with the picture's short side."""
     dilate_bh: Annotated[float, Field(ge=0, le=0.3)] = 0.025
-    """Dilation of the old person's mask beyond the feather, body heights."""
+    """Dilation of the subject's mask beyond the feather, in body heights."""
     complete_mask: bool = True
-    """What the mask misses of the old person, such as a hand, is found by its difference from the clean background."""
+    """Find parts of the subject that the mask missed, such as a hand, by their difference from the clean background."""
     reshake: bool = True
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
     crossfade: bool = True
-    """Segments are blended into each other; off: they are cut."""
+    """Crossfade segments into each other; off: hard joins."""
 
 
 class OutputSettings(_Settings):
     """Encoding."""
 
     codec: Literal["h264", "lossless"] = "h264"
-    """Lossless keeps every sample outside the edit region as it was; the file is many times as large."""
+    """Lossless keeps every sample outside the edit region exactly; the file is many times larger."""
     crf: Annotated[int, Field(ge=0, le=40)] = 16
-    """Quality of h264: smaller is better and larger; 16 is hard to tell from the source."""
+    """H.264 quality: lower is better and larger; 16 is hard to tell from the source."""
     encoder_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     threads: Annotated[int, Field(ge=1, le=64)] = 4
-    """Pinned: x264's bytes depend on it."""
+    """Pinned, since the bytes of x264 depend on it."""
     provenance_tag: bool = True
 
 

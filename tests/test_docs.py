@@ -21,7 +21,15 @@ from worker.delivery.bucket_settings import NAMES
 from worker.input import parse_request
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PAGES = {name: (_ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/deploy.md", "docs/api.md")}
+_PAGES = {
+    path.relative_to(_ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (
+        *sorted(_ROOT.glob("*.md")),
+        *sorted((_ROOT / "docs").glob("*.md")),
+        _ROOT / "benchmarks" / "README.md",
+    )
+}
+_SOURCES = ("pipeline", "worker", "conf", "builder", "client", "webpage", "benchmarks", "scripts")
 _CODES = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
 _OUTPUT = {"video_url": "https://store.example/result.mp4", "video_base64": base64.b64encode(b"v").decode()}
 
@@ -57,13 +65,34 @@ def test_every_variable_is_explained_and_no_other_is_named() -> None:
     name = r"\b(?:UNDERSTUDY|BUCKET)_[A-Z_]+[A-Z]\b"
     known = set(re.findall(name, help_text()))
     assert known <= set(re.findall(name, _PAGES["docs/deploy.md"]))
-    for page, text in _PAGES.items():
+    for page in ("README.md", "docs/deploy.md", "docs/api.md", "docs/settings.md"):
+        text = _PAGES[page]
         assert set(re.findall(name, text)) <= known, page
 
 
-@pytest.mark.parametrize("page", _PAGES)
+@pytest.mark.parametrize("page", ["docs/deploy.md", "docs/api.md"])
 def test_every_error_code_is_explained(page: str) -> None:
     assert _CODES - set(re.findall(r"`([A-Z_]+)`", _PAGES[page])) == set()
+
+
+def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", _PAGES["README.md"], re.MULTILINE | re.DOTALL)
+    cut = block.replace('artifacts=("report",)', 'artifacts=("report",), start_s=1.5, end_s=1.9')
+    assert cut != block and block.count("\n") <= 10
+    shutil.copy(_ROOT / "assets" / "walk_a" / "sample.mp4", tmp_path / "clip.mp4")
+    path = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run([sys.executable, "-c", cut], cwd=tmp_path, env=path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "result.mp4").stat().st_size > 0 and "report.html" in done.stdout
+
+
+def test_no_page_or_source_cites_what_is_not_in_the_repository() -> None:
+    sources = [*_ROOT.glob("*.py"), *(path for top in _SOURCES for path in (_ROOT / top).rglob("*.py"))]
+    texts = {path.relative_to(_ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sources} | _PAGES
+    cited = re.compile(
+        r"\b(?:DESIGN|HOSTILE|ROBUSTNESS|FINDINGS|STRUCTURE|MODELS|WEIGHTS|SEED)(?:\.md|'s|\b section)|\bseed design\b"
+    )
+    assert {path: cited.findall(text) for path, text in texts.items() if cited.search(text)} == {}
 
 
 @pytest.mark.parametrize("page", _PAGES)

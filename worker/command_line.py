@@ -27,7 +27,7 @@ The result lies in outputs/<job id>/: result.mp4, result.json, and the artifacts
 
 settings for this worker (Hydra's grammar; files in conf/):
   preset=NAME          default preset of jobs; there are: {presets} (default {default})
-  GROUP=FILE           such as output=lossless, plate=off, temporal=flow, foot_lock=seed
+  GROUP=FILE           such as output=lossless, plate=off, temporal=flow, foot_lock=fixed
   GROUP.KEY=VALUE      such as segment.count=3, foot_lock.strength=0.7
 
 settings that a job may have under "overrides":

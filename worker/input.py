@@ -19,7 +19,7 @@ def _without_nul(text: str) -> str:
 
 def _each_once(names: list[Artifact]) -> list[Artifact]:
     if len(set(names)) < len(names):
-        raise ValueError("must name each artifact once")
+        raise ValueError("must list each artifact only once")
     return names
 
 
@@ -43,10 +43,11 @@ class JobInput(_Strict):
     """The ``input`` of a job."""
 
     video_url: Annotated[_Url, Field(description="the clip: an http(s) URL; locally also a path")]
-    prompt: Annotated[_Prompt, Field(description="who comes in, in words; the mannequin does not read it")] = ""
-    negative_prompt: Annotated[_Prompt, Field(description="what must not be seen")] = ""
+    prompt: Annotated[_Prompt, Field(description="the new person, in words; the mannequin ignores it")] = ""
+    negative_prompt: Annotated[_Prompt, Field(description="what the result must not show")] = ""
     reference_image_url: Annotated[
-        _Url | None, Field(description="a picture of who comes in, with exactly one person; URL, locally also a path")
+        _Url | None,
+        Field(description="a picture of the new person, showing exactly one person; URL, locally also a path"),
     ] = None
     preset: Annotated[str | None, Field(max_length=64, description="quality preset; default: the worker's")] = None
     overrides: Annotated[
@@ -55,21 +56,24 @@ class JobInput(_Strict):
     seed: Annotated[int, Field(ge=0, lt=2**32, description="same seed, same bytes (on a CPU)")] = 0
     subject: Annotated[
         Literal["largest", "leftmost", "rightmost", "centre"] | Annotated[int, Field(ge=0, le=63)] | SubjectPoint,
-        Field(description="whom to replace; a number counts people in the order in which they appear"),
+        Field(description="whom to replace; a number counts people in order of appearance"),
     ] = "largest"
     on_lost: Annotated[
-        Literal["warn", "error"], Field(description="what to do about frames in which the subject is not clearly seen")
+        Literal["warn", "error"], Field(description="what to do if the subject is not clearly visible in some frames")
     ] = "warn"
-    start_s: Annotated[float | None, Field(ge=0, description="first second of the clip to use")] = None
-    end_s: Annotated[float | None, Field(gt=0, description="end of the part to use (exclusive)")] = None
+    start_s: Annotated[float | None, Field(ge=0, description="start of the part to use, in seconds")] = None
+    end_s: Annotated[float | None, Field(gt=0, description="end of the part to use, in seconds (exclusive)")] = None
     artifacts: Annotated[
-        list[Artifact], Field(max_length=7), AfterValidator(_each_once), Field(description="files to make beside it")
+        list[Artifact],
+        Field(max_length=7),
+        AfterValidator(_each_once),
+        Field(description="files to make beside the result"),
     ] = []
     mode: Annotated[
         Literal["replace", "frame", "estimate"],
         Field(
-            description="the whole clip; one finished frame a segment as PNG, to look at before it; "
-            "or what it will take, without doing it"
+            description="replace: the whole clip; frame: one finished frame per segment, as PNG; "
+            "estimate: time and cost, without doing it"
         ),
     ] = "replace"
     upload_url: Annotated[
@@ -78,7 +82,7 @@ class JobInput(_Strict):
     artifact_upload_urls: Annotated[
         dict[Artifact, _Url], Field(description="with upload_url: a presigned URL for each artifact asked for")
     ] = {}
-    inline: Annotated[bool, Field(description="return a small result in the answer, as base64")] = False
+    inline: Annotated[bool, Field(description="return a small result inside the answer, as base64")] = False
 
 
 def _check_together(request: JobInput) -> None:
@@ -86,7 +90,7 @@ def _check_together(request: JobInput) -> None:
     if request.start_s is not None and request.end_s is not None and request.end_s <= request.start_s:
         raise InvalidInput("must be after start_s", field="end_s")
     if request.mode != "replace" and request.artifacts:
-        raise InvalidInput(f"are made of whole clips: leave them out in the mode {request.mode}", field="artifacts")
+        raise InvalidInput(f"are only made for whole clips: leave them out with mode {request.mode}", field="artifacts")
 
 
 def parse_request(raw: Any) -> JobInput:
@@ -99,7 +103,7 @@ def parse_request(raw: Any) -> JobInput:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = _field_of(first["loc"])
         if first["type"] == "extra_forbidden":
-            raise InvalidInput("there is no such key", field=field) from None
+            raise InvalidInput("unknown field", field=field) from None
         raise InvalidInput(first["msg"].removeprefix("Value error, "), field=field) from None
     _check_together(request)
     return request

@@ -11,7 +11,7 @@ from worker.input import JobInput
 
 
 def request_table() -> str:
-    """Return the schema as a Markdown table, for the README."""
+    """Return the schema as a Markdown table, for ``docs/api.md``."""
     rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
     for name, field in JobInput.model_json_schema()["properties"].items():
         required = name in JobInput.model_json_schema()["required"]
@@ -21,7 +21,10 @@ def request_table() -> str:
 
 
 def override_table(settings: Settings) -> str:
-    """Return the settings that a job may change as a Markdown table, for the README; ``settings`` have the defaults."""
+    """Return the settings that a job may change as a Markdown table, for ``docs/settings.md``.
+
+    ``settings`` have the defaults.
+    """
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     values = settings.model_dump()
     for key in CALLER_KEYS:

@@ -81,7 +81,7 @@ class ArtifactWriter:
 def _analysis(
     info: VideoInfo, plan: Plan, placed_joints: NDArray[np.float64], plates: PlateSet | None
 ) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays of ``analysis.npz`` (DESIGN section 7): source space in the coded orientation."""
+    """Return the arrays of ``analysis.npz``: source space in the coded orientation."""
     turn = info.coded_from_source
     back = np.linalg.inv(turn)
     subject = plan.subject

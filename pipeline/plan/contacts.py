@@ -56,7 +56,7 @@ def find_contacts(
     Speed is the ankle's step minus the motion of the *local* ground (``local_ground_steps``), smoothed lightly, in
     body heights of that frame a second. A contact begins under ``speed_in_bh_per_s``, lasts while under
     ``speed_out_bh_per_s`` (both less where the foot swings slowly) and while the foot is low, is joined across flicker,
-    and is at least ``min_contact_seconds`` long. With ``velocity_px`` above 0 the seed design's rule is used: ankle
+    and is at least ``min_contact_seconds`` long. With ``velocity_px`` above 0 the fixed-threshold rule is used: ankle
     movement in the picture, px a frame.
     The anchor is the ankle's place around the contact's middle, carried both ways by the local ground. Contacts never
     cross a cut; frames without the subject, or with a doubtful ankle, have none.

@@ -45,7 +45,7 @@ def write_reports(
     """Write ``report.html`` and ``contact_sheet.png``, those that are ``wanted``; return their paths by artifact.
 
     ``source`` and ``written`` are read once for the pictures, at the frames that are shown; ``facts`` is the job's
-    answer (DESIGN section 7), ``series`` that of ``draw_plots``.
+    answer, ``series`` that of ``draw_plots``.
     """
     chosen = choose_moments(plan, source.info, series) if "report" in wanted else []
     even = even_moments(source.info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []

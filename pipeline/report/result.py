@@ -1,4 +1,4 @@
-"""What a job's result says of itself, beside its files: DESIGN section 7."""
+"""The fields of a job's result that are no files."""
 
 from __future__ import annotations
 

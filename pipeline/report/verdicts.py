@@ -62,20 +62,20 @@ def _percent_of_replaced(value: float, figures: Figures) -> float | None:
     return 100.0 * value / replaced if replaced else None
 
 
-# In the order of importance: what a viewer sees first. Limits are DESIGN's promises where it has one.
+# In order of importance: what a viewer sees first. The limits are the aims of docs/quality.md where it has one.
 _RULES: Mapping[str, _Rule] = {
     "foot_slide_percent": _Rule(
         "Foot slide",
         "{:.2f} % of body height",
-        "How far a planted foot of the new person wanders (RMS). Half a per cent is about a centimetre for an adult.",
+        "How far a planted foot of the new person drifts (RMS). Half a percent is about a centimetre for an adult.",
         "at most 0.5 %",
         0.5,
         1.0,
     ),
     "source_left_percent": _Rule(
-        "Old person left",
+        "Source left",
         "{:.2f} %",
-        "Weight of the source that is left over the old person's mask. More shows as a ghost.",
+        "Weight of the source that remains inside the subject's mask. More shows as a ghost.",
         "at most 0.5 %",
         0.5,
         2.0,
@@ -89,9 +89,9 @@ _RULES: Mapping[str, _Rule] = {
         0.0,
     ),
     "psnr_outside_db": _Rule(
-        "Likeness outside the edit region",
+        "PSNR outside the edit region",
         "{:.1f} dB",
-        "PSNR of the written file against the source where nothing was edited: the encoder's loss alone. A lower "
+        "The written file against the source where nothing was edited: the encoder's loss alone. A lower "
         "output.crf raises it, output.codec=lossless leaves no loss.",
         "at least 42 dB",
         42.0,
@@ -102,7 +102,7 @@ _RULES: Mapping[str, _Rule] = {
     "placed_jitter_percent": _Rule(
         "Jitter of the new person",
         "{:.2f} % of body height",
-        "RMS second difference of the new joints minus the old ones: shaking against the place.",
+        "RMS second difference of the new joints minus the subject's: trembling relative to the scene.",
         "at most 0.3 %",
         0.3,
         0.5,
@@ -128,14 +128,14 @@ _RULES: Mapping[str, _Rule] = {
     "region_area_ratio": _Rule(
         "Size of the edit region",
         "{:.2f} × the people's area",
-        "Area of the edit region over that of the old and the new person together.",
+        "Area of the edit region over that of the subject and the new person together.",
         "at most 2",
         2.0,
         3.0,
     ),
     "new_to_subject_scale": _Rule(
         "Size of the new person",
-        "{:.2f} × the old one",
+        "{:.2f} × the subject",
         "Length of torso and legs, new over old; the median over the frames.",
         "0.9 to 1.1",
         0.1,
@@ -153,16 +153,16 @@ _RULES: Mapping[str, _Rule] = {
     "frames_uncertain": _Rule(
         "Frames not clearly seen",
         "{:.0f}",
-        "Frames in which the subject was seen badly or filled in between others. Look at them.",
+        "Frames in which the subject was barely visible or interpolated. Look at them.",
         "at most 2 % of the replaced frames",
         2.0,
         10.0,
         measure=_percent_of_replaced,
     ),
     "mattes_propagated": _Rule(
-        "Mattes propagated",
+        "Propagated mattes",
         "{:.0f}",
-        "Frames in which nobody was found in what the generator drew, so the last outline was moved on. Look at them.",
+        "Frames in which nobody was found in the generated picture, so the last matte was reused. Look at them.",
         "at most 2 % of the replaced frames",
         2.0,
         10.0,
@@ -171,7 +171,7 @@ _RULES: Mapping[str, _Rule] = {
     "frames_pixelated": _Rule(
         "Frames pixelated",
         "{:.0f}",
-        "The safety checker flagged what was drawn; it is shown in squares.",
+        "The safety checker flagged what was generated; it is pixelated.",
         "none",
         0.0,
         0.0,
@@ -181,7 +181,7 @@ _RULES: Mapping[str, _Rule] = {
     ),
     "warping_error_source": _Rule("Flicker of the source", "{:.4f}", "The warping error of the source in the region."),
     "frames_replaced": _Rule("Frames replaced", "{:.0f}", "Frames that were edited."),
-    "frames_absent": _Rule("Frames without the subject", "{:.0f}", "They passed untouched."),
+    "frames_absent": _Rule("Frames without the subject", "{:.0f}", "They are unchanged."),
 }
 
 

@@ -149,7 +149,7 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
     assert "not known yet" in preset_table(sources)
 
 
-def test_the_readmes_table_is_made_from_the_lock() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    told = readme.split("<!-- weights -->")[1].split("<!-- /weights -->")[0].strip()
+def test_the_documents_table_is_made_from_the_lock() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    told = page.split("<!-- weights -->")[1].split("<!-- /weights -->")[0].strip()
     assert told == preset_table(read_lock())

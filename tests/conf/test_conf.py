@@ -30,7 +30,7 @@ def test_the_files_hold_every_setting_and_the_schemas_defaults() -> None:
 
 
 def test_the_operators_grammar_is_hydras() -> None:
-    settings = compose_settings("preview", ("segment.count=3", "output=lossless", "foot_lock=seed", "plate=off"))
+    settings = compose_settings("preview", ("segment.count=3", "output=lossless", "foot_lock=fixed", "plate=off"))
     assert settings.segment.count == 3 and settings.output.codec == "lossless"
     assert settings.foot_lock.velocity_px == 5 and settings.foot_lock.strength == 0.7
     assert settings.plate.method == "off"

@@ -1,4 +1,4 @@
-"""Rows of HOSTILE.md through the handler: what a caller sends, and what breaks while a job runs.
+"""Hostile jobs through the handler: what a caller sends, and what breaks while a job runs.
 
 Fetching is in test_fetch.py, presigned uploads and the bucket in test_presigned.py, test_bucket.py and test_deliver.py,
 the platform in test_job_api.py.

@@ -91,9 +91,12 @@ def test_anything_else_is_refused_in_order(raw: dict[str, object]) -> None:
         assert error.field
 
 
-def test_the_readmes_tables_are_the_schema() -> None:
-    readme = (_ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"<!-- request -->\n(.*?)\n<!-- /request -->", readme, re.DOTALL)
-    assert found is not None and found.group(1).strip() == request_table()
-    found = re.search(r"<!-- overrides -->\n(.*?)\n<!-- /overrides -->", readme, re.DOTALL)
-    assert found is not None and found.group(1).strip() == override_table(compose_settings("preview"))
+def test_the_documents_tables_are_the_schema() -> None:
+    tables = {
+        "api.md": ("request", request_table()),
+        "settings.md": ("overrides", override_table(compose_settings("preview"))),
+    }
+    for page, (name, table) in tables.items():
+        text = (_ROOT / "docs" / page).read_text(encoding="utf-8")
+        found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, re.DOTALL)
+        assert found is not None and found.group(1).strip() == table

@@ -130,7 +130,7 @@ def inpaint_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
 def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
     """Return (N, h, w, 3): the plates, with the last finished layer over them, carried along the source's motion.
 
-    The seed design's "previous frame reference". The plate alone where nothing is finished yet.
+    The plate alone where nothing is finished yet.
     """
     assert window.plates is not None and window.pictures is not None
     if not window.finished:

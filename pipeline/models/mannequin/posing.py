@@ -2,7 +2,7 @@
 
 Each frame is solved for itself, by functions that are continuous in the skeleton, so that smooth skeletons give smooth
 poses and nothing jumps where one window ends. Depth of the landmarks is noisy and leans towards the camera: it is
-limited to what foreshortening allows, and damped in torso and head (see ``shared/MODELS.md``).
+limited to what foreshortening allows, and damped in torso and head.
 """
 
 from __future__ import annotations
