@@ -3,8 +3,8 @@
 ``python -m benchmarks.kill [--times 10]``
 
 The clip is walk_a played back and forth until it has 32 s, made small so that a run takes half a minute. Each trial
-kills a fresh job at one moment, spread evenly over the time that an undisturbed run takes with a random shift, and runs it
-again on what it left. Exit code 1 when bytes differ, a chunk too many was generated, or a pass was never hit.
+kills a fresh job at one moment, spread evenly over the time that an undisturbed run takes with a random shift, and
+runs it again on what it left. Exit code 1 when bytes differ, a chunk too many was generated, or a pass was never hit.
 """
 
 from __future__ import annotations
