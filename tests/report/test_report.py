@@ -267,7 +267,7 @@ def test_the_most_telling_figures_are_those_that_miss_their_aim() -> None:
     quality = {"foot_slide_percent": 0.1, "changed_outside": 3, "psnr_outside_db": 40.0, "seam_gradient_ratio": 1.0}
     assert telling_figures(quality) == [
         "Changed outside the edit region: 3 samples (poor; aim: 0)",
-        "Likeness outside the edit region: 40.0 dB (fair; aim: at least 42 dB)",
+        "PSNR outside the edit region: 40.0 dB (fair; aim: at least 42 dB)",
         "Foot slide: 0.10 % of body height (good)",
     ]
     assert telling_figures({"foot_slide_percent": None}) == []
