@@ -30,6 +30,7 @@ CALLER_KEYS: tuple[str, ...] = (
     "composite.crossfade",
     "composite.dilate_bh",
     "composite.feather_px",
+    "composite.light",
     "composite.reshake",
     "foot_lock.ease_seconds",
     "foot_lock.enabled",

@@ -4,7 +4,7 @@
 
     SURVEY   one read     shots, camera motion, people
     PLAN     no frames    subject, contacts, camera path, segments, chunks, crop path
-    PLATE    few frames   the clean background
+    PLATE    few frames   the clean background, and the light on him
     PERFORM  one read     layers of the new person, chunk by chunk
     FINISH   one read     one map, composite, encode, report
 
@@ -30,6 +30,7 @@ from pipeline.perform.perform import perform_clip
 from pipeline.plan.plan import make_plan
 from pipeline.plan.stills import choose_stills, plan_of_stills
 from pipeline.plate.plate import plate_clip
+from pipeline.plate.scene_light import estimate_scene_light
 from pipeline.report.page import write_reports
 from pipeline.report.result import result_fields
 from pipeline.request import JobRequest, JobResult
@@ -148,15 +149,17 @@ def _prepared(
         masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)
         with _timed(timings, "plate"):
             plates = plate_clip(clip, plan, masks, settings, workspace, check, progress)
+            light = estimate_scene_light(clip, plan, masks, settings, workspace, check)
         with _timed(timings, "perform"):
             models.generator.prepare(appearance)
-            perform_clip(clip, plan, masks, plates, models, settings, request.seed, workspace, check, progress)
+            perform_clip(clip, plan, masks, plates, light, models, settings, request.seed, workspace, check, progress)
         trim_malloc()
         inputs = FinishInputs(
             clip=clip,
             plan=plan,
             masks=masks,
             plates=plates,
+            light=light,
             chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
             settings=settings,
             seed=request.seed,

@@ -174,6 +174,8 @@ class CompositeSettings(_Settings):
     """Find parts of the subject that the mask missed, such as a hand, by their difference from the clean background."""
     reshake: bool = True
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
+    light: Literal["scene", "daylight"] = "scene"
+    """The mannequin is lit as the old person was, by an estimate from the clip; or always by soft daylight."""
     crossfade: bool = True
     """Crossfade segments into each other; off: hard joins."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, Transforms
+from pipeline.datatypes import Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, SceneLight, Transforms
 from pipeline.finish.complete_mask import REACH_BH, complete_mask
 from pipeline.finish.composite import EditedFrame, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
@@ -38,6 +38,7 @@ class FinishInputs:
     plan: Plan
     masks: SubjectMasks
     plates: PlateSet | None
+    light: SceneLight
     chunks: list[tuple[Chunk, Path]]
     settings: Settings
     seed: int

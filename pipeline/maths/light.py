@@ -1,4 +1,4 @@
-"""Gain and offset that carry one picture's light to another's."""
+"""Linear light, and the gain and offset that carry one picture's light to another's."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ _MIN_RING_PIXELS = 40
 
 _LIGHT_PIXELS = 3_000
 """Enough for a tenth of a grey level; ten times as many cost ten times as much in every frame."""
+
+
+def _linear_levels() -> NDArray[np.float32]:
+    value = np.arange(256) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+_LINEAR = _linear_levels()
+
+
+def linear_of(picture: Picture) -> NDArray[np.float32]:
+    """Return the linear light (h, w, 3), 0..1, of sRGB bytes (IEC 61966-2-1)."""
+    return np.asarray(cv2.LUT(picture, _LINEAR[None]), np.float32)
 
 
 def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Plan, Transforms, Window
+from pipeline.datatypes import Layer, Plan, SceneLight, Transforms, Window
 from pipeline.errors import OutOfMemory
 from pipeline.maths.blending import crossfade_weight, mix_layers
 from pipeline.maths.geometry import apply_transform
@@ -44,13 +44,14 @@ def generate_layers(
     controls: ControlDrawer | None = None,
     matting: MatteMaker | None = None,
     before: tuple[Layer, ...] = (),
+    light: SceneLight | None = None,
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
     one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the chunk
-    before has made them. ``crops`` and ``controls`` are asked only for what the generator needs; ``matting`` makes the
-    mattes of one that gives none.
+    before has made them; ``light`` is that of the whole clip. ``crops`` and ``controls`` are asked only for what the
+    generator needs; ``matting`` makes the mattes of one that gives none.
     """
     needs = generator.needs
     overlap = min(overlap_frames, needs.conditioning_frames)
@@ -68,6 +69,7 @@ def generate_layers(
             pictures=crops.pictures(span.start, span.stop) if needs.pictures else None,
             plates=crops.plates(span.start, span.stop) if needs.plates else None,
             masks=crops.masks(span.start, span.stop) if needs.masks else None,
+            light=light.part(span.start, span.stop) if light is not None else None,
         )
         if needs.controls and controls is not None:
             drawn = controls.draw(window.joints, window.pictures, window.size_wh)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.datatypes import Chunk, Layer, Plan
+from pipeline.datatypes import Chunk, Layer, Plan, SceneLight
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.backends import control_pictures, matte_maker
@@ -30,6 +30,7 @@ def perform_clip(
     plan: Plan,
     masks: SubjectMasks,
     plates: PlateSet | None,
+    light: SceneLight,
     models: LoadedModels,
     settings: Settings,
     seed: int,
@@ -66,6 +67,7 @@ def perform_clip(
                 controls=controls,
                 matting=matte_maker(models),
                 before=before,
+                light=light,
             )
             if not needs.gives_alpha:
                 layers = correct_color_drift(layers, anchor)

@@ -1,0 +1,287 @@
+"""What light falls on a person, read off the picture: his own surfaces, and what lies around him.
+
+How bright a surface looks is its albedo times its light, and neither is known. Four signs of the strength are weighed
+against each other (his face, his clothes, the mean and the bright end of what surrounds him), each against the albedo
+that such surfaces have on average; the sign that disagrees loses its weight, so that dark skin or a dark wall alone
+does not darken the light. Colour is read off skin, whose hue varies little between people, and off the surroundings.
+Direction is read off the person's own shading: along the silhouette his normals are known (Johnson and Farid,
+"Exposing Digital Forgeries by Detecting Inconsistencies in Lighting", 2005). Change over time is read off his own
+parts, whose albedo stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Matte, SceneLight
+from pipeline.joints import JOINT
+from pipeline.maths.smoothing import gaussian_smooth
+
+SAMPLE_BODY_PX = 96
+"""Body height at which samples are taken."""
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""Of linear sRGB (ITU-R BT.709)."""
+PARTS = ("face", "torso", "thighs", "shins", "ground")
+_LEAST_PX = 12
+_DARK = 2e-4
+"""Below a tenth of the first step of eight bits there is nothing to take a logarithm of."""
+
+_TYPICAL = {"face": 0.41, "clothes": 0.15, "around": 0.27, "bright": 0.45}
+"""Luminance of each sign under daylight: skin 0.35 to 0.45, cloth 0.15, scenery 0.2 to 0.3 (mean; its bright end as the
+6th-power mean of Finlayson and Trezzi, "Shades of Gray", 2004)."""
+_TRUST = {"face": 6.0, "clothes": 2.5, "around": 2.0, "bright": 2.0, "usual": 2.0}
+"""One over the variance of the sign's logarithm, about."""
+_USUAL = 0.85
+"""Strength that a camera's exposure makes of daylight."""
+_DISAGREE = 0.5
+"""Logarithm by which a sign may be off before its weight falls to a half."""
+_STRENGTHS = (0.01, 1.3)
+_SKIN = np.log(np.array([1.65, 1.0, 0.70]))
+"""Logarithm of skin's linear red and blue over its green, under white light."""
+_CHROMA_TRUST = {"face": 40.0, "bright": 8.0, "usual": 16.0}
+_MOST_CHROMA = 1.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LightSample:
+    """What one frame tells of the light; linear RGB, NaN where it tells nothing."""
+
+    parts: NDArray[np.float64]
+    """(5, 3) mean of each of ``PARTS``."""
+    clothes: NDArray[np.float64]
+    """(3,) mean of the person below his head."""
+    around: NDArray[np.float64]
+    """(3,) mean of what surrounds him."""
+    bright: NDArray[np.float64]
+    """(3,) 6th-power mean of it."""
+    highlights: float
+    """Luminance of his brightest twentieth."""
+    normal_matrix: NDArray[np.float64]
+    """(2, 2) sums of products of his normals' x and y."""
+    normal_shading: NDArray[np.float64]
+    """(2,) sums of normals times the logarithm of brightness."""
+
+
+def sample_light(
+    linear: NDArray[np.float32],
+    person: Matte,
+    people: Matte,
+    joints: NDArray[np.float64],
+) -> LightSample | None:
+    """Measure one frame: ``linear`` (h, w, 3) about him at ``SAMPLE_BODY_PX``, cover of him and of all people (h, w),
+    ``joints`` (21, 2) px in it, NaN unknown. None where too little of him or of the surroundings is seen.
+    """
+    him, clear = person > 0.98, people < 0.02
+    if np.count_nonzero(him) < 60 or np.count_nonzero(clear) < 60:
+        return None
+    surroundings = linear[clear].astype(np.float64)
+    regions = _regions(him, clear, joints)
+    parts = np.array([_mean(linear, regions[name]) for name in PARTS])
+    matrix, shading = _shading_sums(np.asarray(linear @ LUMINANCE.astype(np.float32)), person, him)
+    return LightSample(
+        parts=parts,
+        clothes=_mean(linear, him & ~cv2.dilate(regions["face"].astype(np.uint8), np.ones((9, 9))).astype(np.bool_)),
+        around=surroundings.mean(axis=0),
+        bright=np.mean(surroundings**6, axis=0) ** (1 / 6),
+        highlights=float(np.quantile(linear[him] @ LUMINANCE, 0.95)),
+        normal_matrix=matrix,
+        normal_shading=shading,
+    )
+
+
+def _mean(linear: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+    if np.count_nonzero(where) < _LEAST_PX:
+        return np.full(3, np.nan)
+    return np.asarray(linear[where].mean(axis=0, dtype=np.float64))
+
+
+def _regions(
+    him: NDArray[np.bool_], clear: NDArray[np.bool_], joints: NDArray[np.float64]
+) -> dict[str, NDArray[np.bool_]]:
+    """Return (h, w) masks of ``PARTS``: a disc on the face, bands between joints, the ground around the feet."""
+    rows, columns = np.mgrid[: him.shape[0], : him.shape[1]]
+    body = SAMPLE_BODY_PX
+
+    def middle(name: str) -> NDArray[np.float64]:
+        return np.asarray((joints[JOINT[f"left_{name}"]] + joints[JOINT[f"right_{name}"]]) / 2)
+
+    def band(start: str, stop: str) -> NDArray[np.bool_]:
+        top, bottom = middle(start)[1], middle(stop)[1]
+        return np.asarray(him & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top)))
+
+    nose, feet = joints[JOINT["nose"]], middle("ankle")
+    # A NaN compares false everywhere: an unknown joint gives an empty region.
+    ground = ((columns - feet[0]) / (0.35 * body)) ** 2 + ((rows - feet[1] - 0.03 * body) / (0.08 * body)) ** 2 < 1
+    return {
+        "face": np.asarray(him & (np.hypot(columns - nose[0], rows - nose[1]) < 0.045 * body)),
+        "torso": band("shoulder", "hip"),
+        "thighs": band("hip", "knee"),
+        "shins": band("knee", "ankle"),
+        "ground": np.asarray(clear & ground),
+    }
+
+
+def _shading_sums(
+    luminance: NDArray[np.float32], person: Matte, him: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum up the regression of log brightness on the normals' x and y, within bands of rows.
+
+    The normals are those of a limb of round section: outwards at the silhouette, towards the camera two hundredths of a
+    body height inside it. A band of eight rows stands for one garment; what is brighter in it than its median is light.
+    """
+    sigma = 0.02 * SAMPLE_BODY_PX
+    soft = cv2.GaussianBlur(person, (0, 0), sigma)
+    # At a straight edge a blurred step falls by 1 / (sigma * sqrt(2 pi)) a pixel; Sobel gives eight times that.
+    scale = -sigma * np.sqrt(2 * np.pi) / 8
+    normal_x = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * scale
+    normal_y = cv2.Sobel(soft, cv2.CV_32F, 0, 1) * scale
+    brightness = np.log(np.maximum(luminance, 1e-3))
+    matrix, shading = np.zeros((2, 2)), np.zeros(2)
+    inside = cv2.erode(him.astype(np.uint8), np.ones((3, 3))).astype(np.bool_)
+    for row in range(0, len(him), 8):
+        part = np.s_[row : row + 8]
+        where = inside[part]
+        if np.count_nonzero(where) < 2 * _LEAST_PX:
+            continue
+        normals = np.stack([normal_x[part][where], normal_y[part][where]], axis=1).astype(np.float64)
+        normals -= normals.mean(axis=0)
+        values = brightness[part][where].astype(np.float64)
+        # Print and skin beside cloth are no shading.
+        values = np.clip(values - np.median(values), -0.7, 0.7)
+        matrix += normals.T @ normals
+        shading += normals.T @ values
+    return matrix, shading
+
+
+def light_over_time(
+    samples: list[LightSample], sample_seconds: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> SceneLight:
+    """Return the light of frames at ``seconds`` (N,) of one shot from samples at ``sample_seconds`` (S,), rising.
+
+    Without samples it is daylight.
+    """
+    if not samples:
+        return SceneLight.daylight(len(seconds))
+    strength_rgb = _strength_rgb(samples)
+    change = _change(samples, sample_seconds, seconds)
+    rgb = np.exp(change) * strength_rgb
+    direction, contrast = _key(samples)
+    daylight = SceneLight.daylight(1)
+    usual = _mean_light(daylight.key_direction[0], daylight.key_rgb[0], daylight.ambient_rgb[0])
+    key_rgb, ambient_rgb = contrast * daylight.key_rgb[0], daylight.ambient_rgb[0]
+    # What the key light loses the sky gains: contrast says nothing of the strength.
+    ambient_rgb = ambient_rgb * (1 + (1 - contrast) * float(np.mean(daylight.key_rgb)) / float(np.mean(ambient_rgb)))
+    gain = usual / _mean_light(direction, key_rgb, ambient_rgb)
+    return SceneLight(
+        np.tile(direction, (len(seconds), 1)).astype(np.float32),
+        np.asarray(rgb * (gain * key_rgb), np.float32),
+        np.asarray(rgb * (gain * ambient_rgb), np.float32),
+    )
+
+
+def _mean_light(direction: NDArray[np.floating], key_rgb: NDArray[np.floating], sky_rgb: NDArray[np.floating]) -> float:
+    """Return the mean light on the side of an upright cylinder that the camera sees."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 33)
+    facing = np.clip((np.sin(angle) * direction[0] - np.cos(angle) * direction[2] + 0.25) / 1.25, 0, None)
+    seen = np.cos(angle) / np.cos(angle).sum()
+    # The ground gives back two fifths of the sky's light, and half of what an upright surface sees is ground.
+    return float(facing @ seen * np.mean(key_rgb) + 0.7 * np.mean(sky_rgb))
+
+
+def _median(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the (3,) median of the known ones, NaN where none is."""
+    known = [value for value in values if np.isfinite(value).all()]
+    return np.asarray(np.median(known, axis=0)) if known else np.full(3, np.nan)
+
+
+def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
+    """Return the (3,) strength of the light against daylight's over all samples."""
+    signs = {
+        "face": _median([sample.parts[0] for sample in samples]),
+        "clothes": _median([sample.clothes for sample in samples]),
+        "around": _median([sample.around for sample in samples]),
+        "bright": _median([sample.bright for sample in samples]),
+    }
+    told = {name: float(np.log(max(rgb @ LUMINANCE, _DARK) / _TYPICAL[name])) for name, rgb in signs.items()
+            if np.isfinite(rgb).all()}  # fmt: skip
+    told["usual"] = float(np.log(_USUAL))
+    strength = float(np.exp(_agreed(told, _TRUST)))
+    # Nothing gives back more light than it gets: his highlights bound it from below.
+    lowest = float(np.median([sample.highlights for sample in samples])) / 0.9
+    strength = float(np.clip(max(strength, min(lowest, 1.0)), *_STRENGTHS))
+    chroma = np.zeros(3)
+    for channel in (0, 2):
+        hints = {"usual": 0.0}
+        for name, usual in (("face", _SKIN[channel]), ("bright", 0.0)):
+            rgb = signs[name]
+            if np.isfinite(rgb).all() and rgb.min() > _DARK:
+                hints[name] = float(np.log(rgb[channel] / rgb[1]) - usual)
+        chroma[channel] = np.clip(_agreed(hints, _CHROMA_TRUST), -_MOST_CHROMA, _MOST_CHROMA)
+    colour = np.exp(chroma)
+    return np.asarray(strength * colour / (colour @ LUMINANCE))
+
+
+def _agreed(told: dict[str, float], trust: dict[str, float]) -> float:
+    """Return the robust mean of what the signs tell: Cauchy weights on top of each sign's trust."""
+    values = np.array(list(told.values()))
+    weights = np.array([trust[name] for name in told])
+    order = np.argsort(values)
+    # Begin at the weighted median.
+    half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    middle = float(values[order][min(half, len(values) - 1)])
+    for _ in range(10):
+        robust = weights / (1 + ((values - middle) / _DISAGREE) ** 2)
+        middle = float(robust @ values / robust.sum())
+    return middle
+
+
+def _change(
+    samples: list[LightSample], sample_seconds: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (N, 3): the logarithm of the light's change over time, about its median.
+
+    Light changes on all parts of a body alike, a turn or a bent arm on some: the median of the parts' changes. What is
+    under a tenth is shading of the pose, and is left out.
+    """
+    if len(samples) < 3:
+        return np.zeros((len(seconds), 3))
+    values = np.log(np.maximum(np.array([sample.parts for sample in samples]), _DARK))
+    known = np.isfinite(values).all(axis=2)
+    changes = np.full(values.shape, np.nan)
+    for part in range(len(PARTS)):
+        if np.count_nonzero(known[:, part]) >= 3:
+            changes[:, part] = values[:, part] - np.median(values[known[:, part], part], axis=0)
+    rows = np.flatnonzero(np.isfinite(changes).all(axis=2).sum(axis=1) >= 3)
+    if len(rows) < 3:
+        return np.zeros((len(seconds), 3))
+    common = np.nanmedian(changes[rows], axis=1)
+    smooth = gaussian_smooth(common, sample_seconds[rows], 0.25)
+    level = smooth @ LUMINANCE
+    kept = np.sign(level) * np.maximum(np.abs(level) - 0.1, 0)
+    tint = (smooth - level[:, None]) * (np.abs(kept) / np.maximum(np.abs(level), 1e-6))[:, None]
+    told = kept[:, None] + tint
+    return np.stack([np.interp(seconds, sample_seconds[rows], told[:, channel]) for channel in range(3)], axis=1)
+
+
+def _key(samples: list[LightSample]) -> tuple[NDArray[np.float64], float]:
+    """Return the (3,) direction to the key light and its contrast, 1 for daylight's.
+
+    The regression's slopes are about half of the direction's x and y under a clear sky (measured on two renders with
+    a known sun). It sees nothing of z, which is what daylight usually has; a light from above is likelier than any
+    other, and a dark head of hair hides some of it.
+    """
+    usual = SceneLight.daylight(1).key_direction[0].astype(np.float64)
+    matrix = np.sum([sample.normal_matrix for sample in samples], axis=0)
+    shading = np.sum([sample.normal_shading for sample in samples], axis=0)
+    pixels = float(np.trace(matrix))
+    if pixels < 50:
+        return usual, 1.0
+    # Worth a twentieth of the pixels: where the light is even there is no slope.
+    slope = np.linalg.solve(matrix + 0.05 * pixels * np.eye(2), shading)
+    towards = np.array([2.0 * slope[0], min(2.0 * slope[1], -0.45), -0.5])
+    contrast = float(np.clip(np.hypot(*slope) / 0.40, 0.25, 1.2))
+    return towards / np.linalg.norm(towards), contrast

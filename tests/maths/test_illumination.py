@@ -1,0 +1,118 @@
+"""The light on a person, read off pictures whose light is known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.datatypes import SceneLight
+from pipeline.joints import JOINT
+from pipeline.maths.illumination import LUMINANCE, LightSample, light_over_time, sample_light
+
+_SKIN = np.array([0.60, 0.36, 0.25])
+
+
+def _body() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cover (120, 80) of a man of 96 px, his normals' x over it, and his joints."""
+    cover = np.zeros((120, 80), np.uint8)
+    cv2.ellipse(cover, (40, 18), (7, 9), 0, 0, 360, 1, -1)
+    cv2.rectangle(cover, (29, 27), (51, 62), 1, -1)
+    for x in (34, 46):
+        cv2.rectangle(cover, (x - 5, 62), (x + 5, 106), 1, -1)
+    normal_x = np.zeros(cover.shape)
+    for row in range(120):
+        inside = np.flatnonzero(cover[row])
+        for run in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
+            if len(run):
+                normal_x[row, run] = np.linspace(-1, 1, len(run))
+    joints = np.full((21, 2), np.nan)
+    for name, x, y in (("nose", 40, 19), ("shoulder", 40, 29), ("hip", 40, 60), ("knee", 40, 83), ("ankle", 40, 104)):
+        for side in ("",) if name == "nose" else ("left_", "right_"):
+            joints[JOINT[f"{side}{name}"]] = x, y
+    return cover.astype(np.float32), normal_x, joints
+
+
+def _sample(light: np.ndarray, *, from_x: float = 0.0, skin: float = 1.0, scenery: float = 0.25) -> LightSample:
+    """Show the man under light (3,), with a share of it from one side, before scenery of a mean albedo."""
+    cover, normal_x, joints = _body()
+    rng = np.random.default_rng(5)
+    albedo = scenery * rng.uniform(0.2, 1.8, (*cover.shape, 1)) * np.ones(3)
+    person = np.full((*cover.shape, 3), 0.14)
+    person[:28] = skin * _SKIN
+    person *= (0.95 * (1 + from_x * normal_x))[..., None]
+    linear = np.where(cover[..., None] > 0, person, albedo) * light
+    sample = sample_light(linear.astype(np.float32), cover, cover, joints)
+    assert sample is not None
+    return sample
+
+
+def _light(samples: list[LightSample], num_frames: int = 1) -> SceneLight:
+    seconds = np.arange(len(samples)) / 4
+    return light_over_time(samples, seconds, np.linspace(0, max(seconds[-1], 0.1), num_frames))
+
+
+def _level(light: SceneLight) -> np.ndarray:
+    """(N,) luminance on an upright surface, mean over the half of the turn that the camera sees, against daylight's."""
+    angle = np.linspace(-1.5, 1.5, 61)
+    normals = np.stack([np.sin(angle), 0 * angle, -np.cos(angle)])
+
+    def of(key_direction: np.ndarray, key_rgb: np.ndarray, ambient_rgb: np.ndarray) -> np.ndarray:
+        direct = np.clip((key_direction @ normals + 0.25) / 1.25, 0, None) @ np.cos(angle) / np.cos(angle).sum()
+        return np.asarray(direct * (key_rgb @ LUMINANCE) + 0.7 * (ambient_rgb @ LUMINANCE))
+
+    usual = SceneLight.daylight(1)
+    own = of(usual.key_direction, usual.key_rgb, usual.ambient_rgb)
+    return np.asarray(of(light.key_direction, light.key_rgb, light.ambient_rgb) / own)
+
+
+@pytest.mark.parametrize("level", [1.0, 0.3, 0.06])
+def test_the_strength_of_the_light_is_found_within_a_third(level: float) -> None:
+    found = float(_level(_light([_sample(level * np.ones(3))] * 3))[0])
+    assert 0.75 < found / level < 1.33
+
+
+def test_one_sign_that_disagrees_does_not_decide() -> None:
+    usual = float(_level(_light([_sample(np.ones(3))]))[0])
+    dark_skin = float(_level(_light([_sample(np.ones(3), skin=0.2)]))[0])
+    dark_wall = float(_level(_light([_sample(np.ones(3), scenery=0.03)]))[0])
+    assert dark_skin > 0.7 * usual and dark_wall > 0.6 * usual
+
+
+def test_the_colour_of_the_light_is_found_and_white_light_stays_white() -> None:
+    plain, warm = (_light([_sample(0.5 * np.array(rgb))]) for rgb in ((1, 1, 1), (1.3, 1.0, 0.6)))
+    ratio = (warm.key_rgb / plain.key_rgb)[0]
+    assert ratio[0] / ratio[1] == pytest.approx(1.3, rel=0.12) and ratio[2] / ratio[1] == pytest.approx(0.6, rel=0.25)
+    daylight = SceneLight.daylight(1)
+    cast = (plain.key_rgb / daylight.key_rgb)[0]
+    assert cast.max() / cast.min() < 1.15
+
+
+def test_light_from_the_side_is_seen_on_him() -> None:
+    left, right, even = (_light([_sample(np.ones(3), from_x=x)] * 3) for x in (-0.4, 0.4, 0.0))
+    assert left.key_direction[0, 0] < -0.3 and right.key_direction[0, 0] > 0.3
+    assert abs(even.key_direction[0, 0]) < 0.1
+    np.testing.assert_allclose(np.linalg.norm(left.key_direction, axis=1), 1, atol=1e-5)
+    shares = [float(light.key_rgb.mean() / light.ambient_rgb.mean()) for light in (right, even)]
+    assert shares[0] > 1.3 * shares[1]
+    assert _level(right)[0] == pytest.approx(_level(even)[0], rel=0.35)
+
+
+def test_walking_into_the_shade_is_followed_and_a_turn_is_not() -> None:
+    sun, shade = _sample(np.ones(3)), _sample(0.3 * np.ones(3))
+    walk = _level(_light([sun] * 8 + [shade] * 8, 61))
+    assert walk[-1] / walk[0] == pytest.approx(0.3 / 1.0, rel=0.3)
+    assert (np.diff(walk) < 1e-6).all()
+    turned = sun.parts.copy()
+    # a white shirt front turns away: one part of five
+    turned[1] *= 0.2
+    fields = {name: getattr(sun, name) for name in LightSample.__slots__}
+    turn = _level(_light([sun] * 8 + [LightSample(**{**fields, "parts": turned})] * 8, 61))
+    np.testing.assert_allclose(turn, turn[0], rtol=1e-6)
+
+
+def test_without_samples_it_is_daylight() -> None:
+    found, usual = light_over_time([], np.zeros(0), np.zeros(4)), SceneLight.daylight(4)
+    np.testing.assert_array_equal(found.key_rgb, usual.key_rgb)
+    cover, _, joints = _body()
+    assert sample_light(np.zeros((120, 80, 3), np.float32), 0 * cover, cover, joints) is None
