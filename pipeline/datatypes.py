@@ -43,6 +43,10 @@ Plane = NDArray[Any]
 """(h, w) uint8, or uint16 with the samples in the low bits."""
 
 
+BODY_PARTS, COLOR_BINS = 3, 70
+"""Head, torso, legs; bins of each one's color histogram."""
+
+
 class Presence(IntEnum):
     """Whether the subject is in a frame."""
 
@@ -180,6 +184,8 @@ class Person:
     """The same one in the frames just before he was found, nearest first, where a look back saw him there."""
     earlier_from: int = 0
     """How many frames ago the first of them is."""
+    follow_id: int = -1
+    """The same in the frames in which the backend follows the same one; -1 where it does not follow people."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,8 +203,8 @@ class Track:
     """(N, 21, 3)."""
     skeletons: NDArray[np.float32]
     """(N, 23, 3)."""
-    color_histogram: NDArray[np.float32]
-    """(D,) mean colour histogram of the person, L1-normalised."""
+    color_histograms: NDArray[np.uint8]
+    """(N, 3, 70) colors of head, torso and legs: square roots of a histogram's weights times 255, 0 where unseen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,7 +245,8 @@ class CameraPath:
 class Subject:
     """The person to replace, over all frames; source space."""
 
-    track_ids: tuple[int, ...]
+    track_of_frame: NDArray[np.int64]
+    """(T,) the track whose mask is the subject's; -1 where none is. A track may be somebody else's in other frames."""
     presence: NDArray[np.uint8]
     """(T,) of ``Presence``."""
     boxes_xyxy: NDArray[np.float64]

@@ -25,4 +25,7 @@ NUM_SKELETON = len(SKELETON_NAMES)
 JOINT: Mapping[str, int] = {name: row for row, name in enumerate(SKELETON_NAMES)}
 
 
+SHOULDERS = [JOINT["left_shoulder"], JOINT["right_shoulder"]]
+
+
 HIPS = [JOINT["left_hip"], JOINT["right_hip"]]

@@ -29,8 +29,10 @@ def subject_of_tracks(
     boxes = np.full((total, 4), np.nan)
     joints = np.full((total, NUM_JOINTS, 3), np.nan, np.float32)
     skeletons = np.full((total, NUM_SKELETON, 3), np.nan, np.float32)
+    track_of_frame = np.full(total, -1, np.int64)
     for track in person:
         found[track.frames] = True
+        track_of_frame[track.frames] = track.track_id
         boxes[track.frames] = track.boxes_xyxy
         joints[track.frames] = track.joints
         skeletons[track.frames] = track.skeletons
@@ -40,7 +42,7 @@ def subject_of_tracks(
         if found[shot].any():
             _complete_shot(shot, found, presence, boxes, joints, skeletons, height, info, world, max_gap_seconds)
     return Subject(
-        track_ids=tuple(sorted(track.track_id for track in person)),
+        track_of_frame=track_of_frame,
         presence=presence,
         boxes_xyxy=boxes,
         joints=joints,

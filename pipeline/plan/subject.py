@@ -9,7 +9,7 @@ from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
 from pipeline.errors import InvalidInput, NoPerson
 from pipeline.maths.smoothing import shot_slices
 from pipeline.plan.gaps import subject_of_tracks
-from pipeline.plan.tracklets import link_tracklets
+from pipeline.plan.linking import link_tracks
 from pipeline.request import PointChoice, SubjectChoice
 from pipeline.settings import PeopleSettings
 
@@ -36,7 +36,7 @@ def choose_subject(
     Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice names nobody.
     """
     seconds = info.pts_seconds
-    persons = link_tracklets(tracks, shot_starts, seconds, world_from_source)
+    persons = link_tracks(tracks, shot_starts, seconds, world_from_source)
     persons = [person for person in persons if _is_long_enough(person, info, shot_starts)]
     if not persons:
         raise NoPerson("Nobody was found anywhere in the clip.")

@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Person, Picture, Track, VideoInfo
+from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Mask, Person, Picture, Track, VideoInfo
 from pipeline.joints import JOINT
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.settings import PeopleSettings
+from pipeline.survey.color_histogram import color_histogram_of
 from pipeline.survey.tracking import BoxTracker
 
 FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in ("left", "right")]
 MIN_FOOT_CONFIDENCE = 0.3
 EVERYONE_DILATION = 0.02
 """Of the tallest box: what a mask misses of hair and hands must not carry features of the camera."""
-CHROMA_BINS, LUMA_BINS, BODY_PARTS = 8, 6, 3
 LOST_SECONDS = 1.0
 
 
@@ -47,9 +47,7 @@ class _Growing:
     frames: list[int] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     """Without their masks."""
-    color_histogram: NDArray[np.float64] = field(
-        default_factory=lambda: np.zeros(BODY_PARTS * (CHROMA_BINS**2 + LUMA_BINS), np.float64)
-    )
+    color_histograms: list[NDArray[np.uint8]] = field(default_factory=list)
 
 
 class PeopleFollower:
@@ -62,6 +60,8 @@ class PeopleFollower:
         self._backend = backend
         self._store = store
         self._tracker = BoxTracker(float(info.frame_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
+        self._followed: dict[int, int] = {}
+        """Track by the backend's own number."""
         self._tracks: dict[int, _Growing] = {}
         self._pending: deque[tuple[int, dict[int, Mask]]] = deque()
         """Masks of the last frames, to which a look back may still add."""
@@ -85,17 +85,23 @@ class PeopleFollower:
             self._backend.reset()
             self._tracker.cut()
         people = self._found.popleft() if self._found else self._find_batch([picture])[0]
-        ids = self._tracker.push(people)
+        ids = self._ids(people)
         for track_id, person in zip(ids, people, strict=True):
             track = self._tracks.setdefault(track_id, _Growing())
             self._add_earlier(track_id, track, person, index)
             track.frames.append(index)
             track.people.append(_without_mask(person))
-            track.color_histogram += appearance_of(picture, person)
+            track.color_histograms.append(color_histogram_of(picture, person))
         self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
         while len(self._pending) > self._backend.look_back:
             self._store.put(*self._pending.popleft())
         return _seen(people, self._size_wh)
+
+    def _ids(self, people: list[Person]) -> list[int]:
+        """Return a track id for each person: the backend's own word, where it follows people, else by their boxes."""
+        if all(person.follow_id < 0 for person in people):
+            return self._tracker.push(people)
+        return [self._followed.setdefault(person.follow_id, len(self._followed)) for person in people]
 
     def finish(self) -> tuple[Track, ...]:
         """Return all tracks, in order of their ids; afterwards all masks are in the store."""
@@ -113,6 +119,8 @@ class PeopleFollower:
                 break
             track.frames.insert(at, frame)
             track.people.insert(at, _without_mask(earlier))
+            # Its picture is gone; nothing is known of its colors.
+            track.color_histograms.insert(at, np.zeros((BODY_PARTS, COLOR_BINS), np.uint8))
             pending[frame][track_id] = earlier.mask
 
     def _find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
@@ -123,32 +131,6 @@ class PeopleFollower:
         squares = [cv2.resize(picture, square_wh, interpolation=cv2.INTER_AREA) for picture in pictures]
         found = self._backend.find_batch(squares)
         return [[_squeezed(person, square_wh[0] / width, width, height) for person in people] for people in found]
-
-
-def appearance_of(picture: Picture, person: Person) -> NDArray[np.float64]:
-    """Return colour histograms of head, torso and legs, together summing to 1.
-
-    Chroma (Lab a, b) counts more than luma, which changes with exposure. Parts are thirds of the mask's height: they
-    need no joints. The mask is eroded, so the place's colours at its border do not count.
-    """
-    x0, y0, x1, y1 = np.clip(person.box_xyxy.astype(int), 0, None)
-    step = max(1, (y1 - y0) // 128)
-    patch = np.ascontiguousarray(picture[y0:y1:step, x0:x1:step])
-    inside = person.mask[y0:y1:step, x0:x1:step].astype(np.uint8)
-    inner = cv2.erode(inside, np.ones((3, 3), np.uint8))
-    inside = inner if np.count_nonzero(inner) > 20 else inside
-    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB).astype(np.float64)
-    parts = []
-    for rows in np.array_split(np.arange(len(lab)), BODY_PARTS):
-        pixels = lab[rows][inside[rows] > 0]
-        chroma, _, _ = np.histogram2d(
-            np.clip(pixels[:, 1], 97, 158), np.clip(pixels[:, 2], 97, 158), CHROMA_BINS, [[96, 160], [96, 160]]
-        )
-        luma, _ = np.histogram(pixels[:, 0], LUMA_BINS, (0, 256))
-        total = max(len(pixels), 1)
-        parts.append(np.concatenate([0.7 * chroma.ravel() / total, 0.3 * luma / total]))
-    whole = np.concatenate(parts)
-    return np.asarray(whole / max(whole.sum(), 1e-9), np.float64)
 
 
 def _without_mask(person: Person) -> Person:
@@ -194,5 +176,5 @@ def _track_of(track_id: int, growing: _Growing) -> Track:
         scores=np.array([person.score for person in people], np.float32),
         joints=np.stack([person.joints for person in people]),
         skeletons=np.stack([person.skeleton for person in people]),
-        color_histogram=(growing.color_histogram / max(growing.color_histogram.sum(), 1e-9)).astype(np.float32),
+        color_histograms=np.stack(growing.color_histograms),
     )

@@ -38,7 +38,6 @@ class SubjectMasks:
             )
         self._store = store
         self._subject = subject
-        self._ids = frozenset(subject.track_ids)
         self._seconds = info.pts_seconds
         self._found = np.flatnonzero(subject.presence == Presence.FOUND)
         self._shape = info.size_wh[1], info.size_wh[0]
@@ -54,7 +53,8 @@ class SubjectMasks:
             return np.zeros(self._shape, np.bool_)
         if presence == Presence.FOUND:
             return self._union(frame, True)
-        return self._moved(frame)
+        # Who is seen where he should be is in front of him.
+        return self._moved(frame) & ~self.others(frame)
 
     def others_mask(self, frame: int) -> Mask:
         """Return the union of everybody else's masks."""
@@ -67,7 +67,7 @@ class SubjectMasks:
     def _union(self, frame: int, is_subject: bool) -> Mask:
         whole = np.zeros(self._shape, np.bool_)
         for track_id, mask in self._store.get(frame).items():
-            if (track_id in self._ids) == is_subject:
+            if (track_id == self._subject.track_of_frame[frame]) == is_subject:
                 whole |= mask
         return whole
 

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Person, Picture
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.maths.boxes import box_of_mask
+from pipeline.maths.masks import dilated
 from pipeline.models.people.movenet import MoveNet, RoughPerson
 from pipeline.models.weights.folder import weight_path
 
@@ -34,7 +36,13 @@ MAX_HIP_STEP = 0.10
 """Hips against a constant-velocity prediction, of the region's side / 1.25 (about body size)."""
 REGION_GROWTH = (0.82, 1.22)
 SAME_PERSON_IOU = 0.5
+LEAST_SEEN = 0.25
+"""Of somebody's mask: with less of it beside those who hide him, his joints are guesses."""
+EXPECTED_MARGIN = 0.04
+"""Of the region's side: a limb may be so far from where the hips' course would have it."""
 REGION_MARGIN = 1.25
+HIDDEN_FRAMES = 30
+"""So long somebody who was lost is expected along his course."""
 LOOK_BACK = 12
 """Frames before somebody was found in which he is looked for: the finder misses people whom the picture's edge cuts."""
 LOOK_BACK_AGE = 3
@@ -75,6 +83,11 @@ class _Followed:
     hips: NDArray[np.float64]
     velocity: NDArray[np.float64]
     age: int
+    follow_id: int
+    miss: float = 0.0
+    """How far the hips are from where their course led, of the region's side."""
+    unseen: int = 0
+    """Frames since he was lost."""
     first: _Followed | None = None
     """How the person was when found."""
 
@@ -118,6 +131,7 @@ class BlazePosePeople:
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = {entry["name"]: entry["index"] for entry in self._interpreter.get_output_details()}
+        self._last_id = -1
         self.reset()
 
     @property
@@ -126,6 +140,8 @@ class BlazePosePeople:
 
     def reset(self) -> None:
         self._followed: list[_Followed] = []
+        self._hidden: list[_Followed] = []
+        """Who was lost just now, where his course would have him."""
         self._before: deque[tuple[_View, list[_Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
         self._frame = 0
         self._last_loss = -FIND_AFTER_LOSS - 1
@@ -140,14 +156,17 @@ class BlazePosePeople:
 
     def find(self, picture: Picture) -> list[Person]:
         view = _View(picture, (picture.shape[1], picture.shape[0]))
-        followed: list[_Followed] = []
-        for before in self._followed:
-            rivals = [other.person.mask for other in self._followed if other is not before and _touch(other, before)]
-            now = self._follow(view, before, _union(rivals, before.person.mask))
-            if now is None or _is_among(now.person, followed):
-                self._last_loss = self._frame
-            else:
-                followed.append(now)
+        followed = self._follow_all(view)
+        if len(followed) < len(self._followed):
+            self._last_loss = self._frame
+        self._hidden = [
+            *(_moved_on(entry) for entry in self._hidden if entry.unseen < HIDDEN_FRAMES),
+            *(
+                _moved_on(entry)
+                for entry in self._followed
+                if all(entry.follow_id != now.follow_id for now in followed)
+            ),
+        ]
         recently = self._frame - self._last_loss
         if (
             not followed
@@ -155,22 +174,53 @@ class BlazePosePeople:
             or self._frame % FIND_EVERY == 0
             or (recently <= FIND_AFTER_LOSS and recently % 2 == 0)
         ):
-            for rough in self._finder.find(picture, self._min_score):
+            for rough in _not_covered(self._finder.find(picture, self._min_score), followed):
                 if len(followed) == MAX_PEOPLE:
                     break
-                new = None if _is_covered(rough, followed) else self._begin(view, rough, _union(_masks(followed)))
+                new = self._begin(view, rough, _union(_masks(followed)))
                 if new is not None and not _is_among(new.person, followed):
                     followed.append(new)
+        self._hidden = [entry for entry in self._hidden if not _is_among(entry.person, followed)]
         self._followed = followed
         self._frame += 1
         people = [
-            replace(entry.person, earlier=self._looked_back(entry), earlier_from=LOOK_BACK_AGE)
-            if entry.age == LOOK_BACK_AGE
-            else entry.person
+            replace(
+                entry.person,
+                follow_id=entry.follow_id,
+                earlier=self._looked_back(entry) if entry.age == LOOK_BACK_AGE else (),
+                earlier_from=LOOK_BACK_AGE,
+            )
             for entry in followed
         ]
         self._before.append((view.smaller(), followed))
         return people
+
+    def _follow_all(self, view: _View) -> list[_Followed]:
+        """Follow everybody of the frame before into this one.
+
+        Who is hidden by somebody else slides onto him. So they are taken from the nearest to the farthest, and where
+        one is now is out of sight for those behind him. Where two regions still end on the same body, it is his whose
+        course led there.
+        """
+        found: list[tuple[int, _Followed]] = []
+        for row, before in sorted(enumerate(self._followed), key=lambda entry: -_lowest(entry[1])):
+            nearer = [now.person.mask for _, now in found if _touch(now, before)]
+            done = {row for row, _ in found}
+            others = [other for at, other in enumerate(self._followed) if at != row and at not in done]
+            # Who was lost behind him comes out again, and would draw the model over.
+            farther = [other.person.mask for other in (*others, *self._hidden) if _touch(other, before)]
+            hiding = _union(nearer)
+            beside = _union(farther, _expected(before))
+            rivals = hiding if beside is None else _union([beside, *nearer])
+            now = self._follow(view, before, rivals)
+            now = now if now is None or hiding is None else _in_front_of_nobody(now, hiding)
+            if now is not None:
+                found.append((row, now))
+        kept: dict[int, _Followed] = {}
+        for row, now in sorted(found, key=lambda entry: (entry[1].miss, entry[0])):
+            if not _is_among(now.person, list(kept.values())):
+                kept[row] = now
+        return [kept[row] for row in sorted(kept)]
 
     def _looked_back(self, entry: _Followed) -> tuple[Person, ...]:
         """Follow somebody who is new from where he was found into the frames before, while he is seen there."""
@@ -201,7 +251,10 @@ class BlazePosePeople:
         if not REGION_GROWTH[0] <= growth ** (1 / slack) <= REGION_GROWTH[1]:
             return None
         velocity = hips - before.hips if before.age == 1 else 0.5 * before.velocity + 0.5 * (hips - before.hips)
-        return _Followed(person, region, hips, velocity, before.age + 1, before.first or before)
+        miss = step / before.region.side
+        return _Followed(
+            person, region, hips, velocity, before.age + 1, before.follow_id, miss, first=before.first or before
+        )
 
     def _begin(self, view: _View, rough: RoughPerson, rivals: Mask | None) -> _Followed | None:
         region = _region_of_rough(rough)
@@ -213,7 +266,8 @@ class BlazePosePeople:
                 return None
             region = seen[1]
         person, region, hips = seen  # type: ignore[misc]  # the loop ran: it is not None
-        return _Followed(person, region, hips, np.zeros(2), 1)
+        self._last_id += 1
+        return _Followed(person, region, hips, np.zeros(2), 1, self._last_id)
 
     def _landmarks(
         self, view: _View, region: Region, rivals: Mask | None
@@ -317,6 +371,46 @@ def _masks(followed: list[_Followed]) -> list[Mask]:
     return [entry.person.mask for entry in followed]
 
 
+def _lowest(entry: _Followed) -> float:
+    """How far down the picture he reaches, with his legs guessed where they are not seen: who is nearer, reaches
+    farther down."""
+    return float(entry.hips[1]) + entry.region.side / (2 * REGION_MARGIN)
+
+
+def _moved_on(entry: _Followed) -> _Followed:
+    """Carry somebody who is not seen on along his course."""
+    x, y = entry.velocity
+    person = replace(
+        entry.person,
+        box_xyxy=entry.person.box_xyxy + np.array([x, y, x, y]),
+        joints=entry.person.joints + np.array([x, y, 0], np.float32),
+        mask=_shifted(entry.person.mask, entry.velocity),
+    )
+    return replace(entry, person=person, hips=entry.hips + entry.velocity, unseen=entry.unseen + 1)
+
+
+def _shifted(mask: Mask, by: NDArray[np.float64]) -> Mask:
+    size_wh = (mask.shape[1], mask.shape[0])
+    moved = cv2.warpAffine(mask.view(np.uint8), np.column_stack([np.eye(2), by]), size_wh, flags=cv2.INTER_NEAREST)
+    return np.asarray(moved.view(np.bool_))
+
+
+def _in_front_of_nobody(entry: _Followed, hiding: Mask) -> _Followed | None:
+    """Take the pixels of those who hide him out of somebody's mask; None where too little is left to be sure of him."""
+    mask = entry.person.mask
+    if not (mask & hiding).any():
+        return entry
+    left = mask & ~hiding
+    if np.count_nonzero(left) < LEAST_SEEN * np.count_nonzero(mask):
+        return None
+    return replace(entry, person=replace(entry.person, mask=left, box_xyxy=np.array(box_of_mask(left), np.float64)))
+
+
+def _expected(entry: _Followed) -> Mask:
+    """Return where somebody's pixels will be in the next frame, with some room around them."""
+    return dilated(_shifted(entry.person.mask, entry.velocity), EXPECTED_MARGIN * entry.region.side)
+
+
 def _touch(a: _Followed, b: _Followed) -> bool:
     return _overlap(a.person.box_xyxy, b.person.box_xyxy)[1] > 0
 
@@ -341,13 +435,31 @@ def _is_among(person: Person, others: list[_Followed]) -> bool:
     return False
 
 
-def _is_covered(rough: RoughPerson, followed: list[_Followed]) -> bool:
-    """Whether a find of the finder is somebody who is followed: most of its sure keypoints are where his are."""
+def _not_covered(roughs: list[RoughPerson], followed: list[_Followed]) -> list[RoughPerson]:
+    """Return the finds of the finder that are nobody who is followed.
+
+    Each of the followed accounts for one find at most, the nearest: of two people close together one must not cover
+    both.
+    """
+    pairs = sorted(
+        (apart, at, row)
+        for at, rough in enumerate(roughs)
+        for row, entry in enumerate(followed)
+        if (apart := _apart(rough, entry)) < 0.08
+    )
+    covered: dict[int, int] = {}
+    for _, at, row in pairs:
+        if at not in covered and row not in covered.values():
+            covered[at] = row
+    return [rough for at, rough in enumerate(roughs) if at not in covered and (rough.keypoints[:, 2] > 0.15).any()]
+
+
+def _apart(rough: RoughPerson, entry: _Followed) -> float:
+    """Median distance of the finder's sure keypoints to somebody's joints, of his region's side."""
     sure = rough.keypoints[:, 2] > 0.15
     if not sure.any():
-        return True
-    for entry in followed:
-        apart = np.hypot(*(rough.keypoints[sure, :2] - entry.person.joints[:17][sure, :2]).T)
-        if np.median(apart) < 0.08 * entry.region.side:
-            return True
-    return False
+        return np.inf
+    return (
+        float(np.median(np.hypot(*(rough.keypoints[sure, :2] - entry.person.joints[:17][sure, :2]).T)))
+        / entry.region.side
+    )

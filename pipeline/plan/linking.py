@@ -1,0 +1,179 @@
+"""Link pieces of tracks into persons: over a whole shot at once by course, looks and size, then by looks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+from pipeline.datatypes import Track, Transforms
+from pipeline.plan.likeness import alike, mean_histogram
+from pipeline.plan.pieces import Piece, cut_tracks
+
+MAX_LINK_SECONDS = 3.0
+"""Beyond it the place where somebody left tells nothing; looks decide."""
+END_COST = 0.5
+"""What it costs that somebody appears, or vanishes, within the picture: a link may cost twice as much."""
+LOOKS_SCALE = 0.22
+"""Likeness lost that costs 1: within one person up to 0.06, to somebody in other clothes 0.25 and more."""
+MISS_SCALE_BH, MISS_SCALE_BH_PER_S = 0.12, 0.8
+"""Hips so far from where both courses led, after no time and more for each second of the gap, cost 1."""
+SPEED_SCALE_BH_PER_S = 2.5
+"""A change of speed that costs 1 where the gap is short: who stands still is not the one who walked."""
+SIZE_SCALE = 1.5
+"""Ratio of two sizes, as a logarithm, that costs 1."""
+SAME_TRACK_SHARE = 0.6
+"""The tracker's own word: links within one track cost so much of what others do."""
+MIN_ALIKE = 0.82
+"""Likeness from which two stretches of a clip are one person where nothing but looks tells."""
+
+
+def link_tracks(
+    tracks: Sequence[Track],
+    shot_starts: NDArray[np.int64],
+    pts_seconds: NDArray[np.float64],
+    world_from_source: Transforms,
+) -> list[tuple[Track, ...]]:
+    """Return one tuple of (parts of) tracks for each person, persons and their tracks in order of first appearance.
+
+    Within a shot the pieces (``pieces.cut_tracks``) are linked by the assignment of least total cost: each piece goes
+    on in at most one other and comes from at most one, and every begin and end in between costs, too. So a piece is
+    not given to the nearest one where that would leave a third one without a likely origin.
+    """
+    pieces = cut_tracks(tracks, shot_starts, pts_seconds, world_from_source)
+    persons: list[list[Piece]] = []
+    for shot in range(len(shot_starts)):
+        of_shot = [piece for piece in pieces if piece.shot == shot]
+        for chain in _chains(of_shot, pts_seconds):
+            persons.append(chain)
+    persons = _join_alike(persons)
+    whole = [tuple(piece.track for piece in sorted(person, key=lambda piece: piece.first)) for person in persons]
+    return sorted(whole, key=lambda person: (int(person[0].frames[0]), person[0].track_id))
+
+
+def looks_of(person: Sequence[Track]) -> NDArray[np.float64]:
+    """Return (3, 70): how a person looks over all frames."""
+    return mean_histogram(np.concatenate([track.color_histograms for track in person]))
+
+
+def _chains(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
+    """Return the chains of pieces of one shot, by the assignment of least total cost."""
+    following = _successors(len(pieces), _possible_links(pieces, pts_seconds))
+    chains = []
+    for first in sorted(set(range(len(pieces))) - set(following.values())):
+        chain, at = [pieces[first]], first
+        while at in following:
+            at = following[at]
+            chain.append(pieces[at])
+        chains.append(chain)
+    return chains
+
+
+def _possible_links(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> dict[tuple[int, int], float]:
+    """Cost of each pair that may follow each other; pieces are in order of their first frame."""
+    firsts = np.array([piece.first for piece in pieces])
+    links: dict[tuple[int, int], float] = {}
+    for i, before in enumerate(pieces):
+        for j in range(int(np.searchsorted(firsts, before.last + 1)), len(pieces)):
+            gap = float(pts_seconds[pieces[j].first] - pts_seconds[before.last])
+            if gap > MAX_LINK_SECONDS:
+                break
+            cost = link_cost(before, pieces[j], gap)
+            if cost < 2 * END_COST:
+                links[i, j] = cost
+    return links
+
+
+def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, int]:
+    """Return the piece after each that has one, by least total cost of links, begins and ends.
+
+    A square assignment of twice the size: row i to column j is a link, row i to column count + i an end, row
+    count + j to column j a begin; what is left over pairs up at no cost.
+    """
+    if not links:
+        return {}
+    rows, columns, costs = [], [], []
+    for (i, j), cost in links.items():
+        rows += [i, count + j]
+        columns += [j, count + i]
+        costs += [cost, 0.0]
+    for i in range(count):
+        rows += [i, count + i]
+        columns += [count + i, i]
+        costs += [END_COST, END_COST]
+    # Entries of 0 would be no edges; the same on top of each of the 2 n pairs changes nothing.
+    weights = np.asarray(costs) + 1.0
+    matched = min_weight_full_bipartite_matching(coo_array((weights, (rows, columns)), (2 * count, 2 * count)).tocsr())
+    return {int(i): int(j) for i, j in zip(*matched, strict=True) if i < count and j < count}
+
+
+def link_cost(before: Piece, after: Piece, gap_seconds: float) -> float:
+    """Return how unlikely it is that two pieces are one person, ``gap_seconds`` apart."""
+    height = max(1.0, float(np.sqrt(before.height_px * after.height_px)))
+    cost = _course_cost(before, after, gap_seconds, height) + _looks_cost(before, after)
+    growth = abs(float(np.log(after.height_px / before.height_px)))
+    cost += growth / (SIZE_SCALE * (1 + gap_seconds))
+    return cost * (SAME_TRACK_SHARE if before.track.track_id == after.track.track_id else 1.0)
+
+
+def _course_cost(before: Piece, after: Piece, gap: float, height: float) -> float:
+    apart = after.places[0] - before.places[1]
+    v_before, v_after = before.velocities[1], after.velocities[0]
+    onward = float(np.hypot(*(apart - v_before * gap)))
+    backward = float(np.hypot(*(apart - v_after * gap)))
+    # He may have stopped or started out of sight: then both speeds say where he was only for a part of the gap.
+    between = float(np.hypot(*(apart - (v_before + v_after) / 2 * gap)))
+    miss = min((onward + backward) / 2, between) / height
+    change = float(np.hypot(*(v_after - v_before))) / height
+    return miss / (MISS_SCALE_BH + MISS_SCALE_BH_PER_S * gap) + change / (SPEED_SCALE_BH_PER_S * (1 + gap))
+
+
+def _looks_cost(before: Piece, after: Piece) -> float:
+    likeness = alike(before.looks, after.looks)
+    if likeness is None:
+        return 0.0
+    # A frame or two in which somebody is half hidden say little.
+    frames = min(before.seen_frames, after.seen_frames)
+    return (1 - likeness) / LOOKS_SCALE * frames / (frames + 2)
+
+
+def _join_alike(chains: list[list[Piece]]) -> list[list[Piece]]:
+    """Join chains that are never seen at the same time and look alike: over cuts, and long after somebody left.
+
+    Shot by shot, each new chain to the person of the earlier frames, the best assignment of all of them.
+    """
+    persons: list[list[Piece]] = []
+    for shot in sorted({chain[0].shot for chain in chains}):
+        of_shot = sorted((c for c in chains if c[0].shot == shot), key=lambda c: c[0].first)
+        # Within a shot a chain may go on one that ended earlier in it: rounds of those that begin before any has ended.
+        while of_shot:
+            ended = min(chain[-1].last for chain in of_shot)
+            now = [chain for chain in of_shot if chain[0].first <= ended]
+            of_shot = of_shot[len(now) :]
+            _join(persons, now)
+    return persons
+
+
+def _join(persons: list[list[Piece]], chains: list[list[Piece]]) -> None:
+    """Give each chain to a person of earlier frames, or make it a new one."""
+    unlike = np.full((len(persons), len(chains)), 1.0)
+    for i, person in enumerate(persons):
+        for j, chain in enumerate(chains):
+            if person[-1].last < chain[0].first:
+                likeness = alike(_looks(person), _looks(chain))
+                unlike[i, j] = 1.0 if likeness is None else 1 - likeness
+    rows, columns = linear_sum_assignment(np.minimum(unlike, 1 - MIN_ALIKE))
+    taken = {int(j): int(i) for i, j in zip(rows, columns, strict=True) if unlike[i, j] < 1 - MIN_ALIKE}
+    for j, chain in enumerate(chains):
+        if j in taken:
+            persons[taken[j]].extend(chain)
+        else:
+            persons.append(list(chain))
+
+
+def _looks(pieces: Sequence[Piece]) -> NDArray[np.float64]:
+    return looks_of([piece.track for piece in pieces])

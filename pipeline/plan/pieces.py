@@ -1,0 +1,230 @@
+"""Cut tracks into pieces, so that no piece is of two people: where somebody is hidden, meets somebody, or jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Track, Transforms
+from pipeline.joints import HIPS, SHOULDERS
+from pipeline.maths.geometry import apply_transform
+from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
+from pipeline.plan.likeness import alike, mean_histogram
+
+MAX_GAP_SECONDS = 0.1
+"""A longer gap is bridged only by ``linking``."""
+WINDOW_SECONDS = 0.2
+"""Looks and course before and after a frame are compared over so long."""
+MIN_CHANGE_OF_LOOKS = 0.18
+"""1 - likeness of the frames before and after: at most 0.15 within one person (who enters the picture), 0.23 and more
+where a track went over to somebody in other clothes."""
+MAX_STEP_BH = 0.2
+"""Hips against where their course led, from frame to frame; a person runs 0.15 body heights in a frame of 30 fps."""
+MEETING_SHARE = 0.15
+"""Two boxes overlap by so much of the smaller one: from there on one may take over the other's track."""
+MEETING_SECONDS = 0.13
+"""While people meet, tracks are cut into pieces this long."""
+SPEED_RIDGE_SECONDS = 0.02
+COURSE_SECONDS = 0.33
+"""Over so long a piece's speed at its ends is taken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A part of a track that is one person's, and what linking needs of it. ``world`` px, seconds."""
+
+    track: Track
+    """Cut to the piece's frames."""
+    shot: int
+    places: NDArray[np.float64]
+    """(2, 2): the hips' middle in the first and the last frame, smoothed."""
+    velocities: NDArray[np.float64]
+    """(2, 2): px a second at both ends, of the whole track around them."""
+    height_px: float
+    """Standing height, roughly."""
+    looks: NDArray[np.float64]
+    """(3, 70), ``mean_histogram``."""
+    seen_frames: int
+    """In how many frames its colors were seen."""
+
+    @property
+    def first(self) -> int:
+        return int(self.track.frames[0])
+
+    @property
+    def last(self) -> int:
+        return int(self.track.frames[-1])
+
+
+def cut_tracks(
+    tracks: Iterable[Track],
+    shot_starts: NDArray[np.int64],
+    pts_seconds: NDArray[np.float64],
+    world_from_source: Transforms,
+) -> list[Piece]:
+    """Return the pieces of all tracks in order of their first frame."""
+    tracks = tuple(tracks)
+    meetings = _meetings(tracks)
+    pieces: list[Piece] = []
+    for track, met in zip(tracks, meetings, strict=True):
+        path = apply_transform(world_from_source[track.frames], _middles(track))
+        height = heights_of(track)
+        hard = sorted(
+            {0, len(track.frames)}
+            | set(_at_shots(track, shot_starts))
+            | set(_at_gaps(track, pts_seconds))
+            | set(_at_jumps(path, height, track.frames))
+            | set(_at_new_looks(track, pts_seconds))
+        )
+        soft = list(_at_meetings(met, track, pts_seconds))
+        for begin, end in pairwise(hard):
+            borders = [begin, *(row for row in soft if begin < row < end), end]
+            stretch = _Stretch(track, begin, end, path, height, pts_seconds[track.frames])
+            shot = int(np.searchsorted(shot_starts, track.frames[begin], side="right")) - 1
+            pieces.extend(stretch.piece(start, stop, shot) for start, stop in pairwise(borders))
+    return sorted(pieces, key=lambda piece: (piece.first, piece.track.track_id))
+
+
+def part_of(track: Track, start: int, stop: int) -> Track:
+    """Return rows ``start`` to ``stop`` (exclusive) of a track."""
+    rows = slice(start, stop)
+    return Track(
+        track_id=track.track_id,
+        frames=track.frames[rows],
+        boxes_xyxy=track.boxes_xyxy[rows],
+        scores=track.scores[rows],
+        joints=track.joints[rows],
+        skeletons=track.skeletons[rows],
+        color_histograms=track.color_histograms[rows],
+    )
+
+
+def heights_of(track: Track) -> NDArray[np.float64]:
+    """(N,) rough standing heights, px: of the trunk, or of the box where the trunk is longer than that can be."""
+    middle = _middles(track)
+    shoulders = track.joints[:, SHOULDERS, :2].astype(np.float64).mean(axis=1)
+    trunk = HEIGHT_OF_TRUNK * np.linalg.norm(shoulders - middle, axis=1)
+    box = track.boxes_xyxy[:, 3] - track.boxes_xyxy[:, 1]
+    return np.maximum(np.where(np.isfinite(trunk), trunk, box), 0.5 * box)
+
+
+def _middles(track: Track) -> NDArray[np.float64]:
+    """(N, 2) source px: the hips' middle, the box's where they are not known."""
+    hips = track.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
+    box = (track.boxes_xyxy[:, :2] + track.boxes_xyxy[:, 2:]) / 2
+    return np.where(np.isfinite(hips), hips, box)
+
+
+def _at_shots(track: Track, shot_starts: NDArray[np.int64]) -> Iterator[int]:
+    yield from (int(row) for row in np.searchsorted(track.frames, shot_starts))
+
+
+def _at_gaps(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[int]:
+    pause = np.diff(pts_seconds[track.frames])
+    missing = np.diff(track.frames) > 1
+    yield from (int(row) + 1 for row in np.flatnonzero(missing & (pause > MAX_GAP_SECONDS)))
+
+
+def _at_jumps(path: NDArray[np.float64], height: NDArray[np.float64], frames: NDArray[np.int64]) -> Iterator[int]:
+    """Rows at which the hips are not where their course led."""
+    if len(path) < 3:
+        return
+    step = np.diff(path, axis=0) / np.diff(frames)[:, None]
+    # The step before tells where the course leads; the median of three is not led astray by one bad frame.
+    usual = np.stack([np.median(step[max(0, i - 3) : i], axis=0) if i else step[0] for i in range(len(step))])
+    miss = np.linalg.norm(step - usual, axis=1) / height[1:]
+    yield from (int(row) + 1 for row in np.flatnonzero(miss > MAX_STEP_BH))
+
+
+def _at_new_looks(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[int]:
+    """Rows at which the colors after are not those before: local maxima of the change."""
+    seconds = pts_seconds[track.frames]
+    change = np.zeros(len(seconds))
+    first = np.searchsorted(seconds, seconds - WINDOW_SECONDS - 1e-6)
+    last = np.searchsorted(seconds, seconds + WINDOW_SECONDS - 1e-6)
+    for row in range(2, len(seconds) - 1):
+        likeness = alike(
+            mean_histogram(track.color_histograms[first[row] : row]),
+            mean_histogram(track.color_histograms[row : last[row]]),
+        )
+        change[row] = 0.0 if likeness is None else 1 - likeness
+    for row in np.flatnonzero(change > MIN_CHANGE_OF_LOOKS):
+        if change[row] == change[first[row] : last[row]].max():
+            yield int(row)
+
+
+def _meetings(tracks: tuple[Track, ...]) -> list[NDArray[np.bool_]]:
+    """For each track (N,): whether its box overlaps somebody else's in that frame."""
+    met = [np.zeros(len(track.frames), np.bool_) for track in tracks]
+    for i, one in enumerate(tracks):
+        for j in range(i):
+            other = tracks[j]
+            _, rows_one, rows_other = np.intersect1d(one.frames, other.frames, return_indices=True)
+            near = _overlap(one.boxes_xyxy[rows_one], other.boxes_xyxy[rows_other]) > MEETING_SHARE
+            met[i][rows_one[near]] = True
+            met[j][rows_other[near]] = True
+    return met
+
+
+def _at_meetings(met: NDArray[np.bool_], track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[int]:
+    """Cut regularly where people meet, and as long after as somebody may be hidden."""
+    if not met.any():
+        return
+    seconds = pts_seconds[track.frames]
+    last = seconds[0] - MEETING_SECONDS
+    met_at = seconds[met]
+    for row in range(1, len(seconds)):
+        at = int(np.searchsorted(met_at, seconds[row]))
+        near = [abs(seconds[row] - met_at[k]) for k in (at - 1, at) if 0 <= k < len(met_at)]
+        if min(near) <= 4 * MEETING_SECONDS and seconds[row] - last >= MEETING_SECONDS - 1e-6:
+            yield row
+            last = seconds[row]
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) common area of boxes (N, 4), of the smaller one."""
+    wh = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
+    areas = [np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (a, b)]
+    return np.asarray(np.prod(wh, axis=1) / np.maximum(np.minimum(*areas), 1e-9), np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretch:
+    """Rows ``begin`` to ``end`` (exclusive) of a track, over which nothing speaks against one course."""
+
+    track: Track
+    begin: int
+    end: int
+    path: NDArray[np.float64]
+    height: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+
+    def piece(self, start: int, stop: int, shot: int) -> Piece:
+        part = part_of(self.track, start, stop)
+        # Speeds are the stretch's own before and after: pieces are too short to have one.
+        after = int(np.searchsorted(self.seconds, self.seconds[start] + COURSE_SECONDS, side="right"))
+        before = int(np.searchsorted(self.seconds, self.seconds[stop - 1] - COURSE_SECONDS))
+        begins = self._course(start, min(after, self.end), start)
+        ends = self._course(max(before, self.begin), stop, stop - 1)
+        return Piece(
+            track=part,
+            shot=shot,
+            places=np.stack([begins[0], ends[0]]),
+            velocities=np.stack([begins[1], ends[1]]),
+            height_px=max(1.0, float(np.median(self.height[start:stop]))),
+            looks=mean_histogram(part.color_histograms),
+            seen_frames=int(np.count_nonzero(part.color_histograms.any(axis=(1, 2)))),
+        )
+
+    def _course(self, start: int, stop: int, at: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return place at row ``at`` and speed of a straight line through rows ``start`` to ``stop``."""
+        t = self.seconds[start:stop] - self.seconds[at]
+        points = self.path[start:stop]
+        # A ridge: the speed of two or three frames is mostly noise.
+        spread = float(((t - t.mean()) ** 2).sum()) + len(t) * SPEED_RIDGE_SECONDS**2
+        velocity = ((t - t.mean())[:, None] * (points - points.mean(axis=0))).sum(axis=0) / spread
+        return points.mean(axis=0) - velocity * t.mean(), velocity
