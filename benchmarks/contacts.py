@@ -100,7 +100,7 @@ def make_scene(walk: Walk, seed: int = 0) -> Scene:
     )
     joints[:, known, :2] = smooth_points(noisy, motion.world_from_source, seconds, height)
     subject = Subject(
-        track_ids=(0,),
+        track_of_frame=np.zeros(len(seconds), np.int64),
         presence=np.full(len(seconds), Presence.FOUND, np.uint8),
         boxes_xyxy=np.tile([0.0, 0.0, *map(float, SIZE_WH)], (len(seconds), 1)),
         joints=joints.astype(np.float32),

@@ -29,7 +29,7 @@ from conf import compose_settings
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.loaded import load_models
-from pipeline.request import JobRequest, JobResult
+from pipeline.request import JobRequest, JobResult, SubjectChoice
 from pipeline.run import run_job
 from worker.input import Artifact
 
@@ -49,7 +49,13 @@ class Figure:
     """None where there is no aim."""
 
 
-def run(clip: Path, folder: Path, *overrides: str, artifacts: tuple[str, ...] = ARTIFACTS) -> JobResult:
+def run(
+    clip: Path,
+    folder: Path,
+    *overrides: str,
+    artifacts: tuple[str, ...] = ARTIFACTS,
+    subject: SubjectChoice = "largest",
+) -> JobResult:
     """Run a job on a clip, results under ``folder``; ``overrides`` may begin with ``preset=NAME`` (default:
     preview)."""
     preset = "preview"
@@ -58,7 +64,7 @@ def run(clip: Path, folder: Path, *overrides: str, artifacts: tuple[str, ...] = 
     settings = compose_settings(preset, overrides)
     with tempfile.TemporaryDirectory(dir=folder) as workspace:
         return run_job(
-            JobRequest(clip, folder / "out", artifacts=artifacts),
+            JobRequest(clip, folder / "out", artifacts=artifacts, subject=subject),
             settings,
             load_models(settings),
             Path(workspace),

@@ -226,7 +226,9 @@ class Survey:
 
     info: VideoInfo
     shot_starts: NDArray[np.int64]
-    """(S,) first frame of each shot; the first is 0."""
+    """(S,) first frame of each shot; the first is 0. Jump cuts are found later."""
+    unexplained_change: NDArray[np.float32]
+    """(T,) gray levels by which the worst parts of a frame differ from the frame before, moved by flow."""
     motion: CameraMotion
     tracks: tuple[Track, ...]
 

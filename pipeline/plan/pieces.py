@@ -147,14 +147,12 @@ def _at_new_looks(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[in
     first = np.searchsorted(seconds, seconds - WINDOW_SECONDS - 1e-6)
     last = np.searchsorted(seconds, seconds + WINDOW_SECONDS - 1e-6)
     for row in range(2, len(seconds) - 1):
-        likeness = alike(
-            mean_histogram(track.color_histograms[first[row] : row]),
-            mean_histogram(track.color_histograms[row : last[row]]),
-        )
+        before = mean_histogram(track.color_histograms[first[row] : row])
+        likeness = alike(before, mean_histogram(track.color_histograms[row : last[row]]))
         change[row] = 0.0 if likeness is None else 1 - likeness
-    for row in np.flatnonzero(change > MIN_CHANGE_OF_LOOKS):
-        if change[row] == change[first[row] : last[row]].max():
-            yield int(row)
+    for found in np.flatnonzero(change > MIN_CHANGE_OF_LOOKS).tolist():
+        if change[found] == change[first[found] : last[found]].max():
+            yield found
 
 
 def _meetings(tracks: tuple[Track, ...]) -> list[NDArray[np.bool_]]:

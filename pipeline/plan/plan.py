@@ -11,6 +11,7 @@ from pipeline.errors import SubjectLost
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.crop_path import plan_crop_path
+from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.plan.subject import choose_subject
 from pipeline.request import JobRequest
@@ -29,7 +30,7 @@ def make_plan(
     path = workspace / "plan.zip"
     if path.exists():
         return load_values(path, Plan)
-    info, motion, shots = survey.info, survey.motion, survey.shot_starts
+    info, motion, shots = survey.info, survey.motion, find_jump_cuts(survey)
     seconds = info.pts_seconds
     camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize)
     subject, warnings = choose_subject(

@@ -1,4 +1,4 @@
-"""Hard cuts."""
+"""Hard cuts, and how much of each frame nothing explains."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ _EXPLAINED = 0.45
 """A candidate is no cut where motion and light explain the change to this share."""
 
 
+_BLOCK_PX = 9
+_BLOCKS_QUANTILE = 0.98
+"""A person is some blocks of the small picture."""
+
+
 _SHORTEST_SHOT_SECONDS = 0.25
 """Two cuts nearer than this are a flash."""
 
@@ -38,6 +43,8 @@ class CutDetector:
         ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))
         self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))
         self._before: Picture | None = None
+        self._unexplained: list[float] = []
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter is counted in frames: a shot of fewer frames than this is not begun.
         self._detector = ContentDetector(
             threshold=_CUT_THRESHOLD,
@@ -52,25 +59,42 @@ class CutDetector:
         carry the frame before onto this one (fast pans, flashes of light, a person passing close to the camera).
         """
         if not self._on:
+            self._unexplained.append(0.0)
             return False
         small = np.asarray(cv2.resize(picture, self._small_wh, interpolation=cv2.INTER_AREA), np.uint8)
         before, self._before = self._before, small
+        self._unexplained.append(0.0 if before is None else self._change(before, small))
         time = FrameTimecode(index, fps=float(self._rate))
         proposed = bool(self._detector.process_frame(time, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
         return proposed and before is not None and not _same_scene(before, small)
+
+    def finish(self) -> NDArray[np.float32]:
+        """Return (T,): gray levels by which the worst parts of each frame differ from the frame before it, moved by
+        optical flow and brought to the same light. A person who is suddenly elsewhere shows, who moves does not."""
+        return np.array(self._unexplained, np.float32)
+
+    def _change(self, before: Picture, now: Picture) -> float:
+        a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))
+        blocks = cv2.blur(np.abs(_moved(a, self._flow.calc(b, a, None)) - b), (_BLOCK_PX, _BLOCK_PX))
+        return float(np.quantile(blocks[:: _BLOCK_PX - 1, :: _BLOCK_PX - 1], _BLOCKS_QUANTILE))
 
 
 def _same_scene(before: Picture, now: Picture) -> bool:
     """Tell whether flow and gain carry one small picture onto the next one."""
     a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
-    h, w = a.shape
-    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    moved = cv2.remap(a, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    left = np.abs(moved.astype(np.float32) - b).mean()
+    left = np.abs(_moved(a, flow) - b).mean()
     # Against an unrelated picture: the frame itself turned around, which has the same values at other places.
     unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b).mean()
     return bool(left < _EXPLAINED * unrelated and left < 20.0)
+
+
+def _moved(gray: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring a gray picture to the next one by the flow from there, float32."""
+    h, w = gray.shape
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    moved = cv2.remap(gray, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
 
 
 def _equalized(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -63,7 +63,7 @@ def survey_clip(
             progress("survey", frame.index + 1, info.num_frames)
     tracks: tuple[Track, ...] = follower.finish()
     store.close()
-    survey = Survey(info, np.array(shot_starts, np.int64), camera.finish(), tracks)
+    survey = Survey(info, np.array(shot_starts, np.int64), cuts.finish(), camera.finish(), tracks)
     save_values(path, survey)
     return survey
 

@@ -54,7 +54,7 @@ class SubjectMasks:
         if presence == Presence.FOUND:
             return self._union(frame, True)
         # Who is seen where he should be is in front of him.
-        return self._moved(frame) & ~self.others(frame)
+        return np.asarray(self._moved(frame) & ~self.others_mask(frame))
 
     def others_mask(self, frame: int) -> Mask:
         """Return the union of everybody else's masks."""
@@ -89,4 +89,6 @@ class SubjectMasks:
         matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         mask = self._union(source, True).view(np.uint8)
         moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
-        return grow_ellipse(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
+        grown = grow_ellipse(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
+        # Who is seen where he should be is in front of him.
+        return np.asarray(grown & ~self._hiding(frame, int(self._subject.track_of_frame[source])))

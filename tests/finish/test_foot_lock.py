@@ -66,7 +66,7 @@ def planted_once(num_frames: int, start: int, stop: int, drift_px: float) -> tup
     joints[:, 15, :2] = [100, 300]
     body = np.full(num_frames, 200.0)
     subject = Subject(
-        (0,), np.full(num_frames, 2, np.uint8), np.zeros((num_frames, 4)), joints,
+        np.zeros(num_frames, np.int64), np.full(num_frames, 2, np.uint8), np.zeros((num_frames, 4)), joints,
         np.zeros((num_frames, 23, 3), np.float32), body,
     )  # fmt: skip
     return Contacts(plant >= 0, plant, anchors, np.zeros((num_frames, 2))), placed, subject

@@ -78,7 +78,14 @@ def plan_of(planted: slice = slice(2, 7), cuts: tuple[int, ...] = (0,)) -> Plan:
         segments=(Segment(0, 0, T, "whole"),),
         chunks=(Chunk(0, 0, 0, 0, T),),
         camera=CameraPath(eye, eye),
-        subject=Subject((1,), presence, np.zeros((T, 4)), joints, np.zeros((T, 23, 3), np.float32), np.full(T, 100.0)),
+        subject=Subject(
+            np.ones(T, np.int64),
+            presence,
+            np.zeros((T, 4)),
+            joints,
+            np.zeros((T, 23, 3), np.float32),
+            np.full(T, 100.0),
+        ),
         contacts=Contacts(plant >= 0, plant, anchors, np.zeros((T, 2))),
         crop=CropPath(eye, (W, H)),
     )

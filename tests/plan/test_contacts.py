@@ -65,7 +65,7 @@ def stepping(fps: int, seconds: float = 4.0) -> tuple[Subject, np.ndarray, np.nd
     boxes = np.tile([0.0, 0.0, 1.0, 1.0], (len(t), 1))
     skeletons = np.full((len(t), 23, 3), np.nan, np.float32)
     body = np.full(len(t), 200.0)
-    return Subject((0,), np.full(len(t), 2, np.uint8), boxes, joints, skeletons, body), t, planted
+    return Subject(np.zeros(len(t), np.int64), np.full(len(t), 2, np.uint8), boxes, joints, skeletons, body), t, planted
 
 
 def still_camera(num_frames: int) -> CameraMotion:

@@ -28,7 +28,8 @@ def box_person(boxes: np.ndarray, presence: np.ndarray | None = None) -> Subject
     presence = np.full(n, 2, np.uint8) if presence is None else presence
     boxes = np.where(presence[:, None] > 0, boxes, np.nan)
     joints = np.full((n, 21, 3), np.nan, np.float32)
-    return Subject((0,), presence, boxes, joints, np.full((n, 23, 3), np.nan, np.float32), boxes[:, 3] - boxes[:, 1])
+    skeletons = np.full((n, 23, 3), np.nan, np.float32)
+    return Subject(np.zeros(n, np.int64), presence, boxes, joints, skeletons, boxes[:, 3] - boxes[:, 1])
 
 
 @pytest.mark.parametrize("size_wh", [None, (512, 768), (512, 512)])

@@ -58,8 +58,8 @@ def standing(num_frames: int, speed_bh_per_s: np.ndarray | None = None, fps: flo
     joints[:, 11:13, 0], joints[:, 11:13, 1], joints[:, 11:13, 2] = x[:, None], 150, 0.9
     boxes = np.column_stack([x - 40, np.full(num_frames, 50), x + 40, np.full(num_frames, 250)])
     return Subject(
-        (0,), np.full(num_frames, 2, np.uint8), boxes, joints, np.zeros((num_frames, 23, 3), np.float32),
-        np.full(num_frames, 200.0),
+        np.zeros(num_frames, np.int64), np.full(num_frames, 2, np.uint8), boxes, joints,
+        np.zeros((num_frames, 23, 3), np.float32), np.full(num_frames, 200.0),
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def true_subject(
     joints[..., :2], joints[..., 2] = points, 0.9
     boxes = np.concatenate([points.min(axis=1) - 8, points.max(axis=1) + 8], axis=1)
     skeletons = np.full((len(points), 23, 3), np.nan, np.float32)
-    return Subject((0,), np.full(len(points), 2, np.uint8), boxes, joints, skeletons, body)
+    return Subject(np.zeros(len(points), np.int64), np.full(len(points), 2, np.uint8), boxes, joints, skeletons, body)
 
 
 def f1(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:

@@ -71,7 +71,12 @@ def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
         chunks=(Chunk(0, 0, 0, 0, frames),),
         camera=CameraPath(eye, eye),
         subject=Subject(
-            (1,), presence, boxes, joints, np.zeros((frames, 23, 3), np.float32), np.full(frames, BODY_HEIGHT_PX)
+            np.ones(frames, np.int64),
+            presence,
+            boxes,
+            joints,
+            np.zeros((frames, 23, 3), np.float32),
+            np.full(frames, BODY_HEIGHT_PX),
         ),
         contacts=Contacts(plant >= 0, plant, anchors, np.zeros((frames, 2))),
         crop=CropPath(eye, (W, H)),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Person, Picture, Presence, Subject, Track, VideoInfo
+from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Mask, Person, Picture, Presence, Subject, Track, VideoInfo
 from pipeline.errors import InvalidInput, NoPerson
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.media.decode import open_clip, rgb_of
@@ -256,7 +256,9 @@ def made_track(track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64],
     skeletons = np.zeros((len(frames), NUM_SKELETON, 3), np.float32)
     skeletons[:, :NUM_JOINTS, :2] = joints[..., :2]
     boxes = np.column_stack([x - size / 5, x * 0 + 180 - size / 2, x + size / 5, x * 0 + 180 + size / 2])
-    return Track(track_id, frames, boxes, np.ones(len(frames), np.float32), joints, skeletons, np.eye(4)[track_id % 4])
+    looks = np.zeros((len(frames), BODY_PARTS, COLOR_BINS), np.uint8)
+    looks[:, :, track_id % 4] = 255
+    return Track(track_id, frames, boxes, np.ones(len(frames), np.float32), joints, skeletons, looks)
 
 
 def made(tracks: tuple[Track, ...], count: int = 60) -> Followed:
@@ -272,7 +274,7 @@ def test_choices_name_the_right_person() -> None:
         "largest": 1, "leftmost": 0, "rightmost": 1, "centre": 2, 0: 0, 1: 1, 2: 2, PointChoice(500, 180, 1.0): 1,
     }  # fmt: skip
     for choice, track_id in choices.items():
-        assert people.choose(choice)[0].track_ids == (track_id,), choice
+        assert people.choose(choice)[0].track_of_frame[30] == track_id, choice
     for wrong in (3, PointChoice(10, 10, 1.0), PointChoice(500, 180, 0.1)):
         with pytest.raises(InvalidInput) as caught:
             people.choose(wrong)

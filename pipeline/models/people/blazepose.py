@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Mask, Person, Picture
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.boxes import box_of_mask
-from pipeline.maths.masks import dilated
+from pipeline.maths.masks import widened
 from pipeline.models.people.movenet import MoveNet, RoughPerson
 from pipeline.models.weights.folder import weight_path
 
@@ -41,6 +41,9 @@ LEAST_SEEN = 0.25
 EXPECTED_MARGIN = 0.04
 """Of the region's side: a limb may be so far from where the hips' course would have it."""
 REGION_MARGIN = 1.25
+SURE_KEYPOINT = 0.15
+COVERED = 0.08
+"""Of the region's side: a find of the finder so near somebody's joints is him."""
 HIDDEN_FRAMES = 30
 """So long somebody who was lost is expected along his course."""
 LOOK_BACK = 12
@@ -210,7 +213,7 @@ class BlazePosePeople:
             # Who was lost behind him comes out again, and would draw the model over.
             farther = [other.person.mask for other in (*others, *self._hidden) if _touch(other, before)]
             hiding = _union(nearer)
-            beside = _union(farther, _expected(before))
+            beside = _union(farther, _expected(before)) if farther else None
             rivals = hiding if beside is None else _union([beside, *nearer])
             now = self._follow(view, before, rivals)
             now = now if now is None or hiding is None else _in_front_of_nobody(now, hiding)
@@ -408,7 +411,7 @@ def _in_front_of_nobody(entry: _Followed, hiding: Mask) -> _Followed | None:
 
 def _expected(entry: _Followed) -> Mask:
     """Return where somebody's pixels will be in the next frame, with some room around them."""
-    return dilated(_shifted(entry.person.mask, entry.velocity), EXPECTED_MARGIN * entry.region.side)
+    return widened(_shifted(entry.person.mask, entry.velocity), max(1, round(EXPECTED_MARGIN * entry.region.side)))
 
 
 def _touch(a: _Followed, b: _Followed) -> bool:
@@ -438,28 +441,34 @@ def _is_among(person: Person, others: list[_Followed]) -> bool:
 def _not_covered(roughs: list[RoughPerson], followed: list[_Followed]) -> list[RoughPerson]:
     """Return the finds of the finder that are nobody who is followed.
 
-    Each of the followed accounts for one find at most, the nearest: of two people close together one must not cover
-    both.
+    Each of the followed accounts for the nearest find: of two people close together one must not cover both. A second
+    find at the same place is the same person found twice.
     """
     pairs = sorted(
         (apart, at, row)
         for at, rough in enumerate(roughs)
         for row, entry in enumerate(followed)
-        if (apart := _apart(rough, entry)) < 0.08
+        if (apart := _apart(rough.keypoints, entry.person.joints[:17], rough, entry)) < COVERED
     )
     covered: dict[int, int] = {}
     for _, at, row in pairs:
         if at not in covered and row not in covered.values():
             covered[at] = row
-    return [rough for at, rough in enumerate(roughs) if at not in covered and (rough.keypoints[:, 2] > 0.15).any()]
+    left = []
+    for rough in roughs:
+        is_twice = any(
+            _apart(rough.keypoints, roughs[other].keypoints, rough, followed[row]) < COVERED
+            for other, row in covered.items()
+        )
+        if not is_twice and (rough.keypoints[:, 2] > SURE_KEYPOINT).any():
+            left.append(rough)
+    return left
 
 
-def _apart(rough: RoughPerson, entry: _Followed) -> float:
-    """Median distance of the finder's sure keypoints to somebody's joints, of his region's side."""
-    sure = rough.keypoints[:, 2] > 0.15
+def _apart(points: NDArray[np.float64], others: NDArray[np.floating], rough: RoughPerson, entry: _Followed) -> float:
+    """Median distance of COCO joints (17, 2+) to others, of those the finder is sure of; of the region's side."""
+    sure = rough.keypoints[:, 2] > SURE_KEYPOINT
     if not sure.any():
         return np.inf
-    return (
-        float(np.median(np.hypot(*(rough.keypoints[sure, :2] - entry.person.joints[:17][sure, :2]).T)))
-        / entry.region.side
-    )
+    apart = np.hypot(*(points[sure, :2] - others[sure, :2]).T)
+    return float(np.median(apart)) / entry.region.side

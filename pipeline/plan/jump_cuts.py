@@ -1,0 +1,95 @@
+"""Jump cuts: time cut out of one scene, which leaves the place as it is and puts the people elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CameraMotion, Survey
+from pipeline.maths.geometry import apply_transform, corners_of, pair_motions
+from pipeline.plan.likeness import alike
+from pipeline.plan.pieces import Piece, cut_tracks
+
+MIN_CHANGE = 18.0
+"""Gray levels; a person who walks leaves 10 to 30 in every frame."""
+MIN_SPIKE = 1.5
+"""Change over the usual one around it: 1.8 to 6 at jump cuts of walk_a, up to 1.3 in the frames between."""
+NEIGHBOR_SPIKE = 1.15
+"""And over each neighbor's: a fast arm or a person close by changes the picture for longer than one frame."""
+NEAR_FRAMES = 4
+NOISE_LEVELS = 3.0
+CAMERA_SPIKE = 4.0
+CAMERA_STEP = 0.01
+"""Of the picture's diagonal: a camera that moves so much more than around it was put elsewhere."""
+MAX_UNSEEN_FRAMES = 2
+MIN_STEP_BH = 0.12
+"""So far from where his course led somebody must begin who ended in the frame before."""
+MIN_ALIKE = 0.8
+
+
+def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
+    """Return the first frames of all shots: the survey's, and those that a jump cut begins.
+
+    A jump cut is a frame that the one before does not explain, unlike its neighbors, and in which besides the camera's
+    motion could not be measured, or leaped, or somebody's track broke off and somebody who looks like him began
+    elsewhere. A flash or a passer-by is only the first of it.
+    """
+    size_wh, change = survey.info.size_wh, survey.unexplained_change
+    spikes = _spikes(change)
+    if not len(spikes):
+        return survey.shot_starts
+    leaps = _camera_leaps(survey.motion, size_wh)
+    seconds, world = survey.info.pts_seconds, survey.motion.world_from_source
+    pieces = cut_tracks(survey.tracks, survey.shot_starts, seconds, world)
+    cuts = [
+        frame
+        for frame in spikes
+        if not survey.motion.reliable[frame] or leaps[frame] or _is_somebody_elsewhere(pieces, frame, seconds)
+    ]
+    return np.unique(np.concatenate([survey.shot_starts, np.array(cuts, np.int64)]))
+
+
+def _spikes(change: NDArray[np.float32]) -> list[int]:
+    found = []
+    for frame in np.flatnonzero(change >= MIN_CHANGE).tolist():
+        near = slice(max(1, frame - NEAR_FRAMES), frame + 1 + NEAR_FRAMES)
+        around = np.delete(change[near], frame - near.start)
+        if not len(around):
+            continue
+        beside = float(np.delete(change[max(1, frame - 1) : frame + 2], frame - max(1, frame - 1)).max(initial=0))
+        usual = float(np.median(around)) + NOISE_LEVELS
+        if change[frame] >= MIN_SPIKE * usual and change[frame] >= NEIGHBOR_SPIKE * beside:
+            found.append(frame)
+    return found
+
+
+def _camera_leaps(motion: CameraMotion, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    """(T,): whether the picture's corners move far more from the frame before than they do around it."""
+    corners = corners_of(size_wh)
+    pairs = pair_motions(motion.world_from_source)
+    steps = np.array([np.abs(apply_transform(pair, corners) - corners).max() for pair in pairs])
+    leaps = np.zeros(len(steps), np.bool_)
+    least = CAMERA_STEP * float(np.hypot(*size_wh))
+    for frame in np.flatnonzero(steps > least).tolist():
+        around = np.concatenate(
+            [steps[max(1, frame - NEAR_FRAMES) : frame], steps[frame + 1 : frame + 1 + NEAR_FRAMES]]
+        )
+        leaps[frame] = bool(len(around)) and steps[frame] > CAMERA_SPIKE * float(np.median(around))
+    return leaps
+
+
+def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray[np.float64]) -> bool:
+    """Whether somebody ends before the frame and begins from it on, where his course did not lead."""
+    ended = [piece for piece in pieces if 0 < frame - piece.last <= MAX_UNSEEN_FRAMES]
+    begun = [piece for piece in pieces if 0 <= piece.first - frame <= MAX_UNSEEN_FRAMES]
+    for before in ended:
+        for after in begun:
+            gap = float(seconds[after.first] - seconds[before.last])
+            miss = after.places[0] - before.places[1] - before.velocities[1] * gap
+            likeness = alike(before.looks, after.looks)
+            is_far = float(np.hypot(*miss)) > MIN_STEP_BH * before.height_px
+            if is_far and likeness is not None and likeness >= MIN_ALIKE:
+                return True
+    return False

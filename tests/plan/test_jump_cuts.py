@@ -1,0 +1,54 @@
+"""Jump cuts told from flashes and from fast arms, on made surveys."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.datatypes import CameraMotion, Survey, Track
+from pipeline.plan.jump_cuts import find_jump_cuts
+from tests.plan.test_linking import walker
+from tests.support.motion_truth import video_info
+
+COUNT, CUT = 80, 40
+
+
+def survey(change: np.ndarray, tracks: tuple[Track, ...], *, reliable: bool = True, shift_px: float = 0.0) -> Survey:
+    world = np.tile(np.eye(3), (COUNT, 1, 1))
+    world[CUT:, 0, 2] = shift_px
+    is_reliable = np.ones(COUNT, np.bool_)
+    is_reliable[CUT] = reliable
+    motion = CameraMotion(world, is_reliable, (np.zeros((0, 4), np.float32),) * COUNT)
+    return Survey(video_info(COUNT), np.array([0]), change.astype(np.float32), motion, tracks)
+
+
+def spike(width: int = 1) -> np.ndarray:
+    change = np.full(COUNT, 10.0)
+    change[CUT : CUT + width] = 40.0
+    return change
+
+
+def goes_on() -> tuple[Track, ...]:
+    return (walker(0, np.arange(COUNT), 100 + 2.0 * np.arange(COUNT)),)
+
+
+def is_elsewhere() -> tuple[Track, ...]:
+    before, after = np.arange(CUT), np.arange(CUT, COUNT)
+    return walker(0, before, 100 + 2.0 * before), walker(1, after, 300 + 2.0 * after)
+
+
+def test_somebody_who_is_suddenly_elsewhere_is_a_cut() -> None:
+    assert find_jump_cuts(survey(spike(), is_elsewhere())).tolist() == [0, CUT]
+
+
+def test_a_camera_that_was_lost_or_leaped_is_a_cut() -> None:
+    assert find_jump_cuts(survey(spike(), goes_on(), reliable=False)).tolist() == [0, CUT]
+    assert find_jump_cuts(survey(spike(), goes_on(), shift_px=30.0)).tolist() == [0, CUT]
+
+
+def test_change_alone_is_no_cut_and_neither_is_a_lost_track_alone() -> None:
+    assert find_jump_cuts(survey(spike(), goes_on())).tolist() == [0]
+    assert find_jump_cuts(survey(np.full(COUNT, 10.0), is_elsewhere())).tolist() == [0]
+
+
+def test_what_changes_for_longer_than_a_frame_is_no_cut() -> None:
+    assert find_jump_cuts(survey(spike(width=3), is_elsewhere())).tolist() == [0]

@@ -1,0 +1,100 @@
+"""Whose track goes on in whose: made tracks of which everything is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Track
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.plan.linking import link_tracks
+
+RED, BLUE = 5, 40
+HEIGHT = 200.0
+
+
+def walker(
+    track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64], look: int | NDArray[np.int64] = RED
+) -> Track:
+    """A stiff body of height 200 px with its hips at ``x``, in clothes of the color bin ``look``."""
+    x = np.asarray(x, np.float64)
+    joints = np.zeros((len(frames), NUM_JOINTS, 3), np.float32)
+    joints[..., 0], joints[..., 2] = x[:, None], 0.9
+    joints[:, 5:7, 1] = 200 - HEIGHT / 3.3
+    joints[:, 11:13, 1] = 200
+    boxes = np.column_stack([x - 30, x * 0 + 100, x + 30, x * 0 + 300])
+    skeletons = np.zeros((len(frames), NUM_SKELETON, 3), np.float32)
+    looks = np.zeros((len(frames), BODY_PARTS, COLOR_BINS), np.uint8)
+    looks[np.arange(len(frames)), :, look] = 255
+    return Track(track_id, frames, boxes, np.ones(len(frames), np.float32), joints, skeletons, looks)
+
+
+def linked(*tracks: Track, shots: tuple[int, ...] = (0,), count: int = 400) -> list[dict[int, int]]:
+    """Return each person as frame -> track."""
+    world = np.tile(np.eye(3), (count, 1, 1))
+    persons = link_tracks(tracks, np.array(shots), np.arange(count) / 30, world)
+    return [{int(f): track.track_id for track in person for f in track.frames} for person in persons]
+
+
+def test_a_track_that_goes_over_to_somebody_else_is_cut_there_and_both_are_put_right() -> None:
+    # He walks; where they meet the tracker gives each the other's number.
+    frames = np.arange(90)
+    his, hers = 100 + 4.0 * frames, 460 - 4.0 * frames
+    first = walker(0, frames, np.where(frames < 45, his, hers), np.where(frames < 45, RED, BLUE))
+    second = walker(1, frames, np.where(frames < 45, hers, his), np.where(frames < 45, BLUE, RED))
+    persons = linked(first, second)
+    assert len(persons) == 2
+    for person in persons:
+        assert len(person) == 90
+        assert person[20] != person[70]
+
+
+def test_who_stands_behind_the_post_is_not_who_walked_behind_it_even_in_the_same_clothes() -> None:
+    before, after = np.arange(30), np.arange(42, 80)
+    walks_in = walker(0, before, 100 + 4.0 * before)
+    walks_out = walker(1, after, 100 + 4.0 * after)
+    # Found when the walker vanished, and nearer to where that was than he who comes out again.
+    stands = walker(2, np.arange(31, 80), np.full(49, 228.0))
+    persons = linked(walks_in, walks_out, stands)
+    assert {frozenset(person.values()) for person in persons} == {frozenset({0, 1}), frozenset({2})}
+
+
+def test_looks_decide_where_the_course_does_not() -> None:
+    before, after = np.arange(30), np.arange(50, 80)
+    red = walker(0, before, np.full(30, 200.0), RED)
+    near_but_blue = walker(1, after, np.full(30, 205.0), BLUE)
+    far_but_red = walker(2, after, np.full(30, 320.0), RED)
+    persons = linked(red, near_but_blue, far_but_red)
+    assert {frozenset(person.values()) for person in persons} == {frozenset({0, 2}), frozenset({1})}
+
+
+def test_the_whole_shot_is_linked_at_once_not_the_cheapest_pair_first() -> None:
+    # The second one's end is nearest to the first one's new track, but then nobody is left for his own.
+    before, after = np.arange(30), np.arange(36, 66)
+    persons = linked(
+        walker(0, before, np.full(30, 100.0)),
+        walker(1, before, np.full(30, 130.0)),
+        walker(2, after, np.full(30, 120.0)),
+        walker(3, after, np.full(30, 150.0)),
+    )
+    assert {frozenset(person.values()) for person in persons} == {frozenset({0, 2}), frozenset({1, 3})}
+
+
+def test_who_left_is_found_again_by_his_looks_after_a_cut_and_much_later() -> None:
+    first = walker(0, np.arange(40), 300 + 8.0 * np.arange(40), RED)
+    other = walker(1, np.arange(40, 250), np.full(210, 100.0), BLUE)
+    again = walker(2, np.arange(200, 250), np.full(50, 400.0), RED)
+    for shots in ((0,), (0, 60, 200)):
+        persons = linked(first, other, again, shots=shots)
+        assert {frozenset(person.values()) for person in persons} == {frozenset({0, 2}), frozenset({1})}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_short_tracks_are_somebody_too(count: int) -> None:
+    persons = linked(walker(0, np.arange(count), np.full(count, 100.0)))
+    assert [len(person) for person in persons] == [count]
+
+
+def test_nobody_is_nobody() -> None:
+    assert linked() == []

@@ -1,0 +1,52 @@
+"""The subject's mask where he is not found, and whose mask is his where a track is not always his."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.datatypes import Mask, Presence, Subject
+from pipeline.workspace.subject_masks import SubjectMasks
+from tests.support.motion_truth import video_info
+
+SIZE_WH = (64, 48)
+
+
+class Store:
+    def __init__(self, masks: Mapping[int, Mapping[int, Mask]]) -> None:
+        self._masks = masks
+
+    def get(self, frame: int) -> Mapping[int, Mask]:
+        return self._masks.get(frame, {})
+
+
+def column(x: int) -> Mask:
+    mask = np.zeros((48, 64), np.bool_)
+    mask[8:40, x : x + 8] = True
+    return mask
+
+
+def masks_of(store: Store, presence: list[int], tracks: list[int], x: list[float]) -> SubjectMasks:
+    count = len(presence)
+    joints = np.zeros((count, 21, 3), np.float32)
+    joints[:, 11:13, 0], joints[:, 11:13, 1] = np.array(x)[:, None], 24
+    subject = Subject(
+        np.array(tracks), np.array(presence, np.uint8), np.zeros((count, 4)), joints,
+        np.zeros((count, 23, 3), np.float32), np.full(count, 32.0),
+    )  # fmt: skip
+    return SubjectMasks(store, subject, np.tile(np.eye(3), (count, 1, 1)), video_info(count, SIZE_WH))
+
+
+def test_a_track_is_his_only_in_the_frames_in_which_it_is() -> None:
+    store = Store({0: {0: column(4), 1: column(40)}, 1: {0: column(40), 1: column(4)}})
+    masks = masks_of(store, [Presence.FOUND] * 2, [0, 1], [8, 8])
+    for frame in (0, 1):
+        np.testing.assert_array_equal(masks.subject_mask(frame), column(4))
+        np.testing.assert_array_equal(masks.others_mask(frame), column(40))
+
+
+def test_who_is_seen_in_his_place_is_in_front_of_him() -> None:
+    store = Store({0: {0: column(10)}, 1: {1: column(14)}})
+    filled = masks_of(store, [Presence.FOUND, Presence.UNCERTAIN], [0, -1], [14, 14]).subject_mask(1)
+    assert filled[20, 11] and not (filled & column(14)).any()
