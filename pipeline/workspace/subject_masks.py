@@ -54,7 +54,7 @@ class SubjectMasks:
         if presence == Presence.FOUND:
             return self._union(frame, True)
         # Who is seen where he should be is in front of him.
-        return np.asarray(self._moved(frame) & ~self.others_mask(frame))
+        return self._moved(frame)
 
     def others_mask(self, frame: int) -> Mask:
         """Return the union of everybody else's masks."""
@@ -68,6 +68,14 @@ class SubjectMasks:
         whole = np.zeros(self._shape, np.bool_)
         for track_id, mask in self._store.get(frame).items():
             if (track_id == self._subject.track_of_frame[frame]) == is_subject:
+                whole |= mask
+        return whole
+
+    def _hiding(self, frame: int, his_track: int) -> Mask:
+        """Return everybody who is seen in a frame but the subject's own track."""
+        whole = np.zeros(self._shape, np.bool_)
+        for track_id, mask in self._store.get(frame).items():
+            if track_id != his_track:
                 whole |= mask
         return whole
 
