@@ -74,13 +74,15 @@ def random_backend(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.Monke
         torch.manual_seed(1)
         import_ultralytics().YOLO(description).save(tmp_path / name)
     monkeypatch.setattr(yolo, "verified_path", lambda name: tmp_path / name)
-    return YoloPeople("cpu", 0.0001)
+    # An untrained head scores every place about 1e-5.
+    return YoloPeople("cpu", 1e-6)
 
 
 def test_the_real_heads_run_batched(random_backend: YoloPeople) -> None:
     pictures = list(np.random.default_rng(1).integers(0, 255, (3, 360, 640, 3), np.uint8))
     found = random_backend.find_batch(pictures)
     assert len(found) == 3 and random_backend.batch_frames > 1 and random_backend.look_back == 0
+    assert all(found)
     for person in (person for people in found for person in people):
         assert person.mask.shape == (360, 640) and person.mask.dtype == np.bool_
         assert person.joints.shape == (21, 3) and np.isnan(person.joints[17:, 0]).all()
