@@ -20,6 +20,7 @@ from worker.cancellation import CancelToken, stopped_by_signals
 from worker.command_line import Arguments, parse_arguments
 from worker.environment import WorkerEnvironment, read_worker_settings
 from worker.logs import redact_sdk_log, set_up_logging
+from worker.output import ErrorAnswer, read_answer
 from worker.progress import ConsoleProgress, PlatformProgress, local_summary
 
 if TYPE_CHECKING:
@@ -119,8 +120,10 @@ def _serve(arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper)
             raise SystemExit(130) from None
         raise
     finally:
-        if arguments.place == "local" and last and "error_code" not in last:
-            print(local_summary(last), file=sys.stderr)
+        if arguments.place == "local" and last:
+            answer = read_answer(last)
+            if not isinstance(answer, ErrorAnswer):
+                print(local_summary(answer), file=sys.stderr)
 
 
 def main(argv: list[str]) -> int:

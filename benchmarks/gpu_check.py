@@ -86,7 +86,7 @@ def check_preset(preset: str, folder: Path, overrides: tuple[str, ...], with_tru
         begin = time.perf_counter()
         result = run_job(JobRequest(clip, work / "out"), settings, replace(models, generator=watched), work / "passes")
         seconds = time.perf_counter() - begin
-        tflop = estimate(open_clip(clip, settings.limits).info, settings)["tflop"]
+        tflop = estimate(open_clip(clip, settings.limits).info, settings).tflop
         told: dict[str, Any] = {
             "preset": preset,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -96,7 +96,7 @@ def check_preset(preset: str, folder: Path, overrides: tuple[str, ...], with_tru
             "peak_gb_a_chunk": [round(value, 2) for value in watched.peaks_gb],
             "reserved_gb_after_a_chunk": [round(value, 2) for value in watched.left_gb],
             "tflop_estimated": tflop,
-            "quality": result.report["quality"],
+            "quality": result.report.quality.model_dump(exclude_unset=True),
         }
         gpu = next((name for name in GPUS if name in told["device"]), None)
         if gpu is not None and tflop:

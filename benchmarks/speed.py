@@ -37,7 +37,7 @@ from pipeline.run import run_job
 clip, out, work, preset, overrides = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5:]
 settings = compose_settings(preset, overrides)
 result = run_job(JobRequest(clip, out), settings, load_models(settings), work)
-print(json.dumps({"timings_s": result.report["timings_s"], "frames": result.report["frames"]}))
+print(json.dumps({"timings_s": result.report.timings_s, "frames": result.report.frames}))
 """
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -29,7 +29,8 @@ from conf import compose_settings
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.loaded import load_models
-from pipeline.request import JobRequest, JobResult, SubjectChoice
+from pipeline.request import JobRequest, SubjectChoice
+from pipeline.result import JobResult
 from pipeline.run import run_job
 from worker.input import Artifact
 
@@ -110,7 +111,7 @@ def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
     yield Figure("foot slide with foot lock, % bh", f"{after:.3f}", "", None)
     yield _at_most("foot slide: with / without", after / before, 1 / 3, 3)
     for name in ("warping_error_source", "warping_error_result", "seam_gradient_ratio", "psnr_outside_db"):
-        value = result.report["quality"][name]
+        value = getattr(result.report.quality, name)
         yield Figure(f"own figure: {name}", "none" if value is None else f"{value:.4f}", "", None)
 
 

@@ -25,6 +25,7 @@ from pipeline.errors import InvalidInput
 from pipeline.estimate import estimate_lines
 from worker.delivery.bucket import check_bucket
 from worker.delivery.bucket_settings import NAMES, read_bucket
+from worker.output import EstimateAnswer
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 _OURS = ("video_url", "reference_image_url", "upload_url", "artifact_upload_urls", "inline")
@@ -222,8 +223,8 @@ def main(argv: Sequence[str]) -> int:
         if failure is None:
             print(f"{clip.source}: {clip.folder}")
             if is_estimate:
-                told = json.loads((clip.folder / ESTIMATE).read_text(encoding="utf-8"))
-                print("\n".join(f"  {line}" for line in estimate_lines(told["estimate"])))
+                told = EstimateAnswer.model_validate_json((clip.folder / ESTIMATE).read_bytes())
+                print("\n".join(f"  {line}" for line in estimate_lines(told.estimate)))
         else:
             advice = ADVICE.get(failure.code)
             print(f"{clip.source}: {failure.code}: {failure}" + (f" ({advice})" if advice else ""), file=sys.stderr)

@@ -21,6 +21,7 @@ from pipeline.errors import UnderstudyError
 from worker.delivery.bucket import s3_client, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
 from worker.delivery.upload_limits import UploadLimits
+from worker.output import ResultFiles
 
 Tell = Callable[..., None]
 """Called with a state and, where it is known, how many percent are done."""
@@ -198,24 +199,28 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ESTIMATE).write_text(json.dumps(answer, indent=1), encoding="utf-8")
         return
-    if not {"video_base64", "video_url", "artifacts_base64", "artifacts"} & set(answer):
+    try:
+        files = ResultFiles.model_validate(answer)
+    except ValueError:
+        files = ResultFiles()
+    if not files.model_fields_set:
         raise Failed("NOT_SAVED", "the answer names no files: is this an Understudy endpoint?")
     folder.mkdir(parents=True, exist_ok=True)
     # What lay there before is no result from here on.
     (folder / "result.json").unlink(missing_ok=True)
-    video = _VIDEO_NAMES.get(str(answer.get("video_content_type")), "result.mp4")
-    if "video_base64" in answer:
-        (folder / video).write_bytes(base64.b64decode(answer["video_base64"]))
-    elif "video_url" in answer:
+    video = _VIDEO_NAMES.get(files.video_content_type, "result.mp4")
+    if files.video_base64:
+        (folder / video).write_bytes(base64.b64decode(files.video_base64))
+    elif files.video_url:
         # The mode frame has pictures alone.
-        _download(answer["video_url"], folder / video, check)
-    for name, text in answer.get("artifacts_base64", {}).items():
+        _download(files.video_url, folder / video, check)
+    for name, text in files.artifacts_base64.items():
         content = base64.b64decode(text)
         plain = re.sub(r"[^a-z_]", "_", name)
         # One frame is a picture, several come as a zip.
         suffix = ".zip" if name == "frame" and content.startswith(b"PK") else _INLINE_SUFFIXES.get(name, ".mkv")
         (folder / (plain + suffix)).write_bytes(content)
-    for places in answer.get("artifacts", {}).values():
+    for places in files.artifacts.values():
         for place in [places] if isinstance(places, str) else places:
             _download(place, folder / file_name(place), check)
     told = {name: value for name, value in answer.items() if not name.endswith("_base64")}

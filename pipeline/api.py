@@ -27,7 +27,8 @@ from pipeline.errors import (
     UrlRejected,
 )
 from pipeline.models.loaded import LoadedModels, load_models
-from pipeline.request import JobRequest, JobResult, PointChoice
+from pipeline.request import JobRequest, PointChoice
+from pipeline.result import Estimate, JobReport, JobResult, Quality
 from pipeline.run import run_job, run_stills
 from pipeline.settings import Settings
 
@@ -37,8 +38,10 @@ __all__ = [
     "DownloadFailed",
     "DownloadTimeout",
     "EncodeFailed",
+    "Estimate",
     "GpuError",
     "InvalidInput",
+    "JobReport",
     "JobRequest",
     "JobResult",
     "JobTimeout",
@@ -48,6 +51,7 @@ __all__ = [
     "OutOfMemory",
     "PointChoice",
     "PresetUnavailable",
+    "Quality",
     "ResultTooLarge",
     "Settings",
     "SubjectLost",

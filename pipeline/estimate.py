@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.datatypes import Chunk, Segment, VideoInfo
 from pipeline.perform.windows import num_lead_in_frames, windows_of
 from pipeline.plan.segments import cut_chunks
+from pipeline.result import Estimate
 from pipeline.settings import GenerateSettings, SegmentSettings, Settings
 
 PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
@@ -40,40 +40,50 @@ def seconds_on(gpu: str, tflop: float, share: float) -> float:
     return tflop / (GPUS[gpu] * share)
 
 
-def estimate(info: VideoInfo, settings: Settings) -> dict[str, Any]:
+def estimate(info: VideoInfo, settings: Settings) -> Estimate:
     """Return what a job takes, before it is done: windows, generator calls, TFLOP, seconds and money a GPU type.
 
     ``seconds`` has three figures for each GPU type, for a quick, a usual and a slow run: the generator's counted
     operations at a share of the GPU's peak, and all other stages, which run on the CPU, as they were measured there.
     The subject is taken to be in every frame, in one shot.
     """
-    generate = settings.generate
     frames = info.num_frames
     counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
     others = frames * info.width * info.height / 1e6 * settings.limits.seconds_per_megapixel
-    answer: dict[str, Any] = {
-        "frames": frames,
-        "windows": counted["windows"],
-        "generator_calls": counted.get("unet", 0) + counted.get("unet_motion", 0),
-        "tflop": round(tflop, 1),
-        "other_stages_s": round(others, 1),
-    }
-    if generate.backend == "mannequin":
-        return answer | {"seconds": {"CPU": round(others, 1)}, "cost_usd": {}}
-    seconds = {gpu: [round(seconds_on(gpu, tflop, share) + others, 1) for share in SHARES[::-1]] for gpu in GPUS}
-    prices = settings.limits.usd_per_hour
-    cost = {gpu: [round(value / 3600 * prices[gpu], 4) for value in seconds[gpu]] for gpu in GPUS if gpu in prices}
-    return answer | {"seconds": seconds, "cost_usd": cost}
+    seconds: dict[str, tuple[float, float, float] | float] = {"CPU": round(others, 1)}
+    cost: dict[str, tuple[float, float, float]] = {}
+    if settings.generate.backend != "mannequin":
+        quick_to_slow = {gpu: _quick_to_slow(gpu, tflop, others) for gpu in GPUS}
+        seconds = {**quick_to_slow}
+        for gpu, price in settings.limits.usd_per_hour.items():
+            if gpu in quick_to_slow:
+                quick, usual, slow = (round(value / 3600 * price, 4) for value in quick_to_slow[gpu])
+                cost[gpu] = (quick, usual, slow)
+    return Estimate(
+        frames=frames,
+        windows=counted["windows"],
+        generator_calls=counted.get("unet", 0) + counted.get("unet_motion", 0),
+        tflop=round(tflop, 1),
+        other_stages_s=round(others, 1),
+        seconds=seconds,
+        cost_usd={gpu: cost[gpu] for gpu in GPUS if gpu in cost},
+    )
+
+
+def _quick_to_slow(gpu: str, tflop: float, others_seconds: float) -> tuple[float, float, float]:
+    quick, usual, slow = (round(seconds_on(gpu, tflop, share) + others_seconds, 1) for share in SHARES[::-1])
+    return quick, usual, slow
 
 
 def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
     """Return how long a job takes at the very least, on the quickest machine, and how long on an A40 as a rule."""
     told = estimate(info, settings)
-    others = told["other_stages_s"]
-    if settings.generate.backend == "mannequin":
+    others = told.other_stages_s
+    by_gpu = [figures for figures in told.seconds.values() if isinstance(figures, tuple)]
+    if not by_gpu:
         return others / _UNSURE, others
-    seconds = told["seconds"]
-    return min(quick for quick, *_ in seconds.values()) - others * (1 - 1 / _UNSURE), seconds["A40"][1]
+    quickest = min(quick for quick, *_ in by_gpu)
+    return quickest - others * (1 - 1 / _UNSURE), by_gpu[list(GPUS).index("A40")][1]
 
 
 def generation_share(settings: Settings) -> float:
@@ -150,18 +160,17 @@ def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, 
     }
 
 
-def estimate_lines(told: Mapping[str, Any]) -> list[str]:
-    """Return an answer's ``estimate`` as sentences: what there is to do, then time and money for each GPU type."""
-    work = f", {told['tflop']:,.0f} TFLOP in {told['windows']} windows" if told["tflop"] else ""
-    lines = [f"{told['frames']} frames{work}"]
-    for name, seconds in told["seconds"].items():
-        if isinstance(seconds, Sequence):
+def estimate_lines(told: Estimate) -> list[str]:
+    """Return an estimate as sentences: what there is to do, then time and money for each GPU type."""
+    work = f", {told.tflop:,.0f} TFLOP in {told.windows} windows" if told.tflop else ""
+    lines = [f"{told.frames} frames{work}"]
+    for name, seconds in told.seconds.items():
+        if isinstance(seconds, tuple):
             quick, usual, slow = seconds
             time = f"about {usual:.0f} s ({quick:.0f} to {slow:.0f})"
         else:
             time = f"about {seconds:.0f} s"
-        cost = told["cost_usd"].get(name)
-        lines.append(
-            f"{name}: {time}" + (f", {cost[1]:.3f} US dollars ({cost[0]:.3f} to {cost[2]:.3f})" if cost else "")
-        )
+        cost = told.cost_usd.get(name)
+        money = f", {cost[1]:.3f} US dollars ({cost[0]:.3f} to {cost[2]:.3f})" if cost else ""
+        lines.append(f"{name}: {time}{money}")
     return lines

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +39,3 @@ class JobRequest:
     """(H, W, 3 or 4) RGB or RGBA."""
     start_s: float | None = None
     end_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JobResult:
-    """What a job made, under its output folder."""
-
-    video: Path | None
-    """None in the mode ``frame``: there the artifact ``frame`` is the result."""
-    artifacts: dict[str, list[Path]]
-    report: dict[str, Any]
-    """Everything of the result that is no file, as ``docs/api.md`` lists it."""
-    timings_s: dict[str, float] = field(default_factory=dict)

@@ -32,8 +32,9 @@ from pipeline.plan.stills import choose_stills, plan_of_stills
 from pipeline.plate.plate import plate_clip
 from pipeline.plate.scene_light import estimate_scene_light
 from pipeline.report.page import write_reports
-from pipeline.report.result import result_fields
-from pipeline.request import JobRequest, JobResult
+from pipeline.report.result import make_report
+from pipeline.request import JobRequest
+from pipeline.result import JobResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
 from pipeline.settings import Settings
@@ -64,7 +65,7 @@ def run_job(
     with _prepared(request, settings, models, workspace, timings, clip, check, progress) as (inputs, plan):
         with _timed(timings, "finish"):
             finished = finish(inputs, check, progress)
-        fields = result_fields(
+        report = make_report(
             inputs.clip.info, plan, settings, request.seed, timings, finished.quality, finished.warnings
         )
         reports = write_reports(
@@ -74,10 +75,10 @@ def run_job(
             finished.written,
             plan,
             settings,
-            fields,
+            report,
             finished.series,
         )
-    return JobResult(finished.video, {**finished.artifacts, **reports}, fields, timings)
+    return JobResult(finished.video, {**finished.artifacts, **reports}, report, timings)
 
 
 def run_stills(
@@ -101,9 +102,9 @@ def run_stills(
         stills = choose_stills(plan)
         with _timed(timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
-    counts: dict[str, float | int | None] = {"frames_replaced": len(stills)}
-    fields = result_fields(inputs.clip.info, plan, settings, request.seed, timings, counts, ())
-    return JobResult(None, {"frame": pictures}, fields | {"stills": stills}, timings)
+    quality = Quality(frames_replaced=len(stills))
+    report = make_report(inputs.clip.info, plan, settings, request.seed, timings, quality, ())
+    return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), timings)
 
 
 @contextmanager

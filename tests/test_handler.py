@@ -21,13 +21,11 @@ import pytest
 import handler
 from pipeline.errors import InvalidInput
 from pipeline.media.decode import open_clip, rgb_of
-from pipeline.request import JobResult
 from tests.support.http_server import http_server
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from tests.support.put_server import put_server
 from worker import answer as answering
 from worker.command_line import Arguments, parse_arguments
-from worker.delivery.local import deliver_locally
 from worker.environment import read_worker_settings
 from worker.job_folder import folder_name
 
@@ -148,15 +146,6 @@ def test_a_test_input_that_is_no_job_is_told(words: list[str]) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_arguments(["handler.py", "--test_input", *words], {})
     assert caught.value.field == "--test_input"
-
-
-def test_a_result_that_is_no_json_leaves_nothing(tmp_path: Path) -> None:
-    made = tmp_path / "work" / "result.mp4"
-    made.parent.mkdir()
-    made.write_bytes(b"x")
-    with pytest.raises(ValueError):
-        deliver_locally(JobResult(made, {}, {"duration_s": float("nan")}), tmp_path / "outputs", "job")
-    assert not any((tmp_path / "outputs").iterdir())
 
 
 def test_any_job_id_has_a_folder() -> None:

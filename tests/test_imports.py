@@ -13,7 +13,7 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[1]
 
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
-           "pipeline.runtime")  # fmt: skip
+           "pipeline.result", "pipeline.runtime")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
 _LIBRARY = ("pipeline.run", "pipeline.api", "pipeline.estimate")
 

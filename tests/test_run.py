@@ -15,7 +15,8 @@ from pipeline.media.decode import open_clip, rgb_of
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Generator, Needs
-from pipeline.request import JobRequest, JobResult
+from pipeline.request import JobRequest
+from pipeline.result import JobResult
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
@@ -56,8 +57,8 @@ def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: Ide
         errors.append(np.mean((rgb_of(a)[inside].astype(float) - rgb_of(b)[inside]) ** 2))
     # Two resamples of the man himself, put back through crop, reshake and composite: a shift of a pixel gives 24 dB.
     assert 10 * np.log10(255**2 / np.mean(errors)) > 30.0
-    assert result.report["quality"]["changed_outside"] == 0
-    assert result.report["segments"][0]["kind"] in ("approach", "part")
+    assert result.report.quality.changed_outside == 0
+    assert result.report.segments[0].kind in ("approach", "part")
     # Windows of one chunk take up what the window before has finished.
     assert any(finished == 3 for _, _, finished in identity.calls)
 
@@ -100,8 +101,8 @@ def test_every_switch_can_be_turned(tmp_path: Path) -> None:
     }
     for group, values in changes.items():
         result = _job(tmp_path / group, Settings.model_validate({group: values}))
-        assert result.report["quality"]["changed_outside"] == 0
-        assert result.report["frames_replaced"] == 36
+        assert result.report.quality.changed_outside == 0
+        assert result.report.frames_replaced == 36
         # What is switched must show: the flow needs flicker to do something, which a mannequin does not have much of.
         assert group == "temporal" or result.video.read_bytes() != base
 
@@ -134,7 +135,7 @@ class _Color:
 def test_segments_are_crossfaded_over_five_frames(tmp_path: Path) -> None:
     settings = Settings.model_validate({"segment": {"count": 3}, "foot_lock": {"enabled": False}})
     result = _job(tmp_path, settings, "layer", generator=_Color())
-    borders = [part["start_frame"] for part in result.report["segments"]][1:]
+    borders = [part.start_frame for part in result.report.segments][1:]
     levels = [picture[picture[..., 3] == 255][:, 0].mean() for picture in read_artifact(result.artifacts["layer"][0])]
     for number, border in enumerate(borders, start=1):
         before, after = 40.0 * number, 40.0 * (number + 1)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.estimate import estimate_lines
 from pipeline.report.verdicts import telling_figures
+from pipeline.result import Estimate, Quality
 from webpage.desk import JobStatus
 
 STAGES = {
@@ -67,7 +68,7 @@ def job_result(moment: JobStatus, source_address: str | None) -> str:
     if answer is None or "error_code" in answer:
         return ""
     if "estimate" in answer:
-        told = {"preset": answer["preset"], "lines": estimate_lines(answer["estimate"])}
+        told = {"preset": answer["preset"], "lines": estimate_lines(Estimate.model_validate(answer["estimate"]))}
         return _HTML.get_template("estimate.html.jinja").render(**told, warnings=list(answer.get("warnings", ())))
     if folder is None or not folder.is_dir():
         return ""
@@ -79,7 +80,7 @@ def job_result(moment: JobStatus, source_address: str | None) -> str:
         pictures=[(path.name, _address(path)) for path in files if _is_still(path)] if not videos else [],
         report=_address(folder / "report.html") if (folder / "report.html") in files else None,
         files=[(path.name, _address(path), _size(path)) for path in files],
-        figures=telling_figures(answer["quality"]) if videos and "quality" in answer else [],
+        figures=telling_figures(Quality.model_validate(answer["quality"])) if videos and "quality" in answer else [],
         warnings=list(answer.get("warnings", ())),
         answer=answer,
     )

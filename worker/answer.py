@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,12 @@ from worker.input import JobInput, SubjectPoint, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
 from worker.models import ModelKeeper
+from worker.output import Answer, ErrorAnswer, EstimateAnswer, JobAnswer, wire_form
 from worker.resume import job_key, resumable_folder
 from worker.source.fetch import fetch
 from worker.source.picture import read_reference
 
 log = logging.getLogger("understudy")
-Answer = dict[str, Any]
 _FULL_BYTES = 1 << 20
 """A disk with less free: whoever wanted to write more has failed."""
 
@@ -54,14 +54,16 @@ def answer_job(
     clock: CancelToken,
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
-) -> Answer:
-    """Do a job and return its result, or its error with a code; never raises, and leaves nothing on the disk."""
+) -> dict[str, Any]:
+    """Do a job and return its result, or its error with a code, as JSON values.
+
+    Never raises, and leaves nothing on the disk.
+    """
     name = str(job.get("id") or uuid.uuid4())
     token = logged_job_id.set(name)
     begin = time.monotonic()
     try:
-        answer = _run(name, job.get("input"), arguments, worker, clock, make_progress, models)
-        json.dumps(answer, allow_nan=False)
+        answer: Answer = _run(name, job.get("input"), arguments, worker, clock, make_progress, models)
     except UnderstudyError as error:
         answer = error_answer(error)
     except MemoryError:
@@ -74,32 +76,34 @@ def answer_job(
     finally:
         seconds = round(time.monotonic() - begin, 2)
         logged_job_id.reset(token)
-    log.info("job ended", extra={"job_id": name, "code": answer.get("error_code", "OK"), "seconds": seconds})
-    return answer
+    code = answer.error_code if isinstance(answer, ErrorAnswer) else "OK"
+    log.info("job ended", extra={"job_id": name, "code": code, "seconds": seconds})
+    return wire_form(answer)
 
 
-def stalled_answer(clock: CancelToken) -> Answer:
+def stalled_answer(clock: CancelToken) -> dict[str, Any]:
     """Return the error of a job that makes no progress any more: the worker has to be replaced."""
     seconds = clock.seconds_since_check()
     log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
     kind = EncodeFailed if clock.stage == "finish" else JobTimeout
-    return {**error_answer(kind(f"the job did not go on in its stage {clock.stage}")), "refresh_worker": True}
+    answer = error_answer(kind(f"the job did not go on in its stage {clock.stage}"))
+    return wire_form(answer.model_copy(update={"refresh_worker": True}))
 
 
-def error_answer(error: UnderstudyError) -> Answer:
+def error_answer(error: UnderstudyError) -> ErrorAnswer:
     """Return an error as the caller gets it: sentence, code, and field where one is to blame."""
-    answer: Answer = {"error": error.message, "error_code": error.code}
+    answer = ErrorAnswer(error=error.message, error_code=error.code)
     if error.field is not None:
-        answer["field"] = error.field
+        answer = answer.model_copy(update={"field": error.field})
     if error.refresh_worker:
-        answer["refresh_worker"] = True
+        answer = answer.model_copy(update={"refresh_worker": True})
     return answer
 
 
-def _bug(error: BaseException) -> Answer:
+def _bug(error: BaseException) -> ErrorAnswer:
     number = uuid.uuid4().hex[:12]
     log.error("internal error %s", number, exc_info=error)
-    return {"error": f"an internal error happened; the log has it as {number}", "error_code": "INTERNAL"}
+    return ErrorAnswer(error=f"an internal error happened; the log has it as {number}", error_code="INTERNAL")
 
 
 def _run(
@@ -110,7 +114,7 @@ def _run(
     clock: CancelToken,
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
-) -> Answer:
+) -> JobAnswer | EstimateAnswer:
     request = parse_request(asked)
     settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
     settings = apply_caller_overrides(settings, request.overrides, arguments.locked)
@@ -119,7 +123,7 @@ def _run(
         with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
             wanted = _fetched(request, settings, worker, workspace, clock)
             info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
-            return {"preset": settings.preset, "estimate": estimate(info, settings), "warnings": list(info.warnings)}
+            return EstimateAnswer(preset=settings.preset, estimate=estimate(info, settings), warnings=info.warnings)
     destination = choose_destination(
         job_id=job_id,
         upload_url=request.upload_url,
@@ -144,9 +148,9 @@ def _run(
 
                 run = run_stills if request.mode == "frame" else run_job
                 result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
-            result.report["warnings"].extend(late)
+            report = result.report.model_copy(update={"warnings": (*result.report.warnings, *late)})
             clock.stage = "deliver"
-            return destination.deliver(result, check=clock.check)
+            return destination.deliver(replace(result, report=report), check=clock.check)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 
 from pipeline.estimate import estimate_lines
 from pipeline.report.verdicts import telling_figures
+from worker.output import EstimateAnswer, JobAnswer
 
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
 """Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
@@ -118,13 +119,13 @@ def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
     return None if percent < 1.0 else elapsed_seconds * (100.0 - percent) / percent
 
 
-def local_summary(answer: dict[str, Any]) -> str:
+def local_summary(answer: JobAnswer | EstimateAnswer) -> str:
     """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
-    lines = [f"Warning: {warning}" for warning in answer["warnings"]]
-    if "estimate" in answer:
-        return "\n".join([*lines, f"Preset: {answer['preset']}", *estimate_lines(answer["estimate"])])
-    lines.append(f"{answer['frames_replaced']} of {answer['frames']} frames replaced")
-    lines += telling_figures(answer["quality"])
-    places = answer.get("video_url") or answer.get("artifacts", {}).get("frame") or "in the answer"
+    lines = [f"Warning: {warning}" for warning in answer.warnings]
+    if isinstance(answer, EstimateAnswer):
+        return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
+    lines.append(f"{answer.frames_replaced} of {answer.frames} frames replaced")
+    lines += telling_figures(answer.quality)
+    places = answer.video_url or answer.artifacts.get("frame") or "in the answer"
     lines += [f"Result: {Path(place).resolve()}" for place in ([places] if isinstance(places, str) else places)]
     return "\n".join(lines)

@@ -15,13 +15,14 @@ from pipeline.finish.artifacts import ArtifactWriter
 from pipeline.finish.compose_frame import FinishInputs, FrameInputs, crop_from_source_of, make_frame, read_frame_inputs
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
-from pipeline.finish.quality import Figures, QualityMeter
+from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import psnr_outside
 from pipeline.joints import JOINT, NUM_JOINTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
+from pipeline.result import Quality
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, prefetch, usable_cores
 from pipeline.workspace.layers import ChunkedLayers
@@ -38,7 +39,7 @@ class FinishResult:
     """The written file and what was learned while writing it."""
 
     video: Path
-    quality: Figures
+    quality: Quality
     warnings: tuple[str, ...]
     written: Clip
     """``video``, opened."""
@@ -77,8 +78,7 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
         layers.close()
     quality = meter.finish(joints_unlocked, placed_joints, inputs.reference_person)
     written = open_clip(encoded.path, inputs.settings.limits)
-    quality |= marks
-    quality["psnr_outside_db"] = _psnr(inputs.clip, written, compared)
+    quality = quality.model_copy(update={**marks, "psnr_outside_db": _psnr(inputs.clip, written, compared)})
     ankles = {"ankles_unlocked": joints_unlocked[:, _ANKLES, :2], "ankles_locked": placed_joints[:, _ANKLES, :2]}
     return FinishResult(encoded.path, quality, encoded.warnings, written, artifacts.paths, {**meter.series, **ankles})
 
@@ -93,7 +93,7 @@ def _placed_joints(inputs: FinishInputs, layers: ChunkedLayers) -> NDArray[np.fl
     return placed_joints
 
 
-def _counted_marks(inputs: FinishInputs, layers: ChunkedLayers) -> dict[str, float | int | None]:
+def _counted_marks(inputs: FinishInputs, layers: ChunkedLayers) -> dict[str, int]:
     """Return in how many frames the matte is propagated, and how many the safety checker had pixelated."""
     marks = [layers.marks(int(frame)) for frame in np.flatnonzero(inputs.plan.subject.presence > Presence.ABSENT)]
     return {"mattes_propagated": sum(a for a, _ in marks), "frames_pixelated": sum(b for _, b in marks)}

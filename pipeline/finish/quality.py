@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Frame, Mask, Matte, Person, Picture, Plan, Presence, VideoInfo
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
-
-Figures = dict[str, float | int | None]
+from pipeline.result import Quality
 
 _FLOW_EVERY = 4
 """Frames between two flow measurements: four DIS flows take about 30 ms, of which a quarter a frame is affordable."""
@@ -104,7 +103,7 @@ class QualityMeter:
         joints_unlocked: NDArray[np.floating],
         placed_joints: NDArray[np.floating],
         reference_person: Person | None = None,
-    ) -> Figures:
+    ) -> Quality:
         """Return the figures; those that this clip cannot give (no contact, no reference) are None.
 
         ``joints_unlocked`` and ``placed_joints`` are the new person's joints in source px before and after foot lock,
@@ -126,22 +125,22 @@ class QualityMeter:
         self._late["jitter_bh"] = jitter
         replaced = rows["region_px"] > 0
         presence = subject.presence
-        return {
-            "changed_outside": int(rows["changed_outside"].sum()),
-            "region_area_ratio": _ratio(rows["region_px"].sum(), rows["person_px"].sum()),
-            "source_left_percent": _ratio(100 * rows["source_left_px"].sum(), rows["old_px"].sum()),
-            "seam_gradient_ratio": _ratio(rows["seam_result"].sum(), rows["seam_source"].sum()),
-            "warping_error_source": _mean(rows["warping_error_source"]),
-            "warping_error_result": _mean(rows["warping_error_result"]),
-            "foot_slide_unlocked_percent": _rms_percent(slides["unlocked"]),
-            "foot_slide_percent": _rms_percent(slides["locked"]),
-            "placed_jitter_percent": _rms_percent(jitter),
-            "frames_replaced": int(replaced.sum()),
-            "frames_absent": int(np.count_nonzero(presence == Presence.ABSENT)),
-            "frames_uncertain": int(np.count_nonzero(presence == Presence.UNCERTAIN)),
-            "new_to_subject_scale": _new_to_subject_scale(placed_joints, subject.joints),
-            "reference_to_subject_scale": _reference_scale(reference_person, subject.body_height_px),
-        }
+        return Quality(
+            changed_outside=int(rows["changed_outside"].sum()),
+            region_area_ratio=_ratio(rows["region_px"].sum(), rows["person_px"].sum()),
+            source_left_percent=_ratio(100 * rows["source_left_px"].sum(), rows["old_px"].sum()),
+            seam_gradient_ratio=_ratio(rows["seam_result"].sum(), rows["seam_source"].sum()),
+            warping_error_source=_mean(rows["warping_error_source"]),
+            warping_error_result=_mean(rows["warping_error_result"]),
+            foot_slide_unlocked_percent=_rms_percent(slides["unlocked"]),
+            foot_slide_percent=_rms_percent(slides["locked"]),
+            placed_jitter_percent=_rms_percent(jitter),
+            frames_replaced=int(replaced.sum()),
+            frames_absent=int(np.count_nonzero(presence == Presence.ABSENT)),
+            frames_uncertain=int(np.count_nonzero(presence == Presence.UNCERTAIN)),
+            new_to_subject_scale=_new_to_subject_scale(placed_joints, subject.joints),
+            reference_to_subject_scale=_reference_scale(reference_person, subject.body_height_px),
+        )
 
     @property
     def series(self) -> dict[str, NDArray[np.float64]]:

@@ -21,6 +21,7 @@ from pipeline.media.clip import Clip
 from pipeline.report.contact_sheet import write_contact_sheet
 from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, read_moments
 from pipeline.report.verdicts import judge_figures, telling_figures
+from pipeline.result import JobReport
 from pipeline.settings import Settings
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -39,7 +40,7 @@ def write_reports(
     written: Clip,
     plan: Plan,
     settings: Settings,
-    facts: dict[str, Any],
+    facts: JobReport,
     series: Series,
 ) -> dict[str, list[Path]]:
     """Write ``report.html`` and ``contact_sheet.png``, those that are ``wanted``; return their paths by artifact.
@@ -69,7 +70,7 @@ def write_html(
     info: VideoInfo,
     *,
     settings: Settings,
-    facts: dict[str, Any],
+    facts: JobReport,
     series: Series,
 ) -> Path:
     """Write the page: moments, plots, figures with a verdict, and what the job was made with."""
@@ -87,16 +88,16 @@ def write_html(
         facts=facts,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        telling=telling_figures(facts["quality"]),
-        figures=judge_figures(facts["quality"]),
+        telling=telling_figures(facts.quality),
+        figures=judge_figures(facts.quality),
         moments=[
             _shown(moment.moment, info, uris[2 * number : 2 * number + 2], moment.source)
             for number, moment in enumerate(moments)
         ],
         plots=draw_plots(plan, info, series, [moment.moment.frame for moment in moments]),
-        stages=_stages(facts["timings_s"]),
+        stages=_stages(facts.timings_s),
         settings=_settings(settings),
-        facts_json=json.dumps(facts, indent=1),
+        facts_json=json.dumps(facts.model_dump(mode="json", exclude_unset=True), indent=1),
     )
     path.write_text(page, encoding="utf-8")
     return path

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Figures = Mapping[str, float | int | None]
+from pipeline.result import Quality
+
 Verdict = Literal["good", "fair", "poor", "not known", "note"]
 """``note`` is a figure that is neither good nor bad by itself."""
 
@@ -39,176 +40,90 @@ class Judged:
 class _Rule:
     label: str
     form: str
-    meaning: str
     aim: str = ""
     good: float | None = None
     fair: float | None = None
     """Limits of ``measure``; at or under them (with ``larger_is_better``: at or over). None: the figure is a note."""
     larger_is_better: bool = False
-    measure: Callable[[float, Figures], float | None] = lambda value, figures: value
+    measure: Callable[[float, Quality], float | None] = lambda value, quality: value
     """From the figure to what the limits are about."""
 
 
-def _over(other: str) -> Callable[[float, Figures], float | None]:
-    def ratio(value: float, figures: Figures) -> float | None:
-        base = figures.get(other)
-        return None if not base else value / base
-
-    return ratio
+def _over_the_source(value: float, quality: Quality) -> float | None:
+    return value / quality.warping_error_source if quality.warping_error_source else None
 
 
-def _percent_of_replaced(value: float, figures: Figures) -> float | None:
-    replaced = figures.get("frames_replaced")
-    return 100.0 * value / replaced if replaced else None
+def _percent_of_replaced(value: float, quality: Quality) -> float | None:
+    return 100.0 * value / quality.frames_replaced if quality.frames_replaced else None
 
 
 # In order of importance: what a viewer sees first. The limits are the aims of docs/quality.md where it has one.
 _RULES: Mapping[str, _Rule] = {
-    "foot_slide_percent": _Rule(
-        "Foot slide",
-        "{:.2f} % of body height",
-        "How far a planted foot of the new person drifts (RMS). Half a percent is about a centimetre for an adult.",
-        "at most 0.5 %",
-        0.5,
-        1.0,
-    ),
-    "source_left_percent": _Rule(
-        "Source left",
-        "{:.2f} %",
-        "Weight of the source that remains inside the subject's mask. More shows as a ghost.",
-        "at most 0.5 %",
-        0.5,
-        2.0,
-    ),
-    "changed_outside": _Rule(
-        "Changed outside the edit region",
-        "{:.0f} samples",
-        "Samples of any plane that differ outside the edit region, before encoding. Anything but 0 is a bug.",
-        "0",
-        0.0,
-        0.0,
-    ),
+    "foot_slide_percent": _Rule("Foot slide", "{:.2f} % of body height", "at most 0.5 %", 0.5, 1.0),
+    "source_left_percent": _Rule("Source left", "{:.2f} %", "at most 0.5 %", 0.5, 2.0),
+    "changed_outside": _Rule("Changed outside the edit region", "{:.0f} samples", "0", 0.0, 0.0),
     "psnr_outside_db": _Rule(
         "PSNR outside the edit region",
         "{:.1f} dB",
-        "The written file against the source where nothing was edited: the encoder's loss alone. A lower "
-        "output.crf raises it, output.codec=lossless leaves no loss.",
         "at least 42 dB",
         42.0,
         # An error of 3 levels of 255, which is hard to see in motion.
         38.0,
         larger_is_better=True,
     ),
-    "placed_jitter_percent": _Rule(
-        "Jitter of the new person",
-        "{:.2f} % of body height",
-        "RMS second difference of the new joints minus the subject's: trembling relative to the scene.",
-        "at most 0.3 %",
-        0.3,
-        0.5,
-    ),
-    "seam_gradient_ratio": _Rule(
-        "Seam",
-        "{:.2f} × the source's",
-        "Steps in brightness across the border of the edit region, over those of the source. Above 1 an edge is drawn.",
-        "at most 1.1",
-        1.1,
-        1.3,
-    ),
+    "placed_jitter_percent": _Rule("Jitter of the new person", "{:.2f} % of body height", "at most 0.3 %", 0.3, 0.5),
+    "seam_gradient_ratio": _Rule("Seam", "{:.2f} × the source's", "at most 1.1", 1.1, 1.3),
     "warping_error_result": _Rule(
-        "Flicker (warping error)",
-        "{:.4f}",
-        "Mean squared difference between a frame and the next one moved onto it, inside the edit region; judged "
-        "against the source's own.",
-        "at most the source's",
-        1.0,
-        1.25,
-        measure=_over("warping_error_source"),
+        "Flicker (warping error)", "{:.4f}", "at most the source's", 1.0, 1.25, measure=_over_the_source
     ),
-    "region_area_ratio": _Rule(
-        "Size of the edit region",
-        "{:.2f} × the people's area",
-        "Area of the edit region over that of the subject and the new person together.",
-        "at most 2",
-        2.0,
-        3.0,
-    ),
+    "region_area_ratio": _Rule("Size of the edit region", "{:.2f} × the people's area", "at most 2", 2.0, 3.0),
     "new_to_subject_scale": _Rule(
         "Size of the new person",
         "{:.2f} × the subject",
-        "Length of torso and legs, new over old; the median over the frames.",
         "0.9 to 1.1",
         0.1,
         0.2,
-        measure=lambda value, figures: abs(value - 1.0),
+        measure=lambda value, quality: abs(value - 1.0),
     ),
-    "reference_to_subject_scale": _Rule(
-        "Detail of the reference picture",
-        "{:.2f}",
-        "Largest height of the person in the clip over the height in the reference picture. Above 1 detail is missing.",
-        "at most 1",
-        1.0,
-        2.0,
-    ),
+    "reference_to_subject_scale": _Rule("Detail of the reference picture", "{:.2f}", "at most 1", 1.0, 2.0),
     "frames_uncertain": _Rule(
         "Frames not clearly seen",
         "{:.0f}",
-        "Frames in which the subject was barely visible or interpolated. Look at them.",
         "at most 2 % of the replaced frames",
         2.0,
         10.0,
         measure=_percent_of_replaced,
     ),
     "mattes_propagated": _Rule(
-        "Propagated mattes",
-        "{:.0f}",
-        "Frames in which nobody was found in the generated picture, so the last matte was reused. Look at them.",
-        "at most 2 % of the replaced frames",
-        2.0,
-        10.0,
-        measure=_percent_of_replaced,
+        "Propagated mattes", "{:.0f}", "at most 2 % of the replaced frames", 2.0, 10.0, measure=_percent_of_replaced
     ),
-    "frames_pixelated": _Rule(
-        "Frames pixelated",
-        "{:.0f}",
-        "The safety checker flagged what was generated; it is pixelated.",
-        "none",
-        0.0,
-        0.0,
-    ),
-    "foot_slide_unlocked_percent": _Rule(
-        "Foot slide before the lock", "{:.2f} % of body height", "The same without foot lock."
-    ),
-    "warping_error_source": _Rule("Flicker of the source", "{:.4f}", "The warping error of the source in the region."),
-    "frames_replaced": _Rule("Frames replaced", "{:.0f}", "Frames that were edited."),
-    "frames_absent": _Rule("Frames without the subject", "{:.0f}", "They are unchanged."),
+    "frames_pixelated": _Rule("Frames pixelated", "{:.0f}", "none", 0.0, 0.0),
+    "foot_slide_unlocked_percent": _Rule("Foot slide before the lock", "{:.2f} % of body height"),
+    "warping_error_source": _Rule("Flicker of the source", "{:.4f}"),
+    "frames_replaced": _Rule("Frames replaced", "{:.0f}"),
+    "frames_absent": _Rule("Frames without the subject", "{:.0f}"),
 }
 
 
-def judge_figures(quality: Figures) -> list[Judged]:
-    """Return every figure of ``quality`` with a verdict, the most important first; unknown names last, as notes."""
-    known = [_judged(name, rule, quality) for name, rule in _RULES.items() if name in quality]
-    others = [
-        Judged(name, name.replace("_", " "), "not known" if value is None else f"{value:.4g}", "", "note", "")
-        for name, value in quality.items()
-        if name not in _RULES
-    ]
-    return known + others
+def judge_figures(quality: Quality) -> list[Judged]:
+    """Return every figure that ``quality`` has with a verdict, the most important first."""
+    return [_judged(name, rule, quality) for name, rule in _RULES.items() if name in quality.model_fields_set]
 
 
-def telling_figures(quality: Figures) -> list[str]:
+def telling_figures(quality: Quality) -> list[str]:
     """Return three lines for the end of a run: figures that miss their aim first, then by importance."""
     judged = [figure for figure in judge_figures(quality) if figure.verdict not in ("note", "not known")]
     return [figure.sentence for figure in sorted(judged, key=lambda figure: _SEVERITY[figure.verdict])[:3]]
 
 
-def _judged(name: str, rule: _Rule, quality: Figures) -> Judged:
-    value = quality[name]
+def _judged(name: str, rule: _Rule, quality: Quality) -> Judged:
+    value: float | int | None = getattr(quality, name)
+    meaning = " ".join((Quality.model_fields[name].description or "").split())
     text = "not known" if value is None else rule.form.format(value)
-    return Judged(name, rule.label, text, rule.aim, _verdict(rule, value, quality), rule.meaning)
+    return Judged(name, rule.label, text, rule.aim, _verdict(rule, value, quality), meaning)
 
 
-def _verdict(rule: _Rule, value: float | None, quality: Figures) -> Verdict:
+def _verdict(rule: _Rule, value: float | None, quality: Quality) -> Verdict:
     if rule.good is None or rule.fair is None:
         return "note"
     measured = None if value is None else rule.measure(float(value), quality)

@@ -191,22 +191,22 @@ def test_the_meter_gives_known_figures() -> None:
         np.array([0.0, 0, 30, 200]), 1.0, plan.subject.joints[0], np.zeros((23, 3), np.float32), subject_mask
     )
     figures = meter.finish(placed, placed, person)
-    assert figures["changed_outside"] == 1
-    assert figures["region_area_ratio"] == pytest.approx(32 * 40 / (24 * 30))
-    assert figures["source_left_percent"] == pytest.approx(1.0)
-    assert figures["warping_error_source"] == pytest.approx(0, abs=1e-6)
-    assert (figures["frames_replaced"], figures["frames_absent"], figures["frames_uncertain"]) == (T - 1, 1, 1)
-    assert figures["new_to_subject_scale"] == pytest.approx(1.25)
-    assert figures["reference_to_subject_scale"] == pytest.approx(0.5)
-    assert figures["placed_jitter_percent"] == pytest.approx(0, abs=1e-9)
-    assert figures["foot_slide_percent"] == pytest.approx(100 * np.sqrt(8) / 100)
-    assert figures["seam_gradient_ratio"] is not None and figures["seam_gradient_ratio"] > 1.5
+    assert figures.changed_outside == 1
+    assert figures.region_area_ratio == pytest.approx(32 * 40 / (24 * 30))
+    assert figures.source_left_percent == pytest.approx(1.0)
+    assert figures.warping_error_source == pytest.approx(0, abs=1e-6)
+    assert (figures.frames_replaced, figures.frames_absent, figures.frames_uncertain) == (T - 1, 1, 1)
+    assert figures.new_to_subject_scale == pytest.approx(1.25)
+    assert figures.reference_to_subject_scale == pytest.approx(0.5)
+    assert figures.placed_jitter_percent == pytest.approx(0, abs=1e-9)
+    assert figures.foot_slide_percent == pytest.approx(100 * np.sqrt(8) / 100)
+    assert figures.seam_gradient_ratio is not None and figures.seam_gradient_ratio > 1.5
     assert len(meter.series["frame"]) == T - 1 and meter.series["foot_slide_locked_bh"].shape == (T, 2)
 
 
 def test_a_job_without_replaced_frames_has_no_ratios() -> None:
     plan = plan_of(planted=slice(0, 0))
     figures = QualityMeter(info_of(), plan).finish(np.full((T, 21, 3), np.nan), np.full((T, 21, 3), np.nan))
-    assert figures["changed_outside"] == 0 and figures["frames_replaced"] == 0
+    assert figures.changed_outside == 0 and figures.frames_replaced == 0
     for name in ("region_area_ratio", "foot_slide_percent", "placed_jitter_percent", "reference_to_subject_scale"):
-        assert figures[name] is None
+        assert getattr(figures, name) is None

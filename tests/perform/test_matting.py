@@ -39,8 +39,8 @@ def test_the_matte_of_a_painted_person_is_his_outline(tmp_path: Path) -> None:
     models = models_with(_Painter(window_frames=8, conditioning_frames=2), settings)
     request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
     result = run_job(request, settings, models, tmp_path / "work")
-    quality = result.report["quality"]
-    assert quality["mattes_propagated"] == 0 and quality["changed_outside"] == 0
+    quality = result.report.quality
+    assert quality.mattes_propagated == 0 and quality.changed_outside == 0
     overlaps = []
     from pipeline.media.ffv1 import read_artifact
 

@@ -15,6 +15,7 @@ from pipeline.datatypes import CameraPath, Chunk, Contacts, CropPath, Plan, Pres
 from pipeline.joints import NUM_JOINTS
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
+from pipeline.result import JobReport
 
 W, H, T, FPS = 160, 120, 90, 30
 COMES, LEAVES = 10, 80
@@ -29,7 +30,7 @@ class MadeJob:
     written: Clip
     plan: Plan
     series: dict[str, NDArray[np.float64]]
-    facts: dict[str, Any]
+    facts: JobReport
 
 
 def made_job(folder: Path) -> MadeJob:
@@ -102,8 +103,8 @@ def made_series(frames: int = T) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def made_facts() -> dict[str, Any]:
-    return {
+def made_facts(**changed: Any) -> JobReport:
+    facts = {
         "preset": "preview",
         "seed": 7,
         "frames": T,
@@ -115,10 +116,11 @@ def made_facts() -> dict[str, Any]:
         "height": H,
         "segments": [],
         "timings_s": {"survey": 1.5, "finish": 4.5},
-        "quality": {"foot_slide_percent": 0.04, "changed_outside": 0, "psnr_outside_db": 39.0, "old_key": 3.0},
+        "quality": {"foot_slide_percent": 0.04, "changed_outside": 0, "psnr_outside_db": 39.0},
         "warnings": ["a foot was not seen"],
         "versions": {"numpy": "2.4"},
     }
+    return JobReport.model_validate({**facts, **changed})
 
 
 def info_of(frames: int) -> VideoInfo:

@@ -12,6 +12,7 @@ import pytest
 from conf import CALLER_KEYS, compose_settings
 from pipeline.errors import InvalidInput
 from pipeline.estimate import estimate_lines
+from pipeline.result import Estimate
 from tests.support.endpoint_server import API_KEY, endpoint_server
 from webpage.desk import Answer, Busy, EndpointJob, JobRunner, JobStatus, Tell
 from webpage.form import FIELDS, Fields, advanced_settings, job_input, place_of, setting_of, value_of
@@ -164,6 +165,10 @@ def test_what_callers_write_is_text_on_the_page(tmp_path: Path) -> None:
 
 def test_an_estimate_is_shown_as_sentences() -> None:
     told = {"frames": 30, "windows": 2, "tflop": 7.5, "seconds": {"A40": [1, 2, 3], "CPU": 4.0}, "cost_usd": {}}
-    assert estimate_lines(told) == ["30 frames, 8 TFLOP in 2 windows", "A40: about 2 s (1 to 3)", "CPU: about 4 s"]
+    assert estimate_lines(Estimate.model_validate(told)) == [
+        "30 frames, 8 TFLOP in 2 windows",
+        "A40: about 2 s (1 to 3)",
+        "CPU: about 4 s",
+    ]
     shown = job_result(JobStatus(1, answer={"preset": "fast", "estimate": told, "warnings": []}), None)
     assert "<li>A40: about 2 s (1 to 3)</li>" in shown

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conf import compose_settings
 from pipeline.errors import InvalidInput
 from worker.input import SubjectPoint, parse_request
-from worker.schema_tables import override_table, request_table
 
-_ROOT = Path(__file__).resolve().parents[2]
 _URL = {"video_url": "https://example.com/a.mp4"}
 
 
@@ -89,14 +83,3 @@ def test_anything_else_is_refused_in_order(raw: dict[str, object]) -> None:
         parse_request(raw)
     except InvalidInput as error:
         assert error.field
-
-
-def test_the_documents_tables_are_the_schema() -> None:
-    tables = {
-        "api.md": ("request", request_table()),
-        "settings.md": ("overrides", override_table(compose_settings("preview"))),
-    }
-    for page, (name, table) in tables.items():
-        text = (_ROOT / "docs" / page).read_text(encoding="utf-8")
-        found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, re.DOTALL)
-        assert found is not None and found.group(1).strip() == table

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfileobj
-from typing import Any, Protocol
+from typing import Protocol
 
 from pipeline.errors import InvalidInput, NoSpace, ResultTooLarge
-from pipeline.request import JobResult
+from pipeline.result import JobResult
 from worker.delivery.bucket import check_bucket, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
 from worker.delivery.local import answer_of, check_answer_size, deliver_locally, files_of
@@ -21,6 +21,7 @@ from worker.delivery.presigned import put_file
 from worker.delivery.upload_limits import UploadLimits, content_type
 from worker.environment import WorkerEnvironment
 from worker.job_folder import folder_name
+from worker.output import JobAnswer, ResultFiles, with_files
 from worker.source.urls import check_url
 
 Check = Callable[[], None]
@@ -31,7 +32,7 @@ _PACKED = frozenset({"plate"})
 class Destination(Protocol):
     """A place that takes a finished job's files."""
 
-    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+    def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         """Hand the files over and return the job's answer.
 
         ``check`` is called some times a second and may raise. Raises ``UploadFailed``, ``NoSpace``, ``ResultTooLarge``.
@@ -102,11 +103,11 @@ class _InBucket:
     """Of the job's id alone, so the same job again writes over itself."""
     limits: UploadLimits
 
-    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+    def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         keys = {f"{self.prefix}/{path.name}": path for path in files_of(result)}
         links = sign_links(self.bucket, list(keys))
         answer = answer_of(result, lambda path: links[f"{self.prefix}/{path.name}"])
-        answer["expires_s"] = self.bucket.link_seconds
+        answer = answer.model_copy(update={"expires_s": self.bucket.link_seconds})
         upload_files(self.bucket, keys, check=check, limits=self.limits)
         return answer
 
@@ -118,7 +119,7 @@ class _CallersUrls:
     private_hosts: frozenset[str]
     limits: UploadLimits
 
-    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+    def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         packed = _packed(result, check)
         # Where there is no video, the frames are what was asked for.
         main = result.video or packed["frame"]
@@ -145,17 +146,19 @@ class _CallersUrls:
 class _Inline:
     max_bytes: int
 
-    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+    def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         packed = _packed(result, check)
         video = result.video
         size = sum(path.stat().st_size for path in (*packed.values(), *([] if video is None else [video])))
         if size > self.max_bytes:
             raise ResultTooLarge(f"the files have {size} bytes; inline there may be {self.max_bytes}", field="inline")
-        answer: dict[str, Any] = {
-            **({} if video is None else {"video_base64": _text(video), "video_content_type": content_type(video)}),
-            "artifacts_base64": {name: _text(path) for name, path in packed.items()},
-            **result.report,
-        }
+        artifacts = {name: _text(path) for name, path in packed.items()}
+        files = ResultFiles(artifacts_base64=artifacts)
+        if video is not None:
+            files = ResultFiles(
+                video_base64=_text(video), video_content_type=content_type(video), artifacts_base64=artifacts
+            )
+        answer = with_files(result.report, files)
         check_answer_size(answer)
         return answer
 
@@ -165,7 +168,7 @@ class _Locally:
     outputs: Path
     job_id: str
 
-    def deliver(self, result: JobResult, *, check: Check) -> dict[str, Any]:
+    def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         return deliver_locally(result, self.outputs, self.job_id, check=check)
 
 

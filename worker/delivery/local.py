@@ -7,38 +7,39 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import NoSpace, ResultTooLarge, UploadFailed
-from pipeline.request import JobResult
+from pipeline.result import JobResult
 from worker.delivery.upload_limits import content_type
 from worker.job_folder import folder_name
+from worker.output import JobAnswer, ResultFiles, wire_form, with_files
 
 ANSWER_MAX_BYTES = 9_500_000
 """RunPod drops an answer over 10 MB to ``/run`` (20 MB to ``/runsync``; a worker does not know which was called)."""
 
 
-def answer_of(result: JobResult, place_of: Callable[[Path], str]) -> dict[str, Any]:
+def answer_of(result: JobResult, place_of: Callable[[Path], str]) -> JobAnswer:
     """Return a job's answer, with ``place_of(file)`` for each of its files.
 
-    An artifact of several files has a list. Raises ``ResultTooLarge`` and, where it is no JSON, ``ValueError``.
+    An artifact of several files has a list. Raises ``ResultTooLarge``.
     """
-    video = result.video
-    answer = {
-        **({} if video is None else {"video_url": place_of(video), "video_content_type": content_type(video)}),
-        "artifacts": {
-            name: [place_of(path) for path in paths] if len(paths) > 1 else place_of(paths[0])
-            for name, paths in result.artifacts.items()
-        },
-        **result.report,
+    artifacts = {
+        name: [place_of(path) for path in paths] if len(paths) > 1 else place_of(paths[0])
+        for name, paths in result.artifacts.items()
     }
+    files = ResultFiles(artifacts=artifacts)
+    if result.video is not None:
+        files = ResultFiles(
+            video_url=place_of(result.video), video_content_type=content_type(result.video), artifacts=artifacts
+        )
+    answer = with_files(result.report, files)
     check_answer_size(answer)
     return answer
 
 
-def check_answer_size(answer: dict[str, Any]) -> None:
+def check_answer_size(answer: JobAnswer) -> None:
     """Raise ``ResultTooLarge`` for what the platform would not take, instead of losing the job there."""
-    size = len(json.dumps(answer, allow_nan=False))
+    size = len(json.dumps(wire_form(answer)))
     if size > ANSWER_MAX_BYTES:
         raise ResultTooLarge(f"the answer has {size} bytes; the platform takes {ANSWER_MAX_BYTES}")
 
@@ -51,7 +52,7 @@ def files_of(result: JobResult) -> list[Path]:
 
 def deliver_locally(
     result: JobResult, outputs: Path, job_id: str, *, check: Callable[[], None] = lambda: None
-) -> dict[str, Any]:
+) -> JobAnswer:
     """Move a finished job's files to ``outputs/<job id>/``; return the job's answer, which ``result.json`` holds too.
 
     Each file replaces the one of its name; files that an earlier ``result.json`` there names and this one does not are
@@ -69,7 +70,7 @@ def deliver_locally(
     return answer
 
 
-def _put_into(folder: Path, files: list[Path], answer: dict[str, Any], check: Callable[[], None]) -> None:
+def _put_into(folder: Path, files: list[Path], answer: JobAnswer, check: Callable[[], None]) -> None:
     is_new = not folder.exists()
     folder.mkdir(exist_ok=True)
     told = folder / "result.json"
@@ -79,7 +80,7 @@ def _put_into(folder: Path, files: list[Path], answer: dict[str, Any], check: Ca
         for source, part in zip(files, parts, strict=False):
             check()
             shutil.move(source, part)
-        _part(told).write_text(json.dumps(answer, indent=1, allow_nan=False), encoding="utf-8")
+        _part(told).write_text(json.dumps(wire_form(answer), indent=1, allow_nan=False), encoding="utf-8")
         for part, target in parts.items():
             part.replace(target)
     except BaseException:
@@ -101,8 +102,10 @@ def _part(path: Path) -> Path:
 def _named_in(told: Path) -> set[str]:
     """Return the names of the files that an earlier answer lists; what is no answer of ours lists none."""
     try:
-        answer = json.loads(told.read_text(encoding="utf-8"))
-        lists = [*([answer["video_url"]] if "video_url" in answer else []), *answer["artifacts"].values()]
-        return {Path(place).name for each in lists for place in ([each] if isinstance(each, str) else each)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        files = ResultFiles.model_validate_json(told.read_bytes())
+    except (OSError, ValueError):
         return set()
+    places = [files.video_url] if files.video_url else []
+    for listed in files.artifacts.values():
+        places += [listed] if isinstance(listed, str) else listed
+    return {Path(place).name for place in places}

@@ -11,7 +11,8 @@ from conf import compose_settings
 from pipeline.errors import Cancelled
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
-from pipeline.request import JobRequest, JobResult
+from pipeline.request import JobRequest
+from pipeline.result import JobResult
 from pipeline.run import run_job, run_stills
 from pipeline.settings import Settings
 from tests.support.models import real_models
@@ -42,14 +43,14 @@ def test_a_preset_keeps_the_promises(tmp_path: Path, preset: str) -> None:
     source, made = open_clip(_WALK, **_PART), open_clip(result.video)
     assert made.info.num_frames == source.info.num_frames == 24
     assert np.array_equal(made.info.durations, source.info.durations) and made.info.pix_fmt == source.info.pix_fmt
-    quality = result.report["quality"]
-    assert quality["changed_outside"] == 0 and quality["source_left_percent"] <= 0.5
+    quality = result.report.quality
+    assert quality.changed_outside == 0 and quality.source_left_percent <= 0.5
     regions = list(read_artifact(result.artifacts["edit_region"][0]))
     for a, b, region in zip(source.frames(), made.frames(), regions, strict=True):
         assert np.array_equal(a.planes[0][region == 0], b.planes[0][region == 0])
         assert not np.array_equal(a.planes[0], b.planes[0])
     # Noise has no person in it: every matte is the old outline, and the report says so.
-    assert quality["mattes_propagated"] == result.report["frames_replaced"] == 24
+    assert quality.mattes_propagated == result.report.frames_replaced == 24
     assert _job(tmp_path / "b", settings).video.read_bytes() == result.video.read_bytes()  # type: ignore[union-attr]
 
 

@@ -15,13 +15,15 @@ import pytest
 import requests
 
 from pipeline.errors import Cancelled, InvalidInput, NoSpace, ResultTooLarge, UploadFailed, UrlRejected
-from pipeline.request import JobResult
+from pipeline.result import JobResult
 from tests.support.put_server import put_server
+from tests.support.report_job import made_facts
 from tests.support.s3_server import s3_server
 from worker.delivery import local
 from worker.delivery.bucket_settings import Bucket, read_bucket
 from worker.delivery.destination import Destination, choose_destination
-from worker.delivery.local import ANSWER_MAX_BYTES, answer_of, deliver_locally
+from worker.delivery.local import ANSWER_MAX_BYTES, deliver_locally
+from worker.output import wire_form
 
 _BUCKET = read_bucket(
     {
@@ -57,7 +59,7 @@ def _result(
         for name, data in files.items():
             (folder / name).write_bytes(data)
     paths = {name: [folder / file for file in files] for name, files in artifacts.items()}
-    return JobResult(folder / "result.mp4", paths, {"frames": 3} if report is None else report)
+    return JobResult(folder / "result.mp4", paths, made_facts(frames=3, **(report or {})))
 
 
 _PLATE = {"plate.mkv": b"moving", "plate_0000.png": b"first", "plate_0001.png": b"second"}
@@ -76,13 +78,12 @@ def test_locally_a_folder_holds_what_the_answer_says(worker: _Worker, tmp_path: 
     destination = _choose(replace(worker, local_delivery=True))
     answer = destination.deliver(_result(tmp_path / "made", mask={"mask.mkv": b"m"}, plate=_PLATE), check=_nothing)
     folder = worker.outputs / "job-1"
-    assert answer == {
+    assert wire_form(answer) == wire_form(made_facts(frames=3)) | {
         "video_url": str(folder / "result.mp4"),
         "video_content_type": "video/mp4",
         "artifacts": {"mask": str(folder / "mask.mkv"), "plate": [str(folder / name) for name in _PLATE]},
-        "frames": 3,
     }
-    assert json.loads((folder / "result.json").read_text()) == answer
+    assert json.loads((folder / "result.json").read_text()) == wire_form(answer)
     assert {path.name for path in folder.iterdir()} == {"result.mp4", "result.json", "mask.mkv", *_PLATE}
     assert (folder / "plate_0001.png").read_bytes() == b"second"
 
@@ -151,9 +152,9 @@ def test_inline_the_answer_holds_the_files(worker: _Worker, tmp_path: Path) -> N
     answer = _choose(replace(worker, bucket=_BUCKET), inline=True, artifacts=["mask", "plate"]).deliver(
         made, check=_nothing
     )
-    assert base64.b64decode(answer["video_base64"]) == b"v" * 100 and answer["frames"] == 3
-    assert base64.b64decode(answer["artifacts_base64"]["mask"]) == b"m"
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(answer["artifacts_base64"]["plate"]))) as archive:
+    assert base64.b64decode(answer.video_base64) == b"v" * 100 and answer.frames == 3
+    assert base64.b64decode(answer.artifacts_base64["mask"]) == b"m"
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(answer.artifacts_base64["plate"]))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == _PLATE
     assert not worker.outputs.exists()
 
@@ -184,8 +185,8 @@ def test_an_answer_over_the_platforms_limit_is_told_before_anything_is_sent(work
 
 
 def test_an_answer_that_is_no_json_is_a_bug(tmp_path: Path) -> None:
-    with pytest.raises(ValueError):
-        answer_of(_result(tmp_path / "made", report={"duration_s": float("nan")}), str)
+    with pytest.raises(ValueError, match="duration_s"):
+        _result(tmp_path / "made", report={"duration_s": float("nan")})
 
 
 def test_a_bucket_gets_every_file_under_the_jobs_id_each_time_the_same(worker: _Worker, tmp_path: Path) -> None:
@@ -198,10 +199,10 @@ def test_a_bucket_gets_every_file_under_the_jobs_id_each_time_the_same(worker: _
             assert len(names) == 5 * number and len({name.rpartition("/")[0] for name in names}) == number
             assert {name.split("/")[0] for name in names} == {"understudy"}
             assert {name.split("/")[2] for name in names} == {"result.mp4", "mask.mkv", *_PLATE}
-            assert first["video_url"].partition("?")[0] == second["video_url"].partition("?")[0]
-            assert first["expires_s"] == 7 * 24 * 3600 and first["frames"] == 3
-            assert requests.get(second["video_url"], timeout=60).content == b"video"
-            got = [requests.get(url, timeout=60).content for url in second["artifacts"]["plate"]]
+            assert first.video_url.partition("?")[0] == second.video_url.partition("?")[0]
+            assert first.expires_s == 7 * 24 * 3600 and first.frames == 3
+            assert requests.get(second.video_url, timeout=60).content == b"video"
+            got = [requests.get(url, timeout=60).content for url in second.artifacts["plate"]]
             assert got == list(_PLATE.values())
     assert not worker.outputs.exists()
 
@@ -230,11 +231,10 @@ def test_the_callers_urls_get_a_file_each_the_video_last(worker: _Worker, tmp_pa
     ]
     with zipfile.ZipFile(io.BytesIO(server.received[1].body)) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == _PLATE
-    assert answer == {
+    assert wire_form(answer) == wire_form(made_facts(frames=3)) | {
         "video_url": server.url + "/v",
         "video_content_type": "video/mp4",
         "artifacts": {"mask": server.url + "/mask", "plate": server.url + "/plate"},
-        "frames": 3,
     }
 
 
@@ -242,7 +242,7 @@ def test_the_plate_is_a_zip_also_when_it_is_one_file_and_repeats_in_its_bytes(wo
     texts = []
     for number in (1, 2):
         made = _result(tmp_path / f"made{number}", plate={"plate.mkv": b"moving"})
-        texts.append(_choose(worker, inline=True).deliver(made, check=_nothing)["artifacts_base64"]["plate"])
+        texts.append(_choose(worker, inline=True).deliver(made, check=_nothing).artifacts_base64["plate"])
     assert texts[0] == texts[1]
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(texts[0]))) as archive:
         assert archive.namelist() == ["plate.mkv"]

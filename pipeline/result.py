@@ -1,0 +1,136 @@
+"""What a job gives back: files, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Value(BaseModel):
+    """A frozen value of an answer. What was not set is not written; what a newer version adds is passed over."""
+
+    # What stands below a field is its description in the schema: the documents show it.
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Quality(Value):
+    """The quality figures of a job, measured by the job itself; null where the clip cannot tell."""
+
+    changed_outside: int | None = None
+    """Samples of any plane that differ outside the edit region, before encoding. Anything but 0 is a bug."""
+    region_area_ratio: float | None = None
+    """Area of the edit region over that of the subject and the new person together."""
+    source_left_percent: float | None = None
+    """Weight of the source that remains inside the subject's mask. More shows as a ghost."""
+    seam_gradient_ratio: float | None = None
+    """Steps in brightness across the border of the edit region, over those of the source. Above 1 an edge is drawn."""
+    warping_error_source: float | None = None
+    """The warping error of the source in the region."""
+    warping_error_result: float | None = None
+    """Mean squared difference between a frame and the next one moved onto it, inside the edit region; judged against
+    the source's own."""
+    foot_slide_unlocked_percent: float | None = None
+    """The foot slide without foot lock."""
+    foot_slide_percent: float | None = None
+    """How far a planted foot of the new person drifts (RMS). Half a percent is about a centimetre for an adult."""
+    placed_jitter_percent: float | None = None
+    """RMS second difference of the new joints minus the subject's: trembling relative to the scene."""
+    frames_replaced: int | None = None
+    """Frames that were edited."""
+    frames_absent: int | None = None
+    """Frames without the subject; they are unchanged."""
+    frames_uncertain: int | None = None
+    """Frames in which the subject was barely visible or interpolated. Look at them."""
+    new_to_subject_scale: float | None = None
+    """Length of torso and legs, new over old; the median over the frames."""
+    reference_to_subject_scale: float | None = None
+    """Largest height of the person in the clip over the height in the reference picture. Above 1 detail is missing."""
+    mattes_propagated: int | None = None
+    """Frames in which nobody was found in the generated picture, so the last matte was reused. Look at them."""
+    frames_pixelated: int | None = None
+    """Frames that the safety checker flagged; they are pixelated."""
+    psnr_outside_db: float | None = None
+    """PSNR of the written file against the source where nothing was edited: the encoder's loss alone. A lower
+    output.crf raises it, output.codec=lossless leaves no loss."""
+
+
+class Estimate(Value):
+    """What a job takes, before it is done. The subject is taken to be in every frame, in one shot."""
+
+    frames: int
+    """Of the clip, or of the part that is asked for."""
+    windows: int
+    """Windows of frames that the generator is given."""
+    generator_calls: int = 0
+    """Evaluations of its network, each frame and step counted."""
+    tflop: float
+    """Operations of all networks, counted; 0 for the mannequin."""
+    other_stages_s: float = 0.0
+    """Seconds of everything but the generator."""
+    seconds: dict[str, tuple[float, float, float] | float]
+    """By GPU type, for a quick, a usual and a slow run; one figure under ``CPU`` for the mannequin."""
+    cost_usd: dict[str, tuple[float, float, float]]
+    """By GPU type, likewise."""
+
+
+class SegmentReport(Value):
+    """A part of a shot that is seen as one."""
+
+    shot: int
+    kind: Literal["approach", "hold", "exit", "whole", "part"]
+    start_frame: int
+    end_frame: int
+    """Exclusive."""
+    start_s: float
+    """Seconds from the clip's start."""
+    end_s: float
+
+
+class JobReport(Value):
+    """What is known of a result beside its files."""
+
+    preset: str
+    """The preset that was used."""
+    seed: int
+    """The seed that was used."""
+    frames: int
+    """Frames of the result, as many as the source's range has."""
+    frames_replaced: int
+    """Frames that were edited."""
+    frames_absent: int
+    """Frames without the subject, passed untouched."""
+    frames_uncertain: int
+    """Frames in which the subject was filled in or seen badly."""
+    duration_s: float
+    """Of the result."""
+    width: int
+    """Of the result, px as coded."""
+    height: int
+    """Of the result, px as coded."""
+    segments: tuple[SegmentReport, ...]
+    """Shot, kind, first frame and end (exclusive), in seconds too."""
+    timings_s: dict[str, float]
+    """Seconds of each pass."""
+    quality: Quality
+    """Measured by the job itself."""
+    warnings: tuple[str, ...]
+    """Sentences about what could not be done as asked."""
+    versions: dict[str, str]
+    """Of the libraries that matter for the bytes."""
+    stills: tuple[int, ...] = ()
+    """In the mode `frame`: the numbers of the frames that were made."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobResult:
+    """What a job made, under its output folder."""
+
+    video: Path | None
+    """None in the mode ``frame``: there the artifact ``frame`` is the result."""
+    artifacts: dict[str, list[Path]]
+    report: JobReport
+    """Everything of the result that is no file."""
+    timings_s: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,76 @@
+"""What a caller is answered: the schema of ``output``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.result import Estimate, JobReport, Value
+
+
+class ResultFiles(Value):
+    """Where a result's files are. Which of the fields an answer has depends on where the files were to go."""
+
+    video_url: str = ""
+    """Where the result lies; not in the mode `frame`."""
+    video_base64: str = ""
+    """The result itself, where it was asked for inline."""
+    video_content_type: str = ""
+    """The result's container."""
+    artifacts: dict[str, str | list[str]] = Field(default_factory=dict)
+    """By name, where each file asked for lies; a list where there are several. In the mode `frame`: `frame`, the
+    pictures."""
+    artifacts_base64: dict[str, str] = Field(default_factory=dict)
+    """By name, the files themselves, where they were asked for inline; several are one zip."""
+    expires_s: int = 0
+    """Life of the links, where the result went to the worker's bucket."""
+
+
+class JobAnswer(JobReport, ResultFiles):
+    """The answer of a job that made a result."""
+
+
+class EstimateAnswer(Value):
+    """The answer in the mode ``estimate``."""
+
+    preset: str
+    """The preset that would be used."""
+    estimate: Estimate
+    """Frames, windows, operations, and seconds and US dollars by GPU type."""
+    warnings: tuple[str, ...]
+    """Sentences about the clip."""
+
+
+class ErrorAnswer(Value):
+    """The answer of a job that failed."""
+
+    error: str
+    """A sentence for people."""
+    error_code: str
+    """One word for programs."""
+    field: str = ""
+    """The request's field that is to blame, where one is."""
+    refresh_worker: bool = False
+    """Asks the platform for a fresh worker after this job."""
+
+
+Answer = JobAnswer | EstimateAnswer | ErrorAnswer
+
+
+def with_files(report: JobReport, files: ResultFiles) -> JobAnswer:
+    """Return the answer of a job: its files and what is known of them."""
+    return JobAnswer.model_validate({**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)})
+
+
+def wire_form(answer: Value) -> dict[str, Any]:
+    """Return an answer as JSON values; what was not set is left out."""
+    return answer.model_dump(mode="json", exclude_unset=True)
+
+
+def read_answer(raw: Any) -> Answer:
+    """Return a worker's answer as a value. Raises ``ValueError`` for what is none."""
+    for kind, mark in ((ErrorAnswer, "error_code"), (EstimateAnswer, "estimate")):
+        if isinstance(raw, dict) and mark in raw:
+            return kind.model_validate(raw)
+    return JobAnswer.model_validate(raw)
