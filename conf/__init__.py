@@ -26,6 +26,7 @@ _LOCK = threading.Lock()
 """Hydra keeps a global state while it composes."""
 DEFAULT_PRESET = "preview"
 CALLER_KEYS: tuple[str, ...] = (
+    "composite.carried",
     "composite.complete_mask",
     "composite.crossfade",
     "composite.dilate_bh",

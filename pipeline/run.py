@@ -5,6 +5,7 @@
     SURVEY   one read     shots, camera motion, people
     PLAN     no frames    subject, contacts, camera path, segments, chunks, crop path
     PLATE    few frames   the clean background, and the light on him
+    SCENE    some frames  what stands in front of the person, what is carried, what moves
     PERFORM  one read     layers of the new person, chunk by chunk
     FINISH   one read     one map, composite, encode, report
 
@@ -37,6 +38,7 @@ from pipeline.request import JobRequest
 from pipeline.result import JobResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
+from pipeline.scene.learn import learn_scene
 from pipeline.settings import Settings
 from pipeline.survey.survey import survey_clip
 from pipeline.workspace.checkpoints import remove_damaged
@@ -151,6 +153,8 @@ def _prepared(
         with _timed(timings, "plate"):
             plates = plate_clip(clip, plan, masks, settings, workspace, check, progress)
             light = estimate_scene_light(clip, plan, masks, settings, workspace, check)
+        with _timed(timings, "scene"):
+            scene = learn_scene(clip, plan, masks, plates, workspace, check, progress)
         with _timed(timings, "perform"):
             models.generator.prepare(appearance)
             perform_clip(clip, plan, masks, plates, light, models, settings, request.seed, workspace, check, progress)
@@ -161,6 +165,7 @@ def _prepared(
             masks=masks,
             plates=plates,
             light=light,
+            scene=scene,
             chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
             settings=settings,
             seed=request.seed,

@@ -172,6 +172,8 @@ class CompositeSettings(_Settings):
     """Dilation of the subject's mask beyond the feather, in body heights."""
     complete_mask: bool = True
     """Find parts of the subject that the mask missed, such as a hand, by their difference from the clean background."""
+    carried: Literal["keep", "remove"] = "keep"
+    """What the subject carries stays in the new person's hand, or is removed with the subject."""
     reshake: bool = True
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
     light: Literal["scene", "daylight"] = "scene"

@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.plan": _BELOW_PASSES,
     "pipeline.plate": _BELOW_PASSES,
     "pipeline.perform": (*_BELOW_PASSES, "pipeline.models.loaded", "pipeline.plate.plate_set"),
-    "pipeline.finish": (*_BELOW_PASSES, "pipeline.plate.plate_set"),
+    "pipeline.scene": (*_BELOW_PASSES, "pipeline.plate.plate_set"),
+    "pipeline.finish": (*_BELOW_PASSES, "pipeline.plate.plate_set", "pipeline.scene"),
     "pipeline.report": (*_GROUND, "pipeline.maths", "pipeline.media"),
     # The composition.
     "pipeline.estimate": ("pipeline",),

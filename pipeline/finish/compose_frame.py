@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, SceneLight, Transforms
-from pipeline.finish.complete_mask import REACH_BH, complete_mask
-from pipeline.finish.composite import EditedFrame, compose, edit_box, edit_weights, hole_reach
+from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
+from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
 from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.geometry import invert
 from pipeline.maths.grain import Grain, add_grain
@@ -22,6 +22,8 @@ from pipeline.maths.masks import widened
 from pipeline.media.clip import Clip
 from pipeline.media.decode import rgb_of
 from pipeline.plate.plate_set import PlateSet
+from pipeline.scene.layers import REACH_BH
+from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
 from pipeline.workspace.layers import ChunkedLayers
 from pipeline.workspace.subject_masks import SubjectMasks
@@ -39,6 +41,7 @@ class FinishInputs:
     masks: SubjectMasks
     plates: PlateSet | None
     light: SceneLight
+    scene: SceneModel | None
     chunks: list[tuple[Chunk, Path]]
     settings: Settings
     seed: int
@@ -90,8 +93,10 @@ def make_frame(
     scene = _scene(inputs, frame_inputs, source_rgb, layer, height_px)
     if scene is None:
         return untouched
-    box, plate, subject_mask = scene
-    weights = edit_weights(subject_mask, frame_inputs.others_mask, layer, height_px, info, inputs.settings.composite)
+    box, plate, masks = scene
+    if layer is not None:
+        layer = behind(layer, masks.kept)
+    weights = edit_weights(masks.subject, masks.kept, layer, height_px, info, inputs.settings.composite)
     if weights is None:
         return untouched
     x0, y0, x1, y1 = weights.box_xyxy
@@ -99,7 +104,7 @@ def make_frame(
     if grain is not None:
         background = add_grain(background, grain, inputs.seed, frame.index)
     result = compose(frame, weights, layer, background)
-    return EditedFrame(frame, result, source_rgb, rgb_of(result), subject_mask, weights, layer, background)
+    return EditedFrame(frame, result, source_rgb, rgb_of(result), masks.subject, weights, layer, background)
 
 
 def _placed(
@@ -121,11 +126,10 @@ def _placed(
 
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
-) -> tuple[Box, Picture, Mask] | None:
-    """Return a box with room around all that may change, the plate (h, w, 3) in it, and the (H, W) old person.
+) -> tuple[Box, Picture, SceneMasks] | None:
+    """Return a box with room around all that may change, the plate (h, w, 3) in it, and whose the pixels are.
 
-    The plate is in the frame's own light. The old person is his mask, and what differs from the plate beside it. None
-    where there is neither he nor a layer.
+    The plate is in the frame's own light. None where there is neither he nor a layer.
     """
     settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
     ring_px = max(4, round(_RING_BH * height_px))
@@ -140,12 +144,17 @@ def _scene(
     area = np.s_[y0:y1, x0:x1]
     patch, people = source_rgb[area], (subject_mask | frame_inputs.others_mask)[area]
     hole = widened(subject_mask[area], solid_px)
+    people_masks = subject_mask, frame_inputs.others_mask
     if inputs.plates is None:
-        return box, fill_hole(patch, hole, "ns"), subject_mask
-    picture, seen = inputs.plates.render(frame_inputs.frame.index, box)
+        return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks)
+    number = frame_inputs.frame.index
+    picture, seen = inputs.plates.render(number, box)
     lit = match_light(picture, patch, widened(hole, ring_px) & ~hole & ~people)
-    if inputs.settings.composite.complete_mask:
-        others_mask = frame_inputs.others_mask[area]
-        subject_mask = subject_mask.copy()
-        subject_mask[area] = complete_mask(subject_mask[area], others_mask, patch, lit, seen, height_px)
-    return box, lit if settings.gain else picture, subject_mask
+    plate = lit if settings.gain else picture
+    if inputs.scene is None:
+        return box, plate, masks_without_scene(*people_masks)
+    skeleton, composite = inputs.plan.subject.skeletons[number], inputs.settings.composite
+    masks = scene_masks(
+        inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
+    )
+    return box, plate, masks

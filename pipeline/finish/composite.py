@@ -36,16 +36,16 @@ class EditWeights:
 
 def edit_weights(
     subject_mask: Mask,
-    others_mask: Mask,
+    kept: Mask,
     layer: PlacedLayer | None,
     body_height_px: float,
     info: VideoInfo,
     settings: CompositeSettings,
 ) -> EditWeights | None:
-    """Decide which pixels of a frame change; ``subject_mask`` and ``others_mask`` are (H, W). None where nothing does.
+    """Decide which pixels of a frame change; ``subject_mask`` and ``kept`` are (H, W). None where nothing does.
 
     The hole is 1 over the old person and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
-    that the feather never shows him. Where other people are and the old person is not, the hole is closed.
+    that the feather never shows him. What is ``kept`` stays as it is: the hole is closed there.
     """
     feather = _feather_px(info, settings)
     solid = settings.dilate_bh * body_height_px
@@ -60,7 +60,7 @@ def edit_weights(
         hole = np.clip(1.0 - (distance - solid) / feather, 0.0, 1.0).astype(np.float32)
     else:
         hole = np.zeros(here.shape, np.float32)
-    hole[others_mask[y0:y1, x0:x1] & ~here] = 0.0
+    hole[kept[y0:y1, x0:x1]] = 0.0
     source = 1.0 - hole
     if layer is not None:
         source = source * (1.0 - alpha_in(layer, box))
@@ -82,6 +82,13 @@ def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Bo
     if layer is not None and layer.alpha.any():
         boxes.append(layer.box_xyxy)
     return union_of(boxes) if boxes else None
+
+
+def behind(layer: PlacedLayer, kept: Mask) -> PlacedLayer:
+    """Return the layer without what is covered by the things that stay on top of it, (H, W)."""
+    x0, y0, x1, y1 = layer.box_xyxy
+    free = (~kept[y0:y1, x0:x1]).astype(np.float32)
+    return PlacedLayer(layer.box_xyxy, layer.premultiplied * free[..., None], layer.alpha * free)
 
 
 def alpha_in(layer: PlacedLayer, box: Box) -> Matte:

@@ -70,6 +70,16 @@ class PlateSet:
         _divide(total, weights, mixed)
         return mixed, weights > 0.0015
 
+    def positions(
+        self, frame: int, side: int, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return (h, w, 2): plate px of the box reduced to ``size_wh``, in the plate ``plate_rows[frame, side]``."""
+        x0, y0, x1, y1 = box_xyxy
+        columns = x0 + (np.arange(size_wh[0], dtype=np.float64) + 0.5) * ((x1 - x0) / size_wh[0]) - 0.5
+        rows = y0 + (np.arange(size_wh[1], dtype=np.float64) + 0.5) * ((y1 - y0) / size_wh[1]) - 0.5
+        warp = Warp(self.from_source[frame, side], self._nodes(frame, side), 0)
+        return warp.coordinates_at(columns, rows, self.size_wh)
+
     def _nodes(self, frame: int, side: int) -> NDArray[np.float32]:
         count = self.node_shape[0] * self.node_shape[1] * 2
         stored = np.fromfile(self.folder / NODES, np.float16, count, offset=2 * count * (2 * frame + side))

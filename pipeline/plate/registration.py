@@ -44,10 +44,16 @@ class Warp:
     def coordinates(self, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]) -> NDArray[np.float32]:
         """Return (h, w, 2) sampling positions for the box (may reach beyond the picture)."""
         x0, y0, x1, y1 = box_xyxy
-        x, y = np.arange(x0, x1, dtype=np.float64)[None], np.arange(y0, y1, dtype=np.float64)[:, None]
+        return self.coordinates_at(np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64), size_wh)
+
+    def coordinates_at(
+        self, columns_px: NDArray[np.float64], rows_px: NDArray[np.float64], size_wh: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return (h, w, 2) sampling positions for the grid of ``columns_px`` (w,) and ``rows_px`` (h,)."""
+        x, y = columns_px[None], rows_px[:, None]
         t = self.from_to
         scale = 1 / (t[2, 0] * x + (t[2, 1] * y + t[2, 2]))
-        mapped = np.empty((y1 - y0, x1 - x0, 2), np.float32)
+        mapped = np.empty((len(rows_px), len(columns_px), 2), np.float32)
         for axis in range(2):
             mapped[..., axis] = (t[axis, 0] * x + (t[axis, 1] * y + t[axis, 2])) * scale
         if not self.nodes.any():

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, VideoInfo
-from pipeline.finish.composite import coded_box, compose, edit_weights
+from pipeline.finish.composite import behind, coded_box, compose, edit_weights
 from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.settings import CompositeSettings
@@ -112,3 +112,16 @@ def test_coded_box_is_the_turned_box(quarter_turns: int) -> None:
     coded = np.rot90(mask, quarter_turns)
     x0, y0, x1, y1 = coded_box((40, 10, 47, 31), frame.info)
     assert coded[y0:y1, x0:x1].all() and coded.sum() == (y1 - y0) * (x1 - x0)
+
+
+def test_what_stays_on_top_keeps_every_sample_under_the_layer_and_in_the_hole() -> None:
+    frame = _frame("yuv444p", 0)
+    subject_mask, kept = _disc(frame, 60, 55, 20), _disc(frame, 75, 60, 9)
+    layer = behind(_layer((50, 30, 96, 83), 1.0, 90), kept)
+    weights = edit_weights(subject_mask & ~kept, kept, layer, 80.0, frame.info, CompositeSettings())
+    assert weights is not None
+    x0, y0, x1, y1 = weights.box_xyxy
+    result = compose(frame, weights, layer, np.full((y1 - y0, x1 - x0, 3), 128, np.uint8))
+    for before, after in zip(frame.planes, result.planes, strict=True):
+        np.testing.assert_array_equal(before[kept], after[kept])
+        assert (before != after)[_disc(frame, 60, 50, 5)].mean() > 0.9

@@ -1,0 +1,70 @@
+"""Which pixels of a frame are the old person's, and which stay on top of the new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Float32Array, Mask, Picture
+from pipeline.maths.boxes import Box
+from pipeline.plate.plate_set import PlateSet
+from pipeline.scene.body import body_of
+from pipeline.scene.layers import Label, labels_of
+from pipeline.scene.samples import sample_of
+from pipeline.scene.scene_model import SceneModel
+from pipeline.scene.views import view_of
+from pipeline.settings import CompositeSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneMasks:
+    """Masks (H, W) of the whole frame."""
+
+    subject: Mask
+    """The old person where he is seen."""
+    kept: Mask
+    """What is not his and stays on top of the new person."""
+    labels: NDArray[np.uint8] | None = None
+    """(H, W) of ``Label``; None where nothing is known but the masks."""
+
+
+def masks_without_scene(subject_mask: Mask, others_mask: Mask) -> SceneMasks:
+    """Return what the people's masks alone tell; what is in both is his."""
+    return SceneMasks(subject_mask, others_mask & ~subject_mask)
+
+
+def scene_masks(
+    scene: SceneModel,
+    plates: PlateSet,
+    frame: int,
+    skeleton: Float32Array,
+    body_height_px: float,
+    box_xyxy: Box,
+    pictures: tuple[Picture, Picture, Mask],
+    people: tuple[Mask, Mask],
+    settings: CompositeSettings,
+) -> SceneMasks:
+    """Tell whose the pixels of ``box_xyxy`` are; outside of it nothing is his.
+
+    ``pictures`` are the box's source, its plate in the source's light (h, w, 3), and where the plate is known (h, w).
+    ``people`` are the masks (H, W) of the subject and of the others. ``skeleton`` (23, 3) in source px.
+    """
+    subject_mask, others_mask = people
+    x0, y0, x1, y1 = box_xyxy
+    area = np.s_[y0:y1, x0:x1]
+    view = view_of(box_xyxy, *pictures, body_height_px)
+    body = body_of(skeleton, body_height_px, (x0, y0), view.factor)
+    if not len(body.segments):
+        return masks_without_scene(subject_mask, others_mask)
+    sample = sample_of(view, body, np.ascontiguousarray(subject_mask[area]), np.ascontiguousarray(others_mask[area]))
+    row = int(plates.plate_rows[frame, 0])
+    front = scene.front_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
+    small = labels_of(sample, scene.row(row), front, settings.complete_mask)
+    labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
+    labels[area] = view.enlarged_labels(small)
+    his = labels == Label.HIS
+    if settings.carried == "remove":
+        his |= labels == Label.CARRIED
+    return SceneMasks(his, (labels != Label.NOBODY) & ~his, labels)

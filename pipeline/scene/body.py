@@ -1,0 +1,107 @@
+"""The subject's body as capsules around his bones: which part of him a pixel would be, and how far outside he ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.joints import JOINT
+
+PART_NAMES = ("head", "torso", "upper arm", "forearm", "thigh", "shin", "foot")
+"""Left and right share a part: clothes are alike on both sides."""
+NUM_PARTS = len(PART_NAMES)
+
+_HAND_CONFIDENCE = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Body:
+    """Capsules of one frame, in the pixels of a work view."""
+
+    segments: NDArray[np.float32]
+    """(S, 6): x0, y0, x1, y1, radius in px, part."""
+    hands: NDArray[np.float32]
+    """(H, 2) of the hands that are known."""
+    height_px: float
+
+
+_LIMBS = (
+    ("left_shoulder", "left_elbow", 0.035, 2),
+    ("right_shoulder", "right_elbow", 0.035, 2),
+    ("left_elbow", "left_wrist", 0.03, 3),
+    ("right_elbow", "right_wrist", 0.03, 3),
+    ("left_wrist", "left_hand", 0.035, 3),
+    ("right_wrist", "right_hand", 0.035, 3),
+    ("left_hip", "left_knee", 0.055, 4),
+    ("right_hip", "right_knee", 0.055, 4),
+    ("left_knee", "left_ankle", 0.04, 5),
+    ("right_knee", "right_ankle", 0.04, 5),
+    ("left_heel", "left_toe", 0.032, 6),
+    ("right_heel", "right_toe", 0.032, 6),
+    ("left_ankle", "left_heel", 0.032, 6),
+    ("right_ankle", "right_heel", 0.032, 6),
+    ("left_shoulder", "left_hip", 0.05, 1),
+    ("right_shoulder", "right_hip", 0.05, 1),
+    ("left_shoulder", "right_hip", 0.05, 1),
+    ("right_shoulder", "left_hip", 0.05, 1),
+    ("left_shoulder", "right_shoulder", 0.045, 1),
+    ("left_hip", "right_hip", 0.06, 1),
+)  # fmt: skip
+"""Ends, half width in body heights, part; widths of a clothed adult."""
+_HEAD_RADIUS_BH = 0.075
+
+
+def body_of(skeleton: NDArray[np.float32], height_px: float, origin_xy: tuple[float, float], factor: float) -> Body:
+    """Return the capsules of a skeleton (23, 3) in source px as a view sees them that starts at ``origin_xy`` and is
+    ``factor`` times smaller. Joints that are NaN leave their limbs out."""
+    points = (skeleton[:, :2].astype(np.float64) - origin_xy + 0.5) / factor - 0.5
+    scale = height_px / factor
+    segments = []
+    for first, second, radius_bh, part in _LIMBS:
+        ends = points[[JOINT[first], JOINT[second]]]
+        if np.isfinite(ends).all():
+            segments.append((*ends.ravel(), radius_bh * scale, part))
+    head = _head(points, scale)
+    if head is not None:
+        segments.append((*head, _HEAD_RADIUS_BH * scale, 0))
+    hands = points[[JOINT["left_hand"], JOINT["right_hand"]]]
+    hands = hands[np.isfinite(hands).all(axis=1)]
+    return Body(np.array(segments, np.float32).reshape(-1, 6), hands.astype(np.float32), scale)
+
+
+def _head(points: NDArray[np.float64], scale: float) -> tuple[float, float, float, float] | None:
+    """Return a segment from the neck to the skull's middle, which lies above the ears."""
+    face = points[[JOINT[name] for name in ("nose", "left_ear", "right_ear")]]
+    shoulders = points[[JOINT["left_shoulder"], JOINT["right_shoulder"]]]
+    if not (np.isfinite(face).all() and np.isfinite(shoulders).all()):
+        return None
+    middle = face.mean(axis=0)
+    neck = shoulders.mean(axis=0)
+    up = middle - neck
+    length = max(float(np.hypot(*up)), 1e-6)
+    top = middle + up / length * 0.025 * scale
+    low = neck + up * 0.5
+    return float(low[0]), float(low[1]), float(top[0]), float(top[1])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def part_distances(segments: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Return (parts, h, w): signed distance in px from each part's surface, negative inside; far where it is none."""
+    result = np.full((NUM_PARTS, height, width), np.float32(1e6))
+    for s in range(segments.shape[0]):
+        x0, y0, x1, y1, radius, part = segments[s]
+        k = int(part)
+        dx, dy = x1 - x0, y1 - y0
+        square = max(dx * dx + dy * dy, np.float32(1e-6))
+        for r in range(height):
+            for c in range(width):
+                along = ((c - x0) * dx + (r - y0) * dy) / square
+                along = min(max(along, np.float32(0)), np.float32(1))
+                ex, ey = c - x0 - along * dx, r - y0 - along * dy
+                distance = np.sqrt(ex * ex + ey * ey) - radius
+                if distance < result[k, r, c]:
+                    result[k, r, c] = distance
+    return result

@@ -1,0 +1,65 @@
+"""Colour models: smoothed histograms in Lab of him by body part, of other people, and of what is none of them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from pipeline.datatypes import Mask, Picture
+
+L_BINS = 12
+AB_BINS = 20
+NUM_BINS = L_BINS * AB_BINS * AB_BINS
+_AB_LOW, _AB_HIGH = 68, 188
+"""8-bit Lab: beyond these chroma is stronger than cloth and skin show in a video."""
+_SMOOTHING_BINS = 0.7
+FLOOR = 1.0 / NUM_BINS
+"""Probability of a color that was never seen: as if all were alike."""
+
+
+def bins_of(picture: Picture) -> NDArray[np.int32]:
+    """Return (h, w) the histogram bin of each pixel."""
+    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.int32)
+    chroma = (np.clip(lab[..., 1:], _AB_LOW, _AB_HIGH - 1) - _AB_LOW) * AB_BINS // (_AB_HIGH - _AB_LOW)
+    luma = lab[..., 0] * L_BINS // 256
+    return np.asarray((luma * AB_BINS + chroma[..., 0]) * AB_BINS + chroma[..., 1], np.int32)
+
+
+def counted(bins: NDArray[np.int32], mask: Mask) -> NDArray[np.float64]:
+    """Return (NUM_BINS,) how many of the mask's pixels have each color."""
+    return np.bincount(bins[mask], minlength=NUM_BINS).astype(np.float64)
+
+
+def density(counts: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return probabilities (..., NUM_BINS) of counts, smoothed between near colors; floored, so that a ratio of two
+    of them says nothing where neither was seen."""
+    cube = counts.reshape(*counts.shape[:-1], L_BINS, AB_BINS, AB_BINS)
+    sigma = (*[0.0] * (counts.ndim - 1), *[_SMOOTHING_BINS] * 3)
+    smooth = gaussian_filter(cube, sigma).reshape(counts.shape)
+    # A few hundred pixels are no model: they count beside the floor.
+    total = smooth.sum(axis=-1, keepdims=True)
+    return np.asarray((smooth + 200 * FLOOR) / (total + 200), np.float32)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def his_likelihood(
+    bins: NDArray[np.int32], distances: NDArray[np.float32], models: NDArray[np.float32], reach: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return (h, w): the probability of each pixel's color on the best of his parts that are near enough.
+
+    0 where none is. ``distances`` (parts, h, w) are those of ``part_distances``, ``reach`` (parts,) how far each
+    counts, in the same unit.
+    """
+    parts, height, width = distances.shape
+    result = np.zeros((height, width), np.float32)
+    for r in range(height):
+        for c in range(width):
+            best = np.float32(0)
+            for k in range(parts):
+                if distances[k, r, c] <= reach[k]:
+                    best = max(best, models[k, bins[r, c]])
+            result[r, c] = best
+    return result

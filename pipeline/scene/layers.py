@@ -1,0 +1,154 @@
+"""Whose each pixel around the subject is, in one frame: his, or that of something that stays."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Float32Array, Mask
+from pipeline.maths.masks import widened
+from pipeline.scene.colors import FLOOR
+from pipeline.scene.samples import UNLIKELY, Sample, likeness, opened
+from pipeline.scene.scene_model import SceneRow
+from pipeline.scene.views import Shown
+
+REACH_BH = 0.10
+"""How far from the mask parts of him are looked for that it misses, body heights: a hand."""
+_ODDS = 2.0
+"""So much more likely on a foreign thing than on him must a color be."""
+_LEAST_AREA_PX = 30
+_OTHERS_REACH_BH = 0.05
+_SPILL_BH = 0.03
+_CORE_BH = 0.005
+_HAND_REACH_BH = 0.08
+_LEAST_THING_PX = 200
+"""Of a thing that nobody holds, at ``WORK_BODY_PX``: half a football."""
+_LARGEST_HOLE_PX = 2700
+"""At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
+_HAND_BH = 0.075
+"""What does not reach farther from the middle of a hand is taken for the hand."""
+_GAP_PX = 5
+"""Writing on a thing and highlights are less wide."""
+
+
+class Label(IntEnum):
+    """Whose a pixel is."""
+
+    NOBODY = 0
+    """Background, for all that is known."""
+    HIS = 1
+    """The old person, where he is seen."""
+    FRONT = 2
+    """Something static before him."""
+    OTHERS = 3
+    """Other people."""
+    CARRIED = 4
+    """What moves with his hand."""
+    THING = 5
+    """What moves on its own."""
+
+
+def labels_of(sample: Sample, row: SceneRow, front: Mask, is_completed: bool) -> NDArray[np.uint8]:
+    """Return (h, w) of ``Label``. ``front`` (h, w) is the model's, as the frame sees it.
+
+    ``is_completed``: what the mask misses of him is looked for beside it.
+    """
+    shown, height = sample.view.shown, sample.body.height_px
+    likelihood = likeness(sample, row.his)
+    near_others = widened(sample.others_mask, max(1, round(_OTHERS_REACH_BH * height)))
+    other_people = np.where(near_others, row.others[sample.bins], np.float32(0))
+    foreign = row.foreign[sample.bins]
+    odds = _log_odds(np.maximum(foreign, other_people), likelihood)
+    differs = (shown == Shown.OTHER) | (shown == Shown.UNKNOWN)
+    strange = _coherent((odds > 0) & differs, (odds > np.log(_ODDS)) & differs)
+    front = closed(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 3) & front
+    # Masks of two who touch spill over each other: on a limb of his, what has his color is his.
+    alike = (odds < 0) & (likelihood > UNLIKELY)
+    beside = (sample.outside < _SPILL_BH) & (odds < -np.log(_ODDS))
+    people = sample.others_mask & ~(alike & (sample.subject_mask | (sample.outside < 0) | beside))
+    limbs = alike & (sample.outside < -_CORE_BH) & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
+    people |= strange & near_others & (other_people >= foreign)
+    his = sample.subject_mask | (sample.others_mask & ~people) | (limbs & ~people)
+    labels = np.where(his, np.uint8(Label.HIS), np.uint8(Label.NOBODY))
+    held, hand = _held(strange & ~people, sample)
+    labels[_large(strange & ~held & ~hand)] = Label.THING
+    labels[hand] = Label.HIS
+    labels[held] = Label.CARRIED
+    labels[people] = Label.OTHERS
+    labels[front] = Label.FRONT
+    if is_completed:
+        # A limb that was not found lies far from all others: there its color counts wherever on him it was seen.
+        like = np.maximum(likelihood, np.float32(0.3) * row.his.max(axis=0)[sample.bins])
+        labels[_missed(sample, labels, like > UNLIKELY)] = Label.HIS
+    return labels
+
+
+def _log_odds(foreign: Float32Array, his: Float32Array) -> Float32Array:
+    odds = np.log(np.maximum(foreign, FLOOR / 10)) - np.log(np.maximum(his, FLOOR / 10))
+    return np.asarray(cv2.blur(odds.astype(np.float32), (3, 3)), np.float32)
+
+
+def _coherent(likely: Mask, sure: Mask) -> Mask:
+    """Return the parts of ``likely`` that hold enough of what is ``sure``, with their small holes filled."""
+    count, labeled = cv2.connectedComponents(likely.view(np.uint8), connectivity=8)
+    kept = np.bincount(labeled[sure], minlength=count) >= _LEAST_AREA_PX
+    kept[0] = False
+    return _filled(closed(np.asarray(kept[labeled], np.bool_), _GAP_PX))
+
+
+def _large(mask: Mask) -> Mask:
+    """Return the mask's parts that are large and broad enough for a thing that nobody holds."""
+    count, labeled = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    core = opened(mask, 3)
+    kept = np.bincount(labeled.ravel(), minlength=count) >= _LEAST_THING_PX
+    kept &= np.bincount(labeled[core], minlength=count) > 0
+    kept[0] = False
+    return np.asarray(kept[labeled], np.bool_)
+
+
+def _filled(mask: Mask) -> Mask:
+    """Return the mask with the holes in it that are not too large: a thing is never kept by half."""
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
+    is_hole = stats[:count, cv2.CC_STAT_AREA] <= _LARGEST_HOLE_PX
+    x0, y0 = stats[:count, cv2.CC_STAT_LEFT], stats[:count, cv2.CC_STAT_TOP]
+    x1, y1 = x0 + stats[:count, cv2.CC_STAT_WIDTH], y0 + stats[:count, cv2.CC_STAT_HEIGHT]
+    is_hole &= (x0 > 0) & (y0 > 0) & (x1 < mask.shape[1]) & (y1 < mask.shape[0])
+    return np.asarray(mask | is_hole[labeled], np.bool_)
+
+
+def closed(mask: Mask, size_px: int) -> Mask:
+    kernel = np.ones((size_px, size_px), np.uint8)
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0)
+
+
+def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
+    """Return parts of him beside his mask: different from the plate, like him in color, and joined to him."""
+    his = labels == Label.HIS
+    reach = round(REACH_BH * sample.body.height_px)
+    if reach < 2 or not his.any():
+        return np.zeros(his.shape, np.bool_)
+    near = widened(his, reach) & (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
+    # A line of one pixel is an edge that lies wrong; fingers are broader, and are won back by the mask's widening.
+    found = opened(near & like, 1)
+    if not found.any():
+        return found
+    _, labeled = cv2.connectedComponents((widened(found, 1) | his).astype(np.uint8))
+    return np.asarray(np.isin(labeled, np.unique(labeled[his])) & found, np.bool_)
+
+
+def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:
+    """Return the foreign things that come near one of his hands, and those that are no larger than the hand itself."""
+    nothing = np.zeros(strange.shape, np.bool_)
+    height = sample.body.height_px
+    count, labeled = cv2.connectedComponents(closed(strange, _GAP_PX).view(np.uint8))
+    if count < 2 or not len(sample.body.hands):
+        return nothing, nothing
+    rows, columns = np.indices(strange.shape, np.float32)
+    distance = np.min([np.hypot(columns - x, rows - y) for x, y in sample.body.hands], axis=0)
+    held = np.bincount(labeled[distance <= _HAND_REACH_BH * height], minlength=count) > 0
+    large = np.bincount(labeled[distance > _HAND_BH * height], minlength=count) >= _LEAST_AREA_PX
+    held[0] = False
+    return (held & large)[labeled] & strange, (held & ~large)[labeled] & strange

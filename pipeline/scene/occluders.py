@@ -1,0 +1,75 @@
+"""What stands in front of him and does not move: told by the plate that shows inside his silhouette.
+
+Evidence is counted in the space of a plate, from all frames that lie near it in time: for a place, how often the plate
+showed where he is, and how often he was seen there himself. It holds for as long as he is behind the thing, and goes
+over to the other side when he is seen before it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Picture
+from pipeline.maths.masks import widened
+from pipeline.scene.views import WORK_BODY_PX
+
+_PRIOR = 0.35
+"""Looks of which nothing is known, beside those counted: one look alone is no more than two thirds sure."""
+_SURE = 0.55
+_LEAST_LOOKS = 0.9
+_LEAST_AREA_PX = 120
+"""Of a place that covers him, at ``WORK_BODY_PX``: less is a chance likeness of colors."""
+_REACH_BH = 0.12
+"""So far beyond the evidence a thing is followed, up to its edge in the plate."""
+
+
+class CoverEvidence:
+    """Counts for one plate; bins of the plate are as large as a pixel of a work view."""
+
+    def __init__(self, size_wh: tuple[int, int], body_height_px: float) -> None:
+        """``size_wh`` of the plate, px."""
+        self.bin_px = max(1.0, body_height_px / WORK_BODY_PX)
+        self._reach_px = _REACH_BH * body_height_px / self.bin_px
+        shape = int(np.ceil(size_wh[1] / self.bin_px)), int(np.ceil(size_wh[0] / self.bin_px))
+        self._covered = np.zeros(shape, np.float32)
+        self._uncovered = np.zeros(shape, np.float32)
+
+    def add(self, positions: NDArray[np.float32], covered: Mask, uncovered: Mask) -> None:
+        """Take in one frame; ``positions`` (h, w, 2) are the plate's px of each pixel of the masks (h, w)."""
+        at = np.rint(positions / np.float32(self.bin_px)).astype(np.int64)
+        height, width = self._covered.shape
+        inside = (at >= 0).all(axis=-1) & (at[..., 0] < width) & (at[..., 1] < height)
+        flat = at[..., 1] * width + at[..., 0]
+        for mask, counts in ((covered, self._covered), (uncovered, self._uncovered)):
+            counts += np.bincount(flat[mask & inside], minlength=counts.size).reshape(counts.shape)
+
+    def front(self, plate: Picture) -> Mask:
+        """Return the (h, w) bins of the plate (H, W, 3) that stand in front of him.
+
+        Evidence has the shape of his limbs; the thing itself ends at an edge of the plate. So the sure places are
+        grown to the edges by a watershed (Meyer 1994), against those where he was seen and all that is far.
+        """
+        covered, uncovered = cv2.blur(self._covered, (3, 3)), cv2.blur(self._uncovered, (3, 3))
+        probability = covered / (covered + uncovered + _PRIOR)
+        sure = _large((probability > _SURE) & (covered >= _LEAST_LOOKS))
+        if not sure.any():
+            return sure
+        behind = (uncovered >= 0.6) & (probability < 0.4)
+        far = cv2.distanceTransform((~sure).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) > self._reach_px
+        markers = np.zeros(sure.shape, np.int32)
+        markers[behind | far] = 2
+        markers[sure] = 1
+        small = cv2.resize(plate, sure.shape[::-1], interpolation=cv2.INTER_AREA)
+        flooded = cv2.watershed(np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.uint8), markers)
+        front = (flooded == 1) | sure
+        # The line between two floods is nobody's.
+        return np.asarray(front | ((flooded == -1) & widened(front, 1)), np.bool_)
+
+
+def _large(mask: Mask) -> Mask:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    kept = stats[:count, cv2.CC_STAT_AREA] >= _LEAST_AREA_PX
+    kept[0] = False
+    return np.asarray(kept[labels], np.bool_)

@@ -1,0 +1,130 @@
+"""What one frame tells of the things around the subject: where the plate is seen, where he is, what is foreign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Float32Array, Mask
+from pipeline.maths.masks import widened
+from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
+from pipeline.scene.colors import bins_of, counted, density, his_likelihood
+from pipeline.scene.views import Shown, View
+
+_FEET = PART_NAMES.index("foot")
+_CORE_BH = 0.018
+"""So deep inside a limb its pixels are surely covered by it: joints are right to about 2 % of body height."""
+OUTSIDE_BH = 0.035
+"""So far from every limb there is neither clothing nor hair, as a rule."""
+_REACH_BH = np.array([0.08, 0.08, 0.08, 0.16, 0.08, 0.08, 0.08], np.float32)
+"""His clothes and hair stand out from each part by so much; hands are found less exactly than the rest."""
+_ELSEWHERE = np.float32(0.3)
+"""Weight of a color that he has, but on another part: within his mask it may be a limb that was not found."""
+UNLIKELY = 2e-3
+"""A color that is rarer on him is not his: 99 of 100 of his pixels have one that is more frequent."""
+_SPILL_ODDS = np.float32(5.0)
+_FAR_BH = 0.5
+"""What is farther from him than an arm and what it may hold tells of nothing that meets him."""
+_OTHERS_BH = 0.02
+_MOST_STRANGE = 0.25
+"""Share of the free surroundings that may differ from the plate; beyond that it is the plate that is wrong."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One frame's view with the people in it, all (h, w) of the view."""
+
+    view: View
+    body: Body
+    distances: NDArray[np.float32]
+    """(parts, h, w) from ``part_distances``, body heights."""
+    outside: NDArray[np.float32]
+    """(h, w) the least of them."""
+    bins: NDArray[np.int32]
+    subject_mask: Mask
+    others_mask: Mask
+
+
+def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask) -> Sample:
+    """Put together what is needed of one frame; the masks are (h, w) of the view's box."""
+    width, height = view.size_wh
+    distances = part_distances(body.segments, height, width) / np.float32(max(body.height_px, 1.0))
+    outside = np.asarray(distances.min(axis=0), np.float32)
+    his, theirs = view.reduced(subject_mask), view.reduced(others_mask)
+    return Sample(view, body, distances, outside, bins_of(view.picture), his, theirs)
+
+
+def his_counts(sample: Sample) -> NDArray[np.float64]:
+    """Return (parts, NUM_BINS): the colors of his parts near their bones."""
+    core = eroded(sample.subject_mask, 1) & ~sample.others_mask
+    core &= (sample.view.shown != Shown.PLATE) & (sample.outside < -0.01)
+    nearest = sample.distances.argmin(axis=0)
+    return np.stack([counted(sample.bins, core & (nearest == part)) for part in range(NUM_PARTS)])
+
+
+def others_counts(sample: Sample) -> NDArray[np.float64]:
+    """Return (NUM_BINS,): the colors of other people."""
+    core = eroded(sample.others_mask, 2) & ~sample.subject_mask
+    return counted(sample.bins, core & (sample.view.shown != Shown.PLATE))
+
+
+def covered(sample: Sample) -> Mask:
+    """Return where something static covers him: inside his silhouette the plate is seen."""
+    height = sample.body.height_px
+    limbs = np.delete(sample.distances, _FEET, axis=0).min(axis=0) < -_CORE_BH
+    inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
+    return opened(inside & (sample.view.shown == Shown.PLATE), max(1, round(0.008 * height)))
+
+
+def uncovered(sample: Sample) -> Mask:
+    """Return where he is seen himself."""
+    shown = sample.view.shown
+    return np.asarray(sample.subject_mask & ~sample.others_mask & ((shown == Shown.OTHER) | (shown == Shown.SHADOW)))
+
+
+def foreign_counts(sample: Sample, his: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (NUM_BINS,): the colors of things that are neither background nor people nor he.
+
+    Such a thing differs from the plate, has a color that his parts (``his``, of ``colors.density``) there do not have,
+    and a good part of it lies outside of his limbs.
+    """
+    shown, height = sample.view.shown, sample.body.height_px
+    others = widened(sample.others_mask, max(1, round(_OTHERS_BH * height)))
+    him = widened(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
+    away = (sample.outside > 2 * OUTSIDE_BH) & ~him & ~others
+    if np.count_nonzero(away & (shown == Shown.OTHER)) > _MOST_STRANGE * np.count_nonzero(away):
+        return np.zeros(his.shape[-1])
+    free = (shown == Shown.OTHER) & ~others & (sample.outside < _FAR_BH)
+    # His clothes spill over the limbs in the colors that the limbs have; what is far more frequent outside is not his.
+    around = density(counted(sample.bins, free & (sample.outside > OUTSIDE_BH)))
+    limit = np.maximum(UNLIKELY, around[sample.bins] / _SPILL_ODDS)
+    strange = free & (likeness(sample, his) < limit)
+    strange = opened(strange, 1)
+    count, labels = cv2.connectedComponents(strange.view(np.uint8))
+    areas = np.bincount(labels.ravel(), minlength=count)
+    outside = np.bincount(labels[strange & (sample.outside > OUTSIDE_BH)], minlength=count)
+    kept = (areas >= 40) & (outside >= 20)
+    kept[0] = False
+    return counted(sample.bins, np.asarray(kept[labels], np.bool_))
+
+
+def likeness(sample: Sample, his: Float32Array) -> Float32Array:
+    """Return (h, w): how probable a pixel's color is on him, at its place; ``his`` (parts, NUM_BINS)."""
+    likelihood = his_likelihood(sample.bins, sample.distances, his, _REACH_BH)
+    anywhere = _ELSEWHERE * his.max(axis=0)[sample.bins]
+    return np.asarray(np.where(sample.subject_mask, np.maximum(likelihood, anywhere), likelihood), np.float32)
+
+
+def eroded(mask: Mask, radius_px: int) -> Mask:
+    """Return the mask shrunk by whole pixels, diagonally as well."""
+    kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
+    return np.asarray(cv2.erode(mask.view(np.uint8), kernel) > 0)
+
+
+def opened(mask: Mask, radius_px: int) -> Mask:
+    """Return the mask without what is thinner than a square of twice the radius and one."""
+    kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0)

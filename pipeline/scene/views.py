@@ -1,0 +1,132 @@
+"""A frame around the subject beside the clean background, at a size at which pictures are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Picture
+from pipeline.maths.boxes import Box
+
+WORK_BODY_PX = 300
+"""Body height at which pictures are compared."""
+
+
+class Shown(IntEnum):
+    """What a pixel shows, by its difference from the plate in the frame's light."""
+
+    UNKNOWN = 0
+    """Neither clearly one nor the other, or the plate never saw the place."""
+    PLATE = 1
+    OTHER = 2
+    """Something that is not the background."""
+    SHADOW = 3
+    """The background darkened, all channels alike."""
+
+
+_ALIKE = 9.0
+"""Grey levels: grain and the codec's noise, calmed."""
+_DIFFERENT = 14.0
+"""Grey levels: far above grain, and above what light that falls unevenly does to the plate."""
+_SHIFT_PX = 0.7
+"""Pixels of the reduced picture by which the plate may lie wrong without anything standing there."""
+_SHADOW_GAIN = (0.4, 0.97)
+_SHADOW_ERROR = 12.0
+"""A shadow darkens all channels alike: what is left then, grey levels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """The part of a frame in ``box_xyxy``, ``factor`` times smaller."""
+
+    box_xyxy: Box
+    factor: float
+    picture: Picture
+    """(h, w, 3) the source."""
+    shown: NDArray[np.uint8]
+    """(h, w) of ``Shown``."""
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return self.picture.shape[1], self.picture.shape[0]
+
+    def reduced(self, mask: Mask) -> Mask:
+        """Bring a mask of the box to the view."""
+        resized = cv2.resize(mask.view(np.uint8), self.size_wh, interpolation=cv2.INTER_NEAREST)
+        return np.asarray(resized > 0, np.bool_)
+
+    def enlarged(self, mask: Mask) -> Mask:
+        """Bring a mask of the view to the box, its edge smooth."""
+        x0, y0, x1, y1 = self.box_xyxy
+        if mask.shape == (y1 - y0, x1 - x0):
+            return mask
+        large = cv2.resize(mask.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(large > 0.5, np.bool_)
+
+    def enlarged_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bring labels (h, w) of the view to the box, their edges smooth; 0 where no label has the most weight."""
+        x0, y0, x1, y1 = self.box_xyxy
+        if labels.shape == (y1 - y0, x1 - x0):
+            return labels
+        large = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        for label in np.unique(labels[labels > 0]):
+            large[self.enlarged(labels == label)] = label
+        return large
+
+
+def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_height_px: float) -> View:
+    """Compare source and plate (in the source's light), both (h, w, 3) of one box."""
+    height, width = seen.shape
+    factor = max(1.0, body_height_px / WORK_BODY_PX)
+    size_wh = max(1, round(width / factor)), max(1, round(height / factor))
+    reduced = [cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA) for picture in (source, plate)]
+    now, clean = (_calm(picture) for picture in reduced)
+    gray = np.asarray(cv2.transform(clean, np.full((1, 3), 1 / 3)), np.float32)
+    slope = cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) / 8
+    slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
+    known = cv2.resize(seen.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
+    shown = np.empty(gray.shape, np.uint8)
+    _compare(now, clean, slope, np.asarray(known, np.bool_), shown)
+    return View(box_xyxy, factor, reduced[0], shown)
+
+
+def _calm(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.8), np.float32)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _compare(
+    now: NDArray[np.float32],
+    clean: NDArray[np.float32],
+    slope: NDArray[np.float32],
+    known: Mask,
+    shown: NDArray[np.uint8],
+) -> None:
+    height, width = slope.shape
+    for r in range(height):
+        for c in range(width):
+            shown[r, c] = 0
+            if not known[r, c]:
+                continue
+            apart, product, square = 0.0, 0.0, 1.0
+            for channel in range(3):
+                a, b = now[r, c, channel], clean[r, c, channel]
+                apart = max(apart, abs(a - b))
+                product += a * b
+                square += b * b
+            room = _SHIFT_PX * slope[r, c]
+            if apart <= _ALIKE + room:
+                shown[r, c] = 1
+                continue
+            if apart <= _DIFFERENT + room:
+                continue
+            gain, left = product / square, 0.0
+            for channel in range(3):
+                left = max(left, abs(now[r, c, channel] - gain * clean[r, c, channel]))
+            is_shadow = _SHADOW_GAIN[0] < gain < _SHADOW_GAIN[1] and left < _SHADOW_ERROR
+            shown[r, c] = 3 if is_shadow else 2

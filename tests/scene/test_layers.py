@@ -1,0 +1,158 @@
+"""Whose each pixel is: what covers him, what he carries and what moves is told apart from him, without any model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.scene.colors import NUM_BINS, density
+from pipeline.scene.layers import Label, labels_of
+from pipeline.scene.occluders import CoverEvidence
+from pipeline.scene.samples import covered, foreign_counts, his_counts, others_counts, uncovered
+from pipeline.scene.scene_model import SceneRow
+from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
+
+PATH = np.arange(70, 230, 6)
+NOTHING = np.zeros(SHAPE, np.bool_)
+
+
+def learned(shots: Iterable[Shot]) -> SceneRow:
+    """Return what the pass learns of some frames whose camera stands still."""
+    samples = [shot.sample() for shot in shots]
+    evidence = CoverEvidence(SHAPE[::-1], HEIGHT_PX)
+    places = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)
+    for sample in samples:
+        evidence.add(places, covered(sample), uncovered(sample))
+    his = density(np.sum([his_counts(sample) for sample in samples], axis=0))
+    foreign = density(np.sum([foreign_counts(sample, his) for sample in samples], axis=0))
+    others = density(np.sum([others_counts(sample) for sample in samples], axis=0))
+    front = evidence.front(next(iter(shots)).plate)
+    size = front.shape[::-1]
+    assert size == (int(np.ceil(SHAPE[1] / evidence.bin_px)), int(np.ceil(SHAPE[0] / evidence.bin_px)))
+    return SceneRow(his, foreign, others, front)
+
+
+def labeled(shot: Shot, row: SceneRow) -> np.ndarray:
+    return labels_of(shot.sample(), row, row.front, True)
+
+
+def share(part: Mask, whole: Mask) -> float:
+    return float((part & whole).sum() / whole.sum())
+
+
+def with_post() -> tuple[np.ndarray, Mask]:
+    plate, post = wall(), NOTHING.copy()
+    post[20:240, 140:158] = True
+    plate[post] = (20, 40, 30)
+    return plate, post
+
+
+def test_a_post_before_him_stays_in_front_and_he_does_not() -> None:
+    plate, post = with_post()
+    shots = [shot_at(x, plate, post) for x in PATH]
+    row = learned(shots)
+    hidden = 0
+    for shot in shots:
+        behind = man_at(shot.x)[0] & post
+        labels = labeled(shot, row)
+        hidden += behind.sum()
+        if behind.sum() > 100:
+            assert share(labels == Label.FRONT, behind) > 0.9
+        assert share(labels == Label.FRONT, shot.subject_mask) < 0.01
+        assert share(labels == Label.HIS, shot.subject_mask) > 0.98
+    assert hidden > 3000
+
+
+def test_a_mask_that_runs_over_the_post_does_not_take_it() -> None:
+    plate, post = with_post()
+    shots = [replace(shot, subject_mask=man_at(shot.x)[0]) for shot in (shot_at(x, plate, post) for x in PATH)]
+    row = learned(shots)
+    for shot in shots:
+        assert share(labeled(shot, row) == Label.HIS, post) < 0.05
+
+
+def test_a_post_that_he_walks_before_is_background() -> None:
+    plate, _ = with_post()
+    shots = [shot_at(x, plate) for x in PATH]
+    row = learned(shots)
+    assert not row.front.any()
+    for shot in shots:
+        assert share(labeled(shot, row) == Label.HIS, man_at(shot.x)[0]) > 0.98
+
+
+def test_nothing_covers_a_man_alone() -> None:
+    shots = [shot_at(x, wall()) for x in PATH]
+    row = learned(shots)
+    for shot in shots:
+        assert np.isin(labeled(shot, row), (Label.NOBODY, Label.HIS)).all()
+
+
+def racket(x: float, dy: float = 0.0) -> Mask:
+    """A stick in his left hand with a disc at its end."""
+    stick = np.zeros(SHAPE, np.uint8)
+    cv2.line(stick, (round(x + 49), 126), (round(x + 76), round(96 + dy)), 1, 3)
+    return (stick > 0) | disc(x + 84, 88 + dy, 13)
+
+
+def carrying(x: float, thing: Mask, is_in_mask: bool) -> Shot:
+    shot = shot_at(x, wall())
+    picture = shot.picture.copy()
+    picture[thing] = (235, 200, 30)
+    mask = shot.subject_mask | thing if is_in_mask else shot.subject_mask & ~thing
+    return replace(shot, picture=picture, subject_mask=mask)
+
+
+@pytest.mark.parametrize("in_mask", [(False,), (True,), (True, False)], ids=["beside", "inside", "both"])
+def test_what_he_carries_is_kept_whole_whether_his_mask_holds_it_or_not(in_mask: Sequence[bool]) -> None:
+    shots = [carrying(x, racket(x), in_mask[i % len(in_mask)]) for i, x in enumerate(PATH[::3][:10])]
+    row = learned(shots)
+    for shot in shots:
+        thing, labels = racket(shot.x), labeled(shot, row)
+        assert share(labels == Label.CARRIED, thing) > 0.9
+        assert share(labels == Label.HIS, thing) < 0.05
+        assert share(labels == Label.HIS, man_at(shot.x)[0] & ~thing) > 0.97
+
+
+def test_a_thing_held_before_his_chest_is_known_from_when_it_was_beside_him() -> None:
+    shots = [carrying(x, racket(x), False) for x in PATH[::3][:8]]
+    row = learned(shots)
+    before = disc(150, 95, 12)
+    labels = labeled(carrying(150, before, True), row)
+    assert share(labels == Label.HIS, before) < 0.05
+    assert share(labels == Label.HIS, man_at(150)[0] & ~before) > 0.97
+
+
+def test_a_ball_that_flies_past_his_legs_is_not_his() -> None:
+    balls = [disc(60 + 14 * i, 190 - 4 * i, 13) for i in range(12)]
+    shots = [carrying(130 + i, ball, True) for i, ball in enumerate(balls)]
+    row = learned(shots)
+    for shot, ball in zip(shots, balls, strict=True):
+        assert share(np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)), ball) > 0.9
+
+
+def test_another_person_in_front_of_him_is_kept_where_both_masks_meet() -> None:
+    def crossing(x: float) -> tuple[Shot, Mask]:
+        shot, other = shot_at(150, wall()), NOTHING.copy()
+        other[50:230, round(x) - 18 : round(x) + 18] = True
+        picture = shot.picture.copy()
+        noise = np.random.default_rng(int(x)).normal(0, 3, (int(other.sum()), 3))
+        picture[other] = np.array((40, 110, 70)) + noise
+        return replace(shot, picture=picture, others_mask=other), other
+
+    crossings = [crossing(x) for x in range(30, 260, 20)]
+    row = learned([shot for shot, _ in crossings])
+    for shot, other in crossings:
+        labels = labeled(shot, row)
+        assert share(labels == Label.OTHERS, other) > 0.97
+        assert share(labels == Label.HIS, man_at(150)[0] & ~other) > 0.97
+
+
+def test_colors_that_were_never_seen_say_nothing() -> None:
+    empty = density(np.zeros(NUM_BINS))
+    row = SceneRow(density(np.zeros((7, NUM_BINS))), empty, empty, NOTHING)
+    shot = shot_at(150, wall())
+    assert share(labeled(shot, row) == Label.HIS, shot.subject_mask) == 1.0

@@ -1,0 +1,97 @@
+"""What the old person's mask misses is found by its difference from the plate, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from pipeline.scene.colors import NUM_BINS, density
+from pipeline.scene.layers import Label, labels_of
+from pipeline.scene.samples import his_counts
+from pipeline.scene.scene_model import SceneRow
+from tests.support.scene_truth import SHAPE, Mask, Shot, disc, man_at, shot_at, wall
+
+NOTHING = np.zeros(SHAPE, np.bool_)
+HAND = disc(199, 126, 7.5)
+"""His left hand's capsule ends here."""
+
+
+def row_of(shot: Shot) -> SceneRow:
+    empty = density(np.zeros(NUM_BINS))
+    return SceneRow(density(his_counts(shot_at(150, wall()).sample())), empty, empty, NOTHING)
+
+
+def found(shot: Shot, seen: Mask | None = None) -> Mask:
+    labels = labels_of(shot.sample(seen), row_of(shot), NOTHING, True)
+    return np.asarray((labels == Label.HIS) & ~shot.subject_mask)
+
+
+def without_hand() -> Shot:
+    shot = shot_at(150, wall())
+    return replace(shot, subject_mask=shot.subject_mask & ~HAND)
+
+
+def widened(mask: Mask) -> Mask:
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) > 0)
+
+
+def test_a_hand_that_the_mask_lacks_is_found() -> None:
+    added, hand = found(without_hand()), HAND & man_at(150)[0]
+    assert (added & hand).sum() >= 0.8 * hand.sum()
+    assert not (added & ~widened(hand)).any()
+
+
+def test_a_limb_that_was_not_found_is_his_by_its_color_where_it_joins_him() -> None:
+    shot, arm = shot_at(150, wall()), disc(182, 75, 8)
+    picture = shot.picture.copy()
+    picture[arm] = (61, 71, 122)
+    added = found(replace(shot, picture=picture))
+    beside = arm & ~shot.subject_mask
+    assert (added & beside).sum() >= 0.8 * beside.sum()
+
+
+def test_grain_and_a_plate_that_lies_half_a_pixel_wrong_add_nothing() -> None:
+    shot = shot_at(150, wall())
+    matrix = np.array([[1, 0, 0.5], [0, 1, -0.4]])
+    moved = cv2.warpAffine(shot.plate, matrix, SHAPE[::-1], borderMode=cv2.BORDER_REPLICATE)
+    grain = np.random.default_rng(1).normal(0, 4, moved.shape)
+    picture = np.where(shot.subject_mask[..., None], shot.picture, moved + grain).clip(0, 255).astype(np.uint8)
+    assert not (found(replace(shot, picture=picture)) & ~widened(shot.subject_mask)).any()
+
+
+def test_a_shadow_is_not_the_person() -> None:
+    shot = shot_at(150, wall())
+    ground = NOTHING.copy()
+    ground[205:250, 120:230] = True
+    ground &= ~widened(shot.subject_mask)
+    picture = shot.picture.copy()
+    picture[ground] = np.rint(shot.plate[ground] * 0.7).astype(np.uint8)
+    assert not found(replace(shot, picture=picture)).any()
+
+
+def test_a_thing_at_his_side_is_not_a_part_of_him() -> None:
+    shot, bag = shot_at(150, wall()), disc(205, 150, 16)
+    picture = shot.picture.copy()
+    picture[bag] = (230, 40, 160)
+    assert not found(replace(shot, picture=picture)).any()
+
+
+def test_a_place_that_no_frame_ever_saw_says_nothing() -> None:
+    shot, arm = shot_at(150, wall()), disc(182, 75, 8)
+    picture = shot.picture.copy()
+    picture[arm] = (61, 71, 122)
+    assert not found(replace(shot, picture=picture), seen=~widened(widened(arm))).any()
+
+
+def test_what_stands_apart_from_him_is_left() -> None:
+    shot, apart = shot_at(150, wall()), disc(250, 90, 9)
+    picture = shot.picture.copy()
+    picture[apart] = (61, 71, 122)
+    assert not found(replace(shot, picture=picture)).any()
+
+
+def test_nobody_stays_nobody() -> None:
+    shot = replace(shot_at(150, wall()), picture=wall(), subject_mask=NOTHING)
+    assert not found(shot).any()
