@@ -104,6 +104,12 @@ class VideoInfo:
     warnings: tuple[str, ...] = ()
     mirrored: bool = False
     """Whether left and right of the coded picture change places before it is turned upright."""
+    mastering_display: tuple[Fraction, ...] | None = None
+    """(10,) red, green, blue and white x, y (CIE 1931), lowest and highest luminance in nits (SMPTE ST 2086)."""
+    content_light: tuple[int, ...] | None = None
+    """(2,) maximum content light level and maximum frame-average light level in nits (CTA-861.3)."""
+    side_data: tuple[str, ...] = ()
+    """FFmpeg's names of what the frames carry beside their samples, such as captions and Dolby Vision metadata."""
 
     @property
     def num_frames(self) -> int:

@@ -25,6 +25,7 @@ from pipeline.finish.finish import finish
 from pipeline.finish.stills import finish_stills
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
+from pipeline.media.output_format import choose_output_format
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
@@ -130,6 +131,9 @@ def _prepared(
 
     with _timed(timings, "open"):
         clip = clip or open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s)
+        if not only_stills:
+            # An encoder that refuses is found now, not after the work.
+            choose_output_format(clip.info, settings.output)
         appearance = find_appearance(request.prompt, request.negative_prompt, request.reference, models.people)
     survey_path, masks_path = workspace / "survey.zip", workspace / "masks.zip"
     remove_damaged(survey_path, masks_path, workspace / "plan.zip")

@@ -185,10 +185,11 @@ class CompositeSettings(_Settings):
 class OutputSettings(_Settings):
     """Encoding."""
 
-    codec: Literal["h264", "lossless"] = "h264"
-    """Lossless keeps every sample outside the edit region exactly; the file is many times larger."""
+    codec: Literal["auto", "h264", "lossless"] = "auto"
+    """Auto is H.264, and HEVC where the source is 10-bit HEVC, AV1 or VP9; lossless keeps every sample outside the edit
+    region exactly, in a file many times larger."""
     crf: Annotated[int, Field(ge=0, le=40)] = 16
-    """H.264 quality: lower is better and larger; 16 is hard to tell from the source."""
+    """Quality of H.264 and HEVC: lower is better and larger; 16 is hard to tell from the source."""
     encoder_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Pinned, since the bytes of x264 depend on it."""

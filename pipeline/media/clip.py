@@ -11,7 +11,8 @@ import av
 
 from pipeline.datatypes import Frame, VideoInfo
 from pipeline.errors import UnsupportedMedia
-from pipeline.media.containers import Threading, decoded_pictures, open_container, planes_of, pts_of, video_stream
+from pipeline.media.containers import Threading, decoded_pictures, open_container, pts_of, video_stream
+from pipeline.media.formats import planes_of
 from pipeline.settings import LimitSettings
 
 _SEEK_GAP_FRAMES = 24

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 
 import av
 
 from pipeline.media.clip import Clip
 from pipeline.media.containers import failures_told
+from pipeline.media.kept_metadata import is_kept_elsewhere
 from pipeline.media.output_format import OutputFormat, container_holds
 
 _TimedPacket = tuple[Fraction, av.Packet]
@@ -37,29 +38,44 @@ def stream_tags(stream: av.stream.Stream) -> dict[str, str]:
     return {key: value for key, value in stream.metadata.items() if key in ("language", "handler_name", "title")}
 
 
+def copyable_streams(source: av.container.InputContainer, picture: av.VideoStream, target: OutputFormat) -> list[int]:
+    """Return the numbers of the source's streams, beside the picture, of kinds that the result's container holds."""
+    return [
+        stream.index
+        for stream in source.streams
+        if stream.index != picture.index and _is_copyable(stream, target.muxer)
+    ]
+
+
+def _is_copyable(stream: av.stream.Stream, muxer: str) -> bool:
+    if stream.codec_context is None:
+        return False
+    # Muxers take no sound whose rate is not known, as in damaged files.
+    has_rate = stream.type != "audio" or bool(stream.codec_context.sample_rate)
+    return has_rate and container_holds(muxer, stream.type, stream.codec_context.name)
+
+
 def add_copies(
     output: av.container.OutputContainer,
     source: av.container.InputContainer,
     picture: av.VideoStream,
-    target: OutputFormat,
+    wanted: Collection[int],
 ) -> tuple[dict[int, av.stream.Stream], list[str]]:
-    """Add an output stream for each source stream that can be copied, by the source's number; warn of the others."""
+    """Add an output stream for each of the ``wanted`` source streams, by the source's number; warn of the others."""
     copies: dict[int, av.stream.Stream] = {}
     warnings: list[str] = []
     for stream in source.streams:
-        if stream.index == picture.index:
+        if stream.index == picture.index or is_kept_elsewhere(stream):
             continue
-        codec = stream.codec_context.name if stream.codec_context is not None else None
-        # Muxers take no sound whose rate is not known, as in damaged files.
-        has_rate = stream.type != "audio" or stream.codec_context is None or stream.codec_context.sample_rate
-        if codec is not None and has_rate and container_holds(target.muxer, stream.type, codec):
+        if stream.index in wanted:
             with contextlib.suppress(av.FFmpegError, ValueError):
                 copy = output.add_stream_from_template(stream)
                 copy.metadata.update(stream_tags(stream))
                 copy.disposition = stream.disposition
                 copies[stream.index] = copy
         if stream.index not in copies:
-            warnings.append(f"Stream {stream.index} ({stream.type}, {codec or 'unknown'}) is not in the result.")
+            codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
+            warnings.append(f"Stream {stream.index} ({stream.type}, {codec}) is not in the result.")
     return copies, warnings
 
 
@@ -87,6 +103,9 @@ def copied_packets(
         if packet.dts is None and packet.pts is None:
             continue
         time = packet.pts if packet.pts is not None else packet.dts
+        # What an edit list hides stays hidden: before the clock's start another edit list hides it again.
+        if packet.is_discard and time + (packet.duration or 0) > 0:
+            continue
         if clip.trimmed:
             if time * packet.time_base >= end or (time + (packet.duration or 0)) * packet.time_base <= start:
                 continue
@@ -97,19 +116,34 @@ def copied_packets(
         yield (packet.dts if packet.dts is not None else packet.pts) * packet.time_base, packet
 
 
-def muxable(packets: Iterator[_TimedPacket], muxer: str, dropped: Counter[int]) -> Iterator[_TimedPacket]:
-    """Leave out, and count by stream, what a muxer refuses: times that fall back, as in damaged files.
+def rising_packets(packets: Iterator[_TimedPacket], muxer: str, dropped: Counter[int]) -> Iterator[_TimedPacket]:
+    """Leave out, and count by stream, packets whose times fall back, as in damaged files.
 
     One such packet would otherwise cost the whole result. Matroska and subtitles may have two packets at one time.
     """
-    last: dict[int, Fraction] = {}
+    last: dict[av.stream.Stream, Fraction] = {}
     for time, packet in packets:
-        index = packet.stream.index
-        may_repeat = muxer == "matroska" or packet.stream.type == "subtitle"
-        before = last.get(index)
+        stream = packet.stream
+        may_repeat = muxer == "matroska" or stream.type == "subtitle"
+        before = last.get(stream)
         falls = before is not None and (time < before or (time == before and not may_repeat))
         if falls or (packet.pts is not None and packet.dts is not None and packet.pts < packet.dts):
+            dropped[stream.index] += 1
+            continue
+        last[stream] = time
+        yield time, packet
+
+
+def without_packets(
+    packets: Iterator[_TimedPacket], refused: Mapping[int, Collection[int]], dropped: Counter[int]
+) -> Iterator[_TimedPacket]:
+    """Leave out, and count, the packets with these numbers, by the result's stream."""
+    numbers: Counter[int] = Counter()
+    for time, packet in packets:
+        index = packet.stream.index
+        number = numbers[index]
+        numbers[index] += 1
+        if number in refused.get(index, ()):
             dropped[index] += 1
             continue
-        last[index] = time
         yield time, packet

@@ -20,8 +20,19 @@ import numpy as np
 from pipeline.datatypes import Frame, VideoInfo
 from pipeline.errors import EncodeFailed
 from pipeline.media.containers import failures_told, open_container, video_stream
-from pipeline.media.copied_streams import add_copies, copied_packets, mux_until, muxable, stream_tags
+from pipeline.media.copied_streams import (
+    add_copies,
+    copied_packets,
+    copyable_streams,
+    mux_until,
+    rising_packets,
+    stream_tags,
+    without_packets,
+)
+from pipeline.media.copy_trial import refused_packets
 from pipeline.media.ffv1 import ArtifactVideo, packed_frame, read_artifact
+from pipeline.media.kept_metadata import PROVENANCE, PROVENANCE_KEY, write_metadata
+from pipeline.media.matroska_shape import set_pixel_shape
 from pipeline.media.output_format import OutputFormat, choose_output_format
 from pipeline.media.pixels import is_full_range, video_frame
 from pipeline.settings import OutputSettings
@@ -31,9 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PROVENANCE", "ArtifactVideo", "EncodedFile", "encode_clip", "read_artifact"]
 
-PROVENANCE = "The person in this video was replaced by Understudy (AI-generated content)."
-_MUXER_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")
-"""Metadata that describes the source's file, not its content."""
 _MAX_TIME_SCALE = 2**31 - 1
 
 
@@ -56,9 +64,10 @@ def encode_clip(
     """Encode one frame for each frame of the clip, with the clip's sound, to ``stem`` plus a suffix.
 
     Kept from the source: PTS and the last duration, time base (not in MKV), pixel format, colour tags, chroma location,
-    display matrix, SAR, audio packets bit for bit with their times, further audio and subtitle streams where the
-    container can hold them (a warning names each that is left out). A trimmed clip starts at the PTS of the
-    untrimmed one's first frame, with the packets that overlap it. ``tags`` are added to the file's metadata.
+    display matrix, SAR, HDR metadata, chapters, timecode, tags, audio packets bit for bit with their times, further
+    audio and subtitle streams where the container can hold them; warnings name what is left out. A trimmed clip
+    starts at the PTS of the untrimmed one's first frame, with the packets that overlap it. ``tags`` are added to the
+    file's metadata.
 
     Planes are written as they are (rounding is the caller's). Streams through: no list of frames. The file appears
     under its name when it is whole; on any failure nothing is left. Raises ``NoSpace`` and ``EncodeFailed``, and
@@ -82,6 +91,9 @@ def encode_clip(
                     output.close()
                 raise
         with failures_told():
+            if target.muxer == "matroska" and info.sample_aspect_ratio != 1:
+                keeps_shape = set_pixel_shape(part, (info.width, info.height), info.sample_aspect_ratio)
+                warnings += [] if keeps_shape else ["MKV does not tell the result's pixel aspect ratio."]
             part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -93,7 +105,7 @@ def _open_output(part: Path, target: OutputFormat, info: VideoInfo) -> av.contai
     options = {"fflags": "+bitexact"}
     if target.muxer != "matroska":
         scale = info.time_base.denominator
-        options |= {"movflags": "+faststart", "video_track_timescale": str(scale)}
+        options |= {"movflags": "+faststart+use_metadata_tags", "video_track_timescale": str(scale)}
         # Edit lists, which hold the streams' offsets, count in the movie's scale: 1,000 by default, too coarse.
         movie = scale
         for audio in info.audio:
@@ -117,23 +129,25 @@ def _write(
     picture = video_stream(source)
     with failures_told():
         video = _add_video(output, picture, info, target, settings)
-    copies, warnings = add_copies(output, source, picture, target)
-    kept = {key: value for key, value in source.metadata.items() if key not in _MUXER_TAGS}
-    comment = {"comment": PROVENANCE} if settings.provenance_tag else {}
-    output.metadata.update(kept | comment | tags)
+    refused = refused_packets(clip, copyable_streams(source, picture, target), target.muxer)
+    wanted = {index: numbers for index, numbers in refused.items() if numbers is not None}
+    copies, warnings = add_copies(output, source, picture, wanted)
+    provenance = {PROVENANCE_KEY: PROVENANCE} if settings.provenance_tag else {}
+    warnings += write_metadata(output, source, picture, video, clip, target, provenance | tags)
     dropped: Counter[int] = Counter()
-    pending = muxable(copied_packets(clip, source, copies), target.muxer, dropped)
+    packets = rising_packets(copied_packets(clip, source, copies), target.muxer, dropped)
+    pending = without_packets(packets, {copies[index].index: wanted[index] for index in copies}, dropped)
     ahead = next(pending, None)
     count = 0
     for frame in frames:
         count += 1
         with failures_told():
-            packets = video.encode(_encodable(frame, target, clip.trim_offset))
-        for packet in packets:
+            coded = video.encode(_encodable(frame, target, clip.trim_offset))
+        for packet in coded:
             ahead = mux_until(output, packet, ahead, pending)
     with failures_told():
-        packets = video.encode(None)
-    for packet in packets:
+        coded = video.encode(None)
+    for packet in coded:
         ahead = mux_until(output, packet, ahead, pending)
     if count != info.num_frames:
         raise EncodeFailed(f"{count} frames were made for a clip of {info.num_frames}.")
@@ -142,7 +156,7 @@ def _write(
             output.mux(ahead[1])
         ahead = next(pending, None)
     for index, number in sorted(dropped.items()):
-        warnings.append(f"Stream {index} of the result lacks {number} damaged packets: their times do not rise.")
+        warnings.append(f"Stream {index} of the result lacks {number} damaged packets that its container refuses.")
     return warnings
 
 
@@ -158,6 +172,9 @@ def _add_video(
     context = video.codec_context
     context.time_base = info.time_base
     video.time_base = info.time_base
+    if target.codec == "libx265" and target.muxer != "matroska":
+        # Apple's players want the parameter sets beside the pictures, not among them.
+        context.codec_tag = "hvc1"
     context.thread_count = settings.threads if target.codec == "libx264" else 1
     context.flags |= av.codec.context.Flags.frame_duration | av.codec.context.Flags.bitexact
     context.options = target.options

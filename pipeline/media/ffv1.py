@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import VideoInfo
 from pipeline.media.containers import failures_told
+from pipeline.media.encoders import ffv1_options
 
 ArtifactFormat = Literal["gray", "bgra", "bgr0"]
 
@@ -37,8 +38,7 @@ class ArtifactVideo:
             video.time_base = info.time_base
             context = video.codec_context
             context.time_base = info.time_base
-            # Four slices whatever the machine: FFV1's bytes depend on their number.
-            context.options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
+            context.options = ffv1_options(pix_fmt, size_wh)
             context.thread_count = 4
             context.flags |= av.codec.context.Flags.bitexact
             context.color_range = 2

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 from llvmlite.binding import get_host_cpu_features
 
 from pipeline.datatypes import VideoInfo
+from pipeline.errors import EncodeFailed
+from pipeline.media.encoders import encoder_opens, ffv1_options
 from pipeline.media.pixels import is_rgb, planar_format
 from pipeline.media.side_data import CHROMA_LOCATIONS
 from pipeline.settings import OutputSettings
@@ -19,6 +22,9 @@ _MP4_AUDIO = ("aac", "mp3", "mp3float", "mp2", "ac3", "eac3", "alac", "opus", "l
 _X264_FORMATS = tuple(
     f"{layout}{depth}" for layout in ("yuv420p", "yuv422p", "yuv444p", "gray") for depth in ("", "10le")
 )
+
+_HEVC_IN_BROWSERS = ("av1", "libdav1d", "libaom-av1", "vp9")
+"""Codecs whose 10-bit 4:2:0 pictures hardware decodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +38,95 @@ class OutputFormat:
     options: dict[str, str]
     warnings: tuple[str, ...]
 
+    @property
+    def holds_hdr_metadata(self) -> bool:
+        """Whether the codec carries mastering display and content light level in its own stream."""
+        return self.codec in ("libx264", "libx265")
+
 
 def choose_output_format(info: VideoInfo, settings: OutputSettings) -> OutputFormat:
-    warnings: list[str] = []
+    """Return how a clip is written: HEVC, H.264, or FFV1 for what neither holds; in MP4 wherever that can be.
+
+    10-bit HEVC stays HEVC, tagged ``hvc1`` as Apple's players want it: what decodes it in hardware (phones, Safari,
+    Chrome and Edge on most machines) does not decode 10-bit H.264. So do 10-bit AV1 and VP9 in 4:2:0. Each encoder is
+    asked whether it takes the size before it is chosen; where none does, ``EncodeFailed`` is raised.
+    """
     pix_fmt = planar_format(info).replace("yuvj", "yuv")
-    if info.codec and pix_fmt in _X264_FORMATS and _fits_chroma(info):
-        codec = "libx264"
-        # Durations that differ would need DTS that MP4 cannot keep beside exact durations: no B-frames then.
-        steady = len(set(info.durations.tolist())) <= 1
-        options = {"preset": settings.encoder_preset, "threads": str(settings.threads)}
-        options |= {"qp": "0"} if settings.codec == "lossless" else {"crf": str(settings.crf)}
-        options |= {} if steady else {"bf": "0"}
-        if _has_avx512():
-            # x264's lookahead has AVX-512 code that reads what nobody wrote: at some sizes (320x180, 608x1080) the same
-            # frames gave other bytes from run to run. With AVX2 they never did, and it is no slower.
-            options |= {"x264-params": "asm=avx2"}
-        muxer, warning = _container_for_sound(info)
-        warnings += [warning] if warning else []
-    else:
-        codec, muxer = "ffv1", "matroska"
-        pix_fmt = ("bgra" if "a" in pix_fmt else "bgr0") if is_rgb(info) else pix_fmt
-        options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1", "threads": "1"}
-        reason = f"the format {info.pix_fmt}" if pix_fmt not in _X264_FORMATS else "an odd width or height"
-        warnings.append(f"H.264 cannot hold {reason}: the result is lossless FFV1 in MKV.")
+    for codec in _wanted_codecs(info, settings, pix_fmt):
+        options = _options_of(codec, info, settings)
+        if encoder_opens(codec, pix_fmt, (info.width, info.height), options):
+            muxer, warning = _container_for_sound(info)
+            warnings = [warning] if warning else []
+            return _finished(muxer, codec, pix_fmt, options, warnings, info)
+    reason = f"the format {info.pix_fmt}" if pix_fmt not in _X264_FORMATS else "such a width and height"
+    if is_rgb(info) and info.bit_depth == 8:
+        pix_fmt = "bgra" if "a" in pix_fmt else "bgr0"
+    options = ffv1_options(pix_fmt, (info.width, info.height)) | {"threads": "1"}
+    if not encoder_opens("ffv1", pix_fmt, (info.width, info.height), options):
+        raise EncodeFailed(f"No encoder takes {info.pix_fmt} pictures of {info.width}x{info.height}.")
+    warnings = [f"H.264 cannot hold {reason}: the result is lossless FFV1 in MKV."]
+    return _finished("matroska", "ffv1", pix_fmt, options, warnings, info)
+
+
+def _finished(
+    muxer: str, codec: str, pix_fmt: str, options: dict[str, str], warnings: list[str], info: VideoInfo
+) -> OutputFormat:
     if muxer == "matroska" and 1000 % info.time_base.denominator:
         warnings.append("MKV rounds the time stamps of the result to 1 ms.")
-    if info.chroma_location and codec == "libx264":
-        options["chroma_sample_location"] = CHROMA_LOCATIONS[info.chroma_location]
     suffix = {"mp4": ".mp4", "mov": ".mov", "matroska": ".mkv"}[muxer]
     return OutputFormat(muxer, suffix, codec, pix_fmt, options, tuple(warnings))
+
+
+def _wanted_codecs(info: VideoInfo, settings: OutputSettings, pix_fmt: str) -> tuple[str, ...]:
+    if pix_fmt not in _X264_FORMATS or not _fits_chroma(info):
+        return ()
+    plays_hevc = info.codec == "hevc" or (info.codec in _HEVC_IN_BROWSERS and pix_fmt == "yuv420p10le")
+    if settings.codec == "auto" and info.bit_depth > 8 and plays_hevc:
+        return "libx265", "libx264"
+    return ("libx264",)
+
+
+def _options_of(codec: str, info: VideoInfo, settings: OutputSettings) -> dict[str, str]:
+    # Durations that differ would need DTS that MP4 cannot keep beside exact durations: no B-frames then.
+    steady = len(set(info.durations.tolist())) <= 1
+    options: dict[str, str] = {"preset": settings.encoder_preset}
+    options |= {"threads": str(settings.threads)} if codec == "libx264" else {}
+    options |= {"qp": "0"} if settings.codec == "lossless" else {"crf": str(settings.crf)}
+    options |= {} if steady else {"bf": "0"}
+    if info.chroma_location:
+        options["chroma_sample_location"] = CHROMA_LOCATIONS[info.chroma_location]
+    own = _x265_parameters(info, settings) if codec == "libx265" else _x264_parameters(info)
+    if own:
+        options[codec.removeprefix("lib") + "-params"] = ":".join(own)
+    return options
+
+
+def _x264_parameters(info: VideoInfo) -> list[str]:
+    # x264's lookahead has AVX-512 code that reads what nobody wrote: at some sizes (320x180, 608x1080) the same
+    # frames gave other bytes from run to run. With AVX2 they never did, and it is no slower.
+    own = ["asm=avx2"] if _has_avx512() else []
+    if info.mastering_display is not None:
+        own.append(f"mastering-display={_mastering_display(info.mastering_display)}")
+    if info.content_light is not None:
+        own.append("cll={},{}".format(*info.content_light))
+    return own
+
+
+def _x265_parameters(info: VideoInfo, settings: OutputSettings) -> list[str]:
+    # The bytes depend on the number of frames that are coded at once; `info` would put the machine's processor in them.
+    own = [f"pools={settings.threads}", "frame-threads=2", "info=0", "log-level=none"]
+    if info.mastering_display is not None:
+        own.append(f"master-display={_mastering_display(info.mastering_display)}")
+    if info.content_light is not None:
+        own.append("max-cll={},{}".format(*info.content_light))
+    return own
+
+
+def _mastering_display(values: tuple[Fraction, ...]) -> str:
+    """Write SMPTE ST 2086 metadata as both encoders want it: 1/50,000 of CIE xy, 1/10,000 of a nit."""
+    red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (round(value * 50_000) for value in values[:8])
+    low, high = (round(value * 10_000) for value in values[8:])
+    return f"G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})WP({white_x},{white_y})L({high},{low})"
 
 
 @cache
@@ -82,6 +148,7 @@ def _container_for_sound(info: VideoInfo) -> tuple[str, str]:
 
 
 def container_holds(muxer: str, kind: str, codec: str) -> bool:
+    """Tell whether a stream of this codec is copied into a container."""
     if kind == "audio":
         return codec in _MP4_AUDIO or muxer == "matroska" or (muxer == "mov" and codec.startswith(("pcm_", "amr")))
     return kind == "subtitle" and (codec == "mov_text") == (muxer != "matroska")

@@ -16,13 +16,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float32Array, Frame, Picture, Plane, VideoInfo
+from pipeline.media.formats import planar_name
 from pipeline.media.hdr import HLG, PQ, hdr_from_sdr, sdr_from_hdr
 
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 _Any = TypeVar("_Any", bound=np.generic)
-
-RGB_FORMATS = ("gbrp", "gbrap", "rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr", "rgba", "bgra", "argb", "abgr")
-"""8-bit RGB in any order of its components; a ``Frame`` holds it as G, B, R (and alpha)."""
 
 _LUMA_WEIGHTS = {
     1: (0.2126, 0.0722),
@@ -60,23 +58,19 @@ def matrix_of(info: VideoInfo) -> int:
     return 1 if info.height >= 720 else 6
 
 
+def planar_format(info: VideoInfo) -> str:
+    """Return the pixel format whose planes a ``Frame`` of this clip holds (packed and semi-planar ones are split)."""
+    return planar_name(info.pix_fmt) or info.pix_fmt
+
+
 def is_rgb(info: VideoInfo) -> bool:
     """Tell whether the planes are G, B, R."""
-    return info.pix_fmt in RGB_FORMATS
+    return planar_format(info).startswith("gbr")
 
 
 def is_full_range(info: VideoInfo) -> bool:
     """Tell whether samples use the whole range; unnamed is limited for YUV and gray, full for RGB."""
     return info.color_range == 2 or info.pix_fmt.startswith("yuvj") or is_rgb(info)
-
-
-def planar_format(info: VideoInfo) -> str:
-    """Return the pixel format whose planes a ``Frame`` of this clip holds (semi-planar formats are split)."""
-    if is_rgb(info):
-        return "gbrap" if "a" in info.pix_fmt else "gbrp"
-    return {"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le"}.get(
-        info.pix_fmt, info.pix_fmt
-    )
 
 
 def video_frame(planes: tuple[Plane, ...], pix_fmt: str, width: int, height: int) -> av.VideoFrame:
@@ -105,19 +99,28 @@ def rgb_of(frame: Frame) -> Picture:
     HLG and PQ become SDR: 203 nits map to 255 and what is brighter clips there; BT.2020 becomes BT.709.
     """
     info = frame.info
+    hdr = info.color_transfer in (PQ, HLG)
     if is_rgb(info):
-        green, blue, red = frame.planes[:3]
-        return upright_from_coded(cv2.merge((red, green, blue)), info)
+        return upright_from_coded(_rgb_of_rgb(frame, hdr), info)
     if len(frame.planes) < 3:
         levels = _gray_levels(info.bit_depth, is_full_range(info))[frame.planes[0]]
         return upright_from_coded(cv2.merge((levels, levels, levels)), info)
-    hdr = info.color_transfer in (PQ, HLG)
     channels = np.empty((3, info.height, info.width), np.uint16 if hdr else np.uint8)
     # Copies have one memory layout, and so does the compiled code.
     y, u, v = (np.array(plane, order="C") for plane in frame.planes[:3])
     _convert(y, u, v, channels, *_conversion(info, 65535 if hdr else 255))
     rgb = cv2.merge(tuple(channels))
     return upright_from_coded(sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb, info)
+
+
+def _rgb_of_rgb(frame: Frame, hdr: bool) -> Picture:
+    green, blue, red = (np.ascontiguousarray(plane) for plane in frame.planes[:3])
+    merged = cv2.merge((red, green, blue))
+    depth = frame.info.bit_depth
+    if hdr:
+        signal = np.rint(merged.astype(np.float32) * np.float32(65535 / (2**depth - 1))).astype(np.uint16)
+        return sdr_from_hdr(signal, frame.info.color_transfer)
+    return np.asarray(merged if depth == 8 else _gray_levels(depth, True)[merged], np.uint8)
 
 
 def _conversion(info: VideoInfo, top: int) -> tuple[NDArray[np.float32], tuple[_Taps, _Taps], np.float32]:
@@ -222,7 +225,8 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) 
     if info.color_transfer in (PQ, HLG):
         rgb = hdr_from_sdr(rgb, info.color_transfer)
     if is_rgb(info):
-        return tuple(np.ascontiguousarray(rgb[..., channel]) * np.float32(255) for channel in (1, 2, 0))
+        peak = np.float32(2**info.bit_depth - 1)
+        return tuple(np.ascontiguousarray(rgb[..., channel]) * peak for channel in (1, 2, 0))
     kr, kb = _LUMA_WEIGHTS[matrix_of(info)]
     y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
     luma_row = np.array([kr, 1 - kr - kb, kb])

@@ -22,6 +22,13 @@ CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomle
 """Names by FFmpeg's number."""
 _KINDS_OF_FFMPEG = 64
 """More kinds of side data than FFmpeg has."""
+_USER_DATA = "H.26[45] User Data Unregistered SEI message"
+_ENCODERS_OWN = {
+    "dc45e9bd-e6d9-48b7-962c-d820d923eeef",
+    "2ca2de09-b517-47db-bb55-a4fe7fc2fc4e",
+    "47564adc-5c4c-433f-94ef-c5113cd143a8",
+}
+"""User data in which x264, x265 and Apple's encoder tell of themselves."""
 _log_level_lock = threading.Lock()
 
 
@@ -33,7 +40,8 @@ class FrameFacts:
     sample_aspect_ratio: Fraction | None
     """None where the frame says nothing."""
     side_data: tuple[str, ...]
-    """FFmpeg's names of all kinds of side data, also of those that PyAV does not know."""
+    """FFmpeg's names of all kinds of side data, also of those that PyAV does not know; not what encoders say of
+    themselves."""
 
 
 def frame_facts(picture: av.VideoFrame) -> FrameFacts:
@@ -61,11 +69,13 @@ def frame_facts(picture: av.VideoFrame) -> FrameFacts:
     location = re.search(r"\bcl:(\w+)", text)
     ratio = re.search(r"\bsar:(\d+)/(\d+)", text)
     sar = Fraction(int(ratio[1]), int(ratio[2])) if ratio and int(ratio[2]) else Fraction(0)
-    names = re.findall(r"^  side data - ([^:\n(]+)", text, re.MULTILINE)
+    names = [name.strip() for name in re.findall(r"^  side data - ([^:\n(]+)", text, re.MULTILINE)]
+    if set(re.findall(r"message: UUID=(\S+)", text)) <= _ENCODERS_OWN:
+        names = [name for name in names if name != _USER_DATA]
     return FrameFacts(
         CHROMA_LOCATIONS.index(location[1]) if location and location[1] in CHROMA_LOCATIONS else 0,
         sar or None,
-        tuple(dict.fromkeys(name.strip() for name in names)),
+        tuple(dict.fromkeys(names)),
     )
 
 
@@ -94,7 +104,29 @@ def _without_unknown_kinds(picture: av.VideoFrame) -> av.VideoFrame:
     return cleaned
 
 
-def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...] | None:
+def display_matrix_of(side_data: dict[Type, SideData]) -> tuple[int, ...] | None:
     """Return the nine values as stored (16.16 and 2.30 fixed point), or None."""
-    data = side_data_of(picture).get(Type.DISPLAYMATRIX)
-    return None if data is None else tuple(int(value) for value in np.frombuffer(bytes(data), np.int32, 9))
+    data = side_data.get(Type.DISPLAYMATRIX)
+    return None if data is None else _integers(data, 9)
+
+
+def mastering_display_of(side_data: dict[Type, SideData]) -> tuple[Fraction, ...] | None:
+    """Return ten values as ``VideoInfo.mastering_display`` has them, or None where there is none or not all of it."""
+    data = side_data.get(Type.MASTERING_DISPLAY_METADATA)
+    if data is None:
+        return None
+    # AVMasteringDisplayMetadata: ten fractions, then whether there are primaries and luminances.
+    *parts, has_primaries, has_luminance = _integers(data, 22)
+    if not (has_primaries and has_luminance) or 0 in parts[1::2]:
+        return None
+    return tuple(Fraction(above, below) for above, below in zip(parts[::2], parts[1::2], strict=True))
+
+
+def content_light_of(side_data: dict[Type, SideData]) -> tuple[int, ...] | None:
+    """Return the two values of the content light level, or None."""
+    data = side_data.get(Type.CONTENT_LIGHT_LEVEL)
+    return None if data is None else _integers(data, 2)
+
+
+def _integers(data: SideData, number: int) -> tuple[int, ...]:
+    return tuple(int(value) for value in np.frombuffer(bytes(data), np.int32, number))

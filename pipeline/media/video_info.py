@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import AudioInfo, VideoInfo
 from pipeline.errors import UnsupportedMedia
-from pipeline.media.containers import YUV_FORMATS
+from pipeline.media.formats import planar_name
 from pipeline.media.orientation import orientation_of
-from pipeline.media.pixels import KNOWN_MATRICES, RGB_FORMATS
-from pipeline.media.side_data import display_matrix_of, frame_facts
+from pipeline.media.pixels import KNOWN_MATRICES
+from pipeline.media.side_data import (
+    content_light_of,
+    display_matrix_of,
+    frame_facts,
+    mastering_display_of,
+    side_data_of,
+)
 
 _UNSPECIFIED_MATRIX = 2
 _NO_MATRICES_OF_YUV = (0, 3)
@@ -37,18 +43,20 @@ def describe_video(
     Raises ``UnsupportedMedia`` for pixel formats and matrices that are not handled.
     """
     pix_fmt = first.format.name
-    if pix_fmt not in RGB_FORMATS and not YUV_FORMATS.fullmatch(pix_fmt):
+    planar = planar_name(pix_fmt)
+    if planar is None:
         raise UnsupportedMedia(f"The pixel format {pix_fmt} is not handled.", field="video_url")
-    color_matrix = _matrix(first, warnings)
+    color_matrix = _matrix(first, planar, warnings)
     if first.interlaced_frame:
         warnings.append("The video is interlaced; the result holds the same lines and is not marked so.")
     facts = frame_facts(first)
-    display_matrix = display_matrix_of(first)
+    beside = side_data_of(first)
+    display_matrix = display_matrix_of(beside)
     orientation = orientation_of(display_matrix)
     if not orientation.exact:
         warnings.append("The display matrix does more than mirror and turn by quarters: its rest is not followed.")
-    components = first.format.components
-    chroma = components[1] if len(components) >= 3 and pix_fmt not in RGB_FORMATS else None
+    components = av.VideoFormat(planar, first.width, first.height).components
+    chroma = components[1] if len(components) >= 3 and not planar.startswith("gbr") else None
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -79,12 +87,15 @@ def describe_video(
         ),
         warnings=tuple(warnings),
         mirrored=orientation.mirrored,
+        mastering_display=mastering_display_of(beside),
+        content_light=content_light_of(beside),
+        side_data=side_data,
     )
 
 
-def _matrix(first: av.VideoFrame, warnings: list[str]) -> int:
+def _matrix(first: av.VideoFrame, planar: str, warnings: list[str]) -> int:
     matrix = int(first.colorspace)
-    if first.format.name in RGB_FORMATS or matrix in KNOWN_MATRICES:
+    if planar.startswith("gbr") or matrix in KNOWN_MATRICES:
         return matrix
     if matrix in _NO_MATRICES_OF_YUV:
         warnings.append(f"The colour matrix {matrix} is none of YUV pictures: it is read as unspecified.")

@@ -129,7 +129,7 @@ def test_says_what_was_done_and_can_leave_it_out(tmp_path: Path) -> None:
         settings = OutputSettings(provenance_tag=tag)
         encoded = encode_clip(clip.frames(), clip, tmp_path / "result", settings, tags={"title": "walk"})
         with av.open(str(encoded.path)) as container:
-            assert container.metadata.get("comment") == (PROVENANCE if tag else None)
+            assert container.metadata.get("provenance") == (PROVENANCE if tag else None)
             assert container.metadata["title"] == "walk"
             assert "encoder" not in container.metadata
 

@@ -1,0 +1,44 @@
+"""Which settings an encoder takes at a size: asked of the encoder itself, before there is anything to write."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import av
+
+_SLICE_NUMBERS = sorted(
+    {rows * columns for rows in range(1, 9) for columns in range(rows, 2 * rows + 1) if 4 <= rows * columns <= 64}
+)
+"""Into so many parts FFV1 divides a picture, from 4."""
+
+
+def encoder_opens(codec: str, pix_fmt: str, size_wh: tuple[int, int], options: dict[str, str]) -> bool:
+    """Tell whether an encoder takes a picture size and a format with these options."""
+    context = av.VideoCodecContext.create(codec, "w")
+    context.width, context.height = size_wh
+    context.pix_fmt = pix_fmt
+    context.framerate = 25
+    context.thread_count = 1
+    context.options = options
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=32)
+def ffv1_options(pix_fmt: str, size_wh: tuple[int, int]) -> dict[str, str]:
+    """Return options with which FFV1 writes such pictures: version 3 with few slices, else version 1.
+
+    Four slices whatever the machine: the bytes depend on their number. Not every number fits every size, since each
+    slice must begin on a chroma sample; where none does, version 1 has no slices (and no checksums).
+    """
+    # Of chroma at a quarter of the width FFmpeg's slices lose the last column where it is not a whole one.
+    if "41" in pix_fmt and (size_wh[0] % 4 or size_wh[1] % 4):
+        return {"level": "1", "g": "1"}
+    for slices in (*_SLICE_NUMBERS, 1, 2):
+        options = {"level": "3", "slices": str(slices), "slicecrc": "1", "g": "1"}
+        if encoder_opens("ffv1", pix_fmt, size_wh, options):
+            return options
+    return {"level": "1", "g": "1"}
