@@ -135,11 +135,12 @@ def _together(*paths: Path) -> Iterator[tuple[NDArray[np.uint8], ...]]:
 
 
 def run_pair(
-    clip: Path, reference: Path, workspace: Path, preset: str, overrides: list[str]
+    clip: Path, references: list[Path], workspace: Path, preset: str, overrides: list[str]
 ) -> tuple[Path, dict[str, float]]:
     """Run the job; return its video and the seconds that its passes took. Results lie in ``workspace``/out."""
     settings = compose_settings(preset, [*overrides, "output=lossless"])
-    request = JobRequest(clip, workspace / "out", reference=read_reference(reference, settings.limits))
+    first, *more = (read_reference(path, settings.limits) for path in references)
+    request = JobRequest(clip, workspace / "out", reference=first, more_references=tuple(more))
     result = run_job(request, settings, load_models(settings), workspace / "space")
     assert result.video is not None
     return result.video, result.timings_s
@@ -148,7 +149,7 @@ def run_pair(
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pair", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="rgb.mp4, mask.npz, pair_suit.mp4, pair_suit_mask.npz, gt.npz")
-    parser.add_argument("--reference", type=Path, default=Path("assets/suit.png"))
+    parser.add_argument("--reference", type=Path, nargs="+", default=[Path("assets/suit.png")], help="front first")
     parser.add_argument("--light", choices=sorted(LIGHTS), help="relight the folder first")
     parser.add_argument("--preset", default="preview")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, Hydra's grammar")

@@ -330,6 +330,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ReferencePicture:
+    """One picture of who is put in."""
+
+    picture: NDArray[np.uint8]
+    """(H, W, 3 or 4) RGB(A)."""
+    person: Person
+    """The one person in it; the picture's pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Appearance:
     """Who is put in; once a job."""
 
@@ -339,6 +349,8 @@ class Appearance:
     """(H, W, 3 or 4) RGB(A), the reference picture."""
     reference_person: Person | None = None
     """The person found in the reference picture; its pixels' space."""
+    more_references: tuple[ReferencePicture, ...] = ()
+    """The same person from other sides."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

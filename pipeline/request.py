@@ -37,5 +37,7 @@ class JobRequest:
     negative_prompt: str = ""
     reference: NDArray[np.uint8] | None = None
     """(H, W, 3 or 4) RGB or RGBA."""
+    more_references: tuple[NDArray[np.uint8], ...] = ()
+    """The same person from other sides."""
     start_s: float | None = None
     end_s: float | None = None

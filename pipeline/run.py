@@ -68,9 +68,8 @@ def run_job(
     with _prepared(request, settings, models, workspace, timings, clip, check, progress) as (inputs, plan):
         with _timed(timings, "finish"):
             finished = finish(inputs, check, progress)
-        report = make_report(
-            inputs.clip.info, plan, settings, request.seed, timings, finished.quality, finished.warnings
-        )
+        warnings = (*inputs.generator_warnings, *finished.warnings)
+        report = make_report(inputs.clip.info, plan, settings, request.seed, timings, finished.quality, warnings)
         reports = write_reports(
             request.output_dir,
             inputs.artifacts,
@@ -106,7 +105,7 @@ def run_stills(
         with _timed(timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
     quality = Quality(frames_replaced=len(stills))
-    report = make_report(inputs.clip.info, plan, settings, request.seed, timings, quality, ())
+    report = make_report(inputs.clip.info, plan, settings, request.seed, timings, quality, inputs.generator_warnings)
     return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), timings)
 
 
@@ -134,7 +133,9 @@ def _prepared(
         if not only_stills:
             # An encoder that refuses is found now, not after the work.
             choose_output_format(clip.info, settings.output)
-        appearance = find_appearance(request.prompt, request.negative_prompt, request.reference, models.people)
+        appearance = find_appearance(
+            request.prompt, request.negative_prompt, request.reference, models.people, request.more_references
+        )
     survey_path, masks_path = workspace / "survey.zip", workspace / "masks.zip"
     remove_damaged(survey_path, masks_path, workspace / "plan.zip")
     if not (survey_path.exists() and masks_path.exists()):
@@ -160,7 +161,7 @@ def _prepared(
         with _timed(timings, "scene"):
             scene = learn_scene(clip, plan, masks, plates, workspace, check, progress)
         with _timed(timings, "perform"):
-            models.generator.prepare(appearance)
+            notes = models.generator.prepare(appearance)
             perform_clip(clip, plan, masks, plates, light, models, settings, request.seed, workspace, check, progress)
         trim_malloc()
         inputs = FinishInputs(
@@ -176,6 +177,7 @@ def _prepared(
             artifacts=frozenset(request.artifacts),
             output_dir=request.output_dir,
             reference_person=appearance.reference_person,
+            generator_warnings=notes,
         )
         yield inputs, plan
     finally:

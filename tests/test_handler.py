@@ -195,6 +195,13 @@ def test_bad_references_have_their_code(runner: Runner, tmp_path: Path) -> None:
         runner.fails({"video_url": str(WALK), "reference_image_url": str(picture)}, code, "reference_image_url")
 
 
+def test_the_reference_at_fault_is_named(runner: Runner, tmp_path: Path) -> None:
+    nobody = tmp_path / "wall.png"
+    cv2.imwrite(str(nobody), np.full((300, 200, 3), 120, np.uint8))
+    pictures = [str(ROOT / "assets" / "suit.png"), str(nobody)]
+    runner.fails({"video_url": str(WALK), "reference_image_urls": pictures}, "INVALID_INPUT", "reference_image_urls.1")
+
+
 def test_a_job_from_outside_may_not_name_paths(tmp_path: Path) -> None:
     outside = Runner(tmp_path, "platform")
     outside.fails({"video_url": str(WALK)}, "INVALID_INPUT", "upload_url")

@@ -183,13 +183,14 @@ def _fetched(
             check=clock.check,
         )
 
-    reference = None
+    # First: they are small, and a wrong one is refused before the clip is loaded.
+    asked = {f"reference_image_urls.{n}": url for n, url in enumerate(request.reference_image_urls)}
     if request.reference_image_url is not None:
-        # First: it is small, and a wrong one is refused before the clip is loaded.
-        field = "reference_image_url"
-        reference = read_reference(
-            file(request.reference_image_url, "reference", field, limits.max_reference_bytes), limits, field
-        )
+        asked = {"reference_image_url": request.reference_image_url}
+    references = [
+        read_reference(file(url, f"reference{n}", field, limits.max_reference_bytes), limits, field)
+        for n, (field, url) in enumerate(asked.items())
+    ]
     return JobRequest(
         video=file(request.video_url, "source", "video_url", limits.max_bytes),
         output_dir=workspace / "result",
@@ -199,7 +200,8 @@ def _fetched(
         on_lost=request.on_lost,
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
-        reference=reference,
+        reference=references[0] if references else None,
+        more_references=tuple(references[1:]),
         start_s=request.start_s,
         end_s=request.end_s,
     )

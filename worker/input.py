@@ -49,6 +49,10 @@ class JobInput(_Strict):
         _Url | None,
         Field(description="a picture of the new person, showing exactly one person; URL, locally also a path"),
     ] = None
+    reference_image_urls: Annotated[
+        list[_Url],
+        Field(max_length=4, description="instead: one to four pictures of that person, front first, then other sides"),
+    ] = []
     preset: Annotated[str | None, Field(max_length=64, description="quality preset; default: the worker's")] = None
     overrides: Annotated[
         dict[str, bool | int | float | str], Field(description="single settings, such as {'segment.count': 3}")
@@ -89,6 +93,8 @@ def _check_together(request: JobInput) -> None:
     """Raise ``InvalidInput`` for fields that do not go together."""
     if request.start_s is not None and request.end_s is not None and request.end_s <= request.start_s:
         raise InvalidInput("must be after start_s", field="end_s")
+    if request.reference_image_url is not None and request.reference_image_urls:
+        raise InvalidInput("name pictures here or in reference_image_url, not in both", field="reference_image_urls")
     if request.mode != "replace" and request.artifacts:
         raise InvalidInput(f"are only made for whole clips: leave them out with mode {request.mode}", field="artifacts")
 

@@ -71,9 +71,14 @@ def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str) -> s
         if each.name in ("video", "output_dir", "artifacts"):
             continue
         value = getattr(wanted, each.name)
-        text = value.tobytes() + repr(value.shape).encode() if isinstance(value, np.ndarray) else repr(value).encode()
-        digest.update(each.name.encode() + b"=" + text + b"\0")
+        parts = value if isinstance(value, tuple) else (value,)
+        digest.update(each.name.encode() + b"=" + b"\0".join(map(_bytes_of, parts)) + b"\0")
     return digest.hexdigest()
+
+
+def _bytes_of(value: object) -> bytes:
+    """What is hashed of a value: an array's numbers, which its ``repr`` would leave out."""
+    return value.tobytes() + repr(value.shape).encode() if isinstance(value, np.ndarray) else repr(value).encode()
 
 
 @cache

@@ -48,6 +48,8 @@ class FinishInputs:
     artifacts: frozenset[str]
     output_dir: Path
     reference_person: Person | None
+    generator_warnings: tuple[str, ...] = ()
+    """What the generator could not take over of prompt and references."""
 
 
 def crop_from_source_of(inputs: FinishInputs, frame: int) -> Transforms:

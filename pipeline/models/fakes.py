@@ -32,8 +32,9 @@ class IdentityGenerator:
     def needs(self) -> Needs:
         return self._needs
 
-    def prepare(self, appearance: Appearance) -> None:
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Nothing is taken over: the subject stays who he is."""
+        return ()
 
     def use_less_memory(self) -> bool:
         """It has no batch to halve."""

@@ -82,8 +82,8 @@ class Generator(Protocol):
     @property
     def needs(self) -> Needs: ...
 
-    def prepare(self, appearance: Appearance) -> None:
-        """Take over prompt and reference; once a job."""
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        """Take over prompt and references, once a job; return warnings of what it could not take over."""
         ...
 
     def use_less_memory(self) -> bool:

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Mask, Person
+from pipeline.datatypes import Appearance, Mask, Person, ReferencePicture
 from pipeline.errors import InvalidInput
 from pipeline.models.interfaces import PeopleBackend
 
 
 def find_appearance(
-    prompt: str, negative_prompt: str, reference: NDArray[np.uint8] | None, people: PeopleBackend
+    prompt: str,
+    negative_prompt: str,
+    reference: NDArray[np.uint8] | None,
+    people: PeopleBackend,
+    more_references: Sequence[NDArray[np.uint8]] = (),
 ) -> Appearance:
     """Return what the generator is told. Raises ``InvalidInput`` where a reference (H, W, 3 or 4) has not one
     person."""
-    people.reset()
     if reference is None:
         return Appearance(prompt, negative_prompt)
+    fields = ["reference_image_url"]
+    if more_references:
+        fields = [f"reference_image_urls.{n}" for n in range(len(more_references) + 1)]
+    first, *others = (
+        _only_person(picture, people, field)
+        for picture, field in zip([reference, *more_references], fields, strict=True)
+    )
+    return Appearance(prompt, negative_prompt, first.picture, first.person, tuple(others))
+
+
+def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str) -> ReferencePicture:
+    people.reset()
     seen = people.find(opaque(reference))
     people.reset()
     if len(seen) != 1:
         found = "nobody" if not seen else f"{len(seen)} people"
-        raise InvalidInput(
-            f"the reference picture must show exactly one person, and {found} was found", field="reference_image_url"
-        )
+        raise InvalidInput(f"the reference picture must show exactly one person, and {found} was found", field=field)
     person = seen[0]
     if reference.shape[2] == 4:
         person = _with_mask(person, reference[..., 3] > 127)
-    return Appearance(prompt, negative_prompt, reference, person)
+    return ReferencePicture(reference, person)
 
 
 def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Appearance, Layer, Person
+from pipeline.datatypes import Appearance, Layer, Person, ReferencePicture
 from pipeline.maths.optical_flow import flow_between, flow_confidence, gray_of, warp_layer_by_flow
 from pipeline.models.diffusion.inpaint_mask import loose_masks
-from pipeline.models.diffusion.reference_crop import framed_reference
+from pipeline.models.diffusion.reference_crop import framed_reference, only_first_reference
 from pipeline.perform.color_drift import correct_color_drift, measure_color_reference
 
 
@@ -58,7 +59,10 @@ def test_the_reference_is_the_person_alone_in_a_square() -> None:
     picture[mask] = (200, 0, 0)
     joints, skeleton = np.full((21, 3), np.nan, np.float32), np.full((23, 3), np.nan, np.float32)
     person = Person(np.array([200.0, 20, 260, 380]), 0.9, joints, skeleton, mask)
-    framed = framed_reference(Appearance("", reference=picture, reference_person=person))
+    alone = Appearance("", reference=picture, reference_person=person)
+    assert only_first_reference(alone) == ()
+    assert len(only_first_reference(replace(alone, more_references=(ReferencePicture(picture, person),)))) == 1
+    framed = framed_reference(alone)
     assert framed is not None and framed.shape == (512, 512, 3)
     assert np.abs(framed[256, 256].astype(int) - (200, 0, 0)).max() <= 2
     green = (framed[..., 1] > 160) & (framed[..., 0] < 100)

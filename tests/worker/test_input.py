@@ -44,6 +44,12 @@ def test_a_whole_request() -> None:
         ({"start_s": 3, "end_s": 2}, "end_s"),
         ({"artifacts": ["mask", "mask"]}, "artifacts"),
         ({"artifacts": ["secrets"]}, "artifacts.0"),
+        ({"reference_image_urls": ["https://example.com/a.png"] * 5}, "reference_image_urls"),
+        ({"reference_image_urls": ["https://example.com/a.png", ""]}, "reference_image_urls.1"),
+        (
+            {"reference_image_url": "https://x.org/a.png", "reference_image_urls": ["https://x.org/b.png"]},
+            "reference_image_urls",
+        ),
         ({"subject": "biggest"}, "subject"),
         ({"subject": True}, "subject"),
         ({"preset": ["preview"]}, "preset"),

@@ -91,6 +91,9 @@ def test_the_key_is_of_all_that_decides_the_bytes(tmp_path: Path) -> None:
     wanted = JobRequest(WALK, tmp_path)
     same = replace(wanted, output_dir=tmp_path / "elsewhere", artifacts=("mask",))
     assert job_key(WALK, wanted, settings, "replace") == job_key(WALK, same, settings, "replace")
+    # So large that numpy prints only its rim.
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[50, 50] = 1
     keys = {
         job_key(*each)
         for each in (
@@ -101,10 +104,12 @@ def test_the_key_is_of_all_that_decides_the_bytes(tmp_path: Path) -> None:
             (WALK, replace(wanted, end_s=1.0), settings, "replace"),
             (WALK, replace(wanted, reference=np.zeros((2, 3, 3), np.uint8)), settings, "replace"),
             (WALK, replace(wanted, reference=np.zeros((3, 2, 3), np.uint8)), settings, "replace"),
+            (WALK, replace(wanted, more_references=(picture, picture)), settings, "replace"),
+            (WALK, replace(wanted, more_references=(picture, 1 - picture)), settings, "replace"),
             (WALK, wanted, compose_settings("preview", ("segment.count=3",)), "replace"),
         )
     }
-    assert len(keys) == 8
+    assert len(keys) == 10
 
 
 def test_a_damaged_checkpoint_is_made_again(tmp_path: Path) -> None:

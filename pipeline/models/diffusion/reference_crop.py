@@ -14,6 +14,13 @@ _GRAY = 127
 _SIDE_PX = 512
 
 
+def only_first_reference(appearance: Appearance) -> tuple[str, ...]:
+    """Return the warning that an image encoder of one picture has for further ones."""
+    if not appearance.more_references:
+        return ()
+    return ("of several reference pictures this generator looks at the first one only",)
+
+
 def framed_reference(appearance: Appearance) -> NDArray[np.uint8] | None:
     """Return (512, 512, 3): the reference's person, cut out over gray and centred, or None without a reference.
 

@@ -13,6 +13,7 @@ from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, inpa
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_shared_by_frames
 from pipeline.models.diffusion.loading import Components
+from pipeline.models.diffusion.reference_crop import only_first_reference
 from pipeline.models.interfaces import Needs
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import GenerateSettings
@@ -32,9 +33,10 @@ class StableDiffusion:
     def needs(self) -> Needs:
         return self._conditioner.needs()
 
-    def prepare(self, appearance: Appearance) -> None:
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Encode prompt and reference picture."""
         self._conditioner.prepare(appearance)
+        return only_first_reference(appearance)
 
     def use_less_memory(self) -> bool:
         """Half as many frames at once."""

@@ -48,28 +48,32 @@ def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
 
 
 def fit_view(
-    figure: Figure, reference: ReferenceView, drawn: NDArray[np.bool_], *, shape_weight: float
+    figure: Figure, reference: ReferenceView, drawn: NDArray[np.bool_], *, reshape: bool
 ) -> tuple[Figure, FittedView]:
     """Pose the figure as the picture's person and bring its outline onto the person's.
 
-    ``drawn`` (F,) are the triangles that are shown. Returns the figure whose rest shape has taken up
-    ``shape_weight`` of the outline's difference, and the figure as it lies on the picture.
+    ``drawn`` (F,) are the triangles that are shown. Returns the figure, which with ``reshape`` has taken up the
+    outline's difference in its rest shape, and the figure as it lies on the picture.
     """
     shares = part_shares(figure)
     pose, places = _posed(figure, reference)
     graph = make_graph(figure, shares)
     triangles = np.ascontiguousarray(figure.triangles[drawn])
-    hands = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
+    loose = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
+    if reference.view in ("left", "right"):
+        # Arms lie before and behind the body there, and their depth is the least known.
+        loose |= shares[:, [PARTS.index("arm.L"), PARTS.index("arm.R")]].sum(1) > 0.5
     moved = fit_outline(
         places,
         triangles,
-        np.asarray(hands[triangles].all(1)),
+        np.asarray(loose[triangles].all(1)),
         graph,
         _face_anchors(figure, shares, graph, pose, places, reference),
         reference.mask,
         reference.height_px,
     )
-    shaped = reshaped(figure, shares, pose, places, moved, shape_weight) if shape_weight > 0 else figure
+    from_side = reference.view in ("left", "right")
+    shaped = reshaped(figure, shares, pose, places, moved, from_side=from_side) if reshape else figure
     laid = places.copy()
     laid[:, :2] += moved
     height, width = reference.mask.shape

@@ -28,6 +28,9 @@ _FOLD = 3
 """Samples a pixel along each side: nine, so ten levels of coverage."""
 _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES)
 """Surfaces whose inside is never seen: their back faces are left out."""
+_CLOTHED = 1.03
+"""Height of a person with hair and shoes, which the figure has, over the standing height that bones tell (1.02 to 1.07
+on two rendered walks)."""
 _INSIDE = np.float32(0.8)
 """Light inside a sleeve, collar or hem."""
 
@@ -43,9 +46,11 @@ class Mannequin:
     def needs(self) -> Needs:
         return Needs(crop_size_wh=None, window_frames=32, conditioning_frames=0, gives_alpha=True)
 
-    def prepare(self, appearance: Appearance) -> None:
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Turn the figure into the reference picture's person, or leave it plain."""
-        self._become(make_person(self._base, appearance))
+        person = make_person(self._base, appearance)
+        self._become(person)
+        return person.warnings
 
     def use_less_memory(self) -> bool:
         """It works frame by frame already."""
@@ -64,6 +69,7 @@ class Mannequin:
             known = np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1
             if window.presence[i] == Presence.ABSENT or not known:
                 return _empty(window.size_wh)
+            height_px *= _CLOTHED
             pose = self._poser.pose(skeleton, height_px)
             return self._draw(pose, height_px, window.size_wh, float(standing[i]), light.part(i, i + 1))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance
+from pipeline.datatypes import Appearance, ReferencePicture
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import Figure
 from pipeline.models.mannequin.fitting import fit_shape, fit_view
@@ -18,6 +18,8 @@ from pipeline.models.mannequin.texture import bake
 
 _MIN_OVERLAP = 0.8
 """Below it the figure does not lie on the picture's person, and colors would land on the wrong limbs."""
+_ORDER = ("front", "back", "left", "right")
+_ONE_NOT_LAID = "the figure could not be laid onto every reference picture's person: those are left out"
 _NOT_LAID = "the figure could not be laid onto the reference picture's person: it takes over plain colors only"
 
 
@@ -55,12 +57,20 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     outfit = outfit_of(appearance)
     if appearance.reference is None or appearance.reference_person is None:
         return plain_person(figure, outfit)
-    view = make_view(appearance.reference, appearance.reference_person)
-    if view is None:
+    given = [ReferencePicture(appearance.reference, appearance.reference_person), *appearance.more_references]
+    views = [view for each in given if (view := make_view(each.picture, each.person)) is not None]
+    # Width and lengths come from a view across the shoulders, depth from the side.
+    views.sort(key=lambda view: _ORDER.index(view.view))
+    if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
     drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
-    shaped, _ = fit_view(fit_shape(figure, view), view, drawn, shape_weight=1.0)
-    _, fitted = fit_view(shaped, view, drawn, shape_weight=0.0)
-    if fitted.overlap < _MIN_OVERLAP:
-        return replace(plain_person(figure, outfit), overlap=fitted.overlap, warnings=(_NOT_LAID,))
-    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, [fitted]), fitted.overlap)
+    shaped = fit_shape(figure, views[0]) if views[0].view in ("front", "back") else figure
+    reshaping = [views[0], *(view for view in views[1:] if view.view in ("left", "right"))]
+    for view in reshaping:
+        shaped, _ = fit_view(shaped, view, drawn, reshape=True)
+    laid = [fit_view(shaped, view, drawn, reshape=False)[1] for view in views]
+    fitted = [each for each in laid if each.overlap >= _MIN_OVERLAP]
+    if not fitted:
+        return replace(plain_person(figure, outfit), overlap=laid[0].overlap, warnings=(_NOT_LAID,))
+    warnings = () if len(fitted) == len(given) else (_ONE_NOT_LAID,)
+    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, fitted), laid[0].overlap, warnings)

@@ -60,13 +60,15 @@ def reshaped(
     pose: Pose,
     places: NDArray[np.float32],
     moved: Float64Array,
-    weight: float = 1.0,
+    *,
+    from_side: bool,
 ) -> Figure:
     """Return the figure whose rest shape has taken up the displacements (V, 2) of its posed vertices, px.
 
     ``places`` (V, 3) are the posed vertices that were displaced. Along limbs only the change of width counts: what
     moves a limb's centre line sideways is pose. Width that is gained is gained in depth too, in part. Left and right
-    share what they say, but for the head (hair is seldom symmetric).
+    share what they say, but for the head (hair is seldom symmetric). ``from_side`` is for a view of a figure that has
+    its width already: what it shows is depth alone, and nothing of arms, which hang before the body there.
     """
     change = np.concatenate([moved, np.zeros((len(moved), 1))], 1)
     root = np.zeros((len(moved), 3))
@@ -85,13 +87,48 @@ def reshaped(
             rest_start = np.linalg.solve(chest, start)
             root[along.rows] += along.share[:, None] * rest_start
             _move_limb(heads, part, rest_start)
-        _deepen(change, places, along, part)
+        if not from_side:
+            _deepen(change, places, along, part)
+        elif part.startswith("arm"):
+            change[along.rows] *= 1 - along.share[:, None]
+            root[along.rows] *= 1 - along.share[:, None]
     rest = np.linalg.solve(turned, change[:, :, None])[:, :, 0] + root
-    rest = weight * _symmetric(figure, shares, rest)
+    if from_side:
+        rest[:, :2] = 0
+        heads = figure.heads.copy()
+    rest = _symmetric(figure, shares, rest)
     vertices = (figure.vertices + rest).astype(np.float32)
-    heads = figure.heads + weight * (_mirrored_heads(heads) - figure.heads)
-    heads, marks = _carried(figure, shares, rest, heads)
+    heads, marks = _carried(figure, shares, rest, _mirrored_heads(heads))
     return standing_at_one(replace(figure, vertices=vertices, heads=heads, landmarks=marks))
+
+
+def half_widths(figure: Figure, shares: Float64Array, places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V,) how far the outline lies from the middle of the limb or torso at each posed vertex, px; 0 at head, hands
+    and feet, which are not round."""
+    out = np.zeros(len(places))
+    for part in PARTS:
+        if part == "head":
+            continue
+        along = _along(figure, shares[:, PARTS.index(part)], part)
+        points = places[along.rows].astype(np.float64)
+        means = along.mean(points)
+        ray = (points - along.at(means))[:, :2]
+        squared = along.mean(((ray * _across(means, along, part)) ** 2).sum(1, keepdims=True) * 2)
+        out[along.rows] += along.share * np.sqrt(along.at(squared)[:, 0])
+    ends = [BONE[f"{bone}.{side}"] for bone in ("hand", "foot", "toe") for side in "LR"]
+    held = (figure.bone_weight * np.isin(figure.bone_index, ends)).sum(1)
+    skull = shares[:, PARTS.index("head")]
+    ends_out = np.clip(1 - 2 * held, 0, 1) * np.clip(1 - 2 * skull, 0, 1)
+    return np.asarray(out * ends_out, np.float32)
+
+
+def _across(means: Float64Array, along: _Along, part: str) -> Float64Array:
+    """(n, 2) unit vectors across the part in the picture; a limb runs where its bins' centers go."""
+    if part not in _LIMBS:
+        return np.tile([1.0, 0.0], (len(along.rows), 1))
+    way = np.gradient(means[:, :2], axis=0)
+    way = along.at(way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9))
+    return np.stack([-way[:, 1], way[:, 0]], 1)
 
 
 def _root_shift(figure: Figure, shares: Float64Array, change: Float64Array) -> Float64Array:
@@ -129,16 +166,9 @@ def _along(figure: Figure, share: Float64Array, part: str) -> _Along:
 def _deepen(change: Float64Array, places: NDArray[np.float32], along: _Along, part: str) -> None:
     """Scale depth about each bin's centre as its width was scaled."""
     points = places[along.rows].astype(np.float64)
-    centre = along.at(along.mean(points))
-    ray = points - centre
-    if part in _LIMBS:
-        # Across the limb only: its direction in the picture is where the bins' centres go.
-        means = along.mean(points)
-        way = np.gradient(means[:, :2], axis=0)
-        way = along.at(way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9))
-        across = np.stack([-way[:, 1], way[:, 0]], 1)
-    else:
-        across = np.tile([1.0, 0.0], (len(points), 1))
+    means = along.mean(points)
+    ray = points - along.at(means)
+    across = _across(means, along, part)
     out = (ray[:, :2] * across).sum(1)
     gain = (change[along.rows, :2] * across).sum(1)
     top, bottom = along.mean((out * gain)[:, None]), along.mean((out * out)[:, None])

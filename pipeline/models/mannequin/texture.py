@@ -8,23 +8,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pipeline.datatypes import Float64Array
+from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.head_texture import head_colors, skin_color
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
+from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.sampling import sample_picture
+from pipeline.models.mannequin.shape import half_widths
 
 _DEPTH_SLACK = 0.012
 """So far behind what is in front a point still counts as seen, standing heights: layers of clothes touch."""
 _FACING = (0.05, 0.45)
 """Cosines between which a view's weight rises: grazing views smear."""
+_SHARPNESS = 14.0
+"""How fast one view gives way to another as the surface turns."""
+_PREFERENCE = {"front": 0.2, "back": 0.1}
+"""Cosine that a view may be worse by: the front has the face, and arms hide much from the side."""
+_ARM_RADIUS = 0.055
+"""Around an arm seen from the side nothing is taken: its depth is unknown, so is what it hides. Standing heights."""
 _BRIGHTEST_SKIN = 0.745
 """Of the brightest channel, linear: an sRGB value of 224."""
 
@@ -52,29 +62,32 @@ def bake(figure: Figure, shares: Float64Array, drawn: NDArray[np.bool_], views: 
     parts = shares[triangles].sum(1).argmax(1)
     total = np.zeros((len(triangles), NUM_SAMPLES, 3), np.float32)
     weight = np.zeros((len(triangles), NUM_SAMPLES, 1), np.float32)
+    strength = np.zeros_like(weight)
     known = np.zeros((len(triangles), NUM_SAMPLES), bool)
     behind = np.zeros_like(total)
     for view in views:
-        samples = _sampled(view, figure, parts)
+        samples = _sampled(view, figure, shares, parts)
         flat = _flattened(samples, view, figure, parts)
         good = samples.seen & (samples.facing > 0)
-        share = np.where(good, _ramp(samples.facing, *_FACING), 0)[..., None]
+        # One view is chosen, with a narrow seam to the next: what lies a little apart in two of them would show twice.
+        score = _SHARPNESS * (samples.facing + _PREFERENCE.get(view.reference.view, 0.0))
+        share = np.where(good, _ramp(samples.facing, *_FACING) * np.exp(score), 0)[..., None].astype(np.float32)
         total += share * flat
         weight += share
+        strength = np.maximum(strength, np.where(good, _ramp(samples.facing, *_FACING), 0)[..., None])
         through = samples.own_part[..., None] & ~known[..., None]
         back = _back_colors(view, samples, flat, groups, parts)
         behind = np.where(through, back, behind)
         known |= samples.own_part
     # Where views are weak, what lies behind comes in; one view alone is never divided up to full strength there.
-    strength = np.clip(weight, 0, 1)
-    front = total / np.maximum(weight, 1e-6)
+    front = total / np.maximum(weight, 1e-9)
     fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
-    known |= weight[..., 0] > 0.3
+    known |= strength[..., 0] > 0.3
     fine = _filled(fine, known, figure, triangles, groups)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
 
 
-def _sampled(view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> _Samples:
+def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDArray[np.int64]) -> _Samples:
     reference = view.reference
     _, corners = sample_grid()
     triangles = view.triangles
@@ -82,15 +95,52 @@ def _sampled(view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> _Sam
     place = np.einsum("sk,tkd->tsd", corners, view.places[triangles])
     facing = -np.einsum("sk,tk->ts", corners, normals[triangles][..., 2])
     x, y = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
-    colors = sample_picture(reference.colors, x, y)
+    tilt = np.einsum("sk,tkd->tsd", corners, normals[triangles][..., :2])
+    girth = np.einsum("sk,tk->ts", corners, half_widths(figure, shares, view.places)[triangles])
+    inwards = _folded_back(tilt, facing, girth)
+    colors = sample_picture(reference.colors, x + inwards[..., 0], y + inwards[..., 1])
     height, width = view.nearest.shape
     column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)
     row = np.clip(np.rint(y), 0, height - 1).astype(np.int64)
     owner = view.nearest[row, column]
     front = np.where(owner >= 0, view.depth[row, column], np.float32(1e9))
     seen = place[..., 2] <= front + _DEPTH_SLACK * reference.height_px
-    own_part = (owner < 0) | (parts[owner] == parts[:, None])
+    if reference.view in ("left", "right"):
+        arms = np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
+        hidden = _near_arms(reference)[row, column]
+        seen &= ~arms[:, None] & ~hidden
+        owner = np.where(hidden, -2, owner)
+    own_part = owner != -2
+    own_part &= (owner < 0) | (parts[owner] == parts[:, None])
     return _Samples(colors, facing.astype(np.float32), seen, own_part, x, y)
+
+
+def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
+    """(h, w) what lies close to an arm or hand."""
+    drawn = np.zeros(reference.mask.shape, np.uint8)
+    width = max(1, round(2 * _ARM_RADIUS * reference.height_px))
+    for side in ("left", "right"):
+        chain = [reference.skeleton[JOINT[f"{side}_{part}"], :2] for part in ("shoulder", "elbow", "wrist", "hand")]
+        # Fingers reach as far beyond the knuckles as these beyond the wrist.
+        chain.append(2 * chain[3] - chain[2])
+        points = np.array([point for point in chain[1:] if np.isfinite(point).all()])
+        if len(points) > 1:
+            cv2.polylines(drawn, [np.rint(points).astype(np.int32)], False, 1, width)
+    return drawn > 0
+
+
+def _folded_back(
+    tilt: NDArray[np.float32], facing: NDArray[np.float32], girth: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(T, S, 2) px towards the middle at which to read the picture instead, where a surface turns away from it.
+
+    Beyond 60 degrees from the camera a picture shows next to nothing of a round limb and would be drawn out into
+    streaks; there it is mirrored about the 60 degrees' line, as if the cloth went on in the same way: angle 120 - t in
+    place of t, up to the 120 degrees where the other side's own copy begins.
+    """
+    across = np.linalg.norm(tilt, axis=2)
+    away = girth * np.clip(0.5 * across - np.float32(np.sqrt(0.75)) * np.abs(facing), 0, None)
+    return np.asarray(-tilt / np.maximum(across, 1e-6)[..., None] * away[..., None], np.float32)
 
 
 def _flattened(samples: _Samples, view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> NDArray[np.float32]:

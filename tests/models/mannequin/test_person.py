@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance, Float64Array, SceneLight
-from pipeline.models.mannequin.figure import BONES, Figure, Pose, load_figure
+from pipeline.datatypes import Appearance, Float64Array, ReferencePicture, SceneLight
+from pipeline.joints import JOINT, SKELETON_NAMES
+from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.person import NewPerson, make_person
 from pipeline.models.mannequin.reference import make_view, view_of
@@ -84,6 +85,31 @@ def test_the_back_of_the_head_is_hair(suit: Mannequin) -> None:
     front, back = face(0.0), face(np.pi)
     assert back.sum() < 0.8 * front.sum()
     assert np.abs(back - [105, 75, 70]).max() < 45
+
+
+def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(figure: Figure) -> None:
+    front = _reference("sport")
+    person = front.reference_person
+    assert front.reference is not None and person is not None
+    # The same outline from behind: left and right change places, and all is green.
+    behind = front.reference.copy()
+    behind[..., :3] = (30, 160, 60)
+    rows = [JOINT[name.replace("left", "x").replace("right", "left").replace("x", "right")] for name in SKELETON_NAMES]
+    turned = replace(person, joints=person.joints[rows[:21]], skeleton=person.skeleton[rows])
+    both = replace(front, more_references=(ReferencePicture(behind, turned),))
+    made = make_person(figure, both)
+    assert made.warnings == ()
+    triangles = figure.triangles[made.drawn]
+    top = figure.groups[made.drawn] == Group.UPPER
+    depth = made.figure.vertices[triangles].mean(1)[:, 2]
+    tone = made.colors.fine.mean(1)
+    at_back, at_front = top & (depth > 0.03), top & (depth < -0.06)
+    assert (tone[at_back, 1] > 1.5 * tone[at_back, 2]).mean() > 0.9
+    assert (tone[at_front, 1] > 1.5 * tone[at_front, 2]).mean() < 0.2
+    elsewhere = np.zeros_like(person.mask)
+    elsewhere[900:, :250] = True
+    lost = ReferencePicture(behind, replace(turned, mask=elsewhere))
+    assert len(make_person(figure, replace(front, more_references=(lost,))).warnings) == 1
 
 
 def test_the_same_picture_gives_the_same_person(figure: Figure) -> None:
