@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 _LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 30.0
+"""A job waits so long for the thread of one before it that hung and was given up."""
 
 
 def make_handler(
@@ -41,7 +43,7 @@ def make_handler(
     ``models`` are the worker's; by default they are loaded when the first job needs them.
     """
     # Imported late: --help and a wrong setting need none of it.
-    from worker.answer import answer_job, stalled_answer
+    from worker.answer import answer_job, busy_answer, give_up
     from worker.models import ModelKeeper
     from worker.threads import start_thread
 
@@ -49,13 +51,16 @@ def make_handler(
 
     # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
     turn = asyncio.Lock()
-    # A thread cannot be ended from outside: after a hang no job may start beside it until the worker is replaced.
-    hanging: list[CancelToken] = []
+    # A thread cannot be ended from outside: no job may start beside one that hangs. It ends when it looks at its clock.
+    hanging: list[tuple[asyncio.Future[Answer], CancelToken]] = []
 
     async def handler(job: Answer) -> Answer:
         async with turn:
             if hanging:
-                return stalled_answer(hanging[0])
+                await asyncio.wait([hanging[0][0]], timeout=min(_GRACE_SECONDS, worker.stall_seconds))
+                if not hanging[0][0].done():
+                    return busy_answer(hanging[0][1])
+                hanging.clear()
             clock = CancelToken(worker.job_seconds)
             # Not to_thread: its threads are waited for at the process's end, and one that hangs would keep it.
             work = asyncio.wrap_future(
@@ -72,14 +77,15 @@ def make_handler(
                 except asyncio.CancelledError:
                     clock.cancel()
                     # However often it is cancelled: the next job must not start beside this one's thread.
-                    while not work.done() and clock.seconds_since_check() <= worker.stall_seconds:
+                    while not work.done() and not clock.is_stuck(worker.stall_seconds):
                         with suppress(asyncio.CancelledError):
                             await _ended(work, clock, worker.stall_seconds)
-                    hanging.extend([] if work.done() else [clock])
+                    if not work.done():
+                        hanging.append((work, clock))
                     raise
             if not work.done():
-                hanging.append(clock)
-                return stalled_answer(clock)
+                hanging.append((work, clock))
+                return give_up(clock)
         answer = work.result()
         ended(answer)
         return answer
@@ -90,7 +96,7 @@ def make_handler(
 async def _ended(work: asyncio.Future[Answer], clock: CancelToken, stall_seconds: float) -> None:
     """Wait until a job's thread has ended, or counts as hanging."""
     while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
-        if clock.seconds_since_check() > stall_seconds:
+        if clock.is_stuck(stall_seconds):
             return
 
 

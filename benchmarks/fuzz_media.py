@@ -21,8 +21,9 @@ import numpy as np
 import psutil
 
 from pipeline.errors import EncodeFailed, InvalidInput, TooLarge, UnsupportedMedia
-from pipeline.media.decode import luma_of, open_clip, rgb_of
+from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
+from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.settings import LimitSettings, OutputSettings
 from tests.support.media import ClipSpec, make_clip, spec
 

@@ -25,7 +25,8 @@ import av
 import cv2
 
 from pipeline.datatypes import Appearance, Layer, Window
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from pipeline.models.interfaces import Generator, Needs
 from pipeline.models.loaded import load_models
 from pipeline.request import JobRequest

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pipeline.datatypes import Plan
@@ -24,8 +24,8 @@ from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.finish import finish
 from pipeline.finish.stills import finish_stills
 from pipeline.media.clip import Clip
-from pipeline.media.decode import open_clip
 from pipeline.media.output_format import choose_output_format
+from pipeline.media.sandbox import open_untrusted
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
@@ -42,7 +42,7 @@ from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
 from pipeline.scene.learn import learn_scene
 from pipeline.settings import Settings
 from pipeline.survey.survey import survey_clip
-from pipeline.workspace.checkpoints import remove_damaged
+from pipeline.workspace.checkpoints import keep_if_intact
 from pipeline.workspace.layers import chunk_path
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
@@ -65,7 +65,10 @@ def run_job(
     the job. Raises the errors of ``pipeline.errors``.
     """
     timings: dict[str, float] = {}
-    with _prepared(request, settings, models, workspace, timings, clip, check, progress) as (inputs, plan):
+    with (
+        _opened(request, settings, timings, clip, check, progress) as clip,
+        _prepared(request, settings, models, workspace, timings, clip, check, progress) as (inputs, plan),
+    ):
         with _timed(timings, "finish"):
             finished = finish(inputs, check, progress)
         warnings = (*inputs.generator_warnings, *finished.warnings)
@@ -97,9 +100,12 @@ def run_stills(
     timings: dict[str, float] = {}
     # Chunks that do not touch have nothing to be faded over.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
-    with _prepared(request, settings, models, workspace, timings, clip, check, progress, only_stills=True) as (
-        inputs,
-        plan,
+    with (
+        _opened(request, settings, timings, clip, check, progress) as clip,
+        _prepared(request, settings, models, workspace, timings, clip, check, progress, only_stills=True) as (
+            inputs,
+            plan,
+        ),
     ):
         stills = choose_stills(plan)
         with _timed(timings, "finish"):
@@ -110,13 +116,39 @@ def run_stills(
 
 
 @contextmanager
+def _opened(
+    request: JobRequest,
+    settings: Settings,
+    timings: dict[str, float],
+    clip: Clip | None,
+    check: Check,
+    progress: Progress,
+) -> Iterator[Clip]:
+    """Yield the caller's clip, or open the request's and close it at the end."""
+    if clip is not None:
+        yield clip
+        return
+    with _timed(timings, "open"):
+        opened = open_untrusted(
+            request.video,
+            settings.limits,
+            start_s=request.start_s,
+            end_s=request.end_s,
+            check=check,
+            progress=lambda done, total: progress("open", done, total),
+        )
+    with closing(opened):
+        yield opened
+
+
+@contextmanager
 def _prepared(
     request: JobRequest,
     settings: Settings,
     models: LoadedModels,
     workspace: Path,
     timings: dict[str, float],
-    clip: Clip | None,
+    clip: Clip,
     check: Check,
     progress: Progress,
     *,
@@ -129,7 +161,6 @@ def _prepared(
     needs = models.generator.needs
 
     with _timed(timings, "open"):
-        clip = clip or open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s)
         if not only_stills:
             # An encoder that refuses is found now, not after the work.
             choose_output_format(clip.info, settings.output)
@@ -137,11 +168,9 @@ def _prepared(
             request.prompt, request.negative_prompt, request.reference, models.people, request.more_references
         )
     survey_path, masks_path = workspace / "survey.zip", workspace / "masks.zip"
-    remove_damaged(survey_path, masks_path, workspace / "plan.zip")
-    if not (survey_path.exists() and masks_path.exists()):
-        # One tells of the other.
-        survey_path.unlink(missing_ok=True)
-        masks_path.unlink(missing_ok=True)
+    # One tells of the other.
+    keep_if_intact(workspace, survey_path, masks_path)
+    keep_if_intact(workspace, workspace / "plan.zip")
     store = MaskStore(masks_path, clip.info.size_wh)
     try:
         with _timed(timings, "survey"):
@@ -188,4 +217,4 @@ def _prepared(
 def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     begin = time.perf_counter()
     yield
-    timings[stage] = time.perf_counter() - begin
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - begin

@@ -20,7 +20,8 @@ import pytest
 
 import handler
 from pipeline.errors import InvalidInput
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from tests.support.http_server import http_server
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from tests.support.put_server import put_server
@@ -225,7 +226,7 @@ def test_a_cancelled_job_ends_before_the_next_may_start(runner: Runner) -> None:
 
 
 def test_a_job_has_so_long_and_no_longer(tmp_path: Path) -> None:
-    short = Runner(tmp_path, environment={"UNDERSTUDY_JOB_SECONDS": "1"})
+    short = Runner(tmp_path, environment={"UNDERSTUDY_JOB_SECONDS": "3"})
     # 150 frames of 0.23 megapixels: expected to take longer by far, and told before any work.
     short.fails({"video_url": str(WALK)}, "INVALID_INPUT", "end_s")
     hopeful = Runner(

@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
            "pipeline.result", "pipeline.runtime")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
-_LIBRARY = ("pipeline.run", "pipeline.api", "pipeline.estimate")
+_LIBRARY = ("pipeline.run", "pipeline.api", "pipeline.estimate", "pipeline.needs")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The ground: values, their schema, and what runs beside them.
@@ -36,11 +36,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.report": (*_GROUND, "pipeline.maths", "pipeline.media"),
     # The composition.
     "pipeline.estimate": ("pipeline",),
+    "pipeline.needs": _GROUND,
     "pipeline.run": ("pipeline",),
     "pipeline.api": ("pipeline",),
     # Programs around the library.
     "conf": _GROUND,
-    "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.decode", "pipeline.models.loaded",
+    "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.sandbox", "pipeline.models.loaded",
                "pipeline.models.weights", "pipeline.perform.backends", "pipeline.report.verdicts"),
     "handler": (*_GROUND, "conf", "worker"),
     "builder": ("pipeline.datatypes", "pipeline.models.weights", "pipeline.models.mannequin"),

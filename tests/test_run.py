@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.datatypes import Appearance, Layer, Plan, Window
 from pipeline.errors import Cancelled, SubjectLost
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
+from pipeline.media.pixels import rgb_of
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Generator, Needs
 from pipeline.request import JobRequest

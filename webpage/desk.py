@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from client.endpoint import ClipToSend, EndpointClient, Failed
 from pipeline.runtime.callbacks import Progress
-from worker.answer import answer_job, stalled_answer
+from worker.answer import answer_job, give_up
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
 from worker.delivery.bucket_settings import Bucket
@@ -68,7 +68,7 @@ class LocalJob:
         self._clock.cancel()
 
     def hang(self) -> Answer | None:
-        return stalled_answer(self._clock) if self._clock.seconds_since_check() > self._worker.stall_seconds else None
+        return give_up(self._clock) if self._clock.is_stuck(self._worker.stall_seconds) else None
 
 
 class EndpointJob:

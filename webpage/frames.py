@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media.clip import Clip
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.pixels import rgb_of
+from pipeline.media.sandbox import open_untrusted
 from pipeline.settings import LimitSettings
 
 
@@ -42,7 +43,7 @@ def _clip(path: Path, limits: LimitSettings) -> Clip:
     return _opened(path, stat.st_mtime_ns, stat.st_size, limits.model_dump_json())
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _opened(path: Path, changed_ns: int, size: int, limits: str) -> Clip:
     """Opening reads the whole clip once; the slider asks for many frames of one file. ``limits`` is JSON: hashable."""
-    return open_clip(path, LimitSettings.model_validate_json(limits))
+    return open_untrusted(path, LimitSettings.model_validate_json(limits))

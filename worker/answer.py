@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,16 @@ from pipeline.errors import (
     EncodeFailed,
     InvalidInput,
     JobTimeout,
-    NoSpace,
-    OutOfMemory,
     UnderstudyError,
 )
 from pipeline.estimate import estimate, generation_share, seconds_of_job
-from pipeline.media.decode import open_clip
+from pipeline.media.clip import Clip
+from pipeline.media.sandbox import keep_ready, open_untrusted
+from pipeline.needs import disk_bytes, memory_bytes
 from pipeline.request import JobRequest, PointChoice, SubjectChoice
 from pipeline.run import run_job, run_stills
 from pipeline.runtime.callbacks import Progress
+from pipeline.runtime.resources import check_disk, check_memory, resource_error, resource_errors, size_on_disk
 from pipeline.settings import Settings
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
@@ -43,8 +42,6 @@ from worker.source.fetch import fetch
 from worker.source.picture import read_reference
 
 log = logging.getLogger("understudy")
-_FULL_BYTES = 1 << 20
-"""A disk with less free: whoever wanted to write more has failed."""
 
 
 def answer_job(
@@ -66,13 +63,9 @@ def answer_job(
         answer: Answer = _run(name, job.get("input"), arguments, worker, clock, make_progress, models)
     except UnderstudyError as error:
         answer = error_answer(error)
-    except MemoryError:
-        answer = error_answer(OutOfMemory("the worker's memory did not suffice"))
-    except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        answer = error_answer(NoSpace("there is no space left on the disk")) if is_full else _bug(error)
     except Exception as error:
-        answer = _bug(error)
+        told = resource_error(error, worker.work)
+        answer = _bug(error) if told is None else error_answer(told)
     finally:
         seconds = round(time.monotonic() - begin, 2)
         logged_job_id.reset(token)
@@ -81,13 +74,23 @@ def answer_job(
     return wire_form(answer)
 
 
-def stalled_answer(clock: CancelToken) -> dict[str, Any]:
-    """Return the error of a job that makes no progress any more: the worker has to be replaced."""
+def give_up(clock: CancelToken) -> dict[str, Any]:
+    """Cancel a job that makes no progress any more, and return its error: the worker has to be replaced.
+
+    From here on the job's thread delivers nothing, should it go on after all: whoever was answered may try again.
+    """
     seconds = clock.seconds_since_check()
     log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
     kind = EncodeFailed if clock.stage == "finish" else JobTimeout
-    answer = error_answer(kind(f"the job did not go on in its stage {clock.stage}"))
-    return wire_form(answer.model_copy(update={"refresh_worker": True}))
+    error = kind(f"the job did not go on in its stage {clock.stage}")
+    clock.cancel(error)
+    return wire_form(error_answer(error).model_copy(update={"refresh_worker": True}))
+
+
+def busy_answer(clock: CancelToken) -> dict[str, Any]:
+    """Return the error of a job that cannot begin, since the thread of one that hangs is still there."""
+    error = JobTimeout(f"an earlier job hangs in its stage {clock.stage} and holds the worker: try again")
+    return wire_form(error_answer(error).model_copy(update={"refresh_worker": True}))
 
 
 def error_answer(error: UnderstudyError) -> ErrorAnswer:
@@ -116,13 +119,16 @@ def _run(
     models: ModelKeeper,
 ) -> JobAnswer | EstimateAnswer:
     request = parse_request(asked)
+    # It starts while models are loaded and the source is fetched.
+    keep_ready()
     settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
     settings = apply_caller_overrides(settings, request.overrides, arguments.locked)
     if request.mode == "estimate":
         log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
-        with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
+        with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
             wanted = _fetched(request, settings, worker, workspace, clock)
-            info = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s).info
+            with closing(_opened(wanted, settings, clock, lambda stage, done, total: None)) as clip:
+                info = clip.info
             return EstimateAnswer(preset=settings.preset, estimate=estimate(info, settings), warnings=info.warnings)
     destination = choose_destination(
         job_id=job_id,
@@ -134,13 +140,22 @@ def _run(
     )
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
     loaded = models.load(settings)
-    with job_workspace(worker.work, job_id) as workspace, _full_disk_told(workspace):
+    with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
         wanted = _fetched(request, settings, worker, workspace, clock)
-        clip = open_clip(wanted.video, settings.limits, start_s=wanted.start_s, end_s=wanted.end_s)
-        late = _deadline_warnings(clip.info, settings, clock)
-        key = job_key(wanted.video, wanted, settings, request.mode) if worker.state_dir is not None else ""
-        with resumable_folder(worker, key, workspace / "passes") as passes:
-            with make_progress(generation_share(settings)) as progress:
+        with (
+            make_progress(generation_share(settings)) as progress,
+            closing(_opened(wanted, settings, clock, progress)) as clip,
+        ):
+            late = _deadline_warnings(clip.info, settings, clock)
+            keeps = worker.state_dir is not None
+            key = job_key(wanted.video, wanted, settings, request.mode, clock.check) if keeps else ""
+            needed = disk_bytes(clip.info, request.artifacts)
+            check_memory(memory_bytes(clip.info, request.artifacts))
+            with (
+                resumable_folder(worker, key, workspace / "passes") as passes,
+                resource_errors(passes, workspace, needed_bytes=needed),
+            ):
+                check_disk(needed - size_on_disk(passes), workspace, passes)
 
                 def tell(stage: str, done: int, total: int) -> None:
                     clock.stage = stage
@@ -148,22 +163,24 @@ def _run(
 
                 run = run_stills if request.mode == "frame" else run_job
                 result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
-            report = result.report.model_copy(update={"warnings": (*result.report.warnings, *late)})
-            clock.stage = "deliver"
-            return destination.deliver(replace(result, report=report), check=clock.check)
+                clip.close()
+                report = result.report.model_copy(update={"warnings": (*result.report.warnings, *late)})
+                clock.stage = "deliver"
+                # A job that was given up in its last step has been answered.
+                clock.check()
+                return destination.deliver(replace(result, report=report), check=clock.check)
 
 
-@contextmanager
-def _full_disk_told(workspace: Path) -> Iterator[None]:
-    """Raise ``NoSpace`` for whatever numpy, OpenCV or FFmpeg make of a full disk, each in its own way."""
-    try:
-        yield
-    except UnderstudyError:
-        raise
-    except Exception as error:
-        if shutil.disk_usage(workspace).free < _FULL_BYTES:
-            raise NoSpace("there is no space left on the disk") from error
-        raise
+def _opened(wanted: JobRequest, settings: Settings, clock: CancelToken, progress: Progress) -> Clip:
+    clock.stage = "open"
+    return open_untrusted(
+        wanted.video,
+        settings.limits,
+        start_s=wanted.start_s,
+        end_s=wanted.end_s,
+        check=clock.check,
+        progress=lambda done, total: progress("open", done, total),
+    )
 
 
 def _fetched(

@@ -9,7 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import Cancelled, JobTimeout
+from pipeline.errors import Cancelled, JobTimeout, UnderstudyError
+
+_BUSY_SHARE = 0.2
+"""Of one core: who uses more of it works, however long for."""
+_PATIENCE = 4.0
+"""Who works is waited for so many times as long: what goes round in circles works as well."""
 
 
 class CancelToken:
@@ -19,19 +24,24 @@ class CancelToken:
         self._stop = threading.Event()
         self._seconds = seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._reason: UnderstudyError = Cancelled("the job was cancelled")
         self._last_check = time.monotonic()
+        self._cpu_last_check = time.process_time()
         self.stage = "fetch"
         """What the job is doing; whoever reports progress sets it."""
 
-    def cancel(self) -> None:
-        """Let the job end at its next look at the clock."""
-        self._stop.set()
+    def cancel(self, reason: UnderstudyError | None = None) -> None:
+        """Let the job end at its next look at the clock, by the first ``reason`` that is given."""
+        if not self._stop.is_set():
+            self._reason = reason or self._reason
+            self._stop.set()
 
     def check(self) -> None:
         """Raise ``Cancelled`` or ``JobTimeout`` where the job must stop."""
         self._last_check = time.monotonic()
+        self._cpu_last_check = time.process_time()
         if self._stop.is_set():
-            raise Cancelled("the job was cancelled")
+            raise self._reason
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise JobTimeout(f"the job did not end within {self._seconds:g} s")
 
@@ -42,6 +52,13 @@ class CancelToken:
     def seconds_since_check(self) -> float:
         """Return how long the job has not looked at the clock: it hangs, or does one thing for long."""
         return time.monotonic() - self._last_check
+
+    def is_stuck(self, stall_seconds: float) -> bool:
+        """Return whether the job counts as hanging: silent for ``stall_seconds`` and idle, or silent for far longer."""
+        silent = self.seconds_since_check()
+        worked = time.process_time() - self._cpu_last_check
+        is_slow = worked > _BUSY_SHARE * silent and silent <= _PATIENCE * stall_seconds
+        return silent > stall_seconds and not is_slow
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.errors import DeviceError, JobTimeout, NoSpace, UploadFailed
 from pipeline.request import JobRequest
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
 from worker.environment import WorkerEnvironment
 from worker.job_folder import try_lock
@@ -38,6 +39,7 @@ _LIBRARIES = (
 _KEPT_AFTER = (UploadFailed, DeviceError, NoSpace, JobTimeout)
 """Ends of a job that another try may get past. After any other error the same job would only fail again."""
 _LEAST_FREE_BYTES = 10**9
+_BLOCK_BYTES = 1 << 22
 
 
 @contextmanager
@@ -60,11 +62,15 @@ def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iter
         _drop(folder)
 
 
-def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str) -> str:
+def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, check: Check = lambda: None) -> str:
     """Return the SHA-256 of all that decides a job's bytes: contents, settings, seed and the rest, code, libraries."""
     digest = hashlib.sha256(_code().encode())
     with video.open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
+        contents = hashlib.sha256()
+        while block := file.read(_BLOCK_BYTES):
+            check()
+            contents.update(block)
+        digest.update(contents.digest())
     digest.update(settings.model_dump_json().encode())
     digest.update(mode.encode() + b"\0")
     for each in fields(wanted):

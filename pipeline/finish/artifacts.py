@@ -20,6 +20,7 @@ from pipeline.maths.geometry import apply_transform
 from pipeline.media.ffv1 import ArtifactFormat, ArtifactVideo
 from pipeline.media.pixels import coded_from_upright
 from pipeline.plate.plate_set import PlateSet
+from pipeline.workspace.pictures import write_png
 
 
 class ArtifactWriter:
@@ -72,7 +73,7 @@ class ArtifactWriter:
                 target = self._folder / picture.name
                 if self._info.quarter_turns or self._info.mirrored:
                     upright = cv2.imread(str(picture), cv2.IMREAD_COLOR)
-                    cv2.imwrite(str(target), coded_from_upright(np.asarray(upright, np.uint8), self._info))
+                    write_png(target, coded_from_upright(np.asarray(upright, np.uint8), self._info))
                 else:
                     shutil.copyfile(picture, target)
                 self.paths["plate"].append(target)

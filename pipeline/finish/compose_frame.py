@@ -20,7 +20,7 @@ from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import widened
 from pipeline.media.clip import Clip
-from pipeline.media.decode import rgb_of
+from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.layers import REACH_BH
 from pipeline.scene.scene_model import SceneModel

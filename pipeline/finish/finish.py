@@ -77,7 +77,7 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     finally:
         layers.close()
     quality = meter.finish(joints_unlocked, placed_joints, inputs.reference_person)
-    written = open_clip(encoded.path, inputs.settings.limits)
+    written = open_clip(encoded.path, inputs.settings.limits, check=check)
     quality = quality.model_copy(update={**marks, "psnr_outside_db": _psnr(inputs.clip, written, compared)})
     ankles = {"ankles_unlocked": joints_unlocked[:, _ANKLES, :2], "ankles_locked": placed_joints[:, _ANKLES, :2]}
     return FinishResult(encoded.path, quality, encoded.warnings, written, artifacts.paths, {**meter.series, **ankles})

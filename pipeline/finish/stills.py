@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.finish.compose_frame import FinishInputs, make_frame, read_frame_inputs
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.workspace.layers import ChunkedLayers
+from pipeline.workspace.pictures import write_png
 
 
 def finish_stills(inputs: FinishInputs, stills: list[int], check: Check, progress: Progress) -> list[Path]:
@@ -26,8 +26,7 @@ def finish_stills(inputs: FinishInputs, stills: list[int], check: Check, progres
             check()
             edited = make_frame(inputs, read_frame_inputs(inputs, layers, frame), nowhere, np.zeros((2, 2)), grain)
             path = inputs.output_dir / f"frame_{frame.index:06d}.png"
-            if not cv2.imwrite(str(path), edited.result_rgb[..., ::-1]):
-                raise OSError(f"{path.name} could not be written")
+            write_png(path, edited.result_rgb[..., ::-1])
             paths.append(path)
             progress("finish", done, len(stills))
     finally:

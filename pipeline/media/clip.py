@@ -42,13 +42,16 @@ class Clip:
         self.info = info
         self.limits = limits
         self.trimmed = trimmed
-        self._reading = reading
-        self._first_pts = first_pts
+        self.reading = reading
+        self.first_pts = first_pts
+
+    def close(self) -> None:
+        """Let go of what the clip holds: here nothing."""
 
     @property
     def trim_offset(self) -> int:
         """Time cut off at the start, in ``info.time_base``; 0 where the clip is not trimmed."""
-        return int(self.info.pts[0]) - self._first_pts if self.trimmed else 0
+        return int(self.info.pts[0]) - self.first_pts if self.trimmed else 0
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield the frames ``start`` to ``stop`` (exclusive), each with exactly the PTS of ``info.pts``.
@@ -59,14 +62,14 @@ class Clip:
         stop = self.info.num_frames if stop is None else min(stop, self.info.num_frames)
         if start >= stop:
             return
-        raw = self._reading.raw_pts
+        raw = self.reading.raw_pts
         # Where stamps repeat, the frame that is wanted is found by counting from the first of them.
         index = bisect_left(raw, raw[start])
         with open_container(self.info.path, self.limits) as container:
             stream = video_stream(container)
             source = self._from_keyframe(container, stream, index)
             for number, picture in enumerate(source):
-                pts = number if self._reading.ordinal else pts_of(picture)
+                pts = number if self.reading.ordinal else pts_of(picture)
                 if pts is None or pts < raw[index]:
                     continue
                 if pts > raw[index]:
@@ -86,17 +89,17 @@ class Clip:
         if key is not None:
             # A demuxer may refuse, or land behind the frame.
             with contextlib.suppress(av.FFmpegError):
-                container.seek(self._reading.key_dts[key], stream=stream)
-                source = decoded_pictures(container, stream, threading=self._reading.threading)
+                container.seek(self.reading.key_dts[key], stream=stream)
+                source = decoded_pictures(container, stream, threading=self.reading.threading)
                 first = next(source, None)
                 stamp = None if first is None else pts_of(first)
-                if stamp is not None and stamp <= self._reading.raw_pts[start]:
+                if stamp is not None and stamp <= self.reading.raw_pts[start]:
                     yield first
                     yield from source
                     return
             with contextlib.suppress(av.FFmpegError):
-                container.seek(min(self._reading.key_dts[0], 0), stream=stream)
-        yield from decoded_pictures(container, stream, threading=self._reading.threading)
+                container.seek(min(self.reading.key_dts[0], 0), stream=stream)
+        yield from decoded_pictures(container, stream, threading=self.reading.threading)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Yield the frames of rising numbers; seeks where a gap is large. Raises as ``frames``."""
@@ -113,14 +116,14 @@ class Clip:
 
     def _worth_seeking(self, done: int, wanted: int) -> bool:
         key = self._keyframe(wanted)
-        raw = self._reading.raw_pts
-        return wanted - done > _SEEK_GAP_FRAMES and key is not None and self._reading.key_pts[key] > raw[done]
+        raw = self.reading.raw_pts
+        return wanted - done > _SEEK_GAP_FRAMES and key is not None and self.reading.key_pts[key] > raw[done]
 
     def _keyframe(self, frame: int) -> int | None:
         """Return the number of the last keyframe that is shown no later than a frame; None to read from the start."""
-        if self._reading.ordinal:
+        if self.reading.ordinal:
             return None
-        key = bisect_right(self._reading.key_pts, self._reading.raw_pts[frame]) - 1
+        key = bisect_right(self.reading.key_pts, self.reading.raw_pts[frame]) - 1
         return key if key > 0 else None
 
 

@@ -11,7 +11,8 @@ from typing import Literal
 import av
 from av.stream import Disposition
 
-from pipeline.errors import EncodeFailed, NoSpace, UnsupportedMedia
+from pipeline.errors import EncodeFailed, UnsupportedMedia
+from pipeline.runtime.resources import resource_error
 from pipeline.settings import LimitSettings
 
 # `file` alone keeps a playlist from reading other files and hosts; the demuxers leave playlists out altogether.
@@ -28,6 +29,7 @@ def open_container(path: Path, limits: LimitSettings) -> av.container.InputConta
     try:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
+        raise_if_out_of_memory(error)
         raise UnsupportedMedia(
             "The file is not a video that can be read (MP4, MOV, MKV, WebM or AVI).", field="video_url"
         ) from error
@@ -72,6 +74,7 @@ def decoded_pictures(
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:
+            raise_if_out_of_memory(error)
             if errors is not None:
                 errors.append(str(error))
             packet = None
@@ -80,8 +83,15 @@ def decoded_pictures(
         try:
             yield from packet.decode()
         except av.FFmpegError as error:
+            raise_if_out_of_memory(error)
             if errors is not None:
                 errors.append(str(error))
+
+
+def raise_if_out_of_memory(error: BaseException) -> None:
+    """Raise ``MemoryError`` for FFmpeg's ENOMEM, which would else be taken for a damaged file."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        raise MemoryError("FFmpeg could not allocate memory") from error
 
 
 def pts_of(picture: av.VideoFrame) -> int | None:
@@ -93,12 +103,13 @@ def pts_of(picture: av.VideoFrame) -> int | None:
 
 @contextlib.contextmanager
 def failures_told() -> Iterator[None]:
-    """Turn errors of the encoder, the muxer and the disk into ours."""
+    """Turn errors of the encoder, the muxer, the disk and the memory into ours."""
     try:
         yield
-    except (av.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace("There is no space left for the result.") from error
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+        told = resource_error(error)
+        if told is not None:
+            raise told from error
         # The text of such an error names the file, which is ours.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise EncodeFailed(f"The result cannot be written: {reason}.") from error

@@ -1,4 +1,4 @@
-"""Open a clip and read it as often as needed: exact PTS, planes as coded, an RGB view; no frame is kept.
+"""Open a clip and read it as often as needed: exact PTS, planes as coded; no frame is kept.
 
 A clip is decoded once when it is opened. That pass makes the table of PTS (what a header or a packet says is not
 always what a decoder gives), finds damage, and costs one to two milliseconds a frame at 720p. Each later read gives
@@ -7,6 +7,7 @@ exactly the frames of that table.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,40 +19,54 @@ from numpy.typing import NDArray
 from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
 from pipeline.media.clip import Clip, ReadSettings
 from pipeline.media.containers import Threading, open_container, pts_of, video_stream
+from pipeline.media.index_check import check_index
 from pipeline.media.packets import Scan, scan_packets
-from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.media.ranges import pictures_from
 from pipeline.media.side_data import frame_facts
 from pipeline.media.timing import last_duration, measured_rate, mended_stamps, never_falls, rises
 from pipeline.media.video_info import describe_video
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import LimitSettings
-
-__all__ = ["Clip", "luma_of", "open_clip", "rgb_of"]
 
 _NO_LIMITS_GIVEN = LimitSettings()
 
 
 def open_clip(
-    path: Path, limits: LimitSettings = _NO_LIMITS_GIVEN, *, start_s: float | None = None, end_s: float | None = None
+    path: Path,
+    limits: LimitSettings = _NO_LIMITS_GIVEN,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    check: Check = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Clip:
-    """Open a video file and decode it once to learn its frames.
+    """Open a video file and decode it once, in this process, to learn its frames.
+
+    For files that we made ourselves: others are opened by ``sandbox.open_untrusted``, which lets this run elsewhere.
 
     ``[start_s, end_s)`` in seconds from the first frame's PTS trims the clip. Frames that cannot be decoded (a corrupt
     middle, a file that breaks off) are missing from ``info.pts``, with a sentence in ``info.warnings``: the others
     keep their time. Raises ``InvalidInput`` (no such file, an empty range), ``UnsupportedMedia`` (no video, no
     frame that can be decoded, a pixel format that is not handled, a picture size that changes) and ``TooLarge``
-    (over a cap, checked in the headers, while packets are counted, and on each decoded frame).
+    (over a cap, checked in the headers, while packets are counted, and on each decoded frame). ``check`` is called for
+    every packet and frame and may raise; ``progress`` is told how many frames are decoded, of how many.
     """
     if not path.is_file():
         raise InvalidInput("The video file does not exist.", field="video_url")
     if path.stat().st_size > limits.max_bytes:
         raise TooLarge(f"The file is larger than {limits.max_bytes} bytes.", field="video_url")
+    check_index(path, limits)
     with open_container(path, limits) as container:
         stream = video_stream(container)
         _check_size(stream.codec_context.width, stream.codec_context.height, limits)
-        scan = scan_packets(container, stream, limits, start_s, end_s)
+        scan = scan_packets(container, stream, limits, start_s, end_s, check)
+
+    def tell(done: int) -> None:
+        check()
+        progress(min(done, scan.num_packets), scan.num_packets)
+
     with open_container(path, limits) as container:
-        return _first_read(path, container, video_stream(container), scan, limits)
+        return _first_read(path, container, video_stream(container), scan, limits, tell)
 
 
 def _first_read(
@@ -60,6 +75,7 @@ def _first_read(
     stream: av.VideoStream,
     scan: Scan,
     limits: LimitSettings,
+    tell: Callable[[int], None],
     threading: Threading = "AUTO",
 ) -> Clip:
     """Decode the range once (damaged streams once more, the careful way); make the clip and all that is known of it."""
@@ -70,6 +86,7 @@ def _first_read(
     first: av.VideoFrame | None = None
     damaged = 0
     for picture in pictures_from(container, stream, scan, errors, threading):
+        tell(len(raw))
         stamp = pts_of(picture)
         if scan.first_pts is not None and stamp is not None:
             if stamp < scan.start_pts:
@@ -96,11 +113,11 @@ def _first_read(
     if scan.trimmed and scan.first_pts is not None and not never_falls(raw):
         # The range was chosen by time stamps that turn out to fall back: count from the file's start instead.
         with open_container(path, limits) as again:
-            return _first_read(path, again, video_stream(again), replace(scan, first_pts=None), limits, threading)
+            return _first_read(path, again, video_stream(again), replace(scan, first_pts=None), limits, tell, threading)
     missing = max(scan.num_packets - len(raw), 0)
     if threading == "AUTO" and (missing or damaged or errors or scan.broken_off):
         with open_container(path, limits) as again:
-            return _first_read(path, again, video_stream(again), scan, limits, "SLICE")
+            return _first_read(path, again, video_stream(again), scan, limits, tell, "SLICE")
     warnings: list[str] = []
     if missing:
         warnings.append(f"The video is damaged: {missing} of its {scan.num_packets} frames cannot be decoded.")

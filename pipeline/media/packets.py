@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -9,7 +10,10 @@ import av
 import numpy as np
 
 from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
+from pipeline.media.containers import raise_if_out_of_memory
 from pipeline.media.hidden_frames import is_hidden
+from pipeline.media.index_check import PACKETS_PER_FRAME
+from pipeline.runtime.callbacks import Check
 from pipeline.settings import LimitSettings
 
 
@@ -43,11 +47,13 @@ def scan_packets(
     limits: LimitSettings,
     start_s: float | None,
     end_s: float | None,
+    check: Check = lambda: None,
 ) -> Scan:
     """Read all packets of the stream, without decoding.
 
     ``start_s`` and ``end_s`` are seconds from the first frame. Raises ``TooLarge``, ``UnsupportedMedia`` (no packets)
-    and ``InvalidInput`` (nothing in the range).
+    and ``InvalidInput`` (nothing in the range). ``check`` is called for every packet. The cap on packets holds for what
+    is read, whatever part was asked for.
     """
     for other in container.streams:
         if other.index != stream.index:
@@ -57,12 +63,14 @@ def scan_packets(
     trimmed = start_s is not None or end_s is not None
     # Asked before packets are read: other demuxers fill the index while they read.
     broken_off = _breaks_off(container, stream)
-    pts: list[int] = []
+    most = limits.max_frames * (PACKETS_PER_FRAME if trimmed else 1)
+    pts = array("q")
     keys: list[tuple[int, int]] = []
     stamped = True
     codec = stream.codec_context.name
     try:
         for packet in container.demux(stream):
+            check()
             if packet.size == 0 or packet.is_discard:
                 continue
             stamp = packet.pts if packet.pts is not None else packet.dts
@@ -72,11 +80,11 @@ def scan_packets(
                 keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             if is_hidden(packet, codec):
                 pts.pop()
-            if not trimmed and len(pts) > limits.max_frames:
-                raise TooLarge(f"The clip has more than {limits.max_frames} frames.", field="video_url")
-    except av.FFmpegError:
+            if len(pts) > most:
+                raise TooLarge(f"The clip has more than {most} frames.", field="video_url")
+    except av.FFmpegError as error:
+        raise_if_out_of_memory(error)
         # The file breaks off inside a packet: the first read of frames tells what there is.
-        pass
     if not pts:
         raise UnsupportedMedia("The video stream is empty.", field="video_url")
     first, last = min(pts), max(pts)

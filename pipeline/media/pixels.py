@@ -18,21 +18,10 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Float32Array, Frame, Picture, Plane, VideoInfo
 from pipeline.media.formats import planar_name
 from pipeline.media.hdr import HLG, PQ, hdr_from_sdr, sdr_from_hdr
+from pipeline.media.matrices import LUMA_WEIGHTS
 
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 _Any = TypeVar("_Any", bound=np.generic)
-
-_LUMA_WEIGHTS = {
-    1: (0.2126, 0.0722),
-    4: (0.30, 0.11),
-    5: (0.299, 0.114),
-    6: (0.299, 0.114),
-    7: (0.212, 0.087),
-    9: (0.2627, 0.0593),
-    10: (0.2627, 0.0593),
-}
-"""Kr and Kb by FFmpeg's matrix number (ITU-T H.273, table 4)."""
-KNOWN_MATRICES = frozenset(_LUMA_WEIGHTS) | {2}
 
 
 def turned(array: NDArray[_Any], quarter_turns: int) -> NDArray[_Any]:
@@ -125,7 +114,7 @@ def _rgb_of_rgb(frame: Frame, hdr: bool) -> Picture:
 
 def _conversion(info: VideoInfo, top: int) -> tuple[NDArray[np.float32], tuple[_Taps, _Taps], np.float32]:
     """Return what turns samples into RGB in 0..top: (5,) coefficients, the chroma taps of both axes, top."""
-    kr, kb = _LUMA_WEIGHTS[matrix_of(info)]
+    kr, kb = LUMA_WEIGHTS[matrix_of(info)]
     kg = 1 - kr - kb
     y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
     red, blue = 2 * (1 - kr) / c_gain, 2 * (1 - kb) / c_gain
@@ -227,7 +216,7 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) 
     if is_rgb(info):
         peak = np.float32(2**info.bit_depth - 1)
         return tuple(np.ascontiguousarray(rgb[..., channel]) * peak for channel in (1, 2, 0))
-    kr, kb = _LUMA_WEIGHTS[matrix_of(info)]
+    kr, kb = LUMA_WEIGHTS[matrix_of(info)]
     y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
     luma_row = np.array([kr, 1 - kr - kb, kb])
     rows = np.stack(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes import AudioInfo, VideoInfo
 from pipeline.errors import UnsupportedMedia
 from pipeline.media.formats import planar_name
+from pipeline.media.matrices import KNOWN_MATRICES
 from pipeline.media.orientation import orientation_of
-from pipeline.media.pixels import KNOWN_MATRICES
 from pipeline.media.side_data import (
     content_light_of,
     display_matrix_of,

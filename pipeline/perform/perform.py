@@ -20,7 +20,7 @@ from pipeline.perform.windows import num_lead_in_frames
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
-from pipeline.workspace.checkpoints import is_whole
+from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.layers import LayerReader, chunk_path, write_layers
 from pipeline.workspace.subject_masks import SubjectMasks
 
@@ -43,7 +43,7 @@ def perform_clip(
     crops = CropReader(clip, plan, masks.subject_mask, plates)
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     restarts = frozenset(segment.start for segment in plan.segments)
-    todo = [not is_whole(chunk_path(workspace, chunk)) for chunk in plan.chunks]
+    todo = [not keep_if_intact(workspace, chunk_path(workspace, chunk)) for chunk in plan.chunks]
     controls = control_pictures(models, lambda: crops.samples(plan)) if any(todo) else None
     anchor: ColorReference | None = None
     earlier: Chunk | None = None
@@ -74,6 +74,7 @@ def perform_clip(
             if settings.temporal.method == "flow":
                 layers = reduce_flicker(crops.beside(layers), restarts, settings.temporal)
             write_layers(path, _counted(layers, clip.info.num_frames, progress))
+            write_checksum(workspace, path)
             generator.rest()
         if anchor is None and not needs.gives_alpha:
             # From the spool, not from memory: a job that goes on after a kill finds the same.

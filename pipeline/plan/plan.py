@@ -16,6 +16,7 @@ from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.plan.subject import choose_subject
 from pipeline.request import JobRequest
 from pipeline.settings import Settings
+from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.values import load_values, save_values
 
 
@@ -54,4 +55,5 @@ def make_plan(
         warnings=warnings,
     )
     save_values(path, plan)
+    write_checksum(workspace, path)
     return plan

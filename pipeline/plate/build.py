@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from pipeline.plate.plate_set import NODES, PlateSet, load_plates
 from pipeline.plate.registration import node_shape
 from pipeline.plate.stack import build_plate, collect_candidates
 from pipeline.settings import PlateSettings
+from pipeline.workspace.pictures import write_png
 
 
 def make_plates(
@@ -79,8 +79,8 @@ def make_plates(
         for row, plan in enumerate(plans):
             pictures = read.candidates(row)
             plate, seen = build_plate(collect_candidates(plan, pictures, camera, people_mask, height), settings)
-            cv2.imwrite(str(folder / f"plate_{row:04d}.png"), plate[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            cv2.imwrite(str(folder / f"seen_{row:04d}.png"), seen.astype(np.uint8) * 255)
+            write_png(folder / f"plate_{row:04d}.png", plate[..., ::-1], quick=True)
+            write_png(folder / f"seen_{row:04d}.png", seen.astype(np.uint8) * 255)
             step(len(plan.candidates))
             # A frame comes when the plates on both sides of it are there.
             while (frame := registered.next_frame()) is not None and max(chosen[frame]) <= row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from pipeline.plate.build import make_plates
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
-from pipeline.workspace.checkpoints import has_checksums, write_checksums
+from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
 
 
@@ -31,9 +30,8 @@ def plate_clip(
     if settings.plate.method == "off":
         return None
     folder = workspace / "plates"
-    if has_checksums(folder):
+    if keep_if_intact(workspace, folder):
         return load_plates(folder)
-    shutil.rmtree(folder, ignore_errors=True)
     plates = make_plates(
         clip,
         plan.camera,
@@ -46,7 +44,7 @@ def plate_clip(
         check,
         lambda done, total: progress("plate", done, total),
     )
-    write_checksums(folder)
+    write_checksum(workspace, folder)
     return plates
 
 

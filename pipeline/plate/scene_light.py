@@ -16,7 +16,7 @@ from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
-from pipeline.workspace.checkpoints import is_whole
+from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
 from pipeline.workspace.values import load_values, save_values
 
@@ -37,7 +37,7 @@ def estimate_scene_light(
     if settings.composite.light == "daylight":
         return SceneLight.daylight(num_frames)
     path = workspace / "light.zip"
-    if is_whole(path):
+    if keep_if_intact(workspace, path):
         return load_values(path, SceneLight)
     seconds = clip.info.pts_seconds
     samples: dict[int, LightSample] = {}
@@ -56,6 +56,7 @@ def estimate_scene_light(
         np.concatenate([part.ambient_rgb for part in parts]),
     )
     save_values(path, light)
+    write_checksum(workspace, path)
     return light
 
 

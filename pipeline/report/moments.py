@@ -14,7 +14,7 @@ from pipeline.datatypes import Picture, Plan, Presence, VideoInfo
 from pipeline.joints import JOINT
 from pipeline.maths.smoothing import equal_runs
 from pipeline.media.clip import Clip
-from pipeline.media.decode import rgb_of
+from pipeline.media.pixels import rgb_of
 
 View = Literal["whole", "person", "feet"]
 """The whole picture, or its part around the subject or the subject's feet."""

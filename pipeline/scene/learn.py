@@ -7,7 +7,6 @@ whose each pixel is.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from pipeline.scene.occluders import CoverEvidence
 from pipeline.scene.samples import Sample, covered, foreign_counts, his_counts, others_counts, sample_of, uncovered
 from pipeline.scene.scene_model import SceneModel, SceneRow, save_row
 from pipeline.scene.views import WORK_BODY_PX, view_of
-from pipeline.workspace.checkpoints import has_checksums, write_checksums
+from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
 
 _LOOKS_PER_SECOND = 10.0
@@ -56,9 +55,8 @@ def learn_scene(
     height_px = float(np.median(known)) if len(known) else 0.5 * clip.info.size_wh[1]
     folder = workspace / "scene"
     model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX))
-    if has_checksums(folder):
+    if keep_if_intact(workspace, folder):
         return model
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     learner = _Learner(plan, masks, plates, folder, height_px)
     frames = _frames_to_look_at(clip, plan, plates)
@@ -67,7 +65,7 @@ def learn_scene(
         learner.push(frame)
         progress("scene", done, len(frames))
     learner.finish()
-    write_checksums(folder)
+    write_checksum(workspace, folder)
     return model
 
 

@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.survey.shots import CutDetector
+from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
 
@@ -65,6 +66,8 @@ def survey_clip(
     store.close()
     survey = Survey(info, np.array(shot_starts, np.int64), cuts.finish(), camera.finish(), tracks)
     save_values(path, survey)
+    write_checksum(workspace, store.path)
+    write_checksum(workspace, path)
     return survey
 
 

@@ -1,47 +1,74 @@
-"""Whether what a pass left on disk may be taken up: a file that is there but damaged is made again, never trusted."""
+"""Whether what a pass left on disk may be taken up: a file that is there but damaged is made again, never trusted.
+
+A workspace has one list of what is finished, with a hash over every byte of it. What is not in the list, or has other
+bytes, was not finished, was damaged, or belongs elsewhere.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-import zlib
+import logging
+import shutil
 from pathlib import Path
 
-_SEAL = "done"
+log = logging.getLogger("understudy.checkpoints")
+CHECKSUMS = "checksums.json"
+_MOST_LIST_BYTES = 10**7
 
 
-def is_whole(path: Path) -> bool:
-    """Return whether a zip file is there and every member has its checksum."""
+def write_checksum(workspace: Path, path: Path) -> None:
+    """Put a file, or a folder's files, on the list of what is finished. Does not go into folders within a folder."""
+    checksums = _checksums(workspace)
+    checksums[_name(workspace, path)] = _digest(workspace, path)
+    part = workspace / f"{CHECKSUMS}.part"
+    part.write_text(json.dumps(checksums, indent=0, sort_keys=True), encoding="utf-8")
+    part.replace(workspace / CHECKSUMS)
+
+
+def is_intact(workspace: Path, path: Path) -> bool:
+    """Return whether a file or folder is finished, and holds what it held then; reads all of it."""
+    known = _checksums(workspace).get(_name(workspace, path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return known is not None and known == _digest(workspace, path)
+    except OSError:
         return False
 
 
-def write_checksums(folder: Path) -> None:
-    """Say that a folder's files are all there, with their hashes. Does not go into folders within it."""
-    part = folder / f"{_SEAL}.part"
-    part.write_text(json.dumps(_hashes(folder)), encoding="utf-8")
-    part.rename(folder / _SEAL)
-
-
-def has_checksums(folder: Path) -> bool:
-    """Return whether a folder was sealed, and holds what it held then."""
-    try:
-        return bool(json.loads((folder / _SEAL).read_text(encoding="utf-8")) == _hashes(folder))
-    except (OSError, ValueError):
-        return False
-
-
-def remove_damaged(*paths: Path) -> None:
-    """Remove the zip files that are not whole, so that their passes are done again."""
+def keep_if_intact(workspace: Path, *paths: Path) -> bool:
+    """Return whether all ``paths`` are finished and undamaged; if not, remove them, so that they are made again."""
+    if all(is_intact(workspace, path) for path in paths):
+        return True
     for path in paths:
-        if path.exists() and not is_whole(path):
-            path.unlink()
+        if path.exists():
+            log.warning("an unfinished or damaged checkpoint is made again", extra={"file": _name(workspace, path)})
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return False
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(_SEAL))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def _name(workspace: Path, path: Path) -> str:
+    return path.relative_to(workspace).as_posix()
+
+
+def _checksums(workspace: Path) -> dict[str, str]:
+    try:
+        with (workspace / CHECKSUMS).open("rb") as file:
+            checksums = json.loads(file.read(_MOST_LIST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return checksums if isinstance(checksums, dict) else {}
+
+
+def _digest(workspace: Path, path: Path) -> str:
+    """Return a hash of a file's name and bytes; of a folder, of all its files'."""
+    total = hashlib.blake2b(digest_size=32)
+    for each in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if path.is_dir() and not each.is_file():
+            continue
+        with each.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32))
+        total.update(_name(workspace, each).encode() + b"\0" + digest.digest())
+    return total.hexdigest()

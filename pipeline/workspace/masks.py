@@ -26,7 +26,7 @@ class MaskStore:
 
     def __init__(self, path: Path, size_wh: tuple[int, int]) -> None:
         """Open ``path`` to write it, or to read it where it is there already; masks are (H, W) of ``size_wh``."""
-        self._path = path
+        self.path = path
         self._width, self._height = size_wh
         self._part = path.with_suffix(".part")
         self._writer = None if path.exists() else new_zip(self._part)
@@ -36,7 +36,7 @@ class MaskStore:
     def put(self, frame: int, masks: Mapping[int, Mask]) -> None:
         """Keep the masks of one frame, each (H, W) by track id. A track's mask in a frame is put once."""
         if self._writer is None:
-            raise ValueError(f"{self._path.name} is whole, no more masks can be put")
+            raise ValueError(f"{self.path.name} is whole, no more masks can be put")
         for track_id, mask in masks.items():
             x0, y0, x1, y1 = box_of_mask(mask)
             packed = np.packbits(mask[y0:y1, x0:x1], axis=-1)
@@ -52,7 +52,7 @@ class MaskStore:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-            self._part.rename(self._path)
+            self._part.rename(self.path)
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -60,7 +60,7 @@ class MaskStore:
     def _index(self) -> dict[int, list[tuple[int, str]]]:
         if self._reader is None:
             self.close()
-            self._reader = zipfile.ZipFile(self._path)
+            self._reader = zipfile.ZipFile(self.path)
             self._names = {}
             for name in self._reader.namelist():
                 frame, track_id = name.split("/")

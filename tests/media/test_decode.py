@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
 from pipeline.media.clip import Clip
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from pipeline.settings import LimitSettings
 from tests.support.media import FFV1_SPECS, SPECS, ClipSpec, make_clip, spec, spoil_middle, truncate
 

@@ -16,8 +16,9 @@ import pytest
 from pipeline.datatypes import Frame
 from pipeline.errors import Cancelled, EncodeFailed, NoSpace
 from pipeline.media.clip import Clip
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
 from pipeline.media.encode import PROVENANCE, ArtifactVideo, encode_clip, read_artifact
+from pipeline.media.pixels import rgb_of
 from pipeline.settings import OutputSettings
 from tests.support.media import FFV1_SPECS, SPECS, make_clip, spec
 

@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes import VideoInfo
-from pipeline.media.decode import Clip, luma_of, open_clip, rgb_of
+from pipeline.media.clip import Clip
+from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
-from pipeline.media.pixels import coded_from_upright, upright_from_coded
+from pipeline.media.pixels import coded_from_upright, luma_of, rgb_of, upright_from_coded
 from pipeline.settings import OutputSettings
 from tests.support.media import make_clip, spec
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Mask, Person, Picture, Presence, Subject, Track, VideoInfo
 from pipeline.errors import InvalidInput, NoPerson
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
 from pipeline.plan.subject import choose_subject
 from pipeline.request import PointChoice, SubjectChoice

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +20,6 @@ import pytest
 from conf import compose_settings
 from pipeline.errors import Cancelled, NoPerson, UploadFailed
 from pipeline.request import JobRequest
-from pipeline.workspace.checkpoints import has_checksums, is_whole, write_checksums
 from tests.support.job_api import wait_until
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from worker.environment import WorkerEnvironment, read_worker_settings
@@ -128,6 +129,8 @@ def test_a_damaged_checkpoint_is_made_again(tmp_path: Path) -> None:
         data[len(data) // 2] ^= 0xFF
         path.write_bytes(data)
     assert Path(runner.answer(good_job())["video_url"]).read_bytes() == first
+    # Survey, plan, light, plates and the chunk.
+    assert runner.log.count("damaged checkpoint is made again") >= 5
 
 
 def test_a_killed_job_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_a_killed_job_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None
 
     undisturbed = start("whole")
     try:
-        for sign in ("survey.zip", "plates/done", "layers/chunk_0001.zip"):
+        for sign in ("survey.zip", "plates/plates.npz", "layers/chunk_0001.zip"):
             process = start("killed")
             try:
                 # A finished job has removed its state: then it was too quick to be killed there, which is as good.
@@ -177,15 +180,6 @@ def test_a_running_jobs_folder_is_not_abandoned(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_seals_and_zips_are_checked(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"x")
-    assert not has_checksums(tmp_path)
-    write_checksums(tmp_path)
-    assert has_checksums(tmp_path)
-    (tmp_path / "a").write_bytes(b"y")
-    assert not has_checksums(tmp_path) and not is_whole(tmp_path / "a") and not is_whole(tmp_path / "none")
-
-
 @pytest.mark.parametrize(
     ("text", "gone", "stays"),
     [
@@ -203,3 +197,41 @@ def test_seals_and_zips_are_checked(tmp_path: Path) -> None:
 def test_secrets_do_not_reach_the_log(text: str, gone: list[str], stays: str) -> None:
     redacted = Redactor({"MY_API_KEY": "hunter22", "SSL_CERT_KEYFILE": "/etc/ssl/cert.pem", "SHORT_KEY": "ab"})(text)
     assert stays in redacted and not any(word in redacted for word in gone)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "NO_SPACE"),
+        (OSError("4096 requested and 12 written"), "NO_SPACE"),
+        (OSError(errno.EROFS, "Read-only file system"), "NO_SPACE"),
+        (MemoryError(), "OUT_OF_MEMORY"),
+    ],
+)
+def test_what_is_finished_stays_when_disk_or_memory_run_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pipeline.run.plate_clip", fails)
+    runner = Runner(tmp_path, environment={"UNDERSTUDY_STATE_DIR": str(tmp_path / "state")})
+    answer = runner.answer(good_job())
+    assert answer["error_code"] == code
+    kept = {path.name for path in (tmp_path / "state").rglob("*.zip")}
+    assert kept == {"survey.zip", "masks.zip", "plan.zip"}
+    monkeypatch.undo()
+    assert runner.answer(good_job())["frames_replaced"] > 0
+    assert "going on from what an earlier try" in runner.log
+
+
+def test_a_state_folder_that_goes_away_is_told_as_a_disk_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+
+    def goes_away(*_: object, **__: object) -> None:
+        shutil.rmtree(state)
+        (state / "understudy" / "x").write_bytes(b"")
+
+    monkeypatch.setattr("pipeline.run.plate_clip", goes_away)
+    runner = Runner(tmp_path, environment={"UNDERSTUDY_STATE_DIR": str(state)})
+    assert runner.answer(good_job())["error_code"] == "NO_SPACE"

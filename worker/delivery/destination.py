@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Protocol
 
 from pipeline.errors import InvalidInput, NoSpace, ResultTooLarge
 from pipeline.result import JobResult
+from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.bucket import check_bucket, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
 from worker.delivery.local import answer_of, check_answer_size, deliver_locally, files_of
@@ -190,7 +190,7 @@ def _zip(name: str, paths: Sequence[Path], check: Check) -> Path:
                 with path.open("rb") as source, archive.open(zipfile.ZipInfo(path.name), "w", force_zip64=True) as part:
                     copyfileobj(source, part, 1 << 20)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL_DISK:
             raise NoSpace("there is no space left for the result") from error
         raise
     return target

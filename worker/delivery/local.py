@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import NoSpace, ResultTooLarge, UploadFailed
 from pipeline.result import JobResult
+from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.upload_limits import content_type
 from worker.job_folder import folder_name
 from worker.output import JobAnswer, ResultFiles, wire_form, with_files
@@ -64,7 +64,7 @@ def deliver_locally(
         answer = answer_of(result, lambda path: str(folder / path.name))
         _put_into(folder, files_of(result), answer, check)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL_DISK:
             raise NoSpace("there is no space left for the result") from error
         raise UploadFailed("the result could not be written to the output folder") from error
     return answer

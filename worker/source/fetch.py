@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ import requests
 import urllib3
 
 from pipeline.errors import DownloadFailed, DownloadTimeout, TooLarge, UrlRejected
+from pipeline.runtime.resources import FULL_DISK
 from worker.source.urls import HostUnknown, open_request
 from worker.threads import start_thread, wait_until
 
@@ -143,7 +143,7 @@ def _download(
         except requests.Timeout as error:
             raise _ServerFailed("the server did not answer in time") from error
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            if isinstance(error, OSError) and error.errno in FULL_DISK:
                 raise
             raise _ServerFailed("the file could not be downloaded") from error
     raise UrlRejected(f"the URL redirects more than {_MAX_REDIRECTS} times", field=field)

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from pipeline.errors import PresetUnavailable
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from pipeline.models.people import yolo
 from pipeline.models.people.yolo import YoloPeople, import_ultralytics, load_yolo, people_of
 from pipeline.models.weights.folder import verified_path

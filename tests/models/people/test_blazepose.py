@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import PresetUnavailable
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import REGION_PX, BlazePosePeople, Region, _mask_of
 from pipeline.models.weights.folder import weight_path
 

@@ -1,0 +1,138 @@
+"""The decoder's process: opens one file, and gives its frames when it is asked for them. ``sandbox`` starts it.
+
+It has a limit on memory, on processor time and on files, none of its parent's variables, and nothing to write to but
+the shared memory for frames. Whatever a file does to FFmpeg, it does here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.datatypes import Frame
+from pipeline.errors import TooLarge, UnderstudyError
+from pipeline.media import wire
+from pipeline.media.clip import Clip
+from pipeline.media.decode import open_clip
+from pipeline.settings import LimitSettings
+
+_REPORT_SECONDS = 0.1
+CPU_SECONDS = 120
+"""Of processor time between two messages; a frame takes some hundredths."""
+_MOST_FILES = 64
+_PR_SET_PDEATHSIG = 1
+
+
+class _Server:
+    """Answers the parent's requests, one after the other."""
+
+    def __init__(self, replies: int, memory: int) -> None:
+        self._replies = replies
+        self._memory = memory
+        self._slot = memoryview(b"")
+        self._clip: Clip | None = None
+        self._reads: dict[int, Iterator[Frame]] = {}
+        self._told = 0.0
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what a request asks for and return the reply."""
+        _allow_cpu_seconds()
+        if request["do"] == "open":
+            return self._open(request)
+        if request["do"] == "read":
+            assert self._clip is not None
+            self._reads[request["read"]] = self._clip.frames(request["start"], request["stop"])
+        elif request["do"] == "next":
+            frame = next(self._reads[request["read"]])
+            return {"index": frame.index, "planes": wire.put_planes(frame.planes, self._slot)}
+        elif request["do"] == "end":
+            # What is let go of closes its file.
+            self._reads.pop(request["read"], None)
+        return {}
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send one message."""
+        line = wire.encode(message)
+        while line:
+            line = line[os.write(self._replies, line) :]
+
+    def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        clip = open_clip(
+            Path(request["path"]),
+            LimitSettings.model_validate(request["limits"]),
+            start_s=request["start_s"],
+            end_s=request["end_s"],
+            check=lambda: self._show_life(0, 0),
+            progress=self._show_life,
+        )
+        self._clip = clip
+        self.tell({"done": clip.info.num_frames, "total": clip.info.num_frames})
+        [first] = clip.frames(0, 1)
+        size = wire.slot_bytes(first.planes)
+        os.ftruncate(self._memory, size)
+        self._slot = memoryview(mmap.mmap(self._memory, size))
+        return {
+            "info": clip.info,
+            "reading": clip.reading,
+            "first_pts": clip.first_pts,
+            "trimmed": clip.trimmed,
+            "slot": size,
+        }
+
+    def _show_life(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told > _REPORT_SECONDS:
+            self._told = now
+            _allow_cpu_seconds()
+            self.tell({"done": done, "total": total})
+
+
+def main(requests: int, replies: int, memory: int, memory_limit: int) -> None:
+    """Serve until the parent closes its end."""
+    _confine(memory_limit)
+    server = _Server(replies, memory)
+    server.tell({"ready": True})
+    with os.fdopen(requests, "rb") as lines:
+        for line in lines:
+            try:
+                reply = server.answer(wire.decode(line))
+            except UnderstudyError as error:
+                reply = {"error": type(error).__name__, "message": error.message, "field": error.field}
+            except MemoryError:
+                message = "Decoding the file takes more memory than it may have."
+                reply = {"error": TooLarge.__name__, "message": message, "field": "video_url"}
+            except Exception:
+                reply = {"bug": traceback.format_exc()}
+            server.tell(reply)
+
+
+def _confine(memory_limit: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**31, 2**31))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        # Where the machine runs out of memory all the same, this process goes, not its parent.
+        Path("/proc/self/oom_score_adj").write_text("1000")
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _allow_cpu_seconds() -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:]))

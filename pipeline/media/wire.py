@@ -1,0 +1,112 @@
+"""What the decoder's process and its parent say to each other: one JSON object a line, and planes in shared memory.
+
+No pickle: the process reads files from anywhere, and what it answers is checked like any other input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import AudioInfo, Plane, VideoInfo
+from pipeline.media.clip import ReadSettings
+
+_KINDS = {kind.__name__: kind for kind in (VideoInfo, AudioInfo, ReadSettings)}
+_ALIGNMENT = 64
+MOST_LINE_BYTES = 64 * 2**20
+"""The longest message is an opened clip: some sixty characters a frame."""
+
+
+def encode(message: Any) -> bytes:
+    """Return one line of JSON for numbers, texts, lists, arrays of integers and the values of an opened clip."""
+    return json.dumps(_told(message)).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """Return what ``encode`` was given. Raises ``ValueError`` for anything else."""
+    try:
+        return _read(json.loads(line))
+    except (TypeError, KeyError, AttributeError, ZeroDivisionError, OverflowError, RecursionError) as error:
+        raise ValueError(f"no message of the decoder's process: {error}") from error
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {"is": "array", "of": value.tolist()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {"is": type(value).__name__} | {
+            each.name: _told(getattr(value, each.name)) for each in dataclasses.fields(value)
+        }
+    if isinstance(value, Fraction | Path):
+        return {"is": "fraction" if isinstance(value, Fraction) else "path", "of": str(value)}
+    if isinstance(value, tuple):
+        return {"is": "tuple", "of": [_told(item) for item in value]}
+    if isinstance(value, list):
+        return [_told(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    return value
+
+
+def _read(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_read(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    kind = tree.get("is")
+    if kind is None:
+        return {key: _read(item) for key, item in tree.items()}
+    if kind == "array":
+        return np.array(tree["of"], np.int64)
+    if kind == "tuple":
+        return tuple(_read(item) for item in tree["of"])
+    if kind in ("fraction", "path"):
+        return Fraction(tree["of"]) if kind == "fraction" else Path(tree["of"])
+    return _KINDS[kind](**{key: _read(item) for key, item in tree.items() if key != "is"})
+
+
+def slot_bytes(planes: Sequence[Plane]) -> int:
+    """Return how much shared memory a frame's planes take."""
+    return sum(_aligned(plane.nbytes) for plane in planes)
+
+
+def put_planes(planes: Sequence[Plane], slot: memoryview) -> list[tuple[int, int, int]]:
+    """Copy planes (h, w) into shared memory; return what ``take_planes`` needs: height, width, bytes a sample."""
+    at = 0
+    for plane in planes:
+        target: NDArray[Any] = np.frombuffer(slot, plane.dtype, plane.size, offset=at).reshape(plane.shape)
+        np.copyto(target, plane)
+        at += _aligned(plane.nbytes)
+    return [(plane.shape[0], plane.shape[1], plane.itemsize) for plane in planes]
+
+
+def take_planes(shapes: Sequence[Sequence[int]], slot: memoryview) -> tuple[Plane, ...]:
+    """Copy planes out of shared memory, read-only. Raises ``ValueError`` where they do not lie in it."""
+    kinds: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype("<u2")}
+    sizes = [(int(height), int(width), kinds[int(itemsize)]) for height, width, itemsize in shapes]
+    total = sum(_aligned(height * width * kind.itemsize) for height, width, kind in sizes)
+    if total > len(slot) or any(min(height, width) < 1 for height, width, _ in sizes):
+        raise ValueError("the planes do not lie in the shared memory")
+    # One copy for all of them: the slot is written again for the next frame.
+    held = np.frombuffer(slot, np.uint8, total).copy()
+    held.flags.writeable = False
+    planes: list[Plane] = []
+    at = 0
+    for height, width, kind in sizes:
+        size = height * width * kind.itemsize
+        planes.append(held[at : at + size].view(kind).reshape(height, width))
+        at += _aligned(size)
+    return tuple(planes)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

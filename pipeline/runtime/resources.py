@@ -1,0 +1,194 @@
+"""Disk and memory that run out: one place that knows every library's own way of failing, and how much there is."""
+
+from __future__ import annotations
+
+import errno
+import re
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipeline.errors import NoSpace, OutOfMemory, UnderstudyError
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk's quota is used up",
+    errno.EFBIG: "the disk takes no file so large",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "the folder cannot be written to",
+    errno.EIO: "the disk fails",
+    errno.ESTALE: "the disk went away",
+    errno.ENODEV: "the disk went away",
+}
+FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+"""Of an error that may be of a network as well, these are always of a disk."""
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says, without an errno, when the disk takes a part of an array only."""
+_OPENCV_NO_MEMORY = -4
+_NO_LIMIT_BYTES = 1 << 60
+"""What cgroup v1 says where there is no limit is larger than this."""
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def resource_errors(*folders: Path, needed_bytes: int = 0) -> Iterator[None]:
+    """Raise ``NoSpace`` or ``OutOfMemory`` for whatever a full disk or memory makes a library raise.
+
+    ``folders`` are those that are written to, the most important first; ``needed_bytes`` is what they are thought to
+    need in all. Errors that are ours already pass.
+    """
+    try:
+        yield
+    except UnderstudyError:
+        raise
+    except Exception as error:
+        told = resource_error(error, *folders, needed_bytes=needed_bytes)
+        if told is None:
+            raise
+        raise told from error
+
+
+def resource_error(error: BaseException, *folders: Path, needed_bytes: int = 0) -> NoSpace | OutOfMemory | None:
+    """Return what an error is of disk or memory, or None where it is neither; looks at its causes as well."""
+    for each in _causes(error):
+        if _is_of_memory(each):
+            return OutOfMemory("the machine's memory does not suffice for this job")
+        if isinstance(each, OSError):
+            told = _DISK_ERRORS.get(each.errno or 0)
+            if told is None and _SHORT_WRITE.search(str(each)):
+                told = _DISK_ERRORS[errno.ENOSPC]
+            if told is None and isinstance(each, FileNotFoundError) and not all(path.exists() for path in folders):
+                told = "the disk went away"
+            if told is not None:
+                return NoSpace(told + _shortage(folders, needed_bytes))
+    return None
+
+
+def check_disk(needed_bytes: int, *folders: Path) -> None:
+    """Raise ``NoSpace`` where one of the folders' disks has less room than is needed."""
+    for folder in folders:
+        free = _free_bytes(folder)
+        if free is not None and free < needed_bytes:
+            raise NoSpace(
+                f"the job needs about {_megabytes(needed_bytes)} of disk and {_megabytes(free)} are free: "
+                f"{_megabytes(needed_bytes - free)} are missing"
+            )
+
+
+def check_memory(needed_bytes: int) -> None:
+    """Raise ``OutOfMemory`` where less memory can be had than is needed."""
+    free = available_memory()
+    if free is not None and free < needed_bytes:
+        raise OutOfMemory(
+            f"the job needs about {_megabytes(needed_bytes)} of memory and {_megabytes(free)} are free: "
+            f"{_megabytes(needed_bytes - free)} are missing"
+        )
+
+
+def available_memory() -> int | None:
+    """Return how many bytes this process may still take: the least that machine, container and limits leave."""
+    left = [each for each in (_machine(), _container(_CGROUP), _address_space()) if each is not None]
+    return max(min(left), 0) if left else None
+
+
+def memory_size() -> int | None:
+    """Return the memory of the machine or the container, whatever is in use of it; None where it is not told."""
+    sizes = [_field("/proc/meminfo", "MemTotal:"), _container_limit(_CGROUP)]
+    known = [each for each in sizes if each is not None]
+    return min(known) if known else None
+
+
+def size_on_disk(folder: Path) -> int:
+    """Return how many bytes of disk a folder takes, with all in it; 0 where there is none."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_blocks * 512
+    return total
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if type(error).__module__ == "cv2":
+        return getattr(error, "code", None) == _OPENCV_NO_MEMORY
+    # A thread's stack is memory too.
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
+def _shortage(folders: tuple[Path, ...], needed_bytes: int) -> str:
+    """Return the end of the sentence: how much is missing of what is needed, or how much is left."""
+    for folder in folders:
+        free = _free_bytes(folder)
+        if free is None:
+            continue
+        missing = needed_bytes - size_on_disk(folder) - free
+        if missing > 0:
+            return f": about {_megabytes(missing)} are missing"
+        return f": {_megabytes(free)} are left"
+    return ""
+
+
+def _free_bytes(folder: Path) -> int | None:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free
+    return None
+
+
+def _megabytes(size: int) -> str:
+    return f"{max(size / 1e6, 0.1):.1f} MB" if size < 10**7 else f"{size / 1e6:.0f} MB"
+
+
+def _machine() -> int | None:
+    return _field("/proc/meminfo", "MemAvailable:")
+
+
+def _container(root: Path) -> int | None:
+    limit = _container_limit(root)
+    if limit is None:
+        return None
+    # Pages of files are given back when they are wanted.
+    for usage, statistics, cached in (
+        ("memory.current", "memory.stat", "inactive_file"),
+        ("memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+    ):
+        with suppress(OSError, ValueError):
+            used = int((root / usage).read_text())
+            return limit - used + (_field(str(root / statistics), cached, unit=1) or 0)
+    return None
+
+
+def _container_limit(root: Path) -> int | None:
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            limit = int((root / name).read_text())
+            return limit if limit < _NO_LIMIT_BYTES else None
+    return None
+
+
+def _address_space() -> int | None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    used = _field("/proc/self/status", "VmSize:")
+    return None if limit == resource.RLIM_INFINITY or used is None else limit - used
+
+
+def _field(path: str, name: str, unit: int = 1024) -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path(path).read_text().splitlines():
+            words = line.split()
+            if words and words[0] == name:
+                return int(words[1]) * unit
+    return None

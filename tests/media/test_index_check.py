@@ -1,0 +1,89 @@
+"""Files whose tables promise what is not there are refused before FFmpeg believes them; honest ones pass."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import TooLarge
+from pipeline.media.index_check import check_index
+from pipeline.settings import LimitSettings
+from tests.support.hostile_media import box, lying_mp4
+from tests.support.media import make_clip, spec
+
+_LIMITS = LimitSettings()
+_LIE = 80_000_000
+
+
+def _checked(folder: Path, data: bytes) -> None:
+    path = folder / "clip"
+    path.write_bytes(data)
+    check_index(path, _LIMITS)
+
+
+@pytest.mark.parametrize("where", ["stsz", "stts", "ctts", "trun"])
+@pytest.mark.parametrize("tracks", [1, 6])
+def test_tables_that_claim_more_samples_than_any_clip_has(tmp_path: Path, where: str, tracks: int) -> None:
+    with pytest.raises(TooLarge):
+        _checked(tmp_path, lying_mp4(_LIE, tracks, where=where))
+
+
+@pytest.mark.parametrize("where", ["stsz", "trun"])
+def test_lies_that_are_spread_over_tracks_add_up(tmp_path: Path, where: str) -> None:
+    _checked(tmp_path, lying_mp4(900_000, 4, where=where))
+    with pytest.raises(TooLarge):
+        _checked(tmp_path, lying_mp4(900_000, 5, where=where))
+
+
+def test_a_track_of_one_tick_a_sample_is_let_pass_only_where_it_is_sound(tmp_path: Path) -> None:
+    # 28 minutes of PCM at 48 kHz: FFmpeg keeps it by chunk.
+    _checked(tmp_path, lying_mp4(_LIE, sound=True, ticks=1))
+    for sound, ticks in ((False, 1), (True, 2)):
+        with pytest.raises(TooLarge):
+            _checked(tmp_path, lying_mp4(_LIE, sound=sound, ticks=ticks))
+
+
+def test_tracks_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(TooLarge):
+        _checked(tmp_path, lying_mp4(1, 257))
+
+
+def _element(kind: str, content: bytes) -> bytes:
+    return bytes.fromhex(kind) + struct.pack(">Q", len(content) | 1 << 56) + content
+
+
+def test_attachments_of_an_mkv_have_a_bound(tmp_path: Path) -> None:
+    for megabytes, is_refused in ((10, False), (70, True)):
+        attachments = _element("1941A469", bytes(megabytes * 10**6))
+        segment = _element("18538067", _element("EC", bytes(100)) + attachments)
+        data = _element("1A45DFA3", b"") + segment
+        if is_refused:
+            with pytest.raises(TooLarge, match="attachments"):
+                _checked(tmp_path, data)
+        else:
+            _checked(tmp_path, data)
+
+
+@pytest.mark.parametrize("name", ["cfr", "mov_pcm", "mkv", "two_sounds", "vfr"])
+def test_honest_files_pass(tmp_path: Path, name: str) -> None:
+    check_index(make_clip(tmp_path, spec(name)), _LIMITS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0\0\0",
+        b"\0\0\0\1moov",
+        box(b"moov", b"\0\0\0\7trak"),
+        b"\0\0\0\1moov" + b"\xff" * 8,
+        b"\x1a\x45\xdf\xa3",
+        b"\x1a\x45\xdf\xa3\xff\x18\x53\x80\x67\xff",
+        box(b"moov", *[box(b"trak")] * 3) * 3,
+        b"".join(struct.pack(">I4s", 8 * (500 - n), b"moov") for n in range(500)),
+    ],
+)
+def test_broken_files_are_left_to_the_decoder(tmp_path: Path, data: bytes) -> None:
+    _checked(tmp_path, data)

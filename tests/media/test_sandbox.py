@@ -1,0 +1,146 @@
+"""A clip that is decoded in a process of its own gives the same frames, and what ends the process ends no more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import Cancelled, InvalidInput, TooLarge, UnderstudyError, UnsupportedMedia
+from pipeline.media import sandbox
+from pipeline.media.decode import open_clip
+from pipeline.media.sandbox import DecoderProcess, SandboxedClip, open_untrusted
+from pipeline.settings import LimitSettings
+from tests.support.hostile_media import lying_mp4
+from tests.support.media import ClipSpec, make_clip, spec
+
+_LIMITS = LimitSettings()
+_WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
+_ALL = (None, None)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Iterator[SandboxedClip]:
+    with closing(open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", ["cfr", "vfr", "rotated", "ten_bit", "gray", "alpha", "rgb", "odd_420", "chroma_422"])
+def test_frames_and_facts_are_those_of_decoding_here(tmp_path: Path, name: str) -> None:
+    path = make_clip(tmp_path, spec(name))
+    for start_s, end_s in (_ALL, (0.1, 0.3)):
+        here = open_clip(path, _LIMITS, start_s=start_s, end_s=end_s)
+        with closing(open_untrusted(path, _LIMITS, start_s=start_s, end_s=end_s)) as there:
+            for field in here.info.__slots__:
+                np.testing.assert_array_equal(getattr(there.info, field), getattr(here.info, field), field)
+            assert (there.trimmed, there.trim_offset) == (here.trimmed, here.trim_offset)
+            for ours, theirs in zip(here.frames(), there.frames(), strict=True):
+                assert (ours.index, ours.pts, ours.duration) == (theirs.index, theirs.pts, theirs.duration)
+                for plane, other in zip(ours.planes, theirs.planes, strict=True):
+                    assert plane.dtype == other.dtype and not other.flags.writeable
+                    np.testing.assert_array_equal(plane, other)
+
+
+def test_several_reads_at_a_time_do_not_mix(clip: SandboxedClip) -> None:
+    expected = [frame.planes[0].copy() for frame in clip.frames()]
+    pairs = zip(clip.frames(0, 12), clip.frames(6, 18), strict=True)
+    held = [(first.planes[0], second.planes[0]) for first, second in pairs]
+    for index, (first, second) in enumerate(held):
+        np.testing.assert_array_equal(first, expected[index])
+        np.testing.assert_array_equal(second, expected[index + 6])
+    assert [frame.index for frame in clip.frames_at([1, 5, 20])] == [1, 5, 20]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("missing.mp4", InvalidInput), ("no_video.mp4", UnsupportedMedia), ("lie.mp4", TooLarge)]
+)
+def test_errors_come_back_as_they_are(tmp_path: Path, path: str, kind: type[UnderstudyError]) -> None:
+    (tmp_path / "no_video.mp4").write_bytes(b"no video" * 100)
+    (tmp_path / "lie.mp4").write_bytes(lying_mp4(80_000_000, 6))
+    with pytest.raises(kind) as told:
+        open_untrusted(tmp_path / path, _LIMITS)
+    assert told.value.field == "video_url"
+
+
+def test_memory_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = ClipSpec(
+        "large", ".mkv", "ffv1", size_wh=(2048, 2048), pts=(0, 40), time_base=Fraction(1, 1000), options={}, audio=None
+    )
+    path = make_clip(tmp_path, large)
+    # The process itself takes 260 MB of address space.
+    monkeypatch.setattr(sandbox._spare, "take", lambda: DecoderProcess(memory_bytes=285 * 10**6))
+    with pytest.raises(TooLarge, match="memory"):
+        open_untrusted(path, _LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [(signal.SIGSEGV, UnsupportedMedia), (signal.SIGXCPU, UnsupportedMedia), (signal.SIGKILL, TooLarge)],
+)
+def test_the_end_of_the_process_is_the_end_of_the_clip_alone(
+    clip: SandboxedClip, how: signal.Signals, kind: type[UnderstudyError]
+) -> None:
+    frames = clip.frames()
+    next(frames)
+    os.kill(clip.process_id, how)
+    with pytest.raises(kind):
+        list(frames)
+    with pytest.raises(UnsupportedMedia):
+        list(clip.frames())
+    with closing(open_untrusted(clip.info.path, _LIMITS)) as again:
+        assert sum(1 for _ in again.frames()) == 24
+
+
+def test_a_process_that_says_nothing_is_ended(clip: SandboxedClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_SILENT_SECONDS", 0.3)
+    frames = clip.frames()
+    next(frames)
+    os.kill(clip.process_id, signal.SIGSTOP)
+    with pytest.raises(TooLarge, match="time"):
+        list(frames)
+
+
+def test_opening_is_told_of_and_can_be_stopped() -> None:
+    told: list[tuple[int, int]] = []
+    open_untrusted(_WALK, _LIMITS, progress=lambda done, total: told.append((done, total))).close()
+    assert told and told[-1][1] == 150
+    begin = time.monotonic()
+
+    def stop() -> None:
+        raise Cancelled("the job was cancelled")
+
+    with pytest.raises(Cancelled):
+        open_untrusted(_WALK, _LIMITS, check=stop)
+    assert time.monotonic() - begin < 5
+
+
+def _open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_the_process_knows_no_secret_and_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUCKET_SECRET_ACCESS_KEY", "hunter22")
+    monkeypatch.setattr(sandbox._spare, "take", DecoderProcess)
+    clip = open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)
+    assert b"hunter22" not in Path(f"/proc/{clip.process_id}/environ").read_bytes()
+    files = _open_files()
+    clip.close()
+    assert not Path(f"/proc/{clip.process_id}").exists()
+    assert _open_files() == files - 3
+
+
+def test_a_process_that_cannot_start_is_our_fault_and_not_the_file_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox._spare, "take", DecoderProcess)
+    monkeypatch.setattr(sandbox, "_environment", lambda: {"PYTHONPATH": "/nowhere"})
+    monkeypatch.setattr(sandbox, "_ROOT", tmp_path)
+    with pytest.raises(RuntimeError, match="cannot be started"):
+        open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)
