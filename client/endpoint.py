@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import backoff
 import requests
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipeline.errors import UnderstudyError
 from worker.delivery.bucket import s3_client, sign_links, upload_files
@@ -28,6 +28,7 @@ Tell = Callable[..., None]
 _ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 _UPLOAD = UploadLimits(total_seconds=6 * 3600.0)
 """2 GiB through a slow line at home."""
+_REMOVE_SECONDS = 60.0
 _VIDEO_NAMES = {"video/quicktime": "result.mov", "video/x-matroska": "result.mkv"}
 _INLINE_SUFFIXES = {
     "analysis": ".npz",
@@ -160,7 +161,7 @@ def _remove(bucket: Bucket, key: str) -> None:
     """Take a clip out of the bucket; where that fails it stays, and the job's end is told all the same."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    store = s3_client(bucket, _UPLOAD)
+    store = s3_client(bucket, UploadLimits(total_seconds=_REMOVE_SECONDS))
     with suppress(BotoCoreError, ClientError):
         store.delete_object(Bucket=bucket.name, Key=key)
     store.close()
@@ -172,14 +173,19 @@ def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 1
     Over https the SDK itself tries nothing again. What is not safe to send twice is only sent again after a 429.
     """
 
-    def is_final(error: Exception) -> bool:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        return status != 429 and not (is_safe_again and (status is None or status >= 500))
+    def may_pass(error: BaseException) -> bool:
+        if not isinstance(error, requests.RequestException):
+            return False
+        status = getattr(error.response, "status_code", None)
+        return status == 429 or (is_safe_again and (status is None or status >= 500))
 
     try:
-        return backoff.on_exception(
-            backoff.expo, requests.RequestException, max_tries=tries, max_value=30, giveup=is_final, logger=None
-        )(ask)()
+        return Retrying(
+            retry=retry_if_exception(may_pass),
+            stop=stop_after_attempt(tries),
+            wait=wait_random_exponential(max=30),
+            reraise=True,
+        )(ask)
     except requests.HTTPError as error:
         raise Failed("API_ERROR", f"the endpoint's API answered {error.response.status_code}") from None
     except requests.RequestException as error:
@@ -230,6 +236,8 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
 
 
 def _download(url: str, target: Path, check: Callable[[], None]) -> None:
+    if url.startswith("s3://"):
+        raise Failed("NOT_SAVED", f"{target.name}: lies in the worker's bucket, which gives no links: {url}")
     part = target.with_name(f".{target.name}.part")
 
     def load() -> None:

@@ -31,6 +31,7 @@ from pipeline.settings import Settings
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
 from worker.delivery.destination import choose_destination
+from worker.delivery.kept_result import find_kept, kept_if_undelivered
 from worker.environment import WorkerEnvironment
 from worker.input import JobInput, SubjectPoint, parse_request
 from worker.job_folder import job_workspace
@@ -137,7 +138,9 @@ def _run(
         inline=request.inline,
         artifacts=request.artifacts,
         worker=worker,
+        upload_headers=request.upload_headers,
     )
+    destination.try_before(check=clock.check)
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
     loaded = models.load(settings)
     with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
@@ -155,20 +158,24 @@ def _run(
                 resumable_folder(worker, key, workspace / "passes") as passes,
                 resource_errors(passes, workspace, needed_bytes=needed),
             ):
-                check_disk(needed - size_on_disk(passes), workspace, passes)
+                result = find_kept(passes, wanted.artifacts)
+                if result is None:
+                    check_disk(needed - size_on_disk(passes), workspace, passes)
 
-                def tell(stage: str, done: int, total: int) -> None:
-                    clock.stage = stage
-                    progress(stage, done, total)
+                    def tell(stage: str, done: int, total: int) -> None:
+                        clock.stage = stage
+                        progress(stage, done, total)
 
-                run = run_stills if request.mode == "frame" else run_job
-                result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
+                    run = run_stills if request.mode == "frame" else run_job
+                    result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
+                    report = result.report.model_copy(update={"warnings": (*result.report.warnings, *late)})
+                    result = replace(result, report=report)
                 clip.close()
-                report = result.report.model_copy(update={"warnings": (*result.report.warnings, *late)})
                 clock.stage = "deliver"
-                # A job that was given up in its last step has been answered.
-                clock.check()
-                return destination.deliver(replace(result, report=report), check=clock.check)
+                with kept_if_undelivered(result, passes, wanted.artifacts):
+                    # A job that was given up in its last step has been answered.
+                    clock.check()
+                    return destination.deliver(result, check=clock.check)
 
 
 def _opened(wanted: JobRequest, settings: Settings, clock: CancelToken, progress: Progress) -> Clip:

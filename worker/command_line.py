@@ -49,6 +49,7 @@ environment:
   UNDERSTUDY_STATE_DIR   where unfinished jobs keep what they have done, such as a network volume (default: nowhere)
   UNDERSTUDY_STATE_MAX   how much may lie there (default: 20G)
   UNDERSTUDY_JOB_SECONDS how long a job may take (default: no limit); set it to the endpoint's execution timeout
+  UNDERSTUDY_UPLOAD_SECONDS how long a finished result is offered to a store that does not take it (300)
   UNDERSTUDY_STALL_SECONDS  after so long without a sign of life a job has failed and the worker is replaced (300)
   UNDERSTUDY_INLINE_MAX  the largest result that an answer may hold (default: 6M)
   UNDERSTUDY_LOCAL_ROOT  with --rp_serve_api: jobs may name files under it, and results go to UNDERSTUDY_OUTPUTS

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pipeline.errors import InvalidInput
 from worker.delivery.bucket import check_bucket
-from worker.delivery.bucket_settings import Bucket, read_bucket
+from worker.delivery.bucket_settings import Bucket, link_seconds, read_bucket
 
 JobOrigin = Literal["local", "api", "platform"]
 """Where jobs come from: this machine's own command line, the SDK's HTTP server, RunPod."""
@@ -44,6 +44,8 @@ class WorkerEnvironment:
     """Results may be left in ``outputs``."""
     job_seconds: float | None = None
     """How long a job may take; None: as long as it does."""
+    upload_seconds: float = 300.0
+    """How long a finished result is offered to a store or server that does not take it."""
     stall_seconds: float = 300.0
     """After so long without a sign of life a job counts as hanging, and the worker is replaced. Loading a model and one
     call of an encoder take less."""
@@ -51,6 +53,8 @@ class WorkerEnvironment:
 
 def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> WorkerEnvironment:
     """Read the operator's variables. Raises ``InvalidInput`` that names the variable and repeats no value."""
+    # Also without a bucket: who sets one later has the link's life checked by then.
+    link_seconds(environment)
     bucket = read_bucket(environment)
     if bucket is not None:
         check_bucket(bucket)
@@ -67,6 +71,7 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
         # Over the SDK's HTTP server whoever may name the operator's paths may also have results left there.
         local_delivery=_local_root(environment, place) is not None,
         job_seconds=_seconds(environment, "UNDERSTUDY_JOB_SECONDS"),
+        upload_seconds=_seconds(environment, "UNDERSTUDY_UPLOAD_SECONDS") or 300.0,
         stall_seconds=_seconds(environment, "UNDERSTUDY_STALL_SECONDS") or 300.0,
     )
 

@@ -8,10 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.errors import UploadFailed
 from pipeline.needs import worker_bytes
 from pipeline.perform.backends import warm_up
 from pipeline.runtime.resources import memory_size
 from pipeline.settings import Settings
+from worker.delivery.bucket_trial import BucketRefused, try_bucket
+from worker.delivery.destination import NO_LINKS
 from worker.environment import WorkerEnvironment
 from worker.job_folder import remove_abandoned
 from worker.models import ModelKeeper
@@ -29,6 +32,7 @@ def prepare_worker(settings: Settings, worker: WorkerEnvironment, models: ModelK
     removed = remove_abandoned(worker.work)
     if removed:
         log.info("removed %d folders of jobs that were killed", removed)
+    _try_bucket(worker)
     warm_up(models.load(settings), settings)
     log.info("worker is ready", extra={"preset": settings.preset})
 
@@ -42,6 +46,20 @@ def preflight_checks(settings: Settings, worker: WorkerEnvironment) -> list[Call
         lambda: _check_disk(worker.work),
         lambda: _check_memory(worker_bytes(with_torch=settings.generate.backend != "mannequin")),
     ]
+
+
+def _try_bucket(worker: WorkerEnvironment) -> None:
+    """A bucket that refuses ends the worker; one that is away is tried again by the first job that needs it."""
+    if worker.bucket is None:
+        return
+    if not worker.bucket.signs_links:
+        log.warning(NO_LINKS)
+    try:
+        try_bucket(worker.bucket)
+    except BucketRefused as error:
+        raise WorkerNotReady(error.message) from error
+    except UploadFailed as error:
+        log.warning("%s: tried again by the first job that needs it", error.message)
 
 
 def _check_folder(folder: Path | None, variable: str) -> None:

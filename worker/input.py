@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -23,7 +24,15 @@ def _each_once(names: list[Artifact]) -> list[Artifact]:
     return names
 
 
-_Url = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_nul)]
+def _without_pasted_blanks(text: str) -> str:
+    """Drop what comes along when a URL is copied out of a page or a mail; a path may end with a blank."""
+    return text.strip(_PASTED) if "://" in text else text
+
+
+_PASTED = string.whitespace + "\u00a0\u200b\u200c\u200d\u2060\ufeff"
+_Url = Annotated[
+    str, Field(min_length=1, max_length=4096), AfterValidator(_without_nul), AfterValidator(_without_pasted_blanks)
+]
 _Prompt = Annotated[str, Field(max_length=2000), AfterValidator(_without_nul)]
 
 
@@ -85,6 +94,10 @@ class JobInput(_Strict):
     ] = None
     artifact_upload_urls: Annotated[
         dict[Artifact, _Url], Field(description="with upload_url: a presigned URL for each artifact asked for")
+    ] = {}
+    upload_headers: Annotated[
+        dict[str, Annotated[str, Field(max_length=1024)]],
+        Field(description="headers that your store wants with each PUT, such as {'x-amz-acl': 'private'}"),
     ] = {}
     inline: Annotated[bool, Field(description="return a small result inside the answer, as base64")] = False
 

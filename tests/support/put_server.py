@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Step = int | Literal["silent", "hang_up"] | tuple[int, dict[str, str]]
-"""A status; a status with headers; no answer until the server ends; or the connection closed without an answer."""
+Step = int | Literal["silent", "hang_up"] | tuple[int, dict[str, str]] | tuple[int, dict[str, str], bytes]
+"""A status; one with headers, perhaps with a body; no answer until the server ends; or a connection that is closed."""
+
+
+def _parts(step: Step) -> tuple[int, dict[str, str], bytes]:
+    if not isinstance(step, tuple):
+        return int(step), {}, b""
+    return step if len(step) == 3 else (*step, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,11 @@ class PutServer:
 
 
 @contextmanager
-def put_server(*steps: Step) -> Iterator[PutServer]:
-    """Answer the requests in turn with ``steps`` (200 where there are none) until the block ends."""
+def put_server(*steps: Step, port: int = 0) -> Iterator[PutServer]:
+    """Answer the requests in turn with ``steps`` (200 where there are none) until the block ends.
+
+    ``port`` 0 is any that is free.
+    """
     told = PutServer(list(steps) or [200])
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,11 +79,12 @@ def put_server(*steps: Step) -> Iterator[PutServer]:
             if step == "silent":
                 told.over.wait(300)
             elif step != "hang_up":
-                status, extra = step if isinstance(step, tuple) else (int(step), {})
+                status, extra, answer = _parts(step)
                 self.send_response(status)
-                for name, value in {"Content-Length": "0", "Connection": "close", **extra}.items():
+                for name, value in {"Content-Length": str(len(answer)), "Connection": "close", **extra}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(answer)
 
         do_PUT = do_POST = do_GET = do_DELETE = do_HEAD = _answer
 
@@ -86,7 +96,7 @@ def put_server(*steps: Step) -> Iterator[PutServer]:
             # A client that leaves in the middle is what some tests are about.
             pass
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", port), Handler) as server:
         told.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

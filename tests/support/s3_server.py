@@ -47,15 +47,16 @@ def rclone() -> Path:
 
 
 @contextmanager
-def s3_server(folder: Path, bucket: str = "results") -> Iterator[S3Server]:
-    """Serve ``folder``, which holds an empty bucket at first, until the block ends."""
-    (folder / bucket).mkdir(parents=True)
+def s3_server(folder: Path, bucket: str = "results", port: int = 0) -> Iterator[S3Server]:
+    """Serve ``folder``, in which the bucket is made where it is not there yet, until the block ends."""
+    (folder / bucket).mkdir(parents=True, exist_ok=True)
     keys = f"{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}"
     # Port 0: the system chooses a free one, and rclone says which.
-    command = [str(rclone()), "serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", keys, str(folder)]
-    # Without a configuration, and without the cache in which a deleted file would live on for a while.
+    command = [str(rclone()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", keys, str(folder)]
+    # Without a configuration, and nearly without the cache in which a deleted file would live on: with none at all
+    # (0s) rclone looks after each folder in an endless loop that takes a core.
     process = subprocess.Popen(
-        [*command, "--config", "", "--dir-cache-time", "0s"],
+        [*command, "--config", "", "--dir-cache-time", "50ms"],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,

@@ -339,7 +339,7 @@ def test_row_32_without_a_network_only_fetching_fails(runner: Runner, monkeypatc
 
     monkeypatch.setattr(socket.socket, "connect", cut)
     monkeypatch.setattr(socket, "create_connection", cut)
-    monkeypatch.setattr("backoff._sync.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
     Runner(runner.folder, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}).fails(
         {"video_url": "http://127.0.0.1:9/a.mp4"}, "DOWNLOAD_FAILED", "video_url"
     )

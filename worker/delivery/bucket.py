@@ -6,21 +6,30 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InvalidInput, UploadFailed
+from pipeline.errors import InvalidInput, UnderstudyError, UploadFailed
 from worker.delivery.bucket_settings import Bucket
 from worker.delivery.upload_limits import TOO_SLOW, UploadLimits, content_type
-from worker.threads import wait_until
+from worker.retrying import is_passing, pause_seconds, wait_asked_for
+from worker.source.urls import is_untrusted
+from worker.threads import start_thread, wait_until
 
 _PART_BYTES = 8 << 20
 _THREADS = 4
 """Parts under way at once. s3transfer reads each from the disk while it sends it."""
 _LEAVE_SECONDS = 3.0
 """How long a cancelled upload may take to stop before its threads are left to their own time-outs."""
+_BEGINNINGS = 3
+"""How often a file is begun where the store forgot, by a restart, the parts that it had."""
 _ERROR_NAME = re.compile(r"[A-Za-z]{1,40}")
+_SESSION_LOCK = threading.Lock()
+"""A session makes one client at a time."""
+_UNREADABLE = frozenset({401, 403, 405, 501})
+"""Answers of a store that took a file and does not tell its size: the key may not, or the store cannot."""
 
 
 def check_bucket(bucket: Bucket) -> None:
@@ -36,8 +45,14 @@ def check_bucket(bucket: Bucket) -> None:
 
 
 def sign_links(bucket: Bucket, keys: list[str]) -> dict[str, str]:
-    """Return a link for each key with which anybody may read it for ``link_seconds``. Nothing is asked of the store."""
+    """Return a link for each key with which anybody may read it for ``link_seconds``. Nothing is asked of the store.
+
+    Where the store knows no signed links, what is returned is the place, ``s3://BUCKET/KEY``.
+    """
     client = s3_client(bucket, UploadLimits())
+    if not bucket.signs_links:
+        client.close()
+        return {key: f"s3://{bucket.name}/{key}" for key in keys}
     try:
         return {
             key: client.generate_presigned_url(
@@ -54,38 +69,83 @@ def upload_files(
 ) -> None:
     """Store each file under its key, in parts of 8 MB where it is larger; what lay there before is replaced.
 
+    What may pass is tried again until the time of ``limits`` is over, and each file's size is asked for afterwards.
     ``check`` is called some times a second and may raise: then what is under way is given up, a begun multipart upload
     aborted, and nothing of it is to be seen under the key. Raises ``UploadFailed`` without a key, name or signature.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     limits = limits or UploadLimits()
     deadline = time.monotonic() + limits.total_seconds
-    try:
-        with _transfers(bucket, limits) as transfers:
-            for key, path in files.items():
-                check()
-                future = transfers.upload(str(path), bucket.name, key, {"ContentType": content_type(path)})
-                try:
-                    if not wait_until(future.done, check, deadline):
-                        raise UploadFailed(TOO_SLOW)
-                except BaseException:
-                    future.cancel()
-                    raise
-                future.result()
-    except ClientError as error:
-        raise UploadFailed(f"the bucket refused the result: {_refusal(error.response)}") from None
-    except BotoCoreError as error:
-        raise UploadFailed(f"the bucket could not be reached ({type(error).__name__})") from None
+    with told_as_upload_failed("refused the result"), _transfers(bucket, limits, deadline) as (transfers, client):
+        for key, path in files.items():
+            check()
+            _store(transfers, bucket, key, path, check, deadline)
+            size = start_thread(lambda key=key: _stored_size(client, bucket, key), "head")  # type: ignore[misc]
+            if not wait_until(size.done, check, deadline):
+                raise UploadFailed(TOO_SLOW)
+            if size.result() not in (path.stat().st_size, None):
+                raise UploadFailed("the bucket's endpoint says that it took the result, and has it not")
 
 
 @contextmanager
-def _transfers(bucket: Bucket, limits: UploadLimits) -> Iterator[Any]:
-    """Yield s3transfer's manager; at the end all that is under way is waited for, after an error not for long."""
+def told_as_upload_failed(refusal: str) -> Iterator[None]:
+    """Turn what S3's library raises, whatever a server made it stumble over, into ``UploadFailed``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise UploadFailed(f"the bucket {refusal}: {_refusal(error.response)}") from None
+    except BotoCoreError as error:
+        raise UploadFailed(f"the bucket could not be reached ({type(error).__name__})") from None
+    except (UnderstudyError, OSError, MemoryError):
+        # After botocore's, some of which are OSErrors too.
+        raise
+    except Exception as error:
+        # A server that is no store: what the library misses in its answers.
+        raise UploadFailed(f"the bucket's endpoint answers as no S3 store does ({type(error).__name__})") from None
+
+
+def _store(transfers: Any, bucket: Bucket, key: str, path: Path, check: Callable[[], None], deadline: float) -> None:
+    from botocore.exceptions import ClientError
+
+    for beginning in range(_BEGINNINGS):
+        future = transfers.upload(str(path), bucket.name, key, {"ContentType": content_type(path)})
+        try:
+            if not wait_until(future.done, check, deadline):
+                raise UploadFailed(TOO_SLOW)
+        except BaseException:
+            future.cancel()
+            raise
+        try:
+            future.result()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NoSuchUpload" or beginning == _BEGINNINGS - 1:
+                raise
+        else:
+            return
+
+
+def _stored_size(client: Any, bucket: Bucket, key: str) -> int | None:
+    """Return the size of what lies under a key, -1 where nothing does, None where the store does not tell."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return int(client.head_object(Bucket=bucket.name, Key=key).get("ContentLength", -1))
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return None if status in _UNREADABLE else -1
+
+
+@contextmanager
+def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterator[tuple[Any, Any]]:
+    """Yield s3transfer's manager and its client.
+
+    At the end all that is under way is waited for, after an error not for long.
+    """
     from s3transfer.manager import TransferConfig, TransferManager
 
-    client = s3_client(bucket, limits)
     gone = threading.Event()
+    client = s3_client(bucket, limits, deadline, gone)
     aborts: list[str] = []
 
     def refuse(event_name: str, **_: Any) -> None:
@@ -110,7 +170,7 @@ def _transfers(bucket: Bucket, limits: UploadLimits) -> Iterator[Any]:
         client.close()
 
     try:
-        yield manager
+        yield manager, client
     except BaseException:
         gone.set()
         # A server that says nothing would hold a cancelled job until the socket's time-out.
@@ -121,10 +181,14 @@ def _transfers(bucket: Bucket, limits: UploadLimits) -> Iterator[Any]:
     stop()
 
 
-def s3_client(bucket: Bucket, limits: UploadLimits) -> Any:
-    """Return a boto3 client for the bucket's store; close it. Raises ``BotoCoreError`` and ``ValueError``."""
-    # Imported late: it takes a third of a second, and only jobs with a bucket need it.
-    import boto3
+def s3_client(
+    bucket: Bucket, limits: UploadLimits, deadline: float | None = None, gone: threading.Event | None = None
+) -> Any:
+    """Return a boto3 client for the bucket's store; close it. Raises ``BotoCoreError`` and ``ValueError``.
+
+    Each of its requests is tried again where that may help, until ``deadline`` (of ``time.monotonic``; by default after
+    ``limits.total_seconds``) or until ``gone`` is set.
+    """
     from botocore.config import Config
 
     config = Config(
@@ -132,20 +196,70 @@ def s3_client(bucket: Bucket, limits: UploadLimits) -> Any:
         region_name=bucket.region,
         connect_timeout=limits.connect_seconds,
         read_timeout=limits.answer_seconds,
-        retries={"mode": "standard", "total_max_attempts": limits.tries},
+        # Its own tries know neither our deadline nor Retry-After.
+        retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=_THREADS,
         # Stores other than AWS's do not know the checksums that botocore sends by default since 1.36.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "virtual" if bucket.is_virtual else "path"},
     )
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=bucket.endpoint_url,
-        aws_access_key_id=bucket.access_key_id,
-        aws_secret_access_key=bucket.secret_access_key,
-        config=config,
-    )
+    with _SESSION_LOCK:
+        client = _session().client(
+            "s3",
+            endpoint_url=bucket.endpoint_url,
+            aws_access_key_id=bucket.access_key_id,
+            aws_secret_access_key=bucket.secret_access_key,
+            config=config,
+        )
+    ends = time.monotonic() + limits.total_seconds if deadline is None else deadline
+    client.meta.events.register_first("needs-retry.s3", _Retries(ends, gone or threading.Event()))
+    if not bucket.endpoint_url.endswith(".amazonaws.com"):
+        client.meta.events.register("before-call.s3", _follow_no_redirect)
+    return client
+
+
+@cache
+def _session() -> Any:
+    """Return the one session: it holds the descriptions of S3 that each client would else read again."""
+    # Imported late: it takes a third of a second, and only jobs with a bucket need it.
+    import boto3
+
+    return boto3.session.Session()
+
+
+class _Retries:
+    """botocore's question whether a request is sent again; the pause is made here, where it can be ended."""
+
+    def __init__(self, deadline: float, gone: threading.Event) -> None:
+        self._deadline, self._gone = deadline, gone
+
+    def __call__(self, attempts: int, response: Any, caught_exception: BaseException | None, **_: Any) -> int | None:
+        from botocore.exceptions import ConnectionError as BotoConnectionError
+        from botocore.exceptions import HTTPClientError
+
+        wait = None
+        if caught_exception is not None:
+            if not isinstance(caught_exception, HTTPClientError | BotoConnectionError) or is_untrusted(
+                caught_exception
+            ):
+                return None
+        else:
+            http, parsed = response
+            if http.status_code < 300 or not is_passing(http.status_code, parsed.get("Error", {}).get("Code", "")):
+                return None
+            wait = wait_asked_for(http.headers)
+        pause = pause_seconds(attempts, wait)
+        if time.monotonic() + pause >= self._deadline or self._gone.wait(pause):
+            return None
+        # Seconds that botocore still waits.
+        return 0
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from looking for a bucket's region: only AWS has them, and other servers may lead it in circles."""
+    with suppress(KeyError):
+        context["s3_redirect"]["redirected"] = True
 
 
 def _refusal(response: Mapping[str, Any]) -> str:

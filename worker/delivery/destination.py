@@ -16,8 +16,10 @@ from pipeline.result import JobResult
 from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.bucket import check_bucket, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
+from worker.delivery.bucket_trial import try_bucket
 from worker.delivery.local import answer_of, check_answer_size, deliver_locally, files_of
 from worker.delivery.presigned import put_file
+from worker.delivery.signed_url import check_headers, check_signature
 from worker.delivery.upload_limits import UploadLimits, content_type
 from worker.environment import WorkerEnvironment
 from worker.job_folder import folder_name
@@ -25,12 +27,16 @@ from worker.output import JobAnswer, ResultFiles, with_files
 from worker.source.urls import check_url
 
 Check = Callable[[], None]
+NO_LINKS = "this worker's bucket gives no links: read the files from their places (s3://) with a key of the bucket"
 _PACKED = frozenset({"plate"})
 """Artifacts that may be several files: where there is one place for each, they are one zip, always."""
 
 
 class Destination(Protocol):
     """A place that takes a finished job's files."""
+
+    def try_before(self, *, check: Check) -> None:
+        """Raise ``UploadFailed`` where it can be known before the work that nothing will be taken."""
 
     def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         """Hand the files over and return the job's answer.
@@ -47,19 +53,26 @@ def choose_destination(
     inline: bool,
     artifacts: Sequence[str],
     worker: WorkerEnvironment,
+    upload_headers: Mapping[str, str] | None = None,
     limits: UploadLimits | None = None,
 ) -> Destination:
     """Return where the result of a job goes: the caller's URLs, the answer itself, the bucket, or a local folder.
 
-    Raises ``InvalidInput`` where there is none, or where URLs and ``artifacts`` do not fit each other, and
-    ``UrlRejected`` for a URL that this worker may not send to. Nothing is sent yet.
+    Raises ``InvalidInput`` where there is none, or where URLs, headers and ``artifacts`` do not fit each other,
+    ``UrlRejected`` for a URL that this worker may not send to, and ``UploadFailed`` for one whose time is over. Nothing
+    is sent yet.
     """
-    limits = limits or UploadLimits()
+    limits = limits or UploadLimits(total_seconds=worker.upload_seconds)
+    headers = upload_headers or {}
+    check_headers(headers)
+    if headers and upload_url is None:
+        raise InvalidInput("go with an upload_url", field="upload_headers")
     if upload_url is not None or artifact_upload_urls:
         urls = _caller_urls(upload_url, artifact_upload_urls, inline, artifacts)
         for field, url in urls.items():
             check_url(url, field=field, private_hosts=worker.private_hosts)
-        return _CallersUrls(urls, worker.private_hosts, limits)
+            check_signature(url, headers, field=field)
+        return _CallersUrls(urls, headers, worker.private_hosts, limits)
     if inline:
         return _Inline(worker.inline_max_bytes)
     if worker.bucket is not None:
@@ -103,11 +116,17 @@ class _InBucket:
     """Of the job's id alone, so the same job again writes over itself."""
     limits: UploadLimits
 
+    def try_before(self, *, check: Check) -> None:
+        try_bucket(self.bucket, check)
+
     def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         keys = {f"{self.prefix}/{path.name}": path for path in files_of(result)}
         links = sign_links(self.bucket, list(keys))
         answer = answer_of(result, lambda path: links[f"{self.prefix}/{path.name}"])
-        answer = answer.model_copy(update={"expires_s": self.bucket.link_seconds})
+        if self.bucket.signs_links:
+            answer = answer.model_copy(update={"expires_s": self.bucket.link_seconds})
+        else:
+            answer = answer.model_copy(update={"warnings": (*answer.warnings, NO_LINKS)})
         upload_files(self.bucket, keys, check=check, limits=self.limits)
         return answer
 
@@ -116,8 +135,12 @@ class _InBucket:
 class _CallersUrls:
     urls: dict[str, str]
     """By the request's field, the video's last."""
+    headers: Mapping[str, str]
     private_hosts: frozenset[str]
     limits: UploadLimits
+
+    def try_before(self, *, check: Check) -> None:
+        """Nothing more is known: a URL that is signed to PUT to can only be put to."""
 
     def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         packed = _packed(result, check)
@@ -138,6 +161,7 @@ class _CallersUrls:
                 check=check,
                 deadline=deadline,
                 limits=self.limits,
+                headers=self.headers,
             )
         return answer
 
@@ -145,6 +169,9 @@ class _CallersUrls:
 @dataclass(frozen=True, slots=True)
 class _Inline:
     max_bytes: int
+
+    def try_before(self, *, check: Check) -> None:
+        """How large the result is shows at its end."""
 
     def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         packed = _packed(result, check)
@@ -167,6 +194,9 @@ class _Inline:
 class _Locally:
     outputs: Path
     job_id: str
+
+    def try_before(self, *, check: Check) -> None:
+        """A folder that cannot be written to is told when the result is."""
 
     def deliver(self, result: JobResult, *, check: Check) -> JobAnswer:
         return deliver_locally(result, self.outputs, self.job_id, check=check)

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-import backoff
 import requests
 import urllib3
 
 from pipeline.errors import UploadFailed
+from worker.delivery.signed_url import AZURE_HEADERS, headers_for
 from worker.delivery.upload_limits import TOO_SLOW, UploadLimits, content_type
-from worker.source.urls import HostUnknown, open_request
+from worker.retrying import ServerFailed, error_code, is_passing, try_until, wait_asked_for
+from worker.source.urls import HostUnknown, is_untrusted, open_request
 from worker.threads import start_thread, wait_until
 
-_LONGEST_PAUSE_SECONDS = 4
-
-
-class _ServerFailed(Exception):
-    """A failure that another try may mend: no connection, no answer, or a 5xx."""
+_ANSWER_BYTES = 4096
+"""Of an error's body: its name stands at the beginning."""
 
 
 class _GivenUp(Exception):
     """Nobody waits for this upload any more."""
+
+
+class _HeaderMissing(Exception):
+    """Azure under a name of the caller's own: it asks for its header."""
 
 
 class _Body:
@@ -48,6 +51,60 @@ class _Body:
         return self._file.read(size)
 
 
+@dataclass(slots=True)
+class _Upload:
+    """One file on its way to one URL."""
+
+    url: str
+    path: Path
+    field: str
+    headers: Mapping[str, str]
+    private_hosts: frozenset[str]
+    limits: UploadLimits
+    stop: threading.Event
+    sockets: list[socket.socket]
+
+    def send(self) -> None:
+        """PUT once; raises ``ServerFailed`` where another try may help."""
+        try:
+            self._send()
+        except _HeaderMissing:
+            self.headers = {**AZURE_HEADERS, **self.headers}
+            self._send()
+
+    def _send(self) -> None:
+        if self.stop.is_set():
+            raise _GivenUp
+        try:
+            with (
+                self.path.open("rb") as file,
+                open_request(
+                    "PUT",
+                    self.url,
+                    field=self.field,
+                    private_hosts=self.private_hosts,
+                    data=_Body(file, self.path.stat().st_size, self.stop),
+                    headers=self.headers,
+                    timeout=(self.limits.connect_seconds, self.limits.answer_seconds),
+                    on_socket=self.sockets.append,
+                ) as response,
+            ):
+                status, wait = response.status_code, wait_asked_for(response.headers)
+                code = "" if status < 400 else error_code(_beginning(response))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, HostUnknown) as error:
+            if is_untrusted(error):
+                raise UploadFailed("the server's certificate is not trusted", field=self.field) from None
+            raise ServerFailed("the server did not take the result") from None
+        if 200 <= status < 300:
+            return
+        if code == "MissingRequiredHeader" and not AZURE_HEADERS.keys() <= self.headers.keys():
+            raise _HeaderMissing
+        told = f"the server answered {status}{f' ({code})' if code else ''}"
+        if is_passing(status, code):
+            raise ServerFailed(told, wait)
+        raise UploadFailed(told, field=self.field)
+
+
 def put_file(
     url: str,
     path: Path,
@@ -57,24 +114,22 @@ def put_file(
     check: Callable[[], None],
     deadline: float,
     limits: UploadLimits,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """PUT a file to a URL of the caller, with its length and content type, read from the disk block by block.
 
-    The address is checked again when it is connected to, and no redirect is followed. Connection errors and 5xx are
-    tried again. ``check`` is called some times a second and may raise; ``deadline`` is of ``time.monotonic``. Raises
-    ``UploadFailed`` and ``UrlRejected``, whose sentences hold nothing of the URL.
+    The address is checked again when it is connected to, and no redirect is followed. What may pass (no connection, no
+    answer, 5xx, 408, 429, and what S3 calls so under 400) is tried again until ``deadline`` (of ``time.monotonic``),
+    not before the server's ``Retry-After``. ``check`` is called some times a second and may raise. ``headers`` are the
+    caller's, sent beside and instead of ours. Raises ``UploadFailed`` and ``UrlRejected``, whose sentences hold nothing
+    of the URL.
     """
     stop = threading.Event()
     sockets: list[socket.socket] = []
-
-    @backoff.on_exception(
-        backoff.expo, _ServerFailed, max_tries=limits.tries, max_value=_LONGEST_PAUSE_SECONDS, logger=None
-    )
-    def try_again() -> None:
-        _put(url, path, field, private_hosts, limits, stop, sockets)
-
+    sent = headers_for(url, content_type(path), headers or {})
+    upload = _Upload(url, path, field, sent, private_hosts, limits, stop, sockets)
     # In a thread, so that a server that says nothing holds up no cancel.
-    ended = start_thread(try_again, "put")
+    ended = start_thread(lambda: try_until(deadline, upload.send, stop), "put")
     try:
         in_time = wait_until(ended.done, check, deadline)
     finally:
@@ -87,39 +142,12 @@ def put_file(
         raise UploadFailed(TOO_SLOW, field=field)
     try:
         ended.result()
-    except _ServerFailed as error:
-        raise UploadFailed(f"{error} (asked {limits.tries} times)", field=field) from None
+    except ServerFailed as error:
+        raise UploadFailed(f"{error}, until the time for the upload was over", field=field) from None
 
 
-def _put(
-    url: str,
-    path: Path,
-    field: str,
-    private_hosts: frozenset[str],
-    limits: UploadLimits,
-    stop: threading.Event,
-    sockets: list[socket.socket],
-) -> None:
-    if stop.is_set():
-        raise _GivenUp
-    try:
-        with (
-            path.open("rb") as file,
-            open_request(
-                "PUT",
-                url,
-                field=field,
-                private_hosts=private_hosts,
-                data=_Body(file, path.stat().st_size, stop),
-                headers={"Content-Type": content_type(path)},
-                timeout=(limits.connect_seconds, limits.answer_seconds),
-                on_socket=sockets.append,
-            ) as response,
-        ):
-            status = response.status_code
-    except (requests.RequestException, urllib3.exceptions.HTTPError, HostUnknown):
-        raise _ServerFailed("the server did not take the result") from None
-    if status >= 500:
-        raise _ServerFailed(f"the server answered {status}")
-    if not 200 <= status < 300:
-        raise UploadFailed(f"the server answered {status}", field=field)
+def _beginning(response: requests.Response) -> bytes:
+    """Return the beginning of an answer's body; what cannot be read is empty."""
+    with suppress(OSError, urllib3.exceptions.HTTPError):
+        return response.raw.read(_ANSWER_BYTES, decode_content=True) or b""
+    return b""

@@ -22,13 +22,11 @@ class UploadLimits:
     """How long an upload may take."""
 
     total_seconds: float = 300.0
-    """For all files of a job together; as long as a download may take."""
+    """For all files of a job together, further tries included; as long as a download may take."""
     connect_seconds: float = 5.0
     """To connect; also how long a server may take nothing while a body is sent to it."""
     answer_seconds: float = 30.0
     """For the answer after a body was sent: a store may still have to write it."""
-    tries: int = 3
-    """In all, where a server fails (5xx, connection); a refusal is not asked again."""
 
 
 def content_type(path: Path) -> str:

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urljoin
 
-import backoff
 import requests
 import urllib3
+from requests.cookies import RequestsCookieJar
 
 from pipeline.errors import DownloadFailed, DownloadTimeout, TooLarge, UrlRejected
 from pipeline.runtime.resources import FULL_DISK
-from worker.source.urls import HostUnknown, open_request
+from worker.retrying import ServerFailed, is_passing, try_until, wait_asked_for
+from worker.source.decoding import CodingFailed, decoded
+from worker.source.redirects import redirect_target
+from worker.source.urls import HostUnknown, is_untrusted, open_request
 from worker.threads import start_thread, wait_until
 
 _CHUNK = 1 << 18
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
-_TRIES = 3
-"""Where a server fails (no connection, 5xx); another answer is not asked for again."""
-_LONGEST_PAUSE_SECONDS = 4
-_MAX_REDIRECTS = 5
-
-
-class _ServerFailed(Exception):
-    """A failure that another try may mend."""
+_TRIES = 5
+"""Where a server fails (no connection, 5xx, 408, 429): some ten seconds, unless it asks for a longer pause. A worker
+that waits is paid for; an upload, whose work is done, waits longer."""
+_MAX_REDIRECTS = 10
+_LENGTH_DIGITS = 30
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WHOLE = re.compile(r"bytes\s+0-(\d{1,19})/(\d{1,19})", re.IGNORECASE)
+"""``Content-Range`` of an answer that calls the whole file a part."""
 
 
 class _GivenUp(Exception):
@@ -49,28 +53,24 @@ def fetch(
     """Return the file that ``url`` names: downloaded to ``target``, or the path itself where ``local_root`` holds it.
 
     Only http and https, only public addresses or ``private_hosts`` (every redirect is checked, the checked address is
-    dialled), at most ``max_bytes`` and ``seconds`` in all, whatever the server does. Connection errors and 5xx are
-    tried again. ``check`` is called some times a second and may raise. Raises ``UrlRejected``, ``DownloadFailed``,
-    ``DownloadTimeout`` and ``TooLarge``; messages repeat nothing of the URL, and no partial file is left.
+    dialled), at most ``max_bytes`` and ``seconds`` in all, whatever the server does. What may pass is tried again, not
+    before the server's ``Retry-After``; cookies live until the end of this call. ``check`` is called some times a
+    second and may raise. Raises ``UrlRejected``, ``DownloadFailed``, ``DownloadTimeout`` and ``TooLarge``; messages
+    repeat nothing of the URL, and no partial file is left.
     """
     if "://" not in url:
         return _local_file(url, local_root, max_bytes, field)
-    stop = threading.Event()
-    sockets: list[socket.socket] = []
-
-    @backoff.on_exception(backoff.expo, _ServerFailed, max_tries=_TRIES, max_value=_LONGEST_PAUSE_SECONDS, logger=None)
-    def download() -> None:
-        _download(url, target, field, max_bytes, private_hosts, stop, sockets)
-
-    ended = start_thread(download, "fetch")
+    deadline = time.monotonic() + seconds
+    download = _Download(url, target, field, max_bytes, private_hosts)
+    ended = start_thread(lambda: try_until(deadline, download.run, download.stop, most_tries=_TRIES), "fetch")
     try:
-        in_time = wait_until(ended.done, check, time.monotonic() + seconds)
+        in_time = wait_until(ended.done, check, deadline)
     finally:
-        stop.set()
+        download.stop.set()
         if not ended.done():
             target.unlink(missing_ok=True)
             # The thread may sit in a read for which the server sends a byte now and then.
-            for sock in sockets:
+            for sock in download.sockets:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
     try:
@@ -79,14 +79,20 @@ def fetch(
         ended.result()
         if target.stat().st_size == 0:
             raise DownloadFailed("the server delivered an empty file", field=field)
-    except _ServerFailed as error:
+    except ServerFailed as error:
         target.unlink(missing_ok=True)
         kind = DownloadTimeout if isinstance(error.__cause__, requests.Timeout) else DownloadFailed
-        raise kind(f"{error} (asked {_TRIES} times)", field=field) from None
+        raise kind(_told(error, download.tries), field=field) from None
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return target
+
+
+def _told(error: ServerFailed, tries: int) -> str:
+    times = "once" if tries == 1 else f"{tries} times"
+    later = f"; it asks to come back in {error.wait_seconds:.0f} s" if error.wait_seconds else ""
+    return f"{error} (asked {times}{later})"
 
 
 def _local_file(name: str, local_root: Path | None, max_bytes: int, field: str) -> Path:
@@ -107,71 +113,119 @@ def _local_file(name: str, local_root: Path | None, max_bytes: int, field: str) 
     return path
 
 
-def _download(
-    url: str,
-    target: Path,
-    field: str,
-    max_bytes: int,
-    private_hosts: frozenset[str],
-    stop: threading.Event,
-    sockets: list[socket.socket],
-) -> None:
-    """Follow redirects and save the body. Runs in a thread of its own."""
-    for _ in range(_MAX_REDIRECTS + 1):
-        if stop.is_set():
-            raise _GivenUp
-        try:
-            with open_request(
-                "GET",
-                url,
-                field=field,
-                private_hosts=private_hosts,
-                headers={"Accept-Encoding": "identity", "User-Agent": "understudy"},
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                on_socket=sockets.append,
-            ) as response:
-                if response.is_redirect or response.is_permanent_redirect:
-                    url = urljoin(url, response.headers["Location"])
-                    continue
-                _save(response, target, field, max_bytes, stop)
-                return
-        except HostUnknown:
-            raise _ServerFailed("the server's name is not known") from None
-        except ValueError as error:
-            # What requests makes of a URL or a redirect that is none.
-            raise UrlRejected("this URL cannot be used", field=field) from error
-        except requests.Timeout as error:
-            raise _ServerFailed("the server did not answer in time") from error
-        except (OSError, urllib3.exceptions.HTTPError) as error:
-            if isinstance(error, OSError) and error.errno in FULL_DISK:
-                raise
-            raise _ServerFailed("the file could not be downloaded") from error
-    raise UrlRejected(f"the URL redirects more than {_MAX_REDIRECTS} times", field=field)
+@dataclasses.dataclass(slots=True)
+class _Download:
+    """One file on its way, in a thread of its own; whoever sets ``stop`` and shuts the ``sockets`` down ends it."""
 
+    url: str
+    target: Path
+    field: str
+    max_bytes: int
+    private_hosts: frozenset[str]
+    stop: threading.Event = dataclasses.field(default_factory=threading.Event)
+    sockets: list[socket.socket] = dataclasses.field(default_factory=list)
+    cookies: RequestsCookieJar = dataclasses.field(default_factory=RequestsCookieJar)
+    """What the servers on the way set: some let nobody through without."""
+    tries: int = 0
 
-def _save(response: requests.Response, target: Path, field: str, max_bytes: int, stop: threading.Event) -> None:
-    status = response.status_code
-    if status >= 500:
-        raise _ServerFailed(f"the server answered {status}")
-    if status in (301, 302, 303, 307, 308):
-        raise UrlRejected("the server redirects to nowhere", field=field)
-    if status != requests.codes.ok:
-        raise DownloadFailed(f"the server answered {status}", field=field)
-    told = response.headers.get("Content-Length", "")
-    if told.isdecimal() and int(told) > max_bytes:
-        raise TooLarge(f"the file is over {max_bytes} bytes", field=field)
-    if stop.is_set():
-        # What looks like a response may be the rest of a socket that was shut down.
-        raise _GivenUp
-    done = 0
-    with target.open("wb") as file:
-        # Not iter_content: it waits until a chunk is full.
-        while part := response.raw.read1(_CHUNK, decode_content=True):
-            if stop.is_set():
+    def run(self) -> None:
+        """Follow redirects and save the body. Raises ``ServerFailed`` where another try may help."""
+        self.tries += 1
+        url = self.url
+        for _ in range(_MAX_REDIRECTS + 1):
+            if self.stop.is_set():
                 raise _GivenUp
-            done += len(part)
-            if done > max_bytes:
-                raise TooLarge(f"the file is over {max_bytes} bytes", field=field)
-            file.write(part)
-    if told.isdecimal() and "Content-Encoding" not in response.headers and done != int(told):
-        raise _ServerFailed("the download ended early")
+            try:
+                with open_request(
+                    "GET",
+                    url,
+                    field=self.field,
+                    private_hosts=self.private_hosts,
+                    headers={"Accept-Encoding": "identity", "User-Agent": "understudy"},
+                    timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                    on_socket=self.sockets.append,
+                    cookies=self.cookies,
+                ) as response:
+                    if response.status_code not in _REDIRECTS:
+                        self._save(response)
+                        return
+                    url = self._redirected(url, response)
+            except HostUnknown:
+                raise ServerFailed("the server's name is not known") from None
+            except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError) as error:
+                raise UrlRejected("this URL cannot be used", field=self.field) from error
+            except requests.Timeout as error:
+                raise ServerFailed("the server did not answer in time") from error
+            except (OSError, urllib3.exceptions.HTTPError) as error:
+                if isinstance(error, OSError) and error.errno in FULL_DISK:
+                    raise
+                if is_untrusted(error):
+                    raise DownloadFailed("the server's certificate is not trusted", field=self.field) from None
+                raise ServerFailed("the file could not be downloaded") from error
+            except ValueError as error:
+                # Headers that no library reads, such as a length of 5,000 digits.
+                raise DownloadFailed("the server's answer cannot be read", field=self.field) from error
+        raise UrlRejected(f"the URL redirects more than {_MAX_REDIRECTS} times", field=self.field)
+
+    def _redirected(self, url: str, response: requests.Response) -> str:
+        location = response.headers.get("Location", "").strip()
+        if not location:
+            raise UrlRejected("the server redirects to nowhere", field=self.field)
+        try:
+            return redirect_target(url, location)
+        except ValueError:
+            raise UrlRejected("the server redirects to what is no URL", field=self.field) from None
+
+    def _save(self, response: requests.Response) -> None:
+        status = response.status_code
+        if is_passing(status):
+            raise ServerFailed(f"the server answered {status}", wait_asked_for(response.headers))
+        if not _has_whole_file(response):
+            raise DownloadFailed(f"the server answered {status}", field=self.field)
+        length = _length_told(response)
+        if length is not None and length > self.max_bytes:
+            raise TooLarge(f"the file is over {self.max_bytes} bytes", field=self.field)
+        if self.stop.is_set():
+            # What looks like a response may be the rest of a socket that was shut down.
+            raise _GivenUp
+        read: list[int] = []
+        done = 0
+        try:
+            with self.target.open("wb") as file:
+                for part in decoded(self._read(response, read), response.headers.get("Content-Encoding", "")):
+                    done += len(part)
+                    if done > self.max_bytes:
+                        raise TooLarge(f"the file is over {self.max_bytes} bytes", field=self.field)
+                    file.write(part)
+        except CodingFailed as error:
+            raise ServerFailed(str(error)) from None
+        if length is not None and sum(read) != length:
+            raise ServerFailed("the download ended early")
+
+    def _read(self, response: requests.Response, read: list[int]) -> Iterator[bytes]:
+        """Yield the body as it came, and note its bytes in ``read``."""
+        # Not iter_content: it waits until a chunk is full.
+        while part := response.raw.read1(_CHUNK, decode_content=False):
+            if self.stop.is_set():
+                raise _GivenUp
+            read.append(len(part))
+            yield part
+
+
+def _has_whole_file(response: requests.Response) -> bool:
+    """Whether an answer has the file: 200, a proxy's 203, or a whole 206 that nobody asked for."""
+    if response.status_code in (200, 203):
+        return True
+    if response.status_code != 206 or response.headers.get("Content-Type", "").startswith("multipart/"):
+        return False
+    told = response.headers.get("Content-Range")
+    found = _WHOLE.fullmatch(told.strip()) if told is not None else None
+    return told is None or (found is not None and int(found[1]) + 1 == int(found[2]))
+
+
+def _length_told(response: requests.Response) -> int | None:
+    """Return the length that the server tells; the same one told twice counts once."""
+    told = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
+    text = told.pop() if len(told) == 1 else ""
+    # More digits than Python reads are more bytes than anybody takes.
+    return int(text[:_LENGTH_DIGITS]) if text.isascii() and text.isdecimal() else None

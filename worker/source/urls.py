@@ -1,13 +1,12 @@
 """Which URLs of a caller this worker talks to, and one request to an address that was checked.
 
-On top of the SDK's ``rp_ssrf`` (public addresses only, the checked address is dialled): IPv6 forms that carry a private
-IPv4 address, a rule for ports, no credentials, and the operator's private hosts. Proxies of the environment are not
-used: behind one nobody would know which address is dialled.
+Public addresses and the operator's private hosts only, a rule for ports, no credentials. The SDK's ``rp_ssrf`` dials
+the address that was checked, and whom the connection ends at is checked again before a byte is sent. Proxies of the
+environment are not used: behind one nobody would know which address is dialled.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import socket
@@ -19,18 +18,16 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from runpod.serverless.utils.rp_ssrf import PinnedIPAdapter, is_safe_address
+from requests.cookies import RequestsCookieJar
+from runpod.serverless.utils.rp_ssrf import PinnedIPAdapter
 
 from pipeline.errors import UrlRejected
+from worker.source.addresses import is_public
 
 _UNUSUAL = re.compile(r"[\x00-\x20\x7f\\]")
 _WELL_KNOWN_PORTS = frozenset({80, 443})
 _FIRST_FREE_PORT = 1024
 """Ports under it belong to services (SSH, mail) that must not be talked to in HTTP."""
-_TEREDO = ipaddress.ip_network("2001::/32")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 class HostUnknown(Exception):
@@ -99,21 +96,6 @@ def addresses_of(target: Target, *, field: str) -> list[str]:
     return addresses
 
 
-def is_public(address: str) -> bool:
-    """Return whether an address is public, also after a gateway has taken the IPv4 address out of it."""
-    if not is_safe_address(address):
-        return False
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return True
-    if parsed in _TEREDO or parsed in _LOCAL_NAT64 or parsed in _COMPATIBLE:
-        return False
-    inner = parsed.sixtofour
-    if parsed in _NAT64:
-        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-    return inner is None or is_safe_address(str(inner))
-
-
 @contextmanager
 def open_request(
     method: str,
@@ -125,21 +107,25 @@ def open_request(
     headers: Mapping[str, str] | None = None,
     timeout: tuple[float, float] = (5.0, 30.0),
     on_socket: Callable[[socket.socket], None] = lambda sock: None,
+    cookies: RequestsCookieJar | None = None,
 ) -> Iterator[requests.Response]:
     """Send one request and yield its response, the body not yet read. Redirects are not followed.
 
     Each address of the host is tried until one takes the connection. ``timeout`` is to connect, and of each read.
-    ``on_socket`` gets every socket as it is connected; whoever shuts it down ends the request. Raises
-    ``UrlRejected``, ``HostUnknown`` and what ``requests`` raises.
+    ``on_socket`` gets every socket as it is connected; whoever shuts it down ends the request. ``cookies`` are sent to
+    the hosts that set them, and take what the answer sets. Raises ``UrlRejected``, ``HostUnknown`` and what
+    ``requests`` raises.
     """
     target = read_url(url, field=field, private_hosts=private_hosts)
     addresses = addresses_of(target, field=field)
-    with requests.Session() as session:
+    with _OneRequest() as session:
         session.trust_env = False
+        if cookies is not None:
+            session.cookies = cookies
         # Of the environment, only the operator's certificates count.
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
-            adapter = _WatchedAdapter(address, on_socket)
+            adapter = _WatchedAdapter(address, on_socket, target.is_private_host, field)
             session.mount("http://", adapter)
             session.mount("https://", adapter)
             try:
@@ -155,20 +141,41 @@ def open_request(
             return
 
 
-class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
-    """Dials one address and tells of its sockets."""
+class _OneRequest(requests.Session):
+    """A session that does not look where a redirect leads: to do so it would read the whole body, however long."""
 
-    def __init__(self, address: str, on_socket: Callable[[socket.socket], None]) -> None:
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
+        return iter(())
+
+
+class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
+    """Dials one address, looks at whom it reached, and tells of its sockets."""
+
+    def __init__(
+        self, address: str, on_socket: Callable[[socket.socket], None], may_be_private: bool, field: str
+    ) -> None:
         self._on_socket = on_socket
+        self._may_be_private = may_be_private
+        self._field = field
         super().__init__(address)
 
     def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
         pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
-        on_socket = self._on_socket
+        on_socket, may_be_private, field = self._on_socket, self._may_be_private, self._field
 
         class Watched(pool.ConnectionCls):  # type: ignore[misc, name-defined]
+            def _new_conn(self) -> socket.socket:
+                sock: socket.socket = super()._new_conn()
+                if not (may_be_private or is_public(str(sock.getpeername()[0]))):
+                    sock.close()
+                    raise UrlRejected("this URL may not be used: its host is not public", field=field)
+                # Told before TLS begins: a server may say nothing from there on.
+                on_socket(sock)
+                return sock
+
             def connect(self) -> None:
                 super().connect()
+                # TLS has taken the socket over.
                 on_socket(self.sock)
 
         pool.ConnectionCls = Watched
@@ -179,3 +186,8 @@ def _is_unconnected(error: requests.ConnectionError) -> bool:
     """Whether nothing was sent yet, so that another address may be tried with the same body."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether a server's certificate was refused: another try meets the same one."""
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)

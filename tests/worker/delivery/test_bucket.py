@@ -14,11 +14,14 @@ import pytest
 import requests
 
 from pipeline.errors import Cancelled, InvalidInput, UploadFailed
-from tests.support.put_server import put_server
+from tests.support.put_server import Step, put_server
 from tests.support.s3_server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server, s3_server
+from worker.delivery import bucket_trial
 from worker.delivery.bucket import check_bucket, s3_client, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket, read_bucket
+from worker.delivery.bucket_trial import BucketRefused, try_bucket
 from worker.delivery.upload_limits import UploadLimits
+from worker.threads import start_thread
 
 _PATIENT = UploadLimits(answer_seconds=550.0)
 """A test that waits for this time-out instead of seeing its cancel is ended by pytest."""
@@ -129,25 +132,145 @@ def test_a_cancel_in_a_multipart_upload_leaves_nothing(server: S3Server, tmp_pat
     assert "understudy/cancelled/result.mp4" not in server.names()
 
 
-def test_a_failing_store_is_asked_some_times_and_no_more(tmp_path: Path) -> None:
+_HAS_IT = (200, {"Content-Length": "10"})
+"""The answer to HEAD of a store that took ten bytes."""
+
+
+@pytest.mark.parametrize("step", [503, 429, "hang_up"])
+def test_a_failing_store_is_asked_until_the_time_is_over(
+    tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
     path = _file(tmp_path / "result.mp4", 10)
-    for step in (503, "hang_up"):
-        with put_server(step) as failing, pytest.raises(UploadFailed) as caught:
-            upload_files(_away(failing.url), {"k/result.mp4": path}, check=lambda: None, limits=UploadLimits(tries=2))
-        assert len(failing.received) == 2 and _says_no_secret(caught.value)
-    with put_server(503, 200) as recovering:
+    begin = time.monotonic()
+    with put_server(step) as failing, pytest.raises(UploadFailed) as caught:
+        upload_files(
+            _away(failing.url), {"k/result.mp4": path}, check=lambda: None, limits=UploadLimits(total_seconds=5.0)
+        )
+    assert len(failing.received) > 1 and time.monotonic() - begin < 60 and _says_no_secret(caught.value)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [503, 429, 408, "hang_up", (400, {}, b"<Error><Code>RequestTimeout</Code></Error>"), (503, {"Retry-After": "1"})],
+)
+def test_a_store_that_recovers_has_the_file(tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
+    path = _file(tmp_path / "result.mp4", 10)
+    begin = time.monotonic()
+    with put_server(step, step, 200, _HAS_IT) as recovering:
         upload_files(_away(recovering.url), {"k/result.mp4": path}, check=lambda: None)
-    assert [each.method for each in recovering.received] == ["PUT", "PUT"]
-    assert recovering.received[1].body == path.read_bytes()
+    assert [each.method for each in recovering.received] == ["PUT", "PUT", "PUT", "HEAD"]
+    assert recovering.received[2].body == path.read_bytes()
+    assert not isinstance(step, tuple) or "Retry-After" not in step[1] or time.monotonic() - begin >= 2.0
 
 
-def test_a_store_that_does_not_answer_in_time_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [10, 9 << 20])
+def test_what_is_no_store_has_no_result(tmp_path: Path, size: int) -> None:
+    path = _file(tmp_path / "result.mp4", size)
+    away = (307, {"Location": "/elsewhere"})
+    for step in (200, away, (302, {"Location": "/x"}), (200, {}, b"<html>hello</html>"), 204, 501):
+        with put_server(step) as server, pytest.raises(UploadFailed) as caught:
+            upload_files(
+                _away(server.url), {"k/result.mp4": path}, check=lambda: None, limits=UploadLimits(total_seconds=1.0)
+            )
+        assert len(server.received) < 10 and _says_no_secret(caught.value)
+
+
+@pytest.mark.parametrize("size", [10, 40 << 20])
+def test_a_store_that_is_killed_and_comes_back_gets_the_file_whole(tmp_path: Path, size: int) -> None:
+    path = _file(tmp_path / "result.mp4", size)
+    with s3_server(tmp_path / "store") as first:
+        port = urlsplit(first.endpoint_url).port
+    assert port is not None
+    ended = start_thread(lambda: upload_files(_bucket(first), {"k/result.mp4": path}, check=lambda: None), "upload")
+    time.sleep(1.5)
+    assert not ended.done()
+    with s3_server(tmp_path / "store", port=port) as again:
+        ended.result(120)
+        assert (again.folder / "results/k/result.mp4").read_bytes() == path.read_bytes()
+
+
+def test_parts_that_a_store_forgot_are_sent_again(tmp_path: Path) -> None:
+    """A store that restarts in the middle of a multipart upload knows nothing of it afterwards."""
+    path = _file(tmp_path / "result.mp4", 9 << 20)
+    begun = (200, {}, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+    forgot = (404, {}, b"<Error><Code>NoSuchUpload</Code></Error>")
+    part, ended = (200, {"ETag": '"e"'}), (200, {}, b"<CompleteMultipartUploadResult/>")
+    with put_server(
+        begun, part, forgot, 204, begun, part, part, ended, (200, {"Content-Length": str(9 << 20)})
+    ) as server:
+        upload_files(_away(server.url), {"k/result.mp4": path}, check=lambda: None)
+    assert sum(each.method == "POST" and "uploads" in each.path for each in server.received) == 2
+
+
+def test_a_bucket_is_tried_once_a_worker(server: S3Server) -> None:
+    bucket = _bucket(server)
+    try_bucket(bucket)
+    assert not any(name.startswith("understudy/.") for name in server.names()), "the trial's object stays"
+    # Not asked again: this one would not answer.
+    with put_server("silent") as silent:
+        bucket_trial._passed.add(_away(silent.url))
+        try_bucket(_away(silent.url))
+        assert not silent.received
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"secret_access_key": "wrong"}, "BUCKET_SECRET_ACCESS_KEY"),
+        ({"name": "nowhere"}, "BUCKET_NAME"),
+        ({"access_key_id": "wrong"}, "BUCKET_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_bucket_that_refuses_is_found_out_and_the_variable_named(
+    server: S3Server, wrong: dict[str, str], told: str
+) -> None:
+    with pytest.raises(BucketRefused, match=told) as caught:
+        try_bucket(replace(_bucket(server), **wrong))
+    assert _says_no_secret(caught.value)
+
+
+@pytest.mark.parametrize("step", [200, (200, {}, b"<html>"), (307, {"Location": "/x"}), (404, {}, b"no"), 403])
+def test_a_server_that_is_no_store_is_found_out(step: Step) -> None:
+    with put_server(step) as server, pytest.raises(UploadFailed):
+        try_bucket(_away(server.url), limits=UploadLimits(total_seconds=2.0))
+    assert len(server.received) < 9
+
+
+def test_a_bucket_that_is_away_is_no_refusal_and_holds_up_no_cancel() -> None:
+    with put_server(503) as server, pytest.raises(UploadFailed) as caught:
+        try_bucket(_away(server.url), limits=UploadLimits(total_seconds=1.0))
+    assert not isinstance(caught.value, BucketRefused)
+
+    def check() -> None:
+        raise Cancelled("the job was cancelled")
+
+    with put_server("silent") as silent, pytest.raises(Cancelled):
+        try_bucket(_away(silent.url), check)
+
+
+def test_a_key_that_may_not_remove_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_trial.secrets, "token_hex", lambda size: "trial")
+    with put_server(200, (200, {}, b"trial"), 403) as server:
+        try_bucket(_away(server.url))
+    assert [each.method for each in server.received] == ["PUT", "GET", "DELETE"]
+
+
+def test_a_store_without_links_is_named_by_place() -> None:
+    bucket = read_bucket({**_SET, "BUCKET_ENDPOINT_URL": "https://s3api-eu-ro-1.runpod.io/", "BUCKET_NAME": "vol1"})
+    assert bucket is not None and not bucket.signs_links and bucket.region == "eu-ro-1"
+    assert sign_links(bucket, ["understudy/a/r.mp4"]) == {"understudy/a/r.mp4": "s3://vol1/understudy/a/r.mp4"}
+
+
+def test_a_store_that_does_not_answer_in_time_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
     path = _file(tmp_path / "result.mp4", 10)
     with put_server("silent") as silent:
-        limits = UploadLimits(answer_seconds=0.2, tries=2)
+        limits = UploadLimits(answer_seconds=0.2, total_seconds=5.0)
         with pytest.raises(UploadFailed, match="could not be reached"):
             upload_files(_away(silent.url), {"k/result.mp4": path}, check=lambda: None, limits=limits)
-        assert len(silent.received) == 2
+        assert len(silent.received) >= 2
         with pytest.raises(UploadFailed, match="in time"):
             upload_files(
                 _away(silent.url),
@@ -196,7 +319,8 @@ def test_a_bucket_that_is_partly_set_is_an_error_that_names_what_is_missing(miss
         ("BUCKET_ENDPOINT_URL", "s3.eu-west-9.amazonaws.com"),
         ("BUCKET_ENDPOINT_URL", "ftp://s3.example.com"),
         ("BUCKET_ENDPOINT_URL", "https://user:pass@s3.example.com"),
-        ("BUCKET_ENDPOINT_URL", "https://s3.example.com/other"),
+        ("BUCKET_ENDPOINT_URL", "https://s3.example.com/a/../b"),
+        ("BUCKET_ENDPOINT_URL", "https://s3.example.com/a b"),
         ("BUCKET_ENDPOINT_URL", "https://[::1"),
         ("BUCKET_ENDPOINT_URL", "https://s3.example.com:99999"),
         ("BUCKET_NAME", "../x"),
@@ -227,6 +351,18 @@ def test_a_wrong_variable_is_named_and_its_value_not_repeated(name: str, value: 
             "us-west-004",
         ),
         ("https://x1.r2.cloudflarestorage.com/vids", "vids", "https://x1.r2.cloudflarestorage.com/vids/k", "us-east-1"),
+        (
+            "https://abc.supabase.co/storage/v1/s3",
+            "vids",
+            "https://abc.supabase.co/storage/v1/s3/vids/k",
+            "us-east-1",
+        ),
+        (
+            "https://abc.storage.supabase.co/storage/v1/s3/vids/",
+            "vids",
+            "https://abc.storage.supabase.co/storage/v1/s3/vids/k",
+            "us-east-1",
+        ),
         ("http://10.0.0.5:9000", "vids", "http://10.0.0.5:9000/vids/k", "us-east-1"),
         ("http://[fd00::5]:9000", "vids", "http://[fd00::5]:9000/vids/k", "us-east-1"),
         ("http://minio:9000", "vids", "http://minio:9000/vids/k", "us-east-1"),

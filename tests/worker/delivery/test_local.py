@@ -42,6 +42,7 @@ class _Worker:
     bucket: Bucket | None = None
     inline_max_bytes: int = 5000
     local_delivery: bool = False
+    upload_seconds: float = 300.0
 
 
 @pytest.fixture
@@ -208,7 +209,7 @@ def test_a_bucket_gets_every_file_under_the_jobs_id_each_time_the_same(worker: _
 
 
 def test_a_bucket_that_fails_gives_no_local_result(worker: _Worker, tmp_path: Path) -> None:
-    destination = _choose(replace(worker, bucket=_BUCKET, local_delivery=True))
+    destination = _choose(replace(worker, bucket=_BUCKET, local_delivery=True, upload_seconds=1.0))
     with pytest.raises(UploadFailed):
         destination.deliver(_result(tmp_path / "made"), check=_nothing)
     assert not worker.outputs.exists()

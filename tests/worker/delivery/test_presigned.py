@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import email.utils
 import socket
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Cancelled, UploadFailed, UrlRejected
-from tests.support.put_server import PutServer, put_server
+from pipeline.errors import Cancelled, InvalidInput, UnderstudyError, UploadFailed, UrlRejected
+from tests.support.put_server import PutServer, Step, put_server
 from tests.support.s3_server import s3_server
 from worker.delivery.bucket import s3_client
 from worker.delivery.bucket_settings import read_bucket
 from worker.delivery.presigned import put_file
+from worker.delivery.signed_url import check_headers, check_signature, headers_for
 from worker.delivery.upload_limits import UploadLimits
 from worker.source.urls import check_url, open_request
+from worker.threads import start_thread
 
 _LIMITS = UploadLimits(answer_seconds=550.0)
 """A test that waits for this time-out instead of seeing its cancel is ended by pytest."""
@@ -32,6 +34,7 @@ def _put(
     check: object = lambda: None,
     seconds: float = 300.0,
     limits: UploadLimits = _LIMITS,
+    headers: dict[str, str] | None = None,
 ) -> None:
     put_file(
         url or server.url + _SIGNED,
@@ -41,6 +44,7 @@ def _put(
         check=check,  # type: ignore[arg-type]
         deadline=time.monotonic() + seconds,
         limits=limits,
+        headers=headers,
     )
 
 
@@ -102,13 +106,141 @@ def test_a_server_that_fails_is_asked_again_with_the_whole_file(path: Path) -> N
     assert [got.body for got in server.received] == [path.read_bytes()] * 3
 
 
-@pytest.mark.parametrize(("step", "tries"), [(500, 3), ("hang_up", 3), (403, 1), (404, 1), (413, 1)])
-def test_a_server_that_goes_on_failing_is_left(path: Path, step: int, tries: int) -> None:
+@pytest.mark.parametrize(
+    ("step", "is_asked_again"), [(500, True), ("hang_up", True), (403, False), (404, False), (413, False)]
+)
+def test_a_server_that_goes_on_failing_is_left(path: Path, step: int, is_asked_again: bool) -> None:
+    begin = time.monotonic()
     with put_server(step) as server, pytest.raises(UploadFailed) as caught:
-        _put(server, path)
-    assert len(server.received) == tries
+        _put(server, path, seconds=1.5)
+    assert (len(server.received) > 1) == is_asked_again and time.monotonic() - begin < 60
     assert caught.value.field == "upload_url" and "Signature" not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def _error(code: str) -> bytes:
+    return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>m</Message></Error>'.encode()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [429, 408, 425, (400, {}, _error("RequestTimeout")), (400, {}, _error("SlowDown")), (403, {}, _error("SlowDown"))],
+)
+def test_what_passes_is_asked_again(path: Path, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
+    with put_server(step, 200) as server:
+        _put(server, path)
+    assert [got.body for got in server.received] == [path.read_bytes()] * 2
+
+
+def test_a_server_that_is_away_for_a_while_gets_the_file(path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    ended = start_thread(lambda: _put(PutServer([200], port), path), "test")
+    time.sleep(2.5)
+    assert not ended.done()
+    with put_server(port=port) as server:
+        ended.result(60)
+    assert [got.body for got in server.received] == [path.read_bytes()]
+
+
+@pytest.mark.parametrize("wait", ["1", "date"])
+def test_a_server_is_not_asked_again_before_it_wants(path: Path, wait: str) -> None:
+    told = email.utils.formatdate(time.time() + 2.5, usegmt=True) if wait == "date" else wait
+    with put_server((503, {"Retry-After": told}), 200) as server:
+        begin = time.monotonic()
+        _put(server, path)
+        assert time.monotonic() - begin >= 1.0
+    with put_server((429, {"Retry-After": "3600"})) as busy, pytest.raises(UploadFailed, match="429"):
+        _put(busy, path)
+    assert len(busy.received) == 1, "it was not waited for, as the time would be over"
+
+
+def test_azure_gets_its_header(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in (
+        "https://me.blob.core.windows.net/c/r.mp4?sig=x",
+        "https://me.blob.core.chinacloudapi.cn/c/r.mp4?sig=x",
+        "https://me.z1.blob.storage.azure.net/c/r.mp4",
+        "http://127.0.0.1:10000/me/c/r.mp4?sv=2024-11-04&sp=cw&sr=b&sig=x",
+    ):
+        assert headers_for(url, "video/mp4", {}) == {"content-type": "video/mp4", "x-ms-blob-type": "BlockBlob"}
+    asked = headers_for("https://me.blob.core.windows.net/c", "video/mp4", {"X-Ms-Blob-Type": "AppendBlob"})
+    assert asked["x-ms-blob-type"] == "AppendBlob"
+    for url in (
+        "https://s3.amazonaws.com/r.mp4?X-Amz-Signature=x",
+        "https://blob.core.windows.net.example.com/x?sig=1",
+    ):
+        assert headers_for(url, "video/mp4", {}) == {"content-type": "video/mp4"}
+    # Azure under a name of one's own says what it misses.
+    with put_server((400, {}, _error("MissingRequiredHeader")), 201) as server:
+        _put(server, path)
+    assert [got.headers.get("x-ms-blob-type") for got in server.received] == [None, "BlockBlob"]
+
+
+def test_the_callers_headers_are_sent_and_an_empty_one_takes_ours_away(path: Path) -> None:
+    with put_server() as server:
+        _put(server, path, headers={"X-Amz-Acl": "private", "Content-Type": "application/octet-stream"})
+        _put(server, path, headers={"content-type": ""})
+    first, second = server.received
+    assert first.headers["x-amz-acl"] == "private" and first.headers["content-type"] == "application/octet-stream"
+    assert "content-type" not in second.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "x"}, {"content-length": "1"}, {"Authorization": "x"}, {"Cookie": "x"},
+        {"Transfer-Encoding": "chunked"},
+        {"x-amz-acl": "a\r\nHost: b"}, {"x-amz-acl": "ü"}, {"x-amz-acl\r\nx": "1"}, {"x-amz-meta-ü": "1"},
+        {"x-amz-acl": "a", "X-AMZ-ACL": "b"}, {f"x-amz-meta-{n}": "1" for n in range(17)}, {"x-amz-meta-a": "v" * 1025},
+        {"x-amz-aclx": "1"}, {"": "1"},
+    ],
+)  # fmt: skip
+def test_other_headers_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_headers(headers)
+    assert caught.value.field is not None and caught.value.field.startswith("upload_headers")
+
+
+def _at(seconds: float, form: str = "%Y%m%dT%H%M%SZ") -> str:
+    return time.strftime(form, time.gmtime(time.time() + seconds))
+
+
+@pytest.mark.parametrize(
+    ("query", "asked", "error", "told"),
+    [
+        (f"X-Amz-Date={_at(-7200)}&X-Amz-Expires=3600&X-Amz-Signature=x", {}, UploadFailed, "over"),
+        (f"X-Goog-Date={_at(-7200)}&X-Goog-Expires=3600&X-Goog-Signature=x", {}, UploadFailed, "over"),
+        (f"sv=1&sp=cw&se={_at(-600, '%Y-%m-%dT%H:%M:%SZ')}&sig=x", {}, UploadFailed, "over"),
+        (f"Expires={int(time.time()) - 600}&Signature=x&AWSAccessKeyId=a", {}, UploadFailed, "over"),
+        (f"sv=1&sp=r&se={_at(600, '%Y-%m-%dT%H:%M:%SZ')}&sig=x", {}, UploadFailed, "write"),
+        ("X-Amz-SignedHeaders=host%3Bx-amz-acl&X-Amz-Signature=x", {}, InvalidInput, "x-amz-acl"),
+        ("X-Amz-SignedHeaders=host%3Bx-amz-acl&X-Amz-Signature=x", {"x-amz-acl": ""}, InvalidInput, "x-amz-acl"),
+        ("X-Goog-SignedHeaders=host%3Bx-goog-acl&X-Goog-Signature=x", {}, InvalidInput, "x-goog-acl"),
+    ],
+)
+def test_a_signature_that_cannot_work_is_told_before_the_work(
+    query: str, asked: dict[str, str], error: type[UnderstudyError], told: str
+) -> None:
+    with pytest.raises(error, match=told) as caught:
+        check_signature(f"https://store.example/r.mp4?{query}", asked, field="upload_url")
+    assert caught.value.field == "upload_url"
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        (f"X-Amz-Date={_at(-600)}&X-Amz-Expires=3600&X-Amz-SignedHeaders=content-type%3Bhost", {}),
+        ("X-Amz-SignedHeaders=host%3Bx-amz-acl", {"X-Amz-Acl": "private"}),
+        (f"sv=1&sp=rcw&se={_at(600, '%Y-%m-%dT%H:%M:%SZ')}&sig=x", {}),
+        (f"Expires={int(time.time()) + 600}&Signature=x", {}),
+        ("X-Amz-Date=never&X-Amz-Expires=long", {}),
+        ("sig=&se=&expires=9", {}),
+        ("", {}),
+    ],
+)
+def test_a_signature_that_may_work_passes(query: str, asked: dict[str, str]) -> None:
+    check_signature(f"https://store.example/r.mp4?{query}", asked, field="upload_url")
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -138,7 +270,7 @@ def test_a_server_that_is_not_there_is_told(path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UploadFailed):
-        _put(PutServer([200], port), path, limits=replace(_LIMITS, tries=2))
+        _put(PutServer([200], port), path, seconds=0.5)
 
 
 def test_a_silent_server_holds_up_neither_a_cancel_nor_the_deadline(path: Path) -> None:
@@ -154,7 +286,7 @@ def test_a_silent_server_holds_up_neither_a_cancel_nor_the_deadline(path: Path) 
         with pytest.raises(UploadFailed, match="in time"):
             _put(server, path, seconds=0.2)
         with pytest.raises(UploadFailed, match="did not take"):
-            _put(server, path, limits=UploadLimits(answer_seconds=0.2, tries=1))
+            _put(server, path, limits=UploadLimits(answer_seconds=0.2), seconds=0.4)
     for thread in set(threading.enumerate()) - before:
         thread.join()
     assert len(server.received) == 3, "an upload that nobody waits for was begun again"

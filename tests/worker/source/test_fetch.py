@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,16 @@ import pytest
 from pipeline.errors import Cancelled, DownloadFailed, DownloadTimeout, TooLarge, UnderstudyError, UrlRejected
 from tests.support.http_server import Answer, drip, http_server, response
 from worker.source import fetch as fetch_module
+from worker.source.addresses import is_public
 from worker.source.fetch import fetch
-from worker.source.urls import check_url, is_public, read_url
+from worker.source.urls import check_url, read_url
 
 _OURS = frozenset({"127.0.0.1"})
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backoff._sync.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
 
 
 def _fetch(url: str, target: Path, **more: Any) -> Path:
@@ -52,8 +55,8 @@ def test_a_file_comes_whole_and_nothing_but_its_bytes_counts(tmp_path: Path) -> 
     [
         (404, DownloadFailed, 1),
         (403, DownloadFailed, 1),
-        (500, DownloadFailed, 3),
-        (response(b"abc", Content_Length="9"), DownloadFailed, 3),
+        (500, DownloadFailed, 5),
+        (response(b"abc", Content_Length="9"), DownloadFailed, 5),
         (response(b"abc", Content_Length="2000000"), TooLarge, 1),
         (response(b"x" * 1_100_000, Content_Length=""), TooLarge, 1),
         (response(gzip.compress(bytes(5_000_000)), Content_Encoding="gzip"), TooLarge, 1),
@@ -61,10 +64,26 @@ def test_a_file_comes_whole_and_nothing_but_its_bytes_counts(tmp_path: Path) -> 
         (response(status="302 Found", Location="file:///etc/passwd"), UrlRejected, 1),
         (response(status="302 Found", Location="http://10.0.0.1/a"), UrlRejected, 1),
         (response(status="302 Found", Location="http://127.0.0.2/a"), UrlRejected, 1),
-        (response(status="302 Found", Location="/a.mp4"), UrlRejected, 6),
+        (response(status="302 Found", Location="/a.mp4"), UrlRejected, 11),
         (response(status="302 Found"), UrlRejected, 1),
-        (lambda connection, over: connection.sendall(b"no HTTP at all\r\n\r\n"), DownloadFailed, 3),
-        (lambda connection, over: None, DownloadFailed, 3),
+        (lambda connection, over: connection.sendall(b"no HTTP at all\r\n\r\n"), DownloadFailed, 5),
+        (lambda connection, over: None, DownloadFailed, 5),
+        # Cut off where nothing tells the length but the coding itself.
+        (
+            response(gzip.compress(bytes(range(256)) * 99)[:-9], Content_Encoding="gzip", Content_Length=""),
+            DownloadFailed,
+            5,
+        ),
+        (response(gzip.compress(b"x" * 99)[:-1], Content_Encoding="gzip", Content_Length=""), DownloadFailed, 5),
+        (response(b"no gzip", Content_Encoding="gzip"), DownloadFailed, 5),
+        (response(b"data", Content_Encoding="br"), DownloadFailed, 5),
+        (response(b"data", status="206 X", Content_Range="bytes 0-3/9"), DownloadFailed, 1),
+        (response(b"data", status="206 X", Content_Range="bytes 4-7/8"), DownloadFailed, 1),
+        (response(b"data", status="206 X", Content_Type="multipart/byteranges; boundary=x"), DownloadFailed, 1),
+        (response(b"data", Content_Length="9" * 5000), TooLarge, 1),
+        (response(status="302 Found", Location="/a\x0bb"), UrlRejected, 1),
+        (response(status="302 Found", Location="http://127.0.0.2/müde"), UrlRejected, 1),
+        (response(b"x", status="429 X", Retry_After="3600"), DownloadFailed, 1),
     ],
 )
 def test_what_a_server_does_wrong_has_its_code(
@@ -82,6 +101,87 @@ def test_a_server_that_recovers_and_redirects_is_followed(tmp_path: Path) -> Non
     away = response(status="307 Temporary Redirect", Location="/b.mp4")
     with http_server({"/a.mp4": [503, away], "/b.mp4": [502, b"data"]}) as server:
         assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        ("/klips/müde-клип.mp4", "/klips/m%C3%BCde-%D0%BA%D0%BB%D0%B8%D0%BF.mp4"),
+        ("/my clip  a.mp4", "/my%20clip%20%20a.mp4"),
+        ("  /b.mp4 \t", "/b.mp4"),
+        ("b%20c.mp4", "/b%20c.mp4"),
+        ("/b.mp4?name=my clip ü#t=1", "/b.mp4?name=my%20clip%20%C3%BC"),
+        ("http://127.0.0.1:PORT/d e.mp4", "/d%20e.mp4"),
+        ("//127.0.0.1:PORT/d.mp4", "/d.mp4"),
+    ],
+)
+def test_a_redirect_is_read_as_browsers_read_it(location: str, asked: str, tmp_path: Path) -> None:
+    def away(connection: socket.socket, over: threading.Event) -> None:
+        response(status="302 Found", Location=location.replace("PORT", str(server.port)))(connection, over)
+
+    with http_server({"/a.mp4": away, asked.partition("?")[0]: b"data"}) as server:
+        assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
+    assert server.heads[1].startswith(f"GET {asked} HTTP/1.1")
+
+
+def test_a_redirect_with_an_endless_body_costs_nothing(tmp_path: Path) -> None:
+    endless = drip(b"HTTP/1.1 302 Found\r\nLocation: /b.mp4\r\n\r\n", b"x" * 100_000, 0.0)
+    with http_server({"/a.mp4": endless, "/b.mp4": b"data"}) as server:
+        assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
+
+
+def test_cookies_that_are_set_on_the_way_are_brought_back_and_forgotten_afterwards(tmp_path: Path) -> None:
+    def guarded(connection: socket.socket, over: threading.Event) -> None:
+        is_known = "ok=1" in server.heads[-1]
+        answer = (
+            response(b"data")
+            if is_known
+            else response(status="302 Found", Location="/a.mp4", Set_Cookie="ok=1; Path=/")
+        )
+        answer(connection, over)
+
+    with http_server({"/a.mp4": guarded}) as server:
+        for _ in range(2):
+            assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
+    assert ["Cookie: ok=1" in head for head in server.heads] == [False, True, False, True]
+
+
+def test_cookies_go_to_nobody_else(tmp_path: Path) -> None:
+    with http_server({"/b.mp4": b"data"}) as other:
+        away = response(
+            status="302 Found", Location=f"http://localhost:{other.port}/b.mp4", Set_Cookie="ok=1; Domain=localhost"
+        )
+        with http_server({"/a.mp4": away}) as server:
+            _fetch(server.url("/a.mp4"), tmp_path / "source", private_hosts=frozenset({"127.0.0.1", "localhost"}))
+    assert "ok=1" not in other.heads[0]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_an_answer_that_passes_is_asked_for_again_and_not_before_the_server_wants(status: int, tmp_path: Path) -> None:
+    with http_server({"/a.mp4": [response(b"later", f"{status} X", Retry_After="1"), b"data"]}) as server:
+        begin = time.monotonic()
+        assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
+        assert time.monotonic() - begin >= 1.0
+
+
+def test_whole_files_under_other_statuses_and_codings_are_taken(tmp_path: Path) -> None:
+    body = bytes(range(256)) * 4000
+    last = len(body) - 1
+    raw = zlib.compressobj(wbits=-15)
+    for answer in (
+        response(body, "203 X"),
+        response(body, "206 X", Content_Range=f"bytes 0-{last}/{last + 1}"),
+        response(body, "206 X"),
+        response(gzip.compress(body), Content_Encoding="gzip"),
+        response(gzip.compress(body[:7]) + gzip.compress(body[7:]), Content_Encoding="x-gzip", Content_Length=""),
+        response(gzip.compress(gzip.compress(body)), Content_Encoding="gzip, gzip", Content_Length=""),
+        response(zlib.compress(body), Content_Encoding="deflate"),
+        response(raw.compress(body) + raw.flush(), Content_Encoding="deflate", Content_Length=""),
+        response(body, Content_Encoding="identity"),
+    ):
+        with http_server({"/a.mp4": answer}) as server:
+            found = _fetch(server.url("/a.mp4"), tmp_path / "source", max_bytes=2 * 10**6)
+            assert found.read_bytes() == body
 
 
 @pytest.mark.parametrize(
@@ -181,7 +281,7 @@ def test_an_unknown_name_is_asked_for_again_and_told(tmp_path: Path, monkeypatch
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(DownloadFailed):
         _fetch("http://nowhere.test/a.mp4", tmp_path / "source")
-    assert asked == ["nowhere.test"] * 3
+    assert asked == ["nowhere.test"] * 5
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,71 @@
+"""Take a download's content coding off, and see that it ended where it says that it ends."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+_CHUNK = 1 << 18
+_GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_MOST_CODINGS = 4
+
+
+class CodingFailed(Exception):
+    """The body is cut off, damaged, or coded in a way that nobody asked for."""
+
+
+def decoded(parts: Iterable[bytes], codings: str) -> Iterator[bytes]:
+    """Yield a body in pieces of at most 256 kB, decoded as ``Content-Encoding`` says.
+
+    A bomb costs what is taken of it and no more. Raises ``CodingFailed``: also where the body ends before its coding
+    does, which nothing else tells when the length is not known.
+    """
+    names = [name.strip().lower() for name in codings.split(",") if name.strip()]
+    if len(names) > _MOST_CODINGS:
+        raise CodingFailed("the server delivered a file that is packed too often")
+    body = iter(parts)
+    for name in reversed(names):
+        if name in ("gzip", "x-gzip"):
+            body = _inflated(body, lambda begin: _GZIP)
+        elif name == "deflate":
+            body = _inflated(body, _deflate_kind)
+        elif name != "identity":
+            raise CodingFailed("the server delivered a file that is packed in a way that was not asked for")
+    return body
+
+
+def _inflated(parts: Iterator[bytes], kind_of: Callable[[bytes], int]) -> Iterator[bytes]:
+    """Inflate a stream of one or more members."""
+    stream = None
+    for part in parts:
+        while part:
+            if stream is None:
+                stream = zlib.decompressobj(kind_of(part))
+            try:
+                piece = stream.decompress(part, _CHUNK)
+            except zlib.error:
+                raise CodingFailed("the server delivered a damaged file") from None
+            if piece:
+                yield piece
+            part = stream.unconsumed_tail
+            if stream.eof:
+                # Zeros behind a member fill it up; anything else begins the next one.
+                part = stream.unused_data.lstrip(b"\0")
+                stream = None
+            elif not part and len(piece) == _CHUNK:
+                # All is taken in, and more may still come out.
+                yield from _rest(stream)
+    if stream is not None and not stream.eof:
+        raise CodingFailed("the download ended early")
+
+
+def _rest(stream: zlib._Decompress) -> Iterator[bytes]:
+    while piece := stream.decompress(b"", _CHUNK):
+        yield piece
+
+
+def _deflate_kind(begin: bytes) -> int:
+    """Return zlib's kind for what servers call deflate: with zlib's two bytes in front, as it should be, or without."""
+    if len(begin) < 2:
+        return _ZLIB
+    return _ZLIB if begin[0] & 0x0F == 8 and int.from_bytes(begin[:2], "big") % 31 == 0 else _RAW

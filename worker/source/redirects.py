@@ -1,0 +1,31 @@
+"""Where a redirect leads, read as leniently as curl and browsers do."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNWRITTEN = re.compile(r"[^\x21-\x7e]")
+
+
+def redirect_target(url: str, location: str) -> str:
+    """Return the URL that ``location`` names from ``url``; it is not checked here.
+
+    ``location`` is a header as HTTP libraries give it, bytes as Latin-1. Blanks at its ends are dropped, blanks and
+    bytes beyond ASCII in path, query and fragment are percent-encoded, as many servers forget to; what is encoded
+    already stays. A fragment of ``url`` is kept where ``location`` has none. Raises ``ValueError`` where it is no URL.
+    """
+    told = location.strip(" \t")
+    if _CONTROL.search(told):
+        raise ValueError("a control character")
+    try:
+        text = told.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        text = told
+    parts = urlsplit(urljoin(url, text))
+    return urlunsplit(parts._replace(path=_encoded(parts.path), query=_encoded(parts.query), fragment=""))
+
+
+def _encoded(text: str) -> str:
+    return _UNWRITTEN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8")), text)
