@@ -50,6 +50,8 @@ class Group(IntEnum):
     """The trousers' long legs; drawn instead of ``SHIN``."""
     SHIN = 8
     SHOES = 9
+    SKIRT = 10
+    """Cloth round both legs, grown to a reference picture; the file has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

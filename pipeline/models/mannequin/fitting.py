@@ -13,6 +13,7 @@ from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
+from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hanging
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.proportions import measure_proportions, with_proportions
 from pipeline.models.mannequin.raster import rasterize, skin
@@ -56,10 +57,12 @@ def fit_view(
     outline's difference in its rest shape, and the figure as it lies on the picture.
     """
     shares = part_shares(figure)
-    pose, places = _posed(figure, reference)
+    pose, places, _, _ = _posed(figure, reference)
     graph = make_graph(figure, shares)
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     loose = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
+    # A hem's corners and the shoes under them would pull at each other.
+    loose |= near_hem(figure)
     if reference.view in ("left", "right"):
         # Arms lie before and behind the body there, and their depth is the least known.
         loose |= shares[:, [PARTS.index("arm.L"), PARTS.index("arm.R")]].sum(1) > 0.5
@@ -83,7 +86,17 @@ def fit_view(
     return shaped, FittedView(reference, laid, nearest, depth, triangles, overlap)
 
 
-def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32]]:
+def with_cloth(figure: Figure, reference: ReferenceView) -> Figure:
+    """Return the figure with the skirt or coat that the picture shows, or as it is."""
+    cloth = find_hanging(reference)
+    if cloth is None:
+        return figure
+    pose, places, y_scale, y_shift = _posed(figure, reference)
+    return with_hanging(figure, pose, places, y_scale, y_shift, cloth)
+
+
+def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32], float, float]:
+    """Return the pose, the posed vertices (V, 3), and by what their y were scaled and shifted afterwards."""
     pose = Poser(figure, BLAZEPOSE_DEPTH_GAIN).pose(reference.skeleton.astype(np.float32), reference.height_px)
     places = skin(
         figure.vertices,
@@ -92,13 +105,16 @@ def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.f
         pose.linear.astype(np.float32),
         pose.offset.astype(np.float32),
     )
+    scale, shift = 1.0, 0.0
     if reference.is_whole:
         # The person's top and soles are certain to a pixel, and joints are not.
         rows = np.flatnonzero(reference.mask.any(1))
         top, ground = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
         low, high = float(places[:, 1].max()), float(places[:, 1].min())
-        places[:, 1] = (places[:, 1] - low) * ((ground - top) / (low - high)) + ground
-    return pose, places
+        scale = (ground - top) / (low - high)
+        shift = ground - scale * low
+        places[:, 1] = places[:, 1] * scale + shift
+    return pose, places, scale, shift
 
 
 def _face_anchors(

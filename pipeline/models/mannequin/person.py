@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Appearance, ReferencePicture
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import Figure
-from pipeline.models.mannequin.fitting import fit_shape, fit_view
+from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth
+from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.reference import make_view
@@ -63,8 +64,10 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     views.sort(key=lambda view: _ORDER.index(view.view))
     if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
-    drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
-    shaped = fit_shape(figure, views[0]) if views[0].view in ("front", "back") else figure
+    shaped = figure
+    if views[0].view in ("front", "back"):
+        shaped = with_cloth(fit_shape(figure, views[0]), views[0])
+    drawn = ~np.isin(shaped.groups, sorted(outfit.hidden)) & ~covered_by_hanging(shaped)
     reshaping = [views[0], *(view for view in views[1:] if view.view in ("left", "right"))]
     for view in reshaping:
         shaped, _ = fit_view(shaped, view, drawn, reshape=True)

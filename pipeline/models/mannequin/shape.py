@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.datatypes import Float64Array
 from pipeline.models.mannequin.deformation import PARTS
-from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Pose
+from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Group, Pose
 from pipeline.models.mannequin.proportions import standing_at_one
 
 _BINS = 28
@@ -115,6 +115,14 @@ def half_widths(figure: Figure, shares: Float64Array, places: NDArray[np.float32
         ray = (points - along.at(means))[:, :2]
         squared = along.mean(((ray * _across(means, along, part)) ** 2).sum(1, keepdims=True) * 2)
         out[along.rows] += along.share * np.sqrt(along.at(squared)[:, 0])
+    # A skirt is round about both legs' middle, not about one's.
+    skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
+    if len(skirt):
+        level = figure.vertices[skirt, 1]
+        ring = np.clip((level - level.min()) / max(np.ptp(level), 1e-9) * _BINS, 0, _BINS - 1).astype(np.int64)
+        apart = np.zeros(_BINS)
+        np.maximum.at(apart, ring, np.abs(places[skirt, 0] - places[skirt, 0].mean()))
+        out[skirt] = apart[ring]
     ends = [BONE[f"{bone}.{side}"] for bone in ("hand", "foot", "toe") for side in "LR"]
     held = (figure.bone_weight * np.isin(figure.bone_index, ends)).sum(1)
     skull = shares[:, PARTS.index("head")]

@@ -1,0 +1,216 @@
+"""Cloth that hangs round both legs, a skirt, a dress or a coat: a tube grown to the person's outline.
+
+It is found where the mask is closed between legs that stand apart, and reaches from the hips to the lowest such row.
+Its width is the outline's, its depth a share of that; at the hips it hangs from the pelvis, lower down from the thighs
+and, less, the shins, each side from its own leg, so that it swings and stretches with the steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from pipeline.datatypes import Float64Array
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import BONE, Figure, Group, Pose
+from pipeline.models.mannequin.reference import ReferenceView
+
+_AROUND, _DOWN = 56, 48
+_LEGS_APART = 0.085
+"""Legs whose middles are this far apart show a gap between trousers; closer ones say nothing. Standing heights."""
+_LEAST_LENGTH = 0.07
+"""Of rows closed between the legs; less is a crotch. Standing heights."""
+_DEPTH = 0.6
+"""Depth of a hanging cloth over its width."""
+_BEYOND = 0.12
+"""So far outside a leg's middle the outline may be cloth; what is farther is a hand. Standing heights."""
+_CORNERS = 0.03
+"""Height of the hem's corners, standing heights."""
+_HEM = 0.004
+"""So far above the lowest closed row it ends: a hem hangs lowest in the middle."""
+_ABOVE_HIPS = 0.035
+"""So far above the hips it begins, under the top; standing heights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hanging:
+    """Outline of a hanging cloth in a picture, row by row."""
+
+    rows: Float64Array
+    """(n,) y, px, from the hips down to the hem."""
+    left: Float64Array
+    """(n,) smallest x, px."""
+    right: Float64Array
+    """(n,) largest x, px."""
+
+
+def find_hanging(reference: ReferenceView) -> Hanging | None:
+    """Look for a skirt or the like in a front or back view; None where legs show apart, or too close to tell."""
+    if reference.view not in ("front", "back") or not reference.is_whole:
+        return None
+    legs = [_leg_line(reference, side) for side in ("left", "right")]
+    hips, ankles = (np.mean([leg[k, 1] for leg in legs]) for k in (0, 2))
+    if not np.isfinite([hips, ankles]).all() or ankles - hips < 0.2 * reference.height_px:
+        return None
+    last = min(int(ankles + 0.06 * reference.height_px), reference.mask.shape[0] - 1)
+    rows = np.arange(int(hips - _ABOVE_HIPS * reference.height_px), last)
+    sides = np.array([np.interp(rows, leg[:, 1], leg[:, 0]) for leg in legs])
+    low, high = sides.min(0), sides.max(0)
+    apart = high - low > _LEGS_APART * reference.height_px
+    middle = np.rint((low + high) / 2).astype(int)
+    closed = np.array([reference.mask[y, x - 2 : x + 3].all() for y, x in zip(rows, middle, strict=True)])
+    open_rows = np.flatnonzero(~closed & (rows > hips))
+    hem = int(open_rows[0]) if len(open_rows) else len(rows)
+    hem = max(hem - max(1, round(_HEM * reference.height_px)), 0)
+    if np.count_nonzero(apart[:hem] & (rows[:hem] > hips)) < _LEAST_LENGTH * reference.height_px:
+        return None
+    rows, low, high = rows[:hem].astype(np.float64), low[:hem], high[:hem]
+    room = _BEYOND * reference.height_px
+    left, right = (_edge(reference, rows, middle[:hem], way) for way in (-1, 1))
+    left, right = np.maximum(left, low - room), np.minimum(right, high + room)
+    # At the hem's corners the outline turns inwards, to the shoes: there the cloth goes on as it came down.
+    whole = rows < rows[-1] - _CORNERS * reference.height_px
+    sigma = 0.008 * reference.height_px
+    left, right = (_carried_on(gaussian_filter1d(v, sigma, mode="nearest"), rows, whole) for v in (left, right))
+    return Hanging(rows, left, right)
+
+
+def _carried_on(edge: Float64Array, rows: Float64Array, whole: NDArray[np.bool_]) -> Float64Array:
+    """Straight on from the last rows that are ``whole``."""
+    count = max(2, len(rows) // 6)
+    known = np.flatnonzero(whole)[-count:]
+    slope, start = np.polyfit(rows[known], edge[known], 1)
+    return np.where(whole, edge, slope * rows + start)
+
+
+def _leg_line(reference: ReferenceView, side: str) -> Float64Array:
+    """(3, 2) hip, knee and ankle, px."""
+    return reference.joints[[JOINT[f"{side}_{part}"] for part in ("hip", "knee", "ankle")], :2]
+
+
+def _edge(reference: ReferenceView, rows: Float64Array, middle: NDArray[np.int64], way: int) -> Float64Array:
+    """(n,) where the mask ends, going from the middle of each row to one side, px."""
+    out = np.empty(len(rows))
+    for n, (y, x) in enumerate(zip(rows.astype(int), middle, strict=True)):
+        line = reference.mask[y, x:] if way > 0 else reference.mask[y, x::-1]
+        gap = np.flatnonzero(~line)
+        out[n] = x + way * ((gap[0] if len(gap) else len(line)) - 0.5)
+    return out
+
+
+def with_hanging(
+    figure: Figure, pose: Pose, places: NDArray[np.float32], y_scale: float, y_shift: float, cloth: Hanging
+) -> Figure:
+    """Return the figure with the cloth as a further surface, at rest where the pose's inverse takes it.
+
+    ``places`` (V, 3) are the posed vertices whose y were then scaled and shifted.
+    """
+    at = np.linspace(0, len(cloth.rows) - 1, _DOWN)
+    rows, left, right = (np.interp(at, np.arange(len(cloth.rows)), v) for v in (cloth.rows, cloth.left, cloth.right))
+    angle = 2 * np.pi * (np.arange(_AROUND) + 0.5) / _AROUND
+    half = (right - left) / 2
+    depth, z = _depths(figure, places, rows, half)
+    x = ((left + right) / 2)[:, None] + half[:, None] * np.sin(angle)
+    y = np.repeat(rows[:, None], _AROUND, 1)
+    tube = np.stack([x, y, z[:, None] - depth[:, None] * np.cos(angle)], 2).reshape(-1, 3)
+    tube[:, 1] = (tube[:, 1] - y_shift) / y_scale
+    index, weight = _weights(pose, figure, tube, np.repeat(half, _AROUND))
+    linear = np.einsum("vk,vkij->vij", weight, pose.linear[index])
+    offset = np.einsum("vk,vki->vi", weight, pose.offset[index])
+    rest = np.linalg.solve(linear, (tube - offset)[:, :, None])[:, :, 0]
+    triangles = len(figure.vertices) + _tube_triangles(np.linalg.det(linear).mean() > 0)
+    return replace(
+        figure,
+        vertices=np.concatenate([figure.vertices, rest]).astype(np.float32),
+        triangles=np.concatenate([figure.triangles, triangles]).astype(np.int32),
+        groups=np.concatenate([figure.groups, np.full(len(triangles), Group.SKIRT, np.uint8)]),
+        bone_index=np.concatenate([figure.bone_index, index]).astype(np.uint8),
+        bone_weight=np.concatenate([figure.bone_weight, weight]).astype(np.float32),
+        tint=np.concatenate([figure.tint, np.ones((len(rest), 3), np.float32)]),
+        occlusion=np.concatenate([figure.occlusion, np.full(len(rest), 0.95, np.float32)]),
+    )
+
+
+def covered_by_hanging(figure: Figure) -> NDArray[np.bool_]:
+    """(F,) triangles of trousers and legs that lie under the cloth, wholly or in part."""
+    skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
+    if not len(skirt):
+        return np.zeros(len(figure.groups), bool)
+    hem = float(figure.vertices[skirt, 1].max())
+    above = np.asarray(figure.vertices[figure.triangles][:, :, 1].min(1) < hem)
+    return above & np.isin(figure.groups, [Group.LOWER, Group.LEG, Group.SHIN])
+
+
+def near_hem(figure: Figure) -> NDArray[np.bool_]:
+    """(V,) the lowest tenth of the cloth."""
+    out = np.zeros(len(figure.vertices), bool)
+    skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
+    if len(skirt):
+        level = figure.vertices[skirt, 1]
+        out[skirt] = level > level.max() - 0.1 * np.ptp(level)
+    return out
+
+
+def _depths(
+    figure: Figure, places: NDArray[np.float32], rows: Float64Array, half: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """(n,) half depth and (n,) middle z of each ring, px: round the trousers' own at the hips, of its own below."""
+    legs = np.unique(figure.triangles[np.isin(figure.groups, [Group.LOWER, Group.LEG])])
+    y, z = places[legs, 1], places[legs, 2]
+    step = (rows[-1] - rows[0]) / len(rows)
+    depth, middle = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    for n, row in enumerate(rows):
+        near = np.abs(y - row) < 1.5 * step + 1
+        if near.sum() > 8:
+            low, high = np.quantile(z[near], [0.02, 0.98])
+            depth[n], middle[n] = (high - low) / 2, (high + low) / 2
+    known = np.flatnonzero(np.isfinite(depth))
+    depth, middle = (np.interp(np.arange(len(rows)), known, v[known]) for v in (depth, middle))
+    depth = np.maximum(depth * 1.03, _DEPTH * half)
+    return gaussian_filter1d(depth, 2.0, mode="nearest"), gaussian_filter1d(middle, 3.0, mode="nearest")
+
+
+def _weights(
+    pose: Pose, figure: Figure, tube: Float64Array, half: Float64Array
+) -> tuple[NDArray[np.int64], Float64Array]:
+    """(n, 4) bones and weights of posed points: pelvis, then thighs, then thighs and shins, each side its own."""
+    hips, knees, ankles = (
+        np.mean([pose.apply(bone + s, figure.heads[BONE[bone + s]]) for s in (".L", ".R")], axis=0)
+        for bone in ("thigh1", "shin1", "foot")
+    )
+    thigh = np.clip((tube[:, 1] - hips[1]) / max(knees[1] - hips[1], 1e-6), 0, 1)
+    shin = np.clip((tube[:, 1] - knees[1]) / max(ankles[1] - knees[1], 1e-6), 0, 1)
+    on_legs = _smooth(thigh / 0.9)
+    # Shins bend backwards far more than a hem swings.
+    on_shins = 0.6 * _smooth(shin / 0.5)
+    facing = float(np.sign(pose.linear[BONE["pelvis"]][0, 0]))
+    across = facing * (tube[:, 0] - hips[0]) / np.maximum(half, 1e-6)
+    left = _smooth(0.5 + 0.75 * across)
+    names = ("thigh2.L", "thigh2.R", "shin1.L", "shin1.R")
+    index = np.tile([BONE[name] for name in names], (len(tube), 1))
+    sides = np.stack([left, 1 - left], 1)
+    weight = np.concatenate([(on_legs * (1 - on_shins))[:, None] * sides, (on_legs * on_shins)[:, None] * sides], 1)
+    # Above the knees no shin counts: the third place is the pelvis' there.
+    upper = on_shins == 0
+    index[upper, 2] = BONE["pelvis"]
+    weight[upper, 2] = 1 - on_legs[upper]
+    weight /= weight.sum(1, keepdims=True)
+    return index, weight
+
+
+def _smooth(value: Float64Array) -> Float64Array:
+    t = np.clip(value, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def _tube_triangles(keeps_hands: bool) -> NDArray[np.int64]:
+    """(F, 3) of the tube's grid, normals outwards."""
+    ring, place = np.mgrid[: _DOWN - 1, :_AROUND]
+    a = (ring * _AROUND + place).ravel()
+    b = (ring * _AROUND + (place + 1) % _AROUND).ravel()
+    c, d = a + _AROUND, b + _AROUND
+    triangles = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+    return triangles if keeps_hands else triangles[:, ::-1]

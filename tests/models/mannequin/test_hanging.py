@@ -1,0 +1,107 @@
+"""Skirts: found where they are, none where legs show, and how the grown cloth moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.datatypes import Appearance
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure
+from pipeline.models.mannequin.hanging import find_hanging
+from pipeline.models.mannequin.person import make_person
+from pipeline.models.mannequin.posing import Poser
+from pipeline.models.mannequin.raster import skin
+from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.skeleton import relaxed_skeleton
+from pipeline.models.weights.folder import weight_path
+from tests.models.mannequin.test_mannequin import _reference
+
+HEM = 900
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    return load_figure(weight_path("figure.npz"), "auto")
+
+
+def _in_a_skirt() -> Appearance:
+    """The suit's man in a red tube from the hips to the calves."""
+    reference = _reference("suit")
+    assert reference.reference is not None and reference.reference_person is not None
+    corners = np.array([(250, 520), (390, 520), (430, HEM), (210, HEM)], np.int32)
+    cloth = cv2.fillPoly(np.zeros(reference.reference.shape[:2], np.uint8), [corners], 1) > 0
+    picture = reference.reference.copy()
+    picture[cloth] = (170, 30, 40, 255)
+    mask = reference.reference_person.mask | cloth
+    return Appearance(reference=picture, reference_person=replace(reference.reference_person, mask=mask))
+
+
+def test_a_skirt_is_found_and_trousers_are_none() -> None:
+    for appearance, expected in ((_in_a_skirt(), True), (_reference("suit"), False), (_reference("sport"), False)):
+        assert appearance.reference is not None and appearance.reference_person is not None
+        view = make_view(appearance.reference, appearance.reference_person)
+        assert view is not None
+        cloth = find_hanging(view)
+        assert (cloth is not None) == expected
+    appearance = _in_a_skirt()
+    assert appearance.reference is not None and appearance.reference_person is not None
+    view = make_view(appearance.reference, appearance.reference_person)
+    assert view is not None
+    cloth = find_hanging(view)
+    assert cloth is not None
+    rows = np.flatnonzero(appearance.reference_person.mask.any(1))
+    hem = (cloth.rows[-1] - 8) / view.height_px * (rows[-1] - rows[0] + 1) + rows[0]
+    assert hem == pytest.approx(HEM, abs=10)
+
+
+def test_legs_held_together_are_no_skirt() -> None:
+    appearance = _in_a_skirt()
+    assert appearance.reference is not None and appearance.reference_person is not None
+    person = appearance.reference_person
+    joints, skeleton = person.joints.copy(), person.skeleton.copy()
+    for part in ("hip", "knee", "ankle"):
+        for side, x in (("left", 345), ("right", 295)):
+            joints[JOINT[f"{side}_{part}"], 0] = skeleton[JOINT[f"{side}_{part}"], 0] = x
+    view = make_view(appearance.reference, replace(person, joints=joints, skeleton=skeleton))
+    assert view is not None and find_hanging(view) is None
+
+
+def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
+    made = make_person(figure, _in_a_skirt())
+    assert made.overlap is not None and made.overlap > 0.94 and made.warnings == ()
+    groups = made.figure.groups[made.drawn]
+    assert (groups == Group.SKIRT).sum() > 1000
+    tone = made.colors.fine[groups == Group.SKIRT].mean((0, 1))
+    assert tone[0] > 5 * tone[1]
+    skirt = made.figure.vertices[np.unique(made.figure.triangles[made.figure.groups == Group.SKIRT])]
+    hem = float(skirt[:, 1].max())
+    legs = made.figure.vertices[made.figure.triangles[made.drawn][np.isin(groups, [Group.LOWER, Group.LEG])]]
+    assert (legs[:, :, 1] > hem - 0.02).all()
+
+
+def test_the_skirt_follows_a_step(figure: Figure) -> None:
+    made = make_person(figure, _in_a_skirt()).figure
+    vertices = np.unique(made.triangles[made.groups == Group.SKIRT])
+    standing = relaxed_skeleton(made) * 300
+    step = standing.copy()
+    for part, forward in (("knee", 45), ("ankle", 70), ("heel", 70), ("toe", 70)):
+        step[JOINT[f"left_{part}"], 2] -= forward
+        step[JOINT[f"left_{part}"], 1] -= 8
+    low = made.vertices[vertices, 1] > made.vertices[vertices, 1].max() - 0.05
+    places = []
+    for skeleton in (standing, step):
+        pose = Poser(made).pose(skeleton.astype(np.float32), 300.0)
+        linear, offset = pose.linear.astype(np.float32), pose.offset.astype(np.float32)
+        placed = skin(made.vertices, made.bone_index, made.bone_weight, linear, offset)[vertices]
+        places.append(placed - np.float32(pose.apply("pelvis", made.heads[BONE["pelvis"]])))
+    moved = places[1] - places[0]
+    left = made.vertices[vertices, 0] > 0.03
+    right = made.vertices[vertices, 0] < -0.03
+    assert moved[low & left, 2].mean() < -15
+    assert abs(float(moved[low & right, 2].mean())) < 8
+    top = made.vertices[vertices, 1] < made.vertices[vertices, 1].min() + 0.02
+    assert np.abs(moved[top]).max() < 4
