@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import CameraPath, CropPath, Presence, Subject, VideoInfo
 from pipeline.maths.boxes import box_corners, box_of_points, box_union
-from pipeline.maths.geometry import apply_transform, scaling
+from pipeline.maths.geometry import apply_transform, corners_of, scaling
 from pipeline.maths.smoothing import envelope_above, fill_gaps, gaussian_smooth, shot_slices
 
 _MARGIN_BH = 0.2
 """Room around the person, body heights: other proportions, hair, a soft shadow."""
+_OUTSIDE_SHARE = 0.15
+"""Of the picture's height: so far outside of it the crop may reach."""
 _NARROWEST, _WIDEST = 2 / 3, 16 / 9
 _FOLLOW_SIGMA_SECONDS = 0.4
 _ZOOM_REACH_SECONDS = 1.0
@@ -43,7 +45,7 @@ def plan_crop_path(
     # Heights stay the source's. Upright after a quarter turn, the coded width runs downwards.
     pixel_aspect = float(info.sample_aspect_ratio)
     square_from_source = scaling(1 / pixel_aspect if info.quarter_turns % 2 else pixel_aspect, 1.0)
-    needed = _needed_boxes(subject, camera, square_from_source)
+    needed = _needed_boxes(subject, camera, square_from_source, info.size_wh)
     seconds = info.pts_seconds
     width, height = apply_transform(square_from_source, np.array(info.size_wh, np.float64))
     centers = np.tile(np.array([width - 1, height - 1]) / 2, (len(needed), 1))
@@ -73,8 +75,13 @@ def plan_crop_path(
     return CropPath(np.asarray(crop_from_square @ square_from_source, np.float64), size_wh)
 
 
-def _needed_boxes(subject: Subject, camera: CameraPath, square_from_source: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (T, 4) boxes that the crop must hold, stable space with square pixels; NaN where absent."""
+def _needed_boxes(
+    subject: Subject, camera: CameraPath, square_from_source: NDArray[np.float64], size_wh: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return (T, 4) boxes that the crop must hold, stable space with square pixels; NaN where absent.
+
+    Legs far outside the picture would only make what is seen of him small.
+    """
     square_from_shaken = square_from_source @ camera.stable_from_source
     joints = apply_transform(square_from_shaken, subject.joints[:, :, :2])
     corners = apply_transform(square_from_shaken, box_corners(subject.boxes_xyxy))
@@ -83,7 +90,11 @@ def _needed_boxes(subject: Subject, camera: CameraPath, square_from_source: NDAr
     # A half-seen body has no full box: its body height stands in, which is the same at the entry as later.
     body = np.where(np.isfinite(subject.body_height_px), subject.body_height_px, boxes[:, 3] - boxes[:, 1])
     margin = _MARGIN_BH * body[:, None]
-    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+    picture = box_of_points(apply_transform(square_from_shaken, np.tile(corners_of(size_wh), (len(boxes), 1, 1))))
+    outside = _OUTSIDE_SHARE * (picture[:, 3:] - picture[:, 1:2])
+    lowest = np.clip(boxes[:, :2] - margin, picture[:, :2] - outside, picture[:, 2:] + outside)
+    highest = np.clip(boxes[:, 2:] + margin, picture[:, :2] - outside, picture[:, 2:] + outside)
+    return np.concatenate([lowest, highest], axis=1)
 
 
 def _aspect(halves: NDArray[np.float64]) -> float:

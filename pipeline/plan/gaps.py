@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
 from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import apply_transform, invert
-from pipeline.maths.smoothing import shot_slices, true_runs
-from pipeline.plan.joint_smoothing import interpolate_run, smooth_depth, smooth_points, standing_height
+from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
+from pipeline.plan.joint_smoothing import (
+    HeightRatios,
+    height_ratios,
+    in_picture,
+    interpolate_run,
+    smooth_depth,
+    smooth_points,
+    standing_height,
+)
 
+EDGE_SIGMA_SECONDS = 0.07
+LEAST_CONFIDENCE = 0.05
+"""Of a joint in the picture: under it the model's confidence means nothing more, and 0 is kept for joints outside."""
 EDGE_SECONDS = 0.17
 """Somebody cut by the frame's edge is found so much late at most (walk_a: one frame)."""
 
@@ -38,9 +49,13 @@ def subject_of_tracks(
         skeletons[track.frames] = track.skeletons
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
+    # A close-up shows too little of him to tell; the clip's other shots may.
+    ratios = height_ratios(skeletons, joints, info.size_wh)
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
-            _complete_shot(shot, found, presence, boxes, joints, skeletons, height, info, world, max_gap_seconds)
+            _complete_shot(
+                shot, found, presence, boxes, joints, skeletons, height, ratios, info, world, max_gap_seconds
+            )
     return Subject(
         track_of_frame=track_of_frame,
         presence=presence,
@@ -59,6 +74,7 @@ def _complete_shot(
     joints: NDArray[np.float32],
     skeletons: NDArray[np.float32],
     height: NDArray[np.float64],
+    ratios: HeightRatios,
     info: VideoInfo,
     world: Transforms,
     max_gap_seconds: float,
@@ -71,7 +87,7 @@ def _complete_shot(
     for before, after in pairwise(known.tolist()):
         if after - before > 1 and seconds[after] - seconds[before] <= max_gap_seconds + 1e-9:
             presence[before + 1 : after] = Presence.UNCERTAIN
-    heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh)
+    heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh, ratios)
     for start, stop in true_runs(presence[shot] != Presence.ABSENT):
         run = slice(shot.start + start, shot.start + stop)
         inside, at = found[run], seconds[run]
@@ -83,6 +99,11 @@ def _complete_shot(
         xy = apply_transform(invert(world[run]), together[..., :2])
         xy = smooth_points(xy, world[run], at, heights[start:stop])
         confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]
+        # Outside the picture it is none at all, and what comes in is believed little by little.
+        seen = gaussian_smooth(
+            in_picture(xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]), at, EDGE_SIGMA_SECONDS
+        )
+        confidence = np.maximum(confidence, LEAST_CONFIDENCE) * np.clip(seen, 0, 1)
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
         skeletons[run] = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
         _carry_over_edges(run, shot, presence, boxes, joints, skeletons, info)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from pipeline.datatypes import Transforms
-from pipeline.joints import JOINT
+from pipeline.joints import HIPS, JOINT, SHOULDERS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth
 
@@ -29,7 +31,23 @@ HEIGHT_OF_TRUNK_AND_LEG = 1.32
 """Standing height over shoulders-to-hips + hip-to-knee + knee-to-ankle, on walk_a."""
 HEIGHT_OF_TRUNK = 3.3
 """The same over shoulders-to-hips alone, where no leg is seen."""
+HEIGHT_OF_NECK, HEIGHT_OF_SHOULDERS = 7.6, 4.9
+"""The same over eyes-to-shoulders and over the shoulders' width, on walk_a."""
+MIN_RATIO_FRAMES = 5
+RATIO_BOUNDS = (0.75, 1.35)
+"""No person is farther from the usual proportions."""
 MIN_CONFIDENCE = 0.5
+OUTSIDE_BH = 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class HeightRatios:
+    """One person's standing height, of what is seen of him."""
+
+    trunk: float
+    """Over the length of the trunk."""
+    top: float
+    """Over what the usual proportions make of head and shoulders."""
 
 
 def smooth_points(
@@ -55,6 +73,18 @@ def smooth_points(
     return apply_transform(invert(world_from_source), world)
 
 
+def in_picture(
+    points: NDArray[np.float64], size_wh: tuple[int, int], body_height_px: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (T, J): 1 for points (T, J, 2) inside the picture, falling to 0 within ``OUTSIDE_BH`` beyond its edge.
+
+    What lies outside is the landmark model's guess; just outside, it still leans on what is seen.
+    """
+    last = np.array(size_wh) - 1
+    beyond = np.maximum(np.maximum(-points, points - last), 0).max(axis=-1) / body_height_px[:, None]
+    return np.asarray(np.clip(1 - beyond / OUTSIDE_BH, 0, 1), np.float64)
+
+
 def smooth_depth(depth_px: NDArray[np.float64], pts_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Smooth z (T, J) of one run of frames; it is noisier than x and y, hence more."""
     return gaussian_smooth(depth_px, pts_seconds, DEPTH_SIGMA_SECONDS)
@@ -73,47 +103,99 @@ def standing_height(
     joints: NDArray[np.float32],
     pts_seconds: NDArray[np.float64],
     size_wh: tuple[int, int],
+    ratios: HeightRatios | None = None,
 ) -> NDArray[np.float64]:
     """Return the standing height (T,) in px, top of the head to the heels, smooth over time.
 
-    From bone lengths in the picture, so that bending and raised arms do not change it: a running upper quantile over
-    ``HEIGHT_SECONDS`` of the frames in which the bones are seen inside the picture, then a Gaussian. Depth is left
-    out: the landmark model's z made walk_a's man 30 % too tall. NaN rows are frames without the person; the result
-    is finite everywhere when any row is.
+    From bone lengths in the picture, so that bending and raised arms do not change it: of trunk and legs where they are
+    seen inside the picture, else of the trunk, else of head and shoulders. ``ratios`` tell what the latter two are of
+    this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line through the
+    logarithms, so that somebody who comes near may grow fast; then a Gaussian. Depth is left out: the landmark model's
+    z made walk_a's man 30 % too tall. NaN rows are frames without the person; the result is finite everywhere when any
+    row is.
     """
-    xyz = skeletons[..., :2].astype(np.float64)
+    ratios = ratios or height_ratios(skeletons, joints, size_wh)
+    whole, trunk, top = _heights(skeletons, joints, size_wh)
+    height = np.where(np.isfinite(whole), whole, np.where(np.isfinite(trunk), ratios.trunk * trunk, ratios.top * top))
+    if not np.isfinite(height).any():
+        # Nothing is surely in the picture: the model's guess of the trunk is better than nothing.
+        height = ratios.trunk * _guessed_trunk(skeletons)
+    if not np.isfinite(height).any():
+        return np.full(len(height), np.nan)
+    usual = np.full(len(height), np.nan)
+    logs = np.log(np.maximum(height, 1.0))
+    first = np.searchsorted(pts_seconds, pts_seconds - HEIGHT_SECONDS / 2 - 1e-9)
+    last = np.searchsorted(pts_seconds, pts_seconds + HEIGHT_SECONDS / 2 + 1e-9, side="right")
+    for i, (a, b) in enumerate(zip(first, last, strict=True)):
+        t, near = pts_seconds[a:b] - pts_seconds[i], logs[a:b]
+        known = np.isfinite(near)
+        if known.any():
+            usual[i] = np.exp(_upper_line(t[known], near[known]))
+    return gaussian_smooth(fill_gaps(usual, pts_seconds), pts_seconds, HEIGHT_SIGMA_SECONDS)
+
+
+def height_ratios(
+    skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
+) -> HeightRatios:
+    """Return what one person's trunk, and head and shoulders, are of his height, from the frames that show more.
+
+    Where none does, the usual proportions.
+    """
+    whole, trunk, top = _heights(skeletons, joints, size_wh)
+    both = np.isfinite(whole) & np.isfinite(trunk)
+    of_trunk = HEIGHT_OF_TRUNK
+    if np.count_nonzero(both) >= MIN_RATIO_FRAMES:
+        of_trunk = float(np.clip(np.median(whole[both] / trunk[both]), *(HEIGHT_OF_TRUNK * np.array(RATIO_BOUNDS))))
+    best = np.where(np.isfinite(whole), whole, of_trunk * trunk)
+    both = np.isfinite(best) & np.isfinite(top)
+    of_top = 1.0
+    if np.count_nonzero(both) >= MIN_RATIO_FRAMES:
+        of_top = float(np.clip(np.median(best[both] / top[both]), *RATIO_BOUNDS))
+    return HeightRatios(of_trunk, of_top)
+
+
+def _heights(
+    skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return three (T,) px, NaN where not seen inside the picture: standing height from trunk and legs, length of the
+    trunk, standing height from head and shoulders."""
+    xy = skeletons[..., :2].astype(np.float64)
 
     def length(a: str, b: str) -> NDArray[np.float64]:
-        return np.asarray(np.linalg.norm(xyz[:, JOINT[a]] - xyz[:, JOINT[b]], axis=1))
+        return np.asarray(np.linalg.norm(xy[:, JOINT[a]] - xy[:, JOINT[b]], axis=1))
 
     def is_seen(*names: str) -> NDArray[np.bool_]:
         rows = joints[:, [JOINT[name] for name in names]]
         inside = (rows[..., :2] >= 0).all(axis=-1) & (rows[..., :2] <= np.array(size_wh) - 1).all(axis=-1)
         return np.asarray((inside & (rows[..., 2] >= MIN_CONFIDENCE)).all(axis=1))
 
-    middle = xyz[:, [JOINT["left_shoulder"], JOINT["right_shoulder"]]].mean(axis=1)
-    hips = xyz[:, [JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=1)
-    trunk = np.linalg.norm(middle - hips, axis=1)
+    trunk = np.where(
+        is_seen("left_shoulder", "right_shoulder", "left_hip", "right_hip"), _guessed_trunk(skeletons), np.nan
+    )
     sides = []
     for side in ("left", "right"):
         leg = length(f"{side}_hip", f"{side}_knee") + length(f"{side}_knee", f"{side}_ankle")
         seen = is_seen(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
         sides.append(np.where(seen, HEIGHT_OF_TRUNK_AND_LEG * (trunk + leg), np.nan))
-    trunk_seen = is_seen("left_shoulder", "right_shoulder", "left_hip", "right_hip")
     both = np.stack(sides)
     count = np.isfinite(both).sum(axis=0)
-    height = np.where(count > 0, np.nansum(both, axis=0) / np.maximum(count, 1), np.nan)
-    height = np.where(trunk_seen, height, np.nan)
-    if not np.isfinite(height).any():
-        height = np.where(trunk_seen, HEIGHT_OF_TRUNK * trunk, np.nan)
-    if not np.isfinite(height).any():
-        height = HEIGHT_OF_TRUNK * trunk
-    if not np.isfinite(height).any():
-        return np.full(len(height), np.nan)
-    usual = np.full(len(height), np.nan)
-    for i, now in enumerate(pts_seconds):
-        near = height[np.abs(pts_seconds - now) <= HEIGHT_SECONDS / 2]
-        near = near[np.isfinite(near)]
-        if len(near):
-            usual[i] = np.quantile(near, HEIGHT_QUANTILE)
-    return gaussian_smooth(fill_gaps(usual, pts_seconds), pts_seconds, HEIGHT_SIGMA_SECONDS)
+    whole = np.where(count > 0, np.nansum(both, axis=0) / np.maximum(count, 1), np.nan)
+    eyes = xy[:, [JOINT["left_eye"], JOINT["right_eye"]]].mean(axis=1)
+    neck = np.linalg.norm(eyes - xy[:, SHOULDERS].mean(axis=1), axis=1)
+    # Turned away the shoulders are narrow, bowed the neck is short: the larger of both.
+    top = np.maximum(HEIGHT_OF_NECK * neck, HEIGHT_OF_SHOULDERS * length("left_shoulder", "right_shoulder"))
+    return whole, trunk, np.where(is_seen("left_shoulder", "right_shoulder", "left_eye", "right_eye"), top, np.nan)
+
+
+def _guessed_trunk(skeletons: NDArray[np.float32]) -> NDArray[np.float64]:
+    xy = skeletons[..., :2].astype(np.float64)
+    return np.asarray(np.linalg.norm(xy[:, SHOULDERS].mean(axis=1) - xy[:, HIPS].mean(axis=1), axis=1), np.float64)
+
+
+def _upper_line(t: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """Return the upper quantile of values about a line through them, at t = 0."""
+    if len(t) < 3:
+        return float(np.quantile(values, HEIGHT_QUANTILE))
+    centred = t - t.mean()
+    slope = float(centred @ values) / max(float(centred @ centred), 1e-12)
+    return float(np.quantile(values - slope * t, HEIGHT_QUANTILE))

@@ -18,6 +18,7 @@ from pipeline.models.mannequin.person import NewPerson, make_person, plain_perso
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
+from pipeline.models.mannequin.skeleton import believed
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import GenerateSettings
@@ -70,7 +71,7 @@ class Mannequin:
             if window.presence[i] == Presence.ABSENT or not known:
                 return _empty(window.size_wh)
             height_px *= _CLOTHED
-            pose = self._poser.pose(skeleton, height_px)
+            pose = self._poser.pose(skeleton, height_px, believed(window.joints[i]))
             return self._draw(pose, height_px, window.size_wh, float(standing[i]), light.part(i, i + 1))
 
         def frames() -> Iterator[int]:

@@ -25,7 +25,7 @@ from pipeline.models.mannequin.rotations import (
     slerp,
     smoothstep,
 )
-from pipeline.models.mannequin.skeleton import fill_skeleton
+from pipeline.models.mannequin.skeleton import fill_skeleton, soften_skeleton
 
 _DOWN = np.array([0.0, 1.0, 0.0])
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
@@ -57,9 +57,17 @@ class Poser:
         self._face_rest = face - face.mean(0)
         self._face_rows = [JOINT[name] for name in self._face_names]
 
-    def pose(self, skeleton: NDArray[np.float32], body_height_px: float) -> Pose:
-        """Pose on one frame's (23, 3) skeleton in crop px; NaN joints hang. Raises ``ValueError`` when all are NaN."""
+    def pose(
+        self, skeleton: NDArray[np.float32], body_height_px: float, seen: NDArray[np.float64] | None = None
+    ) -> Pose:
+        """Pose on one frame's (23, 3) skeleton in crop px; NaN joints hang. Raises ``ValueError`` when all are NaN.
+
+        ``seen`` (23,) 0..1 says how far each joint is believed (None: all that are known): one that is not pulls
+        nothing, so that hips, shoulders or head alone suffice.
+        """
         points = fill_skeleton(self._figure, skeleton * self._depth, body_height_px)
+        if seen is not None:
+            points = soften_skeleton(self._figure, points, seen)
         rotations: dict[str, Float64Array] = {}
         pelvis, chest = self._torso(points)
         rotations["pelvis"] = pelvis
@@ -76,7 +84,7 @@ class Poser:
         body = self._body_capsules(places, chains)
         for side, suffix, sign in _SIDES:
             self._arm(points, rotations, places, body, side, suffix, sign)
-        hips, legs = self._legs(points, rotations, places, chains)
+        hips, legs = self._legs(points, rotations, places, chains, np.ones(len(points)) if seen is None else seen)
         return self._assemble(rotations, places, hips, legs, body_height_px)
 
     # Torso and head ---------------------------------------------------------------------------------------------------
@@ -204,18 +212,28 @@ class Poser:
         rotations: dict[str, Float64Array],
         places: dict[str, Float64Array],
         chains: dict[str, tuple[Float64Array, Float64Array, Float64Array]],
+        seen: NDArray[np.float64],
     ) -> tuple[Float64Array, dict[str, Float64Array]]:
-        """Turn the legs' bones so that the ankles land; return the pelvis' place and each bone's size factor."""
+        """Turn the legs' bones so that the ankles land; return the pelvis' place and each bone's size factor.
+
+        Where no ankle is seen the figure hangs on hips, shoulders or head, and the legs go where they may.
+        """
         targets = {suffix: points[JOINT[f"{side}_ankle"]] for side, suffix, _ in _SIDES}
+        firm = {suffix: float(seen[JOINT[f"{side}_ankle"]]) for side, suffix, _ in _SIDES}
+        stands = max(firm.values())
         # The lower ankle is the planted one: it weighs more, continuously.
         lowest = max(t[1] for t in targets.values())
-        weight = {s: float(np.exp((t[1] - lowest) / 0.05)) for s, t in targets.items()}
+        weight = {s: (firm[s] + 1e-3) * float(np.exp((t[1] - lowest) / 0.05)) for s, t in targets.items()}
         total = sum(weight.values())
         root = np.zeros(3)
         for suffix, (thigh, shin, _) in chains.items():
             landing = places["thigh1" + suffix] + thigh + shin
             root += weight[suffix] / total * (targets[suffix] - landing)
+        root = stands * root + (1 - stands) * self._hanging_root(points, places, seen)
         root[2] = 0.0
+        for suffix, (thigh, shin, _) in chains.items():
+            landing = root + places["thigh1" + suffix] + thigh + shin
+            targets[suffix] = firm[suffix] * targets[suffix] + (1 - firm[suffix]) * landing
         sizes: dict[str, Float64Array] = {}
         for _ in range(4):
             miss = np.zeros(3)
@@ -224,10 +242,23 @@ class Poser:
                 solved, short = solve_two_bone_ik(chain, targets[suffix] - hip)
                 sizes[suffix] = solved
                 miss += weight[suffix] / total * short
-            root[:2] += miss[:2]
+            root[:2] += stands * miss[:2]
         for side, suffix, sign in _SIDES:
             self._turn_leg(points, rotations, side, suffix, sign, chains[suffix], sizes[suffix])
         return root, sizes
+
+    def _hanging_root(
+        self, points: Float64Array, places: dict[str, Float64Array], seen: NDArray[np.float64]
+    ) -> Float64Array:
+        """Where the pelvis is by what is seen above the legs: head and shoulders, which show most, more than hips."""
+        found, weights = [], []
+        for part, bone, share in (("hip", "thigh1", 0.5), ("shoulder", "upperarm1", 1.0)):
+            for side, suffix, _ in _SIDES:
+                row = JOINT[f"{side}_{part}"]
+                found.append(points[row] - places[bone + suffix])
+                weights.append(share * float(seen[row]))
+        # Softened, the joints hang together: without any weight of their own they still say where the head is.
+        return np.asarray(np.average(found, axis=0, weights=np.array(weights) + 1e-3), np.float64)
 
     def _leg_directions(
         self, points: Float64Array, pelvis: Float64Array, side: str, suffix: str

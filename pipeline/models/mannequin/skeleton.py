@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure
-from pipeline.models.mannequin.rotations import normalized
+from pipeline.models.mannequin.rotations import normalized, smoothstep
 
+_DOUBTED = (0.0, 0.05)
+"""A joint of less confidence pulls nothing, one of more all it can: what is half hidden is guessed well."""
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
 _PARENT = {
     JOINT[f"{side}_{child}"]: JOINT[f"{side}_{parent}"]
@@ -42,6 +44,47 @@ def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px:
             parent = _PARENT.get(j)
             out[j] = rest[j] + (root if parent is None else out[parent] - rest[parent])
             known[j] = True
+    return out
+
+
+def believed(joints: NDArray[np.float32]) -> Float64Array:
+    """Return (23,) how far each joint of a skeleton is believed, 0..1, from the joints' (21, 3) confidence.
+
+    A hand goes with its wrist.
+    """
+    seen = np.array([smoothstep(value, *_DOUBTED) for value in np.nan_to_num(joints[:, 2]).tolist()])
+    return np.concatenate([seen, seen[[JOINT["left_wrist"], JOINT["right_wrist"]]]])
+
+
+def soften_skeleton(figure: Figure, points: Float64Array, seen: Float64Array) -> Float64Array:
+    """Return (23, 3) figure units: each joint as far where it was measured as it is to be believed.
+
+    ``points`` (23, 3) are whole (``fill_skeleton``), ``seen`` (23,) 0..1. What is missing to 1 is a joint of a relaxed
+    figure that hangs on the joints nearer to the trunk; where hips or shoulders are missing, on the other two, turned
+    like those. Everything is continuous in ``seen``: a leg that comes into the picture does not jump.
+    """
+    rest = relaxed_skeleton(figure)
+    out = points.copy()
+    hips, shoulders = ([JOINT[f"{side}_{part}"] for side in ("left", "right")] for part in ("hip", "shoulder"))
+    body = [*hips, *shoulders]
+    # The face counts only where nothing of the trunk is seen.
+    weights = seen * np.where(np.isin(np.arange(len(rest)), body), 1.0, 1e-3) + 1e-9
+    root = (weights[:, None] * (points - rest)).sum(axis=0) / weights.sum()
+    for pair, other in ((shoulders, hips), (hips, shoulders)):
+        trust = float(seen[other].min())
+        # A trunk of which one end is seen is upright, and as wide as that end says.
+        width = np.linalg.norm(rest[pair[0]] - rest[pair[1]]) / np.linalg.norm(rest[other[0]] - rest[other[1]])
+        middle = points[other].mean(axis=0) + rest[pair].mean(axis=0) - rest[other].mean(axis=0)
+        half = width * (points[other[0]] - points[other[1]]) / 2
+        from_other = np.stack([middle + half, middle - half])
+        guess = trust * from_other + (1 - trust) * (rest[pair] + root)
+        out[pair] = seen[pair, None] * points[pair] + (1 - seen[pair, None]) * guess
+    neck = out[shoulders].mean(axis=0) - rest[shoulders].mean(axis=0)
+    for j in range(len(out)):
+        if j not in body:
+            parent = _PARENT.get(j)
+            guess = rest[j] + (neck if parent is None else out[parent] - rest[parent])
+            out[j] = seen[j] * points[j] + (1 - seen[j]) * guess
     return out
 
 

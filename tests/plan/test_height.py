@@ -1,0 +1,58 @@
+"""Standing height from what is in the picture, and what its edge takes away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.joints import JOINT, NUM_SKELETON
+from pipeline.plan.joint_smoothing import height_ratios, in_picture, standing_height
+
+SIZE_WH = (640, 360)
+FPS = 30
+
+
+def body(height_px: np.ndarray, top_px: float = 40.0) -> tuple[np.ndarray, np.ndarray]:
+    """Skeletons (T, 23, 3) and joints (T, 21, 3) of somebody who stands, the top of his head at ``top_px``."""
+    down = {"eye": 0.07, "shoulder": 0.19, "hip": 0.48, "knee": 0.72, "ankle": 0.95}
+    skeletons = np.zeros((len(height_px), NUM_SKELETON, 3), np.float32)
+    for name, share in down.items():
+        for side, across in (("left", 0.1), ("right", -0.1)):
+            row = JOINT[f"{side}_{name}"]
+            skeletons[:, row, 0] = 320 + across * height_px
+            skeletons[:, row, 1] = top_px + share * height_px
+    joints = np.ones((len(height_px), 21, 3), np.float32)
+    joints[..., :2] = skeletons[:, :21, :2]
+    return skeletons, joints
+
+
+def test_height_goes_on_growing_when_the_legs_leave_the_picture() -> None:
+    true = np.linspace(200, 700, 90)
+    skeletons, joints = body(true)
+    found = standing_height(skeletons, joints, np.arange(90) / FPS, SIZE_WH)
+    # The bones' constants are not this body's: what matters is that the ratio stays when less is seen.
+    ratio = found / true
+    assert np.ptp(ratio[5:-5]) < 0.06
+    assert ratio.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_a_close_up_takes_its_scale_from_the_other_shots() -> None:
+    whole, near = body(np.full(30, 250.0)), body(np.full(30, 900.0))
+    skeletons, joints = (np.concatenate([a, b]) for a, b in zip(whole, near, strict=True))
+    # Somebody with a big head: the usual proportions would make him larger.
+    skeletons[:, [JOINT["left_eye"], JOINT["right_eye"]], 1] -= 0.03 * np.repeat([250.0, 900.0], 30)[:, None]
+    ratios = height_ratios(skeletons, joints, SIZE_WH)
+    seconds = np.arange(30) / FPS
+    tall = standing_height(skeletons[:30], joints[:30], seconds, SIZE_WH, ratios)
+    close = standing_height(skeletons[30:], joints[30:], seconds, SIZE_WH, ratios)
+    assert close.mean() / tall.mean() == pytest.approx(900 / 250, rel=0.02)
+    alone = standing_height(skeletons[30:], joints[30:], seconds, SIZE_WH)
+    assert alone.mean() > 1.1 * close.mean()
+
+
+def test_joints_fade_beyond_the_edge() -> None:
+    points = np.array([[[0.0, 0.0], [639.0, 359.0], [320.0, 362.0], [320.0, 500.0], [-40.0, 100.0]]])
+    share = in_picture(points, SIZE_WH, np.array([100.0]))[0]
+    assert share[0] == share[1] == 1
+    assert 0.4 < share[2] < 0.6
+    assert share[3] == share[4] == 0
