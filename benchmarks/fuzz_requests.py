@@ -125,7 +125,8 @@ def good_requests(urls: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, A
             "subject": st.one_of(
                 st.sampled_from(["largest", "leftmost", "rightmost", "centre"]),
                 st.integers(0, 63),
-                st.fixed_dictionaries({"x": st.floats(0, 400), "y": st.floats(0, 400), "at_s": seconds}),
+                points := st.fixed_dictionaries({"x": st.floats(0, 400), "y": st.floats(0, 400), "at_s": seconds}),
+                st.lists(points, min_size=1, max_size=3),
             ),
             "on_lost": st.sampled_from(["warn", "error"]),
             "start_s": seconds,
@@ -216,9 +217,10 @@ def _check_rules(request: JobInput) -> None:
     end = math.inf if request.end_s is None else request.end_s
     assert 0 <= begin < math.inf and (request.end_s is None or begin < end < math.inf)
     assert len(set(request.artifacts)) == len(request.artifacts)
-    if isinstance(request.subject, SubjectPoint):
-        point = request.subject
-        assert all(0 <= value < math.inf for value in (point.x, point.y, point.at_s))
+    if isinstance(request.subject, SubjectPoint | list):
+        points = request.subject if isinstance(request.subject, list) else [request.subject]
+        assert 1 <= len(points) <= 32
+        assert all(0 <= value < math.inf for point in points for value in (point.x, point.y, point.at_s))
     elif not isinstance(request.subject, str):
         assert type(request.subject) is int and 0 <= request.subject <= 63
 

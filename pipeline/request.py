@@ -19,7 +19,8 @@ class PointChoice:
     at_s: float
 
 
-SubjectChoice = Literal["largest", "leftmost", "rightmost", "centre"] | int | PointChoice
+SubjectChoice = Literal["largest", "leftmost", "rightmost", "centre"] | int | PointChoice | tuple[PointChoice, ...]
+"""Several points, in any order, correct each other: each says who is meant around its time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -92,6 +92,8 @@ class Fields:
     y: float | None = None
     at_s: float = 0.0
     """Of the frame that is shown, from the file's start."""
+    points: str = ""
+    """More points of the same person, one a line: x, y, seconds from the file's start."""
     on_lost: str = "warn"
     start_s: float | None = None
     """None or 0: from the start."""
@@ -157,13 +159,39 @@ def _source(file: str | None, url: str, field: str) -> str:
 def _subject(fields: Fields) -> Any:
     if fields.subject != POINT:
         return fields.subject
-    if not (fields.x and fields.y):
+    points = _points(fields.points)
+    if fields.x and fields.y and (fields.x, fields.y, fields.at_s) not in points:
+        points.append((float(fields.x), float(fields.y), fields.at_s))
+    if not points:
         raise InvalidInput("click the person on the frame", field="subject")
-    # A worker counts from the first frame that is used.
-    at_s = fields.at_s - (fields.start_s or 0.0)
-    if at_s < 0 or (fields.end_s and fields.at_s >= fields.end_s):
-        raise InvalidInput("the frame that was clicked lies outside the part to use", field="subject")
-    return {"x": float(fields.x), "y": float(fields.y), "at_s": at_s}
+    asked = []
+    for x, y, at_s in points:
+        if at_s < (fields.start_s or 0.0) or (fields.end_s and at_s >= fields.end_s):
+            raise InvalidInput("the frame that was clicked lies outside the part to use", field="subject")
+        # A worker counts from the first frame that is used.
+        asked.append({"x": x, "y": y, "at_s": at_s - (fields.start_s or 0.0)})
+    return asked if len(asked) > 1 else asked[0]
+
+
+def with_point(points: str, x: float | None, y: float | None, at_s: float) -> str:
+    """Return the lines of ``Fields.points`` with a point that was clicked."""
+    lines = [line for line in points.splitlines() if line.strip()]
+    if x and y:
+        lines.append(f"{x:g}, {y:g}, {at_s:g}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _points(lines: str) -> list[tuple[float, float, float]]:
+    points = []
+    for line in lines.splitlines():
+        if not line.strip():
+            continue
+        try:
+            x, y, at_s = (float(part) for part in line.split(","))
+        except ValueError:
+            raise InvalidInput("a line of the points is x, y, seconds", field="subject") from None
+        points.append((x, y, at_s))
+    return points
 
 
 def _overrides(changed: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from webpage.form import (
     place_of,
     setting_of,
     value_of,
+    with_point,
 )
 from webpage.frames import frame_at, last_second, marked
 from webpage.panels import error_beside, job_result, job_status
@@ -178,6 +179,11 @@ def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, An
     with gr.Row():
         x = gr.Number(label="x (px from the left)", minimum=0, min_width=120, elem_id="x")
         y = gr.Number(label="y (px from the top)", minimum=0, min_width=120, elem_id="y")
+    points = gr.Textbox(
+        label="More points of the same person (x, y, seconds; one a line)", lines=2, elem_id="points",
+        info="Where the wrong person was replaced: click the right one at that time, and keep the point.",
+    )  # fmt: skip
+    keep = gr.Button("Keep this point", size="sm", elem_id="keep")
     on_lost = gr.Dropdown(
         [("warn, and go on", "warn"), ("end the job with an error", "error")],
         value="warn", label="When the person is not clearly seen", elem_id="on_lost",
@@ -227,14 +233,17 @@ def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, An
     shown = [source, at, frame, places["video_url"], x, y]
     file.change(show, file, shown, api_visibility="private")
     load.click(show_url, url, shown, api_visibility="private")
+    for other_clip in (file.change, load.click):
+        other_clip(lambda: "", None, points, **_QUIET)
     # Another frame: the point that was clicked is not of it.
     at.input(lambda: (None, None), None, [x, y], **_QUIET)
     frame.select(clicked, None, [x, y, subject], **_QUIET)
+    keep.click(with_point, [points, x, y, at], points, **_QUIET)
     for each in (at.change, x.change, y.change):
         each(draw, [source, at, x, y], frame, trigger_mode="always_last", **_QUIET)
     return {
-        "video_file": file, "video_url": url, "subject": subject, "x": x, "y": y, "at_s": at, "on_lost": on_lost,
-        "start_s": start_s, "end_s": end_s,
+        "video_file": file, "video_url": url, "subject": subject, "x": x, "y": y, "at_s": at, "points": points,
+        "on_lost": on_lost, "start_s": start_s, "end_s": end_s,
     }  # fmt: skip
 
 

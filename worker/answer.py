@@ -233,6 +233,8 @@ def _fetched(
 
 def _choice(request: JobInput) -> SubjectChoice:
     subject = request.subject
+    if isinstance(subject, list):
+        return tuple(PointChoice(point.x, point.y, point.at_s) for point in subject)
     return PointChoice(subject.x, subject.y, subject.at_s) if isinstance(subject, SubjectPoint) else subject
 
 

@@ -68,7 +68,10 @@ class JobInput(_Strict):
     ] = {}
     seed: Annotated[int, Field(ge=0, lt=2**32, description="same seed, same bytes (on a CPU)")] = 0
     subject: Annotated[
-        Literal["largest", "leftmost", "rightmost", "centre"] | Annotated[int, Field(ge=0, le=63)] | SubjectPoint,
+        Literal["largest", "leftmost", "rightmost", "centre"]
+        | Annotated[int, Field(ge=0, le=63)]
+        | SubjectPoint
+        | Annotated[list[SubjectPoint], Field(min_length=1, max_length=32)],
         Field(description="whom to replace; a number counts people in order of appearance"),
     ] = "largest"
     on_lost: Annotated[

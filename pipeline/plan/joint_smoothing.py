@@ -34,6 +34,8 @@ HEIGHT_OF_TRUNK = 3.3
 HEIGHT_OF_NECK, HEIGHT_OF_SHOULDERS = 7.6, 4.9
 """The same over eyes-to-shoulders and over the shoulders' width, on walk_a."""
 MIN_RATIO_FRAMES = 5
+SHORTEST_PX = 1.0
+"""A length under it is no length."""
 RATIO_BOUNDS = (0.75, 1.35)
 """No person is farther from the usual proportions."""
 MIN_CONFIDENCE = 0.5
@@ -169,8 +171,9 @@ def _heights(
         inside = (rows[..., :2] >= 0).all(axis=-1) & (rows[..., :2] <= np.array(size_wh) - 1).all(axis=-1)
         return np.asarray((inside & (rows[..., 2] >= MIN_CONFIDENCE)).all(axis=1))
 
+    trunk = _guessed_trunk(skeletons)
     trunk = np.where(
-        is_seen("left_shoulder", "right_shoulder", "left_hip", "right_hip"), _guessed_trunk(skeletons), np.nan
+        is_seen("left_shoulder", "right_shoulder", "left_hip", "right_hip") & (trunk > SHORTEST_PX), trunk, np.nan
     )
     sides = []
     for side in ("left", "right"):
@@ -184,7 +187,8 @@ def _heights(
     neck = np.linalg.norm(eyes - xy[:, SHOULDERS].mean(axis=1), axis=1)
     # Turned away the shoulders are narrow, bowed the neck is short: the larger of both.
     top = np.maximum(HEIGHT_OF_NECK * neck, HEIGHT_OF_SHOULDERS * length("left_shoulder", "right_shoulder"))
-    return whole, trunk, np.where(is_seen("left_shoulder", "right_shoulder", "left_eye", "right_eye"), top, np.nan)
+    has_top = is_seen("left_shoulder", "right_shoulder", "left_eye", "right_eye") & (top > SHORTEST_PX)
+    return whole, trunk, np.where(has_top, top, np.nan)
 
 
 def _guessed_trunk(skeletons: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,15 +1,19 @@
-"""Choose the subject among the people of a clip, and give masks of the subject and of everybody else."""
+"""Choose the subject among the people of a clip."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
+from pipeline.datatypes import Subject, Track, Transforms, VideoInfo
 from pipeline.errors import InvalidInput, NoPerson
 from pipeline.maths.smoothing import shot_slices
+from pipeline.plan.doubts import doubts_of
 from pipeline.plan.gaps import subject_of_tracks
 from pipeline.plan.linking import link_tracks
+from pipeline.plan.points import person_at, person_by_points
 from pipeline.request import PointChoice, SubjectChoice
 from pipeline.settings import PeopleSettings
 
@@ -29,7 +33,8 @@ def choose_subject(
 ) -> tuple[Subject, tuple[str, ...]]:
     """Return the chosen person over all frames, and warnings.
 
-    ``largest`` is the greatest sum of time × area; an index counts persons in order of first appearance, from 0.
+    ``largest`` is the greatest sum of time × area; an index counts persons in order of first appearance, from 0;
+    several points correct each other (``points.person_by_points``).
     Gaps of up to ``settings.max_gap_seconds`` are interpolated, and somebody cut by the picture's edge is carried on
     for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``. Joints and skeletons are smoothed in ``world``.
 
@@ -40,18 +45,25 @@ def choose_subject(
     persons = [person for person in persons if _is_long_enough(person, info, shot_starts)]
     if not persons:
         raise NoPerson("Nobody was found anywhere in the clip.")
-    chosen = _pick(persons, info, choice)
-    subject = subject_of_tracks(persons[chosen], info, shot_starts, world_from_source, settings.max_gap_seconds)
-    uncertain = int(np.count_nonzero(subject.presence == Presence.UNCERTAIN))
-    warnings = []
-    if uncertain:
-        frames = "1 frame" if uncertain == 1 else f"{uncertain} frames"
-        warnings.append(f"the subject's place was filled in for {frames} in which it was not clearly seen")
+    if isinstance(choice, tuple):
+        person = person_by_points(persons, info, shot_starts, choice)
+        others = [other for other in persons if not set(map(_key, other)) & set(map(_key, person))]
+        named = "by points"
+    else:
+        chosen = _pick(persons, info, choice)
+        person = persons[chosen]
+        others = [*persons[:chosen], *persons[chosen + 1 :]]
+        named = f"person {chosen} (of 0..{len(persons) - 1})"
+    subject = subject_of_tracks(person, info, shot_starts, world_from_source, settings.max_gap_seconds)
+    warnings = [*doubts_of(subject, person, others, info)]
     if len(persons) > 1:
-        warnings.append(
-            f"{len(persons)} people are in the clip; person {chosen} (of 0..{len(persons) - 1}) is replaced"
-        )
+        warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")
     return subject, tuple(warnings)
+
+
+def _key(track: Track) -> tuple[int, int]:
+    """What tells one piece of a track from the others."""
+    return track.track_id, int(track.frames[-1])
 
 
 def _is_long_enough(person: tuple[Track, ...], info: VideoInfo, shot_starts: NDArray[np.int64]) -> bool:
@@ -65,9 +77,13 @@ def _is_long_enough(person: tuple[Track, ...], info: VideoInfo, shot_starts: NDA
     return bool(len(frames) >= min(needed, longest_shot))
 
 
-def _pick(persons: list[tuple[Track, ...]], info: VideoInfo, choice: SubjectChoice) -> int:
+def _pick(
+    persons: list[tuple[Track, ...]],
+    info: VideoInfo,
+    choice: Literal["largest", "leftmost", "rightmost", "centre"] | int | PointChoice,
+) -> int:
     if isinstance(choice, PointChoice):
-        return _at_point(persons, info, choice)
+        return person_at(persons, info, choice)
     if isinstance(choice, int):
         if not 0 <= choice < len(persons):
             raise InvalidInput(f"there is no person {choice}: the clip has {len(persons)}", field="subject")
@@ -89,21 +105,3 @@ def _pick(persons: list[tuple[Track, ...]], info: VideoInfo, choice: SubjectChoi
     }[choice]
     able = [i for i, size in enumerate(sizes) if size >= MIN_SHARE_OF_LARGEST * max(sizes)]
     return max(able, key=lambda i: scores[i])
-
-
-def _at_point(persons: list[tuple[Track, ...]], info: VideoInfo, choice: PointChoice) -> int:
-    frame = int(np.argmin(np.abs(info.pts_seconds - choice.at_s)))
-    point = np.array([choice.x, choice.y])
-    near: list[tuple[float, int]] = []
-    for index, person in enumerate(persons):
-        for track in person:
-            row = int(np.searchsorted(track.frames, frame))
-            if row == len(track.frames) or track.frames[row] != frame:
-                continue
-            box = track.boxes_xyxy[row]
-            if (box[:2] <= point).all() and (point <= box[2:]).all():
-                distance = np.linalg.norm(track.joints[row, :, :2] - point, axis=1)
-                near.append((float(np.nanmin(distance)), index))
-    if not near:
-        raise InvalidInput(f"nobody is at ({choice.x:g}, {choice.y:g}) at {choice.at_s:g} s", field="subject")
-    return min(near)[1]

@@ -15,7 +15,16 @@ from pipeline.estimate import estimate_lines
 from pipeline.result import Estimate
 from tests.support.endpoint_server import API_KEY, endpoint_server
 from webpage.desk import Answer, Busy, EndpointJob, JobRunner, JobStatus, Tell
-from webpage.form import FIELDS, Fields, advanced_settings, job_input, place_of, setting_of, value_of
+from webpage.form import (
+    FIELDS,
+    Fields,
+    advanced_settings,
+    job_input,
+    place_of,
+    setting_of,
+    value_of,
+    with_point,
+)
 from webpage.panels import error_beside, job_result, job_status
 
 _URL = "https://example.com/a.mp4"
@@ -54,6 +63,8 @@ def test_values_of_another_preset_that_still_stand_there_are_not_the_users() -> 
         (Fields(video_url=_URL, reference_url="ftp://x/y.png"), {}, "reference_image_url"),
         (Fields(video_url=_URL, seed=1.5), {}, "seed"),
         (Fields(video_url=_URL, subject="point"), {}, "subject"),
+        (Fields(video_url=_URL, subject="point", points="3, 4"), {}, "subject"),
+        (Fields(video_url=_URL, subject="point", points="3, 4, 1", start_s=2.0), {}, "subject"),
         (Fields(video_url=_URL, subject="point", x=3, y=4, at_s=1.0, start_s=2.0), {}, "subject"),
         (Fields(video_url=_URL, prompt="a" * 3000), {}, "prompt"),
         (Fields(video_url=_URL, start_s=3.0, end_s=1.0), {}, "end_s"),
@@ -71,6 +82,10 @@ def test_what_is_wrong_has_its_place_on_the_page(fields: Fields, changed: dict[s
 def test_a_point_is_counted_from_the_part_that_is_used() -> None:
     asked = _input(Fields(video_url=_URL, subject="point", x=3, y=4, at_s=2.5, start_s=2.0))
     assert asked["subject"] == {"x": 3.0, "y": 4.0, "at_s": 0.5}
+    kept = with_point(with_point("", 3, 4, 2.5), 30.5, 40, 3.0)
+    assert with_point(kept, 3, 4, 2.5) == with_point(kept, None, None, 1.0) == kept
+    asked = _input(Fields(video_url=_URL, subject="point", points=kept, x=3, y=4, at_s=2.5, start_s=2.0))
+    assert asked["subject"] == [{"x": 3.0, "y": 4.0, "at_s": 0.5}, {"x": 30.5, "y": 40.0, "at_s": 1.0}]
 
 
 def test_every_setting_has_a_control_a_range_and_a_sentence() -> None:

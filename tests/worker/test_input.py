@@ -27,6 +27,8 @@ def test_a_whole_request() -> None:
     )
     assert isinstance(request.subject, SubjectPoint) and request.subject.y == 20.5
     assert parse_request({**_URL, "subject": 2}).subject == 2
+    several = parse_request({**_URL, "subject": [{"x": 1, "y": 2, "at_s": 0}, {"x": 3, "y": 4, "at_s": 1}]}).subject
+    assert isinstance(several, list) and [point.x for point in several] == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,7 @@ def test_a_whole_request() -> None:
         ),
         ({"subject": "biggest"}, "subject"),
         ({"subject": True}, "subject"),
+        ({"subject": []}, "subject"),
         ({"preset": ["preview"]}, "preset"),
         ({"mode": "guess"}, "mode"),
         ({"colour": "red"}, "colour"),

@@ -1,0 +1,76 @@
+"""What a caller should know of how sure the choice of the subject is: plain sentences with times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Presence, Subject, Track, VideoInfo
+from pipeline.maths.smoothing import true_runs
+from pipeline.plan.likeness import alike
+from pipeline.plan.linking import looks_of
+
+ABSENT_SECONDS = 1.0
+LOOKALIKE = 0.9
+"""Likeness from which two people may be taken for each other; see ``likeness.alike``."""
+LOOKALIKE_SECONDS = 1.0
+MOST_RANGES = 3
+
+
+def doubts_of(
+    subject: Subject, person: Sequence[Track], others: Sequence[Sequence[Track]], info: VideoInfo
+) -> tuple[str, ...]:
+    """Return one sentence for each reason to look at the result twice; none where there is no doubt."""
+    absent = subject.presence == Presence.ABSENT
+    uncertain = subject.presence == Presence.UNCERTAIN
+    lines = []
+    if uncertain.any():
+        frames = "1 frame" if np.count_nonzero(uncertain) == 1 else f"{np.count_nonzero(uncertain)} frames"
+        lines.append(
+            f"the subject's place was filled in for {frames} in which it was not clearly seen"
+            f" ({_times(true_runs(uncertain), info)})"
+        )
+    long = [run for run in true_runs(absent) if _seconds(run, info) > ABSENT_SECONDS]
+    if long:
+        lines.append(f"the subject was not seen {_times(long, info)}: those frames are untouched")
+    share = float(np.mean(absent))
+    if share >= 0.5:
+        lines.append(f"the subject was found in {100 * (1 - share):.0f} % of the frames only; the rest is untouched")
+    lines.extend(_lookalikes(person, others, info))
+    return tuple(lines)
+
+
+def _lookalikes(person: Sequence[Track], others: Sequence[Sequence[Track]], info: VideoInfo) -> list[str]:
+    looks = looks_of(person)
+    frames: list[NDArray[np.int64]] = []
+    for other in others:
+        likeness = alike(looks, looks_of(other))
+        theirs = np.concatenate([track.frames for track in other])
+        if likeness is not None and likeness >= LOOKALIKE and len(theirs) >= LOOKALIKE_SECONDS * info.frame_rate:
+            frames.append(theirs)
+    if not frames:
+        return []
+    seen = np.zeros(info.num_frames, np.bool_)
+    seen[np.concatenate(frames)] = True
+    who = "somebody who looks" if len(frames) == 1 else f"{len(frames)} people who look"
+    return [
+        f"{who} like the subject can be seen {_times(true_runs(seen), info)}:"
+        " if the wrong one was replaced, name the right one by points at several times"
+    ]
+
+
+def _times(runs: Sequence[tuple[int, int]], info: VideoInfo) -> str:
+    """Return the longest runs of frames as "from 1.6 to 3.6 s", in order of time."""
+    longest = sorted(sorted(runs, key=lambda run: -_seconds(run, info))[:MOST_RANGES])
+    parts = [
+        f"{info.pts_seconds[start]:.1f} to {info.pts_seconds[start] + _seconds((start, stop), info):.1f}"
+        for start, stop in longest
+    ]
+    more = f" and {len(runs) - len(longest)} more times" if len(runs) > len(longest) else ""
+    return "from " + " s, ".join(parts) + " s" + more
+
+
+def _seconds(run: tuple[int, int], info: VideoInfo) -> float:
+    return float(info.durations[run[0] : run[1]].sum() * float(info.time_base))
