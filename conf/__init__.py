@@ -33,6 +33,7 @@ CALLER_KEYS: tuple[str, ...] = (
     "composite.feather_px",
     "composite.light",
     "composite.reshake",
+    "composite.shadows",
     "foot_lock.ease_seconds",
     "foot_lock.enabled",
     "foot_lock.strength",

@@ -400,6 +400,30 @@ class SceneLight:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CastShadows:
+    """The shadow that the subject throws on the ground, over T frames; see ``maths.cast_shadow``."""
+
+    shear: NDArray[np.float32]
+    """(T, 2) px to the right and up by which a px of height throws its shadow."""
+    darkness: NDArray[np.float32]
+    """(T, 3) share of the linear light that it takes, RGB; 0 where there is none."""
+    softness_bh: NDArray[np.float32]
+    """(T,) standard deviation of its edge before the shear, body heights."""
+
+    @classmethod
+    def none(cls, num_frames: int) -> CastShadows:
+        """Return no shadows at all."""
+        zeros = np.zeros((num_frames, 3), np.float32)
+        return cls(zeros[:, :2], zeros, zeros[:, 0])
+
+    def shear_at(self, frame: int) -> tuple[float, float] | None:
+        """Return the shear in a frame, None where no shadow falls."""
+        if not self.darkness[frame].any():
+            return None
+        return float(self.shear[frame, 0]), float(self.shear[frame, 1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """What a generator takes at once: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
 

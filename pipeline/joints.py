@@ -29,3 +29,6 @@ SHOULDERS = [JOINT["left_shoulder"], JOINT["right_shoulder"]]
 
 
 HIPS = [JOINT["left_hip"], JOINT["right_hip"]]
+
+
+ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]

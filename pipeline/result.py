@@ -23,6 +23,8 @@ class Quality(Value):
     """Samples of any plane that differ outside the edit region, before encoding. Anything but 0 is a bug."""
     region_area_ratio: float | None = None
     """Area of the edit region over that of the subject and the new person together."""
+    region_area_ratio_without_shadows: float | None = None
+    """The same without what changes for the sake of shadows alone."""
     source_left_percent: float | None = None
     """Weight of the source that remains inside the subject's mask. More shows as a ghost."""
     seam_gradient_ratio: float | None = None

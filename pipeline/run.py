@@ -4,7 +4,7 @@
 
     SURVEY   one read     shots, camera motion, people
     PLAN     no frames    subject, contacts, camera path, segments, chunks, crop path
-    PLATE    few frames   the clean background, and the light on him
+    PLATE    few frames   light and shadow, the clean background
     SCENE    some frames  what stands in front of the person, what is carried, what moves
     PERFORM  one read     layers of the new person, chunk by chunk
     FINISH   one read     one map, composite, encode, report
@@ -31,8 +31,8 @@ from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
 from pipeline.plan.plan import make_plan
 from pipeline.plan.stills import choose_stills, plan_of_stills
+from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
-from pipeline.plate.scene_light import estimate_scene_light
 from pipeline.report.page import write_reports
 from pipeline.report.result import make_report
 from pipeline.request import JobRequest
@@ -185,8 +185,8 @@ def _prepared(
             plan = plan_of_stills(plan, choose_stills(plan), needs.window_frames, can_be_alone)
         masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)
         with _timed(timings, "plate"):
-            plates = plate_clip(clip, plan, masks, settings, workspace, check, progress)
-            light = estimate_scene_light(clip, plan, masks, settings, workspace, check)
+            light, shadows = estimate_lighting(clip, plan, masks, settings, workspace, check)
+            plates = plate_clip(clip, plan, masks, shadows, settings, workspace, check, progress)
         with _timed(timings, "scene"):
             scene = learn_scene(clip, plan, masks, plates, workspace, check, progress)
         with _timed(timings, "perform"):
@@ -198,8 +198,8 @@ def _prepared(
             plan=plan,
             masks=masks,
             plates=plates,
-            light=light,
             scene=scene,
+            shadows=shadows,
             chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
             settings=settings,
             seed=request.seed,

@@ -176,6 +176,8 @@ class CompositeSettings(_Settings):
     """What the subject carries stays in the new person's hand, or is removed with the subject."""
     reshake: bool = True
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
+    shadows: Literal["recast", "remove", "keep"] = "recast"
+    """The shadow that the old person throws on the ground is replaced by the new person's, removed, or left alone."""
     light: Literal["scene", "daylight"] = "scene"
     """The mannequin is lit as the old person was, by an estimate from the clip; or always by soft daylight."""
     crossfade: bool = True

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, SceneLight, Transforms
+from pipeline.datatypes import CastShadows, Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, Transforms
 from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
-from pipeline.maths.boxes import Box, clipped, grown
+from pipeline.finish.shadows import ShadowEdit, ThrownShadows, darkened, edit_shadows, throw_shadows
+from pipeline.joints import ANKLES
+from pipeline.maths.boxes import Box, clipped, grown, overlap_slices, union_of
+from pipeline.maths.cast_shadow import FOOT_BH
 from pipeline.maths.geometry import invert
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.inpaint import fill_hole
@@ -40,8 +43,8 @@ class FinishInputs:
     plan: Plan
     masks: SubjectMasks
     plates: PlateSet | None
-    light: SceneLight
     scene: SceneModel | None
+    shadows: CastShadows
     chunks: list[tuple[Chunk, Path]]
     settings: Settings
     seed: int
@@ -95,14 +98,16 @@ def make_frame(
     scene = _scene(inputs, frame_inputs, source_rgb, layer, height_px)
     if scene is None:
         return untouched
-    box, plate, masks = scene
+    box, plate, masks, shadow = scene
     if layer is not None:
         layer = behind(layer, masks.kept)
-    weights = edit_weights(masks.subject, masks.kept, layer, height_px, info, inputs.settings.composite)
+    weights = edit_weights(masks.subject, masks.kept, layer, height_px, info, inputs.settings.composite, shadow)
     if weights is None:
         return untouched
     x0, y0, x1, y1 = weights.box_xyxy
     background = plate[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
+    if shadow is not None:
+        background = darkened(background, weights.box_xyxy, shadow)
     if grain is not None:
         background = add_grain(background, grain, inputs.seed, frame.index)
     result = compose(frame, weights, layer, background)
@@ -128,8 +133,8 @@ def _placed(
 
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
-) -> tuple[Box, Picture, SceneMasks] | None:
-    """Return a box with room around all that may change, the plate (h, w, 3) in it, and whose the pixels are.
+) -> tuple[Box, Picture, SceneMasks, ShadowEdit | None] | None:
+    """Return a box with room around all that may change, the plate (h, w, 3) in it, whose the pixels are, the shadows.
 
     The plate is in the frame's own light. None where there is neither he nor a layer.
     """
@@ -141,6 +146,9 @@ def _scene(
         return None
     # Whatever is found beside the mask gets an edge of its own; 4 px for the chroma grid.
     room_px = max(ring_px, round(REACH_BH * height_px) + solid_px + 4)
+    thrown = _thrown(inputs, frame_inputs, layer, height_px)
+    if thrown is not None:
+        inner = union_of([inner, thrown.box_xyxy])
     box = clipped(grown(inner, room_px), inputs.clip.info.size_wh)
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
@@ -148,15 +156,39 @@ def _scene(
     hole = widened(subject_mask[area], solid_px)
     people_masks = subject_mask, frame_inputs.others_mask
     if inputs.plates is None:
-        return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks)
+        return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks), None
     number = frame_inputs.frame.index
     picture, seen = inputs.plates.render(number, box)
     lit = match_light(picture, patch, widened(hole, ring_px) & ~hole & ~people)
     plate = lit if settings.gain else picture
+    shadow = None
+    if thrown is not None:
+        into = overlap_slices(thrown.box_xyxy, box)[0]
+        shadow = edit_shadows(
+            thrown,
+            patch[into],
+            plate[into],
+            seen[into],
+            hole[into] | people[into],
+            height_px,
+            inputs.shadows.darkness[number],
+            recast=inputs.settings.composite.shadows == "recast",
+        )
     if inputs.scene is None:
-        return box, plate, masks_without_scene(*people_masks)
+        return box, plate, masks_without_scene(*people_masks), shadow
     skeleton, composite = inputs.plan.subject.skeletons[number], inputs.settings.composite
     masks = scene_masks(
         inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
     )
-    return box, plate, masks
+    return box, plate, masks, shadow
+
+
+def _thrown(
+    inputs: FinishInputs, frame_inputs: FrameInputs, layer: PlacedLayer | None, height_px: float
+) -> ThrownShadows | None:
+    """Return the shadows of both people in this frame; None where none falls or no plate shows the ground without."""
+    if inputs.plates is None:
+        return None
+    number = frame_inputs.frame.index
+    foot_row = float(np.max(inputs.plan.subject.joints[number, ANKLES, 1])) + FOOT_BH * height_px
+    return throw_shadows(frame_inputs.subject_mask, layer, foot_row, height_px, inputs.shadows, number)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, Mask, Matte, Picture, Plane, VideoInfo
 from pipeline.finish.reshake import PlacedLayer
+from pipeline.finish.shadows import ShadowEdit
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
 from pipeline.settings import CompositeSettings
@@ -32,6 +33,8 @@ class EditWeights:
     """(h, w) 1 the source alone … 0 nothing of it."""
     region: Mask
     """(h, w) pixels of which a luma or chroma sample may change."""
+    shadow_px: int = 0
+    """Pixels that change for the sake of shadows alone."""
 
 
 def edit_weights(
@@ -41,17 +44,21 @@ def edit_weights(
     body_height_px: float,
     info: VideoInfo,
     settings: CompositeSettings,
+    shadow: ShadowEdit | None = None,
 ) -> EditWeights | None:
     """Decide which pixels of a frame change; ``subject_mask`` and ``kept`` are (H, W). None where nothing does.
 
     The hole is 1 over the old person and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
-    that the feather never shows him. What is ``kept`` stays as it is: the hole is closed there.
+    that the feather never shows him. What is ``kept`` stays as it is: the hole is closed there. ``shadow`` adds the
+    ground of shadows to it.
     """
     feather = _feather_px(info, settings)
     solid = settings.dilate_bh * body_height_px
     inner = edit_box(subject_mask, layer, hole_reach(body_height_px, info, settings))
     if inner is None:
         return None
+    if shadow is not None:
+        inner = union_of([inner, shadow.box_xyxy])
     box = _on_chroma_grid(clipped(inner, info.size_wh), info)
     x0, y0, x1, y1 = box
     here = subject_mask[y0:y1, x0:x1]
@@ -60,11 +67,18 @@ def edit_weights(
         hole = np.clip(1.0 - (distance - solid) / feather, 0.0, 1.0).astype(np.float32)
     else:
         hole = np.zeros(here.shape, np.float32)
-    hole[kept[y0:y1, x0:x1]] = 0.0
-    source = 1.0 - hole
-    if layer is not None:
-        source = source * (1.0 - alpha_in(layer, box))
-    return EditWeights(box, hole, source, _chroma_blocks(source < 1.0, box, info))
+    closed = kept[y0:y1, x0:x1]
+    hole[closed] = 0.0
+    alpha = alpha_in(layer, box) if layer is not None else np.zeros_like(hole)
+    shadow_px = 0
+    if shadow is not None:
+        into, part = overlap_slices(shadow.box_xyxy, box)
+        people = (hole > 0) | (alpha > 0)
+        hole[into] = np.maximum(hole[into], shadow.hole[part])
+        hole[closed] = 0.0
+        shadow_px = int(np.count_nonzero((hole > 0) & ~people))
+    source = (1.0 - hole) * (1.0 - alpha)
+    return EditWeights(box, hole, source, _chroma_blocks(source < 1.0, box, info), shadow_px)
 
 
 def _feather_px(info: VideoInfo, settings: CompositeSettings) -> float:

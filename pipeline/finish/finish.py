@@ -157,6 +157,7 @@ def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: Art
                 edited.layer_alpha,
                 edited.source_rgb,
                 edited.result_rgb,
+                edited.weights.shadow_px,
             )
         artifacts.push(edited)
         yield edited

@@ -44,6 +44,7 @@ class QualityMeter:
                 "frame",
                 "changed_outside",
                 "region_px",
+                "shadow_px",
                 "person_px",
                 "old_px",
                 "source_left_px",
@@ -68,17 +69,20 @@ class QualityMeter:
         layer_alpha: Matte,
         source_rgb: Picture,
         result_rgb: Picture,
+        shadow_px: int = 0,
     ) -> None:
         """Take in one composed frame, before encoding; frames rise by one (gaps only cost flow pairs).
 
         Planes are as coded, everything else is upright ``(H, W)``; ``source_weight`` is 1 where the source is kept,
         ``region`` covers every pixel that may have changed. A frame that passed untouched may be pushed or not.
+        ``shadow_px`` of the region change for the sake of shadows alone.
         """
         seam_source, seam_result = _seam_gradients(region, source_rgb, result_rgb)
         row = {
             "frame": float(frame_index),
             "changed_outside": float(count_changed_outside(source, result, region)),
             "region_px": float(np.count_nonzero(region)),
+            "shadow_px": float(shadow_px),
             "person_px": float(np.count_nonzero(subject_mask | (layer_alpha > 0))),
             "old_px": float(np.count_nonzero(subject_mask)),
             "source_left_px": float(source_weight[subject_mask].sum(dtype=np.float64)),
@@ -128,6 +132,9 @@ class QualityMeter:
         return Quality(
             changed_outside=int(rows["changed_outside"].sum()),
             region_area_ratio=_ratio(rows["region_px"].sum(), rows["person_px"].sum()),
+            region_area_ratio_without_shadows=_ratio(
+                rows["region_px"].sum() - rows["shadow_px"].sum(), rows["person_px"].sum()
+            ),
             source_left_percent=_ratio(100 * rows["source_left_px"].sum(), rows["old_px"].sum()),
             seam_gradient_ratio=_ratio(rows["seam_result"].sum(), rows["seam_source"].sum()),
             warping_error_source=_mean(rows["warping_error_source"]),

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Transforms, VideoInfo
+from pipeline.datatypes import CastShadows, Mask, Transforms, VideoInfo
+from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import widened
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
 from pipeline.settings import PlateSettings
@@ -43,9 +44,10 @@ class AnchorPlan:
         return large[: self.size_wh[1], : self.size_wh[0]]
 
 
-def background_grade(people_mask: Mask, height: float) -> NDArray[np.uint8]:
-    """Grade the pixels of a frame: 0 people, 1 ground around their feet that may lie in their shadow, 2 clear.
+def background_grade(people_mask: Mask, height: float, shear: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """Grade the pixels of a frame: 0 people, 1 ground that may lie in their shadow, 2 clear.
 
+    In shadow are the surroundings of the feet, and where the ``shear`` of ``maths.cast_shadow`` is known what it tells.
     The mask is widened by 2 % of body height: half a pixel of clothes in the median is a ghost.
     """
     grade = np.full(people_mask.shape, 2, np.uint8)
@@ -56,20 +58,29 @@ def background_grade(people_mask: Mask, height: float) -> NDArray[np.uint8]:
     # Bodies are told apart on a small picture: their boxes need no more.
     factor = max(1, round(height / 100))
     small = np.ascontiguousarray(people[::factor, ::factor])
-    count, _, stats, _ = cv2.connectedComponentsWithStats(small)
-    for x, y, w, h, _area in stats[1:count] * factor:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(small)
+    for label, (x, y, w, h, _area) in enumerate(stats[1:count] * factor, 1):
         if h > 0.15 * height:
             center = (int(x + w // 2), int(y + h - round(0.08 * height)))
             cv2.ellipse(grade, center, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
+            if shear is not None:
+                grade[_shaded(labels == label, (y + h) / factor, shear, people.shape, height / factor)] = 1
     grade[widened(people_mask, radius)] = 0
     return grade
+
+
+def _shaded(body: Mask, bottom_row: float, shear: tuple[float, float], shape: tuple[int, ...], height: float) -> Mask:
+    """Return where a body's shadow falls, with room for its soft edge: (H, W) of ``shape`` from a smaller mask."""
+    shadow = cast(body.astype(np.float32), bottom_row - 0.03 * height, *shear)
+    grown = widened(shadow > 0.2, max(1, round(0.05 * height)))
+    return np.asarray(cv2.resize(grown.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
 
 
 class _CoarseGrades:
     """Grades at an eighth of the size, kept for the frames asked for last."""
 
-    def __init__(self, people_mask: Callable[[int], Mask], height: float) -> None:
-        self._people_mask, self._height = people_mask, height
+    def __init__(self, people_mask: Callable[[int], Mask], height: float, shadows: CastShadows) -> None:
+        self._people_mask, self._height, self._shadows = people_mask, height, shadows
         self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
 
     def __call__(self, frame: int) -> NDArray[np.uint8]:
@@ -79,7 +90,7 @@ class _CoarseGrades:
             small = cv2.resize(
                 mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
             )
-            self._kept[frame] = background_grade(small > 12, self._height / _COARSE)
+            self._kept[frame] = background_grade(small > 12, self._height / _COARSE, self._shadows.shear_at(frame))
             if len(self._kept) > _CACHED_MASKS:
                 self._kept.popitem(last=False)
         return self._kept[frame]
@@ -93,6 +104,7 @@ def plan_anchors(
     people_mask: Callable[[int], Mask],
     height: float,
     settings: PlateSettings,
+    shadows: CastShadows,
 ) -> list[AnchorPlan]:
     """Choose anchors over the needed frames of each shot and the frames to stack at each; rising by frame.
 
@@ -100,7 +112,7 @@ def plan_anchors(
     place which fewer than ``samples`` have shown; far frames are looked at ever more sparsely.
     """
     size_wh = info.size_wh
-    coarse = _CoarseGrades(people_mask, height)
+    coarse = _CoarseGrades(people_mask, height, shadows)
     seconds = info.pts_seconds
     rate = (len(seconds) - 1) / seconds[-1] if len(seconds) > 1 and seconds[-1] > 0 else 30.0
     bounds = [*(int(start) for start in shot_starts), len(needed)]
@@ -151,14 +163,16 @@ def _hidden(
     size_wh: tuple[int, int],
     height: float,
 ) -> Mask:
-    """Return the coarse (h, w) places of the anchor where someone stands in one of the served frames, widened."""
+    """Return the coarse (h, w) places of the anchor that people or their shadows hide in one of the served frames."""
     hidden = np.zeros(coarse(anchor).shape, np.bool_)
+    shaded = hidden.copy()
     for frame in frames_served:
-        people = (coarse(frame) == 0).astype(np.uint8)
-        hidden |= _coarse_view(people, anchor, frame, world_from_source) > 0
+        grade = coarse(frame)
+        hidden |= _coarse_view((grade == 0).astype(np.uint8), anchor, frame, world_from_source) > 0
+        shaded |= _coarse_view((grade < 2).astype(np.uint8), anchor, frame, world_from_source) > 0
     # Room for the layer of the new person and for the band in which light is matched.
     radius = max(2, round(0.25 * height / _COARSE))
-    return widened(hidden, radius)
+    return np.asarray(widened(hidden, radius) | shaded)
 
 
 def _choose(

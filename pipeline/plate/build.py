@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, FrameSource, Mask
+from pipeline.datatypes import CameraPath, CastShadows, FrameSource, Mask
 from pipeline.maths.grain import estimate_grain
 from pipeline.plate.anchors import plan_anchors
 from pipeline.plate.candidates import CandidateReader
@@ -37,9 +37,11 @@ def make_plates(
     folder: Path,
     check: Callable[[], None],
     progress: Callable[[int, int], None],
+    shadows: CastShadows | None = None,
 ) -> PlateSet:
     """Make the plates that the ``needed`` (T,) frames ask for, and write them to ``folder``.
 
+    ``shadows`` are the subject's, where they are known: the plates are free of them where other frames show the ground.
     ``people_mask(t)`` is the (H, W) mask of all people in frame t; ``body_height_px`` (T,) may be NaN. Candidates are
     spooled to ``folder`` while they are needed, so memory holds a few pictures. ``check`` may raise; nothing counts
     as finished before ``plates.npz``, written last, is there. One read of the clip.
@@ -48,7 +50,10 @@ def make_plates(
     num_frames, size_wh = clip.info.num_frames, clip.info.size_wh
     known = body_height_px[np.isfinite(body_height_px)]
     height = float(np.median(known)) if len(known) else 0.5 * size_wh[1]
-    plans = plan_anchors(clip.info, camera.world_from_source, shot_starts, needed, people_mask, height, settings)
+    shadows = shadows or CastShadows.none(num_frames)
+    plans = plan_anchors(
+        clip.info, camera.world_from_source, shot_starts, needed, people_mask, height, settings, shadows
+    )
     assignment = assign_plates(num_frames, plans)
     anchors = np.array([plan.frame for plan in plans], np.int64)
     chosen = frames_to_register(assignment, needed, anchors)
@@ -78,7 +83,9 @@ def make_plates(
         )
         for row, plan in enumerate(plans):
             pictures = read.candidates(row)
-            plate, seen = build_plate(collect_candidates(plan, pictures, camera, people_mask, height), settings)
+            plate, seen = build_plate(
+                collect_candidates(plan, pictures, camera, people_mask, height, shadows), settings
+            )
             write_png(folder / f"plate_{row:04d}.png", plate[..., ::-1], quick=True)
             write_png(folder / f"seen_{row:04d}.png", seen.astype(np.uint8) * 255)
             step(len(plan.candidates))

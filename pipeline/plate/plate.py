@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Plan, Presence
+from pipeline.datatypes import CastShadows, Plan, Presence
 from pipeline.media.clip import Clip
 from pipeline.plate.build import make_plates
 from pipeline.plate.plate_set import PlateSet, load_plates
@@ -21,6 +21,7 @@ def plate_clip(
     clip: Clip,
     plan: Plan,
     masks: SubjectMasks,
+    shadows: CastShadows,
     settings: Settings,
     workspace: Path,
     check: Check,
@@ -43,6 +44,7 @@ def plate_clip(
         folder,
         check,
         lambda done, total: progress("plate", done, total),
+        shadows,
     )
     write_checksum(workspace, folder)
     return plates

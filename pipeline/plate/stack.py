@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, Mask, Picture, Transforms
+from pipeline.datatypes import CameraPath, CastShadows, Mask, Picture, Transforms
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, background_grade
@@ -31,13 +31,16 @@ def collect_candidates(
     camera: CameraPath,
     people_mask: Callable[[int], Mask],
     height: float,
+    shadows: CastShadows,
 ) -> Candidates:
     """Gather what one anchor's plate is made of; ``pictures`` maps the plan's candidates to RGB."""
     world_from_anchor = camera.world_from_source[plan.frame]
     return Candidates(
         plan=plan,
         pictures=pictures,
-        grades={frame: background_grade(people_mask(frame), height) for frame in plan.candidates},
+        grades={
+            frame: background_grade(people_mask(frame), height, shadows.shear_at(frame)) for frame in plan.candidates
+        },
         guesses={t: np.linalg.inv(camera.world_from_source[t]) @ world_from_anchor for t in plan.candidates},
         height=height,
     )

@@ -11,6 +11,7 @@ from pipeline.datatypes import Frame, VideoInfo
 from pipeline.finish.composite import behind, coded_box, compose, edit_weights
 from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer
+from pipeline.finish.shadows import ShadowEdit
 from pipeline.settings import CompositeSettings
 
 _FORMATS = {"yuv420p": (8, (1, 1)), "yuv420p10le": (10, (1, 1)), "yuv422p": (8, (1, 0)), "yuv444p": (8, (0, 0))}
@@ -101,6 +102,26 @@ def test_nobody_and_nothing_is_no_edit() -> None:
     frame = _frame("yuv420p", 0)
     none = np.zeros((121, 161), bool)
     assert edit_weights(none, none, None, 80.0, frame.info, CompositeSettings()) is None
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1])
+def test_the_ground_of_shadows_is_part_of_the_region_and_is_counted(quarter_turns: int) -> None:
+    frame = _frame("yuv420p", quarter_turns)
+    subject_mask = _disc(frame, 40, 45, 15)
+    others_mask = _disc(frame, 100, 90, 6)
+    shadow = ShadowEdit((50, 80, 110, 101), np.ones((21, 60), np.float32), np.ones((21, 60, 3), np.float32))
+    settings = CompositeSettings()
+    plain, weights = (
+        edit_weights(subject_mask, others_mask, None, 80.0, frame.info, settings, edit) for edit in (None, shadow)
+    )
+    assert plain is not None and weights is not None and plain.shadow_px == 0
+    assert weights.shadow_px == 21 * 60 - np.count_nonzero(others_mask[80:101, 50:110])
+    x0, y0, x1, y1 = weights.box_xyxy
+    assert (weights.source[others_mask[y0:y1, x0:x1]] == 1).all()
+    result = compose(frame, weights, None, np.full((y1 - y0, x1 - x0, 3), 128, np.uint8))
+    region = np.zeros_like(subject_mask)
+    region[y0:y1, x0:x1] = weights.region
+    assert count_changed_outside(frame, result, region) == 0 and region[85, 60]
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])

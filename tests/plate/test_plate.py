@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, Frame, Mask, Picture, Transforms, VideoInfo
+from pipeline.datatypes import CameraPath, CastShadows, Frame, Mask, Picture, Transforms, VideoInfo
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.grain import Grain, add_grain, estimate_grain
 from pipeline.maths.inpaint import fill_hole
@@ -184,7 +184,14 @@ def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> Non
     info = Scene([picture] * count, [], [], np.tile(np.eye(3), (count, 1, 1))).info
     needed = np.ones(count, np.bool_)
     plans = plan_anchors(
-        info, np.tile(np.eye(3), (count, 1, 1)), np.zeros(1, np.int64), needed, people_mask, BODY_PX, PlateSettings()
+        info,
+        np.tile(np.eye(3), (count, 1, 1)),
+        np.zeros(1, np.int64),
+        needed,
+        people_mask,
+        BODY_PX,
+        PlateSettings(),
+        CastShadows.none(count),
     )
     seen_through = [sum(frame >= leaves for frame in plan.candidates) for plan in plans if plan.frame < leaves]
     assert min(seen_through) >= 3
@@ -242,6 +249,10 @@ def test_grade_covers_people_and_the_ground_beside_their_feet() -> None:
     grade = background_grade(mask, BODY_PX)
     assert (grade[mask] == 0).all() and grade[100, 149] == 0
     assert grade[172, 220] == 1 and grade[100, 220] == 2 and grade[172, 300] == 2
+    # and the shadow that he throws: 100 px to the right and 30 up from the height of his head
+    shaded = background_grade(mask, BODY_PX, (100 / 120, 30 / 120))
+    assert shaded[155, 255] == 1 and grade[155, 255] == 2 and shaded[100, 255] == 2
+    assert (shaded[mask] == 0).all()
 
 
 def test_light_is_matched_in_spite_of_outliers() -> None:

@@ -1,0 +1,151 @@
+"""The old person's shadow on the ground taken away in one frame, and the new person's thrown in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import CastShadows, Mask, Matte, Picture
+from pipeline.finish.reshake import PlacedLayer
+from pipeline.maths.boxes import Box, box_of_mask, clipped, overlap_slices, union_of
+from pipeline.maths.cast_shadow import cast, shadow_reach
+
+_ROOM_BH = 0.04
+"""Around the sheared silhouette: its soft edge, and what the shear leaves of the body's depth."""
+_BODY_ALPHA = 0.72
+"""What covers less of a layer is its own contact shadow."""
+_LEAST_PX = 40
+_MOST_SHARE = 1.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowEdit:
+    """What becomes of the shadows in one frame, in a box of it."""
+
+    box_xyxy: Box
+    hole: Matte
+    """(h, w) 1 where the ground is replaced for the sake of shadows, soft at its edge."""
+    gain: NDArray[np.float32]
+    """(h, w, 3) what the new shadow leaves of the background's sRGB levels; 1 where none falls."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThrownShadows:
+    """Sheared silhouettes of both people, soft, in ``box_xyxy``; 0..1."""
+
+    box_xyxy: Box
+    old: Matte
+    new: Matte
+
+
+def throw_shadows(
+    subject_mask: Mask,
+    layer: PlacedLayer | None,
+    foot_row: float,
+    height_px: float,
+    shadows: CastShadows,
+    frame: int,
+) -> ThrownShadows | None:
+    """Shear the silhouettes of the old (H, W) and the new person onto the ground; None where no shadow falls.
+
+    ``foot_row`` is the ground under him, source px; it must lie in the picture.
+    """
+    shear = shadows.shear_at(frame)
+    size_wh = subject_mask.shape[1], subject_mask.shape[0]
+    if shear is None or not foot_row < size_wh[1] or not subject_mask.any():
+        return None
+    bodies = box_of_mask(subject_mask)
+    if layer is not None and layer.alpha.any():
+        bodies = union_of([bodies, layer.box_xyxy])
+    room = int(np.ceil(_ROOM_BH * height_px)) + 2
+    left, right, below = shadow_reach(max(foot_row - bodies[1], 1.0), *shear)
+    low = max(bodies[3], int(foot_row) + below) + room
+    box = clipped((bodies[0] - left - room, bodies[1], bodies[2] + right + room, low), size_wh)
+    x0, y0, x1, y1 = box
+    old = subject_mask[y0:y1, x0:x1].astype(np.float32)
+    new = np.zeros_like(old)
+    if layer is not None:
+        into, part = overlap_slices(layer.box_xyxy, box)
+        new[into] = np.clip((layer.alpha[part] - _BODY_ALPHA) / (1 - _BODY_ALPHA), 0, 1)
+    softness_px = float(shadows.softness_bh[frame]) * height_px
+    return ThrownShadows(
+        box,
+        cast(old, foot_row - y0, *shear, softness_px),
+        cast(new, foot_row - y0, *shear, softness_px),
+    )
+
+
+def darkened(background: Picture, box_xyxy: Box, shadow: ShadowEdit) -> Picture:
+    """Return a background (h, w, 3) of a box with the new shadow on it."""
+    into, part = overlap_slices(shadow.box_xyxy, box_xyxy)
+    result = background.copy()
+    result[into] = np.rint(background[into] * shadow.gain[part])
+    return result
+
+
+def edit_shadows(
+    thrown: ThrownShadows,
+    source: Picture,
+    plate: Picture,
+    seen: Mask,
+    people: Mask,
+    height_px: float,
+    darkness: NDArray[np.float32],
+    *,
+    recast: bool,
+) -> ShadowEdit:
+    """Decide hole and gain from both shadows; all pictures and masks are (h, w) in the box of ``thrown``.
+
+    The old shadow is believed as far as the frame is darker than the plate there: where it is not (he stands in the
+    shade of a house, or the plate never saw the ground lit), nothing is replaced and nothing is thrown, so that no
+    ground is darkened twice.
+    """
+    share = _share_seen(thrown.old, source, plate, seen & ~people, darkness)
+    new = thrown.new if recast else np.zeros_like(thrown.new)
+    if share <= 0:
+        return ShadowEdit(thrown.box_xyxy, np.zeros_like(new), np.ones(source.shape, np.float32))
+    # Where both shadows lie, or none, the source is as dark as it has to be, and sharper than any plate.
+    changed = cv2.dilate(np.abs(thrown.old - new), _disk(0.01 * height_px))
+    # What the shear does not foresee of the old shadow shows as darker than the plate, beside what it does.
+    beside = cv2.dilate(thrown.old, _disk(_ROOM_BH * height_px)) > 0.3
+    beside &= ~(cv2.dilate(new, _disk(_ROOM_BH * height_px)) > 0.3)
+    dark = _darkening(source, plate, height_px) < 0.3 * share * np.log(1 - float(darkness.mean()))
+    changed = np.maximum(changed, (beside & dark & ~people).astype(np.float32))
+    hole = np.clip((cv2.GaussianBlur(changed, (0, 0), max(0.006 * height_px, 0.8)) - 0.2) / 0.3, 0, 1)
+    left = np.maximum(1 - darkness * new[..., None], 1e-3)
+    # Levels are a power of light, near enough for a factor: sRGB's mean exponent is 1 / 2.2.
+    gain = np.power(left, np.float32(share / 2.2))
+    return ShadowEdit(thrown.box_xyxy, (hole * seen).astype(np.float32), gain.astype(np.float32))
+
+
+def _disk(radius_px: float) -> NDArray[np.uint8]:
+    side = 2 * max(1, round(radius_px)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def _darkening(source: Picture, plate: Picture, height_px: float) -> NDArray[np.float32]:
+    """Return (h, w): the logarithm of the source's light over the plate's, calm enough for texture that lies wrong."""
+    sigma = max(0.008 * height_px, 1.0)
+    now, clean = (
+        cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), sigma)
+        for picture in (source, plate)
+    )
+    return np.asarray(2.2 * np.log((now + 4) / (clean + 4)), np.float32)
+
+
+def _share_seen(shadow: Matte, source: Picture, plate: Picture, usable: Mask, darkness: NDArray[np.float32]) -> float:
+    """Return how much of the expected darkening the frame shows inside the shadow, 0..1.25; 1 where too little is seen.
+
+    Under a quarter it is 0: that is less than an uneven plate gives.
+    """
+    where = (shadow > 0.6) & usable
+    if np.count_nonzero(where) < _LEAST_PX:
+        return 1.0
+    now, clean = (picture[where].mean(axis=0, dtype=np.float64) for picture in (source, plate))
+    expected = np.log(1 - darkness.astype(np.float64).clip(0, 0.95)).sum()
+    seen = 2.2 * np.log(np.maximum(now, 1) / np.maximum(clean, 1)).sum()
+    share = float(np.clip(seen / min(expected, -1e-3), 0, _MOST_SHARE))
+    return share if share > 0.25 else 0.0

@@ -1,0 +1,164 @@
+"""Cast shadows of standing people: a shadow on flat ground is the silhouette, sheared about the line of its feet.
+
+A point that lies ``r`` px above the ground in the picture throws its shadow ``right * r`` px to the right of its foot
+and ``up * r`` px above it. Two numbers a shot stand for the sun and the camera together: neither has to be known, and
+the new person's shadow falls as the old one's did. They are found by trying: the true shear is the one whose shadow
+lies where the frame is darker than the same ground was at other times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Matte
+
+FOOT_BH = 0.04
+"""The ground lies so far below an ankle, body heights."""
+SAMPLE_BODY_PX = 64
+"""Body height at which shadows are looked for."""
+_RIGHT = np.linspace(-1.8, 1.8, 19)
+_UP = np.array([-0.5, -0.35, -0.2, -0.1, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7])
+_FINE = np.linspace(-0.08, 0.08, 5)
+_FLAT = 0.02
+"""A shadow of less height is a line; it is given this much."""
+_SOFT_BH = (0.004, 0.012, 0.024, 0.048)
+_BLUR_PX = 0.6
+"""What reducing a picture blurs its edges by."""
+_LEAST_DARKNESS = 0.08
+_MOST_DARKNESS = 0.85
+_STANDS_OUT = 5.0
+"""Sum of the darkening over the root of the number of pixels: 8 to 10 where a sun is known, 1 to 3.5 where none is."""
+_LEAST_DIFFERENCE = 0.10
+"""Logarithm by which a shadow is darker than the ground beside it."""
+_LEAST_PX = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowSample:
+    """One frame at ``SAMPLE_BODY_PX``."""
+
+    darkening: NDArray[np.float32]
+    """(h, w, 3) logarithm of the frame over the same ground at other times; NaN where that is not known."""
+    silhouette: Matte
+    """(h, w)."""
+    foot_row: float
+    """Row of the ground under him."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowShape:
+    """How a person's shadow falls in a shot."""
+
+    right: float
+    up: float
+    """Shear, px a px of height; see above."""
+    darkness: tuple[float, float, float]
+    """Share of the linear light that it takes, RGB."""
+    softness_bh: float
+    """Standard deviation of its edge before the shear, body heights."""
+
+
+def cast(silhouette: Matte, foot_row: float, right: float, up: float, softness_px: float = 0.0) -> Matte:
+    """Return the shadow (h, w), 0..1, of a silhouette on ground whose line under him is ``foot_row``.
+
+    The edge is softened before the shear: the picture foreshortens a penumbra as it does the ground.
+    """
+    height, width = silhouette.shape
+    if softness_px > 0.3:
+        silhouette = np.asarray(cv2.GaussianBlur(silhouette, (0, 0), softness_px), np.float32)
+    shear = np.array([[1, -right, right * foot_row], [0, up, foot_row * (1 - up)]])
+    if abs(up) < _FLAT:
+        shear[1] = 0, _FLAT, foot_row * (1 - _FLAT)
+    return np.asarray(cv2.warpAffine(silhouette, shear, (width, height), flags=cv2.INTER_LINEAR), np.float32)
+
+
+def shadow_reach(silhouette_height_px: float, shape_right: float, shape_up: float) -> tuple[int, int, int]:
+    """Return how far a shadow reaches to the left, to the right and below the feet, px."""
+    sideways = shape_right * silhouette_height_px
+    below = max(-shape_up, 0.0) * silhouette_height_px
+    return int(max(-sideways, 0)) + 1, int(max(sideways, 0)) + 1, int(below) + 1
+
+
+def reference_of(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (h, w, 3) logarithm of the ground without shadow from (K, h, w, 3) views of it, NaN where hidden.
+
+    The upper third of the known values: a shadow that moves darkens the smaller part of them. Fewer than four: NaN.
+    """
+    count = np.isfinite(pictures).all(axis=3).sum(axis=0)
+    ordered = np.sort(pictures, axis=0)
+    row = np.clip(np.floor(0.67 * (count - 1)), 0, None).astype(np.int64)
+    reference = np.take_along_axis(ordered, row[None, :, :, None], axis=0)[0]
+    reference[count < 4] = np.nan
+    return np.asarray(reference, np.float32)
+
+
+def find_shear(samples: list[ShadowSample]) -> tuple[float, float] | None:
+    """Find the shear (right, up) whose shadows are darker than the ground around them; None where none stands out."""
+    grays = [np.asarray(sample.darkening.mean(axis=2), np.float32) for sample in samples]
+    tried = [(float(right), float(up)) for right in _RIGHT for up in _UP]
+    shear = min(tried, key=lambda shear: _score(samples, grays, *shear)[0])
+    score, difference = _score(samples, grays, *shear)
+    return shear if score < -_STANDS_OUT and difference < -_LEAST_DIFFERENCE else None
+
+
+def measure_shadow(samples: list[ShadowSample], shear: tuple[float, float]) -> ShadowShape | None:
+    """Measure a shadow whose shear is about known: least absolute differences over shear, softness and darkness.
+
+    None where it is too faint to be seen.
+    """
+    grounds = [
+        _wide(cast(sample.silhouette, sample.foot_row, *shear)) & np.isfinite(sample.darkening).all(axis=2)
+        for sample in samples
+    ]
+    if sum(int(np.count_nonzero(ground)) for ground in grounds) < _LEAST_PX:
+        return None
+    best = shear
+    for steps in ((_FINE, 2 * _FINE), (0.4 * _FINE, 0.5 * _FINE)):
+        near = [(best[0] + float(dx), best[1] + float(dy)) for dx in steps[0] for dy in steps[1]]
+        best = min(near, key=lambda tried: _fit(samples, grounds, tried, _SOFT_BH[1])[0])
+    softness = min(_SOFT_BH, key=lambda tried: _fit(samples, grounds, best, tried)[0])
+    darkness = 1 - np.exp(_fit(samples, grounds, best, softness)[1])
+    if darkness.mean() < _LEAST_DARKNESS:
+        return None
+    red, green, blue = np.clip(darkness, 0, _MOST_DARKNESS)
+    return ShadowShape(best[0], best[1], (float(red), float(green), float(blue)), softness)
+
+
+def _wide(shadow: Matte) -> NDArray[np.bool_]:
+    return np.asarray(cv2.dilate((shadow > 0.5).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0, np.bool_)
+
+
+def _score(
+    samples: list[ShadowSample], grays: list[NDArray[np.float32]], right: float, up: float
+) -> tuple[float, float]:
+    """Return how much darker the shadow is than its surroundings, summed over pixels by the root of their number, and
+    the mean difference of logarithms."""
+    total, pixels = 0.0, 0
+    for sample, gray in zip(samples, grays, strict=True):
+        shadow = cast(sample.silhouette, sample.foot_row, right, up) > 0.5
+        around = cv2.dilate(shadow.view(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_) & ~shadow
+        known = np.isfinite(gray)
+        inside, outside = gray[shadow & known], gray[around & known]
+        if len(inside) >= _LEAST_PX and len(outside) >= _LEAST_PX:
+            total += float(inside.sum()) - float(outside.mean()) * len(inside)
+            pixels += len(inside)
+    return (total / np.sqrt(pixels), total / pixels) if pixels else (0.0, 0.0)
+
+
+def _fit(
+    samples: list[ShadowSample], grounds: list[NDArray[np.bool_]], shear: tuple[float, float], softness_bh: float
+) -> tuple[float, NDArray[np.float64]]:
+    """Return what a shadow leaves unexplained of the darkening of the grounds, and its (3,) logarithm of light left."""
+    shadows, values = [], []
+    for sample, ground in zip(samples, grounds, strict=True):
+        soft = cast(sample.silhouette, sample.foot_row, *shear, softness_bh * SAMPLE_BODY_PX)
+        shadows.append(cv2.GaussianBlur(soft, (0, 0), _BLUR_PX)[ground])
+        values.append(sample.darkening[ground])
+    x, y = np.concatenate(shadows).astype(np.float64), np.concatenate(values).astype(np.float64)
+    x, y = x - x.mean(), y - y.mean(axis=0)
+    slope = x @ y / max(float(x @ x), 1e-9)
+    return float(np.abs(y - x[:, None] * slope).sum()), np.asarray(slope, np.float64)

@@ -1,0 +1,72 @@
+"""Cast shadows found on ground whose shadow is known by construction, and sheared silhouettes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.maths.cast_shadow import cast, shadow_reach
+from pipeline.plate.shadow_search import GroundView, ground_view, shadows_of_shot
+
+_SIZE = (320, 180)
+_FOOT = 150.0
+_HEIGHT = 96.0
+
+
+def _man(x: float) -> np.ndarray:
+    man = np.zeros(_SIZE[::-1], np.uint8)
+    center = round(x)
+    cv2.ellipse(man, (center, 64), (7, 9), 0, 0, 360, 1, -1)
+    cv2.rectangle(man, (center - 11, 74), (center + 11, 110), 1, -1)
+    for side in (-7, 7):
+        cv2.rectangle(man, (center + side - 4, 110), (center + side + 4, 149), 1, -1)
+    return man.astype(bool)
+
+
+def _views(right: float, up: float, darkness: float, *, stands: bool = False) -> list[GroundView]:
+    """A man who walks along textured ground under a sun, or stands."""
+    rng = np.random.default_rng(2)
+    ground = cv2.GaussianBlur(rng.integers(60, 200, (*_SIZE[::-1], 3)).astype(np.float32), (0, 0), 1.5)
+    views = []
+    for t in range(14):
+        x = 160.0 if stands else 60 + 14.0 * t
+        man = _man(x)
+        shadow = cast(man.astype(np.float32), _FOOT, right, up, 2.0)
+        lit = 255 * ((ground / 255) ** 2.2 * (1 - darkness * shadow[..., None])) ** (1 / 2.2)
+        lit[man] = 40
+        # ankles lie a twenty-fifth of his height above the ground
+        ankles = np.array([[x - 7, _FOOT - 0.04 * _HEIGHT]] * 2)
+        view = ground_view(t, lit.astype(np.uint8), man, man, ankles, _HEIGHT, _HEIGHT)
+        assert view is not None
+        views.append(view)
+    return views
+
+
+def test_a_shadow_is_a_sheared_silhouette() -> None:
+    point = np.zeros((60, 80), np.float32)
+    point[19:22, 29:32] = 1
+    shadow = cast(point, 40.0, 0.5, 0.25)
+    rows, columns = np.nonzero(shadow > 0.4)
+    # 20 px above the ground: 10 to the right, 5 up
+    assert abs(columns.mean() - 40) < 0.6 and abs(rows.mean() - 35) < 0.6
+    assert shadow_reach(20, 0.5, 0.25) == (1, 11, 1) and shadow_reach(20, -0.5, -0.25) == (11, 1, 6)
+    assert cast(_man(100).astype(np.float32), _FOOT, 0.5, 0.0).max() > 0.9
+
+
+@pytest.mark.parametrize(("right", "up"), [(0.6, 0.2), (-0.45, 0.3), (0.9, -0.2)])
+def test_the_shear_and_the_darkness_of_a_known_shadow_are_found(right: float, up: float) -> None:
+    found = shadows_of_shot(_views(right, up, 0.5), np.tile(np.eye(3), (14, 1, 1)), 0, 14, _SIZE)
+    assert found.shear_at(3) is not None
+    np.testing.assert_allclose(found.shear[0], (right, up), atol=0.08)
+    assert 0.3 < float(found.darkness[0].mean()) < 0.6
+    assert found.darkness.shape == (14, 3) and found.softness_bh.shape == (14,)
+
+
+def test_no_shadow_is_found_where_none_falls_or_none_can_be_told() -> None:
+    still = np.tile(np.eye(3), (14, 1, 1))
+    assert shadows_of_shot(_views(0.6, 0.2, 0.0), still, 0, 14, _SIZE).shear_at(0) is None
+    assert shadows_of_shot(_views(0.6, 0.2, 0.5, stands=True), still, 0, 14, _SIZE).shear_at(0) is None
+    assert shadows_of_shot(_views(0.6, 0.2, 0.5)[:4], still, 0, 14, _SIZE).shear_at(0) is None
+    man = _man(100)
+    assert ground_view(0, np.zeros((180, 320, 3), np.uint8), man, man, np.full((2, 2), 179.0), _HEIGHT, _HEIGHT) is None
