@@ -103,7 +103,10 @@ def encode_clip(
 
 def _open_output(part: Path, target: OutputFormat, info: VideoInfo) -> av.container.OutputContainer:
     options = {"fflags": "+bitexact"}
-    if target.muxer != "matroska":
+    if target.muxer == "matroska":
+        # Sound that begins before 0, as AAC's priming does, would otherwise move all times.
+        options["avoid_negative_ts"] = "disabled"
+    else:
         scale = info.time_base.denominator
         options |= {"movflags": "+faststart+use_metadata_tags", "video_track_timescale": str(scale)}
         # Edit lists, which hold the streams' offsets, count in the movie's scale: 1,000 by default, too coarse.

@@ -61,7 +61,7 @@ def choose_output_format(info: VideoInfo, settings: OutputSettings) -> OutputFor
     reason = f"the format {info.pix_fmt}" if pix_fmt not in _X264_FORMATS else "such a width and height"
     if is_rgb(info) and info.bit_depth == 8:
         pix_fmt = "bgra" if "a" in pix_fmt else "bgr0"
-    options = ffv1_options(pix_fmt, (info.width, info.height)) | {"threads": "1"}
+    options = ffv1_options(pix_fmt, (info.width, info.height)) | {"threads": "1"} | _siting_option(info)
     if not encoder_opens("ffv1", pix_fmt, (info.width, info.height), options):
         raise EncodeFailed(f"No encoder takes {info.pix_fmt} pictures of {info.width}x{info.height}.")
     warnings = [f"H.264 cannot hold {reason}: the result is lossless FFV1 in MKV."]
@@ -93,12 +93,15 @@ def _options_of(codec: str, info: VideoInfo, settings: OutputSettings) -> dict[s
     options |= {"threads": str(settings.threads)} if codec == "libx264" else {}
     options |= {"qp": "0"} if settings.codec == "lossless" else {"crf": str(settings.crf)}
     options |= {} if steady else {"bf": "0"}
-    if info.chroma_location:
-        options["chroma_sample_location"] = CHROMA_LOCATIONS[info.chroma_location]
+    options |= _siting_option(info)
     own = _x265_parameters(info, settings) if codec == "libx265" else _x264_parameters(info)
     if own:
         options[codec.removeprefix("lib") + "-params"] = ":".join(own)
     return options
+
+
+def _siting_option(info: VideoInfo) -> dict[str, str]:
+    return {"chroma_sample_location": CHROMA_LOCATIONS[info.chroma_location]} if info.chroma_location else {}
 
 
 def _x264_parameters(info: VideoInfo) -> list[str]:

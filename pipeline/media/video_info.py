@@ -97,6 +97,9 @@ def _matrix(first: av.VideoFrame, planar: str, warnings: list[str]) -> int:
     matrix = int(first.colorspace)
     if planar.startswith("gbr") or matrix in KNOWN_MATRICES:
         return matrix
+    if planar.startswith("gray"):
+        # Without chroma there is nothing that a matrix could change.
+        return _UNSPECIFIED_MATRIX
     if matrix in _NO_MATRICES_OF_YUV:
         warnings.append(f"The colour matrix {matrix} is none of YUV pictures: it is read as unspecified.")
         return _UNSPECIFIED_MATRIX

@@ -231,6 +231,9 @@ def test_pixels_that_are_not_square_stay_so_in_ffv1(
     assert result.info.codec == "ffv1"
     assert result.info.sample_aspect_ratio == Fraction(8, 9)
     assert result.info.display_matrix == clip.info.display_matrix
+    # MKV counts in ms; sound that begins before 0 moves nothing.
+    apart = result.info.pts_seconds + float(result.info.pts[0] * result.info.time_base) - clip.info.pts_seconds
+    assert np.abs(apart).max() <= 0.0006
     assert len(result.info.audio) == len(clip.info.audio)
     for old, new in zip(clip.frames(), result.frames(), strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(old.planes, new.planes, strict=True))
