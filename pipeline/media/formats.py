@@ -59,9 +59,6 @@ _REPACKED = {
     "uyva": "yuva444p",
     "y210le": "yuv422p10le",
     "y212le": "yuv422p12le",
-    "xv30le": "yuv444p10le",
-    "xv36le": "yuv444p12le",
-    "ayuv64le": "yuva444p16le",
     "uyyvyy411": "yuv411p",
 }
 """What swscale turns into the planar format, sample for sample."""

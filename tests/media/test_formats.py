@@ -13,11 +13,11 @@ import pytest
 from pipeline.datatypes import Frame, VideoInfo
 from pipeline.errors import EncodeFailed
 from pipeline.media.clip import Clip, ReadSettings
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
 from pipeline.media.formats import READ_FORMATS, planar_name, planes_of
 from pipeline.media.output_format import choose_output_format
-from pipeline.media.pixels import planes_from_rgb
+from pipeline.media.pixels import planes_from_rgb, rgb_of
 from pipeline.settings import LimitSettings, OutputSettings
 from tests.support.media import make_clip, spec
 
@@ -75,7 +75,7 @@ def test_samples_are_what_swscale_reads(pix_fmt: str) -> None:
             assert not plane.flags.writeable or plane.base is None
 
 
-@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "xyz12le", "bayer_rggb8", "vaapi", "grayf32le"])
+@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "xyz12le", "bayer_rggb8", "vaapi", "ayuv64le", "grayf32le"])
 def test_other_formats_are_not_read(pix_fmt: str) -> None:
     assert planar_name(pix_fmt) is None
 
