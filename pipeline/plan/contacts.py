@@ -38,6 +38,8 @@ under 2.1 times its median), within these shares of the setting: the noise of a 
 _FLICKER_SECONDS = 0.1
 _FLICKER_BH = 0.03
 """Two contacts are one where the pause is this short and the foot came back to within this."""
+_HIDDEN_SECONDS, _HIDDEN_SHARE = 1.0, 0.25
+"""Or where it is this short, that share of it is doubtful, and the foot came back to within ``_DOUBT_BH``."""
 _MIDDLE_SECONDS = 0.1
 _DRIFT_SIGMA_SECONDS = 2.0
 """In long contacts the carried anchor is pulled to the ankle's own slow mean: small errors of the motion add up. Under
@@ -96,7 +98,8 @@ def find_contacts(
                     _held(enter & seen & down, stay & down),
                     down & (joint[run_start:run_stop, 2] < _CONFIDENCE_DOUBT),
                 )
-                for start, stop in track.contacts(held, settings.min_contact_seconds):
+                doubted = joint[run_start:run_stop, 2] < _CONFIDENCE_DOUBT
+                for start, stop in track.contacts(held, doubted, settings.min_contact_seconds):
                     here = slice(run.start + start, run.start + stop)
                     planted[here, side] = True
                     plant_id[here, side] = number
@@ -154,7 +157,9 @@ class _FootTrack:
                     frame += step
         return result
 
-    def contacts(self, flags: NDArray[np.bool_], min_seconds: float) -> list[tuple[int, int]]:
+    def contacts(
+        self, flags: NDArray[np.bool_], doubted: NDArray[np.bool_], min_seconds: float
+    ) -> list[tuple[int, int]]:
         """Join runs across flicker and drop those too short."""
         joined: list[tuple[int, int]] = []
         for start, stop in true_runs(flags):
@@ -162,7 +167,11 @@ class _FootTrack:
                 before = joined[-1][1] - 1
                 pause = self._seconds[start] - self._seconds[before]
                 moved = np.linalg.norm(self._path[start] - self._path[before])
-                if pause <= _FLICKER_SECONDS + 1e-6 and moved <= _FLICKER_BH:
+                is_flicker = pause <= _FLICKER_SECONDS + 1e-6 and moved <= _FLICKER_BH
+                # Who was hidden and stands where he stood has not stepped away and back meanwhile.
+                is_same_place = pause <= _HIDDEN_SECONDS and moved <= _DOUBT_BH
+                is_hidden = is_same_place and doubted[before:start].mean() >= _HIDDEN_SHARE
+                if is_flicker or is_hidden:
                     joined[-1] = (joined[-1][0], stop)
                     continue
             joined.append((start, stop))

@@ -11,6 +11,7 @@ from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
 from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
+from pipeline.plan.hidden_legs import with_hidden_legs
 from pipeline.plan.joint_smoothing import (
     HeightRatios,
     height_ratios,
@@ -95,6 +96,7 @@ def _complete_shot(
         together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
         # Filled in world: between two frames it is the person that moves on a line, not the picture.
         together[..., :2] = apply_transform(world[run], together[..., :2])
+        together = with_hidden_legs(together, inside, world[run], heights[start:stop], at)
         together = interpolate_run(together, inside, at)
         xy = apply_transform(invert(world[run]), together[..., :2])
         xy = smooth_points(xy, world[run], at, heights[start:stop])

@@ -146,3 +146,16 @@ def test_thresholds_follow_the_feets_own_speeds(name: str, least_f1: float, most
     (walk,) = [walk for walk in WALKS if walk.name == name]
     found, ms = score(walk, FootLockSettings(), seeds=2)
     assert found > least_f1 and ms < most_ms
+
+
+@pytest.mark.parametrize(("confidence", "back_px", "contacts"), [(0.2, 0.0, 1), (0.9, 0.0, 2), (0.2, 40.0, 2)])
+def test_who_was_hidden_and_stands_where_he_stood_never_left(confidence: float, back_px: float, contacts: int) -> None:
+    subject, t, _ = stepping(30, 2.0)
+    subject.joints[:, 15, :2] = [100, 300]
+    # While something is in front of it the ankle is guessed elsewhere, and wanders.
+    subject.joints[20:32, 15, 0] += 30 * np.sin(np.linspace(0, np.pi, 12))
+    subject.joints[20:32, 15, 2] = confidence
+    subject.joints[32:, 15, 0] += back_px
+    found = find_contacts(subject, still_camera(len(t)), START, t, FootLockSettings())
+    assert len({*found.plant_id[found.planted[:, 0], 0]}) == contacts
+    assert found.planted[25, 0] == (contacts == 1)
