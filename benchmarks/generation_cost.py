@@ -40,7 +40,7 @@ from pipeline.models.diffusion.denoise import Conditioning
 from pipeline.models.diffusion.loading import Components
 from pipeline.models.diffusion.sd15 import StableDiffusion
 from pipeline.models.interfaces import Generator
-from pipeline.perform.windows import num_lead_in_frames, windows_of
+from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.settings import GenerateSettings, Settings
 
 AIMS_TFLOP = {"fast": 8.0, "balanced": 22.0, "high": 45.0}
@@ -153,16 +153,15 @@ def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
     empty = torch.zeros(1, 1, 1)
     generator._conditioner._conditioning = Conditioning(empty, empty, (), ())
     total = _FPS * _SECONDS
-    windows, earlier = 0, None
-    for chunk in planned_chunks(clip_info(total), settings.segment):
-        goes_on = earlier is not None and earlier.segment == chunk.segment
-        start = chunk.start - num_lead_in_frames(chunk, earlier, settings.segment.overlap_frames)
-        earlier = chunk
-        overlap = min(settings.segment.overlap_frames, small.conditioning_frames)
-        for span in windows_of(start, chunk.stop, small.window_frames, overlap):
+    windows = 0
+    overlap = min(settings.segment.overlap_frames, small.conditioning_frames)
+    chunks = planned_chunks(clip_info(total), settings.segment)
+    for chunk in chunk_spans(chunks, settings.segment.overlap_frames):
+        finished = min(small.conditioning_frames, chunk.lead_in) if chunk.continues is not None else 0
+        for span in windows_of(chunk.start, chunk.chunk.stop, small.window_frames, overlap):
             windows += 1
-            finished = min(small.conditioning_frames, chunk.start - start) if span.start == start and goes_on else 0
-            _generate(generator, small, span.stop - span.start, finished if span.start == start else span.overlap)
+            is_first = span.start == chunk.start
+            _generate(generator, small, span.stop - span.start, finished if is_first else span.overlap)
     return {name: frames / total for name, frames in counter.frames.items()}, windows
 
 

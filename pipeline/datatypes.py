@@ -22,10 +22,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.shaped import Shaped, Shapes
 
 Transforms = NDArray[np.float64]
 """(T, 3, 3) or (3, 3)."""
@@ -65,9 +68,11 @@ class AudioInfo:
     time_base: Fraction
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VideoInfo:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class VideoInfo(Shaped):
     """What a clip says of its picture; all of it is kept in the result."""
+
+    SHAPES: ClassVar[Shapes] = {"pts": ("T",), "durations": ("T",)}
 
     path: Path
     container: str
@@ -144,8 +149,8 @@ class VideoInfo:
         return np.asarray(mirror @ turned)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Frame(Shaped):
     """One decoded frame, as coded. ``decode.rgb_of(frame)`` gives the upright RGB view for models."""
 
     index: int
@@ -172,9 +177,16 @@ class FrameSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Person:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Person(Shaped):
     """One person in one frame, as a people backend reports; source space."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "box_xyxy": (4,),
+        "joints": (NUM_JOINTS, 3),
+        "skeleton": (NUM_SKELETON, 3),
+        "mask": ("H", "W"),
+    }
 
     box_xyxy: NDArray[np.float64]
     """(4,) px."""
@@ -194,9 +206,14 @@ class Person:
     """The same in the frames in which the backend follows the same one; -1 where it does not follow people."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Track:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Track(Shaped):
     """One person followed through a shot (a tracklet), before linking; source space."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "frames": ("N",), "boxes_xyxy": ("N", 4), "scores": ("N",), "joints": ("N", NUM_JOINTS, 3),
+        "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS),
+    }  # fmt: skip
 
     track_id: int
     frames: NDArray[np.int64]
@@ -213,9 +230,11 @@ class Track:
     """(N, 3, 70) colors of head, torso and legs: square roots of a histogram's weights times 255, 0 where unseen."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CameraMotion:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CameraMotion(Shaped):
     """The measured motion of the camera."""
+
+    SHAPES: ClassVar[Shapes] = {"world_from_source": ("T", 3, 3), "reliable": ("T",)}
 
     world_from_source: Transforms
     """(T, 3, 3)."""
@@ -226,8 +245,8 @@ class CameraMotion:
     Includes points on the ground around the feet of people."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Survey:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Survey(Shaped):
     """What one read of the clip told."""
 
     info: VideoInfo
@@ -239,9 +258,11 @@ class Survey:
     tracks: tuple[Track, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CameraPath:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CameraPath(Shaped):
     """The camera's motion and its smoothing."""
+
+    SHAPES: ClassVar[Shapes] = {"world_from_source": ("T", 3, 3), "stable_from_source": ("T", 3, 3)}
 
     world_from_source: Transforms
     """(T, 3, 3)."""
@@ -249,9 +270,14 @@ class CameraPath:
     """(T, 3, 3), similarities."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Subject(Shaped):
     """The person to replace, over all frames; source space."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "track_of_frame": ("T",), "presence": ("T",), "boxes_xyxy": ("T", 4), "joints": ("T", NUM_JOINTS, 3),
+        "skeletons": ("T", NUM_SKELETON, 3), "body_height_px": ("T",),
+    }  # fmt: skip
 
     track_of_frame: NDArray[np.int64]
     """(T,) the track whose mask is the subject's; -1 where none is. A track may be somebody else's in other frames."""
@@ -267,9 +293,11 @@ class Subject:
     """(T,) standing height in source px, smooth over time, NaN where absent."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Contacts:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Contacts(Shaped):
     """When the feet are planted and where; columns are left, right."""
+
+    SHAPES: ClassVar[Shapes] = {"planted": ("T", 2), "plant_id": ("T", 2), "anchors": ("T", 2, 2), "speed": ("T", 2)}
 
     planted: NDArray[np.bool_]
     """(T, 2)."""
@@ -302,17 +330,19 @@ class Chunk:
     stop: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CropPath:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CropPath(Shaped):
     """The generator's virtual camera."""
+
+    SHAPES: ClassVar[Shapes] = {"crop_from_stable": ("T", 3, 3)}
 
     crop_from_stable: Transforms
     """(T, 3, 3), similarities (times the pixel aspect, so that crop pixels are square)."""
     size_wh: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Plan(Shaped):
     """All decisions of a job; made without frames, saved as a file."""
 
     shot_starts: NDArray[np.int64]
@@ -324,14 +354,26 @@ class Plan:
     crop: CropPath
     warnings: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        frames = {
+            "camera": len(self.camera.world_from_source),
+            "subject": len(self.subject.presence),
+            "contacts": len(self.contacts.planted),
+            "crop": len(self.crop.crop_from_stable),
+        }
+        if len(set(frames.values())) > 1:
+            raise ValueError(f"the parts of a plan are of different lengths: {frames}")
+
     def crop_from_source(self, frame: int) -> Transforms:
         """(3, 3) of one frame."""
         return np.asarray(self.crop.crop_from_stable[frame] @ self.camera.stable_from_source[frame], np.float64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReferencePicture:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ReferencePicture(Shaped):
     """One picture of who is put in."""
+
+    SHAPES: ClassVar[Shapes] = {"picture": ("H", "W", "C")}
 
     picture: NDArray[np.uint8]
     """(H, W, 3 or 4) RGB(A)."""
@@ -339,9 +381,11 @@ class ReferencePicture:
     """The one person in it; the picture's pixels."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Appearance:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Appearance(Shaped):
     """Who is put in; once a job."""
+
+    SHAPES: ClassVar[Shapes] = {"reference": ("H", "W", "C")}
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -353,9 +397,11 @@ class Appearance:
     """The same person from other sides."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layer:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Layer(Shaped):
     """The new person in one frame, straight (not premultiplied) colour; crop space."""
+
+    SHAPES: ClassVar[Shapes] = {"picture": ("h", "w", 3), "alpha": ("h", "w"), "joints": (NUM_JOINTS, 3)}
 
     picture: Picture
     """(h, w, 3)."""
@@ -367,6 +413,14 @@ class Layer:
     """Nobody was found in the generated picture: the alpha is the frame before's, moved."""
     is_pixelated: bool = False
     """The safety checker flagged it."""
+
+    @classmethod
+    def empty(cls, size_wh: tuple[int, int]) -> Layer:
+        """Return the layer of a frame without the subject."""
+        width, height = size_wh
+        joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
+        joints[:, 2] = 0
+        return cls(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), joints)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -399,9 +453,11 @@ class SceneLight:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CastShadows:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CastShadows(Shaped):
     """The shadow that the subject throws on the ground, over T frames; see ``maths.cast_shadow``."""
+
+    SHAPES: ClassVar[Shapes] = {"shear": ("T", 2), "darkness": ("T", 3), "softness_bh": ("T",)}
 
     shear: NDArray[np.float32]
     """(T, 2) px to the right and up by which a px of height throws its shadow."""
@@ -423,9 +479,15 @@ class CastShadows:
         return float(self.shear[frame, 0]), float(self.shear[frame, 1])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Window:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Window(Shaped):
     """What a generator takes at once: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "pts_seconds": ("N",), "joints": ("N", NUM_JOINTS, 3), "skeletons": ("N", NUM_SKELETON, 3),
+        "planted": ("N", 2), "body_height_px": ("N",), "presence": ("N",), "pictures": ("N", "h", "w", 3),
+        "plates": ("N", "h", "w", 3), "masks": ("N", "h", "w"),
+    }  # fmt: skip
 
     start: int
     """First frame's number."""

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datatypes import Chunk, Segment, VideoInfo
-from pipeline.perform.windows import num_lead_in_frames, windows_of
-from pipeline.plan.segments import cut_chunks
+from pipeline.models.diffusion.steps import guides_in_step, num_steps_run
+from pipeline.perform.windows import chunk_spans, windows_of
+from pipeline.plan.segments import cut_chunks, equal_borders, num_segments
 from pipeline.result import Estimate
 from pipeline.settings import GenerateSettings, SegmentSettings, Settings
 
@@ -29,9 +30,8 @@ _UNSURE = 3.0
 def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, ...]:
     """Return the chunks of a clip that nobody has looked at: one shot, cut into equal segments."""
     total, seconds = info.num_frames, info.pts_seconds
-    count = settings.count or (1 if seconds[-1] < settings.short_shot_seconds else 3)
-    borders = [total * i // count for i in range(count + 1)]
-    segments = tuple(Segment(0, start, stop, "part") for start, stop in pairwise(borders) if stop > start)
+    borders = equal_borders(0, total, num_segments(float(seconds[-1]), total, settings))
+    segments = tuple(Segment(0, start, stop, "part") for start, stop in pairwise(borders))
     return cut_chunks(segments, seconds, settings)
 
 
@@ -126,14 +126,11 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
     if generate.backend == "mannequin":
         frames = sum(chunk.stop - chunk.start for chunk in chunks)
         return {"windows": -(-frames // 32)}
-    earlier: Chunk | None = None
-    for chunk in chunks:
-        start = chunk.start - num_lead_in_frames(chunk, earlier, overlap)
-        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
-        earlier = chunk
-        shared = min(overlap, generate.conditioning_frames)
-        for span in windows_of(start, chunk.stop, generate.window_frames, shared):
-            held = span.overlap if span.start > start else min(shared, chunk.start - start) * goes_on
+    shared = min(overlap, generate.conditioning_frames)
+    for chunk in chunk_spans(chunks, overlap):
+        held_at_start = min(shared, chunk.lead_in) if chunk.continues is not None else 0
+        for span in windows_of(chunk.start, chunk.chunk.stop, generate.window_frames, shared):
+            held = span.overlap if span.start > chunk.start else held_at_start
             for name, number in _of_window(span.stop - span.start, held, generate).items():
                 counts[name] = counts.get(name, 0) + number
             counts["windows"] += 1
@@ -144,11 +141,11 @@ def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, 
     has_motion_module = generate.backend == "animatediff"
     made = frames - held
     starts = generate.strength < 1 and (has_motion_module or held > 0)
-    steps = max(1, round(generate.steps * generate.strength)) if starts else generate.steps
+    steps = num_steps_run(generate.steps, generate.strength, has_start=starts)
     # A motion module sees the whole window, at least 16 frames; single frames are made alone.
     seen = max(frames, 16) if has_motion_module else made
     guided = sum(
-        sum((step + 1) / steps <= control.end for step in range(steps))
+        sum(guides_in_step(step, steps, control.end) for step in range(steps))
         for control in generate.controls
         if control.weight
     )

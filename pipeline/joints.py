@@ -32,3 +32,9 @@ HIPS = [JOINT["left_hip"], JOINT["right_hip"]]
 
 
 ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
+
+
+FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in ("left", "right")]
+
+
+FOOT_OF_SIDE = {side: [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe")] for side in ("left", "right")}

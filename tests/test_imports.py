@@ -13,7 +13,7 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[1]
 
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
-           "pipeline.result", "pipeline.runtime")  # fmt: skip
+           "pipeline.result", "pipeline.runtime", "pipeline.shaped")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
 _LIBRARY = ("pipeline.run", "pipeline.api", "pipeline.estimate", "pipeline.needs")
 
@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.sandbox", "pipeline.models.loaded",
                "pipeline.models.weights", "pipeline.perform.backends", "pipeline.report.verdicts"),
     "handler": (*_GROUND, "conf", "worker"),
-    "builder": ("pipeline.datatypes", "pipeline.models.weights", "pipeline.models.mannequin"),
+    "builder": ("pipeline.datatypes", "pipeline.shaped", "pipeline.models.weights", "pipeline.models.mannequin"),
     "client": ("pipeline.errors", "pipeline.estimate", "worker"),
     "webpage": (*_GROUND, *_LIBRARY, "conf", "worker", "client", "pipeline.media", "pipeline.report"),
     "app": (*_GROUND, "conf", "worker", "client", "webpage"),

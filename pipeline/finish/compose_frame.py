@@ -21,7 +21,7 @@ from pipeline.maths.geometry import invert
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import match_light
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
@@ -153,13 +153,13 @@ def _scene(
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
     patch, people = source_rgb[area], (subject_mask | frame_inputs.others_mask)[area]
-    hole = widened(subject_mask[area], solid_px)
+    hole = grow(subject_mask[area], solid_px)
     people_masks = subject_mask, frame_inputs.others_mask
     if inputs.plates is None:
         return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks), None
     number = frame_inputs.frame.index
     picture, seen = inputs.plates.render(number, box)
-    lit = match_light(picture, patch, widened(hole, ring_px) & ~hole & ~people)
+    lit = match_light(picture, patch, grow(hole, ring_px) & ~hole & ~people)
     plate = lit if settings.gain else picture
     shadow = None
     if thrown is not None:

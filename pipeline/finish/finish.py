@@ -17,7 +17,7 @@ from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import psnr_outside
-from pipeline.joints import JOINT, NUM_JOINTS
+from pipeline.joints import ANKLES, FOOT_OF_SIDE, NUM_JOINTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
@@ -29,7 +29,6 @@ from pipeline.workspace.layers import ChunkedLayers
 
 _PSNR_FRAMES = 24
 """Frames of the written file that are compared with the source outside the edit region."""
-_ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
 _MOST_THREADS = 3
 """Frames composed at a time: each holds about 12 MB at 720p, and the encoder needs cores too."""
 
@@ -79,7 +78,7 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     quality = meter.finish(joints_unlocked, placed_joints, inputs.reference_person)
     written = open_clip(encoded.path, inputs.settings.limits, check=check)
     quality = quality.model_copy(update={**marks, "psnr_outside_db": _psnr(inputs.clip, written, compared)})
-    ankles = {"ankles_unlocked": joints_unlocked[:, _ANKLES, :2], "ankles_locked": placed_joints[:, _ANKLES, :2]}
+    ankles = {"ankles_unlocked": joints_unlocked[:, ANKLES, :2], "ankles_locked": placed_joints[:, ANKLES, :2]}
     return FinishResult(encoded.path, quality, encoded.warnings, written, artifacts.paths, {**meter.series, **ankles})
 
 
@@ -101,7 +100,7 @@ def _counted_marks(inputs: FinishInputs, layers: ChunkedLayers) -> dict[str, int
 
 def _with_feet_moved(joints_unlocked: NDArray[np.float64], foot_offsets_px: NDArray[np.float64]) -> NDArray[np.float64]:
     placed_joints = joints_unlocked.copy()
-    for foot, rows in enumerate(((15, 17, 19), (16, 18, 20))):
+    for foot, rows in enumerate(FOOT_OF_SIDE.values()):
         placed_joints[:, rows, :2] += foot_offsets_px[:, foot, None, :]
     return placed_joints
 

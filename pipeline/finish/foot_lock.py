@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Contacts, Subject, Transforms
-from pipeline.joints import JOINT
+from pipeline.joints import ANKLES, JOINT
+from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import invert, pair_motions
-from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
+from pipeline.maths.smoothing import gaussian_smooth, shot_slices, smoothstep, true_runs
 from pipeline.settings import FootLockSettings
 
 _EASE_STEP_BH = 0.005
@@ -50,9 +51,8 @@ def lock_feet(
     what is eased. Contacts go on over segment and chunk borders; nothing crosses a cut.
     """
     foot_offsets_px = np.zeros((len(placed_joints), 2, 2))
-    rows = [JOINT["left_ankle"], JOINT["right_ankle"]]
-    ankles = placed_joints[:, rows, :2].astype(np.float64)
-    lifts = _lifts(contacts, subject.joints[:, rows, :2].astype(np.float64), subject.body_height_px, pts_seconds)
+    ankles = placed_joints[:, ANKLES, :2].astype(np.float64)
+    lifts = _lifts(contacts, subject.joints[:, ANKLES, :2].astype(np.float64), subject.body_height_px, pts_seconds)
     pairs = pair_motions(world_from_source)
     for shot in shot_slices(shot_starts, len(placed_joints)):
         for side in range(2):
@@ -146,7 +146,7 @@ def _eased(
         if u <= 0:
             break
         offset = pairs[max(frame, frames[i - 1] if i else border), :2, :2] @ offset
-        result[i] = _smoothstep(np.asarray(u)) * offset
+        result[i] = smoothstep(u) * offset
     return result
 
 
@@ -154,7 +154,7 @@ def lower_leg_displacement(
     placed_joints: NDArray[np.floating],
     foot_offsets_px: NDArray[np.float64],
     body_height_px: float,
-    box_xyxy: tuple[int, int, int, int],
+    box_xyxy: Box,
 ) -> NDArray[np.float32]:
     """Return the field d (h, w, 2) float32 that moves the lower legs by the feet's offsets, over a box of source.
 
@@ -217,11 +217,11 @@ class _Leg:
         """0 at the knee and above, 1 at the ankle and below."""
         shank = self._ankle - self._knee
         squared = max(float(shank @ shank), (_SHORTEST_SHANK_BH * self._body) ** 2)
-        return _smoothstep(((x - self._knee[0]) * shank[0] + (y - self._knee[1]) * shank[1]) / squared)
+        return smoothstep(((x - self._knee[0]) * shank[0] + (y - self._knee[1]) * shank[1]) / squared)
 
     def across(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
         """1 in the leg's strip, 0 beyond its fade."""
-        return _smoothstep(1.0 - (distance / self._body - _LEG_REACH_BH) / _LEG_FADE_BH)
+        return smoothstep(1.0 - (distance / self._body - _LEG_REACH_BH) / _LEG_FADE_BH)
 
 
 def _distance_to(
@@ -230,8 +230,3 @@ def _distance_to(
     bone = b - a
     u = np.clip(((x - a[0]) * bone[0] + (y - a[1]) * bone[1]) / max(float(bone @ bone), 1e-12), 0, 1)
     return np.asarray(np.hypot(x - a[0] - u * bone[0], y - a[1] - u * bone[1]), np.float64)
-
-
-def _smoothstep(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    u = np.clip(u, 0.0, 1.0)
-    return np.asarray(u * u * (3 - 2 * u), np.float64)

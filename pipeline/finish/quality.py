@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Frame, Mask, Matte, Person, Picture, Plan, Presence, VideoInfo
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.result import Quality
 
 _FLOW_EVERY = 4
@@ -163,7 +164,7 @@ class _Patch:
     def __init__(
         self,
         frame: int,
-        box_xyxy: tuple[int, int, int, int],
+        box_xyxy: Box,
         region: Mask,
         source: Picture,
         result: Picture,
@@ -179,13 +180,11 @@ class _Patch:
         self.region: Mask = small.astype(bool)
 
 
-def _padded_box(region: Mask) -> tuple[int, int, int, int]:
+def _padded_box(region: Mask) -> Box:
     """Box of the region with a tenth of its size around, so that what moves out of it can be followed."""
     height, width = region.shape
-    columns, rows = np.flatnonzero(region.any(axis=0)), np.flatnonzero(region.any(axis=1))
-    x0, x1, y0, y1 = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
-    pad = 8 + max(x1 - x0, y1 - y0) // 10
-    return max(0, x0 - pad), max(0, y0 - pad), min(width, x1 + pad), min(height, y1 + pad)
+    x0, y0, x1, y1 = box_of_mask(region)
+    return clipped(grown((x0, y0, x1, y1), 8 + max(x1 - x0, y1 - y0) // 10), (width, height))
 
 
 def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[float, float]:

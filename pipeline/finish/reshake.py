@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Transforms
-from pipeline.maths.boxes import box_of_mask
+from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.geometry import apply_transform
 
 _PADDING = 3
@@ -22,7 +22,7 @@ _MARGIN_PX = 3
 class PlacedLayer:
     """A layer in source space, cut to a box; premultiplied."""
 
-    box_xyxy: tuple[int, int, int, int]
+    box_xyxy: Box
     """Half-open, source px, inside the picture."""
     premultiplied: NDArray[np.float32]
     """(h, w, 3) RGB 0..255 times alpha."""
@@ -30,9 +30,7 @@ class PlacedLayer:
     """(h, w) 0..1."""
 
 
-def support_box(
-    layer: Layer, source_from_crop: Transforms, size_wh: tuple[int, int], margin_px: float
-) -> tuple[int, int, int, int] | None:
+def support_box(layer: Layer, source_from_crop: Transforms, size_wh: tuple[int, int], margin_px: float) -> Box | None:
     """Return the source box that the layer's support can touch, widened by ``margin_px``; None if it is empty."""
     assert layer.alpha is not None
     x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
@@ -50,7 +48,7 @@ def support_box(
 def place_layer(
     layer: Layer,
     crop_from_source: Transforms,
-    box_xyxy: tuple[int, int, int, int],
+    box_xyxy: Box,
     displacement: NDArray[np.float32] | None = None,
 ) -> PlacedLayer:
     """Sample a layer at every source pixel p of the box: at ``crop_from_source(p - displacement(p))``.

@@ -56,7 +56,7 @@ def box_corners(boxes_xyxy: NDArray[Any]) -> Points:
     return boxes[..., [[0, 1], [2, 1], [2, 3], [0, 3]]]
 
 
-def box_of_mask(mask: Mask) -> tuple[int, int, int, int]:
+def box_of_mask(mask: Mask) -> Box:
     """Return the half-open box x0, y0, x1, y1 around the mask's True pixels; all 0 where there are none."""
     rows = np.flatnonzero(mask.any(axis=1))
     if len(rows) == 0:

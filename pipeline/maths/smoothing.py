@@ -91,6 +91,12 @@ def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_second
     return result
 
 
+def smoothstep(u: NDArray[Any] | float) -> Float64Array:
+    """Return 0 below 0, 1 above 1, and a cubic without a kink between."""
+    u = np.clip(u, 0.0, 1.0)
+    return np.asarray(u * u * (3 - 2 * u), np.float64)
+
+
 def true_runs(flags: NDArray[Any]) -> list[tuple[int, int]]:
     """Return (start, stop) of each run of True in (T,), stop exclusive."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], np.asarray(flags, bool), [False]]).astype(np.int8)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, FrameSource, Layer, Mask, Picture, Plan
 from pipeline.errors import InvalidInput
+from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import apply_transform, corners_of, invert, translation
 from pipeline.media.pixels import rgb_of
 
@@ -21,7 +22,7 @@ _SAMPLES = 8
 class PlateRenderer(Protocol):
     """The plates, as far as this stage asks them."""
 
-    def render(self, frame: int, box_xyxy: tuple[int, int, int, int]) -> tuple[Picture, Mask]: ...
+    def render(self, frame: int, box_xyxy: Box) -> tuple[Picture, Mask]: ...
 
 
 class CropReader:

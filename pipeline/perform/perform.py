@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.datatypes import Chunk, Layer, Plan, SceneLight
+from pipeline.datatypes import Layer, Plan, SceneLight
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.backends import control_pictures, matte_maker
@@ -16,7 +16,7 @@ from pipeline.perform.color_drift import ColorReference, correct_color_drift, me
 from pipeline.perform.crops import CropReader
 from pipeline.perform.generate import generate_layers
 from pipeline.perform.temporal import reduce_flicker
-from pipeline.perform.windows import num_lead_in_frames
+from pipeline.perform.windows import ChunkSpan, chunk_spans
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
@@ -46,18 +46,13 @@ def perform_clip(
     todo = [not keep_if_intact(workspace, chunk_path(workspace, chunk)) for chunk in plan.chunks]
     controls = control_pictures(models, lambda: crops.samples(plan)) if any(todo) else None
     anchor: ColorReference | None = None
-    earlier: Chunk | None = None
-    for chunk, is_open in zip(plan.chunks, todo, strict=True):
-        path = chunk_path(workspace, chunk)
-        start = chunk.start - num_lead_in_frames(chunk, earlier, overlap)
-        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
-        before = _finished(workspace, earlier, start, needs.conditioning_frames) if goes_on and is_open else ()
-        earlier = chunk
+    for span, is_open in zip(chunk_spans(plan.chunks, overlap), todo, strict=True):
+        path = chunk_path(workspace, span.chunk)
         if is_open:
             layers = generate_layers(
                 plan,
-                start,
-                chunk.stop,
+                span.start,
+                span.chunk.stop,
                 generator,
                 seed=seed,
                 overlap_frames=overlap,
@@ -66,7 +61,7 @@ def perform_clip(
                 check=check,
                 controls=controls,
                 matting=matte_maker(models),
-                before=before,
+                before=_finished(workspace, span, needs.conditioning_frames),
                 light=light,
             )
             if not needs.gives_alpha:
@@ -81,12 +76,12 @@ def perform_clip(
             anchor = _anchor(path, needs.window_frames)
 
 
-def _finished(workspace: Path, chunk: Chunk | None, start: int, most: int) -> tuple[Layer, ...]:
-    """Return the layers from ``start`` on that the chunk before has made."""
-    if chunk is None or most == 0:
+def _finished(workspace: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
+    """Return the layers from the span's start on that the chunk before has made."""
+    if span.continues is None or most == 0:
         return ()
-    with closing(LayerReader(chunk_path(workspace, chunk))) as reader:
-        return tuple(reader.read(frame) for frame in range(start, min(start + most, chunk.stop)))
+    with closing(LayerReader(chunk_path(workspace, span.continues))) as reader:
+        return tuple(reader.read(frame) for frame in range(span.start, min(span.start + most, span.continues.stop)))
 
 
 def _anchor(path: Path, most: int) -> ColorReference | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.datatypes import Chunk
@@ -17,7 +17,33 @@ class WindowSpan:
     overlap: int
 
 
-def num_lead_in_frames(chunk: Chunk, earlier: Chunk | None, overlap_frames: int) -> int:
+@dataclass(frozen=True, slots=True)
+class ChunkSpan:
+    """What is generated of a chunk: ``start`` to ``chunk.stop`` (exclusive)."""
+
+    chunk: Chunk
+    start: int
+    """The chunk's own, less its lead-in."""
+    continues: Chunk | None
+    """The chunk before, where both are of one segment and touch: its last layers are what this one goes on from."""
+
+    @property
+    def lead_in(self) -> int:
+        """Frames before the chunk's own."""
+        return self.chunk.start - self.start
+
+
+def chunk_spans(chunks: Sequence[Chunk], overlap_frames: int) -> Iterator[ChunkSpan]:
+    """Yield what is generated of each chunk, in order."""
+    earlier: Chunk | None = None
+    for chunk in chunks:
+        start = chunk.start - _num_lead_in_frames(chunk, earlier, overlap_frames)
+        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
+        yield ChunkSpan(chunk, start, earlier if goes_on else None)
+        earlier = chunk
+
+
+def _num_lead_in_frames(chunk: Chunk, earlier: Chunk | None, overlap_frames: int) -> int:
     """Return how many frames before its start a chunk generates as well, to be crossfaded with the chunk before.
 
     0 at the first chunk of a shot: nothing is mixed over a cut.

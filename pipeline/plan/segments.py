@@ -23,6 +23,9 @@ _SHORTEST_MOVE_SECONDS = 0.25
 _LONGEST_ONSET_SECONDS = 0.3
 
 
+_Kind = Literal["approach", "hold", "exit", "whole", "part"]
+
+
 def cut_segments(
     subject: Subject,
     world_from_source: Transforms,
@@ -39,19 +42,30 @@ def cut_segments(
     segments: list[Segment] = []
     for number, shot in enumerate(shot_slices(shot_starts, len(pts_seconds))):
         length = shot.stop - shot.start
-        count = settings.count or (1 if _seconds(pts_seconds, shot) < settings.short_shot_seconds else 3)
-        count = min(count, length)
-        segment_kinds: tuple[Literal["approach", "hold", "exit", "whole", "part"], ...]
+        count = num_segments(_seconds(pts_seconds, shot), length, settings)
+        segment_kinds: tuple[_Kind, ...]
         hold = find_hold(subject, world_from_source, pts_seconds, shot) if count == 3 else None
         if hold is not None:
             borders, segment_kinds = [shot.start, *hold, shot.stop], ("approach", "hold", "exit")
         else:
-            borders = [shot.start + length * i // count for i in range(count + 1)]
-            segment_kinds = ("whole",) if count == 1 else ("part",) * count
+            borders = equal_borders(shot.start, shot.stop, count)
+            kind: _Kind = "whole" if count == 1 else "part"
+            segment_kinds = (kind,) * count
         segments.extend(
             Segment(number, a, b, kind) for (a, b), kind in zip(pairwise(borders), segment_kinds, strict=True)
         )
     return tuple(segments)
+
+
+def num_segments(seconds: float, frames: int, settings: SegmentSettings) -> int:
+    """Return into how many segments a shot is cut."""
+    automatic = 1 if seconds < settings.short_shot_seconds else 3
+    return min(settings.count or automatic, frames)
+
+
+def equal_borders(start: int, stop: int, count: int) -> list[int]:
+    """Return the ``count`` + 1 borders of parts of [start, stop) that are as equal as whole frames can be."""
+    return [start + (stop - start) * i // count for i in range(count + 1)]
 
 
 def find_hold(
@@ -135,7 +149,7 @@ def cut_chunks(
         count = max(1, int(np.ceil(_seconds(pts_seconds, slice(segment.start, segment.stop)) / settings.chunk_seconds)))
         while True:
             count = min(count, length)
-            borders = [segment.start + length * i // count for i in range(count + 1)]
+            borders = equal_borders(segment.start, segment.stop, count)
             parts = list(pairwise(borders))
             longest = max(_seconds(pts_seconds, slice(a, b)) for a, b in parts)
             # A microsecond of grace: 120 frames of 1/30 s are 4 s.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import CastShadows, Mask, Transforms, VideoInfo
 from pipeline.maths.cast_shadow import cast
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
 from pipeline.settings import PlateSettings
 
@@ -65,14 +65,14 @@ def background_grade(people_mask: Mask, height: float, shear: tuple[float, float
             cv2.ellipse(grade, center, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
             if shear is not None:
                 grade[_shaded(labels == label, (y + h) / factor, shear, people.shape, height / factor)] = 1
-    grade[widened(people_mask, radius)] = 0
+    grade[grow(people_mask, radius)] = 0
     return grade
 
 
 def _shaded(body: Mask, bottom_row: float, shear: tuple[float, float], shape: tuple[int, ...], height: float) -> Mask:
     """Return where a body's shadow falls, with room for its soft edge: (H, W) of ``shape`` from a smaller mask."""
     shadow = cast(body.astype(np.float32), bottom_row - 0.03 * height, *shear)
-    grown = widened(shadow > 0.2, max(1, round(0.05 * height)))
+    grown = grow(shadow > 0.2, max(1, round(0.05 * height)))
     return np.asarray(cv2.resize(grown.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
 
 
@@ -172,7 +172,7 @@ def _hidden(
         shaded |= _coarse_view((grade < 2).astype(np.uint8), anchor, frame, world_from_source) > 0
     # Room for the layer of the new person and for the band in which light is matched.
     radius = max(2, round(0.25 * height / _COARSE))
-    return np.asarray(widened(hidden, radius) | shaded)
+    return np.asarray(grow(hidden, radius) | shaded)
 
 
 def _choose(

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture, Transforms
+from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
 from pipeline.plate.registration import Warp
 
@@ -45,7 +46,7 @@ class PlateSet:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Frames are rendered in several threads."""
 
-    def render(self, frame: int, box_xyxy: tuple[int, int, int, int]) -> tuple[Picture, Mask]:
+    def render(self, frame: int, box_xyxy: Box) -> tuple[Picture, Mask]:
         """Return the plate as source frame ``frame`` sees it inside the box (may reach over the picture's edges).
 
         One bicubic resample of each plate; between two anchors their mix. The mask is False where no frame of

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture, Points, Transforms
+from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.robust import cauchy_weights, sigma_of_values
 
@@ -41,7 +42,7 @@ class Warp:
     support: int
     """Matched points that the fit rests on; 0 where it is only the guess."""
 
-    def coordinates(self, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]) -> NDArray[np.float32]:
+    def coordinates(self, box_xyxy: Box, size_wh: tuple[int, int]) -> NDArray[np.float32]:
         """Return (h, w, 2) sampling positions for the box (may reach beyond the picture)."""
         x0, y0, x1, y1 = box_xyxy
         return self.coordinates_at(np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64), size_wh)

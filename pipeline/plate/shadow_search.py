@@ -20,7 +20,7 @@ from pipeline.maths.cast_shadow import (
     reference_of,
 )
 from pipeline.maths.light import linear_of
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 
 MOST_SAMPLES = 20
 """A shot's frames that are compared with each other."""
@@ -108,7 +108,7 @@ def _samples(
 
 def _with_shadow(view: GroundView, shear: tuple[float, float]) -> Mask:
     shadow = cast(view.subject, view.foot_row, *shear) > 0.1
-    return np.asarray(view.people | widened(shadow, 3))
+    return np.asarray(view.people | grow(shadow, 3))
 
 
 def _sample(

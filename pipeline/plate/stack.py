@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import CameraPath, CastShadows, Mask, Picture, Transforms
+from pipeline.maths.boxes import Box
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, background_grade
@@ -129,7 +130,7 @@ def _samples(
     warps: dict[int, Warp],
     lights: dict[int, NDArray[np.float64]],
     order: list[int],
-    box_xyxy: tuple[int, int, int, int],
+    box_xyxy: Box,
     needed_mask: Mask,
     max_samples: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:

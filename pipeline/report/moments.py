@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Picture, Plan, Presence, VideoInfo
 from pipeline.joints import JOINT
+from pipeline.maths.boxes import Box
 from pipeline.maths.smoothing import equal_runs
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
@@ -149,7 +150,7 @@ def _worst(series: Series) -> Iterable[Moment]:
         yield Moment(frame, "feet", ("a planted foot slides most",))
 
 
-def _part(plan: Plan, info: VideoInfo, moment: Moment) -> tuple[int, int, int, int]:
+def _part(plan: Plan, info: VideoInfo, moment: Moment) -> Box:
     """Return the part of the picture that a moment shows, x0, y0, x1, y1 in source px."""
     width, height = info.size_wh
     subject, frame = plan.subject, moment.frame

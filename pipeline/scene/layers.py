@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float32Array, Mask
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.samples import UNLIKELY, Sample, likeness, opened
 from pipeline.scene.scene_model import SceneRow
@@ -58,7 +58,7 @@ def labels_of(sample: Sample, row: SceneRow, front: Mask, is_completed: bool) ->
     """
     shown, height = sample.view.shown, sample.body.height_px
     likelihood = likeness(sample, row.his)
-    near_others = widened(sample.others_mask, max(1, round(_OTHERS_REACH_BH * height)))
+    near_others = grow(sample.others_mask, max(1, round(_OTHERS_REACH_BH * height)))
     other_people = np.where(near_others, row.others[sample.bins], np.float32(0))
     foreign = row.foreign[sample.bins]
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
@@ -130,12 +130,12 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
     reach = round(REACH_BH * sample.body.height_px)
     if reach < 2 or not his.any():
         return np.zeros(his.shape, np.bool_)
-    near = widened(his, reach) & (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
+    near = grow(his, reach) & (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
     # A line of one pixel is an edge that lies wrong; fingers are broader, and are won back by the mask's widening.
     found = opened(near & like, 1)
     if not found.any():
         return found
-    _, labeled = cv2.connectedComponents((widened(found, 1) | his).astype(np.uint8))
+    _, labeled = cv2.connectedComponents((grow(found, 1) | his).astype(np.uint8))
     return np.asarray(np.isin(labeled, np.unique(labeled[his])) & found, np.bool_)
 
 

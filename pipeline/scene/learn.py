@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Frame, Mask, Picture, Plan, Presence
 from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.light import match_light
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet, read_plate
@@ -192,8 +192,8 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
     plate, seen = plates.render(number, box)
-    hole = widened(subject_mask[area], max(2, round(0.035 * height_px)))
-    ring = widened(hole, max(4, round(0.08 * height_px))) & ~hole & ~(subject_mask | others_mask)[area]
+    hole = grow(subject_mask[area], max(2, round(0.035 * height_px)))
+    ring = grow(hole, max(4, round(0.08 * height_px))) & ~hole & ~(subject_mask | others_mask)[area]
     lit = match_light(plate, picture[area], ring)
     view = view_of(box, picture[area], lit, seen, height_px)
     body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.scene.views import WORK_BODY_PX
 
 _PRIOR = 0.35
@@ -65,7 +65,7 @@ class CoverEvidence:
         flooded = cv2.watershed(np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.uint8), markers)
         front = (flooded == 1) | sure
         # The line between two floods is nobody's.
-        return np.asarray(front | ((flooded == -1) & widened(front, 1)), np.bool_)
+        return np.asarray(front | ((flooded == -1) & grow(front, 1)), np.bool_)
 
 
 def _large(mask: Mask) -> Mask:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float32Array, Mask
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import bins_of, counted, density, his_likelihood
 from pipeline.scene.views import Shown, View
@@ -92,8 +92,8 @@ def foreign_counts(sample: Sample, his: NDArray[np.float32]) -> NDArray[np.float
     and a good part of it lies outside of his limbs.
     """
     shown, height = sample.view.shown, sample.body.height_px
-    others = widened(sample.others_mask, max(1, round(_OTHERS_BH * height)))
-    him = widened(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
+    others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
+    him = grow(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
     away = (sample.outside > 2 * OUTSIDE_BH) & ~him & ~others
     if np.count_nonzero(away & (shown == Shown.OTHER)) > _MOST_STRANGE * np.count_nonzero(away):
         return np.zeros(his.shape[-1])

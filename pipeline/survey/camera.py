@@ -25,7 +25,7 @@ from pipeline.maths.geometry import (
     similarities_from_params,
     similarity_part,
 )
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.settings import StabilizeSettings
 
 Luma = NDArray[np.uint8]
@@ -113,7 +113,7 @@ class CameraEstimator:
         """People, widened, at the small size: 255 where no point may be."""
         small = cv2.resize(people_mask.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
         reach = max(1, round(_MASK_MARGIN * self._diagonal * self._scale))
-        return np.asarray(widened(small > 0, reach) * np.uint8(255), np.uint8)
+        return np.asarray(grow(small > 0, reach) * np.uint8(255), np.uint8)
 
     def _features(
         self, small: Luma, luma: Luma, blocked: NDArray[np.uint8], people_mask: Mask, feet_px: NDArray[np.float64]

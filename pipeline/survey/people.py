@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Mask, Person, Picture, Track, VideoInfo
-from pipeline.joints import JOINT
+from pipeline.joints import FEET
+from pipeline.maths.masks import grow_round
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.settings import PeopleSettings
 from pipeline.survey.color_histogram import color_histogram_of
 from pipeline.survey.tracking import BoxTracker
 
-FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in ("left", "right")]
 MIN_FOOT_CONFIDENCE = 0.3
 EVERYONE_DILATION = 0.02
 """Of the tallest box: what a mask misses of hair and hands must not carry features of the camera."""
@@ -150,21 +150,18 @@ def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person
 
 def _seen(people: list[Person], size_wh: tuple[int, int]) -> PeopleInFrame:
     width, height = size_wh
-    people_mask = np.zeros((height, width), np.uint8)
+    people_mask = np.zeros((height, width), np.bool_)
     feet = np.zeros((0, 2))
     if people:
         for person in people:
-            people_mask |= person.mask.view(np.uint8)
+            people_mask |= person.mask
         tallest = max(float(person.box_xyxy[3] - person.box_xyxy[1]) for person in people)
-        reach = max(1, round(EVERYONE_DILATION * tallest))
-        people_mask = cv2.dilate(
-            people_mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        )
+        people_mask = grow_round(people_mask, EVERYONE_DILATION * tallest)
         points = np.concatenate([person.joints[FEET] for person in people]).astype(np.float64)
         x, y, confidence = points.T
         inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
         feet = points[inside & (confidence >= MIN_FOOT_CONFIDENCE), :2]
-    return PeopleInFrame(people_mask=people_mask.astype(np.bool_), feet_px=feet)
+    return PeopleInFrame(people_mask=people_mask, feet_px=feet)
 
 
 def _track_of(track_id: int, growing: _Growing) -> Track:

@@ -70,13 +70,8 @@ class BoxTracker:
 
     def _claim(self, box: np.ndarray) -> int | None:
         """The number given to the box of the last frame that this one goes on from."""
-        overlaps = [_iou(box, other) for other, _ in self._unconfirmed]
-        if not overlaps or max(overlaps) < SAME_BOX_IOU:
+        if not self._unconfirmed:
             return None
-        return self._unconfirmed.pop(int(np.argmax(overlaps)))[1]
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    wh = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
-    common = float(wh.prod())
-    return common / max(float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - common, 1e-9)
+        overlaps = sv.box_iou_batch(box[None], np.stack([other for other, _ in self._unconfirmed]))[0]
+        best = int(np.argmax(overlaps))
+        return self._unconfirmed.pop(best)[1] if overlaps[best] >= SAME_BOX_IOU else None

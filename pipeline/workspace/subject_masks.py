@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.datatypes import Mask, Presence, Subject, Transforms, VideoInfo
 from pipeline.joints import HIPS
-from pipeline.maths.masks import grow_ellipse
+from pipeline.maths.masks import grow_round
 
 FILLED_DILATION_BH = 0.03
 """A mask moved from another frame misses more than a found one."""
@@ -97,6 +97,6 @@ class SubjectMasks:
         matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         mask = self._union(source, True).view(np.uint8)
         moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
-        grown = grow_ellipse(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
+        grown = grow_round(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
         # Who is seen where he should be is in front of him.
         return np.asarray(grown & ~self._hiding(frame, int(self._subject.track_of_frame[source])))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.datatypes import Chunk
 from pipeline.maths.blending import crossfade_weight
-from pipeline.perform.windows import num_lead_in_frames, windows_of
+from pipeline.perform.windows import chunk_spans, windows_of
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,12 +32,12 @@ def test_windows_must_be_longer_than_their_overlap() -> None:
         list(windows_of(0, 10, 5, 5))
 
 
-def test_lead_in_stops_at_cuts() -> None:
+def test_lead_in_stops_at_cuts_and_only_chunks_of_one_segment_go_on() -> None:
     first, second, other = Chunk(0, 0, 0, 0, 40), Chunk(1, 0, 1, 40, 80), Chunk(2, 1, 2, 80, 83)
-    assert num_lead_in_frames(first, None, 5) == 0
-    assert num_lead_in_frames(second, first, 5) == 5
-    assert num_lead_in_frames(other, second, 5) == 0
-    assert num_lead_in_frames(Chunk(3, 1, 2, 83, 90), other, 5) == 3
+    spans = list(chunk_spans([first, second, other, Chunk(3, 1, 2, 83, 90), Chunk(4, 1, 2, 95, 99)], 5))
+    assert [span.lead_in for span in spans] == [0, 5, 0, 3, 4]
+    assert [span.start for span in spans] == [0, 35, 80, 80, 91]
+    assert [span.continues for span in spans] == [None, None, None, other, None]
 
 
 def test_crossfade_is_symmetric_and_never_whole() -> None:

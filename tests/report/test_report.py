@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -291,27 +292,21 @@ def test_moments_of_one_kind_that_lie_close_are_one() -> None:
     ]
 
 
+def _first(value: Any, frames: int) -> Any:
+    """Return the value's first frames."""
+    return replace(value, **{name: getattr(value, name)[:frames] for name in value.SHAPES})
+
+
 @pytest.mark.parametrize("frames", [1, 2])
 def test_plots_of_next_to_nothing_are_drawn(frames: int) -> None:
     plan = made_plan(T)
     plan = replace(
         plan,
         segments=(replace(plan.segments[0], stop=frames),),
-        camera=replace(
-            plan.camera,
-            world_from_source=plan.camera.world_from_source[:frames],
-            stable_from_source=plan.camera.stable_from_source[:frames],
-        ),
-        subject=replace(
-            plan.subject, presence=plan.subject.presence[:frames], body_height_px=plan.subject.body_height_px[:frames]
-        ),
-        contacts=replace(
-            plan.contacts,
-            planted=plan.contacts.planted[:frames],
-            plant_id=plan.contacts.plant_id[:frames],
-            anchors=plan.contacts.anchors[:frames],
-            speed=plan.contacts.speed[:frames],
-        ),
+        camera=_first(plan.camera, frames),
+        subject=_first(plan.subject, frames),
+        contacts=_first(plan.contacts, frames),
+        crop=_first(plan.crop, frames),
     )
     # No frame was edited: nothing was pushed.
     series = {name: values[:0] for name, values in made_series().items()} | {

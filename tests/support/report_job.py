@@ -60,7 +60,7 @@ def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
     boxes = np.tile([65.0, 30.0, 95.0, 90.0], (frames, 1))
     plant = np.full((frames, 2), -1)
     plant[20:30, 0], plant[50:70, 0], plant[30:45, 1] = 0, 1, 0
-    anchors = np.where(plant[..., None] >= 0, 80.0, np.nan)
+    anchors = np.where(plant[..., None] >= 0, 80.0, np.nan).repeat(2, axis=2)
     third = frames // 3
     return Plan(
         shot_starts=np.array(cuts),

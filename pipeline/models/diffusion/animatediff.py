@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from pipeline.datatypes import Appearance, Layer, Presence, Window
-from pipeline.models.diffusion.conditioner import Conditioner, composite_over, empty_layer, inpaint_regions
+from pipeline.models.diffusion.conditioner import Conditioner, composite_over, inpaint_regions
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
 from pipeline.models.diffusion.loading import Components
@@ -59,7 +59,7 @@ class AnimateDiff:
         done = len(window.finished)
         if not present[done:].any():
             yield from window.finished
-            yield from (empty_layer(window.size_wh) for _ in range(done, window.num_frames))
+            yield from (Layer.empty(window.size_wh) for _ in range(done, window.num_frames))
             return
         rows = mirrored_indices(window.num_frames, _FEWEST_FRAMES)
         batch = conditioner.batch()
@@ -87,7 +87,7 @@ class AnimateDiff:
         made = dict(zip(wanted, decode(parts, latents[wanted], batch, check), strict=True))
         yield from window.finished
         for row in range(done, window.num_frames):
-            yield Layer(made[row], None) if row in made else empty_layer(window.size_wh)
+            yield Layer(made[row], None) if row in made else Layer.empty(window.size_wh)
 
 
 def mirrored_indices(frames: int, at_least: int) -> list[int]:

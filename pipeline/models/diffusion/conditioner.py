@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, Layer, Window
-from pipeline.joints import NUM_JOINTS
 from pipeline.maths.optical_flow import gray_of, warp_layer_by_flow
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
@@ -146,11 +145,3 @@ def composite_over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:
     assert layer.alpha is not None
     alpha = layer.alpha[..., None].astype(np.float32) / 255
     return np.asarray(np.rint(layer.picture * alpha + plate * (1 - alpha)), np.uint8)
-
-
-def empty_layer(size_wh: tuple[int, int]) -> Layer:
-    """Return the layer of a frame without the subject."""
-    width, height = size_wh
-    joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
-    joints[:, 2] = 0
-    return Layer(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), joints)

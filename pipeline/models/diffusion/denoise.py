@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pipeline.models.device import check_finite, device_errors
 from pipeline.models.diffusion.loading import Components
+from pipeline.models.diffusion.steps import guides_in_step, num_steps_run
 from pipeline.runtime.callbacks import Check
 
 Noise = Callable[[int], Tensor]
@@ -80,7 +81,7 @@ def denoise(parts: Components, conditioning: Conditioning, task: DenoiseInputs, 
     scheduler = copy.deepcopy(parts.scheduler)
     with device_errors(), torch.inference_mode():
         scheduler.set_timesteps(task.steps, device=parts.device)
-        runs = max(1, min(task.steps, round(task.steps * task.strength))) if task.start is not None else task.steps
+        runs = num_steps_run(task.steps, task.strength, has_start=task.start is not None)
         timesteps = scheduler.timesteps[len(scheduler.timesteps) - runs * scheduler.order :]
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(len(scheduler.timesteps) - len(timesteps))
@@ -91,11 +92,9 @@ def denoise(parts: Components, conditioning: Conditioning, task: DenoiseInputs, 
             x = scheduler.add_noise(task.start, noise, timesteps[:1])
         for i, t in enumerate(timesteps):
             check()
-            share = (i + 1) / len(timesteps)
             scaled = scheduler.scale_model_input(x, t)
-            residuals = _residuals(
-                parts, conditioning, [g for g in task.guides if share <= g.end], scaled, t, task.batch
-            )
+            guides = [guide for guide in task.guides if guides_in_step(i, len(timesteps), guide.end)]
+            residuals = _residuals(parts, conditioning, guides, scaled, t, task.batch)
             predicted = _predict(parts, scaled, t, conditioning.prompt, conditioning.image, residuals)
             if task.guidance > 1:
                 # Without ControlNets: half their cost, and what they ask for counts the more.

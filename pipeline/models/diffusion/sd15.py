@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.datatypes import Appearance, Layer, Presence, Window
-from pipeline.models.diffusion.conditioner import Conditioner, empty_layer, inpaint_regions, start_pictures
+from pipeline.models.diffusion.conditioner import Conditioner, inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_shared_by_frames
 from pipeline.models.diffusion.loading import Components
@@ -57,7 +57,7 @@ class StableDiffusion:
             present = [row for row in some if window.presence[row] != Presence.ABSENT]
             made = dict(zip(present, self._made(window, present, seed, check), strict=True)) if present else {}
             for row in some:
-                yield Layer(made[row], None) if row in made else empty_layer(window.size_wh)
+                yield Layer(made[row], None) if row in made else Layer.empty(window.size_wh)
 
     def _made(self, window: Window, rows: list[int], seed: int, check: Check) -> list[np.ndarray]:
         assert window.plates is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.datatypes import Float64Array
-from pipeline.models.mannequin.rotations import cross, normalized, rotation_between, smoothstep
+from pipeline.models.mannequin.rotations import cross, normalized, ramp, rotation_between
 
 _STRETCH = 0.035
 """Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
@@ -72,7 +72,7 @@ def push_out_of_capsules(
             continue
         half = (radius + own) * (1 - apart * apart)
         side = where * (out[2] - axis[2]) / half
-        out[2] += where * half * max(1 - side, 0.0) * smoothstep(side, -1.8, -0.8)
+        out[2] += where * half * max(1 - side, 0.0) * ramp(side, -1.8, -0.8)
     return out
 
 

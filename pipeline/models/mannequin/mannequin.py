@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, Layer, Presence, SceneLight, Window
-from pipeline.joints import NUM_JOINTS
+from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
 from pipeline.models.mannequin.outfit import Outfit
@@ -69,7 +69,7 @@ class Mannequin:
             skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
             known = np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1
             if window.presence[i] == Presence.ABSENT or not known:
-                return _empty(window.size_wh)
+                return Layer.empty(window.size_wh)
             height_px *= _CLOTHED
             pose = self._poser.pose(skeleton, height_px, believed(window.joints[i]))
             return self._draw(pose, height_px, window.size_wh, float(standing[i]), light.part(i, i + 1))
@@ -119,7 +119,7 @@ class Mannequin:
         self,
         places: NDArray[np.float32],
         height_px: float,
-        box: tuple[int, int, int, int],
+        box: Box,
         scene_light: SceneLight,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Linear light (h, w, 3), coverage and the creases' factor (h, w) in a box x0, y0, x1, y1 of the crop."""
@@ -150,13 +150,6 @@ class Mannequin:
             _FOLD,
         )
         return picture, cover, crease(mean_depth, cover, height_px)
-
-
-def _empty(size_wh: tuple[int, int]) -> Layer:
-    width, height = size_wh
-    joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
-    joints[:, 2] = 0
-    return Layer(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), joints)
 
 
 def _ground_contact(planted: NDArray[np.bool_]) -> NDArray[np.float64]:

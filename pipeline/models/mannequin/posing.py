@@ -20,10 +20,10 @@ from pipeline.models.mannequin.rotations import (
     exp_rotation,
     log_rotation,
     normalized,
+    ramp,
     rotation_about,
     rotation_between,
     slerp,
-    smoothstep,
 )
 from pipeline.models.mannequin.skeleton import fill_skeleton, soften_skeleton
 
@@ -189,7 +189,7 @@ class Poser:
         hinge = swung @ normalized(cross(rest_upper, rest_fore))
         bend = cross(upper, fore)
         twist = float(np.arctan2(cross(hinge, bend) @ upper, hinge @ bend))
-        sure = smoothstep(float(np.sqrt(bend @ bend)), 0.1, 0.5) * smoothstep(abs(twist), 2.9, 1.9)
+        sure = ramp(float(np.sqrt(bend @ bend)), 0.1, 0.5) * ramp(abs(twist), 2.9, 1.9)
         twist *= sure
         rotations["upperarm1" + suffix] = rotation_about(upper, 0.45 * twist) @ swung
         rotations["upperarm2" + suffix] = rotation_about(upper, twist) @ swung
@@ -275,7 +275,7 @@ class Poser:
         forward = normalized(toe - heel, -pelvis[:, 2])
         foot_axis = cross(forward, thigh)
         bend = cross(thigh, shin)
-        bend = bend * smoothstep(float(bend @ pelvis[:, 0]), -0.1, 0.25)
+        bend = bend * ramp(float(bend @ pelvis[:, 0]), -0.1, 0.25)
         axis = 1.0 * pelvis[:, 0] + 0.35 * foot_axis + 1.6 * bend
         axis = normalized(axis - (axis @ thigh) * thigh, pelvis[:, 0])
         back = cross(axis, thigh)

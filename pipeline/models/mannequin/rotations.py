@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.datatypes import Float64Array
+from pipeline.maths.smoothing import smoothstep
 
 
 def normalized(vector: Float64Array, fallback: Float64Array | None = None) -> Float64Array:
@@ -62,7 +63,6 @@ def slerp(a: Float64Array, b: Float64Array, share: float) -> Float64Array:
     return np.asarray(a @ exp_rotation(share * log_rotation(a.T @ b)))
 
 
-def smoothstep(value: float, low: float, high: float) -> float:
+def ramp(value: float, low: float, high: float) -> float:
     """0 below ``low``, 1 above ``high`` (which may be the smaller), smooth between."""
-    t = float(np.clip((value - low) / (high - low), 0, 1))
-    return t * t * (3 - 2 * t)
+    return float(smoothstep((value - low) / (high - low)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure
-from pipeline.models.mannequin.rotations import normalized, smoothstep
+from pipeline.models.mannequin.rotations import normalized, ramp
 
 _DOUBTED = (0.0, 0.05)
 """A joint of less confidence pulls nothing, one of more all it can: what is half hidden is guessed well."""
@@ -52,7 +52,7 @@ def believed(joints: NDArray[np.float32]) -> Float64Array:
 
     A hand goes with its wrist.
     """
-    seen = np.array([smoothstep(value, *_DOUBTED) for value in np.nan_to_num(joints[:, 2]).tolist()])
+    seen = np.array([ramp(value, *_DOUBTED) for value in np.nan_to_num(joints[:, 2]).tolist()])
     return np.concatenate([seen, seen[[JOINT["left_wrist"], JOINT["right_wrist"]]]])
 
 

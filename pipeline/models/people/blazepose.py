@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Mask, Person, Picture
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.boxes import box_of_mask
-from pipeline.maths.masks import widened
+from pipeline.maths.masks import grow
 from pipeline.models.people.movenet import MoveNet, RoughPerson
 from pipeline.models.weights.folder import weight_path
 
@@ -411,7 +411,7 @@ def _in_front_of_nobody(entry: _Followed, hiding: Mask) -> _Followed | None:
 
 def _expected(entry: _Followed) -> Mask:
     """Return where somebody's pixels will be in the next frame, with some room around them."""
-    return widened(_shifted(entry.person.mask, entry.velocity), max(1, round(EXPECTED_MARGIN * entry.region.side)))
+    return grow(_shifted(entry.person.mask, entry.velocity), max(1, round(EXPECTED_MARGIN * entry.region.side)))
 
 
 def _touch(a: _Followed, b: _Followed) -> bool:

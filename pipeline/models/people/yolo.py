@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
+from supervision import box_iou_batch
 
 from pipeline.datatypes import Person, Picture
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
@@ -132,7 +133,7 @@ def _joints(
 ) -> NDArray[np.float32]:
     joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
     joints[:, 2] = 0
-    shared = _iou(box, pose_boxes)
+    shared = box_iou_batch(box[None], pose_boxes.reshape(-1, 4))[0]
     if len(shared) and shared.max() >= _SAME_IOU:
         found = keypoints[int(shared.argmax())]
         joints[:_COCO_JOINTS] = found
@@ -140,10 +141,3 @@ def _joints(
         unseen = ~(found[:, :2] > 0).any(axis=1)
         joints[:_COCO_JOINTS][unseen] = (np.nan, np.nan, 0)
     return joints
-
-
-def _iou(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
-    return np.asarray(shared / np.maximum(areas - shared, 1e-9), np.float64)
