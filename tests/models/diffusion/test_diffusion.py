@@ -252,8 +252,8 @@ def _task(parts: Any, settings: GenerateSettings, window: Window, noise: torch.T
     known_latents = encode(parts, window.pictures, 8, lambda: None)
     values: dict[str, Any] = {
         "start": None,
-        "known": known_latents,
-        "make": torch.ones(len(known_latents), 1, *known_latents.shape[2:]),
+        "known_latents": known_latents,
+        "inpaint_mask": torch.ones(len(known_latents), 1, *known_latents.shape[2:]),
         "noise": lambda step: noise,
         "guides": tuple(
             ControlNetInput(c.name, c.weight, c.end, picture_tensor(parts, window.controls[c.name]))
