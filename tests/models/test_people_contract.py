@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.datatypes import Person, Picture
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
 from pipeline.models.interfaces import PeopleBackend
 
 _WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
