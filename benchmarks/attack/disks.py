@@ -1,0 +1,84 @@
+"""Disks that are full, read-only or gone, in every pass: ``NO_SPACE``, and what is finished stays for the next try."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.attack.bench import Bench, Tried
+from tests.support.job_runner import WALK, Runner
+from worker import answer as answering
+
+_SIZES = ("64k", "256k", "512k", "1m", "1500k", "2m", "3m", "4m", "5m", "6m", "7m", "8m", "9m")
+_ASKED = {"video_url": str(WALK), "start_s": 1.5, "end_s": 2.2}
+
+
+def run(bench: Bench) -> Iterator[Tried]:
+    """Answer a job on each disk, once as it is and once as if it had filled up after the work had begun."""
+    yield bench.good()
+    if not _can_mount(bench.folder / "probe"):
+        yield Tried("full disks: no right to mount here", "not tried", True, 0.0)
+        return
+    models = bench.worker().models
+    look = answering.check_disk
+    for size in _SIZES:
+        for is_known in (True, False):
+            answering.check_disk = look if is_known else lambda *_: None
+            with _disk(bench.folder / f"disk-{size}", size) as folder:
+                worker = Runner(folder, models=models)
+                how = "" if is_known else ", filling up"
+                yield bench.job(f"{size}{how}", _ASKED, allowed={"NO_SPACE", "OK"}, worker=worker, most_seconds=120.0)
+    answering.check_disk = lambda *_: None
+    for size in ("100k", "1m", "4m", "8m"):
+        with _disk(bench.folder / f"state-{size}", size) as folder:
+            variables = {"UNDERSTUDY_STATE_DIR": str(folder)}
+            worker = Runner(bench.folder, environment=variables, models=models)
+            yield _kept(bench, worker, folder, size)
+    answering.check_disk = look
+    with _disk(bench.folder / "readonly", "8m") as folder:
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        worker = Runner(bench.folder, environment={"UNDERSTUDY_WORK": str(folder / "work")}, models=models)
+        yield bench.job("work folder read-only", _ASKED, allowed={"NO_SPACE"}, worker=worker)
+    yield bench.good()
+
+
+def _kept(bench: Bench, worker: Runner, folder: Path, size: str) -> Tried:
+    """Answer a job whose state volume is small."""
+    from worker import resume
+
+    least = resume._LEAST_FREE_BYTES
+    resume._LEAST_FREE_BYTES = 0
+    try:
+        tried = bench.job(
+            f"state volume of {size}", _ASKED, allowed={"NO_SPACE", "OK"}, worker=worker, most_seconds=120.0
+        )
+    finally:
+        resume._LEAST_FREE_BYTES = least
+    # What is kept on that disk is not left behind: it is what the next try goes on from.
+    is_only_kept = tried.note.startswith("left") and ";" not in tried.note
+    return Tried(tried.name, tried.outcome, tried.is_defined or is_only_kept, tried.seconds, tried.note)
+
+
+def _can_mount(folder: Path) -> bool:
+    if os.geteuid() != 0:
+        return False
+    try:
+        with _disk(folder, "1m"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+@contextmanager
+def _disk(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,46 @@
+"""Too little memory, by a limit on the address space: a job is done, refused, or told ``OUT_OF_MEMORY``."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from benchmarks.attack.bench import Bench, Tried
+from tests.support.job_runner import ROOT, WALK
+
+_LIMITS_GB = (0.8, 1.1, 1.4, 1.7, 1.9, 2.1, 2.3, 2.5, 3.0, 4.0)
+_SECONDS = 60.0
+
+
+def run(bench: Bench) -> Iterator[Tried]:
+    """Run the local command under each limit."""
+    asked = json.dumps({"input": {"video_url": str(WALK), "start_s": 1.5, "end_s": 1.8}})
+    for limit in _LIMITS_GB:
+        size = int(limit * 1e9)
+        begin = time.monotonic()
+        try:
+            ended = subprocess.run(
+                [sys.executable, "handler.py", "--test_input", asked],
+                cwd=ROOT,
+                env={**os.environ, "UNDERSTUDY_OUTPUTS": str(bench.folder / "o"), "UNDERSTUDY_WORK": str(bench.folder)},
+                preexec_fn=lambda size=size: resource.setrlimit(resource.RLIMIT_AS, (size, size)),  # type: ignore[misc]
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+            status: int | str = ended.returncode
+            text = ended.stdout + ended.stderr
+        except subprocess.TimeoutExpired:
+            status, text = "hangs", ""
+        is_told = "OUT_OF_MEMORY" in text or "memory" in text.lower()
+        outcome = "OK" if status == 0 else ("told" if is_told else f"status {status}")
+        is_defined = status == 0 or (status == 1 and is_told)
+        note = "" if is_defined else text.strip()[-300:]
+        yield Tried(f"{limit} GB of address space", outcome, is_defined, time.monotonic() - begin, note)
+    yield bench.good()
