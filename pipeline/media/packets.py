@@ -16,6 +16,11 @@ from pipeline.media.index_check import PACKETS_PER_FRAME
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import LimitSettings
 
+_BEYOND_PACKETS = 64
+"""In a row, after which reading ends: more than any stream has out of order."""
+_PACKETS_PER_SHOWN = 2
+"""Of a stream with hidden frames, at the most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
@@ -53,7 +58,7 @@ def scan_packets(
 
     ``start_s`` and ``end_s`` are seconds from the first frame. Raises ``TooLarge``, ``UnsupportedMedia`` (no packets)
     and ``InvalidInput`` (nothing in the range). ``check`` is called for every packet. The cap on packets holds for what
-    is read, whatever part was asked for.
+    is read, whatever part was asked for; behind the range's end nothing is.
     """
     for other in container.streams:
         if other.index != stream.index:
@@ -65,23 +70,34 @@ def scan_packets(
     broken_off = _breaks_off(container, stream)
     most = limits.max_frames * (PACKETS_PER_FRAME if trimmed else 1)
     pts = array("q")
+    first_pts = 1 << 62
     keys: list[tuple[int, int]] = []
     stamped = True
+    end_ticks = np.inf if end_s is None else _ticks(end_s, stream.time_base)
+    read = 0
+    beyond = 0
     codec = stream.codec_context.name
     try:
         for packet in container.demux(stream):
             check()
             if packet.size == 0 or packet.is_discard:
                 continue
+            read += 1
             stamp = packet.pts if packet.pts is not None else packet.dts
             stamped = stamped and packet.pts is not None
             pts.append(len(pts) if stamp is None else stamp)
+            first_pts = min(first_pts, pts[-1])
             if packet.is_keyframe and packet.pts is not None:
                 keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             if is_hidden(packet, codec):
                 pts.pop()
-            if len(pts) > most:
+            if len(pts) > most or read > _PACKETS_PER_SHOWN * most:
                 raise TooLarge(f"The clip has more than {most} frames.", field="video_url")
+            # Packets come in the order of decoding: after these none is of the range any more.
+            is_beyond = packet.dts is not None and packet.dts - first_pts > end_ticks
+            beyond = beyond + 1 if is_beyond else 0
+            if beyond > _BEYOND_PACKETS:
+                break
     except av.FFmpegError as error:
         raise_if_out_of_memory(error)
         # The file breaks off inside a packet: the first read of frames tells what there is.

@@ -219,3 +219,22 @@ def test_a_file_that_changes_is_noticed(shelf: Shelf, tmp_path: Path) -> None:
     path.write_bytes(shelf(spec("cfr")).read_bytes())
     with pytest.raises(UnsupportedMedia):
         list(clip.frames())
+
+
+def test_behind_the_end_of_a_range_nothing_is_read(tmp_path: Path) -> None:
+    path = make_clip(tmp_path, ClipSpec("long", pts=tuple(range(0, 400 * 512, 512)), audio=None))
+    looks: list[int] = []
+    part = open_clip(path, end_s=0.5, check=lambda: looks.append(1))
+    assert part.info.num_frames == 15 and len(looks) < 150
+    whole = open_clip(path)
+    np.testing.assert_array_equal(part.info.pts, whole.info.pts[:15])
+
+
+def test_what_is_read_of_a_range_has_a_cap(tmp_path: Path) -> None:
+    path = make_clip(
+        tmp_path, ClipSpec("long", ".mkv", time_base=Fraction(1, 1000), pts=tuple(range(0, 400 * 40, 40)), audio=None)
+    )
+    few = LimitSettings(max_frames=7)
+    with pytest.raises(TooLarge):
+        open_clip(path, few, start_s=15.9)
+    assert open_clip(path, few, end_s=0.2).info.num_frames == 5
