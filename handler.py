@@ -147,6 +147,7 @@ def main(argv: list[str]) -> int:
     level = logging.WARNING if arguments.place == "local" and not arguments.check_only else logging.INFO
     set_up_logging(os.environ, as_json=arguments.place == "platform", level=level)
     from worker.fitness import prepare_worker
+    from worker.job_folder import remove_abandoned
     from worker.models import ModelKeeper
     from worker.presets import WorkerNotReady, check_weights
 
@@ -156,6 +157,8 @@ def main(argv: list[str]) -> int:
             check_weights(settings.preset, with_hashes=True)
         if arguments.check_only or arguments.place != "local":
             prepare_worker(settings, worker, models)
+        else:
+            remove_abandoned(worker.work)
     except WorkerNotReady as error:
         logging.getLogger("understudy").error("this worker is not fit: %s", error)
         return 1

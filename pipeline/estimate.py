@@ -23,6 +23,8 @@ GPUS: Mapping[str, float] = {"A40": 149.7, "L40S": 362.0, "H100": 989.0}
 """Dense fp16 peak, TFLOP a second, as NVIDIA's data sheets state it."""
 SHARES = (0.15, 0.25, 0.35)
 """Of the peak that such networks reach: slow, usual, fast. Not measured by us."""
+_LEAST_MEGAPIXELS = 0.17
+"""A frame takes no less than one of this size: people are looked for at the same size in every clip."""
 _UNSURE = 3.0
 """A machine may be this many times as quick as the one on which the stages on the CPU were measured."""
 
@@ -49,7 +51,7 @@ def estimate(info: VideoInfo, settings: Settings) -> Estimate:
     """
     frames = info.num_frames
     counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
-    others = frames * info.width * info.height / 1e6 * settings.limits.seconds_per_megapixel
+    others = frames * max(info.width * info.height / 1e6, _LEAST_MEGAPIXELS) * settings.limits.seconds_per_megapixel
     seconds: dict[str, tuple[float, float, float] | float] = {"CPU": round(others, 1)}
     cost: dict[str, tuple[float, float, float]] = {}
     if settings.generate.backend != "mannequin":

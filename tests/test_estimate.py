@@ -4,12 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conf import compose_settings
-from pipeline.estimate import generation_share, seconds_of_job
+from pipeline.estimate import estimate, generation_share, seconds_of_job
 from pipeline.media.decode import open_clip
 from tests.support.job_runner import ROOT, WALK, Runner
 from worker.progress import percent_of
@@ -56,6 +57,14 @@ def test_a_job_that_cannot_end_in_time_is_measured_by_what_the_generator_takes()
     times = {name: seconds_of_job(info, compose_settings(name, quick)) for name in ("preview", "fast", "high")}
     assert times["preview"][1] < 1 < times["fast"][0] < times["high"][0]
     assert all(quickest < expected for quickest, expected in times.values())
+
+
+def test_small_pictures_take_their_time_too() -> None:
+    info = open_clip(WALK, compose_settings("preview").limits).info
+    tiny = replace(info, width=64, height=36)
+    settings = compose_settings("preview")
+    usual = estimate(info, settings).other_stages_s
+    assert 0.5 * usual < estimate(tiny, settings).other_stages_s < usual
 
 
 def test_the_bar_moves_while_the_generator_works() -> None:

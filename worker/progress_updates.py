@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 log = logging.getLogger("understudy.progress")
+_POST_SECONDS = 4.0
+"""After which an update is given up: one that hangs might be taken after the job's result."""
 _LAST_POST_SECONDS = 5.0
 """How long a job waits at its end for an update that is under way."""
 
@@ -67,4 +69,4 @@ def post_to_platform(job: dict[str, Any]) -> Callable[[dict[str, object]], None]
         async with AsyncClientSession() as session:
             await send_result(session, {"status": "IN_PROGRESS", "output": update}, job)
 
-    return lambda update: asyncio.run(send(update))
+    return lambda update: asyncio.run(asyncio.wait_for(send(update), _POST_SECONDS))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ _LIBRARIES = (
     "supervision",
     "trackers",
 )
+_LIBRARIES_OF_GPU = ("diffusers", "torch", "transformers", "ultralytics")
+"""Not everywhere installed."""
 _KEPT_AFTER = (UploadFailed, DeviceError, NoSpace, JobTimeout)
 """Ends of a job that another try may get past. After any other error the same job would only fail again."""
 _LEAST_FREE_BYTES = 10**9
@@ -95,8 +97,15 @@ def _code() -> str:
         [*(_ROOT / "pipeline").rglob("*.py"), *(_ROOT / "worker").rglob("*.py"), _ROOT / "builder" / "models.lock"]
     ):
         digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update(json.dumps({name: version(name) for name in _LIBRARIES}).encode())
+    digest.update(json.dumps({name: _version(name) for name in (*_LIBRARIES, *_LIBRARIES_OF_GPU)}).encode())
     return digest.hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _claim(worker: WorkerEnvironment, key: str, held: ExitStack) -> Path | None:
