@@ -146,10 +146,17 @@ def main(argv: list[str]) -> int:
     # Locally the progress and the result are told; events are for operators.
     level = logging.WARNING if arguments.place == "local" and not arguments.check_only else logging.INFO
     set_up_logging(os.environ, as_json=arguments.place == "platform", level=level)
+    from worker.memory_size import check_memory_size
+    from worker.presets import WorkerNotReady, check_weights
+
+    try:
+        check_memory_size(settings)
+    except WorkerNotReady as error:
+        logging.getLogger("understudy").error("this worker is not fit: %s", error)
+        return 1
     from worker.fitness import prepare_worker
     from worker.job_folder import remove_abandoned
     from worker.models import ModelKeeper
-    from worker.presets import WorkerNotReady, check_weights
 
     models = ModelKeeper()
     try:

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UploadFailed
-from pipeline.needs import worker_bytes
 from pipeline.perform.backends import warm_up
-from pipeline.runtime.resources import memory_size
 from pipeline.settings import Settings
 from worker.delivery.bucket_trial import BucketRefused, try_bucket
 from worker.delivery.destination import NO_LINKS
 from worker.environment import WorkerEnvironment
 from worker.job_folder import remove_abandoned
+from worker.memory_size import check_memory_size
 from worker.models import ModelKeeper
 from worker.presets import WorkerNotReady, check_weights
 
@@ -44,7 +43,7 @@ def preflight_checks(settings: Settings, worker: WorkerEnvironment) -> list[Call
         lambda: _check_folder(worker.work, "UNDERSTUDY_WORK"),
         lambda: _check_folder(worker.state_dir, "UNDERSTUDY_STATE_DIR"),
         lambda: _check_disk(worker.work),
-        lambda: _check_memory(worker_bytes(with_torch=settings.generate.backend != "mannequin")),
+        lambda: check_memory_size(settings),
     ]
 
 
@@ -77,9 +76,3 @@ def _check_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         raise WorkerNotReady(f"{folder} has {free / 1e9:.1f} GB free; a job may need {LEAST_FREE_BYTES / 1e9:g} GB")
-
-
-def _check_memory(needed: int) -> None:
-    size = memory_size()
-    if size is not None and size < needed:
-        raise WorkerNotReady(f"this machine has {size / 1e9:.1f} GB of memory; the preset needs {needed / 1e9:.1f} GB")

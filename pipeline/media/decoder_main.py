@@ -30,6 +30,8 @@ _REPORT_SECONDS = 0.1
 CPU_SECONDS = 120
 """Of processor time between two messages; a frame takes some hundredths."""
 _MOST_FILES = 64
+_MOST_WRITTEN_BYTES = 2**30
+"""Of the shared memory for one frame, which counts as a file."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -117,10 +119,10 @@ def main(requests: int, replies: int, memory: int, memory_limit: int) -> None:
 
 
 def _confine(memory_limit: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**31, 2**31))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_AS, memory_limit)
+    _lower(resource.RLIMIT_FSIZE, _MOST_WRITTEN_BYTES)
+    _lower(resource.RLIMIT_NOFILE, _MOST_FILES)
+    _lower(resource.RLIMIT_CORE, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         # Where the machine runs out of memory all the same, this process goes, not its parent.
@@ -128,10 +130,18 @@ def _confine(memory_limit: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _lower(kind: int, value: int) -> None:
+    """Set a limit, or leave the one that is inherited where that is lower."""
+    _, hard = resource.getrlimit(kind)
+    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (limit, limit))
+
+
 def _allow_cpu_seconds() -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ _CHUNK = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+class DecoderNotStarted(RuntimeError):
+    """The process ended before it was ready: that is not the file's doing."""
+
+
 def open_untrusted(
     path: Path,
     limits: LimitSettings,
@@ -53,17 +57,23 @@ def open_untrusted(
     ``check`` is called some times a second and may raise. Whatever ends the process is ``UnsupportedMedia``, or
     ``TooLarge`` where it was memory.
     """
+    request = {
+        "do": "open",
+        # The process has another working folder.
+        "path": str(path.absolute()),
+        "limits": json.loads(limits.model_dump_json()),
+        "start_s": start_s,
+        "end_s": end_s,
+    }
     process = _spare.take()
     try:
-        request = {
-            "do": "open",
-            # The process has another working folder.
-            "path": str(path.absolute()),
-            "limits": json.loads(limits.model_dump_json()),
-            "start_s": start_s,
-            "end_s": end_s,
-        }
-        reply = process.ask(request, check, progress)
+        try:
+            reply = process.ask(request, check, progress)
+        except DecoderNotStarted:
+            # The one that waited may have been the first to go when memory was short.
+            process.close()
+            process = DecoderProcess()
+            reply = process.ask(request, check, progress)
         return SandboxedClip(process, reply, path, limits)
     except BaseException:
         process.close()
@@ -219,15 +229,23 @@ class DecoderProcess:
         check()
         return line
 
+    def _said_ready(self) -> bool:
+        """Return whether it was ready before it ended, for all that nobody had listened yet."""
+        while some := os.read(self._replies, _CHUNK):
+            self._pending += some
+        return wire.encode({"ready": True}) in self._pending
+
     def _ended(self) -> Exception:
         """Return what its end means for the job."""
         try:
             code = self._process.wait(5.0)
         except subprocess.TimeoutExpired:
-            code = 0
+            self._process.kill()
+            code = self._process.wait()
+        is_ready = self._ready or self._said_ready()
         self.close()
-        if not self._ready:
-            return RuntimeError(f"the decoder's process cannot be started (exit status {code})")
+        if not is_ready:
+            return DecoderNotStarted(f"the decoder's process cannot be started (exit status {code})")
         if code == -signal.SIGKILL:
             return TooLarge("Decoding the file takes more memory or time than it may have.", field="video_url")
         return UnsupportedMedia("The file makes the decoder fail.", field="video_url")

@@ -29,6 +29,9 @@ _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _OPENCV_NO_MEMORY = -4
 _NO_LIMIT_BYTES = 1 << 60
 """What cgroup v1 says where there is no limit is larger than this."""
+_ADDRESSES_PER_BYTE = 2.3
+"""Address space that a process takes for a byte of memory: stacks and arenas of threads, files that are mapped. Jobs
+with a peak of 0.56 GB ended well from a limit of 1.6 GB on, and crashed or could not start below 1.4 GB."""
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -95,7 +98,9 @@ def available_memory() -> int | None:
 
 def memory_size() -> int | None:
     """Return the memory of the machine or the container, whatever is in use of it; None where it is not told."""
-    sizes = [_field("/proc/meminfo", "MemTotal:"), _container_limit(_CGROUP)]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    of_addresses = None if limit == resource.RLIM_INFINITY else round(limit / _ADDRESSES_PER_BYTE)
+    sizes = [_field("/proc/meminfo", "MemTotal:"), _container_limit(_CGROUP), of_addresses]
     known = [each for each in sizes if each is not None]
     return min(known) if known else None
 
@@ -182,7 +187,7 @@ def _container_limit(root: Path) -> int | None:
 def _address_space() -> int | None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     used = _field("/proc/self/status", "VmSize:")
-    return None if limit == resource.RLIM_INFINITY or used is None else limit - used
+    return None if limit == resource.RLIM_INFINITY or used is None else round((limit - used) / _ADDRESSES_PER_BYTE)
 
 
 def _field(path: str, name: str, unit: int = 1024) -> int | None:

@@ -144,3 +144,11 @@ def test_a_process_that_cannot_start_is_our_fault_and_not_the_file_s(
     monkeypatch.setattr(sandbox, "_ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="cannot be started"):
         open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)
+
+
+def test_a_waiting_process_that_was_killed_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = DecoderProcess()
+    monkeypatch.setattr(sandbox._spare, "take", lambda: waiting)
+    os.kill(waiting.process_id, signal.SIGKILL)
+    with closing(open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)) as clip:
+        assert clip.info.num_frames == 24 and clip.process_id != waiting.process_id

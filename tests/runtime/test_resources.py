@@ -140,6 +140,10 @@ def test_memory_is_what_machine_and_container_leave(tmp_path: Path, monkeypatch:
     (tmp_path / "memory.current").write_text("450000000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000000\n")
     assert available_memory() == 150_000_000 and memory_size() == 500_000_000
+    monkeypatch.setattr(resources.resource, "getrlimit", lambda kind: (10**9, 10**9))
+    assert memory_size() == round(10**9 / 2.3) and available_memory() <= 150_000_000  # type: ignore[operator]
+    monkeypatch.undo()
+    monkeypatch.setattr(resources, "_CGROUP", tmp_path)
     with pytest.raises(OutOfMemory, match="50 MB are missing"):
         check_memory(200_000_000)
     check_memory(100_000_000)
