@@ -20,6 +20,10 @@ Bools = NDArray[np.bool_]
 LEFT_ANKLE, RIGHT_ANKLE = 15, 16
 
 
+KEPT_LEVELS = 24
+"""Of 255: the codec and light that is matched change a pixel less, another thing in its place changes it more."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
     """What is known of a clip by construction, named as in the footage's README; the camera may differ by frame."""
@@ -310,3 +314,22 @@ def changed_outside(
         inside = inside.reshape(before.shape[0], step_y, before.shape[1], step_x).any(axis=(1, 3))
         count += int(np.count_nonzero((before != after) & ~inside))
     return count
+
+
+class KeptShare:
+    """The share of some pixels that came through a job unchanged, pooled over frames."""
+
+    def __init__(self) -> None:
+        self._kept = 0
+        self._all = 0
+
+    def add(self, source: NDArray[np.uint8], result: NDArray[np.uint8], pixels: Bools) -> None:
+        """Take in one frame, (H, W, 3) each; unchanged is what differs by at most ``KEPT_LEVELS`` in every channel."""
+        apart = np.abs(source[pixels].astype(np.int16) - result[pixels]).max(axis=-1, initial=0)
+        self._kept += int(np.count_nonzero(apart <= KEPT_LEVELS))
+        self._all += int(np.count_nonzero(pixels))
+
+    @property
+    def share(self) -> float:
+        """1 where there was nothing to keep."""
+        return self._kept / self._all if self._all else 1.0

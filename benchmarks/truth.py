@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks import figures
 from benchmarks.shake import read_rgb, shake_clip, shake_matrices, warp_video
 from conf import compose_settings
-from pipeline.media.decode import open_clip
+from pipeline.media.decode import open_clip, rgb_of
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.loaded import load_models
 from pipeline.request import JobRequest, SubjectChoice
@@ -92,6 +92,7 @@ def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
     error = figures.pair_motion_error_px(analysis["world_from_source"], truth.bg_tracks, truth.bg_visible)
     yield _at_most("camera: mean error of a frame pair's motion, px", error, 0.09, 3)
     yield from _person(out, analysis, truth)
+    yield from _kept(clip, result, truth)
     on_ground = figures.contact_f1(analysis["contacts"], truth.on_ground, _counted(truth))
     yield _at_least("contacts: F1 against foot_state >= 1, worse foot", min(on_ground), 0.92, 3)
     flat = figures.contact_f1(analysis["contacts"], truth.contact, _counted(truth))
@@ -228,6 +229,24 @@ def _person(out: Path, analysis: dict[str, NDArray[Any]], truth: figures.Truth) 
         yield _at_least("person: share of his frames in which he is the one replaced", share, 0.99, 3)
     error = 100 * figures.joint_error_bh(analysis["joints"].astype(np.float64), truth)
     yield _at_most("person: mean error of visible joints, % bh", error, 2.0, 2)
+
+
+def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figure]:
+    """Yield what of the scene around him came through, where the truth tells of it."""
+    kinds = {
+        "other people's visible pixels": (truth.others, 0.995),
+        "carried thing": (truth.carried, 0.95),
+        "what stands in front of him": (truth.front, 0.97),
+    }
+    told = [(name, masks, aim, figures.KeptShare()) for name, (masks, aim) in kinds.items() if masks is not None]
+    if not told:
+        return
+    for source, made in zip(open_clip(clip).frames(), open_clip(result.video).frames(), strict=True):
+        before, after = rgb_of(source), rgb_of(made)
+        for _, masks, _, share in told:
+            share.add(before, after, masks[source.index])
+    for name, _, aim, share in told:
+        yield _at_least(f"kept: {name}", share.share, aim, 3)
 
 
 def _counted(truth: figures.Truth) -> figures.Bools:

@@ -58,13 +58,14 @@ def scene_masks(
     body = body_of(skeleton, body_height_px, (x0, y0), view.factor)
     if not len(body.segments):
         return masks_without_scene(subject_mask, others_mask)
-    sample = sample_of(view, body, np.ascontiguousarray(subject_mask[area]), np.ascontiguousarray(others_mask[area]))
+    his, theirs = np.ascontiguousarray(subject_mask[area]), np.ascontiguousarray(others_mask[area])
+    sample = sample_of(view, body, his, theirs, scene.gain)
     row = int(plates.plate_rows[frame, 0])
-    front = scene.front_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
-    small = labels_of(sample, scene.row(row), front, settings.complete_mask)
+    places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
+    small = labels_of(sample, scene.row(row), places, settings.complete_mask)
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
     labels[area] = view.enlarged_labels(small)
-    his = labels == Label.HIS
+    removed = labels == Label.HIS
     if settings.carried == "remove":
-        his |= labels == Label.CARRIED
-    return SceneMasks(his, (labels != Label.NOBODY) & ~his, labels)
+        removed |= labels == Label.CARRIED
+    return SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)

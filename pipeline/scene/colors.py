@@ -16,12 +16,16 @@ NUM_BINS = L_BINS * AB_BINS * AB_BINS
 _AB_LOW, _AB_HIGH = 68, 188
 """8-bit Lab: beyond these chroma is stronger than cloth and skin show in a video."""
 _SMOOTHING_BINS = 0.7
+_CALM_PX = 0.8
 FLOOR = 1.0 / NUM_BINS
 """Probability of a color that was never seen: as if all were alike."""
 
 
-def bins_of(picture: Picture) -> NDArray[np.int32]:
-    """Return (h, w) the histogram bin of each pixel."""
+def bins_of(picture: Picture, gain: float) -> NDArray[np.int32]:
+    """Return (h, w) the histogram bin of each pixel, brightened by ``gain``: in the dark all colors share few bins."""
+    if gain > 1.0:
+        # What is brightened shows its noise.
+        picture = cv2.convertScaleAbs(cv2.GaussianBlur(picture, (0, 0), _CALM_PX), alpha=gain)
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.int32)
     chroma = (np.clip(lab[..., 1:], _AB_LOW, _AB_HIGH - 1) - _AB_LOW) * AB_BINS // (_AB_HIGH - _AB_LOW)
     luma = lab[..., 0] * L_BINS // 256
@@ -36,12 +40,17 @@ def counted(bins: NDArray[np.int32], mask: Mask) -> NDArray[np.float64]:
 def density(counts: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return probabilities (..., NUM_BINS) of counts, smoothed between near colors; floored, so that a ratio of two
     of them says nothing where neither was seen."""
-    cube = counts.reshape(*counts.shape[:-1], L_BINS, AB_BINS, AB_BINS)
-    sigma = (*[0.0] * (counts.ndim - 1), *[_SMOOTHING_BINS] * 3)
-    smooth = gaussian_filter(cube, sigma).reshape(counts.shape)
+    smooth = smoothed(counts)
     # A few hundred pixels are no model: they count beside the floor.
     total = smooth.sum(axis=-1, keepdims=True)
     return np.asarray((smooth + 200 * FLOOR) / (total + 200), np.float32)
+
+
+def smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return counts (..., NUM_BINS) spread between near colors."""
+    cube = counts.reshape(*counts.shape[:-1], L_BINS, AB_BINS, AB_BINS)
+    sigma = (*[0.0] * (counts.ndim - 1), *[_SMOOTHING_BINS] * 3)
+    return np.asarray(gaussian_filter(cube, sigma).reshape(counts.shape), np.float64)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.colors import FLOOR
-from pipeline.scene.samples import UNLIKELY, Sample, likeness, opened
+from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.views import Shown
 
 REACH_BH = 0.10
 """How far from the mask parts of him are looked for that it misses, body heights: a hand."""
+_ON_LIMB = np.float32(0.4)
+"""Log odds that a pixel of his mask on one of his limbs is his, before its color is looked at."""
 _ODDS = 2.0
 """So much more likely on a foreign thing than on him must a color be."""
 _LEAST_AREA_PX = 30
@@ -30,6 +32,11 @@ _LARGEST_HOLE_PX = 2700
 """At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
 _HAND_BH = 0.075
 """What does not reach farther from the middle of a hand is taken for the hand."""
+_FOOT_REACH_BH = 0.16
+_SHOE_ODDS = np.float32(4.0)
+_HALF = 0.5
+_BROAD = 0.7
+"""Of a thing's usual breadth: narrower parts that look like a shoe are one."""
 _GAP_PX = 5
 """Writing on a thing and highlights are less wide."""
 
@@ -51,30 +58,36 @@ class Label(IntEnum):
     """What moves on its own."""
 
 
-def labels_of(sample: Sample, row: SceneRow, front: Mask, is_completed: bool) -> NDArray[np.uint8]:
-    """Return (h, w) of ``Label``. ``front`` (h, w) is the model's, as the frame sees it.
+def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_completed: bool) -> NDArray[np.uint8]:
+    """Return (h, w) of ``Label``. ``places`` are the model's, as the frame sees them.
 
     ``is_completed``: what the mask misses of him is looked for beside it.
     """
     shown, height = sample.view.shown, sample.body.height_px
+    front, wrong = places
     likelihood = likeness(sample, row.his)
     near_others = grow(sample.others_mask, max(1, round(_OTHERS_REACH_BH * height)))
     other_people = np.where(near_others, row.others[sample.bins], np.float32(0))
     foreign = row.foreign[sample.bins]
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
-    differs = (shown == Shown.OTHER) | (shown == Shown.UNKNOWN)
+    odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
+    differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~on_ground(sample)
+    differs &= sample.subject_mask | sample.others_mask | ~wrong
     strange = _coherent((odds > 0) & differs, (odds > np.log(_ODDS)) & differs)
-    front = closed(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 3) & front
+    # Its edge is mixed with what is behind it.
+    front = grow(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & front
     # Masks of two who touch spill over each other: on a limb of his, what has his color is his.
     alike = (odds < 0) & (likelihood > UNLIKELY)
     beside = (sample.outside < _SPILL_BH) & (odds < -np.log(_ODDS))
     people = sample.others_mask & ~(alike & (sample.subject_mask | (sample.outside < 0) | beside))
+    shoes = _his_feet(sample, strange, row)
+    strange &= ~shoes
     limbs = alike & (sample.outside < -_CORE_BH) & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
     people |= strange & near_others & (other_people >= foreign)
-    his = sample.subject_mask | (sample.others_mask & ~people) | (limbs & ~people)
+    his = sample.subject_mask | (sample.others_mask & ~people) | ((limbs | shoes) & ~people)
     labels = np.where(his, np.uint8(Label.HIS), np.uint8(Label.NOBODY))
     held, hand = _held(strange & ~people, sample)
-    labels[_large(strange & ~held & ~hand)] = Label.THING
+    labels[_large(strange & ~held & ~hand, _HALF * row.breadth_bh * height)] = Label.THING
     labels[hand] = Label.HIS
     labels[held] = Label.CARRIED
     labels[people] = Label.OTHERS
@@ -99,10 +112,10 @@ def _coherent(likely: Mask, sure: Mask) -> Mask:
     return _filled(closed(np.asarray(kept[labeled], np.bool_), _GAP_PX))
 
 
-def _large(mask: Mask) -> Mask:
-    """Return the mask's parts that are large and broad enough for a thing that nobody holds."""
+def _large(mask: Mask, radius_px: float) -> Mask:
+    """Return the mask's parts that are large and broad enough for a thing that nobody holds: no rim of a shoe."""
     count, labeled = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    core = opened(mask, 3)
+    core = opened(mask, max(3, round(radius_px)))
     kept = np.bincount(labeled.ravel(), minlength=count) >= _LEAST_THING_PX
     kept &= np.bincount(labeled[core], minlength=count) > 0
     kept[0] = False
@@ -137,6 +150,21 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
         return found
     _, labeled = cv2.connectedComponents((grow(found, 1) | his).astype(np.uint8))
     return np.asarray(np.isin(labeled, np.unique(labeled[his])) & found, np.bool_)
+
+
+def _his_feet(sample: Sample, strange: Mask, row: SceneRow) -> Mask:
+    """Return what of the strange pixels is a shoe: a foreign color that his shoes have too, and no broad thing.
+
+    A white ball at a white shoe is told by its breadth alone.
+    """
+    near = sample.distances[FEET] < _FOOT_REACH_BH
+    like = row.his[FEET][sample.bins] * _SHOE_ODDS > row.foreign[sample.bins]
+    doubtful: Mask = strange & near & like
+    radius = max(1, round(_BROAD * row.breadth_bh * sample.body.height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    broad = cv2.morphologyEx(strange.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    narrow: Mask = doubtful & ~broad
+    return narrow
 
 
 def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:

@@ -21,11 +21,12 @@ from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet, read_plate
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
-from pipeline.scene.body import NUM_PARTS, body_of
-from pipeline.scene.colors import NUM_BINS, density
-from pipeline.scene.occluders import CoverEvidence
-from pipeline.scene.samples import Sample, covered, foreign_counts, his_counts, others_counts, sample_of, uncovered
-from pipeline.scene.scene_model import SceneModel, SceneRow, save_row
+from pipeline.scene.body import body_of
+from pipeline.scene.color_counts import ColorCounts, faded_sum
+from pipeline.scene.colors import density
+from pipeline.scene.occluders import PlateEvidence
+from pipeline.scene.samples import Sample, foreign_counts, his_counts, likeness, others_counts, sample_of
+from pipeline.scene.scene_model import SceneModel, SceneRow, bins_at, save_row
 from pipeline.scene.views import WORK_BODY_PX, view_of
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
@@ -34,6 +35,10 @@ _LOOKS_PER_SECOND = 10.0
 _ROOM_BH = 0.35
 """Around him: an arm's length of a carried thing."""
 _BATCH = 5
+_GAIN_PLATES = 6
+_BRIGHT = 150.0
+"""Gray level of the lightest tenth of a picture in daylight, at least."""
+_MOST_GAIN = 4.0
 _NEAR_ROWS = 4
 _FADE = 0.6
 """Of what a neighbouring plate told; colors change with light and turn, slowly."""
@@ -54,11 +59,11 @@ def learn_scene(
     known = plan.subject.body_height_px[np.isfinite(plan.subject.body_height_px)]
     height_px = float(np.median(known)) if len(known) else 0.5 * clip.info.size_wh[1]
     folder = workspace / "scene"
-    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX))
+    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), _gain_of(plates))
     if keep_if_intact(workspace, folder):
         return model
     folder.mkdir(parents=True)
-    learner = _Learner(plan, masks, plates, folder, height_px)
+    learner = _Learner(plan, masks, plates, model, height_px)
     frames = _frames_to_look_at(clip, plan, plates)
     for done, frame in enumerate(prefetch(clip.frames_at(frames)), 1):
         check()
@@ -77,88 +82,98 @@ def _frames_to_look_at(clip: Clip, plan: Plan, plates: PlateSet) -> list[int]:
     return [int(frame) for frame in np.flatnonzero(clear) if frame % step == 0]
 
 
+def _gain_of(plates: PlateSet) -> float:
+    """Return what brings the clip's light parts to those of a picture in daylight."""
+    rows = np.unique(np.linspace(0, len(plates.anchors) - 1, _GAIN_PLATES).astype(int))
+    bright = [float(np.percentile(read_plate(plates.folder, int(row))[0][::4, ::4], 90)) for row in rows]
+    return float(np.clip(_BRIGHT / max(float(np.median(bright)), 1.0), 1.0, _MOST_GAIN))
+
+
 class _Counts:
     """What is counted around one plate."""
 
     def __init__(self, plates: PlateSet, height_px: float) -> None:
-        self.cover = CoverEvidence(plates.size_wh, height_px)
-        self.his = np.zeros((NUM_PARTS, NUM_BINS))
-        self.others = np.zeros(NUM_BINS)
-        self.foreign = np.zeros(NUM_BINS)
-        self.waiting: list[Sample] = []
-        """Samples whose foreign colors are counted as soon as more is known of his own."""
+        self.evidence = PlateEvidence(plates.size_wh, height_px)
+        self.colors = ColorCounts()
 
 
 class _Learner:
     """Takes the frames in order; holds the counts of the plates that the next frames may still add to."""
 
-    def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, folder: Path, height_px: float) -> None:
+    def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel, height_px: float) -> None:
         self._plan, self._masks, self._plates = plan, masks, plates
-        self._folder, self._height_px = folder, height_px
+        self._folder, self._gain, self._height_px = model.folder, model.gain, height_px
         self._open: dict[int, _Counts] = {}
-        self._colors: dict[int, NDArray[np.float64]] = {}
-        """(parts + 2, NUM_BINS) of the plates that are done: his parts, the foreign, the others."""
+        self._colors: dict[int, ColorCounts] = {}
+        """Of the plates that are done."""
+        self._waiting: list[tuple[int, Sample]] = []
+        """Samples that are counted as soon as more is known of his own colors."""
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
     def push(self, frame: Frame) -> None:
         """Take in the next frame."""
         number = frame.index
-        sample = look_at(rgb_of(frame), number, self._plan, self._masks, self._plates)
+        sample = look_at(rgb_of(frame), number, self._plan, self._masks, self._plates, self._gain)
         rows = [int(row) for row in self._plates.plate_rows[number]]
-        for row in sorted(self._open):
-            if row < min(other for other in rows if other >= 0):
-                self._close(row)
-        his, shows = covered(sample), uncovered(sample)
-        for side, row in enumerate(rows):
-            if row < 0:
-                continue
-            counts = self._open.setdefault(row, _Counts(self._plates, self._height_px))
-            positions = self._plates.positions(number, side, sample.view.box_xyxy, sample.view.size_wh)
-            counts.cover.add(positions, his, shows)
+        done = [row for row in sorted(self._open) if row < min(other for other in rows if other >= 0)]
+        if done or len(self._waiting) >= _BATCH:
+            self._take_waiting()
+        for row in done:
+            self._close(row)
+        for row in rows:
+            if row >= 0:
+                self._open.setdefault(row, _Counts(self._plates, self._height_px))
         counts = self._open[rows[0]]
-        counts.his += his_counts(sample)
-        counts.others += others_counts(sample)
-        counts.waiting.append(sample)
-        if len(counts.waiting) >= _BATCH:
-            self._count_foreign(rows[0], counts)
+        counts.colors.add_his(his_counts(sample))
+        counts.colors.others += others_counts(sample)
+        self._waiting.append((number, sample))
 
     def finish(self) -> None:
         """Write what is left."""
+        self._take_waiting()
         for row in sorted(self._open):
             self._close(row)
         self._write(len(self._plates.anchors))
 
-    def _count_foreign(self, row: int, counts: _Counts) -> None:
-        # Colours seen outside of him are foreign only by what is known of him so far.
-        own = counts.his.copy()
-        for near in self._near(row, row):
-            own += _FADE ** abs(near - row) * self._colors[near][:NUM_PARTS]
-        his = density(own)
-        for sample in counts.waiting:
-            counts.foreign += foreign_counts(sample, his)
-        counts.waiting.clear()
+    def _take_waiting(self) -> None:
+        """Count what is seen around him, by what is known of his colors so far."""
+        for number, sample in self._waiting:
+            rows = [int(row) for row in self._plates.plate_rows[number]]
+            counts = self._open[rows[0]]
+            near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
+            his = density(counts.colors.his + sum(weight * colors.his for weight, colors in near))
+            likelihood = likeness(sample, his)
+            for side, row in enumerate(rows):
+                if row >= 0:
+                    size_wh = sample.view.size_wh
+                    positions = self._plates.positions(number, side, sample.view.box_xyxy, size_wh)
+                    self._open[row].evidence.add(positions, sample, likelihood)
+            positions = self._plates.positions(number, 0, sample.view.box_xyxy, sample.view.size_wh)
+            is_wrong = bins_at(counts.evidence.wrong(), positions, counts.evidence.bin_px)
+            counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong))
+        self._waiting.clear()
 
     def _close(self, row: int) -> None:
         counts = self._open.pop(row)
-        self._count_foreign(row, counts)
-        self._colors[row] = np.concatenate([counts.his, counts.foreign[None], counts.others[None]])
+        self._colors[row] = counts.colors
         plate, _ = read_plate(self._plates.folder, row)
-        front = counts.cover.front(plate)
-        np.savez(self._front_path(row), front=np.packbits(front, axis=-1), width=np.int64(front.shape[1]))
+        places = np.stack([counts.evidence.front(plate), counts.evidence.wrong()])
+        np.savez(self._places_path(row), places=np.packbits(places, axis=-1), width=np.int64(places.shape[2]))
         self._write(row - _NEAR_ROWS)
 
-    def _front_path(self, row: int) -> Path:
-        return self._folder / f"front_{row:04d}.npz"
+    def _places_path(self, row: int) -> Path:
+        return self._folder / f"places_{row:04d}.npz"
 
-    def _take_front(self, row: int) -> Mask:
-        path = self._front_path(row)
+    def _take_places(self, row: int) -> NDArray[np.bool_]:
+        """Return (2, h, w): what stands in front, and where the plate is wrong."""
+        path = self._places_path(row)
         if not path.exists():
-            return np.zeros((1, 1), np.bool_)
+            return np.zeros((2, 1, 1), np.bool_)
         with np.load(path) as saved:
-            front = np.unpackbits(saved["front"], axis=-1, count=int(saved["width"])).astype(np.bool_)
+            places = np.unpackbits(saved["places"], axis=-1, count=int(saved["width"])).astype(np.bool_)
         path.unlink()
-        return front
+        return places
 
     def _near(self, row: int, stop: int) -> list[int]:
         return [
@@ -171,19 +186,16 @@ class _Learner:
         """Write the rows below ``stop`` whose neighbours are known, and let go of what no other row needs."""
         while self._written < stop:
             row = self._written
-            total = np.zeros((NUM_PARTS + 2, NUM_BINS))
-            for near in self._near(row, row + _NEAR_ROWS + 1):
-                total += _FADE ** abs(near - row) * self._colors[near]
-            his, foreign, others = density(total[:NUM_PARTS]), density(total[NUM_PARTS]), density(total[NUM_PARTS + 1])
-            # A thing held before him for long is counted among his colors; what is the more frequent on it, is its.
-            his = np.asarray(his * his / (his + 3 * foreign), np.float32)
-            front = self._take_front(row)
-            save_row(self._folder, row, SceneRow(his, foreign, others, front))
+            near_rows = self._near(row, row + _NEAR_ROWS + 1)
+            colors = faded_sum([(_FADE ** abs(near - row), self._colors[near]) for near in near_rows])
+            front, wrong = self._take_places(row)
+            foreign, others = colors.foreign_colors(), colors.others_colors()
+            save_row(self._folder, row, SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, wrong))
             self._written += 1
             self._colors.pop(row - _NEAR_ROWS, None)
 
 
-def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plates: PlateSet) -> Sample:
+def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plates: PlateSet, gain: float) -> Sample:
     """Compare a frame (H, W, 3) with its plate around the subject."""
     height_px = float(plan.subject.body_height_px[number])
     subject_mask, others_mask = masks.subject_mask(number), masks.others_mask(number)
@@ -197,7 +209,7 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     lit = match_light(plate, picture[area], ring)
     view = view_of(box, picture[area], lit, seen, height_px)
     body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor)
-    return sample_of(view, body, _part(subject_mask, box), _part(others_mask, box))
+    return sample_of(view, body, _part(subject_mask, box), _part(others_mask, box), gain)
 
 
 def _part(mask: Mask, box: Box) -> Mask:

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
-from pipeline.scene.views import WORK_BODY_PX
+from pipeline.scene.samples import Sample, covered, surroundings, uncovered
+from pipeline.scene.views import WORK_BODY_PX, Shown
 
 _PRIOR = 0.35
 """Looks of which nothing is known, beside those counted: one look alone is no more than two thirds sure."""
 _SURE = 0.55
 _LEAST_LOOKS = 0.9
+_LEAST_WRONG = 3.0
+_WRONG_SHARE = 0.5
+"""A place that differs from the plate in more than half of the looks at it: what moves is gone sooner."""
 _LEAST_AREA_PX = 120
 """Of a place that covers him, at ``WORK_BODY_PX``: less is a chance likeness of colors."""
 _REACH_BH = 0.12
 """So far beyond the evidence a thing is followed, up to its edge in the plate."""
 
 
-class CoverEvidence:
+class PlateEvidence:
     """Counts for one plate; bins of the plate are as large as a pixel of a work view."""
 
     def __init__(self, size_wh: tuple[int, int], body_height_px: float) -> None:
@@ -35,15 +38,27 @@ class CoverEvidence:
         shape = int(np.ceil(size_wh[1] / self.bin_px)), int(np.ceil(size_wh[0] / self.bin_px))
         self._covered = np.zeros(shape, np.float32)
         self._uncovered = np.zeros(shape, np.float32)
+        self._looked = np.zeros(shape, np.float32)
+        self._differed = np.zeros(shape, np.float32)
 
-    def add(self, positions: NDArray[np.float32], covered: Mask, uncovered: Mask) -> None:
-        """Take in one frame; ``positions`` (h, w, 2) are the plate's px of each pixel of the masks (h, w)."""
+    def add(self, positions: Float32Array, sample: Sample, likelihood: Float32Array) -> None:
+        """Take in one frame; ``positions`` (h, w, 2) are the plate's px of each pixel of the sample."""
         at = np.rint(positions / np.float32(self.bin_px)).astype(np.int64)
         height, width = self._covered.shape
         inside = (at >= 0).all(axis=-1) & (at[..., 0] < width) & (at[..., 1] < height)
         flat = at[..., 1] * width + at[..., 0]
-        for mask, counts in ((covered, self._covered), (uncovered, self._uncovered)):
+        free = surroundings(sample)
+        for mask, counts in (
+            (covered(sample, likelihood), self._covered),
+            (uncovered(sample), self._uncovered),
+            (free, self._looked),
+            (free & (sample.view.shown == Shown.OTHER), self._differed),
+        ):
             counts += np.bincount(flat[mask & inside], minlength=counts.size).reshape(counts.shape)
+
+    def wrong(self) -> Mask:
+        """Return the (h, w) bins in which the plate itself is wrong: it differs, whoever is or is not there."""
+        return np.asarray((self._differed >= _LEAST_WRONG) & (self._differed > _WRONG_SHARE * self._looked), np.bool_)
 
     def front(self, plate: Picture) -> Mask:
         """Return the (h, w) bins of the plate (H, W, 3) that stand in front of him.
@@ -51,12 +66,12 @@ class CoverEvidence:
         Evidence has the shape of his limbs; the thing itself ends at an edge of the plate. So the sure places are
         grown to the edges by a watershed (Meyer 1994), against those where he was seen and all that is far.
         """
-        covered, uncovered = cv2.blur(self._covered, (3, 3)), cv2.blur(self._uncovered, (3, 3))
-        probability = covered / (covered + uncovered + _PRIOR)
-        sure = _large((probability > _SURE) & (covered >= _LEAST_LOOKS))
+        for_it, against = cv2.blur(self._covered, (3, 3)), cv2.blur(self._uncovered, (3, 3))
+        probability = for_it / (for_it + against + _PRIOR)
+        sure = _large((probability > _SURE) & (for_it >= _LEAST_LOOKS))
         if not sure.any():
             return sure
-        behind = (uncovered >= 0.6) & (probability < 0.4)
+        behind = (against >= 0.6) & (probability < 0.4)
         far = cv2.distanceTransform((~sure).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) > self._reach_px
         markers = np.zeros(sure.shape, np.int32)
         markers[behind | far] = 2

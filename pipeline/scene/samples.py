@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
-from pipeline.scene.colors import bins_of, counted, density, his_likelihood
+from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, his_likelihood
 from pipeline.scene.views import Shown, View
 
-_FEET = PART_NAMES.index("foot")
+FEET = PART_NAMES.index("foot")
 _CORE_BH = 0.018
 """So deep inside a limb its pixels are surely covered by it: joints are right to about 2 % of body height."""
 OUTSIDE_BH = 0.035
 """So far from every limb there is neither clothing nor hair, as a rule."""
-_REACH_BH = np.array([0.08, 0.08, 0.08, 0.16, 0.08, 0.08, 0.08], np.float32)
-"""His clothes and hair stand out from each part by so much; hands are found less exactly than the rest."""
+_REACH_BH = np.array([0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
+"""His clothes and hair stand out from each part by so much; hands and feet are found less exactly than the rest."""
+_TELLING = 15.0
 _ELSEWHERE = np.float32(0.3)
 """Weight of a color that he has, but on another part: within his mask it may be a limb that was not found."""
 UNLIKELY = 2e-3
 """A color that is rarer on him is not his: 99 of 100 of his pixels have one that is more frequent."""
+_ARM_BH = 0.3
+"""A thing in a hand lies no farther from it, as a rule."""
+_GROUND_BH = 0.2
 _SPILL_ODDS = np.float32(5.0)
 _FAR_BH = 0.5
 """What is farther from him than an arm and what it may hold tells of nothing that meets him."""
@@ -48,13 +52,16 @@ class Sample:
     others_mask: Mask
 
 
-def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask) -> Sample:
-    """Put together what is needed of one frame; the masks are (h, w) of the view's box."""
+def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gain: float) -> Sample:
+    """Put together what is needed of one frame; the masks are (h, w) of the view's box.
+
+    ``gain`` brightens the colors, as ``bins_of`` tells.
+    """
     width, height = view.size_wh
     distances = part_distances(body.segments, height, width) / np.float32(max(body.height_px, 1.0))
     outside = np.asarray(distances.min(axis=0), np.float32)
     his, theirs = view.reduced(subject_mask), view.reduced(others_mask)
-    return Sample(view, body, distances, outside, bins_of(view.picture), his, theirs)
+    return Sample(view, body, distances, outside, bins_of(view.picture, gain), his, theirs)
 
 
 def his_counts(sample: Sample) -> NDArray[np.float64]:
@@ -71,12 +78,15 @@ def others_counts(sample: Sample) -> NDArray[np.float64]:
     return counted(sample.bins, core & (sample.view.shown != Shown.PLATE))
 
 
-def covered(sample: Sample) -> Mask:
-    """Return where something static covers him: inside his silhouette the plate is seen."""
+def covered(sample: Sample, likelihood: Float32Array) -> Mask:
+    """Return where something static covers him: inside his silhouette the plate is seen.
+
+    Where the plate has a color that he has there as well, it may as well be he.
+    """
     height = sample.body.height_px
-    limbs = np.delete(sample.distances, _FEET, axis=0).min(axis=0) < -_CORE_BH
+    limbs = np.delete(sample.distances, FEET, axis=0).min(axis=0) < -_CORE_BH
     inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
-    return opened(inside & (sample.view.shown == Shown.PLATE), max(1, round(0.008 * height)))
+    return opened(inside & (sample.view.shown == Shown.PLATE) & (likelihood < _TELLING * UNLIKELY), 1)
 
 
 def uncovered(sample: Sample) -> Mask:
@@ -85,37 +95,59 @@ def uncovered(sample: Sample) -> Mask:
     return np.asarray(sample.subject_mask & ~sample.others_mask & ((shown == Shown.OTHER) | (shown == Shown.SHADOW)))
 
 
-def foreign_counts(sample: Sample, his: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (NUM_BINS,): the colors of things that are neither background nor people nor he.
+def surroundings(sample: Sample) -> Mask:
+    """Return the places where nothing but the plate should be seen: neither people, nor what a hand may hold."""
+    height = sample.body.height_px
+    people = grow(sample.subject_mask | sample.others_mask, max(1, round(OUTSIDE_BH * height)))
+    free = ~people & (sample.outside > OUTSIDE_BH)
+    rows, columns = np.ogrid[: free.shape[0], : free.shape[1]]
+    for x, y in sample.body.hands:
+        free &= (columns - x) ** 2 + (rows - y) ** 2 > (_ARM_BH * height) ** 2
+    return free
 
-    Such a thing differs from the plate, has a color that his parts (``his``, of ``colors.density``) there do not have,
-    and a good part of it lies outside of his limbs.
+
+def foreign_counts(sample: Sample, likelihood: Float32Array, wrong: Mask) -> tuple[NDArray[np.float64], float]:
+    """Return (NUM_BINS,) the colors of things that are neither background nor people nor he, and their breadth.
+
+    The breadth is the radius of the largest disc inside the thing, body heights; 0 where nothing was found.
+
+    Such a thing differs from the plate, has a color that his parts there do not have (``likelihood`` of ``likeness``),
+    and a good part of it lies outside of his limbs. ``wrong`` (h, w): where the plate is not to be trusted.
     """
     shown, height = sample.view.shown, sample.body.height_px
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
     him = grow(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
     away = (sample.outside > 2 * OUTSIDE_BH) & ~him & ~others
     if np.count_nonzero(away & (shown == Shown.OTHER)) > _MOST_STRANGE * np.count_nonzero(away):
-        return np.zeros(his.shape[-1])
-    free = (shown == Shown.OTHER) & ~others & (sample.outside < _FAR_BH)
+        return np.zeros(NUM_BINS), 0.0
+    free = (shown == Shown.OTHER) & ~others & ~wrong & (sample.outside < _FAR_BH) & ~on_ground(sample)
     # His clothes spill over the limbs in the colors that the limbs have; what is far more frequent outside is not his.
     around = density(counted(sample.bins, free & (sample.outside > OUTSIDE_BH)))
     limit = np.maximum(UNLIKELY, around[sample.bins] / _SPILL_ODDS)
-    strange = free & (likeness(sample, his) < limit)
+    strange = free & (likelihood < limit)
     strange = opened(strange, 1)
     count, labels = cv2.connectedComponents(strange.view(np.uint8))
     areas = np.bincount(labels.ravel(), minlength=count)
     outside = np.bincount(labels[strange & (sample.outside > OUTSIDE_BH)], minlength=count)
     kept = (areas >= 40) & (outside >= 20)
     kept[0] = False
-    return counted(sample.bins, np.asarray(kept[labels], np.bool_))
+    things = kept[labels]
+    inner = cv2.distanceTransform(things.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    return counted(sample.bins, things), float(inner.max()) / height
+
+
+def on_ground(sample: Sample) -> Mask:
+    """Return where the ground at his feet is darkened: his shadow on grass or stones is not even."""
+    near = sample.distances[FEET] < _GROUND_BH
+    return np.asarray(near & sample.view.darker & ~sample.subject_mask & (sample.outside > 0))
 
 
 def likeness(sample: Sample, his: Float32Array) -> Float32Array:
     """Return (h, w): how probable a pixel's color is on him, at its place; ``his`` (parts, NUM_BINS)."""
     likelihood = his_likelihood(sample.bins, sample.distances, his, _REACH_BH)
     anywhere = _ELSEWHERE * his.max(axis=0)[sample.bins]
-    return np.asarray(np.where(sample.subject_mask, np.maximum(likelihood, anywhere), likelihood), np.float32)
+    is_lost = sample.subject_mask & (sample.outside > OUTSIDE_BH)
+    return np.asarray(np.where(is_lost, np.maximum(likelihood, anywhere), likelihood), np.float32)
 
 
 def eroded(mask: Mask, radius_px: int) -> Mask:

@@ -26,8 +26,12 @@ class SceneRow:
     """(NUM_BINS,) of things that are neither background nor people nor he."""
     others: NDArray[np.float32]
     """(NUM_BINS,) of other people."""
+    breadth_bh: float
+    """Radius of the largest disc inside the foreign things, body heights; 0 where none was seen."""
     front: Mask
     """(h, w) bins of the plate where something static stands in front of him."""
+    wrong: Mask
+    """(h, w) bins in which the plate is not to be trusted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +41,8 @@ class SceneModel:
     folder: Path
     bin_px: float
     """Size of a bin of ``front``, plate px."""
+    gain: float
+    """Brightens the pictures before their colors are told apart; 1 in daylight."""
     _cache: OrderedDict[int, SceneRow] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -45,20 +51,26 @@ class SceneModel:
         with self._lock:
             if row not in self._cache:
                 with np.load(self.folder / f"scene_{row:04d}.npz") as saved:
-                    front = np.unpackbits(saved["front"], axis=-1, count=int(saved["width"])).astype(np.bool_)
-                    self._cache[row] = SceneRow(saved["his"], saved["foreign"], saved["others"], front)
+                    places = np.unpackbits(saved["places"], axis=-1, count=int(saved["width"])).astype(np.bool_)
+                    colors = saved["his"], saved["foreign"], saved["others"]
+                    self._cache[row] = SceneRow(*colors, float(saved["breadth_bh"]), *places)
                 while len(self._cache) > _CACHED:
                     self._cache.popitem(last=False)
             return self._cache[row]
 
-    def front_at(self, row: int, positions: NDArray[np.float32]) -> Mask:
-        """Return (h, w): whether the plate's positions (h, w, 2) px lie on something in front."""
-        front = self.row(row).front
-        if not front.any():
-            return np.zeros(positions.shape[:2], np.bool_)
-        at = positions / np.float32(self.bin_px)
-        sampled = cv2.remap(front.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        return np.asarray(sampled > 0.5, np.bool_)
+    def places_at(self, row: int, positions: NDArray[np.float32]) -> tuple[Mask, Mask]:
+        """Return (h, w) of the plate's positions (h, w, 2) px: something static in front, and the plate wrong."""
+        known = self.row(row)
+        return bins_at(known.front, positions, self.bin_px), bins_at(known.wrong, positions, self.bin_px)
+
+
+def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
+    """Return (h, w): the bins' value at positions (h, w, 2) px; False outside of them."""
+    if not bins.any():
+        return np.zeros(positions.shape[:2], np.bool_)
+    at = positions / np.float32(bin_px)
+    sampled = cv2.remap(bins.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(sampled > 0.5, np.bool_)
 
 
 def save_row(folder: Path, number: int, row: SceneRow) -> None:
@@ -68,6 +80,7 @@ def save_row(folder: Path, number: int, row: SceneRow) -> None:
         his=row.his,
         foreign=row.foreign,
         others=row.others,
-        front=np.packbits(row.front, axis=-1),
+        breadth_bh=np.float64(row.breadth_bh),
+        places=np.packbits(np.stack([row.front, row.wrong]), axis=-1),
         width=np.int64(row.front.shape[1]),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
 
 WORK_BODY_PX = 300
@@ -29,15 +29,19 @@ class Shown(IntEnum):
     """The background darkened, all channels alike."""
 
 
-_ALIKE = 9.0
-"""Grey levels: grain and the codec's noise, calmed."""
-_DIFFERENT = 14.0
-"""Grey levels: far above grain, and above what light that falls unevenly does to the plate."""
+_ALIKE = (4.0, 9.0)
+"""Gray levels, at least and at most: grain and the codec's noise, calmed. In the dark all lies closer together."""
+_ALIKE_NOISE = 3.5
+"""Times the usual difference of a place that shows the plate."""
+_DIFFERENT_ALIKE = 1.55
+"""What differs is that much farther off than what is alike: above what light that falls unevenly does to the plate."""
+_NOISE_PERCENTILE = 35
+"""Of the differences in a view: more than a third of it is background."""
 _SHIFT_PX = 0.7
 """Pixels of the reduced picture by which the plate may lie wrong without anything standing there."""
 _SHADOW_GAIN = (0.4, 0.97)
-_SHADOW_ERROR = 12.0
-"""A shadow darkens all channels alike: what is left then, grey levels."""
+_SHADOW_ALIKE = 1.33
+"""A shadow darkens all channels alike: what is left then, times what is alike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +54,8 @@ class View:
     """(h, w, 3) the source."""
     shown: NDArray[np.uint8]
     """(h, w) of ``Shown``."""
+    darker: Mask
+    """(h, w) where no channel is lighter than the plate's: maybe a shadow that is not even."""
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -91,8 +97,15 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
     slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
     known = cv2.resize(seen.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
     shown = np.empty(gray.shape, np.uint8)
-    _compare(now, clean, slope, np.asarray(known, np.bool_), shown)
-    return View(box_xyxy, factor, reduced[0], shown)
+    _compare(now, clean, slope, np.asarray(known, np.bool_), _alike_levels(now, clean), shown)
+    darker = np.all(now <= clean, axis=-1)
+    return View(box_xyxy, factor, reduced[0], shown, darker)
+
+
+def _alike_levels(now: Float32Array, clean: Float32Array) -> float:
+    """Return how far a pixel that shows the plate may lie from it, gray levels."""
+    apart = np.abs(now[::3, ::3] - clean[::3, ::3]).max(axis=-1)
+    return float(np.clip(_ALIKE_NOISE * np.percentile(apart, _NOISE_PERCENTILE), *_ALIKE))
 
 
 def _calm(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -105,6 +118,7 @@ def _compare(
     clean: NDArray[np.float32],
     slope: NDArray[np.float32],
     known: Mask,
+    alike: float,
     shown: NDArray[np.uint8],
 ) -> None:
     height, width = slope.shape
@@ -120,13 +134,13 @@ def _compare(
                 product += a * b
                 square += b * b
             room = _SHIFT_PX * slope[r, c]
-            if apart <= _ALIKE + room:
+            if apart <= alike + 0.5 * room:
                 shown[r, c] = 1
                 continue
-            if apart <= _DIFFERENT + room:
+            if apart <= _DIFFERENT_ALIKE * alike + room:
                 continue
             gain, left = product / square, 0.0
             for channel in range(3):
                 left = max(left, abs(now[r, c, channel] - gain * clean[r, c, channel]))
-            is_shadow = _SHADOW_GAIN[0] < gain < _SHADOW_GAIN[1] and left < _SHADOW_ERROR
+            is_shadow = _SHADOW_GAIN[0] < gain < _SHADOW_GAIN[1] and left < _SHADOW_ALIKE * alike
             shown[r, c] = 3 if is_shadow else 2

@@ -183,3 +183,16 @@ def test_masks_that_a_truth_folder_does_not_have_are_none(tmp_path: Path) -> Non
     clip = figures.load_truth(tmp_path)
     assert clip.others is not None and clip.carried is None
     np.testing.assert_array_equal(clip.others, clip.masks)
+
+
+def test_the_kept_share_counts_pixels_that_no_channel_changed_by_more_than_the_codec_does() -> None:
+    source = np.full((4, 5, 3), 100, np.uint8)
+    result, pixels = source.copy(), np.ones((4, 5), np.bool_)
+    result[0] += figures.KEPT_LEVELS
+    result[1, :, 2] -= figures.KEPT_LEVELS + 1
+    result[3] = 255
+    pixels[3] = False
+    kept = figures.KeptShare()
+    assert kept.share == 1.0
+    kept.add(source, result, pixels)
+    assert kept.share == pytest.approx(2 / 3)

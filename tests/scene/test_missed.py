@@ -20,11 +20,11 @@ HAND = disc(199, 126, 7.5)
 
 def row_of(shot: Shot) -> SceneRow:
     empty = density(np.zeros(NUM_BINS))
-    return SceneRow(density(his_counts(shot_at(150, wall()).sample())), empty, empty, NOTHING)
+    return SceneRow(density(his_counts(shot_at(150, wall()).sample())), empty, empty, 0.0, NOTHING, NOTHING)
 
 
 def found(shot: Shot, seen: Mask | None = None) -> Mask:
-    labels = labels_of(shot.sample(seen), row_of(shot), NOTHING, True)
+    labels = labels_of(shot.sample(seen), row_of(shot), (NOTHING, NOTHING), True)
     return np.asarray((labels == Label.HIS) & ~shot.subject_mask)
 
 

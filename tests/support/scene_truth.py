@@ -73,7 +73,7 @@ class Shot:
         everywhere = np.ones(SHAPE, np.bool_)
         box = (0, 0, SHAPE[1], SHAPE[0])
         view = view_of(box, self.picture, self.plate, everywhere if seen is None else seen, HEIGHT_PX)
-        return sample_of(view, _body(self.x), self.subject_mask, self.others_mask)
+        return sample_of(view, _body(self.x), self.subject_mask, self.others_mask, 1.0)
 
 
 def shot_at(x: float, plate: Picture, before: Mask | None = None) -> Shot:

@@ -1,0 +1,83 @@
+"""Counts of colors around one plate, and the models that follow from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.datatypes import Float32Array, Float64Array
+from pipeline.scene.body import NUM_PARTS
+from pipeline.scene.colors import NUM_BINS, density, smoothed
+
+_LEAST_PX = 30
+"""Fewer pixels of a part say nothing of how steadily it has a color."""
+_STEADY = (0.7, 0.95)
+"""Share of the looks at a part in which a color is there: below, a thing may have brought it; above, it is his own."""
+_THING_WEIGHT = 4.0
+
+
+class ColorCounts:
+    """How often each color was seen on each of his parts, on other people and on foreign things."""
+
+    def __init__(self) -> None:
+        self.his = np.zeros((NUM_PARTS, NUM_BINS))
+        self.others = np.zeros(NUM_BINS)
+        self.foreign = np.zeros(NUM_BINS)
+        self._breadth = np.zeros(2)
+        """Sums over the looks of a foreign thing's squared breadth and of its breadth, which is its weight."""
+        self._looks = np.zeros((NUM_PARTS, 1))
+        self._first = np.zeros((NUM_PARTS, NUM_BINS))
+        self._second = np.zeros((NUM_PARTS, NUM_BINS))
+        """Moments over the looks of a color's share of its part."""
+
+    def add_his(self, counts: Float64Array) -> None:
+        """Take in one frame's pixels of his parts, (parts, NUM_BINS)."""
+        self.his += counts
+        total = counts.sum(axis=1, keepdims=True)
+        is_seen = total >= _LEAST_PX
+        shares = np.where(is_seen, smoothed(counts) / np.maximum(total, 1.0), 0.0)
+        self._looks += is_seen
+        self._first += shares
+        self._second += shares**2
+
+    def add_foreign(self, counts: Float64Array, breadth_bh: float) -> None:
+        """Take in one frame's pixels of foreign things, and how broad they are."""
+        self.foreign += counts
+        if breadth_bh > 0:
+            self._breadth += breadth_bh**2, breadth_bh
+
+    @property
+    def breadth_bh(self) -> float:
+        """Usual radius of the largest disc inside the foreign things, body heights; 0 where none was seen."""
+        return float(self._breadth[0] / self._breadth[1]) if self._breadth[1] > 0 else 0.0
+
+    def add(self, other: ColorCounts, weight: float) -> None:
+        """Add what was counted elsewhere, with a weight."""
+        for name in ("his", "others", "foreign", "_breadth", "_looks", "_first", "_second"):
+            getattr(self, name).__iadd__(weight * getattr(other, name))
+
+    def own_colors(self) -> Float32Array:
+        """Return (parts, NUM_BINS) probabilities on him, without what a thing brought that he held before him.
+
+        Such a color is there in some looks only: with a share p of the looks, (mean)² / mean of squares is p.
+        """
+        his, foreign = density(self.his), density(self.foreign)
+        steadiness = self._first**2 / np.maximum(self._looks * self._second, 1e-12)
+        low, high = _STEADY
+        doubt = np.clip((high - steadiness) / (high - low), 0.0, 1.0)
+        return np.asarray(his * his / (his + _THING_WEIGHT * doubt * foreign), np.float32)
+
+    def foreign_colors(self) -> Float32Array:
+        """Return (NUM_BINS,) probabilities on foreign things."""
+        return density(self.foreign)
+
+    def others_colors(self) -> Float32Array:
+        """Return (NUM_BINS,) probabilities on other people."""
+        return density(self.others)
+
+
+def faded_sum(parts: list[tuple[float, ColorCounts]]) -> ColorCounts:
+    """Return the weighted sum of several counts."""
+    total = ColorCounts()
+    for weight, counts in parts:
+        total.add(counts, weight)
+    return total
