@@ -32,6 +32,7 @@ CALLER_KEYS: tuple[str, ...] = (
     "composite.dilate_bh",
     "composite.feather_px",
     "composite.light",
+    "composite.match_sharpness",
     "composite.reshake",
     "composite.shadows",
     "foot_lock.ease_seconds",

@@ -178,6 +178,8 @@ class CompositeSettings(_Settings):
     """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
     shadows: Literal["recast", "remove", "keep"] = "recast"
     """The shadow that the old person throws on the ground is replaced by the new person's, removed, or left alone."""
+    match_sharpness: bool = True
+    """The new person is blurred as far as the old one is: out of focus, in motion, by compression."""
     light: Literal["scene", "daylight"] = "scene"
     """The mannequin is lit as the old person was, by an estimate from the clip; or always by soft daylight."""
     crossfade: bool = True

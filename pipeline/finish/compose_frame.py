@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import CastShadows, Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, Transforms
 from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
+from pipeline.finish.match_layer import match_grain, match_sharpness
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
 from pipeline.finish.shadows import ShadowEdit, ThrownShadows, darkened, edit_shadows, throw_shadows
@@ -95,6 +96,8 @@ def make_frame(
         return untouched
     height_px = float(inputs.plan.subject.body_height_px[frame.index])
     layer = _placed(inputs, frame_inputs.layer, frame.index, joints_unlocked, foot_offsets_px, height_px)
+    if layer is not None and inputs.settings.composite.match_sharpness:
+        layer = match_sharpness(layer, source_rgb, frame_inputs.subject_mask)
     scene = _scene(inputs, frame_inputs, source_rgb, layer, height_px)
     if scene is None:
         return untouched
@@ -110,6 +113,7 @@ def make_frame(
         background = darkened(background, weights.box_xyxy, shadow)
     if grain is not None:
         background = add_grain(background, grain, inputs.seed, frame.index)
+        layer = None if layer is None else match_grain(layer, grain, inputs.seed, frame.index)
     result = compose(frame, weights, layer, background)
     return EditedFrame(frame, result, source_rgb, rgb_of(result), masks.subject, weights, layer, background)
 

@@ -1,0 +1,108 @@
+"""How blurred a part of a picture is, and making another part as blurred: defocus and motion as one covariance.
+
+The sharpness of an edge is read off by blurring it a little more (Zhuo and Sim, "Defocus map estimation from a single
+image", 2011): a sharp edge loses much of its slope, a blurred one little. Edges of all directions together give the
+covariance of the blur: round for defocus, long for motion. A natural picture has soft edges even where it is sharp, so
+the sharpest edges of each direction tell.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask
+
+Covariance = NDArray[np.float64]
+"""(2, 2) px squared, x and y."""
+
+_CALM = 0.7
+"""Blur (px) before slopes are taken: noise has none of an edge's size."""
+_MORE = 1.5
+"""Blur (px) that is added to be compared with."""
+_STRONG = 0.80
+"""Quantile of slopes above which a pixel lies on an edge."""
+_SHARPEST = 0.15
+_LEAST_SLOPE = 2.0
+"""Levels a px."""
+_DIRECTIONS = 8
+_LEAST_EDGES = 12
+_WIDE_PX = 1.9
+"""Wider than this a blur is measured at half the size."""
+_MEASURED_SHARE = 0.61
+"""Of a blur's variance that is measured: the sharpest edges of each direction are sharper than the blur alone."""
+_MOST_PX2 = 30.0
+
+
+def measure_blur(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
+    """Return the blur's covariance over a part of a picture (h, w); None where it shows too few edges.
+
+    A blur far wider than what is added cannot be told from a wider one: such a picture is measured at half the size.
+    """
+    found: Covariance | None = None
+    for factor in (1, 2, 4):
+        measured = _measured(gray, where)
+        if measured is None:
+            return found
+        found = measured * factor**2
+        if float(np.linalg.eigvalsh(measured)[1]) < _WIDE_PX**2:
+            return found
+        size_wh = max(gray.shape[1] // 2, 1), max(gray.shape[0] // 2, 1)
+        gray = np.asarray(cv2.resize(gray, size_wh, interpolation=cv2.INTER_AREA), np.float32)
+        cover = cv2.resize(where.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
+        where = np.asarray(cover > 0.5, np.bool_)
+    return found
+
+
+def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
+    calm = cv2.GaussianBlur(gray, (0, 0), _CALM)
+    soft = cv2.GaussianBlur(gray, (0, 0), float(np.hypot(_CALM, _MORE)))
+    slope_x, slope_y = (cv2.Sobel(calm, cv2.CV_32F, *axis, ksize=3, scale=1 / 8)[where] for axis in ((1, 0), (0, 1)))
+    slope = np.hypot(slope_x, slope_y)
+    if len(slope) < 4 * _LEAST_EDGES:
+        return None
+    soft_slope = np.hypot(
+        *(cv2.Sobel(soft, cv2.CV_32F, *axis, ksize=3, scale=1 / 8)[where] for axis in ((1, 0), (0, 1)))
+    )
+    edge = (slope > max(float(np.quantile(slope, _STRONG)), _LEAST_SLOPE)) & (soft_slope > 0.5 * _LEAST_SLOPE)
+    ratio2 = (slope[edge] / soft_slope[edge]).astype(np.float64) ** 2
+    # A step blurred by s has the slope 1 / sqrt(s² + c²) after a blur by c more.
+    calm2, soft2 = _CALM**2, _CALM**2 + _MORE**2
+    blur2 = np.where(ratio2 > 1.001, (soft2 - calm2 * ratio2) / np.maximum(ratio2 - 1, 1e-3), _MOST_PX2)
+    blur2 = np.clip(blur2, 0, _MOST_PX2)
+    angle = np.arctan2(slope_y[edge], slope_x[edge]) % np.pi
+    design, values = [], []
+    for direction in range(_DIRECTIONS):
+        middle = np.pi * direction / _DIRECTIONS
+        apart = np.abs((angle - middle + np.pi / 2) % np.pi - np.pi / 2)
+        near = blur2[apart < np.pi / 12]
+        if len(near) >= _LEAST_EDGES:
+            cosine, sine = np.cos(middle), np.sin(middle)
+            design.append([cosine**2, 2 * cosine * sine, sine**2])
+            values.append(float(np.quantile(near, _SHARPEST)))
+    if len(values) < 4:
+        return None
+    xx, xy, yy = np.linalg.lstsq(np.array(design), np.array(values), rcond=None)[0]
+    return _without_negative(np.array([[xx, xy], [xy, yy]]))
+
+
+def _without_negative(covariance: Covariance) -> Covariance:
+    values, axes = np.linalg.eigh(covariance)
+    return np.asarray((axes * np.maximum(values, 0)) @ axes.T, np.float64)
+
+
+def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Covariance | None:
+    """Return the blur that makes ``wanted`` of ``there``; None under ``least_px`` in every direction."""
+    lacking = _without_negative(wanted - there) / _MEASURED_SHARE
+    return lacking if float(np.linalg.eigvalsh(lacking)[1]) > least_px**2 else None
+
+
+def blur_kernel(covariance: Covariance) -> NDArray[np.float32]:
+    """Return the Gaussian (n, n) of a covariance, its sum 1; n is odd."""
+    values, _ = np.linalg.eigh(covariance)
+    radius = max(1, int(np.ceil(2.6 * np.sqrt(values[1]))))
+    precision = np.linalg.inv(covariance + 0.02 * np.eye(2))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    kernel = np.exp(-0.5 * (precision[0, 0] * x * x + 2 * precision[0, 1] * x * y + precision[1, 1] * y * y))
+    return np.asarray(kernel / kernel.sum(), np.float32)

@@ -1,0 +1,100 @@
+"""Blur measured on pictures of a known blur, and added."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.finish.match_layer import match_grain, match_sharpness
+from pipeline.finish.reshake import PlacedLayer
+from pipeline.maths.grain import Grain
+from pipeline.maths.sharpness import blur_kernel, lacking_blur, measure_blur
+
+_SIZE = (150, 260)
+
+
+def _clothes(seed: int) -> np.ndarray:
+    """A garment with print on it: polygons of all directions, antialiased."""
+    rng = np.random.default_rng(seed)
+    large = np.full((2 * _SIZE[1], 2 * _SIZE[0]), 90, np.uint8)
+    for _ in range(70):
+        center = rng.uniform((0, 0), (2 * _SIZE[0], 2 * _SIZE[1]))
+        corners = (center + rng.uniform(-45, 45, (4, 2))).astype(np.int32)
+        cv2.fillConvexPoly(large, cv2.convexHull(corners), int(rng.integers(30, 220)), lineType=cv2.LINE_AA)
+    return np.asarray(cv2.resize(large, _SIZE, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _moved(picture: np.ndarray, length_px: int) -> np.ndarray:
+    return np.asarray(cv2.blur(picture, (length_px, 1)))
+
+
+_ALL = np.ones((_SIZE[1], _SIZE[0]), bool)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_defocus_is_measured_and_made_good(sigma: float) -> None:
+    wanted = measure_blur(cv2.GaussianBlur(_clothes(1), (0, 0), sigma), _ALL)
+    there = measure_blur(_clothes(2), _ALL)
+    assert wanted is not None and there is not None and np.trace(there) < 0.8
+    lacking = lacking_blur(wanted, there, 0.6)
+    assert lacking is not None
+    assert np.sqrt(np.trace(lacking) / 2) == pytest.approx(sigma, rel=0.2)
+    result = measure_blur(cv2.filter2D(_clothes(2), -1, blur_kernel(lacking)), _ALL)
+    assert result is not None
+    assert np.trace(result) == pytest.approx(np.trace(wanted), rel=0.3)
+
+
+@pytest.mark.parametrize("length_px", [5, 9, 15])
+def test_motion_is_long_in_its_direction_alone(length_px: int) -> None:
+    wanted = measure_blur(_moved(_clothes(1), length_px), _ALL)
+    there = measure_blur(_clothes(2), _ALL)
+    assert wanted is not None and there is not None
+    assert wanted[0, 0] > 3 * wanted[1, 1] and abs(wanted[0, 1]) < 0.3 * wanted[0, 0]
+    lacking = lacking_blur(wanted, there, 0.6)
+    assert lacking is not None
+    assert np.sqrt(lacking[0, 0]) == pytest.approx(length_px / np.sqrt(12), rel=0.35)
+
+
+def test_a_flat_or_tiny_part_tells_nothing_and_a_sharp_one_lacks_nothing() -> None:
+    assert measure_blur(np.full((60, 60), 90, np.float32), np.ones((60, 60), bool)) is None
+    assert measure_blur(_clothes(1)[:6, :6], np.ones((6, 6), bool)) is None
+    sharp = [measure_blur(_clothes(seed), _ALL) for seed in (1, 2)]
+    assert sharp[0] is not None and sharp[1] is not None
+    assert lacking_blur(sharp[0], sharp[1], 0.6) is None
+    np.testing.assert_allclose(blur_kernel(np.diag([4.0, 1.0])).sum(), 1, rtol=1e-5)
+
+
+def _scene(sigma: float) -> tuple[np.ndarray, np.ndarray, PlacedLayer]:
+    """A blurred man in a frame, his mask, and a sharp layer of another man beside the picture's edge."""
+    source = np.full((300, 400, 3), 140, np.uint8)
+    mask = np.zeros((300, 400), bool)
+    mask[20:280, 40:190] = True
+    source[20:280, 40:190] = _clothes(3)[..., None]
+    source = cv2.GaussianBlur(source, (0, 0), sigma) if sigma else source
+    alpha = np.ones((_SIZE[1], _SIZE[0]), np.float32)
+    return source, mask, PlacedLayer((248, 20, 398, 280), np.repeat(_clothes(4)[..., None], 3, 2), alpha)
+
+
+def test_a_layer_becomes_as_soft_as_the_old_person_and_stays_in_the_picture() -> None:
+    source, mask, layer = _scene(2.0)
+    soft = match_sharpness(layer, source, mask)
+    assert soft.box_xyxy[2] == 400 and soft.box_xyxy[0] < 248
+    assert float(np.abs(np.diff(soft.premultiplied[..., 0])).max()) < 0.6 * np.abs(np.diff(_clothes(4))).max()
+    assert (soft.premultiplied <= 255 * soft.alpha[..., None] + 1e-3).all() and soft.alpha.max() <= 1
+    edge = soft.alpha[100]
+    assert 0.2 < edge[248 - soft.box_xyxy[0]] < 0.8
+    source, mask, layer = _scene(0)
+    assert match_sharpness(layer, source, mask) is layer
+
+
+def test_grain_lies_on_the_layer_under_its_alpha_and_repeats() -> None:
+    alpha = np.ones((80, 80), np.float32)
+    alpha[:40] = 0
+    layer = PlacedLayer((0, 0, 80, 80), 100 * alpha[..., None] * np.ones(3, np.float32), alpha)
+    grain = Grain((4.0, 4.0, 4.0), 0.5, 0.5)
+    first, second = (match_grain(layer, grain, 7, 3) for _ in range(2))
+    np.testing.assert_array_equal(first.premultiplied, second.premultiplied)
+    assert not first.premultiplied[:40].any()
+    assert float(first.premultiplied[40:].std()) == pytest.approx(4.0, rel=0.15)
+    assert float(np.abs(first.premultiplied - match_grain(layer, grain, 7, 4).premultiplied).max()) > 1
