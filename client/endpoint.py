@@ -21,7 +21,7 @@ from pipeline.errors import UnderstudyError
 from worker.delivery.bucket import s3_client, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
 from worker.delivery.upload_limits import UploadLimits
-from worker.output import ResultFiles
+from worker.output import ResultFiles, plain_sentence
 
 Tell = Callable[..., None]
 """Called with a state and, where it is known, how many percent are done."""
@@ -150,7 +150,7 @@ class EndpointClient:
             raise
         if state["status"] != "COMPLETED" or "error_code" in known:
             code = known.get("error_code") or state["status"]
-            message = str(state.get("error") or "the platform tells no more")
+            message = plain_sentence(str(state.get("error") or "the platform tells no more"), code, known.get("field"))
             if "field" in known:
                 raise Failed(code, f"{known['field']}: {message}", str(known["field"]))
             raise Failed(code, message)

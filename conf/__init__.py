@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from conf.sentences import sentence_of
 from pipeline.errors import InvalidInput
 from pipeline.settings import Settings
 
@@ -64,6 +65,11 @@ CALLER_KEYS: tuple[str, ...] = (
 def preset_names() -> tuple[str, ...]:
     """Return the names of the presets."""
     return tuple(sorted(path.stem for path in (_FOLDER / "preset").glob("*.yaml")))
+
+
+def group_names() -> tuple[str, ...]:
+    """Return the names of the groups that have files to choose from, such as ``output``."""
+    return tuple(sorted(path.name for path in _FOLDER.iterdir() if any(path.glob("*.yaml"))))
 
 
 def compose_settings(preset: str = DEFAULT_PRESET, overrides: Sequence[str] = ()) -> Settings:
@@ -117,5 +123,5 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
 
 
 def _first_of(error: ValidationError, prefix: str) -> InvalidInput:
-    first = error.errors(include_url=False, include_input=False)[0]
-    return InvalidInput(first["msg"], field=prefix + ".".join(str(part) for part in first["loc"]))
+    location, told = sentence_of(error.errors(include_url=False))
+    return InvalidInput(told, field=prefix + ".".join(map(str, location)))

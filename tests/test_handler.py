@@ -244,7 +244,7 @@ def test_a_bug_tells_the_caller_a_number_and_no_more(runner: Runner, monkeypatch
     monkeypatch.setattr(answering, "run_job", broken)
     answer = runner.fails({"video_url": str(WALK)}, "INTERNAL")
     assert "Signature" not in json.dumps(answer) and "Traceback" not in json.dumps(answer)
-    number = answer["error"].split()[-1]
+    number = answer["error"].split()[-2]
     assert number in runner.log and "RuntimeError" in runner.log
     assert "abc" not in runner.log and "word@" not in runner.log
 

@@ -19,6 +19,7 @@ from worker.command_line import Arguments
 from worker.delivery.bucket_settings import Bucket
 from worker.environment import WorkerEnvironment
 from worker.models import ModelKeeper
+from worker.output import plain_sentence
 from worker.progress import percent_of, seconds_left
 from worker.threads import start_thread
 
@@ -45,6 +46,13 @@ class Job(Protocol):
     def hang(self) -> Answer | None:
         """Return what is told when it does not come back."""
         ...
+
+
+def _plain(answer: Answer) -> Answer:
+    """Return an answer whose error leaves out the field and the code, which the page shows beside it."""
+    if "error_code" not in answer:
+        return answer
+    return {**answer, "error": plain_sentence(answer["error"], answer["error_code"], answer.get("field"))}
 
 
 class LocalJob:
@@ -179,7 +187,7 @@ class JobRunner:
         with self._lock:
             hang = self._job.hang() if self._job is not None and self._now.is_under_way else None
             if hang is not None:
-                told = f"{hang['error']}; start the page's program again"
+                told = f"{_plain(hang)['error']}; start the page's program again"
                 self._now = replace(self._now, answer={**hang, "error": told})
             return self._now
 
@@ -189,7 +197,7 @@ class JobRunner:
 
     def _run(self, job: Job) -> None:
         try:
-            answer = job.run(self._tell)
+            answer = _plain(job.run(self._tell))
         except Exception as error:
             # A page whose job never ends would be worse than a short word.
             answer = {"error": f"the job broke: {type(error).__name__}", "error_code": "INTERNAL"}

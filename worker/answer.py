@@ -37,7 +37,7 @@ from worker.input import JobInput, SubjectPoint, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
 from worker.models import ModelKeeper
-from worker.output import Answer, ErrorAnswer, EstimateAnswer, JobAnswer, wire_form
+from worker.output import Answer, ErrorAnswer, EstimateAnswer, JobAnswer, full_sentence, wire_form
 from worker.resume import job_key, resumable_folder
 from worker.source.fetch import fetch
 from worker.source.picture import read_reference
@@ -96,7 +96,7 @@ def busy_answer(clock: CancelToken) -> dict[str, Any]:
 
 def error_answer(error: UnderstudyError) -> ErrorAnswer:
     """Return an error as the caller gets it: sentence, code, and field where one is to blame."""
-    answer = ErrorAnswer(error=error.message, error_code=error.code)
+    answer = ErrorAnswer(error=full_sentence(error.message, error.code, error.field), error_code=error.code)
     if error.field is not None:
         answer = answer.model_copy(update={"field": error.field})
     if error.refresh_worker:
@@ -107,7 +107,8 @@ def error_answer(error: UnderstudyError) -> ErrorAnswer:
 def _bug(error: BaseException) -> ErrorAnswer:
     number = uuid.uuid4().hex[:12]
     log.error("internal error %s", number, exc_info=error)
-    return ErrorAnswer(error=f"an internal error happened; the log has it as {number}", error_code="INTERNAL")
+    told = f"an internal error happened; the log has it as {number}"
+    return ErrorAnswer(error=full_sentence(told, "INTERNAL"), error_code="INTERNAL")
 
 
 def _run(
@@ -168,7 +169,8 @@ def _run(
 
                     run = run_stills if request.mode == "frame" else run_job
                     result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
-                    report = result.report.model_copy(update={"warnings": (*result.report.warnings, *late)})
+                    told = (*result.report.warnings, *late, *_locked_warnings(request, arguments))
+                    report = result.report.model_copy(update={"warnings": told})
                     result = replace(result, report=report)
                 clip.close()
                 clock.stage = "deliver"
@@ -176,6 +178,14 @@ def _run(
                     # A job that was given up in its last step has been answered.
                     clock.check()
                     return destination.deliver(result, check=clock.check)
+
+
+def _locked_warnings(request: JobInput, arguments: Arguments) -> list[str]:
+    return [
+        f"overrides.{key}: locked by this worker's operator, whose value was used"
+        for key in request.overrides
+        if key in arguments.locked
+    ]
 
 
 def _opened(wanted: JobRequest, settings: Settings, clock: CancelToken, progress: Progress) -> Clip:

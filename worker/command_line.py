@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NoReturn
 
-from conf import CALLER_KEYS, DEFAULT_PRESET, preset_names
+from pydantic import BaseModel
+
+from conf import CALLER_KEYS, DEFAULT_PRESET, compose_settings, group_names, preset_names
 from pipeline.errors import InvalidInput
+from pipeline.settings import Settings
 from worker.environment import JobOrigin
 
-_OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*=.*|~[A-Za-z_][\w./@]*", re.DOTALL)
-_SDK_VALUES = ("--test_input", "--rp_log_level", "--rp_api_port", "--rp_api_concurrency", "--rp_api_host")
+_OVERRIDES_VARIABLE = "UNDERSTUDY_OVERRIDES"
 _HELP = """\
 Understudy: replaces the person in a video and keeps everything else.
 
@@ -36,7 +41,6 @@ settings that a job may have under "overrides":
 options of RunPod's SDK:
   --test_input JSON    run one job and exit: 0 when it succeeded, 1 when it failed
   --rp_serve_api       serve /run and /runsync on --rp_api_host (localhost) and --rp_api_port (8000)
-  --rp_api_concurrency N   API workers
   --rp_log_level LEVEL ERROR, WARN, INFO or DEBUG
   --rp_debugger        the SDK's debugger
 
@@ -76,57 +80,140 @@ class Arguments:
 def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments | None:
     """Part our arguments from the SDK's. None when help was asked for and printed.
 
-    Raises ``InvalidInput`` for a ``--test_input`` that is no job.
+    Raises ``InvalidInput`` for a word that neither side knows, a ``--test_input`` that is no job, and settings of the
+    operator that cannot be; the error's field is the word or the variable that is to blame.
     """
     if any(word in ("-h", "--help") for word in argv[1:]):
         print(help_text(), end="")
         return None
-    ours = environment.get("UNDERSTUDY_OVERRIDES", "").split()
-    theirs: list[str] = []
-    words = iter(argv[1:])
-    for word in words:
-        if word == "--check":
-            continue
-        if word in _SDK_VALUES:
-            theirs += [word, *(value for value in [next(words, None)] if value is not None)]
-        elif not word.startswith("-") and _OVERRIDE.fullmatch(word):
-            ours.append(word)
-        else:
-            theirs.append(word)
-    _check_test_input(theirs)
+    of_variable = environment.get(_OVERRIDES_VARIABLE, "").split()
+    for word in of_variable:
+        check_override(word, _OVERRIDES_VARIABLE)
+    given, rest = _parser().parse_known_args(list(argv[1:]))
+    of_command = [_override(word) for word in rest]
+    _compose(of_variable, _OVERRIDES_VARIABLE)
+    theirs = _for_sdk(given)
+    if given.test_input is not None:
+        _check_test_input(given.test_input)
+    ours = of_variable + of_command
     presets = [word.removeprefix("preset=") for word in ours if word.startswith("preset=")]
     return Arguments(
         preset=presets[-1] if presets else None,
         overrides=tuple(word for word in ours if not word.startswith("preset=")),
-        locked=tuple(key.strip() for key in environment.get("UNDERSTUDY_LOCKED", "").split(",") if key.strip()),
-        place=_place(theirs, environment),
+        locked=_locked(environment.get("UNDERSTUDY_LOCKED", "")),
+        place=_place(given, environment),
         for_sdk=tuple(theirs),
-        check_only="--check" in argv[1:],
+        check_only=given.check,
     )
 
 
-def _place(words: Sequence[str], environment: Mapping[str, str]) -> JobOrigin:
-    # argparse also takes an option's beginning for it.
-    if any(word.startswith("--rp_s") for word in words):
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput(message, field="command line")
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of our options and the SDK's. As the SDK's does, it takes an option's beginning for it."""
+    parser = _Parser(add_help=False)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--test_input")
+    parser.add_argument("--rp_serve_api", action="store_true")
+    parser.add_argument("--rp_debugger", action="store_true")
+    parser.add_argument("--rp_log_level", choices=("ERROR", "WARN", "INFO", "DEBUG"))
+    parser.add_argument("--rp_api_port", type=int)
+    parser.add_argument("--rp_api_host")
+    # One worker does one job at a time, and the SDK's server has no other to begin with.
+    parser.add_argument("--rp_api_concurrency", type=int, choices=(1,))
+    return parser
+
+
+def _for_sdk(given: argparse.Namespace) -> list[str]:
+    words: list[str] = []
+    for name, value in vars(given).items():
+        if name == "check" or value is None or value is False:
+            continue
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+def _override(word: str) -> str:
+    """Return a word that is left over where it is a setting; else raise ``InvalidInput`` with the nearest that is."""
+    if word[:1] != "-" and ("=" in word or word[:1] in ("+", "~")):
+        check_override(word, word.partition("=")[0][:60])
+        return word
+    if word.startswith("-"):
+        options = [option for action in _parser()._actions for option in action.option_strings]
+        raise InvalidInput(f"there is no such option{_nearest(word.partition('=')[0], options)}", field=word[:60])
+    raise InvalidInput(
+        f"""this is neither a setting nor an option{_nearest(word, _known_keys())}; """
+        """a job is given as --test_input '{"input": {"video_url": "clip.mp4"}}'""",
+        field=word[:60],
+    )
+
+
+def check_override(word: str, field: str) -> None:
+    """Raise ``InvalidInput`` for an override that changes no setting: added, removed, Hydra's own, unknown."""
+    key, equals, _ = word.partition("=")
+    if not equals or key[:1] in ("+", "~"):
+        raise InvalidInput(f"settings are changed, as KEY=VALUE, not added or removed: {key[:60]}", field=field)
+    known = _known_keys()
+    if key not in known and not any(key.startswith(f"{each}.") for each in known if "." in each):
+        raise InvalidInput(f"there is no setting {key[:60]}{_nearest(key, known)}", field=field)
+
+
+def _compose(overrides: Sequence[str], variable: str) -> None:
+    """Compose the settings with a variable's overrides, so that what is wrong with them names the variable."""
+    presets = [word.removeprefix("preset=") for word in overrides if word.startswith("preset=")]
+    try:
+        compose_settings(
+            presets[-1] if presets else DEFAULT_PRESET, tuple(w for w in overrides if not w.startswith("preset="))
+        )
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.field}: {error.message}", field=variable) from error
+
+
+def _locked(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    for key in keys:
+        if key not in CALLER_KEYS:
+            told = f"{key[:60]} is no setting that a job may have, so there is nothing to lock"
+            raise InvalidInput(told + _nearest(key, CALLER_KEYS), field="UNDERSTUDY_LOCKED")
+    return keys
+
+
+@cache
+def _known_keys() -> tuple[str, ...]:
+    """Return what an override may begin with: ``preset``, groups that have files, and every GROUP.KEY."""
+    keys = ["preset", *group_names()]
+    for group, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys += [f"{group}.{name}" for name in kind.model_fields]
+    return tuple(keys)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; is {near[0]} meant?" if near else ""
+
+
+def _place(given: argparse.Namespace, environment: Mapping[str, str]) -> JobOrigin:
+    if given.rp_serve_api:
         return "api"
-    if any(word.startswith("--t") for word in words):
+    if given.test_input is not None:
         return "local"
     on_platform = any(environment.get(name) for name in ("RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_REALTIME_PORT"))
     return "platform" if on_platform else "local"
 
 
-def _check_test_input(words: Sequence[str]) -> None:
+def _check_test_input(text: str) -> None:
     """Refuse what the SDK would meet with a traceback, or by running test_input.json instead (``{}``)."""
-    for number, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if not (name.startswith("--t") and "--test_input".startswith(name)):
-            continue
-        try:
-            job = json.loads(value if equals else "".join(words[number + 1 : number + 2]))
-        except ValueError:
-            raise InvalidInput("this is no JSON", field="--test_input") from None
-        if not isinstance(job, dict) or "input" not in job:
-            raise InvalidInput('must be an object such as {"input": {"video_url": "clip.mp4"}}', field="--test_input")
+    try:
+        job = json.loads(text)
+    except ValueError:
+        raise InvalidInput("this is no JSON", field="--test_input") from None
+    if not isinstance(job, dict) or "input" not in job:
+        raise InvalidInput('must be an object such as {"input": {"video_url": "clip.mp4"}}', field="--test_input")
 
 
 def help_text() -> str:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from conf import apply_caller_overrides, compose_settings
+from conf.sentences import sentence_of
 from pipeline.errors import InvalidInput
 
 Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"]
@@ -118,17 +120,21 @@ def _check_together(request: JobInput) -> None:
 def parse_request(raw: Any) -> JobInput:
     """Check a job's ``input``. Raises ``InvalidInput`` that names the field and does not repeat the value."""
     if not isinstance(raw, dict) or not raw:
-        raise InvalidInput("input must be an object with at least a video_url", field="input")
+        raise InvalidInput("must be an object with at least a video_url", field="input")
     try:
         request = JobInput.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = _field_of(first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise InvalidInput("unknown field", field=field) from None
-        raise InvalidInput(first["msg"].removeprefix("Value error, "), field=field) from None
+        location, told = sentence_of(error.errors(include_url=False))
+        _ask_the_setting(location, raw)
+        raise InvalidInput(told, field=_field_of(location)) from None
     _check_together(request)
     return request
+
+
+def _ask_the_setting(location: tuple[str | int, ...], raw: dict[str, Any]) -> None:
+    """Raise ``InvalidInput`` in the words of the setting that an override was meant for: it knows what it wants."""
+    if location[:1] == ("overrides",) and len(location) > 1 and isinstance(location[1], str):
+        apply_caller_overrides(compose_settings(), {location[1]: raw["overrides"][location[1]]})
 
 
 def _field_of(location: tuple[str | int, ...]) -> str:

@@ -26,7 +26,6 @@ class ModelKeeper:
             self._kept = self._load(settings, self._kept)
         except PresetUnavailable as error:
             here = ", ".join(available_presets()) or "none"
-            raise PresetUnavailable(
-                f"{error.message}; presets with weights on this worker: {here}", field="preset"
-            ) from error
+            told = error.message.replace("--preset NAME", f"--preset {settings.preset}")
+            raise PresetUnavailable(f"{told}; presets with weights on this worker: {here}", field="preset") from error
         return self._kept

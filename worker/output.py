@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import Field
 
 from pipeline.result import Estimate, JobReport, Value
+
+_PATH = re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\",;:)]*")
+"""A path of two steps at least, as libraries put it into what they raise."""
 
 
 class ResultFiles(Value):
@@ -46,7 +50,7 @@ class ErrorAnswer(Value):
     """The answer of a job that failed."""
 
     error: str
-    """A sentence for people."""
+    """A sentence for people: the field, what is wrong, and the code in brackets, for who shows nothing else of it."""
     error_code: str
     """One word for programs."""
     field: str = ""
@@ -61,6 +65,20 @@ Answer = JobAnswer | EstimateAnswer | ErrorAnswer
 def with_files(report: JobReport, files: ResultFiles) -> JobAnswer:
     """Return the answer of a job: its files and what is known of them."""
     return JobAnswer.model_validate({**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)})
+
+
+def full_sentence(message: str, code: str, field: str | None = None) -> str:
+    """Return an error in one sentence that stands by itself; the SDK's HTTP server hands on nothing but this.
+
+    Paths of this machine are left out, whatever library named them.
+    """
+    told = _PATH.sub("a file of the worker", message)
+    return f"{told} [{code}]" if field is None else f"{field}: {told} [{code}]"
+
+
+def plain_sentence(error: str, code: str, field: str | None = None) -> str:
+    """Take field and code out of a ``full_sentence`` again, for who shows them beside it."""
+    return error.removesuffix(f" [{code}]").removeprefix(f"{field}: ")
 
 
 def wire_form(answer: Value) -> dict[str, Any]:

@@ -126,6 +126,11 @@ def local_summary(answer: JobAnswer | EstimateAnswer) -> str:
         return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
     lines.append(f"{answer.frames_replaced} of {answer.frames} frames replaced")
     lines += telling_figures(answer.quality)
-    places = answer.video_url or answer.artifacts.get("frame") or "in the answer"
-    lines += [f"Result: {Path(place).resolve()}" for place in ([places] if isinstance(places, str) else places)]
+    places = answer.video_url or answer.artifacts.get("frame") or "in the answer above, as base64"
+    lines += [f"Result: {_place(place)}" for place in ([places] if isinstance(places, str) else places)]
     return "\n".join(lines)
+
+
+def _place(place: str) -> str:
+    """Return a place as its reader can use it: a path from the root, a link with its signature, a word as it is."""
+    return str(Path(place).resolve()) if "://" not in place and Path(place).exists() else place

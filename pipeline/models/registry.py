@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
+from pipeline.errors import PresetUnavailable
 from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
 from pipeline.models.weights.folder import weight_folder, weight_path
 from pipeline.settings import GenerateSettings, PeopleSettings
@@ -41,6 +43,16 @@ def _animatediff(settings: GenerateSettings) -> Generator:
     return AnimateDiff(load_parts(key_of(settings)), settings)
 
 
+@contextmanager
+def _libraries_needed() -> Iterator[None]:
+    """Raise ``PresetUnavailable`` where a library is missing: the lean image has none of the diffusion presets'."""
+    try:
+        yield
+    except ImportError as error:
+        told = f"{error.name or 'a library'} is not installed on this worker: see requirements-gpu.lock"
+        raise PresetUnavailable(told) from error
+
+
 _PEOPLE: Mapping[str, Callable[[PeopleSettings], PeopleBackend]] = {"blazepose": _blazepose, "yolo": _yolo}
 _GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {
     "mannequin": _mannequin,
@@ -51,24 +63,30 @@ _GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {
 
 def make_people(settings: PeopleSettings) -> PeopleBackend:
     """Return the people backend of the settings. Raises ``PresetUnavailable``."""
-    return _PEOPLE[settings.backend](settings)
+    with _libraries_needed():
+        return _PEOPLE[settings.backend](settings)
 
 
 def make_generator(settings: GenerateSettings) -> Generator:
     """Return the generator of the settings. Raises ``PresetUnavailable``."""
-    return _GENERATORS[settings.backend](settings)
+    with _libraries_needed():
+        return _GENERATORS[settings.backend](settings)
 
 
 def make_depth(settings: GenerateSettings) -> DepthBackend | None:
     """Return the depth model where a ControlNet asks for it. Raises ``PresetUnavailable``."""
     if settings.backend == "mannequin" or all(control.name != "depth" for control in settings.controls):
         return None
-    return _depth(settings.device)
+    with _libraries_needed():
+        return _depth(settings.device)
 
 
 def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
     """Return the safety checker where it is switched on; the mannequin needs none. Raises ``PresetUnavailable``."""
-    return _safety(settings.device) if settings.backend != "mannequin" and settings.safety else None
+    if settings.backend == "mannequin" or not settings.safety:
+        return None
+    with _libraries_needed():
+        return _safety(settings.device)
 
 
 def _depth(device: str) -> DepthBackend:

@@ -8,6 +8,9 @@ from pathlib import Path
 from pipeline.errors import PresetUnavailable
 from pipeline.models.weights.lock import read_lock, sha256_of
 
+FETCH = "python -m builder.fetch_models --preset NAME"
+"""The command that brings what is missing; whoever knows the preset puts it in."""
+
 
 def weights_folder() -> Path:
     """Return ``$UNDERSTUDY_WEIGHTS``, or ``weights/`` in the repository's root."""
@@ -22,7 +25,7 @@ def weight_path(name: str) -> Path:
     """
     path = weights_folder() / name
     if not path.is_file():
-        raise PresetUnavailable(f"{name} is not in {path.parent}: run `python -m builder.fetch_models`")
+        raise PresetUnavailable(f"{name} is missing on this worker: run `{FETCH}`")
     return path
 
 
@@ -30,10 +33,7 @@ def weight_folder(name: str) -> Path:
     """Return the folder of a model in several files. Raises ``PresetUnavailable`` where it is not there."""
     path = weights_folder() / name
     if not path.is_dir():
-        raise PresetUnavailable(
-            f"{name}/ is not in {path.parent}: "
-            "run `python -m builder.fetch_models --preset NAME` where the hub is reached"
-        )
+        raise PresetUnavailable(f"{name}/ is missing on this worker: run `{FETCH}` where the hub is reached")
     return path
 
 
@@ -45,5 +45,5 @@ def verified_path(name: str) -> Path:
     path = weight_path(name)
     known = next((file.sha256 for source in read_lock() for file in source.files if file.name == name), None)
     if known is None or sha256_of(path) != known:
-        raise PresetUnavailable(f"{name} is not the file that models.lock names: run `python -m builder.fetch_models`")
+        raise PresetUnavailable(f"{name} is not the file that models.lock names: run `{FETCH}`")
     return path

@@ -1,0 +1,86 @@
+"""What a worker is started with: nothing that is not known is passed over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.errors import InvalidInput
+from tests.support.job_runner import ROOT
+from worker.command_line import parse_arguments
+
+_JOB = '{"input": {"video_url": "clip.mp4"}}'
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "told"),
+    [
+        (["clip.mp4"], "clip.mp4", "--test_input"),
+        (["--chekc"], "--chekc", "is --check meant?"),
+        (["--tset_input", _JOB], "--tset_input", "is --test_input meant?"),
+        (["--rp_log_levle=INFO"], "--rp_log_levle=INFO", "is --rp_log_level meant?"),
+        (["-x"], "-x", "no such option"),
+        (["segmnt.count=3"], "segmnt.count", "is segment.count meant?"),
+        (["segment.cuont=3"], "segment.cuont", "is segment.count meant?"),
+        (["presett=preview"], "presett", "is preset meant?"),
+        (["~plate"], "~plate", "not added or removed"),
+        (["~plate=off"], "~plate", "not added or removed"),
+        (["+x=1"], "+x", "not added or removed"),
+        (["++segment.count=1"], "++segment.count", "not added or removed"),
+        (["hydra.run.dir=/tmp"], "hydra.run.dir", "there is no setting"),
+        (["hydra/launcher=x"], "hydra/launcher", "there is no setting"),
+        (["--rp_api_port", "many"], "command line", "rp_api_port"),
+        (["--rp_api_concurrency", "2"], "command line", "rp_api_concurrency"),
+        (["--test_input"], "command line", "test_input"),
+    ],
+)
+def test_what_nobody_knows_is_refused_with_the_nearest_that_is_known(words: list[str], field: str, told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_arguments(["handler.py", *words], {})
+    assert caught.value.field == field and told in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("UNDERSTUDY_LOCKED", "output.codek", "is output.codec meant?"),
+        ("UNDERSTUDY_LOCKED", "segment.count, a;b", "no setting that a job may have"),
+        ("UNDERSTUDY_LOCKED", "preset", "no setting that a job may have"),
+        ("UNDERSTUDY_LOCKED", "limits.max_frames", "no setting that a job may have"),
+        ("UNDERSTUDY_OVERRIDES", "~plate", "not added or removed"),
+        ("UNDERSTUDY_OVERRIDES", "hydra.run.dir=/x", "there is no setting"),
+        ("UNDERSTUDY_OVERRIDES", "segmnt.count=3", "is segment.count meant?"),
+        ("UNDERSTUDY_OVERRIDES", "segment.count=99", "segment.count: must be at most 12"),
+        ("UNDERSTUDY_OVERRIDES", "output=losles", "output"),
+        ("UNDERSTUDY_OVERRIDES", "preset=nope", "preset"),
+        ("UNDERSTUDY_OVERRIDES", "word", "not added or removed"),
+    ],
+)
+def test_a_wrong_variable_is_named(variable: str, value: str, told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_arguments(["handler.py"], {variable: value})
+    assert caught.value.field == variable and told in caught.value.message
+
+
+def test_what_is_known_passes() -> None:
+    words = [
+        "preset=preview",
+        "output=lossless",
+        "limits.max_frames=9",
+        "--rp_serve_api",
+        "--rp_api_port=8001",
+        "plate=off",
+    ]
+    arguments = parse_arguments(["handler.py", *words, "--rp_log_level", "WARN"], {"UNDERSTUDY_LOCKED": "output.codec"})
+    assert arguments is not None and arguments.place == "api" and arguments.locked == ("output.codec",)
+    assert arguments.overrides == ("output=lossless", "limits.max_frames=9", "plate=off")
+    assert arguments.for_sdk == ("--rp_serve_api", "--rp_log_level", "WARN", "--rp_api_port", "8001")
+
+
+def test_a_typing_error_runs_nothing_and_exits_with_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "handler.py", "--chekc"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2 and "--check" in done.stderr and not done.stdout

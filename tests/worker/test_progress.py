@@ -1,0 +1,50 @@
+"""What a local user reads last, and what every caller reads of an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import EncodeFailed, InvalidInput
+from tests.support.report_job import made_facts
+from worker.answer import error_answer
+from worker.output import ResultFiles, plain_sentence, with_files
+from worker.progress import local_summary
+
+_LINK = "https://store.example/understudy/a/result.mp4?X-Amz-Signature=abc"
+
+
+def _result_lines(files: ResultFiles) -> list[str]:
+    summary = local_summary(with_files(made_facts(frames=3), files))
+    return [line for line in summary.splitlines() if line.startswith("Result: ")]
+
+
+def test_the_result_is_where_the_summary_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    local = tmp_path / "outputs" / "a" / "result.mp4"
+    local.parent.mkdir(parents=True)
+    local.touch()
+    assert _result_lines(ResultFiles(video_url="outputs/a/result.mp4")) == [f"Result: {local}"]
+    # A link is of use only as it is, with its signature.
+    assert _result_lines(ResultFiles(video_url=_LINK)) == [f"Result: {_LINK}"]
+    assert _result_lines(ResultFiles(video_url="s3://vol/a/result.mp4")) == ["Result: s3://vol/a/result.mp4"]
+    assert _result_lines(ResultFiles(video_base64="AAAA")) == ["Result: in the answer above, as base64"]
+    stills = ResultFiles(artifacts={"frame": [_LINK, _LINK]})
+    assert _result_lines(stills) == [f"Result: {_LINK}"] * 2
+
+
+def test_an_error_stands_by_itself_and_can_be_taken_apart() -> None:
+    answer = error_answer(InvalidInput("must be an integer, got true", field="seed"))
+    assert answer.error == "seed: must be an integer, got true [INVALID_INPUT]"
+    assert plain_sentence(answer.error, answer.error_code, answer.field) == "must be an integer, got true"
+    answer = error_answer(InvalidInput("no"))
+    assert answer.error == "no [INVALID_INPUT]" and plain_sentence(answer.error, "INVALID_INPUT") == "no"
+
+
+@pytest.mark.parametrize("path", ["/tmp/understudy/job-1/result.mp4", "/app/weights/sd15", "/runpod-volume/a b/c"])
+def test_no_path_of_the_worker_goes_to_a_caller(path: str) -> None:
+    told = error_answer(EncodeFailed(f"[Errno 22] Invalid argument: '{path}'")).error
+    assert path not in told and "/tmp" not in told and "/app" not in told and "/runpod" not in told
+    kept = "only http(s) URLs; 1/2 of it; and/or; https://x.example/a/b; /run"
+    assert error_answer(EncodeFailed(kept)).error == f"{kept} [ENCODE_FAILED]"
