@@ -109,7 +109,9 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise InvalidInput(message, field="command line")
+        # argparse's own way to say it: "argument --test_input: expected one argument".
+        option, _, told = message.removeprefix("argument ").partition(": ")
+        raise InvalidInput(told or message, field=option if told else "command line")
 
 
 def _parser() -> argparse.ArgumentParser:

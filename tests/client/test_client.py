@@ -78,7 +78,7 @@ def test_a_local_clip_goes_through_a_bucket_and_a_real_worker_and_back(
         with worker_process(tmp_path / "worker", api.environment() | hosts), endpoint_server(platform) as server:
             asked = {key: value for key, value in good_job(artifacts=["mask", "report"]).items() if key != "video_url"}
             assert call(server, str(WALK), "--input", json.dumps(asked)) == 0
-            assert "sample.mp4: uploading\nsample.mp4: in queue\nsample.mp4: survey\n" in capsys.readouterr().err
+            assert "sample.mp4: uploading\nsample.mp4: in queue\nsample.mp4: " in capsys.readouterr().err
             folder = tmp_path / "out" / "sample.mp4"
             assert {path.name for path in folder.iterdir()} == {"result.mp4", "mask.mkv", "report.html", "result.json"}
             told = json.loads((folder / "result.json").read_text())

@@ -31,9 +31,9 @@ _JOB = '{"input": {"video_url": "clip.mp4"}}'
         (["++segment.count=1"], "++segment.count", "not added or removed"),
         (["hydra.run.dir=/tmp"], "hydra.run.dir", "there is no setting"),
         (["hydra/launcher=x"], "hydra/launcher", "there is no setting"),
-        (["--rp_api_port", "many"], "command line", "rp_api_port"),
-        (["--rp_api_concurrency", "2"], "command line", "rp_api_concurrency"),
-        (["--test_input"], "command line", "test_input"),
+        (["--rp_api_port", "many"], "--rp_api_port", "int"),
+        (["--rp_api_concurrency", "2"], "--rp_api_concurrency", "1"),
+        (["--test_input"], "--test_input", "one argument"),
     ],
 )
 def test_what_nobody_knows_is_refused_with_the_nearest_that_is_known(words: list[str], field: str, told: str) -> None:
