@@ -14,7 +14,7 @@ from worker.input import parse_request
 
 _GOOD = {"video_url": "a.mp4"}
 _NAN = float("nan")
-_ANYBODY = "largest, leftmost, rightmost, centre, an integer or an object"
+_ANYBODY = "largest, leftmost, rightmost, centre, an integer, an object or a list"
 
 
 @pytest.mark.parametrize("kind", get_args(core_schema.ErrorType))
