@@ -59,6 +59,9 @@ _REPACKED = {
     "uyva": "yuva444p",
     "y210le": "yuv422p10le",
     "y212le": "yuv422p12le",
+    "xv30le": "yuv444p10le",
+    "xv36le": "yuv444p12le",
+    "ayuv64le": "yuva444p16le",
     "uyyvyy411": "yuv411p",
 }
 """What swscale turns into the planar format, sample for sample."""
@@ -100,7 +103,8 @@ def planes_of(picture: av.VideoFrame) -> tuple[Plane, ...]:
     """
     name = picture.format.name
     if name in _REPACKED:
-        picture = picture.reformat(format=_REPACKED[name])
+        # With several threads swscale now and then leaves samples of a slice's first row as they were in memory.
+        picture = picture.reformat(format=_REPACKED[name], threads=1)
         name = picture.format.name
     bare = re.sub(r"[lb]e$", "", name)
     if name in _PACKED_RGB or bare in _PACKED_RGB_16:

@@ -55,7 +55,7 @@ def random_picture(pix_fmt: str, size_wh: tuple[int, int], seed: int = 0) -> av.
 
 
 def samples_by_swscale(picture: av.VideoFrame, planar: str) -> list[np.ndarray]:
-    same = picture.reformat(format=planar)
+    same = picture.reformat(format=planar, threads=1)
     kind = np.uint8 if same.format.components[0].bits == 8 else np.dtype("<u2")
     components = sorted(same.format.components, key=lambda component: component.plane)
     return [
@@ -68,15 +68,14 @@ def samples_by_swscale(picture: av.VideoFrame, planar: str) -> list[np.ndarray]:
 def test_samples_are_what_swscale_reads(pix_fmt: str) -> None:
     planar = planar_name(pix_fmt)
     assert planar is not None
-    # At widths that are no multiple of 16 swscale itself gives other samples from time to time (seen with p016le).
-    for size in ((48, 32), (64, 22)):
+    for size in ((48, 32), (34, 22)):
         picture = random_picture(pix_fmt, size)
         for plane, expected in zip(planes_of(picture), samples_by_swscale(picture, planar), strict=True):
             assert np.array_equal(plane, expected), size
             assert not plane.flags.writeable or plane.base is None
 
 
-@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "xyz12le", "bayer_rggb8", "vaapi", "ayuv64le", "grayf32le"])
+@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "xyz12le", "bayer_rggb8", "vaapi", "grayf32le"])
 def test_other_formats_are_not_read(pix_fmt: str) -> None:
     assert planar_name(pix_fmt) is None
 
