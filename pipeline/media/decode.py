@@ -22,7 +22,7 @@ from pipeline.media.containers import Threading, open_container, pts_of, video_s
 from pipeline.media.index_check import check_index
 from pipeline.media.packets import Scan, scan_packets
 from pipeline.media.ranges import pictures_from
-from pipeline.media.side_data import frame_facts
+from pipeline.media.side_data import FactsOfClip, FrameFacts
 from pipeline.media.timing import last_duration, measured_rate, mended_stamps, never_falls, rises
 from pipeline.media.video_info import describe_video
 from pipeline.runtime.callbacks import Check
@@ -82,7 +82,7 @@ def _first_read(
     raw: list[int | None] = []
     durations: list[int] = []
     errors: list[str] = []
-    side_data: dict[str, None] = {}
+    facts = FactsOfClip()
     first: av.VideoFrame | None = None
     damaged = 0
     for picture in pictures_from(container, stream, scan, errors, threading):
@@ -101,8 +101,7 @@ def _first_read(
                 f"The picture's size or format changes at frame {len(raw)}; such clips are not handled.",
                 field="video_url",
             )
-        if _is_looked_into(len(raw)):
-            side_data |= dict.fromkeys(frame_facts(picture).side_data)
+        facts.look(len(raw), picture)
         damaged += picture.is_corrupt
         raw.append(stamp)
         durations.append(picture.duration)
@@ -125,12 +124,7 @@ def _first_read(
         warnings.append("The file breaks off: what is there is used.")
     if damaged or (errors and not missing):
         warnings.append(f"The video is damaged: {max(damaged, 1)} of its frames are decoded with errors.")
-    return _clip(path, container, stream, first, raw, durations, tuple(side_data), scan, limits, threading, warnings)
-
-
-def _is_looked_into(index: int) -> bool:
-    """Tell whether a frame's side data is read: frames 0, 1, 2, 4, 8 ..., since captions may begin late."""
-    return index & (index - 1) == 0
+    return _clip(path, container, stream, first, raw, durations, facts.facts, scan, limits, threading, warnings)
 
 
 def _clip(
@@ -140,7 +134,7 @@ def _clip(
     first: av.VideoFrame,
     raw: list[int | None],
     durations: list[int],
-    side_data: tuple[str, ...],
+    facts: FrameFacts,
     scan: Scan,
     limits: LimitSettings,
     threading: Threading,
@@ -164,7 +158,7 @@ def _clip(
     rate = measured_rate(pts, time_base, stated)
     last = last_duration(durations, pts, rate, time_base)
     ends = np.append(np.diff(pts), last).astype(np.int64)
-    info = describe_video(path, container, stream, first, pts, ends, rate, side_data, warnings)
+    info = describe_video(path, container, stream, first, pts, ends, rate, facts, warnings)
     numbers = (
         tuple(range(offset, offset + len(pts))) if by_number else tuple(stamp for stamp in raw if stamp is not None)
     )

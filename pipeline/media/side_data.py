@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from uuid import UUID
 
 import av
 import av.filter
@@ -24,9 +25,9 @@ _KINDS_OF_FFMPEG = 64
 """More kinds of side data than FFmpeg has."""
 _USER_DATA = "H.26[45] User Data Unregistered SEI message"
 _ENCODERS_OWN = {
-    "dc45e9bd-e6d9-48b7-962c-d820d923eeef",
-    "2ca2de09-b517-47db-bb55-a4fe7fc2fc4e",
-    "47564adc-5c4c-433f-94ef-c5113cd143a8",
+    UUID("dc45e9bd-e6d9-48b7-962c-d820d923eeef").bytes,
+    UUID("2ca2de09-b517-47db-bb55-a4fe7fc2fc4e").bytes,
+    UUID("47564adc-5c4c-433f-94ef-c5113cd143a8").bytes,
 }
 """User data in which x264, x265 and Apple's encoder tell of themselves."""
 _log_level_lock = threading.Lock()
@@ -50,11 +51,10 @@ def frame_facts(picture: av.VideoFrame) -> FrameFacts:
     source = graph.add_buffer(
         width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
     )
-    show = graph.add("showinfo", "checksum=0:udu_sei_as_ascii=1")
-    sink = graph.add("buffersink")
-    source.link_to(show)
-    show.link_to(sink)
-    graph.configure()
+    # Each byte of user data would be a line of the log: that is asked of PyAV.
+    silent = graph.add("sidedata", "mode=delete:type=SEI_UNREGISTERED")
+    show = graph.add("showinfo", "checksum=0")
+    graph.link_nodes(source, silent, show, graph.add("buffersink")).configure()
     # The log level belongs to the process.
     with _log_level_lock:
         level = av.logging.get_level()
@@ -70,8 +70,8 @@ def frame_facts(picture: av.VideoFrame) -> FrameFacts:
     ratio = re.search(r"\bsar:(\d+)/(\d+)", text)
     sar = Fraction(int(ratio[1]), int(ratio[2])) if ratio and int(ratio[2]) else Fraction(0)
     names = [name.strip() for name in re.findall(r"^  side data - ([^:\n(]+)", text, re.MULTILINE)]
-    if set(re.findall(r"message: UUID=(\S+)", text)) <= _ENCODERS_OWN:
-        names = [name for name in names if name != _USER_DATA]
+    user_data = {uuid for kind, uuid in _kinds_of(picture) if kind is Type.SEI_UNREGISTERED}
+    names += [_USER_DATA] if user_data - _ENCODERS_OWN else []
     return FrameFacts(
         CHROMA_LOCATIONS.index(location[1]) if location and location[1] in CHROMA_LOCATIONS else 0,
         sar or None,
@@ -79,11 +79,51 @@ def frame_facts(picture: av.VideoFrame) -> FrameFacts:
     )
 
 
+class FactsOfClip:
+    """The facts of a clip's first frame, with the side data of frames 0, 1, 2, 4, 8 ...: captions may begin late."""
+
+    def __init__(self) -> None:
+        self._kinds: set[tuple[Type, bytes]] = set()
+        self._facts: FrameFacts | None = None
+
+    def look(self, index: int, picture: av.VideoFrame) -> None:
+        """Take in a frame; frames of other numbers cost nothing, nor do kinds that are known already."""
+        if index & (index - 1):
+            return
+        kinds = _kinds_of(picture)
+        if self._facts is not None and kinds <= self._kinds:
+            return
+        self._kinds |= kinds
+        facts = frame_facts(picture)
+        if self._facts is None:
+            self._facts = facts
+        names = dict.fromkeys((*self._facts.side_data, *facts.side_data))
+        self._facts = replace(self._facts, side_data=tuple(names))
+
+    @property
+    def facts(self) -> FrameFacts:
+        """The first frame's facts; there must have been one."""
+        assert self._facts is not None
+        return self._facts
+
+
 def side_data_of(picture: av.VideoFrame) -> dict[Type, SideData]:
     """Return the side data that PyAV knows, by its kind."""
+    return {data.type: data for data in _known_side_data(picture)}
+
+
+def _kinds_of(picture: av.VideoFrame) -> set[tuple[Type, bytes]]:
+    """Return the kinds of side data that PyAV knows; for user data with the UUID that tells whose it is."""
+    return {
+        (data.type, bytes(data)[:16] if data.type is Type.SEI_UNREGISTERED else b"")
+        for data in _known_side_data(picture)
+    }
+
+
+def _known_side_data(picture: av.VideoFrame) -> list[SideData]:
     with contextlib.suppress(ValueError):
-        return {data.type: data for data in picture.side_data}
-    return {data.type: data for data in _without_unknown_kinds(picture).side_data}
+        return list(picture.side_data)
+    return list(_without_unknown_kinds(picture).side_data)
 
 
 def _without_unknown_kinds(picture: av.VideoFrame) -> av.VideoFrame:

@@ -15,9 +15,9 @@ from pipeline.media.formats import planar_name
 from pipeline.media.matrices import KNOWN_MATRICES
 from pipeline.media.orientation import orientation_of
 from pipeline.media.side_data import (
+    FrameFacts,
     content_light_of,
     display_matrix_of,
-    frame_facts,
     mastering_display_of,
     side_data_of,
 )
@@ -35,7 +35,7 @@ def describe_video(
     pts: NDArray[np.int64],
     durations: NDArray[np.int64],
     rate: Fraction,
-    side_data: tuple[str, ...],
+    facts: FrameFacts,
     warnings: list[str],
 ) -> VideoInfo:
     """Return all that is known of a clip; adds to ``warnings``, which become its own.
@@ -49,7 +49,6 @@ def describe_video(
     color_matrix = _matrix(first, planar, warnings)
     if first.interlaced_frame:
         warnings.append("The video is interlaced; the result holds the same lines and is not marked so.")
-    facts = frame_facts(first)
     beside = side_data_of(first)
     display_matrix = display_matrix_of(beside)
     orientation = orientation_of(display_matrix)
@@ -89,7 +88,7 @@ def describe_video(
         mirrored=orientation.mirrored,
         mastering_display=mastering_display_of(beside),
         content_light=content_light_of(beside),
-        side_data=side_data,
+        side_data=facts.side_data,
     )
 
 

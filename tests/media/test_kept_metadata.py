@@ -195,8 +195,9 @@ AMBIENT = struct.pack(">IHH", 314_0000, 15635, 16450)
         (4, CAPTIONS, 7, "ATSC A53 Part 4 Closed Captions"),
         (148, AMBIENT, 0, "Ambient viewing environment"),
         (5, bytes(range(16)) + b"telemetry", 0, "H.26[45] User Data Unregistered SEI message"),
+        (5, bytes(range(16)) + b"telemetry", 8, "H.26[45] User Data Unregistered SEI message"),
     ],
-    ids=["captions", "late_captions", "ambient", "user_data"],
+    ids=["captions", "late_captions", "ambient", "user_data", "late_user_data"],
 )
 def test_what_lies_among_the_pictures_is_named(
     tmp_path: Path, kind: int, payload: bytes, frame: int, name: str
