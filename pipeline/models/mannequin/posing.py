@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float64Array
-from pipeline.joints import JOINT
+from pipeline.joints import HIPS, JOINT
 from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, Figure, Pose
 from pipeline.models.mannequin.limbs import limit_depth, push_out_of_capsules, sole_frame, solve_two_bone_ik
 from pipeline.models.mannequin.rotations import (
@@ -32,6 +32,14 @@ _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
 BLAZEPOSE_DEPTH_GAIN = 0.35
 """BlazePose's z, in the px of its x and y, is about three times too deep: shoulders and hips of turning people span 2.4
 to 3.7 times their width in z, and against walk_a's truth the shoulders' slope is 0.25, the limbs' 0.11 to 0.26."""
+_SEEN_LEG = 0.456
+"""From BlazePose's hips to its ankles where legs are straight, standing heights: with it both ways of placing the hips
+agree best on walk_a (the mean error of all joints fell from 2.05 to 1.45 % of body height, on walk_d from 4.85 to
+4.35)."""
+_TRUST_HIPS = 0.8
+"""Share of the hips' own height against the height that the legs' directions give them."""
+_HIPS_BEHIND = 0.025
+"""Standing heights (walk_a: 0.02 to 0.03 to the front of the rig's hips)."""
 _LEAN = 0.4
 """Share kept of the torso's depth lean: the landmarks' bias leans people towards the camera by 10 to 20 degrees."""
 _TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
@@ -48,6 +56,9 @@ class Poser:
         heads, marks = self._heads, figure.landmarks
         hips = (heads["thigh1.L"] + heads["thigh1.R"]) / 2
         shoulders = (heads["upperarm1.L"] + heads["upperarm1.R"]) / 2
+        self._leg_length = float(
+            np.linalg.norm(heads["shin1.L"] - heads["thigh1.L"]) + np.linalg.norm(heads["foot.L"] - heads["shin1.L"])
+        )
         self._hip_width = float(np.linalg.norm(heads["thigh1.L"] - heads["thigh1.R"]))
         self._shoulder_width = float(np.linalg.norm(heads["upperarm1.L"] - heads["upperarm1.R"]))
         self._torso_length = float(np.linalg.norm(hips - shoulders))
@@ -69,6 +80,9 @@ class Poser:
         if seen is not None:
             points = soften_skeleton(self._figure, points, seen)
         rotations: dict[str, Float64Array] = {}
+        pelvis, _ = self._torso(points)
+        # The rig's hips lie behind the landmarks', which are on the body's front.
+        points[HIPS] += _HIPS_BEHIND * pelvis[:, 2] * np.array([1.0, 0.0, 1.0])
         pelvis, chest = self._torso(points)
         rotations["pelvis"] = pelvis
         rotations["spine1"] = slerp(pelvis, chest, 0.35)
@@ -229,6 +243,13 @@ class Poser:
         for suffix, (thigh, shin, _) in chains.items():
             landing = places["thigh1" + suffix] + thigh + shin
             root += weight[suffix] / total * (targets[suffix] - landing)
+        # How far the legs bend is told twice: by their bones' directions, and by how far hips and ankles lie apart.
+        observed = np.zeros(3)
+        for side, suffix, _ in _SIDES:
+            reach = points[JOINT[f"{side}_hip"]] - points[JOINT[f"{side}_ankle"]]
+            hip = targets[suffix] + reach * (self._leg_length / _SEEN_LEG)
+            observed += weight[suffix] / total * (hip - places["thigh1" + suffix])
+        root[1] += _TRUST_HIPS * (observed[1] - root[1])
         root = stands * root + (1 - stands) * self._hanging_root(points, places, seen)
         root[2] = 0.0
         for suffix, (thigh, shin, _) in chains.items():
