@@ -27,6 +27,8 @@ class HeadColors:
     """(h, w, 3) linear, hair everywhere: the picture's own, mirrored downwards below the hairline."""
     around: NDArray[np.float32]
     """(h, 2, 3) linear: color at the head's left and right outline in each row."""
+    hangs: NDArray[np.bool_]
+    """(h, 2) where that color is hair."""
     middle: float
     """Column between the two."""
 
@@ -35,8 +37,10 @@ class HeadColors:
         hair = sample_picture(self.hair, x, y)
         row = np.clip(np.rint(y), 0, len(self.around) - 1).astype(np.int64)
         side = (x > self.middle).astype(np.int64)
-        skin = self.around[row, side]
-        return np.where(is_hair[:, None, None], hair, skin).astype(np.float32)
+        around = self.around[row, side]
+        # Hair that hangs down beside the face goes on round the neck, as bright as it is there, with strands.
+        below = np.where(self.hangs[row, side][..., None], np.sqrt(hair * around), around)
+        return np.where(is_hair[:, None, None], hair, below).astype(np.float32)
 
 
 def skin_color(view: FittedView) -> NDArray[np.float32] | None:
@@ -73,9 +77,11 @@ def head_colors(view: FittedView) -> HeadColors | None:
         return None
     hair_color = np.median(reference.colors[crown], axis=0)
     looks = _likeness(reference.colors, hair_color, skin)
+    around = _outline_colors(reference.colors, near, float(middle[0]), unit)
     return HeadColors(
         _hair_everywhere(reference.colors, near, looks, int(top[0]), middle, unit, hair_color),
-        _outline_colors(reference.colors, near, float(middle[0]), unit),
+        around,
+        _likeness(around, hair_color, skin),
         float(middle[0]),
     )
 

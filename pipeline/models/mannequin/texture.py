@@ -24,6 +24,7 @@ from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.sampling import sample_picture
 from pipeline.models.mannequin.shape import half_widths
+from pipeline.models.mannequin.torso_texture import back_picture
 
 _DEPTH_SLACK = 0.012
 """So far behind what is in front a point still counts as seen, standing heights: layers of clothes touch."""
@@ -52,6 +53,7 @@ class _Samples:
     own_part: NDArray[np.bool_]
     """(T, S) what lies in front belongs to the same part of the body."""
     x: NDArray[np.float32]
+    """(T, S) where the picture was read, px; so is y."""
     y: NDArray[np.float32]
 
 
@@ -98,7 +100,8 @@ def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDAr
     tilt = np.einsum("sk,tkd->tsd", corners, normals[triangles][..., :2])
     girth = np.einsum("sk,tk->ts", corners, half_widths(figure, shares, view.places)[triangles])
     inwards = _folded_back(tilt, facing, girth)
-    colors = sample_picture(reference.colors, x + inwards[..., 0], y + inwards[..., 1])
+    read_x, read_y = x + inwards[..., 0], y + inwards[..., 1]
+    colors = sample_picture(reference.colors, read_x, read_y)
     height, width = view.nearest.shape
     column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)
     row = np.clip(np.rint(y), 0, height - 1).astype(np.int64)
@@ -112,7 +115,7 @@ def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDAr
         owner = np.where(hidden, -2, owner)
     own_part = owner != -2
     own_part &= (owner < 0) | (parts[owner] == parts[:, None])
-    return _Samples(colors, facing.astype(np.float32), seen, own_part, x, y)
+    return _Samples(colors, facing.astype(np.float32), seen, own_part, read_x, read_y)
 
 
 def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
@@ -196,12 +199,16 @@ def _back_colors(
     out = flat.copy()
     if view.reference.view == "back":
         return out
+    trunk = parts == PARTS.index("torso")
+    torso = (view.nearest >= 0) & trunk[view.nearest]
+    gain = flat[trunk] / np.maximum(samples.colors[trunk], 1e-6)
+    out[trunk] = gain * sample_picture(back_picture(view, torso), samples.x[trunk], samples.y[trunk])
     colors = head_colors(view)
     if colors is None:
         return out
     head = parts == PARTS.index("head")
-    gain = _mean_gain(samples, flat, head)
-    out[head] = gain * colors.at(samples.x[head], samples.y[head], groups[head] == Group.HAIR)
+    behind = colors.at(samples.x[head], samples.y[head], groups[head] == Group.HAIR)
+    out[head] = _mean_gain(samples, flat, head) * behind
     return out
 
 

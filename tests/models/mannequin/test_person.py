@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline.datatypes import Appearance, Float64Array, ReferencePicture, SceneLight
 from pipeline.joints import JOINT, SKELETON_NAMES
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
+from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.person import NewPerson, make_person
 from pipeline.models.mannequin.reference import make_view, view_of
+from pipeline.models.mannequin.torso_texture import back_picture
 from pipeline.models.weights.folder import weight_path
 from pipeline.settings import GenerateSettings
 from tests.models.mannequin.test_mannequin import _reference
@@ -110,6 +113,40 @@ def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(fig
     elsewhere[900:, :250] = True
     lost = ReferencePicture(behind, replace(turned, mask=elsewhere))
     assert len(make_person(figure, replace(front, more_references=(lost,))).warnings) == 1
+
+
+def test_the_back_has_no_tie(suit: Mannequin) -> None:
+    def bright(yaw: float) -> float:
+        picture, alpha = _turned(suit, yaw)
+        top = int(np.flatnonzero((alpha > 250).any(1))[0])
+        chest = picture[top + int(0.19 * HEIGHT) : top + int(0.3 * HEIGHT), SIZE[0] // 2 - 14 : SIZE[0] // 2 + 15]
+        return float((chest.min(2) > 90).mean())
+
+    assert bright(0.0) > 0.1
+    assert bright(np.pi) < 0.02
+
+
+def test_stripes_and_plain_cloth_go_on_over_the_back_as_they_are() -> None:
+    reference = _reference("suit")
+    assert reference.reference is not None and reference.reference_person is not None
+    view = make_view(reference.reference, reference.reference_person)
+    assert view is not None
+    rows, columns = np.mgrid[: view.mask.shape[0], : view.mask.shape[1]]
+    torso = (np.abs(columns - 300) < 110) & (rows > 250) & (rows < 550)
+    stripes = np.where((columns // 9 % 2 == 0)[..., None], [0.5, 0.1, 0.1], [0.05, 0.05, 0.06]).astype(np.float32)
+    laid = FittedView(replace(view, colors=stripes), np.zeros((0, 3), np.float32), *_nothing(view.mask.shape))
+    assert np.array_equal(back_picture(laid, torso), stripes)
+    logo = torso & (np.abs(columns - 300) < 40) & (np.abs(rows - 400) < 30)
+    printed = np.where(logo[..., None], np.float32([0.1, 0.8, 0.2]), stripes)
+    laid = replace(laid, reference=replace(view, colors=printed))
+    plain = back_picture(laid, torso)
+    assert np.abs(plain[logo][:, 1] - 0.08).max() < 0.1
+    far = ~cv2.dilate(logo.astype(np.uint8), np.ones((41, 41), np.uint8)).astype(bool)
+    assert np.array_equal(plain[far], printed[far])
+
+
+def _nothing(shape: tuple[int, ...]) -> tuple:
+    return np.full(shape, -1, np.int32), np.zeros(shape, np.float32), np.zeros((0, 3), np.int32), 1.0
 
 
 def test_the_same_picture_gives_the_same_person(figure: Figure) -> None:

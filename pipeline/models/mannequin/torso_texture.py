@@ -1,0 +1,93 @@
+"""What a back looks like whose front is known: the same cloth, without what only a front has.
+
+A shirt and tie between lapels, a neckline, a print: they lie in the middle of the front, and their colors do not occur
+at its sides. There the cloth of the sides is continued.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.mannequin.fitting import FittedView
+
+_SIDE = (0.62, 0.94)
+"""Where the sides of a front lie, shares of its half width."""
+_BINS_PER_STOP = 2.2
+"""Bins of the palette in each channel's log2."""
+_LEAST_SHARE = 0.004
+"""Of the sides' pixels that a color must have to be one of theirs."""
+_LEAST_PIXELS = 200
+_LEAST_PART = 0.0008
+"""Area of what is replaced, squared standing heights."""
+
+
+def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return (h, w, 3) the picture's colors with the front's own things replaced; ``torso`` (h, w) is where it is.
+
+    Foreign pixels take the color at the place mirrored about the side's inner border, in the same row.
+    """
+    colors = view.reference.colors
+    place = _places_across(torso)
+    known = np.isfinite(place)
+    side = known & (np.abs(place) > _SIDE[0]) & (np.abs(place) < _SIDE[1])
+    if np.count_nonzero(side) < _LEAST_PIXELS:
+        return colors
+    foreign = known & (np.abs(place) <= _SIDE[0]) & ~_in_palette(colors, side)
+    unit = max(1, round(0.004 * view.reference.height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * unit + 1, 2 * unit + 1))
+    # Threads and grain are no tie; a tie's own gaps are.
+    parts = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    parts = _large_parts(cv2.morphologyEx(parts, cv2.MORPH_CLOSE, kernel, iterations=2), view.reference.height_px)
+    parts = cv2.dilate(parts, kernel, iterations=2)
+    out = colors.copy()
+    middle, half = _middle_and_half(torso)
+    usual = np.median(colors[side], axis=0)
+    for y in np.flatnonzero(parts.any(1)):
+        x = np.flatnonzero((parts[y] > 0) & known[y])
+        if not len(x):
+            continue
+        mirrored = np.clip(2 * _SIDE[0] - np.abs(place[y, x]), *_SIDE)
+        source = np.rint(middle[y] + np.where(place[y, x] < 0, -1, 1) * mirrored * half[y]).astype(int)
+        source = np.clip(source, 0, colors.shape[1] - 1)
+        fine = side[y, source]
+        out[y, x] = np.where(fine[:, None], colors[y, source], usual)
+    weight = cv2.GaussianBlur(parts.astype(np.float32), (0, 0), max(0.5 * unit, 0.5))[..., None]
+    return np.asarray(colors * (1 - weight) + out * weight, np.float32)
+
+
+def _large_parts(foreign: NDArray[np.uint8], height_px: float) -> NDArray[np.uint8]:
+    """Keep connected parts of a shirt's or a print's size; a button or a navel does no harm on a back."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(foreign, connectivity=8)
+    large = np.zeros(count, np.uint8)
+    large[1:] = stats[1:, cv2.CC_STAT_AREA] > _LEAST_PART * height_px**2
+    return np.asarray(large[labels], np.uint8)
+
+
+def _middle_and_half(torso: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(h,) middle column and half width of each row, NaN where there is none."""
+    middle, half = np.full(len(torso), np.nan), np.full(len(torso), np.nan)
+    for y in np.flatnonzero(torso.sum(1) > 8):
+        columns = np.flatnonzero(torso[y])
+        middle[y] = (columns[0] + columns[-1]) / 2
+        half[y] = (columns[-1] - columns[0]) / 2
+    return middle, half
+
+
+def _places_across(torso: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(h, w) -1 at the left border of each row to 1 at the right, NaN outside the torso."""
+    middle, half = _middle_and_half(torso)
+    place = (np.arange(torso.shape[1]) - middle[:, None]) / half[:, None]
+    return np.where(torso, place, np.nan)
+
+
+def _in_palette(colors: NDArray[np.float32], side: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w) whether a color, or one a bin beside it, occurs at the sides."""
+    bins = np.clip(np.rint((np.log2(np.maximum(colors, 2e-3)) + 9) * _BINS_PER_STOP), 1, 23).astype(np.int64)
+    table = np.zeros((25, 25, 25), np.float32)
+    np.add.at(table, tuple(bins[side].T), 1.0)
+    near = np.zeros_like(table)
+    for shift in np.ndindex(3, 3, 3):
+        near += np.roll(table, np.array(shift) - 1, (0, 1, 2))
+    return np.asarray(near[tuple(np.moveaxis(bins, 2, 0))] > _LEAST_SHARE * np.count_nonzero(side))
