@@ -54,7 +54,12 @@ class JobInput(_Strict):
     """The ``input`` of a job."""
 
     video_url: Annotated[_Url, Field(description="the clip: an http(s) URL; locally also a path")]
-    prompt: Annotated[_Prompt, Field(description="the new person, in words; the mannequin ignores it")] = ""
+    prompt: Annotated[
+        _Prompt,
+        Field(
+            description="the new person, in words; the mannequin takes clothes, colors and sex from them where there is no picture"
+        ),
+    ] = ""
     negative_prompt: Annotated[_Prompt, Field(description="what the result must not show")] = ""
     reference_image_url: Annotated[
         _Url | None,

@@ -19,6 +19,7 @@ from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
 from pipeline.models.mannequin.skeleton import believed
+from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import GenerateSettings
@@ -32,6 +33,8 @@ _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.
 _CLOTHED = 1.03
 """Height of a person with hair and shoes, which the figure has, over the standing height that bones tell (1.02 to 1.07
 on two rendered walks)."""
+_WORDS_NAMED = 12
+"""Words of a prompt that a warning names at most."""
 _INSIDE = np.float32(0.8)
 """Light inside a sleeve, collar or hem."""
 
@@ -40,6 +43,8 @@ class Mannequin:
     """Draw the figure on the subject's skeleton, frame by frame; nothing is carried over from window to window."""
 
     def __init__(self, figure: Path, settings: GenerateSettings) -> None:
+        self._path = figure
+        self._variant = settings.figure
         self._base = load_figure(figure, settings.figure)
         self._become(plain_person(self._base, Outfit()))
 
@@ -49,6 +54,8 @@ class Mannequin:
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Turn the figure into the reference picture's person, or leave it plain."""
+        if appearance.reference is None:
+            return self._dress(appearance.prompt)
         person = make_person(self._base, appearance)
         self._become(person)
         return person.warnings
@@ -82,6 +89,15 @@ class Mannequin:
         # No frame needs another, and the compiled parts leave the GIL.
         with closing(parallel_map(drawn, frames(), min(usable_cores(), _MOST_THREADS))) as layers:
             yield from layers
+
+    def _dress(self, prompt: str) -> tuple[str, ...]:
+        """Dress the figure as a prompt says; without one it wears its own clothes."""
+        chosen = choose_from_words(prompt)
+        variant = chosen.sex if self._variant == "auto" and chosen.sex is not None else self._variant
+        self._become(plain_person(load_figure(self._path, variant), chosen.outfit))
+        if not chosen.unknown:
+            return ()
+        return (f"the mannequin cannot do these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
 
     def _become(self, person: NewPerson) -> None:
         self._person = person

@@ -36,6 +36,8 @@ class Outfit:
     """``skin``, ``hair``, ``upper``, ``lower``, ``shoes``: sRGB 0..255."""
     long_sleeves: bool = True
     long_legs: bool = True
+    has_tie: bool = False
+    """The top is a jacket, with a white shirt and a tie in its opening."""
 
     @property
     def hidden(self) -> frozenset[Group]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, ReferencePicture
 from pipeline.models.mannequin.deformation import part_shares
-from pipeline.models.mannequin.figure import Figure
+from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth
 from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
@@ -19,6 +19,12 @@ from pipeline.models.mannequin.texture import bake
 
 _MIN_OVERLAP = 0.8
 """Below it the figure does not lie on the picture's person, and colors would land on the wrong limbs."""
+_COLLAR = 0.012
+"""So far above the neck's joint a jacket's opening begins, standing heights."""
+_OPENING = (0.036, 0.15)
+"""Half width at the collar and depth of the opening, standing heights."""
+_SHIRT = np.array([0.72, 0.73, 0.75], np.float32)
+_TIE = np.array([0.055, 0.02, 0.03], np.float32)
 _ORDER = ("front", "back", "left", "right")
 _ONE_NOT_LAID = "the figure could not be laid onto every reference picture's person: those are left out"
 _NOT_LAID = "the figure could not be laid onto the reference picture's person: it takes over plain colors only"
@@ -46,8 +52,24 @@ def plain_person(figure: Figure, outfit: Outfit) -> NewPerson:
     corners = outfit.group_colors()[figure.groups[drawn]][:, None] * figure.tint[triangles]
     _, weights = sample_grid()
     fine = np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
+    if outfit.has_tie:
+        _paint_shirt(fine, np.einsum("sk,fkd->fsd", weights, figure.vertices[triangles]), figure, drawn)
     assert fine.shape[1] == NUM_SAMPLES
     return NewPerson(figure, drawn, with_levels(fine, triangles, len(figure.vertices)))
+
+
+def _paint_shirt(
+    fine: NDArray[np.float32], places: NDArray[np.float32], figure: Figure, drawn: NDArray[np.bool_]
+) -> None:
+    """Paint a shirt's opening and a tie on the front of the top, by place around the collar."""
+    neck = figure.heads[BONE["neck"]]
+    down = places[..., 1] - neck[1] + _COLLAR
+    across = np.abs(places[..., 0])
+    front = (places[..., 2] < neck[2]) & (figure.groups[drawn] == Group.UPPER)[:, None] & (down > 0)
+    opening = front & (across < _OPENING[0] * (1 - down / _OPENING[1]))
+    tie = opening & (across < 0.009 + 0.05 * down)
+    fine[opening] = _SHIRT
+    fine[tie] = _TIE
 
 
 def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
