@@ -57,7 +57,7 @@ class JobInput(_Strict):
     prompt: Annotated[
         _Prompt,
         Field(
-            description="the new person, in words; the mannequin takes clothes, colors and sex from them where there is no picture"
+            description="the new person, in words; the mannequin takes clothes and colors from them, without a picture"
         ),
     ] = ""
     negative_prompt: Annotated[_Prompt, Field(description="what the result must not show")] = ""
