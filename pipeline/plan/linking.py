@@ -24,10 +24,12 @@ MISS_SCALE_BH, MISS_SCALE_BH_PER_S = 0.12, 0.8
 """Hips so far from where both courses led, after no time and more for each second of the gap, cost 1."""
 SPEED_SCALE_BH_PER_S = 2.5
 """A change of speed that costs 1 where the gap is short: who stands still is not the one who walked."""
+QUICK_GAP_SECONDS = 0.1
+"""Within one track, up to such a gap, the course of a few frames may speak for it."""
 SIZE_SCALE = 1.5
 """Ratio of two sizes, as a logarithm, that costs 1."""
-SAME_TRACK_SHARE = 0.6
-"""The tracker's own word: links within one track cost so much of what others do."""
+SAME_TRACK_SHARE, UNBROKEN_SHARE = 0.6, 0.35
+"""The tracker's own word: links within one track cost so much of what others do, and less where it was not broken."""
 MIN_ALIKE = 0.82
 """Likeness from which two stretches of a clip are one person where nothing but looks tells."""
 
@@ -114,15 +116,24 @@ def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, in
 def link_cost(before: Piece, after: Piece, gap_seconds: float) -> float:
     """Return how unlikely it is that two pieces are one person, ``gap_seconds`` apart."""
     height = max(1.0, float(np.sqrt(before.height_px * after.height_px)))
-    cost = _course_cost(before, after, gap_seconds, height) + _looks_cost(before, after)
+    is_same_track = before.track.track_id == after.track.track_id
+    cost = _course_cost(before, after, gap_seconds, height, (before.velocities[1], after.velocities[0]))
+    if is_same_track and gap_seconds <= QUICK_GAP_SECONDS:
+        quick = (before.quick_velocities[1], after.quick_velocities[0])
+        cost = min(cost, _course_cost(before, after, gap_seconds, height, quick))
+    cost += _looks_cost(before, after)
     growth = abs(float(np.log(after.height_px / before.height_px)))
     cost += growth / (SIZE_SCALE * (1 + gap_seconds))
-    return cost * (SAME_TRACK_SHARE if before.track.track_id == after.track.track_id else 1.0)
+    if not is_same_track:
+        return cost
+    return cost * (UNBROKEN_SHARE if gap_seconds <= QUICK_GAP_SECONDS else SAME_TRACK_SHARE)
 
 
-def _course_cost(before: Piece, after: Piece, gap: float, height: float) -> float:
+def _course_cost(
+    before: Piece, after: Piece, gap: float, height: float, velocities: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> float:
     apart = after.places[0] - before.places[1]
-    v_before, v_after = before.velocities[1], after.velocities[0]
+    v_before, v_after = velocities
     onward = float(np.hypot(*(apart - v_before * gap)))
     backward = float(np.hypot(*(apart - v_after * gap)))
     # He may have stopped or started out of sight: then both speeds say where he was only for a part of the gap.

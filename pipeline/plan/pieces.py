@@ -29,6 +29,7 @@ MEETING_SHARE = 0.15
 MEETING_SECONDS = 0.13
 """While people meet, tracks are cut into pieces this long."""
 SPEED_RIDGE_SECONDS = 0.02
+QUICK_SECONDS = 0.1
 COURSE_SECONDS = 0.33
 """Over so long a piece's speed at its ends is taken."""
 
@@ -44,6 +45,8 @@ class Piece:
     """(2, 2): the hips' middle in the first and the last frame, smoothed."""
     velocities: NDArray[np.float64]
     """(2, 2): px a second at both ends, of the whole track around them."""
+    quick_velocities: NDArray[np.float64]
+    """(2, 2): the same over a few frames: somebody who jumps turns around faster than the others tell."""
     height_px: float
     """Standing height, roughly."""
     looks: NDArray[np.float64]
@@ -204,19 +207,26 @@ class _Stretch:
     def piece(self, start: int, stop: int, shot: int) -> Piece:
         part = part_of(self.track, start, stop)
         # Speeds are the stretch's own before and after: pieces are too short to have one.
-        after = int(np.searchsorted(self.seconds, self.seconds[start] + COURSE_SECONDS, side="right"))
-        before = int(np.searchsorted(self.seconds, self.seconds[stop - 1] - COURSE_SECONDS))
-        begins = self._course(start, min(after, self.end), start)
-        ends = self._course(max(before, self.begin), stop, stop - 1)
+        begins, ends = self._ends(start, stop, COURSE_SECONDS)
+        quick_begins, quick_ends = self._ends(start, stop, QUICK_SECONDS)
         return Piece(
             track=part,
             shot=shot,
-            places=np.stack([begins[0], ends[0]]),
+            places=np.stack([quick_begins[0], quick_ends[0]]),
             velocities=np.stack([begins[1], ends[1]]),
+            quick_velocities=np.stack([quick_begins[1], quick_ends[1]]),
             height_px=max(1.0, float(np.median(self.height[start:stop]))),
             looks=mean_histogram(part.color_histograms),
             seen_frames=int(np.count_nonzero(part.color_histograms.any(axis=(1, 2)))),
         )
+
+    def _ends(
+        self, start: int, stop: int, seconds: float
+    ) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Place and speed at the first row and at the last one."""
+        after = int(np.searchsorted(self.seconds, self.seconds[start] + seconds, side="right"))
+        before = int(np.searchsorted(self.seconds, self.seconds[stop - 1] - seconds))
+        return self._course(start, min(after, self.end), start), self._course(max(before, self.begin), stop, stop - 1)
 
     def _course(self, start: int, stop: int, at: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return place at row ``at`` and speed of a straight line through rows ``start`` to ``stop``."""

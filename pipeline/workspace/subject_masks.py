@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.datatypes import Mask, Presence, Subject, Transforms, VideoInfo
 from pipeline.joints import HIPS
+from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow_round
 
 FILLED_DILATION_BH = 0.03
@@ -17,6 +18,8 @@ FILLED_DILATION_BH = 0.03
 
 
 MAX_MASK_SECONDS = 1.0
+NEARER_BH = 0.02
+"""So much farther down the picture than he reaches who is in front of him."""
 
 
 class MaskSource(Protocol):
@@ -53,7 +56,6 @@ class SubjectMasks:
             return np.zeros(self._shape, np.bool_)
         if presence == Presence.FOUND:
             return self._union(frame, True)
-        # Who is seen where he should be is in front of him.
         return self._moved(frame)
 
     def others_mask(self, frame: int) -> Mask:
@@ -71,13 +73,17 @@ class SubjectMasks:
                 whole |= mask
         return whole
 
-    def _hiding(self, frame: int, his_track: int) -> Mask:
-        """Return everybody who is seen in a frame but the subject's own track."""
-        whole = np.zeros(self._shape, np.bool_)
+    def _without_hiding(self, moved: Mask, frame: int, his_tracks: frozenset[int], height_px: float) -> Mask:
+        """Take out of a moved mask whoever is seen there in front of the subject: who reaches farther down the picture.
+
+        Not the subject's own tracks just before and after.
+        """
+        left = moved.copy()
+        lowest = box_of_mask(moved)[3] + NEARER_BH * height_px
         for track_id, mask in self._store.get(frame).items():
-            if track_id != his_track:
-                whole |= mask
-        return whole
+            if track_id not in his_tracks and box_of_mask(mask)[3] >= min(lowest, self._shape[0]):
+                left &= ~mask
+        return left
 
     def _moved(self, frame: int) -> Mask:
         height = self._subject.body_height_px
@@ -98,5 +104,5 @@ class SubjectMasks:
         mask = self._union(source, True).view(np.uint8)
         moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
         grown = grow_round(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
-        # Who is seen where he should be is in front of him.
-        return np.asarray(grown & ~self._hiding(frame, int(self._subject.track_of_frame[source])))
+        his_tracks = frozenset(int(self._subject.track_of_frame[near]) for _, _, near in candidates)
+        return self._without_hiding(grown, frame, his_tracks, float(height[source]))

@@ -98,3 +98,13 @@ def test_short_tracks_are_somebody_too(count: int) -> None:
 
 def test_nobody_is_nobody() -> None:
     assert linked() == []
+
+
+def test_somebody_who_jumps_beside_another_one_stays_himself() -> None:
+    # A jump turns around within a few frames; the other one, found now and then, looks much like him.
+    frames = np.arange(90)
+    jumper = walker(0, frames, np.full(90, 200.0), RED)
+    jumper.joints[..., 1] -= (60 * np.abs(np.sin(2 * np.pi * frames / 24)))[:, None]
+    parts = [walker(1 + i, np.arange(at, at + 4), np.full(4, 230.0), RED) for i, at in enumerate((10, 30, 55))]
+    persons = linked(jumper, *parts)
+    assert max(list(person.values()).count(0) for person in persons) == 90

@@ -46,7 +46,11 @@ def test_a_track_is_his_only_in_the_frames_in_which_it_is() -> None:
         np.testing.assert_array_equal(masks.others_mask(frame), column(40))
 
 
-def test_who_is_seen_in_his_place_is_in_front_of_him() -> None:
-    store = Store({0: {0: column(10)}, 1: {1: column(14)}})
-    filled = masks_of(store, [Presence.FOUND, Presence.UNCERTAIN], [0, -1], [14, 14]).subject_mask(1)
-    assert filled[20, 11] and not (filled & column(14)).any()
+def test_who_is_seen_in_his_place_and_nearer_is_in_front_of_him() -> None:
+    nearer = column(14)
+    nearer[40:44, 14:22] = True
+    for in_place, is_hidden in ((nearer, True), (column(14), False)):
+        store = Store({0: {0: column(10)}, 1: {1: in_place}})
+        filled = masks_of(store, [Presence.FOUND, Presence.UNCERTAIN], [0, -1], [14, 14]).subject_mask(1)
+        assert filled[20, 11]
+        assert (filled & column(14)).any() != is_hidden
