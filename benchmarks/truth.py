@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from benchmarks import figures
 from benchmarks.shake import read_rgb, shake_clip, shake_matrices, warp_video
 from conf import compose_settings
-from pipeline.media.decode import open_clip, rgb_of
+from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
+from pipeline.media.pixels import rgb_of
 from pipeline.models.loaded import load_models
 from pipeline.request import JobRequest, SubjectChoice
 from pipeline.result import JobResult
