@@ -106,7 +106,7 @@ _OVERRIDES = st.lists(
     st.sampled_from(CALLER_KEYS).flatmap(lambda key: st.tuples(st.just(key), _good_override(key))), max_size=4
 ).map(dict)
 _ARTIFACTS = st.lists(
-    st.sampled_from(["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"]),
+    st.sampled_from(["analysis", "mask", "edit_region", "plate", "layer", "layers_debug", "report", "contact_sheet"]),
     unique=True,
     max_size=7,
 )

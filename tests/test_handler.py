@@ -53,7 +53,7 @@ def test_the_command_a_user_types_replaces_the_person(tmp_path: Path) -> None:
         "video_url": str(WALK),
         "start_s": 1.5,
         "end_s": 2.3,
-        "artifacts": ["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"],
+        "artifacts": ["analysis", "mask", "edit_region", "plate", "layer", "layers_debug", "report", "contact_sheet"],
     }
     done = subprocess.run(
         [
@@ -83,7 +83,7 @@ def test_the_command_a_user_types_replaces_the_person(tmp_path: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     assert {
         "result.mp4", "result.json", "analysis.npz", "mask.mkv", "edit_region.mkv", "plate.mkv", "plate_0000.png",
-        "layer.mkv", "report.html", "contact_sheet.png",
+        "layer.mkv", "layers_debug.mkv", "report.html", "contact_sheet.png",
     } <= names  # fmt: skip
     with np.load(folder / "analysis.npz") as analysis:
         assert analysis["placed_joints"].shape == (24, 21, 3) and analysis["world_from_source"].shape == (24, 3, 3)

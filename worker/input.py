@@ -11,7 +11,7 @@ from conf import apply_caller_overrides, compose_settings
 from conf.sentences import sentence_of
 from pipeline.errors import InvalidInput
 
-Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "report", "contact_sheet"]
+Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "layers_debug", "report", "contact_sheet"]
 
 
 def _without_nul(text: str) -> str:

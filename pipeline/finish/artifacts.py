@@ -20,6 +20,7 @@ from pipeline.maths.geometry import apply_transform
 from pipeline.media.ffv1 import ArtifactFormat, ArtifactVideo
 from pipeline.media.pixels import coded_from_upright
 from pipeline.plate.plate_set import PlateSet
+from pipeline.scene.layers import LABEL_COLORS
 from pipeline.workspace.pictures import write_png
 
 
@@ -41,6 +42,7 @@ class ArtifactWriter:
             "edit_region": ("gray", _region_picture),
             "plate": ("bgr0", _plate_picture),
             "layer": ("bgra", _layer_picture),
+            "layers_debug": ("bgr0", _labels_picture),
         }
         for name, (pix_fmt, picture) in kinds.items():
             if name in self._wanted:
@@ -130,6 +132,15 @@ def _plate_picture(edited: EditedFrame) -> NDArray[np.uint8]:
         x0, y0, x1, y1 = edited.weights.box_xyxy
         hole = edited.weights.hole[..., None]
         picture[y0:y1, x0:x1] = np.where(hole > 0, edited.background, picture[y0:y1, x0:x1])
+    return picture
+
+
+def _labels_picture(edited: EditedFrame) -> NDArray[np.uint8]:
+    """Return the source, tinted by whose each pixel is."""
+    picture = edited.source_rgb.copy()
+    if edited.labels is not None:
+        told = edited.labels > 0
+        picture[told] = picture[told] // 2 + LABEL_COLORS[edited.labels[told]] // 2
     return picture
 
 

@@ -115,7 +115,9 @@ def make_frame(
         background = add_grain(background, grain, inputs.seed, frame.index)
         layer = None if layer is None else match_grain(layer, grain, inputs.seed, frame.index)
     result = compose(frame, weights, layer, background)
-    return EditedFrame(frame, result, source_rgb, rgb_of(result), masks.subject, weights, layer, background)
+    return EditedFrame(
+        frame, result, source_rgb, rgb_of(result), masks.subject, weights, layer, background, masks.labels
+    )
 
 
 def _placed(

@@ -127,6 +127,8 @@ class EditedFrame:
     layer: PlacedLayer | None
     background: Picture | None
     """(h, w, 3) the plate in the weights' box."""
+    labels: NDArray[np.uint8] | None = None
+    """(H, W) whose each pixel is, of ``scene.layers.Label``; None where nothing is known."""
 
     @property
     def region(self) -> Mask:

@@ -58,6 +58,12 @@ class Label(IntEnum):
     """What moves on its own."""
 
 
+LABEL_COLORS = np.array(
+    [(0, 0, 0), (255, 0, 0), (255, 255, 0), (0, 0, 255), (0, 255, 0), (255, 0, 255)], np.uint8
+)  # fmt: skip
+"""RGB of each ``Label``, for pictures of them."""
+
+
 def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_completed: bool) -> NDArray[np.uint8]:
     """Return (h, w) of ``Label``. ``places`` are the model's, as the frame sees them.
 

@@ -1,0 +1,30 @@
+"""The artifact that shows whose each pixel is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from conf import compose_settings
+from pipeline.media.decode import open_clip
+from pipeline.media.ffv1 import read_artifact
+from pipeline.media.pixels import rgb_of
+from pipeline.models.loaded import load_models
+from pipeline.request import JobRequest
+from pipeline.run import run_job
+
+_WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
+
+
+def test_the_old_person_is_tinted_red_and_the_rest_is_the_source(tmp_path: Path) -> None:
+    settings = compose_settings("preview")
+    request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layers_debug"), start_s=2.0, end_s=2.3)
+    result = run_job(request, settings, load_models(settings), tmp_path / "work")
+    tinted, masks = (read_artifact(result.artifacts[name][0]) for name in ("layers_debug", "mask"))
+    frames = open_clip(_WALK, start_s=2.0, end_s=2.3).frames()
+    for frame, picture, mask in zip(frames, tinted, masks, strict=True):
+        source, his = rgb_of(frame), mask > 0
+        assert his.sum() > 3000
+        np.testing.assert_array_equal(picture[his], source[his] // 2 + np.array([127, 0, 0], np.uint8))
+        assert (picture == source).all(axis=-1)[~his].mean() > 0.98
