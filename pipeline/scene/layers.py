@@ -32,6 +32,10 @@ _LARGEST_HOLE_PX = 2700
 """At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
 _HAND_BH = 0.075
 """What does not reach farther from the middle of a hand is taken for the hand."""
+_RIM_BH = 0.05
+_RIM_SHARE = 0.5
+_RIM_AREA = 0.03
+"""Square body heights: a rim of 2 % of body height along a fifth of the outline."""
 _FOOT_REACH_BH = 0.16
 _SHOE_ODDS = np.float32(4.0)
 _HALF = 0.5
@@ -87,10 +91,11 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     beside = (sample.outside < _SPILL_BH) & (odds < -np.log(_ODDS))
     people = sample.others_mask & ~(alike & (sample.subject_mask | (sample.outside < 0) | beside))
     shoes = _his_feet(sample, strange, row)
-    strange &= ~shoes
+    outline = _outline(sample, strange)
+    strange &= ~shoes & ~outline
     limbs = alike & (sample.outside < -_CORE_BH) & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
     people |= strange & near_others & (other_people >= foreign)
-    his = sample.subject_mask | (sample.others_mask & ~people) | ((limbs | shoes) & ~people)
+    his = sample.subject_mask | (sample.others_mask & ~people) | ((limbs | shoes | outline) & ~people)
     labels = np.where(his, np.uint8(Label.HIS), np.uint8(Label.NOBODY))
     held, hand = _held(strange & ~people, sample)
     labels[_large(strange & ~held & ~hand, _HALF * row.breadth_bh * height)] = Label.THING
@@ -171,6 +176,21 @@ def _his_feet(sample: Sample, strange: Mask, row: SceneRow) -> Mask:
     broad = cv2.morphologyEx(strange.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
     narrow: Mask = doubtful & ~broad
     return narrow
+
+
+def _outline(sample: Sample, strange: Mask) -> Mask:
+    """Return the strange parts that lie along the edge of his mask: what it lacks of him, blurred into the background.
+
+    A thing leaves his outline, or lies before him; a mask that is too tight leaves a rim all around.
+    """
+    rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
+    count, labeled = cv2.connectedComponents(strange.view(np.uint8), connectivity=8)
+    areas = np.bincount(labeled.ravel(), minlength=count)
+    is_rim = np.bincount(labeled[rim], minlength=count) >= _RIM_SHARE * np.maximum(areas, 1)
+    is_rim &= areas >= _RIM_AREA * sample.body.height_px**2
+    is_rim[0] = False
+    outline: Mask = is_rim[labeled] & strange
+    return outline
 
 
 def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:

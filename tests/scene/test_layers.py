@@ -154,6 +154,21 @@ def test_another_person_in_front_of_him_is_kept_where_both_masks_meet() -> None:
         assert share(labels == Label.HIS, man_at(150)[0] & ~other) > 0.97
 
 
+def test_a_rim_of_him_that_his_tight_mask_lacks_is_no_thing() -> None:
+    def tight(x: float) -> Shot:
+        shot = shot_at(x, wall())
+        fur = cv2.dilate(shot.subject_mask.astype(np.uint8), np.ones((9, 9))).astype(np.bool_) & ~shot.subject_mask
+        picture = shot.picture.copy()
+        picture[fur] = (240, 240, 120)
+        return replace(shot, picture=picture)
+
+    shots = [tight(x) for x in PATH[::3]]
+    row = learned(shots)
+    for shot in shots:
+        rim = (shot.picture == (240, 240, 120)).all(axis=-1)
+        assert share(np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)), rim) < 0.05
+
+
 def test_colors_that_were_never_seen_say_nothing() -> None:
     empty = density(np.zeros(NUM_BINS))
     row = SceneRow(density(np.zeros((7, NUM_BINS))), empty, empty, 0.0, NOTHING, NOTHING)
