@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import CastShadows, Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, Transforms
 from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
-from pipeline.finish.match_layer import match_grain, match_sharpness
+from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
 from pipeline.finish.shadows import ShadowEdit, ThrownShadows, darkened, edit_shadows, throw_shadows
@@ -167,6 +167,9 @@ def _scene(
     picture, seen = inputs.plates.render(number, box)
     lit = match_light(picture, patch, grow(hole, ring_px) & ~hole & ~people)
     plate = lit if settings.gain else picture
+    if inputs.settings.composite.match_sharpness:
+        ring = grow(hole, 2 * ring_px) & ~hole & ~people & seen
+        plate = match_plate(plate, patch, ring, height_px)
     shadow = None
     if thrown is not None:
         into = overlap_slices(thrown.box_xyxy, box)[0]

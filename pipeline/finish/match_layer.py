@@ -10,10 +10,13 @@ from pipeline.datatypes import Mask, Picture
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.grain import Grain, add_grain
-from pipeline.maths.sharpness import blur_kernel, lacking_blur, measure_blur
+from pipeline.maths.sharpness import Covariance, blur_kernel, lacking_blur, measure_blur
 
 _LEAST_PX = 0.6
 """Less blur than this is not seen, and is within what is measured on a sharp picture."""
+_LEAST_PLATE_PX = 0.8
+_MEASURED_BODY_PX = 300
+"""Body height at which a plate's blur is measured."""
 _GRAY = 128
 
 
@@ -38,6 +41,28 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
     there = measure_blur(np.asarray(drawn, np.float32), layer.alpha > 0.9)
     lacking = lacking_blur(wanted, there, _LEAST_PX) if there is not None else None
     return layer if lacking is None else _filtered(layer, blur_kernel(lacking), (source.shape[1], source.shape[0]))
+
+
+def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -> Picture:
+    """Blur the plate (h, w, 3) as far as the source is more blurred in the ``ring`` (h, w) around the hole.
+
+    A plate is made of sharp frames too: in a fast pan it would stand out.
+    """
+    factor = max(1, round(height_px / _MEASURED_BODY_PX))
+    size_wh = max(plate.shape[1] // factor, 1), max(plate.shape[0] // factor, 1)
+
+    def measured(picture: Picture) -> Covariance | None:
+        small = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA) if factor > 1 else picture
+        where = cv2.resize(ring.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
+        return measure_blur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32), np.asarray(where, np.bool_))
+
+    wanted, there = measured(source), measured(plate)
+    if wanted is None or there is None:
+        return plate
+    lacking = lacking_blur(wanted * factor**2, there * factor**2, _LEAST_PLATE_PX * factor)
+    if lacking is None:
+        return plate
+    return np.asarray(cv2.filter2D(plate, -1, blur_kernel(lacking), borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[int, int]) -> PlacedLayer:

@@ -15,6 +15,7 @@ from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.median import masked_median
+from pipeline.plate.misfit import MISFIT, misfit
 from pipeline.plate.registration import RegistrationTarget, Warp, fit_warp, node_shape, work_gray
 from pipeline.settings import PlateSettings
 
@@ -79,7 +80,23 @@ def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Ma
             rows, found = stack.match(reference, frame)
             warps[frame] = fit_warp(reference.features()[rows], found, size_wh, height, stack.guesses[frame])
     lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
-    return _merge(stack, warps, lights, settings)
+    return _merge(stack, {frame: warps[frame] for frame in _fitting(stack, warps, lights)}, lights, settings)
+
+
+def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]]) -> list[int]:
+    """Return the candidates that show around the hidden place what the anchor shows; the anchor is one of them.
+
+    One that was registered to another place would put a piece of that place into the plate: nothing is better.
+    """
+    anchor = stack.plan.frame
+    picture, needed_mask = np.asarray(stack.pictures[anchor]), stack.plan.needed_mask
+
+    def fits(frame: int) -> bool:
+        background = stack.grades[anchor] > 0, stack.grades[frame] > 0
+        candidate = np.asarray(stack.pictures[frame])
+        return misfit(picture, candidate, background, needed_mask, warps[frame], lights[frame], stack.height) < MISFIT
+
+    return [frame for frame in stack.plan.candidates if frame == anchor or fits(frame)]
 
 
 def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
@@ -106,7 +123,7 @@ def _merge(
     rows = np.flatnonzero(needed_mask.any(axis=1))
     if not len(rows):
         return plate, np.ones_like(seen)
-    order = sorted(plan.candidates, key=lambda t: abs(t - plan.frame))
+    order = sorted(warps, key=lambda t: abs(t - plan.frame))
     width, height = _BLOCK_WH
     for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
         for x0 in range(0, size_wh[0], width):

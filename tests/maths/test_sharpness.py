@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.finish.match_layer import match_grain, match_sharpness
+from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.grain import Grain
 from pipeline.maths.sharpness import blur_kernel, lacking_blur, measure_blur
@@ -86,6 +86,18 @@ def test_a_layer_becomes_as_soft_as_the_old_person_and_stays_in_the_picture() ->
     assert 0.2 < edge[248 - soft.box_xyxy[0]] < 0.8
     source, mask, layer = _scene(0)
     assert match_sharpness(layer, source, mask) is layer
+
+
+def test_a_sharp_plate_is_blurred_to_its_frame_and_a_fitting_one_is_left() -> None:
+    plate = np.repeat(_clothes(5)[..., None], 3, 2).astype(np.uint8)
+    ring = np.ones(plate.shape[:2], bool)
+    ring[60:200, 40:110] = False
+    frame = cv2.blur(plate, (11, 1))
+    moved = match_plate(plate, frame, ring, 200.0)
+    error, before = (float(np.abs(p.astype(float) - frame)[~ring].mean()) for p in (moved, plate))
+    assert error < 0.45 * before
+    assert match_plate(plate, plate, ring, 200.0) is plate
+    assert match_plate(frame, plate, ring, 200.0) is frame
 
 
 def test_grain_lies_on_the_layer_under_its_alpha_and_repeats() -> None:

@@ -197,6 +197,17 @@ def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> Non
     assert min(seen_through) >= 3
 
 
+def test_candidates_that_show_another_place_are_left_out(tmp_path: Path) -> None:
+    scene = make_scene()
+    # In every second candidate of both anchors the picture is of elsewhere: the median alone would take it.
+    other = texture(WIDTH, HEIGHT, 9)
+    for t in range(FRAMES - 1):
+        if t % 6 in (2, 3):
+            scene.pictures[t] = other
+    plates = scene.plates(tmp_path)
+    assert min(scene.psnr_db(plates, [0, FRAMES - 1])) > 30
+
+
 def test_nobody_needs_no_plate(tmp_path: Path) -> None:
     made = make_scene()
     made.masks = [np.zeros_like(mask) for mask in made.masks]
