@@ -17,6 +17,8 @@ _LEAST_PX = 0.6
 _LEAST_PLATE_PX = 0.8
 _MEASURED_BODY_PX = 300
 """Body height at which a plate's blur is measured."""
+_SHARP = np.zeros((2, 2))
+"""Where the frame itself is sharp nothing has to be measured of what is put into it."""
 _GRAY = 128
 
 
@@ -33,7 +35,7 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
     gray = cv2.cvtColor(np.ascontiguousarray(source[area]), cv2.COLOR_RGB2GRAY).astype(np.float32)
     inside = cv2.erode(subject_mask[area].astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
     wanted = measure_blur(gray, inside)
-    if wanted is None:
+    if wanted is None or lacking_blur(wanted, _SHARP, _LEAST_PX) is None:
         return layer
     # Before what lies behind him, about as bright: the silhouette is an edge of his.
     behind = float(np.median(gray))
@@ -56,12 +58,14 @@ def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -
         where = cv2.resize(ring.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
         return measure_blur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32), np.asarray(where, np.bool_))
 
-    wanted, there = measured(source), measured(plate)
-    if wanted is None or there is None:
+    wanted = measured(source)
+    if wanted is None or lacking_blur(wanted, _SHARP, _LEAST_PLATE_PX) is None:
         return plate
-    lacking = lacking_blur(wanted * factor**2, there * factor**2, _LEAST_PLATE_PX * factor)
+    there = measured(plate)
+    lacking = lacking_blur(wanted, there, _LEAST_PLATE_PX) if there is not None else None
     if lacking is None:
         return plate
+    lacking = lacking * factor**2
     return np.asarray(cv2.filter2D(plate, -1, blur_kernel(lacking), borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 

@@ -12,6 +12,7 @@ from pipeline.datatypes import CastShadows, Mask, Matte, Picture
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import Box, box_of_mask, clipped, overlap_slices, union_of
 from pipeline.maths.cast_shadow import cast, shadow_reach
+from pipeline.maths.masks import grow
 
 _ROOM_BH = 0.04
 """Around the sheared silhouette: its soft edge, and what the shear leaves of the body's depth."""
@@ -71,10 +72,13 @@ def throw_shadows(
         into, part = overlap_slices(layer.box_xyxy, box)
         new[into] = np.clip((layer.alpha[part] - _BODY_ALPHA) / (1 - _BODY_ALPHA), 0, 1)
     softness_px = float(shadows.softness_bh[frame]) * height_px
+    # The bodies reach far above their shadows.
+    top = max(int(foot_row - max(shear[1], 0.0) * (foot_row - bodies[1])) - room, y0)
+    low_part = np.s_[top - y0 :]
     return ThrownShadows(
-        box,
-        cast(old, foot_row - y0, *shear, softness_px),
-        cast(new, foot_row - y0, *shear, softness_px),
+        (x0, top, x1, y1),
+        cast(old, foot_row - y0, *shear, softness_px)[low_part],
+        cast(new, foot_row - y0, *shear, softness_px)[low_part],
     )
 
 
@@ -110,8 +114,8 @@ def edit_shadows(
     # Where both shadows lie, or none, the source is as dark as it has to be, and sharper than any plate.
     changed = cv2.dilate(np.abs(thrown.old - new), _disk(0.01 * height_px))
     # What the shear does not foresee of the old shadow shows as darker than the plate, beside what it does.
-    beside = cv2.dilate(thrown.old, _disk(_ROOM_BH * height_px)) > 0.3
-    beside &= ~(cv2.dilate(new, _disk(_ROOM_BH * height_px)) > 0.3)
+    room_px = max(1, round(_ROOM_BH * height_px))
+    beside = grow(thrown.old > 0.3, room_px) & ~grow(new > 0.3, room_px)
     dark = _darkening(source, plate, height_px) < 0.3 * share * np.log(1 - float(darkness.mean()))
     changed = np.maximum(changed, (beside & dark & ~people).astype(np.float32))
     hole = np.clip((cv2.GaussianBlur(changed, (0, 0), max(0.006 * height_px, 0.8)) - 0.2) / 0.3, 0, 1)
