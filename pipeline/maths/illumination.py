@@ -42,8 +42,10 @@ _DISAGREE = 0.5
 _STRENGTHS = (0.01, 1.3)
 _SKIN = np.log(np.array([1.65, 1.0, 0.70]))
 """Logarithm of skin's linear red and blue over its green, under white light."""
-_CHROMA_TRUST = {"face": 40.0, "bright": 8.0, "usual": 16.0}
-_MOST_CHROMA = 1.2
+_CHROMA_TRUST = {"face": 20.0, "bright": 8.0, "usual": 16.0}
+"""No sign outweighs the others together: a face in the glow of something warm is not lit by it alone."""
+_CHROMA_DISAGREE = 0.2
+_MOST_CHROMA = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,7 +211,7 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
     told = {name: float(np.log(max(rgb @ LUMINANCE, _DARK) / _TYPICAL[name])) for name, rgb in signs.items()
             if np.isfinite(rgb).all()}  # fmt: skip
     told["usual"] = float(np.log(_USUAL))
-    strength = float(np.exp(_agreed(told, _TRUST)))
+    strength = float(np.exp(_agreed(told, _TRUST, _DISAGREE)))
     # Nothing gives back more light than it gets: his highlights bound it from below.
     lowest = float(np.median([sample.highlights for sample in samples])) / 0.9
     strength = float(np.clip(max(strength, min(lowest, 1.0)), *_STRENGTHS))
@@ -220,12 +222,12 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
             rgb = signs[name]
             if np.isfinite(rgb).all() and rgb.min() > _DARK:
                 hints[name] = float(np.log(rgb[channel] / rgb[1]) - usual)
-        chroma[channel] = np.clip(_agreed(hints, _CHROMA_TRUST), -_MOST_CHROMA, _MOST_CHROMA)
+        chroma[channel] = np.clip(_agreed(hints, _CHROMA_TRUST, _CHROMA_DISAGREE), -_MOST_CHROMA, _MOST_CHROMA)
     colour = np.exp(chroma)
     return np.asarray(strength * colour / (colour @ LUMINANCE))
 
 
-def _agreed(told: dict[str, float], trust: dict[str, float]) -> float:
+def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:
     """Return the robust mean of what the signs tell: Cauchy weights on top of each sign's trust."""
     values = np.array(list(told.values()))
     weights = np.array([trust[name] for name in told])
@@ -234,7 +236,7 @@ def _agreed(told: dict[str, float], trust: dict[str, float]) -> float:
     half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
     middle = float(values[order][min(half, len(values) - 1)])
     for _ in range(10):
-        robust = weights / (1 + ((values - middle) / _DISAGREE) ** 2)
+        robust = weights / (1 + ((values - middle) / disagree) ** 2)
         middle = float(robust @ values / robust.sum())
     return middle
 

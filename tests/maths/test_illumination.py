@@ -88,6 +88,16 @@ def test_the_colour_of_the_light_is_found_and_white_light_stays_white() -> None:
     assert cast.max() / cast.min() < 1.15
 
 
+def test_a_face_that_alone_is_red_does_not_color_the_light() -> None:
+    sample = _sample(np.ones(3))
+    parts = sample.parts.copy()
+    parts[0] *= (1.8, 1.0, 0.5)
+    fields = {name: getattr(sample, name) for name in LightSample.__slots__}
+    red, plain = _light([LightSample(**{**fields, "parts": parts})] * 3), _light([sample] * 3)
+    ratio = (red.key_rgb / plain.key_rgb)[0]
+    assert ratio.max() / ratio.min() < 1.2
+
+
 def test_light_from_the_side_is_seen_on_him() -> None:
     left, right, even = (_light([_sample(np.ones(3), from_x=x)] * 3) for x in (-0.4, 0.4, 0.0))
     assert left.key_direction[0, 0] < -0.3 and right.key_direction[0, 0] > 0.3
