@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import logging
 import re
@@ -10,18 +12,30 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from itertools import islice
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
 """The job that the running thread works on."""
 # Begins with fixed characters: a scheme in front, however it is bounded, is looked for at every letter of a long word.
 _URL = re.compile(r"(://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|SIGNATURE|AUTH", re.IGNORECASE)
-_LOOSE = re.compile(
-    r"((?:X-Amz-)?(?:Signature|Credential|Security-Token)|Authorization|api[_-]?key|token|password)"
-    r"(\"?\s{0,8}[=:]\s{0,8}\"?)(Bearer\s{1,8})?[^\s&\"',}]+",
+# The same inside another URL or a form, encoded once or twice. All is bounded: no text makes it look twice at a place.
+_ENCODED_URL = re.compile(
+    r"(%(?:25)?3A(?:%(?:25)?2F){2})([^\s\"'<>%]{1,256}(?:%(?:25)?3A[^\s\"'<>%]{0,256})?%(?:25)?40)?"
+    r"((?:[^\s\"'<>%]{1,256}|(?!%(?:25)?3F)%(?:25)?[0-9A-F]{2}){0,64})(%(?:25)?3F[^\s\"'<>]*)?",
     re.IGNORECASE,
 )
+_LOOSE = re.compile(
+    r"((?:X-Amz-|X-Goog-)?(?:Signature|Credential|Security-Token)|Authorization|(?:api|access|secret)[_-]?key(?:[_-]?id)?"
+    r"|secret|token|passw(?:or)?d|(?:set-)?cookie|(?<![a-z])sig)"
+    r"(\\{0,3}[\"']?\s{0,8}(?:[=:]|%3[AD])\s{0,8}(?:(?:Bearer|Basic)\s{1,8})?\\{0,3})"
+    r"(\"(?:[^\"\\]|\\.){0,512}\"|'(?:[^'\\]|\\.){0,512}'|[\"']?[^\s&\"',}\\]+)",
+    re.IGNORECASE,
+)
+_PATH_NAME = re.compile(r"(?:FILE|PATH|DIR|HOME|ROOT|SOCK|BUNDLE)$", re.IGNORECASE)
+_LOWER = re.compile(r"%[0-9A-F]{2}")
 _SHORTEST_SECRET = 6
 _LONGEST_TEXT = 16_384
 """Of one text: an answer with a video in it is no message."""
@@ -40,10 +54,9 @@ class Redactor:
             value
             for name, value in environment.items()
             if len(value) >= _SHORTEST_SECRET and (_SECRET_NAME.search(name) or name == "BUCKET_ENDPOINT_URL")
-            # A path (SSL_CERT_FILE and the like) is no secret, and would blot out half the log.
-            if not value.startswith("/")
+            if not _is_path(name, value)
         }
-        self._secrets = sorted(values, key=len, reverse=True)
+        self._secrets = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """Return a text without its secrets, in bounded time: what is too long is cut before it is searched."""
@@ -57,7 +70,58 @@ class Redactor:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         text = _URL.sub(lambda found: found[1] + found[3] + ("?***" if found[4] else ""), text)
-        return _LOOSE.sub(lambda found: f"{found[1]}{found[2]}***", text)
+        text = _ENCODED_URL.sub(lambda found: found[1] + found[3] + ("%3F***" if found[4] else ""), text)
+        return _LOOSE.sub(_starred, text)
+
+    def of_value(self, name: str, value: Any) -> Any:
+        """Return a value without its secrets; under the name of a secret there is nothing else."""
+        if _SECRET_NAME.search(name) and not isinstance(value, bool | None):
+            return "***"
+        return self._shortened(value)
+
+    def _shortened(self, value: Any) -> Any:
+        if isinstance(value, bool | int | float | None):
+            return value
+        if isinstance(value, Mapping):
+            return {self(str(key)): self.of_value(str(key), value[key]) for key in islice(value, _MOST_ITEMS)}
+        if isinstance(value, list | tuple):
+            return [self._shortened(item) for item in islice(value, _MOST_ITEMS)]
+        return self(str(value))
+
+
+def _starred(found: re.Match[str]) -> str:
+    """Return a name with stars for its value, in the value's own quotes: a JSON line stays one."""
+    value = found[3]
+    opened = value[0] if value[0] in "\"'" else ""
+    closed = opened if len(value) > 1 and value.endswith(opened) else ""
+    return f"{found[1]}{found[2]}{opened}***{closed}"
+
+
+def _is_path(name: str, value: str) -> bool:
+    """Whether a variable holds a path (SSL_CERT_FILE and the like): no secret, and it would blot out half the log.
+
+    A secret may begin with a slash as well, so its name or the disk has to say so.
+    """
+    return value.startswith("/") and (bool(_PATH_NAME.search(name)) or Path(value).exists())
+
+
+def _forms(secret: str) -> set[str]:
+    """Return a secret as it is, and as JSON, Python, URLs, HTML and base64 write it."""
+    raw = secret.encode("utf-8", "surrogateescape")
+    forms = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        html.escape(secret),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    }
+    for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+        forms |= {quoted, _LOWER.sub(lambda found: found[0].lower(), quoted), quoted.replace("%", "%25")}
+    # Inside a text that was itself made JSON, as the SDK does with an answer.
+    forms |= {json.dumps(form)[1:-1] for form in list(forms)}
+    return {form for form in forms if len(form) >= _SHORTEST_SECRET}
 
 
 class _JsonFormatter(logging.Formatter):
@@ -75,18 +139,10 @@ class _JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        told = {key: self._shortened(value) for key, value in line.items() if value is not None}
-        # Searched after the JSON is made as well: a name and its value stand side by side only there.
+        told = {key: self._redact.of_value(key, value) for key, value in line.items() if value is not None}
+        # Values were searched as they are, before JSON writes their quotes and letters in its own way; and the line is,
+        # since a name and its value stand side by side only there.
         return self._redact.searched(json.dumps(told))
-
-    def _shortened(self, value: Any) -> Any:
-        if isinstance(value, bool | int | float | None):
-            return value
-        if isinstance(value, Mapping):
-            return {self._redact(str(key)): self._shortened(value[key]) for key in islice(value, _MOST_ITEMS)}
-        if isinstance(value, list | tuple):
-            return [self._shortened(item) for item in islice(value, _MOST_ITEMS)]
-        return self._redact(str(value))
 
 
 class _PlainFormatter(logging.Formatter):
@@ -96,7 +152,7 @@ class _PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        told = " ".join(f"{name}={value}" for name, value in extra.items())
+        told = " ".join(f"{name}={self._redact.of_value(name, value)}" for name, value in extra.items())
         return self._redact(super().format(record) + (f" ({told})" if told else ""))
 
 

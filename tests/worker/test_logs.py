@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from worker.logs import Redactor, _JsonFormatter, redact_sdk_log
+from worker.logs import Redactor, _JsonFormatter, _PlainFormatter, redact_sdk_log
 
 _SECRET = "hunter22-of-the-operator"
 _MEGABYTE = 10**6
@@ -26,6 +29,12 @@ _FILLS: dict[str, Callable[[int], str]] = {
     "bearers": lambda size: "token=Bearer" + " " * size,
     "spaces": lambda size: "password" + " " * size,
     "quotes": lambda size: '"' * size,
+    "open quotes": lambda size: 'token="' * (size // 7),
+    "an open quote": lambda size: 'token="' + "a" * size,
+    "backslashes": lambda size: 'token="' + "\\" * size,
+    "encoded URLs": lambda size: "%3A%2F%2F" * (size // 9),
+    "an encoded URL": lambda size: "%3A%2F%2F" + "%2Fa" * (size // 4),
+    "encoded users": lambda size: "%3A%2F%2F" + "u%3A" * (size // 4),
 }
 
 
@@ -70,6 +79,83 @@ def test_json_lines_stay_json_and_bounded(redactor: Redactor) -> None:
     told = json.loads(line)
     assert len(line) < 120_000
     assert "abcdef" not in line and told["answer"]["video_base64"].startswith("AAAA")
+
+
+_AWKWARD = [
+    'quo"ted"secret', "back\\slash\\secret", "sécrèt-größe", "/begins/with+slash=40", "pct%20&secret?=",
+    "<html>&secret", "new\nline-secret", "it's-a-secret", "emoji-\U0001f511-secret",
+]  # fmt: skip
+
+
+def _written(secret: str) -> dict[str, str]:
+    """Return the ways in which a secret comes into a log."""
+    return {
+        "plain": secret,
+        "json": json.dumps({"x": secret}),
+        "json, unescaped": json.dumps({"x": secret}, ensure_ascii=False),
+        "json in json": json.dumps(json.dumps({"x": secret})),
+        "python": str({"x": secret}),
+        "query": quote(secret, safe=""),
+        "query, lower": re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quote(secret, safe="")),
+        "form": quote_plus(secret),
+        "html": html.escape(secret),
+        "base64": base64.b64encode(secret.encode()).decode(),
+    }
+
+
+@pytest.mark.parametrize("secret", _AWKWARD)
+def test_a_secret_is_found_in_every_spelling(secret: str) -> None:
+    redactor = Redactor({"BUCKET_SECRET_ACCESS_KEY": secret})
+    plain = _written(secret)
+    for name, text in plain.items():
+        core = json.dumps(secret)[1:-1] if name == "json" else text.strip("{}'\"")
+        assert core not in redactor(f"before {text} after"), name
+        assert secret not in redactor(f"before {text} after"), name
+    # And as a value that the formatter itself writes.
+    record = logging.makeLogRecord({"msg": f"it is {secret}", "levelname": "INFO"})
+    record.where = {"deep": [secret, {"more": f"a {secret} b"}]}
+    for text in _written(secret).values():
+        record.other = text
+        line = _JsonFormatter(redactor).format(record)
+        assert json.dumps(secret)[1:-1] not in line and secret not in line
+        told = json.loads(line)
+        assert told["event"] == "it is ***" and told["where"] == {"deep": ["***", {"more": "a *** b"}]}
+
+
+def test_what_stands_under_a_secrets_name_is_not_told(redactor: Redactor) -> None:
+    record = logging.makeLogRecord({"msg": "m", "levelname": "INFO"})
+    record.headers = {
+        "Authorization": "Bearer abcdef",
+        "Set-Cookie": "sid=abcdef",
+        "X-Api-Key": ["abcdef"],
+        "Host": "h",
+    }
+    record.secret_access_key = "abcdef"
+    line = _JsonFormatter(redactor).format(record)
+    assert "abcdef" not in line and json.loads(line)["headers"]["Host"] == "h"
+    assert "abcdef" not in _PlainFormatter(redactor).format(record)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'password': 'abcdef'}", "{'password': 'ab cdef'}", '{"token": "ab\\"cdef"}', "sig=abcdef",
+        "?sv=1&sig=abcdef&x=1",
+        "password=abcdef", "Authorization: Bearer abcdef", "Authorization: Basic abcdef", "Cookie: abcdef",
+        "https%3A%2F%2Fstore%2Fa%3FX-Amz-Signature%3Dabcdef%26x%3D1", "https%253A%252F%252Fs%252Fa%253Fsig%253Dabcdef",
+        "https%3a%2f%2fuser%3aabcdef%40store%2fa", "token%3Dabcdef", "aws_secret_access_key = abcdef", "passwd: abcdef",
+        'said \\"token\\": \\"abcdef\\" twice', "X-Goog-Signature=abcdef", "https://u:abcdef@h/x", "https://h/x?y=abcdef",
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_not_told(text: str, redactor: Redactor) -> None:
+    assert "cdef" not in redactor(text)
+
+
+def test_paths_are_told_and_secrets_that_look_like_paths_are_not() -> None:
+    secret = "/q8Zb+kW1/not/a/path"
+    redactor = Redactor({"MY_SECRET": secret, "SSL_CERT_FILE_KEY_PATH": "/etc/ssl/key.pem", "AUTH_TMP": "/tmp"})
+    assert redactor(f"{secret} /etc/ssl/key.pem /tmp/x") == "*** /etc/ssl/key.pem /tmp/x"
+    assert redactor("designed by signal=5, keyboard=us") == "designed by signal=5, keyboard=us"
 
 
 @pytest.fixture
