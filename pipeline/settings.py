@@ -66,7 +66,8 @@ class SegmentSettings(_Settings):
     chunk_seconds: Annotated[float, Field(gt=0, le=20)] = 4.0
     overlap_frames: Annotated[int, Field(ge=0, le=30)] = 5
     """Frames over which the new person of one segment is crossfaded into that of the next."""
-    detect_cuts: bool = True
+    cut_method: Literal["content", "off"] = "content"
+    """How hard cuts are found; off: the clip is one shot."""
 
 
 class PlateSettings(_Settings):
@@ -150,7 +151,7 @@ class TemporalSettings(_Settings):
 class FootLockSettings(_Settings):
     """Ground contacts and the foot lock."""
 
-    enabled: bool = True
+    method: Literal["pin", "off"] = "pin"
     """Pin the new person's planted feet to where the subject's stood."""
     speed_in_bh_per_s: Annotated[float, Field(gt=0)] = 0.30
     speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.50
@@ -174,8 +175,6 @@ class CompositeSettings(_Settings):
     """Find parts of the subject that the mask missed, such as a hand, by their difference from the clean background."""
     carried: Literal["keep", "remove"] = "keep"
     """What the subject carries stays in the new person's hand, or is removed with the subject."""
-    reshake: bool = True
-    """Off: the layer is put where the smoothed camera would have had it (to see what reshake is worth)."""
     shadows: Literal["recast", "remove", "keep"] = "recast"
     """The shadow that the old person throws on the ground is replaced by the new person's, removed, or left alone."""
     match_sharpness: bool = True

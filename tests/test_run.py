@@ -43,7 +43,7 @@ def identity() -> IdentityGenerator:
 
 
 def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: IdentityGenerator) -> None:
-    settings = Settings.model_validate({**_LOSSLESS, "foot_lock": {"enabled": False}})
+    settings = Settings.model_validate({**_LOSSLESS, "foot_lock": {"method": "off"}})
     result = _job(tmp_path, settings, "edit_region", "mask", generator=identity)
     source, made = open_clip(_WALK, **_PART), open_clip(result.video)  # type: ignore[arg-type]
     assert made.info.num_frames == source.info.num_frames == 36
@@ -97,8 +97,8 @@ def test_every_switch_can_be_turned(tmp_path: Path) -> None:
     changes: dict[str, dict[str, object]] = {
         "plate": {"method": "off"},
         "temporal": {"method": "flow"},
-        "composite": {"reshake": False, "crossfade": False},
-        "foot_lock": {"enabled": False},
+        "composite": {"crossfade": False},
+        "foot_lock": {"method": "off"},
     }
     for group, values in changes.items():
         result = _job(tmp_path / group, Settings.model_validate({group: values}))
@@ -134,7 +134,7 @@ class _Color:
 
 
 def test_segments_are_crossfaded_over_five_frames(tmp_path: Path) -> None:
-    settings = Settings.model_validate({"segment": {"count": 3}, "foot_lock": {"enabled": False}})
+    settings = Settings.model_validate({"segment": {"count": 3}, "foot_lock": {"method": "off"}})
     result = _job(tmp_path, settings, "layer", generator=_Color())
     borders = [part.start_frame for part in result.report.segments][1:]
     levels = [picture[picture[..., 3] == 255][:, 0].mean() for picture in read_artifact(result.artifacts["layer"][0])]

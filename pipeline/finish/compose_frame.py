@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence, Transforms
+from pipeline.datatypes import CastShadows, Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence
 from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
@@ -54,12 +54,6 @@ class FinishInputs:
     reference_person: Person | None
     generator_warnings: tuple[str, ...] = ()
     """What the generator could not take over of prompt and references."""
-
-
-def crop_from_source_of(inputs: FinishInputs, frame: int) -> Transforms:
-    if inputs.settings.composite.reshake:
-        return inputs.plan.crop_from_source(frame)
-    return np.asarray(inputs.plan.crop.crop_from_stable[frame], np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +122,7 @@ def _placed(
     foot_offsets_px: NDArray[np.float64],
     height_px: float,
 ) -> PlacedLayer | None:
-    crop_from_source = crop_from_source_of(inputs, number)
+    crop_from_source = inputs.plan.crop_from_source(number)
     moved = float(np.abs(foot_offsets_px).max())
     box = support_box(layer, invert(crop_from_source), inputs.clip.info.size_wh, moved)
     if box is None:

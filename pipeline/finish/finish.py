@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Frame, Presence
 from pipeline.finish.artifacts import ArtifactWriter
-from pipeline.finish.compose_frame import FinishInputs, FrameInputs, crop_from_source_of, make_frame, read_frame_inputs
+from pipeline.finish.compose_frame import FinishInputs, FrameInputs, make_frame, read_frame_inputs
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
 from pipeline.finish.quality import QualityMeter
@@ -53,7 +53,7 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     try:
         joints_unlocked = _placed_joints(inputs, layers)
         foot_offsets_px = np.zeros((inputs.clip.info.num_frames, 2, 2))
-        if inputs.settings.foot_lock.enabled:
+        if inputs.settings.foot_lock.method == "pin":
             foot_offsets_px = lock_feet(
                 inputs.plan.contacts,
                 joints_unlocked,
@@ -87,7 +87,7 @@ def _placed_joints(inputs: FinishInputs, layers: ChunkedLayers) -> NDArray[np.fl
     placed_joints = np.full((inputs.clip.info.num_frames, NUM_JOINTS, 3), np.nan)
     for frame in np.flatnonzero(inputs.plan.subject.presence > Presence.ABSENT):
         joints = layers.joints(int(frame))
-        placed_joints[frame, :, :2] = apply_transform(invert(crop_from_source_of(inputs, int(frame))), joints[:, :2])
+        placed_joints[frame, :, :2] = apply_transform(invert(inputs.plan.crop_from_source(int(frame))), joints[:, :2])
         placed_joints[frame, :, 2] = joints[:, 2]
     return placed_joints
 

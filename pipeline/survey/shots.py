@@ -37,7 +37,7 @@ class CutDetector:
     """Tells, frame by frame and without look-ahead, where a hard cut begins a new shot."""
 
     def __init__(self, info: VideoInfo, settings: SegmentSettings) -> None:
-        self._on = settings.detect_cuts
+        self._on = settings.cut_method == "content"
         self._rate = info.frame_rate if info.frame_rate > 0 else 25
         w, h = info.size_wh
         ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))

@@ -38,7 +38,7 @@ def test_cuts_are_found_and_nothing_else() -> None:
     assert cuts_of(pictures) == []
     joined = pictures[:50] + [picture[:, ::-1] for picture in pictures[50:90]] + pictures[100:140]
     assert cuts_of(joined) == [50, 90]
-    assert cuts_of(joined, SegmentSettings(detect_cuts=False)) == []
+    assert cuts_of(joined, SegmentSettings(cut_method="off")) == []
 
 
 def test_light_and_fast_pans_are_no_cuts() -> None:

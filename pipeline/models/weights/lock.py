@@ -113,11 +113,20 @@ def _files(entry: dict[str, Any]) -> tuple[LockedFile, ...]:
     )
 
 
-def files_of(sources: Sequence[Source], presets: frozenset[str] | None) -> tuple[Source, ...]:
-    """Return the sources with the files alone that any of ``presets`` needs; None is all of them."""
+def files_of(
+    sources: Sequence[Source], presets: frozenset[str] | None, *, with_built: bool = True
+) -> tuple[Source, ...]:
+    """Return the sources with the files alone that any of ``presets`` needs; None is all of them.
+
+    Without ``with_built`` what is computed from a download is left out.
+    """
     kept = []
     for source in sources:
-        files = tuple(file for file in source.files if presets is None or presets & set(file.presets))
+        files = tuple(
+            file
+            for file in source.files
+            if (presets is None or presets & set(file.presets)) and (with_built or file.build is None)
+        )
         if files:
             kept.append(replace(source, files=files))
     return tuple(kept)
