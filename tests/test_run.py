@@ -97,7 +97,7 @@ def test_every_switch_can_be_turned(tmp_path: Path) -> None:
     changes: dict[str, dict[str, object]] = {
         "plate": {"method": "off"},
         "temporal": {"method": "flow"},
-        "composite": {"crossfade": False},
+        "composite": {"light": "daylight", "crossfade": False},
         "foot_lock": {"method": "off"},
     }
     for group, values in changes.items():
