@@ -79,7 +79,7 @@ def test_a_sentence_says_what_is_asked_for(change: dict[str, Any], field: str, t
     [
         ("segment.count", 99, "must be at most 12, got 99"),
         ("segment.count", "geheim", "must be an integer, got a string"),
-        ("foot_lock.enabled", 1, "must be true or false, got 1"),
+        ("composite.complete_mask", 1, "must be true or false, got 1"),
         ("composite.feather_px", _NAN, "must be a"),
     ],
 )
