@@ -12,7 +12,7 @@ from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth
 from pipeline.models.mannequin.hanging import covered_by_hanging
-from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
+from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.reference import make_view
 from pipeline.models.mannequin.texture import bake
@@ -47,15 +47,20 @@ class NewPerson:
 def plain_person(figure: Figure, outfit: Outfit) -> NewPerson:
     """The figure in an outfit's flat colors."""
     drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
+    fine = _flat_colors(figure, outfit, drawn)
+    return NewPerson(figure, drawn, with_levels(fine, figure.triangles[drawn], len(figure.vertices)))
+
+
+def _flat_colors(figure: Figure, outfit: Outfit, drawn: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(F, S, 3) linear colors of the drawn triangles in an outfit."""
     triangles = figure.triangles[drawn]
     # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
     corners = outfit.group_colors()[figure.groups[drawn]][:, None] * figure.tint[triangles]
     _, weights = sample_grid()
-    fine = np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
+    fine: NDArray[np.float32] = np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
     if outfit.has_tie:
         _paint_shirt(fine, np.einsum("sk,fkd->fsd", weights, figure.vertices[triangles]), figure, drawn)
-    assert fine.shape[1] == NUM_SAMPLES
-    return NewPerson(figure, drawn, with_levels(fine, triangles, len(figure.vertices)))
+    return fine
 
 
 def _paint_shirt(
@@ -97,5 +102,6 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     fitted = [each for each in laid if each.overlap >= _MIN_OVERLAP]
     if not fitted:
         return replace(plain_person(figure, outfit), overlap=laid[0].overlap, warnings=(_NOT_LAID,))
+    plain = _flat_colors(shaped, outfit, drawn)
     warnings = () if len(fitted) == len(given) else (_ONE_NOT_LAID,)
-    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, fitted), laid[0].overlap, warnings)
+    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, fitted, plain), laid[0].overlap, warnings)

@@ -21,6 +21,8 @@ _BORDER = 0.004
 """So far inside the mask colors are mixed with the background's, standing heights."""
 _LEAST_TORSO_PX = 12
 """A smaller torso shows no more than colors."""
+_LOOSE_BORDER = 0.012
+"""The same for a mask that was found in a photograph: it is less exact than a picture's own alpha."""
 _SIDEWAYS = 0.42
 """Shoulders narrower than this share of the torso's length are seen from the side."""
 
@@ -74,9 +76,10 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
     skeleton[:, 2] *= exact.mean()
     is_whole = _is_whole(joints, inside, mask, person)
     height = float(size[1]) if is_whole else _height_of_skeleton(skeleton)
+    border = _BORDER if picture.shape[2] == 4 else _LOOSE_BORDER
     return ReferenceView(
         view_of(skeleton),
-        _extended(linear_from_srgb(small.astype(np.float32) / np.float32(255)), inside, height),
+        _extended(linear_from_srgb(small.astype(np.float32) / np.float32(255)), inside, border * height),
         np.asarray(inside),
         joints,
         skeleton,
@@ -121,9 +124,9 @@ def _torso_px(skeleton: Float64Array) -> float:
     return float(np.hypot(*(shoulders - hips)[:2]))
 
 
-def _extended(colors: NDArray[np.float32], inside: Mask, height_px: float) -> NDArray[np.float32]:
+def _extended(colors: NDArray[np.float32], inside: Mask, border_px: float) -> NDArray[np.float32]:
     """Colors of the mask's inner part carried outwards, each pixel its nearest: no background comes onto the figure."""
-    radius = max(1, round(_BORDER * height_px))
+    radius = max(1, round(border_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     core = cv2.erode(inside.astype(np.uint8), kernel)
     if not core.any():

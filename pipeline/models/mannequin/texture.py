@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from pipeline.datatypes import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS
-from pipeline.models.mannequin.figure import Figure, Group
+from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.head_texture import head_colors, skin_color
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
@@ -36,6 +36,10 @@ _PREFERENCE = {"front": 0.2, "back": 0.1}
 """Cosine that a view may be worse by: the front has the face, and arms hide much from the side."""
 _ARM_RADIUS = 0.055
 """Around an arm seen from the side nothing is taken: its depth is unknown, so is what it hides. Standing heights."""
+_LEAST_SKIN = 200
+"""Samples of hands that tell a skin's color."""
+_LEAST_KNOWN = 0.02
+"""Share of a layer that must be seen for the rest of it to be filled from that."""
 _BRIGHTEST_SKIN = 0.745
 """Of the brightest channel, linear: an sRGB value of 224."""
 
@@ -57,8 +61,17 @@ class _Samples:
     y: NDArray[np.float32]
 
 
-def bake(figure: Figure, shares: Float64Array, drawn: NDArray[np.bool_], views: list[FittedView]) -> MeshColors:
-    """Return the colors of the figure's drawn triangles, in their order."""
+def bake(
+    figure: Figure,
+    shares: Float64Array,
+    drawn: NDArray[np.bool_],
+    views: list[FittedView],
+    plain: NDArray[np.float32],
+) -> MeshColors:
+    """Return the colors of the figure's drawn triangles, in their order.
+
+    ``plain`` (F, S, 3) are the drawn triangles' flat colors: what stands where no view tells anything.
+    """
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     groups = figure.groups[drawn]
     parts = shares[triangles].sum(1).argmax(1)
@@ -85,8 +98,24 @@ def bake(figure: Figure, shares: Float64Array, drawn: NDArray[np.bool_], views: 
     front = total / np.maximum(weight, 1e-9)
     fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
     known |= strength[..., 0] > 0.3
-    fine = _filled(fine, known, figure, triangles, groups)
+    if all(view.reference.view == "back" for view in views):
+        # Nobody saw the face: a plain one, not hair over eyes and mouth.
+        faces = np.isin(groups, [Group.SKIN, Group.EYES]) & (parts == PARTS.index("head"))
+        ears = figure.landmarks[[LANDMARK["left_ear"], LANDMARK["right_ear"]], 2].mean()
+        faces &= figure.vertices[triangles][:, :, 2].mean(1) < ears
+        hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
+        fine[faces], known[faces] = _in_tone(plain[faces], fine[hands][known[hands]]), True
+    fine = _filled(fine, known, figure, triangles, groups, plain)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
+
+
+def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Flat colors (n, S, 3) of a face brought to the median of seen skin (m, 3)."""
+    if len(skin) < _LEAST_SKIN:
+        return plain
+    tone = np.median(skin, axis=0)
+    tone *= min(1.0, _BRIGHTEST_SKIN / max(float(tone.max()), 1e-6))
+    return np.asarray(plain * (tone / np.median(plain.reshape(-1, 3), axis=0)), np.float32)
 
 
 def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDArray[np.int64]) -> _Samples:
@@ -225,6 +254,7 @@ def _filled(
     figure: Figure,
     triangles: NDArray[np.int32],
     groups: NDArray[np.uint8],
+    plain: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Give what no picture shows the color of the other side's same place, or of what is nearest on the same layer."""
     if known.all():
@@ -235,7 +265,11 @@ def _filled(
     for group in np.unique(groups):
         row = groups == group
         here, have = place[row].reshape(-1, 3), known[row].ravel()
-        if have.all() or not have.any():
+        if have.all():
+            continue
+        if have.mean() < _LEAST_KNOWN:
+            # Next to nothing is known of this layer: a patch of it spread over all would be a guess.
+            out[row] = np.where(known[row][..., None], fine[row], plain[row])
             continue
         tree = cKDTree(here[have])
         wanted = here[~have]

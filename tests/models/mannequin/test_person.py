@@ -13,7 +13,8 @@ from pipeline.joints import JOINT, SKELETON_NAMES
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.mannequin import Mannequin
-from pipeline.models.mannequin.person import NewPerson, make_person
+from pipeline.models.mannequin.outfit import Outfit
+from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.reference import make_view, view_of
 from pipeline.models.mannequin.torso_texture import back_picture
 from pipeline.models.weights.folder import weight_path
@@ -179,6 +180,49 @@ def test_the_view_is_told_from_the_joints(yaw: float, view: str) -> None:
     centred = skeleton - [320, 0, 0]
     cos, sin = np.cos(yaw), np.sin(yaw)
     assert view_of(centred @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T) == view
+
+
+def _seen_from_behind(reference: Appearance) -> Appearance:
+    """The same picture, said to be taken from behind."""
+    person = reference.reference_person
+    assert person is not None
+    rows = [JOINT[name.replace("left", "x").replace("right", "left").replace("x", "right")] for name in SKELETON_NAMES]
+    turned = replace(person, joints=person.joints[rows[:21]], skeleton=person.skeleton[rows])
+    return replace(reference, reference_person=turned)
+
+
+def test_a_face_that_nobody_saw_is_plain(figure: Figure) -> None:
+    person = make_person(figure, _seen_from_behind(_reference("suit")))
+    assert person.warnings == () and person.overlap is not None and person.overlap > 0.9
+    triangles = person.figure.triangles[person.drawn]
+    places = person.figure.vertices[triangles].mean(1)
+    nose = person.figure.landmarks[0]
+    face = (np.linalg.norm(places - nose, axis=1) < 0.02) & (person.figure.groups[person.drawn] == Group.SKIN)
+    # The figure's own face, in one tone of skin: nothing of the picture is on it.
+    drawn = ~np.isin(figure.groups, sorted(Outfit().hidden))
+    own = plain_person(figure, Outfit()).colors.fine[(person.drawn & drawn)[drawn]]
+    assert np.array_equal(person.drawn, drawn) and face.sum() > 50
+    ratio = person.colors.fine[face] / own[face]
+    assert ratio.std(axis=(0, 1)).max() < 0.05
+    tone = np.median(person.colors.fine[face].reshape(-1, 3), axis=0)
+    assert tone[0] > 1.2 * tone[2] and tone.max() < 0.8
+
+
+def test_no_layer_is_left_black(figure: Figure) -> None:
+    reference = _reference("suit")
+    assert reference.reference_person is not None
+    skeleton = reference.reference_person.skeleton.astype(np.float64) - [320, 0, 0]
+    skeleton[0, 2] = -60
+    side = (skeleton @ np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]]).T + [320, 0, 0]).astype(np.float32)
+    joints = np.concatenate([side[:21, :2], np.ones((21, 1))], 1).astype(np.float32)
+    picture = np.full_like(reference.reference, 200)
+    body = np.zeros(picture.shape[:2], np.uint8)
+    cv2.line(body, (320, 120), (320, 1020), 1, 150)
+    person = replace(reference.reference_person, joints=joints, skeleton=side, mask=body > 0)
+    made = make_person(figure, Appearance(reference=picture, reference_person=person))
+    for group in np.unique(made.figure.groups[made.drawn]):
+        tone = made.colors.fine[made.figure.groups[made.drawn] == group].mean()
+        assert tone > 0.01, Group(group).name
 
 
 def test_colors_beyond_the_border_are_the_persons() -> None:
