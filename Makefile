@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app format test-fast setup setup-app setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
+.PHONY: help app format mutants test-fast setup setup-app setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test-fast: setup-dev weights-tests ## run the tests that need no torch
 format: setup-dev ## sort imports and format
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
+
+mutants: setup-dev setup-gpu weights-tests ## break the denoising loop in known ways and see which tests notice (a quarter of an hour)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 test-browser: setup-browser setup-app weights ## drive the page and the report in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from benchmarks.shake import read_rgb
 from benchmarks.truth import run
 from pipeline.datatypes import Layer
 from pipeline.finish.quality_metrics import warping_error
+from pipeline.maths.optical_flow import flow_between, gray_of
 from pipeline.media.ffv1 import read_artifact
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.settings import TemporalSettings
@@ -67,8 +69,17 @@ def running_mean(layers: Sequence[Layer], strength: float) -> list[Layer]:
 def with_flow(scene: Scene, layers: Sequence[Layer], strength: float) -> list[Layer]:
     """Our stage."""
     settings = TemporalSettings(method="flow", strength=strength)
-    frames = zip(range(len(layers)), layers, scene.source, scene.subject_masks, strict=True)
+    frames = zip(range(len(layers)), layers, motion_of(scene.layers), strict=True)
     return [layer for _, layer in reduce_flicker(frames, frozenset({0}), settings)]
+
+
+def motion_of(layers: Sequence[Layer]) -> list[NDArray[np.float32]]:
+    """Return (h, w, 2) a frame: the optical flow of the layers without flicker to the frame before, inside them."""
+    motions = [np.full((*layers[0].picture.shape[:2], 2), np.nan, np.float32)]
+    for before, layer in pairwise(layers):
+        flow = flow_between(gray_of(layer.picture), gray_of(before.picture))
+        motions.append(np.where(_inside(layer)[..., None], flow, np.float32(np.nan)))
+    return motions
 
 
 def flicker_of(scene: Scene, layers: Sequence[Layer]) -> float:

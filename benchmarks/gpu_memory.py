@@ -27,12 +27,11 @@ from conf import compose_settings
 from pipeline.models.device import quiet
 from pipeline.settings import GenerateSettings
 
-AIMS_GB = {"fast": 8.0, "balanced": 12.0, "high": 16.0}
+AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
 _HALF, _WHOLE = 2, 4
 _BATCH = 8
 """Frames that ControlNets and autoencoder take at once; the worker may choose up to 16 where memory is free."""
 _OTHER_GB = {
-    "depth (25 M, half)": 0.05,
     "yolo26m seg and pose (24 M each, single)": 0.2,
     "safety checker (304 M, single)": 1.22,
 }

@@ -66,29 +66,55 @@ def lock_hub(path: Path, say: Callable[[str], None]) -> None:
     itself.
 
     Large files have their SHA-256 in the hub's metadata; small ones are downloaded and hashed. What the lock knows
-    stays: to take a newer revision, empty its ``revision`` and hashes. Raises ``FetchError``.
+    stays: to take a newer revision, empty its ``revision`` and hashes. The lock is written after each entry, so that
+    one wrong name costs its own entry alone. Raises ``FetchError`` at the end, with all that a preset needs and the hub
+    does not have; a miss that no preset needs is only reported through ``say``.
     """
     document: Any = tomlkit.parse(path.read_text(encoding="utf-8"))
+    misses: list[str] = []
     with _session(hub_token()) as session:
-        for entry in document.get("hub", []):
-            if entry["revision"] and all(file.get("sha256") for file in entry["file"]):
-                continue
-            repository, revision = entry["repository"], entry["revision"] or "main"
-            told = _json(session, f"{hub_url()}/api/models/{repository}/revision/{revision}?blobs=true")
-            entry["revision"] = told["sha"]
-            siblings = {item["rfilename"]: item for item in told.get("siblings", [])}
-            for file in entry["file"]:
-                if file["member"] not in siblings:
-                    raise FetchError(f"{repository} has no {file['member']} at {told['sha']}")
-                _lock_file(session, entry, file, siblings[file["member"]])
-                say(f"{repository}: {file['member']}: {file['size']} bytes, sha256 {file['sha256']}")
-        for entry in document.get("release", []):
-            for file in entry["file"]:
-                if not file.get("sha256"):
-                    content = _content(session, f"{entry['url'].rstrip('/')}/{file['member']}")
-                    file["sha256"], file["size"] = _digest(content), len(content)
-                    say(f"{entry['url']}: {file['member']}: {file['size']} bytes, sha256 {file['sha256']}")
-    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+        entries = [(entry, _lock_entry) for entry in document.get("hub", [])]
+        entries += [(entry, _lock_release) for entry in document.get("release", [])]
+        # What no preset asks for comes last.
+        for entry, lock in sorted(entries, key=lambda pair: _is_optional(pair[0])):
+            try:
+                lock(session, entry, say)
+            except FetchError as error:
+                if _is_optional(entry):
+                    say(f"left open, no preset needs it: {error}")
+                else:
+                    misses.append(str(error))
+            path.write_text(tomlkit.dumps(document), encoding="utf-8")
+    if misses:
+        raise FetchError("; ".join(misses))
+
+
+def _is_optional(entry: Any) -> bool:
+    """Whether the entry says that no preset of the worker needs it."""
+    return bool(entry.get("optional", False))
+
+
+def _lock_entry(session: requests.Session, entry: Any, say: Callable[[str], None]) -> None:
+    if entry["revision"] and all(file.get("sha256") for file in entry["file"]):
+        return
+    repository, revision = entry["repository"], entry["revision"] or "main"
+    told = _json(session, f"{hub_url()}/api/models/{repository}/revision/{revision}?blobs=true")
+    siblings = {item["rfilename"]: item for item in told.get("siblings", [])}
+    missing = [file["member"] for file in entry["file"] if file["member"] not in siblings]
+    if missing:
+        raise FetchError(f"{repository} has no {', '.join(missing)} at {told['sha']}")
+    entry["revision"] = told["sha"]
+    for file in entry["file"]:
+        _lock_file(session, entry, file, siblings[file["member"]])
+        say(f"{repository}: {file['member']}: {file['size']} bytes, sha256 {file['sha256']}")
+
+
+def _lock_release(session: requests.Session, entry: Any, say: Callable[[str], None]) -> None:
+    for file in entry["file"]:
+        if not file.get("sha256"):
+            content = _content(session, f"{entry['url'].rstrip('/')}/{file['member']}")
+            file["sha256"], file["size"] = _digest(content), len(content)
+            say(f"{entry['url']}: {file['member']}: {file['size']} bytes, sha256 {file['sha256']}")
 
 
 def _lock_file(session: requests.Session, entry: Any, file: Any, told: dict[str, Any]) -> None:

@@ -480,6 +480,25 @@ class CastShadows(Shaped):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FigureGuide(Shaped):
+    """The posed figure in the frames of a window: guidance for generators that paint; crop space."""
+
+    SHAPES: ClassVar[Shapes] = {"depth": ("N", "h", "w"), "normals": ("N", "h", "w", 3)}
+
+    layers: tuple[Layer, ...]
+    """N: the figure as the mannequin draws it, with its shadow on the ground."""
+    depth: NDArray[np.float32]
+    """(N, h, w) orthographic z, crop px, smaller nearer; NaN where the figure is not."""
+    normals: NDArray[np.float32]
+    """(N, h, w, 3) unit, x right, y down, z away from the camera; 0 where the figure is not."""
+
+    @property
+    def silhouette(self) -> NDArray[np.bool_]:
+        """(N, h, w): where the figure is."""
+        return np.isfinite(self.depth)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Window(Shaped):
     """What a generator takes at once: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
 
@@ -516,6 +535,8 @@ class Window(Shaped):
     """Layers already made for the window's first frames (at most ``Needs.conditioning_frames``)."""
     light: SceneLight | None = None
     """Of the window's frames; None where it is not known."""
+    figure: FigureGuide | None = None
+    """The posed figure, for generators that are guided by it."""
 
     @property
     def num_frames(self) -> int:

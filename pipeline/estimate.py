@@ -142,7 +142,7 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
 def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, int]:
     has_motion_module = generate.backend == "animatediff"
     made = frames - held
-    starts = generate.strength < 1 and (has_motion_module or held > 0)
+    starts = generate.strength < 1
     steps = num_steps_run(generate.steps, generate.strength, has_start=starts)
     # A motion module sees the whole window, at least 16 frames; single frames are made alone.
     seen = max(frames, 16) if has_motion_module else made
@@ -154,7 +154,7 @@ def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, 
     return {
         "unet_motion" if has_motion_module else "unet": seen * steps * (2 if generate.guidance > 1 else 1),
         "controlnet": seen * guided,
-        f"{generate.decoder}_encode": frames if has_motion_module else made * (2 if held else 1),
+        f"{generate.decoder}_encode": (frames if has_motion_module else made) * (2 if starts else 1),
         f"{generate.decoder}_decode": made,
     }
 

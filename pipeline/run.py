@@ -191,6 +191,9 @@ def _prepared(
             scene = learn_scene(clip, plan, masks, plates, workspace, check, progress)
         with _timed(timings, "perform"):
             notes = models.generator.prepare(appearance)
+            if models.figure is not None:
+                # What it cannot take over is the generator's to paint.
+                models.figure.prepare(appearance)
             perform_clip(clip, plan, masks, plates, light, models, settings, request.seed, workspace, check, progress)
         trim_malloc()
         inputs = FinishInputs(

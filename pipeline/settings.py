@@ -88,7 +88,7 @@ class PlateSettings(_Settings):
 class ControlSettings(_Settings):
     """One ControlNet."""
 
-    name: Literal["pose", "depth", "canny"]
+    name: Literal["pose", "depth", "normal", "canny"]
     weight: Annotated[float, Field(ge=0, le=2)] = 1.0
     end: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Fraction of the denoising steps in which it guides."""
@@ -107,20 +107,23 @@ class GenerateSettings(_Settings):
     ] = (512, 768)
     window_frames: Annotated[int, Field(ge=2, le=32)] = 8
     """Frames generated at once; motion modules accept at most 32."""
-    conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 1
+    conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 0
     """Finished frames that condition the next window."""
-    steps: Annotated[int, Field(ge=1, le=30)] = 4
+    steps: Annotated[int, Field(ge=1, le=30)] = 5
     """Denoising steps of the diffusion generators; time and cost are proportional to them."""
     guidance: Annotated[float, Field(ge=1, le=15)] = 1.0
     """Classifier-free guidance scale; 1 disables it (half the cost, and the negative prompt has no effect)."""
-    strength: Annotated[float, Field(gt=0, le=1)] = 0.75
-    """Fraction of the denoising steps that is run when a window starts from the previous frame."""
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Fraction of the denoising steps that is run, from the picture of the posed figure; 1 starts from noise alone."""
     scheduler: Literal["lcm", "dpmpp"] = "lcm"
     lora: Literal["none", "lcm", "animatelcm"] = "lcm"
     lora_scale: Annotated[float, Field(ge=0, le=1)] = 1.0
     motion: Literal["animatelcm", "v1-5-3"] = "animatelcm"
     """Motion module of ``animatediff``."""
-    controls: tuple[ControlSettings, ...] = (ControlSettings(name="pose", end=0.75),)
+    controls: tuple[ControlSettings, ...] = (
+        ControlSettings(name="pose", end=0.67),
+        ControlSettings(name="depth", weight=0.6, end=0.34),
+    )
     reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Weight of the reference picture (IP-Adapter scale)."""
     decoder: Literal["full", "tiny"] = "tiny"

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import UploadFailed
+from pipeline.errors import DeviceError, PresetUnavailable, UploadFailed
 from pipeline.perform.backends import warm_up
 from pipeline.settings import Settings
 from worker.delivery.bucket_trial import BucketRefused, try_bucket
@@ -32,7 +32,11 @@ def prepare_worker(settings: Settings, worker: WorkerEnvironment, models: ModelK
     if removed:
         log.info("removed %d folders of jobs that were killed", removed)
     _try_bucket(worker)
-    warm_up(models.load(settings), settings)
+    try:
+        warm_up(models.load(settings), settings)
+    except (PresetUnavailable, DeviceError) as error:
+        # A traceback would have the platform start the worker again and again.
+        raise WorkerNotReady(error.message) from error
     log.info("worker is ready", extra={"preset": settings.preset})
 
 

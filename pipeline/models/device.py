@@ -11,13 +11,44 @@ import torch
 import transformers.utils.logging
 from torch import Tensor
 
-from pipeline.errors import GpuError, OutOfMemory
+from pipeline.errors import GpuError, OutOfMemory, PresetUnavailable
+
+_NEEDED_DRIVER = "580"
+"""Of the CUDA 13 that torch's wheels bring: NVIDIA's table of CUDA releases and drivers."""
 
 
 def check_finite(values: Tensor) -> None:
     """Raise ``GpuError`` where a value is not finite."""
     if not bool(torch.isfinite(values).all()):
         raise GpuError("the model gave values that are not finite")
+
+
+def check_device() -> None:
+    """Raise ``PresetUnavailable`` where torch can use no GPU, with the reason: none, or a driver that is too old."""
+    if torch.cuda.is_available():
+        return
+    driver = _driver_version()
+    if driver is None:
+        raise PresetUnavailable("this preset needs a GPU, and this worker has none")
+    raise PresetUnavailable(
+        f"this worker's GPU driver is {driver}, and CUDA {torch.version.cuda} needs {_NEEDED_DRIVER} or newer "
+        "(or CUDA's forward compatibility package)"
+    )
+
+
+def _driver_version() -> str | None:
+    """Return the NVIDIA driver's version, None where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        try:
+            version = pynvml.nvmlSystemGetDriverVersion()
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return None
+    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 @contextmanager

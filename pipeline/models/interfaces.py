@@ -1,4 +1,4 @@
-"""What stages know of models: two protocols. Stages import this file and no wrapper."""
+"""What stages know of models: four protocols. Stages import this file and no wrapper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Layer, Person, Picture, Window
+from pipeline.datatypes import Appearance, FigureGuide, Layer, Person, Picture, Window
 from pipeline.runtime.callbacks import Check
 
 
@@ -42,11 +42,22 @@ class PeopleBackend(Protocol):
         ...
 
 
-class DepthBackend(Protocol):
-    """Tells how near things are."""
+class FigureBackend(Protocol):
+    """Poses a body of the new person's looks on the subject, to guide generators that paint."""
 
-    def estimate(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (N, h, w) relative inverse depth, larger where nearer, of (N, h, w, 3) RGB."""
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        """Take over prompt and references, once a job; return warnings of what it could not take over."""
+        ...
+
+    def guide(self, window: Window, check: Check) -> FigureGuide:
+        """Return the figure in each frame of the window; nothing in frames without the subject."""
+        ...
+
+    def motion(self, window: Window) -> NDArray[np.float32]:
+        """Return (h, w, 2) px: from a pixel of the second of two frames to where its surface point was in the first.
+
+        NaN where the figure is not, and where the point was hidden.
+        """
         ...
 
 
@@ -69,7 +80,9 @@ class Needs:
     conditioning_frames: int = 0
     """Finished frames that the next window can be conditioned on."""
     controls: tuple[str, ...] = ()
-    """Of ``pose``, ``depth``, ``canny``."""
+    """Of ``pose``, ``depth``, ``normal``, ``canny``."""
+    figure: bool = False
+    """Whether it is guided by the posed figure."""
     pictures: bool = False
     plates: bool = False
     masks: bool = False

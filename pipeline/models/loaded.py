@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
-from pipeline.models.registry import make_depth, make_generator, make_people, make_safety
+from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.registry import make_figure, make_generator, make_people, make_safety
 from pipeline.settings import GenerateSettings, PeopleSettings, Settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModels:
-    """Generator, people, depth and safety models, with the settings that they were loaded for."""
+    """Generator, people, figure and safety models, with the settings that they were loaded for."""
 
     people: PeopleBackend
     generator: Generator
-    depth: DepthBackend | None = None
-    """None where no ControlNet asks for it."""
+    figure: FigureBackend | None = None
+    """What guides a painting generator; None for the mannequin."""
     safety: SafetyBackend | None = None
     """None where the generator needs no safety checker."""
     people_settings: PeopleSettings | None = None
@@ -28,14 +28,14 @@ def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedM
 
     Raises ``PresetUnavailable``.
     """
-    people = generator = depth = safety = None
+    people = generator = figure = safety = None
     if kept is not None and kept.people_settings == settings.people:
         people = kept.people
     if kept is not None and kept.generate_settings == settings.generate:
-        generator, depth, safety = kept.generator, kept.depth, kept.safety
+        generator, figure, safety = kept.generator, kept.figure, kept.safety
     people = people or make_people(settings.people)
     if generator is None:
         generator = make_generator(settings.generate)
-        depth = make_depth(settings.generate)
+        figure = make_figure(settings.generate)
         safety = make_safety(settings.generate)
-    return LoadedModels(people, generator, depth, safety, settings.people, settings.generate)
+    return LoadedModels(people, generator, figure, safety, settings.people, settings.generate)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from pipeline.errors import PresetUnavailable
-from pipeline.models.interfaces import DepthBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, SafetyBackend
 from pipeline.models.weights.folder import weight_folder, weight_path
 from pipeline.settings import GenerateSettings, PeopleSettings
 
@@ -73,12 +73,13 @@ def make_generator(settings: GenerateSettings) -> Generator:
         return _GENERATORS[settings.backend](settings)
 
 
-def make_depth(settings: GenerateSettings) -> DepthBackend | None:
-    """Return the depth model where a ControlNet asks for it. Raises ``PresetUnavailable``."""
-    if settings.backend == "mannequin" or all(control.name != "depth" for control in settings.controls):
+def make_figure(settings: GenerateSettings) -> FigureBackend | None:
+    """Return the figure that guides a painting generator; the mannequin is one itself. Raises ``PresetUnavailable``."""
+    if settings.backend == "mannequin":
         return None
-    with _libraries_needed():
-        return _depth(settings.device)
+    from pipeline.models.mannequin.mannequin import Mannequin
+
+    return Mannequin(weight_path("figure.npz"), settings)
 
 
 def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
@@ -87,12 +88,6 @@ def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
         return None
     with _libraries_needed():
         return _safety(settings.device)
-
-
-def _depth(device: str) -> DepthBackend:
-    from pipeline.models.diffusion.depth import DepthAnything
-
-    return DepthAnything(weight_folder("depth"), device)
 
 
 def _safety(device: str) -> SafetyBackend:

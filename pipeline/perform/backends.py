@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, Presence, Window
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.models.loaded import LoadedModels
-from pipeline.perform.controls import ControlPictures, depth_limits
+from pipeline.models.loaded import LoadedModels, load_models
+from pipeline.perform.controls import ControlPictures
 from pipeline.perform.matting import MatteMaker
 from pipeline.settings import Settings
 
 
-def control_pictures(models: LoadedModels, samples: Callable[[], NDArray[np.uint8]]) -> ControlPictures | None:
-    """Return what draws the guiding pictures; ``samples`` are some of the clip's crops, for the limits of depth."""
+def control_pictures(models: LoadedModels) -> ControlPictures | None:
+    """Return what draws the guiding pictures that the generator asks for."""
     names = models.generator.needs.controls
-    if not names:
-        return None
-    limits = depth_limits(models.depth.estimate(samples())) if models.depth is not None else None
-    return ControlPictures(names, models.depth, limits)
+    return ControlPictures(names) if names else None
 
 
 def matte_maker(models: LoadedModels) -> MatteMaker | None:
@@ -30,10 +24,9 @@ def matte_maker(models: LoadedModels) -> MatteMaker | None:
 
 
 def warm_up(models: LoadedModels, settings: Settings) -> None:
-    """Let a diffusion generator make one window of nothing: ``torch.compile`` and cuDNN choose their kernels then,
-    once.
+    """Let a diffusion generator make one window of nothing in one step; the mannequin needs none.
 
-    The mannequin needs none.
+    cuDNN and ``torch.compile`` choose their kernels then, once.
     """
     needs, generate = models.generator.needs, settings.generate
     if needs.crop_size_wh is None:
@@ -55,7 +48,10 @@ def warm_up(models: LoadedModels, settings: Settings) -> None:
         masks=np.ones((frames, height, width), np.bool_),
         controls={control.name: pictures for control in generate.controls},
     )
-    models.generator.prepare(Appearance())
-    for _ in models.generator.generate(window, 0, lambda: None):
+    # The same weights under other settings: they are loaded once.
+    one_step = settings.model_copy(update={"generate": generate.model_copy(update={"steps": 1})})
+    generator = load_models(one_step, models).generator
+    generator.prepare(Appearance())
+    for _ in generator.generate(window, 0, lambda: None):
         pass
-    models.generator.rest()
+    generator.rest()

@@ -1,17 +1,15 @@
-"""Pictures that guide a generator: pose, depth, edges."""
+"""Pictures that guide a generator: pose, the figure's depth and normals, edges."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Picture
+from pipeline.datatypes import Mask, Picture, Window
 from pipeline.joints import JOINT
-from pipeline.models.interfaces import DepthBackend
 
 _POSE_POINTS = (
     "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
@@ -34,16 +32,11 @@ _MIN_CONFIDENCE = 0.3
 """Below it a joint is left out, as OpenPose leaves out what it does not see."""
 _CANNY = (100, 200)
 """The thresholds that the canny ControlNet was trained with, on pictures of 512 px."""
-_DEPTH_PERCENTILES = (1.0, 99.0)
-
-
-@dataclass(frozen=True, slots=True)
-class DepthLimits:
-    """What is black and what is white in every depth picture of a clip: with limits of each frame's own it would
-    flicker."""
-
-    far: float
-    near: float
+_DEPTH_RANGE_BH = 0.8
+"""Depth from white to black about the middle of the body, body heights: a leg stretched towards the camera fits."""
+_HIPS_SHADE = 0.6
+"""Shade of the hips' depth: the whole figure stands out against the black behind it."""
+_FACE = ("nose", "left_eye", "right_eye")
 
 
 def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
@@ -76,44 +69,69 @@ def draw_canny(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(edges, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
-def depth_limits(inverse_depth: NDArray[np.float32]) -> DepthLimits:
-    """Return the limits for a clip, of (N, h, w) inverse depth of some of its frames."""
-    far, near = np.percentile(inverse_depth, _DEPTH_PERCENTILES)
-    return DepthLimits(float(far), float(max(near, far + 1e-6)))
+def draw_depth_control(depth: NDArray[np.float32], body_height_px: float) -> Picture:
+    """Return (h, w, 3): the figure's depth, near white, black where it is not.
 
-
-def draw_depth_control(inverse_depth: NDArray[np.float32], limits: DepthLimits) -> NDArray[np.uint8]:
-    """Return (N, h, w, 3): near is white. ``inverse_depth`` (N, h, w) is larger where nearer."""
-    shade = (inverse_depth - limits.far) / (limits.near - limits.far)
-    gray = np.rint(np.clip(shade, 0, 1) * 255).astype(np.uint8)
+    ``depth`` (h, w) is orthographic z in px, 0 at the hips, smaller nearer. The range is a share of the body's height,
+    so that it is the same in every frame.
+    """
+    shade = _HIPS_SHADE - depth / (_DEPTH_RANGE_BH * body_height_px)
+    gray = np.rint(np.clip(np.nan_to_num(shade, nan=0.0), 0, 1) * 255).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=-1)
 
 
+def draw_normal_control(normals: NDArray[np.float32], silhouette: Mask) -> Picture:
+    """Return (h, w, 3): normals as the ``normalbae`` ControlNet takes them, ScanNet's colours.
+
+    Red is left, green is up, blue is towards the camera; where the figure is not, a surface that faces the camera.
+    ``normals`` (h, w, 3) are x right, y down, z away from the camera.
+    """
+    turned = np.where(silhouette[..., None], -normals, np.array([0.0, 0.0, 1.0], np.float32))
+    return np.rint((np.clip(turned, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def with_hidden_face(joints: NDArray[np.float32], skeleton: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the joints (21, 3) without nose and eyes where the head faces away from the camera.
+
+    Landmark models tell of them all the same, and a pose ControlNet then paints a face on the back of the head.
+    ``skeleton`` (23, 3) has the depth: the nose lies nearer than the ears on a head that faces the camera. Where it has
+    none (all z equal), the right shoulder stands right of the left one on a body that faces away.
+    """
+    ears = skeleton[[JOINT["left_ear"], JOINT["right_ear"]], 2]
+    nose = skeleton[JOINT["nose"], 2]
+    if np.isfinite(nose) and np.isfinite(ears).any() and np.nanmax(np.abs(ears - nose)) > 0:
+        faces_away = bool(nose > np.nanmean(ears))
+    else:
+        faces_away = bool(joints[JOINT["right_shoulder"], 0] > joints[JOINT["left_shoulder"], 0])
+    if not faces_away:
+        return joints
+    hidden = joints.copy()
+    hidden[[JOINT[name] for name in _FACE], 2] = 0.0
+    return hidden
+
+
 class ControlPictures:
-    """Draws what a generator asks for, for the frames of one clip."""
+    """Draws what a generator asks for."""
 
-    def __init__(
-        self, names: Sequence[str], depth: DepthBackend | None = None, limits: DepthLimits | None = None
-    ) -> None:
-        """``depth`` and ``limits`` are needed where ``names`` (of ``pose``, ``depth``, ``canny``) has ``depth``."""
-        self._names, self._depth, self._limits = tuple(names), depth, limits
+    def __init__(self, names: Sequence[str]) -> None:
+        """``names`` are of ``pose``, ``depth``, ``normal``, ``canny``."""
+        self._names = tuple(names)
 
-    def draw(
-        self, joints: NDArray[np.float32], pictures: NDArray[np.uint8] | None, size_wh: tuple[int, int]
-    ) -> Mapping[str, NDArray[np.uint8]]:
-        """Return name -> (N, h, w, 3), of joints (N, 21, 3) and the source's pictures (N, h, w, 3)."""
-        return {name: self._drawn(name, joints, pictures, size_wh) for name in self._names}
+    def draw(self, window: Window) -> Mapping[str, NDArray[np.uint8]]:
+        """Return name -> (N, h, w, 3) for the frames of a window; depth and normals are the posed figure's."""
+        return {name: np.stack([_drawn(name, window, i) for i in range(window.num_frames)]) for name in self._names}
 
-    def _drawn(
-        self, name: str, joints: NDArray[np.float32], pictures: NDArray[np.uint8] | None, size_wh: tuple[int, int]
-    ) -> NDArray[np.uint8]:
-        if name == "pose":
-            return np.stack([draw_pose(of_frame, size_wh) for of_frame in joints])
-        assert pictures is not None
-        if name == "canny":
-            return np.stack([draw_canny(picture) for picture in pictures])
-        assert self._depth is not None and self._limits is not None
-        return draw_depth_control(self._depth.estimate(pictures), self._limits)
+
+def _drawn(name: str, window: Window, i: int) -> Picture:
+    if name == "pose":
+        return draw_pose(with_hidden_face(window.joints[i], window.skeletons[i]), window.size_wh)
+    if name == "canny":
+        assert window.pictures is not None
+        return draw_canny(window.pictures[i])
+    assert window.figure is not None
+    if name == "normal":
+        return draw_normal_control(window.figure.normals[i], window.figure.silhouette[i])
+    return draw_depth_control(window.figure.depth[i], float(window.body_height_px[i]))
 
 
 def _pose_points(joints: NDArray[np.float32]) -> NDArray[np.float64]:

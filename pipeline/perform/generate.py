@@ -15,7 +15,7 @@ from pipeline.datatypes import Layer, Plan, SceneLight, Transforms, Window
 from pipeline.errors import OutOfMemory
 from pipeline.maths.blending import crossfade_weight, mix_layers
 from pipeline.maths.geometry import apply_transform
-from pipeline.models.interfaces import Generator
+from pipeline.models.interfaces import FigureBackend, Generator
 from pipeline.perform.crops import CropReader
 from pipeline.perform.matting import MatteMaker
 from pipeline.perform.windows import windows_of
@@ -25,9 +25,7 @@ from pipeline.runtime.callbacks import Check
 class ControlDrawer(Protocol):
     """Guiding pictures, as far as this stage asks for them."""
 
-    def draw(
-        self, joints: NDArray[np.float32], pictures: NDArray[np.uint8] | None, size_wh: tuple[int, int]
-    ) -> Mapping[str, NDArray[np.uint8]]: ...
+    def draw(self, window: Window) -> Mapping[str, NDArray[np.uint8]]: ...
 
 
 def generate_layers(
@@ -45,12 +43,14 @@ def generate_layers(
     matting: MatteMaker | None = None,
     before: tuple[Layer, ...] = (),
     light: SceneLight | None = None,
+    figure: FigureBackend | None = None,
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
     one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the chunk
-    before has made them; ``light`` is that of the whole clip. ``crops`` and ``controls`` are asked only for what the
+    before has made them; ``light`` is that of the whole clip, ``figure`` what
+    guides a painting generator. ``crops`` and ``controls`` are asked only for what the
     generator needs; ``matting`` makes the mattes of one that gives none.
     """
     needs = generator.needs
@@ -63,7 +63,7 @@ def generate_layers(
         finished = tuple(pending[span.start + position] for position in range(known))
         if span.start == start:
             finished = before[: needs.conditioning_frames]
-        window = _window(plan, span.start, span.stop, pts_seconds, finished)
+        window = window_of_plan(plan, span.start, span.stop, pts_seconds, finished)
         window = replace(
             window,
             pictures=crops.pictures(span.start, span.stop) if needs.pictures else None,
@@ -71,9 +71,10 @@ def generate_layers(
             masks=crops.masks(span.start, span.stop) if needs.masks else None,
             light=light.part(span.start, span.stop) if light is not None else None,
         )
+        if needs.figure and figure is not None:
+            window = replace(window, figure=figure.guide(window, check))
         if needs.controls and controls is not None:
-            drawn = controls.draw(window.joints, window.pictures, window.size_wh)
-            window = replace(window, controls=drawn)
+            window = replace(window, controls=controls.draw(window))
         layers = _generated(generator, window, seed, check)
         if not needs.gives_alpha:
             assert matting is not None
@@ -105,7 +106,10 @@ def _generated(generator: Generator, window: Window, seed: int, check: Check) ->
     yield from islice(generator.generate(window, seed, check), done, None)
 
 
-def _window(plan: Plan, start: int, stop: int, pts_seconds: NDArray[np.float64], finished: tuple[Layer, ...]) -> Window:
+def window_of_plan(
+    plan: Plan, start: int, stop: int, pts_seconds: NDArray[np.float64], finished: tuple[Layer, ...] = ()
+) -> Window:
+    """Return what the plan knows of the frames [start, stop), in crop space; no pictures."""
     subject = plan.subject
     joints = subject.joints[start:stop].copy()
     skeletons = subject.skeletons[start:stop].copy()

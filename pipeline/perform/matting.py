@@ -14,6 +14,7 @@ from pipeline.datatypes import Layer, Mask, Person, Picture, Window
 from pipeline.maths.optical_flow import flow_between, gray_of, warp_alpha_by_flow
 from pipeline.models.interfaces import PeopleBackend, SafetyBackend
 
+_SAFETY_SPAN = 8
 _LEAST_OVERLAP = 0.5
 _JOINT_SIGMA_BH = 0.08
 """How far a joint may lie from where it was asked, body heights: between OpenPose's sigmas of wrists and hips."""
@@ -21,19 +22,20 @@ _EDGE_PX = 1.5
 """Standard deviation of the edge's softness."""
 
 
-def cut_out(layer: Layer, joints: NDArray[np.float32], body_height_px: float, people: PeopleBackend) -> Layer | None:
-    """Return the layer with the matte of the person in its picture, or None where nobody stands as he was asked to.
+def cut_out(
+    layer: Layer, joints: NDArray[np.float32], body_height_px: float, candidates: Sequence[Person]
+) -> Layer | None:
+    """Return the layer with the matte of the person in its picture, or None where nobody stands as asked.
 
-    ``joints`` (21, 3) are those that the generator was given, in crop px. Of several people the one with the best
-    joint overlap is taken. In the soft band the colour is that of the person's inside, so that the old background
-    does not shine through.
+    ``joints`` (21, 3) are those that the generator was given, in crop px; ``candidates`` are the people found in the
+    picture, of whom the one with the best joint overlap is taken. In the soft band the color is that of the person's
+    inside, so that the background behind does not shine through.
     """
-    candidates = people.find(layer.picture)
-    scored = [(joint_overlap(person.joints, joints, body_height_px), place) for place, person in enumerate(candidates)]
-    best, place = max(scored, default=(0.0, -1))
+    scored = [(joint_overlap(person.joints, joints, body_height_px), row) for row, person in enumerate(candidates)]
+    best, row = max(scored, default=(0.0, -1))
     if best < _LEAST_OVERLAP:
         return None
-    person: Person = candidates[place]
+    person = candidates[row]
     if not person.mask.any():
         return None
     return replace(with_matte(layer, person.mask), joints=person.joints)
@@ -57,6 +59,40 @@ def with_matte(layer: Layer, mask: Mask) -> Layer:
     # The model's own edge reaches a little over the person: the soft band lies inside.
     alpha = np.clip(alpha * 1.6 - 0.6, 0.0, 1.0)
     return replace(layer, picture=_inside_colors(layer.picture, alpha), alpha=np.rint(alpha * 255).astype(np.uint8))
+
+
+def over_ground_shadow(layer: Layer, figure: Layer, silhouette: Mask) -> Layer:
+    """Return the layer with the posed figure's shadow on the ground under it: without one a painted person floats.
+
+    ``figure`` is the mannequin's layer, whose alpha outside its ``silhouette`` (h, w) is its shadow, in black.
+    """
+    assert layer.alpha is not None and figure.alpha is not None
+    shadow = np.where(silhouette, np.float32(0), figure.alpha.astype(np.float32) / 255)
+    alpha = layer.alpha.astype(np.float32) / 255
+    total = alpha + (1 - alpha) * shadow
+    # Straight color: the person's, thinned by the black of the shadow where both are.
+    color = layer.picture * (alpha / np.maximum(total, 1e-6))[..., None]
+    return replace(
+        layer, picture=np.rint(color).astype(np.uint8), alpha=np.rint(np.clip(total, 0, 1) * 255).astype(np.uint8)
+    )
+
+
+def flagged_runs(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (N,): the frames that are flagged together with their neighbors, and what lies between them.
+
+    The checker is wrong now and then in a single frame, and one pixelated frame is a flash: a frame counts where at
+    least three of eight consecutive ones around it are flagged; then all frames from the first to the last of them do.
+    In windows of fewer frames the same share of them.
+    """
+    count = len(flags)
+    span = min(_SAFETY_SPAN, count)
+    needed = max(1, -(-3 * span // _SAFETY_SPAN))
+    held = np.zeros(count, np.bool_)
+    for begin in range(count - span + 1):
+        rows = begin + np.flatnonzero(flags[begin : begin + span])
+        if len(rows) >= needed:
+            held[rows[0] : rows[-1] + 1] = True
+    return held
 
 
 def propagated_matte(layer: Layer, picture_before: Picture, alpha_before: NDArray[np.uint8]) -> Layer:
@@ -84,9 +120,15 @@ def cut_out_window(
 ) -> list[Layer | None]:
     """Return each layer with its matte, or None (see ``cut_out``); layers that have an alpha stay as they are."""
     people.reset()
+    painted = [row for row, layer in enumerate(layers) if layer.alpha is None]
+    found: dict[int, list[Person]] = {}
+    step = max(1, people.batch_frames)
+    for begin in range(0, len(painted), step):
+        rows = painted[begin : begin + step]
+        found.update(zip(rows, people.find_batch([layers[row].picture for row in rows]), strict=True))
     return [
-        layer if layer.alpha is not None else cut_out(layer, asked, float(height), people)
-        for layer, asked, height in zip(layers, joints, heights_px, strict=True)
+        layer if row not in found else cut_out(layer, joints[row], float(heights_px[row]), found[row])
+        for row, layer in enumerate(layers)
     ]
 
 
@@ -105,6 +147,8 @@ _STEADY_FRAMES = 9
 """Over so many frames the new joints' distance from those asked for is taken the median of."""
 
 
+_REMAKE_FRACTION = 0.15
+"""Of a window's frames: from so many failures on it is made once more."""
 _OTHER_SEED = 7919
 """Added to the job's where a window is made again."""
 
@@ -122,12 +166,13 @@ class MatteMaker:
     ) -> Iterator[Layer]:
         """Yield a window's layers with their mattes.
 
-        Where nobody stands in a picture as he was asked to, the window is made ``again`` with another seed, once, and
-        the better of the two is taken; then the last frame's matte is carried on.
+        Where nobody stands as asked in a good part of the pictures, the window is made ``again`` with another seed,
+        once, and the better of the two is taken: a single failure is not worth a window's cost. Then the last frame's
+        matte is propagated.
         """
         pictures = list(layers)
         cut = cut_out_window(pictures, window.joints, window.body_height_px, self._people)
-        if _failures(cut):
+        if _failures(cut) >= _REMAKE_FRACTION * len(cut):
             others = list(again(seed + _OTHER_SEED))
             others_cut = cut_out_window(others, window.joints, window.body_height_px, self._people)
             if _failures(others_cut) < _failures(cut):
@@ -135,6 +180,8 @@ class MatteMaker:
         flags = self._flags(pictures, len(window.finished))
         for row, (picture, found) in enumerate(zip(pictures, cut, strict=True)):
             layer = found if found is not None else self._propagated(window, row, picture)
+            if picture.alpha is None and window.figure is not None:
+                layer = over_ground_shadow(layer, window.figure.layers[row], window.figure.silhouette[row])
             if picture.alpha is None:
                 # What was finished before, or has nobody in it, keeps what it was.
                 layer = replace(layer, joints=self._steady(layer.joints, window.joints[row]))
@@ -168,7 +215,7 @@ class MatteMaker:
         flags = np.zeros(len(pictures), np.bool_)
         made = [row for row, layer in enumerate(pictures) if row >= finished and layer.alpha is None]
         if self._safety is not None and made:
-            flags[made] = self._safety.flagged(np.stack([pictures[row].picture for row in made]))
+            flags[made] = flagged_runs(self._safety.flagged(np.stack([pictures[row].picture for row in made])))
         return flags
 
 

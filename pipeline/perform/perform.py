@@ -14,6 +14,7 @@ from pipeline.models.loaded import LoadedModels
 from pipeline.perform.backends import control_pictures, matte_maker
 from pipeline.perform.color_drift import ColorReference, correct_color_drift, measure_color_reference
 from pipeline.perform.crops import CropReader
+from pipeline.perform.figure_motion import with_motion
 from pipeline.perform.generate import generate_layers
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.perform.windows import ChunkSpan, chunk_spans
@@ -40,11 +41,12 @@ def perform_clip(
 ) -> None:
     """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint."""
     generator, needs = models.generator, models.generator.needs
+    figure = models.figure
     crops = CropReader(clip, plan, masks.subject_mask, plates)
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
-    restarts = frozenset(segment.start for segment in plan.segments)
+    restarts = frozenset(int(start) for start in plan.shot_starts)
     todo = [not keep_if_intact(workspace, chunk_path(workspace, chunk)) for chunk in plan.chunks]
-    controls = control_pictures(models, lambda: crops.samples(plan)) if any(todo) else None
+    controls = control_pictures(models)
     anchor: ColorReference | None = None
     for span, is_open in zip(chunk_spans(plan.chunks, overlap), todo, strict=True):
         path = chunk_path(workspace, span.chunk)
@@ -63,11 +65,14 @@ def perform_clip(
                 matting=matte_maker(models),
                 before=_finished(workspace, span, needs.conditioning_frames),
                 light=light,
+                figure=figure,
             )
             if not needs.gives_alpha:
                 layers = correct_color_drift(layers, anchor)
-            if settings.temporal.method == "flow":
-                layers = reduce_flicker(crops.beside(layers), restarts, settings.temporal)
+            if settings.temporal.method == "flow" and figure is not None:
+                layers = reduce_flicker(
+                    with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal
+                )
             write_layers(path, _counted(layers, clip.info.num_frames, progress))
             write_checksum(workspace, path)
             generator.rest()

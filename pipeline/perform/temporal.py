@@ -1,4 +1,4 @@
-"""Flow-guided flicker removal: what was drawn a frame ago, carried along the source's own motion."""
+"""Flicker reduction: the previous output, warped along the figure's own motion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Mask, Matte, Picture
-from pipeline.maths.optical_flow import Flow, flow_between, flow_confidence, gray_of, warp_alpha_by_flow, warp_by_flow
+from pipeline.datatypes import Layer
+from pipeline.maths.optical_flow import warp_alpha_by_flow, warp_by_flow
 from pipeline.settings import TemporalSettings
 
 _COARSE = 1 / 45
@@ -20,34 +20,34 @@ _DETAIL = 0.2
 
 
 def reduce_flicker(
-    frames: Iterable[tuple[int, Layer, Picture, Mask]], restarts: frozenset[int], settings: TemporalSettings
+    frames: Iterable[tuple[int, Layer, NDArray[np.float32]]], restarts: frozenset[int], settings: TemporalSettings
 ) -> Iterator[tuple[int, Layer]]:
-    """Yield the layers with their flicker lowered: (frame, layer, stabilized source crop, old person's mask) in order.
+    """Yield the layers with their flicker lowered: (frame, layer, motion) in order.
 
-    DIS flow between consecutive *source* crops carries the previous output to this frame. It is blended in with
-    ``settings.strength`` where forward and backward flow agree and where the old person and both layers are: only
-    there does the source's motion say how the new person moves. Flicker is mostly coarse (brightness, colour,
-    shading), and detail that is carried from frame to frame blurs and leaves ghosts: so detail, what a Gaussian of a
-    45th of the picture's height takes away, is blended with a fifth of the strength. Frames in ``restarts`` (segment
-    starts) begin anew. Method: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, without the
-    network.
+    ``motion`` (h, w, 2) px leads from a pixel to where the new person's surface point was in the frame before, NaN
+    where that is not known: the posed figure's, which is exact where the subject's own optical flow tells of other
+    clothes and of another outline. Along it the previous output is brought to this frame and blended in with
+    ``settings.strength`` where both layers are solid. Flicker is mostly coarse (brightness, color, shading), and detail
+    that is warped from frame to frame blurs and leaves ghosts: so detail, what a Gaussian of a 45th of the picture's
+    height takes away, is blended with a fifth of the strength. Frames in ``restarts`` (shot starts) begin anew.
+    Method: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, without the network.
     """
-    before: tuple[Layer, NDArray[np.uint8]] | None = None
-    for frame, layer, picture, subject_mask in frames:
-        gray = gray_of(picture)
+    before: Layer | None = None
+    for frame, made, motion in frames:
+        layer = made
         if before is not None and frame not in restarts and layer.alpha is not None:
-            earlier, earlier_gray = before
-            back, forth = flow_between(gray, earlier_gray), flow_between(earlier_gray, gray)
-            layer = _blended(layer, earlier, back, flow_confidence(back, forth), subject_mask, settings.strength)
+            layer = _blended(layer, before, motion, settings.strength)
         yield frame, layer
-        before = (layer, gray)
+        before = layer
 
 
-def _blended(layer: Layer, earlier: Layer, back: Flow, sure: Matte, subject_mask: Mask, strength: float) -> Layer:
+def _blended(layer: Layer, earlier: Layer, motion: NDArray[np.float32], strength: float) -> Layer:
     assert layer.alpha is not None and earlier.alpha is not None
+    is_known = np.isfinite(motion[..., 0])
+    back = np.where(is_known[..., None], motion, np.float32(0))
     alpha = warp_alpha_by_flow(earlier.alpha, back)
-    both = (np.minimum(layer.alpha, alpha) > 250) & subject_mask
-    weight = np.asarray(sure * both, np.float32)[..., None]
+    solid = (np.minimum(layer.alpha, alpha) > 250) & is_known
+    weight = solid.astype(np.float32)[..., None]
     change = (warp_by_flow(earlier.picture, back).astype(np.float32) - layer.picture) * weight
     coarse = _blurred(change) / np.maximum(_blurred(weight)[..., None], 1e-3) * weight
     picture = layer.picture + strength * (coarse + _DETAIL * (change - coarse))

@@ -25,7 +25,7 @@ class ChunkSpan:
     start: int
     """The chunk's own, less its lead-in."""
     continues: Chunk | None
-    """The chunk before, where both are of one segment and touch: its last layers are what this one goes on from."""
+    """The chunk before, where both are of one shot and touch: its last layers are what this one goes on from."""
 
     @property
     def lead_in(self) -> int:
@@ -38,7 +38,7 @@ def chunk_spans(chunks: Sequence[Chunk], overlap_frames: int) -> Iterator[ChunkS
     earlier: Chunk | None = None
     for chunk in chunks:
         start = chunk.start - _num_lead_in_frames(chunk, earlier, overlap_frames)
-        goes_on = earlier is not None and earlier.segment == chunk.segment and earlier.stop == chunk.start
+        goes_on = earlier is not None and earlier.shot == chunk.shot and earlier.stop == chunk.start
         yield ChunkSpan(chunk, start, earlier if goes_on else None)
         earlier = chunk
 

@@ -89,6 +89,32 @@ def test_the_lock_is_filled_from_the_hub_and_then_files_come(
     assert main(["--all"]) == 0
 
 
+def test_a_wrong_name_costs_its_own_entry_alone(
+    lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = """
+[[hub]]
+repository = "maker/gone"
+revision = ""
+licence = "MIT"
+{more}
+[[hub.file]]
+name = "gone.bin"
+member = "gone.bin"
+sha256 = ""
+presets = ["{preset}"]
+"""
+    with hub_server({**_FILES, **_RELEASE}, _LFS) as hub:
+        for more, preset, code in (("", "fast", 1), ("optional = true", "canny", 0)):
+            _use(hub, lock, monkeypatch)
+            lock.write_text(wrong.format(more=more, preset=preset) + lock.read_text())
+            assert main(["--lock"]) == code
+            # What lies behind the wrong entry is locked all the same, and the miss is told.
+            assert COMMIT in lock.read_text()
+            told = capsys.readouterr()
+            assert "maker/gone" in (told.err if code else told.out + told.err)
+
+
 def test_a_cut_download_goes_on_where_it_ended(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub_server(_FILES | _RELEASE, _LFS) as hub:
         _use(hub, lock, monkeypatch)
@@ -140,7 +166,8 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
         folders = {name.split("/")[0] for name in names if "/" in name}
         assert {"sd15", "controlnet", "ip_adapter", "safety_checker"} <= folders
         assert ("taesd" in folders) == (preset == "fast") and ("animatelcm" in folders) == (preset != "fast")
-        assert ("depth" in folders) == (preset == "high")
+        assert {"controlnet/pose", "controlnet/depth"} <= {name.rpartition("/")[0] for name in names}
+        assert ("controlnet/normal/config.json" in names) == (preset == "high")
         assert "controlnet/pose/config.json" in names
     assert all(source.licence for source in sources)
     for source in sources:

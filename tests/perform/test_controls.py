@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.datatypes import FigureGuide, Window
 from pipeline.joints import JOINT
 from pipeline.models.weights.folder import weights_folder
 from pipeline.perform.controls import (
     ControlPictures,
     _pose_points,
-    depth_limits,
     draw_canny,
     draw_depth_control,
+    draw_normal_control,
     draw_pose,
+    with_hidden_face,
 )
 
 
@@ -45,12 +47,37 @@ def test_a_limb_without_both_of_its_ends_is_left_out(name: str) -> None:
     assert picture[40, 30].any() == (name == "left_shoulder")
 
 
-def test_depth_is_white_where_near_by_the_clips_limits() -> None:
-    near, far = np.full((1, 8, 8), 9.0, np.float32), np.full((1, 8, 8), 1.0, np.float32)
-    limits = depth_limits(np.concatenate([near, far]))
-    drawn = draw_depth_control(np.concatenate([near, far, (near + far) / 2]), limits)
-    assert drawn.shape == (3, 8, 8, 3)
-    assert (drawn[0] == 255).all() and not drawn[1].any() and np.abs(drawn[2].astype(int) - 128).max() <= 1
+def test_depth_is_white_where_near_and_black_where_the_figure_is_not() -> None:
+    depth = np.array([[np.nan, -30.0, 0.0, 30.0]], np.float32)
+    nothing, near, hips, far = draw_depth_control(depth, 100.0)[0, :, 0].astype(int)
+    assert nothing == 0 and near > hips > far > 0
+
+
+def test_normals_have_scannets_colors() -> None:
+    """Red is left, green is up, blue is towards the camera."""
+    normals = np.array([[[0, 0, -1], [-1, 0, 0], [0, -1, 0], [0, 0, 0]]], np.float32)
+    front, left, up, outside = draw_normal_control(normals, np.array([[True, True, True, False]]))[0].astype(int)
+    assert front[2] == 255 and abs(front[0] - 128) <= 1
+    assert left[0] == 255 and up[1] == 255
+    assert tuple(outside) == tuple(front)
+
+
+def test_a_face_is_left_out_on_a_back() -> None:
+    joints, skeleton = _joints(), np.zeros((23, 3), np.float32)
+    joints[[JOINT[name] for name in ("nose", "left_eye", "right_eye")]] = 45, 20, 0.9
+    nose, ears = JOINT["nose"], [JOINT["left_ear"], JOINT["right_ear"]]
+    skeleton[nose, 2] = -5
+    assert with_hidden_face(joints, skeleton)[nose, 2] > 0.5
+    skeleton[nose, 2], skeleton[ears, 2] = 5, -2
+    assert with_hidden_face(joints, skeleton)[nose, 2] == 0
+    # Without depth the shoulders tell: seen from behind, the right one is right in the picture.
+    flat = np.zeros((23, 3), np.float32)
+    assert with_hidden_face(joints, flat)[nose, 2] > 0.5
+    turned = joints.copy()
+    turned[[JOINT["left_shoulder"], JOINT["right_shoulder"]]] = joints[
+        [JOINT["right_shoulder"], JOINT["left_shoulder"]]
+    ]
+    assert with_hidden_face(turned, flat)[nose, 2] == 0
 
 
 def test_canny_finds_the_edge() -> None:
@@ -63,10 +90,23 @@ def test_canny_finds_the_edge() -> None:
 
 
 def test_only_what_is_asked_for_is_drawn() -> None:
-    joints, pictures = np.stack([_joints()] * 2), np.zeros((2, 80, 100, 3), np.uint8)
-    assert set(ControlPictures(("pose",)).draw(joints, None, (100, 80))) == {"pose"}
-    drawn = ControlPictures(("pose", "canny")).draw(joints, pictures, (100, 80))
-    assert {name: picture.shape for name, picture in drawn.items()} == dict.fromkeys(("pose", "canny"), (2, 80, 100, 3))
+    depth = np.full((2, 80, 100), np.nan, np.float32)
+    window = Window(
+        start=0,
+        size_wh=(100, 80),
+        pts_seconds=np.arange(2) / 30,
+        joints=np.stack([_joints()] * 2),
+        skeletons=np.zeros((2, 23, 3), np.float32),
+        planted=np.zeros((2, 2), np.bool_),
+        body_height_px=np.full(2, 60.0),
+        presence=np.full(2, 2, np.uint8),
+        pictures=np.zeros((2, 80, 100, 3), np.uint8),
+        figure=FigureGuide((), depth, np.zeros((2, 80, 100, 3), np.float32)),
+    )
+    assert set(ControlPictures(("pose",)).draw(window)) == {"pose"}
+    names = ("pose", "canny", "depth", "normal")
+    drawn = ControlPictures(names).draw(window)
+    assert {name: picture.shape for name, picture in drawn.items()} == dict.fromkeys(names, (2, 80, 100, 3))
 
 
 def _openpose_drawing() -> Any:

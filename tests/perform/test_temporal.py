@@ -8,7 +8,12 @@ from pipeline.perform.temporal import reduce_flicker
 from pipeline.settings import TemporalSettings
 
 
-def _scene(frames: int = 12) -> list[tuple[int, Layer, np.ndarray, np.ndarray]]:
+def _motion(x: float, shape: tuple[int, int]) -> np.ndarray:
+    """From every pixel to where it was in the frame before: by ``x`` px across."""
+    return np.stack([np.full(shape, x, np.float32), np.zeros(shape, np.float32)], axis=-1)
+
+
+def _scene(frames: int = 12) -> list[tuple[int, Layer, np.ndarray]]:
     random = np.random.default_rng(5)
     texture = cv2.GaussianBlur(random.integers(0, 256, (160, 200)).astype(np.float32), (0, 0), 2.0)
     texture = cv2.normalize(texture, None, 20, 220, cv2.NORM_MINMAX)
@@ -17,8 +22,7 @@ def _scene(frames: int = 12) -> list[tuple[int, Layer, np.ndarray, np.ndarray]]:
         picture = np.dstack([np.roll(texture, 2 * number, axis=1)] * 3).astype(np.uint8)
         gain = 1.0 + (0.06 if number % 2 else -0.06)
         drawn = np.clip(picture * gain, 0, 255).astype(np.uint8)
-        mask = np.ones(texture.shape, bool)
-        made.append((number, Layer(drawn, np.full(texture.shape, 255, np.uint8)), picture, mask))
+        made.append((number, Layer(drawn, np.full(texture.shape, 255, np.uint8)), _motion(-2.0, texture.shape)))
     return made
 
 
@@ -31,15 +35,15 @@ def test_a_known_flicker_goes_down_and_detail_stays() -> None:
     scene = _scene()
     settings = TemporalSettings(method="flow", strength=0.7)
     smooth = [layer.picture for _, layer in reduce_flicker(iter(scene), frozenset(), settings)]
-    raw = [layer.picture for _, layer, _, _ in scene]
+    raw = [layer.picture for _, layer, _ in scene]
     assert _flicker(smooth) < 0.4 * _flicker(raw)
     assert smooth[-1].std() > 0.9 * raw[-1].std()
 
 
-def test_nothing_is_carried_where_the_old_person_was_not_or_over_a_restart() -> None:
+def test_nothing_is_warped_where_the_motion_is_not_known_or_over_a_restart() -> None:
     scene = _scene(3)
     settings = TemporalSettings(method="flow", strength=1.0)
-    nowhere = [(n, layer, picture, np.zeros_like(mask)) for n, layer, picture, mask in scene]
+    nowhere = [(n, layer, np.full_like(motion, np.nan)) for n, layer, motion in scene]
     for given, (_, got) in zip(scene, reduce_flicker(iter(nowhere), frozenset(), settings), strict=True):
         assert np.array_equal(got.picture, given[1].picture)
     for given, (_, got) in zip(scene, reduce_flicker(iter(scene), frozenset({0, 1, 2}), settings), strict=True):
@@ -55,7 +59,7 @@ def test_what_is_carried_over_many_frames_stays_sharp() -> None:
     for number in range(12):
         moved = cv2.warpAffine(texture, np.array([[1, 0, -1.5 * number], [0, 1, 0]]), (200, 160), flags=cv2.INTER_CUBIC)
         picture = moved.clip(0, 255).astype(np.uint8)
-        scene.append((number, Layer(picture, np.full((160, 200), 255, np.uint8)), picture, np.ones((160, 200), bool)))
+        scene.append((number, Layer(picture, np.full((160, 200), 255, np.uint8)), _motion(1.5, (160, 200))))
     settings = TemporalSettings(method="flow", strength=0.7)
     *_, (_, last) = reduce_flicker(iter(scene), frozenset(), settings)
 

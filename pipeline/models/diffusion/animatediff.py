@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import torch
+from diffusers.models.attention import FeedForward
 
 from pipeline.datatypes import Appearance, Layer, Presence, Window
-from pipeline.models.diffusion.conditioner import Conditioner, composite_over, inpaint_regions
+from pipeline.models.diffusion.conditioner import Conditioner, composite_over, inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
 from pipeline.models.diffusion.loading import Components
@@ -16,6 +19,7 @@ from pipeline.models.interfaces import Needs
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import GenerateSettings
 
+_FEED_FORWARD_PIECES = 4
 _FEWEST_FRAMES = 16
 """Motion modules were trained on 16 frames; shorter shots are padded by their own mirrored frames."""
 
@@ -37,13 +41,13 @@ class AnimateDiff:
         return only_first_reference(appearance)
 
     def use_less_memory(self) -> bool:
-        """Half as many frames in ControlNets and autoencoder, and the UNet's feed-forward parts piece by piece.
+        """Half as many frames in ControlNets and autoencoder, and the UNet's feed-forward layers in a few pieces.
 
         The window itself cannot be cut: another length gives other frames.
         """
         if not self._conditioner.halve():
             return False
-        self._parts.pipeline.unet.enable_forward_chunking(chunk_size=1, dim=1)
+        feed_forward_in_pieces(self._parts.unet)
         return True
 
     def rest(self) -> None:
@@ -69,8 +73,13 @@ class AnimateDiff:
         regions = inpaint_regions(window, range(window.num_frames))
         regions[:done] = False
         known_latents = encode(parts, kept, batch, check)[rows]
+        start = None
+        if window.figure is not None and settings.strength < 1:
+            begun = start_pictures(window, range(window.num_frames))
+            begun[:done] = kept[:done]
+            start = encode(parts, begun, batch, check)[rows]
         task = DenoiseInputs(
-            start=known_latents if settings.strength < 1 else None,
+            start=start,
             known_latents=known_latents,
             inpaint_mask=mask_tensor(parts, regions)[rows],
             noise=noise_of_frames(
@@ -88,6 +97,22 @@ class AnimateDiff:
         yield from window.finished
         for row in range(done, window.num_frames):
             yield Layer(made[row], None) if row in made else Layer.empty(window.size_wh)
+
+
+def feed_forward_in_pieces(unet: torch.nn.Module) -> None:
+    """Let every feed-forward layer work on a quarter of its rows at a time.
+
+    diffusers' own ``enable_forward_chunking`` takes one number of tokens for all layers: spatial ones have thousands of
+    them and temporal ones a few dozen, so a piece that helps the first cuts the second into single tokens.
+    """
+    for module in unet.modules():
+        if isinstance(module, FeedForward) and not isinstance(module.forward, partial):
+            module.forward = partial(_in_pieces, module.forward)
+
+
+def _in_pieces(forward: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **more: Any) -> torch.Tensor:
+    pieces = torch.chunk(x, _FEED_FORWARD_PIECES, dim=0) if len(x) >= _FEED_FORWARD_PIECES else (x,)
+    return torch.cat([forward(piece, *args, **more) for piece in pieces])
 
 
 def mirrored_indices(frames: int, at_least: int) -> list[int]:

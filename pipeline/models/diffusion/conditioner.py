@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Appearance, Layer, Window
-from pipeline.maths.optical_flow import gray_of, warp_layer_by_flow
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
 from pipeline.models.diffusion.inpaint_mask import loose_masks
@@ -24,6 +24,8 @@ _MOST_FRAMES = 16
 _BYTES_A_PIXEL = {"full": 2000, "tiny": 600}
 """Activations a picture px and frame in half precision: the decoder's or the UNet's, whichever is more, counted by
 ``benchmarks.gpu_memory`` (1540 and 400) and rounded up."""
+_SILHOUETTE_ROOM_BH = 0.03
+"""Room around the figure's silhouette in the inpainting mask, body heights: hair and clothes that it does not have."""
 _SHARE_OF_FREE = 0.7
 _TILED_PX = 1_000_000
 """From here on the full autoencoder works in tiles."""
@@ -53,6 +55,7 @@ class Conditioner:
             pictures=True,
             plates=True,
             masks=True,
+            figure=True,
             gives_alpha=False,
         )
 
@@ -64,7 +67,7 @@ class Conditioner:
         with device_errors(), torch.inference_mode():
             pipeline.set_ip_adapter_scale(settings.reference_scale if reference is not None else 0.0)
             prompt, negative = pipeline.encode_prompt(
-                appearance.prompt or settings.default_prompt,
+                full_prompt(appearance.prompt, settings.default_prompt),
                 self.parts.device,
                 1,
                 True,
@@ -119,25 +122,40 @@ class Conditioner:
         )
 
 
+def full_prompt(prompt: str, default: str) -> str:
+    """Return the caller's words followed by the default's, which ask for a whole figure and a sharp picture."""
+    return f"{prompt.strip().rstrip(',')}, {default}" if prompt.strip() else default
+
+
 def inpaint_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
-    """Return (N, h, w): where the new person may be, loosely."""
+    """Return (N, h, w): where the new person may be, loosely; the figure's silhouette, grown, lies inside."""
     assert window.masks is not None
     chosen = list(rows)
-    return loose_masks(window.masks[chosen], window.joints[chosen], window.body_height_px[chosen])
+    regions = loose_masks(window.masks[chosen], window.joints[chosen], window.body_height_px[chosen])
+    if window.figure is None:
+        return regions
+    silhouettes = window.figure.silhouette[chosen]
+    heights = window.body_height_px[chosen]
+    return regions | np.stack([_grown(*pair) for pair in zip(silhouettes, heights, strict=True)])
+
+
+def _grown(silhouette: NDArray[np.bool_], body_height_px: float) -> NDArray[np.bool_]:
+    if not silhouette.any():
+        return silhouette
+    reach = max(1, round(_SILHOUETTE_ROOM_BH * body_height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.dilate(silhouette.astype(np.uint8), kernel), np.bool_)
 
 
 def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
-    """Return (N, h, w, 3): the plates, with the last finished layer over them, carried along the source's motion.
+    """Return (N, h, w, 3): the figure over the plate, what denoising begins from.
 
-    The plate alone where nothing is finished yet.
+    It is whole in every frame and needs nothing of the frames before. The plate alone without a figure.
     """
-    assert window.plates is not None and window.pictures is not None
-    if not window.finished:
+    assert window.plates is not None
+    if window.figure is None:
         return window.plates[list(rows)]
-    last = len(window.finished) - 1
-    layer, gray = window.finished[-1], gray_of(window.pictures[last])
-    moved = [warp_layer_by_flow(layer, gray, gray_of(window.pictures[row])) for row in rows]
-    return np.stack([composite_over(layer, window.plates[row]) for layer, row in zip(moved, rows, strict=True)])
+    return np.stack([composite_over(window.figure.layers[row], window.plates[row]) for row in rows])
 
 
 def composite_over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:

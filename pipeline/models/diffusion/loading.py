@@ -22,8 +22,7 @@ from diffusers import (
     StableDiffusionControlNetInpaintPipeline,
 )
 
-from pipeline.errors import PresetUnavailable
-from pipeline.models.device import quiet
+from pipeline.models.device import check_device, quiet
 from pipeline.models.weights.folder import weight_folder, weights_folder
 from pipeline.settings import GenerateSettings
 
@@ -34,6 +33,9 @@ _LORAS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "animatelcm": ("animatelcm", "AnimateLCM_sd15_t2v_lora.safetensors"),
 })  # fmt: skip
 _MOTION: Mapping[str, str] = MappingProxyType({"animatelcm": "animatelcm", "v1-5-3": "motion_adapter"})
+CONTEXT_FRAMES = 16
+CONTEXT_STRIDE = 8
+"""Of the motion modules, frames: each is seen in two contexts, weighted by its distance from their middle."""
 _SINGLE_FILE = "sd15.safetensors"
 _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
 
@@ -94,8 +96,8 @@ def load_parts(key: ComponentsKey) -> Components:
     Raises ``PresetUnavailable`` where weights or the device are missing.
     """
     quiet()
-    if key.device == "cuda" and not torch.cuda.is_available():
-        raise PresetUnavailable("this preset needs a GPU, and this worker has none")
+    if key.device == "cuda":
+        check_device()
     dtype = _DTYPES[key.dtype]
     controlnets = {name: _loaded(ControlNetModel, f"controlnet/{name}", dtype) for name in key.controls}
     vae = _loaded(AutoencoderKL, "vae", dtype) if key.decoder == "full" else _loaded(AutoencoderTiny, "taesd", dtype)
@@ -113,6 +115,11 @@ def load_parts(key: ComponentsKey) -> Components:
         image_encoder_folder="image_encoder",
         local_files_only=True,
     )
+    if key.has_motion_module:
+        # Motion modules were trained on 16 frames: longer windows are seen in overlapping contexts of so many.
+        pipeline.enable_free_noise(context_length=CONTEXT_FRAMES, context_stride=CONTEXT_STRIDE)
+        # The UNet has taken its weights; kept as a component it would lie on the device twice.
+        pipeline.motion_adapter = None
     device = torch.device(key.device)
     pipeline.to(device)
     for module in (pipeline.unet, pipeline.vae, *controlnets.values()):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from numpy.typing import NDArray
 from transformers import CLIPImageProcessor
 
+from pipeline.datatypes import Picture
 from pipeline.models.device import device_errors, quiet
 
 _BATCH = 8
@@ -36,9 +38,21 @@ class SafetyChecker:
         found: list[bool] = []
         with device_errors(), torch.inference_mode():
             for i in range(0, len(pictures), _BATCH):
-                some = pictures[i : i + _BATCH]
+                some = np.stack([_square(picture) for picture in pictures[i : i + _BATCH]])
                 seen = self._processor(list(some), return_tensors="pt").pixel_values.to(self._device)
                 # It blacks out what it flags in the second argument; only its verdict is wanted.
                 _, flags = self._checker(clip_input=seen, images=[np.zeros((1, 1, 3), np.float32)] * len(some))
                 found.extend(bool(flag) for flag in flags)
         return np.array(found, np.bool_)
+
+
+def _square(picture: Picture) -> Picture:
+    """Return the picture on a gray square: CLIP's preprocessing cuts to the middle, and head and feet would be lost."""
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    gray = (127, 127, 127)
+    padded = cv2.copyMakeBorder(
+        picture, top, side - height - top, left, side - width - left, cv2.BORDER_CONSTANT, value=gray
+    )
+    return np.asarray(padded, np.uint8)

@@ -20,9 +20,9 @@ from pipeline.settings import GenerateSettings
 
 
 class StableDiffusion:
-    """Frames are alike because they share their noise and, after a segment's first window, the picture they begin from.
+    """Frames are alike because they share their noise and begin from the same figure.
 
-    A frame depends on its window alone, so how many are on the device at once changes nothing but rounding.
+    A frame depends on nothing but itself, so how many are on the device at once changes nothing but rounding.
     """
 
     def __init__(self, parts: Components, settings: GenerateSettings) -> None:
@@ -64,7 +64,9 @@ class StableDiffusion:
         parts, conditioner, settings = self._parts, self._conditioner, self._settings
         batch = conditioner.batch()
         known_latents = encode(parts, window.plates[rows], batch, check)
-        start = encode(parts, start_pictures(window, rows), batch, check) if window.finished else None
+        start = None
+        if window.figure is not None and settings.strength < 1:
+            start = encode(parts, start_pictures(window, rows), batch, check)
         task = DenoiseInputs(
             start=start,
             known_latents=known_latents,

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Layer, Presence, SceneLight, Window
+from pipeline.datatypes import Appearance, FigureGuide, Layer, Presence, SceneLight, Window
 from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
+from pipeline.models.mannequin.guide import motion_from, surface_maps
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
@@ -73,12 +74,10 @@ class Mannequin:
         light = window.light or SceneLight.daylight(window.num_frames)
 
         def drawn(i: int) -> Layer:
-            skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
-            known = np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1
-            if window.presence[i] == Presence.ABSENT or not known:
+            posed = self._posed(window, i)
+            if posed is None:
                 return Layer.empty(window.size_wh)
-            height_px *= _CLOTHED
-            pose = self._poser.pose(skeleton, height_px, believed(window.joints[i]))
+            pose, height_px = posed
             return self._draw(pose, height_px, window.size_wh, float(standing[i]), light.part(i, i + 1))
 
         def frames() -> Iterator[int]:
@@ -99,6 +98,54 @@ class Mannequin:
             return ()
         return (f"the mannequin cannot do these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
 
+    def guide(self, window: Window, check: Check) -> FigureGuide:
+        """Return the figure in each frame: picture, depth, normals."""
+        width, height = window.size_wh
+        depth = np.full((window.num_frames, height, width), np.nan, np.float32)
+        normals = np.zeros((window.num_frames, height, width, 3), np.float32)
+        for i in range(window.num_frames):
+            check()
+            places = self._places(window, i)
+            if places is not None:
+                maps = surface_maps(places, self._triangles, window.size_wh)
+                depth[i], normals[i] = maps.depth, maps.normals
+        return FigureGuide(tuple(self.generate(window, 0, check)), depth, normals)
+
+    def motion(self, window: Window) -> NDArray[np.float32]:
+        """Return (h, w, 2) px: from a pixel of the second of two frames to where its surface point was in the first."""
+        before, places = self._places(window, 0), self._places(window, 1)
+        if before is None or places is None:
+            return np.full((window.size_wh[1], window.size_wh[0], 2), np.nan, np.float32)
+        earlier = surface_maps(before, self._triangles, window.size_wh)
+        maps = surface_maps(places, self._triangles, window.size_wh)
+        return motion_from(before, earlier.depth, self._triangles, maps, float(window.body_height_px[1]))
+
+    def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
+        """Return the pose of a frame and the height (px) that it has, None where nobody can be posed."""
+        skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
+        if window.presence[i] == Presence.ABSENT or not _is_posable(skeleton, height_px):
+            return None
+        height_px *= _CLOTHED
+        return self._poser.pose(skeleton, height_px, believed(window.joints[i])), height_px
+
+    def _places(self, window: Window, i: int) -> NDArray[np.float32] | None:
+        """Return the (V, 3) posed vertices of a frame, None where nobody can be posed."""
+        posed = self._posed(window, i)
+        return None if posed is None else self._skinned(posed[0])
+
+    def _skinned(self, pose: Pose) -> NDArray[np.float32]:
+        figure = self._figure
+        return np.asarray(
+            skin(
+                figure.vertices,
+                figure.bone_index,
+                figure.bone_weight,
+                pose.linear.astype(np.float32),
+                pose.offset.astype(np.float32),
+            ),
+            np.float32,
+        )
+
     def _become(self, person: NewPerson) -> None:
         self._person = person
         self._figure: Figure = person.figure
@@ -111,13 +158,7 @@ class Mannequin:
         self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float, scene_light: SceneLight
     ) -> Layer:
         figure = self._figure
-        places = skin(
-            figure.vertices,
-            figure.bone_index,
-            figure.bone_weight,
-            pose.linear.astype(np.float32),
-            pose.offset.astype(np.float32),
-        )
+        places = self._skinned(pose)
         width, height = size_wh
         shadow = ground_shadow(size_wh, _contact_shadow_ellipses(figure, pose, height_px, standing))
         picture = np.zeros((height, width, 3), np.uint8)
@@ -166,6 +207,11 @@ class Mannequin:
             _FOLD,
         )
         return picture, cover, crease(mean_depth, cover, height_px)
+
+
+def _is_posable(skeleton: NDArray[np.float32], height_px: float) -> bool:
+    """Whether a frame tells of (23, 3) joints at least one, and how tall they stand."""
+    return bool(np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1)
 
 
 def _ground_contact(planted: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -29,9 +29,6 @@ from transformers import (
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
-    DepthAnythingConfig,
-    DepthAnythingForDepthEstimation,
-    Dinov2Config,
 )
 
 _WIDTHS = (32, 64)
@@ -77,7 +74,7 @@ def save_tiny_weights(folder: Path) -> Path:
         num_encoder_blocks=(1, 1, 1, 1),
         num_decoder_blocks=(1, 1, 1, 1),
     ).save_pretrained(folder / "taesd")
-    for name in ("pose", "depth", "canny"):
+    for name in ("pose", "depth", "normal", "canny"):
         controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 8, 8))
         # A new ControlNet adds nothing: its last convolutions are 0.
         for block in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
@@ -95,7 +92,6 @@ def save_tiny_weights(folder: Path) -> Path:
     _save_lora(unet, folder / "animatelcm" / "AnimateLCM_sd15_t2v_lora.safetensors")
     _save_ip_adapter(unet, folder / "ip_adapter")
     _save_safety_checker(folder / "safety_checker")
-    _save_depth(folder / "depth")
     return folder
 
 
@@ -183,30 +179,6 @@ def _save_safety_checker(folder: Path) -> None:
     checker.concept_embeds_weights.data.fill_(2.0)
     checker.special_care_embeds_weights.data.fill_(2.0)
     checker.save_pretrained(folder)
-
-
-def _save_depth(folder: Path) -> None:
-    backbone = Dinov2Config(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=28,
-        patch_size=14,
-        out_features=["stage1", "stage2"],
-        reshape_hidden_states=False,
-    )
-    config = DepthAnythingConfig(
-        backbone_config=backbone,
-        patch_size=14,
-        reassemble_hidden_size=16,
-        reassemble_factors=[2, 1],
-        neck_hidden_sizes=[8, 8],
-        fusion_hidden_size=8,
-        head_in_index=-1,
-        head_hidden_size=8,
-    )
-    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
 
 
 def save_single_file(weights: Path, target: Path) -> None:

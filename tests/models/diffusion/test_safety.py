@@ -4,19 +4,8 @@ import numpy as np
 import pytest
 
 from conf import compose_settings
-from pipeline.models.registry import make_depth, make_safety
+from pipeline.models.registry import make_safety
 from pipeline.models.weights.folder import weight_folder
-
-
-def test_depth_is_batched_and_of_the_pictures_size() -> None:
-    depth = make_depth(compose_settings("high", ("generate.device=cpu",)).generate)
-    assert depth is not None
-    pictures = np.random.default_rng(1).integers(0, 255, (5, 96, 64, 3), np.uint8)
-    together = depth.estimate(pictures)
-    assert together.shape == (5, 96, 64) and np.isfinite(together).all()
-    single = np.concatenate([depth.estimate(pictures[i : i + 1]) for i in range(5)])
-    assert np.allclose(together, single, atol=1e-4)
-    assert make_depth(compose_settings("fast", ("generate.device=cpu",)).generate) is None
 
 
 def test_the_safety_checker_flags_what_is_near_to_a_concept() -> None:

@@ -1,0 +1,100 @@
+"""Break the denoising loop in known ways, one at a time, and see which tests notice: ``make mutants``.
+
+Each mutant is a line of the program and what is put in its place, in a copy of the repository; the tests that should
+notice are run there. Exit code 1 where one survives. Not part of ``make test``: it takes a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+_TESTS = ("tests/models/diffusion/test_loop_exact.py", "tests/models/diffusion/test_diffusion.py")
+_MODELS = "pipeline/models/diffusion"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One wrong program."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...] = _TESTS
+
+
+# ruff: noqa: E501
+MUTANTS = (
+    Mutant("LCM's step noise left out", f"{_MODELS}/denoise.py", "x = scheduler.add_noise(x, noise, timesteps[i + 1", "x = scheduler.add_noise(x, 0 * noise, timesteps[i + 1"),
+    Mutant("prev_sample for denoised", f"{_MODELS}/denoise.py", "scheduler.step(predicted, t, x).denoised", "scheduler.step(predicted, t, x).prev_sample"),
+    Mutant("held region not noised", f"{_MODELS}/denoise.py", "else scheduler.add_noise(task.known_latents, noise, timesteps[i + 1 : i + 2])", "else task.known_latents"),
+    Mutant("finished frames not held", f"{_MODELS}/denoise.py", "x = (1 - task.inpaint_mask) * held + task.inpaint_mask * x", "x = task.inpaint_mask * x + (1 - task.inpaint_mask) * x"),
+    Mutant("mask inverted", f"{_MODELS}/denoise.py", "x = (1 - task.inpaint_mask) * held + task.inpaint_mask * x", "x = task.inpaint_mask * held + (1 - task.inpaint_mask) * x"),
+    Mutant("ControlNets guide to the end", f"{_MODELS}/denoise.py", "if share <= g.end", "if share <= 1"),
+    Mutant("prompt and negative swapped", f"{_MODELS}/conditioner.py", "prompt, negative, tuple(half[1] for half in halves)", "negative, prompt, tuple(half[1] for half in halves)"),
+    Mutant("positive and negative picture swapped", f"{_MODELS}/conditioner.py", "tuple(half[1] for half in halves), tuple(half[0] for half in halves)", "tuple(half[0] for half in halves), tuple(half[1] for half in halves)"),
+    Mutant("reference scale never set", f"{_MODELS}/conditioner.py", "pipeline.set_ip_adapter_scale(", "(lambda scale: None)("),
+    Mutant("pictures -1..1 for ControlNets", f"{_MODELS}/latents.py", "return (x.to(parts.dtype) / 255)", "return (x.to(parts.dtype) / 127.5 - 1)"),
+    Mutant("no scaling factor in", f"{_MODELS}/latents.py", 'pieces.append(latents * parts.vae.config["scaling_factor"])', "pieces.append(latents)"),
+    Mutant("no scaling factor out", f"{_MODELS}/latents.py", 'latents[i : i + batch] / parts.vae.config["scaling_factor"]', "latents[i : i + batch]"),
+    Mutant("decoded BGR", f"{_MODELS}/latents.py", "pixels.permute(0, 2, 3, 1).cpu()", "pixels.permute(0, 2, 3, 1).flip(-1).cpu()"),
+    Mutant("one noise for all frames of a window", f"{_MODELS}/latents.py", "_draw(parts, (seed, step, frame), latent_hw) for frame in frames", "_draw(parts, (seed, step), latent_hw) for frame in frames"),
+    Mutant("betas of AnimateDiff scaled_linear", f"{_MODELS}/loading.py", '{"beta_schedule": "linear"} if key.has_motion_module else {}', "{}"),
+    Mutant("DPM-solver for LCM", f"{_MODELS}/loading.py", 'if key.scheduler == "lcm":', 'if key.scheduler == "never":'),
+    Mutant("LoRA never fused", f"{_MODELS}/loading.py", "pipeline.fuse_lora(lora_scale=key.lora_scale)", "pass"),
+    Mutant("LoRA fused at 1", f"{_MODELS}/loading.py", "pipeline.fuse_lora(lora_scale=key.lora_scale)", "pipeline.fuse_lora(lora_scale=1.0)"),
+    Mutant("every ControlNet given the pose", f"{_MODELS}/conditioner.py", "window.controls[control.name][list(rows)]", 'window.controls["pose"][list(rows)]'),
+    Mutant("guiding pictures in reverse", f"{_MODELS}/conditioner.py", "window.controls[control.name][list(rows)]", "window.controls[control.name][list(rows)[::-1]]"),
+    Mutant("plates in reverse", f"{_MODELS}/sd15.py", "encode(parts, window.plates[rows], batch, check)", "encode(parts, window.plates[rows[::-1]], batch, check)"),
+    Mutant("masks in reverse", f"{_MODELS}/sd15.py", "mask_tensor(parts, inpaint_regions(window, rows))", "mask_tensor(parts, inpaint_regions(window, rows[::-1]))"),
+    Mutant("figures in reverse", f"{_MODELS}/sd15.py", "start_pictures(window, rows)", "start_pictures(window, rows[::-1])"),
+    Mutant("fraction of the steps ignored", f"{_MODELS}/denoise.py", "round(task.steps * task.strength)", "task.steps"),
+    Mutant("negative half with ControlNets", f"{_MODELS}/denoise.py", "conditioning.negative_image, None)", "conditioning.negative_image, residuals)"),
+    Mutant("depth inverted", "pipeline/perform/controls.py", "_HIPS_SHADE - depth /", "_HIPS_SHADE + depth /", ("tests/perform/test_controls.py",)),
+    Mutant("normals not turned to the camera", "pipeline/perform/controls.py", "silhouette[..., None], -normals,", "silhouette[..., None], normals,", ("tests/perform/test_controls.py",)),
+)  # fmt: skip
+
+
+def survives(mutant: Mutant, copy: Path) -> bool:
+    """Whether all tests pass on a copy of the repository with the mutant in it. Raises ``ValueError`` where its line is
+    not there."""
+    path = copy / mutant.file
+    kept = path.read_text(encoding="utf-8")
+    if kept.count(mutant.before) < 1:
+        raise ValueError(f"{mutant.name}: {mutant.file} has no {mutant.before!r}")
+    path.write_text(kept.replace(mutant.before, mutant.after, 1), encoding="utf-8")
+    try:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
+        return subprocess.run(command, cwd=copy, capture_output=True, check=False).returncode == 0
+    finally:
+        path.write_text(kept, encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("only", nargs="*", help="parts of names; default: all")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTANTS if not arguments.only or any(part in m.name for part in arguments.only)]
+    alive = 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder) / "repository"
+        ignored = shutil.ignore_patterns(".git", ".venv*", "weights", "outputs", "__pycache__", ".*_cache")
+        shutil.copytree(_ROOT, copy, ignore=ignored)
+        (copy / "weights").symlink_to((_ROOT / "weights").resolve())
+        for number, mutant in enumerate(chosen, 1):
+            is_alive = survives(mutant, copy)
+            alive += is_alive
+            print(f"{number:3}/{len(chosen)}  {'SURVIVES' if is_alive else 'caught':9} {mutant.name}", flush=True)
+    print(f"{len(chosen) - alive} of {len(chosen)} mutants are caught")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
