@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pipeline.run
 from benchmarks.attack.bench import Bench, Tried, clear
 from pipeline.workspace.checkpoints import is_intact
 from tests.support.job_runner import Runner, good_job
@@ -40,12 +41,17 @@ def run(bench: Bench) -> Iterator[Tried]:
 
 
 def _unfinished(worker: Runner) -> Path:
-    """Return the folder of a job that was not delivered, with all its checkpoints."""
-    outputs = worker.folder / "outputs"
-    shutil.rmtree(outputs)
-    outputs.touch()
-    assert worker.answer(good_job())["error_code"] == "UPLOAD_FAILED"
-    outputs.unlink()
+    """Return the folder of a job that failed in its last pass, with all its checkpoints."""
+    real = pipeline.run.finish
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    pipeline.run.finish = fails  # type: ignore[assignment]
+    try:
+        assert worker.answer(good_job())["error_code"] == "OUT_OF_MEMORY"
+    finally:
+        pipeline.run.finish = real
     [state] = [path for path in (worker.folder / "state" / "understudy").iterdir() if path.is_dir()]
     return state
 

@@ -21,7 +21,7 @@ def run(bench: Bench) -> Iterator[Tried]:
     """Send each signal at several moments, then cancel while a clip is opened."""
     yield bench.good()
     for number in _SIGNALS:
-        for delay in (0.05, 0.5, 1.5):
+        for delay in (0.0, 1.0):
             killer = threading.Thread(target=_kill_decoders, args=(delay, number), daemon=True)
             killer.start()
             yield bench.job(
@@ -44,7 +44,7 @@ def run(bench: Bench) -> Iterator[Tried]:
         most_seconds=60.0,
     )
     sandbox._SILENT_SECONDS = patience
-    for delay in (0.0, 0.1, 0.3, 1.0):
+    for delay in (0.1, 1.0):
         yield bench.job(
             f"cancelled after {delay} s", {"video_url": str(WALK)}, allowed={"CANCELLED"}, cancel_after=delay
         )
@@ -59,11 +59,19 @@ def _kill_decoders(delay: float, number: signal.Signals) -> None:
     end = time.monotonic() + 20.0
     while time.monotonic() < end:
         for each in psutil.Process().children(recursive=True):
-            if _is_decoder(each):
+            if _reads(each):
                 time.sleep(delay)
                 os.kill(each.pid, number)
                 return
         time.sleep(0.02)
+
+
+def _reads(process: psutil.Process) -> bool:
+    """Return whether it is a decoder that has the clip open."""
+    try:
+        return _is_decoder(process) and any(file.path == str(WALK) for file in process.open_files())
+    except psutil.Error:
+        return False
 
 
 def _is_decoder(process: psutil.Process) -> bool:

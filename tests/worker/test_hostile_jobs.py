@@ -210,7 +210,7 @@ def test_row_22_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
         over.wait(60)
 
     monkeypatch.setattr(answering, "run_job", hanging)
-    runner = Runner(tmp_path, environment={"UNDERSTUDY_STALL_SECONDS": "1"})
+    runner = Runner(tmp_path, environment={"UNDERSTUDY_STALL_SECONDS": "4"})
 
     async def job() -> dict[str, Any]:
         worker = read_worker_settings(runner.variables, "local")
