@@ -11,13 +11,15 @@ from typing import Literal
 import av
 from av.stream import Disposition
 
-from pipeline.errors import EncodeFailed, UnsupportedMedia
-from pipeline.runtime.resources import resource_error
+from pipeline.errors import EncodeFailed, OutOfMemory, UnsupportedMedia
+from pipeline.runtime.resources import available_memory, resource_error
 from pipeline.settings import LimitSettings
 
 # `file` alone keeps a playlist from reading other files and hosts; the demuxers leave playlists out altogether.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi"}
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+_ENCODER_BYTES = 250 * 10**6
+"""With less free memory an encoder that fails without a word is taken to lack it."""
 Threading = Literal["AUTO", "SLICE"]
 """Frame threads are faster; in damaged streams they also lose whole frames, how many depends on their number."""
 
@@ -110,6 +112,10 @@ def failures_told() -> Iterator[None]:
         told = resource_error(error)
         if told is not None:
             raise told from error
+        # x264 and x265 have no word for it.
+        free = available_memory()
+        if isinstance(error, av.error.ExternalError) and free is not None and free < _ENCODER_BYTES:
+            raise OutOfMemory("the machine's memory does not suffice for the encoder") from error
         # The text of such an error names the file, which is ours.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise EncodeFailed(f"The result cannot be written: {reason}.") from error
