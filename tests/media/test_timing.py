@@ -128,6 +128,7 @@ RANGES = {
     "intra_refresh": {"x264-params": "intra-refresh=1:keyint=10:bframes=0:open-gop=0"},
     "open_gop": {"x264-params": "open-gop=1:keyint=8:min-keyint=8:bframes=3:b-adapt=0:scenecut=0"},
     "closed": {"g": "8", "bf": "2"},
+    "hevc_open_gop": {"x265-params": "log-level=none:open-gop=1:keyint=10:min-keyint=10:bframes=3"},
 }
 
 
@@ -137,7 +138,9 @@ def test_a_range_is_exact_from_its_first_frame(tmp_path: Path, kind: str, suffix
     time_base = MS if suffix == ".mkv" else Fraction(1, 12800)
     step = int(40 * MS / time_base)
     options = {"preset": "veryfast", "crf": "18", **RANGES[kind]}
-    of = ClipSpec(kind, suffix=suffix, size_wh=(160, 96), time_base=time_base, pts=tuple(range(0, 60 * step, step)),
+    codec = "libx265" if kind.startswith("hevc") else "libx264"
+    of = ClipSpec(kind, suffix=suffix, codec=codec, size_wh=(160, 96), time_base=time_base,
+                  pts=tuple(range(0, 60 * step, step)),
                   last_duration=step, options=options, audio=None)  # fmt: skip
     path = make_clip(tmp_path, of)
     whole = open_clip(path)
