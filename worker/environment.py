@@ -1,4 +1,10 @@
-"""What a worker was set up with by its operator, read once from the environment."""
+"""What a worker was set up with by its operator, read once from the environment.
+
+By hand, after a trial of pydantic-settings 2.16: it reads ``os.environ`` alone, while the environment is an argument
+here; it wants JSON where a variable holds a list (``minio:9000,other`` ends in a ``SettingsError``); pydantic's own
+``ByteSize`` takes a forgotten unit for bytes (``UNDERSTUDY_STATE_MAX=20`` would be 20 bytes) and its integers take
+``1_0`` for ten. The readers below would stay as its validators, and its errors would have to be translated.
+"""
 
 from __future__ import annotations
 

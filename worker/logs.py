@@ -125,6 +125,13 @@ def _forms(secret: str) -> set[str]:
 
 
 class _JsonFormatter(logging.Formatter):
+    """One JSON object a record.
+
+    Not python-json-logger (tried, 4.2): values are redacted before they are JSON and the line after it, so the subclass
+    is as long as this; a line takes 165 µs instead of 90; and a library that logs a dict has its keys put in the place
+    of ``time``, ``level`` and ``job_id``.
+    """
+
     def __init__(self, redact: Redactor) -> None:
         super().__init__()
         self._redact = redact

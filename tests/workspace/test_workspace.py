@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cattrs.errors import ForbiddenExtraKeysError
+from numpy.typing import NDArray
 
 from pipeline.datatypes import AudioInfo, CameraMotion, Layer, Survey, Track, VideoInfo
 from pipeline.maths.boxes import box_of_mask
@@ -90,6 +93,30 @@ def test_values_come_back(tmp_path: Path) -> None:
     assert len(got.motion.pairs) == 3 and got.motion.pairs[1].shape == (0, 4)
     with zipfile.ZipFile(tmp_path / "survey.zip") as archive:
         assert all(not name.endswith(".pkl") for name in archive.namelist())
+
+
+@dataclass(frozen=True)
+class _Older:
+    count: int
+    gone: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Newer:
+    count: int = 0
+
+
+def test_what_cannot_be_kept_and_what_is_not_known_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "values.zip"
+    # A scalar of numpy would come back as another type.
+    with pytest.raises(TypeError, match="int64 cannot be kept"):
+        save_values(path, _Older(np.int64(3), np.arange(2)))  # type: ignore[arg-type]
+    assert not path.exists()
+    save_values(path, _Older(3, np.arange(2)))
+    assert load_values(path, _Older).gone.tolist() == [0, 1]
+    # A checkpoint of a version with other fields.
+    with pytest.raises(ForbiddenExtraKeysError):
+        load_values(path, _Newer)
 
 
 def test_box_of_is_half_open() -> None:
