@@ -17,6 +17,7 @@ by exact quarter turns and mirroring. Left and right of a body are its own.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -246,6 +247,36 @@ class CameraMotion(Shaped):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Overlays(Shaped):
+    """Burnt-in graphics of a clip (captions, icons, logos): masks at a reduced size, one for some frames in a row."""
+
+    SHAPES: ClassVar[Shapes] = {"packed": ("N",), "offsets": ("B",)}
+
+    size_wh: tuple[int, int]
+    """Of the source picture."""
+    small_wh: tuple[int, int]
+    """Of the masks."""
+    block_frames: int
+    """A mask holds for so many frames; the first starts at frame 0."""
+    packed: NDArray[np.uint8]
+    """(N,) bits of all masks, each packed by zlib; one without graphics takes no bytes."""
+    offsets: NDArray[np.int64]
+    """(masks + 1,) where each begins and the last one ends."""
+
+    def mask(self, frame: int) -> Mask | None:
+        """Return (H, W) where graphics lie in a frame, None where there are none."""
+        begin, end = self.offsets[frame // self.block_frames : frame // self.block_frames + 2].tolist()
+        if begin == end:
+            return None
+        width, height = self.small_wh
+        bits = np.frombuffer(zlib.decompress(self.packed[begin:end].tobytes()), np.uint8)
+        small = np.unpackbits(bits, count=width * height).reshape(height, width)
+        columns = np.arange(self.size_wh[0]) * width // self.size_wh[0]
+        rows = np.arange(self.size_wh[1]) * height // self.size_wh[1]
+        return np.asarray(small[rows[:, None], columns], np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Survey(Shaped):
     """What one read of the clip told."""
 
@@ -256,6 +287,8 @@ class Survey(Shaped):
     """(T,) gray levels by which the worst parts of a frame differ from the frame before, moved by flow."""
     motion: CameraMotion
     tracks: tuple[Track, ...]
+    overlays: Overlays | None = None
+    """None where they were not looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -353,6 +386,7 @@ class Plan(Shaped):
     contacts: Contacts
     crop: CropPath
     warnings: tuple[str, ...] = ()
+    overlays: Overlays | None = None
 
     def __post_init__(self) -> None:
         frames = {

@@ -183,7 +183,7 @@ def _prepared(
         if only_stills:
             can_be_alone = needs.conditioning_frames == 0
             plan = plan_of_stills(plan, choose_stills(plan), needs.window_frames, can_be_alone)
-        masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info)
+        masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays)
         with _timed(timings, "plate"):
             light, shadows = estimate_lighting(clip, plan, masks, settings, workspace, check)
             plates = plate_clip(clip, plan, masks, shadows, settings, workspace, check, progress)

@@ -65,6 +65,13 @@ class FrameInputs:
     others_mask: Mask
     layer: Layer | None
     """None where the subject is absent."""
+    overlay_mask: Mask | None = None
+    """Burnt-in graphics, which stay on top of everything; None where there are none."""
+
+    @property
+    def not_his_mask(self) -> Mask:
+        """(H, W) other people and graphics."""
+        return self.others_mask if self.overlay_mask is None else self.others_mask | self.overlay_mask
 
 
 def read_frame_inputs(inputs: FinishInputs, layers: ChunkedLayers, frame: Frame) -> FrameInputs:
@@ -72,7 +79,8 @@ def read_frame_inputs(inputs: FinishInputs, layers: ChunkedLayers, frame: Frame)
     number = frame.index
     absent = inputs.plan.subject.presence[number] == Presence.ABSENT
     layer = None if absent else layers.layer(number)
-    return FrameInputs(frame, inputs.masks.subject_mask(number), inputs.masks.others_mask(number), layer)
+    masks = inputs.masks
+    return FrameInputs(frame, masks.subject_mask(number), masks.others_mask(number), layer, masks.overlay_mask(number))
 
 
 def make_frame(
@@ -96,6 +104,7 @@ def make_frame(
     if scene is None:
         return untouched
     box, plate, masks, shadow = scene
+    masks = masks.beneath(frame_inputs.overlay_mask)
     if layer is not None:
         layer = behind(layer, masks.kept)
     weights = edit_weights(masks.subject, masks.kept, layer, height_px, info, inputs.settings.composite, shadow)
@@ -152,9 +161,9 @@ def _scene(
     box = clipped(grown(inner, room_px), inputs.clip.info.size_wh)
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
-    patch, people = source_rgb[area], (subject_mask | frame_inputs.others_mask)[area]
+    patch, people = source_rgb[area], (subject_mask | frame_inputs.not_his_mask)[area]
     hole = grow(subject_mask[area], solid_px)
-    people_masks = subject_mask, frame_inputs.others_mask
+    people_masks = subject_mask, frame_inputs.not_his_mask
     if inputs.plates is None:
         return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks), None
     number = frame_inputs.frame.index

@@ -29,6 +29,15 @@ class SceneMasks:
     labels: NDArray[np.uint8] | None = None
     """(H, W) of ``Label``; None where nothing is known but the masks."""
 
+    def beneath(self, overlay_mask: Mask | None) -> SceneMasks:
+        """Return the masks with graphics (H, W) on top of everything."""
+        if overlay_mask is None:
+            return self
+        labels = self.labels
+        if labels is not None:
+            labels = np.where(overlay_mask, np.uint8(Label.FRONT), labels)
+        return SceneMasks(self.subject & ~overlay_mask, self.kept | overlay_mask, labels)
+
 
 def masks_without_scene(subject_mask: Mask, others_mask: Mask) -> SceneMasks:
     """Return what the people's masks alone tell; what is in both is his."""

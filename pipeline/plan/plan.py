@@ -53,6 +53,7 @@ def make_plan(
         contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
         crop=plan_crop_path(subject, camera, shots, info, crop_size_wh, settings.generate.crop_height_px),
         warnings=warnings,
+        overlays=survey.overlays,
     )
     save_values(path, plan)
     write_checksum(workspace, path)

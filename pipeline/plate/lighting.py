@@ -100,7 +100,7 @@ def _view(frame: Frame, plan: Plan, masks: SubjectMasks, usual_px: float) -> Gro
     t = frame.index
     ankles = plan.subject.joints[t, ANKLES, :2]
     height_px = float(plan.subject.body_height_px[t])
-    return ground_view(t, rgb_of(frame), masks.subject_mask(t), masks.people_mask(t), ankles, height_px, usual_px)
+    return ground_view(t, rgb_of(frame), masks.subject_mask(t), masks.hidden_mask(t), ankles, height_px, usual_px)
 
 
 def _looked_at(plan: Plan, seconds: NDArray[np.float64]) -> list[int]:

@@ -38,7 +38,7 @@ def plate_clip(
         plan.camera,
         plan.shot_starts,
         _needs_plates(plan),
-        masks.people_mask,
+        masks.hidden_mask,
         plan.subject.body_height_px,
         settings.plate,
         folder,

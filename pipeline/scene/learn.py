@@ -199,6 +199,9 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     """Compare a frame (H, W, 3) with its plate around the subject."""
     height_px = float(plan.subject.body_height_px[number])
     subject_mask, others_mask = masks.subject_mask(number), masks.others_mask(number)
+    overlay_mask = masks.overlay_mask(number)
+    if overlay_mask is not None:
+        others_mask = others_mask | overlay_mask
     size_wh = plates.size_wh
     box = _box_around(plan, number, height_px, size_wh)
     x0, y0, x1, y1 = box

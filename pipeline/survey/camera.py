@@ -43,6 +43,8 @@ _HOLD_DECAY = 0.8
 _GROUND_FEATURES = 40
 _MASK_MARGIN = 0.02
 """Of the picture's diagonal: a point's window must not see the person."""
+_OVERLAY_MARGIN_PX = 4
+"""Of the small picture: half a point's window would leave nothing between the lines of a caption."""
 
 
 class CameraEstimator:
@@ -63,18 +65,28 @@ class CameraEstimator:
         self._pairs: list[Points32] = []
         self._last: Transforms = np.eye(3)
 
-    def push(self, luma: Luma, people_mask: Mask, feet_px: NDArray[np.floating], is_cut: bool) -> None:
-        """Take the next frame.
+    def push(
+        self,
+        luma: Luma,
+        people_mask: Mask,
+        feet_px: NDArray[np.floating],
+        is_cut: bool,
+        overlays: Mask | None = None,
+    ) -> Transforms:
+        """Take the next frame; return (3, 3) its motion since the shot began, source to ``world``.
 
         ``luma`` is (H, W) uint8, upright; ``people_mask`` (H, W) covers all people; ``feet_px`` (K, 2) are points of
         their feet, around which ground features are followed besides (for contacts); ``is_cut`` says that a shot begins
-        here.
+        here. ``overlays`` (h, w), at any size, are graphics that stand still in the picture: no point lies on them.
         """
         w, h = self._size_wh
         if luma.shape != (h, w) or people_mask.shape != (h, w):
             raise ValueError(f"luma {luma.shape} and mask {people_mask.shape} are not {(h, w)}")
         small = luma if self._scale == 1.0 else cv2.resize(luma, self._small_wh, interpolation=cv2.INTER_AREA)
         blocked = self._blocked(people_mask)
+        if overlays is not None:
+            near = cv2.resize(overlays.view(np.uint8), self._small_wh, interpolation=cv2.INTER_NEAREST)
+            blocked[grow(near.astype(np.bool_), _OVERLAY_MARGIN_PX)] = 255
         if is_cut or self._luma is None or self._small is None:
             pairs = np.empty((0, 4), np.float32)
             self._world.append(np.eye(3))
@@ -89,6 +101,7 @@ class CameraEstimator:
         self._pairs.append(pairs)
         self._points = self._features(small, luma, blocked, people_mask, np.asarray(feet_px, np.float64))
         self._luma, self._small = luma, small
+        return self._world[-1]
 
     def finish(self) -> CameraMotion:
         """Return the motion of all frames pushed."""

@@ -1,4 +1,4 @@
-"""SURVEY: one read of the clip; cuts, camera motion and people, side by side."""
+"""SURVEY: one read of the clip; cuts, camera motion, people and burnt-in graphics, side by side."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
 from pipeline.survey.camera import CameraEstimator
+from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.survey.shots import CutDetector
 from pipeline.workspace.checkpoints import write_checksum
@@ -33,7 +34,7 @@ def survey_clip(
     check: Check,
     progress: Progress,
 ) -> Survey:
-    """Read the clip once: hard cuts, camera motion, people and their joints; masks go to ``store``.
+    """Read the clip once: hard cuts, camera motion, graphics, people and their joints; masks go to ``store``.
 
     The result is kept as ``survey.zip`` in ``workspace`` and read from there where it exists.
     """
@@ -44,6 +45,7 @@ def survey_clip(
     cuts = CutDetector(info, settings.segment)
     follower = PeopleFollower(info, settings.people, people, store)
     camera = CameraEstimator(info, settings.stabilize)
+    overlays = OverlayFinder(info)
     shot_starts = [0]
 
     def looked_at() -> Iterator[tuple[Frame, bool, PeopleInFrame]]:
@@ -60,11 +62,14 @@ def survey_clip(
             check()
             if is_cut:
                 shot_starts.append(frame.index)
-            camera.push(luma_of(frame), seen.people_mask, seen.feet_px, is_cut)
+            luma = luma_of(frame)
+            world_from_source = camera.push(luma, seen.people_mask, seen.feet_px, is_cut, overlays.known)
+            overlays.push(luma, seen.people_mask, world_from_source, is_cut)
             progress("survey", frame.index + 1, info.num_frames)
     tracks: tuple[Track, ...] = follower.finish()
     store.close()
-    survey = Survey(info, np.array(shot_starts, np.int64), cuts.finish(), camera.finish(), tracks)
+    starts = np.array(shot_starts, np.int64)
+    survey = Survey(info, starts, cuts.finish(), camera.finish(), tracks, overlays.finish())
     save_values(path, survey)
     write_checksum(workspace, store.path)
     write_checksum(workspace, path)

@@ -8,7 +8,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Mask, Presence, Subject, Transforms, VideoInfo
+from pipeline.datatypes import Mask, Overlays, Presence, Subject, Transforms, VideoInfo
 from pipeline.joints import HIPS
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow_round
@@ -31,9 +31,16 @@ class MaskSource(Protocol):
 class SubjectMasks:
     """Masks of the subject and of everybody else, (H, W) of the source picture, from the spooled ones."""
 
-    def __init__(self, store: MaskSource, subject: Subject, world_from_source: Transforms, info: VideoInfo) -> None:
+    def __init__(
+        self,
+        store: MaskSource,
+        subject: Subject,
+        world_from_source: Transforms,
+        info: VideoInfo,
+        overlays: Overlays | None = None,
+    ) -> None:
         """Read from ``store`` when asked. A filled-in mask goes with the hips, which carry the camera's motion too, so
-        ``world_from_source`` (T, 3, 3) only has to fit the clip.
+        ``world_from_source`` (T, 3, 3) only has to fit the clip. What ``overlays`` cover is nobody's.
         """
         if len(world_from_source) != info.num_frames or len(subject.presence) != info.num_frames:
             raise ValueError(
@@ -41,6 +48,7 @@ class SubjectMasks:
             )
         self._store = store
         self._subject = subject
+        self._overlays = overlays
         self._seconds = info.pts_seconds
         self._found = np.flatnonzero(subject.presence == Presence.FOUND)
         self._shape = info.size_wh[1], info.size_wh[0]
@@ -54,17 +62,29 @@ class SubjectMasks:
         presence = self._subject.presence[frame]
         if presence == Presence.ABSENT:
             return np.zeros(self._shape, np.bool_)
-        if presence == Presence.FOUND:
-            return self._union(frame, True)
-        return self._moved(frame)
+        mask = self._union(frame, True) if presence == Presence.FOUND else self._moved(frame)
+        overlay = self.overlay_mask(frame)
+        return mask if overlay is None else mask & ~overlay
 
     def others_mask(self, frame: int) -> Mask:
         """Return the union of everybody else's masks."""
-        return self._union(frame, False)
+        mask = self._union(frame, False)
+        overlay = self.overlay_mask(frame)
+        return mask if overlay is None else mask & ~overlay
 
     def people_mask(self, frame: int) -> Mask:
         """Return the subject and all others."""
         return np.asarray(self.subject_mask(frame) | self.others_mask(frame))
+
+    def overlay_mask(self, frame: int) -> Mask | None:
+        """Return where burnt-in graphics lie on top of the scene, None where there are none."""
+        return None if self._overlays is None else self._overlays.mask(frame)
+
+    def hidden_mask(self, frame: int) -> Mask:
+        """Return all that hides the background: people and graphics."""
+        overlay = self.overlay_mask(frame)
+        people = self.people_mask(frame)
+        return people if overlay is None else people | overlay
 
     def _union(self, frame: int, is_subject: bool) -> Mask:
         whole = np.zeros(self._shape, np.bool_)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline.datatypes import Mask, Presence, Subject
+from pipeline.datatypes import Mask, Overlays, Presence, Subject
 from pipeline.workspace.subject_masks import SubjectMasks
 from tests.support.motion_truth import video_info
 
@@ -27,7 +28,9 @@ def column(x: int) -> Mask:
     return mask
 
 
-def masks_of(store: Store, presence: list[int], tracks: list[int], x: list[float]) -> SubjectMasks:
+def masks_of(
+    store: Store, presence: list[int], tracks: list[int], x: list[float], overlays: Overlays | None = None
+) -> SubjectMasks:
     count = len(presence)
     joints = np.zeros((count, 21, 3), np.float32)
     joints[:, 11:13, 0], joints[:, 11:13, 1] = np.array(x)[:, None], 24
@@ -35,7 +38,7 @@ def masks_of(store: Store, presence: list[int], tracks: list[int], x: list[float
         np.array(tracks), np.array(presence, np.uint8), np.zeros((count, 4)), joints,
         np.zeros((count, 23, 3), np.float32), np.full(count, 32.0),
     )  # fmt: skip
-    return SubjectMasks(store, subject, np.tile(np.eye(3), (count, 1, 1)), video_info(count, SIZE_WH))
+    return SubjectMasks(store, subject, np.tile(np.eye(3), (count, 1, 1)), video_info(count, SIZE_WH), overlays)
 
 
 def test_a_track_is_his_only_in_the_frames_in_which_it_is() -> None:
@@ -54,3 +57,18 @@ def test_who_is_seen_in_his_place_and_nearer_is_in_front_of_him() -> None:
         filled = masks_of(store, [Presence.FOUND, Presence.UNCERTAIN], [0, -1], [14, 14]).subject_mask(1)
         assert filled[20, 11]
         assert (filled & column(14)).any() != is_hidden
+
+
+def test_what_a_graphic_covers_is_nobodys_and_hides_the_background() -> None:
+    graphic = np.zeros((48, 64), np.bool_)
+    graphic[20:30] = True
+    packed = np.frombuffer(zlib.compress(np.packbits(graphic).tobytes()), np.uint8)
+    overlays = Overlays(SIZE_WH, SIZE_WH, 1, packed, np.array([0, len(packed), len(packed)]))
+    plain = masks_of(Store({0: {0: column(4), 1: column(40)}, 1: {0: column(5)}}), [2, 2], [0, 0], [8.0, 9.0])
+    masks = masks_of(Store({0: {0: column(4), 1: column(40)}, 1: {0: column(5)}}), [2, 2], [0, 0], [8.0, 9.0], overlays)
+    np.testing.assert_array_equal(masks.overlay_mask(0), graphic)
+    np.testing.assert_array_equal(masks.subject_mask(0), column(4) & ~graphic)
+    np.testing.assert_array_equal(masks.others_mask(0), column(40) & ~graphic)
+    np.testing.assert_array_equal(masks.hidden_mask(0), column(4) | column(40) | graphic)
+    assert masks.overlay_mask(1) is None
+    np.testing.assert_array_equal(masks.hidden_mask(1), plain.people_mask(1))

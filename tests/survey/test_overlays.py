@@ -1,0 +1,131 @@
+"""Graphics burnt into the picture are found where the scene moves behind them, and nowhere else."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Mask, Overlays
+from pipeline.settings import StabilizeSettings
+from pipeline.survey.camera import CameraEstimator
+from pipeline.survey.overlays import OverlayFinder
+from tests.support.motion_truth import SIZE_WH, video_info
+
+COUNT = 60
+NOBODY = np.zeros(SIZE_WH[::-1], np.bool_)
+Luma = NDArray[np.uint8]
+
+
+def texture() -> Luma:
+    noise = np.random.default_rng(5).normal(0, 1, (700, 1100)).astype(np.float32)
+    coarse = cv2.GaussianBlur(noise, (0, 0), 4)
+    picture = np.clip(120 + 25 * coarse / coarse.std(), 0, 255).astype(np.uint8)
+    # Straight edges, some of them along the motion.
+    for row in range(40, 700, 90):
+        cv2.line(picture, (0, row), (1100, row), 230, 4)
+    cv2.rectangle(picture, (300, 100), (420, 330), 20, 5)
+    return picture
+
+
+def path(step_xy: tuple[float, float]) -> NDArray[np.float64]:
+    """(T, 3, 3) source to world of a camera that moves by ``step_xy`` px a frame, and swings."""
+    world = np.tile(np.eye(3), (COUNT, 1, 1))
+    frames = np.arange(COUNT)
+    world[:, 0, 2] = step_xy[0] * frames
+    world[:, 1, 2] = step_xy[1] * frames + (3 * np.sin(frames / 4) if any(step_xy) else 0)
+    return world
+
+
+def scene(world: NDArray[np.float64]) -> list[Luma]:
+    start = np.array([[1, 0, 60], [0, 1, 60], [0, 0, 1.0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return [cv2.warpPerspective(texture(), start @ matrix, SIZE_WH, flags=flags) for matrix in world]
+
+
+def caption(words: str, row: int = 300) -> Mask:
+    drawn = np.zeros(SIZE_WH[::-1], np.uint8)
+    cv2.putText(drawn, words, (60, row), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 255, 6)
+    return drawn > 0
+
+
+def with_caption(luma: Luma, words: str, row: int = 300) -> Luma:
+    drawn = luma.copy()
+    cv2.putText(drawn, words, (60, row), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 0, 6, cv2.LINE_AA)
+    cv2.putText(drawn, words, (60, row), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 255, 2, cv2.LINE_AA)
+    return drawn
+
+
+def found_in(pictures: list[Luma], world: NDArray[np.float64]) -> Overlays:
+    finder = OverlayFinder(video_info(len(pictures)))
+    for picture, matrix in zip(pictures, world, strict=True):
+        finder.push(picture, NOBODY, matrix, is_cut=False)
+    return finder.finish()
+
+
+def test_a_scene_without_graphics_has_none() -> None:
+    for step in ((2.0, 0.3), (0.0, 1.5), (0.0, 0.0)):
+        world = path(step)
+        overlays = found_in(scene(world), world)
+        assert all(overlays.mask(frame) is None for frame in range(COUNT)), step
+
+
+def test_an_icon_and_a_caption_are_found_in_every_frame_and_little_else() -> None:
+    world = path((2.0, 0.3))
+    truth = caption("stays for good")
+    pictures = [with_caption(luma, "stays for good") for luma in scene(world)]
+    for picture in pictures:
+        cv2.circle(picture, (580, 80), 24, 250, -1, cv2.LINE_AA)
+        cv2.putText(picture, "9", (570, 90), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 10, 3, cv2.LINE_AA)
+    icon = cv2.circle(np.zeros(SIZE_WH[::-1], np.uint8), (580, 80), 23, 255, -1) > 0
+    overlays = found_in(pictures, world)
+    for frame in range(COUNT):
+        mask = overlays.mask(frame)
+        assert mask is not None
+        assert mask[truth].mean() > 0.85
+        assert mask[icon].mean() > 0.95
+        assert np.count_nonzero(mask & ~truth & ~icon) < 0.01 * mask.size
+
+
+def test_a_tripod_tells_nothing_of_a_caption() -> None:
+    world = path((0.0, 0.0))
+    overlays = found_in([with_caption(luma, "who knows") for luma in scene(world)], world)
+    assert all(overlays.mask(frame) is None for frame in range(COUNT))
+
+
+def test_captions_that_change_every_second_are_told_apart() -> None:
+    world = path((2.0, 0.3))
+    captions = [("a first line", 300), ("THEN OTHERS", 260)]
+    pictures = [with_caption(luma, *captions[frame // 30]) for frame, luma in enumerate(scene(world))]
+    overlays = found_in(pictures, world)
+    first, second = overlays.mask(15), overlays.mask(45)
+    assert first is not None
+    assert second is not None
+    assert first[caption(*captions[0])].mean() > 0.8
+    assert second[caption(*captions[1])].mean() > 0.8
+    assert second[caption(*captions[0]) & ~caption(*captions[1])].mean() < 0.4
+
+
+def test_the_clearest_edges_of_a_half_transparent_logo_are_found() -> None:
+    world = path((2.0, 0.3))
+    drawn = np.zeros(SIZE_WH[::-1], np.uint8)
+    cv2.putText(drawn, "LOGO", (440, 70), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 255, 6, cv2.LINE_AA)
+    share = drawn / 255 * 0.6
+    pictures = [(luma * (1 - share) + 255 * share).astype(np.uint8) for luma in scene(world)]
+    mask = found_in(pictures, world).mask(30)
+    assert mask is not None
+    assert mask[drawn > 200].mean() > 0.4
+
+
+def test_the_camera_follows_no_point_of_a_graphic() -> None:
+    pictures = [with_caption(luma, "corners here") for luma in scene(path((2.0, 0.3)))[:6]]
+    overlay = caption("corners here")
+    on_it = []
+    for known in (None, overlay):
+        camera = CameraEstimator(video_info(len(pictures)), StabilizeSettings())
+        for luma in pictures:
+            camera.push(luma, NOBODY, np.empty((0, 2)), False, known)
+        points = np.round(np.concatenate(camera.finish().pairs)[:, :2]).astype(int)
+        on_it.append(int(overlay[points[:, 1], points[:, 0]].sum()))
+        assert len(points) > 100
+    assert on_it[1] == 0
