@@ -218,7 +218,7 @@ def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
         if np.count_nonzero(own) < _LEAST_EDGE_PX or np.count_nonzero(own & ~people[area]) < _LEAST_FREE_EDGE_PX:
             continue
         ring = grow(own, _RING_PX) & ~grow(own, 2) & ~people[area]
-        if np.count_nonzero(variance[area][ring] > _CHANGE) >= _RING_CHANGES * max(np.count_nonzero(ring), 1):
+        if np.count_nonzero(variance[area][ring] > _CHANGE) >= _RING_CHANGES * max(int(np.count_nonzero(ring)), 1):
             kept[area] |= own
     return kept
 
