@@ -97,11 +97,13 @@ def part_distances(segments: NDArray[np.float32], height: int, width: int) -> ND
         dx, dy = x1 - x0, y1 - y0
         square = max(dx * dx + dy * dy, np.float32(1e-6))
         for r in range(height):
+            line = result[k, r]
             for c in range(width):
                 along = ((c - x0) * dx + (r - y0) * dy) / square
-                along = min(max(along, np.float32(0)), np.float32(1))
+                # Without a branch the loop is vectorized.
+                along = along if along > 0.0 else 0.0
+                along = along if along < 1.0 else 1.0
                 ex, ey = c - x0 - along * dx, r - y0 - along * dy
-                distance = np.sqrt(ex * ex + ey * ey) - radius
-                if distance < result[k, r, c]:
-                    result[k, r, c] = distance
+                distance = np.float32(np.sqrt(ex * ex + ey * ey) - radius)
+                line[c] = distance if distance < line[c] else line[c]
     return result

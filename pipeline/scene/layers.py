@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float32Array, Mask
+from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
@@ -125,6 +126,8 @@ def _coherent(likely: Mask, sure: Mask) -> Mask:
 
 def _large(mask: Mask, radius_px: float) -> Mask:
     """Return the mask's parts that are large and broad enough for a thing that nobody holds: no rim of a shoe."""
+    if not mask.any():
+        return mask
     count, labeled = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
     core = opened(mask, max(3, round(radius_px)))
     kept = np.bincount(labeled.ravel(), minlength=count) >= _LEAST_THING_PX
@@ -171,10 +174,16 @@ def _his_feet(sample: Sample, strange: Mask, row: SceneRow) -> Mask:
     near = sample.distances[FEET] < _FOOT_REACH_BH
     like = row.his[FEET][sample.bins] * _SHOE_ODDS > row.foreign[sample.bins]
     doubtful: Mask = strange & near & like
+    if not doubtful.any():
+        return doubtful
     radius = max(1, round(_BROAD * row.breadth_bh * sample.body.height_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    broad = cv2.morphologyEx(strange.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
-    narrow: Mask = doubtful & ~broad
+    # An opening looks no farther than twice its radius.
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(doubtful), 2 * radius + 2), (strange.shape[1], strange.shape[0]))
+    area = np.s_[y0:y1, x0:x1]
+    broad = cv2.morphologyEx(np.ascontiguousarray(strange[area]).view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    narrow = doubtful.copy()
+    narrow[area] &= ~broad
     return narrow
 
 
@@ -200,7 +209,7 @@ def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:
     count, labeled = cv2.connectedComponents(closed(strange, _GAP_PX).view(np.uint8))
     if count < 2 or not len(sample.body.hands):
         return nothing, nothing
-    rows, columns = np.indices(strange.shape, np.float32)
+    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: strange.shape[0], : strange.shape[1]])
     distance = np.min([np.hypot(columns - x, rows - y) for x, y in sample.body.hands], axis=0)
     held = np.bincount(labeled[distance <= _HAND_REACH_BH * height], minlength=count) > 0
     large = np.bincount(labeled[distance > _HAND_BH * height], minlength=count) >= _LEAST_AREA_PX

@@ -24,7 +24,7 @@ from pipeline.runtime.prefetch import prefetch
 from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
 from pipeline.scene.colors import density
-from pipeline.scene.occluders import PlateEvidence
+from pipeline.scene.occluders import Evidence, PlateEvidence
 from pipeline.scene.samples import Sample, foreign_counts, his_counts, likeness, others_counts, sample_of
 from pipeline.scene.scene_model import SceneModel, SceneRow, bins_at, save_row
 from pipeline.scene.views import WORK_BODY_PX, view_of
@@ -144,13 +144,13 @@ class _Learner:
             near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
             his = density(counts.colors.his + sum(weight * colors.his for weight, colors in near))
             likelihood = likeness(sample, his)
+            evidence = Evidence.of(sample, likelihood)
+            places = {}
             for side, row in enumerate(rows):
                 if row >= 0:
-                    size_wh = sample.view.size_wh
-                    positions = self._plates.positions(number, side, sample.view.box_xyxy, size_wh)
-                    self._open[row].evidence.add(positions, sample, likelihood)
-            positions = self._plates.positions(number, 0, sample.view.box_xyxy, sample.view.size_wh)
-            is_wrong = bins_at(counts.evidence.wrong(), positions, counts.evidence.bin_px)
+                    places[side] = self._plates.positions(number, side, sample.view.box_xyxy, sample.view.size_wh)
+                    self._open[row].evidence.add(places[side], evidence)
+            is_wrong = bins_at(counts.evidence.wrong(), places[0], counts.evidence.bin_px)
             counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong))
         self._waiting.clear()
 

@@ -7,8 +7,11 @@ over to the other side when he is seen before it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from numba import njit
 
 from pipeline.datatypes import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
@@ -28,6 +31,24 @@ _REACH_BH = 0.12
 """So far beyond the evidence a thing is followed, up to its edge in the plate."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What one frame tells, (h, w) of its view: the same for every plate that it lies near."""
+
+    covered: Mask
+    uncovered: Mask
+    looked: Mask
+    """Where nothing but the plate should be seen."""
+    differed: Mask
+
+    @classmethod
+    def of(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
+        """Judge one frame; ``likelihood`` (h, w) from ``likeness``."""
+        free = surroundings(sample)
+        differed = free & (sample.view.shown == Shown.OTHER)
+        return cls(covered(sample, likelihood), uncovered(sample), free, differed)
+
+
 class PlateEvidence:
     """Counts for one plate; bins of the plate are as large as a pixel of a work view."""
 
@@ -41,20 +62,16 @@ class PlateEvidence:
         self._looked = np.zeros(shape, np.float32)
         self._differed = np.zeros(shape, np.float32)
 
-    def add(self, positions: Float32Array, sample: Sample, likelihood: Float32Array) -> None:
-        """Take in one frame; ``positions`` (h, w, 2) are the plate's px of each pixel of the sample."""
-        at = np.rint(positions / np.float32(self.bin_px)).astype(np.int64)
-        height, width = self._covered.shape
-        inside = (at >= 0).all(axis=-1) & (at[..., 0] < width) & (at[..., 1] < height)
-        flat = at[..., 1] * width + at[..., 0]
-        free = surroundings(sample)
+    def add(self, positions: Float32Array, evidence: Evidence) -> None:
+        """Take in one frame; ``positions`` (h, w, 2) are the plate's px of each pixel of its view."""
+        at = positions / np.float32(self.bin_px)
         for mask, counts in (
-            (covered(sample, likelihood), self._covered),
-            (uncovered(sample), self._uncovered),
-            (free, self._looked),
-            (free & (sample.view.shown == Shown.OTHER), self._differed),
+            (evidence.covered, self._covered),
+            (evidence.uncovered, self._uncovered),
+            (evidence.looked, self._looked),
+            (evidence.differed, self._differed),
         ):
-            counts += np.bincount(flat[mask & inside], minlength=counts.size).reshape(counts.shape)
+            _count(at, mask, counts)
 
     def wrong(self) -> Mask:
         """Return the (h, w) bins in which the plate itself is wrong: it differs, whoever is or is not there."""
@@ -81,6 +98,18 @@ class PlateEvidence:
         front = (flooded == 1) | sure
         # The line between two floods is nobody's.
         return np.asarray(front | ((flooded == -1) & grow(front, 1)), np.bool_)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _count(at: Float32Array, mask: Mask, counts: Float32Array) -> None:
+    """Add 1 to the bins nearest to the mask's positions ``at`` (h, w, 2); those outside do not count."""
+    height, width = counts.shape
+    for r in range(mask.shape[0]):
+        for c in range(mask.shape[1]):
+            if mask[r, c]:
+                x, y = np.rint(at[r, c, 0]), np.rint(at[r, c, 1])
+                if 0 <= x < width and 0 <= y < height:
+                    counts[int(y), int(x)] += np.float32(1)
 
 
 def _large(mask: Mask) -> Mask:

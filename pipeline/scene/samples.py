@@ -68,8 +68,9 @@ def his_counts(sample: Sample) -> NDArray[np.float64]:
     """Return (parts, NUM_BINS): the colors of his parts near their bones."""
     core = eroded(sample.subject_mask, 1) & ~sample.others_mask
     core &= (sample.view.shown != Shown.PLATE) & (sample.outside < -0.01)
-    nearest = sample.distances.argmin(axis=0)
-    return np.stack([counted(sample.bins, core & (nearest == part)) for part in range(NUM_PARTS)])
+    nearest = sample.distances[:, core].argmin(axis=0)
+    counts = np.bincount(nearest * NUM_BINS + sample.bins[core], minlength=NUM_PARTS * NUM_BINS)
+    return counts.reshape(NUM_PARTS, NUM_BINS).astype(np.float64)
 
 
 def others_counts(sample: Sample) -> NDArray[np.float64]:
@@ -84,7 +85,8 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     Where the plate has a color that he has there as well, it may as well be he.
     """
     height = sample.body.height_px
-    limbs = np.delete(sample.distances, FEET, axis=0).min(axis=0) < -_CORE_BH
+    # Feet are the last part.
+    limbs = sample.distances[:FEET].min(axis=0) < -_CORE_BH
     inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
     return opened(inside & (sample.view.shown == Shown.PLATE) & (likelihood < _TELLING * UNLIKELY), 1)
 
@@ -145,9 +147,10 @@ def on_ground(sample: Sample) -> Mask:
 def likeness(sample: Sample, his: Float32Array) -> Float32Array:
     """Return (h, w): how probable a pixel's color is on him, at its place; ``his`` (parts, NUM_BINS)."""
     likelihood = his_likelihood(sample.bins, sample.distances, his, _REACH_BH)
-    anywhere = _ELSEWHERE * his.max(axis=0)[sample.bins]
     is_lost = sample.subject_mask & (sample.outside > OUTSIDE_BH)
-    return np.asarray(np.where(is_lost, np.maximum(likelihood, anywhere), likelihood), np.float32)
+    anywhere = _ELSEWHERE * his.max(axis=0)[sample.bins[is_lost]]
+    likelihood[is_lost] = np.maximum(likelihood[is_lost], anywhere)
+    return np.asarray(likelihood, np.float32)
 
 
 def eroded(mask: Mask, radius_px: int) -> Mask:

@@ -97,8 +97,8 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
     slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
     known = cv2.resize(seen.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
     shown = np.empty(gray.shape, np.uint8)
-    _compare(now, clean, slope, np.asarray(known, np.bool_), _alike_levels(now, clean), shown)
-    darker = np.all(now <= clean, axis=-1)
+    darker = np.empty(gray.shape, np.bool_)
+    _compare(now, clean, slope, np.asarray(known, np.bool_), _alike_levels(now, clean), shown, darker)
     return View(box_xyxy, factor, reduced[0], shown, darker)
 
 
@@ -120,11 +120,16 @@ def _compare(
     known: Mask,
     alike: float,
     shown: NDArray[np.uint8],
+    darker: Mask,
 ) -> None:
     height, width = slope.shape
     for r in range(height):
         for c in range(width):
             shown[r, c] = 0
+            is_darker = True
+            for channel in range(3):
+                is_darker &= now[r, c, channel] <= clean[r, c, channel]
+            darker[r, c] = is_darker
             if not known[r, c]:
                 continue
             apart, product, square = 0.0, 0.0, 1.0

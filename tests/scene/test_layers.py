@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.scene.colors import NUM_BINS, density
 from pipeline.scene.layers import Label, labels_of
-from pipeline.scene.occluders import PlateEvidence
+from pipeline.scene.occluders import Evidence, PlateEvidence
 from pipeline.scene.samples import foreign_counts, his_counts, likeness, others_counts
 from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
@@ -28,7 +28,7 @@ def learned(shots: Iterable[Shot]) -> SceneRow:
     his = density(np.sum([his_counts(sample) for sample in samples], axis=0))
     likelihoods = [likeness(sample, his) for sample in samples]
     for sample, likelihood in zip(samples, likelihoods, strict=True):
-        evidence.add(places, sample, likelihood)
+        evidence.add(places, Evidence.of(sample, likelihood))
     things = [foreign_counts(*both, NOTHING) for both in zip(samples, likelihoods, strict=True)]
     foreign = density(np.sum([counts for counts, _ in things], axis=0))
     breadth_bh = float(np.mean([breadth for _, breadth in things if breadth > 0] or [0.0]))
