@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraMotion, Mask, Transforms, VideoInfo
+from pipeline.datatypes import CameraMotion, Mask, Overlays, Transforms, VideoInfo
 from pipeline.maths.geometry import (
     Model,
     apply_transform,
@@ -61,6 +61,7 @@ class CameraEstimator:
         self._small: Luma | None = None
         self._points: Points32 = np.empty((0, 2), np.float32)
         self._world: list[Transforms] = []
+        self._starts: set[int] = set()
         self._reliable: list[bool] = []
         self._pairs: list[Points32] = []
         self._last: Transforms = np.eye(3)
@@ -89,6 +90,7 @@ class CameraEstimator:
             blocked[grow(near.astype(np.bool_), _OVERLAY_MARGIN_PX)] = 255
         if is_cut or self._luma is None or self._small is None:
             pairs = np.empty((0, 4), np.float32)
+            self._starts.add(len(self._world))
             self._world.append(np.eye(3))
             # A cut is known, not a failure; the motion of another shot says nothing about this one.
             self._reliable.append(True)
@@ -103,10 +105,32 @@ class CameraEstimator:
         self._luma, self._small = luma, small
         return self._world[-1]
 
-    def finish(self) -> CameraMotion:
-        """Return the motion of all frames pushed."""
+    def finish(self, overlays: Overlays | None = None) -> CameraMotion:
+        """Return the motion of all frames pushed, without the points that turned out to lie on ``overlays``."""
+        if overlays is not None and len(overlays.packed):
+            self._fit_beside(overlays)
         world = np.stack(self._world) if self._world else np.empty((0, 3, 3))
         return CameraMotion(world, np.array(self._reliable, bool), tuple(self._pairs))
+
+    def _fit_beside(self, overlays: Overlays) -> None:
+        """Fit again the motions of frames whose graphics were not known when they were read.
+
+        While the scene moves slowly, what stands still lies within the tolerance of RANSAC and draws on the fit.
+        """
+        measured = list(self._world)
+        limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)
+        for index, pairs in enumerate(self._pairs):
+            if index in self._starts:
+                continue
+            step = normalized(np.linalg.inv(measured[index - 1]) @ measured[index])
+            overlay = overlays.mask(index)
+            if overlay is not None and len(pairs):
+                columns, rows = np.round(pairs[:, 2:]).astype(int).T
+                free = ~grow(overlay, round(_OVERLAY_MARGIN_PX / self._scale))[rows, columns]
+                if not free.all() and np.count_nonzero(free) >= _MIN_INLIERS:
+                    before, now = np.split(pairs[free].astype(np.float64), 2, axis=1)
+                    step, self._pairs[index], _ = self._refit(before, now, step, limit)
+            self._world[index] = normalized(self._world[index - 1] @ step)
 
     @property
     def _small_wh(self) -> tuple[int, int]:

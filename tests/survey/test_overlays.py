@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -129,3 +131,25 @@ def test_the_camera_follows_no_point_of_a_graphic() -> None:
         on_it.append(int(overlay[points[:, 1], points[:, 0]].sum()))
         assert len(points) > 100
     assert on_it[1] == 0
+
+
+def test_points_that_turn_out_to_lie_on_a_graphic_do_not_draw_on_the_motion() -> None:
+    world = path((0.7, 0.1))
+    words = "many corners stand here"
+    pictures = []
+    for luma in scene(world)[:12]:
+        for row in range(100, 341, 60):
+            luma = with_caption(luma, words, row)
+        pictures.append(luma)
+    overlay = np.logical_or.reduce([caption(words, row) for row in range(100, 341, 60)])
+    packed = np.frombuffer(zlib.compress(np.packbits(overlay).tobytes()), np.uint8)
+    overlays = Overlays(SIZE_WH, SIZE_WH, len(pictures), packed, np.array([0, len(packed)]))
+    errors = []
+    for graphics in (None, overlays):
+        camera = CameraEstimator(video_info(len(pictures)), StabilizeSettings())
+        for luma in pictures:
+            camera.push(luma, NOBODY, np.empty((0, 2)), False)
+        motion = camera.finish(graphics)
+        errors.append(np.abs(motion.world_from_source[-1, :2, 2] - world[11, :2, 2]).max())
+    assert errors[0] > 1.0
+    assert errors[1] < 0.5
