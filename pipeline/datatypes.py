@@ -124,7 +124,7 @@ class VideoInfo(Shaped):
     @property
     def pts_seconds(self) -> NDArray[np.float64]:
         """(T,) seconds from the first frame."""
-        return np.asarray((self.pts - self.pts[0]) * float(self.time_base), np.float64)
+        return (self.pts - self.pts[0]) * float(self.time_base)
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -400,7 +400,7 @@ class Plan(Shaped):
 
     def crop_from_source(self, frame: int) -> Transforms:
         """(3, 3) of one frame."""
-        return np.asarray(self.crop.crop_from_stable[frame] @ self.camera.stable_from_source[frame], np.float64)
+        return self.crop.crop_from_stable[frame] @ self.camera.stable_from_source[frame]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

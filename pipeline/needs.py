@@ -1,8 +1,9 @@
 """What a job takes of memory and disk, before it is done; a job that will not fit is refused instead of failing late.
 
 The figures are of the preset preview, 24 frames of one person at 640x360 to 3840x2160, 8 bit, two cores, the decoder's
-process counted in: the peak of all processes together was 0.56, 0.72 and 1.2 GB at 0.23, 0.92 and 2.07 megapixels. They
-are meant to be a little low: a job that might just fit is tried.
+process counted in: the peak of all processes together was 0.56, 0.72 and 1.2 GB at 0.23, 0.92 and 2.07 megapixels. The
+2.6 GB at 4096x2160 in 10 bit (4.3 GB with four artifacts) are older: they were measured on 2026-11-25 in a review,
+before decoding had a process of its own. All are meant to be a little low: a job that might just fit is tried.
 """
 
 from __future__ import annotations

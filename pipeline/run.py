@@ -5,9 +5,11 @@
     SURVEY   one read     shots, camera motion, people
     PLAN     no frames    subject, contacts, camera path, segments, chunks, crop path
     PLATE    few frames   light and shadow, the clean background
-    SCENE    some frames  what stands in front of the person, what is carried, what moves
+    SCENE    some frames  what stands in front of the subject, what is carried, what moves
     PERFORM  one read     layers of the new person, chunk by chunk
-    FINISH   one read     one map, composite, encode, report
+    FINISH   one read     one map, composite, encode, figures
+
+and then the report: page, contact sheet, result fields.
 
 What each pass leaves in the workspace is a checkpoint: a pass (or chunk) whose file is there is not done again.
 """

@@ -1,4 +1,4 @@
-"""The five passes together, on a real clip."""
+"""The passes together, on a real clip."""
 
 from __future__ import annotations
 

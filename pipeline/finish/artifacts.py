@@ -122,7 +122,7 @@ def _mask_picture(edited: EditedFrame) -> NDArray[np.uint8]:
 def _region_picture(edited: EditedFrame) -> NDArray[np.uint8]:
     """0 untouched … 255 nothing of the source left; at least 1 where a sample may have changed."""
     share = np.rint((1.0 - edited.source_weight) * 255.0).astype(np.uint8)
-    return np.asarray(np.maximum(share, edited.region.astype(np.uint8)), np.uint8)
+    return np.maximum(share, edited.region.astype(np.uint8))
 
 
 def _plate_picture(edited: EditedFrame) -> NDArray[np.uint8]:

@@ -213,7 +213,7 @@ def _block_mean(weight: Matte, sub_x: int, sub_y: int) -> Matte:
     pad_y, pad_x = -height % (1 << sub_y), -width % (1 << sub_x)
     padded = np.pad(weight, ((0, pad_y), (0, pad_x)), mode="edge") if pad_y or pad_x else weight
     blocks = padded.reshape(padded.shape[0] >> sub_y, 1 << sub_y, padded.shape[1] >> sub_x, 1 << sub_x)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+    return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
 def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer, Transforms
 from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.geometry import apply_transform
+from pipeline.runtime.compiled import njit
 
 _PADDING = 3
 """Pixels of nothing around the support: the kernel needs no bounds, and what ends at the support ends softly."""
@@ -74,7 +74,7 @@ def place_layer(
     return PlacedLayer(box_xyxy, premultiplied, alpha)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _premultiplied(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return (h + 6, w + 6, 4) RGB 0..255 times alpha, and alpha 0..1, with a border of nothing."""
     height, width = alpha.shape
@@ -89,7 +89,7 @@ def _premultiplied(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDAr
     return result
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _weights(t: float, result: NDArray[np.float32]) -> None:
     """Fill the four weights of Keys' cubic (IEEE Trans. ASSP 1981, a = -0.5) at ``t`` in 0..1 past the second."""
     result[0] = ((-0.5 * t + 1.0) * t - 0.5) * t
@@ -98,7 +98,7 @@ def _weights(t: float, result: NDArray[np.float32]) -> None:
     result[3] = (0.5 * t - 0.5) * t * t
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _sample(
     source: NDArray[np.float32],
     transform: NDArray[np.float64],

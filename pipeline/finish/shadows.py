@@ -127,7 +127,7 @@ def edit_shadows(
 
 def _disk(radius_px: float) -> NDArray[np.uint8]:
     side = 2 * max(1, round(radius_px)) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def _darkening(source: Picture, plate: Picture, height_px: float) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def _darkening(source: Picture, plate: Picture, height_px: float) -> NDArray[np.
         cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), sigma)
         for picture in (source, plate)
     )
-    return np.asarray(2.2 * np.log((now + 4) / (clean + 4)), np.float32)
+    return 2.2 * np.log((now + 4) / (clean + 4))
 
 
 def _share_seen(shadow: Matte, source: Picture, plate: Picture, usable: Mask, darkness: NDArray[np.float32]) -> float:

@@ -73,7 +73,7 @@ def cast(silhouette: Matte, foot_row: float, right: float, up: float, softness_p
     shear = np.array([[1, -right, right * foot_row], [0, up, foot_row * (1 - up)]])
     if abs(up) < _FLAT:
         shear[1] = 0, _FLAT, foot_row * (1 - _FLAT)
-    return np.asarray(cv2.warpAffine(silhouette, shear, (width, height), flags=cv2.INTER_LINEAR), np.float32)
+    return cv2.warpAffine(silhouette, shear, (width, height), flags=cv2.INTER_LINEAR)
 
 
 def shadow_reach(silhouette_height_px: float, shape_right: float, shape_up: float) -> tuple[int, int, int]:
@@ -93,7 +93,7 @@ def reference_of(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     row = np.clip(np.floor(0.67 * (count - 1)), 0, None).astype(np.int64)
     reference = np.take_along_axis(ordered, row[None, :, :, None], axis=0)[0]
     reference[count < 4] = np.nan
-    return np.asarray(reference, np.float32)
+    return reference
 
 
 def find_shear(samples: list[ShadowSample]) -> tuple[float, float] | None:
@@ -129,7 +129,7 @@ def measure_shadow(samples: list[ShadowSample], shear: tuple[float, float]) -> S
 
 
 def _wide(shadow: Matte) -> NDArray[np.bool_]:
-    return np.asarray(cv2.dilate((shadow > 0.5).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0, np.bool_)
+    return cv2.dilate((shadow > 0.5).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
 
 
 def _score(

@@ -44,7 +44,7 @@ def invert(transform: Transforms) -> Transforms:
 def normalized(transform: Transforms) -> Transforms:
     """Scale so that the last element is 1; left as it is where that element is 0 (a pan of 90 degrees)."""
     last = transform[..., 2:3, 2:3]
-    return np.asarray(transform / np.where(np.abs(last) > 1e-12, last, 1.0), np.float64)
+    return transform / np.where(np.abs(last) > 1e-12, last, 1.0)
 
 
 def translation(x: float, y: float) -> Transforms:
@@ -147,7 +147,7 @@ def fit_homography_cauchy(target_points: NDArray[Any], source_points: NDArray[An
         # The laxer scale, for lengths: parallax is no outlier.
         weights = cauchy_weights(error, max(sigma_of_values(error), 0.05))
     normalizing = np.array([[1 / scale, 0, -center[0] / scale], [0, 1 / scale, -center[1] / scale], [0, 0, 1]])
-    return np.asarray(np.linalg.inv(normalizing) @ fitted @ normalizing, np.float64)
+    return np.linalg.inv(normalizing) @ fitted @ normalizing
 
 
 def _normalizer(points: Points) -> Transforms:

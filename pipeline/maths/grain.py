@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture
+from pipeline.runtime.compiled import njit
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
 
         def high(picture: Picture) -> NDArray[np.float32]:
             whole = picture.astype(np.float32)
-            return np.asarray(whole - cv2.GaussianBlur(whole, (0, 0), 2.0), np.float32)
+            return whole - cv2.GaussianBlur(whole, (0, 0), 2.0)
 
         flat_source.append(high(source)[flat])
         flat_plate.append(high(plate)[flat])
@@ -88,7 +88,7 @@ def add_grain(picture: Picture, grain: Grain, seed: int, frame: int) -> Picture:
     return result
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _near_normal(counter: np.uint64) -> np.float32:
     """Hash a counter (splitmix64, Steele et al. 2014) and add its four 16-bit parts: mean 0, deviation 1, bounded."""
     z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -100,7 +100,7 @@ def _near_normal(counter: np.uint64) -> np.float32:
     return np.float32((np.float32(np.int64(total)) - np.float32(131070.0)) * np.float32(1.0 / 37837.227))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _fill_noise(noise: NDArray[np.float32], key: np.uint64, own: np.float32, shared: np.float32) -> None:
     """Fill (h, w, 3) with noise of deviation 1, of which ``shared`` ** 2 is common to the channels."""
     height, width, _ = noise.shape
@@ -115,7 +115,7 @@ def _fill_noise(noise: NDArray[np.float32], key: np.uint64, own: np.float32, sha
                 noise[r, c, channel] = own * _near_normal(counter) + together
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _add_noise(picture: Picture, noise: NDArray[np.float32], sigma: NDArray[np.float32], result: Picture) -> None:
     height, width, _ = picture.shape
     for r in range(height):

@@ -98,7 +98,7 @@ def sample_light(
 def _mean(linear: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float64]:
     if np.count_nonzero(where) < _LEAST_PX:
         return np.full(3, np.nan)
-    return np.asarray(linear[where].mean(axis=0, dtype=np.float64))
+    return linear[where].mean(axis=0, dtype=np.float64)
 
 
 def _regions(
@@ -109,11 +109,11 @@ def _regions(
     body = SAMPLE_BODY_PX
 
     def middle(name: str) -> NDArray[np.float64]:
-        return np.asarray((joints[JOINT[f"left_{name}"]] + joints[JOINT[f"right_{name}"]]) / 2)
+        return (joints[JOINT[f"left_{name}"]] + joints[JOINT[f"right_{name}"]]) / 2
 
     def band(start: str, stop: str) -> NDArray[np.bool_]:
         top, bottom = middle(start)[1], middle(stop)[1]
-        return np.asarray(him & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top)))
+        return him & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top))
 
     nose, feet = joints[JOINT["nose"]], middle("ankle")
     # A NaN compares false everywhere: an unknown joint gives an empty region.
@@ -224,7 +224,7 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
                 hints[name] = float(np.log(rgb[channel] / rgb[1]) - usual)
         chroma[channel] = np.clip(_agreed(hints, _CHROMA_TRUST, _CHROMA_DISAGREE), -_MOST_CHROMA, _MOST_CHROMA)
     colour = np.exp(chroma)
-    return np.asarray(strength * colour / (colour @ LUMINANCE))
+    return strength * colour / (colour @ LUMINANCE)
 
 
 def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:

@@ -26,7 +26,7 @@ _LINEAR = _linear_levels()
 
 def linear_of(picture: Picture) -> NDArray[np.float32]:
     """Return the linear light (h, w, 3), 0..1, of sRGB bytes (IEC 61966-2-1)."""
-    return np.asarray(cv2.LUT(picture, _LINEAR[None]), np.float32)
+    return cv2.LUT(picture, _LINEAR[None])
 
 
 def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:
         return picture
     levels = np.arange(256, dtype=np.float64)[:, None] * light[0] + light[1]
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(picture, table[None]), np.uint8)
+    return cv2.LUT(picture, table[None])
 
 
 def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:

@@ -19,7 +19,7 @@ def cauchy_weights(
     residual: NDArray[np.float64], sigma: float, prior: NDArray[np.float64] | float = 1.0
 ) -> NDArray[np.float64]:
     """Return weights (N,), 1 at a residual of 0 and falling with its square, times the values' own ``prior``."""
-    return np.asarray(prior / (1.0 + (residual / (_CAUCHY * sigma)) ** 2), np.float64)
+    return prior / (1.0 + (residual / (_CAUCHY * sigma)) ** 2)
 
 
 def sigma_of_lengths(lengths: NDArray[Any]) -> float:

@@ -89,7 +89,7 @@ def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
 
 def _without_negative(covariance: Covariance) -> Covariance:
     values, axes = np.linalg.eigh(covariance)
-    return np.asarray((axes * np.maximum(values, 0)) @ axes.T, np.float64)
+    return (axes * np.maximum(values, 0)) @ axes.T
 
 
 def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Covariance | None:

@@ -12,13 +12,13 @@ from typing import TypeVar
 import av
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float32Array, Frame, Picture, Plane, VideoInfo
 from pipeline.media.formats import planar_name
 from pipeline.media.hdr import HLG, PQ, hdr_from_sdr, sdr_from_hdr
 from pipeline.media.matrices import LUMA_WEIGHTS
+from pipeline.runtime.compiled import njit
 
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 _Any = TypeVar("_Any", bound=np.generic)
@@ -133,7 +133,7 @@ def _taps(log2: int, shared: bool) -> _Taps:
     return np.floor(place).astype(np.int64), (place - np.floor(place)).astype(np.float32)
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def _convert(
     y: Plane,
     u: Plane,

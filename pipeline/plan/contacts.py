@@ -137,7 +137,7 @@ class _FootTrack:
 
     def speed(self) -> NDArray[np.float64]:
         smooth = gaussian_smooth(self._path, self._seconds, _SPEED_SIGMA_SECONDS)
-        return np.asarray(np.linalg.norm(velocity(smooth, self._seconds), axis=1), np.float64)
+        return np.linalg.norm(velocity(smooth, self._seconds), axis=1)
 
     def picture_speed(self) -> NDArray[np.float64]:
         """Px a frame in the picture, camera included."""
@@ -237,7 +237,7 @@ def carried_by_ground(
         line = np.linalg.solve((rows * weight[:, None]).T @ rows + ridge, (rows * weight[:, None]).T @ residual)
         left = np.linalg.norm(residual - rows @ line, axis=1)
         weight = cauchy_weights(left, max(sigma_of_lengths(left), 0.03), own)
-    return np.asarray(moved + line[0], np.float64)
+    return moved + line[0]
 
 
 def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], speed_out: float) -> NDArray[np.float64]:
@@ -247,7 +247,7 @@ def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], sp
     around = [np.quantile(speed[a:b], (_QUIET_QUANTILE, _SWING_QUANTILE)) for a, b in zip(first, last, strict=True)]
     quiet, swing = np.array(around).T / speed_out
     least = np.clip(_QUIET_TIMES * quiet, *_STRICTEST)
-    return np.asarray(np.clip(_SWING_SHARE * swing, least, 1.0), np.float64)
+    return np.clip(_SWING_SHARE * swing, least, 1.0)
 
 
 def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -267,4 +267,4 @@ def _low_feet(subject: Subject) -> NDArray[np.bool_]:
     lowest = np.fmax(ankles[:, :1, 1], ankles[:, 1:, 1])
     beside = ankles[..., 1] >= lowest - _LOW_BH * body
     stretched = ankles[..., 1] - hips[..., 1] >= _STRETCHED_LEG_BH * body
-    return np.asarray(beside | stretched, np.bool_)
+    return beside | stretched

@@ -84,7 +84,7 @@ def in_picture(
     """
     last = np.array(size_wh) - 1
     beyond = np.maximum(np.maximum(-points, points - last), 0).max(axis=-1) / body_height_px[:, None]
-    return np.asarray(np.clip(1 - beyond / OUTSIDE_BH, 0, 1), np.float64)
+    return np.clip(1 - beyond / OUTSIDE_BH, 0, 1)
 
 
 def smooth_depth(depth_px: NDArray[np.float64], pts_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,7 +164,7 @@ def _heights(
     xy = skeletons[..., :2].astype(np.float64)
 
     def length(a: str, b: str) -> NDArray[np.float64]:
-        return np.asarray(np.linalg.norm(xy[:, JOINT[a]] - xy[:, JOINT[b]], axis=1))
+        return np.linalg.norm(xy[:, JOINT[a]] - xy[:, JOINT[b]], axis=1)
 
     def is_seen(*names: str) -> NDArray[np.bool_]:
         rows = joints[:, [JOINT[name] for name in names]]
@@ -193,7 +193,7 @@ def _heights(
 
 def _guessed_trunk(skeletons: NDArray[np.float32]) -> NDArray[np.float64]:
     xy = skeletons[..., :2].astype(np.float64)
-    return np.asarray(np.linalg.norm(xy[:, SHOULDERS].mean(axis=1) - xy[:, HIPS].mean(axis=1), axis=1), np.float64)
+    return np.linalg.norm(xy[:, SHOULDERS].mean(axis=1) - xy[:, HIPS].mean(axis=1), axis=1)
 
 
 def _upper_line(t: NDArray[np.float64], values: NDArray[np.float64]) -> float:

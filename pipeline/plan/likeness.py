@@ -13,7 +13,7 @@ def mean_histogram(color_histograms: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     weights = ((color_histograms.astype(np.float64) / 255) ** 2).sum(axis=0)
     total = weights.sum(axis=1, keepdims=True)
-    return np.asarray(np.sqrt(weights / np.where(total > 0, total, 1)), np.float64)
+    return np.sqrt(weights / np.where(total > 0, total, 1))
 
 
 def alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:

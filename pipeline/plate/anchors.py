@@ -73,7 +73,7 @@ def _shaded(body: Mask, bottom_row: float, shear: tuple[float, float], shape: tu
     """Return where a body's shadow falls, with room for its soft edge: (H, W) of ``shape`` from a smaller mask."""
     shadow = cast(body.astype(np.float32), bottom_row - 0.03 * height, *shear)
     grown = grow(shadow > 0.2, max(1, round(0.05 * height)))
-    return np.asarray(cv2.resize(grown.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
+    return cv2.resize(grown.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 class _CoarseGrades:
@@ -150,9 +150,7 @@ def _coarse_view(grade: NDArray[np.uint8], anchor: int, frame: int, world_from_s
     frame_from_anchor = np.linalg.inv(world_from_source[frame]) @ world_from_source[anchor]
     transform = np.linalg.inv(scale) @ frame_from_anchor @ scale
     h, w = grade.shape
-    return np.asarray(
-        cv2.warpPerspective(grade, transform, (w, h), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP), np.uint8
-    )
+    return cv2.warpPerspective(grade, transform, (w, h), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
 
 
 def _hidden(
@@ -172,7 +170,7 @@ def _hidden(
         shaded |= _coarse_view((grade < 2).astype(np.uint8), anchor, frame, world_from_source) > 0
     # Room for the layer of the new person and for the band in which light is matched.
     radius = max(2, round(0.25 * height / _COARSE))
-    return np.asarray(grow(hidden, radius) | shaded)
+    return grow(hidden, radius) | shaded
 
 
 def _choose(

@@ -126,7 +126,7 @@ def _sample(frame: Frame, plan: Plan, masks: SubjectMasks) -> LightSample | None
     size_wh = max(round(linear.shape[1] * scale), 4), max(round(linear.shape[0] * scale), 4)
 
     def small(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.float32)
+        return cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
 
     him = small(old[area].astype(np.float32))
     people = np.maximum(him, small(masks.others_mask(frame.index)[area].astype(np.float32)))

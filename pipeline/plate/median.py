@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.runtime.compiled import njit
 
 MIN_CLEAR_SAMPLES = 3
 """A median of fewer samples cannot outvote one wrong one."""
@@ -12,7 +13,7 @@ _INLIER_LEVELS = 6
 """Samples within so many grey levels of the median are averaged: noise falls further, outliers stay out."""
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def masked_median(
     stack: NDArray[np.uint8], grade: NDArray[np.uint8], max_samples: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

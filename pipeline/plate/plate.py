@@ -55,4 +55,4 @@ def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
     needed = np.zeros(len(plan.subject.presence), np.bool_)
     for chunk in plan.chunks:
         needed[chunk.start : chunk.stop] = True
-    return np.asarray(needed & (plan.subject.presence > Presence.ABSENT), np.bool_)
+    return needed & (plan.subject.presence > Presence.ABSENT)

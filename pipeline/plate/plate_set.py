@@ -10,13 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Mask, Picture, Transforms
 from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
 from pipeline.plate.registration import Warp
+from pipeline.runtime.compiled import njit
 
 NODES = "plate_nodes.bin"
 _CACHED_PLATES = 3
@@ -97,7 +97,7 @@ class PlateSet:
             return self._cache[row]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _add_weighted(
     total: NDArray[np.float32],
     weights: NDArray[np.float32],
@@ -115,7 +115,7 @@ def _add_weighted(
                 total[r, c, channel] += np.float32(picture[r, c, channel]) * part
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _divide(total: NDArray[np.float32], weights: NDArray[np.float32], mixed: NDArray[np.uint8]) -> None:
     height, width = weights.shape
     for r in range(height):

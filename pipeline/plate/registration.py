@@ -81,7 +81,7 @@ def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int,
     fx, fy = (x - column)[:, None], (y - row)[:, None]
     top = nodes[row, column] * (1 - fx) + nodes[row, right] * fx
     bottom = nodes[below, column] * (1 - fx) + nodes[below, right] * fx
-    return np.asarray(top * (1 - fy) + bottom * fy, np.float64)
+    return top * (1 - fy) + bottom * fy
 
 
 def node_shape(size_wh: tuple[int, int], body_height_px: float) -> tuple[int, int]:
@@ -101,7 +101,7 @@ def work_gray(picture: Picture) -> Gray:
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     factor = work_factor((picture.shape[1], picture.shape[0]))
     if factor == 1:
-        return np.asarray(gray, np.uint8)
+        return gray
     h, w = (side // factor for side in gray.shape)
     return np.asarray(cv2.resize(gray[: h * factor, : w * factor], (w, h), interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -175,7 +175,7 @@ def _in_light_of(gray: Gray, wanted: Gray) -> Gray:
     gain = float(np.clip((to_high - to_low + 4) / (high - low + 4), 0.5, 2.0))
     if abs(gain - 1) < 0.03 and abs(to_middle - middle) < 3:
         return gray
-    return np.asarray(cv2.addWeighted(gray, gain, gray, 0, float(to_middle - gain * middle)), np.uint8)
+    return cv2.addWeighted(gray, gain, gray, 0, float(to_middle - gain * middle))
 
 
 def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -108,7 +108,7 @@ def _samples(
 
 def _with_shadow(view: GroundView, shear: tuple[float, float]) -> Mask:
     shadow = cast(view.subject, view.foot_row, *shear) > 0.1
-    return np.asarray(view.people | grow(shadow, 3))
+    return view.people | grow(shadow, 3)
 
 
 def _sample(

@@ -174,7 +174,7 @@ def _samples(
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     h, w = picture.shape[:2]
     mode = cv2.INTER_AREA if picture.ndim == 3 else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(picture, (max(w // 8, 1), max(h // 8, 1)), interpolation=mode), np.uint8)
+    return cv2.resize(picture, (max(w // 8, 1), max(h // 8, 1)), interpolation=mode)
 
 
 def _small_view(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
@@ -185,4 +185,4 @@ def _small_view(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
     scale[:2, 2] = (np.diag(scale)[:2] - 1) / 2
     transform = np.linalg.inv(scale) @ warp.from_to @ scale
     flags = (cv2.INTER_LINEAR if picture.ndim == 3 else cv2.INTER_NEAREST) | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpPerspective(small, transform, small.shape[1::-1], flags=flags), np.uint8)
+    return cv2.warpPerspective(small, transform, small.shape[1::-1], flags=flags)

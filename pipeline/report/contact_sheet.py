@@ -38,4 +38,4 @@ def write_contact_sheet(path: Path, moments: Sequence[MomentPictures]) -> Path:
 
 def _column(picture: Picture) -> Picture:
     scale = _SHEET_COLUMN_PX / picture.shape[1]
-    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

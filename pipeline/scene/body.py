@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.joints import JOINT
+from pipeline.runtime.compiled import njit
 
 PART_NAMES = ("head", "torso", "upper arm", "forearm", "thigh", "shin", "foot")
 """Left and right share a part: clothes are alike on both sides."""
@@ -87,7 +87,7 @@ def _head(points: NDArray[np.float64], scale: float) -> tuple[float, float, floa
     return float(low[0]), float(low[1]), float(top[0]), float(top[1])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def part_distances(segments: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """Return (parts, h, w): signed distance in px from each part's surface, negative inside; far where it is none."""
     result = np.full((NUM_PARTS, height, width), np.float32(1e6))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from pipeline.datatypes import Mask, Picture
+from pipeline.runtime.compiled import njit
 
 L_BINS = 12
 AB_BINS = 20
@@ -29,7 +29,7 @@ def bins_of(picture: Picture, gain: float) -> NDArray[np.int32]:
     lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.int32)
     chroma = (np.clip(lab[..., 1:], _AB_LOW, _AB_HIGH - 1) - _AB_LOW) * AB_BINS // (_AB_HIGH - _AB_LOW)
     luma = lab[..., 0] * L_BINS // 256
-    return np.asarray((luma * AB_BINS + chroma[..., 0]) * AB_BINS + chroma[..., 1], np.int32)
+    return (luma * AB_BINS + chroma[..., 0]) * AB_BINS + chroma[..., 1]
 
 
 def counted(bins: NDArray[np.int32], mask: Mask) -> NDArray[np.float64]:
@@ -50,10 +50,10 @@ def smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return counts (..., NUM_BINS) spread between near colors."""
     cube = counts.reshape(*counts.shape[:-1], L_BINS, AB_BINS, AB_BINS)
     sigma = (*[0.0] * (counts.ndim - 1), *[_SMOOTHING_BINS] * 3)
-    return np.asarray(gaussian_filter(cube, sigma).reshape(counts.shape), np.float64)
+    return gaussian_filter(cube, sigma).reshape(counts.shape)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def his_likelihood(
     bins: NDArray[np.int32], distances: NDArray[np.float32], models: NDArray[np.float32], reach: NDArray[np.float32]
 ) -> NDArray[np.float32]:

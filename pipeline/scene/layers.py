@@ -113,7 +113,7 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
 
 def _log_odds(foreign: Float32Array, his: Float32Array) -> Float32Array:
     odds = np.log(np.maximum(foreign, FLOOR / 10)) - np.log(np.maximum(his, FLOOR / 10))
-    return np.asarray(cv2.blur(odds.astype(np.float32), (3, 3)), np.float32)
+    return cv2.blur(odds.astype(np.float32), (3, 3))
 
 
 def _coherent(likely: Mask, sure: Mask) -> Mask:
@@ -133,7 +133,7 @@ def _large(mask: Mask, radius_px: float) -> Mask:
     kept = np.bincount(labeled.ravel(), minlength=count) >= _LEAST_THING_PX
     kept &= np.bincount(labeled[core], minlength=count) > 0
     kept[0] = False
-    return np.asarray(kept[labeled], np.bool_)
+    return kept[labeled]
 
 
 def _filled(mask: Mask) -> Mask:
@@ -143,12 +143,12 @@ def _filled(mask: Mask) -> Mask:
     x0, y0 = stats[:count, cv2.CC_STAT_LEFT], stats[:count, cv2.CC_STAT_TOP]
     x1, y1 = x0 + stats[:count, cv2.CC_STAT_WIDTH], y0 + stats[:count, cv2.CC_STAT_HEIGHT]
     is_hole &= (x0 > 0) & (y0 > 0) & (x1 < mask.shape[1]) & (y1 < mask.shape[0])
-    return np.asarray(mask | is_hole[labeled], np.bool_)
+    return mask | is_hole[labeled]
 
 
 def closed(mask: Mask, size_px: int) -> Mask:
     kernel = np.ones((size_px, size_px), np.uint8)
-    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0)
+    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
 
 
 def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
@@ -163,7 +163,7 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
     if not found.any():
         return found
     _, labeled = cv2.connectedComponents((grow(found, 1) | his).astype(np.uint8))
-    return np.asarray(np.isin(labeled, np.unique(labeled[his])) & found, np.bool_)
+    return np.isin(labeled, np.unique(labeled[his])) & found
 
 
 def _his_feet(sample: Sample, strange: Mask, row: SceneRow) -> Mask:

@@ -75,7 +75,7 @@ class PlateEvidence:
 
     def wrong(self) -> Mask:
         """Return the (h, w) bins in which the plate itself is wrong: it differs, whoever is or is not there."""
-        return np.asarray((self._differed >= _LEAST_WRONG) & (self._differed > _WRONG_SHARE * self._looked), np.bool_)
+        return (self._differed >= _LEAST_WRONG) & (self._differed > _WRONG_SHARE * self._looked)
 
     def front(self, plate: Picture) -> Mask:
         """Return the (h, w) bins of the plate (H, W, 3) that stand in front of him.
@@ -97,7 +97,7 @@ class PlateEvidence:
         flooded = cv2.watershed(np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.uint8), markers)
         front = (flooded == 1) | sure
         # The line between two floods is nobody's.
-        return np.asarray(front | ((flooded == -1) & grow(front, 1)), np.bool_)
+        return front | ((flooded == -1) & grow(front, 1))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -116,4 +116,4 @@ def _large(mask: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     kept = stats[:count, cv2.CC_STAT_AREA] >= _LEAST_AREA_PX
     kept[0] = False
-    return np.asarray(kept[labels], np.bool_)
+    return kept[labels]

@@ -94,7 +94,7 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
 def uncovered(sample: Sample) -> Mask:
     """Return where he is seen himself."""
     shown = sample.view.shown
-    return np.asarray(sample.subject_mask & ~sample.others_mask & ((shown == Shown.OTHER) | (shown == Shown.SHADOW)))
+    return sample.subject_mask & ~sample.others_mask & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
 
 
 def surroundings(sample: Sample) -> Mask:
@@ -141,7 +141,7 @@ def foreign_counts(sample: Sample, likelihood: Float32Array, wrong: Mask) -> tup
 def on_ground(sample: Sample) -> Mask:
     """Return where the ground at his feet is darkened: his shadow on grass or stones is not even."""
     near = sample.distances[FEET] < _GROUND_BH
-    return np.asarray(near & sample.view.darker & ~sample.subject_mask & (sample.outside > 0))
+    return near & sample.view.darker & ~sample.subject_mask & (sample.outside > 0)
 
 
 def likeness(sample: Sample, his: Float32Array) -> Float32Array:
@@ -156,10 +156,10 @@ def likeness(sample: Sample, his: Float32Array) -> Float32Array:
 def eroded(mask: Mask, radius_px: int) -> Mask:
     """Return the mask shrunk by whole pixels, diagonally as well."""
     kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
-    return np.asarray(cv2.erode(mask.view(np.uint8), kernel) > 0)
+    return cv2.erode(mask.view(np.uint8), kernel) > 0
 
 
 def opened(mask: Mask, radius_px: int) -> Mask:
     """Return the mask without what is thinner than a square of twice the radius and one."""
     kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
-    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0)
+    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0

@@ -70,7 +70,7 @@ def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
         return np.zeros(positions.shape[:2], np.bool_)
     at = positions / np.float32(bin_px)
     sampled = cv2.remap(bins.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(sampled > 0.5, np.bool_)
+    return sampled > 0.5
 
 
 def save_row(folder: Path, number: int, row: SceneRow) -> None:

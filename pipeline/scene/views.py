@@ -7,11 +7,11 @@ from enum import IntEnum
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
+from pipeline.runtime.compiled import njit
 
 WORK_BODY_PX = 300
 """Body height at which pictures are compared."""
@@ -64,7 +64,7 @@ class View:
     def reduced(self, mask: Mask) -> Mask:
         """Bring a mask of the box to the view."""
         resized = cv2.resize(mask.view(np.uint8), self.size_wh, interpolation=cv2.INTER_NEAREST)
-        return np.asarray(resized > 0, np.bool_)
+        return resized > 0
 
     def enlarged(self, mask: Mask) -> Mask:
         """Bring a mask of the view to the box, its edge smooth."""
@@ -109,10 +109,10 @@ def _alike_levels(now: Float32Array, clean: Float32Array) -> float:
 
 
 def _calm(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.8), np.float32)
+    return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.8)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _compare(
     now: NDArray[np.float32],
     clean: NDArray[np.float32],

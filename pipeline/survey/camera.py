@@ -150,7 +150,7 @@ class CameraEstimator:
         """People, widened, at the small size: 255 where no point may be."""
         small = cv2.resize(people_mask.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
         reach = max(1, round(_MASK_MARGIN * self._diagonal * self._scale))
-        return np.asarray(grow(small > 0, reach) * np.uint8(255), np.uint8)
+        return grow(small > 0, reach) * np.uint8(255)
 
     def _features(
         self, small: Luma, luma: Luma, blocked: NDArray[np.uint8], people_mask: Mask, feet_px: NDArray[np.float64]
@@ -218,7 +218,7 @@ class CameraEstimator:
         both = np.column_stack([before, now])[keep]
         at = np.round(self._to_small(both[:, 2:])).astype(int)
         at = np.clip(at, 0, np.array(self._small_wh) - 1)
-        return np.asarray(both[blocked[at[:, 1], at[:, 0]] == 0], np.float32)
+        return both[blocked[at[:, 1], at[:, 0]] == 0]
 
     def _fit(self, found: Points32) -> tuple[Transforms, Points32, bool]:
         """Return source of the frame before from source of this one, the pairs that agree, and whether to trust it."""

@@ -74,7 +74,7 @@ class SubjectMasks:
 
     def people_mask(self, frame: int) -> Mask:
         """Return the subject and all others."""
-        return np.asarray(self.subject_mask(frame) | self.others_mask(frame))
+        return self.subject_mask(frame) | self.others_mask(frame)
 
     def overlay_mask(self, frame: int) -> Mask | None:
         """Return where burnt-in graphics lie on top of the scene, None where there are none."""

@@ -50,7 +50,7 @@ def runner(tmp_path: Path) -> Runner:
 
 
 @pytest.mark.parametrize("asked", [None, [], ["video_url"], "video_url", {}, 5, True])
-def test_row_1_an_input_that_is_none(runner: Runner, asked: object) -> None:
+def test_an_input_that_is_no_request(runner: Runner, asked: object) -> None:
     runner.fails(asked, "INVALID_INPUT", "input")
 
 
@@ -77,12 +77,12 @@ def test_row_1_an_input_that_is_none(runner: Runner, asked: object) -> None:
         ({"overrides": {"segment.count": [3]}}, "overrides.segment.count"),
         ({"upload_url": ""}, "upload_url"),
         ({"inline": "geheim"}, "inline"),
-        # Row 16.
+        # Names of presets that are paths, or no names.
         ({"preset": "../../geheim"}, "preset"),
         ({"preset": "/etc"}, "preset"),
         ({"preset": 5}, "preset"),
         ({"preset": ["preview"]}, "preset"),
-        # Row 17.
+        # Overrides that reach for more than settings.
         ({"overrides": {"_target_": "os.system"}}, "overrides._target_"),
         ({"overrides": {"segment.count": "${oc.env:RUNPOD_API_KEY}"}}, "overrides.segment.count"),
         ({"overrides": {"output.codec": "${oc.env:RUNPOD_API_KEY}"}}, "overrides.output.codec"),
@@ -93,7 +93,9 @@ def test_row_1_an_input_that_is_none(runner: Runner, asked: object) -> None:
         ({"overrides": {"limits.max_frames": 10**9}}, "overrides.limits.max_frames"),
     ],
 )
-def test_rows_2_16_17_a_request_that_is_wrong(runner: Runner, change: dict[str, Any], field: str) -> None:
+def test_a_request_that_is_wrong_names_its_field_and_repeats_no_value(
+    runner: Runner, change: dict[str, Any], field: str
+) -> None:
     answer = runner.fails({**good_job(), **change}, "INVALID_INPUT")
     assert answer["field"].startswith(field)
     assert "geheim" not in json.dumps(answer).replace(f'"{answer["field"]}"', "")
@@ -102,7 +104,7 @@ def test_rows_2_16_17_a_request_that_is_wrong(runner: Runner, change: dict[str, 
         assert "preview" in answer["error"]
 
 
-def test_row_13_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
+def test_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
     for name, size, rate in (("side", (16384, 16), 30), ("square", (5000, 5000), 30), ("fast", (64, 64), 1000)):
         path = tmp_path / f"{name}.mp4"
         with av.open(str(path), "w") as output:
@@ -116,7 +118,7 @@ def test_row_13_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None
     Runner(tmp_path, overrides=("limits.max_bytes=1000",)).fails({"video_url": str(WALK)}, "TOO_LARGE", "video_url")
 
 
-def test_row_14_what_is_damaged_is_told_or_done(tmp_path: Path, runner: Runner) -> None:
+def test_what_is_damaged_is_told_or_done(tmp_path: Path, runner: Runner) -> None:
     whole = WALK.read_bytes()
     beginning = tmp_path / "beginning.mp4"
     beginning.write_bytes(whole[: len(whole) // 3])
@@ -134,7 +136,7 @@ def _with_generator(runner: Runner, generator: FailingGenerator) -> Runner:
     return replace(runner, models=ModelKeeper(lambda settings, kept: models_with(generator, settings)))
 
 
-def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner) -> None:
+def test_out_of_memory_is_tried_once_more_with_less(runner: Runner) -> None:
     made = FailingGenerator([OutOfMemory("full")])
     assert _with_generator(runner, made).answer(good_job())["frames_replaced"] == 6 and made.halved == 1
     for errors, can_use_less in (([OutOfMemory("full"), OutOfMemory("full")], True), ([OutOfMemory("full")], False)):
@@ -144,7 +146,7 @@ def test_row_18_out_of_memory_is_tried_once_more_with_less(runner: Runner) -> No
         assert failing.halved == 1
 
 
-def test_row_19_a_failing_device_asks_for_another_worker(runner: Runner) -> None:
+def test_a_failing_device_asks_for_another_worker(runner: Runner) -> None:
     failing = FailingGenerator([GpuError("the generator gave values that are not finite")])
     answer = _with_generator(runner, failing).fails(good_job(), "GPU_ERROR")
     assert answer["refresh_worker"] is True and failing.halved == 0
@@ -161,10 +163,10 @@ def small_disk(folder: Path, size: str = "1m") -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_row_21_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
+def test_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         # Who may not mount is root in a namespace of his own.
-        this = f"{__file__}::test_row_21_a_full_disk_while_fetching_and_while_working"
+        this = f"{__file__}::test_a_full_disk_while_fetching_and_while_working"
         assert subprocess.run(["unshare", "-rm", sys.executable, "-m", "pytest", "-q", this], cwd=ROOT).returncode == 0
         return
     with small_disk(tmp_path / "small") as folder:
@@ -178,7 +180,7 @@ def test_row_21_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("size", ["200k", "3m", "6m"])
-def test_row_21_a_disk_that_fills_up_in_any_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str) -> None:
+def test_a_disk_that_fills_up_in_any_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may mount; the test above shows how it is done in a namespace")
     # As if somebody else filled it after the job had begun: in SURVEY, in PLATE with few pictures, and with many.
@@ -189,7 +191,7 @@ def test_row_21_a_disk_that_fills_up_in_any_pass(tmp_path: Path, monkeypatch: py
         assert "missing" in answer["error"] or "left" in answer["error"]
 
 
-def test_row_22_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise av.error.ExternalError(542398533, "Generic error in an external library")
 
@@ -199,7 +201,7 @@ def test_row_22_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatc
     runner.does_a_good_job()
 
 
-def test_row_22_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
+def test_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
@@ -224,13 +226,13 @@ def test_row_22_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
     assert answer["error_code"] == "ENCODE_FAILED" and answer["refresh_worker"] is True
 
 
-def test_row_24_a_bucket_that_is_half_set_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_a_bucket_that_is_half_set_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="only partly set") as caught:
         read_worker_settings({"BUCKET_NAME": "b", "BUCKET_ACCESS_KEY_ID": "k"}, "platform")
     assert caught.value.field == "BUCKET_ENDPOINT_URL"  # type: ignore[attr-defined]
 
 
-def test_rows_23_and_28_the_same_job_goes_to_the_same_key(tmp_path: Path) -> None:
+def test_the_same_job_goes_to_the_same_key(tmp_path: Path) -> None:
     with s3_server(tmp_path / "store") as store:
         runner = Runner(
             tmp_path, "platform", environment={**store.environment, "UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}
@@ -250,7 +252,7 @@ def test_rows_23_and_28_the_same_job_goes_to_the_same_key(tmp_path: Path) -> Non
         assert not runner.left()
 
 
-def test_row_25_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Runner(tmp_path, "local", environment={"UNDERSTUDY_INLINE_MAX": "0M"})
     small.fails(good_job(inline=True), "RESULT_TOO_LARGE", "inline")
     monkeypatch.setattr(destination, "check_answer_size", destination.check_answer_size)
@@ -259,9 +261,7 @@ def test_row_25_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("stage", ["fetch", "survey", "plate", "perform", "finish", "deliver"])
-def test_row_26_a_job_can_be_cancelled_in_every_stage(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_can_be_cancelled_in_every_stage(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = Runner(tmp_path, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
     began = threading.Event()
 
@@ -310,7 +310,7 @@ def _held(began: threading.Event) -> Any:
     return put_file
 
 
-def test_row_29_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
+def test_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
     process = psutil.Process()
     runner.does_a_good_job()
     first = runner.does_a_good_job()
@@ -327,13 +327,13 @@ def test_row_29_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -
     assert first == last
 
 
-def test_row_31_nobody_or_a_subject_that_is_not_there(runner: Runner) -> None:
+def test_nobody_or_a_subject_that_is_not_there(runner: Runner) -> None:
     runner.fails({"video_url": str(WALK.with_name("plate.mp4")), "end_s": 0.5}, "NO_PERSON")
     runner.fails({**good_job(), "subject": 5}, "INVALID_INPUT", "subject")
     runner.fails({**good_job(), "subject": {"x": 1.0, "y": 1.0, "at_s": 0.0}}, "INVALID_INPUT", "subject")
 
 
-def test_row_32_without_a_network_only_fetching_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_only_fetching_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(*_: object, **__: object) -> None:
         raise OSError(101, "Network is unreachable")
 

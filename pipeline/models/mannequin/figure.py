@@ -106,7 +106,7 @@ class Pose:
 
     def apply(self, bone: str, point: Float64Array) -> Float64Array:
         row = BONE[bone]
-        return np.asarray(self.linear[row] @ point + self.offset[row])
+        return self.linear[row] @ point + self.offset[row]
 
 
 _JOINT_BONES = {

@@ -135,15 +135,12 @@ class Mannequin:
 
     def _skinned(self, pose: Pose) -> NDArray[np.float32]:
         figure = self._figure
-        return np.asarray(
-            skin(
-                figure.vertices,
-                figure.bone_index,
-                figure.bone_weight,
-                pose.linear.astype(np.float32),
-                pose.offset.astype(np.float32),
-            ),
-            np.float32,
+        return skin(
+            figure.vertices,
+            figure.bone_index,
+            figure.bone_weight,
+            pose.linear.astype(np.float32),
+            pose.offset.astype(np.float32),
         )
 
     def _become(self, person: NewPerson) -> None:
@@ -219,7 +216,7 @@ def _ground_contact(planted: NDArray[np.bool_]) -> NDArray[np.float64]:
     any_foot = planted.any(1).astype(np.float64)
     kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0])
     padded = np.pad(any_foot, 2, mode="edge")
-    return np.asarray(np.convolve(padded, kernel / kernel.sum(), mode="valid"))
+    return np.convolve(padded, kernel / kernel.sum(), mode="valid")
 
 
 def _contact_shadow_ellipses(figure: Figure, pose: Pose, height_px: float, standing: float) -> list[Blob]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pipeline.runtime.compiled import njit
 
 STEPS = 4
 """Steps along an edge of the finest level: a face's triangles are 1 to 4 px of a 1,000 px tall picture a side."""
@@ -74,16 +75,16 @@ def _shared(values: NDArray[np.float32], owner: NDArray[np.integer[Any]], count:
     """Each row replaced by the mean of the rows of its owner."""
     number = np.maximum(np.bincount(owner, minlength=count), 1)
     total = np.stack([np.bincount(owner, values[:, k], count) for k in range(3)], 1)
-    return np.asarray((total / number[:, None])[owner])
+    return (total / number[:, None])[owner]
 
 
-@njit(cache=True, nogil=True, fastmath=False, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False, inline="always")
 def sample_index(i: int, j: int, steps: int) -> int:
     """Row of grid sample (i, j)."""
     return i + j * (steps + 1) - j * (j - 1) // 2
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def lookup(
     level: NDArray[np.float32], triangle: int, steps: int, u: float, v: float, out: NDArray[np.float64], weight: float
 ) -> None:

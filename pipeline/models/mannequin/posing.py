@@ -130,7 +130,7 @@ class Poser:
         pitch, yaw, roll = log_rotation(upright.T @ fit)
         # tanh: far turns are mostly noise of a face that is not seen.
         local = np.array([0.45 * np.tanh(pitch / 0.9), 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)])
-        return np.asarray(upright @ exp_rotation(local))
+        return upright @ exp_rotation(local)
 
     def _torso_places(self, rotations: dict[str, Float64Array]) -> dict[str, Float64Array]:
         """Places of the bones' heads up to the shoulders, and of the hips, with the pelvis at the origin."""
@@ -279,7 +279,7 @@ class Poser:
                 found.append(points[row] - places[bone + suffix])
                 weights.append(share * float(seen[row]))
         # Softened, the joints hang together: without any weight of their own they still say where the head is.
-        return np.asarray(np.average(found, axis=0, weights=np.array(weights) + 1e-3), np.float64)
+        return np.average(found, axis=0, weights=np.array(weights) + 1e-3)
 
     def _leg_directions(
         self, points: Float64Array, pelvis: Float64Array, side: str, suffix: str

@@ -8,15 +8,15 @@ sample on it is drawn by both neighbours, so that no crack can open.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.models.mannequin.mesh_colors import lookup
+from pipeline.runtime.compiled import njit
 
 FAR = np.float32(1e9)
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def rasterize(
     places: NDArray[np.float32], triangles: NDArray[np.int32], width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -62,7 +62,7 @@ def rasterize(
     return depth, nearest
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def resolve(
     places: NDArray[np.float32],
     triangles: NDArray[np.int32],
@@ -153,7 +153,7 @@ def resolve(
     return picture, cover, mean_depth
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def skin(
     vertices: NDArray[np.float32],
     bone_index: NDArray[np.uint8],
@@ -175,7 +175,7 @@ def skin(
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def vertex_normals(places: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
     """(V, 3) unit normals, each triangle counting by its area."""
     out = np.zeros_like(places)

@@ -13,7 +13,7 @@ def normalized(vector: Float64Array, fallback: Float64Array | None = None) -> Fl
     length = float(np.sqrt(vector @ vector))
     if length < 1e-9:
         return np.array([0.0, 1.0, 0.0]) if fallback is None else fallback
-    return np.asarray(vector / length)
+    return vector / length
 
 
 def cross(a: Float64Array, b: Float64Array) -> Float64Array:
@@ -25,7 +25,7 @@ def rotation_about(axis: Float64Array, angle: float) -> Float64Array:
     """(3, 3) rotation about a unit axis (Rodrigues)."""
     x, y, z = axis
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k))
+    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k)
 
 
 def rotation_between(a: Float64Array, b: Float64Array) -> Float64Array:
@@ -49,7 +49,7 @@ def log_rotation(rotation: Float64Array) -> Float64Array:
     cosine = float(np.clip((np.trace(rotation) - 1) / 2, -1, 1))
     angle = float(np.arccos(cosine))
     spin = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
-    return np.asarray(spin / 2 if angle < 1e-6 else spin * angle / max(2 * np.sin(angle), 1e-6))
+    return spin / 2 if angle < 1e-6 else spin * angle / max(2 * np.sin(angle), 1e-6)
 
 
 def exp_rotation(vector: Float64Array) -> Float64Array:
@@ -60,7 +60,7 @@ def exp_rotation(vector: Float64Array) -> Float64Array:
 
 def slerp(a: Float64Array, b: Float64Array, share: float) -> Float64Array:
     """(3, 3) the rotation a ``share`` of the way from a to b (slerp)."""
-    return np.asarray(a @ exp_rotation(share * log_rotation(a.T @ b)))
+    return a @ exp_rotation(share * log_rotation(a.T @ b))
 
 
 def ramp(value: float, low: float, high: float) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pipeline.runtime.compiled import njit
 
 
 def sample_picture(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -14,7 +15,7 @@ def sample_picture(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDAr
     return np.asarray(out.reshape(*x.shape, picture.shape[2]))
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def _bilinear(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width, channels = picture.shape
     out = np.empty((len(x), channels), np.float32)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.datatypes import SceneLight
 from pipeline.models.mannequin.raster import rasterize
+from pipeline.runtime.compiled import njit
 
 _GROUND = np.array([1.0, 0.94, 0.86], np.float32) * np.float32(0.20 / 0.50)
 """What the ground gives back of the light from the sky."""
@@ -38,7 +38,7 @@ def light_vertices(
     ambient = (ground_rgb * (1 - up)[:, None] + sky_rgb * up[:, None]) * open_sky[:, None]
     rim = np.clip(1 + normals[:, 2], 0, 1) ** 3 * np.clip(0.6 - 0.5 * normals[:, 1], 0, 1) * open_sky
     direct_rgb = direct[:, None] * key_rgb * (0.45 + 0.55 * open_sky)[:, None]
-    return np.asarray(direct_rgb + ambient + 0.20 * rim[:, None] * sky_rgb, np.float32)
+    return direct_rgb + ambient + 0.20 * rim[:, None] * sky_rgb
 
 
 def _shadowed(
@@ -65,7 +65,7 @@ def _shadowed(
     return lit
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def _percentage_closer(depth: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Share of 5 x 5 map samples around each point that do not lie before it (Reeves et al., 1987)."""
     height, width = depth.shape
@@ -95,7 +95,7 @@ def crease(depth: NDArray[np.float32], cover: NDArray[np.float32], body_height_p
     total = cv2.blur(solid, (radius, radius), borderType=cv2.BORDER_CONSTANT)
     mean = cv2.blur(near * solid, (radius, radius), borderType=cv2.BORDER_CONSTANT) / np.maximum(total, 1e-6)
     behind = np.clip((near - mean) / (0.035 * body_height_px), 0, 1)
-    return np.asarray(1 - 0.42 * behind * solid, np.float32)
+    return 1 - 0.42 * behind * solid
 
 
 GAMMA = np.array(
@@ -105,7 +105,7 @@ GAMMA = np.array(
 """sRGB byte of 4,096 steps of linear light."""
 
 
-@njit(cache=True, nogil=True, fastmath=False)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=False)
 def straight_color(
     light: NDArray[np.float32],
     cover: NDArray[np.float32],
@@ -167,4 +167,4 @@ def ground_shadow(size_wh: tuple[int, int], blobs: list[Blob]) -> NDArray[np.flo
         # Near to exp(-power / 2), and 0 from 2.45 standard deviations on: a support that ends, without an edge.
         value = np.maximum(1 - power / 6, 0) ** 3 * np.float32(blob.strength)
         clear[y0:y1, x0:x1] *= 1 - value
-    return np.asarray(1 - clear, np.float32)
+    return 1 - clear

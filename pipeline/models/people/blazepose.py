@@ -110,7 +110,7 @@ class _View:
             middle = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]])
             matrix = (matrix + middle) * np.array(scale)[:, None] - middle
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(self.picture, matrix, (REGION_PX, REGION_PX), flags=flags), np.uint8)
+        return cv2.warpAffine(self.picture, matrix, (REGION_PX, REGION_PX), flags=flags)
 
     def smaller(self) -> _View:
         width, height = self.size_wh
