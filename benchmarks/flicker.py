@@ -68,9 +68,8 @@ def running_mean(layers: Sequence[Layer], strength: float) -> list[Layer]:
 
 def with_flow(scene: Scene, layers: Sequence[Layer], strength: float) -> list[Layer]:
     """Our stage."""
-    settings = TemporalSettings(method="flow", strength=strength)
     frames = zip(range(len(layers)), layers, motion_of(scene.layers), strict=True)
-    return [layer for _, layer in reduce_flicker(frames, frozenset({0}), settings)]
+    return [layer for _, layer in reduce_flicker(frames, frozenset({0}), strength)]
 
 
 def motion_of(layers: Sequence[Layer]) -> list[NDArray[np.float32]]:

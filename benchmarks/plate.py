@@ -43,7 +43,7 @@ def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float,
     estimator = CameraEstimator(clip.info, settings)
     for frame in clip.frames():
         estimator.push(luma_of(frame), people_mask(frame.index), np.empty((0, 2)), frame.index == 0)
-    camera = smooth_path(estimator.finish(), starts, clip.info.pts_seconds, size_wh, settings)
+    camera = smooth_path(estimator.finish(), starts, clip.info.pts_seconds, size_wh, settings.window_seconds)
     body = truth.body_height_px * size_wh[1] / truth.masks.shape[1]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.process_time()

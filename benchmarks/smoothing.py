@@ -152,7 +152,9 @@ def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Float64Arra
         one = clip.seen[frame.index]
         estimator.push(luma_of(frame), one.people_mask, one.feet_px, frame.index == 0)
     motion, info = estimator.finish(), opened.info
-    return smooth_path(motion, np.zeros(1, np.int64), info.pts_seconds, info.size_wh, settings).stable_from_source
+    return smooth_path(
+        motion, np.zeros(1, np.int64), info.pts_seconds, info.size_wh, settings.window_seconds
+    ).stable_from_source
 
 
 def vidstab_frames(clip: Shaken, work: Path, options: str, radius: int) -> list[Luma]:

@@ -34,7 +34,7 @@ def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, .
     total, seconds = info.num_frames, info.pts_seconds
     borders = equal_borders(0, total, num_segments(float(seconds[-1]), total, settings))
     segments = tuple(Segment(0, start, stop, "part") for start, stop in pairwise(borders))
-    return cut_chunks(segments, seconds, settings)
+    return cut_chunks(segments, seconds, settings.chunk_seconds)
 
 
 def seconds_on(gpu: str, tflop: float, share: float) -> float:
@@ -93,7 +93,7 @@ def generation_share(settings: Settings) -> float:
     if settings.generate.backend == "mannequin":
         return 0.0
     seconds = np.arange(300) / 30.0
-    chunks = cut_chunks((Segment(0, 0, len(seconds), "part"),), seconds, settings.segment)
+    chunks = cut_chunks((Segment(0, 0, len(seconds), "part"),), seconds, settings.segment.chunk_seconds)
     drawing = seconds_on("A40", _tflop(chunks, settings)[1], SHARES[1])
     others = len(seconds) * 1280 * 720 / 1e6 * settings.limits.seconds_per_megapixel
     return drawing / (drawing + others)

@@ -62,7 +62,8 @@ def lock_feet(
                 ankles[shot, side],
                 subject.body_height_px[shot],
                 pts_seconds[shot],
-                settings,
+                settings.strength,
+                settings.ease_seconds,
                 pairs[shot],
             )
     return foot_offsets_px
@@ -93,7 +94,8 @@ def _lock_foot(
     ankles: NDArray[np.float64],
     body: NDArray[np.float64],
     seconds: NDArray[np.float64],
-    settings: FootLockSettings,
+    strength: float,
+    ease_seconds: float,
     pairs: Transforms,
 ) -> NDArray[np.float64]:
     """Return (N, 2) offsets of one foot in one shot."""
@@ -107,7 +109,7 @@ def _lock_foot(
             missing = anchors[here] + own * body[here, None] - ankles[here]
             length = np.linalg.norm(missing, axis=1, keepdims=True)
             limit = _LARGEST_OFFSET_BH * body[here, None]
-            locked[here] = settings.strength * missing * np.minimum(1.0, limit / np.maximum(length, 1e-9))
+            locked[here] = strength * missing * np.minimum(1.0, limit / np.maximum(length, 1e-9))
             contacts.append((start, stop))
     contacts.sort()
     result = locked.copy()
@@ -115,10 +117,10 @@ def _lock_foot(
     for i, (start, stop) in enumerate(contacts):
         after = contacts[i + 1][0] if i + 1 < len(contacts) else len(ankles)
         before = contacts[i - 1][1] if i else 0
-        result[stop:after] += _eased(locked[stop - 1], range(stop, after), stop - 1, body, seconds, settings, pairs)
+        result[stop:after] += _eased(locked[stop - 1], range(stop, after), stop - 1, body, seconds, ease_seconds, pairs)
         # Towards the past the camera's motion runs the other way.
         back = invert(pairs)
-        eased = _eased(locked[start], range(start - 1, before - 1, -1), start, body, seconds, settings, back)
+        eased = _eased(locked[start], range(start - 1, before - 1, -1), start, body, seconds, ease_seconds, back)
         result[before:start] += eased[::-1]
     result[~present] = 0.0
     return result
@@ -130,7 +132,7 @@ def _eased(
     border: int,
     body: NDArray[np.float64],
     seconds: NDArray[np.float64],
-    settings: FootLockSettings,
+    ease_seconds: float,
     pairs: Transforms,
 ) -> NDArray[np.float64]:
     """Let an offset at frame ``border`` fade over ``frames``, which lead away from it: (len(frames), 2)."""
@@ -140,7 +142,7 @@ def _eased(
     spacing = float(np.median(np.abs(np.diff(seconds))))
     room = abs(seconds[frames[-1]] - seconds[border]) + spacing
     steps = _STEEPEST * float(np.linalg.norm(offset)) / (_EASE_STEP_BH * body[border])
-    duration = min(max(settings.ease_seconds, steps * spacing), room)
+    duration = min(max(ease_seconds, steps * spacing), room)
     for i, frame in enumerate(frames):
         u = 1.0 - abs(seconds[frame] - seconds[border]) / max(duration, 1e-9)
         if u <= 0:
@@ -211,7 +213,7 @@ class _Leg:
     def distance(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance in px to the bones from knee to ankle and from ankle to heel and toe."""
         bones = [(self._knee, self._ankle), *((self._ankle, foot) for foot in self._feet)]
-        return np.asarray(np.min([_distance_to(x, y, a, b) for a, b in bones], axis=0), np.float64)
+        return np.min([_distance_to(x, y, a, b) for a, b in bones], axis=0)
 
     def along(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """0 at the knee and above, 1 at the ankle and below."""
@@ -229,4 +231,4 @@ def _distance_to(
 ) -> NDArray[np.float64]:
     bone = b - a
     u = np.clip(((x - a[0]) * bone[0] + (y - a[1]) * bone[1]) / max(float(bone @ bone), 1e-12), 0, 1)
-    return np.asarray(np.hypot(x - a[0] - u * bone[0], y - a[1] - u * bone[1]), np.float64)
+    return np.hypot(x - a[0] - u * bone[0], y - a[1] - u * bone[1])

@@ -66,7 +66,7 @@ def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -
     if lacking is None:
         return plate
     lacking = lacking * factor**2
-    return np.asarray(cv2.filter2D(plate, -1, blur_kernel(lacking), borderType=cv2.BORDER_REPLICATE), np.uint8)
+    return cv2.filter2D(plate, -1, blur_kernel(lacking), borderType=cv2.BORDER_REPLICATE)
 
 
 def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[int, int]) -> PlacedLayer:

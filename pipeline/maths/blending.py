@@ -49,4 +49,4 @@ def _mix_joints(
 ) -> NDArray[np.float32] | None:
     if earlier is None or later is None:
         return later if earlier is None else earlier
-    return np.asarray(earlier * (1.0 - weight) + later * weight, np.float32)
+    return earlier * (1.0 - weight) + later * weight

@@ -71,7 +71,7 @@ def perform_clip(
                 layers = correct_color_drift(layers, anchor)
             if settings.temporal.method == "flow" and figure is not None:
                 layers = reduce_flicker(
-                    with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal
+                    with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal.strength
                 )
             write_layers(path, _counted(layers, clip.info.num_frames, progress))
             write_checksum(workspace, path)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes import Layer
 from pipeline.maths.optical_flow import warp_alpha_by_flow, warp_by_flow
-from pipeline.settings import TemporalSettings
 
 _COARSE = 1 / 45
 """Sigma that parts coarse from detail, of the picture's height."""
@@ -20,14 +19,14 @@ _DETAIL = 0.2
 
 
 def reduce_flicker(
-    frames: Iterable[tuple[int, Layer, NDArray[np.float32]]], restarts: frozenset[int], settings: TemporalSettings
+    frames: Iterable[tuple[int, Layer, NDArray[np.float32]]], restarts: frozenset[int], strength: float
 ) -> Iterator[tuple[int, Layer]]:
     """Yield the layers with their flicker lowered: (frame, layer, motion) in order.
 
     ``motion`` (h, w, 2) px leads from a pixel to where the new person's surface point was in the frame before, NaN
     where that is not known: the posed figure's, which is exact where the subject's own optical flow tells of other
     clothes and of another outline. Along it the previous output is brought to this frame and blended in with
-    ``settings.strength`` where both layers are solid. Flicker is mostly coarse (brightness, color, shading), and detail
+    ``strength`` where both layers are solid. Flicker is mostly coarse (brightness, color, shading), and detail
     that is warped from frame to frame blurs and leaves ghosts: so detail, what a Gaussian of a 45th of the picture's
     height takes away, is blended with a fifth of the strength. Frames in ``restarts`` (shot starts) begin anew.
     Method: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, without the network.
@@ -36,7 +35,7 @@ def reduce_flicker(
     for frame, made, motion in frames:
         layer = made
         if before is not None and frame not in restarts and layer.alpha is not None:
-            layer = _blended(layer, before, motion, settings.strength)
+            layer = _blended(layer, before, motion, strength)
         yield frame, layer
         before = layer
 

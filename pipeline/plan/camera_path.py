@@ -16,7 +16,6 @@ from pipeline.maths.geometry import (
     similarities_from_params,
 )
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices
-from pipeline.settings import StabilizeSettings
 
 
 def smooth_path(
@@ -24,13 +23,13 @@ def smooth_path(
     shot_starts: NDArray[np.int64],
     pts_seconds: NDArray[np.float64],
     size_wh: tuple[int, int],
-    settings: StabilizeSettings,
+    window_seconds: float,
 ) -> CameraPath:
     """Low-pass the camera path so that slow intended moves survive and shake does not, each shot for itself.
 
     The path is the chain of the pairs' similarity parts (least squares on the frame's corners). Movement of the
     picture's centre, log-scale and unwrapped angle are smoothed by local straight lines, so a pan keeps its speed at a
-    cut, under a Gaussian as wide as a window of ``settings.window_seconds`` (of the same variance; a window's mean
+    cut, under a Gaussian as wide as a window of ``window_seconds`` (of the same variance; a window's mean
     lets twice the quick shake through). ``stable_from_source`` (T, 3, 3) are similarities.
     """
     pairs = pair_motions(motion.world_from_source)
@@ -41,6 +40,6 @@ def smooth_path(
         for i in range(1, len(path)):
             path[i] = path[i - 1] @ fit_similarity(corners, apply_transform(pairs[shot.start + i], corners))
         params = params_of_similarities(path, size_wh)
-        smooth = gaussian_smooth(params, pts_seconds[shot], settings.window_seconds / np.sqrt(12))
+        smooth = gaussian_smooth(params, pts_seconds[shot], window_seconds / np.sqrt(12))
         stable[shot] = invert(similarities_from_params(smooth, size_wh)) @ path
     return CameraPath(motion.world_from_source, stable)

@@ -190,7 +190,7 @@ def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float
     """(N,) common area of boxes (N, 4), of the smaller one."""
     wh = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
     areas = [np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (a, b)]
-    return np.asarray(np.prod(wh, axis=1) / np.maximum(np.minimum(*areas), 1e-9), np.float64)
+    return np.prod(wh, axis=1) / np.maximum(np.minimum(*areas), 1e-9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,9 +33,9 @@ def make_plan(
         return load_values(path, Plan)
     info, motion, shots = survey.info, survey.motion, find_jump_cuts(survey)
     seconds = info.pts_seconds
-    camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize)
+    camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize.window_seconds)
     subject, warnings = choose_subject(
-        survey.tracks, info, shots, motion.world_from_source, settings.people, request.subject
+        survey.tracks, info, shots, motion.world_from_source, settings.people.max_gap_seconds, request.subject
     )
     uncertain = np.flatnonzero(subject.presence == Presence.UNCERTAIN)
     if len(uncertain) and request.on_lost == "error":
@@ -47,7 +47,7 @@ def make_plan(
     plan = Plan(
         shot_starts=shots,
         segments=segments,
-        chunks=cut_chunks(segments, seconds, settings.segment),
+        chunks=cut_chunks(segments, seconds, settings.segment.chunk_seconds),
         camera=camera,
         subject=subject,
         contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),

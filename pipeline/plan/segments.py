@@ -137,23 +137,23 @@ def _seconds(pts_seconds: NDArray[np.float64], frames: slice) -> float:
 
 
 def cut_chunks(
-    segments: tuple[Segment, ...], pts_seconds: NDArray[np.float64], settings: SegmentSettings
+    segments: tuple[Segment, ...], pts_seconds: NDArray[np.float64], chunk_seconds: float
 ) -> tuple[Chunk, ...]:
-    """Cut segments into chunks of at most ``settings.chunk_seconds``, even within a segment.
+    """Cut segments into chunks of at most ``chunk_seconds``, even within a segment.
 
     A frame that lasts longer than that is a chunk of its own.
     """
     chunks: list[Chunk] = []
     for number, segment in enumerate(segments):
         length = segment.stop - segment.start
-        count = max(1, int(np.ceil(_seconds(pts_seconds, slice(segment.start, segment.stop)) / settings.chunk_seconds)))
+        count = max(1, int(np.ceil(_seconds(pts_seconds, slice(segment.start, segment.stop)) / chunk_seconds)))
         while True:
             count = min(count, length)
             borders = equal_borders(segment.start, segment.stop, count)
             parts = list(pairwise(borders))
             longest = max(_seconds(pts_seconds, slice(a, b)) for a, b in parts)
             # A microsecond of grace: 120 frames of 1/30 s are 4 s.
-            if longest <= settings.chunk_seconds + 1e-6 or count == length:
+            if longest <= chunk_seconds + 1e-6 or count == length:
                 break
             count += 1
         first = len(chunks)

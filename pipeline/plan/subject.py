@@ -15,7 +15,6 @@ from pipeline.plan.gaps import subject_of_tracks
 from pipeline.plan.linking import link_tracks
 from pipeline.plan.points import person_at, person_by_points
 from pipeline.request import PointChoice, SubjectChoice
-from pipeline.settings import PeopleSettings
 
 MIN_PERSON_SECONDS = 0.15
 """Who is seen for less, in a shot that is longer, is a false alarm of the finder."""
@@ -28,14 +27,14 @@ def choose_subject(
     info: VideoInfo,
     shot_starts: NDArray[np.int64],
     world_from_source: Transforms,
-    settings: PeopleSettings,
+    max_gap_seconds: float,
     choice: SubjectChoice = "largest",
 ) -> tuple[Subject, tuple[str, ...]]:
     """Return the chosen person over all frames, and warnings.
 
     ``largest`` is the greatest sum of time × area; an index counts persons in order of first appearance, from 0;
     several points correct each other (``points.person_by_points``).
-    Gaps of up to ``settings.max_gap_seconds`` are interpolated, and somebody cut by the picture's edge is carried on
+    Gaps of up to ``max_gap_seconds`` are interpolated, and somebody cut by the picture's edge is carried on
     for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``. Joints and skeletons are smoothed in ``world``.
 
     Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice names nobody.
@@ -54,7 +53,7 @@ def choose_subject(
         person = persons[chosen]
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
-    subject = subject_of_tracks(person, info, shot_starts, world_from_source, settings.max_gap_seconds)
+    subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds)
     warnings = [*doubts_of(subject, person, others, info)]
     if len(persons) > 1:
         warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")

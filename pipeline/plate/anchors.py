@@ -129,7 +129,7 @@ def plan_anchors(
             gap = round(rate * settings.anchor_seconds / 3)
             frames_served = [t for t in range(max(first - gap, start), min(last + gap + 1, stop), 2) if needed[t]]
             needed_mask = _hidden(anchor, [*frames_served, anchor], world_from_source, coarse, size_wh, height)
-            chosen = _choose(anchor, start, stop, rate, world_from_source, coarse, needed_mask, settings)
+            chosen = _choose(anchor, start, stop, rate, world_from_source, coarse, needed_mask, settings.samples)
             plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(chosen)), needed_mask, size_wh))
     return plans
 
@@ -181,14 +181,14 @@ def _choose(
     world_from_source: Transforms,
     coarse: _CoarseGrades,
     needed_mask: Mask,
-    settings: PlateSettings,
+    samples: int,
 ) -> list[int]:
     views = {anchor: coarse(anchor)}
-    shown = np.where(needed_mask, coarse(anchor) > 0, settings.samples).astype(np.int64)
+    shown = np.where(needed_mask, coarse(anchor) > 0, samples).astype(np.int64)
     others = list(_outwards(anchor, start, stop, max(1.0, rate / _CANDIDATES_PER_SECOND)))
     for frame in others:
-        lacking = shown < settings.samples
-        if len(views) > 2 * settings.samples or not lacking.any():
+        lacking = shown < samples
+        if len(views) > 2 * samples or not lacking.any():
             break
         view = _coarse_view(coarse(frame), anchor, frame, world_from_source)
         if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * needed_mask.sum()):

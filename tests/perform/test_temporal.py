@@ -5,7 +5,6 @@ import numpy as np
 
 from pipeline.datatypes import Layer
 from pipeline.perform.temporal import reduce_flicker
-from pipeline.settings import TemporalSettings
 
 
 def _motion(x: float, shape: tuple[int, int]) -> np.ndarray:
@@ -33,8 +32,8 @@ def _flicker(layers: list[np.ndarray]) -> float:
 
 def test_a_known_flicker_goes_down_and_detail_stays() -> None:
     scene = _scene()
-    settings = TemporalSettings(method="flow", strength=0.7)
-    smooth = [layer.picture for _, layer in reduce_flicker(iter(scene), frozenset(), settings)]
+    strength = 0.7
+    smooth = [layer.picture for _, layer in reduce_flicker(iter(scene), frozenset(), strength)]
     raw = [layer.picture for _, layer, _ in scene]
     assert _flicker(smooth) < 0.4 * _flicker(raw)
     assert smooth[-1].std() > 0.9 * raw[-1].std()
@@ -42,11 +41,11 @@ def test_a_known_flicker_goes_down_and_detail_stays() -> None:
 
 def test_nothing_is_warped_where_the_motion_is_not_known_or_over_a_restart() -> None:
     scene = _scene(3)
-    settings = TemporalSettings(method="flow", strength=1.0)
+    strength = 1.0
     nowhere = [(n, layer, np.full_like(motion, np.nan)) for n, layer, motion in scene]
-    for given, (_, got) in zip(scene, reduce_flicker(iter(nowhere), frozenset(), settings), strict=True):
+    for given, (_, got) in zip(scene, reduce_flicker(iter(nowhere), frozenset(), strength), strict=True):
         assert np.array_equal(got.picture, given[1].picture)
-    for given, (_, got) in zip(scene, reduce_flicker(iter(scene), frozenset({0, 1, 2}), settings), strict=True):
+    for given, (_, got) in zip(scene, reduce_flicker(iter(scene), frozenset({0, 1, 2}), strength), strict=True):
         assert np.array_equal(got.picture, given[1].picture)
 
 
@@ -60,8 +59,8 @@ def test_what_is_carried_over_many_frames_stays_sharp() -> None:
         moved = cv2.warpAffine(texture, np.array([[1, 0, -1.5 * number], [0, 1, 0]]), (200, 160), flags=cv2.INTER_CUBIC)
         picture = moved.clip(0, 255).astype(np.uint8)
         scene.append((number, Layer(picture, np.full((160, 200), 255, np.uint8)), _motion(1.5, (160, 200))))
-    settings = TemporalSettings(method="flow", strength=0.7)
-    *_, (_, last) = reduce_flicker(iter(scene), frozenset(), settings)
+    strength = 0.7
+    *_, (_, last) = reduce_flicker(iter(scene), frozenset(), strength)
 
     def gradient(picture: np.ndarray) -> float:
         return float(np.abs(np.diff(picture[40:120, 40:160].astype(np.float32), axis=1)).mean())

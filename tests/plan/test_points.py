@@ -20,7 +20,7 @@ def chosen(
     tracks: tuple[Track, ...], choice: SubjectChoice, shots: tuple[int, ...] = (0,)
 ) -> tuple[Subject, tuple[str, ...]]:
     world = np.tile(np.eye(3), (COUNT, 1, 1))
-    return choose_subject(tracks, video_info(COUNT), np.array(shots), world, PeopleSettings(), choice)
+    return choose_subject(tracks, video_info(COUNT), np.array(shots), world, PeopleSettings().max_gap_seconds, choice)
 
 
 def at(x: float, frame: int) -> PointChoice:

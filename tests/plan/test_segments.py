@@ -113,7 +113,7 @@ def test_every_frame_is_in_exactly_one_segment_and_chunk(data: st.DataObject, co
     seconds = np.cumsum(gaps) - gaps[0]
     given_settings = SegmentSettings(count=count, chunk_seconds=1.0)
     segments = cut_segments(standing(length), still_camera(length), starts, seconds, given_settings)
-    chunks = cut_chunks(segments, seconds, given_settings)
+    chunks = cut_chunks(segments, seconds, given_settings.chunk_seconds)
     for parts in (segments, chunks):
         assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
         assert parts[-1].stop == length
@@ -135,7 +135,7 @@ def test_chunks_are_even() -> None:
     chunks = cut_chunks(
         cut_segments(standing(301), still_camera(301), np.array([0]), seconds, SegmentSettings(count=1)),
         seconds,
-        SegmentSettings(),
+        SegmentSettings().chunk_seconds,
     )
     lengths = [b - a for a, b in pairwise([0, *(chunk.stop for chunk in chunks)])]
     assert len(lengths) == 3

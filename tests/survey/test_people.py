@@ -54,7 +54,7 @@ class Followed:
     def choose(self, choice: SubjectChoice = "largest") -> tuple[Subject, tuple[str, ...]]:
         # The camera is left out: its part in smoothing is tested by test_shake_is_not_smeared.
         world = np.repeat(np.eye(3)[None], self.info.num_frames, axis=0)
-        return choose_subject(self.tracks, self.info, self.shot_starts, world, PeopleSettings(), choice)
+        return choose_subject(self.tracks, self.info, self.shot_starts, world, PeopleSettings().max_gap_seconds, choice)
 
 
 @lru_cache(maxsize=1)
@@ -305,7 +305,7 @@ def test_shake_is_not_smeared() -> None:
     world = np.repeat(np.eye(3)[None], 60, axis=0)
     world[:, 0, 2] = -shake
     people = made((track,))
-    subject, _ = choose_subject((track,), people.info, people.shot_starts, world, PeopleSettings())
+    subject, _ = choose_subject((track,), people.info, people.shot_starts, world, PeopleSettings().max_gap_seconds)
     np.testing.assert_allclose(subject.joints[:, 11, 0], track.joints[:, 11, 0], atol=0.02)
 
 

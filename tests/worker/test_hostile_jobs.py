@@ -118,18 +118,18 @@ def test_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
     Runner(tmp_path, overrides=("limits.max_bytes=1000",)).fails({"video_url": str(WALK)}, "TOO_LARGE", "video_url")
 
 
-def test_what_is_damaged_is_told_or_done(tmp_path: Path, runner: Runner) -> None:
+def test_a_clip_that_breaks_off_or_has_a_hole_is_done_as_far_as_it_goes(tmp_path: Path, runner: Runner) -> None:
     whole = WALK.read_bytes()
     beginning = tmp_path / "beginning.mp4"
     beginning.write_bytes(whole[: len(whole) // 3])
     answer = runner.answer({"video_url": str(beginning), "end_s": 0.3})
-    assert answer.get("error_code") == "UNSUPPORTED_MEDIA" or answer["frames"] > 0
+    assert answer["frames"] == 9 and answer["warnings"] == ["The file breaks off: what is there is used."]
     noise = bytearray(whole)
     noise[len(whole) // 2 : len(whole) // 2 + 3000] = bytes(3000)
     middle = tmp_path / "middle.mp4"
     middle.write_bytes(noise)
     answer = runner.answer({"video_url": str(middle), "start_s": 2.3, "end_s": 2.7})
-    assert answer.get("error_code") == "UNSUPPORTED_MEDIA" or answer["frames"] > 0
+    assert answer["frames"] == 12
 
 
 def _with_generator(runner: Runner, generator: FailingGenerator) -> Runner:

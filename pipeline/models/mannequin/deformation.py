@@ -40,7 +40,7 @@ def part_shares(figure: Figure) -> Float64Array:
             if stem in stems:
                 name = part if part in PARTS else f"{part}.{side}"
                 of_bone[row, PARTS.index(name)] = 1
-    return np.asarray(np.einsum("vk,vkp->vp", figure.bone_weight, of_bone[figure.bone_index]))
+    return np.einsum("vk,vkp->vp", figure.bone_weight, of_bone[figure.bone_index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +65,7 @@ class DeformationGraph:
         """
         normal = rows.T @ sparse.diags(weights) @ rows
         system = (normal + stiffness * self.smoothness + pull * sparse.identity(self.num_nodes)).tocsc()
-        return np.asarray(splu(system).solve(rows.T @ (weights[:, None] * targets)))
+        return splu(system).solve(rows.T @ (weights[:, None] * targets))
 
 
 def make_graph(figure: Figure, shares: Float64Array) -> DeformationGraph:
@@ -100,7 +100,7 @@ def _thinned(features: Float64Array, spacing: float) -> Float64Array:
     owner = owner.ravel()
     total = np.zeros((len(count), features.shape[1]))
     np.add.at(total, owner, features)
-    return np.asarray(total / count[:, None])
+    return total / count[:, None]
 
 
 def contour_rows(graph: DeformationGraph, triangles: NDArray[np.int32], corners: Float64Array) -> sparse.csr_matrix:

@@ -203,7 +203,7 @@ def _weights(
 
 def _smooth(value: Float64Array) -> Float64Array:
     t = np.clip(value, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t))
+    return t * t * (3 - 2 * t)
 
 
 def _tube_triangles(keeps_hands: bool) -> NDArray[np.int64]:

@@ -54,7 +54,7 @@ def skin_color(view: FittedView) -> NDArray[np.float32] | None:
     cheeks = reference.mask & ((rows - nose[1]) ** 2 + (columns - nose[0]) ** 2 < radius**2)
     if np.count_nonzero(cheeks) < _MIN_PIXELS:
         return None
-    return np.asarray(np.median(reference.colors[cheeks], axis=0), np.float32)
+    return np.median(reference.colors[cheeks], axis=0)
 
 
 def head_colors(view: FittedView) -> HeadColors | None:
@@ -91,7 +91,7 @@ def _likeness(colors: NDArray[np.float32], hair: NDArray[np.float32], skin: NDAr
     logs = np.log(np.maximum(colors, 1e-3))
     to_hair = np.linalg.norm(logs - np.log(np.maximum(hair, 1e-3)), axis=2)
     to_skin = np.linalg.norm(logs - np.log(np.maximum(skin, 1e-3)), axis=2)
-    return np.asarray(to_hair < to_skin)
+    return to_hair < to_skin
 
 
 def _hair_everywhere(
@@ -133,7 +133,7 @@ def _hair_everywhere(
         out[:, x] = colors[source, x]
     out[:, :x0], out[:, x1:] = out[:, x0 : x0 + 1], out[:, x1 - 1 : x1]
     # Mirrored rows show bars: softened, more across than down.
-    return np.asarray(cv2.GaussianBlur(out, (0, 0), sigmaX=1.0, sigmaY=max(0.08 * unit, 0.6)), np.float32)
+    return cv2.GaussianBlur(out, (0, 0), sigmaX=1.0, sigmaY=max(0.08 * unit, 0.6))
 
 
 def _outline_colors(
@@ -153,4 +153,4 @@ def _outline_colors(
     for side in range(2):
         for k in range(3):
             out[:, side, k] = np.interp(np.arange(height), known, out[known, side, k])
-    return np.asarray(cv2.GaussianBlur(out, (0, 0), sigmaX=1e-3, sigmaY=max(0.1 * unit, 0.8)), np.float32)
+    return cv2.GaussianBlur(out, (0, 0), sigmaX=1e-3, sigmaY=max(0.1 * unit, 0.8))

@@ -105,7 +105,7 @@ class _Sampler:
         self._rows, self._columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
 
     def _at(self, name: str) -> NDArray[np.float64]:
-        return np.asarray(self._joints[JOINT[name]])
+        return self._joints[JOINT[name]]
 
     def parts(self) -> dict[str, Color | None]:
         if not np.isfinite(self._unit) or self._unit < 4:

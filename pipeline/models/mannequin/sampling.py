@@ -12,7 +12,7 @@ def sample_picture(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDAr
     """Bilinear colors of ``picture`` (h, w, c) at x, y (any shape), the border's beyond it. ``cv2.remap`` stops at
     32,766 points a side."""
     out = _bilinear(picture, np.ravel(x).astype(np.float32), np.ravel(y).astype(np.float32))
-    return np.asarray(out.reshape(*x.shape, picture.shape[2]))
+    return out.reshape(*x.shape, picture.shape[2])
 
 
 @njit(cache=True, nogil=True, fastmath=False)

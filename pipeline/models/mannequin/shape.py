@@ -48,10 +48,10 @@ class _Along:
         # Empty bins take their neighbours' values.
         total = gaussian_filter1d(total, 1.0, axis=0, mode="nearest")
         count = gaussian_filter1d(count, 1.0, mode="nearest")
-        return np.asarray(total / count[:, None])
+        return total / count[:, None]
 
     def at(self, bins: Float64Array) -> Float64Array:
-        return np.asarray(bins[self.low] * (1 - self.fraction)[:, None] + bins[self.low + 1] * self.fraction[:, None])
+        return bins[self.low] * (1 - self.fraction)[:, None] + bins[self.low + 1] * self.fraction[:, None]
 
 
 def reshaped(
@@ -187,7 +187,7 @@ def _deepen(change: Float64Array, places: NDArray[np.float32], along: _Along, pa
 
 def _blended(figure: Figure, pose: Pose) -> Float64Array:
     """(V, 3, 3) each vertex' own rotation and scale."""
-    return np.asarray(np.einsum("vk,vkij->vij", figure.bone_weight, pose.linear[figure.bone_index]))
+    return np.einsum("vk,vkij->vij", figure.bone_weight, pose.linear[figure.bone_index])
 
 
 def _move_limb(heads: Float64Array, part: str, shift: Float64Array) -> None:
@@ -216,13 +216,13 @@ def mirror_of(figure: Figure) -> NDArray[np.int64]:
     _, near = cKDTree(np.concatenate([points, groups[:, None]], 1)).query(
         np.concatenate([points * [-1, 1, 1], groups[:, None]], 1)
     )
-    return np.asarray(near, np.int64)
+    return near
 
 
 def _symmetric(figure: Figure, shares: Float64Array, change: Float64Array) -> Float64Array:
     mirrored = change[mirror_of(figure)] * [-1, 1, 1]
     alone = np.clip(shares[:, PARTS.index("head")] * 2 - 1, 0, 1)[:, None]
-    return np.asarray(alone * change + (1 - alone) * (change + mirrored) / 2)
+    return alone * change + (1 - alone) * (change + mirrored) / 2
 
 
 def _carried(

@@ -88,7 +88,7 @@ def fit_outline(
             1e-3,
         )
         moved = np.asarray(graph.follow @ nodes)
-    return np.asarray(moved / scale)
+    return moved / scale
 
 
 def _outline(mask: Mask) -> _Outline:

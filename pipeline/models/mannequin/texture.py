@@ -172,7 +172,7 @@ def _folded_back(
     """
     across = np.linalg.norm(tilt, axis=2)
     away = girth * np.clip(0.5 * across - np.float32(np.sqrt(0.75)) * np.abs(facing), 0, None)
-    return np.asarray(-tilt / np.maximum(across, 1e-6)[..., None] * away[..., None], np.float32)
+    return -tilt / np.maximum(across, 1e-6)[..., None] * away[..., None]
 
 
 def _flattened(samples: _Samples, view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -214,7 +214,7 @@ def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.i
         solution = np.linalg.solve(weighted.T @ design + damping, weighted.T @ level)
         apart = np.abs(level - design @ solution)
         weight = 1 / (1 + (apart / 0.12) ** 2)
-    return np.asarray(np.clip(solution[:3], -0.5, 0.5))
+    return np.clip(solution[:3], -0.5, 0.5)
 
 
 def _back_colors(
@@ -288,4 +288,4 @@ def _filled(
 
 def _ramp(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
     t = np.clip((values - low) / (high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+    return t * t * (3 - 2 * t)

@@ -54,7 +54,7 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
         fine = side[y, source]
         out[y, x] = np.where(fine[:, None], colors[y, source], usual)
     weight = cv2.GaussianBlur(parts.astype(np.float32), (0, 0), max(0.5 * unit, 0.5))[..., None]
-    return np.asarray(colors * (1 - weight) + out * weight, np.float32)
+    return colors * (1 - weight) + out * weight
 
 
 def _large_parts(foreign: NDArray[np.uint8], height_px: float) -> NDArray[np.uint8]:
@@ -62,7 +62,7 @@ def _large_parts(foreign: NDArray[np.uint8], height_px: float) -> NDArray[np.uin
     count, labels, stats, _ = cv2.connectedComponentsWithStats(foreign, connectivity=8)
     large = np.zeros(count, np.uint8)
     large[1:] = stats[1:, cv2.CC_STAT_AREA] > _LEAST_PART * height_px**2
-    return np.asarray(large[labels], np.uint8)
+    return large[labels]
 
 
 def _middle_and_half(torso: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,4 +90,4 @@ def _in_palette(colors: NDArray[np.float32], side: NDArray[np.bool_]) -> NDArray
     near = np.zeros_like(table)
     for shift in np.ndindex(3, 3, 3):
         near += np.roll(table, np.array(shift) - 1, (0, 1, 2))
-    return np.asarray(near[tuple(np.moveaxis(bins, 2, 0))] > _LEAST_SHARE * np.count_nonzero(side))
+    return near[tuple(np.moveaxis(bins, 2, 0))] > _LEAST_SHARE * np.count_nonzero(side)
