@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 
 from pipeline.datatypes import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
+from pipeline.runtime.compiled import njit
 from pipeline.scene.samples import Sample, covered, surroundings, uncovered
 from pipeline.scene.views import WORK_BODY_PX, Shown
 
@@ -100,7 +100,7 @@ class PlateEvidence:
         return front | ((flooded == -1) & grow(front, 1))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _count(at: Float32Array, mask: Mask, counts: Float32Array) -> None:
     """Add 1 to the bins nearest to the mask's positions ``at`` (h, w, 2); those outside do not count."""
     height, width = counts.shape
