@@ -9,7 +9,7 @@ import pytest
 
 from conf import compose_settings
 from pipeline.errors import PresetUnavailable
-from pipeline.models.registry import make_depth, make_generator, make_people, make_safety
+from pipeline.models.registry import make_generator, make_people, make_safety
 from tests.support.job_runner import Runner, good_job
 
 _HEAVY = ("torch", "diffusers", "transformers", "ultralytics")
@@ -40,14 +40,12 @@ def test_a_job_is_told_that_the_preset_is_not_there(without_torch: None, tmp_pat
 def test_with_weights_and_without_libraries_each_model_says_so(
     without_torch: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
-    for name in ("sd15", "sd15_config", "depth", "safety_checker", "motion"):
+    for name in ("sd15", "sd15_config", "safety_checker", "motion"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
     settings = compose_settings(preset)
     with pytest.raises(PresetUnavailable):
         make_people(settings.people)
-    for make in (make_generator, make_depth, make_safety):
-        if make is make_depth and all(control.name != "depth" for control in settings.generate.controls):
-            continue
+    for make in (make_generator, make_safety):
         with pytest.raises(PresetUnavailable, match="not installed on this worker"):
             make(settings.generate)
