@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
 import re
 import resource
 from collections import Counter
@@ -50,15 +49,7 @@ Random = np.random.Generator
 
 def make_sources(folder: Path) -> list[Path]:
     """Encode ``SOURCES`` into a folder."""
-    # SVT-AV1 writes its banner to stderr otherwise, past FFmpeg's log.
-    os.environ.setdefault("SVT_LOG", "0")
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        return [make_clip(folder, of) for of in SOURCES]
-    finally:
-        # Run by root, SVT-AV1 makes the thread that opens it a real-time one; all that it starts later would be, too,
-        # and two that wait busily leave two cores to nobody.
-        os.sched_setscheduler(0, policy, parameters)
+    return [make_clip(folder, of) for of in SOURCES]
 
 
 def mutate(files: list[bytes], number: int, start: int = 0) -> tuple[str, int, bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -89,7 +91,29 @@ def spec(name: str) -> ClipSpec:
     return next(one for one in (*SPECS, *FFV1_SPECS) if one.name == name)
 
 
+@contextmanager
+def kept_scheduling() -> Iterator[None]:
+    """Put the process's scheduling back afterwards.
+
+    Run by root, SVT-AV1's encoder makes the thread that opens it a real-time one; all that it starts later would be,
+    too, and two that wait busily leave two cores to nobody.
+    """
+    # Its banner goes to stderr otherwise, past FFmpeg's log.
+    os.environ.setdefault("SVT_LOG", "0")
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def make_clip(folder: Path, of: ClipSpec) -> Path:
+    """As ``_make_clip``, whatever the encoder does to the process."""
+    with kept_scheduling():
+        return _make_clip(folder, of)
+
+
+def _make_clip(folder: Path, of: ClipSpec) -> Path:
     """Encode a clip into a folder; returns its path."""
     path = folder / f"{of.name}{of.suffix}"
     scale = of.time_base.denominator
