@@ -31,6 +31,7 @@ from worker.command_line import Arguments
 from worker.environment import read_worker_settings
 from worker.input import JobInput, SubjectPoint, parse_request
 from worker.models import ModelKeeper
+from worker.output import wire_form
 from worker.progress import PlatformProgress
 
 CANARY = "kanarienvogel"
@@ -200,7 +201,7 @@ def check_parsing(raw: Any, base: Settings) -> str:
 
 
 def _check_refusal(error: InvalidInput) -> None:
-    text = json.dumps(error_answer(error), allow_nan=False)
+    text = json.dumps(wire_form(error_answer(error)), allow_nan=False)
     assert error.message and error.field, "a refusal says what and where"
     assert CANARY not in error.message, "a refusal must not repeat the value"
     assert len(error.field) <= _FIELD_MAX and len(text) < 2000, "a refusal must not grow with the request"

@@ -108,7 +108,7 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
     for key, value in overrides.items():
         if key not in CALLER_KEYS:
             raise InvalidInput(
-                f"this key cannot be set; these can: {', '.join(CALLER_KEYS)}", field=f"overrides.{key[:100]}"
+                f"this key cannot be set; these can: {', '.join(CALLER_KEYS)}", field=f"overrides.{key}"[:100]
             )
         if key in locked:
             continue

@@ -116,8 +116,9 @@ class _Color:
     def __init__(self) -> None:
         self.calls = 0
 
-    def prepare(self, appearance: Appearance) -> None:
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         self.calls = 0
+        return ()
 
     def use_less_memory(self) -> bool:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -88,7 +88,7 @@ class JobInput(_Strict):
     end_s: Annotated[float | None, Field(gt=0, description="end of the part to use, in seconds (exclusive)")] = None
     artifacts: Annotated[
         list[Artifact],
-        Field(max_length=7),
+        Field(max_length=len(get_args(Artifact))),
         AfterValidator(_each_once),
         Field(description="files to make beside the result"),
     ] = []

@@ -77,6 +77,9 @@ _RULES: Mapping[str, _Rule] = {
         "Flicker (warping error)", "{:.4f}", "at most the source's", 1.0, 1.25, measure=_over_the_source
     ),
     "region_area_ratio": _Rule("Size of the edit region", "{:.2f} × the people's area", "at most 2", 2.0, 3.0),
+    "region_area_ratio_without_shadows": _Rule(
+        "Size of the edit region without shadows", "{:.2f} × the people's area", "at most 2", 2.0, 3.0
+    ),
     "new_to_subject_scale": _Rule(
         "Size of the new person",
         "{:.2f} × the subject",

@@ -147,7 +147,7 @@ def test_a_first_frame_that_was_missed_is_filled_in(followed: Followed) -> None:
             track,
             **{
                 name: getattr(track, name)[track.frames > 0]
-                for name in ("frames", "boxes_xyxy", "scores", "joints", "skeletons")
+                for name in ("frames", "boxes_xyxy", "scores", "joints", "skeletons", "color_histograms")
             },
         )
         for track in followed.tracks
@@ -214,18 +214,22 @@ def crossed() -> Followed:
 
 @pytest.mark.parametrize("who", ["behind", "in front"])
 def test_two_who_cross_are_not_mixed_up(crossed: Followed, who: str) -> None:
-    hips = truth()["keypoints2d"][WALKING][:, HIPS].mean(axis=1)
-    hips[:, 0] += ON_COURSE_PX
-    clear = np.array([(behind & front).sum() < 0.3 * behind.sum() for _, behind, front in crossing()])
-    assert 5 < np.count_nonzero(~clear) < 25
-    if who == "in front":
-        hips = hips * (-1, 1) + (639, 0)
-        clear[:] = True
-    subject, _ = crossed.choose(PointChoice(float(hips[20, 0]), float(hips[20, 1]), 20 / 30))
+    behind_hips = truth()["keypoints2d"][WALKING][:, HIPS].mean(axis=1)
+    behind_hips[:, 0] += ON_COURSE_PX
+    front_hips = behind_hips * (-1, 1) + (639, 0)
+    hidden = np.array([(behind & front).sum() / behind.sum() for _, behind, front in crossing()])
+    assert 5 < np.count_nonzero(hidden > 0.3) < 25
+    own, other = (behind_hips, front_hips) if who == "behind" else (front_hips, behind_hips)
+    hidden = hidden if who == "behind" else np.zeros_like(hidden)
+    subject, _ = crossed.choose(PointChoice(float(own[20, 0]), float(own[20, 1]), 20 / 30))
     shown = subject.presence != Presence.ABSENT
-    # Nowhere the wrong man; and there wherever he is not hidden.
-    assert share_right(subject, hips, shown, 240) >= 0.99
-    assert shown[clear].mean() >= 0.99
+    found = subject.joints[:, HIPS, :2].mean(axis=1)
+    # Never the other man; at his place wherever half of him is seen; and there wherever he is not hidden.
+    apart, from_other = (np.linalg.norm(found - hips, axis=1) for hips in (own, other))
+    two_apart = np.linalg.norm(own - other, axis=1) > 0.2 * 240
+    assert (apart < from_other)[shown & two_apart].all()
+    assert share_right(subject, own, shown & (hidden < 0.5), 240) == 1.0
+    assert shown[hidden < 0.3].mean() >= 0.99
 
 
 def test_the_subject_is_found_again_after_two_cuts() -> None:
