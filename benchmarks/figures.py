@@ -270,7 +270,7 @@ class SquareError:
 
 @dataclass(slots=True)
 class RegionArea:
-    """P1's areas and P1's weight over the old person, pooled over frames."""
+    """P1's areas and P1's weight over the subject, pooled over frames."""
 
     region_px: int = 0
     person_px: int = 0
@@ -286,7 +286,7 @@ class RegionArea:
 
     @property
     def ratio(self) -> float:
-        """Mean area of the edit region over that of (old person ∪ new layer)."""
+        """Mean area of the edit region over that of (subject ∪ new layer)."""
         return self.region_px / self.person_px if self.person_px else float("nan")
 
     @property

@@ -36,7 +36,7 @@ Pictures = list[NDArray[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Frames in order: source, clean layers, where the old person is."""
+    """Frames in order: source, clean layers, where the subject is."""
 
     source: Pictures
     layers: list[Layer]

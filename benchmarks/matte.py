@@ -1,4 +1,4 @@
-"""The old person's mask against the truth: `python -m benchmarks.matte assets/walk_a`.
+"""The subject's mask against the truth: `python -m benchmarks.matte assets/walk_a`.
 
 Beside ours (``mask.mkv`` of a preview job) stands the raw model: BlazePose's own mask in each frame, by the same
 backend, of whoever overlaps the truth most. The truth is ``mask.npz`` (render alpha of at least a half).

@@ -183,9 +183,9 @@ def _planes(clip: Path, result: JobResult, out: Path, truth: figures.Truth | Non
         area.add(region, truth.masks[source.index] if truth is not None else mask > 0, layer[..., 3])
     of = "" if truth is not None else f", {clip.name}"
     yield Figure(f"P1: samples that differ outside the edit region, lossless{of}", str(differ), "0", differ == 0)
-    yield _at_most(f"P1: area of the region / (old person ∪ new layer){of}", area.ratio, 2.0, 2)
+    yield _at_most(f"P1: area of the region / (subject ∪ new layer){of}", area.ratio, 2.0, 2)
     if truth is not None:
-        yield _at_most("source weight left over the true old person, %", area.source_left_percent, 0.5, 3)
+        yield _at_most("source weight left over the true subject, %", area.source_left_percent, 0.5, 3)
 
 
 def _container(clip: Path, video: Path) -> Iterator[Figure]:

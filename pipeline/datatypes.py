@@ -562,7 +562,7 @@ class Window(Shaped):
     plates: NDArray[np.uint8] | None = None
     """(N, h, w, 3) the clean background."""
     masks: NDArray[np.bool_] | None = None
-    """(N, h, w) the old person."""
+    """(N, h, w) the subject."""
     controls: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """name -> (N, h, w, 3)."""
     finished: tuple[Layer, ...] = ()

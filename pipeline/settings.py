@@ -179,11 +179,11 @@ class CompositeSettings(_Settings):
     carried: Literal["keep", "remove"] = "keep"
     """What the subject carries stays in the new person's hand, or is removed with the subject."""
     shadows: Literal["recast", "remove", "keep"] = "recast"
-    """The shadow that the old person throws on the ground is replaced by the new person's, removed, or left alone."""
+    """The shadow that the subject throws on the ground is replaced by the new person's, removed, or left alone."""
     match_sharpness: bool = True
     """The new person is blurred as far as the old one is: out of focus, in motion, by compression."""
     light: Literal["scene", "daylight"] = "scene"
-    """The mannequin is lit as the old person was, by an estimate from the clip; or always by soft daylight."""
+    """The mannequin is lit as the subject was, by an estimate from the clip; or always by soft daylight."""
     crossfade: bool = True
     """Crossfade segments into each other; off: hard joins."""
 

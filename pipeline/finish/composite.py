@@ -48,7 +48,7 @@ def edit_weights(
 ) -> EditWeights | None:
     """Decide which pixels of a frame change; ``subject_mask`` and ``kept`` are (H, W). None where nothing does.
 
-    The hole is 1 over the old person and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
+    The hole is 1 over the subject and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
     that the feather never shows him. What is ``kept`` stays as it is: the hole is closed there. ``shadow`` adds the
     ground of shadows to it.
     """
@@ -86,7 +86,7 @@ def _feather_px(info: VideoInfo, settings: CompositeSettings) -> float:
 
 
 def hole_reach(body_height_px: float, info: VideoInfo, settings: CompositeSettings) -> int:
-    """Return how far from the old person a sample may change, px."""
+    """Return how far from the subject a sample may change, px."""
     return int(np.ceil(settings.dilate_bh * body_height_px + _feather_px(info, settings))) + 1
 
 

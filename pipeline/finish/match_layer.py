@@ -23,7 +23,7 @@ _GRAY = 128
 
 
 def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> PlacedLayer:
-    """Blur the layer as far as the old person in ``source`` (H, W, 3) is more blurred: by defocus, motion, compression.
+    """Blur the layer as far as the subject in ``source`` (H, W, 3) is more blurred: by defocus, motion, compression.
 
     Both are measured alike, inside their silhouettes (``subject_mask`` is (H, W)); a layer is never sharpened, and one
     of which too little is seen stays as it is.

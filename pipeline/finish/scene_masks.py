@@ -1,4 +1,4 @@
-"""Which pixels of a frame are the old person's, and which stay on top of the new one."""
+"""Which pixels of a frame are the subject's, and which stay on top of the new one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SceneMasks:
     """Masks (H, W) of the whole frame."""
 
     subject: Mask
-    """The old person where he is seen."""
+    """The subject where he is seen."""
     kept: Mask
     """What is not his and stays on top of the new person."""
     labels: NDArray[np.uint8] | None = None

@@ -1,4 +1,4 @@
-"""The old person's shadow on the ground taken away in one frame, and the new person's thrown in its place."""
+"""The subject's shadow on the ground taken away in one frame, and the new person's thrown in its place."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class IdentityGenerator:
         """It keeps nothing."""
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield the source's own pixels with the old person's mask as alpha."""
+        """Yield the source's own pixels with the subject's mask as alpha."""
         assert window.pictures is not None and window.masks is not None
         self.calls.append((window.start, window.num_frames, len(window.finished)))
         for picture, mask, joints in zip(window.pictures, window.masks, window.joints, strict=True):

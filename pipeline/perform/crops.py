@@ -23,7 +23,7 @@ class PlateRenderer(Protocol):
 
 
 class CropReader:
-    """The source, the plate and the old person's mask as a generator sees them: in crop space."""
+    """The source, the plate and the subject's mask as a generator sees them: in crop space."""
 
     def __init__(
         self, clip: FrameSource, plan: Plan, subject_mask: Callable[[int], Mask], plates: PlateRenderer | None
@@ -58,7 +58,7 @@ class CropReader:
         return np.asarray(warped, np.uint8)
 
     def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return (N, h, w): the old person."""
+        """Return (N, h, w): the subject."""
         return np.stack(
             [
                 self._warped(self._subject_mask(frame).astype(np.uint8) * 255, frame) > 127

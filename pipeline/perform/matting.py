@@ -194,7 +194,7 @@ class MatteMaker:
         if self._last is not None and self._last.alpha is not None:
             return propagated_matte(layer, self._picture, self._last.alpha)
         assert window.masks is not None
-        # There is no frame before: the old person's own shape is the nearest thing.
+        # There is no frame before: the subject's own shape is the nearest thing.
         return replace(with_matte(layer, window.masks[row]), matte_is_propagated=True)
 
     def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -95,7 +95,7 @@ def draw_plots(plan: Plan, info: VideoInfo, series: Series, moments: Sequence[in
             "feet",
             end,
             "Foot speed against the ground",
-            "Bands: the foot is planted, and the new foot should stand still. Dotted: the old person; thin: the new "
+            "Bands: the foot is planted, and the new foot should stand still. Dotted: the subject; thin: the new "
             "one without foot lock; thick: as delivered.",
             4.0,
             lambda axes: _feet(axes, plan, seconds, series),
@@ -226,7 +226,7 @@ def _feet(axes: Sequence[Axes], plan: Plan, seconds: NDArray[np.float64], series
     for foot, axis in enumerate(axes):
         _bands(axis, seconds, plan.contacts.planted[:, foot])
         for values, color, style, width, label in (
-            (plan.contacts.speed[:, foot], _FAINT, ":", 1.6, "old person"),
+            (plan.contacts.speed[:, foot], _FAINT, ":", 1.6, "subject"),
             (unlocked[:, foot], _THIRD, "-", 0.9, "without lock"),
             (locked[:, foot], _FIRST, "-", 1.8, "result"),
         ):

@@ -23,7 +23,7 @@ _WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
 
 
 class _Painter(IdentityGenerator):
-    """Paints the source's own picture and gives no matte: the old person must be found in it again."""
+    """Paints the source's own picture and gives no matte: the subject must be found in it again."""
 
     @property
     def needs(self) -> Needs:

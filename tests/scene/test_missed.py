@@ -1,4 +1,4 @@
-"""What the old person's mask misses is found by its difference from the plate, and nothing else is."""
+"""What the subject's mask misses is found by its difference from the plate, and nothing else is."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ _REACH_BH = 0.09
 def loose_masks(
     masks: NDArray[np.bool_], joints: NDArray[np.float32], body_height_px: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return (N, h, w): the convex hull of the old person's mask (N, h, w) and joints (N, 21, 3), grown.
+    """Return (N, h, w): the convex hull of the subject's mask (N, h, w) and joints (N, 21, 3), grown.
 
-    A hull has no gap between arm and body and no fold of a coat, so the old outline does not leak into the new
+    A hull has no gap between arm and body and no fold of a coat, so the subject's outline does not leak into the new
     picture. Empty where nobody is.
     """
     loose = np.zeros(masks.shape, np.uint8)
