@@ -103,7 +103,7 @@ def _hair_everywhere(
     unit: float,
     fallback: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Each column's hair, from its top down to where skin begins, mirrored to and fro down to the neck."""
+    """Each column's hair, from its top down to where skin begins, mirrored back and forth down to the neck."""
     out = np.empty_like(colors)
     out[:] = fallback
     x0, x1 = max(0, int(middle[0] - 1.6 * unit)), min(colors.shape[1], int(middle[0] + 1.6 * unit) + 1)
