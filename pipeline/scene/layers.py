@@ -84,8 +84,7 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
     differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~on_ground(sample)
     differs &= sample.subject_mask | sample.others_mask | ~wrong
-    # Where the plate is not known a strange color alone is no thing: it may be the background that nobody saw.
-    strange = _coherent((odds > 0) & differs, (odds > np.log(_ODDS)) & differs & (shown == Shown.OTHER))
+    strange = _coherent((odds > 0) & differs, (odds > np.log(_ODDS)) & differs)
     # Its edge is mixed with what is behind it.
     front = grow(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & front
     # Masks of two who touch spill over each other: on a limb of his, what has his color is his.
