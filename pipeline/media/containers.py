@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,8 @@ from pipeline.settings import LimitSettings
 # `file` alone keeps a playlist from reading other files and hosts; the demuxers leave playlists out altogether.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi"}
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+_BARREN_PACKETS = 256
+"""More than any decoder holds back: reordering, and a frame for each of its threads."""
 _ENCODER_BYTES = 250 * 10**6
 """With less free memory an encoder that fails without a word is taken to lack it."""
 Threading = Literal["AUTO", "SLICE"]
@@ -67,8 +70,14 @@ def decoded_pictures(
     stream: av.VideoStream,
     errors: list[str] | None = None,
     threading: Threading = "AUTO",
+    end: float = inf,
 ) -> Iterator[av.VideoFrame]:
-    """Decode from where the container stands; packets that fail are named in ``errors`` and passed over."""
+    """Decode from where the container stands; packets that fail are named in ``errors`` and passed over.
+
+    Behind ``end`` (decoding time, in the stream's time base) reading stops when many packets in a row give no picture:
+    a file may hold a million that cannot be decoded.
+    """
+    barren = 0
     if not stream.codec_context.is_open:
         stream.thread_type = threading
     packets = container.demux(stream)
@@ -82,8 +91,13 @@ def decoded_pictures(
             packet = None
         if packet is None:
             return
+        barren = barren + 1 if packet.dts is not None and packet.dts > end else 0
+        if barren > _BARREN_PACKETS:
+            return
         try:
-            yield from packet.decode()
+            for picture in packet.decode():
+                barren = 0
+                yield picture
         except av.FFmpegError as error:
             raise_if_out_of_memory(error)
             if errors is not None:

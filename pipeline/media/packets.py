@@ -12,10 +12,11 @@ import numpy as np
 from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
 from pipeline.media.containers import raise_if_out_of_memory
 from pipeline.media.hidden_frames import is_hidden
-from pipeline.media.index_check import PACKETS_PER_FRAME
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import LimitSettings
 
+_FRAMES_BEFORE_END = 15
+"""Where a part is asked for, so many times ``max_frames`` are read to its end: 2.7 hours at 30 frames a second."""
 _BEYOND_PACKETS = 64
 """In a row, after which reading ends: more than any stream has out of order."""
 _PACKETS_PER_SHOWN = 2
@@ -68,7 +69,7 @@ def scan_packets(
     trimmed = start_s is not None or end_s is not None
     # Asked before packets are read: other demuxers fill the index while they read.
     broken_off = _breaks_off(container, stream)
-    most = limits.max_frames * (PACKETS_PER_FRAME if trimmed else 1)
+    most = limits.max_frames * (_FRAMES_BEFORE_END if trimmed else 1)
     pts = array("q")
     first_pts = 1 << 62
     keys: list[tuple[int, int]] = []

@@ -29,13 +29,13 @@ def pictures_from(
     ``decoded_pictures`` does, those before the range left out.
     """
     if scan.first_pts is None or not np.isfinite(scan.start_pts):
-        yield from decoded_pictures(container, stream, errors, threading)
+        yield from decoded_pictures(container, stream, errors, threading, scan.end_pts)
         return
     before = [dts for pts, dts in scan.keys if pts <= scan.start_pts]
     for dts in before[:0:-1][:_TRIES]:
         with contextlib.suppress(av.FFmpegError):
             container.seek(dts, stream=stream)
-            pictures = decoded_pictures(container, stream, errors, threading)
+            pictures = decoded_pictures(container, stream, errors, threading, scan.end_pts)
             first = next((picture for picture in pictures if _is_inside(picture, scan)), None)
             errors.clear()
             if first is not None and pts_of(first) == scan.first_inside and not first.is_corrupt:
@@ -44,7 +44,7 @@ def pictures_from(
                 return
     with contextlib.suppress(av.FFmpegError):
         container.seek(min(scan.keys[0][1], 0) if scan.keys else 0, stream=stream)
-    yield from decoded_pictures(container, stream, errors, threading)
+    yield from decoded_pictures(container, stream, errors, threading, scan.end_pts)
 
 
 def _is_inside(picture: av.VideoFrame, scan: Scan) -> bool:

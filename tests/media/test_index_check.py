@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import TooLarge
+from pipeline.media.containers import decoded_pictures, open_container, video_stream
 from pipeline.media.index_check import check_index
 from pipeline.settings import LimitSettings
 from tests.support.hostile_media import box, lying_mp4
@@ -87,3 +88,14 @@ def test_honest_files_pass(tmp_path: Path, name: str) -> None:
 )
 def test_broken_files_are_left_to_the_decoder(tmp_path: Path, data: bytes) -> None:
     _checked(tmp_path, data)
+
+
+def test_packets_behind_a_range_that_give_no_picture_are_not_all_read(tmp_path: Path) -> None:
+    path = tmp_path / "many.mp4"
+    path.write_bytes(lying_mp4(50_000, media=50_000))
+    errors: list[str] = []
+    with open_container(path, _LIMITS) as container:
+        stream = video_stream(container)
+        assert list(decoded_pictures(container, stream, errors, end=float(1 / stream.time_base))) == []  # type: ignore[operator]
+    # A second's packets, and some hundred more.
+    assert 0 < len(errors) < 1_000
