@@ -50,8 +50,8 @@ class _Watched:
     def needs(self) -> Needs:
         return self.inner.needs
 
-    def prepare(self, appearance: Appearance) -> None:
-        self.inner.prepare(appearance)
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        return self.inner.prepare(appearance)
 
     def use_less_memory(self) -> bool:
         return self.inner.use_less_memory()

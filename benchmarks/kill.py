@@ -49,8 +49,8 @@ class _Counted:
     def needs(self) -> Needs:
         return self._inner.needs
 
-    def prepare(self, appearance: Appearance) -> None:
-        self._inner.prepare(appearance)
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        return self._inner.prepare(appearance)
 
     def use_less_memory(self) -> bool:
         return self._inner.use_less_memory()
