@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.figures import contact_f1
-from pipeline.datatypes import CameraMotion, Float64Array, Presence, Subject
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import CameraMotion
 from pipeline.joints import JOINT, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import fit_homography
 from pipeline.plan.contacts import find_contacts

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 
 Bools = NDArray[np.bool_]
 LEFT_ANKLE, RIGHT_ANKLE = 15, 16

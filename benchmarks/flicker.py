@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.shake import read_rgb
 from benchmarks.truth import run
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 from pipeline.finish.quality_metrics import warping_error
 from pipeline.maths.optical_flow import flow_between, gray_of
 from pipeline.media.ffv1 import read_artifact

@@ -34,7 +34,8 @@ from diffusers.pipelines.free_noise_utils import AnimateDiffFreeNoiseMixin
 from torch.utils.flop_counter import FlopCounterMode
 
 from conf import compose_settings
-from pipeline.datatypes import FigureGuide, Layer, VideoInfo, Window
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.estimate import GPUS, PART_COSTS, SHARES, planned_chunks, seconds_on
 from pipeline.models.diffusion.animatediff import AnimateDiff
 from pipeline.models.diffusion.denoise import Conditioning

@@ -23,7 +23,8 @@ import torch
 
 from benchmarks.truth import judge
 from conf import compose_settings, preset_names
-from pipeline.datatypes import Appearance, Layer, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import PresetUnavailable
 from pipeline.estimate import GPUS, estimate
 from pipeline.media.decode import open_clip

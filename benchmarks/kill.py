@@ -24,7 +24,8 @@ from pathlib import Path
 import av
 import cv2
 
-from pipeline.datatypes import Appearance, Layer, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.window import Layer, Window
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.interfaces import Generator, Needs

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from benchmarks.camera import _CLIPS, _ROOT, Shaken, corner_error_px, shaken_clip
 from benchmarks.speed import has_vidstab, measured
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.maths.robust import cauchy_weights, sigma_of_lengths
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import luma_of

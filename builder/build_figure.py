@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.mesh import along, copy_weights, even_rims, laplacian, normals_of, occlusion, subdivide
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.figure import BONES, LANDMARKS, VARIANTS, Group
 from pipeline.models.mannequin.rotations import normalized, rotation_about, rotation_between
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.raster import rasterize
 
 Ints = NDArray[np.int64]

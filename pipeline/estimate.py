@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datatypes import Chunk, Segment, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Chunk, Segment
 from pipeline.models.diffusion.steps import guides_in_step, num_steps_run
 from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.plan.segments import cut_chunks, equal_borders, num_segments

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline.datatypes import VideoInfo
+from pipeline.datatypes.clip import VideoInfo
 
 _IDLE_BYTES = 400 * 10**6
 """Of a worker that has loaded its models and waits, with the decoder's process beside it."""

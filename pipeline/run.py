@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.datatypes import Plan
+from pipeline.datatypes.plan import Plan
 from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.finish import finish
 from pipeline.finish.stills import finish_stills

@@ -9,7 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance, Layer, Plan, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.plan import Plan
+from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled, SubjectLost
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact

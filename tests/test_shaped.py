@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.datatypes import CameraPath, CropPath, Layer, Plan, Window
+from pipeline.datatypes.plan import CameraPath, CropPath, Plan
+from pipeline.datatypes.window import Layer, Window
 from tests.support.report_job import made_plan
 
 

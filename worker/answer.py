@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
-from pipeline.datatypes import VideoInfo
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.errors import (
     EncodeFailed,
     InvalidInput,

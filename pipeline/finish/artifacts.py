@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Plan, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Plan
 from pipeline.finish.composite import EditedFrame
 from pipeline.maths.boxes import box_of_points
 from pipeline.maths.geometry import apply_transform

@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Chunk, Frame, Layer, Mask, Person, Picture, Plan, Presence
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.plan import Chunk, Plan, Presence
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import Layer
 from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness

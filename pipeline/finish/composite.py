@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Mask, Matte, Picture, Plane, VideoInfo
+from pipeline.datatypes.arrays import Mask, Matte, Picture, Plane
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of

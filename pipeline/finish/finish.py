@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Presence
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.plan import Presence
 from pipeline.finish.artifacts import ArtifactWriter
 from pipeline.finish.compose_frame import FinishInputs, FrameInputs, make_frame, read_frame_inputs
 from pipeline.finish.composite import EditedFrame

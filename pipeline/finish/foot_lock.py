@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Contacts, Subject, Transforms
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.plan import Contacts, Subject
 from pipeline.joints import ANKLES, JOINT
 from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import invert, pair_motions

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.grain import Grain, add_grain

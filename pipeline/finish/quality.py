@@ -12,7 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Mask, Matte, Person, Picture, Plan, Presence, VideoInfo
+from pipeline.datatypes.arrays import Mask, Matte, Picture
+from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.datatypes.plan import Plan, Presence
+from pipeline.datatypes.survey import Person
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Mask, Picture, Plane
+from pipeline.datatypes.arrays import Mask, Picture, Plane
+from pipeline.datatypes.clip import Frame
 from pipeline.joints import JOINT
 from pipeline.media.pixels import coded_from_upright
 

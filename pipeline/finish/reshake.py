@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Transforms
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.window import Layer
 from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.geometry import apply_transform
 from pipeline.runtime.compiled import njit

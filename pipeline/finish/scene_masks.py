@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Mask, Picture
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.body import body_of

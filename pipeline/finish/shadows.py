@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Mask, Matte, Picture
+from pipeline.datatypes.arrays import Mask, Matte, Picture
+from pipeline.datatypes.light import CastShadows
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import Box, box_of_mask, clipped, overlap_slices, union_of
 from pipeline.maths.cast_shadow import cast, shadow_reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 
 
 def crossfade_weight(position: int, overlap: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Points
+from pipeline.datatypes.arrays import Mask, Points
 
 Box = tuple[int, int, int, int]
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Matte
+from pipeline.datatypes.arrays import Matte
 
 FOOT_BH = 0.04
 """The ground lies so far below an ankle, body heights."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Points, Transforms
+from pipeline.datatypes.arrays import Points, Transforms
 from pipeline.maths.robust import cauchy_weights, sigma_of_lengths, sigma_of_values
 
 Model = Literal["similarity", "homography"]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.runtime.compiled import njit
 
 

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Matte, SceneLight
+from pipeline.datatypes.arrays import Matte
+from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
 from pipeline.maths.smoothing import gaussian_smooth
 

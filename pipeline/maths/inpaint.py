@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes.arrays import Mask, Picture
 
 
 def fill_hole(picture: Picture, hole: Mask, method: Literal["telea", "ns"] = "telea") -> Picture:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.robust import cauchy_weights, sigma_of_values
 
 _MIN_RING_PIXELS = 40

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask
+from pipeline.datatypes.arrays import Mask
 
 
 def grow(mask: Mask, radius_px: int) -> Mask:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Matte, Picture
+from pipeline.datatypes.arrays import Matte, Picture
+from pipeline.datatypes.window import Layer
 
 Flow = NDArray[np.float32]
 """(h, w, 2) px: where each pixel lies in the other picture, relative to its place."""

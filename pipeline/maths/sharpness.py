@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask
+from pipeline.datatypes.arrays import Mask
 
 Covariance = NDArray[np.float64]
 """(2, 2) px squared, x and y."""

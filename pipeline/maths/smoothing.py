@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 
 
 def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Float64Array:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import av
 
-from pipeline.datatypes import Frame, VideoInfo
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.errors import UnsupportedMedia
 from pipeline.media.containers import Threading, decoded_pictures, open_container, pts_of, video_stream
 from pipeline.media.formats import planes_of

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.datatypes import Frame
+from pipeline.datatypes.clip import Frame
 from pipeline.errors import TooLarge, UnderstudyError
 from pipeline.media import wire
 from pipeline.media.clip import Clip

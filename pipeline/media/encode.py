@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from pipeline.datatypes import Frame, VideoInfo
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.errors import EncodeFailed
 from pipeline.media.containers import failures_told, open_container, video_stream
 from pipeline.media.copied_streams import (

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import VideoInfo
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.media.containers import failures_told
 from pipeline.media.encoders import ffv1_options
 

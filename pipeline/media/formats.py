@@ -12,7 +12,7 @@ from functools import lru_cache
 import av
 import numpy as np
 
-from pipeline.datatypes import Plane
+from pipeline.datatypes.arrays import Plane
 
 _PLANAR = re.compile(
     r"yuva?j?4\d\dp(9|10|12|14|16)?|gray(9|10|12|14|16)?|gbrp(9|10|12|14|16)?|gbrap(10|12|14|16)?", re.ASCII

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Picture
+from pipeline.datatypes.arrays import Float32Array, Picture
 
 PQ, HLG = 16, 18
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import av
 from av.container import InputContainer, OutputContainer
 
-from pipeline.datatypes import VideoInfo
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import OutputFormat
 from pipeline.media.pixels import planar_format

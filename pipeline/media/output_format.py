@@ -8,7 +8,7 @@ from functools import cache
 
 from llvmlite.binding import get_host_cpu_features
 
-from pipeline.datatypes import VideoInfo
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.errors import EncodeFailed
 from pipeline.media.encoders import encoder_opens, ffv1_options
 from pipeline.media.pixels import is_rgb, planar_format

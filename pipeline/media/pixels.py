@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Frame, Picture, Plane, VideoInfo
+from pipeline.datatypes.arrays import Float32Array, Picture, Plane
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.media.formats import planar_name
 from pipeline.media.hdr import HLG, PQ, hdr_from_sdr, sdr_from_hdr
 from pipeline.media.matrices import LUMA_WEIGHTS

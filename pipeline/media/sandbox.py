@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import errors
-from pipeline.datatypes import Frame
+from pipeline.datatypes.clip import Frame
 from pipeline.errors import TooLarge, UnderstudyError, UnsupportedMedia
 from pipeline.media import wire
 from pipeline.media.clip import Clip

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import AudioInfo, VideoInfo
+from pipeline.datatypes.clip import AudioInfo, VideoInfo
 from pipeline.errors import UnsupportedMedia
 from pipeline.media.formats import planar_name
 from pipeline.media.matrices import KNOWN_MATRICES

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import AudioInfo, Plane, VideoInfo
+from pipeline.datatypes.arrays import Plane
+from pipeline.datatypes.clip import AudioInfo, VideoInfo
 from pipeline.media.clip import ReadSettings
 
 _KINDS = {kind.__name__: kind for kind in (VideoInfo, AudioInfo, ReadSettings)}

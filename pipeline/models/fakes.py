@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.datatypes import Appearance, Layer, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.interfaces import Needs
 from pipeline.runtime.callbacks import Check
 

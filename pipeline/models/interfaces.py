@@ -9,7 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, FigureGuide, Layer, Person, Picture, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.runtime.callbacks import Check
 
 

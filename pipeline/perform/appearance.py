@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Mask, Person, ReferencePicture
+from pipeline.datatypes.appearance import Appearance, ReferencePicture
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.survey import Person
 from pipeline.errors import InvalidInput
 from pipeline.models.interfaces import PeopleBackend
 

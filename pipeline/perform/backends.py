@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import Appearance, Presence, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.window import Window
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.models.loaded import LoadedModels, load_models
 from pipeline.perform.controls import ControlPictures

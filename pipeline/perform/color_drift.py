@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 
 _LEAST_AREA = 0.6
 """Of the anchor's: a man half out of the picture has other mean colours because his legs are not in it."""

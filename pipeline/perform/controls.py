@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture, Window
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.window import Window
 from pipeline.joints import JOINT
 
 _POSE_POINTS = (

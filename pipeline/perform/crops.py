@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import FrameSource, Mask, Picture, Plan
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import FrameSource
+from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
 from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import apply_transform, corners_of, invert, translation

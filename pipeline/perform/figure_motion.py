@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Plan
+from pipeline.datatypes.plan import Plan
+from pipeline.datatypes.window import Layer
 from pipeline.models.interfaces import FigureBackend
 from pipeline.perform.generate import window_of_plan
 

@@ -11,7 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Plan, SceneLight, Transforms, Window
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.light import SceneLight
+from pipeline.datatypes.plan import Plan
+from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import OutOfMemory
 from pipeline.maths.blending import crossfade_weight, mix_layers
 from pipeline.maths.geometry import apply_transform

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer, Mask, Person, Picture, Window
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import Layer, Window
 from pipeline.maths.optical_flow import flow_between, gray_of, warp_alpha_by_flow
 from pipeline.models.interfaces import PeopleBackend, SafetyBackend
 

@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.datatypes import Layer, Plan, SceneLight
+from pipeline.datatypes.light import SceneLight
+from pipeline.datatypes.plan import Plan
+from pipeline.datatypes.window import Layer
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.backends import control_pictures, matte_maker

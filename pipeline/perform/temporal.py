@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 from pipeline.maths.optical_flow import warp_alpha_by_flow, warp_by_flow
 
 _COARSE = 1 / 45

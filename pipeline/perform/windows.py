@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.datatypes import Chunk
+from pipeline.datatypes.plan import Chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraMotion, CameraPath
+from pipeline.datatypes.plan import CameraPath
+from pipeline.datatypes.survey import CameraMotion
 from pipeline.maths.geometry import (
     apply_transform,
     corners_of,

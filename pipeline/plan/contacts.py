@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraMotion, Contacts, Presence, Subject, Transforms
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.plan import Contacts, Presence, Subject
+from pipeline.datatypes.survey import CameraMotion
 from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform, invert, pair_motions
 from pipeline.maths.robust import cauchy_weights, sigma_of_lengths

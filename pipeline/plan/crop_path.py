@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, CropPath, Presence, Subject, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import CameraPath, CropPath, Presence, Subject
 from pipeline.maths.boxes import box_corners, box_of_points, box_union
 from pipeline.maths.geometry import apply_transform, corners_of, scaling
 from pipeline.maths.smoothing import envelope_above, fill_gaps, gaussian_smooth, shot_slices

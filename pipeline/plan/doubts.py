@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Presence, Subject, Track, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import Track
 from pipeline.maths.smoothing import true_runs
 from pipeline.plan.likeness import alike
 from pipeline.plan.linking import looks_of

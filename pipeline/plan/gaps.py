@@ -7,7 +7,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Presence, Subject, Track, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs

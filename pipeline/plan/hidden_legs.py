@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Transforms
+from pipeline.datatypes.arrays import Transforms
 from pipeline.joints import HIPS, JOINT, NUM_JOINTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, true_runs

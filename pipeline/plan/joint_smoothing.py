@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from pipeline.datatypes import Transforms
+from pipeline.datatypes.arrays import Transforms
 from pipeline.joints import HIPS, JOINT, SHOULDERS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth

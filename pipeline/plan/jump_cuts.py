@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraMotion, Survey
+from pipeline.datatypes.survey import CameraMotion, Survey
 from pipeline.maths.geometry import apply_transform, corners_of, pair_motions
 from pipeline.plan.likeness import alike
 from pipeline.plan.pieces import Piece, cut_tracks

@@ -10,7 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from pipeline.datatypes import Track, Transforms
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.survey import Track
 from pipeline.plan.likeness import alike, mean_histogram
 from pipeline.plan.pieces import Piece, cut_tracks
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Track, Transforms
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.geometry import apply_transform
 from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datatypes import Plan, Presence, Survey
+from pipeline.datatypes.plan import Plan, Presence
+from pipeline.datatypes.survey import Survey
 from pipeline.errors import SubjectLost
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts

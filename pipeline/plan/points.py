@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Track, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.survey import Track
 from pipeline.errors import InvalidInput
 from pipeline.plan.pieces import part_of
 from pipeline.request import PointChoice

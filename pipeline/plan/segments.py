@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Chunk, Presence, Segment, Subject, Transforms
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.plan import Chunk, Presence, Segment, Subject
 from pipeline.joints import JOINT
 from pipeline.maths.geometry import apply_transform, pair_motions
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, shot_slices, true_runs, velocity

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.datatypes import Chunk, Plan, Presence
+from pipeline.datatypes.plan import Chunk, Plan, Presence
 
 
 def choose_stills(plan: Plan) -> list[int]:

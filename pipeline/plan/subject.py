@@ -7,7 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Subject, Track, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Subject
+from pipeline.datatypes.survey import Track
 from pipeline.errors import InvalidInput, NoPerson
 from pipeline.maths.smoothing import shot_slices
 from pipeline.plan.doubts import doubts_of

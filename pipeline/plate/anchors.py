@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Mask, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Mask, Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.light import CastShadows
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
 from pipeline.plate.median import MIN_CLEAR_SAMPLES

@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, CastShadows, FrameSource, Mask
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.clip import FrameSource
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.grain import estimate_grain
 from pipeline.plate.anchors import plan_anchors
 from pipeline.plate.candidates import CandidateReader

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Frame, Plan, Presence, SceneLight
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.light import CastShadows, SceneLight
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.joints import ANKLES
 from pipeline.maths.illumination import SAMPLE_BODY_PX, LightSample, light_over_time, sample_light
 from pipeline.maths.light import linear_of

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.light import apply_light
 from pipeline.maths.masks import grow
 from pipeline.plate.registration import Warp

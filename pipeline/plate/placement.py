@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture, Transforms
+from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.geometry import normalized
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.plate_set import read_plate

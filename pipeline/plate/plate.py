@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Plan, Presence
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.media.clip import Clip
 from pipeline.plate.build import make_plates
 from pipeline.plate.plate_set import PlateSet, load_plates

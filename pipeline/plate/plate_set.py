@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture, Transforms
+from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
 from pipeline.plate.registration import Warp

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Picture, Points, Transforms
+from pipeline.datatypes.arrays import Mask, Picture, Points, Transforms
 from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.robust import cauchy_weights, sigma_of_values

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CastShadows, Mask, Matte, Picture, Transforms
+from pipeline.datatypes.arrays import Mask, Matte, Picture, Transforms
+from pipeline.datatypes.light import CastShadows
 from pipeline.maths.cast_shadow import (
     FOOT_BH,
     SAMPLE_BODY_PX,

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, CastShadows, Mask, Picture, Transforms
+from pipeline.datatypes.arrays import Mask, Picture, Transforms
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.boxes import Box
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import apply_light, fit_light

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Picture
+from pipeline.datatypes.arrays import Picture
 from pipeline.report.moments import MomentPictures
 
 _GAP_PX = 6

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Picture, Plan, Presence, VideoInfo
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box
 from pipeline.maths.smoothing import equal_runs

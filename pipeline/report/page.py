@@ -16,7 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Picture, Plan, VideoInfo
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Plan
 from pipeline.media.clip import Clip
 from pipeline.report.contact_sheet import write_contact_sheet
 from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, read_moments

@@ -18,7 +18,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Plan, Presence, VideoInfo
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.geometry import apply_transform
 from pipeline.maths.smoothing import equal_runs
 from pipeline.report.moments import Series

@@ -6,7 +6,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from pipeline.datatypes import Plan, Presence, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.result import JobReport, Quality, SegmentReport
 from pipeline.settings import Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import Float32Array, Float64Array
+from pipeline.datatypes.arrays import Float32Array, Float64Array
 from pipeline.scene.body import NUM_PARTS
 from pipeline.scene.colors import NUM_BINS, density, smoothed
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from pipeline.datatypes import Mask, Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.runtime.compiled import njit
 
 L_BINS = 12

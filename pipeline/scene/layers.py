@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Mask
+from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.scene.colors import FLOOR

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, Mask, Picture, Plan, Presence
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow

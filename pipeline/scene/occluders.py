@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Float32Array, Mask, Picture
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
 from pipeline.runtime.compiled import njit
 from pipeline.scene.samples import Sample, covered, surroundings, uncovered

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Mask
+from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, his_likelihood

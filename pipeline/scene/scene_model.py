@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask
+from pipeline.datatypes.arrays import Mask
 
 _CACHED = 4
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Mask, Picture
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.runtime.compiled import njit
 

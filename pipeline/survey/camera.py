@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraMotion, Mask, Overlays, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Mask, Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.survey import CameraMotion, Overlays
 from pipeline.maths.geometry import (
     Model,
     apply_transform,

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Person, Picture
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person
 from pipeline.joints import HIPS, SHOULDERS
 
 CHROMA_BINS, LUMA_BINS = 8, 6

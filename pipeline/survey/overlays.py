@@ -17,7 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float32Array, Mask, Overlays, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.survey import Overlays
 from pipeline.maths.geometry import apply_transform
 from pipeline.maths.masks import grow
 

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Mask, Person, Picture, Track, VideoInfo
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person, Track
 from pipeline.joints import FEET
 from pipeline.maths.masks import grow_round
 from pipeline.models.interfaces import PeopleBackend

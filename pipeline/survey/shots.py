@@ -9,7 +9,8 @@ from scenedetect import FrameTimecode
 from scenedetect.detector import FlashFilter
 from scenedetect.detectors import ContentDetector
 
-from pipeline.datatypes import Picture, VideoInfo
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.settings import SegmentSettings
 
 _SMALL_SHORT_SIDE = 120

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datatypes import Frame, Survey, Track
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.survey import Survey, Track
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.models.interfaces import PeopleBackend

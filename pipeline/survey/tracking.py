@@ -6,7 +6,7 @@ import numpy as np
 import supervision as sv
 from trackers import ByteTrackTracker
 
-from pipeline.datatypes import Person
+from pipeline.datatypes.survey import Person
 
 START_SCORE = 0.3
 """The backends report only who passed their own gates; ByteTrack's two-stage matching is left for weaker ones."""

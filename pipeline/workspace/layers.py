@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Chunk, Layer
+from pipeline.datatypes.plan import Chunk
+from pipeline.datatypes.window import Layer
 from pipeline.joints import NUM_JOINTS
 from pipeline.maths.blending import crossfade_weight, mix_layers
 from pipeline.maths.boxes import box_of_mask

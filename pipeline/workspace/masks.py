@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datatypes import Mask
+from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import box_of_mask
 from pipeline.workspace.archive import new_zip, write_member
 

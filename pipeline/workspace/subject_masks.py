@@ -8,7 +8,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Mask, Overlays, Presence, Subject, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Mask, Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import Overlays
 from pipeline.joints import HIPS
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow_round

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.feet import largest_jump_percent
 from benchmarks.flicker import flickering, ghost_percent, running_mean, sharpness_of
 from benchmarks.matte import Tally, boundary_f
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 
 
 def _disk(radius: float, at: float = 50) -> np.ndarray:

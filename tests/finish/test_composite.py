@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame, VideoInfo
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.finish.composite import behind, coded_box, compose, edit_weights
 from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer

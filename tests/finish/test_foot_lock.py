@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Contacts, Subject
+from pipeline.datatypes.plan import Contacts, Subject
 from pipeline.finish.foot_lock import lock_feet, lower_leg_displacement
 from pipeline.plan.contacts import find_contacts
 from pipeline.settings import FootLockSettings

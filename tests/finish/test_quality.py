@@ -8,18 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import (
-    CameraPath,
-    Chunk,
-    Contacts,
-    CropPath,
-    Frame,
-    Person,
-    Plan,
-    Segment,
-    Subject,
-    VideoInfo,
-)
+from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.datatypes.plan import CameraPath, Chunk, Contacts, CropPath, Plan, Segment, Subject
+from pipeline.datatypes.survey import Person
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import (
     count_changed_outside,

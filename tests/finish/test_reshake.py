@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 from pipeline.finish.reshake import place_layer, support_box
 from pipeline.maths.geometry import translation
 

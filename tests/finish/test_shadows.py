@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.datatypes import CastShadows
+from pipeline.datatypes.light import CastShadows
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit, darkened, edit_shadows, throw_shadows
 from pipeline.maths.cast_shadow import cast

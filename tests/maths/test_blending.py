@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 from pipeline.maths.blending import mix_layers
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import SceneLight
+from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
 from pipeline.maths.illumination import LUMINANCE, LightSample, light_over_time, sample_light
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Frame
+from pipeline.datatypes.clip import Frame
 from pipeline.errors import Cancelled, EncodeFailed, NoSpace
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip

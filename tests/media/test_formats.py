@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Frame, VideoInfo
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.errors import EncodeFailed
 from pipeline.media.clip import Clip, ReadSettings
 from pipeline.media.decode import open_clip

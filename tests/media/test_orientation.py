@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import VideoInfo
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.datatypes import Frame, VideoInfo
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.media.pixels import coded_from_upright, luma_of, planes_from_rgb, rgb_of, turned, upright_from_coded
 
 INFO = VideoInfo(

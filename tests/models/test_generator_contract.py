@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from conf import compose_settings
-from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled
 from pipeline.joints import NUM_JOINTS
 from pipeline.models.fakes import IdentityGenerator

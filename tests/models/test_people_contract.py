@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Person, Picture
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.survey import Person
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of

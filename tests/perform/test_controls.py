@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.datatypes import FigureGuide, Window
+from pipeline.datatypes.window import FigureGuide, Window
 from pipeline.joints import JOINT
 from pipeline.models.weights.folder import weights_folder
 from pipeline.perform.controls import (

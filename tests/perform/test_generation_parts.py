@@ -8,7 +8,9 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Appearance, Layer, Person, ReferencePicture
+from pipeline.datatypes.appearance import Appearance, ReferencePicture
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import Layer
 from pipeline.maths.optical_flow import flow_between, flow_confidence, gray_of, warp_layer_by_flow
 from pipeline.models.diffusion.inpaint_mask import loose_masks
 from pipeline.models.diffusion.reference_crop import framed_reference, only_first_reference

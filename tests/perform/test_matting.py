@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Layer, Person, Window
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs
 from pipeline.perform.matting import MatteMaker, joint_overlap, pixelated, propagated_matte, with_matte

@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.datatypes import Layer
+from pipeline.datatypes.window import Layer
 from pipeline.perform.temporal import reduce_flicker
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.datatypes import Chunk
+from pipeline.datatypes.plan import Chunk
 from pipeline.maths.blending import crossfade_weight
 from pipeline.perform.windows import chunk_spans, windows_of
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.contacts import WALKS, score
-from pipeline.datatypes import CameraMotion, Subject
+from pipeline.datatypes.plan import Subject
+from pipeline.datatypes.survey import CameraMotion
 from pipeline.maths.geometry import translation
 from pipeline.plan.contacts import carried_by_ground, find_contacts
 from pipeline.settings import FootLockSettings

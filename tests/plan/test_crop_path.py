@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pipeline.datatypes import CameraPath, Subject
+from pipeline.datatypes.plan import CameraPath, Subject
 from pipeline.maths.boxes import box_corners
 from pipeline.maths.geometry import apply_transform
 from pipeline.plan.camera_path import smooth_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import CameraMotion, Survey, Track
+from pipeline.datatypes.survey import CameraMotion, Survey, Track
 from pipeline.plan.jump_cuts import find_jump_cuts
 from tests.plan.test_linking import walker
 from tests.support.motion_truth import video_info

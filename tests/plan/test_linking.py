@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Track
+from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Track
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.plan.linking import link_tracks
 

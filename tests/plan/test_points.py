@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Presence, Subject, Track
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import Track
 from pipeline.errors import InvalidInput
 from pipeline.plan.subject import choose_subject
 from pipeline.request import PointChoice, SubjectChoice

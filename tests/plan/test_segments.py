@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.datatypes import Subject
+from pipeline.datatypes.plan import Subject
 from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.settings import SegmentSettings
 from pipeline.survey.shots import CutDetector

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, CastShadows, Frame, Mask, Picture, Transforms, VideoInfo
+from pipeline.datatypes.arrays import Mask, Picture, Transforms
+from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.grain import Grain, add_grain, estimate_grain
 from pipeline.maths.inpaint import fill_hole

@@ -9,7 +9,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraMotion, Subject, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Subject
+from pipeline.datatypes.survey import CameraMotion
 from pipeline.maths.geometry import apply_transform, refit_irls, similarities_from_params
 from pipeline.maths.smoothing import gaussian_smooth
 

@@ -11,7 +11,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import CameraPath, Chunk, Contacts, CropPath, Plan, Presence, Segment, Subject, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import CameraPath, Chunk, Contacts, CropPath, Plan, Presence, Segment, Subject
 from pipeline.joints import NUM_JOINTS
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip

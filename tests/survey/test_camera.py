@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import CameraMotion
+from pipeline.datatypes.survey import CameraMotion
 from pipeline.maths.geometry import apply_transform, corners_of, pair_motions, similarities_from_params
 from pipeline.plan.camera_path import smooth_path
 from pipeline.settings import StabilizeSettings

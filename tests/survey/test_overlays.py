@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Overlays
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.survey import Overlays
 from pipeline.settings import StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.overlays import OverlayFinder

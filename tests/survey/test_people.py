@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import BODY_PARTS, COLOR_BINS, Mask, Person, Picture, Presence, Subject, Track, VideoInfo
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person, Track
 from pipeline.errors import InvalidInput, NoPerson
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.media.decode import open_clip

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline.datatypes import Mask, Overlays, Presence, Subject
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.survey import Overlays
 from pipeline.workspace.subject_masks import SubjectMasks
 from tests.support.motion_truth import video_info
 

@@ -10,7 +10,9 @@ import pytest
 from cattrs.errors import ForbiddenExtraKeysError
 from numpy.typing import NDArray
 
-from pipeline.datatypes import AudioInfo, CameraMotion, Layer, Survey, Track, VideoInfo
+from pipeline.datatypes.clip import AudioInfo, VideoInfo
+from pipeline.datatypes.survey import CameraMotion, Survey, Track
+from pipeline.datatypes.window import Layer
 from pipeline.maths.boxes import box_of_mask
 from pipeline.workspace.layers import LayerReader, write_layers
 from pipeline.workspace.masks import MaskStore

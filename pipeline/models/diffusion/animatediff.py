@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from diffusers.models.attention import FeedForward
 
-from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.diffusion.conditioner import Conditioner, composite_over, inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames

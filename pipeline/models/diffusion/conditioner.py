@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Layer, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
 from pipeline.models.diffusion.inpaint_mask import loose_masks

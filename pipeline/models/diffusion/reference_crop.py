@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance
+from pipeline.datatypes.appearance import Appearance
 
 _MARGIN = 0.06
 """Of the person's height."""

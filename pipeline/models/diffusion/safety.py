@@ -11,7 +11,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from numpy.typing import NDArray
 from transformers import CLIPImageProcessor
 
-from pipeline.datatypes import Picture
+from pipeline.datatypes.arrays import Picture
 from pipeline.models.device import device_errors, quiet
 
 _BATCH = 8

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from pipeline.datatypes import Appearance, Layer, Presence, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.diffusion.conditioner import Conditioner, inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_shared_by_frames

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.figure import BONES, Figure
 
 PARTS = ("torso", "head", "arm.L", "arm.R", "leg.L", "leg.R")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT, NUM_JOINTS
 
 _LIMBS = (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import BONE, Figure, Group, Pose
 from pipeline.models.mannequin.reference import ReferenceView

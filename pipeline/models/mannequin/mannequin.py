@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, FigureGuide, Layer, Presence, SceneLight, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.light import SceneLight
+from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints

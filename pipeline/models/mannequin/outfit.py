@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, Mask
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.arrays import Mask
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import Group
 from pipeline.models.mannequin.srgb import linear_from_srgb

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Appearance, ReferencePicture
+from pipeline.datatypes.appearance import Appearance, ReferencePicture
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth

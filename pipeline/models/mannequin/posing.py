@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import HIPS, JOINT
 from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, Figure, Pose
 from pipeline.models.mannequin.limbs import limit_depth, push_out_of_capsules, sole_frame, solve_two_bone_ik

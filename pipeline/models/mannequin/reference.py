@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float64Array, Mask, Person
+from pipeline.datatypes.arrays import Float64Array, Mask
+from pipeline.datatypes.survey import Person
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.srgb import linear_from_srgb
 

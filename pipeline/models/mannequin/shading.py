@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import SceneLight
+from pipeline.datatypes.light import SceneLight
 from pipeline.models.mannequin.raster import rasterize
 from pipeline.runtime.compiled import njit
 

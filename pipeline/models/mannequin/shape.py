@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Group, Pose
 from pipeline.models.mannequin.proportions import standing_at_one

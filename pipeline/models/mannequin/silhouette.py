@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from pipeline.datatypes import Float64Array, Mask
+from pipeline.datatypes.arrays import Float64Array, Mask
 from pipeline.models.mannequin.deformation import DeformationGraph, contour_rows
 from pipeline.models.mannequin.raster import rasterize
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Float64Array
+from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure
 from pipeline.models.mannequin.rotations import normalized, ramp

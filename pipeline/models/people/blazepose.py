@@ -17,7 +17,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Mask, Person, Picture
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.survey import Person
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow

@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Picture
+from pipeline.datatypes.arrays import Picture
 
 LONG_SIDE_PX = 256
 """The picture's longer side as the model sees it; found every person in the clips it was tried on, at 45 ms."""

@@ -18,7 +18,8 @@ import PIL.Image
 from numpy.typing import NDArray
 from supervision import box_iou_batch
 
-from pipeline.datatypes import Person, Picture
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.survey import Person
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.models.device import device_errors
 from pipeline.models.weights.folder import verified_path

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import Appearance, Person
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.survey import Person
 
 
 def person_in_reference(color: tuple[int, int, int]) -> Appearance:

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from conf import compose_settings
-from pipeline.datatypes import Appearance, FigureGuide, Layer, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.errors import Cancelled, GpuError, OutOfMemory, PresetUnavailable
 from pipeline.models.diffusion.animatediff import mirrored_indices
 from pipeline.models.diffusion.loading import key_of, load_parts

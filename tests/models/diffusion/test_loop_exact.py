@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from conf import compose_settings
-from pipeline.datatypes import FigureGuide, Layer, Window
+from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.models.diffusion.conditioner import Conditioner
 from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput, DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames, picture_tensor
@@ -239,7 +239,7 @@ def _window(frames: int, settings: GenerateSettings, finished: tuple[Layer, ...]
 
 def _made(settings: GenerateSettings, window: Window, seed: int = 1) -> np.ndarray:
     generator = make_generator(settings)
-    from pipeline.datatypes import Appearance
+    from pipeline.datatypes.appearance import Appearance
 
     generator.prepare(Appearance("a dancer"))
     return np.stack([layer.picture for layer in generator.generate(window, seed, lambda: None)])

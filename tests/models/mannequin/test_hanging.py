@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance
+from pipeline.datatypes.appearance import Appearance
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure
 from pipeline.models.mannequin.hanging import find_hanging

@@ -9,7 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance, Person, Presence, SceneLight, Window
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.light import SceneLight
+from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import Window
 from pipeline.errors import Cancelled
 from pipeline.joints import JOINT, NUM_SKELETON
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure, posed_joints

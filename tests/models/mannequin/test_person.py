@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance, Float64Array, ReferencePicture, SceneLight
+from pipeline.datatypes.appearance import Appearance, ReferencePicture
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT, SKELETON_NAMES
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.fitting import FittedView

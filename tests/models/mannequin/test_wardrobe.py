@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Appearance
+from pipeline.datatypes.appearance import Appearance
 from pipeline.models.mannequin.figure import Group, load_figure
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit

@@ -1,0 +1,40 @@
+"""Who is put in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.survey import Person
+from pipeline.shaped import Shaped, Shapes
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ReferencePicture(Shaped):
+    """One picture of who is put in."""
+
+    SHAPES: ClassVar[Shapes] = {"picture": ("H", "W", "C")}
+
+    picture: NDArray[np.uint8]
+    """(H, W, 3 or 4) RGB(A)."""
+    person: Person
+    """The one person in it; the picture's pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Appearance(Shaped):
+    """Who is put in; once a job."""
+
+    SHAPES: ClassVar[Shapes] = {"reference": ("H", "W", "C")}
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    reference: NDArray[np.uint8] | None = None
+    """(H, W, 3 or 4) RGB(A), the reference picture."""
+    reference_person: Person | None = None
+    """The person found in the reference picture; its pixels' space."""
+    more_references: tuple[ReferencePicture, ...] = ()
+    """The same person from other sides."""

@@ -1,0 +1,67 @@
+"""The light that falls on a person, and the shadow that they cast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.shaped import Shaped, Shapes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneLight:
+    """The light that falls on a person, over N frames. Linear: 1 makes a white surface the picture's white."""
+
+    key_direction: NDArray[np.float32]
+    """(N, 3) unit vectors towards the key light: x right, y down, z away from the camera."""
+    key_rgb: NDArray[np.float32]
+    """(N, 3) what a surface gets that faces the key light."""
+    ambient_rgb: NDArray[np.float32]
+    """(N, 3) what an open surface gets from the sky; the ground gives back two fifths of it, in its own colour."""
+
+    def part(self, start: int, stop: int) -> SceneLight:
+        """Return the frames [start, stop) of it."""
+        return SceneLight(self.key_direction[start:stop], self.key_rgb[start:stop], self.ambient_rgb[start:stop])
+
+    @classmethod
+    def daylight(cls, num_frames: int) -> SceneLight:
+        """Return soft daylight from above, in front and the picture's left: what stands in where nothing is known."""
+        key = np.array([-0.42, -0.74, -0.53], np.float32)
+
+        def over_time(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.tile(values, (num_frames, 1)).astype(np.float32)
+
+        return cls(
+            over_time(key / np.linalg.norm(key)),
+            over_time(np.array([1.06, 1.0, 0.92], np.float32) * np.float32(0.72)),
+            over_time(np.array([0.90, 0.97, 1.08], np.float32) * np.float32(0.50)),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CastShadows(Shaped):
+    """The shadow that the subject throws on the ground, over T frames; see ``maths.cast_shadow``."""
+
+    SHAPES: ClassVar[Shapes] = {"shear": ("T", 2), "darkness": ("T", 3), "softness_bh": ("T",)}
+
+    shear: NDArray[np.float32]
+    """(T, 2) px to the right and up by which a px of height throws its shadow."""
+    darkness: NDArray[np.float32]
+    """(T, 3) share of the linear light that it takes, RGB; 0 where there is none."""
+    softness_bh: NDArray[np.float32]
+    """(T,) standard deviation of its edge before the shear, body heights."""
+
+    @classmethod
+    def none(cls, num_frames: int) -> CastShadows:
+        """Return no shadows at all."""
+        zeros = np.zeros((num_frames, 3), np.float32)
+        return cls(zeros[:, :2], zeros, zeros[:, 0])
+
+    def shear_at(self, frame: int) -> tuple[float, float] | None:
+        """Return the shear in a frame, None where no shadow falls."""
+        if not self.darkness[frame].any():
+            return None
+        return float(self.shear[frame, 0]), float(self.shear[frame, 1])

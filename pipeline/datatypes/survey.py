@@ -1,0 +1,131 @@
+"""What SURVEY finds in a clip: people, the camera's motion, burnt-in graphics."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Transforms
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.shaped import Shaped, Shapes
+
+BODY_PARTS, COLOR_BINS = 3, 70
+"""Head, torso, legs; bins of each one's color histogram."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Person(Shaped):
+    """One person in one frame, as a people backend reports; source space."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "box_xyxy": (4,),
+        "joints": (NUM_JOINTS, 3),
+        "skeleton": (NUM_SKELETON, 3),
+        "mask": ("H", "W"),
+    }
+
+    box_xyxy: NDArray[np.float64]
+    """(4,) px."""
+    score: float
+    """0..1."""
+    joints: NDArray[np.float32]
+    """(21, 3) x, y px and confidence 0..1; x, y NaN where unknown. Rows are ``JOINT_NAMES``."""
+    skeleton: NDArray[np.float32]
+    """(23, 3) x, y, z px, orthographic, z 0 at the hips and smaller nearer; NaN unknown. Rows: ``SKELETON_NAMES``."""
+    mask: Mask
+    """(H, W) of the source picture."""
+    earlier: tuple[Person, ...] = ()
+    """The same one in the frames just before he was found, nearest first, where a look back saw him there."""
+    earlier_from: int = 0
+    """How many frames ago the first of them is."""
+    follow_id: int = -1
+    """The same in the frames in which the backend follows the same one; -1 where it does not follow people."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Track(Shaped):
+    """One person followed through a shot (a tracklet), before linking; source space."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "frames": ("N",), "boxes_xyxy": ("N", 4), "scores": ("N",), "joints": ("N", NUM_JOINTS, 3),
+        "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS),
+    }  # fmt: skip
+
+    track_id: int
+    frames: NDArray[np.int64]
+    """(N,) rising frame numbers."""
+    boxes_xyxy: NDArray[np.float64]
+    """(N, 4)."""
+    scores: NDArray[np.float32]
+    """(N,)."""
+    joints: NDArray[np.float32]
+    """(N, 21, 3)."""
+    skeletons: NDArray[np.float32]
+    """(N, 23, 3)."""
+    color_histograms: NDArray[np.uint8]
+    """(N, 3, 70) colors of head, torso and legs: square roots of a histogram's weights times 255, 0 where unseen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CameraMotion(Shaped):
+    """The measured motion of the camera."""
+
+    SHAPES: ClassVar[Shapes] = {"world_from_source": ("T", 3, 3), "reliable": ("T",)}
+
+    world_from_source: Transforms
+    """(T, 3, 3)."""
+    reliable: NDArray[np.bool_]
+    """(T,) False where too few points agreed and the last motion was held."""
+    pairs: tuple[NDArray[np.float32], ...]
+    """T arrays (N, 4): background points x, y in frame t-1 and x, y in frame t, source px; empty at cuts.
+    Includes points on the ground around the feet of people."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Overlays(Shaped):
+    """Burnt-in graphics of a clip (captions, icons, logos): masks at a reduced size, one for some frames in a row."""
+
+    SHAPES: ClassVar[Shapes] = {"packed": ("N",), "offsets": ("B",)}
+
+    size_wh: tuple[int, int]
+    """Of the source picture."""
+    small_wh: tuple[int, int]
+    """Of the masks."""
+    block_frames: int
+    """A mask holds for so many frames; the first starts at frame 0."""
+    packed: NDArray[np.uint8]
+    """(N,) bits of all masks, each packed by zlib; one without graphics takes no bytes."""
+    offsets: NDArray[np.int64]
+    """(masks + 1,) where each begins and the last one ends."""
+
+    def mask(self, frame: int) -> Mask | None:
+        """Return (H, W) where graphics lie in a frame, None where there are none."""
+        begin, end = self.offsets[frame // self.block_frames : frame // self.block_frames + 2].tolist()
+        if begin == end:
+            return None
+        width, height = self.small_wh
+        bits = np.frombuffer(zlib.decompress(self.packed[begin:end].tobytes()), np.uint8)
+        small = np.unpackbits(bits, count=width * height).reshape(height, width)
+        columns = np.arange(self.size_wh[0]) * width // self.size_wh[0]
+        rows = np.arange(self.size_wh[1]) * height // self.size_wh[1]
+        return np.asarray(small[rows[:, None], columns], np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Survey(Shaped):
+    """What one read of the clip told."""
+
+    info: VideoInfo
+    shot_starts: NDArray[np.int64]
+    """(S,) first frame of each shot; the first is 0. Jump cuts are found later."""
+    unexplained_change: NDArray[np.float32]
+    """(T,) gray levels by which the worst parts of a frame differ from the frame before, moved by flow."""
+    motion: CameraMotion
+    tracks: tuple[Track, ...]
+    overlays: Overlays | None = None
+    """None where they were not looked for."""
