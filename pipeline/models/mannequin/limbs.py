@@ -7,6 +7,11 @@ import numpy as np
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.rotations import cross, normalized, ramp, rotation_between
 
+Capsule = tuple[Float64Array, Float64Array, float]
+"""Start and end of the axis (3,), radius."""
+Leg = tuple[Float64Array, Float64Array, Float64Array]
+"""Thigh and shin vectors (3,), and the knee's axis (3,) towards the body's left."""
+
 _STRETCH = 0.035
 """Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
 
@@ -20,9 +25,7 @@ def limit_depth(bone: Float64Array, length: float) -> Float64Array:
     return normalized(np.array([bone[0], bone[1], depth]))
 
 
-def solve_two_bone_ik(
-    chain: tuple[Float64Array, Float64Array, Float64Array], target: Float64Array
-) -> tuple[Float64Array, Float64Array]:
+def solve_two_bone_ik(chain: Leg, target: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Bring a leg's end onto ``target`` (x and y exact; z gives way first); return (2, 3) bones and what is missing.
 
     The bent leg turns as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
@@ -54,9 +57,7 @@ def solve_two_bone_ik(
     return np.stack([new_thigh, new_shin]) * size, missing
 
 
-def push_out_of_capsules(
-    point: Float64Array, capsules: list[tuple[Float64Array, Float64Array, float]], where: float, own: float
-) -> Float64Array:
+def push_out_of_capsules(point: Float64Array, capsules: list[Capsule], where: float, own: float) -> Float64Array:
     """Move a point of thickness ``own`` along z out of the capsules: nearer for ``where`` -1, farther for +1.
 
     A point that lies wholly on the other side stays there: an arm may well be behind the back.

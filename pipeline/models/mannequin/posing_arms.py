@@ -1,0 +1,85 @@
+"""Turning the figure's shoulders, arms and hands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.figure import LANDMARK
+from pipeline.models.mannequin.limbs import Capsule, Leg, limit_depth, push_out_of_capsules
+from pipeline.models.mannequin.rest_pose import RestPose, Side
+from pipeline.models.mannequin.rotations import cross, normalized, ramp, rotation_about, rotation_between
+
+_TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
+"""Of the capsules that keep arms out of the body, standing heights: clothed, and less than the widest place."""
+
+
+def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Float64Array], side: Side) -> None:
+    """Raise the shoulder girdle with the arm: about one third of the way, beyond 50 degrees from hanging."""
+    heads, chest = rest.heads, rotations["chest"]
+    length = float(np.linalg.norm(heads["forearm1" + side.suffix] - heads["upperarm1" + side.suffix]))
+    upper = limit_depth(points[JOINT[f"{side.name}_elbow"]] - points[JOINT[f"{side.name}_shoulder"]], length)
+    local = chest.T @ upper
+    raised = float(np.arctan2(np.sqrt(local[0] ** 2 + local[2] ** 2), local[1]))
+    lift = 0.30 * max(raised - 0.85, 0.0) - 0.06
+    rotations["clavicle" + side.suffix] = chest @ rotation_about(np.array([0.0, 0.0, 1.0]), -side.sign * lift)
+
+
+def body_capsules(rest: RestPose, places: dict[str, Float64Array], chains: dict[str, Leg]) -> list[Capsule]:
+    """Start, end and radius of what an arm must not pass through, with the pelvis at the origin."""
+    capsules = [(places["pelvis"], places["chest"], _TORSO_RADIUS)]
+    for suffix, (thigh, _, _) in chains.items():
+        hip = places["thigh1" + suffix]
+        capsules.append((hip, hip + thigh, _THIGH_RADIUS))
+    return capsules
+
+
+def turn_arm(
+    rest: RestPose,
+    points: Float64Array,
+    rotations: dict[str, Float64Array],
+    places: dict[str, Float64Array],
+    body: list[Capsule],
+    side: Side,
+) -> None:
+    """Turn upper arm, forearm and hand, kept out of the ``body``; the twist is spread over the halves of each."""
+    heads, chest = rest.heads, rotations["chest"]
+    shoulder, elbow, wrist = (heads[b + side.suffix] for b in ("upperarm1", "forearm1", "hand"))
+    knuckles = rest.landmarks[LANDMARK[f"{side.name}_knuckles"]]
+    seen = [points[JOINT[f"{side.name}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
+    long_upper, long_fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
+    long_hand = float(np.linalg.norm(knuckles - wrist))
+    # A near arm that touches the body passes before it, a far one behind; facing the camera, before it.
+    side_depth = side.sign * chest[2, 0] - 0.6 * chest[2, 2]
+    where = float(np.tanh(side_depth / 0.15))
+    start = places["upperarm1" + side.suffix]
+    joint = push_out_of_capsules(start + long_upper * limit_depth(seen[1] - seen[0], long_upper), body, where, 0.03)
+    upper = normalized(joint - start)
+    start = start + long_upper * upper
+    joint = push_out_of_capsules(start + long_fore * limit_depth(seen[2] - seen[1], long_fore), body, where, 0.03)
+    fore = normalized(joint - start)
+    start = start + long_fore * fore
+    hand = normalized(0.75 * fore + 0.5 * normalized(seen[3] - seen[2], fore), fore)
+    hand = normalized(push_out_of_capsules(start + long_hand * hand, body, where, 0.03) - start)
+
+    base = rotations["clavicle" + side.suffix]
+    rest_upper, rest_fore = normalized(elbow - shoulder), normalized(wrist - elbow)
+    swung = rotation_between(np.asarray(base @ rest_upper), upper) @ base
+    hinge = swung @ normalized(cross(rest_upper, rest_fore))
+    bend = cross(upper, fore)
+    twist = float(np.arctan2(cross(hinge, bend) @ upper, hinge @ bend))
+    sure = ramp(float(np.sqrt(bend @ bend)), 0.1, 0.5) * ramp(abs(twist), 2.9, 1.9)
+    twist *= sure
+    rotations["upperarm1" + side.suffix] = rotation_about(upper, 0.45 * twist) @ swung
+    rotations["upperarm2" + side.suffix] = rotation_about(upper, twist) @ swung
+    lower = (
+        rotation_between(np.asarray(rotations["upperarm2" + side.suffix] @ rest_fore), fore)
+        @ rotations["upperarm2" + side.suffix]
+    )
+    # At rest the palms look down; a hanging arm's palm looks at the thigh.
+    turned = rotation_about(fore, side.sign * 0.5)
+    rotations["forearm1" + side.suffix] = rotation_about(fore, side.sign * 0.15) @ lower
+    rotations["forearm2" + side.suffix] = turned @ lower
+    rest_hand = normalized(knuckles - wrist)
+    rotations["hand" + side.suffix] = rotation_between(np.asarray(turned @ lower @ rest_hand), hand) @ turned @ lower
