@@ -11,7 +11,8 @@ import pytest
 from pipeline.errors import PresetUnavailable
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
-from pipeline.models.people.blazepose import REGION_PX, BlazePosePeople, Region, _mask_of
+from pipeline.models.people.blazepose import BlazePosePeople
+from pipeline.models.people.landmarks import REGION_PX, Region, mask_of_logits
 from pipeline.models.weights.folder import weight_path
 
 WALK = Path(__file__).parents[3] / "assets" / "walk_a" / "sample.mp4"
@@ -33,11 +34,11 @@ def test_a_region_looks_up_the_body_at_its_own_size() -> None:
 
 def test_a_mask_is_laid_where_its_region_is_and_nowhere_else() -> None:
     region = Region(60.0, 40.0, 64.0, 0.0)
-    mask = _mask_of(np.full((REGION_PX, REGION_PX), 5, np.float32), region.picture_from_region(), 120, 90)
+    mask = mask_of_logits(np.full((REGION_PX, REGION_PX), 5, np.float32), region.picture_from_region(), 120, 90)
     rows, columns = np.nonzero(mask)
     assert (columns.min(), columns.max()) in {(28, 91), (29, 91), (28, 92)}
     assert (rows.min(), rows.max()) in {(8, 71), (9, 71), (8, 72)}
-    outside = _mask_of(
+    outside = mask_of_logits(
         np.ones((REGION_PX, REGION_PX), np.float32), Region(-500, 0, 64, 0).picture_from_region(), 120, 90
     )
     assert not outside.any()

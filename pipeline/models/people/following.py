@@ -1,0 +1,161 @@
+"""People as the embedded backend follows them: their course, who hides whom, and whether two are one body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.survey import Person
+from pipeline.maths.boxes import box_of_mask
+from pipeline.maths.masks import grow
+from pipeline.models.people.landmarks import REGION_MARGIN, Region
+from pipeline.models.people.movenet import RoughPerson
+
+SAME_PERSON_IOU = 0.5
+MIN_VISIBLE = 0.25
+"""Of a person's mask: with less of it outside those who hide them, their joints are guesses."""
+EXPECTED_MARGIN = 0.04
+"""Of the region's side: a limb may be so far from where the hips' course would have it."""
+SURE_KEYPOINT = 0.15
+COVERED = 0.08
+"""Of the region's side: a detection whose joints are this close to somebody's is that person."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """A person whom the backend follows from frame to frame."""
+
+    person: Person
+    region: Region
+    """Where to look in the next frame, before the hips' velocity is added."""
+    hips: NDArray[np.float64]
+    """(2,) px."""
+    velocity: NDArray[np.float64]
+    """(2,) of the hips, px a frame."""
+    age: int
+    """Frames followed."""
+    follow_id: int
+    miss: float = 0.0
+    """How far the hips are from where their course led, of the region's side."""
+    unseen: int = 0
+    """Frames since the person was lost."""
+    first: Followed | None = None
+    """The person as first detected."""
+
+    @property
+    def lowest_y(self) -> float:
+        """How far down the picture the person reaches, with legs guessed where they are not seen: who is nearer,
+        reaches farther down."""
+        return float(self.hips[1]) + self.region.side / (2 * REGION_MARGIN)
+
+
+def moved_on(entry: Followed) -> Followed:
+    """Move somebody who is not seen by one frame along their course."""
+    x, y = entry.velocity
+    person = replace(
+        entry.person,
+        box_xyxy=entry.person.box_xyxy + np.array([x, y, x, y]),
+        joints=entry.person.joints + np.array([x, y, 0], np.float32),
+        mask=_shifted(entry.person.mask, entry.velocity),
+    )
+    return replace(entry, person=person, hips=entry.hips + entry.velocity, unseen=entry.unseen + 1)
+
+
+def without_hidden(entry: Followed, hiding: Mask) -> Followed | None:
+    """Take the pixels of those in front out of somebody's mask; None where too little is left to be sure of them."""
+    mask = entry.person.mask
+    if not (mask & hiding).any():
+        return entry
+    visible = mask & ~hiding
+    if np.count_nonzero(visible) < MIN_VISIBLE * np.count_nonzero(mask):
+        return None
+    box = np.array(box_of_mask(visible), np.float64)
+    return replace(entry, person=replace(entry.person, mask=visible, box_xyxy=box))
+
+
+def expected_mask(entry: Followed) -> Mask:
+    """Return where somebody's pixels will be in the next frame, with some room around them."""
+    return grow(_shifted(entry.person.mask, entry.velocity), max(1, round(EXPECTED_MARGIN * entry.region.side)))
+
+
+def _shifted(mask: Mask, by: NDArray[np.float64]) -> Mask:
+    size_wh = (mask.shape[1], mask.shape[0])
+    moved = cv2.warpAffine(mask.view(np.uint8), np.column_stack([np.eye(2), by]), size_wh, flags=cv2.INTER_NEAREST)
+    return moved.view(np.bool_)
+
+
+def masks_of(followed: list[Followed]) -> list[Mask]:
+    return [entry.person.mask for entry in followed]
+
+
+def union(masks: list[Mask], without: Mask | None = None) -> Mask | None:
+    """Return the masks as one, less ``without``; None for no masks."""
+    if not masks:
+        return None
+    whole: Mask = np.logical_or.reduce(masks)
+    return whole if without is None else whole & ~without
+
+
+def touch(a: Followed, b: Followed) -> bool:
+    """Whether the boxes of two people overlap."""
+    return _overlap(a.person.box_xyxy, b.person.box_xyxy)[1] > 0
+
+
+def is_among(person: Person, others: list[Followed]) -> bool:
+    """Whether two regions ended on the same body: their masks (or all of their joints) coincide."""
+    for other in others:
+        if _overlap(person.box_xyxy, other.person.box_xyxy)[0] < 0.3:
+            continue
+        both = np.count_nonzero(person.mask & other.person.mask)
+        either = np.count_nonzero(person.mask | other.person.mask)
+        distances = np.hypot(*(person.joints[:, :2] - other.person.joints[:, :2]).T)
+        if both > SAME_PERSON_IOU * either or np.median(distances) < 0.05 * other.region.side:
+            return True
+    return False
+
+
+def not_covered(roughs: list[RoughPerson], followed: list[Followed]) -> list[RoughPerson]:
+    """Return the detections that are nobody who is followed.
+
+    Each of the followed accounts for the nearest detection: of two people close together one must not cover both. A
+    second detection at the same place is the same person detected twice.
+    """
+    pairs = sorted(
+        (distance, column, row)
+        for column, rough in enumerate(roughs)
+        for row, entry in enumerate(followed)
+        if (distance := _joint_distance(rough, entry.person.joints[:17], entry)) < COVERED
+    )
+    covered: dict[int, int] = {}
+    for _, column, row in pairs:
+        if column not in covered and row not in covered.values():
+            covered[column] = row
+    uncovered = []
+    for rough in roughs:
+        is_twice = any(
+            _joint_distance(rough, roughs[other].keypoints, followed[row]) < COVERED for other, row in covered.items()
+        )
+        if not is_twice and (rough.keypoints[:, 2] > SURE_KEYPOINT).any():
+            uncovered.append(rough)
+    return uncovered
+
+
+def _joint_distance(rough: RoughPerson, joints: NDArray[np.floating], entry: Followed) -> float:
+    """Median distance of a detection's sure joints to (17, 2+) others in COCO's order, of the region's side."""
+    sure = rough.keypoints[:, 2] > SURE_KEYPOINT
+    if not sure.any():
+        return np.inf
+    distances = np.hypot(*(rough.keypoints[sure, :2] - joints[sure, :2]).T)
+    return float(np.median(distances)) / entry.region.side
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+    """IoU of two boxes, and the fraction of the smaller one that lies in the other."""
+    wh = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    common = float(np.prod(np.maximum(wh, 0)))
+    areas = float(np.prod(a[2:] - a[:2])), float(np.prod(b[2:] - b[:2]))
+    return common / max(sum(areas) - common, 1e-9), common / max(min(areas), 1e-9)

@@ -1,0 +1,184 @@
+"""BlazePose's landmark model (Bazarevsky et al. 2020, Apache-2.0): one person in a rotated square of the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.survey import Person
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.maths.boxes import box_of_mask
+from pipeline.models.people.movenet import RoughPerson
+from pipeline.models.weights.folder import weight_path
+
+REGION_PX = 256
+REGION_MARGIN = 1.25
+MIN_LANDMARK_SCORE = 0.5
+SMALL_VIEW_PX = 720
+"""Longest side of a picture that is kept to look at later."""
+
+ROWS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
+"""BlazePose's landmark of each row of ``JOINT_NAMES``."""
+KNUCKLES = ((17, 19), (18, 20))
+"""Pinky and index knuckle of each hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rotated square of the picture: center and side in px, ``angle`` turns the region's up to the person's up."""
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+    def picture_from_region(self) -> NDArray[np.float64]:
+        """(2, 3): region pixels (centers at integers, ``REGION_PX`` a side) to picture pixels."""
+        scale = self.side / REGION_PX
+        cos, sin = np.cos(self.angle) * scale, np.sin(self.angle) * scale
+        middle = (REGION_PX - 1) / 2
+        return np.array(
+            [[cos, -sin, self.x - cos * middle + sin * middle], [sin, cos, self.y - sin * middle - cos * middle]]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A picture to look at, perhaps smaller than the source whose pixels all coordinates are in."""
+
+    picture: Picture
+    size_wh: tuple[int, int]
+    """Of the source."""
+
+    def crop(self, picture_from_region: NDArray[np.float64]) -> Picture:
+        """Return the (``REGION_PX``, ``REGION_PX``, 3) pixels of a region, bilinear."""
+        matrix = picture_from_region
+        scale = self.picture.shape[1] / self.size_wh[0], self.picture.shape[0] / self.size_wh[1]
+        if scale != (1.0, 1.0):
+            middle = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]])
+            matrix = (matrix + middle) * np.array(scale)[:, None] - middle
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(self.picture, matrix, (REGION_PX, REGION_PX), flags=flags)
+
+    def smaller(self) -> View:
+        """Return the picture with its longest side at most ``SMALL_VIEW_PX``."""
+        width, height = self.size_wh
+        factor = SMALL_VIEW_PX / max(width, height)
+        if factor >= 1:
+            return self
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        return View(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), self.size_wh)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landmarks:
+    """What the model found in a region."""
+
+    person: Person
+    region: Region
+    """The square around the person by these landmarks: where to look next."""
+    hips: NDArray[np.float64]
+    """(2,) the hips' middle, source px."""
+
+
+class LandmarkModel:
+    """Looks at one region at a time, on the CPU."""
+
+    def __init__(self, num_threads: int) -> None:
+        """Load the model; raises ``PresetUnavailable`` where its file is missing."""
+        self._interpreter = Interpreter(
+            model_path=str(weight_path("pose_landmark_full.tflite")), num_threads=num_threads
+        )
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = {entry["name"]: entry["index"] for entry in self._interpreter.get_output_details()}
+
+    def look(self, view: View, region: Region, others_mask: Mask | None) -> Landmarks | None:
+        """Run the model on a region; None where it finds nobody.
+
+        Pixels of ``others_mask``, other people close by, are grayed out: the model would slide onto them.
+        """
+        matrix = region.picture_from_region()
+        crop = view.crop(matrix)
+        if others_mask is not None:
+            size, flags = (REGION_PX, REGION_PX), cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+            crop[cv2.warpAffine(others_mask.view(np.uint8), matrix, size, flags=flags) > 0] = 127
+        self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
+        self._interpreter.invoke()
+        score = float(self._interpreter.get_tensor(self._outputs["Identity_1"])[0, 0])
+        if score < MIN_LANDMARK_SCORE:
+            return None
+        raw = np.asarray(self._interpreter.get_tensor(self._outputs["Identity"]), np.float64).reshape(39, 5)
+        logits = self._interpreter.get_tensor(self._outputs["Identity_2"])[0, :, :, 0]
+        mask = mask_of_logits(logits, matrix, *view.size_wh)
+        if not mask.any():
+            return None
+        # The model's coordinates count from the region's corner, so a pixel's center lies at .5.
+        points = (raw[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
+        z = raw[:, 2] * region.side / REGION_PX
+        confidence = 1 / (1 + np.exp(-np.clip(np.minimum(raw[:, 3], raw[:, 4]), -30, 30)))
+        joints = np.column_stack([points, confidence])[list(ROWS)].astype(np.float32)
+        bones = np.column_stack([points, z])
+        hands = [bones[list(pair)].mean(axis=0) for pair in KNUCKLES]
+        skeleton = np.vstack([bones[list(ROWS)], hands]).astype(np.float32)
+        assert joints.shape == (NUM_JOINTS, 3) and skeleton.shape == (NUM_SKELETON, 3)
+        box = np.array(box_of_mask(mask), np.float64)
+        person = Person(box_xyxy=box, score=min(1.0, score), joints=joints, skeleton=skeleton, mask=mask)
+        # Auxiliary landmarks 33 and 34: the hips' middle, and a point on the circle around the body.
+        return Landmarks(person, _region_of_circle(points[33], points[34]), points[[23, 24]].mean(axis=0))
+
+
+def region_of_rough(rough: RoughPerson) -> Region | None:
+    """Return the region around the detector's hips, or of its box where the hips were not seen; None for no box."""
+    x0, y0, x1, y1 = rough.box_xyxy
+    if x1 - x0 < 4 or y1 - y0 < 4:
+        return None
+    sure = rough.keypoints[:, 2] > 0.15
+    points = rough.keypoints[sure, :2]
+    if sure[[11, 12]].all():
+        middle = rough.keypoints[[11, 12], :2].mean(axis=0)
+        corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]])
+        reach = 1.08 * float(np.hypot(*(points - middle).T).max())
+        reach = max(reach, 0.45 * (y1 - y0), 0.9 * float(np.abs(corners - middle).max()))
+    else:
+        middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+        reach = 0.5 * float(max(x1 - x0, y1 - y0))
+    angle = 0.0
+    if sure[[5, 6, 11, 12]].all():
+        up = rough.keypoints[[5, 6], :2].mean(axis=0) - middle
+        if np.hypot(*up) > 0.1 * reach:
+            angle = float(np.arctan2(up[0], -up[1]))
+    return Region(float(middle[0]), float(middle[1]), 2 * REGION_MARGIN * reach, angle)
+
+
+def _region_of_circle(middle: NDArray[np.float64], rim: NDArray[np.float64]) -> Region:
+    away = rim - middle
+    side = max(16.0, 2 * REGION_MARGIN * float(np.hypot(*away)))
+    return Region(float(middle[0]), float(middle[1]), side, float(np.arctan2(away[0], -away[1])))
+
+
+def mask_of_logits(logits: NDArray[np.float32], matrix: NDArray[np.float64], width: int, height: int) -> Mask:
+    """Lay a region's mask logits over the (height, width) picture; only the region's bounding box is warped."""
+    corners = np.array([[0, 0], [REGION_PX, 0], [0, REGION_PX], [REGION_PX, REGION_PX]]) @ matrix[:, :2].T
+    corners = corners + matrix[:, 2]
+    x0, y0 = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    x1, y1 = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, (width, height))
+    mask = np.zeros((height, width), np.bool_)
+    if x1 > x0 and y1 > y0:
+        shifted = matrix.copy()
+        shifted[:, 2] -= (x0, y0)
+        patch = cv2.warpAffine(
+            logits,
+            shifted,
+            (int(x1 - x0), int(y1 - y0)),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(-100.0,),
+        )
+        mask[y0:y1, x0:x1] = patch > 0
+    return mask
