@@ -36,6 +36,7 @@ _INLINE_SUFFIXES = {
     "report": ".html",
     "contact_sheet": ".png",
     "frame": ".png",
+    "people": ".png",
 }
 """Of artifacts that came as base64; the others are Matroska files."""
 
@@ -205,11 +206,13 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ESTIMATE).write_text(json.dumps(answer, indent=1), encoding="utf-8")
         return
+    is_people = "people" in answer
     try:
         files = ResultFiles.model_validate(answer)
     except ValueError:
         files = ResultFiles()
-    if not files.model_fields_set:
+    # In a clip without people there is nothing to show.
+    if not files.model_fields_set and not is_people:
         raise Failed("NOT_SAVED", "the answer names no files: is this an Understudy endpoint?")
     folder.mkdir(parents=True, exist_ok=True)
     # What lay there before is no result from here on.
@@ -218,13 +221,15 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
     if files.video_base64:
         (folder / video).write_bytes(base64.b64decode(files.video_base64))
     elif files.video_url:
-        # The mode frame has pictures alone.
+        # The modes frame and people have pictures alone.
         _download(files.video_url, folder / video, check)
     for name, text in files.artifacts_base64.items():
         content = base64.b64decode(text)
         plain = re.sub(r"[^a-z_]", "_", name)
-        # One frame is a picture, several come as a zip.
-        suffix = ".zip" if name == "frame" and content.startswith(b"PK") else _INLINE_SUFFIXES.get(name, ".mkv")
+        # One picture is itself, several come as a zip.
+        suffix = (
+            ".zip" if name in ("frame", "people") and content.startswith(b"PK") else _INLINE_SUFFIXES.get(name, ".mkv")
+        )
         (folder / (plain + suffix)).write_bytes(content)
     for places in files.artifacts.values():
         for place in [places] if isinstance(places, str) else places:

@@ -26,10 +26,10 @@ from pipeline.errors import (
     UploadFailed,
     UrlRejected,
 )
-from pipeline.models.loaded import LoadedModels, load_models
+from pipeline.models.loaded import LoadedModels, load_models, load_people
 from pipeline.request import JobRequest, PointChoice
-from pipeline.result import Estimate, JobReport, JobResult, Quality
-from pipeline.run import run_job, run_stills
+from pipeline.result import Estimate, JobReport, JobResult, PeopleReport, PeopleResult, PersonReport, Quality
+from pipeline.run import find_people, run_job, run_stills
 from pipeline.settings import Settings
 
 __all__ = [
@@ -49,6 +49,9 @@ __all__ = [
     "NoPerson",
     "NoSpace",
     "OutOfMemory",
+    "PeopleReport",
+    "PeopleResult",
+    "PersonReport",
     "PointChoice",
     "PresetUnavailable",
     "Quality",
@@ -60,7 +63,9 @@ __all__ = [
     "UnsupportedMedia",
     "UploadFailed",
     "UrlRejected",
+    "find_people",
     "load_models",
+    "load_people",
     "run_job",
     "run_stills",
 ]

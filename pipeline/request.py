@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ class PointChoice:
     at_s: float
 
 
-SubjectChoice = Literal["largest", "leftmost", "rightmost", "centre"] | int | PointChoice | tuple[PointChoice, ...]
+NamedChoice = Literal["largest", "leftmost", "rightmost", "centre"]
+NAMED_CHOICES: tuple[NamedChoice, ...] = get_args(NamedChoice)
+SubjectChoice = NamedChoice | int | PointChoice | tuple[PointChoice, ...]
 """Several points, in any order, correct each other: each says who is meant around its time."""
 
 

@@ -126,6 +126,84 @@ class JobReport(Value):
     """In the mode `frame`: the numbers of the frames that were made."""
 
 
+class PersonPoint(Value):
+    """A point of a person, as ``subject`` takes it."""
+
+    x: float
+    """Px from the left of the upright picture."""
+    y: float
+    """Px from the top."""
+    at_s: float
+    """Seconds from the start of the part that was looked at."""
+
+
+class BoxInStill(Value):
+    """Somebody else in a person's still."""
+
+    number: int
+    box_xyxy: tuple[float, float, float, float]
+    """Left, top, right, bottom, px of the upright picture."""
+
+
+class PersonReport(Value):
+    """One person of a clip, in the mode ``people``."""
+
+    number: int
+    """To give as `subject`, in a job of the same part of the clip; people are counted in order of appearance."""
+    chosen_by: tuple[str, ...]
+    """Words for `subject` that mean this person: `largest` and so on."""
+    first_s: float
+    """When they are first seen, in seconds from the start of the part that was looked at."""
+    last_s: float
+    """When they are last seen."""
+    seen_s: float
+    """How long they are seen in all."""
+    seen_frames: int
+    """In how many frames."""
+    height_percent: float
+    """Median height of their box, percent of the picture's."""
+    still_frame: int
+    """Number of the frame in which they are seen best: that of their still."""
+    box_xyxy: tuple[float, float, float, float]
+    """Their box in it: left, top, right, bottom, px of the upright picture."""
+    point: PersonPoint | None
+    """A point in it that means them: to give as `subject` instead of the number. Null where any would mean another."""
+    others: tuple[BoxInStill, ...]
+    """Who else is in that frame."""
+
+
+class PeopleReport(Value):
+    """What is known of the people of a clip beside their stills."""
+
+    preset: str
+    """The preset whose finder was used; another preset's may number people differently."""
+    people: tuple[PersonReport, ...]
+    """Everybody who is long enough in the clip to be replaced, in order of appearance; empty where nobody is."""
+    frames: int
+    """Frames of the clip, or of the part that was asked for."""
+    duration_s: float
+    """Of that part."""
+    width: int
+    """Of the upright picture, px."""
+    height: int
+    """Of the upright picture, px."""
+    timings_s: dict[str, float]
+    """Seconds of each pass."""
+    warnings: tuple[str, ...]
+    """Sentences about the clip."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PeopleResult:
+    """What the mode ``people`` made, under its output folder."""
+
+    artifacts: dict[str, list[Path]]
+    """``people``: one still for each person, in the order of their numbers; empty where nobody was found."""
+    report: PeopleReport
+    video: None = None
+    """There never is one."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
     """What a job made, under its output folder."""

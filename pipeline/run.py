@@ -28,17 +28,22 @@ from pipeline.finish.stills import finish_stills
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
 from pipeline.media.sandbox import open_untrusted
+from pipeline.models.interfaces import PeopleBackend
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
+from pipeline.plan.jump_cuts import find_jump_cuts
+from pipeline.plan.people import describe_people
 from pipeline.plan.plan import make_plan
 from pipeline.plan.stills import choose_stills, plan_of_stills
+from pipeline.plan.subject import find_persons
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
 from pipeline.report.page import write_reports
+from pipeline.report.people_stills import write_people_stills
 from pipeline.report.result import make_report
 from pipeline.request import JobRequest
-from pipeline.result import JobResult, Quality
+from pipeline.result import JobResult, PeopleReport, PeopleResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
 from pipeline.scene.learn import learn_scene
@@ -117,6 +122,65 @@ def run_stills(
     return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), timings)
 
 
+def find_people(
+    request: JobRequest,
+    settings: Settings,
+    people: PeopleBackend,
+    workspace: Path,
+    *,
+    clip: Clip | None = None,
+    check: Check = lambda: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> PeopleResult:
+    """Tell who is in the clip, with a still of each: SURVEY alone. Nobody at all is an answer, too.
+
+    ``people`` are numbered as ``run_job`` numbers them for the same part of the clip with the same settings. The rest
+    is as there.
+    """
+    timings: dict[str, float] = {}
+    limit_malloc_arenas()
+    workspace.mkdir(parents=True, exist_ok=True)
+    with _opened(request, settings, timings, clip, check, progress) as clip:
+        info = clip.info
+        with _timed(timings, "survey"), closing(_mask_store(clip, workspace)) as store:
+            survey = survey_clip(
+                clip,
+                people,
+                store,
+                settings,
+                workspace,
+                check,
+                # There is nothing but this one pass.
+                lambda _, done, total: progress("people", done, total),
+            )
+        with _timed(timings, "plan"):
+            shots = find_jump_cuts(survey)
+            persons = find_persons(survey.tracks, info, shots, survey.motion.world_from_source)
+            found = describe_people(persons, info) if persons else ()
+            stills = write_people_stills(request.output_dir, clip, found, check)
+    warnings = info.warnings
+    if len(persons) > len(found):
+        warnings = (*warnings, f"{len(persons)} people were found; the first {len(found)} are told")
+    report = PeopleReport(
+        preset=settings.preset,
+        people=found,
+        frames=info.num_frames,
+        duration_s=round(float(info.pts_seconds[-1]) + int(info.durations[-1]) * float(info.time_base), 6),
+        width=info.size_wh[0],
+        height=info.size_wh[1],
+        timings_s={stage: round(value, 3) for stage, value in timings.items()},
+        warnings=warnings,
+    )
+    return PeopleResult({"people": stills} if stills else {}, report)
+
+
+def _mask_store(clip: Clip, workspace: Path) -> MaskStore:
+    """Return the store of the survey's masks; both go where one of them is damaged, since one tells of the other."""
+    masks_path = workspace / "masks.zip"
+    keep_if_intact(workspace, workspace / "survey.zip", masks_path)
+    return MaskStore(masks_path, clip.info.size_wh)
+
+
 @contextmanager
 def _opened(
     request: JobRequest,
@@ -169,11 +233,8 @@ def _prepared(
         appearance = find_appearance(
             request.prompt, request.negative_prompt, request.reference, models.people, request.more_references
         )
-    survey_path, masks_path = workspace / "survey.zip", workspace / "masks.zip"
-    # One tells of the other.
-    keep_if_intact(workspace, survey_path, masks_path)
     keep_if_intact(workspace, workspace / "plan.zip")
-    store = MaskStore(masks_path, clip.info.size_wh)
+    store = _mask_store(clip, workspace)
     try:
         with _timed(timings, "survey"):
             survey = survey_clip(clip, models.people, store, settings, workspace, check, progress)

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.perform": (*_BELOW_PASSES, "pipeline.models.loaded", "pipeline.plate.plate_set"),
     "pipeline.scene": (*_BELOW_PASSES, "pipeline.plate.plate_set"),
     "pipeline.finish": (*_BELOW_PASSES, "pipeline.plate.plate_set", "pipeline.scene"),
-    "pipeline.report": (*_GROUND, "pipeline.maths", "pipeline.media"),
+    "pipeline.report": (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace.pictures"),
     # The composition.
     "pipeline.estimate": ("pipeline",),
     "pipeline.needs": _GROUND,
@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.api": ("pipeline",),
     # Programs around the library.
     "conf": _GROUND,
-    "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.sandbox", "pipeline.models.loaded",
-               "pipeline.models.weights", "pipeline.perform.backends", "pipeline.report.verdicts"),
+    "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.sandbox",
+               "pipeline.models.interfaces", "pipeline.models.loaded", "pipeline.models.weights",
+               "pipeline.perform.backends", "pipeline.report.verdicts"),
     "handler": (*_GROUND, "conf", "worker"),
     "builder": ("pipeline.datatypes", "pipeline.shaped", "pipeline.models.weights", "pipeline.models.mannequin"),
     "client": ("pipeline.errors", "pipeline.estimate", "worker"),

@@ -43,6 +43,14 @@ def _clip(path: Path, limits: LimitSettings) -> Clip:
     return _opened(path, stat.st_mtime_ns, stat.st_size, limits.model_dump_json())
 
 
+def picture_at(path: Path) -> NDArray[np.uint8]:
+    """Return a PNG or JPEG that a job of ours has written, (H, W, 3) RGB."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{path.name} is no picture")
+    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
+
+
 @lru_cache(maxsize=2)
 def _opened(path: Path, changed_ns: int, size: int, limits: str) -> Clip:
     """Opening reads the whole clip once; the slider asks for many frames of one file. ``limits`` is JSON: hashable."""

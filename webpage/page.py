@@ -30,8 +30,8 @@ from webpage.form import (
     value_of,
     with_point,
 )
-from webpage.frames import frame_at, last_second, marked
-from webpage.panels import error_beside, job_result, job_status
+from webpage.frames import frame_at, last_second, marked, picture_at
+from webpage.panels import error_beside, job_result, job_status, person_cards
 from worker.source.fetch import fetch
 
 _CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
@@ -72,18 +72,23 @@ def build_page(config: PageConfig) -> gr.Blocks:
                 more, changed, shown_preset, advanced = _other_fields(config, places)
         with gr.Row():
             judge = gr.Button("Estimate: time and cost", elem_id="estimate")
+            people = gr.Button("Who is in the clip", elem_id="who")
             look = gr.Button("Quick look: single frames", elem_id="look")
             start = gr.Button("Replace the person", variant="primary", elem_id="start")
             cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
         status = gr.HTML(job_status(JobStatus()), elem_id="status")
         result = gr.HTML(elem_id="result")
+        cards = gr.Gallery(
+            label="Click whom to replace", visible=False, interactive=False, allow_preview=False, columns=3,
+            height="auto", object_fit="contain", format="jpeg", buttons=[], elem_id="people",
+        )  # fmt: skip
         seen = gr.State(None)
         timer = gr.Timer(_LOOK_SECONDS)
 
         inputs = clip | more
         assert set(inputs) == {each.name for each in fields(Fields)}
         errors = [places[name] for name in FIELDS]
-        shown = [seen, status, result, judge, look, start, cancel, *errors, advanced]
+        shown = [seen, status, result, cards, judge, people, look, start, cancel, *errors, advanced]
 
         def begin(mode: str, *values: Any) -> list[Update]:
             told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
@@ -96,7 +101,7 @@ def build_page(config: PageConfig) -> gr.Blocks:
                 place = place_of(error.field)
                 message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
                 summary = "" if place is not None else error_beside(message)
-                return [gr.skip(), summary, *[gr.skip()] * 5, *_beside(place, message)]
+                return [gr.skip(), summary, *[gr.skip()] * 7, *_beside(place, message)]
             except Busy as error:
                 return [gr.skip(), error_beside(str(error)), *[gr.skip()] * (len(shown) - 2)]
             return _shown(config.desk.now())
@@ -108,15 +113,27 @@ def build_page(config: PageConfig) -> gr.Blocks:
                 return [gr.skip()] * len(shown)
             return _shown(moment)
 
+        def choose(event: gr.SelectData) -> list[Update]:
+            """Make whom a card shows the subject: as a point, which holds whatever numbers a preset gives."""
+            moment = config.desk.now()
+            found = person_cards(moment)
+            point = found[event.index].point if event.index < len(found) else None
+            if point is None:
+                return [gr.skip()] * 4
+            at_s = point.at_s + float(moment.asked.get("start_s", 0.0))
+            return [POINT, None, None, with_point("", point.x, point.y, at_s)]
+
         def stop() -> str:
             config.desk.cancel()
             return job_status(config.desk.now())
 
         everything = [*inputs.values(), *changed.values(), shown_preset]
-        for button, mode in ((judge, "estimate"), (look, "frame"), (start, "replace")):
+        modes = ((judge, "estimate"), (people, "people"), (look, "frame"), (start, "replace"))
+        for button, mode in modes:
             button.click(
                 lambda *values, mode=mode: begin(mode, *values), everything, shown, trigger_mode="once", **_QUIET
             )
+        cards.select(choose, None, [clip[name] for name in ("subject", "x", "y", "points")], **_QUIET)
         cancel.click(stop, None, status, **_QUIET)
         timer.tick(follow, seen, shown, **_QUIET)
         # A page that was loaded again finds the job that is under way.
@@ -138,10 +155,19 @@ def _shown(moment: JobStatus) -> list[Update]:
         _fingerprint(moment),
         job_status(moment),
         job_result(moment, _address(moment)),
-        *[gr.update(interactive=not is_busy)] * 3,
+        _gallery(moment),
+        *[gr.update(interactive=not is_busy)] * 4,
         gr.update(interactive=is_busy),
         *_beside(place if "error_code" in answer else None, str(answer.get("error", ""))),
     ]
+
+
+def _gallery(moment: JobStatus) -> Update:
+    """Return the cards of the people who were found; hidden after any other job."""
+    found = person_cards(moment)
+    # Pictures, not paths: of the results folder Gradio itself serves nothing.
+    pictures = [(picture_at(card.still), card.caption) for card in found]
+    return gr.update(value=pictures, visible=bool(pictures))
 
 
 def _beside(place: str | None, message: str) -> list[Update]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.estimate import estimate_lines
 from pipeline.report.verdicts import telling_figures
-from pipeline.result import Estimate, Quality
+from pipeline.result import Estimate, PersonPoint, Quality
 from webpage.desk import JobStatus
+from worker.output import PeopleAnswer
+from worker.progress import people_lines, person_line
 
 STAGES = {
     "waiting": "starting",
@@ -20,6 +23,7 @@ STAGES = {
     "in queue": "waiting for a worker",
     "in progress": "a worker has begun",
     "survey": "looking at the clip",
+    "people": "looking for people",
     "plate": "making the background",
     "perform": "drawing the new person",
     "finish": "putting it together",
@@ -73,6 +77,11 @@ def job_result(moment: JobStatus, source_address: str | None) -> str:
     if folder is None or not folder.is_dir():
         return ""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if "people" in answer:
+        told_people = PeopleAnswer.model_validate(answer)
+        return _HTML.get_template("people.html.jinja").render(
+            lines=people_lines(told_people), warnings=list(told_people.warnings), found=bool(told_people.people)
+        )
     videos = [path for path in files if path.stem == "result" and path.suffix in _VIDEOS]
     return _HTML.get_template("result.html.jinja").render(
         source=source_address,
@@ -84,6 +93,29 @@ def job_result(moment: JobStatus, source_address: str | None) -> str:
         warnings=list(answer.get("warnings", ())),
         answer=answer,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """Somebody whom the mode ``people`` found, to be clicked."""
+
+    still: Path
+    caption: str
+    point: PersonPoint | None
+    """Seconds from the start of the part that was looked at."""
+
+
+def person_cards(moment: JobStatus) -> list[PersonCard]:
+    """Return a card for each person that the last job found; none where it was another kind of job."""
+    answer, folder = moment.answer, moment.folder
+    if answer is None or folder is None or "people" not in answer:
+        return []
+    cards = []
+    for person in PeopleAnswer.model_validate(answer).people:
+        still = folder / f"person_{person.number:02d}.png"
+        if still.is_file():
+            cards.append(PersonCard(still, f"{person.number}: {person_line(person)}", person.point))
+    return cards
 
 
 def _is_still(path: Path) -> bool:

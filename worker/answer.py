@@ -24,8 +24,9 @@ from pipeline.media.clip import Clip
 from pipeline.media.sandbox import keep_ready, open_untrusted
 from pipeline.needs import disk_bytes, memory_bytes
 from pipeline.request import JobRequest, PointChoice, SubjectChoice
-from pipeline.run import run_job, run_stills
-from pipeline.runtime.callbacks import Progress
+from pipeline.result import JobResult, PeopleResult
+from pipeline.run import find_people, run_job, run_stills
+from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.resources import check_disk, check_memory, resource_error, resource_errors, size_on_disk
 from pipeline.settings import Settings
 from worker.cancellation import CancelToken
@@ -37,12 +38,14 @@ from worker.input import JobInput, SubjectPoint, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
 from worker.models import ModelKeeper
-from worker.output import Answer, ErrorAnswer, EstimateAnswer, JobAnswer, full_sentence, wire_form
+from worker.output import Answer, ErrorAnswer, EstimateAnswer, JobAnswer, PeopleAnswer, full_sentence, wire_form
 from worker.resume import job_key, resumable_folder
 from worker.source.fetch import fetch
 from worker.source.picture import read_reference
 
 log = logging.getLogger("understudy")
+Work = Callable[[JobRequest, Path, Clip, Check, Progress], JobResult | PeopleResult]
+"""(request, folder for checkpoints, its clip, check, progress) to a result."""
 
 
 def answer_job(
@@ -119,7 +122,7 @@ def _run(
     clock: CancelToken,
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
-) -> JobAnswer | EstimateAnswer:
+) -> JobAnswer | PeopleAnswer | EstimateAnswer:
     request = parse_request(asked)
     # It starts while models are loaded and the source is fetched.
     keep_ready()
@@ -143,14 +146,14 @@ def _run(
     )
     destination.try_before(check=clock.check)
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
-    loaded = models.load(settings)
+    work = _work_of(request, settings, models)
     with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
         wanted = _fetched(request, settings, worker, workspace, clock)
         with (
-            make_progress(generation_share(settings)) as progress,
+            make_progress(0.0 if request.mode == "people" else generation_share(settings)) as progress,
             closing(_opened(wanted, settings, clock, progress)) as clip,
         ):
-            late = _deadline_warnings(clip.info, settings, clock)
+            late = [] if request.mode == "people" else _deadline_warnings(clip.info, settings, clock)
             keeps = worker.state_dir is not None
             key = job_key(wanted.video, wanted, settings, request.mode, clock.check) if keeps else ""
             needed = disk_bytes(clip.info, request.artifacts)
@@ -167,17 +170,35 @@ def _run(
                         clock.stage = stage
                         progress(stage, done, total)
 
-                    run = run_stills if request.mode == "frame" else run_job
-                    result = run(wanted, settings, loaded, passes, clip=clip, check=clock.check, progress=tell)
-                    told = (*result.report.warnings, *late, *_locked_warnings(request, arguments))
-                    report = result.report.model_copy(update={"warnings": told})
-                    result = replace(result, report=report)
+                    result = work(wanted, passes, clip, clock.check, tell)
+                    result = _with_warnings(result, (*late, *_locked_warnings(request, arguments)))
                 clip.close()
                 clock.stage = "deliver"
                 with kept_if_undelivered(result, passes, wanted.artifacts):
                     # A job that was given up in its last step has been answered.
                     clock.check()
                     return destination.deliver(result, check=clock.check)
+
+
+def _work_of(request: JobInput, settings: Settings, models: ModelKeeper) -> Work:
+    """Return what does the job's work, with its models loaded."""
+    if request.mode == "people":
+        people = models.load_people(settings)
+        return lambda wanted, passes, clip, check, progress: find_people(
+            wanted, settings, people, passes, clip=clip, check=check, progress=progress
+        )
+    loaded = models.load(settings)
+    run = run_stills if request.mode == "frame" else run_job
+    return lambda wanted, passes, clip, check, progress: run(
+        wanted, settings, loaded, passes, clip=clip, check=check, progress=progress
+    )
+
+
+def _with_warnings(result: JobResult | PeopleResult, warnings: tuple[str, ...]) -> JobResult | PeopleResult:
+    told = {"warnings": (*result.report.warnings, *warnings)}
+    if isinstance(result, PeopleResult):
+        return replace(result, report=result.report.model_copy(update=told))
+    return replace(result, report=result.report.model_copy(update=told))
 
 
 def _locked_warnings(request: JobInput, arguments: Arguments) -> list[str]:

@@ -93,9 +93,10 @@ class JobInput(_Strict):
         Field(description="files to make beside the result"),
     ] = []
     mode: Annotated[
-        Literal["replace", "frame", "estimate"],
+        Literal["replace", "frame", "people", "estimate"],
         Field(
             description="replace: the whole clip; frame: one finished frame per segment, as PNG; "
+            "people: who is in the clip, with a still of each, to choose a subject; "
             "estimate: time and cost, without doing it"
         ),
     ] = "replace"

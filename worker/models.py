@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pipeline.errors import PresetUnavailable
-from pipeline.models.loaded import LoadedModels, load_models
+from pipeline.models.interfaces import PeopleBackend
+from pipeline.models.loaded import LoadedModels, load_models, load_people
 from pipeline.settings import Settings
 from worker.presets import available_presets
 
 Load = Callable[[Settings, LoadedModels | None], LoadedModels]
 """(settings, what is loaded already) to what the settings ask for."""
+LoadPeople = Callable[[Settings, LoadedModels | None], PeopleBackend]
+"""The same for the people finder alone."""
 
 
 class ModelKeeper:
     """Loads a preset's models when a job first asks for them and keeps them for the jobs that come after."""
 
-    def __init__(self, load: Load = load_models) -> None:
+    def __init__(self, load: Load = load_models, load_people: LoadPeople = load_people) -> None:
         self._load = load
+        self._load_people = load_people
         self._kept: LoadedModels | None = None
 
     def load(self, settings: Settings) -> LoadedModels:
         """Return the models of the settings. Raises ``PresetUnavailable``, which lists the presets that are here."""
-        try:
+        with _presets_listed(settings):
             self._kept = self._load(settings, self._kept)
-        except PresetUnavailable as error:
-            here = ", ".join(available_presets()) or "none"
-            told = error.message.replace("--preset NAME", f"--preset {settings.preset}")
-            raise PresetUnavailable(f"{told}; presets with weights on this worker: {here}", field="preset") from error
         return self._kept
+
+    def load_people(self, settings: Settings) -> PeopleBackend:
+        """Return the people finder of the settings, without a generator. Raises as ``load`` does."""
+        with _presets_listed(settings):
+            return self._load_people(settings, self._kept)
+
+
+@contextmanager
+def _presets_listed(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except PresetUnavailable as error:
+        here = ", ".join(available_presets()) or "none"
+        told = error.message.replace("--preset NAME", f"--preset {settings.preset}")
+        raise PresetUnavailable(f"{told}; presets with weights on this worker: {here}", field="preset") from error

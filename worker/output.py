@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.result import Estimate, JobReport, Value
+from pipeline.result import Estimate, JobReport, PeopleReport, Value
 
 _PATH = re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\",;:)]*")
 """A path of two steps at least, as libraries put it into what they raise."""
@@ -17,14 +17,14 @@ class ResultFiles(Value):
     """Where a result's files are. Which of the fields an answer has depends on where the files were to go."""
 
     video_url: str = ""
-    """Where the result lies; not in the mode `frame`."""
+    """Where the result lies; not in the modes `frame` and `people`."""
     video_base64: str = ""
     """The result itself, where it was asked for inline."""
     video_content_type: str = ""
     """The result's container."""
     artifacts: dict[str, str | list[str]] = Field(default_factory=dict)
     """By name, where each file asked for lies; a list where there are several. In the mode `frame`: `frame`, the
-    pictures."""
+    pictures; in the mode `people`: `people`, a still of each person."""
     artifacts_base64: dict[str, str] = Field(default_factory=dict)
     """By name, the files themselves, where they were asked for inline; several are one zip."""
     expires_s: int = 0
@@ -33,6 +33,10 @@ class ResultFiles(Value):
 
 class JobAnswer(JobReport, ResultFiles):
     """The answer of a job that made a result."""
+
+
+class PeopleAnswer(PeopleReport, ResultFiles):
+    """The answer in the mode ``people``."""
 
 
 class EstimateAnswer(Value):
@@ -59,12 +63,15 @@ class ErrorAnswer(Value):
     """Asks the platform for a fresh worker after this job."""
 
 
-Answer = JobAnswer | EstimateAnswer | ErrorAnswer
+Answer = JobAnswer | PeopleAnswer | EstimateAnswer | ErrorAnswer
 
 
-def with_files(report: JobReport, files: ResultFiles) -> JobAnswer:
+def with_files(report: JobReport | PeopleReport, files: ResultFiles) -> JobAnswer | PeopleAnswer:
     """Return the answer of a job: its files and what is known of them."""
-    return JobAnswer.model_validate({**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)})
+    told = {**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)}
+    if isinstance(report, PeopleReport):
+        return PeopleAnswer.model_validate(told)
+    return JobAnswer.model_validate(told)
 
 
 def full_sentence(message: str, code: str, field: str | None = None) -> str:
@@ -88,7 +95,12 @@ def wire_form(answer: Value) -> dict[str, Any]:
 
 def read_answer(raw: Any) -> Answer:
     """Return a worker's answer as a value. Raises ``ValueError`` for what is none."""
-    for kind, mark in ((ErrorAnswer, "error_code"), (EstimateAnswer, "estimate")):
+    marks: tuple[tuple[type[Answer], str], ...] = (
+        (ErrorAnswer, "error_code"),
+        (EstimateAnswer, "estimate"),
+        (PeopleAnswer, "people"),
+    )
+    for kind, mark in marks:
         if isinstance(raw, dict) and mark in raw:
             return kind.model_validate(raw)
     return JobAnswer.model_validate(raw)

@@ -16,7 +16,8 @@ from rich.progress import Progress as Bars
 
 from pipeline.estimate import estimate_lines
 from pipeline.report.verdicts import telling_figures
-from worker.output import EstimateAnswer, JobAnswer
+from pipeline.result import PersonReport
+from worker.output import EstimateAnswer, JobAnswer, PeopleAnswer
 
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
 """Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
@@ -30,6 +31,9 @@ def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0)
 
     ``generation_share`` is the part of the job's time, 0..1, that a diffusion generator takes besides.
     """
+    if stage == "people":
+        # A job of its own.
+        return 100.0 * min(1.0, done / max(total, 1))
     if stage not in STAGE_SHARE:
         return 0.0
     stages = list(STAGE_SHARE)
@@ -119,16 +123,39 @@ def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
     return None if percent < 1.0 else elapsed_seconds * (100.0 - percent) / percent
 
 
-def local_summary(answer: JobAnswer | EstimateAnswer) -> str:
+def local_summary(answer: JobAnswer | PeopleAnswer | EstimateAnswer) -> str:
     """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
     lines = [f"Warning: {warning}" for warning in answer.warnings]
     if isinstance(answer, EstimateAnswer):
         return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
+    if isinstance(answer, PeopleAnswer):
+        return "\n".join([*lines, *people_lines(answer), *_place_lines(answer.artifacts.get("people"))])
     lines.append(f"{answer.frames_replaced} of {answer.frames} frames replaced")
     lines += telling_figures(answer.quality)
-    places = answer.video_url or answer.artifacts.get("frame") or "in the answer above, as base64"
-    lines += [f"Result: {_place(place)}" for place in ([places] if isinstance(places, str) else places)]
+    lines += _place_lines(answer.video_url or answer.artifacts.get("frame"))
     return "\n".join(lines)
+
+
+def people_lines(answer: PeopleAnswer) -> list[str]:
+    """Return a line for each person of a clip."""
+    if not answer.people:
+        return ["Nobody was found in the clip"]
+    return [f"subject {person.number}: {person_line(person)}" for person in answer.people]
+
+
+def person_line(person: PersonReport) -> str:
+    """Return when a person is seen and how large, in words."""
+    named = f" ({', '.join(person.chosen_by)})" if person.chosen_by else ""
+    return (
+        f"seen for {person.seen_s:.1f} s between {person.first_s:.1f} s and {person.last_s:.1f} s, "
+        f"{person.height_percent:.0f} % of the picture's height{named}"
+    )
+
+
+def _place_lines(places: str | list[str] | None) -> list[str]:
+    if not places:
+        places = "in the answer above, as base64"
+    return [f"Result: {_place(place)}" for place in ([places] if isinstance(places, str) else places)]
 
 
 def _place(place: str) -> str:

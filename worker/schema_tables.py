@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from conf import CALLER_KEYS, compose_settings
-from pipeline.result import Estimate, Quality, Value
+from pipeline.result import Estimate, PeopleReport, PersonReport, Quality, Value
 from pipeline.settings import Settings
 from worker.input import JobInput
 from worker.output import Answer, ErrorAnswer, JobAnswer
@@ -25,6 +25,9 @@ _REFERENCES = {
     "SubjectPoint": "{x, y, at_s}",
     "Quality": "object, see below",
     "Estimate": "object, see below",
+    "PersonReport": "object, see below",
+    "PersonPoint": "{x, y, at_s}",
+    "BoxInStill": "{number, box_xyxy}",
     "SegmentReport": "{shot, kind, start_frame, end_frame, start_s, end_s}",
 }
 """How a table writes an object."""
@@ -68,6 +71,16 @@ def quality_table() -> str:
 def estimate_table() -> str:
     """Return the fields of an estimate as a Markdown table."""
     return _table_of(Estimate)
+
+
+def people_table() -> str:
+    """Return what the answer in the mode ``people`` tells beside its files as a Markdown table."""
+    return _table_of(PeopleReport)
+
+
+def person_table() -> str:
+    """Return what is told of one person as a Markdown table."""
+    return _table_of(PersonReport)
 
 
 def error_table() -> str:
@@ -129,6 +142,8 @@ def tables() -> dict[str, str]:
         "answer": answer_table(),
         "quality": quality_table(),
         "estimate": estimate_table(),
+        "people": people_table(),
+        "person": person_table(),
         "error": error_table(),
     }
 

@@ -44,6 +44,13 @@ def box_union(*boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate([low, high], axis=-1)
 
 
+def overlap_of_smaller(a_xyxy: NDArray[np.float64], b_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (...,) the common area of boxes (..., 4), as a share of the smaller one."""
+    wh = np.clip(np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:]) - np.maximum(a_xyxy[..., :2], b_xyxy[..., :2]), 0, None)
+    areas = [np.prod(box[..., 2:] - box[..., :2], axis=-1) for box in (a_xyxy, b_xyxy)]
+    return np.prod(wh, axis=-1) / np.maximum(np.minimum(*areas), 1e-9)
+
+
 def box_of_points(points: NDArray[Any]) -> NDArray[np.float64]:
     """Return (..., 4) boxes around points (..., N, 2); NaN points are passed over, all NaN gives NaN."""
     points = np.asarray(points, np.float64)

@@ -39,3 +39,10 @@ def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedM
         figure = make_figure(settings.generate)
         safety = make_safety(settings.generate)
     return LoadedModels(people, generator, figure, safety, settings.people, settings.generate)
+
+
+def load_people(settings: Settings, kept: LoadedModels | None = None) -> PeopleBackend:
+    """Load the people finder alone, or take over the one that ``kept`` has. Raises ``PresetUnavailable``."""
+    if kept is not None and kept.people_settings == settings.people:
+        return kept.people
+    return make_people(settings.people)

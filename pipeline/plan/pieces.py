@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, SHOULDERS
+from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.maths.geometry import apply_transform
 from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
 from pipeline.plan.likeness import alike, mean_histogram
@@ -166,7 +167,7 @@ def _meetings(tracks: tuple[Track, ...]) -> list[NDArray[np.bool_]]:
         for j in range(i):
             other = tracks[j]
             _, rows_one, rows_other = np.intersect1d(one.frames, other.frames, return_indices=True)
-            near = _overlap(one.boxes_xyxy[rows_one], other.boxes_xyxy[rows_other]) > MEETING_SHARE
+            near = overlap_of_smaller(one.boxes_xyxy[rows_one], other.boxes_xyxy[rows_other]) > MEETING_SHARE
             met[i][rows_one[near]] = True
             met[j][rows_other[near]] = True
     return met
@@ -185,13 +186,6 @@ def _at_meetings(met: NDArray[np.bool_], track: Track, pts_seconds: NDArray[np.f
         if min(near) <= 4 * MEETING_SECONDS and seconds[row] - last >= MEETING_SECONDS - 1e-6:
             yield row
             last = seconds[row]
-
-
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) common area of boxes (N, 4), of the smaller one."""
-    wh = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
-    areas = [np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (a, b)]
-    return np.prod(wh, axis=1) / np.maximum(np.minimum(*areas), 1e-9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from pipeline.plan.doubts import doubts_of
 from pipeline.plan.gaps import subject_of_tracks
 from pipeline.plan.linking import link_tracks
 from pipeline.plan.points import person_at, person_by_points
-from pipeline.request import PointChoice, SubjectChoice
+from pipeline.request import NamedChoice, PointChoice, SubjectChoice
 
 MIN_PERSON_SECONDS = 0.15
 """Who is seen for less, in a shot that is longer, is a false alarm of the finder."""
@@ -42,9 +42,7 @@ def choose_subject(
 
     Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice names nobody.
     """
-    seconds = info.pts_seconds
-    persons = link_tracks(tracks, shot_starts, seconds, world_from_source)
-    persons = [person for person in persons if _is_long_enough(person, info, shot_starts)]
+    persons = find_persons(tracks, info, shot_starts, world_from_source)
     if not persons:
         raise NoPerson("Nobody was found anywhere in the clip.")
     if isinstance(choice, tuple):
@@ -52,7 +50,7 @@ def choose_subject(
         others = [other for other in persons if not set(map(_key, other)) & set(map(_key, person))]
         named = "by points"
     else:
-        chosen = _pick(persons, info, choice)
+        chosen = pick_person(persons, info, choice)
         person = persons[chosen]
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
@@ -61,6 +59,17 @@ def choose_subject(
     if len(persons) > 1:
         warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")
     return subject, tuple(warnings)
+
+
+def find_persons(
+    tracks: tuple[Track, ...],
+    info: VideoInfo,
+    shot_starts: NDArray[np.int64],
+    world_from_source: Transforms,
+) -> list[tuple[Track, ...]]:
+    """Return everybody who may be a subject, each as the tracks of theirs, in order of first appearance."""
+    persons = link_tracks(tracks, shot_starts, info.pts_seconds, world_from_source)
+    return [person for person in persons if _is_long_enough(person, info, shot_starts)]
 
 
 def _key(track: Track) -> tuple[int, int]:
@@ -79,11 +88,8 @@ def _is_long_enough(person: tuple[Track, ...], info: VideoInfo, shot_starts: NDA
     return bool(len(frames) >= min(needed, longest_shot))
 
 
-def _pick(
-    persons: list[tuple[Track, ...]],
-    info: VideoInfo,
-    choice: Literal["largest", "leftmost", "rightmost", "centre"] | int | PointChoice,
-) -> int:
+def pick_person(persons: Sequence[tuple[Track, ...]], info: VideoInfo, choice: NamedChoice | int | PointChoice) -> int:
+    """Return the number of the person that a choice means. Raises ``InvalidInput`` where it means nobody."""
     if isinstance(choice, PointChoice):
         return person_at(persons, info, choice)
     if isinstance(choice, int):

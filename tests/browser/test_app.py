@@ -168,6 +168,23 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
         assert opened.elsewhere == []
 
 
+def test_a_card_of_somebody_who_was_found_sets_whom_to_replace(browser: Any, address: str, tmp_path: Path) -> None:
+    with _open(browser, address, tmp_path) as opened:
+        opened.upload()
+        opened.part("2.0", "2.3")
+        opened.page.get_by_role("button", name="Who is in the clip").click()
+        opened.says("Who is in the clip", "#result")
+        opened.says("subject 0: seen for 0.3 s", "#result")
+        card = opened.page.locator("#people .thumbnail-item, #people .gallery-item").first
+        expect(card).to_be_visible(timeout=_LONG)
+        opened.shot("people")
+        card.click()
+        expect(opened.page.get_by_label("Whom to replace")).to_have_value("the one I click on the frame")
+        # x, y, seconds from the file's start.
+        expect(opened.page.get_by_label("More points of the same person")).to_have_value(re.compile(r"^\d.*, 2\.\d+$"))
+        assert not opened.elsewhere
+
+
 def test_a_quick_look_shows_finished_frames(browser: Any, address: str, tmp_path: Path) -> None:
     with _open(browser, address, tmp_path) as opened:
         opened.upload()

@@ -25,7 +25,7 @@ from webpage.form import (
     value_of,
     with_point,
 )
-from webpage.panels import error_beside, job_result, job_status
+from webpage.panels import error_beside, job_result, job_status, person_cards
 
 _URL = "https://example.com/a.mp4"
 _PREVIEW, _HIGH = compose_settings("preview"), compose_settings("high")
@@ -187,3 +187,30 @@ def test_an_estimate_is_shown_as_sentences() -> None:
     ]
     shown = job_result(JobStatus(1, answer={"preset": "fast", "estimate": told, "warnings": []}), None)
     assert "<li>A40: about 2 s (1 to 3)</li>" in shown
+
+
+def _person(number: int, **more: Any) -> dict[str, Any]:
+    told = {
+        "number": number, "chosen_by": ["largest"] if number == 0 else [], "first_s": 0.5, "last_s": 2.0, "seen_s": 1.5,
+        "seen_frames": 45, "height_percent": 60.0, "still_frame": 30, "box_xyxy": [10.0, 20.0, 60.0, 220.0],
+        "point": {"x": 35.0, "y": 120.0, "at_s": 1.0}, "others": [],
+    }  # fmt: skip
+    return {**told, **more}
+
+
+def test_people_who_were_found_are_cards_with_their_stills(tmp_path: Path) -> None:
+    answer = {
+        "preset": "preview", "people": [_person(0), _person(1, point=None), _person(2)], "frames": 60,
+        "duration_s": 2.0, "width": 640, "height": 360, "timings_s": {}, "warnings": ["a <b> warning"],
+    }  # fmt: skip
+    for number in (0, 1):
+        (tmp_path / f"person_{number:02d}.png").write_bytes(b"")
+    moment = JobStatus(number=1, folder=tmp_path, answer=answer)
+    cards = person_cards(moment)
+    # Whose still did not come is told in words alone.
+    assert [card.still.name for card in cards] == ["person_00.png", "person_01.png"]
+    assert cards[0].point is not None and cards[0].point.at_s == 1.0 and cards[1].point is None
+    assert cards[0].caption.startswith("0: seen for 1.5 s") and "(largest)" in cards[0].caption
+    told = job_result(moment, None)
+    assert "subject 2: seen for 1.5 s" in told and "a &lt;b&gt; warning" in told
+    assert person_cards(JobStatus(number=1, folder=tmp_path, answer={"frames": 3})) == []

@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import JobTimeout, NoSpace, UploadFailed
-from pipeline.result import JobReport, JobResult
+from pipeline.result import JobReport, JobResult, PeopleReport, PeopleResult
 from worker.delivery.local import files_of
 
 log = logging.getLogger("understudy.state")
@@ -20,7 +21,7 @@ _MANIFEST = "manifest.json"
 
 
 @contextmanager
-def kept_if_undelivered(result: JobResult, passes: Path, artifacts: Sequence[str]) -> Iterator[None]:
+def kept_if_undelivered(result: JobResult | PeopleResult, passes: Path, artifacts: Sequence[str]) -> Iterator[None]:
     """Move the result's files into ``passes`` where its delivery fails in a way that another try may get past.
 
     Where they cannot be kept the job's own error is what counts.
@@ -29,7 +30,8 @@ def kept_if_undelivered(result: JobResult, passes: Path, artifacts: Sequence[str
         yield
     except (UploadFailed, NoSpace, JobTimeout):
         folder = passes / _FOLDER
-        if files_of(result)[0].parent != folder:
+        files = files_of(result)
+        if files and files[0].parent != folder:
             try:
                 _keep(result, folder, artifacts)
                 log.warning("the result could not be delivered: it is kept for the same job's next try")
@@ -39,7 +41,7 @@ def kept_if_undelivered(result: JobResult, passes: Path, artifacts: Sequence[str
         raise
 
 
-def find_kept(passes: Path, artifacts: Sequence[str]) -> JobResult | None:
+def find_kept(passes: Path, artifacts: Sequence[str]) -> JobResult | PeopleResult | None:
     """Return the result that an earlier try of this job made and could not deliver; None where there is none.
 
     Every byte is compared with what was written; a result with other artifacts than those asked for is none.
@@ -54,12 +56,7 @@ def find_kept(passes: Path, artifacts: Sequence[str]) -> JobResult | None:
             return None
         if any(_digest(folder / name) != digest for name, digest in manifest["sha256"].items()):
             raise ValueError("a file has changed")
-        video = manifest["video"]
-        result = JobResult(
-            None if video is None else folder / video,
-            {name: [folder / file for file in files] for name, files in manifest["artifacts"].items()},
-            JobReport.model_validate(manifest["report"]),
-        )
+        result = _result_of(manifest, folder)
         if {path.name for path in files_of(result)} != manifest["sha256"].keys():
             raise ValueError("the list of files has changed")
     except FileNotFoundError:
@@ -72,7 +69,15 @@ def find_kept(passes: Path, artifacts: Sequence[str]) -> JobResult | None:
     return result
 
 
-def _keep(result: JobResult, folder: Path, artifacts: Sequence[str]) -> None:
+def _result_of(manifest: dict[str, Any], folder: Path) -> JobResult | PeopleResult:
+    video = manifest["video"]
+    artifacts = {name: [folder / file for file in files] for name, files in manifest["artifacts"].items()}
+    if "people" in manifest["report"]:
+        return PeopleResult(artifacts, PeopleReport.model_validate(manifest["report"]))
+    return JobResult(None if video is None else folder / video, artifacts, JobReport.model_validate(manifest["report"]))
+
+
+def _keep(result: JobResult | PeopleResult, folder: Path, artifacts: Sequence[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     digests = {path.name: _digest(path) for path in files_of(result)}
