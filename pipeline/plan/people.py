@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Track, VideoInfo
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.survey import Track
 from pipeline.errors import InvalidInput
 from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.plan.points import person_at

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.datatypes import FrameSource, Picture
+from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.clip import FrameSource
 from pipeline.media.pixels import rgb_of
 from pipeline.result import PersonReport
 from pipeline.runtime.callbacks import Check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Track
+from pipeline.datatypes.survey import Track
 from pipeline.plan.people import MAX_PEOPLE, describe_people
 from pipeline.plan.subject import choose_subject, find_persons
 from pipeline.request import NAMED_CHOICES, PointChoice
