@@ -9,53 +9,31 @@ from typing import Any
 import torch
 from diffusers.models.attention import FeedForward
 
-from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Layer, Window
-from pipeline.models.diffusion.conditioner import Conditioner, composite_over, inpaint_regions, start_pictures
+from pipeline.models.diffusion.backend import DiffusionBackend
+from pipeline.models.diffusion.conditioner import composite_over, inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
-from pipeline.models.diffusion.loading import Components
-from pipeline.models.diffusion.reference_crop import only_first_reference
-from pipeline.models.interfaces import Needs
 from pipeline.runtime.callbacks import Check
-from pipeline.settings import GenerateSettings
 
 _FEED_FORWARD_PIECES = 4
 _FEWEST_FRAMES = 16
 """Motion modules were trained on 16 frames; shorter shots are padded by their own mirrored frames."""
 
 
-class AnimateDiff:
+class AnimateDiff(DiffusionBackend):
     """A window's first frames are those that the window before finished: their latents are held at every step."""
-
-    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
-        self._parts, self._settings = parts, settings
-        self._conditioner = Conditioner(parts, settings)
-
-    @property
-    def needs(self) -> Needs:
-        return self._conditioner.needs()
-
-    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
-        """Encode prompt and reference picture."""
-        self._conditioner.prepare(appearance)
-        return only_first_reference(appearance)
 
     def use_less_memory(self) -> bool:
         """Half as many frames in ControlNets and autoencoder, and the UNet's feed-forward layers in a few pieces.
 
         The window itself cannot be cut: another length gives other frames.
         """
-        if not self._conditioner.halve():
+        if not super().use_less_memory():
             return False
         feed_forward_in_pieces(self._parts.unet)
         return True
-
-    def rest(self) -> None:
-        """Give cached memory back, so that other models find it."""
-        if self._parts.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""

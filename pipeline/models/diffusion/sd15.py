@@ -6,48 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Layer, Window
-from pipeline.models.diffusion.conditioner import Conditioner, inpaint_regions, start_pictures
+from pipeline.models.diffusion.backend import DiffusionBackend
+from pipeline.models.diffusion.conditioner import inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_shared_by_frames
-from pipeline.models.diffusion.loading import Components
-from pipeline.models.diffusion.reference_crop import only_first_reference
-from pipeline.models.interfaces import Needs
 from pipeline.runtime.callbacks import Check
-from pipeline.settings import GenerateSettings
 
 
-class StableDiffusion:
+class StableDiffusion(DiffusionBackend):
     """Frames are alike because they share their noise and begin from the same figure.
 
     A frame depends on nothing but itself, so how many are on the device at once changes nothing but rounding.
     """
-
-    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
-        self._parts, self._settings = parts, settings
-        self._conditioner = Conditioner(parts, settings)
-
-    @property
-    def needs(self) -> Needs:
-        return self._conditioner.needs()
-
-    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
-        """Encode prompt and reference picture."""
-        self._conditioner.prepare(appearance)
-        return only_first_reference(appearance)
-
-    def use_less_memory(self) -> bool:
-        """Half as many frames at once."""
-        return self._conditioner.halve()
-
-    def rest(self) -> None:
-        """Give cached memory back, so that other models find it."""
-        if self._parts.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""

@@ -1,0 +1,39 @@
+"""What the generators that paint with Stable Diffusion have in common."""
+
+from __future__ import annotations
+
+import torch
+
+from pipeline.datatypes.appearance import Appearance
+from pipeline.models.diffusion.conditioner import Conditioner
+from pipeline.models.diffusion.loading import Components
+from pipeline.models.diffusion.reference_crop import only_first_reference
+from pipeline.models.interfaces import Needs
+from pipeline.settings import GenerateSettings
+
+
+class DiffusionBackend:
+    """A ``Generator`` but for ``generate``: loaded components and what the job conditions them on."""
+
+    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
+        self._parts = parts
+        self._settings = settings
+        self._conditioner = Conditioner(parts, settings)
+
+    @property
+    def needs(self) -> Needs:
+        return self._conditioner.needs()
+
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        """Encode prompt and reference picture."""
+        self._conditioner.prepare(appearance)
+        return only_first_reference(appearance)
+
+    def use_less_memory(self) -> bool:
+        """Half as many frames at once."""
+        return self._conditioner.halve()
+
+    def rest(self) -> None:
+        """Give cached memory back, so that other models find it."""
+        if self._parts.device.type == "cuda":
+            torch.cuda.empty_cache()
