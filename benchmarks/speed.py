@@ -3,7 +3,8 @@
 The clip is scaled to 720 lines first. In turns, a job and ``ffmpeg``'s vidstabdetect + vidstabtransform with libx264 at
 the same preset and crf; each in a process of its own, so that start-up and models count for the job, and CPU and memory
 are those of the process. vid.stab does the camera's part only; it stands for what people wait for a filter.
-``taskset -c 0,1 python -m benchmarks.speed …`` gives the figure for two cores.
+``taskset -c 0,1 python -m benchmarks.speed …`` gives the figure for two cores. ``--functions 40`` tells where the job's
+processor time goes instead, function by function.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from statistics import median
 import av
 import cv2
 
+from benchmarks.functions import tables
 from benchmarks.shake import read_rgb, write_video
 from pipeline.runtime.prefetch import usable_cores
 
@@ -112,9 +114,12 @@ def main() -> int:
         default=[720],
         help="scale the clip to so many lines, one after another; 0 leaves it",
     )
+    parser.add_argument(
+        "--functions", type=int, default=0, metavar="N", help="print instead what the N dearest functions cost"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, Hydra's grammar")
     arguments = parser.parse_args()
-    if not has_vidstab():
+    if not arguments.functions and not has_vidstab():
         print("no ffmpeg with vid.stab on this machine (apt-get install ffmpeg): the job is timed alone", flush=True)
     with tempfile.TemporaryDirectory(prefix="speed-") as temporary:
         work = Path(temporary)
@@ -123,6 +128,9 @@ def main() -> int:
             if lines:
                 print(f"{lines} lines", flush=True)
                 clip = scaled(clip, work / f"clip_{lines}.mp4", lines)
+            if arguments.functions:
+                print(tables(clip, work / f"profile_{lines}", arguments.functions, arguments.set), flush=True)
+                continue
             _compare(clip, work, arguments.repeats, arguments.set)
     return 0
 

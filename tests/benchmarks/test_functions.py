@@ -1,0 +1,49 @@
+"""The table of what each function costs."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from benchmarks.functions import FunctionCost, Profiler
+from pipeline.maths import boxes, masks
+from pipeline.plate.registration import Warp
+
+
+def test_calls_times_and_bytes_are_counted_in_all_threads() -> None:
+    mask = np.zeros((64, 80), bool)
+    mask[20:30, 20:30] = True
+    profiler = Profiler()
+    profiler.start()
+    masks.grow(mask, 2)
+    other = threading.Thread(target=lambda: [masks.grow(mask, 2) for _ in range(3)])
+    other.start()
+    other.join()
+    boxes.box_of_mask(mask)
+    profiler.stop()
+    masks.grow(mask, 2)
+    costs = {cost.name: cost for cost in profiler.costs()}
+    assert set(costs) == {"maths/masks.grow", "maths/boxes.box_of_mask"}
+    grown = costs["maths/masks.grow"]
+    assert grown.calls == 4 and grown.own_seconds == grown.total_seconds > 0
+    # The mask and what it grew to.
+    assert 2 * 4 * mask.nbytes <= grown.bytes_touched <= 4 * 4 * mask.nbytes
+
+
+def test_what_a_function_calls_is_not_its_own() -> None:
+    warp = Warp(np.eye(3), np.zeros((4, 4, 2), np.float32), 0)
+    profiler = Profiler()
+    profiler.start()
+    warp.coordinates((0, 0, 300, 200), (640, 360))
+    profiler.stop()
+    costs = {cost.name.rsplit(".", 1)[1]: cost for cost in profiler.costs()}
+    outer, inner = costs["coordinates"], costs["coordinates_at"]
+    assert outer.total_seconds >= inner.total_seconds == inner.own_seconds
+    assert outer.own_seconds == pytest.approx(outer.total_seconds - inner.total_seconds)
+
+
+def test_a_function_belongs_to_its_folder() -> None:
+    rooms = [FunctionCost(name, 1, 0, 0, 0).room for name in ("maths/masks.grow", "run.run_job", "run.<module>")]
+    assert rooms == ["maths", "pipeline", "imports"]
