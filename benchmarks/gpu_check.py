@@ -1,99 +1,134 @@
-"""Everything that only a GPU can tell, in one command: `python -m benchmarks.gpu_check` inside the image, on a rented
-pod.
+"""Everything that only a GPU can tell, in one command: ``python -m benchmarks.gpu_check`` inside the image, on a rented
+machine.
 
-Each preset whose weights are there runs on the bundled clip: seconds a stage, the peak of the device's memory in each
-chunk and what is left of it afterwards (it must come back down), operations a second as a share of the GPU's dense
-fp16 peak, and the figures of ``benchmarks.truth``. ``--tiny`` runs the same on a CPU with the real classes at tiny
-sizes: it shows that the command works, its figures mean nothing.
+Each preset whose weights are there runs on the bundled clip, with a reference picture: seconds a frame, seconds a
+stage, operations a second as a share of the GPU's dense fp16 peak, the share of time in which the GPU waits while the
+layers are made, the peak of the device's memory in each chunk and what is left of it afterwards (it must come back
+down), one provoked out-of-memory, and the figures of ``benchmarks.truth``. Sheets of every window are kept beside the
+result: source, plate, start, guides, mask, picture, matte.
+
+``--random-weights`` needs no model hub: the real architectures at their published sizes are made with random values.
+Seconds and memory do not depend on the values; what is painted is noise. ``--tiny`` makes them as small as they go, for
+a dry run on a CPU, whose figures mean nothing. ``--prepare FOLDER`` runs the passes before the generator and keeps what
+they left, for ``--workspace FOLDER`` on a machine that lacks the libraries of those passes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from benchmarks.truth import judge
+from benchmarks.gpu_watch import (
+    Busyness,
+    RehearsedPeople,
+    WatchedGenerator,
+    memory_limit,
+    nvml_utilization,
+    provoke_out_of_memory,
+)
 from conf import compose_settings, preset_names
 from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.window import Layer, Window
-from pipeline.errors import PresetUnavailable
+from pipeline.errors import Cancelled, PresetUnavailable
 from pipeline.estimate import GPUS, estimate
 from pipeline.media.decode import open_clip
-from pipeline.models.interfaces import Generator, Needs
-from pipeline.models.loaded import load_models
+from pipeline.models.fakes import IdentityGenerator
+from pipeline.models.interfaces import Needs, PeopleBackend
+from pipeline.models.loaded import LoadedModels, load_models
+from pipeline.models.registry import make_figure, make_generator, make_people, make_safety
+from pipeline.models.weights.folder import weights_folder
+from pipeline.perform.backends import empty_window
 from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
+from pipeline.settings import Settings
+from pipeline.workspace.layers import LayerReader
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TINY = ("generate.device=cpu", "people=blazepose", "generate.crop_size_wh=[64,128]")
+_TINY = ("generate.device=cpu", "generate.crop_size_wh=[64,128]")
+_SMALL_FILES = ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz", "figure.npz.json")
+_SHEET_HEIGHT_PX = 256
 
 
-@dataclass
-class _Watched:
-    """A generator whose memory is looked at after every chunk."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is checked, on what."""
 
-    inner: Generator
-    peaks_gb: list[float] = field(default_factory=list)
-    left_gb: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+    folder: Path
+    """A truth folder with ``sample.mp4``."""
+    part_s: tuple[float, float] | None
+    is_random: bool
+    is_tiny: bool
+    workspace: Path | None
+    """What ``--prepare`` left, or None: the passes before the generator are run."""
+    sheets: Path | None
+    with_truth: bool
 
-    @property
-    def needs(self) -> Needs:
-        return self.inner.needs
-
-    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
-        return self.inner.prepare(appearance)
-
-    def use_less_memory(self) -> bool:
-        return self.inner.use_less_memory()
-
-    def rest(self) -> None:
-        if torch.cuda.is_available():
-            self.peaks_gb.append(torch.cuda.max_memory_allocated() / 1e9)
-        self.inner.rest()
-        if torch.cuda.is_available():
-            self.left_gb.append(torch.cuda.memory_reserved() / 1e9)
-            torch.cuda.reset_peak_memory_stats()
-
-    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        layers = self.inner.generate(window, seed, check)
-        while True:
-            begin = time.perf_counter()
-            layer = next(layers, None)
-            self.seconds += time.perf_counter() - begin
-            if layer is None:
-                return
-            yield layer
+    def request(self, output_dir: Path) -> JobRequest:
+        start, end = self.part_s if self.part_s is not None else (None, None)
+        reference = cv2.cvtColor(
+            cv2.imread(str(_ROOT / "assets" / "suit.png"), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA
+        )
+        return JobRequest(
+            self.folder / "sample.mp4",
+            output_dir,
+            start_s=start,
+            end_s=end,
+            reference=np.asarray(reference, np.uint8),
+        )
 
 
-def check_preset(preset: str, folder: Path, overrides: tuple[str, ...], with_truth: bool) -> dict[str, Any]:
-    """Run one preset on a truth folder's clip and return what was measured. Raises ``PresetUnavailable``."""
-    settings = compose_settings(preset, overrides)
-    models = load_models(settings)
-    watched = _Watched(models.generator)
+def settings_of(preset: str, run: Run) -> Settings:
+    """Return a preset's settings for the machine that this is."""
+    overrides = [*(_TINY if run.is_tiny else ()), *(("people=blazepose",) if run.is_random else ())]
+    return compose_settings(preset, overrides)
+
+
+def check_preset(preset: str, run: Run) -> dict[str, Any]:
+    """Run one preset and return what was measured. Raises ``PresetUnavailable``."""
+    settings = settings_of(preset, run)
+    begin = time.perf_counter()
+    busyness = Busyness(nvml_utilization())
+    models, watched = _watched_models(settings, run, busyness)
+    loading = time.perf_counter() - begin
+    _warm_up(settings)
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as temporary:
         work = Path(temporary)
-        clip = folder / "sample.mp4"
+        passes = _workspace(run, work / "passes")
         begin = time.perf_counter()
-        result = run_job(JobRequest(clip, work / "out"), settings, replace(models, generator=watched), work / "passes")
+        result = run_job(run.request(work / "out"), settings, models, passes)
         seconds = time.perf_counter() - begin
-        tflop = estimate(open_clip(clip, settings.limits).info, settings).tflop
+        busyness.stop()
+        request = run.request(work / "out")
+        info = open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s).info
+        tflop = estimate(info, settings).tflop
         told: dict[str, Any] = {
             "preset": preset,
+            "weights": "random" if run.is_random else "real",
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "loading_s": round(loading, 2),
             "seconds": round(seconds, 2),
             "stages_s": {name: round(value, 2) for name, value in result.timings_s.items()},
             "generation_s": round(watched.seconds, 2),
+            "generation_s_a_frame": round(watched.seconds / max(1, info.num_frames), 4),
+            "perform_s_a_frame": round(result.timings_s["perform"] / max(1, info.num_frames), 4),
+            "gpu_idle_share_of_perform": busyness.idle_share,
             "peak_gb_a_chunk": [round(value, 2) for value in watched.peaks_gb],
             "reserved_gb_after_a_chunk": [round(value, 2) for value in watched.left_gb],
             "tflop_estimated": tflop,
@@ -102,35 +137,192 @@ def check_preset(preset: str, folder: Path, overrides: tuple[str, ...], with_tru
         gpu = next((name for name in GPUS if name in told["device"]), None)
         if gpu is not None and tflop:
             told["share_of_peak"] = round(tflop / watched.seconds / GPUS[gpu], 3)
-        if with_truth:
-            figures = judge(folder, work / "truth", f"preset={preset}", *overrides)
+        if settings.generate.backend != "mannequin" and watched.last is not None:
+            limit = memory_limit(watched.inner, watched.last)
+            told["provoked_out_of_memory"] = provoke_out_of_memory(watched.inner, watched.last, limit)
+        if run.sheets is not None:
+            told["sheets"] = [str(path) for path in write_sheets(watched, passes, run.sheets / preset)]
+        if run.with_truth and not run.is_random:
+            # Imports the worker's code, which a bare machine need not have.
+            from benchmarks.truth import judge
+
+            figures = judge(run.folder, work / "truth", f"preset={preset}")
             told["truth"] = {figure.name: figure.value for figure in figures}
     return told
 
 
-def main() -> int:
+def _watched_models(settings: Settings, run: Run, busyness: Busyness) -> tuple[LoadedModels, WatchedGenerator]:
+    if not run.is_random:
+        models = load_models(settings)
+        watched = WatchedGenerator(models.generator, busyness, keeps_panels=run.sheets is not None)
+        return LoadedModels(models.people, watched, models.figure, models.safety), watched
+    generator = make_generator(settings.generate)
+    watched = WatchedGenerator(generator, busyness, keeps_panels=run.sheets is not None)
+    # What was prepared elsewhere needs no finder here, nor its library.
+    finder = make_people(settings.people) if run.workspace is None else None
+    people = RehearsedPeople(finder, _random_yolo(settings, run), watched.asked)
+    return LoadedModels(people, watched, make_figure(settings.generate), make_safety(settings.generate)), watched
+
+
+def _warm_up(settings: Settings) -> None:
+    """As a worker does at its start, without loading people models again."""
+    if settings.generate.backend == "mannequin":
+        return
+    generator = make_generator(settings.generate.model_copy(update={"steps": 1}))
+    generator.prepare(Appearance())
+    for _ in generator.generate(empty_window(generator.needs), 0, lambda: None):
+        pass
+    generator.rest()
+
+
+def _random_yolo(settings: Settings, run: Run) -> PeopleBackend | None:
+    if settings.generate.backend == "mannequin":
+        return None
+    from pipeline.models.people.yolo import YoloPeople, import_ultralytics
+
+    size = "n" if run.is_tiny else "m"
+    made = [import_ultralytics().YOLO(f"yolo26{size}-{task}.yaml") for task in ("seg", "pose")]
+    return YoloPeople("cpu" if run.is_tiny else "cuda", settings.people.min_score, models=(made[0], made[1]))
+
+
+def _workspace(run: Run, folder: Path) -> Path:
+    """Return a folder for the job's passes, with links to what was prepared."""
+    folder.mkdir(parents=True)
+    for path in run.workspace.rglob("*") if run.workspace is not None else ():
+        if path.is_file():
+            target = folder / path.relative_to(run.workspace)  # type: ignore[arg-type]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    return folder
+
+
+def prepare(run: Run, workspace: Path) -> None:
+    """Run the passes before the generator with the size of crop that the presets have, and keep what they leave."""
+    settings = settings_of("fast", run)
+    models = LoadedModels(make_people(settings.people), _Stopping(settings.generate.crop_size_wh))
+    try:
+        run_job(run.request(workspace / "out"), settings, models, workspace)
+    except Cancelled:
+        for begun in ("layers", "out"):
+            shutil.rmtree(workspace / begun, ignore_errors=True)
+
+
+class _Stopping(IdentityGenerator):
+    """Has the crop of the diffusion presets, and ends the job where it would begin."""
+
+    def __init__(self, crop_size_wh: tuple[int, int]) -> None:
+        super().__init__()
+        self._needs = Needs(crop_size_wh=crop_size_wh, window_frames=8)
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        raise Cancelled("prepared")
+
+
+def write_sheets(watched: WatchedGenerator, passes: Path, folder: Path) -> list[Path]:
+    """Write one sheet a window, a row a frame: what went in, what came out, and its matte. Return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mattes: dict[int, NDArray[np.uint8]] = {}
+    for path in sorted((passes / "layers").glob("chunk_*.zip")):
+        with closing(LayerReader(path)) as reader:
+            for frame in reader.frames():
+                if frame in watched.panels:
+                    alpha = reader.read(frame).alpha
+                    assert alpha is not None
+                    mattes[frame] = alpha
+    written = []
+    frames = sorted(watched.panels)
+    for i in range(0, len(frames), 3):
+        rows = [_sheet_row(watched.panels[frame], mattes.get(frame)) for frame in frames[i : i + 3]]
+        width = max(row.shape[1] for row in rows)
+        sheet = np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
+        path = folder / f"window_{frames[i]:05d}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        written.append(path)
+    return written
+
+
+def _sheet_row(panels: list[Picture], matte: NDArray[np.uint8] | None) -> Picture:
+    shown = [*panels, np.repeat(matte[..., None], 3, axis=-1)] if matte is not None else panels
+    small = []
+    for picture in shown:
+        height, width = picture.shape[:2]
+        size_wh = (max(1, round(width * _SHEET_HEIGHT_PX / height)), _SHEET_HEIGHT_PX)
+        small.append(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA))
+    return np.asarray(np.hstack(small), np.uint8)
+
+
+def use_random_weights(folder: Path, *, is_tiny: bool) -> None:
+    """Make the networks in ``folder`` where they are not there yet, and let the loading code look there."""
+    from benchmarks.random_weights import PUBLISHED, TINY, save_random_weights
+
+    small_files = weights_folder()
+    if not (folder / "sd15").is_dir():
+        device = "cpu" if is_tiny else "cuda"
+        save_random_weights(
+            folder, TINY if is_tiny else PUBLISHED, device=device, dtype=torch.float32 if is_tiny else torch.float16
+        )
+    for name in _SMALL_FILES:
+        if (small_files / name).is_file() and not (folder / name).exists():
+            (folder / name).symlink_to((small_files / name).resolve())
+    os.environ["UNDERSTUDY_WEIGHTS"] = str(folder)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_check", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=_ROOT / "assets" / "walk_a", help="a truth folder")
     parser.add_argument("--preset", action="append", help="only these (default: all whose weights are there)")
+    parser.add_argument("--part", nargs=2, type=float, metavar=("START", "END"), help="seconds of the clip")
     parser.add_argument("--no-truth", action="store_true", help="leave out the figures against the truth (3 more runs)")
-    parser.add_argument("--tiny", type=Path, metavar="WEIGHTS", help="a folder of tiny weights, on the CPU: a dry run")
+    parser.add_argument(
+        "--random-weights",
+        type=Path,
+        metavar="FOLDER",
+        help="random values instead of the real weights; made in FOLDER where they are not there yet (7 GB)",
+    )
+    parser.add_argument(
+        "--tiny", action="store_true", help="with --random-weights: tiny networks on the CPU, a dry run"
+    )
+    parser.add_argument("--prepare", type=Path, metavar="FOLDER", help="run the passes before the generator, and end")
+    parser.add_argument("--workspace", type=Path, metavar="FOLDER", help="what --prepare left, of the same clip")
+    parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="keep sheets of every window there")
     parser.add_argument("--json", type=Path, help="write everything there, too")
-    arguments = parser.parse_args()
-    if arguments.tiny is None and not torch.cuda.is_available():
-        print("gpu_check: there is no GPU; --tiny WEIGHTS does a dry run", file=sys.stderr)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    run = Run(
+        folder=options.folder,
+        part_s=tuple(options.part) if options.part else None,
+        is_random=options.random_weights is not None or options.prepare is not None,
+        is_tiny=options.tiny,
+        workspace=options.workspace,
+        sheets=options.sheets,
+        with_truth=not options.no_truth,
+    )
+    if options.prepare is not None:
+        prepare(run, options.prepare)
+        return 0
+    if not run.is_tiny and not torch.cuda.is_available():
+        print("gpu_check: there is no GPU; --random-weights FOLDER --tiny does a dry run", file=sys.stderr)
         return 2
+    if options.random_weights is not None:
+        use_random_weights(options.random_weights, is_tiny=run.is_tiny)
     table = []
-    for preset in arguments.preset or preset_names():
-        overrides = _TINY if arguments.tiny is not None and preset != "preview" else ()
+    # What was prepared elsewhere, and random values, are for the diffusion presets alone.
+    usual = [name for name in preset_names() if name != "preview" or not run.is_random]
+    for preset in options.preset or usual:
         try:
-            told = check_preset(preset, arguments.folder, overrides, not arguments.no_truth)
+            told = check_preset(preset, run)
         except PresetUnavailable as error:
             print(f"{preset}: left out: {error.message}")
             continue
         table.append(told)
         print(json.dumps(told, indent=1, ensure_ascii=False), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
+        if options.json:
+            # After each one: what was measured before a crash is kept.
+            options.json.write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
     return 0 if table else 1
 
 

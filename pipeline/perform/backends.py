@@ -8,6 +8,7 @@ from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Window
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.models.interfaces import Needs
 from pipeline.models.loaded import LoadedModels, load_models
 from pipeline.perform.controls import ControlPictures
 from pipeline.perform.matting import MatteMaker
@@ -30,17 +31,27 @@ def warm_up(models: LoadedModels, settings: Settings) -> None:
 
     cuDNN and ``torch.compile`` choose their kernels then, once.
     """
-    needs, generate = models.generator.needs, settings.generate
-    if needs.crop_size_wh is None:
+    if models.generator.needs.crop_size_wh is None:
         return
+    # The same weights under other settings: they are loaded once.
+    one_step = settings.model_copy(update={"generate": settings.generate.model_copy(update={"steps": 1})})
+    generator = load_models(one_step, models).generator
+    generator.prepare(Appearance())
+    for _ in generator.generate(empty_window(generator.needs), 0, lambda: None):
+        pass
+    generator.rest()
+
+
+def empty_window(needs: Needs) -> Window:
+    """Return a whole window of black pictures, for a generator of a fixed crop."""
+    assert needs.crop_size_wh is not None
     frames, (width, height) = needs.window_frames, needs.crop_size_wh
     pictures = np.zeros((frames, height, width, 3), np.uint8)
-    joints = np.zeros((frames, NUM_JOINTS, 3), np.float32)
-    window = Window(
+    return Window(
         start=0,
         size_wh=needs.crop_size_wh,
         pts_seconds=np.arange(frames) / 30,
-        joints=joints,
+        joints=np.zeros((frames, NUM_JOINTS, 3), np.float32),
         skeletons=np.zeros((frames, NUM_SKELETON, 3), np.float32),
         planted=np.zeros((frames, 2), np.bool_),
         body_height_px=np.full(frames, height / 2),
@@ -48,12 +59,5 @@ def warm_up(models: LoadedModels, settings: Settings) -> None:
         pictures=pictures,
         plates=pictures,
         masks=np.ones((frames, height, width), np.bool_),
-        controls={control.name: pictures for control in generate.controls},
+        controls=dict.fromkeys(needs.controls, pictures),
     )
-    # The same weights under other settings: they are loaded once.
-    one_step = settings.model_copy(update={"generate": generate.model_copy(update={"steps": 1})})
-    generator = load_models(one_step, models).generator
-    generator.prepare(Appearance())
-    for _ in generator.generate(window, 0, lambda: None):
-        pass
-    generator.rest()

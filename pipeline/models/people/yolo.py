@@ -35,12 +35,16 @@ _COCO_JOINTS = 17
 class YoloPeople:
     """Each frame stands for itself: nothing is carried from one to the next."""
 
-    def __init__(self, device: str, min_score: float) -> None:
-        """Load both models. Raises ``PresetUnavailable`` where a file is missing or not what the lock says."""
+    def __init__(self, device: str, min_score: float, models: tuple[Any, Any] | None = None) -> None:
+        """Load both models, where the caller has no (segmenter, poser) of ultralytics.
+
+        Raises ``PresetUnavailable`` where a file is missing or not what the lock says.
+        """
         self._device = device
         self._min_score = min_score
-        self._segmenter = load_yolo(verified_path("yolo26m-seg.pt"))
-        self._poser = load_yolo(verified_path("yolo26m-pose.pt"))
+        if models is None:
+            models = load_yolo(verified_path("yolo26m-seg.pt")), load_yolo(verified_path("yolo26m-pose.pt"))
+        self._segmenter, self._poser = models
 
     @property
     def look_back(self) -> int:

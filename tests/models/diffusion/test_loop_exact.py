@@ -342,7 +342,7 @@ def test_less_memory_does_not_multiply_the_operators() -> None:
     generator = make_generator(settings)
     parts = load_parts(key_of(settings))
     x, text = torch.zeros(1, 4, 16, *_LATENT_HW), torch.zeros(16, 77, 32)
-    images = {"image_embeds": [torch.zeros(1, 1, 16)]}
+    images = {"image_embeds": [torch.zeros(1, 1, 17, 16)]}
 
     def operators() -> int:
         with torch.inference_mode(), torch.profiler.profile() as profile:

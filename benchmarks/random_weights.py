@@ -1,0 +1,332 @@
+"""Random weights in the layout of the real ones, at any size: speed and memory do not depend on the values.
+
+``save_random_weights(folder, PUBLISHED)`` writes what the presets ``fast``, ``balanced`` and ``high`` load, each
+network at its published size (7 GB in half precision), so that a machine without the model hub runs the whole loading
+and generating code. The tests load the same layout at tiny sizes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    DDIMScheduler,
+    MotionAdapter,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.loaders.lora_base import LoraBaseMixin
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import (
+    CLIPConfig,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+_RESAMPLER_LAYERS = 4
+"""Of IP-Adapter Plus; the loader knows no other depth."""
+_HEAD_WIDTH = 64
+"""Of its attention, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class StableDiffusionSizes:
+    """What decides the size of Stable Diffusion 1.5's networks and of what stands around them."""
+
+    widths: tuple[int, ...]
+    """Channels of the UNet's blocks."""
+    plain_block: int
+    """The one block that has no attention: the last as published, the first where there are two."""
+    layers: int
+    heads: int
+    text_width: int
+    autoencoder_widths: tuple[int, ...]
+    autoencoder_layers: int
+    tiny_autoencoder: dict[str, Any]
+    norm_groups: int
+    hint_widths: tuple[int, ...]
+    """Channels of the ControlNets' first convolutions."""
+    motion: dict[str, Any]
+    lora_rank: int
+    text_encoder: dict[str, Any]
+    image_encoder: dict[str, Any]
+    adapter_width: int
+    adapter_tokens: int
+    safety_vision: dict[str, Any]
+    safety_width: int
+
+
+PUBLISHED = StableDiffusionSizes(
+    widths=(320, 640, 1280, 1280),
+    plain_block=-1,
+    layers=2,
+    heads=8,
+    text_width=768,
+    autoencoder_widths=(128, 256, 512, 512),
+    autoencoder_layers=2,
+    tiny_autoencoder={},
+    norm_groups=32,
+    hint_widths=(16, 32, 96, 256),
+    motion={"motion_max_seq_length": 32, "use_motion_mid_block": True},
+    lora_rank=64,
+    text_encoder={
+        "vocab_size": 49408,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+    },
+    image_encoder={
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+        "projection_dim": 1024,
+    },
+    adapter_width=768,
+    adapter_tokens=16,
+    safety_vision={
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+    },
+    safety_width=768,
+)
+"""As on the model hub."""
+
+
+TINY = StableDiffusionSizes(
+    widths=(32, 64),
+    plain_block=0,
+    layers=1,
+    heads=4,
+    text_width=32,
+    autoencoder_widths=(8, 16, 16, 16),
+    autoencoder_layers=1,
+    tiny_autoencoder={
+        "encoder_block_out_channels": (8, 8, 8, 8),
+        "decoder_block_out_channels": (8, 8, 8, 8),
+        "num_encoder_blocks": (1, 1, 1, 1),
+        "num_decoder_blocks": (1, 1, 1, 1),
+    },
+    norm_groups=4,
+    hint_widths=(8, 8, 8, 8),
+    motion={"motion_num_attention_heads": 2, "motion_norm_num_groups": 4},
+    lora_rank=2,
+    text_encoder={
+        "vocab_size": 600,
+        "hidden_size": 32,
+        "intermediate_size": 37,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    },
+    image_encoder={
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+        "projection_dim": 16,
+    },
+    adapter_width=64,
+    adapter_tokens=4,
+    safety_vision={
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+    },
+    safety_width=16,
+)
+"""As small as the networks go: for tests and dry runs."""
+
+
+def unet(sizes: StableDiffusionSizes) -> UNet2DConditionModel:
+    """Return Stable Diffusion's UNet."""
+    down = ["CrossAttnDownBlock2D"] * len(sizes.widths)
+    down[sizes.plain_block] = "DownBlock2D"
+    up = [kind.replace("Down", "Up") for kind in reversed(down)]
+    return UNet2DConditionModel(
+        sample_size=8 * 2 ** (len(sizes.widths) - 1),
+        block_out_channels=sizes.widths,
+        layers_per_block=sizes.layers,
+        down_block_types=tuple(down),
+        up_block_types=tuple(up),
+        cross_attention_dim=sizes.text_width,
+        attention_head_dim=sizes.heads,
+    )
+
+
+def autoencoder(sizes: StableDiffusionSizes) -> AutoencoderKL:
+    """Return the full autoencoder."""
+    count = len(sizes.autoencoder_widths)
+    return AutoencoderKL(
+        block_out_channels=sizes.autoencoder_widths,
+        layers_per_block=sizes.autoencoder_layers,
+        down_block_types=("DownEncoderBlock2D",) * count,
+        up_block_types=("UpDecoderBlock2D",) * count,
+        latent_channels=4,
+        norm_num_groups=sizes.norm_groups,
+    )
+
+
+def motion_adapter(sizes: StableDiffusionSizes) -> MotionAdapter:
+    """Return the motion modules beside that UNet."""
+    return MotionAdapter(block_out_channels=sizes.widths, motion_layers_per_block=sizes.layers, **sizes.motion)
+
+
+def image_encoder(sizes: StableDiffusionSizes) -> CLIPVisionModelWithProjection:
+    """Return what looks at the reference picture."""
+    return CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes.image_encoder))
+
+
+def text_encoder(sizes: StableDiffusionSizes) -> CLIPTextModel:
+    """Return the prompt's encoder."""
+    return CLIPTextModel(CLIPTextConfig(bos_token_id=0, eos_token_id=2, pad_token_id=1, **sizes.text_encoder))
+
+
+def safety_checker(sizes: StableDiffusionSizes) -> StableDiffusionSafetyChecker:
+    """Return a checker that flags nothing: no picture is near enough to any concept."""
+    text = CLIPTextConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+    config = CLIPConfig(
+        text_config=text.to_dict(),
+        vision_config=CLIPVisionConfig(**sizes.safety_vision).to_dict(),
+        projection_dim=sizes.safety_width,
+    )
+    checker = StableDiffusionSafetyChecker(config)
+    checker.concept_embeds_weights.data.fill_(2.0)
+    checker.special_care_embeds_weights.data.fill_(2.0)
+    return checker
+
+
+def save_random_weights(
+    folder: Path, sizes: StableDiffusionSizes, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Path:
+    """Write a whole weights folder of the Stable Diffusion presets and return it; no YOLO, which has its own.
+
+    The values are made on ``device``: a GPU makes and initializes 4 billion of them in seconds.
+    """
+    torch.manual_seed(7)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            _save_networks(folder, sizes)
+    finally:
+        torch.set_default_dtype(before)
+    return folder
+
+
+def _save_networks(folder: Path, sizes: StableDiffusionSizes) -> None:
+    _save_vocabulary(folder / "made")
+    network, vae = unet(sizes), autoencoder(sizes)
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder(sizes),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "made", model_max_length=77),
+        unet=network,
+        scheduler=DDIMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder / "sd15")
+    vae.save_pretrained(folder / "vae")
+    AutoencoderTiny(**sizes.tiny_autoencoder).save_pretrained(folder / "taesd")
+    for name in ("pose", "depth", "normal", "canny"):
+        controlnet = ControlNetModel.from_unet(network, conditioning_embedding_out_channels=sizes.hint_widths)
+        # A new ControlNet adds nothing: its last convolutions are 0.
+        for block in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
+            torch.nn.init.normal_(block.weight, std=0.05)
+        controlnet.save_pretrained(folder / "controlnet" / name, variant="fp16")
+    for name in ("motion_adapter", "animatelcm"):
+        motion_adapter(sizes).save_pretrained(folder / name)
+    _save_lora(network, sizes.lora_rank, folder / "lcm_lora" / "pytorch_lora_weights.safetensors")
+    _save_lora(network, sizes.lora_rank, folder / "animatelcm" / "AnimateLCM_sd15_t2v_lora.safetensors")
+    image_encoder(sizes).save_pretrained(folder / "ip_adapter" / "image_encoder")
+    for name in ("ip-adapter-plus_sd15", "ip-adapter-plus-face_sd15"):
+        save_file(adapter_state(network, sizes), folder / "ip_adapter" / f"{name}.safetensors")
+    safety_checker(sizes).save_pretrained(folder / "safety_checker")
+
+
+def _save_vocabulary(folder: Path) -> None:
+    """Write a tokenizer that knows letters alone."""
+    folder.mkdir(parents=True)
+    letters = [chr(code) for code in range(33, 127)]
+    words = ["<|startoftext|>", "<pad>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+
+
+def _save_lora(network: UNet2DConditionModel, rank: int, path: Path) -> None:
+    with_lora = UNet2DConditionModel.from_config(network.config)
+    with_lora.add_adapter(LoraConfig(r=rank, init_lora_weights=False, target_modules=["to_q", "to_k", "to_v"]))
+    state = convert_state_dict_to_diffusers(get_peft_model_state_dict(with_lora))
+    packed = LoraBaseMixin.pack_weights(state, "unet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in packed.items()}, path)
+
+
+def adapter_state(network: UNet2DConditionModel, sizes: StableDiffusionSizes) -> dict[str, torch.Tensor]:
+    """Return an IP-Adapter Plus under its published names: the resampler, and keys and values a cross attention."""
+    width, seen, tokens = sizes.adapter_width, int(sizes.image_encoder["hidden_size"]), sizes.adapter_tokens
+    state = {
+        "image_proj.latents": torch.randn(1, tokens, width) / width**0.5,
+        **_linear("image_proj.proj_in", width, seen),
+        **_linear("image_proj.proj_out", sizes.text_width, width),
+        **_norm("image_proj.norm_out", sizes.text_width),
+    }
+    for number in range(_RESAMPLER_LAYERS):
+        attention, forward = f"image_proj.layers.{number}.0", f"image_proj.layers.{number}.1"
+        inner = max(1, width // _HEAD_WIDTH) * _HEAD_WIDTH
+        state |= {
+            **_norm(f"{attention}.norm1", width),
+            **_norm(f"{attention}.norm2", width),
+            f"{attention}.to_q.weight": _random(inner, width),
+            f"{attention}.to_kv.weight": _random(2 * inner, width),
+            f"{attention}.to_out.weight": _random(width, inner),
+            **_norm(f"{forward}.0", width),
+            f"{forward}.1.weight": _random(4 * width, width),
+            f"{forward}.3.weight": _random(width, 4 * width),
+        }
+    # Numbered as the published file is: by the UNet's own order, every second one a cross attention.
+    crossed = [name.removesuffix(".processor") for name in network.attn_processors if "attn2" in name]
+    for number, name in enumerate(crossed):
+        queries = network.get_submodule(name).to_q.weight.shape[0]
+        state[f"ip_adapter.{2 * number + 1}.to_k_ip.weight"] = _random(queries, sizes.text_width)
+        state[f"ip_adapter.{2 * number + 1}.to_v_ip.weight"] = _random(queries, sizes.text_width)
+    return state
+
+
+def _linear(name: str, rows: int, columns: int) -> dict[str, torch.Tensor]:
+    return {f"{name}.weight": _random(rows, columns), f"{name}.bias": torch.zeros(rows)}
+
+
+def _norm(name: str, width: int) -> dict[str, torch.Tensor]:
+    return {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.zeros(width)}
+
+
+def _random(rows: int, columns: int) -> torch.Tensor:
+    return torch.randn(rows, columns) / columns**0.5
