@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from conf import CALLER_KEYS, apply_caller_overrides, compose_settings
 from pipeline import errors
 from pipeline.errors import InvalidInput, UnderstudyError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, class_with
 from worker.answer import answer_job, error_answer
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
@@ -88,9 +88,7 @@ HOSTILE_URLS = st.one_of(
 
 def _good_override(key: str) -> st.SearchStrategy[Any]:
     """Return values that the setting's own schema allows."""
-    group, name = key.split(".")
-    kind: Any = Settings.model_fields[group].annotation
-    of = kind.model_fields[name]
+    of = class_with(Settings(), key).model_fields[key.partition(".")[2]]
     schema = TypeAdapter(of.rebuild_annotation()).json_schema()
     if "enum" in schema:
         return st.sampled_from(schema["enum"])

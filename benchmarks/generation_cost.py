@@ -43,7 +43,7 @@ from pipeline.models.diffusion.loading import CONTEXT_FRAMES, CONTEXT_STRIDE, Co
 from pipeline.models.diffusion.sd15 import StableDiffusion
 from pipeline.models.interfaces import Generator
 from pipeline.perform.windows import chunk_spans, windows_of
-from pipeline.settings import GenerateSettings, Settings
+from pipeline.settings import DiffusionSettings, Settings
 
 AIMS_TFLOP = {"fast": 6.0, "balanced": 22.0, "high": 42.0}
 _SIZE_WH = (512, 768)
@@ -107,7 +107,7 @@ def _tflop(call: Any) -> float:
 class _Counter:
     """Components that count the frames which they are given, by name."""
 
-    def __init__(self, settings: GenerateSettings) -> None:
+    def __init__(self, settings: DiffusionSettings) -> None:
         self.frames: dict[str, int] = {}
         self._decoder = settings.decoder
         has_motion_module = settings.backend == "animatediff"
@@ -157,6 +157,7 @@ def clip_info(frames: int) -> VideoInfo:
 def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
     """Return how many frames each part is given for an output frame, and how many windows there are."""
     # The counted parts cost by area, so a small crop counts the same.
+    assert isinstance(settings.generate, DiffusionSettings)
     small = settings.generate.model_copy(update={"crop_size_wh": (64, 64), "device": "cpu", "batch_frames": 16})
     counter = _Counter(small)
     kind = AnimateDiff if small.backend == "animatediff" else StableDiffusion
@@ -176,7 +177,7 @@ def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
     return {name: frames / total for name, frames in counter.frames.items()}, windows
 
 
-def _generate(generator: Generator, settings: GenerateSettings, frames: int, finished: int) -> None:
+def _generate(generator: Generator, settings: DiffusionSettings, frames: int, finished: int) -> None:
     width, height = settings.crop_size_wh
     pictures = np.zeros((frames, height, width, 3), np.uint8)
     layer = Layer(pictures[0], np.zeros((height, width), np.uint8))

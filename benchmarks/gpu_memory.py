@@ -25,7 +25,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVi
 from benchmarks.generation_cost import autoencoder
 from conf import compose_settings
 from pipeline.models.device import quiet
-from pipeline.settings import GenerateSettings
+from pipeline.settings import DiffusionSettings
 
 AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
 _HALF, _WHOLE = 2, 4
@@ -93,7 +93,7 @@ def weights_gb(module: torch.nn.Module, width: int = _HALF) -> float:
     return sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers())) * width / 1e9
 
 
-def count(settings: GenerateSettings) -> tuple[dict[str, float], dict[str, float]]:
+def count(settings: DiffusionSettings) -> tuple[dict[str, float], dict[str, float]]:
     """Return GB of weights by model, and of activations by network."""
     width, height = settings.crop_size_wh
     has_motion_module = settings.backend == "animatediff"
@@ -148,7 +148,9 @@ def main() -> int:
     quiet()
     missed = False
     for preset, aim in AIMS_GB.items():
-        weights, activations = count(compose_settings(preset).generate)
+        generate = compose_settings(preset).generate
+        assert isinstance(generate, DiffusionSettings)
+        weights, activations = count(generate)
         total = sum(weights.values()) + max(activations.values())
         missed |= total > aim
         print(f"{preset:9} {total:5.1f} GB counted (aim {aim:g}) {'ok' if total <= aim else 'MISSED'}")

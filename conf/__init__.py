@@ -1,7 +1,11 @@
 """Settings from ``conf/``: the only file that knows Hydra.
 
-The YAML files hold values. Order: preset < operator's overrides < caller's overrides; a key that the operator locks
-keeps the operator's value. A caller's overrides never reach Hydra: they are looked up in ``CALLER_KEYS`` and validated.
+``pipeline.settings`` holds the defaults, the YAML files what differs from them. Order: preset < operator's overrides <
+caller's overrides; a key that the operator locks keeps the operator's value. A caller's overrides never reach Hydra:
+they are looked up in ``CALLER_KEYS`` and validated.
+
+An operator's overrides hold for every preset. So Hydra is given the settings of all generators, and those of the one
+that a preset has not chosen are left out when all is composed.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,7 +25,7 @@ from pydantic import ValidationError
 
 from conf.sentences import sentence_of
 from pipeline.errors import InvalidInput
-from pipeline.settings import Settings
+from pipeline.settings import Settings, class_with, classes_of
 
 _FOLDER = Path(__file__).resolve().parent
 _LOCK = threading.Lock()
@@ -85,17 +90,40 @@ def compose_settings(preset: str = DEFAULT_PRESET, overrides: Sequence[str] = ()
 def _composed(preset: str, overrides: tuple[str, ...]) -> Settings:
     with _LOCK:
         try:
+            ConfigStore.instance().store(name="defaults", node=_defaults())
             with initialize_config_dir(config_dir=str(_FOLDER), version_base="1.3"):
                 composed = compose("config", overrides=[f"preset={preset}", *overrides])
             values = OmegaConf.to_container(composed, resolve=False)
-        except (HydraException, OmegaConfBaseException) as error:
+        # Hydra raises a ValueError for a group that is given a number.
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             told = str(error).strip().splitlines()[0]
             raise InvalidInput(f"the operator's overrides cannot be used: {told}", field="overrides") from error
     assert isinstance(values, dict)
     try:
-        return Settings.model_validate({**{str(k): v for k, v in values.items()}, "preset": preset})
+        chosen = {str(group): value for group, value in values.items()}
+        chosen["generate"] = _of_generator(chosen.get("generate"))
+        return Settings.model_validate({**chosen, "preset": preset})
     except ValidationError as error:
         raise _first_of(error, "") from error
+
+
+def _defaults() -> dict[str, Any]:
+    """Return every setting's default by group, with those of all generators in the group ``generate``."""
+    defaults = Settings().model_dump(mode="json", exclude={"preset"})
+    for kind in classes_of("generate"):
+        defaults["generate"] = kind().model_dump(mode="json") | defaults["generate"]
+    return defaults
+
+
+def _of_generator(values: Any) -> Any:
+    """Leave out the settings of the group ``generate`` that belong to other generators than the chosen one."""
+    kinds = {kind().model_dump()["backend"]: kind for kind in classes_of("generate")}
+    if not isinstance(values, dict) or values.get("backend") not in kinds:
+        # Validation says what is wrong.
+        return values
+    others = {name for kind in kinds.values() for name in kind.model_fields}
+    left_out = others - kinds[values["backend"]].model_fields.keys()
+    return {name: value for name, value in values.items() if name not in left_out}
 
 
 def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], locked: Sequence[str] = ()) -> Settings:
@@ -113,9 +141,14 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
         if key in locked:
             continue
         group, name = key.split(".")
-        values[group][name] = value
+        kind = class_with(settings, key)
         try:
-            type(getattr(settings, group)).model_validate(values[group], strict=True)
+            if isinstance(getattr(settings, group), kind):
+                values[group][name] = value
+                kind.model_validate(values[group], strict=True)
+            else:
+                # Another generator's: checked, and without effect.
+                kind.model_validate({name: value}, strict=True)
         except ValidationError as error:
             raise _first_of(error, f"overrides.{group}.") from error
     return Settings.model_validate(values)
@@ -123,4 +156,7 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
 
 def _first_of(error: ValidationError, prefix: str) -> InvalidInput:
     location, told = sentence_of(error.errors(include_url=False))
+    if location[:1] == ("generate",):
+        # Behind the group stands the generator whose settings these are.
+        location = (*location[:1], *location[2:])
     return InvalidInput(told, field=prefix + ".".join(map(str, location)))

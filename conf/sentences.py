@@ -96,6 +96,9 @@ def _sentence(error: ErrorDetails) -> str:
         return f"must have {word} {number} {unit if number != 1 else unit.replace('ies', 'y').removesuffix('s')}"
     if kind in ("literal_error", "enum"):
         return f"must be one of: {_wanted(error)}; got {given}"
+    if kind == "union_tag_invalid":
+        field, names = (str(context.get(key, "")).replace("'", "") for key in ("discriminator", "expected_tags"))
+        return f"{field or 'the kind'} must be one of: {names}"
     if kind == "value_error":
         return str(context.get("error", "")) or "is not what is asked for here"
     return {

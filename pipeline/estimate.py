@@ -16,7 +16,7 @@ from pipeline.models.diffusion.steps import guides_in_step, num_steps_run
 from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.plan.segments import cut_chunks, equal_borders, num_segments
 from pipeline.result import Estimate
-from pipeline.settings import GenerateSettings, SegmentSettings, Settings
+from pipeline.settings import DiffusionSettings, MannequinSettings, SegmentSettings, Settings
 
 PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
 """TFLOP a frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
@@ -91,7 +91,7 @@ def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
 
 def generation_share(settings: Settings) -> float:
     """Return the share of a job's time that the generator takes on an A40, 0..1, for 10 s of 720p at 30 fps."""
-    if settings.generate.backend == "mannequin":
+    if isinstance(settings.generate, MannequinSettings):
         return 0.0
     seconds = np.arange(300) / 30.0
     chunks = cut_chunks((Segment(0, 0, len(seconds), "part"),), seconds, settings.segment.chunk_seconds)
@@ -103,14 +103,16 @@ def generation_share(settings: Settings) -> float:
 def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int], float]:
     """Return what ``counted_frames`` says, and the operations of all of it."""
     counted = counted_frames(chunks, settings)
-    costs = part_costs(settings.generate)
+    if isinstance(settings.generate, MannequinSettings):
+        return counted, 0.0
+    costs = part_costs(settings.generate.crop_size_wh)
     return counted, sum(costs[name] * number for name, number in counted.items() if name != "windows")
 
 
-def part_costs(settings: GenerateSettings) -> dict[str, float]:
-    """Return TFLOP a frame of each part at the settings' crop size, in proportion to its area."""
+def part_costs(crop_size_wh: tuple[int, int]) -> dict[str, float]:
+    """Return TFLOP a frame of each part at a crop size, in proportion to its area."""
     size_wh, tflop = _table()
-    width, height = settings.crop_size_wh
+    width, height = crop_size_wh
     area = width * height / (size_wh[0] * size_wh[1])
     return {name: value * area for name, value in tflop.items()}
 
@@ -126,7 +128,7 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
     generate = settings.generate
     counts: dict[str, int] = {"windows": 0}
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
-    if generate.backend == "mannequin":
+    if isinstance(generate, MannequinSettings):
         frames = sum(chunk.stop - chunk.start for chunk in chunks)
         return {"windows": -(-frames // 32)}
     shared = min(overlap, generate.conditioning_frames)
@@ -140,7 +142,7 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
     return counts
 
 
-def _of_window(frames: int, held: int, generate: GenerateSettings) -> dict[str, int]:
+def _of_window(frames: int, held: int, generate: DiffusionSettings) -> dict[str, int]:
     has_motion_module = generate.backend == "animatediff"
     made = frames - held
     starts = generate.strength < 1

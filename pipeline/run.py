@@ -239,7 +239,7 @@ def _prepared(
         with _timed(timings, "survey"):
             survey = survey_clip(clip, models.people, store, settings, workspace, check, progress)
         with _timed(timings, "plan"):
-            plan = make_plan(survey, request, settings, needs.crop_size_wh, workspace)
+            plan = make_plan(survey, request, settings, needs, workspace)
         # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
         del survey
         trim_malloc()

@@ -1,11 +1,11 @@
-"""Typed settings, one frozen class a stage, mirroring ``conf/``. Hydra composes, these validate.
+"""Typed settings, one frozen class a stage. Every default stands here; the files of ``conf/`` hold what differs.
 
 Lengths are in body heights (``_bh``), seconds or px as their names say, so that a setting means the same on every clip.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -94,13 +94,24 @@ class ControlSettings(_Settings):
     """Fraction of the denoising steps in which it guides."""
 
 
-class GenerateSettings(_Settings):
-    """The generator and its settings; everything after ``figure`` is for the diffusion generators."""
+Body = Literal["auto", "female", "male"]
 
-    backend: Literal["mannequin", "sd15", "animatediff"] = "mannequin"
+
+class MannequinSettings(_Settings):
+    """The rigged figure, drawn on the CPU."""
+
+    backend: Literal["mannequin"] = "mannequin"
     crop_height_px: Annotated[int, Field(ge=128, le=2048)] = 768
-    """Largest crop height for generators that accept any size."""
-    figure: Literal["auto", "female", "male"] = "auto"
+    """Largest height of the picture that the figure is drawn in."""
+    figure: Body = "auto"
+    """Body shape of the mannequin; auto is the mean of both."""
+
+
+class DiffusionSettings(_Settings):
+    """What the generators have in common that paint with Stable Diffusion 1.5, guided by the posed figure."""
+
+    backend: str
+    figure: Body = "auto"
     """Body shape of the mannequin; auto is the mean of both."""
     crop_size_wh: tuple[
         Annotated[int, Field(ge=64, le=2048, multiple_of=64)], Annotated[int, Field(ge=64, le=2048, multiple_of=64)]
@@ -118,8 +129,6 @@ class GenerateSettings(_Settings):
     scheduler: Literal["lcm", "dpmpp"] = "lcm"
     lora: Literal["none", "lcm", "animatelcm"] = "lcm"
     lora_scale: Annotated[float, Field(ge=0, le=1)] = 1.0
-    motion: Literal["animatelcm", "v1-5-3"] = "animatelcm"
-    """Motion module of ``animatediff``."""
     controls: tuple[ControlSettings, ...] = (
         ControlSettings(name="pose", end=0.67),
         ControlSettings(name="depth", weight=0.6, end=0.34),
@@ -140,6 +149,24 @@ class GenerateSettings(_Settings):
     """Where a job has none."""
     negative_prompt: str = "deformed, extra limbs, bad hands, bad anatomy, lowres, blurry, jpeg artifacts, watermark"
     """Where a job has none."""
+
+
+class StableDiffusionSettings(DiffusionSettings):
+    """Frames that stand for themselves, alike by their noise and the figure."""
+
+    backend: Literal["sd15"] = "sd15"
+
+
+class AnimateDiffSettings(DiffusionSettings):
+    """Windows of frames that know each other, by a motion module."""
+
+    backend: Literal["animatediff"] = "animatediff"
+    motion: Literal["animatelcm", "v1-5-3"] = "animatelcm"
+    """Motion module."""
+
+
+GenerateSettings = MannequinSettings | StableDiffusionSettings | AnimateDiffSettings
+"""Of one generator, told apart by ``backend``."""
 
 
 class TemporalSettings(_Settings):
@@ -211,8 +238,21 @@ class Settings(_Settings):
     people: PeopleSettings = PeopleSettings()
     segment: SegmentSettings = SegmentSettings()
     plate: PlateSettings = PlateSettings()
-    generate: GenerateSettings = GenerateSettings()
+    generate: Annotated[GenerateSettings, Field(discriminator="backend")] = MannequinSettings()
     temporal: TemporalSettings = TemporalSettings()
     foot_lock: FootLockSettings = FootLockSettings()
     composite: CompositeSettings = CompositeSettings()
     output: OutputSettings = OutputSettings()
+
+
+def classes_of(group: str) -> tuple[type[BaseModel], ...]:
+    """Return the classes that a group of ``Settings`` may be of: ``generate`` has one a generator."""
+    annotation = Settings.model_fields[group].annotation
+    return get_args(annotation) or (annotation,)
+
+
+def class_with(settings: Settings, key: str) -> type[BaseModel]:
+    """Return the class that has the setting ``group.name``: the group's own, or else another generator's."""
+    group, name = key.split(".")
+    own = type(getattr(settings, group))
+    return next(kind for kind in (own, *classes_of(group)) if name in kind.model_fields)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from conf import CALLER_KEYS, apply_caller_overrides
 from pipeline.errors import InvalidInput
-from pipeline.settings import Settings
+from pipeline.settings import Settings, class_with
 from worker.input import JobInput, parse_request
 
 POINT = "point"
@@ -53,8 +53,8 @@ class Setting:
 
 def setting_of(settings: Settings, key: str) -> Setting:
     """Return the type and range of a setting, ``group.name``."""
-    group, name = key.split(".")
-    schema = type(getattr(settings, group)).model_json_schema()["properties"][name]
+    name = key.partition(".")[2]
+    schema = class_with(settings, key).model_json_schema()["properties"][name]
     meaning = str(schema["description"]).replace("``", "")
     if "enum" in schema:
         return Setting(key, "choice", choices=tuple(schema["enum"]), meaning=meaning)
@@ -70,9 +70,11 @@ def advanced_settings(settings: Settings, locked: Sequence[str] = ()) -> list[Se
 
 
 def value_of(settings: Settings, key: str) -> Any:
-    """Return the value of a setting, ``group.name``."""
+    """Return the value of a setting, ``group.name``; of another generator's, the default."""
     group, name = key.split(".")
-    return getattr(getattr(settings, group), name)
+    kind = class_with(settings, key)
+    chosen = getattr(settings, group)
+    return getattr(chosen if isinstance(chosen, kind) else kind(), name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
 
-from pydantic import BaseModel
-
 from conf import CALLER_KEYS, DEFAULT_PRESET, compose_settings, group_names, preset_names
 from pipeline.errors import InvalidInput
-from pipeline.settings import Settings
+from pipeline.settings import Settings, classes_of
 from worker.environment import JobOrigin
 
 _OVERRIDES_VARIABLE = "UNDERSTUDY_OVERRIDES"
@@ -188,11 +186,10 @@ def _locked(text: str) -> tuple[str, ...]:
 def _known_keys() -> tuple[str, ...]:
     """Return what an override may begin with: ``preset``, groups that have files, and every GROUP.KEY."""
     keys = ["preset", *group_names()]
-    for group, field in Settings.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            keys += [f"{group}.{name}" for name in kind.model_fields]
-    return tuple(keys)
+    for group in Settings.model_fields:
+        if group != "preset":
+            keys += [f"{group}.{name}" for kind in classes_of(group) for name in kind.model_fields]
+    return tuple(dict.fromkeys(keys))
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

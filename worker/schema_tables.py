@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from conf import CALLER_KEYS, compose_settings
 from pipeline.result import Estimate, PeopleReport, PersonReport, Quality, Value
-from pipeline.settings import Settings
+from pipeline.settings import Settings, class_with
 from worker.input import JobInput
 from worker.output import Answer, ErrorAnswer, JobAnswer
 
@@ -49,12 +49,12 @@ def override_table(settings: Settings) -> str:
     ``settings`` have the defaults.
     """
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    values = settings.model_dump()
     for key in CALLER_KEYS:
-        group, name = key.split(".")
-        field = type(getattr(settings, group)).model_json_schema()["properties"][name]
+        _, name = key.split(".")
+        kind = class_with(settings, key)
+        field = kind.model_json_schema()["properties"][name]
         meaning = " ".join(field["description"].replace("``", "`").split())
-        rows.append(f"| `{key}` | {_type_of(field)} | `{_shown(values[group][name])}` | {meaning} |")
+        rows.append(f"| `{key}` | {_type_of(field)} | `{_shown(kind().model_dump()[name])}` | {meaning} |")
     return "\n".join(rows)
 
 

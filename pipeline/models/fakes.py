@@ -25,8 +25,7 @@ class IdentityGenerator:
             crop_size_wh=None,
             window_frames=window_frames,
             conditioning_frames=conditioning_frames,
-            pictures=True,
-            masks=True,
+            inputs=frozenset(("pictures", "masks")),
         )
 
     @property

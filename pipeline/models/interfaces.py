@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,24 +72,28 @@ class SafetyBackend(Protocol):
         ...
 
 
+WindowInput = Literal["pictures", "plates", "masks", "figure"]
+"""What a window holds only for generators that ask for it; names of its fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a generator wants to be given."""
 
     crop_size_wh: tuple[int, int] | None
-    """Fixed crop size in px, or None: as large as the subject is in the source, within the settings' bounds."""
+    """Fixed crop size in px, or None: as large as the subject is in the source, up to ``max_crop_height_px``."""
     window_frames: int
     """Frames taken at once."""
     conditioning_frames: int = 0
     """Finished frames that the next window can be conditioned on."""
     controls: tuple[str, ...] = ()
     """Of ``pose``, ``depth``, ``normal``, ``canny``."""
-    figure: bool = False
-    """Whether it is guided by the posed figure."""
-    pictures: bool = False
-    plates: bool = False
-    masks: bool = False
-    gives_alpha: bool = True
+    inputs: frozenset[WindowInput] = frozenset()
+    """What else a window must hold; ``figure`` is the posed figure that guides it."""
+    output: Literal["layers", "pictures"] = "layers"
+    """Layers with an alpha of their own, or whole pictures, for which a matte has to be made."""
+    max_crop_height_px: int = 768
+    """Where the crop size is not fixed."""
 
 
 class Generator(Protocol):

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from pipeline.errors import PresetUnavailable
 from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, SafetyBackend
 from pipeline.models.weights.folder import weight_folder, weight_path
-from pipeline.settings import GenerateSettings, PeopleSettings
+from pipeline.settings import (
+    AnimateDiffSettings,
+    DiffusionSettings,
+    GenerateSettings,
+    MannequinSettings,
+    PeopleSettings,
+    StableDiffusionSettings,
+)
 
 
 def _blazepose(settings: PeopleSettings) -> PeopleBackend:
@@ -23,20 +30,20 @@ def _yolo(settings: PeopleSettings) -> PeopleBackend:
     return YoloPeople(settings.device, settings.min_score)
 
 
-def _mannequin(settings: GenerateSettings) -> Generator:
+def _mannequin(settings: MannequinSettings) -> Generator:
     from pipeline.models.mannequin.mannequin import Mannequin
 
-    return Mannequin(weight_path("figure.npz"), settings)
+    return Mannequin(weight_path("figure.npz"), settings.figure, settings.crop_height_px)
 
 
-def _sd15(settings: GenerateSettings) -> Generator:
+def _sd15(settings: StableDiffusionSettings) -> Generator:
     from pipeline.models.diffusion.loading import key_of, load_parts
     from pipeline.models.diffusion.sd15 import StableDiffusion
 
     return StableDiffusion(load_parts(key_of(settings)), settings)
 
 
-def _animatediff(settings: GenerateSettings) -> Generator:
+def _animatediff(settings: AnimateDiffSettings) -> Generator:
     from pipeline.models.diffusion.animatediff import AnimateDiff
     from pipeline.models.diffusion.loading import key_of, load_parts
 
@@ -54,11 +61,6 @@ def _libraries_needed() -> Iterator[None]:
 
 
 _PEOPLE: Mapping[str, Callable[[PeopleSettings], PeopleBackend]] = {"blazepose": _blazepose, "yolo": _yolo}
-_GENERATORS: Mapping[str, Callable[[GenerateSettings], Generator]] = {
-    "mannequin": _mannequin,
-    "sd15": _sd15,
-    "animatediff": _animatediff,
-}
 
 
 def make_people(settings: PeopleSettings) -> PeopleBackend:
@@ -70,21 +72,27 @@ def make_people(settings: PeopleSettings) -> PeopleBackend:
 def make_generator(settings: GenerateSettings) -> Generator:
     """Return the generator of the settings. Raises ``PresetUnavailable``."""
     with _libraries_needed():
-        return _GENERATORS[settings.backend](settings)
+        match settings:
+            case MannequinSettings():
+                return _mannequin(settings)
+            case StableDiffusionSettings():
+                return _sd15(settings)
+            case AnimateDiffSettings():
+                return _animatediff(settings)
 
 
 def make_figure(settings: GenerateSettings) -> FigureBackend | None:
     """Return the figure that guides a painting generator; the mannequin is one itself. Raises ``PresetUnavailable``."""
-    if settings.backend == "mannequin":
+    if not isinstance(settings, DiffusionSettings):
         return None
     from pipeline.models.mannequin.mannequin import Mannequin
 
-    return Mannequin(weight_path("figure.npz"), settings)
+    return Mannequin(weight_path("figure.npz"), settings.figure)
 
 
 def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
     """Return the safety checker where it is switched on; the mannequin needs none. Raises ``PresetUnavailable``."""
-    if settings.backend == "mannequin" or not settings.safety:
+    if not isinstance(settings, DiffusionSettings) or not settings.safety:
         return None
     with _libraries_needed():
         return _safety(settings.device)

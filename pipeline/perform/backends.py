@@ -23,7 +23,9 @@ def control_pictures(models: LoadedModels) -> ControlPictures | None:
 
 def matte_maker(models: LoadedModels) -> MatteMaker | None:
     """Return what makes the mattes of a chunk, for a generator that gives none."""
-    return None if models.generator.needs.gives_alpha else MatteMaker(models.people, models.safety)
+    if models.generator.needs.output == "layers":
+        return None
+    return MatteMaker(models.people, models.safety)
 
 
 def warm_up(models: LoadedModels, settings: Settings) -> None:

@@ -69,17 +69,17 @@ def generate_layers(
         window = window_of_plan(plan, span.start, span.stop, pts_seconds, finished)
         window = replace(
             window,
-            pictures=crops.pictures(span.start, span.stop) if needs.pictures else None,
-            plates=crops.plates(span.start, span.stop) if needs.plates else None,
-            masks=crops.masks(span.start, span.stop) if needs.masks else None,
+            pictures=crops.pictures(span.start, span.stop) if "pictures" in needs.inputs else None,
+            plates=crops.plates(span.start, span.stop) if "plates" in needs.inputs else None,
+            masks=crops.masks(span.start, span.stop) if "masks" in needs.inputs else None,
             light=light.part(span.start, span.stop) if light is not None else None,
         )
-        if needs.figure and figure is not None:
+        if "figure" in needs.inputs and figure is not None:
             window = replace(window, figure=figure.guide(window, check))
         if needs.controls and controls is not None:
             window = replace(window, controls=controls.draw(window))
         layers = _generated(generator, window, seed, check)
-        if not needs.gives_alpha:
+        if needs.output == "pictures":
             assert matting is not None
             layers = matting.cut(window, layers, partial(_generated, generator, window, check=check), seed)
         for position, made in enumerate(layers):

@@ -69,7 +69,7 @@ def perform_clip(
                 light=light,
                 figure=figure,
             )
-            if not needs.gives_alpha:
+            if needs.output == "pictures":
                 layers = correct_color_drift(layers, anchor)
             if settings.temporal.method == "flow" and figure is not None:
                 layers = reduce_flicker(
@@ -78,7 +78,7 @@ def perform_clip(
             write_layers(path, _counted(layers, clip.info.num_frames, progress))
             write_checksum(workspace, path)
             generator.rest()
-        if anchor is None and not needs.gives_alpha:
+        if anchor is None and needs.output == "pictures":
             # From the spool, not from memory: a job that goes on after a kill finds the same.
             anchor = _anchor(path, needs.window_frames)
 

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.datatypes.survey import Survey
 from pipeline.errors import SubjectLost
+from pipeline.models.interfaces import Needs
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.crop_path import plan_crop_path
@@ -21,13 +22,11 @@ from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.values import load_values, save_values
 
 
-def make_plan(
-    survey: Survey, request: JobRequest, settings: Settings, crop_size_wh: tuple[int, int] | None, workspace: Path
-) -> Plan:
+def make_plan(survey: Survey, request: JobRequest, settings: Settings, needs: Needs, workspace: Path) -> Plan:
     """Decide everything that needs no frames: whom to replace, the camera path, contacts, segments, the crop path.
 
-    ``crop_size_wh`` is the generator's picture size, or None where it takes any. The result is kept as ``plan.zip`` in
-    ``workspace`` and read from there where it exists. Raises ``NoPerson``, ``SubjectLost`` and ``InvalidInput``.
+    The crop is as large as the generator ``needs`` it. The result is kept as ``plan.zip`` in ``workspace`` and read
+    from there where it exists. Raises ``NoPerson``, ``SubjectLost`` and ``InvalidInput``.
     """
     path = workspace / "plan.zip"
     if path.exists():
@@ -52,7 +51,7 @@ def make_plan(
         camera=camera,
         subject=subject,
         contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
-        crop=plan_crop_path(subject, camera, shots, info, crop_size_wh, settings.generate.crop_height_px),
+        crop=plan_crop_path(subject, camera, shots, info, needs.crop_size_wh, needs.max_crop_height_px),
         warnings=warnings,
         overlays=survey.overlays,
     )

@@ -128,7 +128,9 @@ def _stages(timings_s: dict[str, float]) -> list[dict[str, Any]]:
 
 def _settings(settings: Settings) -> list[dict[str, Any]]:
     """Return every setting as text, with whether it differs from the default; no environment is looked at."""
-    default = Settings().model_dump(mode="json")
+    default: dict[str, Any] = Settings().model_dump(mode="json")
+    # The chosen generator has settings that the default one lacks.
+    default["generate"] = type(settings.generate)().model_dump(mode="json") | default["generate"]
     return [
         {"name": f"{group}.{name}", "value": json.dumps(value), "changed": value != default[group][name]}
         for group, values in settings.model_dump(mode="json").items()

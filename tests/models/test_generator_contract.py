@@ -114,7 +114,7 @@ def test_one_layer_for_each_frame_with_its_shape_and_type(generator: Generator, 
     assert len(layers) == frames
     for layer in layers:
         assert layer.picture.shape == (height, width, 3) and layer.picture.dtype == np.uint8
-        assert (layer.alpha is not None) == generator.needs.gives_alpha
+        assert (layer.alpha is not None) == (generator.needs.output == "layers")
         if layer.alpha is not None:
             assert layer.alpha.shape == (height, width) and layer.alpha.dtype == np.uint8
         if layer.joints is not None:

@@ -9,13 +9,13 @@ from pipeline.models.diffusion.conditioner import Conditioner
 from pipeline.models.diffusion.loading import Components
 from pipeline.models.diffusion.reference_crop import only_first_reference
 from pipeline.models.interfaces import Needs
-from pipeline.settings import GenerateSettings
+from pipeline.settings import DiffusionSettings
 
 
 class DiffusionBackend:
     """A ``Generator`` but for ``generate``: loaded components and what the job conditions them on."""
 
-    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
+    def __init__(self, parts: Components, settings: DiffusionSettings) -> None:
         self._parts = parts
         self._settings = settings
         self._conditioner = Conditioner(parts, settings)

@@ -18,7 +18,7 @@ from pipeline.models.diffusion.latents import SPATIAL, picture_tensor
 from pipeline.models.diffusion.loading import Components
 from pipeline.models.diffusion.reference_crop import framed_reference
 from pipeline.models.interfaces import Needs
-from pipeline.settings import GenerateSettings
+from pipeline.settings import DiffusionSettings
 
 _MOST_FRAMES = 16
 """More at once fills no GPU better."""
@@ -35,7 +35,7 @@ _TILED_PX = 1_000_000
 class Conditioner:
     """Turn a window into what the denoising loop takes. One a generator; holds the job's ``Conditioning``."""
 
-    def __init__(self, parts: Components, settings: GenerateSettings) -> None:
+    def __init__(self, parts: Components, settings: DiffusionSettings) -> None:
         self.parts = parts
         self.settings = settings
         width, height = settings.crop_size_wh
@@ -53,11 +53,8 @@ class Conditioner:
             window_frames=self.settings.window_frames,
             conditioning_frames=self.settings.conditioning_frames,
             controls=tuple(control.name for control in self.settings.controls),
-            pictures=True,
-            plates=True,
-            masks=True,
-            figure=True,
-            gives_alpha=False,
+            inputs=frozenset(("pictures", "plates", "masks", "figure")),
+            output="pictures",
         )
 
     def prepare(self, appearance: Appearance) -> None:

@@ -24,7 +24,7 @@ from diffusers import (
 
 from pipeline.models.device import check_device, quiet
 from pipeline.models.weights.folder import weight_folder, weights_folder
-from pipeline.settings import GenerateSettings
+from pipeline.settings import AnimateDiffSettings, DiffusionSettings
 
 log = logging.getLogger("understudy.models")
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -44,16 +44,20 @@ _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
 class ComponentsKey:
     """What decides which weights lie in memory; other settings change no weights."""
 
-    has_motion_module: bool
     controls: tuple[str, ...]
     lora: str
     lora_scale: float
-    motion: str
+    motion: str | None
+    """None without a motion module."""
     decoder: str
     scheduler: str
     device: str
     dtype: str
     compile: bool
+
+    @property
+    def has_motion_module(self) -> bool:
+        return self.motion is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +76,13 @@ class Components:
     """Whether the UNet has a motion module, and so takes a window at once."""
 
 
-def key_of(settings: GenerateSettings) -> ComponentsKey:
+def key_of(settings: DiffusionSettings) -> ComponentsKey:
     """Return what of the settings concerns the weights."""
     return ComponentsKey(
-        has_motion_module=settings.backend == "animatediff",
         controls=tuple(control.name for control in settings.controls),
         lora=settings.lora,
         lora_scale=settings.lora_scale,
-        motion=settings.motion,
+        motion=settings.motion if isinstance(settings, AnimateDiffSettings) else None,
         decoder=settings.decoder,
         scheduler=settings.scheduler,
         device=settings.device,
@@ -150,7 +153,7 @@ def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtyp
         "local_files_only": True,
         "feature_extractor": None,
     }
-    if key.has_motion_module:
+    if key.motion is not None:
         common["motion_adapter"] = _loaded(MotionAdapter, _MOTION[key.motion], dtype)
         return _from_checkpoint(AnimateDiffVideoToVideoControlNetPipeline, common)
     common |= {"safety_checker": None, "requires_safety_checker": False}

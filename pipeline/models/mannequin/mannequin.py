@@ -26,7 +26,7 @@ from pipeline.models.mannequin.skeleton import believed
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
-from pipeline.settings import GenerateSettings
+from pipeline.settings import Body, MannequinSettings
 
 _MOST_THREADS = 3
 """Frames drawn at a time; each holds about 15 MB at 720p."""
@@ -46,15 +46,21 @@ _INSIDE = np.float32(0.8)
 class Mannequin:
     """Draw the figure on the subject's skeleton, frame by frame; nothing is carried over from window to window."""
 
-    def __init__(self, figure: Path, settings: GenerateSettings) -> None:
+    def __init__(
+        self,
+        figure: Path,
+        variant: Body = "auto",
+        max_crop_height_px: int = MannequinSettings().crop_height_px,
+    ) -> None:
         self._path = figure
-        self._variant = settings.figure
-        self._base = load_figure(figure, settings.figure)
+        self._variant = variant
+        self._max_crop_height_px = max_crop_height_px
+        self._base = load_figure(figure, variant)
         self._become(plain_person(self._base, Outfit()))
 
     @property
     def needs(self) -> Needs:
-        return Needs(crop_size_wh=None, window_frames=32, conditioning_frames=0, gives_alpha=True)
+        return Needs(crop_size_wh=None, window_frames=32, max_crop_height_px=self._max_crop_height_px)
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Turn the figure into the reference picture's person, or leave it plain."""

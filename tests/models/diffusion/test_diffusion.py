@@ -22,7 +22,7 @@ from pipeline.models.loaded import load_models
 from pipeline.models.registry import make_generator
 from pipeline.perform.backends import warm_up
 from pipeline.perform.controls import ControlPictures
-from pipeline.settings import GenerateSettings
+from pipeline.settings import DiffusionSettings
 from tests.models.diffusion.tiny import save_single_file
 
 _WH = (64, 128)
@@ -30,11 +30,11 @@ _CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]")
 _DIFFUSION = ("fast", "balanced", "high")
 
 
-def _settings(preset: str, *overrides: str) -> GenerateSettings:
+def _settings(preset: str, *overrides: str) -> DiffusionSettings:
     return compose_settings(preset, (*_CPU, *overrides)).generate
 
 
-def _window(settings: GenerateSettings, frames: int, finished: tuple[Layer, ...] = (), start: int = 0) -> Window:
+def _window(settings: DiffusionSettings, frames: int, finished: tuple[Layer, ...] = (), start: int = 0) -> Window:
     width, height = settings.crop_size_wh
     rng = np.random.default_rng(3)
     base = rng.integers(0, 255, (height, width, 3), np.uint8)
@@ -79,7 +79,7 @@ def _figure(window: Window) -> FigureGuide:
     return FigureGuide(tuple(layers), depth, normals)
 
 
-def _generator(settings: GenerateSettings, prompt: str = "a dancer") -> Generator:
+def _generator(settings: DiffusionSettings, prompt: str = "a dancer") -> Generator:
     generator = make_generator(settings)
     generator.prepare(Appearance(prompt))
     return generator

@@ -26,14 +26,14 @@ from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise
 from pipeline.models.diffusion.loading import key_of, load_parts
 from pipeline.models.registry import make_generator
 from pipeline.models.weights.folder import weight_folder
-from pipeline.settings import ControlSettings, GenerateSettings
+from pipeline.settings import ControlSettings, DiffusionSettings
 
 _WH = (64, 128)
 _LATENT_HW = (_WH[1] // 8, _WH[0] // 8)
 _CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]")
 
 
-def _settings(preset: str, *overrides: str) -> GenerateSettings:
+def _settings(preset: str, *overrides: str) -> DiffusionSettings:
     return compose_settings(preset, (*_CPU, *overrides)).generate
 
 
@@ -208,7 +208,7 @@ class _Blocks(torch.nn.Module):
         return type("Decoded", (), {"sample": picture})()
 
 
-def _window(frames: int, settings: GenerateSettings, finished: tuple[Layer, ...] = ()) -> Window:
+def _window(frames: int, settings: DiffusionSettings, finished: tuple[Layer, ...] = ()) -> Window:
     """Every frame differs from the others in picture, plate, mask, figure and guiding pictures."""
     masks = np.zeros((frames, _WH[1], _WH[0]), np.bool_)
     depth = np.full(masks.shape, np.nan, np.float32)
@@ -237,7 +237,7 @@ def _window(frames: int, settings: GenerateSettings, finished: tuple[Layer, ...]
     )
 
 
-def _made(settings: GenerateSettings, window: Window, seed: int = 1) -> np.ndarray:
+def _made(settings: DiffusionSettings, window: Window, seed: int = 1) -> np.ndarray:
     generator = make_generator(settings)
     from pipeline.datatypes.appearance import Appearance
 

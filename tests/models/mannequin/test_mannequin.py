@@ -22,7 +22,6 @@ from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
 from pipeline.models.mannequin.skeleton import relaxed_skeleton
 from pipeline.models.weights.folder import weight_path
-from pipeline.settings import GenerateSettings
 
 SIZE = (200, 320)
 HEIGHT = 240.0
@@ -46,7 +45,7 @@ def figure() -> Figure:
 
 @pytest.fixture(scope="module")
 def mannequin() -> Mannequin:
-    return Mannequin(weight_path("figure.npz"), GenerateSettings())
+    return Mannequin(weight_path("figure.npz"))
 
 
 def _standing(figure: Figure, yaw: float = 0.0) -> np.ndarray:
@@ -203,7 +202,7 @@ def test_alpha_is_soft_at_the_edge_only_and_shadow_is_black(mannequin: Mannequin
 def test_same_input_same_bytes_and_windows_do_not_matter(mannequin: Mannequin, figure: Figure) -> None:
     skeletons = _walking(figure)
     together = list(mannequin.generate(_window(skeletons), 0, lambda: None))
-    again = Mannequin(weight_path("figure.npz"), GenerateSettings())
+    again = Mannequin(weight_path("figure.npz"))
     for skeleton, layer in zip(skeletons, together, strict=True):
         alone = next(again.generate(_window([skeleton]), 7, lambda: None))
         assert np.array_equal(alone.picture, layer.picture) and np.array_equal(alone.alpha, layer.alpha)
@@ -288,7 +287,7 @@ def test_colours_and_short_sleeves_of_the_sport_kit() -> None:
 
 
 def test_the_reference_colours_are_drawn(figure: Figure) -> None:
-    dressed = Mannequin(weight_path("figure.npz"), GenerateSettings())
+    dressed = Mannequin(weight_path("figure.npz"))
     dressed.prepare(_reference("sport"))
     picture, _, joints = _draw(dressed, _standing(figure))
     shoulders, hips = (joints[[JOINT[f"{s}_{p}"] for s in ("left", "right")], :2].mean(0) for p in ("shoulder", "hip"))

@@ -20,7 +20,6 @@ from pipeline.models.mannequin.person import NewPerson, make_person, plain_perso
 from pipeline.models.mannequin.reference import make_view, view_of
 from pipeline.models.mannequin.torso_texture import back_picture
 from pipeline.models.weights.folder import weight_path
-from pipeline.settings import GenerateSettings
 from tests.models.mannequin.test_mannequin import _reference
 
 HEIGHT = 400.0
@@ -39,7 +38,7 @@ def person(request: pytest.FixtureRequest, figure: Figure) -> NewPerson:
 
 @pytest.fixture(scope="module")
 def suit() -> Mannequin:
-    mannequin = Mannequin(weight_path("figure.npz"), GenerateSettings())
+    mannequin = Mannequin(weight_path("figure.npz"))
     mannequin.prepare(_reference("suit"))
     return mannequin
 

@@ -12,7 +12,6 @@ from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import plain_person
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.models.weights.folder import weight_path
-from pipeline.settings import GenerateSettings
 
 
 def _is(color: tuple[float, float, float], name: str) -> bool:
@@ -69,13 +68,13 @@ def test_what_it_cannot_do_is_named_once_and_in_order() -> None:
 
 
 def test_the_mannequin_wears_it_and_says_what_it_does_not() -> None:
-    mannequin = Mannequin(weight_path("figure.npz"), GenerateSettings())
+    mannequin = Mannequin(weight_path("figure.npz"))
     assert mannequin.prepare(Appearance("a woman in a red shirt")) == ()
     female = load_figure(weight_path("figure.npz"), "female")
     assert np.array_equal(mannequin._figure.vertices, female.vertices)
     (warning,) = mannequin.prepare(Appearance("a dragon in a suit"))
     assert "dragon" in warning and "suit" not in warning
-    fixed = Mannequin(weight_path("figure.npz"), GenerateSettings(figure="male"))
+    fixed = Mannequin(weight_path("figure.npz"), "male")
     fixed.prepare(Appearance("a woman"))
     assert not np.array_equal(fixed._figure.vertices, female.vertices)
 
