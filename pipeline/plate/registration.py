@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Points, Transforms
 from pipeline.maths.boxes import Box
-from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
+from pipeline.maths.geometry import apply_transform
 from pipeline.maths.robust import cauchy_weights, sigma_of_values
+from pipeline.plate.agreement import agreeing_homography
 
 Gray = NDArray[np.uint8]
 """(h, w)."""
@@ -154,7 +155,10 @@ class RegistrationTarget:
             if np.median(np.hypot(step[:, 0], step[:, 1])) < 2.0:
                 break
             # The guess was far off (drift over a long hold): go again from the fit, with less to bridge.
-            guess = guess @ fit_homography_cauchy(found[ok], points[ok])
+            agreed = agreeing_homography(points[ok], found[ok], np.eye(3), (w, h))
+            if agreed is None:
+                break
+            guess = guess @ agreed[0]
         full = place * self._factor + (self._factor - 1) / 2
         people = cv2.resize(avoid.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
         near_person = cv2.dilate(people, np.ones((7, 7), np.uint8))
@@ -192,14 +196,14 @@ def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_p
 
     The residual at a node is the robust mean of the points' around it under a kernel of 0.05 by 0.45 body heights
     (high, wide), with a faint wider one where nothing is near, drawn to zero where nothing is at all. Weights are
-    Cauchy's, of each point's distance from the fitted mesh. Fewer than 12 points give the guess.
+    Cauchy's, of each point's distance from the fitted mesh. Points that agree on nothing near it give the guess.
     """
-    rows, columns = node_shape(size_wh, body_height_px)
-    if len(to) < 12:
-        return Warp(guess, np.zeros((rows, columns, 2), np.float32), 0)
-    homography = fit_homography_cauchy(source, to)
-    residual = source - apply_transform(homography, to)
-    return Warp(homography, fit_nodes(to, residual, size_wh, body_height_px), len(to))
+    agreed = agreeing_homography(to, source, guess, size_wh)
+    if agreed is None:
+        return Warp(guess, np.zeros((*node_shape(size_wh, body_height_px), 2), np.float32), 0)
+    homography, agree = agreed
+    residual = source[agree] - apply_transform(homography, to[agree])
+    return Warp(homography, fit_nodes(to[agree], residual, size_wh, body_height_px), int(agree.sum()))
 
 
 def fit_nodes(
