@@ -17,11 +17,16 @@ from pipeline.datatypes.light import CastShadows
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
+from pipeline.plate.spread import frame_speeds, spread_anchors
 from pipeline.settings import PlateSettings
 
 _COARSE = 8
 _CANDIDATES_PER_SECOND = 10.0
 _CACHED_MASKS = 400
+_FAST = 1.0
+"""Of a camera's motion in one frame, per cent of the picture's diagonal: there it may blur what it sees."""
+_BLURRED_WORTH = 0.4
+"""Samples that a frame in fast motion counts for: others are looked for, and decide where there are enough."""
 _LOOKED_AT = 80
 
 
@@ -123,27 +128,20 @@ def plan_anchors(
         frames = np.flatnonzero(needed[start:stop]) + start
         if not len(frames):
             continue
-        anchors = _spread(frames, rate * settings.anchor_seconds)
+        speeds = frame_speeds(world_from_source[start:stop], size_wh)
+        anchors = spread_anchors(frames, rate * settings.anchor_seconds, world_from_source, size_wh)
         for row, anchor in enumerate(anchors):
             first = frames[0] if row == 0 else (anchors[row - 1] + anchor) // 2
             last = frames[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
             # The other side of the mix reaches a quarter of the gap further.
-            gap = round(rate * settings.anchor_seconds / 3)
-            frames_served = [t for t in range(max(first - gap, start), min(last + gap + 1, stop), 2) if needed[t]]
+            room = round(max(anchor - first, last - anchor) * 2 / 3)
+            frames_served = [t for t in range(max(first - room, start), min(last + room + 1, stop), 2) if needed[t]]
             needed_mask = _hidden(anchor, [*frames_served, anchor], world_from_source, coarse, size_wh, height)
-            chosen = _choose(anchor, start, stop, rate, world_from_source, coarse, needed_mask, settings.samples)
+            chosen = _choose(
+                anchor, start, stop, rate, world_from_source, coarse, needed_mask, settings.samples, speeds
+            )
             plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(chosen)), needed_mask, size_wh))
     return plans
-
-
-def _spread(frames: NDArray[np.int64], spacing: float) -> list[int]:
-    """Spread anchors evenly from the first to the last of the frames, each on one of them."""
-    span = int(frames[-1] - frames[0])
-    count = max(1, int(np.ceil(span / max(spacing, 1.0))) + 1) if span else 1
-    if count == 1:
-        return [int(frames[len(frames) // 2])]
-    aims = np.linspace(frames[0], frames[-1], count)
-    return sorted({int(frames[np.argmin(np.abs(frames - aim))]) for aim in aims})
 
 
 def _coarse_view(grade: NDArray[np.uint8], anchor: int, frame: int, world_from_source: Transforms) -> NDArray[np.uint8]:
@@ -184,9 +182,10 @@ def _choose(
     coarse: _CoarseGrades,
     needed_mask: Mask,
     samples: int,
+    speeds: NDArray[np.float64],
 ) -> list[int]:
     views = {anchor: coarse(anchor)}
-    shown = np.where(needed_mask, coarse(anchor) > 0, samples).astype(np.int64)
+    shown = np.where(needed_mask, coarse(anchor) > 0, samples).astype(np.float64)
     others = list(_outwards(anchor, start, stop, max(1.0, rate / _CANDIDATES_PER_SECOND)))
     for frame in others:
         lacking = shown < samples
@@ -195,7 +194,7 @@ def _choose(
         view = _coarse_view(coarse(frame), anchor, frame, world_from_source)
         if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * needed_mask.sum()):
             views[frame] = view
-            shown += view > 0
+            shown += (view > 0) * (_BLURRED_WORTH if speeds[frame - start] > _FAST else 1.0)
     # Then the ground that may lie in a shadow. It takes frames from when people were elsewhere, the most telling first.
     clear = np.where(needed_mask, np.sum([view == 2 for view in views.values()], axis=0), MIN_CLEAR_SAMPLES)
     if (clear < MIN_CLEAR_SAMPLES).any():

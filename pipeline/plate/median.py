@@ -15,12 +15,13 @@ _INLIER_LEVELS = 6
 
 @njit(cache=True)
 def masked_median(
-    stack: NDArray[np.uint8], grade: NDArray[np.uint8], max_samples: int
+    stack: NDArray[np.uint8], grade: NDArray[np.uint8], max_samples: int, tiers: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Merge (K, h, w, 3) pictures under their (K, h, w) grades.
 
     Grade 0 is not background, 1 is background that may lie in a shadow, 2 is clear. Samples of grade 2 decide alone
-    where there are at least three. The first ``max_samples`` samples count: order them by preference. Returns
+    where there are at least three. The first ``max_samples`` samples count: order them by preference. Those of a later
+    tier (``tiers`` (K,), rising) than the first only make up three: a blurred frame adds nothing to sharp ones. Returns
     (h, w, 3), zeros where nothing is known, and the (h, w) count used.
     """
     k, h, w, _ = stack.shape
@@ -35,8 +36,13 @@ def masked_median(
             min_grade = 2 if best >= MIN_CLEAR_SAMPLES else 1
             for c in range(3):
                 n = 0
+                tier = 0
                 for i in range(k):
                     if grade[i, y, x] >= min_grade and n < max_samples:
+                        if n == 0:
+                            tier = tiers[i]
+                        elif n >= MIN_CLEAR_SAMPLES and tiers[i] > tier:
+                            break
                         value = np.int64(stack[i, y, x, c])
                         j = n
                         while j > 0 and values[j - 1] > value:

@@ -121,6 +121,7 @@ class RegistrationTarget:
         found = cv2.goodFeaturesToTrack(self._gray, _FEATURES, 0.003, 6, mask=clear, blockSize=5)
         corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
         self._points = _sub_pixel(self._gray, corners)
+        self._detail: NDArray[np.float32] | None = None
 
     def match(self, moving: Gray, avoid: Mask, moving_from_reference: Transforms) -> tuple[NDArray[np.int64], Points]:
         """Find the reference's features in another frame by pyramidal Lucas-Kanade on the frame brought near.
@@ -167,9 +168,35 @@ class RegistrationTarget:
         rows = np.flatnonzero(ok)
         return rows, np.asarray(full[rows], np.float64)
 
+    def detail_of(self, moving: Gray, rows: NDArray[np.int64], found: Points) -> float:
+        """Return how much fine detail another frame has over the reference's, where its features were found.
+
+        ``moving`` is ``work_gray`` of the frame, ``rows`` and ``found`` what ``match`` returned. Around 1; a frame blurred
+        by motion has less. 1 where too few were found.
+        """
+        if len(rows) < 12:
+            return 1.0
+        if self._detail is None:
+            self._detail = _detail(self._gray)
+        there = _values_at(_detail(moving), (found - (self._factor - 1) / 2) / self._factor)
+        here = _values_at(self._detail, self._points[rows])
+        return float(np.median((there + 0.2) / (here + 0.2)))
+
     def features(self) -> Points:
         """Return the (N, 2) features in full px."""
         return self._points.astype(np.float64) * self._factor + (self._factor - 1) / 2
+
+
+def _detail(gray: Gray) -> NDArray[np.float32]:
+    """Return (h, w): the mean size of what is finer than 1 px around each pixel, levels."""
+    whole = gray.astype(np.float32)
+    return np.asarray(cv2.blur(np.abs(whole - cv2.GaussianBlur(whole, (0, 0), 1.0)), (9, 9)), np.float32)
+
+
+def _values_at(values: NDArray[np.float32], points: Points | NDArray[np.float32]) -> NDArray[np.float32]:
+    height, width = values.shape
+    at = np.clip(np.rint(points), 0, (width - 1, height - 1)).astype(np.int64)
+    return values[at[:, 1], at[:, 0]]
 
 
 def _in_light_of(gray: Gray, wanted: Gray) -> Gray:

@@ -27,6 +27,8 @@ _NEAREST = 5
 """Where near and far part, the samples nearest in time decide: registration of the others is off by more than their
 noise is worth."""
 _PARALLAX_PX = 0.2
+_TIER = 1.4
+"""Between the sharpest and the least sharp of one tier. Frames of a clip at rest differ by 1.1."""
 
 
 def collect_candidates(
@@ -65,10 +67,6 @@ class Candidates:
     def size_wh(self) -> tuple[int, int]:
         return self.plan.size_wh
 
-    def match(self, reference: RegistrationTarget, frame: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        gray = work_gray(np.asarray(self.pictures[frame]))
-        return reference.match(gray, self.grades[frame] == 0, self.guesses[frame])
-
 
 def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Mask]:
     """Make one anchor's plate. Returns it and where it is known, (H, W)."""
@@ -77,12 +75,23 @@ def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Ma
     reference = RegistrationTarget(anchor, stack.grades[plan.frame] == 0)
     still = Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)
     warps = {plan.frame: still}
+    details = {plan.frame: 1.0}
     for frame in plan.candidates:
         if frame != plan.frame:
-            rows, found = stack.match(reference, frame)
+            gray = work_gray(np.asarray(stack.pictures[frame]))
+            rows, found = reference.match(gray, stack.grades[frame] == 0, stack.guesses[frame])
             warps[frame] = fit_warp(reference.features()[rows], found, size_wh, height, stack.guesses[frame])
+            details[frame] = reference.detail_of(gray, rows, found)
     lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
-    return _merge(stack, {frame: warps[frame] for frame in _fitting(stack, warps, lights)}, lights, settings)
+    fitting = _fitting(stack, warps, lights)
+    tiers = sharpness_tiers({frame: details[frame] for frame in fitting})
+    return _merge(stack, {frame: warps[frame] for frame in fitting}, lights, tiers, settings)
+
+
+def sharpness_tiers(details: dict[int, float]) -> dict[int, int]:
+    """Sort frames into tiers by their detail, 0 the sharpest; frames of one tier are about as sharp."""
+    most = max(details.values())
+    return {frame: int(np.log(most / max(detail, 1e-3)) / np.log(_TIER)) for frame, detail in details.items()}
 
 
 def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]]) -> list[int]:
@@ -113,7 +122,11 @@ def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
 
 
 def _merge(
-    stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]], settings: PlateSettings
+    stack: Candidates,
+    warps: dict[int, Warp],
+    lights: dict[int, NDArray[np.float64]],
+    tiers: dict[int, int],
+    settings: PlateSettings,
 ) -> tuple[Picture, Mask]:
     """Take the masked median over the wanted part of the anchor, stripe by stripe."""
     plan, size_wh = stack.plan, stack.size_wh
@@ -125,7 +138,7 @@ def _merge(
     rows = np.flatnonzero(needed_mask.any(axis=1))
     if not len(rows):
         return plate, np.ones_like(seen)
-    order = sorted(warps, key=lambda t: abs(t - plan.frame))
+    order = sorted(warps, key=lambda t: (tiers[t], abs(t - plan.frame)))
     width, height = _BLOCK_WH
     for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
         for x0 in range(0, size_wh[0], width):
@@ -137,7 +150,10 @@ def _merge(
             samples = _samples(stack, warps, lights, order, (x0, y0, x0 + w, y0 + h), here, max_samples)
             if samples is None:
                 continue
-            merged, count = masked_median(*samples, max_samples)
+            pictures, grades, used = samples
+            merged, count = masked_median(
+                pictures, grades, max_samples, np.array([tiers[frame] for frame in used], np.int64)
+            )
             use = here & (count > 0)
             plate[area][use] = merged[use]
             seen[area] |= use
@@ -152,12 +168,12 @@ def _samples(
     box_xyxy: Box,
     needed_mask: Mask,
     max_samples: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
-    """Return the pictures (K, h, w, 3) and grades (K, h, w) of a block, nearest in time first, or None.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[int]] | None:
+    """Return the pictures (K, h, w, 3), grades (K, h, w) and frames of a block in their ``order``, or None.
 
     Stops where every wanted pixel has as many clear samples as count: later ones would change nothing.
     """
-    pictures, grades = [], []
+    pictures, grades, used = [], [], []
     clear = np.zeros(needed_mask.shape, np.int32)
     for frame in order:
         at = warps[frame].coordinates(box_xyxy, stack.size_wh)
@@ -167,10 +183,11 @@ def _samples(
         view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
         pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
         grades.append(np.asarray(grade, np.uint8))
+        used.append(frame)
         clear += grade == 2
         if len(pictures) >= max_samples and int(clear[needed_mask].min()) >= max_samples:
             break
-    return (np.stack(pictures), np.stack(grades)) if pictures else None
+    return (np.stack(pictures), np.stack(grades), used) if pictures else None
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

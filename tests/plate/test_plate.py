@@ -249,12 +249,12 @@ def test_median_prefers_clear_samples() -> None:
     stack[:, 0, 0, :] = np.array([90, 90, 200, 201, 199])[:, None]
     stack[:, 0, 1, :] = 50
     grade = np.array([[[1, 0]], [[1, 0]], [[2, 0]], [[2, 0]], [[2, 0]]], np.uint8)
-    merged, count = masked_median(stack, grade, 5)
+    merged, count = masked_median(stack, grade, 5, np.zeros(5, np.int64))
     assert merged[0, 0].tolist() == [200, 200, 200] and count[0, 0] == 3
     assert count[0, 1] == 0
     # Two clear samples cannot outvote the others.
     grade[4] = 1
-    assert masked_median(stack, grade, 5)[1][0, 0] == 5
+    assert masked_median(stack, grade, 5, np.zeros(5, np.int64))[1][0, 0] == 5
 
 
 def test_grade_covers_people_and_the_ground_beside_their_feet() -> None:

@@ -1,0 +1,69 @@
+"""How anchors are spread over a shot: by time, and closer where the camera moves on fast."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Transforms
+from pipeline.maths.geometry import apply_transform, corners_of
+
+_MOST_MOVED = 0.35
+"""Of the picture's width and height: two neighbouring anchors then share most of what they see."""
+_LEAST_GAP = 4
+"""Frames. A pan that leaves the picture faster shows nothing sharp."""
+
+
+def spread_anchors(
+    frames: NDArray[np.int64], spacing: float, world_from_source: Transforms, size_wh: tuple[int, int]
+) -> list[int]:
+    """Spread anchors evenly from the first to the last of the ``frames`` (rising), each on one of them.
+
+    They lie ``spacing`` frames apart at most, and so close that between two of them the middle of the picture moves by a
+    third of it at most: in a fast pan a frame would else lie outside of both its plates.
+    """
+    span = int(frames[-1] - frames[0])
+    count = max(1, int(np.ceil(span / max(spacing, 1.0))) + 1) if span else 1
+    anchors = [int(frames[len(frames) // 2])]
+    if count > 1:
+        aims = np.linspace(frames[0], frames[-1], count)
+        anchors = sorted({int(frames[np.argmin(np.abs(frames - aim))]) for aim in aims})
+    again = True
+    while again:
+        again = False
+        for before, after in pairwise(list(anchors)):
+            middle = int(frames[np.argmin(np.abs(frames - (before + after) / 2))])
+            if after - before < 2 * _LEAST_GAP or middle in (before, after):
+                continue
+            if _moved(world_from_source, before, after, size_wh) > _MOST_MOVED:
+                anchors.append(middle)
+                again = True
+        anchors.sort()
+    return anchors
+
+
+def _moved(world_from_source: Transforms, frame: int, other: int, size_wh: tuple[int, int]) -> float:
+    """Return how far the middle of a frame lies from the other's, in pictures."""
+    middle = np.array([[(size_wh[0] - 1) / 2, (size_wh[1] - 1) / 2]])
+    other_from_frame = np.linalg.inv(world_from_source[other]) @ world_from_source[frame]
+    return float(np.abs((apply_transform(other_from_frame, middle) - middle)[0] / size_wh).max())
+
+
+def frame_speeds(world_from_source: Transforms, size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Return (T,): how far the picture moves from each frame to the next or from the one before, whichever is less.
+
+    Per cent of the picture's diagonal; corners count, so that a roll does too.
+    """
+    if len(world_from_source) < 2:
+        return np.zeros(len(world_from_source))
+    corners = corners_of(size_wh)
+    steps = np.array(
+        [
+            np.linalg.norm(apply_transform(np.linalg.inv(after) @ before, corners) - corners, axis=1).mean()
+            for before, after in pairwise(world_from_source)
+        ]
+    )
+    slower = np.minimum(np.append(steps, steps[-1]), np.append(steps[0], steps))
+    return np.asarray(100 * slower / np.hypot(*size_wh), np.float64)
