@@ -29,8 +29,8 @@ def agreeing_homography(
 ) -> tuple[Transforms, NDArray[np.bool_]] | None:
     """Fit ``source ~ homography(to)`` to the matches (N, 2) that agree, near the expected ``guess`` (3, 3).
 
-    Returns the homography and which matches agree, (N,), or None where too few do, or what they agree on is not near the
-    guess. Where the agreeing points do not carry a homography it is a similarity on top of the guess.
+    Returns the homography and which matches agree, (N,), or None where too few do, or what they agree on is not near
+    the guess. Where the agreeing points do not carry a homography it is a similarity on top of the guess.
     """
     if len(to) < _LEAST_POINTS:
         return None

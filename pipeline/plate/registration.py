@@ -171,8 +171,8 @@ class RegistrationTarget:
     def detail_of(self, moving: Gray, rows: NDArray[np.int64], found: Points) -> float:
         """Return how much fine detail another frame has over the reference's, where its features were found.
 
-        ``moving`` is ``work_gray`` of the frame, ``rows`` and ``found`` what ``match`` returned. Around 1; a frame blurred
-        by motion has less. 1 where too few were found.
+        ``moving`` is ``work_gray`` of the frame, ``rows`` and ``found`` what ``match`` returned. Around 1; a frame
+        blurred by motion has less. 1 where too few were found.
         """
         if len(rows) < 12:
             return 1.0

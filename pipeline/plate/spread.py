@@ -21,8 +21,8 @@ def spread_anchors(
 ) -> list[int]:
     """Spread anchors evenly from the first to the last of the ``frames`` (rising), each on one of them.
 
-    They lie ``spacing`` frames apart at most, and so close that between two of them the middle of the picture moves by a
-    third of it at most: in a fast pan a frame would else lie outside of both its plates.
+    They lie ``spacing`` frames apart at most, and so close that between two of them the middle of the picture moves by
+    a third of it at most: in a fast pan a frame would else lie outside of both its plates.
     """
     span = int(frames[-1] - frames[0])
     count = max(1, int(np.ceil(span / max(spacing, 1.0))) + 1) if span else 1
