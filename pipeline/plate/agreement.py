@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Points, Transforms
+from pipeline.datatypes.arrays import Points, Transforms
 from pipeline.maths.geometry import apply_transform, corners_of, fit_homography_cauchy
 
 _LEAST_POINTS = 12

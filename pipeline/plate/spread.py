@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Transforms
+from pipeline.datatypes.arrays import Transforms
 from pipeline.maths.geometry import apply_transform, corners_of
 
 _MOST_MOVED = 0.35
