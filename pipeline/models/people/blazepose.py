@@ -24,10 +24,11 @@ from pipeline.models.people.following import (
     not_covered,
     touch,
     union,
-    without_hidden,
+    without_others,
 )
 from pipeline.models.people.landmarks import REGION_MARGIN, LandmarkModel, View, region_of_rough
 from pipeline.models.people.movenet import MoveNet, RoughPerson
+from pipeline.models.people.occlusion import OcclusionOrder, pixels_of_others
 from pipeline.models.weights.folder import weight_path
 
 NUM_THREADS = 2
@@ -41,6 +42,8 @@ MAX_HIP_STEP = 0.10
 REGION_GROWTH = (0.82, 1.22)
 HIDDEN_FRAMES = 30
 """So long somebody who was lost is expected along their course."""
+SURE_OF_COURSE_FRAMES = 5
+"""So long the pixels that would be theirs are kept from others."""
 LOOK_BACK = 12
 """Frames before the first detection in which the person is looked for: the detector misses people whom the picture's
 edge cuts."""
@@ -68,6 +71,7 @@ class BlazePosePeople:
         self._hidden: list[Followed] = []
         """People who were lost just now, where their course would have them."""
         self._before: deque[tuple[View, list[Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
+        self._order = OcclusionOrder()
         self._frame = 0
         self._last_loss = -DETECT_AFTER_LOSS - 1
 
@@ -81,7 +85,8 @@ class BlazePosePeople:
 
     def find(self, picture: Picture) -> list[Person]:
         view = View(picture, (picture.shape[1], picture.shape[0]))
-        followed = self._follow_all(view)
+        small = view.smaller()
+        followed = self._follow_all(view, small.picture)
         if len(followed) < len(self._followed):
             self._last_loss = self._frame
         hidden = [moved_on(entry) for entry in self._hidden if entry.unseen < HIDDEN_FRAMES]
@@ -95,6 +100,7 @@ class BlazePosePeople:
                 if new is not None and not is_among(new.person, followed):
                     followed.append(new)
         self._hidden = [entry for entry in hidden if not is_among(entry.person, followed)]
+        followed = [replace(entry, seen_in=small.picture) for entry in followed]
         self._followed = followed
         self._frame += 1
         people = [
@@ -106,7 +112,7 @@ class BlazePosePeople:
             )
             for entry in followed
         ]
-        self._before.append((view.smaller(), followed))
+        self._before.append((small, followed))
         return people
 
     def _detector_is_due(self, followed: list[Followed]) -> bool:
@@ -115,31 +121,41 @@ class BlazePosePeople:
             return True
         return since_loss <= DETECT_AFTER_LOSS and since_loss % 2 == 0
 
-    def _follow_all(self, view: View) -> list[Followed]:
+    def _nearest_first(self, small: Picture, size_wh: tuple[int, int]) -> list[int]:
+        """Return the rows of those who are followed, from the nearest to the farthest."""
+        if len(self._followed) < 2:
+            return list(range(len(self._followed)))
+        return self._order.nearest_first(small, [entry.expected() for entry in self._followed], size_wh)
+
+    def _follow_all(self, view: View, small: Picture) -> list[Followed]:
         """Follow everybody of the frame before into this one.
 
         The region of a person whom another one hides slides onto that other one. So people are taken from the nearest
         to the farthest, and the pixels of those already followed are out of sight for those behind. Where two regions
-        still end on the same body, it belongs to the person whose course led there.
+        still end on the same body, it belongs to the person whose course led there. ``small`` is the view's picture,
+        perhaps smaller.
         """
         found: list[tuple[int, Followed]] = []
-        for row, before in sorted(enumerate(self._followed), key=lambda entry: -entry[1].lowest_y):
+        for row in self._nearest_first(small, view.size_wh):
+            before = self._followed[row]
             nearer = [now.person.mask for _, now in found if touch(now, before)]
             done = {row for row, _ in found}
             others = [other for index, other in enumerate(self._followed) if index != row and index not in done]
             # Somebody who was lost behind this person comes out again, and would draw the model over.
-            farther = [other.person.mask for other in (*others, *self._hidden) if touch(other, before)]
-            hiding = union(nearer)
-            beside = union(farther, expected_mask(before)) if farther else None
-            others_mask = hiding if beside is None else union([beside, *nearer])
-            now = self._follow(view, before, others_mask)
-            if now is not None and hiding is not None:
-                now = without_hidden(now, hiding)
+            farther = [other for other in (*others, *self._hidden) if touch(other, before)]
+            beside = union(masks_of(farther), expected_mask(before))
+            expected = [other.expected() for other in farther if other.unseen <= SURE_OF_COURSE_FRAMES]
+            theirs = pixels_of_others(small, before.expected(), expected, view.size_wh)
+            not_his = union([mask for mask in (*nearer, theirs) if mask is not None])
+            out_of_sight = union([mask for mask in (not_his, beside) if mask is not None])
+            now = self._follow(view, before, out_of_sight)
+            if now is not None and not_his is not None:
+                now = without_others(now, not_his)
             if now is not None:
                 found.append((row, now))
         by_row: dict[int, Followed] = {}
         for row, now in sorted(found, key=lambda entry: (entry[1].miss, entry[0])):
-            if not is_among(now.person, list(by_row.values())):
+            if not is_among(now.person, list(by_row.values()), by_joints=False):
                 by_row[row] = now
         return [by_row[row] for row in sorted(by_row)]
 

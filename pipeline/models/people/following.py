@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow
 from pipeline.models.people.landmarks import REGION_MARGIN, Region
 from pipeline.models.people.movenet import RoughPerson
+from pipeline.models.people.occlusion import Seen
 
 SAME_PERSON_IOU = 0.5
 MIN_VISIBLE = 0.25
-"""Of a person's mask: with less of it outside those who hide them, their joints are guesses."""
+"""Of a person's mask: with less of it outside the others', their joints are guesses."""
 EXPECTED_MARGIN = 0.04
 """Of the region's side: a limb may be so far from where the hips' course would have it."""
 SURE_KEYPOINT = 0.15
@@ -45,12 +46,23 @@ class Followed:
     """Frames since the person was lost."""
     first: Followed | None = None
     """The person as first detected."""
+    seen_in: Picture | None = None
+    """The picture in which they were last seen, perhaps smaller than the source."""
+    moved: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """(2,) px that their course led on since, while they were not seen."""
 
     @property
     def lowest_y(self) -> float:
         """How far down the picture the person reaches, with legs guessed where they are not seen: who is nearer,
         reaches farther down."""
         return float(self.hips[1]) + self.region.side / (2 * REGION_MARGIN)
+
+    def expected(self) -> Seen:
+        """Return how they were last seen, and where their course leads in the next frame."""
+        assert self.seen_in is not None
+        mask = _shifted(self.person.mask, -self.moved) if self.unseen else self.person.mask
+        box = self.person.box_xyxy - np.tile(self.moved, 2)
+        return Seen(self.follow_id, self.seen_in, mask, box, self.moved + self.velocity, self.lowest_y)
 
 
 def moved_on(entry: Followed) -> Followed:
@@ -62,15 +74,21 @@ def moved_on(entry: Followed) -> Followed:
         joints=entry.person.joints + np.array([x, y, 0], np.float32),
         mask=_shifted(entry.person.mask, entry.velocity),
     )
-    return replace(entry, person=person, hips=entry.hips + entry.velocity, unseen=entry.unseen + 1)
+    return replace(
+        entry,
+        person=person,
+        hips=entry.hips + entry.velocity,
+        unseen=entry.unseen + 1,
+        moved=entry.moved + entry.velocity,
+    )
 
 
-def without_hidden(entry: Followed, hiding: Mask) -> Followed | None:
-    """Take the pixels of those in front out of somebody's mask; None where too little is left to be sure of them."""
+def without_others(entry: Followed, others_mask: Mask) -> Followed | None:
+    """Take the pixels of others out of somebody's mask; None where too little is left to be sure of them."""
     mask = entry.person.mask
-    if not (mask & hiding).any():
+    if not (mask & others_mask).any():
         return entry
-    visible = mask & ~hiding
+    visible = mask & ~others_mask
     if np.count_nonzero(visible) < MIN_VISIBLE * np.count_nonzero(mask):
         return None
     box = np.array(box_of_mask(visible), np.float64)
@@ -105,15 +123,18 @@ def touch(a: Followed, b: Followed) -> bool:
     return _overlap(a.person.box_xyxy, b.person.box_xyxy)[1] > 0
 
 
-def is_among(person: Person, others: list[Followed]) -> bool:
-    """Whether two regions ended on the same body: their masks (or all of their joints) coincide."""
+def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> bool:
+    """Whether two regions ended on the same body: their masks (or, ``by_joints``, all of their joints) coincide.
+
+    Of two people who cross the joints coincide, too; where each has pixels of their own, these tell.
+    """
     for other in others:
         if _overlap(person.box_xyxy, other.person.box_xyxy)[0] < 0.3:
             continue
         both = np.count_nonzero(person.mask & other.person.mask)
         either = np.count_nonzero(person.mask | other.person.mask)
         distances = np.hypot(*(person.joints[:, :2] - other.person.joints[:, :2]).T)
-        if both > SAME_PERSON_IOU * either or np.median(distances) < 0.05 * other.region.side:
+        if both > SAME_PERSON_IOU * either or (by_joints and np.median(distances) < 0.05 * other.region.side):
             return True
     return False
 

@@ -1,0 +1,198 @@
+"""Which of two people is in front, and whose a pixel is: by the colors that it should have.
+
+Two bodies that overlap were both seen before. Moved on along its own course, each says what the pixels would be that it
+should cover now; the picture tells which is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.boxes import Box, clipped, grown
+
+MIN_SHARE = 0.004
+"""Of the smaller mask: fewer common pixels are the noise of two outlines that touch."""
+FULL_SHARE = 0.05
+"""From so many common pixels on, a frame's word counts whole."""
+NOISE_LEVELS = 6.0
+BLUR = 0.02
+"""Of the height of the smaller box: limbs do not keep exactly to the course of the hips."""
+MEMORY = 0.8
+"""What a frame later is left of the evidence."""
+SURE = 0.12
+"""Evidence from which it overrules how far down the picture two people reach."""
+SAME_LEVELS = 30.0
+"""Gray levels, mean of the channels: a pixel farther from what somebody's would be is not his."""
+CLEARLY_BETTER = 0.8
+"""Of two who should both cover a pixel, the one behind has it only where he fits it so much better."""
+RING = 0.025
+"""Of somebody's height: his limbs may be so far from where the hips' course would have them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Somebody as he was seen in the frame before, and how he moves; px of the source."""
+
+    follow_id: int
+    picture: Picture
+    """RGB, (h, w, 3): the one he was seen in, perhaps smaller than the source."""
+    mask: Mask
+    box_xyxy: NDArray[np.float64]
+    moved: NDArray[np.float64]
+    """(2,) px that his course leads from that picture to the present one."""
+    lowest: float
+    """How far down the picture he reaches: who stands nearer on the same ground reaches farther down."""
+
+
+class OcclusionOrder:
+    """Remembers over frames who covers whom."""
+
+    def __init__(self) -> None:
+        self._evidence: dict[tuple[int, int], float] = {}
+
+    def nearest_first(self, now: Picture, people: Sequence[Seen], size_wh: tuple[int, int]) -> list[int]:
+        """Return the rows of ``people`` from the nearest to the farthest in the picture ``now``.
+
+        All pictures are of one size, perhaps smaller than the source of ``size_wh``.
+        """
+        scale = now.shape[1] / size_wh[0], now.shape[0] / size_wh[1]
+        kept: dict[tuple[int, int], float] = {}
+        for one, other in combinations(sorted(people, key=lambda person: person.follow_id), 2):
+            pair = one.follow_id, other.follow_id
+            evidence = MEMORY * self._evidence.get(pair, 0.0) + _evidence(now, one, other, scale)
+            if abs(evidence) > 1e-3:
+                kept[pair] = evidence
+        self._evidence = kept
+        order = sorted(range(len(people)), key=lambda row: (-people[row].lowest, row))
+        # Few people: neighbors change places where the pixels say so, as often as there are people (no endless loop).
+        for _ in people:
+            for at in range(len(order) - 1):
+                if self._covers(people[order[at + 1]], people[order[at]]):
+                    order[at], order[at + 1] = order[at + 1], order[at]
+        return order
+
+    def _covers(self, one: Seen, other: Seen) -> bool:
+        """Whether the pixels say that ``one`` is in front of ``other``."""
+        if one.follow_id < other.follow_id:
+            return self._evidence.get((one.follow_id, other.follow_id), 0.0) > SURE
+        return self._evidence.get((other.follow_id, one.follow_id), 0.0) < -SURE
+
+
+def _evidence(now: Picture, one: Seen, other: Seen, scale: tuple[float, float]) -> float:
+    """Return -1..1: above 0 where ``one`` is in front of ``other``; 0 where they do not meet."""
+    boxes = [person.box_xyxy + np.tile(person.moved, 2) for person in (one, other)]
+    area = _common(_on_picture(boxes[0], scale), _on_picture(boxes[1], scale), now)
+    if area is None:
+        return 0.0
+    both = _mask_patch(one, area, scale) & _mask_patch(other, area, scale)
+    common = np.count_nonzero(both)
+    smaller = min(np.count_nonzero(person.mask) for person in (one, other)) * scale[0] * scale[1]
+    if common < max(4.0, MIN_SHARE * smaller):
+        return 0.0
+    blur = _blur_px(scale[1] * min(float(box[3] - box[1]) for box in boxes))
+    shown = _blurred(now, area, blur)
+    misfits = [float(_misfit(person, shown, area, scale, blur)[both].mean()) for person in (one, other)]
+    weight = min(1.0, common / (FULL_SHARE * smaller))
+    return weight * (misfits[1] - misfits[0]) / (misfits[0] + misfits[1] + NOISE_LEVELS)
+
+
+def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh: tuple[int, int]) -> Mask | None:
+    """Return where those behind ``person``, or beside him, are seen in ``now``, (H, W) of the source.
+
+    A pixel is theirs where it has the color that they should have there, and he should be elsewhere or fits it clearly
+    worse; and beside them, where he cannot be. None where nobody is near.
+    """
+    scale = now.shape[1] / size_wh[0], now.shape[0] / size_wh[1]
+    his_box = person.box_xyxy + np.tile(person.moved, 2)
+    ring = RING * float(his_box[3] - his_box[1]) * scale[1]
+    whole: Mask | None = None
+    for other in others:
+        their_box = other.box_xyxy + np.tile(other.moved, 2)
+        # As far around him as his mask may have crept.
+        area = _common(
+            grown(_on_picture(his_box, scale), round(4 * ring) + 1), _on_picture(their_box, scale), now
+        )
+        if area is None:
+            continue
+        theirs, his = _mask_patch(other, area, scale), _mask_patch(person, area, scale)
+        if not theirs.any():
+            continue
+        blur = _blur_px(scale[1] * float(min(his_box[3] - his_box[1], their_box[3] - their_box[1])))
+        shown = _blurred(now, area, blur)
+        their_misfit = _misfit(other, shown, area, scale, blur)
+        his_misfit = _misfit(person, shown, area, scale, blur)
+        owned = theirs & (their_misfit < SAME_LEVELS) & (~his | (their_misfit < CLEARLY_BETTER * his_misfit))
+        # What comes out behind him was not seen before.
+        beside = _grown(owned, 2 * ring) & ~_grown(his, ring)
+        owned = owned | beside
+        if whole is None:
+            whole = np.zeros((size_wh[1], size_wh[0]), np.bool_)
+        _lay(whole, owned, area, scale)
+    return whole
+
+
+def _on_picture(box_xyxy: NDArray[np.float64], scale: tuple[float, float]) -> Box:
+    low = np.floor(box_xyxy[:2] * scale).astype(int)
+    high = np.ceil(box_xyxy[2:] * scale).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _common(one: Box, other: Box, picture: Picture) -> Box | None:
+    """Return the common part of two boxes inside the picture; None where there is hardly any."""
+    height, width = picture.shape[:2]
+    x0, y0 = max(one[0], other[0]), max(one[1], other[1])
+    x1, y1 = min(one[2], other[2]), min(one[3], other[3])
+    area = clipped((x0, y0, x1, y1), (width, height))
+    return area if area[2] - area[0] >= 2 and area[3] - area[1] >= 2 else None
+
+
+def _blur_px(height_px: float) -> int:
+    return 2 * round(BLUR * height_px) + 1
+
+
+def _blurred(picture: Picture, area: Box, blur: int) -> NDArray[np.float32]:
+    x0, y0, x1, y1 = area
+    return np.asarray(cv2.blur(picture[y0:y1, x0:x1], (blur, blur)), np.float32)
+
+
+def _misfit(
+    person: Seen, shown: NDArray[np.float32], area: Box, scale: tuple[float, float], blur: int
+) -> NDArray[np.float32]:
+    """(h, w) gray levels between what is shown in an area and what it would be if it moved with somebody."""
+    start = np.array(area[:2]) - person.moved * scale
+    matrix = np.array([[1.0, 0.0, start[0]], [0.0, 1.0, start[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = area[2] - area[0], area[3] - area[1]
+    moved = cv2.warpAffine(person.picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(np.abs(cv2.blur(moved, (blur, blur)) - shown).mean(axis=2), np.float32)
+
+
+def _mask_patch(person: Seen, area: Box, scale: tuple[float, float]) -> NDArray[np.bool_]:
+    # Pixel centers lie at integers on both scales.
+    start = (np.array(area[:2]) + 0.5) / scale - 0.5 - person.moved
+    matrix = np.array([[1 / scale[0], 0.0, start[0]], [0.0, 1 / scale[1], start[1]]])
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    size = area[2] - area[0], area[3] - area[1]
+    return np.asarray(cv2.warpAffine(person.mask.view(np.uint8), matrix, size, flags=flags) > 0)
+
+
+def _grown(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
+    side = 2 * max(1, round(reach_px)) + 1
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
+
+
+def _lay(whole: Mask, patch: NDArray[np.bool_], area: Box, scale: tuple[float, float]) -> None:
+    """Lay an area of a smaller picture over the source's mask, in place."""
+    height, width = whole.shape
+    x0, y0 = round(area[0] / scale[0]), round(area[1] / scale[1])
+    x1, y1 = min(round(area[2] / scale[0]), width), min(round(area[3] / scale[1]), height)
+    if x1 > x0 and y1 > y0:
+        large = cv2.resize(patch.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
+        whole[y0:y1, x0:x1] |= large > 0
