@@ -19,9 +19,11 @@ from pipeline.models.people.following import (
     Followed,
     expected_mask,
     is_among,
+    is_back,
     masks_of,
     moved_on,
     not_covered,
+    remembered,
     touch,
     union,
     without_others,
@@ -42,8 +44,6 @@ MAX_HIP_STEP = 0.10
 REGION_GROWTH = (0.82, 1.22)
 HIDDEN_FRAMES = 30
 """So long somebody who was lost is expected along their course."""
-SURE_OF_COURSE_FRAMES = 5
-"""So long the pixels that would be theirs are kept from others."""
 LOOK_BACK = 12
 """Frames before the first detection in which the person is looked for: the detector misses people whom the picture's
 edge cuts."""
@@ -96,12 +96,14 @@ class BlazePosePeople:
             for rough in not_covered(self._detector.find(picture, self._min_score), followed):
                 if len(followed) == MAX_PEOPLE:
                     break
-                new = self._begin(view, rough, union(masks_of(followed)))
-                if new is not None and not is_among(new.person, followed):
-                    followed.append(new)
-        self._hidden = [entry for entry in hidden if not is_among(entry.person, followed)]
-        followed = [replace(entry, seen_in=small.picture) for entry in followed]
-        self._followed = followed
+                begun = self._begin(view, rough, union(masks_of(followed)))
+                if begun is not None and not is_among(begun.person, followed):
+                    followed.append(begun)
+        new = [entry for entry in followed if entry.follow_id not in ids]
+        self._hidden = [
+            entry for entry in hidden if not is_among(entry.person, followed) and not is_back(entry, new)
+        ]
+        self._followed = followed = remembered(followed, self._hidden, small.picture)
         self._frame += 1
         people = [
             replace(
@@ -144,8 +146,8 @@ class BlazePosePeople:
             # Somebody who was lost behind this person comes out again, and would draw the model over.
             farther = [other for other in (*others, *self._hidden) if touch(other, before)]
             beside = union(masks_of(farther), expected_mask(before))
-            expected = [other.expected() for other in farther if other.unseen <= SURE_OF_COURSE_FRAMES]
-            theirs = pixels_of_others(small, before.expected(), expected, view.size_wh)
+            views = [seen for other in farther for seen in other.views()]
+            theirs = pixels_of_others(small, before.expected(), views, view.size_wh)
             not_his = union([mask for mask in (*nearer, theirs) if mask is not None])
             out_of_sight = union([mask for mask in (not_his, beside) if mask is not None])
             now = self._follow(view, before, out_of_sight)
@@ -198,6 +200,8 @@ class BlazePosePeople:
             follow_id=before.follow_id,
             miss=step / before.region.side,
             first=before.first or before,
+            colors=before.colors,
+            whole=before.whole,
         )
 
     def _begin(self, view: View, rough: RoughPerson, others_mask: Mask | None) -> Followed | None:

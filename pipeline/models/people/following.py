@@ -14,13 +14,15 @@ from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow
 from pipeline.models.people.landmarks import REGION_MARGIN, Region
 from pipeline.models.people.movenet import RoughPerson
-from pipeline.models.people.occlusion import Seen
+from pipeline.models.people.occlusion import Seen, colors_of
 
 SAME_PERSON_IOU = 0.5
 MIN_VISIBLE = 0.25
 """Of a person's mask: with less of it outside the others', their joints are guesses."""
 EXPECTED_MARGIN = 0.04
 """Of the region's side: a limb may be so far from where the hips' course would have it."""
+BACK = 0.15
+"""Of the region's side: somebody lost is found again this close to where their course led."""
 SURE_KEYPOINT = 0.15
 COVERED = 0.08
 """Of the region's side: a detection whose joints are this close to somebody's is that person."""
@@ -50,6 +52,11 @@ class Followed:
     """The picture in which they were last seen, perhaps smaller than the source."""
     moved: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     """(2,) px that their course led on since, while they were not seen."""
+    colors: NDArray[np.float32] | None = None
+    """How frequent colors are on them, from the first frame and those in which they met nobody; see ``colors_of``."""
+
+    whole: Followed | None = None
+    """The person when they last met nobody."""
 
     @property
     def lowest_y(self) -> float:
@@ -57,12 +64,52 @@ class Followed:
         reaches farther down."""
         return float(self.hips[1]) + self.region.side / (2 * REGION_MARGIN)
 
+    def views(self) -> list[Seen]:
+        """Return how they were last seen, and last seen whole, and where their course leads in the next frame."""
+        return [self.expected()] if self.whole is None else [self.expected(), self._expected_whole()]
+
     def expected(self) -> Seen:
         """Return how they were last seen, and where their course leads in the next frame."""
         assert self.seen_in is not None
         mask = _shifted(self.person.mask, -self.moved) if self.unseen else self.person.mask
         box = self.person.box_xyxy - np.tile(self.moved, 2)
-        return Seen(self.follow_id, self.seen_in, mask, box, self.moved + self.velocity, self.lowest_y)
+        return Seen(
+            follow_id=self.follow_id,
+            picture=self.seen_in,
+            mask=mask,
+            box_xyxy=box,
+            moved=self.moved + self.velocity,
+            frames=self.unseen + 1,
+            colors=self.colors,
+            lowest=self.lowest_y,
+        )
+
+    def _expected_whole(self) -> Seen:
+        assert self.whole is not None and self.seen_in is not None
+        return Seen(
+            follow_id=self.follow_id,
+            picture=self.seen_in if self.whole.seen_in is None else self.whole.seen_in,
+            mask=self.whole.person.mask,
+            box_xyxy=self.whole.person.box_xyxy,
+            moved=self.hips + self.velocity - self.whole.hips,
+            frames=self.unseen + 1,
+            colors=self.colors,
+            lowest=self.lowest_y,
+        )
+
+
+def remembered(followed: list[Followed], hidden: list[Followed], picture: Picture) -> list[Followed]:
+    """Return the people of a frame with its picture and the colors of those who are seen apart from all others."""
+    entries = []
+    for entry in followed:
+        is_apart = not any(touch(entry, other) for other in (*followed, *hidden) if other is not entry)
+        colors = entry.colors
+        if is_apart or colors is None:
+            colors = colors_of(picture, entry.person.mask, colors)
+        seen = replace(entry, seen_in=picture, colors=colors)
+        # Without its own past, which would never be let go.
+        entries.append(replace(seen, whole=replace(seen, whole=None, first=None)) if is_apart else seen)
+    return entries
 
 
 def moved_on(entry: Followed) -> Followed:
@@ -137,6 +184,12 @@ def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> 
         if both > SAME_PERSON_IOU * either or (by_joints and np.median(distances) < 0.05 * other.region.side):
             return True
     return False
+
+
+def is_back(hidden: Followed, new: list[Followed]) -> bool:
+    """Whether somebody who was lost is one of those just detected: where their course led."""
+    reach = BACK * hidden.region.side
+    return any(float(np.hypot(*(entry.hips - hidden.hips))) < reach for entry in new)
 
 
 def not_covered(roughs: list[RoughPerson], followed: list[Followed]) -> list[RoughPerson]:

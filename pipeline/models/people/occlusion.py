@@ -30,10 +30,22 @@ SURE = 0.12
 """Evidence from which it overrules how far down the picture two people reach."""
 SAME_LEVELS = 30.0
 """Gray levels, mean of the channels: a pixel farther from what somebody's would be is not his."""
+SURE_OF_COURSE_FRAMES = 15
+"""Who was not seen for longer is somewhere else by now; their colors alone tell."""
 CLEARLY_BETTER = 0.8
 """Of two who should both cover a pixel, the one behind has it only where he fits it so much better."""
 RING = 0.025
 """Of somebody's height: his limbs may be so far from where the hips' course would have them."""
+COLOR_BITS = 4
+"""Of each channel: colors are told apart this finely."""
+COLOR_FLOOR = 1e-4
+COLOR_ODDS = 1.0
+"""Mean log odds of colors, from which a pixel is more the one's than the other's."""
+COLOR_BLUR = 0.04
+"""Of the height: a patch of clothes, over which the odds are averaged."""
+COLOR_MEMORY = 0.9
+MAX_ALIKE = 0.75
+"""Bhattacharyya coefficient of the colors of two people, up to which they tell them apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +59,10 @@ class Seen:
     box_xyxy: NDArray[np.float64]
     moved: NDArray[np.float64]
     """(2,) px that his course leads from that picture to the present one."""
+    frames: int
+    """So many frames lie between."""
+    colors: NDArray[np.float32] | None
+    """(4096,) how frequent colors are on him, ``colors_of``; None where that is not known."""
     lowest: float
     """How far down the picture he reaches: who stands nearer on the same ground reaches farther down."""
 
@@ -129,13 +145,50 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
         their_misfit = _misfit(other, shown, area, scale, blur)
         his_misfit = _misfit(person, shown, area, scale, blur)
         owned = theirs & (their_misfit < SAME_LEVELS) & (~his | (their_misfit < CLEARLY_BETTER * his_misfit))
+        owned &= other.frames <= SURE_OF_COURSE_FRAMES
         # What comes out behind him was not seen before.
-        beside = _grown(owned, 2 * ring) & ~_grown(his, ring)
-        owned = owned | beside
+        owned |= _grown(owned, 2 * ring) & ~_grown(his, ring)
+        if person.colors is not None and other.colors is not None and _are_unlike(person.colors, other.colors):
+            odds = _color_odds(now, area, other.colors, person.colors, scale[1] * float(his_box[3] - his_box[1]))
+            owned = (owned & (odds > -COLOR_ODDS)) | (odds > COLOR_ODDS)
         if whole is None:
             whole = np.zeros((size_wh[1], size_wh[0]), np.bool_)
         _lay(whole, owned, area, scale)
     return whole
+
+
+def colors_of(picture: Picture, mask: Mask, before: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return (4096,) how frequent colors are on somebody's pixels, averaged with the frames ``before``.
+
+    ``mask`` (H, W) is of the source, ``picture`` perhaps smaller.
+    """
+    height, width = picture.shape[:2]
+    small = mask
+    if mask.shape != (height, width):
+        small = cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    counts = np.bincount(_color_bins(picture[small]), minlength=1 << 3 * COLOR_BITS).astype(np.float32)
+    now = counts / max(float(counts.sum()), 1.0)
+    return now if before is None else np.float32(COLOR_MEMORY) * before + np.float32(1 - COLOR_MEMORY) * now
+
+
+def _color_bins(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    levels = (pixels >> (8 - COLOR_BITS)).astype(np.int64)
+    return (levels[..., 0] << 2 * COLOR_BITS) | (levels[..., 1] << COLOR_BITS) | levels[..., 2]
+
+
+def _are_unlike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    return float(np.sqrt(one * other).sum()) < MAX_ALIKE
+
+
+def _color_odds(
+    now: Picture, area: Box, theirs: NDArray[np.float32], his: NDArray[np.float32], height_px: float
+) -> NDArray[np.float32]:
+    """(h, w) mean log odds that colors are theirs and not his; 0 where neither has them."""
+    x0, y0, x1, y1 = area
+    floor = np.float32(COLOR_FLOOR)
+    odds = (np.log(theirs + floor) - np.log(his + floor))[_color_bins(now[y0:y1, x0:x1])]
+    side = 2 * max(1, round(COLOR_BLUR * height_px / 2)) + 1
+    return np.asarray(cv2.blur(odds, (side, side)), np.float32)
 
 
 def _on_picture(box_xyxy: NDArray[np.float64], scale: tuple[float, float]) -> Box:
