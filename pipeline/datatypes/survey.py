@@ -45,6 +45,8 @@ class Person(Shaped):
     """How many frames ago the first of them is."""
     follow_id: int = -1
     """The same in the frames in which the backend follows the same one; -1 where it does not follow people."""
+    visible: float = 1.0
+    """0..1: how much of the person other people leave to be seen, as far as the backend can tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -53,7 +55,7 @@ class Track(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "frames": ("N",), "boxes_xyxy": ("N", 4), "scores": ("N",), "joints": ("N", NUM_JOINTS, 3),
-        "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS),
+        "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS), "visible": ("N",),
     }  # fmt: skip
 
     track_id: int
@@ -69,6 +71,8 @@ class Track(Shaped):
     """(N, 23, 3)."""
     color_histograms: NDArray[np.uint8]
     """(N, 3, 70) colors of head, torso and legs: square roots of a histogram's weights times 255, 0 where unseen."""
+    visible: NDArray[np.float32]
+    """(N,) ``Person.visible``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

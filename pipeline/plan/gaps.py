@@ -20,6 +20,7 @@ from pipeline.plan.joint_smoothing import (
     height_ratios,
     in_picture,
     interpolate_run,
+    onto_course,
     smooth_depth,
     smooth_points,
     standing_height,
@@ -44,6 +45,7 @@ def subject_of_tracks(
     boxes = np.full((total, 4), np.nan)
     joints = np.full((total, NUM_JOINTS, 3), np.nan, np.float32)
     skeletons = np.full((total, NUM_SKELETON, 3), np.nan, np.float32)
+    visible = np.zeros(total)
     track_of_frame = np.full(total, -1, np.int64)
     for track in person:
         found[track.frames] = True
@@ -51,6 +53,7 @@ def subject_of_tracks(
         boxes[track.frames] = track.boxes_xyxy
         joints[track.frames] = track.joints
         skeletons[track.frames] = track.skeletons
+        visible[track.frames] = track.visible
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
     # A close-up shows too little of him to tell; the clip's other shots may.
@@ -58,7 +61,7 @@ def subject_of_tracks(
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
             _complete_shot(
-                shot, found, presence, boxes, joints, skeletons, height, ratios, info, world, max_gap_seconds
+                shot, found, visible, presence, boxes, joints, skeletons, height, ratios, info, world, max_gap_seconds
             )
     return Subject(
         track_of_frame=track_of_frame,
@@ -73,6 +76,7 @@ def subject_of_tracks(
 def _complete_shot(
     shot: slice,
     found: NDArray[np.bool_],
+    visible: NDArray[np.float64],
     presence: NDArray[np.uint8],
     boxes: NDArray[np.float64],
     joints: NDArray[np.float32],
@@ -100,6 +104,7 @@ def _complete_shot(
         # Filled in world: between two frames it is the person that moves on a line, not the picture.
         together[..., :2] = apply_transform(world[run], together[..., :2])
         together = with_hidden_legs(together, inside, world[run], heights[start:stop], at)
+        together = onto_course(together, np.where(inside, visible[run], 0.0), at)
         together = interpolate_run(together, inside, at)
         xy = apply_transform(invert(world[run]), together[..., :2])
         xy = smooth_points(xy, world[run], at, heights[start:stop])

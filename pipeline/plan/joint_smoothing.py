@@ -11,7 +11,7 @@ from scipy.ndimage import median_filter
 from pipeline.datatypes.arrays import Transforms
 from pipeline.joints import HIPS, JOINT, SHOULDERS
 from pipeline.maths.geometry import apply_transform, invert
-from pipeline.maths.smoothing import fill_gaps, gaussian_smooth
+from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, smoothstep, true_runs
 
 SIGMA_SECONDS = 1.3 / 30
 """On walk_a 0 / 1 / 1.5 / 2 frames leave a second difference of 1.54 / 0.45 / 0.38 / 0.40 % of body height against the
@@ -38,6 +38,9 @@ SHORTEST_PX = 1.0
 """A length under it is no length."""
 RATIO_BOUNDS = (0.75, 1.35)
 """No person is farther from the usual proportions."""
+MIN_TRUSTED, FULLY_TRUSTED = 0.2, 0.95
+"""How much of somebody other people leave to be seen: of landmarks beneath the first nothing is believed."""
+MAX_COURSE_SECONDS = 0.6
 MIN_CONFIDENCE = 0.5
 OUTSIDE_BH = 0.06
 
@@ -90,6 +93,33 @@ def in_picture(
 def smooth_depth(depth_px: NDArray[np.float64], pts_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Smooth z (T, J) of one run of frames; it is noisier than x and y, hence more."""
     return gaussian_smooth(depth_px, pts_seconds, DEPTH_SIGMA_SECONDS)
+
+
+def onto_course(
+    points: NDArray[np.float64], visible: NDArray[np.float64], pts_seconds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return points (T, J, 2+) in ``world``, moved as a whole where most of the person was hidden by somebody.
+
+    Landmarks of who is half hidden slide onto who is in front. ``visible`` (T,) 0..1 is 0 where the person was not
+    found. Trusted as little as it says, the trunk is put onto a straight line between the frames that show it; the
+    pose stays.
+    """
+    trust = smoothstep((visible - MIN_TRUSTED) / (FULLY_TRUSTED - MIN_TRUSTED))
+    sure = trust >= 1
+    moved = points.copy()
+    doubtful = (visible > 0) & ~sure
+    if not sure.any() or not doubtful.any():
+        return moved
+    trunk = points[:, [*HIPS, *SHOULDERS], :2].mean(axis=1)
+    line = interpolate_run(trunk, sure & np.isfinite(trunk).all(axis=1), pts_seconds)
+    for start, stop in true_runs(~sure):
+        seconds = pts_seconds[min(stop, len(points) - 1)] - pts_seconds[max(start - 1, 0)]
+        # At an end of the run there is no line, and over a long time it is no likely course.
+        if start == 0 or stop == len(points) or seconds > MAX_COURSE_SECONDS:
+            continue
+        rows = start + np.flatnonzero(doubtful[start:stop])
+        moved[rows, :, :2] += ((1 - trust)[rows, None] * (line[rows] - trunk[rows]))[:, None]
+    return moved
 
 
 def interpolate_run(

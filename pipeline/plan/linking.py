@@ -27,6 +27,8 @@ SPEED_SCALE_BH_PER_S = 2.5
 """A change of speed that costs 1 where the gap is short: who stands still is not the one who walked."""
 QUICK_GAP_SECONDS = 0.1
 """Within one track, up to such a gap, the course of a few frames may speak for it."""
+GAP_COST_PER_S = 0.15
+"""Who vanishes within the picture comes back soon, or may be somebody else."""
 SIZE_SCALE = 1.5
 """Ratio of two sizes, as a logarithm, that costs 1."""
 SAME_TRACK_SHARE, UNBROKEN_SHARE = 0.6, 0.35
@@ -124,7 +126,7 @@ def link_cost(before: Piece, after: Piece, gap_seconds: float) -> float:
         cost = min(cost, _course_cost(before, after, gap_seconds, height, quick))
     cost += _looks_cost(before, after)
     growth = abs(float(np.log(after.height_px / before.height_px)))
-    cost += growth / (SIZE_SCALE * (1 + gap_seconds))
+    cost += growth / (SIZE_SCALE * (1 + gap_seconds)) + GAP_COST_PER_S * gap_seconds
     if not is_same_track:
         return cost
     return cost * (UNBROKEN_SHARE if gap_seconds <= QUICK_GAP_SECONDS else SAME_TRACK_SHARE)

@@ -105,6 +105,7 @@ def part_of(track: Track, start: int, stop: int) -> Track:
         joints=track.joints[rows],
         skeletons=track.skeletons[rows],
         color_histograms=track.color_histograms[rows],
+        visible=track.visible[rows],
     )
 
 
@@ -204,6 +205,7 @@ class _Stretch:
         # Speeds are the stretch's own before and after: pieces are too short to have one.
         begins, ends = self._ends(start, stop, COURSE_SECONDS)
         quick_begins, quick_ends = self._ends(start, stop, QUICK_SECONDS)
+        looked_at = self._histograms(start, stop)
         return Piece(
             track=part,
             shot=shot,
@@ -211,9 +213,17 @@ class _Stretch:
             velocities=np.stack([begins[1], ends[1]]),
             quick_velocities=np.stack([quick_begins[1], quick_ends[1]]),
             height_px=max(1.0, float(np.median(self.height[start:stop]))),
-            looks=mean_histogram(part.color_histograms),
-            seen_frames=int(np.count_nonzero(part.color_histograms.any(axis=(1, 2)))),
+            looks=mean_histogram(looked_at),
+            seen_frames=int(np.count_nonzero(looked_at.any(axis=(1, 2)))),
         )
+
+    def _histograms(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Return the color histograms of rows, or of those around where a look back left none in these."""
+        histograms = self.track.color_histograms
+        if histograms[start:stop].any():
+            return histograms[start:stop]
+        near = int(np.searchsorted(self.seconds, self.seconds[stop - 1] + COURSE_SECONDS, side="right"))
+        return histograms[start : min(near, self.end)]
 
     def _ends(
         self, start: int, stop: int, seconds: float

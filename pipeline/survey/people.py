@@ -176,4 +176,5 @@ def _track_of(track_id: int, growing: _Growing) -> Track:
         joints=np.stack([person.joints for person in people]),
         skeletons=np.stack([person.skeleton for person in people]),
         color_histograms=np.stack(growing.color_histograms),
+        visible=np.array([person.visible for person in people], np.float32),
     )

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Track
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.plan.linking import link_tracks
+from pipeline.plan.linking import link_cost, link_tracks
+from pipeline.plan.pieces import cut_tracks
 
 RED, BLUE = 5, 40
 HEIGHT = 200.0
@@ -27,7 +28,8 @@ def walker(
     skeletons = np.zeros((len(frames), NUM_SKELETON, 3), np.float32)
     looks = np.zeros((len(frames), BODY_PARTS, COLOR_BINS), np.uint8)
     looks[np.arange(len(frames)), :, look] = 255
-    return Track(track_id, frames, boxes, np.ones(len(frames), np.float32), joints, skeletons, looks)
+    ones = np.ones(len(frames), np.float32)
+    return Track(track_id, frames, boxes, ones, joints, skeletons, looks, ones)
 
 
 def linked(*tracks: Track, shots: tuple[int, ...] = (0,), count: int = 400) -> list[dict[int, int]]:
@@ -108,3 +110,25 @@ def test_somebody_who_jumps_beside_another_one_stays_himself() -> None:
     parts = [walker(1 + i, np.arange(at, at + 4), np.full(4, 230.0), RED) for i, at in enumerate((10, 30, 55))]
     persons = linked(jumper, *parts)
     assert max(list(person.values()).count(0) for person in persons) == 90
+
+
+def test_a_piece_of_unseen_colors_looks_as_its_track_does_just_after() -> None:
+    # They stand so close that both tracks are cut into short pieces; a look back gave the first frames no colors.
+    frames = np.arange(30)
+    late, other = walker(0, frames, np.full(30, 200.0), RED), walker(1, frames, np.full(30, 220.0), BLUE)
+    late.color_histograms[:6] = 0
+    world = np.tile(np.eye(3), (30, 1, 1))
+    pieces = [p for p in cut_tracks([late, other], np.array([0]), frames / 30, world) if p.track.track_id == 0]
+    assert pieces[0].last < 6
+    assert pieces[0].looks[:, RED].min() == 1.0
+
+
+def test_the_longer_somebody_was_gone_the_less_likely_it_is_the_same_one() -> None:
+    frames = np.arange(20)
+    world = np.tile(np.eye(3), (200, 1, 1))
+    costs = []
+    for gap in (10, 40, 80):
+        tracks = [walker(0, frames, np.full(20, 200.0)), walker(1, frames + 20 + gap, np.full(20, 200.0))]
+        before, after = cut_tracks(tracks, np.array([0]), np.arange(200) / 30, world)
+        costs.append(link_cost(before, after, gap / 30))
+    assert costs[0] < costs[1] - 0.1 < costs[2] - 0.2

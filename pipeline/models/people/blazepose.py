@@ -20,6 +20,7 @@ from pipeline.models.people.following import (
     expected_mask,
     is_among,
     is_back,
+    kept_to_body,
     masks_of,
     moved_on,
     not_covered,
@@ -100,9 +101,7 @@ class BlazePosePeople:
                 if begun is not None and not is_among(begun.person, followed):
                     followed.append(begun)
         new = [entry for entry in followed if entry.follow_id not in ids]
-        self._hidden = [
-            entry for entry in hidden if not is_among(entry.person, followed) and not is_back(entry, new)
-        ]
+        self._hidden = [entry for entry in hidden if not is_among(entry.person, followed) and not is_back(entry, new)]
         self._followed = followed = remembered(followed, self._hidden, small.picture)
         self._frame += 1
         people = [
@@ -153,6 +152,8 @@ class BlazePosePeople:
             now = self._follow(view, before, out_of_sight)
             if now is not None and not_his is not None:
                 now = without_others(now, not_his)
+            if now is not None and (nearer or farther):
+                now = kept_to_body(now, before, small, view.size_wh)
             if now is not None:
                 found.append((row, now))
         by_row: dict[int, Followed] = {}

@@ -12,6 +12,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow
+from pipeline.models.people.anchors import Anchors, anchor, follow_anchors
 from pipeline.models.people.landmarks import REGION_MARGIN, Region
 from pipeline.models.people.movenet import RoughPerson
 from pipeline.models.people.occlusion import Seen, colors_of
@@ -21,6 +22,8 @@ MIN_VISIBLE = 0.25
 """Of a person's mask: with less of it outside the others', their joints are guesses."""
 EXPECTED_MARGIN = 0.04
 """Of the region's side: a limb may be so far from where the hips' course would have it."""
+MAX_DRIFT = 0.055
+"""Of the region's side: the hips stay this close to where points on the trunk went; sliding goes on and on."""
 BACK = 0.15
 """Of the region's side: somebody lost is found again this close to where their course led."""
 SURE_KEYPOINT = 0.15
@@ -55,6 +58,8 @@ class Followed:
     colors: NDArray[np.float32] | None = None
     """How frequent colors are on them, from the first frame and those in which they met nobody; see ``colors_of``."""
 
+    anchors: Anchors | None = None
+    """Points on the trunk since the person met somebody; None while that is not so."""
     whole: Followed | None = None
     """The person when they last met nobody."""
 
@@ -136,10 +141,11 @@ def without_others(entry: Followed, others_mask: Mask) -> Followed | None:
     if not (mask & others_mask).any():
         return entry
     visible = mask & ~others_mask
-    if np.count_nonzero(visible) < MIN_VISIBLE * np.count_nonzero(mask):
+    share = np.count_nonzero(visible) / np.count_nonzero(mask)
+    if share < MIN_VISIBLE:
         return None
     box = np.array(box_of_mask(visible), np.float64)
-    return replace(entry, person=replace(entry.person, mask=visible, box_xyxy=box))
+    return replace(entry, person=replace(entry.person, mask=visible, box_xyxy=box, visible=float(share)))
 
 
 def expected_mask(entry: Followed) -> Mask:
@@ -184,6 +190,20 @@ def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> 
         if both > SAME_PERSON_IOU * either or (by_joints and np.median(distances) < 0.05 * other.region.side):
             return True
     return False
+
+
+def kept_to_body(now: Followed, before: Followed, small: Picture, size_wh: tuple[int, int]) -> Followed | None:
+    """Hold somebody who meets others against points on their trunk; None where the landmarks slid away from them."""
+    assert before.seen_in is not None
+    anchors = before.anchors
+    if anchors is None:
+        anchors = anchor(before.seen_in, before.person.mask, before.person.joints, before.hips, size_wh)
+    anchors = follow_anchors(anchors, before.seen_in, small, size_wh)
+    if anchors.are_sure:
+        slid = float(np.hypot(*(now.hips - anchors.expected_hips())))
+        if slid > MAX_DRIFT * now.region.side:
+            return None
+    return replace(now, anchors=anchors)
 
 
 def is_back(hidden: Followed, new: list[Followed]) -> bool:

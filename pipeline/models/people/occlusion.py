@@ -131,10 +131,9 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
     whole: Mask | None = None
     for other in others:
         their_box = other.box_xyxy + np.tile(other.moved, 2)
-        # As far around him as his mask may have crept.
-        area = _common(
-            grown(_on_picture(his_box, scale), round(4 * ring) + 1), _on_picture(their_box, scale), now
-        )
+        # As far around as his mask may have crept, and theirs come out.
+        reach = round(4 * ring) + 1
+        area = _common(grown(_on_picture(his_box, scale), reach), grown(_on_picture(their_box, scale), reach), now)
         if area is None:
             continue
         theirs, his = _mask_patch(other, area, scale), _mask_patch(person, area, scale)

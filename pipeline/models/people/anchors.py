@@ -1,0 +1,114 @@
+"""Points on somebody's trunk, followed while they meet others: landmarks that slide onto another body leave them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.joints import HIPS, SHOULDERS
+from pipeline.maths.boxes import Box, clipped
+
+MAX_POINTS = 40
+MIN_POINTS = 8
+MIN_LEFT = 0.3
+"""Of the points at first: with fewer left, what is left may lie on whoever covers the person."""
+MIN_QUALITY = 0.01
+SPACING = 0.05
+"""Of the trunk's length, between points."""
+WINDOW_PX = 15
+MAX_RETURN_PX = 1.0
+"""A point that does not come back this near, followed backward, was covered."""
+TRUNK_MARGIN = 0.2
+"""Of the trunk's length, around shoulders and hips."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """Points of one person, px of the source."""
+
+    hips: NDArray[np.float64]
+    """(2,) where the hips were at first."""
+    first: NDArray[np.float64]
+    """(N, 2) where the points were then."""
+    now: NDArray[np.float64]
+    """(N, 2)."""
+    count: int
+    """How many there were at first."""
+
+    @property
+    def are_sure(self) -> bool:
+        return len(self.now) >= max(MIN_POINTS, MIN_LEFT * self.count)
+
+    def expected_hips(self) -> NDArray[np.float64]:
+        """Return (2,) where the hips are if they moved as the points did, median."""
+        return np.asarray(self.hips + np.median(self.now - self.first, axis=0), np.float64)
+
+
+def anchor(
+    picture: Picture,
+    mask: Mask,
+    joints: NDArray[np.float32],
+    hips: NDArray[np.float64],
+    size_wh: tuple[int, int],
+) -> Anchors:
+    """Choose points on the trunk of somebody with ``joints`` (21, 3) and ``mask`` (H, W), px of the source.
+
+    ``picture`` is RGB, perhaps smaller than the source of ``size_wh``. There may be none.
+    """
+    nothing = np.empty((0, 2))
+    trunk = joints[[*SHOULDERS, *HIPS], :2].astype(np.float64)
+    length = float(np.linalg.norm(trunk[:2].mean(axis=0) - trunk[2:].mean(axis=0)))
+    if not np.isfinite(length):
+        return Anchors(hips, nothing, nothing, 0)
+    scale = _scale(picture, size_wh)
+    low = trunk.min(axis=0) - TRUNK_MARGIN * length
+    high = trunk.max(axis=0) + TRUNK_MARGIN * length
+    area = _area(np.concatenate([low, high]) * np.tile(scale, 2), picture)
+    x0, y0, x1, y1 = area
+    corner = np.array([x0, y0])
+    if x1 - x0 < WINDOW_PX or y1 - y0 < WINDOW_PX:
+        return Anchors(hips, nothing, nothing, 0)
+    small = cv2.resize(mask.view(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    # What lies at the mask's border moves with the background as well.
+    inside = cv2.erode(np.ascontiguousarray(small[y0:y1, x0:x1]), np.ones((5, 5), np.uint8))
+    gray = cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
+    spacing = max(2.0, SPACING * length * float(scale[1]))
+    found = cv2.goodFeaturesToTrack(gray, MAX_POINTS, MIN_QUALITY, spacing, mask=inside)
+    if found is None:
+        return Anchors(hips, nothing, nothing, 0)
+    points = (found.reshape(-1, 2).astype(np.float64) + corner) / scale
+    return Anchors(hips, points, points, len(points))
+
+
+def follow_anchors(anchors: Anchors, before: Picture, now: Picture, size_wh: tuple[int, int]) -> Anchors:
+    """Follow the points from one picture to the next (pyramidal Lucas-Kanade, there and back); who is covered goes."""
+    if not len(anchors.now):
+        return anchors
+    scale = _scale(now, size_wh)
+    points = anchors.now * scale
+    reach = 3 * WINDOW_PX
+    area = _area(np.concatenate([points.min(axis=0) - reach, points.max(axis=0) + reach]), now)
+    x0, y0, x1, y1 = area
+    corner = np.array([x0, y0])
+    grays = [cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY) for picture in (before, now)]
+    start = (points - corner).astype(np.float32)
+    window = (WINDOW_PX, WINDOW_PX)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(grays[0], grays[1], start, None, winSize=window, maxLevel=2)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(grays[1], grays[0], there, None, winSize=window, maxLevel=2)
+    kept = (found.ravel() > 0) & (found_back.ravel() > 0)
+    kept &= np.linalg.norm(back - start, axis=1) < MAX_RETURN_PX
+    moved = (there.astype(np.float64) + corner) / scale
+    return Anchors(anchors.hips, anchors.first[kept], moved[kept], anchors.count)
+
+
+def _scale(picture: Picture, size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    return np.array([picture.shape[1] / size_wh[0], picture.shape[0] / size_wh[1]])
+
+
+def _area(box_xyxy: NDArray[np.float64], picture: Picture) -> Box:
+    x0, y0, x1, y1 = np.concatenate([np.floor(box_xyxy[:2]), np.ceil(box_xyxy[2:]) + 1]).astype(int).tolist()
+    return clipped((x0, y0, x1, y1), (picture.shape[1], picture.shape[0]))
