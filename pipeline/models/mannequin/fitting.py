@@ -14,7 +14,8 @@ from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
 from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hanging
-from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
+from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
+from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.proportions import measure_proportions, with_proportions
 from pipeline.models.mannequin.raster import rasterize, skin
 from pipeline.models.mannequin.reference import ReferenceView
@@ -44,7 +45,7 @@ class FittedView:
 
 def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
     """Return the figure with the limb lengths of a front or back view, at its standing height of 1."""
-    skeleton = reference.skeleton * [1, 1, BLAZEPOSE_DEPTH_GAIN]
+    skeleton = BLAZEPOSE.without(reference.skeleton, reference.height_px)
     return with_proportions(figure, measure_proportions(figure, skeleton, reference.height_px))
 
 
@@ -97,7 +98,7 @@ def with_cloth(figure: Figure, reference: ReferenceView) -> Figure:
 
 def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32], float, float]:
     """Return the pose, the posed vertices (V, 3), and by what their y were scaled and shifted afterwards."""
-    pose = Poser(figure, BLAZEPOSE_DEPTH_GAIN).pose(reference.skeleton.astype(np.float32), reference.height_px)
+    pose = Poser(figure, BLAZEPOSE).pose(reference.skeleton.astype(np.float32), reference.height_px)
     places = skin(
         figure.vertices,
         figure.bone_index,

@@ -17,9 +17,10 @@ from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
 from pipeline.models.mannequin.guide import motion_from, surface_maps
+from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
-from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
+from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
 from pipeline.models.mannequin.skeleton import believed
@@ -155,7 +156,7 @@ class Mannequin:
     def _become(self, person: NewPerson) -> None:
         self._person = person
         self._figure: Figure = person.figure
-        self._poser = Poser(person.figure, BLAZEPOSE_DEPTH_GAIN)
+        self._poser = Poser(person.figure, BLAZEPOSE)
         self._triangles = np.ascontiguousarray(person.figure.triangles[person.drawn])
         self._closed = np.isin(person.figure.groups[person.drawn], _CLOSED)
         self._colors = person.colors

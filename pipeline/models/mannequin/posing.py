@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import HIPS
 from pipeline.models.mannequin.figure import BONE, BONES, Figure, Pose
+from pipeline.models.mannequin.landmark_bias import LandmarkBias
 from pipeline.models.mannequin.posing_arms import body_capsules, turn_arm, turn_shoulder
 from pipeline.models.mannequin.posing_legs import leg_directions, turn_legs
 from pipeline.models.mannequin.posing_torso import place_torso, turn_head, turn_torso
@@ -20,9 +21,6 @@ from pipeline.models.mannequin.rest_pose import SIDES, RestPose
 from pipeline.models.mannequin.rotations import slerp
 from pipeline.models.mannequin.skeleton import fill_skeleton, soften_skeleton
 
-BLAZEPOSE_DEPTH_GAIN = 0.35
-"""BlazePose's z, in the px of its x and y, is about three times too deep: shoulders and hips of turning people span 2.4
-to 3.7 times their width in z, and against walk_a's truth the shoulders' slope is 0.25, the limbs' 0.11 to 0.26."""
 _HIPS_BEHIND = 0.025
 """Standing heights (walk_a: 0.02 to 0.03 to the front of the rig's hips)."""
 
@@ -30,10 +28,10 @@ _HIPS_BEHIND = 0.025
 class Poser:
     """Solves poses of one figure."""
 
-    def __init__(self, figure: Figure, depth_gain: float = 1.0) -> None:
+    def __init__(self, figure: Figure, bias: LandmarkBias | None = None) -> None:
         self._figure = figure
         self._rest = RestPose.of(figure)
-        self._depth = np.array([1.0, 1.0, depth_gain])
+        self._bias = bias or LandmarkBias()
 
     def pose(
         self, skeleton: NDArray[np.float32], body_height_px: float, seen: NDArray[np.float64] | None = None
@@ -43,7 +41,7 @@ class Poser:
         ``seen`` (23,) 0..1 says how far each joint is believed (None: all that are known): one that is not pulls
         nothing, so that hips, shoulders or head alone suffice.
         """
-        points = fill_skeleton(self._figure, skeleton * self._depth, body_height_px)
+        points = fill_skeleton(self._figure, self._bias.without(skeleton, body_height_px), body_height_px)
         if seen is not None:
             points = soften_skeleton(self._figure, points, seen)
         rotations: dict[str, Float64Array] = {}
@@ -63,10 +61,10 @@ class Poser:
         places = place_torso(self._rest, rotations)
         chains = {side.suffix: leg_directions(self._rest, points, pelvis, side) for side in SIDES}
         body = body_capsules(self._rest, places, chains)
-        for side in SIDES:
-            turn_arm(self._rest, points, rotations, places, body, side)
         believed = np.ones(len(points)) if seen is None else seen
         root, sizes = turn_legs(self._rest, points, rotations, places, chains, believed)
+        for side in SIDES:
+            turn_arm(self._rest, points - root, rotations, places, body, side)
         return _assemble(self._rest, rotations, places, root, sizes, body_height_px)
 
 

@@ -15,6 +15,10 @@ _TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
 """Of the capsules that keep arms out of the body, standing heights: clothed, and less than the widest place."""
 
 
+_TO_PLACE = 0.7
+"""Share of aiming an arm's bone at where it ends in the picture, the rest going by its direction."""
+
+
 def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Float64Array], side: Side) -> None:
     """Raise the shoulder girdle with the arm: about one third of the way, beyond 50 degrees from hanging."""
     heads, chest = rest.heads, rotations["chest"]
@@ -35,6 +39,14 @@ def body_capsules(rest: RestPose, places: dict[str, Float64Array], chains: dict[
     return capsules
 
 
+def _aimed(own: Float64Array, seen_start: Float64Array, seen_stop: Float64Array) -> Float64Array:
+    """From the figure's own joint towards the next: partly as the seen bone runs, partly to where it ends."""
+    along = seen_stop - seen_start
+    there = seen_stop - own
+    flat = (1 - _TO_PLACE) * along[:2] + _TO_PLACE * there[:2]
+    return np.array([flat[0], flat[1], along[2]])
+
+
 def turn_arm(
     rest: RestPose,
     points: Float64Array,
@@ -43,7 +55,10 @@ def turn_arm(
     body: list[Capsule],
     side: Side,
 ) -> None:
-    """Turn upper arm, forearm and hand, kept out of the ``body``; the twist is spread over the halves of each."""
+    """Turn upper arm, forearm and hand, kept out of the ``body``; the twist is spread over the halves of each.
+
+    ``points`` (23, 3) and ``places`` have the pelvis at the origin.
+    """
     heads, chest = rest.heads, rotations["chest"]
     shoulder, elbow, wrist = (heads[b + side.suffix] for b in ("upperarm1", "forearm1", "hand"))
     knuckles = rest.landmarks[LANDMARK[f"{side.name}_knuckles"]]
@@ -54,10 +69,12 @@ def turn_arm(
     side_depth = side.sign * chest[2, 0] - 0.6 * chest[2, 2]
     where = float(np.tanh(side_depth / 0.15))
     start = places["upperarm1" + side.suffix]
-    joint = push_out_of_capsules(start + long_upper * limit_depth(seen[1] - seen[0], long_upper), body, where, 0.03)
+    towards = _aimed(start, seen[0], seen[1])
+    joint = push_out_of_capsules(start + long_upper * limit_depth(towards, long_upper), body, where, 0.03)
     upper = normalized(joint - start)
     start = start + long_upper * upper
-    joint = push_out_of_capsules(start + long_fore * limit_depth(seen[2] - seen[1], long_fore), body, where, 0.03)
+    towards = _aimed(start, seen[1], seen[2])
+    joint = push_out_of_capsules(start + long_fore * limit_depth(towards, long_fore), body, where, 0.03)
     fore = normalized(joint - start)
     start = start + long_fore * fore
     hand = normalized(0.75 * fore + 0.5 * normalized(seen[3] - seen[2], fore), fore)

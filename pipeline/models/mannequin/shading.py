@@ -27,8 +27,21 @@ def light_vertices(
     light: SceneLight,
 ) -> NDArray[np.float32]:
     """(V, 3) linear light that falls on each vertex; crop px. ``light`` is that of one frame."""
+    lit = _shadowed(places, normals, triangles, light.key_direction[0], body_height_px)
+    return _light(normals, occlusion, lit, light)
+
+
+def unshadowed_light(
+    normals: NDArray[np.float32], occlusion: NDArray[np.float32], light: SceneLight
+) -> NDArray[np.float32]:
+    """(V, 3) the same where nothing stands in the key light's way."""
+    return _light(normals, occlusion, np.ones(len(normals), np.float32), light)
+
+
+def _light(
+    normals: NDArray[np.float32], occlusion: NDArray[np.float32], lit: NDArray[np.float32], light: SceneLight
+) -> NDArray[np.float32]:
     key, key_rgb, sky_rgb = light.key_direction[0], light.key_rgb[0], light.ambient_rgb[0]
-    lit = _shadowed(places, normals, triangles, key, body_height_px)
     facing = normals @ key
     # Wrapped a little: cloth and skin scatter past the terminator.
     direct = np.clip((facing + 0.25) / 1.25, 0, None) * lit

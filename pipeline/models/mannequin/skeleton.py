@@ -23,7 +23,7 @@ _PARENT = {
 }  # fmt: skip
 
 
-def fill_skeleton(figure: Figure, skeleton: NDArray[np.float32], body_height_px: float) -> Float64Array:
+def fill_skeleton(figure: Figure, skeleton: NDArray[np.floating], body_height_px: float) -> Float64Array:
     """Return (23, 3) figure units with unknown joints taken from a relaxed standing figure at the known ones.
 
     An unknown joint lies from its nearest known parent as in the relaxed figure: a limb that is not seen hangs.

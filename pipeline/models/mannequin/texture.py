@@ -15,10 +15,11 @@ from scipy.spatial import cKDTree
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
+from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
-from pipeline.models.mannequin.head_texture import head_colors, skin_color
+from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import ReferenceView
@@ -40,8 +41,6 @@ _LEAST_SKIN = 200
 """Samples of hands that tell a skin's color."""
 _LEAST_KNOWN = 0.02
 """Share of a layer that must be seen for the rest of it to be filled from that."""
-_BRIGHTEST_SKIN = 0.745
-"""Of the brightest channel, linear: an sRGB value of 224."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +81,8 @@ def bake(
     behind = np.zeros_like(total)
     for view in views:
         samples = _sampled(view, figure, shares, parts)
-        flat = _flattened(samples, view, figure, parts)
+        telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
+        flat = flattened(samples.colors, telling, view, figure, parts)
         good = samples.seen & (samples.facing > 0)
         # One view is chosen, with a narrow seam to the next: what lies a little apart in two of them would show twice.
         score = _SHARPNESS * (samples.facing + _PREFERENCE.get(view.reference.view, 0.0))
@@ -114,7 +114,7 @@ def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[n
     if len(skin) < _LEAST_SKIN:
         return plain
     tone = np.median(skin, axis=0)
-    tone *= min(1.0, _BRIGHTEST_SKIN / max(float(tone.max()), 1e-6))
+    tone *= min(1.0, BRIGHTEST_SKIN / max(float(tone.max()), 1e-6))
     return np.asarray(plain * (tone / np.median(plain.reshape(-1, 3), axis=0)), np.float32)
 
 
@@ -173,48 +173,6 @@ def _folded_back(
     across = np.linalg.norm(tilt, axis=2)
     away = girth * np.clip(0.5 * across - np.float32(np.sqrt(0.75)) * np.abs(facing), 0, None)
     return -tilt / np.maximum(across, 1e-6)[..., None] * away[..., None]
-
-
-def _flattened(samples: _Samples, view: FittedView, figure: Figure, parts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Take the picture's light out: (T, S, 3) albedo under which the figure's own light gives the picture back.
-
-    Brightness within each part is fitted by a plane over the normals (first-order spherical harmonics, Ramamoorthi and
-    Hanrahan, 2001), robustly: logos, folds and stripes are no light.
-    """
-    normals = vertex_normals(view.places, view.triangles)
-    middle = normals[view.triangles].mean(1).astype(np.float64)
-    use = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
-    level = np.log(np.maximum(samples.colors.mean(1) @ np.array([0.2126, 0.7152, 0.0722], np.float32), 1e-3))
-    slope = _light_slope(middle[use], level[use].astype(np.float64), parts[use])
-    _, corners = sample_grid()
-    tilt = np.einsum("sk,tkd->tsd", corners, normals[view.triangles]).astype(np.float64)
-    tilt[..., 2] = np.minimum(tilt[..., 2], 0)
-    ahead = np.array([0.0, 0.0, -1.0])
-    gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7))
-    # A surface is no brighter than the picture of it, and pale skin in a studio is brighter than skin is.
-    return np.asarray(samples.colors * gain[..., None] * _exposure(view), np.float32)
-
-
-def _exposure(view: FittedView) -> float:
-    """Factor that brings the face down to what skin gives back at most; 1 where it is darker already."""
-    skin = skin_color(view)
-    return 1.0 if skin is None else float(min(1.0, _BRIGHTEST_SKIN / max(float(skin.max()), 1e-6)))
-
-
-def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.int64]) -> Float64Array:
-    """(3,) how log brightness grows along x, y, z of the normal; zero where there is too little to tell."""
-    if len(level) < 200:
-        return np.zeros(3)
-    design = np.concatenate([normals, np.eye(len(PARTS))[parts]], 1)
-    weight = np.ones(len(level))
-    solution = np.zeros(design.shape[1])
-    damping = np.diag([20.0, 20.0, 20.0] + [1e-3] * len(PARTS))
-    for _ in range(8):
-        weighted = design * weight[:, None]
-        solution = np.linalg.solve(weighted.T @ design + damping, weighted.T @ level)
-        apart = np.abs(level - design @ solution)
-        weight = 1 / (1 + (apart / 0.12) ** 2)
-    return np.clip(solution[:3], -0.5, 0.5)
 
 
 def _back_colors(

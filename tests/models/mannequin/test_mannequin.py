@@ -17,9 +17,10 @@ from pipeline.datatypes.window import Window
 from pipeline.errors import Cancelled
 from pipeline.joints import JOINT, NUM_SKELETON
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure, posed_joints
+from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
-from pipeline.models.mannequin.posing import BLAZEPOSE_DEPTH_GAIN, Poser
+from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.skeleton import relaxed_skeleton
 from pipeline.models.weights.folder import weight_path
 
@@ -57,7 +58,7 @@ def _standing(figure: Figure, yaw: float = 0.0) -> np.ndarray:
 
 def _window(skeletons: list[np.ndarray], presence: Presence = Presence.FOUND) -> Window:
     """A window as the people stage would give it: z as deep as the landmark model's."""
-    deep = np.array(skeletons, np.float32) / np.array([1, 1, BLAZEPOSE_DEPTH_GAIN], np.float32)
+    deep = np.array(skeletons, np.float32) / np.array([1, 1, BLAZEPOSE.depth_gain], np.float32)
     n = len(deep)
     return Window(
         start=0,

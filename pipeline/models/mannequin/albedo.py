@@ -1,0 +1,93 @@
+"""The light taken out of a reference picture: what the surface itself gives back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.datatypes.light import SceneLight
+from pipeline.models.mannequin.deformation import PARTS
+from pipeline.models.mannequin.figure import Figure
+from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.head_texture import skin_color
+from pipeline.models.mannequin.mesh_colors import sample_grid
+from pipeline.models.mannequin.raster import vertex_normals
+from pipeline.models.mannequin.shading import unshadowed_light
+
+BRIGHTEST_SKIN = 0.745
+"""Of the brightest channel, linear: an sRGB value of 224."""
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_GAIN = (0.6, 1.8)
+"""What a picture's light may be taken back by: beyond it is no light but another color, or a wrong normal."""
+_OWN_LIGHT = 0.8
+"""Power of the figure's own soft light that is taken to be in the picture too."""
+_LEAST_LIGHT = 0.3
+"""Of what a surface gets that faces the camera: deeper in a fold the baked occlusion is not the picture's."""
+
+
+def flattened(
+    colors: NDArray[np.float32],
+    use: NDArray[np.bool_],
+    view: FittedView,
+    figure: Figure,
+    parts: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Take the picture's light out of the samples' ``colors`` (T, S, 3): albedo under which the figure's own light
+    gives the picture back.
+
+    ``use`` (T,) are triangles whose colors tell of the light, ``parts`` (T,) theirs of the body. A picture of a person
+    is taken in soft light from above, as the figure's own is: what that says is taken out first, since a figure that is
+    darker at chin, neck and legs in the picture must not be made darker there a second time. What is left is fitted by
+    a plane over the normals (first-order spherical harmonics, Ramamoorthi and Hanrahan, 2001), robustly: logos, folds
+    and stripes are no light.
+    """
+    normals = vertex_normals(view.places, view.triangles)
+    _, corners = sample_grid()
+    soft = _soft_light(normals, figure.occlusion)
+    own = np.einsum("sk,tk->ts", corners, soft[view.triangles])
+    middle = normals[view.triangles].mean(1).astype(np.float64)
+    level = np.log(np.maximum(colors.mean(1) @ _LUMA, 1e-3)) - np.log(own.mean(1))
+    slope = _light_slope(middle[use], level[use].astype(np.float64), parts[use])
+    tilt = np.einsum("sk,tkd->tsd", corners, normals[view.triangles]).astype(np.float64)
+    tilt[..., 2] = np.minimum(tilt[..., 2], 0)
+    ahead = np.array([0.0, 0.0, -1.0])
+    gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7)) / own
+    # A surface is no brighter than the picture of it, and pale skin in a studio is brighter than skin is.
+    return np.asarray(colors * (np.clip(gain, *_GAIN)[..., None] * _exposure(view)), np.float32)
+
+
+def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V,) daylight from above on the figure without cast shadows, over that on a surface which faces the camera."""
+    light = SceneLight.daylight(1)
+    # From behind nothing is read: what faces away counts as what is seen at the outline.
+    seen = normals.copy()
+    seen[:, 2] = np.minimum(seen[:, 2], 0)
+    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-6)
+    # On which side a studio's lamp stands is not known: both.
+    both = [unshadowed_light(seen * np.array([way, 1, 1], np.float32), occlusion, light) for way in (1, -1)]
+    ahead = unshadowed_light(np.array([[0, 0, -1]], np.float32), np.ones(1, np.float32), light) @ _LUMA
+    relative = (both[0] + both[1]) @ _LUMA / (2 * ahead)
+    return np.asarray(np.maximum(relative, _LEAST_LIGHT) ** _OWN_LIGHT, np.float32)
+
+
+def _exposure(view: FittedView) -> float:
+    """Factor that brings the face down to what skin gives back at most; 1 where it is darker already."""
+    skin = skin_color(view)
+    return 1.0 if skin is None else float(min(1.0, BRIGHTEST_SKIN / max(float(skin.max()), 1e-6)))
+
+
+def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.int64]) -> Float64Array:
+    """(3,) how log brightness grows along x, y, z of the normal; zero where there is too little to tell."""
+    if len(level) < 200:
+        return np.zeros(3)
+    design = np.concatenate([normals, np.eye(len(PARTS))[parts]], 1)
+    weight = np.ones(len(level))
+    solution = np.zeros(design.shape[1])
+    damping = np.diag([20.0, 20.0, 20.0] + [1e-3] * len(PARTS))
+    for _ in range(8):
+        weighted = design * weight[:, None]
+        solution = np.linalg.solve(weighted.T @ design + damping, weighted.T @ level)
+        apart = np.abs(level - design @ solution)
+        weight = 1 / (1 + (apart / 0.12) ** 2)
+    return np.clip(solution[:3], -0.5, 0.5)

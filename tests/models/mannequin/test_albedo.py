@@ -1,0 +1,54 @@
+"""The light that is in a reference picture is not put onto the figure a second time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.datatypes.light import SceneLight
+from pipeline.models.mannequin.albedo import flattened
+from pipeline.models.mannequin.deformation import part_shares
+from pipeline.models.mannequin.figure import Figure, load_figure
+from pipeline.models.mannequin.fitting import FittedView, fit_view
+from pipeline.models.mannequin.mesh_colors import sample_grid
+from pipeline.models.mannequin.outfit import Outfit
+from pipeline.models.mannequin.raster import vertex_normals
+from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.shading import light_vertices, unshadowed_light
+from pipeline.models.weights.folder import weight_path
+from tests.models.mannequin.test_mannequin import _reference
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    return load_figure(weight_path("figure.npz"), "auto")
+
+
+@pytest.fixture(scope="module")
+def view(figure: Figure) -> FittedView:
+    appearance = _reference("suit")
+    assert appearance.reference is not None and appearance.reference_person is not None
+    reference = make_view(appearance.reference, appearance.reference_person)
+    assert reference is not None
+    drawn = ~np.isin(figure.groups, sorted(Outfit().hidden))
+    return fit_view(figure, reference, drawn, reshape=False)[1]
+
+
+def test_a_gray_person_in_soft_light_from_above_is_gray_all_over(figure: Figure, view: FittedView) -> None:
+    normals = vertex_normals(view.places, view.triangles)
+    light = unshadowed_light(normals * [0, 1, 1], figure.occlusion, SceneLight.daylight(1))
+    _, corners = sample_grid()
+    seen = np.einsum("sk,tkc->tsc", corners, light[view.triangles]).astype(np.float32) * np.float32(0.2)
+    parts = part_shares(figure)[view.triangles].sum(1).argmax(1)
+    front = normals[view.triangles][:, :, 2].mean(1) < -0.6
+    flat = flattened(seen, front, view, figure, parts)
+    spread, before = (np.std(np.log(values[front].mean((1, 2)))) for values in (flat, seen))
+    assert spread < 0.75 * before
+
+
+def test_cast_shadows_only_take_light_away(figure: Figure, view: FittedView) -> None:
+    normals = vertex_normals(view.places, view.triangles)
+    light = SceneLight.daylight(1)
+    whole = unshadowed_light(normals, figure.occlusion, light)
+    shadowed = light_vertices(view.places, normals, view.triangles, figure.occlusion, view.reference.height_px, light)
+    assert (shadowed <= whole + 1e-6).all() and (shadowed < 0.9 * whole).any()

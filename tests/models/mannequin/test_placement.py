@@ -1,0 +1,109 @@
+"""Where limbs and trunk land when the landmarks are off in the ways in which a landmark model is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.joints import ANKLES, JOINT, SHOULDERS
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose, load_figure, posed_joints
+from pipeline.models.mannequin.landmark_bias import BLAZEPOSE, LandmarkBias
+from pipeline.models.mannequin.posing import Poser
+from pipeline.models.mannequin.skeleton import relaxed_skeleton
+from pipeline.models.weights.folder import weight_path
+
+HEIGHT = 300.0
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    return load_figure(weight_path("figure.npz"), "auto")
+
+
+def _standing(figure: Figure, yaw: float = 0.0) -> np.ndarray:
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    turned = relaxed_skeleton(figure) @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T
+    return (turned * HEIGHT).astype(np.float32)
+
+
+def test_without_a_bias_a_skeleton_stays_as_it_is(figure: Figure) -> None:
+    skeleton = _standing(figure)
+    np.testing.assert_array_equal(LandmarkBias().without(skeleton, HEIGHT), skeleton)
+
+
+def test_feet_come_forward_by_their_bias_and_unknown_joints_stay_unknown(figure: Figure) -> None:
+    skeleton = _standing(figure)
+    skeleton[JOINT["left_wrist"]] = np.nan
+    freed = BLAZEPOSE.without(skeleton, HEIGHT)
+    expected = skeleton[ANKLES, 2] * BLAZEPOSE.depth_gain - BLAZEPOSE.feet_behind * HEIGHT
+    np.testing.assert_allclose(freed[ANKLES, 2], expected, atol=1e-4)
+    assert np.isnan(freed[JOINT["left_wrist"]]).all()
+
+
+def test_legs_that_the_landmarks_lean_back_stand_upright(figure: Figure) -> None:
+    seen = _standing(figure)
+    seen[:, 2] /= BLAZEPOSE.depth_gain
+    for side in ("left", "right"):
+        for part in ("ankle", "heel", "toe"):
+            seen[JOINT[f"{side}_{part}"], 2] += 0.05 * HEIGHT / BLAZEPOSE.depth_gain
+    exact = _leg_depth(figure, Poser(figure).pose(_standing(figure), HEIGHT))
+    freed = _leg_depth(figure, Poser(figure, BLAZEPOSE).pose(seen, HEIGHT))
+    biased = _leg_depth(figure, Poser(figure, LandmarkBias(depth_gain=BLAZEPOSE.depth_gain)).pose(seen, HEIGHT))
+    assert abs(freed - exact) < 0.5 * abs(biased - exact)
+
+
+def _leg_depth(figure: Figure, pose: Pose) -> float:
+    """How far the left ankle lies behind its hip, px."""
+    hip, ankle = (pose.apply(bone, figure.heads[BONE[bone]]) for bone in ("thigh1.L", "foot.L"))
+    return float(ankle[2] - hip[2])
+
+
+@pytest.mark.parametrize("yaw", [0.0, np.pi])
+def test_feet_point_where_the_body_does_though_their_depth_is_flat(figure: Figure, yaw: float) -> None:
+    """Seen from behind, a landmark model puts the toes before the heels."""
+    skeleton = _standing(figure, yaw)
+    for side in ("left", "right"):
+        heel, toe = JOINT[f"{side}_heel"], JOINT[f"{side}_toe"]
+        skeleton[toe, 2] = skeleton[heel, 2] - 0.08 * HEIGHT
+        skeleton[toe, 0] += (0.02 if side == "left" else -0.02) * HEIGHT * np.cos(yaw)
+    pose = Poser(figure).pose(skeleton, HEIGHT)
+    ahead = np.array([0.0, 0.0, -np.cos(yaw)])
+    for side, suffix in (("left", ".L"), ("right", ".R")):
+        heel = pose.apply(f"foot{suffix}", figure.landmarks[LANDMARK[f"{side}_heel"]])
+        toe = pose.apply(f"foot{suffix}", figure.landmarks[LANDMARK[f"{side}_toe"]])
+        flat = (toe - heel) * [1, 0, 1]
+        assert flat @ ahead / np.linalg.norm(flat) > np.cos(np.radians(40))
+
+
+def test_hands_go_to_where_they_are_seen_though_the_shoulders_are_seen_too_high(figure: Figure) -> None:
+    skeleton = _standing(figure)
+    own = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    raised = skeleton.copy()
+    # Arms held out sideways.
+    for side, way in (("left", 1), ("right", -1)):
+        shoulder = own[JOINT[f"{side}_shoulder"], :2]
+        for part, reach in (("elbow", 0.13), ("wrist", 0.24), ("hand", 0.29)):
+            raised[JOINT[f"{side}_{part}"], :2] = shoulder + HEIGHT * reach * np.array([way, 0.0])
+            raised[JOINT[f"{side}_{part}"], 2] = raised[JOINT[f"{side}_shoulder"], 2]
+    raised[SHOULDERS, 1] -= 0.03 * HEIGHT
+    joints = posed_joints(figure, Poser(figure).pose(raised, HEIGHT))
+    for side in ("left", "right"):
+        row = JOINT[f"{side}_wrist"]
+        # By their directions alone the arms would hang 0.009 lower.
+        assert abs(joints[row, 1] - raised[row, 1]) < 0.005 * HEIGHT
+
+
+def test_the_trunk_stays_where_shoulders_are_seen_when_the_hips_are_not(figure: Figure) -> None:
+    """A landmark model puts the hips of people in profile too far to the front."""
+    right = _standing(figure)
+    wrong = right.copy()
+    for side in ("left", "right"):
+        wrong[JOINT[f"{side}_hip"], 0] += 0.04 * HEIGHT
+        wrong[JOINT[f"{side}_knee"], 0] += 0.02 * HEIGHT
+    shifts = [_shoulder_x(figure, skeleton) for skeleton in (right, wrong)]
+    assert abs(shifts[1] - shifts[0]) < 0.005 * HEIGHT
+
+
+def _shoulder_x(figure: Figure, skeleton: np.ndarray) -> float:
+    joints = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    return float(joints[SHOULDERS, 0].mean())
