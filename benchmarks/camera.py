@@ -101,7 +101,7 @@ def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Sha
     """Cut a 720p window around the subject, as large as gives him ``share`` of it, and shake it."""
     frames = [rgb for rgb, _ in zip(read_rgb(source), range(_FRAMES), strict=False)]
     h, w = frames[0].shape[:2]
-    person = make_people(PeopleSettings())
+    person = make_people(PeopleSettings().max_gap_seconds)
     masks = [max((p.mask for p in person.find(rgb)), key=np.count_nonzero, default=None) for rgb in frames[::30]]
     found = [mask for mask in masks if mask is not None]
     height = min(np.sqrt(np.mean([m.sum() for m in found]) / share * _SIZE_WH[1] / _SIZE_WH[0]), h, w * 16 / 9)
@@ -126,7 +126,7 @@ def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Sha
     pairs[1:] = shakes[1:] @ np.linalg.inv(shakes[:-1])
     clip = open_clip(path)
     store = MaskStore(work / f"{source.stem}.zip", clip.info.size_wh)
-    follower = PeopleFollower(clip.info, PeopleSettings(), person, store)
+    follower = PeopleFollower(clip.info, PeopleSettings().max_gap_seconds, person, store)
     seen = tuple(follower.push(frame.index, rgb_of(frame), frame.index == 0) for frame in clip.frames())
     store.close()
     return Shaken(path, pairs, float(np.mean([one.people_mask.mean() for one in seen])), seen)

@@ -139,7 +139,7 @@ def run_pair(
 ) -> tuple[Path, dict[str, float]]:
     """Run the job; return its video and the seconds that its passes took. Results lie in ``workspace``/out."""
     settings = compose_settings(preset, [*overrides, "output=lossless"])
-    first, *more = (read_reference(path, settings.limits) for path in references)
+    first, *more = (read_reference(path, settings.limits.max_reference_megapixels) for path in references)
     request = JobRequest(clip, workspace / "out", reference=first, more_references=tuple(more))
     result = run_job(request, settings, load_models(settings), workspace / "space")
     assert result.video is not None

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UnderstudyError
 from pipeline.media.clip import Clip
-from pipeline.media.containers import open_container, video_stream
+from pipeline.media.containers import video_stream
 from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
 from pipeline.media.kept_metadata import is_kept_elsewhere
@@ -154,7 +154,7 @@ def _compare_containers(clip: Clip, result: Clip, warnings: tuple[str, ...]) -> 
         if name not in result.info.side_data and name not in told and name != "3x3 displaymatrix"
     ]
     problems = [f"{name} is lost without a word" for name in missing]
-    with open_container(clip.info.path, clip.limits) as old, open_container(result.info.path, result.limits) as new:
+    with clip.reopen() as old, result.reopen() as new:
         picture = video_stream(old)
         named = {int(number) for number in re.findall(r"Stream (\d+) \(", told)}
         others = [stream for stream in old.streams if stream is not picture and not is_kept_elsewhere(stream)]

@@ -243,7 +243,9 @@ def _fetched(
     if request.reference_image_url is not None:
         asked = {"reference_image_url": request.reference_image_url}
     references = [
-        read_reference(file(url, f"reference{n}", field, limits.max_reference_bytes), limits, field)
+        read_reference(
+            file(url, f"reference{n}", field, limits.max_reference_bytes), limits.max_reference_megapixels, field
+        )
         for n, (field, url) in enumerate(asked.items())
     ]
     return JobRequest(

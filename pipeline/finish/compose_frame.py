@@ -14,7 +14,7 @@ from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Chunk, Plan, Presence
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer
-from pipeline.finish.composite import EditedFrame, behind, compose, edit_box, edit_weights, hole_reach
+from pipeline.finish.composite import EditedFrame, HoleReach, behind, compose, edit_box, edit_weights, hole_reach
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
@@ -112,7 +112,7 @@ def make_frame(
     masks = masks.beneath(frame_inputs.overlay_mask)
     if layer is not None:
         layer = behind(layer, masks.kept)
-    weights = edit_weights(masks.subject, masks.kept, layer, height_px, info, inputs.settings.composite, shadow)
+    weights = edit_weights(masks.subject, masks.kept, layer, info, _hole_reach(inputs, height_px), shadow)
     if weights is None:
         return untouched
     x0, y0, x1, y1 = weights.box_xyxy
@@ -145,6 +145,11 @@ def _placed(
     return place_layer(layer, crop_from_source, box, displacement)
 
 
+def _hole_reach(inputs: FinishInputs, body_height_px: float) -> HoleReach:
+    settings = inputs.settings.composite
+    return hole_reach(settings.dilate_bh, settings.feather_px, body_height_px, inputs.clip.info)
+
+
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
 ) -> tuple[Box, Picture, SceneMasks, ShadowEdit | None] | None:
@@ -154,12 +159,12 @@ def _scene(
     """
     settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
     ring_px = max(4, round(_RING_BH * height_px))
-    solid_px = hole_reach(height_px, inputs.clip.info, inputs.settings.composite)
-    inner = edit_box(subject_mask, layer, solid_px)
+    reach_px = _hole_reach(inputs, height_px).total_px
+    inner = edit_box(subject_mask, layer, reach_px)
     if inner is None:
         return None
     # Whatever is found beside the mask gets an edge of its own; 4 px for the chroma grid.
-    room_px = max(ring_px, round(REACH_BH * height_px) + solid_px + 4)
+    room_px = max(ring_px, round(REACH_BH * height_px) + reach_px + 4)
     thrown = _thrown(inputs, frame_inputs, layer, height_px)
     if thrown is not None:
         inner = union_of([inner, thrown.box_xyxy])
@@ -167,7 +172,7 @@ def _scene(
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
     patch, people = source_rgb[area], (subject_mask | frame_inputs.not_his_mask)[area]
-    hole = grow(subject_mask[area], solid_px)
+    hole = grow(subject_mask[area], reach_px)
     people_masks = subject_mask, frame_inputs.not_his_mask
     if inputs.plates is None:
         return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks), None

@@ -16,7 +16,6 @@ from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
-from pipeline.settings import CompositeSettings
 
 _FEATHER_LINES = 360
 """The short side at which ``feather_px`` is meant."""
@@ -38,24 +37,41 @@ class EditWeights:
     """Pixels that change for the sake of shadows alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class HoleReach:
+    """How far around the subject's mask the plate replaces the source."""
+
+    solid_px: float
+    """Wholly."""
+    feather_px: float
+    """Beyond that, falling to nothing."""
+
+    @property
+    def total_px(self) -> int:
+        """How far from the subject a sample may change."""
+        return int(np.ceil(self.solid_px + self.feather_px)) + 1
+
+
+def hole_reach(dilate_bh: float, feather_px: float, body_height_px: float, info: VideoInfo) -> HoleReach:
+    """Return the reach for a person of a height; ``feather_px`` is for a picture of 360 lines, and scales with it."""
+    return HoleReach(dilate_bh * body_height_px, max(1.0, feather_px * min(info.size_wh) / _FEATHER_LINES))
+
+
 def edit_weights(
     subject_mask: Mask,
     kept: Mask,
     layer: PlacedLayer | None,
-    body_height_px: float,
     info: VideoInfo,
-    settings: CompositeSettings,
+    reach: HoleReach,
     shadow: ShadowEdit | None = None,
 ) -> EditWeights | None:
     """Decide which pixels of a frame change; ``subject_mask`` and ``kept`` are (H, W). None where nothing does.
 
-    The hole is 1 over the subject and ``dilate_bh`` body heights around him, then falls to 0 over the feather, so
-    that the feather never shows him. What is ``kept`` stays as it is: the hole is closed there. ``shadow`` adds the
+    The hole is 1 over the subject and ``reach.solid_px`` around them, then falls to 0 over the feather, so that the
+    feather never shows them. What is ``kept`` stays as it is: the hole is closed there. ``shadow`` adds the
     ground of shadows to it.
     """
-    feather = _feather_px(info, settings)
-    solid = settings.dilate_bh * body_height_px
-    inner = edit_box(subject_mask, layer, hole_reach(body_height_px, info, settings))
+    inner = edit_box(subject_mask, layer, reach.total_px)
     if inner is None:
         return None
     if shadow is not None:
@@ -65,7 +81,7 @@ def edit_weights(
     here = subject_mask[y0:y1, x0:x1]
     if here.any():
         distance = cv2.distanceTransform((~here).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-        hole = np.clip(1.0 - (distance - solid) / feather, 0.0, 1.0).astype(np.float32)
+        hole = np.clip(1.0 - (distance - reach.solid_px) / reach.feather_px, 0.0, 1.0).astype(np.float32)
     else:
         hole = np.zeros(here.shape, np.float32)
     closed = kept[y0:y1, x0:x1]
@@ -80,15 +96,6 @@ def edit_weights(
         shadow_px = int(np.count_nonzero((hole > 0) & ~people))
     source = (1.0 - hole) * (1.0 - alpha)
     return EditWeights(box, hole, source, _chroma_blocks(source < 1.0, box, info), shadow_px)
-
-
-def _feather_px(info: VideoInfo, settings: CompositeSettings) -> float:
-    return max(1.0, settings.feather_px * min(info.size_wh) / _FEATHER_LINES)
-
-
-def hole_reach(body_height_px: float, info: VideoInfo, settings: CompositeSettings) -> int:
-    """Return how far from the subject a sample may change, px."""
-    return int(np.ceil(settings.dilate_bh * body_height_px + _feather_px(info, settings))) + 1
 
 
 def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:

@@ -13,7 +13,6 @@ from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.errors import UnsupportedMedia
 from pipeline.media.containers import Threading, decoded_pictures, open_container, pts_of, video_stream
 from pipeline.media.formats import planes_of
-from pipeline.settings import LimitSettings
 
 _SEEK_GAP_FRAMES = 24
 """``frames_at`` seeks over gaps larger than this if a keyframe lies in them; decoding them is about as fast."""
@@ -37,13 +36,17 @@ class Clip:
     """A video file that can be read again and again. Made by ``open_clip``; holds no frame and no open file."""
 
     def __init__(
-        self, info: VideoInfo, limits: LimitSettings, reading: ReadSettings, first_pts: int, *, trimmed: bool
+        self, info: VideoInfo, max_side_px: int, reading: ReadSettings, first_pts: int, *, trimmed: bool
     ) -> None:
         self.info = info
-        self.limits = limits
+        self._max_side_px = max_side_px
         self.trimmed = trimmed
         self.reading = reading
         self.first_pts = first_pts
+
+    def reopen(self) -> av.container.InputContainer:
+        """Open the file once more, as it was opened at first; the caller closes it."""
+        return open_container(self.info.path, self._max_side_px)
 
     def close(self) -> None:
         """Let go of what the clip holds: here nothing."""
@@ -65,7 +68,7 @@ class Clip:
         raw = self.reading.raw_pts
         # Where stamps repeat, the frame that is wanted is found by counting from the first of them.
         index = bisect_left(raw, raw[start])
-        with open_container(self.info.path, self.limits) as container:
+        with self.reopen() as container:
             stream = video_stream(container)
             source = self._from_keyframe(container, stream, index)
             for number, picture in enumerate(source):

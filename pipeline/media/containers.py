@@ -14,7 +14,6 @@ from av.stream import Disposition
 
 from pipeline.errors import EncodeFailed, OutOfMemory, UnsupportedMedia
 from pipeline.runtime.resources import available_memory, resource_error
-from pipeline.settings import LimitSettings
 
 # `file` alone keeps a playlist from reading other files and hosts; the demuxers leave playlists out altogether.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi"}
@@ -27,10 +26,10 @@ Threading = Literal["AUTO", "SLICE"]
 """Frame threads are faster; in damaged streams they also lose whole frames, how many depends on their number."""
 
 
-def open_container(path: Path, limits: LimitSettings) -> av.container.InputContainer:
+def open_container(path: Path, max_side_px: int) -> av.container.InputContainer:
     """Open a file with the demuxers and the protocol that are allowed. Raises ``UnsupportedMedia``."""
     # find_stream_info decodes some frames: max_pixels keeps a hostile header from costing memory there.
-    options = _OPEN_OPTIONS | {"max_pixels": str(int(limits.max_side_px) ** 2)}
+    options = _OPEN_OPTIONS | {"max_pixels": str(max_side_px**2)}
     try:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:

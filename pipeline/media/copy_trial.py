@@ -9,7 +9,6 @@ from collections.abc import Iterable
 import av
 
 from pipeline.media.clip import Clip
-from pipeline.media.containers import open_container
 from pipeline.media.copied_streams import copied_packets, rising_packets
 
 
@@ -41,7 +40,7 @@ def refused_packets(clip: Clip, indices: Iterable[int], muxer: str) -> dict[int,
     refused: dict[int, set[int]] = {}
     counts: Counter[int] = Counter()
     useless: set[int] = set()
-    with open_container(clip.info.path, clip.limits) as source, contextlib.ExitStack() as opened:
+    with clip.reopen() as source, contextlib.ExitStack() as opened:
         outputs: dict[int, av.container.OutputContainer] = {}
         copies: dict[int, av.stream.Stream] = {}
         for index in indices:

@@ -55,17 +55,17 @@ def open_clip(
         raise InvalidInput("The video file does not exist.", field="video_url")
     if path.stat().st_size > limits.max_bytes:
         raise TooLarge(f"The file is larger than {limits.max_bytes} bytes.", field="video_url")
-    check_index(path, limits)
-    with open_container(path, limits) as container:
+    check_index(path, limits.max_frames)
+    with open_container(path, limits.max_side_px) as container:
         stream = video_stream(container)
         _check_size(stream.codec_context.width, stream.codec_context.height, limits)
-        scan = scan_packets(container, stream, limits, start_s, end_s, check)
+        scan = scan_packets(container, stream, limits.max_frames, limits.max_fps, start_s, end_s, check)
 
     def tell(done: int) -> None:
         check()
         progress(min(done, scan.num_packets), scan.num_packets)
 
-    with open_container(path, limits) as container:
+    with open_container(path, limits.max_side_px) as container:
         return _first_read(path, container, video_stream(container), scan, limits, tell)
 
 
@@ -111,11 +111,11 @@ def _first_read(
         raise UnsupportedMedia("No frame of the video can be decoded.", field="video_url")
     if scan.trimmed and scan.first_pts is not None and not never_falls(raw):
         # The range was chosen by time stamps that turn out to fall back: count from the file's start instead.
-        with open_container(path, limits) as again:
+        with open_container(path, limits.max_side_px) as again:
             return _first_read(path, again, video_stream(again), replace(scan, first_pts=None), limits, tell, threading)
     missing = max(scan.num_packets - len(raw), 0)
     if threading == "AUTO" and (missing or damaged or errors or scan.broken_off):
-        with open_container(path, limits) as again:
+        with open_container(path, limits.max_side_px) as again:
             return _first_read(path, again, video_stream(again), scan, limits, tell, "SLICE")
     warnings: list[str] = []
     if missing:
@@ -164,7 +164,7 @@ def _clip(
     )
     key_pts, key_dts = tuple(key[0] for key in scan.keys), tuple(key[1] for key in scan.keys)
     reading = ReadSettings(numbers, by_number, key_pts, key_dts, threading)
-    return Clip(info, limits, reading, first_pts, trimmed=scan.trimmed)
+    return Clip(info, limits.max_side_px, reading, first_pts, trimmed=scan.trimmed)
 
 
 def _mended(

@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.errors import EncodeFailed
-from pipeline.media.containers import failures_told, open_container, video_stream
+from pipeline.media.containers import failures_told, video_stream
 from pipeline.media.copied_streams import (
     add_copies,
     copied_packets,
@@ -78,7 +78,7 @@ def encode_clip(
     path = stem.with_name(stem.name + target.suffix)
     part = path.with_name(path.name + ".part")
     try:
-        with open_container(info.path, clip.limits) as source:
+        with clip.reopen() as source:
             with failures_told():
                 output = _open_output(part, target, info)
             try:
@@ -131,7 +131,7 @@ def _write(
     info = clip.info
     picture = video_stream(source)
     with failures_told():
-        video = _add_video(output, picture, info, target, settings)
+        video = _add_video(output, picture, info, target, settings.threads)
     refused = refused_packets(clip, copyable_streams(source, picture, target), target.muxer)
     wanted = {index: numbers for index, numbers in refused.items() if numbers is not None}
     copies, warnings = add_copies(output, source, picture, wanted)
@@ -168,7 +168,7 @@ def _add_video(
     source: av.VideoStream,
     info: VideoInfo,
     target: OutputFormat,
-    settings: OutputSettings,
+    threads: int,
 ) -> av.VideoStream:
     video = output.add_stream(target.codec, rate=info.frame_rate.limit_denominator(1_000_000))
     video.width, video.height, video.pix_fmt = info.width, info.height, target.pix_fmt
@@ -178,7 +178,7 @@ def _add_video(
     if target.codec == "libx265" and target.muxer != "matroska":
         # Apple's players want the parameter sets beside the pictures, not among them.
         context.codec_tag = "hvc1"
-    context.thread_count = settings.threads if target.codec == "libx264" else 1
+    context.thread_count = threads if target.codec == "libx264" else 1
     context.flags |= av.codec.context.Flags.frame_duration | av.codec.context.Flags.bitexact
     context.options = target.options
     context.color_range = 2 if info.pix_fmt.startswith("yuvj") else info.color_range

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import TooLarge
-from pipeline.settings import LimitSettings
 
 PACKETS_PER_FRAME = 50
 """A track may have so many samples for each of ``max_frames``: a part may be asked for of a clip that is much longer
@@ -44,7 +43,7 @@ class _Claims:
     """Every sample of the track lasts one tick, as in PCM sound: FFmpeg keeps such sound by chunk, not by sample."""
 
 
-def check_index(path: Path, limits: LimitSettings) -> None:
+def check_index(path: Path, max_frames: int) -> None:
     """Raise ``TooLarge`` for tables that claim more samples or tracks than any clip that is handled may have.
 
     Knows MP4 and MOV (with fragments) and the attachments of MKV; for anything else it does nothing.
@@ -56,7 +55,7 @@ def check_index(path: Path, limits: LimitSettings) -> None:
             _check_attachments(file, size)
             return
         claims = _Claims()
-        _walk(file, 0, size, 0, claims, PACKETS_PER_FRAME * limits.max_frames)
+        _walk(file, 0, size, 0, claims, PACKETS_PER_FRAME * max_frames)
 
 
 def _walk(file: BinaryIO, start: int, end: int, depth: int, claims: _Claims, most: int) -> None:

@@ -52,7 +52,7 @@ def choose_output_format(info: VideoInfo, settings: OutputSettings) -> OutputFor
     asked whether it takes the size before it is chosen; where none does, ``EncodeFailed`` is raised.
     """
     pix_fmt = planar_format(info).replace("yuvj", "yuv")
-    for codec in _wanted_codecs(info, settings, pix_fmt):
+    for codec in _wanted_codecs(info, settings.codec, pix_fmt):
         options = _options_of(codec, info, settings)
         if encoder_opens(codec, pix_fmt, (info.width, info.height), options):
             muxer, warning = _container_for_sound(info)
@@ -77,11 +77,11 @@ def _finished(
     return OutputFormat(muxer, suffix, codec, pix_fmt, options, tuple(warnings))
 
 
-def _wanted_codecs(info: VideoInfo, settings: OutputSettings, pix_fmt: str) -> tuple[str, ...]:
+def _wanted_codecs(info: VideoInfo, wanted: str, pix_fmt: str) -> tuple[str, ...]:
     if pix_fmt not in _X264_FORMATS or not _fits_chroma(info):
         return ()
     plays_hevc = info.codec == "hevc" or (info.codec in _HEVC_IN_BROWSERS and pix_fmt == "yuv420p10le")
-    if settings.codec == "auto" and info.bit_depth > 8 and plays_hevc:
+    if wanted == "auto" and info.bit_depth > 8 and plays_hevc:
         return "libx265", "libx264"
     return ("libx264",)
 
@@ -94,7 +94,7 @@ def _options_of(codec: str, info: VideoInfo, settings: OutputSettings) -> dict[s
     options |= {"qp": "0"} if settings.codec == "lossless" else {"crf": str(settings.crf)}
     options |= {} if steady else {"bf": "0"}
     options |= _siting_option(info)
-    own = _x265_parameters(info, settings) if codec == "libx265" else _x264_parameters(info)
+    own = _x265_parameters(info, settings.threads) if codec == "libx265" else _x264_parameters(info)
     if own:
         options[codec.removeprefix("lib") + "-params"] = ":".join(own)
     return options
@@ -115,9 +115,9 @@ def _x264_parameters(info: VideoInfo) -> list[str]:
     return own
 
 
-def _x265_parameters(info: VideoInfo, settings: OutputSettings) -> list[str]:
+def _x265_parameters(info: VideoInfo, threads: int) -> list[str]:
     # The bytes depend on the number of frames that are coded at once; `info` would put the machine's processor in them.
-    own = [f"pools={settings.threads}", "frame-threads=2", "info=0", "log-level=none"]
+    own = [f"pools={threads}", "frame-threads=2", "info=0", "log-level=none"]
     if info.mastering_display is not None:
         own.append(f"master-display={_mastering_display(info.mastering_display)}")
     if info.content_light is not None:

@@ -13,7 +13,6 @@ from pipeline.errors import InvalidInput, TooLarge, UnsupportedMedia
 from pipeline.media.containers import raise_if_out_of_memory
 from pipeline.media.hidden_frames import is_hidden
 from pipeline.runtime.callbacks import Check
-from pipeline.settings import LimitSettings
 
 _FRAMES_BEFORE_END = 15
 """Where a part is asked for, so many times ``max_frames`` are read to its end: 2.7 hours at 30 frames a second."""
@@ -50,7 +49,8 @@ class Scan:
 def scan_packets(
     container: av.container.InputContainer,
     stream: av.VideoStream,
-    limits: LimitSettings,
+    max_frames: int,
+    max_fps: float,
     start_s: float | None,
     end_s: float | None,
     check: Check = lambda: None,
@@ -69,7 +69,7 @@ def scan_packets(
     trimmed = start_s is not None or end_s is not None
     # Asked before packets are read: other demuxers fill the index while they read.
     broken_off = _breaks_off(container, stream)
-    most = limits.max_frames * (_FRAMES_BEFORE_END if trimmed else 1)
+    most = max_frames * (_FRAMES_BEFORE_END if trimmed else 1)
     pts = array("q")
     first_pts = 1 << 62
     keys: list[tuple[int, int]] = []
@@ -111,10 +111,10 @@ def scan_packets(
     inside = len(stamps)
     if inside == 0:
         raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
-    if inside > limits.max_frames:
-        raise TooLarge(f"The range has more than {limits.max_frames} frames.", field="video_url")
-    if len(pts) > 2 and (len(pts) - 1) / max(float((last - first) * stream.time_base), 1e-9) > limits.max_fps * 1.001:
-        raise TooLarge(f"The clip has more than {limits.max_fps:g} frames a second.", field="video_url")
+    if inside > max_frames:
+        raise TooLarge(f"The range has more than {max_frames} frames.", field="video_url")
+    if len(pts) > 2 and (len(pts) - 1) / max(float((last - first) * stream.time_base), 1e-9) > max_fps * 1.001:
+        raise TooLarge(f"The clip has more than {max_fps:g} frames a second.", field="video_url")
     return Scan(first if stamped else None, start, end, inside, min(stamps), tuple(sorted(keys)), broken_off)
 
 

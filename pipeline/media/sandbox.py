@@ -74,7 +74,7 @@ def open_untrusted(
             process.close()
             process = DecoderProcess()
             reply = process.ask(request, check, progress)
-        return SandboxedClip(process, reply, path, limits)
+        return SandboxedClip(process, reply, path, limits.max_side_px)
     except BaseException:
         process.close()
         raise
@@ -88,9 +88,9 @@ def keep_ready() -> None:
 class SandboxedClip(Clip):
     """A clip whose frames come from a process of its own. Close it, or leave that to the garbage collector."""
 
-    def __init__(self, process: DecoderProcess, opened: dict[str, Any], path: Path, limits: LimitSettings) -> None:
+    def __init__(self, process: DecoderProcess, opened: dict[str, Any], path: Path, max_side_px: int) -> None:
         info = replace(opened["info"], path=path)
-        super().__init__(info, limits, opened["reading"], opened["first_pts"], trimmed=opened["trimmed"])
+        super().__init__(info, max_side_px, opened["reading"], opened["first_pts"], trimmed=opened["trimmed"])
         self._process = process
         process.map_memory(opened["slot"])
         self._reads = 0

@@ -18,7 +18,6 @@ from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person, Track
 from pipeline.joints import FEET
 from pipeline.maths.masks import grow_round
 from pipeline.models.interfaces import PeopleBackend
-from pipeline.settings import PeopleSettings
 from pipeline.survey.color_histogram import color_histogram_of
 from pipeline.survey.tracking import BoxTracker
 
@@ -55,13 +54,13 @@ class _Growing:
 class PeopleFollower:
     """Takes a clip's frames in order and gives its tracks; holds no frame."""
 
-    def __init__(self, info: VideoInfo, settings: PeopleSettings, backend: PeopleBackend, store: MaskSink) -> None:
+    def __init__(self, info: VideoInfo, max_gap_seconds: float, backend: PeopleBackend, store: MaskSink) -> None:
         aspect = float(info.sample_aspect_ratio) or 1.0
         self._aspect = 1 / aspect if info.quarter_turns % 2 else aspect
         self._size_wh = info.size_wh
         self._backend = backend
         self._store = store
-        self._tracker = BoxTracker(float(info.frame_rate) or 30.0, max(LOST_SECONDS, settings.max_gap_seconds))
+        self._tracker = BoxTracker(float(info.frame_rate) or 30.0, max(LOST_SECONDS, max_gap_seconds))
         self._followed: dict[int, int] = {}
         """Track by the backend's own number."""
         self._tracks: dict[int, _Growing] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,6 @@ from scenedetect.detectors import ContentDetector
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import VideoInfo
-from pipeline.settings import SegmentSettings
 
 _SMALL_SHORT_SIDE = 120
 """Scene detection wants no more; PySceneDetect itself reduces pictures to about 256 px across."""
@@ -37,8 +38,8 @@ _SHORTEST_SHOT_SECONDS = 0.25
 class CutDetector:
     """Tells, frame by frame and without look-ahead, where a hard cut begins a new shot."""
 
-    def __init__(self, info: VideoInfo, settings: SegmentSettings) -> None:
-        self._on = settings.cut_method == "content"
+    def __init__(self, info: VideoInfo, method: Literal["content", "off"]) -> None:
+        self._on = method == "content"
         self._rate = info.frame_rate if info.frame_rate > 0 else 25
         w, h = info.size_wh
         ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))

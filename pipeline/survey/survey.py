@@ -43,8 +43,8 @@ def survey_clip(
     if path.exists():
         return load_values(path, Survey)
     info = clip.info
-    cuts = CutDetector(info, settings.segment)
-    follower = PeopleFollower(info, settings.people, people, store)
+    cuts = CutDetector(info, settings.segment.cut_method)
+    follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store)
     camera = CameraEstimator(info, settings.stabilize)
     overlays = OverlayFinder(info)
     shot_starts = [0]

@@ -1,31 +1,25 @@
 from __future__ import annotations
 
-from fractions import Fraction
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.finish.composite import behind, coded_box, compose, edit_weights
+from pipeline.finish.composite import HoleReach, behind, coded_box, compose, edit_weights, hole_reach
 from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
 from pipeline.settings import CompositeSettings
+from tests.support.clip_info import video_info
 
 _FORMATS = {"yuv420p": (8, (1, 1)), "yuv420p10le": (10, (1, 1)), "yuv422p": (8, (1, 0)), "yuv444p": (8, (0, 0))}
 
 
 def _frame(pix_fmt: str, quarter_turns: int, width: int = 161, height: int = 121) -> Frame:
     depth, (across, down) = _FORMATS[pix_fmt]
-    info = VideoInfo(
-        path=Path("a.mp4"), container="mov", codec="h264", width=width, height=height, pix_fmt=pix_fmt,
-        bit_depth=depth, chroma_log2_wh=(across, down), time_base=Fraction(1, 30), frame_rate=Fraction(30),
-        sample_aspect_ratio=Fraction(1), quarter_turns=quarter_turns, display_matrix=None, color_range=1,
-        color_matrix=1, color_primaries=1, color_transfer=1, chroma_location=1, pts=np.arange(1),
-        durations=np.ones(1, np.int64), audio=(),
-    )  # fmt: skip
+    info = video_info(
+        1, (width, height), pix_fmt=pix_fmt, bit_depth=depth, chroma_log2_wh=(across, down), quarter_turns=quarter_turns
+    )
     random = np.random.default_rng(3)
     chroma = (-(-height // (1 << down)), -(-width // (1 << across)))
     kind = np.uint8 if depth == 8 else np.uint16
@@ -47,14 +41,18 @@ def _layer(box: tuple[int, int, int, int], alpha: float, color: float) -> Placed
     return PlacedLayer(box, np.full((*shape, 3), color * alpha, np.float32), a)
 
 
+def reach_of(body_height_px: float, info: VideoInfo) -> HoleReach:
+    settings = CompositeSettings()
+    return hole_reach(settings.dilate_bh, settings.feather_px, body_height_px, info)
+
+
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("pix_fmt", list(_FORMATS))
 def test_nothing_changes_outside_the_region_and_the_old_person_is_gone(pix_fmt: str, quarter_turns: int) -> None:
     frame = _frame(pix_fmt, quarter_turns)
     subject_mask = _disc(frame, 60, 55, 20)
     layer = _layer((71, 30, 96, 83), 0.5, 90)
-    settings = CompositeSettings()
-    weights = edit_weights(subject_mask, np.zeros_like(subject_mask), layer, 80.0, frame.info, settings)
+    weights = edit_weights(subject_mask, np.zeros_like(subject_mask), layer, frame.info, reach_of(80.0, frame.info))
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
     background = np.full((y1 - y0, x1 - x0, 3), 128, np.uint8)
@@ -83,7 +81,7 @@ def test_an_opaque_layer_hides_everything() -> None:
     frame = _frame("yuv444p", 0)
     layer = _layer((20, 20, 40, 60), 1.0, 255)
     none = np.zeros((121, 161), bool)
-    weights = edit_weights(none, none, layer, 80.0, frame.info, CompositeSettings())
+    weights = edit_weights(none, none, layer, frame.info, reach_of(80.0, frame.info))
     assert weights is not None and weights.box_xyxy == (20, 20, 40, 60) and weights.source.max() == 0
     result = compose(frame, weights, layer, np.zeros((40, 20, 3), np.uint8))
     assert np.all(result.planes[0][20:60, 20:40] == 235)
@@ -92,7 +90,7 @@ def test_an_opaque_layer_hides_everything() -> None:
 def test_other_people_are_not_painted_over() -> None:
     frame = _frame("yuv420p", 0)
     subject_mask, other = _disc(frame, 60, 55, 20), _disc(frame, 84, 55, 12)
-    weights = edit_weights(subject_mask, other & ~subject_mask, None, 80.0, frame.info, CompositeSettings())
+    weights = edit_weights(subject_mask, other & ~subject_mask, None, frame.info, reach_of(80.0, frame.info))
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
     assert np.all(weights.source[(other & ~subject_mask)[y0:y1, x0:x1]] == 1.0)
@@ -101,7 +99,7 @@ def test_other_people_are_not_painted_over() -> None:
 def test_nobody_and_nothing_is_no_edit() -> None:
     frame = _frame("yuv420p", 0)
     none = np.zeros((121, 161), bool)
-    assert edit_weights(none, none, None, 80.0, frame.info, CompositeSettings()) is None
+    assert edit_weights(none, none, None, frame.info, reach_of(80.0, frame.info)) is None
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1])
@@ -110,9 +108,9 @@ def test_the_ground_of_shadows_is_part_of_the_region_and_is_counted(quarter_turn
     subject_mask = _disc(frame, 40, 45, 15)
     others_mask = _disc(frame, 100, 90, 6)
     shadow = ShadowEdit((50, 80, 110, 101), np.ones((21, 60), np.float32), np.ones((21, 60, 3), np.float32))
-    settings = CompositeSettings()
     plain, weights = (
-        edit_weights(subject_mask, others_mask, None, 80.0, frame.info, settings, edit) for edit in (None, shadow)
+        edit_weights(subject_mask, others_mask, None, frame.info, reach_of(80.0, frame.info), edit)
+        for edit in (None, shadow)
     )
     assert plain is not None and weights is not None and plain.shadow_px == 0
     assert weights.shadow_px == 21 * 60 - np.count_nonzero(others_mask[80:101, 50:110])
@@ -139,7 +137,7 @@ def test_what_stays_on_top_keeps_every_sample_under_the_layer_and_in_the_hole() 
     frame = _frame("yuv444p", 0)
     subject_mask, kept = _disc(frame, 60, 55, 20), _disc(frame, 75, 60, 9)
     layer = behind(_layer((50, 30, 96, 83), 1.0, 90), kept)
-    weights = edit_weights(subject_mask & ~kept, kept, layer, 80.0, frame.info, CompositeSettings())
+    weights = edit_weights(subject_mask & ~kept, kept, layer, frame.info, reach_of(80.0, frame.info))
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
     result = compose(frame, weights, layer, np.full((y1 - y0, x1 - x0, 3), 128, np.uint8))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.finish.composite import behind, edit_weights
+from pipeline.finish.composite import behind, edit_weights, hole_reach
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene
 from pipeline.scene.layers import Label
-from pipeline.settings import CompositeSettings
-from tests.support.motion_truth import video_info
+from tests.support.clip_info import video_info
 
 _SIZE_WH = (64, 48)
 
@@ -23,7 +22,8 @@ def test_a_graphic_over_old_and_new_person_stays_as_it_is() -> None:
     masks = SceneMasks(subject, np.zeros_like(subject), labels).beneath(graphic)
     layer = PlacedLayer((24, 4, 44, 44), np.full((40, 20, 3), 0.5, np.float32), np.ones((40, 20), np.float32))
     layer = behind(layer, masks.kept)
-    weights = edit_weights(masks.subject, masks.kept, layer, 32.0, video_info(1, _SIZE_WH), CompositeSettings())
+    info = video_info(1, _SIZE_WH)
+    weights = edit_weights(masks.subject, masks.kept, layer, info, hole_reach(0.025, 2.0, 32.0, info))
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
     covered = graphic[y0:y1, x0:x1]

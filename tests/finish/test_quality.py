@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.datatypes.plan import CameraPath, Chunk, Contacts, CropPath, Plan, Segment, Subject
+from pipeline.datatypes.plan import Plan
 from pipeline.datatypes.survey import Person
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import (
@@ -19,34 +17,14 @@ from pipeline.finish.quality_metrics import (
     second_difference_bh,
     warping_error,
 )
+from tests.support.clip_info import video_info
+from tests.support.still_plan import still_plan
 
 W, H, T = 64, 48, 9
 
 
 def info_of(quarter_turns: int = 0, frames: int = T) -> VideoInfo:
-    return VideoInfo(
-        path=Path("made"),
-        container="mov,mp4",
-        codec="h264",
-        width=W,
-        height=H,
-        pix_fmt="yuv420p",
-        bit_depth=8,
-        chroma_log2_wh=(1, 1),
-        time_base=Fraction(1, 30),
-        frame_rate=Fraction(30),
-        sample_aspect_ratio=Fraction(1),
-        quarter_turns=quarter_turns,
-        display_matrix=None,
-        color_range=1,
-        color_matrix=1,
-        color_primaries=1,
-        color_transfer=1,
-        chroma_location=1,
-        pts=np.arange(frames),
-        durations=np.ones(frames, np.int64),
-        audio=(),
-    )
+    return video_info(frames, (W, H), quarter_turns=quarter_turns)
 
 
 def frame_of(info: VideoInfo, index: int, luma: int = 100) -> Frame:
@@ -56,7 +34,6 @@ def frame_of(info: VideoInfo, index: int, luma: int = 100) -> Frame:
 
 
 def plan_of(planted: slice = slice(2, 7), cuts: tuple[int, ...] = (0,)) -> Plan:
-    eye = np.tile(np.eye(3), (T, 1, 1))
     joints = np.zeros((T, 21, 3), np.float32)
     joints[..., :2] = np.arange(21)[None, :, None] * 2.0
     plant = np.full((T, 2), -1)
@@ -64,22 +41,7 @@ def plan_of(planted: slice = slice(2, 7), cuts: tuple[int, ...] = (0,)) -> Plan:
     anchors = np.full((T, 2, 2), np.nan)
     anchors[planted, 0] = np.stack([np.arange(T)[planted] * 2.0, np.full(T, 40.0)[planted]], axis=-1)
     presence = np.array([0, 1] + [2] * (T - 2), np.uint8)
-    return Plan(
-        shot_starts=np.array(cuts),
-        segments=(Segment(0, 0, T, "whole"),),
-        chunks=(Chunk(0, 0, 0, 0, T),),
-        camera=CameraPath(eye, eye),
-        subject=Subject(
-            np.ones(T, np.int64),
-            presence,
-            np.zeros((T, 4)),
-            joints,
-            np.zeros((T, 23, 3), np.float32),
-            np.full(T, 100.0),
-        ),
-        contacts=Contacts(plant >= 0, plant, anchors, np.zeros((T, 2))),
-        crop=CropPath(eye, (W, H)),
-    )
+    return still_plan((W, H), presence, np.zeros((T, 4)), joints, 100.0, plant, anchors, cuts=cuts)
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.media.pixels import coded_from_upright, luma_of, planes_from_rgb, rgb_of, turned, upright_from_coded
+from tests.support.clip_info import video_info
 
-INFO = VideoInfo(
-    path=Path("none"), container="", codec="", width=64, height=48, pix_fmt="yuv420p", bit_depth=8,
-    chroma_log2_wh=(1, 1), time_base=Fraction(1, 25), frame_rate=Fraction(25), sample_aspect_ratio=Fraction(1),
-    quarter_turns=0, display_matrix=None, color_range=1, color_matrix=1, color_primaries=1, color_transfer=1,
-    chroma_location=1, pts=np.arange(1), durations=np.ones(1, np.int64), audio=(),
-)  # fmt: skip
+INFO = video_info(1, (64, 48))
 
 FORMATS = {
     "yuv420p": replace(INFO),

@@ -13,7 +13,8 @@ from pipeline.maths.geometry import apply_transform
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.crop_path import plan_crop_path
 from pipeline.settings import StabilizeSettings
-from tests.support.motion_truth import SIZE_WH, true_motion, true_subject, video_info, walk_truth
+from tests.support.clip_info import video_info
+from tests.support.motion_truth import SIZE_WH, true_motion, true_subject, walk_truth
 
 START = np.array([0])
 
@@ -64,9 +65,11 @@ def test_height_is_capped_and_scale_follows() -> None:
 
 def test_square_pixels_from_anamorphic_ones() -> None:
     boxes = np.tile([200.0, 100.0, 240.0, 300.0], (10, 1))
-    crop = plan_crop_path(box_person(boxes), still(10), START, video_info(10, sar=Fraction(2)), None, 768)
+    crop = plan_crop_path(
+        box_person(boxes), still(10), START, video_info(10, sample_aspect_ratio=Fraction(2)), None, 768
+    )
     assert crop.crop_from_stable[0, 0, 0] == pytest.approx(2 * crop.crop_from_stable[0, 1, 1])
-    turned = video_info(10, sar=Fraction(2), turns=1)
+    turned = video_info(10, sample_aspect_ratio=Fraction(2), quarter_turns=1)
     crop = plan_crop_path(box_person(boxes), still(10), START, turned, None, 768)
     # Upright after a quarter turn the coded width, whose pixels are long, runs downwards.
     assert crop.crop_from_stable[0, 0, 0] == pytest.approx(crop.crop_from_stable[0, 1, 1] / 2)

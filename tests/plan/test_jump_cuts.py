@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.datatypes.survey import CameraMotion, Survey, Track
 from pipeline.plan.jump_cuts import find_jump_cuts
 from tests.plan.test_linking import walker
-from tests.support.motion_truth import video_info
+from tests.support.clip_info import video_info
 
 COUNT, CUT = 80, 40
 

@@ -11,7 +11,7 @@ from pipeline.plan.subject import choose_subject, find_persons
 from pipeline.request import NAMED_CHOICES, PointChoice
 from pipeline.settings import PeopleSettings
 from tests.plan.test_linking import BLUE, RED, walker
-from tests.support.motion_truth import video_info
+from tests.support.clip_info import video_info
 
 COUNT = 120
 WORLD = np.tile(np.eye(3), (COUNT, 1, 1))

@@ -12,7 +12,7 @@ from pipeline.plan.subject import choose_subject
 from pipeline.request import PointChoice, SubjectChoice
 from pipeline.settings import PeopleSettings
 from tests.plan.test_linking import BLUE, RED, walker
-from tests.support.motion_truth import video_info
+from tests.support.clip_info import video_info
 
 COUNT = 120
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import av
 import cv2
@@ -15,7 +16,8 @@ from pipeline.datatypes.plan import Subject
 from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.settings import SegmentSettings
 from pipeline.survey.shots import CutDetector
-from tests.support.motion_truth import WALK_A, true_motion, true_subject, video_info, walk_truth
+from tests.support.clip_info import video_info
+from tests.support.motion_truth import WALK_A, true_motion, true_subject, walk_truth
 
 THREE = SegmentSettings(count=3)
 
@@ -28,8 +30,8 @@ def walk_pictures() -> list[np.ndarray]:
         ]
 
 
-def cuts_of(pictures: list[np.ndarray], settings: SegmentSettings = THREE) -> list[int]:
-    detector = CutDetector(video_info(len(pictures), (320, 180)), settings)
+def cuts_of(pictures: list[np.ndarray], method: Literal["content", "off"] = "content") -> list[int]:
+    detector = CutDetector(video_info(len(pictures), (320, 180)), method)
     return [i for i, picture in enumerate(pictures) if detector.push(np.ascontiguousarray(picture), i)]
 
 
@@ -38,7 +40,7 @@ def test_cuts_are_found_and_nothing_else() -> None:
     assert cuts_of(pictures) == []
     joined = pictures[:50] + [picture[:, ::-1] for picture in pictures[50:90]] + pictures[100:140]
     assert cuts_of(joined) == [50, 90]
-    assert cuts_of(joined, SegmentSettings(cut_method="off")) == []
+    assert cuts_of(joined, "off") == []
 
 
 def test_light_and_fast_pans_are_no_cuts() -> None:

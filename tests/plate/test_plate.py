@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -26,6 +25,7 @@ from pipeline.plate.median import masked_median
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.plate.registration import RegistrationTarget, fit_warp, work_gray
 from pipeline.settings import PlateSettings
+from tests.support.clip_info import video_info
 
 WIDTH, HEIGHT, FRAMES = 320, 240, 36
 BODY_PX = 120.0
@@ -52,14 +52,8 @@ class Scene:
 
     @property
     def info(self) -> VideoInfo:
-        count = len(self.pictures)
-        return VideoInfo(
-            path=Path("scene"), container="none", codec="raw", width=WIDTH, height=HEIGHT, pix_fmt="gbrp", bit_depth=8,
-            chroma_log2_wh=(0, 0), time_base=Fraction(1, 30), frame_rate=Fraction(30),
-            sample_aspect_ratio=Fraction(1), quarter_turns=0, display_matrix=None, color_range=2, color_matrix=0,
-            color_primaries=1, color_transfer=1, chroma_location=0, pts=np.arange(count), durations=np.ones(count, int),
-            audio=(),
-        )  # fmt: skip
+        planar = {"pix_fmt": "gbrp", "chroma_log2_wh": (0, 0), "color_range": 2, "color_matrix": 0}
+        return video_info(len(self.pictures), (WIDTH, HEIGHT), **planar)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         assert list(indices) == sorted(indices)

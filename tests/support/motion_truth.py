@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Subject
 from pipeline.datatypes.survey import CameraMotion
 from pipeline.maths.geometry import apply_transform, refit_irls, similarities_from_params
@@ -33,39 +31,6 @@ def walk_masks() -> NDArray[np.bool_]:
 def walk_luma(stop: int = 150) -> list[NDArray[np.uint8]]:
     with av.open(str(WALK_A / "sample.mp4")) as file:
         return [frame.to_ndarray(format="gray") for _, frame in zip(range(stop), file.decode(video=0), strict=False)]
-
-
-def video_info(
-    num_frames: int = 150,
-    size_wh: tuple[int, int] = SIZE_WH,
-    fps: int = 30,
-    sar: Fraction = Fraction(1),
-    turns: int = 0,
-) -> VideoInfo:
-    """Make the facts of a clip of constant rate; ``size_wh`` is as coded."""
-    return VideoInfo(
-        path=Path("none.mp4"),
-        container="mov,mp4",
-        codec="h264",
-        width=size_wh[0],
-        height=size_wh[1],
-        pix_fmt="yuv420p",
-        bit_depth=8,
-        chroma_log2_wh=(1, 1),
-        time_base=Fraction(1, fps),
-        frame_rate=Fraction(fps),
-        sample_aspect_ratio=sar,
-        quarter_turns=turns,
-        display_matrix=None,
-        color_range=0,
-        color_matrix=2,
-        color_primaries=2,
-        color_transfer=2,
-        chroma_location=0,
-        pts=np.arange(num_frames),
-        durations=np.ones(num_frames, np.int64),
-        audio=(),
-    )
 
 
 def known_shake(num_frames: int, seed: int = 0) -> NDArray[np.float64]:

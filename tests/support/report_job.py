@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.clip import VideoInfo
-from pipeline.datatypes.plan import CameraPath, Chunk, Contacts, CropPath, Plan, Presence, Segment, Subject
+from pipeline.datatypes.plan import Plan, Presence, Segment
 from pipeline.joints import NUM_JOINTS
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
 from pipeline.result import JobReport
+from tests.support.clip_info import video_info
+from tests.support.still_plan import still_plan
 
 W, H, T, FPS = 160, 120, 90, 30
 COMES, LEAVES = 10, 80
@@ -53,7 +54,6 @@ def result_level(frame: int) -> int:
 
 def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
     """A person stands in the middle; the left foot is planted in frames 20..29 and 50..69, the right one in 30..44."""
-    eye = np.tile(np.eye(3), (frames, 1, 1))
     presence = np.full(frames, Presence.FOUND, np.uint8)
     presence[:COMES], presence[LEAVES:T], presence[40:45] = Presence.ABSENT, Presence.ABSENT, Presence.UNCERTAIN
     joints = np.full((frames, NUM_JOINTS, 3), np.nan, np.float32)
@@ -63,26 +63,12 @@ def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
     plant[20:30, 0], plant[50:70, 0], plant[30:45, 1] = 0, 1, 0
     anchors = np.where(plant[..., None] >= 0, 80.0, np.nan).repeat(2, axis=2)
     third = frames // 3
-    return Plan(
-        shot_starts=np.array(cuts),
-        segments=(
-            Segment(0, 0, third, "approach"),
-            Segment(0, third, 2 * third, "hold"),
-            Segment(0, 2 * third, frames, "exit"),
-        ),
-        chunks=(Chunk(0, 0, 0, 0, frames),),
-        camera=CameraPath(eye, eye),
-        subject=Subject(
-            np.ones(frames, np.int64),
-            presence,
-            boxes,
-            joints,
-            np.zeros((frames, 23, 3), np.float32),
-            np.full(frames, BODY_HEIGHT_PX),
-        ),
-        contacts=Contacts(plant >= 0, plant, anchors, np.zeros((frames, 2))),
-        crop=CropPath(eye, (W, H)),
+    segments = (
+        Segment(0, 0, third, "approach"),
+        Segment(0, third, 2 * third, "hold"),
+        Segment(0, 2 * third, frames, "exit"),
     )
+    return still_plan((W, H), presence, boxes, joints, BODY_HEIGHT_PX, plant, anchors, cuts=cuts, segments=segments)
 
 
 def made_series(frames: int = T) -> dict[str, NDArray[np.float64]]:
@@ -125,29 +111,7 @@ def made_facts(**changed: Any) -> JobReport:
 
 
 def info_of(frames: int) -> VideoInfo:
-    return VideoInfo(
-        path=Path("made"),
-        container="mov,mp4",
-        codec="h264",
-        width=W,
-        height=H,
-        pix_fmt="yuv420p",
-        bit_depth=8,
-        chroma_log2_wh=(1, 1),
-        time_base=Fraction(1, FPS),
-        frame_rate=Fraction(FPS),
-        sample_aspect_ratio=Fraction(1),
-        quarter_turns=0,
-        display_matrix=None,
-        color_range=1,
-        color_matrix=1,
-        color_primaries=1,
-        color_transfer=1,
-        chroma_location=1,
-        pts=np.arange(frames),
-        durations=np.ones(frames, np.int64),
-        audio=(),
-    )
+    return video_info(frames, (W, H), FPS)
 
 
 def _write(path: Path, levels: list[int]) -> None:

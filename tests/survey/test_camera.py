@@ -11,7 +11,8 @@ from pipeline.maths.geometry import apply_transform, corners_of, pair_motions, s
 from pipeline.plan.camera_path import smooth_path
 from pipeline.settings import StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
-from tests.support.motion_truth import SIZE_WH, known_shake, video_info, walk_luma, walk_masks, walk_truth
+from tests.support.clip_info import video_info
+from tests.support.motion_truth import SIZE_WH, known_shake, walk_luma, walk_masks, walk_truth
 
 SETTINGS = StabilizeSettings()
 NO_FEET = np.empty((0, 2))

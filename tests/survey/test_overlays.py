@@ -13,7 +13,8 @@ from pipeline.datatypes.survey import Overlays
 from pipeline.settings import StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.overlays import OverlayFinder
-from tests.support.motion_truth import SIZE_WH, video_info
+from tests.support.clip_info import video_info
+from tests.support.motion_truth import SIZE_WH
 
 COUNT = 60
 NOBODY = np.zeros(SIZE_WH[::-1], np.bool_)

@@ -27,6 +27,7 @@ from pipeline.request import PointChoice, SubjectChoice
 from pipeline.settings import PeopleSettings
 from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.workspace.subject_masks import SubjectMasks
+from tests.support.clip_info import video_info
 
 WALK = Path(__file__).parents[2] / "assets" / "walk_a"
 COCO = slice(0, 17)
@@ -87,29 +88,16 @@ def walk() -> NDArray[np.uint8]:
     return np.stack([rgb_of(frame) for frame in open_clip(WALK / "sample.mp4").frames()])
 
 
-def clip_info(count: int, size_wh: tuple[int, int] = (640, 360), sar: Fraction = Fraction(1)) -> VideoInfo:
-    info = open_clip(WALK / "sample.mp4").info
-    return replace(
-        info,
-        width=size_wh[0],
-        height=size_wh[1],
-        time_base=Fraction(1, 30),
-        pts=np.arange(count),
-        durations=np.ones(count, np.int64),
-        sample_aspect_ratio=sar,
-    )
-
-
 def follow(pictures: Iterable[Picture], info: VideoInfo, cuts: tuple[int, ...] = (0,)) -> Followed:
     masks = Masks()
-    follower = PeopleFollower(info, PeopleSettings(), backend(), masks)
+    follower = PeopleFollower(info, PeopleSettings().max_gap_seconds, backend(), masks)
     seen = [follower.push(index, picture, index in cuts) for index, picture in enumerate(pictures)]
     return Followed(info, follower.finish(), masks, np.array(cuts), seen)
 
 
 @pytest.fixture(scope="module")
 def followed() -> Followed:
-    return follow(walk(), clip_info(150))
+    return follow(walk(), video_info(150))
 
 
 def share_right(subject: Subject, hips: NDArray[np.float64], should: NDArray[np.bool_], height_px: float) -> float:
@@ -175,7 +163,7 @@ def test_everyone_covers_the_man_and_feet_are_his(followed: Followed) -> None:
 
 def test_non_square_pixels_give_the_same_man(followed: Followed) -> None:
     narrow = [cv2.resize(picture, (480, 360), interpolation=cv2.INTER_AREA) for picture in walk()[60:66]]
-    squeezed = follow(narrow, clip_info(6, (480, 360), Fraction(4, 3)))
+    squeezed = follow(narrow, video_info(6, (480, 360), sample_aspect_ratio=Fraction(4, 3)))
     subject, _ = squeezed.choose()
     back = (subject.joints[3, COCO, :2] + 0.5) * (4 / 3, 1) - 0.5
     error = np.linalg.norm(back - truth()["keypoints2d"][63], axis=1)[truth()["visible"][63]]
@@ -188,7 +176,7 @@ def test_the_subject_is_kept_through_an_exposure_ramp() -> None:
     ramp = (
         np.clip(picture * gain, 0, 255).astype(np.uint8) for picture, gain in zip(walk()[10:70], gains, strict=True)
     )
-    subject, _ = follow(ramp, clip_info(60)).choose()
+    subject, _ = follow(ramp, video_info(60)).choose()
     hips = truth()["keypoints2d"][10:70, HIPS].mean(axis=1)
     assert share_right(subject, hips, np.ones(60, bool), 240) >= 0.99
 
@@ -212,7 +200,7 @@ def crossing() -> Iterator[tuple[Picture, Mask, Mask]]:
 @pytest.fixture(scope="module")
 def crossed() -> Followed:
     pictures = [picture for picture, _, _ in crossing()]
-    return follow(pictures, clip_info(len(pictures)))
+    return follow(pictures, video_info(len(pictures)))
 
 
 @pytest.mark.parametrize("who", ["behind", "in front"])
@@ -242,7 +230,7 @@ def test_the_subject_is_found_again_after_two_cuts() -> None:
         small = cv2.resize(rgb_of(frame), (202, 360), interpolation=cv2.INTER_AREA)
         picture[:, 200:402] = small
         other.append(picture)
-    joined = follow([*walk()[20:55], *other, *walk()[105:135]], clip_info(90), (0, 35, 60))
+    joined = follow([*walk()[20:55], *other, *walk()[105:135]], video_info(90), (0, 35, 60))
     subject, _ = joined.choose()
     hips = truth()["keypoints2d"][:, HIPS].mean(axis=1)
     expected = np.concatenate([hips[20:55], np.zeros((25, 2)), hips[105:135]])
@@ -271,7 +259,7 @@ def made_track(track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64],
 
 
 def made(tracks: tuple[Track, ...], count: int = 60) -> Followed:
-    return Followed(clip_info(count), tracks, Masks(), np.array([0]))
+    return Followed(video_info(count), tracks, Masks(), np.array([0]))
 
 
 def test_choices_name_the_right_person() -> None:
@@ -351,14 +339,14 @@ class OneBlob:
 
 def test_ids_never_repeat_over_cuts_and_a_clip_of_one_frame_has_its_track() -> None:
     blob = OneBlob()
-    follower = PeopleFollower(clip_info(6), PeopleSettings(), blob, Masks())
+    follower = PeopleFollower(video_info(6), PeopleSettings().max_gap_seconds, blob, Masks())
     for index in range(6):
         follower.push(index, np.full((360, 640, 3), index, np.uint8), index in (0, 3, 5))
     tracks = follower.finish()
     assert [list(track.frames) for track in tracks] == [[1, 2], [3, 4], [5]]
     assert len({track.track_id for track in tracks}) == 3
     assert blob.resets >= 3
-    alone = Followed(clip_info(1), (replace_frames(tracks[2], 0),), Masks(), np.array([0]))
+    alone = Followed(video_info(1), (replace_frames(tracks[2], 0),), Masks(), np.array([0]))
     assert alone.choose()[0].presence.tolist() == [Presence.FOUND]
 
 
@@ -375,7 +363,7 @@ class LateBlob(OneBlob):
 
 def test_what_a_look_back_saw_is_taken_up() -> None:
     masks = Masks()
-    follower = PeopleFollower(clip_info(9), PeopleSettings(), LateBlob(look_back=4), masks)
+    follower = PeopleFollower(video_info(9), PeopleSettings().max_gap_seconds, LateBlob(look_back=4), masks)
     for index in range(9):
         follower.push(index, np.full((360, 640, 3), index, np.uint8), index == 0)
     (track,) = follower.finish()
@@ -387,7 +375,7 @@ def test_what_a_look_back_saw_is_taken_up() -> None:
 
 def test_masks_reach_the_store_while_the_clip_runs() -> None:
     masks = Masks()
-    follower = PeopleFollower(clip_info(30), PeopleSettings(), LateBlob(look_back=4), masks)
+    follower = PeopleFollower(video_info(30), PeopleSettings().max_gap_seconds, LateBlob(look_back=4), masks)
     for index in range(30):
         follower.push(index, np.full((360, 640, 3), index, np.uint8), index == 0)
     assert sorted(masks.by_frame) == list(range(26))

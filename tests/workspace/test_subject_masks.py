@@ -11,7 +11,7 @@ from pipeline.datatypes.arrays import Mask
 from pipeline.datatypes.plan import Presence, Subject
 from pipeline.datatypes.survey import Overlays
 from pipeline.workspace.subject_masks import SubjectMasks
-from tests.support.motion_truth import video_info
+from tests.support.clip_info import video_info
 
 SIZE_WH = (64, 48)
 

@@ -17,16 +17,12 @@ from pipeline.maths.boxes import box_of_mask
 from pipeline.workspace.layers import LayerReader, write_layers
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
+from tests.support.clip_info import video_info
 
 
 def _info() -> VideoInfo:
-    return VideoInfo(
-        path=Path("a.mp4"), container="mov", codec="h264", width=31, height=17, pix_fmt="yuv420p", bit_depth=8,
-        chroma_log2_wh=(1, 1), time_base=Fraction(1, 90000), frame_rate=Fraction(30000, 1001),
-        sample_aspect_ratio=Fraction(1), quarter_turns=0, display_matrix=None, color_range=1, color_matrix=1,
-        color_primaries=1, color_transfer=1, chroma_location=1, pts=np.arange(3), durations=np.ones(3, np.int64),
-        audio=(AudioInfo(1, "aac", Fraction(1, 48000)),),
-    )  # fmt: skip
+    sound = (AudioInfo(1, "aac", Fraction(1, 48000)),)
+    return video_info(3, (31, 17), time_base=Fraction(1, 90000), frame_rate=Fraction(30000, 1001), audio=sound)
 
 
 def _layer(seed: int, shape: tuple[int, int] = (40, 30)) -> Layer:
@@ -90,7 +86,7 @@ def test_values_come_back(tmp_path: Path) -> None:
     save_values(tmp_path / "survey.zip", survey)
     got = load_values(tmp_path / "survey.zip", Survey)
     assert got.info.time_base == Fraction(1, 90000) and got.info.audio == survey.info.audio
-    assert got.info.path == Path("a.mp4") and got.info.chroma_log2_wh == (1, 1)
+    assert got.info.path == Path("none.mp4") and got.info.chroma_log2_wh == (1, 1)
     assert np.array_equal(got.tracks[0].joints, track.joints, equal_nan=True)
     assert len(got.motion.pairs) == 3 and got.motion.pairs[1].shape == (0, 4)
     with zipfile.ZipFile(tmp_path / "survey.zip") as archive:

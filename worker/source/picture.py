@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.errors import TooLarge, UnsupportedMedia
-from pipeline.settings import LimitSettings
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "HEIF", "AVIF")
 """Formats whose decoders read nothing but the file itself."""
@@ -20,20 +19,20 @@ _UNKNOWN_WHITE = ("F", "I")
 """Modes of 32 bits a sample: nothing tells which value is white."""
 
 
-def read_reference(path: Path, limits: LimitSettings, field: str = "reference_image_url") -> NDArray[np.uint8]:
+def read_reference(path: Path, max_megapixels: float, field: str = "reference_image_url") -> NDArray[np.uint8]:
     """Return a picture as (H, W, 3 or 4) RGB or RGBA, turned as its EXIF data says.
 
     Its size is taken from the header, before anything is decoded. Raises ``UnsupportedMedia`` where it is no picture
-    or one of 32 bits a sample, ``TooLarge`` over ``limits``.
+    or one of 32 bits a sample, ``TooLarge`` over ``max_megapixels``.
     """
     _register_heif()
-    too_large = TooLarge(f"the picture is over {limits.max_reference_megapixels:g} megapixels", field=field)
+    too_large = TooLarge(f"the picture is over {max_megapixels:g} megapixels", field=field)
     try:
         with warnings.catch_warnings():
             # Pillow warns of pictures over its own limit; ours is asked for here.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as picture:
-                if picture.width * picture.height > limits.max_reference_megapixels * 1e6:
+                if picture.width * picture.height > max_megapixels * 1e6:
                     raise too_large
                 return _pixels(picture, field)
     except (TooLarge, UnsupportedMedia):

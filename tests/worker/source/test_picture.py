@@ -16,7 +16,7 @@ from pipeline.errors import TooLarge, UnsupportedMedia
 from pipeline.settings import LimitSettings
 from worker.source.picture import read_reference
 
-LIMITS = LimitSettings()
+MAX_MEGAPIXELS = LimitSettings().max_reference_megapixels
 
 
 def smooth(width: int = 64, height: int = 48) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_every_format_is_read(tmp_path: Path, name: str, options: dict[str, obje
     pillow_heif.register_heif_opener()
     path = tmp_path / name
     Image.fromarray(smooth()).save(path, **options)
-    assert np.abs(read_reference(path, LIMITS).astype(int) - smooth()).mean() <= tolerance
+    assert np.abs(read_reference(path, MAX_MEGAPIXELS).astype(int) - smooth()).mean() <= tolerance
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.avif", "a.heic", "a.tif"])
@@ -48,7 +48,7 @@ def test_alpha_stays(tmp_path: Path, name: str) -> None:
     pillow_heif.register_heif_opener()
     rgba = np.dstack([smooth(), np.full((48, 64), 128, np.uint8)])
     Image.fromarray(rgba).save(tmp_path / name)
-    got = read_reference(tmp_path / name, LIMITS)
+    got = read_reference(tmp_path / name, MAX_MEGAPIXELS)
     assert got.shape == (48, 64, 4)
     assert abs(float(got[..., 3].mean()) - 128) < 2
 
@@ -57,7 +57,7 @@ def test_alpha_stays(tmp_path: Path, name: str) -> None:
 def test_sixteen_bits_of_gray_are_scaled(tmp_path: Path, name: str) -> None:
     gray = smooth()[..., 0]
     Image.fromarray(gray.astype(np.uint16) * 257).save(tmp_path / name)
-    got = read_reference(tmp_path / name, LIMITS)
+    got = read_reference(tmp_path / name, MAX_MEGAPIXELS)
     assert got.shape == (48, 64, 3)
     assert np.array_equal(got, np.repeat(gray[..., None], 3, axis=2))
 
@@ -67,14 +67,14 @@ def test_sixteen_bits_of_colour_are_scaled(tmp_path: Path) -> None:
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", 64, 48, 16, 2, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(png([(b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]))
-    assert np.abs(read_reference(tmp_path / "a.png", LIMITS).astype(int) - smooth()).max() <= 1
+    assert np.abs(read_reference(tmp_path / "a.png", MAX_MEGAPIXELS).astype(int) - smooth()).max() <= 1
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 def test_thirty_two_bits_are_refused_by_name(tmp_path: Path, kind: type[np.generic]) -> None:
     Image.fromarray(smooth()[..., 0].astype(kind)).save(tmp_path / "a.tif")
     with pytest.raises(UnsupportedMedia, match="32 bits") as caught:
-        read_reference(tmp_path / "a.tif", LIMITS)
+        read_reference(tmp_path / "a.tif", MAX_MEGAPIXELS)
     assert caught.value.field == "reference_image_url"
 
 
@@ -90,7 +90,7 @@ def test_too_large_is_told_from_the_header(tmp_path: Path, side: int) -> None:
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(png([(b"IHDR", header), (b"IDAT", b""), (b"IEND", b"")]))
     with pytest.raises(TooLarge, match="over 40 megapixels"):
-        read_reference(tmp_path / "a.png", LIMITS)
+        read_reference(tmp_path / "a.png", MAX_MEGAPIXELS)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -98,7 +98,7 @@ def test_exif_turns_the_picture(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(smooth()).save(tmp_path / "a.png", exif=exif)
-    got = read_reference(tmp_path / "a.png", LIMITS)
+    got = read_reference(tmp_path / "a.png", MAX_MEGAPIXELS)
     flipped = smooth()[:, ::-1] if orientation in (2, 4, 5, 7) else smooth()
     turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}[orientation]
     assert np.array_equal(got, np.rot90(flipped, turns))
@@ -116,7 +116,7 @@ def test_exif_turns_the_picture(tmp_path: Path, orientation: int) -> None:
 )
 def test_damaged_exif_costs_the_turn_alone(tmp_path: Path, exif: bytes) -> None:
     Image.fromarray(smooth()).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    assert read_reference(tmp_path / "a.jpg", LIMITS).shape == (48, 64, 3)
+    assert read_reference(tmp_path / "a.jpg", MAX_MEGAPIXELS).shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.heic", "a.avif"])
@@ -136,7 +136,7 @@ def test_mangled_pictures_are_read_or_refused(tmp_path: Path, name: str) -> None
         cut = len(data) if random.random() < 0.7 else int(random.integers(0, len(data)))
         (tmp_path / name).write_bytes(data[:cut].tobytes())
         try:
-            got = read_reference(tmp_path / name, LIMITS)
+            got = read_reference(tmp_path / name, MAX_MEGAPIXELS)
         except (UnsupportedMedia, TooLarge):
             continue
         assert got.dtype == np.uint8 and got.ndim == 3
@@ -145,4 +145,4 @@ def test_mangled_pictures_are_read_or_refused(tmp_path: Path, name: str) -> None
 def test_what_is_no_picture_hears_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(40))
     with pytest.raises(UnsupportedMedia, match="HEIC or AVIF"):
-        read_reference(tmp_path / "a.png", LIMITS)
+        read_reference(tmp_path / "a.png", MAX_MEGAPIXELS)
