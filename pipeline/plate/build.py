@@ -21,7 +21,14 @@ from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.grain import estimate_grain
 from pipeline.plate.anchors import plan_anchors
 from pipeline.plate.candidates import CandidateReader
-from pipeline.plate.placement import FrameRegistration, WarpWriter, assign_plates, chained_warps, frames_to_register
+from pipeline.plate.placement import (
+    FrameRegistration,
+    WarpWriter,
+    assign_plates,
+    chained_warps,
+    fitting_weight,
+    frames_to_register,
+)
 from pipeline.plate.plate_set import NODES, PlateSet, load_plates
 from pipeline.plate.registration import node_shape
 from pipeline.plate.stack import build_plate, collect_candidates
@@ -97,6 +104,7 @@ def make_plates(
                 registered.push(read.picture(frame), assignment)
                 step(1)
             read.release(row, registered.next_frame())
+    second_weight = fitting_weight(assignment.second_weight, registered.fits)
     grain = estimate_grain(*registered.grain_patches)
     facts: dict[str, object] = {
         "size_wh": size_wh, "sigma": grain.sigma, "common": grain.common, "radius_px": grain.radius_px,
@@ -105,7 +113,7 @@ def make_plates(
     partial = folder / "plates.part.npz"
     np.savez(
         partial, facts=json.dumps(facts), anchors=anchors, plate_from_source=from_source[:, 0],
-        plate_rows=assignment.plate_rows, second_weight=assignment.second_weight, from_source=from_source,
+        plate_rows=assignment.plate_rows, second_weight=second_weight, from_source=from_source,
     )  # fmt: skip
     partial.rename(folder / "plates.npz")
     return load_plates(folder)

@@ -13,15 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
+from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.geometry import normalized
+from pipeline.maths.masks import grow
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.plate_set import read_plate
-from pipeline.plate.registration import RegistrationTarget, Warp, fit_warp, node_shape, work_gray
+from pipeline.plate.registration import Gray, RegistrationTarget, Warp, fit_warp, node_shape, work_factor, work_gray
+from pipeline.plate.ring_fit import LEAST_PX, structure_similarity
 
 _STRIDE = 3
 """Frames between two that are registered. The rest lie between them: parallax follows the camera's place, which is
 smooth, and what turns and shakes is in the chained motion, exact to 0.1 px over so few frames."""
 _CACHED_TARGETS = 3
+_RING_BH = 0.16
+_TRUST_OF_FIT = np.log(4) / 0.1
+"""A plate whose fit is less by 0.1 counts a quarter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,6 +179,8 @@ class FrameRegistration:
         self._waiting = list(chosen)[::-1]
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
+        self.fits: NDArray[np.float64] = np.full((*from_source.shape[:2],), np.nan)
+        """(T, 2) how well each plate fits around the people of a registered frame; NaN where nobody knows."""
 
     def next_frame(self) -> int | None:
         """Return the frame that ``push`` takes next."""
@@ -191,9 +199,44 @@ class FrameRegistration:
                 reference = self._references[row]
                 rows, found = reference.match(gray, avoid, np.linalg.inv(guess))
                 warp = fit_warp(found, reference.features()[rows], self._size_wh, self._height, guess)
+            self.fits[t, side] = self._fit(t, row, warp, gray, avoid)
             self._places.put(t, row, warp)
             if side == 0 and t in self._sampled:
                 _sample_grain(self.grain_patches, self._folder, self._plans[row], row, warp, picture, avoid)
+
+    def _fit(self, frame: int, row: int, warp: Warp, gray: Gray, avoid: Mask) -> float:
+        """Compare a plate with a frame around its people, at the size of ``gray``."""
+        if not avoid.any():
+            return float("nan")
+        factor = work_factor(self._size_wh)
+        hidden = cv2.resize(avoid.view(np.uint8), gray.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+        reach = max(3, round(_RING_BH * self._height / factor))
+        x0, y0, x1, y1 = clipped(grown(box_of_mask(hidden), reach), (gray.shape[1], gray.shape[0]))
+        middle = (factor - 1) / 2
+        view, shown = self._references[row].view(
+            factor * np.arange(x0, x1, dtype=np.float64) + middle,
+            factor * np.arange(y0, y1, dtype=np.float64) + middle,
+            warp,
+        )
+        hidden = hidden[y0:y1, x0:x1]
+        ring = grow(hidden, reach) & ~grow(hidden, 1) & shown
+        if np.count_nonzero(ring) < LEAST_PX:
+            return float("nan")
+        return float(structure_similarity(view, gray[y0:y1, x0:x1], light=False)[ring].mean())
+
+
+def fitting_weight(second_weight: NDArray[np.float32], fits: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the weights (T,) of the farther plates, moved towards the plate of each frame that fits better.
+
+    ``fits`` (T, 2) is known for the frames that were registered to both; those between lie between.
+    """
+    gain = fits[:, 1] - fits[:, 0]
+    known = np.flatnonzero(np.isfinite(gain))
+    if not len(known):
+        return second_weight
+    gain = np.interp(np.arange(len(gain)), known, gain[known])
+    share = second_weight * np.exp(_TRUST_OF_FIT * gain)
+    return np.asarray(share / (share + 1 - second_weight), np.float32)
 
 
 def _sample_grain(

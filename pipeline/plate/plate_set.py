@@ -36,7 +36,7 @@ class PlateSet:
     plate_rows: NDArray[np.int32]
     """(T, 2) rows of ``anchors``: the nearer and the other one, -1 for none."""
     second_weight: NDArray[np.float32]
-    """(T,) weight of the other one, 0..0.5."""
+    """(T,) weight of the other one, 0..0.5; more where it fits the frame better."""
     from_source: Transforms
     """(T, 2, 3, 3) homographies to the plates of ``plate_rows``."""
     node_shape: tuple[int, int]

@@ -182,6 +182,16 @@ class RegistrationTarget:
         here = _values_at(self._detail, self._points[rows])
         return float(np.median((there + 0.2) / (here + 0.2)))
 
+    def view(self, columns_px: NDArray[np.float64], rows_px: NDArray[np.float64], warp: Warp) -> tuple[Gray, Mask]:
+        """Return the reference as a frame sees it at the grid of full px, (h, w), and where it shows anything.
+
+        ``warp`` takes the frame's px to the reference's.
+        """
+        at = (warp.coordinates_at(columns_px, rows_px, self.size_wh) - (self._factor - 1) / 2) / self._factor
+        at = np.asarray(at, np.float32)
+        inside = np.all((at >= 0) & (at <= (self._gray.shape[1] - 1, self._gray.shape[0] - 1)), axis=2)
+        return np.asarray(cv2.remap(self._gray, at, None, cv2.INTER_LINEAR), np.uint8), np.asarray(inside, np.bool_)
+
     def features(self) -> Points:
         """Return the (N, 2) features in full px."""
         return self._points.astype(np.float64) * self._factor + (self._factor - 1) / 2
