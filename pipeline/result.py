@@ -34,6 +34,11 @@ class Quality(Value):
     warping_error_result: float | None = None
     """Mean squared difference between a frame and the next one moved onto it, inside the edit region; judged against
     the source's own."""
+    plate_fit: float | None = None
+    """How alike the clean background and the frame are in a ring around the subject: structural similarity, the mean
+    over the frames. Below 0.65 it shows another place, or is far too soft."""
+    background_unseen_percent: float | None = None
+    """Background beside the new person that no frame ever showed, and that was filled in, over the subject's area."""
     foot_slide_unlocked_percent: float | None = None
     """The foot slide without foot lock."""
     foot_slide_percent: float | None = None

@@ -14,7 +14,17 @@ from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Chunk, Plan, Presence
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer
-from pipeline.finish.composite import EditedFrame, HoleReach, behind, compose, edit_box, edit_weights, hole_reach
+from pipeline.finish.composite import (
+    EditedFrame,
+    EditWeights,
+    HoleReach,
+    alpha_in,
+    behind,
+    compose,
+    edit_box,
+    edit_weights,
+    hole_reach,
+)
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
@@ -28,6 +38,7 @@ from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
+from pipeline.maths.similarity import ring_fit
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
@@ -108,8 +119,8 @@ def make_frame(
     scene = _scene(inputs, frame_inputs, source_rgb, layer, height_px)
     if scene is None:
         return untouched
-    box, plate, masks, shadow = scene
-    masks = masks.beneath(frame_inputs.overlay_mask)
+    box, plate, shadow = scene.box_xyxy, scene.plate, scene.shadow
+    masks = scene.masks.beneath(frame_inputs.overlay_mask)
     if layer is not None:
         layer = behind(layer, masks.kept)
     weights = edit_weights(masks.subject, masks.kept, layer, info, _hole_reach(inputs, height_px), shadow)
@@ -124,8 +135,43 @@ def make_frame(
         layer = None if layer is None else match_grain(layer, grain, inputs.seed, frame.index)
     result = compose(frame, weights, layer, background)
     return EditedFrame(
-        frame, result, source_rgb, rgb_of(result), masks.subject, weights, layer, background, masks.labels
+        frame,
+        result,
+        source_rgb,
+        rgb_of(result),
+        masks.subject,
+        weights,
+        layer,
+        background,
+        masks.labels,
+        scene.plate_fit,
+        _unseen_px(weights, layer, scene),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """What one frame's edit works on, in a box with room around all that may change."""
+
+    box_xyxy: Box
+    plate: Picture
+    """(h, w, 3) in the frame's own light and sharpness."""
+    masks: SceneMasks
+    shadow: ShadowEdit | None = None
+    seen: Mask | None = None
+    """(h, w) where the plate was ever seen; None where each frame is inpainted."""
+    plate_fit: float = float("nan")
+
+
+def _unseen_px(weights: EditWeights, layer: PlacedLayer | None, scene: _Scene) -> int:
+    """Count the pixels that show background which no frame of the clip ever did."""
+    if scene.seen is None:
+        return 0
+    into, part = overlap_slices(weights.box_xyxy, scene.box_xyxy)
+    shown = weights.hole[part] > 0.5
+    if layer is not None:
+        shown &= alpha_in(layer, weights.box_xyxy)[part] < 0.5
+    return int(np.count_nonzero(shown & ~scene.seen[into]))
 
 
 def _placed(
@@ -152,11 +198,8 @@ def _hole_reach(inputs: FinishInputs, body_height_px: float) -> HoleReach:
 
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
-) -> tuple[Box, Picture, SceneMasks, ShadowEdit | None] | None:
-    """Return a box with room around all that may change, the plate (h, w, 3) in it, whose the pixels are, the shadows.
-
-    The plate is in the frame's own light. None where there is neither he nor a layer.
-    """
+) -> _Scene | None:
+    """Return the plate, whose the pixels are, and the shadows; None where there is neither he nor a layer."""
     settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
     ring_px = max(4, round(_RING_BH * height_px))
     reach_px = _hole_reach(inputs, height_px).total_px
@@ -175,17 +218,19 @@ def _scene(
     hole = grow(subject_mask[area], reach_px)
     people_masks = subject_mask, frame_inputs.not_his_mask
     if inputs.plates is None:
-        return box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks), None
+        return _Scene(box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks))
     number = frame_inputs.frame.index
     picture, seen = inputs.plates.render(number, box)
     lit = match_light(picture, patch, grow(hole, ring_px) & ~hole & ~people)
     plate = lit if settings.gain else picture
+    ring = grow(hole, 2 * ring_px) & ~hole & ~people & seen
     if inputs.settings.composite.match_sharpness:
-        ring = grow(hole, 2 * ring_px) & ~hole & ~people & seen
         plate = match_plate(plate, patch, ring, height_px)
     shadow = None
     if thrown is not None:
         into = overlap_slices(thrown.box_xyxy, box)[0]
+        # What is in his shadow is darker than the plate, and rightly so.
+        ring[into] &= thrown.old < 0.05
         shadow = edit_shadows(
             thrown,
             patch[into],
@@ -196,13 +241,14 @@ def _scene(
             inputs.shadows.darkness[number],
             recast=inputs.settings.composite.shadows == "recast",
         )
+    fit = ring_fit(plate, patch, ring, height_px)
     if inputs.scene is None:
-        return box, plate, masks_without_scene(*people_masks), shadow
+        return _Scene(box, plate, masks_without_scene(*people_masks), shadow, seen, fit)
     skeleton, composite = inputs.plan.subject.skeletons[number], inputs.settings.composite
     masks = scene_masks(
         inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
     )
-    return box, plate, masks, shadow
+    return _Scene(box, plate, masks, shadow, seen, fit)
 
 
 def _thrown(

@@ -137,6 +137,10 @@ class EditedFrame:
     """(h, w, 3) the plate in the weights' box."""
     labels: NDArray[np.uint8] | None = None
     """(H, W) whose each pixel is, of ``scene.layers.Label``; None where nothing is known."""
+    plate_fit: float = float("nan")
+    """How well the plate fits the frame around the hole (``maths.similarity.ring_fit``); NaN where it is not known."""
+    unseen_px: int = 0
+    """Pixels that show background which no frame of the clip ever did."""
 
     @property
     def region(self) -> Mask:

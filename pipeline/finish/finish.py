@@ -16,6 +16,7 @@ from pipeline.finish.artifacts import ArtifactWriter
 from pipeline.finish.compose_frame import FinishInputs, FrameInputs, make_frame, read_frame_inputs
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
+from pipeline.finish.plate_doubts import plate_doubts
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import psnr_outside
 from pipeline.joints import ANKLES, FOOT_OF_SIDE, NUM_JOINTS
@@ -79,8 +80,9 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     quality = meter.finish(joints_unlocked, placed_joints, inputs.reference_person)
     written = open_clip(encoded.path, inputs.settings.limits, check=check)
     quality = quality.model_copy(update={**marks, "psnr_outside_db": _psnr(inputs.clip, written, compared)})
+    warnings = (*encoded.warnings, *plate_doubts(meter.series, inputs.clip.info))
     ankles = {"ankles_unlocked": joints_unlocked[:, ANKLES, :2], "ankles_locked": placed_joints[:, ANKLES, :2]}
-    return FinishResult(encoded.path, quality, encoded.warnings, written, artifacts.paths, {**meter.series, **ankles})
+    return FinishResult(encoded.path, quality, warnings, written, artifacts.paths, {**meter.series, **ankles})
 
 
 def _placed_joints(inputs: FinishInputs, layers: ChunkedLayers) -> NDArray[np.float64]:
@@ -158,6 +160,8 @@ def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: Art
                 edited.source_rgb,
                 edited.result_rgb,
                 edited.weights.shadow_px,
+                edited.plate_fit,
+                edited.unseen_px,
             )
         artifacts.push(edited)
         yield edited

@@ -56,6 +56,8 @@ class QualityMeter:
                 "seam_result",
                 "warping_error_source",
                 "warping_error_result",
+                "plate_fit",
+                "unseen_px",
             )
         }
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -74,12 +76,15 @@ class QualityMeter:
         source_rgb: Picture,
         result_rgb: Picture,
         shadow_px: int = 0,
+        plate_fit: float = np.nan,
+        unseen_px: int = 0,
     ) -> None:
         """Take in one composed frame, before encoding; frames rise by one (gaps only cost flow pairs).
 
         Planes are as coded, everything else is upright ``(H, W)``; ``source_weight`` is 1 where the source is kept,
         ``region`` covers every pixel that may have changed. A frame that passed untouched may be pushed or not.
-        ``shadow_px`` of the region change for the sake of shadows alone.
+        ``shadow_px`` of the region change for the sake of shadows alone; ``plate_fit`` and ``unseen_px`` are those of
+        ``EditedFrame``.
         """
         seam_source, seam_result = _seam_gradients(region, source_rgb, result_rgb)
         row = {
@@ -94,6 +99,8 @@ class QualityMeter:
             "seam_result": seam_result,
             "warping_error_source": np.nan,
             "warping_error_result": np.nan,
+            "plate_fit": plate_fit,
+            "unseen_px": float(unseen_px),
         }
         earlier, self._earlier = self._earlier, None
         if earlier is not None and frame_index == earlier.frame + 1 and frame_index not in self._cuts:
@@ -143,6 +150,8 @@ class QualityMeter:
             seam_gradient_ratio=_ratio(rows["seam_result"].sum(), rows["seam_source"].sum()),
             warping_error_source=_mean(rows["warping_error_source"]),
             warping_error_result=_mean(rows["warping_error_result"]),
+            plate_fit=_mean(rows["plate_fit"]),
+            background_unseen_percent=_ratio(100 * rows["unseen_px"].sum(), rows["old_px"].sum()),
             foot_slide_unlocked_percent=_rms_percent(slides["unlocked"]),
             foot_slide_percent=_rms_percent(slides["locked"]),
             placed_jitter_percent=_rms_percent(jitter),

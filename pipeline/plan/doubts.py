@@ -11,6 +11,7 @@ from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Presence, Subject
 from pipeline.datatypes.survey import Track
 from pipeline.maths.smoothing import true_runs
+from pipeline.maths.time_ranges import seconds_of, times_of
 from pipeline.plan.likeness import alike
 from pipeline.plan.linking import looks_of
 
@@ -18,7 +19,6 @@ ABSENT_SECONDS = 1.0
 LOOKALIKE = 0.9
 """Likeness from which two people may be taken for each other; see ``likeness.alike``."""
 LOOKALIKE_SECONDS = 1.0
-MOST_RANGES = 3
 
 
 def doubts_of(
@@ -32,11 +32,11 @@ def doubts_of(
         frames = "1 frame" if np.count_nonzero(uncertain) == 1 else f"{np.count_nonzero(uncertain)} frames"
         lines.append(
             f"the subject's place was filled in for {frames} in which it was not clearly seen"
-            f" ({_times(true_runs(uncertain), info)})"
+            f" ({times_of(true_runs(uncertain), info)})"
         )
-    long = [run for run in true_runs(absent) if _seconds(run, info) > ABSENT_SECONDS]
+    long = [run for run in true_runs(absent) if seconds_of(run, info) > ABSENT_SECONDS]
     if long:
-        lines.append(f"the subject was not seen {_times(long, info)}: those frames are untouched")
+        lines.append(f"the subject was not seen {times_of(long, info)}: those frames are untouched")
     share = float(np.mean(absent))
     if share >= 0.5:
         lines.append(f"the subject was found in {100 * (1 - share):.0f} % of the frames only; the rest is untouched")
@@ -58,21 +58,6 @@ def _lookalikes(person: Sequence[Track], others: Sequence[Sequence[Track]], info
     seen[np.concatenate(frames)] = True
     who = "somebody who looks" if len(frames) == 1 else f"{len(frames)} people who look"
     return [
-        f"{who} like the subject can be seen {_times(true_runs(seen), info)}:"
+        f"{who} like the subject can be seen {times_of(true_runs(seen), info)}:"
         " if the wrong one was replaced, name the right one by points at several times"
     ]
-
-
-def _times(runs: Sequence[tuple[int, int]], info: VideoInfo) -> str:
-    """Return the longest runs of frames as "from 1.6 to 3.6 s", in order of time."""
-    longest = sorted(sorted(runs, key=lambda run: -_seconds(run, info))[:MOST_RANGES])
-    parts = [
-        f"{info.pts_seconds[start]:.1f} to {info.pts_seconds[start] + _seconds((start, stop), info):.1f}"
-        for start, stop in longest
-    ]
-    more = f" and {len(runs) - len(longest)} more times" if len(runs) > len(longest) else ""
-    return "from " + " s, ".join(parts) + " s" + more
-
-
-def _seconds(run: tuple[int, int], info: VideoInfo) -> float:
-    return float(info.durations[run[0] : run[1]].sum() * float(info.time_base))

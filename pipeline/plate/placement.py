@@ -16,10 +16,10 @@ from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.geometry import normalized
 from pipeline.maths.masks import grow
+from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.plate_set import read_plate
 from pipeline.plate.registration import Gray, RegistrationTarget, Warp, fit_warp, node_shape, work_factor, work_gray
-from pipeline.plate.ring_fit import LEAST_PX, structure_similarity
 
 _STRIDE = 3
 """Frames between two that are registered. The rest lie between them: parallax follows the camera's place, which is

@@ -26,6 +26,8 @@ Series = Mapping[str, NDArray[np.float64]]
 _MAX_SEGMENTS = 5
 _SAME_SECONDS = 0.2
 """Moments of one view that lie closer than this are one."""
+_GOOD_FIT = 0.85
+"""A background that fits so well is nothing to look at."""
 _AREA_PX = 854 * 480
 """Size of a picture: what a phone shows sharp, and a dozen pairs stay under 2 MB."""
 _FEET = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_toe", "right_toe")
@@ -54,7 +56,7 @@ def choose_moments(plan: Plan, info: VideoInfo, series: Series) -> list[Moment]:
 
     Where the subject comes in and leaves, the middle of its frames in each segment (five at most), the longest contact
     of each foot, the longest stretch in which it is not clearly seen, the worst seam, the worst flicker, the worst
-    slide.
+    background, the worst slide.
     ``series`` is that of ``QualityMeter`` after ``finish``; figures that are not known choose nothing.
     """
     found = [*_comings(plan), *_segment_middles(plan), *_contacts(plan, info), *_unclear(plan), *_worst(series)]
@@ -143,7 +145,9 @@ def _worst(series: Series) -> Iterable[Moment]:
     # The border's length grows with the root of the area.
     seam = (series["seam_result"] - series["seam_source"]) / np.sqrt(np.maximum(series["region_px"], 1.0))
     flicker = series["warping_error_result"] - series["warping_error_source"]
-    for values, reason in ((seam, "strongest seam"), (flicker, "strongest flicker")):
+    misfit = np.where(series["plate_fit"] < _GOOD_FIT, -series["plate_fit"], np.nan)
+    worst = ((seam, "strongest seam"), (flicker, "strongest flicker"), (misfit, "background that fits least"))
+    for values, reason in worst:
         if np.isfinite(values).any():
             yield Moment(int(frames[np.nanargmax(values)]), "person", (reason,))
     slide = series["foot_slide_locked_bh"]

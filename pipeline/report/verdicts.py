@@ -76,6 +76,10 @@ _RULES: Mapping[str, _Rule] = {
     "warping_error_result": _Rule(
         "Flicker (warping error)", "{:.4f}", "at most the source's", 1.0, 1.25, measure=_over_the_source
     ),
+    "plate_fit": _Rule("Fit of the background", "{:.2f}", "at least 0.85", 0.85, 0.7, larger_is_better=True),
+    "background_unseen_percent": _Rule(
+        "Background never seen", "{:.1f} % of the subject's area", "at most 2 %", 2.0, 8.0
+    ),
     "region_area_ratio": _Rule("Size of the edit region", "{:.2f} × the people's area", "at most 2", 2.0, 3.0),
     "region_area_ratio_without_shadows": _Rule(
         "Size of the edit region without shadows", "{:.2f} × the people's area", "at most 2", 2.0, 3.0

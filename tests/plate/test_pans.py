@@ -9,6 +9,7 @@ from pipeline.maths.geometry import apply_transform, translation
 from pipeline.maths.sharpness import blur_kernel
 from pipeline.plate.agreement import agreeing_homography
 from pipeline.plate.median import masked_median
+from pipeline.plate.placement import fitting_weight
 from pipeline.plate.registration import fit_warp
 from pipeline.plate.spread import frame_speeds, spread_anchors
 from pipeline.plate.stack import sharpness_tiers
@@ -83,3 +84,15 @@ def test_motion_is_a_bar_and_defocus_a_bell() -> None:
     assert float(bar.sum(axis=0) @ x**2) == pytest.approx(length_px**2 / 12, rel=0.1)
     bell = blur_kernel(np.diag([4.0, 3.0]))
     assert bell[len(bell) // 2, len(bell) // 2 - 3] < 0.5 * bell.max()
+
+
+def test_of_two_plates_the_one_that_fits_counts_more() -> None:
+    weights = np.full(7, 0.4, np.float32)
+    fits = np.full((7, 2), np.nan)
+    assert fitting_weight(weights, fits) is weights
+    fits[0], fits[6] = (0.9, 0.9), (0.5, 0.9)
+    moved = fitting_weight(weights, fits)
+    assert moved[0] == pytest.approx(0.4) and moved[6] > 0.98
+    assert (np.diff(moved) > 0).all()
+    # Where the farther plate does not count, it does not come in.
+    assert fitting_weight(np.zeros(7, np.float32), fits).max() == 0

@@ -62,6 +62,7 @@ def test_moments_are_chosen_by_rule() -> None:
         (44, "whole"): ("middle of segment 2 (hold)",),
         (56, "person"): ("strongest flicker",),
         (59, "feet"): ("longest contact of the left foot",),
+        (66, "person"): ("background that fits least",),
         (69, "whole"): ("middle of segment 3 (exit)",),
         (79, "whole"): ("the subject leaves",),
     }
@@ -285,6 +286,7 @@ def test_the_most_telling_figures_are_those_that_miss_their_aim() -> None:
 def test_moments_of_one_kind_that_lie_close_are_one() -> None:
     series = made_series()
     series["warping_error_result"][35], series["warping_error_result"][56] = 0.02, 0.01
+    series["plate_fit"][:] = 0.9
     close = [moment for moment in choose_moments(made_plan(), info_of(T), series) if moment.view == "person"]
     assert [(moment.frame, moment.reasons) for moment in close] == [
         (33, ("strongest seam", "strongest flicker")),

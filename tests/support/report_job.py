@@ -72,10 +72,12 @@ def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
 
 
 def made_series(frames: int = T) -> dict[str, NDArray[np.float64]]:
-    """The seam is strongest in frame 33, the flicker in frame 56, the slide in frame 25."""
+    """The seam is strongest in frame 33, the flicker in frame 56, the slide in frame 25; a background misfits in 66."""
     flat = np.full(frames, 10.0)
     seam, flicker, slide = flat.copy(), np.full(frames, 0.01), np.zeros((frames, 2))
     seam[33], flicker[56], slide[25, 0] = 30.0, 0.02, 0.01
+    fit = np.full(frames, 0.95)
+    fit[66] = 0.5
     ankles = np.full((frames, 2, 2), 80.0)
     return {
         "frame": np.arange(frames, dtype=np.float64),
@@ -84,6 +86,7 @@ def made_series(frames: int = T) -> dict[str, NDArray[np.float64]]:
         "seam_result": seam,
         "warping_error_source": np.full(frames, 0.01),
         "warping_error_result": flicker,
+        "plate_fit": fit,
         "foot_slide_locked_bh": slide,
         "ankles_unlocked": ankles,
         "ankles_locked": ankles,
