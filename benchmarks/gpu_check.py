@@ -41,6 +41,7 @@ from benchmarks.gpu_watch import (
     nvml_utilization,
     provoke_out_of_memory,
 )
+from benchmarks.random_weights import PUBLISHED, TINY, save_random_weights, tiny_overrides
 from conf import compose_settings, preset_names
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.arrays import Picture
@@ -61,7 +62,6 @@ from pipeline.settings import Settings
 from pipeline.workspace.layers import LayerReader
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TINY = ("generate.device=cpu", "generate.crop_size_wh=[64,128]")
 _SMALL_FILES = ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz", "figure.npz.json")
 _SHEET_HEIGHT_PX = 256
 
@@ -96,7 +96,7 @@ class Run:
 
 def settings_of(preset: str, run: Run) -> Settings:
     """Return a preset's settings for the machine that this is."""
-    overrides = [*(_TINY if run.is_tiny else ()), *(("people=blazepose",) if run.is_random else ())]
+    overrides = [*(tiny_overrides(preset) if run.is_tiny else ()), *(("people=blazepose",) if run.is_random else ())]
     return compose_settings(preset, overrides)
 
 
@@ -253,8 +253,6 @@ def _sheet_row(panels: list[Picture], matte: NDArray[np.uint8] | None) -> Pictur
 
 def use_random_weights(folder: Path, *, is_tiny: bool) -> None:
     """Make the networks in ``folder`` where they are not there yet, and let the loading code look there."""
-    from benchmarks.random_weights import PUBLISHED, TINY, save_random_weights
-
     small_files = weights_folder()
     if not (folder / "sd15").is_dir():
         device = "cpu" if is_tiny else "cuda"

@@ -31,6 +31,8 @@ AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
 _HALF, _WHOLE = 2, 4
 _BATCH = 8
 """Frames that ControlNets and autoencoder take at once; the worker may choose up to 16 where memory is free."""
+_ADAPTER_GB = 0.098
+"""Of an IP-Adapter Plus: keys and values of each cross attention, and its resampler."""
 _OTHER_GB = {
     "yolo26m seg and pose (24 M each, single)": 0.2,
     "safety checker (304 M, single)": 1.22,
@@ -125,6 +127,7 @@ def count(settings: DiffusionSettings) -> tuple[dict[str, float], dict[str, floa
             "autoencoder": weights_gb(vae),
             "text encoder": weights_gb(text_encoder),
             "image encoder": weights_gb(CLIPVisionModelWithProjection(vision)),
+            "adapters": _ADAPTER_GB * (2 if settings.face_scale else 1),
             **_OTHER_GB,
         }
         activations = {

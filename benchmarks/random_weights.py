@@ -161,6 +161,12 @@ TINY = StableDiffusionSizes(
 """As small as the networks go: for tests and dry runs."""
 
 
+def tiny_overrides(preset: str, size_wh: tuple[int, int] = (64, 128)) -> tuple[str, ...]:
+    """Return the overrides with which a preset runs on ``TINY`` weights, on a CPU."""
+    faces = () if preset == "fast" else ("generate.face_px=64",)
+    return ("generate.device=cpu", f"generate.crop_size_wh=[{size_wh[0]},{size_wh[1]}]", *faces)
+
+
 def unet(sizes: StableDiffusionSizes) -> UNet2DConditionModel:
     """Return Stable Diffusion's UNet."""
     down = ["CrossAttnDownBlock2D"] * len(sizes.widths)

@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Chunk, Segment
-from pipeline.models.diffusion.steps import guides_in_step, num_steps_run
+from pipeline.models.diffusion.steps import FACE_STRENGTH, guides_in_step, num_steps_run
 from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.plan.segments import cut_chunks, equal_borders, num_segments
 from pipeline.result import Estimate
-from pipeline.settings import DiffusionSettings, MannequinSettings, SegmentSettings, Settings
+from pipeline.settings import AnimateDiffSettings, DiffusionSettings, MannequinSettings, SegmentSettings, Settings
 
 PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
 """TFLOP a frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
@@ -65,7 +65,7 @@ def estimate(info: VideoInfo, settings: Settings) -> Estimate:
     return Estimate(
         frames=frames,
         windows=counted["windows"],
-        generator_calls=counted.get("unet", 0) + counted.get("unet_motion", 0),
+        generator_calls=sum(counted.get(name, 0) for name in ("unet", "unet_motion", "face_unet_motion")),
         tflop=round(tflop, 1),
         other_stages_s=round(others, 1),
         seconds=seconds,
@@ -105,16 +105,19 @@ def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int],
     counted = counted_frames(chunks, settings)
     if isinstance(settings.generate, MannequinSettings):
         return counted, 0.0
-    costs = part_costs(settings.generate.crop_size_wh)
+    costs = part_costs(settings.generate)
     return counted, sum(costs[name] * number for name, number in counted.items() if name != "windows")
 
 
-def part_costs(crop_size_wh: tuple[int, int]) -> dict[str, float]:
-    """Return TFLOP a frame of each part at a crop size, in proportion to its area."""
+def part_costs(settings: DiffusionSettings) -> dict[str, float]:
+    """Return TFLOP a frame of each part at the settings' sizes of crop and faces, in proportion to the area."""
     size_wh, tflop = _table()
-    width, height = crop_size_wh
-    area = width * height / (size_wh[0] * size_wh[1])
-    return {name: value * area for name, value in tflop.items()}
+    width, height = settings.crop_size_wh
+    whole = size_wh[0] * size_wh[1]
+    of_crop = {name: value * width * height / whole for name, value in tflop.items()}
+    if not isinstance(settings, AnimateDiffSettings):
+        return of_crop
+    return of_crop | {f"face_{name}": value * settings.face_px**2 / whole for name, value in tflop.items()}
 
 
 @lru_cache(maxsize=1)
@@ -154,12 +157,21 @@ def _of_window(frames: int, held: int, generate: DiffusionSettings) -> dict[str,
         for control in generate.controls
         if control.weight
     )
-    return {
+    counted = {
         "unet_motion" if has_motion_module else "unet": seen * steps * (2 if generate.guidance > 1 else 1),
         "controlnet": seen * guided,
-        f"{generate.decoder}_encode": (frames if has_motion_module else made) * (2 if starts else 1),
+        f"{generate.encoder}_encode": (frames if has_motion_module else made) * (2 if starts else 1),
         f"{generate.decoder}_decode": made,
     }
+    if isinstance(generate, AnimateDiffSettings) and generate.face_px and made:
+        # As if every face were seen.
+        steps = num_steps_run(generate.steps, FACE_STRENGTH, has_start=True)
+        counted |= {
+            "face_unet_motion": max(made, 16) * steps,
+            f"face_{generate.encoder}_encode": made,
+            f"face_{generate.encoder}_decode": made,
+        }
+    return counted
 
 
 def estimate_lines(told: Estimate) -> list[str]:

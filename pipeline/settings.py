@@ -135,8 +135,12 @@ class DiffusionSettings(_Settings):
     )
     reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Weight of the reference picture (IP-Adapter scale)."""
+    face_scale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Weight of the face in the reference picture (a second IP-Adapter); 0 does without it."""
     decoder: Literal["full", "tiny"] = "tiny"
-    """Autoencoder: the full one, or TAESD at a fifteenth of the cost."""
+    """Autoencoder that makes the pictures: the full one, or TAESD at a fifteenth of the cost."""
+    encoder: Literal["full", "tiny"] = "tiny"
+    """Autoencoder that looks at what denoising begins from and at what is kept, and does both for the faces."""
     batch_frames: Annotated[int, Field(ge=0, le=64)] = 0
     """Frames per batch; 0 chooses by the free device memory."""
     device: Literal["cuda", "cpu"] = "cuda"
@@ -163,6 +167,8 @@ class AnimateDiffSettings(DiffusionSettings):
     backend: Literal["animatediff"] = "animatediff"
     motion: Literal["animatelcm", "v1-5-3"] = "animatelcm"
     """Motion module."""
+    face_px: Annotated[int, Field(ge=0, le=768, multiple_of=64)] = 0
+    """Side of the square in which each face is painted once more, enlarged; 0 does without it."""
 
 
 GenerateSettings = MannequinSettings | StableDiffusionSettings | AnimateDiffSettings

@@ -59,6 +59,9 @@ MUTANTS = (
     Mutant("negative half with ControlNets", f"{_MODELS}/denoise.py", "conditioning.negative_image, None)", "conditioning.negative_image, residuals)"),
     Mutant("depth inverted", "pipeline/perform/controls.py", "_HIPS_SHADE - depth /", "_HIPS_SHADE + depth /", ("tests/perform/test_controls.py",)),
     Mutant("normals not turned to the camera", "pipeline/perform/controls.py", "silhouette[..., None], -normals,", "silhouette[..., None], normals,", ("tests/perform/test_controls.py",)),
+    Mutant("faces painted on heads that look away", f"{_MODELS}/face_pass.py", "is_large and face_is_seen(joints, window.skeletons[row])", "is_large", ("tests/models/diffusion/test_face.py",)),
+    Mutant("the figure as prompt of the face", f"{_MODELS}/conditioner.py", "set_ip_adapter_scale([0.0, _FACE_ALONE])", "set_ip_adapter_scale([_FACE_ALONE, 0.0])", ("tests/models/diffusion/test_face.py",)),
+    Mutant("faces laid back beside their place", f"{_MODELS}/face_pass.py", "invertAffineTransform(_matrix(square, length))", "invertAffineTransform(_matrix(square + 2, length))", ("tests/models/diffusion/test_face.py",)),
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.window import Window
 from pipeline.joints import JOINT
+from pipeline.maths.head import faces_away
 
 _POSE_POINTS = (
     "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
@@ -95,16 +96,8 @@ def with_hidden_face(joints: NDArray[np.float32], skeleton: NDArray[np.float32])
     """Return the joints (21, 3) without nose and eyes where the head faces away from the camera.
 
     Landmark models tell of them all the same, and a pose ControlNet then paints a face on the back of the head.
-    ``skeleton`` (23, 3) has the depth: the nose lies nearer than the ears on a head that faces the camera. Where it has
-    none (all z equal), the right shoulder stands right of the left one on a body that faces away.
     """
-    ears = skeleton[[JOINT["left_ear"], JOINT["right_ear"]], 2]
-    nose = skeleton[JOINT["nose"], 2]
-    if np.isfinite(nose) and np.isfinite(ears).any() and np.nanmax(np.abs(ears - nose)) > 0:
-        faces_away = bool(nose > np.nanmean(ears))
-    else:
-        faces_away = bool(joints[JOINT["right_shoulder"], 0] > joints[JOINT["left_shoulder"], 0])
-    if not faces_away:
+    if not faces_away(joints, skeleton):
         return joints
     hidden = joints.copy()
     hidden[[JOINT[name] for name in _FACE], 2] = 0.0

@@ -43,7 +43,7 @@ def _sd15() -> Generator:
 
 
 def _animatediff() -> Generator:
-    return make_generator(compose_settings("balanced", _ON_CPU).generate)
+    return make_generator(compose_settings("balanced", (*_ON_CPU, "generate.face_px=64")).generate)
 
 
 _GENERATORS: dict[str, Callable[[], Generator]] = {

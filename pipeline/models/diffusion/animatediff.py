@@ -14,12 +14,13 @@ from pipeline.datatypes.window import Layer, Window
 from pipeline.models.diffusion.backend import DiffusionBackend
 from pipeline.models.diffusion.conditioner import composite_over, inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
+from pipeline.models.diffusion.face_pass import faces_painted_again
 from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_of_frames
+from pipeline.models.diffusion.windows import FEWEST_FRAMES, mirrored_indices
 from pipeline.runtime.callbacks import Check
+from pipeline.settings import AnimateDiffSettings
 
 _FEED_FORWARD_PIECES = 4
-_FEWEST_FRAMES = 16
-"""Motion modules were trained on 16 frames; shorter shots are padded by their own mirrored frames."""
 
 
 class AnimateDiff(DiffusionBackend):
@@ -45,7 +46,7 @@ class AnimateDiff(DiffusionBackend):
             yield from window.finished
             yield from (Layer.empty(window.size_wh) for _ in range(done, window.num_frames))
             return
-        rows = mirrored_indices(window.num_frames, _FEWEST_FRAMES)
+        rows = mirrored_indices(window.num_frames, FEWEST_FRAMES)
         batch = conditioner.batch()
         kept = window.plates.copy()
         for row, layer in enumerate(window.finished):
@@ -73,7 +74,10 @@ class AnimateDiff(DiffusionBackend):
         )
         latents = denoise(parts, conditioner.conditioning, task, check)
         wanted = [row for row in range(done, window.num_frames) if present[row]]
-        made = dict(zip(wanted, decode(parts, latents[wanted], batch, check), strict=True))
+        pictures = decode(parts, latents[wanted], batch, check)
+        if isinstance(settings, AnimateDiffSettings) and settings.face_px:
+            pictures = faces_painted_again(conditioner, settings.face_px, window, wanted, pictures, seed, check)
+        made = dict(zip(wanted, pictures, strict=True))
         yield from window.finished
         for row in range(done, window.num_frames):
             yield Layer(made[row], None) if row in made else Layer.empty(window.size_wh)
@@ -93,10 +97,3 @@ def feed_forward_in_pieces(unet: torch.nn.Module) -> None:
 def _in_pieces(forward: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **more: Any) -> torch.Tensor:
     pieces = torch.chunk(x, _FEED_FORWARD_PIECES, dim=0) if len(x) >= _FEED_FORWARD_PIECES else (x,)
     return torch.cat([forward(piece, *args, **more) for piece in pieces])
-
-
-def mirrored_indices(frames: int, at_least: int) -> list[int]:
-    """Return row numbers: 0 … frames - 1, and back and forth again until there are ``at_least`` of them."""
-    period = max(2 * frames - 2, 1)
-    rows = [min(i % period, period - i % period) if frames > 1 else 0 for i in range(max(frames, at_least))]
-    return rows

@@ -16,7 +16,7 @@ from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
 from pipeline.models.diffusion.inpaint_mask import loose_masks
 from pipeline.models.diffusion.latents import SPATIAL, picture_tensor
 from pipeline.models.diffusion.loading import Components
-from pipeline.models.diffusion.reference_crop import framed_reference
+from pipeline.models.diffusion.reference_crop import framed_face, framed_reference
 from pipeline.models.interfaces import Needs
 from pipeline.settings import DiffusionSettings
 
@@ -27,6 +27,8 @@ _BYTES_A_PIXEL = {"full": 2000, "tiny": 600}
 ``benchmarks.gpu_memory`` (1540 and 400) and rounded up."""
 _SILHOUETTE_ROOM_BH = 0.03
 """Room around the figure's silhouette in the inpainting mask, body heights: hair and clothes that it does not have."""
+_FACE_ALONE = 0.8
+"""Weight of the reference's face where nothing but a face is painted."""
 _SHARE_OF_FREE = 0.7
 _TILED_PX = 1_000_000
 """From here on the full autoencoder works in tiles."""
@@ -42,6 +44,7 @@ class Conditioner:
         self.latent_hw = (height // SPATIAL, width // SPATIAL)
         self._divisor = 1
         self._conditioning: Conditioning | None = None
+        self._scales: list[float] = []
         if settings.decoder == "full" and width * height > _TILED_PX:
             parts.vae.enable_tiling()
 
@@ -58,12 +61,17 @@ class Conditioner:
         )
 
     def prepare(self, appearance: Appearance) -> None:
-        """Encode prompt and reference picture; without one the IP-Adapter's weight is 0."""
+        """Encode prompt and reference; without one, or without a face in it, that IP-Adapter's weight is 0."""
         pipeline, settings = self.parts.pipeline, self.settings
-        reference = framed_reference(appearance)
-        given = reference if reference is not None else np.full((64, 64, 3), 128, np.uint8)
+        whole = framed_reference(appearance)
+        looked_at = [(whole, settings.reference_scale)]
+        if settings.face_scale:
+            looked_at.append((framed_face(appearance), settings.face_scale))
+        self._scales = [scale if picture is not None else 0.0 for picture, scale in looked_at]
+        gray = np.full((64, 64, 3), 128, np.uint8)
+        given = [picture if picture is not None else gray for picture, _ in looked_at]
         with device_errors(), torch.inference_mode():
-            pipeline.set_ip_adapter_scale(settings.reference_scale if reference is not None else 0.0)
+            self.look_at_figure()
             prompt, negative = pipeline.encode_prompt(
                 full_prompt(appearance.prompt, settings.default_prompt),
                 self.parts.device,
@@ -71,11 +79,20 @@ class Conditioner:
                 True,
                 appearance.negative_prompt or settings.negative_prompt,
             )
-            images = pipeline.prepare_ip_adapter_image_embeds([given], None, self.parts.device, 1, True)
+            images = pipeline.prepare_ip_adapter_image_embeds(given, None, self.parts.device, 1, True)
         halves = [image.chunk(2) for image in images]
         self._conditioning = Conditioning(
             prompt, negative, tuple(half[1] for half in halves), tuple(half[0] for half in halves)
         )
+
+    def look_at_figure(self) -> None:
+        """Weigh the reference's whole figure and its face as the settings say."""
+        self.parts.pipeline.set_ip_adapter_scale(self._scales)
+
+    def look_at_face(self) -> None:
+        """Weigh the reference's face alone; its whole figure where no face is known."""
+        if len(self._scales) > 1 and self._scales[1] > 0:
+            self.parts.pipeline.set_ip_adapter_scale([0.0, _FACE_ALONE])
 
     @property
     def conditioning(self) -> Conditioning:

@@ -28,11 +28,11 @@ def encode(parts: Components, pictures: NDArray[np.uint8], batch: int, check: Ch
         for i in range(0, len(pictures), batch):
             check()
             x = picture_tensor(parts, pictures[i : i + batch]) * 2 - 1
-            if isinstance(parts.vae, AutoencoderTiny):
-                latents = parts.vae.encode(x).latents
+            if isinstance(parts.encoder, AutoencoderTiny):
+                latents = parts.encoder.encode(x).latents
             else:
-                latents = parts.vae.encode(x).latent_dist.mode()
-            pieces.append(latents * parts.vae.config["scaling_factor"])
+                latents = parts.encoder.encode(x).latent_dist.mode()
+            pieces.append(latents * parts.encoder.config["scaling_factor"])
     return torch.cat(pieces)
 
 

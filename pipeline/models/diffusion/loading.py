@@ -38,6 +38,7 @@ CONTEXT_STRIDE = 8
 """Of the motion modules, frames: each is seen in two contexts, weighted by its distance from their middle."""
 _SINGLE_FILE = "sd15.safetensors"
 _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
+_FACE_ADAPTER = "ip-adapter-plus-face_sd15.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class ComponentsKey:
     motion: str | None
     """None without a motion module."""
     decoder: str
+    encoder: str
+    has_face_adapter: bool
     scheduler: str
     device: str
     dtype: str
@@ -69,6 +72,9 @@ class Components:
     unet: Any
     controlnets: Mapping[str, Any]
     vae: AutoencoderKL | AutoencoderTiny
+    """Decodes."""
+    encoder: AutoencoderKL | AutoencoderTiny
+    """Encodes; may be the same. TAESD's latents are the full autoencoder's."""
     scheduler: LCMScheduler | DPMSolverMultistepScheduler
     device: torch.device
     dtype: torch.dtype
@@ -84,6 +90,8 @@ def key_of(settings: DiffusionSettings) -> ComponentsKey:
         lora_scale=settings.lora_scale,
         motion=settings.motion if isinstance(settings, AnimateDiffSettings) else None,
         decoder=settings.decoder,
+        encoder=settings.encoder,
+        has_face_adapter=settings.face_scale > 0,
         scheduler=settings.scheduler,
         device=settings.device,
         # Half precision is slow or missing on a CPU.
@@ -103,7 +111,8 @@ def load_parts(key: ComponentsKey) -> Components:
         check_device()
     dtype = _DTYPES[key.dtype]
     controlnets = {name: _loaded(ControlNetModel, f"controlnet/{name}", dtype) for name in key.controls}
-    vae = _loaded(AutoencoderKL, "vae", dtype) if key.decoder == "full" else _loaded(AutoencoderTiny, "taesd", dtype)
+    vae = _autoencoder(key.decoder, dtype)
+    encoder = vae if key.encoder == key.decoder else _autoencoder(key.encoder, dtype)
     pipeline = _pipeline(key, controlnets, vae, dtype)
     if key.lora != "none":
         folder, name = _LORAS[key.lora]
@@ -114,7 +123,7 @@ def load_parts(key: ComponentsKey) -> Components:
     pipeline.load_ip_adapter(
         str(weight_folder("ip_adapter")),
         subfolder="",
-        weight_name=_IP_ADAPTER,
+        weight_name=[_IP_ADAPTER, *([_FACE_ADAPTER] if key.has_face_adapter else [])],
         image_encoder_folder="image_encoder",
         local_files_only=True,
     )
@@ -125,7 +134,8 @@ def load_parts(key: ComponentsKey) -> Components:
         pipeline.motion_adapter = None
     device = torch.device(key.device)
     pipeline.to(device)
-    for module in (pipeline.unet, pipeline.vae, *controlnets.values()):
+    encoder.to(device)
+    for module in (pipeline.unet, pipeline.vae, encoder, *controlnets.values()):
         module.eval().requires_grad_(False)
         # Convolutions in half precision run on tensor cores without a change of layout.
         module.to(memory_format=torch.channels_last)
@@ -136,11 +146,16 @@ def load_parts(key: ComponentsKey) -> Components:
         unet=unet,
         controlnets=MappingProxyType(controlnets),
         vae=pipeline.vae,
+        encoder=encoder,
         scheduler=_scheduler(key, pipeline.scheduler.config),
         device=device,
         dtype=dtype,
         has_motion_module=key.has_motion_module,
     )
+
+
+def _autoencoder(kind: str, dtype: torch.dtype) -> Any:
+    return _loaded(AutoencoderKL, "vae", dtype) if kind == "full" else _loaded(AutoencoderTiny, "taesd", dtype)
 
 
 def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtype: torch.dtype) -> Any:

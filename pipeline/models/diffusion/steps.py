@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FACE_STRENGTH = 0.4
+"""Share of the steps that is run where a face is painted again: every feature stays in its place."""
+
 
 def num_steps_run(steps: int, strength: float, *, has_start: bool) -> int:
     """Return how many of ``steps`` are run: with a picture to begin from only the last ``strength`` (0..1) of them."""

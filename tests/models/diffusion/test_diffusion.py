@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.random_weights import tiny_overrides
 from conf import compose_settings
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.window import FigureGuide, Layer, Window
@@ -26,12 +27,11 @@ from pipeline.settings import DiffusionSettings
 from tests.models.diffusion.tiny import save_single_file
 
 _WH = (64, 128)
-_CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]")
 _DIFFUSION = ("fast", "balanced", "high")
 
 
 def _settings(preset: str, *overrides: str) -> DiffusionSettings:
-    return compose_settings(preset, (*_CPU, *overrides)).generate
+    return compose_settings(preset, (*tiny_overrides(preset), *overrides)).generate
 
 
 def _window(settings: DiffusionSettings, frames: int, finished: tuple[Layer, ...] = (), start: int = 0) -> Window:
@@ -245,7 +245,7 @@ def test_without_a_gpu_and_without_weights_the_preset_is_not_available(monkeypat
 
 @pytest.mark.parametrize("preset", _DIFFUSION)
 def test_a_worker_warms_up_and_makes_the_same_afterwards(preset: str) -> None:
-    settings = compose_settings(preset, (*_CPU, "people=blazepose"))
+    settings = compose_settings(preset, (*tiny_overrides(preset), "people=blazepose"))
     models = load_models(settings)
     window = _window(settings.generate, 2)
     before = _pictures(_generator(settings.generate), window)

@@ -18,6 +18,7 @@ from diffusers import LCMScheduler
 from PIL import Image
 from safetensors.torch import load_file
 
+from benchmarks.random_weights import tiny_overrides
 from conf import compose_settings
 from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.models.diffusion.conditioner import Conditioner
@@ -30,11 +31,10 @@ from pipeline.settings import ControlSettings, DiffusionSettings
 
 _WH = (64, 128)
 _LATENT_HW = (_WH[1] // 8, _WH[0] // 8)
-_CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]")
 
 
 def _settings(preset: str, *overrides: str) -> DiffusionSettings:
-    return compose_settings(preset, (*_CPU, *overrides)).generate
+    return compose_settings(preset, (*tiny_overrides(preset), *overrides)).generate
 
 
 def _lcm(beta_schedule: str) -> LCMScheduler:
@@ -51,7 +51,8 @@ def _pictures(frames: int, seed: int) -> np.ndarray:
 def _conditioning(parts: Any) -> Conditioning:
     prompt, negative = parts.pipeline.encode_prompt("a dancer", parts.device, 1, True, "blurry")
     gray = np.full((64, 64, 3), 128, np.uint8)
-    images = [e.chunk(2) for e in parts.pipeline.prepare_ip_adapter_image_embeds([gray], None, parts.device, 1, True)]
+    given = [gray] * len(parts.unet.encoder_hid_proj.image_projection_layers)
+    images = [e.chunk(2) for e in parts.pipeline.prepare_ip_adapter_image_embeds(given, None, parts.device, 1, True)]
     return Conditioning(prompt, negative, tuple(e[1] for e in images), tuple(e[0] for e in images))
 
 
@@ -178,7 +179,7 @@ def test_the_lora_is_fused_at_its_scale(preset: str, folder: str, scale: float) 
 
 
 def test_latents_carry_the_autoencoders_scaling_factor_both_ways() -> None:
-    parts = load_parts(key_of(_settings("balanced")))
+    parts = load_parts(key_of(_settings("balanced", "generate.encoder=full")))
     pictures = _pictures(2, 3)
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.inference_mode():
@@ -249,10 +250,10 @@ def _made(settings: DiffusionSettings, window: Window, seed: int = 1) -> np.ndar
 def test_outside_the_inpainting_mask_the_plate_comes_back_and_inside_it_does_not(
     preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = _settings(preset)
-    parts = load_parts(key_of(settings))
-    monkeypatch.setattr("pipeline.models.registry.load_parts", lambda key: replace(parts, vae=_Blocks()), raising=False)
-    monkeypatch.setattr("pipeline.models.diffusion.loading.load_parts", lambda key: replace(parts, vae=_Blocks()))
+    settings = _settings(preset, "generate.face_px=0")
+    parts: Any = replace(load_parts(key_of(settings)), vae=_Blocks(), encoder=_Blocks())
+    monkeypatch.setattr("pipeline.models.registry.load_parts", lambda key: parts, raising=False)
+    monkeypatch.setattr("pipeline.models.diffusion.loading.load_parts", lambda key: parts)
     window = _window(16 if preset == "balanced" else 3, settings)
     made = _made(settings, window)
     assert window.plates is not None and window.masks is not None
@@ -342,7 +343,7 @@ def test_less_memory_does_not_multiply_the_operators() -> None:
     generator = make_generator(settings)
     parts = load_parts(key_of(settings))
     x, text = torch.zeros(1, 4, 16, *_LATENT_HW), torch.zeros(16, 77, 32)
-    images = {"image_embeds": [torch.zeros(1, 1, 17, 16)]}
+    images = {"image_embeds": [torch.zeros(1, 1, 17, 16)] * 2}
 
     def operators() -> int:
         with torch.inference_mode(), torch.profiler.profile() as profile:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.random_weights import tiny_overrides
 from conf import compose_settings
 from pipeline.errors import Cancelled
 from pipeline.media.decode import open_clip
@@ -22,7 +23,7 @@ _PART = {"start_s": 1.4, "end_s": 2.2}
 
 
 def _settings(preset: str, *overrides: str) -> Settings:
-    small = ("generate.device=cpu", "generate.crop_size_wh=[64,128]", "people=blazepose", "output=lossless")
+    small = (*tiny_overrides(preset), "people=blazepose", "output=lossless")
     return compose_settings(preset, (*small, "segment.count=2", "segment.chunk_seconds=0.2", *overrides))
 
 
