@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,16 @@ class PeopleBackend(Protocol):
 
     def reset(self) -> None:
         """Forget the frames so far: a cut, or another clip."""
+        ...
+
+
+@runtime_checkable
+class PeopleInDepthBackend(PeopleBackend, Protocol):
+    """Finds people with the depth of their joints by what another backend found."""
+
+    @property
+    def flat(self) -> PeopleBackend:
+        """The other one: quicker, and enough where only places and outlines are wanted."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, PeopleInDepthBackend, SafetyBackend
 from pipeline.models.registry import make_figure, make_generator, make_people, make_safety
 from pipeline.settings import GenerateSettings, PeopleSettings, Settings
 
@@ -21,6 +21,11 @@ class LoadedModels:
     """None where the generator needs no safety checker."""
     people_settings: PeopleSettings | None = None
     generate_settings: GenerateSettings | None = None
+
+    @property
+    def outlines(self) -> PeopleBackend:
+        """Finds people in painted pictures: places and outlines are wanted there, and no depth."""
+        return self.people.flat if isinstance(self.people, PeopleInDepthBackend) else self.people
 
 
 def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedModels:

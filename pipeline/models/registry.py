@@ -17,6 +17,9 @@ from pipeline.settings import (
     StableDiffusionSettings,
 )
 
+_LANDMARK_THREADS = 2
+"""Fixed, so that results repeat to the byte."""
+
 
 def _blazepose(settings: PeopleSettings) -> PeopleBackend:
     from pipeline.models.people.blazepose import BlazePosePeople
@@ -25,9 +28,11 @@ def _blazepose(settings: PeopleSettings) -> PeopleBackend:
 
 
 def _yolo(settings: PeopleSettings) -> PeopleBackend:
+    from pipeline.models.people.depth import PeopleInDepth
+    from pipeline.models.people.landmarks import LandmarkModel
     from pipeline.models.people.yolo import YoloPeople
 
-    return YoloPeople(settings.device, settings.min_score)
+    return PeopleInDepth(YoloPeople(settings.device, settings.min_score), LandmarkModel(_LANDMARK_THREADS))
 
 
 def _mannequin(settings: MannequinSettings) -> Generator:

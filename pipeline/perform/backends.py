@@ -25,7 +25,7 @@ def matte_maker(models: LoadedModels) -> MatteMaker | None:
     """Return what makes the mattes of a chunk, for a generator that gives none."""
     if models.generator.needs.output == "layers":
         return None
-    return MatteMaker(models.people, models.safety)
+    return MatteMaker(models.outlines, models.safety)
 
 
 def warm_up(models: LoadedModels, settings: Settings) -> None:

@@ -50,8 +50,11 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     from pipeline.models.people import yolo
 
     monkeypatch.setattr(yolo, "verified_path", lambda name: folder / name)
+    from pipeline.models.people.depth import PeopleInDepth
+    from pipeline.models.people.landmarks import LandmarkModel
+
     # An untrained head scores every place about 1e-5.
-    return yolo.YoloPeople("cpu", 1e-6)
+    return PeopleInDepth(yolo.YoloPeople("cpu", 1e-6), LandmarkModel(2))
 
 
 def _check(person: Person, height: int, width: int) -> None:

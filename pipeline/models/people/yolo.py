@@ -111,7 +111,7 @@ def people_of(segmented: Any, posed: Any) -> list[Person]:
     """Return the people of one frame from ultralytics' ``Results`` of both models, in source px.
 
     Boxes and masks are the segmentation's, joints those of the pose whose box is nearest. Heels and toes are not in
-    COCO-17: NaN. The skeleton is flat (z 0).
+    COCO-17: NaN. The skeleton is flat (z 0); ``PeopleInDepth`` adds what is missing.
     """
     if segmented.masks is None:
         return []
