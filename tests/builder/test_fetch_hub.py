@@ -165,7 +165,9 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
         names = {file.name for source in files_of(sources, frozenset({preset})) for file in source.files}
         folders = {name.split("/")[0] for name in names if "/" in name}
         assert {"sd15", "controlnet", "ip_adapter", "safety_checker"} <= folders
-        assert ("taesd" in folders) == (preset == "fast") and ("animatelcm" in folders) == (preset != "fast")
+        # All encode by TAESD; what they decode by is the full autoencoder in all but one.
+        assert "taesd" in folders and ("vae" in folders) == ("animatelcm" in folders) == (preset != "fast")
+        assert ("ip_adapter/ip-adapter-plus-face_sd15.safetensors" in names) == (preset != "fast")
         assert {"controlnet/pose", "controlnet/depth"} <= {name.rpartition("/")[0] for name in names}
         assert ("controlnet/normal/config.json" in names) == (preset == "high")
         assert "controlnet/pose/config.json" in names
