@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pipeline.joints import JOINT
 from pipeline.runtime.compiled import njit
 
-PART_NAMES = ("head", "torso", "upper arm", "forearm", "thigh", "shin", "foot")
+PART_NAMES = ("head", "torso", "upper arm", "forearm", "hand", "thigh", "shin", "foot")
 """Left and right share a part: clothes are alike on both sides."""
 NUM_PARTS = len(PART_NAMES)
+HEAD = PART_NAMES.index("head")
+HAND = PART_NAMES.index("hand")
 
 _HAND_CONFIDENCE = 0.2
 
@@ -33,16 +35,16 @@ _LIMBS = (
     ("right_shoulder", "right_elbow", 0.035, 2),
     ("left_elbow", "left_wrist", 0.03, 3),
     ("right_elbow", "right_wrist", 0.03, 3),
-    ("left_wrist", "left_hand", 0.035, 3),
-    ("right_wrist", "right_hand", 0.035, 3),
-    ("left_hip", "left_knee", 0.055, 4),
-    ("right_hip", "right_knee", 0.055, 4),
-    ("left_knee", "left_ankle", 0.04, 5),
-    ("right_knee", "right_ankle", 0.04, 5),
-    ("left_heel", "left_toe", 0.032, 6),
-    ("right_heel", "right_toe", 0.032, 6),
-    ("left_ankle", "left_heel", 0.032, 6),
-    ("right_ankle", "right_heel", 0.032, 6),
+    ("left_wrist", "left_hand", 0.035, 4),
+    ("right_wrist", "right_hand", 0.035, 4),
+    ("left_hip", "left_knee", 0.055, 5),
+    ("right_hip", "right_knee", 0.055, 5),
+    ("left_knee", "left_ankle", 0.04, 6),
+    ("right_knee", "right_ankle", 0.04, 6),
+    ("left_heel", "left_toe", 0.032, 7),
+    ("right_heel", "right_toe", 0.032, 7),
+    ("left_ankle", "left_heel", 0.032, 7),
+    ("right_ankle", "right_heel", 0.032, 7),
     ("left_shoulder", "left_hip", 0.05, 1),
     ("right_shoulder", "right_hip", 0.05, 1),
     ("left_shoulder", "right_hip", 0.05, 1),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Float64Array
-from pipeline.scene.body import NUM_PARTS
+from pipeline.scene.body import HAND, HEAD, NUM_PARTS
 from pipeline.scene.colors import NUM_BINS, density, smoothed
 
 _LEAST_PX = 30
@@ -13,6 +14,14 @@ _LEAST_PX = 30
 _STEADY = (0.7, 0.95)
 """Share of the looks at a part in which a color is there: below, a thing may have brought it; above, it is his own."""
 _THING_WEIGHT = 4.0
+_CLUTTER = 1.5
+_LOOSE_SHARE = 0.05
+"""So many pixels of a color beside his limbs are cloth and hair that stand out, for each that is on them."""
+_LEAST_BESIDE_PX = 3.0
+_LEAST_TELLING = 0.1
+"""Weight of a color that differs from the plate away from his hands as often as near them."""
+_HELD_WEIGHT = 8.0
+_HELD_SHARE = 0.12
 
 
 class ColorCounts:
@@ -22,6 +31,10 @@ class ColorCounts:
         self.his = np.zeros((NUM_PARTS, NUM_BINS))
         self.others = np.zeros(NUM_BINS)
         self.foreign = np.zeros(NUM_BINS)
+        self.beside = np.zeros(NUM_BINS)
+        """Within reach of his hands, off his limbs and different from the plate."""
+        self.clutter = np.zeros(NUM_BINS)
+        """As many as would be there by what differs from the plate elsewhere."""
         self._breadth = np.zeros(2)
         """Sums over the looks of a foreign thing's squared breadth and of its breadth, which is its weight."""
         self._looks = np.zeros((NUM_PARTS, 1))
@@ -45,6 +58,27 @@ class ColorCounts:
         if breadth_bh > 0:
             self._breadth += breadth_bh**2, breadth_bh
 
+    def add_beside(self, near: Float64Array, away: Float64Array, area_ratio: float) -> None:
+        """Take in one frame's pixels beside him that differ from the plate: near his hands, and away from them.
+
+        ``area_ratio`` is that of the places looked at, near to away.
+        """
+        self.beside += near
+        self.clutter += area_ratio * away
+
+    def held_shares(self) -> Float64Array:
+        """Return (NUM_BINS,): for each pixel of a color that is on him, how many are near his hands without being his.
+
+        Cloth stays on his limbs; a thing that he holds before himself now and then is beside him at other times.
+        """
+        inside = smoothed(self.his.sum(axis=0))
+        loose = _CLUTTER * smoothed(self.clutter) + _LOOSE_SHARE * inside + _LEAST_BESIDE_PX
+        return np.asarray(np.maximum(smoothed(self.beside) - loose, 0.0) / (inside + 1.0), np.float64)
+
+    def is_held(self) -> NDArray[np.bool_]:
+        """Return (NUM_BINS,): the colors of things that he holds, whether they are on him as well or not."""
+        return np.asarray(self.held_shares() > _HELD_SHARE, np.bool_)
+
     @property
     def breadth_bh(self) -> float:
         """Usual radius of the largest disc inside the foreign things, body heights; 0 where none was seen."""
@@ -52,7 +86,7 @@ class ColorCounts:
 
     def add(self, other: ColorCounts, weight: float) -> None:
         """Add what was counted elsewhere, with a weight."""
-        for name in ("his", "others", "foreign", "_breadth", "_looks", "_first", "_second"):
+        for name in ("his", "others", "foreign", "beside", "clutter", "_breadth", "_looks", "_first", "_second"):
             getattr(self, name).__iadd__(weight * getattr(other, name))
 
     def own_colors(self) -> Float32Array:
@@ -64,11 +98,17 @@ class ColorCounts:
         steadiness = self._first**2 / np.maximum(self._looks * self._second, 1e-12)
         low, high = _STEADY
         doubt = np.clip((high - steadiness) / (high - low), 0.0, 1.0)
-        return np.asarray(his * his / (his + _THING_WEIGHT * doubt * foreign), np.float32)
+        # What a hand holds is there in all looks at it.
+        doubt[HAND] = 1.0
+        own = his * his / (his + _THING_WEIGHT * doubt * foreign) / (1.0 + _HELD_WEIGHT * self.held_shares())
+        # Skin is told from it by the face.
+        own[HAND] = np.maximum(own[HAND], np.minimum(his[HAND], his[HEAD]))
+        return np.asarray(own, np.float32)
 
     def foreign_colors(self) -> Float32Array:
         """Return (NUM_BINS,) probabilities on foreign things."""
-        return density(self.foreign)
+        telling = np.clip((self.beside - _CLUTTER * self.clutter) / (self.beside + 1.0), _LEAST_TELLING, 1.0)
+        return density(self.foreign * telling)
 
     def others_colors(self) -> Float32Array:
         """Return (NUM_BINS,) probabilities on other people."""

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.scene.body import HAND
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
+from pipeline.scene.sticks import other_end
 from pipeline.scene.views import Shown
 
 REACH_BH = 0.10
@@ -23,6 +25,7 @@ _ON_LIMB = np.float32(0.4)
 _ODDS = 2.0
 """So much more likely on a foreign thing than on him must a color be."""
 _LEAST_AREA_PX = 30
+_LEAST_END_PX = 6
 _OTHERS_REACH_BH = 0.05
 _SPILL_BH = 0.03
 _CORE_BH = 0.005
@@ -31,10 +34,21 @@ _LEAST_THING_PX = 200
 """Of a thing that nobody holds, at ``WORK_BODY_PX``: half a football."""
 _LARGEST_HOLE_PX = 2700
 """At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
+_PAINTED = 0.0018
+"""Square body heights: a pattern on a thing, however like his colors; what is larger may be he, seen through it."""
 _HAND_BH = 0.075
 """What does not reach farther from the middle of a hand is taken for the hand."""
 _RIM_BH = 0.05
 _RIM_SHARE = 0.5
+_RIM_DEPTH_BH = 0.015
+"""Mean distance of a rim's pixels from its edge, at most: that of a strip of 6 % of body height."""
+_THIN_BH = 0.01
+_EDGE_BH = (-0.02, 0.05)
+"""Where an edge lies, distance from the surface of a limb."""
+_HAND_ROOM_BH = 0.03
+_RIM_LENGTH_BH = 0.09
+_ALONG_BH = 0.012
+"""Standard deviation of the distance from the limb, along a line that does not cross its edge."""
 _RIM_AREA = 0.03
 """Square body heights: a rim of 2 % of body height along a fifth of the outline."""
 _FOOT_REACH_BH = 0.16
@@ -84,7 +98,9 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
     differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~on_ground(sample)
     differs &= sample.subject_mask | sample.others_mask | ~wrong
-    strange = _coherent((odds > 0) & differs, (odds > np.log(_ODDS)) & differs)
+    surely_his = (odds < -np.log(_ODDS)) & (likelihood > UNLIKELY)
+    sure = (odds > np.log(_ODDS)) & differs
+    strange = _coherent((odds > 0) & differs, sure, surely_his, _PAINTED * height**2)
     # Its edge is mixed with what is behind it.
     front = grow(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & front
     # Masks of two who touch spill over each other: on a limb of his, what has his color is his.
@@ -94,11 +110,14 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     shoes = _his_feet(sample, strange, row)
     outline = _outline(sample, strange)
     strange &= ~shoes & ~outline
+    # Where the mask is wide enough for them, they are in it.
+    strange &= ~_rims(strange, sample)
     limbs = alike & (sample.outside < -_CORE_BH) & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
     people |= strange & near_others & (other_people >= foreign)
     his = sample.subject_mask | (sample.others_mask & ~people) | ((limbs | shoes | outline) & ~people)
     labels = np.where(his, np.uint8(Label.HIS), np.uint8(Label.NOBODY))
     held, hand = _held(strange & ~people, sample)
+    held |= _other_ends(held, odds, differs & ~people, sample)
     labels[_large(strange & ~held & ~hand, _HALF * row.breadth_bh * height)] = Label.THING
     labels[hand] = Label.HIS
     labels[held] = Label.CARRIED
@@ -116,12 +135,12 @@ def _log_odds(foreign: Float32Array, his: Float32Array) -> Float32Array:
     return cv2.blur(odds.astype(np.float32), (3, 3))
 
 
-def _coherent(likely: Mask, sure: Mask) -> Mask:
+def _coherent(likely: Mask, sure: Mask, surely_his: Mask, painted_px: float) -> Mask:
     """Return the parts of ``likely`` that hold enough of what is ``sure``, with their small holes filled."""
     count, labeled = cv2.connectedComponents(likely.view(np.uint8), connectivity=8)
     kept = np.bincount(labeled[sure], minlength=count) >= _LEAST_AREA_PX
     kept[0] = False
-    return _filled(closed(np.asarray(kept[labeled], np.bool_), _GAP_PX))
+    return _filled(closed(np.asarray(kept[labeled], np.bool_), _GAP_PX), surely_his, painted_px)
 
 
 def _large(mask: Mask, radius_px: float) -> Mask:
@@ -136,13 +155,18 @@ def _large(mask: Mask, radius_px: float) -> Mask:
     return kept[labeled]
 
 
-def _filled(mask: Mask) -> Mask:
-    """Return the mask with the holes in it that are not too large: a thing is never kept by half."""
+def _filled(mask: Mask, surely_his: Mask, painted_px: float) -> Mask:
+    """Return the mask with the holes in it that are not too large: a thing is never kept by half.
+
+    Through a bag's handle he is seen himself, but what is no larger than ``painted_px`` is a pattern.
+    """
     count, labeled, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
     is_hole = stats[:count, cv2.CC_STAT_AREA] <= _LARGEST_HOLE_PX
     x0, y0 = stats[:count, cv2.CC_STAT_LEFT], stats[:count, cv2.CC_STAT_TOP]
     x1, y1 = x0 + stats[:count, cv2.CC_STAT_WIDTH], y0 + stats[:count, cv2.CC_STAT_HEIGHT]
     is_hole &= (x0 > 0) & (y0 > 0) & (x1 < mask.shape[1]) & (y1 < mask.shape[0])
+    shows_him = np.bincount(labeled[surely_his], minlength=count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
+    is_hole &= ~shows_him | (stats[:count, cv2.CC_STAT_AREA] <= painted_px)
     return mask | is_hole[labeled]
 
 
@@ -197,9 +221,32 @@ def _outline(sample: Sample, strange: Mask) -> Mask:
     areas = np.bincount(labeled.ravel(), minlength=count)
     is_rim = np.bincount(labeled[rim], minlength=count) >= _RIM_SHARE * np.maximum(areas, 1)
     is_rim &= areas >= _RIM_AREA * sample.body.height_px**2
+    inner = cv2.distanceTransform(strange.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    depth = np.bincount(labeled.ravel(), inner.ravel(), count)
+    is_rim &= depth <= _RIM_DEPTH_BH * sample.body.height_px * areas
     is_rim[0] = False
     outline: Mask = is_rim[labeled] & strange
     return outline
+
+
+def _rims(strange: Mask, sample: Sample) -> Mask:
+    """Return what of the strange pixels is a thin line that runs along one of his limbs: its edge, blurred.
+
+    A stick crosses the edge of a limb, and a thing in his hand is near the hand.
+    """
+    height = sample.body.height_px
+    thin = strange & ~opened(strange, max(1, round(_THIN_BH * height)))
+    low, high = _EDGE_BH
+    edge = thin & (sample.outside > low) & (sample.outside < high) & (sample.distances[HAND] > _HAND_ROOM_BH)
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
+    extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
+    is_rim = extent > _RIM_LENGTH_BH * height
+    depth = sample.outside[edge]
+    mean = np.bincount(labeled[edge], depth, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
+    spread = np.bincount(labeled[edge], (depth - mean[labeled[edge]]) ** 2, count)
+    is_rim &= spread <= _ALONG_BH**2 * stats[:count, cv2.CC_STAT_AREA]
+    is_rim[0] = False
+    return np.asarray(is_rim[labeled], np.bool_)
 
 
 def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:
@@ -209,9 +256,39 @@ def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:
     count, labeled = cv2.connectedComponents(closed(strange, _GAP_PX).view(np.uint8))
     if count < 2 or not len(sample.body.hands):
         return nothing, nothing
-    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: strange.shape[0], : strange.shape[1]])
-    distance = np.min([np.hypot(columns - x, rows - y) for x, y in sample.body.hands], axis=0)
-    held = np.bincount(labeled[distance <= _HAND_REACH_BH * height], minlength=count) > 0
-    large = np.bincount(labeled[distance > _HAND_BH * height], minlength=count) >= _LEAST_AREA_PX
-    held[0] = False
-    return (held & large)[labeled] & strange, (held & ~large)[labeled] & strange
+    is_held = np.zeros(count, np.bool_)
+    is_hand = np.zeros(count, np.bool_)
+    for hand_xy in sample.body.hands:
+        distance = _distance_from(hand_xy, strange.shape)
+        near = np.bincount(labeled[distance <= _HAND_REACH_BH * height], minlength=count) > 0
+        beyond = np.bincount(labeled[distance > _HAND_BH * height], minlength=count)
+        large = near & (beyond >= _LEAST_AREA_PX)
+        large[0] = False
+        if large.any():
+            # The other end of a stick is seen beyond the fist.
+            large |= near & (beyond >= _LEAST_END_PX)
+        is_held |= large
+        is_hand |= near & ~large
+    is_held[0] = False
+    is_hand &= ~is_held
+    is_hand[0] = False
+    return is_held[labeled] & strange, is_hand[labeled] & strange
+
+
+def _other_ends(held: Mask, odds: Float32Array, differs: Mask, sample: Sample) -> Mask:
+    """Return what long things in his hands show of themselves on the other side of the fist."""
+    ends = np.zeros(held.shape, np.bool_)
+    if not held.any():
+        return ends
+    height = sample.body.height_px
+    _, labeled = cv2.connectedComponents(closed(held, _GAP_PX).view(np.uint8))
+    for hand_xy in sample.body.hands:
+        near = held & (_distance_from(hand_xy, held.shape) <= _HAND_REACH_BH * height)
+        for number in np.unique(labeled[near]):
+            ends |= other_end(held & (labeled == number), odds, differs, hand_xy, height)
+    return ends
+
+
+def _distance_from(point_xy: NDArray[np.float32], shape: tuple[int, ...]) -> Float32Array:
+    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
+    return np.asarray(np.hypot(columns - point_xy[0], rows - point_xy[1]), np.float32)

@@ -27,7 +27,7 @@ from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
 from pipeline.scene.colors import density
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import Sample, foreign_counts, his_counts, likeness, others_counts, sample_of
+from pipeline.scene.samples import Sample, beside_counts, foreign_counts, his_counts, likeness, others_counts, sample_of
 from pipeline.scene.scene_model import SceneModel, SceneRow, bins_at, save_row
 from pipeline.scene.views import WORK_BODY_PX, view_of
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
@@ -153,7 +153,9 @@ class _Learner:
                     places[side] = self._plates.positions(number, side, sample.view.box_xyxy, sample.view.size_wh)
                     self._open[row].evidence.add(places[side], evidence)
             is_wrong = bins_at(counts.evidence.wrong(), places[0], counts.evidence.bin_px)
-            counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong))
+            counts.colors.add_beside(*beside_counts(sample, is_wrong))
+            known = faded_sum([(1.0, counts.colors), *near])
+            counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong, known.is_held()))
         self._waiting.clear()
 
     def _close(self, row: int) -> None:

@@ -19,7 +19,7 @@ _CORE_BH = 0.018
 """So deep inside a limb its pixels are surely covered by it: joints are right to about 2 % of body height."""
 OUTSIDE_BH = 0.035
 """So far from every limb there is neither clothing nor hair, as a rule."""
-_REACH_BH = np.array([0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
+_REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
 """His clothes and hair stand out from each part by so much; hands and feet are found less exactly than the rest."""
 _TELLING = 15.0
 _ELSEWHERE = np.float32(0.3)
@@ -28,6 +28,9 @@ UNLIKELY = 2e-3
 """A color that is rarer on him is not his: 99 of 100 of his pixels have one that is more frequent."""
 _ARM_BH = 0.3
 """A thing in a hand lies no farther from it, as a rule."""
+_AWAY_BH = 0.35
+_BESIDE_BH = 0.06
+"""Off all limbs, and off most of what hangs loosely on them."""
 _GROUND_BH = 0.2
 _SPILL_ODDS = np.float32(5.0)
 _FAR_BH = 0.5
@@ -108,13 +111,35 @@ def surroundings(sample: Sample) -> Mask:
     return free
 
 
-def foreign_counts(sample: Sample, likelihood: Float32Array, wrong: Mask) -> tuple[NDArray[np.float64], float]:
+def beside_counts(sample: Sample, wrong: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Return (NUM_BINS,) twice: colors off his limbs that differ from the plate, near his hands and away from them.
+
+    And the ratio of the two areas that were looked at. ``wrong`` (h, w): where the plate is not to be trusted.
+    """
+    if not len(sample.body.hands):
+        return np.zeros(NUM_BINS), np.zeros(NUM_BINS), 0.0
+    height = sample.body.height_px
+    others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
+    free = ~others & ~on_ground(sample) & ~wrong & (sample.outside > _BESIDE_BH)
+    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: free.shape[0], : free.shape[1]])
+    distance = np.min([np.hypot(columns - x, rows - y) for x, y in sample.body.hands], axis=0)
+    near = free & (distance < _ARM_BH * height)
+    away = free & (distance > _AWAY_BH * height) & (sample.outside < _FAR_BH)
+    is_other = sample.view.shown == Shown.OTHER
+    ratio = float(near.sum()) / max(float(away.sum()), 1.0)
+    return counted(sample.bins, near & is_other), counted(sample.bins, away & is_other), ratio
+
+
+def foreign_counts(
+    sample: Sample, likelihood: Float32Array, wrong: Mask, is_held: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
     """Return (NUM_BINS,) the colors of things that are neither background nor people nor he, and their breadth.
 
     The breadth is the radius of the largest disc inside the thing, body heights; 0 where nothing was found.
 
     Such a thing differs from the plate, has a color that his parts there do not have (``likelihood`` of ``likeness``),
-    and a good part of it lies outside of his limbs. ``wrong`` (h, w): where the plate is not to be trusted.
+    and a good part of it lies outside of his limbs. ``wrong`` (h, w): where the plate is not to be trusted;
+    ``is_held`` (NUM_BINS,): colors that are known for those of a thing.
     """
     shown, height = sample.view.shown, sample.body.height_px
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
@@ -126,7 +151,7 @@ def foreign_counts(sample: Sample, likelihood: Float32Array, wrong: Mask) -> tup
     # His clothes spill over the limbs in the colors that the limbs have; what is far more frequent outside is not his.
     around = density(counted(sample.bins, free & (sample.outside > OUTSIDE_BH)))
     limit = np.maximum(UNLIKELY, around[sample.bins] / _SPILL_ODDS)
-    strange = free & (likelihood < limit)
+    strange = free & ((likelihood < limit) | is_held[sample.bins])
     strange = opened(strange, 1)
     count, labels = cv2.connectedComponents(strange.view(np.uint8))
     areas = np.bincount(labels.ravel(), minlength=count)

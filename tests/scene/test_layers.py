@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.scene.body import NUM_PARTS
+from pipeline.scene.color_counts import ColorCounts
 from pipeline.scene.colors import NUM_BINS, density
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import foreign_counts, his_counts, likeness, others_counts
+from pipeline.scene.samples import beside_counts, foreign_counts, his_counts, likeness, others_counts
 from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
@@ -25,18 +27,21 @@ def learned(shots: Iterable[Shot]) -> SceneRow:
     samples = [shot.sample() for shot in shots]
     evidence = PlateEvidence(SHAPE[::-1], HEIGHT_PX)
     places = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)
-    his = density(np.sum([his_counts(sample) for sample in samples], axis=0))
-    likelihoods = [likeness(sample, his) for sample in samples]
-    for sample, likelihood in zip(samples, likelihoods, strict=True):
+    colors = ColorCounts()
+    for sample in samples:
+        colors.add_his(his_counts(sample))
+        colors.others += others_counts(sample)
+    for sample in samples:
+        likelihood = likeness(sample, density(colors.his))
         evidence.add(places, Evidence.of(sample, likelihood))
-    things = [foreign_counts(*both, NOTHING) for both in zip(samples, likelihoods, strict=True)]
-    foreign = density(np.sum([counts for counts, _ in things], axis=0))
-    breadth_bh = float(np.mean([breadth for _, breadth in things if breadth > 0] or [0.0]))
-    others = density(np.sum([others_counts(sample) for sample in samples], axis=0))
+        colors.add_beside(*beside_counts(sample, NOTHING))
+    for sample in samples:
+        colors.add_foreign(*foreign_counts(sample, likeness(sample, density(colors.his)), NOTHING, colors.is_held()))
     front = evidence.front(next(iter(shots)).plate)
     size = front.shape[::-1]
     assert size == (int(np.ceil(SHAPE[1] / evidence.bin_px)), int(np.ceil(SHAPE[0] / evidence.bin_px)))
-    return SceneRow(his, foreign, others, breadth_bh, front, NOTHING)
+    foreign, others = colors.foreign_colors(), colors.others_colors()
+    return SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, NOTHING)
 
 
 def labeled(shot: Shot, row: SceneRow) -> np.ndarray:
@@ -171,6 +176,30 @@ def test_a_rim_of_him_that_his_tight_mask_lacks_is_no_thing() -> None:
 
 def test_colors_that_were_never_seen_say_nothing() -> None:
     empty = density(np.zeros(NUM_BINS))
-    row = SceneRow(density(np.zeros((7, NUM_BINS))), empty, empty, 0.0, NOTHING, NOTHING)
+    row = SceneRow(density(np.zeros((NUM_PARTS, NUM_BINS))), empty, empty, 0.0, NOTHING, NOTHING)
     shot = shot_at(150, wall())
     assert share(labeled(shot, row) == Label.HIS, shot.subject_mask) == 1.0
+
+
+def bag(x: float) -> Mask:
+    """A broad bag in his left hand, over his thigh and beside it."""
+    thing = NOTHING.copy()
+    thing[134:164, round(x + 22) : round(x + 60)] = True
+    return thing
+
+
+def test_a_bag_that_always_hangs_before_his_leg_is_not_part_of_the_leg() -> None:
+    shots = [carrying(x, bag(x), i % 2 == 0) for i, x in enumerate(PATH[::3])]
+    row = learned(shots)
+    for shot in shots:
+        thing, labels = bag(shot.x), labeled(shot, row)
+        assert share(labels == Label.CARRIED, thing) > 0.95
+        assert share(labels == Label.HIS, man_at(shot.x)[0] & ~thing) > 0.97
+
+
+def test_the_hand_at_a_thing_is_his() -> None:
+    shots = [carrying(x, bag(x), False) for x in PATH[::3]]
+    row = learned(shots)
+    for shot in shots:
+        hand = disc(shot.x + 49, 126, 5) & ~bag(shot.x)
+        assert share(labeled(shot, row) == Label.HIS, hand) > 0.95

@@ -15,8 +15,11 @@ from pipeline.scene.views import view_of
 
 HEIGHT_PX = 200.0
 SHAPE = (260, 300)
-_COLORS = ((120, 80, 60), (60, 70, 120), (62, 72, 124), (130, 90, 70), (70, 70, 80), (72, 72, 82), (200, 100, 40))
-"""RGB of the parts: head, torso, upper arm, forearm, thigh, shin, foot."""
+_COLORS = (
+    (120, 80, 60), (60, 70, 120), (62, 72, 124), (130, 90, 70),
+    (120, 80, 60), (70, 70, 80), (72, 72, 82), (200, 100, 40),
+)  # fmt: skip
+"""RGB of the parts: head, torso, upper arm, forearm, hand, thigh, shin, foot."""
 _PLACES = {
     "nose": (0, 38), "left_ear": (6, 36), "right_ear": (-6, 36), "left_shoulder": (18, 62), "right_shoulder": (-18, 62),
     "left_elbow": (34, 92), "right_elbow": (-34, 92), "left_wrist": (46, 118), "right_wrist": (-46, 118),

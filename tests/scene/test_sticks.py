@@ -1,0 +1,54 @@
+"""What leaves a fist on one side goes on along the same line on the other."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.scene.sticks import other_end
+
+HEIGHT_PX = 240.0
+HAND = np.array([100, 100], np.float32)
+
+
+def line(first: tuple[int, int], last: tuple[int, int], width: int = 5) -> np.ndarray:
+    return cv2.line(np.zeros((220, 240), np.uint8), first, last, 1, width) > 0
+
+
+def odds_with(*parts: tuple[np.ndarray, float]) -> np.ndarray:
+    odds = np.full((220, 240), -4.0, np.float32)
+    for where, value in parts:
+        odds[where] = value
+    return odds
+
+
+EVERYWHERE = np.ones((220, 240), np.bool_)
+UPPER = line((40, 40), (92, 92))
+LOWER = line((110, 110), (140, 140))
+
+
+def test_the_end_beyond_the_fist_is_found_though_its_color_is_worn_as_well() -> None:
+    found = other_end(UPPER, odds_with((UPPER, 3.0), (LOWER, -1.0)), EVERYWHERE, HAND, HEIGHT_PX)
+    assert (found & LOWER).sum() > 0.6 * LOWER.sum()
+    assert (found & ~line((108, 108), (142, 142), 9)).sum() == 0
+
+
+def test_a_line_that_is_a_little_bent_at_the_fist_is_followed() -> None:
+    lower = line((110, 108), (144, 137))
+    found = other_end(UPPER, odds_with((UPPER, 3.0), (lower, -1.0)), EVERYWHERE, HAND, HEIGHT_PX)
+    assert (found & lower).sum() > 0.5 * lower.sum()
+
+
+def test_nothing_goes_on_where_nothing_stands_out() -> None:
+    assert not other_end(UPPER, odds_with((UPPER, 3.0)), EVERYWHERE, HAND, HEIGHT_PX).any()
+
+
+def test_a_bag_has_no_line() -> None:
+    bag = np.zeros((220, 240), np.bool_)
+    bag[50:90, 50:90] = True
+    assert not other_end(bag, odds_with((bag, 3.0), (LOWER, -1.0)), EVERYWHERE, HAND, HEIGHT_PX).any()
+
+
+def test_what_shows_the_background_is_no_end() -> None:
+    odds = odds_with((UPPER, 3.0), (LOWER, 2.0))
+    assert not other_end(UPPER, odds, ~LOWER, HAND, HEIGHT_PX).any()
