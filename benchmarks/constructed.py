@@ -24,6 +24,8 @@ WALK_A = Path(__file__).resolve().parents[1] / "assets" / "walk_a"
 SIZE_WH = (640, 360)
 HOLD = range(62, 90)
 """Frames of walk_a in which he stands."""
+_SKIN_HUES = 28, 165
+"""Of 180: reds and yellows lie outside."""
 
 Picture = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
@@ -65,6 +67,8 @@ class Actor:
     hue: int = 0
     """Turned by so many of 180 steps; 0 leaves his clothes as they are."""
     mirrored: bool = False
+    keeps_skin: bool = False
+    """Turn no hues of skin and hair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,30 @@ def in_uniform(out: Path) -> MadeClip:
     passer = Actor(other, lambda t: _mirrored_ground(walk[t - 18], shift=0.35, farther=1.1), mirrored=True)
     stander = Actor(_standing(150), lambda t: (1.15, 1.0))
     return _Stage([Actor([*frames], _own_ground), passer, stander], (), frames).written(out, 20)
+
+
+def duet(out: Path, *, farther: float = 1.1, delay: int = 18) -> tuple[MadeClip, MadeClip]:
+    """Write two men who walk past each other, both to be replaced; return the truth about each.
+
+    The second is walk_a's man mirrored and delayed, in other clothes, ``farther`` m behind the first one's line, or in
+    front of it where that is negative.
+    """
+    walk = [*range(62), *range(92, 150)]
+    frames = range(len(walk))
+    other = [walk[t - delay] if t >= delay else None for t in frames]
+    first = Actor(walk, lambda t: _own_ground(walk[t]))
+    second = Actor(
+        other,
+        lambda t: _mirrored_ground(walk[t - delay], shift=0.35, farther=farther),
+        hue=75,
+        mirrored=True,
+        keeps_skin=True,
+    )
+    made = _Stage([first, second], (), frames).written(out, 20)
+    clicked = delay + 22
+    rows, columns = np.nonzero(made.others[clicked])
+    choice = PointChoice(float(np.median(columns)), float(np.median(rows)), clicked / 30)
+    return made, MadeClip(out, made.others, made.subject, choice=choice)
 
 
 def leaves_and_returns(out: Path) -> MadeClip:
@@ -212,7 +240,7 @@ def _draw_actor(picture: Picture, actor: Actor, t: int, camera: int) -> NDArray[
     """Paste an actor into the picture, in place; return his pixels."""
     pose = actor.poses[t]
     assert pose is not None
-    cutout, alpha = _cutout(pose, actor.hue)
+    cutout, alpha = _cutout(pose, actor.hue, keeps_skin=actor.keeps_skin)
     feet = _truth().ankles[pose].mean(axis=0)
     there = np.array([*actor.ground(t), feet[2]])
     (here_px, here_depth), (there_px, there_depth) = _projected(feet, pose), _projected(there, camera)
@@ -276,13 +304,16 @@ def _projected(point: Floats, camera: int) -> tuple[Floats, float]:
     return (truth.K[camera] @ seen)[:2] / seen[2], float(seen[2])
 
 
-def _cutout(t: int, hue: int) -> tuple[Picture, NDArray[np.float32]]:
+def _cutout(t: int, hue: int, *, keeps_skin: bool = False) -> tuple[Picture, NDArray[np.float32]]:
     """Return walk_a's man of one frame, (H, W, 3), and his soft outline (H, W)."""
     picture = _sources()[t]
     if hue:
         turned = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
-        turned[..., 0] = (turned[..., 0].astype(np.int16) + hue) % 180
-        turned[..., 1] = np.minimum(turned[..., 1].astype(np.int16) + 50, 255)
+        is_turned = np.ones(picture.shape[:2], np.bool_)
+        if keeps_skin:
+            is_turned = (turned[..., 0] > _SKIN_HUES[0]) & (turned[..., 0] < _SKIN_HUES[1])
+        turned[is_turned, 0] = (turned[is_turned, 0].astype(np.int16) + hue) % 180
+        turned[is_turned, 1] = np.minimum(turned[is_turned, 1].astype(np.int16) + 50, 255)
         picture = np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB), np.uint8)
     soft = cv2.GaussianBlur(_truth().masks[t].astype(np.float32), (0, 0), 0.7)
     return picture, soft

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -26,6 +26,17 @@ SubjectChoice = NamedChoice | int | PointChoice | tuple[PointChoice, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FurtherSubject:
+    """One more person to replace in the same job, and who comes in for them; the fields are those of ``JobRequest``."""
+
+    subject: SubjectChoice
+    seed: int = 0
+    prompt: str = ""
+    reference: NDArray[np.uint8] | None = None
+    more_references: tuple[NDArray[np.uint8], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class JobRequest:
     """What a job is asked for, with everything fetched and checked."""
 
@@ -44,3 +55,23 @@ class JobRequest:
     """The same person from other sides."""
     start_s: float | None = None
     end_s: float | None = None
+    further_subjects: tuple[FurtherSubject, ...] = ()
+    """Who else is replaced; each is somebody else."""
+
+    def for_each_subject(self) -> tuple[JobRequest, ...]:
+        """Return a request of one subject for each person: the request's own fields first, then the further ones."""
+        if not self.further_subjects:
+            return (self,)
+        own = replace(self, further_subjects=())
+        further = [
+            replace(
+                own,
+                subject=each.subject,
+                seed=each.seed,
+                prompt=each.prompt,
+                reference=each.reference,
+                more_references=each.more_references,
+            )
+            for each in self.further_subjects
+        ]
+        return (own, *further)

@@ -96,6 +96,23 @@ class SegmentReport(Value):
     end_s: float
 
 
+class SubjectReport(Value):
+    """What became of one of several people who were replaced."""
+
+    number: int
+    """Place in the request's `subjects`."""
+    frames_replaced: int
+    """Frames in which this person was replaced."""
+    frames_absent: int
+    """Frames without this person."""
+    frames_uncertain: int
+    """Frames in which this person was filled in or seen badly."""
+    contacts: int
+    """How often a foot of theirs was planted; each is locked by itself."""
+    quality: Quality
+    """Those figures that are of a person and not of the whole picture."""
+
+
 class JobReport(Value):
     """What is known of a result beside its files."""
 
@@ -129,6 +146,8 @@ class JobReport(Value):
     """Of the libraries that matter for the bytes."""
     stills: tuple[int, ...] = ()
     """In the mode `frame`: the numbers of the frames that were made."""
+    subjects: tuple[SubjectReport, ...] = ()
+    """Where several people were replaced: what became of each, in the order of the request."""
 
 
 class PersonPoint(Value):

@@ -19,9 +19,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Plan
+from pipeline.errors import InvalidInput
 from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.finish import finish
 from pipeline.finish.stills import finish_stills
@@ -34,8 +37,8 @@ from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.people import describe_people
-from pipeline.plan.plan import make_plan
-from pipeline.plan.stills import choose_stills, plan_of_stills
+from pipeline.plan.several import make_plans
+from pipeline.plan.stills import choose_stills, plans_of_stills
 from pipeline.plan.subject import find_persons
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
@@ -50,7 +53,7 @@ from pipeline.scene.learn import learn_scene
 from pipeline.settings import Settings
 from pipeline.survey.survey import survey_clip
 from pipeline.workspace.checkpoints import keep_if_intact
-from pipeline.workspace.layers import chunk_path
+from pipeline.workspace.layers import chunk_path, subject_folder
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
 
@@ -78,8 +81,17 @@ def run_job(
     ):
         with _timed(timings, "finish"):
             finished = finish(inputs, check, progress)
-        warnings = (*inputs.generator_warnings, *finished.warnings)
-        report = make_report(inputs.clip.info, plan, settings, request.seed, timings, finished.quality, warnings)
+        warnings = (*_generator_warnings(inputs), *finished.warnings)
+        report = make_report(
+            inputs.clip.info,
+            [each.plan for each in inputs.subjects],
+            settings,
+            request.seed,
+            timings,
+            finished.quality,
+            warnings,
+            finished.subjects,
+        )
         reports = write_reports(
             request.output_dir,
             inputs.artifacts,
@@ -118,7 +130,8 @@ def run_stills(
         with _timed(timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
     quality = Quality(frames_replaced=len(stills))
-    report = make_report(inputs.clip.info, plan, settings, request.seed, timings, quality, inputs.generator_warnings)
+    plans = [each.plan for each in inputs.subjects]
+    report = make_report(inputs.clip.info, plans, settings, request.seed, timings, quality, _generator_warnings(inputs))
     return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), timings)
 
 
@@ -226,57 +239,107 @@ def _prepared(
     workspace.mkdir(parents=True, exist_ok=True)
     needs = models.generator.needs
 
+    requests = request.for_each_subject()
     with _timed(timings, "open"):
         if not only_stills:
             # An encoder that refuses is found now, not after the work.
             choose_output_format(clip.info, settings.output)
-        appearance = find_appearance(
-            request.prompt, request.negative_prompt, request.reference, models.people, request.more_references
-        )
-    keep_if_intact(workspace, workspace / "plan.zip")
+        appearances = [_appearance(each, models, number, len(requests)) for number, each in enumerate(requests)]
     store = _mask_store(clip, workspace)
+    folders = [subject_folder(workspace, number) for number in range(len(requests))]
     try:
         with _timed(timings, "survey"):
             survey = survey_clip(clip, models.people, store, settings, workspace, check, progress)
         with _timed(timings, "plan"):
-            plan = make_plan(survey, request, settings, needs, workspace)
+            plans = make_plans(survey, requests, settings, needs, folders)
         # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
         del survey
         trim_malloc()
         if only_stills:
-            can_be_alone = needs.conditioning_frames == 0
-            plan = plan_of_stills(plan, choose_stills(plan), needs.window_frames, can_be_alone)
-        masks = SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays)
+            plans = plans_of_stills(plans, needs.window_frames, can_be_alone=needs.conditioning_frames == 0)
+        masks = [
+            SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays) for plan in plans
+        ]
+        of_each = list(zip(plans, masks, folders, strict=True))
         with _timed(timings, "plate"):
-            light, shadows = estimate_lighting(clip, plan, masks, settings, workspace, check)
-            plates = plate_clip(clip, plan, masks, shadows, settings, workspace, check, progress)
+            lighting = [estimate_lighting(clip, plan, of_one, settings, own, check) for plan, of_one, own in of_each]
+            shadows = [thrown for _, thrown in lighting]
+            plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
         with _timed(timings, "scene"):
-            scene = learn_scene(clip, plan, masks, plates, workspace, check, progress)
+            scenes = [learn_scene(clip, plan, of_one, plates, own, check, progress) for plan, of_one, own in of_each]
+        notes: list[tuple[str, ...]] = []
         with _timed(timings, "perform"):
-            notes = models.generator.prepare(appearance)
-            if models.figure is not None:
-                # What it cannot take over is the generator's to paint.
-                models.figure.prepare(appearance)
-            perform_clip(clip, plan, masks, plates, light, models, settings, request.seed, workspace, check, progress)
+            for number, (plan, of_one, own) in enumerate(of_each):
+                notes.append(models.generator.prepare(appearances[number]))
+                if models.figure is not None:
+                    # What it cannot take over is the generator's to paint.
+                    models.figure.prepare(appearances[number])
+                perform_clip(
+                    clip,
+                    plan,
+                    of_one,
+                    plates,
+                    lighting[number][0],
+                    models,
+                    settings,
+                    requests[number].seed,
+                    own,
+                    check,
+                    _part_of(progress, number, len(requests)),
+                )
         trim_malloc()
-        inputs = FinishInputs(
-            clip=clip,
-            plan=plan,
-            masks=masks,
-            plates=plates,
-            scene=scene,
-            shadows=shadows,
-            chunks=[(chunk, chunk_path(workspace, chunk)) for chunk in plan.chunks],
-            settings=settings,
-            seed=request.seed,
-            artifacts=frozenset(request.artifacts),
-            output_dir=request.output_dir,
-            reference_person=appearance.reference_person,
-            generator_warnings=notes,
-        )
-        yield inputs, plan
+        inputs = [
+            FinishInputs(
+                clip=clip,
+                plan=plans[number],
+                masks=masks[number],
+                plates=plates,
+                scene=scenes[number],
+                shadows=shadows[number],
+                chunks=[(chunk, chunk_path(folders[number], chunk)) for chunk in plans[number].chunks],
+                settings=settings,
+                seed=request.seed,
+                artifacts=frozenset(request.artifacts),
+                output_dir=request.output_dir,
+                reference_person=appearances[number].reference_person,
+                generator_warnings=notes[number],
+            )
+            for number in range(len(requests))
+        ]
+        yield replace(inputs[0], further=tuple(inputs[1:])), plans[0]
     finally:
         store.close()
+
+
+def _generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:
+    """Return what the generator could not take over; of several subjects, with whose wishes they were."""
+    if not inputs.further:
+        return inputs.generator_warnings
+    return tuple(
+        f"subject {number}: {warning}"
+        for number, each in enumerate(inputs.subjects)
+        for warning in each.generator_warnings
+    )
+
+
+def _appearance(request: JobRequest, models: LoadedModels, number: int, count: int) -> Appearance:
+    """Return who comes in for one subject; of several, an error names whose reference is to blame."""
+    try:
+        return find_appearance(
+            request.prompt, request.negative_prompt, request.reference, models.people, request.more_references
+        )
+    except InvalidInput as error:
+        if count > 1 and error.field is not None:
+            single = error.field.replace("reference_image_urls.", "").replace("reference_image_url", "0")
+            error.field = f"subjects.{number}.reference_image_urls.{single}"
+        raise
+
+
+def _part_of(progress: Progress, number: int, count: int) -> Progress:
+    """Return the progress of one of several subjects, who are drawn one after the other."""
+    if count == 1:
+        return progress
+    return lambda stage, done, total: progress(stage, number * total + done, count * total)
 
 
 @contextmanager

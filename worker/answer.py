@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
 from pipeline.datatypes.clip import VideoInfo
@@ -23,7 +26,7 @@ from pipeline.estimate import estimate, generation_share, seconds_of_job
 from pipeline.media.clip import Clip
 from pipeline.media.sandbox import keep_ready, open_untrusted
 from pipeline.needs import disk_bytes, memory_bytes
-from pipeline.request import JobRequest, PointChoice, SubjectChoice
+from pipeline.request import FurtherSubject, JobRequest, PointChoice, SubjectChoice
 from pipeline.result import JobResult, PeopleResult
 from pipeline.run import find_people, run_job, run_stills
 from pipeline.runtime.callbacks import Check, Progress
@@ -34,7 +37,7 @@ from worker.command_line import Arguments
 from worker.delivery.destination import choose_destination
 from worker.delivery.kept_result import find_kept, kept_if_undelivered
 from worker.environment import WorkerEnvironment
-from worker.input import JobInput, SubjectPoint, parse_request
+from worker.input import JobInput, SubjectInput, SubjectPoint, SubjectWords, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
 from worker.models import ModelKeeper
@@ -238,34 +241,65 @@ def _fetched(
             check=clock.check,
         )
 
+    def pictures(urls: Mapping[str, str]) -> list[NDArray[np.uint8]]:
+        return [
+            read_reference(
+                file(url, field.replace(".", "_"), field, limits.max_reference_bytes),
+                limits.max_reference_megapixels,
+                field,
+            )
+            for field, url in urls.items()
+        ]
+
     # First: they are small, and a wrong one is refused before the clip is loaded.
-    asked = {f"reference_image_urls.{n}": url for n, url in enumerate(request.reference_image_urls)}
-    if request.reference_image_url is not None:
-        asked = {"reference_image_url": request.reference_image_url}
-    references = [
-        read_reference(
-            file(url, f"reference{n}", field, limits.max_reference_bytes), limits.max_reference_megapixels, field
-        )
-        for n, (field, url) in enumerate(asked.items())
+    first, *further = [
+        (each, pictures(_reference_urls(request, number, each))) for number, each in enumerate(_people_of(request))
     ]
     return JobRequest(
         video=file(request.video_url, "source", "video_url", limits.max_bytes),
         output_dir=workspace / "result",
         artifacts=tuple(request.artifacts),
-        seed=request.seed,
-        subject=_choice(request),
+        seed=request.seed if first[0].seed is None else first[0].seed,
+        subject=_choice(first[0].subject),
         on_lost=request.on_lost,
-        prompt=request.prompt,
+        prompt=first[0].prompt,
         negative_prompt=request.negative_prompt,
-        reference=references[0] if references else None,
-        more_references=tuple(references[1:]),
+        reference=first[1][0] if first[1] else None,
+        more_references=tuple(first[1][1:]),
         start_s=request.start_s,
         end_s=request.end_s,
+        further_subjects=tuple(
+            FurtherSubject(
+                subject=_choice(each.subject),
+                seed=request.seed if each.seed is None else each.seed,
+                prompt=each.prompt,
+                reference=references[0] if references else None,
+                more_references=tuple(references[1:]),
+            )
+            for each, references in further
+        ),
     )
 
 
-def _choice(request: JobInput) -> SubjectChoice:
-    subject = request.subject
+def _people_of(request: JobInput) -> list[SubjectInput]:
+    """Return whom to replace, one or several; a single one is told in the request's own fields."""
+    if request.subjects:
+        return request.subjects
+    urls = request.reference_image_urls
+    if request.reference_image_url is not None:
+        urls = [request.reference_image_url]
+    return [SubjectInput(subject=request.subject, reference_image_urls=urls, prompt=request.prompt)]
+
+
+def _reference_urls(request: JobInput, number: int, person: SubjectInput) -> dict[str, str]:
+    """Return a person's reference pictures by the field that the caller gave them in."""
+    if request.reference_image_url is not None:
+        return {"reference_image_url": request.reference_image_url}
+    within = f"subjects.{number}." if request.subjects else ""
+    return {f"{within}reference_image_urls.{n}": url for n, url in enumerate(person.reference_image_urls)}
+
+
+def _choice(subject: SubjectWords) -> SubjectChoice:
     if isinstance(subject, list):
         return tuple(PointChoice(point.x, point.y, point.at_s) for point in subject)
     return PointChoice(subject.x, subject.y, subject.at_s) if isinstance(subject, SubjectPoint) else subject

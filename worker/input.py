@@ -50,6 +50,26 @@ class SubjectPoint(_Strict):
     at_s: Annotated[float, Field(ge=0, description="seconds from the clip's start")]
 
 
+SubjectWords = (
+    Literal["largest", "leftmost", "rightmost", "centre"]
+    | Annotated[int, Field(ge=0, le=63)]
+    | SubjectPoint
+    | Annotated[list[SubjectPoint], Field(min_length=1, max_length=32)]
+)
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class SubjectInput(_Strict):
+    """One of several people to replace, and who comes in for them."""
+
+    subject: Annotated[SubjectWords, Field(description="whom to replace, as in the field of that name outside")]
+    reference_image_urls: Annotated[
+        list[_Url], Field(max_length=4, description="one to four pictures of who comes in, front first")
+    ] = []
+    prompt: Annotated[_Prompt, Field(description="who comes in, in words")] = ""
+    seed: Annotated[_Seed | None, Field(description="default: the job's")] = None
+
+
 class JobInput(_Strict):
     """The ``input`` of a job."""
 
@@ -75,12 +95,16 @@ class JobInput(_Strict):
     ] = {}
     seed: Annotated[int, Field(ge=0, lt=2**32, description="same seed, same bytes (on a CPU)")] = 0
     subject: Annotated[
-        Literal["largest", "leftmost", "rightmost", "centre"]
-        | Annotated[int, Field(ge=0, le=63)]
-        | SubjectPoint
-        | Annotated[list[SubjectPoint], Field(min_length=1, max_length=32)],
-        Field(description="whom to replace; a number counts people in order of appearance"),
+        SubjectWords, Field(description="whom to replace; a number counts people in order of appearance")
     ] = "largest"
+    subjects: Annotated[
+        list[SubjectInput],
+        Field(
+            max_length=4,
+            description="up to four people to replace, each with who comes in; "
+            "instead of subject, prompt and references",
+        ),
+    ] = []
     on_lost: Annotated[
         Literal["warn", "error"], Field(description="what to do if the subject is not clearly visible in some frames")
     ] = "warn"
@@ -119,6 +143,10 @@ def _check_together(request: JobInput) -> None:
         raise InvalidInput("must be after start_s", field="end_s")
     if request.reference_image_url is not None and request.reference_image_urls:
         raise InvalidInput("name pictures here or in reference_image_url, not in both", field="reference_image_urls")
+    if request.subjects:
+        for name in ("subject", "prompt", "reference_image_url", "reference_image_urls"):
+            if name in request.model_fields_set:
+                raise InvalidInput("belongs into each of subjects, where these are given", field=name)
     if request.mode != "replace" and request.artifacts:
         raise InvalidInput(f"are only made for whole clips: leave them out with mode {request.mode}", field="artifacts")
 
@@ -148,5 +176,9 @@ def _field_of(location: tuple[str | int, ...]) -> str:
 
     Members of a union are part of pydantic's location, behind the field: the caller does not know them.
     """
-    parts = (*location[:1], *location[2:3]) if location[:1] == ("subject",) else location[:2]
+    parts = location[:2]
+    if location[:1] == ("subject",):
+        parts = (*location[:1], *location[2:3])
+    if location[:1] == ("subjects",):
+        parts = location[:3]
     return ".".join(map(str, parts))[:100] or "input"

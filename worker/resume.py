@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,6 +86,10 @@ def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, chec
 
 def _bytes_of(value: object) -> bytes:
     """What is hashed of a value: an array's numbers, which its ``repr`` would leave out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return b"(" + b"\0".join(_bytes_of(getattr(value, each.name)) for each in fields(value)) + b")"
+    if isinstance(value, tuple):
+        return b"(" + b"\0".join(map(_bytes_of, value)) + b")"
     return value.tobytes() + repr(value.shape).encode() if isinstance(value, np.ndarray) else repr(value).encode()
 
 

@@ -28,6 +28,8 @@ _REFERENCES = {
     "PersonReport": "object, see below",
     "PersonPoint": "{x, y, at_s}",
     "BoxInStill": "{number, box_xyxy}",
+    "SubjectInput": "{subject, reference_image_urls, prompt, seed}",
+    "SubjectReport": "{number, frames_replaced, frames_absent, frames_uncertain, contacts, quality}",
     "SegmentReport": "{shot, kind, start_frame, end_frame, start_s, end_s}",
 }
 """How a table writes an object."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -64,12 +64,25 @@ class ArtifactWriter:
         for video, picture in self._writers:
             video.write(coded_from_upright(picture(edited), self._info), number)
 
-    def write_values(self, placed_joints: NDArray[np.float64], plates: PlateSet | None) -> None:
+    def write_values(
+        self,
+        placed_joints: NDArray[np.float64],
+        plates: PlateSet | None,
+        further_plans: Sequence[Plan] = (),
+        further_joints: Sequence[NDArray[np.float64]] = (),
+    ) -> None:
         """Write ``analysis.npz`` and the plates' pictures; ``placed_joints`` (T, 21, 3) are the new person's, source
-        px."""
+        px.
+
+        What is of the further subjects has their number behind its name.
+        """
         if "analysis" in self._wanted:
             path = self._folder / "analysis.npz"
-            np.savez_compressed(path, allow_pickle=False, **_analysis(self._info, self._plan, placed_joints, plates))
+            arrays = _analysis(self._info, self._plan, placed_joints, plates)
+            for number, (plan, joints) in enumerate(zip(further_plans, further_joints, strict=True), 1):
+                of_one = _analysis(self._info, plan, joints, plates)
+                arrays |= {f"{name}_{number}": of_one[name] for name in _OF_A_SUBJECT}
+            np.savez_compressed(path, allow_pickle=False, **arrays)
             self.paths["analysis"] = [path]
         if "plate" in self._wanted and plates is not None:
             for picture in sorted(plates.folder.glob("plate_[0-9][0-9][0-9][0-9].png")):
@@ -80,6 +93,18 @@ class ArtifactWriter:
                 else:
                     shutil.copyfile(picture, target)
                 self.paths["plate"].append(target)
+
+
+_OF_A_SUBJECT = (
+    "boxes_xyxy",
+    "joints",
+    "placed_joints",
+    "contacts",
+    "presence",
+    "body_height_px",
+    "segment_bounds",
+)
+"""Arrays of ``analysis.npz`` that each subject has."""
 
 
 def _analysis(

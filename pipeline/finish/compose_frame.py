@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from pipeline.finish.composite import (
     edit_box,
     edit_weights,
     hole_reach,
+    laid_over,
 )
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
@@ -70,6 +72,13 @@ class FinishInputs:
     reference_person: Person | None
     generator_warnings: tuple[str, ...] = ()
     """What the generator could not take over of prompt and references."""
+    further: tuple[FinishInputs, ...] = ()
+    """Who else is replaced: clip, plates and settings are the same, all else is that subject's own."""
+
+    @property
+    def subjects(self) -> tuple[FinishInputs, ...]:
+        """Everybody who is replaced, in the order of the request."""
+        return (self, *self.further)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,50 +116,29 @@ def make_frame(
     grain: Grain | None,
 ) -> EditedFrame:
     """Replace the person in one frame. ``joints_unlocked`` (21, 3) and ``foot_offsets_px`` (2, 2) are in source px."""
-    frame, info = frame_inputs.frame, inputs.clip.info
+    frame = frame_inputs.frame
     source_rgb = rgb_of(frame)
-    untouched = EditedFrame(frame, frame, source_rgb, source_rgb, frame_inputs.subject_mask, None, None, None)
-    if frame_inputs.layer is None:
-        return untouched
-    height_px = float(inputs.plan.subject.body_height_px[frame.index])
-    layer = _placed(inputs, frame_inputs.layer, frame.index, joints_unlocked, foot_offsets_px, height_px)
-    if layer is not None and inputs.settings.composite.match_sharpness:
-        layer = match_sharpness(layer, source_rgb, frame_inputs.subject_mask)
-    scene = _scene(inputs, frame_inputs, source_rgb, layer, height_px)
-    if scene is None:
-        return untouched
-    box, plate, shadow = scene.box_xyxy, scene.plate, scene.shadow
-    masks = scene.masks.beneath(frame_inputs.overlay_mask)
-    if layer is not None:
-        layer = behind(layer, masks.kept)
-    weights = edit_weights(masks.subject, masks.kept, layer, info, _hole_reach(inputs, height_px), shadow)
-    if weights is None:
-        return untouched
-    x0, y0, x1, y1 = weights.box_xyxy
-    background = plate[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
-    if shadow is not None:
-        background = darkened(background, weights.box_xyxy, shadow)
-    if grain is not None:
-        background = add_grain(background, grain, inputs.seed, frame.index)
-        layer = None if layer is None else match_grain(layer, grain, inputs.seed, frame.index)
-    result = compose(frame, weights, layer, background)
+    piece = find_piece(inputs, frame_inputs, source_rgb, joints_unlocked, foot_offsets_px)
+    edit = None if piece is None else edit_piece(inputs, frame.index, piece, grain)
+    if edit is None:
+        return EditedFrame(frame, frame, source_rgb, source_rgb, frame_inputs.subject_mask, None, None, None)
+    result = compose(frame, edit.weights, edit.layer, edit.background)
+    masks = edit.masks
     return EditedFrame(
         frame,
         result,
         source_rgb,
         rgb_of(result),
         masks.subject,
-        weights,
-        layer,
-        background,
+        edit.weights,
+        edit.layer,
+        edit.background,
         masks.labels,
-        scene.plate_fit,
-        _unseen_px(weights, layer, scene),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Scene:
+class SurroundingScene:
     """What one frame's edit works on, in a box with room around all that may change."""
 
     box_xyxy: Box
@@ -163,7 +151,97 @@ class _Scene:
     plate_fit: float = float("nan")
 
 
-def _unseen_px(weights: EditWeights, layer: PlacedLayer | None, scene: _Scene) -> int:
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One subject in one frame: what is to be put there, and what was found around them."""
+
+    layer: PlacedLayer | None
+    scene: SurroundingScene
+    masks: SceneMasks
+    """The scene's, beneath graphics."""
+    height_px: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PieceEdit:
+    """How one subject's piece changes a frame."""
+
+    masks: SceneMasks
+    weights: EditWeights
+    layer: PlacedLayer | None
+    background: Picture
+    """(h, w, 3) in the weights' box."""
+    shadow: ShadowEdit | None
+    plate_fit: float
+    unseen_px: int
+    """As in ``EditedFrame``."""
+
+
+def find_piece(
+    inputs: FinishInputs,
+    frame_inputs: FrameInputs,
+    source_rgb: Picture,
+    joints_unlocked: NDArray[np.float64],
+    foot_offsets_px: NDArray[np.float64],
+) -> Piece | None:
+    """Place the new person and look around the old one; None where there is neither. See ``make_frame``."""
+    if frame_inputs.layer is None:
+        return None
+    number = frame_inputs.frame.index
+    height_px = float(inputs.plan.subject.body_height_px[number])
+    layer = _placed(inputs, frame_inputs.layer, number, joints_unlocked, foot_offsets_px, height_px)
+    if layer is not None and inputs.settings.composite.match_sharpness:
+        layer = match_sharpness(layer, source_rgb, frame_inputs.subject_mask)
+    scene = _scene(inputs, frame_inputs, source_rgb, layer, height_px)
+    if scene is None:
+        return None
+    reach_px = reach_of_hole(inputs, height_px).total_px + 2
+    masks = scene.masks.within(_room_inside(scene.box_xyxy, inputs.clip.info.size_wh, reach_px))
+    return Piece(layer, scene, masks.beneath(frame_inputs.overlay_mask), height_px)
+
+
+def _room_inside(box: Box, size_wh: tuple[int, int], reach_px: int) -> Box:
+    """Return the part of a box from which an edit of so many px stays inside it; the picture's own edge stops it, too.
+
+    Where masks of two people touch, a part of the other one may be taken for the subject's, up to the end of the box.
+    """
+    x0, y0, x1, y1 = box
+    left, top = x0 + reach_px * (x0 > 0), y0 + reach_px * (y0 > 0)
+    return left, top, x1 - reach_px * (x1 < size_wh[0]), y1 - reach_px * (y1 < size_wh[1])
+
+
+def edit_piece(
+    inputs: FinishInputs, number: int, piece: Piece, grain: Grain | None, behind_it: Sequence[PieceEdit] = ()
+) -> PieceEdit | None:
+    """Decide what a piece changes in the frame ``number``; None where nothing does.
+
+    ``behind_it`` are the edits of the subjects farther away, back to front: their shadows and layers are part of this
+    piece's background.
+    """
+    scene, masks, layer = piece.scene, piece.masks, piece.layer
+    if layer is not None:
+        layer = behind(layer, masks.kept)
+    reach = reach_of_hole(inputs, piece.height_px)
+    weights = edit_weights(masks.subject, masks.kept, layer, inputs.clip.info, reach, scene.shadow)
+    if weights is None:
+        return None
+    x0, y0, x1, y1 = weights.box_xyxy
+    left, top = scene.box_xyxy[:2]
+    background = scene.plate[y0 - top : y1 - top, x0 - left : x1 - left]
+    for each in (scene.shadow, *(edit.shadow for edit in behind_it)):
+        if each is not None:
+            background = darkened(background, weights.box_xyxy, each)
+    if grain is not None:
+        background = add_grain(background, grain, inputs.seed, number)
+        layer = None if layer is None else match_grain(layer, grain, inputs.seed, number)
+    for edit in behind_it:
+        if edit.layer is not None:
+            background = laid_over(background, weights.box_xyxy, edit.layer)
+    unseen_px = _unseen_px(weights, layer, scene)
+    return PieceEdit(masks, weights, layer, background, scene.shadow, scene.plate_fit, unseen_px)
+
+
+def _unseen_px(weights: EditWeights, layer: PlacedLayer | None, scene: SurroundingScene) -> int:
     """Count the pixels that show background which no frame of the clip ever did."""
     if scene.seen is None:
         return 0
@@ -191,18 +269,19 @@ def _placed(
     return place_layer(layer, crop_from_source, box, displacement)
 
 
-def _hole_reach(inputs: FinishInputs, body_height_px: float) -> HoleReach:
+def reach_of_hole(inputs: FinishInputs, body_height_px: float) -> HoleReach:
+    """Return how far around the subject a frame may change."""
     settings = inputs.settings.composite
     return hole_reach(settings.dilate_bh, settings.feather_px, body_height_px, inputs.clip.info)
 
 
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
-) -> _Scene | None:
+) -> SurroundingScene | None:
     """Return the plate, whose the pixels are, and the shadows; None where there is neither he nor a layer."""
     settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
     ring_px = max(4, round(_RING_BH * height_px))
-    reach_px = _hole_reach(inputs, height_px).total_px
+    reach_px = reach_of_hole(inputs, height_px).total_px
     inner = edit_box(subject_mask, layer, reach_px)
     if inner is None:
         return None
@@ -218,7 +297,7 @@ def _scene(
     hole = grow(subject_mask[area], reach_px)
     people_masks = subject_mask, frame_inputs.not_his_mask
     if inputs.plates is None:
-        return _Scene(box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks))
+        return SurroundingScene(box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks))
     number = frame_inputs.frame.index
     picture, seen = inputs.plates.render(number, box)
     lit = match_light(picture, patch, grow(hole, ring_px) & ~hole & ~people)
@@ -243,12 +322,12 @@ def _scene(
         )
     fit = ring_fit(plate, patch, ring, height_px)
     if inputs.scene is None:
-        return _Scene(box, plate, masks_without_scene(*people_masks), shadow, seen, fit)
+        return SurroundingScene(box, plate, masks_without_scene(*people_masks), shadow, seen, fit)
     skeleton, composite = inputs.plan.subject.skeletons[number], inputs.settings.composite
     masks = scene_masks(
         inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
     )
-    return _Scene(box, plate, masks, shadow, seen, fit)
+    return SurroundingScene(box, plate, masks, shadow, seen, fit)
 
 
 def _thrown(

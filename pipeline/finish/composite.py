@@ -113,6 +113,15 @@ def behind(layer: PlacedLayer, kept: Mask) -> PlacedLayer:
     return PlacedLayer(layer.box_xyxy, layer.premultiplied * free[..., None], layer.alpha * free)
 
 
+def laid_over(background: Picture, box_xyxy: Box, layer: PlacedLayer) -> Picture:
+    """Return a background (h, w, 3) of a box with a layer on it."""
+    into, part = overlap_slices(layer.box_xyxy, box_xyxy)
+    result = background.copy()
+    under = (1.0 - layer.alpha[part])[..., None] * background[into]
+    result[into] = np.clip(np.rint(layer.premultiplied[part] + under), 0, 255)
+    return result
+
+
 def alpha_in(layer: PlacedLayer, box: Box) -> Matte:
     """Return the layer's alpha (h, w) in another box of the same frame; 0 outside its own."""
     alpha = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Presence
 from pipeline.finish.artifacts import ArtifactWriter
-from pipeline.finish.compose_frame import FinishInputs, FrameInputs, make_frame, read_frame_inputs
+from pipeline.finish.compose_frame import FinishInputs, FrameInputs, make_frame
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
+from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
+from pipeline.finish.group_quality import GroupMeter, quality_of_all, subject_report
 from pipeline.finish.plate_doubts import plate_doubts
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import psnr_outside
 from pipeline.joints import ANKLES, FOOT_OF_SIDE, NUM_JOINTS
 from pipeline.maths.geometry import apply_transform, invert
+from pipeline.maths.grain import Grain
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
-from pipeline.result import Quality
+from pipeline.result import Quality, SubjectReport
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, prefetch, usable_cores
 from pipeline.workspace.layers import ChunkedLayers
@@ -46,43 +49,68 @@ class FinishResult:
     """``video``, opened."""
     artifacts: dict[str, list[Path]]
     series: dict[str, NDArray[np.float64]]
-    """Figures over time, (T, ...) each, for the report's plots."""
+    """Figures over time, (T, ...) each, for the report's plots: of the first subject."""
+    subjects: tuple[SubjectReport, ...] = ()
+    """Of each subject where there are several."""
 
 
 def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int], None]) -> FinishResult:
     """Compose and encode every frame. Raises ``NoSpace`` and ``EncodeFailed``; then no result is left."""
-    layers = ChunkedLayers(inputs.chunks)
-    try:
-        joints_unlocked = _placed_joints(inputs, layers)
-        foot_offsets_px = np.zeros((inputs.clip.info.num_frames, 2, 2))
-        if inputs.settings.foot_lock.method == "pin":
-            foot_offsets_px = lock_feet(
-                inputs.plan.contacts,
-                joints_unlocked,
-                inputs.plan.subject,
-                inputs.clip.info.pts_seconds,
-                inputs.settings.foot_lock,
-                inputs.plan.camera.world_from_source,
-                inputs.plan.shot_starts,
-            )
-        placed_joints = _with_feet_moved(joints_unlocked, foot_offsets_px)
+    with ExitStack() as opened:
+        layers = [opened.enter_context(closing(ChunkedLayers(each.chunks))) for each in inputs.subjects]
+        motions = [_motion(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
         meter = QualityMeter(inputs.clip.info, inputs.plan)
+        shares = GroupMeter(len(inputs.subjects))
         compared: dict[int, NDArray[np.uint8]] = {}
         with ArtifactWriter(inputs.output_dir, inputs.artifacts, inputs.clip.info, inputs.plan) as artifacts:
-            frames = _composed(
-                inputs, layers, joints_unlocked, foot_offsets_px, meter, artifacts, compared, check, progress
-            )
+            frames = _composed(inputs, layers, motions, meter, shares, artifacts, compared, check, progress)
             encoded = encode_clip(frames, inputs.clip, inputs.output_dir / "result", inputs.settings.output)
-            artifacts.write_values(placed_joints, inputs.plates)
-        marks = _counted_marks(inputs, layers)
-    finally:
-        layers.close()
-    quality = meter.finish(joints_unlocked, placed_joints, inputs.reference_person)
+            placed = [motion.placed_joints for motion in motions]
+            artifacts.write_values(placed[0], inputs.plates, [each.plan for each in inputs.further], placed[1:])
+        marks = [_counted_marks(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
+    motion = motions[0]
+    quality = meter.finish(motion.joints_unlocked, motion.placed_joints, inputs.reference_person)
     written = open_clip(encoded.path, inputs.settings.limits, check=check)
-    quality = quality.model_copy(update={**marks, "psnr_outside_db": _psnr(inputs.clip, written, compared)})
+    quality = quality.model_copy(update={**marks[0], "psnr_outside_db": _psnr(inputs.clip, written, compared)})
+    subjects: tuple[SubjectReport, ...] = ()
+    if inputs.further:
+        subjects = tuple(
+            subject_report(each, motion.joints_unlocked, motion.placed_joints, shares, number, marks[number])
+            for number, (each, motion) in enumerate(zip(inputs.subjects, motions, strict=True))
+        )
+        quality = quality_of_all(quality, subjects, [each.plan.subject.presence for each in inputs.subjects])
+    ankles = {"ankles_unlocked": motion.joints_unlocked[:, ANKLES, :2], "ankles_locked": placed[0][:, ANKLES, :2]}
+    series = {**meter.series, **ankles}
     warnings = (*encoded.warnings, *plate_doubts(meter.series, inputs.clip.info))
-    ankles = {"ankles_unlocked": joints_unlocked[:, ANKLES, :2], "ankles_locked": placed_joints[:, ANKLES, :2]}
-    return FinishResult(encoded.path, quality, warnings, written, artifacts.paths, {**meter.series, **ankles})
+    return FinishResult(encoded.path, quality, warnings, written, artifacts.paths, series, subjects)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Motion:
+    """How one new person moves; source px."""
+
+    joints_unlocked: NDArray[np.float64]
+    """(T, 21, 3) before the foot lock, NaN where there are none."""
+    foot_offsets_px: NDArray[np.float64]
+    """(T, 2, 2) by which the lock moves left and right foot."""
+    placed_joints: NDArray[np.float64]
+    """(T, 21, 3) after it."""
+
+
+def _motion(inputs: FinishInputs, layers: ChunkedLayers) -> _Motion:
+    joints_unlocked = _placed_joints(inputs, layers)
+    foot_offsets_px = np.zeros((inputs.clip.info.num_frames, 2, 2))
+    if inputs.settings.foot_lock.method == "pin":
+        foot_offsets_px = lock_feet(
+            inputs.plan.contacts,
+            joints_unlocked,
+            inputs.plan.subject,
+            inputs.clip.info.pts_seconds,
+            inputs.settings.foot_lock,
+            inputs.plan.camera.world_from_source,
+            inputs.plan.shot_starts,
+        )
+    return _Motion(joints_unlocked, foot_offsets_px, _with_feet_moved(joints_unlocked, foot_offsets_px))
 
 
 def _placed_joints(inputs: FinishInputs, layers: ChunkedLayers) -> NDArray[np.float64]:
@@ -110,10 +138,10 @@ def _with_feet_moved(joints_unlocked: NDArray[np.float64], foot_offsets_px: NDAr
 
 def _composed(
     inputs: FinishInputs,
-    layers: ChunkedLayers,
-    joints_unlocked: NDArray[np.float64],
-    foot_offsets_px: NDArray[np.float64],
+    layers: Sequence[ChunkedLayers],
+    motions: Sequence[_Motion],
     meter: QualityMeter,
+    shares: GroupMeter,
     artifacts: ArtifactWriter,
     compared: dict[int, NDArray[np.uint8]],
     check: Check,
@@ -126,14 +154,10 @@ def _composed(
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
-    grain = inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
-
-    def edited(frame_inputs: FrameInputs) -> EditedFrame:
-        number = frame_inputs.frame.index
-        return make_frame(inputs, frame_inputs, joints_unlocked[number], foot_offsets_px[number], grain)
+    edited = _one_subject(inputs, motions[0]) if not inputs.further else _several(inputs, motions, shares)
 
     with (
-        closing(prefetch(read_frame_inputs(inputs, layers, frame) for frame in inputs.clip.frames())) as read,
+        closing(prefetch(read_group_inputs(inputs, layers, frame) for frame in inputs.clip.frames())) as read,
         closing(parallel_map(edited, read, min(usable_cores(), _MOST_THREADS))) as made,
         closing(prefetch(_measured(made, meter, artifacts))) as measured,
     ):
@@ -144,6 +168,38 @@ def _composed(
                 compared[number] = np.packbits(frame.region, axis=-1)
             yield frame.result
             progress("finish", number + 1, info.num_frames)
+
+
+def _one_subject(inputs: FinishInputs, motion: _Motion) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
+    grain = _grain(inputs)
+
+    def edited(frame_inputs: tuple[FrameInputs, ...]) -> EditedFrame:
+        number = frame_inputs[0].frame.index
+        joints, offsets = motion.joints_unlocked[number], motion.foot_offsets_px[number]
+        return make_frame(inputs, frame_inputs[0], joints, offsets, grain)
+
+    return edited
+
+
+def _several(
+    inputs: FinishInputs, motions: Sequence[_Motion], shares: GroupMeter
+) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
+    grain = _grain(inputs)
+    order = order_of(inputs)
+
+    def edited(frame_inputs: tuple[FrameInputs, ...]) -> EditedFrame:
+        number = frame_inputs[0].frame.index
+        joints = [motion.joints_unlocked[number] for motion in motions]
+        offsets = [motion.foot_offsets_px[number] for motion in motions]
+        made = make_group_frame(inputs, frame_inputs, joints, offsets, order[number].tolist(), grain)
+        shares.push(made.shares)
+        return made.edited
+
+    return edited
+
+
+def _grain(inputs: FinishInputs) -> Grain | None:
+    return inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
 
 
 def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: ArtifactWriter) -> Iterator[EditedFrame]:

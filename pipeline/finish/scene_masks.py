@@ -29,6 +29,15 @@ class SceneMasks:
     labels: NDArray[np.uint8] | None = None
     """(H, W) of ``Label``; None where nothing is known but the masks."""
 
+    def within(self, box_xyxy: Box) -> SceneMasks:
+        """Return the masks with nothing of the subject outside of a box."""
+        x0, y0, x1, y1 = box_xyxy
+        inside = np.zeros(self.subject.shape, np.bool_)
+        inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
+        if not (self.subject & ~inside).any():
+            return self
+        return SceneMasks(self.subject & inside, self.kept, self.labels)
+
     def beneath(self, overlay_mask: Mask | None) -> SceneMasks:
         """Return the masks with graphics (H, W) on top of everything."""
         if overlay_mask is None:

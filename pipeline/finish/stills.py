@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.finish.compose_frame import FinishInputs, make_frame, read_frame_inputs
+from pipeline.finish.compose_frame import FinishInputs, make_frame
+from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.workspace.layers import ChunkedLayers
 from pipeline.workspace.pictures import write_png
@@ -17,18 +19,22 @@ def finish_stills(inputs: FinishInputs, stills: list[int], check: Check, progres
 
     Feet are not locked: that is a matter of movement. Raises ``OSError`` where the disk is full.
     """
-    layers = ChunkedLayers(inputs.chunks)
     grain = inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
-    nowhere = np.full((21, 3), np.nan)
+    nowhere = [np.full((21, 3), np.nan)] * len(inputs.subjects)
+    unmoved = [np.zeros((2, 2))] * len(inputs.subjects)
+    order = order_of(inputs) if inputs.further else None
     paths = []
-    try:
+    with ExitStack() as opened:
+        layers = [opened.enter_context(closing(ChunkedLayers(each.chunks))) for each in inputs.subjects]
         for done, frame in enumerate(inputs.clip.frames_at(stills), 1):
             check()
-            edited = make_frame(inputs, read_frame_inputs(inputs, layers, frame), nowhere, np.zeros((2, 2)), grain)
+            read = read_group_inputs(inputs, layers, frame)
+            if order is None:
+                edited = make_frame(inputs, read[0], nowhere[0], unmoved[0], grain)
+            else:
+                edited = make_group_frame(inputs, read, nowhere, unmoved, order[frame.index].tolist(), grain).edited
             path = inputs.output_dir / f"frame_{frame.index:06d}.png"
             write_png(path, edited.result_rgb[..., ::-1])
             paths.append(path)
             progress("finish", done, len(stills))
-    finally:
-        layers.close()
     return paths

@@ -14,6 +14,7 @@ from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
+from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
 from pipeline.plan.hidden_legs import with_hidden_legs
 from pipeline.plan.joint_smoothing import (
     HeightRatios,
@@ -39,7 +40,11 @@ def subject_of_tracks(
     shot_starts: NDArray[np.int64],
     world: Transforms,
     max_gap_seconds: float,
+    others: BoxesByFrame | None = None,
 ) -> Subject:
+    """Return a person over all frames: gaps of up to ``max_gap_seconds`` are filled in, longer ones where one of the
+    ``others`` hides them all the time (``hidden_gaps``).
+    """
     total = info.num_frames
     found = np.zeros(total, np.bool_)
     boxes = np.full((total, 4), np.nan)
@@ -61,7 +66,19 @@ def subject_of_tracks(
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
             _complete_shot(
-                shot, found, visible, presence, boxes, joints, skeletons, height, ratios, info, world, max_gap_seconds
+                shot,
+                found,
+                visible,
+                presence,
+                boxes,
+                joints,
+                skeletons,
+                height,
+                ratios,
+                info,
+                world,
+                max_gap_seconds,
+                others or {},
             )
     return Subject(
         track_of_frame=track_of_frame,
@@ -86,6 +103,7 @@ def _complete_shot(
     info: VideoInfo,
     world: Transforms,
     max_gap_seconds: float,
+    others: BoxesByFrame,
 ) -> None:
     """Fill short gaps and smooth, in place, within one shot."""
     seconds = info.pts_seconds
@@ -93,7 +111,8 @@ def _complete_shot(
     frames = np.arange(shot.start, shot.stop)
     known = frames[here]
     for before, after in pairwise(known.tolist()):
-        if after - before > 1 and seconds[after] - seconds[before] <= max_gap_seconds + 1e-9:
+        is_short = seconds[after] - seconds[before] <= max_gap_seconds + 1e-9
+        if after - before > 1 and (is_short or is_hidden_between(before, after, boxes, others, seconds)):
             presence[before + 1 : after] = Presence.UNCERTAIN
     heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh, ratios)
     for start, stop in true_runs(presence[shot] != Presence.ABSENT):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,3 +37,17 @@ def plan_of_stills(plan: Plan, stills: list[int], window_frames: int, can_be_alo
             Chunk(index=index, shot=segment.shot, segment=plan.segments.index(segment), start=start, stop=stop)
         )
     return replace(plan, chunks=tuple(chunks))
+
+
+def plans_of_stills(plans: Sequence[Plan], window_frames: int, *, can_be_alone: bool) -> tuple[Plan, ...]:
+    """Return the plans of several subjects with chunks around the first one's stills, where each of them is there."""
+    stills = choose_stills(plans[0])
+    return tuple(
+        plan_of_stills(
+            plan,
+            [still for still in stills if plan.subject.presence[still] > Presence.ABSENT],
+            window_frames,
+            can_be_alone,
+        )
+        for plan in plans
+    )

@@ -15,6 +15,7 @@ from pipeline.errors import InvalidInput, NoPerson
 from pipeline.maths.smoothing import shot_slices
 from pipeline.plan.doubts import doubts_of
 from pipeline.plan.gaps import subject_of_tracks
+from pipeline.plan.hidden_gaps import boxes_by_frame
 from pipeline.plan.linking import link_tracks
 from pipeline.plan.points import person_at, person_by_points
 from pipeline.request import NamedChoice, PointChoice, SubjectChoice
@@ -37,8 +38,9 @@ def choose_subject(
 
     ``largest`` is the greatest sum of time × area; an index counts persons in order of first appearance, from 0;
     several points correct each other (``points.person_by_points``).
-    Gaps of up to ``max_gap_seconds`` are interpolated, and somebody cut by the picture's edge is carried on
-    for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``. Joints and skeletons are smoothed in ``world``.
+    Gaps of up to ``max_gap_seconds`` are interpolated, longer ones where somebody else hides them all the time, and
+    somebody cut by the picture's edge is carried on for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``.
+    Joints and skeletons are smoothed in ``world``.
 
     Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice names nobody.
     """
@@ -54,7 +56,7 @@ def choose_subject(
         person = persons[chosen]
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
-    subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds)
+    subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds, boxes_by_frame(others))
     warnings = [*doubts_of(subject, person, others, info)]
     if len(persons) > 1:
         warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")

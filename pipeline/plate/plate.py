@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes.arrays import Mask
 from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.media.clip import Clip
@@ -20,15 +22,18 @@ from pipeline.workspace.subject_masks import SubjectMasks
 
 def plate_clip(
     clip: Clip,
-    plan: Plan,
-    masks: SubjectMasks,
-    shadows: CastShadows,
+    plans: Sequence[Plan],
+    masks: Sequence[SubjectMasks],
+    shadows: Sequence[CastShadows],
     settings: Settings,
     workspace: Path,
     check: Check,
     progress: Progress,
 ) -> PlateSet | None:
-    """Make the clean background where frames need it, or read it from ``workspace``; None where it is off."""
+    """Make the clean background where frames need it, or read it from ``workspace``; None where it is off.
+
+    One for all subjects of a job, each with its plan, masks and shadows.
+    """
     if settings.plate.method == "off":
         return None
     folder = workspace / "plates"
@@ -36,16 +41,16 @@ def plate_clip(
         return load_plates(folder)
     plates = make_plates(
         clip,
-        plan.camera,
-        plan.shot_starts,
-        _needs_plates(plan),
-        masks.hidden_mask,
-        plan.subject.body_height_px,
+        plans[0].camera,
+        plans[0].shot_starts,
+        np.asarray(np.stack([_needs_plates(plan) for plan in plans]).any(axis=0)),
+        lambda frame: _hidden(masks, frame),
+        np.concatenate([plan.subject.body_height_px for plan in plans]),
         settings.plate,
         folder,
         check,
         lambda done, total: progress("plate", done, total),
-        shadows,
+        _any_shadow(shadows),
     )
     write_checksum(workspace, folder)
     return plates
@@ -57,3 +62,24 @@ def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
     for chunk in plan.chunks:
         needed[chunk.start : chunk.stop] = True
     return needed & (plan.subject.presence > Presence.ABSENT)
+
+
+def _hidden(masks: Sequence[SubjectMasks], frame: int) -> Mask:
+    """(H, W) all that hides the background: to each subject everybody else is one of the others."""
+    hidden = masks[0].hidden_mask(frame)
+    for further in masks[1:]:
+        hidden = hidden | further.subject_mask(frame)
+    return hidden
+
+
+def _any_shadow(shadows: Sequence[CastShadows]) -> CastShadows:
+    """Return in each frame the shadow of the first subject that throws one: the sun is the same for all."""
+    merged = shadows[0]
+    for further in shadows[1:]:
+        is_dark = np.asarray(merged.darkness.any(axis=1))
+        merged = CastShadows(
+            np.where(is_dark[:, None], merged.shear, further.shear),
+            np.where(is_dark[:, None], merged.darkness, further.darkness),
+            np.where(is_dark, merged.softness_bh, further.softness_bh),
+        )
+    return merged

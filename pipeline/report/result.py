@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
 
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Plan, Presence
-from pipeline.result import JobReport, Quality, SegmentReport
+from pipeline.result import JobReport, Quality, SegmentReport, SubjectReport
 from pipeline.settings import Settings
 
 
 def make_report(
     info: VideoInfo,
-    plan: Plan,
+    plans: Sequence[Plan],
     settings: Settings,
     seed: int,
     timings: dict[str, float],
     quality: Quality,
     warnings: tuple[str, ...],
+    subjects: tuple[SubjectReport, ...] = (),
 ) -> JobReport:
-    """Return what is known of the result. Times are seconds from the clip's start."""
+    """Return what is known of the result. Times are seconds from the clip's start.
+
+    ``plans`` are those of the subjects; the segments are the first one's.
+    """
     seconds = np.append(info.pts_seconds, info.pts_seconds[-1] + int(info.durations[-1]) * float(info.time_base))
-    presence = plan.subject.presence
-    return JobReport(
+    plan = plans[0]
+    presence = np.stack([each.subject.presence for each in plans])
+    report = JobReport(
         preset=settings.preset,
         seed=seed,
         frames=info.num_frames,
         frames_replaced=quality.frames_replaced or 0,
-        frames_absent=int(np.count_nonzero(presence == Presence.ABSENT)),
-        frames_uncertain=int(np.count_nonzero(presence == Presence.UNCERTAIN)),
+        frames_absent=int(np.count_nonzero((presence == Presence.ABSENT).all(axis=0))),
+        frames_uncertain=int(np.count_nonzero((presence == Presence.UNCERTAIN).any(axis=0))),
         duration_s=round(float(seconds[-1]), 6),
         width=info.width,
         height=info.height,
@@ -47,6 +53,7 @@ def make_report(
         ),
         timings_s={stage: round(value, 3) for stage, value in timings.items()},
         quality=quality,
-        warnings=(*info.warnings, *plan.warnings, *warnings),
+        warnings=(*info.warnings, *(warning for each in plans for warning in each.warnings), *warnings),
         versions={name: version(name) for name in ("av", "numba", "numpy", "opencv-python", "runpod")},
     )
+    return report.model_copy(update={"subjects": subjects}) if subjects else report

@@ -127,3 +127,8 @@ class LayerReader:
 def chunk_path(workspace: Path, chunk: Chunk) -> Path:
     """Return where a chunk's layers are spooled."""
     return workspace / "layers" / f"chunk_{chunk.index:04d}.zip"
+
+
+def subject_folder(workspace: Path, number: int) -> Path:
+    """Return where one subject's checkpoints lie: the first one's in the workspace itself, beside the shared ones."""
+    return workspace if number == 0 else workspace / f"subject_{number}"

@@ -19,7 +19,7 @@ import pytest
 
 from conf import compose_settings
 from pipeline.errors import Cancelled, NoPerson, UploadFailed
-from pipeline.request import JobRequest
+from pipeline.request import FurtherSubject, JobRequest
 from tests.support.job_api import wait_until
 from tests.support.job_runner import ROOT, WALK, Runner, good_job
 from worker.environment import WorkerEnvironment, read_worker_settings
@@ -107,10 +107,13 @@ def test_the_key_is_of_all_that_decides_the_bytes(tmp_path: Path) -> None:
             (WALK, replace(wanted, reference=np.zeros((3, 2, 3), np.uint8)), settings, "replace"),
             (WALK, replace(wanted, more_references=(picture, picture)), settings, "replace"),
             (WALK, replace(wanted, more_references=(picture, 1 - picture)), settings, "replace"),
+            (WALK, replace(wanted, further_subjects=(FurtherSubject(1, reference=picture),)), settings, "replace"),
+            (WALK, replace(wanted, further_subjects=(FurtherSubject(1, reference=1 - picture),)), settings, "replace"),
+            (WALK, replace(wanted, further_subjects=(FurtherSubject(1, seed=2),)), settings, "replace"),
             (WALK, wanted, compose_settings("preview", ("segment.count=3",)), "replace"),
         )
     }
-    assert len(keys) == 10
+    assert len(keys) == 13
 
 
 def test_a_damaged_checkpoint_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,141 @@
+"""Several subjects in one frame: who is nearer covers who is farther, and nobody's old picture comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.window import Layer
+from pipeline.finish.compose_frame import FinishInputs, FrameInputs, Piece, SurroundingScene
+from pipeline.finish.group_frame import GroupFrame, _among_each_other, make_group_frame
+from pipeline.finish.group_quality import GroupMeter, quality_of_all
+from pipeline.finish.scene_masks import SceneMasks
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import rgb_of
+from pipeline.result import Quality, SubjectReport
+from pipeline.scene.layers import Label
+from pipeline.settings import Settings
+from tests.support.report_job import H, T, W, made_job, made_plan
+
+RED, BLUE = (200, 20, 20), (20, 20, 200)
+FRAME = 20
+SETTINGS = Settings.model_validate({"composite": {"match_sharpness": False}, "plate": {"method": "off"}})
+NOWHERE, UNMOVED = [np.full((21, 3), np.nan)] * 2, [np.zeros((2, 2))] * 2
+
+
+def box_mask(x0: int, y0: int, x1: int, y1: int) -> NDArray[np.bool_]:
+    mask = np.zeros((H, W), np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def layer_of(mask: NDArray[np.bool_], rgb: tuple[int, int, int]) -> Layer:
+    picture = np.zeros((H, W, 3), np.uint8)
+    picture[...] = rgb
+    return Layer(picture, mask.astype(np.uint8) * 255, np.full((21, 3), np.nan, np.float32))
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> FinishInputs:
+    folder = tmp_path_factory.mktemp("group")
+    made_job(folder)
+    one = FinishInputs(
+        clip=open_clip(folder / "source.mp4"),
+        plan=made_plan(),
+        masks=None,  # type: ignore[arg-type]
+        plates=None,
+        scene=None,
+        shadows=CastShadows.none(T),
+        chunks=[],
+        settings=SETTINGS,
+        seed=0,
+        artifacts=frozenset(),
+        output_dir=Path(),
+        reference_person=None,
+    )
+    return replace(one, further=(one,))
+
+
+FIRST, SECOND = box_mask(50, 30, 80, 90), box_mask(80, 34, 100, 86)
+"""What is seen of the two: the first stands before the second, who reaches from 70 to 100."""
+NEW_FIRST, NEW_SECOND = box_mask(54, 30, 76, 90), box_mask(68, 34, 98, 86)
+"""The new ones: the first is slimmer than the old one."""
+
+
+def made(inputs: FinishInputs, order: list[int], layers: tuple[Layer | None, Layer | None]) -> GroupFrame:
+    [frame] = inputs.clip.frames_at([FRAME])
+    read = (
+        FrameInputs(frame, FIRST, SECOND, layers[0]),
+        FrameInputs(frame, SECOND, FIRST, layers[1]),
+    )
+    return make_group_frame(inputs, read, NOWHERE, UNMOVED, order, None)
+
+
+def near(picture: NDArray[np.uint8], box: tuple[int, int, int, int], rgb: tuple[int, int, int]) -> bool:
+    x0, y0, x1, y1 = box
+    return bool(np.abs(picture[y0:y1, x0:x1].astype(int) - rgb).max() < 24)
+
+
+def test_the_nearer_one_covers_the_farther_one_and_lets_them_be_seen_beside(inputs: FinishInputs) -> None:
+    edited = made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), layer_of(NEW_SECOND, BLUE))).edited
+    assert near(edited.result_rgb, (58, 36, 74, 84), RED)
+    # Where the old first one stood and the new one does not, the second is seen and no old picture.
+    assert near(edited.result_rgb, (78, 38, 80, 82), BLUE) and near(edited.result_rgb, (84, 38, 96, 82), BLUE)
+    source = rgb_of(edited.source)
+    assert np.array_equal(edited.result_rgb[~edited.region], source[~edited.region])
+    assert edited.source_weight[FIRST | SECOND].max() == 0
+
+
+def test_in_the_other_order_the_other_one_is_on_top(inputs: FinishInputs) -> None:
+    edited = made(inputs, [0, 1], (layer_of(NEW_FIRST, RED), layer_of(NEW_SECOND, BLUE))).edited
+    assert near(edited.result_rgb, (72, 38, 96, 82), BLUE) and near(edited.result_rgb, (58, 36, 66, 84), RED)
+    assert edited.layer_alpha[NEW_FIRST | NEW_SECOND].min() > 0.9
+
+
+def test_who_is_absent_leaves_the_other_as_a_job_of_one_would(inputs: FinishInputs) -> None:
+    group = made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), None))
+    assert [share.is_replaced for share in group.shares] == [True, False]
+    # To a job of one the second person is somebody who stays.
+    assert np.array_equal(group.edited.result_rgb[40:80, 92:98], group.edited.source_rgb[40:80, 92:98])
+
+
+def test_what_two_carry_stays_for_both(inputs: FinishInputs) -> None:
+    thing = box_mask(60, 55, 95, 60)
+    labels = [np.where(mask, np.uint8(Label.HIS), np.uint8(Label.NOBODY)) for mask in (FIRST, SECOND)]
+    labels[0][SECOND], labels[1][FIRST] = Label.OTHERS, Label.OTHERS
+    # One of them sees all of it, the other takes its part of it for a piece of clothing.
+    labels[0][thing] = Label.CARRIED
+    nothing = np.zeros((H, W, 3), np.uint8)
+    seen = [SceneMasks(each == Label.HIS, each > Label.HIS, each) for each in labels]
+    pieces = [Piece(None, SurroundingScene((0, 0, W, H), nothing, masks), masks, 60.0) for masks in seen]
+    fitted = _among_each_other(inputs, pieces, [FIRST, SECOND])
+    for piece in fitted:
+        assert piece is not None
+        assert piece.masks.kept[thing].all() and not piece.masks.subject[thing].any()
+    # The other one goes, and is nothing to keep.
+    assert not fitted[0].masks.kept[SECOND & ~thing].any() and not fitted[1].masks.kept[FIRST & ~thing].any()
+
+
+def test_figures_are_each_ones_own_and_the_jobs_the_worst(inputs: FinishInputs) -> None:
+    meter = GroupMeter(2)
+    for _ in range(3):
+        meter.push(made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), layer_of(NEW_SECOND, BLUE))).shares)
+    assert [meter.frames_replaced(number) for number in (0, 1)] == [3, 3]
+    share = meter.of(0)
+    assert share is not None and share.old_px == 3 * FIRST.sum() and share.source_left_px == 0
+    reports = [
+        SubjectReport(
+            number=n, frames_replaced=3, frames_absent=0, frames_uncertain=0, contacts=0,
+            quality=Quality(foot_slide_percent=slide),
+        )
+        for n, slide in enumerate((0.2, 0.7))
+    ]  # fmt: skip
+    presences = [np.array([0, 1, 2], np.uint8), np.array([0, 2, 2], np.uint8)]
+    whole = quality_of_all(Quality(seam_gradient_ratio=1.0), reports, presences)
+    assert (whole.foot_slide_percent, whole.seam_gradient_ratio) == (0.7, 1.0)
+    assert (whole.frames_absent, whole.frames_uncertain) == (1, 1)
