@@ -204,21 +204,7 @@ def _grain(inputs: FinishInputs) -> Grain | None:
 
 def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: ArtifactWriter) -> Iterator[EditedFrame]:
     for edited in frames:
-        if edited.weights is not None:
-            meter.push(
-                edited.source.index,
-                edited.source,
-                edited.result,
-                edited.source_weight,
-                edited.region,
-                edited.subject_mask,
-                edited.layer_alpha,
-                edited.source_rgb,
-                edited.result_rgb,
-                edited.weights.shadow_px,
-                edited.plate_fit,
-                edited.unseen_px,
-            )
+        meter.push(edited)
         artifacts.push(edited)
         yield edited
 

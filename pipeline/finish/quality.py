@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Matte, Picture
-from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.datatypes.survey import Person
+from pipeline.finish.composite import EditedFrame
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
@@ -64,52 +65,40 @@ class QualityMeter:
         self._earlier: _Patch | None = None
         self._late: dict[str, NDArray[np.float64]] = {}
 
-    def push(
-        self,
-        frame_index: int,
-        source: Frame,
-        result: Frame,
-        source_weight: Matte,
-        region: Mask,
-        subject_mask: Mask,
-        layer_alpha: Matte,
-        source_rgb: Picture,
-        result_rgb: Picture,
-        shadow_px: int = 0,
-        plate_fit: float = np.nan,
-        unseen_px: int = 0,
-    ) -> None:
+    def push(self, edited: EditedFrame) -> None:
         """Take in one composed frame, before encoding; frames rise by one (gaps only cost flow pairs).
 
-        Planes are as coded, everything else is upright ``(H, W)``; ``source_weight`` is 1 where the source is kept,
-        ``region`` covers every pixel that may have changed. A frame that passed untouched may be pushed or not.
-        ``shadow_px`` of the region change for the sake of shadows alone; ``plate_fit`` and ``unseen_px`` are those of
-        ``EditedFrame``.
+        A frame that passed untouched counts for nothing.
         """
-        seam_source, seam_result = _seam_gradients(region, source_rgb, result_rgb)
+        weights = edited.weights
+        if weights is None:
+            return
+        frame_index = edited.source.index
+        region = edited.region
+        seam_source, seam_result = _seam_gradients(region, edited.source_rgb, edited.result_rgb)
         row = {
             "frame": float(frame_index),
-            "changed_outside": float(count_changed_outside(source, result, region)),
+            "changed_outside": float(count_changed_outside(edited.source, edited.result, region)),
             "region_px": float(np.count_nonzero(region)),
-            "shadow_px": float(shadow_px),
-            "person_px": float(np.count_nonzero(subject_mask | (layer_alpha > 0))),
-            "old_px": float(np.count_nonzero(subject_mask)),
-            "source_left_px": float(source_weight[subject_mask].sum(dtype=np.float64)),
+            "shadow_px": float(weights.shadow_px),
+            "person_px": float(np.count_nonzero(edited.subject_mask | (edited.layer_alpha > 0))),
+            "old_px": float(np.count_nonzero(edited.subject_mask)),
+            "source_left_px": float(edited.source_weight[edited.subject_mask].sum(dtype=np.float64)),
             "seam_source": seam_source,
             "seam_result": seam_result,
             "warping_error_source": np.nan,
             "warping_error_result": np.nan,
-            "plate_fit": plate_fit,
-            "unseen_px": float(unseen_px),
+            "plate_fit": edited.plate_fit,
+            "unseen_px": float(edited.unseen_px),
         }
         earlier, self._earlier = self._earlier, None
         if earlier is not None and frame_index == earlier.frame + 1 and frame_index not in self._cuts:
-            patch = _Patch(frame_index, earlier.box_xyxy, region, source_rgb, result_rgb)
+            patch = _Patch(frame_index, earlier.box_xyxy, region, edited.source_rgb, edited.result_rgb)
             both = earlier.region | patch.region
             row["warping_error_source"] = warping_error(earlier.source, patch.source, both, self._flow)
             row["warping_error_result"] = warping_error(earlier.result, patch.result, both, self._flow)
         elif frame_index % _FLOW_EVERY == 0 and region.any():
-            self._earlier = _Patch(frame_index, _padded_box(region), region, source_rgb, result_rgb)
+            self._earlier = _Patch(frame_index, _padded_box(region), region, edited.source_rgb, edited.result_rgb)
         for name, value in row.items():
             self._rows[name].append(value)
 

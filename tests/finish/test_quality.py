@@ -9,6 +9,7 @@ import pytest
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.plan import Plan
 from pipeline.datatypes.survey import Person
+from pipeline.finish.composite import EditedFrame, EditWeights
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import (
     count_changed_outside,
@@ -17,6 +18,7 @@ from pipeline.finish.quality_metrics import (
     second_difference_bh,
     warping_error,
 )
+from pipeline.finish.reshake import PlacedLayer
 from tests.support.clip_info import video_info
 from tests.support.still_plan import still_plan
 
@@ -132,12 +134,16 @@ def test_the_meter_gives_known_figures() -> None:
     weight[12:24, 20:40] = 0.02
     result = picture.copy()
     result[region] = 90
+    whole = (0, 0, W, H)
+    weights = EditWeights(whole, 1 - weight, weight, region)
+    layer = PlacedLayer(whole, np.zeros((H, W, 3), np.float32), alpha)
     for index in range(1, T):
         source, changed = frame_of(info, index), frame_of(info, index)
         changed.planes[0][10, 10:13] = 7
         if index == 4:
             changed.planes[0][0, 0] = 7
-        meter.push(index, source, changed, weight, region, subject_mask, alpha, picture, result)
+        meter.push(EditedFrame(source, changed, picture, result, subject_mask, weights, layer, None))
+    meter.push(EditedFrame(frame_of(info, 0), frame_of(info, 0, 9), picture, result, subject_mask, None, layer, None))
     placed = plan.subject.joints.astype(np.float64).copy()
     placed[..., :2] *= 1.25
     person = Person(
