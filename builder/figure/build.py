@@ -125,14 +125,14 @@ def _landmark(
     sign = 1 if side == "left" else -1
     if name == "nose":
         head = mean[:, 1] > 6.5
-        return np.asarray(positions[:, used[np.argmax(np.where(head, mean[:, 2], -9))]])
+        return positions[:, used[np.argmax(np.where(head, mean[:, 2], -9))]]
     if part == "eye":
         place: Float64Array = np.asarray(positions[:, joints[f"{side[0]}-eye"]].mean(1)) + np.array([0, 0, 0.12])
         return place
     if part == "ear":
-        return np.asarray(positions[:, used[np.argmax(np.where(mean[:, 1] > 6.5, sign * mean[:, 0], -9))]])
+        return positions[:, used[np.argmax(np.where(mean[:, 1] > 6.5, sign * mean[:, 0], -9))]]
     if part == "knuckles":
-        return np.asarray(positions[:, joints[f"{side[0]}-finger-3-1"]].mean(1))
+        return positions[:, joints[f"{side[0]}-finger-3-1"]].mean(1)
     foot = (mean[:, 1] < -7.4) & (sign * mean[:, 0] > 0)
     tip = -1 if part == "heel" else 1
-    return np.asarray(positions[:, used[np.argmax(np.where(foot, tip * mean[:, 2], -9))]])
+    return positions[:, used[np.argmax(np.where(foot, tip * mean[:, 2], -9))]]

@@ -41,15 +41,15 @@ def clothes(
         limb = bone_weight(w, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand")
         # The collar lies on the skin: a gap there would show the dark inside.
         below = np.clip((at["neck"][1] + 0.1 - p[:, 1]) / 0.9, 0, 1)
-        return np.asarray((0.09 + 0.12 * loose - 0.03 * limb) * (0.25 + 0.75 * below) + 0.01 * wrist)
+        return (0.09 + 0.12 * loose - 0.03 * limb) * (0.25 + 0.75 * below) + 0.01 * wrist
 
     def bottom_offset(p: Float64Array, w: Float64Array) -> Float64Array:
         calf = np.clip(along(p, at["l-knee"], at["l-ankle"]), 0, 1)
         thigh = np.clip(along(p, at["l-upper-leg"], at["l-knee"]), 0, 1)
-        return np.asarray(0.06 + 0.05 * thigh + 0.13 * calf)
+        return 0.06 + 0.05 * thigh + 0.13 * calf
 
     def shoe_offset(p: Float64Array, w: Float64Array) -> Float64Array:
-        return np.asarray(0.05 + 0.05 * np.clip((ankle - p[:, 1]) / 0.5, 0, 1))
+        return 0.05 + 0.05 * np.clip((ankle - p[:, 1]) / 0.5, 0, 1)
 
     # A hem hangs from the hips: it follows the thighs only in part.
     hung = weights.copy()

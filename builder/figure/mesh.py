@@ -113,7 +113,7 @@ def normals_of(places: Float64Array, quads: Ints) -> Float64Array:
     out = np.zeros_like(places)
     for corner in range(4):
         np.add.at(out, quads[:, corner], diagonal)
-    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 
 
 def copy_weights(weights: Float64Array, places: Float64Array, known: Ints, wanted: Ints) -> Float64Array:
@@ -131,7 +131,7 @@ def along(places: Float64Array, start: Float64Array, stop: Float64Array) -> Floa
     mirrored = places * np.sign(np.where(places[:, :1] == 0, 1, places[:, :1])) ** np.array([1, 0, 0])
     mirrored[:, 0] = np.abs(places[:, 0])
     axis = stop - start
-    return np.asarray((mirrored - start) @ axis / (axis @ axis))
+    return (mirrored - start) @ axis / (axis @ axis)
 
 
 def occlusion(places: Float64Array, triangles: Ints, views: int = 96, size: int = 420) -> Float64Array:
@@ -162,4 +162,4 @@ def occlusion(places: Float64Array, triangles: Ints, views: int = 96, size: int 
         weight = np.maximum(normals @ way, 0) * (1.0 if way[1] < 0 else 0.35)
         seen += weight * (seen_at[:, 2] < depth[row, column] + 2.0)
         total += weight
-    return np.asarray(seen / np.maximum(total, 1e-9))
+    return seen / np.maximum(total, 1e-9)

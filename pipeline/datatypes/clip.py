@@ -102,7 +102,7 @@ class VideoInfo(Shaped):
         if not self.mirrored:
             return turned
         mirror = np.array([[-1, 0, w - 1], [0, 1, 0], [0, 0, 1]], np.float64)
-        return np.asarray(mirror @ turned)
+        return mirror @ turned
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -198,7 +198,7 @@ class _Leg:
         self, placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.float64], body: float
     ) -> None:
         def joint(name: str) -> NDArray[np.float64]:
-            return np.asarray(placed_joints[JOINT[f"{side}_{name}"], :2], np.float64)
+            return placed_joints[JOINT[f"{side}_{name}"], :2].astype(np.float64)
 
         self.offset, self._body = offset, body
         self._knee, self._ankle = joint("knee"), joint("ankle") + offset

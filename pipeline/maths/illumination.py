@@ -198,7 +198,7 @@ def _mean_light(direction: NDArray[np.floating], key_rgb: NDArray[np.floating], 
 def _median(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the (3,) median of the known ones, NaN where none is."""
     known = [value for value in values if np.isfinite(value).all()]
-    return np.asarray(np.median(known, axis=0)) if known else np.full(3, np.nan)
+    return np.median(known, axis=0) if known else np.full(3, np.nan)
 
 
 def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:

@@ -31,4 +31,4 @@ def fill_hole(picture: Picture, hole: Mask, method: Literal["telea", "ns"] = "te
     flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
     filled = cv2.inpaint(small, small_hole, 3, flag) if small_hole.any() else small
     large = cv2.resize(filled, (w, h), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.where(hole[..., None], large, picture), np.uint8)
+    return np.where(hole[..., None], large, picture)

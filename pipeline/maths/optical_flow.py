@@ -17,33 +17,33 @@ _AGREE_PX = 1.0
 
 def gray_of(picture: Picture) -> NDArray[np.uint8]:
     """Return (h, w) luma of RGB."""
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
 def flow_between(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Flow:
     """Return DIS flow (Kroeger et al., ECCV 2016) from ``gray`` to ``other``."""
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return np.asarray(flow.calc(gray, other, None), np.float32)
+    return flow.calc(gray, other, None)
 
 
 def flow_confidence(back: Flow, forth: Flow) -> Matte:
     """Return (h, w) 0..1: 1 where going back and forth again ends where it began."""
     returned = cv2.remap(forth, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     error = np.linalg.norm(back + returned, axis=2)
-    return np.asarray(np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0), np.float32)
+    return np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0)
 
 
 def warp_by_flow(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
     """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside. Cubic: what is
     carried on from frame to frame would blur."""
     moved = cv2.remap(picture, *_sources(back), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8)
+    return moved
 
 
 def warp_alpha_by_flow(alpha: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
     """As ``warp_by_flow``; nothing is outside."""
     moved = cv2.remap(alpha, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(moved, np.uint8)
+    return moved
 
 
 def warp_layer_by_flow(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Layer:

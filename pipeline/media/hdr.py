@@ -35,13 +35,13 @@ _WEIGHTS_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
 def _pq_from_nits(nits: NDArray[np.floating]) -> NDArray[np.floating]:
     """SMPTE ST 2084, inverse EOTF: 0..10,000 nits to 0..1."""
     power = np.power(np.clip(nits, 0, None) / 10_000, 2610 / 16384)
-    return np.asarray(np.power((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power), 2523 / 32))
+    return np.power((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power), 2523 / 32)
 
 
 def _nits_from_pq(signal: NDArray[np.floating]) -> NDArray[np.floating]:
     power = np.power(signal, 32 / 2523)
     ratio = np.maximum(power - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * power)
-    return np.asarray(10_000 * np.power(ratio, 16384 / 2610))
+    return 10_000 * np.power(ratio, 16384 / 2610)
 
 
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
@@ -50,13 +50,13 @@ _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 def _scene_from_hlg(signal: NDArray[np.floating]) -> NDArray[np.floating]:
     """ITU-R BT.2100, inverse OETF: 0..1 to scene light 0..1."""
     bright = (np.exp((signal - _HLG_C) / _HLG_A) + _HLG_B) / 12
-    return np.asarray(np.where(signal <= 0.5, signal**2 / 3, bright))
+    return np.where(signal <= 0.5, signal**2 / 3, bright)
 
 
 def _hlg_from_scene(scene: NDArray[np.floating]) -> NDArray[np.floating]:
     scene = np.clip(scene, 0, None)
     bright = _HLG_A * np.log(np.maximum(12 * scene - _HLG_B, 1e-6)) + _HLG_C
-    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright))
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright)
 
 
 @lru_cache(maxsize=2)

@@ -76,7 +76,7 @@ def luma_of(frame: Frame) -> NDArray[np.uint8]:
     """Return the upright (H, W) 8-bit luma, in the range of the source (of the RGB view for RGB clips)."""
     info = frame.info
     if is_rgb(info):
-        return np.asarray(cv2.cvtColor(rgb_of(frame), cv2.COLOR_RGB2GRAY))
+        return cv2.cvtColor(rgb_of(frame), cv2.COLOR_RGB2GRAY)
     luma = frame.planes[0]
     if info.bit_depth > 8:
         luma = (luma >> (info.bit_depth - 8)).astype(np.uint8)

@@ -63,7 +63,7 @@ def _mean_lab(layer: Layer) -> NDArray[np.float64] | None:
         return None
     assert layer.alpha is not None
     lab = cv2.cvtColor(layer.picture, cv2.COLOR_RGB2LAB)
-    return np.asarray(lab[layer.alpha > 200].mean(axis=0), np.float64)
+    return lab[layer.alpha > 200].mean(axis=0)
 
 
 def _shifted(layer: Layer, shift: NDArray[np.float64]) -> Layer:

@@ -68,7 +68,7 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
 def draw_canny(picture: Picture) -> Picture:
     """Return (h, w, 3): white edges on black (Canny, 1986)."""
     edges = cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), *_CANNY)
-    return np.asarray(cv2.cvtColor(edges, cv2.COLOR_GRAY2RGB), np.uint8)
+    return cv2.cvtColor(edges, cv2.COLOR_GRAY2RGB)
 
 
 def draw_depth_control(depth: NDArray[np.float32], body_height_px: float) -> Picture:

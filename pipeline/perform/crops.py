@@ -57,7 +57,7 @@ class CropReader:
         warped = cv2.warpPerspective(
             picture, crop_from_source @ translation(x0, y0), crop_wh, borderMode=cv2.BORDER_REPLICATE
         )
-        return np.asarray(warped, np.uint8)
+        return warped
 
     def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return (N, h, w): the subject."""
@@ -72,4 +72,4 @@ class CropReader:
         # INTER_LINEAR: crops are never much smaller than the source part that they show.
         crop = self._plan.crop
         warped = cv2.warpPerspective(picture, self._plan.crop_from_source(frame), crop.size_wh, borderMode=border)
-        return np.asarray(warped, np.uint8)
+        return warped

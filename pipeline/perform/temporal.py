@@ -58,4 +58,4 @@ def _blurred(values: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = values.shape[:2]
     small = cv2.resize(values, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(height * _COARSE / 4, 0.3))
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)

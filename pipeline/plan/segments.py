@@ -118,7 +118,7 @@ def _hip_speed(
     step = np.zeros_like(middle)
     step[1:] = middle[1:] - apply_transform(pair_motions(world_from_source[shot])[1:], middle[:-1])
     path = gaussian_smooth(np.cumsum(step / body[:, None], axis=0), t, _SPEED_SIGMA_SECONDS)
-    return np.asarray(np.linalg.norm(velocity(path, t), axis=1), np.float64)
+    return np.linalg.norm(velocity(path, t), axis=1)
 
 
 def _mean_of_known(points: NDArray[np.float64]) -> NDArray[np.float64]:

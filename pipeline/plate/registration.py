@@ -104,7 +104,7 @@ def work_gray(picture: Picture) -> Gray:
     if factor == 1:
         return gray
     h, w = (side // factor for side in gray.shape)
-    return np.asarray(cv2.resize(gray[: h * factor, : w * factor], (w, h), interpolation=cv2.INTER_AREA), np.uint8)
+    return cv2.resize(gray[: h * factor, : w * factor], (w, h), interpolation=cv2.INTER_AREA)
 
 
 class RegistrationTarget:
@@ -200,7 +200,7 @@ class RegistrationTarget:
 def _detail(gray: Gray) -> NDArray[np.float32]:
     """Return (h, w): the mean size of what is finer than 1 px around each pixel, levels."""
     whole = gray.astype(np.float32)
-    return np.asarray(cv2.blur(np.abs(whole - cv2.GaussianBlur(whole, (0, 0), 1.0)), (9, 9)), np.float32)
+    return cv2.blur(np.abs(whole - cv2.GaussianBlur(whole, (0, 0), 1.0)), (9, 9))
 
 
 def _values_at(values: NDArray[np.float32], points: Points | NDArray[np.float32]) -> NDArray[np.float32]:
@@ -223,9 +223,7 @@ def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:
     if not len(points):
         return points
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
-    return np.asarray(cv2.cornerSubPix(gray, points.reshape(-1, 1, 2), (3, 3), (-1, -1), criteria), np.float32).reshape(
-        -1, 2
-    )
+    return cv2.cornerSubPix(gray, points.reshape(-1, 1, 2), (3, 3), (-1, -1), criteria).reshape(-1, 2)
 
 
 def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_px: float, guess: Transforms) -> Warp:

@@ -66,4 +66,4 @@ def frame_speeds(world_from_source: Transforms, size_wh: tuple[int, int]) -> NDA
         ]
     )
     slower = np.minimum(np.append(steps, steps[-1]), np.append(steps[0], steps))
-    return np.asarray(100 * slower / np.hypot(*size_wh), np.float64)
+    return 100 * slower / np.hypot(*size_wh)

@@ -192,4 +192,4 @@ def _fitted(picture: Picture, info: VideoInfo) -> Picture:
     size = max(1, round(wide * scale)), max(1, round(high * scale))
     if size == (width, height):
         return picture.copy()
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

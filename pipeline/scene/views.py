@@ -72,7 +72,7 @@ class View:
         if mask.shape == (y1 - y0, x1 - x0):
             return mask
         large = cv2.resize(mask.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(large > 0.5, np.bool_)
+        return large > 0.5
 
     def enlarged_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring labels (h, w) of the view to the box, their edges smooth; 0 where no label has the most weight."""

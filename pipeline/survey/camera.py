@@ -263,4 +263,4 @@ class CameraEstimator:
 
 def _faded(motion: Transforms, size_wh: tuple[int, int]) -> Transforms:
     params = params_of_similarities(similarity_part(motion, size_wh)[None], size_wh)
-    return np.asarray(similarities_from_params(params * _HOLD_DECAY, size_wh)[0], np.float64)
+    return similarities_from_params(params * _HOLD_DECAY, size_wh)[0]

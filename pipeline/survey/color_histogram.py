@@ -59,7 +59,7 @@ def _parts(person: Person, points: NDArray[np.int64], top: float, bottom: float)
     length = float(axis @ axis)
     is_known = np.isfinite(joints).all() and bool((joints[:, 2] >= MIN_CONFIDENCE).all())
     if not is_known or length < (0.1 * (bottom - top)) ** 2:
-        return np.asarray(np.clip(3 * (points[:, 1] - top) / max(bottom - top, 1), 0, 2).astype(np.int64))
+        return np.clip(3 * (points[:, 1] - top) / max(bottom - top, 1), 0, 2).astype(np.int64)
     along = (points - shoulders) @ axis / length
     return np.digitize(along, [0.0, 1.0])
 

@@ -203,7 +203,7 @@ class OverlayFinder:
             for i, j in ((0, 0), (0, 1), (1, 1))
         )
         across = gx * gx * xx + 2 * gx * gy * xy + gy * gy * yy
-        return np.asarray(across >= steep * np.maximum(_LEAST_MOTION_PX**2, _ACROSS * (xx + yy)), np.bool_)
+        return across >= steep * np.maximum(_LEAST_MOTION_PX**2, _ACROSS * (xx + yy))
 
 
 def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
@@ -233,7 +233,7 @@ def _found_again(edges: Mask, mask: Mask, is_still: Mask) -> Mask:
     before = np.bincount(labels[edges], minlength=count)
     now = np.bincount(labels[edges & is_still], minlength=count)
     keeps = (now >= _KEEPS * before) & (before > 0)
-    return np.asarray(keeps[labels] & edges, np.bool_)
+    return keeps[labels] & edges
 
 
 def _area(edges: Mask, variance: Float32Array) -> Mask:
@@ -251,7 +251,7 @@ def _area(edges: Mask, variance: Float32Array) -> Mask:
     enclosed = calm >= _CALM_SHARE * np.maximum(sizes, 1)
     enclosed[outside] = False
     enclosed[0] = False
-    return np.asarray(area | enclosed[labels], np.bool_)
+    return area | enclosed[labels]
 
 
 def _plain_parts(area: Mask, variance: Float32Array, people: Mask) -> Mask:

@@ -28,7 +28,7 @@ class _Painter(IdentityGenerator):
 
     @property
     def needs(self) -> Needs:
-        return replace(super().needs, gives_alpha=False)
+        return replace(super().needs, output="pictures")
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         for layer in super().generate(window, seed, check):

@@ -85,4 +85,4 @@ def _square(appearance: Appearance, middle: NDArray[np.float64], side: float, ba
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(backdrop,) * 3,
     )
-    return np.asarray(framed, np.uint8)
+    return framed

@@ -143,7 +143,7 @@ def _root_shift(figure: Figure, shares: Float64Array, change: Float64Array) -> F
     """(2,) where the hips as a whole went: place, not shape."""
     near = np.abs(figure.vertices[:, 1] - figure.heads[BONE["pelvis"]][1]) < 0.05
     near &= shares[:, PARTS.index("torso")] > 0.5
-    return np.asarray(change[near, :2].mean(0)) if near.any() else np.zeros(2)
+    return change[near, :2].mean(0) if near.any() else np.zeros(2)
 
 
 def _along(figure: Figure, share: Float64Array, part: str) -> _Along:

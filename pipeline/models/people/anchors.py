@@ -45,7 +45,7 @@ class Anchors:
 
     def expected_hips(self) -> NDArray[np.float64]:
         """Return (2,) where the hips are if they moved as the points did, median."""
-        return np.asarray(self.hips + np.median(self.now - self.first, axis=0), np.float64)
+        return self.hips + np.median(self.now - self.first, axis=0)
 
 
 def anchor(

@@ -187,7 +187,7 @@ def _color_odds(
     floor = np.float32(COLOR_FLOOR)
     odds = (np.log(theirs + floor) - np.log(his + floor))[_color_bins(now[y0:y1, x0:x1])]
     side = 2 * max(1, round(COLOR_BLUR * height_px / 2)) + 1
-    return np.asarray(cv2.blur(odds, (side, side)), np.float32)
+    return cv2.blur(odds, (side, side))
 
 
 def _on_picture(box_xyxy: NDArray[np.float64], scale: tuple[float, float]) -> Box:
@@ -223,7 +223,7 @@ def _misfit(
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = area[2] - area[0], area[3] - area[1]
     moved = cv2.warpAffine(person.picture, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(np.abs(cv2.blur(moved, (blur, blur)) - shown).mean(axis=2), np.float32)
+    return np.abs(cv2.blur(moved, (blur, blur)) - shown).mean(axis=2)
 
 
 def _mask_patch(person: Seen, area: Box, scale: tuple[float, float]) -> NDArray[np.bool_]:
@@ -232,12 +232,12 @@ def _mask_patch(person: Seen, area: Box, scale: tuple[float, float]) -> NDArray[
     matrix = np.array([[1 / scale[0], 0.0, start[0]], [0.0, 1 / scale[1], start[1]]])
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     size = area[2] - area[0], area[3] - area[1]
-    return np.asarray(cv2.warpAffine(person.mask.view(np.uint8), matrix, size, flags=flags) > 0)
+    return cv2.warpAffine(person.mask.view(np.uint8), matrix, size, flags=flags) > 0
 
 
 def _grown(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
     side = 2 * max(1, round(reach_px)) + 1
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
+    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
 def _lay(whole: Mask, patch: NDArray[np.bool_], area: Box, scale: tuple[float, float]) -> None:
