@@ -199,8 +199,7 @@ def _heights(
     def is_seen(*names: str) -> NDArray[np.bool_]:
         rows = joints[:, [JOINT[name] for name in names]]
         inside = (rows[..., :2] >= 0).all(axis=-1) & (rows[..., :2] <= np.array(size_wh) - 1).all(axis=-1)
-        seen: NDArray[np.bool_] = (inside & (rows[..., 2] >= MIN_CONFIDENCE)).all(axis=1)
-        return seen
+        return np.logical_and.reduce(inside & (rows[..., 2] >= MIN_CONFIDENCE), axis=1)
 
     trunk = _guessed_trunk(skeletons)
     trunk = np.where(
