@@ -70,6 +70,9 @@ class SegmentSettings(_Settings):
     """How hard cuts are found; off: the clip is one shot."""
 
 
+FillMethod = Literal["patches", "telea", "ns"]
+
+
 class PlateSettings(_Settings):
     """The clean background."""
 
@@ -77,8 +80,9 @@ class PlateSettings(_Settings):
     """How the clean background is made: a masked median of frames that saw it; off: by inpainting each frame."""
     samples: Annotated[int, Field(ge=1, le=61)] = 9
     anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.5
-    inpaint: Literal["telea", "ns"] = "telea"
-    """Inpainting of background that no frame ever saw: Telea or Navier-Stokes."""
+    inpaint: FillMethod = "patches"
+    """Inpainting of background that no frame ever saw: with patches of what surrounds it, so that lines and texture go
+    on; or smoothly, by Telea or Navier-Stokes."""
     gain: bool = True
     """Match the background to the brightness of each frame."""
     grain: bool = True

@@ -32,6 +32,7 @@ from pipeline.plate.placement import (
 from pipeline.plate.plate_set import NODES, PlateSet, load_plates
 from pipeline.plate.registration import node_shape
 from pipeline.plate.stack import build_plate, collect_candidates
+from pipeline.plate.unseen import FilledPlate, fill_unseen
 from pipeline.settings import PlateSettings
 from pipeline.workspace.pictures import write_png
 
@@ -91,12 +92,14 @@ def make_plates(
             height,
             size_wh,
         )
+        filled: FilledPlate | None = None
         for row, plan in enumerate(plans):
             pictures = read.candidates(row)
             plate, seen = build_plate(
                 collect_candidates(plan, pictures, camera, people_mask, height, shadows), settings
             )
-            write_png(folder / f"plate_{row:04d}.png", plate[..., ::-1], quick=True)
+            filled = fill_unseen(plate, seen, plan, camera.world_from_source[plan.frame], filled, settings.inpaint)
+            write_png(folder / f"plate_{row:04d}.png", filled.picture[..., ::-1], quick=True)
             write_png(folder / f"seen_{row:04d}.png", seen.astype(np.uint8) * 255)
             step(len(plan.candidates))
             # A frame comes when the plates on both sides of it are there.

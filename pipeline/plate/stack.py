@@ -13,7 +13,6 @@ from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.boxes import Box
-from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.median import masked_median
@@ -69,7 +68,7 @@ class Candidates:
 
 
 def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Mask]:
-    """Make one anchor's plate. Returns it and where it is known, (H, W)."""
+    """Make one anchor's plate. Returns it and where it is known, (H, W); elsewhere it shows whoever is there."""
     plan, height, size_wh = stack.plan, stack.height, stack.size_wh
     anchor = np.array(stack.pictures[plan.frame])
     reference = RegistrationTarget(anchor, stack.grades[plan.frame] == 0)
@@ -157,7 +156,7 @@ def _merge(
             use = here & (count > 0)
             plate[area][use] = merged[use]
             seen[area] |= use
-    return fill_hole(plate, ~seen, settings.inpaint), seen
+    return plate, seen
 
 
 def _samples(

@@ -1,0 +1,256 @@
+"""Fill a hole with patches of what surrounds it, so that lines and texture go on.
+
+Every patch that touches the hole looks for the most similar patch of what is known, and each pixel becomes the weighted
+mean of what the patches over it say; repeated, and from small pictures to large ones (Wexler, Shechtman and Irani,
+"Space-Time Completion of Video", PAMI 2007). Similar patches are found by chance and passed on to neighbours (Barnes et
+al., "PatchMatch", SIGGRAPH 2009). Chance comes from a hash: the same hole is filled alike on every run.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.masks import grow
+from pipeline.runtime.compiled import njit
+
+_RADIUS = 3
+"""Patches of 7 x 7 px: a line and both its sides."""
+_COARSEST_PX = 5.0
+"""Half the width of the hole in the smallest picture: there a patch sees over a good part of it."""
+_ROUNDS = (8, 6, 4, 3)
+"""Times that patches look and vote, from the smallest picture to the largest."""
+_WORK_PX = 40_000
+"""Hole of the largest picture in which patches are looked for; a larger one takes their places over, enlarged."""
+_ROW_LEVELS2 = 900.0
+"""Mean squared difference (levels) that a patch from a whole hole's height above or below is worth: what lies beside a
+place is mostly of its kind, wall beside wall and ground beside ground."""
+_FALL = 1.3
+"""How much less a patch counts with every pixel into the hole: what is known goes in from its edge."""
+
+Field = NDArray[np.int32]
+"""(h, w, 2) row and column of the patch that each patch takes after."""
+
+
+def fill_by_patches(picture: Picture, hole: Mask, known: Mask) -> Picture:
+    """Return the picture (H, W, 3) with ``hole`` (H, W) filled from what is ``known`` (H, W), all others as they are.
+
+    Where too little is known around the hole to take patches from the picture stays as it was.
+    """
+    x0, y0, x1, y1 = box_of_mask(hole)
+    reach = max(48, int(0.8 * max(x1 - x0, y1 - y0)))
+    box = clipped(grown((x0, y0, x1, y1), reach), (hole.shape[1], hole.shape[0]))
+    area = np.s_[box[1] : box[3], box[0] : box[2]]
+    small_hole = np.ascontiguousarray(hole[area])
+    pictures, holes, sources = _pyramid(np.ascontiguousarray(picture[area]), small_hole, (known & ~hole)[area])
+    if not all(_source_of(source).any() for source in sources):
+        return picture
+    filled: NDArray[np.float32] | None = None
+    field: Field | None = None
+    for level in range(len(pictures) - 1, -1, -1):
+        current, inside = pictures[level], holes[level]
+        if filled is None:
+            filled = _smooth_start(current, inside)
+        else:
+            larger = cv2.resize(filled, current.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+            filled = np.where(inside[..., None], larger, current)
+        rounds = _ROUNDS[min(len(pictures) - 1 - level, len(_ROUNDS) - 1)]
+        filled, field = _completed(
+            filled, inside, sources[level], field, rounds, searching=int(inside.sum()) <= _WORK_PX
+        )
+    result = picture.copy()
+    assert filled is not None
+    result[area][small_hole] = np.clip(np.rint(filled[small_hole]), 0, 255).astype(np.uint8)
+    return result
+
+
+def _pyramid(picture: Picture, hole: Mask, known: Mask) -> tuple[list[NDArray[np.float32]], list[Mask], list[Mask]]:
+    """Halve picture, hole and what is known until the hole is thin; averages are of pixels outside the hole only."""
+    pictures, holes, sources = [picture.astype(np.float32)], [hole], [known]
+    while _half_width(holes[-1]) > _COARSEST_PX and min(holes[-1].shape) > 8 * _RADIUS:
+        outside = (~holes[-1]).astype(np.float32)
+        size_wh = (holes[-1].shape[1] // 2, holes[-1].shape[0] // 2)
+        share = cv2.resize(outside, size_wh, interpolation=cv2.INTER_AREA)
+        sums = cv2.resize(pictures[-1] * outside[..., None], size_wh, interpolation=cv2.INTER_AREA)
+        pictures.append(np.asarray(sums / np.maximum(share, 1e-3)[..., None], np.float32))
+        holes.append(np.asarray(share < 0.5, np.bool_))
+        shown = cv2.resize(sources[-1].astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
+        sources.append(np.asarray(shown > 0.99, np.bool_))
+    return pictures, holes, sources
+
+
+def _half_width(hole: Mask) -> float:
+    padded = np.pad(hole, 1).astype(np.uint8)
+    return float(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5).max())
+
+
+def _smooth_start(picture: NDArray[np.float32], hole: Mask) -> NDArray[np.float32]:
+    whole = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.inpaint(whole, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.float32)
+
+
+def _source_of(known: Mask) -> Mask:
+    """Return (h, w): the middles of patches that are wholly known and inside the picture."""
+    known = ~grow(~known, _RADIUS)
+    for edge in (np.s_[:_RADIUS], np.s_[-_RADIUS:]):
+        known[edge] = False
+        known[:, edge] = False
+    return known
+
+
+def _completed(
+    picture: NDArray[np.float32], hole: Mask, known: Mask, before: Field | None, rounds: int, *, searching: bool
+) -> tuple[NDArray[np.float32], Field]:
+    """Let patches look and vote ``rounds`` times, from the field of the picture half the size."""
+    margin = _RADIUS
+    padded = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
+    inside = np.pad(hole, margin, mode="edge")
+    source = np.pad(_source_of(known), margin)
+    targets = grow(inside, _RADIUS)
+    for edge in (np.s_[:margin], np.s_[-margin:]):
+        targets[edge] = False
+        targets[:, edge] = False
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    trust = np.power(np.float32(_FALL), -depth).astype(np.float32)
+    field = _started(before, source, targets, margin)
+    cost = np.empty(targets.shape, np.float32)
+    places = np.argwhere(targets).astype(np.int32)
+    height = max(int(np.ptp(places[:, 0])), 1)
+    slope = np.float32(_ROW_LEVELS2 * 3 * (2 * _RADIUS + 1) ** 2 / height**2)
+    for number in range(rounds if searching else 1):
+        _measure(padded, places, field, cost, slope)
+        if searching:
+            _search(padded, places, targets, source, field, cost, slope, number)
+        usual = float(np.quantile(cost[targets], 0.75)) + 1.0
+        _vote(padded, places, inside, field, cost, trust, np.float32(usual))
+    return padded[margin:-margin, margin:-margin].copy(), field[margin:-margin, margin:-margin] - margin
+
+
+def _started(before: Field | None, source: Mask, targets: Mask, margin: int) -> Field:
+    """Return the field of this size: twice what the smaller one had, or spread evenly over the source."""
+    places = np.argwhere(source).astype(np.int32)
+    height, width = source.shape
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.int32)
+    # A step that shares no factor with the count visits the source evenly.
+    even = places[(rows * 7919 + columns * 104729) % len(places)]
+    field = np.ascontiguousarray(even, np.int32)
+    if before is not None:
+        small_rows = np.clip((rows - margin) // 2, 0, before.shape[0] - 1)
+        small_columns = np.clip((columns - margin) // 2, 0, before.shape[1] - 1)
+        found = 2 * before[small_rows, small_columns] + margin
+        found[..., 0] += (rows - margin) % 2
+        found[..., 1] += (columns - margin) % 2
+        usable = (found >= 0).all(axis=2) & (found[..., 0] < height) & (found[..., 1] < width)
+        usable[usable] &= source[found[usable][:, 0], found[usable][:, 1]]
+        field[usable] = found[usable]
+    return field
+
+
+@njit(cache=True, nogil=True)
+def _distance(
+    picture: NDArray[np.float32], y: int, x: int, from_y: int, from_x: int, slope: np.float32, most: np.float32
+) -> np.float32:
+    total = slope * np.float32((y - from_y) * (y - from_y))
+    for dy in range(-_RADIUS, _RADIUS + 1):
+        for dx in range(-_RADIUS, _RADIUS + 1):
+            for channel in range(3):
+                step = picture[y + dy, x + dx, channel] - picture[from_y + dy, from_x + dx, channel]
+                total += step * step
+        if total > most:
+            return total
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _measure(
+    picture: NDArray[np.float32],
+    places: NDArray[np.int32],
+    field: Field,
+    cost: NDArray[np.float32],
+    slope: np.float32,
+) -> None:
+    for n in range(len(places)):
+        y, x = places[n]
+        cost[y, x] = _distance(picture, y, x, field[y, x, 0], field[y, x, 1], slope, np.float32(1e30))
+
+
+@njit(cache=True, nogil=True)
+def _search(
+    picture: NDArray[np.float32],
+    places: NDArray[np.int32],
+    targets: Mask,
+    source: Mask,
+    field: Field,
+    cost: NDArray[np.float32],
+    slope: np.float32,
+    seed: int,
+) -> None:
+    """Improve the field: twice over all places, there and back."""
+    height, width = source.shape
+    state = np.uint64(seed * 2 + 1) * np.uint64(0x9E3779B97F4A7C15)
+    for sweep in range(2):
+        step = 1 if sweep == 0 else -1
+        for k in range(len(places)):
+            n = k if sweep == 0 else len(places) - 1 - k
+            y, x = places[n]
+            best = cost[y, x]
+            at_y, at_x = field[y, x, 0], field[y, x, 1]
+            for side in range(2):
+                near_y, near_x = y - (step if side == 0 else 0), x - (step if side == 1 else 0)
+                if not (0 <= near_y < height and 0 <= near_x < width and targets[near_y, near_x]):
+                    continue
+                from_y = field[near_y, near_x, 0] + (y - near_y)
+                from_x = field[near_y, near_x, 1] + (x - near_x)
+                if 0 <= from_y < height and 0 <= from_x < width and source[from_y, from_x]:
+                    found = _distance(picture, y, x, from_y, from_x, slope, best)
+                    if found < best:
+                        best, at_y, at_x = found, from_y, from_x
+            radius = max(height, width)
+            while radius >= 1:
+                state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+                chance = state >> np.uint64(33)
+                span = np.uint64(2 * radius + 1)
+                from_y = at_y + int(chance % span) - radius
+                from_x = at_x + int((chance // span) % span) - radius
+                if 0 <= from_y < height and 0 <= from_x < width and source[from_y, from_x]:
+                    found = _distance(picture, y, x, from_y, from_x, slope, best)
+                    if found < best:
+                        best, at_y, at_x = found, from_y, from_x
+                radius //= 2
+            cost[y, x] = best
+            field[y, x, 0], field[y, x, 1] = at_y, at_x
+
+
+@njit(cache=True, nogil=True)
+def _vote(
+    picture: NDArray[np.float32],
+    places: NDArray[np.int32],
+    inside: Mask,
+    field: Field,
+    cost: NDArray[np.float32],
+    trust: NDArray[np.float32],
+    usual: np.float32,
+) -> None:
+    """Write into the hole what the patches over each pixel say, the more alike and the nearer the edge the more."""
+    height, width, _ = picture.shape
+    total = np.zeros((height, width, 3), np.float32)
+    weights = np.zeros((height, width), np.float32)
+    for n in range(len(places)):
+        y, x = places[n]
+        weight = trust[y, x] * np.exp(-cost[y, x] / (np.float32(0.5) * usual)) + np.float32(1e-12)
+        for dy in range(-_RADIUS, _RADIUS + 1):
+            for dx in range(-_RADIUS, _RADIUS + 1):
+                to_y, to_x = y + dy, x + dx
+                if not inside[to_y, to_x]:
+                    continue
+                weights[to_y, to_x] += weight
+                for channel in range(3):
+                    total[to_y, to_x, channel] += weight * picture[field[y, x, 0] + dy, field[y, x, 1] + dx, channel]
+    for y in range(height):
+        for x in range(width):
+            if inside[y, x] and weights[y, x] > 0:
+                for channel in range(3):
+                    picture[y, x, channel] = total[y, x, channel] / weights[y, x]
