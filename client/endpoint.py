@@ -37,6 +37,7 @@ _INLINE_SUFFIXES = {
     "contact_sheet": ".png",
     "frame": ".png",
     "people": ".png",
+    "character": ".png",
 }
 """Of artifacts that came as base64; the others are Matroska files."""
 
@@ -60,7 +61,7 @@ class ClipToSend:
     """One clip to send."""
 
     source: str
-    """A URL or a path."""
+    """A URL or a path; "" in the mode ``character``, which has no clip."""
     folder: Path
     """Where its result goes."""
 
@@ -87,8 +88,10 @@ class EndpointClient:
 
     def run(self, clip: ClipToSend, tell: Tell) -> dict[str, Any]:
         """Send a clip, wait for its end, save its files; return the worker's answer. Raises ``Failed``."""
-        with self._reachable(clip.source, tell) as url, self._reachable(self.reference, tell) as reference:
-            wanted = {**self.request, "video_url": url}
+        with self._reachable(clip.source or None, tell) as url, self._reachable(self.reference, tell) as reference:
+            wanted = dict(self.request)
+            if url is not None:
+                wanted["video_url"] = url
             if reference is not None:
                 wanted["reference_image_url"] = reference
             if self.inline:
@@ -227,9 +230,8 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
         content = base64.b64decode(text)
         plain = re.sub(r"[^a-z_]", "_", name)
         # One picture is itself, several come as a zip.
-        suffix = (
-            ".zip" if name in ("frame", "people") and content.startswith(b"PK") else _INLINE_SUFFIXES.get(name, ".mkv")
-        )
+        is_zip = name in ("frame", "people", "character") and content.startswith(b"PK")
+        suffix = ".zip" if is_zip else _INLINE_SUFFIXES.get(name, ".mkv")
         (folder / (plain + suffix)).write_bytes(content)
     for places in files.artifacts.values():
         for place in [places] if isinstance(places, str) else places:

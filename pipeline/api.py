@@ -5,6 +5,7 @@ Everything else in ``pipeline`` may change from version to version.
 
 from __future__ import annotations
 
+from pipeline.character import CharacterRequest, show_character
 from pipeline.errors import (
     Cancelled,
     DeviceError,
@@ -26,14 +27,27 @@ from pipeline.errors import (
     UploadFailed,
     UrlRejected,
 )
-from pipeline.models.loaded import LoadedModels, load_models, load_people
+from pipeline.models.loaded import LoadedModels, load_character, load_models, load_people
 from pipeline.request import JobRequest, PointChoice
-from pipeline.result import Estimate, JobReport, JobResult, PeopleReport, PeopleResult, PersonReport, Quality
+from pipeline.result import (
+    CharacterReport,
+    CharacterResult,
+    Estimate,
+    JobReport,
+    JobResult,
+    PeopleReport,
+    PeopleResult,
+    PersonReport,
+    Quality,
+)
 from pipeline.run import find_people, run_job, run_stills
 from pipeline.settings import Settings
 
 __all__ = [
     "Cancelled",
+    "CharacterReport",
+    "CharacterRequest",
+    "CharacterResult",
     "DeviceError",
     "DownloadFailed",
     "DownloadTimeout",
@@ -64,8 +78,10 @@ __all__ = [
     "UploadFailed",
     "UrlRejected",
     "find_people",
+    "load_character",
     "load_models",
     "load_people",
     "run_job",
     "run_stills",
+    "show_character",
 ]

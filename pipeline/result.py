@@ -228,6 +228,39 @@ class PeopleResult:
     """There never is one."""
 
 
+class CharacterReport(Value):
+    """What is known of the new person beside the pictures of them."""
+
+    preset: str
+    """The preset that was used."""
+    views: tuple[str, ...]
+    """Sides that the reference pictures show and that were taken over: `front`, `back`, `left`, `right`; empty where
+    the person is dressed by the prompt alone."""
+    outline_overlap: float | None
+    """How well the figure's outline lies on the first picture's person: intersection over union, 0 to 1."""
+    frames: int
+    """Frames of the film."""
+    width: int
+    """Of the film, px."""
+    height: int
+    """Of the film, px."""
+    timings_s: dict[str, float]
+    """Seconds of fitting (`fit`) and of drawing (`draw`)."""
+    warnings: tuple[str, ...]
+    """Sentences about what could not be taken over."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CharacterResult:
+    """What the mode ``character`` made, under its output folder."""
+
+    video: Path
+    """The person turning once."""
+    artifacts: dict[str, list[Path]]
+    """``character``: stills from the front, the left, the back and the right."""
+    report: CharacterReport
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
     """What a job made, under its output folder."""
@@ -238,3 +271,7 @@ class JobResult:
     report: JobReport
     """Everything of the result that is no file."""
     timings_s: dict[str, float] = field(default_factory=dict)
+
+
+AnyResult = JobResult | PeopleResult | CharacterResult
+"""Of any mode that makes files."""

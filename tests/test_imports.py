@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
            "pipeline.result", "pipeline.runtime", "pipeline.shaped")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
-_LIBRARY = ("pipeline.run", "pipeline.api", "pipeline.estimate", "pipeline.needs")
+_LIBRARY = ("pipeline.run", "pipeline.character", "pipeline.api", "pipeline.estimate", "pipeline.needs")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The ground: values, their schema, and what runs beside them.
@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.estimate": ("pipeline",),
     "pipeline.needs": _GROUND,
     "pipeline.run": ("pipeline",),
+    "pipeline.character": ("pipeline",),
     "pipeline.api": ("pipeline",),
     # Programs around the library.
     "conf": _GROUND,

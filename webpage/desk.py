@@ -94,7 +94,7 @@ class EndpointJob:
         poll_seconds: float = 2.0,
     ) -> None:
         files = ("video_url", "reference_image_url")
-        self._clip = ClipToSend(asked["video_url"], folder)
+        self._clip = ClipToSend(asked.get("video_url", ""), folder)
         self._sources = {name: asked[name] for name in files if name in asked}
         self._client = EndpointClient(
             endpoint_id,

@@ -115,8 +115,16 @@ def job_input(
 
     Raises ``InvalidInput`` for whatever a worker would refuse without looking at the clip.
     """
+    if mode == "character":
+        # Of the clip and of what is done with it nothing is asked.
+        fields = Fields(
+            reference_file=fields.reference_file,
+            reference_url=fields.reference_url,
+            prompt=fields.prompt,
+            preset=fields.preset,
+        )
     asked: dict[str, Any] = {
-        "video_url": _source(fields.video_file, fields.video_url, "video_url"),
+        "video_url": None if mode == "character" else _source(fields.video_file, fields.video_url, "video_url"),
         "prompt": fields.prompt,
         "negative_prompt": fields.negative_prompt,
         "preset": fields.preset,

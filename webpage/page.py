@@ -37,6 +37,8 @@ from worker.source.fetch import fetch
 _CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
 _PICTURES = [".png", ".jpg", ".jpeg", ".webp"]
 _LOOK_SECONDS = 1.0
+_GLANCE_SECONDS = 10.0
+"""A glance asks whether it was cancelled many times a second; fitting alone takes one or two."""
 _DAY = 24 * 3600
 _QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 Update = Any
@@ -73,6 +75,7 @@ def build_page(config: PageConfig) -> gr.Blocks:
         with gr.Row():
             judge = gr.Button("Estimate: time and cost", elem_id="estimate")
             people = gr.Button("Who is in the clip", elem_id="who")
+            person = gr.Button("The new person", elem_id="person")
             look = gr.Button("Quick look: single frames", elem_id="look")
             start = gr.Button("Replace the person", variant="primary", elem_id="start")
             cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
@@ -88,20 +91,21 @@ def build_page(config: PageConfig) -> gr.Blocks:
         inputs = clip | more
         assert set(inputs) == {each.name for each in fields(Fields)}
         errors = [places[name] for name in FIELDS]
-        shown = [seen, status, result, cards, judge, people, look, start, cancel, *errors, advanced]
+        shown = [seen, status, result, cards, judge, people, person, look, start, cancel, *errors, advanced]
 
         def begin(mode: str, *values: Any) -> list[Update]:
             told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
             *controls, of_preset = values[len(inputs) :]
             settings = dict(zip(changed, controls, strict=True))
             wanted, shown_now = config.settings_of(told.preset or config.preset), config.settings_of(of_preset)
+            _make_way(config.desk)
             try:
                 config.desk.start(job_input(told, settings, wanted, mode, shown_now))
             except InvalidInput as error:
                 place = place_of(error.field)
                 message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
                 summary = "" if place is not None else error_beside(message)
-                return [gr.skip(), summary, *[gr.skip()] * 7, *_beside(place, message)]
+                return [gr.skip(), summary, *[gr.skip()] * 8, *_beside(place, message)]
             except Busy as error:
                 return [gr.skip(), error_beside(str(error)), *[gr.skip()] * (len(shown) - 2)]
             return _shown(config.desk.now())
@@ -128,17 +132,32 @@ def build_page(config: PageConfig) -> gr.Blocks:
             return job_status(config.desk.now())
 
         everything = [*inputs.values(), *changed.values(), shown_preset]
-        modes = ((judge, "estimate"), (people, "people"), (look, "frame"), (start, "replace"))
+        modes = ((judge, "estimate"), (people, "people"), (person, "character"), (look, "frame"), (start, "replace"))
         for button, mode in modes:
             button.click(
                 lambda *values, mode=mode: begin(mode, *values), everything, shown, trigger_mode="once", **_QUIET
             )
+        more["reference_file"].upload(
+            lambda *values: begin("character", *values), everything, shown, trigger_mode="once", **_QUIET
+        )
         cards.select(choose, None, [clip[name] for name in ("subject", "x", "y", "points")], **_QUIET)
         cancel.click(stop, None, status, **_QUIET)
         timer.tick(follow, seen, shown, **_QUIET)
         # A page that was loaded again finds the job that is under way.
         page.load(lambda: _shown(config.desk.now()), None, shown, **_QUIET)
     return page
+
+
+def _is_glance(moment: JobStatus) -> bool:
+    """Whether a job is one that began by itself, when a picture was chosen: it must not keep anybody waiting."""
+    return moment.asked.get("mode") == "character"
+
+
+def _make_way(desk: JobRunner) -> None:
+    """End a glance at the new person that is under way."""
+    if desk.now().is_under_way and _is_glance(desk.now()):
+        desk.cancel()
+        desk.wait(_GLANCE_SECONDS)
 
 
 def _fingerprint(moment: JobStatus) -> Any:
@@ -150,13 +169,13 @@ def _fingerprint(moment: JobStatus) -> Any:
 def _shown(moment: JobStatus) -> list[Update]:
     answer = moment.answer or {}
     place = place_of(answer.get("field"))
-    is_busy = moment.is_under_way
+    is_busy = moment.is_under_way and not _is_glance(moment)
     return [
         _fingerprint(moment),
         job_status(moment),
-        job_result(moment, _address(moment)),
+        job_result(moment, _address(moment), _reference_address(moment)),
         _gallery(moment),
-        *[gr.update(interactive=not is_busy)] * 4,
+        *[gr.update(interactive=not is_busy)] * 5,
         gr.update(interactive=is_busy),
         *_beside(place if "error_code" in answer else None, str(answer.get("error", ""))),
     ]
@@ -183,6 +202,14 @@ def _address(moment: JobStatus) -> str | None:
         return None
     part = f"#t={moment.asked.get('start_s', 0):g},{moment.asked.get('end_s', '')}".rstrip(",")
     return (source.partition("#")[0] if "://" in source else f"/gradio_api/file={quote(source)}") + part
+
+
+def _reference_address(moment: JobStatus) -> str | None:
+    """Return where the page finds the reference picture."""
+    source = str(moment.asked.get("reference_image_url", ""))
+    if not source:
+        return None
+    return source if "://" in source else f"/gradio_api/file={quote(source)}"
 
 
 def _place(places: dict[str, gr.HTML], field: str) -> None:

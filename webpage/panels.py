@@ -13,8 +13,8 @@ from pipeline.estimate import estimate_lines
 from pipeline.report.verdicts import telling_figures
 from pipeline.result import Estimate, PersonPoint, Quality
 from webpage.desk import JobStatus
-from worker.output import PeopleAnswer
-from worker.progress import people_lines, person_line
+from worker.output import CharacterAnswer, PeopleAnswer
+from worker.progress import character_lines, people_lines, person_line
 
 STAGES = {
     "waiting": "starting",
@@ -24,6 +24,7 @@ STAGES = {
     "in progress": "a worker has begun",
     "survey": "looking at the clip",
     "people": "looking for people",
+    "character": "drawing the new person from all sides",
     "plate": "making the background",
     "perform": "drawing the new person",
     "finish": "putting it together",
@@ -61,12 +62,13 @@ def job_status(moment: JobStatus) -> str:
     )
 
 
-def job_result(moment: JobStatus, source_address: str | None) -> str:
+def job_result(moment: JobStatus, source_address: str | None, reference_address: str | None = None) -> str:
     """Return the result beside its source, what is to be known of it, its report and its files; "" without a result.
 
     An estimate is a result, too: its sentences.
 
-    Files are named as ``/results/<folder>/<file>``. ``source_address`` is where the page finds the source.
+    Files are named as ``/results/<folder>/<file>``. ``source_address`` is where the page finds the source,
+    ``reference_address`` the reference picture.
     """
     answer, folder = moment.answer, moment.folder
     if answer is None or "error_code" in answer:
@@ -82,6 +84,8 @@ def job_result(moment: JobStatus, source_address: str | None) -> str:
         return _HTML.get_template("people.html.jinja").render(
             lines=people_lines(told_people), warnings=list(told_people.warnings), found=bool(told_people.people)
         )
+    if "outline_overlap" in answer:
+        return _character(CharacterAnswer.model_validate(answer), files, reference_address)
     videos = [path for path in files if path.stem == "result" and path.suffix in _VIDEOS]
     return _HTML.get_template("result.html.jinja").render(
         source=source_address,
@@ -92,6 +96,18 @@ def job_result(moment: JobStatus, source_address: str | None) -> str:
         figures=telling_figures(Quality.model_validate(answer["quality"])) if videos and "quality" in answer else [],
         warnings=list(answer.get("warnings", ())),
         answer=answer,
+    )
+
+
+def _character(answer: CharacterAnswer, files: list[Path], reference_address: str | None) -> str:
+    """Return the new person turning, beside the picture that they come from."""
+    films = [path for path in files if path.suffix in _VIDEOS]
+    return _HTML.get_template("character.html.jinja").render(
+        reference=reference_address,
+        film=_address(films[0]) if films else None,
+        lines=character_lines(answer),
+        warnings=list(answer.warnings),
+        files=[(path.name, _address(path), _size(path)) for path in files if path.suffix != ".json"],
     )
 
 

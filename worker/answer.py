@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from conf import DEFAULT_PRESET, apply_caller_overrides, compose_settings
+from pipeline.character import CharacterRequest, show_character
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.errors import (
     EncodeFailed,
@@ -26,28 +24,27 @@ from pipeline.estimate import estimate, generation_share, seconds_of_job
 from pipeline.media.clip import Clip
 from pipeline.media.sandbox import keep_ready, open_untrusted
 from pipeline.needs import disk_bytes, memory_bytes
-from pipeline.request import FurtherSubject, JobRequest, PointChoice, SubjectChoice
-from pipeline.result import JobResult, PeopleResult
+from pipeline.request import JobRequest
+from pipeline.result import AnyResult, CharacterResult, PeopleResult
 from pipeline.run import find_people, run_job, run_stills
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.resources import check_disk, check_memory, resource_error, resource_errors, size_on_disk
 from pipeline.settings import Settings
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
-from worker.delivery.destination import choose_destination
+from worker.delivery.destination import Destination, choose_destination
 from worker.delivery.kept_result import find_kept, kept_if_undelivered
 from worker.environment import WorkerEnvironment
-from worker.input import JobInput, SubjectInput, SubjectPoint, SubjectWords, parse_request
+from worker.input import JobInput, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
 from worker.models import ModelKeeper
-from worker.output import Answer, ErrorAnswer, EstimateAnswer, JobAnswer, PeopleAnswer, full_sentence, wire_form
+from worker.output import Answer, ErrorAnswer, EstimateAnswer, FileAnswer, full_sentence, wire_form
 from worker.resume import job_key, resumable_folder
-from worker.source.fetch import fetch
-from worker.source.picture import read_reference
+from worker.source.request_files import RequestFiles
 
 log = logging.getLogger("understudy")
-Work = Callable[[JobRequest, Path, Clip, Check, Progress], JobResult | PeopleResult]
+Work = Callable[[JobRequest, Path, Clip, Check, Progress], AnyResult]
 """(request, folder for checkpoints, its clip, check, progress) to a result."""
 
 
@@ -125,7 +122,7 @@ def _run(
     clock: CancelToken,
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
-) -> JobAnswer | PeopleAnswer | EstimateAnswer:
+) -> FileAnswer | EstimateAnswer:
     request = parse_request(asked)
     # It starts while models are loaded and the source is fetched.
     keep_ready()
@@ -134,7 +131,7 @@ def _run(
     if request.mode == "estimate":
         log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
         with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
-            wanted = _fetched(request, settings, worker, workspace, clock)
+            wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
             with closing(_opened(wanted, settings, clock, lambda stage, done, total: None)) as clip:
                 info = clip.info
             return EstimateAnswer(preset=settings.preset, estimate=estimate(info, settings), warnings=info.warnings)
@@ -149,9 +146,11 @@ def _run(
     )
     destination.try_before(check=clock.check)
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
+    if request.mode == "character":
+        return _character(job_id, request, settings, worker, clock, make_progress, models, destination, arguments)
     work = _work_of(request, settings, models)
     with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
-        wanted = _fetched(request, settings, worker, workspace, clock)
+        wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
         with (
             make_progress(0.0 if request.mode == "people" else generation_share(settings)) as progress,
             closing(_opened(wanted, settings, clock, progress)) as clip,
@@ -183,6 +182,36 @@ def _run(
                     return destination.deliver(result, check=clock.check)
 
 
+def _character(
+    job_id: str,
+    request: JobInput,
+    settings: Settings,
+    worker: WorkerEnvironment,
+    clock: CancelToken,
+    make_progress: Callable[[float], AbstractContextManager[Progress]],
+    models: ModelKeeper,
+    destination: Destination,
+    arguments: Arguments,
+) -> FileAnswer:
+    """Show the new person without a clip."""
+    people, figure = models.load_character(settings)
+    with (
+        job_workspace(worker.work, job_id) as workspace,
+        resource_errors(workspace),
+        make_progress(0.0) as progress,
+    ):
+        clock.stage = "fetch"
+        references = RequestFiles(settings, worker, workspace, clock).character_references(request)
+        wanted = CharacterRequest(workspace / "result", request.prompt, request.negative_prompt, references)
+        clock.stage = "character"
+        shown = show_character(wanted, settings, people, figure, check=clock.check, progress=progress)
+        clock.stage = "deliver"
+        clock.check()
+        return destination.deliver(
+            _with_warnings(shown, tuple(_locked_warnings(request, arguments))), check=clock.check
+        )
+
+
 def _work_of(request: JobInput, settings: Settings, models: ModelKeeper) -> Work:
     """Return what does the job's work, with its models loaded."""
     if request.mode == "people":
@@ -197,9 +226,12 @@ def _work_of(request: JobInput, settings: Settings, models: ModelKeeper) -> Work
     )
 
 
-def _with_warnings(result: JobResult | PeopleResult, warnings: tuple[str, ...]) -> JobResult | PeopleResult:
+def _with_warnings(result: AnyResult, warnings: tuple[str, ...]) -> AnyResult:
     told = {"warnings": (*result.report.warnings, *warnings)}
+    # One branch a kind: the checker cannot know that a result's report stays of its kind.
     if isinstance(result, PeopleResult):
+        return replace(result, report=result.report.model_copy(update=told))
+    if isinstance(result, CharacterResult):
         return replace(result, report=result.report.model_copy(update=told))
     return replace(result, report=result.report.model_copy(update=told))
 
@@ -222,87 +254,6 @@ def _opened(wanted: JobRequest, settings: Settings, clock: CancelToken, progress
         check=clock.check,
         progress=lambda done, total: progress("open", done, total),
     )
-
-
-def _fetched(
-    request: JobInput, settings: Settings, worker: WorkerEnvironment, workspace: Path, clock: CancelToken
-) -> JobRequest:
-    limits = settings.limits
-
-    def file(url: str, name: str, field: str, max_bytes: int) -> Path:
-        return fetch(
-            url,
-            workspace / name,
-            field=field,
-            max_bytes=max_bytes,
-            seconds=limits.fetch_seconds,
-            local_root=worker.local_root,
-            private_hosts=worker.private_hosts,
-            check=clock.check,
-        )
-
-    def pictures(urls: Mapping[str, str]) -> list[NDArray[np.uint8]]:
-        return [
-            read_reference(
-                file(url, field.replace(".", "_"), field, limits.max_reference_bytes),
-                limits.max_reference_megapixels,
-                field,
-            )
-            for field, url in urls.items()
-        ]
-
-    # First: they are small, and a wrong one is refused before the clip is loaded.
-    first, *further = [
-        (each, pictures(_reference_urls(request, number, each))) for number, each in enumerate(_people_of(request))
-    ]
-    return JobRequest(
-        video=file(request.video_url, "source", "video_url", limits.max_bytes),
-        output_dir=workspace / "result",
-        artifacts=tuple(request.artifacts),
-        seed=request.seed if first[0].seed is None else first[0].seed,
-        subject=_choice(first[0].subject),
-        on_lost=request.on_lost,
-        prompt=first[0].prompt,
-        negative_prompt=request.negative_prompt,
-        reference=first[1][0] if first[1] else None,
-        more_references=tuple(first[1][1:]),
-        start_s=request.start_s,
-        end_s=request.end_s,
-        further_subjects=tuple(
-            FurtherSubject(
-                subject=_choice(each.subject),
-                seed=request.seed if each.seed is None else each.seed,
-                prompt=each.prompt,
-                reference=references[0] if references else None,
-                more_references=tuple(references[1:]),
-            )
-            for each, references in further
-        ),
-    )
-
-
-def _people_of(request: JobInput) -> list[SubjectInput]:
-    """Return whom to replace, one or several; a single one is told in the request's own fields."""
-    if request.subjects:
-        return request.subjects
-    urls = request.reference_image_urls
-    if request.reference_image_url is not None:
-        urls = [request.reference_image_url]
-    return [SubjectInput(subject=request.subject, reference_image_urls=urls, prompt=request.prompt)]
-
-
-def _reference_urls(request: JobInput, number: int, person: SubjectInput) -> dict[str, str]:
-    """Return a person's reference pictures by the field that the caller gave them in."""
-    if request.reference_image_url is not None:
-        return {"reference_image_url": request.reference_image_url}
-    within = f"subjects.{number}." if request.subjects else ""
-    return {f"{within}reference_image_urls.{n}": url for n, url in enumerate(person.reference_image_urls)}
-
-
-def _choice(subject: SubjectWords) -> SubjectChoice:
-    if isinstance(subject, list):
-        return tuple(PointChoice(point.x, point.y, point.at_s) for point in subject)
-    return PointChoice(subject.x, subject.y, subject.at_s) if isinstance(subject, SubjectPoint) else subject
 
 
 def _deadline_warnings(info: VideoInfo, settings: Settings, clock: CancelToken) -> list[str]:

@@ -24,6 +24,7 @@ usage: python handler.py [KEY=VALUE ...] [--test_input JSON] [--check] [SDK opti
   python handler.py                                    runs test_input.json
   python handler.py --test_input '{{"input": {{"video_url": "clip.mp4"}}}}'
   python handler.py --test_input '{{"input": {{"video_url": "clip.mp4", "mode": "people"}}}}'   who is in it
+  python handler.py --test_input '{{"input": {{"mode": "character", "prompt": "a woman in a coat"}}}}'   the new person
   python handler.py preset=preview segment.count=3 output=lossless --test_input '...'
   python handler.py --check                            checks this worker and every byte of its weights
 

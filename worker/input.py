@@ -73,7 +73,10 @@ class SubjectInput(_Strict):
 class JobInput(_Strict):
     """The ``input`` of a job."""
 
-    video_url: Annotated[_Url, Field(description="the clip: an http(s) URL; locally also a path")]
+    video_url: Annotated[
+        _Url | None,
+        Field(description="the clip: an http(s) URL; locally also a path; needed but in the mode `character`"),
+    ] = None
     prompt: Annotated[
         _Prompt,
         Field(
@@ -117,10 +120,11 @@ class JobInput(_Strict):
         Field(description="files to make beside the result"),
     ] = []
     mode: Annotated[
-        Literal["replace", "frame", "people", "estimate"],
+        Literal["replace", "frame", "people", "character", "estimate"],
         Field(
             description="replace: the whole clip; frame: one finished frame per segment, as PNG; "
             "people: who is in the clip, with a still of each, to choose a subject; "
+            "character: the new person alone, turning, without a clip; "
             "estimate: time and cost, without doing it"
         ),
     ] = "replace"
@@ -139,6 +143,12 @@ class JobInput(_Strict):
 
 def _check_together(request: JobInput) -> None:
     """Raise ``InvalidInput`` for fields that do not go together."""
+    if request.video_url is None and request.mode != "character":
+        raise InvalidInput("is needed", field="video_url")
+    if request.video_url is not None and request.mode == "character":
+        raise InvalidInput("is not used in the mode character: leave it out", field="video_url")
+    if request.subjects and request.mode == "character":
+        raise InvalidInput("show one person at a time: the mode character takes no list", field="subjects")
     if request.start_s is not None and request.end_s is not None and request.end_s <= request.start_s:
         raise InvalidInput("must be after start_s", field="end_s")
     if request.reference_image_url is not None and request.reference_image_urls:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.errors import PresetUnavailable
-from pipeline.models.interfaces import PeopleBackend
-from pipeline.models.loaded import LoadedModels, load_models, load_people
+from pipeline.models.interfaces import CharacterBackend, PeopleBackend
+from pipeline.models.loaded import LoadedModels, load_character, load_models, load_people
 from pipeline.settings import Settings
 from worker.presets import available_presets
 
@@ -35,6 +35,11 @@ class ModelKeeper:
         """Return the people finder of the settings, without a generator. Raises as ``load`` does."""
         with _presets_listed(settings):
             return self._load_people(settings, self._kept)
+
+    def load_character(self, settings: Settings) -> tuple[PeopleBackend, CharacterBackend]:
+        """Return what shows the new person without a clip. Raises as ``load`` does."""
+        with _presets_listed(settings):
+            return load_character(settings, self._kept)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.result import Estimate, JobReport, PeopleReport, Value
+from pipeline.result import CharacterReport, Estimate, JobReport, PeopleReport, Value
 
 _PATH = re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\",;:)]*")
 """A path of two steps at least, as libraries put it into what they raise."""
@@ -17,14 +17,15 @@ class ResultFiles(Value):
     """Where a result's files are. Which of the fields an answer has depends on where the files were to go."""
 
     video_url: str = ""
-    """Where the result lies; not in the modes `frame` and `people`."""
+    """Where the result lies; not in the modes `frame` and `people`. In the mode `character`: the film."""
     video_base64: str = ""
     """The result itself, where it was asked for inline."""
     video_content_type: str = ""
     """The result's container."""
     artifacts: dict[str, str | list[str]] = Field(default_factory=dict)
     """By name, where each file asked for lies; a list where there are several. In the mode `frame`: `frame`, the
-    pictures; in the mode `people`: `people`, a still of each person."""
+    pictures; in the mode `people`: `people`, a still of each person; in the mode `character`: `character`, stills of
+    four sides."""
     artifacts_base64: dict[str, str] = Field(default_factory=dict)
     """By name, the files themselves, where they were asked for inline; several are one zip."""
     expires_s: int = 0
@@ -37,6 +38,10 @@ class JobAnswer(JobReport, ResultFiles):
 
 class PeopleAnswer(PeopleReport, ResultFiles):
     """The answer in the mode ``people``."""
+
+
+class CharacterAnswer(CharacterReport, ResultFiles):
+    """The answer in the mode ``character``."""
 
 
 class EstimateAnswer(Value):
@@ -63,14 +68,18 @@ class ErrorAnswer(Value):
     """Asks the platform for a fresh worker after this job."""
 
 
-Answer = JobAnswer | PeopleAnswer | EstimateAnswer | ErrorAnswer
+FileAnswer = JobAnswer | PeopleAnswer | CharacterAnswer
+"""Of any mode that makes files."""
+Answer = FileAnswer | EstimateAnswer | ErrorAnswer
 
 
-def with_files(report: JobReport | PeopleReport, files: ResultFiles) -> JobAnswer | PeopleAnswer:
+def with_files(report: JobReport | PeopleReport | CharacterReport, files: ResultFiles) -> FileAnswer:
     """Return the answer of a job: its files and what is known of them."""
     told = {**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)}
     if isinstance(report, PeopleReport):
         return PeopleAnswer.model_validate(told)
+    if isinstance(report, CharacterReport):
+        return CharacterAnswer.model_validate(told)
     return JobAnswer.model_validate(told)
 
 
@@ -99,6 +108,7 @@ def read_answer(raw: Any) -> Answer:
         (ErrorAnswer, "error_code"),
         (EstimateAnswer, "estimate"),
         (PeopleAnswer, "people"),
+        (CharacterAnswer, "outline_overlap"),
     )
     for kind, mark in marks:
         if isinstance(raw, dict) and mark in raw:

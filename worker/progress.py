@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 from pipeline.estimate import estimate_lines
 from pipeline.report.verdicts import telling_figures
 from pipeline.result import PersonReport
-from worker.output import EstimateAnswer, JobAnswer, PeopleAnswer
+from worker.output import CharacterAnswer, EstimateAnswer, FileAnswer, PeopleAnswer
 
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
 """Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
@@ -31,8 +31,8 @@ def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0)
 
     ``generation_share`` is the part of the job's time, 0..1, that a diffusion generator takes besides.
     """
-    if stage == "people":
-        # A job of its own.
+    if stage in ("people", "character"):
+        # Jobs of their own.
         return 100.0 * min(1.0, done / max(total, 1))
     if stage not in STAGE_SHARE:
         return 0.0
@@ -123,13 +123,15 @@ def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
     return None if percent < 1.0 else elapsed_seconds * (100.0 - percent) / percent
 
 
-def local_summary(answer: JobAnswer | PeopleAnswer | EstimateAnswer) -> str:
+def local_summary(answer: FileAnswer | EstimateAnswer) -> str:
     """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
     lines = [f"Warning: {warning}" for warning in answer.warnings]
     if isinstance(answer, EstimateAnswer):
         return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
     if isinstance(answer, PeopleAnswer):
         return "\n".join([*lines, *people_lines(answer), *_place_lines(answer.artifacts.get("people"))])
+    if isinstance(answer, CharacterAnswer):
+        return "\n".join([*lines, *character_lines(answer), *_place_lines(answer.video_url)])
     lines.append(f"{answer.frames_replaced} of {answer.frames} frames replaced")
     lines += telling_figures(answer.quality)
     lines += _place_lines(answer.video_url or answer.artifacts.get("frame"))
@@ -141,6 +143,15 @@ def people_lines(answer: PeopleAnswer) -> list[str]:
     if not answer.people:
         return ["Nobody was found in the clip"]
     return [f"subject {person.number}: {person_line(person)}" for person in answer.people]
+
+
+def character_lines(answer: CharacterAnswer) -> list[str]:
+    """Return what the figure of a new person was made from, in words."""
+    if not answer.views:
+        return ["The figure wears the clothes that the prompt names"]
+    sides = ", ".join(answer.views)
+    overlap = 100 * (answer.outline_overlap or 0.0)
+    return [f"The figure was fitted to: {sides}; its outline covers {overlap:.0f} % of the picture's person"]
 
 
 def person_line(person: PersonReport) -> str:

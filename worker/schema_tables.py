@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from conf import CALLER_KEYS, compose_settings
-from pipeline.result import Estimate, PeopleReport, PersonReport, Quality, Value
+from pipeline.result import CharacterReport, Estimate, PeopleReport, PersonReport, Quality, Value
 from pipeline.settings import Settings, class_with
 from worker.input import JobInput
 from worker.output import Answer, ErrorAnswer, JobAnswer
@@ -39,7 +39,7 @@ def request_table() -> str:
     """Return the schema as a Markdown table, for ``docs/api.md``."""
     rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
     for name, field in JobInput.model_json_schema()["properties"].items():
-        required = name in JobInput.model_json_schema()["required"]
+        required = name in JobInput.model_json_schema().get("required", ())
         default = "required" if required else f"`{_shown(field.get('default'))}`"
         rows.append(f"| `{name}` | {_type_of(field)} | {default} | {field['description']} |")
     return "\n".join(rows)
@@ -83,6 +83,11 @@ def people_table() -> str:
 def person_table() -> str:
     """Return what is told of one person as a Markdown table."""
     return _table_of(PersonReport)
+
+
+def character_table() -> str:
+    """Return what the answer in the mode ``character`` tells beside its files as a Markdown table."""
+    return _table_of(CharacterReport)
 
 
 def error_table() -> str:
@@ -146,6 +151,7 @@ def tables() -> dict[str, str]:
         "estimate": estimate_table(),
         "people": people_table(),
         "person": person_table(),
+        "character": character_table(),
         "error": error_table(),
     }
 

@@ -24,6 +24,16 @@ class ReferencePicture(Shaped):
     """The one person in it; the picture's pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class CharacterFit:
+    """How well a figure became the reference pictures' person."""
+
+    views: tuple[str, ...] = ()
+    """Sides that were taken over, in the order in which they count."""
+    overlap: float | None = None
+    """Intersection over union of its outline and the first picture's person; None without a picture."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Appearance(Shaped):
     """Who is put in; once a job."""

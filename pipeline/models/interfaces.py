@@ -1,4 +1,4 @@
-"""What stages know of models: four protocols. Stages import this file and no wrapper."""
+"""What stages know of models: five protocols. Stages import this file and no wrapper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.appearance import Appearance, CharacterFit
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import FigureGuide, Layer, Window
@@ -71,6 +71,23 @@ class FigureBackend(Protocol):
 
         NaN where the figure is not, and where the point was hidden.
         """
+        ...
+
+
+class CharacterBackend(Protocol):
+    """Shows the new person alone, from any side."""
+
+    @property
+    def fit(self) -> CharacterFit:
+        """How well it became the person of the last ``prepare``."""
+        ...
+
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        """Take over prompt and references; return warnings of what it could not take over."""
+        ...
+
+    def turned(self, angle: float, size_wh: tuple[int, int]) -> Layer:
+        """Draw the person standing at ease, turned from facing the camera by an angle in radians."""
         ...
 
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, PeopleInDepthBackend, SafetyBackend
-from pipeline.models.registry import make_figure, make_generator, make_people, make_safety
+from pipeline.models.interfaces import (
+    CharacterBackend,
+    FigureBackend,
+    Generator,
+    PeopleBackend,
+    PeopleInDepthBackend,
+    SafetyBackend,
+)
+from pipeline.models.registry import make_character, make_figure, make_generator, make_people, make_safety
 from pipeline.settings import GenerateSettings, PeopleSettings, Settings
 
 
@@ -51,3 +58,8 @@ def load_people(settings: Settings, kept: LoadedModels | None = None) -> PeopleB
     if kept is not None and kept.people_settings == settings.people:
         return kept.people
     return make_people(settings.people)
+
+
+def load_character(settings: Settings, kept: LoadedModels | None = None) -> tuple[PeopleBackend, CharacterBackend]:
+    """Load what shows the new person alone: no generator. Raises ``PresetUnavailable``."""
+    return load_people(settings, kept), make_character(settings.generate)

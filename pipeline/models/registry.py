@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from pipeline.errors import PresetUnavailable
-from pipeline.models.interfaces import FigureBackend, Generator, PeopleBackend, SafetyBackend
+from pipeline.models.interfaces import CharacterBackend, FigureBackend, Generator, PeopleBackend, SafetyBackend
 from pipeline.models.weights.folder import weight_folder, weight_path
 from pipeline.settings import (
     AnimateDiffSettings,
@@ -90,6 +90,13 @@ def make_figure(settings: GenerateSettings) -> FigureBackend | None:
     """Return the figure that guides a painting generator; the mannequin is one itself. Raises ``PresetUnavailable``."""
     if not isinstance(settings, DiffusionSettings):
         return None
+    from pipeline.models.mannequin.mannequin import Mannequin
+
+    return Mannequin(weight_path("figure.npz"), settings.figure)
+
+
+def make_character(settings: GenerateSettings) -> CharacterBackend:
+    """Return the figure by itself, whatever the generator. Raises ``PresetUnavailable``."""
     from pipeline.models.mannequin.mannequin import Mannequin
 
     return Mannequin(weight_path("figure.npz"), settings.figure)

@@ -214,3 +214,31 @@ def test_people_who_were_found_are_cards_with_their_stills(tmp_path: Path) -> No
     told = job_result(moment, None)
     assert "subject 2: seen for 1.5 s" in told and "a &lt;b&gt; warning" in told
     assert person_cards(JobStatus(number=1, folder=tmp_path, answer={"frames": 3})) == []
+
+
+def test_a_character_is_asked_for_without_a_clip() -> None:
+    fields = Fields(
+        video_file="/clips/a.mp4", reference_file="/pictures/a.png", prompt="a coat", seed=5, subject="leftmost"
+    )
+    asked = job_input(fields, {}, compose_settings(), "character")
+    assert asked["reference_image_url"] == "/pictures/a.png" and asked["prompt"] == "a coat"
+    assert asked["mode"] == "character" and "video_url" not in asked
+    # The picture decides: what is asked of a clip may still be wrong.
+    assert (asked["seed"] == 0 and "subject" not in asked) or asked["subject"] == "largest"
+
+
+def test_a_character_turns_beside_its_picture(tmp_path: Path) -> None:
+    answer = {
+        "preset": "preview", "views": ["front"], "outline_overlap": 0.97, "frames": 48, "width": 448, "height": 672,
+        "timings_s": {}, "warnings": ["a hat was left out"], "video_url": "x",
+    }  # fmt: skip
+    folder = tmp_path / "abc"
+    folder.mkdir()
+    for name in ("turntable.mp4", "character_front.png", "result.json"):
+        (folder / name).write_bytes(b"x")
+    moment = JobStatus(1, {"mode": "character", "reference_image_url": "/p/a b.png"}, folder, "deliver", answer=answer)
+    shown = job_result(moment, None, "/gradio_api/file=/p/a%20b.png")
+    assert 'src="/results/abc/turntable.mp4" autoplay loop muted' in shown
+    assert shown.index("/gradio_api/file=/p/a%20b.png") < shown.index("turntable.mp4")
+    assert "97 % of the picture" in shown and "Warning: a hat was left out" in shown
+    assert "result.json" not in shown

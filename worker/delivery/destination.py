@@ -12,7 +12,7 @@ from shutil import copyfileobj
 from typing import Protocol
 
 from pipeline.errors import InvalidInput, NoSpace, ResultTooLarge
-from pipeline.result import JobResult, PeopleResult
+from pipeline.result import AnyResult
 from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.bucket import check_bucket, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
@@ -23,7 +23,7 @@ from worker.delivery.signed_url import check_headers, check_signature
 from worker.delivery.upload_limits import UploadLimits, content_type
 from worker.environment import WorkerEnvironment
 from worker.job_folder import folder_name
-from worker.output import JobAnswer, PeopleAnswer, ResultFiles, with_files
+from worker.output import FileAnswer, ResultFiles, with_files
 from worker.source.urls import check_url
 
 Check = Callable[[], None]
@@ -38,7 +38,7 @@ class Destination(Protocol):
     def try_before(self, *, check: Check) -> None:
         """Raise ``UploadFailed`` where it can be known before the work that nothing will be taken."""
 
-    def deliver(self, result: JobResult | PeopleResult, *, check: Check) -> JobAnswer | PeopleAnswer:
+    def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         """Hand the files over and return the job's answer.
 
         ``check`` is called some times a second and may raise. Raises ``UploadFailed``, ``NoSpace``, ``ResultTooLarge``.
@@ -119,7 +119,7 @@ class _InBucket:
     def try_before(self, *, check: Check) -> None:
         try_bucket(self.bucket, check)
 
-    def deliver(self, result: JobResult | PeopleResult, *, check: Check) -> JobAnswer | PeopleAnswer:
+    def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         keys = {f"{self.prefix}/{path.name}": path for path in files_of(result)}
         links = sign_links(self.bucket, list(keys))
         answer = answer_of(result, lambda path: links[f"{self.prefix}/{path.name}"])
@@ -142,7 +142,14 @@ class _CallersUrls:
     def try_before(self, *, check: Check) -> None:
         """Nothing more is known: a URL that is signed to PUT to can only be put to."""
 
-    def deliver(self, result: JobResult | PeopleResult, *, check: Check) -> JobAnswer | PeopleAnswer:
+    def _artifacts(self) -> set[str]:
+        return {field.rpartition(".")[2] for field in self.urls}
+
+    def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
+        # Stills that come with a film have no place here: nobody was asked for one.
+        unplaced = result.artifacts.keys() - self._artifacts() if result.video is not None else set()
+        wanted = {name: paths for name, paths in result.artifacts.items() if name not in unplaced}
+        result = replace(result, artifacts=wanted)
         packed = _packed(result, check)
         # Where there is no video, the pictures are what was asked for; in a clip without people there are none.
         main = result.video or next(iter(packed.values()), None)
@@ -175,7 +182,7 @@ class _Inline:
     def try_before(self, *, check: Check) -> None:
         """How large the result is shows at its end."""
 
-    def deliver(self, result: JobResult | PeopleResult, *, check: Check) -> JobAnswer | PeopleAnswer:
+    def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         packed = _packed(result, check)
         video = result.video
         size = sum(path.stat().st_size for path in (*packed.values(), *([] if video is None else [video])))
@@ -200,11 +207,11 @@ class _Locally:
     def try_before(self, *, check: Check) -> None:
         """A folder that cannot be written to is told when the result is."""
 
-    def deliver(self, result: JobResult | PeopleResult, *, check: Check) -> JobAnswer | PeopleAnswer:
+    def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         return deliver_locally(result, self.outputs, self.job_id, check=check)
 
 
-def _packed(result: JobResult | PeopleResult, check: Check) -> dict[str, Path]:
+def _packed(result: AnyResult, check: Check) -> dict[str, Path]:
     """Return one file for each artifact; several become a zip beside them, the same bytes for the same files."""
     return {
         name: _zip(name, paths, check) if name in _PACKED or len(paths) > 1 else paths[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import JobTimeout, NoSpace, UploadFailed
-from pipeline.result import JobReport, JobResult, PeopleReport, PeopleResult
+from pipeline.result import AnyResult, JobReport, JobResult, PeopleReport, PeopleResult
 from worker.delivery.local import files_of
 
 log = logging.getLogger("understudy.state")
@@ -21,7 +21,7 @@ _MANIFEST = "manifest.json"
 
 
 @contextmanager
-def kept_if_undelivered(result: JobResult | PeopleResult, passes: Path, artifacts: Sequence[str]) -> Iterator[None]:
+def kept_if_undelivered(result: AnyResult, passes: Path, artifacts: Sequence[str]) -> Iterator[None]:
     """Move the result's files into ``passes`` where its delivery fails in a way that another try may get past.
 
     Where they cannot be kept the job's own error is what counts.
@@ -41,7 +41,7 @@ def kept_if_undelivered(result: JobResult | PeopleResult, passes: Path, artifact
         raise
 
 
-def find_kept(passes: Path, artifacts: Sequence[str]) -> JobResult | PeopleResult | None:
+def find_kept(passes: Path, artifacts: Sequence[str]) -> AnyResult | None:
     """Return the result that an earlier try of this job made and could not deliver; None where there is none.
 
     Every byte is compared with what was written; a result with other artifacts than those asked for is none.
@@ -69,7 +69,7 @@ def find_kept(passes: Path, artifacts: Sequence[str]) -> JobResult | PeopleResul
     return result
 
 
-def _result_of(manifest: dict[str, Any], folder: Path) -> JobResult | PeopleResult:
+def _result_of(manifest: dict[str, Any], folder: Path) -> AnyResult:
     video = manifest["video"]
     artifacts = {name: [folder / file for file in files] for name, files in manifest["artifacts"].items()}
     if "people" in manifest["report"]:
@@ -77,7 +77,7 @@ def _result_of(manifest: dict[str, Any], folder: Path) -> JobResult | PeopleResu
     return JobResult(None if video is None else folder / video, artifacts, JobReport.model_validate(manifest["report"]))
 
 
-def _keep(result: JobResult | PeopleResult, folder: Path, artifacts: Sequence[str]) -> None:
+def _keep(result: AnyResult, folder: Path, artifacts: Sequence[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     digests = {path.name: _digest(path) for path in files_of(result)}

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import NoSpace, ResultTooLarge, UploadFailed
-from pipeline.result import JobResult, PeopleResult
+from pipeline.result import AnyResult
 from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.upload_limits import content_type
 from worker.job_folder import folder_name
-from worker.output import JobAnswer, PeopleAnswer, ResultFiles, wire_form, with_files
+from worker.output import FileAnswer, ResultFiles, wire_form, with_files
 
 ANSWER_MAX_BYTES = 9_500_000
 """RunPod drops an answer over 10 MB to ``/run`` (20 MB to ``/runsync``; a worker does not know which was called)."""
 
 
-def answer_of(result: JobResult | PeopleResult, place_of: Callable[[Path], str]) -> JobAnswer | PeopleAnswer:
+def answer_of(result: AnyResult, place_of: Callable[[Path], str]) -> FileAnswer:
     """Return a job's answer, with ``place_of(file)`` for each of its files.
 
     An artifact of several files has a list. Raises ``ResultTooLarge``.
@@ -37,22 +37,22 @@ def answer_of(result: JobResult | PeopleResult, place_of: Callable[[Path], str])
     return answer
 
 
-def check_answer_size(answer: JobAnswer | PeopleAnswer) -> None:
+def check_answer_size(answer: FileAnswer) -> None:
     """Raise ``ResultTooLarge`` for what the platform would not take, instead of losing the job there."""
     size = len(json.dumps(wire_form(answer)))
     if size > ANSWER_MAX_BYTES:
         raise ResultTooLarge(f"the answer has {size} bytes; the platform takes {ANSWER_MAX_BYTES}")
 
 
-def files_of(result: JobResult | PeopleResult) -> list[Path]:
+def files_of(result: AnyResult) -> list[Path]:
     """Return every file of a result, the video last: where it is, the rest is as well."""
     files = [path for paths in result.artifacts.values() for path in paths]
     return files if result.video is None else [*files, result.video]
 
 
 def deliver_locally(
-    result: JobResult | PeopleResult, outputs: Path, job_id: str, *, check: Callable[[], None] = lambda: None
-) -> JobAnswer | PeopleAnswer:
+    result: AnyResult, outputs: Path, job_id: str, *, check: Callable[[], None] = lambda: None
+) -> FileAnswer:
     """Move a finished job's files to ``outputs/<job id>/``; return the job's answer, which ``result.json`` holds too.
 
     Each file replaces the one of its name; files that an earlier ``result.json`` there names and this one does not are
@@ -70,7 +70,7 @@ def deliver_locally(
     return answer
 
 
-def _put_into(folder: Path, files: list[Path], answer: JobAnswer | PeopleAnswer, check: Callable[[], None]) -> None:
+def _put_into(folder: Path, files: list[Path], answer: FileAnswer, check: Callable[[], None]) -> None:
     is_new = not folder.exists()
     folder.mkdir(exist_ok=True)
     told = folder / "result.json"

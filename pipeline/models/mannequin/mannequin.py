@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.appearance import Appearance, CharacterFit
 from pipeline.datatypes.light import SceneLight
 from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import FigureGuide, Layer, Window
@@ -23,7 +23,7 @@ from pipeline.models.mannequin.person import NewPerson, make_person, plain_perso
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
-from pipeline.models.mannequin.skeleton import believed
+from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
@@ -38,6 +38,8 @@ _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.
 _CLOTHED = 1.03
 """Height of a person with hair and shoes, which the figure has, over the standing height that bones tell (1.02 to 1.07
 on two rendered walks)."""
+_FILLS = 0.92
+"""Share of a picture's height that somebody who is shown alone takes up."""
 _WORDS_NAMED = 12
 """Words of a prompt that a warning names at most."""
 _INSIDE = np.float32(0.8)
@@ -129,6 +131,22 @@ class Mannequin:
         earlier = surface_maps(before, self._triangles, window.size_wh)
         maps = surface_maps(places, self._triangles, window.size_wh)
         return motion_from(before, earlier.depth, self._triangles, maps, float(window.body_height_px[1]))
+
+    @property
+    def fit(self) -> CharacterFit:
+        return self._person.fit
+
+    def turned(self, angle: float, size_wh: tuple[int, int]) -> Layer:
+        """Draw the person standing at ease in soft daylight, as large as the picture allows."""
+        width, height = size_wh
+        height_px = _FILLS * height
+        cos, sin = np.cos(angle), np.sin(angle)
+        turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+        skeleton = relaxed_skeleton(self._figure) @ turn.T * height_px
+        # The figure's soles are at its zero.
+        skeleton += [(width - 1) / 2, height * (1 + _FILLS) / 2, 0.0]
+        pose = Poser(self._figure).pose(skeleton.astype(np.float32), height_px)
+        return self._draw(pose, height_px, size_wh, 1.0, SceneLight.daylight(1))
 
     def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
         """Return the pose of a frame and the height (px) that it has, None where nobody can be posed."""

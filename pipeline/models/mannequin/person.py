@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.appearance import Appearance, ReferencePicture
+from pipeline.datatypes.appearance import Appearance, CharacterFit, ReferencePicture
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth
@@ -39,8 +39,7 @@ class NewPerson:
     """(F,) which of the figure's triangles are shown."""
     colors: MeshColors
     """Of the drawn triangles, in their order."""
-    overlap: float | None = None
-    """Intersection over union of figure and person in the first picture."""
+    fit: CharacterFit = field(default_factory=CharacterFit)
     warnings: tuple[str, ...] = ()
 
 
@@ -101,7 +100,8 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     laid = [fit_view(shaped, view, drawn, reshape=False)[1] for view in views]
     fitted = [each for each in laid if each.overlap >= _MIN_OVERLAP]
     if not fitted:
-        return replace(plain_person(figure, outfit), overlap=laid[0].overlap, warnings=(_NOT_LAID,))
+        return replace(plain_person(figure, outfit), fit=CharacterFit(overlap=laid[0].overlap), warnings=(_NOT_LAID,))
     plain = _flat_colors(shaped, outfit, drawn)
     warnings = () if len(fitted) == len(given) else (_ONE_NOT_LAID,)
-    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, fitted, plain), laid[0].overlap, warnings)
+    fit = CharacterFit(tuple(each.reference.view for each in fitted), laid[0].overlap)
+    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, fitted, plain), fit, warnings)

@@ -72,7 +72,7 @@ def test_legs_held_together_are_no_skirt() -> None:
 
 def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
     made = make_person(figure, _in_a_skirt())
-    assert made.overlap is not None and made.overlap > 0.94 and made.warnings == ()
+    assert made.fit.overlap is not None and made.fit.overlap > 0.94 and made.warnings == ()
     groups = made.figure.groups[made.drawn]
     assert (groups == Group.SKIRT).sum() > 1000
     tone = made.colors.fine[groups == Group.SKIRT].mean((0, 1))

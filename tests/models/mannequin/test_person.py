@@ -55,7 +55,7 @@ def _turned(mannequin: Mannequin, yaw: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_outline_is_the_persons(person: NewPerson) -> None:
-    assert person.overlap is not None and person.overlap > 0.95
+    assert person.fit.overlap is not None and person.fit.overlap > 0.95
     assert person.warnings == ()
 
 
@@ -194,7 +194,7 @@ def _seen_from_behind(reference: Appearance) -> Appearance:
 
 def test_a_face_that_nobody_saw_is_plain(figure: Figure) -> None:
     person = make_person(figure, _seen_from_behind(_reference("suit")))
-    assert person.warnings == () and person.overlap is not None and person.overlap > 0.9
+    assert person.warnings == () and person.fit.overlap is not None and person.fit.overlap > 0.9
     triangles = person.figure.triangles[person.drawn]
     places = person.figure.vertices[triangles].mean(1)
     nose = person.figure.landmarks[0]

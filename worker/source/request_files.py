@@ -1,0 +1,109 @@
+"""What a request names, fetched: the reference pictures of whom it puts in, then its clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.request import FurtherSubject, JobRequest, PointChoice, SubjectChoice
+from pipeline.settings import Settings
+from worker.cancellation import CancelToken
+from worker.environment import WorkerEnvironment
+from worker.input import JobInput, SubjectInput, SubjectPoint, SubjectWords
+from worker.source.fetch import fetch
+from worker.source.picture import read_reference
+
+
+class RequestFiles:
+    """Fetches into a job's folder and checks what comes. Raises the errors of ``fetch`` and ``read_reference``."""
+
+    def __init__(self, settings: Settings, worker: WorkerEnvironment, workspace: Path, clock: CancelToken) -> None:
+        self._limits = settings.limits
+        self._worker = worker
+        self._workspace = workspace
+        self._clock = clock
+
+    def character_references(self, request: JobInput) -> tuple[NDArray[np.uint8], ...]:
+        """Return the pictures of the one person whom a request describes."""
+        [person] = _people_of(request)
+        return tuple(self._pictures(_reference_urls(request, 0, person)))
+
+    def job_request(self, request: JobInput) -> JobRequest:
+        """Return a job's request with everything that it names."""
+        # First: they are small, and a wrong one is refused before the clip is loaded.
+        first, *further = [
+            (each, self._pictures(_reference_urls(request, number, each)))
+            for number, each in enumerate(_people_of(request))
+        ]
+        assert request.video_url is not None  # parse_request refuses it in the modes that want a clip
+        return JobRequest(
+            video=self._file(request.video_url, "source", "video_url", self._limits.max_bytes),
+            output_dir=self._workspace / "result",
+            artifacts=tuple(request.artifacts),
+            seed=request.seed if first[0].seed is None else first[0].seed,
+            subject=_choice(first[0].subject),
+            on_lost=request.on_lost,
+            prompt=first[0].prompt,
+            negative_prompt=request.negative_prompt,
+            reference=first[1][0] if first[1] else None,
+            more_references=tuple(first[1][1:]),
+            start_s=request.start_s,
+            end_s=request.end_s,
+            further_subjects=tuple(
+                FurtherSubject(
+                    subject=_choice(each.subject),
+                    seed=request.seed if each.seed is None else each.seed,
+                    prompt=each.prompt,
+                    reference=references[0] if references else None,
+                    more_references=tuple(references[1:]),
+                )
+                for each, references in further
+            ),
+        )
+
+    def _file(self, url: str, name: str, field: str, max_bytes: int) -> Path:
+        return fetch(
+            url,
+            self._workspace / name,
+            field=field,
+            max_bytes=max_bytes,
+            seconds=self._limits.fetch_seconds,
+            local_root=self._worker.local_root,
+            private_hosts=self._worker.private_hosts,
+            check=self._clock.check,
+        )
+
+    def _pictures(self, urls: Mapping[str, str]) -> list[NDArray[np.uint8]]:
+        limits = self._limits
+        files = {
+            field: self._file(url, field.replace(".", "_"), field, limits.max_reference_bytes)
+            for field, url in urls.items()
+        }
+        return [read_reference(path, limits.max_reference_megapixels, field) for field, path in files.items()]
+
+
+def _people_of(request: JobInput) -> list[SubjectInput]:
+    """Return whom to replace, one or several; a single one is told in the request's own fields."""
+    if request.subjects:
+        return request.subjects
+    urls = request.reference_image_urls
+    if request.reference_image_url is not None:
+        urls = [request.reference_image_url]
+    return [SubjectInput(subject=request.subject, reference_image_urls=urls, prompt=request.prompt)]
+
+
+def _reference_urls(request: JobInput, number: int, person: SubjectInput) -> dict[str, str]:
+    """Return a person's reference pictures by the field that the caller gave them in."""
+    if request.reference_image_url is not None:
+        return {"reference_image_url": request.reference_image_url}
+    within = f"subjects.{number}." if request.subjects else ""
+    return {f"{within}reference_image_urls.{n}": url for n, url in enumerate(person.reference_image_urls)}
+
+
+def _choice(subject: SubjectWords) -> SubjectChoice:
+    if isinstance(subject, list):
+        return tuple(PointChoice(point.x, point.y, point.at_s) for point in subject)
+    return PointChoice(subject.x, subject.y, subject.at_s) if isinstance(subject, SubjectPoint) else subject
