@@ -42,7 +42,7 @@ class Subject(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "track_of_frame": ("T",), "presence": ("T",), "boxes_xyxy": ("T", 4), "joints": ("T", NUM_JOINTS, 3),
-        "skeletons": ("T", NUM_SKELETON, 3), "body_height_px": ("T",),
+        "skeletons": ("T", NUM_SKELETON, 3), "body_height_px": ("T",), "visible": ("T",),
     }  # fmt: skip
 
     track_of_frame: NDArray[np.int64]
@@ -57,6 +57,8 @@ class Subject(Shaped):
     """(T, 23, 3) smoothed (z more than x and y)."""
     body_height_px: NDArray[np.float64]
     """(T,) standing height in source px, smooth over time, NaN where absent."""
+    visible: NDArray[np.float32] | None = None
+    """(T,) 0..1 how much of the subject is seen, 0 where not found; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

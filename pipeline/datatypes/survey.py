@@ -56,6 +56,7 @@ class Track(Shaped):
     SHAPES: ClassVar[Shapes] = {
         "frames": ("N",), "boxes_xyxy": ("N", 4), "scores": ("N",), "joints": ("N", NUM_JOINTS, 3),
         "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS), "visible": ("N",),
+        "mask_px": ("N",),
     }  # fmt: skip
 
     track_id: int
@@ -73,6 +74,8 @@ class Track(Shaped):
     """(N, 3, 70) colors of head, torso and legs: square roots of a histogram's weights times 255, 0 where unseen."""
     visible: NDArray[np.float32]
     """(N,) ``Person.visible``."""
+    mask_px: NDArray[np.int64]
+    """(N,) how many pixels the person's mask has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -26,6 +26,7 @@ from pipeline.plan.joint_smoothing import (
     smooth_points,
     standing_height,
 )
+from pipeline.plan.visibility import visible_fractions
 
 EDGE_SIGMA_SECONDS = 0.07
 LEAST_CONFIDENCE = 0.05
@@ -51,6 +52,7 @@ def subject_of_tracks(
     joints = np.full((total, NUM_JOINTS, 3), np.nan, np.float32)
     skeletons = np.full((total, NUM_SKELETON, 3), np.nan, np.float32)
     visible = np.zeros(total)
+    mask_px = np.zeros(total)
     track_of_frame = np.full(total, -1, np.int64)
     for track in person:
         found[track.frames] = True
@@ -59,12 +61,16 @@ def subject_of_tracks(
         joints[track.frames] = track.joints
         skeletons[track.frames] = track.skeletons
         visible[track.frames] = track.visible
+        mask_px[track.frames] = track.mask_px
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
     # A close-up shows too little of him to tell; the clip's other shots may.
     ratios = height_ratios(skeletons, joints, info.size_wh)
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
+            visible[shot] = visible_fractions(
+                visible[shot], mask_px[shot], boxes[shot], info.pts_seconds[shot], info.size_wh
+            )
             _complete_shot(
                 shot,
                 found,
@@ -87,6 +93,7 @@ def subject_of_tracks(
         joints=joints,
         skeletons=skeletons,
         body_height_px=height,
+        visible=np.where(presence == Presence.FOUND, visible, 0.0).astype(np.float32),
     )
 
 

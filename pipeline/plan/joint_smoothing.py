@@ -40,7 +40,7 @@ RATIO_BOUNDS = (0.75, 1.35)
 """No person is farther from the usual proportions."""
 MIN_TRUSTED, FULLY_TRUSTED = 0.2, 0.95
 """How much of somebody other people leave to be seen: of landmarks beneath the first nothing is believed."""
-MAX_COURSE_SECONDS = 0.6
+MAX_COURSE_SECONDS = 1.0
 MIN_CONFIDENCE = 0.5
 OUTSIDE_BH = 0.06
 

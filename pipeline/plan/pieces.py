@@ -106,6 +106,7 @@ def part_of(track: Track, start: int, stop: int) -> Track:
         skeletons=track.skeletons[rows],
         color_histograms=track.color_histograms[rows],
         visible=track.visible[rows],
+        mask_px=track.mask_px[rows],
     )
 
 

@@ -79,7 +79,7 @@ def learn_scene(
 def _frames_to_look_at(clip: Clip, plan: Plan, plates: PlateSet) -> list[int]:
     rate = float(clip.info.frame_rate) or 30.0
     step = max(1, round(rate / _LOOKS_PER_SECOND))
-    clear = (plan.subject.presence == Presence.FOUND) & (plates.plate_rows[:, 0] >= 0)
+    clear = (plan.subject.presence > Presence.ABSENT) & (plates.plate_rows[:, 0] >= 0)
     clear &= np.isfinite(plan.subject.body_height_px)
     return [int(frame) for frame in np.flatnonzero(clear) if frame % step == 0]
 
@@ -127,8 +127,9 @@ class _Learner:
             if row >= 0:
                 self._open.setdefault(row, _Counts(self._plates, self._height_px))
         counts = self._open[rows[0]]
-        counts.colors.add_his(his_counts(sample))
-        counts.colors.others += others_counts(sample)
+        if self._is_found(number):
+            counts.colors.add_his(his_counts(sample))
+            counts.colors.others += others_counts(sample)
         self._waiting.append((number, sample))
 
     def finish(self) -> None:
@@ -146,17 +147,23 @@ class _Learner:
             near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
             his = density(counts.colors.his + sum(weight * colors.his for weight, colors in near))
             likelihood = likeness(sample, his)
-            evidence = Evidence.of(sample, likelihood)
+            is_found = self._is_found(number)
+            evidence = (Evidence.of if is_found else Evidence.of_hidden)(sample, likelihood)
             places = {}
             for side, row in enumerate(rows):
                 if row >= 0:
                     places[side] = self._plates.positions(number, side, sample.view.box_xyxy, sample.view.size_wh)
                     self._open[row].evidence.add(places[side], evidence)
+            if not is_found:
+                continue
             is_wrong = bins_at(counts.evidence.wrong(), places[0], counts.evidence.bin_px)
             counts.colors.add_beside(*beside_counts(sample, is_wrong))
             known = faded_sum([(1.0, counts.colors), *near])
             counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong, known.is_held()))
         self._waiting.clear()
+
+    def _is_found(self, number: int) -> bool:
+        return bool(self._plan.subject.presence[number] == Presence.FOUND)
 
     def _close(self, row: int) -> None:
         counts = self._open.pop(row)

@@ -20,6 +20,8 @@ from pipeline.scene.views import WORK_BODY_PX, Shown
 
 _PRIOR = 0.35
 """Looks of which nothing is known, beside those counted: one look alone is no more than two thirds sure."""
+_HIDDEN_WEIGHT = 0.5
+"""Of a look at the place of somebody who was not found: one alone is not enough."""
 _SURE = 0.55
 _LEAST_LOOKS = 0.9
 _LEAST_WRONG = 3.0
@@ -40,6 +42,7 @@ class Evidence:
     looked: Mask
     """Where nothing but the plate should be seen."""
     differed: Mask
+    weight: float = 1.0
 
     @classmethod
     def of(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
@@ -47,6 +50,12 @@ class Evidence:
         free = surroundings(sample)
         differed = free & (sample.view.shown == Shown.OTHER)
         return cls(covered(sample, likelihood), uncovered(sample), free, differed)
+
+    @classmethod
+    def of_hidden(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
+        """Judge a frame in which he was not found: something may hide him where the course of his limbs leads."""
+        nothing = np.zeros(likelihood.shape, np.bool_)
+        return cls(covered(sample, likelihood), nothing, nothing, nothing, _HIDDEN_WEIGHT)
 
 
 class PlateEvidence:
@@ -71,7 +80,7 @@ class PlateEvidence:
             (evidence.looked, self._looked),
             (evidence.differed, self._differed),
         ):
-            _count(at, mask, counts)
+            _count(at, mask, counts, np.float32(evidence.weight))
 
     def wrong(self) -> Mask:
         """Return the (h, w) bins in which the plate itself is wrong: it differs, whoever is or is not there."""
@@ -101,15 +110,15 @@ class PlateEvidence:
 
 
 @njit(cache=True, nogil=True)
-def _count(at: Float32Array, mask: Mask, counts: Float32Array) -> None:
-    """Add 1 to the bins nearest to the mask's positions ``at`` (h, w, 2); those outside do not count."""
+def _count(at: Float32Array, mask: Mask, counts: Float32Array, weight: np.float32) -> None:
+    """Add a weight to the bins nearest to the mask's positions ``at`` (h, w, 2); those outside do not count."""
     height, width = counts.shape
     for r in range(mask.shape[0]):
         for c in range(mask.shape[1]):
             if mask[r, c]:
                 x, y = np.rint(at[r, c, 0]), np.rint(at[r, c, 1])
                 if 0 <= x < width and 0 <= y < height:
-                    counts[int(y), int(x)] += np.float32(1)
+                    counts[int(y), int(x)] += weight
 
 
 def _large(mask: Mask) -> Mask:

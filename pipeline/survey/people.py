@@ -49,6 +49,7 @@ class _Growing:
     people: list[Person] = field(default_factory=list)
     """Without their masks."""
     color_histograms: list[NDArray[np.uint8]] = field(default_factory=list)
+    mask_px: list[int] = field(default_factory=list)
 
 
 class PeopleFollower:
@@ -93,6 +94,7 @@ class PeopleFollower:
             track.frames.append(index)
             track.people.append(_without_mask(person))
             track.color_histograms.append(color_histogram_of(picture, person))
+            track.mask_px.append(int(np.count_nonzero(person.mask)))
         self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
         while len(self._pending) > self._backend.look_back:
             self._store.put(*self._pending.popleft())
@@ -122,6 +124,7 @@ class PeopleFollower:
             track.people.insert(at, _without_mask(earlier))
             # Its picture is gone; nothing is known of its colors.
             track.color_histograms.insert(at, np.zeros((BODY_PARTS, COLOR_BINS), np.uint8))
+            track.mask_px.insert(at, int(np.count_nonzero(earlier.mask)))
             pending[frame][track_id] = earlier.mask
 
     def _find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
@@ -176,4 +179,5 @@ def _track_of(track_id: int, growing: _Growing) -> Track:
         skeletons=np.stack([person.skeleton for person in people]),
         color_histograms=np.stack(growing.color_histograms),
         visible=np.array([person.visible for person in people], np.float32),
+        mask_px=np.array(growing.mask_px, np.int64),
     )

@@ -20,6 +20,8 @@ FILLED_DILATION_BH = 0.03
 """A mask moved from another frame misses more than a found one."""
 
 
+WHOLE = 0.9
+"""So much of the subject must be seen in a frame whose mask is taken for another one."""
 MAX_MASK_SECONDS = 1.0
 NEARER_BH = 0.02
 """So much farther down the picture than he reaches who is in front of him."""
@@ -53,7 +55,10 @@ class SubjectMasks:
         self._subject = subject
         self._overlays = overlays
         self._seconds = info.pts_seconds
-        self._found = np.flatnonzero(subject.presence == Presence.FOUND)
+        is_found = subject.presence == Presence.FOUND
+        self._found = np.flatnonzero(is_found)
+        visible = subject.visible if subject.visible is not None else np.ones(len(is_found))
+        self._whole = np.flatnonzero(is_found & (visible >= WHOLE))
         self._shape = info.size_wh[1], info.size_wh[0]
         self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
 
@@ -108,11 +113,20 @@ class SubjectMasks:
                 left &= ~mask
         return left
 
+    def _near(self, frame: int) -> list[int]:
+        """Return the frames before and after in which the subject is seen whole; in which he is found, where none is
+        near."""
+        for frames in (self._whole, self._found):
+            at = int(np.searchsorted(frames, frame))
+            near: list[int] = frames[max(at - 1, 0) : at + 1].tolist()
+            if any(abs(float(self._seconds[other] - self._seconds[frame])) <= MAX_MASK_SECONDS for other in near):
+                return near
+        return []
+
     def _moved(self, frame: int) -> Mask:
         height = self._subject.body_height_px
-        at = int(np.searchsorted(self._found, frame))
         candidates = []
-        for source in self._found[max(at - 1, 0) : at + 1].tolist():
+        for source in self._near(frame):
             distance = abs(float(self._seconds[source] - self._seconds[frame]))
             shift = self._hips[frame] - self._hips[source]
             # A mask from the other side of a cut is far off: the hips tell.
@@ -127,5 +141,7 @@ class SubjectMasks:
         mask = self._union(source, True).view(np.uint8)
         moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
         grown = grow_round(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
-        his_tracks = frozenset(int(self._subject.track_of_frame[near]) for _, _, near in candidates)
+        at = int(np.searchsorted(self._found, frame))
+        beside = self._found[max(at - 1, 0) : at + 1]
+        his_tracks = frozenset(self._subject.track_of_frame[beside].tolist())
         return self._without_hiding(grown, frame, his_tracks, float(height[source]))

@@ -29,7 +29,7 @@ def walker(
     looks = np.zeros((len(frames), BODY_PARTS, COLOR_BINS), np.uint8)
     looks[np.arange(len(frames)), :, look] = 255
     ones = np.ones(len(frames), np.float32)
-    return Track(track_id, frames, boxes, ones, joints, skeletons, looks, ones)
+    return Track(track_id, frames, boxes, ones, joints, skeletons, looks, ones, np.full(len(frames), 4000))
 
 
 def linked(*tracks: Track, shots: tuple[int, ...] = (0,), count: int = 400) -> list[dict[int, int]]:

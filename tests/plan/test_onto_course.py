@@ -35,8 +35,9 @@ def test_who_slides_is_put_back_and_keeps_the_pose() -> None:
 
 
 def test_without_a_course_or_over_a_long_time_nothing_is_moved() -> None:
-    points = walking()
-    for hidden in (slice(0, 6), slice(34, 40), slice(8, 32), slice(0, 40)):
+    for hidden in (slice(0, 6), slice(34, 40), slice(4, 36), slice(0, 40)):
+        points = walking()
+        points[hidden, :, 0] += 25
         visible = np.ones(40)
         visible[hidden] = 0.3
         np.testing.assert_array_equal(onto_course(points, visible, SECONDS), points)

@@ -22,8 +22,8 @@ PATH = np.arange(70, 230, 6)
 NOTHING = np.zeros(SHAPE, np.bool_)
 
 
-def learned(shots: Iterable[Shot]) -> SceneRow:
-    """Return what the pass learns of some frames whose camera stands still."""
+def learned(shots: Iterable[Shot], hidden: Sequence[Shot] = ()) -> SceneRow:
+    """Return what the pass learns of some frames whose camera stands still, and of those in which he was not found."""
     samples = [shot.sample() for shot in shots]
     evidence = PlateEvidence(SHAPE[::-1], HEIGHT_PX)
     places = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)
@@ -35,6 +35,8 @@ def learned(shots: Iterable[Shot]) -> SceneRow:
         likelihood = likeness(sample, density(colors.his))
         evidence.add(places, Evidence.of(sample, likelihood))
         colors.add_beside(*beside_counts(sample, NOTHING))
+    for sample in (shot.sample() for shot in hidden):
+        evidence.add(places, Evidence.of_hidden(sample, likeness(sample, density(colors.his))))
     for sample in samples:
         colors.add_foreign(*foreign_counts(sample, likeness(sample, density(colors.his)), NOTHING, colors.is_held()))
     front = evidence.front(next(iter(shots)).plate)
@@ -73,6 +75,20 @@ def test_a_post_before_him_stays_in_front_and_he_does_not() -> None:
         assert share(labels == Label.FRONT, shot.subject_mask) < 0.01
         assert share(labels == Label.HIS, shot.subject_mask) > 0.98
     assert hidden > 3000
+
+
+def test_a_post_that_hides_him_altogether_is_in_front_of_him() -> None:
+    plate, post = wall(), NOTHING.copy()
+    post[10:250, 100:210] = True
+    plate[post] = (20, 40, 30)
+    found = [shot_at(x, plate) for x in (40, 44, 48, 260, 264)]
+    # His mask is filled in from other frames; nothing of him is seen.
+    hidden = [replace(shot_at(x, plate, post), subject_mask=man_at(x)[0]) for x in range(146, 166, 3)]
+    core = man_at(155)[0] & man_at(150)[0]
+    assert share(labeled(hidden[3], learned(found, hidden)) == Label.FRONT, core) > 0.9
+    # One look may be at a wrong place.
+    assert not learned(found, hidden[:1]).front.any()
+    assert not learned(found).front.any()
 
 
 def test_a_mask_that_runs_over_the_post_does_not_take_it() -> None:

@@ -138,7 +138,16 @@ def test_a_first_frame_that_was_missed_is_filled_in(followed: Followed) -> None:
             track,
             **{
                 name: getattr(track, name)[track.frames > 0]
-                for name in ("frames", "boxes_xyxy", "scores", "joints", "skeletons", "color_histograms", "visible")
+                for name in (
+                    "frames",
+                    "boxes_xyxy",
+                    "scores",
+                    "joints",
+                    "skeletons",
+                    "color_histograms",
+                    "visible",
+                    "mask_px",
+                )
             },
         )
         for track in followed.tracks
@@ -255,7 +264,7 @@ def made_track(track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64],
     looks = np.zeros((len(frames), BODY_PARTS, COLOR_BINS), np.uint8)
     looks[:, :, track_id % 4] = 255
     ones = np.ones(len(frames), np.float32)
-    return Track(track_id, frames, boxes, ones, joints, skeletons, looks, ones)
+    return Track(track_id, frames, boxes, ones, joints, skeletons, looks, ones, np.full(len(frames), 4000))
 
 
 def made(tracks: tuple[Track, ...], count: int = 60) -> Followed:

@@ -31,7 +31,12 @@ def column(x: int) -> Mask:
 
 
 def masks_of(
-    store: Store, presence: list[int], tracks: list[int], x: list[float], overlays: Overlays | None = None
+    store: Store,
+    presence: list[int],
+    tracks: list[int],
+    x: list[float],
+    overlays: Overlays | None = None,
+    visible: list[float] | None = None,
 ) -> SubjectMasks:
     count = len(presence)
     joints = np.zeros((count, 21, 3), np.float32)
@@ -39,6 +44,7 @@ def masks_of(
     subject = Subject(
         np.array(tracks), np.array(presence, np.uint8), np.zeros((count, 4)), joints,
         np.zeros((count, 23, 3), np.float32), np.full(count, 32.0),
+        None if visible is None else np.array(visible, np.float32),
     )  # fmt: skip
     return SubjectMasks(store, subject, np.tile(np.eye(3), (count, 1, 1)), video_info(count, SIZE_WH), overlays)
 
@@ -74,3 +80,13 @@ def test_what_a_graphic_covers_is_nobodys_and_hides_the_background() -> None:
     np.testing.assert_array_equal(masks.hidden_mask(0), column(4) | column(40) | graphic)
     assert masks.overlay_mask(1) is None
     np.testing.assert_array_equal(masks.hidden_mask(1), plain.people_mask(1))
+
+
+def test_a_mask_is_filled_in_from_a_frame_that_shows_all_of_him() -> None:
+    sliver = column(12)
+    sliver[:, 14:] = False
+    store = Store({0: {0: column(10)}, 1: {0: sliver}})
+    presence = [Presence.FOUND, Presence.FOUND, Presence.UNCERTAIN]
+    for visible, is_whole in (([1.0, 0.2, 0.0], True), ([0.5, 0.2, 0.0], False)):
+        filled = masks_of(store, presence, [0, 0, -1], [14, 16, 18], visible=visible).subject_mask(2)
+        assert (filled & column(14)).sum() == column(14).sum() if is_whole else filled.sum() < column(14).sum()

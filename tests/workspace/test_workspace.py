@@ -80,6 +80,7 @@ def test_values_come_back(tmp_path: Path) -> None:
     track = Track(
         3, np.arange(2), np.ones((2, 4)), np.ones(2, np.float32), np.full((2, 21, 3), np.nan, np.float32),
         np.zeros((2, 23, 3), np.float32), np.zeros((2, 3, 70), np.uint8), np.ones(2, np.float32),
+        np.ones(2, np.int64),
     )  # fmt: skip
     motion = CameraMotion(np.tile(np.eye(3), (3, 1, 1)), np.ones(3, bool), (np.zeros((0, 4), np.float32),) * 3)
     survey = Survey(_info(), np.array([0]), np.zeros(3, np.float32), motion, (track,))

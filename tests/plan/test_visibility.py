@@ -1,0 +1,39 @@
+"""How much of a person is seen, from the sizes of masks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.plan.visibility import visible_fractions
+
+SIZE_WH = (640, 360)
+SECONDS = np.arange(90) / 30
+INSIDE = np.tile([100.0, 50.0, 160.0, 300.0], (90, 1))
+
+
+def test_who_walks_behind_a_post_is_seen_less_and_who_turns_is_not() -> None:
+    behind = np.full(90, 9000.0)
+    behind[40:46] = (6500, 4500, 2500, 2500, 4500, 6500)
+    fractions = visible_fractions(np.ones(90), behind, INSIDE, SECONDS, SIZE_WH)
+    assert (fractions[41:45] < 0.6).all() and fractions[42] == 0.0
+    assert (np.delete(fractions, np.arange(40, 46)) == 1.0).all()
+    turns = 9000 - 2500 * np.clip((np.arange(90) - 30) / 8, 0, 1)
+    assert (visible_fractions(np.ones(90), turns, INSIDE, SECONDS, SIZE_WH) == 1.0).all()
+
+
+def test_what_the_picture_cuts_off_tells_nothing_and_the_backends_word_holds() -> None:
+    leaves = np.linspace(9000, 500, 90)
+    at_edge = INSIDE.copy()
+    at_edge[:, 0] = 0
+    assert (visible_fractions(np.ones(90), leaves, at_edge, SECONDS, SIZE_WH) == 1.0).all()
+    told = np.ones(90)
+    told[20] = 0.4
+    fractions = visible_fractions(told, np.full(90, 9000.0), INSIDE, SECONDS, SIZE_WH)
+    assert fractions[20] == 0.4 and np.count_nonzero(fractions < 1) == 1
+
+
+def test_who_was_not_found_stays_unseen() -> None:
+    visible, mask_px = np.zeros(90), np.zeros(90)
+    visible[:60], mask_px[:60] = 1, 9000
+    fractions = visible_fractions(visible, mask_px, INSIDE, SECONDS, SIZE_WH)
+    assert (fractions[:60] == 1).all() and (fractions[60:] == 0).all()
