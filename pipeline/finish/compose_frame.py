@@ -327,6 +327,8 @@ def _scene(
     masks = scene_masks(
         inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
     )
+    if inputs.plan.subject.presence[number] == Presence.UNCERTAIN:
+        masks = masks.behind_others(frame_inputs.not_his_mask & ~subject_mask)
     return SurroundingScene(box, plate, masks, shadow, seen, fit)
 
 

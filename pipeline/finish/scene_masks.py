@@ -38,6 +38,14 @@ class SceneMasks:
             return self
         return SceneMasks(self.subject & inside, self.kept, self.labels)
 
+    def behind_others(self, others_mask: Mask) -> SceneMasks:
+        """Return the masks with all pixels of others (H, W) left to them: where he was not found, what has his colors
+        on one of them is theirs."""
+        labels = self.labels
+        if labels is not None:
+            labels = np.where(others_mask & (labels == Label.HIS), np.uint8(Label.OTHERS), labels)
+        return SceneMasks(self.subject & ~others_mask, self.kept | others_mask, labels)
+
     def beneath(self, overlay_mask: Mask | None) -> SceneMasks:
         """Return the masks with graphics (H, W) on top of everything."""
         if overlay_mask is None:
