@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,20 +41,21 @@ from benchmarks.gpu_watch import (
     nvml_utilization,
     provoke_out_of_memory,
 )
+from benchmarks.random_wan import PUBLISHED_WAN, TINY_WAN, save_random_wan
 from benchmarks.random_weights import PUBLISHED, TINY, save_random_weights, tiny_overrides
 from conf import compose_settings, preset_names
-from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled, PresetUnavailable
 from pipeline.estimate import GPUS, estimate
 from pipeline.media.decode import open_clip
+from pipeline.models.diffusion.wan_loading import ANIMATE, VACE
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs, PeopleBackend
 from pipeline.models.loaded import LoadedModels, load_models
 from pipeline.models.registry import make_figure, make_generator, make_people, make_safety
 from pipeline.models.weights.folder import weights_folder
-from pipeline.perform.backends import empty_window
+from pipeline.perform.backends import appearance_to_warm_up, empty_window
 from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
@@ -169,7 +170,7 @@ def _warm_up(settings: Settings) -> None:
     if settings.generate.backend == "mannequin":
         return
     generator = make_generator(settings.generate.model_copy(update={"steps": 1}))
-    generator.prepare(Appearance())
+    generator.prepare(appearance_to_warm_up())
     for _ in generator.generate(empty_window(generator.needs), 0, lambda: None):
         pass
     generator.rest()
@@ -251,14 +252,17 @@ def _sheet_row(panels: list[Picture], matte: NDArray[np.uint8] | None) -> Pictur
     return np.asarray(np.hstack(small), np.uint8)
 
 
-def use_random_weights(folder: Path, *, is_tiny: bool) -> None:
-    """Make the networks in ``folder`` where they are not there yet, and let the loading code look there."""
+def use_random_weights(folder: Path, presets: Sequence[str], *, is_tiny: bool) -> None:
+    """Make the presets' networks in ``folder`` where they are not there yet, and let the loading code look there."""
     small_files = weights_folder()
+    device, half = ("cpu", torch.float32) if is_tiny else ("cuda", torch.float16)
     if not (folder / "sd15").is_dir():
-        device = "cpu" if is_tiny else "cuda"
-        save_random_weights(
-            folder, TINY if is_tiny else PUBLISHED, device=device, dtype=torch.float32 if is_tiny else torch.float16
-        )
+        # The safety checker among them is every preset's.
+        save_random_weights(folder, TINY if is_tiny else PUBLISHED, device=device, dtype=half)
+    for preset, (backend, name) in {"wan": ("vace", VACE[0]), "ultra": ("wan_animate", ANIMATE[0])}.items():
+        if preset in presets and not (folder / name).is_dir():
+            dtype = torch.float32 if is_tiny else torch.bfloat16
+            save_random_wan(folder, TINY_WAN if is_tiny else PUBLISHED_WAN, backend, device=device, dtype=dtype)
     for name in _SMALL_FILES:
         if (small_files / name).is_file() and not (folder / name).exists():
             (folder / name).symlink_to((small_files / name).resolve())
@@ -275,7 +279,8 @@ def _parser() -> argparse.ArgumentParser:
         "--random-weights",
         type=Path,
         metavar="FOLDER",
-        help="random values instead of the real weights; made in FOLDER where they are not there yet (7 GB)",
+        help="random values instead of the real weights; made in FOLDER where they are not there yet (7 GB; for wan 17 "
+        "more, for ultra 43)",
     )
     parser.add_argument(
         "--tiny", action="store_true", help="with --random-weights: tiny networks on the CPU, a dry run"
@@ -305,12 +310,13 @@ def main(arguments: list[str] | None = None) -> int:
     if not run.is_tiny and not torch.cuda.is_available():
         print("gpu_check: there is no GPU; --random-weights FOLDER --tiny does a dry run", file=sys.stderr)
         return 2
+    # What was prepared elsewhere, and random values, are for the painting presets; those of Wan are asked for by name.
+    usual = [name for name in preset_names() if name not in ("preview", "wan", "ultra") or not run.is_random]
+    presets = options.preset or usual
     if options.random_weights is not None:
-        use_random_weights(options.random_weights, is_tiny=run.is_tiny)
+        use_random_weights(options.random_weights, presets, is_tiny=run.is_tiny)
     table = []
-    # What was prepared elsewhere, and random values, are for the diffusion presets alone.
-    usual = [name for name in preset_names() if name != "preview" or not run.is_random]
-    for preset in options.preset or usual:
+    for preset in presets:
         try:
             told = check_preset(preset, run)
         except PresetUnavailable as error:

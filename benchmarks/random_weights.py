@@ -163,7 +163,7 @@ TINY = StableDiffusionSizes(
 
 def tiny_overrides(preset: str, size_wh: tuple[int, int] = (64, 128)) -> tuple[str, ...]:
     """Return the overrides with which a preset runs on ``TINY`` weights, on a CPU."""
-    faces = () if preset == "fast" else ("generate.face_px=64",)
+    faces = ("generate.face_px=64",) if preset in ("balanced", "high") else ()
     return ("generate.device=cpu", f"generate.crop_size_wh=[{size_wh[0]},{size_wh[1]}]", *faces)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +13,20 @@ import numpy as np
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Chunk, Segment
 from pipeline.models.diffusion.steps import FACE_STRENGTH, guides_in_step, num_steps_run
+from pipeline.models.diffusion.wan_cost import padded_frames, window_tflop
 from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.plan.segments import cut_chunks, equal_borders, num_segments
 from pipeline.result import Estimate
-from pipeline.settings import AnimateDiffSettings, DiffusionSettings, MannequinSettings, SegmentSettings, Settings
+from pipeline.settings import (
+    AnimateDiffSettings,
+    AnimateSettings,
+    DiffusionSettings,
+    MannequinSettings,
+    PaintingSettings,
+    SegmentSettings,
+    Settings,
+    VaceSettings,
+)
 
 PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
 """TFLOP a frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
@@ -26,6 +36,7 @@ SHARES = (0.15, 0.25, 0.35)
 """Of the peak that such networks reach: slow, usual, fast. Not measured by us."""
 _LEAST_MEGAPIXELS = 0.17
 """A frame takes no less than one of this size: people are looked for at the same size in every clip."""
+_GENERATOR_PARTS = ("unet", "unet_motion", "face_unet_motion", "transformer")
 _UNSURE = 3.0
 """A machine may be this many times as quick as the one on which the stages on the CPU were measured."""
 
@@ -65,7 +76,9 @@ def estimate(info: VideoInfo, settings: Settings) -> Estimate:
     return Estimate(
         frames=frames,
         windows=counted["windows"],
-        generator_calls=sum(counted.get(name, 0) for name in ("unet", "unet_motion", "face_unet_motion")),
+        generator_calls=sum(
+            counted.get(name, 0) for name in ("unet", "unet_motion", "face_unet_motion", "transformer")
+        ),
         tflop=round(tflop, 1),
         other_stages_s=round(others, 1),
         seconds=seconds,
@@ -105,6 +118,10 @@ def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int],
     counted = counted_frames(chunks, settings)
     if isinstance(settings.generate, MannequinSettings):
         return counted, 0.0
+    if isinstance(settings.generate, VaceSettings | AnimateSettings):
+        costs_of_wan = _wan_table()
+        windows = (window_tflop(frames, settings.generate, costs_of_wan) for frames, _ in _windows(chunks, settings))
+        return counted, sum(windows)
     costs = part_costs(settings.generate)
     return counted, sum(costs[name] * number for name, number in counted.items() if name != "windows")
 
@@ -126,23 +143,39 @@ def _table() -> tuple[tuple[int, int], dict[str, float]]:
     return (int(table["size_wh"][0]), int(table["size_wh"][1])), dict(table["tflop"])
 
 
+@lru_cache(maxsize=1)
+def _wan_table() -> dict[str, dict[str, float]]:
+    return dict(json.loads(PART_COSTS.read_text(encoding="utf-8"))["wan"])
+
+
 def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int]:
     """Return how many frames each part is given, and how many windows there are: the generators' own arithmetic."""
     generate = settings.generate
-    counts: dict[str, int] = {"windows": 0}
-    overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     if isinstance(generate, MannequinSettings):
         frames = sum(chunk.stop - chunk.start for chunk in chunks)
         return {"windows": -(-frames // 32)}
+    counts: dict[str, int] = {"windows": 0}
+    for frames, held in _windows(chunks, settings):
+        if isinstance(generate, DiffusionSettings):
+            counted = _of_window(frames, held, generate)
+        else:
+            counted = {"transformer": padded_frames(frames) * generate.steps * (2 if generate.guidance > 1 else 1)}
+        for name, number in counted.items():
+            counts[name] = counts.get(name, 0) + number
+        counts["windows"] += 1
+    return counts
+
+
+def _windows(chunks: Sequence[Chunk], settings: Settings) -> Iterator[tuple[int, int]]:
+    """Yield (frames, finished frames given) of each window of a painting generator."""
+    generate = settings.generate
+    assert isinstance(generate, PaintingSettings)
+    overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     shared = min(overlap, generate.conditioning_frames)
     for chunk in chunk_spans(chunks, overlap):
         held_at_start = min(shared, chunk.lead_in) if chunk.continues is not None else 0
         for span in windows_of(chunk.start, chunk.chunk.stop, generate.window_frames, shared):
-            held = span.overlap if span.start > chunk.start else held_at_start
-            for name, number in _of_window(span.stop - span.start, held, generate).items():
-                counts[name] = counts.get(name, 0) + number
-            counts["windows"] += 1
-    return counts
+            yield span.stop - span.start, span.overlap if span.start > chunk.start else held_at_start
 
 
 def _of_window(frames: int, held: int, generate: DiffusionSettings) -> dict[str, int]:

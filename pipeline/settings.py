@@ -111,8 +111,8 @@ class MannequinSettings(_Settings):
     """Body shape of the mannequin; auto is the mean of both."""
 
 
-class DiffusionSettings(_Settings):
-    """What the generators have in common that paint with Stable Diffusion 1.5, guided by the posed figure."""
+class PaintingSettings(_Settings):
+    """What all generators have in common that paint, guided by the posed figure."""
 
     backend: str
     figure: Body = "auto"
@@ -121,13 +121,25 @@ class DiffusionSettings(_Settings):
         Annotated[int, Field(ge=64, le=2048, multiple_of=64)], Annotated[int, Field(ge=64, le=2048, multiple_of=64)]
     ] = (512, 768)
     window_frames: Annotated[int, Field(ge=2, le=32)] = 8
-    """Frames generated at once; motion modules accept at most 32."""
+    """Frames generated at once; motion modules accept at most 32, Wan's models 81."""
     conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 0
     """Finished frames that condition the next window."""
     steps: Annotated[int, Field(ge=1, le=30)] = 5
     """Denoising steps of the diffusion generators; time and cost are proportional to them."""
     guidance: Annotated[float, Field(ge=1, le=15)] = 1.0
     """Classifier-free guidance scale; 1 disables it (half the cost, and the negative prompt has no effect)."""
+    device: Literal["cuda", "cpu"] = "cuda"
+    safety: bool = True
+    """Check generated frames with Stable Diffusion's safety checker and pixelate what it flags."""
+    default_prompt: str = "photo of a person, full body, natural light, sharp focus"
+    """Where a job has none."""
+    negative_prompt: str = "deformed, extra limbs, bad hands, bad anatomy, lowres, blurry, jpeg artifacts, watermark"
+    """Where a job has none."""
+
+
+class DiffusionSettings(PaintingSettings):
+    """What the generators have in common that paint with Stable Diffusion 1.5."""
+
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Fraction of the denoising steps that is run, from the picture of the posed figure; 1 starts from noise alone."""
     scheduler: Literal["lcm", "dpmpp"] = "lcm"
@@ -147,16 +159,9 @@ class DiffusionSettings(_Settings):
     """Autoencoder that looks at what denoising begins from and at what is kept, and does both for the faces."""
     batch_frames: Annotated[int, Field(ge=0, le=64)] = 0
     """Frames per batch; 0 chooses by the free device memory."""
-    device: Literal["cuda", "cpu"] = "cuda"
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     compile: bool = False
     """Compile the UNet with ``torch.compile``: minutes at start-up, less time per step."""
-    safety: bool = True
-    """Check generated frames with Stable Diffusion's safety checker and pixelate what it flags."""
-    default_prompt: str = "photo of a person, full body, natural light, sharp focus"
-    """Where a job has none."""
-    negative_prompt: str = "deformed, extra limbs, bad hands, bad anatomy, lowres, blurry, jpeg artifacts, watermark"
-    """Where a job has none."""
 
 
 class StableDiffusionSettings(DiffusionSettings):
@@ -175,7 +180,29 @@ class AnimateDiffSettings(DiffusionSettings):
     """Side of the square in which each face is painted once more, enlarged; 0 does without it."""
 
 
-GenerateSettings = MannequinSettings | StableDiffusionSettings | AnimateDiffSettings
+class VaceSettings(PaintingSettings):
+    """Windows of a video model that fills a region, guided by a drawing of the figure (Wan2.1-VACE)."""
+
+    backend: Literal["vace"] = "vace"
+    window_frames: Annotated[int, Field(ge=5, le=81)] = 8
+    control: Literal["depth", "pose"] = "depth"
+    """Drawing of the figure that guides it."""
+    control_scale: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """Weight of that drawing and of what is kept."""
+
+
+class AnimateSettings(PaintingSettings):
+    """Windows of a video model made to replace a person, driven by pose and face (Wan2.2-Animate)."""
+
+    backend: Literal["wan_animate"] = "wan_animate"
+    window_frames: Annotated[int, Field(ge=5, le=77)] = 8
+    model_fps: Annotated[float, Field(ge=8, le=60)] = 30.0
+    """Frames a second at which the model has learned how people move."""
+    offload: Literal["none", "blocks"] = "none"
+    """Keep the transformer in the machine's memory and bring its blocks to the GPU one by one: for 48 GB."""
+
+
+GenerateSettings = MannequinSettings | StableDiffusionSettings | AnimateDiffSettings | VaceSettings | AnimateSettings
 """Of one generator, told apart by ``backend``."""
 
 

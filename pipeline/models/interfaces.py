@@ -114,7 +114,7 @@ class Needs:
     conditioning_frames: int = 0
     """Finished frames that the next window can be conditioned on."""
     controls: tuple[str, ...] = ()
-    """Of ``pose``, ``depth``, ``normal``, ``canny``."""
+    """Of ``pose``, ``wan_pose``, ``depth``, ``normal``, ``canny``."""
     inputs: frozenset[WindowInput] = frozenset()
     """What else a window must hold; ``figure`` is the posed figure that guides it."""
     output: Literal["layers", "pictures"] = "layers"

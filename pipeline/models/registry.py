@@ -10,11 +10,13 @@ from pipeline.models.interfaces import CharacterBackend, FigureBackend, Generato
 from pipeline.models.weights.folder import weight_folder, weight_path
 from pipeline.settings import (
     AnimateDiffSettings,
-    DiffusionSettings,
+    AnimateSettings,
     GenerateSettings,
     MannequinSettings,
+    PaintingSettings,
     PeopleSettings,
     StableDiffusionSettings,
+    VaceSettings,
 )
 
 _LANDMARK_THREADS = 2
@@ -55,6 +57,20 @@ def _animatediff(settings: AnimateDiffSettings) -> Generator:
     return AnimateDiff(load_parts(key_of(settings)), settings)
 
 
+def _vace(settings: VaceSettings) -> Generator:
+    from pipeline.models.diffusion.vace import Vace
+    from pipeline.models.diffusion.wan_loading import key_of, load_wan
+
+    return Vace(load_wan(key_of(settings)), settings)
+
+
+def _wan_animate(settings: AnimateSettings) -> Generator:
+    from pipeline.models.diffusion.wan_animate import WanAnimate
+    from pipeline.models.diffusion.wan_loading import key_of, load_wan
+
+    return WanAnimate(load_wan(key_of(settings)), settings)
+
+
 @contextmanager
 def _libraries_needed() -> Iterator[None]:
     """Raise ``PresetUnavailable`` where a library is missing: the lean image has none of the diffusion presets'."""
@@ -84,11 +100,15 @@ def make_generator(settings: GenerateSettings) -> Generator:
                 return _sd15(settings)
             case AnimateDiffSettings():
                 return _animatediff(settings)
+            case VaceSettings():
+                return _vace(settings)
+            case AnimateSettings():
+                return _wan_animate(settings)
 
 
 def make_figure(settings: GenerateSettings) -> FigureBackend | None:
     """Return the figure that guides a painting generator; the mannequin is one itself. Raises ``PresetUnavailable``."""
-    if not isinstance(settings, DiffusionSettings):
+    if not isinstance(settings, PaintingSettings):
         return None
     from pipeline.models.mannequin.mannequin import Mannequin
 
@@ -104,7 +124,7 @@ def make_character(settings: GenerateSettings) -> CharacterBackend:
 
 def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
     """Return the safety checker where it is switched on; the mannequin needs none. Raises ``PresetUnavailable``."""
-    if not isinstance(settings, DiffusionSettings) or not settings.safety:
+    if not isinstance(settings, PaintingSettings) or not settings.safety:
         return None
     with _libraries_needed():
         return _safety(settings.device)

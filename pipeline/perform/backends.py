@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Window
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.models.interfaces import Needs
@@ -38,10 +39,21 @@ def warm_up(models: LoadedModels, settings: Settings) -> None:
     # The same weights under other settings: they are loaded once.
     one_step = settings.model_copy(update={"generate": settings.generate.model_copy(update={"steps": 1})})
     generator = load_models(one_step, models).generator
-    generator.prepare(Appearance())
+    generator.prepare(appearance_to_warm_up())
     for _ in generator.generate(empty_window(generator.needs), 0, lambda: None):
         pass
     generator.rest()
+
+
+def appearance_to_warm_up() -> Appearance:
+    """Return somebody in plain gray: some generators want a reference picture, and all are as quick with one."""
+    picture = np.full((96, 64, 3), 128, np.uint8)
+    mask = np.zeros((96, 64), np.bool_)
+    mask[8:88, 16:48] = True
+    joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
+    skeleton = np.full((NUM_SKELETON, 3), np.nan, np.float32)
+    person = Person(np.array([16.0, 8.0, 48.0, 88.0]), 1.0, joints, skeleton, mask)
+    return Appearance(reference=picture, reference_person=person)
 
 
 def empty_window(needs: Needs) -> Window:

@@ -32,6 +32,11 @@ _LIMB_SHADE = 0.6
 _HALF_WIDTH_PX = 4
 _MIN_CONFIDENCE = 0.3
 """Below it a joint is left out, as OpenPose leaves out what it does not see."""
+_SURE_CONFIDENCE = 0.5
+"""The same for Wan-Animate's drawing."""
+_TOE_LIMBS = ((13, 18), (10, 19))
+"""Of Wan-Animate's 20 points: left ankle to left toes, right ankle to right toes."""
+_TOE_COLORS = ((200, 200, 0), (100, 100, 0))
 _CANNY = (100, 200)
 """The thresholds that the canny ControlNet was trained with, on pictures of 512 px."""
 _DEPTH_RANGE_BH = 0.8
@@ -48,21 +53,20 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
     ellipses at 60 % of their colour, then dots. The neck is the middle of the shoulders. A limb without both of its
     ends is left out.
     """
-    points = _pose_points(joints)
-    canvas = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    for (a, b), color in zip(_LIMBS, _COLORS, strict=False):
-        if not (np.isfinite(points[a]).all() and np.isfinite(points[b]).all()):
-            continue
-        (ax, ay), (bx, by) = points[a], points[b]
-        middle = (int((ax + bx) / 2), int((ay + by) / 2))
-        axes = (int(np.hypot(ax - bx, ay - by) / 2), _HALF_WIDTH_PX)
-        angle = int(np.degrees(np.arctan2(ay - by, ax - bx)))
-        outline = cv2.ellipse2Poly(middle, axes, angle, 0, 360, 1)
-        cv2.fillConvexPoly(canvas, outline, [int(value * _LIMB_SHADE) for value in color])
-    for point, color in zip(points, _COLORS, strict=True):
-        if np.isfinite(point).all():
-            cv2.circle(canvas, (int(point[0]), int(point[1])), _HALF_WIDTH_PX, color, -1)
-    return canvas
+    return _draw_limbs(_pose_points(joints, _MIN_CONFIDENCE), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
+
+
+def draw_wan_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
+    """Return (h, w, 3) RGB: the pose as Wan-Animate takes it.
+
+    OpenPose's drawing with a limb more from each ankle to its toes, and thinner: half a width of a two hundredth of the
+    picture's shorter side, less one px. Its hands of 21 points each are left out: nobody finds them here.
+    """
+    toes = [joints[JOINT[name]] for name in ("left_toe", "right_toe")]
+    seen = [toe[:2] if toe[2] >= _SURE_CONFIDENCE else np.full(2, np.nan) for toe in toes]
+    points = np.concatenate([_pose_points(joints, _SURE_CONFIDENCE), np.array(seen, np.float64)])
+    half_width = max(min(size_wh) // 200 - 1, 1)
+    return _draw_limbs(points, (*_LIMBS, *_TOE_LIMBS), (*_COLORS, *_TOE_COLORS), half_width, size_wh)
 
 
 def draw_canny(picture: Picture) -> Picture:
@@ -108,7 +112,7 @@ class ControlPictures:
     """Draws what a generator asks for."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """``names`` are of ``pose``, ``depth``, ``normal``, ``canny``."""
+        """``names`` are of ``pose``, ``wan_pose``, ``depth``, ``normal``, ``canny``."""
         self._names = tuple(names)
 
     def draw(self, window: Window) -> Mapping[str, NDArray[np.uint8]]:
@@ -119,6 +123,8 @@ class ControlPictures:
 def _drawn(name: str, window: Window, i: int) -> Picture:
     if name == "pose":
         return draw_pose(with_hidden_face(window.joints[i], window.skeletons[i]), window.size_wh)
+    if name == "wan_pose":
+        return draw_wan_pose(with_hidden_face(window.joints[i], window.skeletons[i]), window.size_wh)
     if name == "canny":
         assert window.pictures is not None
         return draw_canny(window.pictures[i])
@@ -128,8 +134,32 @@ def _drawn(name: str, window: Window, i: int) -> Picture:
     return draw_depth_control(window.figure.depth[i], float(window.body_height_px[i]))
 
 
-def _pose_points(joints: NDArray[np.float32]) -> NDArray[np.float64]:
+def _draw_limbs(
+    points: NDArray[np.float64],
+    limbs: Sequence[tuple[int, int]],
+    colors: Sequence[tuple[int, int, int]],
+    half_width_px: int,
+    size_wh: tuple[int, int],
+) -> Picture:
+    """Draw limbs as ellipses at a part of their color, then a dot at each point; those with a NaN are left out."""
+    canvas = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    for (a, b), color in zip(limbs, colors, strict=False):
+        if not (np.isfinite(points[a]).all() and np.isfinite(points[b]).all()):
+            continue
+        (ax, ay), (bx, by) = points[a], points[b]
+        middle = (int((ax + bx) / 2), int((ay + by) / 2))
+        axes = (int(np.hypot(ax - bx, ay - by) / 2), half_width_px)
+        angle = int(np.degrees(np.arctan2(ay - by, ax - bx)))
+        outline = cv2.ellipse2Poly(middle, axes, angle, 0, 360, 1)
+        cv2.fillConvexPoly(canvas, outline, [int(value * _LIMB_SHADE) for value in color])
+    for point, color in zip(points, colors, strict=True):
+        if np.isfinite(point).all():
+            cv2.circle(canvas, (int(point[0]), int(point[1])), half_width_px, color, -1)
+    return canvas
+
+
+def _pose_points(joints: NDArray[np.float32], min_confidence: float) -> NDArray[np.float64]:
     """(18, 2) px, NaN where left out."""
-    seen = np.where((joints[:, 2] >= _MIN_CONFIDENCE)[:, None], joints[:, :2], np.nan).astype(np.float64)
+    seen = np.where((joints[:, 2] >= min_confidence)[:, None], joints[:, :2], np.nan).astype(np.float64)
     neck = (seen[JOINT["left_shoulder"]] + seen[JOINT["right_shoulder"]]) / 2
     return np.stack([neck if name == "neck" else seen[JOINT[name]] for name in _POSE_POINTS])

@@ -40,7 +40,13 @@ def test_a_default_stands_in_one_place(path: Path) -> None:
 
 def test_generators_agree_on_the_defaults_that_they_share() -> None:
     kinds = classes_of("generate")
-    assert {kind().model_dump()["backend"] for kind in kinds} == {"mannequin", "sd15", "animatediff"}
+    assert {kind().model_dump()["backend"] for kind in kinds} == {
+        "mannequin",
+        "sd15",
+        "animatediff",
+        "vace",
+        "wan_animate",
+    }
     seen: dict[str, object] = {}
     for kind in kinds:
         for name, value in kind().model_dump(exclude={"backend"}).items():
@@ -64,7 +70,9 @@ def test_settings_of_another_generator_are_not_there() -> None:
     with pytest.raises(InvalidInput) as caught:
         compose_settings("fast", ("generate.steps=99",))
     assert caught.value.field == "generate.steps"
-    with pytest.raises(InvalidInput, match=r"^backend must be one of: mannequin, sd15, animatediff$"):
+    with pytest.raises(
+        InvalidInput, match=r"^backend must be one of: mannequin, sd15, animatediff, vace, wan_animate$"
+    ):
         compose_settings("fast", ("generate.backend=nobody",))
 
 

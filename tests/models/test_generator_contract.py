@@ -16,9 +16,10 @@ import pytest
 from conf import compose_settings
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Presence
+from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled
-from pipeline.joints import NUM_JOINTS
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Generator
 from pipeline.models.mannequin.figure import load_figure
@@ -46,13 +47,23 @@ def _animatediff() -> Generator:
     return make_generator(compose_settings("balanced", (*_ON_CPU, "generate.face_px=64")).generate)
 
 
+def _vace() -> Generator:
+    return make_generator(compose_settings("wan", (*_ON_CPU, "generate.steps=2")).generate)
+
+
+def _wan_animate() -> Generator:
+    return make_generator(compose_settings("ultra", (*_ON_CPU, "generate.steps=2")).generate)
+
+
 _GENERATORS: dict[str, Callable[[], Generator]] = {
     "mannequin": _mannequin,
     "fake": _fake,
     "sd15": _sd15,
     "animatediff": _animatediff,
+    "vace": _vace,
+    "wan_animate": _wan_animate,
 }
-_WITH_TORCH = ("sd15", "animatediff")
+_WITH_TORCH = ("sd15", "animatediff", "vace", "wan_animate")
 
 
 @pytest.fixture(params=_GENERATORS)
@@ -62,8 +73,19 @@ def generator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         weights: Path = request.getfixturevalue("tiny_weights")
         monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(weights))
     made = _GENERATORS[request.param]()
-    made.prepare(Appearance("a dancer"))
+    made.prepare(_appearance())
     return made
+
+
+def _appearance() -> Appearance:
+    """A prompt, and a reference picture: one generator does not work without."""
+    picture = np.full((100, 60, 3), 200, np.uint8)
+    mask = np.zeros((100, 60), np.bool_)
+    mask[10:90, 20:40] = True
+    picture[mask] = 150, 60, 30
+    joints, skeleton = np.full((NUM_JOINTS, 3), np.nan, np.float32), np.full((NUM_SKELETON, 3), np.nan, np.float32)
+    person = Person(np.array([20.0, 10.0, 40.0, 90.0]), 0.9, joints, skeleton, mask)
+    return Appearance("a dancer", reference=picture, reference_person=person)
 
 
 def _window(generator: Generator, frames: int, presence: list[Presence] | None = None) -> Window:
@@ -149,7 +171,7 @@ def test_same_window_and_seed_give_the_same_layers(generator: Generator) -> None
 
 
 # The fake puts the source's own mask back, whoever is there.
-@pytest.mark.parametrize("generator", ["mannequin", "sd15", "animatediff"], indirect=True)
+@pytest.mark.parametrize("generator", ["mannequin", "sd15", "animatediff", "vace", "wan_animate"], indirect=True)
 def test_nobody_is_drawn_where_the_subject_is_absent(generator: Generator) -> None:
     layers = _layers(generator, _window(generator, 3, [Presence.FOUND, Presence.ABSENT, Presence.FOUND]))
     absent = layers[1]

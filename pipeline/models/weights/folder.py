@@ -37,6 +37,27 @@ def weight_folder(name: str) -> Path:
     return path
 
 
+def model_folder(name: str, repository: str) -> Path:
+    """Return the folder of a model that is too large for an image: in the weights, on a volume, or in a hub's cache.
+
+    Looked for in this order: ``name`` under the weights; ``name`` under ``$UNDERSTUDY_VOLUME`` (``/runpod-volume``
+    where it is not set); the newest snapshot of ``repository`` in the model cache of that volume, as RunPod and the
+    hub's own tools lay it out. Its files are not in models.lock: none of them is a pickle. Raises
+    ``PresetUnavailable``.
+    """
+    volume = Path(os.environ.get("UNDERSTUDY_VOLUME") or "/runpod-volume")
+    for folder in (weights_folder() / name, volume / name):
+        if (folder / "transformer").is_dir():
+            return folder
+    snapshots = volume / "huggingface-cache" / "hub" / f"models--{repository.replace('/', '--')}" / "snapshots"
+    found = sorted(path for path in snapshots.glob("*") if (path / "transformer").is_dir())
+    if found:
+        return max(found, key=lambda path: (path.stat().st_mtime, path.name))
+    raise PresetUnavailable(
+        f"{repository} is missing on this worker: put it in {volume / name}, or set it as the endpoint's cached model"
+    )
+
+
 def verified_path(name: str) -> Path:
     """Return the path of a pickle whose every byte is what ``models.lock`` says, before anybody loads it.
 

@@ -1,0 +1,151 @@
+"""Wan's video models from local folders into diffusers' own classes; nothing is fetched.
+
+The text encoder (UMT5-XXL, 11 GB) is larger than the rest of the small model together, and a job asks it once: it is
+loaded for that moment, and its answers are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKLWan,
+    UniPCMultistepScheduler,
+    WanAnimatePipeline,
+    WanAnimateTransformer3DModel,
+    WanVACEPipeline,
+    WanVACETransformer3DModel,
+)
+from torch import Tensor
+from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionModel, UMT5EncoderModel
+
+from pipeline.models.device import check_device, device_errors, quiet
+from pipeline.models.weights.folder import model_folder
+from pipeline.settings import AnimateSettings, VaceSettings
+
+log = logging.getLogger("understudy.models")
+VACE = ("wan_vace", "Wan-AI/Wan2.1-VACE-1.3B-diffusers")
+ANIMATE = ("wan_animate", "Wan-AI/Wan2.2-Animate-14B-Diffusers")
+"""Folder under the weights, and the hub's repository, by whose name caches call it."""
+_DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+_MOST_TOKENS = 512
+_KEPT_PROMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WanKey:
+    """What decides which weights lie in memory."""
+
+    backend: str
+    device: str
+    dtype: str
+    offload: str = "none"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WanParts:
+    """A loaded model, on its device."""
+
+    pipeline: Any
+    """diffusers' pipeline, without its text encoder."""
+    folder: Path
+    device: torch.device
+    dtype: torch.dtype
+
+
+def key_of(settings: VaceSettings | AnimateSettings) -> WanKey:
+    """Return what of the settings concerns the weights."""
+    # As published; on a CPU it is slow.
+    dtype = "bfloat16" if settings.device == "cuda" else "float32"
+    offload = settings.offload if isinstance(settings, AnimateSettings) else "none"
+    return WanKey(settings.backend, settings.device, dtype, offload)
+
+
+@lru_cache(maxsize=1)
+def load_wan(key: WanKey) -> WanParts:
+    """Load transformer and autoencoder of a backend; kept. Raises ``PresetUnavailable``."""
+    quiet()
+    if key.device == "cuda":
+        check_device()
+    folder = model_folder(*(VACE if key.backend == "vace" else ANIMATE))
+    device, dtype = torch.device(key.device), _DTYPES[key.dtype]
+    # In whole precision, as published: half of it shows in the pictures, and it is a small part of the time.
+    vae = _loaded(AutoencoderKLWan, folder, "vae", torch.float32)
+    scheduler = UniPCMultistepScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+    common = {"tokenizer": None, "text_encoder": None, "vae": vae, "scheduler": scheduler}
+    if key.backend == "vace":
+        transformer = _loaded(WanVACETransformer3DModel, folder, "transformer", dtype)
+        pipeline: Any = WanVACEPipeline(transformer=transformer, **common)
+    else:
+        transformer = _loaded(WanAnimateTransformer3DModel, folder, "transformer", dtype)
+        pipeline = WanAnimatePipeline(
+            transformer=transformer,
+            image_encoder=_loaded(CLIPVisionModel, folder, "image_encoder", dtype),
+            image_processor=CLIPImageProcessor.from_pretrained(
+                folder, subfolder="image_processor", local_files_only=True
+            ),
+            **common,
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    _place(pipeline, key, device)
+    log.info("models are loaded", extra={"device": key.device, "dtype": key.dtype})
+    return WanParts(pipeline, folder, device, dtype)
+
+
+def _place(pipeline: Any, key: WanKey, device: torch.device) -> None:
+    """Put everything on the device; with ``offload`` the transformer's blocks come there one after the other."""
+    if key.offload == "none" or device.type == "cpu":
+        pipeline.to(device)
+        return
+    for name, module in pipeline.components.items():
+        if isinstance(module, torch.nn.Module) and name != "transformer":
+            module.to(device)
+    pipeline.transformer.enable_group_offload(
+        onload_device=device,
+        offload_device=torch.device("cpu"),
+        offload_type="block_level",
+        num_blocks_per_group=1,
+        use_stream=True,
+    )
+
+
+@lru_cache(maxsize=_KEPT_PROMPTS)
+def encode_prompts(folder: Path, prompts: tuple[str, ...], device: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Return (1, tokens, width) on the CPU for each prompt. The encoder is loaded for it, and dropped."""
+    text_encoder = _loaded(UMT5EncoderModel, folder, "text_encoder", dtype)
+    tokenizer = AutoTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True)
+    with device_errors(), torch.inference_mode():
+        text_encoder.to(device)
+        made = tuple(_embedding(text_encoder, tokenizer, prompt, device) for prompt in prompts)
+    del text_encoder
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    return made
+
+
+def _embedding(text_encoder: Any, tokenizer: Any, prompt: str, device: str) -> Tensor:
+    """Return (1, tokens, width) on the CPU, 0 behind the prompt's end.
+
+    What diffusers' pipelines do, without their cleaning of web pages' text, for which they want another package.
+    """
+    asked = tokenizer(
+        [" ".join(prompt.split())],
+        padding="max_length",
+        max_length=_MOST_TOKENS,
+        truncation=True,
+        return_tensors="pt",
+    )
+    mask = asked.attention_mask.to(device)
+    made = text_encoder(asked.input_ids.to(device), mask).last_hidden_state
+    result: Tensor = (made * mask[..., None]).cpu()
+    return result
+
+
+def _loaded(kind: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
+    module = kind.from_pretrained(folder, subfolder=name, dtype=dtype, use_safetensors=True, local_files_only=True)
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,305 @@
+"""Wan's video models: the real pipelines at tiny sizes, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import WanVACEPipeline
+from diffusers.pipelines.wan import pipeline_wan_vace
+from transformers import AutoTokenizer, UMT5EncoderModel
+
+from benchmarks.random_wan import PUBLISHED_WAN, animate_transformer, vace_transformer
+from benchmarks.wan_cost import step_call
+from conf import compose_settings
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.window import FigureGuide, Layer, Window
+from pipeline.errors import GpuError, InvalidInput, PresetUnavailable
+from pipeline.estimate import estimate, planned_chunks
+from pipeline.models.diffusion import wan_loading
+from pipeline.models.diffusion.vace import Vace
+from pipeline.models.diffusion.wan_animate import WanAnimate, places_at_rate
+from pipeline.models.diffusion.wan_cost import num_tokens, padded_frames, window_tflop
+from pipeline.models.diffusion.wan_loading import encode_prompts, key_of, load_wan
+from pipeline.models.diffusion.wan_window import layers_of
+from pipeline.models.registry import make_generator
+from pipeline.models.weights.folder import model_folder
+from pipeline.perform.controls import ControlPictures
+from tests.models.diffusion.person import person_in_reference
+
+_WH = (64, 128)
+_CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]", "generate.steps=2")
+_RED = (220, 30, 30)
+
+
+@pytest.fixture(autouse=True)
+def loads_anew() -> Iterator[None]:
+    load_wan.cache_clear()
+    encode_prompts.cache_clear()
+    yield
+    load_wan.cache_clear()
+    encode_prompts.cache_clear()
+
+
+def _window(frames: int, finished: tuple[Layer, ...] = (), fps: float = 30.0) -> Window:
+    rng = np.random.default_rng(3)
+    masks = np.zeros((frames, _WH[1], _WH[0]), np.bool_)
+    joints = np.full((frames, 21, 3), 0.9, np.float32)
+    depth = np.full((frames, _WH[1], _WH[0]), np.nan, np.float32)
+    for i in range(frames):
+        masks[i, 40:100, 24 + i % 4 : 36 + i % 4] = True
+        depth[i, 44:96, 26:34] = np.linspace(-9, 9, 52)[:, None]
+        joints[i, :, 0] = 30 + 4 * np.sin(np.arange(21))
+        joints[i, :, 1] = np.linspace(42, 98, 21)
+    layers = tuple(Layer(np.zeros((_WH[1], _WH[0], 3), np.uint8), np.zeros((_WH[1], _WH[0]), np.uint8)) for _ in depth)
+    skeletons = np.zeros((frames, 23, 3), np.float32)
+    skeletons[:, 0, 2] = -2
+    window = Window(
+        start=5,
+        size_wh=_WH,
+        pts_seconds=np.arange(frames) / fps,
+        joints=joints,
+        skeletons=skeletons,
+        planted=np.zeros((frames, 2), np.bool_),
+        body_height_px=np.full(frames, 70.0),
+        presence=np.full(frames, 2, np.uint8),
+        pictures=rng.integers(0, 255, (frames, _WH[1], _WH[0], 3), np.uint8),
+        plates=rng.integers(60, 200, (frames, _WH[1], _WH[0], 3), np.uint8),
+        masks=masks,
+        finished=finished,
+        figure=FigureGuide(layers, depth, np.zeros((*depth.shape, 3), np.float32)),
+    )
+    return replace(window, controls=ControlPictures(["depth", "pose", "wan_pose"]).draw(window))
+
+
+def _finished(count: int) -> tuple[Layer, ...]:
+    picture, alpha = np.zeros((_WH[1], _WH[0], 3), np.uint8), np.zeros((_WH[1], _WH[0]), np.uint8)
+    picture[:], alpha[40:100, 24:36] = _RED, 255
+    return (Layer(picture, alpha),) * count
+
+
+def _prepared(preset: str, *overrides: str) -> Any:
+    generator = make_generator(compose_settings(preset, (*_CPU, *overrides)).generate)
+    generator.prepare(person_in_reference((200, 40, 40)))
+    return generator
+
+
+def _given(generator: Any, window: Window, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what the pipeline is called with."""
+    kept: dict[str, Any] = {}
+    real = generator._parts.pipeline
+
+    def spy(**more: Any) -> Any:
+        kept.update(more)
+        return real(**more)
+
+    spy.transformer = real.transformer  # type: ignore[attr-defined]
+    monkeypatch.setattr(generator, "_parts", replace(generator._parts, pipeline=spy))
+    list(generator.generate(window, 1, lambda: None))
+    return kept
+
+
+def test_the_published_sizes_are_those_that_were_counted_elsewhere() -> None:
+    def billions(module: torch.nn.Module) -> float:
+        return sum(parameter.numel() for parameter in module.parameters()) / 1e9
+
+    with torch.device("meta"):
+        assert billions(vace_transformer(PUBLISHED_WAN)) == pytest.approx(2.15, abs=0.01)
+        assert billions(animate_transformer(PUBLISHED_WAN)) == pytest.approx(15.2, abs=0.1)
+
+
+def test_vace_sees_the_figure_on_gray_where_the_person_may_be_and_the_plate_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = _window(6, _finished(2))
+    given = _given(_prepared("wan"), window, monkeypatch)
+    shown, masks = ([np.asarray(picture) for picture in given[name]] for name in ("video", "mask"))
+    # 4k + 1, by mirroring; the frames' order is kept.
+    assert given["num_frames"] == len(shown) == len(masks) == 9
+    assert np.array_equal(shown[6], shown[4]) and np.array_equal(masks[8], masks[2])
+    assert window.plates is not None
+    for row in (0, 1):
+        # Finished frames are held: nothing is made in them, and they are the picture over its plate.
+        assert not masks[row].any()
+        assert (shown[row][41:99, 25:35] == _RED).all() and np.array_equal(shown[row][:10], window.plates[row][:10])
+    for row in (2, 5):
+        region = masks[row] > 127
+        assert region[44:96, 26:34].all() and not region[:10].any()
+        assert np.array_equal(shown[row][~region], window.plates[row][~region])
+        drawn = window.controls["depth"][row]
+        figure = drawn.any(axis=-1) & region
+        assert figure.sum() > 300 and np.array_equal(shown[row][figure], drawn[figure])
+        assert (shown[row][region & ~figure] == 127).all()
+    (reference,) = (np.asarray(picture) for picture in given["reference_images"])
+    assert (reference[0, 0] == 255).all()
+
+
+def test_animate_sees_pose_face_and_a_background_that_is_black_where_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = _window(6, _finished(1))
+    given = _given(_prepared("ultra"), window, monkeypatch)
+    background, masks, faces, poses = (
+        [np.asarray(picture) for picture in given[name]]
+        for name in ("background_video", "mask_video", "face_video", "pose_video")
+    )
+    assert given["segment_frame_length"] == len(background) == 9 and given["mode"] == "replace"
+    # The finished frame is known, whole: the first segment goes on from it.
+    assert not masks[0].any() and (background[0][41:99, 25:35] == _RED).all()
+    region = masks[3] > 127
+    assert region[44:96, 26:34].all() and not background[3][region].any()
+    assert window.plates is not None and np.array_equal(background[3][~region], window.plates[3][~region])
+    assert np.array_equal(poses[3], window.controls["wan_pose"][3]) and faces[3].any()
+    assert (np.asarray(given["image"])[0, 0] == 0).all()
+
+
+def test_a_face_that_is_not_seen_is_black(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = _window(5)
+    skeletons = window.skeletons.copy()
+    skeletons[2, 0, 2] = 2
+    given = _given(_prepared("ultra"), replace(window, skeletons=skeletons), monkeypatch)
+    faces = [np.asarray(picture) for picture in given["face_video"]]
+    assert not faces[2].any() and faces[1].any() and faces[3].any()
+
+
+def test_a_slower_source_is_held_and_a_faster_one_keeps_all_its_frames() -> None:
+    assert places_at_rate(np.arange(5) / 30, 30.0) == [0, 1, 2, 3, 4]
+    assert places_at_rate(np.arange(4) / 15, 30.0) == [0, 2, 4, 6]
+    assert places_at_rate(np.arange(5) / 60, 30.0) == [0, 1, 2, 3, 4]
+    # A gap is held for a few frames alone, and the frames behind it keep their pace.
+    assert places_at_rate(np.array([0, 1, 61, 62]) / 30, 30.0) == [0, 1, 5, 9]
+    assert places_at_rate(np.array([0, 1 / 30, 3 / 30, 4 / 30]), 30.0) == [0, 1, 3, 4]
+
+
+def test_each_source_frame_gets_the_models_frame_of_its_time() -> None:
+    window = _window(4, fps=15.0)
+    places = places_at_rate(window.pts_seconds, 30.0)
+    frames = np.zeros((9, _WH[1], _WH[0], 3))
+    frames[:] = (np.arange(9) / 10)[:, None, None, None]
+    layers = layers_of(window, frames, places)
+    assert [int(layer.picture[0, 0, 0]) for layer in layers] == [0, 51, 102, 153]
+
+
+def test_a_reference_is_needed_by_animate_and_a_prompt_is_told_to_do_nothing() -> None:
+    generator = make_generator(compose_settings("ultra", _CPU).generate)
+    with pytest.raises(InvalidInput) as error:
+        generator.prepare(Appearance("a dancer"))
+    assert error.value.field == "reference_image_url"
+    assert any("no effect" in told for told in generator.prepare(person_in_reference((200, 40, 40))))
+
+
+def test_the_text_encoder_is_loaded_for_a_prompt_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    real = wan_loading._loaded
+
+    def spy(kind: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
+        loaded.append(name)
+        return real(kind, folder, name, dtype)
+
+    monkeypatch.setattr(wan_loading, "_loaded", spy)
+    generator = _prepared("wan")
+    assert sorted(loaded) == ["text_encoder", "transformer", "vae"]
+    assert generator._parts.pipeline.text_encoder is None
+    kept = generator._prompt
+    assert len(kept) == 2 and not torch.equal(kept[0], kept[1])
+    # The same words again ask nobody; other words do, and are another prompt.
+    generator.prepare(person_in_reference((200, 40, 40)))
+    assert len(loaded) == 3
+    generator.prepare(replace(person_in_reference((200, 40, 40)), prompt="a knight"))
+    assert loaded[3:] == ["text_encoder"] and not torch.equal(generator._prompt[0], kept[0])
+
+
+def test_prompts_are_encoded_as_diffusers_does(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_weights / "wan_vace"
+    text_encoder = UMT5EncoderModel.from_pretrained(folder, subfolder="text_encoder")
+    tokenizer = AutoTokenizer.from_pretrained(folder, subfolder="tokenizer")
+    theirs: Any = WanVACEPipeline(tokenizer=tokenizer, text_encoder=text_encoder, vae=None, scheduler=None)
+    plain = SimpleNamespace(fix_text=lambda text: text)
+    monkeypatch.setattr(pipeline_wan_vace, "ftfy", plain, raising=False)
+    with torch.inference_mode():
+        expected = theirs.encode_prompt("a dancer", do_classifier_free_guidance=False, max_sequence_length=512)[0]
+    (made,) = encode_prompts(folder, ("a  dancer ",), "cpu", torch.float32)
+    assert made.shape == expected.shape and torch.allclose(made, expected, atol=1e-6) and made.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("preset", ["wan", "ultra"])
+def test_a_reference_changes_what_is_made(preset: str) -> None:
+    window = _window(5)
+    generator = _prepared(preset)
+    red = np.stack([layer.picture for layer in generator.generate(window, 1, lambda: None)])
+    generator.prepare(person_in_reference((20, 40, 220)))
+    blue = np.stack([layer.picture for layer in generator.generate(window, 1, lambda: None)])
+    assert not np.array_equal(red, blue)
+
+
+def test_values_that_are_not_finite_are_an_error() -> None:
+    with pytest.raises(GpuError):
+        layers_of(_window(5), np.full((5, _WH[1], _WH[0], 3), np.nan), range(5))
+
+
+def test_weights_are_found_on_a_volume_and_in_a_models_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("UNDERSTUDY_VOLUME", str(tmp_path / "volume"))
+    with pytest.raises(PresetUnavailable, match="maker/model is missing"):
+        model_folder("model", "maker/model")
+    cached = tmp_path / "volume" / "huggingface-cache" / "hub" / "models--maker--model" / "snapshots" / "abc"
+    (cached / "transformer").mkdir(parents=True)
+    assert model_folder("model", "maker/model") == cached
+    (tmp_path / "volume" / "model" / "transformer").mkdir(parents=True)
+    assert model_folder("model", "maker/model") == tmp_path / "volume" / "model"
+    (tmp_path / "weights" / "model" / "transformer").mkdir(parents=True)
+    assert model_folder("model", "maker/model") == tmp_path / "weights" / "model"
+
+
+def test_a_steps_polynomial_is_what_is_counted_at_another_size() -> None:
+    """The kept one was made at other lengths and another size of picture."""
+    import json
+
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from pipeline.estimate import PART_COSTS
+
+    table = json.loads(PART_COSTS.read_text())["wan"]
+    with torch.device("meta"), torch.inference_mode():
+        transformer = vace_transformer(PUBLISHED_WAN)
+        with FlopCounterMode(display=False) as counter:
+            step_call("vace", transformer, 49, (384, 576))()
+    tokens = num_tokens(49, (384, 576))
+    kept = table["vace"]
+    told = kept["constant"] + kept["linear"] * tokens + kept["quadratic"] * tokens**2
+    assert told == pytest.approx(counter.get_total_flops() / 1e12, rel=1e-6)
+
+
+@pytest.mark.parametrize("preset", ["wan", "ultra"])
+def test_the_estimate_counts_windows_steps_and_guidance(preset: str) -> None:
+    from benchmarks.generation_cost import clip_info
+
+    settings = compose_settings(preset)
+    told = estimate(clip_info(300), settings)
+    assert told.windows >= 5 and told.generator_calls > 300 * settings.generate.steps  # type: ignore[union-attr]
+    half = settings.model_copy(update={"generate": settings.generate.model_copy(update={"steps": 10})})
+    assert 0.5 < estimate(clip_info(300), half).tflop / told.tflop < 0.55
+    assert planned_chunks(clip_info(300), settings.segment)
+    import json
+
+    from pipeline.estimate import PART_COSTS
+
+    costs = json.loads(PART_COSTS.read_text())["wan"]
+    # Attention makes a window of twice as many frames cost more than twice as much.
+    generate: Any = settings.generate
+    assert window_tflop(49, generate, costs) > 2 * window_tflop(25, generate, costs) * 0.98
+
+
+def test_padded_lengths() -> None:
+    assert [padded_frames(n) for n in (1, 2, 5, 6, 49, 50)] == [1, 5, 5, 9, 49, 53]
+    assert padded_frames(2, 5) == 5
+
+
+def test_wrappers_are_of_their_backends() -> None:
+    for preset, kind in (("wan", Vace), ("ultra", WanAnimate)):
+        settings: Any = compose_settings(preset, _CPU).generate
+        assert type(make_generator(settings)) is kind and key_of(settings).dtype == "float32"
