@@ -9,6 +9,7 @@ from pathlib import Path
 from conf import preset_names
 from pipeline.models.weights.folder import weights_folder
 from pipeline.models.weights.lock import LockedFile, Source, is_right, read_lock
+from pipeline.models.weights.prepared import read_prepared
 
 
 class WorkerNotReady(Exception):
@@ -41,6 +42,10 @@ def check_weights(preset: str, *, with_hashes: bool = False) -> None:
 
 def _is_there(file: LockedFile, wheel: Source, folder: Path, with_hashes: bool) -> bool:
     path = folder / file.name
+    prepared = read_prepared(folder).get(file.name)
+    if prepared is not None and prepared.from_sha256 == file.sha256 and not with_hashes:
+        made = [(folder / one.name, one.size) for one in prepared.made]
+        return all(path.is_file() and path.stat().st_size == size and _has_its_header(path) for path, size in made)
     if with_hashes or (file.build is not None and not path.is_file()):
         return is_right(file, wheel, folder)
     return path.is_file() and (file.size is None or path.stat().st_size == file.size) and _has_its_header(path)

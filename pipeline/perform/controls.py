@@ -53,7 +53,7 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
     ellipses at 60 % of their colour, then dots. The neck is the middle of the shoulders. A limb without both of its
     ends is left out.
     """
-    return _draw_limbs(_pose_points(joints, _MIN_CONFIDENCE), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
+    return _draw_limbs(_pose_points(joints), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
 
 
 def draw_wan_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
@@ -158,7 +158,7 @@ def _draw_limbs(
     return canvas
 
 
-def _pose_points(joints: NDArray[np.float32], min_confidence: float) -> NDArray[np.float64]:
+def _pose_points(joints: NDArray[np.float32], min_confidence: float = _MIN_CONFIDENCE) -> NDArray[np.float64]:
     """(18, 2) px, NaN where left out."""
     seen = np.where((joints[:, 2] >= min_confidence)[:, None], joints[:, :2], np.nan).astype(np.float64)
     neck = (seen[JOINT["left_shoulder"]] + seen[JOINT["right_shoulder"]]) / 2

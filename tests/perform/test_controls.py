@@ -16,6 +16,7 @@ from pipeline.perform.controls import (
     draw_depth_control,
     draw_normal_control,
     draw_pose,
+    draw_wan_pose,
     with_hidden_face,
 )
 
@@ -134,3 +135,22 @@ def test_the_pose_picture_is_controlnet_auxs_pixel_for_pixel(seed: int) -> None:
     ]
     theirs = _openpose_drawing()(np.zeros((height, width, 3), np.uint8), keypoints)
     assert np.array_equal(draw_pose(joints, (width, height)), theirs)
+
+
+def test_wan_animates_pose_has_toes_and_thinner_limbs() -> None:
+    joints = np.full((21, 3), np.nan, np.float32)
+    joints[:, 2] = 0
+    for name, x, y in (
+        ("left_ankle", 300, 700),
+        ("left_toe", 340, 720),
+        ("left_knee", 300, 560),
+        ("left_hip", 300, 420),
+    ):
+        joints[JOINT[name]] = x, y, 0.9
+    drawn = draw_wan_pose(joints, (512, 768))
+    # Openpose's colors at 60 %; the 18th limb, to the left toes, and a dot of its own color there.
+    assert tuple(drawn[710, 320]) == (153, 0, 51) and tuple(drawn[720, 340]) == (200, 200, 0)
+    assert np.count_nonzero(drawn[630].any(axis=-1)) == 3 < np.count_nonzero(draw_pose(joints, (512, 768))[630].any(-1))
+    # What is not sure enough is left out, earlier than in OpenPose's drawing.
+    joints[JOINT["left_toe"], 2] = 0.4
+    assert not draw_wan_pose(joints, (512, 768))[720, 340].any()

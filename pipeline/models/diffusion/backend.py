@@ -7,6 +7,7 @@ import torch
 from pipeline.datatypes.appearance import Appearance
 from pipeline.models.diffusion.conditioner import Conditioner
 from pipeline.models.diffusion.loading import Components
+from pipeline.models.diffusion.prompts import prompt_warnings
 from pipeline.models.diffusion.reference_crop import only_first_reference
 from pipeline.models.interfaces import Needs
 from pipeline.settings import DiffusionSettings
@@ -27,7 +28,9 @@ class DiffusionBackend:
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Encode prompt and reference picture."""
         self._conditioner.prepare(appearance)
-        return only_first_reference(appearance)
+        tokenizer = self._parts.pipeline.tokenizer
+        cut = prompt_warnings(appearance, tokenizer, tokenizer.model_max_length, self._settings.guidance)
+        return (*only_first_reference(appearance), *cut)
 
     def use_less_memory(self) -> bool:
         """Half as many frames at once."""

@@ -20,18 +20,16 @@ from diffusers import (
     LCMScheduler,
     MotionAdapter,
     StableDiffusionControlNetInpaintPipeline,
+    UNet2DConditionModel,
 )
 
 from pipeline.models.device import check_device, quiet
+from pipeline.models.diffusion.fused import LORAS, fused_folder
 from pipeline.models.weights.folder import weight_folder, weights_folder
 from pipeline.settings import AnimateDiffSettings, DiffusionSettings
 
 log = logging.getLogger("understudy.models")
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-_LORAS: Mapping[str, tuple[str, str]] = MappingProxyType({
-    "lcm": ("lcm_lora", "pytorch_lora_weights.safetensors"),
-    "animatelcm": ("animatelcm", "AnimateLCM_sd15_t2v_lora.safetensors"),
-})  # fmt: skip
 _MOTION: Mapping[str, str] = MappingProxyType({"animatelcm": "animatelcm", "v1-5-3": "motion_adapter"})
 CONTEXT_FRAMES = 16
 CONTEXT_STRIDE = 8
@@ -114,8 +112,8 @@ def load_parts(key: ComponentsKey) -> Components:
     vae = _autoencoder(key.decoder, dtype)
     encoder = vae if key.encoder == key.decoder else _autoencoder(key.encoder, dtype)
     pipeline = _pipeline(key, controlnets, vae, dtype)
-    if key.lora != "none":
-        folder, name = _LORAS[key.lora]
+    if key.lora != "none" and fused_folder(weights_folder(), key.lora, key.lora_scale) is None:
+        folder, name = LORAS[key.lora]
         pipeline.load_lora_weights(str(weight_folder(folder)), weight_name=name, local_files_only=True)
         # Fused, it costs nothing a step.
         pipeline.fuse_lora(lora_scale=key.lora_scale)
@@ -168,6 +166,11 @@ def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtyp
         "local_files_only": True,
         "feature_extractor": None,
     }
+    fused = fused_folder(weights_folder(), key.lora, key.lora_scale)
+    if fused is not None:
+        common["unet"] = UNet2DConditionModel.from_pretrained(
+            fused, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
     if key.motion is not None:
         common["motion_adapter"] = _loaded(MotionAdapter, _MOTION[key.motion], dtype)
         return _from_checkpoint(AnimateDiffVideoToVideoControlNetPipeline, common)

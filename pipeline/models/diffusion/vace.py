@@ -13,8 +13,9 @@ from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Layer, Window
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.conditioner import full_prompt
+from pipeline.models.diffusion.prompts import prompt_warnings
 from pipeline.models.diffusion.reference_crop import WHITE, framed_reference, only_first_reference
-from pipeline.models.diffusion.wan_loading import WanParts, encode_prompts
+from pipeline.models.diffusion.wan_loading import MOST_TOKENS, WanParts, encode_prompts, load_tokenizer
 from pipeline.models.diffusion.wan_window import (
     generator_of,
     kept_pictures,
@@ -63,7 +64,8 @@ class Vace:
         )
         self._prompt = encode_prompts(parts.folder, prompts, parts.device.type, parts.dtype)
         self._reference = framed_reference(appearance, WHITE)
-        return only_first_reference(appearance)
+        cut = prompt_warnings(appearance, load_tokenizer(parts.folder), MOST_TOKENS, settings.guidance)
+        return (*only_first_reference(appearance), *cut)
 
     def use_less_memory(self) -> bool:
         """Let the autoencoder work in tiles, once: the transformer's own memory is the window's."""

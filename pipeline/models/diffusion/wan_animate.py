@@ -79,6 +79,8 @@ class WanAnimate:
         told = only_first_reference(appearance)
         if appearance.prompt:
             told = (*told, "this preset takes the looks from the reference picture alone: the prompt has no effect")
+        if appearance.negative_prompt:
+            told = (*told, "this preset takes the looks from the reference picture alone: nor has the negative_prompt")
         return told
 
     def use_less_memory(self) -> bool:

@@ -33,7 +33,7 @@ VACE = ("wan_vace", "Wan-AI/Wan2.1-VACE-1.3B-diffusers")
 ANIMATE = ("wan_animate", "Wan-AI/Wan2.2-Animate-14B-Diffusers")
 """Folder under the weights, and the hub's repository, by whose name caches call it."""
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-_MOST_TOKENS = 512
+MOST_TOKENS = 512
 _KEPT_PROMPTS = 8
 
 
@@ -118,7 +118,7 @@ def _place(pipeline: Any, key: WanKey, device: torch.device) -> None:
 def encode_prompts(folder: Path, prompts: tuple[str, ...], device: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
     """Return (1, tokens, width) on the CPU for each prompt. The encoder is loaded for it, and dropped."""
     text_encoder = _loaded(UMT5EncoderModel, folder, "text_encoder", dtype)
-    tokenizer = AutoTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True)
+    tokenizer = load_tokenizer(folder)
     with device_errors(), torch.inference_mode():
         text_encoder.to(device)
         made = tuple(_embedding(text_encoder, tokenizer, prompt, device) for prompt in prompts)
@@ -126,6 +126,11 @@ def encode_prompts(folder: Path, prompts: tuple[str, ...], device: str, dtype: t
     if device == "cuda":
         torch.cuda.empty_cache()
     return made
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return the text encoder's tokenizer."""
+    return AutoTokenizer.from_pretrained(folder, subfolder="tokenizer", local_files_only=True)
 
 
 def _embedding(text_encoder: Any, tokenizer: Any, prompt: str, device: str) -> Tensor:
@@ -136,7 +141,7 @@ def _embedding(text_encoder: Any, tokenizer: Any, prompt: str, device: str) -> T
     asked = tokenizer(
         [" ".join(prompt.split())],
         padding="max_length",
-        max_length=_MOST_TOKENS,
+        max_length=MOST_TOKENS,
         truncation=True,
         return_tensors="pt",
     )

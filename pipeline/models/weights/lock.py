@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.models.weights.prepared import read_prepared
+
 LOCK_PATH = Path(__file__).resolve().parents[3] / "builder" / "models.lock"
 DEFAULT_WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
 BUILDERS: dict[str, str] = {"figure": "builder.figure.build:build_figure"}
@@ -153,6 +155,11 @@ def sha256_of(path: Path) -> str:
 def is_right(file: LockedFile, source: Source, weights: Path) -> bool:
     """Tell whether a file is in the weights folder and is what the lock says; no file is, while its hash is not
     known."""
+    prepared = read_prepared(weights).get(file.name)
+    if prepared is not None and prepared.from_sha256 == file.sha256:
+        return all(
+            (weights / made.name).is_file() and sha256_of(weights / made.name) == made.sha256 for made in prepared.made
+        )
     path = weights / file.name
     if not path.is_file():
         return False
