@@ -5,7 +5,8 @@
 #   docker build --build-arg PRESETS=fast,balanced,high \
 #     --secret id=hf_token,env=HF_TOKEN -t understudy .                            with the diffusion presets' models
 #
-# torch's wheels bring CUDA 13: the host's driver must be 580 or newer. There is no HEALTHCHECK: RunPod has its own.
+# torch's wheels bring CUDA 13, whose driver is 580; NVIDIA's forward-compatible library, used where it is needed (scripts/start.sh), lets
+# data centre GPUs with drivers from 535 on do. There is no HEALTHCHECK: RunPod has its own.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS dependencies
 
@@ -20,7 +21,23 @@ ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.lock requirements-gpu.lock ./
 RUN pip install --no-cache-dir -r requirements.lock
 ARG PRESETS=none
-RUN if [ "$PRESETS" != none ]; then pip install --no-cache-dir -r requirements-gpu.lock; fi
+# triton (0.9 GB) is for `generate.compile` alone, which wants a C compiler besides: neither is here.
+RUN if [ "$PRESETS" != none ]; then \
+      pip install --no-cache-dir -r requirements-gpu.lock && pip uninstall --yes triton; \
+    fi
+
+# NVIDIA's packages for this Debian; `--build-arg CUDA_COMPAT=none` does without, for hosts with a driver of 580 or newer.
+FROM ${BASE} AS compat
+ARG PRESETS=none
+ARG CUDA_COMPAT=cuda-compat-13-0
+ARG CUDA_PACKAGES=https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64
+RUN mkdir /usr/local/cuda-compat \
+    && if [ "$PRESETS" != none ] && [ "$CUDA_COMPAT" != none ]; then \
+      python -c "from urllib.request import urlretrieve; urlretrieve('$CUDA_PACKAGES/cuda-keyring_1.1-1_all.deb', '/tmp/keyring.deb')" \
+      && apt-get update && apt-get install -y --no-install-recommends ca-certificates && dpkg -i /tmp/keyring.deb \
+      && apt-get update && apt-get install -y --no-install-recommends "$CUDA_COMPAT" \
+      && cp -a /usr/local/cuda-*/compat/. /usr/local/cuda-compat/; \
+    fi
 
 # The downloads need their own code alone: a change of any other file leaves this layer as it is.
 FROM dependencies AS models
@@ -36,8 +53,21 @@ RUN --mount=type=secret,id=hf_token \
 COPY builder ./builder
 COPY pipeline ./pipeline
 RUN UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"
+# LoRAs fused and single precision halved: less to push, less to read at every start.
+RUN if [ "$PRESETS" != none ]; then python -m builder.prepare_weights --weights /app/weights; fi
+# By source, so that a change of one pushes its own layer alone.
+RUN mkdir -p /layers/sd15 /layers/controlnet /layers/adapter /layers/motion \
+    && for pair in sd15:sd15 controlnet:controlnet ip_adapter:adapter animatelcm:motion lcm_lora:motion vae:motion \
+        taesd:motion; do \
+      if [ -e "weights/${pair%:*}" ]; then mv "weights/${pair%:*}" "/layers/${pair#*:}/"; fi; \
+    done
 
 FROM dependencies
+COPY --from=compat /usr/local/cuda-compat /usr/local/cuda-compat
+COPY --from=models /layers/sd15 ./weights
+COPY --from=models /layers/controlnet ./weights
+COPY --from=models /layers/adapter ./weights
+COPY --from=models /layers/motion ./weights
 COPY --from=models /app/weights ./weights
 COPY conf ./conf
 COPY builder ./builder
@@ -45,10 +75,14 @@ COPY pipeline ./pipeline
 COPY worker ./worker
 COPY benchmarks ./benchmarks
 COPY assets ./assets
+COPY scripts/start.sh ./scripts/
 COPY handler.py test_input.json LICENSE ./
 
 # Nothing is fetched at run time. Numba keeps its compiled kernels, and ultralytics its settings, where the user may write.
+# Plain container runtimes hand a GPU in by the two variables of NVIDIA's.
 ENV UNDERSTUDY_WEIGHTS=/app/weights \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     YOLO_OFFLINE=1 \
@@ -57,4 +91,5 @@ ENV UNDERSTUDY_WEIGHTS=/app/weights \
     NUMBA_CACHE_DIR=/home/worker/.numba
 RUN useradd --create-home worker && mkdir outputs && chown worker outputs
 USER worker
+ENTRYPOINT ["/app/scripts/start.sh"]
 CMD ["python", "-u", "handler.py"]

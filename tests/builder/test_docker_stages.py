@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.models.weights.lock import read_lock
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,7 +30,7 @@ def test_what_is_copied_before_the_downloads_is_enough_for_them_and_no_more(tmp_
     listed = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.py")}
     assert listed == {
         "pipeline/__init__.py", "pipeline/models/__init__.py", "pipeline/models/weights/__init__.py",
-        "pipeline/models/weights/folder.py", "pipeline/models/weights/lock.py",
+        "pipeline/models/weights/folder.py", "pipeline/models/weights/lock.py", "pipeline/models/weights/prepared.py",
         "builder/__init__.py", "builder/fetch_models.py", "builder/download.py",
     }  # fmt: skip
     command = [sys.executable, "-m", "builder.fetch_models", "--preset", "none", "--no-build", "--check"]
@@ -36,3 +38,46 @@ def test_what_is_copied_before_the_downloads_is_enough_for_them_and_no_more(tmp_
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "missing or not right" in done.stdout, done.stderr
     assert "figure" not in done.stdout and "landmark" in done.stdout
+
+
+def _start(tmp_path: Path, version: str | None, *, has_compat: bool = True) -> str:
+    """Return what LD_LIBRARY_PATH the image's start hands to its command."""
+    compat, told = tmp_path / "compat", tmp_path / "version"
+    if has_compat:
+        compat.mkdir(exist_ok=True)
+        (compat / "libcuda.so.1").touch()
+    if version is not None:
+        told.write_text(version)
+    environment = {"PATH": "/usr/bin:/bin", "CUDA_COMPAT_FOLDER": str(compat), "NVIDIA_VERSION_FILE": str(told)}
+    command = ["sh", str(_ROOT / "scripts" / "start.sh"), "sh", "-c", 'printf %s "$LD_LIBRARY_PATH"']
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_older_drivers_get_the_forward_compatible_library_and_newer_ones_keep_their_own(tmp_path: Path) -> None:
+    old = (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Tue Jan 14 12:00:00 UTC 2025\nGCC version: 12.3.0\n"
+    )
+    opened = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.183.06  Release Build\n"
+    assert _start(tmp_path, old) == str(tmp_path / "compat")
+    assert _start(tmp_path, opened) == str(tmp_path / "compat")
+    assert _start(tmp_path, old.replace("570.86.15", "580.65.06")) == ""
+    # Older than 535 it does not work, and would hide the sentence that says so.
+    assert _start(tmp_path, old.replace("570.86.15", "525.60.13")) == ""
+
+
+def test_without_a_driver_or_a_library_nothing_is_set(tmp_path: Path) -> None:
+    assert _start(tmp_path, None) == ""
+    assert _start(tmp_path / "none", None, has_compat=False) == ""
+
+
+def test_weights_lie_in_layers_by_source_and_every_folder_in_one() -> None:
+    text = (_ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY --from=models (\S+) \./weights", text, re.MULTILINE)
+    layers = re.findall(r"mkdir -p ((?:/layers/\w+ ?)+)", text)
+    assert copied == [*layers[0].split(), "/app/weights"]
+    listed = re.findall(r"for pair in (.+?);", text, re.DOTALL)[0]
+    pairs = dict(pair.split(":") for pair in listed.split() if ":" in pair)
+    assert {f"/layers/{layer}" for layer in pairs.values()} == set(layers[0].split())
+    names = {file.name.split("/")[0] for source in read_lock() for file in source.files if "/" in file.name}
+    # What is small, and what only tests fetch, stays in the last layer.
+    assert names - pairs.keys() <= {"safety_checker", "footage", "test"}
