@@ -55,6 +55,7 @@ COPY pipeline ./pipeline
 RUN UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"
 # LoRAs fused and single precision halved: less to push, less to read at every start.
 RUN if [ "$PRESETS" != none ]; then python -m builder.prepare_weights --weights /app/weights; fi
+RUN python -m builder.licences --weights /app/weights
 # By source, so that a change of one pushes its own layer alone.
 RUN mkdir -p /layers/sd15 /layers/controlnet /layers/adapter /layers/motion \
     && for pair in sd15:sd15 controlnet:controlnet ip_adapter:adapter animatelcm:motion lcm_lora:motion vae:motion \

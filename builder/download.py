@@ -72,6 +72,7 @@ def lock_hub(path: Path, say: Callable[[str], None]) -> None:
     """Fill in revision, sizes and hashes of the hub's files that ``path`` (models.lock) does not know, from the hub
     itself.
 
+    A repository's licence is entered as a file of its own: who passes weights on has to pass on their licence's text.
     Large files have their SHA-256 in the hub's metadata; small ones are downloaded and hashed. What the lock knows
     stays: to take a newer revision, empty its ``revision`` and hashes. The lock is written after each entry, so that
     one wrong name costs its own entry alone. Raises ``FetchError`` at the end, with all that a preset needs and the hub
@@ -111,9 +112,27 @@ def _lock_entry(session: requests.Session, entry: Any, say: Callable[[str], None
     if missing:
         raise FetchError(f"{repository} has no {', '.join(missing)} at {told['sha']}")
     entry["revision"] = told["sha"]
+    for member in sorted(name for name in siblings if _is_licence(name)):
+        if all(file["member"] != member for file in entry["file"]):
+            entry["file"].append(_licence_file(repository, member, entry))
     for file in entry["file"]:
         _lock_file(session, entry, file, siblings[file["member"]])
         say(f"{repository}: {file['member']}: {file['size']} bytes, sha256 {file['sha256']}")
+
+
+def _is_licence(member: str) -> bool:
+    """Whether a file of a repository is its licence, or the rules of use that go with one."""
+    return "/" not in member and member.upper().startswith(("LICENSE", "LICENCE", "USE_POLICY", "NOTICE"))
+
+
+def _licence_file(repository: str, member: str, entry: Any) -> Any:
+    """Return the lock's entry of a licence's text: whoever has any of the weights has it as well."""
+    file = tomlkit.table()
+    file["name"] = f"licences/{repository}/{member}"
+    file["member"] = member
+    file["sha256"] = ""
+    file["presets"] = sorted({preset for other in entry["file"] for preset in other["presets"]})
+    return file
 
 
 def _lock_release(session: requests.Session, entry: Any, say: Callable[[str], None]) -> None:

@@ -62,6 +62,16 @@ MUTANTS = (
     Mutant("faces painted on heads that look away", f"{_MODELS}/face_pass.py", "is_large and face_is_seen(joints, window.skeletons[row])", "is_large", ("tests/models/diffusion/test_face.py",)),
     Mutant("the figure as prompt of the face", f"{_MODELS}/conditioner.py", "set_ip_adapter_scale([0.0, _FACE_ALONE])", "set_ip_adapter_scale([_FACE_ALONE, 0.0])", ("tests/models/diffusion/test_face.py",)),
     Mutant("faces laid back beside their place", f"{_MODELS}/face_pass.py", "invertAffineTransform(_matrix(square, length))", "invertAffineTransform(_matrix(square + 2, length))", ("tests/models/diffusion/test_face.py",)),
+    Mutant("VACE's mask inverted", f"{_MODELS}/vace.py", "pil_mask(regions[row])", "pil_mask(~regions[row])", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("VACE's figure on black", f"{_MODELS}/vace.py", "drawn, np.uint8(_GRAY))", "drawn, np.uint8(0))", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("VACE's reference on gray", f"{_MODELS}/vace.py", "framed_reference(appearance, WHITE)", "framed_reference(appearance)", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("finished frames made again by Wan", f"{_MODELS}/wan_window.py", "regions[: len(window.finished)] = False", "pass", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("Animate's background with the place of the person in it", f"{_MODELS}/wan_animate.py", "background = np.where(regions[..., None], np.uint8(_BLACK), kept_pictures(window))", "background = kept_pictures(window)", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("Animate's faces of backs", f"{_MODELS}/wan_animate.py", "or not face_is_seen(joints, window.skeletons[row])", "", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("Animate's frames by number, not by time", f"{_MODELS}/wan_animate.py", "elapsed = round(float(pts_seconds[row] - pts_seconds[0]) * fps)", "elapsed = row", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("UMT5 kept", f"{_MODELS}/wan_loading.py", "@lru_cache(maxsize=_KEPT_PROMPTS)", "", ("tests/models/diffusion/test_wan.py",)),
+    Mutant("depth believed of somebody else", "pipeline/models/people/depth.py", "if seen is not None and are_the_same(people[row], seen):", "if seen is not None:", ("tests/models/people/test_depth.py",)),
+    Mutant("LoRA fused at the build at half its scale", f"{_MODELS}/fused.py", "pipeline.fuse_lora(lora_scale=_FUSED_SCALES[name])", "pipeline.fuse_lora(lora_scale=0.5 * _FUSED_SCALES[name])", ("tests/builder/test_prepare_weights.py",)),
 )  # fmt: skip
 
 

@@ -80,4 +80,4 @@ def test_weights_lie_in_layers_by_source_and_every_folder_in_one() -> None:
     assert {f"/layers/{layer}" for layer in pairs.values()} == set(layers[0].split())
     names = {file.name.split("/")[0] for source in read_lock() for file in source.files if "/" in file.name}
     # What is small, and what only tests fetch, stays in the last layer.
-    assert names - pairs.keys() <= {"safety_checker", "footage", "test"}
+    assert names - pairs.keys() <= {"safety_checker", "licences", "footage", "test"}

@@ -89,6 +89,20 @@ def test_the_lock_is_filled_from_the_hub_and_then_files_come(
     assert main(["--all"]) == 0
 
 
+def test_a_repositorys_licence_is_locked_and_comes_with_its_weights(
+    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {"maker/model/LICENSE.md": b"Do no harm.", "maker/model/docs/LICENSE": b"of something else"}
+    with hub_server(_FILES | _RELEASE | texts, _LFS) as hub:
+        _use(hub, lock, monkeypatch)
+        assert main(["--lock"]) == 0
+        before = lock.read_text()
+        assert main(["--lock"]) == 0 and lock.read_text() == before
+        assert main(["--preset", "high"]) == 0
+        folder = tmp_path / "weights" / "licences" / "maker" / "model"
+        assert (folder / "LICENSE.md").read_bytes() == b"Do no harm." and len(list(folder.iterdir())) == 1
+
+
 def test_a_wrong_name_costs_its_own_entry_alone(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
