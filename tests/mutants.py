@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant("positive and negative picture swapped", f"{_MODELS}/conditioner.py", "tuple(half[1] for half in halves), tuple(half[0] for half in halves)", "tuple(half[0] for half in halves), tuple(half[1] for half in halves)"),
     Mutant("reference scale never set", f"{_MODELS}/conditioner.py", "pipeline.set_ip_adapter_scale(", "(lambda scale: None)("),
     Mutant("pictures -1..1 for ControlNets", f"{_MODELS}/latents.py", "return (x.to(parts.dtype) / 255)", "return (x.to(parts.dtype) / 127.5 - 1)"),
-    Mutant("no scaling factor in", f"{_MODELS}/latents.py", 'pieces.append(latents * parts.vae.config["scaling_factor"])', "pieces.append(latents)"),
+    Mutant("no scaling factor in", f"{_MODELS}/latents.py", 'pieces.append(latents * parts.encoder.config["scaling_factor"])', "pieces.append(latents)"),
     Mutant("no scaling factor out", f"{_MODELS}/latents.py", 'latents[i : i + batch] / parts.vae.config["scaling_factor"]', "latents[i : i + batch]"),
     Mutant("decoded BGR", f"{_MODELS}/latents.py", "pixels.permute(0, 2, 3, 1).cpu()", "pixels.permute(0, 2, 3, 1).flip(-1).cpu()"),
     Mutant("one noise for all frames of a window", f"{_MODELS}/latents.py", "_draw(parts, (seed, step, frame), latent_hw) for frame in frames", "_draw(parts, (seed, step), latent_hw) for frame in frames"),
