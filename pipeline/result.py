@@ -96,6 +96,19 @@ class SegmentReport(Value):
     end_s: float
 
 
+class FanOutReport(Value):
+    """Who drew the chunks of a job that shared them (`fan_out`)."""
+
+    workers: int
+    """How many were asked for, the job's own counted in."""
+    chunks_here: int
+    """Drawn by the job's own worker."""
+    chunks_elsewhere: int
+    """Drawn by other workers."""
+    chunks_taken_over: int
+    """Of those drawn here: another worker had begun with them, and failed, died or was late."""
+
+
 class SubjectReport(Value):
     """What became of one of several people who were replaced."""
 
@@ -148,6 +161,8 @@ class JobReport(Value):
     """In the mode `frame`: the numbers of the frames that were made."""
     subjects: tuple[SubjectReport, ...] = ()
     """Where several people were replaced: what became of each, in the order of the request."""
+    fan_out: FanOutReport | None = None
+    """Where the chunks were shared with other workers: who drew how many."""
 
 
 class PersonPoint(Value):

@@ -17,7 +17,7 @@ What each pass leaves in the workspace is a checkpoint: a pass (or chunk) whose 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from pipeline.models.interfaces import PeopleBackend
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
+from pipeline.perform.sharing import ShareChunks, draw_all
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.people import describe_people
 from pipeline.plan.several import make_plans
@@ -57,6 +58,9 @@ from pipeline.workspace.layers import chunk_path, subject_folder
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
 
+ShareSubjects = Callable[[int], ShareChunks]
+"""Number of a subject to who draws its chunks."""
+
 
 def run_job(
     request: JobRequest,
@@ -67,17 +71,19 @@ def run_job(
     clip: Clip | None = None,
     check: Check = lambda: None,
     progress: Progress = lambda stage, done, total: None,
+    share: ShareSubjects | None = None,
 ) -> JobResult:
     """Replace the person and return where the result lies.
 
     ``workspace`` is the job's own folder for what lies between the passes; the caller removes it. ``clip`` is the
     request's video where the caller has opened it already. ``check`` is called for every frame and may raise to stop
-    the job. Raises the errors of ``pipeline.errors``.
+    the job. ``share`` draws chunks elsewhere: asked for each subject when all that drawing needs lies in ``workspace``.
+    Raises the errors of ``pipeline.errors``.
     """
     timings: dict[str, float] = {}
     with (
         _opened(request, settings, timings, clip, check, progress) as clip,
-        _prepared(request, settings, models, workspace, timings, clip, check, progress) as (inputs, plan),
+        _prepared(request, settings, models, workspace, timings, clip, check, progress, share=share) as (inputs, plan),
     ):
         with _timed(timings, "finish"):
             finished = finish(inputs, check, progress)
@@ -232,6 +238,7 @@ def _prepared(
     progress: Progress,
     *,
     only_stills: bool = False,
+    share: ShareSubjects | None = None,
 ) -> Iterator[tuple[FinishInputs, Plan]]:
     """Run SURVEY to PERFORM; yield what FINISH works on, while the masks are open, and the plan."""
     limit_malloc_arenas()
@@ -286,6 +293,7 @@ def _prepared(
                     own,
                     check,
                     _part_of(progress, number, len(requests)),
+                    draw_all if share is None else share(number),
                 )
         trim_malloc()
         inputs = [

@@ -15,7 +15,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
            "pipeline.result", "pipeline.runtime", "pipeline.shaped")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
-_LIBRARY = ("pipeline.run", "pipeline.character", "pipeline.api", "pipeline.estimate", "pipeline.needs")
+_LIBRARY = ("pipeline.run", "pipeline.character", "pipeline.draw_chunk", "pipeline.api", "pipeline.estimate",
+            "pipeline.needs")  # fmt: skip
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The ground: values, their schema, and what runs beside them.
@@ -39,12 +40,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.needs": _GROUND,
     "pipeline.run": ("pipeline",),
     "pipeline.character": ("pipeline",),
+    "pipeline.draw_chunk": ("pipeline",),
     "pipeline.api": ("pipeline",),
     # Programs around the library.
     "conf": _GROUND,
     "worker": (*_GROUND, *_LIBRARY, "conf", "pipeline.media.clip", "pipeline.media.sandbox",
                "pipeline.models.interfaces", "pipeline.models.loaded", "pipeline.models.weights",
-               "pipeline.perform.backends", "pipeline.report.verdicts"),
+               "pipeline.perform.backends", "pipeline.perform.sharing", "pipeline.perform.windows",
+               "pipeline.report.verdicts"),
     "handler": (*_GROUND, "conf", "worker"),
     "builder": ("pipeline.datatypes", "pipeline.shaped", "pipeline.models.weights", "pipeline.models.mannequin",
                 "pipeline.models.diffusion.fused"),

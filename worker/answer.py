@@ -35,6 +35,8 @@ from worker.command_line import Arguments
 from worker.delivery.destination import Destination, choose_destination
 from worker.delivery.kept_result import find_kept, kept_if_undelivered
 from worker.environment import WorkerEnvironment
+from worker.fan_out.chunk_job import ChunkAnswer, do_chunk_job, is_chunk_job
+from worker.fan_out.work import check_fan_out, shared_work
 from worker.input import JobInput, parse_request
 from worker.job_folder import job_workspace
 from worker.logs import job_id as logged_job_id
@@ -64,7 +66,13 @@ def answer_job(
     token = logged_job_id.set(name)
     begin = time.monotonic()
     try:
-        answer: Answer = _run(name, job.get("input"), arguments, worker, clock, make_progress, models)
+        asked = job.get("input")
+        answer: Answer | ChunkAnswer
+        if is_chunk_job(asked):
+            answer = do_chunk_job(name, asked, worker, clock, make_progress, models)
+        else:
+            models.let_go_of_bundle()
+            answer = _run(name, asked, arguments, worker, clock, make_progress, models)
     except UnderstudyError as error:
         answer = error_answer(error)
     except Exception as error:
@@ -135,6 +143,7 @@ def _run(
             with closing(_opened(wanted, settings, clock, lambda stage, done, total: None)) as clip:
                 info = clip.info
             return EstimateAnswer(preset=settings.preset, estimate=estimate(info, settings), warnings=info.warnings)
+    check_fan_out(request, worker)
     destination = choose_destination(
         job_id=job_id,
         upload_url=request.upload_url,
@@ -148,7 +157,7 @@ def _run(
     log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
     if request.mode == "character":
         return _character(job_id, request, settings, worker, clock, make_progress, models, destination, arguments)
-    work = _work_of(request, settings, models)
+    work = _work_of(request, settings, worker, clock, models)
     with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
         wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
         with (
@@ -212,7 +221,9 @@ def _character(
         )
 
 
-def _work_of(request: JobInput, settings: Settings, models: ModelKeeper) -> Work:
+def _work_of(
+    request: JobInput, settings: Settings, worker: WorkerEnvironment, clock: CancelToken, models: ModelKeeper
+) -> Work:
     """Return what does the job's work, with its models loaded."""
     if request.mode == "people":
         people = models.load_people(settings)
@@ -220,6 +231,8 @@ def _work_of(request: JobInput, settings: Settings, models: ModelKeeper) -> Work
             wanted, settings, people, passes, clip=clip, check=check, progress=progress
         )
     loaded = models.load(settings)
+    if request.fan_out > 1:
+        return shared_work(request, settings, loaded, worker, clock)
     run = run_stills if request.mode == "frame" else run_job
     return lambda wanted, passes, clip, check, progress: run(
         wanted, settings, loaded, passes, clip=clip, check=check, progress=progress

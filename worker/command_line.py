@@ -55,6 +55,9 @@ environment:
   UNDERSTUDY_JOB_SECONDS how long a job may take (default: no limit); set it to the endpoint's execution timeout
   UNDERSTUDY_UPLOAD_SECONDS how long a finished result is offered to a store that does not take it (300)
   UNDERSTUDY_STALL_SECONDS  after so long without a sign of life a job has failed and the worker is replaced (300)
+  UNDERSTUDY_FAN_OUT_MAX how many workers a job may ask for with fan_out (default: 16; 1: none but its own)
+  UNDERSTUDY_LATE_SECONDS  what another worker has had for longer, and thrice the usual time, is drawn again (60)
+  RUNPOD_API_KEY         lets jobs with fan_out send their chunks to their own endpoint
   UNDERSTUDY_INLINE_MAX  the largest result that an answer may hold (default: 6M)
   UNDERSTUDY_LOCAL_ROOT  with --rp_serve_api: jobs may name files under it, and results go to UNDERSTUDY_OUTPUTS
   UNDERSTUDY_PRIVATE_HOSTS  hosts with private addresses that jobs may name: minio:9000, parted by commas

@@ -18,6 +18,7 @@ from typing import Literal
 from pipeline.errors import InvalidInput
 from worker.delivery.bucket import check_bucket
 from worker.delivery.bucket_settings import Bucket, link_seconds, read_bucket
+from worker.fan_out.endpoint import OwnEndpoint, read_endpoint
 
 JobOrigin = Literal["local", "api", "platform"]
 """Where jobs come from: this machine's own command line, the SDK's HTTP server, RunPod."""
@@ -52,6 +53,12 @@ class WorkerEnvironment:
     """How long a job may take; None: as long as it does."""
     upload_seconds: float = 300.0
     """How long a finished result is offered to a store or server that does not take it."""
+    endpoint: OwnEndpoint | None = None
+    """The endpoint that this worker belongs to, where jobs may share their chunks."""
+    fan_out_max: int = 16
+    """How many workers a job may ask for."""
+    late_seconds: float = 60.0
+    """A chunk that another worker has had for longer, and for thrice the usual time, is drawn again."""
     stall_seconds: float = 300.0
     """After so long without a sign of life a job counts as hanging, and the worker is replaced. Loading a model and one
     call of an encoder take less."""
@@ -79,6 +86,9 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
         job_seconds=_seconds(environment, "UNDERSTUDY_JOB_SECONDS"),
         upload_seconds=_seconds(environment, "UNDERSTUDY_UPLOAD_SECONDS") or 300.0,
         stall_seconds=_seconds(environment, "UNDERSTUDY_STALL_SECONDS") or 300.0,
+        endpoint=read_endpoint(environment),
+        fan_out_max=_count(environment, "UNDERSTUDY_FAN_OUT_MAX", 16),
+        late_seconds=_seconds(environment, "UNDERSTUDY_LATE_SECONDS") or 60.0,
     )
 
 
@@ -110,6 +120,13 @@ def _size(environment: Mapping[str, str], name: str, default: str) -> int:
     if found is None:
         raise InvalidInput("must be a size such as 500M or 20G", field=name)
     return int(found[1]) * _UNITS[found[2].upper()]
+
+
+def _count(environment: Mapping[str, str], name: str, most: int) -> int:
+    text = environment.get(name, "").strip() or str(most)
+    if not re.fullmatch(r"\d{1,2}", text) or not 1 <= int(text) <= most:
+        raise InvalidInput(f"must be a number from 1 to {most}", field=name)
+    return int(text)
 
 
 def _seconds(environment: Mapping[str, str], name: str) -> float | None:

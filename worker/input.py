@@ -138,6 +138,10 @@ class JobInput(_Strict):
         dict[str, Annotated[str, Field(max_length=1024)]],
         Field(description="headers that your store wants with each PUT, such as {'x-amz-acl': 'private'}"),
     ] = {}
+    fan_out: Annotated[
+        int,
+        Field(ge=1, le=16, description="how many of the endpoint's workers draw the clip's chunks at once"),
+    ] = 1
     inline: Annotated[bool, Field(description="return a small result inside the answer, as base64")] = False
 
 
@@ -157,6 +161,8 @@ def _check_together(request: JobInput) -> None:
         for name in ("subject", "prompt", "reference_image_url", "reference_image_urls"):
             if name in request.model_fields_set:
                 raise InvalidInput("belongs into each of subjects, where these are given", field=name)
+    if request.fan_out > 1 and request.mode not in ("replace", "estimate"):
+        raise InvalidInput(f"is for whole clips: leave it out with mode {request.mode}", field="fan_out")
     if request.mode != "replace" and request.artifacts:
         raise InvalidInput(f"are only made for whole clips: leave them out with mode {request.mode}", field="artifacts")
 

@@ -9,6 +9,7 @@ from pipeline.errors import PresetUnavailable
 from pipeline.models.interfaces import CharacterBackend, PeopleBackend
 from pipeline.models.loaded import LoadedModels, load_character, load_models, load_people
 from pipeline.settings import Settings
+from worker.fan_out.open_bundle import OpenBundle
 from worker.presets import available_presets
 
 Load = Callable[[Settings, LoadedModels | None], LoadedModels]
@@ -24,6 +25,14 @@ class ModelKeeper:
         self._load = load
         self._load_people = load_people
         self._kept: LoadedModels | None = None
+        self.bundle: OpenBundle | None = None
+        """What the last chunk job was drawn from; the next one of the same job need not fetch it again."""
+
+    def let_go_of_bundle(self) -> None:
+        """Close what chunk jobs were drawn from, and free its disk."""
+        if self.bundle is not None:
+            self.bundle.close()
+            self.bundle = None
 
     def load(self, settings: Settings) -> LoadedModels:
         """Return the models of the settings. Raises ``PresetUnavailable``, which lists the presets that are here."""

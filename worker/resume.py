@@ -66,7 +66,7 @@ def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iter
 
 def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, check: Check = lambda: None) -> str:
     """Return the SHA-256 of all that decides a job's bytes: contents, settings, seed and the rest, code, libraries."""
-    digest = hashlib.sha256(_code().encode())
+    digest = hashlib.sha256(code_hash().encode())
     with video.open("rb") as file:
         contents = hashlib.sha256()
         while block := file.read(_BLOCK_BYTES):
@@ -94,7 +94,7 @@ def _bytes_of(value: object) -> bytes:
 
 
 @cache
-def _code() -> str:
+def code_hash() -> str:
     """Return a hash of our own sources, of the models' lock and of the libraries that results depend on."""
     digest = hashlib.sha256()
     for path in sorted(

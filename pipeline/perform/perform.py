@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.datatypes.light import SceneLight
-from pipeline.datatypes.plan import Plan
+from pipeline.datatypes.plan import Chunk, Plan
 from pipeline.datatypes.window import Layer
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
@@ -18,6 +18,7 @@ from pipeline.perform.color_drift import ColorReference, correct_color_drift, me
 from pipeline.perform.crops import CropReader
 from pipeline.perform.figure_motion import with_motion
 from pipeline.perform.generate import generate_layers
+from pipeline.perform.sharing import ChunkOffer, ShareChunks, draw_all
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.perform.windows import ChunkSpan, chunk_spans
 from pipeline.plate.plate_set import PlateSet
@@ -40,47 +41,75 @@ def perform_clip(
     workspace: Path,
     check: Check,
     progress: Progress,
+    share: ShareChunks = draw_all,
 ) -> None:
-    """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint."""
+    """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint.
+
+    ``share`` says which chunks are drawn here; what it leaves out has been put into ``workspace`` when it ends.
+    """
     generator, needs = models.generator, models.generator.needs
     figure = models.figure
     crops = CropReader(clip, plan, masks.subject_mask, plates)
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     restarts = frozenset(int(start) for start in plan.shot_starts)
-    todo = [not keep_if_intact(workspace, chunk_path(workspace, chunk)) for chunk in plan.chunks]
+    spans = list(chunk_spans(plan.chunks, overlap))
+    todo = tuple(span for span in spans if not keep_if_intact(workspace, chunk_path(workspace, span.chunk)))
     controls = control_pictures(models)
+    colors_of = _first_with_subject(plan) if needs.output == "pictures" else None
+    offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), workspace)
+    # Who shares the chunks tells of all of them.
+    drawn = progress if share is draw_all else _say_nothing
     anchor: ColorReference | None = None
-    for span, is_open in zip(chunk_spans(plan.chunks, overlap), todo, strict=True):
+    for span in share(offer, check, progress):
+        if anchor is None and colors_of is not None and span.chunk.index > colors_of.index:
+            # From the spool, not from memory: whoever draws a chunk, and a job that goes on, finds the same.
+            anchor = _anchor(chunk_path(workspace, colors_of), needs.window_frames)
         path = chunk_path(workspace, span.chunk)
-        if is_open:
-            layers = generate_layers(
-                plan,
-                span.start,
-                span.chunk.stop,
-                generator,
-                seed=seed,
-                overlap_frames=overlap,
-                pts_seconds=clip.info.pts_seconds,
-                crops=crops,
-                check=check,
-                controls=controls,
-                matting=matte_maker(models),
-                before=_finished(workspace, span, needs.conditioning_frames),
-                light=light,
-                figure=figure,
+        layers = generate_layers(
+            plan,
+            span.start,
+            span.chunk.stop,
+            generator,
+            seed=seed,
+            overlap_frames=overlap,
+            pts_seconds=clip.info.pts_seconds,
+            crops=crops,
+            check=check,
+            controls=controls,
+            matting=matte_maker(models),
+            before=_finished(workspace, span, needs.conditioning_frames),
+            light=light,
+            figure=figure,
+        )
+        if needs.output == "pictures":
+            layers = correct_color_drift(layers, anchor)
+        if settings.temporal.method == "flow" and figure is not None:
+            layers = reduce_flicker(
+                with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal.strength
             )
-            if needs.output == "pictures":
-                layers = correct_color_drift(layers, anchor)
-            if settings.temporal.method == "flow" and figure is not None:
-                layers = reduce_flicker(
-                    with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal.strength
-                )
-            write_layers(path, _counted(layers, clip.info.num_frames, progress))
-            write_checksum(workspace, path)
-            generator.rest()
-        if anchor is None and needs.output == "pictures":
-            # From the spool, not from memory: a job that goes on after a kill finds the same.
-            anchor = _anchor(path, needs.window_frames)
+        write_layers(path, _counted(layers, clip.info.num_frames, drawn))
+        write_checksum(workspace, path)
+        generator.rest()
+
+
+def _first_with_subject(plan: Plan) -> Chunk | None:
+    """Return the chunk whose colors all later ones keep to."""
+    return next((c for c in plan.chunks if plan.subject.presence[c.start : c.stop].any()), None)
+
+
+def _dependencies(
+    spans: Sequence[ChunkSpan], conditioning_frames: int, colors_of: Chunk | None
+) -> Mapping[int, frozenset[int]]:
+    """Return for each chunk, by its index, the chunks whose layers it is drawn from."""
+    needed: dict[int, frozenset[int]] = {}
+    for span in spans:
+        earlier = set()
+        if colors_of is not None and span.chunk.index > colors_of.index:
+            earlier.add(colors_of.index)
+        if conditioning_frames and span.continues is not None:
+            earlier.add(span.continues.index)
+        needed[span.chunk.index] = frozenset(earlier)
+    return needed
 
 
 def _finished(workspace: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
@@ -94,6 +123,10 @@ def _finished(workspace: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
 def _anchor(path: Path, most: int) -> ColorReference | None:
     with closing(LayerReader(path)) as reader:
         return measure_color_reference(reader.read(frame) for frame in islice(reader.frames(), most))
+
+
+def _say_nothing(stage: str, done: int, total: int) -> None:
+    pass
 
 
 def _counted(layers: Iterator[tuple[int, Any]], total: int, progress: Progress) -> Iterator[tuple[int, Any]]:

@@ -1,4 +1,6 @@
-"""A stand-in of RunPod's job API on loopback, which the real SDK polls, and a worker process that it gives jobs to."""
+"""A stand-in of RunPod on loopback: the job API that the real SDK polls, the endpoint's API in front of the same queue,
+and worker processes that take jobs from it.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,23 @@ class JobApi:
     posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """(job id, body) in the order in which they came."""
     taken: list[str] = field(default_factory=list)
+    taken_by: dict[str, str] = field(default_factory=dict)
+    """Worker by job id."""
+    asked: dict[str, Any] = field(default_factory=dict)
+    """What each job's ``input`` is."""
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What /status says of each job."""
+    cancelled: list[str] = field(default_factory=list)
+    calls: int = 0
+    """Of the endpoint's API."""
     _jobs: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     _stops: queue.Queue[str] = field(default_factory=queue.Queue)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _changed: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()))
 
     def give(self, job_id: str, asked: object) -> None:
+        with self._changed:
+            self.asked[job_id] = asked
+            self.states[job_id] = {"id": job_id, "status": "IN_QUEUE"}
         self._jobs.put({"id": job_id, "input": asked})
 
     def stop(self, job_id: str) -> None:
@@ -55,6 +69,29 @@ class JobApi:
             assert self._changed.wait_for(lambda: bool(found()), _WAIT_SECONDS), self.posts
             return found()[0]
 
+    def call(self, method: str, path: str, key: str | None, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer a call of the endpoint's API."""
+        if key != f"Bearer {SECRET}":
+            return 401, {}
+        with self._changed:
+            self.calls += 1
+        match [method, *path.strip("/").split("/")]:
+            case ["POST", "v2", "ep", "run"]:
+                job_id = f"sent-{len(self.asked)}"
+                self.give(job_id, body["input"])
+                return 200, {"id": job_id, "status": "IN_QUEUE"}
+            case ["GET", "v2", "ep", "status", job_id] if job_id in self.states:
+                return 200, self.states[job_id]
+            case ["POST", "v2", "ep", "cancel", job_id] if job_id in self.states:
+                with self._changed:
+                    self.cancelled.append(job_id)
+                    if self.states[job_id]["status"] == "IN_PROGRESS":
+                        self.stop(job_id)
+                    if self.states[job_id]["status"] in ("IN_QUEUE", "IN_PROGRESS"):
+                        self.states[job_id] = {"id": job_id, "status": "CANCELLED"}
+                return 200, self.states[job_id]
+        return 404, {}
+
     def environment(self) -> dict[str, str]:
         base = f"http://127.0.0.1:{self.port}/v2/ep"
         return {
@@ -73,8 +110,28 @@ class JobApi:
         except queue.Empty:
             return None
 
+    def _given(self, worker: str) -> Any:
+        """Return the next job that nobody has cancelled, and note who takes it."""
+        job = self._next(self._jobs)
+        if job is None:
+            return None
+        with self._changed:
+            if self.states[job["id"]]["status"] != "IN_QUEUE":
+                return None
+            self.taken.append(job["id"])
+            self.taken_by[job["id"]] = worker
+            self.states[job["id"]] = {"id": job["id"], "status": "IN_PROGRESS"}
+            self._changed.notify_all()
+        return job
+
     def _take(self, job_id: str, body: dict[str, Any]) -> None:
         with self._changed:
+            if job_id in self.states and self.states[job_id]["status"] == "IN_PROGRESS":
+                status = "FAILED" if "error" in body else "COMPLETED"
+                output = body.get("output")
+                self.states[job_id] = {
+                    "id": job_id, "status": "IN_PROGRESS" if _is_progress(body) else status, "output": output,
+                }  # fmt: skip
             self.posts.append((job_id, body))
             self._changed.notify_all()
 
@@ -92,22 +149,29 @@ def job_api() -> Iterator[JobApi]:
 
         def do_GET(self) -> None:
             if "/job-take/" in self.path:
-                job = api._next(api._jobs)
-                if job is not None:
-                    api.taken.append(job["id"])
-                self._say(job)
+                self._say(api._given(self.path.partition("?")[0].rsplit("/", 1)[1]))
+            elif "/status/" in self.path:
+                self._say_call({})
             else:
                 stop = api._next(api._stops)
                 self._say(None if stop is None else {"jobsToStop": [stop]})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if "/job-done/" not in self.path:
+                self._say_call(json.loads(body) if body else {})
+                return
             api._take(self.path.partition("?")[0].rsplit("/", 1)[1], json.loads(body))
             self._say({})
 
-        def _say(self, value: object) -> None:
+        def _say_call(self, body: dict[str, Any]) -> None:
+            path, key = self.path.partition("?")[0], self.headers.get("Authorization")
+            status, answer = api.call(self.command, path, key, body)
+            self._say(answer, status)
+
+        def _say(self, value: object, status: int = 200) -> None:
             data = b"" if value is None else json.dumps(value).encode()
-            self.send_response(204 if value is None else 200)
+            self.send_response(204 if value is None else status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -144,7 +208,9 @@ class Worker:
 
 
 @contextmanager
-def worker_process(folder: Path, environment: dict[str, str], *words: str) -> Iterator[Worker]:
+def worker_process(
+    folder: Path, environment: dict[str, str], *words: str, program: tuple[str, ...] = ("handler.py",)
+) -> Iterator[Worker]:
     """Start ``python handler.py`` with its folders under ``folder``; it is killed when the context ends."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "worker.log"
@@ -155,7 +221,7 @@ def worker_process(folder: Path, environment: dict[str, str], *words: str) -> It
     }
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "handler.py", *words],
+            [sys.executable, *program, *words],
             cwd=ROOT,
             env={**os.environ, **own, **environment},
             stdout=file,

@@ -1,0 +1,117 @@
+"""One chunk of a job that another worker began: its layers, from what that one left in its workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pipeline.datatypes.plan import Plan
+from pipeline.media.clip import Clip
+from pipeline.models.loaded import LoadedModels
+from pipeline.perform.appearance import find_appearance
+from pipeline.perform.perform import perform_clip
+from pipeline.perform.sharing import ChunkOffer
+from pipeline.perform.windows import ChunkSpan
+from pipeline.plate.lighting import estimate_lighting
+from pipeline.plate.plate import plate_clip
+from pipeline.request import JobRequest
+from pipeline.runtime.callbacks import Check, Progress
+from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
+from pipeline.settings import Settings
+from pipeline.workspace.checkpoints import write_checksum
+from pipeline.workspace.layers import chunk_path, subject_folder
+from pipeline.workspace.masks import MaskStore
+from pipeline.workspace.subject_masks import SubjectMasks
+from pipeline.workspace.values import load_values
+
+SHARED = ("masks.zip", "plates")
+OF_A_SUBJECT = ("plan.zip", "light.zip", "shadows.zip")
+"""What a chunk is drawn from, beside the clip: names in the workspace, and in each subject's folder in it."""
+
+
+def files_to_draw_from(workspace: Path, num_subjects: int) -> list[Path]:
+    """Return the files of a workspace that ``draw_chunk`` needs, after SURVEY, PLAN and PLATE."""
+    found = [workspace / name for name in SHARED]
+    for number in range(num_subjects):
+        folder = subject_folder(workspace, number)
+        found += [folder / "checksums.json", *(folder / name for name in OF_A_SUBJECT)]
+    files: list[Path] = []
+    for path in found:
+        files += sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    return [path for path in files if path.is_file()]
+
+
+def layers_path(workspace: Path, subject: int, index: int) -> Path:
+    """Return where the layers of a subject's chunk lie."""
+    return subject_folder(workspace, subject) / "layers" / f"chunk_{index:04d}.zip"
+
+
+def accept_layers(workspace: Path, subject: int, index: int, file: Path) -> None:
+    """Take a file for the layers of a chunk that was drawn elsewhere; it is moved."""
+    target = layers_path(workspace, subject, index)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(target)
+    write_checksum(subject_folder(workspace, subject), target)
+
+
+def draw_chunk(
+    request: JobRequest,
+    settings: Settings,
+    models: LoadedModels,
+    workspace: Path,
+    subject: int,
+    index: int,
+    *,
+    clip: Clip,
+    check: Check = lambda: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> Path:
+    """Draw one chunk of one subject and return the file with its layers; the chunks it needs are there already.
+
+    ``workspace`` has ``files_to_draw_from``. The bytes are those of the job that does it all itself, on a CPU.
+    """
+    limit_malloc_arenas()
+    requests = request.for_each_subject()
+    folders = [subject_folder(workspace, number) for number in range(len(requests))]
+    plans = [load_values(folder / "plan.zip", Plan) for folder in folders]
+    wanted = requests[subject]
+    appearance = find_appearance(
+        wanted.prompt, wanted.negative_prompt, wanted.reference, models.people, wanted.more_references
+    )
+
+    def only_this(offer: ChunkOffer, check: Check, progress: Progress) -> Iterator[ChunkSpan]:
+        return (span for span in offer.spans if span.chunk.index == index)
+
+    with closing(MaskStore(workspace / "masks.zip", clip.info.size_wh)) as store:
+        masks = [
+            SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays) for plan in plans
+        ]
+        lighting = [
+            estimate_lighting(clip, plan, of_one, settings, folder, check)
+            for plan, of_one, folder in zip(plans, masks, folders, strict=True)
+        ]
+        shadows = [thrown for _, thrown in lighting]
+        plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
+        models.generator.prepare(appearance)
+        if models.figure is not None:
+            models.figure.prepare(appearance)
+        perform_clip(
+            clip,
+            plans[subject],
+            masks[subject],
+            plates,
+            lighting[subject][0],
+            models,
+            settings,
+            wanted.seed,
+            folders[subject],
+            check,
+            progress,
+            only_this,
+        )
+    trim_malloc()
+    path = chunk_path(folders[subject], plans[subject].chunks[index])
+    if not path.is_file():
+        raise ValueError(f"the plan has no chunk {index}")
+    return path
