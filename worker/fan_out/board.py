@@ -105,6 +105,13 @@ class Board:
         with self.changed:
             self.states[index].job_id = job_id
 
+    def was_not_sent(self, index: int) -> None:
+        """Give a chunk back that the endpoint did not take."""
+        with self.changed:
+            self.states[index].place = Place.OPEN
+            self.states[index].tries -= 1
+            self.changed.notify_all()
+
     def has_started(self, index: int, job_id: str) -> None:
         """Note that a chunk is being drawn elsewhere."""
         with self.changed:

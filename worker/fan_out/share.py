@@ -200,7 +200,7 @@ class _Asking:
                 job_id = self._send(state)
             except UnderstudyError as error:
                 self._is_sending = False
-                self._board.has_failed(state.index, "")
+                self._board.was_not_sent(state.index)
                 self.warnings.append(f"no more chunks were shared with other workers: {error.message}")
             else:
                 self._board.was_sent(state.index, job_id)
