@@ -14,6 +14,8 @@ _MOST_TRIES = 2
 """So often a chunk is sent to other workers."""
 _LATE_FACTOR = 3.0
 """A chunk that takes so many times as long as one usually does is taken over."""
+_UNKNOWN_SECONDS = 2.0
+"""Taken for a chunk's time while none has been drawn."""
 
 
 class Place(Enum):
@@ -34,13 +36,23 @@ class ChunkState:
     index: int
     needed: frozenset[int]
     place: Place = Place.OPEN
-    job_id: str = ""
-    """Of the job that was sent; "" while it is being sent."""
-    started: float | None = None
-    """When it was first seen to be drawn elsewhere, of ``time.monotonic``."""
     tries: int = 0
     file: Path | None = None
     was_elsewhere: bool = False
+
+
+@dataclass(slots=True)
+class SentOrder:
+    """Chunks that were sent as one job, in the order in which they are drawn."""
+
+    number: int
+    left: list[int]
+    """Those that nobody has drawn yet and nobody has taken back."""
+    job_id: str = ""
+    """"" while it is being sent."""
+    started: bool = False
+    last_sign: float = 0.0
+    """When it began, or its last chunk came, of ``time.monotonic``."""
 
 
 @dataclass(slots=True)
@@ -50,7 +62,7 @@ class Counts:
     here: int = 0
     elsewhere: int = 0
     taken_over: int = 0
-    """Drawn here after another worker had begun with it, died, or was late."""
+    """Drawn here after another worker had failed with it, died, or was late."""
 
 
 @dataclass(slots=True)
@@ -58,84 +70,104 @@ class Board:
     """The chunks of one subject. Methods may be called from both threads."""
 
     states: Mapping[int, ChunkState]
+    workers: int
+    """The job's own counted in."""
     late_seconds: float
     counts: Counts = field(default_factory=Counts)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    orders: dict[int, SentOrder] = field(default_factory=dict)
+    """Those that somebody waits for."""
     given_up: list[str] = field(default_factory=list)
     """Ids of jobs that nobody waits for any more."""
     _seconds: list[float] = field(default_factory=list)
+    _numbers: int = 0
 
-    def claim_to_send(self, most: int) -> ChunkState | None:
-        """Return a chunk to send elsewhere, marked as sent, while fewer than ``most`` are; None where there is none."""
+    def claim_to_send(self) -> SentOrder | None:
+        """Return chunks to send elsewhere, marked as sent; None where there are none, or enough are sent.
+
+        Half of what is open is shared out evenly (guided self-scheduling): few jobs at first, small ones at the end.
+        Two jobs a worker are sent at a time: one that is drawn, and one that waits for its end.
+        """
         with self.changed:
-            if sum(state.place is Place.SENT for state in self.states.values()) >= most:
+            if len(self.orders) >= 2 * (self.workers - 1):
                 return None
-            for state in self.states.values():
-                if state.place is Place.OPEN and state.tries < _MOST_TRIES and self._is_ready(state):
-                    state.place, state.job_id, state.started = Place.SENT, "", None
-                    state.tries += 1
-                    return state
-            return None
+            ready = [state for state in self.states.values() if state.place is Place.OPEN]
+            size = max(1, -(-len(ready) // (2 * self.workers)))
+            chosen: list[int] = []
+            for state in ready:
+                if len(chosen) < size and state.tries < _MOST_TRIES and self._is_ready(state, chosen):
+                    chosen.append(state.index)
+            if not chosen:
+                return None
+            for index in chosen:
+                self.states[index].place = Place.SENT
+                self.states[index].tries += 1
+            self._numbers += 1
+            order = SentOrder(self._numbers, chosen)
+            self.orders[order.number] = order
+            return order
 
     def claim_here(self) -> int | None:
         """Return a chunk to draw here: one that nobody has, else one that waits elsewhere, else one that is late."""
         with self.changed:
-            for state in self.states.values():
-                if state.place is Place.OPEN and self._is_ready(state):
-                    return self._take(state)
-            sent = [state for state in self.states.values() if state.place is Place.SENT and state.job_id]
-            for state in reversed(sent):
-                if state.started is None:
-                    return self._take(state)
-            for state in sent:
-                if state.started is not None and time.monotonic() - state.started > self._patience():
-                    return self._take(state)
-            return None
+            index = self._open_chunk()
+            if index is None and (waiting := [o for o in self.orders.values() if o.job_id and not o.started]):
+                # What else was in it is sent again, in smaller parts.
+                self._give_up(waiting[-1], counts=False)
+                index = self._open_chunk()
+            if index is None:
+                index = self._waiting_in_line()
+            if index is None and (late := [o for o in self.orders.values() if self._is_late(o)]):
+                self._give_up(late[0], counts=True)
+                index = self._open_chunk()
+            if index is not None:
+                state = self.states[index]
+                state.place = Place.HERE
+                self.counts.taken_over += state.was_elsewhere
+            return index
 
     def is_done(self) -> bool:
         with self.changed:
             return all(state.place is Place.DONE for state in self.states.values())
 
-    def sent(self) -> list[tuple[int, str]]:
-        """Return index and job of the chunks that were sent."""
+    def sent(self) -> list[SentOrder]:
+        """Return the orders that were sent."""
         with self.changed:
-            return [(s.index, s.job_id) for s in self.states.values() if s.place is Place.SENT and s.job_id]
+            return [order for order in self.orders.values() if order.job_id]
 
-    def was_sent(self, index: int, job_id: str) -> None:
+    def was_sent(self, order: SentOrder, job_id: str) -> None:
         with self.changed:
-            self.states[index].job_id = job_id
+            order.job_id = job_id
 
-    def was_not_sent(self, index: int) -> None:
-        """Give a chunk back that the endpoint did not take."""
+    def was_not_sent(self, order: SentOrder) -> None:
+        """Give chunks back that the endpoint did not take."""
         with self.changed:
-            self.states[index].place = Place.OPEN
-            self.states[index].tries -= 1
-            self.changed.notify_all()
+            self._give_up(order, counts=False)
 
-    def has_started(self, index: int, job_id: str) -> None:
-        """Note that a chunk is being drawn elsewhere."""
+    def has_started(self, order: SentOrder) -> None:
+        """Note that an order is being drawn elsewhere."""
         with self.changed:
-            state = self.states[index]
-            if self._is_still(state, job_id) and state.started is None:
-                state.started = time.monotonic()
+            if not order.started:
+                order.started, order.last_sign = True, time.monotonic()
 
-    def has_failed(self, index: int, job_id: str) -> None:
-        """Give a chunk back that was not drawn elsewhere."""
+    def has_failed(self, order: SentOrder) -> None:
+        """Give chunks back that were not drawn elsewhere."""
         with self.changed:
-            state = self.states[index]
-            if self._is_still(state, job_id):
-                state.place, state.was_elsewhere = Place.OPEN, True
-                self.changed.notify_all()
+            if order.number in self.orders:
+                self._give_up(order, counts=True)
 
-    def is_fetched(self, index: int, job_id: str, file: Path) -> None:
+    def is_fetched(self, order: SentOrder, index: int, file: Path) -> None:
         """Note that a chunk's layers came from elsewhere; where it was taken over meanwhile the file is not needed."""
         with self.changed:
+            now = time.monotonic()
+            if order.started:
+                self._seconds.append(now - order.last_sign)
+            order.started, order.last_sign = True, now
+            self._strike(order, index)
             state = self.states[index]
-            if not self._is_still(state, job_id):
+            if state.place not in (Place.SENT, Place.OPEN):
                 file.unlink(missing_ok=True)
                 return
-            if state.started is not None:
-                self._seconds.append(time.monotonic() - state.started)
             state.place, state.file = Place.FETCHED, file
             self.counts.elsewhere += 1
             self.changed.notify_all()
@@ -159,27 +191,55 @@ class Board:
             self.changed.notify_all()
 
     def pause_seconds(self) -> float:
-        """Return how long to wait between two looks at the endpoint: a tenth of what a chunk takes."""
+        """Return how long to wait between two looks at the bucket: a tenth of what a chunk takes."""
         with self.changed:
-            usual = statistics.median(self._seconds) if self._seconds else 2.0
+            usual = statistics.median(self._seconds) if self._seconds else _UNKNOWN_SECONDS
         return min(max(usual / 10, 0.1), 5.0)
 
-    def _take(self, state: ChunkState) -> int:
-        if state.place is Place.SENT:
-            self.given_up.append(state.job_id)
-            if state.started is not None:
-                self.counts.taken_over += 1
-        elif state.was_elsewhere:
-            self.counts.taken_over += 1
-        state.place = Place.HERE
-        return state.index
+    def _open_chunk(self) -> int | None:
+        found = (s.index for s in self.states.values() if s.place is Place.OPEN and self._is_ready(s, ()))
+        return next(found, None)
 
-    def _is_ready(self, state: ChunkState) -> bool:
-        return all(other not in self.states or self.states[other].place is Place.DONE for other in state.needed)
+    def _waiting_in_line(self) -> int | None:
+        """Return the last chunk of the longest order that is being drawn, if others come before it.
 
-    def _is_still(self, state: ChunkState, job_id: str) -> bool:
-        return state.place is Place.SENT and state.job_id == job_id
+        Should the other worker come to it all the same, its layers have the same bytes.
+        """
+        running = [order for order in self.orders.values() if order.started and len(order.left) > 1]
+        for order in sorted(running, key=lambda order: -len(order.left)):
+            if self._is_ready(self.states[order.left[-1]], ()):
+                return order.left.pop()
+        return None
 
-    def _patience(self) -> float:
+    def _give_up(self, order: SentOrder, *, counts: bool) -> None:
+        """Wait for an order no more. ``counts``: it was begun with, and failed."""
+        self.orders.pop(order.number, None)
+        if order.job_id:
+            self.given_up.append(order.job_id)
+        for index in order.left:
+            state = self.states[index]
+            if state.place is Place.SENT:
+                state.place = Place.OPEN
+                state.was_elsewhere |= counts
+                state.tries -= not counts
+        order.left.clear()
+        self.changed.notify_all()
+
+    def _strike(self, order: SentOrder, index: int) -> None:
+        if index in order.left:
+            order.left.remove(index)
+        if not order.left:
+            self.orders.pop(order.number, None)
+
+    def _is_ready(self, state: ChunkState, earlier: list[int] | tuple[()]) -> bool:
+        """Return whether all that a chunk needs is there, or is drawn before it by the same worker."""
+        return all(
+            other not in self.states or self.states[other].place is Place.DONE or other in earlier
+            for other in state.needed
+        )
+
+    def _is_late(self, order: SentOrder) -> bool:
+        if not order.started:
+            return False
         usual = statistics.median(self._seconds) if self._seconds else 0.0
-        return max(self.late_seconds, _LATE_FACTOR * usual)
+        return time.monotonic() - order.last_sign > max(self.late_seconds, _LATE_FACTOR * usual)

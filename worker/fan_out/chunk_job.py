@@ -1,11 +1,14 @@
-"""A job that another worker of this endpoint sent: one chunk, drawn from what lies in the bucket."""
+"""A job that another worker of this endpoint sent: some chunks, drawn from what lies in the bucket."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeline.draw_chunk import accept_layers, draw_chunk, layers_path
@@ -22,20 +25,22 @@ from worker.environment import WorkerEnvironment
 from worker.fan_out.bundle import unpack
 from worker.fan_out.open_bundle import OpenBundle
 from worker.fan_out.store import download, sha256_of
-from worker.fan_out.token import ChunkOrder, ChunkReceipt, read_token, sign, signing_key
+from worker.fan_out.token import ChunkOrder, ChunkReceipt, read_token, receipt_key, sign, signing_key
 from worker.job_folder import job_workspace
 from worker.models import ModelKeeper
 from worker.resume import code_hash
+from worker.threads import start_thread, wait_until
 
 log = logging.getLogger("understudy.fan_out")
 _RECEIPT_SECONDS = 24 * 3600
+_DELIVER_SECONDS = 600.0
 
 
 class ChunkAnswer(Value):
     """The answer of a chunk job, from worker to worker."""
 
-    chunk: str
-    """Signed: where the layers lie, and their hash."""
+    chunks: list[int]
+    """Whose layers lie in the bucket now, with a receipt for each."""
 
 
 def is_chunk_job(asked: Any) -> bool:
@@ -51,7 +56,7 @@ def do_chunk_job(
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
 ) -> ChunkAnswer:
-    """Draw the chunk, put its layers into the bucket and answer with a receipt.
+    """Draw the chunks of an order and put their layers into the bucket, each with a receipt.
 
     Raises ``InvalidInput`` (field ``chunk``) for what no worker of this endpoint has signed.
     """
@@ -59,7 +64,7 @@ def do_chunk_job(
         raise InvalidInput("is nothing that this endpoint has signed", field="chunk")
     key = signing_key(worker.bucket)
     order = read_token(asked["chunk"], ChunkOrder, key, "chunk")
-    log.info("chunk began", extra={"chunk": order.chunk, "subject": order.subject})
+    log.info("chunks began", extra={"chunks": list(order.chunks), "subject": order.subject})
     bundle = _opened(order, worker.bucket, worker, clock, models)
     loaded = models.load(bundle.settings)
     check_memory(memory_bytes(bundle.clip.info))
@@ -74,28 +79,42 @@ def do_chunk_job(
             clock.stage = stage
             progress(stage, done, total)
 
-        path = draw_chunk(
-            bundle.request,
-            bundle.settings,
-            loaded,
-            bundle.workspace,
-            order.subject,
-            order.chunk,
-            clip=bundle.clip,
-            check=clock.check,
-            progress=tell,
-        )
-    clock.stage = "deliver"
-    upload_files(worker.bucket, {order.layers: path}, check=clock.check)
-    receipt = ChunkReceipt(
+        uploads: list[Future[None]] = []
+        for index in order.chunks:
+            path = draw_chunk(
+                bundle.request,
+                bundle.settings,
+                loaded,
+                bundle.workspace,
+                order.subject,
+                index,
+                clip=bundle.clip,
+                check=clock.check,
+                progress=tell,
+            )
+            # While the next one is drawn.
+            uploads.append(start_thread(partial(_deliver, order, index, path, worker.bucket, key), "layers"))
+        clock.stage = "deliver"
+        wait_until(lambda: all(upload.done() for upload in uploads), clock.check, time.monotonic() + _DELIVER_SECONDS)
+        for upload in uploads:
+            upload.result(timeout=0)
+    return ChunkAnswer(chunks=list(order.chunks))
+
+
+def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: bytes) -> None:
+    """Put a chunk's layers into the bucket, and then the receipt for them."""
+    said = ChunkReceipt(
         job=order.job,
         expires=int(time.time()) + _RECEIPT_SECONDS,
         subject=order.subject,
-        chunk=order.chunk,
-        layers=order.layers,
+        chunk=index,
+        layers=order.chunks[index],
         sha256=sha256_of(path),
     )
-    return ChunkAnswer(chunk=sign(receipt, key))
+    receipt = path.with_suffix(".receipt")
+    receipt.write_text(sign(said, key), encoding="ascii")
+    files = {order.chunks[index]: path, receipt_key(order.chunks[index]): receipt}
+    upload_files(bucket, files, check=lambda: None)
 
 
 def _opened(

@@ -17,6 +17,7 @@ from worker.threads import start_thread, wait_until
 
 log = logging.getLogger("understudy.fan_out")
 _BLOCK_BYTES = 1 << 20
+_MOST_SMALL_BYTES = 1 << 16
 _LIMITS = UploadLimits(total_seconds=600.0)
 _REMOVE_SECONDS = 20.0
 _MOST_KEYS = 1000
@@ -60,6 +61,33 @@ def _download(bucket: Bucket, key: str, target: Path, deadline: float, gone: thr
     finally:
         client.close()
     return digest.hexdigest()
+
+
+class SmallObjects:
+    """Reads small objects that may not be there yet; for one thread."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._client = s3_client(bucket, UploadLimits(total_seconds=5.0))
+
+    def read(self, key: str) -> bytes | None:
+        """Return an object's bytes, None where it is not there. Raises ``DownloadFailed`` where the store is away."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            body: bytes = self._client.get_object(Bucket=self._bucket.name, Key=key)["Body"].read(_MOST_SMALL_BYTES)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            # Without the right to list, S3 says 403 of what is not there.
+            if status in (403, 404):
+                return None
+            raise DownloadFailed(f"the worker's bucket answered {status}") from None
+        except BotoCoreError as error:
+            raise DownloadFailed(f"the worker's bucket did not answer ({type(error).__name__})") from None
+        return body
+
+    def close(self) -> None:
+        self._client.close()
 
 
 def remove(bucket: Bucket, keys: Iterable[str]) -> None:

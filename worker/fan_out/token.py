@@ -19,7 +19,7 @@ from pipeline.errors import InvalidInput
 from worker.delivery.bucket_settings import Bucket
 
 _PURPOSE = b"understudy chunk jobs, version 1"
-_MOST_CHARACTERS = 8192
+_MOST_CHARACTERS = 65_536
 _Said = TypeVar("_Said", bound="Signed")
 
 
@@ -35,26 +35,30 @@ class Signed(BaseModel):
 
 
 class ChunkOrder(Signed):
-    """Asks for the layers of one chunk."""
+    """Asks for the layers of some chunks."""
 
     bundle: str
     """The bucket's key of what it is drawn from."""
     bundle_sha256: str
     subject: int
-    chunk: int
+    chunks: dict[int, str]
+    """In the order in which they are drawn: the bucket's key that the layers go to; a receipt goes beside them."""
     needed: dict[int, tuple[str, str]]
-    """Chunks whose layers it is drawn from: the key where they lie, and their SHA-256."""
-    layers: str
-    """The bucket's key that the layers go to."""
+    """Earlier chunks whose layers they are drawn from: the key where they lie, and their SHA-256."""
 
 
 class ChunkReceipt(Signed):
-    """Says that the layers of one chunk are in the bucket."""
+    """Says that the layers of one chunk are in the bucket; lies beside them."""
 
     subject: int
     chunk: int
     layers: str
     sha256: str
+
+
+def receipt_key(layers: str) -> str:
+    """Return where the receipt for some layers lies."""
+    return f"{layers}.receipt"
 
 
 def signing_key(bucket: Bucket) -> bytes:

@@ -20,8 +20,8 @@ BUCKET = Bucket("http://127.0.0.1:9", "AK", "the-secret-key-of-the-bucket", "b")
 KEY = signing_key(BUCKET)
 SOON = int(time.time()) + 600
 ORDER = ChunkOrder(
-    job="j", expires=SOON, bundle="understudy/fan_out/j/bundle.zip", bundle_sha256="0" * 64, subject=0, chunk=3,
-    needed={2: ("k", "1" * 64)}, layers="understudy/fan_out/j/layers/3.zip",
+    job="j", expires=SOON, bundle="understudy/fan_out/j/bundle.zip", bundle_sha256="0" * 64, subject=0,
+    chunks={3: "understudy/fan_out/j/layers/3.zip"}, needed={2: ("k", "1" * 64)},
 )  # fmt: skip
 VARIABLES = {
     "BUCKET_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -49,8 +49,8 @@ def _changed(token: str, **change: Any) -> str:
         sign(ORDER, b""),
         sign(ORDER, KEY)[:-2],
         sign(ORDER, KEY).partition(".")[0] + ".",
-        _changed(sign(ORDER, KEY), layers="understudy/another/result.mp4"),
-        _changed(sign(ORDER, KEY), chunk=4),
+        _changed(sign(ORDER, KEY), chunks={"3": "understudy/another/result.mp4"}),
+        _changed(sign(ORDER, KEY), subject=1),
         _changed(sign(ORDER, KEY), expires=SOON + 10**6),
     ],
 )  # fmt: skip
