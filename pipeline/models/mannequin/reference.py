@@ -80,7 +80,7 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
     border = _BORDER if picture.shape[2] == 4 else _LOOSE_BORDER
     return ReferenceView(
         view_of(skeleton),
-        _extended(linear_from_srgb(small.astype(np.float32) / np.float32(255)), inside, border * height),
+        extended(linear_from_srgb(small.astype(np.float32) / np.float32(255)), inside, border * height),
         np.asarray(inside),
         joints,
         skeleton,
@@ -125,7 +125,7 @@ def _torso_px(skeleton: Float64Array) -> float:
     return float(np.hypot(*(shoulders - hips)[:2]))
 
 
-def _extended(colors: NDArray[np.float32], inside: Mask, border_px: float) -> NDArray[np.float32]:
+def extended(colors: NDArray[np.float32], inside: Mask, border_px: float) -> NDArray[np.float32]:
     """Colors of the mask's inner part carried outwards, each pixel its nearest: no background comes onto the figure."""
     radius = max(1, round(border_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

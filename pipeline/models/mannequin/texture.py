@@ -22,7 +22,7 @@ from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
-from pipeline.models.mannequin.reference import ReferenceView
+from pipeline.models.mannequin.reference import ReferenceView, extended
 from pipeline.models.mannequin.sampling import sample_picture
 from pipeline.models.mannequin.shape import half_widths
 from pipeline.models.mannequin.torso_texture import back_picture
@@ -35,6 +35,8 @@ _SHARPNESS = 14.0
 """How fast one view gives way to another as the surface turns."""
 _PREFERENCE = {"front": 0.2, "back": 0.1}
 """Cosine that a view may be worse by: the front has the face, and arms hide much from the side."""
+_BORDER = 0.004
+"""So far inside the torso's border other parts' colors are mixed in, standing heights."""
 _ARM_RADIUS = 0.055
 """Around an arm seen from the side nothing is taken: its depth is unknown, so is what it hides. Standing heights."""
 _LEAST_SKIN = 200
@@ -74,6 +76,8 @@ def bake(
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     groups = figure.groups[drawn]
     parts = shares[triangles].sum(1).argmax(1)
+    # A collar lies round the neck, but what is behind it is the garment's back, not the head's.
+    parts = np.where((groups == Group.UPPER) & (parts == PARTS.index("head")), PARTS.index("torso"), parts)
     total = np.zeros((len(triangles), NUM_SAMPLES, 3), np.float32)
     weight = np.zeros((len(triangles), NUM_SAMPLES, 1), np.float32)
     strength = np.zeros_like(weight)
@@ -188,8 +192,10 @@ def _back_colors(
         return out
     trunk = parts == PARTS.index("torso")
     torso = (view.nearest >= 0) & trunk[view.nearest]
+    # A collar rises at the nape to where the front shows neck and shirt.
+    back = extended(back_picture(view, torso), torso, _BORDER * view.reference.height_px)
     gain = flat[trunk] / np.maximum(samples.colors[trunk], 1e-6)
-    out[trunk] = gain * sample_picture(back_picture(view, torso), samples.x[trunk], samples.y[trunk])
+    out[trunk] = gain * sample_picture(back, samples.x[trunk], samples.y[trunk])
     colors = head_colors(view)
     if colors is None:
         return out

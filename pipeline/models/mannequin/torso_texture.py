@@ -19,6 +19,15 @@ _BINS_PER_STOP = 2.2
 _LEAST_SHARE = 0.004
 """Of the sides' pixels that a color must have to be one of theirs."""
 _LEAST_PIXELS = 200
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_DETAIL, _SMOOTH = 0.006, 0.02
+"""Standard deviations, standing heights: what counts as detail, and how far a plain cloth is smoothed."""
+_SAME_CLOTH = 0.9
+"""Apart in log light and still the same cloth, in another light."""
+_PLAIN = (0.05, 0.12)
+"""Deviation of the detail's log light at a garment's sides: plain below, a pattern above."""
+_NARROW = 0.7
+"""A row of the torso narrower than this share of the usual one has no sides."""
 _LEAST_PART = 0.0008
 """Area of what is replaced, squared standing heights."""
 
@@ -54,7 +63,35 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
         fine = side[y, source]
         out[y, x] = np.where(fine[:, None], colors[y, source], usual)
     weight = cv2.GaussianBlur(parts.astype(np.float32), (0, 0), max(0.5 * unit, 0.5))[..., None]
-    return colors * (1 - weight) + out * weight
+    back = np.asarray(colors * (1 - weight) + out * weight, np.float32)
+    return _without_seams(back, torso, side, view.reference.height_px)
+
+
+def _deviation(values: NDArray[np.float32]) -> float:
+    """Return the standard deviation by the median: pockets and hems are no pattern."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _without_seams(
+    colors: NDArray[np.float32], torso: NDArray[np.bool_], side: NDArray[np.bool_], height_px: float
+) -> NDArray[np.float32]:
+    """Smooth a plain cloth, on which lapels, buttons and pockets are no more than lines; leave a pattern alone."""
+    fine = _DETAIL * height_px
+    level = np.log(np.maximum(colors @ _LUMA, 1e-3)).astype(np.float32)
+    inside = torso.astype(np.float32)
+    detail = level - cv2.GaussianBlur(level * inside, (0, 0), fine) / np.maximum(
+        cv2.GaussianBlur(inside, (0, 0), fine), 1e-3
+    )
+    plainness = 1 - np.clip((_deviation(detail[side]) - _PLAIN[0]) / (_PLAIN[1] - _PLAIN[0]), 0, 1)
+    if plainness == 0:
+        return colors
+    # Where two garments, or cloth and skin, meet, nothing is smoothed across (Tomasi and Manduchi, ICCV 1998); at half
+    # the size, which a plain cloth does not show.
+    half = cv2.resize(np.log(np.maximum(colors, 1e-3)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    broad = cv2.bilateralFilter(half, -1, _SAME_CLOTH, 0.5 * _SMOOTH * height_px)
+    smooth = np.exp(cv2.resize(broad, colors.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+    share = np.where(torso, np.float32(plainness), np.float32(0))[..., None]
+    return np.asarray(colors * (1 - share) + smooth * share, np.float32)
 
 
 def _large_parts(foreign: NDArray[np.uint8], height_px: float) -> NDArray[np.uint8]:
@@ -72,7 +109,8 @@ def _middle_and_half(torso: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDA
         columns = np.flatnonzero(torso[y])
         middle[y] = (columns[0] + columns[-1]) / 2
         half[y] = (columns[-1] - columns[0]) / 2
-    return middle, half
+    # Round the neck the torso is narrow, and what is at its sides there is a collar, not the garment.
+    return middle, np.maximum(half, _NARROW * np.nanmedian(half))
 
 
 def _places_across(torso: NDArray[np.bool_]) -> NDArray[np.float64]:

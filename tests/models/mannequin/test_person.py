@@ -147,6 +147,36 @@ def test_stripes_and_plain_cloth_go_on_over_the_back_as_they_are() -> None:
     assert np.array_equal(plain[far], printed[far])
 
 
+def test_a_plain_back_has_no_lapels_and_two_garments_stay_two(figure: Figure) -> None:
+    appearance = _reference("suit")
+    assert appearance.reference is not None and appearance.reference_person is not None
+    view = make_view(appearance.reference, appearance.reference_person)
+    assert view is not None
+    rows, columns = np.mgrid[: view.mask.shape[0], : view.mask.shape[1]]
+    torso = (np.abs(columns - 300) < 110) & (rows > 250) & (rows < 550)
+    cloth = np.where((rows < 450)[..., None], [0.05, 0.05, 0.06], [0.3, 0.1, 0.05]).astype(np.float32)
+    lapel = torso & (np.abs(np.abs(columns - 300) - (rows - 250) * 0.3) < 2.5) & (rows < 420)
+    seamed = np.where(lapel[..., None], cloth * np.float32(0.75), cloth)
+    laid = FittedView(replace(view, colors=seamed), np.zeros((0, 3), np.float32), *_nothing(view.mask.shape))
+    back = back_picture(laid, torso)
+    assert np.abs(back[lapel] / cloth[lapel] - 1).max() < 0.12
+    border = torso & (np.abs(rows - 450) > 3)
+    assert np.abs(back[border] / cloth[border] - 1).max() < 0.25
+
+
+def test_a_collar_is_the_jackets_behind(suit: Mannequin) -> None:
+    """Before, it took the shirt's white from the picture of the front, triangle by triangle."""
+    back, alpha = _turned(suit, np.pi)
+    figure = suit._figure
+    collar = figure.vertices[np.unique(figure.triangles[figure.groups == Group.UPPER])]
+    nape = collar[collar[:, 2] > 0.02]
+    top = nape[:, 1].min()
+    row = round(HEIGHT + 20 + (top + 0.012) * HEIGHT)
+    strip = back[row : row + 6, SIZE[0] // 2 - 12 : SIZE[0] // 2 + 12]
+    assert (alpha[row : row + 6, SIZE[0] // 2 - 12 : SIZE[0] // 2 + 12] > 250).all()
+    assert strip.max() < 110
+
+
 def _nothing(shape: tuple[int, ...]) -> tuple:
     return np.full(shape, -1, np.int32), np.zeros(shape, np.float32), np.zeros((0, 3), np.int32), 1.0
 
