@@ -21,7 +21,7 @@ from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import Poser
-from pipeline.models.mannequin.raster import rasterize, resolve, skin, vertex_normals
+from pipeline.models.mannequin.raster import faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
 from pipeline.models.mannequin.wardrobe import choose_from_words
@@ -212,9 +212,7 @@ class Mannequin:
             (places - np.array([x0, y0, 0], np.float32)) * np.array([_FOLD, _FOLD, 1], np.float32)
         )
         samples[:, :2] += (_FOLD - 1) / 2
-        a, b, c = (samples[self._triangles[:, k], :2] for k in range(3))
-        # y points down, so what faces the camera has a negative area.
-        away = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]) > 0
+        away = faces_away(samples, self._triangles)
         drawn = ~(away & self._closed)
         triangles = np.ascontiguousarray(self._triangles[drawn])
         dimmed = np.where(away[drawn], _INSIDE, np.float32(1))

@@ -16,6 +16,31 @@ from pipeline.runtime.compiled import njit
 FAR = np.float32(1e9)
 
 
+@njit(cache=True, nogil=True, fastmath=False, inline="always")
+def _inside(first: float, last: float, weight: float, slope: float, per: float) -> tuple[float, float]:
+    """Cut the steps ``first`` to ``last`` along a row to those where ``weight + steps * slope`` is not below 0.
+
+    ``per`` is one over the slope. Where nothing is left the first lies behind the last.
+    """
+    if slope > 0.0:
+        return max(first, -(weight + 1e-9) * per), last
+    if slope < 0.0:
+        return first, min(last, -(weight + 1e-9) * per)
+    return (first, last) if weight >= -1e-9 else (1.0, 0.0)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def faces_away(places: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(F,) whether a triangle shows its inside: y points down, so what faces the camera has a negative area."""
+    out = np.empty(len(triangles), np.bool_)
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        abx, aby = places[b, 0] - places[a, 0], places[b, 1] - places[a, 1]
+        acx, acy = places[c, 0] - places[a, 0], places[c, 1] - places[a, 1]
+        out[t] = abx * acy - aby * acx > 0
+    return out
+
+
 @njit(cache=True, nogil=True, fastmath=False)
 def rasterize(
     places: NDArray[np.float32], triangles: NDArray[np.int32], width: int, height: int
@@ -42,22 +67,25 @@ def rasterize(
         b_dx, b_dy = (cy - ay) * inverse, -(cx - ax) * inverse
         c_dx, c_dy = -(by - ay) * inverse, (bx - ax) * inverse
         z_dx = b_dx * (bz - az) + c_dx * (cz - az)
+        a_dx = -(b_dx + c_dx)
+        # Where the row crosses an edge: one division an edge and triangle.
+        b_per = 1.0 / b_dx if b_dx != 0.0 else 0.0
+        c_per = 1.0 / c_dx if c_dx != 0.0 else 0.0
+        a_per = 1.0 / a_dx if a_dx != 0.0 else 0.0
         for y in range(y0, y1 + 1):
             u = b_dx * (x0 - ax) + b_dy * (y - ay)
             v = c_dx * (x0 - ax) + c_dy * (y - ay)
-            z = az + u * (bz - az) + v * (cz - az)
-            entered = False
-            for x in range(x0, x1 + 1):
-                inside = u >= -1e-9 and v >= -1e-9 and u + v <= 1.0 + 1e-9
-                if inside:
-                    entered = True
-                    if z < depth[y, x]:
-                        depth[y, x] = z
-                        nearest[y, x] = t
-                elif entered:
-                    break
-                u += b_dx
-                v += c_dx
+            first, last = _inside(0.0, float(x1 - x0), u, b_dx, b_per)
+            first, last = _inside(first, last, v, c_dx, c_per)
+            first, last = _inside(first, last, 1.0 - u - v, a_dx, a_per)
+            if first > last:
+                continue
+            start = int(np.ceil(first))
+            z = az + u * (bz - az) + v * (cz - az) + start * z_dx
+            for x in range(x0 + start, x0 + int(np.floor(last)) + 1):
+                if z < depth[y, x]:
+                    depth[y, x] = z
+                    nearest[y, x] = t
                 z += z_dx
     return depth, nearest
 

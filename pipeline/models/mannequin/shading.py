@@ -41,17 +41,33 @@ def unshadowed_light(
 def _light(
     normals: NDArray[np.float32], occlusion: NDArray[np.float32], lit: NDArray[np.float32], light: SceneLight
 ) -> NDArray[np.float32]:
-    key, key_rgb, sky_rgb = light.key_direction[0], light.key_rgb[0], light.ambient_rgb[0]
-    facing = normals @ key
-    # Wrapped a little: cloth and skin scatter past the terminator.
-    direct = np.clip((facing + 0.25) / 1.25, 0, None) * lit
-    up = 0.5 - 0.5 * normals[:, 1]
-    open_sky = occlusion**1.25
-    ground_rgb = _GROUND * sky_rgb
-    ambient = (ground_rgb * (1 - up)[:, None] + sky_rgb * up[:, None]) * open_sky[:, None]
-    rim = np.clip(1 + normals[:, 2], 0, 1) ** 3 * np.clip(0.6 - 0.5 * normals[:, 1], 0, 1) * open_sky
-    direct_rgb = direct[:, None] * key_rgb * (0.45 + 0.55 * open_sky)[:, None]
-    return direct_rgb + ambient + 0.20 * rim[:, None] * sky_rgb
+    return _lit_vertices(
+        normals.astype(np.float32), occlusion, lit, light.key_direction[0], light.key_rgb[0], light.ambient_rgb[0]
+    )
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _lit_vertices(
+    normals: NDArray[np.float32],
+    occlusion: NDArray[np.float32],
+    lit: NDArray[np.float32],
+    key: NDArray[np.float32],
+    key_rgb: NDArray[np.float32],
+    sky_rgb: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    out = np.empty((len(normals), 3), np.float32)
+    for v in range(len(normals)):
+        x, y, z = normals[v]
+        facing = x * key[0] + y * key[1] + z * key[2]
+        open_sky = occlusion[v] ** 1.25
+        # Wrapped a little: cloth and skin scatter past the terminator.
+        direct = max((facing + 0.25) / 1.25, 0.0) * lit[v] * (0.45 + 0.55 * open_sky)
+        up = 0.5 - 0.5 * y
+        rim = min(max(1.0 + z, 0.0), 1.0) ** 3 * min(max(0.6 - 0.5 * y, 0.0), 1.0)
+        for k in range(3):
+            sky = _GROUND[k] * (1.0 - up) + up + 0.20 * rim
+            out[v, k] = direct * key_rgb[k] + sky * open_sky * sky_rgb[k]
+    return out
 
 
 def _shadowed(
@@ -168,14 +184,15 @@ def ground_shadow(size_wh: tuple[int, int], blobs: list[Blob]) -> NDArray[np.flo
     clear = np.ones((height, width), np.float32)
     for blob in blobs:
         long = float(np.hypot(*blob.along))
-        reach = 2.45 * max(long, blob.wide)
-        x0, x1 = max(int(blob.x - reach), 0), min(int(blob.x + reach) + 2, width)
-        y0, y1 = max(int(blob.y - reach), 0), min(int(blob.y + reach) + 2, height)
+        ux, uy = blob.along[0] / long, blob.along[1] / long
+        reach_x = 2.45 * float(np.hypot(blob.along[0], blob.wide * uy))
+        reach_y = 2.45 * float(np.hypot(blob.along[1], blob.wide * ux))
+        x0, x1 = max(int(blob.x - reach_x), 0), min(int(blob.x + reach_x) + 2, width)
+        y0, y1 = max(int(blob.y - reach_y), 0), min(int(blob.y + reach_y) + 2, height)
         if x0 >= x1 or y0 >= y1 or blob.strength <= 0:
             continue
         dx = np.arange(x0, x1, dtype=np.float32)[None] - np.float32(blob.x)
         dy = np.arange(y0, y1, dtype=np.float32)[:, None] - np.float32(blob.y)
-        ux, uy = blob.along[0] / long, blob.along[1] / long
         power = ((dx * ux + dy * uy) / long) ** 2 + ((dy * ux - dx * uy) / blob.wide) ** 2
         # Near to exp(-power / 2), and 0 from 2.45 standard deviations on: a support that ends, without an edge.
         value = np.maximum(1 - power / 6, 0) ** 3 * np.float32(blob.strength)

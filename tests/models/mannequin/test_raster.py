@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.models.mannequin.mesh_colors import sample_grid
-from pipeline.models.mannequin.raster import FAR, rasterize, resolve, skin, vertex_normals
+from pipeline.models.mannequin.raster import FAR, faces_away, rasterize, resolve, skin, vertex_normals
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -92,3 +92,30 @@ def test_normals_of_a_flat_sheet_point_one_way() -> None:
     places = np.array([[0, 0, 5], [1, 0, 5], [1, 1, 5], [0, 1, 5]], np.float32)
     triangles = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     np.testing.assert_allclose(vertex_normals(places, triangles), np.tile([0, 0, 1], (4, 1)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_sample_inside_is_drawn_and_no_other(seed: int) -> None:
+    """Against the definition: all three weights of a sample's corners are not below 0. Upright edges among them."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-4, 24, (12, 3, 2)).round(1 if seed % 2 else 6)
+    corners[0, 1, 0] = corners[0, 0, 0]
+    corners[1, 1, 1] = corners[1, 0, 1]
+    rows, columns = np.mgrid[:20, :20].astype(np.float64)
+    for triangle in corners:
+        places = np.concatenate([triangle, np.ones((3, 1))], 1).astype(np.float32)
+        (ax, ay), (bx, by), (cx, cy) = places[:, :2].astype(np.float64)
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 0.5:
+            continue
+        u = ((columns - ax) * (cy - ay) - (rows - ay) * (cx - ax)) / area
+        v = ((bx - ax) * (rows - ay) - (by - ay) * (columns - ax)) / area
+        least = np.minimum(np.minimum(u, v), 1 - u - v)
+        depth, nearest = rasterize(places, np.array([[0, 1, 2]], np.int32), 20, 20)
+        assert (nearest[least > 1e-7] == 0).all() and (nearest[least < -1e-7] == -1).all()
+        assert np.array_equal(depth < FAR, nearest == 0)
+
+
+def test_what_shows_its_inside_faces_away() -> None:
+    places = np.array([(0, 0, 0), (0, 5, 0), (5, 0, 0)], np.float32)
+    assert faces_away(places, np.array([[0, 1, 2], [0, 2, 1]], np.int32)).tolist() == [False, True]
