@@ -19,6 +19,7 @@ from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.hairline import hair_share
 from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
@@ -83,6 +84,7 @@ def bake(
     strength = np.zeros_like(weight)
     known = np.zeros((len(triangles), NUM_SAMPLES), bool)
     behind = np.zeros_like(total)
+    under_hair = hair_share(figure, triangles, groups)
     for view in views:
         samples = _sampled(view, figure, shares, parts)
         telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
@@ -95,7 +97,7 @@ def bake(
         weight += share
         strength = np.maximum(strength, np.where(good, _ramp(samples.facing, *_FACING), 0)[..., None])
         through = samples.own_part[..., None] & ~known[..., None]
-        back = _back_colors(view, samples, flat, groups, parts)
+        back = _back_colors(view, samples, flat, groups, parts, under_hair)
         behind = np.where(through, back, behind)
         known |= samples.own_part
     # Where views are weak, what lies behind comes in; one view alone is never divided up to full strength there.
@@ -185,6 +187,7 @@ def _back_colors(
     flat: NDArray[np.float32],
     groups: NDArray[np.uint8],
     parts: NDArray[np.int64],
+    under_hair: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """(T, S, 3) what the other side of the body has: the same cloth, and on the head hair instead of the face."""
     out = flat.copy()
@@ -201,6 +204,8 @@ def _back_colors(
         return out
     head = parts == PARTS.index("head")
     behind = colors.at(samples.x[head], samples.y[head], groups[head] == Group.HAIR)
+    hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
+    behind += under_hair[head][..., None] * (hair - behind)
     out[head] = _mean_gain(samples, flat, head) * behind
     return out
 
