@@ -7,6 +7,7 @@ prints for the result and for the untouched source:
 * PSNR and SSIM (Wang et al. 2004, luma, Gaussian window of 1.5 px) at the person: where either is by the true masks;
 * the colour difference (CIE76) of the new person: between the mean colours in the ideal one's mask, frame by frame, and
   pixel by pixel;
+* how alike result, source and ideal result look to the reference (``benchmarks.identity``), where its network is;
 * PSNR outside both people: plate, shadows, and what should not have been touched.
 
 ``--light`` relights the folder first (``benchmarks.relight``). ``--workspace`` keeps what lies between the passes, so
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import SquareError
+from benchmarks.identity import identity_figures, is_large_enough, weights_are_here
 from benchmarks.relight import LIGHTS, relight_folder
 from benchmarks.shake import read_rgb
 from conf import compose_settings
@@ -125,6 +127,23 @@ def judge(folder: Path, videos: dict[str, Path], stills: Path | None = None) -> 
     return {name: tally.figures() for name, tally in tallies.items()}
 
 
+def identity(folder: Path, videos: dict[str, Path], reference: Path) -> dict[str, float]:
+    """Return the cosine of the people in videos to the reference's (RGBA); of the ideal result as well.
+
+    ``source`` is looked at under the old person's mask, all others under the new one's.
+    """
+    old, new = load_masks(folder / "mask.npz"), load_masks(folder / "pair_suit_mask.npz")
+    paths = {**videos, "ideal": folder / "pair_suit.mp4"}
+    seen: dict[str, list[tuple[NDArray[np.uint8], Mask]]] = {name: [] for name in paths}
+    shown = {t for t in _spread(new) if is_large_enough(old[t]) and is_large_enough(new[t])}
+    for t, pictures in enumerate(_together(*paths.values())):
+        if t in shown:
+            for name, picture in zip(paths, pictures, strict=True):
+                seen[name].append((picture, old[t] if name == "source" else new[t]))
+    picture = cv2.cvtColor(cv2.imread(str(reference), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    return identity_figures(picture, seen)
+
+
 def _spread(masks: NDArray[np.bool_]) -> set[int]:
     present = np.flatnonzero(masks.sum(axis=(1, 2)) >= _LEAST_PX)
     return {int(present[i]) for i in np.linspace(0, len(present) - 1, _STILLS).astype(int)}
@@ -167,12 +186,16 @@ def main() -> int:
             arguments.pictures.mkdir(parents=True, exist_ok=True)
         clip = clip_of(folder)
         video, timings = run_pair(clip, arguments.reference, work, arguments.preset, arguments.set)
-        table = judge(folder, {"source": clip, "result": video}, arguments.pictures)
+        videos = {"source": clip, "result": video}
+        table = judge(folder, videos, arguments.pictures)
+        looks = identity(folder, videos, arguments.reference[0]) if weights_are_here() else {}
     for name in table["result"]:
         print(f"{name:<18} result {table['result'][name]:8.3f}   source {table['source'][name]:8.3f}")
+    if looks:
+        print("identity           " + "   ".join(f"{name} {value:.3f}" for name, value in looks.items()))
     print("seconds            " + ", ".join(f"{name} {value:.1f}" for name, value in timings.items()))
     if arguments.json:
-        arguments.json.write_text(json.dumps(table, indent=1))
+        arguments.json.write_text(json.dumps({**table, "identity": looks}, indent=1))
     return 0
 
 
