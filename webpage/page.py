@@ -205,11 +205,9 @@ def _address(moment: JobStatus) -> str | None:
 
 
 def _reference_address(moment: JobStatus) -> str | None:
-    """Return where the page finds the reference picture."""
+    """Return where the page finds an uploaded reference picture; one elsewhere the page's policy would not show."""
     source = str(moment.asked.get("reference_image_url", ""))
-    if not source:
-        return None
-    return source if "://" in source else f"/gradio_api/file={quote(source)}"
+    return None if not source or "://" in source else f"/gradio_api/file={quote(source)}"
 
 
 def _place(places: dict[str, gr.HTML], field: str) -> None:
