@@ -74,7 +74,8 @@ def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) ->
 def _exposure(view: FittedView) -> float:
     """Factor that brings the face down to what skin gives back at most; 1 where it is darker already."""
     skin = skin_color(view)
-    return 1.0 if skin is None else float(min(1.0, BRIGHTEST_SKIN / max(float(skin.max()), 1e-6)))
+    # What was guessed beyond the picture's white must not darken all that is no skin.
+    return 1.0 if skin is None else float(min(1.0, BRIGHTEST_SKIN / float(np.clip(skin.max(), 1e-6, 1.0))))
 
 
 def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.int64]) -> Float64Array:

@@ -20,6 +20,12 @@ _LINES = 1100
 """The person is looked at this high: what is finer does not fit the surface's samples."""
 _BORDER = 0.004
 """So far inside the mask colors are mixed with the background's, standing heights."""
+_CLIPPED = 252
+"""A byte from here on may stand for more light than that."""
+_CLIPPED_REACH = 0.015
+"""Standard deviation of what counts as around an overexposed place, standing heights."""
+_BRIGHTEST = 1.6
+"""Linear; beyond it nothing is guessed."""
 _LEAST_TORSO_PX = 12
 """A smaller torso shows no more than colors."""
 _LOOSE_BORDER = 0.012
@@ -80,13 +86,33 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
     border = _BORDER if picture.shape[2] == 4 else _LOOSE_BORDER
     return ReferenceView(
         view_of(skeleton),
-        extended(linear_from_srgb(small.astype(np.float32) / np.float32(255)), inside, border * height),
+        extended(_unclipped(small, inside, _CLIPPED_REACH * height), inside, border * height),
         np.asarray(inside),
         joints,
         skeleton,
         height,
         is_whole,
     )
+
+
+def _unclipped(picture: NDArray[np.uint8], inside: Mask, reach_px: float) -> NDArray[np.float32]:
+    """Return linear colors (h, w, 3) of sRGB bytes, with the hue of what is overexposed taken from around it.
+
+    Skin in a studio is often at the end of the red channel: left like that it turns yellow and green as soon as it is
+    darkened. A channel at its end becomes the largest one that is not, times their ratio nearby.
+    """
+    colors = linear_from_srgb(picture.astype(np.float32) / np.float32(255))
+    clipped = picture >= _CLIPPED
+    some = inside & clipped.any(2) & ~clipped.all(2)
+    if not some.any():
+        return colors
+    known = (inside & ~clipped.any(2)).astype(np.float32)[..., None]
+    nearby = cv2.GaussianBlur(colors * known, (0, 0), reach_px)
+    largest = np.where(clipped, -1, colors).argmax(2)[..., None]
+    own, usual = (np.take_along_axis(values, largest, 2) for values in (colors, nearby))
+    guess = own * nearby / np.maximum(usual, 1e-6)
+    higher = np.clip(guess, colors, _BRIGHTEST)
+    return np.where(some[..., None] & clipped & (usual > 1e-4), higher, colors).astype(np.float32)
 
 
 def view_of(skeleton: Float64Array) -> View:
