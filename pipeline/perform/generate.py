@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice, zip_longest
@@ -18,11 +19,12 @@ from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import OutOfMemory
 from pipeline.maths.blending import crossfade_weight, mix_layers
 from pipeline.maths.geometry import apply_transform
-from pipeline.models.interfaces import FigureBackend, Generator
+from pipeline.models.interfaces import FigureBackend, Generator, Needs
 from pipeline.perform.crops import CropReader
 from pipeline.perform.matting import MatteMaker
 from pipeline.perform.windows import windows_of
 from pipeline.runtime.callbacks import Check
+from pipeline.runtime.prefetch import prefetch
 
 
 class ControlDrawer(Protocol):
@@ -59,39 +61,63 @@ def generate_layers(
     needs = generator.needs
     overlap = min(overlap_frames, needs.conditioning_frames)
     spans = [*windows_of(start, stop, needs.window_frames, overlap)]
-    pending: dict[int, Layer] = {}
-    for span, following in zip_longest(spans, spans[1:]):
-        taken_up_from = following.start if following is not None else stop
-        known = min(span.overlap, needs.conditioning_frames)
-        finished = tuple(pending[span.start + position] for position in range(known))
-        if span.start == start:
-            finished = before[: needs.conditioning_frames]
-        window = window_of_plan(plan, span.start, span.stop, pts_seconds, finished)
-        window = replace(
-            window,
-            pictures=crops.pictures(span.start, span.stop) if "pictures" in needs.inputs else None,
-            plates=crops.plates(span.start, span.stop) if "plates" in needs.inputs else None,
-            masks=crops.masks(span.start, span.stop) if "masks" in needs.inputs else None,
-            light=light.part(span.start, span.stop) if light is not None else None,
+    windows = (
+        _prepared(
+            window_of_plan(plan, span.start, span.stop, pts_seconds), needs, crops, check, controls, light, figure
         )
-        if "figure" in needs.inputs and figure is not None:
-            window = replace(window, figure=figure.guide(window, check))
-        if needs.controls and controls is not None:
-            window = replace(window, controls=controls.draw(window))
-        layers = _generated(generator, window, seed, check)
-        if needs.output == "pictures":
-            assert matting is not None
-            layers = matting.cut(window, layers, partial(_generated, generator, window, check=check), seed)
-        for position, made in enumerate(layers):
-            check()
-            frame = span.start + position
-            layer = made
-            if position < span.overlap:
-                layer = mix_layers(pending.pop(frame), made, crossfade_weight(position, span.overlap))
-            if frame < taken_up_from:
-                yield frame, layer
-            else:
-                pending[frame] = layer
+        for span in spans
+    )
+    if needs.output == "pictures":
+        # A window needs nothing of the one before but its finished layers: the next is drawn while this one is painted.
+        windows = prefetch(windows)
+    pending: dict[int, Layer] = {}
+    with closing(windows):
+        for span, following, window in zip_longest(spans, spans[1:], windows):
+            taken_up_from = following.start if following is not None else stop
+            known = min(span.overlap, needs.conditioning_frames)
+            finished = tuple(pending[span.start + position] for position in range(known))
+            if span.start == start:
+                finished = before[: needs.conditioning_frames]
+            window = replace(window, finished=finished)
+            layers = _generated(generator, window, seed, check)
+            if needs.output == "pictures":
+                assert matting is not None
+                layers = matting.cut(window, layers, partial(_generated, generator, window, check=check), seed)
+            for position, made in enumerate(layers):
+                check()
+                frame = span.start + position
+                layer = made
+                if position < span.overlap:
+                    layer = mix_layers(pending.pop(frame), made, crossfade_weight(position, span.overlap))
+                if frame < taken_up_from:
+                    yield frame, layer
+                else:
+                    pending[frame] = layer
+
+
+def _prepared(
+    window: Window,
+    needs: Needs,
+    crops: CropReader,
+    check: Check,
+    controls: ControlDrawer | None,
+    light: SceneLight | None,
+    figure: FigureBackend | None,
+) -> Window:
+    """Return the window with all that the generator needs but the finished layers."""
+    start, stop = window.start, window.start + window.num_frames
+    window = replace(
+        window,
+        pictures=crops.pictures(start, stop) if "pictures" in needs.inputs else None,
+        plates=crops.plates(start, stop) if "plates" in needs.inputs else None,
+        masks=crops.masks(start, stop) if "masks" in needs.inputs else None,
+        light=light.part(start, stop) if light is not None else None,
+    )
+    if "figure" in needs.inputs and figure is not None:
+        window = replace(window, figure=figure.guide(window, check))
+    if needs.controls and controls is not None:
+        window = replace(window, controls=controls.draw(window))
+    return window
 
 
 def _generated(generator: Generator, window: Window, seed: int, check: Check) -> Iterator[Layer]:

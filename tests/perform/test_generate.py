@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.datatypes.window import Layer, Window
+from pipeline.models.fakes import IdentityGenerator
 from pipeline.perform.crops import CropReader
+from pipeline.perform.generate import generate_layers
 
 _SIZE_WH = (90, 70)
 
@@ -38,3 +44,67 @@ def test_a_crop_of_the_plate_is_the_same_from_its_own_box(corner: tuple[float, f
     assert np.abs(made[0].astype(int) - whole).mean() < 1
     x0, y0, x1, y1 = plates.boxes[0]
     assert (x1 - x0) * (y1 - y0) < _SIZE_WH[0] * _SIZE_WH[1] / 3
+
+
+class _Crops:
+    """Crops of nothing, which say when those of a window are asked for."""
+
+    def __init__(self) -> None:
+        self.asked: dict[int, threading.Event] = {start: threading.Event() for start in (0, 4, 8)}
+
+    def pictures(self, start: int, stop: int) -> NDArray[np.uint8]:
+        self.asked[start].set()
+        return np.full((stop - start, 8, 6, 3), start, np.uint8)
+
+    def masks(self, start: int, stop: int) -> NDArray[np.bool_]:
+        return np.ones((stop - start, 8, 6), np.bool_)
+
+
+class _Painter(IdentityGenerator):
+    """Paints a window only when the next one's pictures have been asked for."""
+
+    def __init__(self, crops: _Crops) -> None:
+        super().__init__(window_frames=4, conditioning_frames=0)
+        self._needs = replace(self._needs, output="pictures")
+        self._crops = crops
+        self.waited: list[bool] = []
+
+    def generate(self, window: Window, seed: int, check: Any) -> Iterator[Layer]:
+        following = self._crops.asked.get(window.start + 4)
+        self.waited.append(following is None or following.wait(timeout=30))
+        yield from super().generate(window, seed, check)
+
+
+def test_the_next_window_is_prepared_while_one_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bare(plan: Any, start: int, stop: int, seconds: Any, finished: tuple[Layer, ...] = ()) -> Window:
+        count = stop - start
+        return Window(
+            start=start,
+            size_wh=(6, 8),
+            pts_seconds=np.arange(count) / 30,
+            joints=np.zeros((count, 21, 3), np.float32),
+            skeletons=np.zeros((count, 23, 3), np.float32),
+            planted=np.zeros((count, 2), np.bool_),
+            body_height_px=np.full(count, 6.0),
+            presence=np.full(count, 2, np.uint8),
+        )
+
+    monkeypatch.setattr("pipeline.perform.generate.window_of_plan", bare)
+    crops = _Crops()
+    painter = _Painter(crops)
+    matting = SimpleNamespace(cut=lambda window, layers, again, seed: layers)
+    made = generate_layers(
+        cast(Any, None),
+        0,
+        12,
+        painter,
+        seed=0,
+        overlap_frames=0,
+        pts_seconds=np.arange(12) / 30,
+        crops=cast(Any, crops),
+        check=lambda: None,
+        matting=cast(Any, matting),
+    )
+    frames = [(frame, int(layer.picture[0, 0, 0])) for frame, layer in made]
+    assert painter.waited == [True, True, True]
+    assert frames == [(frame, frame // 4 * 4) for frame in range(12)]
