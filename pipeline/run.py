@@ -27,6 +27,7 @@ from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
 from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.finish import finish
+from pipeline.finish.layer_pictures import LEGEND, layer_pictures
 from pipeline.finish.stills import finish_stills
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
@@ -43,7 +44,7 @@ from pipeline.plan.stills import choose_stills, plans_of_stills
 from pipeline.plan.subject import find_persons
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
-from pipeline.report.page import write_reports
+from pipeline.report.page import LayersShown, write_reports
 from pipeline.report.people_stills import write_people_stills
 from pipeline.report.result import make_report
 from pipeline.request import JobRequest
@@ -107,6 +108,7 @@ def run_job(
             settings,
             report,
             finished.series,
+            LayersShown(lambda frames: layer_pictures(inputs, frames), LEGEND),
         )
     return JobResult(finished.video, {**finished.artifacts, **reports}, report, timings)
 

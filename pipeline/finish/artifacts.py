@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Plan
 from pipeline.finish.composite import EditedFrame
+from pipeline.finish.layer_pictures import tinted
 from pipeline.maths.boxes import box_of_points
 from pipeline.maths.geometry import apply_transform
 from pipeline.media.ffv1 import ArtifactFormat, ArtifactVideo
 from pipeline.media.pixels import coded_from_upright
 from pipeline.plate.plate_set import PlateSet
-from pipeline.scene.layers import LABEL_COLORS
 from pipeline.workspace.pictures import write_png
 
 
@@ -163,11 +163,7 @@ def _plate_picture(edited: EditedFrame) -> NDArray[np.uint8]:
 
 def _labels_picture(edited: EditedFrame) -> NDArray[np.uint8]:
     """Return the source, tinted by whose each pixel is."""
-    picture = edited.source_rgb.copy()
-    if edited.labels is not None:
-        told = edited.labels > 0
-        picture[told] = picture[told] // 2 + LABEL_COLORS[edited.labels[told]] // 2
-    return picture
+    return tinted(edited.source_rgb, edited.labels)
 
 
 def _layer_picture(edited: EditedFrame) -> NDArray[np.uint8]:

@@ -200,6 +200,21 @@ def find_piece(
     return Piece(layer, scene, masks.beneath(frame_inputs.overlay_mask), height_px)
 
 
+def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:
+    """Return (H, W) of ``Label``, whose each pixel of a frame is; None where the subject is absent or nothing is known.
+
+    May be asked for frames in any order.
+    """
+    number, masks = frame.index, inputs.masks
+    if inputs.plan.subject.presence[number] == Presence.ABSENT:
+        return None
+    frame_inputs = FrameInputs(
+        frame, masks.subject_mask(number), masks.others_mask(number), None, masks.overlay_mask(number)
+    )
+    scene = _scene(inputs, frame_inputs, rgb_of(frame), None, float(inputs.plan.subject.body_height_px[number]))
+    return None if scene is None else scene.masks.labels
+
+
 def _room_inside(box: Box, size_wh: tuple[int, int], reach_px: int) -> Box:
     """Return the part of a box from which an edit of so many px stays inside it; the picture's own edge stops it, too.
 

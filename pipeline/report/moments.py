@@ -92,7 +92,7 @@ def read_moments(source: Clip, written: Clip, plan: Plan, moments: Sequence[Mome
             for number, moment in enumerate(moments):
                 if moment.frame == frame.index:
                     x0, y0, x1, y1 = parts[number]
-                    pictures[number] = _fitted(rgb[y0:y1, x0:x1], source.info)
+                    pictures[number] = fitted(rgb[y0:y1, x0:x1], source.info)
         by_clip.append(pictures)
     return [MomentPictures(moment, by_clip[0][number], by_clip[1][number]) for number, moment in enumerate(moments)]
 
@@ -184,11 +184,12 @@ def _inside(middle: float, half: float, length: int) -> tuple[int, int]:
     return start, start + size
 
 
-def _fitted(picture: Picture, info: VideoInfo) -> Picture:
+def fitted(picture: Picture, info: VideoInfo, area_px: float = _AREA_PX) -> Picture:
+    """Return a picture in square pixels, made smaller where it is larger than ``area_px``."""
     aspect = float(info.sample_aspect_ratio)
     width, height = picture.shape[1], picture.shape[0]
     wide, high = (width, height * aspect) if info.quarter_turns % 2 else (width * aspect, float(height))
-    scale = min(1.0, float(np.sqrt(_AREA_PX / (wide * high))))
+    scale = min(1.0, float(np.sqrt(area_px / (wide * high))))
     size = max(1, round(wide * scale)), max(1, round(high * scale))
     if size == (width, height):
         return picture.copy()

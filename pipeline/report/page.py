@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import VideoInfo
-from pipeline.datatypes.plan import Plan
+from pipeline.datatypes.plan import Plan, Presence
 from pipeline.media.clip import Clip
 from pipeline.report.contact_sheet import write_contact_sheet
-from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, read_moments
+from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, fitted, read_moments
 from pipeline.report.verdicts import judge_figures, telling_figures
 from pipeline.result import JobReport
 from pipeline.settings import Settings
@@ -29,10 +30,22 @@ from pipeline.settings import Settings
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _SCRIPT = Path(__file__).with_name("report.js")
 _SHEET_MOMENTS = 8
+_LAYERS = 6
+_LAYERS_AREA_PX = 640 * 360
 _PICTURE_BYTES = 1_800_000
 """Of all pictures of a page: base64 adds a third, and the page stays under 3 MB."""
 _SIZES_AND_QUALITIES = ((1.0, 85), (1.0, 75), (1.0, 60), (1.0, 45), (1.0, 30), (0.5, 60), (0.5, 30), (0.25, 30))
 """Share of the side, WebP quality: the first at which the pictures fit, which even white noise does at the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayersShown:
+    """Where pictures come from that show in colors whose the pixels of a frame are."""
+
+    pictures: Callable[[Sequence[int]], Mapping[int, Picture]]
+    """From rising frames to pictures (H, W, 3) of the source; frames of which nothing is known may lack."""
+    legend: Mapping[str, tuple[int, int, int]]
+    """What each color (RGB) stands for."""
 
 
 def write_reports(
@@ -44,11 +57,12 @@ def write_reports(
     settings: Settings,
     facts: JobReport,
     series: Series,
+    layers: LayersShown | None = None,
 ) -> dict[str, list[Path]]:
     """Write ``report.html`` and ``contact_sheet.png``, those that are ``wanted``; return their paths by artifact.
 
     ``source`` and ``written`` are read once for the pictures, at the frames that are shown; ``facts`` is the job's
-    answer, ``series`` that of ``draw_plots``.
+    answer, ``series`` that of ``draw_plots``; ``layers`` shows whose the pixels of some frames are.
     """
     chosen = choose_moments(plan, source.info, series) if "report" in wanted else []
     even = even_moments(source.info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []
@@ -57,8 +71,19 @@ def write_reports(
     pictures = read_moments(source, written, plan, [*chosen, *even])
     shown, paths = pictures[: len(chosen)], {}
     if chosen:
+        layer_pictures = {} if layers is None else layers.pictures(_frames_of_layers(chosen, plan))
         paths["report"] = [
-            write_html(folder / "report.html", shown, plan, source.info, settings=settings, facts=facts, series=series)
+            write_html(
+                folder / "report.html",
+                shown,
+                plan,
+                source.info,
+                settings=settings,
+                facts=facts,
+                series=series,
+                layer_pictures=layer_pictures,
+                legend={} if layers is None else layers.legend,
+            )
         ]
     if even:
         paths["contact_sheet"] = [write_contact_sheet(folder / "contact_sheet.png", pictures[len(chosen) :])]
@@ -74,6 +99,8 @@ def write_html(
     settings: Settings,
     facts: JobReport,
     series: Series,
+    layer_pictures: Mapping[int, Picture] | None = None,
+    legend: Mapping[str, tuple[int, int, int]] | None = None,
 ) -> Path:
     """Write the page: moments, plots, figures with a verdict, and what the job was made with."""
     # Both take a good part of a second to import, which a job without a report need not wait for.
@@ -82,7 +109,8 @@ def write_html(
     from pipeline.report.plots import draw_plots
 
     script = _SCRIPT.read_text(encoding="utf-8")
-    uris = _uris([picture for moment in moments for picture in (moment.source, moment.result)])
+    layers = {frame: fitted(picture, info, _LAYERS_AREA_PX) for frame, picture in (layer_pictures or {}).items()}
+    uris = _uris([*(picture for moment in moments for picture in (moment.source, moment.result)), *layers.values()])
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -96,6 +124,17 @@ def write_html(
             _shown(moment.moment, info, uris[2 * number : 2 * number + 2], moment.source)
             for number, moment in enumerate(moments)
         ],
+        layers=[
+            {
+                "seconds": f"{info.pts_seconds[frame]:.2f}",
+                "frame": frame,
+                "uri": uri,
+                "width": picture.shape[1],
+                "height": picture.shape[0],
+            }
+            for (frame, picture), uri in zip(layers.items(), uris[2 * len(moments) :], strict=True)
+        ],
+        legend={name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in (legend or {}).items()},
         plots=draw_plots(plan, info, series, [moment.moment.frame for moment in moments]),
         stages=_stages(facts.timings_s),
         settings=_settings(settings),
@@ -103,6 +142,13 @@ def write_html(
     )
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _frames_of_layers(moments: Sequence[Moment], plan: Plan) -> list[int]:
+    """Return the frames with the subject, of those that are shown, spread over the clip."""
+    frames = sorted({m.frame for m in moments if plan.subject.presence[m.frame] > Presence.ABSENT})
+    chosen = np.linspace(0, len(frames) - 1, min(len(frames), _LAYERS)).round().astype(int)
+    return [frames[at] for at in chosen]
 
 
 def _shown(moment: Moment, info: VideoInfo, uris: Sequence[str], picture: Picture) -> dict[str, Any]:

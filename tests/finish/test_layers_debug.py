@@ -19,7 +19,7 @@ _WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
 
 def test_the_old_person_is_tinted_red_and_the_rest_is_the_source(tmp_path: Path) -> None:
     settings = compose_settings("preview")
-    request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layers_debug"), start_s=2.0, end_s=2.3)
+    request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layers_debug", "report"), start_s=2.0, end_s=2.3)
     result = run_job(request, settings, load_models(settings), tmp_path / "work")
     tinted, masks = (read_artifact(result.artifacts[name][0]) for name in ("layers_debug", "mask"))
     frames = open_clip(_WALK, start_s=2.0, end_s=2.3).frames()
@@ -28,3 +28,5 @@ def test_the_old_person_is_tinted_red_and_the_rest_is_the_source(tmp_path: Path)
         assert his.sum() > 3000
         np.testing.assert_array_equal(picture[his], source[his] // 2 + np.array([127, 0, 0], np.uint8))
         assert (picture == source).all(axis=-1)[~his].mean() > 0.98
+    page = result.artifacts["report"][0].read_text(encoding="utf-8")
+    assert page.count('alt="Layers at') >= 2 and "burnt-in graphics" in page

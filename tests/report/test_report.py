@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.datatypes.arrays import Picture
 from pipeline.report.moments import Moment, MomentPictures, choose_moments, even_moments, read_moments
-from pipeline.report.page import write_html, write_reports
+from pipeline.report.page import LayersShown, write_html, write_reports
 from pipeline.report.plots import draw_plots, foot_speed_bh, thinned
 from pipeline.report.verdicts import judge_figures, telling_figures
 from pipeline.result import Quality
@@ -46,6 +48,29 @@ def _write(folder: Path, job: MadeJob, settings: Settings | None = None) -> dict
     folder.mkdir(exist_ok=True)
     args = (folder, _BOTH, job.source, job.written, job.plan, settings or Settings(), job.facts, job.series)
     return write_reports(*args)
+
+
+def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_path: Path, job: MadeJob) -> None:
+    asked: list[list[int]] = []
+
+    def pictures(frames: Sequence[int]) -> dict[int, Picture]:
+        asked.append(list(frames))
+        # Of one frame nothing is known.
+        return {frame: np.full((120, 160, 3), frame, np.uint8) for frame in frames[1:]}
+
+    layers = LayersShown(pictures, {"the <subject>": (255, 0, 0), "other people": (0, 0, 255)})
+    args = (frozenset({"report"}), job.source, job.written, job.plan, Settings(), job.facts, job.series)
+    page = write_reports(tmp_path, *args, layers)["report"][0].read_text(encoding="utf-8")
+    (frames,) = asked
+    assert 3 <= len(frames) <= 6 and frames == sorted(set(frames))
+    assert all(job.plan.subject.presence[frame] > 0 for frame in frames)
+    shown = [
+        int(frame) for frame in re.findall(r"Layers at [\d.]+ s\">\s*<figcaption><b>[\d.]+ s</b>, frame (\d+)", page)
+    ]
+    assert shown == frames[1:]
+    assert "background: #ff0000" in page and "the &lt;subject&gt;" in page
+    bare = write_reports(tmp_path, *args)["report"][0].read_text(encoding="utf-8")
+    assert "Layers" not in bare
 
 
 def test_moments_are_chosen_by_rule() -> None:
@@ -296,7 +321,8 @@ def test_moments_of_one_kind_that_lie_close_are_one() -> None:
 
 def _first(value: Any, frames: int) -> Any:
     """Return the value's first frames."""
-    return replace(value, **{name: getattr(value, name)[:frames] for name in value.SHAPES})
+    arrays = {name: getattr(value, name) for name in value.SHAPES}
+    return replace(value, **{name: array[:frames] for name, array in arrays.items() if array is not None})
 
 
 @pytest.mark.parametrize("frames", [1, 2])
