@@ -57,7 +57,7 @@ def choose_subject(
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
     subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds, boxes_by_frame(others))
-    warnings = [*doubts_of(subject, person, others, info)]
+    warnings = [*doubts_of(subject, person, others, info, shot_starts)]
     if len(persons) > 1:
         warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")
     return subject, tuple(warnings)

@@ -1,0 +1,39 @@
+"""What a caller is told when somebody close to the subject is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.datatypes.plan import Presence, Subject
+from pipeline.plan.doubts import doubts_of
+from pipeline.plan.pieces import part_of
+from tests.plan.test_linking import BLUE, RED, walker
+from tests.support.clip_info import video_info
+
+COUNT = 120
+
+
+def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0,)) -> list[str]:
+    """Sentences about the other one, who stands at ``other_x`` and is not found in a gap."""
+    frames = np.arange(COUNT)
+    his, theirs = walker(0, frames, np.full(COUNT, 300.0), RED), walker(1, frames, np.full(COUNT, other_x), BLUE)
+    presence = np.full(COUNT, Presence.FOUND, np.uint8)
+    subject = Subject(
+        np.zeros(COUNT, np.int64), presence, his.boxes_xyxy, his.joints, his.skeletons, np.full(COUNT, 200.0)
+    )
+    parts = part_of(theirs, 0, gap[0]), part_of(theirs, gap[1], COUNT)
+    info = video_info(COUNT, (640, 360), 30)
+    lines = doubts_of(subject, (his,), (parts,), info, np.array(shot_starts))
+    return [line for line in lines if "another person" in line]
+
+
+def test_somebody_lost_close_to_the_subject_is_told_with_times() -> None:
+    (line,) = told(360.0, (30, 75))
+    assert "not found from 1.0 to 2.5 s" in line
+
+
+def test_who_is_far_off_or_left_or_is_gone_for_a_moment_or_after_a_cut_is_not() -> None:
+    assert told(600.0, (30, 75)) == []
+    assert told(31.0, (30, 75)) == []
+    assert told(360.0, (30, 36)) == []
+    assert told(360.0, (30, 75), (0, 75)) == []
