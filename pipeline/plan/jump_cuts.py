@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.survey import CameraMotion, Survey
+from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.survey import CameraMotion, Survey, Track
 from pipeline.maths.geometry import apply_transform, corners_of, pair_motions
 from pipeline.plan.likeness import alike
-from pipeline.plan.pieces import Piece, cut_tracks
+from pipeline.plan.pieces import Piece, cut_tracks, heights_of
 
 MIN_CHANGE = 18.0
 """Gray levels; a person who walks leaves 10 to 30 in every frame."""
@@ -27,6 +28,14 @@ MAX_UNSEEN_FRAMES = 2
 MIN_STEP_BH = 0.12
 """So far from where his course led somebody must begin who ended in the frame before."""
 MIN_ALIKE = 0.8
+MIN_LEAP_BH = 0.05
+LEAP_SPIKE, NEIGHBOR_LEAP = 3.0, 1.5
+"""Mean way of the joints from one frame to the next, over the usual one around it and over each neighbor's: where time
+was cut out, and a person goes on within a step of where they were, 7 and 9; else up to 3 at changes of the picture."""
+COCO = slice(0, 17)
+"""Without the feet's, which jitter."""
+MIN_JOINTS = 6
+MIN_JOINT_CONFIDENCE = 0.5
 
 
 def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
@@ -34,7 +43,7 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
 
     A jump cut is a frame that the one before does not explain, unlike its neighbors, and in which besides the camera's
     motion could not be measured, or leaped, or somebody's track broke off and somebody who looks like him began
-    elsewhere. A flash or a passer-by is only the first of it.
+    elsewhere, or went on in another pose. A flash or a passer-by is only the first of it.
     """
     size_wh, change = survey.info.size_wh, survey.unexplained_change
     spikes = _spikes(change)
@@ -46,7 +55,10 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
     cuts = [
         frame
         for frame in spikes
-        if not survey.motion.reliable[frame] or leaps[frame] or _is_somebody_elsewhere(pieces, frame, seconds)
+        if not survey.motion.reliable[frame]
+        or leaps[frame]
+        or _is_somebody_elsewhere(pieces, frame, seconds)
+        or any(_leaps(track, frame, world) for track in survey.tracks)
     ]
     return np.unique(np.concatenate([survey.shot_starts, np.array(cuts, np.int64)]))
 
@@ -93,3 +105,25 @@ def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray
             if is_far and likeness is not None and likeness >= MIN_ALIKE:
                 return True
     return False
+
+
+def _leaps(track: Track, frame: int, world_from_source: Transforms) -> bool:
+    """Whether the joints of a track that goes on are suddenly elsewhere in a frame, unlike in the frames around it."""
+    at = int(np.searchsorted(track.frames, frame))
+    rows = slice(max(0, at - 1 - NEAR_FRAMES), at + 1 + NEAR_FRAMES)
+    frames = track.frames[rows]
+    if at == 0 or at >= len(track.frames) or track.frames[at] != frame or len(frames) < NEAR_FRAMES:
+        return False
+    joints = track.joints[rows, COCO].astype(np.float64)
+    places = apply_transform(world_from_source[frames], joints[..., :2])
+    known = np.minimum(joints[1:, :, 2], joints[:-1, :, 2]) >= MIN_JOINT_CONFIDENCE
+    known &= (np.diff(frames) == 1)[:, None] & np.isfinite(places[1:] - places[:-1]).all(axis=-1)
+    ways = np.linalg.norm(np.nan_to_num(np.diff(places, axis=0)), axis=-1) / heights_of(track)[rows][1:, None]
+    counts = known.sum(axis=1)
+    means = np.where(counts >= MIN_JOINTS, (ways * known).sum(axis=1) / np.maximum(counts, 1), np.nan)
+    here = at - 1 - rows.start
+    around = np.delete(means, here)
+    around = around[np.isfinite(around)]
+    if len(around) < NEAR_FRAMES - 1 or not means[here] >= MIN_LEAP_BH:
+        return False
+    return bool(means[here] > LEAP_SPIKE * np.median(around) and means[here] > NEIGHBOR_LEAP * around.max())

@@ -1,7 +1,8 @@
-"""Hard cuts, and how much of each frame nothing explains."""
+"""Hard cuts and fades, and how much of each frame nothing explains."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import cv2
@@ -11,7 +12,7 @@ from scenedetect import FrameTimecode
 from scenedetect.detector import FlashFilter
 from scenedetect.detectors import ContentDetector
 
-from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 
 _SMALL_SHORT_SIDE = 120
@@ -26,6 +27,10 @@ _EXPLAINED = 0.45
 """A candidate is no cut where motion and light explain the change to this share."""
 
 
+_BURNT_OUT, _LEAST_CLEAR = 250, 0.15
+"""Pixels of a flash that tell nothing, and the share of others from which these alone are compared."""
+
+
 _BLOCK_PX = 9
 _BLOCKS_QUANTILE = 0.98
 """A person is some blocks of the small picture."""
@@ -35,8 +40,16 @@ _SHORTEST_SHOT_SECONDS = 0.25
 """Two cuts nearer than this are a flash."""
 
 
+_BLANK_LEVELS = 6.0
+"""Standard deviation of a picture's gray levels: a frame of one color, between a fade out and a fade in."""
+
+
+_BLANK_SECONDS = 0.1
+"""Shorter is a black flash."""
+
+
 class CutDetector:
-    """Tells, frame by frame and without look-ahead, where a hard cut begins a new shot."""
+    """Tells, frame by frame and without look-ahead, where a hard cut or a fade in begins a new shot."""
 
     def __init__(self, info: VideoInfo, method: Literal["content", "off"]) -> None:
         self._on = method == "content"
@@ -45,6 +58,9 @@ class CutDetector:
         ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))
         self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))
         self._before: Picture | None = None
+        self._blank_frames = 0
+        self._has_shown = False
+        self._last_fade = -math.inf
         self._unexplained: list[float] = []
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter is counted in frames: a shot of fewer frames than this is not begun.
@@ -58,7 +74,8 @@ class CutDetector:
         """Take the next frame, upright RGB; return True when it begins a new shot. The first frame never does.
 
         PySceneDetect's ContentDetector proposes; a candidate is dropped where optical flow and a change of light
-        carry the frame before onto this one (fast pans, flashes of light, a person passing close to the camera).
+        carry the frame before onto this one (fast pans, flashes of light, a person passing close to the camera). After
+        a fade to one color the first frame that shows something begins a shot.
         """
         if not self._on:
             self._unexplained.append(0.0)
@@ -68,7 +85,24 @@ class CutDetector:
         self._unexplained.append(0.0 if before is None else self._change(before, small))
         time = FrameTimecode(index, fps=float(self._rate))
         proposed = bool(self._detector.process_frame(time, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
+        has_shown = self._has_shown
+        if self._fades_in(small, index):
+            return True
+        if not has_shown or self._blank_frames or index - self._last_fade < _SHORTEST_SHOT_SECONDS * float(self._rate):
+            return False
         return proposed and before is not None and not _same_scene(before, small)
+
+    def _fades_in(self, small: Picture, index: int) -> bool:
+        """Tell whether this is the first frame that shows something after a while without."""
+        if float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std()) < _BLANK_LEVELS:
+            self._blank_frames += 1
+            return False
+        is_first = self._has_shown and self._blank_frames >= max(2.0, _BLANK_SECONDS * float(self._rate))
+        self._blank_frames = 0
+        self._has_shown = True
+        if is_first:
+            self._last_fade = index
+        return is_first
 
     def finish(self) -> NDArray[np.float32]:
         """Return (T,): gray levels by which the worst parts of each frame differ from the frame before it, moved by
@@ -82,12 +116,15 @@ class CutDetector:
 
 
 def _same_scene(before: Picture, now: Picture) -> bool:
-    """Tell whether flow and gain carry one small picture onto the next one."""
-    a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))
+    """Tell whether flow and gain carry one small picture onto the next one, where neither is burnt out."""
+    clear = np.maximum(before.max(axis=2), now.max(axis=2)) < _BURNT_OUT
+    if clear.mean() < _LEAST_CLEAR:
+        clear[:] = True
+    a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), clear) for picture in (before, now))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
-    left = np.abs(_moved(a, flow) - b).mean()
+    left = np.abs(_moved(a, flow) - b)[clear].mean()
     # Against an unrelated picture: the frame itself turned around, which has the same values at other places.
-    unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b).mean()
+    unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b)[clear].mean()
     return bool(left < _EXPLAINED * unrelated and left < 20.0)
 
 
@@ -99,7 +136,8 @@ def _moved(gray: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.flo
     return np.asarray(moved, np.float32)
 
 
-def _equalized(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bring a gray picture to one mean and contrast, so that light does not count."""
+def _equalized(gray: NDArray[np.uint8], clear: Mask | None = None) -> NDArray[np.uint8]:
+    """Bring a gray picture to one mean and contrast, of its ``clear`` pixels, so that light does not count."""
     values = gray.astype(np.float32)
-    return np.asarray(np.clip((values - values.mean()) / (values.std() + 1e-3) * 48 + 128, 0, 255), np.uint8)
+    told = values if clear is None else values[clear]
+    return np.asarray(np.clip((values - told.mean()) / (told.std() + 1e-3) * 48 + 128, 0, 255), np.uint8)

@@ -52,3 +52,16 @@ def test_change_alone_is_no_cut_and_neither_is_a_lost_track_alone() -> None:
 
 def test_what_changes_for_longer_than_a_frame_is_no_cut() -> None:
     assert find_jump_cuts(survey(spike(width=3), is_elsewhere())).tolist() == [0]
+
+
+def poses(rows: slice, by_px: float) -> tuple[Track, ...]:
+    (track,) = goes_on()
+    track.joints[CUT:, rows, 0] += by_px
+    return (track,)
+
+
+def test_who_goes_on_at_his_place_in_another_pose_is_a_cut_and_a_fast_arm_is_none() -> None:
+    whole_body, arm = slice(7, 17), slice(9, 10)
+    assert find_jump_cuts(survey(spike(), poses(whole_body, 40.0))).tolist() == [0, CUT]
+    assert find_jump_cuts(survey(spike(), poses(arm, 80.0))).tolist() == [0]
+    assert find_jump_cuts(survey(np.full(COUNT, 10.0), poses(whole_body, 40.0))).tolist() == [0]
