@@ -18,6 +18,7 @@ from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
+from pipeline.maths.smoothing import true_runs
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet, read_plate
@@ -33,6 +34,8 @@ from pipeline.scene.views import WORK_BODY_PX, view_of
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
 
+_EDGE_PX = 2
+"""A box this near to the picture's edge may be cut by it."""
 _LOOKS_PER_SECOND = 10.0
 _ROOM_BH = 0.35
 """Around him: an arm's length of a carried thing."""
@@ -79,9 +82,28 @@ def learn_scene(
 def _frames_to_look_at(clip: Clip, plan: Plan, plates: PlateSet) -> list[int]:
     rate = float(clip.info.frame_rate) or 30.0
     step = max(1, round(rate / _LOOKS_PER_SECOND))
-    clear = (plan.subject.presence > Presence.ABSENT) & (plates.plate_rows[:, 0] >= 0)
+    looked_at = (plan.subject.presence == Presence.FOUND) | hidden_frames(plan, clip.info.size_wh)
+    clear = looked_at & (plates.plate_rows[:, 0] >= 0)
     clear &= np.isfinite(plan.subject.body_height_px)
     return [int(frame) for frame in np.flatnonzero(clear) if frame % step == 0]
+
+
+def hidden_frames(plan: Plan, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    """(T,): frames in which he was not found, between frames of the same shot in which he was, inside the picture.
+
+    Only there it is known where he is: who enters or leaves is carried on by guess.
+    """
+    presence, boxes = plan.subject.presence, plan.subject.boxes_xyxy
+    hidden = np.zeros(len(presence), np.bool_)
+    room = np.concatenate([boxes[:, :2], np.array(size_wh) - boxes[:, 2:]], axis=1).min(axis=1)
+    inside: NDArray[np.bool_] = room > _EDGE_PX
+    for start, stop in true_runs(presence == Presence.UNCERTAIN):
+        is_between = start > 0 and stop < len(presence)
+        is_between = is_between and presence[start - 1] == presence[stop] == Presence.FOUND
+        is_one_shot = not ((plan.shot_starts >= start) & (plan.shot_starts <= stop)).any()
+        if is_between and is_one_shot and inside[start - 1 : stop + 1].all():
+            hidden[start:stop] = True
+    return hidden
 
 
 def _gain_of(plates: PlateSet) -> float:
