@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Matte, Picture
 from pipeline.datatypes.light import CastShadows
 from pipeline.finish.reshake import PlacedLayer
-from pipeline.maths.boxes import Box, box_of_mask, clipped, overlap_slices, union_of
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import cast, shadow_reach
 from pipeline.maths.masks import grow
 
@@ -19,6 +19,8 @@ _ROOM_BH = 0.04
 """Around the sheared silhouette: its soft edge, and what the shear leaves of the body's depth."""
 _BODY_ALPHA = 0.72
 """What covers less of a layer is its own contact shadow."""
+_LEAST_SHADE = 0.01
+"""Of a shadow: less is not seen."""
 _LEAST_PX = 40
 _MOST_SHARE = 1.25
 
@@ -60,8 +62,9 @@ def throw_shadows(
     if shear is None or not foot_row < size_wh[1] or not subject_mask.any():
         return None
     bodies = box_of_mask(subject_mask)
-    if layer is not None and layer.alpha.any():
-        bodies = union_of([bodies, layer.box_xyxy])
+    solid = None if layer is None else _without_contact_shadow(layer)
+    if solid is not None:
+        bodies = union_of([bodies, solid[0]])
     room = int(np.ceil(_ROOM_BH * height_px)) + 2
     left, right, below = shadow_reach(max(foot_row - bodies[1], 1.0), *shear)
     low = max(bodies[3], int(foot_row) + below) + room
@@ -69,18 +72,31 @@ def throw_shadows(
     x0, y0, x1, y1 = box
     old = subject_mask[y0:y1, x0:x1].astype(np.float32)
     new = np.zeros_like(old)
-    if layer is not None:
-        into, part = overlap_slices(layer.box_xyxy, box)
-        new[into] = np.clip((layer.alpha[part] - _BODY_ALPHA) / (1 - _BODY_ALPHA), 0, 1)
+    if solid is not None:
+        into, part = overlap_slices(solid[0], box)
+        new[into] = solid[1][part]
     softness_px = float(shadows.softness_bh[frame]) * height_px
     # The bodies reach far above their shadows.
     top = max(int(foot_row - max(shear[1], 0.0) * (foot_row - bodies[1])) - room, y0)
-    low_part = np.s_[top - y0 :]
-    return ThrownShadows(
-        (x0, top, x1, y1),
-        cast(old, foot_row - y0, *shear, softness_px)[low_part],
-        cast(new, foot_row - y0, *shear, softness_px)[low_part],
-    )
+    area = 0, top - y0, x1 - x0, y1 - y0
+    thrown = [cast(body, foot_row - y0, *shear, softness_px, area) for body in (old, new)]
+    seen = box_of_mask(np.maximum(*thrown) > _LEAST_SHADE)
+    if seen[2] == 0:
+        return None
+    # What is found beside the old shadow counts as well.
+    x2, y2, x3, y3 = clipped(grown(seen, room), (x1 - x0, y1 - top))
+    old_shadow, new_shadow = (np.ascontiguousarray(shadow[y2:y3, x2:x3]) for shadow in thrown)
+    return ThrownShadows((x0 + x2, top + y2, x0 + x3, top + y3), old_shadow, new_shadow)
+
+
+def _without_contact_shadow(layer: PlacedLayer) -> tuple[Box, Matte] | None:
+    """Return the box of the new person himself, and how much of him each of its pixels has."""
+    x0, y0, x1, y1 = box_of_mask(layer.alpha > _BODY_ALPHA)
+    if x1 == 0:
+        return None
+    alpha = np.clip((layer.alpha[y0:y1, x0:x1] - _BODY_ALPHA) / (1 - _BODY_ALPHA), 0, 1)
+    left, upper = layer.box_xyxy[:2]
+    return (left + x0, upper + y0, left + x1, upper + y1), alpha
 
 
 def darkened(background: Picture, box_xyxy: Box, shadow: ShadowEdit) -> Picture:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Matte
+from pipeline.maths.boxes import Box
 
 FOOT_BH = 0.04
 """The ground lies so far below an ankle, body heights."""
@@ -26,6 +27,8 @@ _FINE = np.linspace(-0.08, 0.08, 5)
 _FLAT = 0.02
 """A shadow of less height is a line; it is given this much."""
 _SOFT_BH = (0.004, 0.012, 0.024, 0.048)
+_REDUCED_SOFTNESS_PX = 2.5
+"""So soft an edge is left when the picture is reduced for it: what is lost by then is under a hundredth."""
 _BLUR_PX = 0.6
 """What reducing a picture blurs its edges by."""
 _LEAST_DARKNESS = 0.08
@@ -62,18 +65,38 @@ class ShadowShape:
     """Standard deviation of its edge before the shear, body heights."""
 
 
-def cast(silhouette: Matte, foot_row: float, right: float, up: float, softness_px: float = 0.0) -> Matte:
+def cast(
+    silhouette: Matte,
+    foot_row: float,
+    right: float,
+    up: float,
+    softness_px: float = 0.0,
+    area_xyxy: Box | None = None,
+) -> Matte:
     """Return the shadow (h, w), 0..1, of a silhouette on ground whose line under him is ``foot_row``.
 
-    The edge is softened before the shear: the picture foreshortens a penumbra as it does the ground.
+    The edge is softened before the shear: the picture foreshortens a penumbra as it does the ground. ``area_xyxy`` is
+    the part of the silhouette's picture that is wanted, all of it by default.
     """
     height, width = silhouette.shape
-    if softness_px > 0.3:
-        silhouette = np.asarray(cv2.GaussianBlur(silhouette, (0, 0), softness_px), np.float32)
-    shear = np.array([[1, -right, right * foot_row], [0, up, foot_row * (1 - up)]])
+    x0, y0, x1, y1 = area_xyxy or (0, 0, width, height)
+    shear = np.array([[1, -right, right * foot_row], [0, up, foot_row * (1 - up)], [0, 0, 1]])
     if abs(up) < _FLAT:
-        shear[1] = 0, _FLAT, foot_row * (1 - _FLAT)
-    return cv2.warpAffine(silhouette, shear, (width, height), flags=cv2.INTER_LINEAR)
+        shear[1, :2] = 0, _FLAT
+        shear[1, 2] = foot_row * (1 - _FLAT)
+    factor = max(1, int(softness_px / _REDUCED_SOFTNESS_PX))
+    if factor > 1:
+        # A wide blur leaves nothing that a smaller picture could not hold.
+        rows, columns = -(-height // factor), -(-width // factor)
+        room = (0, rows * factor - height, 0, columns * factor - width)
+        silhouette = cv2.copyMakeBorder(silhouette, *room, cv2.BORDER_REPLICATE)
+        silhouette = np.asarray(cv2.resize(silhouette, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+        middle = (factor - 1) / 2
+        shear = shear @ np.array([[factor, 0, middle], [0, factor, middle], [0, 0, 1]])
+    if softness_px > 0.3:
+        silhouette = np.asarray(cv2.GaussianBlur(silhouette, (0, 0), softness_px / factor), np.float32)
+    shear[:2, 2] -= x0, y0
+    return cv2.warpAffine(silhouette, shear[:2], (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
 
 
 def shadow_reach(silhouette_height_px: float, shape_right: float, shape_up: float) -> tuple[int, int, int]:

@@ -12,6 +12,9 @@ from pipeline.maths.robust import cauchy_weights, sigma_of_values
 _MIN_RING_PIXELS = 40
 
 
+_MOST_ROUNDS = 8
+_STILL_LEVELS = 0.02
+"""Grey levels by which a round of the fit still changes it: then it has settled."""
 _LIGHT_PIXELS = 3_000
 """Enough for a tenth of a grey level; ten times as many cost ten times as much in every frame."""
 
@@ -49,7 +52,8 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
         a, b = x[:, channel], y[:, channel]
         weights = np.ones(len(a))
         gain, offset = 1.0, 0.0
-        for _ in range(8):
+        for _ in range(_MOST_ROUNDS):
+            before = gain, offset
             mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)
             spread = weights @ (a - mean_a) ** 2
             # Worth a hundred pixels that lie 10 grey levels off the mean.
@@ -57,6 +61,8 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
             slope = (weights @ ((a - mean_a) * (b - mean_b)) + prior) / (spread + prior)
             gain = float(np.clip(slope, 0.5, 2.0))
             offset = float(mean_b - gain * mean_a)
+            if abs(gain - before[0]) * 128 + abs(offset - before[1]) < _STILL_LEVELS:
+                break
             error = b - gain * a - offset
             weights = cauchy_weights(error, max(sigma_of_values(error), 1.0))
         light[:, channel] = gain, offset

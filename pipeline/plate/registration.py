@@ -20,6 +20,7 @@ from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import apply_transform
 from pipeline.maths.robust import cauchy_weights, sigma_of_values
 from pipeline.plate.agreement import agreeing_homography
+from pipeline.runtime.compiled import njit
 
 Gray = NDArray[np.uint8]
 """(h, w)."""
@@ -52,23 +53,50 @@ class Warp:
         self, columns_px: NDArray[np.float64], rows_px: NDArray[np.float64], size_wh: tuple[int, int]
     ) -> NDArray[np.float32]:
         """Return (h, w, 2) sampling positions for the grid of ``columns_px`` (w,) and ``rows_px`` (h,)."""
-        x, y = columns_px[None], rows_px[:, None]
-        t = self.from_to
-        scale = 1 / (t[2, 0] * x + (t[2, 1] * y + t[2, 2]))
         mapped = np.empty((len(rows_px), len(columns_px), 2), np.float32)
-        for axis in range(2):
-            mapped[..., axis] = (t[axis, 0] * x + (t[axis, 1] * y + t[axis, 2])) * scale
-        if not self.nodes.any():
-            return mapped
-        rows, columns = self.nodes.shape[:2]
-        shape = mapped.shape[:2]
-        node_x = np.broadcast_to((x * ((columns - 1) / max(size_wh[0] - 1, 1))).astype(np.float32), shape)
-        node_y = np.broadcast_to((y * ((rows - 1) / max(size_wh[1] - 1, 1))).astype(np.float32), shape)
-        mapped += cv2.remap(
-            self.nodes, np.ascontiguousarray(node_x), np.ascontiguousarray(node_y), cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        _fill_coordinates(
+            np.ascontiguousarray(self.from_to, np.float64), self.nodes, columns_px, rows_px, size_wh, mapped
+        )
         return mapped
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_coordinates(
+    from_to: Transforms,
+    nodes: NDArray[np.float32],
+    columns_px: NDArray[np.float64],
+    rows_px: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    mapped: NDArray[np.float32],
+) -> None:
+    """Fill (h, w, 2): the homography, and what the nodes say between them, bilinear, replicated beyond the last."""
+    last_row, last_column = nodes.shape[0] - 1, nodes.shape[1] - 1
+    width = len(columns_px)
+    line = np.empty((last_column + 1, 2), np.float32)
+    left = np.empty(width, np.int64)
+    right = np.empty(width, np.int64)
+    share = np.empty(width, np.float32)
+    for c in range(width):
+        place = min(max(columns_px[c] * last_column / max(size_wh[0] - 1, 1), 0.0), float(last_column))
+        left[c] = int(place)
+        right[c] = min(left[c] + 1, last_column)
+        share[c] = place - left[c]
+    t = from_to
+    for r in range(len(rows_px)):
+        y = rows_px[r]
+        place = min(max(y * last_row / max(size_wh[1] - 1, 1), 0.0), float(last_row))
+        above = int(place)
+        below, down = min(above + 1, last_row), np.float32(place - above)
+        for i in range(last_column + 1):
+            for axis in range(2):
+                line[i, axis] = nodes[above, i, axis] + (nodes[below, i, axis] - nodes[above, i, axis]) * down
+        x_zero, y_zero, w_zero = t[0, 1] * y + t[0, 2], t[1, 1] * y + t[1, 2], t[2, 1] * y + t[2, 2]
+        for c in range(width):
+            x = columns_px[c]
+            scale = 1 / (t[2, 0] * x + w_zero)
+            i, j = left[c], right[c]
+            mapped[r, c, 0] = (t[0, 0] * x + x_zero) * scale + line[i, 0] + (line[j, 0] - line[i, 0]) * share[c]
+            mapped[r, c, 1] = (t[1, 0] * x + y_zero) * scale + line[i, 1] + (line[j, 1] - line[i, 1]) * share[c]
 
 
 def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:

@@ -85,3 +85,17 @@ def test_no_shadow_without_ground_in_the_picture() -> None:
     assert throw_shadows(_body(100, 10), None, 181.0, _HEIGHT, _SHADOWS, 0) is None
     assert throw_shadows(_body(100, 10), None, _FOOT, _HEIGHT, CastShadows.none(1), 0) is None
     assert throw_shadows(_body(100, 10), None, float("nan"), _HEIGHT, _SHADOWS, 0) is None
+
+
+def test_the_box_of_the_shadows_holds_them_and_little_else() -> None:
+    body, alpha = _body(100, 10), _body(100, 10).astype(np.float32)
+    # The new person's contact shadow reaches far; it throws no shadow of its own.
+    alpha[140:150, 20:250] = np.maximum(alpha[140:150, 20:250], 0.4)
+    layer = PlacedLayer((0, 0, 320, 180), np.zeros((180, 320, 3), np.float32), alpha)
+    thrown = throw_shadows(body, layer, _FOOT, _HEIGHT, _SHADOWS, 0)
+    assert thrown is not None
+    x0, y0, x1, y1 = thrown.box_xyxy
+    rows, columns = np.nonzero(cast(body.astype(np.float32), _FOOT, 0.6, 0.25, 1.0) > 0.02)
+    assert x0 <= columns.min() and columns.max() < x1 and y0 <= rows.min() and rows.max() < y1
+    room = 8
+    assert x0 > columns.min() - room and x1 < columns.max() + room and y0 > rows.min() - room

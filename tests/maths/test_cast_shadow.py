@@ -70,3 +70,16 @@ def test_no_shadow_is_found_where_none_falls_or_none_can_be_told() -> None:
     assert shadows_of_shot(_views(0.6, 0.2, 0.5)[:4], still, 0, 14, _SIZE).shear_at(0) is None
     man = _man(100)
     assert ground_view(0, np.zeros((180, 320, 3), np.uint8), man, man, np.full((2, 2), 179.0), _HEIGHT, _HEIGHT) is None
+
+
+def test_a_wide_penumbra_is_thrown_from_a_smaller_picture_and_only_where_it_is_wanted() -> None:
+    man = _man(160).astype(np.float32)
+    man = cv2.resize(man, None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
+    foot, softness = 3 * _FOOT, 17.0
+    whole = cv2.GaussianBlur(man, (0, 0), softness)
+    shear = np.array([[1, -0.6, 0.6 * foot], [0, 0.25, 0.75 * foot]])
+    wanted = cv2.warpAffine(whole, shear, man.shape[::-1])
+    assert np.abs(cast(man, foot, 0.6, 0.25, softness) - wanted).max() < 0.02
+    area = 330, 320, 905, 500
+    part = cast(man, foot, 0.6, 0.25, softness, area)
+    np.testing.assert_allclose(part, wanted[320:500, 330:905], atol=0.02)
