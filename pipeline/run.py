@@ -83,7 +83,7 @@ def run_job(
     """
     timings: dict[str, float] = {}
     with (
-        _opened(request, settings, timings, clip, check, progress) as clip,
+        _opened(request, settings, workspace, timings, clip, check, progress) as clip,
         _prepared(request, settings, models, workspace, timings, clip, check, progress, share=share) as (inputs, plan),
     ):
         with _timed(timings, "finish"):
@@ -128,7 +128,7 @@ def run_stills(
     # Chunks that do not touch have nothing to be faded over.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
     with (
-        _opened(request, settings, timings, clip, check, progress) as clip,
+        _opened(request, settings, workspace, timings, clip, check, progress) as clip,
         _prepared(request, settings, models, workspace, timings, clip, check, progress, only_stills=True) as (
             inputs,
             plan,
@@ -161,7 +161,7 @@ def find_people(
     timings: dict[str, float] = {}
     limit_malloc_arenas()
     workspace.mkdir(parents=True, exist_ok=True)
-    with _opened(request, settings, timings, clip, check, progress) as clip:
+    with _opened(request, settings, workspace, timings, clip, check, progress) as clip:
         info = clip.info
         with _timed(timings, "survey"), closing(_mask_store(clip, workspace)) as store:
             survey = survey_clip(
@@ -206,6 +206,7 @@ def _mask_store(clip: Clip, workspace: Path) -> MaskStore:
 def _opened(
     request: JobRequest,
     settings: Settings,
+    workspace: Path,
     timings: dict[str, float],
     clip: Clip | None,
     check: Check,
@@ -215,6 +216,7 @@ def _opened(
     if clip is not None:
         yield clip
         return
+    workspace.mkdir(parents=True, exist_ok=True)
     with _timed(timings, "open"):
         opened = open_untrusted(
             request.video,
@@ -223,6 +225,7 @@ def _opened(
             end_s=request.end_s,
             check=check,
             progress=lambda done, total: progress("open", done, total),
+            spool_folder=workspace,
         )
     with closing(opened):
         yield opened

@@ -140,7 +140,7 @@ def _run(
         log.info("job began", extra={"preset": settings.preset, "mode": request.mode})
         with job_workspace(worker.work, job_id) as workspace, resource_errors(workspace):
             wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
-            with closing(_opened(wanted, settings, clock, lambda stage, done, total: None)) as clip:
+            with closing(_opened(wanted, settings, None, clock, lambda stage, done, total: None)) as clip:
                 info = clip.info
             return EstimateAnswer(preset=settings.preset, estimate=estimate(info, settings), warnings=info.warnings)
     check_fan_out(request, worker)
@@ -162,7 +162,7 @@ def _run(
         wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
         with (
             make_progress(0.0 if request.mode == "people" else generation_share(settings)) as progress,
-            closing(_opened(wanted, settings, clock, progress)) as clip,
+            closing(_opened(wanted, settings, workspace, clock, progress)) as clip,
         ):
             late = [] if request.mode == "people" else _deadline_warnings(clip.info, settings, clock)
             keeps = worker.state_dir is not None
@@ -257,7 +257,9 @@ def _locked_warnings(request: JobInput, arguments: Arguments) -> list[str]:
     ]
 
 
-def _opened(wanted: JobRequest, settings: Settings, clock: CancelToken, progress: Progress) -> Clip:
+def _opened(
+    wanted: JobRequest, settings: Settings, spool_folder: Path | None, clock: CancelToken, progress: Progress
+) -> Clip:
     clock.stage = "open"
     return open_untrusted(
         wanted.video,
@@ -266,6 +268,7 @@ def _opened(wanted: JobRequest, settings: Settings, clock: CancelToken, progress
         end_s=wanted.end_s,
         check=clock.check,
         progress=lambda done, total: progress("open", done, total),
+        spool_folder=spool_folder,
     )
 
 

@@ -28,6 +28,8 @@ from pipeline.media.video_info import describe_video
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import LimitSettings
 
+Keep = Callable[[int, av.VideoFrame], None]
+
 _NO_LIMITS_GIVEN = LimitSettings()
 
 
@@ -39,6 +41,7 @@ def open_clip(
     end_s: float | None = None,
     check: Check = lambda: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    keep: Keep = lambda index, picture: None,
 ) -> Clip:
     """Open a video file and decode it once, in this process, to learn its frames.
 
@@ -49,7 +52,8 @@ def open_clip(
     keep their time. Raises ``InvalidInput`` (no such file, an empty range), ``UnsupportedMedia`` (no video, no
     frame that can be decoded, a pixel format that is not handled, a picture size that changes) and ``TooLarge``
     (over a cap, checked in the headers, while packets are counted, and on each decoded frame). ``check`` is called for
-    every packet and frame and may raise; ``progress`` is told how many frames are decoded, of how many.
+    every packet and frame and may raise; ``progress`` is told how many frames are decoded, of how many. ``keep`` is
+    given each picture with its running number, all of them again from 0 where the file has to be read again.
     """
     if not path.is_file():
         raise InvalidInput("The video file does not exist.", field="video_url")
@@ -66,7 +70,7 @@ def open_clip(
         progress(min(done, scan.num_packets), scan.num_packets)
 
     with open_container(path, limits.max_side_px) as container:
-        return _first_read(path, container, video_stream(container), scan, limits, tell)
+        return _first_read(path, container, video_stream(container), scan, limits, tell, keep)
 
 
 def _first_read(
@@ -76,6 +80,7 @@ def _first_read(
     scan: Scan,
     limits: LimitSettings,
     tell: Callable[[int], None],
+    keep: Keep,
     threading: Threading = "AUTO",
 ) -> Clip:
     """Decode the range once (damaged streams once more, the careful way); make the clip and all that is known of it."""
@@ -102,6 +107,7 @@ def _first_read(
                 field="video_url",
             )
         facts.look(len(raw), picture)
+        keep(len(raw), picture)
         damaged += picture.is_corrupt
         raw.append(stamp)
         durations.append(picture.duration)
@@ -112,11 +118,13 @@ def _first_read(
     if scan.trimmed and scan.first_pts is not None and not never_falls(raw):
         # The range was chosen by time stamps that turn out to fall back: count from the file's start instead.
         with open_container(path, limits.max_side_px) as again:
-            return _first_read(path, again, video_stream(again), replace(scan, first_pts=None), limits, tell, threading)
+            return _first_read(
+                path, again, video_stream(again), replace(scan, first_pts=None), limits, tell, keep, threading
+            )
     missing = max(scan.num_packets - len(raw), 0)
     if threading == "AUTO" and (missing or damaged or errors or scan.broken_off):
         with open_container(path, limits.max_side_px) as again:
-            return _first_read(path, again, video_stream(again), scan, limits, tell, "SLICE")
+            return _first_read(path, again, video_stream(again), scan, limits, tell, keep, "SLICE")
     warnings: list[str] = []
     if missing:
         warnings.append(f"The video is damaged: {missing} of its {scan.num_packets} frames cannot be decoded.")

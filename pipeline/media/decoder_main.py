@@ -19,11 +19,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
+
 from pipeline.datatypes.clip import Frame
 from pipeline.errors import TooLarge, UnderstudyError
 from pipeline.media import wire
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
+from pipeline.media.formats import planes_of
+from pipeline.media.spool import SpoolWriter
 from pipeline.settings import LimitSettings
 
 _REPORT_SECONDS = 0.1
@@ -69,6 +73,12 @@ class _Server:
             line = line[os.write(self._replies, line) :]
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        spool = SpoolWriter(Path(request["spool"]), request["spool_bytes"]) if request["spool"] else None
+
+        def keep(index: int, picture: av.VideoFrame) -> None:
+            if spool is not None and (index == 0 or spool.has_room):
+                spool.put(index, planes_of(picture))
+
         clip = open_clip(
             Path(request["path"]),
             LimitSettings.model_validate(request["limits"]),
@@ -76,6 +86,7 @@ class _Server:
             end_s=request["end_s"],
             check=lambda: self._show_life(0, 0),
             progress=self._show_life,
+            keep=keep,
         )
         self._clip = clip
         self.tell({"done": clip.info.num_frames, "total": clip.info.num_frames})
@@ -89,6 +100,8 @@ class _Server:
             "first_pts": clip.first_pts,
             "trimmed": clip.trimmed,
             "slot": size,
+            # Frames that are told by their number were counted from the file's first.
+            "spool": spool and spool.finish(clip.reading.raw_pts[0] if clip.reading.ordinal else 0),
         }
 
     def _show_life(self, done: int, total: int) -> None:

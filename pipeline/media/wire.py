@@ -21,6 +21,7 @@ from pipeline.media.clip import ReadSettings
 
 _KINDS = {kind.__name__: kind for kind in (VideoInfo, AudioInfo, ReadSettings)}
 _ALIGNMENT = 64
+_SAMPLES: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype("<u2")}
 MOST_LINE_BYTES = 64 * 2**20
 """The longest message is an opened clip: some sixty characters a frame."""
 
@@ -92,19 +93,28 @@ def put_planes(planes: Sequence[Plane], slot: memoryview) -> list[tuple[int, int
 
 def take_planes(shapes: Sequence[Sequence[int]], slot: memoryview) -> tuple[Plane, ...]:
     """Copy planes out of shared memory, read-only. Raises ``ValueError`` where they do not lie in it."""
-    kinds: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype("<u2")}
-    sizes = [(int(height), int(width), kinds[int(itemsize)]) for height, width, itemsize in shapes]
-    total = sum(_aligned(height * width * kind.itemsize) for height, width, kind in sizes)
-    if total > len(slot) or any(min(height, width) < 1 for height, width, _ in sizes):
+    total = planes_bytes(shapes)
+    if total > len(slot):
         raise ValueError("the planes do not lie in the shared memory")
     # One copy for all of them: the slot is written again for the next frame.
-    held = np.frombuffer(slot, np.uint8, total).copy()
+    return planes_in(np.frombuffer(slot, np.uint8, total).copy(), shapes)
+
+
+def planes_bytes(shapes: Sequence[Sequence[int]]) -> int:
+    """Return how many bytes planes take. Raises ``ValueError`` for what is no plane."""
+    if any(min(int(height), int(width)) < 1 or int(itemsize) not in _SAMPLES for height, width, itemsize in shapes):
+        raise ValueError("planes of an impossible shape")
+    return sum(_aligned(int(height) * int(width) * int(itemsize)) for height, width, itemsize in shapes)
+
+
+def planes_in(held: NDArray[np.uint8], shapes: Sequence[Sequence[int]]) -> tuple[Plane, ...]:
+    """Return the planes that lie in an array of ``planes_bytes``, which becomes read-only."""
     held.flags.writeable = False
     planes: list[Plane] = []
     at = 0
-    for height, width, kind in sizes:
-        size = height * width * kind.itemsize
-        planes.append(held[at : at + size].view(kind).reshape(height, width))
+    for height, width, itemsize in shapes:
+        size = int(height) * int(width) * int(itemsize)
+        planes.append(held[at : at + size].view(_SAMPLES[int(itemsize)]).reshape(int(height), int(width)))
         at += _aligned(size)
     return tuple(planes)
 

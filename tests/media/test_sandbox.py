@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.datatypes.clip import Frame
 from pipeline.errors import Cancelled, InvalidInput, TooLarge, UnderstudyError, UnsupportedMedia
-from pipeline.media import sandbox
+from pipeline.media import decoder_process, sandbox, spool
 from pipeline.media.decode import open_clip
 from pipeline.media.sandbox import DecoderProcess, SandboxedClip, open_untrusted
 from pipeline.settings import LimitSettings
@@ -99,7 +100,7 @@ def test_the_end_of_the_process_is_the_end_of_the_clip_alone(
 
 
 def test_a_process_that_says_nothing_is_ended(clip: SandboxedClip, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(decoder_process, "_SILENT_SECONDS", 0.3)
     frames = clip.frames()
     next(frames)
     os.kill(clip.process_id, signal.SIGSTOP)
@@ -140,8 +141,8 @@ def test_a_process_that_cannot_start_is_our_fault_and_not_the_file_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox._spare, "take", DecoderProcess)
-    monkeypatch.setattr(sandbox, "_environment", lambda: {"PYTHONPATH": "/nowhere"})
-    monkeypatch.setattr(sandbox, "_ROOT", tmp_path)
+    monkeypatch.setattr(decoder_process, "_environment", lambda: {"PYTHONPATH": "/nowhere"})
+    monkeypatch.setattr(decoder_process, "_ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="cannot be started"):
         open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)
 
@@ -152,3 +153,73 @@ def test_a_waiting_process_that_was_killed_is_replaced(tmp_path: Path, monkeypat
     os.kill(waiting.process_id, signal.SIGKILL)
     with closing(open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)) as clip:
         assert clip.info.num_frames == 24 and clip.process_id != waiting.process_id
+
+
+def _contents(frames: Iterable[Frame]) -> list[tuple[int, int, list[tuple[str, bytes]]]]:
+    return [
+        (frame.index, frame.pts, [(str(plane.shape) + plane.dtype.str, plane.tobytes()) for plane in frame.planes])
+        for frame in frames
+    ]
+
+
+@pytest.mark.parametrize("name", ["cfr", "vfr", "rotated", "ten_bit", "gray", "alpha", "rgb", "odd_420"])
+def test_spooled_frames_are_the_decoded_ones(tmp_path: Path, name: str) -> None:
+    path = make_clip(tmp_path, spec(name))
+    folder = tmp_path / "space"
+    folder.mkdir()
+    for start_s, end_s in (_ALL, (0.1, 0.3)):
+        options = {"start_s": start_s, "end_s": end_s}
+        with (
+            closing(open_untrusted(path, _LIMITS, **options)) as decoded,
+            closing(open_untrusted(path, _LIMITS, **options, spool_folder=folder)) as spooled,
+        ):
+            # Nothing that could be left over has a name.
+            assert not list(folder.iterdir())
+            os.kill(spooled.process_id, signal.SIGKILL)
+            assert _contents(spooled.frames()) == _contents(decoded.frames())
+            last = decoded.info.num_frames - 1
+            assert _contents(spooled.frames_at([1, last])) == _contents(decoded.frames_at([1, last]))
+            assert not next(spooled.frames()).planes[0].flags.writeable
+
+
+def test_what_does_not_fit_into_the_spool_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_clip(tmp_path, spec("cfr"))
+    with closing(open_untrusted(path, _LIMITS)) as decoded:
+        size = sum(plane.nbytes for plane in next(decoded.frames()).planes)
+        monkeypatch.setattr(spool, "SPOOL_BYTES", 5 * size + size // 2)
+        with closing(open_untrusted(path, _LIMITS, spool_folder=tmp_path)) as partly:
+            assert _contents(partly.frames()) == _contents(decoded.frames())
+            assert _contents(partly.frames_at([2, 4, 5, 11])) == _contents(decoded.frames_at([2, 4, 5, 11]))
+            os.kill(partly.process_id, signal.SIGKILL)
+            assert len(list(partly.frames(0, 5))) == 5
+            with pytest.raises(UnderstudyError):
+                list(partly.frames(4, 6))
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+    path = make_clip(tmp_path, spec("cfr"))
+    with closing(open_untrusted(path, _LIMITS, spool_folder=tmp_path / "missing")) as opened:
+        assert len(list(opened.frames())) == opened.info.num_frames
+
+
+def test_frames_that_the_decoder_only_claims_are_refused(tmp_path: Path) -> None:
+    held = spool.SpoolFile(tmp_path)
+    for told in ({"count": 3, "first": 0, "planes": [[4, 4, 1]]}, {"count": -1, "first": 0, "planes": []}):
+        with pytest.raises(ValueError, match="not there"):
+            held.reader(told)
+    with pytest.raises(ValueError, match="impossible"):
+        held.reader({"count": 0, "first": 0, "planes": [[-4, 4, 1]]})
+    held.close()
+
+
+def test_a_clip_that_is_read_again_is_spooled_anew(tmp_path: Path) -> None:
+    held = spool.SpoolFile(tmp_path)
+    writer = spool.SpoolWriter(held.path, 3 * 64)
+    for number in range(5):
+        writer.put(number, [np.full((4, 4), number, np.uint8)])
+    assert not writer.has_room
+    for number in range(2):
+        writer.put(number, [np.full((4, 4), 10 + number, np.uint8)])
+    read = held.reader(writer.finish(0))
+    assert [int(read.planes(number)[0][0, 0]) for number in range(read.count)] == [10, 11]
+    held.close()
