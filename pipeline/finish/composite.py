@@ -16,6 +16,7 @@ from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
+from pipeline.runtime.compiled import njit
 
 _FEATHER_LINES = 360
 """The short side at which ``feather_px`` is meant."""
@@ -184,29 +185,56 @@ def compose(frame: Frame, weights: EditWeights, layer: PlacedLayer | None, backg
     each block, so that samples outside the region stay what they were, bit for bit.
     """
     info = frame.info
-    share = 1.0 - weights.source
+    new = np.empty(background.shape, np.float32)
     if layer is None:
-        new = background.astype(np.float32)
+        np.copyto(new, background)
     else:
-        alpha = alpha_in(layer, weights.box_xyxy)
-        premultiplied = np.zeros((*alpha.shape, 3), np.float32)
-        into, part = overlap_slices(layer.box_xyxy, weights.box_xyxy)
-        premultiplied[into] = layer.premultiplied[part]
-        behind = ((1.0 - alpha) * weights.hole)[..., None] * background
-        # Where the source keeps (nearly) all its weight the new colour is arbitrary: the plate avoids a division by 0.
-        mixed = (premultiplied + behind) / np.maximum(share, 1e-3)[..., None]
-        new = np.where(share[..., None] > 1e-3, mixed, background)
+        left, top = layer.box_xyxy[0] - weights.box_xyxy[0], layer.box_xyxy[1] - weights.box_xyxy[1]
+        _mix(background, layer.premultiplied, layer.alpha, (left, top), weights.hole, weights.source, new)
     coded_new = coded_from_upright(new, info)
     coded_weight = coded_from_upright(weights.source, info)
     x0, y0, _, _ = coded_box(weights.box_xyxy, info)
     planes = list(frame.planes)
+    block_weights: dict[tuple[int, int], Matte] = {}
     for number, patch in enumerate(planes_from_rgb(coded_new, info)):
-        sub_x, sub_y = info.chroma_log2_wh if number in (1, 2) else (0, 0)
-        rows = slice(y0 >> sub_y, (y0 >> sub_y) + patch.shape[0])
-        columns = slice(x0 >> sub_x, (x0 >> sub_x) + patch.shape[1])
-        weight = _block_mean(coded_weight, sub_x, sub_y)
-        planes[number] = _written(frame.planes[number], (rows, columns), patch, weight, info.bit_depth)
+        steps = info.chroma_log2_wh if number in (1, 2) else (0, 0)
+        rows = slice(y0 >> steps[1], (y0 >> steps[1]) + patch.shape[0])
+        columns = slice(x0 >> steps[0], (x0 >> steps[0]) + patch.shape[1])
+        if steps not in block_weights:
+            block_weights[steps] = np.ascontiguousarray(_block_mean(coded_weight, *steps))
+        planes[number] = _written(frame.planes[number], (rows, columns), patch, block_weights[steps], info.bit_depth)
     return Frame(index=frame.index, pts=frame.pts, duration=frame.duration, planes=tuple(planes), info=info)
+
+
+@njit(cache=True, nogil=True)
+def _mix(
+    background: Picture,
+    premultiplied: NDArray[np.float32],
+    alpha: Matte,
+    layer_xy: tuple[int, int],
+    hole: Matte,
+    source: Matte,
+    new: NDArray[np.float32],
+) -> None:
+    """Fill (h, w, 3) with what takes the source's place; the layer begins at ``layer_xy`` in the box, or outside it."""
+    height, width = hole.shape
+    layer_height, layer_width = alpha.shape
+    left, top = layer_xy
+    least, one = np.float32(1e-3), np.float32(1)
+    for r in range(height):
+        for c in range(width):
+            share = one - source[r, c]
+            i, j = r - top, c - left
+            # Where the source keeps (nearly) all its weight the new colour is arbitrary: the plate avoids a division
+            # by 0.
+            if share <= least or not (0 <= i < layer_height and 0 <= j < layer_width):
+                for channel in range(3):
+                    new[r, c, channel] = background[r, c, channel]
+                continue
+            behind = (one - alpha[i, j]) * hole[r, c]
+            for channel in range(3):
+                color = premultiplied[i, j, channel] + behind * np.float32(background[r, c, channel])
+                new[r, c, channel] = color / share
 
 
 def coded_box(box: Box, info: VideoInfo) -> Box:
@@ -220,10 +248,21 @@ def _written(
     plane: Plane, where: tuple[slice, slice], patch: NDArray[np.float32], weight: Matte, bit_depth: int
 ) -> Plane:
     result = plane.copy()
-    before = result[where].astype(np.float32)
-    mixed = np.clip(np.rint(before * weight + patch * (1.0 - weight)), 0, 2**bit_depth - 1).astype(plane.dtype)
-    result[where] = np.where(weight < 1.0, mixed, result[where])
+    _blend(result[where], np.ascontiguousarray(patch), weight, np.float32(2**bit_depth - 1))
     return result
+
+
+@njit(cache=True, nogil=True)
+def _blend(samples: Plane, patch: NDArray[np.float32], weight: Matte, top: np.float32) -> None:
+    """Blend a patch into samples (h, w); where all the weight is the source's nothing is written."""
+    height, width = weight.shape
+    one = np.float32(1)
+    for r in range(height):
+        for c in range(width):
+            share = weight[r, c]
+            if share < one:
+                mixed = np.rint(np.float32(samples[r, c]) * share + patch[r, c] * (one - share))
+                samples[r, c] = np.int32(min(max(mixed, np.float32(0)), top))
 
 
 def _block_mean(weight: Matte, sub_x: int, sub_y: int) -> Matte:
@@ -233,8 +272,17 @@ def _block_mean(weight: Matte, sub_x: int, sub_y: int) -> Matte:
     height, width = weight.shape
     pad_y, pad_x = -height % (1 << sub_y), -width % (1 << sub_x)
     padded = np.pad(weight, ((0, pad_y), (0, pad_x)), mode="edge") if pad_y or pad_x else weight
-    blocks = padded.reshape(padded.shape[0] >> sub_y, 1 << sub_y, padded.shape[1] >> sub_x, 1 << sub_x)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    total = np.zeros((padded.shape[0] >> sub_y, padded.shape[1] >> sub_x), np.float32)
+    for part in _phases(padded, sub_x, sub_y):
+        total += part
+    # A power of two: whole blocks of 1 give exactly 1.
+    return total * np.float32(1 / (1 << (sub_x + sub_y)))
+
+
+def _phases(picture: NDArray[Any], sub_x: int, sub_y: int) -> list[NDArray[Any]]:
+    """Return views of the first, second … sample of all chroma blocks."""
+    step_x, step_y = 1 << sub_x, 1 << sub_y
+    return [picture[y::step_y, x::step_x] for y in range(step_y) for x in range(step_x)]
 
 
 def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:
@@ -245,8 +293,11 @@ def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:
     coded = coded_from_upright(touched, info)
     height, width = coded.shape
     padded = np.pad(coded, ((0, -height % (1 << sub_y)), (0, -width % (1 << sub_x))))
-    blocks = padded.reshape(padded.shape[0] >> sub_y, 1 << sub_y, padded.shape[1] >> sub_x, 1 << sub_x).any(axis=(1, 3))
-    whole = np.repeat(np.repeat(blocks, 1 << sub_y, axis=0), 1 << sub_x, axis=1)[:height, :width]
+    blocks = np.logical_or.reduce(_phases(padded, sub_x, sub_y))
+    whole = np.empty_like(padded)
+    for part in _phases(whole, sub_x, sub_y):
+        part[...] = blocks
+    whole = whole[:height, :width]
     return upright_from_coded(whole, info)
 
 

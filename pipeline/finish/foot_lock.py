@@ -181,7 +181,7 @@ def lower_leg_displacement(
     low, high = np.min([b[0] for b in moving], axis=0), np.max([b[1] for b in moving], axis=0)
     ax, ay = np.clip(np.floor(low).astype(int), [x0, y0], [x1, y1])
     bx, by = np.clip(np.ceil(high).astype(int) + 1, [x0, y0], [x1, y1])
-    y, x = np.mgrid[ay:by, ax:bx].astype(np.float64)
+    y, x = np.arange(ay, by, dtype=np.float64)[:, None], np.arange(ax, bx, dtype=np.float64)[None]
     distances = [leg.distance(x, y) for leg in legs]
     shares = [1.0 / (d**2 + (_LEG_PARTING_BH * body_height_px) ** 2) ** 2 for d in distances]
     total = np.sum(shares, axis=0)
@@ -214,7 +214,10 @@ class _Leg:
     def distance(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance in px to the bones from knee to ankle and from ankle to heel and toe."""
         bones = [(self._knee, self._ankle), *((self._ankle, foot) for foot in self._feet)]
-        return np.min([_distance_to(x, y, a, b) for a, b in bones], axis=0)
+        squared = _squared_distance(x, y, *bones[0])
+        for bone in bones[1:]:
+            squared = np.minimum(squared, _squared_distance(x, y, *bone))
+        return np.sqrt(squared)
 
     def along(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """0 at the knee and above, 1 at the ankle and below."""
@@ -227,9 +230,12 @@ class _Leg:
         return smoothstep(1.0 - (distance / self._body - _LEG_REACH_BH) / _LEG_FADE_BH)
 
 
-def _distance_to(
+def _squared_distance(
     x: NDArray[np.float64], y: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return (h, w) squared distances to a bone, for columns ``x`` (1, w) and rows ``y`` (h, 1)."""
     bone = b - a
-    u = np.clip(((x - a[0]) * bone[0] + (y - a[1]) * bone[1]) / max(float(bone @ bone), 1e-12), 0, 1)
-    return np.hypot(x - a[0] - u * bone[0], y - a[1] - u * bone[1])
+    length = max(float(bone @ bone), 1e-12)
+    u = (x - a[0]) * (bone[0] / length) + (y - a[1]) * (bone[1] / length)
+    np.clip(u, 0, 1, out=u)
+    return (x - a[0] - u * bone[0]) ** 2 + (y - a[1] - u * bone[1]) ** 2

@@ -39,8 +39,12 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
         return layer
     # Before what lies behind him, about as bright: the silhouette is an edge of his.
     behind = float(np.median(gray))
-    drawn = cv2.cvtColor(layer.premultiplied, cv2.COLOR_RGB2GRAY) + (1 - layer.alpha) * np.float32(behind)
-    there = measure_blur(np.asarray(drawn, np.float32), layer.alpha > 0.9)
+    solid = layer.alpha > 0.9
+    x2, y2, x3, y3 = clipped(grown(box_of_mask(solid), 8), (solid.shape[1], solid.shape[0]))
+    part = np.s_[y2:y3, x2:x3]
+    color = cv2.cvtColor(np.ascontiguousarray(layer.premultiplied[part]), cv2.COLOR_RGB2GRAY)
+    drawn = np.asarray(color + (1 - layer.alpha[part]) * np.float32(behind), np.float32)
+    there = measure_blur(drawn, np.ascontiguousarray(solid[part])) if solid.any() else None
     lacking = lacking_blur(wanted, there, _LEAST_PX) if there is not None else None
     return layer if lacking is None else _filtered(layer, blur_kernel(lacking), (source.shape[1], source.shape[0]))
 
@@ -51,11 +55,17 @@ def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -
     A plate is made of sharp frames too: in a fast pan it would stand out.
     """
     factor = max(1, round(height_px / _MEASURED_BODY_PX))
-    size_wh = max(plate.shape[1] // factor, 1), max(plate.shape[0] // factor, 1)
+    # What lies farther from the ring than a blur reaches changes nothing.
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(ring), 8 * factor), (ring.shape[1], ring.shape[0]))
+    if x0 >= x1 or y0 >= y1:
+        return plate
+    size_wh = max((x1 - x0) // factor, 1), max((y1 - y0) // factor, 1)
 
     def measured(picture: Picture) -> Covariance | None:
-        small = cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA) if factor > 1 else picture
-        where = cv2.resize(ring.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
+        near = np.ascontiguousarray(picture[y0:y1, x0:x1])
+        small = cv2.resize(near, size_wh, interpolation=cv2.INTER_AREA) if factor > 1 else near
+        inside = np.ascontiguousarray(ring[y0:y1, x0:x1]).view(np.uint8)
+        where = cv2.resize(inside, size_wh, interpolation=cv2.INTER_NEAREST) > 0
         return measure_blur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32), np.asarray(where, np.bool_))
 
     wanted = measured(source)

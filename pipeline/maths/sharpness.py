@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
+from pipeline.runtime.compiled import njit
 
 Covariance = NDArray[np.float64]
 """(2, 2) px squared, x and y."""
@@ -61,13 +62,10 @@ def measure_blur(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
 def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
     calm = cv2.GaussianBlur(gray, (0, 0), _CALM)
     soft = cv2.GaussianBlur(gray, (0, 0), float(np.hypot(_CALM, _MORE)))
-    slope_x, slope_y = (cv2.Sobel(calm, cv2.CV_32F, *axis, ksize=3, scale=1 / 8)[where] for axis in ((1, 0), (0, 1)))
-    slope = np.hypot(slope_x, slope_y)
+    slope_x, slope_y, soft_slope = _slopes(calm, soft, where, int(np.count_nonzero(where)))
+    slope = np.sqrt(slope_x**2 + slope_y**2)
     if len(slope) < 4 * _LEAST_EDGES:
         return None
-    soft_slope = np.hypot(
-        *(cv2.Sobel(soft, cv2.CV_32F, *axis, ksize=3, scale=1 / 8)[where] for axis in ((1, 0), (0, 1)))
-    )
     edge = (slope > max(float(np.quantile(slope, _STRONG)), _LEAST_SLOPE)) & (soft_slope > 0.5 * _LEAST_SLOPE)
     ratio2 = (slope[edge] / soft_slope[edge]).astype(np.float64) ** 2
     # A step blurred by s has the slope 1 / sqrt(s² + c²) after a blur by c more.
@@ -88,6 +86,41 @@ def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
         return None
     xx, xy, yy = np.linalg.lstsq(np.array(design), np.array(values), rcond=None)[0]
     return _without_negative(np.array([[xx, xy], [xy, yy]]))
+
+
+@njit(cache=True, nogil=True)
+def _slopes(
+    calm: NDArray[np.float32], soft: NDArray[np.float32], where: Mask, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return Sobel's slopes (count,) of the calm picture along x and y, and the soft one's magnitude, in a mask."""
+    height, width = where.shape
+    slope_x = np.empty(count, np.float32)
+    slope_y = np.empty(count, np.float32)
+    soft_slope = np.empty(count, np.float32)
+    eighth, two = np.float32(1 / 8), np.float32(2)
+    n = 0
+    for r in range(height):
+        # The border is mirrored about the last sample, as OpenCV does.
+        up = r - 1 if r > 0 else min(1, height - 1)
+        down = r + 1 if r < height - 1 else max(height - 2, 0)
+        for c in range(width):
+            if not where[r, c]:
+                continue
+            left = c - 1 if c > 0 else min(1, width - 1)
+            right = c + 1 if c < width - 1 else max(width - 2, 0)
+            for k in range(2):
+                picture = calm if k == 0 else soft
+                a, b, d = picture[up, left], picture[up, c], picture[up, right]
+                e, f = picture[r, left], picture[r, right]
+                g, h, i = picture[down, left], picture[down, c], picture[down, right]
+                x = ((d - a) + two * (f - e) + (i - g)) * eighth
+                y = ((g - a) + two * (h - b) + (i - d)) * eighth
+                if k == 0:
+                    slope_x[n], slope_y[n] = x, y
+                else:
+                    soft_slope[n] = np.sqrt(x * x + y * y)
+            n += 1
+    return slope_x, slope_y, soft_slope
 
 
 def _without_negative(covariance: Covariance) -> Covariance:

@@ -53,8 +53,7 @@ class PlateSet:
         the clip ever showed the place (the pixels are inpainted or replicated).
         """
         h, w = box_xyxy[3] - box_xyxy[1], box_xyxy[2] - box_xyxy[0]
-        total = np.zeros((h, w, 3), np.float32)
-        weights = np.zeros((h, w), np.float32)
+        views = []
         for side, weight in ((0, 1 - self.second_weight[frame]), (1, self.second_weight[frame])):
             row = int(self.plate_rows[frame, side])
             if row < 0 or (weight <= 0 and side):
@@ -64,12 +63,13 @@ class PlateSet:
             plate, seen = self._plate(row)
             picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             known = cv2.remap(seen, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-            _add_weighted(total, weights, picture, known, max(float(weight), 1e-3))
-        if not weights.any():
+            views.append((picture, known, np.float32(max(float(weight), 1e-3))))
+        if not views:
             return np.full((h, w, 3), 128, np.uint8), np.zeros((h, w), np.bool_)
-        mixed = np.empty((h, w, 3), np.uint8)
-        _divide(total, weights, mixed)
-        return mixed, weights > 0.0015
+        if len(views) == 1:
+            picture, known, _ = views[0]
+            return np.asarray(picture, np.uint8), known > 0
+        return _mixed(*views[0], *views[1])
 
     def positions(
         self, frame: int, side: int, box_xyxy: tuple[int, int, int, int], size_wh: tuple[int, int]
@@ -98,30 +98,32 @@ class PlateSet:
 
 
 @njit(cache=True, nogil=True)
-def _add_weighted(
-    total: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    picture: NDArray[np.uint8],
-    known: NDArray[np.uint8],
-    weight: float,
-) -> None:
-    """Add one plate. What never saw the place leaves it to the other; where neither did, both count a little."""
-    height, width = known.shape
+def _mixed(
+    first: Picture,
+    first_known: NDArray[np.uint8],
+    first_weight: np.float32,
+    second: Picture,
+    second_known: NDArray[np.uint8],
+    second_weight: np.float32,
+) -> tuple[Picture, Mask]:
+    """Mix two plates, (h, w, 3) and where one is known, (h, w).
+
+    What never saw the place leaves it to the other; where neither did, both count a little.
+    """
+    height, width = first_known.shape
+    picture = np.empty((height, width, 3), np.uint8)
+    seen = np.empty((height, width), np.bool_)
+    least, top, half = np.float32(1e-3), np.float32(255), np.float32(0.5)
     for r in range(height):
         for c in range(width):
-            part = np.float32(max(known[r, c] / 255.0, 1e-3) * weight)
-            weights[r, c] += part
+            a = max(first_known[r, c] / top, least) * first_weight
+            b = max(second_known[r, c] / top, least) * second_weight
+            seen[r, c] = a + b > np.float32(0.0015)
+            share = a / (a + b)
             for channel in range(3):
-                total[r, c, channel] += np.float32(picture[r, c, channel]) * part
-
-
-@njit(cache=True, nogil=True)
-def _divide(total: NDArray[np.float32], weights: NDArray[np.float32], mixed: NDArray[np.uint8]) -> None:
-    height, width = weights.shape
-    for r in range(height):
-        for c in range(width):
-            for channel in range(3):
-                mixed[r, c, channel] = np.uint8(total[r, c, channel] / weights[r, c] + np.float32(0.5))
+                one, other = np.float32(first[r, c, channel]), np.float32(second[r, c, channel])
+                picture[r, c, channel] = np.uint8(other + (one - other) * share + half)
+    return picture, seen
 
 
 def read_plate(folder: Path, row: int) -> tuple[Picture, NDArray[np.uint8]]:

@@ -26,10 +26,21 @@ def bins_of(picture: Picture, gain: float) -> NDArray[np.int32]:
     if gain > 1.0:
         # What is brightened shows its noise.
         picture = cv2.convertScaleAbs(cv2.GaussianBlur(picture, (0, 0), _CALM_PX), alpha=gain)
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.int32)
-    chroma = (np.clip(lab[..., 1:], _AB_LOW, _AB_HIGH - 1) - _AB_LOW) * AB_BINS // (_AB_HIGH - _AB_LOW)
-    luma = lab[..., 0] * L_BINS // 256
-    return (luma * AB_BINS + chroma[..., 0]) * AB_BINS + chroma[..., 1]
+    return _bins(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB))
+
+
+@njit(cache=True, nogil=True)
+def _bins(lab: NDArray[np.uint8]) -> NDArray[np.int32]:
+    height, width = lab.shape[:2]
+    chroma = np.empty(256, np.int32)
+    for level in range(256):
+        chroma[level] = (min(max(level, _AB_LOW), _AB_HIGH - 1) - _AB_LOW) * AB_BINS // (_AB_HIGH - _AB_LOW)
+    bins = np.empty((height, width), np.int32)
+    for r in range(height):
+        for c in range(width):
+            luma = np.int32(lab[r, c, 0]) * L_BINS // 256
+            bins[r, c] = (luma * AB_BINS + chroma[lab[r, c, 1]]) * AB_BINS + chroma[lab[r, c, 2]]
+    return bins
 
 
 def counted(bins: NDArray[np.int32], mask: Mask) -> NDArray[np.float64]:

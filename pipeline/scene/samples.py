@@ -61,7 +61,8 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
     ``gain`` brightens the colors, as ``bins_of`` tells.
     """
     width, height = view.size_wh
-    distances = part_distances(body.segments, height, width) / np.float32(max(body.height_px, 1.0))
+    distances = part_distances(body.segments, height, width)
+    distances /= np.float32(max(body.height_px, 1.0))
     outside = np.asarray(distances.min(axis=0), np.float32)
     his, theirs = view.reduced(subject_mask), view.reduced(others_mask)
     return Sample(view, body, distances, outside, bins_of(view.picture, gain), his, theirs)

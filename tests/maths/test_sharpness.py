@@ -9,7 +9,7 @@ import pytest
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.grain import Grain
-from pipeline.maths.sharpness import blur_kernel, lacking_blur, measure_blur
+from pipeline.maths.sharpness import _slopes, blur_kernel, lacking_blur, measure_blur
 
 _SIZE = (150, 260)
 
@@ -110,3 +110,14 @@ def test_grain_lies_on_the_layer_under_its_alpha_and_repeats() -> None:
     assert not first.premultiplied[:40].any()
     assert float(first.premultiplied[40:].std()) == pytest.approx(4.0, rel=0.15)
     assert float(np.abs(first.premultiplied - match_grain(layer, grain, 7, 4).premultiplied).max()) > 1
+
+
+def test_slopes_in_a_mask_are_sobels() -> None:
+    rng = np.random.default_rng(4)
+    calm, soft = rng.normal(100, 30, (2, 40, 50)).astype(np.float32)
+    where = rng.random((40, 50)) > 0.4
+    found = _slopes(calm, soft, where, int(np.count_nonzero(where)))
+    x, y = (cv2.Sobel(calm, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    soft_x, soft_y = (cv2.Sobel(soft, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    for ours, theirs in zip(found, (x, y, np.hypot(soft_x, soft_y)), strict=True):
+        np.testing.assert_allclose(ours, theirs[where], atol=1e-3)
