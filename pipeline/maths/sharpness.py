@@ -28,6 +28,12 @@ _SHARPEST = 0.15
 _LEAST_SLOPE = 2.0
 """Levels a px."""
 _DIRECTIONS = 8
+_AXES = np.stack(
+    [np.cos(np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS), np.sin(np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS)],
+    axis=-1,
+)
+_ALONG = float(np.cos(np.pi / 12))
+"""Cosine of the angle to an axis within which an edge tells of it."""
 _LEAST_EDGES = 12
 _WIDE_PX = 1.9
 """Wider than this a blur is measured at half the size."""
@@ -66,26 +72,49 @@ def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
     slope = np.sqrt(slope_x**2 + slope_y**2)
     if len(slope) < 4 * _LEAST_EDGES:
         return None
-    edge = (slope > max(float(np.quantile(slope, _STRONG)), _LEAST_SLOPE)) & (soft_slope > 0.5 * _LEAST_SLOPE)
-    ratio2 = (slope[edge] / soft_slope[edge]).astype(np.float64) ** 2
-    # A step blurred by s has the slope 1 / sqrt(s² + c²) after a blur by c more.
-    calm2, soft2 = _CALM**2, _CALM**2 + _MORE**2
-    blur2 = np.where(ratio2 > 1.001, (soft2 - calm2 * ratio2) / np.maximum(ratio2 - 1, 1e-3), _MOST_PX2)
-    blur2 = np.clip(blur2, 0, _MOST_PX2)
-    angle = np.arctan2(slope_y[edge], slope_x[edge]) % np.pi
+    least = max(float(np.quantile(slope, _STRONG)), _LEAST_SLOPE)
+    blur2, directions = _blur_of_edges(slope_x, slope_y, slope, soft_slope, np.float32(least), _AXES)
     design, values = [], []
-    for direction in range(_DIRECTIONS):
-        middle = np.pi * direction / _DIRECTIONS
-        apart = np.abs((angle - middle + np.pi / 2) % np.pi - np.pi / 2)
-        near = blur2[apart < np.pi / 12]
+    for (cosine, sine), along in zip(_AXES.tolist(), directions, strict=True):
+        near = blur2[along]
         if len(near) >= _LEAST_EDGES:
-            cosine, sine = np.cos(middle), np.sin(middle)
             design.append([cosine**2, 2 * cosine * sine, sine**2])
             values.append(float(np.quantile(near, _SHARPEST)))
     if len(values) < 4:
         return None
     xx, xy, yy = np.linalg.lstsq(np.array(design), np.array(values), rcond=None)[0]
     return _without_negative(np.array([[xx, xy], [xy, yy]]))
+
+
+@njit(cache=True, nogil=True)
+def _blur_of_edges(
+    slope_x: NDArray[np.float32],
+    slope_y: NDArray[np.float32],
+    slope: NDArray[np.float32],
+    soft_slope: NDArray[np.float32],
+    least: np.float32,
+    axes: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the squared blur (E,) of the pixels on edges, and along which of the ``axes`` (A, 2) each lies, (A, E)."""
+    count = 0
+    for i in range(len(slope)):
+        count += slope[i] > least and soft_slope[i] > 0.5 * _LEAST_SLOPE
+    blur2 = np.empty(count, np.float64)
+    directions = np.empty((len(axes), count), np.bool_)
+    # A step blurred by s has the slope 1 / sqrt(s² + c²) after a blur by c more.
+    calm2, soft2 = _CALM**2, _CALM**2 + _MORE**2
+    n = 0
+    for i in range(len(slope)):
+        if not (slope[i] > least and soft_slope[i] > 0.5 * _LEAST_SLOPE):
+            continue
+        ratio2 = (np.float64(slope[i]) / soft_slope[i]) ** 2
+        value = (soft2 - calm2 * ratio2) / (ratio2 - 1) if ratio2 > 1.001 else _MOST_PX2
+        blur2[n] = min(max(value, 0.0), _MOST_PX2)
+        for k in range(len(axes)):
+            along = abs(slope_x[i] * axes[k, 0] + slope_y[i] * axes[k, 1])
+            directions[k, n] = along > _ALONG * slope[i]
+        n += 1
+    return blur2, directions
 
 
 @njit(cache=True, nogil=True)

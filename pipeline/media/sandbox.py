@@ -2,7 +2,8 @@
 
 FFmpeg believes what a file says, and a few bytes can make it ask for all the memory there is, go round in circles, or
 crash. The process (``decoder_main``) has a limit on its memory and processor time, knows none of our variables, and
-hands frames over through shared memory: two copies, about a millisecond a frame of 1080p.
+hands frames over through shared memory: two copies, about a millisecond a frame of 1080p. What it decodes
+while it opens a clip it leaves on disk (``spool``), where the passes read it without asking.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from pipeline.media import wire
 
 SPOOL_BYTES = 2**29
 """Ten seconds of 720p, four of 1080p."""
-_SHARE_OF_DISK = 0.25
+_SHARE_OF_DISK = 0.05
+"""Of what is free: what a job needs of the disk besides is not in danger."""
 
 
 class SpoolWriter:
