@@ -16,7 +16,7 @@ from pipeline.models.diffusion.steps import FACE_STRENGTH, guides_in_step, num_s
 from pipeline.models.diffusion.wan_cost import padded_frames, window_tflop
 from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.plan.segments import cut_chunks, equal_borders, num_segments
-from pipeline.result import Estimate
+from pipeline.result import Estimate, FanOutEstimate
 from pipeline.settings import (
     AnimateDiffSettings,
     AnimateSettings,
@@ -34,6 +34,10 @@ GPUS: Mapping[str, float] = {"A40": 149.7, "L40S": 362.0, "H100": 989.0}
 """Dense fp16 peak, TFLOP a second, as NVIDIA's data sheets state it."""
 SHARES = (0.15, 0.25, 0.35)
 """Of the peak that such networks reach: slow, usual, fast. Not measured by us."""
+_MANNEQUIN_SHARE = 0.15
+"""Of a preview job's time, that drawing takes (``worker.progress.STAGE_SHARE``)."""
+_BEGIN_SECONDS = (10.0, 30.0, 90.0)
+"""For a further worker to fetch a bundle and load its models: warm, as a rule, cold. Not measured."""
 _LEAST_MEGAPIXELS = 0.17
 """A frame takes no less than one of this size: people are looked for at the same size in every clip."""
 _GENERATOR_PARTS = ("unet", "unet_motion", "face_unet_motion", "transformer")
@@ -54,12 +58,13 @@ def seconds_on(gpu: str, tflop: float, share: float) -> float:
     return tflop / (GPUS[gpu] * share)
 
 
-def estimate(info: VideoInfo, settings: Settings) -> Estimate:
+def estimate(info: VideoInfo, settings: Settings, workers: int = 1) -> Estimate:
     """Return what a job takes, before it is done: windows, generator calls, TFLOP, seconds and money a GPU type.
 
     ``seconds`` has three figures for each GPU type, for a quick, a usual and a slow run: the generator's counted
     operations at a share of the GPU's peak, and all other stages, which run on the CPU, as they were measured there.
-    The subject is taken to be in every frame, in one shot.
+    The subject is taken to be in every frame, in one shot. With more than one of the ``workers`` the same for chunks
+    that are shared with them.
     """
     frames = info.num_frames
     counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
@@ -73,7 +78,7 @@ def estimate(info: VideoInfo, settings: Settings) -> Estimate:
             if gpu in quick_to_slow:
                 quick, usual, slow = (round(value / 3600 * price, 4) for value in quick_to_slow[gpu])
                 cost[gpu] = (quick, usual, slow)
-    return Estimate(
+    told = Estimate(
         frames=frames,
         windows=counted["windows"],
         generator_calls=sum(
@@ -84,6 +89,36 @@ def estimate(info: VideoInfo, settings: Settings) -> Estimate:
         seconds=seconds,
         cost_usd={gpu: cost[gpu] for gpu in GPUS if gpu in cost},
     )
+    if workers == 1:
+        return told
+    return told.model_copy(update={"fan_out": _shared(info, settings, workers, tflop, others)})
+
+
+def _shared(info: VideoInfo, settings: Settings, workers: int, tflop: float, others: float) -> FanOutEstimate:
+    """Return what a job takes that shares its chunks: the card's time divided, all else as it is."""
+    chunks = len(planned_chunks(info, settings.segment))
+    overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
+    # Chunks of one shot that go on from each other's frames are drawn one after the other, wherever.
+    is_chain = overlap > 0 and getattr(settings.generate, "conditioning_frames", 0) > 0
+    drawing = 1 if is_chain else min(workers, chunks)
+    share = -(-chunks // drawing) / chunks
+    if settings.generate.backend == "mannequin":
+        seconds = round(others * (1 - _MANNEQUIN_SHARE * (1 - share)), 1)
+        return FanOutEstimate(workers=drawing, seconds={"CPU": seconds}, cost_usd={})
+    times: dict[str, tuple[float, float, float] | float] = {}
+    cost: dict[str, tuple[float, float, float]] = {}
+    for gpu in GPUS:
+        card = [seconds_on(gpu, tflop, of_peak) for of_peak in SHARES[::-1]]
+        quick, usual, slow = (round(each * share + others, 1) for each in card)
+        times[gpu] = quick, usual, slow
+        price = settings.limits.usd_per_hour.get(gpu)
+        if price is not None:
+            began = [(drawing - 1) * each for each in _BEGIN_SECONDS]
+            quick, usual, slow = (
+                round((each + others + begin) / 3600 * price, 4) for each, begin in zip(card, began, strict=True)
+            )
+            cost[gpu] = quick, usual, slow
+    return FanOutEstimate(workers=drawing, seconds=times, cost_usd=cost)
 
 
 def _quick_to_slow(gpu: str, tflop: float, others_seconds: float) -> tuple[float, float, float]:
@@ -220,4 +255,9 @@ def estimate_lines(told: Estimate) -> list[str]:
         cost = told.cost_usd.get(name)
         money = f", {cost[1]:.3f} US dollars ({cost[0]:.3f} to {cost[2]:.3f})" if cost else ""
         lines.append(f"{name}: {time}{money}")
+    if told.fan_out is not None:
+        shared = told.model_copy(
+            update={"seconds": told.fan_out.seconds, "cost_usd": told.fan_out.cost_usd, "fan_out": None}
+        )
+        lines += [f"{told.fan_out.workers} workers, {line}" for line in estimate_lines(shared)[1:]]
     return lines

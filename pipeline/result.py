@@ -64,6 +64,17 @@ class Quality(Value):
     output.crf raises it, output.codec=lossless leaves no loss."""
 
 
+class FanOutEstimate(Value):
+    """The same for chunks shared with other workers (`fan_out`)."""
+
+    workers: int
+    """How many draw at once: no more than there are chunks."""
+    seconds: dict[str, tuple[float, float, float] | float]
+    """As above: the card's work divided among them, all other passes on one."""
+    cost_usd: dict[str, tuple[float, float, float]]
+    """As above: the others are paid for while they draw and for what it takes to begin."""
+
+
 class Estimate(Value):
     """What a job takes, before it is done. The subject is taken to be in every frame, in one shot."""
 
@@ -81,6 +92,8 @@ class Estimate(Value):
     """By GPU type, for a quick, a usual and a slow run; one figure under ``CPU`` for the mannequin."""
     cost_usd: dict[str, tuple[float, float, float]]
     """By GPU type, likewise."""
+    fan_out: FanOutEstimate | None = None
+    """Where the chunks are to be shared with other workers."""
 
 
 class SegmentReport(Value):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from conf import compose_settings
-from pipeline.estimate import estimate, generation_share, seconds_of_job
+from pipeline.estimate import estimate, estimate_lines, generation_share, planned_chunks, seconds_of_job
 from pipeline.media.decode import open_clip
+from tests.support.clip_info import video_info
 from tests.support.job_runner import ROOT, WALK, Runner
 from worker.progress import percent_of
 
@@ -74,3 +75,26 @@ def test_the_bar_moves_while_the_generator_works() -> None:
     assert 0.7 < share < 1
     begin, end = percent_of("perform", 0, 100, share), percent_of("perform", 100, 100, share)
     assert end - begin > 70 and percent_of("finish", 1, 1, share) == pytest.approx(100)
+
+
+def test_an_estimate_of_shared_chunks_says_both() -> None:
+    """Frame by frame: what three workers draw in a third of the rounds, rounded up."""
+    info = video_info(1800)
+    settings = compose_settings("fast", ("segment.count=1", "composite.crossfade=false"))
+    chunks = len(planned_chunks(info, settings.segment))
+    rounds = -(-chunks // 3) / chunks
+    assert chunks in (15, 16)
+    alone, told = estimate(info, settings), estimate(info, settings, workers=3)
+    shared = told.fan_out
+    assert alone.fan_out is None and shared is not None and shared.workers == 3
+    assert told.model_copy(update={"fan_out": None}) == alone
+    for gpu in ("A40", "H100"):
+        for before, after in zip(alone.seconds[gpu], shared.seconds[gpu], strict=True):
+            card = before - alone.other_stages_s
+            assert after == pytest.approx(alone.other_stages_s + card * rounds, abs=0.2)
+        # The work is the same, and somebody has to begin with it.
+        assert all(after > before for before, after in zip(alone.cost_usd[gpu], shared.cost_usd[gpu], strict=True))
+    assert len(estimate_lines(told)) == 2 * len(estimate_lines(alone)) - 1
+    assert estimate(video_info(30), settings, workers=9).fan_out.workers == 1
+    mannequin = estimate(info, compose_settings("preview"), workers=4)
+    assert mannequin.fan_out.seconds["CPU"] < mannequin.seconds["CPU"] and mannequin.fan_out.cost_usd == {}

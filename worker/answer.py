@@ -142,7 +142,9 @@ def _run(
             wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
             with closing(_opened(wanted, settings, None, clock, lambda stage, done, total: None)) as clip:
                 info = clip.info
-            return EstimateAnswer(preset=settings.preset, estimate=estimate(info, settings), warnings=info.warnings)
+            return EstimateAnswer(
+                preset=settings.preset, estimate=estimate(info, settings, request.fan_out), warnings=info.warnings
+            )
     check_fan_out(request, worker)
     destination = choose_destination(
         job_id=job_id,

@@ -30,6 +30,7 @@ _REFERENCES = {
     "BoxInStill": "{number, box_xyxy}",
     "SubjectInput": "{subject, reference_image_urls, prompt, seed}",
     "SubjectReport": "{number, frames_replaced, frames_absent, frames_uncertain, contacts, quality}",
+    "FanOutEstimate": "{workers, seconds, cost_usd}",
     "FanOutReport": "{workers, chunks_here, chunks_elsewhere, chunks_taken_over}",
     "SegmentReport": "{shot, kind, start_frame, end_frame, start_s, end_s}",
 }
