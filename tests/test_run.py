@@ -61,6 +61,7 @@ def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: Ide
     # Two resamples of the man himself, put back through crop, reshake and composite: a shift of a pixel gives 24 dB.
     assert 10 * np.log10(255**2 / np.mean(errors)) > 30.0
     assert result.report.quality.changed_outside == 0
+    assert result.report.quality.plate_fit is not None and result.report.quality.plate_fit > 0.85
     assert result.report.segments[0].kind in ("approach", "part")
     # Windows of one chunk take up what the window before has finished.
     assert any(finished == 3 for _, _, finished in identity.calls)

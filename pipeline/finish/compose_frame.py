@@ -134,6 +134,8 @@ def make_frame(
         edit.layer,
         edit.background,
         masks.labels,
+        edit.plate_fit,
+        edit.unseen_px,
     )
 
 

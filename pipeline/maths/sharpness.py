@@ -158,9 +158,14 @@ def _without_negative(covariance: Covariance) -> Covariance:
 
 
 def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Covariance | None:
-    """Return the blur that makes ``wanted`` of ``there``; None under ``least_px`` in every direction."""
+    """Return the blur that makes ``wanted`` of ``there``; None under ``least_px`` in every direction.
+
+    From there to half as much more it sets in, so that a clip about as blurred as that does not flicker.
+    """
     lacking = _without_negative(wanted - there) / _MEASURED_SHARE
-    return lacking if float(np.linalg.eigvalsh(lacking)[1]) > least_px**2 else None
+    most_px = float(np.sqrt(np.linalg.eigvalsh(lacking)[1]))
+    onset = min((most_px - least_px) / (0.5 * least_px), 1.0)
+    return lacking * onset if onset > 0 else None
 
 
 def blur_kernel(covariance: Covariance) -> NDArray[np.float32]:

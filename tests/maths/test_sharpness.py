@@ -65,6 +65,15 @@ def test_a_flat_or_tiny_part_tells_nothing_and_a_sharp_one_lacks_nothing() -> No
     np.testing.assert_allclose(blur_kernel(np.diag([4.0, 1.0])).sum(), 1, rtol=1e-5)
 
 
+def test_blur_sets_in_without_a_step() -> None:
+    none, sharp = np.zeros((2, 2)), 0.6**2 * 0.61 * np.eye(2)
+    assert lacking_blur(sharp, none, 0.6) is None
+    little = lacking_blur(1.05 * sharp, none, 0.6)
+    assert little is not None and np.sqrt(little[0, 0]) < 0.2
+    full = lacking_blur(2.4 * sharp, none, 0.6)
+    assert full is not None and full[0, 0] == pytest.approx(2.4 * 0.36)
+
+
 def _scene(sigma: float) -> tuple[np.ndarray, np.ndarray, PlacedLayer]:
     """A blurred man in a frame, his mask, and a sharp layer of another man beside the picture's edge."""
     source = np.full((300, 400, 3), 140, np.uint8)
