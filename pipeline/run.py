@@ -28,6 +28,7 @@ from pipeline.errors import InvalidInput
 from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.finish import finish
 from pipeline.finish.layer_pictures import LEGEND, layer_pictures
+from pipeline.finish.reflections import find_reflections
 from pipeline.finish.stills import finish_stills
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
@@ -279,6 +280,10 @@ def _prepared(
             plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
         with _timed(timings, "scene"):
             scenes = [learn_scene(clip, plan, of_one, plates, own, check, progress) for plan, of_one, own in of_each]
+            reflections = [
+                find_reflections(clip, plan, of_one, plates, settings.composite.shadows, check)
+                for plan, of_one, _ in of_each
+            ]
         notes: list[tuple[str, ...]] = []
         with _timed(timings, "perform"):
             for number, (plan, of_one, own) in enumerate(of_each):
@@ -309,6 +314,7 @@ def _prepared(
                 plates=plates,
                 scene=scenes[number],
                 shadows=shadows[number],
+                reflections=reflections[number],
                 chunks=[(chunk, chunk_path(folders[number], chunk)) for chunk in plans[number].chunks],
                 settings=settings,
                 seed=request.seed,

@@ -243,7 +243,8 @@ class CompositeSettings(_Settings):
     carried: Literal["keep", "remove"] = "keep"
     """What the subject carries stays in the new person's hand, or is removed with the subject."""
     shadows: Literal["recast", "remove", "keep"] = "recast"
-    """The shadow that the subject throws on the ground is replaced by the new person's, removed, or left alone."""
+    """The shadow that the subject throws on the ground, and the mirror image on a wet floor, are replaced by the new
+    person's, removed, or left alone."""
     match_sharpness: bool = True
     """The new person is blurred as far as the old one is: out of focus, in motion, by compression."""
     light: Literal["scene", "daylight"] = "scene"

@@ -29,6 +29,7 @@ from pipeline.finish.composite import (
 )
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
+from pipeline.finish.reflections import edit_reflection, foot_row_of, reflection_box
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
 from pipeline.finish.shadows import ShadowEdit, ThrownShadows, darkened, edit_shadows, throw_shadows
@@ -72,6 +73,8 @@ class FinishInputs:
     reference_person: Person | None
     generator_warnings: tuple[str, ...] = ()
     """What the generator could not take over of prompt and references."""
+    reflections: NDArray[np.float32] | None = None
+    """(T,) share of the subject's mirror image that the floor shows, 0 for none."""
     further: tuple[FinishInputs, ...] = ()
     """Who else is replaced: clip, plates and settings are the same, all else is that subject's own."""
 
@@ -307,6 +310,9 @@ def _scene(
     thrown = _thrown(inputs, frame_inputs, layer, height_px)
     if thrown is not None:
         inner = union_of([inner, thrown.box_xyxy])
+    mirrored = _mirrored(inputs, frame_inputs, layer, height_px)
+    if mirrored is not None:
+        inner = union_of([inner, mirrored])
     box = clipped(grown(inner, room_px), inputs.clip.info.size_wh)
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
@@ -337,6 +343,20 @@ def _scene(
             inputs.shadows.darkness[number],
             recast=inputs.settings.composite.shadows == "recast",
         )
+    if mirrored is not None and inputs.reflections is not None:
+        into = overlap_slices(mirrored, box)[0]
+        shadow = edit_reflection(
+            shadow,
+            mirrored,
+            plate[into],
+            np.ascontiguousarray(subject_mask[area][into]),
+            layer,
+            ~seen[into] | frame_inputs.not_his_mask[area][into],
+            foot_row_of(inputs.plan, number),
+            height_px,
+            float(inputs.reflections[number]),
+            recast=inputs.settings.composite.shadows == "recast",
+        )
     fit = ring_fit(plate, patch, ring, height_px)
     if inputs.scene is None:
         return SurroundingScene(box, plate, masks_without_scene(*people_masks), shadow, seen, fit)
@@ -358,3 +378,13 @@ def _thrown(
     number = frame_inputs.frame.index
     foot_row = float(np.max(inputs.plan.subject.joints[number, ANKLES, 1])) + FOOT_BH * height_px
     return throw_shadows(frame_inputs.subject_mask, layer, foot_row, height_px, inputs.shadows, number)
+
+
+def _mirrored(
+    inputs: FinishInputs, frame_inputs: FrameInputs, layer: PlacedLayer | None, height_px: float
+) -> Box | None:
+    """Return a box of both people and their mirror images; None where the floor shows none."""
+    number = frame_inputs.frame.index
+    if inputs.plates is None or inputs.reflections is None or not inputs.reflections[number] > 0:
+        return None
+    return reflection_box(frame_inputs.subject_mask, layer, foot_row_of(inputs.plan, number), height_px)

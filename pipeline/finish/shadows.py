@@ -103,7 +103,8 @@ def darkened(background: Picture, box_xyxy: Box, shadow: ShadowEdit) -> Picture:
     """Return a background (h, w, 3) of a box with the new shadow on it."""
     into, part = overlap_slices(shadow.box_xyxy, box_xyxy)
     result = background.copy()
-    result[into] = np.rint(background[into] * shadow.gain[part])
+    # A mirror image may be brighter than the floor.
+    result[into] = np.minimum(np.rint(background[into] * shadow.gain[part]), 255)
     return result
 
 

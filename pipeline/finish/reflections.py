@@ -1,0 +1,191 @@
+"""The subject's mirror image on the floor: found from a few frames, taken away, the new person's put in its place."""
+
+from __future__ import annotations
+
+from itertools import islice, pairwise
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Matte, Picture
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.plan import Plan, Presence
+from pipeline.finish.reshake import PlacedLayer
+from pipeline.finish.shadows import ShadowEdit
+from pipeline.joints import ANKLES
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
+from pipeline.maths.cast_shadow import FOOT_BH
+from pipeline.maths.light import match_light
+from pipeline.maths.masks import grow
+from pipeline.maths.reflection import LEAST_DEPTH_BH, ReflectionSample, mirror, sample_reflection
+from pipeline.media.clip import Clip
+from pipeline.media.pixels import rgb_of
+from pipeline.plate.plate_set import PlateSet
+from pipeline.runtime.callbacks import Check
+from pipeline.workspace.subject_masks import SubjectMasks
+
+_SAMPLES_A_SHOT = 8
+_SAMPLES = 96
+"""Of a clip: each costs a view of the plate."""
+_LEAST_SAMPLES = 4
+_LIKENESS = 0.5
+"""A floor that mirrors nothing, with his shadow on it, stays under 0.35; half a mirror in gravel is over 0.6."""
+_SHARES = (0.04, 0.95)
+_ROOM_BH = 0.03
+_FEET_BH = 0.1
+
+
+def find_reflections(
+    clip: Clip,
+    plan: Plan,
+    masks: SubjectMasks,
+    plates: PlateSet | None,
+    method: Literal["recast", "remove", "keep"],
+    check: Check,
+) -> NDArray[np.float32]:
+    """Return (T,): the share of his mirror image that the floor shows in each frame, 0 where it shows none.
+
+    One share a shot; 0 where the ``method`` is to keep. One read of the clip, of which few frames are looked at.
+    """
+    shares = np.zeros(clip.info.num_frames, np.float32)
+    shots = list(pairwise([*(int(start) for start in plan.shot_starts), clip.info.num_frames]))
+    each = min(_SAMPLES_A_SHOT, _SAMPLES // max(len(shots), 1))
+    if plates is None or method == "keep" or each < _LEAST_SAMPLES:
+        return shares
+    chosen = [_spread(_standing_in_view(plan, *shot, clip.info.size_wh[1]), each) for shot in shots]
+    frames = clip.frames_at([number for of_shot in chosen for number in of_shot])
+    for (start, stop), of_shot in zip(shots, chosen, strict=True):
+        samples = []
+        for frame in islice(frames, len(of_shot)):
+            check()
+            samples.append(_sample(frame, plan, masks, plates))
+        shares[start:stop] = _share_of([sample for sample in samples if sample is not None])
+    return shares
+
+
+def _standing_in_view(plan: Plan, start: int, stop: int, height: int) -> NDArray[np.int64]:
+    """Return the frames of [start, stop) in which he was found and the floor under his feet can be seen."""
+    numbers = np.flatnonzero(plan.subject.presence[start:stop] == Presence.FOUND) + start
+    depth = height - np.array([foot_row_of(plan, int(number)) for number in numbers])
+    return numbers[depth > LEAST_DEPTH_BH * plan.subject.body_height_px[numbers]]
+
+
+def _spread(numbers: NDArray[np.int64], count: int) -> list[int]:
+    if len(numbers) < _LEAST_SAMPLES:
+        return []
+    return [int(number) for number in np.unique(numbers[np.linspace(0, len(numbers) - 1, count).astype(int)])]
+
+
+def _share_of(samples: list[ReflectionSample]) -> float:
+    if len(samples) < _LEAST_SAMPLES:
+        return 0.0
+    likeness = float(np.median([sample.likeness for sample in samples]))
+    share = float(np.median([sample.share for sample in samples]))
+    if not (likeness > _LIKENESS and _SHARES[0] < share):
+        return 0.0
+    # Where masks and plate are a little wrong the fit is drawn towards 0, by as much as the likeness lacks.
+    return min(share / likeness, _SHARES[1])
+
+
+def foot_row_of(plan: Plan, frame: int) -> float:
+    """Return the row on which he stands, source px."""
+    height_px = float(plan.subject.body_height_px[frame])
+    return float(np.max(plan.subject.joints[frame, ANKLES, 1])) + FOOT_BH * height_px
+
+
+def _sample(frame: Frame, plan: Plan, masks: SubjectMasks, plates: PlateSet) -> ReflectionSample | None:
+    subject = masks.subject_mask(frame.index)
+    height_px, foot_row = float(plan.subject.body_height_px[frame.index]), foot_row_of(plan, frame.index)
+    size_wh = subject.shape[1], subject.shape[0]
+    if not subject.any() or not np.isfinite(foot_row) or not height_px > 8:
+        return None
+    box = _mirror_box(box_of_mask(subject), foot_row, height_px, size_wh)
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    area = np.s_[y0:y1, x0:x1]
+    here, source = np.ascontiguousarray(subject[area]), np.ascontiguousarray(rgb_of(frame)[area])
+    people = masks.hidden_mask(frame.index)[area]
+    plate, seen = plates.render(frame.index, box)
+    around = grow(people, max(4, round(0.1 * height_px))) & ~grow(people, max(2, round(0.03 * height_px))) & seen
+    lit = match_light(plate, source, around)
+    difference = source.astype(np.float32) - lit
+    usable = seen & ~grow(people, max(2, round(0.02 * height_px)))
+    return sample_reflection(difference, here, usable, foot_row - y0, height_px)
+
+
+def _mirror_box(body: Box, foot_row: float, height_px: float, size_wh: tuple[int, int]) -> Box | None:
+    """Return a box of him and his mirror image; None where none is in the picture."""
+    if foot_row >= size_wh[1] - 1:
+        return None
+    low = int(np.ceil(2 * foot_row - body[1]))
+    return clipped(grown((body[0], body[1], body[2], max(low, body[3])), round(0.12 * height_px)), size_wh)
+
+
+def reflection_box(subject_mask: Mask, layer: PlacedLayer | None, foot_row: float, height_px: float) -> Box | None:
+    """Return the box (x0, y0, x1, y1) of both people with their mirror images; None where there is none."""
+    bodies = [box_of_mask(subject_mask)] if subject_mask.any() else []
+    if layer is not None and layer.alpha.any():
+        bodies.append(layer.box_xyxy)
+    size_wh = subject_mask.shape[1], subject_mask.shape[0]
+    return _mirror_box(union_of(bodies), foot_row, height_px, size_wh) if bodies else None
+
+
+def edit_reflection(
+    shadow: ShadowEdit | None,
+    box_xyxy: Box,
+    plate: Picture,
+    subject: Mask,
+    layer: PlacedLayer | None,
+    blocked: Mask,
+    foot_row: float,
+    height_px: float,
+    share: float,
+    *,
+    recast: bool,
+) -> ShadowEdit:
+    """Return the ``shadow`` edit with the mirror images added: the old one's place replaced, the new one on the plate.
+
+    ``plate``, ``subject``, and ``blocked`` (where the plate is not known or somebody is) are (h, w) of the box.
+    ``foot_row`` is in px of the frame.
+    """
+    row = foot_row - box_xyxy[1]
+    alpha = np.zeros(subject.shape, np.float32)
+    change = np.zeros((*subject.shape, 3), np.float32)
+    if layer is not None and recast:
+        into, part = overlap_slices(layer.box_xyxy, box_xyxy)
+        alpha[into] = layer.alpha[part]
+        change[into] = layer.premultiplied[part] - layer.alpha[part][..., None] * plate[into]
+    new_image = share * mirror(change, row)
+    old = mirror(grow(subject, max(1, round(_ROOM_BH * height_px))).astype(np.float32), row)
+    hole = np.maximum(np.maximum(old, mirror(alpha, row)), _beneath(subject, row, height_px))
+    hole = cv2.GaussianBlur(hole, (0, 0), max(0.006 * height_px, 0.8))
+    hole = np.where(blocked, np.float32(0), np.clip(2 * hole, 0, 1))
+    gain = np.maximum(plate + new_image, 0) / np.maximum(plate, 1)
+    return _together(shadow, ShadowEdit(box_xyxy, hole.astype(np.float32), gain.astype(np.float32)))
+
+
+def _beneath(subject: Mask, foot_row: float, height_px: float) -> Matte:
+    """Return (h, w): what lies right under the feet, of which the farther one stands above the row of the nearer."""
+    depth = max(1, round(_FEET_BH * height_px))
+    feet = subject.astype(np.float32)
+    feet[: max(int(foot_row) - depth, 0)] = 0
+    downwards = np.ones((2 * depth + 1, 1), np.uint8)
+    downwards[depth + 1 :] = 0
+    return np.asarray(cv2.dilate(feet, downwards), np.float32)
+
+
+def _together(shadow: ShadowEdit | None, other: ShadowEdit) -> ShadowEdit:
+    """Return both edits as one: gains multiply, the larger hole counts."""
+    if shadow is None:
+        return other
+    box = union_of([shadow.box_xyxy, other.box_xyxy])
+    hole: Matte = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+    gain = np.ones((*hole.shape, 3), np.float32)
+    for edit in (shadow, other):
+        into, part = overlap_slices(edit.box_xyxy, box)
+        hole[into] = np.maximum(hole[into], edit.hole[part])
+        gain[into] *= edit.gain[part]
+    return ShadowEdit(box, hole, gain)
