@@ -40,7 +40,8 @@ class Person(Shaped):
     mask: Mask
     """(H, W) of the source picture."""
     earlier: tuple[Person, ...] = ()
-    """The same one in the frames just before he was found, nearest first, where a look back saw him there."""
+    """The same person in the frames just before the first detection, nearest first, where a look back saw them
+    there."""
     earlier_from: int = 0
     """How many frames ago the first of them is."""
     follow_id: int = -1

@@ -298,7 +298,7 @@ def reach_of_hole(inputs: FinishInputs, body_height_px: float) -> HoleReach:
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
 ) -> SurroundingScene | None:
-    """Return the plate, whose the pixels are, and the shadows; None where there is neither he nor a layer."""
+    """Return the plate, whose the pixels are, and the shadows; None where the frame has neither subject nor layer."""
     settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
     ring_px = max(4, round(_RING_BH * height_px))
     reach_px = reach_of_hole(inputs, height_px).total_px
@@ -331,7 +331,7 @@ def _scene(
     shadow = None
     if thrown is not None:
         into = overlap_slices(thrown.box_xyxy, box)[0]
-        # What is in his shadow is darker than the plate, and rightly so.
+        # What lies in the subject's shadow is darker than the plate, and rightly so.
         ring[into] &= thrown.old < 0.05
         shadow = edit_shadows(
             thrown,

@@ -37,7 +37,7 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
     wanted = measure_blur(gray, inside)
     if wanted is None or lacking_blur(wanted, _SHARP, _LEAST_PX) is None:
         return layer
-    # Before what lies behind him, about as bright: the silhouette is an edge of his.
+    # In front of a background about as bright the silhouette is an edge of the subject.
     behind = float(np.median(gray))
     solid = layer.alpha > 0.9
     x2, y2, x3, y3 = clipped(grown(box_of_mask(solid), 8), (solid.shape[1], solid.shape[0]))

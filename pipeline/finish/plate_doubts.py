@@ -14,7 +14,7 @@ from pipeline.maths.time_ranges import seconds_of, times_of
 POOR_FIT = 0.65
 """Fit under which a background shows another place, or is much softer than the frame; see ``maths.similarity``."""
 MUCH_UNSEEN = 0.08
-"""Invented background that shows, over the subject's area: a strip as wide as a forearm beside him."""
+"""Invented background that shows, over the subject's area: a strip as wide as a forearm beside them."""
 _LEAST_SECONDS = 0.1
 """A shorter time is not seen."""
 

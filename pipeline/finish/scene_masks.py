@@ -23,9 +23,9 @@ class SceneMasks:
     """Masks (H, W) of the whole frame."""
 
     subject: Mask
-    """The subject where he is seen."""
+    """The visible part of the subject."""
     kept: Mask
-    """What is not his and stays on top of the new person."""
+    """What is not the subject's and stays on top of the new person."""
     labels: NDArray[np.uint8] | None = None
     """(H, W) of ``Label``; None where nothing is known but the masks."""
 
@@ -57,7 +57,7 @@ class SceneMasks:
 
 
 def masks_without_scene(subject_mask: Mask, others_mask: Mask) -> SceneMasks:
-    """Return what the people's masks alone tell; what is in both is his."""
+    """Return what the people's masks alone tell; what is in both is the subject's."""
     return SceneMasks(subject_mask, others_mask & ~subject_mask)
 
 
@@ -72,7 +72,7 @@ def scene_masks(
     people: tuple[Mask, Mask],
     settings: CompositeSettings,
 ) -> SceneMasks:
-    """Tell whose the pixels of ``box_xyxy`` are; outside of it nothing is his.
+    """Tell whose the pixels of ``box_xyxy`` are; outside of it nothing is the subject's.
 
     ``pictures`` are the box's source, its plate in the source's light (h, w, 3), and where the plate is known (h, w).
     ``people`` are the masks (H, W) of the subject and of the others. ``skeleton`` (23, 3) in source px.

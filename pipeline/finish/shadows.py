@@ -55,7 +55,7 @@ def throw_shadows(
 ) -> ThrownShadows | None:
     """Shear the silhouettes of the old (H, W) and the new person onto the ground; None where no shadow falls.
 
-    ``foot_row`` is the ground under him, source px; it must lie in the picture.
+    ``foot_row`` is the ground under the subject, source px; it must lie in the picture.
     """
     shear = shadows.shear_at(frame)
     size_wh = subject_mask.shape[1], subject_mask.shape[0]
@@ -121,9 +121,9 @@ def edit_shadows(
 ) -> ShadowEdit:
     """Decide hole and gain from both shadows; all pictures and masks are (h, w) in the box of ``thrown``.
 
-    The old shadow is believed as far as the frame is darker than the plate there: where it is not (he stands in the
-    shade of a house, or the plate never saw the ground lit), nothing is replaced and nothing is thrown, so that no
-    ground is darkened twice.
+    The old shadow is believed as far as the frame is darker than the plate there: where it is not (the subject stands
+    in the shade of a house, or the plate never saw the ground lit), nothing is replaced and nothing is thrown, so that
+    no ground is darkened twice.
     """
     share = _share_seen(thrown.old, source, plate, seen & ~people, darkness)
     new = thrown.new if recast else np.zeros_like(thrown.new)

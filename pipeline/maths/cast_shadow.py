@@ -49,7 +49,7 @@ class ShadowSample:
     silhouette: Matte
     """(h, w)."""
     foot_row: float
-    """Row of the ground under him."""
+    """Row of the ground under the person."""
 
 
 @dataclass(frozen=True, slots=True)

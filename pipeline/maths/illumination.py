@@ -1,11 +1,11 @@
-"""What light falls on a person, read off the picture: his own surfaces, and what lies around him.
+"""What light falls on a person, read off the picture: their own surfaces, and what lies around them.
 
 How bright a surface looks is its albedo times its light, and neither is known. Four signs of the strength are weighed
-against each other (his face, his clothes, the mean and the bright end of what surrounds him), each against the albedo
+against each other (face, clothes, the mean and the bright end of the surroundings), each against the albedo
 that such surfaces have on average; the sign that disagrees loses its weight, so that dark skin or a dark wall alone
 does not darken the light. Colour is read off skin, whose hue varies little between people, and off the surroundings.
-Direction is read off the person's own shading: along the silhouette his normals are known (Johnson and Farid,
-"Exposing Digital Forgeries by Detecting Inconsistencies in Lighting", 2005). Change over time is read off his own
+Direction is read off the person's own shading: along the silhouette the normals are known (Johnson and Farid,
+"Exposing Digital Forgeries by Detecting Inconsistencies in Lighting", 2005). Change over time is read off their own
 parts, whose albedo stays.
 """
 
@@ -56,15 +56,15 @@ class LightSample:
     parts: NDArray[np.float64]
     """(5, 3) mean of each of ``PARTS``."""
     clothes: NDArray[np.float64]
-    """(3,) mean of the person below his head."""
+    """(3,) mean of the person below the head."""
     around: NDArray[np.float64]
-    """(3,) mean of what surrounds him."""
+    """(3,) mean of the surroundings."""
     bright: NDArray[np.float64]
     """(3,) 6th-power mean of it."""
     highlights: float
-    """Luminance of his brightest twentieth."""
+    """Luminance of the brightest twentieth of the person."""
     normal_matrix: NDArray[np.float64]
-    """(2, 2) sums of products of his normals' x and y."""
+    """(2, 2) sums of products of x and y of the person's normals."""
     normal_shading: NDArray[np.float64]
     """(2,) sums of normals times the logarithm of brightness."""
 
@@ -75,22 +75,24 @@ def sample_light(
     people: Matte,
     joints: NDArray[np.float64],
 ) -> LightSample | None:
-    """Measure one frame: ``linear`` (h, w, 3) about him at ``SAMPLE_BODY_PX``, cover of him and of all people (h, w),
-    ``joints`` (21, 2) px in it, NaN unknown. None where too little of him or of the surroundings is seen.
+    """Measure one frame: ``linear`` (h, w, 3) around the person at ``SAMPLE_BODY_PX``, cover of them and of all people
+    (h, w), ``joints`` (21, 2) px in it, NaN unknown. None where too little of them or of the surroundings is seen.
     """
-    him, clear = person > 0.98, people < 0.02
-    if np.count_nonzero(him) < 60 or np.count_nonzero(clear) < 60:
+    certain, clear = person > 0.98, people < 0.02
+    if np.count_nonzero(certain) < 60 or np.count_nonzero(clear) < 60:
         return None
     surroundings = linear[clear].astype(np.float64)
-    regions = _regions(him, clear, joints)
+    regions = _regions(certain, clear, joints)
     parts = np.array([_mean(linear, regions[name]) for name in PARTS])
-    matrix, shading = _shading_sums(np.asarray(linear @ LUMINANCE.astype(np.float32)), person, him)
+    matrix, shading = _shading_sums(np.asarray(linear @ LUMINANCE.astype(np.float32)), person, certain)
     return LightSample(
         parts=parts,
-        clothes=_mean(linear, him & ~cv2.dilate(regions["face"].astype(np.uint8), np.ones((9, 9))).astype(np.bool_)),
+        clothes=_mean(
+            linear, certain & ~cv2.dilate(regions["face"].astype(np.uint8), np.ones((9, 9))).astype(np.bool_)
+        ),
         around=surroundings.mean(axis=0),
         bright=np.mean(surroundings**6, axis=0) ** (1 / 6),
-        highlights=float(np.quantile(linear[him] @ LUMINANCE, 0.95)),
+        highlights=float(np.quantile(linear[certain] @ LUMINANCE, 0.95)),
         normal_matrix=matrix,
         normal_shading=shading,
     )
@@ -103,10 +105,10 @@ def _mean(linear: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.f
 
 
 def _regions(
-    him: NDArray[np.bool_], clear: NDArray[np.bool_], joints: NDArray[np.float64]
+    certain: NDArray[np.bool_], clear: NDArray[np.bool_], joints: NDArray[np.float64]
 ) -> dict[str, NDArray[np.bool_]]:
     """Return (h, w) masks of ``PARTS``: a disc on the face, bands between joints, the ground around the feet."""
-    rows, columns = np.mgrid[: him.shape[0], : him.shape[1]]
+    rows, columns = np.mgrid[: certain.shape[0], : certain.shape[1]]
     body = SAMPLE_BODY_PX
 
     def middle(name: str) -> NDArray[np.float64]:
@@ -114,13 +116,13 @@ def _regions(
 
     def band(start: str, stop: str) -> NDArray[np.bool_]:
         top, bottom = middle(start)[1], middle(stop)[1]
-        return him & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top))
+        return certain & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top))
 
     nose, feet = joints[JOINT["nose"]], middle("ankle")
     # A NaN compares false everywhere: an unknown joint gives an empty region.
     ground = ((columns - feet[0]) / (0.35 * body)) ** 2 + ((rows - feet[1] - 0.03 * body) / (0.08 * body)) ** 2 < 1
     return {
-        "face": np.asarray(him & (np.hypot(columns - nose[0], rows - nose[1]) < 0.045 * body)),
+        "face": np.asarray(certain & (np.hypot(columns - nose[0], rows - nose[1]) < 0.045 * body)),
         "torso": band("shoulder", "hip"),
         "thighs": band("hip", "knee"),
         "shins": band("knee", "ankle"),
@@ -129,7 +131,7 @@ def _regions(
 
 
 def _shading_sums(
-    luminance: NDArray[np.float32], person: Matte, him: NDArray[np.bool_]
+    luminance: NDArray[np.float32], person: Matte, certain: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum up the regression of log brightness on the normals' x and y, within bands of rows.
 
@@ -144,8 +146,8 @@ def _shading_sums(
     normal_y = cv2.Sobel(soft, cv2.CV_32F, 0, 1) * scale
     brightness = np.log(np.maximum(luminance, 1e-3))
     matrix, shading = np.zeros((2, 2)), np.zeros(2)
-    inside = cv2.erode(him.astype(np.uint8), np.ones((3, 3))).astype(np.bool_)
-    for row in range(0, len(him), 8):
+    inside = cv2.erode(certain.astype(np.uint8), np.ones((3, 3))).astype(np.bool_)
+    for row in range(0, len(certain), 8):
         part = np.s_[row : row + 8]
         where = inside[part]
         if np.count_nonzero(where) < 2 * _LEAST_PX:
@@ -213,7 +215,7 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
             if np.isfinite(rgb).all()}  # fmt: skip
     told["usual"] = float(np.log(_USUAL))
     strength = float(np.exp(_agreed(told, _TRUST, _DISAGREE)))
-    # Nothing gives back more light than it gets: his highlights bound it from below.
+    # Nothing gives back more light than it gets: the person's highlights bound it from below.
     lowest = float(np.median([sample.highlights for sample in samples])) / 0.9
     strength = float(np.clip(max(strength, min(lowest, 1.0)), *_STRENGTHS))
     chroma = np.zeros(3)

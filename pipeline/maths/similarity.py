@@ -1,7 +1,7 @@
 """How well a plate fits a frame: structural similarity in a ring around what is hidden.
 
-What the plate shows behind him cannot be compared with anything. Around him it can: a plate that lies a little wrong,
-is softer than the frame, or shows another light there is no better behind him.
+What the plate shows behind the subject cannot be compared with anything. Around the subject it can: a plate that lies a
+little wrong, is softer than the frame, or shows another light there is no better behind the subject.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pipeline.runtime.callbacks import Check
 
 
 class IdentityGenerator:
-    """Gives the subject back as he is: the source's picture under his own mask.
+    """Gives the subject back unchanged: the source's picture under the subject's own mask.
 
     With it a job must return the source (up to resampling), which tests every transform on the way.
     """
@@ -33,7 +33,7 @@ class IdentityGenerator:
         return self._needs
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
-        """Nothing is taken over: the subject stays who he is."""
+        """Nothing is taken over: the subject stays who they are."""
         return ()
 
     def use_less_memory(self) -> bool:

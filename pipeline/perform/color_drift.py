@@ -1,4 +1,4 @@
-"""The new person keeps his colours: layers are held to those of the job's first window."""
+"""Color drift: layers are held to the new person's colors in the job's first window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.window import Layer
 
 _LEAST_AREA = 0.6
-"""Of the anchor's: a man half out of the picture has other mean colours because his legs are not in it."""
+"""Of the anchor's: somebody half out of the picture has other mean colors because their legs are not in it."""
 _SHARE = 0.8
 """Of a difference that is taken back; the light of the place may change as well."""
 _MOST_LAB = 12.0
@@ -23,14 +23,15 @@ _MEMORY_FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class ColorReference:
-    """Mean colours of the new person, and how many px he has."""
+    """Mean colors of the new person, and their area in px."""
 
     mean_lab: tuple[float, float, float]
     area_px: float
 
 
 def measure_color_reference(layers: Iterable[Layer]) -> ColorReference | None:
-    """Return the anchor: the median over the layers in which he is largest; None where he is in none of them."""
+    """Return the anchor: the median over the layers in which the person is largest; None where they are in none of
+    them."""
     seen = [(area, mean) for layer in layers if (area := _area(layer)) > 0 and (mean := _mean_lab(layer)) is not None]
     if not seen:
         return None

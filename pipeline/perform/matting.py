@@ -109,7 +109,7 @@ def pixelated(layer: Layer, cells: int = 24) -> Layer:
     small_wh = (max(1, round(cells * width / height)), cells)
     assert layer.alpha is not None
     cover = layer.alpha[..., None].astype(np.float32) / 255
-    # Weighed by alpha, so that what lies around the person does not run into him.
+    # Weighed by alpha, so that what lies around the person does not bleed into them.
     colors = cv2.resize(layer.picture * cover, small_wh, interpolation=cv2.INTER_AREA)
     weight = cv2.resize(cover, small_wh, interpolation=cv2.INTER_AREA)[..., None]
     squares = np.clip(colors / np.maximum(weight, 1e-6), 0, 255)
@@ -200,7 +200,8 @@ class MatteMaker:
         return replace(with_matte(layer, window.masks[row]), matte_is_propagated=True)
 
     def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the new person's joints: those that were asked for, and by how much he stands beside them of late.
+        """Return the new person's joints: those that were asked for, and by how much the person has lately stood beside
+        them.
 
         Found frame by frame they tremble by some px; what was asked for is smooth, and the new proportions change
         slowly.

@@ -170,7 +170,7 @@ class _FootTrack:
                 pause = self._seconds[start] - self._seconds[before]
                 moved = np.linalg.norm(self._path[start] - self._path[before])
                 is_flicker = pause <= _FLICKER_SECONDS + 1e-6 and moved <= _FLICKER_BH
-                # Who was hidden and stands where he stood has not stepped away and back meanwhile.
+                # Somebody who was hidden and stands where they stood before has not stepped away and back meanwhile.
                 is_same_place = pause <= _HIDDEN_SECONDS and moved <= _DOUBT_BH
                 is_hidden = is_same_place and doubted[before:start].mean() >= _HIDDEN_SHARE
                 if is_flicker or is_hidden:

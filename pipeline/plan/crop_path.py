@@ -81,7 +81,7 @@ def _needed_boxes(
 ) -> NDArray[np.float64]:
     """Return (T, 4) boxes that the crop must hold, stable space with square pixels; NaN where absent.
 
-    Legs far outside the picture would only make what is seen of him small.
+    Legs far outside the picture would only make the visible part of the person small.
     """
     square_from_shaken = square_from_source @ camera.stable_from_source
     joints = apply_transform(square_from_shaken, subject.joints[:, :, :2])

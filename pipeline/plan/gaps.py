@@ -64,7 +64,7 @@ def subject_of_tracks(
         mask_px[track.frames] = track.mask_px
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
-    # A close-up shows too little of him to tell; the clip's other shots may.
+    # A close-up shows too little of the person to tell; the clip's other shots may.
     ratios = height_ratios(skeletons, joints, info.size_wh)
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():

@@ -67,8 +67,8 @@ def hidden_legs(
 ) -> NDArray[np.bool_]:
     """Return (T,): frames in which both legs are guesses, of one run of joints (T, 21, 3) in ``world``.
 
-    Both are too short for him though his hips are where they are when he stands, and before or after they are not.
-    NaN rows (not found) are never among them. ``body_height_px`` (T,) is his standing height in ``world``.
+    Both are too short for the person though the hips are at standing height, and before or after they are not.
+    NaN rows (not found) are never among them. ``body_height_px`` (T,) is the standing height in ``world``.
     """
     length = _leg_lengths(joints) / body_height_px[:, None]
     longer = length.max(axis=1)
@@ -86,7 +86,7 @@ def hidden_legs(
     good = known & ~short
     if not good.any():
         return np.zeros(len(joints), np.bool_)
-    # The ground under him: his lower foot where his legs are seen, on a line in between.
+    # The ground under the person: the lower foot where the legs are seen, a line in between.
     hips = joints[:, HIPS, 1].mean(axis=1)
     foot = np.where(good, joints[:, ANKLES, 1].max(axis=1), np.nan)
     over_ground = (fill_gaps(foot, pts_seconds) - hips) / body_height_px
@@ -110,7 +110,7 @@ def fill_legs(
     """Return leg points (T, L, 2) with those of the hidden frames filled; ``hips`` (T, 2), all in ``world``.
 
     Somebody who walks goes on in step: the legs are those of a whole stride earlier and later, as they hung on the
-    hips. Where he stands, or his stride is not known, they go in a line.
+    hips. Where the person stands, or the stride is not known, they go in a line.
     """
     known = np.where(hidden[:, None, None], np.nan, points)
     filled = fill_gaps(known, pts_seconds)

@@ -47,7 +47,7 @@ OUTSIDE_BH = 0.06
 
 @dataclass(frozen=True, slots=True)
 class HeightRatios:
-    """One person's standing height, of what is seen of him."""
+    """One person's standing height as a ratio to what is visible of them."""
 
     trunk: float
     """Over the length of the trunk."""
@@ -169,7 +169,8 @@ def standing_height(
 def height_ratios(
     skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
 ) -> HeightRatios:
-    """Return what one person's trunk, and head and shoulders, are of his height, from the frames that show more.
+    """Return what one person's trunk, and head and shoulders, are of the standing height, from the frames that show
+    more.
 
     Where none does, the usual proportions.
     """

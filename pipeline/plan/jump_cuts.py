@@ -26,7 +26,7 @@ CAMERA_STEP = 0.01
 """Of the picture's diagonal: a camera that moves so much more than around it was put elsewhere."""
 MAX_UNSEEN_FRAMES = 2
 MIN_STEP_BH = 0.12
-"""So far from where his course led somebody must begin who ended in the frame before."""
+"""A person who ended in the frame before must begin so far from where their course led."""
 MIN_ALIKE = 0.8
 MIN_LEAP_BH = 0.05
 LEAP_SPIKE, NEIGHBOR_LEAP = 3.0, 1.5
@@ -93,7 +93,7 @@ def _camera_leaps(motion: CameraMotion, size_wh: tuple[int, int]) -> NDArray[np.
 
 
 def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray[np.float64]) -> bool:
-    """Whether somebody ends before the frame and begins from it on, where his course did not lead."""
+    """Whether somebody ends before the frame and begins from it on, where their course did not lead."""
     ended = [piece for piece in pieces if 0 < frame - piece.last <= MAX_UNSEEN_FRAMES]
     begun = [piece for piece in pieces if 0 <= piece.first - frame <= MAX_UNSEEN_FRAMES]
     for before in ended:

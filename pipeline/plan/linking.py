@@ -139,7 +139,7 @@ def _course_cost(
     v_before, v_after = velocities
     onward = float(np.hypot(*(apart - v_before * gap)))
     backward = float(np.hypot(*(apart - v_after * gap)))
-    # He may have stopped or started out of sight: then both speeds say where he was only for a part of the gap.
+    # The person may have stopped or started out of sight: then each speed holds for only a part of the gap.
     between = float(np.hypot(*(apart - (v_before + v_after) / 2 * gap)))
     miss = min((onward + backward) / 2, between) / height
     change = float(np.hypot(*(v_after - v_before))) / height

@@ -85,7 +85,7 @@ def _changeover(
 
 
 def _path(person: Sequence[Track], frames: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N, 2) middles of the boxes, held and interpolated where he is not found."""
+    """(N, 2) middles of the boxes, held and interpolated where the person is not found."""
     at = np.concatenate([track.frames for track in person])
     boxes = np.concatenate([track.boxes_xyxy for track in person])
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -1,4 +1,4 @@
-"""The light on the subject and the shadow he throws, shot by shot, from a few frames a second."""
+"""The light on the subject and the shadow that they cast, shot by shot, from a few frames a second."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from pipeline.workspace.values import load_values, save_values
 
 _SAMPLES_PER_SECOND = 4.0
 _ROOM_BH = 0.35
-"""How far around him the surroundings count, body heights."""
+"""How far around the subject the surroundings count, body heights."""
 
 
 def estimate_lighting(
     clip: Clip, plan: Plan, masks: SubjectMasks, settings: Settings, workspace: Path, check: Check
 ) -> tuple[SceneLight, CastShadows]:
-    """Return the light on the subject and his shadow in every frame, or read them from ``workspace``.
+    """Return the light on the subject and the subject's shadow in every frame, or read them from ``workspace``.
 
     Daylight, or no shadow, where the settings ask for it. One read of the clip, of which few frames are looked at;
     memory holds a few numbers of each, and small pictures of one shot.
@@ -106,7 +106,7 @@ def _view(frame: Frame, plan: Plan, masks: SubjectMasks, usual_px: float) -> Gro
 
 
 def _looked_at(plan: Plan, seconds: NDArray[np.float64]) -> list[int]:
-    """Return the frames to sample: those in which he was found, a few a second."""
+    """Return the frames to sample: those in which the subject was found, a few a second."""
     chosen: list[int] = []
     for t in np.flatnonzero(plan.subject.presence == Presence.FOUND).tolist():
         if not chosen or seconds[t] - seconds[chosen[-1]] >= 1 / _SAMPLES_PER_SECOND:
@@ -130,7 +130,7 @@ def _sample(frame: Frame, plan: Plan, masks: SubjectMasks) -> LightSample | None
     def small(picture: NDArray[np.float32]) -> NDArray[np.float32]:
         return cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA)
 
-    him = small(old[area].astype(np.float32))
-    people = np.maximum(him, small(masks.others_mask(frame.index)[area].astype(np.float32)))
+    subject = small(old[area].astype(np.float32))
+    people = np.maximum(subject, small(masks.others_mask(frame.index)[area].astype(np.float32)))
     joints = (plan.subject.joints[frame.index, :, :2].astype(np.float64) - (x0, y0)) * scale
-    return sample_light(small(linear), him, people, joints)
+    return sample_light(small(linear), subject, people, joints)

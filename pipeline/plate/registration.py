@@ -144,7 +144,7 @@ class RegistrationTarget:
         self._gray = work_gray(picture)
         h, w = self._gray.shape
         clear = cv2.resize((~avoid).astype(np.uint8), (w, h), interpolation=cv2.INTER_AREA)
-        # A corner whose window touches a person moves with him.
+        # A corner whose window touches a person moves with them.
         clear = cv2.erode(clear, np.ones((7, 7), np.uint8))
         found = cv2.goodFeaturesToTrack(self._gray, _FEATURES, 0.003, 6, mask=clear, blockSize=5)
         corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)

@@ -54,7 +54,7 @@ def ground_view(
     height_px: float,
     usual_height_px: float,
 ) -> GroundView | None:
-    """Reduce a frame so that the usual height of its shot is ``SAMPLE_BODY_PX``; None where his feet are not in it.
+    """Reduce a frame so that the usual height of its shot is ``SAMPLE_BODY_PX``; None where the feet are not in it.
 
     ``ankles`` is (2, 2) source px.
     """

@@ -42,7 +42,7 @@ _ACROSS = 0.2
 _STROKE_PX = 5
 _GRADIENT_ON_PEOPLE = 10.0
 _STILL_ON_PEOPLE = 0.06
-"""A person whom the camera follows stands nearly still; a graphic over him does so truly."""
+"""A person whom the camera follows stands nearly still; a graphic over them does so exactly."""
 _LINK_PX = 4
 """Letters and words this near are one graphic."""
 _LEAST_EDGE_PX = 24

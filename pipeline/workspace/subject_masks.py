@@ -24,7 +24,7 @@ WHOLE = 0.9
 """So much of the subject must be seen in a frame whose mask is taken for another one."""
 MAX_MASK_SECONDS = 1.0
 NEARER_BH = 0.02
-"""So much farther down the picture than he reaches who is in front of him."""
+"""Somebody in front of the subject reaches so much farther down the picture."""
 
 
 class MaskSource(Protocol):

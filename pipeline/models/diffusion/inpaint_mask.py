@@ -1,4 +1,4 @@
-"""Where a generator may paint: a region that tells it where the person is and not what outline he had; pure."""
+"""Where a generator may paint: a region that tells it where the person is, but not their outline; pure."""
 
 from __future__ import annotations
 

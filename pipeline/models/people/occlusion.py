@@ -29,13 +29,13 @@ MEMORY = 0.8
 SURE = 0.12
 """Evidence from which it overrules how far down the picture two people reach."""
 SAME_LEVELS = 30.0
-"""Gray levels, mean of the channels: a pixel farther from what somebody's would be is not his."""
+"""Gray levels, mean of the channels: a pixel farther from what a person's would be is not theirs."""
 SURE_OF_COURSE_FRAMES = 15
 """Who was not seen for longer is somewhere else by now; their colors alone tell."""
 CLEARLY_BETTER = 0.8
-"""Of two who should both cover a pixel, the one behind has it only where he fits it so much better."""
+"""Of two who should both cover a pixel, the one behind has it only where they fit it so much better."""
 RING = 0.025
-"""Of somebody's height: his limbs may be so far from where the hips' course would have them."""
+"""Of a person's height: the limbs may be so far from where the hips' course would have them."""
 COLOR_BITS = 4
 """Of each channel: colors are told apart this finely."""
 COLOR_FLOOR = 1e-4
@@ -50,21 +50,21 @@ MAX_ALIKE = 0.75
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """Somebody as he was seen in the frame before, and how he moves; px of the source."""
+    """A person as seen in the frame before, and how they move; px of the source."""
 
     follow_id: int
     picture: Picture
-    """RGB, (h, w, 3): the one he was seen in, perhaps smaller than the source."""
+    """RGB, (h, w, 3): the picture that the person was seen in, perhaps smaller than the source."""
     mask: Mask
     box_xyxy: NDArray[np.float64]
     moved: NDArray[np.float64]
-    """(2,) px that his course leads from that picture to the present one."""
+    """(2,) px that the person has moved by their course from that picture to the present one."""
     frames: int
     """So many frames lie between."""
     colors: NDArray[np.float32] | None
-    """(4096,) how frequent colors are on him, ``colors_of``; None where that is not known."""
+    """(4096,) how frequent colors are on the person, ``colors_of``; None where that is not known."""
     lowest: float
-    """How far down the picture he reaches: who stands nearer on the same ground reaches farther down."""
+    """How far down the picture the person reaches: who stands nearer on the same ground reaches farther down."""
 
 
 class OcclusionOrder:
@@ -120,10 +120,10 @@ def _evidence(now: Picture, one: Seen, other: Seen, scale: tuple[float, float]) 
 
 
 def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh: tuple[int, int]) -> Mask | None:
-    """Return where those behind ``person``, or beside him, are seen in ``now``, (H, W) of the source.
+    """Return where those behind ``person``, or beside them, are seen in ``now``, (H, W) of the source.
 
-    A pixel is theirs where it has the color that they should have there, and he should be elsewhere or fits it clearly
-    worse; and beside them, where he cannot be. None where nobody is near.
+    A pixel is another one's where it has the color that they should have there, and ``person`` should be elsewhere or
+    fits it clearly worse; and beside them, where ``person`` cannot be. None where nobody is near.
     """
     scale = now.shape[1] / size_wh[0], now.shape[0] / size_wh[1]
     his_box = person.box_xyxy + np.tile(person.moved, 2)
@@ -131,7 +131,7 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
     whole: Mask | None = None
     for other in others:
         their_box = other.box_xyxy + np.tile(other.moved, 2)
-        # As far around as his mask may have crept, and theirs come out.
+        # As far around as this person's mask may have crept, and the others' come out.
         reach = round(4 * ring) + 1
         area = _common(grown(_on_picture(his_box, scale), reach), grown(_on_picture(their_box, scale), reach), now)
         if area is None:
@@ -145,7 +145,7 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
         his_misfit = _misfit(person, shown, area, scale, blur)
         owned = theirs & (their_misfit < SAME_LEVELS) & (~his | (their_misfit < CLEARLY_BETTER * his_misfit))
         owned &= other.frames <= SURE_OF_COURSE_FRAMES
-        # What comes out behind him was not seen before.
+        # What comes out from behind was not seen before.
         owned |= _grown(owned, 2 * ring) & ~_grown(his, ring)
         if person.colors is not None and other.colors is not None and _are_unlike(person.colors, other.colors):
             odds = _color_odds(now, area, other.colors, person.colors, scale[1] * float(his_box[3] - his_box[1]))
@@ -182,7 +182,7 @@ def _are_unlike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
 def _color_odds(
     now: Picture, area: Box, theirs: NDArray[np.float32], his: NDArray[np.float32], height_px: float
 ) -> NDArray[np.float32]:
-    """(h, w) mean log odds that colors are theirs and not his; 0 where neither has them."""
+    """(h, w) mean log odds that colors are the others' and not the person's; 0 where neither has them."""
     x0, y0, x1, y1 = area
     floor = np.float32(COLOR_FLOOR)
     odds = (np.log(theirs + floor) - np.log(his + floor))[_color_bins(now[y0:y1, x0:x1])]
