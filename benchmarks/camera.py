@@ -98,7 +98,7 @@ def _corners(size_wh: tuple[int, int]) -> Matrices:
 
 
 def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Shaken:
-    """Cut a 720p window around the subject, as large as gives him ``share`` of it, and shake it."""
+    """Cut a 720p window around the subject, as large as gives them ``share`` of it, and shake it."""
     frames = [rgb for rgb, _ in zip(read_rgb(source), range(_FRAMES), strict=False)]
     h, w = frames[0].shape[:2]
     person = make_people(PeopleSettings().max_gap_seconds)

@@ -1,4 +1,4 @@
-"""Clips with known truth, made of walk_a's man, his place without him, and its true camera.
+"""Clips with known truth, made of walk_a's subject, the place without them, and its true camera.
 
 People are cut out of walk_a and put back elsewhere in the place: their feet stand on true points of the ground, their
 size follows from the depth, so that the camera's motion fits them. What hides them (a lamp post) is drawn at its depth,
@@ -23,7 +23,7 @@ from pipeline.request import PointChoice, SubjectChoice
 WALK_A = Path(__file__).resolve().parents[1] / "assets" / "walk_a"
 SIZE_WH = (640, 360)
 HOLD = range(62, 90)
-"""Frames of walk_a in which he stands."""
+"""Frames of walk_a in which the subject stands."""
 _SKIN_HUES = 28, 165
 """Of 180: reds and yellows lie outside."""
 
@@ -38,15 +38,15 @@ class MadeClip:
 
     path: Path
     subject: Masks
-    """(T, H, W) his visible pixels; empty where he is not in the picture."""
+    """(T, H, W) the visible pixels of the subject; empty where they are not in the picture."""
     others: Masks
     """(T, H, W) everybody else's, as far as they were put there."""
     shot_starts: tuple[int, ...] = (0,)
     choice: SubjectChoice = "largest"
-    """What a caller says to have him replaced."""
+    """What a caller says to have the subject replaced."""
 
     def right_share(self, masks: Iterable[NDArray[np.uint8]]) -> float:
-        """Share of the subject's frames in which he is the one replaced (``figures.right_share``)."""
+        """Share of the subject's frames in which they are the person replaced (``figures.right_share``)."""
         return right_share(masks, self.subject, self.others)
 
     def wrong_frames(self, masks: Iterable[NDArray[np.uint8]]) -> int:
@@ -57,15 +57,15 @@ class MadeClip:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody cut out of walk_a, and where he is in each frame of a made clip."""
+    """Somebody cut out of walk_a, and where they are in each frame of a made clip."""
 
     poses: Sequence[int | None]
-    """walk_a's frame whose cutout is shown; None where he is not there."""
+    """walk_a's frame whose cutout is shown; None where they are not there."""
     ground: Callable[[int], tuple[float, float]]
-    """x, y in m of a frame of the made clip, between his ankles."""
+    """x, y in m of a frame of the made clip, between the ankles."""
     size: float = 1.0
     hue: int = 0
-    """Turned by so many of 180 steps; 0 leaves his clothes as they are."""
+    """Turned by so many of 180 steps; 0 leaves the clothes as they are."""
     mirrored: bool = False
     keeps_skin: bool = False
     """Turn no hues of skin and hair."""
@@ -112,7 +112,7 @@ class _Stage:
             yield picture
 
     def written(self, out: Path, clicked: int, shot_starts: tuple[int, ...] = (0,)) -> MadeClip:
-        """Write the clip; the first actor is the subject, and a caller clicks on him in the frame ``clicked``."""
+        """Write the clip; the first actor is the subject, and a caller clicks on them in the frame ``clicked``."""
         write_video(out, self.pictures(), crf=18)
         subject = np.stack([of_frame[0] for of_frame in self.masks])
         others = np.stack([np.logical_or.reduce([np.zeros_like(m[0]), *m[1:]]) for m in self.masks])
@@ -122,7 +122,7 @@ class _Stage:
 
 
 def behind_a_post(out: Path) -> MadeClip:
-    """Write a man who walks behind a lamp post wider than he is; beside it stands another one in other clothes."""
+    """Write a man who walks behind a lamp post wider than the person; beside it stands another one in other clothes."""
     frames = range(150)
     walker = Actor([*frames], _own_ground)
     bystander = Actor(_standing(150), lambda t: (-1.05, 0.85), hue=75, mirrored=True)
@@ -131,7 +131,7 @@ def behind_a_post(out: Path) -> MadeClip:
 
 
 def in_uniform(out: Path) -> MadeClip:
-    """Write three men alike: the subject walks in, one walks the other way behind him, one stands."""
+    """Write three men alike: the subject walks in, one walks the other way behind the subject, one stands."""
     frames = range(150)
     walk = [*range(62), *range(92, 150)]
     other = [walk[t - 18] if 18 <= t < 18 + len(walk) else None for t in frames]
@@ -194,7 +194,8 @@ def cut_to_a_close_up(out: Path) -> MadeClip:
 
 
 def walks_up_to_the_camera(out: Path) -> MadeClip:
-    """Write one shot in which the picture closes in on him until only head and chest are seen, and opens again."""
+    """Write one shot in which the picture closes in on the subject until only head and chest are seen, and opens
+    again."""
     zoom = 1 + 2.2 * np.sin(np.pi * np.arange(120) / 119)
     return _joined(out, [[(t + 15, float(z)) for t, z in enumerate(zoom)]])
 
@@ -223,7 +224,7 @@ def _joined(out: Path, shots: Sequence[Sequence[tuple[int, float | None]]]) -> M
 
 
 def _closer(truth: Truth, t: int, zoom: float) -> Floats:
-    """(2, 3): the picture enlarged about a point that goes from its middle to his chest as it closes in."""
+    """(2, 3): the picture enlarged about a point that goes from its middle to the subject's chest as it closes in."""
     width, height = SIZE_WH
     # Smoothed: the camera of a close-up does not follow every step.
     near = np.clip(np.arange(t - 6, t + 7), 0, len(truth.keypoints) - 1)
@@ -237,7 +238,7 @@ def _closer(truth: Truth, t: int, zoom: float) -> Floats:
 
 
 def _draw_actor(picture: Picture, actor: Actor, t: int, camera: int) -> NDArray[np.bool_]:
-    """Paste an actor into the picture, in place; return his pixels."""
+    """Paste an actor into the picture, in place; return the pixels that they cover."""
     pose = actor.poses[t]
     assert pose is not None
     cutout, alpha = _cutout(pose, actor.hue, keeps_skin=actor.keeps_skin)
@@ -305,7 +306,7 @@ def _projected(point: Floats, camera: int) -> tuple[Floats, float]:
 
 
 def _cutout(t: int, hue: int, *, keeps_skin: bool = False) -> tuple[Picture, NDArray[np.float32]]:
-    """Return walk_a's man of one frame, (H, W, 3), and his soft outline (H, W)."""
+    """Return walk_a's subject in one frame, (H, W, 3), and a soft outline (H, W)."""
     picture = _sources()[t]
     if hue:
         turned = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)

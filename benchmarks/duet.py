@@ -1,9 +1,9 @@
 """Whether each of two people who cross is replaced by the right one: `python -m benchmarks.duet`.
 
 Clips with known truth are made from walk_a (``benchmarks.constructed.duet``): the second man passes behind the first,
-and in front of him. Both are replaced in one preview job. Told for each: in what share of the frames that show 500 px
-of him the mask is his (IoU above a half, and above that with the other one), in what share somebody was put in his
-place (the box of the new person over his visible middle), and the memory beside a job of one.
+and in front of the first. Both are replaced in one preview job. Told for each: in what share of the frames that show
+500 px of the person the mask is theirs (IoU above a half, and above that with the other one), in what share somebody
+was put in their place (the box of the new person over their visible middle), and the memory beside a job of one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def measured(source: Path, folder: Path, people: tuple[MadeClip, ...]) -> float:
 
 
 def shares(source: Path, folder: Path, number: int, truth: MadeClip) -> tuple[float, float]:
-    """Return in what shares of his frames the mask is his, and somebody was put where he is."""
+    """Return in what shares of a person's frames the mask is theirs, and somebody was put where they are."""
     info = open_clip(source).info
     work = folder / "work"
     plan = load_values(subject_folder(work, number) / "plan.zip", Plan)

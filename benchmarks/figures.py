@@ -54,15 +54,15 @@ class Truth:
     """(T, P)."""
     body_height_m: float
     masks: Bools
-    """(T, H, W) where he is seen."""
+    """(T, H, W) the visible part of the subject."""
     others: Bools | None = None
     """(T, H, W) where other people are seen; None where the folder does not say."""
     carried: Bools | None = None
-    """(T, H, W) where the thing that he carries is seen."""
+    """(T, H, W) where the thing that the subject carries is seen."""
     front: Bools | None = None
-    """(T, H, W) of his silhouette, where something or somebody is in front of him."""
+    """(T, H, W) of the silhouette, where something or somebody is in front of the subject."""
     amodal: Bools | None = None
-    """(T, H, W) his whole silhouette, as if nothing were in front of him."""
+    """(T, H, W) the whole silhouette, as if nothing were in front of the subject."""
 
     @property
     def body_height_px(self) -> Float64Array:
@@ -149,7 +149,7 @@ def moved(matrix: Float64Array, points: Float64Array) -> Float64Array:
 
 
 def found_share(found: Bools, masks: Bools) -> float:
-    """Share of the frames that truly show the person in which he was found."""
+    """Share of the frames that truly show the person in which they were found."""
     present = masks.any(axis=(1, 2))
     return float(found[present].mean())
 
@@ -160,11 +160,11 @@ def mask_iou(mask: Bools, true: Bools) -> float:
     return np.count_nonzero(mask & true) / union if union else 1.0
 
 
-def right_share(masks: Iterable[NDArray[np.uint8]], his: Bools, theirs: Bools, least_px: int = 500) -> float:
-    """Share of the subject's frames in which the replaced person's mask (0 or not) is his: IoU above a half, and above
-    the IoU with everybody else. Frames that show under ``least_px`` px of him do not count."""
+def right_share(masks: Iterable[NDArray[np.uint8]], subject: Bools, others: Bools, least_px: int = 500) -> float:
+    """Share of the subject's frames in which the replaced person's mask (0 or not) is the subject's: IoU above a half,
+    and above the IoU with everybody else. Frames that show under ``least_px`` px of the subject do not count."""
     right = []
-    for mask, own, other in zip(masks, his, theirs, strict=True):
+    for mask, own, other in zip(masks, subject, others, strict=True):
         if np.count_nonzero(own) >= least_px:
             overlap = mask_iou(mask > 0, own)
             right.append(overlap > 0.5 and overlap > mask_iou(mask > 0, other))

@@ -42,7 +42,7 @@ CODES = frozenset(
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _UNTIMED = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 _FIELD_MAX = 130
-"""``overrides.`` and the cut key; what a caller is error_answer must not grow with what he sends."""
+"""``overrides.`` and the cut key; an error answer must not grow with what a caller sends."""
 
 
 def _deep(levels: int, value: Any) -> Any:

@@ -136,7 +136,7 @@ class WatchedGenerator:
 
 
 def person_as_asked(window: Window, row: int) -> Person:
-    """Return somebody who stands in a window's frame just as the generator was asked to draw him."""
+    """Return somebody who stands in a window's frame just as the generator was asked to draw them."""
     assert window.masks is not None
     mask = window.masks[row]
     if window.figure is not None and window.figure.silhouette[row].any():

@@ -46,7 +46,7 @@ def boundary_f(mask: Mask, true: Mask, reach_px: int = 1) -> float:
 
 @dataclass(slots=True)
 class Tally:
-    """Figures of one way to mask him, over the frames that show him."""
+    """Figures of one way to mask the subject, over the frames that show them."""
 
     ious: list[float] = field(default_factory=list)
     fs: list[float] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """Judge a job by the ideal result: `python -m benchmarks.pair FOLDER --reference assets/suit.png`.
 
 FOLDER is a truth folder with ``pair_suit.mp4``, the same clip with the reference's person in the old one's place, and
-his mask ``pair_suit_mask.npz``. Runs the ``preview`` job on ``rgb.mp4`` (or ``sample.mp4``) with lossless output, and
-prints for the result and for the untouched source:
+the mask of it ``pair_suit_mask.npz``. Runs the ``preview`` job on ``rgb.mp4`` (or ``sample.mp4``) with lossless output,
+and prints for the result and for the untouched source:
 
 * PSNR and SSIM (Wang et al. 2004, luma, Gaussian window of 1.5 px) at the person: where either is by the true masks;
 * the colour difference (CIE76) of the new person: between the mean colours in the ideal one's mask, frame by frame, and

@@ -2,9 +2,9 @@
 
 A still of the footage, mirrored at its sides into a panorama, is filmed by a known camera that pans at up to 10, 20, 40
 and 60 px a frame (640 x 360, shutter of 180 degrees, blur in linear light, hand-held tilt and roll, grain) and rests
-before and after. The man of walk_a is put in front, followed by the camera. The truth is the same film without him. His
-masks are the truth's, the camera is measured by us: what is judged is the plate as FINISH uses it, in the frame's own
-light and sharpness, by PSNR over his pixels.
+before and after. The man of walk_a is put in front, followed by the camera. The truth is the same film without the man.
+The masks are the truth's, the camera is measured by us: what is judged is the plate as FINISH uses it, in the frame's
+own light and sharpness, by PSNR over the pixels that he covers.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _filmed(panorama: NDArray[np.float32], peak_px: float, frame: int) -> NDArra
 
 
 def _walker(count: int) -> tuple[list[tuple[NDArray[np.uint8], NDArray[np.float32]]], NDArray[np.bool_]]:
-    """Cut the walking man out of walk_a and keep him about the middle of the picture."""
+    """Cut the walking man out of walk_a and keep the figure about the middle of the picture."""
     masks, cutouts, moved = load_masks(_WALK_A / "mask.npz"), [], []
     sources = [picture for _, picture in zip(range(60), read_rgb(_WALK_A / "sample.mp4"), strict=False)]
     for t in range(count):

@@ -1,7 +1,7 @@
 """Measure the clean plate of walk_a by its truth, beside inpainting: `python -m benchmarks.plate assets/walk_a`.
 
 The camera is measured by us, the masks are the truth's (widened by a pixel): what is judged is the plate alone. PSNR is
-pooled over the true mask, against a render without the man and his shadow. CPU seconds are those of making all plates,
+pooled over the true mask, against a render without the man and the shadow. CPU seconds are those of making all plates,
 one read of the clip included, at the clip's own size and at 720 lines. Telea is per frame, over the same masks.
 """
 

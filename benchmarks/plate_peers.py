@@ -1,12 +1,13 @@
 """The clean plate beside what people use instead, on backgrounds that are known: `python -m benchmarks.plate_peers`.
 
 Three clips of 10 s at 720p are made from walk_a: its man, enlarged, over a still picture of the place, which a camera
-looks at without moving, or pans over; or he stands for three quarters of the clip and then walks off. Each frame gets
-noise of its own. The whole preview job finds masks and camera by itself (``plate.grain=false plate.gain=false``: the
-picture without noise is the truth). The peers get the same masks, widened by 12 px, and the *true* camera.
+looks at without moving, or pans over; or the person stands for three quarters of the clip and then walks off. Each
+frame gets noise of its own. The whole preview job finds masks and camera by itself (``plate.grain=false
+plate.gain=false``: the picture without noise is the truth). The peers get the same masks, widened by 12 px, and the
+*true* camera.
 
-PSNR is pooled over his true pixels, every third frame. CPU is the process's, of the plate pass alone; memory is what
-the process's RSS rises to in it (ours), or the most that numpy holds at a time (peers).
+PSNR is pooled over the true pixels of the person, every third frame. CPU is the process's, of the plate pass alone;
+memory is what the process's RSS rises to in it (ours), or the most that numpy holds at a time (peers).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _SIZE_WH, _FRAMES, _EVERY = (1280, 720), 300, 3
 _NOISE, _WIDEN = 1.5, np.ones((25, 25), np.uint8)
 _SAMPLES = 31
 _HOLD = (70, 88)
-"""Frames of walk_a in which he stands, to be played forth and back."""
+"""Frames of walk_a in which the person stands, to be played forth and back."""
 _WITHIN_DB, _MORE_MB, _CPU_SECONDS = 0.3, 100.0, 3.0
 Picture = NDArray[np.uint8]
 Plates = Callable[[int], Picture]
@@ -56,7 +57,7 @@ class Made:
     masks: list[NDArray[np.bool_]]
 
     def true(self, t: int) -> Picture:
-        """The frame without him and without noise."""
+        """The frame without the person and without noise."""
         x, y = self.offsets[t]
         return self.place[y : y + _SIZE_WH[1], x : x + _SIZE_WH[0]]
 

@@ -36,7 +36,7 @@ Pictures = Iterator[NDArray[np.uint8]]
 def joined(out: Path) -> MadeClip:
     """Write three shots with hard cuts: walk_a, another man in another place, walk_a's man again (mirrored).
 
-    The subject is walk_a's man; in the middle shot he is absent.
+    The subject is walk_a's man; in the middle shot they are absent.
     """
     truth = load_truth(WALK_A)
     first, last = range(20, 70), range(75, 125)
@@ -57,8 +57,8 @@ def joined(out: Path) -> MadeClip:
 def crossing(out: Path, num_frames: int = 130) -> MadeClip:
     """Write walk_a with a second, smaller man in other clothes who passes behind the first from right to left.
 
-    He is walk_a's man mirrored, three quarters as large, hue turned, and walks on where the first stands still. The
-    subject is the first, who is larger and never hidden.
+    The other one is walk_a's man mirrored, three quarters as large, hue turned, and walks on where the first stands
+    still. The subject is the first, who is larger and never hidden.
     """
     truth = load_truth(WALK_A)
     walk = [*range(60), *range(91, 150)]
@@ -115,8 +115,9 @@ def judged(make: Callable[[Path], MadeClip]) -> bool:
         share, wrong = clip.right_share(read_artifact(masks)), clip.wrong_frames(read_artifact(masks))
     lost, false = set(clip.shot_starts) - cuts, cuts - set(clip.shot_starts)
     verdict = "ok" if share >= AIM else "MISSED"
-    print(f"{make.__name__:<24} right in {share:.3f} of his frames (aim {AIM})  {verdict}", end="", flush=True)
-    print(f"; somebody else replaced in {wrong} frames without him", end="")
+    right = f"right in {share:.3f} of the subject's frames (aim {AIM})"
+    print(f"{make.__name__:<24} {right}  {verdict}", end="", flush=True)
+    print(f"; somebody else replaced in {wrong} frames without the subject", end="")
     print(f"; cuts: {len(clip.shot_starts) - 1}, missed {len(lost)}, false {len(false)}", flush=True)
     return share < AIM or bool(lost) or bool(false)
 

@@ -145,7 +145,7 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
         his_px += int(np.count_nonzero(mask))
     yield _at_least(f"plate: PSNR on {clip.name} under a known shake, dB", error.psnr_db, 34.0, 1)
     judged = error.samples / 3 / his_px
-    yield Figure(f"plate: share of his pixels judged there, {clip.name}", f"{judged:.2f}", "", None)
+    yield Figure(f"plate: share of the subject's pixels judged there, {clip.name}", f"{judged:.2f}", "", None)
 
 
 def _clean_still(clip: Path, mask_video: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -214,7 +214,10 @@ def _facts(path: Path) -> dict[str, Any]:
 def _person(out: Path, analysis: dict[str, NDArray[Any]], truth: figures.Truth) -> Iterator[Figure]:
     found = analysis["presence"] == 2
     yield _at_least(
-        "person: share of his frames in which he is found", figures.found_share(found, truth.masks), 0.97, 3
+        "person: share of the subject's frames in which they are found",
+        figures.found_share(found, truth.masks),
+        0.97,
+        3,
     )
     ious = []
     for t, mask in enumerate(read_artifact(out / "mask.mkv")):
@@ -227,17 +230,17 @@ def _person(out: Path, analysis: dict[str, NDArray[Any]], truth: figures.Truth) 
     yield _at_least("person: mask IoU, missed frames as 0", all_frames, 0.90, 3)
     if truth.others is not None:
         share = figures.right_share(read_artifact(out / "mask.mkv"), truth.masks, truth.others)
-        yield _at_least("person: share of his frames in which he is the one replaced", share, 0.99, 3)
+        yield _at_least("person: share of the subject's frames in which they are the one replaced", share, 0.99, 3)
     error = 100 * figures.joint_error_bh(analysis["joints"].astype(np.float64), truth)
     yield _at_most("person: mean error of visible joints, % bh", error, 2.0, 2)
 
 
 def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figure]:
-    """Yield what of the scene around him came through, where the truth tells of it."""
+    """Yield what of the scene around the subject came through, where the truth tells of it."""
     kinds = {
         "other people's visible pixels": (truth.others, 0.995),
         "carried thing": (truth.carried, 0.95),
-        "what stands in front of him": (truth.front, 0.97),
+        "what stands in front of the subject": (truth.front, 0.97),
     }
     told = [(name, masks, aim, figures.KeptShare()) for name, (masks, aim) in kinds.items() if masks is not None]
     if not told:
@@ -266,7 +269,7 @@ def _plate(folder: Path, out: Path, analysis: dict[str, NDArray[Any]], truth: fi
         one.add(plate, true, truth.masks[t])
         worst = min(worst, one.psnr_db)
         pooled.add(plate, true, truth.masks[t])
-    yield _at_least("plate: PSNR where he stood, all frames, dB", pooled.psnr_db, 24.0, 2)
+    yield _at_least("plate: PSNR where the subject stood, all frames, dB", pooled.psnr_db, 24.0, 2)
     yield Figure("plate: PSNR of the worst frame, dB", f"{worst:.2f}", "", None)
     del analysis
 

@@ -58,7 +58,7 @@ def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: Ide
         assert region[mask > 0].min() == 255
         inside = np.asarray(mask > 0)
         errors.append(np.mean((rgb_of(a)[inside].astype(float) - rgb_of(b)[inside]) ** 2))
-    # Two resamples of the man himself, put back through crop, reshake and composite: a shift of a pixel gives 24 dB.
+    # Two resamples of the man, put back through crop, reshake and composite: a shift of a pixel gives 24 dB.
     assert 10 * np.log10(255**2 / np.mean(errors)) > 30.0
     assert result.report.quality.changed_outside == 0
     assert result.report.quality.plate_fit is not None and result.report.quality.plate_fit > 0.85

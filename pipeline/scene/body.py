@@ -1,4 +1,5 @@
-"""The subject's body as capsules around his bones: which part of him a pixel would be, and how far outside he ends."""
+"""The subject's body as capsules around the bones: which part a pixel belongs to, and how far outside the body it
+lies."""
 
 from __future__ import annotations
 

@@ -12,27 +12,28 @@ from pipeline.scene.colors import NUM_BINS, density, smoothed
 _LEAST_PX = 30
 """Fewer pixels of a part say nothing of how steadily it has a color."""
 _STEADY = (0.7, 0.95)
-"""Share of the looks at a part in which a color is there: below, a thing may have brought it; above, it is his own."""
+"""Share of the looks at a part in which a color is there: below, a thing may have brought it; above, it is the
+subject's."""
 _THING_WEIGHT = 4.0
 _CLUTTER = 1.5
 _LOOSE_SHARE = 0.05
-"""So many pixels of a color beside his limbs are cloth and hair that stand out, for each that is on them."""
+"""For each pixel of a color on the limbs, so many beside them are cloth and hair that stand out."""
 _LEAST_BESIDE_PX = 3.0
 _LEAST_TELLING = 0.1
-"""Weight of a color that differs from the plate away from his hands as often as near them."""
+"""Weight of a color that differs from the plate away from the hands as often as near them."""
 _HELD_WEIGHT = 8.0
 _HELD_SHARE = 0.12
 
 
 class ColorCounts:
-    """How often each color was seen on each of his parts, on other people and on foreign things."""
+    """How often each color was seen on each part of the subject, on other people and on foreign things."""
 
     def __init__(self) -> None:
         self.his = np.zeros((NUM_PARTS, NUM_BINS))
         self.others = np.zeros(NUM_BINS)
         self.foreign = np.zeros(NUM_BINS)
         self.beside = np.zeros(NUM_BINS)
-        """Within reach of his hands, off his limbs and different from the plate."""
+        """Within reach of the hands, off the limbs and different from the plate."""
         self.clutter = np.zeros(NUM_BINS)
         """As many as would be there by what differs from the plate elsewhere."""
         self._breadth = np.zeros(2)
@@ -43,7 +44,7 @@ class ColorCounts:
         """Moments over the looks of a color's share of its part."""
 
     def add_his(self, counts: Float64Array) -> None:
-        """Take in one frame's pixels of his parts, (parts, NUM_BINS)."""
+        """Take in one frame's pixels of the subject's parts, (parts, NUM_BINS)."""
         self.his += counts
         total = counts.sum(axis=1, keepdims=True)
         is_seen = total >= _LEAST_PX
@@ -59,7 +60,7 @@ class ColorCounts:
             self._breadth += breadth_bh**2, breadth_bh
 
     def add_beside(self, near: Float64Array, away: Float64Array, area_ratio: float) -> None:
-        """Take in one frame's pixels beside him that differ from the plate: near his hands, and away from them.
+        """Take in one frame's pixels beside the subject that differ from the plate: near the hands, and away from them.
 
         ``area_ratio`` is that of the places looked at, near to away.
         """
@@ -67,16 +68,17 @@ class ColorCounts:
         self.clutter += area_ratio * away
 
     def held_shares(self) -> Float64Array:
-        """Return (NUM_BINS,): for each pixel of a color that is on him, how many are near his hands without being his.
+        """Return (NUM_BINS,): for each pixel of a color that is on the subject, how many lie near the hands and are not
+        theirs.
 
-        Cloth stays on his limbs; a thing that he holds before himself now and then is beside him at other times.
+        Cloth stays on the limbs; a thing that is held before the body now and then is beside it at other times.
         """
         inside = smoothed(self.his.sum(axis=0))
         loose = _CLUTTER * smoothed(self.clutter) + _LOOSE_SHARE * inside + _LEAST_BESIDE_PX
         return np.asarray(np.maximum(smoothed(self.beside) - loose, 0.0) / (inside + 1.0), np.float64)
 
     def is_held(self) -> NDArray[np.bool_]:
-        """Return (NUM_BINS,): the colors of things that he holds, whether they are on him as well or not."""
+        """Return (NUM_BINS,): the colors of things that are held, whether they are on the subject as well or not."""
         return np.asarray(self.held_shares() > _HELD_SHARE, np.bool_)
 
     @property
@@ -90,7 +92,8 @@ class ColorCounts:
             getattr(self, name).__iadd__(weight * getattr(other, name))
 
     def own_colors(self) -> Float32Array:
-        """Return (parts, NUM_BINS) probabilities on him, without what a thing brought that he held before him.
+        """Return (parts, NUM_BINS) probabilities on the subject, without what a thing brought that was held before the
+        body.
 
         Such a color is there in some looks only: with a share p of the looks, (mean)² / mean of squares is p.
         """

@@ -1,4 +1,4 @@
-"""Colour models: smoothed histograms in Lab of him by body part, of other people, and of what is none of them."""
+"""Color models: smoothed histograms in Lab of the subject by body part, of other people, and of everything else."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 def his_likelihood(
     bins: NDArray[np.int32], distances: NDArray[np.float32], models: NDArray[np.float32], reach: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return (h, w): the probability of each pixel's color on the best of his parts that are near enough.
+    """Return (h, w): the probability of each pixel's color on the best of the parts that are near enough.
 
     0 where none is. ``distances`` (parts, h, w) are those of ``part_distances``, ``reach`` (parts,) how far each
     counts, in the same unit.

@@ -1,4 +1,4 @@
-"""Whose each pixel around the subject is, in one frame: his, or that of something that stays."""
+"""Whose each pixel around the subject is, in one frame: the subject's, or something's that stays."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pipeline.scene.sticks import other_end
 from pipeline.scene.views import Shown
 
 REACH_BH = 0.10
-"""How far from the mask parts of him are looked for that it misses, body heights: a hand."""
+"""How far from the mask parts are looked for that it misses, body heights: a hand."""
 _ON_LIMB = np.float32(0.4)
-"""Log odds that a pixel of his mask on one of his limbs is his, before its color is looked at."""
+"""Log odds that a pixel of the mask on a limb is the subject's, before its color is looked at."""
 _ODDS = 2.0
-"""So much more likely on a foreign thing than on him must a color be."""
+"""A color must be so much more likely on a foreign thing than on the subject."""
 _LEAST_AREA_PX = 30
 _LEAST_END_PX = 6
 _OTHERS_REACH_BH = 0.05
@@ -35,7 +35,8 @@ _LEAST_THING_PX = 200
 _LARGEST_HOLE_PX = 2700
 """At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
 _PAINTED = 0.0018
-"""Square body heights: a pattern on a thing, however like his colors; what is larger may be he, seen through it."""
+"""Square body heights: a pattern on a thing, however like the subject's colors; what is larger may be the subject, seen
+through it."""
 _HAND_BH = 0.075
 """What does not reach farther from the middle of a hand is taken for the hand."""
 _RIM_BH = 0.05
@@ -66,13 +67,13 @@ class Label(IntEnum):
     NOBODY = 0
     """Background, for all that is known."""
     HIS = 1
-    """The subject, where he is seen."""
+    """The visible part of the subject."""
     FRONT = 2
-    """Something static before him."""
+    """Something static in front of the subject."""
     OTHERS = 3
     """Other people."""
     CARRIED = 4
-    """What moves with his hand."""
+    """What moves with a hand."""
     THING = 5
     """What moves on its own."""
 
@@ -86,7 +87,7 @@ LABEL_COLORS = np.array(
 def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_completed: bool) -> NDArray[np.uint8]:
     """Return (h, w) of ``Label``. ``places`` are the model's, as the frame sees them.
 
-    ``is_completed``: what the mask misses of him is looked for beside it.
+    ``is_completed``: what the mask misses of the subject is looked for beside it.
     """
     shown, height = sample.view.shown, sample.body.height_px
     front, wrong = places
@@ -103,7 +104,7 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     strange = _coherent((odds > 0) & differs, sure, surely_his, _PAINTED * height**2)
     # Its edge is mixed with what is behind it.
     front = grow(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & front
-    # Masks of two who touch spill over each other: on a limb of his, what has his color is his.
+    # Masks of two who touch spill over each other: on a limb of the subject, what has their color is theirs.
     alike = (odds < 0) & (likelihood > UNLIKELY)
     beside = (sample.outside < _SPILL_BH) & (odds < -np.log(_ODDS))
     people = sample.others_mask & ~(alike & (sample.subject_mask | (sample.outside < 0) | beside))
@@ -124,7 +125,7 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     labels[people] = Label.OTHERS
     labels[front] = Label.FRONT
     if is_completed:
-        # A limb that was not found lies far from all others: there its color counts wherever on him it was seen.
+        # A limb that was not found lies far from all others: there its color counts wherever on the body it was seen.
         like = np.maximum(likelihood, np.float32(0.3) * row.his.max(axis=0)[sample.bins])
         labels[_missed(sample, labels, like > UNLIKELY)] = Label.HIS
     return labels
@@ -158,7 +159,7 @@ def _large(mask: Mask, radius_px: float) -> Mask:
 def _filled(mask: Mask, surely_his: Mask, painted_px: float) -> Mask:
     """Return the mask with the holes in it that are not too large: a thing is never kept by half.
 
-    Through a bag's handle he is seen himself, but what is no larger than ``painted_px`` is a pattern.
+    Through a bag's handle the subject is seen, but what is no larger than ``painted_px`` is a pattern.
     """
     count, labeled, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
     is_hole = stats[:count, cv2.CC_STAT_AREA] <= _LARGEST_HOLE_PX
@@ -176,7 +177,7 @@ def closed(mask: Mask, size_px: int) -> Mask:
 
 
 def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
-    """Return parts of him beside his mask: different from the plate, like him in color, and joined to him."""
+    """Return parts of the subject beside the mask: different from the plate, alike in color, and joined to it."""
     his = labels == Label.HIS
     reach = round(REACH_BH * sample.body.height_px)
     if reach < 2 or not his.any():
@@ -191,7 +192,8 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
 
 
 def _his_feet(sample: Sample, strange: Mask, row: SceneRow) -> Mask:
-    """Return what of the strange pixels is a shoe: a foreign color that his shoes have too, and no broad thing.
+    """Return what of the strange pixels is a shoe: a foreign color that the subject's shoes have too, and no broad
+    thing.
 
     A white ball at a white shoe is told by its breadth alone.
     """
@@ -212,9 +214,9 @@ def _his_feet(sample: Sample, strange: Mask, row: SceneRow) -> Mask:
 
 
 def _outline(sample: Sample, strange: Mask) -> Mask:
-    """Return the strange parts that lie along the edge of his mask: what it lacks of him, blurred into the background.
+    """Return the strange parts that lie along the edge of the mask: what it lacks, blurred into the background.
 
-    A thing leaves his outline, or lies before him; a mask that is too tight leaves a rim all around.
+    A thing leaves the outline, or lies in front; a mask that is too tight leaves a rim all around.
     """
     rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
     count, labeled = cv2.connectedComponents(strange.view(np.uint8), connectivity=8)
@@ -230,9 +232,9 @@ def _outline(sample: Sample, strange: Mask) -> Mask:
 
 
 def _rims(strange: Mask, sample: Sample) -> Mask:
-    """Return what of the strange pixels is a thin line that runs along one of his limbs: its edge, blurred.
+    """Return what of the strange pixels is a thin line that runs along a limb: its edge, blurred.
 
-    A stick crosses the edge of a limb, and a thing in his hand is near the hand.
+    A stick crosses the edge of a limb, and a thing in a hand is near the hand.
     """
     height = sample.body.height_px
     thin = strange & ~opened(strange, max(1, round(_THIN_BH * height)))
@@ -250,7 +252,7 @@ def _rims(strange: Mask, sample: Sample) -> Mask:
 
 
 def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:
-    """Return the foreign things that come near one of his hands, and those that are no larger than the hand itself."""
+    """Return the foreign things that come near a hand, and those that are no larger than the hand itself."""
     nothing = np.zeros(strange.shape, np.bool_)
     height = sample.body.height_px
     count, labeled = cv2.connectedComponents(closed(strange, _GAP_PX).view(np.uint8))
@@ -276,7 +278,7 @@ def _held(strange: Mask, sample: Sample) -> tuple[Mask, Mask]:
 
 
 def _other_ends(held: Mask, odds: Float32Array, differs: Mask, sample: Sample) -> Mask:
-    """Return what long things in his hands show of themselves on the other side of the fist."""
+    """Return what long things in the hands show of themselves on the other side of the fist."""
     ends = np.zeros(held.shape, np.bool_)
     if not held.any():
         return ends

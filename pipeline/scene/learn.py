@@ -1,8 +1,8 @@
-"""SCENE: some frames; what stands in front of the subject, what he carries, what else moves near him.
+"""SCENE: some frames; what stands in front of the subject, what they carry, what else moves near them.
 
-No model is asked. Where the plate is seen inside his silhouette, something static covers him; what differs from the
-plate and has a color that none of his parts has is foreign. What is learned is kept for each plate: FINISH tells by it
-whose each pixel is.
+No model is asked. Where the plate is seen inside the silhouette, something static covers the subject; what differs from
+the plate and has a color that no part of the subject has is foreign. What is learned is kept for each plate: FINISH
+tells by it whose each pixel is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _EDGE_PX = 2
 """A box this near to the picture's edge may be cut by it."""
 _LOOKS_PER_SECOND = 10.0
 _ROOM_BH = 0.35
-"""Around him: an arm's length of a carried thing."""
+"""Around the subject: an arm's length of a carried thing."""
 _BATCH = 5
 _GAIN_PLATES = 6
 _BRIGHT = 150.0
@@ -131,7 +131,7 @@ class _Learner:
         self._colors: dict[int, ColorCounts] = {}
         """Of the plates that are done."""
         self._waiting: list[tuple[int, Sample]] = []
-        """Samples that are counted as soon as more is known of his own colors."""
+        """Samples that are counted as soon as more is known of the subject's own colors."""
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
@@ -162,7 +162,7 @@ class _Learner:
         self._write(len(self._plates.anchors))
 
     def _take_waiting(self) -> None:
-        """Count what is seen around him, by what is known of his colors so far."""
+        """Count what is seen around the subject, by what is known of their colors so far."""
         for number, sample in self._waiting:
             rows = [int(row) for row in self._plates.plate_rows[number]]
             counts = self._open[rows[0]]

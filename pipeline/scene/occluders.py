@@ -1,8 +1,8 @@
-"""What stands in front of him and does not move: told by the plate that shows inside his silhouette.
+"""What stands in front of the subject and does not move: told by the plate that shows inside the silhouette.
 
 Evidence is counted in the space of a plate, from all frames that lie near it in time: for a place, how often the plate
-showed where he is, and how often he was seen there himself. It holds for as long as he is behind the thing, and goes
-over to the other side when he is seen before it.
+showed where the subject is, and how often they were seen there themselves. It holds for as long as they are behind
+the thing, and goes over to the other side when they are seen in front of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LEAST_WRONG = 3.0
 _WRONG_SHARE = 0.5
 """A place that differs from the plate in more than half of the looks at it: what moves is gone sooner."""
 _LEAST_AREA_PX = 120
-"""Of a place that covers him, at ``WORK_BODY_PX``: less is a chance likeness of colors."""
+"""Of a place that covers the subject, at ``WORK_BODY_PX``: less is a chance likeness of colors."""
 _REACH_BH = 0.12
 """So far beyond the evidence a thing is followed, up to its edge in the plate."""
 
@@ -87,10 +87,10 @@ class PlateEvidence:
         return (self._differed >= _LEAST_WRONG) & (self._differed > _WRONG_SHARE * self._looked)
 
     def front(self, plate: Picture) -> Mask:
-        """Return the (h, w) bins of the plate (H, W, 3) that stand in front of him.
+        """Return the (h, w) bins of the plate (H, W, 3) that stand in front of the subject.
 
-        Evidence has the shape of his limbs; the thing itself ends at an edge of the plate. So the sure places are
-        grown to the edges by a watershed (Meyer 1994), against those where he was seen and all that is far.
+        Evidence has the shape of the limbs; the thing itself ends at an edge of the plate. So the sure places are
+        grown to the edges by a watershed (Meyer 1994), against those where the subject was seen and all that is far.
         """
         for_it, against = cv2.blur(self._covered, (3, 3)), cv2.blur(self._uncovered, (3, 3))
         probability = for_it / (for_it + against + _PRIOR)

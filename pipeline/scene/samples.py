@@ -1,4 +1,4 @@
-"""What one frame tells of the things around the subject: where the plate is seen, where he is, what is foreign."""
+"""What one frame tells of the things around the subject: where the plate is seen, where they are, what is foreign."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CORE_BH = 0.018
 OUTSIDE_BH = 0.035
 """So far from every limb there is neither clothing nor hair, as a rule."""
 _REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
-"""His clothes and hair stand out from each part by so much; hands and feet are found less exactly than the rest."""
+"""Clothes and hair stand out from each part by so much; hands and feet are found less exactly than the rest."""
 _TELLING = 15.0
 _ELSEWHERE = np.float32(0.3)
-"""Weight of a color that he has, but on another part: within his mask it may be a limb that was not found."""
+"""Weight of a color that the subject has on another part: within the mask it may be a limb that was not found."""
 UNLIKELY = 2e-3
-"""A color that is rarer on him is not his: 99 of 100 of his pixels have one that is more frequent."""
+"""A color that is rarer on the subject is not theirs: 99 of 100 of their pixels have one that is more frequent."""
 _ARM_BH = 0.3
 """A thing in a hand lies no farther from it, as a rule."""
 _AWAY_BH = 0.35
@@ -34,7 +34,7 @@ _BESIDE_BH = 0.06
 _GROUND_BH = 0.2
 _SPILL_ODDS = np.float32(5.0)
 _FAR_BH = 0.5
-"""What is farther from him than an arm and what it may hold tells of nothing that meets him."""
+"""What is farther away than an arm and what it may hold tells of nothing that meets the subject."""
 _OTHERS_BH = 0.02
 _MOST_STRANGE = 0.25
 """Share of the free surroundings that may differ from the plate; beyond that it is the plate that is wrong."""
@@ -69,7 +69,7 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
 
 
 def his_counts(sample: Sample) -> NDArray[np.float64]:
-    """Return (parts, NUM_BINS): the colors of his parts near their bones."""
+    """Return (parts, NUM_BINS): the colors of the parts near their bones."""
     core = eroded(sample.subject_mask, 1) & ~sample.others_mask
     core &= (sample.view.shown != Shown.PLATE) & (sample.outside < -0.01)
     nearest = sample.distances[:, core].argmin(axis=0)
@@ -84,9 +84,9 @@ def others_counts(sample: Sample) -> NDArray[np.float64]:
 
 
 def covered(sample: Sample, likelihood: Float32Array) -> Mask:
-    """Return where something static covers him: inside his silhouette the plate is seen.
+    """Return where something static covers the subject: inside the silhouette the plate is seen.
 
-    Where the plate has a color that he has there as well, it may as well be he.
+    Where the plate has a color that the subject has there as well, it may as well be the subject.
     """
     height = sample.body.height_px
     # Feet are the last part.
@@ -96,7 +96,7 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
 
 
 def uncovered(sample: Sample) -> Mask:
-    """Return where he is seen himself."""
+    """Return where the subject is seen."""
     shown = sample.view.shown
     return sample.subject_mask & ~sample.others_mask & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
 
@@ -113,7 +113,7 @@ def surroundings(sample: Sample) -> Mask:
 
 
 def beside_counts(sample: Sample, wrong: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return (NUM_BINS,) twice: colors off his limbs that differ from the plate, near his hands and away from them.
+    """Return (NUM_BINS,) twice: colors off the limbs that differ from the plate, near the hands and away from them.
 
     And the ratio of the two areas that were looked at. ``wrong`` (h, w): where the plate is not to be trusted.
     """
@@ -134,12 +134,12 @@ def beside_counts(sample: Sample, wrong: Mask) -> tuple[NDArray[np.float64], NDA
 def foreign_counts(
     sample: Sample, likelihood: Float32Array, wrong: Mask, is_held: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], float]:
-    """Return (NUM_BINS,) the colors of things that are neither background nor people nor he, and their breadth.
+    """Return (NUM_BINS,) the colors of things that are neither background nor people, and their breadth.
 
     The breadth is the radius of the largest disc inside the thing, body heights; 0 where nothing was found.
 
-    Such a thing differs from the plate, has a color that his parts there do not have (``likelihood`` of ``likeness``),
-    and a good part of it lies outside of his limbs. ``wrong`` (h, w): where the plate is not to be trusted;
+    Such a thing differs from the plate, has a color that the parts there do not have (``likelihood`` of ``likeness``),
+    and a good part of it lies outside of the limbs. ``wrong`` (h, w): where the plate is not to be trusted;
     ``is_held`` (NUM_BINS,): colors that are known for those of a thing.
     """
     shown, height = sample.view.shown, sample.body.height_px
@@ -149,7 +149,7 @@ def foreign_counts(
     if np.count_nonzero(away & (shown == Shown.OTHER)) > _MOST_STRANGE * np.count_nonzero(away):
         return np.zeros(NUM_BINS), 0.0
     free = (shown == Shown.OTHER) & ~others & ~wrong & (sample.outside < _FAR_BH) & ~on_ground(sample)
-    # His clothes spill over the limbs in the colors that the limbs have; what is far more frequent outside is not his.
+    # Clothes spill over the limbs in the colors that the limbs have; what is far more frequent outside is foreign.
     around = density(counted(sample.bins, free & (sample.outside > OUTSIDE_BH)))
     limit = np.maximum(UNLIKELY, around[sample.bins] / _SPILL_ODDS)
     strange = free & ((likelihood < limit) | is_held[sample.bins])
@@ -165,13 +165,13 @@ def foreign_counts(
 
 
 def on_ground(sample: Sample) -> Mask:
-    """Return where the ground at his feet is darkened: his shadow on grass or stones is not even."""
+    """Return where the ground at the feet is darkened: a shadow on grass or stones is not even."""
     near = sample.distances[FEET] < _GROUND_BH
     return near & sample.view.darker & ~sample.subject_mask & (sample.outside > 0)
 
 
 def likeness(sample: Sample, his: Float32Array) -> Float32Array:
-    """Return (h, w): how probable a pixel's color is on him, at its place; ``his`` (parts, NUM_BINS)."""
+    """Return (h, w): how probable a pixel's color is on the subject, at its place; ``his`` (parts, NUM_BINS)."""
     likelihood = his_likelihood(sample.bins, sample.distances, his, _REACH_BH)
     is_lost = sample.subject_mask & (sample.outside > OUTSIDE_BH)
     anywhere = _ELSEWHERE * his.max(axis=0)[sample.bins[is_lost]]

@@ -21,15 +21,15 @@ class SceneRow:
     """What holds around one plate."""
 
     his: NDArray[np.float32]
-    """(parts, NUM_BINS) probabilities of colors on his parts."""
+    """(parts, NUM_BINS) probabilities of colors on the parts of the subject."""
     foreign: NDArray[np.float32]
-    """(NUM_BINS,) of things that are neither background nor people nor he."""
+    """(NUM_BINS,) of things that are neither background nor people."""
     others: NDArray[np.float32]
     """(NUM_BINS,) of other people."""
     breadth_bh: float
     """Radius of the largest disc inside the foreign things, body heights; 0 where none was seen."""
     front: Mask
-    """(h, w) bins of the plate where something static stands in front of him."""
+    """(h, w) bins of the plate where something static stands in front of the subject."""
     wrong: Mask
     """(h, w) bins in which the plate is not to be trusted."""
 

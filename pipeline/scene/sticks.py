@@ -19,7 +19,8 @@ _STEP_BH = 0.015
 _SHAFT_BH = 0.2
 _TURNS_DEG = (0, -3, 3, -6, 6, -9, 9)
 _CONTRAST = 1.0
-"""Log odds by which it must stand out from both sides: colors that he has as well tell by their place alone."""
+"""Log odds by which it must stand out from both sides: colors that the subject has as well tell by their place
+alone."""
 _LEAST_ODDS = -2.0
 _LEAST_PX = 30
 
@@ -27,8 +28,8 @@ _LEAST_PX = 30
 def other_end(held: Mask, odds: Float32Array, differs: Mask, hand_xy: NDArray[np.float32], height_px: float) -> Mask:
     """Return (h, w) what continues the thing ``held`` beyond the hand; nothing where it is not long.
 
-    ``odds`` are log odds that a pixel is not his, ``differs`` where the background is not seen. Its line is the main
-    axis of its pixels (Hotelling 1933), turned a little to where the other end stands out for the longest.
+    ``odds`` are log odds that a pixel is not the subject's, ``differs`` where the background is not seen. Its line is
+    the main axis of its pixels (Hotelling 1933), turned a little to where the other end stands out for the longest.
     """
     found = np.zeros(held.shape, np.bool_)
     rows, columns = np.nonzero(held)

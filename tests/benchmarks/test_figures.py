@@ -165,14 +165,14 @@ def test_the_shake_is_as_strong_as_it_says_and_shows_no_border() -> None:
 
 
 def test_the_right_person_is_told_from_another_one() -> None:
-    his, theirs = np.zeros((3, 60, 60), bool), np.zeros((3, 60, 60), bool)
-    his[:2, :30, :30] = True
-    theirs[:, 30:, 30:] = True
-    found = his.astype(np.uint8) * 255
-    assert figures.right_share(found, his, theirs) == 1.0
-    found[1] = theirs[1]
-    # In the third frame he is not seen, so it counts for nothing.
-    assert figures.right_share(found, his, theirs) == 0.5
+    subject, others = np.zeros((3, 60, 60), bool), np.zeros((3, 60, 60), bool)
+    subject[:2, :30, :30] = True
+    others[:, 30:, 30:] = True
+    found = subject.astype(np.uint8) * 255
+    assert figures.right_share(found, subject, others) == 1.0
+    found[1] = others[1]
+    # In the third frame the subject is not seen, so it counts for nothing.
+    assert figures.right_share(found, subject, others) == 0.5
 
 
 def test_masks_that_a_truth_folder_does_not_have_are_none(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_colour_difference_is_one_of_means_and_of_pixels() -> None:
     old, new = _masks()
     ideal = np.full((64, 96, 3), 120, np.uint8)
     picture = ideal.copy()
-    # half of him lighter, half darker by as much lightness: nothing in the mean
+    # half of the person lighter, half darker by as much lightness: nothing in the mean
     picture[10:30, 30:60], picture[30:50, 30:60] = 140, 100
     tally = Tally()
     tally.add(picture, ideal, old, new)

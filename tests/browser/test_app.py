@@ -139,7 +139,7 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
         # A click on the frame before this one would be forgotten with it.
         expect(shown).not_to_have_attribute("src", first)
         box = shown.bounding_box()
-        # He stands in the middle of the picture then.
+        # The subject stands in the middle of the picture then.
         page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
         expect(page.get_by_label("Whom to replace")).to_have_value("the one I click on the frame")
         expect(page.get_by_label("x (px from the left)")).not_to_have_value("")

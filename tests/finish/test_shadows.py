@@ -24,7 +24,7 @@ def _body(x: int, half: int) -> np.ndarray:
 def _edit(
     new: np.ndarray, *, recast: bool = True, is_shaded: bool = False
 ) -> tuple[ShadowEdit, np.ndarray, np.ndarray, np.ndarray]:
-    """Edit a frame in which a man of 20 px width throws his shadow. Returns it, source, plate and the old shadow."""
+    """Edit a frame in which a man of 20 px width throws a shadow. Returns it, source, plate and the old shadow."""
     old = _body(100, 10)
     layer = PlacedLayer((0, 0, 320, 180), np.zeros((180, 320, 3), np.float32), new.astype(np.float32))
     thrown = throw_shadows(old, layer, _FOOT, _HEIGHT, _SHADOWS, 0)

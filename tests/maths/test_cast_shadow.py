@@ -35,7 +35,7 @@ def _views(right: float, up: float, darkness: float, *, stands: bool = False) ->
         shadow = cast(man.astype(np.float32), _FOOT, right, up, 2.0)
         lit = 255 * ((ground / 255) ** 2.2 * (1 - darkness * shadow[..., None])) ** (1 / 2.2)
         lit[man] = 40
-        # ankles lie a twenty-fifth of his height above the ground
+        # ankles lie a twenty-fifth of the height above the ground
         ankles = np.array([[x - 7, _FOOT - 0.04 * _HEIGHT]] * 2)
         view = ground_view(t, lit.astype(np.uint8), man, man, ankles, _HEIGHT, _HEIGHT)
         assert view is not None

@@ -14,7 +14,7 @@ _SKIN = np.array([0.60, 0.36, 0.25])
 
 
 def _body() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cover (120, 80) of a man of 96 px, his normals' x over it, and his joints."""
+    """Cover (120, 80) of a man of 96 px, the x of the normals over it, and the joints."""
     cover = np.zeros((120, 80), np.uint8)
     cv2.ellipse(cover, (40, 18), (7, 9), 0, 0, 360, 1, -1)
     cv2.rectangle(cover, (29, 27), (51, 62), 1, -1)

@@ -13,7 +13,7 @@ FPS = 30
 
 
 def body(height_px: np.ndarray, top_px: float = 40.0) -> tuple[np.ndarray, np.ndarray]:
-    """Skeletons (T, 23, 3) and joints (T, 21, 3) of somebody who stands, the top of his head at ``top_px``."""
+    """Skeletons (T, 23, 3) and joints (T, 21, 3) of somebody who stands, the top of the head at ``top_px``."""
     down = {"eye": 0.07, "shoulder": 0.19, "hip": 0.48, "knee": 0.72, "ankle": 0.95}
     skeletons = np.zeros((len(height_px), NUM_SKELETON, 3), np.float32)
     for name, share in down.items():
@@ -39,7 +39,7 @@ def test_height_goes_on_growing_when_the_legs_leave_the_picture() -> None:
 def test_a_close_up_takes_its_scale_from_the_other_shots() -> None:
     whole, near = body(np.full(30, 250.0)), body(np.full(30, 900.0))
     skeletons, joints = (np.concatenate([a, b]) for a, b in zip(whole, near, strict=True))
-    # Somebody with a big head: the usual proportions would make him larger.
+    # Somebody with a big head: the usual proportions would make them larger.
     skeletons[:, [JOINT["left_eye"], JOINT["right_eye"]], 1] -= 0.03 * np.repeat([250.0, 900.0], 30)[:, None]
     ratios = height_ratios(skeletons, joints, SIZE_WH)
     seconds = np.arange(30) / FPS

@@ -40,11 +40,11 @@ def linked(*tracks: Track, shots: tuple[int, ...] = (0,), count: int = 400) -> l
 
 
 def test_a_track_that_goes_over_to_somebody_else_is_cut_there_and_both_are_put_right() -> None:
-    # He walks; where they meet the tracker gives each the other's number.
+    # One walks; where they meet the tracker gives each the other's number.
     frames = np.arange(90)
-    his, hers = 100 + 4.0 * frames, 460 - 4.0 * frames
-    first = walker(0, frames, np.where(frames < 45, his, hers), np.where(frames < 45, RED, BLUE))
-    second = walker(1, frames, np.where(frames < 45, hers, his), np.where(frames < 45, BLUE, RED))
+    red, blue = 100 + 4.0 * frames, 460 - 4.0 * frames
+    first = walker(0, frames, np.where(frames < 45, red, blue), np.where(frames < 45, RED, BLUE))
+    second = walker(1, frames, np.where(frames < 45, blue, red), np.where(frames < 45, BLUE, RED))
     persons = linked(first, second)
     assert len(persons) == 2
     for person in persons:
@@ -56,7 +56,7 @@ def test_who_stands_behind_the_post_is_not_who_walked_behind_it_even_in_the_same
     before, after = np.arange(30), np.arange(42, 80)
     walks_in = walker(0, before, 100 + 4.0 * before)
     walks_out = walker(1, after, 100 + 4.0 * after)
-    # Found when the walker vanished, and nearer to where that was than he who comes out again.
+    # Found when the walker vanished, and nearer to where that was than the walker who comes out again.
     stands = walker(2, np.arange(31, 80), np.full(49, 228.0))
     persons = linked(walks_in, walks_out, stands)
     assert {frozenset(person.values()) for person in persons} == {frozenset({0, 1}), frozenset({2})}
@@ -72,7 +72,7 @@ def test_looks_decide_where_the_course_does_not() -> None:
 
 
 def test_the_whole_shot_is_linked_at_once_not_the_cheapest_pair_first() -> None:
-    # The second one's end is nearest to the first one's new track, but then nobody is left for his own.
+    # The second one's end is nearest to the first one's new track, but then nobody is left for the own.
     before, after = np.arange(30), np.arange(36, 66)
     persons = linked(
         walker(0, before, np.full(30, 100.0)),
@@ -103,7 +103,7 @@ def test_nobody_is_nobody() -> None:
 
 
 def test_somebody_who_jumps_beside_another_one_stays_himself() -> None:
-    # A jump turns around within a few frames; the other one, found now and then, looks much like him.
+    # A jump turns around within a few frames; the other one, found now and then, looks much like the walker.
     frames = np.arange(90)
     jumper = walker(0, frames, np.full(90, 200.0), RED)
     jumper.joints[..., 1] -= (60 * np.abs(np.sin(2 * np.pi * frames / 24)))[:, None]

@@ -1,4 +1,4 @@
-"""Points that a caller clicked, and what he is told of doubts."""
+"""Points that a caller clicked, and the warnings where it is in doubt."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_shots_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> None:
-    """He sways, so that frames near by show a little more of the place, and never what is behind him."""
+    """The person sways, so that frames near by show a little more of the place, and never what is behind them."""
     count, leaves = 300, 245
 
     def people_mask(t: int) -> Mask:
@@ -257,7 +257,7 @@ def test_grade_covers_people_and_the_ground_beside_their_feet() -> None:
     grade = background_grade(mask, BODY_PX)
     assert (grade[mask] == 0).all() and grade[100, 149] == 0
     assert grade[172, 220] == 1 and grade[100, 220] == 2 and grade[172, 300] == 2
-    # and the shadow that he throws: 100 px to the right and 30 up from the height of his head
+    # and the shadow: 100 px to the right and 30 up from the height of the head
     shaded = background_grade(mask, BODY_PX, (100 / 120, 30 / 120))
     assert shaded[155, 255] == 1 and grade[155, 255] == 2 and shaded[100, 255] == 2
     assert (shaded[mask] == 0).all()

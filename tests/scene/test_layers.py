@@ -1,4 +1,5 @@
-"""Whose each pixel is: what covers him, what he carries and what moves is told apart from him, without any model."""
+"""Whose each pixel is: what covers the subject, what they carry and what moves is told apart from them, without any
+model."""
 
 from __future__ import annotations
 
@@ -116,7 +117,7 @@ def test_nothing_covers_a_man_alone() -> None:
 
 
 def racket(x: float, dy: float = 0.0) -> Mask:
-    """A stick in his left hand with a disc at its end."""
+    """A stick in the left hand with a disc at its end."""
     stick = np.zeros(SHAPE, np.uint8)
     cv2.line(stick, (round(x + 49), 126), (round(x + 76), round(96 + dy)), 1, 3)
     return (stick > 0) | disc(x + 84, 88 + dy, 13)
@@ -198,7 +199,7 @@ def test_colors_that_were_never_seen_say_nothing() -> None:
 
 
 def bag(x: float) -> Mask:
-    """A broad bag in his left hand, over his thigh and beside it."""
+    """A broad bag in the left hand, over the thigh and beside it."""
     thing = NOTHING.copy()
     thing[134:164, round(x + 22) : round(x + 60)] = True
     return thing

@@ -15,7 +15,7 @@ from tests.support.scene_truth import SHAPE, Mask, Shot, disc, man_at, shot_at, 
 
 NOTHING = np.zeros(SHAPE, np.bool_)
 HAND = disc(199, 126, 7.5)
-"""His left hand's capsule ends here."""
+"""The left hand's capsule ends here."""
 
 
 def row_of(shot: Shot) -> SceneRow:

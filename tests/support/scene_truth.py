@@ -1,4 +1,4 @@
-"""A small world with known layers: a man of capsules before a textured wall, with things in front and in his hand."""
+"""A small world with known layers: a man of capsules before a textured wall, with things in front and in the hand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def skeleton_at(x: float) -> NDArray[np.float32]:
 
 
 def man_at(x: float) -> tuple[Mask, Picture]:
-    """Return his true silhouette and his colors."""
+    """Return the true silhouette and the colors."""
     distances = part_distances(_body(x).segments, *SHAPE)
     part = distances.argmin(axis=0)
     noise = np.random.default_rng(int(x)).normal(0, 3, (*SHAPE, 3))
@@ -80,7 +80,7 @@ class Shot:
 
 
 def shot_at(x: float, plate: Picture, before: Mask | None = None) -> Shot:
-    """Return the man at ``x``, behind what of the plate is ``before`` him. His mask is exact."""
+    """Return the man at ``x``, behind what of the plate is ``before`` him. The mask is exact."""
     silhouette, colors = man_at(x)
     visible = silhouette if before is None else silhouette & ~before
     picture = np.where(visible[..., None], colors, plate)

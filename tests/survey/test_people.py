@@ -224,7 +224,7 @@ def test_two_who_cross_are_not_mixed_up(crossed: Followed, who: str) -> None:
     subject, _ = crossed.choose(PointChoice(float(own[20, 0]), float(own[20, 1]), 20 / 30))
     shown = subject.presence != Presence.ABSENT
     found = subject.joints[:, HIPS, :2].mean(axis=1)
-    # Never the other man; at his place, also where he is hidden; and there wherever he is not.
+    # Never the other man: the box stays with the subject, also where they are hidden, and is there wherever they are.
     apart, from_other = (np.linalg.norm(found - hips, axis=1) for hips in (own, other))
     two_apart = np.linalg.norm(own - other, axis=1) > 0.2 * 240
     assert (apart < from_other)[shown & two_apart].all()

@@ -165,7 +165,7 @@ def small_disk(folder: Path, size: str = "1m") -> Iterator[Path]:
 
 def test_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        # Who may not mount is root in a namespace of his own.
+        # Who may not mount is root in a namespace of their own.
         this = f"{__file__}::test_a_full_disk_while_fetching_and_while_working"
         assert subprocess.run(["unshare", "-rm", sys.executable, "-m", "pytest", "-q", this], cwd=ROOT).returncode == 0
         return

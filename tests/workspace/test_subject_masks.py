@@ -1,4 +1,4 @@
-"""The subject's mask where he is not found, and whose mask is his where a track is not always his."""
+"""The subject's mask where they are not found, and where their track is somebody else's for a while."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _conditioner(preset: str = "balanced", appearance: Appearance | None = None)
 
 
 def _window(frames: int, away: tuple[int, ...] = ()) -> Window:
-    """Somebody of 120 px with his head at ``_HEAD``, who in some frames faces away."""
+    """Somebody of 120 px with the head at ``_HEAD``, who in some frames faces away."""
     joints = np.full((frames, 21, 3), np.nan, np.float32)
     joints[..., 2] = 0
     for name, x in (("nose", 0), ("left_eye", 2), ("right_eye", -2), ("left_ear", 4), ("right_ear", -4)):

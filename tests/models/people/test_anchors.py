@@ -47,7 +47,7 @@ def test_points_go_with_the_body_at_any_size_of_the_picture() -> None:
 
 
 def test_who_is_covered_is_not_held_by_what_covers_him() -> None:
-    # He stands; the other one comes before him from the right.
+    # One stands; the other one comes in front from the right.
     pictures = [scene(100, 180 - 8 * k)[0] for k in range(11)]
     anchors = anchored(pictures[0], scene(100)[1], 100)
     for before, now in pairwise(pictures):

@@ -55,7 +55,7 @@ def test_results_repeat_after_reset_and_left_is_left(people: BlazePosePeople) ->
         np.testing.assert_array_equal(first[0].skeleton, second[0].skeleton)
         np.testing.assert_array_equal(first[0].mask, second[0].mask)
     person = runs[0][2][0]
-    # The man faces the camera: his left shoulder is right in the picture, his toes are nearer than his heels.
+    # The man faces the camera: the left shoulder is right in the picture, the toes are nearer than the heels.
     assert person.joints[5, 0] > person.joints[6, 0]
     assert person.skeleton[19, 2] < person.skeleton[17, 2]
     assert person.mask.shape == pictures[0].shape[:2]
@@ -78,7 +78,7 @@ def test_who_comes_in_is_seen_before_he_was_found(people: BlazePosePeople) -> No
     people.reset()
     whole = people.find(standing)[0]
     left, right = int(whole.box_xyxy[0]), int(whole.box_xyxy[2])
-    # The picture's left edge goes back over him: in frame k all columns left of `edges[k]` are cut off.
+    # The picture's left edge goes back over the person: in frame k all columns left of `edges[k]` are cut off.
     edges = np.linspace(right - 10, left - 20, 24).astype(int)
     people.reset()
     first, earlier, at = None, (), 0

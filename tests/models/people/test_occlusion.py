@@ -93,7 +93,7 @@ def test_other_clothes_tell_also_where_nothing_was_seen_before() -> None:
     behind, front = Body(0, texture(1, (40, 60, 160)), 60, 4), Body(1, texture(2, (170, 80, 60)), 140, -4)
     apart, behind_whole, front_whole = picture_of(behind, front, 0)
     colors = [colors_of(apart, mask, None) for mask in (behind_whole, front_whole)]
-    # He comes out on the other side: four columns more in each frame.
+    # The hidden one comes out on the other side: four columns more in each frame.
     now, behind_now, front_now = picture_of(behind, front, 12)
     before, behind_mask, front_mask = picture_of(behind, front, 11)
     people = [seen(behind, before, behind_mask, 180.0), seen(front, before, front_mask, 170.0)]
