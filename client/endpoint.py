@@ -154,7 +154,9 @@ class EndpointClient:
             raise
         if state["status"] != "COMPLETED" or "error_code" in known:
             code = known.get("error_code") or state["status"]
-            message = plain_sentence(str(state.get("error") or "the platform tells no more"), code, known.get("field"))
+            message = plain_sentence(
+                str(state.get("error") or "the platform gives no details"), code, known.get("field")
+            )
             if "field" in known:
                 raise Failed(code, f"{known['field']}: {message}", str(known["field"]))
             raise Failed(code, message)

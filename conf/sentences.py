@@ -100,16 +100,16 @@ def _sentence(error: ErrorDetails) -> str:
         field, names = (str(context.get(key, "")).replace("'", "") for key in ("discriminator", "expected_tags"))
         return f"{field or 'the kind'} must be one of: {names}"
     if kind == "value_error":
-        return str(context.get("error", "")) or "is not what is asked for here"
+        return str(context.get("error", "")) or "is not an accepted value"
     return {
         "missing": "is needed",
         "extra_forbidden": "unknown field",
         "finite_number": f"must be a finite number, got {given}",
         "string_unicode": "must be text in Unicode",
-        "string_pattern_mismatch": "does not have the form that is asked for",
+        "string_pattern_mismatch": "does not have the required form",
         "invalid_key": "must have strings for its keys",
-        "recursion_loop": "must not hold itself",
-    }.get(kind, "is not what is asked for here")
+        "recursion_loop": "must not contain itself",
+    }.get(kind, "is not an accepted value")
 
 
 def _shown(value: Any) -> str:

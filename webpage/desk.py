@@ -167,7 +167,7 @@ class JobRunner:
         """Begin a job. Raises ``Busy``."""
         with self._lock:
             if not self._ended.is_set():
-                raise Busy("a job is under way: wait for its end, or cancel it")
+                raise Busy("a job is running: wait until it ends, or cancel it")
             job_id = uuid.uuid4().hex
             self._job = job = self._make_job(asked, job_id)
             self._now = JobStatus(self._now.number + 1, dict(asked), self._results / job_id, "waiting")
@@ -200,7 +200,7 @@ class JobRunner:
             answer = _plain(job.run(self._tell))
         except Exception as error:
             # A page whose job never ends would be worse than a short word.
-            answer = {"error": f"the job broke: {type(error).__name__}", "error_code": "INTERNAL"}
+            answer = {"error": f"the job failed: {type(error).__name__}", "error_code": "INTERNAL"}
         with self._lock:
             if self._now.answer is None:
                 self._now = replace(self._now, answer=answer, percent=100.0, left_seconds=None)

@@ -16,7 +16,7 @@ SUBJECTS = (
     ("the largest", "largest"),
     ("the leftmost", "leftmost"),
     ("the rightmost", "rightmost"),
-    ("the one in the centre", "centre"),
+    ("the one in the center", "centre"),
     ("the one I click on the frame", POINT),
 )
 """(what the page says, what is meant)."""

@@ -47,7 +47,7 @@ def picture_at(path: Path) -> NDArray[np.uint8]:
     """Return a PNG or JPEG that a job of ours has written, (H, W, 3) RGB."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError(f"{path.name} is no picture")
+        raise ValueError(f"{path.name} is not a picture")
     return np.ascontiguousarray(picture[..., ::-1], np.uint8)
 
 

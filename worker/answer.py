@@ -94,14 +94,14 @@ def give_up(clock: CancelToken) -> dict[str, Any]:
     seconds = clock.seconds_since_check()
     log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
     kind = EncodeFailed if clock.stage == "finish" else JobTimeout
-    error = kind(f"the job did not go on in its stage {clock.stage}")
+    error = kind(f"the job made no progress in its stage {clock.stage}")
     clock.cancel(error)
     return wire_form(error_answer(error).model_copy(update={"refresh_worker": True}))
 
 
 def busy_answer(clock: CancelToken) -> dict[str, Any]:
     """Return the error of a job that cannot begin, since the thread of one that hangs is still there."""
-    error = JobTimeout(f"an earlier job hangs in its stage {clock.stage} and holds the worker: try again")
+    error = JobTimeout(f"an earlier job hangs in its stage {clock.stage} and occupies the worker: try again")
     return wire_form(error_answer(error).model_copy(update={"refresh_worker": True}))
 
 
@@ -118,7 +118,7 @@ def error_answer(error: UnderstudyError) -> ErrorAnswer:
 def _bug(error: BaseException) -> ErrorAnswer:
     number = uuid.uuid4().hex[:12]
     log.error("internal error %s", number, exc_info=error)
-    told = f"an internal error happened; the log has it as {number}"
+    told = f"an internal error occurred; look for it in the log under {number}"
     return ErrorAnswer(error=full_sentence(told, "INTERNAL"), error_code="INTERNAL")
 
 

@@ -46,7 +46,7 @@ options of RunPod's SDK:
 
 environment:
   UNDERSTUDY_OVERRIDES   settings as above, parted by blanks; the command line comes after them
-  UNDERSTUDY_LOCKED      keys that a job may not change, parted by commas
+  UNDERSTUDY_LOCKED      keys that a job may not change, separated by commas
   UNDERSTUDY_WEIGHTS     where the models lie (default: weights/); fetched by python -m builder.fetch_models
   UNDERSTUDY_WORK        where jobs keep their temporary folders (default: understudy in the system's)
   UNDERSTUDY_OUTPUTS     where local results go (default: outputs/)
@@ -60,7 +60,7 @@ environment:
   RUNPOD_API_KEY         lets jobs with fan_out send their chunks to their own endpoint
   UNDERSTUDY_INLINE_MAX  the largest result that an answer may hold (default: 6M)
   UNDERSTUDY_LOCAL_ROOT  with --rp_serve_api: jobs may name files under it, and results go to UNDERSTUDY_OUTPUTS
-  UNDERSTUDY_PRIVATE_HOSTS  hosts with private addresses that jobs may name: minio:9000, parted by commas
+  UNDERSTUDY_PRIVATE_HOSTS  hosts with private addresses that jobs may name: minio:9000, separated by commas
   UNDERSTUDY_LINK_SECONDS   life of the links to results in the bucket (default: 7 days)
   BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME   where results go; BUCKET_REGION
 """
@@ -181,7 +181,7 @@ def _locked(text: str) -> tuple[str, ...]:
     keys = tuple(key.strip() for key in text.split(",") if key.strip())
     for key in keys:
         if key not in CALLER_KEYS:
-            told = f"{key[:60]} is no setting that a job may have, so there is nothing to lock"
+            told = f"{key[:60]} is not a setting that a job may change, so it cannot be locked"
             raise InvalidInput(told + _nearest(key, CALLER_KEYS), field="UNDERSTUDY_LOCKED")
     return keys
 
@@ -215,7 +215,7 @@ def _check_test_input(text: str) -> None:
     try:
         job = json.loads(text)
     except ValueError:
-        raise InvalidInput("this is no JSON", field="--test_input") from None
+        raise InvalidInput("not valid JSON", field="--test_input") from None
     if not isinstance(job, dict) or "input" not in job:
         raise InvalidInput('must be an object such as {"input": {"video_url": "clip.mp4"}}', field="--test_input")
 

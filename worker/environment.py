@@ -111,7 +111,7 @@ def _folder(environment: Mapping[str, str], name: str) -> Path | None:
 def _hosts(text: str) -> frozenset[str]:
     hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
     if not all(_HOST.fullmatch(host) for host in hosts):
-        raise InvalidInput("must be names such as minio:9000, parted by commas", field="UNDERSTUDY_PRIVATE_HOSTS")
+        raise InvalidInput("must be names such as minio:9000, separated by commas", field="UNDERSTUDY_PRIVATE_HOSTS")
     return frozenset(host.replace("[", "").replace("]", "") if host.endswith("]") else host for host in hosts)
 
 

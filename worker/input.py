@@ -62,11 +62,11 @@ _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class SubjectInput(_Strict):
     """One of several people to replace, and who comes in for them."""
 
-    subject: Annotated[SubjectWords, Field(description="whom to replace, as in the field of that name outside")]
+    subject: Annotated[SubjectWords, Field(description="whom to replace, as in the top-level field of that name")]
     reference_image_urls: Annotated[
-        list[_Url], Field(max_length=4, description="one to four pictures of who comes in, front first")
+        list[_Url], Field(max_length=4, description="one to four pictures of the new person, front first")
     ] = []
-    prompt: Annotated[_Prompt, Field(description="who comes in, in words")] = ""
+    prompt: Annotated[_Prompt, Field(description="the new person, in words")] = ""
     seed: Annotated[_Seed | None, Field(description="default: the job's")] = None
 
 
@@ -160,7 +160,7 @@ def _check_together(request: JobInput) -> None:
     if request.subjects:
         for name in ("subject", "prompt", "reference_image_url", "reference_image_urls"):
             if name in request.model_fields_set:
-                raise InvalidInput("belongs into each of subjects, where these are given", field=name)
+                raise InvalidInput("belongs in each of subjects where these are given", field=name)
     if request.fan_out > 1 and request.mode not in ("replace", "estimate"):
         raise InvalidInput(f"is for whole clips: leave it out with mode {request.mode}", field="fan_out")
     if request.mode != "replace" and request.artifacts:

@@ -127,7 +127,7 @@ def _claim(worker: WorkerEnvironment, key: str, held: ExitStack) -> Path | None:
             return None
         folder = root / key
         if folder.exists():
-            log.info("going on from what an earlier try of this job has done")
+            log.info("resuming from what an earlier attempt at this job has done")
         folder.mkdir(exist_ok=True)
         # Its age counts from its last use.
         folder.touch()

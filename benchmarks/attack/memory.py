@@ -39,7 +39,7 @@ def run(bench: Bench) -> Iterator[Tried]:
         except subprocess.TimeoutExpired:
             status, text = "hangs", ""
         # Refused at the start, or as a job; a crash has another status.
-        is_told = "OUT_OF_MEMORY" in text or "this worker is not fit: there is memory for" in text
+        is_told = "OUT_OF_MEMORY" in text or "this worker is not ready: there is memory for" in text
         outcome = "OK" if status == 0 else ("told" if is_told else f"status {status}")
         is_defined = status == 0 or (status == 1 and is_told)
         note = "" if is_defined else text.strip()[-300:]

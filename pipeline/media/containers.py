@@ -128,7 +128,7 @@ def failures_told() -> Iterator[None]:
         # x264 and x265 have no word for it.
         free = available_memory()
         if isinstance(error, av.error.ExternalError) and free is not None and free < _ENCODER_BYTES:
-            raise OutOfMemory("the machine's memory does not suffice for the encoder") from error
+            raise OutOfMemory("the machine has too little memory for the encoder") from error
         # The text of such an error names the file, which is ours.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise EncodeFailed(f"The result cannot be written: {reason}.") from error

@@ -129,7 +129,7 @@ def _first_read(
     if missing:
         warnings.append(f"The video is damaged: {missing} of its {scan.num_packets} frames cannot be decoded.")
     if scan.broken_off:
-        warnings.append("The file breaks off: what is there is used.")
+        warnings.append("The file is truncated: the part that is there is used.")
     if damaged or (errors and not missing):
         warnings.append(f"The video is damaged: {max(damaged, 1)} of its frames are decoded with errors.")
     return _clip(path, container, stream, first, raw, durations, facts.facts, scan, limits, threading, warnings)
@@ -192,7 +192,7 @@ def _mended(
     pts, number = mended
     warnings.append(
         f"{number} of the frames' {len(raw)} time stamps are missing, repeated or out of order: "
-        "each is put between its neighbours'."
+        "each is placed between its neighbors'."
     )
     return pts
 

@@ -48,12 +48,12 @@ def describe_video(
         raise UnsupportedMedia(f"The pixel format {pix_fmt} is not handled.", field="video_url")
     color_matrix = _matrix(first, planar, warnings)
     if first.interlaced_frame:
-        warnings.append("The video is interlaced; the result holds the same lines and is not marked so.")
+        warnings.append("The video is interlaced; the result has the same fields, but is not flagged as interlaced.")
     beside = side_data_of(first)
     display_matrix = display_matrix_of(beside)
     orientation = orientation_of(display_matrix)
     if not orientation.exact:
-        warnings.append("The display matrix does more than mirror and turn by quarters: its rest is not followed.")
+        warnings.append("The display matrix does more than mirror and turn by quarters: the rest is ignored.")
     components = av.VideoFormat(planar, first.width, first.height).components
     chroma = components[1] if len(components) >= 3 and not planar.startswith("gbr") else None
     return VideoInfo(
@@ -100,9 +100,9 @@ def _matrix(first: av.VideoFrame, planar: str, warnings: list[str]) -> int:
         # Without chroma there is nothing that a matrix could change.
         return _UNSPECIFIED_MATRIX
     if matrix in _NO_MATRICES_OF_YUV:
-        warnings.append(f"The colour matrix {matrix} is none of YUV pictures: it is read as unspecified.")
+        warnings.append(f"The color matrix {matrix} does not exist for YUV pictures: it is read as unspecified.")
         return _UNSPECIFIED_MATRIX
-    raise UnsupportedMedia(f"The colour matrix {matrix} is not handled.", field="video_url")
+    raise UnsupportedMedia(f"The color matrix {matrix} is not handled.", field="video_url")
 
 
 def _log2_ratio(full: int, part: int) -> int:

@@ -36,7 +36,7 @@ def decode(line: bytes) -> Any:
     try:
         return _read(json.loads(line))
     except (TypeError, KeyError, AttributeError, ZeroDivisionError, OverflowError, RecursionError) as error:
-        raise ValueError(f"no message of the decoder's process: {error}") from error
+        raise ValueError(f"not a message of the decoder's process: {error}") from error
 
 
 def _told(value: Any) -> Any:

@@ -57,7 +57,7 @@ def device_errors() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise OutOfMemory("the device's memory does not suffice for this preset") from error
+        raise OutOfMemory("the device has too little memory for this preset") from error
     except RuntimeError as error:
         if not is_device_error(error):
             raise

@@ -19,8 +19,8 @@ _DISK_ERRORS = {
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "the folder cannot be written to",
     errno.EIO: "the disk fails",
-    errno.ESTALE: "the disk went away",
-    errno.ENODEV: "the disk went away",
+    errno.ESTALE: "the disk is gone",
+    errno.ENODEV: "the disk is gone",
 }
 FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 """Of an error that may be of a network as well, these are always of a disk."""
@@ -57,13 +57,13 @@ def resource_error(error: BaseException, *folders: Path, needed_bytes: int = 0) 
     """Return what an error is of disk or memory, or None where it is neither; looks at its causes as well."""
     for each in _causes(error):
         if _is_of_memory(each):
-            return OutOfMemory("the machine's memory does not suffice for this job")
+            return OutOfMemory("the machine has too little memory for this job")
         if isinstance(each, OSError):
             told = _DISK_ERRORS.get(each.errno or 0)
             if told is None and _SHORT_WRITE.search(str(each)):
                 told = _DISK_ERRORS[errno.ENOSPC]
             if told is None and isinstance(each, FileNotFoundError) and not all(path.exists() for path in folders):
-                told = "the disk went away"
+                told = "the disk is gone"
             if told is not None:
                 return NoSpace(told + _shortage(folders, needed_bytes))
     return None

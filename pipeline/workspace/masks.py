@@ -36,7 +36,7 @@ class MaskStore:
     def put(self, frame: int, masks: Mapping[int, Mask]) -> None:
         """Keep the masks of one frame, each (H, W) by track id. A track's mask in a frame is put once."""
         if self._writer is None:
-            raise ValueError(f"{self.path.name} is whole, no more masks can be put")
+            raise ValueError(f"{self.path.name} is complete: no more masks can be added")
         for track_id, mask in masks.items():
             x0, y0, x1, y1 = box_of_mask(mask)
             packed = np.packbits(mask[y0:y1, x0:x1], axis=-1)

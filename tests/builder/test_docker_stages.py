@@ -36,7 +36,7 @@ def test_what_is_copied_before_the_downloads_is_enough_for_them_and_no_more(tmp_
     command = [sys.executable, "-m", "builder.fetch_models", "--preset", "none", "--no-build", "--check"]
     command += ["--weights", str(tmp_path / "weights")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and "missing or not right" in done.stdout, done.stderr
+    assert done.returncode == 1 and "missing or wrong" in done.stdout, done.stderr
     assert "figure" not in done.stdout and "landmark" in done.stdout
 
 

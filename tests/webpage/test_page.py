@@ -132,7 +132,7 @@ def test_the_desk_does_one_job_at_a_time(tmp_path: Path) -> None:
     desk.cancel()
     assert job.cancelled.is_set() and desk.wait(60)
     # A bug ends in words, and does not keep the next job away.
-    assert desk.now().answer == {"error": "the job broke: ZeroDivisionError", "error_code": "INTERNAL"}
+    assert desk.now().answer == {"error": "the job failed: ZeroDivisionError", "error_code": "INTERNAL"}
     assert "Failed" in job_status(desk.now()) and job_result(desk.now(), None) == ""
     desk.start({"video_url": _URL})
     assert desk.wait(60) and desk.now().number == 2

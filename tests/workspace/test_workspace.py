@@ -44,7 +44,7 @@ def test_masks_come_back_in_any_order(tmp_path: Path) -> None:
         assert set(got) == {7, 9}
         assert all(np.array_equal(got[k], masks[frame][k]) for k in got)
     assert store.get(1) == {}
-    with pytest.raises(ValueError, match="whole"):
+    with pytest.raises(ValueError, match="complete"):
         store.put(5, masks[0])
     store.close()
     again = MaskStore(tmp_path / "masks.zip", (31, 17))

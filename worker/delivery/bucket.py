@@ -83,7 +83,7 @@ def upload_files(
             if not wait_until(size.done, check, deadline):
                 raise UploadFailed(TOO_SLOW)
             if size.result() not in (path.stat().st_size, None):
-                raise UploadFailed("the bucket's endpoint says that it took the result, and has it not")
+                raise UploadFailed("the bucket's endpoint reported success, but does not have the result")
 
 
 @contextmanager
@@ -102,7 +102,9 @@ def told_as_upload_failed(refusal: str) -> Iterator[None]:
         raise
     except Exception as error:
         # A server that is no store: what the library misses in its answers.
-        raise UploadFailed(f"the bucket's endpoint answers as no S3 store does ({type(error).__name__})") from None
+        raise UploadFailed(
+            f"the bucket's endpoint does not answer as an S3 store does ({type(error).__name__})"
+        ) from None
 
 
 def _store(transfers: Any, bucket: Bucket, key: str, path: Path, check: Callable[[], None], deadline: float) -> None:
@@ -151,7 +153,7 @@ def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterato
     def refuse(event_name: str, **_: Any) -> None:
         # botocore knows no cancel, and would ask a silent server some times more. One abort may go out.
         if gone.is_set() and ("AbortMultipartUpload" not in event_name or aborts):
-            raise UploadFailed("the upload was given up")
+            raise UploadFailed("the upload was abandoned")
         aborts.extend([event_name] if gone.is_set() else [])
 
     client.meta.events.register("before-send.s3", refuse)

@@ -66,7 +66,7 @@ def read_bucket(environment: Mapping[str, str]) -> Bucket | None:
         raise InvalidInput(f"the worker's bucket is only partly set: {', '.join(missing)} missing", field=missing[0])
     name = values["BUCKET_NAME"]
     if not _BUCKET_NAME.fullmatch(name):
-        raise InvalidInput("this is no name of a bucket", field="BUCKET_NAME")
+        raise InvalidInput("not a valid bucket name", field="BUCKET_NAME")
     endpoint, is_virtual = _endpoint(values["BUCKET_ENDPOINT_URL"], name)
     return Bucket(
         endpoint_url=endpoint,
@@ -91,7 +91,7 @@ def _endpoint(url: str, bucket: str) -> tuple[str, bool]:
         raise InvalidInput("must be a URL such as https://s3.eu-west-1.amazonaws.com", field="BUCKET_ENDPOINT_URL")
     steps = [step for step in parts.path.split("/") if step]
     if not all(_STEP.fullmatch(step) for step in steps):
-        raise InvalidInput("has a path that no store has", field="BUCKET_ENDPOINT_URL")
+        raise InvalidInput("has a path that no known store uses", field="BUCKET_ENDPOINT_URL")
     # A path's last step may be the bucket, as consoles show it.
     before = steps[:-1] if steps[-1:] == [bucket] else steps
     bare = host.removeprefix(f"{bucket.lower()}.")

@@ -61,7 +61,7 @@ def _try(bucket: Bucket, limits: UploadLimits, deadline: float, gone: threading.
                 raise _named(error) from None
             if found != body:
                 raise BucketRefused(
-                    "the bucket's endpoint is no S3 store: it says that it took an object, and has it not"
+                    "the bucket's endpoint is not an S3 store: it reported success, but does not have the object"
                 )
             try:
                 client.delete_object(**where)
@@ -89,6 +89,6 @@ def _named(error: Any) -> UploadFailed:
     code = str(error.response.get("Error", {}).get("Code", ""))
     told = f"{code} ({status})" if code.isalpha() and len(code) <= 40 else str(status)
     if status >= 500 or status in (408, 429):
-        return UploadFailed(f"the worker's bucket is not to be had now: {told}")
+        return UploadFailed(f"the worker's bucket is not available now: {told}")
     hint = f"; look at {_VARIABLES[code]}" if code in _VARIABLES else ""
     return BucketRefused(f"the worker's bucket refused a trial: {told}{hint}")

@@ -230,7 +230,7 @@ def _zip(name: str, paths: Sequence[Path], check: Check) -> Path:
                     copyfileobj(source, part, 1 << 20)
     except OSError as error:
         if error.errno in FULL_DISK:
-            raise NoSpace("there is no space left for the result") from error
+            raise NoSpace("no space is left for the result") from error
         raise
     return target
 

@@ -34,7 +34,7 @@ def kept_if_undelivered(result: AnyResult, passes: Path, artifacts: Sequence[str
         if files and files[0].parent != folder:
             try:
                 _keep(result, folder, artifacts)
-                log.warning("the result could not be delivered: it is kept for the same job's next try")
+                log.warning("the result could not be delivered: it is kept for the next attempt at the same job")
             except (OSError, ValueError) as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 log.warning("an undelivered result could not be kept (%s)", type(error).__name__)
@@ -62,10 +62,10 @@ def find_kept(passes: Path, artifacts: Sequence[str]) -> AnyResult | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("a kept result is damaged (%s): it is made again", type(error).__name__)
+        log.warning("a saved result is damaged (%s): it is made again", type(error).__name__)
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    log.info("an earlier try of this job made the result already: only its delivery is left")
+    log.info("an earlier attempt at this job has made the result already; only its delivery is left")
     return result
 
 

@@ -65,7 +65,7 @@ def deliver_locally(
         _put_into(folder, files_of(result), answer, check)
     except OSError as error:
         if error.errno in FULL_DISK:
-            raise NoSpace("there is no space left for the result") from error
+            raise NoSpace("no space is left for the result") from error
         raise UploadFailed("the result could not be written to the output folder") from error
     return answer
 

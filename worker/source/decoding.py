@@ -22,7 +22,7 @@ def decoded(parts: Iterable[bytes], codings: str) -> Iterator[bytes]:
     """
     names = [name.strip().lower() for name in codings.split(",") if name.strip()]
     if len(names) > _MOST_CODINGS:
-        raise CodingFailed("the server delivered a file that is packed too often")
+        raise CodingFailed("the server delivered a file that is compressed too many times")
     body = iter(parts)
     for name in reversed(names):
         if name in ("gzip", "x-gzip"):
@@ -30,7 +30,7 @@ def decoded(parts: Iterable[bytes], codings: str) -> Iterator[bytes]:
         elif name == "deflate":
             body = _inflated(body, _deflate_kind)
         elif name != "identity":
-            raise CodingFailed("the server delivered a file that is packed in a way that was not asked for")
+            raise CodingFailed("the server delivered a file that is compressed in a way that was not asked for")
     return body
 
 

@@ -151,7 +151,7 @@ class _Download:
                         return
                     url = self._redirected(url, response)
             except HostUnknown:
-                raise ServerFailed("the server's name is not known") from None
+                raise ServerFailed("the server's name cannot be resolved") from None
             except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError) as error:
                 raise UrlRejected("this URL cannot be used", field=self.field) from error
             except requests.Timeout as error:
@@ -170,11 +170,11 @@ class _Download:
     def _redirected(self, url: str, response: requests.Response) -> str:
         location = response.headers.get("Location", "").strip()
         if not location:
-            raise UrlRejected("the server redirects to nowhere", field=self.field)
+            raise UrlRejected("the server sent a redirect without a location", field=self.field)
         try:
             return redirect_target(url, location)
         except ValueError:
-            raise UrlRejected("the server redirects to what is no URL", field=self.field) from None
+            raise UrlRejected("the server sent a redirect to an invalid URL", field=self.field) from None
 
     def _save(self, response: requests.Response) -> None:
         status = response.status_code

@@ -43,13 +43,13 @@ def read_reference(path: Path, max_megapixels: float, field: str = "reference_im
     except Exception:
         # A dozen decoders, fed with damaged or hostile bytes, raise whatever comes to them.
         raise UnsupportedMedia(
-            "the reference is no picture that can be read (PNG, JPEG, WebP, BMP, TIFF, HEIC or AVIF)", field=field
+            "the reference is not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF, HEIC or AVIF)", field=field
         ) from None
 
 
 def _pixels(picture: Image.Image, field: str) -> NDArray[np.uint8]:
     if picture.mode in _UNKNOWN_WHITE:
-        raise UnsupportedMedia("pictures of 32 bits a sample are not read: 8 and 16 bits are", field=field)
+        raise UnsupportedMedia("pictures with 32 bits a sample cannot be read; 8 and 16 bits can", field=field)
     turned = _turned(picture)
     if turned.mode.startswith("I;16"):
         # Pillow would clip at 255, not scale.

@@ -52,12 +52,12 @@ def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
     1024 other than 80 and 443. ``private_hosts`` holds ``host`` or ``host:port``, in lower case.
     """
     if _UNUSUAL.search(url):
-        raise UrlRejected("the URL holds a blank or a control character", field=field)
+        raise UrlRejected("the URL contains a space or a control character", field=field)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise UrlRejected("this is no URL", field=field) from None
+        raise UrlRejected("not a valid URL", field=field) from None
     if parts.scheme not in ("http", "https"):
         raise UrlRejected("only http and https URLs can be used", field=field)
     if parts.username is not None or parts.password is not None:
@@ -77,7 +77,7 @@ def check_url(url: str, *, field: str, private_hosts: frozenset[str]) -> None:
     try:
         addresses_of(read_url(url, field=field, private_hosts=private_hosts), field=field)
     except HostUnknown:
-        raise UrlRejected("the URL's host is not known", field=field) from None
+        raise UrlRejected("the URL's host cannot be resolved", field=field) from None
 
 
 def addresses_of(target: Target, *, field: str) -> list[str]:
@@ -90,7 +90,7 @@ def addresses_of(target: Target, *, field: str) -> list[str]:
         raise HostUnknown from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not target.is_private_host and not all(is_public(address) for address in addresses):
-        raise UrlRejected("this URL may not be used: its host is not public", field=field)
+        raise UrlRejected("this URL cannot be used: its host is not public", field=field)
     if not addresses:
         raise HostUnknown
     return addresses
@@ -168,7 +168,7 @@ class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
                 sock: socket.socket = super()._new_conn()
                 if not (may_be_private or is_public(str(sock.getpeername()[0]))):
                     sock.close()
-                    raise UrlRejected("this URL may not be used: its host is not public", field=field)
+                    raise UrlRejected("this URL cannot be used: its host is not public", field=field)
                 # Told before TLS begins: a server may say nothing from there on.
                 on_socket(sock)
                 return sock

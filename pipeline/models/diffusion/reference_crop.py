@@ -26,7 +26,7 @@ def only_first_reference(appearance: Appearance) -> tuple[str, ...]:
     """Return the warning that an image encoder of one picture has for further ones."""
     if not appearance.more_references:
         return ()
-    return ("of several reference pictures this generator looks at the first one only",)
+    return ("of several reference pictures this generator uses only the first",)
 
 
 def framed_reference(appearance: Appearance, backdrop: int = GRAY) -> NDArray[np.uint8] | None:

@@ -108,7 +108,7 @@ class Mannequin:
         self._become(plain_person(load_figure(self._path, variant), chosen.outfit))
         if not chosen.unknown:
             return ()
-        return (f"the mannequin cannot do these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
+        return (f"the mannequin cannot show these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
 
     def guide(self, window: Window, check: Check) -> FigureGuide:
         """Return the figure in each frame: picture, depth, normals."""

@@ -26,8 +26,8 @@ _OPENING = (0.036, 0.15)
 _SHIRT = np.array([0.72, 0.73, 0.75], np.float32)
 _TIE = np.array([0.055, 0.02, 0.03], np.float32)
 _ORDER = ("front", "back", "left", "right")
-_ONE_NOT_LAID = "the figure could not be laid onto every reference picture's person: those are left out"
-_NOT_LAID = "the figure could not be laid onto the reference picture's person: it takes over plain colors only"
+_ONE_NOT_LAID = "the figure could not be fitted to the person in every reference picture: those pictures are left out"
+_NOT_LAID = "the figure could not be fitted to the person in the reference picture: only plain colors are taken over"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
