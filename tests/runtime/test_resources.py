@@ -107,7 +107,7 @@ def test_other_errors_are_left_alone(work: object, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_is_told_as_the_disk_s(tmp_path: Path) -> None:
     told = resource_error(_raised(lambda: (tmp_path / "gone" / "file").read_bytes()), tmp_path / "gone")
-    assert isinstance(told, NoSpace) and "went away" in told.message
+    assert isinstance(told, NoSpace) and "is gone" in told.message
 
 
 def test_errors_of_ours_pass_as_they_are(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_what_is_finished_stays_when_disk_or_memory_run_out(
     assert kept >= {"survey.zip", "masks.zip", "plan.zip"}
     monkeypatch.undo()
     assert runner.answer(good_job())["frames_replaced"] > 0
-    assert "going on from what an earlier try" in runner.log
+    assert "resuming from what an earlier attempt" in runner.log
 
 
 def test_a_state_folder_that_goes_away_is_told_as_a_disk_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
