@@ -1,4 +1,4 @@
-"""The web page: ``python app.py`` opens it on this machine; ``python app.py --help`` says the rest."""
+"""The web page: ``python app.py`` opens it on this machine; ``python app.py --help`` lists all options."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _POLICY = "; ".join(
 _CSS = """
 .error { color: #b00020; font-weight: 600; margin: 0; }
 .dark .error { color: #ff9a9a; }
-/* The theme's greys and its orange are too faint to read for some. */
+/* The theme's grays and its orange are too faint to read for some. */
 .or, .min_value, .max_value, .info-text { color: var(--body-text-color) !important; }
 #start { background: #1d4ed8; color: #fff; }
 #cancel { background: #b91c1c; color: #fff; }
@@ -80,7 +80,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 
 def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, str]) -> Any:
-    """Return the page's surroundings. Raises ``InvalidInput`` that names the variable or option."""
+    """Return the page's configuration. Raises ``InvalidInput`` that names the variable or option."""
     from webpage.page import PageConfig
 
     ours = parse_arguments(["app.py"], environment)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 _LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
-"""A job waits so long for the thread of one before it that hung and was given up."""
+"""A job waits this long for the thread of an earlier job that hung and was abandoned."""
 
 
 def make_handler(
@@ -51,7 +51,8 @@ def make_handler(
 
     # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
     turn = asyncio.Lock()
-    # A thread cannot be ended from outside: no job may start beside one that hangs. It ends when it looks at its clock.
+    # A thread cannot be ended from outside: no job may start beside one that hangs. It ends at its next check for
+    # cancellation.
     hanging: list[tuple[asyncio.Future[Answer], CancelToken]] = []
 
     async def handler(job: Answer) -> Answer:
@@ -76,7 +77,7 @@ def make_handler(
                     await _ended(work, clock, worker.stall_seconds)
                 except asyncio.CancelledError:
                     clock.cancel()
-                    # However often it is cancelled: the next job must not start beside this one's thread.
+                    # Even if cancelled repeatedly: the next job must not start while this one's thread runs.
                     while not work.done() and not clock.is_stuck(worker.stall_seconds):
                         with suppress(asyncio.CancelledError):
                             await _ended(work, clock, worker.stall_seconds)

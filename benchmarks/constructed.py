@@ -266,7 +266,7 @@ def _draw_post(picture: Picture, post: Post, camera: int) -> NDArray[np.bool_]:
     cv2.fillConvexPoly(inside, np.round(corners).astype(np.int32), 1)
     columns = np.flatnonzero(inside.any(axis=0))
     if len(columns):
-        # Round, lit from the left, with some paint worn off: not one flat colour.
+        # Round, lit from the left, with some paint worn off: not one flat color.
         across = np.linspace(-1, 1, len(columns))
         light = (0.75 + 0.35 * np.sqrt(1 - across**2) - 0.15 * across).astype(np.float32)
         shade = np.zeros(picture.shape[:2], np.float32)

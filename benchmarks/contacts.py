@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.contacts``
 
-A walk is made in metres: planted feet do not move, swinging ones go along a smooth curve and lift. A camera with 3D
+A walk is made in meters: planted feet do not move, swinging ones go along a smooth curve and lift. A camera with 3D
 pan, shake and sideways motion looks at it from the front or from the side; the joints get noise, and the background
 points come from the ground and a far wall. Nothing here was used to choose a threshold (walk_a was).
 """
@@ -35,7 +35,7 @@ MILLISECONDS_AIM, F1_AIM = 67.0, 0.95
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What is constructed. Angles in degrees, lengths in metres."""
+    """What is constructed. Angles in degrees, lengths in meters."""
 
     name: str
     fps: float = 30.0

@@ -1,6 +1,6 @@
 """Formulas that judge a result by ground truth; pure numpy.
 
-Nothing in here knows how Understudy measures the same things. Pixels have their centres at integers, body heights
+Nothing in here knows how Understudy measures the same things. Pixels have their centers at integers, body heights
 (bh) are those of the frame by the true camera, NaN marks what is not known. All figures are pooled: a mean over all
 samples of all frames, not a mean of frames' means, unless a docstring says otherwise.
 """

@@ -1,6 +1,6 @@
 """What the temporal stage takes away and what it costs: `python -m benchmarks.flicker assets/walk_a`.
 
-The mannequin's layers of a preview job get a flicker of known strength (gain ±4 %, coloured blotches of 24 px and four
+The mannequin's layers of a preview job get a flicker of known strength (gain ±4 %, colored blotches of 24 px and four
 levels, new in each frame, fixed seed), and go through ``pipeline.perform.temporal``. Its peer is a plain running
 mean of the same strength without flow. All layers lie in source space; flow is the source's own.
 """

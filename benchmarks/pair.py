@@ -5,7 +5,7 @@ the mask of it ``pair_suit_mask.npz``. Runs the ``preview`` job on ``rgb.mp4`` (
 and prints for the result and for the untouched source:
 
 * PSNR and SSIM (Wang et al. 2004, luma, Gaussian window of 1.5 px) at the person: where either is by the true masks;
-* the colour difference (CIE76) of the new person: between the mean colours in the ideal one's mask, frame by frame, and
+* the color difference (CIE76) of the new person: between the mean colors in the ideal one's mask, frame by frame, and
   pixel by pixel;
 * how alike result, source and ideal result look to the reference (``benchmarks.identity``), where its network is;
 * PSNR outside both people: plate, shadows, and what should not have been touched.
@@ -40,7 +40,7 @@ from worker.source.picture import read_reference
 
 Mask = NDArray[np.bool_]
 _LEAST_PX = 200
-"""A person of fewer pixels is a sliver at the picture's edge: it has no mean colour worth a comparison."""
+"""A person of fewer pixels is a sliver at the picture's edge: it has no mean color worth a comparison."""
 _STILLS = 6
 
 

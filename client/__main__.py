@@ -2,7 +2,7 @@
 
     python -m client ENDPOINT_ID clip.mp4 https://example.com/b.mp4 folder/ -o results
 
-``python -m client --help`` says the rest.
+``python -m client --help`` lists all options.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class ClipToSend:
 
 @dataclass(slots=True)
 class EndpointClient:
-    """What all clips share. Methods may be called from several threads."""
+    """Settings that all clips share. Methods may be called from several threads."""
 
     endpoint_id: str
     api_key: str
@@ -202,7 +202,8 @@ def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 1
 
 
 def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = lambda: None) -> None:
-    """Write an answer's files into ``folder``, ``result.json`` last: where it is, the rest is. Estimates have one file.
+    """Write an answer's files into ``folder``, ``result.json`` last: so that its presence means that all files are
+    there. Estimates have one file.
 
     Raises ``Failed`` and ``OSError``.
     """

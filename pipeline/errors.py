@@ -34,7 +34,7 @@ from typing import ClassVar
 
 
 class UnderstudyError(Exception):
-    """A failure that the caller is told about: ``message`` is one sentence, ``field`` the input it concerns."""
+    """A failure that is reported to the caller: ``message`` is one sentence, ``field`` the input it concerns."""
 
     code: ClassVar[str] = "INTERNAL"
     refresh_worker: ClassVar[bool] = False
@@ -52,13 +52,13 @@ class InvalidInput(UnderstudyError):
 
 
 class PresetUnavailable(UnderstudyError):
-    """The preset exists, and its weights are not on this machine."""
+    """The preset exists, but its weights are not on this machine."""
 
     code = "PRESET_UNAVAILABLE"
 
 
 class SourceError(UnderstudyError):
-    """The source clip or a reference picture cannot be had or used."""
+    """The source clip or a reference picture cannot be fetched or used."""
 
 
 class UrlRejected(SourceError):
@@ -74,7 +74,7 @@ class DownloadFailed(SourceError):
 
 
 class DownloadTimeout(SourceError):
-    """The download did not end within its deadline."""
+    """The download missed its deadline."""
 
     code = "DOWNLOAD_TIMEOUT"
 
@@ -86,7 +86,7 @@ class TooLarge(SourceError):
 
 
 class UnsupportedMedia(SourceError):
-    """The file is no video (or picture) that can be decoded."""
+    """The file is not a video (or picture) that can be decoded."""
 
     code = "UNSUPPORTED_MEDIA"
 
@@ -114,19 +114,19 @@ class DeviceError(UnderstudyError):
 
 
 class OutOfMemory(DeviceError):
-    """The accelerator's memory did not suffice, also with half the batch."""
+    """The accelerator ran out of memory, even with half the batch."""
 
     code = "OUT_OF_MEMORY"
 
 
 class GpuError(DeviceError):
-    """The accelerator raised an error or gave values that are not finite."""
+    """The accelerator raised an error or returned values that are not finite."""
 
     code = "GPU_ERROR"
 
 
 class ResultError(UnderstudyError):
-    """The result could not be written or handed over."""
+    """The result could not be written or delivered."""
 
 
 class NoSpace(ResultError):
@@ -136,13 +136,13 @@ class NoSpace(ResultError):
 
 
 class EncodeFailed(ResultError):
-    """The encoder failed or did not end."""
+    """The encoder failed or did not finish."""
 
     code = "ENCODE_FAILED"
 
 
 class UploadFailed(ResultError):
-    """The destination did not take the result."""
+    """The destination did not accept the result."""
 
     code = "UPLOAD_FAILED"
 
@@ -154,7 +154,7 @@ class ResultTooLarge(ResultError):
 
 
 class JobTimeout(UnderstudyError):
-    """The job did not end within its time."""
+    """The job exceeded its time limit."""
 
     code = "TIMEOUT"
 

@@ -112,7 +112,7 @@ def test_every_switch_can_be_turned(tmp_path: Path) -> None:
 
 
 class _Color:
-    """A generator whose colour is the number of the call: it shows where windows and chunks meet."""
+    """A generator whose color is the number of the call: it shows where windows and chunks meet."""
 
     needs = Needs(crop_size_wh=(128, 192), window_frames=64)
 

@@ -59,7 +59,7 @@ def subdivide(quads: Ints, count: int) -> tuple[sparse.csr_matrix, Ints]:
 
 
 def laplacian(quads: Ints, count: int) -> sparse.csr_matrix:
-    """Mean of the neighbours; a rim's vertex follows its neighbours on the rim only, so that hems stay put."""
+    """Mean of the neighbors; a rim's vertex follows its neighbors on the rim only, so that hems stay put."""
     edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
     unique, uses = np.unique(edges, axis=0, return_counts=True)
     rim = np.zeros(count, bool)
@@ -93,7 +93,7 @@ def even_rims(places: Float64Array, quads: Ints, smooth: sparse.csr_matrix) -> F
     inner = np.ones(count, bool)
     inner[rim] = False
     close = ~inner
-    beside = _neighbours(quads, count)
+    beside = _neighbors(quads, count)
     for _ in range(3):
         close = close | (beside @ close.astype(float) > 0)
     for _ in range(6):
@@ -101,7 +101,7 @@ def even_rims(places: Float64Array, quads: Ints, smooth: sparse.csr_matrix) -> F
     return out
 
 
-def _neighbours(quads: Ints, count: int) -> sparse.csr_matrix:
+def _neighbors(quads: Ints, count: int) -> sparse.csr_matrix:
     edges = np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2)
     both = np.concatenate([edges, np.flip(edges, 1)])
     return sparse.csr_matrix((np.ones(len(both)), tuple(both.T)), (count, count))

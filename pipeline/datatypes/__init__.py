@@ -2,7 +2,7 @@
 
 Convention
 ----------
-Pixels: x right, y down, pixel centres at integers (as in OpenCV). Boxes are ``x0, y0, x1, y1``. Transforms are
+Pixels: x right, y down, pixel centers at integers (as in OpenCV). Boxes are ``x0, y0, x1, y1``. Transforms are
 ``(T, 3, 3) float64`` and act on column vectors ``(x, y, 1)``; ``a_from_b`` takes points of space b to space a.
 
 Spaces

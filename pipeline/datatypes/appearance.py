@@ -1,4 +1,4 @@
-"""Who is put in."""
+"""The new person, as the caller describes them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pipeline.shaped import Shaped, Shapes
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReferencePicture(Shaped):
-    """One picture of who is put in."""
+    """One reference picture of the new person."""
 
     SHAPES: ClassVar[Shapes] = {"picture": ("H", "W", "C")}
 
     picture: NDArray[np.uint8]
     """(H, W, 3 or 4) RGB(A)."""
     person: Person
-    """The one person in it; the picture's pixels."""
+    """The one person in it, in the picture's pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class CharacterFit:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Appearance(Shaped):
-    """Who is put in; once a job."""
+    """The new person of a job: prompt and reference pictures."""
 
     SHAPES: ClassVar[Shapes] = {"reference": ("H", "W", "C")}
 

@@ -1,4 +1,4 @@
-"""Arrays as the stages hand them on: what their axes and numbers are."""
+"""Array types of the passes: axes and units."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class VideoInfo(Shaped):
-    """What a clip says of its picture; all of it is kept in the result."""
+    """Properties of a clip's video stream; all of them are kept in the result."""
 
     SHAPES: ClassVar[Shapes] = {"pts": ("T",), "durations": ("T",)}
 
@@ -44,9 +44,10 @@ class VideoInfo(Shaped):
     """log2 of the chroma subsampling across and down: (1, 1) is 4:2:0; (0, 0) also for gray and RGB."""
     time_base: Fraction
     frame_rate: Fraction
-    """Frames a second by the frames' own times (not what the container states); only for estimates, time is PTS."""
+    """Frames per second, measured from the frames' time stamps (not the container's claim); for estimates only: time is
+    PTS."""
     sample_aspect_ratio: Fraction
-    """Width over height of one pixel; 1 where the file says nothing."""
+    """Width over height of one pixel; 1 where the file does not state it."""
     quarter_turns: int
     """Clockwise quarter turns (0..3) that bring the coded picture upright, after ``mirrored``."""
     display_matrix: tuple[int, ...] | None
@@ -64,13 +65,13 @@ class VideoInfo(Shaped):
     audio: tuple[AudioInfo, ...]
     warnings: tuple[str, ...] = ()
     mirrored: bool = False
-    """Whether left and right of the coded picture change places before it is turned upright."""
+    """Whether the coded picture is flipped horizontally before it is turned upright."""
     mastering_display: tuple[Fraction, ...] | None = None
     """(10,) red, green, blue and white x, y (CIE 1931), lowest and highest luminance in nits (SMPTE ST 2086)."""
     content_light: tuple[int, ...] | None = None
     """(2,) maximum content light level and maximum frame-average light level in nits (CTA-861.3)."""
     side_data: tuple[str, ...] = ()
-    """FFmpeg's names of what the frames carry beside their samples, such as captions and Dolby Vision metadata."""
+    """FFmpeg's names of the frames' side data, such as captions and Dolby Vision metadata."""
 
     @property
     def num_frames(self) -> int:
@@ -119,7 +120,7 @@ class Frame(Shaped):
 
 
 class FrameSource(Protocol):
-    """A clip, as far as the passes read it."""
+    """What the passes read of a clip."""
 
     @property
     def info(self) -> VideoInfo: ...

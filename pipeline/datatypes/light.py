@@ -18,9 +18,9 @@ class SceneLight:
     key_direction: NDArray[np.float32]
     """(N, 3) unit vectors towards the key light: x right, y down, z away from the camera."""
     key_rgb: NDArray[np.float32]
-    """(N, 3) what a surface gets that faces the key light."""
+    """(N, 3) the light on a surface that faces the key light."""
     ambient_rgb: NDArray[np.float32]
-    """(N, 3) what an open surface gets from the sky; the ground gives back two fifths of it, in its own colour."""
+    """(N, 3) the light of the sky on an unoccluded surface; the ground reflects two fifths of it, tinted."""
 
     def part(self, start: int, stop: int) -> SceneLight:
         """Return the frames [start, stop) of it."""
@@ -28,7 +28,7 @@ class SceneLight:
 
     @classmethod
     def daylight(cls, num_frames: int) -> SceneLight:
-        """Return soft daylight from above, in front and the picture's left: what stands in where nothing is known."""
+        """Return soft daylight from above, in front and the picture's left: the default where the light is unknown."""
         key = np.array([-0.42, -0.74, -0.53], np.float32)
 
         def over_time(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,9 +48,9 @@ class CastShadows(Shaped):
     SHAPES: ClassVar[Shapes] = {"shear": ("T", 2), "darkness": ("T", 3), "softness_bh": ("T",)}
 
     shear: NDArray[np.float32]
-    """(T, 2) px to the right and up by which a px of height throws its shadow."""
+    """(T, 2) px to the right and up by which the shadow moves per px of height."""
     darkness: NDArray[np.float32]
-    """(T, 3) share of the linear light that it takes, RGB; 0 where there is none."""
+    """(T, 3) fraction of the linear light that it removes, RGB; 0 where there is no shadow."""
     softness_bh: NDArray[np.float32]
     """(T,) standard deviation of its edge before the shear, body heights."""
 

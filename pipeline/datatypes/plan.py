@@ -79,7 +79,7 @@ class Contacts(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a shot that the viewer sees as one; frames ``start`` to ``stop`` (exclusive)."""
+    """A part of a shot with one kind of motion; frames ``start`` to ``stop`` (exclusive)."""
 
     shot: int
     start: int

@@ -45,9 +45,9 @@ class Person(Shaped):
     earlier_from: int = 0
     """How many frames ago the first of them is."""
     follow_id: int = -1
-    """The same in the frames in which the backend follows the same one; -1 where it does not follow people."""
+    """Equal in all frames in which the backend follows the same person; -1 where it does not follow people."""
     visible: float = 1.0
-    """0..1: how much of the person other people leave to be seen, as far as the backend can tell."""
+    """0..1: visible fraction of the person (not hidden by other people), as far as the backend can tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -96,7 +96,7 @@ class CameraMotion(Shaped):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Overlays(Shaped):
-    """Burnt-in graphics of a clip (captions, icons, logos): masks at a reduced size, one for some frames in a row."""
+    """Burnt-in graphics of a clip (captions, icons, logos): masks at a reduced size, one for each block of frames."""
 
     SHAPES: ClassVar[Shapes] = {"packed": ("N",), "offsets": ("B",)}
 
@@ -105,11 +105,11 @@ class Overlays(Shaped):
     small_wh: tuple[int, int]
     """Of the masks."""
     block_frames: int
-    """A mask holds for so many frames; the first starts at frame 0."""
+    """Frames per mask; the first block starts at frame 0."""
     packed: NDArray[np.uint8]
-    """(N,) bits of all masks, each packed by zlib; one without graphics takes no bytes."""
+    """(N,) bits of all masks, each packed by zlib; a block without graphics takes no bytes."""
     offsets: NDArray[np.int64]
-    """(masks + 1,) where each begins and the last one ends."""
+    """(masks + 1,) start of each mask in ``packed``, and the end of the last."""
 
     def mask(self, frame: int) -> Mask | None:
         """Return (H, W) where graphics lie in a frame, None where there are none."""
@@ -126,14 +126,14 @@ class Overlays(Shaped):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Survey(Shaped):
-    """What one read of the clip told."""
+    """The results of SURVEY, one read of the clip."""
 
     info: VideoInfo
     shot_starts: NDArray[np.int64]
     """(S,) first frame of each shot; the first is 0. Jump cuts are found later."""
     unexplained_change: NDArray[np.float32]
-    """(T,) gray levels by which the worst parts of a frame differ from the frame before, moved by flow."""
+    """(T,) gray levels of residual between a frame's worst parts and the previous frame, warped by optical flow."""
     motion: CameraMotion
     tracks: tuple[Track, ...]
     overlays: Overlays | None = None
-    """None where they were not looked for."""
+    """None where overlay detection did not run."""

@@ -1,4 +1,4 @@
-"""What a generator takes and gives: windows of frames and the layers of the new person."""
+"""A generator's input and output: windows of frames, and layers of the new person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.shaped import Shaped, Shapes
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Layer(Shaped):
-    """The new person in one frame, straight (not premultiplied) colour; crop space."""
+    """The new person in one frame, straight (not premultiplied) color; crop space."""
 
     SHAPES: ClassVar[Shapes] = {"picture": ("h", "w", 3), "alpha": ("h", "w"), "joints": (NUM_JOINTS, 3)}
 
@@ -50,19 +50,19 @@ class FigureGuide(Shaped):
     layers: tuple[Layer, ...]
     """N: the figure as the mannequin draws it, with its shadow on the ground."""
     depth: NDArray[np.float32]
-    """(N, h, w) orthographic z, crop px, smaller nearer; NaN where the figure is not."""
+    """(N, h, w) orthographic z, crop px, smaller nearer; NaN outside the figure."""
     normals: NDArray[np.float32]
-    """(N, h, w, 3) unit, x right, y down, z away from the camera; 0 where the figure is not."""
+    """(N, h, w, 3) unit, x right, y down, z away from the camera; 0 outside the figure."""
 
     @property
     def silhouette(self) -> NDArray[np.bool_]:
-        """(N, h, w): where the figure is."""
+        """(N, h, w): the figure's silhouette."""
         return np.isfinite(self.depth)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Window(Shaped):
-    """What a generator takes at once: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
+    """A generator's input: N frames in crop space. Pictures that ``Needs`` does not ask for are None."""
 
     SHAPES: ClassVar[Shapes] = {
         "pts_seconds": ("N",), "joints": ("N", NUM_JOINTS, 3), "skeletons": ("N", NUM_SKELETON, 3),
@@ -96,7 +96,7 @@ class Window(Shaped):
     finished: tuple[Layer, ...] = ()
     """Layers already made for the window's first frames (at most ``Needs.conditioning_frames``)."""
     light: SceneLight | None = None
-    """Of the window's frames; None where it is not known."""
+    """Of the window's frames; None where unknown."""
     figure: FigureGuide | None = None
     """The posed figure, for generators that are guided by it."""
 

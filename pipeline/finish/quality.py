@@ -189,7 +189,7 @@ def _padded_box(region: Mask) -> Box:
 
 
 def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[float, float]:
-    """Sums of |luma step| between neighbours of which one lies in the region and one outside: source, result."""
+    """Sums of |luma step| between neighbors of which one lies in the region and one outside: source, result."""
     if not region.any():
         return 0.0, 0.0
     x0, y0, x1, y1 = _padded_box(region)

@@ -137,7 +137,7 @@ def _sample(
                     blue += weight * pixel[2]
                     share += weight * pixel[3]
             share = min(share, np.float32(1))
-            # The cubic kernel rings: below half a grey level there is nothing, and colour never exceeds its alpha.
+            # The cubic kernel rings: below half a gray level there is nothing, and color never exceeds its alpha.
             if share < np.float32(1 / 512):
                 continue
             most = np.float32(255) * share

@@ -1,4 +1,4 @@
-"""Mixing layers; pure. Colours are premultiplied only inside these functions."""
+"""Blending of layers; pure. Colors are premultiplied only inside these functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.datatypes.window import Layer
 
 
 def crossfade_weight(position: int, overlap: int) -> float:
-    """Return the weight of the coming side at frame ``position`` (0-based) of an overlap of ``overlap`` frames.
+    """Return the weight of the later side at frame ``position`` (0-based) of an overlap of ``overlap`` frames.
 
     Linear, and neither 0 nor 1 inside the overlap: 1/6 … 5/6 over five frames.
     """
@@ -19,10 +19,9 @@ def crossfade_weight(position: int, overlap: int) -> float:
 
 
 def mix_layers(earlier: Layer, later: Layer, weight: float) -> Layer:
-    """Mix two layers of one frame in the same space; ``weight`` 0..1 is the later one's share.
-
-    Colours are mixed by their alpha, so that a transparent layer's colour does not shine through. Joints are mixed
-    as points where both have them. Weights 0 and 1, and equal layers, give the layer itself, exactly.
+    """Mix two layers of one frame in the same space; ``weight`` 0..1 is the later one's weight. Colors are mixed by
+    their alpha, so that a transparent layer's color does not show. Joints are mixed as points where both have them.
+    Weights 0 and 1, and equal layers, give the layer itself, exactly.
     """
     if earlier.alpha is None or later.alpha is None:
         raise ValueError("only layers with alpha can be mixed")

@@ -30,7 +30,7 @@ _SOFT_BH = (0.004, 0.012, 0.024, 0.048)
 _REDUCED_SOFTNESS_PX = 2.5
 """So soft an edge is left when the picture is reduced for it: what is lost by then is under a hundredth."""
 _BLUR_PX = 0.6
-"""What reducing a picture blurs its edges by."""
+"""Blur of edges by downscaling."""
 _LEAST_DARKNESS = 0.08
 _MOST_DARKNESS = 0.85
 _STANDS_OUT = 5.0

@@ -2,7 +2,7 @@
 
 Convention
 ----------
-Points are ``(..., 2)`` x, y with pixel centres at integers. Transforms are ``(3, 3)`` or ``(T, 3, 3) float64`` on
+Points are ``(..., 2)`` x, y with pixel centers at integers. Transforms are ``(3, 3)`` or ``(T, 3, 3) float64`` on
 column vectors; ``a_from_b`` takes points of space b to space a. A *similarity* is
 ``[[c, -s, x], [s, c, y], [0, 0, 1]]``.
 """
@@ -58,7 +58,7 @@ def scaling(x: float, y: float) -> Transforms:
 
 
 def corners_of(size_wh: tuple[int, int]) -> Points:
-    """Return the centres of a picture's corner pixels, (4, 2)."""
+    """Return the centers of a picture's corner pixels, (4, 2)."""
     w, h = size_wh
     return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float64)
 
@@ -99,7 +99,7 @@ def fit_homography(
     w = np.ones(len(target_points)) if weights is None else np.sqrt(np.asarray(weights, np.float64))
     to_normal, frm_normal = _normalizer(target_points), _normalizer(source_points)
     (u, v), (x, y) = apply_transform(to_normal, target_points).T, apply_transform(frm_normal, source_points).T
-    # h33 = 1 in normalised coordinates: camera motion between frames never sends the picture's middle to infinity.
+    # h33 = 1 in normalized coordinates: camera motion between frames never sends the picture's middle to infinity.
     one, zero = np.ones_like(x), np.zeros_like(x)
     a = np.concatenate(
         [

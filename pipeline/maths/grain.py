@@ -1,4 +1,4 @@
-"""Make a patch of plate sit in its frame: its light, its noise, and pixels that nobody ever saw."""
+"""Grain: measuring a source's noise, and adding it to the plate."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pipeline.runtime.compiled import njit
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """What noise the source has over the plate."""
+    """The noise that the source has and the plate lacks."""
 
     sigma: tuple[float, float, float]
-    """Standard deviation per channel, grey levels of 8 bit."""
+    """Standard deviation per channel, gray levels of 8 bit."""
     common: float = 0.0
-    """Share (0..1) of the noise that the channels have in common."""
+    """Fraction (0..1) of the noise that is common to the channels."""
     radius_px: float = 0.0
     """Gaussian blur that gives the noise its correlation; 0 is white."""
 
 
 def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], statics: list[Mask]) -> Grain:
-    """Measure the noise of the source over the plate, on ``statics`` (h, w) where both show the same place.
+    """Measure the noise of the source over the plate, over the static background ``statics`` (h, w).
 
-    Uses what is left of ``source - plate`` after its own 5 px blur (misregistration and light are smoother than
+    Uses the residual ``source - plate`` without its 5 px low-pass (misregistration and light are smoother than
     noise), by the median absolute deviation, where the plate is flat: at print and edges the residual is
     misregistration. The plate's own noise is already in it, so this is what is missing up to the source's.
     """

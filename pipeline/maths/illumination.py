@@ -3,7 +3,7 @@
 How bright a surface looks is its albedo times its light, and neither is known. Four signs of the strength are weighed
 against each other (face, clothes, the mean and the bright end of the surroundings), each against the albedo
 that such surfaces have on average; the sign that disagrees loses its weight, so that dark skin or a dark wall alone
-does not darken the light. Colour is read off skin, whose hue varies little between people, and off the surroundings.
+does not darken the light. Color is read off skin, whose hue varies little between people, and off the surroundings.
 Direction is read off the person's own shading: along the silhouette the normals are known (Johnson and Farid,
 "Exposing Digital Forgeries by Detecting Inconsistencies in Lighting", 2005). Change over time is read off their own
 parts, whose albedo stays.
@@ -226,8 +226,8 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
             if np.isfinite(rgb).all() and rgb.min() > _DARK:
                 hints[name] = float(np.log(rgb[channel] / rgb[1]) - usual)
         chroma[channel] = np.clip(_agreed(hints, _CHROMA_TRUST, _CHROMA_DISAGREE), -_MOST_CHROMA, _MOST_CHROMA)
-    colour = np.exp(chroma)
-    return strength * colour / (colour @ LUMINANCE)
+    color = np.exp(chroma)
+    return strength * color / (color @ LUMINANCE)
 
 
 def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:

@@ -1,4 +1,4 @@
-"""Inpainting of what no frame has seen."""
+"""Inpainting of background that no frame shows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.datatypes.arrays import Mask, Picture
 def fill_hole(picture: Picture, hole: Mask, method: Literal["telea", "ns"] = "telea") -> Picture:
     """Return the picture with the pixels of ``hole`` (h, w) inpainted from around it, all others as they are.
 
-    Inpainting runs at a quarter of the size, where it costs a sixteenth and looks the same: it invents no detail. A
-    hole that covers all is filled with mid grey.
+    Inpainting runs at a quarter of the size, where it costs a sixteenth and looks the same: it adds no detail. A hole
+    that covers the whole picture is filled with mid gray.
     """
     if not hole.any():
         return picture

@@ -1,4 +1,4 @@
-"""Linear light, and the gain and offset that carry one picture's light to another's."""
+"""Linear light, and the gain and offset that match one picture's light to another's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_ROUNDS = 8
 _STILL_LEVELS = 0.02
 """Grey levels by which a round of the fit still changes it: then it has settled."""
 _LIGHT_PIXELS = 3_000
-"""Enough for a tenth of a grey level; ten times as many cost ten times as much in every frame."""
+"""Enough for a tenth of a gray level; ten times as many cost ten times as much in every frame."""
 
 
 def _linear_levels() -> NDArray[np.float32]:
@@ -35,15 +35,15 @@ def linear_of(picture: Picture) -> NDArray[np.float32]:
 def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Fit ``source = gain · plate + offset`` per channel over (N, 3) pixels that show the same place.
 
-    Cauchy-weighted least squares, drawn towards gain 1: a ring of one grey level has no slope of its own. Fewer than 40
-    pixels give gain 1 and offset 0. Returns (2, 3): gain (bounded to 0.5..2) and offset (grey levels).
+    Cauchy-weighted least squares, regularized towards gain 1: a ring of one gray level has no slope of its own. Fewer
+    than 40 pixels give gain 1 and offset 0. Returns (2, 3): gain (bounded to 0.5..2) and offset (gray levels).
     """
     light = np.stack([np.ones(3), np.zeros(3)])
     if len(plate) < _MIN_RING_PIXELS:
         return light
     step = max(1, len(plate) // _LIGHT_PIXELS)
     x, y = plate[::step].astype(np.float64), source[::step].astype(np.float64)
-    # Clipped pixels say nothing of the light.
+    # Clipped pixels carry no information on the light.
     usable = ((x > 4) & (x < 251) & (y > 4) & (y < 251)).all(axis=1)
     if usable.sum() < _MIN_RING_PIXELS:
         return light
@@ -56,7 +56,7 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
             before = gain, offset
             mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)
             spread = weights @ (a - mean_a) ** 2
-            # Worth a hundred pixels that lie 10 grey levels off the mean.
+            # Worth a hundred pixels that lie 10 gray levels off the mean.
             prior = 1e4
             slope = (weights @ ((a - mean_a) * (b - mean_b)) + prior) / (spread + prior)
             gain = float(np.clip(slope, 0.5, 2.0))
@@ -79,7 +79,7 @@ def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:
 
 
 def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:
-    """Return the plate with the gain and offset per channel that make it meet the source inside ``ring`` (h, w)."""
+    """Return the plate with the gain and offset per channel that match it to the source inside ``ring`` (h, w)."""
     places = np.flatnonzero(ring)
     # Taking all of a ring's pixels to use a few of them would cost more than the fit.
     places = places[:: max(1, len(places) // _LIGHT_PIXELS)]

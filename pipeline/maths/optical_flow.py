@@ -1,4 +1,4 @@
-"""Dense optical flow between two pictures, and what is carried along it; pure."""
+"""Dense optical flow between two pictures, and warping by it; pure."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def flow_between(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Flow:
 
 
 def flow_confidence(back: Flow, forth: Flow) -> Matte:
-    """Return (h, w) 0..1: 1 where going back and forth again ends where it began."""
+    """Return the confidence (h, w) 0..1 of a flow: 1 where the forward-backward error is small."""
     returned = cv2.remap(forth, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     error = np.linalg.norm(back + returned, axis=2)
     return np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0)
 
 
 def warp_by_flow(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
-    """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside. Cubic: what is
-    carried on from frame to frame would blur."""
+    """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside. Cubic: repeated
+    bilinear warping from frame to frame would blur."""
     moved = cv2.remap(picture, *_sources(back), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return moved
 
 
 def warp_alpha_by_flow(alpha: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
-    """As ``warp_by_flow``; nothing is outside."""
+    """Like ``warp_by_flow``, with 0 outside the picture."""
     moved = cv2.remap(alpha, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return moved
 
 
 def warp_layer_by_flow(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Layer:
-    """Move a layer as the source moved from ``gray`` (its own frame) to ``other``; thinner where the flow is not
-    sure."""
+    """Move a layer as the source moved from ``gray`` (its own frame) to ``other``; its alpha is reduced where the flow
+    is unreliable."""
     assert layer.alpha is not None
     if np.array_equal(gray, other):
         return layer

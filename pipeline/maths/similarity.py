@@ -1,7 +1,7 @@
-"""How well a plate fits a frame: structural similarity in a ring around what is hidden.
+"""How well a plate fits a frame: structural similarity in a ring around the hidden area.
 
-What the plate shows behind the subject cannot be compared with anything. Around the subject it can: a plate that lies a
-little wrong, is softer than the frame, or shows another light there is no better behind the subject.
+What the plate shows behind the subject cannot be compared with anything. Around the subject it can: a plate that is
+misaligned, softer than the frame, or lit differently there is no better behind the subject.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WINDOW_PX = 1.5
 _STEADY_LUMINANCE = (0.01 * 255) ** 2
 _STEADY_CONTRAST = (0.03 * 255) ** 2
 LEAST_PX = 60
-"""A smaller ring tells nothing."""
+"""A smaller ring is no evidence."""
 
 
 def structure_similarity(picture: NDArray[np.uint8], other: NDArray[np.uint8], *, light: bool) -> NDArray[np.float32]:
@@ -44,7 +44,7 @@ def structure_similarity(picture: NDArray[np.uint8], other: NDArray[np.uint8], *
 def ring_fit(plate: Picture, source: Picture, ring: Mask, height_px: float) -> float:
     """Return the mean similarity, -1..1, of plate and source (h, w, 3) in the ``ring`` (h, w).
 
-    NaN where the ring is too small to tell.
+    NaN where the ring is too small.
 
     Measured on clips of known truth: 0.9 and more where the plate is right, 0.8 where it lies 1 % of body height wrong,
     under 0.65 where it shows another place.

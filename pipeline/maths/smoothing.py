@@ -1,6 +1,6 @@
-"""Smoothing over time, by PTS, without phase. Pure.
+"""Zero-phase smoothing over time, by PTS; pure.
 
-Times are ``pts_seconds`` (T,), strictly rising; values are (T,) or (T, ...). A variable frame rate is no special case.
+Times are ``pts_seconds`` (T,), strictly rising; values are (T,) or (T, ...). Variable frame rates need no special case.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs of frames told as times, for sentences that people read."""
+"""Runs of frames as times, for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write planes and the source's own sound into a file that keeps the source's time, shape and colours.
+"""Write planes and the source's own sound into a file that keeps the source's time, shape and colors.
 
 MP4 is the rule: its time scale is set to the source's, so that every PTS is exact. MOV holds PCM sound; MKV is what is
 left for what neither can hold, and rounds time to 1 ms. Same frames, source and settings give the same bytes.
@@ -63,7 +63,7 @@ def encode_clip(
 ) -> EncodedFile:
     """Encode one frame for each frame of the clip, with the clip's sound, to ``stem`` plus a suffix.
 
-    Kept from the source: PTS and the last duration, time base (not in MKV), pixel format, colour tags, chroma location,
+    Kept from the source: PTS and the last duration, time base (not in MKV), pixel format, color tags, chroma location,
     display matrix, SAR, HDR metadata, chapters, timecode, tags, audio packets bit for bit with their times, further
     audio and subtitle streams where the container can hold them; warnings name what is left out. A trimmed clip
     starts at the PTS of the untrimmed one's first frame, with the packets that overlap it. ``tags`` are added to the

@@ -144,7 +144,7 @@ def _convert(
     taps: tuple[_Taps, _Taps],
     top: np.float32,
 ) -> None:
-    """Fill ``rgb`` (3, H, W) from planes. Compiled, since swscale takes chroma for centred: half a pixel off."""
+    """Fill ``rgb`` (3, H, W) from planes. Compiled, since swscale takes chroma for centered: half a pixel off."""
     height, width = y.shape
     chroma_height, chroma_width = u.shape
     (across_steps, across), (down_steps, down) = taps

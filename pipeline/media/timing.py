@@ -65,7 +65,7 @@ def mended_stamps(stamps: Sequence[int | None], step: int) -> tuple[NDArray[np.i
     """Return strictly rising time stamps (T,) and how many of them were mended; None where too few can be kept.
 
     Kept are the stamps of the longest rising row (of equal ones the first); each other frame is put between its
-    neighbours, or ``step`` apart beyond the ends. Where two neighbours leave no room, what follows moves by a tick.
+    neighbors, or ``step`` apart beyond the ends. Where two neighbors leave no room, what follows moves by a tick.
     """
     kept = _longest_rising(stamps)
     if len(kept) < max(len(stamps) * _LARGEST_MENDED_SHARE, 1):

@@ -44,7 +44,7 @@ def measure_color_reference(layers: Iterable[Layer]) -> ColorReference | None:
 def correct_color_drift(
     layers: Iterable[tuple[int, Layer]], anchor: ColorReference | None
 ) -> Iterator[tuple[int, Layer]]:
-    """Yield the layers with their mean Lab colour drawn back to the anchor's, slowly; all of them where it is None."""
+    """Yield the layers with their mean Lab color drawn back to the anchor's, slowly; all of them where it is None."""
     drift = np.zeros(3)
     for frame, layer in layers:
         mean = _mean_lab(layer)

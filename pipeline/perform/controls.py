@@ -49,8 +49,8 @@ _FACE = ("nose", "left_eye", "right_eye")
 def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
     """Return (h, w, 3) RGB: the OpenPose-18 picture of joints (21, 3), x, y px and confidence.
 
-    Colours, order and widths are those of OpenPose's COCO drawing, which the pose ControlNet was trained on: limbs as
-    ellipses at 60 % of their colour, then dots. The neck is the middle of the shoulders. A limb without both of its
+    Colors, order and widths are those of OpenPose's COCO drawing, which the pose ControlNet was trained on: limbs as
+    ellipses at 60 % of their color, then dots. The neck is the middle of the shoulders. A limb without both of its
     ends is left out.
     """
     return _draw_limbs(_pose_points(joints), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
@@ -87,7 +87,7 @@ def draw_depth_control(depth: NDArray[np.float32], body_height_px: float) -> Pic
 
 
 def draw_normal_control(normals: NDArray[np.float32], silhouette: Mask) -> Picture:
-    """Return (h, w, 3): normals as the ``normalbae`` ControlNet takes them, ScanNet's colours.
+    """Return (h, w, 3): normals as the ``normalbae`` ControlNet takes them, ScanNet's colors.
 
     Red is left, green is up, blue is towards the camera; where the figure is not, a surface that faces the camera.
     ``normals`` (h, w, 3) are x right, y down, z away from the camera.

@@ -56,7 +56,7 @@ def joint_overlap(found: NDArray[np.float32], asked: NDArray[np.float32], body_h
 
 
 def with_matte(layer: Layer, mask: Mask) -> Layer:
-    """Return the layer with a soft alpha of a hard mask, and the inside's colours carried out over the soft band."""
+    """Return the layer with a soft alpha of a hard mask, and the inside's colors carried out over the soft band."""
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _EDGE_PX)
     # The model's own edge reaches a little over the person: the soft band lies inside.
     alpha = np.clip(alpha * 1.6 - 0.6, 0.0, 1.0)
@@ -135,7 +135,7 @@ def cut_out_window(
 
 
 def _inside_colors(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
-    """Replace colours where alpha is soft by the mean of the near inside, weighed by distance (a normalised blur)."""
+    """Replace colors where alpha is soft by the mean of the near inside, weighed by distance (a normalized blur)."""
     inside = (alpha > 0.95).astype(np.float32)
     spread = 3 * _EDGE_PX
     color = cv2.GaussianBlur(picture * inside[..., None], (0, 0), spread)

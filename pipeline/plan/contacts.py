@@ -186,7 +186,7 @@ class _FootTrack:
         middle = (start + stop - 1) // 2
         seconds = self._seconds[start:stop]
         near = np.abs(seconds - self._seconds[middle]) <= _MIDDLE_SECONDS
-        # The neighbours' ankles, brought to the middle frame by the ground, tell its place better than one frame does.
+        # The neighbors' ankles, brought to the middle frame by the ground, tell its place better than one frame does.
         offset = np.median((self._path[start:stop] - self._path[middle])[near], axis=0)
         result = np.empty((stop - start, 2))
         result[middle - start] = self._points[middle] + offset * self._body[middle]

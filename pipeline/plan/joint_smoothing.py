@@ -231,6 +231,6 @@ def _upper_line(t: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     """Return the upper quantile of values about a line through them, at t = 0."""
     if len(t) < 3:
         return float(np.quantile(values, HEIGHT_QUANTILE))
-    centred = t - t.mean()
-    slope = float(centred @ values) / max(float(centred @ centred), 1e-12)
+    centered = t - t.mean()
+    slope = float(centered @ values) / max(float(centered @ centered), 1e-12)
     return float(np.quantile(values - slope * t, HEIGHT_QUANTILE))

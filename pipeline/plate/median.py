@@ -10,7 +10,7 @@ from pipeline.runtime.compiled import njit
 MIN_CLEAR_SAMPLES = 3
 """A median of fewer samples cannot outvote one wrong one."""
 _INLIER_LEVELS = 6
-"""Samples within so many grey levels of the median are averaged: noise falls further, outliers stay out."""
+"""Samples within so many gray levels of the median are averaged: noise falls further, outliers stay out."""
 
 
 @njit(cache=True)

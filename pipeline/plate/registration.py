@@ -1,6 +1,6 @@
 """Bring one frame onto another when the camera has moved: a homography, then the parallax it leaves.
 
-Convention: all points are px of the whole picture, centres at integers. A ``Warp`` takes points of the picture that is
+Convention: all points are px of the whole picture, centers at integers. A ``Warp`` takes points of the picture that is
 being made (``to``) to the picture that is sampled (``from``): the direction that a remap wants.
 
 Parallax is read off the matched background points. Depth in a picture mostly follows the row (ground below, walls

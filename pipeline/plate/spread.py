@@ -11,7 +11,7 @@ from pipeline.datatypes.arrays import Transforms
 from pipeline.maths.geometry import apply_transform, corners_of
 
 _MOST_MOVED = 0.35
-"""Of the picture's width and height: two neighbouring anchors then share most of what they see."""
+"""Of the picture's width and height: two neighboring anchors then share most of what they see."""
 _LEAST_GAP = 4
 """Frames. A pan that leaves the picture faster shows nothing sharp."""
 

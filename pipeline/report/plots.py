@@ -1,4 +1,4 @@
-"""The report's plots: inline SVG whose colours are the page's, so that they are readable in light and in dark.
+"""The report's plots: inline SVG whose colors are the page's, so that they are readable in light and in dark.
 
 Imported only when a report is asked for: matplotlib takes most of a second to load.
 """
@@ -31,7 +31,7 @@ _MAX_POINTS = 800
 """Points of a curve: two a pixel column of a wide screen's plot."""
 _FEET = ("left", "right")
 
-# Matplotlib draws in these colours; the page gives each its own for light and dark.
+# Matplotlib draws in these colors; the page gives each its own for light and dark.
 _INK, _FAINT, _FIRST, _SECOND, _THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {_INK: "--ink", _FAINT: "--faint", _FIRST: "--first", _SECOND: "--second", _THIRD: "--third"}
 
@@ -181,7 +181,7 @@ def _plot(
 
 
 def _for_page(svg: str, name: str, label: str) -> str:
-    """Turn a stand-alone SVG into one for a page: unique ids, the page's colours and width, short numbers, a label."""
+    """Turn a stand-alone SVG into one for a page: unique ids, the page's colors and width, short numbers, a label."""
     svg = svg[svg.index("<svg") :]
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Check = Callable[[], None]
-"""Raises ``Cancelled`` or ``JobTimeout`` when the job must stop; cheap, called per frame and per denoising step."""
+"""Raises ``Cancelled`` or ``JobTimeout`` when the job must stop; cheap: called for each frame and denoising step."""
 
 
 Progress = Callable[[str, int, int], None]

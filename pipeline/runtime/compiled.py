@@ -1,7 +1,4 @@
-"""numba's ``njit`` with a type.
-
-numba has no types of its own: under its bare decorator a function, and with it what is called, is untyped.
-"""
+"""numba's ``njit``, typed: numba's own decorator is untyped, and makes the decorated function untyped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""glibc's heap, kept small: pictures come and go by the megabyte, and what is freed should go back to the system."""
+"""Limit glibc's arenas and return freed memory to the system: pictures are allocated and freed by the megabyte."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Work ahead of whoever asks, in threads, with the order kept: decoding, compressing and compiled code leave the GIL.
+"""Prefetching and ordered parallel maps in threads: decoding, compression and compiled code release the GIL.
 
-What comes out does not depend on the number of threads. Threads live as long as the iterator: close it
-(``contextlib.closing``), or read it to its end, and they are gone.
+The results do not depend on the number of threads. Threads live as long as the iterator: close it
+(``contextlib.closing``) or exhaust it to end them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ def usable_cores() -> int:
 
 
 def prefetch(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
-    """Yield ``items``, of which up to ``depth`` are made in a thread before they are asked for.
-
-    An exception of ``items`` is raised at its place in the order. Closing waits for the item that is being made, then
-    closes ``items`` if it is a generator.
+    """Yield ``items``; a thread computes up to ``depth`` of them ahead. An exception of ``items`` is raised at its
+    place in the order. Closing waits for the item in progress, then closes ``items`` if it is a generator.
     """
     iterator = iter(items)
     end = object()

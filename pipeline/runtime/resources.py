@@ -1,4 +1,4 @@
-"""Disk and memory that run out: one place that knows every library's own way of failing, and how much there is."""
+"""Disk and memory exhaustion: one place that knows how each library fails, and how much is left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DISK_ERRORS = {
     errno.ENODEV: "the disk is gone",
 }
 FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
-"""Of an error that may be of a network as well, these are always of a disk."""
+"""Error numbers of the disk, where an error could come from the network as well."""
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 """What numpy says, without an errno, when the disk takes a part of an array only."""
 _OPENCV_NO_MEMORY = -4
@@ -91,7 +91,8 @@ def check_memory(needed_bytes: int) -> None:
 
 
 def available_memory() -> int | None:
-    """Return how many bytes this process may still take: the least that machine, container and limits leave."""
+    """Return how many bytes this process may still allocate: the minimum of what machine, container and limits
+    leave."""
     left = [each for each in (_machine(), _container(_CGROUP), _address_space()) if each is not None]
     return max(min(left), 0) if left else None
 

@@ -46,7 +46,7 @@ _BRIGHT = 150.0
 _MOST_GAIN = 4.0
 _NEAR_ROWS = 4
 _FADE = 0.6
-"""Of what a neighbouring plate told; colors change with light and turn, slowly."""
+"""Of what a neighboring plate told; colors change with light and turn, slowly."""
 
 
 def learn_scene(
@@ -216,7 +216,7 @@ class _Learner:
         ]
 
     def _write(self, stop: int) -> None:
-        """Write the rows below ``stop`` whose neighbours are known, and let go of what no other row needs."""
+        """Write the rows below ``stop`` whose neighbors are known, and let go of what no other row needs."""
         while self._written < stop:
             row = self._written
             near_rows = self._near(row, row + _NEAR_ROWS + 1)

@@ -1,6 +1,6 @@
 """Measure the camera's motion, and smooth it.
 
-The motion is measured between neighbouring frames on background points: good features at a reduced size, people
+The motion is measured between neighboring frames on background points: good features at a reduced size, people
 masked out, followed by pyramidal Lucas-Kanade (forward only: the backward pass costs as much and changes nothing) and
 refined on the full picture. A similarity is found by RANSAC; it, or a homography where the points carry one, is
 refitted to all tracks with Cauchy weights.
@@ -140,7 +140,7 @@ class CameraEstimator:
         return round(w * self._scale), round(h * self._scale)
 
     def _full(self, small_points: NDArray[np.floating]) -> Points32:
-        """Small pixel centres to full: (p + 0.5) / scale - 0.5, which is 2 p + 0.5 at half size."""
+        """Small pixel centers to full: (p + 0.5) / scale - 0.5, which is 2 p + 0.5 at half size."""
         ratio = np.array(self._size_wh, np.float64) / self._small_wh
         return np.asarray((small_points + 0.5) * ratio - 0.5, np.float32)
 
@@ -246,7 +246,7 @@ class CameraEstimator:
             bent, bent_residual = refit_irls(before, now, "homography", result)
             corners = corners_of(self._size_wh)
             bend = np.abs(apply_transform(bent, corners) - apply_transform(result, corners)).max()
-            # Two views of neighbouring frames differ little: a strong bend is a fit to noise or to something moving.
+            # Two views of neighboring frames differ little: a strong bend is a fit to noise or to something moving.
             if bend < 0.05 * self._diagonal and np.median(bent_residual) <= np.median(residual):
                 result, residual = bent, bent_residual
         self._last = result

@@ -1,7 +1,7 @@
-"""Whether what a pass left on disk may be taken up: a file that is there but damaged is made again, never trusted.
+"""Checkpoint verification: a damaged file is made again, never trusted.
 
-A workspace has one list of what is finished, with a hash over every byte of it. What is not in the list, or has other
-bytes, was not finished, was damaged, or belongs elsewhere.
+A workspace has one list of its finished files with their hashes. A file that is not listed, or whose hash differs, is
+unfinished, damaged, or from elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MOST_LIST_BYTES = 10**7
 
 
 def write_checksum(workspace: Path, path: Path) -> None:
-    """Put a file, or a folder's files, on the list of what is finished. Does not go into folders within a folder."""
+    """Add a file, or a folder's files (not recursively), to the list of finished files."""
     checksums = _checksums(workspace)
     checksums[_name(workspace, path)] = _digest(workspace, path)
     part = workspace / f"{CHECKSUMS}.part"
@@ -27,7 +27,7 @@ def write_checksum(workspace: Path, path: Path) -> None:
 
 
 def is_intact(workspace: Path, path: Path) -> bool:
-    """Return whether a file or folder is finished, and holds what it held then; reads all of it."""
+    """Return whether a file or folder is finished and unchanged; reads all of it."""
     known = _checksums(workspace).get(_name(workspace, path))
     try:
         return known is not None and known == _digest(workspace, path)

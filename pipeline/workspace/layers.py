@@ -1,4 +1,4 @@
-"""The spooled layers of all chunks as one row of frames: which chunk has a frame, and where two are mixed."""
+"""The spooled layers of all chunks as one sequence of frames: which chunk has a frame, and where two are crossfaded."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _HEAD_BYTES = 9 * 4
 
 
 def write_layers(path: Path, layers: Iterable[tuple[int, Layer]]) -> None:
-    """Write a chunk's layers, (frame number, layer) in order; the file is there only when all of them are."""
+    """Write a chunk's layers, (frame number, layer) in order; the file appears only when it is complete."""
     part = path.with_suffix(".part")
     with new_zip(part) as archive:
         for frame, layer in layers:

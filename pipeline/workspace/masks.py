@@ -1,8 +1,8 @@
-"""What is dear to compute and too large for memory lies here: masks of the survey, layers of the chunks, values.
+"""Spool files for data that is expensive to compute and too large for memory: masks, layers, values.
 
-Masks and layers are zip files of arrays cut to their bounding box, packed with zlib's quickest level: lossless,
-random access by frame, the same bytes every run. A file is written under a temporary name and renamed when it is
-whole, so a file that is there is a checkpoint.
+Masks and layers are zip files of arrays cut to their bounding box, compressed at zlib's fastest level: lossless, random
+access by frame, the same bytes every run. A file is written under a temporary name and renamed when it is complete, so
+an existing file is a checkpoint.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pipeline.workspace.archive import new_zip, write_member
 class MaskStore:
     """Hard masks by frame and track id, bit-packed on disk.
 
-    Masks are put while the survey reads, in any order of frames; the first ``get`` ends the writing.
+    Masks are added during SURVEY, in any order of frames; the first ``get`` closes the file for writing.
     """
 
     def __init__(self, path: Path, size_wh: tuple[int, int]) -> None:
-        """Open ``path`` to write it, or to read it where it is there already; masks are (H, W) of ``size_wh``."""
+        """Open ``path`` to write it, or to read it where it exists; masks are (H, W) of ``size_wh``."""
         self.path = path
         self._width, self._height = size_wh
         self._part = path.with_suffix(".part")
@@ -34,7 +34,7 @@ class MaskStore:
         self._names: dict[int, list[tuple[int, str]]] = {}
 
     def put(self, frame: int, masks: Mapping[int, Mask]) -> None:
-        """Keep the masks of one frame, each (H, W) by track id. A track's mask in a frame is put once."""
+        """Keep the masks of one frame, each (H, W) by track id. A track has one mask per frame."""
         if self._writer is None:
             raise ValueError(f"{self.path.name} is complete: no more masks can be added")
         for track_id, mask in masks.items():
@@ -48,7 +48,7 @@ class MaskStore:
         return {track_id: self._read(name) for track_id, name in self._index().get(frame, [])}
 
     def close(self) -> None:
-        """End the writing and let go of the file."""
+        """Finish writing and close the file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -1,4 +1,4 @@
-"""PNG files that are whole or an error: OpenCV's own writer returns False, or nothing at all, on a full disk."""
+"""PNG files that are complete, or an error: OpenCV's own writer returns False, or nothing at all, on a full disk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ _QUICKEST = 1
 
 
 def write_png(path: Path, picture: NDArray[Any], *, quick: bool = False) -> None:
-    """Write (H, W) or (H, W, 3 or 4) BGR(A). Raises ``OSError`` as Python does where the disk does not take it."""
+    """Write (H, W) or (H, W, 3 or 4) BGR(A). Raises ``OSError`` where the disk does not accept it."""
     options = [cv2.IMWRITE_PNG_COMPRESSION, _QUICKEST] if quick else []
     path.write_bytes(cv2.imencode(".png", picture, options)[1].tobytes())

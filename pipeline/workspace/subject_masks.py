@@ -17,7 +17,7 @@ from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow_round
 
 FILLED_DILATION_BH = 0.03
-"""A mask moved from another frame misses more than a found one."""
+"""A mask moved from another frame fits less well than a detected one."""
 
 
 WHOLE = 0.9
@@ -44,8 +44,8 @@ class SubjectMasks:
         info: VideoInfo,
         overlays: Overlays | None = None,
     ) -> None:
-        """Read from ``store`` when asked. A filled-in mask goes with the hips, which carry the camera's motion too, so
-        ``world_from_source`` (T, 3, 3) only has to fit the clip. What ``overlays`` cover is nobody's.
+        """Read from ``store`` when asked. A filled-in mask follows the hips, whose motion includes the camera's, so
+        ``world_from_source`` (T, 3, 3) only has to fit the clip. Pixels under ``overlays`` belong to nobody.
         """
         if len(world_from_source) != info.num_frames or len(subject.presence) != info.num_frames:
             raise ValueError(
@@ -63,7 +63,8 @@ class SubjectMasks:
         self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
 
     def subject_mask(self, frame: int) -> Mask:
-        """Return the subject's mask; where it was not seen clearly, the best near mask moved with the hips.
+        """Return the subject's mask; where it was not clearly visible, the best mask of a nearby frame, moved with the
+        hips.
 
         Empty where the subject is absent.
         """
@@ -102,7 +103,7 @@ class SubjectMasks:
         return whole
 
     def _without_hiding(self, moved: Mask, frame: int, his_tracks: frozenset[int], height_px: float) -> Mask:
-        """Take out of a moved mask whoever is seen there in front of the subject: who reaches farther down the picture.
+        """Remove from a moved mask people in front of the subject: those who reach farther down the picture.
 
         Not the subject's own tracks just before and after.
         """

@@ -33,7 +33,7 @@ def test_each_figure_looks_at_its_own_place() -> None:
     assert 0.8 < figures["ssim_person"] < 1
 
 
-def test_the_colour_difference_is_one_of_means_and_of_pixels() -> None:
+def test_the_color_difference_is_one_of_means_and_of_pixels() -> None:
     old, new = _masks()
     ideal = np.full((64, 96, 3), 120, np.uint8)
     picture = ideal.copy()
@@ -47,12 +47,12 @@ def test_the_colour_difference_is_one_of_means_and_of_pixels() -> None:
 
 
 def test_relighting_is_a_gain_of_linear_light_fixed_to_the_background() -> None:
-    grey = np.full((32, 200, 3), 128, np.uint8)
-    still, panned = (next(relit(iter([grey]), "shade", np.array([shift]))) for shift in (0.0, 40.0))
+    gray = np.full((32, 200, 3), 128, np.uint8)
+    still, panned = (next(relit(iter([gray]), "shade", np.array([shift]))) for shift in (0.0, 40.0))
     np.testing.assert_array_equal(panned[:, 40:], still[:, :-40])
-    gain = linear_of(still[:, -1:]) / linear_of(grey[:, -1:])
+    gain = linear_of(still[:, -1:]) / linear_of(gray[:, -1:])
     np.testing.assert_allclose(gain[0, 0], (0.20, 0.24, 0.33), atol=0.01)
-    np.testing.assert_array_equal(srgb_of(linear_of(grey)), grey)
+    np.testing.assert_array_equal(srgb_of(linear_of(gray)), gray)
 
 
 def test_a_folder_is_relit_with_its_ideal_and_judged(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _open(browser: Any, report: Path, viewport: dict[str, int], **more: Any) -> 
 
 
 def _level(element: Any, x: float) -> float:
-    """The grey level of a screenshot of an element, at a share of its width and half its height."""
+    """The gray level of a screenshot of an element, at a share of its width and half its height."""
     picture = cv2.imdecode(np.frombuffer(element.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     return float(picture[picture.shape[0] // 2, int(x * picture.shape[1])].mean())
 

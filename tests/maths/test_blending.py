@@ -18,12 +18,12 @@ def test_the_ends_are_the_layers_themselves() -> None:
     assert mix_layers(a, b, 1.0) is b
 
 
-def test_a_transparent_colour_does_not_shine_through() -> None:
+def test_a_transparent_color_does_not_shine_through() -> None:
     mixed = mix_layers(_flat(250, 0), _flat(40, 200), 0.5)
     assert np.all(mixed.picture == 40) and np.all(mixed.alpha == 100)
 
 
-def test_half_of_two_opaque_colours() -> None:
+def test_half_of_two_opaque_colors() -> None:
     mixed = mix_layers(_flat(100, 255), _flat(200, 255), 0.25)
     assert np.all(mixed.picture == 125) and np.all(mixed.alpha == 255)
     assert mixed.joints is not None and np.all(mixed.joints == 125)

@@ -79,7 +79,7 @@ def test_one_sign_that_disagrees_does_not_decide() -> None:
     assert dark_skin > 0.7 * usual and dark_wall > 0.6 * usual
 
 
-def test_the_colour_of_the_light_is_found_and_white_light_stays_white() -> None:
+def test_the_color_of_the_light_is_found_and_white_light_stays_white() -> None:
     plain, warm = (_light([_sample(0.5 * np.array(rgb))]) for rgb in ((1, 1, 1), (1.3, 1.0, 0.6)))
     ratio = (warm.key_rgb / plain.key_rgb)[0]
     assert ratio[0] / ratio[1] == pytest.approx(1.3, rel=0.12) and ratio[2] / ratio[1] == pytest.approx(0.6, rel=0.25)

@@ -1,4 +1,4 @@
-"""Conversion between samples and RGB: known colours, there and back, HDR, quarter turns."""
+"""Conversion between samples and RGB: known colors, there and back, HDR, quarter turns."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def smooth_picture(info: VideoInfo, seed: int = 0) -> np.ndarray:
         ("rgb", (10, 20, 30), (20, 30, 10)),
     ],
 )
-def test_known_colours(kind: str, rgb: tuple[int, ...], samples: tuple[float, ...]) -> None:
+def test_known_colors(kind: str, rgb: tuple[int, ...], samples: tuple[float, ...]) -> None:
     info = FORMATS[kind]
     picture = np.full((info.height, info.width, 3), rgb, np.uint8)
     for plane, expected in zip(planes_from_rgb(picture, info), samples, strict=True):

@@ -29,7 +29,7 @@ def _joints() -> np.ndarray:
     return joints
 
 
-def test_limbs_have_openposes_colours_and_go_where_the_joints_are() -> None:
+def test_limbs_have_openposes_colors_and_go_where_the_joints_are() -> None:
     picture = draw_pose(_joints(), (100, 80))
     assert picture.shape == (80, 100, 3)
     assert tuple(picture[40, 37]) == (153, 0, 0)  # neck to right shoulder, 60 % of red
@@ -125,7 +125,7 @@ def test_the_pose_picture_is_controlnet_auxs_pixel_for_pixel(seed: int) -> None:
     rng = np.random.default_rng(seed)
     width, height = 512, 768
     joints = np.zeros((21, 3), np.float32)
-    # On a grid that normalising to 0..1 and back does not move.
+    # On a grid that normalizing to 0..1 and back does not move.
     joints[:, 0] = rng.integers(8, width - 8, 21) + 0.25
     joints[:, 1] = rng.integers(8, height - 8, 21) + 0.25
     joints[:, 2] = rng.random(21)

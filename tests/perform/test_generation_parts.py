@@ -1,4 +1,4 @@
-"""The pure parts around a diffusion generator: where it may paint, what it is shown, how its colours are held."""
+"""The pure parts around a diffusion generator: where it may paint, what it is shown, how its colors are held."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _person(color: tuple[int, int, int], height: int = 80) -> Layer:
     return Layer(np.full((100, 60, 3), color, np.uint8), alpha)
 
 
-def test_colours_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:
+def test_colors_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:
     first = [_person((150, 90, 90)) for _ in range(8)]
     anchor = measure_color_reference(first)
     drifting = [(i, _person((150, 90 + min(i, 40) // 2, 90))) for i in range(80)]
@@ -94,7 +94,7 @@ def test_colours_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:
     assert all(layer is first[i] for i, layer in same)
 
 
-def test_a_man_half_out_of_the_picture_tells_nothing_of_the_colours() -> None:
+def test_a_man_half_out_of_the_picture_tells_nothing_of_the_colors() -> None:
     anchor = measure_color_reference([_person((150, 90, 90))] * 4)
     blue_shoes = [(i, _person((30, 30, 160), height=20)) for i in range(30)]
     assert all(layer is blue_shoes[i][1] for i, layer in correct_color_drift(blue_shoes, anchor))

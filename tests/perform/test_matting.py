@@ -68,7 +68,7 @@ def test_joint_overlap_is_one_at_the_place_and_none_far_off() -> None:
     assert joint_overlap(lost, _joints(), 80.0) == pytest.approx(11 / 21)
 
 
-def test_the_soft_band_has_the_colour_of_the_inside() -> None:
+def test_the_soft_band_has_the_color_of_the_inside() -> None:
     picture = np.full((60, 60, 3), (0, 0, 255), np.uint8)
     mask = np.zeros((60, 60), np.bool_)
     mask[20:40, 20:40] = True

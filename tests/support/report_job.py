@@ -1,4 +1,4 @@
-"""A finished job, made without running one: two clips whose grey levels tell the frame, a plan, figures."""
+"""A finished job, made without running one: two clips whose gray levels tell the frame, a plan, figures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MadeJob:
 
 
 def made_job(folder: Path) -> MadeJob:
-    """Return a job of 3 s whose source is ``source_level`` and whose result is ``result_level`` grey all over."""
+    """Return a job of 3 s whose source is ``source_level`` and whose result is ``result_level`` gray all over."""
     clips = []
     for name, level in (("source", source_level), ("written", result_level)):
         _write(folder / f"{name}.mp4", [level(frame) for frame in range(T)])

@@ -196,7 +196,7 @@ ON_COURSE_PX = [0] * 40 + [-143] * 41
 
 
 def crossing() -> Iterator[tuple[Picture, Mask, Mask]]:
-    """Two men cross; the one in other colours, from the right, is in front. With the masks: behind, in front."""
+    """Two men cross; the one in other colors, from the right, is in front. With the masks: behind, in front."""
     plates = open_clip(WALK / "plate.mp4").frames(30, 30 + len(WALKING))
     for frame, shift, plate in zip(WALKING, ON_COURSE_PX, plates, strict=True):
         behind = np.roll(truth()["mask"][frame], shift, axis=1)

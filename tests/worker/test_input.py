@@ -64,7 +64,7 @@ def test_a_whole_request() -> None:
         ({"subject": []}, "subject"),
         ({"preset": ["preview"]}, "preset"),
         ({"mode": "guess"}, "mode"),
-        ({"colour": "red"}, "colour"),
+        ({"color": "red"}, "color"),
         ({"overrides": {"a": [1]}}, "overrides.a"),
     ],
 )

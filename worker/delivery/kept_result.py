@@ -95,7 +95,7 @@ def _keep(result: AnyResult, folder: Path, artifacts: Sequence[str]) -> None:
     part = folder / f".{_MANIFEST}"
     text = json.dumps(manifest, allow_nan=False)
     part.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
-    # Last: where it is, the rest is.
+    # Last: so that its presence means that all files are there.
     part.replace(folder / _MANIFEST)
 
 

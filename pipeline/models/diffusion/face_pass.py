@@ -93,7 +93,7 @@ def _squares(window: Window, rows: Sequence[int]) -> dict[int, NDArray[np.float6
 
 
 def _matrix(square: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """(2, 3): px of the crop to px of the enlarged square, both with their centres at integers."""
+    """(2, 3): px of the crop to px of the enlarged square, both with their centers at integers."""
     x, y, length = square
     scale = side / length
     shift = (side - 1) / 2

@@ -30,7 +30,7 @@ def only_first_reference(appearance: Appearance) -> tuple[str, ...]:
 
 
 def framed_reference(appearance: Appearance, backdrop: int = GRAY) -> NDArray[np.uint8] | None:
-    """Return (512, 512, 3): the reference's person, cut out over a plain backdrop and centred; None without one.
+    """Return (512, 512, 3): the reference's person, cut out over a plain backdrop and centered; None without one.
 
     CLIP's preprocessing cuts a portrait to its middle square, so head and feet would be lost; and what stands
     around the person would be wanted in the picture as well.

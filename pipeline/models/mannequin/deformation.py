@@ -28,7 +28,7 @@ _SPACING, _HEAD_SPACING = 0.03, 0.02
 """Of the nodes, standing heights."""
 _APART = 0.12
 """How far two limbs count as apart even where they touch, standing heights."""
-_NEIGHBOURS = 6
+_NEIGHBORS = 6
 
 
 def part_shares(figure: Figure) -> Float64Array:
@@ -50,7 +50,7 @@ class DeformationGraph:
     follow: sparse.csr_matrix
     """(V, nodes), rows sum to 1."""
     smoothness: sparse.csc_matrix
-    """(nodes, nodes) quadratic form: how unlike its neighbours' a node's displacement is, and how it bends."""
+    """(nodes, nodes) quadratic form: how unlike its neighbors' a node's displacement is, and how it bends."""
 
     @property
     def num_nodes(self) -> int:
@@ -82,14 +82,14 @@ def make_graph(figure: Figure, shares: Float64Array) -> DeformationGraph:
     pull /= pull.sum(1, keepdims=True)
     count = len(features)
     follow = sparse.csr_matrix((pull.ravel(), (np.repeat(np.arange(count), 4), near.ravel())), (count, len(nodes)))
-    _, beside = cKDTree(nodes).query(nodes, k=_NEIGHBOURS + 1)
-    pairs = np.stack([np.repeat(np.arange(len(nodes)), _NEIGHBOURS), beside[:, 1:].ravel()], 1)
+    _, beside = cKDTree(nodes).query(nodes, k=_NEIGHBORS + 1)
+    pairs = np.stack([np.repeat(np.arange(len(nodes)), _NEIGHBORS), beside[:, 1:].ravel()], 1)
     edges = np.unique(np.sort(pairs, 1), axis=0)
     ones = np.ones(len(edges))
     ends = (np.repeat(np.arange(len(edges))[:, None], 2, 1).ravel(), edges.ravel())
     difference = sparse.csr_matrix((np.stack([ones, -ones], 1).ravel(), ends), (len(edges), len(nodes)))
     laplacian = difference.T @ difference
-    smoothness = (0.3 * laplacian + laplacian.T @ laplacian / _NEIGHBOURS).tocsc()
+    smoothness = (0.3 * laplacian + laplacian.T @ laplacian / _NEIGHBORS).tocsc()
     return DeformationGraph(follow, smoothness)
 
 

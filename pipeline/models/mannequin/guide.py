@@ -18,7 +18,7 @@ class SurfaceMaps:
     """What is seen of the figure at each pixel."""
 
     depth: NDArray[np.float32]
-    """(h, w) z, crop px; NaN where the figure is not."""
+    """(h, w) z, crop px; NaN outside the figure."""
     normals: NDArray[np.float32]
     """(h, w, 3) unit, x right, y down, z away from the camera."""
     nearest: NDArray[np.int32]

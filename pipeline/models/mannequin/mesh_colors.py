@@ -1,6 +1,6 @@
 """Color on the figure's surface: samples on a regular grid over each triangle, at three sizes.
 
-Neighbouring triangles hold the same samples along their common edge, so there are no seams and no unwrapping. Method:
+Neighboring triangles hold the same samples along their common edge, so there are no seams and no unwrapping. Method:
 mesh colors (Yuksel, Keyser and House, ACM Transactions on Graphics 29(2), 2010), with a mip chain of four, two and one
 steps along an edge.
 

@@ -1,8 +1,8 @@
 """A small z-buffer rasteriser (numba, one thread): depth and triangle at each sample, then antialiased pixels.
 
-Convention: sample centres at integers; smaller z is nearer; sample (i, j) of an n-fold buffer lies at pixel
+Convention: sample centers at integers; smaller z is nearer; sample (i, j) of an n-fold buffer lies at pixel
 ``((i + 0.5) / n - 0.5, (j + 0.5) / n - 0.5)``. A shared edge belongs to exactly one side only through the depth test: a
-sample on it is drawn by both neighbours, so that no crack can open.
+sample on it is drawn by both neighbors, so that no crack can open.
 """
 
 from __future__ import annotations

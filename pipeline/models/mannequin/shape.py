@@ -45,7 +45,7 @@ class _Along:
         for row, part in ((self.low, 1 - self.fraction), (self.low + 1, self.fraction)):
             np.add.at(total, row, (w * part)[:, None] * values)
             np.add.at(count, row, w * part)
-        # Empty bins take their neighbours' values.
+        # Empty bins take their neighbors' values.
         total = gaussian_filter1d(total, 1.0, axis=0, mode="nearest")
         count = gaussian_filter1d(count, 1.0, mode="nearest")
         return total / count[:, None]

@@ -52,7 +52,7 @@ def fit_outline(
     scale = _LINES / body_height_px
     small = cv2.resize(mask.astype(np.uint8) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127
     goal = _outline(np.asarray(small))
-    # Pixel centres at integers: x of the small picture is scale * (x + 0.5) - 0.5.
+    # Pixel centers at integers: x of the small picture is scale * (x + 0.5) - 0.5.
     flat = places.copy()
     flat[:, :2] = (flat[:, :2] + 0.5) * scale - 0.5
     moved = np.zeros((len(places), 2))

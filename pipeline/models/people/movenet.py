@@ -54,7 +54,7 @@ class MoveNet:
         self._interpreter.invoke()
         rows = np.asarray(self._interpreter.get_tensor(self._output)[0], np.float64)
         rows = rows[np.argsort(-rows[:, 55], kind="stable")]
-        # Normalised by the padded canvas; -0.5 because pixel centres lie at integers.
+        # Normalized by the padded canvas; -0.5 because pixel centers lie at integers.
         to_px = np.array([size_wh[0] * width / inner_wh[0], size_wh[1] * height / inner_wh[1]])
         people = []
         for row in rows[rows[:, 55] >= min_score]:

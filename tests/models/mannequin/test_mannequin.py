@@ -1,4 +1,4 @@
-"""The mannequin: posing by construction, what is drawn against what is reported, colours of reference pictures."""
+"""The mannequin: posing by construction, what is drawn against what is reported, colors of reference pictures."""
 
 from __future__ import annotations
 
@@ -272,14 +272,14 @@ def _near(color: tuple[float, float, float], expected: tuple[int, int, int], wit
     return bool(np.abs(np.array(color) - expected).max() <= within)
 
 
-def test_colours_of_the_suit() -> None:
+def test_colors_of_the_suit() -> None:
     outfit = outfit_of(_reference("suit"))
     assert _near(outfit.colors["upper"], (60, 60, 61)) and _near(outfit.colors["lower"], (64, 64, 65))
     assert _near(outfit.colors["skin"], (224, 195, 170)) and _near(outfit.colors["hair"], (120, 92, 87))
     assert outfit.long_sleeves and outfit.long_legs
 
 
-def test_colours_and_short_sleeves_of_the_sport_kit() -> None:
+def test_colors_and_short_sleeves_of_the_sport_kit() -> None:
     outfit = outfit_of(_reference("sport"))
     assert _near(outfit.colors["upper"], (64, 98, 157)) and _near(outfit.colors["lower"], (73, 74, 75))
     assert _near(outfit.colors["skin"], (150, 103, 86)) and _near(outfit.colors["shoes"], (34, 34, 35))
@@ -287,7 +287,7 @@ def test_colours_and_short_sleeves_of_the_sport_kit() -> None:
     assert outfit.hidden == {Group.SLEEVE, Group.SHIN}
 
 
-def test_the_reference_colours_are_drawn(figure: Figure) -> None:
+def test_the_reference_colors_are_drawn(figure: Figure) -> None:
     dressed = Mannequin(weight_path("figure.npz"))
     dressed.prepare(_reference("sport"))
     picture, _, joints = _draw(dressed, _standing(figure))
@@ -302,7 +302,7 @@ def test_the_reference_colours_are_drawn(figure: Figure) -> None:
     assert not np.array_equal(plain, picture)
 
 
-def test_a_reference_without_a_face_keeps_the_figures_own_colours() -> None:
+def test_a_reference_without_a_face_keeps_the_figures_own_colors() -> None:
     reference = _reference("suit")
     assert reference.reference_person is not None
     reference.reference_person.joints[:] = np.nan

@@ -1,4 +1,4 @@
-"""Colours on the surface: what a level must keep of the one below it, and what neighbours must share."""
+"""Colors on the surface: what a level must keep of the one below it, and what neighbors must share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_one_color_stays_that_color_at_every_level() -> None:
         np.testing.assert_allclose(level, 0.37, atol=1e-6)
 
 
-def test_neighbours_agree_along_their_common_edge_at_every_level() -> None:
+def test_neighbors_agree_along_their_common_edge_at_every_level() -> None:
     rng = np.random.default_rng(7)
     places = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float64)
     _, weights = sample_grid()

@@ -1,4 +1,4 @@
-"""The figure fitted to a reference picture: outline, colours on every side, and what happens where nothing fits."""
+"""The figure fitted to a reference picture: outline, colors on every side, and what happens where nothing fits."""
 
 from __future__ import annotations
 
@@ -208,9 +208,9 @@ def test_the_view_is_told_from_the_joints(yaw: float, view: str) -> None:
     skeleton = reference.reference_person.skeleton.astype(np.float64)
     # The nose is before the ears.
     skeleton[0, 2] = -60
-    centred = skeleton - [320, 0, 0]
+    centered = skeleton - [320, 0, 0]
     cos, sin = np.cos(yaw), np.sin(yaw)
-    assert view_of(centred @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T) == view
+    assert view_of(centered @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T) == view
 
 
 def _seen_from_behind(reference: Appearance) -> Appearance:

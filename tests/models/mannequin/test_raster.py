@@ -1,4 +1,4 @@
-"""The rasteriser against areas, depths and colours that are known by construction."""
+"""The rasteriser against areas, depths and colors that are known by construction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
 def _draw(corners: list, colors: list, size: int, fold: int) -> tuple:
-    """Draw separate triangles given in pixels: ``corners`` (F, 3, 3), one colour each."""
+    """Draw separate triangles given in pixels: ``corners`` (F, 3, 3), one color each."""
     places = np.array(corners, np.float32).reshape(-1, 3)
     places[:, :2] = places[:, :2] * fold + (fold - 1) / 2
     triangles = np.arange(len(places), dtype=np.int32).reshape(-1, 3)
@@ -21,7 +21,7 @@ def _draw(corners: list, colors: list, size: int, fold: int) -> tuple:
 
 
 def _resolved(places: np.ndarray, triangles: np.ndarray, corners: np.ndarray, size: int, fold: int) -> tuple:
-    """Rasterise and resolve triangles whose colour is linear between ``corners`` (F, 3, 3), in white light."""
+    """Rasterise and resolve triangles whose color is linear between ``corners`` (F, 3, 3), in white light."""
     depth, nearest = rasterize(places, triangles, size * fold, size * fold)
     levels = tuple(np.einsum("sk,fkc->fsc", sample_grid(n)[1], corners).astype(np.float32) for n in (4, 2, 1))
     light, bright = np.ones((len(places), 3), np.float32), np.ones(len(triangles), np.float32)
@@ -55,7 +55,7 @@ def test_the_nearer_triangle_is_seen_in_any_order(order: tuple[int, int]) -> Non
     assert depth[23, 23] == FAR
 
 
-def test_neighbours_leave_no_crack() -> None:
+def test_neighbors_leave_no_crack() -> None:
     rng = np.random.default_rng(3)
     rim = [(20 + 17 * np.cos(a), 20 + 17 * np.sin(a), 1) for a in np.linspace(0, 2 * np.pi, 14)[:-1]]
     middle = (*(20 + rng.normal(0, 2, 2)), 1)
@@ -65,7 +65,7 @@ def test_neighbours_leave_no_crack() -> None:
     assert (cover[np.hypot(x - 20, y - 20) < 15] == 1).all()
 
 
-def test_colour_is_linear_over_the_triangle() -> None:
+def test_color_is_linear_over_the_triangle() -> None:
     places = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1]], np.float32)
     triangles = np.array([[0, 1, 2]], np.int32)
     colors = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]], np.float32)

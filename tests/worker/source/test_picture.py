@@ -62,7 +62,7 @@ def test_sixteen_bits_of_gray_are_scaled(tmp_path: Path, name: str) -> None:
     assert np.array_equal(got, np.repeat(gray[..., None], 3, axis=2))
 
 
-def test_sixteen_bits_of_colour_are_scaled(tmp_path: Path) -> None:
+def test_sixteen_bits_of_color_are_scaled(tmp_path: Path) -> None:
     rows = (smooth().astype(np.uint16) * 257).astype(">u2")
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", 64, 48, 16, 2, 0, 0, 0)
