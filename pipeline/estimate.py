@@ -1,4 +1,4 @@
-"""What a job will cost, before it is done: counted operations, and an estimate of seconds and money from them."""
+"""Estimate of a job's time and cost, from counted operations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _UNSURE = 3.0
 
 
 def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, ...]:
-    """Return the chunks of a clip that nobody has looked at: one shot, cut into equal segments."""
+    """Return the chunks assumed for a clip before SURVEY: one shot, cut into equal segments."""
     total, seconds = info.num_frames, info.pts_seconds
     borders = equal_borders(0, total, num_segments(float(seconds[-1]), total, settings))
     segments = tuple(Segment(0, start, stop, "part") for start, stop in pairwise(borders))
@@ -127,7 +127,7 @@ def _quick_to_slow(gpu: str, tflop: float, others_seconds: float) -> tuple[float
 
 
 def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
-    """Return how long a job takes at the very least, on the quickest machine, and how long on an A40 as a rule."""
+    """Return a lower bound of a job's time, on the fastest machine, and its usual time on an A40."""
     told = estimate(info, settings)
     others = told.other_stages_s
     by_gpu = [figures for figures in told.seconds.values() if isinstance(figures, tuple)]

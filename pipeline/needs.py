@@ -1,4 +1,4 @@
-"""What a job takes of memory and disk, before it is done; a job that will not fit is refused instead of failing late.
+"""Estimate of a job's memory and disk; a job that will not fit is refused instead of failing late.
 
 The figures are of the preset preview, 24 frames of one person at 640x360 to 3840x2160, 8 bit, two cores, the decoder's
 process counted in: the peak of all processes together was 0.56, 0.72 and 1.2 GB at 0.23, 0.92 and 2.07 megapixels. The
@@ -46,6 +46,6 @@ def disk_bytes(info: VideoInfo, artifacts: Collection[str] = ()) -> int:
 
 
 def worker_bytes(*, with_torch: bool) -> int:
-    """Return the least memory of a machine that is of any use: a job of 1280x720."""
+    """Return the minimum memory of a useful machine: for a job of 1280x720."""
     torch = _TORCH_BYTES if with_torch else 0
     return _IDLE_BYTES + torch + _BASE_BYTES + _USUAL_PIXELS * _BYTES_PER_PIXEL

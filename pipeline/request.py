@@ -1,4 +1,4 @@
-"""What a job is asked for, and what it gives back."""
+"""The request of a job."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class PointChoice:
 NamedChoice = Literal["largest", "leftmost", "rightmost", "centre"]
 NAMED_CHOICES: tuple[NamedChoice, ...] = get_args(NamedChoice)
 SubjectChoice = NamedChoice | int | PointChoice | tuple[PointChoice, ...]
-"""Several points, in any order, correct each other: each says who is meant around its time."""
+"""Several points, in any order: each decides who is meant around its time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FurtherSubject:
-    """One more person to replace in the same job, and who comes in for them; the fields are those of ``JobRequest``."""
+    """One more person to replace in the same job, with their new person; the fields are those of ``JobRequest``."""
 
     subject: SubjectChoice
     seed: int = 0
@@ -38,7 +38,7 @@ class FurtherSubject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobRequest:
-    """What a job is asked for, with everything fetched and checked."""
+    """The request of a job, with everything fetched and validated."""
 
     video: Path
     output_dir: Path
@@ -56,7 +56,7 @@ class JobRequest:
     start_s: float | None = None
     end_s: float | None = None
     further_subjects: tuple[FurtherSubject, ...] = ()
-    """Who else is replaced; each is somebody else."""
+    """Further people to replace, each a different one."""
 
     def for_each_subject(self) -> tuple[JobRequest, ...]:
         """Return a request of one subject for each person: the request's own fields first, then the further ones."""

@@ -1,4 +1,4 @@
-"""What a job gives back: files, and what is known of them."""
+"""The result of a job: files and report."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Value(BaseModel):
-    """A frozen value of an answer. What was not set is not written; what a newer version adds is passed over."""
+    """A frozen value of an answer. Fields that were not set are not written; fields of newer versions are ignored."""
 
-    # What stands below a field is its description in the schema: the documents show it.
+    # The string below a field is its description in the schema, which the documents show.
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
@@ -42,7 +42,7 @@ class Quality(Value):
     foot_slide_unlocked_percent: float | None = None
     """The foot slide without foot lock."""
     foot_slide_percent: float | None = None
-    """How far a planted foot of the new person drifts (RMS). Half a percent is about a centimetre for an adult."""
+    """How far a planted foot of the new person drifts (RMS). Half a percent is about a centimeter for an adult."""
     placed_jitter_percent: float | None = None
     """RMS second difference of the new joints minus the subject's: trembling relative to the scene."""
     frames_replaced: int | None = None
@@ -76,7 +76,7 @@ class FanOutEstimate(Value):
 
 
 class Estimate(Value):
-    """What a job takes, before it is done. The subject is taken to be in every frame, in one shot."""
+    """An estimate of what a job takes. The subject is assumed to be in every frame, in one shot."""
 
     frames: int
     """Of the clip, or of the part that is asked for."""
@@ -97,7 +97,7 @@ class Estimate(Value):
 
 
 class SegmentReport(Value):
-    """A part of a shot that is seen as one."""
+    """A part of a shot with one kind of motion."""
 
     shot: int
     kind: Literal["approach", "hold", "exit", "whole", "part"]
@@ -123,7 +123,7 @@ class FanOutReport(Value):
 
 
 class SubjectReport(Value):
-    """What became of one of several people who were replaced."""
+    """The outcome for one of several replaced people."""
 
     number: int
     """Place in the request's `subjects`."""
@@ -132,28 +132,28 @@ class SubjectReport(Value):
     frames_absent: int
     """Frames without this person."""
     frames_uncertain: int
-    """Frames in which this person was filled in or seen badly."""
+    """Frames in which this person was interpolated or barely visible."""
     contacts: int
-    """How often a foot of theirs was planted; each is locked by itself."""
+    """Foot contacts of this person; each is locked separately."""
     quality: Quality
-    """Those figures that are of a person and not of the whole picture."""
+    """The quality figures that concern a person rather than the whole picture."""
 
 
 class JobReport(Value):
-    """What is known of a result beside its files."""
+    """The fields of a result other than its files."""
 
     preset: str
     """The preset that was used."""
     seed: int
     """The seed that was used."""
     frames: int
-    """Frames of the result, as many as the source's range has."""
+    """Frames of the result: as many as in the source's range."""
     frames_replaced: int
     """Frames that were edited."""
     frames_absent: int
-    """Frames without the subject, passed untouched."""
+    """Frames without the subject; they are unchanged."""
     frames_uncertain: int
-    """Frames in which the subject was filled in or seen badly."""
+    """Frames in which the subject was interpolated or barely visible."""
     duration_s: float
     """Of the result."""
     width: int
@@ -167,9 +167,9 @@ class JobReport(Value):
     quality: Quality
     """Measured by the job itself."""
     warnings: tuple[str, ...]
-    """Sentences about what could not be done as asked."""
+    """Warnings: what could not be done as requested."""
     versions: dict[str, str]
-    """Of the libraries that matter for the bytes."""
+    """Of the libraries that determine the result's bytes."""
     stills: tuple[int, ...] = ()
     """In the mode `frame`: the numbers of the frames that were made."""
     subjects: tuple[SubjectReport, ...] = ()
@@ -179,14 +179,14 @@ class JobReport(Value):
 
 
 class PersonPoint(Value):
-    """A point of a person, as ``subject`` takes it."""
+    """A point on a person, in the form that ``subject`` accepts."""
 
     x: float
     """Px from the left of the upright picture."""
     y: float
     """Px from the top."""
     at_s: float
-    """Seconds from the start of the part that was looked at."""
+    """Seconds from the start of the analyzed part."""
 
 
 class BoxInStill(Value):
@@ -201,40 +201,41 @@ class PersonReport(Value):
     """One person of a clip, in the mode ``people``."""
 
     number: int
-    """To give as `subject`, in a job of the same part of the clip; people are counted in order of appearance."""
+    """Number to pass as `subject` in a job on the same part of the clip; people are counted in order of appearance."""
     chosen_by: tuple[str, ...]
     """Words for `subject` that mean this person: `largest` and so on."""
     first_s: float
-    """When they are first seen, in seconds from the start of the part that was looked at."""
+    """When they first appear, in seconds from the start of the analyzed part."""
     last_s: float
     """When they are last seen."""
     seen_s: float
-    """How long they are seen in all."""
+    """How long they are visible in total."""
     seen_frames: int
-    """In how many frames."""
+    """Number of frames in which they are visible."""
     height_percent: float
     """Median height of their box, percent of the picture's."""
     still_frame: int
-    """Number of the frame in which they are seen best: that of their still."""
+    """Number of the frame in which they are best visible: that of their still."""
     box_xyxy: tuple[float, float, float, float]
     """Their box in it: left, top, right, bottom, px of the upright picture."""
     point: PersonPoint | None
-    """A point in it that means them: to give as `subject` instead of the number. Null where any would mean another."""
+    """A point on them in that frame, to pass as `subject` instead of the number; null where every point would select
+    another person."""
     others: tuple[BoxInStill, ...]
     """Who else is in that frame."""
 
 
 class PeopleReport(Value):
-    """What is known of the people of a clip beside their stills."""
+    """The people of a clip, without their stills."""
 
     preset: str
-    """The preset whose finder was used; another preset's may number people differently."""
+    """The preset whose people detector was used; another preset's may number people differently."""
     people: tuple[PersonReport, ...]
     """Everybody who is long enough in the clip to be replaced, in order of appearance; empty where nobody is."""
     frames: int
     """Frames of the clip, or of the part that was asked for."""
     duration_s: float
-    """Of that part."""
+    """Duration of that part."""
     width: int
     """Of the upright picture, px."""
     height: int
@@ -297,7 +298,7 @@ class JobResult:
     """None in the mode ``frame``: there the artifact ``frame`` is the result."""
     artifacts: dict[str, list[Path]]
     report: JobReport
-    """Everything of the result that is no file."""
+    """Everything of the result except its files."""
     timings_s: dict[str, float] = field(default_factory=dict)
 
 

@@ -75,9 +75,9 @@ def run_job(
     progress: Progress = lambda stage, done, total: None,
     share: ShareSubjects | None = None,
 ) -> JobResult:
-    """Replace the person and return where the result lies.
+    """Replace the person and return the result.
 
-    ``workspace`` is the job's own folder for what lies between the passes; the caller removes it. ``clip`` is the
+    ``workspace`` is the job's own folder for intermediate files; the caller removes it. ``clip`` is the
     request's video where the caller has opened it already. ``check`` is called for every frame and may raise to stop
     the job. ``share`` draws chunks elsewhere: asked for each subject when all that drawing needs lies in ``workspace``.
     Raises the errors of ``pipeline.errors``.
@@ -126,7 +126,7 @@ def run_stills(
 ) -> JobResult:
     """As ``run_job``, for one finished frame a segment: the artifact ``frame``, and no video."""
     timings: dict[str, float] = {}
-    # Chunks that do not touch have nothing to be faded over.
+    # Chunks that do not touch have nothing to crossfade.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
     with (
         _opened(request, settings, workspace, timings, clip, check, progress) as clip,
@@ -255,7 +255,7 @@ def _prepared(
     requests = request.for_each_subject()
     with _timed(timings, "open"):
         if not only_stills:
-            # An encoder that refuses is found now, not after the work.
+            # An encoder that refuses is detected now, not after the work.
             choose_output_format(clip.info, settings.output)
         appearances = [_appearance(each, models, number, len(requests)) for number, each in enumerate(requests)]
     store = _mask_store(clip, workspace)
@@ -289,7 +289,7 @@ def _prepared(
             for number, (plan, of_one, own) in enumerate(of_each):
                 notes.append(models.generator.prepare(appearances[number]))
                 if models.figure is not None:
-                    # What it cannot take over is the generator's to paint.
+                    # What it cannot take over is left to the generator.
                     models.figure.prepare(appearances[number])
                 perform_clip(
                     clip,
@@ -342,7 +342,7 @@ def _generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:
 
 
 def _appearance(request: JobRequest, models: LoadedModels, number: int, count: int) -> Appearance:
-    """Return who comes in for one subject; of several, an error names whose reference is to blame."""
+    """Return the new person for one subject; with several, an error names the reference that caused it."""
     try:
         return find_appearance(
             request.prompt, request.negative_prompt, request.reference, models.people, request.more_references

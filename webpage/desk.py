@@ -29,7 +29,7 @@ Tell = Callable[[str, float | None], None]
 
 
 class Busy(Exception):
-    """A job is under way already."""
+    """A job is running already."""
 
 
 class Job(Protocol):
@@ -129,10 +129,10 @@ class EndpointJob:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """How far the last job is."""
+    """State of the last job."""
 
     number: int = 0
-    """Of the job, counted from 1; 0 before the first one."""
+    """Number of the job, from 1; 0 before the first one."""
     asked: Mapping[str, Any] = field(default_factory=dict)
     """The ``input`` of the job."""
     folder: Path | None = None
@@ -141,7 +141,7 @@ class JobStatus:
     percent: float = 0.0
     left_seconds: float | None = None
     is_cancelled: bool = False
-    """Somebody asked for its end."""
+    """Its cancellation was requested."""
     answer: Mapping[str, Any] | None = None
     """None while it is under way."""
 
@@ -176,14 +176,14 @@ class JobRunner:
         start_thread(lambda: self._run(job), "page job")
 
     def cancel(self) -> None:
-        """Ask the job under way to end; without one nothing happens."""
+        """Cancel the running job; without one nothing happens."""
         with self._lock:
             if self._job is not None and self._now.is_under_way:
                 self._job.cancel()
                 self._now = replace(self._now, is_cancelled=True)
 
     def now(self) -> JobStatus:
-        """Return how far the job is. One that hangs has ended with an error, and no other one may begin beside it."""
+        """Return the job's state. A job that hangs counts as failed, and no other one may start beside it."""
         with self._lock:
             hang = self._job.hang() if self._job is not None and self._now.is_under_way else None
             if hang is not None:
@@ -192,7 +192,7 @@ class JobRunner:
             return self._now
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of the job; return whether it has ended."""
+        """Wait until the job ends; return whether it has."""
         return self._ended.wait(seconds)
 
     def _run(self, job: Job) -> None:

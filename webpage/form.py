@@ -1,4 +1,4 @@
-"""What the page's fields say, as the ``input`` of a job; the advanced settings, from the settings' own schema."""
+"""The page's fields as the ``input`` of a job; the advanced settings, from the schema of the settings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SUBJECTS = (
 )
 """(what the page says, what is meant)."""
 IN_FRONT = ("plate.method", "segment.count")
-"""Settings with a place of their own on the page; all others of ``CALLER_KEYS`` are advanced."""
+"""Settings with a control of their own on the page; all others of ``CALLER_KEYS`` are advanced."""
 FIELDS = ("video_url", "reference_image_url", "prompt", "preset", "subject", "range", "seed", "overrides", "artifacts")
-"""Places for an error's sentence, in the page's order."""
+"""Where errors are shown, in the page's order."""
 _PLACES = {
     "negative_prompt": "prompt",
     "on_lost": "subject",
@@ -31,7 +31,7 @@ _PLACES = {
     "end_s": "range",
     "artifact_upload_urls": "artifacts",
 }
-"""Fields of a request that share a place with another one."""
+"""Fields of a request whose errors are shown at another field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def value_of(settings: Settings, key: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What stands in the page's fields."""
+    """The contents of the page's fields."""
 
     video_file: str | None = None
     video_url: str = ""

@@ -1,4 +1,4 @@
-"""The page: its fields, and what happens when somebody uses them. Besides ``app.py`` only this file knows Gradio."""
+"""The page: its fields and event handlers. Besides ``app.py`` only this file knows Gradio."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Update = Any
 
 @dataclass(frozen=True, slots=True)
 class PageConfig:
-    """What the page needs from whoever started it."""
+    """Configuration of the page."""
 
     desk: JobRunner
     folder: Path
@@ -111,7 +111,7 @@ def build_page(config: PageConfig) -> gr.Blocks:
             return _shown(config.desk.now())
 
         def follow(known: Any) -> list[Update]:
-            """Tell a page what it does not know yet; a result that plays is not touched."""
+            """Send a page what has changed; a result that is playing is left alone."""
             moment = config.desk.now()
             if known == _fingerprint(moment):
                 return [gr.skip()] * len(shown)

@@ -1,4 +1,4 @@
-"""The page's own pieces of HTML: an error beside its field, how far a job is, and its result."""
+"""HTML parts of the page: an error beside its field, a job's progress, and its result."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class PersonCard:
     still: Path
     caption: str
     point: PersonPoint | None
-    """Seconds from the start of the part that was looked at."""
+    """Seconds from the start of the analyzed part."""
 
 
 def person_cards(moment: JobStatus) -> list[PersonCard]:

@@ -1,4 +1,4 @@
-"""One job, from what the caller asked to what the caller is answered. Runs in a thread; knows nothing of the SDK."""
+"""One job, from the request to the answer. Runs in a thread; knows nothing of the SDK."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def answer_job(
 def give_up(clock: CancelToken) -> dict[str, Any]:
     """Cancel a job that makes no progress any more, and return its error: the worker has to be replaced.
 
-    From here on the job's thread delivers nothing, should it go on after all: whoever was answered may try again.
+    From here on the job's thread delivers nothing, should it resume after all: the caller, who has been answered, may
+    retry.
     """
     seconds = clock.seconds_since_check()
     log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
@@ -106,7 +107,7 @@ def busy_answer(clock: CancelToken) -> dict[str, Any]:
 
 
 def error_answer(error: UnderstudyError) -> ErrorAnswer:
-    """Return an error as the caller gets it: sentence, code, and field where one is to blame."""
+    """Return an error as the caller gets it: sentence, code, and field where one caused it."""
     answer = ErrorAnswer(error=full_sentence(error.message, error.code, error.field), error_code=error.code)
     if error.field is not None:
         answer = answer.model_copy(update={"field": error.field})
@@ -188,7 +189,7 @@ def _run(
                 clip.close()
                 clock.stage = "deliver"
                 with kept_if_undelivered(result, passes, wanted.artifacts):
-                    # A job that was given up in its last step has been answered.
+                    # A job that was abandoned in its last step has been answered.
                     clock.check()
                     return destination.deliver(result, check=clock.check)
 
@@ -275,7 +276,7 @@ def _opened(
 
 
 def _deadline_warnings(info: VideoInfo, settings: Settings, clock: CancelToken) -> list[str]:
-    """Compare what the job will take with the time it has; return a warning, or raise ``InvalidInput``."""
+    """Compare the estimated time with the job's time limit; return a warning, or raise ``InvalidInput``."""
     left = clock.seconds_left()
     if left is None:
         return []

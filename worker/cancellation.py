@@ -1,4 +1,4 @@
-"""When a job must stop: it was cancelled, or its time is over."""
+"""Cancellation and time limits of a job."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pipeline.errors import Cancelled, JobTimeout, UnderstudyError
 
 _BUSY_SHARE = 0.2
-"""Of one core: who uses more of it works, however long for."""
+"""Of one core: a job that uses more of it is working, however long it takes."""
 _PATIENCE = 4.0
-"""Who works is waited for so many times as long: what goes round in circles works as well."""
+"""A working job is given so many times as long: an endless loop works as well."""
 
 
 class CancelToken:
@@ -31,7 +31,7 @@ class CancelToken:
         """What the job is doing; whoever reports progress sets it."""
 
     def cancel(self, reason: UnderstudyError | None = None) -> None:
-        """Let the job end at its next look at the clock, by the first ``reason`` that is given."""
+        """Let the job end at its next check, with the first ``reason`` that is given."""
         if not self._stop.is_set():
             self._reason = reason or self._reason
             self._stop.set()
@@ -50,7 +50,7 @@ class CancelToken:
         return None if self._deadline is None else self._deadline - time.monotonic()
 
     def seconds_since_check(self) -> float:
-        """Return how long the job has not looked at the clock: it hangs, or does one thing for long."""
+        """Return the time since the job's last check: it hangs, or is in one long step."""
         return time.monotonic() - self._last_check
 
     def is_stuck(self, stall_seconds: float) -> bool:
@@ -63,14 +63,15 @@ class CancelToken:
 
 @contextmanager
 def stopped_by_signals(clock: CancelToken) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM cancel a local job; on the platform the SDK has its own way: it ends after the job."""
+    """Let Ctrl-C and SIGTERM cancel a local job; on the platform the SDK handles signals itself: it ends after the
+    job."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     try:
         for each in signals:
             loop.add_signal_handler(each, clock.cancel)
     except (ValueError, RuntimeError):
-        # Not the main thread: whoever runs the loop there has the signals.
+        # Not the main thread: signals belong to whoever runs the loop there.
         yield
         return
     try:

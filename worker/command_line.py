@@ -81,7 +81,7 @@ class Arguments:
 
 
 def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments | None:
-    """Part our arguments from the SDK's. None when help was asked for and printed.
+    """Separate our arguments from the SDK's. None when help was asked for and printed.
 
     Raises ``InvalidInput`` for a word that neither side knows, a ``--test_input`` that is no job, and settings of the
     operator that cannot be; the error's field is the word or the variable that is to blame.
@@ -142,7 +142,7 @@ def _for_sdk(given: argparse.Namespace) -> list[str]:
 
 
 def _override(word: str) -> str:
-    """Return a word that is left over where it is a setting; else raise ``InvalidInput`` with the nearest that is."""
+    """Return a remaining word if it is a setting; otherwise raise ``InvalidInput`` and suggest the closest match."""
     if word[:1] != "-" and ("=" in word or word[:1] in ("+", "~")):
         check_override(word, word.partition("=")[0][:60])
         return word

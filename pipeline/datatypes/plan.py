@@ -16,7 +16,7 @@ from pipeline.shaped import Shaped, Shapes
 
 
 class Presence(IntEnum):
-    """Whether the subject is in a frame."""
+    """Presence of the subject in a frame."""
 
     ABSENT = 0
     UNCERTAIN = 1

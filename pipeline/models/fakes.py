@@ -1,4 +1,4 @@
-"""Stand-ins for tests: they do what the protocols ask, exactly, and know nothing."""
+"""Fakes for tests: they fulfill the protocols exactly."""
 
 from __future__ import annotations
 

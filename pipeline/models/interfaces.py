@@ -1,4 +1,4 @@
-"""What stages know of models: five protocols. Stages import this file and no wrapper."""
+"""The protocols of the models; stages import this file and no wrapper."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class PeopleInDepthBackend(PeopleBackend, Protocol):
 
 
 class FigureBackend(Protocol):
-    """Poses a body of the new person's looks on the subject, to guide generators that paint."""
+    """Poses a body that looks like the new person on the subject, to guide generators that paint."""
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Take over prompt and references, once a job; return warnings of what it could not take over."""
@@ -92,7 +92,7 @@ class CharacterBackend(Protocol):
 
 
 class SafetyBackend(Protocol):
-    """Tells what must not be shown."""
+    """Flags pictures that must not be shown."""
 
     def flagged(self, pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Return (N,) of (N, h, w, 3) RGB."""
@@ -100,12 +100,12 @@ class SafetyBackend(Protocol):
 
 
 WindowInput = Literal["pictures", "plates", "masks", "figure"]
-"""What a window holds only for generators that ask for it; names of its fields."""
+"""Fields of a window that are filled only for generators that ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a generator wants to be given."""
+    """What a generator needs as input, and what it returns."""
 
     crop_size_wh: tuple[int, int] | None
     """Fixed crop size in px, or None: as large as the subject is in the source, up to ``max_crop_height_px``."""
@@ -134,7 +134,7 @@ class Generator(Protocol):
         ...
 
     def use_less_memory(self) -> bool:
-        """Work with about half the memory from now on, at the price of time; False where that is not possible."""
+        """Work with about half the memory from now on, at the cost of time; False where that is not possible."""
         ...
 
     def rest(self) -> None:

@@ -1,4 +1,4 @@
-"""Which moments of a job people should look at, and their pictures."""
+"""The moments of a job that are worth a look, and their pictures."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Series = Mapping[str, NDArray[np.float64]]
 
 _MAX_SEGMENTS = 5
 _SAME_SECONDS = 0.2
-"""Moments of one view that lie closer than this are one."""
+"""Moments of one view closer than this are merged."""
 _GOOD_FIT = 0.85
-"""A background that fits so well is nothing to look at."""
+"""A background that fits this well needs no look."""
 _AREA_PX = 854 * 480
 """Size of a picture: what a phone shows sharp, and a dozen pairs stay under 2 MB."""
 _FEET = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_toe", "right_toe")

@@ -1,4 +1,4 @@
-"""What people look at: a contact sheet and a page that opens from disk.
+"""The report: a contact sheet, and a page that opens from disk.
 
 The page holds everything itself (pictures, plots, styles, one small script) and may reach nothing else: its content
 security policy says so. Equal moments, facts and series give equal bytes.

@@ -1,4 +1,4 @@
-"""The fields of a job's result that are no files."""
+"""The fields of a job's result other than files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make_report(
     warnings: tuple[str, ...],
     subjects: tuple[SubjectReport, ...] = (),
 ) -> JobReport:
-    """Return what is known of the result. Times are seconds from the clip's start.
+    """Return the report of a result. Times are seconds from the clip's start.
 
     ``plans`` are those of the subjects; the segments are the first one's.
     """

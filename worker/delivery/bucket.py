@@ -20,16 +20,17 @@ from worker.threads import start_thread, wait_until
 
 _PART_BYTES = 8 << 20
 _THREADS = 4
-"""Parts under way at once. s3transfer reads each from the disk while it sends it."""
+"""Parts in flight at once. s3transfer reads each from the disk while it sends it."""
 _LEAVE_SECONDS = 3.0
-"""How long a cancelled upload may take to stop before its threads are left to their own time-outs."""
+"""How long a cancelled upload may take to stop before its threads are abandoned to their time-outs."""
 _BEGINNINGS = 3
 """How often a file is begun where the store forgot, by a restart, the parts that it had."""
 _ERROR_NAME = re.compile(r"[A-Za-z]{1,40}")
 _SESSION_LOCK = threading.Lock()
 """A session makes one client at a time."""
 _UNREADABLE = frozenset({401, 403, 405, 501})
-"""Answers of a store that took a file and does not tell its size: the key may not, or the store cannot."""
+"""Answers of a store that accepted a file but does not report its size: the key lacks the right, or the store
+cannot."""
 
 
 def check_bucket(bucket: Bucket) -> None:
