@@ -82,7 +82,7 @@ def build_page(config: PageConfig) -> gr.Blocks:
         status = gr.HTML(job_status(JobStatus()), elem_id="status")
         result = gr.HTML(elem_id="result")
         cards = gr.Gallery(
-            label="Click whom to replace", visible=False, interactive=False, allow_preview=False, columns=3,
+            label="Click the person to replace", visible=False, interactive=False, allow_preview=False, columns=3,
             height="auto", object_fit="contain", format="jpeg", buttons=[], elem_id="people",
         )  # fmt: skip
         seen = gr.State(None)
@@ -226,18 +226,18 @@ def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, An
         label="Click the person to replace", type="numpy", format="jpeg", interactive=False, visible=False,
         buttons=[], alt_text="A frame of the clip, to click a person on", elem_id="frame",
     )  # fmt: skip
-    subject = gr.Dropdown(list(SUBJECTS), value="largest", label="Whom to replace", elem_id="subject")
+    subject = gr.Dropdown(list(SUBJECTS), value="largest", label="Person to replace", elem_id="subject")
     with gr.Row():
         x = gr.Number(label="x (px from the left)", minimum=0, min_width=120, elem_id="x")
         y = gr.Number(label="y (px from the top)", minimum=0, min_width=120, elem_id="y")
     points = gr.Textbox(
-        label="More points of the same person (x, y, seconds; one a line)", lines=2, elem_id="points",
+        label="More points of the same person (x, y, seconds; one per line)", lines=2, elem_id="points",
         info="Where the wrong person was replaced: click the right one at that time, and keep the point.",
     )  # fmt: skip
     keep = gr.Button("Keep this point", size="sm", elem_id="keep")
     on_lost = gr.Dropdown(
-        [("warn, and go on", "warn"), ("end the job with an error", "error")],
-        value="warn", label="When the person is not clearly seen", elem_id="on_lost",
+        [("warn and continue", "warn"), ("fail with an error", "error")],
+        value="warn", label="When the person is not clearly visible", elem_id="on_lost",
     )  # fmt: skip
     _place(places, "subject")
     with gr.Row():
@@ -306,7 +306,7 @@ def _other_fields(
     config: PageConfig, places: dict[str, gr.HTML]
 ) -> tuple[dict[str, Any], dict[str, Any], gr.State, gr.Accordion]:
     settings = config.settings_of(config.preset)
-    gr.HTML("<h2>Who comes in</h2>")
+    gr.HTML("<h2>New person</h2>")
     reference = gr.File(label="Reference picture", file_types=_PICTURES, elem_id="reference_file", height=120)
     reference_url = gr.Textbox(label="or its URL", placeholder="https://", max_length=4096, elem_id="reference_url")
     _place(places, "reference_image_url")
@@ -323,9 +323,7 @@ def _other_fields(
         controls = {each.key: _control(each, settings) for each in advanced_settings(settings, config.locked)}
     # Outside: it also speaks of the two settings in front.
     _place(places, "overrides")
-    artifacts = gr.CheckboxGroup(
-        artifact_names(), value=["report"], label="Files to make beside it", elem_id="artifacts"
-    )
+    artifacts = gr.CheckboxGroup(artifact_names(), value=["report"], label="Additional files", elem_id="artifacts")
     _place(places, "artifacts")
     changed = front | controls
 
@@ -352,7 +350,7 @@ def _control(setting: Setting, settings: Settings) -> Any:
         choices = [(names.get(each, each), each) for each in setting.choices]
         return gr.Dropdown(choices, value=value, label="Background plate", elem_id=name)
     if setting.key == "segment.count":
-        common = {"label": "Segments a shot (0: automatic)", "elem_id": name}
+        common = {"label": "Segments per shot (0: automatic)", "elem_id": name}
     if setting.kind == "choice":
         return gr.Dropdown(list(setting.choices), value=value, **common)
     if setting.kind == "switch":

@@ -38,7 +38,7 @@ def doubts_of(
     if uncertain.any():
         frames = "1 frame" if np.count_nonzero(uncertain) == 1 else f"{np.count_nonzero(uncertain)} frames"
         lines.append(
-            f"the subject's place was filled in for {frames} in which it was not clearly seen"
+            f"the subject's place was filled in for {frames} in which the subject was not clearly visible"
             f" ({times_of(true_runs(uncertain), info)})"
         )
     long = [run for run in true_runs(absent) if seconds_of(run, info) > ABSENT_SECONDS]

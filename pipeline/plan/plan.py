@@ -39,7 +39,9 @@ def make_plan(survey: Survey, request: JobRequest, settings: Settings, needs: Ne
     )
     uncertain = np.flatnonzero(subject.presence == Presence.UNCERTAIN)
     if len(uncertain) and request.on_lost == "error":
-        raise SubjectLost(f"the subject is not clearly seen in {len(uncertain)} frames, first in frame {uncertain[0]}")
+        raise SubjectLost(
+            f"the subject is not clearly visible in {len(uncertain)} frames, first in frame {uncertain[0]}"
+        )
     segments = cut_segments(subject, motion.world_from_source, shots, seconds, settings.segment)
     held = int(np.count_nonzero(~motion.reliable))
     if held:

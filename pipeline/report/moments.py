@@ -55,9 +55,9 @@ def choose_moments(plan: Plan, info: VideoInfo, series: Series) -> list[Moment]:
     """Return about a dozen moments in the order of time, by rule.
 
     Where the subject comes in and leaves, the middle of its frames in each segment (five at most), the longest contact
-    of each foot, the longest stretch in which it is not clearly seen, the worst seam, the worst flicker, the worst
-    background, the worst slide.
-    ``series`` is that of ``QualityMeter`` after ``finish``; figures that are not known choose nothing.
+    of each foot, the longest stretch in which the subject is not clearly visible, the worst seam, the worst flicker,
+    the worst background, the worst slide. ``series`` is that of ``QualityMeter`` after ``finish``; figures that are not
+    known choose nothing.
     """
     found = [*_comings(plan), *_segment_middles(plan), *_contacts(plan, info), *_unclear(plan), *_worst(series)]
     kept: list[Moment] = []
@@ -137,7 +137,7 @@ def _unclear(plan: Plan) -> Iterable[Moment]:
     runs = [(start, stop) for start, stop in equal_runs(unclear) if unclear[start]]
     if runs:
         start, stop = max(runs, key=lambda run: run[1] - run[0])
-        yield Moment((start + stop - 1) // 2, "person", ("the subject is not clearly seen",))
+        yield Moment((start + stop - 1) // 2, "person", ("the subject is not clearly visible",))
 
 
 def _worst(series: Series) -> Iterable[Moment]:

@@ -94,7 +94,7 @@ _RULES: Mapping[str, _Rule] = {
     ),
     "reference_to_subject_scale": _Rule("Detail of the reference picture", "{:.2f}", "at most 1", 1.0, 2.0),
     "frames_uncertain": _Rule(
-        "Frames not clearly seen",
+        "Frames not clearly visible",
         "{:.0f}",
         "at most 2 % of the replaced frames",
         2.0,

@@ -141,7 +141,7 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
         box = shown.bounding_box()
         # The subject stands in the middle of the picture then.
         page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-        expect(page.get_by_label("Whom to replace")).to_have_value("the one I click on the frame")
+        expect(page.get_by_label("Person to replace")).to_have_value("the one I click on the frame")
         expect(page.get_by_label("x (px from the left)")).not_to_have_value("")
         opened.shot("clicked")
         opened.part("2.4", "2.7")
@@ -179,7 +179,7 @@ def test_a_card_of_somebody_who_was_found_sets_whom_to_replace(browser: Any, add
         expect(card).to_be_visible(timeout=_LONG)
         opened.shot("people")
         card.click()
-        expect(opened.page.get_by_label("Whom to replace")).to_have_value("the one I click on the frame")
+        expect(opened.page.get_by_label("Person to replace")).to_have_value("the one I click on the frame")
         # x, y, seconds from the file's start.
         expect(opened.page.get_by_label("More points of the same person")).to_have_value(re.compile(r"^\d.*, 2\.\d+$"))
         assert not opened.elsewhere

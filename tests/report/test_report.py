@@ -83,7 +83,7 @@ def test_moments_are_chosen_by_rule() -> None:
         (25, "feet"): ("a planted foot slides most",),
         (33, "person"): ("strongest seam",),
         (37, "feet"): ("longest contact of the right foot",),
-        (42, "person"): ("the subject is not clearly seen",),
+        (42, "person"): ("the subject is not clearly visible",),
         (44, "whole"): ("middle of segment 2 (hold)",),
         (56, "person"): ("strongest flicker",),
         (59, "feet"): ("longest contact of the left foot",),
@@ -315,7 +315,7 @@ def test_moments_of_one_kind_that_lie_close_are_one() -> None:
     close = [moment for moment in choose_moments(made_plan(), info_of(T), series) if moment.view == "person"]
     assert [(moment.frame, moment.reasons) for moment in close] == [
         (33, ("strongest seam", "strongest flicker")),
-        (42, ("the subject is not clearly seen",)),
+        (42, ("the subject is not clearly visible",)),
     ]
 
 
