@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from pipeline.shaped import Shaped, Shapes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneLight:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SceneLight(Shaped):
     """The light that falls on a person, over N frames. Linear: 1 makes a white surface the picture's white."""
+
+    SHAPES: ClassVar[Shapes] = {"key_direction": ("N", 3), "key_rgb": ("N", 3), "ambient_rgb": ("N", 3)}
 
     key_direction: NDArray[np.float32]
     """(N, 3) unit vectors towards the key light: x right, y down, z away from the camera."""

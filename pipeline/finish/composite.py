@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -22,9 +22,11 @@ _FEATHER_LINES = 360
 """The short side at which ``feather_px`` is meant."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EditWeights:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class EditWeights(Shaped):
     """How much of the source is left in one frame; source space."""
+
+    SHAPES: ClassVar[Shapes] = {"hole": ("h", "w"), "source": ("h", "w"), "region": ("h", "w")}
 
     box_xyxy: Box
     """Half-open, on the chroma grid of the coded picture; everything outside is untouched."""
@@ -131,9 +133,14 @@ def alpha_in(layer: PlacedLayer, box: Box) -> Matte:
     return alpha
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EditedFrame:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class EditedFrame(Shaped):
     """One frame before and after; pictures and masks upright, (H, W) of the whole frame."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "source_rgb": ("H", "W", 3), "result_rgb": ("H", "W", 3), "subject_mask": ("H", "W"),
+        "background": ("h", "w", 3), "labels": ("H", "W"),
+    }  # fmt: skip
 
     source: Frame
     result: Frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from pipeline.datatypes.window import Layer
 from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.geometry import apply_transform
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 _PADDING = 3
 """Pixels of nothing around the support: the kernel needs no bounds, and what ends at the support ends softly."""
@@ -19,9 +21,11 @@ _MARGIN_PX = 3
 """The cubic kernel reaches two pixels beyond the support."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlacedLayer:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PlacedLayer(Shaped):
     """A layer in source space, cut to a box; premultiplied."""
+
+    SHAPES: ClassVar[Shapes] = {"premultiplied": ("h", "w", 3), "alpha": ("h", "w")}
 
     box_xyxy: Box
     """Half-open, source px, inside the picture."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,14 @@ from pipeline.scene.samples import sample_of
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.views import view_of
 from pipeline.settings import CompositeSettings
+from pipeline.shaped import Shaped, Shapes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneMasks:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SceneMasks(Shaped):
     """Masks (H, W) of the whole frame."""
+
+    SHAPES: ClassVar[Shapes] = {"subject": ("H", "W"), "kept": ("H", "W"), "labels": ("H", "W")}
 
     subject: Mask
     """The visible part of the subject."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import cast, shadow_reach
 from pipeline.maths.masks import grow
+from pipeline.shaped import Shaped, Shapes
 
 _ROOM_BH = 0.04
 """Around the sheared silhouette: its soft edge, and what the shear leaves of the body's depth."""
@@ -25,9 +27,11 @@ _LEAST_PX = 40
 _MOST_SHARE = 1.25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShadowEdit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ShadowEdit(Shaped):
     """What becomes of the shadows in one frame, in a box of it."""
+
+    SHAPES: ClassVar[Shapes] = {"hole": ("h", "w"), "gain": ("h", "w", 3)}
 
     box_xyxy: Box
     hole: Matte
@@ -36,9 +40,11 @@ class ShadowEdit:
     """(h, w, 3) what the new shadow leaves of the background's sRGB levels; 1 where none falls."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ThrownShadows:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ThrownShadows(Shaped):
     """Sheared silhouettes of both people, soft, in ``box_xyxy``; 0..1."""
+
+    SHAPES: ClassVar[Shapes] = {"old": ("h", "w"), "new": ("h", "w")}
 
     box_xyxy: Box
     old: Matte

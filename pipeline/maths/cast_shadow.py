@@ -9,6 +9,7 @@ lies where the frame is darker than the same ground was at other times.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -40,9 +41,11 @@ _LEAST_DIFFERENCE = 0.10
 _LEAST_PX = 12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ShadowSample:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ShadowSample(Shaped):
     """One frame at ``SAMPLE_BODY_PX``."""
+
+    SHAPES: ClassVar[Shapes] = {"darkening": ("h", "w", 3), "silhouette": ("h", "w")}
 
     darkening: NDArray[np.float32]
     """(h, w, 3) logarithm of the frame over the same ground at other times; NaN where that is not known."""

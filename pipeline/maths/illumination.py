@@ -12,6 +12,7 @@ parts, whose albedo stays.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline.datatypes.arrays import Matte
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
 from pipeline.maths.smoothing import gaussian_smooth
+from pipeline.shaped import Shaped, Shapes
 
 SAMPLE_BODY_PX = 96
 """Body height at which samples are taken."""
@@ -49,9 +51,14 @@ _CHROMA_DISAGREE = 0.2
 _MOST_CHROMA = 0.7
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LightSample:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LightSample(Shaped):
     """What one frame tells of the light; linear RGB, NaN where it tells nothing."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "parts": (5, 3), "clothes": (3,), "around": (3,), "bright": (3,), "normal_matrix": (2, 2),
+        "normal_shading": (2,),
+    }  # fmt: skip
 
     parts: NDArray[np.float64]
     """(5, 3) mean of each of ``PARTS``."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.plate_set import read_plate
 from pipeline.plate.registration import Gray, RegistrationTarget, Warp, fit_warp, node_shape, work_factor, work_gray
+from pipeline.shaped import Shaped, Shapes
 
 _STRIDE = 3
 """Frames between two that are registered. The rest lie between them: parallax follows the camera's place, which is
@@ -30,9 +31,11 @@ _TRUST_OF_FIT = np.log(4) / 0.1
 """A plate whose fit is less by 0.1 counts a quarter."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlateAssignment:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PlateAssignment(Shaped):
     """Which plates serve which frames."""
+
+    SHAPES: ClassVar[Shapes] = {"plate_rows": ("T", 2), "second_weight": ("T",)}
 
     plate_rows: NDArray[np.int32]
     """(T, 2) rows of the plates: the nearer and the other one, -1 for none."""

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,15 +18,21 @@ from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
 from pipeline.plate.registration import Warp
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 NODES = "plate_nodes.bin"
 _CACHED_PLATES = 3
 """Those of a frame, and one more for frames in work on the other side of an anchor."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlateSet:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PlateSet(Shaped):
     """The plates of a clip and where each frame finds itself in them."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "anchors": ("K",), "plate_from_source": ("T", 3, 3), "plate_rows": ("T", 2), "second_weight": ("T",),
+        "from_source": ("T", 2, 3, 3),
+    }  # fmt: skip
 
     folder: Path
     size_wh: tuple[int, int]

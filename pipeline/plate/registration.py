@@ -10,6 +10,7 @@ upright behind it), so a point hidden by a person takes its parallax from its le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -33,9 +34,11 @@ _WORK_SHORT_SIDE = 360
 """Matching at about 360 lines is as exact as the fit needs (0.05 to 0.1 px) and four times cheaper than at 720."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Warp:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Warp(Shaped):
     """A smooth map between two pictures of the same size: ``from = homography(to) + residual(to)``."""
+
+    SHAPES: ClassVar[Shapes] = {"from_to": (3, 3), "nodes": ("rows", "columns", 2)}
 
     from_to: Transforms
     """(3, 3)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.maths.cast_shadow import (
 )
 from pipeline.maths.light import linear_of
 from pipeline.maths.masks import grow
+from pipeline.shaped import Shaped, Shapes
 
 MOST_SAMPLES = 20
 """A shot's frames that are compared with each other."""
@@ -30,9 +32,11 @@ _MOST_SIDE_PX = 512
 _MOST_LOG = 1.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroundView:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GroundView(Shaped):
     """One frame, small: what is kept of it until its shot's frames are compared."""
+
+    SHAPES: ClassVar[Shapes] = {"log_light": ("h", "w", 3), "subject": ("h", "w"), "people": ("h", "w")}
 
     frame: int
     log_light: NDArray[np.float32]

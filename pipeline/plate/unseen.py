@@ -6,6 +6,7 @@ Filled anew at each anchor it would change between them, which shows as flicker 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,14 +18,17 @@ from pipeline.maths.masks import grow
 from pipeline.maths.patch_fill import fill_by_patches
 from pipeline.plate.anchors import AnchorPlan
 from pipeline.settings import FillMethod
+from pipeline.shaped import Shaped, Shapes
 
 _RING_PX = 12
 """Around the hole, where the light of what is carried is matched."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FilledPlate:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FilledPlate(Shaped):
     """The plate of an anchor, whole."""
+
+    SHAPES: ClassVar[Shapes] = {"picture": ("H", "W", 3), "good": ("H", "W"), "world_from_anchor": (3, 3)}
 
     picture: Picture
     good: Mask

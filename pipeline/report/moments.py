@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.maths.boxes import Box
 from pipeline.maths.smoothing import equal_runs
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
+from pipeline.shaped import Shaped, Shapes
 
 View = Literal["whole", "person", "feet"]
 """The whole picture, or its part around the subject or the subject's feet."""
@@ -42,9 +43,11 @@ class Moment:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MomentPictures:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MomentPictures(Shaped):
     """The pictures of one moment: the same part of the source and of the written file, upright, square pixels."""
+
+    SHAPES: ClassVar[Shapes] = {"source": ("h", "w", 3), "result": ("h", "w", 3)}
 
     moment: Moment
     source: Picture

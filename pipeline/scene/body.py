@@ -4,12 +4,14 @@ lies."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.joints import JOINT
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 PART_NAMES = ("head", "torso", "upper arm", "forearm", "hand", "thigh", "shin", "foot")
 """Left and right share a part: clothes are alike on both sides."""
@@ -20,9 +22,11 @@ HAND = PART_NAMES.index("hand")
 _HAND_CONFIDENCE = 0.2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Body:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Body(Shaped):
     """Capsules of one frame, in the pixels of a work view."""
+
+    SHAPES: ClassVar[Shapes] = {"segments": ("S", 6), "hands": ("H", 2)}
 
     segments: NDArray[np.float32]
     """(S, 6): x0, y0, x1, y1, radius in px, part."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.maths.masks import grow
 from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, his_likelihood
 from pipeline.scene.views import Shown, View
+from pipeline.shaped import Shaped, Shapes
 
 FEET = PART_NAMES.index("foot")
 _CORE_BH = 0.018
@@ -40,9 +42,14 @@ _MOST_STRANGE = 0.25
 """Share of the free surroundings that may differ from the plate; beyond that it is the plate that is wrong."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sample(Shaped):
     """One frame's view with the people in it, all (h, w) of the view."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "distances": ("parts", "h", "w"), "outside": ("h", "w"), "bins": ("h", "w"), "subject_mask": ("h", "w"),
+        "others_mask": ("h", "w"),
+    }  # fmt: skip
 
     view: View
     body: Body

@@ -6,19 +6,25 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
+from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneRow:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SceneRow(Shaped):
     """What holds around one plate."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "his": ("parts", "bins"), "foreign": ("bins",), "others": ("bins",), "front": ("h", "w"), "wrong": ("h", "w"),
+    }  # fmt: skip
 
     his: NDArray[np.float32]
     """(parts, NUM_BINS) probabilities of colors on the parts of the subject."""

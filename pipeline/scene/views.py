@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 WORK_BODY_PX = 300
 """Body height at which pictures are compared."""
@@ -44,9 +46,11 @@ _SHADOW_ALIKE = 1.33
 """A shadow darkens all channels alike: what is left then, times what is alike."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class View(Shaped):
     """The part of a frame in ``box_xyxy``, ``factor`` times smaller."""
+
+    SHAPES: ClassVar[Shapes] = {"picture": ("h", "w", 3), "shown": ("h", "w"), "darker": ("h", "w")}
 
     box_xyxy: Box
     factor: float

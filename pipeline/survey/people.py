@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person, Track
 from pipeline.joints import FEET
 from pipeline.maths.masks import grow_round
 from pipeline.models.interfaces import PeopleBackend
+from pipeline.shaped import Shaped, Shapes
 from pipeline.survey.color_histogram import color_histogram_of
 from pipeline.survey.tracking import BoxTracker
 
@@ -33,9 +34,11 @@ class MaskSink(Protocol):
     def put(self, frame: int, masks: Mapping[int, Mask]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PeopleInFrame:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PeopleInFrame(Shaped):
     """What the camera estimator needs to know of the people of one frame; source space."""
+
+    SHAPES: ClassVar[Shapes] = {"people_mask": ("H", "W"), "feet_px": ("K", 2)}
 
     people_mask: Mask
     """(H, W) all people, lightly dilated."""

@@ -46,9 +46,9 @@ def test_what_nobody_knows_is_refused_with_the_nearest_that_is_known(words: list
     ("variable", "value", "told"),
     [
         ("UNDERSTUDY_LOCKED", "output.codek", "is output.codec meant?"),
-        ("UNDERSTUDY_LOCKED", "segment.count, a;b", "no setting that a job may have"),
-        ("UNDERSTUDY_LOCKED", "preset", "no setting that a job may have"),
-        ("UNDERSTUDY_LOCKED", "limits.max_frames", "no setting that a job may have"),
+        ("UNDERSTUDY_LOCKED", "segment.count, a;b", "not a setting that a job may change"),
+        ("UNDERSTUDY_LOCKED", "preset", "not a setting that a job may change"),
+        ("UNDERSTUDY_LOCKED", "limits.max_frames", "not a setting that a job may change"),
         ("UNDERSTUDY_OVERRIDES", "~plate", "not added or removed"),
         ("UNDERSTUDY_OVERRIDES", "hydra.run.dir=/x", "there is no setting"),
         ("UNDERSTUDY_OVERRIDES", "segmnt.count=3", "is segment.count meant?"),

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT, NUM_JOINTS
+from pipeline.shaped import Shaped, Shapes
 
 _LIMBS = (
     "clavicle", "upperarm1", "upperarm2", "forearm1", "forearm2", "hand",
@@ -54,9 +56,14 @@ class Group(IntEnum):
     """Cloth round both legs, grown to a reference picture; the file has none."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Figure:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Figure(Shaped):
     """One body at rest."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "vertices": ("V", 3), "triangles": ("F", 3), "groups": ("F",), "bone_index": ("V", 4), "bone_weight": ("V", 4),
+        "heads": ("bones", 3), "landmarks": ("landmarks", 3), "tint": ("V", 3), "occlusion": ("V",),
+    }  # fmt: skip
 
     vertices: NDArray[np.float32]
     """(V, 3)."""
@@ -95,9 +102,11 @@ def load_figure(path: Path, variant: str) -> Figure:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pose:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Pose(Shaped):
     """Where each bone is: a rest point p of bone b goes to ``linear[b] @ p + offset[b]``, crop px."""
+
+    SHAPES: ClassVar[Shapes] = {"linear": ("bones", 3, 3), "offset": ("bones", 3)}
 
     linear: Float64Array
     """(bones, 3, 3)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from pipeline.datatypes.arrays import Float64Array, Mask
 from pipeline.datatypes.survey import Person
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.srgb import linear_from_srgb
+from pipeline.shaped import Shaped, Shapes
 
 View = Literal["front", "back", "left", "right"]
 
@@ -34,9 +35,11 @@ _SIDEWAYS = 0.42
 """Shoulders narrower than this share of the torso's length are seen from the side."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReferenceView:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ReferenceView(Shaped):
     """One reference picture, cut to its person."""
+
+    SHAPES: ClassVar[Shapes] = {"colors": ("h", "w", 3), "mask": ("h", "w"), "joints": (21, 3), "skeleton": (23, 3)}
 
     view: View
     colors: NDArray[np.float32]

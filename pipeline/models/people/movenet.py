@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -11,14 +12,17 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Picture
+from pipeline.shaped import Shaped, Shapes
 
 LONG_SIDE_PX = 256
 """The picture's longer side as the model sees it; found every person in the clips it was tried on, at 45 ms."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RoughPerson:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RoughPerson(Shaped):
     """One find of the detector, in the picture's pixels."""
+
+    SHAPES: ClassVar[Shapes] = {"box_xyxy": (4,), "keypoints": (17, 3)}
 
     box_xyxy: NDArray[np.float64]
     """(4,)."""
