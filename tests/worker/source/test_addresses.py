@@ -70,7 +70,8 @@ def test_whom_a_connection_ends_at_is_looked_at_before_anything_is_sent(monkeypa
         request = open_request("GET", "http://93.184.216.34/a", field="video_url", private_hosts=frozenset())
         with pytest.raises(UrlRejected), request:
             pass
-        assert not server.heads
+        # A connection that is closed before a request leaves an empty head.
+        assert not any(server.heads)
         monkeypatch.setattr(urls, "is_public", lambda address: True)
         with open_request("GET", "http://93.184.216.34/a", field="video_url", private_hosts=frozenset()) as response:
             assert response.status_code == 200
