@@ -33,7 +33,7 @@ class RequestFiles:
 
     def job_request(self, request: JobInput) -> JobRequest:
         """Return a job's request with everything that it names."""
-        # First: they are small, and a wrong one is refused before the clip is loaded.
+        # First, since they are small: a wrong one is refused before the clip is downloaded.
         first, *further = [
             (each, self._pictures(_reference_urls(request, number, each)))
             for number, each in enumerate(_people_of(request))
