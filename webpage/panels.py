@@ -56,7 +56,7 @@ def job_status(moment: JobStatus) -> str:
         state = "none"
     elif moment.answer is not None:
         code = moment.answer.get("error_code")
-        state = "done" if code is None else "cancelled" if code == "CANCELLED" else "failed"
+        state = {None: "done", "CANCELLED": "cancelled"}.get(code, "failed")
     return _HTML.get_template("status.html.jinja").render(
         moment=moment, state=state, stage=STAGES.get(moment.stage, moment.stage)
     )

@@ -117,7 +117,9 @@ def _table_of(model: type[Value]) -> str:
 
 def _shown(value: Any) -> str:
     """Return a default as JSON has it; nothing at all is "none"."""
-    return "none" if value is None else value if isinstance(value, str) and value else json.dumps(value)
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def _type_of(field: dict[str, Any]) -> str:

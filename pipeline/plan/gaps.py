@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -66,26 +67,13 @@ def subject_of_tracks(
     height = np.full(total, np.nan)
     # A close-up shows too little of the person to tell; the clip's other shots may.
     ratios = height_ratios(skeletons, joints, info.size_wh)
+    state = _Filling(info, world, found, visible, presence, boxes, joints, skeletons, height)
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
             visible[shot] = visible_fractions(
                 visible[shot], mask_px[shot], boxes[shot], info.pts_seconds[shot], info.size_wh
             )
-            _complete_shot(
-                shot,
-                found,
-                visible,
-                presence,
-                boxes,
-                joints,
-                skeletons,
-                height,
-                ratios,
-                info,
-                world,
-                max_gap_seconds,
-                others or {},
-            )
+            _complete_shot(state, shot, ratios, max_gap_seconds, others or {})
     return Subject(
         track_of_frame=track_of_frame,
         presence=presence,
@@ -97,22 +85,29 @@ def subject_of_tracks(
     )
 
 
+@dataclass(slots=True, eq=False)
+class _Filling:
+    """The subject's arrays while they are completed shot by shot, in place; as in ``Subject``."""
+
+    info: VideoInfo
+    world: Transforms
+    found: NDArray[np.bool_]
+    """(T,)."""
+    visible: NDArray[np.float64]
+    """(T,)."""
+    presence: NDArray[np.uint8]
+    boxes: NDArray[np.float64]
+    joints: NDArray[np.float32]
+    skeletons: NDArray[np.float32]
+    height: NDArray[np.float64]
+
+
 def _complete_shot(
-    shot: slice,
-    found: NDArray[np.bool_],
-    visible: NDArray[np.float64],
-    presence: NDArray[np.uint8],
-    boxes: NDArray[np.float64],
-    joints: NDArray[np.float32],
-    skeletons: NDArray[np.float32],
-    height: NDArray[np.float64],
-    ratios: HeightRatios,
-    info: VideoInfo,
-    world: Transforms,
-    max_gap_seconds: float,
-    others: BoxesByFrame,
+    state: _Filling, shot: slice, ratios: HeightRatios, max_gap_seconds: float, others: BoxesByFrame
 ) -> None:
     """Fill short gaps and smooth, in place, within one shot."""
+    info, world, found, visible = state.info, state.world, state.found, state.visible
+    presence, boxes, joints, skeletons = state.presence, state.boxes, state.joints, state.skeletons
     seconds = info.pts_seconds
     here = found[shot].copy()
     frames = np.arange(shot.start, shot.stop)
@@ -142,22 +137,15 @@ def _complete_shot(
         confidence = np.maximum(confidence, LEAST_CONFIDENCE) * np.clip(seen, 0, 1)
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
         skeletons[run] = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
-        _carry_over_edges(run, shot, presence, boxes, joints, skeletons, info)
-    height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
+        _carry_over_edges(state, run, shot)
+    state.height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
 
 
-def _carry_over_edges(
-    run: slice,
-    shot: slice,
-    presence: NDArray[np.uint8],
-    boxes: NDArray[np.float64],
-    joints: NDArray[np.float32],
-    skeletons: NDArray[np.float32],
-    info: VideoInfo,
-) -> None:
+def _carry_over_edges(state: _Filling, run: slice, shot: slice) -> None:
     """Carry somebody who is cut by the picture's edge on, as far as the box still reaches into the picture."""
-    width, _ = info.size_wh
-    seconds = info.pts_seconds
+    presence, boxes, joints, skeletons = state.presence, state.boxes, state.joints, state.skeletons
+    width, _ = state.info.size_wh
+    seconds = state.info.pts_seconds
     for first, inner, step in (
         (run.start, min(run.start + 4, run.stop - 1), -1),
         (run.stop - 1, max(run.stop - 5, run.start), 1),

@@ -110,7 +110,9 @@ def _region(endpoint_url: str) -> str:
 def link_seconds(environment: Mapping[str, str]) -> int:
     """Return the life of links, as the operator set it. Raises ``InvalidInput``."""
     text = environment.get("UNDERSTUDY_LINK_SECONDS", "").strip()
-    seconds = int(text) if re.fullmatch(r"\d{1,7}", text) else 0 if text else LONGEST_LINK_SECONDS
+    if not text:
+        return LONGEST_LINK_SECONDS
+    seconds = int(text) if re.fullmatch(r"\d{1,7}", text) else 0
     if not 1 <= seconds <= LONGEST_LINK_SECONDS:
         raise InvalidInput(f"must be seconds from 1 to {LONGEST_LINK_SECONDS}", field="UNDERSTUDY_LINK_SECONDS")
     return seconds
