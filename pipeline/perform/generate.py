@@ -1,10 +1,10 @@
-"""Windows of frames to layers of the new person, through the generator plug."""
+"""Windows of frames to layers of the new person, through the generator."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 from typing import Protocol
@@ -33,40 +33,58 @@ class ControlDrawer(Protocol):
     def draw(self, window: Window) -> Mapping[str, NDArray[np.uint8]]: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowSources:
+    """What the windows of a job are filled from; each is asked only for what the generator needs."""
+
+    plan: Plan
+    pts_seconds: NDArray[np.float64]
+    """(T,) of the clip."""
+    crops: CropReader
+    light: SceneLight | None = None
+    """Of the whole clip."""
+    figure: FigureBackend | None = None
+    """Guides a painting generator."""
+    controls: ControlDrawer | None = None
+
+    def window(self, start: int, stop: int, needs: Needs, check: Check = lambda: None) -> Window:
+        """Return the window of the frames [start, stop) with all that the generator needs but the finished layers."""
+        window = replace(
+            window_of_plan(self.plan, start, stop, self.pts_seconds),
+            pictures=self.crops.pictures(start, stop) if "pictures" in needs.inputs else None,
+            plates=self.crops.plates(start, stop) if "plates" in needs.inputs else None,
+            masks=self.crops.masks(start, stop) if "masks" in needs.inputs else None,
+            light=self.light.part(start, stop) if self.light is not None else None,
+        )
+        if "figure" in needs.inputs and self.figure is not None:
+            window = replace(window, figure=self.figure.guide(window, check))
+        if needs.controls and self.controls is not None:
+            window = replace(window, controls=self.controls.draw(window))
+        return window
+
+
 def generate_layers(
-    plan: Plan,
+    sources: WindowSources,
     start: int,
     stop: int,
     generator: Generator,
     *,
     seed: int,
     overlap_frames: int,
-    pts_seconds: NDArray[np.float64],
-    crops: CropReader,
     check: Check,
-    controls: ControlDrawer | None = None,
     matting: MatteMaker | None = None,
     before: tuple[Layer, ...] = (),
-    light: SceneLight | None = None,
-    figure: FigureBackend | None = None,
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
-    one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the chunk
-    before has made them; ``light`` is that of the whole clip, ``figure`` what
-    guides a painting generator. ``crops`` and ``controls`` are asked only for what the
-    generator needs; ``matting`` makes the mattes of one that gives none.
+    one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the previous
+    chunk has made them; ``matting`` makes the mattes of a generator that gives none.
     """
     needs = generator.needs
     overlap = min(overlap_frames, needs.conditioning_frames)
     spans = [*windows_of(start, stop, needs.window_frames, overlap)]
-    windows = (
-        _prepared(
-            window_of_plan(plan, span.start, span.stop, pts_seconds), needs, crops, check, controls, light, figure
-        )
-        for span in spans
-    )
+    windows = (sources.window(span.start, span.stop, needs, check) for span in spans)
     if needs.output == "pictures":
         # A window needs nothing of the one before but its finished layers: the next is drawn while this one is painted.
         windows = prefetch(windows)
@@ -93,31 +111,6 @@ def generate_layers(
                     yield frame, layer
                 else:
                     pending[frame] = layer
-
-
-def _prepared(
-    window: Window,
-    needs: Needs,
-    crops: CropReader,
-    check: Check,
-    controls: ControlDrawer | None,
-    light: SceneLight | None,
-    figure: FigureBackend | None,
-) -> Window:
-    """Return the window with all that the generator needs but the finished layers."""
-    start, stop = window.start, window.start + window.num_frames
-    window = replace(
-        window,
-        pictures=crops.pictures(start, stop) if "pictures" in needs.inputs else None,
-        plates=crops.plates(start, stop) if "plates" in needs.inputs else None,
-        masks=crops.masks(start, stop) if "masks" in needs.inputs else None,
-        light=light.part(start, stop) if light is not None else None,
-    )
-    if "figure" in needs.inputs and figure is not None:
-        window = replace(window, figure=figure.guide(window, check))
-    if needs.controls and controls is not None:
-        window = replace(window, controls=controls.draw(window))
-    return window
 
 
 def _generated(generator: Generator, window: Window, seed: int, check: Check) -> Iterator[Layer]:

@@ -17,7 +17,7 @@ from pipeline.perform.backends import control_pictures, matte_maker
 from pipeline.perform.color_drift import ColorReference, correct_color_drift, measure_color_reference
 from pipeline.perform.crops import CropReader
 from pipeline.perform.figure_motion import with_motion
-from pipeline.perform.generate import generate_layers
+from pipeline.perform.generate import WindowSources, generate_layers
 from pipeline.perform.sharing import ChunkOffer, ShareChunks, draw_all
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.perform.windows import ChunkSpan, chunk_spans
@@ -54,7 +54,7 @@ def perform_clip(
     restarts = frozenset(int(start) for start in plan.shot_starts)
     spans = list(chunk_spans(plan.chunks, overlap))
     todo = tuple(span for span in spans if not keep_if_intact(workspace, chunk_path(workspace, span.chunk)))
-    controls = control_pictures(models)
+    sources = WindowSources(plan, clip.info.pts_seconds, crops, light, figure, control_pictures(models))
     colors_of = _first_with_subject(plan) if needs.output == "pictures" else None
     offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), workspace)
     # Who shares the chunks tells of all of them.
@@ -66,20 +66,15 @@ def perform_clip(
             anchor = _anchor(chunk_path(workspace, colors_of), needs.window_frames)
         path = chunk_path(workspace, span.chunk)
         layers = generate_layers(
-            plan,
+            sources,
             span.start,
             span.chunk.stop,
             generator,
             seed=seed,
             overlap_frames=overlap,
-            pts_seconds=clip.info.pts_seconds,
-            crops=crops,
             check=check,
-            controls=controls,
             matting=matte_maker(models),
             before=_finished(workspace, span, needs.conditioning_frames),
-            light=light,
-            figure=figure,
         )
         if needs.output == "pictures":
             layers = correct_color_drift(layers, anchor)
