@@ -180,7 +180,7 @@ def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
     overlap = min(settings.segment.overlap_frames, small.conditioning_frames)
     chunks = planned_chunks(clip_info(total), settings.segment)
     for chunk in chunk_spans(chunks, settings.segment.overlap_frames):
-        finished = min(small.conditioning_frames, chunk.lead_in) if chunk.continues is not None else 0
+        finished = min(small.conditioning_frames, chunk.num_lead_in_frames) if chunk.continues is not None else 0
         for span in windows_of(chunk.start, chunk.chunk.stop, small.window_frames, overlap):
             windows += 1
             is_first = span.start == chunk.start

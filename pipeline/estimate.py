@@ -208,7 +208,7 @@ def _windows(chunks: Sequence[Chunk], settings: Settings) -> Iterator[tuple[int,
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     shared = min(overlap, generate.conditioning_frames)
     for chunk in chunk_spans(chunks, overlap):
-        held_at_start = min(shared, chunk.lead_in) if chunk.continues is not None else 0
+        held_at_start = min(shared, chunk.num_lead_in_frames) if chunk.continues is not None else 0
         for span in windows_of(chunk.start, chunk.chunk.stop, generate.window_frames, shared):
             yield span.stop - span.start, span.overlap if span.start > chunk.start else held_at_start
 

@@ -28,7 +28,7 @@ class ChunkSpan:
     """The chunk before, where both are of one shot and touch: its last layers are what this one goes on from."""
 
     @property
-    def lead_in(self) -> int:
+    def num_lead_in_frames(self) -> int:
         """Frames before the chunk's own."""
         return self.chunk.start - self.start
 

@@ -100,7 +100,7 @@ def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray
         for after in begun:
             gap = float(seconds[after.first] - seconds[before.last])
             miss = after.places[0] - before.places[1] - before.velocities[1] * gap
-            likeness = alike(before.looks, after.looks)
+            likeness = bhattacharyya(before.looks, after.looks)
             is_far = float(np.hypot(*miss)) > MIN_STEP_BH * before.height_px
             if is_far and likeness is not None and likeness >= MIN_ALIKE:
                 return True

@@ -16,7 +16,7 @@ def mean_histogram(color_histograms: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.sqrt(weights / np.where(total > 0, total, 1))
 
 
-def alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+def bhattacharyya(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
     """Return the mean Bhattacharyya coefficient, 0..1, of the parts that both were seen with; None where none is.
 
     Measured on walk_a and what is made of it: the same man from frame to frame 0.97 to 1.00, in two shots 0.99, in a

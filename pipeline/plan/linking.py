@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import Track
-from pipeline.plan.likeness import alike, mean_histogram
+from pipeline.plan.likeness import bhattacharyya, mean_histogram
 from pipeline.plan.pieces import Piece, cut_tracks
 
 MAX_LINK_SECONDS = 3.0
@@ -37,7 +37,7 @@ MIN_ALIKE = 0.82
 """Likeness from which two stretches of a clip are one person where nothing but looks tells."""
 
 
-def link_tracks(
+def link_tracklets(
     tracks: Sequence[Track],
     shot_starts: NDArray[np.int64],
     pts_seconds: NDArray[np.float64],
@@ -53,7 +53,7 @@ def link_tracks(
     persons: list[list[Piece]] = []
     for shot in range(len(shot_starts)):
         of_shot = [piece for piece in pieces if piece.shot == shot]
-        for chain in _chains(of_shot, pts_seconds):
+        for chain in _join_in_shot(of_shot, pts_seconds):
             persons.append(chain)
     persons = _join_alike(persons)
     whole = [tuple(piece.track for piece in sorted(person, key=lambda piece: piece.first)) for person in persons]
@@ -65,7 +65,7 @@ def looks_of(person: Sequence[Track]) -> NDArray[np.float64]:
     return mean_histogram(np.concatenate([track.color_histograms for track in person]))
 
 
-def _chains(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
+def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
     """Return the chains of pieces of one shot, by the assignment of least total cost."""
     following = _successors(len(pieces), _possible_links(pieces, pts_seconds))
     chains = []
@@ -147,7 +147,7 @@ def _course_cost(
 
 
 def _looks_cost(before: Piece, after: Piece) -> float:
-    likeness = alike(before.looks, after.looks)
+    likeness = bhattacharyya(before.looks, after.looks)
     if likeness is None:
         return 0.0
     # A frame or two in which somebody is half hidden say little.
@@ -178,7 +178,7 @@ def _join(persons: list[list[Piece]], chains: list[list[Piece]]) -> None:
     for i, person in enumerate(persons):
         for j, chain in enumerate(chains):
             if person[-1].last < chain[0].first:
-                likeness = alike(_looks(person), _looks(chain))
+                likeness = bhattacharyya(_looks(person), _looks(chain))
                 unlike[i, j] = 1.0 if likeness is None else 1 - likeness
     rows, columns = linear_sum_assignment(np.minimum(unlike, 1 - MIN_ALIKE))
     taken = {int(j): int(i) for i, j in zip(rows, columns, strict=True) if unlike[i, j] < 1 - MIN_ALIKE}

@@ -15,7 +15,7 @@ from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.maths.geometry import apply_transform
 from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
-from pipeline.plan.likeness import alike, mean_histogram
+from pipeline.plan.likeness import bhattacharyya, mean_histogram
 
 MAX_GAP_SECONDS = 0.1
 """A longer gap is bridged only by ``linking``."""
@@ -155,7 +155,7 @@ def _at_new_looks(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[in
     last = np.searchsorted(seconds, seconds + WINDOW_SECONDS - 1e-6)
     for row in range(2, len(seconds) - 1):
         before = mean_histogram(track.color_histograms[first[row] : row])
-        likeness = alike(before, mean_histogram(track.color_histograms[row : last[row]]))
+        likeness = bhattacharyya(before, mean_histogram(track.color_histograms[row : last[row]]))
         change[row] = 0.0 if likeness is None else 1 - likeness
     for found in np.flatnonzero(change > MIN_CHANGE_OF_LOOKS).tolist():
         if change[found] == change[first[found] : last[found]].max():

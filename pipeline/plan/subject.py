@@ -16,7 +16,7 @@ from pipeline.maths.smoothing import shot_slices
 from pipeline.plan.doubts import doubts_of
 from pipeline.plan.gaps import subject_of_tracks
 from pipeline.plan.hidden_gaps import boxes_by_frame
-from pipeline.plan.linking import link_tracks
+from pipeline.plan.linking import link_tracklets
 from pipeline.plan.points import person_at, person_by_points
 from pipeline.request import NamedChoice, PointChoice, SubjectChoice
 
@@ -70,7 +70,7 @@ def find_persons(
     world_from_source: Transforms,
 ) -> list[tuple[Track, ...]]:
     """Return everybody who may be a subject, each as the tracks of theirs, in order of first appearance."""
-    persons = link_tracks(tracks, shot_starts, info.pts_seconds, world_from_source)
+    persons = link_tracklets(tracks, shot_starts, info.pts_seconds, world_from_source)
     return [person for person in persons if _is_long_enough(person, info, shot_starts)]
 
 

@@ -35,7 +35,7 @@ def test_windows_must_be_longer_than_their_overlap() -> None:
 def test_lead_in_stops_at_cuts_and_only_chunks_that_touch_in_one_shot_go_on() -> None:
     first, second, other = Chunk(0, 0, 0, 0, 40), Chunk(1, 0, 1, 40, 80), Chunk(2, 1, 2, 80, 83)
     spans = list(chunk_spans([first, second, other, Chunk(3, 1, 2, 83, 90), Chunk(4, 1, 2, 95, 99)], 5))
-    assert [span.lead_in for span in spans] == [0, 5, 0, 3, 4]
+    assert [span.num_lead_in_frames for span in spans] == [0, 5, 0, 3, 4]
     assert [span.start for span in spans] == [0, 35, 80, 80, 91]
     assert [span.continues for span in spans] == [None, first, None, other, None]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Track
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.plan.linking import link_cost, link_tracks
+from pipeline.plan.linking import link_cost, link_tracklets
 from pipeline.plan.pieces import cut_tracks
 
 RED, BLUE = 5, 40
@@ -35,7 +35,7 @@ def walker(
 def linked(*tracks: Track, shots: tuple[int, ...] = (0,), count: int = 400) -> list[dict[int, int]]:
     """Return each person as frame -> track."""
     world = np.tile(np.eye(3), (count, 1, 1))
-    persons = link_tracks(tracks, np.array(shots), np.arange(count) / 30, world)
+    persons = link_tracklets(tracks, np.array(shots), np.arange(count) / 30, world)
     return [{int(f): track.track_id for track in person for f in track.frames} for person in persons]
 
 
