@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.window import Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.perform.crops import CropReader
-from pipeline.perform.generate import generate_layers
+from pipeline.perform.generate import WindowSources, generate_layers
 
 _SIZE_WH = (90, 70)
 
@@ -94,14 +94,12 @@ def test_the_next_window_is_prepared_while_one_is_painted(monkeypatch: pytest.Mo
     painter = _Painter(crops)
     matting = SimpleNamespace(cut=lambda window, layers, again, seed: layers)
     made = generate_layers(
-        cast(Any, None),
+        WindowSources(cast(Any, None), np.arange(12) / 30, cast(Any, crops)),
         0,
         12,
         painter,
         seed=0,
         overlap_frames=0,
-        pts_seconds=np.arange(12) / 30,
-        crops=cast(Any, crops),
         check=lambda: None,
         matting=cast(Any, matting),
     )
