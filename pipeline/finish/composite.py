@@ -17,6 +17,7 @@ from pipeline.finish.shadows import ShadowEdit
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 _FEATHER_LINES = 360
 """The short side at which ``feather_px`` is meant."""

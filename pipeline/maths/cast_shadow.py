@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Matte
 from pipeline.maths.boxes import Box
+from pipeline.shaped import Shaped, Shapes
 
 FOOT_BH = 0.04
 """The ground lies so far below an ankle, body heights."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import CameraMotion, Survey, Track
 from pipeline.maths.geometry import apply_transform, corners_of, pair_motions
-from pipeline.plan.likeness import alike
+from pipeline.plan.likeness import bhattacharyya
 from pipeline.plan.pieces import Piece, cut_tracks, heights_of
 
 MIN_CHANGE = 18.0

@@ -22,6 +22,7 @@ from pipeline.maths.geometry import apply_transform
 from pipeline.maths.robust import cauchy_weights, sigma_of_values
 from pipeline.plate.agreement import agreeing_homography
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 Gray = NDArray[np.uint8]
 """(h, w)."""
