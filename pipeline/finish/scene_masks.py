@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.plate.plate_set import PlateSet
+from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import sample_of
@@ -95,7 +96,17 @@ def scene_masks(
     small = labels_of(sample, scene.row(row), places, settings.complete_mask)
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
     labels[area] = view.enlarged_labels(small)
+    label_balls(labels, scene.balls, frame, box_xyxy)
     removed = labels == Label.HIS
     if settings.carried == "remove":
         removed |= labels == Label.CARRIED
     return SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
+
+
+def label_balls(labels: NDArray[np.uint8], balls: Balls, frame: int, box_xyxy: Box) -> None:
+    """Write the balls of a box into a frame's labels (H, W), whole, but for what stands in front of them."""
+    ball = balls.mask(frame, box_xyxy)
+    if ball is not None:
+        x0, y0, x1, y1 = box_xyxy
+        part = labels[y0:y1, x0:x1]
+        part[ball & (part != Label.FRONT)] = Label.THING

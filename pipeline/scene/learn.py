@@ -7,6 +7,7 @@ tells by it whose each pixel is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
-from pipeline.maths.boxes import Box, clipped, grown
+from pipeline.maths.boxes import Box
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
 from pipeline.maths.smoothing import true_runs
@@ -24,21 +25,21 @@ from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet, read_plate
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
+from pipeline.scene.balls import Balls, Circles, find_circles, follow_balls
 from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
 from pipeline.scene.colors import density
 from pipeline.scene.occluders import Evidence, PlateEvidence
 from pipeline.scene.samples import Sample, beside_counts, foreign_counts, his_counts, likeness, others_counts, sample_of
-from pipeline.scene.scene_model import SceneModel, SceneRow, bins_at, save_row
-from pipeline.scene.views import WORK_BODY_PX, view_of
+from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_row
+from pipeline.scene.surroundings import body_path, box_around
+from pipeline.scene.views import WORK_BODY_PX, Shown, view_of
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
 
 _EDGE_PX = 2
 """A box this near to the picture's edge may be cut by it."""
 _LOOKS_PER_SECOND = 10.0
-_ROOM_BH = 0.35
-"""Around the subject: an arm's length of a carried thing."""
 _BATCH = 5
 _GAIN_PLATES = 6
 _BRIGHT = 150.0
@@ -68,24 +69,49 @@ def learn_scene(
     if keep_if_intact(workspace, folder):
         return model
     folder.mkdir(parents=True)
+    rate = float(clip.info.frame_rate) or 30.0
+    stride = max(1, round(rate / _LOOKS_PER_SECOND))
+    clear = _clear_frames(plan, plates)
+    looks = [frame for frame in clear if frame % stride == 0]
     learner = _Learner(plan, masks, plates, model, height_px)
-    frames = _frames_to_look_at(clip, plan, plates)
-    for done, frame in enumerate(prefetch(clip.frames_at(frames)), 1):
+    circles: dict[int, Circles] = {}
+    for done, frame in enumerate(prefetch(clip.frames_at(looks)), 1):
         check()
-        learner.push(frame)
-        progress("scene", done, len(frames))
+        sample = learner.push(frame)
+        # No ball is part of the background, or of somebody else.
+        hidden = sample.others_mask | (sample.view.shown == Shown.PLATE)
+        x0, y0, _, _ = sample.view.box_xyxy
+        circles[frame.index] = _circles_in(frame, plan).without(hidden, (x0, y0), sample.view.factor)
+        progress("scene", done, len(looks))
     learner.finish()
+    path = body_path(plan)
+    if len(follow_balls(list(circles.values()), path, rate, stride).frames):
+        # Where there is a ball each frame is looked at: it goes far from one look to the next.
+        for frame in prefetch(clip.frames_at([number for number in clear if number not in circles])):
+            check()
+            circles[frame.index] = _circles_in(frame, plan)
+        follow_balls([circles[number] for number in clear], path, rate).save(balls_path(folder))
+        learner = _Learner(plan, masks, plates, model, height_px)
+        for frame in prefetch(clip.frames_at(looks)):
+            check()
+            learner.push(frame)
+        learner.finish()
     write_checksum(workspace, folder)
     return model
 
 
-def _frames_to_look_at(clip: Clip, plan: Plan, plates: PlateSet) -> list[int]:
-    rate = float(clip.info.frame_rate) or 30.0
-    step = max(1, round(rate / _LOOKS_PER_SECOND))
-    looked_at = (plan.subject.presence == Presence.FOUND) | hidden_frames(plan, clip.info.size_wh)
+def _circles_in(frame: Frame, plan: Plan) -> Circles:
+    picture = rgb_of(frame)
+    x0, y0, x1, y1 = box_around(plan, frame.index, (picture.shape[1], picture.shape[0]))
+    height_px = float(plan.subject.body_height_px[frame.index])
+    return find_circles(frame.index, picture[y0:y1, x0:x1], (x0, y0), height_px)
+
+
+def _clear_frames(plan: Plan, plates: PlateSet) -> list[int]:
+    looked_at = (plan.subject.presence == Presence.FOUND) | hidden_frames(plan, plates.size_wh)
     clear = looked_at & (plates.plate_rows[:, 0] >= 0)
     clear &= np.isfinite(plan.subject.body_height_px)
-    return [int(frame) for frame in np.flatnonzero(clear) if frame % step == 0]
+    return np.flatnonzero(clear).tolist()
 
 
 def hidden_frames(plan: Plan, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
@@ -127,6 +153,7 @@ class _Learner:
     def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel, height_px: float) -> None:
         self._plan, self._masks, self._plates = plan, masks, plates
         self._folder, self._gain, self._height_px = model.folder, model.gain, height_px
+        self._balls = Balls.load(balls_path(model.folder))
         self._open: dict[int, _Counts] = {}
         self._colors: dict[int, ColorCounts] = {}
         """Of the plates that are done."""
@@ -135,8 +162,8 @@ class _Learner:
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
-    def push(self, frame: Frame) -> None:
-        """Take in the next frame."""
+    def push(self, frame: Frame) -> Sample:
+        """Take in the next frame; return what was seen there."""
         number = frame.index
         sample = look_at(rgb_of(frame), number, self._plan, self._masks, self._plates, self._gain)
         rows = [int(row) for row in self._plates.plate_rows[number]]
@@ -149,10 +176,17 @@ class _Learner:
             if row >= 0:
                 self._open.setdefault(row, _Counts(self._plates, self._height_px))
         counts = self._open[rows[0]]
-        if self._is_found(number):
-            counts.colors.add_his(his_counts(sample))
+        is_found = self._is_found(number)
+        if is_found:
             counts.colors.others += others_counts(sample)
+        ball = self._balls.mask(number, sample.view.box_xyxy)
+        if ball is not None:
+            # Known by its shape: its colors tell nothing of him, and nothing of what he carries.
+            sample = replace(sample, others_mask=sample.others_mask | sample.view.reduced(ball))
+        if is_found:
+            counts.colors.add_his(his_counts(sample))
         self._waiting.append((number, sample))
+        return sample
 
     def finish(self) -> None:
         """Write what is left."""
@@ -236,7 +270,7 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     if overlay_mask is not None:
         others_mask = others_mask | overlay_mask
     size_wh = plates.size_wh
-    box = _box_around(plan, number, height_px, size_wh)
+    box = box_around(plan, number, size_wh)
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
     plate, seen = plates.render(number, box)
@@ -251,12 +285,3 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
 def _part(mask: Mask, box: Box) -> Mask:
     x0, y0, x1, y1 = box
     return np.ascontiguousarray(mask[y0:y1, x0:x1])
-
-
-def _box_around(plan: Plan, number: int, height_px: float, size_wh: tuple[int, int]) -> Box:
-    points = plan.subject.skeletons[number, :, :2].astype(np.float64)
-    corners = np.concatenate([points, plan.subject.boxes_xyxy[number].reshape(2, 2)])
-    low, high = np.nanmin(corners, axis=0), np.nanmax(corners, axis=0)
-    box = (int(np.floor(low[0])), int(np.floor(low[1])), int(np.ceil(high[0])) + 1, int(np.ceil(high[1])) + 1)
-    x0, y0, x1, y1 = clipped(grown(box, round(_ROOM_BH * height_px)), size_wh)
-    return min(x0, size_wh[0] - 1), min(y0, size_wh[1] - 1), max(x1, x0 + 1), max(y1, y0 + 1)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
+from pipeline.scene.balls import Balls
 from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
@@ -49,6 +50,8 @@ class SceneModel:
     """Size of a bin of ``front``, plate px."""
     gain: float
     """Brightens the pictures before their colors are told apart; 1 in daylight."""
+    _balls: list[Balls] = field(default_factory=list, repr=False)
+    """Read when first asked for."""
     _cache: OrderedDict[int, SceneRow] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -64,6 +67,14 @@ class SceneModel:
                     self._cache.popitem(last=False)
             return self._cache[row]
 
+    @property
+    def balls(self) -> Balls:
+        """The balls near him; any thread may ask."""
+        with self._lock:
+            if not self._balls:
+                self._balls.append(Balls.load(balls_path(self.folder)))
+            return self._balls[0]
+
     def places_at(self, row: int, positions: NDArray[np.float32]) -> tuple[Mask, Mask]:
         """Return (h, w) of the plate's positions (h, w, 2) px: something static in front, and the plate wrong."""
         known = self.row(row)
@@ -77,6 +88,11 @@ def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
     at = positions / np.float32(bin_px)
     sampled = cv2.remap(bins.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return sampled > 0.5
+
+
+def balls_path(folder: Path) -> Path:
+    """Return where the balls lie; there is no file where there is none."""
+    return folder / "balls.npz"
 
 
 def save_row(folder: Path, number: int, row: SceneRow) -> None:

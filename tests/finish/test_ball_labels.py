@@ -1,0 +1,27 @@
+"""What is known of a frame's layers beside the colors is written into its labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.finish.scene_masks import label_balls
+from pipeline.scene.balls import Balls
+from pipeline.scene.layers import Label
+
+
+def test_a_ball_stays_whole_on_him_and_behind_a_post() -> None:
+    labels = np.full((60, 80), Label.HIS, np.uint8)
+    labels[:, 40:50] = Label.FRONT
+    label_balls(labels, Balls(np.array([3]), np.array([[40.0, 30.0, 8.0]])), 3, (10, 10, 70, 55))
+    rows, columns = np.indices(labels.shape)
+    disc = (columns - 40) ** 2 + (rows - 30) ** 2 <= 8**2
+    post = (columns >= 40) & (columns < 50)
+    assert (labels[disc & ~post] == Label.THING).all()
+    assert (labels[post] == Label.FRONT).all()
+    assert (labels[~disc & ~post] == Label.THING).sum() < 40
+
+
+def test_in_other_frames_the_labels_are_the_same() -> None:
+    labels = np.full((60, 80), Label.HIS, np.uint8)
+    label_balls(labels, Balls(np.array([3]), np.array([[40.0, 30.0, 8.0]])), 4, (10, 10, 70, 55))
+    assert (labels == Label.HIS).all()

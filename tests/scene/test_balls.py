@@ -1,0 +1,112 @@
+"""A ball is told by its shape and its own motion; heads, windows and what never moves are no balls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.scene.balls import Balls, BodyPath, Circles, find_circles, follow_balls
+
+HEIGHT_PX = 200.0
+FRAMES = 40
+RADIUS_PX = 14.0
+
+
+def body(joint: Callable[[int], tuple[float, float]] = lambda t: (400.0, 40.0)) -> BodyPath:
+    """A man who stands still before a camera that does not move."""
+    return BodyPath(
+        joints_xy=np.array([[joint(t)] for t in range(FRAMES)], np.float64),
+        hips_xy=np.tile([150.0, 120.0], (FRAMES, 1)),
+        height_px=np.full(FRAMES, HEIGHT_PX),
+        world_from_source=np.tile(np.eye(3), (FRAMES, 1, 1)),
+    )
+
+
+def thrown(t: int) -> tuple[float, float]:
+    """Juggled: up and down again, while it drifts to the side."""
+    phase = (t % 20) / 20
+    return 100.0 + 2.0 * t, 200.0 - 90.0 * 4 * phase * (1 - phase)
+
+
+def seen(path: Callable[[int], tuple[float, float]], every: int = 1, missing: tuple[int, ...] = ()) -> list[Circles]:
+    return [
+        Circles(t, np.array([path(t)]), np.array([RADIUS_PX]), np.array([[200.0, 128.0, 128.0]]))
+        if t not in missing
+        else Circles(t, np.zeros((0, 2)), np.zeros(0), np.zeros((0, 3)))
+        for t in range(0, FRAMES, every)
+    ]
+
+
+def test_a_thrown_ball_is_followed_through_gaps() -> None:
+    balls = follow_balls(seen(thrown, missing=(7, 8, 21)), body(), 30.0)
+    assert balls.frames.tolist() == list(range(FRAMES))
+    error = np.linalg.norm(balls.discs[:, :2] - [thrown(t) for t in range(FRAMES)], axis=1)
+    assert error.max() < 0.5 * RADIUS_PX
+
+
+def test_every_third_look_is_enough_to_know_that_there_is_one() -> None:
+    assert len(follow_balls(seen(thrown, every=3), body(), 30.0, stride=3).frames)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        lambda t: (120.0, 80.0),
+        lambda t: (120.0 + 30.0 * ((t * 7) % 3), 80.0),
+        lambda t: (120.0 + 0.2 * t, 80.0),
+    ],
+    ids=["still", "hops between windows", "creeps"],
+)
+def test_what_does_not_fly_is_no_ball(path: Callable[[int], tuple[float, float]]) -> None:
+    assert not len(follow_balls(seen(path), body(), 30.0).frames)
+
+
+def test_what_goes_with_a_joint_is_a_fist() -> None:
+    assert not len(follow_balls(seen(thrown), body(thrown), 30.0).frames)
+
+
+def test_what_the_camera_passes_by_is_no_ball() -> None:
+    pan = np.tile(np.eye(3), (FRAMES, 1, 1))
+    pan[:, 0, 2] = -4.0 * np.arange(FRAMES)
+    passing = replace(body(), world_from_source=pan)
+    assert not len(follow_balls(seen(lambda t: (60.0 + 4.0 * t, 90.0)), passing, 30.0).frames)
+
+
+def picture_with(x: float, y: float) -> np.ndarray:
+    noise = np.random.default_rng(1).uniform(60, 110, (260, 300, 3)).astype(np.float32)
+    picture = cv2.GaussianBlur(noise, (0, 0), 3)
+    cv2.circle(picture, (round(x), round(y)), round(RADIUS_PX), (235, 235, 225), -1, cv2.LINE_AA)
+    return np.asarray(picture, np.uint8)
+
+
+def test_a_circle_lies_where_the_ball_is_in_the_whole_frame() -> None:
+    circles = find_circles(3, picture_with(140, 90), (50, 20), HEIGHT_PX)
+    distance = np.linalg.norm(circles.centers_xy - [190, 110], axis=1)
+    assert distance.min() < 1.5
+    assert abs(circles.radii_px[distance.argmin()] - RADIUS_PX) < 1.5
+
+
+def test_circles_in_a_mask_are_left_out() -> None:
+    circles = find_circles(0, picture_with(140, 90), (50, 20), HEIGHT_PX)
+    assert len(circles.without(np.zeros((130, 150), np.bool_), (50, 20), 2.0).radii_px) == len(circles.radii_px)
+    mask = np.zeros((130, 150), np.bool_)
+    mask[35:55, 60:80] = True
+    left = circles.without(mask, (50, 20), 2.0)
+    assert not (np.linalg.norm(left.centers_xy - [190, 110], axis=1) < 5).any()
+
+
+def test_the_mask_holds_the_whole_disc_and_only_in_its_frames(tmp_path: Path) -> None:
+    Balls(np.array([4, 4, 9]), np.array([[30.0, 20.0, 5.0], [60.0, 20.0, 5.0], [10.0, 10.0, 5.0]])).save(
+        tmp_path / "b.npz"
+    )
+    balls = Balls.load(tmp_path / "b.npz")
+    mask = balls.mask(4, (20, 10, 80, 40))
+    assert mask is not None
+    assert mask[10, 10] and mask[10, 40] and not mask[10, 25]
+    assert balls.mask(5, (20, 10, 80, 40)) is None
+    assert Balls.load(tmp_path / "none.npz").mask(4, (0, 0, 9, 9)) is None
