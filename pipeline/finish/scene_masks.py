@@ -14,11 +14,14 @@ from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
 from pipeline.scene.layers import Label, labels_of
-from pipeline.scene.samples import sample_of
+from pipeline.scene.samples import FEET, Sample, sample_of
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.views import view_of
 from pipeline.settings import CompositeSettings
 from pipeline.shaped import Shaped, Shapes
+
+_SHOE_BH = 0.1
+"""So near to the bones of a foot is what may be its shoe."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -94,6 +97,8 @@ def scene_masks(
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     small = labels_of(sample, scene.row(row), places, settings.complete_mask)
+    if scene.balls.mask(frame, box_xyxy) is not None:
+        label_shoes(small, sample)
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
     labels[area] = view.enlarged_labels(small)
     label_balls(labels, scene.balls, frame, box_xyxy)
@@ -110,3 +115,9 @@ def label_balls(labels: NDArray[np.uint8], balls: Balls, frame: int, box_xyxy: B
         x0, y0, x1, y1 = box_xyxy
         part = labels[y0:y1, x0:x1]
         part[ball & (part != Label.FRONT)] = Label.THING
+
+
+def label_shoes(labels: NDArray[np.uint8], sample: Sample) -> None:
+    """Take things at his feet for his shoes in the labels (h, w) of a view: where there is a ball, its shape tells it
+    from them, and its color, which is often theirs, does not."""
+    labels[(labels == Label.THING) & (sample.distances[FEET] < _SHOE_BH)] = Label.HIS

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from pipeline.datatypes.arrays import Float64Array, Mask, Picture
 
@@ -47,8 +48,9 @@ _MOST_TURN = 0.6
 _JOINT_BH = 0.05
 _MOST_AT_JOINT = 0.6
 """What goes with the same joint for longer is a head, a fist or a shoe."""
-_MARGIN = 1.06
-"""The outline of a ball is blurred by its motion."""
+_ROOM_PX = 0.5
+_STEADY_FRAMES = 15
+"""A ball's radius is the median of so many: it does not change from one frame to the next, what is found does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +127,7 @@ class Balls:
         columns, rows = np.arange(x0, x1), np.arange(y0, y1)[:, None]
         found = np.zeros((y1 - y0, x1 - x0), np.bool_)
         for x, y, radius in discs:
-            found |= (columns - x) ** 2 + (rows - y) ** 2 <= (_MARGIN * radius + 0.5) ** 2
+            found |= (columns - x) ** 2 + (rows - y) ** 2 <= (radius + _ROOM_PX) ** 2
         return found
 
 
@@ -275,6 +277,7 @@ def _filled(tracks: Sequence[_Track]) -> Balls:
     for track in tracks:
         every = np.arange(track.frames[0], track.frames[-1] + 1)
         known = np.array(track.discs)
+        known[:, 2] = median_filter(known[:, 2], _STEADY_FRAMES, mode="nearest")
         frames.append(every)
         discs.append(np.column_stack([np.interp(every, track.frames, known[:, axis]) for axis in range(3)]))
     if not frames:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.finish.scene_masks import label_balls
+from pipeline.finish.scene_masks import label_balls, label_shoes
 from pipeline.scene.balls import Balls
 from pipeline.scene.layers import Label
+from tests.support.scene_truth import SHAPE, shot_at, wall
 
 
 def test_a_ball_stays_whole_on_him_and_behind_a_post() -> None:
@@ -25,3 +26,10 @@ def test_in_other_frames_the_labels_are_the_same() -> None:
     labels = np.full((60, 80), Label.HIS, np.uint8)
     label_balls(labels, Balls(np.array([3]), np.array([[40.0, 30.0, 8.0]])), 4, (10, 10, 70, 55))
     assert (labels == Label.HIS).all()
+
+
+def test_a_white_shoe_beside_a_known_ball_is_his() -> None:
+    labels = np.full(SHAPE, Label.THING, np.uint8)
+    label_shoes(labels, shot_at(150, wall()).sample())
+    assert labels[224, 170] == Label.HIS
+    assert labels[60, 150] == Label.THING
