@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
-from pipeline.scene.body import HAND
+from pipeline.scene.body import HAND, HEAD
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
@@ -43,6 +43,8 @@ _RIM_BH = 0.05
 _RIM_SHARE = 0.5
 _RIM_DEPTH_BH = 0.015
 """Mean distance of a rim's pixels from its edge, at most: that of a strip of 6 % of body height."""
+_CAP_BH = 0.12
+"""From the surface of the head: hats and high hair."""
 _THIN_BH = 0.01
 _EDGE_BH = (-0.02, 0.05)
 """Where an edge lies, distance from the surface of a limb."""
@@ -119,7 +121,10 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     labels = np.where(his, np.uint8(Label.HIS), np.uint8(Label.NOBODY))
     held, hand = _held(strange & ~people, sample)
     held |= _other_ends(held, odds, differs & ~people, sample)
-    labels[_large(strange & ~held & ~hand, _HALF * row.breadth_bh * height)] = Label.THING
+    loose = _large(strange & ~held & ~hand, _HALF * row.breadth_bh * height)
+    worn = _worn(loose, sample)
+    labels[loose & ~worn] = Label.THING
+    labels[worn & ~people] = Label.HIS
     labels[hand] = Label.HIS
     labels[held] = Label.CARRIED
     labels[people] = Label.OTHERS
@@ -225,10 +230,21 @@ def _outline(sample: Sample, strange: Mask) -> Mask:
     is_rim &= areas >= _RIM_AREA * sample.body.height_px**2
     inner = cv2.distanceTransform(strange.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     depth = np.bincount(labeled.ravel(), inner.ravel(), count)
-    is_rim &= depth <= _RIM_DEPTH_BH * sample.body.height_px * areas
+    near = sample.distances[HAND] < _HAND_REACH_BH
+    is_near_hand = np.bincount(labeled[near], minlength=count) > 0
+    is_rim &= ~is_near_hand | (depth <= _RIM_DEPTH_BH * sample.body.height_px * areas)
     is_rim[0] = False
     outline: Mask = is_rim[labeled] & strange
     return outline
+
+
+def _worn(loose: Mask, sample: Sample) -> Mask:
+    """Return the things that lie on his head for the most part: a cap has no color of his, and is his all the same."""
+    count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
+    on_head = np.bincount(labeled[sample.distances[HEAD] < _CAP_BH], minlength=count)
+    is_worn = on_head > _HALF * np.bincount(labeled.ravel(), minlength=count)
+    is_worn[0] = False
+    return np.asarray(is_worn[labeled], np.bool_)
 
 
 def _rims(strange: Mask, sample: Sample) -> Mask:

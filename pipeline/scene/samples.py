@@ -19,6 +19,8 @@ from pipeline.shaped import Shaped, Shapes
 FEET = PART_NAMES.index("foot")
 _CORE_BH = 0.018
 """So deep inside a limb its pixels are surely covered by it: joints are right to about 2 % of body height."""
+_BESIDE_MASK_BH = 0.025
+"""Capsules are those of a clothed adult; a slim body ends that much within them."""
 OUTSIDE_BH = 0.035
 """So far from every limb there is neither clothing nor hair, as a rule."""
 _REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
@@ -98,6 +100,8 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     height = sample.body.height_px
     # Feet are the last part.
     limbs = sample.distances[:FEET].min(axis=0) < -_CORE_BH
+    # A limb that is broader than his is no evidence: along his mask the background is seen beside him.
+    limbs &= ~grow(sample.subject_mask, max(1, round(_BESIDE_MASK_BH * height))) | sample.subject_mask
     inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
     return opened(inside & (sample.view.shown == Shown.PLATE) & (likelihood < _TELLING * UNLIKELY), 1)
 
