@@ -17,7 +17,7 @@ FRAMES = 48
 FRAME_RATE = 16
 """Three seconds a turn: slow enough to see seams, fast enough to show every side before somebody looks away."""
 SIZE_WH = (448, 672)
-"""Twice as many lines as most subjects have; a multiple of 64 across, see ``write_short_video``."""
+"""Twice as many lines as most subjects have."""
 SIDES = {"front": 0.0, "left": 0.25, "back": 0.5, "right": 0.75}
 """Which side of the person a still shows, and after what share of the turn."""
 _GROUND_RGB = (224, 226, 230)
