@@ -95,7 +95,7 @@ def clip_of(base: VideoInfo, pix_fmt: str, size_wh: tuple[int, int]) -> Clip:
         chroma_log2_wh=(shrink[0].bit_length() - 1, shrink[1].bit_length() - 1),
         color_matrix=0 if pix_fmt.startswith("gbr") else 1, chroma_location=0,
     )  # fmt: skip
-    return Clip(info, LimitSettings(), ReadSettings((0, 512), False, (), (), "AUTO"), 0, trimmed=False)
+    return Clip(info, LimitSettings().max_side_px, ReadSettings((0, 512), False, (), (), "AUTO"), 0, trimmed=False)
 
 
 def frames_of(clip: Clip) -> Iterator[Frame]:
