@@ -26,12 +26,12 @@ def smooth_path(
     size_wh: tuple[int, int],
     window_seconds: float,
 ) -> CameraPath:
-    """Low-pass the camera path so that slow intended moves survive and shake does not, each shot for itself.
+    """Low-pass the camera path so that slow intended moves survive and shake does not, shot by shot.
 
-    The path is the chain of the pairs' similarity parts (least squares on the frame's corners). Movement of the
-    picture's centre, log-scale and unwrapped angle are smoothed by local straight lines, so a pan keeps its speed at a
-    cut, under a Gaussian as wide as a window of ``window_seconds`` (of the same variance; a window's mean
-    lets twice the quick shake through). ``stable_from_source`` (T, 3, 3) are similarities.
+    The path chains the similarity parts of the frame-to-frame motions (least squares on the frame's corners). The
+    translation of the picture's center, log-scale and unwrapped angle are smoothed by local linear regression, so a pan
+    keeps its speed at a cut, with a Gaussian kernel of the same variance as a box of ``window_seconds`` (a box average
+    lets twice the fast shake through). ``stable_from_source`` (T, 3, 3) are similarities.
     """
     pairs = pair_motions(motion.world_from_source)
     stable = np.tile(np.eye(3), (len(pairs), 1, 1))

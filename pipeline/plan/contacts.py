@@ -15,37 +15,38 @@ from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs, ve
 from pipeline.settings import FootLockSettings
 
 _CONFIDENCE_IN, _CONFIDENCE_OUT = 0.3, 0.1
-"""A contact begins on an ankle that is seen, and goes on while it is half hidden or leaves the picture."""
+"""A contact starts only where the ankle is visible, and continues while it is partly occluded or leaves the picture."""
 _CONFIDENCE_DOUBT, _DOUBT_BH = 0.5, 0.05
-"""The speed of an ankle of less confidence is mostly noise (somebody cut by the picture's edge): a contact goes on
-through such frames while the ankle stays this close to where it stood, before and after."""
+"""Below this confidence an ankle's speed is mostly noise (a person cut off by the picture's edge): a contact continues
+through such frames while the ankle stays this close to its position before and after."""
 _SPEED_SIGMA_SECONDS = 1 / 30
 _LOCAL_REACH_BH = 0.5
-"""Ground features farther from the foot say nothing of the ground under it."""
+"""Ground features farther from the foot do not describe the ground under it."""
 _LOCAL_SIGMA_BH = (0.3, 0.12)
-"""Weight of a feature by distance across and down: depth, and with it parallax, follows the row."""
+"""Falloff of a feature's weight horizontally and vertically: depth, and with it parallax, varies with the row."""
 _MIN_LOCAL_WEIGHT = 1.5
 _ANKLE_ABOVE_GROUND_BH = 0.045
 _LOW_BH = 0.15
-"""A planted ankle is at most so much higher in the picture than the other: steps in depth, a camera that looks down."""
+"""Greatest height of a planted ankle above the other one in the picture: steps in depth, a camera that looks down."""
 _STRETCHED_LEG_BH = 0.40
-"""Hip to ankle of a leg that stands, also where the other foot is farther down the picture."""
+"""Hip-to-ankle length of a standing leg, also where the other foot is lower in the picture."""
 _SWING_SECONDS, _SWING_QUANTILE, _SWING_SHARE = 1.0, 0.9, 0.2
-"""A foot that comes towards the camera swings slowly in the picture: it stands only under this share of its own upper
-speed around that time."""
+"""A foot that moves towards the camera swings slowly in the picture: it counts as planted only below this fraction of
+its own peak speed around that time."""
 _QUIET_QUANTILE, _QUIET_TIMES = 0.3, 2.2
 _STRICTEST = (0.3, 0.5)
-"""But the threshold is 2.2 times the speed of a foot at rest, which is noise (95 % of a Rayleigh distribution lies
-under 2.1 times its median), within these shares of the setting: the noise of a man who stands breaks no contact."""
+"""The threshold never falls below 2.2 times the speed of a resting foot, which is noise (95 % of a Rayleigh
+distribution lies below 2.1 times its median), within these fractions of the setting, so that landmark noise of a
+standing person does not break a contact."""
 _FLICKER_SECONDS = 0.1
 _FLICKER_BH = 0.03
-"""Two contacts are one where the pause is this short and the foot came back to within this."""
+"""Two contacts are merged where the pause is this short and the foot returned to within this distance."""
 _HIDDEN_SECONDS, _HIDDEN_SHARE = 1.0, 0.25
-"""Or where it is this short, that share of it is doubtful, and the foot came back to within ``_DOUBT_BH``."""
+"""Or where it is this short, this fraction of it is unreliable, and the foot returned to within ``_DOUBT_BH``."""
 _MIDDLE_SECONDS = 0.1
 _DRIFT_SIGMA_SECONDS = 2.0
-"""In long contacts the carried anchor is pulled to the ankle's own slow mean: small errors of the motion add up. Under
-some seconds they are smaller (0.2 % of body height on walk_a) than what the landmarks wander."""
+"""In long contacts the propagated anchor is pulled to the ankle's own slow mean, because small motion errors
+accumulate. Over a few seconds they are smaller (0.2 % of body height on walk_a) than the drift of the landmarks."""
 
 
 def find_contacts(
@@ -57,13 +58,13 @@ def find_contacts(
 ) -> Contacts:
     """Find the intervals in which each foot is planted, and its anchor in every frame of them.
 
-    Speed is the ankle's step minus the motion of the *local* ground (``local_ground_steps``), smoothed lightly, in
-    body heights of that frame a second. A contact begins under ``speed_in_bh_per_s``, lasts while under
-    ``speed_out_bh_per_s`` (both less where the foot swings slowly) and while the foot is low, is joined across flicker,
-    and is at least ``min_contact_seconds`` long. With ``velocity_px`` above 0 the fixed-threshold rule is used: ankle
-    movement in the picture, px a frame.
-    The anchor is the ankle's place around the contact's middle, carried both ways by the local ground. Contacts never
-    cross a cut; frames without the subject, or with a doubtful ankle, have none.
+    Speed is the ankle's displacement minus the motion of the *local* ground (``local_ground_steps``), lightly smoothed,
+    in body heights of that frame per second. A contact starts below ``speed_in_bh_per_s``, lasts while below
+    ``speed_out_bh_per_s`` (both are lower where the foot swings slowly) and while the foot is low, is merged across
+    flicker, and is at least ``min_contact_seconds`` long. With ``velocity_px`` above 0 the fixed-threshold rule is
+    used: ankle movement in the picture, px per frame. The anchor is the ankle's position around the middle of the
+    contact, propagated in both directions with the local ground. Contacts never cross a cut; frames without the
+    subject, or with an unreliable ankle, have none.
     """
     num_frames = len(pts_seconds)
     planted = np.zeros((num_frames, 2), bool)
@@ -125,7 +126,7 @@ class _FootTrack:
         self._path = np.zeros_like(points)
 
     def follow_ground(self, ground_pairs: tuple[NDArray[np.float32], ...]) -> None:
-        """Sum the ankle's steps against the ground, in body heights."""
+        """Accumulate the ankle's displacement relative to the ground, in body heights."""
         self._ground_pairs = ground_pairs
         steps = np.zeros_like(self._points)
         for i in range(1, len(steps)):
@@ -134,7 +135,7 @@ class _FootTrack:
         self._path = np.cumsum(steps, axis=0)
 
     def _carry(self, point: NDArray[np.float64], i: int, *, forward: bool) -> NDArray[np.float64]:
-        """Carry a point from frame i-1 to i (or back) with the ground beside it."""
+        """Propagate a point from frame i-1 to i (or back) with the ground beside it."""
         return carried_by_ground(point, self._pairs[i], self._ground_pairs[i], float(self._body[i]), forward=forward)
 
     def speed(self) -> NDArray[np.float64]:
@@ -142,12 +143,12 @@ class _FootTrack:
         return np.linalg.norm(velocity(smooth, self._seconds), axis=1)
 
     def picture_speed(self) -> NDArray[np.float64]:
-        """Px a frame in the picture, camera included."""
+        """Px per frame in the picture, camera motion included."""
         step = np.linalg.norm(np.diff(self._points, axis=0), axis=1)
         return np.concatenate([step[:1], step]) if len(step) else np.full(len(self._points), np.inf)
 
     def through_doubt(self, held: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Carry contacts on, both ways, through doubtful frames in which the ankle stays where it stood."""
+        """Extend contacts in both directions through unreliable frames in which the ankle stays in place."""
         result = held.copy()
         for start, stop in true_runs(held):
             for edge, step in ((start, -1), (stop - 1, 1)):
@@ -162,7 +163,7 @@ class _FootTrack:
     def contacts(
         self, flags: NDArray[np.bool_], doubted: NDArray[np.bool_], min_seconds: float
     ) -> list[tuple[int, int]]:
-        """Join runs across flicker and drop those too short."""
+        """Merge runs across flicker and drop those that are too short."""
         joined: list[tuple[int, int]] = []
         for start, stop in true_runs(flags):
             if joined:
@@ -170,7 +171,7 @@ class _FootTrack:
                 pause = self._seconds[start] - self._seconds[before]
                 moved = np.linalg.norm(self._path[start] - self._path[before])
                 is_flicker = pause <= _FLICKER_SECONDS + 1e-6 and moved <= _FLICKER_BH
-                # Somebody who was hidden and stands where they stood before has not stepped away and back meanwhile.
+                # Someone who was occluded and reappears in the same place has not stepped away and back meanwhile.
                 is_same_place = pause <= _HIDDEN_SECONDS and moved <= _DOUBT_BH
                 is_hidden = is_same_place and doubted[before:start].mean() >= _HIDDEN_SHARE
                 if is_flicker or is_hidden:
@@ -182,11 +183,12 @@ class _FootTrack:
         return [(a, b) for a, b in joined if self._seconds[b - 1] - self._seconds[a] + spacing >= min_seconds - 1e-6]
 
     def anchors(self, start: int, stop: int) -> NDArray[np.float64]:
-        """Return (stop - start, 2): the ankle's place at the middle, carried both ways by the local ground."""
+        """Return (stop - start, 2): the ankle's position at the middle, propagated in both directions with the local
+        ground."""
         middle = (start + stop - 1) // 2
         seconds = self._seconds[start:stop]
         near = np.abs(seconds - self._seconds[middle]) <= _MIDDLE_SECONDS
-        # The neighbors' ankles, brought to the middle frame by the ground, tell its place better than one frame does.
+        # The ankles of neighboring frames, mapped to the middle frame, locate it better than a single frame does.
         offset = np.median((self._path[start:stop] - self._path[middle])[near], axis=0)
         result = np.empty((stop - start, 2))
         result[middle - start] = self._points[middle] + offset * self._body[middle]
@@ -209,12 +211,12 @@ def carried_by_ground(
     *,
     forward: bool = True,
 ) -> NDArray[np.float64]:
-    """Carry an ankle (2,) with the ground beside it from frame t-1 to t, or back.
+    """Propagate an ankle (2,) with the ground beside it from frame t-1 to t, or back.
 
     ``pair_motion`` (3, 3) takes t-1 to t for the whole picture; ``ground`` (N, 4) are background points in t-1 and t.
-    What the points within half a body height move beyond the pair motion is fitted by a robust (Cauchy), distance-
-    weighted line over the row (depth follows the row) and read where the foot stands. Too few points: the pair
-    motion alone.
+    The residual motion of the points within half a body height is fitted by a robust (Cauchy), distance-weighted line
+    over the row (depth varies with the row) and evaluated at the foot. With too few points the pair motion is used
+    alone.
     """
     if forward:
         transform, source_points, to = pair_motion, ground[:, :2], ground[:, 2:]
@@ -232,7 +234,7 @@ def carried_by_ground(
     if own.sum() < _MIN_LOCAL_WEIGHT:
         return moved
     rows = np.stack([np.ones(len(apart)), apart[:, 1]], axis=1)
-    # A ridge on the slope alone: few or one-sided points then give their mean.
+    # Ridge penalty on the slope only: few or one-sided points then give their mean.
     ridge = np.diag([1e-6, 0.01 * own.sum()])
     weight, line = own, np.zeros((2, 2))
     for _ in range(5):
@@ -253,7 +255,7 @@ def _strictness(speed: NDArray[np.float64], pts_seconds: NDArray[np.float64], sp
 
 
 def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Hysteresis without direction: runs of ``stay`` that have an ``enter`` in them."""
+    """Non-causal hysteresis: runs of ``stay`` that contain an ``enter``."""
     result = np.zeros(len(enter), bool)
     for start, stop in true_runs(stay):
         result[start:stop] = enter[start:stop].any()
@@ -261,7 +263,7 @@ def _held(enter: NDArray[np.bool_], stay: NDArray[np.bool_]) -> NDArray[np.bool_
 
 
 def _low_feet(subject: Subject) -> NDArray[np.bool_]:
-    """Return (T, 2): the foot is down, beside the other, or its leg is stretched as in standing."""
+    """Return (T, 2): the foot is level with the other one, or its leg is extended as in standing."""
     rows = [JOINT["left_ankle"], JOINT["right_ankle"]]
     ankles = subject.joints[:, rows, :2].astype(np.float64)
     hips = subject.joints[:, [JOINT["left_hip"], JOINT["right_hip"]], :2].astype(np.float64)

@@ -12,16 +12,16 @@ from pipeline.maths.geometry import apply_transform, corners_of, scaling
 from pipeline.maths.smoothing import envelope_above, fill_gaps, gaussian_smooth, shot_slices
 
 _MARGIN_BH = 0.2
-"""Room around the person, body heights: other proportions, hair, a soft shadow."""
+"""Margin around the person in body heights, for other proportions, hair and a soft shadow."""
 _OUTSIDE_SHARE = 0.15
-"""Of the picture's height: so far outside of it the crop may reach."""
+"""Farthest that the crop may extend beyond the picture, as a fraction of its height."""
 _NARROWEST, _WIDEST = 2 / 3, 16 / 9
 _FOLLOW_SIGMA_SECONDS = 0.4
 _ZOOM_REACH_SECONDS = 1.0
 _GRID_PX = 64
-"""Diffusion models want multiples of 64."""
+"""Diffusion models need multiples of 64."""
 _EMPTY_SHARE = 0.5
-"""Crop height of a shot without the subject, of the picture's."""
+"""Crop height in a shot without the subject, as a fraction of the picture's."""
 
 
 def plan_crop_path(
@@ -32,18 +32,18 @@ def plan_crop_path(
     size_wh: tuple[int, int] | None,
     max_height_px: int,
 ) -> CropPath:
-    """Plan a crop that holds the whole person, with room around, in every frame in which the subject is present.
+    """Plan a crop that contains the whole person, with a margin, in every frame in which the subject is present.
 
-    Works in ``stable`` with square pixels. Box and joints (also those outside the picture) are covered. The middle
-    is smoothed over time without phase; the height is the smooth envelope above what is needed, so it changes
-    slowly and the person never leaves. Absent frames are bridged in a line and held at a shot's ends; each shot
-    stands for itself. One size for the whole clip: ``size_wh`` where the generator fixes it, else about the source's
-    own resolution at the subject's largest, a multiple of 64, at most ``max_height_px`` high, portrait 2:3 or as
-    wide as the poses ask.
+    Works in ``stable`` with square pixels. Box and joints (also those outside the picture) are covered. The center is
+    smoothed by a zero-phase filter; the height is a smooth upper envelope of what is needed, so it changes slowly and
+    the person never leaves the crop. Absent frames are interpolated linearly and held at a shot's ends; shots are
+    independent. The whole clip has one size: ``size_wh`` where the generator fixes it, else about the source's
+    resolution where the subject is largest, a multiple of 64, at most ``max_height_px`` high, portrait 2:3 or as wide
+    as the poses require.
 
     ``crop_from_stable`` (T, 3, 3) are similarities times the pixel aspect.
     """
-    # Heights stay the source's. Upright after a quarter turn, the coded width runs downwards.
+    # Heights stay the source's. In a picture rotated upright by 90 degrees the coded width runs downwards.
     pixel_aspect = float(info.sample_aspect_ratio)
     square_from_source = scaling(1 / pixel_aspect if info.quarter_turns % 2 else pixel_aspect, 1.0)
     needed = _needed_boxes(subject, camera, square_from_source, info.size_wh)
@@ -66,7 +66,7 @@ def plan_crop_path(
     if size_wh is None:
         largest = max((half_heights[shot].max() for shot in shots), default=half_heights.max())
         size_wh = _size(2 * float(largest), aspect, max_height_px)
-        # Rounding to the grid may have made the crop narrower than the aspect asked.
+        # Rounding to the grid may have made the crop narrower than the requested aspect.
         half_heights *= max(1.0, aspect * size_wh[1] / size_wh[0])
 
     zoom = size_wh[1] / (2 * half_heights)
@@ -79,16 +79,16 @@ def plan_crop_path(
 def _needed_boxes(
     subject: Subject, camera: CameraPath, square_from_source: NDArray[np.float64], size_wh: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return (T, 4) boxes that the crop must hold, stable space with square pixels; NaN where absent.
+    """Return (T, 4) boxes that the crop must contain, stable space with square pixels; NaN where absent.
 
-    Legs far outside the picture would only make the visible part of the person small.
+    Including legs far outside the picture would only make the visible part of the person small.
     """
     square_from_shaken = square_from_source @ camera.stable_from_source
     joints = apply_transform(square_from_shaken, subject.joints[:, :, :2])
     corners = apply_transform(square_from_shaken, box_corners(subject.boxes_xyxy))
     boxes = box_union(box_of_points(joints), box_of_points(corners))
     boxes[subject.presence == Presence.ABSENT] = np.nan
-    # A half-seen body has no full box: its body height stands in, which is the same at the entry as later.
+    # A partly visible body has no full box; its body height, which is the same on entry as later, is used instead.
     body = np.where(np.isfinite(subject.body_height_px), subject.body_height_px, boxes[:, 3] - boxes[:, 1])
     margin = _MARGIN_BH * body[:, None]
     picture = box_of_points(apply_transform(square_from_shaken, np.tile(corners_of(size_wh), (len(boxes), 1, 1))))
@@ -99,7 +99,7 @@ def _needed_boxes(
 
 
 def _aspect(halves: NDArray[np.float64]) -> float:
-    """Return width over height: nine of ten frames fit without being zoomed out for their width."""
+    """Return width over height: nine out of ten frames fit without zooming out for their width."""
     ratios = halves[:, 0] / halves[:, 1]
     ratios = ratios[np.isfinite(ratios)]
     return float(np.clip(np.percentile(ratios, 90), _NARROWEST, _WIDEST)) if len(ratios) else _NARROWEST

@@ -1,4 +1,4 @@
-"""What a caller should know of how sure the choice of the subject is: plain sentences with times."""
+"""Warnings about how certain the choice of the subject is: plain sentences with times."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pipeline.plan.linking import looks_of
 
 ABSENT_SECONDS = 1.0
 LOOKALIKE = 0.9
-"""Likeness from which two people may be taken for each other; see ``likeness.alike``."""
+"""Similarity above which two people may be confused; see ``likeness.alike``."""
 LOOKALIKE_SECONDS = 1.0
 UNMARKED_SECONDS = 0.3
 EDGE_PX = 3
-"""A box this near to the picture's edge: the person left."""
+"""A box this near to the picture's edge means that the person left."""
 
 
 def doubts_of(
@@ -31,7 +31,7 @@ def doubts_of(
     info: VideoInfo,
     shot_starts: NDArray[np.int64],
 ) -> tuple[str, ...]:
-    """Return one sentence for each reason to look at the result twice; none where there is no doubt."""
+    """Return one sentence per reason to check the result; empty where there is no doubt."""
     absent = subject.presence == Presence.ABSENT
     uncertain = subject.presence == Presence.UNCERTAIN
     lines = []
@@ -58,7 +58,8 @@ def doubts_of(
 def _unmarked(
     subject: Subject, others: Sequence[Sequence[Track]], info: VideoInfo, shot_starts: NDArray[np.int64]
 ) -> list[str]:
-    """Say when somebody close to the subject was lost within the picture: their pixels are not known to be theirs."""
+    """Report when the track of someone close to the subject ended within the picture: their pixels can no longer be
+    attributed."""
     lost = np.zeros(info.num_frames, np.bool_)
     for other in others:
         frames = np.concatenate([track.frames for track in other])
@@ -84,7 +85,7 @@ def _are_inside(boxes_xyxy: NDArray[np.float64], info: VideoInfo) -> bool:
 
 
 def _is_close(subject: Subject, boxes_xyxy: NDArray[np.float64], run: tuple[int, int]) -> NDArray[np.bool_]:
-    """(N,): in which frames of a run the subject is within half a body height of where somebody was lost, or found."""
+    """(N,): in which frames of a run the subject is within half a body height of where a track was lost or found."""
     theirs = np.array([*boxes_xyxy[:, :2].min(axis=0), *boxes_xyxy[:, 2:].max(axis=0)])
     reach = 0.5 * subject.body_height_px[slice(*run)]
     his = subject.boxes_xyxy[slice(*run)]

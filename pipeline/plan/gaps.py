@@ -31,9 +31,10 @@ from pipeline.plan.visibility import visible_fractions
 
 EDGE_SIGMA_SECONDS = 0.07
 LEAST_CONFIDENCE = 0.05
-"""Of a joint in the picture: under it the model's confidence means nothing more, and 0 is kept for joints outside."""
+"""For a joint inside the picture: lower confidences of the model carry no information, and 0 is reserved for joints
+outside."""
 EDGE_SECONDS = 0.17
-"""Somebody cut by the frame's edge is found so much late at most (walk_a: one frame)."""
+"""Longest delay with which someone cut off by the frame's edge is detected (walk_a: one frame)."""
 
 
 def subject_of_tracks(
@@ -45,7 +46,7 @@ def subject_of_tracks(
     others: BoxesByFrame | None = None,
 ) -> Subject:
     """Return a person over all frames: gaps of up to ``max_gap_seconds`` are filled in, longer ones where one of the
-    ``others`` hides them all the time (``hidden_gaps``).
+    ``others`` occludes them throughout (``hidden_gaps``).
     """
     total = info.num_frames
     found = np.zeros(total, np.bool_)
@@ -65,7 +66,7 @@ def subject_of_tracks(
         mask_px[track.frames] = track.mask_px
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
-    # A close-up shows too little of the person to tell; the clip's other shots may.
+    # A close-up shows too little of the person to measure it; the clip's other shots may suffice.
     ratios = height_ratios(skeletons, joints, info.size_wh)
     state = _Filling(info, world, found, visible, presence, boxes, joints, skeletons, height)
     for shot in shot_slices(shot_starts, total):
@@ -122,7 +123,7 @@ def _complete_shot(
         inside, at = found[run], seconds[run]
         boxes[run] = interpolate_run(boxes[run], inside, at)
         together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
-        # Filled in world: between two frames it is the person that moves on a line, not the picture.
+        # Filled in ``world``: between two frames it is the person that moves linearly, not the picture.
         together[..., :2] = apply_transform(world[run], together[..., :2])
         together = with_hidden_legs(together, inside, world[run], heights[start:stop], at)
         together = onto_course(together, np.where(inside, visible[run], 0.0), at)
@@ -130,7 +131,7 @@ def _complete_shot(
         xy = apply_transform(invert(world[run]), together[..., :2])
         xy = smooth_points(xy, world[run], at, heights[start:stop])
         confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]
-        # Outside the picture it is none at all, and what comes in is believed little by little.
+        # Outside the picture there is no confidence, and it rises gradually for what enters.
         seen = gaussian_smooth(
             in_picture(xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]), at, EDGE_SIGMA_SECONDS
         )
@@ -142,7 +143,7 @@ def _complete_shot(
 
 
 def _carry_over_edges(state: _Filling, run: slice, shot: slice) -> None:
-    """Carry somebody who is cut by the picture's edge on, as far as the box still reaches into the picture."""
+    """Extrapolate a person cut off by the picture's edge for as long as the box still overlaps the picture."""
     presence, boxes, joints, skeletons = state.presence, state.boxes, state.joints, state.skeletons
     width, _ = state.info.size_wh
     seconds = state.info.pts_seconds
@@ -158,7 +159,8 @@ def _carry_over_edges(state: _Filling, run: slice, shot: slice) -> None:
         frame = first + step
         while shot.start <= frame < shot.stop and presence[frame] == Presence.ABSENT:
             elapsed = float(seconds[frame] - seconds[first])
-            # A box cut by the edge keeps its outer side; only the inner one tells whether anything is left to see.
+            # A box cut off by the edge keeps its outer side; only the inner one shows whether anything is still
+            # visible.
             moved = pace * elapsed
             inner_side = x1 + moved[0] if x0 <= 1 else x0 + moved[0]
             if abs(elapsed) > EDGE_SECONDS or not 2 < inner_side < width - 3:

@@ -1,4 +1,4 @@
-"""Whether somebody who is not found for a while is behind somebody else all that time, and not gone."""
+"""Decide whether a person who is not detected for a while is occluded by somebody else throughout, or has left."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pipeline.datatypes.survey import Track
 from pipeline.maths.boxes import overlap_of_smaller
 
 MAX_HIDDEN_SECONDS = 1.2
-"""Two who walk past each other hide one another for up to a second; over longer a straight course is a guess."""
+"""Two people walking past each other occlude one another for up to a second; over longer times a straight path is a
+guess."""
 MIN_HIDDEN_SHARE = 0.3
-"""Of the smaller box, that somebody else has to cover in each frame: found are those of whom a good half is seen."""
+"""Fraction of the smaller box that somebody else has to cover in each frame: a person more than half visible is
+detected."""
 
 BoxesByFrame = Mapping[int, Sequence[NDArray[np.float64]]]
 
@@ -31,9 +33,9 @@ def boxes_by_frame(people: Sequence[Sequence[Track]]) -> dict[int, list[NDArray[
 def is_hidden_between(
     before: int, after: int, boxes_xyxy: NDArray[np.float64], others: BoxesByFrame, pts_seconds: NDArray[np.float64]
 ) -> bool:
-    """Return whether somebody else covers where a person must be in every frame between two in which they are found.
+    """Return whether somebody else covers the person's expected position in every frame between two detections.
 
-    ``boxes_xyxy`` (T, 4) are the person's, known in both frames; between them a straight course is taken.
+    ``boxes_xyxy`` (T, 4) are the person's, known in both frames; a straight path is assumed between them.
     """
     if pts_seconds[after] - pts_seconds[before] > MAX_HIDDEN_SECONDS:
         return False

@@ -1,4 +1,4 @@
-"""Legs behind something: their guesses thrown away, and filled from the steps before and after."""
+"""Occluded legs: discard the model's guesses and fill them in from the steps before and after."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from pipeline.maths.smoothing import fill_gaps, true_runs
 LEGS = [JOINT[f"{side}_{part}"] for side in ("left", "right") for part in ("knee", "ankle", "heel", "toe")]
 ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
 SHORT, SHORTER = 0.93, 0.72
-"""Hip over knee to ankle, of the usual length, of the longer leg. Under the first it is doubted where both ankles'
-confidence is low, under the second always: behind a planter walk_d's man keeps 0.4 to 0.6 of it at a confidence of
-up to 0.99; a leg that bends keeps its parts' lengths, and of two that swing towards the camera one stands."""
+"""Length of the longer leg, hip to knee to ankle, relative to the usual one. Below the first value it is rejected where
+both ankles' confidence is low, below the second always: behind a planter the man of walk_d keeps 0.4 to 0.6 of it at a
+confidence of up to 0.99; a bent leg keeps the lengths of its parts, and of two legs that swing towards the camera one
+is standing."""
 LOW_CONFIDENCE = 0.5
 USUAL_QUANTILE = 0.7
 HIP_HEIGHT_BH = 0.1
-"""The hips stay this near to their usual height over where the feet were and will be: who sits or jumps does not."""
+"""Tolerance of the hips' height above the feet before and after: someone who sits down or jumps exceeds it."""
 LEAST_STANDING = 0.8
 MAX_SECONDS = 1.5
 LEAST_SECONDS = 0.1
 WALKING_BH_PER_S = 0.25
 FILLED_CONFIDENCE = 0.4
-"""Enough for a contact to begin; it is no sight of the foot."""
+"""High enough for a contact to start, although the foot itself is not visible."""
 
 
 def with_hidden_legs(
@@ -35,19 +36,19 @@ def with_hidden_legs(
     heights: NDArray[np.float64],
     seconds: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return joints and skeletons (T, 21 + 23, 3) of one run, xy in ``world``, with legs that are hidden filled in.
+    """Return joints and skeletons (T, 21 + 23, 3) of one run, xy in ``world``, with occluded legs filled in.
 
     ``found`` (T,) are the frames in which they were measured, ``heights`` (T,) standing heights in source px.
     """
     measured = np.where(found[:, None, None], together, np.nan)
-    # A body height of each frame, as long as it is in world.
+    # Each frame's body height, as long as it is in ``world``.
     origin = apply_transform(invert(world), np.nan_to_num(measured[:, HIPS, :2].mean(axis=1)))
     ends = np.stack([origin, origin + np.column_stack([np.zeros(len(heights)), heights])], axis=1)
     heights_w = np.linalg.norm(np.diff(apply_transform(world, ends), axis=1)[:, 0], axis=1)
     hidden = hidden_legs(measured[:, :NUM_JOINTS], heights_w, seconds)
     if not hidden.any():
         return together
-    # Frames of a gap beside hidden ones are no sight of the legs either.
+    # Frames of a gap next to hidden ones do not show the legs either.
     unknown = hidden | ~found
     hips = fill_gaps(measured[:, HIPS, :2].mean(axis=1), seconds)
     legs = fill_legs(measured[:, LEGS, :2], hips, unknown, heights_w, seconds)
@@ -67,7 +68,7 @@ def hidden_legs(
 ) -> NDArray[np.bool_]:
     """Return (T,): frames in which both legs are guesses, of one run of joints (T, 21, 3) in ``world``.
 
-    Both are too short for the person though the hips are at standing height, and before or after they are not.
+    Both legs are too short for the person although the hips are at standing height, and before or after they are not.
     NaN rows (not found) are never among them. ``body_height_px`` (T,) is the standing height in ``world``.
     """
     length = _leg_lengths(joints) / body_height_px[:, None]
@@ -78,7 +79,7 @@ def hidden_legs(
     usual = float(np.quantile(longer[known], USUAL_QUANTILE))
     low = np.nan_to_num(joints[:, ANKLES, 2]).max(axis=1) < LOW_CONFIDENCE
     short = known & ((longer < SHORTER * usual) | ((longer < SHORT * usual) & low))
-    # What hides them comes and goes little by little: a run goes on while the legs are not whole.
+    # Occluders enter and leave gradually: a run continues while the legs are not complete.
     doubted = ~known | (longer < SHORT * usual)
     runs = [(start, stop) for start, stop in true_runs(doubted) if short[start:stop].any()]
     for start, stop in runs:
@@ -86,7 +87,7 @@ def hidden_legs(
     good = known & ~short
     if not good.any():
         return np.zeros(len(joints), np.bool_)
-    # The ground under the person: the lower foot where the legs are seen, a line in between.
+    # The ground under the person: the lower foot where the legs are visible, linear in between.
     hips = joints[:, HIPS, 1].mean(axis=1)
     foot = np.where(good, joints[:, ANKLES, 1].max(axis=1), np.nan)
     over_ground = (fill_gaps(foot, pts_seconds) - hips) / body_height_px
@@ -109,8 +110,8 @@ def fill_legs(
 ) -> NDArray[np.float64]:
     """Return leg points (T, L, 2) with those of the hidden frames filled; ``hips`` (T, 2), all in ``world``.
 
-    Somebody who walks goes on in step: the legs are those of a whole stride earlier and later, as they hung on the
-    hips. Where the person stands, or the stride is not known, they go in a line.
+    Someone who walks keeps the gait cycle: the legs are taken, relative to the hips, from one full stride earlier and
+    later. Where the person stands, or the stride is unknown, they are interpolated linearly.
     """
     known = np.where(hidden[:, None, None], np.nan, points)
     filled = fill_gaps(known, pts_seconds)
@@ -141,7 +142,7 @@ def _leg_lengths(joints: NDArray[np.float64]) -> NDArray[np.float64]:
 def _stride_seconds(
     apart: NDArray[np.float64], good: NDArray[np.bool_], pts_seconds: NDArray[np.float64]
 ) -> float | None:
-    """Return how long two steps take: twice the usual time from one passing of the ankles to the next."""
+    """Return the stride period: twice the median time from one crossing of the ankles to the next."""
     between = apart[:, 1, 0] - apart[:, 1 + len(LEGS) // 2, 0]
     passings = []
     for t in range(1, len(between)):
@@ -155,7 +156,8 @@ def _stride_seconds(
 def _in_step(
     apart: NDArray[np.float64], hidden: NDArray[np.bool_], pts_seconds: NDArray[np.float64], t: int, stride: float
 ) -> NDArray[np.float64] | None:
-    """Return how the legs hung a stride earlier, later or both, by nearness; None where neither was seen."""
+    """Return the legs relative to the hips a stride earlier, later or both, weighted by nearness; None where neither is
+    visible."""
     found, weights = [], []
     for count in (-1, 1, -2, 2):
         at = pts_seconds[t] + count * stride

@@ -1,4 +1,4 @@
-"""A person's joints over time: outliers out, gaps filled, noise smoothed away with the camera's motion removed."""
+"""A person's joints over time: outlier removal, gap filling and smoothing with the camera's motion removed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, smoothstep, true_runs
 
 SIGMA_SECONDS = 1.3 / 30
-"""On walk_a 0 / 1 / 1.5 / 2 frames leave a second difference of 1.54 / 0.45 / 0.38 / 0.40 % of body height against the
-truth, and ankles off by 1.59 / 1.54 / 1.67 / 1.87 %."""
+"""On walk_a 0 / 1 / 1.5 / 2 frames leave a second difference (jitter) of 1.54 / 0.45 / 0.38 / 0.40 % of body height
+against the truth, and ankles off by 1.59 / 1.54 / 1.67 / 1.87 %."""
 DEPTH_SIGMA_SECONDS = 2.5 * SIGMA_SECONDS
 OUTLIER_BH = 0.06
-"""A joint this far from the median of five frames of 30 fps has popped: a fast wrist stays below it."""
+"""A joint this far from the median of five frames at 30 fps is an outlier; a fast wrist stays below it."""
 OUTLIER_SECONDS = 5 / 30
 HEIGHT_SECONDS = 1.0
 HEIGHT_SIGMA_SECONDS = 0.3
 HEIGHT_QUANTILE = 0.8
-"""Bones are longest in the picture when they lie in its plane; the last fifth is left to noise."""
+"""Bones are longest when they lie in the image plane; the top fifth is left to noise."""
 DEPTH_SHARE = 0.3
 """The model's z makes limbs too long (walk_a: by a third, and unevenly). Lengths from x and y alone vary by 2.5 % along
-the walk, with all of z by 7.9 %; a share of it still helps where a limb points at the camera."""
+the walk, with full z by 7.9 %; a fraction of it still helps where a limb points at the camera."""
 HEIGHT_OF_TRUNK_AND_LEG = 1.32
 """Standing height over shoulders-to-hips + hip-to-knee + knee-to-ankle, on walk_a."""
 HEIGHT_OF_TRUNK = 3.3
-"""The same over shoulders-to-hips alone, where no leg is seen."""
+"""The same over shoulders-to-hips alone, where no leg is visible."""
 HEIGHT_OF_NECK, HEIGHT_OF_SHOULDERS = 7.6, 4.9
 """The same over eyes-to-shoulders and over the shoulders' width, on walk_a."""
 MIN_RATIO_FRAMES = 5
 SHORTEST_PX = 1.0
-"""A length under it is no length."""
+"""Shorter lengths count as zero."""
 RATIO_BOUNDS = (0.75, 1.35)
-"""No person is farther from the usual proportions."""
+"""Nobody deviates further from the usual proportions."""
 MIN_TRUSTED, FULLY_TRUSTED = 0.2, 0.95
-"""How much of somebody other people leave to be seen: of landmarks beneath the first nothing is believed."""
+"""Visible fraction of a person behind others: below the first value landmarks are not trusted at all, above the second
+fully."""
 MAX_COURSE_SECONDS = 1.0
 MIN_CONFIDENCE = 0.5
 OUTSIDE_BH = 0.06
@@ -47,12 +48,12 @@ OUTSIDE_BH = 0.06
 
 @dataclass(frozen=True, slots=True)
 class HeightRatios:
-    """One person's standing height as a ratio to what is visible of them."""
+    """One person's standing height relative to what is visible of them."""
 
     trunk: float
     """Over the length of the trunk."""
     top: float
-    """Over what the usual proportions make of head and shoulders."""
+    """Relative to the estimate from head and shoulders with the usual proportions."""
 
 
 def smooth_points(
@@ -64,7 +65,7 @@ def smooth_points(
 ) -> NDArray[np.float64]:
     """Smooth points (T, J, 2) of one uninterrupted run of frames, source px.
 
-    Works in ``world``, so that the camera's shake is neither smeared nor taken for motion. Isolated pops are replaced
+    Works in ``world``, so that camera shake is neither smeared nor mistaken for motion. Isolated outliers are replaced
     by the median over ``OUTLIER_SECONDS`` first; then a zero-phase Gaussian.
     """
     world = apply_transform(world_from_source, points)
@@ -83,7 +84,7 @@ def in_picture(
 ) -> NDArray[np.float64]:
     """Return (T, J): 1 for points (T, J, 2) inside the picture, falling to 0 within ``OUTSIDE_BH`` beyond its edge.
 
-    What lies outside is the landmark model's guess; just outside, it still leans on what is seen.
+    Points outside are the landmark model's guesses; just outside, they are still supported by what is visible.
     """
     last = np.array(size_wh) - 1
     beyond = np.maximum(np.maximum(-points, points - last), 0).max(axis=-1) / body_height_px[:, None]
@@ -98,11 +99,11 @@ def smooth_depth(depth_px: NDArray[np.float64], pts_seconds: NDArray[np.float64]
 def onto_course(
     points: NDArray[np.float64], visible: NDArray[np.float64], pts_seconds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return points (T, J, 2+) in ``world``, moved as a whole where most of the person was hidden by somebody.
+    """Return points (T, J, 2+) in ``world``, translated as a whole where most of the person was occluded by somebody.
 
-    Landmarks of who is half hidden slide onto who is in front. ``visible`` (T,) 0..1 is 0 where the person was not
-    found. Trusted as little as it says, the trunk is put onto a straight line between the frames that show it; the
-    pose stays.
+    Landmarks of a half-occluded person slide onto the person in front. ``visible`` (T,) 0..1 is 0 where the person was
+    not detected. The less is visible, the closer the trunk is moved to a straight line between the frames that show it;
+    the pose is kept.
     """
     trust = smoothstep((visible - MIN_TRUSTED) / (FULLY_TRUSTED - MIN_TRUSTED))
     sure = trust >= 1
@@ -114,7 +115,7 @@ def onto_course(
     line = interpolate_run(trunk, sure & np.isfinite(trunk).all(axis=1), pts_seconds)
     for start, stop in true_runs(~sure):
         seconds = pts_seconds[min(stop, len(points) - 1)] - pts_seconds[max(start - 1, 0)]
-        # At an end of the run there is no line, and over a long time it is no likely course.
+        # There is no line at an end of the run, and over a long time it is not a likely path.
         if start == 0 or stop == len(points) or seconds > MAX_COURSE_SECONDS:
             continue
         rows = start + np.flatnonzero(doubtful[start:stop])
@@ -139,18 +140,18 @@ def standing_height(
 ) -> NDArray[np.float64]:
     """Return the standing height (T,) in px, top of the head to the heels, smooth over time.
 
-    From bone lengths in the picture, so that bending and raised arms do not change it: of trunk and legs where they are
-    seen inside the picture, else of the trunk, else of head and shoulders. ``ratios`` tell what the latter two are of
-    this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line through the
-    logarithms, so that somebody who comes near may grow fast; then a Gaussian. Depth is left out: the landmark model's
-    z made walk_a's man 30 % too tall. NaN rows are frames without the person; the result is finite everywhere when any
-    row is.
+    Measured from bone lengths in the picture, so that bending and raised arms do not change it: of trunk and legs where
+    they are visible inside the picture, else of the trunk, else of head and shoulders. ``ratios`` relate the latter two
+    to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line through the
+    logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth is not used: the landmark
+    model's z made the man of walk_a 30 % too tall. NaN rows are frames without the person; the result is finite
+    everywhere when any row is.
     """
     ratios = ratios or height_ratios(skeletons, joints, size_wh)
     whole, trunk, top = _heights(skeletons, joints, size_wh)
     height = np.where(np.isfinite(whole), whole, np.where(np.isfinite(trunk), ratios.trunk * trunk, ratios.top * top))
     if not np.isfinite(height).any():
-        # Nothing is surely in the picture: the model's guess of the trunk is better than nothing.
+        # Nothing is reliably inside the picture: the model's guess of the trunk is better than nothing.
         height = ratios.trunk * _guessed_trunk(skeletons)
     if not np.isfinite(height).any():
         return np.full(len(height), np.nan)
@@ -169,10 +170,8 @@ def standing_height(
 def height_ratios(
     skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
 ) -> HeightRatios:
-    """Return what one person's trunk, and head and shoulders, are of the standing height, from the frames that show
-    more.
-
-    Where none does, the usual proportions.
+    """Return the ratios of one person's standing height to trunk, and to head and shoulders, from the frames that show
+    more of them; the usual proportions where none does.
     """
     whole, trunk, top = _heights(skeletons, joints, size_wh)
     both = np.isfinite(whole) & np.isfinite(trunk)
@@ -190,8 +189,8 @@ def height_ratios(
 def _heights(
     skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return three (T,) px, NaN where not seen inside the picture: standing height from trunk and legs, length of the
-    trunk, standing height from head and shoulders."""
+    """Return three (T,) px, NaN where not visible inside the picture: standing height from trunk and legs, length of
+    the trunk, standing height from head and shoulders."""
     xy = skeletons[..., :2].astype(np.float64)
 
     def length(a: str, b: str) -> NDArray[np.float64]:
@@ -216,7 +215,7 @@ def _heights(
     whole = np.where(count > 0, np.nansum(both, axis=0) / np.maximum(count, 1), np.nan)
     eyes = xy[:, [JOINT["left_eye"], JOINT["right_eye"]]].mean(axis=1)
     neck = np.linalg.norm(eyes - xy[:, SHOULDERS].mean(axis=1), axis=1)
-    # Turned away the shoulders are narrow, bowed the neck is short: the larger of both.
+    # Shoulders look narrow in profile and the neck looks short when bowed: take the larger of both.
     top = np.maximum(HEIGHT_OF_NECK * neck, HEIGHT_OF_SHOULDERS * length("left_shoulder", "right_shoulder"))
     has_top = is_seen("left_shoulder", "right_shoulder", "left_eye", "right_eye") & (top > SHORTEST_PX)
     return whole, trunk, np.where(has_top, top, np.nan)

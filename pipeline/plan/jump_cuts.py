@@ -1,4 +1,4 @@
-"""Jump cuts: time cut out of one scene, which leaves the place as it is and puts the people elsewhere."""
+"""Jump cuts: time removed from one scene, so that the place stays the same and the people are suddenly elsewhere."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from pipeline.plan.likeness import bhattacharyya
 from pipeline.plan.pieces import Piece, cut_tracks, heights_of
 
 MIN_CHANGE = 18.0
-"""Gray levels; a person who walks leaves 10 to 30 in every frame."""
+"""Gray levels; a walking person causes 10 to 30 in every frame."""
 MIN_SPIKE = 1.5
-"""Change over the usual one around it: 1.8 to 6 at jump cuts of walk_a, up to 1.3 in the frames between."""
+"""Change relative to the usual one nearby: 1.8 to 6 at jump cuts of walk_a, up to 1.3 in the frames between."""
 NEIGHBOR_SPIKE = 1.15
-"""And over each neighbor's: a fast arm or a person close by changes the picture for longer than one frame."""
+"""And relative to each neighbor's: a fast arm or a person close to the camera changes the picture for more than one
+frame."""
 NEAR_FRAMES = 4
 NOISE_LEVELS = 3.0
 CAMERA_SPIKE = 4.0
 CAMERA_STEP = 0.01
-"""Of the picture's diagonal: a camera that moves so much more than around it was put elsewhere."""
+"""Fraction of the picture's diagonal: a camera that moves so much more than in the frames around was repositioned."""
 MAX_UNSEEN_FRAMES = 2
 MIN_STEP_BH = 0.12
-"""A person who ended in the frame before must begin so far from where their course led."""
+"""Least distance between where a person reappears and where their path led."""
 MIN_ALIKE = 0.8
 MIN_LEAP_BH = 0.05
 LEAP_SPIKE, NEIGHBOR_LEAP = 3.0, 1.5
-"""Mean way of the joints from one frame to the next, over the usual one around it and over each neighbor's: where time
-was cut out, and a person goes on within a step of where they were, 7 and 9; else up to 3 at changes of the picture."""
+"""Mean displacement of the joints between two frames, relative to the usual one nearby and to each neighbor's: 7 and 9
+where time was cut out and a person continues within a step of where they were; else up to 3 at changes of the
+picture."""
 COCO = slice(0, 17)
-"""Without the feet's, which jitter."""
+"""Without the feet, which jitter."""
 MIN_JOINTS = 6
 MIN_JOINT_CONFIDENCE = 0.5
 
 
 def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
-    """Return the first frames of all shots: the survey's, and those that a jump cut begins.
+    """Return the first frames of all shots: the survey's and those that start at a jump cut.
 
-    A jump cut is a frame that the one before does not explain, unlike its neighbors, and in which besides the camera's
-    motion could not be measured, or leaped, or somebody's track broke off and somebody who looks like him began
-    elsewhere, or went on in another pose. A flash or a passer-by is only the first of it.
+    A jump cut is a frame that, unlike its neighbors, is not explained by the one before, and in which also the camera
+    motion could not be measured or jumped, or a track ended and another one of similar appearance started elsewhere, or
+    a track continued in another pose. A flash or a passer-by meets only the first condition.
     """
     size_wh, change = survey.info.size_wh, survey.unexplained_change
     spikes = _spikes(change)
@@ -93,7 +95,7 @@ def _camera_leaps(motion: CameraMotion, size_wh: tuple[int, int]) -> NDArray[np.
 
 
 def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray[np.float64]) -> bool:
-    """Whether somebody ends before the frame and begins from it on, where their course did not lead."""
+    """Whether a person's track ends before the frame and starts again at it, away from where their path led."""
     ended = [piece for piece in pieces if 0 < frame - piece.last <= MAX_UNSEEN_FRAMES]
     begun = [piece for piece in pieces if 0 <= piece.first - frame <= MAX_UNSEEN_FRAMES]
     for before in ended:
@@ -108,7 +110,7 @@ def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray
 
 
 def _leaps(track: Track, frame: int, world_from_source: Transforms) -> bool:
-    """Whether the joints of a track that goes on are suddenly elsewhere in a frame, unlike in the frames around it."""
+    """Whether the joints of a continuing track jump in a frame, unlike in the frames around it."""
     at = int(np.searchsorted(track.frames, frame))
     rows = slice(max(0, at - 1 - NEAR_FRAMES), at + 1 + NEAR_FRAMES)
     frames = track.frames[rows]

@@ -1,4 +1,5 @@
-"""Link pieces of tracks into persons: over a whole shot at once by course, looks and size, then by looks alone."""
+"""Link track pieces (tracklets) into persons: jointly over a shot by motion, appearance and size, then by appearance
+alone."""
 
 from __future__ import annotations
 
@@ -16,25 +17,26 @@ from pipeline.plan.likeness import bhattacharyya, mean_histogram
 from pipeline.plan.pieces import Piece, cut_tracks
 
 MAX_LINK_SECONDS = 3.0
-"""Beyond it the place where somebody left tells nothing; looks decide."""
+"""Beyond it the position where a person left carries no information; appearance decides."""
 END_COST = 0.5
-"""What it costs that somebody appears, or vanishes, within the picture: a link may cost twice as much."""
+"""Cost of a person appearing, or disappearing, within the picture: a link may cost twice as much."""
 LOOKS_SCALE = 0.22
-"""Likeness lost that costs 1: within one person up to 0.06, to somebody in other clothes 0.25 and more."""
+"""Loss of similarity that costs 1: within one person up to 0.06, to somebody in other clothes 0.25 and more."""
 MISS_SCALE_BH, MISS_SCALE_BH_PER_S = 0.12, 0.8
-"""Hips so far from where both courses led, after no time and more for each second of the gap, cost 1."""
+"""Distance of the hips from both extrapolated paths that costs 1: with no gap, and the increase per second of the
+gap."""
 SPEED_SCALE_BH_PER_S = 2.5
-"""A change of speed that costs 1 where the gap is short: who stands still is not the one who walked."""
+"""A change of velocity that costs 1 where the gap is short: a person standing still is not the one who walked."""
 QUICK_GAP_SECONDS = 0.1
-"""Within one track, up to such a gap, the course of a few frames may speak for it."""
+"""Within one track, up to this gap, the motion over a few frames may support a link."""
 GAP_COST_PER_S = 0.15
-"""Who vanishes within the picture comes back soon, or may be somebody else."""
+"""A person who disappears within the picture reappears soon, or may be somebody else."""
 SIZE_SCALE = 1.5
-"""Ratio of two sizes, as a logarithm, that costs 1."""
+"""Log-ratio of two sizes that costs 1."""
 SAME_TRACK_SHARE, UNBROKEN_SHARE = 0.6, 0.35
-"""The tracker's own word: links within one track cost so much of what others do, and less where it was not broken."""
+"""Trust in the tracker: factors on the cost of links within one track, smaller where the track was not interrupted."""
 MIN_ALIKE = 0.82
-"""Likeness from which two stretches of a clip are one person where nothing but looks tells."""
+"""Similarity above which two stretches of a clip are one person where only appearance is available."""
 
 
 def link_tracklets(
@@ -45,9 +47,9 @@ def link_tracklets(
 ) -> list[tuple[Track, ...]]:
     """Return one tuple of (parts of) tracks for each person, persons and their tracks in order of first appearance.
 
-    Within a shot the pieces (``pieces.cut_tracks``) are linked by the assignment of least total cost: each piece goes
-    on in at most one other and comes from at most one, and every begin and end in between costs, too. So a piece is
-    not given to the nearest one where that would leave a third one without a likely origin.
+    Within a shot the pieces (``pieces.cut_tracks``) are linked by the assignment of least total cost: each piece has at
+    most one successor and one predecessor, and every start and end in between has a cost too. So a piece is not linked
+    to the nearest one where that would leave a third one without a plausible origin.
     """
     pieces = cut_tracks(tracks, shot_starts, pts_seconds, world_from_source)
     persons: list[list[Piece]] = []
@@ -61,7 +63,7 @@ def link_tracklets(
 
 
 def looks_of(person: Sequence[Track]) -> NDArray[np.float64]:
-    """Return (3, 70): how a person looks over all frames."""
+    """Return (3, 70): a person's appearance over all frames."""
     return mean_histogram(np.concatenate([track.color_histograms for track in person]))
 
 
@@ -79,7 +81,7 @@ def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list
 
 
 def _possible_links(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> dict[tuple[int, int], float]:
-    """Cost of each pair that may follow each other; pieces are in order of their first frame."""
+    """Cost of each pair that may be linked; pieces are in order of their first frame."""
     firsts = np.array([piece.first for piece in pieces])
     links: dict[tuple[int, int], float] = {}
     for i, before in enumerate(pieces):
@@ -94,10 +96,10 @@ def _possible_links(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> di
 
 
 def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, int]:
-    """Return the piece after each that has one, by least total cost of links, begins and ends.
+    """Return the successor of each piece that has one, by least total cost of links, starts and ends.
 
     A square assignment of twice the size: row i to column j is a link, row i to column count + i an end, row
-    count + j to column j a begin; what is left over pairs up at no cost.
+    count + j to column j a start; the rest pairs up at no cost.
     """
     if not links:
         return {}
@@ -110,14 +112,14 @@ def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, in
         rows += [i, count + i]
         columns += [count + i, i]
         costs += [END_COST, END_COST]
-    # Entries of 0 would be no edges; the same on top of each of the 2 n pairs changes nothing.
+    # Entries of 0 would mean no edge; adding a constant to each of the 2 n pairs changes nothing.
     weights = np.asarray(costs) + 1.0
     matched = min_weight_full_bipartite_matching(coo_array((weights, (rows, columns)), (2 * count, 2 * count)).tocsr())
     return {int(i): int(j) for i, j in zip(*matched, strict=True) if i < count and j < count}
 
 
 def link_cost(before: Piece, after: Piece, gap_seconds: float) -> float:
-    """Return how unlikely it is that two pieces are one person, ``gap_seconds`` apart."""
+    """Return the cost of linking two pieces, ``gap_seconds`` apart."""
     height = max(1.0, float(np.sqrt(before.height_px * after.height_px)))
     is_same_track = before.track.track_id == after.track.track_id
     cost = _course_cost(before, after, gap_seconds, height, (before.velocities[1], after.velocities[0]))
@@ -139,7 +141,7 @@ def _course_cost(
     v_before, v_after = velocities
     onward = float(np.hypot(*(apart - v_before * gap)))
     backward = float(np.hypot(*(apart - v_after * gap)))
-    # The person may have stopped or started out of sight: then each speed holds for only a part of the gap.
+    # The person may have stopped or started while hidden: then each velocity holds for only part of the gap.
     between = float(np.hypot(*(apart - (v_before + v_after) / 2 * gap)))
     miss = min((onward + backward) / 2, between) / height
     change = float(np.hypot(*(v_after - v_before))) / height
@@ -150,20 +152,21 @@ def _looks_cost(before: Piece, after: Piece) -> float:
     likeness = bhattacharyya(before.looks, after.looks)
     if likeness is None:
         return 0.0
-    # A frame or two in which somebody is half hidden say little.
+    # One or two frames of a half-occluded person carry little information.
     frames = min(before.seen_frames, after.seen_frames)
     return (1 - likeness) / LOOKS_SCALE * frames / (frames + 2)
 
 
 def _join_alike(chains: list[list[Piece]]) -> list[list[Piece]]:
-    """Join chains that are never seen at the same time and look alike: over cuts, and long after somebody left.
+    """Merge chains that are never visible at the same time and look alike: across cuts, and long after somebody left.
 
-    Shot by shot, each new chain to the person of the earlier frames, the best assignment of all of them.
+    Shot by shot, new chains are assigned to the persons of earlier frames by a joint optimal assignment.
     """
     persons: list[list[Piece]] = []
     for shot in sorted({chain[0].shot for chain in chains}):
         of_shot = sorted((c for c in chains if c[0].shot == shot), key=lambda c: c[0].first)
-        # Within a shot a chain may go on one that ended earlier in it: rounds of those that begin before any has ended.
+        # Within a shot a chain may continue one that ended earlier: process it in rounds of chains that start before
+        # any of them has ended.
         while of_shot:
             ended = min(chain[-1].last for chain in of_shot)
             now = [chain for chain in of_shot if chain[0].first <= ended]
@@ -173,7 +176,7 @@ def _join_alike(chains: list[list[Piece]]) -> list[list[Piece]]:
 
 
 def _join(persons: list[list[Piece]], chains: list[list[Piece]]) -> None:
-    """Give each chain to a person of earlier frames, or make it a new one."""
+    """Assign each chain to a person of earlier frames, or make it a new one."""
     unlike = np.full((len(persons), len(chains)), 1.0)
     for i, person in enumerate(persons):
         for j, chain in enumerate(chains):

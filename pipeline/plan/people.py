@@ -1,4 +1,4 @@
-"""Who is in a clip, told so that a caller can choose: when each person is seen, how large, and where best."""
+"""List the people of a clip so that a caller can choose: when each is visible, how large, and where best."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pipeline.request import NAMED_CHOICES, PointChoice
 from pipeline.result import BoxInStill, PersonPoint, PersonReport
 
 MAX_PEOPLE = 64
-"""So many can be named by a number."""
+"""Largest number of people that can be chosen by index."""
 EDGE_SHARE = 0.01
-"""Of the picture's width and height: a box this near to the edge is taken for one that the edge cuts."""
+"""Of the picture's width and height: a box this near to the edge counts as cut off."""
 CUT_WEIGHT, HIDDEN_WEIGHT = 0.3, 0.9
-"""How much a still loses where the picture's edge cuts somebody, and where somebody else covers all of them."""
+"""Penalties of a still in which a person is cut off by the picture's edge, and fully covered by somebody else."""
 
 
 def describe_people(persons: Sequence[tuple[Track, ...]], info: VideoInfo) -> tuple[PersonReport, ...]:
-    """Return what is to be known of each person, in order of first appearance; at most ``MAX_PEOPLE``."""
+    """Return a description of each person, in order of first appearance; at most ``MAX_PEOPLE``."""
     named: dict[int, list[str]] = {}
     for choice in NAMED_CHOICES:
         named.setdefault(pick_person(persons, info, choice), []).append(choice)
@@ -91,7 +91,7 @@ def _best_row(
     info: VideoInfo,
     boxes_in_frame: dict[int, list[tuple[int, NDArray[np.float64]]]],
 ) -> tuple[Track, int]:
-    """Return track and row in which somebody is seen best: large, sure, whole, and covered by nobody."""
+    """Return track and row in which a person is best visible: large, confident, complete and unoccluded."""
     best: tuple[float, Track, int] | None = None
     for track in person:
         for row, frame in enumerate(track.frames.tolist()):
@@ -116,7 +116,8 @@ def _is_cut(box: NDArray[np.float64], info: VideoInfo) -> bool:
 def _telling_point(
     number: int, persons: Sequence[tuple[Track, ...]], info: VideoInfo, track: Track, row: int
 ) -> PersonPoint | None:
-    """Return a joint in the still that names this person and nobody else; None where every one would name another."""
+    """Return a joint in the still that identifies this person alone; None where every joint would select another
+    one."""
     x0, y0, x1, y1 = track.boxes_xyxy[row]
     joints = track.joints[row].astype(np.float64)
     inside = (joints[:, 0] > x0) & (joints[:, 0] < x1) & (joints[:, 1] > y0) & (joints[:, 1] < y1)

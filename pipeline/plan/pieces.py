@@ -1,4 +1,4 @@
-"""Cut tracks into pieces, so that no piece is of two people: where somebody is hidden, meets somebody, or jumps."""
+"""Cut tracks into pieces (tracklets) so that no piece covers two people: at occlusions, encounters and jumps."""
 
 from __future__ import annotations
 
@@ -18,43 +18,44 @@ from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
 
 MAX_GAP_SECONDS = 0.1
-"""A longer gap is bridged only by ``linking``."""
+"""Longer gaps are bridged only by ``linking``."""
 WINDOW_SECONDS = 0.2
-"""Looks and course before and after a frame are compared over so long."""
+"""Time over which appearance and motion before and after a frame are compared."""
 MIN_CHANGE_OF_LOOKS = 0.18
-"""1 - likeness of the frames before and after: at most 0.15 within one person (who enters the picture), 0.23 and more
-where a track went over to somebody in other clothes."""
+"""1 - similarity of the frames before and after: at most 0.15 within one person (entering the picture), 0.23 and more
+where a track switched to somebody in other clothes."""
 MAX_STEP_BH = 0.2
-"""Hips against where their course led, from frame to frame; a person runs 0.15 body heights in a frame of 30 fps."""
+"""Distance of the hips from their extrapolated position, frame to frame; a runner covers 0.15 body heights in a frame
+at 30 fps."""
 MEETING_SHARE = 0.15
-"""Two boxes overlap by so much of the smaller one: from there on one may take over the other's track."""
+"""Overlap of two boxes, as a fraction of the smaller one, from which their tracks may be swapped."""
 MEETING_SECONDS = 0.13
-"""While people meet, tracks are cut into pieces this long."""
+"""Length of the pieces into which tracks are cut while people overlap."""
 SPEED_RIDGE_SECONDS = 0.02
 QUICK_SECONDS = 0.1
 COURSE_SECONDS = 0.33
-"""Over so long a piece's speed at its ends is taken."""
+"""Time over which a piece's velocity at its ends is measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A part of a track that is one person's, and what linking needs of it. ``world`` px, seconds."""
+    """A part of a track that belongs to one person, and what linking needs to know about it. ``world`` px, seconds."""
 
     track: Track
-    """Cut to the piece's frames."""
+    """Restricted to the piece's frames."""
     shot: int
     places: NDArray[np.float64]
     """(2, 2): the hips' middle in the first and the last frame, smoothed."""
     velocities: NDArray[np.float64]
-    """(2, 2): px a second at both ends, of the whole track around them."""
+    """(2, 2): px per second at both ends, from the whole track around them."""
     quick_velocities: NDArray[np.float64]
-    """(2, 2): the same over a few frames: somebody who jumps turns around faster than the others tell."""
+    """(2, 2): the same over a few frames: a jumping person reverses faster than the other one shows."""
     height_px: float
-    """Standing height, roughly."""
+    """Approximate standing height."""
     looks: NDArray[np.float64]
     """(3, 70), ``mean_histogram``."""
     seen_frames: int
-    """In how many frames its colors were seen."""
+    """Number of frames with a color histogram."""
 
     @property
     def first(self) -> int:
@@ -111,7 +112,7 @@ def part_of(track: Track, start: int, stop: int) -> Track:
 
 
 def heights_of(track: Track) -> NDArray[np.float64]:
-    """(N,) rough standing heights, px: of the trunk, or of the box where the trunk is longer than that can be."""
+    """(N,) approximate standing heights, px: from the trunk, or from the box where the trunk is implausibly long."""
     middle = _middles(track)
     shoulders = track.joints[:, SHOULDERS, :2].astype(np.float64).mean(axis=1)
     trunk = HEIGHT_OF_TRUNK * np.linalg.norm(shoulders - middle, axis=1)
@@ -120,7 +121,7 @@ def heights_of(track: Track) -> NDArray[np.float64]:
 
 
 def _middles(track: Track) -> NDArray[np.float64]:
-    """(N, 2) source px: the hips' middle, the box's where they are not known."""
+    """(N, 2) source px: the middle of the hips, or of the box where they are unknown."""
     hips = track.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
     box = (track.boxes_xyxy[:, :2] + track.boxes_xyxy[:, 2:]) / 2
     return np.where(np.isfinite(hips), hips, box)
@@ -137,18 +138,18 @@ def _at_gaps(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[int]:
 
 
 def _at_jumps(path: NDArray[np.float64], height: NDArray[np.float64], frames: NDArray[np.int64]) -> Iterator[int]:
-    """Rows at which the hips are not where their course led."""
+    """Rows at which the hips are not where their path led."""
     if len(path) < 3:
         return
     step = np.diff(path, axis=0) / np.diff(frames)[:, None]
-    # The step before tells where the course leads; the median of three is not led astray by one bad frame.
+    # The previous displacement predicts the next; the median of three is robust to one bad frame.
     usual = np.stack([np.median(step[max(0, i - 3) : i], axis=0) if i else step[0] for i in range(len(step))])
     miss = np.linalg.norm(step - usual, axis=1) / height[1:]
     yield from (int(row) + 1 for row in np.flatnonzero(miss > MAX_STEP_BH))
 
 
 def _at_new_looks(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[int]:
-    """Rows at which the colors after are not those before: local maxima of the change."""
+    """Rows at which the colors change: local maxima of the dissimilarity."""
     seconds = pts_seconds[track.frames]
     change = np.zeros(len(seconds))
     first = np.searchsorted(seconds, seconds - WINDOW_SECONDS - 1e-6)
@@ -176,7 +177,7 @@ def _meetings(tracks: tuple[Track, ...]) -> list[NDArray[np.bool_]]:
 
 
 def _at_meetings(met: NDArray[np.bool_], track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[int]:
-    """Cut regularly where people meet, and as long after as somebody may be hidden."""
+    """Cut regularly where people overlap, and afterwards for as long as somebody may be hidden."""
     if not met.any():
         return
     seconds = pts_seconds[track.frames]
@@ -192,7 +193,7 @@ def _at_meetings(met: NDArray[np.bool_], track: Track, pts_seconds: NDArray[np.f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stretch:
-    """Rows ``begin`` to ``end`` (exclusive) of a track, over which nothing speaks against one course."""
+    """Rows ``begin`` to ``end`` (exclusive) of a track, without evidence against a single path."""
 
     track: Track
     begin: int
@@ -203,7 +204,7 @@ class _Stretch:
 
     def piece(self, start: int, stop: int, shot: int) -> Piece:
         part = part_of(self.track, start, stop)
-        # Speeds are the stretch's own before and after: pieces are too short to have one.
+        # Velocities are those of the stretch before and after: the pieces are too short to have their own.
         begins, ends = self._ends(start, stop, COURSE_SECONDS)
         quick_begins, quick_ends = self._ends(start, stop, QUICK_SECONDS)
         looked_at = self._histograms(start, stop)
@@ -219,7 +220,7 @@ class _Stretch:
         )
 
     def _histograms(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return the color histograms of rows, or of those around where a look back left none in these."""
+        """Return the color histograms of rows, or of neighboring rows where backward tracking left none in these."""
         histograms = self.track.color_histograms
         if histograms[start:stop].any():
             return histograms[start:stop]
@@ -229,16 +230,16 @@ class _Stretch:
     def _ends(
         self, start: int, stop: int, seconds: float
     ) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Place and speed at the first row and at the last one."""
+        """Position and velocity at the first and the last row."""
         after = int(np.searchsorted(self.seconds, self.seconds[start] + seconds, side="right"))
         before = int(np.searchsorted(self.seconds, self.seconds[stop - 1] - seconds))
         return self._course(start, min(after, self.end), start), self._course(max(before, self.begin), stop, stop - 1)
 
     def _course(self, start: int, stop: int, at: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return place at row ``at`` and speed of a straight line through rows ``start`` to ``stop``."""
+        """Return position at row ``at`` and velocity of a straight line through rows ``start`` to ``stop``."""
         t = self.seconds[start:stop] - self.seconds[at]
         points = self.path[start:stop]
-        # A ridge: the speed of two or three frames is mostly noise.
+        # Ridge penalty: the velocity of two or three frames is mostly noise.
         spread = float(((t - t.mean()) ** 2).sum()) + len(t) * SPEED_RIDGE_SECONDS**2
         velocity = ((t - t.mean())[:, None] * (points - points.mean(axis=0))).sum(axis=0) / spread
         return points.mean(axis=0) - velocity * t.mean(), velocity

@@ -1,4 +1,4 @@
-"""Who is meant by points that a caller clicked: one point names a person, several correct each other in time."""
+"""Resolve the points that a caller clicked to a person: one point selects, several correct each other over time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from pipeline.plan.pieces import part_of
 from pipeline.request import PointChoice
 
 NEAR_SECONDS = 0.15
-"""A person who is not found in the very frame of a point may be in one this near."""
+"""A person not detected in the exact frame of a point may be in one this near."""
 
 
 def person_at(persons: Sequence[Sequence[Track]], info: VideoInfo, choice: PointChoice) -> int:
-    """Return the number of the person at a point; of several, the one whose joints are nearest.
-
-    Raises ``InvalidInput`` where nobody is.
+    """Return the index of the person at a point; of several, the one whose joints are nearest. Raises ``InvalidInput``
+    where there is nobody.
     """
     frame = _frame_of(info, choice)
     seconds = info.pts_seconds
@@ -47,10 +46,10 @@ def person_by_points(
     shot_starts: NDArray[np.int64],
     points: Sequence[PointChoice],
 ) -> tuple[Track, ...]:
-    """Return the tracks of the person that several points name.
+    """Return the tracks of the person that several points select.
 
-    Where two points, one after the other, name different persons, a track was taken for the wrong one in between: it is
-    changed over at the first cut between the points, or else where the two are nearest to each other.
+    Where two consecutive points select different persons, a track was assigned to the wrong one in between: it is
+    switched at the first cut between the points, or else where the two are nearest to each other.
     """
     ordered = sorted(points, key=lambda choice: choice.at_s)
     named = [(_frame_of(info, choice), person_at(persons, info, choice)) for choice in ordered]
@@ -85,7 +84,7 @@ def _changeover(
 
 
 def _path(person: Sequence[Track], frames: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N, 2) middles of the boxes, held and interpolated where the person is not found."""
+    """(N, 2) box centers, held and interpolated where the person is not detected."""
     at = np.concatenate([track.frames for track in person])
     boxes = np.concatenate([track.boxes_xyxy for track in person])
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -18,7 +18,7 @@ from pipeline.settings import SegmentSettings
 _SPEED_SIGMA_SECONDS = 0.1
 _HOLD_SHARE_OF_WALK = 0.18
 _HOLD_SPEED_BH_PER_S = (0.10, 0.25)
-"""Bounds of the speed under which the subject holds: sway of the landmarks, a slow stroll."""
+"""Bounds of the speed below which the subject stands still: sway of the landmarks, a slow stroll."""
 _SHORTEST_HOLD_SECONDS = 0.4
 _SHORTEST_MOVE_SECONDS = 0.25
 _LONGEST_ONSET_SECONDS = 0.3
@@ -37,8 +37,8 @@ def cut_segments(
     """Cut each shot into segments; every frame belongs to exactly one.
 
     ``settings.count`` 0: one segment ("whole") in shots under ``short_shot_seconds``, else three. Three segments are
-    approach, hold and exit, from the speed of the hips with the camera removed; where motion does not tell, three
-    equal "part"s. Other counts give equal parts. A shot of fewer frames than segments gives one segment a frame.
+    approach, hold and exit, from the speed of the hips with camera motion removed; where motion is inconclusive, three
+    equal "part"s. Other counts give equal parts. A shot with fewer frames than segments gets one segment per frame.
     """
     segments: list[Segment] = []
     for number, shot in enumerate(shot_slices(shot_starts, len(pts_seconds))):
@@ -65,17 +65,17 @@ def num_segments(seconds: float, frames: int, settings: SegmentSettings) -> int:
 
 
 def equal_borders(start: int, stop: int, count: int) -> list[int]:
-    """Return the ``count`` + 1 borders of parts of [start, stop) that are as equal as whole frames can be."""
+    """Return the ``count`` + 1 boundaries that split [start, stop) into parts as equal as whole frames allow."""
     return [start + (stop - start) * i // count for i in range(count + 1)]
 
 
 def find_hold(
     subject: Subject, world_from_source: Transforms, pts_seconds: NDArray[np.float64], shot: slice
 ) -> tuple[int, int] | None:
-    """Return the frames in which the subject starts and ends to hold still inside a shot, or None.
+    """Return the frames in which the subject starts and stops standing still inside a shot, or None.
 
-    The hold is the longest stretch in which the hips are slower than a share of the subject's own walk. Its end is
-    where the rise of speed, followed back, begins: a body gathers speed for some tenths of a second before it is fast.
+    The hold is the longest stretch in which the hips are slower than a fraction of the subject's own walking speed. It
+    ends where the rise in speed, traced back, begins: a body accelerates for some tenths of a second.
     """
     speed = _hip_speed(subject, world_from_source, pts_seconds, shot)
     if speed is None:
@@ -106,7 +106,7 @@ def find_hold(
 def _hip_speed(
     subject: Subject, world_from_source: Transforms, pts_seconds: NDArray[np.float64], shot: slice
 ) -> NDArray[np.float64] | None:
-    """Return the speed (N,) of the hips against the background, body heights a second; None if mostly unknown."""
+    """Return the speed (N,) of the hips against the background, body heights per second; None if mostly unknown."""
     middle = _mean_of_known(subject.joints[shot, JOINT["left_hip"] : JOINT["right_hip"] + 1, :2].astype(np.float64))
     middle[subject.presence[shot] == Presence.ABSENT] = np.nan
     if len(middle) < 3 or np.isfinite(middle).all(1).sum() < 0.3 * len(middle):
@@ -114,7 +114,7 @@ def _hip_speed(
     t = pts_seconds[shot]
     body = fill_gaps(subject.body_height_px[shot], t)
     middle = fill_gaps(middle, t)
-    # Pair by pair: the world of the first frame stretches what a pan has left far behind.
+    # Pair by pair: the ``world`` of the first frame distorts what a pan has left far behind.
     step = np.zeros_like(middle)
     step[1:] = middle[1:] - apply_transform(pair_motions(world_from_source[shot])[1:], middle[:-1])
     path = gaussian_smooth(np.cumsum(step / body[:, None], axis=0), t, _SPEED_SIGMA_SECONDS)
@@ -129,7 +129,7 @@ def _mean_of_known(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _seconds(pts_seconds: NDArray[np.float64], frames: slice) -> float:
-    """Duration of frames, the last one's own (its predecessor's spacing at the clip's end) included."""
+    """Duration of frames, including that of the last one (its predecessor's spacing at the clip's end)."""
     if frames.stop < len(pts_seconds):
         end = pts_seconds[frames.stop]
     else:
@@ -153,7 +153,7 @@ def cut_chunks(
             borders = equal_borders(segment.start, segment.stop, count)
             parts = list(pairwise(borders))
             longest = max(_seconds(pts_seconds, slice(a, b)) for a, b in parts)
-            # A microsecond of grace: 120 frames of 1/30 s are 4 s.
+            # A microsecond of tolerance: 120 frames of 1/30 s are 4 s.
             if longest <= chunk_seconds + 1e-6 or count == length:
                 break
             count += 1

@@ -1,4 +1,4 @@
-"""The plans of several people who are replaced in one job: each has one of its own, made of the one survey."""
+"""Plans for several people replaced in one job: each subject has its own, made from the one survey."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import keep_if_intact
 
 _SAME_SHARE = 0.1
-"""Two subjects with the same track in more of the frames of one of them are one person."""
+"""Two subjects that share a track in more than this fraction of one's frames are one person."""
 
 
 def make_plans(
@@ -28,9 +28,9 @@ def make_plans(
     needs: Needs,
     folders: Sequence[Path],
 ) -> tuple[Plan, ...]:
-    """Return a plan for each request of one subject; each is kept in a folder of its own. See ``make_plan``.
+    """Return a plan per subject request, each stored in its own folder. See ``make_plan``.
 
-    Raises also ``InvalidInput`` where two requests mean the same person.
+    Also raises ``InvalidInput`` where two requests select the same person.
     """
     plans: list[Plan] = []
     for number, (request, folder) in enumerate(zip(requests, folders, strict=True)):
@@ -55,7 +55,7 @@ def make_plans(
 
 
 def share_of_same(one: Subject, other: Subject) -> float:
-    """Return in what share of the frames of the less seen of two subjects both have the same track."""
+    """Return the fraction of the less visible subject's frames in which both have the same track."""
     found = (one.presence == Presence.FOUND), (other.presence == Presence.FOUND)
     least = min(int(each.sum()) for each in found)
     same = found[0] & found[1] & (one.track_of_frame == other.track_of_frame)

@@ -1,4 +1,4 @@
-"""Which single frames are made in the mode ``frame``."""
+"""Choose the single frames that the mode ``frame`` generates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.datatypes.plan import Chunk, Plan, Presence
 
 
 def choose_stills(plan: Plan) -> list[int]:
-    """Return one frame a segment, rising: the one nearest its middle in which the subject is clearly seen.
+    """Return one frame per segment, ascending: the one nearest its middle in which the subject is clearly visible.
 
     Segments without the subject have none.
     """
@@ -25,7 +25,7 @@ def choose_stills(plan: Plan) -> list[int]:
 
 
 def plan_of_stills(plan: Plan, stills: list[int], window_frames: int, can_be_alone: bool) -> Plan:
-    """Return the plan with one chunk around each still: the frame alone, or a window of a clip generator about it."""
+    """Return the plan with one chunk around each still: the frame alone, or a clip generator's window around it."""
     chunks = []
     for index, still in enumerate(stills):
         segment = next(part for part in plan.segments if part.start <= still < part.stop)
@@ -40,7 +40,7 @@ def plan_of_stills(plan: Plan, stills: list[int], window_frames: int, can_be_alo
 
 
 def plans_of_stills(plans: Sequence[Plan], window_frames: int, *, can_be_alone: bool) -> tuple[Plan, ...]:
-    """Return the plans of several subjects with chunks around the first one's stills, where each of them is there."""
+    """Return the plans of several subjects with chunks around the first one's stills, where all of them are present."""
     stills = choose_stills(plans[0])
     return tuple(
         plan_of_stills(

@@ -21,9 +21,10 @@ from pipeline.plan.points import person_at, person_by_points
 from pipeline.request import NamedChoice, PointChoice, SubjectChoice
 
 MIN_PERSON_SECONDS = 0.15
-"""Who is seen for less, in a shot that is longer, is a false alarm of the finder."""
+"""A shorter appearance in a longer shot is a false detection."""
 MIN_SHARE_OF_LARGEST = 0.1
-"""leftmost, rightmost and centre are looked for among people with this share of the largest one's time × area."""
+"""leftmost, rightmost and centre are chosen among people with at least this fraction of the largest one's time ×
+area."""
 
 
 def choose_subject(
@@ -38,11 +39,11 @@ def choose_subject(
 
     ``largest`` is the greatest sum of time × area; an index counts persons in order of first appearance, from 0;
     several points correct each other (``points.person_by_points``).
-    Gaps of up to ``max_gap_seconds`` are interpolated, longer ones where somebody else hides them all the time, and
-    somebody cut by the picture's edge is carried on for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``.
-    Joints and skeletons are smoothed in ``world``.
+    Gaps of up to ``max_gap_seconds`` are interpolated, longer ones where somebody else occludes them throughout, and a
+    person cut off by the picture's edge is extrapolated for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``. Joints
+    and skeletons are smoothed in ``world``.
 
-    Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice names nobody.
+    Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice selects nobody.
     """
     persons = find_persons(tracks, info, shot_starts, world_from_source)
     if not persons:
@@ -69,13 +70,13 @@ def find_persons(
     shot_starts: NDArray[np.int64],
     world_from_source: Transforms,
 ) -> list[tuple[Track, ...]]:
-    """Return everybody who may be a subject, each as the tracks of theirs, in order of first appearance."""
+    """Return every possible subject, each as a tuple of tracks, in order of first appearance."""
     persons = link_tracklets(tracks, shot_starts, info.pts_seconds, world_from_source)
     return [person for person in persons if _is_long_enough(person, info, shot_starts)]
 
 
 def _key(track: Track) -> tuple[int, int]:
-    """What tells one piece of a track from the others."""
+    """Key that identifies a piece of a track."""
     return track.track_id, int(track.frames[-1])
 
 
@@ -91,7 +92,7 @@ def _is_long_enough(person: tuple[Track, ...], info: VideoInfo, shot_starts: NDA
 
 
 def pick_person(persons: Sequence[tuple[Track, ...]], info: VideoInfo, choice: NamedChoice | int | PointChoice) -> int:
-    """Return the number of the person that a choice means. Raises ``InvalidInput`` where it means nobody."""
+    """Return the index of the chosen person. Raises ``InvalidInput`` where the choice selects nobody."""
     if isinstance(choice, PointChoice):
         return person_at(persons, info, choice)
     if isinstance(choice, int):

@@ -1,4 +1,4 @@
-"""How much of a person is seen: less than usual where a thing, or somebody, stands before them."""
+"""How much of a person is visible: less than usual where an object, or somebody, is in front of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 USUAL_SECONDS = 1.5
-"""The usual size of a mask is looked for in so long around a frame: who turns or sits down changes it, more slowly than
-who walks behind a post."""
+"""Time around a frame over which a mask's usual size is measured: turning or sitting down changes it more slowly than
+walking behind a post."""
 USUAL_QUANTILE = 0.75
 MIN_FRAMES = 8
 NO_SHARE, FULL_SHARE = 0.3, 0.7
-"""Of the usual size: up to the first nothing is believed, from the second on all."""
+"""Relative to the usual size: up to the first value landmarks are not trusted, from the second on fully."""
 EDGE_PX = 1.5
 
 
@@ -24,8 +24,8 @@ def visible_fractions(
 ) -> NDArray[np.float64]:
     """Return (T,) 0..1, at most ``visible``: less where the mask is much smaller than it usually is around that time.
 
-    All are of one shot. ``mask_px`` (T,) are counts of pixels, 0 where the person was not found; ``boxes_xyxy`` (T, 4).
-    Masks that the picture's edge cuts tell nothing: the landmarks do not slide there.
+    All frames belong to one shot. ``mask_px`` (T,) are counts of pixels, 0 where the person was not detected;
+    ``boxes_xyxy`` (T, 4). Masks cut off by the picture's edge are ignored: the landmarks do not slide there.
     """
     inside = (boxes_xyxy[:, :2] > EDGE_PX).all(axis=1) & (boxes_xyxy[:, 2:] < np.array(size_wh) - EDGE_PX).all(axis=1)
     told = inside & (mask_px > 0)

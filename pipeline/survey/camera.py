@@ -1,8 +1,8 @@
 """Measure the camera's motion, and smooth it.
 
 The motion is measured between neighboring frames on background points: good features at a reduced size, people
-masked out, followed by pyramidal Lucas-Kanade (forward only: the backward pass costs as much and changes nothing) and
-refined on the full picture. A similarity is found by RANSAC; it, or a homography where the points carry one, is
+masked out, followed by pyramidal Lucas-Kanade (forward only: a backward pass costs as much and changes nothing) and
+refined on the full-size picture. A similarity is found by RANSAC; it, or a homography where the points support one, is
 refitted to all tracks with Cauchy weights.
 """
 
@@ -36,17 +36,17 @@ Points32 = NDArray[np.float32]
 _MIN_INLIERS = 10
 _MIN_INLIER_SHARE = 0.3
 _INLIER_PX_OF_DIAGONAL = 1.5 / 734
-"""1.5 px at 640 x 360: parallax stays inside, people do not."""
+"""1.5 px at 640 x 360: parallax stays within it, people do not."""
 _HOMOGRAPHY_INLIERS = 40
 _HOMOGRAPHY_HULL = 0.25
-"""Least share of the picture that the inliers' hull must cover: eight parameters are extrapolated badly."""
+"""Least fraction of the picture that the inliers' hull must cover: eight parameters extrapolate badly."""
 _HOLD_DECAY = 0.8
-"""A held motion fades, so that a minute without texture does not run out of the world."""
+"""A held motion decays, so that a minute without texture does not drift away."""
 _GROUND_FEATURES = 40
 _MASK_MARGIN = 0.02
-"""Of the picture's diagonal: a point's window must not see the person."""
+"""Fraction of the picture's diagonal: a point's window must not contain the person."""
 _OVERLAY_MARGIN_PX = 4
-"""Of the small picture: half a point's window would leave nothing between the lines of a caption."""
+"""In px of the small picture: half a point's window would leave nothing between the lines of a caption."""
 
 
 class CameraEstimator:
@@ -55,7 +55,7 @@ class CameraEstimator:
     def __init__(self, info: VideoInfo, settings: StabilizeSettings) -> None:
         self._size_wh = info.size_wh
         self._diagonal = float(np.hypot(*info.size_wh))
-        # Small pictures are tracked whole; a step under 64 px a side leaves nothing to track.
+        # Small pictures are tracked at full size; below 64 px a side there is nothing left to track.
         short = min(info.size_wh)
         self._scale = min(1.0, max(settings.scale, 64 / short)) if short > 64 else 1.0
         self._settings = settings
@@ -78,9 +78,9 @@ class CameraEstimator:
     ) -> Transforms:
         """Take the next frame; return (3, 3) its motion since the shot began, source to ``world``.
 
-        ``luma`` is (H, W) uint8, upright; ``people_mask`` (H, W) covers all people; ``feet_px`` (K, 2) are points of
-        their feet, around which ground features are followed besides (for contacts); ``is_cut`` says that a shot begins
-        here. ``overlays`` (h, w), at any size, are graphics that stand still in the picture: no point lies on them.
+        ``luma`` is (H, W) uint8, upright; ``people_mask`` (H, W) covers all people; ``feet_px`` (K, 2) are points on
+        their feet, around which ground features are tracked as well (for contacts); ``is_cut`` says that a shot begins
+        here. ``overlays`` (h, w), at any size, are static graphics in the picture: no point lies on them.
         """
         w, h = self._size_wh
         if luma.shape != (h, w) or people_mask.shape != (h, w):
@@ -94,7 +94,7 @@ class CameraEstimator:
             pairs = np.empty((0, 4), np.float32)
             self._starts.add(len(self._world))
             self._world.append(np.eye(3))
-            # A cut is known, not a failure; the motion of another shot says nothing about this one.
+            # A cut is not a failure; the motion of another shot says nothing about this one.
             self._reliable.append(True)
             self._last = np.eye(3)
         else:
@@ -108,16 +108,15 @@ class CameraEstimator:
         return self._world[-1]
 
     def finish(self, overlays: Overlays | None = None) -> CameraMotion:
-        """Return the motion of all frames pushed, without the points that turned out to lie on ``overlays``."""
+        """Return the motion of all frames pushed, without the points found to lie on ``overlays``."""
         if overlays is not None and len(overlays.packed):
             self._fit_beside(overlays)
         world = np.stack(self._world) if self._world else np.empty((0, 3, 3))
         return CameraMotion(world, np.array(self._reliable, bool), tuple(self._pairs))
 
     def _fit_beside(self, overlays: Overlays) -> None:
-        """Fit again the motions of frames whose graphics were not known when they were read.
-
-        While the scene moves slowly, what stands still lies within the tolerance of RANSAC and draws on the fit.
+        """Refit the motions of frames whose graphics were not known when they were read. While the scene moves slowly,
+        static points lie within the RANSAC tolerance and bias the fit.
         """
         measured = list(self._world)
         limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)
@@ -140,7 +139,8 @@ class CameraEstimator:
         return round(w * self._scale), round(h * self._scale)
 
     def _full(self, small_points: NDArray[np.floating]) -> Points32:
-        """Small pixel centers to full: (p + 0.5) / scale - 0.5, which is 2 p + 0.5 at half size."""
+        """Pixel centers of the small picture in the full one: (p + 0.5) / scale - 0.5, which is 2 p + 0.5 at half
+        size."""
         ratio = np.array(self._size_wh, np.float64) / self._small_wh
         return np.asarray((small_points + 0.5) * ratio - 0.5, np.float32)
 
@@ -149,7 +149,7 @@ class CameraEstimator:
         return np.asarray((full_points + 0.5) / ratio - 0.5, np.float32)
 
     def _blocked(self, people_mask: Mask) -> NDArray[np.uint8]:
-        """People, widened, at the small size: 255 where no point may be."""
+        """The dilated people mask at the small size: 255 where no point may lie."""
         small = cv2.resize(people_mask.astype(np.uint8) * 255, self._small_wh, interpolation=cv2.INTER_AREA)
         reach = max(1, round(_MASK_MARGIN * self._diagonal * self._scale))
         return grow(small > 0, reach) * np.uint8(255)
@@ -193,7 +193,8 @@ class CameraEstimator:
     def _follow(
         self, small_before: Luma, small: Luma, luma_before: Luma, luma: Luma, blocked: NDArray[np.uint8]
     ) -> Points32:
-        """Return the points that could be followed and lie on the background: (N, 4), before and now, full size."""
+        """Return the points that could be tracked and lie on the background: (N, 4), previous and current, full
+        size."""
         before = self._points
         if not len(before):
             return np.empty((0, 4), np.float32)
@@ -203,7 +204,7 @@ class CameraEstimator:
         )
         keep = good.ravel() == 1
         if self._scale < 1.0 and keep.any():
-            # One more level: the full picture, from where the small one ended; sharper by a third on walk_a.
+            # One more level: the full picture, starting from the small one's result; a third more accurate on walk_a.
             now, good, _ = cv2.calcOpticalFlowPyrLK(
                 luma_before,
                 luma,
@@ -223,7 +224,8 @@ class CameraEstimator:
         return both[blocked[at[:, 1], at[:, 0]] == 0]
 
     def _fit(self, found: Points32) -> tuple[Transforms, Points32, bool]:
-        """Return source of the frame before from source of this one, the pairs that agree, and whether to trust it."""
+        """Return the transform from this frame's source px to the previous frame's, the inlier pairs, and whether to
+        trust it."""
         before, now = found[:, :2].astype(np.float64), found[:, 2:].astype(np.float64)
         limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)
         if len(found) >= _MIN_INLIERS:
@@ -246,7 +248,7 @@ class CameraEstimator:
             bent, bent_residual = refit_irls(before, now, "homography", result)
             corners = corners_of(self._size_wh)
             bend = np.abs(apply_transform(bent, corners) - apply_transform(result, corners)).max()
-            # Two views of neighboring frames differ little: a strong bend is a fit to noise or to something moving.
+            # Neighboring frames differ little: a strong perspective term is a fit to noise or to something moving.
             if bend < 0.05 * self._diagonal and np.median(bent_residual) <= np.median(residual):
                 result, residual = bent, bent_residual
         self._last = result

@@ -1,4 +1,4 @@
-"""How a person looks in one frame: colors of head, torso and legs, each for itself."""
+"""A person's appearance in one frame: color histograms of head, torso and legs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ assert CHROMA_BINS**2 + LUMA_BINS == COLOR_BINS
 CHROMA_WEIGHT = 0.7
 """Chroma (Lab a, b) counts more than luma, which changes with exposure and shade."""
 LONGEST_PX = 128
-"""A person is looked at about this high: colors need no more."""
+"""A person is reduced to about this height: colors need no more."""
 MIN_PART_SHARE = 0.02
-"""A part with fewer of the person's pixels says nothing."""
+"""A part with fewer pixels is ignored."""
 MIN_PART_PX = 20
 MIN_CONFIDENCE = 0.3
 BIN_BLUR = 0.7
-"""Of bins: a color between two bins must not jump from one to the other with the noise of a frame."""
+"""In bins: a color between two bins must not jump from one to the other with the noise of a frame."""
 
 
 def color_histogram_of(picture: Picture, person: Person) -> NDArray[np.uint8]:
     """Return (3, 70): for head, torso and legs the square roots of a color histogram's weights, times 255.
 
-    The product of two such rows, over 255², is their Bhattacharyya coefficient. A part that is not seen is all zero.
-    Parts are cut across the line from the shoulders' middle to the hips', or into thirds of the box where that line is
-    not known. The mask is eroded, so the place's colors at its border do not count.
+    The product of two such rows, over 255², is their Bhattacharyya coefficient. A part that is not visible is all zero.
+    Parts are split across the line from the middle of the shoulders to that of the hips, or into thirds of the box
+    where that line is unknown. The mask is eroded, so background colors at its border do not count.
     """
     x0, y0, x1, y1 = np.clip(person.box_xyxy.astype(int), 0, None)
     step = max(1, max(y1 - y0, x1 - x0) // LONGEST_PX)
@@ -66,7 +66,7 @@ def _parts(person: Person, points: NDArray[np.int64], top: float, bottom: float)
 
 def _histogram(lab: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return (70,) weights that sum to 1, of pixels (N, 3) in OpenCV's 8-bit Lab."""
-    # Nearly all colors of clothes and skin lie within 32 of gray; what lies beyond falls into the outer bins.
+    # Nearly all colors of clothes and skin lie within 32 of gray; the rest falls into the outer bins.
     chroma = np.clip((lab[:, 1:] - 96) * (CHROMA_BINS / 64), 0, CHROMA_BINS - 1).astype(np.int64)
     counts = np.bincount(chroma[:, 0] * CHROMA_BINS + chroma[:, 1], minlength=CHROMA_BINS**2)
     colors = cv2.GaussianBlur(counts.reshape(CHROMA_BINS, CHROMA_BINS).astype(np.float64), (3, 3), BIN_BLUR)

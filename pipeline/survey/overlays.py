@@ -1,10 +1,10 @@
-"""Find burnt-in graphics (captions, icons, logos, watermarks): what stands still in the picture while the scene moves.
+"""Find burnt-in graphics (captions, icons, logos, watermarks): what stays fixed in the picture while the scene moves.
 
 Sums of the gray picture and of its square, at a reduced size, give mean and variance of each pixel over short windows.
-At an edge of the scene that the measured camera motion carries across its own direction the variance is many times the
-squared gradient of the mean; at an edge of a graphic it is a fraction of it, also where that is half transparent.
-An edge along the motion looks the same in both cases and says nothing. An edge counts only beside something that truly
-changes: what is far away stands still with all that is around it.
+At a scene edge that the measured camera motion moves across its own direction the variance is many times the squared
+gradient of the mean; at an edge of a graphic, even a semi-transparent one, it is a fraction of it. An edge along the
+motion looks the same in both cases and is no evidence. An edge counts only next to something that really changes:
+distant scenery is static together with everything around it.
 """
 
 from __future__ import annotations
@@ -28,58 +28,58 @@ _SHORT_SIDE = 360
 _BLOCK_SECONDS = 0.14
 _WINDOW_BLOCKS = 5
 _LEAST_FRAMES = 8
-"""Of a window: fewer tell little of a variance."""
+"""Frames per window: fewer give a poor estimate of variance."""
 _MOST_RATE = 30.0
-"""Frames a second that are looked at."""
+"""Frames per second that are examined."""
 _LEAST_GRADIENT = 5.0
-"""Gray levels a px: more than what codecs leave."""
+"""Gray levels per px: more than codec artifacts cause."""
 _STILL = 0.35
 """Largest variance at a graphic's edge, in squared gradients of the mean."""
 _LEAST_MOTION_PX = 1.0
 """Standard deviation of the scene's motion across the edge."""
 _ACROSS = 0.2
-"""Share of the motion's variance that must lie across the edge: 27° and more, since edges bend."""
+"""Fraction of the motion's variance that must lie across the edge: 27° and more, since edges bend."""
 _STROKE_PX = 5
 _GRADIENT_ON_PEOPLE = 10.0
 _STILL_ON_PEOPLE = 0.06
-"""A person whom the camera follows stands nearly still; a graphic over them does so exactly."""
+"""A person followed by the camera is nearly static in the picture; a graphic over them is exactly so."""
 _LINK_PX = 4
-"""Letters and words this near are one graphic."""
+"""Letters and words this close together form one graphic."""
 _LEAST_EDGE_PX = 24
 _LEAST_FREE_EDGE_PX = 16
-"""Of a graphic's edge, beside all people."""
+"""Fraction of a graphic's edge that must lie off all people."""
 _RING_PX = 8
 _CHANGE = 25.0
-"""Variance of what truly changes."""
+"""Variance of what really changes."""
 _RING_CHANGES = 0.25
-"""Share of the pixels around a graphic that must change."""
+"""Fraction of the pixels around a graphic that must change."""
 _CALM = 6.0
 _CALM_SHARE = 0.9
-"""What an edge encloses belongs to the graphic where this share of it has no more than this variance."""
+"""The area enclosed by an edge belongs to the graphic where at least this fraction of it has at most this variance."""
 _GAP_PX = 9
 _FLAT = 3.0
-"""Variance of what a codec leaves on a plain surface."""
+"""Variance caused by codec artifacts on a plain surface."""
 _LARGEST_PART = 0.015
-"""Of the picture: a larger plain surface is rather the sky than an icon."""
+"""Fraction of the picture: a larger plain surface is more likely sky than an icon."""
 _KEEPS = 0.7
-"""Share of a graphic's edge by which it is found again where the scene does not move."""
+"""Fraction of a graphic's edge that must be found again where the scene does not move."""
 _GRID_WH = (9, 6)
 
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """Some frames in a row."""
+    """Statistics of a few consecutive frames."""
 
     first: Float32Array
     second: Float32Array
     """(h, w) sums of the gray levels and of their squares."""
     people: Mask
-    """(h, w) where anybody was."""
+    """(h, w) where there was a person."""
     world_from_source: list[Transforms] = field(default_factory=list)
 
 
 class OverlayFinder:
-    """Takes a clip's frames in order, with the camera's measured motion; holds some sums and no frame."""
+    """Takes a clip's frames in order, with the camera's measured motion; holds a few sums and no frame."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._size_wh = info.size_wh
@@ -91,7 +91,7 @@ class OverlayFinder:
         self._step = max(1, round(rate / _MOST_RATE))
         self._blocks: deque[_Block] = deque(maxlen=_WINDOW_BLOCKS)
         self._found: deque[Mask] = deque()
-        """Of the blocks that a later window may still see."""
+        """Blocks that a later window may still include."""
         self._edges = self._empty()
         self._mask = self._empty()
         """Edges and area of the graphics in the last window."""
@@ -100,7 +100,7 @@ class OverlayFinder:
 
     @property
     def known(self) -> Mask | None:
-        """(h, w) at a reduced size: the graphics known so far; None where there are none."""
+        """(h, w) at a reduced size: the graphics found so far; None where there are none."""
         return self._mask if self._mask.any() else None
 
     def push(self, luma: NDArray[np.uint8], people_mask: Mask, world_from_source: Transforms, is_cut: bool) -> None:
@@ -142,7 +142,7 @@ class OverlayFinder:
         return np.zeros(self._small_wh[::-1], np.bool_)
 
     def _end_block(self) -> None:
-        """Look at the window that ends here."""
+        """Evaluate the window that ends here."""
         frames = sum(len(block.world_from_source) for block in self._blocks)
         if len(self._blocks) == _WINDOW_BLOCKS and frames >= _LEAST_FRAMES:
             self._look(frames)
@@ -165,7 +165,7 @@ class OverlayFinder:
         gx = cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=1 / 8)
         gy = cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=1 / 8)
         steep = gx * gx + gy * gy
-        # Both sides of the edge: where it turns around, an edge of the scene leaves a still side.
+        # Both sides of the edge must change: where the motion reverses, a scene edge leaves one side static.
         worst = np.asarray(cv2.dilate(variance, np.ones((3, 3), np.uint8)), np.float32)
         is_still = (steep >= _LEAST_GRADIENT**2) & (worst < _STILL * steep)
         if not is_still.any():
@@ -178,12 +178,12 @@ class OverlayFinder:
         new = _graphics(is_still & self._is_crossed(gx, gy, steep), people, variance)
         old = _found_again(self._edges, self._mask, is_still)
         self._edges = new | old
-        # Strokes along the motion prove nothing, but belong to those that do.
+        # Strokes along the motion prove nothing, but belong to the others.
         area = _area(old | (grow(new, _STROKE_PX) & is_still), variance)
         self._mask = area | _plain_parts(area, variance, people & ~self._mask)
 
     def _is_crossed(self, gx: Float32Array, gy: Float32Array, steep: Float32Array) -> Mask:
-        """Return (h, w): whether the scene's motion would change the pixel, by its gradient."""
+        """Return (h, w): whether the scene's motion would change the pixel, given its gradient."""
         world = np.stack([matrix for block in self._blocks for matrix in block.world_from_source])
         source_from_middle = np.linalg.inv(world) @ world[len(world) // 2]
         width, height = self._size_wh
@@ -207,7 +207,8 @@ class OverlayFinder:
 
 
 def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
-    """Return those edges (h, w) that belong to a graphic: enough of them together, not all on people, beside change."""
+    """Return those edges (h, w) that belong to a graphic: enough of them together, not all on people, next to
+    change."""
     kept = np.zeros_like(edges)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(grow(edges, _LINK_PX).view(np.uint8))
     height, width = edges.shape
@@ -226,7 +227,7 @@ def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
 
 
 def _found_again(edges: Mask, mask: Mask, is_still: Mask) -> Mask:
-    """Return the edges of graphics known from before that are there as they were."""
+    """Return the edges of previously found graphics that are unchanged."""
     if not edges.any():
         return edges
     count, labels = cv2.connectedComponents(grow(mask, 1).view(np.uint8))
@@ -237,12 +238,12 @@ def _found_again(edges: Mask, mask: Mask, is_still: Mask) -> Mask:
 
 
 def _area(edges: Mask, variance: Float32Array) -> Mask:
-    """Return the graphics (h, w) of which these are the edges: strokes, and what they enclose where it is still."""
+    """Return the graphics (h, w) of which these are the edges: strokes, and what they enclose where it is static."""
     if not edges.any():
         return edges.copy()
     strokes = cv2.morphologyEx(edges.view(np.uint8), cv2.MORPH_CLOSE, np.ones((_STROKE_PX, _STROKE_PX), np.uint8))
     area = grow(strokes.astype(np.bool_), 1)
-    # Where an edge lies along the motion, an outline has a gap.
+    # An outline has a gap where its edge lies along the motion.
     closed = cv2.morphologyEx(area.view(np.uint8), cv2.MORPH_CLOSE, np.ones((_GAP_PX, _GAP_PX), np.uint8))
     count, labels = cv2.connectedComponents(1 - closed, connectivity=4)
     sizes = np.bincount(labels.ravel(), minlength=count)
@@ -255,9 +256,8 @@ def _area(edges: Mask, variance: Float32Array) -> Mask:
 
 
 def _plain_parts(area: Mask, variance: Float32Array, people: Mask) -> Mask:
-    """Return the plain surfaces (h, w) that touch a graphic's edges: the inside of an icon beside its letters.
-
-    What is mostly on people is not taken: cloth of someone whom the camera follows may be as plain.
+    """Return the plain surfaces (h, w) that touch a graphic's edges: the inside of an icon around its letters. Surfaces
+    mostly on people are left out: the clothes of a person followed by the camera may be just as plain.
     """
     if not area.any():
         return area.copy()

@@ -1,4 +1,4 @@
-"""Find people in every frame and follow them: tracks of joints, masks spooled."""
+"""Detect people in every frame and track them: tracks of joints, masks spooled."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.survey.tracking import BoxTracker
 
 MIN_FOOT_CONFIDENCE = 0.3
 EVERYONE_DILATION = 0.02
-"""Of the tallest box: what a mask misses of hair and hands must not carry features of the camera."""
+"""Fraction of the tallest box: hair and hands that a mask misses must not carry camera features."""
 LOST_SECONDS = 1.0
 
 
@@ -36,14 +36,14 @@ class MaskSink(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PeopleInFrame(Shaped):
-    """What the camera estimator needs to know of the people of one frame; source space."""
+    """What the camera estimator needs to know about the people in one frame; source space."""
 
     SHAPES: ClassVar[Shapes] = {"people_mask": ("H", "W"), "feet_px": ("K", 2)}
 
     people_mask: Mask
     """(H, W) all people, lightly dilated."""
     feet_px: NDArray[np.float64]
-    """(K, 2) ankles, heels and toes that were seen, inside the picture."""
+    """(K, 2) visible ankles, heels and toes, inside the picture."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +56,7 @@ class _Growing:
 
 
 class PeopleFollower:
-    """Takes a clip's frames in order and gives its tracks; holds no frame."""
+    """Takes a clip's frames in order and returns its tracks; holds no frame."""
 
     def __init__(self, info: VideoInfo, max_gap_seconds: float, backend: PeopleBackend, store: MaskSink) -> None:
         aspect = float(info.sample_aspect_ratio) or 1.0
@@ -69,23 +69,23 @@ class PeopleFollower:
         """Track by the backend's own number."""
         self._tracks: dict[int, _Growing] = {}
         self._pending: deque[tuple[int, dict[int, Mask]]] = deque()
-        """Masks of the last frames, to which a look back may still add."""
+        """Masks of the last frames, to which backward tracking may still add."""
         self._found: deque[list[Person]] = deque()
-        """People of frames that were looked at ahead."""
+        """People of frames that were processed ahead."""
         backend.reset()
 
     @property
     def batch_frames(self) -> int:
-        """How many frames the backend likes to look at together."""
+        """The backend's preferred batch size."""
         return self._backend.batch_frames
 
     def look_ahead(self, pictures: Sequence[Picture]) -> None:
-        """Let a backend to which each frame stands for itself find the people of the next frames together."""
+        """Detect the people of the next frames in a batch, with a backend that treats frames independently."""
         if self._backend.batch_frames > 1:
             self._found.extend(self._find_batch(pictures))
 
     def push(self, index: int, picture: Picture, is_cut: bool) -> PeopleInFrame:
-        """Find the people of the next frame, upright RGB (H, W, 3); ``is_cut`` where it begins a shot."""
+        """Detect the people of the next frame, upright RGB (H, W, 3); ``is_cut`` where it starts a shot."""
         if is_cut:
             self._backend.reset()
             self._tracker.cut()
@@ -104,7 +104,7 @@ class PeopleFollower:
         return _seen(people, self._size_wh)
 
     def _ids(self, people: list[Person]) -> list[int]:
-        """Return a track id for each person: the backend's own word, where it follows people, else by their boxes."""
+        """Return a track id for each person: the backend's own where it tracks people, else by their boxes."""
         if all(person.follow_id < 0 for person in people):
             return self._tracker.push(people)
         return [self._followed.setdefault(person.follow_id, len(self._followed)) for person in people]
@@ -116,7 +116,7 @@ class PeopleFollower:
         return tuple(_track_of(track_id, growing) for track_id, growing in sorted(self._tracks.items()))
 
     def _add_earlier(self, track_id: int, track: _Growing, person: Person, index: int) -> None:
-        """Take up what a look back saw of a person, in the frames that the track does not have."""
+        """Add what backward tracking saw of a person in frames that the track lacks."""
         pending = dict(self._pending)
         for ago, earlier in enumerate(person.earlier, person.earlier_from):
             frame = index - ago
@@ -125,7 +125,7 @@ class PeopleFollower:
                 break
             track.frames.insert(at, frame)
             track.people.insert(at, _without_mask(earlier))
-            # Its picture is gone; nothing is known of its colors.
+            # The frame is gone; its colors are unknown.
             track.color_histograms.insert(at, np.zeros((BODY_PARTS, COLOR_BINS), np.uint8))
             track.mask_px.insert(at, int(np.count_nonzero(earlier.mask)))
             pending[frame][track_id] = earlier.mask
@@ -145,7 +145,7 @@ def _without_mask(person: Person) -> Person:
 
 
 def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person:
-    """Bring a person from the square-pixel picture, ``stretch`` times as wide, to source pixels."""
+    """Map a person from the square-pixel picture, ``stretch`` times as wide, to source pixels."""
     joints, skeleton, box = person.joints.copy(), person.skeleton.copy(), person.box_xyxy.copy()
     joints[:, 0] = (joints[:, 0] + 0.5) / stretch - 0.5
     skeleton[:, 0] = (skeleton[:, 0] + 0.5) / stretch - 0.5

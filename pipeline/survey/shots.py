@@ -1,4 +1,4 @@
-"""Hard cuts and fades, and how much of each frame nothing explains."""
+"""Hard cuts and fades, and how much of each frame stays unexplained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 
 _SMALL_SHORT_SIDE = 120
-"""Scene detection wants no more; PySceneDetect itself reduces pictures to about 256 px across."""
+"""Scene detection needs no more; PySceneDetect itself reduces pictures to about 256 px across."""
 
 
 _CUT_THRESHOLD = 27.0
@@ -24,20 +24,21 @@ _CUT_THRESHOLD = 27.0
 
 
 _EXPLAINED = 0.45
-"""A candidate is no cut where motion and light explain the change to this share."""
+"""A candidate is rejected where motion and light explain the change to this fraction."""
 
 
 _BURNT_OUT, _LEAST_CLEAR = 250, 0.15
-"""Pixels of a flash that tell nothing, and the share of others from which these alone are compared."""
+"""Saturated pixels of a flash carry no information; the others alone are compared where they are at least this
+fraction."""
 
 
 _BLOCK_PX = 9
 _BLOCKS_QUANTILE = 0.98
-"""A person is some blocks of the small picture."""
+"""A person covers a few blocks of the small picture."""
 
 
 _SHORTEST_SHOT_SECONDS = 0.25
-"""Two cuts nearer than this are a flash."""
+"""Two cuts closer together than this are a flash."""
 
 
 _BLANK_LEVELS = 6.0
@@ -45,11 +46,11 @@ _BLANK_LEVELS = 6.0
 
 
 _BLANK_SECONDS = 0.1
-"""Shorter is a black flash."""
+"""A shorter one is a black flash."""
 
 
 class CutDetector:
-    """Tells, frame by frame and without look-ahead, where a hard cut or a fade in begins a new shot."""
+    """Detects, frame by frame and without look-ahead, where a hard cut or a fade-in starts a new shot."""
 
     def __init__(self, info: VideoInfo, method: Literal["content", "off"]) -> None:
         self._on = method == "content"
@@ -63,7 +64,7 @@ class CutDetector:
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        # The filter is counted in frames: a shot of fewer frames than this is not begun.
+        # The filter counts frames: a shot with fewer frames than this is not started.
         self._detector = ContentDetector(
             threshold=_CUT_THRESHOLD,
             min_scene_len=max(1, round(_SHORTEST_SHOT_SECONDS * float(self._rate))),
@@ -71,11 +72,11 @@ class CutDetector:
         )
 
     def push(self, picture: Picture, index: int) -> bool:
-        """Take the next frame, upright RGB; return True when it begins a new shot. The first frame never does.
+        """Take the next frame, upright RGB; return True when it starts a new shot. The first frame never does.
 
         PySceneDetect's ContentDetector proposes; a candidate is dropped where optical flow and a change of light
-        carry the frame before onto this one (fast pans, flashes of light, a person passing close to the camera). After
-        a fade to one color the first frame that shows something begins a shot.
+        map the previous frame onto this one (fast pans, flashes of light, a person passing close to the camera). After
+        a fade to one color the first frame with content starts a shot.
         """
         if not self._on:
             self._unexplained.append(0.0)
@@ -93,7 +94,7 @@ class CutDetector:
         return proposed and before is not None and not _same_scene(before, small)
 
     def _fades_in(self, small: Picture, index: int) -> bool:
-        """Tell whether this is the first frame that shows something after a while without."""
+        """Return whether this is the first frame with content after a while without."""
         if float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std()) < _BLANK_LEVELS:
             self._blank_frames += 1
             return False
@@ -105,8 +106,8 @@ class CutDetector:
         return is_first
 
     def finish(self) -> NDArray[np.float32]:
-        """Return (T,): gray levels by which the worst parts of each frame differ from the frame before it, moved by
-        optical flow and brought to the same light. A person who is suddenly elsewhere shows, who moves does not."""
+        """Return (T,): gray levels by which the worst parts of each frame differ from the previous one, warped by
+        optical flow and matched in exposure. A person who is suddenly elsewhere shows up, a moving one does not."""
         return np.array(self._unexplained, np.float32)
 
     def _change(self, before: Picture, now: Picture) -> float:
@@ -116,20 +117,20 @@ class CutDetector:
 
 
 def _same_scene(before: Picture, now: Picture) -> bool:
-    """Tell whether flow and gain carry one small picture onto the next one, where neither is burnt out."""
+    """Return whether flow and gain map one small picture onto the next, where neither is saturated."""
     clear = np.maximum(before.max(axis=2), now.max(axis=2)) < _BURNT_OUT
     if clear.mean() < _LEAST_CLEAR:
         clear[:] = True
     a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), clear) for picture in (before, now))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
     left = np.abs(_moved(a, flow) - b)[clear].mean()
-    # Against an unrelated picture: the frame itself turned around, which has the same values at other places.
+    # Compared with an unrelated picture: the frame itself rotated, with the same values at other places.
     unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b)[clear].mean()
     return bool(left < _EXPLAINED * unrelated and left < 20.0)
 
 
 def _moved(gray: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring a gray picture to the next one by the flow from there, float32."""
+    """Warp a gray picture onto the next one by the flow from there, float32."""
     h, w = gray.shape
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     moved = cv2.remap(gray, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -137,7 +138,7 @@ def _moved(gray: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def _equalized(gray: NDArray[np.uint8], clear: Mask | None = None) -> NDArray[np.uint8]:
-    """Bring a gray picture to one mean and contrast, of its ``clear`` pixels, so that light does not count."""
+    """Normalize a gray picture's mean and contrast over its ``clear`` pixels, so that light does not count."""
     values = gray.astype(np.float32)
     told = values if clear is None else values[clear]
     return np.asarray(np.clip((values - told.mean()) / (told.std() + 1e-3) * 48 + 128, 0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Follow boxes from frame to frame with a library's ByteTrack, so that no person of a frame is left without an id."""
+"""Track boxes from frame to frame with a library's ByteTrack, so that every person in a frame has an id."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from trackers import ByteTrackTracker
 from pipeline.datatypes.survey import Person
 
 START_SCORE = 0.3
-"""The backends report only who passed their own gates; ByteTrack's two-stage matching is left for weaker ones."""
+"""The backends report only detections above their own thresholds; ByteTrack's second stage is left for weaker ones."""
 MIN_IOU = 0.1
 SAME_BOX_IOU = 0.3
-"""A track's second box against its first, which ByteTrack has not confirmed yet."""
+"""IoU of a track's second box with its first, which ByteTrack has not confirmed yet."""
 
 
 class BoxTracker:
     """Gives each person a track id; ids never repeat, also after ``cut``."""
 
     def __init__(self, frames_per_second: float, lost_seconds: float) -> None:
-        """``lost_seconds``: how long a track without boxes is kept for whoever comes back near its course."""
+        """``lost_seconds``: how long a track without boxes is kept for a person who returns near its path."""
         self._frames_per_second = frames_per_second
         self._lost_frames_at_30 = max(1, round(30 * lost_seconds))
         self._next_id = 0
         self.cut()
 
     def cut(self) -> None:
-        """Forget all tracks; the next frame's people begin new ones."""
+        """Forget all tracks; the next frame's people start new ones."""
         self._bytetrack = ByteTrackTracker(
             lost_track_buffer=self._lost_frames_at_30,
             frame_rate=self._frames_per_second,
@@ -52,7 +52,7 @@ class BoxTracker:
             theirs[np.asarray(tracked.data["row"])] = tracked.tracker_id
         ids, unconfirmed = [], []
         for box, tracker_id in zip(boxes, theirs.tolist(), strict=True):
-            # ByteTrack names a track at its second box: the first one got our own number at once.
+            # ByteTrack assigns an id at a track's second box; the first one got our own number immediately.
             if tracker_id in self._ids:
                 ids.append(self._ids[tracker_id])
                 continue
@@ -69,7 +69,7 @@ class BoxTracker:
         return ids
 
     def _claim(self, box: np.ndarray) -> int | None:
-        """The number given to the box of the last frame that this one goes on from."""
+        """The number given to the box in the last frame that this one continues."""
         if not self._unconfirmed:
             return None
         overlaps = sv.box_iou_batch(box[None], np.stack([other for other, _ in self._unconfirmed]))[0]
