@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
-
-from llvmlite.binding import get_host_cpu_features
 
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.errors import EncodeFailed
-from pipeline.media.encoders import encoder_opens, ffv1_options
+from pipeline.media.encoders import encoder_opens, ffv1_options, reproducible_x264
 from pipeline.media.pixels import is_rgb, planar_format
 from pipeline.media.side_data import CHROMA_LOCATIONS
 from pipeline.settings import OutputSettings
@@ -105,9 +102,7 @@ def _siting_option(info: VideoInfo) -> dict[str, str]:
 
 
 def _x264_parameters(info: VideoInfo) -> list[str]:
-    # x264's lookahead has AVX-512 code that reads what nobody wrote: at some sizes (320x180, 608x1080) the same
-    # frames gave other bytes from run to run. With AVX2 they never did, and it is no slower.
-    own = ["asm=avx2"] if _has_avx512() else []
+    own = reproducible_x264()
     if info.mastering_display is not None:
         own.append(f"mastering-display={_mastering_display(info.mastering_display)}")
     if info.content_light is not None:
@@ -130,11 +125,6 @@ def _mastering_display(values: tuple[Fraction, ...]) -> str:
     red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (round(value * 50_000) for value in values[:8])
     low, high = (round(value * 10_000) for value in values[8:])
     return f"G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})WP({white_x},{white_y})L({high},{low})"
-
-
-@cache
-def _has_avx512() -> bool:
-    return bool(get_host_cpu_features().get("avx512f"))
 
 
 def _fits_chroma(info: VideoInfo) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media.containers import failures_told
+from pipeline.media.encoders import reproducible_x264
 from pipeline.media.pixels import video_frame
 
-_CONSTANT = "qp=20:aq-mode=0:mbtree=0:rc-lookahead=0"
-"""A constant quantizer: with rate control x264 gave other bytes in the first film of a process than in the next."""
+_CRF = 18
 _THREADS = 1
 """Pinned, since the bytes of x264 depend on it."""
 _BT709 = 1
@@ -23,7 +23,7 @@ _BT709 = 1
 def write_short_video(
     path: Path, pictures: Iterable[NDArray[np.uint8]], size_wh: tuple[int, int], frame_rate: int
 ) -> None:
-    """Write (h, w, 3) RGB pictures of even size as MP4, without rate control.
+    """Write (h, w, 3) RGB pictures of even size as MP4.
 
     The file appears under its name when it is whole. Raises ``NoSpace`` and ``EncodeFailed``, and whatever
     ``pictures`` raises.
@@ -54,7 +54,9 @@ def _write(
         video = output.add_stream("libx264", rate=frame_rate)
         video.width, video.height, video.pix_fmt = *size_wh, "yuv420p"
         context = video.codec_context
-        context.options = {"preset": "veryfast", "threads": str(_THREADS), "x264-params": _CONSTANT}
+        context.options = {"preset": "veryfast", "crf": str(_CRF), "threads": str(_THREADS)}
+        if parameters := reproducible_x264():
+            context.options |= {"x264-params": ":".join(parameters)}
         context.thread_count = _THREADS
         context.flags |= av.codec.context.Flags.bitexact
         context.time_base = Fraction(1, frame_rate)
