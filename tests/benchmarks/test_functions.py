@@ -40,7 +40,7 @@ def test_what_a_function_calls_is_not_its_own() -> None:
     profiler.stop()
     costs = {cost.name.rsplit(".", 1)[1]: cost for cost in profiler.costs()}
     outer, inner = costs["coordinates"], costs["coordinates_at"]
-    assert outer.total_seconds >= inner.total_seconds == inner.own_seconds
+    assert outer.total_seconds >= inner.total_seconds >= inner.own_seconds > 0
     assert outer.own_seconds == pytest.approx(outer.total_seconds - inner.total_seconds)
 
 
