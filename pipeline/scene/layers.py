@@ -122,7 +122,8 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     held, hand = _held(strange & ~people, sample)
     held |= _other_ends(held, odds, differs & ~people, sample)
     loose = _large(strange & ~held & ~hand, _HALF * row.breadth_bh * height)
-    worn = _worn(loose, sample)
+    # A passer-by at his head has colors that the others have.
+    worn = _worn(loose, sample, row.others[sample.bins] > UNLIKELY)
     labels[loose & ~worn] = Label.THING
     labels[worn & ~people] = Label.HIS
     labels[hand] = Label.HIS
@@ -238,11 +239,16 @@ def _outline(sample: Sample, strange: Mask) -> Mask:
     return outline
 
 
-def _worn(loose: Mask, sample: Sample) -> Mask:
-    """Return the things that lie on his head for the most part: a cap has no color of his, and is his all the same."""
+def _worn(loose: Mask, sample: Sample, like_others: Mask) -> Mask:
+    """Return the things that lie on his head for the most part: a cap has no color of his, and is his all the same.
+
+    What mostly has colors of other people (``like_others``) is somebody behind him.
+    """
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
     on_head = np.bincount(labeled[sample.distances[HEAD] < _CAP_BH], minlength=count)
-    is_worn = on_head > _HALF * np.bincount(labeled.ravel(), minlength=count)
+    areas = np.bincount(labeled.ravel(), minlength=count)
+    is_worn = on_head > _HALF * areas
+    is_worn &= np.bincount(labeled[like_others], minlength=count) < _HALF * areas
     is_worn[0] = False
     return np.asarray(is_worn[labeled], np.bool_)
 

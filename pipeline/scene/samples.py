@@ -21,6 +21,8 @@ _CORE_BH = 0.018
 """So deep inside a limb its pixels are surely covered by it: joints are right to about 2 % of body height."""
 _BESIDE_MASK_BH = 0.025
 """Capsules are those of a clothed adult; a slim body ends that much within them."""
+_SEAM_SHARE = 0.6
+"""Of a place, along the mask: then all that is told there is told by limbs drawn too broad."""
 OUTSIDE_BH = 0.035
 """So far from every limb there is neither clothing nor hair, as a rule."""
 _REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
@@ -100,10 +102,23 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     height = sample.body.height_px
     # Feet are the last part.
     limbs = sample.distances[:FEET].min(axis=0) < -_CORE_BH
-    # A limb that is broader than his is no evidence: along his mask the background is seen beside him.
-    limbs &= ~grow(sample.subject_mask, max(1, round(_BESIDE_MASK_BH * height))) | sample.subject_mask
     inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
-    return opened(inside & (sample.view.shown == Shown.PLATE) & (likelihood < _TELLING * UNLIKELY), 1)
+    found = opened(inside & (sample.view.shown == Shown.PLATE) & (likelihood < _TELLING * UNLIKELY), 1)
+    return found & ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
+
+
+def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:
+    """Return what of ``found`` is no evidence: along the mask, where limbs drawn too broad reach into the background.
+
+    What cuts the mask in two is a thing in front: it is narrow between two parts of the mask, or broader than the seam.
+    """
+    kernel = np.ones((4 * reach_px + 1, 4 * reach_px + 1), np.uint8)
+    between = cv2.morphologyEx(subject_mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
+    seam = grow(subject_mask, reach_px) & ~between
+    count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
+    in_seam = np.bincount(labeled[seam], minlength=count)
+    is_seam = in_seam > _SEAM_SHARE * np.bincount(labeled.ravel(), minlength=count)
+    return np.asarray(is_seam[labeled], np.bool_) & seam
 
 
 def uncovered(sample: Sample) -> Mask:
