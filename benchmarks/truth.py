@@ -136,15 +136,15 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
     warp_video(clip, shaken, lambda t: matrices[t])
     still, known = _clean_still(clip, work / "still" / "out" / "mask.mkv")
     result = run(shaken, work / "shaken", "output=lossless", artifacts=("plate", "mask"))
-    error, his_px = figures.SquareError(), 0
+    error, subject_px = figures.SquareError(), 0
     masks = read_artifact(result.video.parent / "mask.mkv")
     for matrix, plate, mask in zip(matrices, read_artifact(result.video.parent / "plate.mkv"), masks, strict=True):
         true = cv2.warpPerspective(still, matrix, size_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         shown = cv2.warpPerspective(known, matrix, size_wh, flags=cv2.INTER_NEAREST) > 0
         error.add(plate, np.asarray(true, np.uint8), (mask > 0) & shown)
-        his_px += int(np.count_nonzero(mask))
+        subject_px += int(np.count_nonzero(mask))
     yield _at_least(f"plate: PSNR on {clip.name} under a known shake, dB", error.psnr_db, 34.0, 1)
-    judged = error.samples / 3 / his_px
+    judged = error.samples / 3 / subject_px
     yield Figure(f"plate: share of the subject's pixels judged there, {clip.name}", f"{judged:.2f}", "", None)
 
 

@@ -97,7 +97,7 @@ class FrameInputs:
     """Burnt-in graphics, which stay on top of everything; None where there are none."""
 
     @property
-    def not_his_mask(self) -> Mask:
+    def not_subject_mask(self) -> Mask:
         """(H, W) other people and graphics."""
         return self.others_mask if self.overlay_mask is None else self.others_mask | self.overlay_mask
 
@@ -316,9 +316,9 @@ def _scene(
     box = clipped(grown(inner, room_px), inputs.clip.info.size_wh)
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
-    patch, people = source_rgb[area], (subject_mask | frame_inputs.not_his_mask)[area]
+    patch, people = source_rgb[area], (subject_mask | frame_inputs.not_subject_mask)[area]
     hole = grow(subject_mask[area], reach_px)
-    people_masks = subject_mask, frame_inputs.not_his_mask
+    people_masks = subject_mask, frame_inputs.not_subject_mask
     if inputs.plates is None:
         return SurroundingScene(box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks))
     number = frame_inputs.frame.index
@@ -351,7 +351,7 @@ def _scene(
             plate[into],
             np.ascontiguousarray(subject_mask[area][into]),
             layer,
-            ~seen[into] | frame_inputs.not_his_mask[area][into],
+            ~seen[into] | frame_inputs.not_subject_mask[area][into],
             foot_row_of(inputs.plan, number),
             height_px,
             float(inputs.reflections[number]),
@@ -365,7 +365,7 @@ def _scene(
         inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
     )
     if inputs.plan.subject.presence[number] == Presence.UNCERTAIN:
-        masks = masks.behind_others(frame_inputs.not_his_mask & ~subject_mask)
+        masks = masks.behind_others(frame_inputs.not_subject_mask & ~subject_mask)
     return SurroundingScene(box, plate, masks, shadow, seen, fit)
 
 

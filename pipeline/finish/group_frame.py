@@ -200,7 +200,7 @@ def _labels_of_both(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | No
     """Return labels in which whoever is a subject to one of both is a subject."""
     if one is None or other is None:
         return one if other is None else other
-    return np.where((one == Label.NOBODY) | (other == Label.HIS), other, one)
+    return np.where((one == Label.NOBODY) | (other == Label.SUBJECT), other, one)
 
 
 def _layers_together(layers: Sequence[PlacedLayer]) -> PlacedLayer | None:

@@ -21,7 +21,7 @@ def _color(label: Label) -> tuple[int, int, int]:
 
 
 LEGEND: Mapping[str, tuple[int, int, int]] = {
-    "the subject": _color(Label.HIS),
+    "the subject": _color(Label.SUBJECT),
     "other people": _color(Label.OTHERS),
     "carried": _color(Label.CARRIED),
     "static, in front of the subject": _color(Label.FRONT),
@@ -42,7 +42,7 @@ def layer_pictures(inputs: FinishInputs, frames: Sequence[int]) -> dict[int, Pic
         if told:
             labels = told[0].copy()
             for other in told[1:]:
-                labels[other == Label.HIS] = Label.HIS
+                labels[other == Label.SUBJECT] = Label.SUBJECT
             pictures[frame.index] = tinted(rgb_of(frame), labels, inputs.masks.overlay_mask(frame.index))
     return pictures
 

@@ -51,7 +51,7 @@ class SceneMasks(Shaped):
         on one of them is theirs."""
         labels = self.labels
         if labels is not None:
-            labels = np.where(others_mask & (labels == Label.HIS), np.uint8(Label.OTHERS), labels)
+            labels = np.where(others_mask & (labels == Label.SUBJECT), np.uint8(Label.OTHERS), labels)
         return SceneMasks(self.subject & ~others_mask, self.kept | others_mask, labels)
 
     def beneath(self, overlay_mask: Mask | None) -> SceneMasks:
@@ -92,8 +92,8 @@ def scene_masks(
     body = body_of(skeleton, body_height_px, (x0, y0), view.factor)
     if not len(body.segments):
         return masks_without_scene(subject_mask, others_mask)
-    his, theirs = np.ascontiguousarray(subject_mask[area]), np.ascontiguousarray(others_mask[area])
-    sample = sample_of(view, body, his, theirs, scene.gain)
+    own, others = np.ascontiguousarray(subject_mask[area]), np.ascontiguousarray(others_mask[area])
+    sample = sample_of(view, body, own, others, scene.gain)
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     small = labels_of(sample, scene.row(row), places, settings.complete_mask)
@@ -102,7 +102,7 @@ def scene_masks(
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
     labels[area] = view.enlarged_labels(small)
     label_balls(labels, scene.balls, frame, box_xyxy)
-    removed = labels == Label.HIS
+    removed = labels == Label.SUBJECT
     if settings.carried == "remove":
         removed |= labels == Label.CARRIED
     return SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
@@ -120,4 +120,4 @@ def label_balls(labels: NDArray[np.uint8], balls: Balls, frame: int, box_xyxy: B
 def label_shoes(labels: NDArray[np.uint8], sample: Sample) -> None:
     """Take things at his feet for his shoes in the labels (h, w) of a view: where there is a ball, its shape tells it
     from them, and its color, which is often theirs, does not."""
-    labels[(labels == Label.THING) & (sample.distances[FEET] < _SHOE_BH)] = Label.HIS
+    labels[(labels == Label.THING) & (sample.distances[FEET] < _SHOE_BH)] = Label.SUBJECT

@@ -88,8 +88,8 @@ def _is_close(subject: Subject, boxes_xyxy: NDArray[np.float64], run: tuple[int,
     """(N,): in which frames of a run the subject is within half a body height of where a track was lost or found."""
     theirs = np.array([*boxes_xyxy[:, :2].min(axis=0), *boxes_xyxy[:, 2:].max(axis=0)])
     reach = 0.5 * subject.body_height_px[slice(*run)]
-    his = subject.boxes_xyxy[slice(*run)]
-    apart = np.maximum(theirs[:2] - his[:, 2:], his[:, :2] - theirs[2:]).max(axis=1)
+    own_boxes = subject.boxes_xyxy[slice(*run)]
+    apart = np.maximum(theirs[:2] - own_boxes[:, 2:], own_boxes[:, :2] - theirs[2:]).max(axis=1)
     present = subject.presence[slice(*run)] != Presence.ABSENT
     return present & (np.nan_to_num(apart, nan=np.inf) < np.nan_to_num(reach))
 

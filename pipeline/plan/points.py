@@ -19,8 +19,9 @@ NEAR_SECONDS = 0.15
 
 
 def person_at(persons: Sequence[Sequence[Track]], info: VideoInfo, choice: PointChoice) -> int:
-    """Return the index of the person at a point; of several, the one whose joints are nearest. Raises ``InvalidInput``
-    where there is nobody.
+    """Return the index of the person at a point; of several, the one whose joints are nearest.
+
+    Raises ``InvalidInput`` where there is nobody.
     """
     frame = _frame_of(info, choice)
     seconds = info.pts_seconds

@@ -1,7 +1,8 @@
-"""Which matched points agree on one motion of the camera, near the motion that was expected.
+"""Find the matched points that agree on one camera motion near the expected one.
 
-Between a sharp frame and one blurred by a fast pan many matches are chance: weights alone follow them to anywhere. Two
-views that the camera's path links differ from what it predicts by a small similarity, and by a little more for depth.
+Between a sharp frame and one blurred by a fast pan many matches are random, and robust weights alone may follow them
+anywhere. Two views linked by the camera path differ from its prediction by a small similarity, and slightly more
+because of depth.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from pipeline.maths.geometry import apply_transform, corners_of, fit_homography_
 
 _LEAST_POINTS = 12
 _LEAST_SHARE = 0.35
-"""Of the matches that agree. Chance alone brings a tenth together."""
+"""Least fraction of agreeing matches. A tenth agrees by chance alone."""
 _TOLERANCE_OF_DIAGONAL = 5 / 734
-"""5 px at 640 x 360: parallax over the seconds between two frames stays inside."""
+"""5 px at 640 x 360: parallax over the seconds between two frames stays within it."""
 _DRIFT_OF_DIAGONAL = 0.12
-"""How far a chained path may have drifted over a long hold."""
+"""Largest drift of a chained path over a long hold."""
 _BEND_OF_DIAGONAL = 0.06
-"""A homography that leaves the similarity by more at the picture's corners is a fit to chance."""
+"""A homography that deviates more from the similarity at the picture's corners is a fit to random matches."""
 
 
 def agreeing_homography(
@@ -29,8 +30,8 @@ def agreeing_homography(
 ) -> tuple[Transforms, NDArray[np.bool_]] | None:
     """Fit ``source ~ homography(to)`` to the matches (N, 2) that agree, near the expected ``guess`` (3, 3).
 
-    Returns the homography and which matches agree, (N,), or None where too few do, or what they agree on is not near
-    the guess. Where the agreeing points do not carry a homography it is a similarity on top of the guess.
+    Returns the homography and an inlier mask (N,), or None where too few agree or the result is not near the guess.
+    Where the inliers do not support a homography it is a similarity on top of the guess.
     """
     if len(to) < _LEAST_POINTS:
         return None

@@ -1,4 +1,4 @@
-"""Which frames become anchors, and which frames are stacked at each: decided from masks and camera alone."""
+"""Choose the anchor frames, and the frames stacked at each, from masks and camera motion alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _COARSE = 8
 _CANDIDATES_PER_SECOND = 10.0
 _CACHED_MASKS = 400
 _FAST = 1.0
-"""Of a camera's motion in one frame, per cent of the picture's diagonal: there it may blur what it sees."""
+"""Camera motion in one frame, per cent of the picture's diagonal, above which motion blur is likely."""
 _BLURRED_WORTH = 0.4
-"""Samples that a frame in fast motion counts for: others are looked for, and decide where there are enough."""
+"""Samples that a frame in fast motion counts as: others are searched for, and decide where there are enough."""
 _LOOKED_AT = 80
 
 
@@ -38,9 +38,9 @@ class AnchorPlan:
     shot_start: int
     shot_stop: int
     candidates: tuple[int, ...]
-    """Rising frame numbers, the anchor's own among them."""
+    """Ascending frame numbers, including the anchor's own."""
     needed_mask_small: Mask
-    """(h, w), an eighth of the picture: the places that people hide in the frames around, with some room; elsewhere the
+    """(h, w), an eighth of the picture: the area that people occlude in the frames around, with a margin; elsewhere the
     anchor itself is the plate."""
     size_wh: tuple[int, int]
 
@@ -54,15 +54,15 @@ class AnchorPlan:
 def background_grade(people_mask: Mask, height: float, shear: tuple[float, float] | None = None) -> NDArray[np.uint8]:
     """Grade the pixels of a frame: 0 people, 1 ground that may lie in their shadow, 2 clear.
 
-    In shadow are the surroundings of the feet, and where the ``shear`` of ``maths.cast_shadow`` is known what it tells.
-    The mask is widened by 2 % of body height: half a pixel of clothes in the median is a ghost.
+    The area around the feet counts as shadow, and where it is known what the ``shear`` of ``maths.cast_shadow``
+    predicts. The mask is widened by 2 % of body height: half a pixel of clothes in the median is a ghost.
     """
     grade = np.full(people_mask.shape, 2, np.uint8)
     if not people_mask.any():
         return grade
     people = people_mask.astype(np.uint8)
     radius = max(2, round(0.02 * height))
-    # Bodies are told apart on a small picture: their boxes need no more.
+    # Bodies are separated on a small picture: their boxes need no more.
     factor = max(1, round(height / 100))
     small = np.ascontiguousarray(people[::factor, ::factor])
     count, labels, stats, _ = cv2.connectedComponentsWithStats(small)
@@ -77,14 +77,14 @@ def background_grade(people_mask: Mask, height: float, shear: tuple[float, float
 
 
 def _shaded(body: Mask, bottom_row: float, shear: tuple[float, float], shape: tuple[int, ...], height: float) -> Mask:
-    """Return where a body's shadow falls, with room for its soft edge: (H, W) of ``shape`` from a smaller mask."""
+    """Return where a body's shadow falls, with a margin for its soft edge: (H, W) of ``shape`` from a smaller mask."""
     shadow = cast(body.astype(np.float32), bottom_row - 0.03 * height, *shear)
     grown = grow(shadow > 0.2, max(1, round(0.05 * height)))
     return cv2.resize(grown.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 class _CoarseGrades:
-    """Grades at an eighth of the size, kept for the frames asked for last."""
+    """Grades at an eighth of the size, cached for the most recent frames."""
 
     def __init__(self, people_mask: Callable[[int], Mask], height: float, shadows: CastShadows) -> None:
         self._people_mask, self._height, self._shadows = people_mask, height, shadows
@@ -113,10 +113,10 @@ def plan_anchors(
     settings: PlateSettings,
     shadows: CastShadows,
 ) -> list[AnchorPlan]:
-    """Choose anchors over the needed frames of each shot and the frames to stack at each; rising by frame.
+    """Choose anchors over the needed frames of each shot and the frames to stack at each; ascending by frame.
 
-    Anchors lie ``anchor_seconds`` apart. Candidates are the frames nearest in time that still add to a hidden
-    place which fewer than ``samples`` have shown; far frames are looked at ever more sparsely.
+    Anchors lie ``anchor_seconds`` apart. Candidates are the frames nearest in time that still contribute to an occluded
+    place with fewer than ``samples`` samples; distant frames are examined ever more sparsely.
     """
     size_wh = info.size_wh
     coarse = _CoarseGrades(people_mask, height, shadows)
@@ -133,7 +133,7 @@ def plan_anchors(
         for row, anchor in enumerate(anchors):
             first = frames[0] if row == 0 else (anchors[row - 1] + anchor) // 2
             last = frames[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
-            # The other side of the mix reaches a quarter of the gap further.
+            # The other plate of the blend reaches a quarter of the gap further.
             room = round(max(anchor - first, last - anchor) * 2 / 3)
             frames_served = [t for t in range(max(first - room, start), min(last + room + 1, stop), 2) if needed[t]]
             needed_mask = _hidden(anchor, [*frames_served, anchor], world_from_source, coarse, size_wh, height)
@@ -145,7 +145,7 @@ def plan_anchors(
 
 
 def _coarse_view(grade: NDArray[np.uint8], anchor: int, frame: int, world_from_source: Transforms) -> NDArray[np.uint8]:
-    """Bring coarse grades of a frame to the anchor; 0 outside of the frame."""
+    """Warp coarse grades of a frame to the anchor; 0 outside of the frame."""
     scale = np.array([[_COARSE, 0, (_COARSE - 1) / 2], [0, _COARSE, (_COARSE - 1) / 2], [0, 0, 1.0]])
     frame_from_anchor = np.linalg.inv(world_from_source[frame]) @ world_from_source[anchor]
     transform = np.linalg.inv(scale) @ frame_from_anchor @ scale
@@ -161,14 +161,14 @@ def _hidden(
     size_wh: tuple[int, int],
     height: float,
 ) -> Mask:
-    """Return the coarse (h, w) places of the anchor that people or their shadows hide in one of the served frames."""
+    """Return the coarse (h, w) area of the anchor that people or their shadows cover in one of the frames it serves."""
     hidden = np.zeros(coarse(anchor).shape, np.bool_)
     shaded = hidden.copy()
     for frame in frames_served:
         grade = coarse(frame)
         hidden |= _coarse_view((grade == 0).astype(np.uint8), anchor, frame, world_from_source) > 0
         shaded |= _coarse_view((grade < 2).astype(np.uint8), anchor, frame, world_from_source) > 0
-    # Room for the layer of the new person and for the band in which light is matched.
+    # Margin for the new person's layer and for the band in which light is matched.
     radius = max(2, round(0.25 * height / _COARSE))
     return grow(hidden, radius) | shaded
 
@@ -195,10 +195,11 @@ def _choose(
         if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * needed_mask.sum()):
             views[frame] = view
             shown += (view > 0) * (_BLURRED_WORTH if speeds[frame - start] > _FAST else 1.0)
-    # Then the ground that may lie in a shadow. It takes frames from when people were elsewhere, the most telling first.
+    # Then the ground that may be in shadow: it needs frames in which people were elsewhere, the most informative first.
     clear = np.where(needed_mask, np.sum([view == 2 for view in views.values()], axis=0), MIN_CLEAR_SAMPLES)
     if (clear < MIN_CLEAR_SAMPLES).any():
-        # Thinned by time: in their own order, before and after alternate, and every second one is one side.
+        # Thinned by time: in their own order, earlier and later frames alternate, and every second one would be one
+        # side.
         thinned = set(sorted(others)[:: 1 + len(others) // _LOOKED_AT])
         left = {
             frame: _coarse_view(coarse(frame), anchor, frame, world_from_source)
@@ -216,7 +217,7 @@ def _choose(
 
 
 def _outwards(anchor: int, start: int, stop: int, base: float) -> Iterator[int]:
-    """Yield the frames of the shot to look at, nearest first, ever more sparsely."""
+    """Yield the frames of the shot to examine, nearest first, ever more sparsely."""
     distance = base
     while anchor - round(distance) >= start or anchor + round(distance) < stop:
         for frame in (anchor - round(distance), anchor + round(distance)):

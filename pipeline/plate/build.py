@@ -1,7 +1,7 @@
-"""The clean background: what the camera would have seen with nobody there.
+"""Build the clean background: what the camera would have seen without people.
 
-Plates are made at *anchor* frames. For each, other frames that saw what people hide there are registered to it
-directly, never over a chain (errors add up to a shift), by homography and parallax (``registration``), and the masked
+Plates are made at *anchor* frames. For each, other frames that show the occluded background are registered to it
+directly, never through a chain (errors would accumulate), by homography and parallax (``registration``), and the masked
 median is taken. A frame between anchors gets its plate by registering the frame to the anchors on either side.
 """
 
@@ -50,12 +50,12 @@ def make_plates(
     progress: Callable[[int, int], None],
     shadows: CastShadows | None = None,
 ) -> PlateSet:
-    """Make the plates that the ``needed`` (T,) frames ask for, and write them to ``folder``.
+    """Build the plates that the ``needed`` (T,) frames require, and write them to ``folder``.
 
-    ``shadows`` are the subject's, where they are known: the plates are free of them where other frames show the ground.
+    ``shadows`` are the subject's, where known: plates are free of them where other frames show the ground without.
     ``people_mask(t)`` is the (H, W) mask of all people in frame t; ``body_height_px`` (T,) may be NaN. Candidates are
-    spooled to ``folder`` while they are needed, so memory holds a few pictures. ``check`` may raise; nothing counts
-    as finished before ``plates.npz``, written last, is there. One read of the clip.
+    spooled to ``folder`` while they are needed, so memory holds only a few pictures. ``check`` may raise; nothing
+    counts as finished until ``plates.npz``, written last, exists. One read of the clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
     num_frames, size_wh = clip.info.num_frames, clip.info.size_wh
@@ -80,7 +80,7 @@ def make_plates(
     from_source = chained_warps(camera.world_from_source, anchors, assignment)
     shape = node_shape(size_wh, height)
     with (folder / NODES).open("wb") as stored, CandidateReader(clip, plans, chosen, folder, check) as read:
-        # Frames that are not needed leave holes, which read as zeros and take no space.
+        # Frames that are not needed leave holes in a sparse file, which read as zeros and take no space.
         stored.truncate(num_frames * 2 * shape[0] * shape[1] * 2 * 2)
         registered = FrameRegistration(
             folder,
@@ -102,7 +102,7 @@ def make_plates(
             write_png(folder / f"plate_{row:04d}.png", filled.picture[..., ::-1], quick=True)
             write_png(folder / f"seen_{row:04d}.png", seen.astype(np.uint8) * 255)
             step(len(plan.candidates))
-            # A frame comes when the plates on both sides of it are there.
+            # A frame is registered once the plates on both sides of it exist.
             while (frame := registered.next_frame()) is not None and max(chosen[frame]) <= row:
                 registered.push(read.picture(frame), assignment)
                 step(1)

@@ -1,4 +1,4 @@
-"""Frames that plates are made of, on disk while they are needed."""
+"""Frames from which plates are built, on disk while they are needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.plate.anchors import AnchorPlan
 
 
 class CandidateReader:
-    """One read of the clip: pictures wait on disk, mapped, until nobody needs them any more."""
+    """One read of the clip: frames stay in a memory-mapped file until they are no longer needed."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class CandidateReader:
         return np.asarray(np.load(self._spool / f"{index}.npy", mmap_mode="r"))
 
     def release(self, row: int, next_frame: int | None) -> None:
-        """Drop what no later plate stacks and what was registered; ``next_frame`` is the first that was not."""
+        """Drop frames that no later plate stacks and that were registered; ``next_frame`` is the first that was not."""
         for used in sorted(self._there):
             if self._last_use.get(used, -1) <= row and (next_frame is None or used < next_frame):
                 (self._spool / f"{used}.npy").unlink()

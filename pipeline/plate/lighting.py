@@ -1,4 +1,4 @@
-"""The light on the subject and the shadow that they cast, shot by shot, from a few frames a second."""
+"""Estimate the light on the subject and the cast shadow, shot by shot, from a few frames per second."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.workspace.values import load_values, save_values
 
 _SAMPLES_PER_SECOND = 4.0
 _ROOM_BH = 0.35
-"""How far around the subject the surroundings count, body heights."""
+"""Radius around the subject within which the surroundings count, body heights."""
 
 
 def estimate_lighting(
@@ -35,8 +35,8 @@ def estimate_lighting(
 ) -> tuple[SceneLight, CastShadows]:
     """Return the light on the subject and the subject's shadow in every frame, or read them from ``workspace``.
 
-    Daylight, or no shadow, where the settings ask for it. One read of the clip, of which few frames are looked at;
-    memory holds a few numbers of each, and small pictures of one shot.
+    Daylight, or no shadow, where the settings request it. One read of the clip, of which few frames are examined;
+    memory holds a few numbers per frame and small pictures of one shot.
     """
     num_frames = clip.info.num_frames
     paths = workspace / "light.zip", workspace / "shadows.zip"
@@ -84,7 +84,7 @@ def _measured(clip: Clip, plan: Plan, masks: SubjectMasks, check: Check) -> tupl
 def _compared(frames: NDArray[np.int64]) -> set[int]:
     """Return the frames whose ground is compared: spread evenly, over a quarter of a minute at most.
 
-    Over longer a hand-held camera has gone elsewhere, and the sun has moved.
+    Over longer times a hand-held camera has moved elsewhere, and so has the sun.
     """
     most = int(15 * _SAMPLES_PER_SECOND)
     first = max(len(frames) - most, 0) // 2
@@ -106,7 +106,7 @@ def _view(frame: Frame, plan: Plan, masks: SubjectMasks, usual_px: float) -> Gro
 
 
 def _looked_at(plan: Plan, seconds: NDArray[np.float64]) -> list[int]:
-    """Return the frames to sample: those in which the subject was found, a few a second."""
+    """Return the frames to sample: those in which the subject was detected, a few per second."""
     chosen: list[int] = []
     for t in np.flatnonzero(plan.subject.presence == Presence.FOUND).tolist():
         if not chosen or seconds[t] - seconds[chosen[-1]] >= 1 / _SAMPLES_PER_SECOND:

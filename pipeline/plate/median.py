@@ -1,4 +1,4 @@
-"""The median of registered pictures, where each sees the background."""
+"""The median of registered pictures, where each shows the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.runtime.compiled import njit
 MIN_CLEAR_SAMPLES = 3
 """A median of fewer samples cannot outvote one wrong one."""
 _INLIER_LEVELS = 6
-"""Samples within so many gray levels of the median are averaged: noise falls further, outliers stay out."""
+"""Samples within this many gray levels of the median are averaged: less noise, and outliers stay out."""
 
 
 @njit(cache=True)
@@ -19,10 +19,10 @@ def masked_median(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Merge (K, h, w, 3) pictures under their (K, h, w) grades.
 
-    Grade 0 is not background, 1 is background that may lie in a shadow, 2 is clear. Samples of grade 2 decide alone
-    where there are at least three. The first ``max_samples`` samples count: order them by preference. Those of a later
-    tier (``tiers`` (K,), rising) than the first only make up three: a blurred frame adds nothing to sharp ones. Returns
-    (h, w, 3), zeros where nothing is known, and the (h, w) count used.
+    Grade 0 is not background, 1 is background that may be in shadow, 2 is clear. Samples of grade 2 are used alone
+    where there are at least three. The first ``max_samples`` samples count: order them by preference. Samples of a
+    later tier (``tiers`` (K,), ascending) only fill up to three: a blurred frame adds nothing to sharp ones. Returns
+    (h, w, 3), zeros where nothing is known, and the (h, w) number of samples used.
     """
     k, h, w, _ = stack.shape
     merged = np.zeros((h, w, 3), np.uint8)

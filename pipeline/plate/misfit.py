@@ -1,4 +1,5 @@
-"""Whether a candidate of a plate shows what it should: its picture around the hidden place against the anchor's."""
+"""Check whether a plate's candidate shows the right place, by comparing the surroundings of the hole with the
+anchor's."""
 
 from __future__ import annotations
 
@@ -12,14 +13,14 @@ from pipeline.maths.masks import grow
 from pipeline.plate.registration import Warp
 
 MISFIT = 1.3
-"""Measured on a hand-held clip: 0.2 to 1.1 where registration held, 1.4 to 1.6 where it is 12 px off."""
+"""Measured on a hand-held clip: 0.2 to 1.1 where registration succeeded, 1.4 to 1.6 where it is 12 px off."""
 _FACTOR = 4
-"""Compared at a quarter of the size: parallax and grain are no misfit."""
+"""Compared at a quarter of the size, so that parallax and grain do not count as misfit."""
 _AROUND_BH = 0.3
-"""How far around the hidden place pictures are compared, body heights."""
+"""Margin around the hole in which pictures are compared, body heights."""
 _LEAST_COMPARED = 60
 _CALM_LEVELS = 3.0
-"""On ground as even as this noise is all that differs."""
+"""On ground as uniform as this only noise differs."""
 
 
 def misfit(
@@ -31,11 +32,12 @@ def misfit(
     light: NDArray[np.float64],
     height_px: float,
 ) -> float:
-    """Return how far a candidate, registered by ``warp`` and in the anchor's ``light``, is from the anchor's picture.
+    """Return how much a candidate, registered by ``warp`` and in the anchor's ``light``, differs from the anchor's
+    picture.
 
-    1 is what the anchor differs from itself when it is moved by 4 px. ``background`` are the places (H, W) of the
-    anchor and of the candidate that show no people; ``needed_mask`` (H, W) is what is hidden at the anchor. 0 where
-    nothing can be compared.
+    1 is the difference between the anchor and itself shifted by 4 px. ``background`` are the masks (H, W) of the anchor
+    and of the candidate without people; ``needed_mask`` (H, W) is what is hidden at the anchor. 0 where nothing can be
+    compared.
     """
     near = grow(needed_mask, max(_FACTOR, round(_AROUND_BH * height_px)))
     both = _reduced(near.view(np.uint8)) > 0
@@ -58,7 +60,7 @@ def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _seen_through(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
-    """Bring a picture through the warp's homography, reduced; 0 outside of it."""
+    """Warp a picture by the warp's homography, at reduced size; 0 outside."""
     h, w = picture.shape[:2]
     small = _reduced(picture)
     scale = np.array([[w / small.shape[1], 0, 0], [0, h / small.shape[0], 0], [0, 0, 1.0]])

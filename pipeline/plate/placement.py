@@ -1,4 +1,4 @@
-"""Find where every frame lies in the plates around it."""
+"""Register every frame to the plates around it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from pipeline.plate.registration import Gray, RegistrationTarget, Warp, fit_warp
 from pipeline.shaped import Shaped, Shapes
 
 _STRIDE = 3
-"""Frames between two that are registered. The rest lie between them: parallax follows the camera's place, which is
-smooth, and what turns and shakes is in the chained motion, exact to 0.1 px over so few frames."""
+"""Spacing of the registered frames. The rest are interpolated: parallax follows the camera's position, which is smooth,
+and rotation and shake are in the chained motion, accurate to 0.1 px over so few frames."""
 _CACHED_TARGETS = 3
 _RING_BH = 0.16
 _TRUST_OF_FIT = np.log(4) / 0.1
-"""A plate whose fit is less by 0.1 counts a quarter."""
+"""A plate whose fit is worse by 0.1 gets a quarter of the weight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -38,12 +38,12 @@ class PlateAssignment(Shaped):
     SHAPES: ClassVar[Shapes] = {"plate_rows": ("T", 2), "second_weight": ("T",)}
 
     plate_rows: NDArray[np.int32]
-    """(T, 2) rows of the plates: the nearer and the other one, -1 for none."""
+    """(T, 2) rows of the plates: the nearer and the farther one, -1 for none."""
     second_weight: NDArray[np.float32]
-    """(T,) weight of the other one, 0..0.5."""
+    """(T,) weight of the farther one, 0..0.5."""
 
     def sides(self, frame: int) -> Iterator[tuple[int, int]]:
-        """Yield (side, row) of the plates that count in a frame."""
+        """Yield (side, row) of the plates used in a frame."""
         for side in range(2):
             row = int(self.plate_rows[frame, side])
             if row >= 0 and (side == 0 or self.second_weight[frame] > 0):
@@ -51,10 +51,10 @@ class PlateAssignment(Shaped):
 
 
 def assign_plates(num_frames: int, plans: Sequence[AnchorPlan]) -> PlateAssignment:
-    """Say which two plates a frame of the same shot lies between, and how much the farther one counts.
+    """Assign each frame the two plates of its shot around it, and the weight of the farther one.
 
-    The plates are mixed only in the middle half between two anchors: near an anchor its own plate is the sharpest,
-    and a switch at once would show.
+    The plates are blended only in the middle half between two anchors: near an anchor its own plate is the sharpest,
+    and an abrupt switch would be visible.
     """
     plate_rows = np.full((num_frames, 2), -1, np.int32)
     second_weight = np.zeros(num_frames, np.float32)
@@ -76,9 +76,10 @@ def assign_plates(num_frames: int, plans: Sequence[AnchorPlan]) -> PlateAssignme
 def frames_to_register(
     assignment: PlateAssignment, needed: NDArray[np.bool_], anchors: NDArray[np.int64]
 ) -> dict[int, list[int]]:
-    """Return frame -> rows to register it to: the ends of each plate's frames, its anchor, and every third between.
+    """Return frame -> rows to register it to: the ends of each plate's frames, its anchor, and every third frame
+    between.
 
-    Frames that nobody needs are no ends: where the subject is absent for longer, a run of frames begins anew.
+    Unneeded frames are not ends: after a longer absence of the subject a new run of frames starts.
     """
     of_row: dict[int, list[int]] = {}
     for t in np.flatnonzero(needed).tolist():
@@ -94,7 +95,7 @@ def frames_to_register(
 
 
 class WarpWriter:
-    """Writes the warps of frames to plates: those registered, and those between two that were."""
+    """Writes the warps from frames to plates: measured ones, and those interpolated between two of them."""
 
     def __init__(
         self, stored: BinaryIO, from_source: Transforms, assignment: PlateAssignment, needed: NDArray[np.bool_]
@@ -105,9 +106,10 @@ class WarpWriter:
         self._before: dict[int, tuple[int, Transforms, NDArray[np.float32]]] = {}
 
     def put(self, frame: int, row: int, warp: Warp) -> None:
-        """Take the next registered frame of a plate; its frames since the last one are filled in."""
+        """Take the next registered frame of a plate; the frames since the last one are interpolated."""
         side = self._side(frame, row)
-        # What registration changes of the chained motion, in the plate: near the identity, so it can be mixed.
+        # The correction by registration of the chained motion, in plate space: close to the identity, so it can be
+        # interpolated.
         change = normalized(warp.from_to @ np.linalg.inv(self._from_source[frame, side]))
         if row in self._before:
             start, first, nodes = self._before[row]
@@ -132,7 +134,7 @@ class WarpWriter:
 
 
 class PlateCache:
-    """The plates as references; the last few are kept."""
+    """The plates as registration references; the last few are cached."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -183,7 +185,7 @@ class FrameRegistration:
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
         self.fits: NDArray[np.float64] = np.full((*from_source.shape[:2],), np.nan)
-        """(T, 2) how well each plate fits around the people of a registered frame; NaN where nobody knows."""
+        """(T, 2) how well each plate fits around the people of a registered frame; NaN where unknown."""
 
     def next_frame(self) -> int | None:
         """Return the frame that ``push`` takes next."""
@@ -229,9 +231,9 @@ class FrameRegistration:
 
 
 def fitting_weight(second_weight: NDArray[np.float32], fits: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the weights (T,) of the farther plates, moved towards the plate of each frame that fits better.
+    """Return the weights (T,) of the farther plates, shifted towards the plate that fits each frame better.
 
-    ``fits`` (T, 2) is known for the frames that were registered to both; those between lie between.
+    ``fits`` (T, 2) is known for the frames registered to both plates, and interpolated in between.
     """
     gain = fits[:, 1] - fits[:, 0]
     known = np.flatnonzero(np.isfinite(gain))
@@ -251,7 +253,7 @@ def _sample_grain(
     picture: Picture,
     avoid: Mask,
 ) -> None:
-    """Keep a window of plate and source side by side, where the plate is a median of several frames."""
+    """Compare a window of plate and source where the plate is a median of several frames."""
     h, w = avoid.shape
     plate, _ = read_plate(folder, row)
     needed_mask = plan.needed_mask

@@ -1,4 +1,4 @@
-"""PLATE: a few frames; the clean background."""
+"""PLATE: build the clean background from a few frames."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def plate_clip(
     check: Check,
     progress: Progress,
 ) -> PlateSet | None:
-    """Make the clean background where frames need it, or read it from ``workspace``; None where it is off.
+    """Build the clean background where frames need it, or read it from ``workspace``; None where it is off.
 
-    One for all subjects of a job, each with its plan, masks and shadows.
+    One plate set serves all subjects of a job, each with its plan, masks and shadows.
     """
     if settings.plate.method == "off":
         return None
@@ -57,7 +57,7 @@ def plate_clip(
 
 
 def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
-    """Return (T,): the frames that are made, and show the subject."""
+    """Return (T,): the frames that are generated and show the subject."""
     needed = np.zeros(len(plan.subject.presence), np.bool_)
     for chunk in plan.chunks:
         needed[chunk.start : chunk.stop] = True
@@ -65,7 +65,7 @@ def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
 
 
 def _hidden(masks: Sequence[SubjectMasks], frame: int) -> Mask:
-    """(H, W) all that hides the background: to each subject everybody else is one of the others."""
+    """(H, W) everything that occludes the background: to each subject everybody else is one of the others."""
     hidden = masks[0].hidden_mask(frame)
     for further in masks[1:]:
         hidden = hidden | further.subject_mask(frame)
@@ -73,7 +73,7 @@ def _hidden(masks: Sequence[SubjectMasks], frame: int) -> Mask:
 
 
 def _any_shadow(shadows: Sequence[CastShadows]) -> CastShadows:
-    """Return in each frame the shadow of the first subject that throws one: the sun is the same for all."""
+    """Return in each frame the shadow of the first subject that casts one: the sun is the same for all."""
     merged = shadows[0]
     for further in shadows[1:]:
         is_dark = np.asarray(merged.darkness.any(axis=1))

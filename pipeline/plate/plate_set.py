@@ -1,4 +1,4 @@
-"""The plates of a clip as they lie on disk, and the view of them that each frame has."""
+"""The plates of a clip as stored on disk, and each frame's view of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pipeline.shaped import Shaped, Shapes
 
 NODES = "plate_nodes.bin"
 _CACHED_PLATES = 3
-"""Those of a frame, and one more for frames in work on the other side of an anchor."""
+"""Those of a frame, and one more for frames in progress on the other side of an anchor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlateSet(Shaped):
-    """The plates of a clip and where each frame finds itself in them."""
+    """The plates of a clip and each frame's registration to them."""
 
     SHAPES: ClassVar[Shapes] = {
         "anchors": ("K",), "plate_from_source": ("T", 3, 3), "plate_rows": ("T", 2), "second_weight": ("T",),
@@ -37,27 +37,27 @@ class PlateSet(Shaped):
     folder: Path
     size_wh: tuple[int, int]
     anchors: NDArray[np.int64]
-    """(K,) frame numbers, rising; may be empty."""
+    """(K,) frame numbers, ascending; may be empty."""
     plate_from_source: Transforms
     """(T, 3, 3) best single homography from frame t to its nearest anchor's plate."""
     plate_rows: NDArray[np.int32]
-    """(T, 2) rows of ``anchors``: the nearer and the other one, -1 for none."""
+    """(T, 2) rows of ``anchors``: the nearer and the farther one, -1 for none."""
     second_weight: NDArray[np.float32]
-    """(T,) weight of the other one, 0..0.5; more where it fits the frame better."""
+    """(T,) weight of the farther one, 0..0.5; larger where it fits the frame better."""
     from_source: Transforms
     """(T, 2, 3, 3) homographies to the plates of ``plate_rows``."""
     node_shape: tuple[int, int]
-    """Rows and columns of each frame's parallax nodes (float16, in ``plate_nodes.bin``: two maps a frame)."""
+    """Rows and columns of each frame's parallax nodes (float16, in ``plate_nodes.bin``: two maps per frame)."""
     grain: Grain
     _cache: OrderedDict[int, tuple[Picture, NDArray[np.uint8]]] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Frames are rendered in several threads."""
 
     def render(self, frame: int, box_xyxy: Box) -> tuple[Picture, Mask]:
-        """Return the plate as source frame ``frame`` sees it inside the box (may reach over the picture's edges).
+        """Return the plate as seen by source frame ``frame`` inside the box (may extend beyond the picture).
 
-        One bicubic resample of each plate; between two anchors their mix. The mask is False where no frame of
-        the clip ever showed the place (the pixels are inpainted or replicated).
+        Each plate is resampled once, bicubically; between two anchors they are blended. The mask is False where no
+        frame of the clip ever showed the background (those pixels are inpainted or replicated).
         """
         h, w = box_xyxy[3] - box_xyxy[1], box_xyxy[2] - box_xyxy[0]
         views = []
@@ -113,9 +113,9 @@ def _mixed(
     second_known: NDArray[np.uint8],
     second_weight: np.float32,
 ) -> tuple[Picture, Mask]:
-    """Mix two plates, (h, w, 3) and where one is known, (h, w).
+    """Blend two plates, (h, w, 3), with the masks (h, w) of where each is known.
 
-    What never saw the place leaves it to the other; where neither did, both count a little.
+    Where one plate is unknown the other is used; where neither is known, both count a little.
     """
     height, width = first_known.shape
     picture = np.empty((height, width, 3), np.uint8)

@@ -1,10 +1,11 @@
-"""Bring one frame onto another when the camera has moved: a homography, then the parallax it leaves.
+"""Register one frame to another after camera motion: a homography, then the residual parallax.
 
-Convention: all points are px of the whole picture, centers at integers. A ``Warp`` takes points of the picture that is
-being made (``to``) to the picture that is sampled (``from``): the direction that a remap wants.
+Convention: all points are px of the whole picture, centers at integers. A ``Warp`` maps points of the picture being
+rendered (``to``) to the picture being sampled (``from``): the direction that a remap needs.
 
-Parallax is read off the matched background points. Depth in a picture mostly follows the row (ground below, walls
-upright behind it), so a point hidden by a person takes its parallax from its left and right rather than from above.
+Parallax is measured at the matched background points. Depth in a picture mostly varies with the row (ground below,
+upright walls behind it), so a point occluded by a person takes its parallax from its left and right rather than from
+above.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ Gray = NDArray[np.uint8]
 MAX_NODE_ROWS = 48
 MAX_NODE_COLUMNS = 24
 _FEATURES = 900
-"""900 give 0.7 dB more of plate on walk_a than 500: parallax is read between them."""
+"""900 give a plate 0.7 dB better on walk_a than 500: parallax is interpolated between them."""
 _WORK_SHORT_SIDE = 360
-"""Matching at about 360 lines is as exact as the fit needs (0.05 to 0.1 px) and four times cheaper than at 720."""
+"""Matching at about 360 lines is as accurate as the fit needs (0.05 to 0.1 px) and four times cheaper than at 720."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -44,12 +45,12 @@ class Warp(Shaped):
     from_to: Transforms
     """(3, 3)."""
     nodes: NDArray[np.float32]
-    """(rows, columns, 2) residual x, y px at nodes spread evenly from the first to the last pixel of each axis."""
+    """(rows, columns, 2) residual x, y px at nodes evenly spaced from the first to the last pixel of each axis."""
     support: int
-    """Matched points that the fit rests on; 0 where it is only the guess."""
+    """Number of matched points behind the fit; 0 where it is only the guess."""
 
     def coordinates(self, box_xyxy: Box, size_wh: tuple[int, int]) -> NDArray[np.float32]:
-        """Return (h, w, 2) sampling positions for the box (may reach beyond the picture)."""
+        """Return (h, w, 2) sampling positions for the box (may extend beyond the picture)."""
         x0, y0, x1, y1 = box_xyxy
         return self.coordinates_at(np.arange(x0, x1, dtype=np.float64), np.arange(y0, y1, dtype=np.float64), size_wh)
 
@@ -73,7 +74,7 @@ def _fill_coordinates(
     size_wh: tuple[int, int],
     mapped: NDArray[np.float32],
 ) -> None:
-    """Fill (h, w, 2): the homography, and what the nodes say between them, bilinear, replicated beyond the last."""
+    """Fill (h, w, 2): the homography plus the nodes' residual, bilinear between nodes, replicated beyond the last."""
     last_row, last_column = nodes.shape[0] - 1, nodes.shape[1] - 1
     width = len(columns_px)
     line = np.empty((last_column + 1, 2), np.float32)
@@ -104,7 +105,7 @@ def _fill_coordinates(
 
 
 def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:
-    """Read the (N, 2) residual at points, bilinear between nodes."""
+    """Return the (N, 2) residual at points, bilinear between nodes."""
     rows, columns = nodes.shape[:2]
     x = np.clip(points[:, 0] * (columns - 1) / max(size_wh[0] - 1, 1), 0, columns - 1)
     y = np.clip(points[:, 1] * (rows - 1) / max(size_wh[1] - 1, 1), 0, rows - 1)
@@ -125,7 +126,7 @@ def node_shape(size_wh: tuple[int, int], body_height_px: float) -> tuple[int, in
 
 
 def work_factor(size_wh: tuple[int, int]) -> int:
-    """Whole factor by which pictures are reduced for matching."""
+    """Integer factor by which pictures are reduced for matching."""
     return max(1, min(size_wh) // _WORK_SHORT_SIDE)
 
 
@@ -156,10 +157,11 @@ class RegistrationTarget:
         self._detail: NDArray[np.float32] | None = None
 
     def match(self, moving: Gray, avoid: Mask, moving_from_reference: Transforms) -> tuple[NDArray[np.int64], Points]:
-        """Find the reference's features in another frame by pyramidal Lucas-Kanade on the frame brought near.
+        """Find the reference's features in another frame by pyramidal Lucas-Kanade on the pre-warped frame.
 
-        ``moving`` is ``work_gray`` of the frame, ``avoid`` its (H, W) people, ``moving_from_reference`` (3, 3) a guess
-        in full px, good to some 10 px. Returns which features were found, (N,), and where in the frame, (N, 2) px.
+        ``moving`` is ``work_gray`` of the frame, ``avoid`` its (H, W) people, ``moving_from_reference`` (3, 3) an
+        initial guess in full px, accurate to some 10 px. Returns which features were found, (N,), and their positions
+        in the frame, (N, 2) px.
         """
         h, w = self._gray.shape
         full_from_work = np.array(
@@ -187,7 +189,7 @@ class RegistrationTarget:
             step = np.abs(found[ok] - points[ok])
             if np.median(np.hypot(step[:, 0], step[:, 1])) < 2.0:
                 break
-            # The guess was far off (drift over a long hold): go again from the fit, with less to bridge.
+            # The guess was far off (drift over a long hold): repeat from the fit, with less displacement left.
             agreed = agreeing_homography(points[ok], found[ok], np.eye(3), (w, h))
             if agreed is None:
                 break
@@ -201,10 +203,10 @@ class RegistrationTarget:
         return rows, np.asarray(full[rows], np.float64)
 
     def detail_of(self, moving: Gray, rows: NDArray[np.int64], found: Points) -> float:
-        """Return how much fine detail another frame has over the reference's, where its features were found.
+        """Return the ratio of another frame's fine detail to the reference's, where its features were found.
 
-        ``moving`` is ``work_gray`` of the frame, ``rows`` and ``found`` what ``match`` returned. Around 1; a frame
-        blurred by motion has less. 1 where too few were found.
+        ``moving`` is ``work_gray`` of the frame, ``rows`` and ``found`` what ``match`` returned. Around 1; less for a
+        motion-blurred frame. 1 where too few were found.
         """
         if len(rows) < 12:
             return 1.0
@@ -215,9 +217,9 @@ class RegistrationTarget:
         return float(np.median((there + 0.2) / (here + 0.2)))
 
     def view(self, columns_px: NDArray[np.float64], rows_px: NDArray[np.float64], warp: Warp) -> tuple[Gray, Mask]:
-        """Return the reference as a frame sees it at the grid of full px, (h, w), and where it shows anything.
+        """Return the reference as seen by a frame at the grid of full px, (h, w), and where it is valid.
 
-        ``warp`` takes the frame's px to the reference's.
+        ``warp`` maps the frame's px to the reference's.
         """
         at = (warp.coordinates_at(columns_px, rows_px, self.size_wh) - (self._factor - 1) / 2) / self._factor
         at = np.asarray(at, np.float32)
@@ -230,7 +232,7 @@ class RegistrationTarget:
 
 
 def _detail(gray: Gray) -> NDArray[np.float32]:
-    """Return (h, w): the mean size of what is finer than 1 px around each pixel, levels."""
+    """Return (h, w): the local mean magnitude of detail finer than 1 px, gray levels."""
     whole = gray.astype(np.float32)
     return cv2.blur(np.abs(whole - cv2.GaussianBlur(whole, (0, 0), 1.0)), (9, 9))
 
@@ -242,7 +244,7 @@ def _values_at(values: NDArray[np.float32], points: Points | NDArray[np.float32]
 
 
 def _in_light_of(gray: Gray, wanted: Gray) -> Gray:
-    """Bring a picture to the other's exposure: Lucas-Kanade takes a change of light for motion."""
+    """Match a picture's exposure to the other's: Lucas-Kanade mistakes a change of light for motion."""
     low, middle, high = np.percentile(gray[::4, ::4], (10, 50, 90))
     to_low, to_middle, to_high = np.percentile(wanted[::4, ::4], (10, 50, 90))
     gain = float(np.clip((to_high - to_low + 4) / (high - low + 4), 0.5, 2.0))
@@ -261,9 +263,10 @@ def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:
 def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_px: float, guess: Transforms) -> Warp:
     """Fit the map ``to`` -> ``source`` from matched background points: a robust homography, then parallax by row.
 
-    The residual at a node is the robust mean of the points' around it under a kernel of 0.05 by 0.45 body heights
-    (high, wide), with a faint wider one where nothing is near, drawn to zero where nothing is at all. Weights are
-    Cauchy's, of each point's distance from the fitted mesh. Points that agree on nothing near it give the guess.
+    The residual at a node is the robust mean of the points around it under a kernel of 0.05 by 0.45 body heights
+    (height, width), with a faint wider one where no point is near, shrinking to zero where there is none at all. Cauchy
+    weights are computed from each point's distance to the fitted mesh. Where the points agree on nothing near the
+    guess, the guess is returned.
     """
     agreed = agreeing_homography(to, source, guess, size_wh)
     if agreed is None:

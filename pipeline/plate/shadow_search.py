@@ -1,4 +1,4 @@
-"""Find the subject's cast shadow: each frame against the same ground at other times, at a small size."""
+"""Find the subject's cast shadow: compare each frame with the same ground at other times, at a small size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOST_LOG = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GroundView(Shaped):
-    """One frame, small: what is kept of it until its shot's frames are compared."""
+    """One frame at a small size, kept until its shot's frames are compared."""
 
     SHAPES: ClassVar[Shapes] = {"log_light": ("h", "w", 3), "subject": ("h", "w"), "people": ("h", "w")}
 
@@ -44,7 +44,7 @@ class GroundView(Shaped):
     subject: Matte
     """(h, w)."""
     people: Mask
-    """(h, w) with some room."""
+    """(h, w) with a margin."""
     foot_row: float
     body_px: float
 
@@ -58,7 +58,8 @@ def ground_view(
     height_px: float,
     usual_height_px: float,
 ) -> GroundView | None:
-    """Reduce a frame so that the usual height of its shot is ``SAMPLE_BODY_PX``; None where the feet are not in it.
+    """Reduce a frame so that the usual body height in its shot is ``SAMPLE_BODY_PX``; None where the feet are not in
+    it.
 
     ``ankles`` is (2, 2) source px.
     """
@@ -80,14 +81,14 @@ def ground_view(
 def shadows_of_shot(
     views: Sequence[GroundView], world_from_source: Transforms, start: int, stop: int, size_wh: tuple[int, int]
 ) -> CastShadows:
-    """Return the shadow over the frames [start, stop) of one shot; none where it cannot be told."""
+    """Return the shadow over the frames [start, stop) of one shot; none where it cannot be determined."""
     none = CastShadows.none(stop - start)
     if len(views) < _LEAST_SAMPLES:
         return none
     shear = find_shear(_samples(views, world_from_source, size_wh))
     if shear is None:
         return none
-    # Now that the shadows' places are known the ground is compared with frames in which it was lit.
+    # Now that the shadows' positions are known the ground is compared with frames in which it was lit.
     lit = [replace(view, people=_with_shadow(view, shear)) for view in views]
     shape = measure_shadow(_samples(views, world_from_source, size_wh, references=lit), shear)
     if shape is None:

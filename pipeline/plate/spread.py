@@ -1,4 +1,4 @@
-"""How anchors are spread over a shot: by time, and closer where the camera moves on fast."""
+"""How anchors are distributed over a shot: by time, and closer together where the camera moves fast."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pipeline.datatypes.arrays import Transforms
 from pipeline.maths.geometry import apply_transform, corners_of
 
 _MOST_MOVED = 0.35
-"""Of the picture's width and height: two neighboring anchors then share most of what they see."""
+"""Fraction of the picture's width and height: two neighboring anchors then share most of their view."""
 _LEAST_GAP = 4
-"""Frames. A pan that leaves the picture faster shows nothing sharp."""
+"""Frames. In a faster pan nothing is sharp."""
 
 
 def spread_anchors(
     frames: NDArray[np.int64], spacing: float, world_from_source: Transforms, size_wh: tuple[int, int]
 ) -> list[int]:
-    """Spread anchors evenly from the first to the last of the ``frames`` (rising), each on one of them.
+    """Spread anchors evenly from the first to the last of the ``frames`` (ascending), each on one of them.
 
-    They lie ``spacing`` frames apart at most, and so close that between two of them the middle of the picture moves by
-    a third of it at most: in a fast pan a frame would else lie outside of both its plates.
+    They lie at most ``spacing`` frames apart, and close enough that the picture's center moves by at most a third of it
+    between two of them: in a fast pan a frame would otherwise lie outside both of its plates.
     """
     span = int(frames[-1] - frames[0])
     count = max(1, int(np.ceil(span / max(spacing, 1.0))) + 1) if span else 1
@@ -45,16 +45,16 @@ def spread_anchors(
 
 
 def _moved(world_from_source: Transforms, frame: int, other: int, size_wh: tuple[int, int]) -> float:
-    """Return how far the middle of a frame lies from the other's, in pictures."""
+    """Return the distance between the centers of two frames, in units of the picture's size."""
     middle = np.array([[(size_wh[0] - 1) / 2, (size_wh[1] - 1) / 2]])
     other_from_frame = np.linalg.inv(world_from_source[other]) @ world_from_source[frame]
     return float(np.abs((apply_transform(other_from_frame, middle) - middle)[0] / size_wh).max())
 
 
 def frame_speeds(world_from_source: Transforms, size_wh: tuple[int, int]) -> NDArray[np.float64]:
-    """Return (T,): how far the picture moves from each frame to the next or from the one before, whichever is less.
+    """Return (T,): how far the picture moves to the next frame or from the previous one, whichever is less.
 
-    Per cent of the picture's diagonal; corners count, so that a roll does too.
+    Per cent of the picture's diagonal, measured at the corners, so that roll counts too.
     """
     if len(world_from_source) < 2:
         return np.zeros(len(world_from_source))

@@ -1,4 +1,4 @@
-"""One plate: the candidates of an anchor, registered to it, in its light, stacked."""
+"""One plate: the candidates of an anchor, registered to it, matched in light and stacked."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from pipeline.settings import PlateSettings
 _BLOCK_WH = (192, 64)
 _RESAMPLE = cv2.INTER_CUBIC
 _NEAREST = 5
-"""Where near and far part, the samples nearest in time decide: registration of the others is off by more than their
-noise is worth."""
+"""Where near and far samples differ, those nearest in time are used: the registration error of the others outweighs
+their noise reduction."""
 _PARALLAX_PX = 0.2
 _TIER = 1.4
-"""Between the sharpest and the least sharp of one tier. Frames of a clip at rest differ by 1.1."""
+"""Ratio of the sharpest to the least sharp frame of one tier. Frames of a static clip differ by 1.1."""
 
 
 def collect_candidates(
@@ -38,7 +38,7 @@ def collect_candidates(
     height: float,
     shadows: CastShadows,
 ) -> Candidates:
-    """Gather what one anchor's plate is made of; ``pictures`` maps the plan's candidates to RGB."""
+    """Gather the samples of one anchor's plate; ``pictures`` maps the plan's candidates to RGB."""
     world_from_anchor = camera.world_from_source[plan.frame]
     return Candidates(
         plan=plan,
@@ -68,7 +68,7 @@ class Candidates:
 
 
 def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Mask]:
-    """Make one anchor's plate. Returns it and where it is known, (H, W); elsewhere it shows whoever is there."""
+    """Build one anchor's plate. Returns it and where it is known, (H, W); elsewhere it still shows people."""
     plan, height, size_wh = stack.plan, stack.height, stack.size_wh
     anchor = np.array(stack.pictures[plan.frame])
     reference = RegistrationTarget(anchor, stack.grades[plan.frame] == 0)
@@ -88,15 +88,15 @@ def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Ma
 
 
 def sharpness_tiers(details: dict[int, float]) -> dict[int, int]:
-    """Sort frames into tiers by their detail, 0 the sharpest; frames of one tier are about as sharp."""
+    """Sort frames into tiers by their detail, 0 the sharpest; frames of one tier are about equally sharp."""
     most = max(details.values())
     return {frame: int(np.log(most / max(detail, 1e-3)) / np.log(_TIER)) for frame, detail in details.items()}
 
 
 def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]]) -> list[int]:
-    """Return the candidates that show around the hidden place what the anchor shows; the anchor is one of them.
+    """Return the candidates that match the anchor around the hole, including the anchor itself.
 
-    One that was registered to another place would put a piece of that place into the plate: nothing is better.
+    A candidate registered to a wrong place would paste that place into the plate: no sample is better.
     """
     anchor = stack.plan.frame
     picture, needed_mask = np.asarray(stack.pictures[anchor]), stack.plan.needed_mask
@@ -110,7 +110,7 @@ def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArra
 
 
 def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
-    """Fit the light of a candidate to the anchor's, at an eighth of the size, where registration does not matter."""
+    """Match the light of a candidate to the anchor's, at an eighth of the size, where registration does not matter."""
     anchor = stack.plan.frame
     if frame == anchor:
         return np.stack([np.ones(3), np.zeros(3)])
@@ -127,7 +127,7 @@ def _merge(
     tiers: dict[int, int],
     settings: PlateSettings,
 ) -> tuple[Picture, Mask]:
-    """Take the masked median over the wanted part of the anchor, stripe by stripe."""
+    """Take the masked median over the needed part of the anchor, stripe by stripe."""
     plan, size_wh = stack.plan, stack.size_wh
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
@@ -170,7 +170,7 @@ def _samples(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[int]] | None:
     """Return the pictures (K, h, w, 3), grades (K, h, w) and frames of a block in their ``order``, or None.
 
-    Stops where every wanted pixel has as many clear samples as count: later ones would change nothing.
+    Stops once every needed pixel has the maximum of clear samples: later ones would change nothing.
     """
     pictures, grades, used = [], [], []
     clear = np.zeros(needed_mask.shape, np.int32)
@@ -196,7 +196,7 @@ def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _small_view(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:
-    """Bring a picture through the warp's homography at an eighth of the size; 0 outside of it."""
+    """Warp a picture by the warp's homography at an eighth of the size; 0 outside."""
     h, w = picture.shape[:2]
     small = _small(picture)
     scale = np.array([[w / small.shape[1], 0, 0], [0, h / small.shape[0], 0], [0, 0, 1.0]])

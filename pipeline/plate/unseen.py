@@ -1,6 +1,6 @@
-"""What no frame has seen of the background: filled once, and carried on from plate to plate.
+"""Background that no frame shows: inpainted once, and propagated from plate to plate.
 
-Filled anew at each anchor it would change between them, which shows as flicker in a place that stands still.
+Inpainted independently at each anchor it would change between them, which shows as flicker in a static place.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from pipeline.settings import FillMethod
 from pipeline.shaped import Shaped, Shapes
 
 _RING_PX = 12
-"""Around the hole, where the light of what is carried is matched."""
+"""Ring around the hole in which the light of the propagated pixels is matched."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FilledPlate(Shaped):
-    """The plate of an anchor, whole."""
+    """The complete plate of an anchor."""
 
     SHAPES: ClassVar[Shapes] = {"picture": ("H", "W", 3), "good": ("H", "W"), "world_from_anchor": (3, 3)}
 
     picture: Picture
     good: Mask
-    """(H, W) where it was seen or filled with care."""
+    """(H, W) where it was seen or inpainted with the chosen method."""
     world_from_anchor: Transforms
     shot_start: int
 
     def view(self, world_from_anchor: Transforms) -> tuple[Picture, Mask]:
-        """Return what another anchor of the shot sees of it, (H, W, 3), and where it sees what is good."""
+        """Return the view of it from another anchor of the shot, (H, W, 3), and where that is reliable."""
         h, w = self.picture.shape[:2]
         this_from_there = np.linalg.inv(world_from_anchor) @ self.world_from_anchor
         picture = cv2.warpPerspective(self.picture, this_from_there, (w, h), flags=cv2.INTER_CUBIC)
@@ -55,8 +55,8 @@ def fill_unseen(
 ) -> FilledPlate:
     """Return an anchor's plate (H, W, 3) with everything filled that is not ``seen`` (H, W).
 
-    What the plate ``before`` of the same shot shows there is taken over. What is left of the plan's needed places is
-    filled by the ``method``, the rest, at which nobody looks, smoothly.
+    Pixels known in the plate ``before`` of the same shot are taken over. What remains of the area that the plan needs
+    is filled by the ``method``, the rest, which is never shown, by smooth interpolation.
     """
     unseen = ~seen
     hole = unseen & plan.needed_mask

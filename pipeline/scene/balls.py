@@ -1,7 +1,8 @@
-"""Balls near the subject: round, of one size and color, and moving otherwise than he and the background.
+"""Balls near the subject: round, of constant size and color, and moving differently from the subject and the
+background.
 
-A ball is told by its shape, so that it is known where the background behind it was never seen, and is whole in every
-frame. Circles are found by Hough's transform on gradients, then linked over time.
+A ball is recognized by its shape, so that it is found even where the background behind it was never seen, and is
+complete in every frame. Circles are found by the Hough gradient transform, then linked over time.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from scipy.ndimage import median_filter
 from pipeline.datatypes.arrays import Float64Array, Mask, Picture
 
 BODY_PX = 240
-"""Body height at which circles are looked for."""
+"""Body height at which circles are detected."""
 _RADIUS_BH = (0.026, 0.12)
-"""From a handball at the far end of an adult's size to a large beach ball before a child."""
+"""From a handball next to a tall adult to a large beach ball in front of a child."""
 _GRADIENT = 150.0
 _WARM_GRADIENT = 300.0
 _ROUNDNESS = 0.6
@@ -31,31 +32,32 @@ _CALM_PX = 1.0
 _SPOKES = 24
 _EDGE_LAB = 14.0
 _EDGE_SHARE = 0.75
-"""Share of the outline at which the color changes."""
+"""Fraction of the outline at which the color changes."""
 _STEP_BH = 0.13
-"""Farthest way between two frames of 1/30 s."""
+"""Largest displacement between two frames of 1/30 s."""
 _RADIUS_RATIO = 1.25
 _COLOR_LAB = 22.0
 _GAP_FRAMES = 4
 _LEAST_SECONDS = 0.4
 _LEAST_FOUND = 0.7
-"""Share of a track's frames in which its circle was found."""
+"""Fraction of a track's frames in which its circle was found."""
 _LEAST_WAY_BH = 0.25
 _LEAST_SPEED_BH = 0.3
-"""Body heights in a second, usually."""
+"""Typical speed, body heights per second."""
 _MOST_TURN = 0.6
-"""Usual change of the speed between two frames, in speeds: it flies."""
+"""Typical change of velocity between two frames, relative to the speed: ballistic motion."""
 _JOINT_BH = 0.05
 _MOST_AT_JOINT = 0.6
-"""What goes with the same joint for longer is a head, a fist or a shoe."""
+"""A circle that follows the same joint for longer is a head, a fist or a shoe."""
 _ROOM_PX = 0.5
 _STEADY_FRAMES = 15
-"""A ball's radius is the median of so many: it does not change from one frame to the next, what is found does."""
+"""A ball's radius is the median over this many frames: the true one is constant from frame to frame, the detected one
+is not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Circles:
-    """What one frame shows, source px."""
+    """Circles detected in one frame, source px."""
 
     frame: int
     centers_xy: Float64Array
@@ -80,7 +82,8 @@ class Circles:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BodyPath:
-    """What balls are told from, all frames: joints in source px, how tall he is, and where the background is."""
+    """What balls are distinguished from, in all frames: joints in source px, the subject's height, and the background's
+    motion."""
 
     joints_xy: Float64Array
     """(T, J, 2) of head, hands and feet, NaN where not known."""
@@ -97,13 +100,13 @@ class Balls:
     """Discs by frame, source px."""
 
     frames: NDArray[np.int64]
-    """(N,) rising, a frame may be there more than once."""
+    """(N,) ascending; a frame may occur more than once."""
     discs: Float64Array
     """(N, 3): x, y, radius."""
 
     @classmethod
     def none(cls) -> Balls:
-        """Return no ball at all."""
+        """Return an empty set of balls."""
         return cls(np.zeros(0, np.int64), np.zeros((0, 3)))
 
     @classmethod
@@ -119,7 +122,7 @@ class Balls:
         np.savez(path, frames=self.frames, discs=self.discs)
 
     def mask(self, frame: int, box_xyxy: tuple[int, int, int, int]) -> Mask | None:
-        """Return (h, w) the balls' pixels in a box of a frame; None where there are none."""
+        """Return the (h, w) mask of the balls in a box of a frame; None where there are none."""
         discs = self.discs[np.searchsorted(self.frames, frame) : np.searchsorted(self.frames, frame, side="right")]
         if not len(discs):
             return None
@@ -132,7 +135,8 @@ class Balls:
 
 
 def find_circles(frame: int, picture: Picture, origin_xy: tuple[int, int], height_px: float) -> Circles:
-    """Return the circles in a part of a frame, (h, w, 3) RGB that begins at ``origin_xy``, whose outline is an edge."""
+    """Return the circles whose outline is an edge in a part of a frame, (h, w, 3) RGB with its corner at
+    ``origin_xy``."""
     factor = max(1.0, height_px / BODY_PX)
     size_wh = max(1, round(picture.shape[1] / factor)), max(1, round(picture.shape[0] / factor))
     small = cv2.GaussianBlur(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), (0, 0), _CALM_PX)
@@ -153,7 +157,7 @@ def find_circles(frame: int, picture: Picture, origin_xy: tuple[int, int], heigh
 
 
 def _warmth(lab: Picture) -> NDArray[np.uint8]:
-    """Return (h, w): how red and yellow each pixel is; an orange ball is as light as a brick wall."""
+    """Return (h, w): how red and yellow each pixel is; an orange ball may be as bright as a brick wall."""
     warm = 2 * (lab[..., 1].astype(np.int16) + lab[..., 2] - 256) + 128
     return np.asarray(warm.clip(0, 255), np.uint8)
 
@@ -174,7 +178,7 @@ def _hough(gray: NDArray[np.uint8], gradient: float, low: float, high: float) ->
 
 
 def _around(lab: NDArray[np.float32], x: float, y: float, radius: float) -> NDArray[np.float64]:
-    """Return (spokes, 3) the colors on a circle; the picture's edge goes on outside of it."""
+    """Return (spokes, 3) the colors along a circle; the picture's border is replicated outside."""
     angles = np.arange(_SPOKES) * (2 * np.pi / _SPOKES)
     columns = np.clip(np.rint(x + radius * np.cos(angles)), 0, lab.shape[1] - 1).astype(int)
     rows = np.clip(np.rint(y + radius * np.sin(angles)), 0, lab.shape[0] - 1).astype(int)
@@ -189,20 +193,20 @@ class _Track:
     color: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
 
     def add(self, frame: int, disc: NDArray[np.float64], color: NDArray[np.float64]) -> None:
-        # The first color is its own; later ones follow the light.
+        # The first color is the circle's own; later ones adapt to the light.
         self.color = color if not self.frames else 0.8 * self.color + 0.2 * color
         self.frames.append(frame)
         self.discs.append(disc)
 
     def cost(self, frame: int, disc: NDArray[np.float64], color: NDArray[np.float64], step_px: float) -> float:
-        """Return how ill a circle goes on with the track, below 3; infinite where it does not."""
+        """Return the cost (below 3) of continuing a track with a circle; infinite where it does not fit."""
         gap = frame - self.frames[-1]
         last = self.discs[-1]
         there = last[:2]
         if len(self.frames) > 1:
             speed = (last[:2] - self.discs[-2][:2]) / (self.frames[-1] - self.frames[-2])
             there = last[:2] + gap * speed
-        # It may have been kicked just now: then it is near where it was.
+        # It may have just been kicked: then it is near its last position.
         way = min(float(np.hypot(*(disc[:2] - there))), float(np.hypot(*(disc[:2] - last[:2]))) * 1.5) / (gap * step_px)
         size = abs(float(np.log(disc[2] / last[2]))) / np.log(_RADIUS_RATIO)
         apart = float(np.linalg.norm(color - self.color)) / _COLOR_LAB
@@ -254,7 +258,7 @@ def _is_ball(track: _Track, body: BodyPath, frame_rate: float, stride: int) -> b
     in_world = placed[:, :2] / placed[:, 2:] / float(np.median(height))
     if min(_spread(from_hips), _spread(in_world)) < _LEAST_WAY_BH:
         return False
-    # What jumps between places of the background stands still for most of the time, or turns at every step.
+    # A track that jumps between background features stands still most of the time, or reverses at every step.
     speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
     usual = float(np.median(np.linalg.norm(speeds, axis=1)))
     turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))
@@ -266,7 +270,7 @@ def _is_ball(track: _Track, body: BodyPath, frame_rate: float, stride: int) -> b
 
 
 def _spread(points: Float64Array) -> float:
-    """Return the longer side of the box of most points (N, 2)."""
+    """Return the longer side of the bounding box of most points (N, 2)."""
     low, high = np.nanpercentile(points, (5, 95), axis=0)
     return float((high - low).max())
 

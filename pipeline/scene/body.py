@@ -1,5 +1,4 @@
-"""The subject's body as capsules around the bones: which part a pixel belongs to, and how far outside the body it
-lies."""
+"""The subject's body as capsules around the bones: which part a pixel belongs to, and its distance from the body."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
 
 PART_NAMES = ("head", "torso", "upper arm", "forearm", "hand", "thigh", "shin", "foot")
-"""Left and right share a part: clothes are alike on both sides."""
+"""Left and right share a part: clothes look the same on both sides."""
 NUM_PARTS = len(PART_NAMES)
 HEAD = PART_NAMES.index("head")
 HAND = PART_NAMES.index("hand")
@@ -31,7 +30,7 @@ class Body(Shaped):
     segments: NDArray[np.float32]
     """(S, 6): x0, y0, x1, y1, radius in px, part."""
     hands: NDArray[np.float32]
-    """(H, 2) of the hands that are known."""
+    """(H, 2) positions of the known hands."""
     height_px: float
 
 
@@ -62,8 +61,8 @@ _HEAD_RADIUS_BH = 0.075
 
 
 def body_of(skeleton: NDArray[np.float32], height_px: float, origin_xy: tuple[float, float], factor: float) -> Body:
-    """Return the capsules of a skeleton (23, 3) in source px as a view sees them that starts at ``origin_xy`` and is
-    ``factor`` times smaller. Joints that are NaN leave their limbs out."""
+    """Return the capsules of a skeleton (23, 3) in source px in the pixels of a view that starts at ``origin_xy`` and
+    is ``factor`` times smaller. Limbs with a NaN joint are left out."""
     points = (skeleton[:, :2].astype(np.float64) - origin_xy + 0.5) / factor - 0.5
     scale = height_px / factor
     segments = []
@@ -80,7 +79,7 @@ def body_of(skeleton: NDArray[np.float32], height_px: float, origin_xy: tuple[fl
 
 
 def _head(points: NDArray[np.float64], scale: float) -> tuple[float, float, float, float] | None:
-    """Return a segment from the neck to the skull's middle, which lies above the ears."""
+    """Return a segment from the neck to the center of the skull, which lies above the ears."""
     face = points[[JOINT[name] for name in ("nose", "left_ear", "right_ear")]]
     shoulders = points[[JOINT["left_shoulder"], JOINT["right_shoulder"]]]
     if not (np.isfinite(face).all() and np.isfinite(shoulders).all()):
@@ -96,7 +95,8 @@ def _head(points: NDArray[np.float64], scale: float) -> tuple[float, float, floa
 
 @njit(cache=True, nogil=True)
 def part_distances(segments: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Return (parts, h, w): signed distance in px from each part's surface, negative inside; far where it is none."""
+    """Return (parts, h, w): signed distance in px from each part's surface, negative inside; large where the part is
+    missing."""
     result = np.full((NUM_PARTS, height, width), np.float32(1e6))
     for s in range(segments.shape[0]):
         x0, y0, x1, y1, radius, part = segments[s]
@@ -107,7 +107,7 @@ def part_distances(segments: NDArray[np.float32], height: int, width: int) -> ND
             line = result[k, r]
             for c in range(width):
                 along = ((c - x0) * dx + (r - y0) * dy) / square
-                # Without a branch the loop is vectorized.
+                # Without a branch the loop can be vectorized.
                 along = along if along > 0.0 else 0.0
                 along = along if along < 1.0 else 1.0
                 ex, ey = c - x0 - along * dx, r - y0 - along * dy

@@ -1,4 +1,4 @@
-"""Counts of colors around one plate, and the models that follow from them."""
+"""Color histograms around one plate, and the models derived from them."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from pipeline.scene.body import HAND, HEAD, NUM_PARTS
 from pipeline.scene.colors import NUM_BINS, density, smoothed
 
 _LEAST_PX = 30
-"""Fewer pixels of a part say nothing of how steadily it has a color."""
+"""Fewer pixels of a part do not show how consistently it has a color."""
 _STEADY = (0.7, 0.95)
-"""Share of the looks at a part in which a color is there: below, a thing may have brought it; above, it is the
-subject's."""
+"""Fraction of the observations of a part in which a color is present: below, a held object may have caused it; above,
+it is the subject's."""
 _THING_WEIGHT = 4.0
 _CLUTTER = 1.5
 _LOOSE_SHARE = 0.05
-"""For each pixel of a color on the limbs, so many beside them are cloth and hair that stand out."""
+"""For each pixel of a color on the limbs, this many beside them are protruding cloth and hair."""
 _LEAST_BESIDE_PX = 3.0
 _LEAST_TELLING = 0.1
-"""Weight of a color that differs from the plate away from the hands as often as near them."""
+"""Weight of a color that differs from the plate as often away from the hands as near them."""
 _HELD_WEIGHT = 8.0
 _HELD_SHARE = 0.12
 
 
 class ColorCounts:
-    """How often each color was seen on each part of the subject, on other people and on foreign things."""
+    """Histograms of the colors seen on each part of the subject, on other people and on foreign objects."""
 
     def __init__(self) -> None:
-        self.his = np.zeros((NUM_PARTS, NUM_BINS))
+        self.subject = np.zeros((NUM_PARTS, NUM_BINS))
         self.others = np.zeros(NUM_BINS)
         self.foreign = np.zeros(NUM_BINS)
         self.beside = np.zeros(NUM_BINS)
         """Within reach of the hands, off the limbs and different from the plate."""
         self.clutter = np.zeros(NUM_BINS)
-        """As many as would be there by what differs from the plate elsewhere."""
+        """Expected number, from what differs from the plate elsewhere."""
         self._breadth = np.zeros(2)
-        """Sums over the looks of a foreign thing's squared breadth and of its breadth, which is its weight."""
+        """Sums over the observations of a foreign object's squared width and of its width, which is its weight."""
         self._looks = np.zeros((NUM_PARTS, 1))
         self._first = np.zeros((NUM_PARTS, NUM_BINS))
         self._second = np.zeros((NUM_PARTS, NUM_BINS))
-        """Moments over the looks of a color's share of its part."""
+        """Moments, over the observations, of a color's fraction of its part."""
 
-    def add_his(self, counts: Float64Array) -> None:
-        """Take in one frame's pixels of the subject's parts, (parts, NUM_BINS)."""
-        self.his += counts
+    def add_subject(self, counts: Float64Array) -> None:
+        """Add one frame's pixels of the subject's parts, (parts, NUM_BINS)."""
+        self.subject += counts
         total = counts.sum(axis=1, keepdims=True)
         is_seen = total >= _LEAST_PX
         shares = np.where(is_seen, smoothed(counts) / np.maximum(total, 1.0), 0.0)
@@ -54,62 +54,64 @@ class ColorCounts:
         self._second += shares**2
 
     def add_foreign(self, counts: Float64Array, breadth_bh: float) -> None:
-        """Take in one frame's pixels of foreign things, and how broad they are."""
+        """Add one frame's pixels of foreign objects, and their width."""
         self.foreign += counts
         if breadth_bh > 0:
             self._breadth += breadth_bh**2, breadth_bh
 
     def add_beside(self, near: Float64Array, away: Float64Array, area_ratio: float) -> None:
-        """Take in one frame's pixels beside the subject that differ from the plate: near the hands, and away from them.
+        """Add one frame's pixels beside the subject that differ from the plate: near the hands, and away from them.
 
-        ``area_ratio`` is that of the places looked at, near to away.
+        ``area_ratio`` is the ratio of the two examined areas, near to away.
         """
         self.beside += near
         self.clutter += area_ratio * away
 
     def held_shares(self) -> Float64Array:
-        """Return (NUM_BINS,): for each pixel of a color that is on the subject, how many lie near the hands and are not
-        theirs.
+        """Return (NUM_BINS,): for each pixel of a color on the subject, how many lie near the hands and are not the
+        subject's.
 
-        Cloth stays on the limbs; a thing that is held before the body now and then is beside it at other times.
+        Cloth stays on the limbs; an object held in front of the body at times is beside it at others.
         """
-        inside = smoothed(self.his.sum(axis=0))
+        inside = smoothed(self.subject.sum(axis=0))
         loose = _CLUTTER * smoothed(self.clutter) + _LOOSE_SHARE * inside + _LEAST_BESIDE_PX
         return np.asarray(np.maximum(smoothed(self.beside) - loose, 0.0) / (inside + 1.0), np.float64)
 
     def is_held(self) -> NDArray[np.bool_]:
-        """Return (NUM_BINS,): the colors of things that are held, whether they are on the subject as well or not."""
+        """Return (NUM_BINS,): the colors of held objects, whether or not they also occur on the subject."""
         return np.asarray(self.held_shares() > _HELD_SHARE, np.bool_)
 
     @property
     def breadth_bh(self) -> float:
-        """Usual radius of the largest disc inside the foreign things, body heights; 0 where none was seen."""
+        """Typical radius of the largest disc inside the foreign objects, body heights; 0 where none was seen."""
         return float(self._breadth[0] / self._breadth[1]) if self._breadth[1] > 0 else 0.0
 
     def add(self, other: ColorCounts, weight: float) -> None:
-        """Add what was counted elsewhere, with a weight."""
-        for name in ("his", "others", "foreign", "beside", "clutter", "_breadth", "_looks", "_first", "_second"):
+        """Add counts from elsewhere, with a weight."""
+        for name in ("subject", "others", "foreign", "beside", "clutter", "_breadth", "_looks", "_first", "_second"):
             getattr(self, name).__iadd__(weight * getattr(other, name))
 
     def own_colors(self) -> Float32Array:
-        """Return (parts, NUM_BINS) probabilities on the subject, without what a thing brought that was held before the
-        body.
+        """Return (parts, NUM_BINS) probabilities on the subject, without colors caused by an object held in front of
+        the body.
 
-        Such a color is there in some looks only: with a share p of the looks, (mean)² / mean of squares is p.
+        Such a color is present in some observations only: if that fraction is p, (mean)² / mean of squares is p.
         """
-        his, foreign = density(self.his), density(self.foreign)
+        subject, foreign = density(self.subject), density(self.foreign)
         steadiness = self._first**2 / np.maximum(self._looks * self._second, 1e-12)
         low, high = _STEADY
         doubt = np.clip((high - steadiness) / (high - low), 0.0, 1.0)
-        # What a hand holds is there in all looks at it.
+        # What a hand holds is present in every observation of it.
         doubt[HAND] = 1.0
-        own = his * his / (his + _THING_WEIGHT * doubt * foreign) / (1.0 + _HELD_WEIGHT * self.held_shares())
-        # Skin is told from it by the face.
-        own[HAND] = np.maximum(own[HAND], np.minimum(his[HAND], his[HEAD]))
+        own = (
+            subject * subject / (subject + _THING_WEIGHT * doubt * foreign) / (1.0 + _HELD_WEIGHT * self.held_shares())
+        )
+        # The face shows which of its colors are skin.
+        own[HAND] = np.maximum(own[HAND], np.minimum(subject[HAND], subject[HEAD]))
         return np.asarray(own, np.float32)
 
     def foreign_colors(self) -> Float32Array:
-        """Return (NUM_BINS,) probabilities on foreign things."""
+        """Return (NUM_BINS,) probabilities on foreign objects."""
         telling = np.clip((self.beside - _CLUTTER * self.clutter) / (self.beside + 1.0), _LEAST_TELLING, 1.0)
         return density(self.foreign * telling)
 
@@ -119,7 +121,7 @@ class ColorCounts:
 
 
 def faded_sum(parts: list[tuple[float, ColorCounts]]) -> ColorCounts:
-    """Return the weighted sum of several counts."""
+    """Return the weighted sum of several histograms."""
     total = ColorCounts()
     for weight, counts in parts:
         total.add(counts, weight)

@@ -14,17 +14,18 @@ L_BINS = 12
 AB_BINS = 20
 NUM_BINS = L_BINS * AB_BINS * AB_BINS
 _AB_LOW, _AB_HIGH = 68, 188
-"""8-bit Lab: beyond these chroma is stronger than cloth and skin show in a video."""
+"""8-bit Lab: larger chroma does not occur on cloth and skin in a video."""
 _SMOOTHING_BINS = 0.7
 _CALM_PX = 0.8
 FLOOR = 1.0 / NUM_BINS
-"""Probability of a color that was never seen: as if all were alike."""
+"""Probability of a color that was never seen: that of a uniform distribution."""
 
 
 def bins_of(picture: Picture, gain: float) -> NDArray[np.int32]:
-    """Return (h, w) the histogram bin of each pixel, brightened by ``gain``: in the dark all colors share few bins."""
+    """Return (h, w) the histogram bin of each pixel, brightened by ``gain``: in the dark all colors fall into few
+    bins."""
     if gain > 1.0:
-        # What is brightened shows its noise.
+        # Brightening amplifies noise.
         picture = cv2.convertScaleAbs(cv2.GaussianBlur(picture, (0, 0), _CALM_PX), alpha=gain)
     return _bins(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB))
 
@@ -44,34 +45,33 @@ def _bins(lab: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def counted(bins: NDArray[np.int32], mask: Mask) -> NDArray[np.float64]:
-    """Return (NUM_BINS,) how many of the mask's pixels have each color."""
+    """Return (NUM_BINS,) the number of the mask's pixels in each bin."""
     return np.bincount(bins[mask], minlength=NUM_BINS).astype(np.float64)
 
 
 def density(counts: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return probabilities (..., NUM_BINS) of counts, smoothed between near colors; floored, so that a ratio of two
-    of them says nothing where neither was seen."""
+    """Return probabilities (..., NUM_BINS) from counts, smoothed over neighboring colors; floored, so that the ratio of
+    two of them is neutral where neither was seen."""
     smooth = smoothed(counts)
-    # A few hundred pixels are no model: they count beside the floor.
+    # A few hundred pixels are not a reliable model: the floor acts as a prior.
     total = smooth.sum(axis=-1, keepdims=True)
     return np.asarray((smooth + 200 * FLOOR) / (total + 200), np.float32)
 
 
 def smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return counts (..., NUM_BINS) spread between near colors."""
+    """Return counts (..., NUM_BINS) spread over neighboring colors."""
     cube = counts.reshape(*counts.shape[:-1], L_BINS, AB_BINS, AB_BINS)
     sigma = (*[0.0] * (counts.ndim - 1), *[_SMOOTHING_BINS] * 3)
     return gaussian_filter(cube, sigma).reshape(counts.shape)
 
 
 @njit(cache=True, nogil=True)
-def his_likelihood(
+def subject_likelihood(
     bins: NDArray[np.int32], distances: NDArray[np.float32], models: NDArray[np.float32], reach: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return (h, w): the probability of each pixel's color on the best of the parts that are near enough.
-
-    0 where none is. ``distances`` (parts, h, w) are those of ``part_distances``, ``reach`` (parts,) how far each
-    counts, in the same unit.
+    """Return (h, w): the probability of each pixel's color on the best of the parts within reach; 0 where there is
+    none. ``distances`` (parts, h, w) are those of ``part_distances``, ``reach`` (parts,) the range of each, in the same
+    unit.
     """
     parts, height, width = distances.shape
     result = np.zeros((height, width), np.float32)

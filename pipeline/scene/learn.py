@@ -1,8 +1,8 @@
-"""SCENE: some frames; what stands in front of the subject, what they carry, what else moves near them.
+"""SCENE: learn from some frames what stands in front of the subject, what they carry, and what else moves near them.
 
-No model is asked. Where the plate is seen inside the silhouette, something static covers the subject; what differs from
-the plate and has a color that no part of the subject has is foreign. What is learned is kept for each plate: FINISH
-tells by it whose each pixel is.
+No neural model is used. Where the plate is visible inside the silhouette, something static covers the subject; what
+differs from the plate and has a color that no part of the subject has is foreign. The result is stored per plate:
+FINISH uses it to label each pixel.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
 from pipeline.scene.colors import density
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import Sample, beside_counts, foreign_counts, his_counts, likeness, others_counts, sample_of
+from pipeline.scene.samples import (
+    Sample,
+    beside_counts,
+    foreign_counts,
+    likeness,
+    others_counts,
+    sample_of,
+    subject_counts,
+)
 from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_row
 from pipeline.scene.surroundings import body_path, box_around
 from pipeline.scene.views import WORK_BODY_PX, Shown, view_of
@@ -38,16 +46,16 @@ from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
 
 _EDGE_PX = 2
-"""A box this near to the picture's edge may be cut by it."""
+"""A box this near to the picture's edge may be cut off."""
 _LOOKS_PER_SECOND = 10.0
 _BATCH = 5
 _GAIN_PLATES = 6
 _BRIGHT = 150.0
-"""Gray level of the lightest tenth of a picture in daylight, at least."""
+"""Least gray level of the brightest tenth of a picture in daylight."""
 _MOST_GAIN = 4.0
 _NEAR_ROWS = 4
 _FADE = 0.6
-"""Of what a neighboring plate told; colors change with light and turn, slowly."""
+"""Weight of a neighboring plate's counts; colors change slowly with light and orientation."""
 
 
 def learn_scene(
@@ -78,7 +86,7 @@ def learn_scene(
     for done, frame in enumerate(prefetch(clip.frames_at(looks)), 1):
         check()
         sample = learner.push(frame)
-        # No ball is part of the background, or of somebody else.
+        # A ball is never part of the background, or of somebody else.
         hidden = sample.others_mask | (sample.view.shown == Shown.PLATE)
         x0, y0, _, _ = sample.view.box_xyxy
         circles[frame.index] = _circles_in(frame, plan).without(hidden, (x0, y0), sample.view.factor)
@@ -86,7 +94,7 @@ def learn_scene(
     learner.finish()
     path = body_path(plan)
     if len(follow_balls(list(circles.values()), path, rate, stride).frames):
-        # Where there is a ball each frame is looked at: it goes far from one look to the next.
+        # With a ball every frame is examined: it moves far from one frame to the next.
         for frame in prefetch(clip.frames_at([number for number in clear if number not in circles])):
             check()
             circles[frame.index] = _circles_in(frame, plan)
@@ -115,9 +123,9 @@ def _clear_frames(plan: Plan, plates: PlateSet) -> list[int]:
 
 
 def hidden_frames(plan: Plan, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
-    """(T,): frames in which he was not found, between frames of the same shot in which he was, inside the picture.
+    """(T,): frames in which the subject was not detected, between detections in the same shot inside the picture.
 
-    Only there it is known where he is: who enters or leaves is carried on by guess.
+    Only there is the position known: on entering or leaving it is extrapolated.
     """
     presence, boxes = plan.subject.presence, plan.subject.boxes_xyxy
     hidden = np.zeros(len(presence), np.bool_)
@@ -133,14 +141,14 @@ def hidden_frames(plan: Plan, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _gain_of(plates: PlateSet) -> float:
-    """Return what brings the clip's light parts to those of a picture in daylight."""
+    """Return the gain that brings the clip's bright parts to the level of daylight."""
     rows = np.unique(np.linspace(0, len(plates.anchors) - 1, _GAIN_PLATES).astype(int))
     bright = [float(np.percentile(read_plate(plates.folder, int(row))[0][::4, ::4], 90)) for row in rows]
     return float(np.clip(_BRIGHT / max(float(np.median(bright)), 1.0), 1.0, _MOST_GAIN))
 
 
 class _Counts:
-    """What is counted around one plate."""
+    """The counts around one plate."""
 
     def __init__(self, plates: PlateSet, height_px: float) -> None:
         self.evidence = PlateEvidence(plates.size_wh, height_px)
@@ -148,7 +156,7 @@ class _Counts:
 
 
 class _Learner:
-    """Takes the frames in order; holds the counts of the plates that the next frames may still add to."""
+    """Takes the frames in order; holds the counts of the plates to which the next frames may still contribute."""
 
     def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel, height_px: float) -> None:
         self._plan, self._masks, self._plates = plan, masks, plates
@@ -156,14 +164,14 @@ class _Learner:
         self._balls = Balls.load(balls_path(model.folder))
         self._open: dict[int, _Counts] = {}
         self._colors: dict[int, ColorCounts] = {}
-        """Of the plates that are done."""
+        """Counts of the finished plates."""
         self._waiting: list[tuple[int, Sample]] = []
-        """Samples that are counted as soon as more is known of the subject's own colors."""
+        """Samples waiting to be counted until more is known about the subject's own colors."""
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
     def push(self, frame: Frame) -> Sample:
-        """Take in the next frame; return what was seen there."""
+        """Add the next frame; return its sample."""
         number = frame.index
         sample = look_at(rgb_of(frame), number, self._plan, self._masks, self._plates, self._gain)
         rows = [int(row) for row in self._plates.plate_rows[number]]
@@ -181,28 +189,28 @@ class _Learner:
             counts.colors.others += others_counts(sample)
         ball = self._balls.mask(number, sample.view.box_xyxy)
         if ball is not None:
-            # Known by its shape: its colors tell nothing of him, and nothing of what he carries.
+            # Recognized by its shape: its colors are not evidence about the subject or about what they carry.
             sample = replace(sample, others_mask=sample.others_mask | sample.view.reduced(ball))
         if is_found:
-            counts.colors.add_his(his_counts(sample))
+            counts.colors.add_subject(subject_counts(sample))
         self._waiting.append((number, sample))
         return sample
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         self._take_waiting()
         for row in sorted(self._open):
             self._close(row)
         self._write(len(self._plates.anchors))
 
     def _take_waiting(self) -> None:
-        """Count what is seen around the subject, by what is known of their colors so far."""
+        """Count what is visible around the subject, given what is known about their colors so far."""
         for number, sample in self._waiting:
             rows = [int(row) for row in self._plates.plate_rows[number]]
             counts = self._open[rows[0]]
             near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
-            his = density(counts.colors.his + sum(weight * colors.his for weight, colors in near))
-            likelihood = likeness(sample, his)
+            subject = density(counts.colors.subject + sum(weight * colors.subject for weight, colors in near))
+            likelihood = likeness(sample, subject)
             is_found = self._is_found(number)
             evidence = (Evidence.of if is_found else Evidence.of_hidden)(sample, likelihood)
             places = {}
@@ -233,7 +241,7 @@ class _Learner:
         return self._folder / f"places_{row:04d}.npz"
 
     def _take_places(self, row: int) -> NDArray[np.bool_]:
-        """Return (2, h, w): what stands in front, and where the plate is wrong."""
+        """Return (2, h, w): what stands in front of the subject, and where the plate is wrong."""
         path = self._places_path(row)
         if not path.exists():
             return np.zeros((2, 1, 1), np.bool_)
@@ -250,7 +258,7 @@ class _Learner:
         ]
 
     def _write(self, stop: int) -> None:
-        """Write the rows below ``stop`` whose neighbors are known, and let go of what no other row needs."""
+        """Write the rows below ``stop`` whose neighbors are known, and release what no other row needs."""
         while self._written < stop:
             row = self._written
             near_rows = self._near(row, row + _NEAR_ROWS + 1)

@@ -1,8 +1,8 @@
-"""What stands in front of the subject and does not move: told by the plate that shows inside the silhouette.
+"""Static occluders in front of the subject, recognized by the plate being visible inside the silhouette.
 
-Evidence is counted in the space of a plate, from all frames that lie near it in time: for a place, how often the plate
-showed where the subject is, and how often they were seen there themselves. It holds for as long as they are behind
-the thing, and goes over to the other side when they are seen in front of it.
+Evidence is accumulated in plate space from all frames near it in time: for each place, how often the plate was visible
+where the subject is, and how often the subject was. It holds while the subject is behind the object, and reverses when
+the subject is seen in front of it.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from pipeline.scene.samples import Sample, covered, surroundings, uncovered
 from pipeline.scene.views import WORK_BODY_PX, Shown
 
 _PRIOR = 0.35
-"""Looks of which nothing is known, beside those counted: one look alone is no more than two thirds sure."""
+"""Prior count of neutral observations: a single observation gives at most two thirds certainty."""
 _HIDDEN_WEIGHT = 0.5
-"""Of a look at the place of somebody who was not found: one alone is not enough."""
+"""Weight of an observation at the position of an undetected subject: one alone is not enough."""
 _SURE = 0.55
 _LEAST_LOOKS = 0.9
 _LEAST_WRONG = 3.0
 _WRONG_SHARE = 0.5
-"""A place that differs from the plate in more than half of the looks at it: what moves is gone sooner."""
+"""A place that differs from the plate in more than half of its observations: moving objects leave sooner."""
 _LEAST_AREA_PX = 120
-"""Of a place that covers the subject, at ``WORK_BODY_PX``: less is a chance likeness of colors."""
+"""Least size of an occluder, at ``WORK_BODY_PX``: smaller ones are a coincidence of colors."""
 _REACH_BH = 0.12
-"""So far beyond the evidence a thing is followed, up to its edge in the plate."""
+"""Distance beyond the evidence up to which an object is grown to its edge in the plate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What one frame tells, (h, w) of its view: the same for every plate that it lies near."""
+    """One frame's evidence, (h, w) of its view: the same for every plate near it."""
 
     covered: Mask
     uncovered: Mask
     looked: Mask
-    """Where nothing but the plate should be seen."""
+    """Where nothing but the plate should be visible."""
     differed: Mask
     weight: float = 1.0
 
     @classmethod
     def of(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
-        """Judge one frame; ``likelihood`` (h, w) from ``likeness``."""
+        """Evaluate one frame; ``likelihood`` (h, w) from ``likeness``."""
         free = surroundings(sample)
         differed = free & (sample.view.shown == Shown.OTHER)
         return cls(covered(sample, likelihood), uncovered(sample), free, differed)
 
     @classmethod
     def of_hidden(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
-        """Judge a frame in which he was not found: something may hide him where the course of his limbs leads."""
+        """Evaluate a frame in which the subject was not detected: something may hide the extrapolated limbs."""
         nothing = np.zeros(likelihood.shape, np.bool_)
         return cls(covered(sample, likelihood), nothing, nothing, nothing, _HIDDEN_WEIGHT)
 
 
 class PlateEvidence:
-    """Counts for one plate; bins of the plate are as large as a pixel of a work view."""
+    """Counts for one plate; a bin of the plate is as large as a pixel of a work view."""
 
     def __init__(self, size_wh: tuple[int, int], body_height_px: float) -> None:
         """``size_wh`` of the plate, px."""
@@ -72,7 +72,7 @@ class PlateEvidence:
         self._differed = np.zeros(shape, np.float32)
 
     def add(self, positions: Float32Array, evidence: Evidence) -> None:
-        """Take in one frame; ``positions`` (h, w, 2) are the plate's px of each pixel of its view."""
+        """Add one frame; ``positions`` (h, w, 2) are the plate px of each pixel of its view."""
         at = positions / np.float32(self.bin_px)
         for mask, counts in (
             (evidence.covered, self._covered),
@@ -83,14 +83,15 @@ class PlateEvidence:
             _count(at, mask, counts, np.float32(evidence.weight))
 
     def wrong(self) -> Mask:
-        """Return the (h, w) bins in which the plate itself is wrong: it differs, whoever is or is not there."""
+        """Return the (h, w) bins in which the plate itself is wrong: it differs whether or not anybody is there."""
         return (self._differed >= _LEAST_WRONG) & (self._differed > _WRONG_SHARE * self._looked)
 
     def front(self, plate: Picture) -> Mask:
         """Return the (h, w) bins of the plate (H, W, 3) that stand in front of the subject.
 
-        Evidence has the shape of the limbs; the thing itself ends at an edge of the plate. So the sure places are
-        grown to the edges by a watershed (Meyer 1994), against those where the subject was seen and all that is far.
+        Evidence has the shape of the limbs; the object itself ends at an edge of the plate. So the certain places are
+        grown to the edges by a watershed (Meyer 1994), against those where the subject was seen and everything far
+        away.
         """
         for_it, against = cv2.blur(self._covered, (3, 3)), cv2.blur(self._uncovered, (3, 3))
         probability = for_it / (for_it + against + _PRIOR)
@@ -105,7 +106,7 @@ class PlateEvidence:
         small = cv2.resize(plate, sure.shape[::-1], interpolation=cv2.INTER_AREA)
         flooded = cv2.watershed(np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.uint8), markers)
         front = (flooded == 1) | sure
-        # The line between two floods is nobody's.
+        # The line between two basins belongs to neither.
         return front | ((flooded == -1) & grow(front, 1))
 
 

@@ -1,4 +1,4 @@
-"""What one frame tells of the things around the subject: where the plate is seen, where they are, what is foreign."""
+"""One frame's evidence around the subject: where the plate is visible, where the subject is, what is foreign."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
-from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, his_likelihood
+from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
 from pipeline.scene.views import Shown, View
 from pipeline.shaped import Shaped, Shapes
 
 FEET = PART_NAMES.index("foot")
 _CORE_BH = 0.018
-"""So deep inside a limb its pixels are surely covered by it: joints are right to about 2 % of body height."""
+"""Depth inside a limb from which its pixels are certainly covered by it: joints are accurate to about 2 % of body
+height."""
 _BESIDE_MASK_BH = 0.025
-"""Capsules are those of a clothed adult; a slim body ends that much within them."""
+"""Capsules are those of a clothed adult; a slim body ends this far inside them."""
 _SEAM_SHARE = 0.6
 """Of a place, along the mask: then all that is told there is told by limbs drawn too broad."""
 OUTSIDE_BH = 0.035
-"""So far from every limb there is neither clothing nor hair, as a rule."""
+"""Distance from every limb beyond which there is usually neither clothing nor hair."""
 _REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
-"""Clothes and hair stand out from each part by so much; hands and feet are found less exactly than the rest."""
+"""How far clothes and hair protrude from each part; hands and feet are located less accurately than the rest."""
 _TELLING = 15.0
 _ELSEWHERE = np.float32(0.3)
-"""Weight of a color that the subject has on another part: within the mask it may be a limb that was not found."""
+"""Weight of a color that the subject has on another part: within the mask it may be a limb that was not detected."""
 UNLIKELY = 2e-3
-"""A color that is rarer on the subject is not theirs: 99 of 100 of their pixels have one that is more frequent."""
+"""A color rarer than this on the subject is not theirs: 99 of 100 of their pixels have a more frequent one."""
 _ARM_BH = 0.3
-"""A thing in a hand lies no farther from it, as a rule."""
+"""A held object usually lies within this distance of the hand."""
 _AWAY_BH = 0.35
 _BESIDE_BH = 0.06
-"""Off all limbs, and off most of what hangs loosely on them."""
+"""Away from all limbs, and from most loose clothing."""
 _GROUND_BH = 0.2
 _SPILL_ODDS = np.float32(5.0)
 _FAR_BH = 0.5
-"""What is farther away than an arm and what it may hold tells of nothing that meets the subject."""
+"""Beyond the reach of an arm with a held object there is no evidence about what touches the subject."""
 _OTHERS_BH = 0.02
-_MOST_STRANGE = 0.25
-"""Share of the free surroundings that may differ from the plate; beyond that it is the plate that is wrong."""
+_MAX_UNEXPLAINED = 0.25
+"""Fraction of the free surroundings that may differ from the plate; above it the plate is wrong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -67,19 +68,19 @@ class Sample(Shaped):
 
 
 def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gain: float) -> Sample:
-    """Put together what is needed of one frame; the masks are (h, w) of the view's box.
+    """Assemble the sample of one frame; the masks are (h, w) of the view's box.
 
-    ``gain`` brightens the colors, as ``bins_of`` tells.
+    ``gain`` brightens the colors, see ``bins_of``.
     """
     width, height = view.size_wh
     distances = part_distances(body.segments, height, width)
     distances /= np.float32(max(body.height_px, 1.0))
     outside = np.asarray(distances.min(axis=0), np.float32)
-    his, theirs = view.reduced(subject_mask), view.reduced(others_mask)
-    return Sample(view, body, distances, outside, bins_of(view.picture, gain), his, theirs)
+    subject, others = view.reduced(subject_mask), view.reduced(others_mask)
+    return Sample(view, body, distances, outside, bins_of(view.picture, gain), subject, others)
 
 
-def his_counts(sample: Sample) -> NDArray[np.float64]:
+def subject_counts(sample: Sample) -> NDArray[np.float64]:
     """Return (parts, NUM_BINS): the colors of the parts near their bones."""
     core = eroded(sample.subject_mask, 1) & ~sample.others_mask
     core &= (sample.view.shown != Shown.PLATE) & (sample.outside < -0.01)
@@ -95,9 +96,9 @@ def others_counts(sample: Sample) -> NDArray[np.float64]:
 
 
 def covered(sample: Sample, likelihood: Float32Array) -> Mask:
-    """Return where something static covers the subject: inside the silhouette the plate is seen.
+    """Return where something static covers the subject: the plate is visible inside the silhouette.
 
-    Where the plate has a color that the subject has there as well, it may as well be the subject.
+    Where the plate has a color that the subject has there too, it may be the subject.
     """
     height = sample.body.height_px
     # Feet are the last part.
@@ -108,9 +109,9 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
 
 
 def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:
-    """Return what of ``found`` is no evidence: along the mask, where limbs drawn too broad reach into the background.
+    """Return the part of ``found`` that is not evidence: along the mask, where capsules that are too wide cover background.
 
-    What cuts the mask in two is a thing in front: it is narrow between two parts of the mask, or broader than the seam.
+    A region that splits the mask is an object in front: narrow between two parts of the mask, or wider than the seam.
     """
     kernel = np.ones((4 * reach_px + 1, 4 * reach_px + 1), np.uint8)
     between = cv2.morphologyEx(subject_mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
@@ -128,7 +129,7 @@ def uncovered(sample: Sample) -> Mask:
 
 
 def surroundings(sample: Sample) -> Mask:
-    """Return the places where nothing but the plate should be seen: neither people, nor what a hand may hold."""
+    """Return the places where nothing but the plate should be visible: neither people nor held objects."""
     height = sample.body.height_px
     people = grow(sample.subject_mask | sample.others_mask, max(1, round(OUTSIDE_BH * height)))
     free = ~people & (sample.outside > OUTSIDE_BH)
@@ -141,7 +142,7 @@ def surroundings(sample: Sample) -> Mask:
 def beside_counts(sample: Sample, wrong: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Return (NUM_BINS,) twice: colors off the limbs that differ from the plate, near the hands and away from them.
 
-    And the ratio of the two areas that were looked at. ``wrong`` (h, w): where the plate is not to be trusted.
+    And the ratio of the two examined areas. ``wrong`` (h, w): where the plate is not to be trusted.
     """
     if not len(sample.body.hands):
         return np.zeros(NUM_BINS), np.zeros(NUM_BINS), 0.0
@@ -160,29 +161,28 @@ def beside_counts(sample: Sample, wrong: Mask) -> tuple[NDArray[np.float64], NDA
 def foreign_counts(
     sample: Sample, likelihood: Float32Array, wrong: Mask, is_held: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], float]:
-    """Return (NUM_BINS,) the colors of things that are neither background nor people, and their breadth.
+    """Return (NUM_BINS,) the colors of objects that are neither background nor people, and their width.
 
-    The breadth is the radius of the largest disc inside the thing, body heights; 0 where nothing was found.
-
-    Such a thing differs from the plate, has a color that the parts there do not have (``likelihood`` of ``likeness``),
-    and a good part of it lies outside of the limbs. ``wrong`` (h, w): where the plate is not to be trusted;
-    ``is_held`` (NUM_BINS,): colors that are known for those of a thing.
+    The width is the radius of the largest disc inside the object, body heights; 0 where nothing was found. Such an
+    object differs from the plate, has a color that the parts there do not have (``likelihood`` of ``likeness``), and
+    lies to a good part outside the limbs. ``wrong`` (h, w): where the plate is not to be trusted; ``is_held``
+    (NUM_BINS,): colors known to belong to an object.
     """
     shown, height = sample.view.shown, sample.body.height_px
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
-    him = grow(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
-    away = (sample.outside > 2 * OUTSIDE_BH) & ~him & ~others
-    if np.count_nonzero(away & (shown == Shown.OTHER)) > _MOST_STRANGE * np.count_nonzero(away):
+    subject = grow(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
+    away = (sample.outside > 2 * OUTSIDE_BH) & ~subject & ~others
+    if np.count_nonzero(away & (shown == Shown.OTHER)) > _MAX_UNEXPLAINED * np.count_nonzero(away):
         return np.zeros(NUM_BINS), 0.0
     free = (shown == Shown.OTHER) & ~others & ~wrong & (sample.outside < _FAR_BH) & ~on_ground(sample)
-    # Clothes spill over the limbs in the colors that the limbs have; what is far more frequent outside is foreign.
+    # Clothes extend beyond the limbs in the colors of the limbs; a color far more frequent outside is foreign.
     around = density(counted(sample.bins, free & (sample.outside > OUTSIDE_BH)))
     limit = np.maximum(UNLIKELY, around[sample.bins] / _SPILL_ODDS)
-    strange = free & ((likelihood < limit) | is_held[sample.bins])
-    strange = opened(strange, 1)
-    count, labels = cv2.connectedComponents(strange.view(np.uint8))
+    unexplained = free & ((likelihood < limit) | is_held[sample.bins])
+    unexplained = opened(unexplained, 1)
+    count, labels = cv2.connectedComponents(unexplained.view(np.uint8))
     areas = np.bincount(labels.ravel(), minlength=count)
-    outside = np.bincount(labels[strange & (sample.outside > OUTSIDE_BH)], minlength=count)
+    outside = np.bincount(labels[unexplained & (sample.outside > OUTSIDE_BH)], minlength=count)
     kept = (areas >= 40) & (outside >= 20)
     kept[0] = False
     things = kept[labels]
@@ -191,27 +191,27 @@ def foreign_counts(
 
 
 def on_ground(sample: Sample) -> Mask:
-    """Return where the ground at the feet is darkened: a shadow on grass or stones is not even."""
+    """Return where the ground at the feet is darkened: a shadow on grass or stones is not uniform."""
     near = sample.distances[FEET] < _GROUND_BH
     return near & sample.view.darker & ~sample.subject_mask & (sample.outside > 0)
 
 
-def likeness(sample: Sample, his: Float32Array) -> Float32Array:
-    """Return (h, w): how probable a pixel's color is on the subject, at its place; ``his`` (parts, NUM_BINS)."""
-    likelihood = his_likelihood(sample.bins, sample.distances, his, _REACH_BH)
+def likeness(sample: Sample, subject: Float32Array) -> Float32Array:
+    """Return (h, w): how probable a pixel's color is on the subject at its position; ``subject`` (parts, NUM_BINS)."""
+    likelihood = subject_likelihood(sample.bins, sample.distances, subject, _REACH_BH)
     is_lost = sample.subject_mask & (sample.outside > OUTSIDE_BH)
-    anywhere = _ELSEWHERE * his.max(axis=0)[sample.bins[is_lost]]
+    anywhere = _ELSEWHERE * subject.max(axis=0)[sample.bins[is_lost]]
     likelihood[is_lost] = np.maximum(likelihood[is_lost], anywhere)
     return np.asarray(likelihood, np.float32)
 
 
 def eroded(mask: Mask, radius_px: int) -> Mask:
-    """Return the mask shrunk by whole pixels, diagonally as well."""
+    """Return the mask eroded by whole pixels, diagonally as well."""
     kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
     return cv2.erode(mask.view(np.uint8), kernel) > 0
 
 
 def opened(mask: Mask, radius_px: int) -> Mask:
-    """Return the mask without what is thinner than a square of twice the radius and one."""
+    """Return the mask opened by a square of side twice the radius plus one."""
     kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
     return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0

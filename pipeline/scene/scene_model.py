@@ -1,4 +1,4 @@
-"""What was learned of the things around the subject, by plate, as it lies on disk."""
+"""What was learned about the objects around the subject, per plate, as stored on disk."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ _CACHED = 4
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SceneRow(Shaped):
-    """What holds around one plate."""
+    """What was learned around one plate."""
 
     SHAPES: ClassVar[Shapes] = {
-        "his": ("parts", "bins"), "foreign": ("bins",), "others": ("bins",), "front": ("h", "w"), "wrong": ("h", "w"),
+        "subject": ("parts", "bins"), "foreign": ("bins",), "others": ("bins",),
+        "front": ("h", "w"), "wrong": ("h", "w"),
     }  # fmt: skip
 
-    his: NDArray[np.float32]
+    subject: NDArray[np.float32]
     """(parts, NUM_BINS) probabilities of colors on the parts of the subject."""
     foreign: NDArray[np.float32]
-    """(NUM_BINS,) of things that are neither background nor people."""
+    """(NUM_BINS,) of objects that are neither background nor people."""
     others: NDArray[np.float32]
     """(NUM_BINS,) of other people."""
     breadth_bh: float
-    """Radius of the largest disc inside the foreign things, body heights; 0 where none was seen."""
+    """Radius of the largest disc inside the foreign objects, body heights; 0 where none was seen."""
     front: Mask
     """(h, w) bins of the plate where something static stands in front of the subject."""
     wrong: Mask
@@ -49,19 +50,19 @@ class SceneModel:
     bin_px: float
     """Size of a bin of ``front``, plate px."""
     gain: float
-    """Brightens the pictures before their colors are told apart; 1 in daylight."""
+    """Brightens the pictures before their colors are binned; 1 in daylight."""
     _balls: list[Balls] = field(default_factory=list, repr=False)
     """Read when first asked for."""
     _cache: OrderedDict[int, SceneRow] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def row(self, row: int) -> SceneRow:
-        """Return what holds around a plate; the last few are kept. Any thread may ask."""
+        """Return what was learned around a plate; the last few are cached. Thread-safe."""
         with self._lock:
             if row not in self._cache:
                 with np.load(self.folder / f"scene_{row:04d}.npz") as saved:
                     places = np.unpackbits(saved["places"], axis=-1, count=int(saved["width"])).astype(np.bool_)
-                    colors = saved["his"], saved["foreign"], saved["others"]
+                    colors = saved["subject"], saved["foreign"], saved["others"]
                     self._cache[row] = SceneRow(*colors, float(saved["breadth_bh"]), *places)
                 while len(self._cache) > _CACHED:
                     self._cache.popitem(last=False)
@@ -69,14 +70,14 @@ class SceneModel:
 
     @property
     def balls(self) -> Balls:
-        """The balls near him; any thread may ask."""
+        """The balls near the subject. Thread-safe."""
         with self._lock:
             if not self._balls:
                 self._balls.append(Balls.load(balls_path(self.folder)))
             return self._balls[0]
 
     def places_at(self, row: int, positions: NDArray[np.float32]) -> tuple[Mask, Mask]:
-        """Return (h, w) of the plate's positions (h, w, 2) px: something static in front, and the plate wrong."""
+        """Return two (h, w) masks at plate positions (h, w, 2) px: something static in front, and the plate wrong."""
         known = self.row(row)
         return bins_at(known.front, positions, self.bin_px), bins_at(known.wrong, positions, self.bin_px)
 
@@ -91,7 +92,7 @@ def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
 
 
 def balls_path(folder: Path) -> Path:
-    """Return where the balls lie; there is no file where there is none."""
+    """Return the balls' path; the file is absent where there are none."""
     return folder / "balls.npz"
 
 
@@ -99,7 +100,7 @@ def save_row(folder: Path, number: int, row: SceneRow) -> None:
     """Write one row."""
     np.savez(
         folder / f"scene_{number:04d}.npz",
-        his=row.his,
+        subject=row.subject,
         foreign=row.foreign,
         others=row.others,
         breadth_bh=np.float64(row.breadth_bh),

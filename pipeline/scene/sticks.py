@@ -1,4 +1,4 @@
-"""The other end of a long thing: what leaves a fist on one side goes on along the same line on the other."""
+"""The other end of a long object: what leaves a fist on one side continues along the same line on the other."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 
 _LONG = 2.5
-"""Length over breadth of a thing that has a line."""
+"""Length over width of an elongated object."""
 _LINE_REACH_BH = 0.05
-"""So far from the line a hand that holds it may be found."""
+"""Largest distance of the holding hand from the line."""
 _HALF_WIDTH_BH = 0.011
 _FLANK_BH = 0.03
 _FIST_BH = 0.1
@@ -19,17 +19,17 @@ _STEP_BH = 0.015
 _SHAFT_BH = 0.2
 _TURNS_DEG = (0, -3, 3, -6, 6, -9, 9)
 _CONTRAST = 1.0
-"""Log odds by which it must stand out from both sides: colors that the subject has as well tell by their place
-alone."""
+"""Log odds by which it must stand out from both sides: colors shared with the subject count by position alone."""
 _LEAST_ODDS = -2.0
 _LEAST_PX = 30
 
 
 def other_end(held: Mask, odds: Float32Array, differs: Mask, hand_xy: NDArray[np.float32], height_px: float) -> Mask:
-    """Return (h, w) what continues the thing ``held`` beyond the hand; nothing where it is not long.
+    """Return the (h, w) continuation of the ``held`` object beyond the hand; empty where it is not elongated.
 
-    ``odds`` are log odds that a pixel is not the subject's, ``differs`` where the background is not seen. Its line is
-    the main axis of its pixels (Hotelling 1933), turned a little to where the other end stands out for the longest.
+    ``odds`` are log odds that a pixel is not the subject's, ``differs`` where the background is not visible. Its line
+    is the principal axis of its pixels (Hotelling 1933), rotated slightly to where the other end stands out for the
+    longest.
     """
     found = np.zeros(held.shape, np.bool_)
     rows, columns = np.nonzero(held)
@@ -39,7 +39,7 @@ def other_end(held: Mask, odds: Float32Array, differs: Mask, hand_xy: NDArray[np
     away, is_long = _axis(points)
     if not is_long:
         return found
-    # Near the hand it is a stick, whatever it ends in.
+    # Near the hand it is a stick, whatever is at its end.
     shaft = points[np.hypot(*points.T) < _SHAFT_BH * height_px]
     start = shaft.mean(axis=0) if len(shaft) >= _LEAST_PX else points.mean(axis=0)
     angle = np.arctan2(-away[1], -away[0])
@@ -53,7 +53,8 @@ def other_end(held: Mask, odds: Float32Array, differs: Mask, hand_xy: NDArray[np
 
 
 def _axis(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
-    """Return the direction (2,) of the main axis of points (N, 2), away from the origin, and whether they are long."""
+    """Return the direction (2,) of the principal axis of points (N, 2), away from the origin, and whether they are
+    elongated."""
     middle = points.mean(axis=0)
     lengths, axes = np.linalg.eigh(np.cov((points - middle).T))
     axis = axes[:, 1] if axes[:, 1] @ middle >= 0 else -axes[:, 1]
@@ -96,7 +97,7 @@ def _means(values: Float32Array, where: Mask, bins: NDArray[np.int64], count: in
 
 
 def _last_of_run(is_there: NDArray[np.bool_], gap: int) -> int:
-    """Return the last place of the run that begins within ``gap`` places; one place may be missing. -1 for none."""
+    """Return the last index of the run that starts within ``gap`` positions; one may be missing. -1 for none."""
     last = -1
     for place in np.flatnonzero(is_there):
         if place - last > (gap if last < 0 else 2):

@@ -1,4 +1,4 @@
-"""Where the subject is in each frame, as the passes over the scene look at him."""
+"""The subject's surroundings in each frame, as used by the passes over the scene."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.scene.balls import BodyPath
 
 _ROOM_BH = 0.35
-"""Around him: an arm's length of a carried thing."""
+"""Around the subject: an arm's length of a carried object."""
 _ENDS = ("nose", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_toe", "right_toe")
 
 
 def box_around(plan: Plan, number: int, size_wh: tuple[int, int]) -> Box:
-    """Return the box of a frame's part around him, px; at least one pixel of the picture (W, H)."""
+    """Return the box around the subject, px; at least one pixel of the picture (W, H)."""
     height_px = float(plan.subject.body_height_px[number])
     points = plan.subject.skeletons[number, :, :2].astype(np.float64)
     corners = np.concatenate([points, plan.subject.boxes_xyxy[number].reshape(2, 2)])
@@ -26,7 +26,7 @@ def box_around(plan: Plan, number: int, size_wh: tuple[int, int]) -> Box:
 
 
 def body_path(plan: Plan) -> BodyPath:
-    """Return what balls are told from: the ends of his limbs, and where the background is."""
+    """Return what balls are distinguished from: the ends of the subject's limbs, and the background's motion."""
     points = plan.subject.skeletons[:, :, :2].astype(np.float64)
     return BodyPath(
         joints_xy=points[:, [JOINT[name] for name in _ENDS]],

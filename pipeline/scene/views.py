@@ -1,4 +1,4 @@
-"""A frame around the subject beside the clean background, at a size at which pictures are compared."""
+"""A frame around the subject and its clean background, at a size at which pictures are compared."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WORK_BODY_PX = 300
 
 
 class Shown(IntEnum):
-    """What a pixel shows, by its difference from the plate in the frame's light."""
+    """What a pixel shows, judged by its difference from the plate in the frame's light."""
 
     UNKNOWN = 0
-    """Neither clearly one nor the other, or the plate never saw the place."""
+    """Ambiguous, or the plate is unknown there."""
     PLATE = 1
     OTHER = 2
     """Something that is not the background."""
@@ -32,18 +32,18 @@ class Shown(IntEnum):
 
 
 _ALIKE = (4.0, 9.0)
-"""Gray levels, at least and at most: grain and the codec's noise, calmed. In the dark all lies closer together."""
+"""Bounds in gray levels: grain and codec noise after smoothing. In the dark levels lie closer together."""
 _ALIKE_NOISE = 3.5
 """Times the usual difference of a place that shows the plate."""
 _DIFFERENT_ALIKE = 1.55
-"""What differs is that much farther off than what is alike: above what light that falls unevenly does to the plate."""
+"""Factor between the thresholds of different and equal: more than uneven light changes the plate."""
 _NOISE_PERCENTILE = 35
-"""Of the differences in a view: more than a third of it is background."""
+"""Quantile of the differences in a view: more than a third of it is background."""
 _SHIFT_PX = 0.7
-"""Pixels of the reduced picture by which the plate may lie wrong without anything standing there."""
+"""Misregistration of the plate, px of the reduced picture, that is tolerated."""
 _SHADOW_GAIN = (0.4, 0.97)
 _SHADOW_ALIKE = 1.33
-"""A shadow darkens all channels alike: what is left then, times what is alike."""
+"""A shadow darkens all channels alike: largest residual after that, relative to the threshold of equality."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -59,19 +59,19 @@ class View(Shaped):
     shown: NDArray[np.uint8]
     """(h, w) of ``Shown``."""
     darker: Mask
-    """(h, w) where no channel is lighter than the plate's: maybe a shadow that is not even."""
+    """(h, w) where no channel is brighter than the plate's: possibly an uneven shadow."""
 
     @property
     def size_wh(self) -> tuple[int, int]:
         return self.picture.shape[1], self.picture.shape[0]
 
     def reduced(self, mask: Mask) -> Mask:
-        """Bring a mask of the box to the view."""
+        """Resample a mask of the box to the view."""
         resized = cv2.resize(mask.view(np.uint8), self.size_wh, interpolation=cv2.INTER_NEAREST)
         return resized > 0
 
     def enlarged(self, mask: Mask) -> Mask:
-        """Bring a mask of the view to the box, its edge smooth."""
+        """Resample a mask of the view to the box, with a smooth edge."""
         x0, y0, x1, y1 = self.box_xyxy
         if mask.shape == (y1 - y0, x1 - x0):
             return mask
@@ -79,7 +79,7 @@ class View(Shaped):
         return large > 0.5
 
     def enlarged_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Bring labels (h, w) of the view to the box, their edges smooth; 0 where no label has the most weight."""
+        """Resample labels (h, w) of the view to the box, with smooth edges; 0 where no label has the most weight."""
         x0, y0, x1, y1 = self.box_xyxy
         if labels.shape == (y1 - y0, x1 - x0):
             return labels
@@ -107,7 +107,7 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
 
 
 def _alike_levels(now: Float32Array, clean: Float32Array) -> float:
-    """Return how far a pixel that shows the plate may lie from it, gray levels."""
+    """Return how far a pixel that shows the plate may differ from it, gray levels."""
     apart = np.abs(now[::3, ::3] - clean[::3, ::3]).max(axis=-1)
     return float(np.clip(_ALIKE_NOISE * np.percentile(apart, _NOISE_PERCENTILE), *_ALIKE))
 

@@ -115,8 +115,9 @@ class CameraEstimator:
         return CameraMotion(world, np.array(self._reliable, bool), tuple(self._pairs))
 
     def _fit_beside(self, overlays: Overlays) -> None:
-        """Refit the motions of frames whose graphics were not known when they were read. While the scene moves slowly,
-        static points lie within the RANSAC tolerance and bias the fit.
+        """Refit the motions of frames whose graphics were not known when they were read.
+
+        While the scene moves slowly, static points lie within the RANSAC tolerance and bias the fit.
         """
         measured = list(self._world)
         limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)

@@ -256,8 +256,9 @@ def _area(edges: Mask, variance: Float32Array) -> Mask:
 
 
 def _plain_parts(area: Mask, variance: Float32Array, people: Mask) -> Mask:
-    """Return the plain surfaces (h, w) that touch a graphic's edges: the inside of an icon around its letters. Surfaces
-    mostly on people are left out: the clothes of a person followed by the camera may be just as plain.
+    """Return the plain surfaces (h, w) that touch a graphic's edges: the inside of an icon around its letters.
+
+    Surfaces mostly on people are left out: the clothes of a person followed by the camera may be just as plain.
     """
     if not area.any():
         return area.copy()

@@ -102,7 +102,7 @@ class SubjectMasks:
                 whole |= mask
         return whole
 
-    def _without_hiding(self, moved: Mask, frame: int, his_tracks: frozenset[int], height_px: float) -> Mask:
+    def _without_hiding(self, moved: Mask, frame: int, subject_tracks: frozenset[int], height_px: float) -> Mask:
         """Remove from a moved mask people in front of the subject: those who reach farther down the picture.
 
         Not the subject's own tracks just before and after.
@@ -110,7 +110,7 @@ class SubjectMasks:
         left = moved.copy()
         lowest = box_of_mask(moved)[3] + NEARER_BH * height_px
         for track_id, mask in self._store.get(frame).items():
-            if track_id not in his_tracks and box_of_mask(mask)[3] >= min(lowest, self._shape[0]):
+            if track_id not in subject_tracks and box_of_mask(mask)[3] >= min(lowest, self._shape[0]):
                 left &= ~mask
         return left
 
@@ -144,5 +144,5 @@ class SubjectMasks:
         grown = grow_round(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
         at = int(np.searchsorted(self._found, frame))
         beside = self._found[max(at - 1, 0) : at + 1]
-        his_tracks = frozenset(self._subject.track_of_frame[beside].tolist())
-        return self._without_hiding(grown, frame, his_tracks, float(height[source]))
+        subject_tracks = frozenset(self._subject.track_of_frame[beside].tolist())
+        return self._without_hiding(grown, frame, subject_tracks, float(height[source]))

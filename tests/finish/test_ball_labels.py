@@ -11,7 +11,7 @@ from tests.support.scene_truth import SHAPE, shot_at, wall
 
 
 def test_a_ball_stays_whole_on_him_and_behind_a_post() -> None:
-    labels = np.full((60, 80), Label.HIS, np.uint8)
+    labels = np.full((60, 80), Label.SUBJECT, np.uint8)
     labels[:, 40:50] = Label.FRONT
     label_balls(labels, Balls(np.array([3]), np.array([[40.0, 30.0, 8.0]])), 3, (10, 10, 70, 55))
     rows, columns = np.indices(labels.shape)
@@ -23,13 +23,13 @@ def test_a_ball_stays_whole_on_him_and_behind_a_post() -> None:
 
 
 def test_in_other_frames_the_labels_are_the_same() -> None:
-    labels = np.full((60, 80), Label.HIS, np.uint8)
+    labels = np.full((60, 80), Label.SUBJECT, np.uint8)
     label_balls(labels, Balls(np.array([3]), np.array([[40.0, 30.0, 8.0]])), 4, (10, 10, 70, 55))
-    assert (labels == Label.HIS).all()
+    assert (labels == Label.SUBJECT).all()
 
 
-def test_a_white_shoe_beside_a_known_ball_is_his() -> None:
+def test_a_white_shoe_beside_a_known_ball_is_the_subjects() -> None:
     labels = np.full(SHAPE, Label.THING, np.uint8)
     label_shoes(labels, shot_at(150, wall()).sample())
-    assert labels[224, 170] == Label.HIS
+    assert labels[224, 170] == Label.SUBJECT
     assert labels[60, 150] == Label.THING

@@ -106,12 +106,12 @@ def test_who_is_absent_leaves_the_other_as_a_job_of_one_would(inputs: FinishInpu
 
 def test_what_two_carry_stays_for_both(inputs: FinishInputs) -> None:
     thing = box_mask(60, 55, 95, 60)
-    labels = [np.where(mask, np.uint8(Label.HIS), np.uint8(Label.NOBODY)) for mask in (FIRST, SECOND)]
+    labels = [np.where(mask, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)) for mask in (FIRST, SECOND)]
     labels[0][SECOND], labels[1][FIRST] = Label.OTHERS, Label.OTHERS
     # One of them sees all of it, the other takes its part of it for a piece of clothing.
     labels[0][thing] = Label.CARRIED
     nothing = np.zeros((H, W, 3), np.uint8)
-    seen = [SceneMasks(each == Label.HIS, each > Label.HIS, each) for each in labels]
+    seen = [SceneMasks(each == Label.SUBJECT, each > Label.SUBJECT, each) for each in labels]
     pieces = [Piece(None, SurroundingScene((0, 0, W, H), nothing, masks), masks, 60.0) for masks in seen]
     fitted = _among_each_other(inputs, pieces, [FIRST, SECOND])
     for piece in fitted:

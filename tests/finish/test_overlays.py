@@ -18,7 +18,7 @@ def test_a_graphic_over_old_and_new_person_stays_as_it_is() -> None:
     subject[8:40, 20:36] = True
     graphic = np.zeros_like(subject)
     graphic[20:30, 8:56] = True
-    labels = np.where(subject, np.uint8(Label.HIS), np.uint8(Label.NOBODY))
+    labels = np.where(subject, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY))
     masks = SceneMasks(subject, np.zeros_like(subject), labels).beneath(graphic)
     layer = PlacedLayer((24, 4, 44, 44), np.full((40, 20, 3), 0.5, np.float32), np.ones((40, 20), np.float32))
     layer = behind(layer, masks.kept)
@@ -31,7 +31,7 @@ def test_a_graphic_over_old_and_new_person_stays_as_it_is() -> None:
     assert (weights.source[~covered & subject[y0:y1, x0:x1]] == 0.0).all()
     assert masks.labels is not None
     assert (masks.labels[graphic] == Label.FRONT).all()
-    assert (masks.labels[subject & ~graphic] == Label.HIS).all()
+    assert (masks.labels[subject & ~graphic] == Label.SUBJECT).all()
 
 
 def test_without_graphics_the_masks_are_the_same() -> None:

@@ -35,7 +35,7 @@ class _Painter(IdentityGenerator):
             yield replace(layer, alpha=None, joints=None)
 
 
-def test_the_matte_of_a_painted_person_is_his_outline(tmp_path: Path) -> None:
+def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
     settings = Settings.model_validate({"output": {"codec": "lossless"}})
     models = models_with(_Painter(window_frames=8, conditioning_frames=2), settings)
     request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)

@@ -16,14 +16,14 @@ COUNT = 120
 def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0,)) -> list[str]:
     """Sentences about the other one, who stands at ``other_x`` and is not found in a gap."""
     frames = np.arange(COUNT)
-    his, theirs = walker(0, frames, np.full(COUNT, 300.0), RED), walker(1, frames, np.full(COUNT, other_x), BLUE)
+    own, theirs = walker(0, frames, np.full(COUNT, 300.0), RED), walker(1, frames, np.full(COUNT, other_x), BLUE)
     presence = np.full(COUNT, Presence.FOUND, np.uint8)
     subject = Subject(
-        np.zeros(COUNT, np.int64), presence, his.boxes_xyxy, his.joints, his.skeletons, np.full(COUNT, 200.0)
+        np.zeros(COUNT, np.int64), presence, own.boxes_xyxy, own.joints, own.skeletons, np.full(COUNT, 200.0)
     )
     parts = part_of(theirs, 0, gap[0]), part_of(theirs, gap[1], COUNT)
     info = video_info(COUNT, (640, 360), 30)
-    lines = doubts_of(subject, (his,), (parts,), info, np.array(shot_starts))
+    lines = doubts_of(subject, (own,), (parts,), info, np.array(shot_starts))
     return [line for line in lines if "another person" in line]
 
 

@@ -70,7 +70,7 @@ def test_who_stands_behind_it_stands_still() -> None:
     assert off.max() < 0.01 * HEIGHT
 
 
-def test_who_crouches_or_jumps_keeps_his_legs() -> None:
+def test_a_crouching_or_jumping_person_keeps_their_legs() -> None:
     for lift in (0.33, -0.25):
         # The hips go down to the feet, or up from the ground with the legs drawn up.
         both = behind_a_hedge(walk(0.0))

@@ -60,7 +60,7 @@ def poses(rows: slice, by_px: float) -> tuple[Track, ...]:
     return (track,)
 
 
-def test_who_goes_on_at_his_place_in_another_pose_is_a_cut_and_a_fast_arm_is_none() -> None:
+def test_another_pose_at_the_same_place_is_a_cut_and_a_fast_arm_is_not() -> None:
     whole_body, arm = slice(7, 17), slice(9, 10)
     assert find_jump_cuts(survey(spike(), poses(whole_body, 40.0))).tolist() == [0, CUT]
     assert find_jump_cuts(survey(spike(), poses(arm, 80.0))).tolist() == [0]

@@ -83,7 +83,7 @@ def test_the_whole_shot_is_linked_at_once_not_the_cheapest_pair_first() -> None:
     assert {frozenset(person.values()) for person in persons} == {frozenset({0, 2}), frozenset({1, 3})}
 
 
-def test_who_left_is_found_again_by_his_looks_after_a_cut_and_much_later() -> None:
+def test_a_person_who_left_is_linked_by_appearance_after_a_cut_and_much_later() -> None:
     first = walker(0, np.arange(40), 300 + 8.0 * np.arange(40), RED)
     other = walker(1, np.arange(40, 250), np.full(210, 100.0), BLUE)
     again = walker(2, np.arange(200, 250), np.full(50, 400.0), RED)

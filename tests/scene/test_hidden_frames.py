@@ -1,4 +1,4 @@
-"""In which frames somebody who was not found tells of things in front: between two that show him."""
+"""Frames in which an undetected subject is evidence of an occluder: those between two detections."""
 
 from __future__ import annotations
 

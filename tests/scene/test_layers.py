@@ -15,7 +15,7 @@ from pipeline.scene.color_counts import ColorCounts
 from pipeline.scene.colors import NUM_BINS, density
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import beside_counts, foreign_counts, his_counts, likeness, others_counts
+from pipeline.scene.samples import beside_counts, foreign_counts, likeness, others_counts, subject_counts
 from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
@@ -24,22 +24,23 @@ NOTHING = np.zeros(SHAPE, np.bool_)
 
 
 def learned(shots: Iterable[Shot], hidden: Sequence[Shot] = ()) -> SceneRow:
-    """Return what the pass learns of some frames whose camera stands still, and of those in which he was not found."""
+    """Return what the pass learns from frames of a static camera, and from those without a detection of the subject."""
     samples = [shot.sample() for shot in shots]
     evidence = PlateEvidence(SHAPE[::-1], HEIGHT_PX)
     places = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)
     colors = ColorCounts()
     for sample in samples:
-        colors.add_his(his_counts(sample))
+        colors.add_subject(subject_counts(sample))
         colors.others += others_counts(sample)
     for sample in samples:
-        likelihood = likeness(sample, density(colors.his))
+        likelihood = likeness(sample, density(colors.subject))
         evidence.add(places, Evidence.of(sample, likelihood))
         colors.add_beside(*beside_counts(sample, NOTHING))
     for sample in (shot.sample() for shot in hidden):
-        evidence.add(places, Evidence.of_hidden(sample, likeness(sample, density(colors.his))))
+        evidence.add(places, Evidence.of_hidden(sample, likeness(sample, density(colors.subject))))
     for sample in samples:
-        colors.add_foreign(*foreign_counts(sample, likeness(sample, density(colors.his)), NOTHING, colors.is_held()))
+        likelihood = likeness(sample, density(colors.subject))
+        colors.add_foreign(*foreign_counts(sample, likelihood, NOTHING, colors.is_held()))
     front = evidence.front(next(iter(shots)).plate)
     size = front.shape[::-1]
     assert size == (int(np.ceil(SHAPE[1] / evidence.bin_px)), int(np.ceil(SHAPE[0] / evidence.bin_px)))
@@ -74,7 +75,7 @@ def test_a_post_before_him_stays_in_front_and_he_does_not() -> None:
         if behind.sum() > 100:
             assert share(labels == Label.FRONT, behind) > 0.8
         assert share(labels == Label.FRONT, shot.subject_mask) < 0.01
-        assert share(labels == Label.HIS, shot.subject_mask) > 0.98
+        assert share(labels == Label.SUBJECT, shot.subject_mask) > 0.98
     assert hidden > 3000
 
 
@@ -83,7 +84,7 @@ def test_a_post_that_hides_him_altogether_is_in_front_of_him() -> None:
     post[10:250, 100:210] = True
     plate[post] = (20, 40, 30)
     found = [shot_at(x, plate) for x in (40, 44, 48, 260, 264)]
-    # His mask is filled in from other frames; nothing of him is seen.
+    # The mask is filled in from other frames; nothing of the subject is visible.
     hidden = [replace(shot_at(x, plate, post), subject_mask=man_at(x)[0]) for x in range(146, 166, 3)]
     core = man_at(155)[0] & man_at(150)[0]
     assert share(labeled(hidden[3], learned(found, hidden)) == Label.FRONT, core) > 0.9
@@ -97,7 +98,7 @@ def test_a_mask_that_runs_over_the_post_does_not_take_it() -> None:
     shots = [replace(shot, subject_mask=man_at(shot.x)[0]) for shot in (shot_at(x, plate, post) for x in PATH)]
     row = learned(shots)
     for shot in shots:
-        assert share(labeled(shot, row) == Label.HIS, post) < 0.13
+        assert share(labeled(shot, row) == Label.SUBJECT, post) < 0.13
 
 
 def test_a_post_that_he_walks_before_is_background() -> None:
@@ -106,14 +107,14 @@ def test_a_post_that_he_walks_before_is_background() -> None:
     row = learned(shots)
     assert not row.front.any()
     for shot in shots:
-        assert share(labeled(shot, row) == Label.HIS, man_at(shot.x)[0]) > 0.98
+        assert share(labeled(shot, row) == Label.SUBJECT, man_at(shot.x)[0]) > 0.98
 
 
 def test_nothing_covers_a_man_alone() -> None:
     shots = [shot_at(x, wall()) for x in PATH]
     row = learned(shots)
     for shot in shots:
-        assert np.isin(labeled(shot, row), (Label.NOBODY, Label.HIS)).all()
+        assert np.isin(labeled(shot, row), (Label.NOBODY, Label.SUBJECT)).all()
 
 
 def racket(x: float, dy: float = 0.0) -> Mask:
@@ -132,26 +133,26 @@ def carrying(x: float, thing: Mask, is_in_mask: bool) -> Shot:
 
 
 @pytest.mark.parametrize("in_mask", [(False,), (True,), (True, False)], ids=["beside", "inside", "both"])
-def test_what_he_carries_is_kept_whole_whether_his_mask_holds_it_or_not(in_mask: Sequence[bool]) -> None:
+def test_a_carried_object_is_kept_whole_whether_the_mask_contains_it_or_not(in_mask: Sequence[bool]) -> None:
     shots = [carrying(x, racket(x), in_mask[i % len(in_mask)]) for i, x in enumerate(PATH[::3][:10])]
     row = learned(shots)
     for shot in shots:
         thing, labels = racket(shot.x), labeled(shot, row)
         assert share(labels == Label.CARRIED, thing) > 0.9
-        assert share(labels == Label.HIS, thing) < 0.05
-        assert share(labels == Label.HIS, man_at(shot.x)[0] & ~thing) > 0.97
+        assert share(labels == Label.SUBJECT, thing) < 0.05
+        assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~thing) > 0.97
 
 
-def test_a_thing_held_before_his_chest_is_known_from_when_it_was_beside_him() -> None:
+def test_an_object_held_before_the_chest_is_recognized_from_when_it_was_beside_the_subject() -> None:
     shots = [carrying(x, racket(x), False) for x in PATH[::3][:8]]
     row = learned(shots)
     before = disc(150, 95, 12)
     labels = labeled(carrying(150, before, True), row)
-    assert share(labels == Label.HIS, before) < 0.05
-    assert share(labels == Label.HIS, man_at(150)[0] & ~before) > 0.97
+    assert share(labels == Label.SUBJECT, before) < 0.05
+    assert share(labels == Label.SUBJECT, man_at(150)[0] & ~before) > 0.97
 
 
-def test_a_ball_that_flies_past_his_legs_is_not_his() -> None:
+def test_a_ball_that_flies_past_the_legs_is_not_the_subjects() -> None:
     balls = [disc(60 + 14 * i, 190 - 4 * i, 13) for i in range(12)]
     shots = [carrying(130 + i, ball, True) for i, ball in enumerate(balls)]
     row = learned(shots)
@@ -173,10 +174,10 @@ def test_another_person_in_front_of_him_is_kept_where_both_masks_meet() -> None:
     for shot, other in crossings:
         labels = labeled(shot, row)
         assert share(labels == Label.OTHERS, other) > 0.97
-        assert share(labels == Label.HIS, man_at(150)[0] & ~other) > 0.97
+        assert share(labels == Label.SUBJECT, man_at(150)[0] & ~other) > 0.97
 
 
-def test_a_rim_of_him_that_his_tight_mask_lacks_is_no_thing() -> None:
+def test_a_rim_of_the_subject_that_a_tight_mask_misses_is_not_an_object() -> None:
     def tight(x: float) -> Shot:
         shot = shot_at(x, wall())
         fur = cv2.dilate(shot.subject_mask.astype(np.uint8), np.ones((9, 9))).astype(np.bool_) & ~shot.subject_mask
@@ -195,7 +196,7 @@ def test_colors_that_were_never_seen_say_nothing() -> None:
     empty = density(np.zeros(NUM_BINS))
     row = SceneRow(density(np.zeros((NUM_PARTS, NUM_BINS))), empty, empty, 0.0, NOTHING, NOTHING)
     shot = shot_at(150, wall())
-    assert share(labeled(shot, row) == Label.HIS, shot.subject_mask) == 1.0
+    assert share(labeled(shot, row) == Label.SUBJECT, shot.subject_mask) == 1.0
 
 
 def bag(x: float) -> Mask:
@@ -205,24 +206,24 @@ def bag(x: float) -> Mask:
     return thing
 
 
-def test_a_bag_that_always_hangs_before_his_leg_is_not_part_of_the_leg() -> None:
+def test_a_bag_that_always_hangs_before_a_leg_is_not_part_of_the_leg() -> None:
     shots = [carrying(x, bag(x), i % 2 == 0) for i, x in enumerate(PATH[::3])]
     row = learned(shots)
     for shot in shots:
         thing, labels = bag(shot.x), labeled(shot, row)
         assert share(labels == Label.CARRIED, thing) > 0.95
-        assert share(labels == Label.HIS, man_at(shot.x)[0] & ~thing) > 0.97
+        assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~thing) > 0.97
 
 
-def test_the_hand_at_a_thing_is_his() -> None:
+def test_the_hand_that_holds_an_object_is_the_subjects() -> None:
     shots = [carrying(x, bag(x), False) for x in PATH[::3]]
     row = learned(shots)
     for shot in shots:
         hand = disc(shot.x + 49, 126, 5) & ~bag(shot.x)
-        assert share(labeled(shot, row) == Label.HIS, hand) > 0.95
+        assert share(labeled(shot, row) == Label.SUBJECT, hand) > 0.95
 
 
-def test_a_cap_is_his_though_no_part_of_him_has_its_color() -> None:
+def test_a_cap_is_the_subjects_though_no_part_of_them_has_its_color() -> None:
     def capped(x: float) -> tuple[Shot, Mask]:
         shot = shot_at(x, wall())
         cap = disc(x, 14, 16) & ~shot.subject_mask
@@ -233,7 +234,7 @@ def test_a_cap_is_his_though_no_part_of_him_has_its_color() -> None:
     shots = [capped(x) for x in PATH[::3]]
     row = learned([shot for shot, _ in shots])
     for shot, cap in shots:
-        assert share(labeled(shot, row) == Label.HIS, cap) > 0.95
+        assert share(labeled(shot, row) == Label.SUBJECT, cap) > 0.95
 
 
 def test_somebody_behind_his_head_is_no_cap() -> None:
@@ -246,7 +247,7 @@ def test_somebody_behind_his_head_is_no_cap() -> None:
 
     row = learned([passed(x, True)[0] for x in PATH[::3]])
     shot, passer_by = passed(130, False)
-    assert share(labeled(shot, row) == Label.HIS, passer_by) < 0.1
+    assert share(labeled(shot, row) == Label.SUBJECT, passer_by) < 0.1
 
 
 def test_a_thin_pole_before_him_stays_in_front() -> None:
@@ -259,7 +260,7 @@ def test_a_thin_pole_before_him_stays_in_front() -> None:
             assert share(labeled(shot, row) == Label.FRONT, behind) > 0.7
 
 
-def test_a_trunk_drawn_broader_than_his_mask_is_no_evidence_of_something_in_front() -> None:
+def test_a_trunk_drawn_wider_than_the_mask_is_no_evidence_of_an_occluder() -> None:
     shot = shot_at(150, wall())
     slim = cv2.erode(shot.subject_mask.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     picture = np.where(slim[..., None], shot.picture, shot.plate)

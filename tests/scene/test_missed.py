@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.scene.colors import NUM_BINS, density
 from pipeline.scene.layers import Label, labels_of
-from pipeline.scene.samples import his_counts
+from pipeline.scene.samples import subject_counts
 from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_truth import SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
@@ -20,12 +20,12 @@ HAND = disc(199, 126, 7.5)
 
 def row_of(shot: Shot) -> SceneRow:
     empty = density(np.zeros(NUM_BINS))
-    return SceneRow(density(his_counts(shot_at(150, wall()).sample())), empty, empty, 0.0, NOTHING, NOTHING)
+    return SceneRow(density(subject_counts(shot_at(150, wall()).sample())), empty, empty, 0.0, NOTHING, NOTHING)
 
 
 def found(shot: Shot, seen: Mask | None = None) -> Mask:
     labels = labels_of(shot.sample(seen), row_of(shot), (NOTHING, NOTHING), True)
-    return np.asarray((labels == Label.HIS) & ~shot.subject_mask)
+    return np.asarray((labels == Label.SUBJECT) & ~shot.subject_mask)
 
 
 def without_hand() -> Shot:
@@ -43,7 +43,7 @@ def test_a_hand_that_the_mask_lacks_is_found() -> None:
     assert not (added & ~widened(hand)).any()
 
 
-def test_a_limb_that_was_not_found_is_his_by_its_color_where_it_joins_him() -> None:
+def test_an_undetected_limb_is_the_subjects_by_its_color_where_it_is_connected() -> None:
     shot, arm = shot_at(150, wall()), disc(182, 75, 8)
     picture = shot.picture.copy()
     picture[arm] = (61, 71, 122)
@@ -71,7 +71,7 @@ def test_a_shadow_is_not_the_person() -> None:
     assert not found(replace(shot, picture=picture)).any()
 
 
-def test_a_thing_at_his_side_is_not_a_part_of_him() -> None:
+def test_an_object_beside_the_subject_is_not_part_of_them() -> None:
     shot, bag = shot_at(150, wall()), disc(205, 150, 16)
     picture = shot.picture.copy()
     picture[bag] = (230, 40, 160)

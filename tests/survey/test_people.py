@@ -160,7 +160,7 @@ def test_a_first_frame_that_was_missed_is_filled_in(followed: Followed) -> None:
     assert (masks.subject_mask(0) & real).sum() > 0.8 * real.sum()
 
 
-def test_everyone_covers_the_man_and_feet_are_his(followed: Followed) -> None:
+def test_the_people_mask_covers_the_man_and_the_feet_are_the_mans(followed: Followed) -> None:
     for f in (30, 75, 120):
         real = truth()["mask"][f]
         assert (followed.seen[f].people_mask & real).sum() > 0.97 * real.sum()

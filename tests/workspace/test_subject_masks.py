@@ -49,7 +49,7 @@ def masks_of(
     return SubjectMasks(store, subject, np.tile(np.eye(3), (count, 1, 1)), video_info(count, SIZE_WH), overlays)
 
 
-def test_a_track_is_his_only_in_the_frames_in_which_it_is() -> None:
+def test_a_track_is_the_subjects_only_in_the_frames_that_use_it() -> None:
     store = Store({0: {0: column(4), 1: column(40)}, 1: {0: column(40), 1: column(4)}})
     masks = masks_of(store, [Presence.FOUND] * 2, [0, 1], [8, 8])
     for frame in (0, 1):
@@ -57,7 +57,7 @@ def test_a_track_is_his_only_in_the_frames_in_which_it_is() -> None:
         np.testing.assert_array_equal(masks.others_mask(frame), column(40))
 
 
-def test_who_is_seen_in_his_place_and_nearer_is_in_front_of_him() -> None:
+def test_a_nearer_person_seen_in_the_subjects_place_is_in_front_of_them() -> None:
     nearer = column(14)
     nearer[40:44, 14:22] = True
     for in_place, is_hidden in ((nearer, True), (column(14), False)):

@@ -147,11 +147,11 @@ class BlazePosePeople:
             beside = union(masks_of(farther), expected_mask(before))
             views = [seen for other in farther for seen in other.views()]
             theirs = pixels_of_others(small, before.expected(), views, view.size_wh)
-            not_his = union([mask for mask in (*nearer, theirs) if mask is not None])
-            out_of_sight = union([mask for mask in (not_his, beside) if mask is not None])
+            not_own = union([mask for mask in (*nearer, theirs) if mask is not None])
+            out_of_sight = union([mask for mask in (not_own, beside) if mask is not None])
             now = self._follow(view, before, out_of_sight)
-            if now is not None and not_his is not None:
-                now = without_others(now, not_his)
+            if now is not None and not_own is not None:
+                now = without_others(now, not_own)
             if now is not None and (nearer or farther):
                 now = kept_to_body(now, before, small, view.size_wh)
             if now is not None:

@@ -126,29 +126,29 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
     fits it clearly worse; and beside them, where ``person`` cannot be. None where nobody is near.
     """
     scale = now.shape[1] / size_wh[0], now.shape[0] / size_wh[1]
-    his_box = person.box_xyxy + np.tile(person.moved, 2)
-    ring = RING * float(his_box[3] - his_box[1]) * scale[1]
+    own_box = person.box_xyxy + np.tile(person.moved, 2)
+    ring = RING * float(own_box[3] - own_box[1]) * scale[1]
     whole: Mask | None = None
     for other in others:
         their_box = other.box_xyxy + np.tile(other.moved, 2)
         # As far around as this person's mask may have crept, and the others' come out.
         reach = round(4 * ring) + 1
-        area = _common(grown(_on_picture(his_box, scale), reach), grown(_on_picture(their_box, scale), reach), now)
+        area = _common(grown(_on_picture(own_box, scale), reach), grown(_on_picture(their_box, scale), reach), now)
         if area is None:
             continue
-        theirs, his = _mask_patch(other, area, scale), _mask_patch(person, area, scale)
+        theirs, own = _mask_patch(other, area, scale), _mask_patch(person, area, scale)
         if not theirs.any():
             continue
-        blur = _blur_px(scale[1] * float(min(his_box[3] - his_box[1], their_box[3] - their_box[1])))
+        blur = _blur_px(scale[1] * float(min(own_box[3] - own_box[1], their_box[3] - their_box[1])))
         shown = _blurred(now, area, blur)
         their_misfit = _misfit(other, shown, area, scale, blur)
-        his_misfit = _misfit(person, shown, area, scale, blur)
-        owned = theirs & (their_misfit < SAME_LEVELS) & (~his | (their_misfit < CLEARLY_BETTER * his_misfit))
+        own_misfit = _misfit(person, shown, area, scale, blur)
+        owned = theirs & (their_misfit < SAME_LEVELS) & (~own | (their_misfit < CLEARLY_BETTER * own_misfit))
         owned &= other.frames <= SURE_OF_COURSE_FRAMES
         # What comes out from behind was not seen before.
-        owned |= _grown(owned, 2 * ring) & ~_grown(his, ring)
+        owned |= _grown(owned, 2 * ring) & ~_grown(own, ring)
         if person.colors is not None and other.colors is not None and _are_unlike(person.colors, other.colors):
-            odds = _color_odds(now, area, other.colors, person.colors, scale[1] * float(his_box[3] - his_box[1]))
+            odds = _color_odds(now, area, other.colors, person.colors, scale[1] * float(own_box[3] - own_box[1]))
             owned = (owned & (odds > -COLOR_ODDS)) | (odds > COLOR_ODDS)
         if whole is None:
             whole = np.zeros((size_wh[1], size_wh[0]), np.bool_)
@@ -180,12 +180,12 @@ def _are_unlike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
 
 
 def _color_odds(
-    now: Picture, area: Box, theirs: NDArray[np.float32], his: NDArray[np.float32], height_px: float
+    now: Picture, area: Box, theirs: NDArray[np.float32], own: NDArray[np.float32], height_px: float
 ) -> NDArray[np.float32]:
     """(h, w) mean log odds that colors are the others' and not the person's; 0 where neither has them."""
     x0, y0, x1, y1 = area
     floor = np.float32(COLOR_FLOOR)
-    odds = (np.log(theirs + floor) - np.log(his + floor))[_color_bins(now[y0:y1, x0:x1])]
+    odds = (np.log(theirs + floor) - np.log(own + floor))[_color_bins(now[y0:y1, x0:x1])]
     side = 2 * max(1, round(COLOR_BLUR * height_px / 2)) + 1
     return cv2.blur(odds, (side, side))
 
