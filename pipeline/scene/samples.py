@@ -109,7 +109,7 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
 
 
 def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:
-    """Return the part of ``found`` that is not evidence: along the mask, where capsules that are too wide cover background.
+    """Return the part of ``found`` that is not evidence: along the mask, where too wide capsules cover background.
 
     A region that splits the mask is an object in front: narrow between two parts of the mask, or wider than the seam.
     """
