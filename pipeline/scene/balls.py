@@ -44,8 +44,8 @@ _LEAST_FOUND = 0.7
 _LEAST_WAY_BH = 0.25
 _LEAST_SPEED_BH = 0.3
 """Typical speed, body heights per second."""
-_MOST_TURN = 0.6
-"""Typical change of velocity between two frames, relative to the speed: ballistic motion."""
+_MOST_TURN = 0.75
+"""Typical change of velocity in 1/30 s, relative to the speed: ballistic motion, with a kick twice a second."""
 _JOINT_BH = 0.05
 _MOST_AT_JOINT = 0.6
 """A circle that follows the same joint for longer is a head, a fist or a shoe."""
@@ -262,7 +262,7 @@ def _is_ball(track: _Track, body: BodyPath, frame_rate: float, stride: int) -> b
     speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
     usual = float(np.median(np.linalg.norm(speeds, axis=1)))
     turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))
-    if usual * frame_rate < _LEAST_SPEED_BH or turns > _MOST_TURN * usual * stride:
+    if usual * frame_rate < _LEAST_SPEED_BH or turns > _MOST_TURN * usual * stride * 30.0 / frame_rate:
         return False
     distance = np.linalg.norm(body.joints_xy[frames] - discs[:, None, :2], axis=2)
     at_joint = distance < discs[:, 2:] + _JOINT_BH * height[:, None]

@@ -49,6 +49,16 @@ def test_a_thrown_ball_is_followed_through_gaps() -> None:
     assert error.max() < 0.5 * RADIUS_PX
 
 
+def test_a_ball_juggled_low_and_fast_is_followed_at_24_frames_a_second() -> None:
+    noise = np.random.default_rng(3).normal(0.0, 1.5, (FRAMES, 2))
+
+    def juggled(t: int) -> tuple[float, float]:
+        phase = (t % 10) / 10
+        return 120.0 + 0.5 * t + noise[t, 0], 190.0 - 50.0 * 4 * phase * (1 - phase) + noise[t, 1]
+
+    assert follow_balls(seen(juggled), body(), 24.0).frames.tolist() == list(range(FRAMES))
+
+
 def test_every_third_look_is_enough_to_know_that_there_is_one() -> None:
     assert len(follow_balls(seen(thrown, every=3), body(), 30.0, stride=3).frames)
 
