@@ -27,6 +27,10 @@ _ODDS = 2.0
 _LEAST_AREA_PX = 30
 _LEAST_END_PX = 6
 _OTHERS_REACH_BH = 0.05
+_OFF_LIMBS_BH = 0.03
+"""Mask pixels this far from every limb may belong to somebody whose own mask is lost."""
+_PERSON_BH = 0.015
+"""Least radius of a part of somebody without a mask."""
 _SPILL_BH = 0.03
 _CORE_BH = 0.005
 _HAND_REACH_BH = 0.08
@@ -86,16 +90,20 @@ LABEL_COLORS = np.array(
 """RGB of each ``Label``, for visualization."""
 
 
-def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_completed: bool) -> NDArray[np.uint8]:
+def labels_of(
+    sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_completed: bool, may_meet: bool = False
+) -> NDArray[np.uint8]:
     """Return (h, w) of ``Label``. ``places`` are the model's masks in the frame's view.
 
-    ``is_completed``: parts of the subject that the mask misses are searched for beside it.
+    ``is_completed``: parts of the subject that the mask misses are searched for beside it. ``may_meet``: others may be
+    close to the subject without a mask, and are recognized by their colors.
     """
     shown, height = sample.view.shown, sample.body.height_px
     front, wrong = places
     likelihood = likeness(sample, row.subject)
     near_others = grow(sample.others_mask, max(1, round(_OTHERS_REACH_BH * height)))
-    other_people = np.where(near_others, row.others[sample.bins], np.float32(0))
+    unmasked = may_meet & (sample.outside > np.where(sample.subject_mask, _OFF_LIMBS_BH, 0.0))
+    other_people = np.where(near_others | unmasked, row.others[sample.bins], np.float32(0))
     foreign = row.foreign[sample.bins]
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
@@ -117,7 +125,8 @@ def labels_of(sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_compl
     # Where the mask is wide enough, they are already in it.
     unexplained &= ~_rims(unexplained, sample)
     limbs = alike & (sample.outside < -_CORE_BH) & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
-    people |= unexplained & near_others & (other_people >= foreign)
+    theirs = unexplained & (other_people >= foreign)
+    people |= (theirs & near_others) | _large(theirs & unmasked, _PERSON_BH * height)
     subject = sample.subject_mask | (sample.others_mask & ~people) | ((limbs | shoes | outline) & ~people)
     labels = np.where(subject, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY))
     held, hand = _held(unexplained & ~people, sample)

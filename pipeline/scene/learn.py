@@ -39,7 +39,7 @@ from pipeline.scene.samples import (
     sample_of,
     subject_counts,
 )
-from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_row
+from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_meetings, save_row
 from pipeline.scene.surroundings import body_path, box_around
 from pipeline.scene.views import WORK_BODY_PX, Shown, view_of
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
@@ -54,6 +54,9 @@ _BRIGHT = 150.0
 """Least gray level of the brightest tenth of a picture in daylight."""
 _MOST_GAIN = 4.0
 _NEAR_ROWS = 4
+_CLOSE_BH = 0.1
+_MEETING_SECONDS = 0.4
+"""How long before and after somebody is seen close to the subject they may be there without a mask."""
 _FADE = 0.6
 """Weight of a neighboring plate's counts; colors change slowly with light and orientation."""
 
@@ -91,7 +94,7 @@ def learn_scene(
         x0, y0, _, _ = sample.view.box_xyxy
         circles[frame.index] = _circles_in(frame, plan).without(hidden, (x0, y0), sample.view.factor)
         progress("scene", done, len(looks))
-    learner.finish()
+    learner.finish(rate)
     path = body_path(plan)
     if len(follow_balls(list(circles.values()), path, rate, stride).frames):
         # With a ball every frame is examined: it moves far from one frame to the next.
@@ -103,7 +106,7 @@ def learn_scene(
         for frame in prefetch(clip.frames_at(looks)):
             check()
             learner.push(frame)
-        learner.finish()
+        learner.finish(rate)
     write_checksum(workspace, folder)
     return model
 
@@ -167,6 +170,8 @@ class _Learner:
         """Counts of the finished plates."""
         self._waiting: list[tuple[int, Sample]] = []
         """Samples waiting to be counted until more is known about the subject's own colors."""
+        self._close_frames: list[int] = []
+        """Frames in which somebody is close to the subject."""
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
@@ -187,6 +192,8 @@ class _Learner:
         is_found = self._is_found(number)
         if is_found:
             counts.colors.others += others_counts(sample)
+        if (sample.others_mask & (sample.outside < _CLOSE_BH)).any():
+            self._close_frames.append(number)
         ball = self._balls.mask(number, sample.view.box_xyxy)
         if ball is not None:
             # Recognized by its shape: its colors are not evidence about the subject or about what they carry.
@@ -196,12 +203,13 @@ class _Learner:
         self._waiting.append((number, sample))
         return sample
 
-    def finish(self) -> None:
-        """Write the remaining rows."""
+    def finish(self, rate: float) -> None:
+        """Write the remaining rows; ``rate`` in frames per second."""
         self._take_waiting()
         for row in sorted(self._open):
             self._close(row)
         self._write(len(self._plates.anchors))
+        save_meetings(self._folder, self._close_frames, round(_MEETING_SECONDS * rate))
 
     def _take_waiting(self) -> None:
         """Count what is visible around the subject, given what is known about their colors so far."""

@@ -17,6 +17,7 @@ from pipeline.scene.balls import Balls
 from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
+_MEETINGS = "meetings.npy"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -51,6 +52,8 @@ class SceneModel:
     """Size of a bin of ``front``, plate px."""
     gain: float
     """Brightens the pictures before their colors are binned; 1 in daylight."""
+    _meetings: list[NDArray[np.bool_]] = field(default_factory=list, repr=False)
+    """Read on first use."""
     _balls: list[Balls] = field(default_factory=list, repr=False)
     """Read when first asked for."""
     _cache: OrderedDict[int, SceneRow] = field(default_factory=OrderedDict, repr=False)
@@ -76,6 +79,16 @@ class SceneModel:
                 self._balls.append(Balls.load(balls_path(self.folder)))
             return self._balls[0]
 
+    def may_meet(self, frame: int) -> bool:
+        """Whether somebody was close to the subject shortly before or after: a passer-by's mask is lost now and then.
+
+        Any thread may ask.
+        """
+        with self._lock:
+            if not self._meetings:
+                self._meetings.append(np.load(self.folder / _MEETINGS))
+            return bool(self._meetings[0][frame : frame + 1].any())
+
     def places_at(self, row: int, positions: NDArray[np.float32]) -> tuple[Mask, Mask]:
         """Return two (h, w) masks at plate positions (h, w, 2) px: something static in front, and the plate wrong."""
         known = self.row(row)
@@ -94,6 +107,14 @@ def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
 def balls_path(folder: Path) -> Path:
     """Return the balls' path; the file is absent where there are none."""
     return folder / "balls.npz"
+
+
+def save_meetings(folder: Path, close_frames: list[int], reach: int) -> None:
+    """Write the frames in which somebody may be close to the subject: all within ``reach`` of ``close_frames``."""
+    meetings = np.zeros(max(close_frames, default=0) + reach + 1, np.bool_)
+    for frame in close_frames:
+        meetings[max(0, frame - reach) : frame + reach + 1] = True
+    np.save(folder / _MEETINGS, meetings)
 
 
 def save_row(folder: Path, number: int, row: SceneRow) -> None:

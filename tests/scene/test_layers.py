@@ -177,6 +177,32 @@ def test_another_person_in_front_of_him_is_kept_where_both_masks_meet() -> None:
         assert share(labels == Label.SUBJECT, man_at(150)[0] & ~other) > 0.97
 
 
+def passing(x: float) -> tuple[Shot, Mask]:
+    """Return him at 150, the frame and what is seen of somebody who passes behind at ``x``."""
+    shot, other = shot_at(150, wall()), NOTHING.copy()
+    other[50:230, round(x) - 14 : round(x) + 14] = True
+    other &= ~shot.subject_mask
+    picture = shot.picture.copy()
+    noise = np.random.default_rng(int(x)).normal(0, 3, (int(other.sum()), 3))
+    picture[other] = np.array((240, 210, 60)) + noise
+    return replace(shot, picture=picture, others_mask=other), other
+
+
+@pytest.mark.parametrize("in_his_mask", [False, True])
+def test_somebody_whose_mask_is_lost_while_they_pass_is_kept(in_his_mask: bool) -> None:
+    row = learned([passing(x)[0] for x in (40, 60, 80, 220, 240, 260)])
+    shot, other = passing(188)
+    off_limbs = other & (shot.sample().outside > 0.04)
+    his_mask = shot.subject_mask | (other & in_his_mask)
+    lost = replace(shot, subject_mask=his_mask, others_mask=NOTHING).sample()
+    places = row.front, row.wrong
+    # A bag may hang there.
+    assert share(labels_of(lost, row, places, True, may_meet=False) == Label.OTHERS, off_limbs) < 0.05
+    labels = labels_of(lost, row, places, True, may_meet=True)
+    assert share(labels == Label.OTHERS, off_limbs) > 0.8
+    assert share(labels == Label.SUBJECT, man_at(150)[0]) > 0.97
+
+
 def test_a_rim_of_the_subject_that_a_tight_mask_misses_is_not_an_object() -> None:
     def tight(x: float) -> Shot:
         shot = shot_at(x, wall())

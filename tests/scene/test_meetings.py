@@ -1,0 +1,21 @@
+"""Who passes may be close to the subject shortly before and after their mask is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.scene.scene_model import SceneModel, save_meetings
+
+
+def meetings_of(folder: Path, close_frames: list[int]) -> list[int]:
+    save_meetings(folder, close_frames, 2)
+    model = SceneModel(folder, 1.0, 1.0)
+    return [frame for frame in range(40) if model.may_meet(frame)]
+
+
+def test_a_meeting_lasts_a_little_longer_than_the_mask(tmp_path: Path) -> None:
+    assert meetings_of(tmp_path, [1, 12, 15]) == [0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17]
+
+
+def test_who_is_alone_meets_nobody(tmp_path: Path) -> None:
+    assert meetings_of(tmp_path, []) == []
