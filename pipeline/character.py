@@ -20,7 +20,7 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CharacterRequest:
-    """Who is to be shown, with everything fetched and checked."""
+    """The person to show, with everything fetched and validated."""
 
     output_dir: Path
     prompt: str = ""
@@ -38,10 +38,10 @@ def show_character(
     check: Check = lambda: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> CharacterResult:
-    """Show the figure that stands for the new person, as ``preview`` draws it and as it guides painting generators.
+    """Render the figure that represents the new person, as ``preview`` draws it and as it guides image generators.
 
-    It is the same one that a job with the same pictures, prompt and settings gets. Raises ``InvalidInput`` where a
-    picture has not exactly one person, and the errors of the disk.
+    It is the one that a job with the same pictures, prompt and settings uses. Raises ``InvalidInput`` where a picture
+    does not show exactly one person, and the errors of the disk.
     """
     limit_malloc_arenas()
     timings: dict[str, float] = {}

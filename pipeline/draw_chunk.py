@@ -1,4 +1,4 @@
-"""One chunk of a job that another worker began: its layers, from what that one left in its workspace."""
+"""Generate one chunk of a job that another worker started, from the files in that worker's workspace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.workspace.values import load_values
 
 SHARED = ("masks.zip", "plates")
 OF_A_SUBJECT = ("plan.zip", "light.zip", "shadows.zip")
-"""What a chunk is drawn from, beside the clip: names in the workspace, and in each subject's folder in it."""
+"""Inputs of a chunk besides the clip: names in the workspace, and in each subject's folder in it."""
 
 
 def files_to_draw_from(workspace: Path, num_subjects: int) -> list[Path]:
@@ -43,12 +43,12 @@ def files_to_draw_from(workspace: Path, num_subjects: int) -> list[Path]:
 
 
 def layers_path(workspace: Path, subject: int, index: int) -> Path:
-    """Return where the layers of a subject's chunk lie."""
+    """Return the path of the layers of a subject's chunk."""
     return subject_folder(workspace, subject) / "layers" / f"chunk_{index:04d}.zip"
 
 
 def accept_layers(workspace: Path, subject: int, index: int, file: Path) -> None:
-    """Take a file for the layers of a chunk that was drawn elsewhere; it is moved."""
+    """Adopt a file as the layers of a chunk that was generated elsewhere; it is moved."""
     target = layers_path(workspace, subject, index)
     target.parent.mkdir(parents=True, exist_ok=True)
     file.replace(target)
@@ -67,9 +67,9 @@ def draw_chunk(
     check: Check = lambda: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> Path:
-    """Draw one chunk of one subject and return the file with its layers; the chunks it needs are there already.
+    """Generate one chunk of one subject and return the file with its layers; the chunks it depends on must exist.
 
-    ``workspace`` has ``files_to_draw_from``. The bytes are those of the job that does it all itself, on a CPU.
+    ``workspace`` has ``files_to_draw_from``. On a CPU the bytes are identical to those of an unshared job.
     """
     limit_malloc_arenas()
     requests = request.for_each_subject()

@@ -29,20 +29,20 @@ from pipeline.settings import (
 )
 
 PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
-"""TFLOP a frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
+"""TFLOP per frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
 GPUS: Mapping[str, float] = {"A40": 149.7, "L40S": 362.0, "H100": 989.0}
-"""Dense fp16 peak, TFLOP a second, as NVIDIA's data sheets state it."""
+"""Dense fp16 peak, TFLOP per second, from NVIDIA's data sheets."""
 SHARES = (0.15, 0.25, 0.35)
-"""Of the peak that such networks reach: slow, usual, fast. Not measured by us."""
+"""Fraction of the peak that such networks reach: slow, typical, fast. Not measured by us."""
 _MANNEQUIN_SHARE = 0.15
-"""Of a preview job's time, that drawing takes (``worker.progress.STAGE_SHARE``)."""
+"""Fraction of a preview job's time spent on drawing (``worker.progress.STAGE_SHARE``)."""
 _BEGIN_SECONDS = (10.0, 30.0, 90.0)
-"""For a further worker to fetch a bundle and load its models: warm, as a rule, cold. Not measured."""
+"""Seconds for a further worker to fetch a bundle and load its models: warm, typical, cold. Not measured."""
 _LEAST_MEGAPIXELS = 0.17
-"""A frame takes no less than one of this size: people are looked for at the same size in every clip."""
+"""Frames below this size take as long as one of it: people are detected at the same size in every clip."""
 _GENERATOR_PARTS = ("unet", "unet_motion", "face_unet_motion", "transformer")
 _UNSURE = 3.0
-"""A machine may be this many times as quick as the one on which the stages on the CPU were measured."""
+"""A machine may be this many times as fast as the one on which the CPU stages were measured."""
 
 
 def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, ...]:
@@ -54,17 +54,17 @@ def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, .
 
 
 def seconds_on(gpu: str, tflop: float, share: float) -> float:
-    """Return the seconds that ``tflop`` take at a share of a GPU's peak."""
+    """Return the seconds that ``tflop`` take at a fraction of a GPU's peak."""
     return tflop / (GPUS[gpu] * share)
 
 
 def estimate(info: VideoInfo, settings: Settings, workers: int = 1) -> Estimate:
-    """Return what a job takes, before it is done: windows, generator calls, TFLOP, seconds and money a GPU type.
+    """Estimate a job before it runs: windows, generator calls, TFLOP, seconds and cost per GPU type.
 
-    ``seconds`` has three figures for each GPU type, for a quick, a usual and a slow run: the generator's counted
-    operations at a share of the GPU's peak, and all other stages, which run on the CPU, as they were measured there.
-    The subject is taken to be in every frame, in one shot. With more than one of the ``workers`` the same for chunks
-    that are shared with them.
+    ``seconds`` has three figures for each GPU type, for a fast, a typical and a slow run: the generator's counted
+    operations at a fraction of the GPU's peak, and all other stages, which run on the CPU, as measured there. The
+    subject is assumed to be in every frame, in one shot. With more than one of the ``workers`` the same is estimated
+    for shared chunks.
     """
     frames = info.num_frames
     counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
@@ -95,10 +95,10 @@ def estimate(info: VideoInfo, settings: Settings, workers: int = 1) -> Estimate:
 
 
 def _shared(info: VideoInfo, settings: Settings, workers: int, tflop: float, others: float) -> FanOutEstimate:
-    """Return what a job takes that shares its chunks: the card's time divided, all else as it is."""
+    """Estimate a job that shares its chunks: GPU time is divided, everything else unchanged."""
     chunks = len(planned_chunks(info, settings.segment))
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
-    # Chunks of one shot that go on from each other's frames are drawn one after the other, wherever.
+    # Chunks of one shot that continue from each other's frames are generated sequentially, on whichever worker.
     is_chain = overlap > 0 and getattr(settings.generate, "conditioning_frames", 0) > 0
     drawing = 1 if is_chain else min(workers, chunks)
     share = -(-chunks // drawing) / chunks
@@ -127,7 +127,7 @@ def _quick_to_slow(gpu: str, tflop: float, others_seconds: float) -> tuple[float
 
 
 def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
-    """Return a lower bound of a job's time, on the fastest machine, and its usual time on an A40."""
+    """Return a lower bound of a job's time, on the fastest machine, and its typical time on an A40."""
     told = estimate(info, settings)
     others = told.other_stages_s
     by_gpu = [figures for figures in told.seconds.values() if isinstance(figures, tuple)]
@@ -138,7 +138,7 @@ def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
 
 
 def generation_share(settings: Settings) -> float:
-    """Return the share of a job's time that the generator takes on an A40, 0..1, for 10 s of 720p at 30 fps."""
+    """Return the fraction of a job's time that the generator takes on an A40, 0..1, for 10 s of 720p at 30 fps."""
     if isinstance(settings.generate, MannequinSettings):
         return 0.0
     seconds = np.arange(300) / 30.0
@@ -149,7 +149,7 @@ def generation_share(settings: Settings) -> float:
 
 
 def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int], float]:
-    """Return what ``counted_frames`` says, and the operations of all of it."""
+    """Return the result of ``counted_frames``, and its total operations."""
     counted = counted_frames(chunks, settings)
     if isinstance(settings.generate, MannequinSettings):
         return counted, 0.0
@@ -162,7 +162,7 @@ def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int],
 
 
 def part_costs(settings: DiffusionSettings) -> dict[str, float]:
-    """Return TFLOP a frame of each part at the settings' sizes of crop and faces, in proportion to the area."""
+    """Return TFLOP per frame of each part at the settings' sizes of crop and faces, in proportion to the area."""
     size_wh, tflop = _table()
     width, height = settings.crop_size_wh
     whole = size_wh[0] * size_wh[1]
@@ -184,7 +184,8 @@ def _wan_table() -> dict[str, dict[str, float]]:
 
 
 def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int]:
-    """Return how many frames each part is given, and how many windows there are: the generators' own arithmetic."""
+    """Return the number of frames that each part processes, and the number of windows, as the generators compute
+    them."""
     generate = settings.generate
     if isinstance(generate, MannequinSettings):
         frames = sum(chunk.stop - chunk.start for chunk in chunks)
@@ -202,7 +203,7 @@ def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int
 
 
 def _windows(chunks: Sequence[Chunk], settings: Settings) -> Iterator[tuple[int, int]]:
-    """Yield (frames, finished frames given) of each window of a painting generator."""
+    """Yield (frames, finished frames given) of each window of an image generator."""
     generate = settings.generate
     assert isinstance(generate, PaintingSettings)
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
@@ -218,7 +219,7 @@ def _of_window(frames: int, held: int, generate: DiffusionSettings) -> dict[str,
     made = frames - held
     starts = generate.strength < 1
     steps = num_steps_run(generate.steps, generate.strength, has_start=starts)
-    # A motion module sees the whole window, at least 16 frames; single frames are made alone.
+    # A motion module processes the whole window, at least 16 frames; single frames are generated alone.
     seen = max(frames, 16) if has_motion_module else made
     guided = sum(
         sum(guides_in_step(step, steps, control.end) for step in range(steps))
@@ -232,7 +233,7 @@ def _of_window(frames: int, held: int, generate: DiffusionSettings) -> dict[str,
         f"{generate.decoder}_decode": made,
     }
     if isinstance(generate, AnimateDiffSettings) and generate.face_px and made:
-        # As if every face were seen.
+        # Assumes that every face is visible.
         steps = num_steps_run(generate.steps, FACE_STRENGTH, has_start=True)
         counted |= {
             "face_unet_motion": max(made, 16) * steps,
@@ -243,7 +244,7 @@ def _of_window(frames: int, held: int, generate: DiffusionSettings) -> dict[str,
 
 
 def estimate_lines(told: Estimate) -> list[str]:
-    """Return an estimate as sentences: what there is to do, then time and money for each GPU type."""
+    """Return an estimate as sentences: the work to do, then time and cost for each GPU type."""
     work = f", {told.tflop:,.0f} TFLOP in {told.windows} windows" if told.tflop else ""
     lines = [f"{told.frames} frames{work}"]
     for name, seconds in told.seconds.items():

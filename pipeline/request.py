@@ -22,7 +22,7 @@ class PointChoice:
 NamedChoice = Literal["largest", "leftmost", "rightmost", "centre"]
 NAMED_CHOICES: tuple[NamedChoice, ...] = get_args(NamedChoice)
 SubjectChoice = NamedChoice | int | PointChoice | tuple[PointChoice, ...]
-"""Several points, in any order: each decides who is meant around its time."""
+"""Several points, in any order: each selects the person around its time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class JobRequest:
     video: Path
     output_dir: Path
     artifacts: tuple[str, ...] = ()
-    """Names of the files to make beside the video."""
+    """Names of the files to write besides the video."""
     seed: int = 0
     subject: SubjectChoice = "largest"
     on_lost: Literal["warn", "error"] = "warn"

@@ -11,7 +11,7 @@
 
 and then the report: page, contact sheet, result fields.
 
-What each pass leaves in the workspace is a checkpoint: a pass (or chunk) whose file is there is not done again.
+The files that each pass leaves in the workspace are checkpoints: a pass (or chunk) whose file exists is not repeated.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
 
 ShareSubjects = Callable[[int], ShareChunks]
-"""Number of a subject to who draws its chunks."""
+"""Maps a subject's index to the distributor of its chunks."""
 
 
 def run_job(
@@ -79,8 +79,8 @@ def run_job(
 
     ``workspace`` is the job's own folder for intermediate files; the caller removes it. ``clip`` is the
     request's video where the caller has opened it already. ``check`` is called for every frame and may raise to stop
-    the job. ``share`` draws chunks elsewhere: asked for each subject when all that drawing needs lies in ``workspace``.
-    Raises the errors of ``pipeline.errors``.
+    the job. ``share`` distributes chunks to other workers: called for each subject once all inputs of generation are in
+    ``workspace``. Raises the errors of ``pipeline.errors``.
     """
     timings: dict[str, float] = {}
     with (
@@ -124,9 +124,9 @@ def run_stills(
     check: Check = lambda: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> JobResult:
-    """As ``run_job``, for one finished frame a segment: the artifact ``frame``, and no video."""
+    """As ``run_job``, for one finished frame per segment: the artifact ``frame``, and no video."""
     timings: dict[str, float] = {}
-    # Chunks that do not touch have nothing to crossfade.
+    # Chunks that are not adjacent have nothing to crossfade.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
     with (
         _opened(request, settings, workspace, timings, clip, check, progress) as clip,
@@ -154,10 +154,10 @@ def find_people(
     check: Check = lambda: None,
     progress: Progress = lambda stage, done, total: None,
 ) -> PeopleResult:
-    """Tell who is in the clip, with a still of each: SURVEY alone. Nobody at all is an answer, too.
+    """List the people of the clip, with a still of each: SURVEY alone. An empty list is a valid result.
 
-    ``people`` are numbered as ``run_job`` numbers them for the same part of the clip with the same settings. The rest
-    is as there.
+    ``people`` are numbered as by ``run_job`` for the same part of the clip with the same settings. Everything else is
+    as there.
     """
     timings: dict[str, float] = {}
     limit_malloc_arenas()
@@ -172,7 +172,7 @@ def find_people(
                 settings,
                 workspace,
                 check,
-                # There is nothing but this one pass.
+                # There is only this one pass.
                 lambda _, done, total: progress("people", done, total),
             )
         with _timed(timings, "plan"):
@@ -197,7 +197,8 @@ def find_people(
 
 
 def _mask_store(clip: Clip, workspace: Path) -> MaskStore:
-    """Return the store of the survey's masks; both go where one of them is damaged, since one tells of the other."""
+    """Return the store of the survey's masks; both are removed where either is damaged, since they depend on each
+    other."""
     masks_path = workspace / "masks.zip"
     keep_if_intact(workspace, workspace / "survey.zip", masks_path)
     return MaskStore(masks_path, clip.info.size_wh)
@@ -246,7 +247,7 @@ def _prepared(
     only_stills: bool = False,
     share: ShareSubjects | None = None,
 ) -> Iterator[tuple[FinishInputs, Plan]]:
-    """Run SURVEY to PERFORM; yield what FINISH works on, while the masks are open, and the plan."""
+    """Run SURVEY to PERFORM; yield the inputs of FINISH, while the masks are open, and the plan."""
     limit_malloc_arenas()
     request.output_dir.mkdir(parents=True, exist_ok=True)
     workspace.mkdir(parents=True, exist_ok=True)
@@ -255,7 +256,7 @@ def _prepared(
     requests = request.for_each_subject()
     with _timed(timings, "open"):
         if not only_stills:
-            # An encoder that refuses is detected now, not after the work.
+            # Detect an encoder that refuses now, not after the work.
             choose_output_format(clip.info, settings.output)
         appearances = [_appearance(each, models, number, len(requests)) for number, each in enumerate(requests)]
     store = _mask_store(clip, workspace)
@@ -265,7 +266,8 @@ def _prepared(
             survey = survey_clip(clip, models.people, store, settings, workspace, check, progress)
         with _timed(timings, "plan"):
             plans = make_plans(survey, requests, settings, needs, folders)
-        # Its background points are the largest thing that grows with the clip (4 kB a frame); the plan is enough now.
+        # Its background points are the largest data that grow with the clip (4 kB per frame); from here on the plan
+        # suffices.
         del survey
         trim_malloc()
         if only_stills:
@@ -289,7 +291,7 @@ def _prepared(
             for number, (plan, of_one, own) in enumerate(of_each):
                 notes.append(models.generator.prepare(appearances[number]))
                 if models.figure is not None:
-                    # What it cannot take over is left to the generator.
+                    # What it cannot adopt is left to the generator.
                     models.figure.prepare(appearances[number])
                 perform_clip(
                     clip,
@@ -331,7 +333,7 @@ def _prepared(
 
 
 def _generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:
-    """Return what the generator could not take over; of several subjects, with whose wishes they were."""
+    """Return what the generator could not adopt, naming the subject where there are several."""
     if not inputs.further:
         return inputs.generator_warnings
     return tuple(
@@ -355,7 +357,7 @@ def _appearance(request: JobRequest, models: LoadedModels, number: int, count: i
 
 
 def _part_of(progress: Progress, number: int, count: int) -> Progress:
-    """Return the progress of one of several subjects, who are drawn one after the other."""
+    """Return the progress of one of several subjects, who are generated one after the other."""
     if count == 1:
         return progress
     return lambda stage, done, total: progress(stage, number * total + done, count * total)

@@ -9,19 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 Shape = tuple[int | str, ...]
-"""Sizes of the axes; a letter is any size, the same wherever the value has that letter."""
+"""Sizes of the axes; a letter stands for any size, the same wherever it occurs in the value."""
 Shapes = Mapping[str, Shape]
-"""By the name of a field."""
+"""By field name."""
 
 
 class Shaped:
-    """Base of a frozen dataclass (``repr=False``, ``eq=False``) with arrays; fields that are None are passed over."""
+    """Base of a frozen dataclass (``repr=False``, ``eq=False``) with arrays; fields that are None are skipped."""
 
     __slots__ = ()
     SHAPES: ClassVar[Shapes] = {}
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` for an array of another shape than ``SHAPES`` says."""
+        """Raise ``ValueError`` for an array whose shape differs from ``SHAPES``."""
         sizes: dict[str, int] = {}
         for name, wanted in self.SHAPES.items():
             array = getattr(self, name)

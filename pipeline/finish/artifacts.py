@@ -1,4 +1,4 @@
-"""The artifacts of a job: what it knew, as files; one picture a source frame, in the coded orientation."""
+"""The artifacts of a job: its intermediate results as files; one picture per source frame, in the coded orientation."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from pipeline.workspace.pictures import write_png
 
 
 class ArtifactWriter:
-    """Writes the artifacts that were asked for while the frames go by; a context manager.
+    """Writes the requested artifacts while the frames are processed; a context manager.
 
-    On an exception the videos that were begun are removed.
+    On an exception the videos that were started are removed.
     """
 
     def __init__(self, folder: Path, wanted: frozenset[str], info: VideoInfo, plan: Plan) -> None:
@@ -59,7 +59,7 @@ class ArtifactWriter:
         self._open.__exit__(kind, error, trace)
 
     def push(self, edited: EditedFrame) -> None:
-        """Take in the next frame."""
+        """Add the next frame."""
         number = edited.source.index
         for video, picture in self._writers:
             video.write(coded_from_upright(picture(edited), self._info), number)
@@ -74,7 +74,7 @@ class ArtifactWriter:
         """Write ``analysis.npz`` and the plates' pictures; ``placed_joints`` (T, 21, 3) are the new person's, source
         px.
 
-        What is of the further subjects has their number behind its name.
+        Names of the further subjects' arrays end with their number.
         """
         if "analysis" in self._wanted:
             path = self._folder / "analysis.npz"
@@ -104,7 +104,7 @@ _OF_A_SUBJECT = (
     "body_height_px",
     "segment_bounds",
 )
-"""Arrays of ``analysis.npz`` that each subject has."""
+"""Arrays of ``analysis.npz`` that exist per subject."""
 
 
 def _analysis(
@@ -146,7 +146,7 @@ def _mask_picture(edited: EditedFrame) -> NDArray[np.uint8]:
 
 
 def _region_picture(edited: EditedFrame) -> NDArray[np.uint8]:
-    """0 untouched … 255 nothing of the source left; at least 1 where a sample may have changed."""
+    """0 unchanged … 255 fully replaced; at least 1 where a sample may have changed."""
     share = np.rint((1.0 - edited.source_weight) * 255.0).astype(np.uint8)
     return np.maximum(share, edited.region.astype(np.uint8))
 
@@ -162,7 +162,7 @@ def _plate_picture(edited: EditedFrame) -> NDArray[np.uint8]:
 
 
 def _labels_picture(edited: EditedFrame) -> NDArray[np.uint8]:
-    """Return the source, tinted by whose each pixel is."""
+    """Return the source, tinted by the label of each pixel."""
     return tinted(edited.source_rgb, edited.labels)
 
 

@@ -1,4 +1,4 @@
-"""One frame: layer, plate and source composed."""
+"""Compose one frame from layer, plate and source."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _RING_BH = 0.08
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishInputs:
-    """What FINISH works on."""
+    """Inputs of FINISH."""
 
     clip: Clip
     plan: Plan
@@ -72,21 +72,21 @@ class FinishInputs:
     output_dir: Path
     reference_person: Person | None
     generator_warnings: tuple[str, ...] = ()
-    """What the generator could not take over of prompt and references."""
+    """What the generator could not adopt from prompt and references."""
     reflections: NDArray[np.float32] | None = None
-    """(T,) share of the subject's mirror image that the floor shows, 0 for none."""
+    """(T,) strength of the subject's reflection on the floor, 0 for none."""
     further: tuple[FinishInputs, ...] = ()
-    """Who else is replaced: clip, plates and settings are the same, all else is that subject's own."""
+    """The other replaced subjects: clip, plates and settings are shared, everything else is their own."""
 
     @property
     def subjects(self) -> tuple[FinishInputs, ...]:
-        """Everybody who is replaced, in the order of the request."""
+        """All replaced subjects, in the order of the request."""
         return (self, *self.further)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameInputs:
-    """What one frame is made of: what lies in spools is read in order, by one thread."""
+    """The inputs of one frame: spooled data is read in order, by one thread."""
 
     frame: Frame
     subject_mask: Mask
@@ -103,7 +103,7 @@ class FrameInputs:
 
 
 def read_frame_inputs(inputs: FinishInputs, layers: ChunkedLayers, frame: Frame) -> FrameInputs:
-    """Read what a frame is made of from the spools. One thread at a time."""
+    """Read a frame's inputs from the spools. One thread at a time."""
     number = frame.index
     absent = inputs.plan.subject.presence[number] == Presence.ABSENT
     layer = None if absent else layers.layer(number)
@@ -144,7 +144,7 @@ def make_frame(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurroundingScene:
-    """What one frame's edit works on, in a box with room around all that may change."""
+    """The inputs of one frame's edit, in a box with a margin around everything that may change."""
 
     box_xyxy: Box
     plate: Picture
@@ -152,18 +152,18 @@ class SurroundingScene:
     masks: SceneMasks
     shadow: ShadowEdit | None = None
     seen: Mask | None = None
-    """(h, w) where the plate was ever seen; None where each frame is inpainted."""
+    """(h, w) where the plate is known; None where each frame is inpainted."""
     plate_fit: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """One subject in one frame: what is to be put there, and what was found around them."""
+    """One subject in one frame: the layer to insert, and what was found around them."""
 
     layer: PlacedLayer | None
     scene: SurroundingScene
     masks: SceneMasks
-    """The scene's, beneath graphics."""
+    """The scene's masks, beneath graphics."""
     height_px: float
 
 
@@ -189,7 +189,8 @@ def find_piece(
     joints_unlocked: NDArray[np.float64],
     foot_offsets_px: NDArray[np.float64],
 ) -> Piece | None:
-    """Place the new person and look around the old one; None where there is neither. See ``make_frame``."""
+    """Place the new person and analyze the surroundings of the original one; None where there is neither. See
+    ``make_frame``."""
     if frame_inputs.layer is None:
         return None
     number = frame_inputs.frame.index
@@ -206,9 +207,9 @@ def find_piece(
 
 
 def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:
-    """Return (H, W) of ``Label``, whose each pixel of a frame is; None where the subject is absent or nothing is known.
+    """Return the (H, W) ``Label`` of each pixel of a frame; None where the subject is absent or nothing is known.
 
-    May be asked for frames in any order.
+    Frames may be requested in any order.
     """
     number, masks = frame.index, inputs.masks
     if inputs.plan.subject.presence[number] == Presence.ABSENT:
@@ -221,7 +222,8 @@ def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:
 
 
 def _room_inside(box: Box, size_wh: tuple[int, int], reach_px: int) -> Box:
-    """Return the part of a box from which an edit of so many px stays inside it; the picture's own edge stops it, too.
+    """Return the part of a box from which an edit with this reach in px stays inside it; the picture's edge limits it,
+    too.
 
     Where masks of two people touch, a part of the other one may be taken for the subject's, up to the end of the box.
     """
@@ -233,7 +235,7 @@ def _room_inside(box: Box, size_wh: tuple[int, int], reach_px: int) -> Box:
 def edit_piece(
     inputs: FinishInputs, number: int, piece: Piece, grain: Grain | None, behind_it: Sequence[PieceEdit] = ()
 ) -> PieceEdit | None:
-    """Decide what a piece changes in the frame ``number``; None where nothing does.
+    """Determine what a piece changes in the frame ``number``; None where nothing changes.
 
     ``behind_it`` are the edits of the subjects farther away, back to front: their shadows and layers are part of this
     piece's background.
@@ -262,7 +264,7 @@ def edit_piece(
 
 
 def _unseen_px(weights: EditWeights, layer: PlacedLayer | None, scene: SurroundingScene) -> int:
-    """Count the pixels that show background which no frame of the clip ever did."""
+    """Count the pixels that show background which no frame of the clip shows."""
     if scene.seen is None:
         return 0
     into, part = overlap_slices(weights.box_xyxy, scene.box_xyxy)
@@ -298,14 +300,14 @@ def reach_of_hole(inputs: FinishInputs, body_height_px: float) -> HoleReach:
 def _scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
 ) -> SurroundingScene | None:
-    """Return the plate, whose the pixels are, and the shadows; None where the frame has neither subject nor layer."""
+    """Return the plate, the pixel labels and the shadows; None where the frame has neither subject nor layer."""
     settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
     ring_px = max(4, round(_RING_BH * height_px))
     reach_px = reach_of_hole(inputs, height_px).total_px
     inner = edit_box(subject_mask, layer, reach_px)
     if inner is None:
         return None
-    # Whatever is found beside the mask gets an edge of its own; 4 px for the chroma grid.
+    # Parts found beside the mask get an edge of their own; 4 px for the chroma grid.
     room_px = max(ring_px, round(REACH_BH * height_px) + reach_px + 4)
     thrown = _thrown(inputs, frame_inputs, layer, height_px)
     if thrown is not None:
@@ -331,7 +333,7 @@ def _scene(
     shadow = None
     if thrown is not None:
         into = overlap_slices(thrown.box_xyxy, box)[0]
-        # What lies in the subject's shadow is darker than the plate, and rightly so.
+        # Pixels in the subject's shadow are expected to be darker than the plate.
         ring[into] &= thrown.old < 0.05
         shadow = edit_shadows(
             thrown,
@@ -372,7 +374,8 @@ def _scene(
 def _thrown(
     inputs: FinishInputs, frame_inputs: FrameInputs, layer: PlacedLayer | None, height_px: float
 ) -> ThrownShadows | None:
-    """Return the shadows of both people in this frame; None where none falls or no plate shows the ground without."""
+    """Return the shadows of both people in this frame; None where there is none, or no plate shows the ground without
+    it."""
     if inputs.plates is None:
         return None
     number = frame_inputs.frame.index
@@ -383,7 +386,7 @@ def _thrown(
 def _mirrored(
     inputs: FinishInputs, frame_inputs: FrameInputs, layer: PlacedLayer | None, height_px: float
 ) -> Box | None:
-    """Return a box of both people and their mirror images; None where the floor shows none."""
+    """Return a box of both people and their reflections; None where the floor shows none."""
     number = frame_inputs.frame.index
     if inputs.plates is None or inputs.reflections is None or not inputs.reflections[number] > 0:
         return None

@@ -20,12 +20,12 @@ from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
 
 _FEATHER_LINES = 360
-"""The short side at which ``feather_px`` is meant."""
+"""The short side for which ``feather_px`` is specified."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EditWeights(Shaped):
-    """How much of the source is left in one frame; source space."""
+    """The weight of the source in one frame; source space."""
 
     SHAPES: ClassVar[Shapes] = {"hole": ("h", "w"), "source": ("h", "w"), "region": ("h", "w")}
 
@@ -34,11 +34,11 @@ class EditWeights(Shaped):
     hole: Matte
     """(h, w) 1 where the plate replaces the source, soft at the feather."""
     source: Matte
-    """(h, w) 1 the source alone … 0 nothing of it."""
+    """(h, w) 1 source only … 0 fully replaced."""
     region: Mask
     """(h, w) pixels of which a luma or chroma sample may change."""
     shadow_px: int = 0
-    """Pixels that change for the sake of shadows alone."""
+    """Pixels that change only because of shadows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class HoleReach:
     """How far around the subject's mask the plate replaces the source."""
 
     solid_px: float
-    """Wholly."""
+    """Width in which the replacement is full."""
     feather_px: float
-    """Beyond that, falling to nothing."""
+    """Width beyond that in which it falls to 0."""
 
     @property
     def total_px(self) -> int:
@@ -69,11 +69,11 @@ def edit_weights(
     reach: HoleReach,
     shadow: ShadowEdit | None = None,
 ) -> EditWeights | None:
-    """Decide which pixels of a frame change; ``subject_mask`` and ``kept`` are (H, W). None where nothing does.
+    """Determine which pixels of a frame change; ``subject_mask`` and ``kept`` are (H, W). None where nothing changes.
 
     The hole is 1 over the subject and ``reach.solid_px`` around them, then falls to 0 over the feather, so that the
-    feather never shows them. What is ``kept`` stays as it is: the hole is closed there. ``shadow`` adds the
-    ground of shadows to it.
+    feather never shows them. ``kept`` pixels stay unchanged: the hole is closed there. ``shadow`` adds shadowed ground
+    to it.
     """
     inner = edit_box(subject_mask, layer, reach.total_px)
     if inner is None:
@@ -103,7 +103,7 @@ def edit_weights(
 
 
 def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
-    """Return the box of all that may change; it may reach over the picture's edges. None where nothing does."""
+    """Return the box of everything that may change; it may extend beyond the picture. None where nothing changes."""
     boxes = [grown(box_of_mask(subject_mask), reach_px)] if subject_mask.any() else []
     if layer is not None and layer.alpha.any():
         boxes.append(layer.box_xyxy)
@@ -111,7 +111,7 @@ def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Bo
 
 
 def behind(layer: PlacedLayer, kept: Mask) -> PlacedLayer:
-    """Return the layer without what is covered by the things that stay on top of it, (H, W)."""
+    """Return the layer without the pixels covered by what stays on top of it, (H, W)."""
     x0, y0, x1, y1 = layer.box_xyxy
     free = (~kept[y0:y1, x0:x1]).astype(np.float32)
     return PlacedLayer(layer.box_xyxy, layer.premultiplied * free[..., None], layer.alpha * free)
@@ -149,16 +149,16 @@ class EditedFrame(Shaped):
     result_rgb: Picture
     subject_mask: Mask
     weights: EditWeights | None
-    """None where the frame passed untouched."""
+    """None where the frame is unchanged."""
     layer: PlacedLayer | None
     background: Picture | None
     """(h, w, 3) the plate in the weights' box."""
     labels: NDArray[np.uint8] | None = None
-    """(H, W) whose each pixel is, of ``scene.layers.Label``; None where nothing is known."""
+    """(H, W) label of each pixel, of ``scene.layers.Label``; None where nothing is known."""
     plate_fit: float = float("nan")
-    """How well the plate fits the frame around the hole (``maths.similarity.ring_fit``); NaN where it is not known."""
+    """How well the plate fits the frame around the hole (``maths.similarity.ring_fit``); NaN where unknown."""
     unseen_px: int = 0
-    """Pixels that show background which no frame of the clip ever did."""
+    """Pixels that show background which no frame of the clip shows."""
 
     @property
     def region(self) -> Mask:
@@ -167,7 +167,7 @@ class EditedFrame(Shaped):
 
     @property
     def source_weight(self) -> Matte:
-        """(H, W) 1 the source alone … 0 nothing of it."""
+        """(H, W) 1 source only … 0 fully replaced."""
         return self._whole(np.ones(self.subject_mask.shape, np.float32), lambda weights: weights.source)
 
     @property
@@ -190,7 +190,7 @@ def compose(frame: Frame, weights: EditWeights, layer: PlacedLayer | None, backg
     """Return the frame with its edit region replaced; ``background`` is the plate (h, w, 3) in the weights' box.
 
     Blended in the source's own planes: ``source * weight + new * (1 - weight)``; chroma weights are the mean over
-    each block, so that samples outside the region stay what they were, bit for bit.
+    each block, so that samples outside the region stay bit-identical.
     """
     info = frame.info
     new = np.empty(background.shape, np.float32)
@@ -224,7 +224,7 @@ def _mix(
     source: Matte,
     new: NDArray[np.float32],
 ) -> None:
-    """Fill (h, w, 3) with what takes the source's place; the layer begins at ``layer_xy`` in the box, or outside it."""
+    """Fill (h, w, 3) with the replacement of the source; the layer starts at ``layer_xy`` in the box, or outside it."""
     height, width = hole.shape
     layer_height, layer_width = alpha.shape
     left, top = layer_xy
@@ -233,8 +233,8 @@ def _mix(
         for c in range(width):
             share = one - source[r, c]
             i, j = r - top, c - left
-            # Where the source keeps (nearly) all its weight the new colour is arbitrary: the plate avoids a division
-            # by 0.
+            # Where the source keeps (nearly) all its weight the new color is arbitrary: the plate avoids a division by
+            # 0.
             if share <= least or not (0 <= i < layer_height and 0 <= j < layer_width):
                 for channel in range(3):
                     new[r, c, channel] = background[r, c, channel]
@@ -246,7 +246,7 @@ def _mix(
 
 
 def coded_box(box: Box, info: VideoInfo) -> Box:
-    """Turn a half-open source box into the coded orientation."""
+    """Convert a half-open source box to the coded orientation."""
     corners = np.array([[box[0], box[1], 1], [box[2] - 1, box[3] - 1, 1]], np.float64) @ info.coded_from_source.T
     low, high = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
     return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
@@ -262,7 +262,7 @@ def _written(
 
 @njit(cache=True, nogil=True)
 def _blend(samples: Plane, patch: NDArray[np.float32], weight: Matte, top: np.float32) -> None:
-    """Blend a patch into samples (h, w); where all the weight is the source's nothing is written."""
+    """Blend a patch into samples (h, w); nothing is written where the source has full weight."""
     height, width = weight.shape
     one = np.float32(1)
     for r in range(height):
@@ -294,7 +294,7 @@ def _phases(picture: NDArray[Any], sub_x: int, sub_y: int) -> list[NDArray[Any]]
 
 
 def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:
-    """Widen a mask to whole chroma blocks of the coded picture, whose grid the box lies on."""
+    """Dilate a mask to whole chroma blocks of the coded picture, on whose grid the box lies."""
     sub_x, sub_y = info.chroma_log2_wh
     if sub_x == 0 and sub_y == 0:
         return touched
@@ -310,7 +310,7 @@ def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:
 
 
 def _on_chroma_grid(box: Box, info: VideoInfo) -> Box:
-    """Widen a source box so that its coded form begins and ends on the chroma grid (or at the picture's end)."""
+    """Expand a source box so that its coded form starts and ends on the chroma grid (or at the picture's edge)."""
     x0, y0, x1, y1 = coded_box(box, info)
     step_x, step_y = 1 << info.chroma_log2_wh[0], 1 << info.chroma_log2_wh[1]
     x0, y0 = x0 - x0 % step_x, y0 - y0 % step_y

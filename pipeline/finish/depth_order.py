@@ -1,8 +1,8 @@
-"""Who of several subjects is in front of whom, frame by frame.
+"""The depth order of several subjects, frame by frame.
 
-Told by the feet on the ground (farther down the picture is nearer: the ground is one, and both are seen by the same
-camera) and by what is seen: somebody whose joints lie in the other one's mask is behind. Decided once for each
-encounter, so that nobody changes places while two overlap.
+Derived from the feet on the ground (lower in the picture is nearer: both stand on one ground, seen by one camera) and
+from visible occlusion: a person whose joints lie in the other one's mask is behind. Decided once per encounter, so that
+the order never changes while two overlap.
 """
 
 from __future__ import annotations
@@ -23,36 +23,37 @@ from pipeline.maths.smoothing import equal_runs
 MaskOf = Callable[[int], Mask]
 """Frame to the (H, W) mask of a subject."""
 ROOM_BH = 0.15
-"""Around both boxes, body heights: the new people may be broader than the old ones."""
+"""Margin around both boxes, body heights: the new people may be wider than the original ones."""
 MAX_PAUSE_SECONDS = 0.5
-"""Two who part for less have not changed places."""
+"""After a shorter separation two people have not changed places."""
 MAX_SAMPLES = 24
-"""Frames of an encounter whose masks are looked at."""
+"""Number of frames of an encounter whose masks are examined."""
 MIN_CONFIDENCE = 0.3
 FEET_SCALE_BH = 0.04
-"""So much farther down the picture, of the body height, is surely nearer: ankles are found within 2 %."""
+"""Vertical distance, in body heights, above which the lower person is certainly nearer: ankles are accurate to 2 %."""
 COVERED_WEIGHT = 1.5
-"""What covers the other is seen, where feet are inferred."""
+"""Weight of visible occlusion, which is observed, against feet, which are inferred."""
 
 
 def depth_order(
     subjects: Sequence[Subject], masks: Sequence[MaskOf], info: VideoInfo, shot_starts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return (T, K): the numbers of the K subjects in each frame, from the farthest to the nearest."""
+    """Return (T, K): the indices of the K subjects in each frame, from the farthest to the nearest."""
     count, total = len(subjects), info.num_frames
     in_front = np.zeros((total, count, count), np.bool_)
     for a, b in combinations(range(count), 2):
         a_is_nearer = _nearer(subjects[a], subjects[b], (masks[a], masks[b]), info, shot_starts)
         in_front[:, a, b] = a_is_nearer
         in_front[:, b, a] = ~a_is_nearer
-    # Stable: of several who are in front of equally many, the first of the request lies lower.
+    # Stable sort: of several in front of equally many, the first of the request lies lower.
     return np.argsort(in_front.sum(axis=2), axis=1, kind="stable")
 
 
 def _nearer(
     a: Subject, b: Subject, masks: tuple[MaskOf, MaskOf], info: VideoInfo, shot_starts: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return (T,) whether ``a`` is nearer than ``b``; where they are far apart it does not matter, and feet tell."""
+    """Return (T,) whether ``a`` is nearer than ``b``; where they are far apart it does not matter, and the feet
+    decide."""
     feet = feet_apart_bh(a, b)
     nearer = np.nan_to_num(feet) > 0
     for start, stop in encounters(a, b, info, shot_starts):
@@ -64,7 +65,7 @@ def _nearer(
 
 
 def feet_apart_bh(a: Subject, b: Subject) -> NDArray[np.float64]:
-    """Return (T,) how much farther down the picture ``a`` stands than ``b``, body heights; NaN where unknown."""
+    """Return (T,) how much lower in the picture ``a`` stands than ``b``, body heights; NaN where unknown."""
     height = (a.body_height_px + b.body_height_px) / 2
     return (_lowest_ankle(a) - _lowest_ankle(b)) / np.maximum(height, 1.0)
 
@@ -76,7 +77,7 @@ def _lowest_ankle(subject: Subject) -> NDArray[np.float64]:
 
 
 def encounters(a: Subject, b: Subject, info: VideoInfo, shot_starts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return the stretches [start, stop) in which the boxes of two subjects overlap, short pauses counted in."""
+    """Return the stretches [start, stop) in which the boxes of two subjects overlap, including short pauses."""
     both = (a.presence > Presence.ABSENT) & (b.presence > Presence.ABSENT)
     room = ROOM_BH * np.nan_to_num((a.body_height_px + b.body_height_px) / 2)
     grow = np.stack([-room, -room, room, room], axis=1)

@@ -1,4 +1,4 @@
-"""FINISH: one read of the source; layers become frames, frames become the file, the figures and the artifacts."""
+"""FINISH: one read of the source; compose layers into frames, encode them, and write metrics and artifacts."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from pipeline.workspace.layers import ChunkedLayers
 _PSNR_FRAMES = 24
 """Frames of the written file that are compared with the source outside the edit region."""
 _MOST_THREADS = 3
-"""Frames composed at a time: each holds about 12 MB at 720p, and the encoder needs cores too."""
+"""Frames composed concurrently: each holds about 12 MB at 720p, and the encoder needs cores too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishResult:
-    """The written file and what was learned while writing it."""
+    """The written file and what was measured while writing it."""
 
     video: Path
     quality: Quality
@@ -49,13 +49,13 @@ class FinishResult:
     """``video``, opened."""
     artifacts: dict[str, list[Path]]
     series: dict[str, NDArray[np.float64]]
-    """Figures over time, (T, ...) each, for the report's plots: of the first subject."""
+    """Metrics over time, (T, ...) each, for the report's plots: of the first subject."""
     subjects: tuple[SubjectReport, ...] = ()
-    """Of each subject where there are several."""
+    """Metrics per subject where there are several."""
 
 
 def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int], None]) -> FinishResult:
-    """Compose and encode every frame. Raises ``NoSpace`` and ``EncodeFailed``; then no result is left."""
+    """Compose and encode every frame. Raises ``NoSpace`` and ``EncodeFailed``, leaving no result behind."""
     with ExitStack() as opened:
         layers = [opened.enter_context(closing(ChunkedLayers(each.chunks))) for each in inputs.subjects]
         motions = [_motion(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
@@ -92,9 +92,9 @@ class _Motion:
     joints_unlocked: NDArray[np.float64]
     """(T, 21, 3) before the foot lock, NaN where there are none."""
     foot_offsets_px: NDArray[np.float64]
-    """(T, 2, 2) by which the lock moves left and right foot."""
+    """(T, 2, 2) offsets by which the lock moves left and right foot."""
     placed_joints: NDArray[np.float64]
-    """(T, 21, 3) after it."""
+    """(T, 21, 3) after the foot lock."""
 
 
 def _motion(inputs: FinishInputs, layers: ChunkedLayers) -> _Motion:
@@ -147,10 +147,10 @@ def _composed(
     check: Check,
     progress: Callable[[str, int, int], None],
 ) -> Iterator[Frame]:
-    """Yield every frame of the clip, replaced or as it is; feed the figures and the artifacts on the way.
+    """Yield every frame of the clip, replaced or unchanged; feed metrics and artifacts on the way.
 
-    Reading, composing and measuring go on in threads while the caller encodes; ``check`` and ``progress`` are called
-    in the caller's. The order is kept throughout, and a few frames are in work at a time.
+    Reading, composing and measuring run in threads while the caller encodes; ``check`` and ``progress`` are called in
+    the caller's thread. The order is preserved, and only a few frames are in progress at a time.
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
@@ -210,7 +210,7 @@ def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: Art
 
 
 def _psnr(clip: Clip, written: Clip, compared: dict[int, NDArray[np.uint8]]) -> float:
-    """Return the mean PSNR (dB) outside the edit region of the frames that were set aside for it."""
+    """Return the mean PSNR (dB) outside the edit region of the frames sampled for it."""
     numbers = sorted(compared)
     width = clip.info.size_wh[0]
     regions = (np.unpackbits(compared[number], axis=-1, count=width).astype(np.bool_) for number in numbers)

@@ -14,19 +14,20 @@ from pipeline.maths.smoothing import gaussian_smooth, shot_slices, smoothstep, t
 from pipeline.settings import FootLockSettings
 
 _EASE_STEP_BH = 0.005
-"""Largest change of an eased offset in one frame: more would be seen as a jump."""
+"""Largest change of an eased offset in one frame: more would be visible as a jump."""
 _STEEPEST = 1.5
-"""Largest slope of the smoothstep, over its mean."""
+"""Largest slope of the smoothstep relative to its mean."""
 _LIFT_SIGMA_SECONDS = 0.1
 _LIFT_BH = 0.025
-"""How far the subject's ankle, slowly, may leave its anchor before it is taken as lifting, not as landmark noise."""
+"""How far the subject's ankle may slowly drift from its anchor before it counts as lifting rather than landmark
+noise."""
 _LARGEST_OFFSET_BH = 0.08
-"""A foot that would have to move farther was not this contact's: the leg would be torn."""
+"""A foot that would have to move farther does not belong to this contact: the leg would be torn."""
 _LEG_REACH_BH = 0.085
-"""Half width around the lower leg that moves with it as a whole: a calf, trousers, a shoe across."""
+"""Half width around the lower leg that moves rigidly with it: a calf, trousers, the width of a shoe."""
 _LEG_FADE_BH = 0.06
 _LEG_PARTING_BH = 0.02
-"""Between two legs, how sharply a pixel belongs to the nearer one."""
+"""Sharpness with which a pixel between two legs is assigned to the nearer one."""
 _SHORTEST_SHANK_BH = 0.05
 _SMALLEST_OFFSET_PX = 1e-3
 
@@ -44,12 +45,12 @@ def lock_feet(
 
     ``placed_joints`` (T, 21, 3) are the new person's joints as generated, source px, NaN where absent. While a foot is
     planted its target is the contact's anchor plus the new foot's own offset from it: the median over the contact, one
-    value in body heights (all layers are known by now; a running median would move the foot while it settles).
-    What is missing to the target is multiplied by ``settings.strength`` and eased outside the contact over
-    ``settings.ease_seconds``, or longer where that would move the foot by more than 0.5 % of body height a frame and
-    the swing leaves the time. Where the subject's own ankle leaves the anchor slowly and clearly (the heel lifts, the
-    ball still stands) the target follows it beyond 2.5 % of body height. Roll and zoom of the camera turn and scale
-    what is eased. Contacts go on over segment and chunk borders; nothing crosses a cut.
+    value in body heights (all layers are known by now; a running median would move the foot while it settles). The
+    remaining offset to the target is multiplied by ``settings.strength`` and eased outside the contact over
+    ``settings.ease_seconds``, or longer where that would move the foot by more than 0.5 % of body height per frame and
+    the swing phase allows it. Where the subject's own ankle leaves the anchor slowly and clearly (the heel lifts while
+    the ball still stands) the target follows it beyond 2.5 % of body height. Camera roll and zoom rotate and scale the
+    eased offset. Contacts continue across segment and chunk boundaries; nothing crosses a cut.
     """
     foot_offsets_px = np.zeros((len(placed_joints), 2, 2))
     ankles = placed_joints[:, ANKLES, :2].astype(np.float64)
@@ -76,7 +77,7 @@ def _lifts(
     body: NDArray[np.float64],
     seconds: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return (T, 2, 2) px: what the subject's planted ankles slowly leave their anchors by, beyond landmark noise."""
+    """Return (T, 2, 2) px: the slow drift of the subject's planted ankles from their anchors, beyond landmark noise."""
     result = np.zeros_like(subject_ankles)
     for side in range(2):
         for number in np.unique(contacts.plant_id[contacts.plant_id[:, side] >= 0, side]):
@@ -119,7 +120,7 @@ def _lock_foot(
         after = contacts[i + 1][0] if i + 1 < len(contacts) else len(ankles)
         before = contacts[i - 1][1] if i else 0
         result[stop:after] += _eased(locked[stop - 1], range(stop, after), stop - 1, body, seconds, ease_seconds, pairs)
-        # Towards the past the camera's motion runs the other way.
+        # Backward in time the camera motion is inverted.
         back = invert(pairs)
         eased = _eased(locked[start], range(start - 1, before - 1, -1), start, body, seconds, ease_seconds, back)
         result[before:start] += eased[::-1]
@@ -136,7 +137,7 @@ def _eased(
     ease_seconds: float,
     pairs: Transforms,
 ) -> NDArray[np.float64]:
-    """Let an offset at frame ``border`` fade over ``frames``, which lead away from it: (len(frames), 2)."""
+    """Fade an offset at frame ``border`` out over ``frames``, which lead away from it: (len(frames), 2)."""
     result = np.zeros((len(frames), 2))
     if not len(frames):
         return result
@@ -159,12 +160,13 @@ def lower_leg_displacement(
     body_height_px: float,
     box_xyxy: Box,
 ) -> NDArray[np.float32]:
-    """Return the field d (h, w, 2) float32 that moves the lower legs by the feet's offsets, over a box of source.
+    """Return the displacement field d (h, w, 2) float32 that moves the lower legs by the feet's offsets, over a source
+    box.
 
-    The layer is to be read at ``crop_from_source(p - d(p))``. ``placed_joints`` (21, 3) are the joints as generated,
+    The layer is sampled at ``crop_from_source(p - d(p))``. ``placed_joints`` (21, 3) are the joints as generated,
     source px; ``foot_offsets_px`` (2, 2) left, right, source px. Full offset at the ankle and below (heel, toes),
     falling smoothly to exactly 0 at the knee, within a strip around the leg; between two legs each pixel follows the
-    nearer one, whether that has an offset or not. Unknown knee or ankle: that leg stays.
+    nearer one, whether or not that has an offset. A leg with an unknown knee or ankle does not move.
     """
     x0, y0, x1, y1 = box_xyxy
     field = np.zeros((y1 - y0, x1 - x0, 2), np.float32)
@@ -192,7 +194,7 @@ def lower_leg_displacement(
 
 
 class _Leg:
-    """A lower leg where it is to be: the knee as generated, ankle and foot moved."""
+    """The target position of a lower leg: the knee as generated, ankle and foot moved."""
 
     def __init__(
         self, placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.float64], body: float

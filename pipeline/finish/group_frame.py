@@ -1,4 +1,4 @@
-"""One frame of several subjects: each a piece of its own, composed from the farthest to the nearest."""
+"""One frame with several subjects: each is a separate piece, composed from the farthest to the nearest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from pipeline.workspace.layers import ChunkedLayers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectShare:
-    """What became of one subject in one frame."""
+    """The result for one subject in one frame."""
 
     is_replaced: bool
     old_px: int
@@ -54,12 +54,12 @@ class GroupFrame:
 
 
 def read_group_inputs(inputs: FinishInputs, layers: Sequence[ChunkedLayers], frame: Frame) -> tuple[FrameInputs, ...]:
-    """Read what a frame is made of, for each subject. One thread at a time."""
+    """Read a frame's inputs for each subject. One thread at a time."""
     return tuple(read_frame_inputs(each, of_one, frame) for each, of_one in zip(inputs.subjects, layers, strict=True))
 
 
 def order_of(inputs: FinishInputs) -> NDArray[np.int64]:
-    """Return (T, K): the numbers of the subjects in each frame, from the farthest to the nearest."""
+    """Return (T, K): the indices of the subjects in each frame, from the farthest to the nearest."""
     subjects = inputs.subjects
     return depth_order(
         [each.plan.subject for each in subjects],
@@ -77,9 +77,9 @@ def make_group_frame(
     order: Sequence[int],
     grain: Grain | None,
 ) -> GroupFrame:
-    """Replace all subjects in one frame; ``order`` has their numbers from the farthest to the nearest.
+    """Replace all subjects in one frame; ``order`` has their indices from the farthest to the nearest.
 
-    ``joints_unlocked`` (21, 3) and ``foot_offsets_px`` (2, 2) of each are in source px. Everything is looked for in the
+    ``joints_unlocked`` (21, 3) and ``foot_offsets_px`` (2, 2) of each are in source px. All analysis runs on the
     source, before anybody is replaced.
     """
     frame = frame_inputs[0].frame
@@ -117,10 +117,10 @@ def make_group_frame(
 def _among_each_other(
     inputs: FinishInputs, pieces: Sequence[Piece | None], old_masks: Sequence[Mask]
 ) -> list[Piece | None]:
-    """Return the pieces with masks that fit each other.
+    """Return the pieces with mutually consistent masks.
 
-    To each subject the others are people who stay; those of them who are replaced, too, do not. What anybody carries
-    stays for all: a thing that two carry is neither's.
+    To each subject the others are people who stay; those who are replaced as well do not. What anybody carries stays
+    for all: an object carried by two belongs to neither.
     """
     held = [_labelled(piece, Label.CARRIED) for piece in pieces if piece is not None]
     carried = np.logical_or.reduce(held) if held else None
@@ -141,15 +141,15 @@ def _among_each_other(
 
 
 def _labelled(piece: Piece, label: Label) -> Mask:
-    """(H, W) where a piece's scene has a label; nowhere where nothing is known but the masks."""
+    """(H, W) where a piece's scene has a label; empty where only the masks are known."""
     if piece.masks.labels is None:
         return np.zeros(piece.masks.subject.shape, np.bool_)
     return piece.masks.labels == label
 
 
 def _goes_with(other: Piece, old_mask: Mask, inputs: FinishInputs, piece: Piece) -> Mask:
-    """Return (H, W) what goes when another subject does: that person, and the rim of them that ``piece`` took for a
-    person."""
+    """Return (H, W) the pixels removed with another subject: that person, and the rim of them that ``piece`` labeled as
+    a person."""
     around = grow(old_mask, reach_of_hole(inputs, other.height_px).total_px)
     labels = piece.masks.labels
     taken_for_people = around & piece.masks.kept if labels is None else around & (labels == Label.OTHERS)
@@ -197,7 +197,7 @@ def _together(
 
 
 def _labels_of_both(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
-    """Return labels in which whoever is a subject to one of both is a subject."""
+    """Return labels in which a subject of either input is a subject."""
     if one is None or other is None:
         return one if other is None else other
     return np.where((one == Label.NOBODY) | (other == Label.SUBJECT), other, one)

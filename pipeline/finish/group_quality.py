@@ -1,4 +1,4 @@
-"""The quality figures of several subjects: each one's own, and those of the job."""
+"""The quality metrics of several subjects: per subject, and for the job."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _OF_THE_PERSON = (
     "new_to_subject_scale",
     "reference_to_subject_scale",
 )
-"""Figures that are of a person, not of the picture."""
+"""Metrics that describe a person, not the picture."""
 _WORST = ("foot_slide_unlocked_percent", "foot_slide_percent", "placed_jitter_percent")
-"""Of these the job has the worst person's."""
+"""Metrics for which the job takes the worst person's value."""
 
 
 class GroupMeter:
-    """Sums up what became of each subject; frames may come from several threads, in any order."""
+    """Accumulates the results of each subject; frames may come from several threads, in any order."""
 
     def __init__(self, count: int) -> None:
         self._lock = threading.Lock()
-        # Whole numbers of quarter pixels: the same sum in whatever order the frames come.
+        # Integers in quarter pixels: the sum does not depend on the order of the frames.
         self._sums = np.zeros((count, 3), np.int64)
 
     def push(self, shares: Sequence[SubjectShare]) -> None:
-        """Take in one frame."""
+        """Add one frame."""
         rows = [(share.is_replaced, share.old_px, round(share.source_left_px * 256)) for share in shares]
         with self._lock:
             self._sums += np.array(rows, np.int64)
@@ -59,7 +59,7 @@ def subject_report(
     number: int,
     marks: Mapping[str, int],
 ) -> SubjectReport:
-    """Return what is told of one subject. Joints are (T, 21, 3) in source px, before and after the foot lock."""
+    """Return the metrics of one subject. Joints are (T, 21, 3) in source px, before and after the foot lock."""
     whole = QualityMeter(inputs.clip.info, inputs.plan)
     told = whole.finish(joints_unlocked, placed_joints, inputs.reference_person)
     presence = inputs.plan.subject.presence
@@ -85,9 +85,9 @@ def subject_report(
 def quality_of_all(
     picture: Quality, subjects: Sequence[SubjectReport], presences: Sequence[NDArray[np.uint8]]
 ) -> Quality:
-    """Return the job's figures: those of the picture as they are, those of people the worst of all.
+    """Return the job's metrics: those of the picture unchanged, those of people the worst of all.
 
-    Frames are absent where nobody is there, and uncertain where anybody is.
+    Frames are absent where no subject is present, and uncertain where any subject is.
     """
     worst = {}
     for name in _WORST:
@@ -100,6 +100,6 @@ def quality_of_all(
         "mattes_propagated": sum(each.quality.mattes_propagated or 0 for each in subjects),
         "frames_pixelated": sum(each.quality.frames_pixelated or 0 for each in subjects),
     }
-    # How large the new people are is each one's own matter.
+    # The size of the new people is reported per subject only.
     own = {"new_to_subject_scale": None, "reference_to_subject_scale": None}
     return picture.model_copy(update={**worst, **counts, **own})

@@ -1,4 +1,4 @@
-"""Pictures that show whose each pixel of a frame is, in colors."""
+"""Visualizations of the pixel labels of a frame, in colors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ LEGEND: Mapping[str, tuple[int, int, int]] = {
     "moves on its own": _color(Label.THING),
     "burnt-in graphics": OVERLAY_COLOR,
 }
-"""What each color (RGB) stands for."""
+"""The meaning of each color (RGB)."""
 
 
 def layer_pictures(inputs: FinishInputs, frames: Sequence[int]) -> dict[int, Picture]:
-    """Return the source of some frames, rising, tinted by whose each pixel is; frames of which nothing is known lack.
+    """Return the source of some frames, ascending, tinted by the pixel labels; frames without labels are left out.
 
-    Where several people are replaced, all of them are the subject.
+    Where several people are replaced, all of them are labeled as the subject.
     """
     pictures: dict[int, Picture] = {}
     for frame in inputs.clip.frames_at(frames):

@@ -1,4 +1,4 @@
-"""The layer of the new person takes on the sharpness and the grain that the old one has in the frame."""
+"""Match the new person's layer to the sharpness and grain of the original subject in the frame."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.sharpness import Covariance, blur_kernel, lacking_blur, measure_blur
 
 _LEAST_PX = 0.6
-"""Less blur than this is not seen, and is within what is measured on a sharp picture."""
+"""Less blur than this is invisible, and within the measurement error on a sharp picture."""
 _LEAST_PLATE_PX = 0.8
 _MEASURED_BODY_PX = 300
 """Body height at which a plate's blur is measured."""
 _SHARP = np.zeros((2, 2))
-"""Where the frame itself is sharp nothing has to be measured of what is put into it."""
+"""Where the frame itself is sharp the inserted layer need not be measured."""
 _GRAY = 128
 
 
 def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> PlacedLayer:
-    """Blur the layer as far as the subject in ``source`` (H, W, 3) is more blurred: by defocus, motion, compression.
+    """Blur the layer by as much as the subject in ``source`` (H, W, 3) is more blurred: by defocus, motion,
+    compression.
 
-    Both are measured alike, inside their silhouettes (``subject_mask`` is (H, W)); a layer is never sharpened, and one
-    of which too little is seen stays as it is.
+    Both are measured in the same way, inside their silhouettes (``subject_mask`` is (H, W)); a layer is never
+    sharpened, and one of which too little is visible stays unchanged.
     """
     x0, y0, x1, y1 = clipped(grown(box_of_mask(subject_mask), 8), (source.shape[1], source.shape[0]))
     if not subject_mask.any() or not layer.alpha.any():
@@ -37,7 +38,7 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
     wanted = measure_blur(gray, inside)
     if wanted is None or lacking_blur(wanted, _SHARP, _LEAST_PX) is None:
         return layer
-    # In front of a background about as bright the silhouette is an edge of the subject.
+    # Composited over a background of similar brightness, the silhouette counts as an edge of the subject.
     behind = float(np.median(gray))
     solid = layer.alpha > 0.9
     x2, y2, x3, y3 = clipped(grown(box_of_mask(solid), 8), (solid.shape[1], solid.shape[0]))
@@ -50,12 +51,12 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
 
 
 def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -> Picture:
-    """Blur the plate (h, w, 3) as far as the source is more blurred in the ``ring`` (h, w) around the hole.
+    """Blur the plate (h, w, 3) by as much as the source is more blurred in the ``ring`` (h, w) around the hole.
 
-    A plate is made of sharp frames too: in a fast pan it would stand out.
+    A plate is built from sharp frames as well: in a fast pan it would stand out.
     """
     factor = max(1, round(height_px / _MEASURED_BODY_PX))
-    # What lies farther from the ring than a blur reaches changes nothing.
+    # Pixels farther from the ring than the blur radius do not matter.
     x0, y0, x1, y1 = clipped(grown(box_of_mask(ring), 8 * factor), (ring.shape[1], ring.shape[0]))
     if x0 >= x1 or y0 >= y1:
         return plate
@@ -80,7 +81,7 @@ def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -
 
 
 def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[int, int]) -> PlacedLayer:
-    """Return the layer under a kernel, in a box that holds what it spreads to."""
+    """Return the layer convolved with a kernel, in a box that contains the spread."""
     box = clipped(grown(layer.box_xyxy, len(kernel) // 2), size_wh)
     into, part = overlap_slices(layer.box_xyxy, box)
     whole = np.zeros((box[3] - box[1], box[2] - box[0], 4), np.float32)
@@ -94,9 +95,9 @@ def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[in
 
 
 def match_grain(layer: PlacedLayer, grain: Grain, seed: int, frame: int) -> PlacedLayer:
-    """Return the layer with the source's grain on it, as the plate has it; the same for the same seed and frame."""
+    """Return the layer with the source's grain added, as on the plate; deterministic for a seed and frame."""
     flat = np.full((*layer.alpha.shape, 3), _GRAY, np.uint8)
-    # Another seed than the plate's: both are seen through a soft edge.
+    # A different seed from the plate's: both are visible through a soft edge.
     noise = add_grain(flat, grain, seed + 1, frame).astype(np.float32) - _GRAY
     most = 255 * layer.alpha[..., None]
     return PlacedLayer(

@@ -1,4 +1,4 @@
-"""What is known of how well each frame's background fits, and what a caller is told of it."""
+"""Warnings about frames whose background fits badly."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pipeline.maths.smoothing import true_runs
 from pipeline.maths.time_ranges import seconds_of, times_of
 
 POOR_FIT = 0.65
-"""Fit under which a background shows another place, or is much softer than the frame; see ``maths.similarity``."""
+"""Fit below which a background shows another place, or is much softer than the frame; see ``maths.similarity``."""
 MUCH_UNSEEN = 0.08
-"""Invented background that shows, over the subject's area: a strip as wide as a forearm beside them."""
+"""Visible inpainted background relative to the subject's area: a strip as wide as a forearm beside them."""
 _LEAST_SECONDS = 0.1
-"""A shorter time is not seen."""
+"""A shorter time is not noticeable."""
 
 
 def plate_doubts(series: Mapping[str, NDArray[np.float64]], info: VideoInfo) -> tuple[str, ...]:
-    """Return one sentence for each way in which backgrounds are bad, with the times; none where all are good.
+    """Return one sentence per kind of background defect, with the times; empty where all are good.
 
     ``series`` are (N,) figures over the replaced frames, of ``QualityMeter``: ``frame``, ``plate_fit`` (NaN where
-    nobody knows), ``unseen_px`` and ``old_px``.
+    unknown), ``unseen_px`` and ``old_px``.
     """
     fit, unseen = np.full(info.num_frames, np.nan), np.zeros(info.num_frames)
     frames = series["frame"].astype(np.int64)

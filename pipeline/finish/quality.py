@@ -1,7 +1,7 @@
-"""The quality figures of a job, measured while its frames go by.
+"""The quality metrics of a job, measured while its frames are processed.
 
-They are measured on what the job itself knows; ``benchmarks.truth`` judges the same promises by ground truth. Areas and
-lengths are in upright source pixels or in per cent of the subject's standing height in that frame.
+They are computed from the job's own data; ``benchmarks.truth`` evaluates the same properties against ground truth.
+Areas and lengths are in upright source pixels or in per cent of the subject's standing height in that frame.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.result import Quality
 
 _FLOW_EVERY = 4
-"""Frames between two flow measurements: four DIS flows take about 30 ms, of which a quarter a frame is affordable."""
+"""Frames between two flow measurements: four DIS flows take about 30 ms, a quarter of which per frame is affordable."""
 _FLOW_SIDE_PX = 256
 _TORSO_AND_LEGS = (
     ("left_shoulder", "left_hip"),
@@ -36,13 +36,14 @@ _TORSO_AND_LEGS = (
 
 
 class QualityMeter:
-    """Gather the ``quality`` figures from the frames of FINISH; holds two small pictures and a few numbers a frame."""
+    """Collects the ``quality`` metrics from the frames of FINISH; holds two small pictures and a few numbers per
+    frame."""
 
     def __init__(self, info: VideoInfo, plan: Plan) -> None:
         self._info = info
         self._plan = plan
         self._cuts = {int(start) for start in plan.shot_starts}
-        # Packed: a list of numbers takes four times as much for each frame.
+        # Packed: a list of numbers takes four times as much memory per frame.
         self._rows: dict[str, array[float]] = {
             name: array("d")
             for name in (
@@ -66,9 +67,9 @@ class QualityMeter:
         self._late: dict[str, NDArray[np.float64]] = {}
 
     def push(self, edited: EditedFrame) -> None:
-        """Take in one composed frame, before encoding; frames rise by one (gaps only cost flow pairs).
+        """Add one composed frame, before encoding; frame numbers ascend by one (gaps only lose flow pairs).
 
-        A frame that passed untouched counts for nothing.
+        An unchanged frame is ignored.
         """
         weights = edited.weights
         if weights is None:
@@ -108,7 +109,7 @@ class QualityMeter:
         placed_joints: NDArray[np.floating],
         reference_person: Person | None = None,
     ) -> Quality:
-        """Return the figures; those that this clip cannot give (no contact, no reference) are None.
+        """Return the metrics; those that this clip does not provide (no contact, no reference) are None.
 
         ``joints_unlocked`` and ``placed_joints`` are the new person's joints in source px before and after foot lock,
         (T, 21, 3), NaN where unknown.
@@ -153,7 +154,7 @@ class QualityMeter:
 
     @property
     def series(self) -> dict[str, NDArray[np.float64]]:
-        """Per-frame arrays for the report: (N,) over the pushed frames, numbered by ``frame``; after ``finish`` also
+        """Per-frame arrays for the report: (N,) over the pushed frames, indexed by ``frame``; after ``finish`` also
         (T, 2) foot slides (left, right) and (T, 21) joint jitter, in body heights."""
         pushed = {name: np.array(values, np.float64) for name, values in self._rows.items()}
         return {**pushed, **self._late}
@@ -182,14 +183,14 @@ class _Patch:
 
 
 def _padded_box(region: Mask) -> Box:
-    """Box of the region with a tenth of its size around, so that what moves out of it can be followed."""
+    """Box of the region with a tenth of its size around, so that what moves out of it can be tracked."""
     height, width = region.shape
     x0, y0, x1, y1 = box_of_mask(region)
     return clipped(grown((x0, y0, x1, y1), 8 + max(x1 - x0, y1 - y0) // 10), (width, height))
 
 
 def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[float, float]:
-    """Sums of |luma step| between neighbors of which one lies in the region and one outside: source, result."""
+    """Sums of |luma step| between neighbors one inside the region and one outside: source, result."""
     if not region.any():
         return 0.0, 0.0
     x0, y0, x1, y1 = _padded_box(region)
@@ -204,7 +205,7 @@ def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[flo
 
 
 def _new_to_subject_scale(placed_joints: NDArray[np.floating], subject: NDArray[np.floating]) -> float | None:
-    """Median over frames of the new person's torso and legs over the subject's."""
+    """Median over frames of the ratio of the new person's torso and legs to the subject's."""
     ratio = _limbs_px(placed_joints) / _limbs_px(subject)
     return float(np.nanmedian(ratio)) if np.isfinite(ratio).any() else None
 
@@ -217,7 +218,7 @@ def _limbs_px(joints: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _reference_scale(person: Person | None, body_height_px: NDArray[np.float64]) -> float | None:
-    """How much larger the subject is at most than the person in the reference picture: above 1 detail is missing."""
+    """Largest ratio of the subject's size to that of the person in the reference picture: above 1 detail is missing."""
     if person is None or not np.isfinite(body_height_px).any():
         return None
     height_px = float(person.box_xyxy[3] - person.box_xyxy[1])

@@ -1,4 +1,4 @@
-"""Formulas of the quality figures."""
+"""Formulas of the quality metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.joints import JOINT
 from pipeline.media.pixels import coded_from_upright
 
 _LOSSLESS_DB = 100.0
-"""Stands for the infinite PSNR of an equal picture, so that a mean stays a number."""
+"""Replaces the infinite PSNR of an identical picture, so that the mean stays finite."""
 
 
 def count_changed_outside(source: Frame, result: Frame, region: Mask) -> int:
@@ -36,7 +36,7 @@ def cover_of(region: Mask, plane: Plane, chroma_log2_wh: tuple[int, int]) -> Mas
         return region
     step_x, step_y = 1 << chroma_log2_wh[0], 1 << chroma_log2_wh[1]
     cover = np.zeros(plane.shape, np.bool_)
-    # one strided pass for each place in the block: an `any` over the blocks' axes takes ten times as long
+    # one strided pass per position in the block: an `any` over the blocks' axes takes ten times as long
     for dy in range(step_y):
         for dx in range(step_x):
             part = region[dy::step_y, dx::step_x]
@@ -47,7 +47,7 @@ def cover_of(region: Mask, plane: Plane, chroma_log2_wh: tuple[int, int]) -> Mas
 def psnr_outside(sources: Iterable[Frame], results: Iterable[Frame], regions: Iterable[Mask]) -> float:
     """Return the mean over frames of the first plane's PSNR (dB) outside the edit region of the encoded file.
 
-    ``regions`` are the frames' upright (H, W) masks. Equal frames count as 100 dB.
+    ``regions`` are the frames' upright (H, W) masks. Identical frames count as 100 dB.
     """
     values = []
     for source, result, region in zip(sources, results, regions, strict=True):
@@ -60,7 +60,7 @@ def psnr_outside(sources: Iterable[Frame], results: Iterable[Frame], regions: It
 
 
 def warping_error(earlier: Picture, later: Picture, region: Mask, flow: cv2.DISOpticalFlow) -> float:
-    """Return the temporal warping error of one frame pair inside ``region``, NaN where nothing is left to compare.
+    """Return the temporal warping error of one frame pair inside ``region``, NaN where no pixel is left to compare.
 
     Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018: the mean squared difference (RGB in 0..1)
     between a frame and the next one warped onto it by the flow, over pixels that are not occluded. Occlusions by the
@@ -92,9 +92,10 @@ def foot_slide_bh(
     body_height_px: NDArray[np.float64],
     shot_starts: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return (T, 2): how far each planted ankle lies from its plant's mean place on the ground, NaN in the air.
+    """Return (T, 2): distance of each planted ankle from its mean position on the ground during the contact, NaN in the
+    air.
 
-    The ground's motion is taken out by the anchors; a constant offset between new and old foot is no slide.
+    The ground's motion is removed with the anchors; a constant offset between new and original foot is not sliding.
     """
     slide = np.full(plant_id.shape, np.nan)
     shots = np.searchsorted(shot_starts, np.arange(len(plant_id)), side="right")

@@ -1,4 +1,4 @@
-"""The subject's mirror image on the floor: found from a few frames, taken away, the new person's put in its place."""
+"""The subject's reflection on the floor: estimated from a few frames, removed, and replaced by the new person's."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from pipeline.workspace.subject_masks import SubjectMasks
 
 _SAMPLES_A_SHOT = 8
 _SAMPLES = 96
-"""Of a clip: each costs a view of the plate."""
+"""Frames examined per clip: each costs a view of the plate."""
 _LEAST_SAMPLES = 4
 _LIKENESS = 0.5
-"""A floor that mirrors nothing, with his shadow on it, stays under 0.35; half a mirror in gravel is over 0.6."""
+"""A non-reflective floor with the subject's shadow on it stays below 0.35; a half-strength reflection on gravel is
+above 0.6."""
 _SHARES = (0.04, 0.95)
 _ROOM_BH = 0.03
 _FEET_BH = 0.1
@@ -45,9 +46,9 @@ def find_reflections(
     method: Literal["recast", "remove", "keep"],
     check: Check,
 ) -> NDArray[np.float32]:
-    """Return (T,): the share of his mirror image that the floor shows in each frame, 0 where it shows none.
+    """Return (T,): the strength of the subject's reflection on the floor in each frame, 0 where there is none.
 
-    One share a shot; 0 where the ``method`` is to keep. One read of the clip, of which few frames are looked at.
+    One value per shot; 0 where the ``method`` is to keep. One read of the clip, of which few frames are examined.
     """
     shares = np.zeros(clip.info.num_frames, np.float32)
     shots = list(pairwise([*(int(start) for start in plan.shot_starts), clip.info.num_frames]))
@@ -66,7 +67,7 @@ def find_reflections(
 
 
 def _standing_in_view(plan: Plan, start: int, stop: int, height: int) -> NDArray[np.int64]:
-    """Return the frames of [start, stop) in which he was found and the floor under his feet can be seen."""
+    """Return the frames of [start, stop) in which the subject was detected and the floor under the feet is visible."""
     numbers = np.flatnonzero(plan.subject.presence[start:stop] == Presence.FOUND) + start
     depth = height - np.array([foot_row_of(plan, int(number)) for number in numbers])
     return numbers[depth > LEAST_DEPTH_BH * plan.subject.body_height_px[numbers]]
@@ -85,12 +86,12 @@ def _share_of(samples: list[ReflectionSample]) -> float:
     share = float(np.median([sample.share for sample in samples]))
     if not (likeness > _LIKENESS and _SHARES[0] < share):
         return 0.0
-    # Where masks and plate are a little wrong the fit is drawn towards 0, by as much as the likeness lacks.
+    # Small errors of masks and plate bias the fit towards 0 in proportion to the missing correlation.
     return min(share / likeness, _SHARES[1])
 
 
 def foot_row_of(plan: Plan, frame: int) -> float:
-    """Return the row on which he stands, source px."""
+    """Return the row on which the subject stands, source px."""
     height_px = float(plan.subject.body_height_px[frame])
     return float(np.max(plan.subject.joints[frame, ANKLES, 1])) + FOOT_BH * height_px
 
@@ -117,7 +118,7 @@ def _sample(frame: Frame, plan: Plan, masks: SubjectMasks, plates: PlateSet) -> 
 
 
 def _mirror_box(body: Box, foot_row: float, height_px: float, size_wh: tuple[int, int]) -> Box | None:
-    """Return a box of him and his mirror image; None where none is in the picture."""
+    """Return a box of the subject and their reflection; None where neither is in the picture."""
     if foot_row >= size_wh[1] - 1:
         return None
     low = int(np.ceil(2 * foot_row - body[1]))
@@ -125,7 +126,7 @@ def _mirror_box(body: Box, foot_row: float, height_px: float, size_wh: tuple[int
 
 
 def reflection_box(subject_mask: Mask, layer: PlacedLayer | None, foot_row: float, height_px: float) -> Box | None:
-    """Return the box (x0, y0, x1, y1) of both people with their mirror images; None where there is none."""
+    """Return the box (x0, y0, x1, y1) of both people with their reflections; None where there is none."""
     bodies = [box_of_mask(subject_mask)] if subject_mask.any() else []
     if layer is not None and layer.alpha.any():
         bodies.append(layer.box_xyxy)
@@ -146,7 +147,7 @@ def edit_reflection(
     *,
     recast: bool,
 ) -> ShadowEdit:
-    """Return the ``shadow`` edit with the mirror images added: the old one's place replaced, the new one on the plate.
+    """Return the ``shadow`` edit with the reflections added: the original one removed, the new one on the plate.
 
     ``plate``, ``subject``, and ``blocked`` (where the plate is not known or somebody is) are (h, w) of the box.
     ``foot_row`` is in px of the frame.
@@ -168,7 +169,7 @@ def edit_reflection(
 
 
 def _beneath(subject: Mask, foot_row: float, height_px: float) -> Matte:
-    """Return (h, w): what lies right under the feet, of which the farther one stands above the row of the nearer."""
+    """Return (h, w): the area right under the feet, the farther of which stands above the row of the nearer."""
     depth = max(1, round(_FEET_BH * height_px))
     feet = subject.astype(np.float32)
     feet[: max(int(foot_row) - depth, 0)] = 0
@@ -178,7 +179,7 @@ def _beneath(subject: Mask, foot_row: float, height_px: float) -> Matte:
 
 
 def _together(shadow: ShadowEdit | None, other: ShadowEdit) -> ShadowEdit:
-    """Return both edits as one: gains multiply, the larger hole counts."""
+    """Return both edits as one: gains are multiplied, the larger hole wins."""
     if shadow is None:
         return other
     box = union_of([shadow.box_xyxy, other.box_xyxy])

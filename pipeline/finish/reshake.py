@@ -1,4 +1,4 @@
-"""The one map of a layer: crop space to the shaking source frame, with the foot lock in it."""
+"""The single warp of a layer: from crop space to the shaking source frame, including the foot lock."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
 
 _PADDING = 3
-"""Pixels of nothing around the support: the kernel needs no bounds, and what ends at the support ends softly."""
+"""Transparent pixels around the support: the kernel needs no bounds checks, and edges at the support stay soft."""
 _MARGIN_PX = 3
-"""The cubic kernel reaches two pixels beyond the support."""
+"""The cubic kernel extends two pixels beyond the support."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -36,7 +36,7 @@ class PlacedLayer(Shaped):
 
 
 def support_box(layer: Layer, source_from_crop: Transforms, size_wh: tuple[int, int], margin_px: float) -> Box | None:
-    """Return the source box that the layer's support can touch, widened by ``margin_px``; None if it is empty."""
+    """Return the source box that the layer's support can touch, expanded by ``margin_px``; None if it is empty."""
     assert layer.alpha is not None
     x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
     if x1 == 0:
@@ -58,10 +58,10 @@ def place_layer(
 ) -> PlacedLayer:
     """Sample a layer at every source pixel p of the box: at ``crop_from_source(p - displacement(p))``.
 
-    ``displacement`` is (h, w, 2) source px, or None. One cubic resample of the premultiplied picture: crop, foot
+    ``displacement`` is (h, w, 2) source px, or None. The premultiplied picture is resampled once, cubically: crop, foot
     lock and reshake are one map, so nothing is filtered twice. The kernel is Keys' with a = -0.5 (Catmull and Rom) at
-    the position's full precision: its weights keep the first moment, so a layer lands where the map says. OpenCV's
-    (a = -0.75, positions in 1/32 px) is up to 0.05 px off.
+    full position precision: its weights preserve the first moment, so a layer lands exactly where the map says.
+    OpenCV's (a = -0.75, positions in 1/32 px) is up to 0.05 px off.
     """
     assert layer.alpha is not None
     x0, y0, x1, y1 = box_xyxy
@@ -81,7 +81,7 @@ def place_layer(
 
 @njit(cache=True, nogil=True)
 def _premultiplied(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (h + 6, w + 6, 4) RGB 0..255 times alpha, and alpha 0..1, with a border of nothing."""
+    """Return (h + 6, w + 6, 4) RGB 0..255 times alpha, and alpha 0..1, with a transparent border."""
     height, width = alpha.shape
     result = np.zeros((height + 2 * _PADDING, width + 2 * _PADDING, 4), np.float32)
     for r in range(height):
@@ -141,7 +141,7 @@ def _sample(
                     blue += weight * pixel[2]
                     share += weight * pixel[3]
             share = min(share, np.float32(1))
-            # The cubic kernel rings: below half a gray level there is nothing, and color never exceeds its alpha.
+            # The cubic kernel rings: values below half a gray level are cleared, and color never exceeds its alpha.
             if share < np.float32(1 / 512):
                 continue
             most = np.float32(255) * share

@@ -1,4 +1,4 @@
-"""Which pixels of a frame are the subject's, and which stay on top of the new one."""
+"""Which pixels of a frame belong to the subject, and which stay on top of the new person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.settings import CompositeSettings
 from pipeline.shaped import Shaped, Shapes
 
 _SHOE_BH = 0.1
-"""So near to the bones of a foot is what may be its shoe."""
+"""Distance from the bones of a foot within which pixels may be its shoe."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -33,12 +33,12 @@ class SceneMasks(Shaped):
     subject: Mask
     """The visible part of the subject."""
     kept: Mask
-    """What is not the subject's and stays on top of the new person."""
+    """What does not belong to the subject and stays on top of the new person."""
     labels: NDArray[np.uint8] | None = None
-    """(H, W) of ``Label``; None where nothing is known but the masks."""
+    """(H, W) of ``Label``; None where only the masks are known."""
 
     def within(self, box_xyxy: Box) -> SceneMasks:
-        """Return the masks with nothing of the subject outside of a box."""
+        """Return the masks without the subject outside a box."""
         x0, y0, x1, y1 = box_xyxy
         inside = np.zeros(self.subject.shape, np.bool_)
         inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
@@ -47,8 +47,8 @@ class SceneMasks(Shaped):
         return SceneMasks(self.subject & inside, self.kept, self.labels)
 
     def behind_others(self, others_mask: Mask) -> SceneMasks:
-        """Return the masks with all pixels of others (H, W) left to them: where he was not found, what has his colors
-        on one of them is theirs."""
+        """Return the masks with all pixels of others (H, W) left to them: where the subject was not detected, pixels in
+        the subject's colors on another person belong to that person."""
         labels = self.labels
         if labels is not None:
             labels = np.where(others_mask & (labels == Label.SUBJECT), np.uint8(Label.OTHERS), labels)
@@ -65,7 +65,7 @@ class SceneMasks(Shaped):
 
 
 def masks_without_scene(subject_mask: Mask, others_mask: Mask) -> SceneMasks:
-    """Return what the people's masks alone tell; what is in both is the subject's."""
+    """Return the labels implied by the people's masks alone; pixels in both are the subject's."""
     return SceneMasks(subject_mask, others_mask & ~subject_mask)
 
 
@@ -80,7 +80,7 @@ def scene_masks(
     people: tuple[Mask, Mask],
     settings: CompositeSettings,
 ) -> SceneMasks:
-    """Tell whose the pixels of ``box_xyxy`` are; outside of it nothing is the subject's.
+    """Label the pixels of ``box_xyxy``; outside of it nothing is the subject's.
 
     ``pictures`` are the box's source, its plate in the source's light (h, w, 3), and where the plate is known (h, w).
     ``people`` are the masks (H, W) of the subject and of the others. ``skeleton`` (23, 3) in source px.
@@ -109,7 +109,7 @@ def scene_masks(
 
 
 def label_balls(labels: NDArray[np.uint8], balls: Balls, frame: int, box_xyxy: Box) -> None:
-    """Write the balls of a box into a frame's labels (H, W), whole, but for what stands in front of them."""
+    """Write the balls of a box into a frame's labels (H, W), complete except for what stands in front of them."""
     ball = balls.mask(frame, box_xyxy)
     if ball is not None:
         x0, y0, x1, y1 = box_xyxy
@@ -118,6 +118,6 @@ def label_balls(labels: NDArray[np.uint8], balls: Balls, frame: int, box_xyxy: B
 
 
 def label_shoes(labels: NDArray[np.uint8], sample: Sample) -> None:
-    """Take things at his feet for his shoes in the labels (h, w) of a view: where there is a ball, its shape tells it
-    from them, and its color, which is often theirs, does not."""
+    """Relabel objects at the subject's feet as shoes in the labels (h, w) of a view: where there is a ball it is
+    recognized by its shape, not by its color, which is often that of the shoes."""
     labels[(labels == Label.THING) & (sample.distances[FEET] < _SHOE_BH)] = Label.SUBJECT

@@ -1,4 +1,4 @@
-"""The subject's shadow on the ground taken away in one frame, and the new person's thrown in its place."""
+"""Remove the subject's shadow on the ground in one frame, and cast the new person's in its place."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from pipeline.maths.masks import grow
 from pipeline.shaped import Shaped, Shapes
 
 _ROOM_BH = 0.04
-"""Around the sheared silhouette: its soft edge, and what the shear leaves of the body's depth."""
+"""Margin around the sheared silhouette: its soft edge, and the body's depth, which the shear ignores."""
 _BODY_ALPHA = 0.72
-"""What covers less of a layer is its own contact shadow."""
+"""Pixels of a layer with less alpha are its own contact shadow."""
 _LEAST_SHADE = 0.01
-"""Of a shadow: less is not seen."""
+"""Least visible strength of a shadow."""
 _LEAST_PX = 40
 _MOST_SHARE = 1.25
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ShadowEdit(Shaped):
-    """What becomes of the shadows in one frame, in a box of it."""
+    """The shadow edit of one frame, in a box of it."""
 
     SHAPES: ClassVar[Shapes] = {"hole": ("h", "w"), "gain": ("h", "w", 3)}
 
     box_xyxy: Box
     hole: Matte
-    """(h, w) 1 where the ground is replaced for the sake of shadows, soft at its edge."""
+    """(h, w) 1 where the ground is replaced because of shadows, soft at its edge."""
     gain: NDArray[np.float32]
-    """(h, w, 3) what the new shadow leaves of the background's sRGB levels; 1 where none falls."""
+    """(h, w, 3) factor of the new shadow on the background's sRGB levels; 1 where there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -59,7 +59,7 @@ def throw_shadows(
     shadows: CastShadows,
     frame: int,
 ) -> ThrownShadows | None:
-    """Shear the silhouettes of the old (H, W) and the new person onto the ground; None where no shadow falls.
+    """Shear the silhouettes of the original (H, W) and the new person onto the ground; None where there is no shadow.
 
     ``foot_row`` is the ground under the subject, source px; it must lie in the picture.
     """
@@ -89,14 +89,14 @@ def throw_shadows(
     seen = box_of_mask(np.maximum(*thrown) > _LEAST_SHADE)
     if seen[2] == 0:
         return None
-    # What is found beside the old shadow counts as well.
+    # Parts found beside the original shadow count as well.
     x2, y2, x3, y3 = clipped(grown(seen, room), (x1 - x0, y1 - top))
     old_shadow, new_shadow = (np.ascontiguousarray(shadow[y2:y3, x2:x3]) for shadow in thrown)
     return ThrownShadows((x0 + x2, top + y2, x0 + x3, top + y3), old_shadow, new_shadow)
 
 
 def _without_contact_shadow(layer: PlacedLayer) -> tuple[Box, Matte] | None:
-    """Return the box of the new person himself, and how much of him each of its pixels has."""
+    """Return the box of the new person without their contact shadow, and their coverage of each of its pixels."""
     x0, y0, x1, y1 = box_of_mask(layer.alpha > _BODY_ALPHA)
     if x1 == 0:
         return None
@@ -109,7 +109,7 @@ def darkened(background: Picture, box_xyxy: Box, shadow: ShadowEdit) -> Picture:
     """Return a background (h, w, 3) of a box with the new shadow on it."""
     into, part = overlap_slices(shadow.box_xyxy, box_xyxy)
     result = background.copy()
-    # A mirror image may be brighter than the floor.
+    # A reflection may be brighter than the floor.
     result[into] = np.minimum(np.rint(background[into] * shadow.gain[part]), 255)
     return result
 
@@ -125,26 +125,26 @@ def edit_shadows(
     *,
     recast: bool,
 ) -> ShadowEdit:
-    """Decide hole and gain from both shadows; all pictures and masks are (h, w) in the box of ``thrown``.
+    """Compute hole and gain from both shadows; all pictures and masks are (h, w) in the box of ``thrown``.
 
-    The old shadow is believed as far as the frame is darker than the plate there: where it is not (the subject stands
-    in the shade of a house, or the plate never saw the ground lit), nothing is replaced and nothing is thrown, so that
-    no ground is darkened twice.
+    The original shadow is trusted only as far as the frame is darker than the plate there: where it is not (the subject
+    stands in the shade of a house, or the plate never saw the ground lit), nothing is replaced and no shadow is cast,
+    so that no ground is darkened twice.
     """
     share = _share_seen(thrown.old, source, plate, seen & ~people, darkness)
     new = thrown.new if recast else np.zeros_like(thrown.new)
     if share <= 0:
         return ShadowEdit(thrown.box_xyxy, np.zeros_like(new), np.ones(source.shape, np.float32))
-    # Where both shadows lie, or none, the source is as dark as it has to be, and sharper than any plate.
+    # Where both shadows or neither fall, the source already has the right brightness, and is sharper than any plate.
     changed = cv2.dilate(np.abs(thrown.old - new), _disk(0.01 * height_px))
-    # What the shear does not foresee of the old shadow shows as darker than the plate, beside what it does.
+    # Parts of the original shadow that the shear misses are darker than the plate, next to those that it predicts.
     room_px = max(1, round(_ROOM_BH * height_px))
     beside = grow(thrown.old > 0.3, room_px) & ~grow(new > 0.3, room_px)
     dark = _darkening(source, plate, height_px) < 0.3 * share * np.log(1 - float(darkness.mean()))
     changed = np.maximum(changed, (beside & dark & ~people).astype(np.float32))
     hole = np.clip((cv2.GaussianBlur(changed, (0, 0), max(0.006 * height_px, 0.8)) - 0.2) / 0.3, 0, 1)
     left = np.maximum(1 - darkness * new[..., None], 1e-3)
-    # Levels are a power of light, near enough for a factor: sRGB's mean exponent is 1 / 2.2.
+    # Levels are approximately a power of light, which suffices for a factor: sRGB's mean exponent is 1 / 2.2.
     gain = np.power(left, np.float32(share / 2.2))
     return ShadowEdit(thrown.box_xyxy, (hole * seen).astype(np.float32), gain.astype(np.float32))
 
@@ -155,7 +155,8 @@ def _disk(radius_px: float) -> NDArray[np.uint8]:
 
 
 def _darkening(source: Picture, plate: Picture, height_px: float) -> NDArray[np.float32]:
-    """Return (h, w): the logarithm of the source's light over the plate's, calm enough for texture that lies wrong."""
+    """Return (h, w): the log-ratio of the source's light to the plate's, smoothed enough to tolerate misregistered
+    texture."""
     sigma = max(0.008 * height_px, 1.0)
     now, clean = (
         cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), sigma)
@@ -165,9 +166,10 @@ def _darkening(source: Picture, plate: Picture, height_px: float) -> NDArray[np.
 
 
 def _share_seen(shadow: Matte, source: Picture, plate: Picture, usable: Mask, darkness: NDArray[np.float32]) -> float:
-    """Return how much of the expected darkening the frame shows inside the shadow, 0..1.25; 1 where too little is seen.
+    """Return how much of the expected darkening the frame shows inside the shadow, 0..1.25; 1 where too little is
+    visible.
 
-    Under a quarter it is 0: that is less than an uneven plate gives.
+    Below a quarter it is 0: an uneven plate causes as much.
     """
     where = (shadow > 0.6) & usable
     if np.count_nonzero(where) < _LEAST_PX:

@@ -1,4 +1,4 @@
-"""Single finished frames instead of a clip: what a caller looks at before the whole is paid for."""
+"""Single finished frames instead of a clip: a preview before paying for the whole clip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.workspace.pictures import write_png
 def finish_stills(inputs: FinishInputs, stills: list[int], check: Check, progress: Progress) -> list[Path]:
     """Compose the frames and write them as upright ``frame_NNNNNN.png``; return their paths.
 
-    Feet are not locked: that is a matter of movement. Raises ``OSError`` where the disk is full.
+    Feet are not locked: that only matters in motion. Raises ``OSError`` where the disk is full.
     """
     grain = inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
     nowhere = [np.full((21, 3), np.nan)] * len(inputs.subjects)

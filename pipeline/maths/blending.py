@@ -1,4 +1,4 @@
-"""Blending of layers; pure. Colors are premultiplied only inside these functions."""
+"""Blending of layers. Colors are premultiplied only inside these functions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def crossfade_weight(position: int, overlap: int) -> float:
 
 
 def mix_layers(earlier: Layer, later: Layer, weight: float) -> Layer:
-    """Mix two layers of one frame in the same space; ``weight`` 0..1 is the later one's weight. Colors are mixed by
-    their alpha, so that a transparent layer's color does not show. Joints are mixed as points where both have them.
-    Weights 0 and 1, and equal layers, give the layer itself, exactly.
+    """Blend two layers of one frame in the same space; ``weight`` 0..1 is the later one's weight. Colors are weighted
+    by alpha, so that a transparent layer's color has no effect. Joints are interpolated where both have them. Weights 0
+    and 1, and identical layers, return the layer exactly.
     """
     if earlier.alpha is None or later.alpha is None:
         raise ValueError("only layers with alpha can be mixed")

@@ -13,7 +13,7 @@ Box = tuple[int, int, int, int]
 
 
 def grown(box: Box, by: int) -> Box:
-    """Widen a box on all sides."""
+    """Expand a box on all sides."""
     return box[0] - by, box[1] - by, box[2] + by, box[3] + by
 
 
@@ -22,12 +22,12 @@ def union_of(boxes: list[Box]) -> Box:
 
 
 def clipped(box: Box, size_wh: tuple[int, int]) -> Box:
-    """Cut a box to the picture."""
+    """Clip a box to the picture."""
     return max(box[0], 0), max(box[1], 0), min(box[2], size_wh[0]), min(box[3], size_wh[1])
 
 
 def overlap_slices(inner: Box, outer: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the slices of two boxes' common part: into an array over ``outer``, and of one over ``inner``."""
+    """Return the slices of two boxes' intersection: into an array over ``outer``, and into one over ``inner``."""
     x0, y0 = max(inner[0], outer[0]), max(inner[1], outer[1])
     x1, y1 = max(min(inner[2], outer[2]), x0), max(min(inner[3], outer[3]), y0)
     return (
@@ -37,7 +37,7 @@ def overlap_slices(inner: Box, outer: Box) -> tuple[tuple[slice, slice], tuple[s
 
 
 def box_union(*boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the smallest box around boxes (..., 4); NaN boxes are passed over."""
+    """Return the smallest box around boxes (..., 4); NaN boxes are ignored."""
     stack = np.stack([np.asarray(box, np.float64) for box in boxes_xyxy])
     low = np.fmin.reduce(stack[..., :2], axis=0)
     high = np.fmax.reduce(stack[..., 2:], axis=0)
@@ -45,14 +45,14 @@ def box_union(*boxes_xyxy: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def overlap_of_smaller(a_xyxy: NDArray[np.float64], b_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (...,) the common area of boxes (..., 4), as a share of the smaller one."""
+    """Return (...,) the intersection area of boxes (..., 4), as a fraction of the smaller one."""
     wh = np.clip(np.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:]) - np.maximum(a_xyxy[..., :2], b_xyxy[..., :2]), 0, None)
     areas = [np.prod(box[..., 2:] - box[..., :2], axis=-1) for box in (a_xyxy, b_xyxy)]
     return np.prod(wh, axis=-1) / np.maximum(np.minimum(*areas), 1e-9)
 
 
 def box_of_points(points: NDArray[Any]) -> NDArray[np.float64]:
-    """Return (..., 4) boxes around points (..., N, 2); NaN points are passed over, all NaN gives NaN."""
+    """Return (..., 4) boxes around points (..., N, 2); NaN points are ignored; all NaN gives NaN."""
     points = np.asarray(points, np.float64)
     return np.concatenate([np.fmin.reduce(points, axis=-2), np.fmax.reduce(points, axis=-2)], axis=-1)
 

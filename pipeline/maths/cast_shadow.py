@@ -1,9 +1,9 @@
-"""Cast shadows of standing people: a shadow on flat ground is the silhouette, sheared about the line of its feet.
+"""Cast shadows of standing people: a shadow on flat ground is the silhouette sheared about the line of the feet.
 
-A point that lies ``r`` px above the ground in the picture throws its shadow ``right * r`` px to the right of its foot
-and ``up * r`` px above it. Two numbers a shot stand for the sun and the camera together: neither has to be known, and
-the new person's shadow falls as the old one's did. They are found by trying: the true shear is the one whose shadow
-lies where the frame is darker than the same ground was at other times.
+A point that lies ``r`` px above the ground in the picture casts its shadow ``right * r`` px to the right of its foot
+and ``up * r`` px above it. Two numbers per shot describe sun and camera together: neither has to be known, and the new
+person's shadow falls like the original one. They are found by search: the true shear is the one whose shadow lies where
+the frame is darker than the same ground at other times.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from pipeline.maths.boxes import Box
 from pipeline.shaped import Shaped, Shapes
 
 FOOT_BH = 0.04
-"""The ground lies so far below an ankle, body heights."""
+"""Distance of the ground below an ankle, body heights."""
 SAMPLE_BODY_PX = 64
-"""Body height at which shadows are looked for."""
+"""Body height at which shadows are searched for."""
 _RIGHT = np.linspace(-1.8, 1.8, 19)
 _UP = np.array([-0.5, -0.35, -0.2, -0.1, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7])
 _FINE = np.linspace(-0.08, 0.08, 5)
 _FLAT = 0.02
-"""A shadow of less height is a line; it is given this much."""
+"""Least height of a shadow, which would otherwise be a line."""
 _SOFT_BH = (0.004, 0.012, 0.024, 0.048)
 _REDUCED_SOFTNESS_PX = 2.5
-"""So soft an edge is left when the picture is reduced for it: what is lost by then is under a hundredth."""
+"""Edge softness that remains when the picture is reduced for it: the loss is then below 1 %."""
 _BLUR_PX = 0.6
 """Blur of edges by downscaling."""
 _LEAST_DARKNESS = 0.08
 _MOST_DARKNESS = 0.85
 _STANDS_OUT = 5.0
-"""Sum of the darkening over the root of the number of pixels: 8 to 10 where a sun is known, 1 to 3.5 where none is."""
+"""Sum of the darkening over the square root of the number of pixels: 8 to 10 in sunlight, 1 to 3.5 without."""
 _LEAST_DIFFERENCE = 0.10
-"""Logarithm by which a shadow is darker than the ground beside it."""
+"""Log-ratio by which a shadow is darker than the ground beside it."""
 _LEAST_PX = 12
 
 
@@ -49,7 +49,7 @@ class ShadowSample(Shaped):
     SHAPES: ClassVar[Shapes] = {"darkening": ("h", "w", 3), "silhouette": ("h", "w")}
 
     darkening: NDArray[np.float32]
-    """(h, w, 3) logarithm of the frame over the same ground at other times; NaN where that is not known."""
+    """(h, w, 3) log-ratio of the frame to the same ground at other times; NaN where that is unknown."""
     silhouette: Matte
     """(h, w)."""
     foot_row: float
@@ -62,9 +62,9 @@ class ShadowShape:
 
     right: float
     up: float
-    """Shear, px a px of height; see above."""
+    """Shear, px per px of height; see above."""
     darkness: tuple[float, float, float]
-    """Share of the linear light that it takes, RGB."""
+    """Fraction of the linear light that it removes, RGB."""
     softness_bh: float
     """Standard deviation of its edge before the shear, body heights."""
 
@@ -77,10 +77,10 @@ def cast(
     softness_px: float = 0.0,
     area_xyxy: Box | None = None,
 ) -> Matte:
-    """Return the shadow (h, w), 0..1, of a silhouette on ground whose line under him is ``foot_row``.
+    """Return the shadow (h, w), 0..1, of a silhouette on ground at the row ``foot_row``.
 
-    The edge is softened before the shear: the picture foreshortens a penumbra as it does the ground. ``area_xyxy`` is
-    the part of the silhouette's picture that is wanted, all of it by default.
+    The edge is softened before the shear: the picture foreshortens a penumbra like the ground. ``area_xyxy`` is the
+    part of the silhouette's picture to return, all of it by default.
     """
     height, width = silhouette.shape
     x0, y0, x1, y1 = area_xyxy or (0, 0, width, height)
@@ -90,7 +90,7 @@ def cast(
         shear[1, 2] = foot_row * (1 - _FLAT)
     factor = max(1, int(softness_px / _REDUCED_SOFTNESS_PX))
     if factor > 1:
-        # A wide blur leaves nothing that a smaller picture could not hold.
+        # After a wide blur a smaller picture loses no detail.
         rows, columns = -(-height // factor), -(-width // factor)
         room = (0, rows * factor - height, 0, columns * factor - width)
         silhouette = cv2.copyMakeBorder(silhouette, *room, cv2.BORDER_REPLICATE)
@@ -111,9 +111,9 @@ def shadow_reach(silhouette_height_px: float, shape_right: float, shape_up: floa
 
 
 def reference_of(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the (h, w, 3) logarithm of the ground without shadow from (K, h, w, 3) views of it, NaN where hidden.
+    """Return the (h, w, 3) logarithm of the unshadowed ground from (K, h, w, 3) views of it, NaN where hidden.
 
-    The upper third of the known values: a shadow that moves darkens the smaller part of them. Fewer than four: NaN.
+    The upper third of the known values is used: a moving shadow darkens the minority of them. Fewer than four give NaN.
     """
     count = np.isfinite(pictures).all(axis=3).sum(axis=0)
     ordered = np.sort(pictures, axis=0)
@@ -124,7 +124,8 @@ def reference_of(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def find_shear(samples: list[ShadowSample]) -> tuple[float, float] | None:
-    """Find the shear (right, up) whose shadows are darker than the ground around them; None where none stands out."""
+    """Find the shear (right, up) whose shadows are darker than the ground around them; None where there is no clear
+    maximum."""
     grays = [np.asarray(sample.darkening.mean(axis=2), np.float32) for sample in samples]
     tried = [(float(right), float(up)) for right in _RIGHT for up in _UP]
     shear = min(tried, key=lambda shear: _score(samples, grays, *shear)[0])
@@ -133,9 +134,9 @@ def find_shear(samples: list[ShadowSample]) -> tuple[float, float] | None:
 
 
 def measure_shadow(samples: list[ShadowSample], shear: tuple[float, float]) -> ShadowShape | None:
-    """Measure a shadow whose shear is about known: least absolute differences over shear, softness and darkness.
+    """Refine a shadow from an approximate shear: least absolute differences over shear, softness and darkness.
 
-    None where it is too faint to be seen.
+    None where it is too faint to be visible.
     """
     grounds = [
         _wide(cast(sample.silhouette, sample.foot_row, *shear)) & np.isfinite(sample.darkening).all(axis=2)
@@ -162,8 +163,8 @@ def _wide(shadow: Matte) -> NDArray[np.bool_]:
 def _score(
     samples: list[ShadowSample], grays: list[NDArray[np.float32]], right: float, up: float
 ) -> tuple[float, float]:
-    """Return how much darker the shadow is than its surroundings, summed over pixels by the root of their number, and
-    the mean difference of logarithms."""
+    """Return how much darker the shadow is than its surroundings, summed over pixels and divided by the square root of
+    their number, and the mean difference of logarithms."""
     total, pixels = 0.0, 0
     for sample, gray in zip(samples, grays, strict=True):
         shadow = cast(sample.silhouette, sample.foot_row, right, up) > 0.5
@@ -179,7 +180,8 @@ def _score(
 def _fit(
     samples: list[ShadowSample], grounds: list[NDArray[np.bool_]], shear: tuple[float, float], softness_bh: float
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return what a shadow leaves unexplained of the darkening of the grounds, and its (3,) logarithm of light left."""
+    """Return the residual darkening of the ground that a shadow does not explain, and the (3,) logarithm of its
+    light."""
     shadows, values = [], []
     for sample, ground in zip(samples, grounds, strict=True):
         soft = cast(sample.silhouette, sample.foot_row, *shear, softness_bh * SAMPLE_BODY_PX)

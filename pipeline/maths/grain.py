@@ -1,4 +1,4 @@
-"""Grain: measuring a source's noise, and adding it to the plate."""
+"""Grain: measure a source's noise, and add it to the plate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.runtime.compiled import njit
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """The noise that the source has and the plate lacks."""
+    """The noise of the source that the plate lacks."""
 
     sigma: tuple[float, float, float]
     """Standard deviation per channel, gray levels of 8 bit."""
@@ -25,11 +25,11 @@ class Grain:
 
 
 def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], statics: list[Mask]) -> Grain:
-    """Measure the noise of the source over the plate, over the static background ``statics`` (h, w).
+    """Measure the noise of the source relative to the plate, on the static background ``statics`` (h, w).
 
     Uses the residual ``source - plate`` without its 5 px low-pass (misregistration and light are smoother than
     noise), by the median absolute deviation, where the plate is flat: at print and edges the residual is
-    misregistration. The plate's own noise is already in it, so this is what is missing up to the source's.
+    misregistration. The plate's own noise is already included, so this is what is missing to reach the source's.
     """
     residuals, flat_source, flat_plate = [], [], []
     for plate, source, static in zip(plate_patches, source_patches, statics, strict=True):
@@ -53,7 +53,7 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
         values = np.concatenate(parts)
         return np.asarray(1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0), np.float64)
 
-    # What the patch lacks is the difference of variances; bounded by what was seen between the two.
+    # The missing noise is the difference of variances, bounded by the residual between the two.
     lacking = np.sqrt(np.maximum(deviation(flat_source) ** 2 - deviation(flat_plate) ** 2, 0))
     sigma = np.minimum(np.minimum(lacking, deviation(residuals)), 12.0)
     together = np.concatenate(residuals)
@@ -66,9 +66,10 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
 
 
 def add_grain(picture: Picture, grain: Grain, seed: int, frame: int) -> Picture:
-    """Return the picture with noise; the same for the same seed and frame, whatever was drawn before.
+    """Return the picture with noise; a function of seed and frame alone.
 
-    Each sample's noise is a hash of seed, frame and place, so that frames may be made in any order and in threads.
+    Each sample's noise is a hash of seed, frame and position, so that frames may be processed in any order and in
+    threads.
     """
     if max(grain.sigma) < 0.25:
         return picture
@@ -81,7 +82,7 @@ def add_grain(picture: Picture, grain: Grain, seed: int, frame: int) -> Picture:
         side = 2 * max(1, round(3 * grain.radius_px)) + 1
         kernel = cv2.getGaussianKernel(side, grain.radius_px, cv2.CV_64F)
         noise = cv2.sepFilter2D(noise, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
-        # The root of the sum of squares is what a blur leaves of white noise, once for each axis.
+        # The root of the sum of squares is the remaining fraction of white noise after a blur, once for each axis.
         gain = 1.0 / float(np.sum(kernel**2))
     result = np.empty(picture.shape, np.uint8)
     _add_noise(np.ascontiguousarray(picture), noise, np.array(grain.sigma, np.float32) * np.float32(gain), result)

@@ -1,12 +1,11 @@
-"""What light falls on a person, read off the picture: their own surfaces, and what lies around them.
+"""Estimate the light on a person from the picture: from their own surfaces and their surroundings.
 
-How bright a surface looks is its albedo times its light, and neither is known. Four signs of the strength are weighed
-against each other (face, clothes, the mean and the bright end of the surroundings), each against the albedo
-that such surfaces have on average; the sign that disagrees loses its weight, so that dark skin or a dark wall alone
-does not darken the light. Color is read off skin, whose hue varies little between people, and off the surroundings.
-Direction is read off the person's own shading: along the silhouette the normals are known (Johnson and Farid,
-"Exposing Digital Forgeries by Detecting Inconsistencies in Lighting", 2005). Change over time is read off their own
-parts, whose albedo stays.
+The brightness of a surface is its albedo times its light, and neither is known. Four cues of the intensity are combined
+(face, clothes, the mean and the bright end of the surroundings), each relative to the average albedo of such surfaces;
+an outlying cue loses its weight, so that dark skin or a dark wall alone does not darken the light. Color is estimated
+from skin, whose hue varies little between people, and from the surroundings. Direction is estimated from the person's
+own shading: along the silhouette the normals are known (Johnson and Farid, "Exposing Digital Forgeries by Detecting
+Inconsistencies in Lighting", 2005). Change over time is measured on their own parts, whose albedo is constant.
 """
 
 from __future__ import annotations
@@ -31,29 +30,29 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 PARTS = ("face", "torso", "thighs", "shins", "ground")
 _LEAST_PX = 12
 _DARK = 2e-4
-"""Below a tenth of the first step of eight bits there is nothing to take a logarithm of."""
+"""Floor of the logarithm: a tenth of the first 8-bit step."""
 
 _TYPICAL = {"face": 0.41, "clothes": 0.15, "around": 0.27, "bright": 0.45}
-"""Luminance of each sign under daylight: skin 0.35 to 0.45, cloth 0.15, scenery 0.2 to 0.3 (mean; its bright end as the
+"""Luminance of each cue under daylight: skin 0.35 to 0.45, cloth 0.15, scenery 0.2 to 0.3 (mean; its bright end as the
 6th-power mean of Finlayson and Trezzi, "Shades of Gray", 2004)."""
 _TRUST = {"face": 6.0, "clothes": 2.5, "around": 2.0, "bright": 2.0, "usual": 2.0}
-"""One over the variance of the sign's logarithm, about."""
+"""Approximate inverse variance of the cue's logarithm."""
 _USUAL = 0.85
-"""Strength that a camera's exposure makes of daylight."""
+"""Intensity of daylight after a camera's exposure."""
 _DISAGREE = 0.5
-"""Logarithm by which a sign may be off before its weight falls to a half."""
+"""Log deviation at which a cue's weight falls to a half."""
 _STRENGTHS = (0.01, 1.3)
 _SKIN = np.log(np.array([1.65, 1.0, 0.70]))
-"""Logarithm of skin's linear red and blue over its green, under white light."""
+"""Log-ratio of skin's linear red and blue to its green, under white light."""
 _CHROMA_TRUST = {"face": 20.0, "bright": 8.0, "usual": 16.0}
-"""No sign outweighs the others together: a face in the glow of something warm is not lit by it alone."""
+"""No cue outweighs the others together: a face in a warm glow is not lit by it alone."""
 _CHROMA_DISAGREE = 0.2
 _MOST_CHROMA = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LightSample(Shaped):
-    """What one frame tells of the light; linear RGB, NaN where it tells nothing."""
+    """One frame's measurement of the light; linear RGB, NaN where unknown."""
 
     SHAPES: ClassVar[Shapes] = {
         "parts": (5, 3), "clothes": (3,), "around": (3,), "bright": (3,), "normal_matrix": (2, 2),
@@ -82,8 +81,9 @@ def sample_light(
     people: Matte,
     joints: NDArray[np.float64],
 ) -> LightSample | None:
-    """Measure one frame: ``linear`` (h, w, 3) around the person at ``SAMPLE_BODY_PX``, cover of them and of all people
-    (h, w), ``joints`` (21, 2) px in it, NaN unknown. None where too little of them or of the surroundings is seen.
+    """Measure one frame: ``linear`` (h, w, 3) around the person at ``SAMPLE_BODY_PX``, coverage (h, w) of the person
+    and of all people, ``joints`` (21, 2) px in it, NaN unknown. None where too little of the person or of the
+    surroundings is visible.
     """
     certain, clear = person > 0.98, people < 0.02
     if np.count_nonzero(certain) < 60 or np.count_nonzero(clear) < 60:
@@ -126,7 +126,7 @@ def _regions(
         return certain & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top))
 
     nose, feet = joints[JOINT["nose"]], middle("ankle")
-    # A NaN compares false everywhere: an unknown joint gives an empty region.
+    # Comparisons with NaN are false: an unknown joint gives an empty region.
     ground = ((columns - feet[0]) / (0.35 * body)) ** 2 + ((rows - feet[1] - 0.03 * body) / (0.08 * body)) ** 2 < 1
     return {
         "face": np.asarray(certain & (np.hypot(columns - nose[0], rows - nose[1]) < 0.045 * body)),
@@ -142,12 +142,13 @@ def _shading_sums(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum up the regression of log brightness on the normals' x and y, within bands of rows.
 
-    The normals are those of a limb of round section: outwards at the silhouette, towards the camera two hundredths of a
-    body height inside it. A band of eight rows stands for one garment; what is brighter in it than its median is light.
+    The normals are those of a limb with a circular cross-section: outward at the silhouette, towards the camera 0.02
+    body heights inside it. A band of eight rows is assumed to be one garment; deviations from its median brightness are
+    attributed to light.
     """
     sigma = 0.02 * SAMPLE_BODY_PX
     soft = cv2.GaussianBlur(person, (0, 0), sigma)
-    # At a straight edge a blurred step falls by 1 / (sigma * sqrt(2 pi)) a pixel; Sobel gives eight times that.
+    # At a straight edge a blurred step falls by 1 / (sigma * sqrt(2 pi)) per pixel; Sobel returns eight times that.
     scale = -sigma * np.sqrt(2 * np.pi) / 8
     normal_x = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * scale
     normal_y = cv2.Sobel(soft, cv2.CV_32F, 0, 1) * scale
@@ -162,7 +163,7 @@ def _shading_sums(
         normals = np.stack([normal_x[part][where], normal_y[part][where]], axis=1).astype(np.float64)
         normals -= normals.mean(axis=0)
         values = brightness[part][where].astype(np.float64)
-        # Print and skin beside cloth are no shading.
+        # Prints, and skin beside cloth, are not shading.
         values = np.clip(values - np.median(values), -0.7, 0.7)
         matrix += normals.T @ normals
         shading += normals.T @ values
@@ -172,7 +173,7 @@ def _shading_sums(
 def light_over_time(
     samples: list[LightSample], sample_seconds: NDArray[np.float64], seconds: NDArray[np.float64]
 ) -> SceneLight:
-    """Return the light of frames at ``seconds`` (N,) of one shot from samples at ``sample_seconds`` (S,), rising.
+    """Return the light of frames at ``seconds`` (N,) of one shot from samples at ``sample_seconds`` (S,), ascending.
 
     Without samples it is daylight.
     """
@@ -185,7 +186,7 @@ def light_over_time(
     daylight = SceneLight.daylight(1)
     usual = _mean_light(daylight.key_direction[0], daylight.key_rgb[0], daylight.ambient_rgb[0])
     key_rgb, ambient_rgb = contrast * daylight.key_rgb[0], daylight.ambient_rgb[0]
-    # What the key light loses the sky gains: contrast says nothing of the strength.
+    # What the key light loses the sky gains: contrast does not affect the intensity.
     ambient_rgb = ambient_rgb * (1 + (1 - contrast) * float(np.mean(daylight.key_rgb)) / float(np.mean(ambient_rgb)))
     gain = usual / _mean_light(direction, key_rgb, ambient_rgb)
     return SceneLight(
@@ -196,11 +197,11 @@ def light_over_time(
 
 
 def _mean_light(direction: NDArray[np.floating], key_rgb: NDArray[np.floating], sky_rgb: NDArray[np.floating]) -> float:
-    """Return the mean light on the side of an upright cylinder that the camera sees."""
+    """Return the mean light on the visible side of an upright cylinder."""
     angle = np.linspace(-np.pi / 2, np.pi / 2, 33)
     facing = np.clip((np.sin(angle) * direction[0] - np.cos(angle) * direction[2] + 0.25) / 1.25, 0, None)
     seen = np.cos(angle) / np.cos(angle).sum()
-    # The ground gives back two fifths of the sky's light, and half of what an upright surface sees is ground.
+    # The ground reflects two fifths of the sky's light, and fills half of an upright surface's view.
     return float(facing @ seen * np.mean(key_rgb) + 0.7 * np.mean(sky_rgb))
 
 
@@ -211,7 +212,7 @@ def _median(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
-    """Return the (3,) strength of the light against daylight's over all samples."""
+    """Return the (3,) intensity of the light relative to daylight over all samples."""
     signs = {
         "face": _median([sample.parts[0] for sample in samples]),
         "clothes": _median([sample.clothes for sample in samples]),
@@ -222,7 +223,7 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
             if np.isfinite(rgb).all()}  # fmt: skip
     told["usual"] = float(np.log(_USUAL))
     strength = float(np.exp(_agreed(told, _TRUST, _DISAGREE)))
-    # Nothing gives back more light than it gets: the person's highlights bound it from below.
+    # No surface reflects more light than it receives: the person's highlights are a lower bound.
     lowest = float(np.median([sample.highlights for sample in samples])) / 0.9
     strength = float(np.clip(max(strength, min(lowest, 1.0)), *_STRENGTHS))
     chroma = np.zeros(3)
@@ -238,11 +239,11 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
 
 
 def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:
-    """Return the robust mean of what the signs tell: Cauchy weights on top of each sign's trust."""
+    """Return the robust mean of the cues: Cauchy weights on top of each cue's trust."""
     values = np.array(list(told.values()))
     weights = np.array([trust[name] for name in told])
     order = np.argsort(values)
-    # Begin at the weighted median.
+    # Start at the weighted median.
     half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
     middle = float(values[order][min(half, len(values) - 1)])
     for _ in range(10):
@@ -256,8 +257,8 @@ def _change(
 ) -> NDArray[np.float64]:
     """Return (N, 3): the logarithm of the light's change over time, about its median.
 
-    Light changes on all parts of a body alike, a turn or a bent arm on some: the median of the parts' changes. What is
-    under a tenth is shading of the pose, and is left out.
+    Light changes on all parts of a body alike, a turn or a bent arm affects some: the median of the parts' changes is
+    used. Changes below a tenth are shading due to pose, and are ignored.
     """
     if len(samples) < 3:
         return np.zeros((len(seconds), 3))
@@ -283,8 +284,8 @@ def _key(samples: list[LightSample]) -> tuple[NDArray[np.float64], float]:
     """Return the (3,) direction to the key light and its contrast, 1 for daylight's.
 
     The regression's slopes are about half of the direction's x and y under a clear sky (measured on two renders with
-    a known sun). It sees nothing of z, which is what daylight usually has; a light from above is likelier than any
-    other, and a dark head of hair hides some of it.
+    a known sun). It cannot observe z, for which daylight's is assumed; light from above is the most likely, and dark
+    hair hides some of it.
     """
     usual = SceneLight.daylight(1).key_direction[0].astype(np.float64)
     matrix = np.sum([sample.normal_matrix for sample in samples], axis=0)
@@ -292,7 +293,7 @@ def _key(samples: list[LightSample]) -> tuple[NDArray[np.float64], float]:
     pixels = float(np.trace(matrix))
     if pixels < 50:
         return usual, 1.0
-    # Worth a twentieth of the pixels: where the light is even there is no slope.
+    # A prior worth a twentieth of the pixels: where the light is even there is no slope.
     slope = np.linalg.solve(matrix + 0.05 * pixels * np.eye(2), shading)
     towards = np.array([2.0 * slope[0], min(2.0 * slope[1], -0.45), -0.5])
     contrast = float(np.clip(np.hypot(*slope) / 0.40, 0.25, 1.2))

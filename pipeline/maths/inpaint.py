@@ -11,10 +11,10 @@ from pipeline.datatypes.arrays import Mask, Picture
 
 
 def fill_hole(picture: Picture, hole: Mask, method: Literal["telea", "ns"] = "telea") -> Picture:
-    """Return the picture with the pixels of ``hole`` (h, w) inpainted from around it, all others as they are.
+    """Return the picture with the pixels of ``hole`` (h, w) inpainted from around it, all others unchanged.
 
-    Inpainting runs at a quarter of the size, where it costs a sixteenth and looks the same: it adds no detail. A hole
-    that covers the whole picture is filled with mid gray.
+    Inpainting runs at a quarter of the size, where it costs a sixteenth and looks the same, since it adds no detail. A
+    hole that covers the whole picture is filled with mid gray.
     """
     if not hole.any():
         return picture

@@ -1,4 +1,4 @@
-"""Linear light, and the gain and offset that match one picture's light to another's."""
+"""Linear light, and the gain and offset that match the light of one picture to another."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MIN_RING_PIXELS = 40
 
 _MOST_ROUNDS = 8
 _STILL_LEVELS = 0.02
-"""Grey levels by which a round of the fit still changes it: then it has settled."""
+"""Change per iteration, in gray levels, below which the fit has converged."""
 _LIGHT_PIXELS = 3_000
-"""Enough for a tenth of a gray level; ten times as many cost ten times as much in every frame."""
+"""Enough for an accuracy of a tenth of a gray level; ten times as many cost ten times as much in every frame."""
 
 
 def _linear_levels() -> NDArray[np.float32]:
@@ -33,7 +33,7 @@ def linear_of(picture: Picture) -> NDArray[np.float32]:
 
 
 def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Fit ``source = gain · plate + offset`` per channel over (N, 3) pixels that show the same place.
+    """Fit ``source = gain · plate + offset`` per channel over (N, 3) corresponding pixels.
 
     Cauchy-weighted least squares, regularized towards gain 1: a ring of one gray level has no slope of its own. Fewer
     than 40 pixels give gain 1 and offset 0. Returns (2, 3): gain (bounded to 0.5..2) and offset (gray levels).
@@ -56,7 +56,7 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
             before = gain, offset
             mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)
             spread = weights @ (a - mean_a) ** 2
-            # Worth a hundred pixels that lie 10 gray levels off the mean.
+            # A prior worth a hundred pixels that are 10 gray levels off the mean.
             prior = 1e4
             slope = (weights @ ((a - mean_a) * (b - mean_b)) + prior) / (spread + prior)
             gain = float(np.clip(slope, 0.5, 2.0))
@@ -81,6 +81,6 @@ def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:
 def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:
     """Return the plate with the gain and offset per channel that match it to the source inside ``ring`` (h, w)."""
     places = np.flatnonzero(ring)
-    # Taking all of a ring's pixels to use a few of them would cost more than the fit.
+    # Gathering all of a ring's pixels to use a few of them would cost more than the fit.
     places = places[:: max(1, len(places) // _LIGHT_PIXELS)]
     return apply_light(plate_patch, fit_light(plate_patch.reshape(-1, 3)[places], source_patch.reshape(-1, 3)[places]))

@@ -10,7 +10,7 @@ from pipeline.datatypes.arrays import Mask
 
 
 def grow(mask: Mask, radius_px: int) -> Mask:
-    """Return the mask (h, w) dilated by a square: as far sideways as diagonally. 2 ms at 20 px on 720p."""
+    """Return the mask (h, w) dilated by a square. 2 ms at 20 px on 720p."""
     kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
     return cv2.dilate(mask.view(np.uint8), kernel) > 0
 

@@ -1,4 +1,4 @@
-"""Dense optical flow between two pictures, and warping by it; pure."""
+"""Dense optical flow between two pictures, and warping by it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pipeline.datatypes.arrays import Matte, Picture
 from pipeline.datatypes.window import Layer
 
 Flow = NDArray[np.float32]
-"""(h, w, 2) px: where each pixel lies in the other picture, relative to its place."""
+"""(h, w, 2) px: displacement of each pixel to its position in the other picture."""
 _AGREE_PX = 1.0
-"""Largest forward-backward error at which a flow vector is believed."""
+"""Largest forward-backward error at which a flow vector is trusted."""
 
 
 def gray_of(picture: Picture) -> NDArray[np.uint8]:
@@ -34,7 +34,7 @@ def flow_confidence(back: Flow, forth: Flow) -> Matte:
 
 
 def warp_by_flow(picture: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8]:
-    """Return ``picture`` (h, w, ...) where the flow ``back`` to it says; its border goes on outside. Cubic: repeated
+    """Warp ``picture`` (h, w, ...) by the flow ``back`` to it; its border is replicated outside. Cubic: repeated
     bilinear warping from frame to frame would blur."""
     moved = cv2.remap(picture, *_sources(back), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return moved
@@ -47,8 +47,8 @@ def warp_alpha_by_flow(alpha: NDArray[np.uint8], back: Flow) -> NDArray[np.uint8
 
 
 def warp_layer_by_flow(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Layer:
-    """Move a layer as the source moved from ``gray`` (its own frame) to ``other``; its alpha is reduced where the flow
-    is unreliable."""
+    """Warp a layer by the source's motion from ``gray`` (its own frame) to ``other``; its alpha is reduced where the
+    flow is unreliable."""
     assert layer.alpha is not None
     if np.array_equal(gray, other):
         return layer

@@ -1,9 +1,9 @@
-"""Fill a hole with patches of what surrounds it, so that lines and texture go on.
+"""Patch-based inpainting: fill a hole with patches from its surroundings, so that lines and texture continue.
 
-Every patch that touches the hole looks for the most similar patch of what is known, and each pixel becomes the weighted
-mean of what the patches over it say; repeated, and from small pictures to large ones (Wexler, Shechtman and Irani,
-"Space-Time Completion of Video", PAMI 2007). Similar patches are found by chance and passed on to neighbours (Barnes et
-al., "PatchMatch", SIGGRAPH 2009). Chance comes from a hash: the same hole is filled alike on every run.
+Every patch that touches the hole is matched to the most similar known patch, and each pixel becomes the weighted mean
+of the votes of the patches over it; repeated, from coarse to fine (Wexler, Shechtman and Irani, "Space-Time Completion
+of Video", PAMI 2007). Similar patches are found by random search and propagated to neighbors (Barnes et al.,
+"PatchMatch", SIGGRAPH 2009). The random numbers come from a hash, so that the result is deterministic.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from pipeline.maths.masks import grow
 from pipeline.runtime.compiled import njit
 
 _RADIUS = 3
-"""Patches of 7 x 7 px: a line and both its sides."""
+"""Patches of 7 x 7 px: a line and both of its sides."""
 _COARSEST_PX = 5.0
-"""Half the width of the hole in the smallest picture: there a patch sees over a good part of it."""
+"""Half the width of the hole in the smallest picture: there a patch covers a good part of it."""
 _ROUNDS = (8, 6, 4, 3)
-"""Times that patches look and vote, from the smallest picture to the largest."""
+"""Search-and-vote iterations, from the smallest picture to the largest."""
 _WORK_PX = 40_000
-"""Hole of the largest picture in which patches are looked for; a larger one takes their places over, enlarged."""
+"""Largest hole in which patches are searched for; at larger sizes the field is upscaled."""
 _ROW_LEVELS2 = 900.0
-"""Mean squared difference (levels) that a patch from a whole hole's height above or below is worth: what lies beside a
-place is mostly of its kind, wall beside wall and ground beside ground."""
+"""Penalty, as mean squared difference (levels), of a patch from one hole's height above or below: horizontal neighbors
+are mostly of the same kind, wall beside wall and ground beside ground."""
 _FALL = 1.3
-"""How much less a patch counts with every pixel into the hole: what is known goes in from its edge."""
+"""Decay of a patch's weight per pixel into the hole: known content propagates inward from its edge."""
 
 Field = NDArray[np.int32]
-"""(h, w, 2) row and column of the patch that each patch takes after."""
+"""(h, w, 2) row and column of the patch matched to each patch."""
 
 
 def fill_by_patches(picture: Picture, hole: Mask, known: Mask) -> Picture:
-    """Return the picture (H, W, 3) with ``hole`` (H, W) filled from what is ``known`` (H, W), all others as they are.
+    """Return the picture (H, W, 3) with ``hole`` (H, W) filled from ``known`` (H, W) pixels, all others unchanged.
 
-    Where too little is known around the hole to take patches from the picture stays as it was.
+    Where too little is known around the hole to provide patches the picture is unchanged.
     """
     x0, y0, x1, y1 = box_of_mask(hole)
     reach = max(48, int(0.8 * max(x1 - x0, y1 - y0)))
@@ -68,7 +68,7 @@ def fill_by_patches(picture: Picture, hole: Mask, known: Mask) -> Picture:
 
 
 def _pyramid(picture: Picture, hole: Mask, known: Mask) -> tuple[list[NDArray[np.float32]], list[Mask], list[Mask]]:
-    """Halve picture, hole and what is known until the hole is thin; averages are of pixels outside the hole only."""
+    """Halve picture, hole and known mask until the hole is thin; averages use pixels outside the hole only."""
     pictures, holes, sources = [picture.astype(np.float32)], [hole], [known]
     while _half_width(holes[-1]) > _COARSEST_PX and min(holes[-1].shape) > 8 * _RADIUS:
         outside = (~holes[-1]).astype(np.float32)
@@ -93,7 +93,7 @@ def _smooth_start(picture: NDArray[np.float32], hole: Mask) -> NDArray[np.float3
 
 
 def _source_of(known: Mask) -> Mask:
-    """Return (h, w): the middles of patches that are wholly known and inside the picture."""
+    """Return (h, w): the centers of patches that are fully known and inside the picture."""
     known = ~grow(~known, _RADIUS)
     for edge in (np.s_[:_RADIUS], np.s_[-_RADIUS:]):
         known[edge] = False
@@ -104,7 +104,7 @@ def _source_of(known: Mask) -> Mask:
 def _completed(
     picture: NDArray[np.float32], hole: Mask, known: Mask, before: Field | None, rounds: int, *, searching: bool
 ) -> tuple[NDArray[np.float32], Field]:
-    """Let patches look and vote ``rounds`` times, from the field of the picture half the size."""
+    """Search and vote ``rounds`` times, starting from the field of the picture half the size."""
     margin = _RADIUS
     padded = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
     inside = np.pad(hole, margin, mode="edge")
@@ -130,11 +130,11 @@ def _completed(
 
 
 def _started(before: Field | None, source: Mask, targets: Mask, margin: int) -> Field:
-    """Return the field of this size: twice what the smaller one had, or spread evenly over the source."""
+    """Return the field of this size: the smaller one's times two, or spread evenly over the source."""
     places = np.argwhere(source).astype(np.int32)
     height, width = source.shape
     rows, columns = np.mgrid[0:height, 0:width].astype(np.int32)
-    # A step that shares no factor with the count visits the source evenly.
+    # A step coprime to the count visits the source evenly.
     even = places[(rows * 7919 + columns * 104729) % len(places)]
     field = np.ascontiguousarray(even, np.int32)
     if before is not None:
@@ -188,7 +188,7 @@ def _search(
     slope: np.float32,
     seed: int,
 ) -> None:
-    """Improve the field: twice over all places, there and back."""
+    """Improve the field: two sweeps over all positions, forward and backward."""
     height, width = source.shape
     state = np.uint64(seed * 2 + 1) * np.uint64(0x9E3779B97F4A7C15)
     for sweep in range(2):
@@ -234,7 +234,7 @@ def _vote(
     trust: NDArray[np.float32],
     usual: np.float32,
 ) -> None:
-    """Write into the hole what the patches over each pixel say, the more alike and the nearer the edge the more."""
+    """Fill the hole with the votes of the patches over each pixel, weighted by similarity and nearness to the edge."""
     height, width, _ = picture.shape
     total = np.zeros((height, width, 3), np.float32)
     weights = np.zeros((height, width), np.float32)

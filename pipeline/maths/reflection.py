@@ -1,8 +1,8 @@
-"""A person's mirror image on a wet or polished floor.
+"""A person's reflection on a wet or polished floor.
 
-A floor that mirrors shows ``(1 - r) · floor + r · what stands on it``, upside down about the row of the feet. Without
-him it shows the same with what is behind him. So the frame minus the clean background is, under his feet, ``r`` times
-what it is in his own silhouette, mirrored: a number that can be fitted, and a likeness that tells whether it is one.
+A reflective floor shows ``(1 - r) · floor + r · what stands on it``, flipped about the row of the feet. Without the
+person it reflects what is behind them. So the frame minus the clean background is, under the feet, ``r`` times its
+mirrored value in the silhouette: a factor that can be fitted, and a correlation that shows whether it is a reflection.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 
 _CALM_BH = 0.012
-"""Blur before the comparison, body heights: water and grain scatter, and a plate may lie a little wrong."""
+"""Blur before the comparison, body heights: water and grain scatter, and a plate may be slightly misregistered."""
 _LEAST_PX = 150
 LEAST_DEPTH_BH = 0.1
-"""Mirror image that must be in the picture."""
+"""Least part of the reflection that must be in the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReflectionSample:
-    """What one frame tells of the floor."""
+    """One frame's measurement of the floor."""
 
     share: float
-    """Of what stands there that the floor shows."""
+    """Strength of the reflection."""
     likeness: float
-    """Correlation, -1..1, of the floor's change and his mirror image."""
+    """Correlation, -1..1, of the floor's change and the mirrored person."""
 
 
 def mirror(picture: NDArray[np.float32], foot_row: float) -> NDArray[np.float32]:
-    """Turn a picture (h, w) or (h, w, C) upside down about ``foot_row``; 0 where nothing falls, and above it."""
+    """Flip a picture (h, w) or (h, w, C) vertically about ``foot_row``; 0 outside its range, and above the row."""
     move = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 2.0 * foot_row]])
     mirrored = cv2.warpAffine(picture, move, picture.shape[1::-1], flags=cv2.INTER_LINEAR)
     mirrored[: max(int(np.ceil(foot_row)), 0)] = 0
@@ -43,7 +43,7 @@ def mirror(picture: NDArray[np.float32], foot_row: float) -> NDArray[np.float32]
 def sample_reflection(
     difference: NDArray[np.float32], subject: Mask, usable: Mask, foot_row: float, height_px: float
 ) -> ReflectionSample | None:
-    """Compare the floor with the mirrored person; None where too little of it is seen.
+    """Compare the floor with the mirrored person; None where too little of it is visible.
 
     ``difference`` (h, w, 3) is frame minus plate, ``subject`` (h, w) the person, ``usable`` where the plate is known
     and nobody is.
@@ -51,7 +51,7 @@ def sample_reflection(
     if foot_row + LEAST_DEPTH_BH * height_px > len(subject):
         return None
     image = mirror(np.where(subject[..., None], difference, np.float32(0)), foot_row)
-    # The feet and their shadow are no mirror image.
+    # The feet and their shadow are not part of the reflection.
     below = np.arange(len(subject))[:, None] > foot_row + 0.03 * height_px
     where = (mirror(subject.astype(np.float32), foot_row) > 0.5) & below & usable
     if np.count_nonzero(where) < _LEAST_PX:
@@ -63,6 +63,6 @@ def sample_reflection(
     if power <= 0 or own <= 0:
         return None
     both = float(there @ seen)
-    # Shadows darken, too: likeness is of what varies, not of the mean alone.
+    # Shadows darken, too: the correlation is of variations, not of the mean alone.
     spread = np.corrcoef(there, seen)[0, 1] if there.std() > 0 and seen.std() > 0 else 0.0
     return ReflectionSample(both / power, float(spread))

@@ -1,9 +1,9 @@
-"""How blurred a part of a picture is, and making another part as blurred: defocus and motion as one covariance.
+"""Measure the blur of a part of a picture, and match another part to it: defocus and motion as one covariance.
 
-The sharpness of an edge is read off by blurring it a little more (Zhuo and Sim, "Defocus map estimation from a single
-image", 2011): a sharp edge loses much of its slope, a blurred one little. Edges of all directions together give the
-covariance of the blur: round for defocus, long for motion. A natural picture has soft edges even where it is sharp, so
-the sharpest edges of each direction tell.
+The sharpness of an edge is measured by blurring it slightly more (Zhuo and Sim, "Defocus map estimation from a single
+image", 2011): a sharp edge loses much of its slope, a blurred one little. Edges in all directions together give the
+covariance of the blur: isotropic for defocus, elongated for motion. A natural picture has soft edges even where it is
+sharp, so the sharpest edges of each direction are used.
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ Covariance = NDArray[np.float64]
 """(2, 2) px squared, x and y."""
 
 _CALM = 0.7
-"""Blur (px) before slopes are taken: noise has none of an edge's size."""
+"""Blur (px) before gradients are computed, to suppress noise."""
 _MORE = 1.5
-"""Blur (px) that is added to be compared with."""
+"""Additional blur (px) for the comparison."""
 _STRONG = 0.80
 """Quantile of slopes above which a pixel lies on an edge."""
 _SHARPEST = 0.15
 _LEAST_SLOPE = 2.0
-"""Levels a px."""
+"""Levels per px."""
 _DIRECTIONS = 8
 _AXES = np.stack(
     [np.cos(np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS), np.sin(np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS)],
     axis=-1,
 )
 _ALONG = float(np.cos(np.pi / 12))
-"""Cosine of the angle to an axis within which an edge tells of it."""
+"""Cosine of the angle to an axis within which an edge counts for it."""
 _LEAST_EDGES = 12
 _WIDE_PX = 1.9
-"""Wider than this a blur is measured at half the size."""
+"""A wider blur is measured at half the size."""
 _MEASURED_SHARE = 0.61
-"""Of a blur's variance that is measured: the sharpest edges of each direction are sharper than the blur alone."""
+"""Measured fraction of a blur's variance: the sharpest edges of each direction underestimate it."""
 _MOST_PX2 = 30.0
 _MOTION_WIDTH = 0.25
-"""Of a blur's variances: a narrower one is motion. Defocus of few edges is measured at 0.5 and more."""
+"""Ratio of a blur's variances: a narrower one is motion. Defocus with few edges measures 0.5 and more."""
 _GRID_PX2 = 0.1
 
 
 def measure_blur(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
     """Return the blur's covariance over a part of a picture (h, w); None where it shows too few edges.
 
-    A blur far wider than what is added cannot be told from a wider one: such a picture is measured at half the size.
+    A blur far wider than the added one cannot be distinguished from a wider one: such a picture is measured at half the
+    size.
     """
     found: Covariance | None = None
     for factor in (1, 2, 4):
@@ -95,7 +96,7 @@ def _blur_of_edges(
     least: np.float32,
     axes: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the squared blur (E,) of the pixels on edges, and along which of the ``axes`` (A, 2) each lies, (A, E)."""
+    """Return the squared blur (E,) of the pixels on edges, and which of the ``axes`` (A, 2) each counts for, (A, E)."""
     count = 0
     for i in range(len(slope)):
         count += slope[i] > least and soft_slope[i] > 0.5 * _LEAST_SLOPE
@@ -121,7 +122,8 @@ def _blur_of_edges(
 def _slopes(
     calm: NDArray[np.float32], soft: NDArray[np.float32], where: Mask, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return Sobel's slopes (count,) of the calm picture along x and y, and the soft one's magnitude, in a mask."""
+    """Return the Sobel gradients (count,) of the denoised picture along x and y, and the blurred one's magnitude, in a
+    mask."""
     height, width = where.shape
     slope_x = np.empty(count, np.float32)
     slope_y = np.empty(count, np.float32)
@@ -158,9 +160,9 @@ def _without_negative(covariance: Covariance) -> Covariance:
 
 
 def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Covariance | None:
-    """Return the blur that makes ``wanted`` of ``there``; None under ``least_px`` in every direction.
+    """Return the blur that turns ``there`` into ``wanted``; None below ``least_px`` in every direction.
 
-    From there to half as much more it sets in, so that a clip about as blurred as that does not flicker.
+    From there to 1.5 times that it fades in, so that a clip near the threshold does not flicker.
     """
     lacking = _without_negative(wanted - there) / _MEASURED_SHARE
     most_px = float(np.sqrt(np.linalg.eigvalsh(lacking)[1]))
@@ -171,7 +173,7 @@ def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Cova
 def blur_kernel(covariance: Covariance) -> NDArray[np.float32]:
     """Return a kernel (n, n) of a covariance, its sum 1; n is odd.
 
-    A Gaussian; where the blur is far longer than wide it is motion, which an open shutter makes a bar of even weight.
+    A Gaussian, or, where the blur is far longer than wide, a uniform bar: the motion blur of an open shutter.
     """
     (narrow, long), axes = np.linalg.eigh(covariance)
     is_motion = narrow < _MOTION_WIDTH * long
@@ -182,7 +184,7 @@ def blur_kernel(covariance: Covariance) -> NDArray[np.float32]:
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     across, along = x * axes[0, 0] + y * axes[1, 0], x * axes[0, 1] + y * axes[1, 1]
     if is_motion:
-        # Points closer than a pixel, each as wide as the pixel's own grid leaves it.
+        # Sample points closer than a pixel, each splatted bilinearly.
         spread += _GRID_PX2 * np.eye(2)
     weights = np.zeros(x.shape)
     for shift in np.linspace(-length_px / 2, length_px / 2, 2 * int(np.ceil(length_px)) + 1):

@@ -1,7 +1,7 @@
-"""How well a plate fits a frame: structural similarity in a ring around the hidden area.
+"""How well a plate fits a frame: structural similarity in a ring around the occluded area.
 
-What the plate shows behind the subject cannot be compared with anything. Around the subject it can: a plate that is
-misaligned, softer than the frame, or lit differently there is no better behind the subject.
+The plate behind the subject cannot be verified. Around the subject it can: a plate that is misaligned, softer than the
+frame, or lit differently there is no better behind the subject.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 
 _BODY_PX = 125
-"""Body height at which pictures are compared: what is seen there shows, what is finer is grain."""
+"""Body height at which pictures are compared: visible defects show at this size, finer differences are grain."""
 _WINDOW_PX = 1.5
 _STEADY_LUMINANCE = (0.01 * 255) ** 2
 _STEADY_CONTRAST = (0.03 * 255) ** 2
 LEAST_PX = 60
-"""A smaller ring is no evidence."""
+"""A smaller ring is not evidence."""
 
 
 def structure_similarity(picture: NDArray[np.uint8], other: NDArray[np.uint8], *, light: bool) -> NDArray[np.float32]:
@@ -46,8 +46,8 @@ def ring_fit(plate: Picture, source: Picture, ring: Mask, height_px: float) -> f
 
     NaN where the ring is too small.
 
-    Measured on clips of known truth: 0.9 and more where the plate is right, 0.8 where it lies 1 % of body height wrong,
-    under 0.65 where it shows another place.
+    Measured on clips with ground truth: 0.9 and more where the plate is right, 0.8 where it is 1 % of body height off,
+    below 0.65 where it shows another place.
     """
     factor = max(1, round(height_px / _BODY_PX))
     size_wh = max(plate.shape[1] // factor, 1), max(plate.shape[0] // factor, 1)

@@ -1,6 +1,7 @@
-"""Zero-phase smoothing over time, by PTS; pure.
+"""Zero-phase smoothing over time, by PTS.
 
-Times are ``pts_seconds`` (T,), strictly rising; values are (T,) or (T, ...). Variable frame rates need no special case.
+Times are ``pts_seconds`` (T,), strictly increasing; values are (T,) or (T, ...). Variable frame rates need no special
+case.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from pipeline.datatypes.arrays import Float64Array
 
 
 def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Float64Array:
-    """Smooth by a local straight line under a Gaussian weight (locally linear regression, Cleveland 1979).
+    """Smooth by local linear regression with Gaussian weights (locally linear regression, Cleveland 1979).
 
-    A straight line comes back unchanged, at the ends, at gaps and at uneven times too. NaN values carry no weight
-    and stay NaN. A sigma of 0 returns the values. Cut the values at shot borders before.
+    A straight line is preserved, also at the ends, at gaps and at uneven times. NaN values have no weight and stay NaN.
+    A sigma of 0 returns the values. Split the values at shot boundaries first.
     """
     x = np.asarray(values, np.float64)
     t = np.asarray(pts_seconds, np.float64)
@@ -42,7 +43,7 @@ def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_secon
         s2[here] += weight * d**2
         m0[here] += weight * zeroed[there]
         m1[here] += weight * d * zeroed[there]
-    # Where one value alone has weight the line has no slope: its mean is that value.
+    # Where only one value has weight the slope is undefined: use the weighted mean.
     determinant = s0 * s2 - s1**2
     flatline = determinant <= 1e-9 * s0 * s2 + 1e-30
     line = (s2 * m0 - s1 * m1) / np.where(flatline, 1.0, determinant)
@@ -51,7 +52,7 @@ def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_secon
 
 
 def fill_gaps(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Float64Array:
-    """Fill NaN by straight lines in time, and beyond the first and last known value by holding it; all NaN stays."""
+    """Fill NaN by linear interpolation in time, and hold the first and last known value beyond; all NaN stays NaN."""
     x = np.asarray(values, np.float64)
     flat = x.reshape(len(x), -1).copy()
     for column in flat.T:
@@ -75,9 +76,9 @@ def velocity(values: NDArray[Any], pts_seconds: NDArray[Any]) -> Float64Array:
 
 
 def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_seconds: float) -> Float64Array:
-    """Return a smooth curve (T,) that is nowhere under the values: sliding maximum, then a raised-cosine average.
+    """Return a smooth curve (T,) that is nowhere below the values: sliding maximum, then a raised-cosine average.
 
-    Each average reaches exactly as far as the maximum did, so every maximum in it covers the value in its middle.
+    The average has exactly the support of the maximum, so every maximum in it covers the value at its center.
     """
     x = np.asarray(values, np.float64)
     t = np.asarray(pts_seconds, np.float64)
@@ -92,7 +93,7 @@ def envelope_above(values: NDArray[Any], pts_seconds: NDArray[Any], reach_second
 
 
 def smoothstep(u: NDArray[Any] | float) -> Float64Array:
-    """Return 0 below 0, 1 above 1, and a cubic without a kink between."""
+    """Return 0 below 0, 1 above 1, and a smooth cubic in between."""
     u = np.clip(u, 0.0, 1.0)
     return np.asarray(u * u * (3 - 2 * u), np.float64)
 

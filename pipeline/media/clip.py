@@ -20,14 +20,14 @@ _SEEK_GAP_FRAMES = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadSettings:
-    """What every read of a clip must know."""
+    """What every read of a clip needs to know."""
 
     raw_pts: tuple[int, ...]
-    """(T,) as the decoder gives them, never falling; running numbers where ``ordinal``."""
+    """(T,) as decoded, non-decreasing; running numbers where ``ordinal``."""
     ordinal: bool
-    """Frames are told by their number, since their time stamps are missing or out of order; no seeking then."""
+    """Frames are identified by number, because their timestamps are missing or out of order; no seeking then."""
     key_pts: tuple[int, ...]
-    """Keyframes, rising."""
+    """Keyframes, ascending."""
     key_dts: tuple[int, ...]
     threading: Threading
 
@@ -49,7 +49,7 @@ class Clip:
         return open_container(self.info.path, self._max_side_px)
 
     def close(self) -> None:
-        """Let go of what the clip holds: here nothing."""
+        """Release the clip's resources: none here."""
 
     @property
     def trim_offset(self) -> int:
@@ -59,14 +59,14 @@ class Clip:
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield the frames ``start`` to ``stop`` (exclusive), each with exactly the PTS of ``info.pts``.
 
-        Planes are read-only views that stay valid. Raises ``UnsupportedMedia`` when the file no longer decodes to
+        Planes are read-only views that remain valid. Raises ``UnsupportedMedia`` when the file no longer decodes to
         the frames of the first pass.
         """
         stop = self.info.num_frames if stop is None else min(stop, self.info.num_frames)
         if start >= stop:
             return
         raw = self.reading.raw_pts
-        # Where stamps repeat, the frame that is wanted is found by counting from the first of them.
+        # Where timestamps repeat, the requested frame is found by counting from the first of them.
         index = bisect_left(raw, raw[start])
         with self.reopen() as container:
             stream = video_stream(container)
@@ -87,10 +87,10 @@ class Clip:
     def _from_keyframe(
         self, container: av.container.InputContainer, stream: av.VideoStream, start: int
     ) -> Iterator[av.VideoFrame]:
-        """Decode from the keyframe before a frame; from the file's start where seeking does not lead there."""
+        """Decode from the keyframe before a frame, or from the file's start where seeking does not reach it."""
         key = self._keyframe(start)
         if key is not None:
-            # A demuxer may refuse, or land behind the frame.
+            # A demuxer may refuse, or land after the frame.
             with contextlib.suppress(av.FFmpegError):
                 container.seek(self.reading.key_dts[key], stream=stream)
                 source = decoded_pictures(container, stream, threading=self.reading.threading)
@@ -105,7 +105,7 @@ class Clip:
         yield from decoded_pictures(container, stream, threading=self.reading.threading)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Yield the frames of rising numbers; seeks where a gap is large. Raises as ``frames``."""
+        """Yield the frames of ascending numbers; seeks where a gap is large. Raises as ``frames``."""
         position = 0
         while position < len(indices):
             end = position + 1

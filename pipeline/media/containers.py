@@ -1,4 +1,4 @@
-"""What lies between PyAV and the rest: containers opened safely, streams chosen, pictures decoded."""
+"""PyAV helpers: open containers safely, select streams, decode pictures."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from av.stream import Disposition
 from pipeline.errors import EncodeFailed, OutOfMemory, UnsupportedMedia
 from pipeline.runtime.resources import available_memory, resource_error
 
-# `file` alone keeps a playlist from reading other files and hosts; the demuxers leave playlists out altogether.
+# Allowing `file` alone keeps a playlist from reading other hosts; the list of demuxers excludes playlists altogether.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi"}
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 _BARREN_PACKETS = 256
-"""More than any decoder holds back: reordering, and a frame for each of its threads."""
+"""More than any decoder delays: reordering, and one frame per thread."""
 _ENCODER_BYTES = 250 * 10**6
-"""With less free memory an encoder that fails without a word is taken to lack it."""
+"""With less free memory an encoder that fails without a message is assumed to be out of memory."""
 Threading = Literal["AUTO", "SLICE"]
-"""Frame threads are faster; in damaged streams they also lose whole frames, how many depends on their number."""
+"""Frame threads are faster, but in damaged streams they lose whole frames, depending on the number of threads."""
 
 
 def open_container(path: Path, max_side_px: int) -> av.container.InputContainer:
-    """Open a file with the demuxers and the protocol that are allowed. Raises ``UnsupportedMedia``."""
-    # find_stream_info decodes some frames: max_pixels keeps a hostile header from costing memory there.
+    """Open a file with the allowed demuxers and protocol. Raises ``UnsupportedMedia``."""
+    # find_stream_info decodes some frames: max_pixels keeps a hostile header from exhausting memory there.
     options = _OPEN_OPTIONS | {"max_pixels": str(max_side_px**2)}
     try:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
@@ -46,7 +46,7 @@ def open_container(path: Path, max_side_px: int) -> av.container.InputContainer:
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     """Return the video stream that a player shows: the default one, of several (or none) the largest picture.
 
-    Cover pictures, thumbnails, still pictures and streams that depend on another one are no videos. Raises
+    Cover pictures, thumbnails, still pictures and streams that depend on another one do not count as videos. Raises
     ``UnsupportedMedia`` where nothing is left that can be decoded.
     """
     shown = [
@@ -71,9 +71,9 @@ def decoded_pictures(
     threading: Threading = "AUTO",
     end: float = inf,
 ) -> Iterator[av.VideoFrame]:
-    """Decode from where the container stands; packets that fail are named in ``errors`` and passed over.
+    """Decode from the container's position; packets that fail are recorded in ``errors`` and skipped.
 
-    Behind ``end`` (decoding time, in the stream's time base) reading stops when many packets in a row give no picture:
+    After ``end`` (decoding time, in the stream's time base) reading stops when many packets in a row yield no picture:
     a file may hold a million that cannot be decoded.
     """
     barren = 0
@@ -104,31 +104,31 @@ def decoded_pictures(
 
 
 def raise_if_out_of_memory(error: BaseException) -> None:
-    """Raise ``MemoryError`` for FFmpeg's ENOMEM, which would else be taken for a damaged file."""
+    """Raise ``MemoryError`` for FFmpeg's ENOMEM, which would otherwise look like a damaged file."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         raise MemoryError("FFmpeg could not allocate memory") from error
 
 
 def pts_of(picture: av.VideoFrame) -> int | None:
     """Return the picture's time in its stream's time base; None where neither packet nor decoder knows one."""
-    # AVI gives decoding times only; without reordering they are the presentation times.
+    # AVI stores decoding times only; without reordering they are the presentation times.
     stamp: int | None = picture.pts if picture.pts is not None else picture.dts
     return stamp
 
 
 @contextlib.contextmanager
 def failures_told() -> Iterator[None]:
-    """Turn errors of the encoder, the muxer, the disk and the memory into ours."""
+    """Convert errors of the encoder, the muxer, the disk and memory into this package's errors."""
     try:
         yield
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         told = resource_error(error)
         if told is not None:
             raise told from error
-        # x264 and x265 have no word for it.
+        # x264 and x265 have no error code for it.
         free = available_memory()
         if isinstance(error, av.error.ExternalError) and free is not None and free < _ENCODER_BYTES:
             raise OutOfMemory("the machine has too little memory for the encoder") from error
-        # The text of such an error names the file, which is ours.
+        # The text of such an error names our own file.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise EncodeFailed(f"The result cannot be written: {reason}.") from error

@@ -23,7 +23,7 @@ def mux_until(
     ahead: _TimedPacket | None,
     pending: Iterator[_TimedPacket],
 ) -> _TimedPacket | None:
-    """Mux a video packet, and before it the copied packets that come no later."""
+    """Mux a video packet, preceded by the copied packets that are due."""
     time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base
     while ahead is not None and ahead[0] <= time:
         with failures_told():
@@ -50,7 +50,7 @@ def copyable_streams(source: av.container.InputContainer, picture: av.VideoStrea
 def _is_copyable(stream: av.stream.Stream, muxer: str) -> bool:
     if stream.codec_context is None:
         return False
-    # Muxers take no sound whose rate is not known, as in damaged files.
+    # Muxers reject audio with an unknown sample rate, as in damaged files.
     has_rate = stream.type != "audio" or bool(stream.codec_context.sample_rate)
     return has_rate and container_holds(muxer, stream.type, stream.codec_context.name)
 
@@ -82,7 +82,7 @@ def add_copies(
 def copied_packets(
     clip: Clip, source: av.container.InputContainer, copies: Mapping[int, av.stream.Stream]
 ) -> Iterator[_TimedPacket]:
-    """Yield the copied packets in the file's order with the times of the result, each with its decoding time in s."""
+    """Yield the copied packets in the file's order with the result's timestamps, each with its decoding time in s."""
     if not copies:
         return
     info = clip.info
@@ -96,7 +96,7 @@ def copied_packets(
         try:
             packet = next(packets, None)
         except av.FFmpegError:
-            # The source breaks off here; its frames end there as well, and the clip's warnings say so.
+            # The source is truncated here; its frames end there as well, which the clip's warnings report.
             return
         if packet is None:
             return
@@ -117,9 +117,9 @@ def copied_packets(
 
 
 def rising_packets(packets: Iterator[_TimedPacket], muxer: str, dropped: Counter[int]) -> Iterator[_TimedPacket]:
-    """Leave out, and count by stream, packets whose times fall back, as in damaged files.
+    """Drop, and count by stream, packets whose timestamps go backwards, as in damaged files.
 
-    One such packet would otherwise cost the whole result. Matroska and subtitles may have two packets at one time.
+    One such packet would otherwise fail the whole result. Matroska and subtitles may have two packets at one time.
     """
     last: dict[av.stream.Stream, Fraction] = {}
     for time, packet in packets:
@@ -137,7 +137,7 @@ def rising_packets(packets: Iterator[_TimedPacket], muxer: str, dropped: Counter
 def without_packets(
     packets: Iterator[_TimedPacket], refused: Mapping[int, Collection[int]], dropped: Counter[int]
 ) -> Iterator[_TimedPacket]:
-    """Leave out, and count, the packets with these numbers, by the result's stream."""
+    """Drop, and count, the packets with these numbers, by the result's stream."""
     numbers: Counter[int] = Counter()
     for time, packet in packets:
         index = packet.stream.index

@@ -1,4 +1,5 @@
-"""Whether a muxer takes streams that are to be copied: tried into nowhere, since it tells only while it writes."""
+"""Test whether a muxer accepts streams to be copied, by writing to a null file, since it reports errors only while
+writing."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pipeline.media.copied_streams import copied_packets, rising_packets
 
 
 class _Nowhere:
-    """A file that takes everything and keeps nothing."""
+    """A file that accepts everything and stores nothing."""
 
     def __init__(self) -> None:
         self._place = 0
@@ -33,9 +34,9 @@ class _Nowhere:
 
 
 def refused_packets(clip: Clip, indices: Iterable[int], muxer: str) -> dict[int, frozenset[int] | None]:
-    """Return, for each of the source's streams, the numbers of the packets that a muxer refuses; None for all of them.
+    """Return, for each of the source's streams, the numbers of the packets that a muxer rejects; None for all of them.
 
-    Numbers count what ``rising_packets`` leaves of a stream. Reads the streams once.
+    Numbers count the packets that ``rising_packets`` keeps of a stream. Reads the streams once.
     """
     refused: dict[int, set[int]] = {}
     counts: Counter[int] = Counter()

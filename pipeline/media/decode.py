@@ -1,8 +1,8 @@
 """Open a clip and read it as often as needed: exact PTS, planes as coded; no frame is kept.
 
-A clip is decoded once when it is opened. That pass makes the table of PTS (what a header or a packet says is not
-always what a decoder gives), finds damage, and costs one to two milliseconds a frame at 720p. Each later read gives
-exactly the frames of that table.
+A clip is decoded once when it is opened. That pass builds the table of PTS (headers and packets do not always agree
+with the decoder), finds damage, and costs one to two milliseconds per frame at 720p. Each later read returns exactly
+the frames of that table.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ def open_clip(
     progress: Callable[[int, int], None] = lambda done, total: None,
     keep: Keep = lambda index, picture: None,
 ) -> Clip:
-    """Open a video file and decode it once, in this process, to learn its frames.
+    """Open a video file and decode it once, in this process, to build its table of frames.
 
-    For files that we made ourselves: others are opened by ``sandbox.open_untrusted``, which lets this run elsewhere.
+    For files of our own: others are opened by ``sandbox.open_untrusted``, which runs this in another process.
 
     ``[start_s, end_s)`` in seconds from the first frame's PTS trims the clip. Frames that cannot be decoded (a corrupt
-    middle, a file that breaks off) are missing from ``info.pts``, with a sentence in ``info.warnings``: the others
-    keep their time. Raises ``InvalidInput`` (no such file, an empty range), ``UnsupportedMedia`` (no video, no
-    frame that can be decoded, a pixel format that is not handled, a picture size that changes) and ``TooLarge``
-    (over a cap, checked in the headers, while packets are counted, and on each decoded frame). ``check`` is called for
-    every packet and frame and may raise; ``progress`` is told how many frames are decoded, of how many. ``keep`` is
-    given each picture with its running number, all of them again from 0 where the file has to be read again.
+    middle, a truncated file) are missing from ``info.pts``, with a sentence in ``info.warnings``; the others keep their
+    time. Raises ``InvalidInput`` (no such file, an empty range), ``UnsupportedMedia`` (no video, no frame that can be
+    decoded, a pixel format that is not handled, a picture size that changes) and ``TooLarge`` (over a cap, checked in
+    the headers, while packets are counted, and on each decoded frame). ``check`` is called for every packet and frame
+    and may raise; ``progress`` receives the number of decoded frames and the total. ``keep`` receives each picture with
+    its running number, starting again from 0 where the file has to be read again.
     """
     if not path.is_file():
         raise InvalidInput("The video file does not exist.", field="video_url")
@@ -83,7 +83,7 @@ def _first_read(
     keep: Keep,
     threading: Threading = "AUTO",
 ) -> Clip:
-    """Decode the range once (damaged streams once more, the careful way); make the clip and all that is known of it."""
+    """Decode the range once (damaged streams a second time, single-threaded); build the clip and its metadata."""
     raw: list[int | None] = []
     durations: list[int] = []
     errors: list[str] = []
@@ -116,7 +116,7 @@ def _first_read(
     if first is None:
         raise UnsupportedMedia("No frame of the video can be decoded.", field="video_url")
     if scan.trimmed and scan.first_pts is not None and not never_falls(raw):
-        # The range was chosen by time stamps that turn out to fall back: count from the file's start instead.
+        # The range was chosen by timestamps that turn out to go backwards: count from the file's start instead.
         with open_container(path, limits.max_side_px) as again:
             return _first_read(
                 path, again, video_stream(again), replace(scan, first_pts=None), limits, tell, keep, threading
@@ -154,7 +154,7 @@ def _clip(
     offset = 0
     pts = np.array(raw, np.int64) if rises(raw) else _mended(raw, time_base, stated, warnings)
     if by_number and scan.trimmed:
-        # Frames outside [start, end) were counted as well: numbers are those of the file.
+        # Frames outside [start, end) were counted as well: numbers refer to the file.
         inside = np.flatnonzero((pts >= scan.start_pts) & (pts < scan.end_pts))
         if not len(inside):
             raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
@@ -178,7 +178,7 @@ def _clip(
 def _mended(
     raw: list[int | None], time_base: Fraction, stated: Fraction | None, warnings: list[str]
 ) -> NDArray[np.int64]:
-    """Return rising time stamps (T,) for frames whose own do not rise; warn of it."""
+    """Return increasing timestamps (T,) for frames whose own are not; add a warning."""
     known = np.array([stamp for stamp in raw if stamp is not None], np.int64)
     steps = np.diff(known)
     rising = steps[steps > 0]

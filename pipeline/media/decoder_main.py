@@ -1,7 +1,7 @@
-"""The decoder's process: opens one file, and gives its frames when it is asked for them. ``sandbox`` starts it.
+"""The decoder process: opens one file and returns its frames on request. Started by ``sandbox``.
 
-It has a limit on memory, on processor time and on files, none of its parent's variables, and nothing to write to but
-the shared memory for frames. Whatever a file does to FFmpeg, it does here.
+It has limits on memory, CPU time and files, none of its parent's environment variables, and can write only to the
+shared memory for frames. Whatever a file does to FFmpeg is contained here.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from pipeline.settings import LimitSettings
 
 _REPORT_SECONDS = 0.1
 CPU_SECONDS = 120
-"""Of processor time between two messages; a frame takes some hundredths."""
+"""CPU seconds between two messages; a frame takes some hundredths."""
 _MOST_FILES = 64
 _MOST_WRITTEN_BYTES = 2**30
-"""Of the shared memory for one frame, which counts as a file."""
+"""Size of the shared memory for one frame, which counts as a file."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -51,7 +51,7 @@ class _Server:
         self._told = 0.0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what a request asks for and return the reply."""
+        """Execute a request and return the reply."""
         _allow_cpu_seconds()
         if request["do"] == "open":
             return self._open(request)
@@ -62,7 +62,7 @@ class _Server:
             frame = next(self._reads[request["read"]])
             return {"index": frame.index, "planes": wire.put_planes(frame.planes, self._slot)}
         elif request["do"] == "end":
-            # What is let go of closes its file.
+            # Dropping the reference closes the file.
             self._reads.pop(request["read"], None)
         return {}
 
@@ -100,7 +100,7 @@ class _Server:
             "first_pts": clip.first_pts,
             "trimmed": clip.trimmed,
             "slot": size,
-            # Frames that are told by their number were counted from the file's first.
+            # Frames identified by number were counted from the file's first.
             "spool": spool and spool.finish(clip.reading.raw_pts[0] if clip.reading.ordinal else 0),
         }
 
@@ -138,13 +138,13 @@ def _confine(memory_limit: int) -> None:
     _lower(resource.RLIMIT_CORE, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
-        # Where the machine runs out of memory all the same, this process goes, not its parent.
+        # If the machine runs out of memory anyway, this process is killed, not its parent.
         Path("/proc/self/oom_score_adj").write_text("1000")
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _lower(kind: int, value: int) -> None:
-    """Set a limit, or leave the one that is inherited where that is lower."""
+    """Set a limit, or keep the inherited one where that is lower."""
     _, hard = resource.getrlimit(kind)
     limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (limit, limit))

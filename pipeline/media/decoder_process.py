@@ -1,4 +1,4 @@
-"""The process that decodes, seen from its parent: requests, replies, and what its end means."""
+"""The parent's side of the decoder process: requests, replies, and how its exit is interpreted."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from pipeline.media import wire
 from pipeline.runtime.callbacks import Check
 
 MEMORY_BYTES = 3 * 10**9
-"""Of address space. The process itself takes 0.4 GB; 4096x2160 in HEVC of 10 bit, 16 reference frames, 1.4 GB."""
+"""Address space. The process itself takes 0.4 GB; 4096x2160 in 10-bit HEVC with 16 reference frames takes 1.4 GB."""
 _SILENT_SECONDS = 120.0
-"""Without a message, of which there are ten a second while a file is opened: the process is ended."""
+"""Seconds without a message (ten per second are sent while a file is opened) after which the process is killed."""
 _POLL_SECONDS = 0.1
 _CHUNK = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 class DecoderNotStarted(RuntimeError):
-    """The process ended before it was ready: that is not the file's doing."""
+    """The process exited before it was ready: the file is not the cause."""
 
 
 class DecoderProcess:
-    """A running ``decoder_main`` and the pipes to it; may be used by several threads, one at a time has it."""
+    """A running ``decoder_main`` and the pipes to it; may be used by several threads, one at a time."""
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
         requests, self._requests = os.pipe()
@@ -66,7 +66,7 @@ class DecoderProcess:
         check: Check = lambda: None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> dict[str, Any]:
-        """Send a request and return its reply; raises the error that the reply tells of, or the process's end."""
+        """Send a request and return its reply; raises the error in the reply, or one for the process's exit."""
         with self._lock:
             return self._ask(request, check, progress)
 
@@ -86,17 +86,17 @@ class DecoderProcess:
         return self._process.pid
 
     def map_memory(self, size: int) -> None:
-        """See the memory that the process puts frames into."""
+        """Map the memory into which the process writes frames."""
         if not 0 < size <= os.fstat(self._memory).st_size:
             raise UnsupportedMedia("The file could not be opened.", field="video_url")
         self._slot = memoryview(mmap.mmap(self._memory, size, mmap.MAP_SHARED, mmap.PROT_READ))
 
     def is_alive(self) -> bool:
-        """Return whether it may be asked for something."""
+        """Return whether it accepts requests."""
         return self._end.alive and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self._end()
 
     def _ask(self, request: dict[str, Any], check: Check, progress: Callable[[int, int], None]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class DecoderProcess:
                 if "ready" in reply:
                     self._ready = True
                 elif "total" in reply:
-                    # Before the frames are counted it only shows that it lives.
+                    # Before the frames are counted this is only a heartbeat.
                     if reply["total"]:
                         progress(reply["done"], reply["total"])
                 else:
@@ -123,7 +123,7 @@ class DecoderProcess:
         return reply
 
     def _line(self, check: Check) -> bytes:
-        """Return the next message. Raises ``EOFError`` where the process has ended, or is ended for its silence."""
+        """Return the next message. Raises ``EOFError`` where the process has exited, or is killed for its silence."""
         begin = time.monotonic()
         poll = select.poll()
         poll.register(self._replies, select.POLLIN)
@@ -142,13 +142,13 @@ class DecoderProcess:
         return line
 
     def _said_ready(self) -> bool:
-        """Return whether it was ready before it ended, for all that nobody had listened yet."""
+        """Return whether it had been ready before it exited, even if nobody had read the message yet."""
         while some := os.read(self._replies, _CHUNK):
             self._pending += some
         return wire.encode({"ready": True}) in self._pending
 
     def _ended(self) -> Exception:
-        """Return what its end means for the job."""
+        """Return the error that its exit means for the job."""
         try:
             code = self._process.wait(5.0)
         except subprocess.TimeoutExpired:
@@ -171,7 +171,7 @@ def _error_of(reply: dict[str, Any]) -> UnderstudyError:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables of the process: none of the worker's own, which hold its secrets."""
+    """Return the environment of the process: without the worker's own variables, which hold its secrets."""
     return {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": str(_ROOT),
@@ -190,7 +190,7 @@ def _end(process: subprocess.Popen[bytes], pipes: tuple[int, ...]) -> None:
 
 
 class SpareProcess:
-    """At most one process that waits for a clip."""
+    """At most one process waiting for a clip."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

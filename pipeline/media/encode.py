@@ -1,7 +1,8 @@
-"""Write planes and the source's own sound into a file that keeps the source's time, shape and colors.
+"""Write planes and the source's own audio to a file that preserves the source's timing, geometry and colors.
 
-MP4 is the rule: its time scale is set to the source's, so that every PTS is exact. MOV holds PCM sound; MKV is what is
-left for what neither can hold, and rounds time to 1 ms. Same frames, source and settings give the same bytes.
+MP4 is the default: its time scale is set to the source's, so that every PTS is exact. MOV holds PCM audio; MKV is the
+fallback for what neither can hold, and rounds time to 1 ms. The same frames, source and settings produce the same
+bytes.
 """
 
 from __future__ import annotations
@@ -61,16 +62,16 @@ def encode_clip(
     *,
     tags: Mapping[str, str] | None = None,
 ) -> EncodedFile:
-    """Encode one frame for each frame of the clip, with the clip's sound, to ``stem`` plus a suffix.
+    """Encode one frame for each frame of the clip, with the clip's audio, to ``stem`` plus a suffix.
 
     Kept from the source: PTS and the last duration, time base (not in MKV), pixel format, color tags, chroma location,
-    display matrix, SAR, HDR metadata, chapters, timecode, tags, audio packets bit for bit with their times, further
-    audio and subtitle streams where the container can hold them; warnings name what is left out. A trimmed clip
+    display matrix, SAR, HDR metadata, chapters, timecode, tags, audio packets bit for bit with their timestamps,
+    further audio and subtitle streams where the container can hold them; warnings name what is dropped. A trimmed clip
     starts at the PTS of the untrimmed one's first frame, with the packets that overlap it. ``tags`` are added to the
     file's metadata.
 
-    Planes are written as they are (rounding is the caller's). Streams through: no list of frames. The file appears
-    under its name when it is whole; on any failure nothing is left. Raises ``NoSpace`` and ``EncodeFailed``, and
+    Planes are written unchanged (rounding is up to the caller). Frames are streamed, never collected. The file appears
+    under its name when it is complete; on any failure nothing is left. Raises ``NoSpace`` and ``EncodeFailed``, and
     whatever ``frames`` raises.
     """
     info = clip.info
@@ -104,12 +105,12 @@ def encode_clip(
 def _open_output(part: Path, target: OutputFormat, info: VideoInfo) -> av.container.OutputContainer:
     options = {"fflags": "+bitexact"}
     if target.muxer == "matroska":
-        # Sound that begins before 0, as AAC's priming does, would otherwise move all times.
+        # Audio that starts before 0, such as AAC priming, would otherwise shift all timestamps.
         options["avoid_negative_ts"] = "disabled"
     else:
         scale = info.time_base.denominator
         options |= {"movflags": "+faststart+use_metadata_tags", "video_track_timescale": str(scale)}
-        # Edit lists, which hold the streams' offsets, count in the movie's scale: 1,000 by default, too coarse.
+        # Edit lists, which hold the streams' offsets, use the movie time scale: 1,000 by default, too coarse.
         movie = scale
         for audio in info.audio:
             common = movie * audio.time_base.denominator // gcd(movie, audio.time_base.denominator)
@@ -176,7 +177,7 @@ def _add_video(
     context.time_base = info.time_base
     video.time_base = info.time_base
     if target.codec == "libx265" and target.muxer != "matroska":
-        # Apple's players want the parameter sets beside the pictures, not among them.
+        # Apple's players need the parameter sets out of band, not among the pictures.
         context.codec_tag = "hvc1"
     context.thread_count = threads if target.codec == "libx264" else 1
     context.flags |= av.codec.context.Flags.frame_duration | av.codec.context.Flags.bitexact
@@ -185,7 +186,7 @@ def _add_video(
     context.colorspace = info.color_matrix
     context.color_primaries = info.color_primaries
     context.color_trc = info.color_transfer
-    # Asked of the source itself: that it says nothing, or 1:1, is a difference.
+    # Read from the source itself, since unspecified and 1:1 are different.
     if source.sample_aspect_ratio:
         context.sample_aspect_ratio = source.sample_aspect_ratio
     if info.display_matrix is not None:

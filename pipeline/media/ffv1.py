@@ -1,4 +1,4 @@
-"""Artifacts as videos: lossless, one picture a source frame, the same bytes every time."""
+"""Artifacts as videos: lossless, one picture per source frame, deterministic."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ArtifactFormat = Literal["gray", "bgra", "bgr0"]
 class ArtifactVideo:
     """An FFV1 video in MKV that is being written; a context manager.
 
-    ``size_wh`` is the pictures' size, ``info`` gives their times. The file has its name from the start; where the
-    block ends in an exception it is removed. Raises ``NoSpace`` and ``EncodeFailed``.
+    ``size_wh`` is the pictures' size, ``info`` provides their timestamps. The file has its name from the start; it is
+    removed if the block ends in an exception. Raises ``NoSpace`` and ``EncodeFailed``.
     """
 
     def __init__(self, path: Path, size_wh: tuple[int, int], pix_fmt: ArtifactFormat, info: VideoInfo) -> None:
@@ -45,7 +45,7 @@ class ArtifactVideo:
         self._video = video
 
     def write(self, array: NDArray[np.uint8], index: int) -> None:
-        """Append the picture of source frame ``index`` (rising): (h, w) gray, (h, w, 4) RGBA or (h, w, 3) RGB."""
+        """Append the picture of source frame ``index`` (ascending): (h, w) gray, (h, w, 4) RGBA or (h, w, 3) RGB."""
         width, height = self._size_wh
         shape = {"gray": (height, width), "bgra": (height, width, 4), "bgr0": (height, width, 3)}[self._pix_fmt]
         if array.shape != shape or array.dtype != np.uint8:

@@ -1,7 +1,7 @@
-"""Pixel formats: which are read, and how a decoded picture is taken apart into planes without copying where it can be.
+"""Pixel formats: which are supported, and how a decoded picture is split into planes without copying where possible.
 
-Every format is read as the planar one that holds the same samples: packed, semi-planar and big-endian layouts are
-views (or copies) of it, and a few rare ones go through swscale, which repacks them without loss.
+Every format is read as the planar one with the same samples: packed, semi-planar and big-endian layouts become views
+(or copies) of it, and a few rare ones go through swscale, which repacks them without loss.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SEMI_PLANAR = {
     "p412": ("yuv444p12le", 4),
     "p416": ("yuv444p16le", 0),
 }
-"""The planar format, and by how many bits samples lie too high."""
+"""The planar format, and the number of bits by which samples are shifted left."""
 _REPACKED = {
     "pal8": "gbrap",
     "rgb8": "gbrp",
@@ -64,7 +64,7 @@ _REPACKED = {
     "ayuv64le": "yuva444p16le",
     "uyyvyy411": "yuv411p",
 }
-"""What swscale turns into the planar format, sample for sample."""
+"""Formats that swscale converts to the planar format, sample for sample."""
 READ_FORMATS = tuple(
     sorted(
         {
@@ -76,12 +76,13 @@ READ_FORMATS = tuple(
         }
     )
 )
-"""Formats that are read beside the planar ones of YUV, gray and RGB (8 to 16 bits, either byte order)."""
+"""Supported formats besides planar YUV, gray and RGB (8 to 16 bits, either byte order)."""
 
 
 @lru_cache(maxsize=64)
 def planar_name(pix_fmt: str) -> str | None:
-    """Return the planar format (little-endian, full-range names kept) that holds a format's samples; None: not read."""
+    """Return the planar format (little-endian, full-range names kept) that holds a format's samples; None: not
+    supported."""
     bare = re.sub(r"[lb]e$", "", pix_fmt)
     if _PLANAR.fullmatch(bare):
         return bare if bare == pix_fmt else f"{bare}le"
@@ -103,7 +104,7 @@ def planes_of(picture: av.VideoFrame) -> tuple[Plane, ...]:
     """
     name = picture.format.name
     if name in _REPACKED:
-        # With several threads swscale now and then leaves samples of a slice's first row as they were in memory.
+        # With several threads swscale occasionally leaves samples of a slice's first row uninitialized.
         picture = picture.reformat(format=_REPACKED[name], threads=1)
         name = picture.format.name
     bare = re.sub(r"[lb]e$", "", name)

@@ -1,4 +1,4 @@
-"""Packets that hold no frame to be shown: reference frames of VP8 and VP9 that later frames are built from."""
+"""Packets without a displayed frame: reference frames of VP8 and VP9 from which later frames are predicted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import av
 
 
 def is_hidden(packet: av.Packet, codec: str) -> bool:
-    """Tell whether a packet shows no frame; False for codecs that have no such packets of their own."""
+    """Return whether a packet shows no frame; False for codecs without such packets."""
     if codec not in ("vp8", "vp9"):
         return False
     data = memoryview(packet)
@@ -31,7 +31,7 @@ def _vp9_frames(data: memoryview) -> list[tuple[int, int]]:
     for number in range(count):
         place = index + 1 + number * size_bytes
         size = int.from_bytes(data[place : place + size_bytes], "little")
-        # A size of 0 is a frame that was dropped.
+        # A size of 0 is a dropped frame.
         if size and start + size <= index:
             frames.append((start, start + size))
         start += size
@@ -42,7 +42,7 @@ def _vp9_is_shown(frame: memoryview) -> bool:
     """Read show_existing_frame and show_frame (VP9 bitstream specification, section 6.2)."""
     first = frame[0]
     profile = (first >> 5 & 1) | (first >> 3 & 2)
-    # A profile of 3 has a reserved bit behind it.
+    # Profile 3 is followed by a reserved bit.
     shift = 2 if profile == 3 else 3
     if first >> shift & 1:
         return True

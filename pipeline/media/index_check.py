@@ -1,7 +1,7 @@
-"""Look at a file's own tables before FFmpeg does: it makes an entry of 24 bytes for every sample that they *claim*.
+"""Check a file's index tables before FFmpeg does: it allocates 24 bytes for every sample that they *claim*.
 
-A table of a few bytes may claim four thousand million samples, in any number of tracks. This is the cheap first look,
-in plain Python over a few kilobytes; what it does not see is left to the limits of the decoder's process.
+A table of a few bytes may claim four billion samples, in any number of tracks. This is a cheap first check, in plain
+Python over a few kilobytes; what it misses is caught by the limits of the decoder process.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import BinaryIO
 from pipeline.errors import TooLarge
 
 PACKETS_PER_FRAME = 50
-"""A track may have so many samples for each of ``max_frames``: a part may be asked for of a clip that is much longer
-than what is handled (nine hours at 30 frames a second), and sound has more packets than pictures."""
+"""Samples that a track may have for each of ``max_frames``: part of a much longer clip may be requested (nine hours at
+30 frames per second), and audio has more packets than video."""
 _MOST_TRACKS = 256
 _MOST_ATTACHED_BYTES = 64 * 10**6
 """Fonts and covers in an MKV: FFmpeg copies them into memory whenever it opens the file, several times over."""
@@ -31,22 +31,22 @@ _SEGMENT, _ATTACHMENTS = 0x18538067, 0x1941A469
 
 @dataclass(slots=True)
 class _Claims:
-    """What the boxes read so far claim."""
+    """Totals claimed by the boxes read so far."""
 
     boxes: int = 0
     tracks: int = 0
     samples: int = 0
-    """Of the track or the fragments that are being read."""
+    """Counts of the track or the fragments being read."""
     total: int = 0
     is_sound: bool = False
     single_ticks: bool = False
-    """Every sample of the track lasts one tick, as in PCM sound: FFmpeg keeps such sound by chunk, not by sample."""
+    """Every sample of the track lasts one tick, as in PCM audio: FFmpeg indexes such audio by chunk, not by sample."""
 
 
 def check_index(path: Path, max_frames: int) -> None:
-    """Raise ``TooLarge`` for tables that claim more samples or tracks than any clip that is handled may have.
+    """Raise ``TooLarge`` for tables that claim more samples or tracks than any supported clip may have.
 
-    Knows MP4 and MOV (with fragments) and the attachments of MKV; for anything else it does nothing.
+    Handles MP4 and MOV (with fragments) and the attachments of MKV; ignores everything else.
     """
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -104,7 +104,7 @@ def _times(file: BinaryIO, begin: int, stop: int) -> list[tuple[int, int]]:
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the type of each box in a range, and where its content begins and ends."""
+    """Yield the type of each box in a range, and where its content starts and ends."""
     at = start
     while at + 8 <= end:
         file.seek(at)
@@ -131,7 +131,7 @@ def _check_attachments(file: BinaryIO, end: int) -> None:
         at = file.tell()
         kind, size = _element(file)
         if kind is None or size is None:
-            # At the end, or of unknown size, as what is written live: that holds no attachments.
+            # At the end, or of unknown size, as in live recordings, which have no attachments.
             return
         if kind == _SEGMENT:
             continue
@@ -148,7 +148,7 @@ def _check_attachments(file: BinaryIO, end: int) -> None:
 
 
 def _element(file: BinaryIO) -> tuple[int | None, int | None]:
-    """Read an EBML element's id and size; a segment of unknown size has the size 0, what else has one has None."""
+    """Read an EBML element's id and size; a segment of unknown size has size 0, any other element None."""
     first = file.read(1)
     if not first or first[0] < 0x10:
         return None, None

@@ -1,4 +1,4 @@
-"""Color matrices that are known. Imports nothing heavy: the decoder's process needs it at its start."""
+"""The known color matrices. Imports nothing heavy: the decoder process needs it at start-up."""
 
 from __future__ import annotations
 

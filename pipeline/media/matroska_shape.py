@@ -1,7 +1,7 @@
-"""The shape of pixels in a Matroska file: PyAV cannot tell FFmpeg's muxer of it, so it is put in afterwards.
+"""The pixel aspect ratio in a Matroska file: PyAV cannot pass it to FFmpeg's muxer, so it is written afterwards.
 
-The muxer writes "display unit unknown" and leaves a few empty bytes in the description of the track; the display size
-goes there, in place, without moving anything else.
+The muxer writes "display unit unknown" and leaves a few empty bytes in the track's description; the display size is
+written there in place, without moving anything else.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ _SEGMENT, _TRACKS, _TRACK, _VIDEO, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _CRC_32, _VOID = 0xBF, 0xEC
 _DISPLAY_UNIT = b"\x54\xb2\x81\x04"
 _HEAD_BYTES = 1 << 20
-"""The tracks lie at the file's start."""
+"""The tracks are at the file's start."""
 
 
 def set_pixel_shape(path: Path, size_wh: tuple[int, int], sample_aspect_ratio: Fraction) -> bool:
-    """Write the display size of the first video track into a file by FFmpeg's muxer; tell whether there was room."""
+    """Write the display size of the first video track into a file from FFmpeg's muxer; return whether there was
+    room."""
     with path.open("r+b") as file:
         head = bytearray(file.read(_HEAD_BYTES))
         place = _find(bytes(head))
@@ -36,7 +37,7 @@ def set_pixel_shape(path: Path, size_wh: tuple[int, int], sample_aspect_ratio: F
         void_now = bytes([_VOID, 0x80 | (empty - 2)]) + bytes(empty - 2)
         between = head[unit + len(_DISPLAY_UNIT) : void[0]]
         head[unit : void[1]] = added + between + void_now
-        # Tracks begin with the checksum of all that follows in them.
+        # Tracks start with a checksum of the rest of their content.
         checksum = zlib.crc32(head[tracks[0] + 6 : tracks[1]])
         head[tracks[0] + 2 : tracks[0] + 6] = checksum.to_bytes(4, "little")
         file.seek(tracks[0])
@@ -45,7 +46,7 @@ def set_pixel_shape(path: Path, size_wh: tuple[int, int], sample_aspect_ratio: F
 
 
 def _display_size(size_wh: tuple[int, int], ratio: Fraction) -> bytes:
-    """Return the elements DisplayWidth and DisplayHeight: whole numbers that have the ratio exactly."""
+    """Return the elements DisplayWidth and DisplayHeight: integers with exactly this ratio."""
     width, height = size_wh
     if (width * ratio).denominator == 1:
         width = int(width * ratio)

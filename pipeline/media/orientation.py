@@ -1,4 +1,4 @@
-"""How a coded picture is brought upright: a mirroring and quarter turns, from a display matrix."""
+"""How a coded picture is rotated upright: a horizontal flip and quarter turns, from a display matrix."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class Orientation(NamedTuple):
     """What a player does to the coded picture before it shows it."""
 
     mirrored: bool
-    """Left and right change places first."""
+    """A horizontal flip comes first."""
     quarter_turns: int
-    """Clockwise, 0..3, after the mirroring."""
+    """Quarter turns clockwise, 0..3, after the flip."""
     exact: bool
-    """Whether the matrix says no more than that (it may also turn by other angles, stretch or shear)."""
+    """Whether that is all that the matrix does (it may also rotate by other angles, scale or shear)."""
 
 
 def orientation_of(display_matrix: tuple[int, ...] | None) -> Orientation:
-    """Return the mirroring and the turns of a display matrix.
+    """Return the flip and the turns of a display matrix.
 
     A display matrix maps (x, y) to (a·x + c·y, b·x + d·y) with y down, stored as a, b, u, c, d, v, x, y, w
-    (ISO/IEC 14496-12): a clockwise quarter turn is a=0, b=1, c=-1, d=0. A negative determinant mirrors; what is left
-    of the matrix without x -> -x is a turn. A matrix of zeros says nothing.
+    (ISO/IEC 14496-12): a clockwise quarter turn is a=0, b=1, c=-1, d=0. A negative determinant flips; without x -> -x
+    the rest of the matrix is a rotation. A matrix of zeros is ignored.
     """
     a, b, c, d = (0.0, 0.0, 0.0, 0.0) if display_matrix is None else (display_matrix[i] / 65536 for i in (0, 1, 3, 4))
     if a == b == c == d == 0:

@@ -13,7 +13,7 @@ from pipeline.media.side_data import CHROMA_LOCATIONS
 from pipeline.settings import OutputSettings
 
 _MP4_AUDIO = ("aac", "mp3", "mp3float", "mp2", "ac3", "eac3", "alac", "opus", "libopus", "flac")
-"""What players expect in MP4; FFmpeg's muxer takes more."""
+"""What players expect in MP4; FFmpeg's muxer accepts more."""
 
 
 _X264_FORMATS = tuple(
@@ -42,11 +42,11 @@ class OutputFormat:
 
 
 def choose_output_format(info: VideoInfo, settings: OutputSettings) -> OutputFormat:
-    """Return how a clip is written: HEVC, H.264, or FFV1 for what neither holds; in MP4 wherever that can be.
+    """Return how a clip is written: HEVC, H.264, or FFV1 for what neither supports; in MP4 wherever possible.
 
-    10-bit HEVC stays HEVC, tagged ``hvc1`` as Apple's players want it: what decodes it in hardware (phones, Safari,
-    Chrome and Edge on most machines) does not decode 10-bit H.264. So do 10-bit AV1 and VP9 in 4:2:0. Each encoder is
-    asked whether it takes the size before it is chosen; where none does, ``EncodeFailed`` is raised.
+    10-bit HEVC stays HEVC, tagged ``hvc1`` as Apple's players require: hardware that decodes it (phones, Safari, Chrome
+    and Edge on most machines) does not decode 10-bit H.264. 10-bit AV1 and VP9 in 4:2:0 become HEVC, too. Each encoder
+    is tested with the size before it is chosen; where none does, ``EncodeFailed`` is raised.
     """
     pix_fmt = planar_format(info).replace("yuvj", "yuv")
     for codec in _wanted_codecs(info, settings.codec, pix_fmt):
@@ -111,7 +111,7 @@ def _x264_parameters(info: VideoInfo) -> list[str]:
 
 
 def _x265_parameters(info: VideoInfo, threads: int) -> list[str]:
-    # The bytes depend on the number of frames that are coded at once; `info` would put the machine's processor in them.
+    # The bytes depend on the number of frames encoded in parallel; `info` would write the machine's CPU into them.
     own = [f"pools={threads}", "frame-threads=2", "info=0", "log-level=none"]
     if info.mastering_display is not None:
         own.append(f"master-display={_mastering_display(info.mastering_display)}")
@@ -121,7 +121,7 @@ def _x265_parameters(info: VideoInfo, threads: int) -> list[str]:
 
 
 def _mastering_display(values: tuple[Fraction, ...]) -> str:
-    """Write SMPTE ST 2086 metadata as both encoders want it: 1/50,000 of CIE xy, 1/10,000 of a nit."""
+    """Format SMPTE ST 2086 metadata as both encoders expect it: 1/50,000 of CIE xy, 1/10,000 of a nit."""
     red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (round(value * 50_000) for value in values[:8])
     low, high = (round(value * 10_000) for value in values[8:])
     return f"G({green_x},{green_y})B({blue_x},{blue_y})R({red_x},{red_y})WP({white_x},{white_y})L({high},{low})"
@@ -141,7 +141,7 @@ def _container_for_sound(info: VideoInfo) -> tuple[str, str]:
 
 
 def container_holds(muxer: str, kind: str, codec: str) -> bool:
-    """Tell whether a stream of this codec is copied into a container."""
+    """Return whether a stream of this codec is copied into a container."""
     if kind == "audio":
         return codec in _MP4_AUDIO or muxer == "matroska" or (muxer == "mov" and codec.startswith(("pcm_", "amr")))
     return kind == "subtitle" and (codec == "mov_text") == (muxer != "matroska")

@@ -1,4 +1,4 @@
-"""Read a clip's packets without decoding: how many frames, when, and where the keyframes are."""
+"""Read a clip's packets without decoding: number and times of frames, and keyframes."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from pipeline.media.hidden_frames import is_hidden
 from pipeline.runtime.callbacks import Check
 
 _FRAMES_BEFORE_END = 15
-"""Where a part is asked for, so many times ``max_frames`` are read to its end: 2.7 hours at 30 frames a second."""
+"""Where a part is requested, up to this multiple of ``max_frames`` is read to its end: 2.7 hours at 30 frames per
+second."""
 _BEYOND_PACKETS = 64
-"""In a row, after which reading ends: more than any stream has out of order."""
+"""Consecutive packets past the range after which reading ends: more than any stream reorders."""
 _PACKETS_PER_SHOWN = 2
-"""Of a stream with hidden frames, at the most."""
+"""Limit for a stream with hidden frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """What the packets of a video stream tell. Times are in the stream's time base."""
+    """What the packets of a video stream contain. Times are in the stream's time base."""
 
     first_pts: int | None
     """None where packets have no PTS."""
     start_pts: float
     end_pts: float
-    """The range asked for; infinite where it has no bound."""
+    """The requested range; infinite where it is unbounded."""
     num_packets: int
-    """In the range, without those that hold no frame to be shown."""
+    """Number of packets in the range, without those of hidden frames."""
     first_inside: int
-    """The earliest time stamp in the range."""
+    """The earliest timestamp in the range."""
     keys: tuple[tuple[int, int], ...]
-    """(pts, dts) of the keyframes, rising."""
+    """(pts, dts) of the keyframes, ascending."""
     broken_off: bool
     """The container's index points beyond the file's end."""
 
     @property
     def trimmed(self) -> bool:
-        """Whether a range was asked for."""
+        """Whether a range was requested."""
         return bool(np.isfinite(self.start_pts) or np.isfinite(self.end_pts))
 
 
@@ -58,8 +59,8 @@ def scan_packets(
     """Read all packets of the stream, without decoding.
 
     ``start_s`` and ``end_s`` are seconds from the first frame. Raises ``TooLarge``, ``UnsupportedMedia`` (no packets)
-    and ``InvalidInput`` (nothing in the range). ``check`` is called for every packet. The cap on packets holds for what
-    is read, whatever part was asked for; behind the range's end nothing is.
+    and ``InvalidInput`` (nothing in the range). ``check`` is called for every packet. The cap on packets applies to
+    what is read, whatever part was requested; nothing is read beyond the range's end.
     """
     for other in container.streams:
         if other.index != stream.index:
@@ -67,7 +68,7 @@ def scan_packets(
     if stream.time_base is None:
         raise UnsupportedMedia("The video stream has no time base.", field="video_url")
     trimmed = start_s is not None or end_s is not None
-    # Asked before packets are read: other demuxers fill the index while they read.
+    # Checked before packets are read: other demuxers fill the index while reading.
     broken_off = _breaks_off(container, stream)
     most = max_frames * (_FRAMES_BEFORE_END if trimmed else 1)
     pts = array("q")
@@ -94,14 +95,14 @@ def scan_packets(
                 pts.pop()
             if len(pts) > most or read > _PACKETS_PER_SHOWN * most:
                 raise TooLarge(f"The clip has more than {most} frames.", field="video_url")
-            # Packets come in the order of decoding: after these none is of the range any more.
+            # Packets come in decoding order: after these none belongs to the range.
             is_beyond = packet.dts is not None and packet.dts - first_pts > end_ticks
             beyond = beyond + 1 if is_beyond else 0
             if beyond > _BEYOND_PACKETS:
                 break
     except av.FFmpegError as error:
         raise_if_out_of_memory(error)
-        # The file breaks off inside a packet: the first read of frames tells what there is.
+        # The file is truncated inside a packet: the first read of frames shows what there is.
     if not pts:
         raise UnsupportedMedia("The video stream is empty.", field="video_url")
     first, last = min(pts), max(pts)
@@ -119,7 +120,7 @@ def scan_packets(
 
 
 def _ticks(seconds: float, time_base: Fraction) -> float:
-    # A frame whose PTS is the asked second must be inside whatever the last bit of the float says.
+    # A frame whose PTS is exactly the requested second must be included despite float rounding.
     return seconds / float(time_base) - 1e-6
 
 

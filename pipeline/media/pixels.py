@@ -1,4 +1,4 @@
-"""Samples to RGB and back: matrix, range, bit depth, chroma subsampling, HDR, and how pictures are brought upright.
+"""Samples to RGB and back: matrix, range, bit depth, chroma subsampling, HDR, and orientation.
 
 Convention: planes are as coded; the RGB view is upright, 8 bit, display-referred SDR. A stream that does not
 name its matrix is read as BT.709 from 720 lines up and BT.601 below, in both directions.
@@ -26,23 +26,23 @@ _Any = TypeVar("_Any", bound=np.generic)
 
 
 def turned(array: NDArray[_Any], quarter_turns: int) -> NDArray[_Any]:
-    """Turn a picture (H, W, ...) clockwise by quarter turns, exactly; negative turns go back. C-contiguous."""
+    """Rotate a picture (H, W, ...) clockwise by quarter turns, exactly; negative turns rotate back. C-contiguous."""
     return np.ascontiguousarray(np.rot90(array, -quarter_turns))
 
 
 def upright_from_coded(array: NDArray[_Any], info: VideoInfo) -> NDArray[_Any]:
-    """Bring a coded picture (H, W, ...) upright, as players show it. C-contiguous."""
+    """Rotate a coded picture (H, W, ...) upright, as players show it. C-contiguous."""
     return turned(np.flip(array, axis=1) if info.mirrored else array, info.quarter_turns)
 
 
 def coded_from_upright(array: NDArray[_Any], info: VideoInfo) -> NDArray[_Any]:
-    """Bring an upright picture (H, W, ...) back to how it is coded. C-contiguous."""
+    """Rotate an upright picture (H, W, ...) back to the coded orientation. C-contiguous."""
     back = turned(array, -info.quarter_turns)
     return np.ascontiguousarray(np.flip(back, axis=1)) if info.mirrored else back
 
 
 def matrix_of(info: VideoInfo) -> int:
-    """Return the matrix to use, FFmpeg's number; the rule for unnamed ones is the module's."""
+    """Return the matrix to use, as FFmpeg's number; for unspecified ones see the module."""
     if info.color_matrix != 2:
         return info.color_matrix
     return 1 if info.height >= 720 else 6
@@ -54,12 +54,12 @@ def planar_format(info: VideoInfo) -> str:
 
 
 def is_rgb(info: VideoInfo) -> bool:
-    """Tell whether the planes are G, B, R."""
+    """Return whether the planes are G, B, R."""
     return planar_format(info).startswith("gbr")
 
 
 def is_full_range(info: VideoInfo) -> bool:
-    """Tell whether samples use the whole range; unnamed is limited for YUV and gray, full for RGB."""
+    """Return whether samples use the full range; unspecified means limited for YUV and gray, full for RGB."""
     return info.color_range == 2 or info.pix_fmt.startswith("yuvj") or is_rgb(info)
 
 
@@ -86,7 +86,7 @@ def luma_of(frame: Frame) -> NDArray[np.uint8]:
 def rgb_of(frame: Frame) -> Picture:
     """Return the upright RGB view (H, W, 3) uint8 of a frame: what models and plates see.
 
-    HLG and PQ become SDR: 203 nits map to 255 and what is brighter clips there; BT.2020 becomes BT.709.
+    HLG and PQ become SDR: 203 nits map to 255 and brighter values clip; BT.2020 becomes BT.709.
     """
     info = frame.info
     hdr = info.color_transfer in (PQ, HLG)
@@ -96,7 +96,7 @@ def rgb_of(frame: Frame) -> Picture:
         levels = _gray_levels(info.bit_depth, is_full_range(info))[frame.planes[0]]
         return upright_from_coded(cv2.merge((levels, levels, levels)), info)
     channels = np.empty((3, info.height, info.width), np.uint16 if hdr else np.uint8)
-    # Copies have one memory layout, and so does the compiled code.
+    # Copies have one memory layout, so the code is compiled only once.
     y, u, v = (np.array(plane, order="C") for plane in frame.planes[:3])
     _convert(y, u, v, channels, *_conversion(info, 65535 if hdr else 255))
     rgb = cv2.merge(tuple(channels))
@@ -114,7 +114,7 @@ def _rgb_of_rgb(frame: Frame, hdr: bool) -> Picture:
 
 
 def _conversion(info: VideoInfo, top: int) -> tuple[NDArray[np.float32], tuple[_Taps, _Taps], np.float32]:
-    """Return what turns samples into RGB in 0..top: (5,) coefficients, the chroma taps of both axes, top."""
+    """Return the conversion of samples to RGB in 0..top: (5,) coefficients, the chroma taps of both axes, top."""
     kr, kb = LUMA_WEIGHTS[matrix_of(info)]
     kg = 1 - kr - kb
     y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
@@ -144,13 +144,13 @@ def _convert(
     taps: tuple[_Taps, _Taps],
     top: np.float32,
 ) -> None:
-    """Fill ``rgb`` (3, H, W) from planes. Compiled, since swscale takes chroma for centered: half a pixel off."""
+    """Fill ``rgb`` (3, H, W) from planes. Compiled, since swscale assumes centered chroma: half a pixel off."""
     height, width = y.shape
     chroma_height, chroma_width = u.shape
     (across_steps, across), (down_steps, down) = taps
     y_gain, v_red, v_green, u_green, u_blue, y_zero, c_zero = gains
     one, half, nothing = np.float32(1), np.float32(0.5), np.float32(0)
-    # A sample more at both ends, so that the inner loops need no bounds.
+    # One extra sample at both ends, so that the inner loops need no bounds checks.
     rows = np.empty((2, chroma_width + 2), np.float32)
     full = np.empty((2, chroma_width * len(across)), np.float32)
     for r in range(height):
@@ -189,13 +189,14 @@ def _sample_scale(info: VideoInfo) -> tuple[float, float, float, float]:
 
 
 def _siting(info: VideoInfo) -> tuple[bool, bool]:
-    """Tell whether chroma samples share a luma sample's column, and its row (AVChromaLocation; unnamed is left)."""
+    """Return whether chroma samples share a luma sample's column, and its row (AVChromaLocation; unspecified is
+    left)."""
     return info.chroma_location in (0, 1, 3, 5), info.chroma_location in (3, 4)
 
 
 @lru_cache(maxsize=8)
 def _gray_levels(bit_depth: int, full: bool) -> NDArray[np.uint8]:
-    """Return the table (2**depth,) from gray samples to 0..255."""
+    """Return the lookup table (2**depth,) from gray samples to 0..255."""
     samples = np.arange(2**bit_depth, dtype=np.float64)
     scale = 2.0 ** (bit_depth - 8)
     levels = samples * 255 / (2**bit_depth - 1) if full else (samples / scale - 16) * 255 / 219
@@ -209,7 +210,7 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) 
     its precision. The patch's origin lies on the chroma grid; its far edges may be odd (chroma is rounded up).
     Returns float32 planes, not rounded and not clipped, in the clip's matrix, range, bit depth and subsampling:
     Y, U, V; or Y for gray; or G, B, R. Chroma is filtered to its siting: co-sited axes with a triangle, others
-    with a box. There is no alpha plane in the answer.
+    with a box. There is no alpha plane in the result.
     """
     rgb = picture.astype(np.float32) * np.float32(1 / 255)
     if info.color_transfer in (PQ, HLG):
@@ -240,7 +241,7 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) 
 
 
 def _halved(plane: Float32Array, log2: int, axis: int, shared: bool) -> Float32Array:
-    """Subsample one axis by 2**log2: a triangle around every kept sample where ``shared``, else a box of its own."""
+    """Subsample one axis by 2**log2: a triangle around every kept sample where ``shared``, else a box."""
     if log2 == 0:
         return np.ascontiguousarray(plane)
     factor = 2**log2

@@ -1,4 +1,4 @@
-"""Reading that begins inside a file: at a keyframe that really leads to the first frame wanted."""
+"""Reading from inside a file: from a keyframe that really decodes to the first requested frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.media.containers import Threading, decoded_pictures, pts_of
 from pipeline.media.packets import Scan
 
 _TRIES = 2
-"""Keyframes that are tried before reading from the file's start."""
+"""Number of keyframes tried before reading from the file's start."""
 
 
 def pictures_from(
@@ -22,11 +22,11 @@ def pictures_from(
     errors: list[str],
     threading: Threading,
 ) -> Iterator[av.VideoFrame]:
-    """Decode from a keyframe before the range, or from the file's start where none leads to the range's first frame.
+    """Decode from a keyframe before the range, or from the file's start where none reaches the range's first frame.
 
-    What is marked as a keyframe may be a recovery point alone (intra refresh, open groups of pictures): a decoder that
-    begins there shows nothing until the picture is whole. Then an earlier one is tried. ``errors`` are named as
-    ``decoded_pictures`` does, those before the range left out.
+    What is marked as a keyframe may be only a recovery point (intra refresh, open groups of pictures): a decoder that
+    starts there outputs nothing until the picture is complete. Then an earlier one is tried. ``errors`` are recorded as
+    by ``decoded_pictures``, except those before the range.
     """
     if scan.first_pts is None or not np.isfinite(scan.start_pts):
         yield from decoded_pictures(container, stream, errors, threading, scan.end_pts)

@@ -1,9 +1,9 @@
-"""Files from anywhere are opened and decoded in a process of their own; what it dies of costs one job its source.
+"""Untrusted files are opened and decoded in a separate process; a crash there fails only one job.
 
-FFmpeg believes what a file says, and a few bytes can make it ask for all the memory there is, go round in circles, or
-crash. The process (``decoder_main``) has a limit on its memory and processor time, knows none of our variables, and
-hands frames over through shared memory: two copies, about a millisecond a frame of 1080p. What it decodes
-while it opens a clip it leaves on disk (``spool``), where the passes read it without asking.
+FFmpeg trusts a file's content, and a few bytes can make it allocate all memory, loop forever, or crash. The process
+(``decoder_main``) has limits on memory and CPU time, none of our environment variables, and passes frames through
+shared memory: two copies, about a millisecond per frame of 1080p. Frames decoded while a clip is opened are left on
+disk (``spool``), where the passes read them directly.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def open_untrusted(
     progress: Callable[[int, int], None] = lambda done, total: None,
     spool_folder: Path | None = None,
 ) -> SandboxedClip:
-    """As ``decode.open_clip``, in a process of its own, which the clip keeps until it is closed.
+    """As ``decode.open_clip``, in a separate process, which the clip keeps until it is closed.
 
-    With ``spool_folder`` the first frames wait there on disk, in a file without a name, and are not decoded again.
-    ``check`` is called some times a second and may raise. Whatever ends the process is ``UnsupportedMedia``, or
-    ``TooLarge`` where it was memory.
+    With ``spool_folder`` the first frames are kept there on disk, in an unlinked file, and are not decoded again.
+    ``check`` is called several times a second and may raise. A crash of the process raises ``UnsupportedMedia``, or
+    ``TooLarge`` where memory was the cause.
     """
     request = {
         "do": "open",
-        # The process has another working folder.
+        # The process has a different working directory.
         "path": str(path.absolute()),
         "limits": json.loads(limits.model_dump_json()),
         "start_s": start_s,
@@ -56,7 +56,7 @@ def open_untrusted(
         try:
             reply = process.ask(request, check, progress)
         except DecoderNotStarted:
-            # The one that waited may have been the first to go when memory was short.
+            # The waiting process may have been the first one killed when memory ran low.
             process.close()
             process = DecoderProcess()
             reply = process.ask(request, check, progress)
@@ -77,17 +77,17 @@ def _new_spool(folder: Path | None) -> SpoolFile | None:
     try:
         return SpoolFile(folder.absolute())
     except OSError:
-        # Then every pass decodes.
+        # Without a spool every pass decodes.
         return None
 
 
 def keep_ready() -> None:
-    """Start a process for the next clip, where none waits: it takes a third of a second until it is of use."""
+    """Start a process for the next clip where none is waiting: start-up takes a third of a second."""
     _spare.fill()
 
 
 class SandboxedClip(Clip):
-    """A clip whose frames come from a process of its own. Close it, or leave that to the garbage collector."""
+    """A clip whose frames come from a separate process. Close it, or leave that to the garbage collector."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class SandboxedClip(Clip):
         yield from self._decoded(max(start, spooled), stop)
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Yield the frames of rising numbers, as ``Clip.frames_at``."""
+        """Yield the frames of ascending numbers, as ``Clip.frames_at``."""
         spooled = bisect_left(indices, self._num_spooled)
         for index in indices[:spooled]:
             yield self._spooled_frame(index)
@@ -154,11 +154,11 @@ class SandboxedClip(Clip):
 
     @property
     def process_id(self) -> int:
-        """The process that decodes it."""
+        """The decoder process."""
         return self._process.process_id
 
     def close(self) -> None:
-        """End the process; the clip cannot be read any more."""
+        """Stop the process; the clip cannot be read afterwards."""
         self._process.close()
         if self._spool is not None:
             self._spool.close()

@@ -1,4 +1,4 @@
-"""A short silent H.264 film of pictures of our own: nothing of a source has to be kept."""
+"""A short silent H.264 video of rendered pictures: no source properties have to be preserved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_short_video(
 ) -> None:
     """Write (h, w, 3) RGB pictures of even size as MP4.
 
-    The file appears under its name when it is whole. Raises ``NoSpace`` and ``EncodeFailed``, and whatever
+    The file appears under its name when it is complete. Raises ``NoSpace`` and ``EncodeFailed``, and whatever
     ``pictures`` raises.
     """
     part = path.with_name(f".{path.name}.part")

@@ -1,7 +1,7 @@
-"""What a decoded picture carries beside its samples: read through PyAV where PyAV knows it, else from FFmpeg's words.
+"""Side data of a decoded picture: read through PyAV where supported, else parsed from FFmpeg's log.
 
-PyAV refuses *all* side data of a frame that has one kind which PyAV does not know (views of spatial video, and
-whatever FFmpeg learns next); those kinds are taken off first.
+PyAV rejects *all* side data of a frame that has one kind unknown to it (views of spatial video, and whatever FFmpeg
+adds next); those kinds are removed first.
 """
 
 from __future__ import annotations
@@ -29,33 +29,32 @@ _ENCODERS_OWN = {
     UUID("2ca2de09-b517-47db-bb55-a4fe7fc2fc4e").bytes,
     UUID("47564adc-5c4c-433f-94ef-c5113cd143a8").bytes,
 }
-"""User data in which x264, x265 and Apple's encoder tell of themselves."""
+"""User data in which x264, x265 and Apple's encoder identify themselves."""
 _log_level_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class FrameFacts:
-    """What FFmpeg says of a frame and PyAV has no attribute for."""
+    """Properties of a frame that FFmpeg reports and PyAV does not expose."""
 
     chroma_location: int
     sample_aspect_ratio: Fraction | None
-    """None where the frame says nothing."""
+    """None where unspecified."""
     side_data: tuple[str, ...]
-    """FFmpeg's names of all kinds of side data, also of those that PyAV does not know; not what encoders say of
-    themselves."""
+    """FFmpeg's names of all kinds of side data, including those unknown to PyAV, except encoder identification."""
 
 
 def frame_facts(picture: av.VideoFrame) -> FrameFacts:
-    """Return the facts of a frame, from the log line of FFmpeg's ``showinfo`` filter."""
+    """Return the properties of a frame, from the log line of FFmpeg's ``showinfo`` filter."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
     )
-    # Each byte of user data would be a line of the log: that is asked of PyAV.
+    # Each byte of user data would be a log line: PyAV is used for that.
     silent = graph.add("sidedata", "mode=delete:type=SEI_UNREGISTERED")
     show = graph.add("showinfo", "checksum=0")
     graph.link_nodes(source, silent, show, graph.add("buffersink")).configure()
-    # The log level belongs to the process.
+    # The log level is global to the process.
     with _log_level_lock:
         level = av.logging.get_level()
         av.logging.set_level(av.logging.INFO)
@@ -80,14 +79,15 @@ def frame_facts(picture: av.VideoFrame) -> FrameFacts:
 
 
 class FactsOfClip:
-    """The facts of a clip's first frame, with the side data of frames 0, 1, 2, 4, 8 ...: captions may begin late."""
+    """The properties of a clip's first frame, with the side data of frames 0, 1, 2, 4, 8 ...: captions may start
+    late."""
 
     def __init__(self) -> None:
         self._kinds: set[tuple[Type, bytes]] = set()
         self._facts: FrameFacts | None = None
 
     def look(self, index: int, picture: av.VideoFrame) -> None:
-        """Take in a frame; frames of other numbers cost nothing, nor do kinds that are known already."""
+        """Add a frame; other frame numbers and kinds already seen cost nothing."""
         if index & (index - 1):
             return
         kinds = _kinds_of(picture)
@@ -102,7 +102,7 @@ class FactsOfClip:
 
     @property
     def facts(self) -> FrameFacts:
-        """The first frame's facts; there must have been one."""
+        """The first frame's properties; there must have been one."""
         assert self._facts is not None
         return self._facts
 
@@ -113,7 +113,7 @@ def side_data_of(picture: av.VideoFrame) -> dict[Type, SideData]:
 
 
 def _kinds_of(picture: av.VideoFrame) -> set[tuple[Type, bytes]]:
-    """Return the kinds of side data that PyAV knows; for user data with the UUID that tells whose it is."""
+    """Return the kinds of side data that PyAV knows; user data with the UUID that identifies its owner."""
     return {
         (data.type, bytes(data)[:16] if data.type is Type.SEI_UNREGISTERED else b"")
         for data in _known_side_data(picture)
@@ -151,7 +151,7 @@ def display_matrix_of(side_data: dict[Type, SideData]) -> tuple[int, ...] | None
 
 
 def mastering_display_of(side_data: dict[Type, SideData]) -> tuple[Fraction, ...] | None:
-    """Return ten values as ``VideoInfo.mastering_display`` has them, or None where there is none or not all of it."""
+    """Return ten values as in ``VideoInfo.mastering_display``, or None where missing or incomplete."""
     data = side_data.get(Type.MASTERING_DISPLAY_METADATA)
     if data is None:
         return None

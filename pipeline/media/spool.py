@@ -1,7 +1,7 @@
 """Frames that the first decoding of a clip leaves on disk, so that the passes need not decode them again.
 
-Planes lie one frame after the other, as in the decoder's shared memory, in a file that has no name any more: nothing
-is left of it when its owner is gone. It holds the first half gigabyte; what comes later is decoded each time.
+Planes are stored frame after frame, as in the decoder's shared memory, in an unlinked file: it disappears with its
+owner. It holds the first half gigabyte; later frames are decoded each time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pipeline.media import wire
 SPOOL_BYTES = 2**29
 """Ten seconds of 720p, four of 1080p."""
 _SHARE_OF_DISK = 0.05
-"""Of what is free: what a job needs of the disk besides is not in danger."""
+"""Fraction of the free space, so that the job's other disk needs are not at risk."""
 
 
 class SpoolWriter:
-    """Takes the frames of the first decoding, in the decoder's process; stops quietly where the room ends."""
+    """Stores the frames of the first decoding, in the decoder process; stops silently when the space is used up."""
 
     def __init__(self, path: Path, room_bytes: int) -> None:
         self._path = path
@@ -39,11 +39,11 @@ class SpoolWriter:
 
     @property
     def has_room(self) -> bool:
-        """Whether the next frame may still be taken."""
+        """Whether the next frame may still be stored."""
         return not self._is_full
 
     def put(self, index: int, planes: Sequence[Plane]) -> None:
-        """Take frame ``index``; 0 begins anew."""
+        """Store frame ``index``; 0 starts anew."""
         if index == 0:
             self._begin(planes)
         if self._is_full or index != self.count:
@@ -63,7 +63,7 @@ class SpoolWriter:
         self.count += not self._is_full
 
     def finish(self, first: int) -> dict[str, Any]:
-        """Return what ``SpoolReader`` needs. The clip's first frame was the ``first`` that was put."""
+        """Return what ``SpoolReader`` needs. ``first`` is the stored frame that is the clip's first one."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -81,7 +81,7 @@ class SpoolWriter:
 
 
 class SpoolFile:
-    """The file, made by the parent: it has a name until the writer has opened it and is done."""
+    """The file, created by the parent: it has a name until the writer has opened it and finished."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ``OSError`` where the folder cannot be written."""
@@ -92,19 +92,19 @@ class SpoolFile:
         self._end = weakref.finalize(self, os.close, self._file)
 
     def forget_name(self) -> None:
-        """Take its name from the disk; what is open stays."""
+        """Unlink the file; open handles stay valid."""
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._end()
 
     def reader(self, told: dict[str, Any]) -> SpoolReader:
-        """Return the frames that the writer tells of. Raises ``ValueError`` where they are not there."""
+        """Return the frames described by the writer. Raises ``ValueError`` where they do not exist."""
         return SpoolReader(self, self._file, told)
 
 
 class SpoolReader:
-    """Gives the planes of frames 0 to ``count`` (exclusive); any thread may ask."""
+    """Provides the planes of frames 0 to ``count`` (exclusive). Thread-safe."""
 
     def __init__(self, owner: SpoolFile, file: int, told: dict[str, Any]) -> None:
         self._owner = owner

@@ -1,4 +1,4 @@
-"""Times of frames: a frame rate that can be trusted, and time stamps mended where they do not rise."""
+"""Frame timing: a reliable frame rate, and repair of timestamps that do not increase."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TRUSTED = 0.05
-"""A stated rate this near to the measured one is taken: 30000/1001 is better than what times in ms give."""
+"""A stated rate this near to the measured one is used: 30000/1001 is better than what times in ms yield."""
 _LONGEST_STEP = 3
 _USUAL_RATE = Fraction(25)
 _LARGEST_MENDED_SHARE = 0.5
 
 
 def measured_rate(pts: NDArray[np.int64], time_base: Fraction, stated: Fraction | None) -> Fraction:
-    """Return frames a second from a clip's own time stamps (T,), strictly rising.
+    """Return frames per second from a clip's own timestamps (T,), strictly increasing.
 
-    Containers state a rate that browsers and recorders fill with anything (1000 in many WebM files), and the mean over
-    a clip with pauses is no frame's rate. So: the mean step, where no step counts as more than three median ones. What
-    is ``stated`` is returned where it agrees, and where there is one frame alone.
+    The rate in the container may be arbitrary (1000 in many WebM files from browsers and recorders), and the mean over
+    a clip with pauses matches no frame. So the mean step is used, with each step capped at three median ones. The
+    ``stated`` rate is returned where it agrees, and where there is only one frame.
     """
     steps = np.diff(pts)
     if not len(steps):
@@ -35,10 +35,10 @@ def measured_rate(pts: NDArray[np.int64], time_base: Fraction, stated: Fraction 
 
 
 def last_duration(durations: Sequence[int], pts: NDArray[np.int64], rate: Fraction, time_base: Fraction) -> int:
-    """Return how long the last frame is shown, in ``time_base``.
+    """Return the duration of the last frame, in ``time_base``.
 
-    The decoder's word counts where its durations (T,) agree with the steps between time stamps; a container without
-    durations has them filled from the rate that it states, which may be far off.
+    The decoder's value is used where its durations (T,) agree with the steps between timestamps; for a container
+    without durations they are derived from the stated rate, which may be far off.
     """
     usual = max(round(1 / (rate * time_base)), 1)
     if durations[-1] <= 0:
@@ -50,22 +50,22 @@ def last_duration(durations: Sequence[int], pts: NDArray[np.int64], rate: Fracti
 
 
 def rises(stamps: Sequence[int | None]) -> bool:
-    """Tell whether every frame has a time stamp and each is later than the one before."""
+    """Return whether every frame has a timestamp and each is later than the previous one."""
     known = [stamp for stamp in stamps if stamp is not None]
     return len(known) == len(stamps) and all(later > earlier for earlier, later in pairwise(known))
 
 
 def never_falls(stamps: Sequence[int | None]) -> bool:
-    """Tell whether every frame has a time stamp and none is earlier than the one before: some may be the same."""
+    """Return whether every frame has a timestamp and none is earlier than the previous one; they may repeat."""
     known = [stamp for stamp in stamps if stamp is not None]
     return len(known) == len(stamps) and all(later >= earlier for earlier, later in pairwise(known))
 
 
 def mended_stamps(stamps: Sequence[int | None], step: int) -> tuple[NDArray[np.int64], int] | None:
-    """Return strictly rising time stamps (T,) and how many of them were mended; None where too few can be kept.
+    """Return strictly increasing timestamps (T,) and how many of them were repaired; None where too few can be kept.
 
-    Kept are the stamps of the longest rising row (of equal ones the first); each other frame is put between its
-    neighbors, or ``step`` apart beyond the ends. Where two neighbors leave no room, what follows moves by a tick.
+    The longest increasing subsequence is kept (of equal timestamps the first); every other frame is placed between its
+    neighbors, or ``step`` apart beyond the ends. Where two neighbors leave no room, later ones move by a tick.
     """
     kept = _longest_rising(stamps)
     if len(kept) < max(len(stamps) * _LARGEST_MENDED_SHARE, 1):
@@ -77,7 +77,7 @@ def mended_stamps(stamps: Sequence[int | None], step: int) -> tuple[NDArray[np.i
     behind = values[-1] + step * (places - kept[-1])
     mended = np.where(places < kept[0], before, np.where(places > kept[-1], behind, np.rint(between)))
     result = mended.astype(np.int64)
-    # Interpolation in doubles is exact enough between, and the kept ones are what they were.
+    # Interpolation in doubles is accurate enough, and the kept ones are unchanged.
     result[kept] = values
     ladder = np.arange(len(result))
     result = np.maximum.accumulate(result - ladder) + ladder
@@ -85,7 +85,8 @@ def mended_stamps(stamps: Sequence[int | None], step: int) -> tuple[NDArray[np.i
 
 
 def _longest_rising(stamps: Sequence[int | None]) -> list[int]:
-    """Return the places of a longest strictly rising row; of equal stamps in it the earliest (patience sorting)."""
+    """Return the indices of a longest strictly increasing subsequence; of equal values the earliest (patience
+    sorting)."""
     ends: list[int] = []
     places: list[int] = []
     before: list[int] = [-1] * len(stamps)

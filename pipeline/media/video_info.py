@@ -1,4 +1,4 @@
-"""What a clip says of its picture: from its stream and its first frame."""
+"""Video properties of a clip, from its stream and its first frame."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.media.side_data import (
 
 _UNSPECIFIED_MATRIX = 2
 _NO_MATRICES_OF_YUV = (0, 3)
-"""Of RGB, and reserved: writers that fill a field with zeros mean nothing by it."""
+"""Matrix numbers of RGB and reserved: writers that zero-fill the field mean unspecified."""
 
 
 def describe_video(
@@ -38,9 +38,9 @@ def describe_video(
     facts: FrameFacts,
     warnings: list[str],
 ) -> VideoInfo:
-    """Return all that is known of a clip; adds to ``warnings``, which become its own.
+    """Return the properties of a clip; adds to ``warnings``, which become its own.
 
-    Raises ``UnsupportedMedia`` for pixel formats and matrices that are not handled.
+    Raises ``UnsupportedMedia`` for unsupported pixel formats and matrices.
     """
     pix_fmt = first.format.name
     planar = planar_name(pix_fmt)
@@ -97,7 +97,7 @@ def _matrix(first: av.VideoFrame, planar: str, warnings: list[str]) -> int:
     if planar.startswith("gbr") or matrix in KNOWN_MATRICES:
         return matrix
     if planar.startswith("gray"):
-        # Without chroma there is nothing that a matrix could change.
+        # Without chroma the matrix has no effect.
         return _UNSPECIFIED_MATRIX
     if matrix in _NO_MATRICES_OF_YUV:
         warnings.append(f"The color matrix {matrix} does not exist for YUV pictures: it is read as unspecified.")

@@ -1,6 +1,6 @@
-"""What the decoder's process and its parent say to each other: one JSON object a line, and planes in shared memory.
+"""The protocol between the decoder process and its parent: one JSON object per line, and planes in shared memory.
 
-No pickle: the process reads files from anywhere, and what it answers is checked like any other input.
+No pickle: the process reads untrusted files, and its replies are validated like any other input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KINDS = {kind.__name__: kind for kind in (VideoInfo, AudioInfo, ReadSettings)}
 _ALIGNMENT = 64
 _SAMPLES: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype("<u2")}
 MOST_LINE_BYTES = 64 * 2**20
-"""The longest message is an opened clip: some sixty characters a frame."""
+"""The longest message is an opened clip: some sixty characters per frame."""
 
 
 def encode(message: Any) -> bytes:
@@ -32,7 +32,7 @@ def encode(message: Any) -> bytes:
 
 
 def decode(line: bytes) -> Any:
-    """Return what ``encode`` was given. Raises ``ValueError`` for anything else."""
+    """Return the argument of ``encode``. Raises ``ValueError`` for anything else."""
     try:
         return _read(json.loads(line))
     except (TypeError, KeyError, AttributeError, ZeroDivisionError, OverflowError, RecursionError) as error:
@@ -77,12 +77,12 @@ def _read(tree: Any) -> Any:
 
 
 def slot_bytes(planes: Sequence[Plane]) -> int:
-    """Return how much shared memory a frame's planes take."""
+    """Return the size of the shared memory for a frame's planes."""
     return sum(_aligned(plane.nbytes) for plane in planes)
 
 
 def put_planes(planes: Sequence[Plane], slot: memoryview) -> list[tuple[int, int, int]]:
-    """Copy planes (h, w) into shared memory; return what ``take_planes`` needs: height, width, bytes a sample."""
+    """Copy planes (h, w) into shared memory; return what ``take_planes`` needs: height, width, bytes per sample."""
     at = 0
     for plane in planes:
         target: NDArray[Any] = np.frombuffer(slot, plane.dtype, plane.size, offset=at).reshape(plane.shape)
@@ -92,23 +92,23 @@ def put_planes(planes: Sequence[Plane], slot: memoryview) -> list[tuple[int, int
 
 
 def take_planes(shapes: Sequence[Sequence[int]], slot: memoryview) -> tuple[Plane, ...]:
-    """Copy planes out of shared memory, read-only. Raises ``ValueError`` where they do not lie in it."""
+    """Copy planes out of shared memory, read-only. Raises ``ValueError`` where they exceed it."""
     total = planes_bytes(shapes)
     if total > len(slot):
         raise ValueError("the planes do not lie in the shared memory")
-    # One copy for all of them: the slot is written again for the next frame.
+    # One copy for all of them: the slot is reused for the next frame.
     return planes_in(np.frombuffer(slot, np.uint8, total).copy(), shapes)
 
 
 def planes_bytes(shapes: Sequence[Sequence[int]]) -> int:
-    """Return how many bytes planes take. Raises ``ValueError`` for what is no plane."""
+    """Return the size of planes in bytes. Raises ``ValueError`` for an invalid plane."""
     if any(min(int(height), int(width)) < 1 or int(itemsize) not in _SAMPLES for height, width, itemsize in shapes):
         raise ValueError("planes of an impossible shape")
     return sum(_aligned(int(height) * int(width) * int(itemsize)) for height, width, itemsize in shapes)
 
 
 def planes_in(held: NDArray[np.uint8], shapes: Sequence[Sequence[int]]) -> tuple[Plane, ...]:
-    """Return the planes that lie in an array of ``planes_bytes``, which becomes read-only."""
+    """Return views of the planes in an array of ``planes_bytes``, which becomes read-only."""
     held.flags.writeable = False
     planes: list[Plane] = []
     at = 0

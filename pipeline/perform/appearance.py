@@ -1,4 +1,4 @@
-"""The one person in a reference picture; a generator takes appearance from nowhere else."""
+"""The appearance that a generator receives: the one person in a reference picture, and the prompt."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def find_appearance(
     people: PeopleBackend,
     more_references: Sequence[NDArray[np.uint8]] = (),
 ) -> Appearance:
-    """Return what the generator is told. Raises ``InvalidInput`` where a reference (H, W, 3 or 4) has not one
-    person."""
+    """Return the generator's appearance input. Raises ``InvalidInput`` where a reference (H, W, 3 or 4) does not show
+    exactly one person."""
     if reference is None:
         return Appearance(prompt, negative_prompt)
     fields = ["reference_image_url"]
@@ -49,7 +49,7 @@ def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str
 
 
 def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay an RGBA picture over mid gray; RGB (H, W, 3) comes back as it is."""
+    """Composite an RGBA picture over mid gray; RGB (H, W, 3) is returned unchanged."""
     if picture.shape[2] == 3:
         return picture
     alpha = picture[..., 3:].astype(np.float32) / 255.0

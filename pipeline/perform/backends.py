@@ -1,4 +1,4 @@
-"""What stands around a job's models: guiding pictures, mattes, the warm-up."""
+"""Helpers around a job's models: control images, mattes, the warm-up."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pipeline.settings import Settings
 
 
 def control_pictures(models: LoadedModels) -> ControlPictures | None:
-    """Return what draws the guiding pictures that the generator asks for."""
+    """Return the renderer of the control images that the generator needs."""
     names = models.generator.needs.controls
     return ControlPictures(names) if names else None
 
 
 def matte_maker(models: LoadedModels) -> MatteMaker | None:
-    """Return what makes the mattes of a chunk, for a generator that gives none."""
+    """Return the matte maker of a chunk, for a generator that returns no alpha."""
     if models.generator.needs.output == "layers":
         return None
     return MatteMaker(models.outlines, models.safety)
 
 
 def warm_up(models: LoadedModels, settings: Settings) -> None:
-    """Let a diffusion generator make one window of nothing in one step; the mannequin needs none.
+    """Run a diffusion generator once on an empty window with one step; the mannequin needs no warm-up.
 
-    cuDNN and ``torch.compile`` choose their kernels then, once.
+    cuDNN and ``torch.compile`` select their kernels then.
     """
     if models.generator.needs.crop_size_wh is None:
         return
-    # The same weights under other settings: they are loaded once.
+    # Same weights with other settings: they are loaded only once.
     one_step = settings.model_copy(update={"generate": settings.generate.model_copy(update={"steps": 1})})
     generator = load_models(one_step, models).generator
     generator.prepare(appearance_to_warm_up())
@@ -46,7 +46,7 @@ def warm_up(models: LoadedModels, settings: Settings) -> None:
 
 
 def appearance_to_warm_up() -> Appearance:
-    """Return somebody in plain gray: some generators want a reference picture, and all are as quick with one."""
+    """Return a plain gray appearance: some generators need a reference picture, and none is slower with one."""
     picture = np.full((96, 64, 3), 128, np.uint8)
     mask = np.zeros((96, 64), np.bool_)
     mask[8:88, 16:48] = True
@@ -57,7 +57,7 @@ def appearance_to_warm_up() -> Appearance:
 
 
 def empty_window(needs: Needs) -> Window:
-    """Return a whole window of black pictures, for a generator of a fixed crop."""
+    """Return a full window of black pictures, for a generator with a fixed crop."""
     assert needs.crop_size_wh is not None
     frames, (width, height) = needs.window_frames, needs.crop_size_wh
     pictures = np.zeros((frames, height, width, 3), np.uint8)

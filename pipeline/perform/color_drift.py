@@ -1,4 +1,4 @@
-"""Color drift: layers are held to the new person's colors in the job's first window."""
+"""Color drift correction: keep layers at the new person's colors in the job's first window."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from pipeline.datatypes.window import Layer
 
 _LEAST_AREA = 0.6
-"""Of the anchor's: somebody half out of the picture has other mean colors because their legs are not in it."""
+"""Least area relative to the reference's: a person half out of the picture has other mean colors because the legs are
+missing."""
 _SHARE = 0.8
-"""Of a difference that is taken back; the light of the place may change as well."""
+"""Fraction of a difference that is corrected; the scene's light may change as well."""
 _MOST_LAB = 12.0
 """Largest correction, Lab units (8 bit)."""
 _MEMORY_FRAMES = 12
-"""Frames over which the difference is averaged: a correction that follows every frame is a flicker of its own."""
+"""Frames over which the difference is averaged: a correction that follows every frame would itself flicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class ColorReference:
 
 
 def measure_color_reference(layers: Iterable[Layer]) -> ColorReference | None:
-    """Return the anchor: the median over the layers in which the person is largest; None where they are in none of
-    them."""
+    """Return the color reference: the median over the layers in which the person is largest; None where they are in
+    none."""
     seen = [(area, mean) for layer in layers if (area := _area(layer)) > 0 and (mean := _mean_lab(layer)) is not None]
     if not seen:
         return None
@@ -44,7 +45,7 @@ def measure_color_reference(layers: Iterable[Layer]) -> ColorReference | None:
 def correct_color_drift(
     layers: Iterable[tuple[int, Layer]], anchor: ColorReference | None
 ) -> Iterator[tuple[int, Layer]]:
-    """Yield the layers with their mean Lab color drawn back to the anchor's, slowly; all of them where it is None."""
+    """Yield the layers with their mean Lab color slowly pulled back to the reference's; unchanged where it is None."""
     drift = np.zeros(3)
     for frame, layer in layers:
         mean = _mean_lab(layer)

@@ -1,4 +1,4 @@
-"""Pictures that guide a generator: pose, the figure's depth and normals, edges."""
+"""Control images for a generator: pose, the figure's depth and normals, edges."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ _COLORS = (
 _LIMB_SHADE = 0.6
 _HALF_WIDTH_PX = 4
 _MIN_CONFIDENCE = 0.3
-"""Below it a joint is left out, as OpenPose leaves out what it does not see."""
+"""Joints with less confidence are left out, as OpenPose omits undetected ones."""
 _SURE_CONFIDENCE = 0.5
-"""The same for Wan-Animate's drawing."""
+"""The same for Wan-Animate's pose drawing."""
 _TOE_LIMBS = ((13, 18), (10, 19))
 """Of Wan-Animate's 20 points: left ankle to left toes, right ankle to right toes."""
 _TOE_COLORS = ((200, 200, 0), (100, 100, 0))
 _CANNY = (100, 200)
 """The thresholds that the canny ControlNet was trained with, on pictures of 512 px."""
 _DEPTH_RANGE_BH = 0.8
-"""Depth from white to black about the middle of the body, body heights: a leg stretched towards the camera fits."""
+"""Depth range from white to black about the middle of the body, body heights: a leg extended towards the camera
+fits."""
 _HIPS_SHADE = 0.6
-"""Shade of the hips' depth: the whole figure stands out against the black behind it."""
+"""Gray value of the hips' depth: the whole figure stands out against the black background."""
 _FACE = ("nose", "left_eye", "right_eye")
 
 
@@ -50,17 +51,17 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
     """Return (h, w, 3) RGB: the OpenPose-18 picture of joints (21, 3), x, y px and confidence.
 
     Colors, order and widths are those of OpenPose's COCO drawing, which the pose ControlNet was trained on: limbs as
-    ellipses at 60 % of their color, then dots. The neck is the middle of the shoulders. A limb without both of its
-    ends is left out.
+    ellipses at 60 % of their color, then dots. The neck is the middle of the shoulders. A limb with a missing end is
+    left out.
     """
     return _draw_limbs(_pose_points(joints), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
 
 
 def draw_wan_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
-    """Return (h, w, 3) RGB: the pose as Wan-Animate takes it.
+    """Return (h, w, 3) RGB: the pose as Wan-Animate expects it.
 
-    OpenPose's drawing with a limb more from each ankle to its toes, and thinner: half a width of a two hundredth of the
-    picture's shorter side, less one px. Its hands of 21 points each are left out: nobody finds them here.
+    OpenPose's drawing with an additional limb from each ankle to its toes, and thinner: the half width is 1/200 of the
+    picture's shorter side, less one px. Hands of 21 points each are left out: they are not detected here.
     """
     toes = [joints[JOINT[name]] for name in ("left_toe", "right_toe")]
     seen = [toe[:2] if toe[2] >= _SURE_CONFIDENCE else np.full(2, np.nan) for toe in toes]
@@ -78,8 +79,8 @@ def draw_canny(picture: Picture) -> Picture:
 def draw_depth_control(depth: NDArray[np.float32], body_height_px: float) -> Picture:
     """Return (h, w, 3): the figure's depth, near white, black where it is not.
 
-    ``depth`` (h, w) is orthographic z in px, 0 at the hips, smaller nearer. The range is a share of the body's height,
-    so that it is the same in every frame.
+    ``depth`` (h, w) is orthographic z in px, 0 at the hips, smaller nearer. The range is a fraction of body height, so
+    that it is the same in every frame.
     """
     shade = _HIPS_SHADE - depth / (_DEPTH_RANGE_BH * body_height_px)
     gray = np.rint(np.clip(np.nan_to_num(shade, nan=0.0), 0, 1) * 255).astype(np.uint8)
@@ -87,9 +88,9 @@ def draw_depth_control(depth: NDArray[np.float32], body_height_px: float) -> Pic
 
 
 def draw_normal_control(normals: NDArray[np.float32], silhouette: Mask) -> Picture:
-    """Return (h, w, 3): normals as the ``normalbae`` ControlNet takes them, ScanNet's colors.
+    """Return (h, w, 3): normals as the ``normalbae`` ControlNet expects them, in ScanNet's colors.
 
-    Red is left, green is up, blue is towards the camera; where the figure is not, a surface that faces the camera.
+    Red is left, green is up, blue is towards the camera; outside the figure, a surface that faces the camera.
     ``normals`` (h, w, 3) are x right, y down, z away from the camera.
     """
     turned = np.where(silhouette[..., None], -normals, np.array([0.0, 0.0, 1.0], np.float32))
@@ -99,7 +100,7 @@ def draw_normal_control(normals: NDArray[np.float32], silhouette: Mask) -> Pictu
 def with_hidden_face(joints: NDArray[np.float32], skeleton: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the joints (21, 3) without nose and eyes where the head faces away from the camera.
 
-    Landmark models tell of them all the same, and a pose ControlNet then paints a face on the back of the head.
+    Landmark models report them anyway, and a pose ControlNet would then paint a face on the back of the head.
     """
     if not faces_away(joints, skeleton):
         return joints
@@ -109,7 +110,7 @@ def with_hidden_face(joints: NDArray[np.float32], skeleton: NDArray[np.float32])
 
 
 class ControlPictures:
-    """Draws what a generator asks for."""
+    """Draws the control images that a generator needs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         """``names`` are of ``pose``, ``wan_pose``, ``depth``, ``normal``, ``canny``."""
@@ -141,7 +142,7 @@ def _draw_limbs(
     half_width_px: int,
     size_wh: tuple[int, int],
 ) -> Picture:
-    """Draw limbs as ellipses at a part of their color, then a dot at each point; those with a NaN are left out."""
+    """Draw limbs as ellipses at a fraction of their color, then a dot at each point; those with a NaN are left out."""
     canvas = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     for (a, b), color in zip(limbs, colors, strict=False):
         if not (np.isfinite(points[a]).all() and np.isfinite(points[b]).all()):

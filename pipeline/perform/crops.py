@@ -19,13 +19,13 @@ from pipeline.media.pixels import rgb_of
 
 
 class PlateRenderer(Protocol):
-    """The plates, as far as this stage asks them."""
+    """The plates, as far as this stage needs them."""
 
     def render(self, frame: int, box_xyxy: Box) -> tuple[Picture, Mask]: ...
 
 
 class CropReader:
-    """The source, the plate and the subject's mask as a generator sees them: in crop space."""
+    """The source, the plate and the subject's mask in crop space, as a generator sees them."""
 
     def __init__(
         self, clip: FrameSource, plan: Plan, subject_mask: Callable[[int], Mask], plates: PlateRenderer | None
@@ -33,7 +33,7 @@ class CropReader:
         self._clip, self._plan, self._subject_mask, self._plates = clip, plan, subject_mask, plates
 
     def pictures(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return (N, h, w, 3): the stabilized source, RGB; its border goes on outside the frame."""
+        """Return (N, h, w, 3): the stabilized source, RGB; its border is replicated outside the frame."""
         return np.stack(
             [self._warped(rgb_of(frame), frame.index, cv2.BORDER_REPLICATE) for frame in self._clip.frames(start, stop)]
         )

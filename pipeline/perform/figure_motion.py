@@ -1,4 +1,4 @@
-"""The new person's motion from frame to frame in the crop: the posed figure's."""
+"""The new person's motion from frame to frame in the crop, taken from the posed figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.perform.generate import window_of_plan
 def with_motion(
     layers: Iterable[tuple[int, Layer]], plan: Plan, pts_seconds: NDArray[np.float64], figure: FigureBackend
 ) -> Iterator[tuple[int, Layer, NDArray[np.float32]]]:
-    """Yield (frame, layer, motion) for layers that come in the order of frames; see ``FigureBackend.motion``."""
+    """Yield (frame, layer, motion) for layers in frame order; see ``FigureBackend.motion``."""
     for frame, layer in layers:
         if frame == 0:
             width, height = plan.crop.size_wh

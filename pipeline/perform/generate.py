@@ -1,4 +1,4 @@
-"""Windows of frames to layers of the new person, through the generator."""
+"""Turn windows of frames into layers of the new person with the generator."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from pipeline.runtime.prefetch import prefetch
 
 
 class ControlDrawer(Protocol):
-    """Guiding pictures, as far as this stage asks for them."""
+    """Control images, as far as this stage needs them."""
 
     def draw(self, window: Window) -> Mapping[str, NDArray[np.uint8]]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowSources:
-    """What the windows of a job are filled from; each is asked only for what the generator needs."""
+    """Sources of a job's windows; each provides only what the generator needs."""
 
     plan: Plan
     pts_seconds: NDArray[np.float64]
@@ -44,11 +44,12 @@ class WindowSources:
     light: SceneLight | None = None
     """Of the whole clip."""
     figure: FigureBackend | None = None
-    """Guides a painting generator."""
+    """Guides an image generator."""
     controls: ControlDrawer | None = None
 
     def window(self, start: int, stop: int, needs: Needs, check: Check = lambda: None) -> Window:
-        """Return the window of the frames [start, stop) with all that the generator needs but the finished layers."""
+        """Return the window of the frames [start, stop) with everything that the generator needs except the finished
+        layers."""
         window = replace(
             window_of_plan(self.plan, start, stop, self.pts_seconds),
             pictures=self.crops.pictures(start, stop) if "pictures" in needs.inputs else None,
@@ -78,15 +79,15 @@ def generate_layers(
     """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
-    one that cannot is asked for each frame once. ``before`` are finished layers of the first frames, where the previous
-    chunk has made them; ``matting`` makes the mattes of a generator that gives none.
+    one that cannot generates each frame once. ``before`` are finished layers of the first frames, where the previous
+    chunk generated them; ``matting`` makes the mattes of a generator that returns no alpha.
     """
     needs = generator.needs
     overlap = min(overlap_frames, needs.conditioning_frames)
     spans = [*windows_of(start, stop, needs.window_frames, overlap)]
     windows = (sources.window(span.start, span.stop, needs, check) for span in spans)
     if needs.output == "pictures":
-        # A window needs nothing of the one before but its finished layers: the next is drawn while this one is painted.
+        # A window needs only the finished layers of the previous one: the next is prepared while this one is generated.
         windows = prefetch(windows)
     pending: dict[int, Layer] = {}
     with closing(windows):
@@ -114,7 +115,7 @@ def generate_layers(
 
 
 def _generated(generator: Generator, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-    """Yield the window's layers; out of memory, the window is tried once more with less of it."""
+    """Yield the window's layers; when out of memory, the window is retried once with reduced memory use."""
     done = 0
     try:
         for layer in generator.generate(window, seed, check):
@@ -124,14 +125,14 @@ def _generated(generator: Generator, window: Window, seed: int, check: Check) ->
     except OutOfMemory:
         if not generator.use_less_memory():
             raise
-    # Same window and seed give the same layers, so those that were handed on already are passed over.
+    # The same window and seed produce the same layers, so those already yielded are skipped.
     yield from islice(generator.generate(window, seed, check), done, None)
 
 
 def window_of_plan(
     plan: Plan, start: int, stop: int, pts_seconds: NDArray[np.float64], finished: tuple[Layer, ...] = ()
 ) -> Window:
-    """Return what the plan knows of the frames [start, stop), in crop space; no pictures."""
+    """Return the plan's data for the frames [start, stop), in crop space; no pictures."""
     subject = plan.subject
     joints = subject.joints[start:stop].copy()
     skeletons = subject.skeletons[start:stop].copy()
@@ -157,7 +158,7 @@ def window_of_plan(
 
 
 def local_scale(crop_from_source: Transforms, box_xyxy: NDArray[np.float64]) -> float:
-    """Return how many crop px one source px is at the middle of a box (square root of the area's ratio)."""
+    """Return the crop px per source px at the center of a box (square root of the area ratio)."""
     if not np.isfinite(box_xyxy).all():
         return 1.0
     middle = np.array([(box_xyxy[0] + box_xyxy[2]) / 2, (box_xyxy[1] + box_xyxy[3]) / 2])

@@ -1,4 +1,4 @@
-"""The tight matte of a generated picture: whom the generator drew, found by the people backend."""
+"""The tight matte of a generated picture: the generated person, segmented by the people backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from pipeline.models.interfaces import PeopleBackend, SafetyBackend
 _SAFETY_SPAN = 8
 _LEAST_OVERLAP = 0.5
 _JOINT_SIGMA_BH = 0.08
-"""How far a joint may lie from where it was asked, body heights: between OpenPose's sigmas of wrists and hips."""
+"""Tolerance of a joint's position against the requested one, body heights: between OpenPose's sigmas of wrists and
+hips."""
 _EDGE_PX = 1.5
 """Standard deviation of the edge's softness."""
 
@@ -27,11 +28,11 @@ _EDGE_PX = 1.5
 def cut_out(
     layer: Layer, joints: NDArray[np.float32], body_height_px: float, candidates: Sequence[Person]
 ) -> Layer | None:
-    """Return the layer with the matte of the person in its picture, or None where nobody stands as asked.
+    """Return the layer with the matte of the person in its picture, or None where nobody has the requested pose.
 
-    ``joints`` (21, 3) are those that the generator was given, in crop px; ``candidates`` are the people found in the
-    picture, of whom the one with the best joint overlap is taken. In the soft band the color is that of the person's
-    inside, so that the background behind does not shine through.
+    ``joints`` (21, 3) are those given to the generator, in crop px; ``candidates`` are the people detected in the
+    picture, of whom the one with the best joint overlap is taken. In the soft band the color is extended from the
+    person's interior, so that the background does not bleed through.
     """
     scored = [(joint_overlap(person.joints, joints, body_height_px), row) for row, person in enumerate(candidates)]
     best, row = max(scored, default=(0.0, -1))
@@ -44,9 +45,10 @@ def cut_out(
 
 
 def joint_overlap(found: NDArray[np.float32], asked: NDArray[np.float32], body_height_px: float) -> float:
-    """Return 0..1: the mean over the joints asked for of exp(-d² / 2σ²), as COCO's object keypoint similarity.
+    """Return 0..1: the mean over the requested joints of exp(-d² / 2σ²), as in COCO's object keypoint similarity.
+    Requested joints that were not detected count 0.
 
-    Joints that were asked for and not found count 0. 0 where none was asked for.
+    0 where none was requested.
     """
     wanted = np.isfinite(asked[:, :2]).all(axis=1) & (asked[:, 2] > 0.3)
     if not wanted.any() or not np.isfinite(body_height_px):
@@ -56,15 +58,15 @@ def joint_overlap(found: NDArray[np.float32], asked: NDArray[np.float32], body_h
 
 
 def with_matte(layer: Layer, mask: Mask) -> Layer:
-    """Return the layer with a soft alpha of a hard mask, and the inside's colors carried out over the soft band."""
+    """Return the layer with a soft alpha from a hard mask, and interior colors extended over the soft band."""
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _EDGE_PX)
-    # The model's own edge reaches a little over the person: the soft band lies inside.
+    # The model's mask extends slightly beyond the person: the soft band lies inside.
     alpha = np.clip(alpha * 1.6 - 0.6, 0.0, 1.0)
     return replace(layer, picture=_inside_colors(layer.picture, alpha), alpha=np.rint(alpha * 255).astype(np.uint8))
 
 
 def over_ground_shadow(layer: Layer, figure: Layer, silhouette: Mask) -> Layer:
-    """Return the layer with the posed figure's shadow on the ground under it: without one a painted person floats.
+    """Return the layer with the posed figure's ground shadow under it: without one a generated person floats.
 
     ``figure`` is the mannequin's layer, whose alpha outside its ``silhouette`` (h, w) is its shadow, in black.
     """
@@ -72,7 +74,7 @@ def over_ground_shadow(layer: Layer, figure: Layer, silhouette: Mask) -> Layer:
     shadow = np.where(silhouette, np.float32(0), figure.alpha.astype(np.float32) / 255)
     alpha = layer.alpha.astype(np.float32) / 255
     total = alpha + (1 - alpha) * shadow
-    # Straight color: the person's, thinned by the black of the shadow where both are.
+    # Straight (unpremultiplied) color: the person's, mixed with the black of the shadow where both overlap.
     color = layer.picture * (alpha / np.maximum(total, 1e-6))[..., None]
     return replace(
         layer, picture=np.rint(color).astype(np.uint8), alpha=np.rint(np.clip(total, 0, 1) * 255).astype(np.uint8)
@@ -80,11 +82,11 @@ def over_ground_shadow(layer: Layer, figure: Layer, silhouette: Mask) -> Layer:
 
 
 def flagged_runs(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return (N,): the frames that are flagged together with their neighbors, and what lies between them.
+    """Return (N,): the frames flagged together with their neighbors, and those in between.
 
-    The checker is wrong now and then in a single frame, and one pixelated frame is a flash: a frame counts where at
-    least three of eight consecutive ones around it are flagged; then all frames from the first to the last of them do.
-    In windows of fewer frames the same share of them.
+    The checker is occasionally wrong in a single frame, and one pixelated frame looks like a flash: a frame counts
+    where at least three of eight consecutive ones around it are flagged; then all frames from the first to the last of
+    them count. Shorter windows use the same fraction.
     """
     count = len(flags)
     span = min(_SAFETY_SPAN, count)
@@ -98,18 +100,19 @@ def flagged_runs(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def propagated_matte(layer: Layer, picture_before: Picture, alpha_before: NDArray[np.uint8]) -> Layer:
-    """Return the layer with the alpha of the frame before, moved as the generated picture moved; marked as such."""
+    """Return the layer with the previous frame's alpha, warped by the motion of the generated picture; marked as
+    such."""
     back = flow_between(gray_of(layer.picture), gray_of(picture_before))
     return replace(layer, alpha=warp_alpha_by_flow(alpha_before, back), matte_is_propagated=True)
 
 
 def pixelated(layer: Layer, cells: int = 24) -> Layer:
-    """Return the layer in squares, ``cells`` along its height: whom the safety checker flagged; marked as such."""
+    """Return the layer pixelated to ``cells`` along its height, where the safety checker flagged it; marked as such."""
     height, width = layer.picture.shape[:2]
     small_wh = (max(1, round(cells * width / height)), cells)
     assert layer.alpha is not None
     cover = layer.alpha[..., None].astype(np.float32) / 255
-    # Weighed by alpha, so that what lies around the person does not bleed into them.
+    # Weighted by alpha, so that the surroundings do not bleed into the person.
     colors = cv2.resize(layer.picture * cover, small_wh, interpolation=cv2.INTER_AREA)
     weight = cv2.resize(cover, small_wh, interpolation=cv2.INTER_AREA)[..., None]
     squares = np.clip(colors / np.maximum(weight, 1e-6), 0, 255)
@@ -120,7 +123,7 @@ def pixelated(layer: Layer, cells: int = 24) -> Layer:
 def cut_out_window(
     layers: Sequence[Layer], joints: NDArray[np.float32], heights_px: NDArray[np.float64], people: PeopleBackend
 ) -> list[Layer | None]:
-    """Return each layer with its matte, or None (see ``cut_out``); layers that have an alpha stay as they are."""
+    """Return each layer with its matte, or None (see ``cut_out``); layers that have an alpha stay unchanged."""
     people.reset()
     painted = [row for row, layer in enumerate(layers) if layer.alpha is None]
     found: dict[int, list[Person]] = {}
@@ -135,7 +138,8 @@ def cut_out_window(
 
 
 def _inside_colors(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
-    """Replace colors where alpha is soft by the mean of the near inside, weighed by distance (a normalized blur)."""
+    """Replace colors where alpha is soft by the mean of the nearby interior, weighted by distance (a normalized
+    blur)."""
     inside = (alpha > 0.95).astype(np.float32)
     spread = 3 * _EDGE_PX
     color = cv2.GaussianBlur(picture * inside[..., None], (0, 0), spread)
@@ -146,17 +150,17 @@ def _inside_colors(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
 
 
 _STEADY_FRAMES = 9
-"""Over so many frames the new joints' distance from those asked for is taken the median of."""
+"""Frames over which the median distance of the new joints from the requested ones is taken."""
 
 
 _REMAKE_FRACTION = 0.15
-"""Of a window's frames: from so many failures on it is made once more."""
+"""Fraction of a window's frames that must fail for it to be regenerated."""
 _OTHER_SEED = 7919
-"""Added to the job's where a window is made again."""
+"""Added to the job's seed where a window is regenerated."""
 
 
 class MatteMaker:
-    """Makes the mattes of generated pictures, and coarsens what must not be shown; once a chunk."""
+    """Makes the mattes of generated pictures, and pixelates what must not be shown; one instance per chunk."""
 
     def __init__(self, people: PeopleBackend, safety: SafetyBackend | None) -> None:
         self._people, self._safety = people, safety
@@ -168,9 +172,9 @@ class MatteMaker:
     ) -> Iterator[Layer]:
         """Yield a window's layers with their mattes.
 
-        Where nobody stands as asked in a good part of the pictures, the window is made ``again`` with another seed,
-        once, and the better of the two is taken: a single failure is not worth a window's cost. Then the last frame's
-        matte is propagated.
+        Where nobody has the requested pose in many of the pictures, the window is generated ``again`` with another
+        seed, once, and the better of the two is taken: a single failure is not worth a window's cost. In remaining
+        failures the previous frame's matte is propagated.
         """
         pictures = list(layers)
         cut = cut_out_window(pictures, window.joints, window.body_height_px, self._people)
@@ -185,10 +189,10 @@ class MatteMaker:
             if picture.alpha is None and window.figure is not None:
                 layer = over_ground_shadow(layer, window.figure.layers[row], window.figure.silhouette[row])
             if picture.alpha is None:
-                # What was finished before, or has nobody in it, keeps what it was.
+                # Frames finished before, or without the subject, are kept.
                 layer = replace(layer, joints=self._steady(layer.joints, window.joints[row]))
             self._last = pixelated(layer) if flags[row] else layer
-            # The picture itself is what the next matte is carried from.
+            # The next matte is propagated from this picture.
             self._picture = picture.picture
             yield self._last
 
@@ -196,14 +200,13 @@ class MatteMaker:
         if self._last is not None and self._last.alpha is not None:
             return propagated_matte(layer, self._picture, self._last.alpha)
         assert window.masks is not None
-        # There is no frame before: the subject's own shape is the nearest thing.
+        # There is no previous frame: the subject's own shape is the best approximation.
         return replace(with_matte(layer, window.masks[row]), matte_is_propagated=True)
 
     def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the new person's joints: those that were asked for, and by how much the person has lately stood beside
-        them.
+        """Return the new person's joints: the requested ones plus the recent median offset of the detected ones.
 
-        Found frame by frame they tremble by some px; what was asked for is smooth, and the new proportions change
+        Detected frame by frame they jitter by a few px; the requested ones are smooth, and the new proportions change
         slowly.
         """
         unknown = np.full((len(asked), 2), np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""PERFORM: one read; layers of the new person, chunk by chunk, each a checkpoint."""
+"""PERFORM: one read; generate layers of the new person, chunk by chunk, each a checkpoint."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def perform_clip(
 ) -> None:
     """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint.
 
-    ``share`` says which chunks are drawn here; what it leaves out has been put into ``workspace`` when it ends.
+    ``share`` selects the chunks generated here; the others have been put into ``workspace`` when it ends.
     """
     generator, needs = models.generator, models.generator.needs
     figure = models.figure
@@ -57,12 +57,12 @@ def perform_clip(
     sources = WindowSources(plan, clip.info.pts_seconds, crops, light, figure, control_pictures(models))
     colors_of = _first_with_subject(plan) if needs.output == "pictures" else None
     offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), workspace)
-    # Who shares the chunks tells of all of them.
+    # The sharer reports progress for all chunks.
     drawn = progress if share is draw_all else _say_nothing
     anchor: ColorReference | None = None
     for span in share(offer, check, progress):
         if anchor is None and colors_of is not None and span.chunk.index > colors_of.index:
-            # From the spool, not from memory: whoever draws a chunk, and a job that goes on, finds the same.
+            # Read from the spool, not from memory: every worker, and a resumed job, gets the same layers.
             anchor = _anchor(chunk_path(workspace, colors_of), needs.window_frames)
         path = chunk_path(workspace, span.chunk)
         layers = generate_layers(
@@ -88,14 +88,14 @@ def perform_clip(
 
 
 def _first_with_subject(plan: Plan) -> Chunk | None:
-    """Return the chunk whose colors all later ones keep to."""
+    """Return the chunk whose colors are the reference for all later ones."""
     return next((c for c in plan.chunks if plan.subject.presence[c.start : c.stop].any()), None)
 
 
 def _dependencies(
     spans: Sequence[ChunkSpan], conditioning_frames: int, colors_of: Chunk | None
 ) -> Mapping[int, frozenset[int]]:
-    """Return for each chunk, by its index, the chunks whose layers it is drawn from."""
+    """Return for each chunk, by its index, the chunks whose layers it depends on."""
     needed: dict[int, frozenset[int]] = {}
     for span in spans:
         earlier = set()
@@ -108,7 +108,7 @@ def _dependencies(
 
 
 def _finished(workspace: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
-    """Return the layers from the span's start on that the chunk before has made."""
+    """Return the previous chunk's layers from the span's start on."""
     if span.continues is None or most == 0:
         return ()
     with closing(LayerReader(chunk_path(workspace, span.continues))) as reader:

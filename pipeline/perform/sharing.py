@@ -1,4 +1,4 @@
-"""Who draws which chunk: all of them here, or some of them on other workers."""
+"""Distribution of chunks: all generated here, or some of them on other workers."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pipeline.runtime.callbacks import Check, Progress
 
 @dataclass(frozen=True, slots=True)
 class ChunkOffer:
-    """The chunks of one subject that are not drawn yet."""
+    """The chunks of one subject that are not generated yet."""
 
     spans: tuple[ChunkSpan, ...]
-    """In their order in the clip."""
+    """In clip order."""
     needed: Mapping[int, frozenset[int]]
-    """For each chunk of the clip, by its index: whose layers it is drawn from."""
+    """For each chunk of the clip, by its index: the chunks whose layers it depends on."""
     folder: Path
     """Where the layers go (``workspace.layers.chunk_path``)."""
 
 
 ShareChunks = Callable[[ChunkOffer, Check, Progress], Iterator[ChunkSpan]]
-"""Yields the chunks to draw here, each when what it needs is there; a chunk is drawn when the next one is asked for.
+"""Yields the chunks to generate here, each once its inputs exist; a chunk is finished when the next one is requested.
 
-When it ends, the layers of all others lie in the offer's folder, entered into its list of checkpoints.
+When it ends, the layers of all others are in the offer's folder, registered in its checkpoint list.
 """
 
 
 def draw_all(offer: ChunkOffer, check: Check, progress: Progress) -> Iterator[ChunkSpan]:
-    """Draw every chunk here, in order."""
+    """Generate every chunk here, in order."""
     return iter(offer.spans)

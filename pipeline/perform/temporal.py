@@ -13,23 +13,23 @@ from pipeline.datatypes.window import Layer
 from pipeline.maths.optical_flow import warp_alpha_by_flow, warp_by_flow
 
 _COARSE = 1 / 45
-"""Sigma that parts coarse from detail, of the picture's height."""
+"""Sigma that separates coarse from detail, as a fraction of the picture's height."""
 _DETAIL = 0.2
-"""Share of the strength with which detail is blended: sharpness lost against flicker left (benchmarks.flicker)."""
+"""Fraction of the strength with which detail is blended: a trade-off of sharpness and flicker (benchmarks.flicker)."""
 
 
 def reduce_flicker(
     frames: Iterable[tuple[int, Layer, NDArray[np.float32]]], restarts: frozenset[int], strength: float
 ) -> Iterator[tuple[int, Layer]]:
-    """Yield the layers with their flicker lowered: (frame, layer, motion) in order.
+    """Yield the layers with reduced flicker: (frame, layer, motion) in order.
 
-    ``motion`` (h, w, 2) px leads from a pixel to where the new person's surface point was in the frame before, NaN
-    where that is not known: the posed figure's, which is exact where the subject's own optical flow tells of other
-    clothes and of another outline. Along it the previous output is brought to this frame and blended in with
-    ``strength`` where both layers are solid. Flicker is mostly coarse (brightness, color, shading), and detail
-    that is warped from frame to frame blurs and leaves ghosts: so detail, what a Gaussian of a 45th of the picture's
-    height takes away, is blended with a fifth of the strength. Frames in ``restarts`` (shot starts) begin anew.
-    Method: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, without the network.
+    ``motion`` (h, w, 2) px maps a pixel to where the new person's surface point was in the previous frame, NaN where
+    unknown. It is the posed figure's, which is exact, while the subject's optical flow belongs to other clothes and
+    another outline. The previous output is warped along it and blended in with ``strength`` where both layers are
+    opaque. Flicker is mostly coarse (brightness, color, shading), and detail that is warped from frame to frame blurs
+    and leaves ghosts: so detail, what a Gaussian of 1/45 of the picture's height removes, is blended with a fifth of
+    the strength. Frames in ``restarts`` (shot starts) start anew. Method: Lai et al., "Learning Blind Video Temporal
+    Consistency", ECCV 2018, without the network.
     """
     before: Layer | None = None
     for frame, made, motion in frames:
@@ -54,7 +54,7 @@ def _blended(layer: Layer, earlier: Layer, motion: NDArray[np.float32], strength
 
 
 def _blurred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Blur (h, w, c) by the coarse scale, at a quarter of the size: nothing finer is left anyway."""
+    """Blur (h, w, c) at the coarse scale, at a quarter of the size, since nothing finer remains."""
     height, width = values.shape[:2]
     small = cv2.resize(values, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(height * _COARSE / 4, 0.3))

@@ -170,8 +170,9 @@ def standing_height(
 def height_ratios(
     skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
 ) -> HeightRatios:
-    """Return the ratios of one person's standing height to trunk, and to head and shoulders, from the frames that show
-    more of them; the usual proportions where none does.
+    """Return the ratios of one person's standing height to trunk, and to head and shoulders.
+
+    Measured in the frames that show more of the person; the usual proportions where none does.
     """
     whole, trunk, top = _heights(skeletons, joints, size_wh)
     both = np.isfinite(whole) & np.isfinite(trunk)

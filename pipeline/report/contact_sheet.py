@@ -21,7 +21,7 @@ _SHEET_COLUMNS = 4
 
 
 def write_contact_sheet(path: Path, moments: Sequence[MomentPictures]) -> Path:
-    """Write a PNG: source above result for each moment, four moments a row, in the order given."""
+    """Write a PNG: source above result for each moment, four moments per row, in the given order."""
     pairs = []
     for moment in moments:
         source, result = _column(moment.source), _column(moment.result)

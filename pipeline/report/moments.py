@@ -1,4 +1,4 @@
-"""The moments of a job that are worth a look, and their pictures."""
+"""The moments of a job worth checking, and their pictures."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _MAX_SEGMENTS = 5
 _SAME_SECONDS = 0.2
 """Moments of one view closer than this are merged."""
 _GOOD_FIT = 0.85
-"""A background that fits this well needs no look."""
+"""A background that fits this well need not be checked."""
 _AREA_PX = 854 * 480
-"""Size of a picture: what a phone shows sharp, and a dozen pairs stay under 2 MB."""
+"""Size of a picture: sharp on a phone, with a dozen pairs below 2 MB."""
 _FEET = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_toe", "right_toe")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame worth a look."""
+    """A frame worth checking."""
 
     frame: int
     view: View
@@ -55,12 +55,12 @@ class MomentPictures(Shaped):
 
 
 def choose_moments(plan: Plan, info: VideoInfo, series: Series) -> list[Moment]:
-    """Return about a dozen moments in the order of time, by rule.
+    """Return about a dozen moments in chronological order, by fixed rules.
 
-    Where the subject comes in and leaves, the middle of its frames in each segment (five at most), the longest contact
+    Where the subject enters and leaves, the middle of their frames in each segment (five at most), the longest contact
     of each foot, the longest stretch in which the subject is not clearly visible, the worst seam, the worst flicker,
-    the worst background, the worst slide. ``series`` is that of ``QualityMeter`` after ``finish``; figures that are not
-    known choose nothing.
+    the worst background, the worst slide. ``series`` is that of ``QualityMeter`` after ``finish``; unknown metrics
+    select nothing.
     """
     found = [*_comings(plan), *_segment_middles(plan), *_contacts(plan, info), *_unclear(plan), *_worst(series)]
     kept: list[Moment] = []
@@ -124,7 +124,7 @@ def _segment_middles(plan: Plan) -> Iterable[Moment]:
 
 def _contacts(plan: Plan, info: VideoInfo) -> Iterable[Moment]:
     for foot, name in enumerate(("left", "right")):
-        # A plant's number changes where one contact follows the other without a frame in the air.
+        # The contact index changes where one contact follows another without a frame in the air.
         runs = [
             (start, stop)
             for start, stop in equal_runs(plan.contacts.plant_id[:, foot])
@@ -145,7 +145,7 @@ def _unclear(plan: Plan) -> Iterable[Moment]:
 
 def _worst(series: Series) -> Iterable[Moment]:
     frames = series["frame"].astype(int)
-    # The border's length grows with the root of the area.
+    # The border's length grows with the square root of the area.
     seam = (series["seam_result"] - series["seam_source"]) / np.sqrt(np.maximum(series["region_px"], 1.0))
     flicker = series["warping_error_result"] - series["warping_error_source"]
     misfit = np.where(series["plate_fit"] < _GOOD_FIT, -series["plate_fit"], np.nan)
@@ -181,14 +181,14 @@ def _part(plan: Plan, info: VideoInfo, moment: Moment) -> Box:
 
 
 def _inside(middle: float, half: float, length: int) -> tuple[int, int]:
-    """Return the interval around ``middle``, moved into the picture rather than cut, so that it keeps its shape."""
+    """Return the interval around ``middle``, shifted into the picture rather than clipped, to keep the aspect ratio."""
     size = min(length, max(16, round(2 * half)))
     start = min(max(round(middle - half), 0), length - size)
     return start, start + size
 
 
 def fitted(picture: Picture, info: VideoInfo, area_px: float = _AREA_PX) -> Picture:
-    """Return a picture in square pixels, made smaller where it is larger than ``area_px``."""
+    """Return a picture in square pixels, downscaled where it is larger than ``area_px``."""
     aspect = float(info.sample_aspect_ratio)
     width, height = picture.shape[1], picture.shape[0]
     wide, high = (width, height * aspect) if info.quarter_turns % 2 else (width * aspect, float(height))

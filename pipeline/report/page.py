@@ -1,7 +1,7 @@
-"""The report: a contact sheet, and a page that opens from disk.
+"""The report: a contact sheet, and a self-contained HTML page.
 
-The page holds everything itself (pictures, plots, styles, one small script) and may reach nothing else: its content
-security policy says so. Equal moments, facts and series give equal bytes.
+The page embeds everything (pictures, plots, styles, one small script), and its content security policy forbids any
+other access. Equal moments, facts and series produce equal bytes.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ _SHEET_MOMENTS = 8
 _LAYERS = 6
 _LAYERS_AREA_PX = 640 * 360
 _PICTURE_BYTES = 1_800_000
-"""Of all pictures of a page: base64 adds a third, and the page stays under 3 MB."""
+"""Total for all pictures of a page: base64 adds a third, and the page stays below 3 MB."""
 _SIZES_AND_QUALITIES = ((1.0, 85), (1.0, 75), (1.0, 60), (1.0, 45), (1.0, 30), (0.5, 60), (0.5, 30), (0.25, 30))
-"""Share of the side, WebP quality: the first at which the pictures fit, which even white noise does at the last."""
+"""Scale of the side and WebP quality: the first pair at which the pictures fit is used; even white noise fits the
+last."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayersShown:
-    """Where pictures come from that show in colors whose the pixels of a frame are."""
+    """Source of pictures that show the pixel labels of a frame in colors."""
 
     pictures: Callable[[Sequence[int]], Mapping[int, Picture]]
-    """From rising frames to pictures (H, W, 3) of the source; frames of which nothing is known may lack."""
+    """Maps ascending frames to pictures (H, W, 3) of the source; frames without labels may be missing."""
     legend: Mapping[str, tuple[int, int, int]]
-    """What each color (RGB) stands for."""
+    """The meaning of each color (RGB)."""
 
 
 def write_reports(
@@ -59,10 +60,10 @@ def write_reports(
     series: Series,
     layers: LayersShown | None = None,
 ) -> dict[str, list[Path]]:
-    """Write ``report.html`` and ``contact_sheet.png``, those that are ``wanted``; return their paths by artifact.
+    """Write those of ``report.html`` and ``contact_sheet.png`` that are ``wanted``; return their paths by artifact.
 
     ``source`` and ``written`` are read once for the pictures, at the frames that are shown; ``facts`` is the job's
-    answer, ``series`` that of ``draw_plots``; ``layers`` shows whose the pixels of some frames are.
+    answer, ``series`` that of ``draw_plots``; ``layers`` shows the pixel labels of some frames.
     """
     chosen = choose_moments(plan, source.info, series) if "report" in wanted else []
     even = even_moments(source.info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []
@@ -102,8 +103,8 @@ def write_html(
     layer_pictures: Mapping[int, Picture] | None = None,
     legend: Mapping[str, tuple[int, int, int]] | None = None,
 ) -> Path:
-    """Write the page: moments, plots, figures with a verdict, and what the job was made with."""
-    # Both take a good part of a second to import, which a job without a report need not wait for.
+    """Write the page: moments, plots, metrics with a verdict, and the job's settings."""
+    # Both take much of a second to import, which a job without a report need not wait for.
     import jinja2
 
     from pipeline.report.plots import draw_plots
@@ -173,7 +174,7 @@ def _stages(timings_s: dict[str, float]) -> list[dict[str, Any]]:
 
 
 def _settings(settings: Settings) -> list[dict[str, Any]]:
-    """Return every setting as text, with whether it differs from the default; no environment is looked at."""
+    """Return every setting as text, and whether it differs from the default; the environment is not read."""
     default: dict[str, Any] = Settings().model_dump(mode="json")
     # The chosen generator has settings that the default one lacks.
     default["generate"] = type(settings.generate)().model_dump(mode="json") | default["generate"]

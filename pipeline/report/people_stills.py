@@ -1,4 +1,5 @@
-"""Stills of the people of a clip: the frame in which somebody is seen best, their box and number drawn into it."""
+"""Stills of the people of a clip: the frame in which a person is best visible, with their box and number drawn into
+it."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from pipeline.runtime.callbacks import Check
 from pipeline.workspace.pictures import write_png
 
 LONG_SIDE_PX = 960
-"""A still is scaled down to it: it is looked at, not worked with."""
+"""Largest size of a still, which is only for viewing."""
 _THIS_RGB, _OTHER_RGB, _INK_RGB = (255, 214, 0), (200, 200, 200), (0, 0, 0)
 
 
@@ -38,7 +39,7 @@ def write_people_stills(
 
 
 def person_still(picture: Picture, person: PersonReport) -> Picture:
-    """Return a copy of the upright frame, scaled down, with everybody's box and number; this person's stands out."""
+    """Return a downscaled copy of the upright frame with everybody's box and number; this person's is highlighted."""
     height, width = picture.shape[:2]
     scale = min(1.0, LONG_SIDE_PX / max(width, height))
     size_wh = max(1, round(width * scale)), max(1, round(height * scale))
@@ -58,7 +59,7 @@ def _draw_box(
     line_px: int,
 ) -> None:
     height, width = still.shape[:2]
-    # Boxes may reach over the picture's edge; the frame around them stays to be seen.
+    # Boxes may extend beyond the picture; their outline is kept visible.
     limits = np.array([width, height, width, height]) - 1
     x0, y0, x1, y1 = np.clip(np.rint((np.array(box_xyxy) + 0.5) * scale - 0.5), 0, limits).astype(int).tolist()
     cv2.rectangle(still, (x0, y0), (x1, y1), color, line_px)

@@ -1,6 +1,6 @@
 """The report's plots: inline SVG whose colors are the page's, so that they are readable in light and in dark.
 
-Imported only when a report is asked for: matplotlib takes most of a second to load.
+Imported only when a report is requested: matplotlib takes most of a second to load.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from pipeline.maths.smoothing import equal_runs
 from pipeline.report.moments import Series
 
 _WIDTH_IN = 5.2
-"""About a phone's width at its own size, so that the text stays readable there."""
+"""About a phone's width at 100 %, so that the text stays readable there."""
 _MAX_POINTS = 800
-"""Points of a curve: two a pixel column of a wide screen's plot."""
+"""Points of a curve: two per pixel column of a wide screen's plot."""
 _FEET = ("left", "right")
 
-# Matplotlib draws in these colors; the page gives each its own for light and dark.
+# Matplotlib draws in these colors; the page replaces each for light and dark mode.
 _INK, _FAINT, _FIRST, _SECOND, _THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
 _VARIABLES = {_INK: "--ink", _FAINT: "--faint", _FIRST: "--first", _SECOND: "--second", _THIRD: "--third"}
 
 _STYLE = {
-    # The same ids, and so the same bytes, in every run.
+    # The same ids, and therefore the same bytes, in every run.
     "svg.hashsalt": "understudy",
-    # Text stays text: small, and the page can find it.
+    # Text stays text: small, and searchable in the page.
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -60,7 +60,7 @@ class Plot:
     """One plot of the page."""
 
     name: str
-    """Unique; the beginning of every id in the SVG."""
+    """Unique; the prefix of every id in the SVG."""
     title: str
     caption: str
     """What to look for."""
@@ -68,7 +68,7 @@ class Plot:
 
 
 def draw_plots(plan: Plan, info: VideoInfo, series: Series, moments: Sequence[int]) -> list[Plot]:
-    """Return the timeline, warping error, foot speed and camera path; equal input gives equal bytes.
+    """Return the timeline, warping error, foot speed and camera path; equal input produces equal bytes.
 
     ``series`` is that of ``QualityMeter`` after ``finish`` with ``ankles_unlocked`` and ``ankles_locked``, (T, 2, 2)
     source px of the new person's left and right ankle; ``moments`` are the frames whose pictures are shown.
@@ -117,7 +117,8 @@ def draw_plots(plan: Plan, info: VideoInfo, series: Series, moments: Sequence[in
 
 
 def foot_speed_bh(ankles: NDArray[np.float64], plan: Plan, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (T, 2): speed of the new person's ankles (T, 2, 2) against the ground, body heights a second; NaN unknown.
+    """Return (T, 2): speed of the new person's ankles (T, 2, 2) relative to the ground, body heights per second; NaN
+    unknown.
 
     In a contact the ground's motion is that of the contact's anchor (measured around the foot), else the camera's. The
     speed of frame t is that from frame t - 1; there is none across a cut.
@@ -141,7 +142,7 @@ def foot_speed_bh(ankles: NDArray[np.float64], plan: Plan, seconds: NDArray[np.f
 def thinned(
     seconds: NDArray[np.float64], values: NDArray[np.float64], max_points: int = _MAX_POINTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a curve of at most ``max_points`` points that keeps every bin's least and largest value (NaN is a gap)."""
+    """Return a curve of at most ``max_points`` points that keeps every bin's minimum and maximum (NaN is a gap)."""
     bins = max_points // 3
     if len(values) <= max_points:
         return seconds, values
@@ -181,7 +182,7 @@ def _plot(
 
 
 def _for_page(svg: str, name: str, label: str) -> str:
-    """Turn a stand-alone SVG into one for a page: unique ids, the page's colors and width, short numbers, a label."""
+    """Convert a stand-alone SVG for embedding: unique ids, the page's colors and width, short numbers, a label."""
     svg = svg[svg.index("<svg") :]
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None
@@ -245,7 +246,7 @@ def _camera(axes: Sequence[Axes], plan: Plan, info: VideoInfo, seconds: NDArray[
         "measured": apply_transform(world, middle),
         "smoothed": apply_transform(world @ np.linalg.inv(stable), middle),
     }
-    # A cut starts a new world: no line is drawn across it.
+    # A cut starts a new ``world``: no line is drawn across it.
     cuts = plan.shot_starts[plan.shot_starts > 0]
     for direction, axis in enumerate(axes):
         for (label, path), (color, style) in zip(paths.items(), ((_FIRST, "-"), (_SECOND, "--")), strict=True):

@@ -1,4 +1,4 @@
-"""The new person turning once before a plain ground: a short film, and stills from four sides."""
+"""The new person turning once against a plain background: a short video, and stills from four sides."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.workspace.pictures import write_png
 
 FRAMES = 48
 FRAME_RATE = 16
-"""Three seconds a turn: slow enough to see seams, fast enough to show every side before somebody looks away."""
+"""Three seconds per turn: slow enough to see seams, fast enough not to bore."""
 SIZE_WH = (448, 672)
 """Twice as many lines as most subjects have."""
 SIDES = {"front": 0.0, "left": 0.25, "back": 0.5, "right": 0.75}
-"""Which side of the person a still shows, and after what share of the turn."""
+"""Which side of the person a still shows, and after which fraction of the turn."""
 _GROUND_RGB = (224, 226, 230)
 
 
@@ -29,9 +29,9 @@ def write_turntable(
     check: Check = lambda: None,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Path, list[Path]]:
-    """Write ``turntable.mp4`` and ``character_SIDE.png`` into ``folder``; return the film and the stills.
+    """Write ``turntable.mp4`` and ``character_SIDE.png`` into ``folder``; return the video and the stills.
 
-    ``turned`` draws the person turned by an angle (radians), in a size. Raises ``NoSpace``, ``EncodeFailed`` and
+    ``turned`` draws the person rotated by an angle (radians) at a given size. Raises ``NoSpace``, ``EncodeFailed`` and
     ``OSError``.
     """
     folder.mkdir(parents=True, exist_ok=True)

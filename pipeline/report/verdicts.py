@@ -1,4 +1,4 @@
-"""The quality figures in words: what each one says, what is good, and which three tell most."""
+"""The quality metrics in words: what each one measures, what is good, and which three matter most."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Literal
 from pipeline.result import Quality
 
 Verdict = Literal["good", "fair", "poor", "not known", "note"]
-"""``note`` is a figure that is neither good nor bad by itself."""
+"""``note`` is a metric that is neither good nor bad by itself."""
 
 _SEVERITY: Mapping[Verdict, int] = {"poor": 0, "fair": 1, "good": 2, "not known": 3, "note": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One figure as people read it."""
+    """One metric in readable form."""
 
     name: str
     """Key in ``quality``."""
     label: str
     value: str
-    """With its unit; ``not known`` where the clip cannot tell."""
+    """With its unit; ``not known`` where the clip does not provide it."""
     aim: str
-    """What good means, empty for a note."""
+    """The criterion for good; empty for a note."""
     verdict: Verdict
     meaning: str
-    """A sentence: what was measured, and what to do about a poor one where there is something."""
+    """A sentence: what was measured, and, if possible, what to do about a poor value."""
 
     @property
     def sentence(self) -> str:
-        """The figure on one line of a terminal."""
+        """The metric on one line of a terminal."""
         aim = f"; aim: {self.aim}" if self.aim and self.verdict != "good" else ""
         return f"{self.label}: {self.value} ({self.verdict}{aim})"
 
@@ -43,10 +43,11 @@ class _Rule:
     aim: str = ""
     good: float | None = None
     fair: float | None = None
-    """Limits of ``measure``; at or under them (with ``larger_is_better``: at or over). None: the figure is a note."""
+    """Limits of ``measure``: good at or below them (with ``larger_is_better``: at or above). None: the metric is a
+    note."""
     larger_is_better: bool = False
     measure: Callable[[float, Quality], float | None] = lambda value, quality: value
-    """From the figure to what the limits are about."""
+    """Maps the metric to the quantity that the limits refer to."""
 
 
 def _over_the_source(value: float, quality: Quality) -> float | None:
@@ -57,7 +58,7 @@ def _percent_of_replaced(value: float, quality: Quality) -> float | None:
     return 100.0 * value / quality.frames_replaced if quality.frames_replaced else None
 
 
-# In order of importance: what a viewer sees first. The limits are the aims of docs/quality.md where it has one.
+# In order of importance: what a viewer notices first. The limits are the targets of docs/quality.md where it has one.
 _RULES: Mapping[str, _Rule] = {
     "foot_slide_percent": _Rule("Foot slide", "{:.2f} % of body height", "at most 0.5 %", 0.5, 1.0),
     "source_left_percent": _Rule("Source left", "{:.2f} %", "at most 0.5 %", 0.5, 2.0),
@@ -113,12 +114,12 @@ _RULES: Mapping[str, _Rule] = {
 
 
 def judge_figures(quality: Quality) -> list[Judged]:
-    """Return every figure that ``quality`` has with a verdict, the most important first."""
+    """Return every metric of ``quality`` with a verdict, the most important first."""
     return [_judged(name, rule, quality) for name, rule in _RULES.items() if name in quality.model_fields_set]
 
 
 def telling_figures(quality: Quality) -> list[str]:
-    """Return three lines for the end of a run: figures that miss their aim first, then by importance."""
+    """Return three lines for the end of a run: metrics that miss their target first, then by importance."""
     judged = [figure for figure in judge_figures(quality) if figure.verdict not in ("note", "not known")]
     return [figure.sentence for figure in sorted(judged, key=lambda figure: _SEVERITY[figure.verdict])[:3]]
 

@@ -1,4 +1,4 @@
-"""What a pass calls while it works: a check that may stop the job, and a report of progress."""
+"""Callbacks of a pass: a check that may stop the job, and a progress report."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ Check = Callable[[], None]
 
 
 Progress = Callable[[str, int, int], None]
-"""(stage, frames done, frames in all)."""
+"""(stage, frames done, total frames)."""

@@ -7,13 +7,14 @@ from functools import lru_cache
 
 _M_ARENA_MAX = -8
 _ARENAS = 2
-"""Each thread would get one of its own (up to eight a core), and keep there what it has freed."""
+"""By default each thread gets its own arena (up to eight per core), which keeps freed memory."""
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 _LARGE_BYTES = 4 * 2**20
-"""A buffer of so many bytes has pages of its own, gone when it is freed, and a heap's free end of so many goes back.
+"""Buffers of at least this size are mapped separately and unmapped when freed (``M_MMAP_THRESHOLD``), and a free heap
+top of this size is returned (``M_TRIM_THRESHOLD``). glibc's dynamic limits grow to 32 and 64 MiB, and a long clip's
+peak grows with the resulting fragmentation.
 
-glibc's own limits climb to 32 and 64 MiB with the buffers that it sees, and a long clip's peak with the holes between
-them. Naming the first alone leaves the second at 128 KiB: pages go back and are taken again all the time (9 % of the
+Setting only the first leaves the second at 128 KiB: pages are returned and requested again all the time (9 % of the
 job's CPU time).
 """
 
@@ -26,9 +27,9 @@ def _libc() -> ctypes.CDLL | None:
 
 @lru_cache(maxsize=1)
 def limit_malloc_arenas() -> None:
-    """Let all threads share two arenas and large buffers lie outside of them; once a process, before it has threads.
+    """Let all threads share two arenas and keep large buffers outside them; once per process, before it has threads.
 
-    Nothing happens without glibc.
+    No effect without glibc.
     """
     libc = _libc()
     if libc is not None:
@@ -38,7 +39,7 @@ def limit_malloc_arenas() -> None:
 
 
 def trim_malloc() -> None:
-    """Give free memory back to the system; milliseconds, so between passes and not between frames."""
+    """Return free memory to the system; takes milliseconds, so call it between passes, not between frames."""
     libc = _libc()
     if libc is not None:
         libc.malloc_trim(0)

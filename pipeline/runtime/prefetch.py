@@ -25,11 +25,11 @@ def usable_cores() -> int:
 
 def prefetch(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
     """Yield ``items``; a thread computes up to ``depth`` of them ahead. An exception of ``items`` is raised at its
-    place in the order. Closing waits for the item in progress, then closes ``items`` if it is a generator.
+    position in the order. Closing waits for the item in progress, then closes ``items`` if it is a generator.
     """
     iterator = iter(items)
     end = object()
-    # What is logged there belongs to the same job.
+    # Log records of the thread belong to the same job.
     context = copy_context()
 
     def following() -> object:
@@ -55,8 +55,8 @@ def prefetch(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
 def parallel_map(function: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Generator[_Out]:
     """Yield ``function(item)`` for each item in order, up to ``threads`` of them at a time.
 
-    Items are taken in the caller's thread, at most ``threads + 1`` more than were asked for. ``function`` must not
-    change anything that another call reads. The first exception in the order is raised; nothing comes after it.
+    Items are taken in the caller's thread, at most ``threads + 1`` more than were requested. ``function`` must not
+    change anything that another call reads. The first exception in order is raised; nothing follows it.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="map") as pool:
         waiting: deque[Future[_Out]] = deque()

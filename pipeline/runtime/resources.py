@@ -23,15 +23,15 @@ _DISK_ERRORS = {
     errno.ENODEV: "the disk is gone",
 }
 FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
-"""Error numbers of the disk, where an error could come from the network as well."""
+"""Error numbers that mean the disk, where an error could come from the network as well."""
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
-"""What numpy says, without an errno, when the disk takes a part of an array only."""
+"""numpy's message, without an errno, when only part of an array was written."""
 _OPENCV_NO_MEMORY = -4
 _NO_LIMIT_BYTES = 1 << 60
-"""What cgroup v1 says where there is no limit is larger than this."""
+"""The value that cgroup v1 reports for "no limit" is larger than this."""
 _ADDRESSES_PER_BYTE = 2.3
-"""Address space that a process takes for a byte of memory: stacks and arenas of threads, files that are mapped. Jobs
-with a peak of 0.56 GB ended well from a limit of 1.6 GB on, and crashed or could not start below 1.4 GB."""
+"""Address space per byte of resident memory: thread stacks, arenas, mapped files. Jobs with a peak of 0.56 GB succeeded
+from a limit of 1.6 GB on, and crashed or could not start below 1.4 GB."""
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -39,8 +39,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 def resource_errors(*folders: Path, needed_bytes: int = 0) -> Iterator[None]:
     """Raise ``NoSpace`` or ``OutOfMemory`` for whatever a full disk or memory makes a library raise.
 
-    ``folders`` are those that are written to, the most important first; ``needed_bytes`` is what they are thought to
-    need in all. Errors that are ours already pass.
+    ``folders`` are those written to, the most important first; ``needed_bytes`` is their estimated total need. Errors
+    of this package pass through.
     """
     try:
         yield
@@ -54,7 +54,7 @@ def resource_errors(*folders: Path, needed_bytes: int = 0) -> Iterator[None]:
 
 
 def resource_error(error: BaseException, *folders: Path, needed_bytes: int = 0) -> NoSpace | OutOfMemory | None:
-    """Return what an error is of disk or memory, or None where it is neither; looks at its causes as well."""
+    """Return the disk or memory error that an exception stands for, or None; its causes are examined as well."""
     for each in _causes(error):
         if _is_of_memory(each):
             return OutOfMemory("the machine has too little memory for this job")
@@ -81,7 +81,7 @@ def check_disk(needed_bytes: int, *folders: Path) -> None:
 
 
 def check_memory(needed_bytes: int) -> None:
-    """Raise ``OutOfMemory`` where less memory can be had than is needed."""
+    """Raise ``OutOfMemory`` where less memory is available than needed."""
     free = available_memory()
     if free is not None and free < needed_bytes:
         raise OutOfMemory(
@@ -98,7 +98,7 @@ def available_memory() -> int | None:
 
 
 def memory_size() -> int | None:
-    """Return the memory of the machine or the container, whatever is in use of it; None where it is not told."""
+    """Return the total memory of the machine or the container; None where unknown."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     of_addresses = None if limit == resource.RLIM_INFINITY else round(limit / _ADDRESSES_PER_BYTE)
     sizes = [_field("/proc/meminfo", "MemTotal:"), _container_limit(_CGROUP), of_addresses]
@@ -107,7 +107,7 @@ def memory_size() -> int | None:
 
 
 def size_on_disk(folder: Path) -> int:
-    """Return how many bytes of disk a folder takes, with all in it; 0 where there is none."""
+    """Return the disk usage of a folder, recursively, in bytes; 0 where it does not exist."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(OSError):
@@ -129,12 +129,12 @@ def _is_of_memory(error: BaseException) -> bool:
         return True
     if type(error).__module__ == "cv2":
         return getattr(error, "code", None) == _OPENCV_NO_MEMORY
-    # A thread's stack is memory too.
+    # Thread stacks need memory too.
     return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
 
 
 def _shortage(folders: tuple[Path, ...], needed_bytes: int) -> str:
-    """Return the end of the sentence: how much is missing of what is needed, or how much is left."""
+    """Return the end of the sentence: how much is needed and how much is left."""
     for folder in folders:
         free = _free_bytes(folder)
         if free is None:
@@ -166,7 +166,7 @@ def _container(root: Path) -> int | None:
     limit = _container_limit(root)
     if limit is None:
         return None
-    # Pages of files are given back when they are wanted.
+    # The page cache is reclaimed on demand.
     for usage, statistics, cached in (
         ("memory.current", "memory.stat", "inactive_file"),
         ("memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),

@@ -1,4 +1,4 @@
-"""Zip members written so that the same content has the same bytes."""
+"""Zip members written deterministically: the same content has the same bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 _DEFLATE_LEVEL = 1
-"""Level 6 takes four times as long for a tenth less."""
+"""Level 6 takes four times as long to save a tenth."""
 
 
 def new_zip(path: Path) -> zipfile.ZipFile:
@@ -15,7 +15,7 @@ def new_zip(path: Path) -> zipfile.ZipFile:
 
 
 def write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    # A ZipInfo of our own carries a fixed date: writestr with a name would put the clock into the file.
+    # An explicit ZipInfo has a fixed date: writestr with a name would store the current time.
     info = zipfile.ZipInfo(name)
     info.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(info, data, compresslevel=_DEFLATE_LEVEL)

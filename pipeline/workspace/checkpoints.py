@@ -1,7 +1,7 @@
-"""Checkpoint verification: a damaged file is made again, never trusted.
+"""Checkpoint verification: a damaged file is recreated, never trusted.
 
 A workspace has one list of its finished files with their hashes. A file that is not listed, or whose hash differs, is
-unfinished, damaged, or from elsewhere.
+unfinished, damaged or foreign.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def is_intact(workspace: Path, path: Path) -> bool:
 
 
 def keep_if_intact(workspace: Path, *paths: Path) -> bool:
-    """Return whether all ``paths`` are finished and undamaged; if not, remove them, so that they are made again."""
+    """Return whether all ``paths`` are finished and undamaged; if not, remove them, so that they are recreated."""
     if all(is_intact(workspace, path) for path in paths):
         return True
     for path in paths:

@@ -59,7 +59,7 @@ class ChunkedLayers:
 
 
 _HEAD_BYTES = 9 * 4
-"""Of a layer: size, box, and three marks."""
+"""Header size of a layer: size, box, and three flags."""
 
 
 def write_layers(path: Path, layers: Iterable[tuple[int, Layer]]) -> None:
@@ -89,7 +89,7 @@ class LayerReader:
         return frame in self._frames
 
     def frames(self) -> Iterator[int]:
-        """Yield the numbers of the frames, rising."""
+        """Yield the frame numbers, ascending."""
         yield from sorted(self._frames)
 
     def read(self, frame: int) -> Layer:
@@ -130,5 +130,5 @@ def chunk_path(workspace: Path, chunk: Chunk) -> Path:
 
 
 def subject_folder(workspace: Path, number: int) -> Path:
-    """Return where one subject's checkpoints lie: the first one's in the workspace itself, beside the shared ones."""
+    """Return the folder of one subject's checkpoints: the first one's is the workspace itself, with the shared ones."""
     return workspace if number == 0 else workspace / f"subject_{number}"

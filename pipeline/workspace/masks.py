@@ -1,7 +1,7 @@
 """Spool files for data that is expensive to compute and too large for memory: masks, layers, values.
 
-Masks and layers are zip files of arrays cut to their bounding box, compressed at zlib's fastest level: lossless, random
-access by frame, the same bytes every run. A file is written under a temporary name and renamed when it is complete, so
+Masks and layers are zip files of arrays cropped to their bounding box, compressed at zlib's fastest level: lossless,
+with random access by frame, deterministic. A file is written under a temporary name and renamed when it is complete, so
 an existing file is a checkpoint.
 """
 
@@ -25,7 +25,7 @@ class MaskStore:
     """
 
     def __init__(self, path: Path, size_wh: tuple[int, int]) -> None:
-        """Open ``path`` to write it, or to read it where it exists; masks are (H, W) of ``size_wh``."""
+        """Open ``path`` for writing, or for reading where it exists; masks are (H, W) of ``size_wh``."""
         self.path = path
         self._width, self._height = size_wh
         self._part = path.with_suffix(".part")
@@ -34,7 +34,7 @@ class MaskStore:
         self._names: dict[int, list[tuple[int, str]]] = {}
 
     def put(self, frame: int, masks: Mapping[int, Mask]) -> None:
-        """Keep the masks of one frame, each (H, W) by track id. A track has one mask per frame."""
+        """Store the masks of one frame, each (H, W), by track id. A track has one mask per frame."""
         if self._writer is None:
             raise ValueError(f"{self.path.name} is complete: no more masks can be added")
         for track_id, mask in masks.items():
@@ -44,7 +44,7 @@ class MaskStore:
             write_member(self._writer, f"{frame}/{track_id}", head + packed.tobytes())
 
     def get(self, frame: int) -> dict[int, Mask]:
-        """Return the masks of one frame by track id; empty where nobody was seen."""
+        """Return the masks of one frame by track id; empty where nobody was detected."""
         return {track_id: self._read(name) for track_id, name in self._index().get(frame, [])}
 
     def close(self) -> None:

@@ -21,14 +21,14 @@ FILLED_DILATION_BH = 0.03
 
 
 WHOLE = 0.9
-"""So much of the subject must be seen in a frame whose mask is taken for another one."""
+"""Visible fraction that the subject must have in a frame whose mask is reused for another one."""
 MAX_MASK_SECONDS = 1.0
 NEARER_BH = 0.02
-"""Somebody in front of the subject reaches so much farther down the picture."""
+"""How much farther down the picture a person in front of the subject must reach."""
 
 
 class MaskSource(Protocol):
-    """Gives the masks of one frame by track id."""
+    """Provides the masks of one frame by track id."""
 
     def get(self, frame: int) -> Mapping[int, Mask]: ...
 
@@ -44,8 +44,9 @@ class SubjectMasks:
         info: VideoInfo,
         overlays: Overlays | None = None,
     ) -> None:
-        """Read from ``store`` when asked. A filled-in mask follows the hips, whose motion includes the camera's, so
-        ``world_from_source`` (T, 3, 3) only has to fit the clip. Pixels under ``overlays`` belong to nobody.
+        """Masks are read from ``store`` on demand. A filled-in mask follows the hips, whose motion includes the
+        camera's, so ``world_from_source`` (T, 3, 3) only has to fit the clip. Pixels under ``overlays`` belong to
+        nobody.
         """
         if len(world_from_source) != info.num_frames or len(subject.presence) != info.num_frames:
             raise ValueError(
@@ -63,8 +64,8 @@ class SubjectMasks:
         self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
 
     def subject_mask(self, frame: int) -> Mask:
-        """Return the subject's mask; where it was not clearly visible, the best mask of a nearby frame, moved with the
-        hips.
+        """Return the subject's mask; where they were not clearly visible, the best mask of a nearby frame, moved with
+        the hips.
 
         Empty where the subject is absent.
         """
@@ -90,7 +91,7 @@ class SubjectMasks:
         return None if self._overlays is None else self._overlays.mask(frame)
 
     def hidden_mask(self, frame: int) -> Mask:
-        """Return all that hides the background: people and graphics."""
+        """Return everything that occludes the background: people and graphics."""
         overlay = self.overlay_mask(frame)
         people = self.people_mask(frame)
         return people if overlay is None else people | overlay
@@ -115,8 +116,8 @@ class SubjectMasks:
         return left
 
     def _near(self, frame: int) -> list[int]:
-        """Return the frames before and after in which the subject is seen whole; in which he is found, where none is
-        near."""
+        """Return the frames before and after in which the subject is completely visible, or, where none is near, in
+        which they are detected."""
         for frames in (self._whole, self._found):
             at = int(np.searchsorted(frames, frame))
             near: list[int] = frames[max(at - 1, 0) : at + 1].tolist()
@@ -130,7 +131,7 @@ class SubjectMasks:
         for source in self._near(frame):
             distance = abs(float(self._seconds[source] - self._seconds[frame]))
             shift = self._hips[frame] - self._hips[source]
-            # A mask from the other side of a cut is far off: the hips tell.
+            # A mask from the other side of a cut is far off, as the hips show.
             candidates.append((distance + float(np.hypot(*shift)) / max(height[source], 1.0), distance, source))
         if not candidates or min(candidates)[1] > MAX_MASK_SECONDS:
             return np.zeros(self._shape, np.bool_)

@@ -54,11 +54,11 @@ def load_values(path: Path, kind: type[_T]) -> _T:
 
 
 def _converter() -> cattrs.Converter:
-    # A field that this version does not know is an error, as a checkpoint of another version is one.
+    # A field unknown to this version is an error, because such a checkpoint comes from another version.
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
     converter.register_unstructure_hook(Fraction, str)
     converter.register_structure_hook(Fraction, lambda text, _: Fraction(text))
-    # Arrays pass as they are: JSON's own hooks put names in their place, and take them back.
+    # Arrays are passed through: the JSON hooks replace them by names, and restore them.
     converter.register_unstructure_hook_func(_is_array, lambda array: array)
     converter.register_structure_hook_func(_is_array, lambda array, _: array)
     return converter
