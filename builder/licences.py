@@ -1,7 +1,7 @@
-"""Which licences an image's weights are under: ``python -m builder.licences`` writes ``weights/licences/README.md``.
+"""The licences of an image's weights: ``python -m builder.licences`` writes ``weights/licences/README.md``.
 
-The texts that the repositories hold themselves lie beside it, fetched with the weights. Where a repository holds none,
-this file names the licence and where its text is.
+Licence texts from the repositories are stored next to it, fetched with the weights. Where a repository has none, this
+file names the licence and where its text is published.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ them, has to pass these rules on as well, with the licence's text.
 
 
 def licence_page(sources: Sequence[Source], weights: Path) -> str:
-    """Return a Markdown page of the sources whose files lie in ``weights``."""
+    """Return a Markdown page of the sources whose files are in ``weights``."""
     lines = ["# Licences of the weights in this folder", "", _RULES, "| source | licence | text |", "|---|---|---|"]
     for source in sources:
         if not any((weights / file.name).exists() for file in source.files):
@@ -46,7 +46,7 @@ def licence_page(sources: Sequence[Source], weights: Path) -> str:
 
 
 def text_of(licence: str) -> str:
-    """Return where a licence's text is published, by the words that a source's licence begins with."""
+    """Return where a licence's text is published, by the first words of a source's licence."""
     return next(url for name, url in TEXTS.items() if licence.lower().startswith(name.lower()))
 
 

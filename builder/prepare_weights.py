@@ -1,8 +1,8 @@
-"""Make the diffusion presets' weights smaller and quicker to load, once, when the image is built.
+"""Make the diffusion presets' weights smaller and faster to load, once, when the image is built.
 
 ``python -m builder.prepare_weights`` fuses each LoRA into a copy of Stable Diffusion's UNet in half precision, removes
-what went into them, and stores in half precision what was published in single. ``weights/prepared.json`` tells what
-became of each fetched file, so that a check of the weights still knows them. Needs requirements-gpu.lock.
+the inputs, and converts weights published in single precision to half. ``weights/prepared.json`` records the outcome
+for each fetched file, so that a check of the weights still recognizes them. Needs requirements-gpu.lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HALVED = (
 
 
 def prepare_weights(weights: Path, say: Callable[[str], None]) -> None:
-    """Prepare what is there and is not prepared yet."""
+    """Prepare the weights that are present and not prepared yet."""
     prepared = read_prepared(weights)
     for name in _HALVED:
         if name not in prepared and (weights / name).is_file():
@@ -58,7 +58,7 @@ def _fused(weights: Path) -> dict[str, Prepared]:
         used.append(lora)
         made += [_made(weights, path) for path in sorted(target.glob("*.safetensors"))]
     if not made:
-        # Nothing to fuse: the plain UNet is what a preset without a LoRA loads.
+        # Nothing to fuse: a preset without a LoRA loads the plain UNet.
         return {_UNET: _halved(weights, _UNET)}
     entries = {name: Prepared(_known_hash(weights, name), tuple(made)) for name in used}
     for name in used:

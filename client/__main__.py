@@ -44,11 +44,11 @@ ADVICE = {
     "TIMED_OUT": "ask for a part of the clip, or for more --execution-timeout",
     "UPLOAD_FAILED": "look at the worker's bucket, then send the clip again",
 }
-"""What helps, by error code; after the others the same job may be sent again."""
+"""Advice by error code; after any other error the same job may be sent again."""
 
 
 def find_clips(sources: Sequence[str], output: Path) -> list[ClipToSend]:
-    """Return the clips that URLs, files and folders name. Raises ``InvalidInput`` for one that is not there."""
+    """Return the clips named by URLs, files and folders. Raises ``InvalidInput`` for one that does not exist."""
     found: list[str] = []
     for source in sources:
         path = Path(source)
@@ -70,7 +70,7 @@ def find_clips(sources: Sequence[str], output: Path) -> list[ClipToSend]:
 
 
 class _Board:
-    """Tells how far each clip is: bars on a terminal, lines elsewhere."""
+    """Shows the progress of each clip: bars on a terminal, lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -98,7 +98,7 @@ class _Board:
 def send_all(
     client: EndpointClient, clips: Sequence[ClipToSend], parallel: int, console: Console
 ) -> dict[str, Failed | None]:
-    """Send clips, ``parallel`` at a time; return each source with its error, or None. Ctrl-C cancels what runs."""
+    """Send clips, ``parallel`` at a time; return each source with its error, or None. Ctrl-C cancels running jobs."""
     board = _Board(console)
 
     def one(clip: ClipToSend) -> Failed | None:
@@ -173,7 +173,7 @@ def _request(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[ClipToSend]) -> EndpointClient:
-    """Check what was given before anything is sent. Raises ``InvalidInput``."""
+    """Validate the arguments before anything is sent. Raises ``InvalidInput``."""
     key = os.environ.get("RUNPOD_API_KEY", "")
     if not key:
         raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")

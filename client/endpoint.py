@@ -1,4 +1,4 @@
-"""One clip through an Understudy endpoint on RunPod: put where the worker finds it, sent, waited for, saved."""
+"""Process one clip with an Understudy endpoint on RunPod: upload, submit, wait, save."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from worker.delivery.upload_limits import UploadLimits
 from worker.output import ResultFiles, plain_sentence
 
 Tell = Callable[..., None]
-"""Called with a state and, where it is known, how many percent are done."""
+"""Called with a state and, where known, the percentage done."""
 _ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 _UPLOAD = UploadLimits(total_seconds=6 * 3600.0)
-"""2 GiB through a slow line at home."""
+"""2 GiB over a slow home connection."""
 _REMOVE_SECONDS = 60.0
 _VIDEO_NAMES = {"video/quicktime": "result.mov", "video/x-matroska": "result.mkv"}
 _INLINE_SUFFIXES = {
@@ -39,11 +39,11 @@ _INLINE_SUFFIXES = {
     "people": ".png",
     "character": ".png",
 }
-"""Of artifacts that came as base64; the others are Matroska files."""
+"""Suffixes of artifacts sent as base64; the others are Matroska files."""
 
 
 ESTIMATE = "estimate.json"
-"""Of a job with the mode ``estimate``."""
+"""Result file of a job with the mode ``estimate``."""
 
 
 class Failed(Exception):
@@ -53,7 +53,7 @@ class Failed(Exception):
         super().__init__(message)
         self.code = code
         self.field = field
-        """Of the request, where the worker named one; the message begins with it."""
+        """Field of the request, where the worker named one; the message starts with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class ClipToSend:
 
 @dataclass(slots=True)
 class EndpointClient:
-    """Settings that all clips share. Methods may be called from several threads."""
+    """Settings shared by all clips. Methods are thread-safe."""
 
     endpoint_id: str
     api_key: str
     request: Mapping[str, Any]
     """The keys of ``input`` other than the clip."""
     bucket: Bucket | None
-    """Where local files are put for the worker to fetch."""
+    """Bucket to which local files are uploaded for the worker."""
     reference: str | None = None
     inline: bool = False
     execution_seconds: int | None = None
@@ -87,7 +87,7 @@ class EndpointClient:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self, clip: ClipToSend, tell: Tell) -> dict[str, Any]:
-        """Send a clip, wait for its end, save its files; return the worker's answer. Raises ``Failed``."""
+        """Send a clip, wait for the job to end, save its files; return the worker's answer. Raises ``Failed``."""
         with self._reachable(clip.source or None, tell) as url, self._reachable(self.reference, tell) as reference:
             wanted = dict(self.request)
             if url is not None:
@@ -111,7 +111,7 @@ class EndpointClient:
 
     @contextmanager
     def _reachable(self, source: str | None, tell: Tell) -> Iterator[str | None]:
-        """Yield a URL under which the worker finds ``source``; what was put into the bucket for it is removed after."""
+        """Yield a URL at which the worker finds ``source``; an upload to the bucket is removed afterwards."""
         if source is None or "://" in source:
             yield source
             return
@@ -131,7 +131,7 @@ class EndpointClient:
         # Imported late: it takes a second, which --help should not.
         import runpod
 
-        # One for each thread: the SDK's session is not made to be shared.
+        # One per thread: the SDK's session is not thread-safe.
         endpoint = runpod.Endpoint(self.endpoint_id, api_key=self.api_key)
         body: dict[str, Any] = {"input": dict(wanted)}
         if self.execution_seconds is not None:
@@ -139,7 +139,7 @@ class EndpointClient:
         job = _asked(lambda: endpoint.run(body), is_safe_again=False)
         try:
             while True:
-                # The SDK's Job knows status or output; progress and errors need the whole answer.
+                # The SDK's Job exposes status or output; progress and errors need the full response.
                 state = _asked(lambda: endpoint.rp_client.get(f"{self.endpoint_id}/status/{job.job_id}"))
                 output = state.get("output")
                 known = output if isinstance(output, dict) else {}
@@ -164,7 +164,7 @@ class EndpointClient:
 
 
 def _remove(bucket: Bucket, key: str) -> None:
-    """Take a clip out of the bucket; where that fails it stays, and the job's end is told all the same."""
+    """Delete a clip from the bucket; on failure it stays, and the job's outcome is reported anyway."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     store = s3_client(bucket, UploadLimits(total_seconds=_REMOVE_SECONDS))
@@ -174,9 +174,9 @@ def _remove(bucket: Bucket, key: str) -> None:
 
 
 def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 12) -> Any:
-    """Return ``ask()``; try again where that can help, and raise ``Failed`` where it did not.
+    """Return ``ask()``, retrying where that can help; raises ``Failed`` where it did not.
 
-    Over https the SDK itself tries nothing again. What is not safe to send twice is only sent again after a 429.
+    Over https the SDK itself does not retry. Non-idempotent requests are repeated only after a 429.
     """
 
     def may_pass(error: BaseException) -> bool:
@@ -197,18 +197,18 @@ def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 1
     except requests.RequestException as error:
         raise Failed("API_ERROR", f"the endpoint's API cannot be reached ({type(error).__name__})") from None
     except RuntimeError as error:
-        # The SDK's way to say 401.
+        # The SDK raises this for 401.
         raise Failed("API_ERROR", str(error)) from None
 
 
 def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = lambda: None) -> None:
-    """Write an answer's files into ``folder``, ``result.json`` last: so that its presence means that all files are
-    there. Estimates have one file.
+    """Write an answer's files into ``folder``, ``result.json`` last, so that its presence means that all files are
+    complete. Estimates have one file.
 
     Raises ``Failed`` and ``OSError``.
     """
     if "estimate" in answer:
-        # Beside a result: it takes nothing from it.
+        # Optional: its absence does not affect the result.
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ESTIMATE).write_text(json.dumps(answer, indent=1), encoding="utf-8")
         return
@@ -217,22 +217,22 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
         files = ResultFiles.model_validate(answer)
     except ValueError:
         files = ResultFiles()
-    # In a clip without people there is nothing to show.
+    # A clip without people has nothing to show.
     if not files.model_fields_set and not is_people:
         raise Failed("NOT_SAVED", "the answer names no files: is this an Understudy endpoint?")
     folder.mkdir(parents=True, exist_ok=True)
-    # What lay there before is no result from here on.
+    # Existing files there are no longer a valid result.
     (folder / "result.json").unlink(missing_ok=True)
     video = _VIDEO_NAMES.get(files.video_content_type, "result.mp4")
     if files.video_base64:
         (folder / video).write_bytes(base64.b64decode(files.video_base64))
     elif files.video_url:
-        # The modes frame and people have pictures alone.
+        # The modes frame and people return only pictures.
         _download(files.video_url, folder / video, check)
     for name, text in files.artifacts_base64.items():
         content = base64.b64decode(text)
         plain = re.sub(r"[^a-z_]", "_", name)
-        # One picture is itself, several come as a zip.
+        # One picture is sent as it is, several as a zip.
         is_zip = name in ("frame", "people", "character") and content.startswith(b"PK")
         suffix = ".zip" if is_zip else _INLINE_SUFFIXES.get(name, ".mkv")
         (folder / (plain + suffix)).write_bytes(content)

@@ -1,4 +1,4 @@
-"""Errors of a GPU as errors of the job, and what every torch model shares."""
+"""GPU errors as errors of the job, and what all torch models share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.errors import GpuError, OutOfMemory, PresetUnavailable
 
 _NEEDED_DRIVER = "580"
-"""Of the CUDA 13 that torch's wheels bring: NVIDIA's table of CUDA releases and drivers."""
+"""Minimum driver of the CUDA 13 in torch's wheels: NVIDIA's table of CUDA releases and drivers."""
 
 
 def check_finite(values: Tensor) -> None:
@@ -24,7 +24,7 @@ def check_finite(values: Tensor) -> None:
 
 
 def check_device() -> None:
-    """Raise ``PresetUnavailable`` where torch can use no GPU, with the reason: none, or a driver that is too old."""
+    """Raise ``PresetUnavailable`` where torch cannot use a GPU, with the reason: none, or a driver that is too old."""
     if torch.cuda.is_available():
         return
     driver = _driver_version()
@@ -53,7 +53,7 @@ def _driver_version() -> str | None:
 
 @contextmanager
 def device_errors() -> Iterator[None]:
-    """Turn torch's errors into those that a job may end with."""
+    """Convert torch's errors into those that a job may end with."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -65,7 +65,7 @@ def device_errors() -> Iterator[None]:
 
 
 def is_device_error(error: Any) -> bool:
-    """Whether a RuntimeError comes from CUDA rather than from a wrong shape, which is a bug of ours."""
+    """Whether a RuntimeError comes from CUDA rather than from a wrong shape, which is our bug."""
     return isinstance(error, torch.AcceleratorError) or any(
         word in str(error) for word in ("CUDA error", "cuBLAS", "CUBLAS", "cuDNN", "CUDNN")
     )

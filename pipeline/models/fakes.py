@@ -13,7 +13,7 @@ from pipeline.runtime.callbacks import Check
 
 
 class IdentityGenerator:
-    """Gives the subject back unchanged: the source's picture under the subject's own mask.
+    """Returns the subject unchanged: the source's picture under the subject's own mask.
 
     With it a job must return the source (up to resampling), which tests every transform on the way.
     """
@@ -33,7 +33,7 @@ class IdentityGenerator:
         return self._needs
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
-        """Nothing is taken over: the subject stays who they are."""
+        """Nothing is adopted: the subject stays unchanged."""
         return ()
 
     def use_less_memory(self) -> bool:
@@ -53,7 +53,7 @@ class IdentityGenerator:
 
 
 class FailingGenerator(IdentityGenerator):
-    """Fails with given errors, one a window, before it does what ``IdentityGenerator`` does."""
+    """Fails with given errors, one per window, then behaves like ``IdentityGenerator``."""
 
     def __init__(self, errors: list[Exception], can_use_less: bool = True) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class FailingGenerator(IdentityGenerator):
         self.halved = 0
 
     def use_less_memory(self) -> bool:
-        """Count how often it was asked."""
+        """Count the calls."""
         self.halved += 1
         return self._can_use_less
 

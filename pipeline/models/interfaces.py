@@ -17,16 +17,16 @@ from pipeline.runtime.callbacks import Check
 
 
 class PeopleBackend(Protocol):
-    """Finds people in one frame after the other."""
+    """Detects people in consecutive frames."""
 
     @property
     def look_back(self) -> int:
-        """How many frames back the first of ``Person.earlier`` can reach at most; 0: none are given."""
+        """How many frames back the first of ``Person.earlier`` can reach at most; 0: none are returned."""
         ...
 
     @property
     def batch_frames(self) -> int:
-        """How many frames ``find_batch`` likes to be given at once; 1 where a frame needs the one before."""
+        """Preferred number of frames of ``find_batch``; 1 where a frame depends on the previous one."""
         ...
 
     def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
@@ -36,40 +36,40 @@ class PeopleBackend(Protocol):
     def find(self, picture: Picture) -> list[Person]:
         """Return the people of the next frame, upright RGB with square pixels, in its pixels.
 
-        Backends may carry state from frame to frame (the next region comes from this frame's joints).
+        Backends may keep state between frames (the next region comes from this frame's joints).
         """
         ...
 
     def reset(self) -> None:
-        """Forget the frames so far: a cut, or another clip."""
+        """Forget the frames so far, at a cut or for another clip."""
         ...
 
 
 @runtime_checkable
 class PeopleInDepthBackend(PeopleBackend, Protocol):
-    """Finds people with the depth of their joints by what another backend found."""
+    """Adds joint depth to the people detected by another backend."""
 
     @property
     def flat(self) -> PeopleBackend:
-        """The other one: quicker, and enough where only places and outlines are wanted."""
+        """The other backend: faster, and sufficient where only positions and outlines are needed."""
         ...
 
 
 class FigureBackend(Protocol):
-    """Poses a body that looks like the new person on the subject, to guide generators that paint."""
+    """Poses a figure of the new person like the subject, to guide image generators."""
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Take over prompt and references, once a job; return warnings of what it could not take over."""
         ...
 
     def guide(self, window: Window, check: Check) -> FigureGuide:
-        """Return the figure in each frame of the window; nothing in frames without the subject."""
+        """Return the figure in each frame of the window; empty in frames without the subject."""
         ...
 
     def motion(self, window: Window) -> NDArray[np.float32]:
         """Return (h, w, 2) px: from a pixel of the second of two frames to where its surface point was in the first.
 
-        NaN where the figure is not, and where the point was hidden.
+        NaN outside the figure, and where the point was hidden.
         """
         ...
 
@@ -79,7 +79,7 @@ class CharacterBackend(Protocol):
 
     @property
     def fit(self) -> CharacterFit:
-        """How well it became the person of the last ``prepare``."""
+        """How well it fits the person of the last ``prepare``."""
         ...
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class CharacterBackend(Protocol):
         ...
 
     def turned(self, angle: float, size_wh: tuple[int, int]) -> Layer:
-        """Draw the person standing at ease, turned from facing the camera by an angle in radians."""
+        """Draw the person in a relaxed stance, rotated from facing the camera by an angle in radians."""
         ...
 
 
@@ -100,7 +100,7 @@ class SafetyBackend(Protocol):
 
 
 WindowInput = Literal["pictures", "plates", "masks", "figure"]
-"""Fields of a window that are filled only for generators that ask for them."""
+"""Fields of a window that are filled only for generators that need them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +110,17 @@ class Needs:
     crop_size_wh: tuple[int, int] | None
     """Fixed crop size in px, or None: as large as the subject is in the source, up to ``max_crop_height_px``."""
     window_frames: int
-    """Frames taken at once."""
+    """Frames processed at once."""
     conditioning_frames: int = 0
     """Finished frames that the next window can be conditioned on."""
     controls: tuple[str, ...] = ()
-    """Of ``pose``, ``wan_pose``, ``depth``, ``normal``, ``canny``."""
+    """Control images, out of ``pose``, ``wan_pose``, ``depth``, ``normal``, ``canny``."""
     inputs: frozenset[WindowInput] = frozenset()
-    """What else a window must hold; ``figure`` is the posed figure that guides it."""
+    """Further required fields of a window; ``figure`` is the posed figure that guides it."""
     output: Literal["layers", "pictures"] = "layers"
-    """Layers with an alpha of their own, or whole pictures, for which a matte has to be made."""
+    """Layers with an alpha of their own, or whole pictures, which need a matte."""
     max_crop_height_px: int = 768
-    """Where the crop size is not fixed."""
+    """Maximum crop height where the crop size is not fixed."""
 
 
 class Generator(Protocol):
@@ -134,15 +134,15 @@ class Generator(Protocol):
         ...
 
     def use_less_memory(self) -> bool:
-        """Work with about half the memory from now on, at the cost of time; False where that is not possible."""
+        """Use about half the memory from now on, at the cost of time; False where that is impossible."""
         ...
 
     def rest(self) -> None:
-        """Give back memory that is only kept for speed; called after each chunk."""
+        """Release memory that is only kept for speed; called after each chunk."""
         ...
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield one layer for each frame of the window, in order. Same window and seed, same layers.
+        """Yield one layer for each frame of the window, in order; deterministic for a window and seed.
 
         Raises ``OutOfMemory``, and ``GpuError`` for a failing device and for values that are not finite.
         """

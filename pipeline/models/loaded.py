@@ -1,4 +1,4 @@
-"""The loaded models of a job, handed to ``run_job``: whoever wants another generator hands in another."""
+"""The loaded models of a job, passed to ``run_job``: this is where another generator is plugged in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LoadedModels:
     people: PeopleBackend
     generator: Generator
     figure: FigureBackend | None = None
-    """What guides a painting generator; None for the mannequin."""
+    """The figure that guides an image generator; None for the mannequin."""
     safety: SafetyBackend | None = None
     """None where the generator needs no safety checker."""
     people_settings: PeopleSettings | None = None
@@ -31,12 +31,12 @@ class LoadedModels:
 
     @property
     def outlines(self) -> PeopleBackend:
-        """Finds people in painted pictures: places and outlines are wanted there, and no depth."""
+        """Detects people in generated pictures, where only positions and outlines are needed."""
         return self.people.flat if isinstance(self.people, PeopleInDepthBackend) else self.people
 
 
 def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedModels:
-    """Load what the settings ask for; what ``kept`` has for the same settings is taken over.
+    """Load the models of the settings; those that ``kept`` has for the same settings are reused.
 
     Raises ``PresetUnavailable``.
     """
@@ -54,12 +54,12 @@ def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedM
 
 
 def load_people(settings: Settings, kept: LoadedModels | None = None) -> PeopleBackend:
-    """Load the people finder alone, or take over the one that ``kept`` has. Raises ``PresetUnavailable``."""
+    """Load only the people detector, or reuse the one in ``kept``. Raises ``PresetUnavailable``."""
     if kept is not None and kept.people_settings == settings.people:
         return kept.people
     return make_people(settings.people)
 
 
 def load_character(settings: Settings, kept: LoadedModels | None = None) -> tuple[PeopleBackend, CharacterBackend]:
-    """Load what shows the new person alone: no generator. Raises ``PresetUnavailable``."""
+    """Load only what renders the new person alone: no generator. Raises ``PresetUnavailable``."""
     return load_people(settings, kept), make_character(settings.generate)

@@ -1,4 +1,4 @@
-"""Names of backends to what makes them; wrappers are imported when asked for, so a preset loads only its own."""
+"""Maps backend names to factories; wrappers are imported on demand, so a preset loads only its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.settings import (
 )
 
 _LANDMARK_THREADS = 2
-"""Fixed, so that results repeat to the byte."""
+"""Fixed, so that results are reproducible to the byte."""
 
 
 def _blazepose(settings: PeopleSettings) -> PeopleBackend:
@@ -73,7 +73,8 @@ def _wan_animate(settings: AnimateSettings) -> Generator:
 
 @contextmanager
 def _libraries_needed() -> Iterator[None]:
-    """Raise ``PresetUnavailable`` where a library is missing: the lean image has none of the diffusion presets'."""
+    """Raise ``PresetUnavailable`` where a library is missing: the lean image has none of those for diffusion
+    presets."""
     try:
         yield
     except ImportError as error:
@@ -107,7 +108,7 @@ def make_generator(settings: GenerateSettings) -> Generator:
 
 
 def make_figure(settings: GenerateSettings) -> FigureBackend | None:
-    """Return the figure that guides a painting generator; the mannequin is one itself. Raises ``PresetUnavailable``."""
+    """Return the figure that guides an image generator; the mannequin is one itself. Raises ``PresetUnavailable``."""
     if not isinstance(settings, PaintingSettings):
         return None
     from pipeline.models.mannequin.mannequin import Mannequin
@@ -123,7 +124,7 @@ def make_character(settings: GenerateSettings) -> CharacterBackend:
 
 
 def make_safety(settings: GenerateSettings) -> SafetyBackend | None:
-    """Return the safety checker where it is switched on; the mannequin needs none. Raises ``PresetUnavailable``."""
+    """Return the safety checker where it is enabled; the mannequin needs none. Raises ``PresetUnavailable``."""
     if not isinstance(settings, PaintingSettings) or not settings.safety:
         return None
     with _libraries_needed():

@@ -1,4 +1,4 @@
-"""The ``animatediff`` generator: Stable Diffusion 1.5 with a motion module, windows of frames that know each other."""
+"""The ``animatediff`` generator: Stable Diffusion 1.5 with a motion module, windows of frames generated jointly."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FEED_FORWARD_PIECES = 4
 
 
 class AnimateDiff(DiffusionBackend):
-    """A window's first frames are those that the window before finished: their latents are held at every step."""
+    """A window's first frames are those finished by the previous window: their latents are kept at every step."""
 
     def use_less_memory(self) -> bool:
         """Half as many frames in ControlNets and autoencoder, and the UNet's feed-forward layers in a few pieces.
 
-        The window itself cannot be cut: another length gives other frames.
+        The window itself cannot be split: another length produces different frames.
         """
         if not super().use_less_memory():
             return False
@@ -37,7 +37,7 @@ class AnimateDiff(DiffusionBackend):
         return True
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""
+        """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
         assert window.plates is not None
         parts, conditioner, settings = self._parts, self._conditioner, self._settings
         present = window.presence != Presence.ABSENT
@@ -84,10 +84,10 @@ class AnimateDiff(DiffusionBackend):
 
 
 def feed_forward_in_pieces(unet: torch.nn.Module) -> None:
-    """Let every feed-forward layer work on a quarter of its rows at a time.
+    """Let every feed-forward layer process a quarter of its rows at a time.
 
     diffusers' own ``enable_forward_chunking`` takes one number of tokens for all layers: spatial ones have thousands of
-    them and temporal ones a few dozen, so a piece that helps the first cuts the second into single tokens.
+    them and temporal ones a few dozen, so a chunk size that helps the first splits the second into single tokens.
     """
     for module in unet.modules():
         if isinstance(module, FeedForward) and not isinstance(module.forward, partial):

@@ -1,4 +1,4 @@
-"""What the generators that paint with Stable Diffusion have in common."""
+"""The common part of the Stable Diffusion generators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.settings import DiffusionSettings
 
 
 class DiffusionBackend:
-    """A ``Generator`` but for ``generate``: loaded components and what the job conditions them on."""
+    """A ``Generator`` without ``generate``: loaded components and the job's conditioning."""
 
     def __init__(self, parts: Components, settings: DiffusionSettings) -> None:
         self._parts = parts
@@ -37,6 +37,6 @@ class DiffusionBackend:
         return self._conditioner.halve()
 
     def rest(self) -> None:
-        """Give cached memory back, so that other models find it."""
+        """Release cached memory for other models."""
         if self._parts.device.type == "cuda":
             torch.cuda.empty_cache()

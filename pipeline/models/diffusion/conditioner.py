@@ -1,4 +1,4 @@
-"""What the two diffusion generators share: who is wanted, what guides, what is kept, how much fits at once."""
+"""The common part of the two diffusion generators: conditioning, control images, masks, and batch size."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from pipeline.models.interfaces import Needs
 from pipeline.settings import DiffusionSettings
 
 _MOST_FRAMES = 16
-"""More at once fills no GPU better."""
+"""Larger batches do not improve GPU utilization."""
 _BYTES_A_PIXEL = {"full": 2000, "tiny": 600}
-"""Activations a picture px and frame in half precision: the decoder's or the UNet's, whichever is more, counted by
-``benchmarks.gpu_memory`` (1540 and 400) and rounded up."""
+"""Activation bytes per picture px and frame in half precision: the decoder's or the UNet's, whichever is more, counted
+by ``benchmarks.gpu_memory`` (1540 and 400) and rounded up."""
 _SILHOUETTE_ROOM_BH = 0.03
-"""Room around the figure's silhouette in the inpainting mask, body heights: hair and clothes that it does not have."""
+"""Margin around the figure's silhouette in the inpainting mask, body heights: hair and clothes that it lacks."""
 _FACE_ALONE = 0.8
-"""Weight of the reference's face where nothing but a face is painted."""
+"""Weight of the reference's face where only a face is generated."""
 _SHARE_OF_FREE = 0.7
 _TILED_PX = 1_000_000
-"""From here on the full autoencoder works in tiles."""
+"""Size from which the full autoencoder works in tiles."""
 
 
 class Conditioner:
-    """Turn a window into what the denoising loop takes. One a generator; holds the job's ``Conditioning``."""
+    """Converts a window to inputs of the denoising loop. One per generator; holds the job's ``Conditioning``."""
 
     def __init__(self, parts: Components, settings: DiffusionSettings) -> None:
         self.parts = parts
@@ -49,8 +49,7 @@ class Conditioner:
             parts.vae.enable_tiling()
 
     def needs(self) -> Needs:
-        """Return what both ask for: a crop of fixed size, source, plate and mask, and the pictures of the
-        ControlNets."""
+        """Return what both need: a crop of fixed size, source, plate and mask, and the control images."""
         return Needs(
             crop_size_wh=self.settings.crop_size_wh,
             window_frames=self.settings.window_frames,
@@ -86,11 +85,11 @@ class Conditioner:
         )
 
     def look_at_figure(self) -> None:
-        """Weigh the reference's whole figure and its face as the settings say."""
+        """Set the weights of the reference's whole figure and its face from the settings."""
         self.parts.pipeline.set_ip_adapter_scale(self._scales)
 
     def look_at_face(self) -> None:
-        """Weigh the reference's face alone; its whole figure where no face is known."""
+        """Use the reference's face alone; its whole figure where no face is known."""
         if len(self._scales) > 1 and self._scales[1] > 0:
             self.parts.pipeline.set_ip_adapter_scale([0.0, _FACE_ALONE])
 
@@ -101,7 +100,7 @@ class Conditioner:
         return self._conditioning
 
     def halve(self) -> bool:
-        """Take half as many frames at once from now on; False where it is one already."""
+        """Halve the batch size from now on; False where it is one already."""
         if self.batch() == 1:
             return False
         self._divisor *= 2
@@ -118,14 +117,14 @@ class Conditioner:
         if self.parts.device.type != "cuda":
             return 4
         free, _ = torch.cuda.mem_get_info(self.parts.device)
-        # What torch keeps for later is free as well.
+        # Memory cached by torch is free as well.
         free += torch.cuda.memory_reserved(self.parts.device) - torch.cuda.memory_allocated(self.parts.device)
         width, height = settings.crop_size_wh
         fits = int(_SHARE_OF_FREE * free / (width * height * _BYTES_A_PIXEL[settings.decoder]))
         return int(np.clip(fits, 1, _MOST_FRAMES))
 
     def guides(self, window: Window, rows: Sequence[int]) -> tuple[ControlNetInput, ...]:
-        """Return the ControlNets with the pictures of some of the window's frames."""
+        """Return the ControlNets with the control images of some of the window's frames."""
         return tuple(
             ControlNetInput(
                 control.name,
@@ -138,12 +137,13 @@ class Conditioner:
 
 
 def full_prompt(prompt: str, default: str) -> str:
-    """Return the caller's words followed by the default's, which ask for a whole figure and a sharp picture."""
+    """Return the caller's words followed by the default's, which request a whole figure and a sharp picture."""
     return f"{prompt.strip().rstrip(',')}, {default}" if prompt.strip() else default
 
 
 def inpaint_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
-    """Return (N, h, w): where the new person may be, loosely; the figure's silhouette, grown, lies inside."""
+    """Return (N, h, w): the loose region where the new person may be; it contains the dilated silhouette of the
+    figure."""
     assert window.masks is not None
     chosen = list(rows)
     regions = loose_masks(window.masks[chosen], window.joints[chosen], window.body_height_px[chosen])
@@ -163,9 +163,9 @@ def _grown(silhouette: NDArray[np.bool_], body_height_px: float) -> NDArray[np.b
 
 
 def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
-    """Return (N, h, w, 3): the figure over the plate, what denoising begins from.
+    """Return (N, h, w, 3): the figure over the plate, from which denoising starts.
 
-    It is whole in every frame and needs nothing of the frames before. The plate alone without a figure.
+    It is complete in every frame and does not depend on previous frames. The plate alone without a figure.
     """
     assert window.plates is not None
     if window.figure is None:
@@ -174,7 +174,7 @@ def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
 
 
 def composite_over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay a layer over its plate, both (h, w, 3)."""
+    """Composite a layer over its plate, both (h, w, 3)."""
     assert layer.alpha is not None
     alpha = layer.alpha[..., None].astype(np.float32) / 255
     return np.asarray(np.rint(layer.picture * alpha + plate * (1 - alpha)), np.uint8)

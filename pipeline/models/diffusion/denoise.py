@@ -1,8 +1,8 @@
 """The denoising loop of both diffusion generators, over diffusers' modules.
 
-Why not the pipelines' own call: there a ControlNet runs in every step and for both halves of the guidance, noise is
-drawn by batch (so a batch of eight is not eight single frames), and AnimateDiff's takes no mask. What it computes is
-otherwise the same, and a test compares the two.
+The pipelines' own call is not used because there a ControlNet runs in every step and for both halves of the guidance,
+noise is drawn per batch (so a batch of eight is not eight single frames), and AnimateDiff's accepts no mask. The
+computation is otherwise the same, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -21,59 +21,59 @@ from pipeline.models.diffusion.steps import guides_in_step, num_steps_run
 from pipeline.runtime.callbacks import Check
 
 Noise = Callable[[int], Tensor]
-"""Step number to (N, 4, h, w) normal noise; 0 is where it begins."""
+"""Step number to (N, 4, h, w) normal noise; 0 is the initial noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlNetInput:
-    """One ControlNet with its pictures."""
+    """One ControlNet with its control images."""
 
     name: str
     weight: float
     end: float
-    """Share of the steps in which it works."""
+    """Fraction of the steps in which it is active."""
     pictures: Tensor
     """(N, 3, H, W) 0..1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditioning:
-    """Who is wanted: encodings of prompt and reference picture."""
+    """Encodings of prompt and reference picture."""
 
     prompt: Tensor
     """(1, tokens, width)."""
     negative: Tensor
     """(1, tokens, width)."""
     image: tuple[Tensor, ...]
-    """One a reference picture: (1, images, ...), as the IP-Adapter's projection takes it."""
+    """One per reference picture: (1, images, ...), as the IP-Adapter's projection expects it."""
     negative_image: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DenoiseInputs:
-    """N frames to be denoised together; h, w are latent px."""
+    """N frames to denoise together; h, w are latent px."""
 
     start: Tensor | None
-    """(N, 4, h, w) latents to begin from, or None: from noise alone."""
+    """(N, 4, h, w) latents to start from, or None: from noise alone."""
     known_latents: Tensor
-    """(N, 4, h, w) latents of what is kept."""
+    """(N, 4, h, w) latents of the known region."""
     inpaint_mask: Tensor
-    """(N, 1, h, w): 1 where the picture is made, 0 where ``known_latents`` is held."""
+    """(N, 1, h, w): 1 where the picture is generated, 0 where ``known_latents`` is kept."""
     noise: Noise
     guides: tuple[ControlNetInput, ...]
     steps: int
     strength: float
-    """Share of the steps that are run; 1 without ``start``."""
+    """Fraction of the steps that are run; 1 without ``start``."""
     guidance: float
     batch: int
-    """Frames that a ControlNet takes at once."""
+    """Frames that a ControlNet processes at once."""
 
 
 def denoise(parts: Components, conditioning: Conditioning, task: DenoiseInputs, check: Check) -> Tensor:
     """Return (N, 4, h, w) latents. ``check`` is called before every step.
 
-    What is kept is held as in RePaint (Lugmayr et al., CVPR 2022), without its resampling: after each step the known
-    latents, noised to that step, take the place of what was made outside the mask.
+    The known region is kept as in RePaint (Lugmayr et al., CVPR 2022), without its resampling: after each step the
+    known latents, noised to that step, replace what was generated outside the mask.
 
     Raises ``OutOfMemory``, and ``GpuError`` for a failing device or values that are not finite.
     """
@@ -97,7 +97,7 @@ def denoise(parts: Components, conditioning: Conditioning, task: DenoiseInputs, 
             residuals = _residuals(parts, conditioning, guides, scaled, t, task.batch)
             predicted = _predict(parts, scaled, t, conditioning.prompt, conditioning.image, residuals)
             if task.guidance > 1:
-                # Without ControlNets: half their cost, and what they ask for counts the more.
+                # Without ControlNets: half their cost, and a stronger effect of their guidance.
                 without = _predict(parts, scaled, t, conditioning.negative, conditioning.negative_image, None)
                 predicted = without + task.guidance * (predicted - without)
             is_last = i + 1 == len(timesteps)
@@ -129,7 +129,7 @@ def _predict(
     """Return the UNet's (N, 4, h, w)."""
     frames = len(x)
     down, mid = residuals if residuals is not None else (None, None)
-    # UNetMotionModel takes the image encodings once a clip and repeats them itself; the text encodings a frame.
+    # UNetMotionModel takes the image encodings once per clip and repeats them itself, but the text encodings per frame.
     images = list(image) if parts.has_motion_module else [part.expand(frames, *part.shape[1:]) for part in image]
     made = parts.unet(
         x.transpose(0, 1)[None] if parts.has_motion_module else x,
@@ -147,7 +147,7 @@ def _predict(
 def _residuals(
     parts: Components, conditioning: Conditioning, guides: Sequence[ControlNetInput], x: Tensor, t: Tensor, batch: int
 ) -> tuple[list[Tensor], Tensor] | None:
-    """Return what the ControlNets add to the UNet's down blocks and to its middle, summed."""
+    """Return the summed residuals of the ControlNets for the UNet's down blocks and middle block."""
     total: tuple[list[Tensor], Tensor] | None = None
     for guide in guides:
         if guide.weight == 0:

@@ -1,4 +1,4 @@
-"""Faces painted again, larger: in the crop of a whole figure a head is six to eight latent pixels."""
+"""Face refinement at a larger scale: in the crop of a whole figure a head is six to eight latent pixels."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from pipeline.models.diffusion.windows import FEWEST_FRAMES, mirrored_indices
 from pipeline.runtime.callbacks import Check
 
 _SIDE_HEADS = 2.2
-"""Side of the square that is painted again, head heights: neck and hair give the face its place."""
+"""Side of the regenerated square, head heights: neck and hair give the face its context."""
 _OVAL_WH = (0.27, 0.36)
-"""Half axes of what is kept of it, of its side."""
+"""Half axes of the kept oval, as fractions of its side."""
 _SOFT = 0.05
-"""Standard deviation of the oval's edge, of its side."""
+"""Standard deviation of the oval's edge, as a fraction of its side."""
 _LEAST_HEAD_PX = 12
-"""A smaller head has no face to speak of."""
+"""A smaller head has no recognizable face."""
 _OTHER_NOISE = 104_729
-"""Added to the seed: the window's own noise, seen again at another scale, would leave its pattern."""
+"""Added to the seed: reusing the window's own noise at another scale would leave a pattern."""
 
 
 def faces_painted_again(
@@ -40,11 +40,11 @@ def faces_painted_again(
     seed: int,
     check: Check,
 ) -> NDArray[np.uint8]:
-    """Return the pictures (N, h, w, 3) of some of the window's frames with their faces painted again.
+    """Return the pictures (N, h, w, 3) of some of the window's frames with their faces regenerated.
 
     A square around each head that faces the camera is enlarged to ``side`` px, noised by two fifths, denoised with the
-    reference's face as prompt, and laid back inside a soft oval. All heads of a window go through the motion module
-    together. ControlNets do not guide: what is there already keeps every feature in its place.
+    reference's face as prompt, and composited back inside a soft oval. All heads of a window go through the motion
+    module together. No ControlNets are used: the existing picture keeps every feature in its place.
     """
     squares = _squares(window, rows)
     if not squares:
@@ -81,7 +81,7 @@ def faces_painted_again(
 
 
 def _squares(window: Window, rows: Sequence[int]) -> dict[int, NDArray[np.float64]]:
-    """Return place in ``rows`` -> (3,) middle x, y and side, of the heads whose face is seen."""
+    """Return index in ``rows`` -> (3,) center x, y and side, of the heads whose face is visible."""
     found = {}
     for at, row in enumerate(rows):
         joints = window.joints[row]
@@ -93,7 +93,7 @@ def _squares(window: Window, rows: Sequence[int]) -> dict[int, NDArray[np.float6
 
 
 def _matrix(square: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """(2, 3): px of the crop to px of the enlarged square, both with their centers at integers."""
+    """(2, 3): px of the crop to px of the enlarged square, both with pixel centers at integers."""
     x, y, length = square
     scale = side / length
     shift = (side - 1) / 2
@@ -118,7 +118,7 @@ def _oval(side: int) -> NDArray[np.float32]:
 def _laid_back(picture: Picture, face: Picture, square: NDArray[np.float64], oval: NDArray[np.float32]) -> Picture:
     height, width = picture.shape[:2]
     length = max(1, round(float(square[2])))
-    # Made smaller first: the warp has no area filter of its own.
+    # Downscaled first: the warp has no area filter of its own.
     small = cv2.resize(face, (length, length), interpolation=cv2.INTER_AREA)
     cover = cv2.resize(oval, (length, length), interpolation=cv2.INTER_AREA)
     crop_from_small = cv2.invertAffineTransform(_matrix(square, length))

@@ -1,5 +1,5 @@
-"""Weights made smaller when the image is built: half precision, and LoRAs fused into copies of Stable Diffusion's UNet,
-which are taken when a preset is loaded."""
+"""Weights reduced when the image is built: half precision, and LoRAs fused into copies of Stable Diffusion's UNet,
+which are used when a preset is loaded."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ LORAS: Mapping[str, tuple[str, str]] = MappingProxyType({
 })  # fmt: skip
 """Folder and file of each."""
 _FUSED_SCALES: Mapping[str, float] = MappingProxyType({"lcm": 1.0, "animatelcm": 0.8})
-"""Those of the presets: with another scale the LoRA itself is needed."""
+"""Scales of the presets: with another scale the LoRA itself is needed."""
 
 
 def fused_folder(weights: Path, lora: str, scale: float) -> Path | None:
-    """Return the folder of the UNet with a LoRA at this scale in it; None where there is none."""
+    """Return the folder of the UNet with a LoRA fused at this scale; None where there is none."""
     folder = weights / "sd15" / f"unet_{lora}"
     return folder if folder.is_dir() and _FUSED_SCALES.get(lora) == scale else None
 
 
 def halve(path: Path) -> None:
-    """Store a safetensors file's single precision in half, under its own name."""
+    """Convert a safetensors file from single to half precision, under its own name."""
     tensors = load_file(path)
     small = {key: value.half() if value.dtype == torch.float32 else value for key, value in tensors.items()}
     part = path.with_name(f".part-{path.name}")
@@ -38,7 +38,7 @@ def halve(path: Path) -> None:
 
 
 def fuse_loras(weights: Path) -> dict[str, Path]:
-    """Write ``sd15/unet_NAME`` in half precision for each LoRA that is there; return its file's name -> the folder."""
+    """Write ``sd15/unet_NAME`` in half precision for each available LoRA; return its file's name -> the folder."""
     quiet()
     made = {}
     for name, (folder, file) in LORAS.items():
@@ -53,7 +53,7 @@ def fuse_loras(weights: Path) -> dict[str, Path]:
             requires_safety_checker=False,
             feature_extractor=None,
         )
-        # In single precision, and rounded once.
+        # Fused in single precision, and rounded once.
         pipeline.load_lora_weights(str(weights / folder), weight_name=file, local_files_only=True)
         pipeline.fuse_lora(lora_scale=_FUSED_SCALES[name])
         pipeline.unload_lora_weights()

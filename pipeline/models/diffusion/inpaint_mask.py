@@ -1,4 +1,4 @@
-"""Where a generator may paint: a region that tells it where the person is, but not their outline; pure."""
+"""The inpainting mask: a region that shows a generator where the person is, but not their outline."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _REACH_BH = 0.09
-"""Room beyond mask and joints, body heights: hair, wide clothes, other proportions."""
+"""Margin beyond mask and joints, body heights: hair, wide clothes, other proportions."""
 
 
 def loose_masks(
     masks: NDArray[np.bool_], joints: NDArray[np.float32], body_height_px: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return (N, h, w): the convex hull of the subject's mask (N, h, w) and joints (N, 21, 3), grown.
+    """Return (N, h, w): the convex hull of the subject's mask (N, h, w) and joints (N, 21, 3), dilated.
 
     A hull has no gap between arm and body and no fold of a coat, so the subject's outline does not leak into the new
-    picture. Empty where nobody is.
+    picture. Empty where there is nobody.
     """
     loose = np.zeros(masks.shape, np.uint8)
     for region, mask, points, height_px in zip(loose, masks, joints, body_height_px, strict=True):

@@ -1,4 +1,4 @@
-"""Pictures to latents and back, masks at the latents' size, and noise that knows its frame."""
+"""Pictures to latents and back, masks at the latents' size, and noise per frame."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from pipeline.models.diffusion.loading import Components
 from pipeline.runtime.callbacks import Check
 
 SPATIAL = 8
-"""Picture px a latent px, along each side, of Stable Diffusion's autoencoders."""
+"""Picture px per latent px, along each side, of Stable Diffusion's autoencoders."""
 
 
 def encode(parts: Components, pictures: NDArray[np.uint8], batch: int, check: Check) -> Tensor:
-    """Return (N, 4, H/8, W/8) latents of (N, H, W, 3) RGB: the mean of the encoder's distribution, not a draw from
-    it."""
+    """Return (N, 4, H/8, W/8) latents of (N, H, W, 3) RGB: the mean of the encoder's distribution, not a sample."""
     pieces = []
     with device_errors(), torch.inference_mode():
         for i in range(0, len(pictures), batch):
@@ -56,14 +55,14 @@ def picture_tensor(parts: Components, pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def mask_tensor(parts: Components, masks: NDArray[np.bool_]) -> Tensor:
-    """Return (N, 1, H/8, W/8), 1 where any pixel of (N, H, W) is set: nothing of the mask is lost to the coarser
+    """Return (N, 1, H/8, W/8), 1 where any pixel of (N, H, W) is set: no part of the mask is lost on the coarser
     grid."""
     x = torch.from_numpy(masks).to(parts.device)[:, None].to(parts.dtype)
     return torch.nn.functional.max_pool2d(x, SPATIAL)
 
 
 def noise_shared_by_frames(parts: Components, seed: int, frames: int, latent_hw: tuple[int, int]) -> Noise:
-    """Return noise that is the same for every frame, and another one each step: like frames come out alike."""
+    """Return noise that is the same for every frame, and different at each step: similar frames stay similar."""
 
     def of_step(step: int) -> Tensor:
         return _draw(parts, (seed, step), latent_hw).expand(frames, -1, -1, -1)
@@ -72,7 +71,7 @@ def noise_shared_by_frames(parts: Components, seed: int, frames: int, latent_hw:
 
 
 def noise_of_frames(parts: Components, seed: int, frames: Sequence[int], latent_hw: tuple[int, int]) -> Noise:
-    """Return noise of its own for each frame *number*: windows that share a frame share its noise."""
+    """Return independent noise for each frame *number*: windows that share a frame share its noise."""
 
     def of_step(step: int) -> Tensor:
         return torch.cat([_draw(parts, (seed, step, frame), latent_hw) for frame in frames])
@@ -81,6 +80,6 @@ def noise_of_frames(parts: Components, seed: int, frames: Sequence[int], latent_
 
 
 def _draw(parts: Components, entropy: tuple[int, ...], latent_hw: tuple[int, int]) -> Tensor:
-    # Drawn by numpy on the CPU: the same on every device, and no state is carried from draw to draw.
+    # Drawn by numpy on the CPU: the same on every device, and without state between draws.
     values = np.random.default_rng(entropy).standard_normal((1, 4, *latent_hw), np.float32)
     return torch.from_numpy(values).to(parts.device, parts.dtype)

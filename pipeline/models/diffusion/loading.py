@@ -1,4 +1,4 @@
-"""Weights of the diffusion generators, from local folders into diffusers' own classes; nothing is fetched."""
+"""Weights of the diffusion generators, from local folders into diffusers' own classes; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torc
 _MOTION: Mapping[str, str] = MappingProxyType({"animatelcm": "animatelcm", "v1-5-3": "motion_adapter"})
 CONTEXT_FRAMES = 16
 CONTEXT_STRIDE = 8
-"""Of the motion modules, frames: each is seen in two contexts, weighted by its distance from their middle."""
+"""Context stride of the motion modules, frames: each frame is in two contexts, weighted by its distance from their
+middle."""
 _SINGLE_FILE = "sd15.safetensors"
 _IP_ADAPTER = "ip-adapter-plus_sd15.safetensors"
 _FACE_ADAPTER = "ip-adapter-plus-face_sd15.safetensors"
@@ -41,7 +42,7 @@ _FACE_ADAPTER = "ip-adapter-plus-face_sd15.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class ComponentsKey:
-    """What decides which weights lie in memory; other settings change no weights."""
+    """The settings that determine which weights are in memory; others do not change weights."""
 
     controls: tuple[str, ...]
     lora: str
@@ -66,7 +67,7 @@ class Components:
     """Loaded models, on their device."""
 
     pipeline: Any
-    """diffusers' pipeline: text and picture encoders are asked through it."""
+    """diffusers' pipeline, used for the text and image encoders."""
     unet: Any
     controlnets: Mapping[str, Any]
     vae: AutoencoderKL | AutoencoderTiny
@@ -77,11 +78,11 @@ class Components:
     device: torch.device
     dtype: torch.dtype
     has_motion_module: bool
-    """Whether the UNet has a motion module, and so takes a window at once."""
+    """Whether the UNet has a motion module, and therefore processes a window at once."""
 
 
 def key_of(settings: DiffusionSettings) -> ComponentsKey:
-    """Return what of the settings concerns the weights."""
+    """Return the settings that concern the weights."""
     return ComponentsKey(
         controls=tuple(control.name for control in settings.controls),
         lora=settings.lora,
@@ -100,7 +101,7 @@ def key_of(settings: DiffusionSettings) -> ComponentsKey:
 
 @lru_cache(maxsize=1)
 def load_parts(key: ComponentsKey) -> Components:
-    """Load everything that ``key`` names; kept, so that jobs with other steps or scales load nothing.
+    """Load everything that ``key`` names; cached, so that jobs with other steps or scales load nothing.
 
     Raises ``PresetUnavailable`` where weights or the device are missing.
     """
@@ -115,7 +116,7 @@ def load_parts(key: ComponentsKey) -> Components:
     if key.lora != "none" and fused_folder(weights_folder(), key.lora, key.lora_scale) is None:
         folder, name = LORAS[key.lora]
         pipeline.load_lora_weights(str(weight_folder(folder)), weight_name=name, local_files_only=True)
-        # Fused, it costs nothing a step.
+        # Fused, it costs nothing per step.
         pipeline.fuse_lora(lora_scale=key.lora_scale)
         pipeline.unload_lora_weights()
     pipeline.load_ip_adapter(
@@ -126,9 +127,9 @@ def load_parts(key: ComponentsKey) -> Components:
         local_files_only=True,
     )
     if key.has_motion_module:
-        # Motion modules were trained on 16 frames: longer windows are seen in overlapping contexts of so many.
+        # Motion modules were trained on 16 frames: longer windows are processed in overlapping contexts of this length.
         pipeline.enable_free_noise(context_length=CONTEXT_FRAMES, context_stride=CONTEXT_STRIDE)
-        # The UNet has taken its weights; kept as a component it would lie on the device twice.
+        # The UNet has adopted its weights; kept as a component it would be on the device twice.
         pipeline.motion_adapter = None
     device = torch.device(key.device)
     pipeline.to(device)
@@ -157,7 +158,7 @@ def _autoencoder(kind: str, dtype: torch.dtype) -> Any:
 
 
 def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtype: torch.dtype) -> Any:
-    # The pipelines do not take an empty list; ControlNets are called by us, not by them.
+    # The pipelines do not accept an empty list; we call the ControlNets ourselves.
     given = list(controlnets.values())
     common: dict[str, Any] = {
         "controlnet": given[0] if len(given) == 1 else given,
@@ -181,13 +182,13 @@ def _pipeline(key: ComponentsKey, controlnets: Mapping[str, Any], vae: Any, dtyp
 def _from_checkpoint(kind: Any, common: dict[str, Any]) -> Any:
     """Load Stable Diffusion itself: the folder ``sd15/``, or where there is none the single file ``sd15.safetensors``.
 
-    A single file has weights alone: what each network looks like, and the tokenizer, come from ``sd15_config/``, the
+    A single file contains weights only: network configurations and the tokenizer come from ``sd15_config/``, the
     JSON and text files of any Stable Diffusion 1.5 repository.
     """
     single = weights_folder() / _SINGLE_FILE
     if (weights_folder() / "sd15").is_dir() or not single.is_file():
         return kind.from_pretrained(weight_folder("sd15"), use_safetensors=True, **common)
-    # from_single_file knows the older name alone.
+    # from_single_file knows only the older name.
     rest = {name: value for name, value in common.items() if name not in ("dtype", "requires_safety_checker")}
     return kind.from_single_file(
         str(single), config=str(weight_folder("sd15_config")), torch_dtype=common["dtype"], **rest
@@ -210,7 +211,7 @@ def _scheduler(key: ComponentsKey, config: Any) -> LCMScheduler | DPMSolverMulti
     # AnimateDiff's motion modules were trained with linear betas.
     extra = {"beta_schedule": "linear"} if key.has_motion_module else {}
     if key.scheduler == "lcm":
-        # Latents are not pictures: nothing holds them between -1 and 1.
+        # Latents are not pictures: they are not bounded to -1..1.
         lcm: LCMScheduler = LCMScheduler.from_config(config, clip_sample=False, **extra)
         return lcm
     dpmpp: DPMSolverMultistepScheduler = DPMSolverMultistepScheduler.from_config(

@@ -1,4 +1,4 @@
-"""What a text encoder does not read of the words that it is given, said before they are lost."""
+"""Warn about prompt words that a text encoder truncates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _SHOWN_CHARACTERS = 40
 
 
 def prompt_warnings(appearance: Appearance, tokenizer: Any, most_tokens: int, guidance: float) -> tuple[str, ...]:
-    """Return a warning for each prompt of the caller's that is cut, and for a negative one that does nothing.
+    """Return a warning for each prompt of the caller that is truncated, and for a negative one without effect.
 
-    ``most_tokens`` is what the encoder takes, those at the beginning and at the end among them. Without guidance a
-    negative prompt is never looked at.
+    ``most_tokens`` is the encoder's limit, including start and end tokens. Without guidance a negative prompt is
+    ignored.
     """
     told = []
     for name, words in (("prompt", appearance.prompt), ("negative_prompt", appearance.negative_prompt)):
@@ -28,7 +28,7 @@ def prompt_warnings(appearance: Appearance, tokenizer: Any, most_tokens: int, gu
 
 
 def unread(words: str, tokenizer: Any, most_tokens: int) -> str:
-    """Return the words that are behind the last token which is read; empty where all are."""
+    """Return the words after the last token that is read; empty where all are."""
     if _num_tokens(words, tokenizer) <= most_tokens:
         return ""
     kept = words.split()

@@ -1,4 +1,4 @@
-"""The reference picture as an image encoder wants it: the person alone, in a square; pure."""
+"""The reference picture as an image encoder expects it: the person alone, in a square."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.joints import JOINT, SHOULDERS
 from pipeline.maths.head import face_is_seen, head_square
 
 _MARGIN = 0.06
-"""Of the person's height."""
+"""Margin, as a fraction of the person's height."""
 GRAY = 127
 WHITE = 255
 _SIDE_PX = 512
@@ -23,7 +23,7 @@ _NOSE_TO_SHOULDERS_BH = 0.11
 
 
 def only_first_reference(appearance: Appearance) -> tuple[str, ...]:
-    """Return the warning that an image encoder of one picture has for further ones."""
+    """Return the warning of an image encoder for one picture about further ones."""
     if not appearance.more_references:
         return ()
     return ("of several reference pictures this generator uses only the first",)
@@ -32,8 +32,8 @@ def only_first_reference(appearance: Appearance) -> tuple[str, ...]:
 def framed_reference(appearance: Appearance, backdrop: int = GRAY) -> NDArray[np.uint8] | None:
     """Return (512, 512, 3): the reference's person, cut out over a plain backdrop and centered; None without one.
 
-    CLIP's preprocessing cuts a portrait to its middle square, so head and feet would be lost; and what stands
-    around the person would be wanted in the picture as well.
+    CLIP's preprocessing crops a portrait to its center square, so head and feet would be lost; and the person's
+    surroundings would be reproduced as well.
     """
     if appearance.reference_person is None:
         return None
@@ -43,7 +43,7 @@ def framed_reference(appearance: Appearance, backdrop: int = GRAY) -> NDArray[np
 
 
 def framed_face(appearance: Appearance) -> NDArray[np.uint8] | None:
-    """Return (512, 512, 3): the reference's head, likewise; None where its face is not seen."""
+    """Return (512, 512, 3): the reference's head, likewise; None where its face is not visible."""
     person = appearance.reference_person
     if person is None or not face_is_seen(person.joints, person.skeleton):
         return None
@@ -52,9 +52,10 @@ def framed_face(appearance: Appearance) -> NDArray[np.uint8] | None:
 
 
 def _body_height_px(person: Person) -> float:
-    """Return how tall the person stands, by the distance from nose to shoulders; by the box where they are not seen.
+    """Return the person's height, from the distance between nose and shoulders, or from the box where they are not
+    visible.
 
-    A reference may show a bust alone, whose box says nothing of the body.
+    A reference may show only a bust, whose box says nothing about the body.
     """
     shoulders, nose = person.joints[SHOULDERS], person.joints[JOINT["nose"], :2]
     if np.isfinite(shoulders[:, :2]).all() and (shoulders[:, 2] > 0.3).all():
@@ -63,7 +64,7 @@ def _body_height_px(person: Person) -> float:
 
 
 def _square(appearance: Appearance, middle: NDArray[np.float64], side: float, backdrop: int) -> NDArray[np.uint8]:
-    """Cut a square out of the reference, the person alone in it."""
+    """Cut a square out of the reference, with the person alone."""
     assert appearance.reference is not None and appearance.reference_person is not None
     person = appearance.reference_person
     picture = appearance.reference[..., :3].astype(np.float32)

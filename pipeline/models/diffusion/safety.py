@@ -18,7 +18,7 @@ _BATCH = 8
 
 
 class SafetyChecker:
-    """Says which pictures show what it was trained to refuse (sexual concepts; not violence)."""
+    """Flags pictures with content that it was trained to detect (sexual concepts; not violence)."""
 
     def __init__(self, folder: Path, device: str) -> None:
         """Load the checker in ``folder``, offline."""
@@ -28,7 +28,7 @@ class SafetyChecker:
             folder, local_files_only=True, use_safetensors=True, variant=variant
         )
         self._device = torch.device(device)
-        # In whole precision: its thresholds are narrow, and it costs little.
+        # In full precision: its thresholds are narrow, and it costs little.
         self._checker = checker.to(self._device, torch.float32).eval()
         side = int(checker.config.vision_config.image_size)
         self._processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
@@ -40,14 +40,15 @@ class SafetyChecker:
             for i in range(0, len(pictures), _BATCH):
                 some = np.stack([_square(picture) for picture in pictures[i : i + _BATCH]])
                 seen = self._processor(list(some), return_tensors="pt").pixel_values.to(self._device)
-                # It blacks out what it flags in the second argument; only its verdict is wanted.
+                # It blacks out what it flags in the second argument; only its verdict is needed.
                 _, flags = self._checker(clip_input=seen, images=[np.zeros((1, 1, 3), np.float32)] * len(some))
                 found.extend(bool(flag) for flag in flags)
         return np.array(found, np.bool_)
 
 
 def _square(picture: Picture) -> Picture:
-    """Return the picture on a gray square: CLIP's preprocessing cuts to the middle, and head and feet would be lost."""
+    """Return the picture on a gray square: CLIP's preprocessing crops to the center, and head and feet would be
+    lost."""
     height, width = picture.shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2

@@ -1,5 +1,4 @@
-"""The ``sd15`` generator: Stable Diffusion 1.5 with ControlNet inpainting, in batches of frames that stand for
-themselves."""
+"""The ``sd15`` generator: Stable Diffusion 1.5 with ControlNet inpainting, in batches of independent frames."""
 
 from __future__ import annotations
 
@@ -17,13 +16,13 @@ from pipeline.runtime.callbacks import Check
 
 
 class StableDiffusion(DiffusionBackend):
-    """Frames are alike because they share their noise and begin from the same figure.
+    """Frames are consistent because they share their noise and start from the same figure.
 
-    A frame depends on nothing but itself, so how many are on the device at once changes nothing but rounding.
+    Frames are independent, so the batch size changes only rounding.
     """
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""
+        """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
         yield from window.finished
         batch = self._conditioner.batch()
         rows = range(len(window.finished), window.num_frames)

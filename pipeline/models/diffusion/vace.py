@@ -31,11 +31,11 @@ from pipeline.runtime.callbacks import Check
 from pipeline.settings import VaceSettings
 
 _GRAY = 127
-"""What VACE was trained to see where there is nothing to hold on to."""
+"""The gray that VACE was trained to see where the picture is to be generated."""
 
 
 class Vace:
-    """A window's first frames are those that the window before finished: the model sees them as they are."""
+    """A window's first frames are those finished by the previous window: the model sees them unchanged."""
 
     def __init__(self, parts: WanParts, settings: VaceSettings) -> None:
         self._parts, self._settings = parts, settings
@@ -56,7 +56,7 @@ class Vace:
         )
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
-        """Encode the prompt, with an encoder that is dropped again, and cut out the reference over white."""
+        """Encode the prompt, with an encoder that is unloaded afterwards, and cut out the reference over white."""
         settings, parts = self._settings, self._parts
         prompts = (
             full_prompt(appearance.prompt, settings.default_prompt),
@@ -68,7 +68,7 @@ class Vace:
         return (*only_first_reference(appearance), *cut)
 
     def use_less_memory(self) -> bool:
-        """Let the autoencoder work in tiles, once: the transformer's own memory is the window's."""
+        """Let the autoencoder work in tiles, once: the transformer's memory depends only on the window."""
         if self._is_tiled:
             return False
         self._parts.pipeline.vae.enable_tiling()
@@ -76,12 +76,12 @@ class Vace:
         return True
 
     def rest(self) -> None:
-        """Give cached memory back, so that other models find it."""
+        """Release cached memory for other models."""
         if self._parts.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""
+        """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
         if (window.presence[len(window.finished) :] == Presence.ABSENT).all():
             yield from window.finished
             yield from (Layer.empty(window.size_wh) for _ in range(len(window.finished), window.num_frames))
@@ -114,7 +114,7 @@ class Vace:
         yield from layers_of(window, np.asarray(made), range(window.num_frames))
 
     def _shown(self, window: Window, regions: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Return (N, h, w, 3): what is kept, and the figure's drawing on gray where the new person may be."""
+        """Return (N, h, w, 3): the kept picture, with the figure's drawing on gray where the new person may be."""
         drawn = window.controls[self._settings.control]
         on_gray = np.where(drawn.any(axis=-1, keepdims=True), drawn, np.uint8(_GRAY))
         return np.where(regions[..., None], on_gray, kept_pictures(window))

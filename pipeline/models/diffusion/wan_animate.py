@@ -1,6 +1,6 @@
 """The ``wan_animate`` generator: Wan2.2-Animate in its mode ``replace``, a video model made for this task.
 
-It is driven by the subject's pose and face: expressions are taken over, which no other generator does.
+It is driven by the subject's pose and face: facial expressions are transferred, which no other generator does.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _FEWEST_FRAMES = 5
 _SEGMENT_FRAMES = 77
 """As the model was trained."""
 _FACE_HEADS = 1.3
-"""Side of the face's square, head heights: Wan's own is the box of 68 face points, its area a third larger."""
+"""Side of the face's square, head heights: Wan's own is the box of 68 face points, with an area a third larger."""
 _BLACK = 0
 _MOST_HELD = 4
-"""Frames of the model for which a source frame is held at most: a gap in the source is no reason to make hundreds."""
+"""Most model frames for which a source frame is held, so that a gap in the source does not cost hundreds."""
 
 
 class WanAnimate:
-    """A window is one segment of the model. Finished frames are background in which nothing is to be made."""
+    """A window is one segment of the model. Finished frames are background in which nothing is generated."""
 
     def __init__(self, parts: WanParts, settings: AnimateSettings) -> None:
         self._parts, self._settings = parts, settings
@@ -92,12 +92,12 @@ class WanAnimate:
         return True
 
     def rest(self) -> None:
-        """Give cached memory back, so that other models find it."""
+        """Release cached memory for other models."""
         if self._parts.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield finished layers as they are, then whole generated crops without alpha; absent frames are empty."""
+        """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
         assert window.pictures is not None and self._reference is not None
         if (window.presence[len(window.finished) :] == Presence.ABSENT).all():
             yield from window.finished
@@ -108,10 +108,10 @@ class WanAnimate:
         places = places_at_rate(window.pts_seconds, settings.model_fps)
         frames = [row for row, place in enumerate(places) for _ in range(place, _next(places, row))]
         segment = min(padded_frames(len(frames), _FEWEST_FRAMES), _SEGMENT_FRAMES)
-        # More frames than a segment are cut by the pipeline, which goes on from the last one.
+        # More frames than a segment are split by the pipeline, which continues from the last one.
         rows = [frames[at] for at in mirrored_indices(len(frames), segment)]
         regions = regions_to_make(window)
-        # What is to be made is black in the background.
+        # The region to generate is black in the background.
         background = np.where(regions[..., None], np.uint8(_BLACK), kept_pictures(window))
         faces = source_faces(window, int(pipeline.transformer.config.motion_encoder_size))
         width, height = window.size_wh
@@ -141,11 +141,11 @@ class WanAnimate:
 
 
 def places_at_rate(pts_seconds: NDArray[np.float64], fps: float) -> list[int]:
-    """Return for each source frame which frame of the model it is, where the model's are ``fps`` a second.
+    """Return for each source frame its frame number in the model, which runs at ``fps``.
 
-    The model knows how people move at its own rate. A source that is slower, or stands still between two frames, is
-    shown to it with frames held for their time; each source frame keeps a frame of its own, so a faster source is shown
-    in slow motion rather than thinned out, and its rate is kept.
+    The model has learned motion at its own frame rate. A slower source, or one with a pause between two frames, is
+    presented with frames held for their duration; each source frame keeps its own model frame, so a faster source is
+    presented in slow motion rather than subsampled, and its rate is kept.
     """
     places = [0]
     for row in range(1, len(pts_seconds)):
@@ -159,7 +159,7 @@ def _next(places: list[int], row: int) -> int:
 
 
 def source_faces(window: Window, side: int) -> NDArray[np.uint8]:
-    """Return (N, side, side, 3): the subject's face in each frame; black where it is not seen."""
+    """Return (N, side, side, 3): the subject's face in each frame; black where it is not visible."""
     assert window.pictures is not None
     faces = np.zeros((window.num_frames, side, side, 3), np.uint8)
     for row in range(window.num_frames):

@@ -1,4 +1,4 @@
-"""What a window of Wan's models costs: attention grows with the square of its tokens, all else in proportion; pure."""
+"""Cost of a window of Wan's models: attention grows with the square of its tokens, everything else linearly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pipeline.settings import AnimateSettings, VaceSettings
 
 FRAMES_A_LATENT = 4
-"""Of Wan's autoencoder; the first frame has a latent of its own."""
+"""Temporal factor of Wan's autoencoder; the first frame has its own latent."""
 _TOKEN_PX = 16
-"""Side of the square of a picture that is one token."""
+"""Side of the square patch that is one token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Polynomial:
 
 
 def padded_frames(frames: int, at_least: int = 1) -> int:
-    """Return how many frames, 4k + 1, the model makes for a window of so many."""
+    """Return how many frames, 4k + 1, the model generates for a window of this length."""
     return -(-(max(frames, at_least) - 1) // FRAMES_A_LATENT) * FRAMES_A_LATENT + 1
 
 
@@ -40,12 +40,12 @@ def num_tokens(frames: int, size_wh: tuple[int, int]) -> int:
 def window_tflop(
     frames: int, settings: VaceSettings | AnimateSettings, costs: Mapping[str, Mapping[str, float]]
 ) -> float:
-    """Return TFLOP of a window of so many frames: every step, and the autoencoder in and out."""
+    """Return TFLOP of a window: every step, plus encoding and decoding."""
     made = padded_frames(frames, 5 if isinstance(settings, AnimateSettings) else 1)
     step = Polynomial(**costs[settings.backend]).at(num_tokens(made, settings.crop_size_wh))
     area = settings.crop_size_wh[0] * settings.crop_size_wh[1] / 1e6
     encode, decode = (Polynomial(**costs[name]) for name in ("encode", "decode"))
-    # Twice in: what is kept and what guides; and the reference alone.
+    # Encoded twice: kept picture and control; plus the reference.
     looked_at = 2 * encode.at(made) + encode.at(1)
     halves = 2 if settings.guidance > 1 else 1
     return settings.steps * halves * step + area * (looked_at + decode.at(made))

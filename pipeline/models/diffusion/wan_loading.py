@@ -1,7 +1,7 @@
-"""Wan's video models from local folders into diffusers' own classes; nothing is fetched.
+"""Wan's video models from local folders into diffusers' own classes; nothing is downloaded.
 
-The text encoder (UMT5-XXL, 11 GB) is larger than the rest of the small model together, and a job asks it once: it is
-loaded for that moment, and its answers are kept.
+The text encoder (UMT5-XXL, 11 GB) is larger than the rest of the small model together, and a job uses it once: it is
+loaded for that moment, and its output is kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _KEPT_PROMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class WanKey:
-    """What decides which weights lie in memory."""
+    """The settings that determine which weights are in memory."""
 
     backend: str
     device: str
@@ -59,7 +59,7 @@ class WanParts:
 
 
 def key_of(settings: VaceSettings | AnimateSettings) -> WanKey:
-    """Return what of the settings concerns the weights."""
+    """Return the settings that concern the weights."""
     # As published; on a CPU it is slow.
     dtype = "bfloat16" if settings.device == "cuda" else "float32"
     offload = settings.offload if isinstance(settings, AnimateSettings) else "none"
@@ -68,13 +68,13 @@ def key_of(settings: VaceSettings | AnimateSettings) -> WanKey:
 
 @lru_cache(maxsize=1)
 def load_wan(key: WanKey) -> WanParts:
-    """Load transformer and autoencoder of a backend; kept. Raises ``PresetUnavailable``."""
+    """Load transformer and autoencoder of a backend; cached. Raises ``PresetUnavailable``."""
     quiet()
     if key.device == "cuda":
         check_device()
     folder = model_folder(*(VACE if key.backend == "vace" else ANIMATE))
     device, dtype = torch.device(key.device), _DTYPES[key.dtype]
-    # In whole precision, as published: half of it shows in the pictures, and it is a small part of the time.
+    # In full precision, as published: half precision is visible in the pictures, and it takes little of the time.
     vae = _loaded(AutoencoderKLWan, folder, "vae", torch.float32)
     scheduler = UniPCMultistepScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
     common = {"tokenizer": None, "text_encoder": None, "vae": vae, "scheduler": scheduler}
@@ -98,7 +98,7 @@ def load_wan(key: WanKey) -> WanParts:
 
 
 def _place(pipeline: Any, key: WanKey, device: torch.device) -> None:
-    """Put everything on the device; with ``offload`` the transformer's blocks come there one after the other."""
+    """Put everything on the device; with ``offload`` the transformer's blocks are moved there one at a time."""
     if key.offload == "none" or device.type == "cpu":
         pipeline.to(device)
         return
@@ -116,7 +116,7 @@ def _place(pipeline: Any, key: WanKey, device: torch.device) -> None:
 
 @lru_cache(maxsize=_KEPT_PROMPTS)
 def encode_prompts(folder: Path, prompts: tuple[str, ...], device: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Return (1, tokens, width) on the CPU for each prompt. The encoder is loaded for it, and dropped."""
+    """Return (1, tokens, width) on the CPU for each prompt. The encoder is loaded for it, and unloaded."""
     text_encoder = _loaded(UMT5EncoderModel, folder, "text_encoder", dtype)
     tokenizer = load_tokenizer(folder)
     with device_errors(), torch.inference_mode():
@@ -134,9 +134,9 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def _embedding(text_encoder: Any, tokenizer: Any, prompt: str, device: str) -> Tensor:
-    """Return (1, tokens, width) on the CPU, 0 behind the prompt's end.
+    """Return (1, tokens, width) on the CPU, 0 after the prompt's end.
 
-    What diffusers' pipelines do, without their cleaning of web pages' text, for which they want another package.
+    As diffusers' pipelines do, without their cleaning of HTML text, which needs another package.
     """
     asked = tokenizer(
         [" ".join(prompt.split())],

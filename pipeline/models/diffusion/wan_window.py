@@ -1,4 +1,4 @@
-"""What the two generators of Wan have in common: windows of 4k + 1 frames, pictures as Wan takes them."""
+"""The common part of the two Wan generators: windows of 4k + 1 frames, pictures as Wan expects them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.runtime.callbacks import Check
 
 
 def padded_rows(frames: int, at_least: int = 1) -> list[int]:
-    """Return row numbers: 0 … frames - 1 and then mirrored ones, 4k + 1 together."""
+    """Return row numbers: 0 … frames - 1 and then mirrored ones, 4k + 1 in total."""
     return mirrored_indices(frames, padded_frames(frames, at_least))
 
 
@@ -43,12 +43,12 @@ def regions_to_make(window: Window) -> NDArray[np.bool_]:
 
 
 def pil(picture: Picture) -> PIL.Image.Image:
-    """Return a picture as diffusers' pipelines want it."""
+    """Return a picture as diffusers' pipelines expect it."""
     return PIL.Image.fromarray(np.ascontiguousarray(picture))
 
 
 def pil_mask(mask: Mask) -> PIL.Image.Image:
-    """Return a mask likewise: white where the picture is made."""
+    """Return a mask likewise: white where the picture is generated."""
     return PIL.Image.fromarray(mask.astype(np.uint8) * 255)
 
 
@@ -71,7 +71,7 @@ def stop_between_steps(check: Check) -> Callable[..., dict[str, Any]]:
 def layers_of(window: Window, frames: NDArray[np.floating[Any]], rows: Sequence[int]) -> list[Layer]:
     """Return the window's layers of generated frames (N, h, w, 3) 0..1, without alpha; absent ones are empty.
 
-    ``rows`` are the places in ``frames`` of the window's frames. Finished layers come back as they are. Raises
+    ``rows`` are the indices in ``frames`` of the window's frames. Finished layers are returned unchanged. Raises
     ``GpuError`` for values that are not finite.
     """
     if not np.isfinite(frames).all():

@@ -1,4 +1,4 @@
-"""Rows of a window as a motion module wants them."""
+"""Rows of a window as a motion module needs them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ FEWEST_FRAMES = 16
 
 
 def mirrored_indices(frames: int, at_least: int) -> list[int]:
-    """Return row numbers: 0 … frames - 1, and back and forth again until there are ``at_least`` of them."""
+    """Return row numbers: 0 … frames - 1, mirrored back and forth until there are ``at_least`` of them."""
     period = max(2 * frames - 2, 1)
     return [min(i % period, period - i % period) if frames > 1 else 0 for i in range(max(frames, at_least))]

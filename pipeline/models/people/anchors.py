@@ -1,4 +1,4 @@
-"""Points on somebody's trunk, followed while they meet others: landmarks that slide onto another body leave them."""
+"""Tracked points on a person's trunk during encounters: landmarks that slide onto another body move away from them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.maths.boxes import Box, clipped
 MAX_POINTS = 40
 MIN_POINTS = 8
 MIN_LEFT = 0.3
-"""Of the points at first: with fewer left, what is left may lie on whoever covers the person."""
+"""Fraction of the initial points: with fewer left, the rest may lie on the occluding person."""
 MIN_QUALITY = 0.01
 SPACING = 0.05
-"""Of the trunk's length, between points."""
+"""Spacing of the points, relative to the trunk's length."""
 WINDOW_PX = 15
 MAX_RETURN_PX = 1.0
-"""A point that does not come back this near, followed backward, was covered."""
+"""A point whose backward track does not return this near was occluded."""
 TRUNK_MARGIN = 0.2
-"""Of the trunk's length, around shoulders and hips."""
+"""Margin around shoulders and hips, relative to the trunk's length."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,20 +31,20 @@ class Anchors:
     """Points of one person, px of the source."""
 
     hips: NDArray[np.float64]
-    """(2,) where the hips were at first."""
+    """(2,) initial position of the hips."""
     first: NDArray[np.float64]
-    """(N, 2) where the points were then."""
+    """(N, 2) initial positions of the points."""
     now: NDArray[np.float64]
     """(N, 2)."""
     count: int
-    """How many there were at first."""
+    """Initial number of points."""
 
     @property
     def are_sure(self) -> bool:
         return len(self.now) >= max(MIN_POINTS, MIN_LEFT * self.count)
 
     def expected_hips(self) -> NDArray[np.float64]:
-        """Return (2,) where the hips are if they moved as the points did, median."""
+        """Return the (2,) position of the hips if they moved like the points (median)."""
         return self.hips + np.median(self.now - self.first, axis=0)
 
 
@@ -55,9 +55,9 @@ def anchor(
     hips: NDArray[np.float64],
     size_wh: tuple[int, int],
 ) -> Anchors:
-    """Choose points on the trunk of somebody with ``joints`` (21, 3) and ``mask`` (H, W), px of the source.
+    """Choose points on the trunk of a person with ``joints`` (21, 3) and ``mask`` (H, W), px of the source.
 
-    ``picture`` is RGB, perhaps smaller than the source of ``size_wh``. There may be none.
+    ``picture`` is RGB, perhaps smaller than the source of ``size_wh``. The result may be empty.
     """
     nothing = np.empty((0, 2))
     trunk = joints[[*SHOULDERS, *HIPS], :2].astype(np.float64)
@@ -73,7 +73,7 @@ def anchor(
     if x1 - x0 < WINDOW_PX or y1 - y0 < WINDOW_PX:
         return Anchors(hips, nothing, nothing, 0)
     small = cv2.resize(mask.view(np.uint8), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    # What lies at the mask's border moves with the background as well.
+    # Points at the mask's border may move with the background.
     inside = cv2.erode(np.ascontiguousarray(small[y0:y1, x0:x1]), np.ones((5, 5), np.uint8))
     gray = cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
     spacing = max(2.0, SPACING * length * float(scale[1]))
@@ -85,7 +85,8 @@ def anchor(
 
 
 def follow_anchors(anchors: Anchors, before: Picture, now: Picture, size_wh: tuple[int, int]) -> Anchors:
-    """Follow the points from one picture to the next (pyramidal Lucas-Kanade, there and back); who is covered goes."""
+    """Track the points from one picture to the next (pyramidal Lucas-Kanade, forward and backward); occluded ones are
+    dropped."""
     if not len(anchors.now):
         return anchors
     scale = _scale(now, size_wh)

@@ -1,8 +1,8 @@
-"""The embedded people backend: MoveNet detects people, BlazePose gives each one's joints, 3D skeleton and mask.
+"""The embedded people backend: MoveNet detects people, BlazePose estimates each one's joints, 3D skeleton and mask.
 
-The next frame's region comes from this frame's landmarks, so the detector runs only now and then. The landmark model's
-score stays high when the region slides onto somebody else, so a person is followed only while the hips keep to their
-course and the region to its size.
+The next frame's region comes from this frame's landmarks, so the detector runs only occasionally. The landmark model's
+score stays high when the region slides onto somebody else, so a person is tracked only while the hips keep to their
+path and the region to its size.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from pipeline.models.weights.folder import weight_path
 NUM_THREADS = 2
 MAX_PEOPLE = 6
 DETECT_EVERY = 5
-"""Frames between runs of the detector while everybody is followed."""
+"""Frames between runs of the detector while everybody is tracked."""
 DETECT_AFTER_LOSS = 20
-"""For so many frames after somebody was lost the detector runs in every second frame."""
+"""Number of frames after a lost track during which the detector runs in every second frame."""
 MAX_HIP_STEP = 0.10
-"""Hips against a constant-velocity prediction, of the region's side / 1.25 (about body size)."""
+"""Deviation of the hips from a constant-velocity prediction, relative to the region's side / 1.25 (about body size)."""
 REGION_GROWTH = (0.82, 1.22)
 HIDDEN_FRAMES = 30
-"""So long somebody who was lost is expected along their course."""
+"""How long a lost person is expected along their path."""
 LOOK_BACK = 12
-"""Frames before the first detection in which the person is looked for: the detector misses people whom the picture's
-edge cuts."""
+"""Frames before the first detection in which the person is searched for: the detector misses people cut off by the
+picture's edge."""
 LOOK_BACK_AGE = 3
-"""Frames followed until the pace is known well enough to go back."""
+"""Tracked frames after which the velocity is known well enough to track backward."""
 
 
 class BlazePosePeople:
-    """A ``PeopleBackend`` on the CPU. Same pictures since ``reset``, same people."""
+    """A ``PeopleBackend`` on the CPU. Deterministic for the pictures since ``reset``."""
 
     def __init__(self, min_score: float = 0.2) -> None:
         """Load both models; ``min_score`` is the detector's. Raises ``PresetUnavailable`` where a file is missing."""
@@ -70,7 +70,7 @@ class BlazePosePeople:
     def reset(self) -> None:
         self._followed: list[Followed] = []
         self._hidden: list[Followed] = []
-        """People who were lost just now, where their course would have them."""
+        """Recently lost people, at their extrapolated positions."""
         self._before: deque[tuple[View, list[Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
         self._order = OcclusionOrder()
         self._frame = 0
@@ -81,7 +81,7 @@ class BlazePosePeople:
         return 1
 
     def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
-        """One after the other: each frame's regions come from the one before."""
+        """Sequentially: each frame's regions come from the previous one."""
         return [self.find(picture) for picture in pictures]
 
     def find(self, picture: Picture) -> list[Person]:
@@ -123,18 +123,18 @@ class BlazePosePeople:
         return since_loss <= DETECT_AFTER_LOSS and since_loss % 2 == 0
 
     def _nearest_first(self, small: Picture, size_wh: tuple[int, int]) -> list[int]:
-        """Return the rows of those who are followed, from the nearest to the farthest."""
+        """Return the rows of the tracked people, from the nearest to the farthest."""
         if len(self._followed) < 2:
             return list(range(len(self._followed)))
         return self._order.nearest_first(small, [entry.expected() for entry in self._followed], size_wh)
 
     def _follow_all(self, view: View, small: Picture) -> list[Followed]:
-        """Follow everybody of the frame before into this one.
+        """Track everybody from the previous frame into this one.
 
-        The region of a person whom another one hides slides onto that other one. So people are taken from the nearest
-        to the farthest, and the pixels of those already followed are out of sight for those behind. Where two regions
-        still end on the same body, it belongs to the person whose course led there. ``small`` is the view's picture,
-        perhaps smaller.
+        The region of an occluded person slides onto the occluding one. So people are processed from the nearest to the
+        farthest, and the pixels of those already tracked are hidden from those behind. Where two regions still end on
+        the same body, it belongs to the person whose path led there. ``small`` is the view's picture, possibly
+        downscaled.
         """
         found: list[tuple[int, Followed]] = []
         for row in self._nearest_first(small, view.size_wh):
@@ -142,7 +142,7 @@ class BlazePosePeople:
             nearer = [now.person.mask for _, now in found if touch(now, before)]
             done = {row for row, _ in found}
             others = [other for index, other in enumerate(self._followed) if index != row and index not in done]
-            # Somebody who was lost behind this person comes out again, and would draw the model over.
+            # A person lost behind this one reappears, and would attract the model.
             farther = [other for other in (*others, *self._hidden) if touch(other, before)]
             beside = union(masks_of(farther), expected_mask(before))
             views = [seen for other in farther for seen in other.views()]
@@ -163,7 +163,7 @@ class BlazePosePeople:
         return [by_row[row] for row in sorted(by_row)]
 
     def _looked_back(self, entry: Followed) -> tuple[Person, ...]:
-        """Follow a new person from the first detection into the frames before, as far as they are seen there."""
+        """Track a new person backward from the first detection, as far as they are visible."""
         assert entry.first is not None
         now: Followed | None = replace(entry.first, velocity=-entry.velocity, age=LOOK_BACK_AGE)
         earlier: list[Person] = []
@@ -183,7 +183,7 @@ class BlazePosePeople:
             return None
         step = float(np.hypot(*(found.hips - before.hips - before.velocity)))
         growth = found.region.side / before.region.side
-        # A young track has no velocity yet, and a person who enters grows as more of them shows.
+        # A new track has no velocity yet, and an entering person grows as more of them becomes visible.
         slack = 1.0 if before.age >= 3 else 2.0
         if step > MAX_HIP_STEP * slack * before.region.side / REGION_MARGIN:
             return None
@@ -212,7 +212,7 @@ class BlazePosePeople:
         first_look = self._landmarks.look(view, region, others_mask)
         if first_look is None:
             return None
-        # The second look, from the landmarks' own region, settles scale and turn.
+        # The second pass, on the landmarks' own region, refines scale and rotation.
         found = self._landmarks.look(view, first_look.region, others_mask)
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""BlazePose's 3D joints beside ultralytics' boxes and masks: COCO-17 is flat, and has neither feet nor hands."""
+"""BlazePose's 3D joints combined with ultralytics' boxes and masks: COCO-17 is flat, and has neither feet nor hands."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from pipeline.models.people.landmarks import LandmarkModel, View, region_of_roug
 from pipeline.models.people.movenet import RoughPerson
 
 _MOST_PEOPLE = 6
-"""In a frame, the largest first: the landmark model looks at one after the other, on the CPU."""
+"""Per frame, the largest first: the landmark model processes one person at a time, on the CPU."""
 _COCO_JOINTS = 17
 _SURE = 0.5
-"""Confidence from which on a joint of COCO-17 is compared."""
+"""Confidence above which a joint of COCO-17 is compared."""
 _LEAST_SURE = 4
-"""Joints that must be sure: with fewer nothing tells whether both models look at the same person."""
+"""Minimum number of confident joints: with fewer it is unknown whether both models see the same person."""
 _MOST_APART = 0.08
-"""Median distance of both models' joints, of the box's height: above it they look at different people."""
+"""Median distance between both models' joints, relative to the box's height, above which they see different people."""
 _SAME_REGION = 0.12
-"""The square around the landmarks may be so far from the one that was looked at, of its side, without a second look."""
+"""Largest distance of the square around the landmarks from the processed one, relative to its side, without a second
+pass."""
 
 
 class PeopleInDepth:
-    """A people backend whose people have the depth, feet and hands that the landmark model sees in their boxes.
+    """A people backend that adds depth, feet and hands from the landmark model in each box.
 
-    Each frame still stands for itself. Where the landmark model sees nobody, or somebody else, a person stays flat.
+    Frames are still independent. Where the landmark model sees nobody, or somebody else, a person stays flat.
     """
 
     def __init__(self, flat: PeopleBackend, landmarks: LandmarkModel) -> None:
@@ -81,7 +82,7 @@ class PeopleInDepth:
             return None
         moved = float(np.hypot(seen.region.x - region.x, seen.region.y - region.y)) / region.side
         if moved > _SAME_REGION or abs(np.log(seen.region.side / region.side)) > _SAME_REGION:
-            # The second look, from the landmarks' own region, settles scale and turn.
+            # The second pass, on the landmarks' own region, refines scale and rotation.
             seen = self._landmarks.look(view, seen.region, others_mask) or seen
         return seen.person
 
@@ -97,7 +98,8 @@ def are_the_same(flat: Person, seen: Person) -> bool:
 
 
 def joined(flat: Person, seen: Person) -> Person:
-    """Return the person with the places of COCO-17 where they are sure, and all else of the landmarks."""
+    """Return the person with the positions of COCO-17 where they are confident, and everything else from the
+    landmarks."""
     joints, skeleton = seen.joints.copy(), seen.skeleton.copy()
     known = np.zeros(NUM_JOINTS, np.bool_)
     known[:_COCO_JOINTS] = flat.joints[:_COCO_JOINTS, 2] >= _SURE

@@ -1,4 +1,4 @@
-"""People as the embedded backend follows them: their course, who hides whom, and whether two are one body."""
+"""Tracking in the embedded people backend: paths, occlusion order, and duplicate bodies."""
 
 from __future__ import annotations
 
@@ -19,62 +19,62 @@ from pipeline.models.people.occlusion import Seen, colors_of
 
 SAME_PERSON_IOU = 0.5
 MIN_VISIBLE = 0.25
-"""Of a person's mask: with less of it outside the others', their joints are guesses."""
+"""Fraction of a person's mask outside the others': with less, their joints are guesses."""
 EXPECTED_MARGIN = 0.04
-"""Of the region's side: a limb may be so far from where the hips' course would have it."""
+"""Distance of a limb from its position predicted by the hips' path, relative to the region's side."""
 MAX_DRIFT = 0.055
-"""Of the region's side: the hips stay this close to where points on the trunk went; sliding goes on and on."""
+"""Distance of the hips from the points on the trunk, relative to the region's side; sliding landmarks keep drifting."""
 BACK = 0.15
-"""Of the region's side: somebody lost is found again this close to where their course led."""
+"""Distance from the predicted position within which a lost person is found again, relative to the region's side."""
 SURE_KEYPOINT = 0.15
 COVERED = 0.08
-"""Of the region's side: a detection whose joints are this close to somebody's is that person."""
+"""Distance of joints within which a detection is a tracked person, relative to the region's side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Followed:
-    """A person whom the backend follows from frame to frame."""
+    """A person tracked from frame to frame."""
 
     person: Person
     region: Region
-    """Where to look in the next frame, before the hips' velocity is added."""
+    """Region for the next frame, before the hips' velocity is added."""
     hips: NDArray[np.float64]
     """(2,) px."""
     velocity: NDArray[np.float64]
-    """(2,) of the hips, px a frame."""
+    """(2,) of the hips, px per frame."""
     age: int
-    """Frames followed."""
+    """Number of tracked frames."""
     follow_id: int
     miss: float = 0.0
-    """How far the hips are from where their course led, of the region's side."""
+    """Distance of the hips from their predicted position, relative to the region's side."""
     unseen: int = 0
     """Frames since the person was lost."""
     first: Followed | None = None
     """The person as first detected."""
     seen_in: Picture | None = None
-    """The picture in which they were last seen, perhaps smaller than the source."""
+    """The picture in which they were last visible, possibly downscaled."""
     moved: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    """(2,) px that their course led on since, while they were not seen."""
+    """(2,) px of extrapolated motion since they were last visible."""
     colors: NDArray[np.float32] | None = None
-    """How frequent colors are on them, from the first frame and those in which they met nobody; see ``colors_of``."""
+    """Their color histogram, from the first frame and those without encounters; see ``colors_of``."""
 
     anchors: Anchors | None = None
-    """Points on the trunk since the person met somebody; None while that is not so."""
+    """Points on the trunk during an encounter; None otherwise."""
     whole: Followed | None = None
-    """The person when they last met nobody."""
+    """The person in the last frame without an encounter."""
 
     @property
     def lowest_y(self) -> float:
-        """How far down the picture the person reaches, with legs guessed where they are not seen: who is nearer,
+        """How far down the picture the person reaches, with legs inferred where they are not visible: a nearer person
         reaches farther down."""
         return float(self.hips[1]) + self.region.side / (2 * REGION_MARGIN)
 
     def views(self) -> list[Seen]:
-        """Return how they were last seen, and last seen whole, and where their course leads in the next frame."""
+        """Return how they were last seen, and last seen completely, and their predicted position in the next frame."""
         return [self.expected()] if self.whole is None else [self.expected(), self._expected_whole()]
 
     def expected(self) -> Seen:
-        """Return how they were last seen, and where their course leads in the next frame."""
+        """Return how they were last seen, and their predicted position in the next frame."""
         assert self.seen_in is not None
         mask = _shifted(self.person.mask, -self.moved) if self.unseen else self.person.mask
         box = self.person.box_xyxy - np.tile(self.moved, 2)
@@ -104,7 +104,7 @@ class Followed:
 
 
 def remembered(followed: list[Followed], hidden: list[Followed], picture: Picture) -> list[Followed]:
-    """Return the people of a frame with its picture and the colors of those who are seen apart from all others."""
+    """Return the people of a frame with its picture and the colors of those visible apart from all others."""
     entries = []
     for entry in followed:
         is_apart = not any(touch(entry, other) for other in (*followed, *hidden) if other is not entry)
@@ -112,13 +112,13 @@ def remembered(followed: list[Followed], hidden: list[Followed], picture: Pictur
         if is_apart or colors is None:
             colors = colors_of(picture, entry.person.mask, colors)
         seen = replace(entry, seen_in=picture, colors=colors)
-        # Without its own past, which would never be let go.
+        # Without its own history, which would never be freed.
         entries.append(replace(seen, whole=replace(seen, whole=None, first=None)) if is_apart else seen)
     return entries
 
 
 def moved_on(entry: Followed) -> Followed:
-    """Move somebody who is not seen by one frame along their course."""
+    """Move a person who is not visible by one frame along their path."""
     x, y = entry.velocity
     person = replace(
         entry.person,
@@ -136,7 +136,7 @@ def moved_on(entry: Followed) -> Followed:
 
 
 def without_others(entry: Followed, others_mask: Mask) -> Followed | None:
-    """Take the pixels of others out of somebody's mask; None where too little is left to be sure of them."""
+    """Remove the pixels of others from a person's mask; None where too little is left to be reliable."""
     mask = entry.person.mask
     if not (mask & others_mask).any():
         return entry
@@ -149,7 +149,7 @@ def without_others(entry: Followed, others_mask: Mask) -> Followed | None:
 
 
 def expected_mask(entry: Followed) -> Mask:
-    """Return where somebody's pixels will be in the next frame, with some room around them."""
+    """Return the area of a person's pixels in the next frame, with a margin."""
     return grow(_shifted(entry.person.mask, entry.velocity), max(1, round(EXPECTED_MARGIN * entry.region.side)))
 
 
@@ -179,7 +179,7 @@ def touch(a: Followed, b: Followed) -> bool:
 def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> bool:
     """Whether two regions ended on the same body: their masks (or, ``by_joints``, all of their joints) coincide.
 
-    Of two people who cross the joints coincide, too; where each has pixels of their own, these tell.
+    Joints of two crossing people coincide, too; where each has pixels of their own, these decide.
     """
     for other in others:
         if _overlap(person.box_xyxy, other.person.box_xyxy)[0] < 0.3:
@@ -193,7 +193,7 @@ def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> 
 
 
 def kept_to_body(now: Followed, before: Followed, small: Picture, size_wh: tuple[int, int]) -> Followed | None:
-    """Hold somebody who meets others against points on their trunk; None where the landmarks slid away from them."""
+    """Check a person in an encounter against points on their trunk; None where the landmarks slid away from them."""
     assert before.seen_in is not None
     anchors = before.anchors
     if anchors is None:
@@ -207,15 +207,15 @@ def kept_to_body(now: Followed, before: Followed, small: Picture, size_wh: tuple
 
 
 def is_back(hidden: Followed, new: list[Followed]) -> bool:
-    """Whether somebody who was lost is one of those just detected: where their course led."""
+    """Whether a lost person is one of those just detected, near the predicted position."""
     reach = BACK * hidden.region.side
     return any(float(np.hypot(*(entry.hips - hidden.hips))) < reach for entry in new)
 
 
 def not_covered(roughs: list[RoughPerson], followed: list[Followed]) -> list[RoughPerson]:
-    """Return the detections that are nobody who is followed.
+    """Return the detections that match no tracked person.
 
-    Each of the followed accounts for the nearest detection: of two people close together one must not cover both. A
+    Each tracked person accounts for the nearest detection: of two people close together one must not claim both. A
     second detection at the same place is the same person detected twice.
     """
     pairs = sorted(
@@ -239,7 +239,8 @@ def not_covered(roughs: list[RoughPerson], followed: list[Followed]) -> list[Rou
 
 
 def _joint_distance(rough: RoughPerson, joints: NDArray[np.floating], entry: Followed) -> float:
-    """Median distance of a detection's sure joints to (17, 2+) others in COCO's order, of the region's side."""
+    """Median distance of a detection's confident joints to (17, 2+) others in COCO order, relative to the region's
+    side."""
     sure = rough.keypoints[:, 2] > SURE_KEYPOINT
     if not sure.any():
         return np.inf

@@ -20,10 +20,10 @@ REGION_PX = 256
 REGION_MARGIN = 1.25
 MIN_LANDMARK_SCORE = 0.5
 SMALL_VIEW_PX = 720
-"""Longest side of a picture that is kept to look at later."""
+"""Longest side of a picture that is kept for later comparison."""
 
 ROWS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
-"""BlazePose's landmark of each row of ``JOINT_NAMES``."""
+"""BlazePose's landmark index for each row of ``JOINT_NAMES``."""
 KNUCKLES = ((17, 19), (18, 20))
 """Pinky and index knuckle of each hand."""
 
@@ -49,7 +49,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A picture to look at, perhaps smaller than the source whose pixels all coordinates are in."""
+    """A picture, possibly downscaled from the source whose pixels all coordinates are in."""
 
     picture: Picture
     size_wh: tuple[int, int]
@@ -81,13 +81,13 @@ class Landmarks:
 
     person: Person
     region: Region
-    """The square around the person by these landmarks: where to look next."""
+    """The square around the person from these landmarks: the next region."""
     hips: NDArray[np.float64]
-    """(2,) the hips' middle, source px."""
+    """(2,) the middle of the hips, source px."""
 
 
 class LandmarkModel:
-    """Looks at one region at a time, on the CPU."""
+    """Processes one region at a time, on the CPU."""
 
     def __init__(self, num_threads: int) -> None:
         """Load the model; raises ``PresetUnavailable`` where its file is missing."""
@@ -101,7 +101,7 @@ class LandmarkModel:
     def look(self, view: View, region: Region, others_mask: Mask | None) -> Landmarks | None:
         """Run the model on a region; None where it finds nobody.
 
-        Pixels of ``others_mask``, other people close by, are grayed out: the model would slide onto them.
+        Pixels of ``others_mask``, other people close by, are grayed out, because the model would slide onto them.
         """
         matrix = region.picture_from_region()
         crop = view.crop(matrix)
@@ -118,7 +118,7 @@ class LandmarkModel:
         mask = mask_of_logits(logits, matrix, *view.size_wh)
         if not mask.any():
             return None
-        # The model's coordinates count from the region's corner, so a pixel's center lies at .5.
+        # The model's coordinates start at the region's corner, so a pixel's center is at .5.
         points = (raw[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
         z = raw[:, 2] * region.side / REGION_PX
         confidence = 1 / (1 + np.exp(-np.clip(np.minimum(raw[:, 3], raw[:, 4]), -30, 30)))
@@ -134,7 +134,7 @@ class LandmarkModel:
 
 
 def region_of_rough(rough: RoughPerson) -> Region | None:
-    """Return the region around the detector's hips, or of its box where the hips were not seen; None for no box."""
+    """Return the region around the detector's hips, or of its box where the hips were not detected; None for no box."""
     x0, y0, x1, y1 = rough.box_xyxy
     if x1 - x0 < 4 or y1 - y0 < 4:
         return None
@@ -163,7 +163,7 @@ def _region_of_circle(middle: NDArray[np.float64], rim: NDArray[np.float64]) -> 
 
 
 def mask_of_logits(logits: NDArray[np.float32], matrix: NDArray[np.float64], width: int, height: int) -> Mask:
-    """Lay a region's mask logits over the (height, width) picture; only the region's bounding box is warped."""
+    """Warp a region's mask logits to the (height, width) picture; only the region's bounding box is warped."""
     corners = np.array([[0, 0], [REGION_PX, 0], [0, REGION_PX], [REGION_PX, REGION_PX]]) @ matrix[:, :2].T
     corners = corners + matrix[:, 2]
     x0, y0 = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)

@@ -1,4 +1,4 @@
-"""MoveNet MultiPose (Google, Apache-2.0): where up to six people are in a picture, roughly."""
+"""MoveNet MultiPose (Google, Apache-2.0): approximate positions of up to six people in a picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.datatypes.arrays import Picture
 from pipeline.shaped import Shaped, Shapes
 
 LONG_SIDE_PX = 256
-"""The picture's longer side as the model sees it; found every person in the clips it was tried on, at 45 ms."""
+"""Longer side of the model's input; it found every person in the tested clips, in 45 ms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RoughPerson(Shaped):
-    """One find of the detector, in the picture's pixels."""
+    """One detection, in the picture's pixels."""
 
     SHAPES: ClassVar[Shapes] = {"box_xyxy": (4,), "keypoints": (17, 3)}
 
@@ -35,7 +35,7 @@ class MoveNet:
     """Finds people in single pictures."""
 
     def __init__(self, model_path: Path, num_threads: int) -> None:
-        """Load the model; the number of threads is fixed, so that results repeat to the byte."""
+        """Load the model; the number of threads is fixed, so that results are reproducible to the byte."""
         self._interpreter = Interpreter(model_path=str(model_path), num_threads=num_threads)
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]["index"]

@@ -1,7 +1,7 @@
-"""Which of two people is in front, and whose a pixel is: by the colors that it should have.
+"""Depth order of two people, and attribution of pixels, from the expected colors.
 
-Two bodies that overlap were both seen before. Moved on along its own course, each says what the pixels would be that it
-should cover now; the picture tells which is right.
+Two overlapping bodies were both seen before. Moved along its own path, each predicts the pixels that it should cover
+now; the picture shows which is right.
 """
 
 from __future__ import annotations
@@ -18,57 +18,57 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import Box, clipped, grown
 
 MIN_SHARE = 0.004
-"""Of the smaller mask: fewer common pixels are the noise of two outlines that touch."""
+"""Fraction of the smaller mask: fewer common pixels are noise of two touching outlines."""
 FULL_SHARE = 0.05
-"""From so many common pixels on, a frame's word counts whole."""
+"""Number of common pixels from which a frame's evidence has full weight."""
 NOISE_LEVELS = 6.0
 BLUR = 0.02
-"""Of the height of the smaller box: limbs do not keep exactly to the course of the hips."""
+"""Fraction of the smaller box's height: limbs do not follow the hips exactly."""
 MEMORY = 0.8
-"""What a frame later is left of the evidence."""
+"""Decay of the evidence per frame."""
 SURE = 0.12
-"""Evidence from which it overrules how far down the picture two people reach."""
+"""Evidence above which it overrules how far down the picture two people reach."""
 SAME_LEVELS = 30.0
-"""Gray levels, mean of the channels: a pixel farther from what a person's would be is not theirs."""
+"""Gray levels, mean of the channels: a pixel that differs more from a person's prediction is not theirs."""
 SURE_OF_COURSE_FRAMES = 15
-"""Who was not seen for longer is somewhere else by now; their colors alone tell."""
+"""A person not visible for longer is somewhere else by now; only their colors count."""
 CLEARLY_BETTER = 0.8
-"""Of two who should both cover a pixel, the one behind has it only where they fit it so much better."""
+"""Of two people who should both cover a pixel, the one behind gets it only with a fit better by this factor."""
 RING = 0.025
-"""Of a person's height: the limbs may be so far from where the hips' course would have them."""
+"""Distance of the limbs from their position predicted by the hips' path, relative to the person's height."""
 COLOR_BITS = 4
-"""Of each channel: colors are told apart this finely."""
+"""Bins per channel of the color histograms."""
 COLOR_FLOOR = 1e-4
 COLOR_ODDS = 1.0
-"""Mean log odds of colors, from which a pixel is more the one's than the other's."""
+"""Mean log odds of colors above which a pixel is attributed to the other person."""
 COLOR_BLUR = 0.04
-"""Of the height: a patch of clothes, over which the odds are averaged."""
+"""Size of the patch over which the odds are averaged, relative to the height."""
 COLOR_MEMORY = 0.9
 MAX_ALIKE = 0.75
-"""Bhattacharyya coefficient of the colors of two people, up to which they tell them apart."""
+"""Bhattacharyya coefficient of the colors of two people below which colors distinguish them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A person as seen in the frame before, and how they move; px of the source."""
+    """A person as seen in the previous frame, and their motion; px of the source."""
 
     follow_id: int
     picture: Picture
-    """RGB, (h, w, 3): the picture that the person was seen in, perhaps smaller than the source."""
+    """RGB, (h, w, 3): the picture in which the person was seen, possibly downscaled."""
     mask: Mask
     box_xyxy: NDArray[np.float64]
     moved: NDArray[np.float64]
-    """(2,) px that the person has moved by their course from that picture to the present one."""
+    """(2,) px of predicted motion from that picture to the current one."""
     frames: int
-    """So many frames lie between."""
+    """Number of frames in between."""
     colors: NDArray[np.float32] | None
-    """(4096,) how frequent colors are on the person, ``colors_of``; None where that is not known."""
+    """(4096,) color histogram of the person, ``colors_of``; None where unknown."""
     lowest: float
-    """How far down the picture the person reaches: who stands nearer on the same ground reaches farther down."""
+    """How far down the picture the person reaches: a nearer person on the same ground reaches farther down."""
 
 
 class OcclusionOrder:
-    """Remembers over frames who covers whom."""
+    """Accumulates over frames who occludes whom."""
 
     def __init__(self) -> None:
         self._evidence: dict[tuple[int, int], float] = {}
@@ -76,7 +76,7 @@ class OcclusionOrder:
     def nearest_first(self, now: Picture, people: Sequence[Seen], size_wh: tuple[int, int]) -> list[int]:
         """Return the rows of ``people`` from the nearest to the farthest in the picture ``now``.
 
-        All pictures are of one size, perhaps smaller than the source of ``size_wh``.
+        All pictures have one size, possibly smaller than the source of ``size_wh``.
         """
         scale = now.shape[1] / size_wh[0], now.shape[0] / size_wh[1]
         kept: dict[tuple[int, int], float] = {}
@@ -87,7 +87,8 @@ class OcclusionOrder:
                 kept[pair] = evidence
         self._evidence = kept
         order = sorted(range(len(people)), key=lambda row: (-people[row].lowest, row))
-        # Few people: neighbors change places where the pixels say so, as often as there are people (no endless loop).
+        # Few people: neighbors are swapped where the pixels say so, at most as often as there are people (no endless
+        # loop).
         for _ in people:
             for at in range(len(order) - 1):
                 if self._covers(people[order[at + 1]], people[order[at]]):
@@ -102,7 +103,7 @@ class OcclusionOrder:
 
 
 def _evidence(now: Picture, one: Seen, other: Seen, scale: tuple[float, float]) -> float:
-    """Return -1..1: above 0 where ``one`` is in front of ``other``; 0 where they do not meet."""
+    """Return -1..1: above 0 where ``one`` is in front of ``other``; 0 where they do not overlap."""
     boxes = [person.box_xyxy + np.tile(person.moved, 2) for person in (one, other)]
     area = _common(_on_picture(boxes[0], scale), _on_picture(boxes[1], scale), now)
     if area is None:
@@ -120,10 +121,10 @@ def _evidence(now: Picture, one: Seen, other: Seen, scale: tuple[float, float]) 
 
 
 def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh: tuple[int, int]) -> Mask | None:
-    """Return where those behind ``person``, or beside them, are seen in ``now``, (H, W) of the source.
+    """Return where people behind ``person``, or beside them, are visible in ``now``, (H, W) of the source.
 
-    A pixel is another one's where it has the color that they should have there, and ``person`` should be elsewhere or
-    fits it clearly worse; and beside them, where ``person`` cannot be. None where nobody is near.
+    A pixel belongs to another person where it has their predicted color, and ``person`` is predicted elsewhere or fits
+    it clearly worse; and beside them, where ``person`` cannot be. None where nobody is near.
     """
     scale = now.shape[1] / size_wh[0], now.shape[0] / size_wh[1]
     own_box = person.box_xyxy + np.tile(person.moved, 2)
@@ -131,7 +132,7 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
     whole: Mask | None = None
     for other in others:
         their_box = other.box_xyxy + np.tile(other.moved, 2)
-        # As far around as this person's mask may have crept, and the others' come out.
+        # As far around as this person's mask may have spread, and the others' may reappear.
         reach = round(4 * ring) + 1
         area = _common(grown(_on_picture(own_box, scale), reach), grown(_on_picture(their_box, scale), reach), now)
         if area is None:
@@ -145,7 +146,7 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
         own_misfit = _misfit(person, shown, area, scale, blur)
         owned = theirs & (their_misfit < SAME_LEVELS) & (~own | (their_misfit < CLEARLY_BETTER * own_misfit))
         owned &= other.frames <= SURE_OF_COURSE_FRAMES
-        # What comes out from behind was not seen before.
+        # Parts that reappear from behind were not seen before.
         owned |= _grown(owned, 2 * ring) & ~_grown(own, ring)
         if person.colors is not None and other.colors is not None and _are_unlike(person.colors, other.colors):
             odds = _color_odds(now, area, other.colors, person.colors, scale[1] * float(own_box[3] - own_box[1]))
@@ -157,9 +158,9 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
 
 
 def colors_of(picture: Picture, mask: Mask, before: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Return (4096,) how frequent colors are on somebody's pixels, averaged with the frames ``before``.
+    """Return the (4096,) color histogram of a person's pixels, averaged with the frames ``before``.
 
-    ``mask`` (H, W) is of the source, ``picture`` perhaps smaller.
+    ``mask`` (H, W) is of the source, ``picture`` possibly smaller.
     """
     height, width = picture.shape[:2]
     small = mask
@@ -197,7 +198,7 @@ def _on_picture(box_xyxy: NDArray[np.float64], scale: tuple[float, float]) -> Bo
 
 
 def _common(one: Box, other: Box, picture: Picture) -> Box | None:
-    """Return the common part of two boxes inside the picture; None where there is hardly any."""
+    """Return the intersection of two boxes inside the picture; None where it is tiny."""
     height, width = picture.shape[:2]
     x0, y0 = max(one[0], other[0]), max(one[1], other[1])
     x1, y1 = min(one[2], other[2]), min(one[3], other[3])
@@ -217,7 +218,7 @@ def _blurred(picture: Picture, area: Box, blur: int) -> NDArray[np.float32]:
 def _misfit(
     person: Seen, shown: NDArray[np.float32], area: Box, scale: tuple[float, float], blur: int
 ) -> NDArray[np.float32]:
-    """(h, w) gray levels between what is shown in an area and what it would be if it moved with somebody."""
+    """(h, w) difference in gray levels between the picture in an area and its prediction from a person's motion."""
     start = np.array(area[:2]) - person.moved * scale
     matrix = np.array([[1.0, 0.0, start[0]], [0.0, 1.0, start[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -241,7 +242,7 @@ def _grown(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
 
 
 def _lay(whole: Mask, patch: NDArray[np.bool_], area: Box, scale: tuple[float, float]) -> None:
-    """Lay an area of a smaller picture over the source's mask, in place."""
+    """Write an area of a smaller picture into the source's mask, in place."""
     height, width = whole.shape
     x0, y0 = round(area[0] / scale[0]), round(area[1] / scale[1])
     x1, y1 = min(round(area[2] / scale[0]), width), min(round(area[3] / scale[1]), height)

@@ -1,6 +1,6 @@
 """The people backend for GPUs: ultralytics' segmentation and pose models, batched, offline.
 
-Their weights are AGPL-3.0 and pickles: a file is loaded only after its hash was found to be the lock's.
+Their weights are AGPL-3.0 and pickles: a file is loaded only after its hash was verified against the lock.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ SIDE_PX = 640
 BATCH_FRAMES = 8
 _PERSON_CLASS = 0
 _SAME_IOU = 0.5
-"""A pose belongs to the mask whose box it shares by so much."""
+"""IoU above which a pose belongs to a mask's box."""
 _COCO_JOINTS = 17
 
 
 class YoloPeople:
-    """Each frame stands for itself: nothing is carried from one to the next."""
+    """Frames are independent: there is no state between them."""
 
     def __init__(self, device: str, min_score: float, models: tuple[Any, Any] | None = None) -> None:
-        """Load both models, where the caller has no (segmenter, poser) of ultralytics.
+        """Load both models, unless the caller passes ultralytics' (segmenter, poser).
 
-        Raises ``PresetUnavailable`` where a file is missing or not what the lock says.
+        Raises ``PresetUnavailable`` where a file is missing or does not match the lock.
         """
         self._device = device
         self._min_score = min_score
@@ -60,14 +60,14 @@ class YoloPeople:
 
     def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
         """Return the people of several frames of one size."""
-        # ultralytics takes BGR arrays.
+        # ultralytics expects BGR arrays.
         bgr = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
         with device_errors():
             segmented, posed = self._predict(self._segmenter, bgr, True), self._predict(self._poser, bgr, False)
         return [people_of(seen, pose) for seen, pose in zip(segmented, posed, strict=True)]
 
     def reset(self) -> None:
-        """There is nothing to forget."""
+        """There is no state to reset."""
 
     def _predict(self, model: Any, bgr: list[NDArray[np.uint8]], masks: bool) -> list[Any]:
         results: list[Any] = model.predict(
@@ -89,10 +89,10 @@ def load_yolo(path: Path) -> Any:
 
 
 def import_ultralytics() -> Any:
-    """Import ultralytics, kept from the network, from pip, and from other libraries.
+    """Import ultralytics without access to the network or pip, and without side effects on other libraries.
 
-    It puts an opener of its own in Pillow's place, which meets a damaged picture with an ImportError, and OpenCV on
-    one thread.
+    It replaces Pillow's opener by its own, which raises an ImportError for a damaged picture, and sets OpenCV to one
+    thread.
     """
     os.environ.setdefault("YOLO_OFFLINE", "1")
     os.environ.setdefault("YOLO_AUTOINSTALL", "0")
@@ -110,7 +110,7 @@ def import_ultralytics() -> Any:
 def people_of(segmented: Any, posed: Any) -> list[Person]:
     """Return the people of one frame from ultralytics' ``Results`` of both models, in source px.
 
-    Boxes and masks are the segmentation's, joints those of the pose whose box is nearest. Heels and toes are not in
+    Boxes and masks are the segmentation's, joints are those of the pose whose box is nearest. Heels and toes are not in
     COCO-17: NaN. The skeleton is flat (z 0); ``PeopleInDepth`` adds what is missing.
     """
     if segmented.masks is None:
@@ -142,7 +142,7 @@ def _joints(
     if len(shared) and shared.max() >= _SAME_IOU:
         found = keypoints[int(shared.argmax())]
         joints[:_COCO_JOINTS] = found
-        # A joint that it does not see is put at the origin.
+        # Undetected joints are reported at the origin.
         unseen = ~(found[:, :2] > 0).any(axis=1)
         joints[:_COCO_JOINTS][unseen] = (np.nan, np.nan, 0)
     return joints

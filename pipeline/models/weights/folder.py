@@ -1,4 +1,4 @@
-"""Where the weights lie that ``builder/fetch_models.py`` fetched."""
+"""The folder of the weights fetched by ``builder/fetch_models.py``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.errors import PresetUnavailable
 from pipeline.models.weights.lock import read_lock, sha256_of
 
 FETCH = "python -m builder.fetch_models --preset NAME"
-"""The command that brings what is missing; whoever knows the preset puts it in."""
+"""The command that fetches missing files; the caller inserts the preset."""
 
 
 def weights_folder() -> Path:
@@ -20,8 +20,8 @@ def weights_folder() -> Path:
 def weight_path(name: str) -> Path:
     """Return the path of a fetched file.
 
-    Its bytes were verified when it was fetched. Raises ``PresetUnavailable``, naming the command that fetches it,
-    where it is not there.
+    Its bytes were verified when it was fetched. Raises ``PresetUnavailable``, naming the command that fetches it, where
+    it is missing.
     """
     path = weights_folder() / name
     if not path.is_file():
@@ -30,7 +30,7 @@ def weight_path(name: str) -> Path:
 
 
 def weight_folder(name: str) -> Path:
-    """Return the folder of a model in several files. Raises ``PresetUnavailable`` where it is not there."""
+    """Return the folder of a model in several files. Raises ``PresetUnavailable`` where it is missing."""
     path = weights_folder() / name
     if not path.is_dir():
         raise PresetUnavailable(f"{name}/ is missing on this worker: run `{FETCH}` where the hub is reached")
@@ -59,7 +59,7 @@ def model_folder(name: str, repository: str) -> Path:
 
 
 def verified_path(name: str) -> Path:
-    """Return the path of a pickle whose every byte is what ``models.lock`` says, before anybody loads it.
+    """Return the path of a pickle after verifying its bytes against ``models.lock``, before it is loaded.
 
     Raises ``PresetUnavailable`` where it is missing, another file, or not known to the lock.
     """

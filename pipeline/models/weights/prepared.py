@@ -1,4 +1,4 @@
-"""What was made of fetched weights when the image was built: halved, or fused into others; told in one file."""
+"""Record of what was made from fetched weights when the image was built: converted to half precision, or fused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PREPARED = "prepared.json"
 
 @dataclass(frozen=True, slots=True)
 class MadeFile:
-    """A file that stands in a fetched one's place."""
+    """A file that replaces a fetched one."""
 
     name: str
     """Path under the weights folder."""
@@ -21,15 +21,15 @@ class MadeFile:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What became of one fetched file."""
+    """The outcome for one fetched file."""
 
     from_sha256: str
-    """The fetched file's, by ``models.lock``."""
+    """The fetched file's hash in ``models.lock``."""
     made: tuple[MadeFile, ...]
 
 
 def read_prepared(weights: Path) -> dict[str, Prepared]:
-    """Return name of the fetched file -> what became of it; empty where nothing was prepared."""
+    """Return a map from fetched file to its outcome; empty where nothing was prepared."""
     path = weights / PREPARED
     if not path.is_file():
         return {}
@@ -41,6 +41,6 @@ def read_prepared(weights: Path) -> dict[str, Prepared]:
 
 
 def write_prepared(weights: Path, prepared: dict[str, Prepared]) -> None:
-    """Keep what became of the fetched files."""
+    """Store the outcomes of the fetched files."""
     told = {name: asdict(entry) for name, entry in sorted(prepared.items())}
     (weights / PREPARED).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
