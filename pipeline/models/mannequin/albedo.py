@@ -1,4 +1,4 @@
-"""The light taken out of a reference picture: what the surface itself gives back."""
+"""Remove the light from a reference picture: estimate the albedo."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.shading import unshadowed_light
 
 BRIGHTEST_SKIN = 0.745
-"""Of the brightest channel, linear: an sRGB value of 224."""
+"""Largest albedo of the brightest channel, linear: an sRGB value of 224."""
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _GAIN = (0.6, 1.8)
-"""What a picture's light may be taken back by: beyond it is no light but another color, or a wrong normal."""
+"""Bounds of the light correction: beyond them the cause is another color, or a wrong normal, rather than light."""
 _OWN_LIGHT = 0.8
-"""Power of the figure's own soft light that is taken to be in the picture too."""
+"""Exponent with which the figure's own soft light is assumed to be in the picture too."""
 _LEAST_LIGHT = 0.3
-"""Of what a surface gets that faces the camera: deeper in a fold the baked occlusion is not the picture's."""
+"""Relative to a surface facing the camera: deeper in a fold the baked occlusion does not match the picture."""
 
 
 def flattened(
@@ -33,14 +33,14 @@ def flattened(
     figure: Figure,
     parts: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Take the picture's light out of the samples' ``colors`` (T, S, 3): albedo under which the figure's own light
-    gives the picture back.
+    """Remove the picture's light from the samples' ``colors`` (T, S, 3): the albedo that reproduces the picture under
+    the figure's own light.
 
-    ``use`` (T,) are triangles whose colors tell of the light, ``parts`` (T,) theirs of the body. A picture of a person
-    is taken in soft light from above, as the figure's own is: what that says is taken out first, since a figure that is
-    darker at chin, neck and legs in the picture must not be made darker there a second time. What is left is fitted by
-    a plane over the normals (first-order spherical harmonics, Ramamoorthi and Hanrahan, 2001), robustly: logos, folds
-    and stripes are no light.
+    ``use`` (T,) are triangles whose colors are used to estimate the light, ``parts`` (T,) their body parts. A picture
+    of a person is assumed to be taken in soft light from above, like the figure's own: that is removed first, since a
+    figure that is darker at chin, neck and legs in the picture must not be darkened there a second time. The rest is
+    fitted robustly by a plane over the normals (first-order spherical harmonics, Ramamoorthi and Hanrahan, 2001):
+    logos, folds and stripes are not light.
     """
     normals = vertex_normals(view.places, view.triangles)
     _, corners = sample_grid()
@@ -53,18 +53,18 @@ def flattened(
     tilt[..., 2] = np.minimum(tilt[..., 2], 0)
     ahead = np.array([0.0, 0.0, -1.0])
     gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7)) / own
-    # A surface is no brighter than the picture of it, and pale skin in a studio is brighter than skin is.
+    # A surface is not brighter than its picture, and pale skin in a studio looks brighter than skin is.
     return np.asarray(colors * (np.clip(gain, *_GAIN)[..., None] * _exposure(view)), np.float32)
 
 
 def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) -> NDArray[np.float32]:
     """(V,) daylight from above on the figure without cast shadows, over that on a surface which faces the camera."""
     light = SceneLight.daylight(1)
-    # From behind nothing is read: what faces away counts as what is seen at the outline.
+    # Back faces cannot be measured: they get the value at the outline.
     seen = normals.copy()
     seen[:, 2] = np.minimum(seen[:, 2], 0)
     seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-6)
-    # On which side a studio's lamp stands is not known: both.
+    # The side of a studio lamp is unknown: assume both.
     both = [unshadowed_light(seen * np.array([way, 1, 1], np.float32), occlusion, light) for way in (1, -1)]
     ahead = unshadowed_light(np.array([[0, 0, -1]], np.float32), np.ones(1, np.float32), light) @ _LUMA
     relative = (both[0] + both[1]) @ _LUMA / (2 * ahead)
@@ -72,14 +72,14 @@ def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) ->
 
 
 def _exposure(view: FittedView) -> float:
-    """Factor that brings the face down to what skin gives back at most; 1 where it is darker already."""
+    """Factor that reduces the face to the largest albedo of skin; 1 where it is darker already."""
     skin = skin_color(view)
-    # What was guessed beyond the picture's white must not darken all that is no skin.
+    # Values extrapolated beyond the picture's white must not darken everything that is not skin.
     return 1.0 if skin is None else float(min(1.0, BRIGHTEST_SKIN / float(np.clip(skin.max(), 1e-6, 1.0))))
 
 
 def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.int64]) -> Float64Array:
-    """(3,) how log brightness grows along x, y, z of the normal; zero where there is too little to tell."""
+    """(3,) gradient of log brightness along x, y, z of the normal; zero where there is too little evidence."""
     if len(level) < 200:
         return np.zeros(3)
     design = np.concatenate([normals, np.eye(len(PARTS))[parts]], 1)

@@ -1,6 +1,6 @@
 """A smooth displacement of the whole figure, all layers together, from a few hundred nodes.
 
-Cloth and the skin under it move alike, since a node acts on what is near it in space and belongs to the same limb.
+Cloth and the skin under it move together, since a node affects what is near it in space and belongs to the same limb.
 Method: embedded deformation (Sumner et al., 2007) with translations only.
 """
 
@@ -25,14 +25,14 @@ _PART_STEMS = {
     "leg": ("thigh1", "thigh2", "shin1", "shin2", "foot", "toe"),
 }
 _SPACING, _HEAD_SPACING = 0.03, 0.02
-"""Of the nodes, standing heights."""
+"""Spacing of the nodes, standing heights."""
 _APART = 0.12
-"""How far two limbs count as apart even where they touch, standing heights."""
+"""Artificial distance between two limbs even where they touch, standing heights."""
 _NEIGHBORS = 6
 
 
 def part_shares(figure: Figure) -> Float64Array:
-    """(V, parts) how much of each vertex hangs on each part of the body; rows sum to 1."""
+    """(V, parts) weight of each body part on each vertex; rows sum to 1."""
     of_bone = np.zeros((len(BONES), len(PARTS)))
     for row, bone in enumerate(BONES):
         stem, _, side = bone.partition(".")
@@ -50,7 +50,7 @@ class DeformationGraph:
     follow: sparse.csr_matrix
     """(V, nodes), rows sum to 1."""
     smoothness: sparse.csc_matrix
-    """(nodes, nodes) quadratic form: how unlike its neighbors' a node's displacement is, and how it bends."""
+    """(nodes, nodes) quadratic form: stretching and bending energy of the displacements."""
 
     @property
     def num_nodes(self) -> int:
@@ -59,9 +59,9 @@ class DeformationGraph:
     def solve(
         self, rows: sparse.csr_matrix, targets: Float64Array, weights: Float64Array, stiffness: float, pull: float
     ) -> Float64Array:
-        """(nodes, k) displacements that bring ``rows @ d`` near ``targets`` (n, k), smooth by ``stiffness``.
+        """(nodes, k) displacements that bring ``rows @ d`` near ``targets`` (n, k), smoothed by ``stiffness``.
 
-        ``pull`` draws every node towards no displacement at all.
+        ``pull`` regularizes every node towards zero displacement.
         """
         normal = rows.T @ sparse.diags(weights) @ rows
         system = (normal + stiffness * self.smoothness + pull * sparse.identity(self.num_nodes)).tocsc()
@@ -94,7 +94,7 @@ def make_graph(figure: Figure, shares: Float64Array) -> DeformationGraph:
 
 
 def _thinned(features: Float64Array, spacing: float) -> Float64Array:
-    """Mean of the features in each cell of a grid; the parts' axes are so long that parts never share a cell's mean."""
+    """Mean of the features in each cell of a grid; the parts' axes are long enough that parts never share a cell."""
     cells = np.floor(features / spacing).astype(np.int64)
     _, owner, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     owner = owner.ravel()

@@ -1,7 +1,7 @@
 """The mannequin's figure: its rig, the file it comes from, and posing it on a 3D skeleton. Pure numpy.
 
 Convention: figure units are standing heights; x right in the picture (the figure's left when it faces the camera),
-y down, z away from the camera. A bone's rotation takes the rest pose to the posed one; the rest pose faces the camera.
+y down, z away from the camera. A bone's rotation maps the rest pose to the posed one; the rest pose faces the camera.
 Left and right are the figure's own.
 """
 
@@ -32,13 +32,13 @@ LANDMARKS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_heel", "right_heel", "left_toe", "right_toe",
     "left_knuckles", "right_knuckles",
 )  # fmt: skip
-"""Points that the rig carries besides its bones' heads."""
+"""Points of the rig besides its bones' heads."""
 LANDMARK = {name: row for row, name in enumerate(LANDMARKS)}
 VARIANTS = ("auto", "female", "male")
 
 
 class Group(IntEnum):
-    """What a face of the figure is; its color goes by it."""
+    """The surface type of a face; it determines its color."""
 
     SKIN = 0
     HAIR = 1
@@ -53,7 +53,7 @@ class Group(IntEnum):
     SHIN = 8
     SHOES = 9
     SKIRT = 10
-    """Cloth round both legs, grown to a reference picture; the file has none."""
+    """Cloth around both legs, fitted to a reference picture; the file has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -76,7 +76,7 @@ class Figure(Shaped):
     bone_weight: NDArray[np.float32]
     """(V, 4), rows sum to 1."""
     heads: Float64Array
-    """(bones, 3) where each bone turns."""
+    """(bones, 3) the joint of each bone."""
     landmarks: Float64Array
     """(landmarks, 3)."""
     tint: NDArray[np.float32]
@@ -104,7 +104,7 @@ def load_figure(path: Path, variant: str) -> Figure:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pose(Shaped):
-    """Where each bone is: a rest point p of bone b goes to ``linear[b] @ p + offset[b]``, crop px."""
+    """The pose of each bone: a rest point p of bone b maps to ``linear[b] @ p + offset[b]``, crop px."""
 
     SHAPES: ClassVar[Shapes] = {"linear": ("bones", 3, 3), "offset": ("bones", 3)}
 

@@ -28,13 +28,13 @@ _FACE_WEIGHT = 12.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedView:
-    """The figure laid onto a reference picture."""
+    """The figure fitted to a reference picture."""
 
     reference: ReferenceView
     places: NDArray[np.float32]
     """(V, 3) its vertices, px of the picture; z grows away from the camera."""
     nearest: NDArray[np.int32]
-    """(h, w) which of the drawn triangles is in front, -1 none."""
+    """(h, w) index of the front drawn triangle, -1 none."""
     depth: NDArray[np.float32]
     """(h, w) its depth, px."""
     triangles: NDArray[np.int32]
@@ -52,20 +52,20 @@ def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
 def fit_view(
     figure: Figure, reference: ReferenceView, drawn: NDArray[np.bool_], *, reshape: bool
 ) -> tuple[Figure, FittedView]:
-    """Pose the figure as the picture's person and bring its outline onto the person's.
+    """Pose the figure like the picture's person and fit its outline to the person's.
 
-    ``drawn`` (F,) are the triangles that are shown. Returns the figure, which with ``reshape`` has taken up the
-    outline's difference in its rest shape, and the figure as it lies on the picture.
+    ``drawn`` (F,) are the triangles that are shown. Returns the figure, whose rest shape with ``reshape`` includes the
+    outline's difference, and its fit to the picture.
     """
     shares = part_shares(figure)
     pose, places, _, _ = _posed(figure, reference)
     graph = make_graph(figure, shares)
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     loose = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
-    # A hem's corners and the shoes under them would pull at each other.
+    # A hem's corners and the shoes under them would attract each other.
     loose |= near_hem(figure)
     if reference.view in ("left", "right"):
-        # Arms lie before and behind the body there, and their depth is the least known.
+        # Arms are in front of and behind the body there, and their depth is the least certain.
         loose |= shares[:, [PARTS.index("arm.L"), PARTS.index("arm.R")]].sum(1) > 0.5
     moved = fit_outline(
         places,
@@ -88,7 +88,7 @@ def fit_view(
 
 
 def with_cloth(figure: Figure, reference: ReferenceView) -> Figure:
-    """Return the figure with the skirt or coat that the picture shows, or as it is."""
+    """Return the figure with the skirt or coat that the picture shows, or unchanged."""
     cloth = find_hanging(reference)
     if cloth is None:
         return figure
@@ -108,7 +108,7 @@ def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.f
     )
     scale, shift = 1.0, 0.0
     if reference.is_whole:
-        # The person's top and soles are certain to a pixel, and joints are not.
+        # The person's top and soles are accurate to a pixel, and joints are not.
         rows = np.flatnonzero(reference.mask.any(1))
         top, ground = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
         low, high = float(places[:, 1].max()), float(places[:, 1].min())
@@ -126,7 +126,7 @@ def _face_anchors(
     places: NDArray[np.float32],
     reference: ReferenceView,
 ) -> tuple[sparse.csr_matrix, Float64Array, Float64Array]:
-    """Eyes and nose land where the picture has them; nothing is asked of a head seen from behind."""
+    """Constrain eyes and nose to their positions in the picture; a head seen from behind has no constraint."""
     names = [n for n in _FACE if reference.view != "back" and reference.joints[JOINT[n], 2] > 0.5]
     if not names:
         return sparse.csr_matrix((0, graph.num_nodes)), np.zeros((0, 2)), np.zeros(0)

@@ -1,4 +1,4 @@
-"""Depth, normals and screen motion of the posed figure at each pixel: what guides the diffusion generators."""
+"""Depth, normals and screen motion of the posed figure at each pixel, to guide the diffusion generators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pipeline.models.mannequin.raster import FAR, rasterize, vertex_normals
 
 _SAME_DEPTH_BH = 0.02
-"""A surface point is seen in both frames where its depth differs by no more from the nearest one, body heights."""
+"""A surface point is visible in both frames where its depth is within this of the nearest one, body heights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurfaceMaps:
-    """What is seen of the figure at each pixel."""
+    """The visible surface of the figure at each pixel."""
 
     depth: NDArray[np.float32]
     """(h, w) z, crop px; NaN outside the figure."""
@@ -28,7 +28,7 @@ class SurfaceMaps:
 
 
 def surface_maps(places: NDArray[np.float32], triangles: NDArray[np.int32], size_wh: tuple[int, int]) -> SurfaceMaps:
-    """Rasterize the skinned figure, one sample a pixel. ``places`` (V, 3) crop px, smaller z nearer."""
+    """Rasterize the skinned figure, one sample per pixel. ``places`` (V, 3) crop px, smaller z nearer."""
     width, height = size_wh
     depth, nearest = rasterize(places, triangles, width, height)
     rows, columns = np.nonzero(nearest >= 0)
@@ -49,10 +49,10 @@ def motion_from(
     maps: SurfaceMaps,
     body_height_px: float,
 ) -> NDArray[np.float32]:
-    """Return (h, w, 2): where each pixel's surface point was in the frame before, minus where it is now, px.
+    """Return (h, w, 2): position of each pixel's surface point in the previous frame, minus its current one, px.
 
-    NaN where the figure is not, and where the point was hidden or outside the picture in the frame before.
-    ``maps`` are of this frame, ``places_before`` and ``depth_before`` of the frame before.
+    NaN outside the figure, and where the point was hidden or outside the picture in the previous frame.
+    ``maps`` are of this frame, ``places_before`` and ``depth_before`` of the previous frame.
     """
     height, width = maps.nearest.shape
     rows, columns = np.nonzero(maps.nearest >= 0)

@@ -1,7 +1,7 @@
-"""How far hair reaches beyond the figure's cap of short hair, where the picture of a front does not show it.
+"""The extent of hair beyond the figure's cap of short hair, where a front view does not show it.
 
-The cap ends above the ears and in the middle of the nape, as the shortest hair does. On nearly everybody who has hair
-on the crown it goes on some way from there: behind the ears, and before them to the temples.
+The cap ends above the ears and in the middle of the nape, like the shortest hair. On nearly everybody with hair on the
+crown it continues from there: behind the ears, and in front of them to the temples.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pipeline.models.mannequin.mesh_colors import sample_grid
 _REACH = 0.02
 """Beyond the cap hair thins out over this length, standing heights; half of it is full."""
 _TEMPLES = (0.022, 0.04)
-"""So far behind the eyes hair begins at a temple, and is full."""
+"""Distances behind the eyes at which hair starts at a temple, and is full."""
 _EAR = np.array([0.011, 0.021, 0.014])
 """Half size of an ear: out, up, forward."""
 
 
 def hair_share(figure: Figure, triangles: NDArray[np.int32], groups: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (T, S) 0..1 how far the samples of the skin are under hair; 0 on every other surface."""
+    """Return (T, S) 0..1 hair coverage of the skin's samples; 0 on every other surface."""
     share = np.zeros((len(triangles), len(sample_grid()[0])), np.float32)
     skin, cap = groups == Group.SKIN, triangles[groups == Group.HAIR]
     if not len(cap):
         return share
     vertices = figure.vertices.astype(np.float64)
-    # Only the head's: everything else lies far below the cap.
+    # Only the head: everything else is far below the cap.
     skin &= vertices[triangles][:, :, 1].max(1) < vertices[cap][:, :, 1].max() + _REACH
     places = np.einsum("sk,tkd->tsd", sample_grid()[1], vertices[triangles[skin]])
     apart, _ = cKDTree(vertices[np.unique(cap)]).query(places)

@@ -1,8 +1,8 @@
-"""Cloth that hangs round both legs, a skirt, a dress or a coat: a tube grown to the person's outline.
+"""Cloth that hangs around both legs (skirt, dress or coat): a tube fitted to the person's outline.
 
-It is found where the mask is closed between legs that stand apart, and reaches from the hips to the lowest such row.
-Its width is the outline's, its depth a share of that; at the hips it hangs from the pelvis, lower down from the thighs
-and, less, the shins, each side from its own leg, so that it swings and stretches with the steps.
+It is detected where the mask is closed between separated legs, and extends from the hips to the lowest such row. Its
+width is the outline's, its depth a fraction of that; at the hips it is skinned to the pelvis, lower down to the thighs
+and, less, the shins, each side to its own leg, so that it swings and stretches with the steps.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pipeline.models.mannequin.reference import ReferenceView
 
 _AROUND, _DOWN = 56, 48
 _LEGS_APART = 0.085
-"""Legs whose middles are this far apart show a gap between trousers; closer ones say nothing. Standing heights."""
+"""Legs whose centers are this far apart show a gap between trousers; closer ones are inconclusive. Standing heights."""
 _LEAST_LENGTH = 0.07
-"""Of rows closed between the legs; less is a crotch. Standing heights."""
+"""Least height of the rows closed between the legs; less is a crotch. Standing heights."""
 _DEPTH = 0.6
-"""Depth of a hanging cloth over its width."""
+"""Ratio of a hanging cloth's depth to its width."""
 _BEYOND = 0.12
-"""So far outside a leg's middle the outline may be cloth; what is farther is a hand. Standing heights."""
+"""Distance from a leg's center within which the outline may be cloth; farther out it is a hand. Standing heights."""
 _CORNERS = 0.03
 """Height of the hem's corners, standing heights."""
 _HEM = 0.004
-"""So far above the lowest closed row it ends: a hem hangs lowest in the middle."""
+"""Distance of its end above the lowest closed row: a hem hangs lowest in the middle."""
 _ABOVE_HIPS = 0.035
-"""So far above the hips it begins, under the top; standing heights."""
+"""Distance above the hips at which it starts, under the top; standing heights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class Hanging:
 
 
 def find_hanging(reference: ReferenceView) -> Hanging | None:
-    """Look for a skirt or the like in a front or back view; None where legs show apart, or too close to tell."""
+    """Detect a skirt or the like in a front or back view; None where legs are visibly apart, or too close to decide."""
     if reference.view not in ("front", "back") or not reference.is_whole:
         return None
     legs = [_leg_line(reference, side) for side in ("left", "right")]
@@ -71,7 +71,7 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     room = _BEYOND * reference.height_px
     left, right = (_edge(reference, rows, middle[:hem], way) for way in (-1, 1))
     left, right = np.maximum(left, low - room), np.minimum(right, high + room)
-    # At the hem's corners the outline turns inwards, to the shoes: there the cloth goes on as it came down.
+    # At the hem's corners the outline turns inward, to the shoes: there the cloth is extrapolated.
     whole = rows < rows[-1] - _CORNERS * reference.height_px
     sigma = 0.008 * reference.height_px
     left, right = (_carried_on(gaussian_filter1d(v, sigma, mode="nearest"), rows, whole) for v in (left, right))
@@ -79,7 +79,7 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
 
 
 def _carried_on(edge: Float64Array, rows: Float64Array, whole: NDArray[np.bool_]) -> Float64Array:
-    """Straight on from the last rows that are ``whole``."""
+    """Linear extrapolation from the last rows that are ``whole``."""
     count = max(2, len(rows) // 6)
     known = np.flatnonzero(whole)[-count:]
     slope, start = np.polyfit(rows[known], edge[known], 1)
@@ -92,7 +92,7 @@ def _leg_line(reference: ReferenceView, side: str) -> Float64Array:
 
 
 def _edge(reference: ReferenceView, rows: Float64Array, middle: NDArray[np.int64], way: int) -> Float64Array:
-    """(n,) where the mask ends, going from the middle of each row to one side, px."""
+    """(n,) position where the mask ends, from the middle of each row to one side, px."""
     out = np.empty(len(rows))
     for n, (y, x) in enumerate(zip(rows.astype(int), middle, strict=True)):
         line = reference.mask[y, x:] if way > 0 else reference.mask[y, x::-1]
@@ -104,7 +104,7 @@ def _edge(reference: ReferenceView, rows: Float64Array, middle: NDArray[np.int64
 def with_hanging(
     figure: Figure, pose: Pose, places: NDArray[np.float32], y_scale: float, y_shift: float, cloth: Hanging
 ) -> Figure:
-    """Return the figure with the cloth as a further surface, at rest where the pose's inverse takes it.
+    """Return the figure with the cloth as a further surface, mapped to the rest pose by the inverse of the pose.
 
     ``places`` (V, 3) are the posed vertices whose y were then scaled and shifted.
     """
@@ -157,7 +157,7 @@ def near_hem(figure: Figure) -> NDArray[np.bool_]:
 def _depths(
     figure: Figure, places: NDArray[np.float32], rows: Float64Array, half: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """(n,) half depth and (n,) middle z of each ring, px: round the trousers' own at the hips, of its own below."""
+    """(n,) half depth and (n,) middle z of each ring, px: around the trousers' at the hips, its own below."""
     legs = np.unique(figure.triangles[np.isin(figure.groups, [Group.LOWER, Group.LEG])])
     y, z = places[legs, 1], places[legs, 2]
     step = (rows[-1] - rows[0]) / len(rows)
@@ -184,7 +184,7 @@ def _weights(
     thigh = np.clip((tube[:, 1] - hips[1]) / max(knees[1] - hips[1], 1e-6), 0, 1)
     shin = np.clip((tube[:, 1] - knees[1]) / max(ankles[1] - knees[1], 1e-6), 0, 1)
     on_legs = _smooth(thigh / 0.9)
-    # Shins bend backwards far more than a hem swings.
+    # Shins bend backward far more than a hem swings.
     on_shins = 0.6 * _smooth(shin / 0.5)
     facing = float(np.sign(pose.linear[BONE["pelvis"]][0, 0]))
     across = facing * (tube[:, 0] - hips[0]) / np.maximum(half, 1e-6)
@@ -193,7 +193,7 @@ def _weights(
     index = np.tile([BONE[name] for name in names], (len(tube), 1))
     sides = np.stack([left, 1 - left], 1)
     weight = np.concatenate([(on_legs * (1 - on_shins))[:, None] * sides, (on_legs * on_shins)[:, None] * sides], 1)
-    # Above the knees no shin counts: the third place is the pelvis' there.
+    # Above the knees the shin has no weight: the third slot is the pelvis there.
     upper = on_shins == 0
     index[upper, 2] = BONE["pelvis"]
     weight[upper, 2] = 1 - on_legs[upper]

@@ -1,4 +1,4 @@
-"""What the back of a head looks like that was seen from the front: hair, or skin where there is none."""
+"""The back of a head seen only from the front: hair, or skin where there is none."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MIN_PIXELS = 30
 _EYES_TO_CHIN = 0.065
 """Standing heights; the unit of lengths on the head."""
 _CHEEKS = 0.45
-"""Radius around the nose that is skin on everybody, in that unit."""
+"""Radius around the nose that is always skin, in that unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadColors:
-    """Hair to be laid over the back of the head, and what runs round it at each row."""
+    """Hair for the back of the head, and the colors at its outline in each row."""
 
     hair: NDArray[np.float32]
     """(h, w, 3) linear, hair everywhere: the picture's own, mirrored downwards below the hairline."""
@@ -30,7 +30,7 @@ class HeadColors:
     hangs: NDArray[np.bool_]
     """(h, 2) where that color is hair."""
     middle: float
-    """Column between the two."""
+    """Column midway between the two."""
 
     def at(self, x: NDArray[np.float32], y: NDArray[np.float32], is_hair: NDArray[np.bool_]) -> NDArray[np.float32]:
         """(n, S, 3) for samples (n, S), of which rows ``is_hair`` lie on the hair's own surface."""
@@ -38,13 +38,13 @@ class HeadColors:
         row = np.clip(np.rint(y), 0, len(self.around) - 1).astype(np.int64)
         side = (x > self.middle).astype(np.int64)
         around = self.around[row, side]
-        # Hair that hangs down beside the face goes on round the neck, as bright as it is there, with strands.
+        # Hair that hangs down beside the face continues around the neck, with the same brightness and with strands.
         below = np.where(self.hangs[row, side][..., None], np.sqrt(hair * around), around)
         return np.where(is_hair[:, None, None], hair, below).astype(np.float32)
 
 
 def skin_color(view: FittedView) -> NDArray[np.float32] | None:
-    """(3,) median color around the nose, linear; None where the face is not seen."""
+    """(3,) median color around the nose, linear; None where the face is not visible."""
     reference = view.reference
     nose = reference.joints[JOINT["nose"]]
     if reference.view == "back" or not np.isfinite(nose[:2]).all():
@@ -58,7 +58,7 @@ def skin_color(view: FittedView) -> NDArray[np.float32] | None:
 
 
 def head_colors(view: FittedView) -> HeadColors | None:
-    """Tell hair from skin around the face of a picture; None where the head is not seen."""
+    """Separate hair from skin around the face of a picture; None where the head is not visible."""
     reference = view.reference
     eyes = reference.joints[[JOINT["left_eye"], JOINT["right_eye"]], :2]
     if not np.isfinite(eyes).all():
@@ -103,7 +103,7 @@ def _hair_everywhere(
     unit: float,
     fallback: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Each column's hair, from its top down to where skin begins, mirrored back and forth down to the neck."""
+    """Each column's hair, from its top down to where skin starts, mirrored back and forth down to the neck."""
     out = np.empty_like(colors)
     out[:] = fallback
     x0, x1 = max(0, int(middle[0] - 1.6 * unit)), min(colors.shape[1], int(middle[0] + 1.6 * unit) + 1)
@@ -120,7 +120,7 @@ def _hair_everywhere(
     if not seen.any():
         return out
     first = np.interp(np.arange(len(first)), np.flatnonzero(seen), first[seen])
-    # One stray pixel must not end a column's hair, nor one lock make it long.
+    # A stray pixel must not end a column's hair, nor a single lock extend it.
     smooth = cv2.medianBlur(length.astype(np.float32)[None], 5)[0]
     smooth = cv2.GaussianBlur(smooth[None], (0, 0), 0.12 * unit)[0]
     length = np.maximum(smooth, 0.1 * unit)
@@ -132,7 +132,7 @@ def _hair_everywhere(
         source = np.clip(np.rint(first[n] + folded), 0, len(colors) - 1).astype(np.int64)
         out[:, x] = colors[source, x]
     out[:, :x0], out[:, x1:] = out[:, x0 : x0 + 1], out[:, x1 - 1 : x1]
-    # Mirrored rows show bars: softened, more across than down.
+    # Mirrored rows show bars, so they are blurred, more horizontally than vertically.
     return cv2.GaussianBlur(out, (0, 0), sigmaX=1.0, sigmaY=max(0.08 * unit, 0.6))
 
 

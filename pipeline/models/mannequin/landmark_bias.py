@@ -1,4 +1,4 @@
-"""By how much a landmark model's skeletons are systematically off a body's joints, and taking that out."""
+"""The systematic bias of a landmark model's skeletons, and its correction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class LandmarkBias:
     """Lengths in standing heights; none at all by default."""
 
     depth_gain: float = 1.0
-    """Factor on z that brings it to the scale of x and y."""
+    """Factor that scales z like x and y."""
     feet_behind: float = 0.0
-    """So far behind their place lie ankles, heels and toes of upright people."""
+    """Depth bias of ankles, heels and toes of upright people: too far behind."""
     nose_above: float = 0.0
-    """So far above its place lies the nose."""
+    """Bias of the nose: too high."""
     ears_below: float = 0.0
 
     def without(self, skeleton: NDArray[np.floating], body_height_px: float) -> Float64Array:
-        """Return a skeleton (23, 3), x, y, z px, freed of the bias; NaN stays NaN."""
+        """Return a skeleton (23, 3), x, y, z px, with the bias removed; NaN stays NaN."""
         shift = np.zeros((NUM_SKELETON, 3))
         for side in ("left", "right"):
             for part in ("ankle", "heel", "toe"):

@@ -1,4 +1,4 @@
-"""Solving one limb at a time: how far depth may go, where a leg's end lands, what an arm must not pass through."""
+"""Solve one limb at a time: depth limits, leg inverse kinematics, arm collisions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Leg = tuple[Float64Array, Float64Array, Float64Array]
 """Thigh and shin vectors (3,), and the knee's axis (3,) towards the body's left."""
 
 _STRETCH = 0.035
-"""Change of a leg's length that no one sees; takes up small differences of proportion without bending the knee."""
+"""Unnoticeable change of a leg's length; absorbs small differences of proportion without bending the knee."""
 
 
 def limit_depth(bone: Float64Array, length: float) -> Float64Array:
@@ -26,17 +26,17 @@ def limit_depth(bone: Float64Array, length: float) -> Float64Array:
 
 
 def solve_two_bone_ik(chain: Leg, target: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Bring a leg's end onto ``target`` (x and y exact; z gives way first); return (2, 3) bones and what is missing.
+    """Move a leg's end to ``target`` (x and y exact; z yields first); return (2, 3) bones and the remaining distance.
 
-    The bent leg turns as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
-    (law of cosines). Only a target out of reach leaves something missing.
+    The bent leg rotates as a whole and changes size by up to ``_STRETCH``; beyond that the knee bends or straightens
+    (law of cosines). A distance remains only for a target out of reach.
     """
     thigh, shin, axis = chain
     a, b = float(np.linalg.norm(thigh)), float(np.linalg.norm(shin))
     end = thigh + shin
     span = float(np.linalg.norm(end))
     flat = float(np.hypot(target[0], target[1]))
-    # Depth of the ankle is the least known: keep the leg's own unless that makes it too long.
+    # The ankle's depth is the least certain: keep the leg's own unless that makes it too long.
     room = np.sqrt(max(((1 + _STRETCH) * span) ** 2 - flat**2, (0.15 * span) ** 2))
     goal = np.array([target[0], target[1], room * np.tanh(end[2] / room)])
     distance = float(np.linalg.norm(goal))
@@ -60,7 +60,7 @@ def solve_two_bone_ik(chain: Leg, target: Float64Array) -> tuple[Float64Array, F
 def push_out_of_capsules(point: Float64Array, capsules: list[Capsule], where: float, own: float) -> Float64Array:
     """Move a point of thickness ``own`` along z out of the capsules: nearer for ``where`` -1, farther for +1.
 
-    A point that lies wholly on the other side stays there: an arm may well be behind the back.
+    A point entirely on the other side stays there: an arm may well be behind the back.
     """
     out = point.copy()
     for start, stop, radius in capsules:

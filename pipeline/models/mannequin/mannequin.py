@@ -1,4 +1,4 @@
-"""The ``mannequin`` generator: a rigged figure, posed in 3D on the subject, shaded and rasterised on the CPU."""
+"""The ``mannequin`` generator: a rigged figure, posed in 3D on the subject, shaded and rasterized on the CPU."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import Body, MannequinSettings
 
 _MOST_THREADS = 3
-"""Frames drawn at a time; each holds about 15 MB at 720p."""
+"""Frames drawn concurrently; each holds about 15 MB at 720p."""
 _FOLD = 3
-"""Samples a pixel along each side: nine, so ten levels of coverage."""
+"""Samples per pixel along each side: nine in total, so ten levels of coverage."""
 _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES)
-"""Surfaces whose inside is never seen: their back faces are left out."""
+"""Surfaces whose inside is never visible: their back faces are culled."""
 _CLOTHED = 1.03
-"""Height of a person with hair and shoes, which the figure has, over the standing height that bones tell (1.02 to 1.07
+"""Ratio of the height with hair and shoes, which the figure has, to the standing height from bones (1.02 to 1.07
 on two rendered walks)."""
 _FILLS = 0.92
-"""Share of a picture's height that somebody who is shown alone takes up."""
+"""Fraction of a picture's height that a person shown alone fills."""
 _WORDS_NAMED = 12
-"""Words of a prompt that a warning names at most."""
+"""Most words of a prompt that a warning names."""
 _INSIDE = np.float32(0.8)
 """Light inside a sleeve, collar or hem."""
 
 
 class Mannequin:
-    """Draw the figure on the subject's skeleton, frame by frame; nothing is carried over from window to window."""
+    """Draw the figure on the subject's skeleton, frame by frame; there is no state between windows."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Mannequin:
         """It keeps nothing."""
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield one layer a frame; where the subject is absent or has no joint, one that is all transparent."""
+        """Yield one layer per frame; a fully transparent one where the subject is absent or has no joint."""
         standing = _ground_contact(window.planted)
         light = window.light or SceneLight.daylight(window.num_frames)
 
@@ -97,7 +97,7 @@ class Mannequin:
                 check()
                 yield i
 
-        # No frame needs another, and the compiled parts leave the GIL.
+        # Frames are independent, and the compiled parts release the GIL.
         with closing(parallel_map(drawn, frames(), min(usable_cores(), _MOST_THREADS))) as layers:
             yield from layers
 
@@ -137,7 +137,7 @@ class Mannequin:
         return self._person.fit
 
     def turned(self, angle: float, size_wh: tuple[int, int]) -> Layer:
-        """Draw the person standing at ease in soft daylight, as large as the picture allows."""
+        """Draw the person in a relaxed stance in soft daylight, as large as the picture allows."""
         width, height = size_wh
         height_px = _FILLS * height
         cos, sin = np.cos(angle), np.sin(angle)
@@ -149,7 +149,7 @@ class Mannequin:
         return self._draw(pose, height_px, size_wh, 1.0, SceneLight.daylight(1))
 
     def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
-        """Return the pose of a frame and the height (px) that it has, None where nobody can be posed."""
+        """Return the pose of a frame and its height (px); None where nobody can be posed."""
         skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
         if window.presence[i] == Presence.ABSENT or not _is_posable(skeleton, height_px):
             return None
@@ -233,12 +233,12 @@ class Mannequin:
 
 
 def _is_posable(skeleton: NDArray[np.float32], height_px: float) -> bool:
-    """Whether a frame tells of (23, 3) joints at least one, and how tall they stand."""
+    """Whether a frame has at least one of (23, 3) joints, and a standing height."""
     return bool(np.isfinite(skeleton).all(1).any() and np.isfinite(height_px) and height_px > 1)
 
 
 def _ground_contact(planted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(N,) how surely a foot is on the ground, smooth over five frames: a jumping figure's shadow fades."""
+    """(N,) confidence that a foot is on the ground, smooth over five frames: a jumping figure's shadow fades."""
     any_foot = planted.any(1).astype(np.float64)
     kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0])
     padded = np.pad(any_foot, 2, mode="edge")
@@ -257,7 +257,7 @@ def _contact_shadow_ellipses(figure: Figure, pose: Pose, height_px: float, stand
     ground = max(foot[2] for foot in feet)
     blobs = []
     for heel, toe, low in feet:
-        # Ground farther away lies higher in the picture, so a foot a little higher may well stand.
+        # Ground farther away is higher in the picture, so a slightly higher foot may well be planted.
         lift = max(ground - low - 0.025 * height_px, 0.0) / (0.07 * height_px)
         middle = (heel + toe) / 2
         along = (toe - heel)[:2] * np.array([1.0, 0.35])

@@ -1,6 +1,6 @@
 """Color on the figure's surface: samples on a regular grid over each triangle, at three sizes.
 
-Neighboring triangles hold the same samples along their common edge, so there are no seams and no unwrapping. Method:
+Neighboring triangles share the samples along their common edge, so there are no seams and no unwrapping. Method:
 mesh colors (Yuksel, Keyser and House, ACM Transactions on Graphics 29(2), 2010), with a mip chain of four, two and one
 steps along an edge.
 
@@ -46,7 +46,8 @@ class MeshColors:
 
 
 def with_levels(fine: NDArray[np.float32], triangles: NDArray[np.int32], num_vertices: int) -> MeshColors:
-    """Average ``fine`` (F, 15, 3) down; what triangles share, a corner or the middle of an edge, stays one color."""
+    """Downsample ``fine`` (F, 15, 3); samples shared by triangles, a corner or the middle of an edge, keep one
+    color."""
     _, weights = sample_grid()
     corner_of = triangles.ravel()
     # A tent over the triangle around each corner, and around each edge's middle.

@@ -26,7 +26,7 @@ _OWN: Mapping[str, Color] = MappingProxyType({
     "shoes": (52, 46, 44),
 })  # fmt: skip
 _MIN_PIXELS = 25
-"""Fewer pixels tell nothing of a color."""
+"""Fewer pixels give no reliable color."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Outfit:
 
 
 def outfit_of(appearance: Appearance) -> Outfit:
-    """Take the colors of the reference picture's person; parts that it does not show keep the figure's own.
+    """Return the colors of the reference picture's person; parts that it does not show keep the figure's own.
 
-    Each color is the median of the pixels at the places that the joints tell, inside the person's mask, which
-    shrugs off logos, folds and a joint that is a little off. Sleeves and legs are long unless the forearm (shin) is
-    nearer to the skin's color than to the garment's.
+    Each color is the median of the pixels at positions given by the joints, inside the person's mask, which is robust
+    to logos, folds and slightly wrong joints. Sleeves and legs are long unless the forearm (shin) is nearer to the
+    skin's color than to the garment's.
     """
     if appearance.reference is None or appearance.reference_person is None:
         return Outfit()
@@ -86,7 +86,7 @@ def _nearer(color: Color, first: Color, second: Color) -> bool:
 
 
 def _limit_brightness(skin: Color | None) -> Color | None:
-    """Skin under the lamps of a studio is brighter than skin is: bring its brightest channel down to 224."""
+    """Skin under studio lamps is too bright: reduce its brightest channel to 224."""
     if skin is None:
         return None
     share = min(1.0, 224 / max(skin))
@@ -102,7 +102,7 @@ class _Sampler:
         hips = (self._at("left_hip") + self._at("right_hip")) / 2
         self._down = hips - (left + right) / 2
         self._unit = float(np.linalg.norm(self._down))
-        """Torso length, px: the ruler of all places."""
+        """Torso length, px: the unit of all positions."""
         self._rows, self._columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
 
     def _at(self, name: str) -> NDArray[np.float64]:
@@ -162,7 +162,7 @@ class _Sampler:
     def _median(
         self, spots: list[tuple[NDArray[np.float64], float]], least: int = _MIN_PIXELS, bright: float = 0.0
     ) -> Color | None:
-        """Median of all the discs' pixels inside the mask; ``bright`` drops that share of the darkest."""
+        """Median of all the discs' pixels inside the mask; ``bright`` drops that fraction of the darkest."""
         chosen = np.zeros(self._inside.shape, bool)
         for center, radius in spots:
             if np.isfinite(center).all():

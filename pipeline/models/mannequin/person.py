@@ -18,9 +18,10 @@ from pipeline.models.mannequin.reference import make_view
 from pipeline.models.mannequin.texture import bake
 
 _MIN_OVERLAP = 0.8
-"""Below it the figure does not lie on the picture's person, and colors would land on the wrong limbs."""
+"""Least overlap (IoU): below it the figure does not match the picture's person, and colors would land on the wrong
+limbs."""
 _COLLAR = 0.012
-"""So far above the neck's joint a jacket's opening begins, standing heights."""
+"""Distance above the neck joint at which a jacket's opening starts, standing heights."""
 _OPENING = (0.036, 0.15)
 """Half width at the collar and depth of the opening, standing heights."""
 _SHIRT = np.array([0.72, 0.73, 0.75], np.float32)
@@ -32,7 +33,7 @@ _NOT_LAID = "the figure could not be fitted to the person in the reference pictu
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewPerson:
-    """What the generator draws."""
+    """The figure that the generator draws."""
 
     figure: Figure
     drawn: NDArray[np.bool_]
@@ -65,7 +66,7 @@ def _flat_colors(figure: Figure, outfit: Outfit, drawn: NDArray[np.bool_]) -> ND
 def _paint_shirt(
     fine: NDArray[np.float32], places: NDArray[np.float32], figure: Figure, drawn: NDArray[np.bool_]
 ) -> None:
-    """Paint a shirt's opening and a tie on the front of the top, by place around the collar."""
+    """Paint a shirt's opening and a tie on the front of the top, by position relative to the collar."""
     neck = figure.heads[BONE["neck"]]
     down = places[..., 1] - neck[1] + _COLLAR
     across = np.abs(places[..., 0])
@@ -79,7 +80,7 @@ def _paint_shirt(
 def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     """Fit and color the figure by the appearance's reference pictures.
 
-    A picture that the figure cannot be laid onto gives its colors only, and a warning says so.
+    A picture to which the figure cannot be fitted provides only its colors, with a warning.
     """
     outfit = outfit_of(appearance)
     if appearance.reference is None or appearance.reference_person is None:

@@ -1,8 +1,8 @@
-"""Pose the figure on a 3D skeleton: directions from the landmarks, lengths the figure's own, ankles on the subject's.
+"""Pose the figure on a 3D skeleton: directions from the landmarks, lengths of the figure, ankles on the subject's.
 
-Each frame is solved for itself, by functions that are continuous in the skeleton, so that smooth skeletons give smooth
-poses and nothing jumps where one window ends. Depth of the landmarks is noisy and leans towards the camera: it is
-limited to what foreshortening allows, and damped in torso and head.
+Frames are solved independently, by functions that are continuous in the skeleton, so that smooth skeletons give smooth
+poses without jumps between windows. Landmark depth is noisy and biased towards the camera: it is limited to what
+foreshortening allows, and damped in torso and head.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class Poser:
     def pose(
         self, skeleton: NDArray[np.float32], body_height_px: float, seen: NDArray[np.float64] | None = None
     ) -> Pose:
-        """Pose on one frame's (23, 3) skeleton in crop px; NaN joints hang. Raises ``ValueError`` when all are NaN.
+        """Pose on one frame's (23, 3) skeleton in crop px; limbs with NaN joints hang. Raises ``ValueError`` when all
+        are NaN.
 
-        ``seen`` (23,) 0..1 says how far each joint is believed (None: all that are known): one that is not pulls
-        nothing, so that hips, shoulders or head alone suffice.
+        ``seen`` (23,) 0..1 is the trust in each joint (None: full for all known ones): an untrusted joint has no
+        influence, so that hips, shoulders or head alone suffice.
         """
         points = fill_skeleton(self._figure, self._bias.without(skeleton, body_height_px), body_height_px)
         if seen is not None:
@@ -82,7 +83,7 @@ def _assemble(
     factor = dict.fromkeys(BONES, 1.0)
     for suffix in (".L", ".R"):
         for bone, parent in (("forearm1", "upperarm1"), ("hand", "forearm1")):
-            # The half of a limb next to the child carries it.
+            # The half of a limb next to the child joint is its parent.
             turner = rotations[parent.replace("1", "2") + suffix]
             reach = turner @ (heads[bone + suffix] - heads[parent + suffix])
             at[bone + suffix] = at[parent + suffix] + reach

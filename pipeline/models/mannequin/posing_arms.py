@@ -1,4 +1,4 @@
-"""Turning the figure's shoulders, arms and hands."""
+"""Orientation of the figure's shoulders, arms and hands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pipeline.models.mannequin.rest_pose import RestPose, Side
 from pipeline.models.mannequin.rotations import cross, normalized, ramp, rotation_about, rotation_between
 
 _TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
-"""Of the capsules that keep arms out of the body, standing heights: clothed, and less than the widest place."""
+"""Radii of the capsules that keep arms out of the body, standing heights: clothed, and less than the widest part."""
 
 
 _TO_PLACE = 0.7
-"""Share of aiming an arm's bone at where it ends in the picture, the rest going by its direction."""
+"""Weight of the bone's end point in the picture when aiming an arm; the rest is its direction."""
 
 
 def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Float64Array], side: Side) -> None:
@@ -31,7 +31,7 @@ def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Flo
 
 
 def body_capsules(rest: RestPose, places: dict[str, Float64Array], chains: dict[str, Leg]) -> list[Capsule]:
-    """Start, end and radius of what an arm must not pass through, with the pelvis at the origin."""
+    """Capsules (start, end, radius) that an arm must not penetrate, with the pelvis at the origin."""
     capsules = [(places["pelvis"], places["chest"], _TORSO_RADIUS)]
     for suffix, (thigh, _, _) in chains.items():
         hip = places["thigh1" + suffix]
@@ -40,7 +40,7 @@ def body_capsules(rest: RestPose, places: dict[str, Float64Array], chains: dict[
 
 
 def _aimed(own: Float64Array, seen_start: Float64Array, seen_stop: Float64Array) -> Float64Array:
-    """From the figure's own joint towards the next: partly as the seen bone runs, partly to where it ends."""
+    """From the figure's own joint towards the next: partly along the observed bone, partly to its end point."""
     along = seen_stop - seen_start
     there = seen_stop - own
     flat = (1 - _TO_PLACE) * along[:2] + _TO_PLACE * there[:2]
@@ -55,7 +55,7 @@ def turn_arm(
     body: list[Capsule],
     side: Side,
 ) -> None:
-    """Turn upper arm, forearm and hand, kept out of the ``body``; the twist is spread over the halves of each.
+    """Orient upper arm, forearm and hand outside the ``body``; the twist is distributed over the halves of each.
 
     ``points`` (23, 3) and ``places`` have the pelvis at the origin.
     """
@@ -65,7 +65,7 @@ def turn_arm(
     seen = [points[JOINT[f"{side.name}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
     long_upper, long_fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
     long_hand = float(np.linalg.norm(knuckles - wrist))
-    # A near arm that touches the body passes before it, a far one behind; facing the camera, before it.
+    # A near arm that touches the body passes in front of it, a far one behind; facing the camera, in front.
     side_depth = side.sign * chest[2, 0] - 0.6 * chest[2, 2]
     where = float(np.tanh(side_depth / 0.15))
     start = places["upperarm1" + side.suffix]

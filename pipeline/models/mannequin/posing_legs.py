@@ -1,4 +1,4 @@
-"""Turning the figure's legs and feet, and where its pelvis goes so that the ankles land."""
+"""Orientation of the figure's legs and feet, and the pelvis position that puts the ankles in place."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SEEN_LEG = 0.456
 agree best on walk_a (the mean error of all joints fell from 2.05 to 1.45 % of body height, on walk_d from 4.85 to
 4.35)."""
 _SIDEWAYS = 0.35
-"""A foot that points less than about this much towards the camera or away from it has little depth."""
+"""A foot pointing less than about this much towards or away from the camera has little depth."""
 _LEFT = np.array([1.0, 0.0, 0.0])
 _TRUST_HIPS = 0.8
-"""Share of the hips' own height against the height that the legs' directions give them."""
+"""Weight of the hips' own height against the height implied by the legs' directions."""
 _TRUST_TRUNK = 0.8
-"""Share of the trunk's own place across the picture against the one that the legs' directions give it."""
+"""Weight of the trunk's own horizontal position against the one implied by the legs' directions."""
 
 
 def turn_legs(
@@ -41,14 +41,14 @@ def turn_legs(
     chains: dict[str, Leg],
     seen: NDArray[np.float64],
 ) -> tuple[Float64Array, dict[str, Float64Array]]:
-    """Turn the legs' bones so that the ankles land; return the pelvis' place and each bone's size factor.
+    """Orient the legs' bones so that the ankles are in place; return the pelvis position and each bone's scale.
 
-    Where no ankle is seen the figure hangs on hips, shoulders or head, and the legs go where they may.
+    Where no ankle is visible the figure is placed by hips, shoulders or head, and the legs follow.
     """
     targets = {side.suffix: points[JOINT[f"{side.name}_ankle"]] for side in SIDES}
     firm = {side.suffix: float(seen[JOINT[f"{side.name}_ankle"]]) for side in SIDES}
     stands = max(firm.values())
-    # The lower ankle is the planted one: it weighs more, continuously.
+    # The lower ankle is the planted one: it has more weight, continuously.
     lowest = max(t[1] for t in targets.values())
     weight = {s: (firm[s] + 1e-3) * float(np.exp((t[1] - lowest) / 0.05)) for s, t in targets.items()}
     total = sum(weight.values())
@@ -56,14 +56,14 @@ def turn_legs(
     for suffix, (thigh, shin, _) in chains.items():
         landing = places["thigh1" + suffix] + thigh + shin
         root += weight[suffix] / total * (targets[suffix] - landing)
-    # How far the legs bend is told twice: by their bones' directions, and by how far hips and ankles lie apart.
+    # The legs' flexion is observed twice: by the bones' directions, and by the distance of hips and ankles.
     observed = np.zeros(3)
     for side in SIDES:
         reach = points[JOINT[f"{side.name}_hip"]] - points[JOINT[f"{side.name}_ankle"]]
         hip = targets[side.suffix] + reach * (rest.leg_length / _SEEN_LEG)
         observed += weight[side.suffix] / total * (hip - places["thigh1" + side.suffix])
     root[1] += _TRUST_HIPS * (observed[1] - root[1])
-    # Sideways the trunk says it itself: an error of the legs' directions would shift all that stands on them.
+    # Horizontally the trunk is observed directly: an error of the legs' directions would shift everything above.
     root[0] += _TRUST_TRUNK * (_hanging_root(rest, points, places, seen)[0] - root[0])
     root = stands * root + (1 - stands) * _hanging_root(rest, points, places, seen)
     root[2] = 0.0
@@ -87,14 +87,15 @@ def turn_legs(
 def _hanging_root(
     rest: RestPose, points: Float64Array, places: dict[str, Float64Array], seen: NDArray[np.float64]
 ) -> Float64Array:
-    """Where the pelvis is by what is seen above the legs: head and shoulders, which show most, more than hips."""
+    """The pelvis position from the visible joints above the legs: head and shoulders, the most visible, more than
+    hips."""
     found, weights = [], []
     for part, bone, share in (("hip", "thigh1", 0.5), ("shoulder", "upperarm1", 1.0)):
         for side in SIDES:
             row = JOINT[f"{side.name}_{part}"]
             found.append(points[row] - places[bone + side.suffix])
             weights.append(share * float(seen[row]))
-    # Softened, the joints hang together: without any weight of their own they still say where the head is.
+    # Softened joints are linked: even without their own weight they constrain the head.
     return np.average(found, axis=0, weights=np.array(weights) + 1e-3)
 
 
@@ -107,7 +108,7 @@ def leg_directions(rest: RestPose, points: Float64Array, pelvis: Float64Array, s
         points[JOINT[f"{side.name}_{part}"]] for part in ("hip", "knee", "ankle", "heel", "toe")
     )
     thigh, shin = limit_depth(knee - hip, long_thigh), limit_depth(ankle - knee, long_shin)
-    # A knee bends backwards only. Its axis: the pelvis', turned by the foot and by the bend itself.
+    # A knee bends backward only. Its axis is the pelvis', rotated by the foot and by the bend itself.
     forward = normalized(toe - heel, -pelvis[:, 2])
     foot_axis = cross(forward, thigh)
     bend = cross(thigh, shin)
@@ -116,7 +117,7 @@ def leg_directions(rest: RestPose, points: Float64Array, pelvis: Float64Array, s
     axis = normalized(axis - (axis @ thigh) * thigh, pelvis[:, 0])
     back = cross(axis, thigh)
     bent = float(shin @ back)
-    # Softly non-negative: a hinge at exactly 0 would make the knee tick.
+    # Softly non-negative: a hard limit at 0 would make the knee jitter.
     shin = normalized(shin + (0.5 * (np.sqrt(bent * bent + 0.003) + bent) - bent) * back)
     return long_thigh * thigh, long_shin * shin, axis
 
@@ -161,7 +162,7 @@ def _turn_foot(
     length = float(np.linalg.norm(rest_sole))
     ahead = cross(normalized(shin), axis)
     sole = (toe - heel) / length
-    # Foreshortened feet have the noisiest depth of all: a sole's length and the leg tell where it points.
+    # Foreshortened feet have the noisiest depth: the sole's length and the leg determine the direction.
     hidden = np.sqrt(max(1.0 - float(sole[0] ** 2 + sole[1] ** 2), 0.0))
     sole[2] = hidden * np.tanh(ahead[2] / _SIDEWAYS)
     sole = sole + 0.45 * ahead * np.array([1.0, 0.15, 1.0])

@@ -1,4 +1,4 @@
-"""Turning the figure's torso and head."""
+"""Orientation of the figure's torso and head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.models.mannequin.rest_pose import DOWN, FACE_ROWS, RestPose
 from pipeline.models.mannequin.rotations import basis_from, exp_rotation, log_rotation, normalized
 
 _LEAN = 0.4
-"""Share kept of the torso's depth lean: the landmarks' bias leans people towards the camera by 10 to 20 degrees."""
+"""Fraction kept of the torso's lean in depth: landmark bias leans people towards the camera by 10 to 20 degrees."""
 
 
 def turn_torso(rest: RestPose, points: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -23,7 +23,7 @@ def turn_torso(rest: RestPose, points: Float64Array) -> tuple[Float64Array, Floa
     down = normalized(down, DOWN)
     hip_axis = limit_depth(hip_l - hip_r, rest.hip_width)
     shoulder_axis = limit_depth(shoulder_l - shoulder_r, rest.shoulder_width)
-    # Each axis lends the other some of its turn: their noise is independent.
+    # Each axis is averaged with part of the other's rotation: their noise is independent.
     pelvis_left = (0.65 * hip_axis + 0.35 * shoulder_axis) * np.array([1.0, 0.6, 1.0])
     chest_left = (0.25 * hip_axis + 0.75 * shoulder_axis) * np.array([1.0, 0.8, 1.0])
     upright = normalized(0.5 * down + 0.5 * DOWN, DOWN)
@@ -39,7 +39,7 @@ def turn_head(rest: RestPose, points: Float64Array, chest: Float64Array) -> Floa
     fit = np.asarray(left @ np.diag([1.0, 1.0, sign]) @ right)
     upright = basis_from(0.25 * (chest @ DOWN) + 0.75 * DOWN, chest[:, 0])
     pitch, yaw, roll = log_rotation(upright.T @ fit)
-    # tanh: far turns are mostly noise of a face that is not seen.
+    # tanh: large rotations are mostly noise of a face that is not visible.
     local = np.array([0.45 * np.tanh(pitch / 0.9), 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)])
     return upright @ exp_rotation(local)
 

@@ -1,4 +1,4 @@
-"""Limb lengths, shoulder and hip width, head size: the figure's bones made as long as the reference person's."""
+"""Fit the figure's limb lengths, shoulder and hip width and head size to the reference person."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SEGMENTS: Mapping[str, tuple[str, str, float]] = {
     "thigh": ("hip", "knee", 0.96),
     "shin": ("knee", "ankle", 0.93),
 }
-"""Segment -> joints at its ends, and how much longer BlazePose sees it than the rig has it (front views of three
-rendered people of known joints; its joints lie elsewhere in the body than a rig's)."""
+"""Segment -> joints at its ends, and the ratio of BlazePose's length to the rig's (front views of three rendered people
+with known joints; its joints are defined differently from a rig's)."""
 _SHOULDERS = 0.98
 """The same for the shoulders' width."""
 _TRUST = 0.7
-"""Share of a measured difference that is taken over: the rest is the detector's error."""
+"""Fraction of a measured difference that is applied: the rest is detector error."""
 _RANGE = (0.85, 1.18)
 
 
@@ -42,7 +42,7 @@ class Proportions:
 
 
 def measure_proportions(figure: Figure, skeleton: Float64Array, body_height_px: float) -> Proportions:
-    """Compare (23, 3) joints of a standing person, x, y, z px, with the figure at rest; what is unknown stays 1.
+    """Compare (23, 3) joints of a standing person, x, y, z px, with the figure at rest; unknown factors stay 1.
 
     Both sides of the body count together; a limb that points at the camera is measured in 3D.
     """

@@ -1,4 +1,4 @@
-"""A small z-buffer rasteriser (numba, one thread): depth and triangle at each sample, then antialiased pixels.
+"""A small z-buffer rasterizer (numba, one thread): depth and triangle at each sample, then antialiased pixels.
 
 Convention: sample centers at integers; smaller z is nearer; sample (i, j) of an n-fold buffer lies at pixel
 ``((i + 0.5) / n - 0.5, (j + 0.5) / n - 0.5)``. A shared edge belongs to exactly one side only through the depth test: a
@@ -20,7 +20,7 @@ FAR = np.float32(1e9)
 def _inside(first: float, last: float, weight: float, slope: float, per: float) -> tuple[float, float]:
     """Cut the steps ``first`` to ``last`` along a row to those where ``weight + steps * slope`` is not below 0.
 
-    ``per`` is one over the slope. Where nothing is left the first lies behind the last.
+    ``per`` is one over the slope. Where nothing is left first exceeds last.
     """
     if slope > 0.0:
         return max(first, -(weight + 1e-9) * per), last
@@ -31,7 +31,7 @@ def _inside(first: float, last: float, weight: float, slope: float, per: float) 
 
 @njit(cache=True, nogil=True, fastmath=False)
 def faces_away(places: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(F,) whether a triangle shows its inside: y points down, so what faces the camera has a negative area."""
+    """(F,) whether a triangle is back-facing: y points down, so what faces the camera has a negative area."""
     out = np.empty(len(triangles), np.bool_)
     for t in range(len(triangles)):
         a, b, c = triangles[t]
@@ -68,7 +68,7 @@ def rasterize(
         c_dx, c_dy = -(by - ay) * inverse, (bx - ax) * inverse
         z_dx = b_dx * (bz - az) + c_dx * (cz - az)
         a_dx = -(b_dx + c_dx)
-        # Where the row crosses an edge: one division an edge and triangle.
+        # Where the row crosses an edge: one division per edge and triangle.
         b_per = 1.0 / b_dx if b_dx != 0.0 else 0.0
         c_per = 1.0 / c_dx if c_dx != 0.0 else 0.0
         a_per = 1.0 / a_dx if a_dx != 0.0 else 0.0
@@ -105,7 +105,7 @@ def resolve(
     """Gather ``fold`` x ``fold`` samples into pixels.
 
     ``colors`` are the three levels of ``MeshColors`` and ``rows`` (F,) each triangle's row in them; ``light`` (V, 3) is
-    what falls on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples
+    the light on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples
     (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Each triangle of a pixel is
     evaluated once, at the mean of its samples, from the two levels of color whose samples lie about a pixel apart
     (trilinear).

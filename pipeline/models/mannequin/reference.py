@@ -1,4 +1,4 @@
-"""A reference picture made ready: the person in it, from which side it shows them, and colors beyond the border."""
+"""Preprocess a reference picture: segment the person, detect the view, extend colors beyond the border."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from pipeline.shaped import Shaped, Shapes
 View = Literal["front", "back", "left", "right"]
 
 _LINES = 1100
-"""The person is looked at this high: what is finer does not fit the surface's samples."""
+"""Height to which the person is scaled: finer detail exceeds the surface's sampling."""
 _BORDER = 0.004
-"""So far inside the mask colors are mixed with the background's, standing heights."""
+"""Depth inside the mask to which colors are mixed with the background's, standing heights."""
 _CLIPPED = 252
-"""A byte from here on may stand for more light than that."""
+"""A byte value from which a channel may be clipped."""
 _CLIPPED_REACH = 0.015
 """Standard deviation of what counts as around an overexposed place, standing heights."""
 _BRIGHTEST = 1.6
-"""Linear; beyond it nothing is guessed."""
+"""Linear upper bound of the extrapolation."""
 _LEAST_TORSO_PX = 12
-"""A smaller torso shows no more than colors."""
+"""A smaller torso provides only colors."""
 _LOOSE_BORDER = 0.012
-"""The same for a mask that was found in a photograph: it is less exact than a picture's own alpha."""
+"""The same for a mask detected in a photograph: it is less accurate than a picture's own alpha."""
 _SIDEWAYS = 0.42
-"""Shoulders narrower than this share of the torso's length are seen from the side."""
+"""Shoulders narrower than this fraction of the torso's length are seen from the side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReferenceView(Shaped):
-    """One reference picture, cut to its person."""
+    """One reference picture, cropped to its person."""
 
     SHAPES: ClassVar[Shapes] = {"colors": ("h", "w", 3), "mask": ("h", "w"), "joints": (21, 3), "skeleton": (23, 3)}
 
@@ -57,9 +57,9 @@ class ReferenceView(Shaped):
 
 
 def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | None:
-    """Cut and scale a picture (H, W, 3 or 4) to its person, and look from which side it was taken.
+    """Crop and scale a picture (H, W, 3 or 4) to its person, and determine from which side it was taken.
 
-    None where shoulders and hips are not known or the person is tiny: nothing can be laid onto that.
+    None where shoulders and hips are unknown or the person is tiny: nothing can be fitted then.
     """
     mask = person.mask
     if not mask.any() or not _torso_px(person.skeleton.astype(np.float64)) > _LEAST_TORSO_PX:
@@ -99,10 +99,10 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
 
 
 def _unclipped(picture: NDArray[np.uint8], inside: Mask, reach_px: float) -> NDArray[np.float32]:
-    """Return linear colors (h, w, 3) of sRGB bytes, with the hue of what is overexposed taken from around it.
+    """Return linear colors (h, w, 3) of sRGB bytes, with the hue of overexposed areas taken from their surroundings.
 
-    Skin in a studio is often at the end of the red channel: left like that it turns yellow and green as soon as it is
-    darkened. A channel at its end becomes the largest one that is not, times their ratio nearby.
+    Skin in a studio is often clipped in the red channel, and would turn yellow and green when darkened. A clipped
+    channel is replaced by the largest unclipped one times their ratio nearby.
     """
     colors = linear_from_srgb(picture.astype(np.float32) / np.float32(255))
     clipped = picture >= _CLIPPED
@@ -119,7 +119,7 @@ def _unclipped(picture: NDArray[np.uint8], inside: Mask, reach_px: float) -> NDA
 
 
 def view_of(skeleton: Float64Array) -> View:
-    """Tell from (21 or 23, 3) joints which side of the person the camera saw."""
+    """Determine from (21 or 23, 3) joints which side of the person the camera saw."""
     shoulders = float(skeleton[JOINT["left_shoulder"], 0] - skeleton[JOINT["right_shoulder"], 0])
     hips = float(skeleton[JOINT["left_hip"], 0] - skeleton[JOINT["right_hip"], 0])
     down = (
@@ -155,7 +155,8 @@ def _torso_px(skeleton: Float64Array) -> float:
 
 
 def extended(colors: NDArray[np.float32], inside: Mask, border_px: float) -> NDArray[np.float32]:
-    """Colors of the mask's inner part carried outwards, each pixel its nearest: no background comes onto the figure."""
+    """Extend the colors of the mask's inner part outward by nearest neighbor, so that no background gets onto the
+    figure."""
     radius = max(1, round(border_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     core = cv2.erode(inside.astype(np.uint8), kernel)

@@ -1,4 +1,4 @@
-"""What the figure's rest pose says about its body: lengths and directions that a pose keeps."""
+"""Lengths and directions of the figure's rest pose that every pose preserves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RestPose:
     """Places and lengths in standing heights; the figure's own axes."""
 
     heads: dict[str, Float64Array]
-    """(3,) the joint that each bone turns about."""
+    """(3,) the joint about which each bone rotates."""
     landmarks: Float64Array
     """(landmarks, 3)."""
     leg_length: float

@@ -9,7 +9,7 @@ from pipeline.maths.smoothing import smoothstep
 
 
 def normalized(vector: Float64Array, fallback: Float64Array | None = None) -> Float64Array:
-    """The vector at length 1; ``fallback`` where it has no length."""
+    """The normalized vector; ``fallback`` for a zero vector."""
     length = float(np.sqrt(vector @ vector))
     if length < 1e-9:
         return np.array([0.0, 1.0, 0.0]) if fallback is None else fallback
@@ -17,7 +17,7 @@ def normalized(vector: Float64Array, fallback: Float64Array | None = None) -> Fl
 
 
 def cross(a: Float64Array, b: Float64Array) -> Float64Array:
-    """Cross product of two vectors; ``np.cross`` takes ten times as long for one pair."""
+    """Cross product of two vectors; ``np.cross`` is ten times slower for one pair."""
     return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
@@ -29,7 +29,7 @@ def rotation_about(axis: Float64Array, angle: float) -> Float64Array:
 
 
 def rotation_between(a: Float64Array, b: Float64Array) -> Float64Array:
-    """(3, 3) the smallest rotation that takes unit vector a to unit vector b."""
+    """(3, 3) the smallest rotation that maps unit vector a to unit vector b."""
     axis = cross(a, b)
     sine, cosine = float(np.sqrt(axis @ axis)), float(a @ b)
     if sine < 1e-9:

@@ -1,4 +1,4 @@
-"""Reading a picture at fractional places."""
+"""Sample a picture at fractional positions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.runtime.compiled import njit
 
 
 def sample_picture(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bilinear colors of ``picture`` (h, w, c) at x, y (any shape), the border's beyond it. ``cv2.remap`` stops at
+    """Bilinear colors of ``picture`` (h, w, c) at x, y (any shape), the border is replicated. ``cv2.remap`` stops at
     32,766 points a side."""
     out = _bilinear(picture, np.ravel(x).astype(np.float32), np.ravel(y).astype(np.float32))
     return out.reshape(*x.shape, picture.shape[2])

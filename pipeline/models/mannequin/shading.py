@@ -13,9 +13,9 @@ from pipeline.models.mannequin.raster import rasterize
 from pipeline.runtime.compiled import njit
 
 _GROUND = np.array([1.0, 0.94, 0.86], np.float32) * np.float32(0.20 / 0.50)
-"""What the ground gives back of the light from the sky."""
+"""Reflectance of the ground for light from the sky."""
 _SHADOW_SIZE = 320
-"""Samples a side of the shadow map: coarse, as soft daylight is."""
+"""Samples per side of the shadow map: coarse, like soft daylight."""
 
 
 def light_vertices(
@@ -26,7 +26,7 @@ def light_vertices(
     body_height_px: float,
     light: SceneLight,
 ) -> NDArray[np.float32]:
-    """(V, 3) linear light that falls on each vertex; crop px. ``light`` is that of one frame."""
+    """(V, 3) linear light on each vertex; crop px. ``light`` is that of one frame."""
     lit = _shadowed(places, normals, triangles, light.key_direction[0], body_height_px)
     return _light(normals, occlusion, lit, light)
 
@@ -34,7 +34,7 @@ def light_vertices(
 def unshadowed_light(
     normals: NDArray[np.float32], occlusion: NDArray[np.float32], light: SceneLight
 ) -> NDArray[np.float32]:
-    """(V, 3) the same where nothing stands in the key light's way."""
+    """(V, 3) the same without shadows of the key light."""
     return _light(normals, occlusion, np.ones(len(normals), np.float32), light)
 
 
@@ -60,7 +60,7 @@ def _lit_vertices(
         x, y, z = normals[v]
         facing = x * key[0] + y * key[1] + z * key[2]
         open_sky = occlusion[v] ** 1.25
-        # Wrapped a little: cloth and skin scatter past the terminator.
+        # Wrapped slightly: cloth and skin scatter past the terminator.
         direct = max((facing + 0.25) / 1.25, 0.0) * lit[v] * (0.45 + 0.55 * open_sky)
         up = 0.5 - 0.5 * y
         rim = min(max(1.0 + z, 0.0), 1.0) ** 3 * min(max(0.6 - 0.5 * y, 0.0), 1.0)
@@ -96,7 +96,7 @@ def _shadowed(
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _percentage_closer(depth: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share of 5 x 5 map samples around each point that do not lie before it (Reeves et al., 1987)."""
+    """Fraction of the 5 x 5 map samples around each point that are not in front of it (Reeves et al., 1987)."""
     height, width = depth.shape
     out = np.ones(len(points), np.float32)
     for i in range(len(points)):
@@ -116,7 +116,7 @@ def _percentage_closer(depth: NDArray[np.float32], points: NDArray[np.float32]) 
 def crease(depth: NDArray[np.float32], cover: NDArray[np.float32], body_height_px: float) -> NDArray[np.float32]:
     """(h, w) factor on light: a pixel farther than its surroundings is darker (Luft et al., 2006).
 
-    Gives an arm before the chest its soft dark border, which baked occlusion cannot know.
+    Gives an arm in front of the chest its soft dark border, which baked occlusion cannot provide.
     """
     solid = (cover > 0).astype(np.float32)
     near = np.where(cover > 0, depth, 0).astype(np.float32)
@@ -142,7 +142,7 @@ def straight_color(
     shadow: NDArray[np.float32],
     gamma: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Lay the figure over its black shadow: straight sRGB (h, w, 3) and alpha (h, w).
+    """Composite the figure over its black shadow: straight sRGB (h, w, 3) and alpha (h, w).
 
     Bright light rolls off softly above 0.75 instead of clipping.
     """
@@ -194,7 +194,7 @@ def ground_shadow(size_wh: tuple[int, int], blobs: list[Blob]) -> NDArray[np.flo
         dx = np.arange(x0, x1, dtype=np.float32)[None] - np.float32(blob.x)
         dy = np.arange(y0, y1, dtype=np.float32)[:, None] - np.float32(blob.y)
         power = ((dx * ux + dy * uy) / long) ** 2 + ((dy * ux - dx * uy) / blob.wide) ** 2
-        # Near to exp(-power / 2), and 0 from 2.45 standard deviations on: a support that ends, without an edge.
+        # Close to exp(-power / 2), and 0 from 2.45 standard deviations on: finite support without a visible edge.
         value = np.maximum(1 - power / 6, 0) ** 3 * np.float32(blob.strength)
         clear[y0:y1, x0:x1] *= 1 - value
     return 1 - clear

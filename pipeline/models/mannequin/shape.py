@@ -1,4 +1,4 @@
-"""What a fitted outline says of the body: the figure's rest shape made wider, narrower, deeper; pose left out of it."""
+"""Apply a fitted outline to the body: adjust width and depth of the figure's rest shape, independent of pose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.models.mannequin.proportions import standing_at_one
 _BINS = 28
 """Along a limb, the torso or the head."""
 _DEPTH_SHARE = {"torso": 0.75, "head": 0.9, "arm": 0.85, "leg": 0.8}
-"""Share of a widening that is taken to go to the depth as well."""
+"""Fraction of a widening that is applied to the depth as well."""
 _CHAINS = {
     "arm": ("upperarm1", "forearm1", "hand"),
     "leg": ("thigh1", "shin1", "foot"),
@@ -30,7 +30,7 @@ _LIMBS = ("arm.L", "arm.R", "leg.L", "leg.R")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Along:
-    """Vertices of one part, by where they lie along it."""
+    """Vertices of one part, by their position along it."""
 
     rows: NDArray[np.int64]
     share: Float64Array
@@ -63,12 +63,12 @@ def reshaped(
     *,
     from_side: bool,
 ) -> Figure:
-    """Return the figure whose rest shape has taken up the displacements (V, 2) of its posed vertices, px.
+    """Return the figure whose rest shape includes the displacements (V, 2) of its posed vertices, px.
 
     ``places`` (V, 3) are the posed vertices that were displaced. Along limbs only the change of width counts: what
-    moves a limb's centre line sideways is pose. Width that is gained is gained in depth too, in part. Left and right
-    share what they say, but for the head (hair is seldom symmetric). ``from_side`` is for a view of a figure that has
-    its width already: what it shows is depth alone, and nothing of arms, which hang before the body there.
+    moves a limb's centre line sideways is pose. Added width is partly added in depth too. Left and right are averaged,
+    except for the head (hair is seldom symmetric). ``from_side`` is for a view of a figure that has its width already:
+    it shows depth alone, and not the arms, which hang in front of the body there.
     """
     change = np.concatenate([moved, np.zeros((len(moved), 1))], 1)
     root = np.zeros((len(moved), 3))
@@ -103,7 +103,7 @@ def reshaped(
 
 
 def half_widths(figure: Figure, shares: Float64Array, places: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(V,) how far the outline lies from the middle of the limb or torso at each posed vertex, px; 0 at head, hands
+    """(V,) distance of the outline from the middle of the limb or torso at each posed vertex, px; 0 at head, hands
     and feet, which are not round."""
     out = np.zeros(len(places))
     for part in PARTS:
@@ -115,7 +115,7 @@ def half_widths(figure: Figure, shares: Float64Array, places: NDArray[np.float32
         ray = (points - along.at(means))[:, :2]
         squared = along.mean(((ray * _across(means, along, part)) ** 2).sum(1, keepdims=True) * 2)
         out[along.rows] += along.share * np.sqrt(along.at(squared)[:, 0])
-    # A skirt is round about both legs' middle, not about one's.
+    # A skirt is round about the middle of both legs, not about one of them.
     skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
     if len(skirt):
         level = figure.vertices[skirt, 1]
@@ -140,7 +140,7 @@ def _across(means: Float64Array, along: _Along, part: str) -> Float64Array:
 
 
 def _root_shift(figure: Figure, shares: Float64Array, change: Float64Array) -> Float64Array:
-    """(2,) where the hips as a whole went: place, not shape."""
+    """(2,) translation of the hips as a whole: position, not shape."""
     near = np.abs(figure.vertices[:, 1] - figure.heads[BONE["pelvis"]][1]) < 0.05
     near &= shares[:, PARTS.index("torso")] > 0.5
     return change[near, :2].mean(0) if near.any() else np.zeros(2)

@@ -1,4 +1,4 @@
-"""Bring the posed figure's outline onto the reference person's: contour points matched and followed smoothly."""
+"""Fit the posed figure's outline to the reference person's: match contour points and deform smoothly."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pipeline.models.mannequin.deformation import DeformationGraph, contour_rows
 from pipeline.models.mannequin.raster import rasterize
 
 _LINES = 420
-"""Height of the person in the pictures that outlines are compared in."""
+"""Height of the person in the pictures in which outlines are compared."""
 _ROUNDS = ((0.06, 8.0), (0.06, 4.0), (0.05, 2.0), (0.04, 1.0), (0.03, 0.6), (0.03, 0.4), (0.02, 0.3), (0.02, 0.3))
-"""Of each round: how far (standing heights) a match may lie, and the stiffness."""
+"""Per iteration: largest distance of a match (standing heights), and the stiffness."""
 _NORMAL_WEIGHT = 0.035
-"""How far apart two points count whose outlines face opposite ways, standing heights, halved."""
+"""Half of the artificial distance of two points whose outlines face opposite ways, standing heights."""
 _ALONG = 0.05
-"""Weight of a match along the outline: there it says little."""
+"""Weight of a match along the outline, where it carries little information."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +45,9 @@ def fit_outline(
 ) -> Float64Array:
     """Return (V, 2) displacements of the posed figure's vertices, picture px.
 
-    ``places`` (V, 3) are the posed vertices, ``loose`` (F,) the triangles whose outline is not followed (hands, whose
-    fingers are never alike). ``anchors`` are points that must land: their rows over the nodes, targets minus places
-    (n, 2), weights. Method: non-rigid iterative closest points, point to line (Amberg et al., 2007).
+    ``places`` (V, 3) are the posed vertices, ``loose`` (F,) the triangles whose outline is ignored (hands, whose
+    fingers never match). ``anchors`` are point constraints: their rows over the nodes, targets minus places (n, 2),
+    weights. Method: non-rigid iterative closest points, point to line (Amberg et al., 2007).
     """
     scale = _LINES / body_height_px
     small = cv2.resize(mask.astype(np.uint8) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127

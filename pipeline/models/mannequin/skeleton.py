@@ -1,4 +1,4 @@
-"""Skeletons of the figure at rest, and skeletons made whole where joints are unknown."""
+"""Skeletons of the figure at rest, and completion of skeletons with unknown joints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure
 from pipeline.models.mannequin.rotations import normalized, ramp
 
 _DOUBTED = (0.0, 0.05)
-"""A joint of less confidence pulls nothing, one of more all it can: what is half hidden is guessed well."""
+"""Confidence bounds: below the first a joint has no influence, above the second full: half-hidden joints are estimated
+well."""
 _SIDES = (("left", ".L", 1.0), ("right", ".R", -1.0))
 _PARENT = {
     JOINT[f"{side}_{child}"]: JOINT[f"{side}_{parent}"]
@@ -24,9 +25,9 @@ _PARENT = {
 
 
 def fill_skeleton(figure: Figure, skeleton: NDArray[np.floating], body_height_px: float) -> Float64Array:
-    """Return (23, 3) figure units with unknown joints taken from a relaxed standing figure at the known ones.
+    """Return (23, 3) figure units with unknown joints taken from a relaxed standing figure attached to the known ones.
 
-    An unknown joint lies from its nearest known parent as in the relaxed figure: a limb that is not seen hangs.
+    An unknown joint is placed relative to its nearest known parent as in the relaxed figure: an invisible limb hangs.
     Raises ``ValueError`` when no joint is known at all.
     """
     known: NDArray[np.bool_] = np.asarray(np.isfinite(skeleton).all(1))
@@ -48,31 +49,31 @@ def fill_skeleton(figure: Figure, skeleton: NDArray[np.floating], body_height_px
 
 
 def believed(joints: NDArray[np.float32]) -> Float64Array:
-    """Return (23,) how far each joint of a skeleton is believed, 0..1, from the joints' (21, 3) confidence.
+    """Return (23,) the trust in each joint of a skeleton, 0..1, from the joints' (21, 3) confidence.
 
-    A hand goes with its wrist.
+    A hand has the value of its wrist.
     """
     seen = np.array([ramp(value, *_DOUBTED) for value in np.nan_to_num(joints[:, 2]).tolist()])
     return np.concatenate([seen, seen[[JOINT["left_wrist"], JOINT["right_wrist"]]]])
 
 
 def soften_skeleton(figure: Figure, points: Float64Array, seen: Float64Array) -> Float64Array:
-    """Return (23, 3) figure units: each joint as far where it was measured as it is to be believed.
+    """Return (23, 3) figure units: each joint blended between a relaxed figure and its measurement by its trust.
 
-    ``points`` (23, 3) are whole (``fill_skeleton``), ``seen`` (23,) 0..1. What is missing to 1 is a joint of a relaxed
-    figure that hangs on the joints nearer to the trunk; where hips or shoulders are missing, on the other two, turned
-    like those. Everything is continuous in ``seen``: a leg that comes into the picture does not jump.
+    ``points`` (23, 3) are complete (``fill_skeleton``), ``seen`` (23,) 0..1. The rest of the weight is a joint of a
+    relaxed figure attached to the joints nearer to the trunk; where hips or shoulders are missing, to the other two,
+    rotated like those. Everything is continuous in ``seen``: a leg that comes into the picture does not jump.
     """
     rest = relaxed_skeleton(figure)
     out = points.copy()
     hips, shoulders = ([JOINT[f"{side}_{part}"] for side in ("left", "right")] for part in ("hip", "shoulder"))
     body = [*hips, *shoulders]
-    # The face counts only where nothing of the trunk is seen.
+    # The face counts only where the trunk is not visible.
     weights = seen * np.where(np.isin(np.arange(len(rest)), body), 1.0, 1e-3) + 1e-9
     root = (weights[:, None] * (points - rest)).sum(axis=0) / weights.sum()
     for pair, other in ((shoulders, hips), (hips, shoulders)):
         trust = float(seen[other].min())
-        # A trunk of which one end is seen is upright, and as wide as that end says.
+        # A trunk with one visible end is assumed upright, and as wide as that end.
         width = np.linalg.norm(rest[pair[0]] - rest[pair[1]]) / np.linalg.norm(rest[other[0]] - rest[other[1]])
         middle = points[other].mean(axis=0) + rest[pair].mean(axis=0) - rest[other].mean(axis=0)
         half = width * (points[other[0]] - points[other[1]]) / 2

@@ -1,4 +1,4 @@
-"""Display colors and light."""
+"""Display colors and linear light."""
 
 from __future__ import annotations
 

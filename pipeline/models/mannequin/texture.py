@@ -1,7 +1,7 @@
-"""Colors of the reference person baked onto the figure's surface, once a job.
+"""Colors of the reference person baked onto the figure's surface, once per job.
 
-Each sample of the surface is projected into the picture that it was fitted to. What faces the camera takes the
-picture's color, what faces away takes the color of the cloth before it, and the back of the head is hair.
+Each surface sample is projected into the picture to which the figure was fitted. Front-facing samples take the
+picture's color, back-facing ones that of the cloth in front of them, and the back of the head is hair.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ from pipeline.models.mannequin.shape import half_widths
 from pipeline.models.mannequin.torso_texture import back_picture
 
 _DEPTH_SLACK = 0.012
-"""So far behind what is in front a point still counts as seen, standing heights: layers of clothes touch."""
+"""Depth behind the front surface at which a point still counts as visible, standing heights: layers of clothes
+touch."""
 _FACING = (0.05, 0.45)
 """Cosines between which a view's weight rises: grazing views smear."""
 _SHARPNESS = 14.0
-"""How fast one view gives way to another as the surface turns."""
+"""Sharpness of the transition between views as the surface turns."""
 _PREFERENCE = {"front": 0.2, "back": 0.1}
-"""Cosine that a view may be worse by: the front has the face, and arms hide much from the side."""
+"""Bonus of the front view's cosine: it has the face, and arms hide much from the side."""
 _BORDER = 0.004
-"""So far inside the torso's border other parts' colors are mixed in, standing heights."""
+"""Depth inside the torso's border to which other parts' colors are mixed in, standing heights."""
 _ARM_RADIUS = 0.055
-"""Around an arm seen from the side nothing is taken: its depth is unknown, so is what it hides. Standing heights."""
+"""Margin around an arm seen from the side that is not sampled: its depth, and what it hides, are unknown. Standing
+heights."""
 _LEAST_SKIN = 200
-"""Samples of hands that tell a skin's color."""
+"""Number of hand samples from which skin color is measured."""
 _LEAST_KNOWN = 0.02
-"""Share of a layer that must be seen for the rest of it to be filled from that."""
+"""Fraction of a layer that must be visible for the rest to be filled from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +53,15 @@ class _Samples:
     """Every sample of the drawn surface in one picture."""
 
     colors: NDArray[np.float32]
-    """(T, S, 3) what the picture has there."""
+    """(T, S, 3) the picture's color there."""
     facing: NDArray[np.float32]
     """(T, S) cosine to the camera."""
     seen: NDArray[np.bool_]
-    """(T, S) nothing lies before it."""
+    """(T, S) nothing is in front of it."""
     own_part: NDArray[np.bool_]
     """(T, S) what lies in front belongs to the same part of the body."""
     x: NDArray[np.float32]
-    """(T, S) where the picture was read, px; so is y."""
+    """(T, S) sampling position in the picture, px; likewise y."""
     y: NDArray[np.float32]
 
 
@@ -72,12 +74,12 @@ def bake(
 ) -> MeshColors:
     """Return the colors of the figure's drawn triangles, in their order.
 
-    ``plain`` (F, S, 3) are the drawn triangles' flat colors: what stands where no view tells anything.
+    ``plain`` (F, S, 3) are the drawn triangles' flat colors: the fallback where no view shows the surface.
     """
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     groups = figure.groups[drawn]
     parts = shares[triangles].sum(1).argmax(1)
-    # A collar lies round the neck, but what is behind it is the garment's back, not the head's.
+    # A collar surrounds the neck, but the garment's back is behind it, not the head's.
     parts = np.where((groups == Group.UPPER) & (parts == PARTS.index("head")), PARTS.index("torso"), parts)
     total = np.zeros((len(triangles), NUM_SAMPLES, 3), np.float32)
     weight = np.zeros((len(triangles), NUM_SAMPLES, 1), np.float32)
@@ -90,7 +92,8 @@ def bake(
         telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
         flat = flattened(samples.colors, telling, view, figure, parts)
         good = samples.seen & (samples.facing > 0)
-        # One view is chosen, with a narrow seam to the next: what lies a little apart in two of them would show twice.
+        # One view is selected, with a narrow seam to the next: details slightly misaligned between two views would show
+        # twice.
         score = _SHARPNESS * (samples.facing + _PREFERENCE.get(view.reference.view, 0.0))
         share = np.where(good, _ramp(samples.facing, *_FACING) * np.exp(score), 0)[..., None].astype(np.float32)
         total += share * flat
@@ -100,12 +103,12 @@ def bake(
         back = _back_colors(view, samples, flat, groups, parts, under_hair)
         behind = np.where(through, back, behind)
         known |= samples.own_part
-    # Where views are weak, what lies behind comes in; one view alone is never divided up to full strength there.
+    # Where views are weak, the fallback is blended in; a single weak view is not normalized to full weight.
     front = total / np.maximum(weight, 1e-9)
     fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
     known |= strength[..., 0] > 0.3
     if all(view.reference.view == "back" for view in views):
-        # Nobody saw the face: a plain one, not hair over eyes and mouth.
+        # No view shows the face: use a plain one, not hair over eyes and mouth.
         faces = np.isin(groups, [Group.SKIN, Group.EYES]) & (parts == PARTS.index("head"))
         ears = figure.landmarks[[LANDMARK["left_ear"], LANDMARK["right_ear"]], 2].mean()
         faces &= figure.vertices[triangles][:, :, 2].mean(1) < ears
@@ -116,7 +119,7 @@ def bake(
 
 
 def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Flat colors (n, S, 3) of a face brought to the median of seen skin (m, 3)."""
+    """Flat colors (n, S, 3) of a face matched to the median of visible skin (m, 3)."""
     if len(skin) < _LEAST_SKIN:
         return plain
     tone = np.median(skin, axis=0)
@@ -154,12 +157,12 @@ def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDAr
 
 
 def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
-    """(h, w) what lies close to an arm or hand."""
+    """(h, w) the area close to an arm or hand."""
     drawn = np.zeros(reference.mask.shape, np.uint8)
     width = max(1, round(2 * _ARM_RADIUS * reference.height_px))
     for side in ("left", "right"):
         chain = [reference.skeleton[JOINT[f"{side}_{part}"], :2] for part in ("shoulder", "elbow", "wrist", "hand")]
-        # Fingers reach as far beyond the knuckles as these beyond the wrist.
+        # Fingers extend as far beyond the knuckles as these beyond the wrist.
         chain.append(2 * chain[3] - chain[2])
         points = np.array([point for point in chain[1:] if np.isfinite(point).all()])
         if len(points) > 1:
@@ -170,10 +173,10 @@ def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
 def _folded_back(
     tilt: NDArray[np.float32], facing: NDArray[np.float32], girth: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(T, S, 2) px towards the middle at which to read the picture instead, where a surface turns away from it.
+    """(T, S, 2) px offset towards the middle of the sampling position, where a surface turns away from the camera.
 
-    Beyond 60 degrees from the camera a picture shows next to nothing of a round limb and would be drawn out into
-    streaks; there it is mirrored about the 60 degrees' line, as if the cloth went on in the same way: angle 120 - t in
+    Beyond 60 degrees from the camera a picture shows almost nothing of a round limb and would be stretched into
+    streaks; there it is mirrored about the 60-degree line, as if the cloth continued in the same way: angle 120 - t in
     place of t, up to the 120 degrees where the other side's own copy begins.
     """
     across = np.linalg.norm(tilt, axis=2)
@@ -189,7 +192,7 @@ def _back_colors(
     parts: NDArray[np.int64],
     under_hair: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """(T, S, 3) what the other side of the body has: the same cloth, and on the head hair instead of the face."""
+    """(T, S, 3) colors of the other side of the body: the same cloth, and on the head hair instead of the face."""
     out = flat.copy()
     if view.reference.view == "back":
         return out
@@ -225,7 +228,8 @@ def _filled(
     groups: NDArray[np.uint8],
     plain: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Give what no picture shows the color of the other side's same place, or of what is nearest on the same layer."""
+    """Fill surfaces that no picture shows from the same position on the other side, or from the nearest on the same
+    layer."""
     if known.all():
         return fine
     _, corners = sample_grid()
@@ -237,7 +241,7 @@ def _filled(
         if have.all():
             continue
         if have.mean() < _LEAST_KNOWN:
-            # Next to nothing is known of this layer: a patch of it spread over all would be a guess.
+            # Almost nothing is known of this layer: spreading a small patch over all of it would be a guess.
             out[row] = np.where(known[row][..., None], fine[row], plain[row])
             continue
         tree = cKDTree(here[have])

@@ -1,4 +1,4 @@
-"""What a back looks like whose front is known: the same cloth, without what only a front has.
+"""The texture of a back whose front is known: the same cloth, without features that only a front has.
 
 A shirt and tie between lapels, a neckline, a print: they lie in the middle of the front, and their colors do not occur
 at its sides. There the cloth of the sides is continued.
@@ -13,29 +13,29 @@ from numpy.typing import NDArray
 from pipeline.models.mannequin.fitting import FittedView
 
 _SIDE = (0.62, 0.94)
-"""Where the sides of a front lie, shares of its half width."""
+"""Range of the sides of a front, as fractions of its half width."""
 _BINS_PER_STOP = 2.2
 """Bins of the palette in each channel's log2."""
 _LEAST_SHARE = 0.004
-"""Of the sides' pixels that a color must have to be one of theirs."""
+"""Fraction of the sides' pixels that a color needs to belong to them."""
 _LEAST_PIXELS = 200
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _DETAIL, _SMOOTH = 0.006, 0.02
 """Standard deviations, standing heights: what counts as detail, and how far a plain cloth is smoothed."""
 _SAME_CLOTH = 0.9
-"""Apart in log light and still the same cloth, in another light."""
+"""Largest log difference of the same cloth in different light."""
 _PLAIN = (0.05, 0.12)
 """Deviation of the detail's log light at a garment's sides: plain below, a pattern above."""
 _NARROW = 0.7
-"""A row of the torso narrower than this share of the usual one has no sides."""
+"""A row of the torso narrower than this fraction of the usual one has no sides."""
 _LEAST_PART = 0.0008
-"""Area of what is replaced, squared standing heights."""
+"""Least replaced area, squared standing heights."""
 
 
 def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return (h, w, 3) the picture's colors with the front's own things replaced; ``torso`` (h, w) is where it is.
+    """Return (h, w, 3) the picture's colors with features of the front replaced; ``torso`` (h, w) is its mask.
 
-    Foreign pixels take the color at the place mirrored about the side's inner border, in the same row.
+    Foreign pixels take the color at the position mirrored about the side's inner border, in the same row.
     """
     colors = view.reference.colors
     place = _places_across(torso)
@@ -46,7 +46,7 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
     foreign = known & (np.abs(place) <= _SIDE[0]) & ~_in_palette(colors, side)
     unit = max(1, round(0.004 * view.reference.height_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * unit + 1, 2 * unit + 1))
-    # Threads and grain are no tie; a tie's own gaps are.
+    # Threads and grain are not a tie, but gaps within a tie belong to it.
     parts = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, kernel)
     parts = _large_parts(cv2.morphologyEx(parts, cv2.MORPH_CLOSE, kernel, iterations=2), view.reference.height_px)
     parts = cv2.dilate(parts, kernel, iterations=2)
@@ -68,14 +68,14 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
 
 
 def _deviation(values: NDArray[np.float32]) -> float:
-    """Return the standard deviation by the median: pockets and hems are no pattern."""
+    """Return the standard deviation estimated from the median: pockets and hems are not a pattern."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _without_seams(
     colors: NDArray[np.float32], torso: NDArray[np.bool_], side: NDArray[np.bool_], height_px: float
 ) -> NDArray[np.float32]:
-    """Smooth a plain cloth, on which lapels, buttons and pockets are no more than lines; leave a pattern alone."""
+    """Smooth a plain cloth, on which lapels, buttons and pockets are mere lines; leave a pattern unchanged."""
     fine = _DETAIL * height_px
     level = np.log(np.maximum(colors @ _LUMA, 1e-3)).astype(np.float32)
     inside = torso.astype(np.float32)
@@ -85,8 +85,8 @@ def _without_seams(
     plainness = 1 - np.clip((_deviation(detail[side]) - _PLAIN[0]) / (_PLAIN[1] - _PLAIN[0]), 0, 1)
     if plainness == 0:
         return colors
-    # Where two garments, or cloth and skin, meet, nothing is smoothed across (Tomasi and Manduchi, ICCV 1998); at half
-    # the size, which a plain cloth does not show.
+    # Where two garments, or cloth and skin, meet, edges are preserved (bilateral filter, Tomasi and Manduchi, ICCV
+    # 1998); at half the size, which is invisible on plain cloth.
     half = cv2.resize(np.log(np.maximum(colors, 1e-3)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     broad = cv2.bilateralFilter(half, -1, _SAME_CLOTH, 0.5 * _SMOOTH * height_px)
     smooth = np.exp(cv2.resize(broad, colors.shape[1::-1], interpolation=cv2.INTER_LINEAR))
@@ -95,7 +95,7 @@ def _without_seams(
 
 
 def _large_parts(foreign: NDArray[np.uint8], height_px: float) -> NDArray[np.uint8]:
-    """Keep connected parts of a shirt's or a print's size; a button or a navel does no harm on a back."""
+    """Keep components of a shirt's or a print's size; a button or a navel does no harm on a back."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(foreign, connectivity=8)
     large = np.zeros(count, np.uint8)
     large[1:] = stats[1:, cv2.CC_STAT_AREA] > _LEAST_PART * height_px**2
@@ -109,7 +109,7 @@ def _middle_and_half(torso: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDA
         columns = np.flatnonzero(torso[y])
         middle[y] = (columns[0] + columns[-1]) / 2
         half[y] = (columns[-1] - columns[0]) / 2
-    # Round the neck the torso is narrow, and what is at its sides there is a collar, not the garment.
+    # Around the neck the torso is narrow, and its sides there are a collar, not the garment.
     return middle, np.maximum(half, _NARROW * np.nanmedian(half))
 
 

@@ -1,7 +1,7 @@
 """Clothes, colors and body from the words of a prompt, where no picture shows the person.
 
-Only words that change the figure are read: what it wears, colors before a garment, hair or skin, and the sex.
-Everything else that says something about the person is handed back, so that a caller learns what was not done.
+Only words that change the figure are used: garments, colors before a garment, hair or skin, and the sex. Everything
+else that describes the person is returned, so that a caller learns what was ignored.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ _IGNORED = frozenset(
         *("skin", "skinned", "clothes", "clothing", "outfit", "business", "formal"),
     )
 )
-"""Words of a usual prompt that say nothing of the figure."""
+"""Common prompt words that do not describe the figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +147,18 @@ _STYLES = (
 
 @dataclass(frozen=True, slots=True)
 class Wardrobe:
-    """What a prompt's words choose."""
+    """The choices made by a prompt's words."""
 
     outfit: Outfit = field(default_factory=Outfit)
     sex: Sex | None = None
     unknown: tuple[str, ...] = ()
-    """Words that change nothing, in their order, each once."""
+    """Words without effect, in order, each once."""
 
 
 def choose_from_words(prompt: str) -> Wardrobe:
     """Read a prompt in English. A color belongs to the next garment, hair or skin within two words.
 
-    An empty prompt gives the figure's own outfit and no unknown words.
+    An empty prompt results in the figure's own outfit and no unknown words.
     """
     words = [part for word in re.findall(r"[a-z0-9'-]+", prompt.lower()) for part in _parts(_plain(word))]
     reader = _Reader(words, [word in _IGNORED for word in words])
@@ -169,13 +169,13 @@ def choose_from_words(prompt: str) -> Wardrobe:
 
 @dataclass(slots=True)
 class _Reader:
-    """Words, and which of them have been understood."""
+    """Words, and which of them were understood."""
 
     words: list[str]
     used: list[bool]
 
     def find(self, known: Iterable[str]) -> list[int]:
-        """Return where words of ``known`` are, and take them as understood."""
+        """Return the positions of words of ``known``, and mark them as understood."""
         known = frozenset(known)
         places = [n for n, word in enumerate(self.words) if word in known]
         for n in places:
@@ -214,7 +214,7 @@ def _with_style(outfit: Outfit, reader: _Reader) -> Outfit:
 
 
 def _with_garments(outfit: Outfit, reader: _Reader) -> Outfit:
-    """Change single garments; sleeves and legs are as long as theirs."""
+    """Change single garments, with their sleeve and leg lengths."""
     colors = dict(outfit.colors)
     long_sleeves, long_legs = outfit.long_sleeves, outfit.long_legs
     for place in reader.find((*_PART, *_SHORT_SLEEVES)):
@@ -228,7 +228,7 @@ def _with_garments(outfit: Outfit, reader: _Reader) -> Outfit:
 
 
 def _with_body(outfit: Outfit, reader: _Reader) -> tuple[Outfit, Sex | None]:
-    """Color hair and skin, and tell the sex."""
+    """Color hair and skin, and determine the sex."""
     colors = dict(outfit.colors)
     if reader.find(_OLD):
         colors["hair"] = _HAIR["gray"]
