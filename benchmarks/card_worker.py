@@ -54,7 +54,7 @@ def write_clip(path: Path, chunks: int) -> Path:
 
 
 class RedBoxPeople:
-    """Finds whoever is red."""
+    """Detects the red person."""
 
     batch_frames = 1
     look_back = 0
@@ -113,7 +113,7 @@ class SleepingCard:
 
 
 def models_of(seconds: float) -> ModelKeeper:
-    """Return the models of a worker whose card takes so long for a chunk."""
+    """Return the models of a worker whose card takes this long per chunk."""
 
     def load(settings: Settings, kept: LoadedModels | None) -> LoadedModels:
         return LoadedModels(RedBoxPeople(), SleepingCard(seconds))

@@ -60,7 +60,7 @@ class Actor:
     """Somebody cut out of walk_a, and where they are in each frame of a made clip."""
 
     poses: Sequence[int | None]
-    """walk_a's frame whose cutout is shown; None where they are not there."""
+    """Frame of walk_a whose cutout is shown; None where the person is absent."""
     ground: Callable[[int], tuple[float, float]]
     """x, y in m of a frame of the made clip, between the ankles."""
     size: float = 1.0
@@ -73,7 +73,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Something upright that hides whoever is behind it."""
+    """An upright occluder."""
 
     x: float
     y: float
@@ -89,7 +89,7 @@ class _Stage:
     actors: Sequence[Actor]
     posts: Sequence[Post] = ()
     camera: Sequence[int] = ()
-    """walk_a's frame whose place and camera each frame shows."""
+    """Frame of walk_a whose background and camera each frame shows."""
     masks: list[list[Masks]] = field(default_factory=list)
     """A frame's visible masks, one an actor."""
 

@@ -133,7 +133,7 @@ class _Counter:
         return vae
 
     def _add(self, name: str, frames: int, latents: torch.Tensor) -> None:
-        # Faces are told by the size of their square.
+        # Face passes are recognized by the size of their square.
         name = f"face_{name}" if latents.shape[-1] == self._face_side else name
         self.frames[name] = self.frames.get(name, 0) + frames
 

@@ -30,7 +30,7 @@ from pipeline.settings import DiffusionSettings
 AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
 _HALF, _WHOLE = 2, 4
 _BATCH = 8
-"""Frames that ControlNets and autoencoder take at once; the worker may choose up to 16 where memory is free."""
+"""Batch size of ControlNets and autoencoder; the worker may choose up to 16 where memory is free."""
 _ADAPTER_GB = 0.098
 """Of an IP-Adapter Plus: keys and values of each cross attention, and its resampler."""
 _OTHER_GB = {

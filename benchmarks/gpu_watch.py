@@ -1,4 +1,4 @@
-"""What ``benchmarks.gpu_check`` puts around a job's models: a generator that is timed and whose memory is looked at,
+"""What ``benchmarks.gpu_check`` puts around a job's models: a generator that is timed and whose memory is measured,
 people who are looked for and stand as they were asked, and a look at how busy the GPU is."""
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def nvml_utilization() -> Callable[[], float] | None:
 
 @dataclass
 class WatchedGenerator:
-    """A generator that is timed, and whose memory is looked at after every chunk."""
+    """A generator that is timed, and whose memory is measured after every chunk."""
 
     inner: Generator
     busyness: Busyness
     asked: deque[Person] = field(default_factory=deque)
-    """Who was asked for in each picture that has no matte yet: what ``RehearsedPeople`` answers."""
+    """The requested person in each picture that has no matte yet: what ``RehearsedPeople`` answers."""
     peaks_gb: list[float] = field(default_factory=list)
     left_gb: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -153,10 +153,10 @@ def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 class RehearsedPeople:
-    """Finds people in the clip by ``finder``; in painted pictures it finds whoever was asked for.
+    """Finds people in the clip by ``finder``; in generated pictures it returns the requested person.
 
     Random weights paint noise: nobody is found in it, and every window would be painted twice. ``load`` is run on the
-    painted pictures all the same, for its time and memory, and what it finds is thrown away.
+    painted pictures all the same, for its time and memory, and its detections are discarded.
     """
 
     def __init__(self, finder: PeopleBackend | None, load: PeopleBackend | None, asked: deque[Person]) -> None:

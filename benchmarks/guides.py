@@ -219,7 +219,7 @@ class _Meter:
 
 
 class _SpiedFigure:
-    """The figure, whose motion is looked at."""
+    """The figure, whose motion is measured."""
 
     def __init__(self, inner: FigureBackend, meter: _Meter) -> None:
         self._inner, self._meter = inner, meter

@@ -1,6 +1,6 @@
 """Judge a job by the ideal result: `python -m benchmarks.pair FOLDER --reference assets/suit.png`.
 
-FOLDER is a truth folder with ``pair_suit.mp4``, the same clip with the reference's person in the old one's place, and
+FOLDER is a truth folder with ``pair_suit.mp4``, the same clip with the reference's person in place of the original, and
 the mask of it ``pair_suit_mask.npz``. Runs the ``preview`` job on ``rgb.mp4`` (or ``sample.mp4``) with lossless output,
 and prints for the result and for the untouched source:
 

@@ -1,7 +1,7 @@
 """Decode and encode every clip of a folder, and compare all that can be: `python -m benchmarks.round_trip FOLDER`.
 
 Nobody is replaced: what goes in must come out. One line a file and a summary; the exit status is 1 where something
-differs without a warning. ``--codec lossless`` asks for equal samples; else the picture must have 30 dB.
+differs without a warning. ``--codec lossless`` requires equal samples; else the picture must have 30 dB.
 """
 
 from __future__ import annotations

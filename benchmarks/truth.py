@@ -254,7 +254,7 @@ def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figur
 
 
 def _counted(truth: figures.Truth) -> figures.Bools:
-    """(T, 2): frames whose ankle is inside the picture; nothing can be known of the others."""
+    """(T, 2): frames whose ankle is inside the picture; the others are unknown."""
     return truth.in_frame[:, [figures.LEFT_ANKLE, figures.RIGHT_ANKLE]]
 
 

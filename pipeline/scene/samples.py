@@ -23,7 +23,7 @@ height."""
 _BESIDE_MASK_BH = 0.025
 """Capsules are those of a clothed adult; a slim body ends this far inside them."""
 _SEAM_SHARE = 0.6
-"""Of a place, along the mask: then all that is told there is told by limbs drawn too broad."""
+"""Fraction of a region along the mask from which its evidence comes only from capsules that are too wide."""
 OUTSIDE_BH = 0.035
 """Distance from every limb beyond which there is usually neither clothing nor hair."""
 _REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)

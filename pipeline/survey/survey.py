@@ -57,7 +57,7 @@ def survey_clip(
                 is_cut = cuts.push(picture, frame.index) and frame.index > 0
                 yield frame, is_cut, follower.push(frame.index, picture, is_cut)
 
-    # The camera of one frame is measured while the people of the next are looked for.
+    # The camera of one frame is measured while the people of the next are detected.
     with closing(prefetch(looked_at())) as ahead:
         for frame, is_cut, seen in ahead:
             check()
