@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
-from pipeline.scene.body import HAND, HEAD
+from pipeline.scene.body import HAND, HEAD, NUM_PARTS
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
@@ -47,6 +47,11 @@ _RIM_BH = 0.05
 _RIM_SHARE = 0.5
 _RIM_DEPTH_BH = 0.015
 """Largest mean distance of a rim's pixels from its edge: that of a strip of 6 % of body height."""
+_STRIP_DEPTH_BH = 0.02
+_MANY_PARTS = 4
+_PART_SHARE = 0.05
+"""A strip along so many parts of the body, each with this fraction of its pixels, is the blurred outline of a fast
+movement, whatever hand it touches."""
 _CAP_BH = 0.12
 """Distance from the surface of the head: hats and high hair."""
 _THIN_BH = 0.01
@@ -246,9 +251,19 @@ def _outline(sample: Sample, unexplained: Mask) -> Mask:
     near = sample.distances[HAND] < _HAND_REACH_BH
     is_near_hand = np.bincount(labeled[near], minlength=count) > 0
     is_rim &= ~is_near_hand | (depth <= _RIM_DEPTH_BH * sample.body.height_px * areas)
+    is_strip = depth <= _STRIP_DEPTH_BH * sample.body.height_px * areas
+    is_rim |= is_strip & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
     is_rim[0] = False
     outline: Mask = is_rim[labeled] & unexplained
     return outline
+
+
+def _num_parts(labeled: NDArray[np.int32], areas: NDArray[np.int64], sample: Sample) -> NDArray[np.int64]:
+    """Return, for each component, how many parts of the body it runs along."""
+    pixels = (labeled > 0) & (sample.outside < _EDGE_BH[1])
+    parts = sample.distances[:, pixels].argmin(axis=0)
+    counts = np.bincount(labeled[pixels] * NUM_PARTS + parts, minlength=len(areas) * NUM_PARTS)
+    return (counts.reshape(-1, NUM_PARTS) >= _PART_SHARE * np.maximum(areas, 1)[:, None]).sum(axis=1)
 
 
 def _worn(loose: Mask, sample: Sample, like_others: Mask) -> Mask:

@@ -218,6 +218,22 @@ def test_a_rim_of_the_subject_that_a_tight_mask_misses_is_not_an_object() -> Non
         assert share(np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)), rim) < 0.05
 
 
+def test_the_blurred_outline_of_a_fast_movement_is_not_carried_though_a_hand_touches_it() -> None:
+    def moving(x: float) -> Shot:
+        shot = shot_at(x, wall())
+        blur = cv2.dilate(shot.subject_mask.astype(np.uint8), np.ones((9, 9))).astype(np.bool_) & ~shot.subject_mask
+        blur[:, : round(x)] = False
+        picture = shot.picture.copy()
+        picture[blur] = (240, 240, 120)
+        return replace(shot, picture=picture, subject_mask=shot.subject_mask | blur)
+
+    shots = [moving(x) for x in PATH[::3]]
+    row = learned(shots)
+    for shot in shots:
+        outline = (shot.picture == (240, 240, 120)).all(axis=-1)
+        assert share(labeled(shot, row) == Label.SUBJECT, outline) > 0.95
+
+
 def test_colors_that_were_never_seen_say_nothing() -> None:
     empty = density(np.zeros(NUM_BINS))
     row = SceneRow(density(np.zeros((NUM_PARTS, NUM_BINS))), empty, empty, 0.0, NOTHING, NOTHING)
