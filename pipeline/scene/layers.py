@@ -48,6 +48,8 @@ _RIM_SHARE = 0.5
 _RIM_DEPTH_BH = 0.015
 """Largest mean distance of a rim's pixels from its edge: that of a strip of 6 % of body height."""
 _STRIP_DEPTH_BH = 0.02
+_STRIP_SHARE = 0.85
+"""Fraction of a strip's pixels that lie on the edge of the body; an object in the hand extends away from it."""
 _MANY_PARTS = 4
 _PART_SHARE = 0.05
 """A strip along so many parts of the body, each with this fraction of its pixels, is the blurred outline of a fast
@@ -252,7 +254,8 @@ def _outline(sample: Sample, unexplained: Mask) -> Mask:
     is_near_hand = np.bincount(labeled[near], minlength=count) > 0
     is_rim &= ~is_near_hand | (depth <= _RIM_DEPTH_BH * sample.body.height_px * areas)
     is_strip = depth <= _STRIP_DEPTH_BH * sample.body.height_px * areas
-    is_rim |= is_strip & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
+    close = np.bincount(labeled[sample.outside < _EDGE_BH[1]], minlength=count)
+    is_rim |= is_strip & (close >= _STRIP_SHARE * areas) & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
     is_rim[0] = False
     outline: Mask = is_rim[labeled] & unexplained
     return outline
