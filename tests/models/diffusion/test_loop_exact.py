@@ -288,6 +288,58 @@ def test_frames_of_sd15_stand_for_themselves_in_any_order() -> None:
     assert np.abs(first[0].astype(int) - first[1]).max() > 1
 
 
+def test_each_frame_of_sd15_starts_from_its_own_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _settings("fast", "generate.batch_frames=2", "generate.face_px=0")
+    parts: Any = replace(load_parts(key_of(settings)), vae=_Blocks(), encoder=_Blocks())
+    monkeypatch.setattr("pipeline.models.diffusion.loading.load_parts", lambda key: parts)
+    window = _window(3, settings)
+    assert window.plates is not None and window.figure is not None
+    levels = (10, 120, 240)
+    layers = tuple(Layer(np.full_like(window.plates[0], level), np.full(_WH[::-1], 255, np.uint8)) for level in levels)
+    starts: list[torch.Tensor] = []
+
+    def spy(parts: Any, conditioning: Any, task: DenoiseInputs, check: Any) -> torch.Tensor:
+        assert task.start is not None
+        starts.append(task.start)
+        return denoise(parts, conditioning, task, check)
+
+    monkeypatch.setattr("pipeline.models.diffusion.sd15.denoise", spy)
+    _made(settings, replace(window, figure=replace(window.figure, layers=layers)))
+    means = torch.cat(starts)[:, :3].mean((1, 2, 3))
+    assert torch.allclose(means, torch.tensor(levels) / 127.5 - 1, atol=1e-5)
+
+
+def test_the_negative_half_is_predicted_without_controlnets(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _settings("fast", "generate.steps=2")
+    parts = load_parts(key_of(settings))
+    conditioning = _conditioning(parts)
+    known = encode(parts, _pictures(1, 1), 8, lambda: None)
+    noise = torch.randn(1, 4, *_LATENT_HW, generator=torch.Generator().manual_seed(5))
+    task = DenoiseInputs(
+        start=None,
+        known_latents=known,
+        inpaint_mask=torch.ones(1, 1, *_LATENT_HW),
+        noise=lambda step: noise,
+        guides=_guides(parts, settings.controls, 1),
+        steps=2,
+        strength=1.0,
+        guidance=2.0,
+        batch=8,
+    )
+    guided: dict[bool, list[bool]] = {True: [], False: []}
+    real = parts.unet.forward
+
+    def spy(*args: Any, **more: Any) -> Any:
+        is_negative = torch.equal(more["encoder_hidden_states"], conditioning.negative)
+        guided[is_negative].append(more["down_block_additional_residuals"] is not None)
+        return real(*args, **more)
+
+    monkeypatch.setattr(parts.unet, "forward", spy)
+    denoise(parts, conditioning, task, lambda: None)
+    assert guided[True] == [False, False]
+    assert guided[False][0] is True and len(guided[False]) == 2
+
+
 def test_each_guiding_picture_goes_to_its_own_controlnet(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings("high")
     parts = load_parts(key_of(settings))
