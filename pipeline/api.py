@@ -27,6 +27,7 @@ from pipeline.errors import (
     UploadFailed,
     UrlRejected,
 )
+from pipeline.find_people import find_people
 from pipeline.models.loaded import LoadedModels, load_character, load_models, load_people
 from pipeline.request import JobRequest, PointChoice
 from pipeline.result import (
@@ -40,7 +41,7 @@ from pipeline.result import (
     PersonReport,
     Quality,
 )
-from pipeline.run import find_people, run_job, run_stills
+from pipeline.run import run_job, run_stills
 from pipeline.settings import Settings
 
 __all__ = [

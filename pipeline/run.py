@@ -5,7 +5,7 @@
     SURVEY   one read     shots, camera motion, people
     PLAN     no frames    subject, contacts, camera path, segments, chunks, crop path
     PLATE    few frames   light and shadow, the clean background
-    SCENE    some frames  what stands in front of the subject, what is carried, what moves
+    SCENE    some frames  what stands in front of the subject, what is carried, what moves, what mirrors them
     PERFORM  one read     layers of the new person, chunk by chunk
     FINISH   one read     one map, composite, encode, figures
 
@@ -16,9 +16,8 @@ The files that each pass leaves in the workspace are checkpoints: a pass (or chu
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,34 +29,27 @@ from pipeline.finish.finish import finish
 from pipeline.finish.layer_pictures import LEGEND, layer_pictures
 from pipeline.finish.reflections import find_reflections
 from pipeline.finish.stills import finish_stills
+from pipeline.job_steps import mask_store, opened_clip, timed
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
-from pipeline.media.sandbox import open_untrusted
-from pipeline.models.interfaces import PeopleBackend
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
 from pipeline.perform.perform import perform_clip
 from pipeline.perform.sharing import ShareChunks, draw_all
-from pipeline.plan.jump_cuts import find_jump_cuts
-from pipeline.plan.people import describe_people
 from pipeline.plan.several import make_plans
 from pipeline.plan.stills import choose_stills, plans_of_stills
-from pipeline.plan.subject import find_persons
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
 from pipeline.report.page import LayersShown, write_reports
-from pipeline.report.people_stills import write_people_stills
 from pipeline.report.result import make_report
 from pipeline.request import JobRequest
-from pipeline.result import JobResult, PeopleReport, PeopleResult, Quality
+from pipeline.result import JobResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
 from pipeline.scene.learn import learn_scene
 from pipeline.settings import Settings
 from pipeline.survey.survey import survey_clip
-from pipeline.workspace.checkpoints import keep_if_intact
 from pipeline.workspace.layers import chunk_path, subject_folder
-from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
 
 ShareSubjects = Callable[[int], ShareChunks]
@@ -84,10 +76,10 @@ def run_job(
     """
     timings: dict[str, float] = {}
     with (
-        _opened(request, settings, workspace, timings, clip, check, progress) as clip,
+        opened_clip(request, settings, workspace, timings, clip, check, progress) as clip,
         _prepared(request, settings, models, workspace, timings, clip, check, progress, share=share) as (inputs, plan),
     ):
-        with _timed(timings, "finish"):
+        with timed(timings, "finish"):
             finished = finish(inputs, check, progress)
         warnings = (*_generator_warnings(inputs), *finished.warnings)
         report = make_report(
@@ -129,108 +121,19 @@ def run_stills(
     # Chunks that are not adjacent have nothing to crossfade.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
     with (
-        _opened(request, settings, workspace, timings, clip, check, progress) as clip,
+        opened_clip(request, settings, workspace, timings, clip, check, progress) as clip,
         _prepared(request, settings, models, workspace, timings, clip, check, progress, only_stills=True) as (
             inputs,
             plan,
         ),
     ):
         stills = choose_stills(plan)
-        with _timed(timings, "finish"):
+        with timed(timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
     quality = Quality(frames_replaced=len(stills))
     plans = [each.plan for each in inputs.subjects]
     report = make_report(inputs.clip.info, plans, settings, request.seed, timings, quality, _generator_warnings(inputs))
     return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), timings)
-
-
-def find_people(
-    request: JobRequest,
-    settings: Settings,
-    people: PeopleBackend,
-    workspace: Path,
-    *,
-    clip: Clip | None = None,
-    check: Check = lambda: None,
-    progress: Progress = lambda stage, done, total: None,
-) -> PeopleResult:
-    """List the people of the clip, with a still of each: SURVEY alone. An empty list is a valid result.
-
-    ``people`` are numbered as by ``run_job`` for the same part of the clip with the same settings. Everything else is
-    as there.
-    """
-    timings: dict[str, float] = {}
-    limit_malloc_arenas()
-    workspace.mkdir(parents=True, exist_ok=True)
-    with _opened(request, settings, workspace, timings, clip, check, progress) as clip:
-        info = clip.info
-        with _timed(timings, "survey"), closing(_mask_store(clip, workspace)) as store:
-            survey = survey_clip(
-                clip,
-                people,
-                store,
-                settings,
-                workspace,
-                check,
-                # There is only this one pass.
-                lambda _, done, total: progress("people", done, total),
-            )
-        with _timed(timings, "plan"):
-            shots = find_jump_cuts(survey)
-            persons = find_persons(survey.tracks, info, shots, survey.motion.world_from_source)
-            found = describe_people(persons, info) if persons else ()
-            stills = write_people_stills(request.output_dir, clip, found, check)
-    warnings = info.warnings
-    if len(persons) > len(found):
-        warnings = (*warnings, f"{len(persons)} people were found; the first {len(found)} are told")
-    report = PeopleReport(
-        preset=settings.preset,
-        people=found,
-        frames=info.num_frames,
-        duration_s=round(float(info.pts_seconds[-1]) + int(info.durations[-1]) * float(info.time_base), 6),
-        width=info.size_wh[0],
-        height=info.size_wh[1],
-        timings_s={stage: round(value, 3) for stage, value in timings.items()},
-        warnings=warnings,
-    )
-    return PeopleResult({"people": stills} if stills else {}, report)
-
-
-def _mask_store(clip: Clip, workspace: Path) -> MaskStore:
-    """Return the store of the survey's masks; both are removed where either is damaged, since they depend on each
-    other."""
-    masks_path = workspace / "masks.zip"
-    keep_if_intact(workspace, workspace / "survey.zip", masks_path)
-    return MaskStore(masks_path, clip.info.size_wh)
-
-
-@contextmanager
-def _opened(
-    request: JobRequest,
-    settings: Settings,
-    workspace: Path,
-    timings: dict[str, float],
-    clip: Clip | None,
-    check: Check,
-    progress: Progress,
-) -> Iterator[Clip]:
-    """Yield the caller's clip, or open the request's and close it at the end."""
-    if clip is not None:
-        yield clip
-        return
-    workspace.mkdir(parents=True, exist_ok=True)
-    with _timed(timings, "open"):
-        opened = open_untrusted(
-            request.video,
-            settings.limits,
-            start_s=request.start_s,
-            end_s=request.end_s,
-            check=check,
-            progress=lambda done, total: progress("open", done, total),
-            spool_folder=workspace,
-        )
-    with closing(opened):
-        yield opened
 
 
 @contextmanager
@@ -254,17 +157,17 @@ def _prepared(
     needs = models.generator.needs
 
     requests = request.for_each_subject()
-    with _timed(timings, "open"):
+    with timed(timings, "open"):
         if not only_stills:
             # Detect an encoder that refuses now, not after the work.
             choose_output_format(clip.info, settings.output)
         appearances = [_appearance(each, models, number, len(requests)) for number, each in enumerate(requests)]
-    store = _mask_store(clip, workspace)
+    store = mask_store(clip, workspace)
     folders = [subject_folder(workspace, number) for number in range(len(requests))]
     try:
-        with _timed(timings, "survey"):
+        with timed(timings, "survey"):
             survey = survey_clip(clip, models.people, store, settings, workspace, check, progress)
-        with _timed(timings, "plan"):
+        with timed(timings, "plan"):
             plans = make_plans(survey, requests, settings, needs, folders)
         # Its background points are the largest data that grow with the clip (4 kB per frame); from here on the plan
         # suffices.
@@ -276,18 +179,18 @@ def _prepared(
             SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays) for plan in plans
         ]
         of_each = list(zip(plans, masks, folders, strict=True))
-        with _timed(timings, "plate"):
+        with timed(timings, "plate"):
             lighting = [estimate_lighting(clip, plan, of_one, settings, own, check) for plan, of_one, own in of_each]
             shadows = [thrown for _, thrown in lighting]
             plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
-        with _timed(timings, "scene"):
+        with timed(timings, "scene"):
             scenes = [learn_scene(clip, plan, of_one, plates, own, check, progress) for plan, of_one, own in of_each]
             reflections = [
                 find_reflections(clip, plan, of_one, plates, settings.composite.shadows, check)
                 for plan, of_one, _ in of_each
             ]
         notes: list[tuple[str, ...]] = []
-        with _timed(timings, "perform"):
+        with timed(timings, "perform"):
             for number, (plan, of_one, own) in enumerate(of_each):
                 notes.append(models.generator.prepare(appearances[number]))
                 if models.figure is not None:
@@ -361,10 +264,3 @@ def _part_of(progress: Progress, number: int, count: int) -> Progress:
     if count == 1:
         return progress
     return lambda stage, done, total: progress(stage, number * total + done, count * total)
-
-
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    begin = time.perf_counter()
-    yield
-    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - begin

@@ -15,8 +15,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
            "pipeline.result", "pipeline.runtime", "pipeline.shaped")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
-_LIBRARY = ("pipeline.run", "pipeline.character", "pipeline.draw_chunk", "pipeline.api", "pipeline.estimate",
-            "pipeline.needs")  # fmt: skip
+_LIBRARY = ("pipeline.run", "pipeline.find_people", "pipeline.character", "pipeline.draw_chunk", "pipeline.api",
+            "pipeline.estimate", "pipeline.needs")  # fmt: skip
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The ground: values, their schema, and what runs beside them.
@@ -39,6 +39,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.estimate": ("pipeline",),
     "pipeline.needs": _GROUND,
     "pipeline.run": ("pipeline",),
+    "pipeline.find_people": ("pipeline",),
+    "pipeline.job_steps": (*_GROUND, "pipeline.media", "pipeline.workspace"),
     "pipeline.character": ("pipeline",),
     "pipeline.draw_chunk": ("pipeline",),
     "pipeline.api": ("pipeline",),

@@ -21,12 +21,13 @@ from pipeline.errors import (
     UnderstudyError,
 )
 from pipeline.estimate import estimate, generation_share, seconds_of_job
+from pipeline.find_people import find_people
 from pipeline.media.clip import Clip
 from pipeline.media.sandbox import keep_ready, open_untrusted
 from pipeline.needs import disk_bytes, memory_bytes
 from pipeline.request import JobRequest
 from pipeline.result import AnyResult, CharacterResult, PeopleResult
-from pipeline.run import find_people, run_job, run_stills
+from pipeline.run import run_job, run_stills
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.resources import check_disk, check_memory, resource_error, resource_errors, size_on_disk
 from pipeline.settings import Settings

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from conf import compose_settings
+from pipeline.find_people import find_people
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.loaded import LoadedModels, load_people
 from pipeline.request import JobRequest
 from pipeline.result import PeopleReport, PeopleResult
-from pipeline.run import find_people
 from pipeline.settings import Settings
 from tests.support.http_server import http_server
 from tests.support.job_runner import WALK, Runner

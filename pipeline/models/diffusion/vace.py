@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance
-from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Layer, Window
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.conditioner import full_prompt
 from pipeline.models.diffusion.prompts import prompt_warnings
 from pipeline.models.diffusion.reference_crop import WHITE, framed_reference, only_first_reference
+from pipeline.models.diffusion.wan_backend import WanBackend
 from pipeline.models.diffusion.wan_loading import MOST_TOKENS, WanParts, encode_prompts, load_tokenizer
 from pipeline.models.diffusion.wan_window import (
     generator_of,
@@ -34,14 +34,12 @@ _GRAY = 127
 """The gray that VACE was trained to see where the picture is to be generated."""
 
 
-class Vace:
+class Vace(WanBackend):
     """A window's first frames are those finished by the previous window: the model sees them unchanged."""
 
     def __init__(self, parts: WanParts, settings: VaceSettings) -> None:
-        self._parts, self._settings = parts, settings
-        self._prompt: tuple[torch.Tensor, ...] = ()
-        self._reference: NDArray[np.uint8] | None = None
-        self._is_tiled = False
+        super().__init__(parts)
+        self._settings = settings
 
     @property
     def needs(self) -> Needs:
@@ -67,26 +65,7 @@ class Vace:
         cut = prompt_warnings(appearance, load_tokenizer(parts.folder), MOST_TOKENS, settings.guidance)
         return (*only_first_reference(appearance), *cut)
 
-    def use_less_memory(self) -> bool:
-        """Let the autoencoder work in tiles, once: the transformer's memory depends only on the window."""
-        if self._is_tiled:
-            return False
-        self._parts.pipeline.vae.enable_tiling()
-        self._is_tiled = True
-        return True
-
-    def rest(self) -> None:
-        """Release cached memory for other models."""
-        if self._parts.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
-        if (window.presence[len(window.finished) :] == Presence.ABSENT).all():
-            yield from window.finished
-            yield from (Layer.empty(window.size_wh) for _ in range(len(window.finished), window.num_frames))
-            return
-        check()
+    def _layers(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         settings, pipeline, device = self._settings, self._parts.pipeline, self._parts.device
         rows = padded_rows(window.num_frames)
         regions = regions_to_make(window)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.arrays import Picture
-from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import InvalidInput
 from pipeline.maths.head import face_is_seen, head_square
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.reference_crop import framed_reference, only_first_reference
+from pipeline.models.diffusion.wan_backend import WanBackend
 from pipeline.models.diffusion.wan_cost import padded_frames
 from pipeline.models.diffusion.wan_loading import WanParts, encode_prompts
 from pipeline.models.diffusion.wan_window import (
@@ -47,14 +47,12 @@ _MOST_HELD = 4
 """Most model frames for which a source frame is held, so that a gap in the source does not cost hundreds."""
 
 
-class WanAnimate:
+class WanAnimate(WanBackend):
     """A window is one segment of the model. Finished frames are background in which nothing is generated."""
 
     def __init__(self, parts: WanParts, settings: AnimateSettings) -> None:
-        self._parts, self._settings = parts, settings
-        self._prompt: tuple[torch.Tensor, ...] = ()
-        self._reference: NDArray[np.uint8] | None = None
-        self._is_tiled = False
+        super().__init__(parts)
+        self._settings = settings
 
     @property
     def needs(self) -> Needs:
@@ -83,27 +81,8 @@ class WanAnimate:
             told = (*told, "this preset takes the looks from the reference picture alone: nor has the negative_prompt")
         return told
 
-    def use_less_memory(self) -> bool:
-        """Let the autoencoder work in tiles, once."""
-        if self._is_tiled:
-            return False
-        self._parts.pipeline.vae.enable_tiling()
-        self._is_tiled = True
-        return True
-
-    def rest(self) -> None:
-        """Release cached memory for other models."""
-        if self._parts.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
+    def _layers(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         assert window.pictures is not None and self._reference is not None
-        if (window.presence[len(window.finished) :] == Presence.ABSENT).all():
-            yield from window.finished
-            yield from (Layer.empty(window.size_wh) for _ in range(len(window.finished), window.num_frames))
-            return
-        check()
         settings, pipeline, device = self._settings, self._parts.pipeline, self._parts.device
         places = places_at_rate(window.pts_seconds, settings.model_fps)
         frames = [row for row, place in enumerate(places) for _ in range(place, _next(places, row))]
