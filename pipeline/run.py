@@ -24,8 +24,8 @@ from pathlib import Path
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
-from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.finish import finish
+from pipeline.finish.inputs import FinishInputs
 from pipeline.finish.layer_pictures import LEGEND, layer_pictures
 from pipeline.finish.reflections import find_reflections
 from pipeline.finish.stills import finish_stills

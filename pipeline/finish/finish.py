@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Presence
 from pipeline.finish.artifacts import ArtifactWriter
-from pipeline.finish.compose_frame import FinishInputs, FrameInputs, make_frame
+from pipeline.finish.compose_frame import make_frame
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.foot_lock import lock_feet
 from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
 from pipeline.finish.group_quality import GroupMeter, quality_of_all, subject_report
+from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.plate_doubts import plate_doubts
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import psnr_outside

@@ -10,20 +10,13 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
-from pipeline.finish.compose_frame import (
-    FinishInputs,
-    FrameInputs,
-    Piece,
-    PieceEdit,
-    edit_piece,
-    find_piece,
-    reach_of_hole,
-    read_frame_inputs,
-)
+from pipeline.finish.compose_frame import Piece, PieceEdit, edit_piece, find_piece
 from pipeline.finish.composite import EditedFrame, EditWeights, alpha_in, compose
 from pipeline.finish.depth_order import depth_order
+from pipeline.finish.inputs import FinishInputs, FrameInputs, read_frame_inputs
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks
+from pipeline.finish.surrounding_scene import reach_of_hole
 from pipeline.maths.boxes import Box, overlap_slices, union_of
 from pipeline.maths.grain import Grain
 from pipeline.maths.masks import grow

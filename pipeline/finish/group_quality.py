@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.plan import Presence
-from pipeline.finish.compose_frame import FinishInputs
 from pipeline.finish.group_frame import SubjectShare
+from pipeline.finish.inputs import FinishInputs
 from pipeline.finish.quality import QualityMeter
 from pipeline.result import Quality, SubjectReport
 

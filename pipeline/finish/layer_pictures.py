@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
-from pipeline.finish.compose_frame import FinishInputs, find_labels
+from pipeline.finish.inputs import FinishInputs
+from pipeline.finish.surrounding_scene import find_labels
 from pipeline.media.pixels import rgb_of
 from pipeline.scene.layers import LABEL_COLORS, Label
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.finish.compose_frame import FinishInputs, make_frame
+from pipeline.finish.compose_frame import make_frame
 from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
+from pipeline.finish.inputs import FinishInputs
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.workspace.layers import ChunkedLayers
 from pipeline.workspace.pictures import write_png

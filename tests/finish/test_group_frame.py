@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.window import Layer
-from pipeline.finish.compose_frame import FinishInputs, FrameInputs, Piece, SurroundingScene
+from pipeline.finish.compose_frame import Piece
 from pipeline.finish.group_frame import GroupFrame, _among_each_other, make_group_frame
 from pipeline.finish.group_quality import GroupMeter, quality_of_all
+from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.scene_masks import SceneMasks
+from pipeline.finish.surrounding_scene import SurroundingScene
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.result import Quality, SubjectReport

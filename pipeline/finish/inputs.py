@@ -1,0 +1,78 @@
+"""What FINISH works from: of the whole job, and of one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.plan import Chunk, Plan, Presence
+from pipeline.datatypes.survey import Person
+from pipeline.datatypes.window import Layer
+from pipeline.media.clip import Clip
+from pipeline.plate.plate_set import PlateSet
+from pipeline.scene.scene_model import SceneModel
+from pipeline.settings import Settings
+from pipeline.workspace.layers import ChunkedLayers
+from pipeline.workspace.subject_masks import SubjectMasks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishInputs:
+    """Inputs of FINISH."""
+
+    clip: Clip
+    plan: Plan
+    masks: SubjectMasks
+    plates: PlateSet | None
+    scene: SceneModel | None
+    shadows: CastShadows
+    chunks: list[tuple[Chunk, Path]]
+    settings: Settings
+    seed: int
+    artifacts: frozenset[str]
+    output_dir: Path
+    reference_person: Person | None
+    generator_warnings: tuple[str, ...] = ()
+    """What the generator could not adopt from prompt and references."""
+    reflections: NDArray[np.float32] | None = None
+    """(T,) strength of the subject's reflection on the floor, 0 for none."""
+    further: tuple[FinishInputs, ...] = ()
+    """The other replaced subjects: clip, plates and settings are shared, everything else is their own."""
+
+    @property
+    def subjects(self) -> tuple[FinishInputs, ...]:
+        """All replaced subjects, in the order of the request."""
+        return (self, *self.further)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameInputs:
+    """The inputs of one frame: spooled data is read in order, by one thread."""
+
+    frame: Frame
+    subject_mask: Mask
+    others_mask: Mask
+    layer: Layer | None
+    """None where the subject is absent."""
+    overlay_mask: Mask | None = None
+    """Burnt-in graphics, which stay on top of everything; None where there are none."""
+
+    @property
+    def not_subject_mask(self) -> Mask:
+        """(H, W) other people and graphics."""
+        return self.others_mask if self.overlay_mask is None else self.others_mask | self.overlay_mask
+
+
+def read_frame_inputs(inputs: FinishInputs, layers: ChunkedLayers, frame: Frame) -> FrameInputs:
+    """Read a frame's inputs from the spools. One thread at a time."""
+    number = frame.index
+    absent = inputs.plan.subject.presence[number] == Presence.ABSENT
+    layer = None if absent else layers.layer(number)
+    masks = inputs.masks
+    return FrameInputs(frame, masks.subject_mask(number), masks.others_mask(number), layer, masks.overlay_mask(number))
