@@ -77,14 +77,15 @@ def run_job(
     timings: dict[str, float] = {}
     with (
         opened_clip(request, settings, workspace, timings, clip, check, progress) as clip,
-        _prepared(request, settings, models, workspace, timings, clip, check, progress, share=share) as (inputs, plan),
+        _prepared(request, settings, models, workspace, timings, clip, check, progress, share=share) as (inputs, _),
     ):
         with timed(timings, "finish"):
             finished = finish(inputs, check, progress)
         warnings = (*_generator_warnings(inputs), *finished.warnings)
+        plans = [each.plan for each in inputs.subjects]
         report = make_report(
             inputs.clip.info,
-            [each.plan for each in inputs.subjects],
+            plans,
             settings,
             request.seed,
             timings,
@@ -97,7 +98,7 @@ def run_job(
             inputs.artifacts,
             inputs.clip,
             finished.written,
-            plan,
+            plans,
             settings,
             report,
             finished.series,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import cv2
@@ -41,6 +41,8 @@ class Moment:
     frame: int
     view: View
     reasons: tuple[str, ...]
+    subject: int = 0
+    """Index of the subject whom the views ``person`` and ``feet`` show."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -54,28 +56,55 @@ class MomentPictures(Shaped):
     result: Picture
 
 
-def choose_moments(plan: Plan, info: VideoInfo, series: Series) -> list[Moment]:
-    """Return about a dozen moments in chronological order, by fixed rules.
+def choose_moments(plans: Sequence[Plan], info: VideoInfo, series: Series) -> list[Moment]:
+    """Return about a dozen moments in chronological order, by fixed rules; five more for each further subject.
+
+    ``plans`` are those of the subjects; the metrics over time are the first one's.
 
     Where the subject enters and leaves, the middle of their frames in each segment (five at most), the longest contact
     of each foot, the longest stretch in which the subject is not clearly visible, the worst seam, the worst flicker,
     the worst background, the worst slide. ``series`` is that of ``QualityMeter`` after ``finish``; unknown metrics
-    select nothing.
+    select nothing. Of each further subject: entry and exit, the middle of their frames, the longest contacts.
     """
+    plan = plans[0]
     found = [*_comings(plan), *_segment_middles(plan), *_contacts(plan, info), *_unclear(plan), *_worst(series)]
+    for number, further in enumerate(plans[1:], start=1):
+        found += [_of_subject(moment, number) for moment in _moments_of_further(further, info)]
     kept: list[Moment] = []
     seconds = info.pts_seconds
     for moment in found:
         near = [
             other
             for other in kept
-            if other.view == moment.view and abs(seconds[other.frame] - seconds[moment.frame]) < _SAME_SECONDS
+            if _shows_the_same(other, moment) and abs(seconds[other.frame] - seconds[moment.frame]) < _SAME_SECONDS
         ]
         if near:
-            kept[kept.index(near[0])] = Moment(near[0].frame, near[0].view, (*near[0].reasons, *moment.reasons))
+            kept[kept.index(near[0])] = replace(near[0], reasons=(*near[0].reasons, *moment.reasons))
         else:
             kept.append(moment)
     return sorted(kept, key=lambda moment: moment.frame)
+
+
+def _shows_the_same(one: Moment, other: Moment) -> bool:
+    """Whether two moments show the same part of the picture: of a whole picture it does not matter whom it is about."""
+    return one.view == other.view and (one.view == "whole" or one.subject == other.subject)
+
+
+def _moments_of_further(plan: Plan, info: VideoInfo) -> Iterable[Moment]:
+    yield from _comings(plan)
+    present = np.flatnonzero(plan.subject.presence > Presence.ABSENT)
+    if len(present):
+        yield Moment(int(present[(len(present) - 1) // 2]), "person", ("middle of their frames",))
+    yield from _contacts(plan, info)
+
+
+def _of_subject(moment: Moment, number: int) -> Moment:
+    name = f"subject {number + 1}"
+    reasons = tuple(
+        reason.replace("the subject", name) if "the subject" in reason else f"{name}: {reason}"
+        for reason in moment.reasons
+    )
+    return replace(moment, reasons=reasons, subject=number)
 
 
 def even_moments(num_frames: int, count: int) -> list[Moment]:
@@ -84,9 +113,12 @@ def even_moments(num_frames: int, count: int) -> list[Moment]:
     return [Moment(int(frame), "whole", ()) for frame in np.unique(frames)]
 
 
-def read_moments(source: Clip, written: Clip, plan: Plan, moments: Sequence[Moment]) -> list[MomentPictures]:
-    """Read the moments' pictures, in their order, from both files; one full frame is held at a time."""
-    parts = [_part(plan, source.info, moment) for moment in moments]
+def read_moments(source: Clip, written: Clip, plans: Sequence[Plan], moments: Sequence[Moment]) -> list[MomentPictures]:
+    """Read the moments' pictures, in their order, from both files; one full frame is held at a time.
+
+    ``plans`` are those of the subjects.
+    """
+    parts = [_part(plans[moment.subject], source.info, moment) for moment in moments]
     by_clip = []
     for clip in (source, written):
         pictures: dict[int, Picture] = {}

@@ -24,7 +24,7 @@ from pipeline.media.clip import Clip
 from pipeline.report.contact_sheet import write_contact_sheet
 from pipeline.report.moments import Moment, MomentPictures, Series, choose_moments, even_moments, fitted, read_moments
 from pipeline.report.verdicts import judge_figures, telling_figures
-from pipeline.result import JobReport
+from pipeline.result import JobReport, SubjectReport
 from pipeline.settings import Settings
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -54,7 +54,7 @@ def write_reports(
     wanted: frozenset[str],
     source: Clip,
     written: Clip,
-    plan: Plan,
+    plans: Sequence[Plan],
     settings: Settings,
     facts: JobReport,
     series: Series,
@@ -63,21 +63,22 @@ def write_reports(
     """Write those of ``report.html`` and ``contact_sheet.png`` that are ``wanted``; return their paths by artifact.
 
     ``source`` and ``written`` are read once for the pictures, at the frames that are shown; ``facts`` is the job's
-    answer, ``series`` that of ``draw_plots``; ``layers`` shows the pixel labels of some frames.
+    answer, ``plans`` are those of the subjects, ``series`` is the first one's, that of ``draw_plots``; ``layers`` shows
+    the pixel labels of some frames.
     """
-    chosen = choose_moments(plan, source.info, series) if "report" in wanted else []
+    chosen = choose_moments(plans, source.info, series) if "report" in wanted else []
     even = even_moments(source.info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []
     if not chosen and not even:
         return {}
-    pictures = read_moments(source, written, plan, [*chosen, *even])
+    pictures = read_moments(source, written, plans, [*chosen, *even])
     shown, paths = pictures[: len(chosen)], {}
     if chosen:
-        layer_pictures = {} if layers is None else layers.pictures(_frames_of_layers(chosen, plan))
+        layer_pictures = {} if layers is None else layers.pictures(_frames_of_layers(chosen, plans))
         paths["report"] = [
             write_html(
                 folder / "report.html",
                 shown,
-                plan,
+                plans[0],
                 source.info,
                 settings=settings,
                 facts=facts,
@@ -121,6 +122,7 @@ def write_html(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         telling=telling_figures(facts.quality),
         figures=judge_figures(facts.quality),
+        people=[_person(each) for each in facts.subjects],
         moments=[
             _shown(moment.moment, info, uris[2 * number : 2 * number + 2], moment.source)
             for number, moment in enumerate(moments)
@@ -145,9 +147,10 @@ def write_html(
     return path
 
 
-def _frames_of_layers(moments: Sequence[Moment], plan: Plan) -> list[int]:
-    """Return the frames with the subject, of those that are shown, spread over the clip."""
-    frames = sorted({m.frame for m in moments if plan.subject.presence[m.frame] > Presence.ABSENT})
+def _frames_of_layers(moments: Sequence[Moment], plans: Sequence[Plan]) -> list[int]:
+    """Return the frames with a subject, of those that are shown, spread over the clip."""
+    is_present = np.any([plan.subject.presence > Presence.ABSENT for plan in plans], axis=0)
+    frames = sorted({moment.frame for moment in moments if is_present[moment.frame]})
     chosen = np.linspace(0, len(frames) - 1, min(len(frames), _LAYERS)).round().astype(int)
     return [frames[at] for at in chosen]
 
@@ -163,6 +166,25 @@ def _shown(moment: Moment, info: VideoInfo, uris: Sequence[str], picture: Pictur
         "width": picture.shape[1],
         "height": picture.shape[0],
     }
+
+
+def _person(subject: SubjectReport) -> dict[str, Any]:
+    """Return the outcome for one of several subjects as text."""
+    quality = subject.quality
+    return {
+        "name": f"subject {subject.number + 1}",
+        "replaced": subject.frames_replaced,
+        "absent": subject.frames_absent,
+        "uncertain": subject.frames_uncertain,
+        "contacts": subject.contacts,
+        "source_left": _percent(quality.source_left_percent),
+        "foot_slide": _percent(quality.foot_slide_percent),
+        "jitter": _percent(quality.placed_jitter_percent),
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.2f} %"
 
 
 def _stages(timings_s: dict[str, float]) -> list[dict[str, Any]]:

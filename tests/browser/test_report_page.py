@@ -44,7 +44,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     job = made_job(folder)
     wanted = frozenset({"report"})
-    paths = write_reports(folder, wanted, job.source, job.written, job.plan, Settings(), job.facts, job.series)
+    paths = write_reports(folder, wanted, job.source, job.written, [job.plan], Settings(), job.facts, job.series)
     return paths["report"][0]
 
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.plan import Presence
 from pipeline.report.moments import Moment, MomentPictures, choose_moments, even_moments, read_moments
 from pipeline.report.page import LayersShown, write_html, write_reports
 from pipeline.report.plots import draw_plots, foot_speed_bh, thinned
 from pipeline.report.verdicts import judge_figures, telling_figures
-from pipeline.result import Quality
+from pipeline.result import Quality, SubjectReport
 from pipeline.settings import Settings
 from tests.support.report_job import (
     BODY_HEIGHT_PX,
@@ -46,7 +47,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> MadeJob:
 
 def _write(folder: Path, job: MadeJob, settings: Settings | None = None) -> dict[str, list[Path]]:
     folder.mkdir(exist_ok=True)
-    args = (folder, _BOTH, job.source, job.written, job.plan, settings or Settings(), job.facts, job.series)
+    args = (folder, _BOTH, job.source, job.written, [job.plan], settings or Settings(), job.facts, job.series)
     return write_reports(*args)
 
 
@@ -59,7 +60,7 @@ def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_p
         return {frame: np.full((120, 160, 3), frame, np.uint8) for frame in frames[1:]}
 
     layers = LayersShown(pictures, {"the <subject>": (255, 0, 0), "other people": (0, 0, 255)})
-    args = (frozenset({"report"}), job.source, job.written, job.plan, Settings(), job.facts, job.series)
+    args = (frozenset({"report"}), job.source, job.written, [job.plan], Settings(), job.facts, job.series)
     page = write_reports(tmp_path, *args, layers)["report"][0].read_text(encoding="utf-8")
     (frames,) = asked
     assert 3 <= len(frames) <= 6 and frames == sorted(set(frames))
@@ -75,7 +76,8 @@ def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_p
 
 def test_moments_are_chosen_by_rule() -> None:
     chosen = {
-        (moment.frame, moment.view): moment.reasons for moment in choose_moments(made_plan(), info_of(T), made_series())
+        (moment.frame, moment.view): moment.reasons
+        for moment in choose_moments([made_plan()], info_of(T), made_series())
     }
     assert chosen == {
         (10, "whole"): ("the subject comes in",),
@@ -98,16 +100,16 @@ def test_what_is_not_known_chooses_nothing() -> None:
     nobody = replace(plan.subject, presence=np.zeros(T, np.uint8))
     feetless = replace(plan.contacts, plant_id=np.full((T, 2), -1))
     unknown = {name: np.full_like(values, np.nan) for name, values in series.items()} | {"frame": series["frame"]}
-    moments = choose_moments(replace(plan, subject=nobody, contacts=feetless), info_of(T), unknown)
+    moments = choose_moments([replace(plan, subject=nobody, contacts=feetless)], info_of(T), unknown)
     assert [moment.frame for moment in moments] == [14, 44, 74]
     assert moments[0].reasons == ("middle of segment 1 (approach), without the subject",)
     empty = {name: values[:0] for name, values in series.items()}
-    assert len(choose_moments(replace(plan, subject=nobody, contacts=feetless), info_of(T), empty)) == 3
+    assert len(choose_moments([replace(plan, subject=nobody, contacts=feetless)], info_of(T), empty)) == 3
 
 
 def test_pictures_are_those_of_their_frames_in_both_files(job: MadeJob) -> None:
     moments = [Moment(70, "feet", ()), Moment(12, "whole", ()), Moment(12, "person", ())]
-    pictures = read_moments(job.source, job.written, job.plan, moments)
+    pictures = read_moments(job.source, job.written, [job.plan], moments)
     assert [picture.moment for picture in pictures] == moments
     for picture in pictures:
         assert abs(float(picture.source.mean()) - source_level(picture.moment.frame)) <= 1.5
@@ -123,7 +125,7 @@ def test_a_close_up_at_the_border_stays_in_the_picture(job: MadeJob, middle: tup
     x, y = middle
     boxes = np.tile([x - 15, y - 30, x + 15, y + 30], (T, 1))
     plan = replace(job.plan, subject=replace(job.plan.subject, boxes_xyxy=boxes))
-    (picture,) = read_moments(job.source, job.written, plan, [Moment(30, "person", ())])
+    (picture,) = read_moments(job.source, job.written, [plan], [Moment(30, "person", ())])
     assert picture.source.shape == (74, 56, 3)
 
 
@@ -312,7 +314,7 @@ def test_moments_of_one_kind_that_lie_close_are_one() -> None:
     series = made_series()
     series["warping_error_result"][35], series["warping_error_result"][56] = 0.02, 0.01
     series["plate_fit"][:] = 0.9
-    close = [moment for moment in choose_moments(made_plan(), info_of(T), series) if moment.view == "person"]
+    close = [moment for moment in choose_moments([made_plan()], info_of(T), series) if moment.view == "person"]
     assert [(moment.frame, moment.reasons) for moment in close] == [
         (33, ("strongest seam", "strongest flicker")),
         (42, ("the subject is not clearly visible",)),
@@ -341,3 +343,32 @@ def test_plots_of_next_to_nothing_are_drawn(frames: int) -> None:
         name: np.full((frames, 2, 2), np.nan) for name in ("ankles_unlocked", "ankles_locked")
     }
     assert all("</svg>" in plot.svg for plot in draw_plots(plan, info_of(frames), series, [0]))
+
+
+def test_further_subjects_have_moments_and_a_row_of_their_own(tmp_path: Path, job: MadeJob) -> None:
+    late = np.where(np.arange(T) < 60, Presence.ABSENT, Presence.FOUND).astype(np.uint8)
+    other = replace(job.plan, subject=replace(job.plan.subject, presence=late))
+    moments = choose_moments([job.plan, other], info_of(T), job.series)
+    of_other = {(moment.frame, reason) for moment in moments for reason in moment.reasons if "subject 2" in reason}
+    assert {(60, "subject 2 comes in"), (74, "subject 2: middle of their frames")} <= of_other
+    middle = next(moment for moment in moments if moment.frame == 74)
+    assert (middle.view, middle.subject) == ("person", 1)
+
+    people = tuple(
+        SubjectReport(
+            number=number,
+            frames_replaced=70 - number,
+            frames_absent=20,
+            frames_uncertain=5,
+            contacts=3,
+            quality=Quality(frames_replaced=70 - number, foot_slide_percent=0.25),
+        )
+        for number in (0, 1)
+    )
+    facts = job.facts.model_copy(update={"subjects": people})
+    args = (frozenset({"report"}), job.source, job.written, [job.plan, other], Settings(), facts, job.series)
+    page = write_reports(tmp_path, *args)["report"][0].read_text(encoding="utf-8")
+    rows = re.findall(r'<th scope="row">subject (\d)</th><td>(\d+)</td>.*?<td>0\.25 %</td><td>not known</td>', page)
+    assert rows == [("1", "70"), ("2", "69")]
+    alone = _write(tmp_path / "alone", job)["report"][0].read_text(encoding="utf-8")
+    assert "subject 2" not in alone and "<h2>Subjects</h2>" not in alone
