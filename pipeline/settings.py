@@ -248,7 +248,9 @@ class CompositeSettings(_Settings):
     match_sharpness: bool = True
     """The new person is blurred as far as the old one is: out of focus, in motion, by compression."""
     light: Literal["scene", "daylight"] = "scene"
-    """The mannequin is lit as the subject was, by an estimate from the clip; or always by soft daylight."""
+    """The new person is lit as the subject was, by an estimate from the clip: the mannequin is shaded by it, and what a
+    generator paints is matched to it. Daylight: the mannequin stands in soft daylight, and painted people keep their
+    own."""
     crossfade: bool = True
     """Crossfade segments into each other; off: hard joins."""
 

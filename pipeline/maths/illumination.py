@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Matte
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
+from pipeline.maths.robust import agreed_value
 from pipeline.maths.smoothing import gaussian_smooth
 from pipeline.shaped import Shaped, Shapes
 
@@ -239,17 +240,8 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
 
 
 def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:
-    """Return the robust mean of the cues: Cauchy weights on top of each cue's trust."""
-    values = np.array(list(told.values()))
-    weights = np.array([trust[name] for name in told])
-    order = np.argsort(values)
-    # Start at the weighted median.
-    half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
-    middle = float(values[order][min(half, len(values) - 1)])
-    for _ in range(10):
-        robust = weights / (1 + ((values - middle) / disagree) ** 2)
-        middle = float(robust @ values / robust.sum())
-    return middle
+    """Return the robust mean of the named cues."""
+    return agreed_value(np.array(list(told.values())), np.array([trust[name] for name in told]), disagree)
 
 
 def _change(

@@ -33,3 +33,17 @@ def sigma_of_values(values: NDArray[Any]) -> float:
     Given the *lengths* of 2D residuals it is 1.75 times ``sigma_of_lengths``: a laxer scale, with fewer outliers.
     """
     return _SIGMA_OF_MEDIAN * float(np.median(np.abs(values)))
+
+
+def agreed_value(values: NDArray[np.float64], weights: NDArray[np.float64], disagree: float) -> float:
+    """Return the value that several cues (N,) agree on: Cauchy weights on top of each cue's own ``weights`` (N,).
+
+    A cue that is off by ``disagree`` counts half. Starts at the weighted median.
+    """
+    order = np.argsort(values)
+    half = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    middle = float(values[order][min(half, len(values) - 1)])
+    for _ in range(10):
+        robust = weights / (1 + ((values - middle) / disagree) ** 2)
+        middle = float(robust @ values / robust.sum())
+    return middle

@@ -22,11 +22,11 @@ def control_pictures(models: LoadedModels) -> ControlPictures | None:
     return ControlPictures(names) if names else None
 
 
-def matte_maker(models: LoadedModels) -> MatteMaker | None:
+def matte_maker(models: LoadedModels, settings: Settings) -> MatteMaker | None:
     """Return the matte maker of a chunk, for a generator that returns no alpha."""
     if models.generator.needs.output == "layers":
         return None
-    return MatteMaker(models.outlines, models.safety)
+    return MatteMaker(models.outlines, models.safety, match_light=settings.composite.light == "scene")
 
 
 def warm_up(models: LoadedModels, settings: Settings) -> None:

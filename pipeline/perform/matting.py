@@ -15,6 +15,7 @@ from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer, Window
 from pipeline.maths.optical_flow import flow_between, gray_of, warp_alpha_by_flow
 from pipeline.models.interfaces import PeopleBackend, SafetyBackend
+from pipeline.perform.scene_light import WindowLight
 
 _SAFETY_SPAN = 8
 _LEAST_OVERLAP = 0.5
@@ -162,8 +163,9 @@ _OTHER_SEED = 7919
 class MatteMaker:
     """Makes the mattes of generated pictures, and pixelates what must not be shown; one instance per chunk."""
 
-    def __init__(self, people: PeopleBackend, safety: SafetyBackend | None) -> None:
-        self._people, self._safety = people, safety
+    def __init__(self, people: PeopleBackend, safety: SafetyBackend | None, *, match_light: bool = True) -> None:
+        """``match_light``: the painted person gets the light in which the window's figure stands."""
+        self._people, self._safety, self._matches_light = people, safety, match_light
         self._last: Layer | None = None
         self._beside: deque[NDArray[np.float32]] = deque(maxlen=_STEADY_FRAMES)
 
@@ -184,8 +186,13 @@ class MatteMaker:
             if _failures(others_cut) < _failures(cut):
                 pictures, cut = others, others_cut
         flags = self._flags(pictures, len(window.finished))
+        # Frames finished before have their light already.
+        painted = [found if picture.alpha is None else None for picture, found in zip(pictures, cut, strict=True)]
+        light = WindowLight(window, painted) if self._matches_light else None
         for row, (picture, found) in enumerate(zip(pictures, cut, strict=True)):
             layer = found if found is not None else self._propagated(window, row, picture)
+            if picture.alpha is None and light is not None:
+                layer = light.on(layer, row)
             if picture.alpha is None and window.figure is not None:
                 layer = over_ground_shadow(layer, window.figure.layers[row], window.figure.silhouette[row])
             if picture.alpha is None:

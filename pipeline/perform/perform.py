@@ -63,7 +63,7 @@ def perform_clip(
     for span in share(offer, check, progress):
         if anchor is None and colors_of is not None and span.chunk.index > colors_of.index:
             # Read from the spool, not from memory: every worker, and a resumed job, gets the same layers.
-            anchor = _anchor(chunk_path(workspace, colors_of), needs.window_frames)
+            anchor = _anchor(chunk_path(workspace, colors_of), needs.window_frames, light)
         path = chunk_path(workspace, span.chunk)
         layers = generate_layers(
             sources,
@@ -73,11 +73,11 @@ def perform_clip(
             seed=seed,
             overlap_frames=overlap,
             check=check,
-            matting=matte_maker(models),
+            matting=matte_maker(models, settings),
             before=_finished(workspace, span, needs.conditioning_frames),
         )
         if needs.output == "pictures":
-            layers = correct_color_drift(layers, anchor)
+            layers = correct_color_drift(layers, anchor, light)
         if settings.temporal.method == "flow" and figure is not None:
             layers = reduce_flicker(
                 with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal.strength
@@ -115,9 +115,9 @@ def _finished(workspace: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
         return tuple(reader.read(frame) for frame in range(span.start, min(span.start + most, span.continues.stop)))
 
 
-def _anchor(path: Path, most: int) -> ColorReference | None:
+def _anchor(path: Path, most: int, light: SceneLight) -> ColorReference | None:
     with closing(LayerReader(path)) as reader:
-        return measure_color_reference(reader.read(frame) for frame in islice(reader.frames(), most))
+        return measure_color_reference(((frame, reader.read(frame)) for frame in islice(reader.frames(), most)), light)
 
 
 def _say_nothing(stage: str, done: int, total: int) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.appearance import Appearance, ReferencePicture
+from pipeline.datatypes.light import SceneLight
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer
 from pipeline.maths.optical_flow import flow_between, flow_confidence, gray_of, warp_layer_by_flow
@@ -83,7 +84,7 @@ def _person(color: tuple[int, int, int], height: int = 80) -> Layer:
 
 def test_colors_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:
     first = [_person((150, 90, 90)) for _ in range(8)]
-    anchor = measure_color_reference(first)
+    anchor = measure_color_reference(enumerate(first))
     drifting = [(i, _person((150, 90 + min(i, 40) // 2, 90))) for i in range(80)]
     held = [layer for _, layer in correct_color_drift(drifting, anchor)]
     drift = [np.abs(layer.picture[50, 30].astype(int) - (150, 90, 90)).max() for layer in held]
@@ -94,8 +95,21 @@ def test_colors_that_drift_are_drawn_back_and_those_that_do_not_stay() -> None:
     assert all(layer is first[i] for i, layer in same)
 
 
+def test_colors_that_change_with_the_scene_s_light_do_not_drift() -> None:
+    """From the sun into the shade: the person is painted darker there, and stays so."""
+    daylight = SceneLight.daylight(80)
+    part = np.where(np.arange(80) < 20, 1.0, 0.3)[:, None].astype(np.float32)
+    light = SceneLight(daylight.key_direction, daylight.key_rgb * part, daylight.ambient_rgb * part)
+    painted = [(i, _person((150, 90, 90) if i < 20 else (85, 49, 49))) for i in range(80)]
+    anchor = measure_color_reference(painted[:8], light)
+    kept = [layer.picture[50, 30].astype(int) for _, layer in correct_color_drift(painted, anchor, light)]
+    assert max(np.abs(color - painted[i][1].picture[50, 30]).max() for i, color in enumerate(kept)) <= 3
+    without = [layer.picture[50, 30].astype(int) for _, layer in correct_color_drift(painted, anchor)]
+    assert np.abs(without[-1] - painted[-1][1].picture[50, 30]).max() > 8
+
+
 def test_a_man_half_out_of_the_picture_tells_nothing_of_the_colors() -> None:
-    anchor = measure_color_reference([_person((150, 90, 90))] * 4)
+    anchor = measure_color_reference(enumerate([_person((150, 90, 90))] * 4))
     blue_shoes = [(i, _person((30, 30, 160), height=20)) for i in range(30)]
     assert all(layer is blue_shoes[i][1] for i, layer in correct_color_drift(blue_shoes, anchor))
-    assert measure_color_reference([Layer(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8))]) is None
+    assert measure_color_reference([(0, Layer(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)))]) is None

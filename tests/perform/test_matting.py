@@ -3,14 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.datatypes.survey import Person
-from pipeline.datatypes.window import Layer, Window
+from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs
 from pipeline.perform.matting import MatteMaker, joint_overlap, pixelated, propagated_matte, with_matte
@@ -183,3 +183,43 @@ def test_a_matte_moves_as_the_picture_moved() -> None:
     assert carried.alpha is not None and carried.matte_is_propagated
     expected = np.roll(alpha, 5, axis=1) > 127
     assert ((carried.alpha > 127) & expected).sum() / ((carried.alpha > 127) | expected).sum() > 0.95
+
+
+def _figure_in(color: tuple[int, int, int], frames: int) -> FigureGuide:
+    """Return a figure of one color where ``_person`` stands, and no shadow."""
+    mask = _person().mask
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[mask] = color
+    layer = Layer(picture, mask.astype(np.uint8) * 255)
+    depth = np.where(mask, np.float32(0), np.float32(np.nan))
+    normals = np.zeros((frames, 100, 100, 3), np.float32)
+    return FigureGuide((layer,) * frames, np.stack([depth] * frames), normals)
+
+
+def test_painted_people_get_the_light_of_the_scene_without_a_jump_and_finished_ones_stay() -> None:
+    """The painting is too bright and blue, and flickers a little; its first frame was finished before."""
+    frames = 6
+    window = replace(_window(frames), figure=_figure_in((60, 52, 44), frames))
+    texture = np.random.default_rng(4).integers(-14, 15, (100, 100, 1))
+    painted = [
+        Layer(np.clip(np.array([120, 126, 170]) + texture + 3 * (i % 2), 0, 255).astype(np.uint8), None)
+        for i in range(frames)
+    ]
+    finished = Layer(np.full((100, 100, 3), 77, np.uint8), _person().mask.astype(np.uint8) * 255)
+    made: list[Layer] = [finished, *painted[1:]]
+
+    def cut(match_light: bool) -> list[Layer]:
+        matting = MatteMaker(cast(Any, _People([[_person()] for _ in made[1:]])), None, match_light=match_light)
+        return list(matting.cut(window, made, lambda seed: made, seed=1))
+
+    inside = np.s_[20:80, 44:56]
+    lit, as_painted = cut(True), cut(False)
+    assert np.array_equal(lit[0].picture, finished.picture)
+    means = np.array([layer.picture[inside].reshape(-1, 3).mean(axis=0) for layer in lit[1:]])
+    assert np.abs(means - (60, 52, 44)).max() < 6
+    assert np.abs(np.diff(means, axis=0)).max() < 2.5  # the painting's own flicker, darker: no more
+    assert np.array_equal(as_painted[1].picture[inside], painted[1].picture[inside])
+    detail = [
+        float((part := layer.picture[inside].astype(float)).std() / part.mean()) for layer in (lit[1], painted[1])
+    ]
+    assert detail[0] > 0.8 * detail[1]

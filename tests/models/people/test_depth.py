@@ -20,6 +20,7 @@ from pipeline.models.people.blazepose import BlazePosePeople
 from pipeline.models.people.depth import PeopleInDepth, are_the_same
 from pipeline.models.people.landmarks import LandmarkModel
 from pipeline.perform import backends
+from pipeline.settings import Settings
 
 _WALK = Path(__file__).resolve().parents[3] / "assets" / "walk_a" / "sample.mp4"
 
@@ -94,5 +95,5 @@ def test_painted_pictures_are_looked_at_without_the_landmark_model() -> None:
     assert LoadedModels(flat, IdentityGenerator()).outlines is flat
     generator = IdentityGenerator()
     generator._needs = replace(generator.needs, output="pictures")
-    made = backends.matte_maker(LoadedModels(people, generator))
+    made = backends.matte_maker(LoadedModels(people, generator), Settings())
     assert made is not None and made._people is flat
