@@ -16,6 +16,7 @@ from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.reference import make_view
 from pipeline.models.mannequin.texture import bake
+from pipeline.models.mannequin.trousers import with_spanning_trousers
 
 _MIN_OVERLAP = 0.8
 """Least overlap (IoU): below it the figure does not match the picture's person, and colors would land on the wrong
@@ -98,6 +99,8 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     reshaping = [views[0], *(view for view in views[1:] if view.view in ("left", "right"))]
     for view in reshaping:
         shaped, _ = fit_view(shaped, view, drawn, reshape=True)
+        if view is views[0] and outfit.long_legs:
+            shaped = with_spanning_trousers(shaped, figure)
     laid = [fit_view(shaped, view, drawn, reshape=False)[1] for view in views]
     fitted = [each for each in laid if each.overlap >= _MIN_OVERLAP]
     if not fitted:

@@ -13,7 +13,11 @@ from pipeline.models.mannequin.raster import rasterize
 from pipeline.runtime.compiled import njit
 
 _GROUND = np.array([1.0, 0.94, 0.86], np.float32) * np.float32(0.20 / 0.50)
-"""Reflectance of the ground for light from the sky."""
+"""Reflectance of the ground."""
+_SUNLIT = 0.6
+"""Fraction of the ground around a person on which the key light falls."""
+_OCCLUSION_POWER = 0.7
+"""Below 1: what closes a fold reflects light into it."""
 _SHADOW_SIZE = 320
 """Samples per side of the shadow map: coarse, like soft daylight."""
 
@@ -56,17 +60,20 @@ def _lit_vertices(
     sky_rgb: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     out = np.empty((len(normals), 3), np.float32)
+    ground = np.empty(3, np.float32)
+    for k in range(3):
+        ground[k] = _GROUND[k] * (sky_rgb[k] + _SUNLIT * max(-key[1], 0.0) * key_rgb[k])
     for v in range(len(normals)):
         x, y, z = normals[v]
         facing = x * key[0] + y * key[1] + z * key[2]
-        open_sky = occlusion[v] ** 1.25
+        open_sky = occlusion[v] ** _OCCLUSION_POWER
         # Wrapped slightly: cloth and skin scatter past the terminator.
         direct = max((facing + 0.25) / 1.25, 0.0) * lit[v] * (0.45 + 0.55 * open_sky)
         up = 0.5 - 0.5 * y
         rim = min(max(1.0 + z, 0.0), 1.0) ** 3 * min(max(0.6 - 0.5 * y, 0.0), 1.0)
         for k in range(3):
-            sky = _GROUND[k] * (1.0 - up) + up + 0.20 * rim
-            out[v, k] = direct * key_rgb[k] + sky * open_sky * sky_rgb[k]
+            around = ground[k] * (1.0 - up) + (up + 0.20 * rim) * sky_rgb[k]
+            out[v, k] = direct * key_rgb[k] + around * open_sky
     return out
 
 
