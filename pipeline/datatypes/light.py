@@ -22,7 +22,7 @@ class SceneLight(Shaped):
     key_rgb: NDArray[np.float32]
     """(N, 3) the light on a surface that faces the key light."""
     ambient_rgb: NDArray[np.float32]
-    """(N, 3) the light of the sky on an unoccluded surface; the ground reflects two fifths of it, tinted."""
+    """(N, 3) the light of the sky on an unoccluded surface; the ground reflects two fifths of the light, tinted."""
 
     def part(self, start: int, stop: int) -> SceneLight:
         """Return the frames [start, stop) of it."""

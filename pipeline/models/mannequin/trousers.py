@@ -8,6 +8,7 @@ around the lower leg, compared with a bare one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from pipeline.models.mannequin.figure import BONE, Figure, Group
 _LOWER_LEG = (0.5, 0.9)
 """The stretch between knee and ankle where looseness is measured, as fractions: below the calf, above the shoe."""
 _TIGHT, _LOOSE = 0.016, 0.026
-"""Width beyond the bare leg's at which cloth starts to leave the leg, and at which it hangs freely; standing heights."""
+"""Width beyond the bare leg's from which cloth leaves the leg, and from which it hangs freely; standing heights."""
 _UNDER_BUTTOCKS = 0.3
 """Fraction of the thigh where the back of a trouser leg, drawn in under the buttocks, starts to hang."""
 _LEVELS = 40
@@ -90,7 +91,7 @@ def _lower_leg_width(figure: Figure, group: Group) -> float | None:
 
 def _bands(knee: float, ankle: float) -> list[tuple[float, float]]:
     edges = knee + (ankle - knee) * np.linspace(*_LOWER_LEG, 4)
-    return [(float(a), float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(float(a), float(b)) for a, b in pairwise(edges)]
 
 
 def _spanned(points: Float64Array, leg: _Leg, share: float) -> NDArray[np.float32]:
