@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import SquareError, load_masks
 from benchmarks.shake import read_rgb, write_video
+from pipeline.datatypes.light import CastShadows
 from pipeline.finish.match_layer import match_plate
 from pipeline.maths.light import linear_of, match_light
 from pipeline.maths.masks import grow
@@ -29,6 +30,7 @@ from pipeline.media.decode import open_clip
 from pipeline.media.pixels import luma_of
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plate.build import make_plates
+from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.plate_set import PlateSet
 from pipeline.settings import PlateSettings, StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
@@ -128,11 +130,16 @@ def plates_of(made: PanClip, folder: Path) -> PlateSet:
         estimator.push(luma_of(frame), made.masks[frame.index], np.empty((0, 2)), frame.index == 0)
     starts = np.array([0], np.int64)
     camera = smooth_path(estimator.finish(), starts, clip.info.pts_seconds, SIZE_WH, 1.0)
-    body = np.full(len(made.masks), _body_px(made.masks))
-    return make_plates(
-        clip, camera, starts, made.masks.any(axis=(1, 2)), lambda t: made.masks[t], body, PlateSettings(), folder,
-        lambda: None, lambda _done, _total: None,
-    )  # fmt: skip
+    inputs = PlateInputs(
+        clip=clip,
+        world_from_source=camera.world_from_source,
+        shot_starts=starts,
+        needed=made.masks.any(axis=(1, 2)),
+        people_mask=lambda t: made.masks[t],
+        body_height_px=_body_px(made.masks),
+        shadows=CastShadows.none(len(made.masks)),
+    )
+    return make_plates(inputs, PlateSettings(), folder, lambda: None, lambda _done, _total: None)
 
 
 def _body_px(masks: NDArray[np.bool_]) -> float:

@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from benchmarks.figures import SquareError, Truth, load_truth
 from benchmarks.shake import read_rgb
 from benchmarks.speed import scaled
+from pipeline.datatypes.light import CastShadows
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import luma_of
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plate.build import make_plates
+from pipeline.plate.inputs import PlateInputs, typical_height_px
 from pipeline.plate.plate_set import PlateSet
 from pipeline.settings import PlateSettings, StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
@@ -47,10 +49,16 @@ def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float,
     body = truth.body_height_px * size_wh[1] / truth.masks.shape[1]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.process_time()
-    plates = make_plates(
-        clip, camera, starts, truth.masks.any(axis=(1, 2)), people_mask, body, PlateSettings(), folder,
-        lambda: None, lambda _done, _total: None,
-    )  # fmt: skip
+    inputs = PlateInputs(
+        clip=clip,
+        world_from_source=camera.world_from_source,
+        shot_starts=starts,
+        needed=truth.masks.any(axis=(1, 2)),
+        people_mask=people_mask,
+        body_height_px=typical_height_px(body, size_wh),
+        shadows=CastShadows.none(clip.info.num_frames),
+    )
+    plates = make_plates(inputs, PlateSettings(), folder, lambda: None, lambda _done, _total: None)
     seconds = time.process_time() - begin
     return plates, seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Transforms
-from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.light import CastShadows
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
+from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
 from pipeline.plate.spread import frame_speeds, spread_anchors
-from pipeline.settings import PlateSettings
 
 _COARSE = 8
 _CANDIDATES_PER_SECOND = 10.0
@@ -87,7 +86,9 @@ class _CoarseGrades:
     """Grades at an eighth of the size, cached for the most recent frames."""
 
     def __init__(self, people_mask: Callable[[int], Mask], height: float, shadows: CastShadows) -> None:
-        self._people_mask, self._height, self._shadows = people_mask, height, shadows
+        self._people_mask = people_mask
+        self._height = height
+        self._shadows = shadows
         self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
 
     def __call__(self, frame: int) -> NDArray[np.uint8]:
@@ -103,124 +104,125 @@ class _CoarseGrades:
         return self._kept[frame]
 
 
-def plan_anchors(
-    info: VideoInfo,
-    world_from_source: Transforms,
-    shot_starts: NDArray[np.int64],
-    needed: NDArray[np.bool_],
-    people_mask: Callable[[int], Mask],
-    height: float,
-    settings: PlateSettings,
-    shadows: CastShadows,
-) -> list[AnchorPlan]:
+def plan_anchors(inputs: PlateInputs, anchor_seconds: float, samples: int) -> list[AnchorPlan]:
     """Choose anchors over the needed frames of each shot and the frames to stack at each; ascending by frame.
 
     Anchors lie ``anchor_seconds`` apart. Candidates are the frames nearest in time that still contribute to an occluded
     place with fewer than ``samples`` samples; distant frames are examined ever more sparsely.
     """
-    size_wh = info.size_wh
-    coarse = _CoarseGrades(people_mask, height, shadows)
-    seconds = info.pts_seconds
-    rate = (len(seconds) - 1) / seconds[-1] if len(seconds) > 1 and seconds[-1] > 0 else 30.0
-    bounds = [*(int(start) for start in shot_starts), len(needed)]
+    grades = _CoarseGrades(inputs.people_mask, inputs.body_height_px, inputs.shadows)
+    rate = _mean_rate(inputs.clip.info.pts_seconds)
+    bounds = [*(int(start) for start in inputs.shot_starts), len(inputs.needed)]
     plans: list[AnchorPlan] = []
     for start, stop in pairwise(bounds):
-        frames = np.flatnonzero(needed[start:stop]) + start
-        if not len(frames):
+        needed = np.flatnonzero(inputs.needed[start:stop]) + start
+        if not len(needed):
             continue
-        speeds = frame_speeds(world_from_source[start:stop], size_wh)
-        anchors = spread_anchors(frames, rate * settings.anchor_seconds, world_from_source, size_wh)
+        speeds = frame_speeds(inputs.world_from_source[start:stop], inputs.size_wh)
+        shot = _Shot(start, stop, inputs.world_from_source, grades, speeds)
+        anchors = spread_anchors(needed, rate * anchor_seconds, inputs.world_from_source, inputs.size_wh)
         for row, anchor in enumerate(anchors):
-            first = frames[0] if row == 0 else (anchors[row - 1] + anchor) // 2
-            last = frames[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
+            first = needed[0] if row == 0 else (anchors[row - 1] + anchor) // 2
+            last = needed[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
             # The other plate of the blend reaches a quarter of the gap further.
             room = round(max(anchor - first, last - anchor) * 2 / 3)
-            frames_served = [t for t in range(max(first - room, start), min(last + room + 1, stop), 2) if needed[t]]
-            needed_mask = _hidden(anchor, [*frames_served, anchor], world_from_source, coarse, size_wh, height)
-            chosen = _choose(
-                anchor, start, stop, rate, world_from_source, coarse, needed_mask, settings.samples, speeds
-            )
-            plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(chosen)), needed_mask, size_wh))
+            around = range(max(first - room, start), min(last + room + 1, stop), 2)
+            frames_served = [frame for frame in around if inputs.needed[frame]]
+            needed_mask = shot.hidden([*frames_served, anchor], anchor, inputs.body_height_px)
+            views = _views_nearest_in_time(anchor, shot, needed_mask, samples, rate)
+            _add_views_without_shadow(views, anchor, shot, needed_mask, rate)
+            plans.append(AnchorPlan(int(anchor), start, stop, tuple(sorted(views)), needed_mask, inputs.size_wh))
     return plans
 
 
-def _coarse_view(grade: NDArray[np.uint8], anchor: int, frame: int, world_from_source: Transforms) -> NDArray[np.uint8]:
-    """Warp coarse grades of a frame to the anchor; 0 outside of the frame."""
-    scale = np.array([[_COARSE, 0, (_COARSE - 1) / 2], [0, _COARSE, (_COARSE - 1) / 2], [0, 0, 1.0]])
-    frame_from_anchor = np.linalg.inv(world_from_source[frame]) @ world_from_source[anchor]
-    transform = np.linalg.inv(scale) @ frame_from_anchor @ scale
-    h, w = grade.shape
-    return cv2.warpPerspective(grade, transform, (w, h), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+def _mean_rate(pts_seconds: NDArray[np.float64]) -> float:
+    """Return the frames per second."""
+    if len(pts_seconds) > 1 and pts_seconds[-1] > 0:
+        return float((len(pts_seconds) - 1) / pts_seconds[-1])
+    return 30.0
 
 
-def _hidden(
-    anchor: int,
-    frames_served: list[int],
-    world_from_source: Transforms,
-    coarse: _CoarseGrades,
-    size_wh: tuple[int, int],
-    height: float,
-) -> Mask:
-    """Return the coarse (h, w) area of the anchor that people or their shadows cover in one of the frames it serves."""
-    hidden = np.zeros(coarse(anchor).shape, np.bool_)
-    shaded = hidden.copy()
-    for frame in frames_served:
-        grade = coarse(frame)
-        hidden |= _coarse_view((grade == 0).astype(np.uint8), anchor, frame, world_from_source) > 0
-        shaded |= _coarse_view((grade < 2).astype(np.uint8), anchor, frame, world_from_source) > 0
-    # Margin for the new person's layer and for the band in which light is matched.
-    radius = max(2, round(0.25 * height / _COARSE))
-    return grow(hidden, radius) | shaded
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shot:
+    """What the frames of one shot show of its background."""
+
+    start: int
+    stop: int
+    world_from_source: Transforms
+    """(T, 3, 3) of the whole clip."""
+    grades: _CoarseGrades
+    speeds: NDArray[np.float64]
+    """(stop - start,) camera motion in each frame, per cent of the picture's diagonal."""
+
+    def view(self, frame: int, anchor: int) -> NDArray[np.uint8]:
+        """Warp the coarse grades of a frame to an anchor, (h, w); 0 outside of the frame."""
+        return self._warped(self.grades(frame), frame, anchor)
+
+    def hidden(self, frames: list[int], anchor: int, body_height_px: float) -> Mask:
+        """Return the coarse (h, w) area of an anchor that people or their shadows cover in one of the ``frames``."""
+        hidden = np.zeros(self.grades(anchor).shape, np.bool_)
+        shaded = hidden.copy()
+        for frame in frames:
+            grade = self.grades(frame)
+            hidden |= self._warped((grade == 0).astype(np.uint8), frame, anchor) > 0
+            shaded |= self._warped((grade < 2).astype(np.uint8), frame, anchor) > 0
+        # Margin for the new person's layer and for the band in which light is matched.
+        radius = max(2, round(0.25 * body_height_px / _COARSE))
+        return grow(hidden, radius) | shaded
+
+    def _warped(self, coarse: NDArray[np.uint8], frame: int, anchor: int) -> NDArray[np.uint8]:
+        scale = np.array([[_COARSE, 0, (_COARSE - 1) / 2], [0, _COARSE, (_COARSE - 1) / 2], [0, 0, 1.0]])
+        frame_from_anchor = np.linalg.inv(self.world_from_source[frame]) @ self.world_from_source[anchor]
+        transform = np.linalg.inv(scale) @ frame_from_anchor @ scale
+        h, w = coarse.shape
+        return cv2.warpPerspective(coarse, transform, (w, h), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
 
 
-def _choose(
-    anchor: int,
-    start: int,
-    stop: int,
-    rate: float,
-    world_from_source: Transforms,
-    coarse: _CoarseGrades,
-    needed_mask: Mask,
-    samples: int,
-    speeds: NDArray[np.float64],
-) -> list[int]:
-    views = {anchor: coarse(anchor)}
-    shown = np.where(needed_mask, coarse(anchor) > 0, samples).astype(np.float64)
-    others = list(_outwards(anchor, start, stop, max(1.0, rate / _CANDIDATES_PER_SECOND)))
-    for frame in others:
+def _views_nearest_in_time(
+    anchor: int, shot: _Shot, needed_mask: Mask, samples: int, rate: float
+) -> dict[int, NDArray[np.uint8]]:
+    """Return frame -> coarse view of the frames to stack: the nearest that show what still lacks samples."""
+    views = {anchor: shot.grades(anchor)}
+    shown = np.where(needed_mask, shot.grades(anchor) > 0, samples).astype(np.float64)
+    for frame in _outwards(anchor, shot, rate):
         lacking = shown < samples
         if len(views) > 2 * samples or not lacking.any():
             break
-        view = _coarse_view(coarse(frame), anchor, frame, world_from_source)
+        view = shot.view(frame, anchor)
         if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * needed_mask.sum()):
             views[frame] = view
-            shown += (view > 0) * (_BLURRED_WORTH if speeds[frame - start] > _FAST else 1.0)
-    # Then the ground that may be in shadow: it needs frames in which people were elsewhere, the most informative first.
+            shown += (view > 0) * (_BLURRED_WORTH if shot.speeds[frame - shot.start] > _FAST else 1.0)
+    return views
+
+
+def _add_views_without_shadow(
+    views: dict[int, NDArray[np.uint8]], anchor: int, shot: _Shot, needed_mask: Mask, rate: float
+) -> None:
+    """Add the most informative frames for the ground that may be in shadow: those in which people were elsewhere."""
     clear = np.where(needed_mask, np.sum([view == 2 for view in views.values()], axis=0), MIN_CLEAR_SAMPLES)
-    if (clear < MIN_CLEAR_SAMPLES).any():
-        # Thinned by time: in their own order, earlier and later frames alternate, and every second one would be one
-        # side.
-        thinned = set(sorted(others)[:: 1 + len(others) // _LOOKED_AT])
-        left = {
-            frame: _coarse_view(coarse(frame), anchor, frame, world_from_source)
-            for frame in others
-            if frame in thinned and frame not in views
-        }
-        for _ in range(2 * MIN_CLEAR_SAMPLES):
-            worth = {frame: int(((clear < MIN_CLEAR_SAMPLES) & (view == 2)).sum()) for frame, view in left.items()}
-            best = max(worth, key=lambda frame: worth[frame], default=anchor)
-            if worth.get(best, 0) < max(1.0, 0.003 * needed_mask.sum()):
-                break
-            views[best] = left.pop(best)
-            clear += views[best] == 2
-    return list(views)
+    if not (clear < MIN_CLEAR_SAMPLES).any():
+        return
+    # Thinned by time: in their own order, earlier and later frames alternate, and every second one would be one side.
+    others = list(_outwards(anchor, shot, rate))
+    thinned = sorted(others)[:: 1 + len(others) // _LOOKED_AT]
+    # Of equally informative frames the nearest is taken first.
+    nearest_first = sorted(set(thinned) - set(views), key=others.index)
+    left = {frame: shot.view(frame, anchor) for frame in nearest_first}
+    for _ in range(2 * MIN_CLEAR_SAMPLES):
+        worth = {frame: int(((clear < MIN_CLEAR_SAMPLES) & (view == 2)).sum()) for frame, view in left.items()}
+        best = max(worth, key=lambda frame: worth[frame], default=anchor)
+        if worth.get(best, 0) < max(1.0, 0.003 * needed_mask.sum()):
+            break
+        views[best] = left.pop(best)
+        clear += views[best] == 2
 
 
-def _outwards(anchor: int, start: int, stop: int, base: float) -> Iterator[int]:
+def _outwards(anchor: int, shot: _Shot, rate: float) -> Iterator[int]:
     """Yield the frames of the shot to examine, nearest first, ever more sparsely."""
+    base = max(1.0, rate / _CANDIDATES_PER_SECOND)
     distance = base
-    while anchor - round(distance) >= start or anchor + round(distance) < stop:
+    while anchor - round(distance) >= shot.start or anchor + round(distance) < shot.stop:
         for frame in (anchor - round(distance), anchor + round(distance)):
-            if start <= frame < stop:
+            if shot.start <= frame < shot.stop:
                 yield frame
         distance += max(base, 0.04 * distance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar
@@ -18,6 +18,7 @@ from pipeline.maths.geometry import normalized
 from pipeline.maths.masks import grow
 from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
+from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.plate_set import read_plate
 from pipeline.plate.registration import Gray, RegistrationTarget, Warp, fit_warp, node_shape, work_factor, work_gray
 from pipeline.shaped import Shaped, Shapes
@@ -27,6 +28,8 @@ _STRIDE = 3
 and rotation and shake are in the chained motion, accurate to 0.1 px over so few frames."""
 _CACHED_TARGETS = 3
 _RING_BH = 0.16
+_GRAIN_FRAMES = 6
+"""Frames in which the grain of plate and source is compared."""
 _TRUST_OF_FIT = np.log(4) / 0.1
 """A plate whose fit is worse by 0.1 gets a quarter of the weight."""
 
@@ -101,8 +104,10 @@ class WarpWriter:
         self, stored: BinaryIO, from_source: Transforms, assignment: PlateAssignment, needed: NDArray[np.bool_]
     ) -> None:
         """``from_source`` (T, 2, 3, 3) holds the chained motion to each plate, and is corrected in place."""
-        self._stored, self._assignment, self._needed = stored, assignment, needed
-        self._from_source = from_source
+        self.from_source = from_source
+        self._stored = stored
+        self._assignment = assignment
+        self._needed = needed
         self._before: dict[int, tuple[int, Transforms, NDArray[np.float32]]] = {}
 
     def put(self, frame: int, row: int, warp: Warp) -> None:
@@ -110,7 +115,7 @@ class WarpWriter:
         side = self._side(frame, row)
         # The correction by registration of the chained motion, in plate space: close to the identity, so it can be
         # interpolated.
-        change = normalized(warp.from_to @ np.linalg.inv(self._from_source[frame, side]))
+        change = normalized(warp.from_to @ np.linalg.inv(self.from_source[frame, side]))
         if row in self._before:
             start, first, nodes = self._before[row]
             between = [t for t in range(start + 1, frame) if self._needed[t]]
@@ -127,7 +132,7 @@ class WarpWriter:
 
     def _write(self, frame: int, row: int, change: Transforms, nodes: NDArray[np.floating]) -> None:
         side = self._side(frame, row)
-        self._from_source[frame, side] = change @ self._from_source[frame, side]
+        self.from_source[frame, side] = change @ self.from_source[frame, side]
         block = nodes.astype(np.float16).tobytes()
         self._stored.seek((2 * frame + side) * len(block))
         self._stored.write(block)
@@ -149,9 +154,6 @@ class PlateCache:
         return self._kept[row]
 
 
-_GRAIN_FRAMES = 6
-
-
 def chained_warps(world_from_source: Transforms, anchors: NDArray[np.int64], assignment: PlateAssignment) -> Transforms:
     """Return (T, 2, 3, 3): the chained motion from each frame to the two plates of its ``plate_rows``."""
     from_source = np.tile(np.eye(3), (len(world_from_source), 2, 1, 1))
@@ -168,48 +170,56 @@ class FrameRegistration:
 
     def __init__(
         self,
+        inputs: PlateInputs,
         folder: Path,
         plans: Sequence[AnchorPlan],
-        places: WarpWriter,
         chosen: dict[int, list[int]],
-        from_source: Transforms,
-        people_mask: Callable[[int], Mask],
-        height: float,
-        size_wh: tuple[int, int],
+        assignment: PlateAssignment,
+        warps: WarpWriter,
     ) -> None:
-        self._folder, self._plans, self._places, self._chosen = folder, plans, places, chosen
-        self._from_source, self._people_mask = from_source, people_mask
-        self._height, self._size_wh = height, size_wh
-        self._references = PlateCache(folder)
+        """``chosen`` maps the frames to register to rows of ``plans``; the warps found go to ``warps``."""
+        self._folder = folder
+        self._plans = plans
+        self._chosen = chosen
+        self._assignment = assignment
+        self._warps = warps
+        self._people_mask = inputs.people_mask
+        self._height = inputs.body_height_px
+        self._size_wh = inputs.size_wh
+        self._targets = PlateCache(folder)
         self._waiting = list(chosen)[::-1]
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
-        self.fits: NDArray[np.float64] = np.full((*from_source.shape[:2],), np.nan)
+        self.fits: NDArray[np.float64] = np.full((len(inputs.needed), 2), np.nan)
         """(T, 2) how well each plate fits around the people of a registered frame; NaN where unknown."""
 
     def next_frame(self) -> int | None:
         """Return the frame that ``push`` takes next."""
         return self._waiting[-1] if self._waiting else None
 
-    def push(self, picture: Picture, assignment: PlateAssignment) -> None:
+    def push(self, picture: Picture) -> None:
         """Register ``next_frame`` to its plates."""
         t = self._waiting.pop()
-        gray, avoid = work_gray(picture), background_grade(self._people_mask(t), self._height) == 0
-        shape = node_shape(self._size_wh, self._height)
+        gray = work_gray(picture)
+        avoid = background_grade(self._people_mask(t), self._height) == 0
         for row in self._chosen[t]:
-            side = 0 if row == assignment.plate_rows[t, 0] else 1
-            guess = np.array(self._from_source[t, side])
-            warp = Warp(guess, np.zeros((*shape, 2), np.float32), 0)
-            if self._plans[row].frame != t:
-                reference = self._references[row]
-                rows, found = reference.match(gray, avoid, np.linalg.inv(guess))
-                warp = fit_warp(found, reference.features()[rows], self._size_wh, self._height, guess)
-            self.fits[t, side] = self._fit(t, row, warp, gray, avoid)
-            self._places.put(t, row, warp)
+            side = 0 if row == self._assignment.plate_rows[t, 0] else 1
+            warp = self._warp(t, side, row, gray, avoid)
+            self.fits[t, side] = self._fit(row, warp, gray, avoid)
+            self._warps.put(t, row, warp)
             if side == 0 and t in self._sampled:
-                _sample_grain(self.grain_patches, self._folder, self._plans[row], row, warp, picture, avoid)
+                self._sample_grain(row, warp, picture, avoid)
 
-    def _fit(self, frame: int, row: int, warp: Warp, gray: Gray, avoid: Mask) -> float:
+    def _warp(self, frame: int, side: int, row: int, gray: Gray, avoid: Mask) -> Warp:
+        """Register a frame to a plate; the anchor's own frame needs no registration."""
+        guess = np.array(self._warps.from_source[frame, side])
+        if self._plans[row].frame == frame:
+            return Warp(guess, np.zeros((*node_shape(self._size_wh, self._height), 2), np.float32), 0)
+        target = self._targets[row]
+        rows, found = target.match(gray, avoid, np.linalg.inv(guess))
+        return fit_warp(found, target.features()[rows], self._size_wh, self._height, guess)
+
+    def _fit(self, row: int, warp: Warp, gray: Gray, avoid: Mask) -> float:
         """Compare a plate with a frame around its people, at the size of ``gray``."""
         if not avoid.any():
             return float("nan")
@@ -218,7 +228,7 @@ class FrameRegistration:
         reach = max(3, round(_RING_BH * self._height / factor))
         x0, y0, x1, y1 = clipped(grown(box_of_mask(hidden), reach), (gray.shape[1], gray.shape[0]))
         middle = (factor - 1) / 2
-        view, shown = self._references[row].view(
+        view, shown = self._targets[row].view(
             factor * np.arange(x0, x1, dtype=np.float64) + middle,
             factor * np.arange(y0, y1, dtype=np.float64) + middle,
             warp,
@@ -228,6 +238,24 @@ class FrameRegistration:
         if np.count_nonzero(ring) < LEAST_PX:
             return float("nan")
         return float(structure_similarity(view, gray[y0:y1, x0:x1], light=False)[ring].mean())
+
+    def _sample_grain(self, row: int, warp: Warp, picture: Picture, avoid: Mask) -> None:
+        """Compare a window of plate and source where the plate is a median of several frames."""
+        h, w = avoid.shape
+        plate, _ = read_plate(self._folder, row)
+        needed_mask = self._plans[row].needed_mask
+        ys, xs = np.nonzero(needed_mask)
+        if not len(xs):
+            return
+        cx = int(np.median(xs))
+        cy = int(np.median(ys))
+        x0, y0, x1, y1 = clipped((cx - 160, cy - 120, cx + 160, cy + 120), (w, h))
+        at = warp.coordinates((x0, y0, x1, y1), (w, h))
+        static = cv2.remap(needed_mask.astype(np.uint8), at, None, cv2.INTER_NEAREST).astype(bool)
+        plates, sources, usable = self.grain_patches
+        plates.append(np.asarray(cv2.remap(plate, at, None, cv2.INTER_LANCZOS4), np.uint8))
+        sources.append(np.array(picture[y0:y1, x0:x1]))
+        usable.append(np.asarray(static & ~avoid[y0:y1, x0:x1]))
 
 
 def fitting_weight(second_weight: NDArray[np.float32], fits: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -242,29 +270,3 @@ def fitting_weight(second_weight: NDArray[np.float32], fits: NDArray[np.float64]
     gain = np.interp(np.arange(len(gain)), known, gain[known])
     share = second_weight * np.exp(_TRUST_OF_FIT * gain)
     return np.asarray(share / (share + 1 - second_weight), np.float32)
-
-
-def _sample_grain(
-    patches: tuple[list[Picture], list[Picture], list[Mask]],
-    folder: Path,
-    plan: AnchorPlan,
-    row: int,
-    warp: Warp,
-    picture: Picture,
-    avoid: Mask,
-) -> None:
-    """Compare a window of plate and source where the plate is a median of several frames."""
-    h, w = avoid.shape
-    plate, _ = read_plate(folder, row)
-    needed_mask = plan.needed_mask
-    ys, xs = np.nonzero(needed_mask)
-    if not len(xs):
-        return
-    cx, cy = int(np.median(xs)), int(np.median(ys))
-    box = (max(cx - 160, 0), max(cy - 120, 0), min(cx + 160, w), min(cy + 120, h))
-    at = warp.coordinates(box, (w, h))
-    area = np.s_[box[1] : box[3], box[0] : box[2]]
-    static = cv2.remap(needed_mask.astype(np.uint8), at, None, cv2.INTER_NEAREST).astype(bool)
-    patches[0].append(np.asarray(cv2.remap(plate, at, None, cv2.INTER_LANCZOS4), np.uint8))
-    patches[1].append(np.array(picture[area]))
-    patches[2].append(np.asarray(static & ~avoid[area]))

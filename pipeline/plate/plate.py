@@ -13,6 +13,7 @@ from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.media.clip import Clip
 from pipeline.plate.build import make_plates
+from pipeline.plate.inputs import PlateInputs, typical_height_px
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
@@ -39,19 +40,17 @@ def plate_clip(
     folder = workspace / "plates"
     if keep_if_intact(workspace, folder):
         return load_plates(folder)
-    plates = make_plates(
-        clip,
-        plans[0].camera,
-        plans[0].shot_starts,
-        np.asarray(np.stack([_needs_plates(plan) for plan in plans]).any(axis=0)),
-        lambda frame: _hidden(masks, frame),
-        np.concatenate([plan.subject.body_height_px for plan in plans]),
-        settings.plate,
-        folder,
-        check,
-        lambda done, total: progress("plate", done, total),
-        _any_shadow(shadows),
+    heights_px = np.concatenate([plan.subject.body_height_px for plan in plans])
+    inputs = PlateInputs(
+        clip=clip,
+        world_from_source=plans[0].camera.world_from_source,
+        shot_starts=plans[0].shot_starts,
+        needed=np.asarray(np.stack([_needs_plates(plan) for plan in plans]).any(axis=0)),
+        people_mask=lambda frame: _hidden(masks, frame),
+        body_height_px=typical_height_px(heights_px, clip.info.size_wh),
+        shadows=_any_shadow(shadows),
     )
+    plates = make_plates(inputs, settings.plate, folder, check, lambda done, total: progress("plate", done, total))
     write_checksum(workspace, folder)
     return plates
 

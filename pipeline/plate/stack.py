@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -10,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
-from pipeline.datatypes.light import CastShadows
-from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.boxes import Box
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, background_grade
+from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, misfit
 from pipeline.plate.registration import RegistrationTarget, Warp, fit_warp, node_shape, work_gray
-from pipeline.settings import PlateSettings
 
 _BLOCK_WH = (192, 64)
 _RESAMPLE = cv2.INTER_CUBIC
@@ -30,23 +27,18 @@ _TIER = 1.4
 """Ratio of the sharpest to the least sharp frame of one tier. Frames of a static clip differ by 1.1."""
 
 
-def collect_candidates(
-    plan: AnchorPlan,
-    pictures: dict[int, Picture],
-    camera: CameraPath,
-    people_mask: Callable[[int], Mask],
-    height: float,
-    shadows: CastShadows,
-) -> Candidates:
+def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: PlateInputs) -> Candidates:
     """Gather the samples of one anchor's plate; ``pictures`` maps the plan's candidates to RGB."""
-    world_from_anchor = camera.world_from_source[plan.frame]
+    world_from_source = inputs.world_from_source
+    height = inputs.body_height_px
     return Candidates(
         plan=plan,
         pictures=pictures,
         grades={
-            frame: background_grade(people_mask(frame), height, shadows.shear_at(frame)) for frame in plan.candidates
+            frame: background_grade(inputs.people_mask(frame), height, inputs.shadows.shear_at(frame))
+            for frame in plan.candidates
         },
-        guesses={t: np.linalg.inv(camera.world_from_source[t]) @ world_from_anchor for t in plan.candidates},
+        guesses={t: np.linalg.inv(world_from_source[t]) @ world_from_source[plan.frame] for t in plan.candidates},
         height=height,
     )
 
@@ -67,24 +59,54 @@ class Candidates:
         return self.plan.size_wh
 
 
-def build_plate(stack: Candidates, settings: PlateSettings) -> tuple[Picture, Mask]:
-    """Build one anchor's plate. Returns it and where it is known, (H, W); elsewhere it still shows people."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Aligned:
+    """One candidate, registered to the anchor."""
+
+    frame: int
+    picture: Picture
+    grade: NDArray[np.uint8]
+    warp: Warp
+    light: NDArray[np.float64]
+    """(2, 3) gain and offset that match its light to the anchor's."""
+    tier: int
+    """Of sharpness, 0 the sharpest."""
+
+
+def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask]:
+    """Build one anchor's plate. Returns it and where it is known, (H, W); elsewhere it still shows people.
+
+    The median is taken over at most ``max_samples`` frames.
+    """
+    plan = stack.plan
+    warps, details = _registered(stack)
+    lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
+    fitting = _fitting(stack, warps, lights)
+    tiers = sharpness_tiers({frame: details[frame] for frame in fitting})
+    fitting.sort(key=lambda frame: (tiers[frame], abs(frame - plan.frame)))
+    parallax = max(float(np.sqrt(np.mean(np.square(warps[frame].nodes)))) for frame in fitting)
+    aligned = [
+        _Aligned(
+            frame, np.asarray(stack.pictures[frame]), stack.grades[frame], warps[frame], lights[frame], tiers[frame]
+        )
+        for frame in fitting
+    ]
+    return _merge(stack, aligned, _NEAREST if parallax > _PARALLAX_PX else max_samples)
+
+
+def _registered(stack: Candidates) -> tuple[dict[int, Warp], dict[int, float]]:
+    """Return the warp of each candidate, anchor to candidate, and its detail relative to the anchor's."""
     plan, height, size_wh = stack.plan, stack.height, stack.size_wh
-    anchor = np.array(stack.pictures[plan.frame])
-    reference = RegistrationTarget(anchor, stack.grades[plan.frame] == 0)
-    still = Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)
-    warps = {plan.frame: still}
+    target = RegistrationTarget(np.array(stack.pictures[plan.frame]), stack.grades[plan.frame] == 0)
+    warps = {plan.frame: Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)}
     details = {plan.frame: 1.0}
     for frame in plan.candidates:
         if frame != plan.frame:
             gray = work_gray(np.asarray(stack.pictures[frame]))
-            rows, found = reference.match(gray, stack.grades[frame] == 0, stack.guesses[frame])
-            warps[frame] = fit_warp(reference.features()[rows], found, size_wh, height, stack.guesses[frame])
-            details[frame] = reference.detail_of(gray, rows, found)
-    lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
-    fitting = _fitting(stack, warps, lights)
-    tiers = sharpness_tiers({frame: details[frame] for frame in fitting})
-    return _merge(stack, {frame: warps[frame] for frame in fitting}, lights, tiers, settings)
+            rows, found = target.match(gray, stack.grades[frame] == 0, stack.guesses[frame])
+            warps[frame] = fit_warp(target.features()[rows], found, size_wh, height, stack.guesses[frame])
+            details[frame] = target.detail_of(gray, rows, found)
+    return warps, details
 
 
 def sharpness_tiers(details: dict[int, float]) -> dict[int, int]:
@@ -120,24 +142,15 @@ def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
     )
 
 
-def _merge(
-    stack: Candidates,
-    warps: dict[int, Warp],
-    lights: dict[int, NDArray[np.float64]],
-    tiers: dict[int, int],
-    settings: PlateSettings,
-) -> tuple[Picture, Mask]:
-    """Take the masked median over the needed part of the anchor, stripe by stripe."""
+def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tuple[Picture, Mask]:
+    """Take the masked median over the needed part of the anchor, block by block."""
     plan, size_wh = stack.plan, stack.size_wh
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
-    parallax = max(float(np.sqrt(np.mean(np.square(warp.nodes)))) for warp in warps.values())
-    max_samples = _NEAREST if parallax > _PARALLAX_PX else settings.samples
     needed_mask = plan.needed_mask
     rows = np.flatnonzero(needed_mask.any(axis=1))
     if not len(rows):
         return plate, np.ones_like(seen)
-    order = sorted(warps, key=lambda t: (tiers[t], abs(t - plan.frame)))
     width, height = _BLOCK_WH
     for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
         for x0 in range(0, size_wh[0], width):
@@ -146,13 +159,11 @@ def _merge(
             if not here.any():
                 continue
             h, w = here.shape
-            samples = _samples(stack, warps, lights, order, (x0, y0, x0 + w, y0 + h), here, max_samples)
+            samples = _samples(aligned, (x0, y0, x0 + w, y0 + h), here, size_wh, max_samples)
             if samples is None:
                 continue
-            pictures, grades, used = samples
-            merged, count = masked_median(
-                pictures, grades, max_samples, np.array([tiers[frame] for frame in used], np.int64)
-            )
+            pictures, grades, tiers = samples
+            merged, count = masked_median(pictures, grades, max_samples, tiers)
             use = here & (count > 0)
             plate[area][use] = merged[use]
             seen[area] |= use
@@ -160,33 +171,29 @@ def _merge(
 
 
 def _samples(
-    stack: Candidates,
-    warps: dict[int, Warp],
-    lights: dict[int, NDArray[np.float64]],
-    order: list[int],
-    box_xyxy: Box,
-    needed_mask: Mask,
-    max_samples: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[int]] | None:
-    """Return the pictures (K, h, w, 3), grades (K, h, w) and frames of a block in their ``order``, or None.
+    aligned: list[_Aligned], box_xyxy: Box, needed_mask: Mask, size_wh: tuple[int, int], max_samples: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]] | None:
+    """Return the pictures (K, h, w, 3), grades (K, h, w) and tiers (K,) of a block in the order given, or None.
 
     Stops once every needed pixel has the maximum of clear samples: later ones would change nothing.
     """
-    pictures, grades, used = [], [], []
+    pictures: list[Picture] = []
+    grades: list[NDArray[np.uint8]] = []
+    tiers: list[int] = []
     clear = np.zeros(needed_mask.shape, np.int32)
-    for frame in order:
-        at = warps[frame].coordinates(box_xyxy, stack.size_wh)
-        grade = cv2.remap(stack.grades[frame], at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    for each in aligned:
+        at = each.warp.coordinates(box_xyxy, size_wh)
+        grade = cv2.remap(each.grade, at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
         if not (grade.astype(bool) & needed_mask).any():
             continue
-        view = cv2.remap(np.asarray(stack.pictures[frame]), at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
-        pictures.append(apply_light(np.asarray(view, np.uint8), lights[frame]))
+        view = cv2.remap(each.picture, at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
+        pictures.append(apply_light(np.asarray(view, np.uint8), each.light))
         grades.append(np.asarray(grade, np.uint8))
-        used.append(frame)
+        tiers.append(each.tier)
         clear += grade == 2
         if len(pictures) >= max_samples and int(clear[needed_mask].min()) >= max_samples:
             break
-    return (np.stack(pictures), np.stack(grades), used) if pictures else None
+    return (np.stack(pictures), np.stack(grades), np.array(tiers, np.int64)) if pictures else None
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

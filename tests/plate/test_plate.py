@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.light import CastShadows
-from pipeline.datatypes.plan import CameraPath
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.grain import Grain, add_grain, estimate_grain
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import fit_light, match_light
 from pipeline.plate.anchors import background_grade, plan_anchors
 from pipeline.plate.build import make_plates
+from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.plate.registration import RegistrationTarget, fit_warp, work_gray
@@ -63,12 +63,16 @@ class Scene:
             yield Frame(index, index, 1, planes, self.info)
 
     def plates(self, folder: Path, shot_starts: Sequence[int] = (0,), samples: int = 9) -> PlateSet:
-        count = len(self.pictures)
-        return make_plates(
-            self, CameraPath(self.world_from_source, self.world_from_source), np.array(shot_starts),
-            np.array([mask.any() for mask in self.masks]), lambda t: self.masks[t], np.full(count, BODY_PX),
-            PlateSettings(samples=samples), folder, lambda: None, lambda done, total: None,
-        )  # fmt: skip
+        inputs = PlateInputs(
+            clip=self,
+            world_from_source=self.world_from_source,
+            shot_starts=np.array(shot_starts),
+            needed=np.array([mask.any() for mask in self.masks]),
+            people_mask=lambda t: self.masks[t],
+            body_height_px=BODY_PX,
+            shadows=CastShadows.none(len(self.pictures)),
+        )
+        return make_plates(inputs, PlateSettings(samples=samples), folder, lambda: None, lambda done, total: None)
 
     def psnr_db(self, plates: PlateSet, frames: Sequence[int]) -> list[float]:
         """Of the plate where the person stands."""
@@ -178,18 +182,17 @@ def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> Non
         return mask
 
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    info = Scene([picture] * count, [], [], np.tile(np.eye(3), (count, 1, 1))).info
-    needed = np.ones(count, np.bool_)
-    plans = plan_anchors(
-        info,
-        np.tile(np.eye(3), (count, 1, 1)),
-        np.zeros(1, np.int64),
-        needed,
-        people_mask,
-        BODY_PX,
-        PlateSettings(),
-        CastShadows.none(count),
+    scene = Scene([picture] * count, [], [], np.tile(np.eye(3), (count, 1, 1)))
+    inputs = PlateInputs(
+        clip=scene,
+        world_from_source=scene.world_from_source,
+        shot_starts=np.zeros(1, np.int64),
+        needed=np.ones(count, np.bool_),
+        people_mask=people_mask,
+        body_height_px=BODY_PX,
+        shadows=CastShadows.none(count),
     )
+    plans = plan_anchors(inputs, PlateSettings().anchor_seconds, PlateSettings().samples)
     seen_through = [sum(frame >= leaves for frame in plan.candidates) for plan in plans if plan.frame < leaves]
     assert min(seen_through) >= 3
 
