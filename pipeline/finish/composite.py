@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte, Picture, Plane
 from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.finish.chroma_grid import block_mean, coded_box, on_chroma_grid, whole_chroma_blocks
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
-from pipeline.media.pixels import coded_from_upright, planes_from_rgb, upright_from_coded
+from pipeline.media.pixels import coded_from_upright, planes_from_rgb
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
 
@@ -80,7 +81,7 @@ def edit_weights(
         return None
     if shadow is not None:
         inner = union_of([inner, shadow.box_xyxy])
-    box = _on_chroma_grid(clipped(inner, info.size_wh), info)
+    box = on_chroma_grid(clipped(inner, info.size_wh), info)
     x0, y0, x1, y1 = box
     here = subject_mask[y0:y1, x0:x1]
     if here.any():
@@ -99,7 +100,7 @@ def edit_weights(
         hole[closed] = 0.0
         shadow_px = int(np.count_nonzero((hole > 0) & ~people))
     source = (1.0 - hole) * (1.0 - alpha)
-    return EditWeights(box, hole, source, _chroma_blocks(source < 1.0, box, info), shadow_px)
+    return EditWeights(box, hole, source, whole_chroma_blocks(source < 1.0, box, info), shadow_px)
 
 
 def edit_box(subject_mask: Mask, layer: PlacedLayer | None, reach_px: int) -> Box | None:
@@ -209,7 +210,7 @@ def compose(frame: Frame, weights: EditWeights, layer: PlacedLayer | None, backg
         rows = slice(y0 >> steps[1], (y0 >> steps[1]) + patch.shape[0])
         columns = slice(x0 >> steps[0], (x0 >> steps[0]) + patch.shape[1])
         if steps not in block_weights:
-            block_weights[steps] = np.ascontiguousarray(_block_mean(coded_weight, *steps))
+            block_weights[steps] = np.ascontiguousarray(block_mean(coded_weight, *steps))
         planes[number] = _written(frame.planes[number], (rows, columns), patch, block_weights[steps], info.bit_depth)
     return Frame(index=frame.index, pts=frame.pts, duration=frame.duration, planes=tuple(planes), info=info)
 
@@ -245,13 +246,6 @@ def _mix(
                 new[r, c, channel] = color / share
 
 
-def coded_box(box: Box, info: VideoInfo) -> Box:
-    """Convert a half-open source box to the coded orientation."""
-    corners = np.array([[box[0], box[1], 1], [box[2] - 1, box[3] - 1, 1]], np.float64) @ info.coded_from_source.T
-    low, high = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
-    return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
-
-
 def _written(
     plane: Plane, where: tuple[slice, slice], patch: NDArray[np.float32], weight: Matte, bit_depth: int
 ) -> Plane:
@@ -271,51 +265,3 @@ def _blend(samples: Plane, patch: NDArray[np.float32], weight: Matte, top: np.fl
             if share < one:
                 mixed = np.rint(np.float32(samples[r, c]) * share + patch[r, c] * (one - share))
                 samples[r, c] = np.int32(min(max(mixed, np.float32(0)), top))
-
-
-def _block_mean(weight: Matte, sub_x: int, sub_y: int) -> Matte:
-    """Return the mean weight of each chroma block; 1 only where all its pixels are exactly 1."""
-    if sub_x == 0 and sub_y == 0:
-        return weight
-    height, width = weight.shape
-    pad_y, pad_x = -height % (1 << sub_y), -width % (1 << sub_x)
-    padded = np.pad(weight, ((0, pad_y), (0, pad_x)), mode="edge") if pad_y or pad_x else weight
-    total = np.zeros((padded.shape[0] >> sub_y, padded.shape[1] >> sub_x), np.float32)
-    for part in _phases(padded, sub_x, sub_y):
-        total += part
-    # A power of two: whole blocks of 1 give exactly 1.
-    return total * np.float32(1 / (1 << (sub_x + sub_y)))
-
-
-def _phases(picture: NDArray[Any], sub_x: int, sub_y: int) -> list[NDArray[Any]]:
-    """Return views of the first, second … sample of all chroma blocks."""
-    step_x, step_y = 1 << sub_x, 1 << sub_y
-    return [picture[y::step_y, x::step_x] for y in range(step_y) for x in range(step_x)]
-
-
-def _chroma_blocks(touched: Mask, box: Box, info: VideoInfo) -> Mask:
-    """Dilate a mask to whole chroma blocks of the coded picture, on whose grid the box lies."""
-    sub_x, sub_y = info.chroma_log2_wh
-    if sub_x == 0 and sub_y == 0:
-        return touched
-    coded = coded_from_upright(touched, info)
-    height, width = coded.shape
-    padded = np.pad(coded, ((0, -height % (1 << sub_y)), (0, -width % (1 << sub_x))))
-    blocks = np.logical_or.reduce(_phases(padded, sub_x, sub_y))
-    whole = np.empty_like(padded)
-    for part in _phases(whole, sub_x, sub_y):
-        part[...] = blocks
-    whole = whole[:height, :width]
-    return upright_from_coded(whole, info)
-
-
-def _on_chroma_grid(box: Box, info: VideoInfo) -> Box:
-    """Expand a source box so that its coded form starts and ends on the chroma grid (or at the picture's edge)."""
-    x0, y0, x1, y1 = coded_box(box, info)
-    step_x, step_y = 1 << info.chroma_log2_wh[0], 1 << info.chroma_log2_wh[1]
-    x0, y0 = x0 - x0 % step_x, y0 - y0 % step_y
-    x1, y1 = min(x1 + -x1 % step_x, info.width), min(y1 + -y1 % step_y, info.height)
-    source_from_coded = np.linalg.inv(info.coded_from_source)
-    corners = np.array([[x0, y0, 1], [x1 - 1, y1 - 1, 1]], np.float64) @ source_from_coded.T
-    low, high = np.rint(corners[:, :2].min(axis=0)), np.rint(corners[:, :2].max(axis=0))
-    return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1

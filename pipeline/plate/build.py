@@ -29,9 +29,9 @@ from pipeline.plate.placement import (
     frames_to_register,
 )
 from pipeline.plate.plate_set import NODES, PlateSet, load_plates
-from pipeline.plate.registration import node_shape
 from pipeline.plate.stack import build_plate, collect_candidates
 from pipeline.plate.unseen import FilledPlate, fill_unseen
+from pipeline.plate.warp import node_shape
 from pipeline.settings import PlateSettings
 from pipeline.workspace.pictures import write_png
 

@@ -20,7 +20,8 @@ from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.plate_set import read_plate
-from pipeline.plate.registration import Gray, RegistrationTarget, Warp, fit_warp, node_shape, work_factor, work_gray
+from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
+from pipeline.plate.warp import Warp, node_shape
 from pipeline.shaped import Shaped, Shapes
 
 _STRIDE = 3

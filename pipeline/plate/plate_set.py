@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
-from pipeline.plate.registration import Warp
+from pipeline.plate.warp import Warp
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
 

@@ -15,7 +15,8 @@ from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, misfit
-from pipeline.plate.registration import RegistrationTarget, Warp, fit_warp, node_shape, work_gray
+from pipeline.plate.registration import RegistrationTarget, fit_warp, work_gray
+from pipeline.plate.warp import Warp, node_shape
 
 _BLOCK_WH = (192, 64)
 _RESAMPLE = cv2.INTER_CUBIC

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.functions import FunctionCost, Profiler
 from pipeline.maths import boxes, masks
-from pipeline.plate.registration import Warp
+from pipeline.plate.warp import Warp
 
 
 def test_calls_times_and_bytes_are_counted_in_all_threads() -> None:

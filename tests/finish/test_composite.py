@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.finish.composite import HoleReach, behind, coded_box, compose, edit_weights, hole_reach
+from pipeline.finish.chroma_grid import coded_box
+from pipeline.finish.composite import HoleReach, behind, compose, edit_weights, hole_reach
 from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.maths.geometry import apply_transform
-from pipeline.plate.registration import Warp, sample_nodes
+from pipeline.plate.warp import Warp, sample_nodes
 
 
 def test_positions_are_the_homography_and_the_nodes_between() -> None:

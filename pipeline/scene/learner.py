@@ -1,0 +1,197 @@
+"""Count what the frames show around the subject, plate by plate, and write what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.plan import Plan, Presence
+from pipeline.maths.boxes import Box
+from pipeline.maths.light import match_light
+from pipeline.maths.masks import grow
+from pipeline.media.pixels import rgb_of
+from pipeline.plate.plate_set import PlateSet, read_plate
+from pipeline.scene.balls import Balls
+from pipeline.scene.body import body_of
+from pipeline.scene.color_counts import ColorCounts, faded_sum
+from pipeline.scene.colors import density
+from pipeline.scene.occluders import Evidence, PlateEvidence
+from pipeline.scene.samples import (
+    Sample,
+    beside_counts,
+    foreign_counts,
+    likeness,
+    others_counts,
+    sample_of,
+    subject_counts,
+)
+from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_meetings, save_row
+from pipeline.scene.surroundings import box_around
+from pipeline.scene.views import view_of
+from pipeline.workspace.subject_masks import SubjectMasks
+
+_BATCH = 5
+_NEAR_ROWS = 4
+_CLOSE_BH = 0.1
+_MEETING_SECONDS = 0.4
+"""How long before and after somebody is seen close to the subject they may be there without a mask."""
+_FADE = 0.6
+"""Weight of a neighboring plate's counts; colors change slowly with light and orientation."""
+
+
+class _Counts:
+    """The counts around one plate."""
+
+    def __init__(self, plates: PlateSet, height_px: float) -> None:
+        self.evidence = PlateEvidence(plates.size_wh, height_px)
+        self.colors = ColorCounts()
+
+
+class SceneLearner:
+    """Takes the frames in order; holds the counts of the plates to which the next frames may still contribute."""
+
+    def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel, height_px: float) -> None:
+        self._plan, self._masks, self._plates = plan, masks, plates
+        self._folder, self._gain, self._height_px = model.folder, model.gain, height_px
+        self._balls = Balls.load(balls_path(model.folder))
+        self._open: dict[int, _Counts] = {}
+        self._colors: dict[int, ColorCounts] = {}
+        """Counts of the finished plates."""
+        self._waiting: list[tuple[int, Sample]] = []
+        """Samples waiting to be counted until more is known about the subject's own colors."""
+        self._close_frames: list[int] = []
+        """Frames in which somebody is close to the subject."""
+        self._written = 0
+        self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
+
+    def push(self, frame: Frame) -> Sample:
+        """Add the next frame; return its sample."""
+        number = frame.index
+        sample = look_at(rgb_of(frame), number, self._plan, self._masks, self._plates, self._gain)
+        rows = [int(row) for row in self._plates.plate_rows[number]]
+        done = [row for row in sorted(self._open) if row < min(other for other in rows if other >= 0)]
+        if done or len(self._waiting) >= _BATCH:
+            self._take_waiting()
+        for row in done:
+            self._close(row)
+        for row in rows:
+            if row >= 0:
+                self._open.setdefault(row, _Counts(self._plates, self._height_px))
+        counts = self._open[rows[0]]
+        is_found = self._is_found(number)
+        if is_found:
+            counts.colors.others += others_counts(sample)
+        if (sample.others_mask & (sample.outside < _CLOSE_BH)).any():
+            self._close_frames.append(number)
+        ball = self._balls.mask(number, sample.view.box_xyxy)
+        if ball is not None:
+            # Recognized by its shape: its colors are not evidence about the subject or about what they carry.
+            sample = replace(sample, others_mask=sample.others_mask | sample.view.reduced(ball))
+        if is_found:
+            counts.colors.add_subject(subject_counts(sample))
+        self._waiting.append((number, sample))
+        return sample
+
+    def finish(self, rate: float) -> None:
+        """Write the remaining rows; ``rate`` in frames per second."""
+        self._take_waiting()
+        for row in sorted(self._open):
+            self._close(row)
+        self._write(len(self._plates.anchors))
+        save_meetings(self._folder, self._close_frames, round(_MEETING_SECONDS * rate))
+
+    def _take_waiting(self) -> None:
+        """Count what is visible around the subject, given what is known about their colors so far."""
+        for number, sample in self._waiting:
+            rows = [int(row) for row in self._plates.plate_rows[number]]
+            counts = self._open[rows[0]]
+            near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
+            subject = density(counts.colors.subject + sum(weight * colors.subject for weight, colors in near))
+            likelihood = likeness(sample, subject)
+            is_found = self._is_found(number)
+            evidence = (Evidence.of if is_found else Evidence.of_hidden)(sample, likelihood)
+            places = {}
+            for side, row in enumerate(rows):
+                if row >= 0:
+                    places[side] = self._plates.positions(number, side, sample.view.box_xyxy, sample.view.size_wh)
+                    self._open[row].evidence.add(places[side], evidence)
+            if not is_found:
+                continue
+            is_wrong = bins_at(counts.evidence.wrong(), places[0], counts.evidence.bin_px)
+            counts.colors.add_beside(*beside_counts(sample, is_wrong))
+            known = faded_sum([(1.0, counts.colors), *near])
+            counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong, known.is_held()))
+        self._waiting.clear()
+
+    def _is_found(self, number: int) -> bool:
+        return bool(self._plan.subject.presence[number] == Presence.FOUND)
+
+    def _close(self, row: int) -> None:
+        counts = self._open.pop(row)
+        self._colors[row] = counts.colors
+        plate, _ = read_plate(self._plates.folder, row)
+        places = np.stack([counts.evidence.front(plate), counts.evidence.wrong()])
+        np.savez(self._places_path(row), places=np.packbits(places, axis=-1), width=np.int64(places.shape[2]))
+        self._write(row - _NEAR_ROWS)
+
+    def _places_path(self, row: int) -> Path:
+        return self._folder / f"places_{row:04d}.npz"
+
+    def _take_places(self, row: int) -> NDArray[np.bool_]:
+        """Return (2, h, w): what stands in front of the subject, and where the plate is wrong."""
+        path = self._places_path(row)
+        if not path.exists():
+            return np.zeros((2, 1, 1), np.bool_)
+        with np.load(path) as saved:
+            places = np.unpackbits(saved["places"], axis=-1, count=int(saved["width"])).astype(np.bool_)
+        path.unlink()
+        return places
+
+    def _near(self, row: int, stop: int) -> list[int]:
+        return [
+            near
+            for near in range(max(row - _NEAR_ROWS, 0), stop)
+            if near in self._colors and self._shot_of[near] == self._shot_of[row]
+        ]
+
+    def _write(self, stop: int) -> None:
+        """Write the rows below ``stop`` whose neighbors are known, and release what no other row needs."""
+        while self._written < stop:
+            row = self._written
+            near_rows = self._near(row, row + _NEAR_ROWS + 1)
+            colors = faded_sum([(_FADE ** abs(near - row), self._colors[near]) for near in near_rows])
+            front, wrong = self._take_places(row)
+            foreign, others = colors.foreign_colors(), colors.others_colors()
+            save_row(self._folder, row, SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, wrong))
+            self._written += 1
+            self._colors.pop(row - _NEAR_ROWS, None)
+
+
+def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plates: PlateSet, gain: float) -> Sample:
+    """Compare a frame (H, W, 3) with its plate around the subject."""
+    height_px = float(plan.subject.body_height_px[number])
+    subject_mask, others_mask = masks.subject_mask(number), masks.others_mask(number)
+    overlay_mask = masks.overlay_mask(number)
+    if overlay_mask is not None:
+        others_mask = others_mask | overlay_mask
+    size_wh = plates.size_wh
+    box = box_around(plan, number, size_wh)
+    x0, y0, x1, y1 = box
+    area = np.s_[y0:y1, x0:x1]
+    plate, seen = plates.render(number, box)
+    hole = grow(subject_mask[area], max(2, round(0.035 * height_px)))
+    ring = grow(hole, max(4, round(0.08 * height_px))) & ~hole & ~(subject_mask | others_mask)[area]
+    lit = match_light(plate, picture[area], ring)
+    view = view_of(box, picture[area], lit, seen, height_px)
+    body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor)
+    return sample_of(view, body, _part(subject_mask, box), _part(others_mask, box), gain)
+
+
+def _part(mask: Mask, box: Box) -> Mask:
+    x0, y0, x1, y1 = box
+    return np.ascontiguousarray(mask[y0:y1, x0:x1])
