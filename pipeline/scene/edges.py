@@ -1,0 +1,116 @@
+"""What the mask misses along the subject's edge: shoes, blurred outlines, and rims of limbs.
+
+All of them have colors that the subject's parts do not have, as objects do; their shape tells them apart.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.masks import grow
+from pipeline.scene.body import HAND, NUM_PARTS
+from pipeline.scene.held import HAND_REACH_BH
+from pipeline.scene.samples import FEET, Sample, opened
+from pipeline.scene.scene_model import SceneRow
+
+_RIM_BH = 0.05
+_RIM_SHARE = 0.5
+_RIM_DEPTH_BH = 0.015
+"""Largest mean distance of a rim's pixels from its edge: that of a strip of 6 % of body height."""
+_STRIP_DEPTH_BH = 0.02
+_STRIP_SHARE = 0.85
+"""Fraction of a strip's pixels that lie on the edge of the body; an object in the hand extends away from it."""
+_MANY_PARTS = 4
+_PART_SHARE = 0.05
+"""A strip along so many parts of the body, each with this fraction of its pixels, is the blurred outline of a fast
+movement, whatever hand it touches."""
+_THIN_BH = 0.01
+_EDGE_BH = (-0.02, 0.05)
+"""Distance from the surface of a limb at which its edge lies."""
+_HAND_ROOM_BH = 0.03
+_RIM_LENGTH_BH = 0.09
+_ALONG_BH = 0.012
+"""Standard deviation of the distance from the limb, along a line that does not cross its edge."""
+_RIM_AREA = 0.03
+"""Square body heights: a rim of 2 % of body height along a fifth of the outline."""
+_FOOT_REACH_BH = 0.16
+_SHOE_ODDS = np.float32(4.0)
+_BROAD = 0.7
+"""Fraction of an object's usual width: narrower parts that look like a shoe are one."""
+
+
+def subject_shoes(sample: Sample, unexplained: Mask, row: SceneRow) -> Mask:
+    """Return the shoes among the unexplained pixels: a foreign color that the subject's shoes share, and not a wide
+    object.
+
+    A white ball at a white shoe is distinguished by its width alone.
+    """
+    near = sample.distances[FEET] < _FOOT_REACH_BH
+    like = row.subject[FEET][sample.bins] * _SHOE_ODDS > row.foreign[sample.bins]
+    doubtful: Mask = unexplained & near & like
+    if not doubtful.any():
+        return doubtful
+    radius = max(1, round(_BROAD * row.breadth_bh * sample.body.height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    # A morphological opening depends on pixels up to twice its radius away.
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(doubtful), 2 * radius + 2), (unexplained.shape[1], unexplained.shape[0]))
+    area = np.s_[y0:y1, x0:x1]
+    broad = cv2.morphologyEx(np.ascontiguousarray(unexplained[area]).view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
+    narrow = doubtful.copy()
+    narrow[area] &= ~broad
+    return narrow
+
+
+def blurredblurred_outline(sample: Sample, unexplained: Mask) -> Mask:
+    """Return the unexplained components along the edge of the mask: parts it misses, blurred into the background.
+
+    An object extends away from the outline, or lies in front; a mask that is too tight leaves a rim all around.
+    """
+    rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
+    count, labeled = cv2.connectedComponents(unexplained.view(np.uint8), connectivity=8)
+    areas = np.bincount(labeled.ravel(), minlength=count)
+    is_rim = np.bincount(labeled[rim], minlength=count) >= _RIM_SHARE * np.maximum(areas, 1)
+    is_rim &= areas >= _RIM_AREA * sample.body.height_px**2
+    inner = cv2.distanceTransform(unexplained.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    depth = np.bincount(labeled.ravel(), inner.ravel(), count)
+    near = sample.distances[HAND] < HAND_REACH_BH
+    is_near_hand = np.bincount(labeled[near], minlength=count) > 0
+    is_rim &= ~is_near_hand | (depth <= _RIM_DEPTH_BH * sample.body.height_px * areas)
+    is_strip = depth <= _STRIP_DEPTH_BH * sample.body.height_px * areas
+    close = np.bincount(labeled[sample.outside < _EDGE_BH[1]], minlength=count)
+    is_rim |= is_strip & (close >= _STRIP_SHARE * areas) & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
+    is_rim[0] = False
+    outline: Mask = is_rim[labeled] & unexplained
+    return outline
+
+
+def _num_parts(labeled: NDArray[np.int32], areas: NDArray[np.int64], sample: Sample) -> NDArray[np.int64]:
+    """Return, for each component, how many parts of the body it runs along."""
+    pixels = (labeled > 0) & (sample.outside < _EDGE_BH[1])
+    parts = sample.distances[:, pixels].argmin(axis=0)
+    counts = np.bincount(labeled[pixels] * NUM_PARTS + parts, minlength=len(areas) * NUM_PARTS)
+    return (counts.reshape(-1, NUM_PARTS) >= _PART_SHARE * np.maximum(areas, 1)[:, None]).sum(axis=1)
+
+
+def rims_of_limbs(unexplained: Mask, sample: Sample) -> Mask:
+    """Return the thin lines among the unexplained pixels that run along a limb: its blurred edge.
+
+    A stick crosses the edge of a limb, and an object in a hand is near the hand.
+    """
+    height = sample.body.height_px
+    thin = unexplained & ~opened(unexplained, max(1, round(_THIN_BH * height)))
+    low, high = _EDGE_BH
+    edge = thin & (sample.outside > low) & (sample.outside < high) & (sample.distances[HAND] > _HAND_ROOM_BH)
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
+    extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
+    is_rim = extent > _RIM_LENGTH_BH * height
+    depth = sample.outside[edge]
+    mean = np.bincount(labeled[edge], depth, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
+    spread = np.bincount(labeled[edge], (depth - mean[labeled[edge]]) ** 2, count)
+    is_rim &= spread <= _ALONG_BH**2 * stats[:count, cv2.CC_STAT_AREA]
+    is_rim[0] = False
+    return np.asarray(is_rim[labeled], np.bool_)

@@ -1,0 +1,71 @@
+"""Objects that the subject holds: foreign pixels connected to a hand."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.scene.samples import Sample
+from pipeline.scene.sticks import other_end
+
+HAND_REACH_BH = 0.08
+"""Distance from the middle of a hand, body heights, within which a region touches it."""
+LEAST_AREA_PX = 30
+"""Smallest region that counts as an object, at ``WORK_BODY_PX``."""
+GAP_PX = 5
+"""Lettering on an object and highlights are narrower."""
+_LEAST_END_PX = 6
+_HAND_BH = 0.075
+"""A region that does not extend farther from the middle of a hand is taken as part of the hand."""
+
+
+def held_objects(unexplained: Mask, sample: Sample) -> tuple[Mask, Mask]:
+    """Return the foreign objects near a hand, and those no larger than the hand itself."""
+    nothing = np.zeros(unexplained.shape, np.bool_)
+    height = sample.body.height_px
+    count, labeled = cv2.connectedComponents(closed(unexplained, GAP_PX).view(np.uint8))
+    if count < 2 or not len(sample.body.hands):
+        return nothing, nothing
+    is_held = np.zeros(count, np.bool_)
+    is_hand = np.zeros(count, np.bool_)
+    for hand_xy in sample.body.hands:
+        distance = _distance_from(hand_xy, unexplained.shape)
+        near = np.bincount(labeled[distance <= HAND_REACH_BH * height], minlength=count) > 0
+        beyond = np.bincount(labeled[distance > _HAND_BH * height], minlength=count)
+        large = near & (beyond >= LEAST_AREA_PX)
+        large[0] = False
+        if large.any():
+            # The other end of a stick is visible beyond the fist.
+            large |= near & (beyond >= _LEAST_END_PX)
+        is_held |= large
+        is_hand |= near & ~large
+    is_held[0] = False
+    is_hand &= ~is_held
+    is_hand[0] = False
+    return is_held[labeled] & unexplained, is_hand[labeled] & unexplained
+
+
+def other_ends(held: Mask, odds: Float32Array, differs: Mask, sample: Sample) -> Mask:
+    """Return the parts of long held objects on the other side of the fist."""
+    ends = np.zeros(held.shape, np.bool_)
+    if not held.any():
+        return ends
+    height = sample.body.height_px
+    _, labeled = cv2.connectedComponents(closed(held, GAP_PX).view(np.uint8))
+    for hand_xy in sample.body.hands:
+        near = held & (_distance_from(hand_xy, held.shape) <= HAND_REACH_BH * height)
+        for number in np.unique(labeled[near]):
+            ends |= other_end(held & (labeled == number), odds, differs, hand_xy, height)
+    return ends
+
+
+def _distance_from(point_xy: NDArray[np.float32], shape: tuple[int, ...]) -> Float32Array:
+    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
+    return np.asarray(np.hypot(columns - point_xy[0], rows - point_xy[1]), np.float32)
+
+
+def closed(mask: Mask, size_px: int) -> Mask:
+    kernel = np.ones((size_px, size_px), np.uint8)
+    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
