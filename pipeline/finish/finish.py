@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,10 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
         layers = [opened.enter_context(closing(ChunkedLayers(each.chunks))) for each in inputs.subjects]
         motions = [_motion(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
         meter = QualityMeter(inputs.clip.info, inputs.plan)
-        shares = GroupMeter(len(inputs.subjects))
-        compared: dict[int, NDArray[np.uint8]] = {}
+        of_subjects = GroupMeter(len(inputs.subjects))
         with ArtifactWriter(inputs.output_dir, inputs.artifacts, inputs.clip.info, inputs.plan) as artifacts:
-            frames = _composed(inputs, layers, motions, meter, shares, artifacts, compared, check, progress)
+            observers = _Observers(meter, of_subjects, artifacts)
+            frames = _composed(inputs, layers, motions, observers, check, progress)
             encoded = encode_clip(frames, inputs.clip, inputs.output_dir / "result", inputs.settings.output)
             placed = [motion.placed_joints for motion in motions]
             artifacts.write_values(placed[0], inputs.plates, [each.plan for each in inputs.further], placed[1:])
@@ -72,11 +72,13 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     motion = motions[0]
     quality = meter.finish(motion.joints_unlocked, motion.placed_joints, inputs.reference_person)
     written = open_clip(encoded.path, inputs.settings.limits, check=check)
-    quality = quality.model_copy(update={**marks[0], "psnr_outside_db": _psnr(inputs.clip, written, compared)})
+    quality = quality.model_copy(
+        update={**marks[0], "psnr_outside_db": _psnr(inputs.clip, written, observers.compared)}
+    )
     subjects: tuple[SubjectReport, ...] = ()
     if inputs.further:
         subjects = tuple(
-            subject_report(each, motion.joints_unlocked, motion.placed_joints, shares, number, marks[number])
+            subject_report(each, motion.joints_unlocked, motion.placed_joints, of_subjects, number, marks[number])
             for number, (each, motion) in enumerate(zip(inputs.subjects, motions, strict=True))
         )
         quality = quality_of_all(quality, subjects, [each.plan.subject.presence for each in inputs.subjects])
@@ -84,6 +86,18 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     series = {**meter.series, **ankles}
     warnings = (*encoded.warnings, *plate_doubts(meter.series, inputs.clip.info))
     return FinishResult(encoded.path, quality, warnings, written, artifacts.paths, series, subjects)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Observers:
+    """What looks at the frames while they are written."""
+
+    meter: QualityMeter
+    of_subjects: GroupMeter
+    """Measures each subject where there are several."""
+    artifacts: ArtifactWriter
+    compared: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    """Packed edit regions of the frames that are compared with the source afterwards."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,10 +155,7 @@ def _composed(
     inputs: FinishInputs,
     layers: Sequence[ChunkedLayers],
     motions: Sequence[_Motion],
-    meter: QualityMeter,
-    shares: GroupMeter,
-    artifacts: ArtifactWriter,
-    compared: dict[int, NDArray[np.uint8]],
+    observers: _Observers,
     check: Check,
     progress: Callable[[str, int, int], None],
 ) -> Iterator[Frame]:
@@ -155,18 +166,18 @@ def _composed(
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
-    edited = _one_subject(inputs, motions[0]) if not inputs.further else _several(inputs, motions, shares)
+    edited = _several(inputs, motions, observers.of_subjects) if inputs.further else _one_subject(inputs, motions[0])
 
     with (
         closing(prefetch(read_group_inputs(inputs, layers, frame) for frame in inputs.clip.frames())) as read,
         closing(parallel_map(edited, read, min(usable_cores(), _MOST_THREADS))) as made,
-        closing(prefetch(_measured(made, meter, artifacts))) as measured,
+        closing(prefetch(_measured(made, observers))) as measured,
     ):
         for frame in measured:
             check()
             number = frame.source.index
             if number % step == 0:
-                compared[number] = np.packbits(frame.region, axis=-1)
+                observers.compared[number] = np.packbits(frame.region, axis=-1)
             yield frame.result
             progress("finish", number + 1, info.num_frames)
 
@@ -203,10 +214,10 @@ def _grain(inputs: FinishInputs) -> Grain | None:
     return inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
 
 
-def _measured(frames: Iterable[EditedFrame], meter: QualityMeter, artifacts: ArtifactWriter) -> Iterator[EditedFrame]:
+def _measured(frames: Iterable[EditedFrame], observers: _Observers) -> Iterator[EditedFrame]:
     for edited in frames:
-        meter.push(edited)
-        artifacts.push(edited)
+        observers.meter.push(edited)
+        observers.artifacts.push(edited)
         yield edited
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,11 +64,9 @@ def lock_feet(
                 contacts.plant_id[shot, side],
                 contacts.anchors[shot, side] + lifts[shot, side],
                 ankles[shot, side],
-                subject.body_height_px[shot],
-                pts_seconds[shot],
+                _Shot(subject.body_height_px[shot], pts_seconds[shot], pairs[shot]),
                 settings.strength,
                 settings.ease_seconds,
-                pairs[shot],
             )
     return foot_offsets_px
 
@@ -90,17 +90,28 @@ def _lifts(
     return result
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shot:
+    """Scale, time and camera motion of one shot of N frames."""
+
+    body_height_px: NDArray[np.float64]
+    """(N,)."""
+    seconds: NDArray[np.float64]
+    """(N,)."""
+    pairs: Transforms
+    """(N, 3, 3) from the frame before, px to px."""
+
+
 def _lock_foot(
     plant_id: NDArray[np.int64],
     anchors: NDArray[np.float64],
     ankles: NDArray[np.float64],
-    body: NDArray[np.float64],
-    seconds: NDArray[np.float64],
+    shot: _Shot,
     strength: float,
     ease_seconds: float,
-    pairs: Transforms,
 ) -> NDArray[np.float64]:
     """Return (N, 2) offsets of one foot in one shot."""
+    body = shot.body_height_px
     known = (plant_id >= 0) & np.isfinite(anchors).all(1) & np.isfinite(ankles).all(1) & np.isfinite(body)
     locked = np.zeros_like(ankles)
     contacts: list[tuple[int, int]] = []
@@ -115,41 +126,38 @@ def _lock_foot(
             contacts.append((start, stop))
     contacts.sort()
     result = locked.copy()
+    # Backward in time the camera motion is inverted.
+    backward = replace(shot, pairs=invert(shot.pairs))
     present = np.isfinite(ankles).all(1) & np.isfinite(body)
     for i, (start, stop) in enumerate(contacts):
         after = contacts[i + 1][0] if i + 1 < len(contacts) else len(ankles)
         before = contacts[i - 1][1] if i else 0
-        result[stop:after] += _eased(locked[stop - 1], range(stop, after), stop - 1, body, seconds, ease_seconds, pairs)
-        # Backward in time the camera motion is inverted.
-        back = invert(pairs)
-        eased = _eased(locked[start], range(start - 1, before - 1, -1), start, body, seconds, ease_seconds, back)
+        result[stop:after] += _eased(locked[stop - 1], range(stop, after), stop - 1, shot, ease_seconds)
+        eased = _eased(locked[start], range(start - 1, before - 1, -1), start, backward, ease_seconds)
         result[before:start] += eased[::-1]
     result[~present] = 0.0
     return result
 
 
 def _eased(
-    offset: NDArray[np.float64],
-    frames: range,
-    border: int,
-    body: NDArray[np.float64],
-    seconds: NDArray[np.float64],
-    ease_seconds: float,
-    pairs: Transforms,
+    offset: NDArray[np.float64], frames: range, border: int, shot: _Shot, ease_seconds: float
 ) -> NDArray[np.float64]:
     """Fade an offset at frame ``border`` out over ``frames``, which lead away from it: (len(frames), 2)."""
     result = np.zeros((len(frames), 2))
     if not len(frames):
         return result
+    seconds = shot.seconds
     spacing = float(np.median(np.abs(np.diff(seconds))))
     room = abs(seconds[frames[-1]] - seconds[border]) + spacing
-    steps = _STEEPEST * float(np.linalg.norm(offset)) / (_EASE_STEP_BH * body[border])
+    steps = _STEEPEST * float(np.linalg.norm(offset)) / (_EASE_STEP_BH * shot.body_height_px[border])
     duration = min(max(ease_seconds, steps * spacing), room)
     for i, frame in enumerate(frames):
         u = 1.0 - abs(seconds[frame] - seconds[border]) / max(duration, 1e-9)
         if u <= 0:
             break
-        offset = pairs[max(frame, frames[i - 1] if i else border), :2, :2] @ offset
+        # The pair of the later of two neighboring frames leads from one to the other.
+        neighbor = frames[i - 1] if i else border
+        offset = shot.pairs[max(frame, neighbor), :2, :2] @ offset
         result[i] = smoothstep(u) * offset
     return result
 
@@ -202,8 +210,10 @@ class _Leg:
         def joint(name: str) -> NDArray[np.float64]:
             return placed_joints[JOINT[f"{side}_{name}"], :2].astype(np.float64)
 
-        self.offset, self._body = offset, body
-        self._knee, self._ankle = joint("knee"), joint("ankle") + offset
+        self.offset = offset
+        self._body = body
+        self._knee = joint("knee")
+        self._ankle = joint("ankle") + offset
         self.known = bool(np.isfinite([self._knee, self._ankle]).all())
         feet = [joint(name) + offset for name in ("heel", "toe")]
         self._feet = [point for point in feet if np.isfinite(point).all()]

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Matte, Picture
+from pipeline.datatypes.arrays import Mask, Matte
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
+from pipeline.finish.patch import Patch
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
 from pipeline.joints import ANKLES
@@ -135,37 +136,27 @@ def reflection_box(subject_mask: Mask, layer: PlacedLayer | None, foot_row: floa
 
 
 def edit_reflection(
-    shadow: ShadowEdit | None,
-    box_xyxy: Box,
-    plate: Picture,
-    subject: Mask,
-    layer: PlacedLayer | None,
-    blocked: Mask,
-    foot_row: float,
-    height_px: float,
-    share: float,
-    *,
-    recast: bool,
+    shadow: ShadowEdit | None, patch: Patch, layer: PlacedLayer | None, foot_row: float, share: float, *, recast: bool
 ) -> ShadowEdit:
     """Return the ``shadow`` edit with the reflections added: the original one removed, the new one on the plate.
 
-    ``plate``, ``subject``, and ``blocked`` (where the plate is not known or somebody is) are (h, w) of the box.
-    ``foot_row`` is in px of the frame.
+    Nothing changes where the plate is not known or somebody else is. ``foot_row`` is in px of the frame.
     """
-    row = foot_row - box_xyxy[1]
+    plate, subject, height_px = patch.plate, patch.subject, patch.body_height_px
+    row = foot_row - patch.box_xyxy[1]
     alpha = np.zeros(subject.shape, np.float32)
     change = np.zeros((*subject.shape, 3), np.float32)
     if layer is not None and recast:
-        into, part = overlap_slices(layer.box_xyxy, box_xyxy)
+        into, part = overlap_slices(layer.box_xyxy, patch.box_xyxy)
         alpha[into] = layer.alpha[part]
         change[into] = layer.premultiplied[part] - layer.alpha[part][..., None] * plate[into]
     new_image = share * mirror(change, row)
     old = mirror(grow(subject, max(1, round(_ROOM_BH * height_px))).astype(np.float32), row)
     hole = np.maximum(np.maximum(old, mirror(alpha, row)), _beneath(subject, row, height_px))
     hole = cv2.GaussianBlur(hole, (0, 0), max(0.006 * height_px, 0.8))
-    hole = np.where(blocked, np.float32(0), np.clip(2 * hole, 0, 1))
+    hole = np.where(~patch.seen | patch.others, np.float32(0), np.clip(2 * hole, 0, 1))
     gain = np.maximum(plate + new_image, 0) / np.maximum(plate, 1)
-    return _together(shadow, ShadowEdit(box_xyxy, hole.astype(np.float32), gain.astype(np.float32)))
+    return _together(shadow, ShadowEdit(patch.box_xyxy, hole.astype(np.float32), gain.astype(np.float32)))
 
 
 def _beneath(subject: Mask, foot_row: float, height_px: float) -> Matte:

@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Float32Array, Mask, Picture
+from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.finish.inputs import FrameInputs
+from pipeline.finish.patch import Patch
 from pipeline.maths.boxes import Box
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
@@ -72,35 +74,27 @@ def masks_without_scene(subject_mask: Mask, others_mask: Mask) -> SceneMasks:
 def scene_masks(
     scene: SceneModel,
     plates: PlateSet,
-    frame: int,
+    frame_inputs: FrameInputs,
     skeleton: Float32Array,
-    body_height_px: float,
-    box_xyxy: Box,
-    pictures: tuple[Picture, Picture, Mask],
-    people: tuple[Mask, Mask],
+    patch: Patch,
     settings: CompositeSettings,
 ) -> SceneMasks:
-    """Label the pixels of ``box_xyxy``; outside of it nothing is the subject's.
-
-    ``pictures`` are the box's source, its plate in the source's light (h, w, 3), and where the plate is known (h, w).
-    ``people`` are the masks (H, W) of the subject and of the others. ``skeleton`` (23, 3) in source px.
-    """
-    subject_mask, others_mask = people
+    """Label the pixels of ``patch``; outside of it nothing is the subject's. ``skeleton`` (23, 3) in source px."""
+    frame, box_xyxy = frame_inputs.frame.index, patch.box_xyxy
+    subject_mask, others_mask = frame_inputs.subject_mask, frame_inputs.not_subject_mask
     x0, y0, x1, y1 = box_xyxy
-    area = np.s_[y0:y1, x0:x1]
-    view = view_of(box_xyxy, *pictures, body_height_px)
-    body = body_of(skeleton, body_height_px, (x0, y0), view.factor)
+    view = view_of(box_xyxy, patch.source, patch.plate, patch.seen, patch.body_height_px)
+    body = body_of(skeleton, patch.body_height_px, (x0, y0), view.factor)
     if not len(body.segments):
         return masks_without_scene(subject_mask, others_mask)
-    own, others = np.ascontiguousarray(subject_mask[area]), np.ascontiguousarray(others_mask[area])
-    sample = sample_of(view, body, own, others, scene.gain)
+    sample = sample_of(view, body, patch.subject, np.ascontiguousarray(patch.others), scene.gain)
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     small = labels_of(sample, scene.row(row), places, settings.complete_mask, scene.may_meet(frame))
     if scene.balls.mask(frame, box_xyxy) is not None:
         label_shoes(small, sample)
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
-    labels[area] = view.enlarged_labels(small)
+    labels[y0:y1, x0:x1] = view.enlarged_labels(small)
     label_balls(labels, scene.balls, frame, box_xyxy)
     removed = labels == Label.SUBJECT
     if settings.carried == "remove":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte, Picture
 from pipeline.datatypes.light import CastShadows
+from pipeline.finish.patch import Patch
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import cast, shadow_reach
@@ -115,38 +116,32 @@ def darkened(background: Picture, box_xyxy: Box, shadow: ShadowEdit) -> Picture:
 
 
 def edit_shadows(
-    thrown: ThrownShadows,
-    source: Picture,
-    plate: Picture,
-    seen: Mask,
-    people: Mask,
-    height_px: float,
-    darkness: NDArray[np.float32],
-    *,
-    recast: bool,
+    thrown: ThrownShadows, patch: Patch, hole: Mask, darkness: NDArray[np.float32], *, recast: bool
 ) -> ShadowEdit:
-    """Compute hole and gain from both shadows; all pictures and masks are (h, w) in the box of ``thrown``.
+    """Compute hole and gain from both shadows; ``patch`` and ``hole``, (h, w) of the subject, are in ``thrown``'s box.
 
     The original shadow is trusted only as far as the frame is darker than the plate there: where it is not (the subject
     stands in the shade of a house, or the plate never saw the ground lit), nothing is replaced and no shadow is cast,
     so that no ground is darkened twice.
     """
-    share = _share_seen(thrown.old, source, plate, seen & ~people, darkness)
+    height_px = patch.body_height_px
+    people = hole | patch.people
+    share = _share_seen(thrown.old, patch, patch.seen & ~people, darkness)
     new = thrown.new if recast else np.zeros_like(thrown.new)
     if share <= 0:
-        return ShadowEdit(thrown.box_xyxy, np.zeros_like(new), np.ones(source.shape, np.float32))
+        return ShadowEdit(thrown.box_xyxy, np.zeros_like(new), np.ones(patch.source.shape, np.float32))
     # Where both shadows or neither fall, the source already has the right brightness, and is sharper than any plate.
     changed = cv2.dilate(np.abs(thrown.old - new), _disk(0.01 * height_px))
     # Parts of the original shadow that the shear misses are darker than the plate, next to those that it predicts.
     room_px = max(1, round(_ROOM_BH * height_px))
     beside = grow(thrown.old > 0.3, room_px) & ~grow(new > 0.3, room_px)
-    dark = _darkening(source, plate, height_px) < 0.3 * share * np.log(1 - float(darkness.mean()))
+    dark = _darkening(patch) < 0.3 * share * np.log(1 - float(darkness.mean()))
     changed = np.maximum(changed, (beside & dark & ~people).astype(np.float32))
-    hole = np.clip((cv2.GaussianBlur(changed, (0, 0), max(0.006 * height_px, 0.8)) - 0.2) / 0.3, 0, 1)
+    replaced = np.clip((cv2.GaussianBlur(changed, (0, 0), max(0.006 * height_px, 0.8)) - 0.2) / 0.3, 0, 1)
     left = np.maximum(1 - darkness * new[..., None], 1e-3)
     # Levels are approximately a power of light, which suffices for a factor: sRGB's mean exponent is 1 / 2.2.
     gain = np.power(left, np.float32(share / 2.2))
-    return ShadowEdit(thrown.box_xyxy, (hole * seen).astype(np.float32), gain.astype(np.float32))
+    return ShadowEdit(thrown.box_xyxy, (replaced * patch.seen).astype(np.float32), gain.astype(np.float32))
 
 
 def _disk(radius_px: float) -> NDArray[np.uint8]:
@@ -154,18 +149,18 @@ def _disk(radius_px: float) -> NDArray[np.uint8]:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
-def _darkening(source: Picture, plate: Picture, height_px: float) -> NDArray[np.float32]:
+def _darkening(patch: Patch) -> NDArray[np.float32]:
     """Return (h, w): the log-ratio of the source's light to the plate's, smoothed enough to tolerate misregistered
     texture."""
-    sigma = max(0.008 * height_px, 1.0)
+    sigma = max(0.008 * patch.body_height_px, 1.0)
     now, clean = (
         cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), sigma)
-        for picture in (source, plate)
+        for picture in (patch.source, patch.plate)
     )
     return 2.2 * np.log((now + 4) / (clean + 4))
 
 
-def _share_seen(shadow: Matte, source: Picture, plate: Picture, usable: Mask, darkness: NDArray[np.float32]) -> float:
+def _share_seen(shadow: Matte, patch: Patch, usable: Mask, darkness: NDArray[np.float32]) -> float:
     """Return how much of the expected darkening the frame shows inside the shadow, 0..1.25; 1 where too little is
     visible.
 
@@ -174,7 +169,7 @@ def _share_seen(shadow: Matte, source: Picture, plate: Picture, usable: Mask, da
     where = (shadow > 0.6) & usable
     if np.count_nonzero(where) < _LEAST_PX:
         return 1.0
-    now, clean = (picture[where].mean(axis=0, dtype=np.float64) for picture in (source, plate))
+    now, clean = (picture[where].mean(axis=0, dtype=np.float64) for picture in (patch.source, patch.plate))
     expected = np.log(1 - darkness.astype(np.float64).clip(0, 0.95)).sum()
     seen = 2.2 * np.log(np.maximum(now, 1) / np.maximum(clean, 1)).sum()
     share = float(np.clip(seen / min(expected, -1e-3), 0, _MOST_SHARE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Presence
-from pipeline.finish.composite import (
-    HoleReach,
-    edit_box,
-    hole_reach,
-)
+from pipeline.finish.composite import HoleReach, edit_box, hole_reach
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.match_layer import match_plate
+from pipeline.finish.patch import Patch
 from pipeline.finish.reflections import edit_reflection, foot_row_of, reflection_box
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
@@ -29,6 +26,7 @@ from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
 from pipeline.maths.similarity import ring_fit
 from pipeline.media.pixels import rgb_of
+from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.layers import REACH_BH
 
 _RING_BH = 0.08
@@ -53,74 +51,103 @@ def surrounding_scene(
     inputs: FinishInputs, frame_inputs: FrameInputs, source_rgb: Picture, layer: PlacedLayer | None, height_px: float
 ) -> SurroundingScene | None:
     """Return the plate, the pixel labels and the shadows; None where the frame has neither subject nor layer."""
-    settings, subject_mask = inputs.settings.plate, frame_inputs.subject_mask
-    ring_px = max(4, round(_RING_BH * height_px))
+    subject_mask = frame_inputs.subject_mask
     reach_px = reach_of_hole(inputs, height_px).total_px
     inner = edit_box(subject_mask, layer, reach_px)
     if inner is None:
         return None
-    # Parts found beside the mask get an edge of their own; 4 px for the chroma grid.
-    room_px = max(ring_px, round(REACH_BH * height_px) + reach_px + 4)
     thrown = _thrown(inputs, frame_inputs, layer, height_px)
-    if thrown is not None:
-        inner = union_of([inner, thrown.box_xyxy])
     mirrored = _mirrored(inputs, frame_inputs, layer, height_px)
+    changing = [inner]
+    if thrown is not None:
+        changing.append(thrown.box_xyxy)
     if mirrored is not None:
-        inner = union_of([inner, mirrored])
-    box = clipped(grown(inner, room_px), inputs.clip.info.size_wh)
+        changing.append(mirrored)
+    # Parts found beside the mask get an edge of their own; 4 px for the chroma grid.
+    room_px = max(_ring_px(height_px), round(REACH_BH * height_px) + reach_px + 4)
+    box = clipped(grown(union_of(changing), room_px), inputs.clip.info.size_wh)
+    x0, y0, x1, y1 = box
+    hole = grow(subject_mask[y0:y1, x0:x1], reach_px)
+    if inputs.plates is None:
+        plate = fill_hole(source_rgb[y0:y1, x0:x1], hole, "ns")
+        return SurroundingScene(box, plate, masks_without_scene(subject_mask, frame_inputs.not_subject_mask))
+    lit, patch, ring = _beside_plate(inputs, inputs.plates, frame_inputs, source_rgb, box, hole, height_px)
+    if thrown is not None:
+        # Pixels in the subject's shadow are expected to be darker than the plate.
+        ring[overlap_slices(thrown.box_xyxy, box)[0]] &= thrown.old < 0.05
+    shadow = _ground_edit(inputs, patch, hole, thrown, mirrored, layer, frame_inputs.frame.index)
+    fit = ring_fit(patch.plate, patch.source, ring, height_px)
+    return SurroundingScene(box, patch.plate, _masks(inputs, frame_inputs, lit), shadow, patch.seen, fit)
+
+
+def _ring_px(height_px: float) -> int:
+    return max(4, round(_RING_BH * height_px))
+
+
+def _beside_plate(
+    inputs: FinishInputs,
+    plates: PlateSet,
+    frame_inputs: FrameInputs,
+    source_rgb: Picture,
+    box: Box,
+    hole: Mask,
+    height_px: float,
+) -> tuple[Patch, Patch, Mask]:
+    """Return the box with the plate in the frame's light, with the plate as it is shown, and the ring around the hole.
+
+    In the ring (h, w) the frame shows the background, and the plate is known.
+    """
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
-    patch, people = source_rgb[area], (subject_mask | frame_inputs.not_subject_mask)[area]
-    hole = grow(subject_mask[area], reach_px)
-    people_masks = subject_mask, frame_inputs.not_subject_mask
-    if inputs.plates is None:
-        return SurroundingScene(box, fill_hole(patch, hole, "ns"), masks_without_scene(*people_masks))
-    number = frame_inputs.frame.index
-    picture, seen = inputs.plates.render(number, box)
-    lit = match_light(picture, patch, grow(hole, ring_px) & ~hole & ~people)
-    plate = lit if settings.gain else picture
-    ring = grow(hole, 2 * ring_px) & ~hole & ~people & seen
+    ring_px = _ring_px(height_px)
+    source = source_rgb[area]
+    picture, seen = plates.render(frame_inputs.frame.index, box)
+    subject = np.ascontiguousarray(frame_inputs.subject_mask[area])
+    others = np.ascontiguousarray(frame_inputs.not_subject_mask[area])
+    free = ~hole & ~subject & ~others
+    lit = match_light(picture, source, grow(hole, ring_px) & free)
+    ring = grow(hole, 2 * ring_px) & free & seen
+    shown = lit if inputs.settings.plate.gain else picture
     if inputs.settings.composite.match_sharpness:
-        plate = match_plate(plate, patch, ring, height_px)
-    shadow = None
+        shown = match_plate(shown, source, ring, height_px)
+    patch = Patch(box, source, lit, seen, subject, others, height_px)
+    return patch, replace(patch, plate=shown), ring
+
+
+def _ground_edit(
+    inputs: FinishInputs,
+    patch: Patch,
+    hole: Mask,
+    thrown: ThrownShadows | None,
+    mirrored: Box | None,
+    layer: PlacedLayer | None,
+    frame: int,
+) -> ShadowEdit | None:
+    """Return the change of the ground by shadows and reflections; None where there are none."""
+    is_recast = inputs.settings.composite.shadows == "recast"
+    edit = None
     if thrown is not None:
-        into = overlap_slices(thrown.box_xyxy, box)[0]
-        # Pixels in the subject's shadow are expected to be darker than the plate.
-        ring[into] &= thrown.old < 0.05
-        shadow = edit_shadows(
-            thrown,
-            patch[into],
-            plate[into],
-            seen[into],
-            hole[into] | people[into],
-            height_px,
-            inputs.shadows.darkness[number],
-            recast=inputs.settings.composite.shadows == "recast",
-        )
+        part = patch.part(thrown.box_xyxy)
+        beneath = hole[overlap_slices(thrown.box_xyxy, patch.box_xyxy)[0]]
+        edit = edit_shadows(thrown, part, beneath, inputs.shadows.darkness[frame], recast=is_recast)
     if mirrored is not None and inputs.reflections is not None:
-        into = overlap_slices(mirrored, box)[0]
-        shadow = edit_reflection(
-            shadow,
-            mirrored,
-            plate[into],
-            np.ascontiguousarray(subject_mask[area][into]),
-            layer,
-            ~seen[into] | frame_inputs.not_subject_mask[area][into],
-            foot_row_of(inputs.plan, number),
-            height_px,
-            float(inputs.reflections[number]),
-            recast=inputs.settings.composite.shadows == "recast",
-        )
-    fit = ring_fit(plate, patch, ring, height_px)
-    if inputs.scene is None:
-        return SurroundingScene(box, plate, masks_without_scene(*people_masks), shadow, seen, fit)
-    skeleton, composite = inputs.plan.subject.skeletons[number], inputs.settings.composite
-    masks = scene_masks(
-        inputs.scene, inputs.plates, number, skeleton, height_px, box, (patch, lit, seen), people_masks, composite
-    )
-    if inputs.plan.subject.presence[number] == Presence.UNCERTAIN:
-        masks = masks.behind_others(frame_inputs.not_subject_mask & ~subject_mask)
-    return SurroundingScene(box, plate, masks, shadow, seen, fit)
+        foot_row = foot_row_of(inputs.plan, frame)
+        share = float(inputs.reflections[frame])
+        edit = edit_reflection(edit, patch.part(mirrored), layer, foot_row, share, recast=is_recast)
+    return edit
+
+
+def _masks(inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch) -> SceneMasks:
+    """Return which pixels of the frame are the subject's."""
+    others_mask = frame_inputs.not_subject_mask
+    if inputs.scene is None or inputs.plates is None:
+        return masks_without_scene(frame_inputs.subject_mask, others_mask)
+    subject, number = inputs.plan.subject, frame_inputs.frame.index
+    skeleton = subject.skeletons[number]
+    masks = scene_masks(inputs.scene, inputs.plates, frame_inputs, skeleton, patch, inputs.settings.composite)
+    if subject.presence[number] == Presence.UNCERTAIN:
+        masks = masks.behind_others(others_mask & ~frame_inputs.subject_mask)
+    return masks
 
 
 def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:

@@ -78,37 +78,47 @@ def find_contacts(
     for shot in shot_slices(shot_starts, num_frames):
         for side, name in enumerate(("left_ankle", "right_ankle")):
             joint = subject.joints[shot, JOINT[name]].astype(np.float64)
-            usable = (
-                (subject.presence[shot] != Presence.ABSENT)
-                & np.isfinite(joint[:, :2]).all(1)
-                & (np.nan_to_num(joint[:, 2]) >= _CONFIDENCE_OUT)
-                & np.isfinite(body[shot])
-            )
-            for run_start, run_stop in true_runs(usable):
+            for run_start, run_stop in true_runs(_usable(joint, subject.presence[shot], body[shot])):
                 run = slice(shot.start + run_start, shot.start + run_stop)
-                track = _FootTrack(joint[run_start:run_stop, :2], body[run], pts_seconds[run], pairs[run])
+                ankle = joint[run_start:run_stop]
+                track = _FootTrack(ankle[:, :2], body[run], pts_seconds[run], pairs[run])
                 track.follow_ground(motion.pairs[run])
-                seen = joint[run_start:run_stop, 2] >= _CONFIDENCE_IN
                 speed[run, side] = track.speed()
-                if settings.velocity_px > 0:
-                    enter = stay = track.picture_speed() < settings.velocity_px
-                else:
-                    strictness = _strictness(speed[run, side], pts_seconds[run], settings.speed_out_bh_per_s)
-                    enter = speed[run, side] < settings.speed_in_bh_per_s * strictness
-                    stay = speed[run, side] < settings.speed_out_bh_per_s * strictness
-                down = low[run, side]
-                held = track.through_doubt(
-                    _held(enter & seen & down, stay & down),
-                    down & (joint[run_start:run_stop, 2] < _CONFIDENCE_DOUBT),
-                )
-                doubted = joint[run_start:run_stop, 2] < _CONFIDENCE_DOUBT
-                for start, stop in track.contacts(held, doubted, settings.min_contact_seconds):
+                rests = _rests(track, speed[run, side], ankle[:, 2], low[run, side], settings)
+                doubted = ankle[:, 2] < _CONFIDENCE_DOUBT
+                for start, stop in track.contacts(rests, doubted, settings.min_contact_seconds):
                     here = slice(run.start + start, run.start + stop)
                     planted[here, side] = True
                     plant_id[here, side] = number
                     anchors[here, side] = track.anchors(start, stop)
                     number += 1
     return Contacts(planted, plant_id, anchors, speed)
+
+
+def _usable(
+    ankle: NDArray[np.float64], presence: NDArray[np.uint8], body_height_px: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (N,) where an ankle (N, 3) can be followed: the subject is there, and the landmark not a mere guess."""
+    is_known = np.isfinite(ankle[:, :2]).all(1) & (np.nan_to_num(ankle[:, 2]) >= _CONFIDENCE_OUT)
+    return (presence != Presence.ABSENT) & is_known & np.isfinite(body_height_px)
+
+
+def _rests(
+    track: _FootTrack,
+    speed: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+    is_low: NDArray[np.bool_],
+    settings: FootLockSettings,
+) -> NDArray[np.bool_]:
+    """Return (N,) where the foot rests on the ground: low and slow, with hysteresis, through unreliable frames."""
+    if settings.velocity_px > 0:
+        enter = stay = track.picture_speed() < settings.velocity_px
+    else:
+        strictness = _strictness(speed, track.seconds, settings.speed_out_bh_per_s)
+        enter = speed < settings.speed_in_bh_per_s * strictness
+        stay = speed < settings.speed_out_bh_per_s * strictness
+    held = _held(enter & (confidence >= _CONFIDENCE_IN) & is_low, stay & is_low)
+    return track.through_doubt(held, is_low & (confidence < _CONFIDENCE_DOUBT))
 
 
 class _FootTrack:
@@ -121,7 +131,10 @@ class _FootTrack:
         seconds: NDArray[np.float64],
         pairs: Transforms,
     ) -> None:
-        self._points, self._body, self._seconds, self._pairs = points, body, seconds, pairs
+        self.seconds = seconds
+        self._points = points
+        self._body = body
+        self._pairs = pairs
         self._ground_pairs: tuple[NDArray[np.float32], ...] = ()
         self._path = np.zeros_like(points)
 
@@ -139,8 +152,8 @@ class _FootTrack:
         return carried_by_ground(point, self._pairs[i], self._ground_pairs[i], float(self._body[i]), forward=forward)
 
     def speed(self) -> NDArray[np.float64]:
-        smooth = gaussian_smooth(self._path, self._seconds, _SPEED_SIGMA_SECONDS)
-        return np.linalg.norm(velocity(smooth, self._seconds), axis=1)
+        smooth = gaussian_smooth(self._path, self.seconds, _SPEED_SIGMA_SECONDS)
+        return np.linalg.norm(velocity(smooth, self.seconds), axis=1)
 
     def picture_speed(self) -> NDArray[np.float64]:
         """Px per frame in the picture, camera motion included."""
@@ -168,7 +181,7 @@ class _FootTrack:
         for start, stop in true_runs(flags):
             if joined:
                 before = joined[-1][1] - 1
-                pause = self._seconds[start] - self._seconds[before]
+                pause = self.seconds[start] - self.seconds[before]
                 moved = np.linalg.norm(self._path[start] - self._path[before])
                 is_flicker = pause <= _FLICKER_SECONDS + 1e-6 and moved <= _FLICKER_BH
                 # Someone who was occluded and reappears in the same place has not stepped away and back meanwhile.
@@ -179,15 +192,15 @@ class _FootTrack:
                     continue
             joined.append((start, stop))
         # A contact of one frame at 30 fps lasts 1/30 s: from its first frame's time to the next one's.
-        spacing = float(np.median(np.diff(self._seconds))) if len(self._seconds) > 1 else 0.0
-        return [(a, b) for a, b in joined if self._seconds[b - 1] - self._seconds[a] + spacing >= min_seconds - 1e-6]
+        spacing = float(np.median(np.diff(self.seconds))) if len(self.seconds) > 1 else 0.0
+        return [(a, b) for a, b in joined if self.seconds[b - 1] - self.seconds[a] + spacing >= min_seconds - 1e-6]
 
     def anchors(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return (stop - start, 2): the ankle's position at the middle, propagated in both directions with the local
         ground."""
         middle = (start + stop - 1) // 2
-        seconds = self._seconds[start:stop]
-        near = np.abs(seconds - self._seconds[middle]) <= _MIDDLE_SECONDS
+        seconds = self.seconds[start:stop]
+        near = np.abs(seconds - self.seconds[middle]) <= _MIDDLE_SECONDS
         # The ankles of neighboring frames, mapped to the middle frame, locate it better than a single frame does.
         offset = np.median((self._path[start:stop] - self._path[middle])[near], axis=0)
         result = np.empty((stop - start, 2))

@@ -65,7 +65,7 @@ def subject_shoes(sample: Sample, unexplained: Mask, row: SceneRow) -> Mask:
     return narrow
 
 
-def blurredblurred_outline(sample: Sample, unexplained: Mask) -> Mask:
+def blurred_outline(sample: Sample, unexplained: Mask) -> Mask:
     """Return the unexplained components along the edge of the mask: parts it misses, blurred into the background.
 
     An object extends away from the outline, or lies in front; a mask that is too tight leaves a rim all around.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.finish.patch import Patch
 from pipeline.finish.reflections import _share_of, edit_reflection, reflection_box
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit, darkened
@@ -29,10 +30,9 @@ def _layer() -> PlacedLayer:
 def _edit(recast: bool, shadow: ShadowEdit | None = None, blocked: np.ndarray | None = None) -> ShadowEdit:
     plate = np.full((*_SIZE, 3), 100, np.uint8)
     nobody = np.zeros(_SIZE, np.bool_)
-    return edit_reflection(
-        shadow, _BOX, plate, _subject(), _layer(), nobody if blocked is None else blocked, _FOOT_ROW, _HEIGHT_PX,
-        _SHARE, recast=recast,
-    )  # fmt: skip
+    others = nobody if blocked is None else blocked
+    patch = Patch(_BOX, plate, plate, ~nobody, _subject(), others, _HEIGHT_PX)
+    return edit_reflection(shadow, patch, _layer(), _FOOT_ROW, _SHARE, recast=recast)
 
 
 def test_the_old_image_is_replaced_and_the_new_one_is_put_on_the_plate() -> None:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.light import CastShadows
+from pipeline.finish.patch import Patch
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit, darkened, edit_shadows, throw_shadows
 from pipeline.maths.cast_shadow import cast
@@ -38,9 +39,8 @@ def _edit(
     source[old] = 30
     area = np.s_[y0:y1, x0:x1]
     seen = np.ones((y1 - y0, x1 - x0), bool)
-    edit = edit_shadows(
-        thrown, source[area], plate[area], seen, old[area], _HEIGHT, _SHADOWS.darkness[0], recast=recast
-    )
+    patch = Patch(thrown.box_xyxy, source[area], plate[area], seen, old[area], np.zeros_like(seen), _HEIGHT)
+    edit = edit_shadows(thrown, patch, old[area], _SHADOWS.darkness[0], recast=recast)
     return edit, source, plate, shadow
 
 

@@ -79,9 +79,20 @@ def turn_arm(
     start = start + long_fore * fore
     hand = normalized(0.75 * fore + 0.5 * normalized(seen[3] - seen[2], fore), fore)
     hand = normalized(push_out_of_capsules(start + long_hand * hand, body, where, 0.03) - start)
+    at_rest = normalized(elbow - shoulder), normalized(wrist - elbow), normalized(knuckles - wrist)
+    _twist_arm(rotations, side, at_rest, (upper, fore, hand))
 
+
+def _twist_arm(
+    rotations: dict[str, Float64Array],
+    side: Side,
+    at_rest: tuple[Float64Array, Float64Array, Float64Array],
+    aimed: tuple[Float64Array, Float64Array, Float64Array],
+) -> None:
+    """Turn the arm's bones from their directions at rest to the aimed ones, and distribute the twist along them."""
+    rest_upper, rest_fore, rest_hand = at_rest
+    upper, fore, hand = aimed
     base = rotations["clavicle" + side.suffix]
-    rest_upper, rest_fore = normalized(elbow - shoulder), normalized(wrist - elbow)
     swung = rotation_between(np.asarray(base @ rest_upper), upper) @ base
     hinge = swung @ normalized(cross(rest_upper, rest_fore))
     bend = cross(upper, fore)
@@ -98,5 +109,4 @@ def turn_arm(
     turned = rotation_about(fore, side.sign * 0.5)
     rotations["forearm1" + side.suffix] = rotation_about(fore, side.sign * 0.15) @ lower
     rotations["forearm2" + side.suffix] = turned @ lower
-    rest_hand = normalized(knuckles - wrist)
     rotations["hand" + side.suffix] = rotation_between(np.asarray(turned @ lower @ rest_hand), hand) @ turned @ lower

@@ -91,6 +91,69 @@ def rasterize(
 
 
 @njit(cache=True, nogil=True, fastmath=False)
+def _triangles_of_pixel(
+    depth: NDArray[np.float32],
+    nearest: NDArray[np.int32],
+    py: int,
+    px: int,
+    fold: int,
+    ids: NDArray[np.int32],
+    sums: NDArray[np.float64],
+) -> tuple[int, int, float]:
+    """Fill ``ids`` with the triangles of a pixel's samples, ``sums`` with each one's x, y and number of samples.
+
+    Returns the number of triangles, the number of covered samples and the sum of their depths.
+    """
+    found = 0
+    hits = 0
+    z_sum = 0.0
+    for sy in range(py * fold, py * fold + fold):
+        for sx in range(px * fold, px * fold + fold):
+            t = nearest[sy, sx]
+            if t < 0:
+                continue
+            hits += 1
+            z_sum += depth[sy, sx]
+            slot = 0
+            while slot < found and ids[slot] != t:
+                slot += 1
+            if slot == found:
+                ids[slot] = t
+                sums[slot, 0] = 0.0
+                sums[slot, 1] = 0.0
+                sums[slot, 2] = 0.0
+                found += 1
+            sums[slot, 0] += sx
+            sums[slot, 1] += sy
+            sums[slot, 2] += 1.0
+    return found, hits, z_sum
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _look_up_between_levels(
+    colors: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    row: int,
+    level: float,
+    u: float,
+    v: float,
+    albedo: NDArray[np.float64],
+) -> None:
+    """Fill ``albedo`` (3,) from the two levels of color around ``level``, the binary logarithm of samples per edge."""
+    fine, middle, coarse = colors
+    albedo[:] = 0.0
+    if level >= 2.0:
+        lookup(fine, row, 4, u, v, albedo, 1.0)
+    elif level >= 1.0:
+        lookup(fine, row, 4, u, v, albedo, level - 1.0)
+        lookup(middle, row, 2, u, v, albedo, 2.0 - level)
+    elif level > 0.0:
+        lookup(middle, row, 2, u, v, albedo, level)
+        lookup(coarse, row, 1, u, v, albedo, 1.0 - level)
+    else:
+        lookup(coarse, row, 1, u, v, albedo, 1.0)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
 def resolve(
     places: NDArray[np.float32],
     triangles: NDArray[np.int32],
@@ -110,7 +173,6 @@ def resolve(
     evaluated once, at the mean of its samples, from the two levels of color whose samples lie about a pixel apart
     (trilinear).
     """
-    fine, middle, coarse = colors
     height, width = depth.shape[0] // fold, depth.shape[1] // fold
     picture = np.zeros((height, width, 3), np.float32)
     cover = np.zeros((height, width), np.float32)
@@ -121,28 +183,7 @@ def resolve(
     albedo = np.empty(3, np.float64)
     for py in range(height):
         for px in range(width):
-            found = 0
-            hits = 0
-            z_sum = 0.0
-            for sy in range(py * fold, py * fold + fold):
-                for sx in range(px * fold, px * fold + fold):
-                    t = nearest[sy, sx]
-                    if t < 0:
-                        continue
-                    hits += 1
-                    z_sum += depth[sy, sx]
-                    slot = 0
-                    while slot < found and ids[slot] != t:
-                        slot += 1
-                    if slot == found:
-                        ids[slot] = t
-                        sums[slot, 0] = 0.0
-                        sums[slot, 1] = 0.0
-                        sums[slot, 2] = 0.0
-                        found += 1
-                    sums[slot, 0] += sx
-                    sums[slot, 1] += sy
-                    sums[slot, 2] += 1.0
+            found, hits, z_sum = _triangles_of_pixel(depth, nearest, py, px, fold, ids, sums)
             if hits == 0:
                 continue
             cover[py, px] = hits / count
@@ -162,17 +203,7 @@ def resolve(
                 longest = max(abx * abx + aby * aby, acx * acx + acy * acy)
                 longest = max(longest, (abx - acx) ** 2 + (aby - acy) ** 2)
                 level = np.log2(max(np.sqrt(longest) / fold, 1e-6))
-                albedo[:] = 0.0
-                if level >= 2.0:
-                    lookup(fine, rows[t], 4, u, v, albedo, 1.0)
-                elif level >= 1.0:
-                    lookup(fine, rows[t], 4, u, v, albedo, level - 1.0)
-                    lookup(middle, rows[t], 2, u, v, albedo, 2.0 - level)
-                elif level > 0.0:
-                    lookup(middle, rows[t], 2, u, v, albedo, level)
-                    lookup(coarse, rows[t], 1, u, v, albedo, 1.0 - level)
-                else:
-                    lookup(coarse, rows[t], 1, u, v, albedo, 1.0)
+                _look_up_between_levels(colors, rows[t], level, u, v, albedo)
                 share = dimmed[t] * sums[slot, 2] / hits
                 for k in range(3):
                     picture[py, px, k] += (

@@ -74,21 +74,19 @@ def fit_outline(
         corners = _barycentric(here, now[corner_ids][:, :, :2].astype(np.float64))
         rows = contour_rows(graph, corner_ids, corners)
         before = np.einsum("nk,nkd->nd", corners, moved[corner_ids])
-        gap = goal.points[match] - here
-        normal = goal.normals[match]
-        step = normal * (gap * normal).sum(1, keepdims=True) + _ALONG * (
-            gap - normal * (gap * normal).sum(1, keepdims=True)
-        )
+        step = _towards_line(goal.points[match] - here, goal.normals[match])
         weights = np.concatenate([np.full(len(rows.indptr) - 1, 1.0), anchor_weights])
-        nodes = graph.solve(
-            sparse.vstack([rows, anchor_rows]).tocsr(),
-            np.concatenate([before + step, anchor_targets * scale]),
-            weights,
-            stiffness,
-            1e-3,
-        )
+        equations = sparse.vstack([rows, anchor_rows]).tocsr()
+        targets = np.concatenate([before + step, anchor_targets * scale])
+        nodes = graph.solve(equations, targets, weights, stiffness, 1e-3)
         moved = np.asarray(graph.follow @ nodes)
     return moved / scale
+
+
+def _towards_line(gap: Float64Array, normal: Float64Array) -> Float64Array:
+    """(n, 2) steps towards the lines that the matches lie on: whole along their normals, little along the outline."""
+    across = normal * (gap * normal).sum(1, keepdims=True)
+    return across + _ALONG * (gap - across)
 
 
 def _outline(mask: Mask) -> _Outline:

@@ -109,13 +109,21 @@ def bake(
     known |= strength[..., 0] > 0.3
     if all(view.reference.view == "back" for view in views):
         # No view shows the face: use a plain one, not hair over eyes and mouth.
-        faces = np.isin(groups, [Group.SKIN, Group.EYES]) & (parts == PARTS.index("head"))
-        ears = figure.landmarks[[LANDMARK["left_ear"], LANDMARK["right_ear"]], 2].mean()
-        faces &= figure.vertices[triangles][:, :, 2].mean(1) < ears
+        faces = _in_front_of_ears(figure, triangles, groups, parts)
         hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
-        fine[faces], known[faces] = _in_tone(plain[faces], fine[hands][known[hands]]), True
+        fine[faces] = _in_tone(plain[faces], fine[hands][known[hands]])
+        known[faces] = True
     fine = _filled(fine, known, figure, triangles, groups, plain)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
+
+
+def _in_front_of_ears(
+    figure: Figure, triangles: NDArray[np.int32], groups: NDArray[np.uint8], parts: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(T,) the triangles of the face."""
+    faces = np.isin(groups, [Group.SKIN, Group.EYES]) & (parts == PARTS.index("head"))
+    ears = figure.landmarks[[LANDMARK["left_ear"], LANDMARK["right_ear"]], 2].mean()
+    return faces & (figure.vertices[triangles][:, :, 2].mean(1) < ears)
 
 
 def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
