@@ -7,9 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.datatypes.plan import Plan
+from pipeline.job_steps import subject_masks
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
+from pipeline.perform.backends import prepare_models
+from pipeline.perform.inputs import PerformInputs
 from pipeline.perform.perform import perform_clip
 from pipeline.perform.sharing import ChunkOffer
 from pipeline.perform.windows import ChunkSpan
@@ -22,7 +25,6 @@ from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.layers import chunk_path, subject_folder
 from pipeline.workspace.masks import MaskStore
-from pipeline.workspace.subject_masks import SubjectMasks
 from pipeline.workspace.values import load_values
 
 SHARED = ("masks.zip", "plates")
@@ -84,32 +86,18 @@ def draw_chunk(
         return (span for span in offer.spans if span.chunk.index == index)
 
     with closing(MaskStore(workspace / "masks.zip", clip.info.size_wh)) as store:
-        masks = [
-            SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays) for plan in plans
-        ]
+        masks = [subject_masks(store, plan, clip) for plan in plans]
         lighting = [
             estimate_lighting(clip, plan, of_one, settings, folder, check)
             for plan, of_one, folder in zip(plans, masks, folders, strict=True)
         ]
         shadows = [thrown for _, thrown in lighting]
         plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
-        models.generator.prepare(appearance)
-        if models.figure is not None:
-            models.figure.prepare(appearance)
-        perform_clip(
-            clip,
-            plans[subject],
-            masks[subject],
-            plates,
-            lighting[subject][0],
-            models,
-            settings,
-            wanted.seed,
-            folders[subject],
-            check,
-            progress,
-            only_this,
+        prepare_models(models, appearance)
+        inputs = PerformInputs(
+            clip, plans[subject], masks[subject], plates, lighting[subject][0], wanted.seed, folders[subject]
         )
+        perform_clip(inputs, models, settings, check, progress, only_this)
     trim_malloc()
     path = chunk_path(folders[subject], plans[subject].chunks[index])
     if not path.is_file():

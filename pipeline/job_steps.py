@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from pipeline.datatypes.plan import Plan
 from pipeline.media.clip import Clip
 from pipeline.media.sandbox import open_untrusted
 from pipeline.request import JobRequest
@@ -14,6 +15,7 @@ from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import keep_if_intact
 from pipeline.workspace.masks import MaskStore
+from pipeline.workspace.subject_masks import SubjectMasks
 
 
 @contextmanager
@@ -51,6 +53,11 @@ def mask_store(clip: Clip, workspace: Path) -> MaskStore:
     masks_path = workspace / "masks.zip"
     keep_if_intact(workspace, workspace / "survey.zip", masks_path)
     return MaskStore(masks_path, clip.info.size_wh)
+
+
+def subject_masks(store: MaskStore, plan: Plan, clip: Clip) -> SubjectMasks:
+    """Return the masks of a plan's subject, and of everybody else as that subject sees them."""
+    return SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays)
 
 
 @contextmanager

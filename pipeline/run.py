@@ -16,12 +16,16 @@ The files that each pass leaves in the workspace are checkpoints: a pass (or chu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
 from pipeline.finish.finish import finish
@@ -29,27 +33,32 @@ from pipeline.finish.inputs import FinishInputs
 from pipeline.finish.layer_pictures import LEGEND, layer_pictures
 from pipeline.finish.reflections import find_reflections
 from pipeline.finish.stills import finish_stills
-from pipeline.job_steps import mask_store, opened_clip, timed
+from pipeline.job_steps import mask_store, opened_clip, subject_masks, timed
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
+from pipeline.perform.backends import prepare_models
+from pipeline.perform.inputs import PerformInputs
 from pipeline.perform.perform import perform_clip
 from pipeline.perform.sharing import ShareChunks, draw_all
 from pipeline.plan.several import make_plans
 from pipeline.plan.stills import choose_stills, plans_of_stills
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
-from pipeline.report.page import LayersShown, write_reports
-from pipeline.report.result import make_report
+from pipeline.plate.plate_set import PlateSet
+from pipeline.report.page import LayersShown, ReportInputs, write_reports
+from pipeline.report.result import JobFacts, make_report
 from pipeline.request import JobRequest
 from pipeline.result import JobResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
 from pipeline.scene.learn import learn_scene
+from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
 from pipeline.survey.survey import survey_clip
 from pipeline.workspace.layers import chunk_path, subject_folder
+from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
 
 ShareSubjects = Callable[[int], ShareChunks]
@@ -74,37 +83,29 @@ def run_job(
     the job. ``share`` distributes chunks to other workers: called for each subject once all inputs of generation are in
     ``workspace``. Raises the errors of ``pipeline.errors``.
     """
-    timings: dict[str, float] = {}
+    job = _Job(request, settings, models, workspace, check, progress)
     with (
-        opened_clip(request, settings, workspace, timings, clip, check, progress) as clip,
-        _prepared(request, settings, models, workspace, timings, clip, check, progress, share=share) as (inputs, _),
+        opened_clip(request, settings, workspace, job.timings, clip, check, progress) as clip,
+        _prepared(job, clip, share=share) as inputs,
     ):
-        with timed(timings, "finish"):
+        with timed(job.timings, "finish"):
             finished = finish(inputs, check, progress)
         warnings = (*_generator_warnings(inputs), *finished.warnings)
-        plans = [each.plan for each in inputs.subjects]
-        report = make_report(
-            inputs.clip.info,
-            plans,
-            settings,
-            request.seed,
-            timings,
-            finished.quality,
-            warnings,
-            finished.subjects,
-        )
+        report = make_report(job.facts(inputs), finished.quality, warnings, finished.subjects)
         reports = write_reports(
             request.output_dir,
             inputs.artifacts,
-            inputs.clip,
-            finished.written,
-            plans,
-            settings,
-            report,
-            finished.series,
-            LayersShown(lambda frames: layer_pictures(inputs, frames), LEGEND),
+            ReportInputs(
+                source=inputs.clip,
+                written=finished.written,
+                plans=[each.plan for each in inputs.subjects],
+                settings=settings,
+                facts=report,
+                series=finished.series,
+                layers=LayersShown(lambda frames: layer_pictures(inputs, frames), LEGEND),
+            ),
         )
-    return JobResult(finished.video, {**finished.artifacts, **reports}, report, timings)
+    return JobResult(finished.video, {**finished.artifacts, **reports}, report, job.timings)
 
 
 def run_stills(
@@ -118,122 +119,169 @@ def run_stills(
     progress: Progress = lambda stage, done, total: None,
 ) -> JobResult:
     """As ``run_job``, for one finished frame per segment: the artifact ``frame``, and no video."""
-    timings: dict[str, float] = {}
     # Chunks that are not adjacent have nothing to crossfade.
     settings = settings.model_copy(update={"composite": settings.composite.model_copy(update={"crossfade": False})})
+    job = _Job(request, settings, models, workspace, check, progress)
     with (
-        opened_clip(request, settings, workspace, timings, clip, check, progress) as clip,
-        _prepared(request, settings, models, workspace, timings, clip, check, progress, only_stills=True) as (
-            inputs,
-            plan,
-        ),
+        opened_clip(request, settings, workspace, job.timings, clip, check, progress) as clip,
+        _prepared(job, clip, only_stills=True) as inputs,
     ):
-        stills = choose_stills(plan)
-        with timed(timings, "finish"):
+        stills = choose_stills(inputs.plan)
+        with timed(job.timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
     quality = Quality(frames_replaced=len(stills))
-    plans = [each.plan for each in inputs.subjects]
-    report = make_report(inputs.clip.info, plans, settings, request.seed, timings, quality, _generator_warnings(inputs))
-    return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), timings)
+    report = make_report(job.facts(inputs), quality, _generator_warnings(inputs))
+    return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), job.timings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A job while it runs: what is asked, what it is done with, and how long each stage took."""
+
+    request: JobRequest
+    settings: Settings
+    models: LoadedModels
+    workspace: Path
+    check: Check
+    progress: Progress
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def facts(self, inputs: FinishInputs) -> JobFacts:
+        """Return what the report says besides the metrics."""
+        plans = tuple(each.plan for each in inputs.subjects)
+        return JobFacts(inputs.clip.info, plans, self.settings.preset, self.request.seed, self.timings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Subject:
+    """One person to replace, before anything is generated."""
+
+    number: int
+    request: JobRequest
+    appearance: Appearance
+    plan: Plan
+    masks: SubjectMasks
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Surroundings:
+    """What surrounds one subject, from PLATE and SCENE."""
+
+    plates: PlateSet | None
+    light: SceneLight
+    shadows: CastShadows
+    scene: SceneModel | None
+    reflections: NDArray[np.float32]
 
 
 @contextmanager
 def _prepared(
-    request: JobRequest,
-    settings: Settings,
-    models: LoadedModels,
-    workspace: Path,
-    timings: dict[str, float],
-    clip: Clip,
-    check: Check,
-    progress: Progress,
-    *,
-    only_stills: bool = False,
-    share: ShareSubjects | None = None,
-) -> Iterator[tuple[FinishInputs, Plan]]:
-    """Run SURVEY to PERFORM; yield the inputs of FINISH, while the masks are open, and the plan."""
+    job: _Job, clip: Clip, *, only_stills: bool = False, share: ShareSubjects | None = None
+) -> Iterator[FinishInputs]:
+    """Run SURVEY to PERFORM; yield the inputs of FINISH, while the masks are open."""
     limit_malloc_arenas()
-    request.output_dir.mkdir(parents=True, exist_ok=True)
-    workspace.mkdir(parents=True, exist_ok=True)
-    needs = models.generator.needs
-
-    requests = request.for_each_subject()
-    with timed(timings, "open"):
+    job.request.output_dir.mkdir(parents=True, exist_ok=True)
+    job.workspace.mkdir(parents=True, exist_ok=True)
+    requests = job.request.for_each_subject()
+    with timed(job.timings, "open"):
         if not only_stills:
             # Detect an encoder that refuses now, not after the work.
-            choose_output_format(clip.info, settings.output)
-        appearances = [_appearance(each, models, number, len(requests)) for number, each in enumerate(requests)]
-    store = mask_store(clip, workspace)
-    folders = [subject_folder(workspace, number) for number in range(len(requests))]
-    try:
-        with timed(timings, "survey"):
-            survey = survey_clip(clip, models.people, store, settings, workspace, check, progress)
-        with timed(timings, "plan"):
-            plans = make_plans(survey, requests, settings, needs, folders)
-        # Its background points are the largest data that grow with the clip (4 kB per frame); from here on the plan
-        # suffices.
-        del survey
-        trim_malloc()
-        if only_stills:
-            plans = plans_of_stills(plans, needs.window_frames, can_be_alone=needs.conditioning_frames == 0)
-        masks = [
-            SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays) for plan in plans
+            choose_output_format(clip.info, job.settings.output)
+        appearances = [_appearance(each, job.models, number, len(requests)) for number, each in enumerate(requests)]
+    with closing(mask_store(clip, job.workspace)) as store:
+        plans, folders = _survey_and_plan(job, clip, store, requests, only_stills=only_stills)
+        subjects = [
+            _Subject(number, requests[number], appearances[number], plan, subject_masks(store, plan, clip), folder)
+            for number, (plan, folder) in enumerate(zip(plans, folders, strict=True))
         ]
-        of_each = list(zip(plans, masks, folders, strict=True))
-        with timed(timings, "plate"):
-            lighting = [estimate_lighting(clip, plan, of_one, settings, own, check) for plan, of_one, own in of_each]
-            shadows = [thrown for _, thrown in lighting]
-            plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
-        with timed(timings, "scene"):
-            scenes = [learn_scene(clip, plan, of_one, plates, own, check, progress) for plan, of_one, own in of_each]
-            reflections = [
-                find_reflections(clip, plan, of_one, plates, settings.composite.shadows, check)
-                for plan, of_one, _ in of_each
-            ]
-        notes: list[tuple[str, ...]] = []
-        with timed(timings, "perform"):
-            for number, (plan, of_one, own) in enumerate(of_each):
-                notes.append(models.generator.prepare(appearances[number]))
-                if models.figure is not None:
-                    # What it cannot adopt is left to the generator.
-                    models.figure.prepare(appearances[number])
-                perform_clip(
-                    clip,
-                    plan,
-                    of_one,
-                    plates,
-                    lighting[number][0],
-                    models,
-                    settings,
-                    requests[number].seed,
-                    own,
-                    check,
-                    _part_of(progress, number, len(requests)),
-                    draw_all if share is None else share(number),
-                )
+        surroundings = _plate_and_scene(job, clip, subjects)
+        inputs: list[FinishInputs] = []
+        for subject, around in zip(subjects, surroundings, strict=True):
+            with timed(job.timings, "perform"):
+                notes = _perform(job, clip, subject, around, len(subjects), share)
+            inputs.append(_finish_inputs(job, clip, subject, around, notes))
         trim_malloc()
-        inputs = [
-            FinishInputs(
-                clip=clip,
-                plan=plans[number],
-                masks=masks[number],
-                plates=plates,
-                scene=scenes[number],
-                shadows=shadows[number],
-                reflections=reflections[number],
-                chunks=[(chunk, chunk_path(folders[number], chunk)) for chunk in plans[number].chunks],
-                settings=settings,
-                seed=request.seed,
-                artifacts=frozenset(request.artifacts),
-                output_dir=request.output_dir,
-                reference_person=appearances[number].reference_person,
-                generator_warnings=notes[number],
-            )
-            for number in range(len(requests))
+        yield replace(inputs[0], further=tuple(inputs[1:]))
+
+
+def _survey_and_plan(
+    job: _Job, clip: Clip, store: MaskStore, requests: Sequence[JobRequest], *, only_stills: bool
+) -> tuple[Sequence[Plan], list[Path]]:
+    """Return the plan of each subject, and the folder of its files."""
+    needs = job.models.generator.needs
+    folders = [subject_folder(job.workspace, number) for number in range(len(requests))]
+    with timed(job.timings, "survey"):
+        survey = survey_clip(clip, job.models.people, store, job.settings, job.workspace, job.check, job.progress)
+    with timed(job.timings, "plan"):
+        plans = make_plans(survey, requests, job.settings, needs, folders)
+    # Its background points are the largest data that grow with the clip (4 kB per frame); from here on the plan
+    # suffices.
+    del survey
+    trim_malloc()
+    if only_stills:
+        plans = plans_of_stills(plans, needs.window_frames, can_be_alone=needs.conditioning_frames == 0)
+    return plans, folders
+
+
+def _plate_and_scene(job: _Job, clip: Clip, subjects: Sequence[_Subject]) -> list[_Surroundings]:
+    """Return the surroundings of each subject; the plates are the same for all."""
+    settings, check, progress = job.settings, job.check, job.progress
+    with timed(job.timings, "plate"):
+        lighting = [estimate_lighting(clip, each.plan, each.masks, settings, each.folder, check) for each in subjects]
+        plans = [each.plan for each in subjects]
+        masks = [each.masks for each in subjects]
+        shadows = [thrown for _, thrown in lighting]
+        plates = plate_clip(clip, plans, masks, shadows, settings, job.workspace, check, progress)
+    with timed(job.timings, "scene"):
+        scenes = [learn_scene(clip, each.plan, each.masks, plates, each.folder, check, progress) for each in subjects]
+        reflections = [
+            find_reflections(clip, each.plan, each.masks, plates, settings.composite.shadows, check)
+            for each in subjects
         ]
-        yield replace(inputs[0], further=tuple(inputs[1:])), plans[0]
-    finally:
-        store.close()
+    return [
+        _Surroundings(plates, light, thrown, scene, strength)
+        for (light, thrown), scene, strength in zip(lighting, scenes, reflections, strict=True)
+    ]
+
+
+def _perform(
+    job: _Job, clip: Clip, subject: _Subject, around: _Surroundings, num_subjects: int, share: ShareSubjects | None
+) -> tuple[str, ...]:
+    """Generate a subject's layers; return what the generator could not adopt."""
+    notes = prepare_models(job.models, subject.appearance)
+    perform_clip(
+        PerformInputs(
+            clip, subject.plan, subject.masks, around.plates, around.light, subject.request.seed, subject.folder
+        ),
+        job.models,
+        job.settings,
+        job.check,
+        _part_of(job.progress, subject.number, num_subjects),
+        draw_all if share is None else share(subject.number),
+    )
+    return notes
+
+
+def _finish_inputs(
+    job: _Job, clip: Clip, subject: _Subject, around: _Surroundings, notes: tuple[str, ...]
+) -> FinishInputs:
+    return FinishInputs(
+        clip=clip,
+        plan=subject.plan,
+        masks=subject.masks,
+        plates=around.plates,
+        scene=around.scene,
+        shadows=around.shadows,
+        reflections=around.reflections,
+        chunks=[(chunk, chunk_path(subject.folder, chunk)) for chunk in subject.plan.chunks],
+        settings=job.settings,
+        seed=job.request.seed,
+        artifacts=frozenset(job.request.artifacts),
+        output_dir=job.request.output_dir,
+        reference_person=subject.appearance.reference_person,
+        generator_warnings=notes,
+    )
 
 
 def _generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ the frames of that table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pipeline.media.index_check import check_index
 from pipeline.media.packets import Scan, scan_packets
 from pipeline.media.ranges import pictures_from
 from pipeline.media.side_data import FactsOfClip, FrameFacts
-from pipeline.media.timing import last_duration, measured_rate, mended_stamps, never_falls, rises
+from pipeline.media.timing import FrameTimes, last_duration, measured_rate, mended_stamps, never_falls, rises
 from pipeline.media.video_info import describe_video
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import LimitSettings
@@ -69,29 +69,76 @@ def open_clip(
         check()
         progress(min(done, scan.num_packets), scan.num_packets)
 
-    with open_container(path, limits.max_side_px) as container:
-        return _first_read(path, container, video_stream(container), scan, limits, tell, keep)
+    return _first_read(_Opening(path, limits, tell, keep), scan)
 
 
-def _first_read(
-    path: Path,
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """The file that is opened, its caps, and who is told of each frame."""
+
+    path: Path
+    limits: LimitSettings
+    tell: Callable[[int], None]
+    keep: Keep
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _DecodedFrames:
+    """What one pass over the range has shown."""
+
+    first: av.VideoFrame
+    stamps: list[int | None]
+    durations: list[int]
+    facts: FrameFacts
+    num_damaged: int
+    errors: list[str]
+    """What the decoder complained of."""
+
+    def warnings(self, scan: Scan) -> list[str]:
+        """Return a sentence for each kind of damage."""
+        warnings: list[str] = []
+        missing = max(scan.num_packets - len(self.stamps), 0)
+        if missing:
+            warnings.append(f"The video is damaged: {missing} of its {scan.num_packets} frames cannot be decoded.")
+        if scan.broken_off:
+            warnings.append("The file is truncated: the part that is there is used.")
+        if self.num_damaged or (self.errors and not missing):
+            number = max(self.num_damaged, 1)
+            warnings.append(f"The video is damaged: {number} of its frames are decoded with errors.")
+        return warnings
+
+
+def _first_read(opening: _Opening, scan: Scan, threading: Threading = "AUTO") -> Clip:
+    """Decode the range once (damaged streams a second time, single-threaded); build the clip and its metadata."""
+    with open_container(opening.path, opening.limits.max_side_px) as container:
+        stream = video_stream(container)
+        frames = _decode_range(opening, container, stream, scan, threading)
+        if scan.trimmed and scan.first_pts is not None and not never_falls(frames.stamps):
+            # The range was chosen by timestamps that turn out to go backwards: count from the file's start instead.
+            return _first_read(opening, replace(scan, first_pts=None), threading)
+        warnings = frames.warnings(scan)
+        if threading == "AUTO" and warnings:
+            return _first_read(opening, scan, "SLICE")
+        return _clip(opening, container, stream, frames, scan, threading, warnings)
+
+
+def _decode_range(
+    opening: _Opening,
     container: av.container.InputContainer,
     stream: av.VideoStream,
     scan: Scan,
-    limits: LimitSettings,
-    tell: Callable[[int], None],
-    keep: Keep,
-    threading: Threading = "AUTO",
-) -> Clip:
-    """Decode the range once (damaged streams a second time, single-threaded); build the clip and its metadata."""
-    raw: list[int | None] = []
+    threading: Threading,
+) -> _DecodedFrames:
+    """Decode the frames of the range. Raises ``UnsupportedMedia`` and ``TooLarge``, see ``open_clip``."""
+    limits = opening.limits
+    stamps: list[int | None] = []
     durations: list[int] = []
     errors: list[str] = []
     facts = FactsOfClip()
     first: av.VideoFrame | None = None
     damaged = 0
     for picture in pictures_from(container, stream, scan, errors, threading):
-        tell(len(raw))
+        opening.tell(len(stamps))
         stamp = pts_of(picture)
         if scan.first_pts is not None and stamp is not None:
             if stamp < scan.start_pts:
@@ -103,76 +150,58 @@ def _first_read(
             first = picture
         elif (picture.width, picture.height, picture.format.name) != (first.width, first.height, first.format.name):
             raise UnsupportedMedia(
-                f"The picture's size or format changes at frame {len(raw)}; such clips are not handled.",
+                f"The picture's size or format changes at frame {len(stamps)}; such clips are not handled.",
                 field="video_url",
             )
-        facts.look(len(raw), picture)
-        keep(len(raw), picture)
+        facts.look(len(stamps), picture)
+        opening.keep(len(stamps), picture)
         damaged += picture.is_corrupt
-        raw.append(stamp)
+        stamps.append(stamp)
         durations.append(picture.duration)
-        if len(raw) > limits.max_frames and not scan.trimmed:
+        if len(stamps) > limits.max_frames and not scan.trimmed:
             raise TooLarge(f"The clip has more than {limits.max_frames} frames.", field="video_url")
     if first is None:
         raise UnsupportedMedia("No frame of the video can be decoded.", field="video_url")
-    if scan.trimmed and scan.first_pts is not None and not never_falls(raw):
-        # The range was chosen by timestamps that turn out to go backwards: count from the file's start instead.
-        with open_container(path, limits.max_side_px) as again:
-            return _first_read(
-                path, again, video_stream(again), replace(scan, first_pts=None), limits, tell, keep, threading
-            )
-    missing = max(scan.num_packets - len(raw), 0)
-    if threading == "AUTO" and (missing or damaged or errors or scan.broken_off):
-        with open_container(path, limits.max_side_px) as again:
-            return _first_read(path, again, video_stream(again), scan, limits, tell, keep, "SLICE")
-    warnings: list[str] = []
-    if missing:
-        warnings.append(f"The video is damaged: {missing} of its {scan.num_packets} frames cannot be decoded.")
-    if scan.broken_off:
-        warnings.append("The file is truncated: the part that is there is used.")
-    if damaged or (errors and not missing):
-        warnings.append(f"The video is damaged: {max(damaged, 1)} of its frames are decoded with errors.")
-    return _clip(path, container, stream, first, raw, durations, facts.facts, scan, limits, threading, warnings)
+    return _DecodedFrames(first, stamps, durations, facts.facts, damaged, errors)
 
 
 def _clip(
-    path: Path,
+    opening: _Opening,
     container: av.container.InputContainer,
     stream: av.VideoStream,
-    first: av.VideoFrame,
-    raw: list[int | None],
-    durations: list[int],
-    facts: FrameFacts,
+    frames: _DecodedFrames,
     scan: Scan,
-    limits: LimitSettings,
     threading: Threading,
     warnings: list[str],
 ) -> Clip:
     time_base = stream.time_base or Fraction(1, 1000)
     stated = stream.average_rate or stream.guessed_rate
-    by_number = not never_falls(raw)
+    stamps, durations = frames.stamps, frames.durations
+    by_number = not never_falls(stamps)
     offset = 0
-    pts = np.array(raw, np.int64) if rises(raw) else _mended(raw, time_base, stated, warnings)
+    pts = np.array(stamps, np.int64) if rises(stamps) else _mended(stamps, time_base, stated, warnings)
+    first_pts = int(pts[0])
     if by_number and scan.trimmed:
         # Frames outside [start, end) were counted as well: numbers refer to the file.
         inside = np.flatnonzero((pts >= scan.start_pts) & (pts < scan.end_pts))
         if not len(inside):
             raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
-        first_pts = int(pts[0])
-        pts, durations = pts[inside], [durations[i] for i in inside]
+        pts = pts[inside]
+        durations = [durations[i] for i in inside]
         offset = int(inside[0])
-    else:
-        first_pts = scan.first_pts if scan.first_pts is not None else int(pts[0])
+    elif scan.first_pts is not None:
+        first_pts = scan.first_pts
     rate = measured_rate(pts, time_base, stated)
     last = last_duration(durations, pts, rate, time_base)
-    ends = np.append(np.diff(pts), last).astype(np.int64)
-    info = describe_video(path, container, stream, first, pts, ends, rate, facts, warnings)
-    numbers = (
-        tuple(range(offset, offset + len(pts))) if by_number else tuple(stamp for stamp in raw if stamp is not None)
-    )
-    key_pts, key_dts = tuple(key[0] for key in scan.keys), tuple(key[1] for key in scan.keys)
+    times = FrameTimes(pts, np.append(np.diff(pts), last).astype(np.int64), rate)
+    info = describe_video(opening.path, container, stream, frames.first, times, frames.facts, warnings)
+    numbers = tuple(stamp for stamp in stamps if stamp is not None)
+    if by_number:
+        numbers = tuple(range(offset, offset + len(pts)))
+    key_pts = tuple(key[0] for key in scan.keys)
+    key_dts = tuple(key[1] for key in scan.keys)
     reading = ReadSettings(numbers, by_number, key_pts, key_dts, threading)
-    return Clip(info, limits.max_side_px, reading, first_pts, trimmed=scan.trimmed)
+    return Clip(info, opening.limits.max_side_px, reading, first_pts, trimmed=scan.trimmed)
 
 
 def _mended(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
@@ -71,11 +71,49 @@ def scan_packets(
     # Checked before packets are read: other demuxers fill the index while reading.
     broken_off = _breaks_off(container, stream)
     most = max_frames * (_FRAMES_BEFORE_END if trimmed else 1)
-    pts = array("q")
-    first_pts = 1 << 62
-    keys: list[tuple[int, int]] = []
-    stamped = True
     end_ticks = np.inf if end_s is None else _ticks(end_s, stream.time_base)
+    packets = _read_packets(container, stream, most, end_ticks, check)
+    pts = packets.pts
+    if not pts:
+        raise UnsupportedMedia("The video stream is empty.", field="video_url")
+    first = min(pts)
+    seconds = float((max(pts) - first) * stream.time_base)
+    start = first + _ticks(start_s, stream.time_base) if start_s is not None else -np.inf
+    end = first + _ticks(end_s, stream.time_base) if end_s is not None else np.inf
+    stamps = [stamp for stamp in pts if start <= stamp < end]
+    inside = len(stamps)
+    if inside == 0:
+        raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
+    if inside > max_frames:
+        raise TooLarge(f"The range has more than {max_frames} frames.", field="video_url")
+    if len(pts) > 2 and (len(pts) - 1) / max(seconds, 1e-9) > max_fps * 1.001:
+        raise TooLarge(f"The clip has more than {max_fps:g} frames a second.", field="video_url")
+    first_pts = first if packets.are_stamped else None
+    return Scan(first_pts, start, end, inside, min(stamps), tuple(sorted(packets.keys)), broken_off)
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What was read of a stream so far."""
+
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    """Of the frames that are shown; dts or a running number where a packet has none."""
+    keys: list[tuple[int, int]] = field(default_factory=list)
+    are_stamped: bool = True
+    """Every packet has a PTS."""
+
+
+def _read_packets(
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    most: int,
+    end_ticks: float,
+    check: Check,
+) -> _Packets:
+    """Read the stream's packets up to ``end_ticks`` after the first frame. Raises ``TooLarge`` beyond ``most``."""
+    packets = _Packets()
+    pts = packets.pts
+    first_pts = 1 << 62
     read = 0
     beyond = 0
     codec = stream.codec_context.name
@@ -86,11 +124,11 @@ def scan_packets(
                 continue
             read += 1
             stamp = packet.pts if packet.pts is not None else packet.dts
-            stamped = stamped and packet.pts is not None
+            packets.are_stamped = packets.are_stamped and packet.pts is not None
             pts.append(len(pts) if stamp is None else stamp)
             first_pts = min(first_pts, pts[-1])
             if packet.is_keyframe and packet.pts is not None:
-                keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
+                packets.keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
             if is_hidden(packet, codec):
                 pts.pop()
             if len(pts) > most or read > _PACKETS_PER_SHOWN * most:
@@ -101,22 +139,9 @@ def scan_packets(
             if beyond > _BEYOND_PACKETS:
                 break
     except av.FFmpegError as error:
-        raise_if_out_of_memory(error)
         # The file is truncated inside a packet: the first read of frames shows what there is.
-    if not pts:
-        raise UnsupportedMedia("The video stream is empty.", field="video_url")
-    first, last = min(pts), max(pts)
-    start = first + _ticks(start_s, stream.time_base) if start_s is not None else -np.inf
-    end = first + _ticks(end_s, stream.time_base) if end_s is not None else np.inf
-    stamps = [stamp for stamp in pts if start <= stamp < end]
-    inside = len(stamps)
-    if inside == 0:
-        raise InvalidInput("There is no frame between start_s and end_s.", field="start_s")
-    if inside > max_frames:
-        raise TooLarge(f"The range has more than {max_frames} frames.", field="video_url")
-    if len(pts) > 2 and (len(pts) - 1) / max(float((last - first) * stream.time_base), 1e-9) > max_fps * 1.001:
-        raise TooLarge(f"The clip has more than {max_fps:g} frames a second.", field="video_url")
-    return Scan(first if stamped else None, start, end, inside, min(stamps), tuple(sorted(keys)), broken_off)
+        raise_if_out_of_memory(error)
+    return packets
 
 
 def _ticks(seconds: float, time_base: Fraction) -> float:

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.shaped import Shaped, Shapes
 
 _TRUSTED = 0.05
 """A stated rate this near to the measured one is used: 30000/1001 is better than what times in ms yield."""
 _LONGEST_STEP = 3
 _USUAL_RATE = Fraction(25)
 _LARGEST_MENDED_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FrameTimes(Shaped):
+    """When the frames of a clip are shown, in its time base."""
+
+    SHAPES: ClassVar[Shapes] = {"pts": ("T",), "durations": ("T",)}
+
+    pts: NDArray[np.int64]
+    """(T,) strictly increasing."""
+    durations: NDArray[np.int64]
+    """(T,)."""
+    rate: Fraction
+    """Frames per second."""
 
 
 def measured_rate(pts: NDArray[np.int64], time_base: Fraction, stated: Fraction | None) -> Fraction:

@@ -6,8 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.datatypes.clip import AudioInfo, VideoInfo
 from pipeline.errors import UnsupportedMedia
@@ -21,6 +19,7 @@ from pipeline.media.side_data import (
     mastering_display_of,
     side_data_of,
 )
+from pipeline.media.timing import FrameTimes
 
 _UNSPECIFIED_MATRIX = 2
 _NO_MATRICES_OF_YUV = (0, 3)
@@ -32,9 +31,7 @@ def describe_video(
     container: av.container.InputContainer,
     stream: av.VideoStream,
     first: av.VideoFrame,
-    pts: NDArray[np.int64],
-    durations: NDArray[np.int64],
-    rate: Fraction,
+    times: FrameTimes,
     facts: FrameFacts,
     warnings: list[str],
 ) -> VideoInfo:
@@ -42,10 +39,9 @@ def describe_video(
 
     Raises ``UnsupportedMedia`` for unsupported pixel formats and matrices.
     """
-    pix_fmt = first.format.name
-    planar = planar_name(pix_fmt)
+    planar = planar_name(first.format.name)
     if planar is None:
-        raise UnsupportedMedia(f"The pixel format {pix_fmt} is not handled.", field="video_url")
+        raise UnsupportedMedia(f"The pixel format {first.format.name} is not handled.", field="video_url")
     color_matrix = _matrix(first, planar, warnings)
     if first.interlaced_frame:
         warnings.append("The video is interlaced; the result has the same fields, but is not flagged as interlaced.")
@@ -54,21 +50,17 @@ def describe_video(
     orientation = orientation_of(display_matrix)
     if not orientation.exact:
         warnings.append("The display matrix does more than mirror and turn by quarters: the rest is ignored.")
-    components = av.VideoFormat(planar, first.width, first.height).components
-    chroma = components[1] if len(components) >= 3 and not planar.startswith("gbr") else None
     return VideoInfo(
         path=path,
         container=container.format.name,
         codec=stream.codec_context.name,
         width=first.width,
         height=first.height,
-        pix_fmt=pix_fmt,
-        bit_depth=components[0].bits,
-        chroma_log2_wh=(0, 0)
-        if chroma is None
-        else (_log2_ratio(first.width, chroma.width), _log2_ratio(first.height, chroma.height)),
+        pix_fmt=first.format.name,
+        bit_depth=av.VideoFormat(planar, first.width, first.height).components[0].bits,
+        chroma_log2_wh=_chroma_log2_wh(first, planar),
         time_base=stream.time_base or Fraction(1, 1000),
-        frame_rate=rate,
+        frame_rate=times.rate,
         sample_aspect_ratio=stream.sample_aspect_ratio or facts.sample_aspect_ratio or Fraction(1),
         quarter_turns=orientation.quarter_turns,
         display_matrix=display_matrix,
@@ -77,18 +69,30 @@ def describe_video(
         color_primaries=int(first.color_primaries),
         color_transfer=int(first.color_trc),
         chroma_location=facts.chroma_location,
-        pts=pts,
-        durations=durations,
-        audio=tuple(
-            AudioInfo(audio.index, audio.codec_context.name, audio.time_base or Fraction(1, 1000))
-            for audio in container.streams.audio
-            if audio.codec_context is not None
-        ),
+        pts=times.pts,
+        durations=times.durations,
+        audio=_audio_of(container),
         warnings=tuple(warnings),
         mirrored=orientation.mirrored,
         mastering_display=mastering_display_of(beside),
         content_light=content_light_of(beside),
         side_data=facts.side_data,
+    )
+
+
+def _chroma_log2_wh(first: av.VideoFrame, planar: str) -> tuple[int, int]:
+    """Return the binary logarithms of the chroma subsampling; 0 where there is none."""
+    components = av.VideoFormat(planar, first.width, first.height).components
+    if len(components) < 3 or planar.startswith("gbr"):
+        return 0, 0
+    return _log2_ratio(first.width, components[1].width), _log2_ratio(first.height, components[1].height)
+
+
+def _audio_of(container: av.container.InputContainer) -> tuple[AudioInfo, ...]:
+    return tuple(
+        AudioInfo(audio.index, audio.codec_context.name, audio.time_base or Fraction(1, 1000))
+        for audio in container.streams.audio
+        if audio.codec_context is not None
     )
 
 

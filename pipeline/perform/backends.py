@@ -16,6 +16,15 @@ from pipeline.perform.matting import MatteMaker
 from pipeline.settings import Settings
 
 
+def prepare_models(models: LoadedModels, appearance: Appearance) -> tuple[str, ...]:
+    """Adopt the new person's appearance; return what the generator could not adopt."""
+    notes = models.generator.prepare(appearance)
+    if models.figure is not None:
+        # What it cannot adopt is left to the generator.
+        models.figure.prepare(appearance)
+    return notes
+
+
 def control_pictures(models: LoadedModels) -> ControlPictures | None:
     """Return the renderer of the control images that the generator needs."""
     names = models.generator.needs.controls

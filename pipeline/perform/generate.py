@@ -64,27 +64,42 @@ class WindowSources:
         return window
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerMaker:
+    """Makes the layers of windows: a generator, with mattes for one that returns no alpha."""
+
+    generator: Generator
+    matting: MatteMaker | None
+    seed: int
+
+    def layers(self, window: Window, check: Check) -> Iterator[Layer]:
+        """Yield the window's layers, in order."""
+        made = _generated(self.generator, window, self.seed, check)
+        if self.generator.needs.output == "layers":
+            return made
+        assert self.matting is not None
+        again = partial(_generated, self.generator, window, check=check)
+        return self.matting.cut(window, made, again, self.seed)
+
+
 def generate_layers(
     sources: WindowSources,
-    start: int,
-    stop: int,
-    generator: Generator,
+    frames: range,
+    maker: LayerMaker,
     *,
-    seed: int,
     overlap_frames: int,
     check: Check,
-    matting: MatteMaker | None = None,
     before: tuple[Layer, ...] = (),
 ) -> Iterator[tuple[int, Layer]]:
-    """Yield (frame, layer) for [start, stop) in order, each once, crossfaded where windows overlap.
+    """Yield (frame, layer) for the ``frames`` in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
     one that cannot generates each frame once. ``before`` are finished layers of the first frames, where the previous
-    chunk generated them; ``matting`` makes the mattes of a generator that returns no alpha.
+    chunk generated them.
     """
-    needs = generator.needs
+    needs = maker.generator.needs
     overlap = min(overlap_frames, needs.conditioning_frames)
-    spans = [*windows_of(start, stop, needs.window_frames, overlap)]
+    spans = [*windows_of(frames.start, frames.stop, needs.window_frames, overlap)]
     windows = (sources.window(span.start, span.stop, needs, check) for span in spans)
     if needs.output == "pictures":
         # A window needs only the finished layers of the previous one: the next is prepared while this one is generated.
@@ -92,17 +107,12 @@ def generate_layers(
     pending: dict[int, Layer] = {}
     with closing(windows):
         for span, following, window in zip_longest(spans, spans[1:], windows):
-            taken_up_from = following.start if following is not None else stop
+            taken_up_from = following.start if following is not None else frames.stop
             known = min(span.overlap, needs.conditioning_frames)
             finished = tuple(pending[span.start + position] for position in range(known))
-            if span.start == start:
+            if span.start == frames.start:
                 finished = before[: needs.conditioning_frames]
-            window = replace(window, finished=finished)
-            layers = _generated(generator, window, seed, check)
-            if needs.output == "pictures":
-                assert matting is not None
-                layers = matting.cut(window, layers, partial(_generated, generator, window, check=check), seed)
-            for position, made in enumerate(layers):
+            for position, made in enumerate(maker.layers(replace(window, finished=finished), check)):
                 check()
                 frame = span.start + position
                 layer = made

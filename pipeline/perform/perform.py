@@ -11,80 +11,78 @@ from typing import Any
 from pipeline.datatypes.light import SceneLight
 from pipeline.datatypes.plan import Chunk, Plan
 from pipeline.datatypes.window import Layer
-from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.backends import control_pictures, matte_maker
 from pipeline.perform.color_drift import ColorReference, correct_color_drift, measure_color_reference
 from pipeline.perform.crops import CropReader
 from pipeline.perform.figure_motion import with_motion
-from pipeline.perform.generate import WindowSources, generate_layers
+from pipeline.perform.generate import LayerMaker, WindowSources, generate_layers
+from pipeline.perform.inputs import PerformInputs
 from pipeline.perform.sharing import ChunkOffer, ShareChunks, draw_all
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.perform.windows import ChunkSpan, chunk_spans
-from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.layers import LayerReader, chunk_path, write_layers
-from pipeline.workspace.subject_masks import SubjectMasks
 
 
 def perform_clip(
-    clip: Clip,
-    plan: Plan,
-    masks: SubjectMasks,
-    plates: PlateSet | None,
-    light: SceneLight,
+    inputs: PerformInputs,
     models: LoadedModels,
     settings: Settings,
-    seed: int,
-    workspace: Path,
     check: Check,
     progress: Progress,
     share: ShareChunks = draw_all,
 ) -> None:
-    """Generate the layers of the new person, chunk by chunk; each chunk's spool in ``workspace`` is a checkpoint.
+    """Generate the layers of the new person, chunk by chunk; each chunk's spool is a checkpoint.
 
-    ``share`` selects the chunks generated here; the others have been put into ``workspace`` when it ends.
+    ``share`` selects the chunks generated here; the others have been put into the inputs' folder when it ends.
     """
-    generator, needs = models.generator, models.generator.needs
-    figure = models.figure
-    crops = CropReader(clip, plan, masks.subject_mask, plates)
+    needs, figure = models.generator.needs, models.figure
+    plan, folder = inputs.plan, inputs.folder
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     restarts = frozenset(int(start) for start in plan.shot_starts)
     spans = list(chunk_spans(plan.chunks, overlap))
-    todo = tuple(span for span in spans if not keep_if_intact(workspace, chunk_path(workspace, span.chunk)))
-    sources = WindowSources(plan, clip.info.pts_seconds, crops, light, figure, control_pictures(models))
+    todo = tuple(span for span in spans if not keep_if_intact(folder, chunk_path(folder, span.chunk)))
     colors_of = _first_with_subject(plan) if needs.output == "pictures" else None
-    offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), workspace)
+    offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), folder)
+    sources = _sources(inputs, models)
     # The sharer reports progress for all chunks.
     drawn = progress if share is draw_all else _say_nothing
-    anchor: ColorReference | None = None
+    reference: ColorReference | None = None
     for span in share(offer, check, progress):
-        if anchor is None and colors_of is not None and span.chunk.index > colors_of.index:
+        if reference is None and colors_of is not None and span.chunk.index > colors_of.index:
             # Read from the spool, not from memory: every worker, and a resumed job, gets the same layers.
-            anchor = _anchor(chunk_path(workspace, colors_of), needs.window_frames, light)
-        path = chunk_path(workspace, span.chunk)
+            reference = _color_reference(chunk_path(folder, colors_of), needs.window_frames, inputs.light)
         layers = generate_layers(
             sources,
-            span.start,
-            span.chunk.stop,
-            generator,
-            seed=seed,
+            range(span.start, span.chunk.stop),
+            LayerMaker(models.generator, matte_maker(models, settings), inputs.seed),
             overlap_frames=overlap,
             check=check,
-            matting=matte_maker(models, settings),
-            before=_finished(workspace, span, needs.conditioning_frames),
+            before=_finished(folder, span, needs.conditioning_frames),
         )
         if needs.output == "pictures":
-            layers = correct_color_drift(layers, anchor, light)
+            layers = correct_color_drift(layers, reference, inputs.light)
         if settings.temporal.method == "flow" and figure is not None:
-            layers = reduce_flicker(
-                with_motion(layers, plan, clip.info.pts_seconds, figure), restarts, settings.temporal.strength
-            )
-        write_layers(path, _counted(layers, clip.info.num_frames, drawn))
-        write_checksum(workspace, path)
-        generator.rest()
+            moving = with_motion(layers, plan, inputs.clip.info.pts_seconds, figure)
+            layers = reduce_flicker(moving, restarts, settings.temporal.strength)
+        path = chunk_path(folder, span.chunk)
+        write_layers(path, _counted(layers, inputs.clip.info.num_frames, drawn))
+        write_checksum(folder, path)
+        models.generator.rest()
+
+
+def _sources(inputs: PerformInputs, models: LoadedModels) -> WindowSources:
+    return WindowSources(
+        plan=inputs.plan,
+        pts_seconds=inputs.clip.info.pts_seconds,
+        crops=CropReader(inputs.clip, inputs.plan, inputs.masks.subject_mask, inputs.plates),
+        light=inputs.light,
+        figure=models.figure,
+        controls=control_pictures(models),
+    )
 
 
 def _first_with_subject(plan: Plan) -> Chunk | None:
@@ -107,15 +105,15 @@ def _dependencies(
     return needed
 
 
-def _finished(workspace: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
+def _finished(folder: Path, span: ChunkSpan, most: int) -> tuple[Layer, ...]:
     """Return the previous chunk's layers from the span's start on."""
     if span.continues is None or most == 0:
         return ()
-    with closing(LayerReader(chunk_path(workspace, span.continues))) as reader:
+    with closing(LayerReader(chunk_path(folder, span.continues))) as reader:
         return tuple(reader.read(frame) for frame in range(span.start, min(span.start + most, span.continues.stop)))
 
 
-def _anchor(path: Path, most: int, light: SceneLight) -> ColorReference | None:
+def _color_reference(path: Path, most: int, light: SceneLight) -> ColorReference | None:
     with closing(LayerReader(path)) as reader:
         return measure_color_reference(((frame, reader.read(frame)) for frame in islice(reader.frames(), most)), light)
 

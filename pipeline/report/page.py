@@ -49,69 +49,53 @@ class LayersShown:
     """The meaning of each color (RGB)."""
 
 
-def write_reports(
-    folder: Path,
-    wanted: frozenset[str],
-    source: Clip,
-    written: Clip,
-    plans: Sequence[Plan],
-    settings: Settings,
-    facts: JobReport,
-    series: Series,
-    layers: LayersShown | None = None,
-) -> dict[str, list[Path]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportInputs:
+    """What a report is written from."""
+
+    source: Clip
+    written: Clip
+    """The result, opened."""
+    plans: Sequence[Plan]
+    """Of the subjects; the first one's is plotted."""
+    settings: Settings
+    facts: JobReport
+    """The job's answer."""
+    series: Series
+    """Metrics over time, for ``draw_plots``."""
+    layers: LayersShown | None = None
+    """Shows the pixel labels of some frames."""
+
+
+def write_reports(folder: Path, wanted: frozenset[str], job: ReportInputs) -> dict[str, list[Path]]:
     """Write those of ``report.html`` and ``contact_sheet.png`` that are ``wanted``; return their paths by artifact.
 
-    ``source`` and ``written`` are read once for the pictures, at the frames that are shown; ``facts`` is the job's
-    answer, ``plans`` are those of the subjects, ``series`` is the first one's, that of ``draw_plots``; ``layers`` shows
-    the pixel labels of some frames.
+    Both clips are read once for the pictures, at the frames that are shown.
     """
-    chosen = choose_moments(plans, source.info, series) if "report" in wanted else []
-    even = even_moments(source.info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []
+    info = job.source.info
+    chosen = choose_moments(job.plans, info, job.series) if "report" in wanted else []
+    even = even_moments(info.num_frames, _SHEET_MOMENTS) if "contact_sheet" in wanted else []
     if not chosen and not even:
         return {}
-    pictures = read_moments(source, written, plans, [*chosen, *even])
-    shown, paths = pictures[: len(chosen)], {}
+    pictures = read_moments(job.source, job.written, job.plans, [*chosen, *even])
+    paths: dict[str, list[Path]] = {}
     if chosen:
-        layer_pictures = {} if layers is None else layers.pictures(_frames_of_layers(chosen, plans))
-        paths["report"] = [
-            write_html(
-                folder / "report.html",
-                shown,
-                plans[0],
-                source.info,
-                settings=settings,
-                facts=facts,
-                series=series,
-                layer_pictures=layer_pictures,
-                legend={} if layers is None else layers.legend,
-            )
-        ]
+        paths["report"] = [write_html(folder / "report.html", pictures[: len(chosen)], job)]
     if even:
         paths["contact_sheet"] = [write_contact_sheet(folder / "contact_sheet.png", pictures[len(chosen) :])]
     return paths
 
 
-def write_html(
-    path: Path,
-    moments: Sequence[MomentPictures],
-    plan: Plan,
-    info: VideoInfo,
-    *,
-    settings: Settings,
-    facts: JobReport,
-    series: Series,
-    layer_pictures: Mapping[int, Picture] | None = None,
-    legend: Mapping[str, tuple[int, int, int]] | None = None,
-) -> Path:
+def write_html(path: Path, moments: Sequence[MomentPictures], job: ReportInputs) -> Path:
     """Write the page: moments, plots, metrics with a verdict, and the job's settings."""
     # Both take much of a second to import, which a job without a report need not wait for.
     import jinja2
 
     from pipeline.report.plots import draw_plots
 
+    info, facts = job.source.info, job.facts
     script = _SCRIPT.read_text(encoding="utf-8")
-    layers = {frame: fitted(picture, info, _LAYERS_AREA_PX) for frame, picture in (layer_pictures or {}).items()}
+    layers = _layers([moment.moment for moment in moments], job)
     uris = _uris([*(picture for moment in moments for picture in (moment.source, moment.result)), *layers.values()])
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -128,23 +112,31 @@ def write_html(
             for number, moment in enumerate(moments)
         ],
         layers=[
-            {
-                "seconds": f"{info.pts_seconds[frame]:.2f}",
-                "frame": frame,
-                "uri": uri,
-                "width": picture.shape[1],
-                "height": picture.shape[0],
-            }
+            _shown_layers(frame, info, uri, picture)
             for (frame, picture), uri in zip(layers.items(), uris[2 * len(moments) :], strict=True)
         ],
-        legend={name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in (legend or {}).items()},
-        plots=draw_plots(plan, info, series, [moment.moment.frame for moment in moments]),
+        legend=_legend(job.layers),
+        plots=draw_plots(job.plans[0], info, job.series, [moment.moment.frame for moment in moments]),
         stages=_stages(facts.timings_s),
-        settings=_settings(settings),
+        settings=_settings(job.settings),
         facts_json=json.dumps(facts.model_dump(mode="json", exclude_unset=True), indent=1),
     )
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _layers(moments: Sequence[Moment], job: ReportInputs) -> dict[int, Picture]:
+    """Return the pictures of pixel labels, by frame, at the size at which they are shown."""
+    if job.layers is None:
+        return {}
+    pictures = job.layers.pictures(_frames_of_layers(moments, job.plans))
+    return {frame: fitted(picture, job.source.info, _LAYERS_AREA_PX) for frame, picture in pictures.items()}
+
+
+def _legend(layers: LayersShown | None) -> dict[str, str]:
+    """Return the colors of the pixel labels as HTML writes them."""
+    legend = {} if layers is None else layers.legend
+    return {name: "#{:02x}{:02x}{:02x}".format(*color) for name, color in legend.items()}
 
 
 def _frames_of_layers(moments: Sequence[Moment], plans: Sequence[Plan]) -> list[int]:
@@ -185,6 +177,16 @@ def _person(subject: SubjectReport) -> dict[str, Any]:
 
 def _percent(value: float | None) -> str:
     return "not known" if value is None else f"{value:.2f} %"
+
+
+def _shown_layers(frame: int, info: VideoInfo, uri: str, picture: Picture) -> dict[str, Any]:
+    return {
+        "seconds": f"{info.pts_seconds[frame]:.2f}",
+        "frame": frame,
+        "uri": uri,
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+    }
 
 
 def _stages(timings_s: dict[str, float]) -> list[dict[str, Any]]:

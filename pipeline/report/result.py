@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -10,29 +10,32 @@ import numpy as np
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.result import JobReport, Quality, SegmentReport, SubjectReport
-from pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobFacts:
+    """What a report says of a job besides its metrics."""
+
+    info: VideoInfo
+    plans: tuple[Plan, ...]
+    """Of each subject; the segments are the first one's."""
+    preset: str
+    seed: int
+    timings: dict[str, float]
+    """Seconds per stage."""
 
 
 def make_report(
-    info: VideoInfo,
-    plans: Sequence[Plan],
-    settings: Settings,
-    seed: int,
-    timings: dict[str, float],
-    quality: Quality,
-    warnings: tuple[str, ...],
-    subjects: tuple[SubjectReport, ...] = (),
+    job: JobFacts, quality: Quality, warnings: tuple[str, ...], subjects: tuple[SubjectReport, ...] = ()
 ) -> JobReport:
-    """Return the report of a result. Times are seconds from the clip's start.
-
-    ``plans`` are those of the subjects; the segments are the first one's.
-    """
+    """Return the report of a result. Times are seconds from the clip's start."""
+    info, plans = job.info, job.plans
     seconds = np.append(info.pts_seconds, info.pts_seconds[-1] + int(info.durations[-1]) * float(info.time_base))
     plan = plans[0]
     presence = np.stack([each.subject.presence for each in plans])
     report = JobReport(
-        preset=settings.preset,
-        seed=seed,
+        preset=job.preset,
+        seed=job.seed,
         frames=info.num_frames,
         frames_replaced=quality.frames_replaced or 0,
         frames_absent=int(np.count_nonzero((presence == Presence.ABSENT).all(axis=0))),
@@ -51,7 +54,7 @@ def make_report(
             )
             for segment in plan.segments
         ),
-        timings_s={stage: round(value, 3) for stage, value in timings.items()},
+        timings_s={stage: round(value, 3) for stage, value in job.timings.items()},
         quality=quality,
         warnings=(*info.warnings, *(warning for each in plans for warning in each.warnings), *warnings),
         versions={name: version(name) for name in ("av", "numba", "numpy", "opencv-python", "runpod")},

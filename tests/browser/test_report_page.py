@@ -19,7 +19,6 @@ from axe_playwright_python import sync_playwright as axe
 from playwright import sync_api
 
 from pipeline.report.page import write_reports
-from pipeline.settings import Settings
 from tests.support.report_job import made_job, result_level, source_level
 
 _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
@@ -42,10 +41,7 @@ class Opened:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    job = made_job(folder)
-    wanted = frozenset({"report"})
-    paths = write_reports(folder, wanted, job.source, job.written, [job.plan], Settings(), job.facts, job.series)
-    return paths["report"][0]
+    return write_reports(folder, frozenset({"report"}), made_job(folder))["report"][0]
 
 
 @pytest.fixture(scope="module")

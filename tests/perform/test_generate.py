@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.window import Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.perform.crops import CropReader
-from pipeline.perform.generate import WindowSources, generate_layers
+from pipeline.perform.generate import LayerMaker, WindowSources, generate_layers
 
 _SIZE_WH = (90, 70)
 
@@ -95,13 +95,10 @@ def test_the_next_window_is_prepared_while_one_is_painted(monkeypatch: pytest.Mo
     matting = SimpleNamespace(cut=lambda window, layers, again, seed: layers)
     made = generate_layers(
         WindowSources(cast(Any, None), np.arange(12) / 30, cast(Any, crops)),
-        0,
-        12,
-        painter,
-        seed=0,
+        range(12),
+        LayerMaker(painter, cast(Any, matting), seed=0),
         overlap_frames=0,
         check=lambda: None,
-        matting=cast(Any, matting),
     )
     frames = [(frame, int(layer.picture[0, 0, 0])) for frame, layer in made]
     assert painter.waited == [True, True, True]

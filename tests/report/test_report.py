@@ -18,7 +18,7 @@ import pytest
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.plan import Presence
 from pipeline.report.moments import Moment, MomentPictures, choose_moments, even_moments, read_moments
-from pipeline.report.page import LayersShown, write_html, write_reports
+from pipeline.report.page import LayersShown, ReportInputs, write_html, write_reports
 from pipeline.report.plots import draw_plots, foot_speed_bh, thinned
 from pipeline.report.verdicts import judge_figures, telling_figures
 from pipeline.result import Quality, SubjectReport
@@ -26,7 +26,6 @@ from pipeline.settings import Settings
 from tests.support.report_job import (
     BODY_HEIGHT_PX,
     FPS,
-    MadeJob,
     T,
     info_of,
     made_facts,
@@ -41,17 +40,16 @@ _BOTH = frozenset({"report", "contact_sheet"})
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> MadeJob:
+def job(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
     return made_job(tmp_path_factory.mktemp("report"))
 
 
-def _write(folder: Path, job: MadeJob, settings: Settings | None = None) -> dict[str, list[Path]]:
+def _write(folder: Path, job: ReportInputs, settings: Settings | None = None) -> dict[str, list[Path]]:
     folder.mkdir(exist_ok=True)
-    args = (folder, _BOTH, job.source, job.written, [job.plan], settings or Settings(), job.facts, job.series)
-    return write_reports(*args)
+    return write_reports(folder, _BOTH, replace(job, settings=settings or Settings()))
 
 
-def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_path: Path, job: MadeJob) -> None:
+def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_path: Path, job: ReportInputs) -> None:
     asked: list[list[int]] = []
 
     def pictures(frames: Sequence[int]) -> dict[int, Picture]:
@@ -60,17 +58,17 @@ def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_p
         return {frame: np.full((120, 160, 3), frame, np.uint8) for frame in frames[1:]}
 
     layers = LayersShown(pictures, {"the <subject>": (255, 0, 0), "other people": (0, 0, 255)})
-    args = (frozenset({"report"}), job.source, job.written, [job.plan], Settings(), job.facts, job.series)
-    page = write_reports(tmp_path, *args, layers)["report"][0].read_text(encoding="utf-8")
+    wanted = frozenset({"report"})
+    page = write_reports(tmp_path, wanted, replace(job, layers=layers))["report"][0].read_text(encoding="utf-8")
     (frames,) = asked
     assert 3 <= len(frames) <= 6 and frames == sorted(set(frames))
-    assert all(job.plan.subject.presence[frame] > 0 for frame in frames)
+    assert all(job.plans[0].subject.presence[frame] > 0 for frame in frames)
     shown = [
         int(frame) for frame in re.findall(r"Layers at [\d.]+ s\">\s*<figcaption><b>[\d.]+ s</b>, frame (\d+)", page)
     ]
     assert shown == frames[1:]
     assert "background: #ff0000" in page and "the &lt;subject&gt;" in page
-    bare = write_reports(tmp_path, *args)["report"][0].read_text(encoding="utf-8")
+    bare = write_reports(tmp_path, wanted, job)["report"][0].read_text(encoding="utf-8")
     assert "Layers" not in bare
 
 
@@ -107,9 +105,9 @@ def test_what_is_not_known_chooses_nothing() -> None:
     assert len(choose_moments([replace(plan, subject=nobody, contacts=feetless)], info_of(T), empty)) == 3
 
 
-def test_pictures_are_those_of_their_frames_in_both_files(job: MadeJob) -> None:
+def test_pictures_are_those_of_their_frames_in_both_files(job: ReportInputs) -> None:
     moments = [Moment(70, "feet", ()), Moment(12, "whole", ()), Moment(12, "person", ())]
-    pictures = read_moments(job.source, job.written, [job.plan], moments)
+    pictures = read_moments(job.source, job.written, job.plans, moments)
     assert [picture.moment for picture in pictures] == moments
     for picture in pictures:
         assert abs(float(picture.source.mean()) - source_level(picture.moment.frame)) <= 1.5
@@ -121,10 +119,10 @@ def test_pictures_are_those_of_their_frames_in_both_files(job: MadeJob) -> None:
 
 
 @pytest.mark.parametrize("middle", [(0.0, 0.0), (160.0, 120.0), (-500.0, 60.0), (80.0, 900.0)])
-def test_a_close_up_at_the_border_stays_in_the_picture(job: MadeJob, middle: tuple[float, float]) -> None:
+def test_a_close_up_at_the_border_stays_in_the_picture(job: ReportInputs, middle: tuple[float, float]) -> None:
     x, y = middle
     boxes = np.tile([x - 15, y - 30, x + 15, y + 30], (T, 1))
-    plan = replace(job.plan, subject=replace(job.plan.subject, boxes_xyxy=boxes))
+    plan = replace(job.plans[0], subject=replace(job.plans[0].subject, boxes_xyxy=boxes))
     (picture,) = read_moments(job.source, job.written, [plan], [Moment(30, "person", ())])
     assert picture.source.shape == (74, 56, 3)
 
@@ -197,7 +195,7 @@ class _Page(HTMLParser):
                 self.handlers.append(name)
 
 
-def test_the_page_is_whole_and_reaches_nothing(job: MadeJob, tmp_path: Path) -> None:
+def test_the_page_is_whole_and_reaches_nothing(job: ReportInputs, tmp_path: Path) -> None:
     text = _write(tmp_path, job)["report"][0].read_text(encoding="utf-8")
     page = _Page(text)
     assert len(page.links) > 10 and all(link.startswith(("data:image/webp;base64,", "#")) for link in page.links)
@@ -215,7 +213,7 @@ def test_the_page_is_whole_and_reaches_nothing(job: MadeJob, tmp_path: Path) -> 
 
 
 def test_hostile_text_stays_text_and_the_environment_stays_out(
-    job: MadeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: ReportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUCKET_SECRET_ACCESS_KEY", "v3ry-s3cret")
     bad = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}"
@@ -227,37 +225,29 @@ def test_hostile_text_stays_text_and_the_environment_stays_out(
     assert "s3cret" not in text
 
 
-def test_the_same_job_gives_the_same_bytes(job: MadeJob, tmp_path: Path) -> None:
+def test_the_same_job_gives_the_same_bytes(job: ReportInputs, tmp_path: Path) -> None:
     runs = [_write(tmp_path / name, job) for name in ("a", "b")]
     for name in _BOTH:
         assert runs[0][name][0].read_bytes() == runs[1][name][0].read_bytes()
 
 
-def test_changed_settings_stand_out(job: MadeJob, tmp_path: Path) -> None:
+def test_changed_settings_stand_out(job: ReportInputs, tmp_path: Path) -> None:
     settings = Settings.model_validate({"output": {"crf": 21}})
     text = _write(tmp_path, job, settings)["report"][0].read_text(encoding="utf-8")
     assert re.findall(r'class="changed"><td>([\w.]+)</td><td>([^<]+)', text) == [("output.crf", "21")]
 
 
-def test_a_page_of_noise_stays_under_three_megabytes(tmp_path: Path) -> None:
+def test_a_page_of_noise_stays_under_three_megabytes(tmp_path: Path, job: ReportInputs) -> None:
     noise = np.random.default_rng(3)
     pictures = [
         MomentPictures(Moment(frame, "whole", ("noise",)), *noise.integers(0, 256, (2, 480, 854, 3), np.uint8))
         for frame in range(13)
     ]
-    path = write_html(
-        tmp_path / "report.html",
-        pictures,
-        made_plan(),
-        info_of(T),
-        settings=Settings(),
-        facts=made_facts(),
-        series=made_series(),
-    )
+    path = write_html(tmp_path / "report.html", pictures, job)
     assert path.stat().st_size < 3_000_000
 
 
-def test_the_contact_sheet_shows_source_above_result_in_rows_of_four(job: MadeJob, tmp_path: Path) -> None:
+def test_the_contact_sheet_shows_source_above_result_in_rows_of_four(job: ReportInputs, tmp_path: Path) -> None:
     sheet = cv2.imread(str(_write(tmp_path, job)["contact_sheet"][0]))
     assert sheet is not None and sheet.shape == (2 * (2 * 240 + 6 + 12), 4 * 326, 3)
     frames = [moment.frame for moment in even_moments(T, 8)]
@@ -345,10 +335,11 @@ def test_plots_of_next_to_nothing_are_drawn(frames: int) -> None:
     assert all("</svg>" in plot.svg for plot in draw_plots(plan, info_of(frames), series, [0]))
 
 
-def test_further_subjects_have_moments_and_a_row_of_their_own(tmp_path: Path, job: MadeJob) -> None:
+def test_further_subjects_have_moments_and_a_row_of_their_own(tmp_path: Path, job: ReportInputs) -> None:
     late = np.where(np.arange(T) < 60, Presence.ABSENT, Presence.FOUND).astype(np.uint8)
-    other = replace(job.plan, subject=replace(job.plan.subject, presence=late))
-    moments = choose_moments([job.plan, other], info_of(T), job.series)
+    (plan,) = job.plans
+    other = replace(plan, subject=replace(plan.subject, presence=late))
+    moments = choose_moments([plan, other], info_of(T), job.series)
     of_other = {(moment.frame, reason) for moment in moments for reason in moment.reasons if "subject 2" in reason}
     assert {(60, "subject 2 comes in"), (74, "subject 2: middle of their frames")} <= of_other
     middle = next(moment for moment in moments if moment.frame == 74)
@@ -366,8 +357,8 @@ def test_further_subjects_have_moments_and_a_row_of_their_own(tmp_path: Path, jo
         for number in (0, 1)
     )
     facts = job.facts.model_copy(update={"subjects": people})
-    args = (frozenset({"report"}), job.source, job.written, [job.plan, other], Settings(), facts, job.series)
-    page = write_reports(tmp_path, *args)["report"][0].read_text(encoding="utf-8")
+    both = replace(job, plans=[plan, other], facts=facts)
+    page = write_reports(tmp_path, frozenset({"report"}), both)["report"][0].read_text(encoding="utf-8")
     rows = re.findall(r'<th scope="row">subject (\d)</th><td>(\d+)</td>.*?<td>0\.25 %</td><td>not known</td>', page)
     assert rows == [("1", "70"), ("2", "69")]
     alone = _write(tmp_path / "alone", job)["report"][0].read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Plan, Presence, Segment
 from pipeline.joints import NUM_JOINTS
-from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
+from pipeline.report.page import ReportInputs
 from pipeline.result import JobReport
+from pipeline.settings import Settings
 from tests.support.clip_info import video_info
 from tests.support.still_plan import still_plan
 
@@ -24,24 +24,13 @@ COMES, LEAVES = 10, 80
 BODY_HEIGHT_PX = 60.0
 
 
-@dataclass(frozen=True)
-class MadeJob:
-    """What the report is made of."""
-
-    source: Clip
-    written: Clip
-    plan: Plan
-    series: dict[str, NDArray[np.float64]]
-    facts: JobReport
-
-
-def made_job(folder: Path) -> MadeJob:
+def made_job(folder: Path) -> ReportInputs:
     """Return a job of 3 s whose source is ``source_level`` and whose result is ``result_level`` gray all over."""
     clips = []
     for name, level in (("source", source_level), ("written", result_level)):
         _write(folder / f"{name}.mp4", [level(frame) for frame in range(T)])
         clips.append(open_clip(folder / f"{name}.mp4"))
-    return MadeJob(clips[0], clips[1], made_plan(), made_series(), made_facts())
+    return ReportInputs(clips[0], clips[1], [made_plan()], Settings(), made_facts(), made_series())
 
 
 def source_level(frame: int) -> int:

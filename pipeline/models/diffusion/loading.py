@@ -113,24 +113,7 @@ def load_parts(key: ComponentsKey) -> Components:
     vae = _autoencoder(key.decoder, dtype)
     encoder = vae if key.encoder == key.decoder else _autoencoder(key.encoder, dtype)
     pipeline = _pipeline(key, controlnets, vae, dtype)
-    if key.lora != "none" and fused_folder(weights_folder(), key.lora, key.lora_scale) is None:
-        folder, name = LORAS[key.lora]
-        pipeline.load_lora_weights(str(weight_folder(folder)), weight_name=name, local_files_only=True)
-        # Fused, it costs nothing per step.
-        pipeline.fuse_lora(lora_scale=key.lora_scale)
-        pipeline.unload_lora_weights()
-    pipeline.load_ip_adapter(
-        str(weight_folder("ip_adapter")),
-        subfolder="",
-        weight_name=[_IP_ADAPTER, *([_FACE_ADAPTER] if key.has_face_adapter else [])],
-        image_encoder_folder="image_encoder",
-        local_files_only=True,
-    )
-    if key.has_motion_module:
-        # Motion modules were trained on 16 frames: longer windows are processed in overlapping contexts of this length.
-        pipeline.enable_free_noise(context_length=CONTEXT_FRAMES, context_stride=CONTEXT_STRIDE)
-        # The UNet has adopted its weights; kept as a component it would be on the device twice.
-        pipeline.motion_adapter = None
+    _adapt(pipeline, key)
     device = torch.device(key.device)
     pipeline.to(device)
     encoder.to(device)
@@ -151,6 +134,28 @@ def load_parts(key: ComponentsKey) -> Components:
         dtype=dtype,
         has_motion_module=key.has_motion_module,
     )
+
+
+def _adapt(pipeline: Any, key: ComponentsKey) -> None:
+    """Add to a pipeline what changes its UNet: LoRA, image prompt, longer windows."""
+    if key.lora != "none" and fused_folder(weights_folder(), key.lora, key.lora_scale) is None:
+        folder, name = LORAS[key.lora]
+        pipeline.load_lora_weights(str(weight_folder(folder)), weight_name=name, local_files_only=True)
+        # Fused, it costs nothing per step.
+        pipeline.fuse_lora(lora_scale=key.lora_scale)
+        pipeline.unload_lora_weights()
+    pipeline.load_ip_adapter(
+        str(weight_folder("ip_adapter")),
+        subfolder="",
+        weight_name=[_IP_ADAPTER, *([_FACE_ADAPTER] if key.has_face_adapter else [])],
+        image_encoder_folder="image_encoder",
+        local_files_only=True,
+    )
+    if key.has_motion_module:
+        # Motion modules were trained on 16 frames: longer windows are processed in overlapping contexts of this length.
+        pipeline.enable_free_noise(context_length=CONTEXT_FRAMES, context_stride=CONTEXT_STRIDE)
+        # The UNet has adopted its weights; kept as a component it would be on the device twice.
+        pipeline.motion_adapter = None
 
 
 def _autoencoder(kind: str, dtype: torch.dtype) -> Any:
