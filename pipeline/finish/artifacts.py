@@ -32,7 +32,10 @@ class ArtifactWriter:
     """
 
     def __init__(self, folder: Path, wanted: frozenset[str], info: VideoInfo, plan: Plan) -> None:
-        self._folder, self._wanted, self._info, self._plan = folder, wanted, info, plan
+        self._folder = folder
+        self._wanted = wanted
+        self._info = info
+        self._plan = plan
         self._open = ExitStack()
         self.paths: dict[str, list[Path]] = {}
         self._writers: list[tuple[ArtifactVideo, Callable[[EditedFrame], NDArray[np.uint8]]]] = []

@@ -132,7 +132,9 @@ def edit_piece(
     ``behind_it`` are the edits of the subjects farther away, back to front: their shadows and layers are part of this
     piece's background.
     """
-    scene, masks, layer = piece.scene, piece.masks, piece.layer
+    scene = piece.scene
+    masks = piece.masks
+    layer = piece.layer
     if layer is not None:
         layer = behind(layer, masks.kept)
     reach = reach_of_hole(inputs, piece.height_px)

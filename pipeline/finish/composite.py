@@ -229,7 +229,8 @@ def _mix(
     height, width = hole.shape
     layer_height, layer_width = alpha.shape
     left, top = layer_xy
-    least, one = np.float32(1e-3), np.float32(1)
+    least = np.float32(1e-3)
+    one = np.float32(1)
     for r in range(height):
         for c in range(width):
             share = one - source[r, c]

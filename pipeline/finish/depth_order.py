@@ -39,7 +39,8 @@ def depth_order(
     subjects: Sequence[Subject], masks: Sequence[MaskOf], info: VideoInfo, shot_starts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return (T, K): the indices of the K subjects in each frame, from the farthest to the nearest."""
-    count, total = len(subjects), info.num_frames
+    count = len(subjects)
+    total = info.num_frames
     in_front = np.zeros((total, count, count), np.bool_)
     for a, b in combinations(range(count), 2):
         a_is_nearer = _nearer(subjects[a], subjects[b], (masks[a], masks[b]), info, shot_starts)

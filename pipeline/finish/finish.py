@@ -187,7 +187,8 @@ def _one_subject(inputs: FinishInputs, motion: _Motion) -> Callable[[tuple[Frame
 
     def edited(frame_inputs: tuple[FrameInputs, ...]) -> EditedFrame:
         number = frame_inputs[0].frame.index
-        joints, offsets = motion.joints_unlocked[number], motion.foot_offsets_px[number]
+        joints = motion.joints_unlocked[number]
+        offsets = motion.foot_offsets_px[number]
         return make_frame(inputs, frame_inputs[0], joints, offsets, grain)
 
     return edited

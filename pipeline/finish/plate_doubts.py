@@ -25,7 +25,8 @@ def plate_doubts(series: Mapping[str, NDArray[np.float64]], info: VideoInfo) -> 
     ``series`` are (N,) figures over the replaced frames, of ``QualityMeter``: ``frame``, ``plate_fit`` (NaN where
     unknown), ``unseen_px`` and ``old_px``.
     """
-    fit, unseen = np.full(info.num_frames, np.nan), np.zeros(info.num_frames)
+    fit = np.full(info.num_frames, np.nan)
+    unseen = np.zeros(info.num_frames)
     frames = series["frame"].astype(np.int64)
     fit[frames] = series["plate_fit"]
     unseen[frames] = series["unseen_px"] / np.maximum(series["old_px"], 1.0)

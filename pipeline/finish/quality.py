@@ -115,7 +115,8 @@ class QualityMeter:
         (T, 21, 3), NaN where unknown.
         """
         rows = {name: np.array(values, np.float64) for name, values in self._rows.items()}
-        subject, contacts = self._plan.subject, self._plan.contacts
+        subject = self._plan.subject
+        contacts = self._plan.contacts
         slides = {}
         for name, joints in (("unlocked", joints_unlocked), ("locked", placed_joints)):
             slides[name] = foot_slide_bh(
@@ -175,7 +176,8 @@ class _Patch:
         scale = min(1.0, _FLOW_SIDE_PX / max(x1 - x0, y1 - y0))
         # DIS needs a few patches across; a sliver of a region is enlarged rather than refused
         size = (max(16, round((x1 - x0) * scale)), max(16, round((y1 - y0) * scale)))
-        self.frame, self.box_xyxy = frame, box_xyxy
+        self.frame = frame
+        self.box_xyxy = box_xyxy
         self.source = cv2.resize(source[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
         self.result = cv2.resize(result[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
         small = cv2.resize(region[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)

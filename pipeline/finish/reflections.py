@@ -99,7 +99,8 @@ def foot_row_of(plan: Plan, frame: int) -> float:
 
 def _sample(frame: Frame, plan: Plan, masks: SubjectMasks, plates: PlateSet) -> ReflectionSample | None:
     subject = masks.subject_mask(frame.index)
-    height_px, foot_row = float(plan.subject.body_height_px[frame.index]), foot_row_of(plan, frame.index)
+    height_px = float(plan.subject.body_height_px[frame.index])
+    foot_row = foot_row_of(plan, frame.index)
     size_wh = subject.shape[1], subject.shape[0]
     if not subject.any() or not np.isfinite(foot_row) or not height_px > 8:
         return None
@@ -108,7 +109,8 @@ def _sample(frame: Frame, plan: Plan, masks: SubjectMasks, plates: PlateSet) -> 
         return None
     x0, y0, x1, y1 = box
     area = np.s_[y0:y1, x0:x1]
-    here, source = np.ascontiguousarray(subject[area]), np.ascontiguousarray(rgb_of(frame)[area])
+    here = np.ascontiguousarray(subject[area])
+    source = np.ascontiguousarray(rgb_of(frame)[area])
     people = masks.hidden_mask(frame.index)[area]
     plate, seen = plates.render(frame.index, box)
     around = grow(people, max(4, round(0.1 * height_px))) & ~grow(people, max(2, round(0.03 * height_px))) & seen
@@ -142,7 +144,9 @@ def edit_reflection(
 
     Nothing changes where the plate is not known or somebody else is. ``foot_row`` is in px of the frame.
     """
-    plate, subject, height_px = patch.plate, patch.subject, patch.body_height_px
+    plate = patch.plate
+    subject = patch.subject
+    height_px = patch.body_height_px
     row = foot_row - patch.box_xyxy[1]
     alpha = np.zeros(subject.shape, np.float32)
     change = np.zeros((*subject.shape, 3), np.float32)

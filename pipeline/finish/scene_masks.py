@@ -80,8 +80,10 @@ def scene_masks(
     settings: CompositeSettings,
 ) -> SceneMasks:
     """Label the pixels of ``patch``; outside of it nothing is the subject's. ``skeleton`` (23, 3) in source px."""
-    frame, box_xyxy = frame_inputs.frame.index, patch.box_xyxy
-    subject_mask, others_mask = frame_inputs.subject_mask, frame_inputs.not_subject_mask
+    frame = frame_inputs.frame.index
+    box_xyxy = patch.box_xyxy
+    subject_mask = frame_inputs.subject_mask
+    others_mask = frame_inputs.not_subject_mask
     x0, y0, x1, y1 = box_xyxy
     view = view_of(box_xyxy, patch.source, patch.plate, patch.seen, patch.body_height_px)
     body = body_of(skeleton, patch.body_height_px, (x0, y0), view.factor)

@@ -142,7 +142,8 @@ def _masks(inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch) -> Sce
     others_mask = frame_inputs.not_subject_mask
     if inputs.scene is None or inputs.plates is None:
         return masks_without_scene(frame_inputs.subject_mask, others_mask)
-    subject, number = inputs.plan.subject, frame_inputs.frame.index
+    subject = inputs.plan.subject
+    number = frame_inputs.frame.index
     skeleton = subject.skeletons[number]
     masks = scene_masks(inputs.scene, inputs.plates, frame_inputs, skeleton, patch, inputs.settings.composite)
     if subject.presence[number] == Presence.UNCERTAIN:
@@ -155,7 +156,8 @@ def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:
 
     Frames may be requested in any order.
     """
-    number, masks = frame.index, inputs.masks
+    number = frame.index
+    masks = inputs.masks
     if inputs.plan.subject.presence[number] == Presence.ABSENT:
         return None
     frame_inputs = FrameInputs(

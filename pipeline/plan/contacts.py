@@ -33,7 +33,8 @@ _STRETCHED_LEG_BH = 0.40
 _SWING_SECONDS, _SWING_QUANTILE, _SWING_SHARE = 1.0, 0.9, 0.2
 """A foot that moves towards the camera swings slowly in the picture: it counts as planted only below this fraction of
 its own peak speed around that time."""
-_QUIET_QUANTILE, _QUIET_TIMES = 0.3, 2.2
+_QUIET_QUANTILE = 0.3
+_QUIET_TIMES = 2.2
 _STRICTEST = (0.3, 0.5)
 """The threshold never falls below 2.2 times the speed of a resting foot, which is noise (95 % of a Rayleigh
 distribution lies below 2.1 times its median), within these fractions of the setting, so that landmark noise of a
@@ -232,9 +233,13 @@ def carried_by_ground(
     alone.
     """
     if forward:
-        transform, source_points, to = pair_motion, ground[:, :2], ground[:, 2:]
+        transform = pair_motion
+        source_points = ground[:, :2]
+        to = ground[:, 2:]
     else:
-        transform, source_points, to = invert(pair_motion), ground[:, 2:], ground[:, :2]
+        transform = invert(pair_motion)
+        source_points = ground[:, 2:]
+        to = ground[:, :2]
     moved = apply_transform(transform, point)
     foot = point + np.array([0.0, _ANKLE_ABOVE_GROUND_BH * body_height_px])
     apart = (source_points.astype(np.float64) - foot) / body_height_px
@@ -249,7 +254,8 @@ def carried_by_ground(
     rows = np.stack([np.ones(len(apart)), apart[:, 1]], axis=1)
     # Ridge penalty on the slope only: few or one-sided points then give their mean.
     ridge = np.diag([1e-6, 0.01 * own.sum()])
-    weight, line = own, np.zeros((2, 2))
+    weight = own
+    line = np.zeros((2, 2))
     for _ in range(5):
         line = np.linalg.solve((rows * weight[:, None]).T @ rows + ridge, (rows * weight[:, None]).T @ residual)
         left = np.linalg.norm(residual - rows @ line, axis=1)

@@ -15,7 +15,8 @@ _MARGIN_BH = 0.2
 """Margin around the person in body heights, for other proportions, hair and a soft shadow."""
 _OUTSIDE_SHARE = 0.15
 """Farthest that the crop may extend beyond the picture, as a fraction of its height."""
-_NARROWEST, _WIDEST = 2 / 3, 16 / 9
+_NARROWEST = 2 / 3
+_WIDEST = 16 / 9
 _FOLLOW_SIGMA_SECONDS = 0.4
 _ZOOM_REACH_SECONDS = 1.0
 _GRID_PX = 64

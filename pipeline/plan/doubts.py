@@ -65,7 +65,8 @@ def _unmarked(
         frames = np.concatenate([track.frames for track in other])
         boxes = np.concatenate([track.boxes_xyxy for track in other])
         order = np.argsort(frames)
-        frames, boxes = frames[order], boxes[order]
+        frames = frames[order]
+        boxes = boxes[order]
         for row in np.flatnonzero(np.diff(frames) > 1):
             run = int(frames[row]) + 1, int(frames[row + 1])
             is_one_shot = not ((shot_starts >= run[0]) & (shot_starts <= run[1])).any()

@@ -107,8 +107,14 @@ def _complete_shot(
     state: _Filling, shot: slice, ratios: HeightRatios, max_gap_seconds: float, others: BoxesByFrame
 ) -> None:
     """Fill short gaps and smooth, in place, within one shot."""
-    info, world, found, visible = state.info, state.world, state.found, state.visible
-    presence, boxes, joints, skeletons = state.presence, state.boxes, state.joints, state.skeletons
+    info = state.info
+    world = state.world
+    found = state.found
+    visible = state.visible
+    presence = state.presence
+    boxes = state.boxes
+    joints = state.joints
+    skeletons = state.skeletons
     seconds = info.pts_seconds
     here = found[shot].copy()
     frames = np.arange(shot.start, shot.stop)
@@ -120,7 +126,8 @@ def _complete_shot(
     heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh, ratios)
     for start, stop in true_runs(presence[shot] != Presence.ABSENT):
         run = slice(shot.start + start, shot.start + stop)
-        inside, at = found[run], seconds[run]
+        inside = found[run]
+        at = seconds[run]
         boxes[run] = interpolate_run(boxes[run], inside, at)
         together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
         # Filled in ``world``: between two frames it is the person that moves linearly, not the picture.
@@ -144,7 +151,10 @@ def _complete_shot(
 
 def _carry_over_edges(state: _Filling, run: slice, shot: slice) -> None:
     """Extrapolate a person cut off by the picture's edge for as long as the box still overlaps the picture."""
-    presence, boxes, joints, skeletons = state.presence, state.boxes, state.joints, state.skeletons
+    presence = state.presence
+    boxes = state.boxes
+    joints = state.joints
+    skeletons = state.skeletons
     width, _ = state.info.size_wh
     seconds = state.info.pts_seconds
     for first, inner, step in (

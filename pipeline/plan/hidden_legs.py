@@ -158,7 +158,8 @@ def _in_step(
 ) -> NDArray[np.float64] | None:
     """Return the legs relative to the hips a stride earlier, later or both, weighted by nearness; None where neither is
     visible."""
-    found, weights = [], []
+    found = []
+    weights = []
     for count in (-1, 1, -2, 2):
         at = pts_seconds[t] + count * stride
         row = int(np.argmin(np.abs(pts_seconds - at)))

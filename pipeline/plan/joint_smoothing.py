@@ -160,7 +160,8 @@ def standing_height(
     first = np.searchsorted(pts_seconds, pts_seconds - HEIGHT_SECONDS / 2 - 1e-9)
     last = np.searchsorted(pts_seconds, pts_seconds + HEIGHT_SECONDS / 2 + 1e-9, side="right")
     for i, (a, b) in enumerate(zip(first, last, strict=True)):
-        t, near = pts_seconds[a:b] - pts_seconds[i], logs[a:b]
+        t = pts_seconds[a:b] - pts_seconds[i]
+        near = logs[a:b]
         known = np.isfinite(near)
         if known.any():
             usual[i] = np.exp(_upper_line(t[known], near[known]))

@@ -47,12 +47,14 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
     motion could not be measured or jumped, or a track ended and another one of similar appearance started elsewhere, or
     a track continued in another pose. A flash or a passer-by meets only the first condition.
     """
-    size_wh, change = survey.info.size_wh, survey.unexplained_change
+    size_wh = survey.info.size_wh
+    change = survey.unexplained_change
     spikes = _spikes(change)
     if not len(spikes):
         return survey.shot_starts
     leaps = _camera_leaps(survey.motion, size_wh)
-    seconds, world = survey.info.pts_seconds, survey.motion.world_from_source
+    seconds = survey.info.pts_seconds
+    world = survey.motion.world_from_source
     pieces = cut_tracks(survey.tracks, survey.shot_starts, seconds, world)
     cuts = [
         frame

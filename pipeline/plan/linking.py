@@ -72,7 +72,8 @@ def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list
     following = _successors(len(pieces), _possible_links(pieces, pts_seconds))
     chains = []
     for first in sorted(set(range(len(pieces))) - set(following.values())):
-        chain, at = [pieces[first]], first
+        chain = [pieces[first]]
+        at = first
         while at in following:
             at = following[at]
             chain.append(pieces[at])
@@ -103,7 +104,9 @@ def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, in
     """
     if not links:
         return {}
-    rows, columns, costs = [], [], []
+    rows = []
+    columns = []
+    costs = []
     for (i, j), cost in links.items():
         rows += [i, count + j]
         columns += [j, count + i]

@@ -31,7 +31,9 @@ def make_plan(survey: Survey, request: JobRequest, settings: Settings, needs: Ne
     path = workspace / "plan.zip"
     if path.exists():
         return load_values(path, Plan)
-    info, motion, shots = survey.info, survey.motion, find_jump_cuts(survey)
+    info = survey.info
+    motion = survey.motion
+    shots = find_jump_cuts(survey)
     seconds = info.pts_seconds
     camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize.window_seconds)
     subject, warnings = choose_subject(

@@ -54,7 +54,8 @@ def person_by_points(
     """
     ordered = sorted(points, key=lambda choice: choice.at_s)
     named = [(_frame_of(info, choice), person_at(persons, info, choice)) for choice in ordered]
-    borders, owners = [0], [named[0][1]]
+    borders = [0]
+    owners = [named[0][1]]
     for (before, one), (after, other) in pairwise(named):
         if one != other:
             borders.append(_changeover(persons[one], persons[other], before, after, shot_starts))

@@ -47,7 +47,8 @@ def cut_segments(
         segment_kinds: tuple[_Kind, ...]
         hold = find_hold(subject, world_from_source, pts_seconds, shot) if count == 3 else None
         if hold is not None:
-            borders, segment_kinds = [shot.start, *hold, shot.stop], ("approach", "hold", "exit")
+            borders = [shot.start, *hold, shot.stop]
+            segment_kinds = ("approach", "hold", "exit")
         else:
             borders = equal_borders(shot.start, shot.stop, count)
             kind: _Kind = "whole" if count == 1 else "part"

@@ -25,7 +25,8 @@ class CandidateReader:
         folder: Path,
         check: Callable[[], None],
     ) -> None:
-        self._plans, self._check = plans, check
+        self._plans = plans
+        self._check = check
         self._spool = folder / "candidates"
         self._last_use: dict[int, int] = {}
         for row, plan in enumerate(plans):

@@ -41,7 +41,8 @@ def estimate_lighting(
     num_frames = clip.info.num_frames
     paths = workspace / "light.zip", workspace / "shadows.zip"
     if keep_if_intact(workspace, *paths):
-        light, shadows = load_values(paths[0], SceneLight), load_values(paths[1], CastShadows)
+        light = load_values(paths[0], SceneLight)
+        shadows = load_values(paths[1], CastShadows)
     else:
         light, shadows = _measured(clip, plan, masks, check)
         save_values(paths[0], light)
@@ -56,7 +57,8 @@ def estimate_lighting(
 
 
 def _measured(clip: Clip, plan: Plan, masks: SubjectMasks, check: Check) -> tuple[SceneLight, CastShadows]:
-    seconds, size_wh = clip.info.pts_seconds, clip.info.size_wh
+    seconds = clip.info.pts_seconds
+    size_wh = clip.info.size_wh
     looked_at = np.array(_looked_at(plan, seconds), np.int64)
     frames = clip.frames_at(looked_at.tolist())
     lights: list[SceneLight] = []

@@ -53,7 +53,8 @@ def masked_median(
                 if n == 0:
                     break
                 middle = (values[(n - 1) // 2] + values[n // 2]) / 2
-                total, agreeing = 0, 0
+                total = 0
+                agreeing = 0
                 for i in range(n):
                     if abs(values[i] - middle) <= _INLIER_LEVELS:
                         total += values[i]

@@ -120,7 +120,9 @@ def _mixed(
     height, width = first_known.shape
     picture = np.empty((height, width, 3), np.uint8)
     seen = np.empty((height, width), np.bool_)
-    least, top, half = np.float32(1e-3), np.float32(255), np.float32(0.5)
+    least = np.float32(1e-3)
+    top = np.float32(255)
+    half = np.float32(0.5)
     for r in range(height):
         for c in range(width):
             a = max(first_known[r, c] / top, least) * first_weight

@@ -191,7 +191,8 @@ def fit_nodes(
         across = np.exp(-0.5 * ((node_x - points[:, 0]) / (width * spread_x)) ** 2)
         return down, across
 
-    near, wide = kernels(1.0), kernels(4.0)
+    near = kernels(1.0)
+    wide = kernels(4.0)
     nodes = np.zeros((rows, columns, 2), np.float32)
     robust = np.ones(len(points))
     for _ in range(5):

@@ -97,7 +97,9 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask]:
 
 def _registered(stack: Candidates) -> tuple[dict[int, Warp], dict[int, float]]:
     """Return the warp of each candidate, anchor to candidate, and its detail relative to the anchor's."""
-    plan, height, size_wh = stack.plan, stack.height, stack.size_wh
+    plan = stack.plan
+    height = stack.height
+    size_wh = stack.size_wh
     target = RegistrationTarget(np.array(stack.pictures[plan.frame]), stack.grades[plan.frame] == 0)
     warps = {plan.frame: Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)}
     details = {plan.frame: 1.0}
@@ -122,7 +124,8 @@ def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArra
     A candidate registered to a wrong place would paste that place into the plate: no sample is better.
     """
     anchor = stack.plan.frame
-    picture, needed_mask = np.asarray(stack.pictures[anchor]), stack.plan.needed_mask
+    picture = np.asarray(stack.pictures[anchor])
+    needed_mask = stack.plan.needed_mask
 
     def fits(frame: int) -> bool:
         background = stack.grades[anchor] > 0, stack.grades[frame] > 0
@@ -145,7 +148,8 @@ def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
 
 def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tuple[Picture, Mask]:
     """Take the masked median over the needed part of the anchor, block by block."""
-    plan, size_wh = stack.plan, stack.size_wh
+    plan = stack.plan
+    size_wh = stack.size_wh
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
     needed_mask = plan.needed_mask

@@ -76,7 +76,8 @@ def _fill_coordinates(
         y = rows_px[r]
         place = min(max(y * last_row / max(size_wh[1] - 1, 1), 0.0), float(last_row))
         above = int(place)
-        below, down = min(above + 1, last_row), np.float32(place - above)
+        below = min(above + 1, last_row)
+        down = np.float32(place - above)
         for i in range(last_column + 1):
             for axis in range(2):
                 line[i, axis] = nodes[above, i, axis] + (nodes[below, i, axis] - nodes[above, i, axis]) * down
@@ -96,7 +97,8 @@ def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int,
     y = np.clip(points[:, 1] * (rows - 1) / max(size_wh[1] - 1, 1), 0, rows - 1)
     column = np.minimum(x.astype(np.int64), max(columns - 2, 0))
     row = np.minimum(y.astype(np.int64), max(rows - 2, 0))
-    below, right = np.minimum(row + 1, rows - 1), np.minimum(column + 1, columns - 1)
+    below = np.minimum(row + 1, rows - 1)
+    right = np.minimum(column + 1, columns - 1)
     fx, fy = (x - column)[:, None], (y - row)[:, None]
     top = nodes[row, column] * (1 - fx) + nodes[row, right] * fx
     bottom = nodes[below, column] * (1 - fx) + nodes[below, right] * fx

@@ -97,7 +97,8 @@ class ColorCounts:
 
         Such a color is present in some observations only: if that fraction is p, (mean)² / mean of squares is p.
         """
-        subject, foreign = density(self.subject), density(self.foreign)
+        subject = density(self.subject)
+        foreign = density(self.foreign)
         steadiness = self._first**2 / np.maximum(self._looks * self._second, 1e-12)
         low, high = _STEADY
         doubt = np.clip((high - steadiness) / (high - low), 0.0, 1.0)

@@ -106,7 +106,8 @@ def hidden_frames(plan: Plan, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
 
     Only there is the position known: on entering or leaving it is extrapolated.
     """
-    presence, boxes = plan.subject.presence, plan.subject.boxes_xyxy
+    presence = plan.subject.presence
+    boxes = plan.subject.boxes_xyxy
     hidden = np.zeros(len(presence), np.bool_)
     room = np.concatenate([boxes[:, :2], np.array(size_wh) - boxes[:, 2:]], axis=1).min(axis=1)
     inside: NDArray[np.bool_] = room > _EDGE_PX

@@ -56,8 +56,12 @@ class SceneLearner:
     """Takes the frames in order; holds the counts of the plates to which the next frames may still contribute."""
 
     def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel, height_px: float) -> None:
-        self._plan, self._masks, self._plates = plan, masks, plates
-        self._folder, self._gain, self._height_px = model.folder, model.gain, height_px
+        self._plan = plan
+        self._masks = masks
+        self._plates = plates
+        self._folder = model.folder
+        self._gain = model.gain
+        self._height_px = height_px
         self._balls = Balls.load(balls_path(model.folder))
         self._open: dict[int, _Counts] = {}
         self._colors: dict[int, ColorCounts] = {}
@@ -166,7 +170,8 @@ class SceneLearner:
             near_rows = self._near(row, row + _NEAR_ROWS + 1)
             colors = faded_sum([(_FADE ** abs(near - row), self._colors[near]) for near in near_rows])
             front, wrong = self._take_places(row)
-            foreign, others = colors.foreign_colors(), colors.others_colors()
+            foreign = colors.foreign_colors()
+            others = colors.others_colors()
             save_row(self._folder, row, SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, wrong))
             self._written += 1
             self._colors.pop(row - _NEAR_ROWS, None)
@@ -175,7 +180,8 @@ class SceneLearner:
 def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plates: PlateSet, gain: float) -> Sample:
     """Compare a frame (H, W, 3) with its plate around the subject."""
     height_px = float(plan.subject.body_height_px[number])
-    subject_mask, others_mask = masks.subject_mask(number), masks.others_mask(number)
+    subject_mask = masks.subject_mask(number)
+    others_mask = masks.others_mask(number)
     overlay_mask = masks.overlay_mask(number)
     if overlay_mask is not None:
         others_mask = others_mask | overlay_mask

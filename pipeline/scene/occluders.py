@@ -93,7 +93,8 @@ class PlateEvidence:
         grown to the edges by a watershed (Meyer 1994), against those where the subject was seen and everything far
         away.
         """
-        for_it, against = cv2.blur(self._covered, (3, 3)), cv2.blur(self._uncovered, (3, 3))
+        for_it = cv2.blur(self._covered, (3, 3))
+        against = cv2.blur(self._uncovered, (3, 3))
         probability = for_it / (for_it + against + _PRIOR)
         sure = _large((probability > _SURE) & (for_it >= _LEAST_LOOKS))
         if not sure.any():

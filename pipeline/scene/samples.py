@@ -76,7 +76,8 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
     distances = part_distances(body.segments, height, width)
     distances /= np.float32(max(body.height_px, 1.0))
     outside = np.asarray(distances.min(axis=0), np.float32)
-    subject, others = view.reduced(subject_mask), view.reduced(others_mask)
+    subject = view.reduced(subject_mask)
+    others = view.reduced(others_mask)
     return Sample(view, body, distances, outside, bins_of(view.picture, gain), subject, others)
 
 
@@ -168,7 +169,8 @@ def foreign_counts(
     lies to a good part outside the limbs. ``wrong`` (h, w): where the plate is not to be trusted; ``is_held``
     (NUM_BINS,): colors known to belong to an object.
     """
-    shown, height = sample.view.shown, sample.body.height_px
+    shown = sample.view.shown
+    height = sample.body.height_px
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
     subject = grow(sample.subject_mask, max(1, round(OUTSIDE_BH * height)))
     away = (sample.outside > 2 * OUTSIDE_BH) & ~subject & ~others

@@ -48,7 +48,8 @@ def other_end(held: Mask, odds: Float32Array, differs: Mask, hand_xy: NDArray[np
         along = np.array([np.cos(angle + turn), np.sin(angle + turn)])
         part, length = _continuation(start, along, odds, differs, hand_xy, height_px)
         if length > longest:
-            found, longest = part, length
+            found = part
+            longest = length
     return found
 
 

@@ -136,7 +136,9 @@ def _compare(
             darker[r, c] = is_darker
             if not known[r, c]:
                 continue
-            apart, product, square = 0.0, 0.0, 1.0
+            apart = 0.0
+            product = 0.0
+            square = 1.0
             for channel in range(3):
                 a, b = now[r, c, channel], clean[r, c, channel]
                 apart = max(apart, abs(a - b))
@@ -148,7 +150,8 @@ def _compare(
                 continue
             if apart <= _DIFFERENT_ALIKE * alike + room:
                 continue
-            gain, left = product / square, 0.0
+            gain = product / square
+            left = 0.0
             for channel in range(3):
                 left = max(left, abs(now[r, c, channel] - gain * clean[r, c, channel]))
             is_shadow = _SHADOW_GAIN[0] < gain < _SHADOW_GAIN[1] and left < _SHADOW_ALIKE * alike

@@ -106,11 +106,13 @@ def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.f
         pose.linear.astype(np.float32),
         pose.offset.astype(np.float32),
     )
-    scale, shift = 1.0, 0.0
+    scale = 1.0
+    shift = 0.0
     if reference.is_whole:
         # The person's top and soles are accurate to a pixel, and joints are not.
         rows = np.flatnonzero(reference.mask.any(1))
-        top, ground = float(rows[0]) - 0.5, float(rows[-1]) + 0.5
+        top = float(rows[0]) - 0.5
+        ground = float(rows[-1]) + 0.5
         low, high = float(places[:, 1].max()), float(places[:, 1].min())
         scale = (ground - top) / (low - high)
         shift = ground - scale * low
@@ -132,7 +134,8 @@ def _face_anchors(
         return sparse.csr_matrix((0, graph.num_nodes)), np.zeros((0, 2)), np.zeros(0)
     skull = np.flatnonzero(shares[:, PARTS.index("head")] > 0.9)
     tree = cKDTree(figure.vertices[skull])
-    rows, targets = [], []
+    rows = []
+    targets = []
     for name in names:
         _, near = tree.query(figure.landmarks[LANDMARK[name]], k=6)
         rows.append(graph.follow[skull[near]].mean(0))

@@ -24,7 +24,8 @@ _EAR = np.array([0.011, 0.021, 0.014])
 def hair_share(figure: Figure, triangles: NDArray[np.int32], groups: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return (T, S) 0..1 hair coverage of the skin's samples; 0 on every other surface."""
     share = np.zeros((len(triangles), len(sample_grid()[0])), np.float32)
-    skin, cap = groups == Group.SKIN, triangles[groups == Group.HAIR]
+    skin = groups == Group.SKIN
+    cap = triangles[groups == Group.HAIR]
     if not len(cap):
         return share
     vertices = figure.vertices.astype(np.float64)

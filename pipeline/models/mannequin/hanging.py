@@ -18,7 +18,8 @@ from pipeline.joints import JOINT
 from pipeline.models.mannequin.figure import BONE, Figure, Group, Pose
 from pipeline.models.mannequin.reference import ReferenceView
 
-_AROUND, _DOWN = 56, 48
+_AROUND = 56
+_DOWN = 48
 _LEGS_APART = 0.085
 """Legs whose centers are this far apart show a gap between trousers; closer ones are inconclusive. Standing heights."""
 _LEAST_LENGTH = 0.07
@@ -67,7 +68,9 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     hem = max(hem - max(1, round(_HEM * reference.height_px)), 0)
     if np.count_nonzero(apart[:hem] & (rows[:hem] > hips)) < _LEAST_LENGTH * reference.height_px:
         return None
-    rows, low, high = rows[:hem].astype(np.float64), low[:hem], high[:hem]
+    rows = rows[:hem].astype(np.float64)
+    low = low[:hem]
+    high = high[:hem]
     room = _BEYOND * reference.height_px
     left, right = (_edge(reference, rows, middle[:hem], way) for way in (-1, 1))
     left, right = np.maximum(left, low - room), np.minimum(right, high + room)
@@ -161,12 +164,14 @@ def _depths(
     legs = np.unique(figure.triangles[np.isin(figure.groups, [Group.LOWER, Group.LEG])])
     y, z = places[legs, 1], places[legs, 2]
     step = (rows[-1] - rows[0]) / len(rows)
-    depth, middle = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    depth = np.full(len(rows), np.nan)
+    middle = np.full(len(rows), np.nan)
     for n, row in enumerate(rows):
         near = np.abs(y - row) < 1.5 * step + 1
         if near.sum() > 8:
             low, high = np.quantile(z[near], [0.02, 0.98])
-            depth[n], middle[n] = (high - low) / 2, (high + low) / 2
+            depth[n] = (high - low) / 2
+            middle[n] = (high + low) / 2
     known = np.flatnonzero(np.isfinite(depth))
     depth, middle = (np.interp(np.arange(len(rows)), known, v[known]) for v in (depth, middle))
     depth = np.maximum(depth * 1.03, _DEPTH * half)

@@ -44,7 +44,8 @@ def solve_two_bone_ik(chain: Leg, target: Float64Array) -> tuple[Float64Array, F
     wanted = distance / size
     straight = 0.9995 * (a + b)
     if wanted > straight:
-        wanted, size = straight, min(distance / straight, 1 + _STRETCH)
+        wanted = straight
+        size = min(distance / straight, 1 + _STRETCH)
     missing = goal * (1 - wanted * size / distance)
     wanted = max(wanted, 0.35 * (a + b))
     cosine = float(np.clip((a * a + wanted * wanted - b * b) / (2 * a * wanted), -1, 1))

@@ -120,12 +120,14 @@ class Mannequin:
             places = self._places(window, i)
             if places is not None:
                 maps = surface_maps(places, self._triangles, window.size_wh)
-                depth[i], normals[i] = maps.depth, maps.normals
+                depth[i] = maps.depth
+                normals[i] = maps.normals
         return FigureGuide(tuple(self.generate(window, 0, check)), depth, normals)
 
     def motion(self, window: Window) -> NDArray[np.float32]:
         """Return (h, w, 2) px: from a pixel of the second of two frames to where its surface point was in the first."""
-        before, places = self._places(window, 0), self._places(window, 1)
+        before = self._places(window, 0)
+        places = self._places(window, 1)
         if before is None or places is None:
             return np.full((window.size_wh[1], window.size_wh[0], 2), np.nan, np.float32)
         earlier = surface_maps(before, self._triangles, window.size_wh)
@@ -150,7 +152,8 @@ class Mannequin:
 
     def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
         """Return the pose of a frame and its height (px); None where nobody can be posed."""
-        skeleton, height_px = window.skeletons[i], float(window.body_height_px[i])
+        skeleton = window.skeletons[i]
+        height_px = float(window.body_height_px[i])
         if window.presence[i] == Presence.ABSENT or not _is_posable(skeleton, height_px):
             return None
         height_px *= _CLOTHED

@@ -99,7 +99,8 @@ def lookup(
         if j < 0:
             j = 0
     fu, fv = p - i, q - j
-    right, up = sample_index(i + 1, j, steps), sample_index(i, j + 1, steps)
+    right = sample_index(i + 1, j, steps)
+    up = sample_index(i, j + 1, steps)
     if fu + fv <= 1.0 or i + j + 1 >= steps:
         corner = sample_index(i, j, steps)
         first = max(1.0 - fu - fv, 0.0)

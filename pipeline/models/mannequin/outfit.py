@@ -72,7 +72,8 @@ def outfit_of(appearance: Appearance) -> Outfit:
     own = Outfit()
     found = {name: color for name, color in sampler.parts().items() if color is not None}
     outfit = replace(own, colors={**own.colors, **found})
-    fore, shin = sampler.forearm(), sampler.shin()
+    fore = sampler.forearm()
+    shin = sampler.shin()
     return replace(
         outfit,
         long_sleeves=fore is None or not _nearer(fore, outfit.colors["skin"], outfit.colors["upper"]),
@@ -112,7 +113,8 @@ class _Sampler:
         if not np.isfinite(self._unit) or self._unit < 4:
             return {}
         up = -self._down / self._unit
-        nose, eyes = self._at("nose"), (self._at("left_eye") + self._at("right_eye")) / 2
+        nose = self._at("nose")
+        eyes = (self._at("left_eye") + self._at("right_eye")) / 2
         face_width = float(np.linalg.norm(self._at("left_eye") - self._at("right_eye")))
         cheeks = [nose + side * 0.75 * (self._at(f"{s}_eye") - eyes) for s in ("left", "right") for side in (1.0,)]
         skin = self._median([(c, 0.3 * face_width) for c in (*cheeks, nose)], bright=0.3)

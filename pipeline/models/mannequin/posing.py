@@ -78,7 +78,8 @@ def _assemble(
     scale: float,
 ) -> Pose:
     heads = rest.heads
-    linear, offset = np.zeros((len(BONES), 3, 3)), np.zeros((len(BONES), 3))
+    linear = np.zeros((len(BONES), 3, 3))
+    offset = np.zeros((len(BONES), 3))
     at = {name: place + root for name, place in places.items()}
     factor = dict.fromkeys(BONES, 1.0)
     for suffix in (".L", ".R"):

@@ -21,7 +21,8 @@ _TO_PLACE = 0.7
 
 def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Float64Array], side: Side) -> None:
     """Raise the shoulder girdle with the arm: about one third of the way, beyond 50 degrees from hanging."""
-    heads, chest = rest.heads, rotations["chest"]
+    heads = rest.heads
+    chest = rotations["chest"]
     length = float(np.linalg.norm(heads["forearm1" + side.suffix] - heads["upperarm1" + side.suffix]))
     upper = limit_depth(points[JOINT[f"{side.name}_elbow"]] - points[JOINT[f"{side.name}_shoulder"]], length)
     local = chest.T @ upper
@@ -59,11 +60,13 @@ def turn_arm(
 
     ``points`` (23, 3) and ``places`` have the pelvis at the origin.
     """
-    heads, chest = rest.heads, rotations["chest"]
+    heads = rest.heads
+    chest = rotations["chest"]
     shoulder, elbow, wrist = (heads[b + side.suffix] for b in ("upperarm1", "forearm1", "hand"))
     knuckles = rest.landmarks[LANDMARK[f"{side.name}_knuckles"]]
     seen = [points[JOINT[f"{side.name}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
-    long_upper, long_fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
+    long_upper = float(np.linalg.norm(elbow - shoulder))
+    long_fore = float(np.linalg.norm(wrist - elbow))
     long_hand = float(np.linalg.norm(knuckles - wrist))
     # A near arm that touches the body passes in front of it, a far one behind; facing the camera, in front.
     side_depth = side.sign * chest[2, 0] - 0.6 * chest[2, 2]

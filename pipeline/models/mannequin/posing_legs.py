@@ -89,7 +89,8 @@ def _hanging_root(
 ) -> Float64Array:
     """The pelvis position from the visible joints above the legs: head and shoulders, the most visible, more than
     hips."""
-    found, weights = [], []
+    found = []
+    weights = []
     for part, bone, share in (("hip", "thigh1", 0.5), ("shoulder", "upperarm1", 1.0)):
         for side in SIDES:
             row = JOINT[f"{side.name}_{part}"]
@@ -131,7 +132,8 @@ def _turn_leg(
     solved: Float64Array,
 ) -> None:
     """Turn thigh, shin, foot and toe onto the (2, 3) ``solved`` bones; halves of a limb share its twist."""
-    heads, pelvis = rest.heads, rotations["pelvis"]
+    heads = rest.heads
+    pelvis = rotations["pelvis"]
     thigh, shin = solved
     axis = chain[2]
     rest_thigh = heads["shin1" + side.suffix] - heads["thigh1" + side.suffix]

@@ -41,7 +41,8 @@ class _Along:
     def mean(self, values: Float64Array, weights: Float64Array | None = None) -> Float64Array:
         """(bins, k) smooth mean of (n, k) values."""
         w = self.share if weights is None else self.share * weights
-        total, count = np.zeros((_BINS + 1, values.shape[1])), np.full(_BINS + 1, 1e-9)
+        total = np.zeros((_BINS + 1, values.shape[1]))
+        count = np.full(_BINS + 1, 1e-9)
         for row, part in ((self.low, 1 - self.fraction), (self.low + 1, self.fraction)):
             np.add.at(total, row, (w * part)[:, None] * values)
             np.add.at(count, row, w * part)

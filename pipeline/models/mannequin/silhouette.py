@@ -68,7 +68,8 @@ def fit_outline(
         owner = nearest[own.rows, own.columns]
         distance, match = goal_tree.query(np.concatenate([own.points / _LINES, _NORMAL_WEIGHT * own.normals], 1))
         keep = (distance < limit) & ~loose[owner] & ((own.normals * goal.normals[match]).sum(1) > 0.3)
-        owner, match = owner[keep], match[keep]
+        owner = owner[keep]
+        match = match[keep]
         here = own.points[keep]
         corner_ids = triangles[owner]
         corners = _barycentric(here, now[corner_ids][:, :, :2].astype(np.float64))

@@ -245,7 +245,8 @@ def _filled(
     out = fine.copy()
     for group in np.unique(groups):
         row = groups == group
-        here, have = place[row].reshape(-1, 3), known[row].ravel()
+        here = place[row].reshape(-1, 3)
+        have = known[row].ravel()
         if have.all():
             continue
         if have.mean() < _LEAST_KNOWN:

@@ -104,7 +104,8 @@ def _large_parts(foreign: NDArray[np.uint8], height_px: float) -> NDArray[np.uin
 
 def _middle_and_half(torso: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(h,) middle column and half width of each row, NaN where there is none."""
-    middle, half = np.full(len(torso), np.nan), np.full(len(torso), np.nan)
+    middle = np.full(len(torso), np.nan)
+    half = np.full(len(torso), np.nan)
     for y in np.flatnonzero(torso.sum(1) > 8):
         columns = np.flatnonzero(torso[y])
         middle[y] = (columns[0] + columns[-1]) / 2

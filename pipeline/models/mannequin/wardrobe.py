@@ -216,7 +216,8 @@ def _with_style(outfit: Outfit, reader: _Reader) -> Outfit:
 def _with_garments(outfit: Outfit, reader: _Reader) -> Outfit:
     """Change single garments, with their sleeve and leg lengths."""
     colors = dict(outfit.colors)
-    long_sleeves, long_legs = outfit.long_sleeves, outfit.long_legs
+    long_sleeves = outfit.long_sleeves
+    long_legs = outfit.long_legs
     for place in reader.find((*_PART, *_SHORT_SLEEVES)):
         word = reader.words[place]
         long_sleeves = long_sleeves and word not in _SHORT_SLEEVES
