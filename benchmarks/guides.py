@@ -292,8 +292,9 @@ def main(arguments: list[str] | None = None) -> int:
         aim = AIMS.get(name)
         passed = aim is None or value >= aim
         missed |= not passed
-        verdict = "" if aim is None else f"   aim {aim:g}: {'ok' if passed else 'MISSED'}"
-        print(f"{name:32} {value:8.3f}{verdict}")
+        verdict = "ok" if passed else "MISSED"
+        compared = "" if aim is None else f"   aim {aim:g}: {verdict}"
+        print(f"{name:32} {value:8.3f}{compared}")
     if options.json:
         options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     return 1 if missed else 0

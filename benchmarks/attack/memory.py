@@ -40,7 +40,9 @@ def run(bench: Bench) -> Iterator[Tried]:
             status, text = "hangs", ""
         # Refused at the start, or as a job; a crash has another status.
         is_told = "OUT_OF_MEMORY" in text or "this worker is not ready: there is memory for" in text
-        outcome = "OK" if status == 0 else ("told" if is_told else f"status {status}")
+        outcome = "told" if is_told else f"status {status}"
+        if status == 0:
+            outcome = "OK"
         is_defined = status == 0 or (status == 1 and is_told)
         note = "" if is_defined else text.strip()[-300:]
         yield Tried(f"{limit} GB of address space", outcome, is_defined, time.monotonic() - begin, note)

@@ -10,7 +10,7 @@ from pipeline.scene.layers import Label
 from tests.support.scene_truth import SHAPE, shot_at, wall
 
 
-def test_a_ball_stays_whole_on_him_and_behind_a_post() -> None:
+def test_a_ball_stays_whole_in_front_of_the_subject_and_behind_a_post() -> None:
     labels = np.full((60, 80), Label.SUBJECT, np.uint8)
     labels[:, 40:50] = Label.FRONT
     label_balls(labels, Balls(np.array([3]), np.array([[40.0, 30.0, 8.0]])), 3, (10, 10, 70, 55))

@@ -41,7 +41,7 @@ def test_the_old_image_is_replaced_and_the_new_one_is_put_on_the_plate() -> None
     assert not edit.hole[:100].any() and not edit.hole[130:, :30].any()
     floor = darkened(np.full((*_SIZE, 3), 100, np.uint8), _BOX, edit)
     assert (floor[130:190, 42:68] == 100).all()
-    # 40 % of the way from the floor to him.
+    # 40 % of the way from the floor to the person.
     np.testing.assert_allclose(floor[130:190, 84:106], 140, atol=1)
 
 

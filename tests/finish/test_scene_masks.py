@@ -16,7 +16,7 @@ def made() -> tuple[SceneMasks, np.ndarray]:
     return SceneMasks(subject, others & ~subject, labels), others
 
 
-def test_where_he_was_not_found_others_keep_all_their_pixels() -> None:
+def test_where_the_subject_was_not_found_others_keep_all_their_pixels() -> None:
     masks, others = made()
     given_back = masks.behind_others(others)
     assert (masks.subject & others).any() and not (given_back.subject & others).any()

@@ -98,7 +98,7 @@ def test_a_face_that_alone_is_red_does_not_color_the_light() -> None:
     assert ratio.max() / ratio.min() < 1.2
 
 
-def test_light_from_the_side_is_seen_on_him() -> None:
+def test_light_from_the_side_is_measured_on_the_subject() -> None:
     left, right, even = (_light([_sample(np.ones(3), from_x=x)] * 3) for x in (-0.4, 0.4, 0.0))
     assert left.key_direction[0, 0] < -0.3 and right.key_direction[0, 0] > 0.3
     assert abs(even.key_direction[0, 0]) < 0.1

@@ -64,7 +64,8 @@ def test_times_and_tags_are_the_clips(shelf: Shelf, of: ClipSpec) -> None:
     if of.name not in ("gray", "rgb"):
         assert (info.color_range, info.color_matrix, info.color_primaries, info.color_transfer) == of.colors
         assert info.pix_fmt.replace("yuvj", "yuv") == of.pix_fmt
-    assert len(info.audio) == (0 if of.audio is None else 2 if of.second_audio else 1)
+    num_audio = 2 if of.second_audio else 1
+    assert len(info.audio) == (0 if of.audio is None else num_audio)
     assert info.warnings == ()
 
 

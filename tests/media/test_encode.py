@@ -82,7 +82,8 @@ def test_the_result_keeps_the_source(shelf: Shelf, tmp_path: Path, name: str, co
     encoded = encode_clip(clip.frames(), clip, tmp_path / "result", OutputSettings(codec=codec))
     result = check_kept(clip, encoded.path)
     ffv1 = name in {of.name for of in FFV1_SPECS}
-    assert encoded.path.suffix == (".mkv" if ffv1 else ".mov" if name == "mov_pcm" else ".mp4")
+    suffix_of_h264 = ".mov" if name == "mov_pcm" else ".mp4"
+    assert encoded.path.suffix == (".mkv" if ffv1 else suffix_of_h264)
     assert len(encoded.warnings) == (1 if ffv1 else 0)
     assert sorted(tmp_path.iterdir()) == [encoded.path]
     differing = worst = 0

@@ -141,7 +141,7 @@ def test_of_several_people_the_one_who_was_asked_for_is_cut_out() -> None:
     assert not seeds and not layers[0].matte_is_propagated
 
 
-def test_a_picture_without_him_is_made_once_more_and_then_the_last_matte_goes_on() -> None:
+def test_a_picture_without_a_person_is_generated_again_and_then_the_last_matte_is_propagated() -> None:
     found_later, seeds = _cut([[_person()], [], [_person()], [_person()]], 2)
     assert len(seeds) == 1 and not any(layer.matte_is_propagated for layer in found_later)
     never, seeds = _cut([[_person()], [], [_person()], []], 2)

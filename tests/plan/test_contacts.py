@@ -150,7 +150,9 @@ def test_thresholds_follow_the_feets_own_speeds(name: str, least_f1: float, most
 
 
 @pytest.mark.parametrize(("confidence", "back_px", "contacts"), [(0.2, 0.0, 1), (0.9, 0.0, 2), (0.2, 40.0, 2)])
-def test_who_was_hidden_and_stands_where_he_stood_never_left(confidence: float, back_px: float, contacts: int) -> None:
+def test_someone_who_was_hidden_and_stands_in_the_same_place_never_left(
+    confidence: float, back_px: float, contacts: int
+) -> None:
     subject, t, _ = stepping(30, 2.0)
     subject.joints[:, 15, :2] = [100, 300]
     # While something is in front of it the ankle is guessed elsewhere, and wanders.

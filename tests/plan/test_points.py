@@ -41,7 +41,7 @@ def test_points_at_several_times_change_the_subject_where_the_two_are_nearest() 
     assert (subject.track_of_frame[61:] == 1).all()
 
 
-def test_points_on_both_sides_of_a_cut_change_him_there() -> None:
+def test_points_on_both_sides_of_a_cut_change_the_subject_there() -> None:
     subject, _ = chosen(two(), (at(320 - 60 - 150, 10), at(320 + 60 + 150, 110)), shots=(0, 90))
     assert subject.track_of_frame.tolist() == [0] * 90 + [1] * 30
 
@@ -54,7 +54,7 @@ def test_points_that_agree_are_one_person_and_a_wrong_one_is_refused() -> None:
     assert caught.value.field == "subject"
 
 
-def test_a_point_in_a_frame_in_which_he_was_missed_is_him_all_the_same() -> None:
+def test_a_point_in_a_frame_in_which_the_subject_was_missed_still_selects_them() -> None:
     frames = np.array([frame for frame in range(COUNT) if frame not in (50, 51)])
     subject, _ = chosen((walker(0, frames, np.full(len(frames), 300.0)),), at(300, 50))
     assert subject.presence[50] == Presence.UNCERTAIN
@@ -72,7 +72,7 @@ def test_doubts_are_told_with_their_times() -> None:
 
 
 @pytest.mark.parametrize(("look", "is_told"), [(RED, True), (BLUE, False)])
-def test_somebody_who_looks_like_him_is_told(look: int, is_told: bool) -> None:
+def test_somebody_who_looks_like_the_subject_is_told(look: int, is_told: bool) -> None:
     frames = np.arange(COUNT)
     tracks = walker(0, frames, np.full(COUNT, 200.0)), walker(1, frames[20:80], np.full(60, 500.0), look)
     _, warnings = chosen(tracks, "leftmost")

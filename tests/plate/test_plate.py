@@ -171,7 +171,7 @@ def test_shots_do_not_mix(tmp_path: Path) -> None:
     assert set(plates.anchors[rows[2:][rows[2:] >= 0]] // 20) == {1}
 
 
-def test_who_stands_for_most_of_the_clip_is_seen_through_once_he_leaves() -> None:
+def test_someone_who_stands_for_most_of_the_clip_is_seen_through_once_they_leave() -> None:
     """The person sways, so that frames near by show a little more of the place, and never what is behind them."""
     count, leaves = 300, 245
 

@@ -63,7 +63,7 @@ def with_post(width_px: int = 18) -> tuple[np.ndarray, Mask]:
     return plate, post
 
 
-def test_a_post_before_him_stays_in_front_and_he_does_not() -> None:
+def test_a_post_stays_in_front_of_the_subject() -> None:
     plate, post = with_post()
     shots = [shot_at(x, plate, post) for x in PATH]
     row = learned(shots)
@@ -79,7 +79,7 @@ def test_a_post_before_him_stays_in_front_and_he_does_not() -> None:
     assert hidden > 3000
 
 
-def test_a_post_that_hides_him_altogether_is_in_front_of_him() -> None:
+def test_a_post_that_hides_the_subject_completely_is_in_front() -> None:
     plate, post = wall(), NOTHING.copy()
     post[10:250, 100:210] = True
     plate[post] = (20, 40, 30)
@@ -101,7 +101,7 @@ def test_a_mask_that_runs_over_the_post_does_not_take_it() -> None:
         assert share(labeled(shot, row) == Label.SUBJECT, post) < 0.13
 
 
-def test_a_post_that_he_walks_before_is_background() -> None:
+def test_a_post_behind_the_subject_is_background() -> None:
     plate, _ = with_post()
     shots = [shot_at(x, plate) for x in PATH]
     row = learned(shots)
@@ -160,7 +160,7 @@ def test_a_ball_that_flies_past_the_legs_is_not_the_subjects() -> None:
         assert share(np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)), ball) > 0.85
 
 
-def test_another_person_in_front_of_him_is_kept_where_both_masks_meet() -> None:
+def test_another_person_in_front_of_the_subject_is_kept_where_both_masks_meet() -> None:
     def crossing(x: float) -> tuple[Shot, Mask]:
         shot, other = shot_at(150, wall()), NOTHING.copy()
         other[50:230, round(x) - 18 : round(x) + 18] = True
@@ -178,7 +178,7 @@ def test_another_person_in_front_of_him_is_kept_where_both_masks_meet() -> None:
 
 
 def passing(x: float) -> tuple[Shot, Mask]:
-    """Return him at 150, the frame and what is seen of somebody who passes behind at ``x``."""
+    """Return the shot of the subject at 150, and the visible part of somebody who passes behind at ``x``."""
     shot, other = shot_at(150, wall()), NOTHING.copy()
     other[50:230, round(x) - 14 : round(x) + 14] = True
     other &= ~shot.subject_mask
@@ -188,13 +188,13 @@ def passing(x: float) -> tuple[Shot, Mask]:
     return replace(shot, picture=picture, others_mask=other), other
 
 
-@pytest.mark.parametrize("in_his_mask", [False, True])
-def test_somebody_whose_mask_is_lost_while_they_pass_is_kept(in_his_mask: bool) -> None:
+@pytest.mark.parametrize("in_subject_mask", [False, True])
+def test_somebody_whose_mask_is_lost_while_they_pass_is_kept(in_subject_mask: bool) -> None:
     row = learned([passing(x)[0] for x in (40, 60, 80, 220, 240, 260)])
     shot, other = passing(188)
     off_limbs = other & (shot.sample().outside > 0.04)
-    his_mask = shot.subject_mask | (other & in_his_mask)
-    lost = replace(shot, subject_mask=his_mask, others_mask=NOTHING).sample()
+    subject_mask = shot.subject_mask | (other & in_subject_mask)
+    lost = replace(shot, subject_mask=subject_mask, others_mask=NOTHING).sample()
     places = row.front, row.wrong
     # A bag may hang there.
     assert share(labels_of(lost, row, places, True, may_meet=False) == Label.OTHERS, off_limbs) < 0.05
@@ -279,7 +279,7 @@ def test_a_cap_is_the_subjects_though_no_part_of_them_has_its_color() -> None:
         assert share(labeled(shot, row) == Label.SUBJECT, cap) > 0.95
 
 
-def test_somebody_behind_his_head_is_no_cap() -> None:
+def test_somebody_behind_the_subjects_head_is_no_cap() -> None:
     def passed(x: float, is_found: bool) -> tuple[Shot, Mask]:
         shot = shot_at(x, wall())
         passer_by = disc(x + 12, 22, 22) & ~shot.subject_mask
@@ -292,7 +292,7 @@ def test_somebody_behind_his_head_is_no_cap() -> None:
     assert share(labeled(shot, row) == Label.SUBJECT, passer_by) < 0.1
 
 
-def test_a_thin_pole_before_him_stays_in_front() -> None:
+def test_a_thin_pole_in_front_of_the_subject_stays_in_front() -> None:
     plate, pole = with_post(9)
     shots = [shot_at(x, plate, pole) for x in PATH]
     row = learned(shots)

@@ -85,7 +85,7 @@ def test_a_place_that_no_frame_ever_saw_says_nothing() -> None:
     assert not found(replace(shot, picture=picture), seen=~widened(widened(arm))).any()
 
 
-def test_what_stands_apart_from_him_is_left() -> None:
+def test_what_stands_apart_from_the_subject_is_left() -> None:
     shot, apart = shot_at(150, wall()), disc(250, 90, 9)
     picture = shot.picture.copy()
     picture[apart] = (61, 71, 122)

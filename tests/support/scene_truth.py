@@ -80,7 +80,7 @@ class Shot:
 
 
 def shot_at(x: float, plate: Picture, before: Mask | None = None) -> Shot:
-    """Return the man at ``x``, behind what of the plate is ``before`` him. The mask is exact."""
+    """Return the man at ``x``, behind the parts of the plate that are ``before`` them. The mask is exact."""
     silhouette, colors = man_at(x)
     visible = silhouette if before is None else silhouette & ~before
     picture = np.where(visible[..., None], colors, plate)

@@ -124,7 +124,7 @@ def test_the_man_is_found_masked_and_measured(followed: Followed) -> None:
     assert np.abs(subject.body_height_px / height - 1)[found].max() < 0.06
 
 
-def test_he_is_found_from_the_first_frame_on(followed: Followed) -> None:
+def test_the_person_is_found_from_the_first_frame_on(followed: Followed) -> None:
     subject, warnings = followed.choose()
     assert (subject.presence == Presence.FOUND).all() and not warnings
     masks = SubjectMasks(followed.masks, subject, np.repeat(np.eye(3)[None], 150, 0), followed.info)

@@ -82,7 +82,7 @@ def test_what_a_graphic_covers_is_nobodys_and_hides_the_background() -> None:
     np.testing.assert_array_equal(masks.hidden_mask(1), plain.people_mask(1))
 
 
-def test_a_mask_is_filled_in_from_a_frame_that_shows_all_of_him() -> None:
+def test_a_mask_is_filled_in_from_a_frame_that_shows_the_whole_subject() -> None:
     sliver = column(12)
     sliver[:, 14:] = False
     store = Store({0: {0: column(10)}, 1: {0: sliver}})

@@ -25,6 +25,7 @@ _CHAINS = {
     "torso": ("pelvis", "neck"),
     "head": ("neck", "head"),
 }
+_OTHER_SIDE = {"L": "R", "R": "L"}
 _LIMBS = ("arm.L", "arm.R", "leg.L", "leg.R")
 
 
@@ -204,7 +205,7 @@ def _mirrored_heads(heads: Float64Array) -> Float64Array:
     out = heads.copy()
     for row, bone in enumerate(BONES):
         stem, _, side = bone.partition(".")
-        other = BONE[f"{stem}.{'R' if side == 'L' else 'L'}"] if side else row
+        other = BONE[f"{stem}.{_OTHER_SIDE[side]}"] if side else row
         out[row] = (heads[row] + flip * heads[other]) / 2
     return out
 

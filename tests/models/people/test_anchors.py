@@ -46,7 +46,7 @@ def test_points_go_with_the_body_at_any_size_of_the_picture() -> None:
         np.testing.assert_allclose(anchors.expected_hips(), (155.0, 150.0), atol=1.0)
 
 
-def test_who_is_covered_is_not_held_by_what_covers_him() -> None:
+def test_a_covered_person_is_not_held_by_what_covers_them() -> None:
     # One stands; the other one comes in front from the right.
     pictures = [scene(100, 180 - 8 * k)[0] for k in range(11)]
     anchors = anchored(pictures[0], scene(100)[1], 100)

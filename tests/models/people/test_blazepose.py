@@ -73,7 +73,7 @@ def test_two_people_are_two_and_an_empty_picture_is_none(people: BlazePosePeople
     assert people.find(np.full((96, 64, 3), 128, np.uint8)) == []
 
 
-def test_who_comes_in_is_seen_before_he_was_found(people: BlazePosePeople) -> None:
+def test_someone_who_enters_is_seen_before_they_were_found(people: BlazePosePeople) -> None:
     standing = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
     people.reset()
     whole = people.find(standing)[0]
