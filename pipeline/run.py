@@ -21,11 +21,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.datatypes.appearance import Appearance
-from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
 from pipeline.finish.finish import finish
@@ -46,7 +42,6 @@ from pipeline.plan.several import make_plans
 from pipeline.plan.stills import choose_stills, plans_of_stills
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
-from pipeline.plate.plate_set import PlateSet
 from pipeline.report.page import LayersShown, ReportInputs, write_reports
 from pipeline.report.result import JobFacts, make_report
 from pipeline.request import JobRequest
@@ -54,12 +49,11 @@ from pipeline.result import JobResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
 from pipeline.scene.learn import learn_scene
-from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
+from pipeline.subjects import PlannedSubject, Surroundings, finish_inputs, generator_warnings
 from pipeline.survey.survey import survey_clip
-from pipeline.workspace.layers import chunk_path, subject_folder
+from pipeline.workspace.layers import subject_folder
 from pipeline.workspace.masks import MaskStore
-from pipeline.workspace.subject_masks import SubjectMasks
 
 ShareSubjects = Callable[[int], ShareChunks]
 """Maps a subject's index to the distributor of its chunks."""
@@ -90,7 +84,7 @@ def run_job(
     ):
         with timed(job.timings, "finish"):
             finished = finish(inputs, check, progress)
-        warnings = (*_generator_warnings(inputs), *finished.warnings)
+        warnings = (*generator_warnings(inputs), *finished.warnings)
         report = make_report(job.facts(inputs), finished.quality, warnings, finished.subjects)
         reports = write_reports(
             request.output_dir,
@@ -130,7 +124,7 @@ def run_stills(
         with timed(job.timings, "finish"):
             pictures = finish_stills(inputs, stills, check, progress)
     quality = Quality(frames_replaced=len(stills))
-    report = make_report(job.facts(inputs), quality, _generator_warnings(inputs))
+    report = make_report(job.facts(inputs), quality, generator_warnings(inputs))
     return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), job.timings)
 
 
@@ -152,29 +146,6 @@ class _Job:
         return JobFacts(inputs.clip.info, plans, self.settings.preset, self.request.seed, self.timings)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Subject:
-    """One person to replace, before anything is generated."""
-
-    number: int
-    request: JobRequest
-    appearance: Appearance
-    plan: Plan
-    masks: SubjectMasks
-    folder: Path
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Surroundings:
-    """What surrounds one subject, from PLATE and SCENE."""
-
-    plates: PlateSet | None
-    light: SceneLight
-    shadows: CastShadows
-    scene: SceneModel | None
-    reflections: NDArray[np.float32]
-
-
 @contextmanager
 def _prepared(
     job: _Job, clip: Clip, *, only_stills: bool = False, share: ShareSubjects | None = None
@@ -192,7 +163,9 @@ def _prepared(
     with closing(mask_store(clip, job.workspace)) as store:
         plans, folders = _survey_and_plan(job, clip, store, requests, only_stills=only_stills)
         subjects = [
-            _Subject(number, requests[number], appearances[number], plan, subject_masks(store, plan, clip), folder)
+            PlannedSubject(
+                number, requests[number], appearances[number], plan, subject_masks(store, plan, clip), folder
+            )
             for number, (plan, folder) in enumerate(zip(plans, folders, strict=True))
         ]
         surroundings = _plate_and_scene(job, clip, subjects)
@@ -200,7 +173,7 @@ def _prepared(
         for subject, around in zip(subjects, surroundings, strict=True):
             with timed(job.timings, "perform"):
                 notes = _perform(job, clip, subject, around, len(subjects), share)
-            inputs.append(_finish_inputs(job, clip, subject, around, notes))
+            inputs.append(finish_inputs(clip, subject, around, job.settings, job.request, notes))
         trim_malloc()
         yield replace(inputs[0], further=tuple(inputs[1:]))
 
@@ -224,7 +197,7 @@ def _survey_and_plan(
     return plans, folders
 
 
-def _plate_and_scene(job: _Job, clip: Clip, subjects: Sequence[_Subject]) -> list[_Surroundings]:
+def _plate_and_scene(job: _Job, clip: Clip, subjects: Sequence[PlannedSubject]) -> list[Surroundings]:
     """Return the surroundings of each subject; the plates are the same for all."""
     settings, check, progress = job.settings, job.check, job.progress
     with timed(job.timings, "plate"):
@@ -240,13 +213,13 @@ def _plate_and_scene(job: _Job, clip: Clip, subjects: Sequence[_Subject]) -> lis
             for each in subjects
         ]
     return [
-        _Surroundings(plates, light, thrown, scene, strength)
+        Surroundings(plates, light, thrown, scene, strength)
         for (light, thrown), scene, strength in zip(lighting, scenes, reflections, strict=True)
     ]
 
 
 def _perform(
-    job: _Job, clip: Clip, subject: _Subject, around: _Surroundings, num_subjects: int, share: ShareSubjects | None
+    job: _Job, clip: Clip, subject: PlannedSubject, around: Surroundings, num_subjects: int, share: ShareSubjects | None
 ) -> tuple[str, ...]:
     """Generate a subject's layers; return what the generator could not adopt."""
     notes = prepare_models(job.models, subject.appearance)
@@ -261,38 +234,6 @@ def _perform(
         draw_all if share is None else share(subject.number),
     )
     return notes
-
-
-def _finish_inputs(
-    job: _Job, clip: Clip, subject: _Subject, around: _Surroundings, notes: tuple[str, ...]
-) -> FinishInputs:
-    return FinishInputs(
-        clip=clip,
-        plan=subject.plan,
-        masks=subject.masks,
-        plates=around.plates,
-        scene=around.scene,
-        shadows=around.shadows,
-        reflections=around.reflections,
-        chunks=[(chunk, chunk_path(subject.folder, chunk)) for chunk in subject.plan.chunks],
-        settings=job.settings,
-        seed=job.request.seed,
-        artifacts=frozenset(job.request.artifacts),
-        output_dir=job.request.output_dir,
-        reference_person=subject.appearance.reference_person,
-        generator_warnings=notes,
-    )
-
-
-def _generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:
-    """Return what the generator could not adopt, naming the subject where there are several."""
-    if not inputs.further:
-        return inputs.generator_warnings
-    return tuple(
-        f"subject {number}: {warning}"
-        for number, each in enumerate(inputs.subjects)
-        for warning in each.generator_warnings
-    )
 
 
 def _appearance(request: JobRequest, models: LoadedModels, number: int, count: int) -> Appearance:

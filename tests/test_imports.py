@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.estimate": ("pipeline",),
     "pipeline.needs": _GROUND,
     "pipeline.run": ("pipeline",),
+    "pipeline.subjects": ("pipeline",),
     "pipeline.find_people": ("pipeline",),
     "pipeline.job_steps": (*_GROUND, "pipeline.media", "pipeline.workspace"),
     "pipeline.character": ("pipeline",),

@@ -1,0 +1,88 @@
+"""What a job knows of each person that it replaces, between PLAN and FINISH."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.light import CastShadows, SceneLight
+from pipeline.datatypes.plan import Plan
+from pipeline.finish.inputs import FinishInputs
+from pipeline.media.clip import Clip
+from pipeline.plate.plate_set import PlateSet
+from pipeline.request import JobRequest
+from pipeline.scene.scene_model import SceneModel
+from pipeline.settings import Settings
+from pipeline.workspace.layers import chunk_path
+from pipeline.workspace.subject_masks import SubjectMasks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedSubject:
+    """One person to replace, before anything is generated."""
+
+    number: int
+    """In the order of the request."""
+    request: JobRequest
+    """Of this subject alone."""
+    appearance: Appearance
+    """Of the new person."""
+    plan: Plan
+    masks: SubjectMasks
+    folder: Path
+    """The subject's own files in the workspace."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """What surrounds one subject, from PLATE and SCENE."""
+
+    plates: PlateSet | None
+    """The same for all subjects; None where they are off."""
+    light: SceneLight
+    shadows: CastShadows
+    scene: SceneModel | None
+    reflections: NDArray[np.float32]
+    """(T,) strength on the floor, 0 for none."""
+
+
+def finish_inputs(
+    clip: Clip,
+    subject: PlannedSubject,
+    around: Surroundings,
+    settings: Settings,
+    job: JobRequest,
+    notes: tuple[str, ...],
+) -> FinishInputs:
+    """Return the inputs of FINISH for one subject of a ``job``; ``notes`` is what the generator could not adopt."""
+    return FinishInputs(
+        clip=clip,
+        plan=subject.plan,
+        masks=subject.masks,
+        plates=around.plates,
+        scene=around.scene,
+        shadows=around.shadows,
+        reflections=around.reflections,
+        chunks=[(chunk, chunk_path(subject.folder, chunk)) for chunk in subject.plan.chunks],
+        settings=settings,
+        seed=job.seed,
+        artifacts=frozenset(job.artifacts),
+        output_dir=job.output_dir,
+        reference_person=subject.appearance.reference_person,
+        generator_warnings=notes,
+    )
+
+
+def generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:
+    """Return what the generator could not adopt, naming the subject where there are several."""
+    if not inputs.further:
+        return inputs.generator_warnings
+    return tuple(
+        f"subject {number}: {warning}"
+        for number, each in enumerate(inputs.subjects)
+        for warning in each.generator_warnings
+    )
