@@ -76,8 +76,10 @@ def corner_error_px(pairs: Matrices, true: Matrices, size_wh: tuple[int, int]) -
 
 def drift_px(pairs: Matrices, true: Matrices, size_wh: tuple[int, int], frames: int = _DRIFT_FRAMES) -> float:
     """Return the mean corner distance of the motions chained over ``frames`` frames, over all starts."""
-    ours, real = _chained(pairs), _chained(true)
-    corners, errors = _corners(size_wh), []
+    ours = _chained(pairs)
+    real = _chained(true)
+    corners = _corners(size_wh)
+    errors = []
     for t in range(len(pairs) - frames):
         a = ours[t + frames] @ np.linalg.inv(ours[t])
         b = real[t + frames] @ np.linalg.inv(real[t])
@@ -150,7 +152,8 @@ def ours(clip: Shaken, settings: StabilizeSettings) -> tuple[Matrices, float]:
 def naive_opencv(clip: Shaken) -> tuple[Matrices, float]:
     """Return what the script found in tutorials measures: full size, no mask, a similarity by RANSAC."""
     begin = time.process_time()
-    pairs, before = [np.eye(3)], None
+    pairs = [np.eye(3)]
+    before = None
     for frame in open_clip(clip.path).frames():
         luma = np.ascontiguousarray(luma_of(frame))
         if before is not None:
@@ -178,13 +181,15 @@ def vidstab(clip: Shaken, work: Path) -> tuple[Matrices, float]:
               f"vidstabtransform=input=found.trf:debug=1:smoothing=0:optzoom=0 -f null -"])  # fmt: skip
     rows = [list(map(float, m.groups())) for m in map(_VIDSTAB_LINE.match, listing.read_text().splitlines()) if m]
     table = np.array(rows)[: len(clip.pairs), 1:]
-    best, best_error = clip.pairs, np.inf
+    best = clip.pairs
+    best_error = np.inf
     for signs in product((1, -1), repeat=4):
         pairs = np.stack([_centered(*(row * signs)) for row in table])
         for candidate in (pairs, np.linalg.inv(pairs)):
             error = corner_error_px(candidate, clip.pairs[: len(candidate)], _SIZE_WH)
             if error < best_error:
-                best, best_error = candidate, error
+                best = candidate
+                best_error = error
     return best, run.cpu_seconds
 
 
@@ -197,7 +202,8 @@ def _centered(x: float, y: float, angle: float, zoom: float) -> Matrices:
 
 def walk_error_px(folder: Path, settings: StabilizeSettings) -> float:
     """Return the mean error of walk_a's background points a frame pair, true masks (a camera that really moves)."""
-    truth, clip = load_truth(folder), open_clip(folder / "sample.mp4")
+    truth = load_truth(folder)
+    clip = open_clip(folder / "sample.mp4")
     estimator = CameraEstimator(clip.info, settings)
     wide = np.ones((9, 9), np.uint8)
     for frame in clip.frames():
@@ -211,7 +217,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="keep the clips here")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    settings, passed = StabilizeSettings(), True
+    settings = StabilizeSettings()
+    passed = True
     with tempfile.TemporaryDirectory(prefix="camera-") as temporary:
         work = Path(temporary)
         print(f"{'clip':<12}{'people':>8}  {'method':<14}{'corner px':>10}{'drift px':>10}{'CPU ms/frame':>14}")
@@ -222,7 +229,8 @@ def main() -> int:
                 results["vid.stab"] = vidstab(clip, work)
             for method, (pairs, seconds) in results.items():
                 true = clip.pairs[: len(pairs)]
-                error, drift = corner_error_px(pairs, true, _SIZE_WH), drift_px(pairs, true, _SIZE_WH)
+                error = corner_error_px(pairs, true, _SIZE_WH)
+                drift = drift_px(pairs, true, _SIZE_WH)
                 if method == "ours":
                     passed = passed and error <= 0.04 and drift <= 0.4
                 milliseconds = 1000 * seconds / _FRAMES

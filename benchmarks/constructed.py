@@ -202,7 +202,8 @@ def walks_up_to_the_camera(out: Path) -> MadeClip:
 
 def _joined(out: Path, shots: Sequence[Sequence[tuple[int, float | None]]]) -> MadeClip:
     """Write shots of walk_a's frames, each as it is or enlarged so many times about head and chest."""
-    truth, sources = _truth(), _sources()
+    truth = _truth()
+    sources = _sources()
     flat = [entry for shot in shots for entry in shot]
     matrices = [np.eye(3)[:2] if zoom is None else _closer(truth, t, zoom) for t, zoom in flat]
     write_video(
@@ -244,7 +245,8 @@ def _draw_actor(picture: Picture, actor: Actor, t: int, camera: int) -> NDArray[
     cutout, alpha = _cutout(pose, actor.hue, keeps_skin=actor.keeps_skin)
     feet = _truth().ankles[pose].mean(axis=0)
     there = np.array([*actor.ground(t), feet[2]])
-    (here_px, here_depth), (there_px, there_depth) = _projected(feet, pose), _projected(there, camera)
+    (here_px, here_depth) = _projected(feet, pose)
+    (there_px, there_depth) = _projected(there, camera)
     scale = actor.size * here_depth / there_depth
     flip = -1.0 if actor.mirrored else 1.0
     turn = np.diag([scale * flip, scale])

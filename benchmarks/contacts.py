@@ -30,7 +30,8 @@ SIZE_WH = (1280, 720)
 FOCAL_PX = 1000.0
 BODY_M = 1.75
 ANKLE_M = 0.08
-MILLISECONDS_AIM, F1_AIM = 67.0, 0.95
+MILLISECONDS_AIM = 67.0
+F1_AIM = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ def border_errors_ms(found: NDArray[np.bool_], true: NDArray[np.bool_], seconds:
 
 def score(walk: Walk, settings: FootLockSettings, seeds: int) -> tuple[float, float]:
     """Return the worse foot's F1 and the mean border error in ms, over ``seeds`` scenes."""
-    scores, errors = [], []
+    scores = []
+    errors = []
     for seed in range(seeds):
         scene = make_scene(walk, seed)
         found = find_contacts(scene.subject, scene.motion, np.array([0]), scene.seconds, settings).planted
@@ -181,7 +183,8 @@ def _camera(walk: Walk, seconds: Float64Array, rng: np.random.Generator) -> tupl
     eyes = np.zeros((len(seconds), 3))
     eyes[:, 0] = walk.drift_m * np.sin(2 * np.pi * seconds / 4)
     eyes[:, 1] = -1.4
-    zero, one = np.zeros_like(pan), np.ones_like(pan)
+    zero = np.zeros_like(pan)
+    one = np.ones_like(pan)
 
     def matrices(rows: list[list[Float64Array]]) -> Float64Array:
         return np.moveaxis(np.array(rows), -1, 0)
@@ -211,7 +214,8 @@ def _background(project, num_frames: int, rng: np.random.Generator) -> CameraMot
     points = project(np.broadcast_to(np.concatenate([ground, wall]), (num_frames, 450, 3)))
     points = points + rng.normal(0, 0.1 / np.sqrt(2), points.shape)
     inside = ((points >= 0) & (points <= np.array(SIZE_WH) - 1)).all(axis=-1)
-    world, pairs = [np.eye(3)], [np.empty((0, 4), np.float32)]
+    world = [np.eye(3)]
+    pairs = [np.empty((0, 4), np.float32)]
     for t in range(1, num_frames):
         both = inside[t] & inside[t - 1]
         world.append(world[-1] @ fit_homography(points[t - 1][both], points[t][both]))

@@ -28,7 +28,8 @@ from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.subject_masks import SubjectMasks
 from pipeline.workspace.values import load_values
 
-AIM, MEMORY_AIM = 0.99, 1.25
+AIM = 0.99
+MEMORY_AIM = 1.25
 LEAST_PX = 500
 KINDS: Mapping[str, Mapping[str, float]] = {"behind": {"farther": 1.1}, "in front": {"farther": -0.7, "delay": 25}}
 

@@ -54,7 +54,8 @@ def main() -> int:
             group.api.give(f"warm-{number}", {"video_url": group.clip_url, "end_s": 0.5})
         for number in range(given.workers):
             group.api.wait_for(f"warm-{number}")
-        alone, shared = [], []
+        alone = []
+        shared = []
         for turn in range(given.times):
             alone.append(seconds_of(group, f"alone-{turn}", 1))
             shared.append(seconds_of(group, f"shared-{turn}", given.workers))

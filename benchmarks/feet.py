@@ -25,7 +25,8 @@ from pipeline.media.ffv1 import read_artifact
 _STRENGTHS = (0.0, 0.7, 1.0)
 _KNEES = (13, 14)
 _THIGH_BH = 0.06
-_AIM_SLIDE, _AIM_JUMP = 0.15, 0.5
+_AIM_SLIDE = 0.15
+_AIM_JUMP = 0.5
 
 
 def largest_jump_percent(
@@ -55,16 +56,20 @@ def changed_above_knees(locked: Path, loose: Path, joints: NDArray[Any], body_px
 
 def _measure(folder: Path, work: Path, truth: Truth) -> list[tuple[float, float, float, int]]:
     """Return (strength, slide %, jump %, samples changed above the knees) for each strength; 0 is without lock."""
-    rows, loose, loose_layer = [], np.zeros(0), Path()
+    rows = []
+    loose = np.zeros(0)
+    loose_layer = Path()
     for strength in _STRENGTHS:
         out = work / f"{strength}"
         out.mkdir(parents=True)
         setting = f"foot_lock.strength={strength}" if strength else "foot_lock=none"
         made = run(folder / "sample.mp4", out, "output=lossless", setting, artifacts=("analysis", "layer")).video.parent
         with np.load(made / "analysis.npz") as file:
-            placed, planted = file["placed_joints"].astype(np.float64), file["contacts"]
+            placed = file["placed_joints"].astype(np.float64)
+            planted = file["contacts"]
         if not strength:
-            loose, loose_layer = placed, made / "layer.mkv"
+            loose = placed
+            loose_layer = made / "layer.mkv"
         jump = largest_jump_percent(placed, loose, planted, truth.body_height_px)
         changed = changed_above_knees(made / "layer.mkv", loose_layer, placed, truth.body_height_px)
         rows.append((strength, foot_slide_percent(placed, truth), jump, changed))

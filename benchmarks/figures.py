@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float64Array
 
 Bools = NDArray[np.bool_]
-LEFT_ANKLE, RIGHT_ANKLE = 15, 16
+LEFT_ANKLE = 15
+RIGHT_ANKLE = 16
 
 
 KEPT_LEVELS = 24
@@ -185,7 +186,8 @@ def contact_f1(contacts: Bools, true: Bools, counted: Bools) -> tuple[float, flo
     """F1 of planted frames per foot (left, right), over the ``counted`` (T, 2) frames."""
     scores = []
     for foot in (0, 1):
-        ours, theirs = contacts[counted[:, foot], foot], true[counted[:, foot], foot]
+        ours = contacts[counted[:, foot], foot]
+        theirs = true[counted[:, foot], foot]
         wrong = np.count_nonzero(ours != theirs)
         hits = np.count_nonzero(ours & theirs)
         scores.append(2 * hits / (2 * hits + wrong) if hits + wrong else 1.0)

@@ -28,9 +28,12 @@ from pipeline.media.ffv1 import read_artifact
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.settings import TemporalSettings
 
-_GAIN, _BLOTCH_LEVELS, _BLOTCH_PX = 0.04, 4.0, 24
+_GAIN = 0.04
+_BLOTCH_LEVELS = 4.0
+_BLOTCH_PX = 24
 _GHOST_LEVELS = 24
-_AIM_FLICKER, _AIM_SHARPNESS = 60.0, 3.0
+_AIM_FLICKER = 60.0
+_AIM_SHARPNESS = 3.0
 Pictures = list[NDArray[np.uint8]]
 
 
@@ -95,7 +98,8 @@ def flicker_of(scene: Scene, layers: Sequence[Layer]) -> float:
 
 def sharpness_of(layers: Sequence[Layer]) -> float:
     """Mean length of the luma's gradient inside the layers, levels a px."""
-    total, count = 0.0, 0
+    total = 0.0
+    count = 0
     for layer in layers:
         inside = cv2.erode(_inside(layer).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         gray = cv2.cvtColor(layer.picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -106,7 +110,8 @@ def sharpness_of(layers: Sequence[Layer]) -> float:
 
 def ghost_percent(clean: Sequence[Layer], made: Sequence[Layer]) -> float:
     """Share of the layers' pixels, per cent, that are more than 24 levels away from the layer without any flicker."""
-    ghosts, count = 0, 0
+    ghosts = 0
+    count = 0
     for a, b in zip(clean, made, strict=True):
         inside = _inside(a)
         away = np.abs(a.picture.astype(np.int16) - b.picture).max(axis=2)
@@ -143,7 +148,9 @@ def main() -> int:
         scene = load_scene(folder / "sample.mp4", Path(temporary))
     strength = TemporalSettings().strength
     bad = flickering(scene.layers)
-    own, worst, sharp = flicker_of(scene, scene.layers), flicker_of(scene, bad), sharpness_of(bad)
+    own = flicker_of(scene, scene.layers)
+    worst = flicker_of(scene, bad)
+    sharp = sharpness_of(bad)
     print(f"warping error: clean layers {own:.5f}, with flicker {worst:.5f}")
     missed = False
     for name, made, still in (
@@ -152,7 +159,8 @@ def main() -> int:
     ):
         down = 100 * (worst - flicker_of(scene, made)) / (worst - own)
         softer = 100 * (1 - sharpness_of(made) / sharp)
-        ghosts, of_clean = ghost_percent(scene.layers, made), ghost_percent(scene.layers, still)
+        ghosts = ghost_percent(scene.layers, made)
+        of_clean = ghost_percent(scene.layers, still)
         print(
             f"{name:<13} flicker down {down:5.1f} % (aim {_AIM_FLICKER:.0f})  sharpness lost {softer:5.1f} %"
             f" (aim {_AIM_SHARPNESS:.0f})  ghosts {ghosts:5.2f} %, on clean layers {of_clean:5.2f} %"

@@ -70,7 +70,8 @@ def _media(tally: MediaTally) -> bool:
     _show("mutations", tally.outcomes)
     for bug in tally.bugs:
         print(f"  {bug}")
-    growth, files = tally.growth_mib(), tally.more_files()
+    growth = tally.growth_mib()
+    files = tally.more_files()
     print(
         f"RSS grows {growth:+.1f} MiB, {files:+} open files; the reading process had at most {tally.peak_mib:.0f} MiB"
     )

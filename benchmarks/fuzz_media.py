@@ -59,7 +59,8 @@ def mutate(files: list[bytes], number: int, start: int = 0) -> tuple[str, int, b
     """
     random = np.random.default_rng((start, number))
     names = list(_KINDS)
-    kind, which = names[number % len(names)], int(random.integers(len(files)))
+    kind = names[number % len(names)]
+    which = int(random.integers(len(files)))
     other = files[int(random.integers(len(files)))]
     data = bytearray(files[which])
     _KINDS[kind](data, random, other)
@@ -172,7 +173,8 @@ def read_wholly(path: Path, scratch: Path) -> str:
 
 
 def _read(clip: Any) -> None:
-    info, count = clip.info, 0
+    info = clip.info
+    count = 0
     upright_hw = (info.height, info.width) if info.quarter_turns % 2 == 0 else (info.width, info.height)
     for frame in clip.frames():
         assert frame.pts == info.pts[count]
@@ -209,12 +211,14 @@ def serve(pipe: Connection, scratch: Path) -> None:
         try:
             outcome = read_wholly(path, scratch)
         except Exception as error:
-            is_bug, outcome = True, f"{type(error).__name__}: {error}"[:300]
+            is_bug = True
+            outcome = f"{type(error).__name__}: {error}"[:300]
         left = [file.name for file in scratch.iterdir()]
         for name in left:
             (scratch / name).unlink()
         if left and not is_bug:
-            is_bug, outcome = True, f"left behind: {left}"
+            is_bug = True
+            outcome = f"left behind: {left}"
         gc.collect()
         rss = process.memory_info().rss / 2**20
         pipe.send(Reply(outcome, is_bug, rss, process.num_fds(), process.num_threads()))
@@ -263,7 +267,8 @@ class Reader:
     """A process that reads files, replaced when it crashes or hangs."""
 
     def __init__(self, scratch: Path, serve: _Serve = serve) -> None:
-        self._scratch, self._serve = scratch, serve
+        self._scratch = scratch
+        self._serve = serve
         self._context = multiprocessing.get_context("spawn")
         self._start()
 
@@ -323,10 +328,12 @@ def fuzz_media(
             tally.total += 1
             if isinstance(reply, Reply):
                 tally.replies[-1].append(reply)
-                outcome, is_bug = reply.outcome, reply.is_bug
+                outcome = reply.outcome
+                is_bug = reply.is_bug
             else:
                 tally.replies.append([])
-                outcome, is_bug = reply, True
+                outcome = reply
+                is_bug = True
             tally.outcomes["bug" if is_bug else outcome] += 1
             if is_bug:
                 tally.bugs.append(f"{number} ({kind}, {SOURCES[which].name}): {outcome}")

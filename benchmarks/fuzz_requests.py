@@ -226,7 +226,8 @@ def _check_rules(request: JobInput) -> None:
 
 def fuzz_parsing(examples: int, start: int = 0) -> Tally:
     """Draw ``examples`` requests through ``check_parsing``. Raises what it raises, with the smallest request."""
-    tally, base = Tally(), compose_settings()
+    tally = Tally()
+    base = compose_settings()
     urls = st.sampled_from(["https://example.com/a.mp4", "clip.mp4"]) | HOSTILE_URLS
 
     @seed(start)
@@ -245,7 +246,8 @@ def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
     Each answer is a result or a defined error (``INTERNAL`` is none), is JSON, and leaves nothing in the work folder.
     Nothing is looked up or reached outside this machine.
     """
-    tally, arguments = Tally(), Arguments(None, (), (), "local", ())
+    tally = Tally()
+    arguments = Arguments(None, (), (), "local", ())
     worker = read_worker_settings(
         {"UNDERSTUDY_WORK": str(folder / "work"), "UNDERSTUDY_OUTPUTS": str(folder / "outputs")}, "local"
     )
@@ -301,7 +303,8 @@ def small_walk(target: Path, frames: int = 8, size_wh: tuple[int, int] = (256, 1
             if picture.time is None or picture.time < 2:
                 continue
             small = picture.reformat(*size_wh, "yuv420p")
-            small.pts, small.time_base = written, Fraction(1, 25)
+            small.pts = written
+            small.time_base = Fraction(1, 25)
             output.mux(stream.encode(small))
             written += 1
             if written == frames:

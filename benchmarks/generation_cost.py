@@ -48,7 +48,8 @@ from pipeline.settings import AnimateDiffSettings, DiffusionSettings, Settings
 
 AIMS_TFLOP = {"fast": 6.0, "balanced": 22.0, "high": 42.0}
 _SIZE_WH = (512, 768)
-_FPS, _SECONDS = 30, 10
+_FPS = 30
+_SECONDS = 10
 _TEXT = (1, 77, 768)
 _COUNTED_FRAMES = 32
 """Seen by the motion modules in overlapping contexts, as in the presets."""
@@ -57,15 +58,18 @@ _COUNTED_FRAMES = 32
 def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
     """Return TFLOP a frame of each part at a picture size."""
     width, height = size_wh
-    latent, picture = (1, 4, height // 8, width // 8), (1, 3, height, width)
+    latent = (1, 4, height // 8, width // 8)
+    picture = (1, 3, height, width)
     frames = _COUNTED_FRAMES
     with torch.device("meta"), torch.inference_mode():
         unet = UNet2DConditionModel(cross_attention_dim=768)
         motion = UNetMotionModel.from_unet2d(unet, MotionAdapter(motion_max_seq_length=32), load_weights=False)
         see_in_contexts(motion)
         controlnet = ControlNetModel(cross_attention_dim=768)
-        vae, tiny = autoencoder(), AutoencoderTiny()
-        text, time = torch.empty(_TEXT), torch.tensor(1)
+        vae = autoencoder()
+        tiny = AutoencoderTiny()
+        text = torch.empty(_TEXT)
+        time = torch.tensor(1)
         return {
             "unet": _tflop(lambda: unet(torch.empty(latent), time, text)),
             "unet_motion": _tflop(
@@ -85,7 +89,9 @@ def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
 def see_in_contexts(motion: UNetMotionModel) -> None:
     """Let the motion modules see overlapping contexts, as the loading code does through the pipeline."""
     mixin: Any = AnimateDiffFreeNoiseMixin()
-    mixin.unet, mixin.device, mixin.dtype = motion, motion.device, motion.dtype
+    mixin.unet = motion
+    mixin.device = motion.device
+    mixin.dtype = motion.dtype
     mixin.motion_adapter = SimpleNamespace(config=SimpleNamespace(motion_max_seq_length=CONTEXT_FRAMES))
     mixin.enable_free_noise(context_length=CONTEXT_FRAMES, context_stride=CONTEXT_STRIDE)
 
@@ -128,7 +134,8 @@ class _Counter:
     def _autoencoder(self, kind: str) -> Any:
         vae: Any = object.__new__(AutoencoderTiny)
         torch.nn.Module.__init__(vae)
-        vae.encode, vae.decode = partial(self._encode, kind), partial(self._decode, kind)
+        vae.encode = partial(self._encode, kind)
+        vae.decode = partial(self._decode, kind)
         vae.register_to_config(scaling_factor=1.0)
         return vae
 

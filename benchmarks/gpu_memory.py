@@ -28,7 +28,8 @@ from pipeline.models.device import quiet
 from pipeline.settings import DiffusionSettings
 
 AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
-_HALF, _WHOLE = 2, 4
+_HALF = 2
+_WHOLE = 4
 _BATCH = 8
 """Batch size of ControlNets and autoencoder; the worker may choose up to 16 where memory is free."""
 _ADAPTER_GB = 0.098
@@ -56,7 +57,8 @@ class _Alive(TorchDispatchMode):
         return made
 
     def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
+        key = storage._cdata
+        size = storage.nbytes()
         if key in self._seen:
             return
         self._seen.add(key)
@@ -118,7 +120,8 @@ def count(settings: DiffusionSettings) -> tuple[dict[str, float], dict[str, floa
             patch_size=14,
             projection_dim=1024,
         )
-        text, time = torch.empty(1, 77, 768), torch.tensor(1)
+        text = torch.empty(1, 77, 768)
+        time = torch.tensor(1)
         shape = (1, 4, frames, *latent_hw) if has_motion_module else (frames, 4, *latent_hw)
         batch = min(frames, _BATCH)
         weights = {

@@ -160,7 +160,9 @@ class RehearsedPeople:
     """
 
     def __init__(self, finder: PeopleBackend | None, load: PeopleBackend | None, asked: deque[Person]) -> None:
-        self._finder, self._load, self._asked = finder, load, asked
+        self._finder = finder
+        self._load = load
+        self._asked = asked
 
     @property
     def look_back(self) -> int:
@@ -195,7 +197,8 @@ def standing_person(picture: Picture) -> Person:
     x0, y0, x1, y1 = box_of(mask)
     joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
     joints[:, 2] = 0
-    height, middle = y1 - y0, (x0 + x1) / 2
+    height = y1 - y0
+    middle = (x0 + x1) / 2
     head = np.array([[0, 0.07], [0.015, 0.06], [-0.015, 0.06], [0.035, 0.065], [-0.035, 0.065]])
     joints[:5, :2] = np.array([middle, y0]) + head * height
     joints[:5, 2] = 1

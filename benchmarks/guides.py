@@ -83,9 +83,11 @@ class GuideTruth:
 
 def read_truth(folder: Path) -> GuideTruth:
     """Read a truth folder."""
-    old, new = load_masks(folder / "mask.npz"), load_masks(folder / "pair_suit_mask.npz")
+    old = load_masks(folder / "mask.npz")
+    new = load_masks(folder / "pair_suit_mask.npz")
     with np.load(folder / "gt.npz") as truth, np.load(folder / "pair_suit_mask.npz") as pair:
-        extrinsics, keypoints = truth["RT"].astype(np.float64), pair["keypoints2d"].astype(np.float64)
+        extrinsics = truth["RT"].astype(np.float64)
+        keypoints = pair["keypoints2d"].astype(np.float64)
         places = pair["keypoints3d"].astype(np.float64)
     with np.load(folder / "depth.npz") as rendered:
         depth = rendered["depth"].astype(np.float32)
@@ -135,7 +137,9 @@ class _Meter:
 
     def __init__(self, truth: GuideTruth, settings: PaintingSettings, plan_path: Path) -> None:
         self.tally = Tally()
-        self._truth, self._settings, self._plan_path = truth, settings, plan_path
+        self._truth = truth
+        self._settings = settings
+        self._plan_path = plan_path
         self._plan: Plan | None = None
         self.pictures: dict[int, NDArray[np.uint8]] = {}
 
@@ -181,7 +185,8 @@ class _Meter:
             yield layer
 
     def _rank(self, frame: int, gray: NDArray[np.uint8]) -> None:
-        truth, crop_from_source = self._truth, self.plan.crop_from_source(frame)
+        truth = self._truth
+        crop_from_source = self.plan.crop_from_source(frame)
         joints = truth.in_frame[frame].copy()
         joints[: _LIMBS.start] = False
         shades = sampled(gray, apply_transform(crop_from_source, truth.keypoints_px[frame]))
@@ -222,7 +227,8 @@ class _SpiedFigure:
     """The figure, whose motion is measured."""
 
     def __init__(self, inner: FigureBackend, meter: _Meter) -> None:
-        self._inner, self._meter = inner, meter
+        self._inner = inner
+        self._meter = meter
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         return self._inner.prepare(appearance)

@@ -36,7 +36,9 @@ from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
-_SECONDS, _FPS, _SIZE_WH = 32, 15, (320, 180)
+_SECONDS = 32
+_FPS = 15
+_SIZE_WH = (320, 180)
 _SETTINGS = Settings.model_validate({"segment": {"count": 1, "chunk_seconds": 3.5}})
 
 
@@ -44,7 +46,8 @@ class _Counted:
     """A generator that tells, through a file, how many frames were asked of it."""
 
     def __init__(self, inner: Generator, counter: Path) -> None:
-        self._inner, self._counter = inner, counter
+        self._inner = inner
+        self._counter = counter
 
     @property
     def needs(self) -> Needs:
@@ -98,7 +101,8 @@ def _make_clip(path: Path) -> None:
     to_and_fro = [*pictures[::2], *pictures[-1:0:-2]]
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=_FPS, options={"crf": "18"})
-        (stream.width, stream.height), stream.pix_fmt = _SIZE_WH, "yuv420p"
+        (stream.width, stream.height) = _SIZE_WH
+        stream.pix_fmt = "yuv420p"
         for number in range(_SECONDS * _FPS):
             picture = to_and_fro[number % len(to_and_fro)]
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -115,7 +119,8 @@ def main() -> int:
         _child(arguments.child)
         return 0
     rng = random.Random(arguments.seed)
-    bad, hit = 0, set()
+    bad = 0
+    hit = set()
     with tempfile.TemporaryDirectory(prefix="understudy-kill-") as name:
         folder = Path(name)
         _make_clip(folder / "clip.mp4")

@@ -35,7 +35,8 @@ def border_of(mask: Mask) -> Mask:
 
 def boundary_f(mask: Mask, true: Mask, reach_px: int = 1) -> float:
     """Boundary F measure (Perazzi et al., DAVIS, CVPR 2016): both borders matched within ``reach_px``."""
-    ours, theirs = border_of(mask), border_of(true)
+    ours = border_of(mask)
+    theirs = border_of(true)
     if not ours.any() or not theirs.any():
         return float(ours.any() == theirs.any())
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach_px + 1, 2 * reach_px + 1))
@@ -86,7 +87,8 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="sample.mp4, gt.npz, mask.npz; such as assets/walk_a")
     folder = parser.parse_args().folder
     truth = load_truth(folder).masks
-    raw, ours = Tally(), Tally()
+    raw = Tally()
+    ours = Tally()
     raw.add_all(raw_masks(folder / "sample.mp4", truth), truth)
     with tempfile.TemporaryDirectory(prefix="matte-") as temporary:
         made = run(folder / "sample.mp4", Path(temporary), artifacts=("mask",)).video.parent

@@ -96,7 +96,9 @@ def ssim(picture: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.flo
         return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float32)
 
     mean_a, mean_b = mean(a), mean(b)
-    var_a, var_b, cov = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2, mean(a * b) - mean_a * mean_b
+    var_a = mean(a * a) - mean_a**2
+    var_b = mean(b * b) - mean_b**2
+    cov = mean(a * b) - mean_a * mean_b
     c1, c2 = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2)
     top = (2 * mean_a * mean_b + c1) * (2 * cov + c2)
     return np.asarray(top / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)), np.float32)
@@ -115,7 +117,8 @@ def clip_of(folder: Path) -> Path:
 
 def judge(folder: Path, videos: dict[str, Path], stills: Path | None = None) -> dict[str, dict[str, float]]:
     """Return name -> figures of videos that have the folder's frames, against its ideal result."""
-    old, new = load_masks(folder / "mask.npz"), load_masks(folder / "pair_suit_mask.npz")
+    old = load_masks(folder / "mask.npz")
+    new = load_masks(folder / "pair_suit_mask.npz")
     tallies = {name: Tally() for name in videos}
     shown = _spread(new)
     for t, (ideal, *pictures) in enumerate(_together(folder / "pair_suit.mp4", *videos.values())):
@@ -132,7 +135,8 @@ def identity(folder: Path, videos: dict[str, Path], reference: Path) -> dict[str
 
     ``source`` is looked at under the old person's mask, all others under the new one's.
     """
-    old, new = load_masks(folder / "mask.npz"), load_masks(folder / "pair_suit_mask.npz")
+    old = load_masks(folder / "mask.npz")
+    new = load_masks(folder / "pair_suit_mask.npz")
     paths = {**videos, "ideal": folder / "pair_suit.mp4"}
     seen: dict[str, list[tuple[NDArray[np.uint8], Mask]]] = {name: [] for name in paths}
     shown = {t for t in _spread(new) if is_large_enough(old[t]) and is_large_enough(new[t])}
@@ -177,7 +181,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pair-") as temporary:
-        work, folder = arguments.workspace or Path(temporary), arguments.folder
+        work = arguments.workspace or Path(temporary)
+        folder = arguments.folder
         if arguments.light:
             folder = work / arguments.light
             if not (folder / "gt.npz").exists():

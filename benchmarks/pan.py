@@ -107,7 +107,9 @@ def _filmed(panorama: NDArray[np.float32], peak_px: float, frame: int) -> NDArra
 
 def _walker(count: int) -> tuple[list[tuple[NDArray[np.uint8], NDArray[np.float32]]], NDArray[np.bool_]]:
     """Cut the walking man out of walk_a and keep the figure about the middle of the picture."""
-    masks, cutouts, moved = load_masks(_WALK_A / "mask.npz"), [], []
+    masks = load_masks(_WALK_A / "mask.npz")
+    cutouts = []
+    moved = []
     sources = [picture for _, picture in zip(range(60), read_rgb(_WALK_A / "sample.mp4"), strict=False)]
     for t in range(count):
         # A walk there and back.
@@ -150,7 +152,8 @@ def used_plate(plates: PlateSet, source: NDArray[np.uint8], mask: NDArray[np.boo
     """Return the plate of a frame in its light and sharpness, as FINISH uses it."""
     picture, seen = plates.render(t, (0, 0, *SIZE_WH))
     body = float(mask.any(axis=1).sum())
-    hole, ring_px = grow(mask, 4), max(4, round(0.08 * body))
+    hole = grow(mask, 4)
+    ring_px = max(4, round(0.08 * body))
     lit = match_light(picture, source, grow(hole, ring_px) & ~hole)
     return match_plate(lit, source, grow(hole, 2 * ring_px) & ~hole & seen, body)
 
@@ -160,9 +163,12 @@ def judge_pan(footage: Path, peak_px: float) -> tuple[float, list[float], NDArra
     with tempfile.TemporaryDirectory(prefix="pan-") as temporary:
         made = make_pan(footage, peak_px, Path(temporary) / "pan.mp4")
         plates = plates_of(made, Path(temporary) / "plates")
-        pooled, values, rows = SquareError(), [], []
+        pooled = SquareError()
+        values = []
+        rows = []
         for t, source in enumerate(read_rgb(made.path)):
-            one, plate = SquareError(), used_plate(plates, source, made.masks[t], t)
+            one = SquareError()
+            plate = used_plate(plates, source, made.masks[t], t)
             for tally in (one, pooled):
                 tally.add(plate, made.truth[t], made.masks[t])
             values.append(one.psnr_db)

@@ -41,7 +41,8 @@ def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float,
         mask = cv2.resize(truth.masks[frame].astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
         return np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0)
 
-    settings, starts = StabilizeSettings(), np.array([0], np.int64)
+    settings = StabilizeSettings()
+    starts = np.array([0], np.int64)
     estimator = CameraEstimator(clip.info, settings)
     for frame in clip.frames():
         estimator.push(luma_of(frame), people_mask(frame.index), np.empty((0, 2)), frame.index == 0)
@@ -73,14 +74,17 @@ def main() -> int:
         work = Path(temporary)
         # The first run of a process also loads what numba compiled: it is not the one that is timed.
         plates, _, _ = our_plates(folder / "sample.mp4", truth, work / "small")
-        per_frame, telea_seconds = [], 0.0
-        pooled, inpainted = SquareError(), SquareError()
+        per_frame = []
+        telea_seconds = 0.0
+        pooled = SquareError()
+        inpainted = SquareError()
         both = zip(read_rgb(folder / "sample.mp4"), read_rgb(folder / "plate.mp4"), strict=True)
         for t, (source, true) in enumerate(both):
             mask = truth.masks[t]
             if not mask.any():
                 continue
-            one, plate = SquareError(), plates.render(t, (0, 0, mask.shape[1], mask.shape[0]))[0]
+            one = SquareError()
+            plate = plates.render(t, (0, 0, mask.shape[1], mask.shape[0]))[0]
             one.add(plate, true, mask)
             pooled.add(plate, true, mask)
             per_frame.append(one.psnr_db)

@@ -35,12 +35,17 @@ from pipeline.request import JobRequest
 from pipeline.run import run_job
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a"
-_SIZE_WH, _FRAMES, _EVERY = (1280, 720), 300, 3
-_NOISE, _WIDEN = 1.5, np.ones((25, 25), np.uint8)
+_SIZE_WH = (1280, 720)
+_FRAMES = 300
+_EVERY = 3
+_NOISE = 1.5
+_WIDEN = np.ones((25, 25), np.uint8)
 _SAMPLES = 31
 _HOLD = (70, 88)
 """Frames of walk_a in which the person stands, to be played forth and back."""
-_WITHIN_DB, _MORE_MB, _CPU_SECONDS = 0.3, 100.0, 3.0
+_WITHIN_DB = 0.3
+_MORE_MB = 100.0
+_CPU_SECONDS = 3.0
 Picture = NDArray[np.uint8]
 Plates = Callable[[int], Picture]
 
@@ -64,7 +69,8 @@ class Made:
 
 def make_clip(kind: str, out: Path) -> Made:
     """Write one of the clips: static, panning or standing."""
-    truth, rng = load_truth(_WALK), np.random.default_rng(3)
+    truth = load_truth(_WALK)
+    rng = np.random.default_rng(3)
     first = next(read_rgb(_WALK / "plate.mp4"))
     place = cv2.resize(first, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
     forth = [*range(150), *range(149, -1, -1)]
@@ -79,7 +85,8 @@ def make_clip(kind: str, out: Path) -> Made:
 
     def pictures() -> Iterator[Picture]:
         for t, of in enumerate(order):
-            man, share = cv2.resize(sources[of], _SIZE_WH, interpolation=cv2.INTER_CUBIC), shares[of][..., None]
+            man = cv2.resize(sources[of], _SIZE_WH, interpolation=cv2.INTER_CUBIC)
+            share = shares[of][..., None]
             noise = rng.normal(0, _NOISE, (*_SIZE_WH[::-1], 3))
             yield (man * share + made.true(t) * (1 - share) + noise).clip(0, 255).astype(np.uint8)
 
@@ -144,7 +151,8 @@ def median(made: Made, masks: list[NDArray[np.bool_]] | None) -> Plates:
 
 def mean(made: Made, masks: list[NDArray[np.bool_]]) -> Plates:
     """A streaming mean of all frames where nobody stands."""
-    total, count = np.zeros(made.place.shape), np.zeros(made.place.shape[:2])
+    total = np.zeros(made.place.shape)
+    count = np.zeros(made.place.shape[:2])
     for t, rgb in enumerate(islice(read_rgb(made.path), _FRAMES)):
         x, y = made.offsets[t]
         area = np.s_[y : y + _SIZE_WH[1], x : x + _SIZE_WH[0]]
@@ -187,7 +195,8 @@ def main() -> int:
                 tracemalloc.start()
                 begin = time.process_time()
                 plates = make()
-                seconds, held = time.process_time() - begin, tracemalloc.get_traced_memory()[1] / 1e6
+                seconds = time.process_time() - begin
+                held = tracemalloc.get_traced_memory()[1] / 1e6
                 tracemalloc.stop()
                 rows.append((name, _psnr(made, ((t, plates(t)) for t in range(_FRAMES))), seconds, held))
             begin = time.process_time()

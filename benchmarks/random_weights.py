@@ -245,7 +245,8 @@ def save_random_weights(
 
 def _save_networks(folder: Path, sizes: StableDiffusionSizes) -> None:
     _save_vocabulary(folder / "made")
-    network, vae = unet(sizes), autoencoder(sizes)
+    network = unet(sizes)
+    vae = autoencoder(sizes)
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder(sizes),
@@ -297,7 +298,9 @@ def _save_lora(network: UNet2DConditionModel, rank: int, path: Path) -> None:
 
 def adapter_state(network: UNet2DConditionModel, sizes: StableDiffusionSizes) -> dict[str, torch.Tensor]:
     """Return an IP-Adapter Plus under its published names: the resampler, and keys and values a cross attention."""
-    width, seen, tokens = sizes.adapter_width, int(sizes.image_encoder["hidden_size"]), sizes.adapter_tokens
+    width = sizes.adapter_width
+    seen = int(sizes.image_encoder["hidden_size"])
+    tokens = sizes.adapter_tokens
     state = {
         "image_proj.latents": torch.randn(1, tokens, width) / width**0.5,
         **_linear("image_proj.proj_in", width, seen),
@@ -305,7 +308,8 @@ def adapter_state(network: UNet2DConditionModel, sizes: StableDiffusionSizes) ->
         **_norm("image_proj.norm_out", sizes.text_width),
     }
     for number in range(_RESAMPLER_LAYERS):
-        attention, forward = f"image_proj.layers.{number}.0", f"image_proj.layers.{number}.1"
+        attention = f"image_proj.layers.{number}.0"
+        forward = f"image_proj.layers.{number}.1"
         inner = max(1, width // _HEAD_WIDTH) * _HEAD_WIDTH
         state |= {
             **_norm(f"{attention}.norm1", width),

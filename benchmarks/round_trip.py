@@ -63,10 +63,12 @@ def round_trip(path: Path, folder: Path, settings: OutputSettings, limits: Limit
         clip = open_clip(path, limits)
         encoded = encode_clip(clip.frames(), clip, folder / "result", settings)
     except UnderstudyError as error:
-        outcome.kind, outcome.problems = "refused", [f"{error.code}: {error.message}"]
+        outcome.kind = "refused"
+        outcome.problems = [f"{error.code}: {error.message}"]
         return outcome
     except Exception as error:
-        outcome.kind, outcome.problems = "FAILED", [f"{type(error).__name__}: {error}"]
+        outcome.kind = "FAILED"
+        outcome.problems = [f"{type(error).__name__}: {error}"]
         traceback.print_exc()
         return outcome
     outcome.warnings = (*clip.info.warnings, *encoded.warnings)
@@ -84,7 +86,8 @@ def round_trip(path: Path, folder: Path, settings: OutputSettings, limits: Limit
         outcome.problems = problems
         outcome.kind = "DIFFERS" if problems else "ok"
     except UnderstudyError as error:
-        outcome.kind, outcome.problems = "DIFFERS", [f"the result cannot be read: {error.message}"]
+        outcome.kind = "DIFFERS"
+        outcome.problems = [f"the result cannot be read: {error.message}"]
     finally:
         encoded.path.unlink()
     return outcome
@@ -125,7 +128,8 @@ def _compare_times(clip: Clip, result: Clip) -> list[str]:
 
 
 def _compare_description(clip: Clip, result: Clip, warnings: tuple[str, ...]) -> list[str]:
-    old, new = clip.info, result.info
+    old = clip.info
+    new = result.info
     told = " ".join(warnings).lower()
     pairs = {
         "size": ((old.width, old.height), (new.width, new.height)),

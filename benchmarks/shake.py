@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import clip_of, load_masks, moved
 
-AMPLITUDE_PX, AMPLITUDE_DEG, AMPLITUDE_SCALE = 12.0, 1.5, 0.02
+AMPLITUDE_PX = 12.0
+AMPLITUDE_DEG = 1.5
+AMPLITUDE_SCALE = 0.02
 _BAND_HZ = (0.5, 4.0)
 """Hand-held shake lies here; slower is intended movement, faster is mostly lost in exposure."""
 
@@ -47,7 +49,8 @@ def shake_matrices(
     center = np.array([(width - 1) / 2, (height - 1) / 2])
     shakes = np.tile(np.eye(3), (num_frames, 1, 1))
     for t in range(num_frames):
-        angle, size = np.deg2rad(degrees[t]), np.exp(scale[t])
+        angle = np.deg2rad(degrees[t])
+        size = np.exp(scale[t])
         turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         shakes[t, :2, :2] = turn
         shakes[t, :2, 2] = center + np.array([x[t], y[t]]) - turn @ center
@@ -87,7 +90,8 @@ def shaken_truth(
     for points, shown in (("keypoints2d", "visible"), ("bg_tracks", "bg_visible")):
         now = np.stack([moved(m, p.astype(np.float64)) for m, p in zip(matrices, truth[points], strict=True)])
         inside = (now >= 0).all(axis=-1) & (now[..., 0] <= width - 1) & (now[..., 1] <= height - 1)
-        new[points], new[shown] = now, truth[shown] & inside
+        new[points] = now
+        new[shown] = truth[shown] & inside
         if points == "keypoints2d":
             new["kp_state"] = np.where(inside, truth["kp_state"], 0).astype(np.uint8)
     new["K"] = matrices @ truth["K"]
@@ -114,8 +118,10 @@ def write_video(out: Path, frames: Iterable[NDArray[np.uint8]], *, fps: Fraction
             "libx264", rate=fps, options={"crf": str(crf), "preset": "veryfast", "threads": "1"}
         )
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.colorspace, stream.codec_context.color_range = 1, 1
-        stream.codec_context.color_primaries, stream.codec_context.color_trc = 1, 1
+        stream.codec_context.colorspace = 1
+        stream.codec_context.color_range = 1
+        stream.codec_context.color_primaries = 1
+        stream.codec_context.color_trc = 1
         for index, rgb in enumerate(frames):
             if index == 0:
                 stream.height, stream.width = rgb.shape[:2]

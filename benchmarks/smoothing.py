@@ -47,7 +47,11 @@ Luma = NDArray[np.uint8]
 _LOW = slice(1, 6)
 """The 2nd to 6th component; the 1st is the mean."""
 _FEATURES = 2000
-_TRUE, _SEEN, _EXACT, _OURS, _PEER = "shaken, true", "shaken, measured", "ours, exact", "ours", "vid.stab"
+_TRUE = "shaken, true"
+_SEEN = "shaken, measured"
+_EXACT = "ours, exact"
+_OURS = "ours"
+_PEER = "vid.stab"
 _PEERS = {_PEER: "optzoom=0", "vid.stab optalgo=avg": "optzoom=0:optalgo=avg", "vid.stab optzoom=1": "optzoom=1"}
 """The default algorithm is a Gaussian (``opt`` and ``gauss`` give the same bytes); ``avg`` is a mean, as ours is."""
 
@@ -82,7 +86,8 @@ def stability(components: Float64Array) -> float:
     ``sum |F[k]|^2, k = 2..6, / sum |F[k]|^2, k >= 2``, counted from 1 = DC (Liu et al. 2013). No movement at all is 1.
     """
     energy = np.abs(np.fft.rfft(components - components.mean(axis=0), axis=0)) ** 2
-    whole, low = energy[1:].sum(axis=0), energy[_LOW].sum(axis=0)
+    whole = energy[1:].sum(axis=0)
+    low = energy[_LOW].sum(axis=0)
     return float(np.divide(low, whole, out=np.ones_like(whole), where=whole > 1e-18).min())
 
 
@@ -107,7 +112,8 @@ def figures_of(
 
     ``puts_back`` says that the result gets the source's movement again: it crops nothing.
     """
-    stable_from_source, components = path @ np.linalg.inv(shakes), path_components(path, size_wh)
+    stable_from_source = path @ np.linalg.inv(shakes)
+    components = path_components(path, size_wh)
     centered = components - components.mean(axis=0)
     return Figures(
         stability(components),
@@ -151,7 +157,8 @@ def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Float64Arra
     for frame in opened.frames():
         one = clip.seen[frame.index]
         estimator.push(luma_of(frame), one.people_mask, one.feet_px, frame.index == 0)
-    motion, info = estimator.finish(), opened.info
+    motion = estimator.finish()
+    info = opened.info
     return smooth_path(
         motion, np.zeros(1, np.int64), info.pts_seconds, info.size_wh, settings.window_seconds
     ).stable_from_source
@@ -159,7 +166,8 @@ def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Float64Arra
 
 def vidstab_frames(clip: Shaken, work: Path, options: str, radius: int) -> list[Luma]:
     """Return the pictures that vid.stab makes, window ``2 radius + 1`` frames, kept without loss."""
-    found, out = work / "found.trf", work / "stable.mp4"
+    found = work / "found.trf"
+    out = work / "stable.mp4"
     if not found.exists():
         measured(["ffmpeg", "-y", "-v", "error", "-i", str(clip.path), "-vf", f"vidstabdetect=result={found}",
                   "-f", "null", "-"])  # fmt: skip
@@ -177,7 +185,8 @@ def lumas(path: Path) -> list[Luma]:
 def judged(clip: Shaken, work: Path, settings: StabilizeSettings) -> tuple[dict[str, Figures], float]:
     """Return the figures by method, and the measure's mean error in px at the corners of the shaken clip's frames."""
     shakes = np.stack(list(accumulate(clip.pairs, lambda path, pair: pair @ path)))
-    frames, info = lumas(clip.path), open_clip(clip.path).info
+    frames = lumas(clip.path)
+    info = open_clip(clip.path).info
 
     def warped(matrices: Float64Array) -> list[Luma]:
         both = zip(frames, matrices, strict=True)
@@ -186,7 +195,8 @@ def judged(clip: Shaken, work: Path, settings: StabilizeSettings) -> tuple[dict[
         ]
 
     place = np.median(warped(np.linalg.inv(shakes)), axis=0).astype(np.uint8)
-    stable, seen = stable_from_source(clip, settings), measured_path(place, frames)
+    stable = stable_from_source(clip, settings)
+    seen = measured_path(place, frames)
     paths = {_TRUE: shakes, _SEEN: seen, _EXACT: stable @ shakes, _OURS: measured_path(place, warped(stable))}
     radius = round(settings.window_seconds / float(np.median(np.diff(info.pts_seconds))) / 2)
     for name, options in _PEERS.items() if has_vidstab() else ():
@@ -210,7 +220,9 @@ def main() -> int:
     arguments = parser.parse_args()
     # frames run beside each other instead
     cv2.setNumThreads(1)
-    settings, every, errors = StabilizeSettings(), list[dict[str, Figures]](), list[float]()
+    settings = StabilizeSettings()
+    every = list[dict[str, Figures]]()
+    errors = list[float]()
     head = f"{'stability':>10}{'tapered':>9}{'distortion':>12}{'cropping':>10}{'left px':>9}"
     print(f"{'clip':<10}{'shake':>6}  {'method':<22}{head}")
     for (name, share), seed in product(_CLIPS, range(arguments.shakes)):
@@ -218,7 +230,8 @@ def main() -> int:
             work = Path(temporary)
             clip = shaken_clip(_ROOT / "weights" / "footage" / name, share, work, seed=seed)
             results, error = judged(clip, work, settings)
-        every, errors = [*every, results], [*errors, error]
+        every = [*every, results]
+        errors = [*errors, error]
         for method, figures in results.items():
             _print_row(f"{name:<10}{seed:>6}", method, figures)
     means = {method: pooled([results[method] for results in every]) for method in every[0]}
@@ -231,7 +244,8 @@ def main() -> int:
     if _PEER not in means:
         print("no ffmpeg with vid.stab here: nothing to compare with")
         return 0
-    ours, peer = means[_OURS], means[_PEER]
+    ours = means[_OURS]
+    peer = means[_PEER]
     aims = {
         "stability": ours.stability >= peer.stability - doubt,
         "distortion": ours.distortion >= peer.distortion - skew,

@@ -82,7 +82,8 @@ def job(clip: Path, work: Path, *overrides: str, preset: str = "preview") -> tup
 
 def vidstab(clip: Path, work: Path, preset: str, crf: int) -> Run:
     """Run both passes of vid.stab, shell in between included."""
-    transforms, out = work / "transforms.trf", work / "stabilized.mp4"
+    transforms = work / "transforms.trf"
+    out = work / "stabilized.mp4"
     quiet = "ffmpeg -y -v error"
     return measured(
         [
@@ -151,13 +152,15 @@ def scaled(clip: Path, out: Path, lines: int) -> Path:
 
 
 def _compare(clip: Path, work: Path, repeats: int, overrides: list[str]) -> None:
-    jobs, peers = [], []
+    jobs = []
+    peers = []
     for _ in range(repeats):
         jobs.append(job(clip, work / "job", *overrides))
         if has_vidstab():
             peers.append(vidstab(clip, work, "veryfast", 16))
     frames = jobs[0][2]
-    walls, cpus = [run.wall_seconds for run, _, _ in jobs], [run.cpu_seconds for run, _, _ in jobs]
+    walls = [run.wall_seconds for run, _, _ in jobs]
+    cpus = [run.cpu_seconds for run, _, _ in jobs]
     print(f"{frames} frames, {repeats} repeats, {usable_cores()} usable_cores; medians (least .. most)")
     print(
         f"job        wall {_spread(walls)} s, CPU {_spread(cpus)} s, peak {max(r.peak_mb for r, _, _ in jobs):.0f} MiB"

@@ -63,7 +63,8 @@ def crossing(out: Path, num_frames: int = 130) -> MadeClip:
     truth = load_truth(WALK_A)
     walk = [*range(60), *range(91, 150)]
     sources = list(read_rgb(WALK_A / "sample.mp4"))
-    subject, others = truth.masks[:num_frames], np.zeros((num_frames, 360, 640), bool)
+    subject = truth.masks[:num_frames]
+    others = np.zeros((num_frames, 360, 640), bool)
     shrink = np.array([[0.75, 0, 0.125 * 639], [0, 0.75, 0.25 * 265]])
 
     def pictures() -> Pictures:
@@ -112,8 +113,10 @@ def judged(make: Callable[[Path], MadeClip]) -> bool:
         masks = made / "mask.mkv"
         with np.load(made / "analysis.npz") as analysis:
             cuts = {int(start) for start in analysis["shot_starts"]}
-        share, wrong = clip.right_share(read_artifact(masks)), clip.wrong_frames(read_artifact(masks))
-    lost, false = set(clip.shot_starts) - cuts, cuts - set(clip.shot_starts)
+        share = clip.right_share(read_artifact(masks))
+        wrong = clip.wrong_frames(read_artifact(masks))
+    lost = set(clip.shot_starts) - cuts
+    false = cuts - set(clip.shot_starts)
     verdict = "ok" if share >= AIM else "MISSED"
     right = f"right in {share:.3f} of the subject's frames (aim {AIM})"
     print(f"{make.__name__:<24} {right}  {verdict}", end="", flush=True)

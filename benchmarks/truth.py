@@ -62,7 +62,8 @@ def run(
     preview)."""
     preset = "preview"
     if overrides and overrides[0].startswith("preset="):
-        preset, overrides = overrides[0].removeprefix("preset="), overrides[1:]
+        preset = overrides[0].removeprefix("preset=")
+        overrides = overrides[1:]
     settings = compose_settings(preset, overrides)
     with tempfile.TemporaryDirectory(dir=folder) as workspace:
         return run_job(
@@ -136,7 +137,8 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
     warp_video(clip, shaken, lambda t: matrices[t])
     still, known = _clean_still(clip, work / "still" / "out" / "mask.mkv")
     result = run(shaken, work / "shaken", "output=lossless", artifacts=("plate", "mask"))
-    error, subject_px = figures.SquareError(), 0
+    error = figures.SquareError()
+    subject_px = 0
     masks = read_artifact(result.video.parent / "mask.mkv")
     for matrix, plate, mask in zip(matrices, read_artifact(result.video.parent / "plate.mkv"), masks, strict=True):
         true = cv2.warpPerspective(still, matrix, size_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -151,7 +153,8 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
 def _clean_still(clip: Path, mask_video: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the place without the person, (H, W, 3), and 1 where at least five frames show it, (H, W)."""
     wide = np.ones((41, 41), np.uint8)
-    samples, hidden = [], []
+    samples = []
+    hidden = []
     for t, (rgb, mask) in enumerate(zip(read_rgb(clip), read_artifact(mask_video), strict=True)):
         if t % 3 == 0:
             samples.append(rgb)
@@ -169,7 +172,8 @@ def _clean_still(clip: Path, mask_video: Path) -> tuple[NDArray[np.uint8], NDArr
 
 
 def _planes(clip: Path, result: JobResult, out: Path, truth: figures.Truth | None) -> Iterator[Figure]:
-    area, differ = figures.RegionArea(), 0
+    area = figures.RegionArea()
+    differ = 0
     pairs = zip(
         open_clip(clip).frames(),
         open_clip(result.video).frames(),
@@ -259,7 +263,8 @@ def _counted(truth: figures.Truth) -> figures.Bools:
 
 
 def _plate(folder: Path, out: Path, analysis: dict[str, NDArray[Any]], truth: figures.Truth) -> Iterator[Figure]:
-    pooled, worst = figures.SquareError(), float("inf")
+    pooled = figures.SquareError()
+    worst = float("inf")
     for t, (plate, true) in enumerate(
         zip(read_artifact(out / "plate.mkv"), read_rgb(folder / "plate.mp4"), strict=True)
     ):
@@ -294,7 +299,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="truth-") as temporary:
-        work, folder = Path(temporary), arguments.folder
+        work = Path(temporary)
+        folder = arguments.folder
         if arguments.shake:
             folder = work / "shaken"
             shake_clip(arguments.folder, folder)

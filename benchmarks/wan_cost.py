@@ -52,14 +52,19 @@ def count_wan(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, dict[str, float]
 def step_call(name: str, transformer: Any, frames: int, size_wh: tuple[int, int]) -> Any:
     """Return a call of one evaluation of a transformer for a window, its reference's latent among it."""
     width, height = size_wh
-    latents, side = (frames - 1) // 4 + 2, (height // 8, width // 8)
-    text, time = torch.empty(_TEXT), torch.tensor([1])
+    latents = (frames - 1) // 4 + 2
+    side = (height // 8, width // 8)
+    text = torch.empty(_TEXT)
+    time = torch.tensor([1])
     if name == "vace":
-        x, control = torch.empty(1, 16, latents, *side), torch.empty(1, 96, latents, *side)
+        x = torch.empty(1, 16, latents, *side)
+        control = torch.empty(1, 96, latents, *side)
         scale = torch.ones(len(transformer.config.vace_layers))
         return lambda: transformer(x, time, text, control_hidden_states=control, control_hidden_states_scale=scale)
-    x, pose = torch.empty(1, 36, latents, *side), torch.empty(1, 16, latents - 1, *side)
-    image, faces = torch.empty(1, 257, 1280), torch.empty(1, 3, frames, 512, 512)
+    x = torch.empty(1, 36, latents, *side)
+    pose = torch.empty(1, 16, latents - 1, *side)
+    image = torch.empty(1, 257, 1280)
+    faces = torch.empty(1, 3, frames, 512, 512)
     return lambda: transformer(
         x, time, text, encoder_hidden_states_image=image, pose_hidden_states=pose, face_pixel_values=faces
     )

@@ -104,7 +104,8 @@ def _is_optional(entry: Any) -> bool:
 def _lock_entry(session: requests.Session, entry: Any, say: Callable[[str], None]) -> None:
     if entry["revision"] and all(file.get("sha256") for file in entry["file"]):
         return
-    repository, revision = entry["repository"], entry["revision"] or "main"
+    repository = entry["repository"]
+    revision = entry["revision"] or "main"
     told = _json(session, f"{hub_url()}/api/models/{repository}/revision/{revision}?blobs=true")
     siblings = {item["rfilename"]: item for item in told.get("siblings", [])}
     missing = [file["member"] for file in entry["file"] if file["member"] not in siblings]
@@ -138,22 +139,26 @@ def _lock_release(session: requests.Session, entry: Any, say: Callable[[str], No
     for file in entry["file"]:
         if not file.get("sha256"):
             content = _content(session, f"{entry['url'].rstrip('/')}/{file['member']}")
-            file["sha256"], file["size"] = _digest(content), len(content)
+            file["sha256"] = _digest(content)
+            file["size"] = len(content)
             say(f"{entry['url']}: {file['member']}: {file['size']} bytes, sha256 {file['sha256']}")
 
 
 def _lock_file(session: requests.Session, entry: Any, file: Any, told: dict[str, Any]) -> None:
     lfs = told.get("lfs")
     if lfs:
-        digest, size = lfs["sha256"], lfs["size"]
+        digest = lfs["sha256"]
+        size = lfs["size"]
     else:
         content = _content(session, f"{hub_url()}/{entry['repository']}/resolve/{entry['revision']}/{file['member']}")
-        digest, size = _digest(content), len(content)
+        digest = _digest(content)
+        size = len(content)
     if file.get("sha256") and file["sha256"] != digest:
         raise FetchError(
             f"{entry['repository']}: {file['member']} is {digest} on the hub, the lock says {file['sha256']}"
         )
-    file["sha256"], file["size"] = digest, size
+    file["sha256"] = digest
+    file["size"] = size
 
 
 def _fetch(source: LockedHub | LockedRelease, file: LockedFile, weights: Path, progress: Progress) -> None:

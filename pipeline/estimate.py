@@ -47,7 +47,8 @@ _UNSURE = 3.0
 
 def planned_chunks(info: VideoInfo, settings: SegmentSettings) -> tuple[Chunk, ...]:
     """Return the chunks assumed for a clip before SURVEY: one shot, cut into equal segments."""
-    total, seconds = info.num_frames, info.pts_seconds
+    total = info.num_frames
+    seconds = info.pts_seconds
     borders = equal_borders(0, total, num_segments(float(seconds[-1]), total, settings))
     segments = tuple(Segment(0, start, stop, "part") for start, stop in pairwise(borders))
     return cut_chunks(segments, seconds, settings.chunk_seconds)

@@ -199,7 +199,9 @@ def _survey_and_plan(
 
 def _plate_and_scene(job: _Job, clip: Clip, subjects: Sequence[PlannedSubject]) -> list[Surroundings]:
     """Return the surroundings of each subject; the plates are the same for all."""
-    settings, check, progress = job.settings, job.check, job.progress
+    settings = job.settings
+    check = job.check
+    progress = job.progress
     with timed(job.timings, "plate"):
         lighting = [estimate_lighting(clip, each.plan, each.masks, settings, each.folder, check) for each in subjects]
         plans = [each.plan for each in subjects]

@@ -62,7 +62,8 @@ def _run(group: str, seed: int) -> list[Tried]:
         words = [sys.executable, "-m", "benchmarks.attack", group, "--seed", str(seed), "--inside", folder]
         try:
             ended = subprocess.run(words, capture_output=True, text=True, timeout=_GROUP_SECONDS, check=False)
-            output, status = ended.stdout, ended.returncode
+            output = ended.stdout
+            status = ended.returncode
             last = ended.stderr.strip().splitlines()[-1:]
         except subprocess.TimeoutExpired as error:
             output = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""

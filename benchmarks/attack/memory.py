@@ -37,7 +37,8 @@ def run(bench: Bench) -> Iterator[Tried]:
             status: int | str = ended.returncode
             text = ended.stdout + ended.stderr
         except subprocess.TimeoutExpired:
-            status, text = "hangs", ""
+            status = "hangs"
+            text = ""
         # Refused at the start, or as a job; a crash has another status.
         is_told = "OUT_OF_MEMORY" in text or "this worker is not ready: there is memory for" in text
         outcome = "told" if is_told else f"status {status}"

@@ -41,7 +41,8 @@ def _servers(seed: int) -> dict[str, tuple[Answer, Collection[str]]]:
     clip = WALK.read_bytes()
     noise = random.Random(seed).randbytes(100_000)
     packed = gzip.compress(clip)
-    failed, rejected = {"DOWNLOAD_FAILED"}, {"URL_REJECTED"}
+    failed = {"DOWNLOAD_FAILED"}
+    rejected = {"URL_REJECTED"}
     return {
         "whole": (clip, {"OK"}),
         "gzip": (response(packed, Content_Encoding="gzip"), {"OK"}),

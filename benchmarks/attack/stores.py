@@ -47,7 +47,8 @@ def _error(code: str) -> bytes:
     return f"<Error><Code>{code}</Code></Error>".encode()
 
 
-_REFUSED, _TAKEN = {"UPLOAD_FAILED"}, {"OK"}
+_REFUSED = {"UPLOAD_FAILED"}
+_TAKEN = {"OK"}
 _STORES: dict[str, tuple[tuple[Step, ...], Collection[str]]] = {
     "takes it": ((200,), _TAKEN),
     "503 twice": ((503, 503, 200), _TAKEN),

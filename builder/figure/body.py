@@ -64,7 +64,8 @@ def _face_tint(mean: Float64Array, at: Mapping[str, Float64Array]) -> Float64Arr
 def hair(positions: Float64Array, body: Ints, weights: Float64Array, at: Mapping[str, Float64Array]) -> Piece:
     """Short hair: the scalp, thickened towards the crown."""
     mean = positions[0]
-    eye, top = at["l-eye"], at["head-2"]
+    eye = at["l-eye"]
+    top = at["head-2"]
     depth = (mean[:, 2] - eye[2]) / (top[1] - eye[1])
     height = (mean[:, 1] - eye[1]) / (top[1] - eye[1])
     side = np.abs(mean[:, 0])

@@ -75,7 +75,8 @@ def _write(out: Path, meshes: Sequence[Piece], positions: Float64Array, joints: 
         & (triangles[:, 1] != triangles[:, 2])
         & (triangles[:, 0] != triangles[:, 2])
     )
-    triangles, groups = triangles[real], groups[real]
+    triangles = triangles[real]
+    groups = groups[real]
 
     heads = np.stack([positions[:, joints[_joint_name(bone)]].mean(1) for bone in BONES], 1)
     marks = np.stack([_landmark(name, positions, places, meshes, joints, body) for name in LANDMARKS], 1)

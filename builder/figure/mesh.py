@@ -19,7 +19,8 @@ def subdivide(quads: Ints, count: int) -> tuple[sparse.csr_matrix, Ints]:
     edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], -1).reshape(-1, 2), 1)
     unique, edge_of, uses = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
     edge_of = edge_of.reshape(-1, 4)
-    faces, num_edges = len(quads), len(unique)
+    faces = len(quads)
+    num_edges = len(unique)
     face_points = sparse.csr_matrix(
         (np.full(faces * 4, 0.25), (np.repeat(np.arange(faces), 4), quads.ravel())), (faces, count)
     )
@@ -146,7 +147,8 @@ def occlusion(places: Float64Array, triangles: Ints, views: int = 96, size: int 
     up = 1 - 2 * k / views
     turn = np.pi * (1 + 5**0.5) * k
     ways = np.stack([np.sqrt(1 - up**2) * np.cos(turn), up, np.sqrt(1 - up**2) * np.sin(turn)], 1)
-    seen, total = np.zeros(len(places)), np.zeros(len(places))
+    seen = np.zeros(len(places))
+    total = np.zeros(len(places))
     center = (places.min(0) + places.max(0)) / 2
     scale = size / 1.35
     for way in ways:

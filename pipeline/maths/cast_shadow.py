@@ -165,12 +165,14 @@ def _score(
 ) -> tuple[float, float]:
     """Return how much darker the shadow is than its surroundings, summed over pixels and divided by the square root of
     their number, and the mean difference of logarithms."""
-    total, pixels = 0.0, 0
+    total = 0.0
+    pixels = 0
     for sample, gray in zip(samples, grays, strict=True):
         shadow = cast(sample.silhouette, sample.foot_row, right, up) > 0.5
         around = cv2.dilate(shadow.view(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_) & ~shadow
         known = np.isfinite(gray)
-        inside, outside = gray[shadow & known], gray[around & known]
+        inside = gray[shadow & known]
+        outside = gray[around & known]
         if len(inside) >= _LEAST_PX and len(outside) >= _LEAST_PX:
             total += float(inside.sum()) - float(outside.mean()) * len(inside)
             pixels += len(inside)
@@ -182,7 +184,8 @@ def _fit(
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the residual darkening of the ground that a shadow does not explain, and the (3,) logarithm of its
     light."""
-    shadows, values = [], []
+    shadows = []
+    values = []
     for sample, ground in zip(samples, grounds, strict=True):
         soft = cast(sample.silhouette, sample.foot_row, *shear, softness_bh * SAMPLE_BODY_PX)
         shadows.append(cv2.GaussianBlur(soft, (0, 0), _BLUR_PX)[ground])

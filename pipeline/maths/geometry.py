@@ -70,10 +70,12 @@ def fit_similarity(
 
     Closed form (Umeyama 1991 in the plane, without reflections). Coinciding points give a translation.
     """
-    target_points, source_points = np.asarray(target_points, np.float64), np.asarray(source_points, np.float64)
+    target_points = np.asarray(target_points, np.float64)
+    source_points = np.asarray(source_points, np.float64)
     w = np.ones(len(target_points)) if weights is None else np.asarray(weights, np.float64)
     w = w / w.sum()
-    mean_to, mean_frm = w @ target_points, w @ source_points
+    mean_to = w @ target_points
+    mean_frm = w @ source_points
     p, q = source_points - mean_frm, target_points - mean_to
     spread = w @ (p**2).sum(1)
     if spread < 1e-12:
@@ -95,12 +97,16 @@ def fit_homography(
     Points (N, 2), N >= 4. For nearly equal views, where the denominator is close to 1, the algebraic error is the error
     in px.
     """
-    target_points, source_points = np.asarray(target_points, np.float64), np.asarray(source_points, np.float64)
+    target_points = np.asarray(target_points, np.float64)
+    source_points = np.asarray(source_points, np.float64)
     w = np.ones(len(target_points)) if weights is None else np.sqrt(np.asarray(weights, np.float64))
-    to_normal, frm_normal = _normalizer(target_points), _normalizer(source_points)
-    (u, v), (x, y) = apply_transform(to_normal, target_points).T, apply_transform(frm_normal, source_points).T
+    to_normal = _normalizer(target_points)
+    frm_normal = _normalizer(source_points)
+    (u, v) = apply_transform(to_normal, target_points).T
+    (x, y) = apply_transform(frm_normal, source_points).T
     # h33 = 1 in normalized coordinates: camera motion between frames never maps the picture's center to infinity.
-    one, zero = np.ones_like(x), np.zeros_like(x)
+    one = np.ones_like(x)
+    zero = np.zeros_like(x)
     a = np.concatenate(
         [
             np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], 1) * w[:, None],
@@ -119,13 +125,15 @@ def fit_homography_cauchy(target_points: NDArray[Any], source_points: NDArray[An
     normalized coordinates; robust without sampling, hence deterministic. Fewer than 4 points give the median
     shift. Measured with 20 % outliers: 0.03 px of corner error, against 0.47 for ``cv2.findHomography(USAC_MAGSAC)``.
     """
-    target, source = np.asarray(target_points, np.float64), np.asarray(source_points, np.float64)
+    target = np.asarray(target_points, np.float64)
+    source = np.asarray(source_points, np.float64)
     if len(source) < 4:
         return translation(*(np.median(target - source, axis=0) if len(source) else np.zeros(2)))
     center = source.mean(axis=0)
     scale = max(float(source.std()), 1.0)
     a, b = (source - center) / scale, (target - center) / scale
-    one, zero = np.ones(len(a)), np.zeros(len(a))
+    one = np.ones(len(a))
+    zero = np.zeros(len(a))
     x, y, u, v = a[:, 0], a[:, 1], b[:, 0], b[:, 1]
     design = np.stack(
         [
@@ -174,13 +182,15 @@ def refit_irls(
     The Cauchy scale is 2.385 times the residuals' robust sigma (from their median), at least ``floor_px``, and shrinks
     with them (Holland and Welsch 1977). ``prior`` are the points' own weights (N,).
     """
-    fit, result = _FITS[model], initial
+    fit = _FITS[model]
+    result = initial
     own = np.ones(len(target_points)) if prior is None else np.asarray(prior, np.float64)
     residual = np.linalg.norm(apply_transform(result, source_points) - target_points, axis=1)
     for _ in range(rounds):
         weights = cauchy_weights(residual, max(sigma_of_lengths(residual), floor_px), own)
         result = fit(target_points, source_points, weights)
-        before, residual = residual, np.linalg.norm(apply_transform(result, source_points) - target_points, axis=1)
+        before = residual
+        residual = np.linalg.norm(apply_transform(result, source_points) - target_points, axis=1)
         if np.abs(before - residual).max() < 1e-4:
             break
     return result, residual
@@ -206,8 +216,10 @@ def similarities_from_params(params: NDArray[np.float64], size_wh: tuple[int, in
     scale = np.exp(params[:, 2])
     c, s = scale * np.cos(params[:, 3]), scale * np.sin(params[:, 3])
     result = np.tile(np.eye(3), (len(params), 1, 1))
-    result[:, 0, 0], result[:, 0, 1] = c, -s
-    result[:, 1, 0], result[:, 1, 1] = s, c
+    result[:, 0, 0] = c
+    result[:, 0, 1] = -s
+    result[:, 1, 0] = s
+    result[:, 1, 1] = c
     result[:, :2, 2] = params[:, :2] + center - result[:, :2, :2] @ center
     return result
 

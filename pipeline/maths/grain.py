@@ -31,7 +31,9 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
     noise), by the median absolute deviation, where the plate is flat: at print and edges the residual is
     misregistration. The plate's own noise is already included, so this is what is missing to reach the source's.
     """
-    residuals, flat_source, flat_plate = [], [], []
+    residuals = []
+    flat_source = []
+    flat_plate = []
     for plate, source, static in zip(plate_patches, source_patches, statics, strict=True):
         gray = cv2.cvtColor(plate, cv2.COLOR_RGB2GRAY).astype(np.float32)
         slope = cv2.blur(np.abs(cv2.Sobel(gray, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(gray, cv2.CV_32F, 0, 1)), (5, 5))

@@ -23,7 +23,8 @@ def faces_away(joints: NDArray[np.float32], skeleton: NDArray[np.float32]) -> bo
     The skeleton provides depth: the nose is nearer than the ears on a head that faces the camera. Where it has none
     (all z equal), the right shoulder is right of the left one on a body that faces away.
     """
-    ears, nose = skeleton[list(_EARS), 2], skeleton[_FACE[0], 2]
+    ears = skeleton[list(_EARS), 2]
+    nose = skeleton[_FACE[0], 2]
     if np.isfinite(nose) and np.isfinite(ears).any() and np.nanmax(np.abs(ears - nose)) > 0:
         return bool(nose > np.nanmean(ears))
     return bool(joints[JOINT["right_shoulder"], 0] > joints[JOINT["left_shoulder"], 0])

@@ -86,7 +86,8 @@ def sample_light(
     and of all people, ``joints`` (21, 2) px in it, NaN unknown. None where too little of the person or of the
     surroundings is visible.
     """
-    certain, clear = person > 0.98, people < 0.02
+    certain = person > 0.98
+    clear = people < 0.02
     if np.count_nonzero(certain) < 60 or np.count_nonzero(clear) < 60:
         return None
     surroundings = linear[clear].astype(np.float64)
@@ -126,7 +127,8 @@ def _regions(
         top, bottom = middle(start)[1], middle(stop)[1]
         return certain & (rows > top + 0.15 * (bottom - top)) & (rows < bottom - 0.1 * (bottom - top))
 
-    nose, feet = joints[JOINT["nose"]], middle("ankle")
+    nose = joints[JOINT["nose"]]
+    feet = middle("ankle")
     # Comparisons with NaN are false: an unknown joint gives an empty region.
     ground = ((columns - feet[0]) / (0.35 * body)) ** 2 + ((rows - feet[1] - 0.03 * body) / (0.08 * body)) ** 2 < 1
     return {
@@ -154,7 +156,8 @@ def _shading_sums(
     normal_x = cv2.Sobel(soft, cv2.CV_32F, 1, 0) * scale
     normal_y = cv2.Sobel(soft, cv2.CV_32F, 0, 1) * scale
     brightness = np.log(np.maximum(luminance, 1e-3))
-    matrix, shading = np.zeros((2, 2)), np.zeros(2)
+    matrix = np.zeros((2, 2))
+    shading = np.zeros(2)
     inside = cv2.erode(certain.astype(np.uint8), np.ones((3, 3))).astype(np.bool_)
     for row in range(0, len(certain), 8):
         part = np.s_[row : row + 8]
@@ -186,7 +189,8 @@ def light_over_time(
     direction, contrast = _key(samples)
     daylight = SceneLight.daylight(1)
     usual = _mean_light(daylight.key_direction[0], daylight.key_rgb[0], daylight.ambient_rgb[0])
-    key_rgb, ambient_rgb = contrast * daylight.key_rgb[0], daylight.ambient_rgb[0]
+    key_rgb = contrast * daylight.key_rgb[0]
+    ambient_rgb = daylight.ambient_rgb[0]
     # What the key light loses the sky gains: contrast does not affect the intensity.
     ambient_rgb = ambient_rgb * (1 + (1 - contrast) * float(np.mean(daylight.key_rgb)) / float(np.mean(ambient_rgb)))
     gain = usual / _mean_light(direction, key_rgb, ambient_rgb)

@@ -58,7 +58,8 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
     for channel in range(3):
         a, b = x[:, channel], y[:, channel]
         weights = np.ones(len(a))
-        gain, offset = 1.0, 0.0
+        gain = 1.0
+        offset = 0.0
         for _ in range(_MOST_ROUNDS):
             before = gain, offset
             mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)

@@ -86,7 +86,8 @@ def compare_light(
         return np.asarray(cv2.resize(values, size_wh, interpolation=cv2.INTER_AREA), np.float32)
 
     both = small((silhouette & (matte > 0.95)).astype(np.float32)) > 0.98
-    light, wanted = small(linear_of(painted)), small(linear_of(figure))
+    light = small(linear_of(painted))
+    wanted = small(linear_of(figure))
     both &= (light.max(axis=2) < _CLIPPED) & (light.max(axis=2) > _DARK)
     if np.count_nonzero(both) < _LEAST_PX:
         return None
@@ -111,7 +112,9 @@ def _shading_difference(
     luminance: NDArray[np.floating], both: Mask, normals: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[float]]:
     """Return the regression of the log ratio on the normals' x and y, within bands of rows, and each band's median."""
-    matrix, slope, pixels = np.zeros((2, 2)), np.zeros(2), 0
+    matrix = np.zeros((2, 2))
+    slope = np.zeros(2)
+    pixels = 0
     medians = [0.0]
     for row in range(0, len(both), _BAND_PX):
         part = np.s_[row : row + _BAND_PX]

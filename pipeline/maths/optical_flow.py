@@ -52,7 +52,8 @@ def warp_layer_by_flow(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.
     assert layer.alpha is not None
     if np.array_equal(gray, other):
         return layer
-    back, forth = flow_between(other, gray), flow_between(gray, other)
+    back = flow_between(other, gray)
+    forth = flow_between(gray, other)
     alpha = warp_alpha_by_flow(layer.alpha, back) * flow_confidence(back, forth)
     return Layer(warp_by_flow(layer.picture, back), np.rint(alpha).astype(np.uint8))
 

@@ -51,7 +51,8 @@ def fill_by_patches(picture: Picture, hole: Mask, known: Mask) -> Picture:
     filled: NDArray[np.float32] | None = None
     field: Field | None = None
     for level in range(len(pictures) - 1, -1, -1):
-        current, inside = pictures[level], holes[level]
+        current = pictures[level]
+        inside = holes[level]
         if filled is None:
             filled = _smooth_start(current, inside)
         else:
@@ -69,7 +70,9 @@ def fill_by_patches(picture: Picture, hole: Mask, known: Mask) -> Picture:
 
 def _pyramid(picture: Picture, hole: Mask, known: Mask) -> tuple[list[NDArray[np.float32]], list[Mask], list[Mask]]:
     """Halve picture, hole and known mask until the hole is thin; averages use pixels outside the hole only."""
-    pictures, holes, sources = [picture.astype(np.float32)], [hole], [known]
+    pictures = [picture.astype(np.float32)]
+    holes = [hole]
+    sources = [known]
     while _half_width(holes[-1]) > _COARSEST_PX and min(holes[-1].shape) > 8 * _RADIUS:
         outside = (~holes[-1]).astype(np.float32)
         size_wh = (holes[-1].shape[1] // 2, holes[-1].shape[0] // 2)
@@ -207,7 +210,9 @@ def _search(
                 if 0 <= from_y < height and 0 <= from_x < width and source[from_y, from_x]:
                     found = _distance(picture, y, x, from_y, from_x, slope, best)
                     if found < best:
-                        best, at_y, at_x = found, from_y, from_x
+                        best = found
+                        at_y = from_y
+                        at_x = from_x
             radius = max(height, width)
             while radius >= 1:
                 state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
@@ -218,10 +223,13 @@ def _search(
                 if 0 <= from_y < height and 0 <= from_x < width and source[from_y, from_x]:
                     found = _distance(picture, y, x, from_y, from_x, slope, best)
                     if found < best:
-                        best, at_y, at_x = found, from_y, from_x
+                        best = found
+                        at_y = from_y
+                        at_x = from_x
                 radius //= 2
             cost[y, x] = best
-            field[y, x, 0], field[y, x, 1] = at_y, at_x
+            field[y, x, 0] = at_y
+            field[y, x, 1] = at_x
 
 
 @njit(cache=True, nogil=True)

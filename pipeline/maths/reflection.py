@@ -59,7 +59,8 @@ def sample_reflection(
     sigma = max(_CALM_BH * height_px, 0.8)
     seen = cv2.GaussianBlur(difference, (0, 0), sigma)[where].astype(np.float64).ravel()
     there = cv2.GaussianBlur(image, (0, 0), sigma)[where].astype(np.float64).ravel()
-    power, own = float(there @ there), float(seen @ seen)
+    power = float(there @ there)
+    own = float(seen @ seen)
     if power <= 0 or own <= 0:
         return None
     both = float(there @ seen)

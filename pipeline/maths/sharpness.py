@@ -75,7 +75,8 @@ def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
         return None
     least = max(float(np.quantile(slope, _STRONG)), _LEAST_SLOPE)
     blur2, directions = _blur_of_edges(slope_x, slope_y, slope, soft_slope, np.float32(least), _AXES)
-    design, values = [], []
+    design = []
+    values = []
     for (cosine, sine), along in zip(_AXES.tolist(), directions, strict=True):
         near = blur2[along]
         if len(near) >= _LEAST_EDGES:
@@ -103,7 +104,8 @@ def _blur_of_edges(
     blur2 = np.empty(count, np.float64)
     directions = np.empty((len(axes), count), np.bool_)
     # A step blurred by s has the slope 1 / sqrt(s² + c²) after a blur by c more.
-    calm2, soft2 = _CALM**2, _CALM**2 + _MORE**2
+    calm2 = _CALM**2
+    soft2 = _CALM**2 + _MORE**2
     n = 0
     for i in range(len(slope)):
         if not (slope[i] > least and soft_slope[i] > 0.5 * _LEAST_SLOPE):
@@ -128,7 +130,8 @@ def _slopes(
     slope_x = np.empty(count, np.float32)
     slope_y = np.empty(count, np.float32)
     soft_slope = np.empty(count, np.float32)
-    eighth, two = np.float32(1 / 8), np.float32(2)
+    eighth = np.float32(1 / 8)
+    two = np.float32(2)
     n = 0
     for r in range(height):
         # The border is mirrored about the last sample, as OpenCV does.
@@ -147,7 +150,8 @@ def _slopes(
                 x = ((d - a) + two * (f - e) + (i - g)) * eighth
                 y = ((g - a) + two * (h - b) + (i - d)) * eighth
                 if k == 0:
-                    slope_x[n], slope_y[n] = x, y
+                    slope_x[n] = x
+                    slope_y[n] = y
                 else:
                     soft_slope[n] = np.sqrt(x * x + y * y)
             n += 1
@@ -182,7 +186,8 @@ def blur_kernel(covariance: Covariance) -> NDArray[np.float32]:
     spread = np.diag([narrow, narrow if is_motion else long]) + 0.02 * np.eye(2)
     radius = max(1, int(np.ceil(length_px / 2 + 2.6 * np.sqrt(spread[1, 1]))))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    across, along = x * axes[0, 0] + y * axes[1, 0], x * axes[0, 1] + y * axes[1, 1]
+    across = x * axes[0, 0] + y * axes[1, 0]
+    along = x * axes[0, 1] + y * axes[1, 1]
     if is_motion:
         # Sample points closer than a pixel, each splatted bilinearly.
         spread += _GRID_PX2 * np.eye(2)

@@ -176,7 +176,8 @@ def _clip(
 ) -> Clip:
     time_base = stream.time_base or Fraction(1, 1000)
     stated = stream.average_rate or stream.guessed_rate
-    stamps, durations = frames.stamps, frames.durations
+    stamps = frames.stamps
+    durations = frames.durations
     by_number = not never_falls(stamps)
     offset = 0
     pts = np.array(stamps, np.int64) if rises(stamps) else _mended(stamps, time_base, stated, warnings)

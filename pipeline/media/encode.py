@@ -172,7 +172,9 @@ def _add_video(
     threads: int,
 ) -> av.VideoStream:
     video = output.add_stream(target.codec, rate=info.frame_rate.limit_denominator(1_000_000))
-    video.width, video.height, video.pix_fmt = info.width, info.height, target.pix_fmt
+    video.width = info.width
+    video.height = info.height
+    video.pix_fmt = target.pix_fmt
     context = video.codec_context
     context.time_base = info.time_base
     video.time_base = info.time_base

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Picture
 
-PQ, HLG = 16, 18
+PQ = 16
+HLG = 18
 
 
 _WHITE_NITS = 203.0
 """HDR reference white of ITU-R BT.2408: it becomes SDR 255."""
 
 
-_HLG_PEAK_NITS, _HLG_GAMMA = 1000.0, 1.2
+_HLG_PEAK_NITS = 1000.0
+_HLG_GAMMA = 1.2
 
 
 _SDR_GAMMA = 2.4
@@ -44,7 +46,9 @@ def _nits_from_pq(signal: NDArray[np.floating]) -> NDArray[np.floating]:
     return 10_000 * np.power(ratio, 16384 / 2610)
 
 
-_HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
+_HLG_A = 0.17883277
+_HLG_B = 0.28466892
+_HLG_C = 0.55991073
 
 
 def _scene_from_hlg(signal: NDArray[np.floating]) -> NDArray[np.floating]:

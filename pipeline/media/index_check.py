@@ -26,7 +26,8 @@ _MOST_ENTRIES = 10**6
 _DEEPEST = 12
 _CONTAINERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex", b"edts", b"udta"))
 _EBML = b"\x1a\x45\xdf\xa3"
-_SEGMENT, _ATTACHMENTS = 0x18538067, 0x1941A469
+_SEGMENT = 0x18538067
+_ATTACHMENTS = 0x1941A469
 
 
 @dataclass(slots=True)
@@ -108,10 +109,12 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
     at = start
     while at + 8 <= end:
         file.seek(at)
-        size, kind = _number(file, 4), file.read(4)
+        size = _number(file, 4)
+        kind = file.read(4)
         head = 8
         if size == 1:
-            size, head = _number(file, 8), 16
+            size = _number(file, 8)
+            head = 16
         elif size == 0:
             size = end - at
         if size < head:

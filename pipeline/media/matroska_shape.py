@@ -11,8 +11,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-_SEGMENT, _TRACKS, _TRACK, _VIDEO, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
-_CRC_32, _VOID = 0xBF, 0xEC
+_SEGMENT = 0x18538067
+_TRACKS = 0x1654AE6B
+_TRACK = 0xAE
+_VIDEO = 0xE0
+_CLUSTER = 0x1F43B675
+_CRC_32 = 0xBF
+_VOID = 0xEC
 _DISPLAY_UNIT = b"\x54\xb2\x81\x04"
 _HEAD_BYTES = 1 << 20
 """The tracks are at the file's start."""

@@ -118,7 +118,8 @@ def _conversion(info: VideoInfo, top: int) -> tuple[NDArray[np.float32], tuple[_
     kr, kb = LUMA_WEIGHTS[matrix_of(info)]
     kg = 1 - kr - kb
     y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
-    red, blue = 2 * (1 - kr) / c_gain, 2 * (1 - kb) / c_gain
+    red = 2 * (1 - kr) / c_gain
+    blue = 2 * (1 - kb) / c_gain
     gains = np.array([1 / y_gain, red, -red * kr / kg, -blue * kb / kg, blue, y_zero, c_zero], np.float64)
     gains[:5] *= top
     column_shared, row_shared = _siting(info)
@@ -149,7 +150,9 @@ def _convert(
     chroma_height, chroma_width = u.shape
     (across_steps, across), (down_steps, down) = taps
     y_gain, v_red, v_green, u_green, u_blue, y_zero, c_zero = gains
-    one, half, nothing = np.float32(1), np.float32(0.5), np.float32(0)
+    one = np.float32(1)
+    half = np.float32(0.5)
+    nothing = np.float32(0)
     # One extra sample at both ends, so that the inner loops need no bounds checks.
     rows = np.empty((2, chroma_width + 2), np.float32)
     full = np.empty((2, chroma_width * len(across)), np.float32)
@@ -171,8 +174,12 @@ def _convert(
                 target = full[i, phase :: len(across)]
                 for c in range(chroma_width):
                     target[c] = before[c] * (one - weight) + after[c] * weight
-        red, green, blue, luma = rgb[0, r], rgb[1, r], rgb[2, r], y[r]
-        blueness, redness = full[0], full[1]
+        red = rgb[0, r]
+        green = rgb[1, r]
+        blue = rgb[2, r]
+        luma = y[r]
+        blueness = full[0]
+        redness = full[1]
         for c in range(width):
             light = (luma[c] - y_zero) * y_gain + half
             red[c] = np.int32(min(max(light + v_red * redness[c], nothing), top))
@@ -182,7 +189,8 @@ def _convert(
 
 def _sample_scale(info: VideoInfo) -> tuple[float, float, float, float]:
     """Return samples of luma for 0..1, luma's zero, samples of chroma for -0.5..0.5, chroma's zero."""
-    peak, step = 2.0**info.bit_depth - 1, 2.0 ** (info.bit_depth - 8)
+    peak = 2.0**info.bit_depth - 1
+    step = 2.0 ** (info.bit_depth - 8)
     if is_full_range(info):
         return peak, 0.0, peak, 128 * step
     return 219 * step, 16 * step, 224 * step, 128 * step

@@ -44,7 +44,9 @@ def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedM
     if kept is not None and kept.people_settings == settings.people:
         people = kept.people
     if kept is not None and kept.generate_settings == settings.generate:
-        generator, figure, safety = kept.generator, kept.figure, kept.safety
+        generator = kept.generator
+        figure = kept.figure
+        safety = kept.safety
     people = people or make_people(settings.people)
     if generator is None:
         generator = make_generator(settings.generate)

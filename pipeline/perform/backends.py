@@ -68,7 +68,8 @@ def appearance_to_warm_up() -> Appearance:
 def empty_window(needs: Needs) -> Window:
     """Return a full window of black pictures, for a generator with a fixed crop."""
     assert needs.crop_size_wh is not None
-    frames, (width, height) = needs.window_frames, needs.crop_size_wh
+    frames = needs.window_frames
+    (width, height) = needs.crop_size_wh
     pictures = np.zeros((frames, height, width, 3), np.uint8)
     return Window(
         start=0,

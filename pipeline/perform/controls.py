@@ -147,7 +147,8 @@ def _draw_limbs(
     for (a, b), color in zip(limbs, colors, strict=False):
         if not (np.isfinite(points[a]).all() and np.isfinite(points[b]).all()):
             continue
-        (ax, ay), (bx, by) = points[a], points[b]
+        (ax, ay) = points[a]
+        (bx, by) = points[b]
         middle = (int((ax + bx) / 2), int((ay + by) / 2))
         axes = (int(np.hypot(ax - bx, ay - by) / 2), half_width_px)
         angle = int(np.degrees(np.arctan2(ay - by, ax - bx)))

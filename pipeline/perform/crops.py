@@ -30,7 +30,10 @@ class CropReader:
     def __init__(
         self, clip: FrameSource, plan: Plan, subject_mask: Callable[[int], Mask], plates: PlateRenderer | None
     ) -> None:
-        self._clip, self._plan, self._subject_mask, self._plates = clip, plan, subject_mask, plates
+        self._clip = clip
+        self._plan = plan
+        self._subject_mask = subject_mask
+        self._plates = plates
 
     def pictures(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return (N, h, w, 3): the stabilized source, RGB; its border is replicated outside the frame."""
@@ -48,7 +51,8 @@ class CropReader:
 
     def _warped_plate(self, plates: PlateRenderer, frame: int) -> Picture:
         """Render only the part of the plate that the crop shows, and two pixels more for the interpolation."""
-        crop_from_source, crop_wh = self._plan.crop_from_source(frame), self._plan.crop.size_wh
+        crop_from_source = self._plan.crop_from_source(frame)
+        crop_wh = self._plan.crop.size_wh
         seen = apply_transform(invert(crop_from_source), corners_of(crop_wh))
         size_wh = self._clip.info.size_wh
         x0, y0 = (int(v) for v in np.clip(np.floor(seen.min(axis=0)) - 2, 0, np.array(size_wh) - 1))

@@ -173,5 +173,6 @@ def local_scale(crop_from_source: Transforms, box_xyxy: NDArray[np.float64]) -> 
         return 1.0
     middle = np.array([(box_xyxy[0] + box_xyxy[2]) / 2, (box_xyxy[1] + box_xyxy[3]) / 2])
     corners = apply_transform(crop_from_source, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    (ax, ay), (bx, by) = corners[1] - corners[0], corners[2] - corners[0]
+    (ax, ay) = corners[1] - corners[0]
+    (bx, by) = corners[2] - corners[0]
     return float(np.sqrt(abs(ax * by - ay * bx)))

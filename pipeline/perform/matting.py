@@ -165,7 +165,9 @@ class MatteMaker:
 
     def __init__(self, people: PeopleBackend, safety: SafetyBackend | None, *, match_light: bool = True) -> None:
         """``match_light``: the painted person gets the light in which the window's figure stands."""
-        self._people, self._safety, self._matches_light = people, safety, match_light
+        self._people = people
+        self._safety = safety
+        self._matches_light = match_light
         self._last: Layer | None = None
         self._beside: deque[NDArray[np.float32]] = deque(maxlen=_STEADY_FRAMES)
 
@@ -184,7 +186,8 @@ class MatteMaker:
             others = list(again(seed + _OTHER_SEED))
             others_cut = cut_out_window(others, window.joints, window.body_height_px, self._people)
             if _failures(others_cut) < _failures(cut):
-                pictures, cut = others, others_cut
+                pictures = others
+                cut = others_cut
         flags = self._flags(pictures, len(window.finished))
         # Frames finished before have their light already.
         painted = [found if picture.alpha is None else None for picture, found in zip(pictures, cut, strict=True)]

@@ -39,8 +39,10 @@ def perform_clip(
 
     ``share`` selects the chunks generated here; the others have been put into the inputs' folder when it ends.
     """
-    needs, figure = models.generator.needs, models.figure
-    plan, folder = inputs.plan, inputs.folder
+    needs = models.generator.needs
+    figure = models.figure
+    plan = inputs.plan
+    folder = inputs.folder
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     restarts = frozenset(int(start) for start in plan.shot_starts)
     spans = list(chunk_spans(plan.chunks, overlap))

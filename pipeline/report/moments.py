@@ -194,16 +194,20 @@ def _worst(series: Series) -> Iterable[Moment]:
 def _part(plan: Plan, info: VideoInfo, moment: Moment) -> Box:
     """Return the part of the picture that a moment shows, x0, y0, x1, y1 in source px."""
     width, height = info.size_wh
-    subject, frame = plan.subject, moment.frame
+    subject = plan.subject
+    frame = moment.frame
     if moment.view == "whole" or not np.isfinite(subject.boxes_xyxy[frame]).all():
         return 0, 0, width, height
-    box, pad_bh, wide = subject.boxes_xyxy[frame], 0.12, 0.75
+    box = subject.boxes_xyxy[frame]
+    pad_bh = 0.12
+    wide = 0.75
     if moment.view == "feet":
         points = subject.joints[frame, [JOINT[name] for name in _FEET], :2].astype(np.float64)
         if not np.isfinite(points).all(axis=-1).any():
             return 0, 0, width, height
         box = np.concatenate([np.nanmin(points, axis=0), np.nanmax(points, axis=0)])
-        pad_bh, wide = 0.12, 1.5
+        pad_bh = 0.12
+        wide = 1.5
     pad = pad_bh * float(subject.body_height_px[frame])
     half_h = (box[3] - box[1]) / 2 + pad
     half_w = max((box[2] - box[0]) / 2 + pad, wide * half_h)

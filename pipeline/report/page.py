@@ -93,7 +93,8 @@ def write_html(path: Path, moments: Sequence[MomentPictures], job: ReportInputs)
 
     from pipeline.report.plots import draw_plots
 
-    info, facts = job.source.info, job.facts
+    info = job.source.info
+    facts = job.facts
     script = _SCRIPT.read_text(encoding="utf-8")
     layers = _layers([moment.moment for moment in moments], job)
     uris = _uris([*(picture for moment in moments for picture in (moment.source, moment.result)), *layers.values()])

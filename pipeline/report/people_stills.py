@@ -18,7 +18,9 @@ from pipeline.workspace.pictures import write_png
 
 LONG_SIDE_PX = 960
 """Largest size of a still, which is only for viewing."""
-_THIS_RGB, _OTHER_RGB, _INK_RGB = (255, 214, 0), (200, 200, 200), (0, 0, 0)
+_THIS_RGB = (255, 214, 0)
+_OTHER_RGB = (200, 200, 200)
+_INK_RGB = (0, 0, 0)
 
 
 def write_people_stills(

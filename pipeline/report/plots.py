@@ -32,7 +32,11 @@ _MAX_POINTS = 800
 _FEET = ("left", "right")
 
 # Matplotlib draws in these colors; the page replaces each for light and dark mode.
-_INK, _FAINT, _FIRST, _SECOND, _THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
+_INK = "#010101"
+_FAINT = "#020202"
+_FIRST = "#030303"
+_SECOND = "#040404"
+_THIRD = "#050505"
 _VARIABLES = {_INK: "--ink", _FAINT: "--faint", _FIRST: "--first", _SECOND: "--second", _THIRD: "--third"}
 
 _STYLE = {
@@ -131,7 +135,8 @@ def foot_speed_bh(ankles: NDArray[np.float64], plan: Plan, seconds: NDArray[np.f
     for foot in range(2):
         ground_before = apply_transform(before_in_now, ankles[:-1, foot])
         moved = ankles[1:, foot] - ground_before
-        plant, anchor = plan.contacts.plant_id[:, foot], plan.contacts.anchors[:, foot]
+        plant = plan.contacts.plant_id[:, foot]
+        anchor = plan.contacts.anchors[:, foot]
         same = (plant[1:] >= 0) & (plant[1:] == plant[:-1]) & np.isfinite(anchor[1:] - anchor[:-1]).all(axis=-1)
         moved[same] = (ankles[1:, foot] - anchor[1:] - ankles[:-1, foot] + anchor[:-1])[same]
         speed[1:, foot] = np.linalg.norm(moved, axis=-1) / plan.subject.body_height_px[1:] / np.diff(seconds)
@@ -210,7 +215,8 @@ def _timeline(axis: Axes, plan: Plan, info: VideoInfo, end: float, moments: Sequ
     bars("shots", shots[1::2], _FIRST, 0.3)
     for number, segment in enumerate(plan.segments):
         bars("segments", [(segment.start, segment.stop)], _SECOND, 0.3 if number % 2 else 0.6)
-        begin, stop = seconds[segment.start], seconds[segment.stop]
+        begin = seconds[segment.start]
+        stop = seconds[segment.stop]
         if stop - begin > 0.12 * end:
             axis.text((begin + stop) / 2, at["segments"], segment.kind, ha="center", va="center", fontsize=9)
     presence = plan.subject.presence
@@ -240,7 +246,8 @@ def _feet(axes: Sequence[Axes], plan: Plan, seconds: NDArray[np.float64], series
 
 
 def _camera(axes: Sequence[Axes], plan: Plan, info: VideoInfo, seconds: NDArray[np.float64]) -> None:
-    world, stable = plan.camera.world_from_source, plan.camera.stable_from_source
+    world = plan.camera.world_from_source
+    stable = plan.camera.stable_from_source
     middle = np.tile((np.array(info.size_wh, np.float64) - 1) / 2, (info.num_frames, 1))
     paths: Mapping[str, NDArray[np.float64]] = {
         "measured": apply_transform(world, middle),

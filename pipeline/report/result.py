@@ -29,7 +29,8 @@ def make_report(
     job: JobFacts, quality: Quality, warnings: tuple[str, ...], subjects: tuple[SubjectReport, ...] = ()
 ) -> JobReport:
     """Return the report of a result. Times are seconds from the clip's start."""
-    info, plans = job.info, job.plans
+    info = job.info
+    plans = job.plans
     seconds = np.append(info.pts_seconds, info.pts_seconds[-1] + int(info.durations[-1]) * float(info.time_base))
     plan = plans[0]
     presence = np.stack([each.subject.presence for each in plans])

@@ -8,7 +8,8 @@ from functools import lru_cache
 _M_ARENA_MAX = -8
 _ARENAS = 2
 """By default each thread gets its own arena (up to eight per core), which keeps freed memory."""
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD = -1
 _LARGE_BYTES = 4 * 2**20
 """Buffers of at least this size are mapped separately and unmapped when freed (``M_MMAP_THRESHOLD``), and a free heap
 top of this size is returned (``M_TRIM_THRESHOLD``). glibc's dynamic limits grow to 32 and 64 MiB, and a long clip's

@@ -104,7 +104,8 @@ class CameraEstimator:
             self._reliable.append(agreed)
         self._pairs.append(pairs)
         self._points = self._features(small, luma, blocked, people_mask, np.asarray(feet_px, np.float64))
-        self._luma, self._small = luma, small
+        self._luma = luma
+        self._small = small
         return self._world[-1]
 
     def finish(self, overlays: Overlays | None = None) -> CameraMotion:
@@ -227,7 +228,8 @@ class CameraEstimator:
     def _fit(self, found: Points32) -> tuple[Transforms, Points32, bool]:
         """Return the transform from this frame's source px to the previous frame's, the inlier pairs, and whether to
         trust it."""
-        before, now = found[:, :2].astype(np.float64), found[:, 2:].astype(np.float64)
+        before = found[:, :2].astype(np.float64)
+        now = found[:, 2:].astype(np.float64)
         limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)
         if len(found) >= _MIN_INLIERS:
             # RANSAC with a fixed seed inside OpenCV: the same points give the same start.
@@ -251,7 +253,8 @@ class CameraEstimator:
             bend = np.abs(apply_transform(bent, corners) - apply_transform(result, corners)).max()
             # Neighboring frames differ little: a strong perspective term is a fit to noise or to something moving.
             if bend < 0.05 * self._diagonal and np.median(bent_residual) <= np.median(residual):
-                result, residual = bent, bent_residual
+                result = bent
+                residual = bent_residual
         self._last = result
         keep = residual < 3 * limit
         return result, np.column_stack([before, now])[keep].astype(np.float32), True

@@ -10,7 +10,8 @@ from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person
 from pipeline.joints import HIPS, SHOULDERS
 
-CHROMA_BINS, LUMA_BINS = 8, 6
+CHROMA_BINS = 8
+LUMA_BINS = 6
 assert CHROMA_BINS**2 + LUMA_BINS == COLOR_BINS
 CHROMA_WEIGHT = 0.7
 """Chroma (Lab a, b) counts more than luma, which changes with exposure and shade."""
@@ -54,7 +55,8 @@ def color_histogram_of(picture: Picture, person: Person) -> NDArray[np.uint8]:
 def _parts(person: Person, points: NDArray[np.int64], top: float, bottom: float) -> NDArray[np.int64]:
     """Return (N,) 0 head, 1 torso, 2 legs for pixels (N, 2) of the picture."""
     joints = person.joints[[*SHOULDERS, *HIPS]].astype(np.float64)
-    shoulders, hips = joints[:2, :2].mean(axis=0), joints[2:, :2].mean(axis=0)
+    shoulders = joints[:2, :2].mean(axis=0)
+    hips = joints[2:, :2].mean(axis=0)
     axis = hips - shoulders
     length = float(axis @ axis)
     is_known = np.isfinite(joints).all() and bool((joints[:, 2] >= MIN_CONFIDENCE).all())

@@ -107,7 +107,8 @@ class OverlayFinder:
         """Take the next frame: (H, W) uint8, all people (H, W), the camera's motion (3, 3) since the shot began."""
         if is_cut:
             self._blocks.clear()
-        index, self._frames = self._frames, self._frames + 1
+        index = self._frames
+        self._frames = self._frames + 1
         if index % self._block_frames == 0:
             self._end_block()
             self._found.append(self._empty())

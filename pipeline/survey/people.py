@@ -146,7 +146,9 @@ def _without_mask(person: Person) -> Person:
 
 def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person:
     """Map a person from the square-pixel picture, ``stretch`` times as wide, to source pixels."""
-    joints, skeleton, box = person.joints.copy(), person.skeleton.copy(), person.box_xyxy.copy()
+    joints = person.joints.copy()
+    skeleton = person.skeleton.copy()
+    box = person.box_xyxy.copy()
     joints[:, 0] = (joints[:, 0] + 0.5) / stretch - 0.5
     skeleton[:, 0] = (skeleton[:, 0] + 0.5) / stretch - 0.5
     box[[0, 2]] /= stretch

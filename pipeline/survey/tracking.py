@@ -50,7 +50,8 @@ class BoxTracker:
         tracked = self._bytetrack.update(found)
         if len(tracked):
             theirs[np.asarray(tracked.data["row"])] = tracked.tracker_id
-        ids, unconfirmed = [], []
+        ids = []
+        unconfirmed = []
         for box, tracker_id in zip(boxes, theirs.tolist(), strict=True):
             # ByteTrack assigns an id at a track's second box; the first one got our own number immediately.
             if tracker_id in self._ids:

@@ -39,7 +39,9 @@ class AnimateDiff(DiffusionBackend):
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Yield finished layers unchanged, then whole generated crops without alpha; absent frames are empty."""
         assert window.plates is not None
-        parts, conditioner, settings = self._parts, self._conditioner, self._settings
+        parts = self._parts
+        conditioner = self._conditioner
+        settings = self._settings
         present = window.presence != Presence.ABSENT
         done = len(window.finished)
         if not present[done:].any():

@@ -61,7 +61,8 @@ class Conditioner:
 
     def prepare(self, appearance: Appearance) -> None:
         """Encode prompt and reference; without one, or without a face in it, that IP-Adapter's weight is 0."""
-        pipeline, settings = self.parts.pipeline, self.settings
+        pipeline = self.parts.pipeline
+        settings = self.settings
         whole = framed_reference(appearance)
         looked_at = [(whole, settings.reference_scale)]
         if settings.face_scale:

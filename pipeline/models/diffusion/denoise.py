@@ -103,7 +103,8 @@ def denoise(parts: Components, conditioning: Conditioning, task: DenoiseInputs, 
             is_last = i + 1 == len(timesteps)
             if isinstance(scheduler, LCMScheduler):
                 # Its own noise would be drawn for the whole batch at once.
-                x, noise = scheduler.step(predicted, t, x).denoised, task.noise(i + 1)
+                x = scheduler.step(predicted, t, x).denoised
+                noise = task.noise(i + 1)
                 if not is_last:
                     x = scheduler.add_noise(x, noise, timesteps[i + 1 : i + 2])
             else:

@@ -57,7 +57,8 @@ def _body_height_px(person: Person) -> float:
 
     A reference may show only a bust, whose box says nothing about the body.
     """
-    shoulders, nose = person.joints[SHOULDERS], person.joints[JOINT["nose"], :2]
+    shoulders = person.joints[SHOULDERS]
+    nose = person.joints[JOINT["nose"], :2]
     if np.isfinite(shoulders[:, :2]).all() and (shoulders[:, 2] > 0.3).all():
         return float(np.linalg.norm(shoulders[:, :2].mean(axis=0) - nose)) / _NOSE_TO_SHOULDERS_BH
     return float(person.box_xyxy[3] - person.box_xyxy[1])

@@ -35,7 +35,9 @@ class StableDiffusion(DiffusionBackend):
 
     def _made(self, window: Window, rows: list[int], seed: int, check: Check) -> list[np.ndarray]:
         assert window.plates is not None
-        parts, conditioner, settings = self._parts, self._conditioner, self._settings
+        parts = self._parts
+        conditioner = self._conditioner
+        settings = self._settings
         batch = conditioner.batch()
         known_latents = encode(parts, window.plates[rows], batch, check)
         start = None

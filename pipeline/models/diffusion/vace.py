@@ -55,7 +55,8 @@ class Vace(WanBackend):
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Encode the prompt, with an encoder that is unloaded afterwards, and cut out the reference over white."""
-        settings, parts = self._settings, self._parts
+        settings = self._settings
+        parts = self._parts
         prompts = (
             full_prompt(appearance.prompt, settings.default_prompt),
             appearance.negative_prompt or settings.negative_prompt,
@@ -66,7 +67,9 @@ class Vace(WanBackend):
         return (*only_first_reference(appearance), *cut)
 
     def _layers(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        settings, pipeline, device = self._settings, self._parts.pipeline, self._parts.device
+        settings = self._settings
+        pipeline = self._parts.pipeline
+        device = self._parts.device
         rows = padded_rows(window.num_frames)
         regions = regions_to_make(window)
         shown = self._shown(window, regions)

@@ -71,7 +71,8 @@ class WanAnimate(WanBackend):
         self._reference = framed_reference(appearance, _BLACK)
         if self._reference is None:
             raise InvalidInput("this preset needs a reference picture", field="reference_image_url")
-        settings, parts = self._settings, self._parts
+        settings = self._settings
+        parts = self._parts
         prompts = (settings.default_prompt, settings.negative_prompt)
         self._prompt = encode_prompts(parts.folder, prompts, parts.device.type, parts.dtype)
         told = only_first_reference(appearance)
@@ -83,7 +84,9 @@ class WanAnimate(WanBackend):
 
     def _layers(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         assert window.pictures is not None and self._reference is not None
-        settings, pipeline, device = self._settings, self._parts.pipeline, self._parts.device
+        settings = self._settings
+        pipeline = self._parts.pipeline
+        device = self._parts.device
         places = places_at_rate(window.pts_seconds, settings.model_fps)
         frames = [row for row, place in enumerate(places) for _ in range(place, _next(places, row))]
         segment = min(padded_frames(len(frames), _FEWEST_FRAMES), _SEGMENT_FRAMES)

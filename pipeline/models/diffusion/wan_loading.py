@@ -73,7 +73,8 @@ def load_wan(key: WanKey) -> WanParts:
     if key.device == "cuda":
         check_device()
     folder = model_folder(*(VACE if key.backend == "vace" else ANIMATE))
-    device, dtype = torch.device(key.device), _DTYPES[key.dtype]
+    device = torch.device(key.device)
+    dtype = _DTYPES[key.dtype]
     # In full precision, as published: half precision is visible in the pictures, and it takes little of the time.
     vae = _loaded(AutoencoderKLWan, folder, "vae", torch.float32)
     scheduler = UniPCMultistepScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)

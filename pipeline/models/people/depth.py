@@ -100,7 +100,8 @@ def are_the_same(flat: Person, seen: Person) -> bool:
 def joined(flat: Person, seen: Person) -> Person:
     """Return the person with the positions of COCO-17 where they are confident, and everything else from the
     landmarks."""
-    joints, skeleton = seen.joints.copy(), seen.skeleton.copy()
+    joints = seen.joints.copy()
+    skeleton = seen.skeleton.copy()
     known = np.zeros(NUM_JOINTS, np.bool_)
     known[:_COCO_JOINTS] = flat.joints[:_COCO_JOINTS, 2] >= _SURE
     known &= np.isfinite(flat.joints[:, :2]).all(axis=1)

@@ -106,7 +106,8 @@ class LandmarkModel:
         matrix = region.picture_from_region()
         crop = view.crop(matrix)
         if others_mask is not None:
-            size, flags = (REGION_PX, REGION_PX), cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+            size = (REGION_PX, REGION_PX)
+            flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
             crop[cv2.warpAffine(others_mask.view(np.uint8), matrix, size, flags=flags) > 0] = 127
         self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
         self._interpreter.invoke()

@@ -137,7 +137,8 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
         area = _common(grown(_on_picture(own_box, scale), reach), grown(_on_picture(their_box, scale), reach), now)
         if area is None:
             continue
-        theirs, own = _mask_patch(other, area, scale), _mask_patch(person, area, scale)
+        theirs = _mask_patch(other, area, scale)
+        own = _mask_patch(person, area, scale)
         if not theirs.any():
             continue
         blur = _blur_px(scale[1] * float(min(own_box[3] - own_box[1], their_box[3] - their_box[1])))

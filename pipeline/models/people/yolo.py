@@ -63,7 +63,8 @@ class YoloPeople:
         # ultralytics expects BGR arrays.
         bgr = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
         with device_errors():
-            segmented, posed = self._predict(self._segmenter, bgr, True), self._predict(self._poser, bgr, False)
+            segmented = self._predict(self._segmenter, bgr, True)
+            posed = self._predict(self._poser, bgr, False)
         return [people_of(seen, pose) for seen, pose in zip(segmented, posed, strict=True)]
 
     def reset(self) -> None:
@@ -98,7 +99,8 @@ def import_ultralytics() -> Any:
     os.environ.setdefault("YOLO_AUTOINSTALL", "0")
     os.environ.setdefault("YOLO_VERBOSE", "0")
     os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.gettempdir())
-    opened, threads = PIL.Image.open, cv2.getNumThreads()
+    opened = PIL.Image.open
+    threads = cv2.getNumThreads()
     ultralytics = importlib.import_module("ultralytics")
     importlib.import_module("ultralytics.engine.results")
     PIL.Image.open = opened
