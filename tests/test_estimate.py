@@ -84,7 +84,8 @@ def test_an_estimate_of_shared_chunks_says_both() -> None:
     chunks = len(planned_chunks(info, settings.segment))
     rounds = -(-chunks // 3) / chunks
     assert chunks in (15, 16)
-    alone, told = estimate(info, settings), estimate(info, settings, workers=3)
+    alone = estimate(info, settings)
+    told = estimate(info, settings, workers=3)
     shared = told.fan_out
     assert alone.fan_out is None and shared is not None and shared.workers == 3
     assert told.model_copy(update={"fan_out": None}) == alone

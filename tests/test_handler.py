@@ -269,7 +269,8 @@ def test_a_result_is_inline_where_it_is_small(runner: Runner, tmp_path: Path) ->
 def test_after_a_hang_no_job_starts_beside_it_and_a_cancel_lets_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    over, begun = threading.Event(), []
+    over = threading.Event()
+    begun = []
 
     def hangs(*_: object) -> dict[str, object]:
         begun.append(1)

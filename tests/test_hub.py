@@ -144,7 +144,8 @@ def _starts(environment: dict[str, str]) -> None:
 
 
 def test_both_files_have_the_hubs_format_and_ask_for_the_same_machine() -> None:
-    hub, tests = _Hub.model_validate(_HUB), _HubTests.model_validate(_TESTS)
+    hub = _Hub.model_validate(_HUB)
+    tests = _HubTests.model_validate(_TESTS)
     assert tests.config.cpuFlavor == hub.config.cpuFlavor
     for name in ("handler.py", "Dockerfile", "README.md"):
         assert (_ROOT / name).is_file()

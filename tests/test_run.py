@@ -47,7 +47,8 @@ def identity() -> IdentityGenerator:
 def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: IdentityGenerator) -> None:
     settings = Settings.model_validate({**_LOSSLESS, "foot_lock": {"method": "off"}})
     result = _job(tmp_path, settings, "edit_region", "mask", generator=identity)
-    source, made = open_clip(_WALK, **_PART), open_clip(result.video)  # type: ignore[arg-type]
+    source = open_clip(_WALK, **_PART)  # type: ignore[arg-type]
+    made = open_clip(result.video)
     assert made.info.num_frames == source.info.num_frames == 36
     assert np.array_equal(made.info.durations, source.info.durations)
     regions = list(read_artifact(result.artifacts["edit_region"][0]))
@@ -151,11 +152,14 @@ def test_segments_are_crossfaded_over_five_frames(tmp_path: Path) -> None:
 
 
 def test_the_subject_can_be_asked_for_strictly(tmp_path: Path) -> None:
-    source, hidden = tmp_path / "hidden.mp4", range(14, 18)
+    source = tmp_path / "hidden.mp4"
+    hidden = range(14, 18)
     empty = list(open_clip(_WALK.with_name("plate.mp4")).frames(hidden.start, hidden.stop))
     with av.open(str(source), "w") as output:
         stream = output.add_stream("libx264", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        stream.width = 640
+        stream.height = 360
+        stream.pix_fmt = "yuv420p"
         for frame in open_clip(_WALK).frames(0, 30):
             shown = empty[frame.index - hidden.start] if frame.index in hidden else frame
             output.mux(stream.encode(av.VideoFrame.from_ndarray(rgb_of(shown), format="rgb24")))

@@ -17,8 +17,10 @@ from pipeline.request import FurtherSubject, JobRequest, PointChoice
 from pipeline.run import run_job
 from tests.support.models import real_models
 
-START, COUNT = 42, 10
-GREEN, WHITE = "a man in a green shirt and black trousers", "a man in a white shirt and white trousers"
+START = 42
+COUNT = 10
+GREEN = "a man in a green shirt and black trousers"
+WHITE = "a man in a white shirt and white trousers"
 
 
 def test_both_are_replaced_each_by_their_own_and_a_stopped_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:

@@ -144,9 +144,11 @@ def test_samples_changed_outside_are_counted_with_odd_sizes_and_chroma() -> None
     changed = (planes[0].copy(), planes[1].copy())
     region = np.zeros((5, 7), np.uint8)
     region[4, 6] = 1
-    changed[0][4, 6], changed[1][2, 3] = 9, 9
+    changed[0][4, 6] = 9
+    changed[1][2, 3] = 9
     assert figures.changed_outside(planes, changed, region) == 0
-    changed[0][0, 0], changed[1][2, 2] = 9, 9
+    changed[0][0, 0] = 9
+    changed[1][2, 2] = 9
     assert figures.changed_outside(planes, changed, region) == 2
 
 
@@ -187,7 +189,8 @@ def test_masks_that_a_truth_folder_does_not_have_are_none(tmp_path: Path) -> Non
 
 def test_the_kept_share_counts_pixels_that_no_channel_changed_by_more_than_the_codec_does() -> None:
     source = np.full((4, 5, 3), 100, np.uint8)
-    result, pixels = source.copy(), np.ones((4, 5), np.bool_)
+    result = source.copy()
+    pixels = np.ones((4, 5), np.bool_)
     result[0] += figures.KEPT_LEVELS
     result[1, :, 2] -= figures.KEPT_LEVELS + 1
     result[3] = 255

@@ -39,7 +39,8 @@ def test_what_a_function_calls_is_not_its_own() -> None:
     warp.coordinates((0, 0, 300, 200), (640, 360))
     profiler.stop()
     costs = {cost.name.rsplit(".", 1)[1]: cost for cost in profiler.costs()}
-    outer, inner = costs["coordinates"], costs["coordinates_at"]
+    outer = costs["coordinates"]
+    inner = costs["coordinates_at"]
     assert outer.total_seconds >= inner.total_seconds >= inner.own_seconds > 0
     assert outer.own_seconds == pytest.approx(outer.total_seconds - inner.total_seconds)
 

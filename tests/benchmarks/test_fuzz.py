@@ -116,7 +116,8 @@ def test_a_clip_that_breaks_its_word_is_seen(tmp_path: Path, monkeypatch: pytest
 
     class _Short:
         def __init__(self, clip: Any) -> None:
-            self.info, self._clip = clip.info, clip
+            self.info = clip.info
+            self._clip = clip
 
         def frames(self) -> Any:
             return self._clip.frames(0, 10)

@@ -38,7 +38,8 @@ def test_the_color_difference_is_one_of_means_and_of_pixels() -> None:
     ideal = np.full((64, 96, 3), 120, np.uint8)
     picture = ideal.copy()
     # half of the person lighter, half darker by as much lightness: nothing in the mean
-    picture[10:30, 30:60], picture[30:50, 30:60] = 140, 100
+    picture[10:30, 30:60] = 140
+    picture[30:50, 30:60] = 100
     tally = Tally()
     tally.add(picture, ideal, old, new)
     figures = tally.figures()
@@ -57,7 +58,8 @@ def test_relighting_is_a_gain_of_linear_light_fixed_to_the_background() -> None:
 
 def test_a_folder_is_relit_with_its_ideal_and_judged(tmp_path: Path) -> None:
     old, new = _masks()
-    folder, out = tmp_path / "day", tmp_path / "night"
+    folder = tmp_path / "day"
+    out = tmp_path / "night"
     folder.mkdir()
     background = np.random.default_rng(1).integers(60, 200, (8, 12, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
     for name, person in (("rgb", 40), ("pair_suit", 220)):

@@ -34,7 +34,8 @@ def test_the_boundary_measure_forgives_one_pixel() -> None:
 
 def test_a_mask_that_is_always_wrong_alike_does_not_flicker() -> None:
     true = np.stack([_disk(20)] * 4)
-    still, restless = Tally(), Tally()
+    still = Tally()
+    restless = Tally()
     still.add_all([_disk(22)] * 4, true)
     restless.add_all([_disk(22), _disk(18), _disk(22), _disk(18)], true)
     assert still.flickers == [0, 0, 0] and min(restless.flickers) > 3

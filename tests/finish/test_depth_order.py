@@ -11,7 +11,8 @@ from pipeline.finish.depth_order import depth_order, encounters
 from pipeline.joints import ANKLES, NUM_JOINTS, NUM_SKELETON
 from tests.support.clip_info import video_info
 
-COUNT, HEIGHT = 60, 200.0
+COUNT = 60
+HEIGHT = 200.0
 INFO = video_info(COUNT)
 ONE_SHOT = np.array([0])
 

@@ -17,12 +17,14 @@ START = np.array([0])
 
 def ground_wander(ankles: np.ndarray, truth: dict[str, np.ndarray]) -> float:
     """RMS wander on the ground, by the true camera, over the true contacts; in body heights."""
-    total, count = 0.0, 0
+    total = 0.0
+    count = 0
     for side in range(2):
         for number in np.unique(truth["plant_id"][truth["contact"][:, side], side]):
             places = []
             for t in np.flatnonzero(truth["plant_id"][:, side] == number):
-                turn, move = truth["RT"][t, :, :3], truth["RT"][t, :, 3]
+                turn = truth["RT"][t, :, :3]
+                move = truth["RT"][t, :, 3]
                 center = -turn.T @ move
                 ray = turn.T @ np.linalg.inv(truth["K"]) @ np.append(ankles[t, side], 1)
                 height = truth["ankle3d"][t, side, 2]
@@ -35,7 +37,8 @@ def ground_wander(ankles: np.ndarray, truth: dict[str, np.ndarray]) -> float:
 
 def test_walk_a_slides_a_fifth() -> None:
     truth = walk_truth()
-    subject, motion = true_subject(truth, 0.01), true_motion(truth)
+    subject = true_subject(truth, 0.01)
+    motion = true_motion(truth)
     contacts = find_contacts(subject, motion, START, SECONDS, FootLockSettings())
     placed = subject.joints.copy()
     placed[..., :2] += [5, 2]

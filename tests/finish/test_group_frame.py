@@ -27,7 +27,8 @@ from tests.support.report_job import H, T, W, made_job, made_plan
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 FRAME = 20
 SETTINGS = Settings.model_validate({"composite": {"match_sharpness": False}, "plate": {"method": "off"}})
-NOWHERE, UNMOVED = [np.full((21, 3), np.nan)] * 2, [np.zeros((2, 2))] * 2
+NOWHERE = [np.full((21, 3), np.nan)] * 2
+UNMOVED = [np.zeros((2, 2))] * 2
 
 
 def box_mask(x0: int, y0: int, x1: int, y1: int) -> NDArray[np.bool_]:
@@ -109,7 +110,8 @@ def test_who_is_absent_leaves_the_other_as_a_job_of_one_would(inputs: FinishInpu
 def test_what_two_carry_stays_for_both(inputs: FinishInputs) -> None:
     thing = box_mask(60, 55, 95, 60)
     labels = [np.where(mask, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)) for mask in (FIRST, SECOND)]
-    labels[0][SECOND], labels[1][FIRST] = Label.OTHERS, Label.OTHERS
+    labels[0][SECOND] = Label.OTHERS
+    labels[1][FIRST] = Label.OTHERS
     # One of them sees all of it, the other takes its part of it for a piece of clothing.
     labels[0][thing] = Label.CARRIED
     nothing = np.zeros((H, W, 3), np.uint8)

@@ -24,7 +24,8 @@ def test_the_old_person_is_tinted_red_and_the_rest_is_the_source(tmp_path: Path)
     tinted, masks = (read_artifact(result.artifacts[name][0]) for name in ("layers_debug", "mask"))
     frames = open_clip(_WALK, start_s=2.0, end_s=2.3).frames()
     for frame, picture, mask in zip(frames, tinted, masks, strict=True):
-        source, subject = rgb_of(frame), mask > 0
+        source = rgb_of(frame)
+        subject = mask > 0
         assert subject.sum() > 3000
         np.testing.assert_array_equal(picture[subject], source[subject] // 2 + np.array([127, 0, 0], np.uint8))
         assert (picture == source).all(axis=-1)[~subject].mean() > 0.98

@@ -109,7 +109,8 @@ def test_warping_error_follows_motion_and_sees_flicker() -> None:
     rng = np.random.default_rng(1)
     texture = cv2.GaussianBlur(rng.integers(0, 255, (130, 130, 3), np.uint8), (0, 0), 3)
     texture = cv2.normalize(texture, None, 0, 220, cv2.NORM_MINMAX)
-    earlier, moved = texture[2:122, 3:123].copy(), texture[0:120, 0:120].copy()
+    earlier = texture[2:122, 3:123].copy()
+    moved = texture[0:120, 0:120].copy()
     region = np.zeros((120, 120), bool)
     region[20:100, 20:100] = True
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -122,12 +123,15 @@ def test_warping_error_follows_motion_and_sees_flicker() -> None:
 
 
 def test_the_meter_gives_known_figures() -> None:
-    info, plan = info_of(), plan_of()
+    info = info_of()
+    plan = plan_of()
     meter = QualityMeter(info, plan)
     rng = np.random.default_rng(0)
     picture = cv2.GaussianBlur(rng.integers(0, 255, (H, W, 3), np.uint8), (0, 0), 2)
-    region, subject_mask = np.zeros((H, W), bool), np.zeros((H, W), bool)
-    region[8:40, 10:50], subject_mask[12:36, 20:40] = True, True
+    region = np.zeros((H, W), bool)
+    subject_mask = np.zeros((H, W), bool)
+    region[8:40, 10:50] = True
+    subject_mask[12:36, 20:40] = True
     alpha = np.zeros((H, W), np.float32)
     alpha[12:36, 30:50] = 0.5
     weight = (~region).astype(np.float32)
@@ -138,7 +142,8 @@ def test_the_meter_gives_known_figures() -> None:
     weights = EditWeights(whole, 1 - weight, weight, region)
     layer = PlacedLayer(whole, np.zeros((H, W, 3), np.float32), alpha)
     for index in range(1, T):
-        source, changed = frame_of(info, index), frame_of(info, index)
+        source = frame_of(info, index)
+        changed = frame_of(info, index)
         changed.planes[0][10, 10:13] = 7
         if index == 4:
             changed.planes[0][0, 0] = 7

@@ -12,7 +12,9 @@ from pipeline.finish.shadows import ShadowEdit, darkened
 from pipeline.maths.reflection import ReflectionSample
 
 _SIZE = (200, 160)
-_FOOT_ROW, _HEIGHT_PX, _SHARE = 120.0, 100.0, 0.4
+_FOOT_ROW = 120.0
+_HEIGHT_PX = 100.0
+_SHARE = 0.4
 _BOX = (0, 0, _SIZE[1], _SIZE[0])
 
 

@@ -20,7 +20,8 @@ def _center(alpha: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def test_a_layer_lands_where_the_transform_says_and_comes_back() -> None:
-    angle, scale = 0.1, 0.9
+    angle = 0.1
+    scale = 0.9
     crop_from_source = np.array(
         [
             [scale * np.cos(angle), -scale * np.sin(angle), -30.3],
@@ -50,9 +51,11 @@ def test_a_layer_lands_where_the_transform_says_and_comes_back() -> None:
 
 
 def test_a_displacement_moves_the_layer_by_itself() -> None:
-    layer, box = _blob(60, 60), (0, 0, 120, 120)
+    layer = _blob(60, 60)
+    box = (0, 0, 120, 120)
     displacement = np.zeros((120, 120, 2), np.float32)
-    displacement[..., 0], displacement[..., 1] = 3.25, -1.5
+    displacement[..., 0] = 3.25
+    displacement[..., 1] = -1.5
     placed = place_layer(layer, np.eye(3), box, displacement)
     # At quarter phases OpenCV's kernel (a = -0.75) would be 0.05 px off.
     assert np.abs(_center(placed.alpha, box) - [63.25, 58.5]).max() < 0.005

@@ -10,7 +10,8 @@ from pipeline.scene.layers import Label
 
 def made() -> tuple[SceneMasks, np.ndarray]:
     subject, others = np.zeros((20, 30), np.bool_), np.zeros((20, 30), np.bool_)
-    subject[4:16, 4:20], others[8:20, 15:28] = True, True
+    subject[4:16, 4:20] = True
+    others[8:20, 15:28] = True
     labels = np.where(others, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
     labels[subject] = Label.SUBJECT
     return SceneMasks(subject, others & ~subject, labels), others

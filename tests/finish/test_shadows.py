@@ -12,7 +12,8 @@ from pipeline.finish.shadows import ShadowEdit, darkened, edit_shadows, throw_sh
 from pipeline.maths.cast_shadow import cast
 
 _DARK = np.array([0.5, 0.5, 0.45], np.float32)
-_FOOT, _HEIGHT = 150.0, 100.0
+_FOOT = 150.0
+_HEIGHT = 100.0
 _SHADOWS = CastShadows(np.full((1, 2), (0.6, 0.25), np.float32), _DARK[None], np.full(1, 0.01, np.float32))
 
 
@@ -88,7 +89,8 @@ def test_no_shadow_without_ground_in_the_picture() -> None:
 
 
 def test_the_box_of_the_shadows_holds_them_and_little_else() -> None:
-    body, alpha = _body(100, 10), _body(100, 10).astype(np.float32)
+    body = _body(100, 10)
+    alpha = _body(100, 10).astype(np.float32)
     # The new person's contact shadow reaches far; it throws no shadow of its own.
     alpha[140:150, 20:250] = np.maximum(alpha[140:150, 20:250], 0.4)
     layer = PlacedLayer((0, 0, 320, 180), np.zeros((180, 320, 3), np.float32), alpha)

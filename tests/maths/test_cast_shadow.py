@@ -75,7 +75,8 @@ def test_no_shadow_is_found_where_none_falls_or_none_can_be_told() -> None:
 def test_a_wide_penumbra_is_thrown_from_a_smaller_picture_and_only_where_it_is_wanted() -> None:
     man = _man(160).astype(np.float32)
     man = cv2.resize(man, None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
-    foot, softness = 3 * _FOOT, 17.0
+    foot = 3 * _FOOT
+    softness = 17.0
     whole = cv2.GaussianBlur(man, (0, 0), softness)
     shear = np.array([[1, -0.6, 0.6 * foot], [0, 0.25, 0.75 * foot]])
     wanted = cv2.warpAffine(whole, shear, man.shape[::-1])

@@ -30,7 +30,8 @@ def test_params_move_the_centre() -> None:
 
 
 def test_many_transforms_equal_one_by_one() -> None:
-    transforms, points = some_similarities(6), RNG.uniform(0, 300, (6, 4, 2))
+    transforms = some_similarities(6)
+    points = RNG.uniform(0, 300, (6, 4, 2))
     points[2, 1] = np.nan
     together = geo.apply_transform(transforms, points)
     for i in range(6):

@@ -93,7 +93,8 @@ def test_a_face_that_alone_is_red_does_not_color_the_light() -> None:
     parts = sample.parts.copy()
     parts[0] *= (1.8, 1.0, 0.5)
     fields = {name: getattr(sample, name) for name in LightSample.__slots__}
-    red, plain = _light([LightSample(**{**fields, "parts": parts})] * 3), _light([sample] * 3)
+    red = _light([LightSample(**{**fields, "parts": parts})] * 3)
+    plain = _light([sample] * 3)
     ratio = (red.key_rgb / plain.key_rgb)[0]
     assert ratio.max() / ratio.min() < 1.2
 
@@ -109,7 +110,8 @@ def test_light_from_the_side_is_measured_on_the_subject() -> None:
 
 
 def test_walking_into_the_shade_is_followed_and_a_turn_is_not() -> None:
-    sun, shade = _sample(np.ones(3)), _sample(0.3 * np.ones(3))
+    sun = _sample(np.ones(3))
+    shade = _sample(0.3 * np.ones(3))
     walk = _level(_light([sun] * 8 + [shade] * 8, 61))
     assert walk[-1] / walk[0] == pytest.approx(0.3 / 1.0, rel=0.3)
     assert (np.diff(walk) < 1e-6).all()
@@ -122,7 +124,8 @@ def test_walking_into_the_shade_is_followed_and_a_turn_is_not() -> None:
 
 
 def test_without_samples_it_is_daylight() -> None:
-    found, usual = light_over_time([], np.zeros(0), np.zeros(4)), SceneLight.daylight(4)
+    found = light_over_time([], np.zeros(0), np.zeros(4))
+    usual = SceneLight.daylight(4)
     np.testing.assert_array_equal(found.key_rgb, usual.key_rgb)
     cover, _, joints = _body()
     assert sample_light(np.zeros((120, 80, 3), np.float32), 0 * cover, cover, joints) is None

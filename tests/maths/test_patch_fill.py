@@ -46,7 +46,8 @@ def test_lines_and_texture_go_on(wall: np.ndarray) -> None:
 
 
 def test_patches_come_from_what_is_known_alone() -> None:
-    wall, hole = _bricks(), _hole()
+    wall = _bricks()
+    hole = _hole()
     wall[20:140, 140:180] = (0, 255, 0)
     known = ~hole
     known[:, 135:185] = False
@@ -55,6 +56,7 @@ def test_patches_come_from_what_is_known_alone() -> None:
 
 
 def test_without_anything_known_nothing_is_changed() -> None:
-    wall, hole = _bricks(), np.ones(_SIZE, np.bool_)
+    wall = _bricks()
+    hole = np.ones(_SIZE, np.bool_)
     hole[:3] = False
     assert fill_by_patches(wall, hole, ~hole) is wall

@@ -29,7 +29,8 @@ def _man() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("share", [0.15, 0.4])
 def test_the_share_of_a_mirror_image_is_found(share: float) -> None:
-    plate, (mask, look) = _floor(1), _man()
+    plate = _floor(1)
+    (mask, look) = _man()
     frame = np.where(mask[..., None], look, plate)
     change = np.where(mask[..., None], frame - plate, np.float32(0))
     frame = frame + np.float32(share) * cv2.GaussianBlur(mirror(change, _FOOT_ROW), (0, 0), 1.0)
@@ -40,7 +41,8 @@ def test_the_share_of_a_mirror_image_is_found(share: float) -> None:
 
 
 def test_a_dull_floor_and_a_shadow_are_no_mirror() -> None:
-    plate, (mask, look) = _floor(1), _man()
+    plate = _floor(1)
+    (mask, look) = _man()
     frame = np.where(mask[..., None], look, plate)
     frame[155:175, 60:140] *= 0.6
     frame += np.random.default_rng(2).normal(0, 4, frame.shape).astype(np.float32)
@@ -49,7 +51,8 @@ def test_a_dull_floor_and_a_shadow_are_no_mirror() -> None:
 
 
 def test_feet_at_the_picture_s_edge_tell_nothing() -> None:
-    plate, (mask, _) = _floor(1), _man()
+    plate = _floor(1)
+    (mask, _) = _man()
     assert sample_reflection(plate, mask, ~mask, 235.0, _HEIGHT_PX) is None
     turned = mirror(plate, _FOOT_ROW)
     np.testing.assert_allclose(turned[160], plate[140], atol=1e-3)

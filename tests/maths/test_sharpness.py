@@ -66,7 +66,8 @@ def test_a_flat_or_tiny_part_tells_nothing_and_a_sharp_one_lacks_nothing() -> No
 
 
 def test_blur_sets_in_without_a_step() -> None:
-    none, sharp = np.zeros((2, 2)), 0.6**2 * 0.61 * np.eye(2)
+    none = np.zeros((2, 2))
+    sharp = 0.6**2 * 0.61 * np.eye(2)
     assert lacking_blur(sharp, none, 0.6) is None
     little = lacking_blur(1.05 * sharp, none, 0.6)
     assert little is not None and np.sqrt(little[0, 0]) < 0.2

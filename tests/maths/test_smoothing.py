@@ -54,7 +54,8 @@ def test_fill_gaps() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=60), st.floats(0.01, 2))
 def test_envelope_lies_above(values: list[float], reach: float) -> None:
-    x, seconds = np.array(values), np.arange(len(values)) / 25
+    x = np.array(values)
+    seconds = np.arange(len(values)) / 25
     assert (sm.envelope_above(x, seconds, reach) >= x - 1e-9).all()
 
 

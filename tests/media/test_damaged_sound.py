@@ -25,7 +25,8 @@ def _times_fall_back(path: Path, first: int, last: int) -> list[bytes]:
 
     Returns the packets that keep their time.
     """
-    data, packets = bytearray(path.read_bytes()), _sound(path)
+    data = bytearray(path.read_bytes())
+    packets = _sound(path)
     stored = struct.pack(">h", 0)
     for _, position, payload in packets[first:last]:
         # A block: its number of track, its time in the cluster, one byte of flags, the payload.

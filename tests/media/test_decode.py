@@ -91,7 +91,8 @@ def test_rotation_is_clockwise_quarter_turns(tmp_path: Path, rotation: int, turn
     clip = open_clip(make_clip(tmp_path, replace(spec("cfr"), rotation=rotation)))
     assert clip.info.quarter_turns == turns
     plain = open_clip(make_clip(tmp_path, replace(spec("cfr"), name="plain")))
-    turned, upright = next(clip.frames()), next(plain.frames())
+    turned = next(clip.frames())
+    upright = next(plain.frames())
     assert np.array_equal(rgb_of(turned), np.rot90(rgb_of(upright), -turns))
 
 

@@ -47,7 +47,8 @@ def sound_of(path: Path, number: int = 0) -> tuple[str, list[Fraction], str]:
     """Return a sound stream's codec, the times of its packets in seconds, and the hash of all their bytes."""
     with av.open(str(path)) as container:
         stream = container.streams.audio[number]
-        payload, times = hashlib.sha256(), []
+        payload = hashlib.sha256()
+        times = []
         for packet in container.demux(stream):
             if packet.size:
                 payload.update(bytes(packet))
@@ -57,7 +58,8 @@ def sound_of(path: Path, number: int = 0) -> tuple[str, list[Fraction], str]:
 
 def check_kept(source: Clip, path: Path) -> Clip:
     result = open_clip(path)
-    given, got = source.info, result.info
+    given = source.info
+    got = result.info
     assert [pts * got.time_base for pts in got.pts.tolist()] == [pts * given.time_base for pts in given.pts.tolist()]
     lengths = [[duration * info.time_base for duration in info.durations.tolist()] for info in (given, got)]
     assert lengths[0] == lengths[1]
@@ -216,7 +218,9 @@ def test_sizes_at_which_x264_was_seen_to_vary_give_the_same_bytes(tmp_path: Path
     source = tmp_path / "small.mp4"
     with av.open(str(source), "w") as output:
         stream = output.add_stream("libx264", rate=30, options={"crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.width = 320
+        stream.height = 180
+        stream.pix_fmt = "yuv420p"
         for frame in open_clip(Path(__file__).parents[2] / "assets" / "walk_a" / "sample.mp4").frames(0, 45):
             small = cv2.resize(rgb_of(frame), (320, 180), interpolation=cv2.INTER_AREA)
             output.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="rgb24")))

@@ -155,7 +155,9 @@ def test_clips_of_cameras_and_editors_are_read_and_written(
     path = tmp_path / f"source{suffix}"
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        stream.width = 64
+        stream.height = 48
+        stream.pix_fmt = pix_fmt
         for index in range(3):
             picture = random_picture(pix_fmt, (64, 48), index)
             picture.pts = index

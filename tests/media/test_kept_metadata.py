@@ -209,8 +209,11 @@ def test_what_lies_among_the_pictures_is_named(
         copy = output.add_stream_from_template(video)
         for number, packet in enumerate(packet for packet in given.demux(video) if packet.size):
             with_sei = av.Packet((sei(kind, payload) if number >= frame else b"") + bytes(packet))
-            with_sei.pts, with_sei.dts, with_sei.duration = packet.pts, packet.dts, packet.duration
-            with_sei.time_base, with_sei.is_keyframe = packet.time_base, packet.is_keyframe
+            with_sei.pts = packet.pts
+            with_sei.dts = packet.dts
+            with_sei.duration = packet.duration
+            with_sei.time_base = packet.time_base
+            with_sei.is_keyframe = packet.is_keyframe
             with_sei.stream = copy
             output.mux(with_sei)
     clip = open_clip(path)

@@ -63,7 +63,9 @@ def with_amr(folder: Path, frames_a_packet: int) -> Path:
         for number in range(20):
             packet = av.Packet(AMR_SILENCE)
             packet.pts = packet.dts = number * 160
-            packet.duration, packet.time_base, packet.stream = 160, Fraction(1, 8000), sound
+            packet.duration = 160
+            packet.time_base = Fraction(1, 8000)
+            packet.stream = sound
             output.mux(packet)
     data = bytearray(path.read_bytes())
     track = track_of(data, b"soun")

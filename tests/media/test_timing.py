@@ -182,7 +182,8 @@ def test_hidden_frames_are_no_damage(tmp_path: Path, codec: str, pix_fmt: str) -
     assert [frame.pts for frame in clip.frames()] == clip.info.pts.tolist()
 
 
-SHOWN, HIDDEN = b"\x86\x00", b"\x84\x00"
+SHOWN = b"\x86\x00"
+HIDDEN = b"\x84\x00"
 
 
 @pytest.mark.parametrize(

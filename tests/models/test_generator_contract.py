@@ -83,7 +83,8 @@ def _appearance() -> Appearance:
     mask = np.zeros((100, 60), np.bool_)
     mask[10:90, 20:40] = True
     picture[mask] = 150, 60, 30
-    joints, skeleton = np.full((NUM_JOINTS, 3), np.nan, np.float32), np.full((NUM_SKELETON, 3), np.nan, np.float32)
+    joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
+    skeleton = np.full((NUM_SKELETON, 3), np.nan, np.float32)
     person = Person(np.array([20.0, 10.0, 40.0, 90.0]), 0.9, joints, skeleton, mask)
     return Appearance("a dancer", reference=picture, reference_person=person)
 

@@ -64,12 +64,14 @@ def test_normals_have_scannets_colors() -> None:
 
 
 def test_a_face_is_left_out_on_a_back() -> None:
-    joints, skeleton = _joints(), np.zeros((23, 3), np.float32)
+    joints = _joints()
+    skeleton = np.zeros((23, 3), np.float32)
     joints[[JOINT[name] for name in ("nose", "left_eye", "right_eye")]] = 45, 20, 0.9
     nose, ears = JOINT["nose"], [JOINT["left_ear"], JOINT["right_ear"]]
     skeleton[nose, 2] = -5
     assert with_hidden_face(joints, skeleton)[nose, 2] > 0.5
-    skeleton[nose, 2], skeleton[ears, 2] = 5, -2
+    skeleton[nose, 2] = 5
+    skeleton[ears, 2] = -2
     assert with_hidden_face(joints, skeleton)[nose, 2] == 0
     # Without depth the shoulders tell: seen from behind, the right one is right in the picture.
     flat = np.zeros((23, 3), np.float32)

@@ -37,7 +37,8 @@ def test_a_crop_of_the_plate_is_the_same_from_its_own_box(corner: tuple[float, f
     crop_from_source[:2, 2] = -crop_from_source[:2, :2] @ corner
     crop = (33, 25)
     plan = SimpleNamespace(crop=SimpleNamespace(size_wh=crop), crop_from_source=lambda frame: crop_from_source)
-    clip, plates = SimpleNamespace(info=SimpleNamespace(size_wh=_SIZE_WH)), _Plates()
+    clip = SimpleNamespace(info=SimpleNamespace(size_wh=_SIZE_WH))
+    plates = _Plates()
     made = CropReader(cast(Any, clip), cast(Any, plan), cast(Any, None), plates).plates(0, 1)
     whole = cv2.warpPerspective(plates.picture, crop_from_source, crop, borderMode=cv2.BORDER_REPLICATE)
     assert np.abs(made[0].astype(int) - whole).max() <= 8  # positions in 1/32 px fall on other steps

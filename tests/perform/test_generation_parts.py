@@ -60,7 +60,8 @@ def test_the_reference_is_the_person_alone_in_a_square() -> None:
     mask = np.zeros((400, 300), np.bool_)
     mask[20:380, 200:260] = True
     picture[mask] = (200, 0, 0)
-    joints, skeleton = np.full((21, 3), np.nan, np.float32), np.full((23, 3), np.nan, np.float32)
+    joints = np.full((21, 3), np.nan, np.float32)
+    skeleton = np.full((23, 3), np.nan, np.float32)
     person = Person(np.array([200.0, 20, 260, 380]), 0.9, joints, skeleton, mask)
     alone = Appearance("", reference=picture, reference_person=person)
     assert only_first_reference(alone) == ()

@@ -47,7 +47,8 @@ def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
 
     masks, layers = (list(read_artifact(result.artifacts[name][0])) for name in ("mask", "layer"))
     for mask, layer in zip(masks, layers, strict=True):
-        old, new = np.asarray(mask) > 0, np.asarray(layer)[..., 3] > 127
+        old = np.asarray(mask) > 0
+        new = np.asarray(layer)[..., 3] > 127
         overlaps.append((old & new).sum() / (old | new).sum())
     # The same man by the same model, in another crop and after two resamples.
     assert np.mean(overlaps) > 0.9
@@ -55,7 +56,8 @@ def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
 
 def _joints(shift: float = 0.0) -> Any:
     joints = np.ones((21, 3), np.float32)
-    joints[:, 0], joints[:, 1] = 50 + shift, np.linspace(10, 90, 21)
+    joints[:, 0] = 50 + shift
+    joints[:, 1] = np.linspace(10, 90, 21)
     return joints
 
 
@@ -213,7 +215,8 @@ def test_painted_people_get_the_light_of_the_scene_without_a_jump_and_finished_o
         return list(matting.cut(window, made, lambda seed: made, seed=1))
 
     inside = np.s_[20:80, 44:56]
-    lit, as_painted = cut(True), cut(False)
+    lit = cut(True)
+    as_painted = cut(False)
     assert np.array_equal(lit[0].picture, finished.picture)
     means = np.array([layer.picture[inside].reshape(-1, 3).mean(axis=0) for layer in lit[1:]])
     assert np.abs(means - (60, 52, 44)).max() < 6

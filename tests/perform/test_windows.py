@@ -13,7 +13,8 @@ from pipeline.perform.windows import chunk_spans, windows_of
 @given(st.integers(0, 50), st.integers(1, 200), st.integers(6, 40), st.integers(0, 5))
 def test_windows_cover_every_frame_in_order(start: int, length: int, window: int, overlap: int) -> None:
     stop = start + length
-    done, lengths = start, []
+    done = start
+    lengths = []
     for span in windows_of(start, stop, window, overlap):
         assert span.stop - span.start <= window
         assert span.start + span.overlap == done
@@ -33,7 +34,9 @@ def test_windows_must_be_longer_than_their_overlap() -> None:
 
 
 def test_lead_in_stops_at_cuts_and_only_chunks_that_touch_in_one_shot_go_on() -> None:
-    first, second, other = Chunk(0, 0, 0, 0, 40), Chunk(1, 0, 1, 40, 80), Chunk(2, 1, 2, 80, 83)
+    first = Chunk(0, 0, 0, 0, 40)
+    second = Chunk(1, 0, 1, 40, 80)
+    other = Chunk(2, 1, 2, 80, 83)
     spans = list(chunk_spans([first, second, other, Chunk(3, 1, 2, 83, 90), Chunk(4, 1, 2, 95, 99)], 5))
     assert [span.num_lead_in_frames for span in spans] == [0, 5, 0, 3, 4]
     assert [span.start for span in spans] == [0, 35, 80, 80, 91]

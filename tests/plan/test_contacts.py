@@ -21,7 +21,8 @@ START = np.array([0])
 def test_walk_a(shaken: bool) -> None:
     truth = walk_truth()
     shake = known_shake(150) if shaken else None
-    subject, motion = true_subject(truth, 0.01, shake=shake), true_motion(truth, shake)
+    subject = true_subject(truth, 0.01, shake=shake)
+    motion = true_motion(truth, shake)
     contacts = find_contacts(subject, motion, START, SECONDS, FootLockSettings())
     for side in range(2):
         assert f1(contacts.planted[:, side], truth["foot_state"][:, side] >= 1) >= 0.93
@@ -38,7 +39,8 @@ def test_walk_a(shaken: bool) -> None:
 
 
 def test_without_camera_removal_the_shake_would_win() -> None:
-    truth, shake = walk_truth(), known_shake(150)
+    truth = walk_truth()
+    shake = known_shake(150)
     subject = true_subject(truth, shake=shake)
     blind = CameraMotion(np.tile(np.eye(3), (150, 1, 1)), np.ones(150, bool), (np.empty((0, 4), np.float32),) * 150)
     scores = [

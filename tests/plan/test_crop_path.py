@@ -36,7 +36,8 @@ def box_person(boxes: np.ndarray, presence: np.ndarray | None = None) -> Subject
 @pytest.mark.parametrize("size_wh", [None, (512, 768), (512, 512)])
 def test_walk_a_is_held_with_room(size_wh: tuple[int, int] | None) -> None:
     truth = walk_truth()
-    subject, motion = true_subject(truth, 0.005), true_motion(truth)
+    subject = true_subject(truth, 0.005)
+    motion = true_motion(truth)
     camera = smooth_path(motion, START, np.arange(150) / 30, SIZE_WH, StabilizeSettings().window_seconds)
     crop = plan_crop_path(subject, camera, START, video_info(), size_wh, 768)
     crop_from_source = crop.crop_from_stable @ camera.stable_from_source

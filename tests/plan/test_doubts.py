@@ -16,7 +16,8 @@ COUNT = 120
 def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0,)) -> list[str]:
     """Sentences about the other one, who stands at ``other_x`` and is not found in a gap."""
     frames = np.arange(COUNT)
-    own, theirs = walker(0, frames, np.full(COUNT, 300.0), RED), walker(1, frames, np.full(COUNT, other_x), BLUE)
+    own = walker(0, frames, np.full(COUNT, 300.0), RED)
+    theirs = walker(1, frames, np.full(COUNT, other_x), BLUE)
     presence = np.full(COUNT, Presence.FOUND, np.uint8)
     subject = Subject(
         np.zeros(COUNT, np.int64), presence, own.boxes_xyxy, own.joints, own.skeletons, np.full(COUNT, 200.0)

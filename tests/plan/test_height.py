@@ -37,7 +37,8 @@ def test_height_goes_on_growing_when_the_legs_leave_the_picture() -> None:
 
 
 def test_a_close_up_takes_its_scale_from_the_other_shots() -> None:
-    whole, near = body(np.full(30, 250.0)), body(np.full(30, 900.0))
+    whole = body(np.full(30, 250.0))
+    near = body(np.full(30, 900.0))
     skeletons, joints = (np.concatenate([a, b]) for a, b in zip(whole, near, strict=True))
     # Somebody with a big head: the usual proportions would make them larger.
     skeletons[:, [JOINT["left_eye"], JOINT["right_eye"]], 1] -= 0.03 * np.repeat([250.0, 900.0], 30)[:, None]

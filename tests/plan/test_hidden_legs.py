@@ -7,7 +7,9 @@ import numpy as np
 from pipeline.joints import HIPS, JOINT
 from pipeline.plan.hidden_legs import ANKLES, FILLED_CONFIDENCE, LEGS, with_hidden_legs
 
-COUNT, FPS, HEIGHT = 120, 30.0, 200.0
+COUNT = 120
+FPS = 30.0
+HEIGHT = 200.0
 HIDDEN = slice(50, 62)
 STRIDE_SECONDS = 1.0
 

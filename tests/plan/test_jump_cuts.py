@@ -9,7 +9,8 @@ from pipeline.plan.jump_cuts import find_jump_cuts
 from tests.plan.test_linking import walker
 from tests.support.clip_info import video_info
 
-COUNT, CUT = 80, 40
+COUNT = 80
+CUT = 40
 
 
 def survey(change: np.ndarray, tracks: tuple[Track, ...], *, reliable: bool = True, shift_px: float = 0.0) -> Survey:
@@ -61,7 +62,8 @@ def poses(rows: slice, by_px: float) -> tuple[Track, ...]:
 
 
 def test_another_pose_at_the_same_place_is_a_cut_and_a_fast_arm_is_not() -> None:
-    whole_body, arm = slice(7, 17), slice(9, 10)
+    whole_body = slice(7, 17)
+    arm = slice(9, 10)
     assert find_jump_cuts(survey(spike(), poses(whole_body, 40.0))).tolist() == [0, CUT]
     assert find_jump_cuts(survey(spike(), poses(arm, 80.0))).tolist() == [0]
     assert find_jump_cuts(survey(np.full(COUNT, 10.0), poses(whole_body, 40.0))).tolist() == [0]

@@ -21,7 +21,8 @@ def walker(
     """A stiff body of height 200 px with its hips at ``x``, in clothes of the color bin ``look``."""
     x = np.asarray(x, np.float64)
     joints = np.zeros((len(frames), NUM_JOINTS, 3), np.float32)
-    joints[..., 0], joints[..., 2] = x[:, None], 0.9
+    joints[..., 0] = x[:, None]
+    joints[..., 2] = 0.9
     joints[:, 5:7, 1] = 200 - HEIGHT / 3.3
     joints[:, 11:13, 1] = 200
     boxes = np.column_stack([x - 30, x * 0 + 100, x + 30, x * 0 + 300])
@@ -42,7 +43,8 @@ def linked(*tracks: Track, shots: tuple[int, ...] = (0,), count: int = 400) -> l
 def test_a_track_that_goes_over_to_somebody_else_is_cut_there_and_both_are_put_right() -> None:
     # One walks; where they meet the tracker gives each the other's number.
     frames = np.arange(90)
-    red, blue = 100 + 4.0 * frames, 460 - 4.0 * frames
+    red = 100 + 4.0 * frames
+    blue = 460 - 4.0 * frames
     first = walker(0, frames, np.where(frames < 45, red, blue), np.where(frames < 45, RED, BLUE))
     second = walker(1, frames, np.where(frames < 45, blue, red), np.where(frames < 45, BLUE, RED))
     persons = linked(first, second)
@@ -115,7 +117,8 @@ def test_somebody_who_jumps_beside_another_one_stays_himself() -> None:
 def test_a_piece_of_unseen_colors_looks_as_its_track_does_just_after() -> None:
     # They stand so close that both tracks are cut into short pieces; a look back gave the first frames no colors.
     frames = np.arange(30)
-    late, other = walker(0, frames, np.full(30, 200.0), RED), walker(1, frames, np.full(30, 220.0), BLUE)
+    late = walker(0, frames, np.full(30, 200.0), RED)
+    other = walker(1, frames, np.full(30, 220.0), BLUE)
     late.color_histograms[:6] = 0
     world = np.tile(np.eye(3), (30, 1, 1))
     pieces = [p for p in cut_tracks([late, other], np.array([0]), frames / 30, world) if p.track.track_id == 0]

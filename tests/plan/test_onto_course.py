@@ -22,7 +22,8 @@ def walking() -> NDArray[np.float64]:
 
 
 def test_who_slides_is_put_back_and_keeps_the_pose() -> None:
-    true, visible = walking(), np.ones(40)
+    true = walking()
+    visible = np.ones(40)
     visible[18:22] = (0.8, 0.3, 0.1, 0.5)
     slid = true.copy()
     slid[18:22, :, :2] += (25.0, -6.0)

@@ -57,7 +57,9 @@ def test_light_and_fast_pans_are_no_cuts() -> None:
 def standing(num_frames: int, speed_bh_per_s: np.ndarray | None = None, fps: float = 30) -> Subject:
     joints = np.full((num_frames, 21, 3), np.nan, np.float32)
     x = 100 + 200 * (np.zeros(num_frames) if speed_bh_per_s is None else np.cumsum(speed_bh_per_s) / fps)
-    joints[:, 11:13, 0], joints[:, 11:13, 1], joints[:, 11:13, 2] = x[:, None], 150, 0.9
+    joints[:, 11:13, 0] = x[:, None]
+    joints[:, 11:13, 1] = 150
+    joints[:, 11:13, 2] = 0.9
     boxes = np.column_stack([x - 40, np.full(num_frames, 50), x + 40, np.full(num_frames, 250)])
     return Subject(
         np.zeros(num_frames, np.int64), np.full(num_frames, 2, np.uint8), boxes, joints,
@@ -72,7 +74,8 @@ def still_camera(num_frames: int) -> np.ndarray:
 @pytest.mark.parametrize("noise_bh", [0.0, 0.01])
 def test_walk_a_borders_against_phase(noise_bh: float) -> None:
     truth = walk_truth()
-    subject, motion = true_subject(truth, noise_bh), true_motion(truth)
+    subject = true_subject(truth, noise_bh)
+    motion = true_motion(truth)
     segments = cut_segments(subject, motion.world_from_source, np.array([0]), np.arange(150) / 30, THREE)
     assert [segment.kind for segment in segments] == ["approach", "hold", "exit"]
     borders = np.flatnonzero(np.diff(truth["phase"])) + 1
@@ -81,7 +84,8 @@ def test_walk_a_borders_against_phase(noise_bh: float) -> None:
 
 
 def test_parts_where_motion_does_not_tell() -> None:
-    starts, seconds = np.array([0]), np.arange(200) / 30
+    starts = np.array([0])
+    seconds = np.arange(200) / 30
     nobody = standing(200)
     nobody.joints[:] = np.nan
     for subject in (standing(200), standing(200, np.full(200, 0.8)), nobody):

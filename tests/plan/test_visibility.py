@@ -33,7 +33,9 @@ def test_what_the_picture_cuts_off_tells_nothing_and_the_backends_word_holds() -
 
 
 def test_who_was_not_found_stays_unseen() -> None:
-    visible, mask_px = np.zeros(90), np.zeros(90)
-    visible[:60], mask_px[:60] = 1, 9000
+    visible = np.zeros(90)
+    mask_px = np.zeros(90)
+    visible[:60] = 1
+    mask_px[:60] = 9000
     fractions = visible_fractions(visible, mask_px, INSIDE, SECONDS, SIZE_WH)
     assert (fractions[:60] == 1).all() and (fractions[60:] == 0).all()

@@ -22,7 +22,8 @@ def _points(count: int, seed: int) -> np.ndarray:
 
 
 def test_matches_that_agree_on_nothing_give_the_expected_motion() -> None:
-    to, guess = _points(200, 1), translation(240.0, 3.0)
+    to = _points(200, 1)
+    guess = translation(240.0, 3.0)
     chance = apply_transform(guess, to) + np.random.default_rng(2).uniform(-60, 60, to.shape)
     assert agreeing_homography(to, chance, guess, _SIZE_WH) is None
     warp = fit_warp(to, chance, _SIZE_WH, 200.0, guess)
@@ -31,7 +32,8 @@ def test_matches_that_agree_on_nothing_give_the_expected_motion() -> None:
 
 
 def test_matches_that_agree_are_followed_among_as_many_chance_ones() -> None:
-    to, guess = _points(200, 3), translation(240.0, 3.0)
+    to = _points(200, 3)
+    guess = translation(240.0, 3.0)
     found = apply_transform(translation(244.0, 1.0), to)
     found[100:] += np.random.default_rng(4).uniform(-60, 60, (100, 2))
     agreed = agreeing_homography(to, found, guess, _SIZE_WH)
@@ -90,7 +92,8 @@ def test_of_two_plates_the_one_that_fits_counts_more() -> None:
     weights = np.full(7, 0.4, np.float32)
     fits = np.full((7, 2), np.nan)
     assert fitting_weight(weights, fits) is weights
-    fits[0], fits[6] = (0.9, 0.9), (0.5, 0.9)
+    fits[0] = (0.9, 0.9)
+    fits[6] = (0.5, 0.9)
     moved = fitting_weight(weights, fits)
     assert moved[0] == pytest.approx(0.4) and moved[6] > 0.98
     assert (np.diff(moved) > 0).all()

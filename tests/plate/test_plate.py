@@ -27,7 +27,9 @@ from pipeline.plate.registration import RegistrationTarget, fit_warp, work_gray
 from pipeline.settings import PlateSettings
 from tests.support.clip_info import video_info
 
-WIDTH, HEIGHT, FRAMES = 320, 240, 36
+WIDTH = 320
+HEIGHT = 240
+FRAMES = 36
 BODY_PX = 120.0
 
 
@@ -89,7 +91,8 @@ class Scene:
 def make_scene(shift_px: float = 0.0, parallax_px: float = 0.0, gain: float = 0.0, still: bool = False) -> Scene:
     """A person walks (or stands) in front of a wall; the ground below row 150 moves ``parallax_px`` a frame more."""
     wide = WIDTH + 200
-    wall, ground = texture(wide, HEIGHT, 1), texture(wide, HEIGHT, 2)
+    wall = texture(wide, HEIGHT, 1)
+    ground = texture(wide, HEIGHT, 2)
     random = np.random.default_rng(3)
     scene = Scene([], [], [], np.tile(np.eye(3), (FRAMES, 1, 1)))
     for t in range(FRAMES):
@@ -137,7 +140,8 @@ def test_plate_of_an_exposure_ramp_is_in_the_anchors_light(tmp_path: Path) -> No
 
 def test_checkpoint_reads_back_the_same(tmp_path: Path) -> None:
     made = make_scene(shift_px=0.5, parallax_px=0.35)
-    plates, again = made.plates(tmp_path), load_plates(tmp_path)
+    plates = made.plates(tmp_path)
+    again = load_plates(tmp_path)
     box = (-8, 20, 90, 251)
     for t in (0, 9, 10, 35):
         for a, b in zip(plates.render(t, box), again.render(t, box), strict=True):
@@ -173,7 +177,8 @@ def test_shots_do_not_mix(tmp_path: Path) -> None:
 
 def test_someone_who_stands_for_most_of_the_clip_is_seen_through_once_they_leave() -> None:
     """The person sways, so that frames near by show a little more of the place, and never what is behind them."""
-    count, leaves = 300, 245
+    count = 300
+    leaves = 245
 
     def people_mask(t: int) -> Mask:
         mask = np.zeros((HEIGHT, WIDTH), np.bool_)
@@ -284,7 +289,8 @@ def test_grain_is_measured_and_repeats() -> None:
     noisy = np.clip(np.rint(plate + random.normal(0, 4, plate.shape)), 0, 255).astype(np.uint8)
     grain = estimate_grain([plate], [noisy], [np.ones((120, 160), bool)])
     assert np.allclose(grain.sigma, 4, atol=0.6) and grain.common < 0.1
-    once, again = add_grain(plate, grain, 5, 9), add_grain(plate, grain, 5, 9)
+    once = add_grain(plate, grain, 5, 9)
+    again = add_grain(plate, grain, 5, 9)
     np.testing.assert_array_equal(once, again)
     assert (add_grain(plate, grain, 5, 10) != once).any()
     assert np.isclose(once.std(), 4, atol=0.6)

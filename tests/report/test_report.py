@@ -94,7 +94,8 @@ def test_moments_are_chosen_by_rule() -> None:
 
 
 def test_what_is_not_known_chooses_nothing() -> None:
-    plan, series = made_plan(), made_series()
+    plan = made_plan()
+    series = made_series()
     nobody = replace(plan.subject, presence=np.zeros(T, np.uint8))
     feetless = replace(plan.contacts, plant_id=np.full((T, 2), -1))
     unknown = {name: np.full_like(values, np.nan) for name, values in series.items()} | {"frame": series["frame"]}
@@ -157,7 +158,9 @@ def test_in_a_contact_the_anchor_is_the_ground() -> None:
 
 def test_a_thinned_curve_keeps_its_peaks_and_its_gaps() -> None:
     values = np.random.default_rng(1).normal(size=20_000)
-    values[777], values[15_003], values[9_000:9_400] = 50.0, -50.0, np.nan
+    values[777] = 50.0
+    values[15_003] = -50.0
+    values[9_000:9_400] = np.nan
     seconds, kept = thinned(np.arange(20_000.0), values, 600)
     assert len(kept) <= 600 and np.all(np.diff(seconds) > 0)
     assert np.nanmax(kept) == 50.0 and np.nanmin(kept) == -50.0
@@ -302,7 +305,8 @@ def test_the_most_telling_figures_are_those_that_miss_their_aim() -> None:
 
 def test_moments_of_one_kind_that_lie_close_are_one() -> None:
     series = made_series()
-    series["warping_error_result"][35], series["warping_error_result"][56] = 0.02, 0.01
+    series["warping_error_result"][35] = 0.02
+    series["warping_error_result"][56] = 0.01
     series["plate_fit"][:] = 0.9
     close = [moment for moment in choose_moments([made_plan()], info_of(T), series) if moment.view == "person"]
     assert [(moment.frame, moment.reasons) for moment in close] == [

@@ -21,7 +21,10 @@ def hidden_of(presence: np.ndarray, cuts: tuple[int, ...] = (0,), x_of_first_box
 
 def gap_and_ends() -> np.ndarray:
     presence = np.full(90, Presence.FOUND, np.uint8)
-    presence[:5], presence[5:8], presence[20:26], presence[88:] = 0, Presence.UNCERTAIN, Presence.UNCERTAIN, 1
+    presence[:5] = 0
+    presence[5:8] = Presence.UNCERTAIN
+    presence[20:26] = Presence.UNCERTAIN
+    presence[88:] = 1
     return presence
 
 

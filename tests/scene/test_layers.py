@@ -44,7 +44,8 @@ def learned(shots: Iterable[Shot], hidden: Sequence[Shot] = ()) -> SceneRow:
     front = evidence.front(next(iter(shots)).plate)
     size = front.shape[::-1]
     assert size == (int(np.ceil(SHAPE[1] / evidence.bin_px)), int(np.ceil(SHAPE[0] / evidence.bin_px)))
-    foreign, others = colors.foreign_colors(), colors.others_colors()
+    foreign = colors.foreign_colors()
+    others = colors.others_colors()
     return SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, NOTHING)
 
 
@@ -57,7 +58,8 @@ def share(part: Mask, whole: Mask) -> float:
 
 
 def with_post(width_px: int = 18) -> tuple[np.ndarray, Mask]:
-    plate, post = wall(), NOTHING.copy()
+    plate = wall()
+    post = NOTHING.copy()
     post[20:240, 140 : 140 + width_px] = True
     plate[post] = (20, 40, 30)
     return plate, post
@@ -80,7 +82,8 @@ def test_a_post_stays_in_front_of_the_subject() -> None:
 
 
 def test_a_post_that_hides_the_subject_completely_is_in_front() -> None:
-    plate, post = wall(), NOTHING.copy()
+    plate = wall()
+    post = NOTHING.copy()
     post[10:250, 100:210] = True
     plate[post] = (20, 40, 30)
     found = [shot_at(x, plate) for x in (40, 44, 48, 260, 264)]
@@ -137,7 +140,8 @@ def test_a_carried_object_is_kept_whole_whether_the_mask_contains_it_or_not(in_m
     shots = [carrying(x, racket(x), in_mask[i % len(in_mask)]) for i, x in enumerate(PATH[::3][:10])]
     row = learned(shots)
     for shot in shots:
-        thing, labels = racket(shot.x), labeled(shot, row)
+        thing = racket(shot.x)
+        labels = labeled(shot, row)
         assert share(labels == Label.CARRIED, thing) > 0.9
         assert share(labels == Label.SUBJECT, thing) < 0.05
         assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~thing) > 0.97
@@ -162,7 +166,8 @@ def test_a_ball_that_flies_past_the_legs_is_not_the_subjects() -> None:
 
 def test_another_person_in_front_of_the_subject_is_kept_where_both_masks_meet() -> None:
     def crossing(x: float) -> tuple[Shot, Mask]:
-        shot, other = shot_at(150, wall()), NOTHING.copy()
+        shot = shot_at(150, wall())
+        other = NOTHING.copy()
         other[50:230, round(x) - 18 : round(x) + 18] = True
         picture = shot.picture.copy()
         noise = np.random.default_rng(int(x)).normal(0, 3, (int(other.sum()), 3))
@@ -179,7 +184,8 @@ def test_another_person_in_front_of_the_subject_is_kept_where_both_masks_meet() 
 
 def passing(x: float) -> tuple[Shot, Mask]:
     """Return the shot of the subject at 150, and the visible part of somebody who passes behind at ``x``."""
-    shot, other = shot_at(150, wall()), NOTHING.copy()
+    shot = shot_at(150, wall())
+    other = NOTHING.copy()
     other[50:230, round(x) - 14 : round(x) + 14] = True
     other &= ~shot.subject_mask
     picture = shot.picture.copy()
@@ -252,7 +258,8 @@ def test_a_bag_that_always_hangs_before_a_leg_is_not_part_of_the_leg() -> None:
     shots = [carrying(x, bag(x), i % 2 == 0) for i, x in enumerate(PATH[::3])]
     row = learned(shots)
     for shot in shots:
-        thing, labels = bag(shot.x), labeled(shot, row)
+        thing = bag(shot.x)
+        labels = labeled(shot, row)
         assert share(labels == Label.CARRIED, thing) > 0.95
         assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~thing) > 0.97
 

@@ -38,13 +38,15 @@ def widened(mask: Mask) -> Mask:
 
 
 def test_a_hand_that_the_mask_lacks_is_found() -> None:
-    added, hand = found(without_hand()), HAND & man_at(150)[0]
+    added = found(without_hand())
+    hand = HAND & man_at(150)[0]
     assert (added & hand).sum() >= 0.8 * hand.sum()
     assert not (added & ~widened(hand)).any()
 
 
 def test_an_undetected_limb_is_the_subjects_by_its_color_where_it_is_connected() -> None:
-    shot, arm = shot_at(150, wall()), disc(182, 75, 8)
+    shot = shot_at(150, wall())
+    arm = disc(182, 75, 8)
     picture = shot.picture.copy()
     picture[arm] = (61, 71, 122)
     added = found(replace(shot, picture=picture))
@@ -72,21 +74,24 @@ def test_a_shadow_is_not_the_person() -> None:
 
 
 def test_an_object_beside_the_subject_is_not_part_of_them() -> None:
-    shot, bag = shot_at(150, wall()), disc(205, 150, 16)
+    shot = shot_at(150, wall())
+    bag = disc(205, 150, 16)
     picture = shot.picture.copy()
     picture[bag] = (230, 40, 160)
     assert not found(replace(shot, picture=picture)).any()
 
 
 def test_a_place_that_no_frame_ever_saw_says_nothing() -> None:
-    shot, arm = shot_at(150, wall()), disc(182, 75, 8)
+    shot = shot_at(150, wall())
+    arm = disc(182, 75, 8)
     picture = shot.picture.copy()
     picture[arm] = (61, 71, 122)
     assert not found(replace(shot, picture=picture), seen=~widened(widened(arm))).any()
 
 
 def test_what_stands_apart_from_the_subject_is_left() -> None:
-    shot, apart = shot_at(150, wall()), disc(250, 90, 9)
+    shot = shot_at(150, wall())
+    apart = disc(250, 90, 9)
     picture = shot.picture.copy()
     picture[apart] = (61, 71, 122)
     assert not found(replace(shot, picture=picture)).any()

@@ -75,7 +75,8 @@ def hub_server(files: Mapping[str, bytes], lfs: frozenset[str] = frozenset(), **
             self.end_headers()
 
         def _file(self, name: str) -> None:
-            content, begin = hub.files[name], 0
+            content = hub.files[name]
+            begin = 0
             wanted = self.headers.get("Range")
             if wanted:
                 begin = int(wanted.removeprefix("bytes=").rstrip("-"))

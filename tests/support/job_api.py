@@ -165,7 +165,8 @@ def job_api() -> Iterator[JobApi]:
             self._say({})
 
         def _say_call(self, body: dict[str, Any]) -> None:
-            path, key = self.path.partition("?")[0], self.headers.get("Authorization")
+            path = self.path.partition("?")[0]
+            key = self.headers.get("Authorization")
             status, answer = api.call(self.command, path, key, body)
             self._say(answer, status)
 

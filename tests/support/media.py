@@ -100,7 +100,8 @@ def kept_scheduling() -> Iterator[None]:
     """
     # Its banner goes to stderr otherwise, past FFmpeg's log.
     os.environ.setdefault("SVT_LOG", "0")
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    policy = os.sched_getscheduler(0)
+    parameters = os.sched_getparam(0)
     try:
         yield
     finally:
@@ -140,7 +141,9 @@ def _make_clip(folder: Path, of: ClipSpec) -> Path:
         ends = [*of.pts[1:], of.pts[-1] + of.last_duration]
         for index, (pts, end) in enumerate(zip(of.pts, ends, strict=True)):
             picture = _picture(of, index)
-            picture.pts, picture.duration, picture.time_base = pts, end - pts, of.time_base
+            picture.pts = pts
+            picture.duration = end - pts
+            picture.time_base = of.time_base
             output.mux(video.encode(picture))
         output.mux(video.encode(None))
         for number, sound in enumerate(sounds):
@@ -183,7 +186,9 @@ def _blocks(of: ClipSpec, end_s: float, number: int) -> list[av.AudioFrame]:
         time = np.arange(first, first + 1024) / 48000
         wave = 0.3 * np.sin(2 * np.pi * (440 + 220 * number) * time)
         block = av.AudioFrame.from_ndarray(np.repeat((wave * 32767).astype(np.int16), 2)[None], "s16", "stereo")
-        block.sample_rate, block.pts, block.time_base = 48000, first, Fraction(1, 48000)
+        block.sample_rate = 48000
+        block.pts = first
+        block.time_base = Fraction(1, 48000)
         blocks.append(block)
     return blocks
 

@@ -49,7 +49,8 @@ def true_motion(truth: dict[str, NDArray], shake: NDArray[np.float64] | None = N
     if shake is not None:
         tracks = apply_transform(shake, tracks)
     seen = truth["bg_visible"]
-    world, pairs = [np.eye(3)], [np.empty((0, 4), np.float32)]
+    world = [np.eye(3)]
+    pairs = [np.empty((0, 4), np.float32)]
     for t in range(1, len(tracks)):
         both = seen[t] & seen[t - 1]
         before_from_now, _ = refit_irls(tracks[t - 1][both], tracks[t][both], "homography", np.eye(3))
@@ -63,7 +64,8 @@ def true_subject(
 ) -> Subject:
     """Return the walker as a subject; joints with white noise of ``noise_bh`` (smoothed over a frame), feet too."""
     joints = np.full((len(truth["keypoints2d"]), 21, 3), np.nan, np.float32)
-    pose, translation = truth["RT"][:, :, :3], truth["RT"][:, :, 3]
+    pose = truth["RT"][:, :, :3]
+    translation = truth["RT"][:, :, 3]
     hips = truth["keypoints3d"][:, 11:13].mean(axis=1)
     depth = np.einsum("tj,tj->t", pose[:, 2], hips) + translation[:, 2]
     body = FOCAL_PX * float(truth["body_height"]) / depth
@@ -80,7 +82,8 @@ def true_subject(
     if noise_bh:
         noise = np.random.default_rng(seed).normal(0, noise_bh, points.shape) * body[:, None, None]
         points = points + gaussian_smooth(noise, np.arange(len(points)) / 30, 1 / 30)
-    joints[..., :2], joints[..., 2] = points, 0.9
+    joints[..., :2] = points
+    joints[..., 2] = 0.9
     boxes = np.concatenate([points.min(axis=1) - 8, points.max(axis=1) + 8], axis=1)
     skeletons = np.full((len(points), 23, 3), np.nan, np.float32)
     return Subject(np.zeros(len(points), np.int64), np.full(len(points), 2, np.uint8), boxes, joints, skeletons, body)

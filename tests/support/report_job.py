@@ -19,8 +19,12 @@ from pipeline.settings import Settings
 from tests.support.clip_info import video_info
 from tests.support.still_plan import still_plan
 
-W, H, T, FPS = 160, 120, 90, 30
-COMES, LEAVES = 10, 80
+W = 160
+H = 120
+T = 90
+FPS = 30
+COMES = 10
+LEAVES = 80
 BODY_HEIGHT_PX = 60.0
 
 
@@ -44,12 +48,16 @@ def result_level(frame: int) -> int:
 def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
     """A person stands in the middle; the left foot is planted in frames 20..29 and 50..69, the right one in 30..44."""
     presence = np.full(frames, Presence.FOUND, np.uint8)
-    presence[:COMES], presence[LEAVES:T], presence[40:45] = Presence.ABSENT, Presence.ABSENT, Presence.UNCERTAIN
+    presence[:COMES] = Presence.ABSENT
+    presence[LEAVES:T] = Presence.ABSENT
+    presence[40:45] = Presence.UNCERTAIN
     joints = np.full((frames, NUM_JOINTS, 3), np.nan, np.float32)
     joints[:, 13:, :2] = [80.0, 80.0]
     boxes = np.tile([65.0, 30.0, 95.0, 90.0], (frames, 1))
     plant = np.full((frames, 2), -1)
-    plant[20:30, 0], plant[50:70, 0], plant[30:45, 1] = 0, 1, 0
+    plant[20:30, 0] = 0
+    plant[50:70, 0] = 1
+    plant[30:45, 1] = 0
     anchors = np.where(plant[..., None] >= 0, 80.0, np.nan).repeat(2, axis=2)
     third = frames // 3
     segments = (
@@ -63,8 +71,12 @@ def made_plan(frames: int = T, cuts: tuple[int, ...] = (0,)) -> Plan:
 def made_series(frames: int = T) -> dict[str, NDArray[np.float64]]:
     """The seam is strongest in frame 33, the flicker in frame 56, the slide in frame 25; a background misfits in 66."""
     flat = np.full(frames, 10.0)
-    seam, flicker, slide = flat.copy(), np.full(frames, 0.01), np.zeros((frames, 2))
-    seam[33], flicker[56], slide[25, 0] = 30.0, 0.02, 0.01
+    seam = flat.copy()
+    flicker = np.full(frames, 0.01)
+    slide = np.zeros((frames, 2))
+    seam[33] = 30.0
+    flicker[56] = 0.02
+    slide[25, 0] = 0.01
     fit = np.full(frames, 0.95)
     fit[66] = 0.5
     ankles = np.full((frames, 2, 2), 80.0)
@@ -109,7 +121,9 @@ def info_of(frames: int) -> VideoInfo:
 def _write(path: Path, levels: list[int]) -> None:
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=FPS, options={"qp": "0", "preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p"
+        stream.width = W
+        stream.height = H
+        stream.pix_fmt = "yuv420p"
         for level in levels:
             picture = np.full((H, W, 3), level, np.uint8)
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

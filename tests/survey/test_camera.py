@@ -28,10 +28,12 @@ def measured(
 
 
 def test_walk_a_pair_motion_and_ground_features() -> None:
-    truth, masks = walk_truth(), walk_masks()
+    truth = walk_truth()
+    masks = walk_masks()
     feet = truth["keypoints2d"][:, 15:17]
     motion = measured(walk_luma(60), masks, feet)
-    tracks, seen = truth["bg_tracks"], truth["bg_visible"]
+    tracks = truth["bg_tracks"]
+    seen = truth["bg_visible"]
     errors = [
         np.linalg.norm(apply_transform(pair, tracks[t - 1]) - tracks[t], axis=1)[seen[t] & seen[t - 1]].mean()
         for t, pair in enumerate(pair_motions(motion.world_from_source))
@@ -63,7 +65,8 @@ def test_known_shake_of_a_still_picture_with_half_of_it_covered() -> None:
 
 
 def test_a_flat_wall_holds_and_says_so_and_a_cut_starts_anew() -> None:
-    textured, flat = walk_luma(3), np.full((360, 640), 90, np.uint8)
+    textured = walk_luma(3)
+    flat = np.full((360, 640), 90, np.uint8)
     pictures = [*textured, flat, flat, *textured]
     masks = np.zeros((8, 360, 640), bool)
     motion = measured(pictures, masks, np.tile(NO_FEET, (8, 1, 1)), cuts=(5,))

@@ -257,7 +257,9 @@ def made_track(track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64],
     """A stiff body of height ``size`` whose hips are at ``x``."""
     rows = np.linspace(-0.5, 0.5, NUM_JOINTS) * size
     joints = np.zeros((len(frames), NUM_JOINTS, 3), np.float32)
-    joints[..., 0], joints[..., 1], joints[..., 2] = x[:, None], 180 + rows, 0.9
+    joints[..., 0] = x[:, None]
+    joints[..., 1] = 180 + rows
+    joints[..., 2] = 0.9
     skeletons = np.zeros((len(frames), NUM_SKELETON, 3), np.float32)
     skeletons[:, :NUM_JOINTS, :2] = joints[..., :2]
     boxes = np.column_stack([x - size / 5, x * 0 + 180 - size / 2, x + size / 5, x * 0 + 180 + size / 2])

@@ -66,7 +66,8 @@ def test_a_fast_pan_is_no_cut() -> None:
 
 
 def test_a_fade_out_and_in_begins_one_shot_where_the_next_place_shows() -> None:
-    falling, rising = np.linspace(1, 0, 15), np.linspace(0, 1, 15)
+    falling = np.linspace(1, 0, 15)
+    rising = np.linspace(0, 1, 15)
     pictures = [view(1)] * 20 + [view(1, gain=g) for g in falling]
     pictures += [np.zeros((180, 320, 3), np.uint8)] * 6 + [view(2, gain=g) for g in rising] + [view(2)] * 20
     (start,) = shots_of(pictures)

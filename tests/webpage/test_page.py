@@ -28,7 +28,8 @@ from webpage.form import (
 from webpage.panels import error_beside, job_result, job_status, person_cards
 
 _URL = "https://example.com/a.mp4"
-_PREVIEW, _HIGH = compose_settings("preview"), compose_settings("high")
+_PREVIEW = compose_settings("preview")
+_HIGH = compose_settings("high")
 _SHOWN = {key: value_of(_PREVIEW, key) for key in CALLER_KEYS}
 
 
@@ -99,7 +100,9 @@ class _Job:
     """A job that waits until it is let go."""
 
     def __init__(self, work: Callable[[Tell], Answer]) -> None:
-        self.work, self.cancelled, self.over = work, threading.Event(), threading.Event()
+        self.work = work
+        self.cancelled = threading.Event()
+        self.over = threading.Event()
         self.hangs = False
 
     def run(self, tell: Tell) -> Answer:

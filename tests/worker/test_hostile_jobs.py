@@ -109,7 +109,8 @@ def test_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
         path = tmp_path / f"{name}.mp4"
         with av.open(str(path), "w") as output:
             stream = output.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
-            (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+            (stream.width, stream.height) = size
+            stream.pix_fmt = "yuv420p"
             for number in range(6):
                 picture = np.full((size[1], size[0], 3), number, np.uint8)
                 output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -319,7 +320,8 @@ def test_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
     runner.does_a_good_job()
     first = runner.does_a_good_job()
     gc.collect()
-    files, threads = process.num_fds(), threading.active_count()
+    files = process.num_fds()
+    threads = threading.active_count()
     for asked in ({}, {"video_url": "x.mp4"}, {"video_url": str(WALK), "end_s": 0.0001, "start_s": 0.00001}, None):
         assert "error_code" in runner.answer(asked)
     runner.answer({"video_url": str(WALK), "subject": 7, "end_s": 0.5})

@@ -52,7 +52,8 @@ def _seconds(work: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("fill", _FILLS.values(), ids=_FILLS)
 def test_redaction_grows_with_the_text_and_no_quicker(fill: Callable[[int], str], redactor: Redactor) -> None:
-    short, long = fill(100_000), fill(800_000)
+    short = fill(100_000)
+    long = fill(800_000)
     quick = min(_seconds(lambda: redactor.searched(short)) for _ in range(3))
     slow = min(_seconds(lambda: redactor.searched(long)) for _ in range(3))
     # Eight times the text: quadratic work would take 64 times as long.
@@ -163,10 +164,12 @@ def test_paths_are_told_and_secrets_that_look_like_paths_are_not() -> None:
 def sdk_log() -> Iterator[None]:
     from runpod.serverless.modules.rp_logger import RunPodLogger
 
-    log, level = RunPodLogger.log, RunPodLogger.level
+    log = RunPodLogger.log
+    level = RunPodLogger.level
     redact_sdk_log({"MY_API_KEY": _SECRET})
     yield
-    RunPodLogger.log, RunPodLogger.level = log, level
+    RunPodLogger.log = log
+    RunPodLogger.level = level
 
 
 class _NeverAsked:

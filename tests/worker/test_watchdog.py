@@ -50,7 +50,8 @@ def test_the_first_reason_of_a_cancel_stays() -> None:
 def test_a_job_that_was_given_up_delivers_nothing_and_the_next_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: bool
 ) -> None:
-    hangs, goes_on = threading.Event(), threading.Event()
+    hangs = threading.Event()
+    goes_on = threading.Event()
     real = answering.run_job
 
     def slow(*given: Any, **named: Any) -> Any:

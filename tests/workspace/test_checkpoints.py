@@ -51,13 +51,15 @@ def _swap_bytes(path: Path, others: list[Path], chance: random.Random) -> None:
     data = path.read_bytes()
     first, second = chance.randrange(len(data) - 9), chance.randrange(len(data) - 9)
     changed = bytearray(data)
-    changed[first : first + 8], changed[second : second + 8] = data[second : second + 8], data[first : first + 8]
+    changed[first : first + 8] = data[second : second + 8]
+    changed[second : second + 8] = data[first : first + 8]
     path.write_bytes(changed)
 
 
 def _swap_files(path: Path, others: list[Path], chance: random.Random) -> None:
     other = chance.choice(others)
-    mine, theirs = path.read_bytes(), other.read_bytes()
+    mine = path.read_bytes()
+    theirs = other.read_bytes()
     path.write_bytes(theirs)
     other.write_bytes(mine)
 
@@ -108,7 +110,8 @@ def test_a_checkpoint_of_another_job_is_none_of_ours(workspace: Path, tmp_path: 
 
 
 def test_what_is_not_intact_goes_with_what_tells_of_it(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
-    masks, survey = workspace / "masks.zip", workspace / "survey.zip"
+    masks = workspace / "masks.zip"
+    survey = workspace / "survey.zip"
     assert keep_if_intact(workspace, masks, survey) and not caplog.records
     (workspace / "plates" / "more.png").touch()
     assert not keep_if_intact(workspace, workspace / "plates") and not (workspace / "plates").exists()

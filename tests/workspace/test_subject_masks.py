@@ -40,7 +40,8 @@ def masks_of(
 ) -> SubjectMasks:
     count = len(presence)
     joints = np.zeros((count, 21, 3), np.float32)
-    joints[:, 11:13, 0], joints[:, 11:13, 1] = np.array(x)[:, None], 24
+    joints[:, 11:13, 0] = np.array(x)[:, None]
+    joints[:, 11:13, 1] = 24
     subject = Subject(
         np.array(tracks), np.array(presence, np.uint8), np.zeros((count, 4)), joints,
         np.zeros((count, 23, 3), np.float32), np.full(count, 32.0),

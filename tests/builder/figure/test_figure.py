@@ -48,7 +48,8 @@ def test_subdivision_keeps_a_flat_open_sheet_flat_and_its_rim_a_line() -> None:
 
 
 def test_a_zigzag_hem_becomes_a_plane() -> None:
-    turns, rows = 24, 6
+    turns = 24
+    rows = 6
     angle = np.arange(turns) * 2 * np.pi / turns
     zigzag = 0.3 * (np.arange(turns) % 2)
     places = np.concatenate(
@@ -81,7 +82,8 @@ def test_obj_and_weights_are_read() -> None:
 def test_the_figure_stands_one_high_and_faces_the_camera(figure: Figure) -> None:
     assert figure.vertices[:, 1].max() == pytest.approx(0, abs=1e-4)
     assert figure.vertices[:, 1].min() == pytest.approx(-1, abs=1e-4)
-    heads, marks = figure.heads, figure.landmarks
+    heads = figure.heads
+    marks = figure.landmarks
     assert heads[BONE["hand.L"], 0] > 0 > heads[BONE["hand.R"], 0]
     assert marks[LANDMARK["nose"], 2] < marks[LANDMARK["left_ear"], 2]
     assert marks[LANDMARK["left_toe"], 2] < marks[LANDMARK["left_heel"], 2]
@@ -100,7 +102,8 @@ def test_every_vertex_hangs_on_bones_and_every_group_is_there(figure: Figure) ->
     # The sole lies open less than the crown of the head; under the chin is darker than the forehead.
     hair = np.unique(figure.triangles[figure.groups == Group.HAIR])
     shoes = np.unique(figure.triangles[figure.groups == Group.SHOES])
-    top, sole = hair[figure.vertices[hair, 1] < -0.98], shoes[figure.vertices[shoes, 1] > -0.004]
+    top = hair[figure.vertices[hair, 1] < -0.98]
+    sole = shoes[figure.vertices[shoes, 1] > -0.004]
     assert figure.occlusion[top].mean() > 0.9
     assert figure.occlusion[sole].mean() > 0.5 > 0
     inner = figure.occlusion[shoes].min()

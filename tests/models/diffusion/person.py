@@ -12,6 +12,7 @@ def person_in_reference(color: tuple[int, int, int]) -> Appearance:
     mask = np.zeros((200, 100), np.bool_)
     mask[20:180, 35:65] = True
     picture[mask] = color
-    joints, skeleton = np.full((21, 3), np.nan, np.float32), np.full((23, 3), np.nan, np.float32)
+    joints = np.full((21, 3), np.nan, np.float32)
+    skeleton = np.full((23, 3), np.nan, np.float32)
     person = Person(np.array([35.0, 20.0, 65.0, 180.0]), 0.9, joints, skeleton, mask)
     return Appearance("a dancer", reference=picture, reference_person=person)

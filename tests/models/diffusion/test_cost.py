@@ -10,7 +10,8 @@ from pipeline.estimate import PART_COSTS, counted_frames, estimate, planned_chun
 
 
 def test_the_kept_table_is_what_the_networks_cost() -> None:
-    kept, counted = json.loads(PART_COSTS.read_text()), count_parts()
+    kept = json.loads(PART_COSTS.read_text())
+    counted = count_parts()
     assert kept["tflop"] == pytest.approx(counted, rel=1e-3)
     # Counted by others for 25 steps with guidance and three ControlNets at this size.
     assert naive_tflop(counted) == pytest.approx(139.4, rel=0.01)

@@ -92,7 +92,8 @@ def _pictures(generator: Generator, window: Window, seed: int = 1) -> np.ndarray
 @pytest.mark.parametrize("preset", _DIFFUSION)
 def test_same_window_and_seed_give_the_same_layers(preset: str) -> None:
     settings = _settings(preset)
-    generator, window = _generator(settings), _window(settings, 4)
+    generator = _generator(settings)
+    window = _window(settings, 4)
     first = _pictures(generator, window)
     assert first.shape == (4, _WH[1], _WH[0], 3)
     assert np.array_equal(first, _pictures(generator, window))
@@ -140,7 +141,8 @@ def test_nothing_is_painted_where_the_subject_is_absent(preset: str) -> None:
 @pytest.mark.parametrize("preset", _DIFFUSION)
 def test_cancel_is_looked_at_in_every_step(preset: str) -> None:
     settings = _settings(preset, "generate.batch_frames=8")
-    generator, window = _generator(settings), _window(settings, 4)
+    generator = _generator(settings)
+    window = _window(settings, 4)
     calls = 0
 
     def check() -> None:
@@ -150,7 +152,8 @@ def test_cancel_is_looked_at_in_every_step(preset: str) -> None:
     list(generator.generate(window, 1, check))
     # Encoding, every step that is run, decoding.
     assert calls >= round(settings.steps * settings.strength) + 2
-    whole, calls = calls, 0
+    whole = calls
+    calls = 0
 
     def stop() -> None:
         check()
@@ -179,7 +182,8 @@ def test_values_that_are_not_finite_are_a_device_error(preset: str) -> None:
 @pytest.mark.parametrize("preset", _DIFFUSION)
 def test_out_of_memory_is_told_and_half_as_much_is_taken(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings(preset, "generate.batch_frames=4")
-    generator, window = _generator(settings), _window(settings, 4)
+    generator = _generator(settings)
+    window = _window(settings, 4)
     expected = _pictures(generator, window).astype(int)
     parts = load_parts(key_of(settings))
     sizes: list[int] = []
@@ -225,7 +229,8 @@ def test_a_reference_picture_changes_who_is_painted() -> None:
     from tests.models.diffusion.person import person_in_reference
 
     settings = _settings("fast")
-    generator, window = _generator(settings), _window(settings, 2)
+    generator = _generator(settings)
+    window = _window(settings, 2)
     plain = _pictures(generator, window)
     generator.prepare(person_in_reference((200, 40, 40)))
     red = _pictures(generator, window)

@@ -61,7 +61,8 @@ def _pictures(frames: int) -> np.ndarray:
 
 
 def test_only_faces_that_are_seen_are_painted_and_nothing_beside_them() -> None:
-    pictures, window = _pictures(4), _window(4, away=(2,))
+    pictures = _pictures(4)
+    window = _window(4, away=(2,))
     made = faces_painted_again(_conditioner(), 64, window, range(4), pictures, 1, lambda: None)
     changed = np.abs(made.astype(int) - pictures).max(axis=-1) > 0
     assert changed[[0, 1, 3]].any(axis=(1, 2)).all() and not changed[2].any()
@@ -119,7 +120,8 @@ def test_a_reference_without_a_face_has_no_weight_for_it_and_fast_has_one_adapte
 
 
 def test_another_face_makes_another_picture() -> None:
-    pictures, window = _pictures(1), _window(1)
+    pictures = _pictures(1)
+    window = _window(1)
     red = faces_painted_again(
         _conditioner("balanced", _reference_with_face((220, 30, 30))), 64, window, range(1), pictures, 1, lambda: None
     )
@@ -149,7 +151,8 @@ def _reference_with_face(color: tuple[int, int, int] = (210, 160, 130)) -> Appea
 
 def test_the_face_of_the_reference_fills_its_square() -> None:
     appearance = _reference_with_face()
-    face, whole = framed_face(appearance), framed_reference(appearance)
+    face = framed_face(appearance)
+    whole = framed_reference(appearance)
     assert face is not None and whole is not None and face.shape == whole.shape == (512, 512, 3)
 
     def share(picture: np.ndarray) -> float:

@@ -58,7 +58,9 @@ def test_the_published_sizes_have_the_published_numbers_of_parameters() -> None:
 def test_a_dry_run_with_random_weights_on_what_another_machine_prepared(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part, prepared, told = ["--part", "1.4", "1.7"], tmp_path / "prepared", tmp_path / "told.json"
+    part = ["--part", "1.4", "1.7"]
+    prepared = tmp_path / "prepared"
+    told = tmp_path / "told.json"
     assert gpu_check.main([*part, "--tiny", "--prepare", str(prepared)]) == 0
     assert (prepared / "plan.zip").is_file() and not (prepared / "layers").exists()
 
@@ -86,7 +88,8 @@ class _Hungry(IdentityGenerator):
     def __init__(self, can_use_less: bool) -> None:
         super().__init__()
         self.is_short = False
-        self._can_use_less, self._uses_less = can_use_less, False
+        self._can_use_less = can_use_less
+        self._uses_less = False
 
     def use_less_memory(self) -> bool:
         self._uses_less = self._can_use_less
@@ -126,7 +129,8 @@ def test_the_idle_share_is_what_the_utilization_leaves() -> None:
 
 def test_rehearsed_people_stand_as_asked_while_the_real_ones_are_run() -> None:
     person = standing_person(np.full((8, 8, 3), 200, np.uint8))
-    asked, seen = deque([person, person]), []
+    asked = deque([person, person])
+    seen = []
 
     class Load:
         def find_batch(self, pictures: list[np.ndarray]) -> list[list[Person]]:

@@ -84,7 +84,8 @@ def test_ranks_and_shares_are_those_that_were_made(sign: int, rank: float) -> No
 def test_vectors_are_compared_at_the_true_joints() -> None:
     z = np.zeros(17)
     meter = _meter(_truth(2, z, shift_px=3.0))
-    pair, motion = _window(2, z), np.zeros((_WH[1], _WH[0], 2), np.float32)
+    pair = _window(2, z)
+    motion = np.zeros((_WH[1], _WH[0], 2), np.float32)
     motion[..., 0] = -3
     meter.add_motion(pair, motion)
     assert max(meter.tally.vector_errors) == pytest.approx(0.0)

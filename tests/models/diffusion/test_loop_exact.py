@@ -71,7 +71,8 @@ def _hand_out(monkeypatch: pytest.MonkeyPatch, noises: list[torch.Tensor]) -> No
 def test_inpainting_with_lcm_is_diffusers_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings("fast", "generate.steps=4")
     parts = load_parts(key_of(settings))
-    conditioning, frames = _conditioning(parts), 2
+    conditioning = _conditioning(parts)
+    frames = 2
     known = encode(parts, _pictures(frames, 1), 8, lambda: None)
     noise = torch.randn(frames, 4, *_LATENT_HW, generator=torch.Generator().manual_seed(5))
     mask = torch.zeros(frames, 1, *_LATENT_HW)
@@ -115,7 +116,9 @@ def test_inpainting_with_lcm_is_diffusers_bit_for_bit(monkeypatch: pytest.Monkey
 def test_animatediff_with_lcm_is_diffusers_bit_for_bit(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings(preset, "generate.guidance=1", "generate.decoder=tiny")
     parts = load_parts(key_of(settings))
-    conditioning, frames, steps = _conditioning(parts), 16, settings.steps
+    conditioning = _conditioning(parts)
+    frames = 16
+    steps = settings.steps
     runs = round(steps * settings.strength)
     started = encode(parts, _pictures(frames, 1), 8, lambda: None)
     noises = [torch.randn(frames, 4, *_LATENT_HW, generator=torch.Generator().manual_seed(i)) for i in range(runs + 1)]
@@ -394,7 +397,8 @@ def test_less_memory_does_not_multiply_the_operators() -> None:
     settings = _settings("balanced", "generate.batch_frames=4")
     generator = make_generator(settings)
     parts = load_parts(key_of(settings))
-    x, text = torch.zeros(1, 4, 16, *_LATENT_HW), torch.zeros(16, 77, 32)
+    x = torch.zeros(1, 4, 16, *_LATENT_HW)
+    text = torch.zeros(16, 77, 32)
     images = {"image_embeds": [torch.zeros(1, 1, 17, 16)] * 2}
 
     def operators() -> int:

@@ -41,7 +41,8 @@ def test_a_preset_keeps_the_promises(tmp_path: Path, preset: str) -> None:
     settings = _settings(preset)
     result = _job(tmp_path / "a", settings, "edit_region", "mask", "analysis")
     assert result.video is not None
-    source, made = open_clip(_WALK, **_PART), open_clip(result.video)
+    source = open_clip(_WALK, **_PART)
+    made = open_clip(result.video)
     assert made.info.num_frames == source.info.num_frames == 24
     assert np.array_equal(made.info.durations, source.info.durations) and made.info.pix_fmt == source.info.pix_fmt
     quality = result.report.quality

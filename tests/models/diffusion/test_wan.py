@@ -79,8 +79,10 @@ def _window(frames: int, finished: tuple[Layer, ...] = (), fps: float = 30.0) ->
 
 
 def _finished(count: int) -> tuple[Layer, ...]:
-    picture, alpha = np.zeros((_WH[1], _WH[0], 3), np.uint8), np.zeros((_WH[1], _WH[0]), np.uint8)
-    picture[:], alpha[40:100, 24:36] = _RED, 255
+    picture = np.zeros((_WH[1], _WH[0], 3), np.uint8)
+    alpha = np.zeros((_WH[1], _WH[0]), np.uint8)
+    picture[:] = _RED
+    alpha[40:100, 24:36] = 255
     return (Layer(picture, alpha),) * count
 
 

@@ -51,7 +51,8 @@ def _original(name: str) -> str:
         kind = ".".join(name.split(".")[1:3])
         return _original_resnet(name.replace(f"mid_block.{kind}", f"middle_block.{place[kind]}", 1))
     side, block, kind, layer, rest = name.split(".", 4)
-    number, part = int(block), int(layer)
+    number = int(block)
+    part = int(layer)
     if kind == "downsamplers":
         return f"input_blocks.{2 * (number + 1)}.0.op.{rest.removeprefix('conv.')}"
     if kind == "upsamplers":

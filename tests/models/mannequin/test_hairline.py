@@ -38,7 +38,8 @@ def test_hair_reaches_nape_and_temples_and_not_face_ears_or_clothes(figure: Figu
 
 def test_a_person_seen_from_the_front_has_hair_in_the_nape(figure: Figure) -> None:
     person = make_person(figure, _reference("suit"))
-    triangles, groups = person.figure.triangles[person.drawn], person.figure.groups[person.drawn]
+    triangles = person.figure.triangles[person.drawn]
+    groups = person.figure.groups[person.drawn]
     share = hair_share(person.figure, triangles, groups)
     behind = person.figure.vertices[triangles][:, :, 2].mean(1) > -0.005
     full = (share.min(1) > 0.9) & behind

@@ -58,7 +58,8 @@ def test_the_head_alone_suffices(figure: Figure) -> None:
 def test_feet_come_in_without_a_jump(figure: Figure) -> None:
     skeleton = standing(figure)
     skeleton[LEGS, 1] += 0.1 * HEIGHT
-    last, steps = None, []
+    last = None
+    steps = []
     for share in np.linspace(0, 1, 41):
         seen = np.ones(23)
         seen[LEGS] = share

@@ -62,7 +62,8 @@ def test_legs_held_together_are_no_skirt() -> None:
     appearance = _in_a_skirt()
     assert appearance.reference is not None and appearance.reference_person is not None
     person = appearance.reference_person
-    joints, skeleton = person.joints.copy(), person.skeleton.copy()
+    joints = person.joints.copy()
+    skeleton = person.skeleton.copy()
     for part in ("hip", "knee", "ankle"):
         for side, x in (("left", 345), ("right", 295)):
             joints[JOINT[f"{side}_{part}"], 0] = skeleton[JOINT[f"{side}_{part}"], 0] = x
@@ -95,7 +96,8 @@ def test_the_skirt_follows_a_step(figure: Figure) -> None:
     places = []
     for skeleton in (standing, step):
         pose = Poser(made).pose(skeleton.astype(np.float32), 300.0)
-        linear, offset = pose.linear.astype(np.float32), pose.offset.astype(np.float32)
+        linear = pose.linear.astype(np.float32)
+        offset = pose.offset.astype(np.float32)
         placed = skin(made.vertices, made.bone_index, made.bone_weight, linear, offset)[vertices]
         places.append(placed - np.float32(pose.apply("pelvis", made.heads[BONE["pelvis"]])))
     moved = places[1] - places[0]

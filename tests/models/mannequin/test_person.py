@@ -108,7 +108,8 @@ def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(fig
     top = figure.groups[made.drawn] == Group.UPPER
     depth = made.figure.vertices[triangles].mean(1)[:, 2]
     tone = made.colors.fine.mean(1)
-    at_back, at_front = top & (depth > 0.03), top & (depth < -0.06)
+    at_back = top & (depth > 0.03)
+    at_front = top & (depth < -0.06)
     assert (tone[at_back, 1] > 1.5 * tone[at_back, 2]).mean() > 0.9
     assert (tone[at_front, 1] > 1.5 * tone[at_front, 2]).mean() < 0.2
     elsewhere = np.zeros_like(person.mask)

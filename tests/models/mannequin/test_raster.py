@@ -24,7 +24,8 @@ def _resolved(places: np.ndarray, triangles: np.ndarray, corners: np.ndarray, si
     """Rasterise and resolve triangles whose color is linear between ``corners`` (F, 3, 3), in white light."""
     depth, nearest = rasterize(places, triangles, size * fold, size * fold)
     levels = tuple(np.einsum("sk,fkc->fsc", sample_grid(n)[1], corners).astype(np.float32) for n in (4, 2, 1))
-    light, bright = np.ones((len(places), 3), np.float32), np.ones(len(triangles), np.float32)
+    light = np.ones((len(places), 3), np.float32)
+    bright = np.ones(len(triangles), np.float32)
     return resolve(places, triangles, levels, light, np.arange(len(triangles)), bright, depth, nearest, fold)
 
 
@@ -47,7 +48,8 @@ def test_a_half_covered_pixel_is_half_covered() -> None:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_nearer_triangle_is_seen_in_any_order(order: tuple[int, int]) -> None:
     far, near = [(0, 0, 9), (30, 0, 9), (0, 30, 9)], [(0, 0, 2), (10, 0, 2), (0, 10, 2)]
-    both, colors = [far, near], [RED, BLUE]
+    both = [far, near]
+    colors = [RED, BLUE]
     picture, _, depth = _draw([both[i] for i in order], [colors[i] for i in order], 24, 2)
     np.testing.assert_allclose(picture[2, 2], BLUE, atol=1e-6)
     np.testing.assert_allclose(picture[2, 18], RED, atol=1e-6)

@@ -81,12 +81,15 @@ def test_someone_who_enters_is_seen_before_they_were_found(people: BlazePosePeop
     # The picture's left edge goes back over the person: in frame k all columns left of `edges[k]` are cut off.
     edges = np.linspace(right - 10, left - 20, 24).astype(int)
     people.reset()
-    first, earlier, at = None, (), 0
+    first = None
+    earlier = ()
+    at = 0
     for k, edge in enumerate(edges):
         found = people.find(np.ascontiguousarray(standing[:, edge : edge + 320]))
         first = k if found and first is None else first
         if found and found[0].earlier:
-            earlier, at = found[0].earlier, k - found[0].earlier_from
+            earlier = found[0].earlier
+            at = k - found[0].earlier_from
             break
     assert first is not None and at < first
     assert len(earlier) >= 2

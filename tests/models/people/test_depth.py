@@ -28,7 +28,8 @@ _WALK = Path(__file__).resolve().parents[3] / "assets" / "walk_a" / "sample.mp4"
 class _Flat:
     """COCO-17 of what BlazePose finds, as ultralytics gives it: no feet, no hands, no depth."""
 
-    look_back, batch_frames = 0, 8
+    look_back = 0
+    batch_frames = 8
 
     def __init__(self) -> None:
         self._people = BlazePosePeople()
@@ -51,7 +52,8 @@ class _Flat:
         joints[:17] = person.joints[:17]
         joints[:, 0] += self.shift_px
         skeleton = np.full((NUM_SKELETON, 3), np.nan, np.float32)
-        skeleton[:17, :2], skeleton[:17, 2] = joints[:17, :2], 0
+        skeleton[:17, :2] = joints[:17, :2]
+        skeleton[:17, 2] = 0
         return replace(person, joints=joints, skeleton=skeleton)
 
 

@@ -59,7 +59,8 @@ ALIKE = texture(1, (120, 90, 60)), texture(2, (120, 90, 60))
 @pytest.mark.parametrize("first_is_behind", [True, False])
 def test_the_picture_overrules_who_reaches_farther_down(first_is_behind: bool, scale: float) -> None:
     numbers = (0, 1) if first_is_behind else (1, 0)
-    behind, front = Body(numbers[0], ALIKE[0], 60, 4), Body(numbers[1], ALIKE[1], 140, -4)
+    behind = Body(numbers[0], ALIKE[0], 60, 4)
+    front = Body(numbers[1], ALIKE[1], 140, -4)
     order = OcclusionOrder()
     nearest: list[int] = []
     for frame in range(1, 8):
@@ -77,7 +78,8 @@ def test_the_picture_overrules_who_reaches_farther_down(first_is_behind: bool, s
 
 
 def test_the_pixels_of_the_one_behind_are_not_taken_for_the_one_in_front() -> None:
-    behind, front = Body(0, ALIKE[0], 60, 4), Body(1, ALIKE[1], 140, -4)
+    behind = Body(0, ALIKE[0], 60, 4)
+    front = Body(1, ALIKE[1], 140, -4)
     before, behind_mask, front_mask = picture_of(behind, front, 7)
     now, behind_now, front_now = picture_of(behind, front, 8)
     theirs = pixels_of_others(
@@ -90,7 +92,8 @@ def test_the_pixels_of_the_one_behind_are_not_taken_for_the_one_in_front() -> No
 
 
 def test_other_clothes_tell_also_where_nothing_was_seen_before() -> None:
-    behind, front = Body(0, texture(1, (40, 60, 160)), 60, 4), Body(1, texture(2, (170, 80, 60)), 140, -4)
+    behind = Body(0, texture(1, (40, 60, 160)), 60, 4)
+    front = Body(1, texture(2, (170, 80, 60)), 140, -4)
     apart, behind_whole, front_whole = picture_of(behind, front, 0)
     colors = [colors_of(apart, mask, None) for mask in (behind_whole, front_whole)]
     # The hidden one comes out on the other side: four columns more in each frame.
@@ -110,7 +113,8 @@ def test_other_clothes_tell_also_where_nothing_was_seen_before() -> None:
 
 
 def test_who_is_far_off_takes_nothing() -> None:
-    behind, front = Body(0, ALIKE[0], 20, 4), Body(1, ALIKE[1], 240, -4)
+    behind = Body(0, ALIKE[0], 20, 4)
+    front = Body(1, ALIKE[1], 240, -4)
     before, behind_mask, front_mask = picture_of(behind, front, 0)
     now, _, _ = picture_of(behind, front, 1)
     people = [seen(behind, before, behind_mask, 180.0), seen(front, before, front_mask, 170.0)]

@@ -196,7 +196,8 @@ def test_parts_that_a_store_forgot_are_sent_again(tmp_path: Path) -> None:
     path = _file(tmp_path / "result.mp4", 9 << 20)
     begun = (200, {}, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
     forgot = (404, {}, b"<Error><Code>NoSuchUpload</Code></Error>")
-    part, ended = (200, {"ETag": '"e"'}), (200, {}, b"<CompleteMultipartUploadResult/>")
+    part = (200, {"ETag": '"e"'})
+    ended = (200, {}, b"<CompleteMultipartUploadResult/>")
     with put_server(
         begun, part, forgot, 204, begun, part, part, ended, (200, {"Content-Length": str(9 << 20)})
     ) as server:

@@ -124,7 +124,8 @@ def test_a_local_delivery_that_fails_leaves_what_was_there(
     outputs = tmp_path / "outputs"
     deliver_locally(_result(tmp_path / "made", video=b"old"), outputs, "job")
     before = {path.name: path.read_bytes() for path in (outputs / "job").iterdir()}
-    move, moved = local.shutil.move, []
+    move = local.shutil.move
+    moved = []
 
     def failing(source: Path, target: Path) -> None:
         if moved:

@@ -251,7 +251,8 @@ def test_other_schemes_ports_and_forms_are_refused(url: str, tmp_path: Path) -> 
 def test_a_name_that_changes_its_address_is_dialled_at_the_checked_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, answers = socket.getaddrinfo, iter(["93.184.216.34", "127.0.0.1"])
+    real = socket.getaddrinfo
+    answers = iter(["93.184.216.34", "127.0.0.1"])
 
     def resolve(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
         return real(next(answers) if host == "rebind.test" else host, port, *rest, **more)
