@@ -38,3 +38,12 @@ FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in
 
 
 FOOT_OF_SIDE = {side: [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe")] for side in ("left", "right")}
+
+
+FACE = [JOINT[name] for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+
+
+LEG_PARTS = ("knee", "ankle", "heel", "toe")
+
+
+LEGS_OF_SIDE = {side: [JOINT[f"{side}_{part}"] for part in LEG_PARTS] for side in ("left", "right")}

@@ -132,9 +132,9 @@ def _complete_shot(
         together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
         # Filled in ``world``: between two frames it is the person that moves linearly, not the picture.
         together[..., :2] = apply_transform(world[run], together[..., :2])
-        together = with_hidden_legs(together, inside, world[run], heights[start:stop], at)
+        together, steps = with_hidden_legs(together, inside, world[run], heights[start:stop], at)
         together = onto_course(together, np.where(inside, visible[run], 0.0), at)
-        together = interpolate_run(together, inside, at)
+        together = steps.taken(interpolate_run(together, inside, at))
         xy = apply_transform(invert(world[run]), together[..., :2])
         xy = smooth_points(xy, world[run], at, heights[start:stop])
         confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]

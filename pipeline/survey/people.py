@@ -20,6 +20,7 @@ from pipeline.maths.masks import grow_round
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.shaped import Shaped, Shapes
 from pipeline.survey.color_histogram import color_histogram_of
+from pipeline.survey.joint_evidence import doubted_off_mask
 from pipeline.survey.tracking import BoxTracker
 
 MIN_FOOT_CONFIDENCE = 0.3
@@ -141,7 +142,7 @@ class PeopleFollower:
 
 
 def _without_mask(person: Person) -> Person:
-    return replace(person, mask=np.zeros((0, 0), np.bool_), earlier=())
+    return replace(person, joints=doubted_off_mask(person), mask=np.zeros((0, 0), np.bool_), earlier=())
 
 
 def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person:

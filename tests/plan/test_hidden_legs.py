@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from pipeline.joints import HIPS, JOINT
-from pipeline.plan.hidden_legs import ANKLES, FILLED_CONFIDENCE, LEGS, with_hidden_legs
+from pipeline.datatypes.survey import OFF_MASK_CONFIDENCE
+from pipeline.joints import ANKLES, HIPS, JOINT, LEGS_OF_SIDE
+from pipeline.plan.gait import make_walk
+from pipeline.plan.hidden_legs import FILLED_CONFIDENCE, LEGS, with_hidden_legs
+from pipeline.plan.joint_smoothing import interpolate_run
+from pipeline.plan.leg_swaps import exchanged_legs, with_legs_exchanged
 
 COUNT = 120
 FPS = 30.0
@@ -47,18 +52,26 @@ def behind_a_hedge(both: np.ndarray, confidence: float = 0.9) -> np.ndarray:
     return guessed
 
 
-def filled(both: np.ndarray) -> np.ndarray:
-    found = np.ones(COUNT, np.bool_)
+def filled(both: np.ndarray, found: np.ndarray | None = None) -> np.ndarray:
+    """Legs as the plan has them; the frames that are not ``found`` interpolated first, as there."""
+    if found is None:
+        found = np.ones(COUNT, np.bool_)
     world = np.tile(np.eye(3), (COUNT, 1, 1))
-    return with_hidden_legs(both, found, world, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
+    seconds = np.arange(COUNT) / FPS
+    legs, steps = with_hidden_legs(both, found, world, np.full(COUNT, HEIGHT), seconds)
+    return steps.taken(interpolate_run(legs, found, seconds))
+
+
+def ankles_off(result: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(T, 2) body heights."""
+    return np.asarray(np.linalg.norm(result[:, ANKLES, :2] - true[:, ANKLES, :2], axis=2) / HEIGHT)
 
 
 def test_hidden_legs_go_on_in_step() -> None:
     true = walk()
     guessed = behind_a_hedge(true)
     result = filled(guessed)
-    off = np.linalg.norm(result[:, ANKLES, :2] - true[:, ANKLES, :2], axis=2) / HEIGHT
-    assert off[HIDDEN].max() < 0.06
+    assert ankles_off(result, true)[HIDDEN].max() < 0.06
     assert np.linalg.norm(guessed[HIDDEN, 15, :2] - true[HIDDEN, 15, :2], axis=1).min() > 0.3 * HEIGHT
     np.testing.assert_array_equal(result[: HIDDEN.start], guessed[: HIDDEN.start])
     np.testing.assert_array_equal(result[HIDDEN.stop :], guessed[HIDDEN.stop :])
@@ -88,5 +101,53 @@ def test_a_short_pop_and_nobody_are_left_alone() -> None:
     nobody = np.full_like(both, np.nan)
     found = np.zeros(COUNT, np.bool_)
     world = np.tile(np.eye(3), (COUNT, 1, 1))
-    same = with_hidden_legs(nobody, found, world, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
-    assert np.isnan(same).all()
+    same, steps = with_hidden_legs(nobody, found, world, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
+    assert np.isnan(same).all() and np.isnan(steps.apart).all()
+
+
+def test_a_leg_that_snaps_to_the_other_one_goes_on_in_step() -> None:
+    # Two frames tell that it is not seen: there it lies beside the mask. In between the model is sure of it.
+    true = walk()
+    guessed = true.copy()
+    frames = range(HIDDEN.start, HIDDEN.stop)
+    for part in ("knee", "ankle", "heel", "toe"):
+        left, right = JOINT[f"left_{part}"], JOINT[f"right_{part}"]
+        for offset in (0, 21):
+            guessed[frames, right + offset, :2] = true[frames, left + offset, :2]
+    guessed[[HIDDEN.start, HIDDEN.stop - 2], JOINT["right_ankle"], 2] = OFF_MASK_CONFIDENCE
+    assert ankles_off(guessed, true)[HIDDEN].max() > 0.3
+    result = filled(guessed)
+    assert ankles_off(result, true).max() < 0.06
+    np.testing.assert_array_equal(result[:, JOINT["left_ankle"]], true[:, JOINT["left_ankle"]])
+
+
+def test_steps_go_on_where_nobody_is_found() -> None:
+    true = walk()
+    found = np.ones(COUNT, np.bool_)
+    found[HIDDEN] = False
+    missing = np.where(found[:, None, None], true, np.nan)
+    straight = interpolate_run(missing, found, np.arange(COUNT) / FPS)
+    assert ankles_off(straight, true)[HIDDEN].max() > 0.12
+    assert ankles_off(filled(missing, found), true)[HIDDEN].max() < 0.06
+
+
+def test_exchanged_legs_are_exchanged_back() -> None:
+    true = walk()
+    for frames in (range(36, 39), range(51, 57), range(6)):
+        swapped = np.zeros(COUNT, np.bool_)
+        swapped[list(frames)] = True
+        wrong = with_legs_exchanged(true, swapped)
+        assert not np.array_equal(wrong, true)
+        np.testing.assert_array_equal(exchanged_legs(wrong, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS), swapped)
+        np.testing.assert_array_equal(filled(wrong), true)
+    # Legs that pass each other are not.
+    assert not exchanged_legs(true, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS).any()
+
+
+def test_the_period_of_a_walk_is_found_and_of_standing_there_is_none() -> None:
+    for speed, expected in ((0.7, STRIDE_SECONDS), (0.0, None)):
+        both = walk(speed)
+        legs = np.stack([both[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)
+        steps = make_walk(legs, both[:, HIPS, :2], np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
+        stride = steps.stride_seconds(np.ones((COUNT, 2), np.bool_))
+        assert stride == (None if expected is None else pytest.approx(expected, abs=0.02))
