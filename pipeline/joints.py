@@ -34,6 +34,9 @@ HIPS = [JOINT["left_hip"], JOINT["right_hip"]]
 ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
 
 
+WRISTS = [JOINT["left_wrist"], JOINT["right_wrist"]]
+
+
 FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "heel", "toe") for side in ("left", "right")]
 
 

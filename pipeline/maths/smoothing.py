@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float64Array
 
 
-def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float) -> Float64Array:
+def gaussian_smooth(
+    values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float, trust: NDArray[Any] | None = None
+) -> Float64Array:
     """Smooth by local linear regression with Gaussian weights (locally linear regression, Cleveland 1979).
 
     A straight line is preserved, also at the ends, at gaps and at uneven times. NaN values have no weight and stay NaN.
-    A sigma of 0 returns the values. Split the values at shot boundaries first.
+    ``trust`` (above 0, shape of the values) multiplies the weights. A sigma of 0 returns the values. Split the values
+    at shot boundaries first.
     """
     x = np.asarray(values, np.float64)
     t = np.asarray(pts_seconds, np.float64)
@@ -28,6 +31,7 @@ def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_secon
     flat = x.reshape(len(x), -1)
     known = np.isfinite(flat)
     zeroed = np.where(known, flat, 0.0)
+    share = known * (1.0 if trust is None else np.asarray(trust, np.float64).reshape(len(x), -1))
     reach = 3.5 * sigma_seconds
     first, last = np.searchsorted(t, t - reach), np.searchsorted(t, t + reach, side="right")
     radius = int(max((np.arange(len(t)) - first).max(), (last - 1 - np.arange(len(t))).max()))
@@ -36,7 +40,7 @@ def gaussian_smooth(values: NDArray[Any], pts_seconds: NDArray[Any], sigma_secon
         here = slice(max(0, -offset), min(len(t), len(t) - offset))
         there = slice(here.start + offset, here.stop + offset)
         d = t[there] - t[here]
-        weight = (np.exp(-0.5 * (d / sigma_seconds) ** 2) * (np.abs(d) <= reach))[:, None] * known[there]
+        weight = (np.exp(-0.5 * (d / sigma_seconds) ** 2) * (np.abs(d) <= reach))[:, None] * share[there]
         d = d[:, None]
         s0[here] += weight
         s1[here] += weight * d

@@ -12,7 +12,7 @@ from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Presence, Subject
 from pipeline.datatypes.survey import Track
-from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON
+from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON, WRISTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
 from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
@@ -136,8 +136,8 @@ def _complete_shot(
         together = onto_course(together, np.where(inside, visible[run], 0.0), at)
         together = steps.taken(interpolate_run(together, inside, at))
         xy = apply_transform(invert(world[run]), together[..., :2])
-        xy = smooth_points(xy, world[run], at, heights[start:stop])
         confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]
+        xy = smooth_points(xy, world[run], at, heights[start:stop], _of_both(confidence))
         # Outside the picture there is no confidence, and it rises gradually for what enters.
         seen = gaussian_smooth(
             in_picture(xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]), at, EDGE_SIGMA_SECONDS
@@ -147,6 +147,11 @@ def _complete_shot(
         skeletons[run] = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
         _carry_over_edges(state, run, shot)
     state.height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
+
+
+def _of_both(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, 21 + 23): the confidence of joints and of skeletons; a hand has its wrist's."""
+    return np.concatenate([confidence, confidence, confidence[:, WRISTS]], axis=1)
 
 
 def _carry_over_edges(state: _Filling, run: slice, shot: slice) -> None:

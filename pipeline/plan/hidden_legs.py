@@ -108,7 +108,7 @@ def hidden_legs(
     ankle lies beside the person's mask, where both legs are too short (``_both_short``), and, next to such frames and
     to those in which nobody is found, where it is out of step with the rest of the walk.
     """
-    known = np.isfinite(legs).all(axis=(2, 3))
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(legs).all(axis=(2, 3)))
     if np.count_nonzero(known[:, 0]) < 5:
         return np.zeros_like(known), np.full_like(legs, np.nan)
     confidence = np.minimum(np.nan_to_num(joints[:, KNEES, 2]), np.nan_to_num(joints[:, ANKLES, 2]))

@@ -45,6 +45,19 @@ def test_gaussian_passes_over_nan() -> None:
     assert sm.gaussian_smooth(alone, np.arange(30) / 30, 0.1)[7] == 4.0
 
 
+def test_gaussian_counts_trusted_values_more() -> None:
+    t = np.arange(30) / 30
+    x = 5 + 2 * t
+    pulled = x.copy()
+    pulled[15] += 10
+    trust = np.ones(30)
+    np.testing.assert_allclose(sm.gaussian_smooth(x, t, 0.05, 0.3 * trust), x)
+    equal = sm.gaussian_smooth(pulled, t, 0.05, trust)
+    np.testing.assert_allclose(equal, sm.gaussian_smooth(pulled, t, 0.05))
+    trust[15] = 1e-3
+    assert np.abs(sm.gaussian_smooth(pulled, t, 0.05, trust) - x).max() < 0.02 < np.abs(equal - x).max()
+
+
 def test_fill_gaps() -> None:
     x = np.array([[np.nan, 1], [2, np.nan], [np.nan, 3], [6, np.nan]])
     filled = sm.fill_gaps(x, np.array([0.0, 1.0, 2.0, 3.0]))
