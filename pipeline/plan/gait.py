@@ -94,7 +94,8 @@ class Walk:
     def _walked_alike(self, there: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(T,): whether the person walks the same way at the same speed as in the frames ``there`` (T,)."""
         speed = np.linalg.norm(self.pace, axis=1)
-        slower, faster = np.minimum(speed, speed[there]), np.maximum(speed, speed[there])
+        slower = np.minimum(speed, speed[there])
+        faster = np.maximum(speed, speed[there])
         along = (self.pace * self.pace[there]).sum(axis=1)
         return (slower > 0) & (slower > _SAME_SPEED * faster) & (along > _SAME_WAY * slower * faster)
 

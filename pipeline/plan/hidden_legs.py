@@ -17,7 +17,8 @@ from pipeline.plan.leg_swaps import exchanged_legs, with_legs_exchanged
 
 LEGS = [row for rows in LEGS_OF_SIDE.values() for row in rows]
 KNEES = [JOINT["left_knee"], JOINT["right_knee"]]
-SHORT, SHORTER = 0.93, 0.72
+SHORT = 0.93
+SHORTER = 0.72
 """Length of the longer leg, hip to knee to ankle, relative to the usual one. Below the first value it is rejected where
 both ankles' confidence is low, below the second always: behind a planter the man of walk_d keeps 0.4 to 0.6 of it at a
 confidence of up to 0.99; a bent leg keeps the lengths of its parts, and of two legs that swing towards the camera one
@@ -77,7 +78,8 @@ def with_hidden_legs(
     ends = np.stack([origin, origin + np.column_stack([np.zeros(len(heights)), heights])], axis=1)
     heights_w = np.linalg.norm(np.diff(apply_transform(world, ends), axis=1)[:, 0], axis=1)
     swapped = exchanged_legs(measured[:, :NUM_JOINTS], heights_w, seconds)
-    together, measured = with_legs_exchanged(together, swapped), with_legs_exchanged(measured, swapped)
+    together = with_legs_exchanged(together, swapped)
+    measured = with_legs_exchanged(measured, swapped)
     hips = fill_gaps(measured[:, HIPS, :2], seconds)
     legs = np.stack([measured[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)
     hidden, predicted = hidden_legs(measured[:, :NUM_JOINTS], legs, hips, heights_w, seconds)
@@ -208,7 +210,8 @@ def fill_legs(
         apart = (unknown[:, side] - hips[:, side, None]) / size
         line = fill_gaps(apart, seconds)
         for start, stop in true_runs(hidden[:, side]):
-            before, after = max(start - 1, 0), min(stop, len(legs) - 1)
+            before = max(start - 1, 0)
+            after = min(stop, len(legs) - 1)
             lasts = max(float(seconds[after] - seconds[before]), 1e-6)
             middle = hips.mean(axis=1)
             speed = float(np.linalg.norm(middle[after] - middle[before])) / lasts / float(body_height_px[start])

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pipeline.joints import HIPS, JOINT, LEGS_OF_SIDE, NUM_JOINTS
 from pipeline.maths.smoothing import true_runs
 
-_LEFT, _RIGHT = LEGS_OF_SIDE["left"], LEGS_OF_SIDE["right"]
+_LEFT = LEGS_OF_SIDE["left"]
+_RIGHT = LEGS_OF_SIDE["right"]
 _SWITCH_BH = 0.25
 """Cost of an exchange, in body heights by which knees and ankles have to move less smoothly without it."""
 _MOST_BH = 0.3

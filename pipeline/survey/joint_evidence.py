@@ -28,7 +28,8 @@ def doubted_off_mask(person: Person) -> NDArray[np.float32]:
     for row, (x, y, confidence) in enumerate(joints.tolist()):
         if row in FACE or confidence <= OFF_MASK_CONFIDENCE or not (0 <= x <= width - 1 and 0 <= y <= height - 1):
             continue
-        column, line = round(x), round(y)
+        column = round(x)
+        line = round(y)
         near = mask[max(0, line - reach) : line + reach + 1, max(0, column - reach) : column + reach + 1]
         if not near.any():
             joints[row, 2] = OFF_MASK_CONFIDENCE
