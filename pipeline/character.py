@@ -14,7 +14,7 @@ from pipeline.perform.appearance import find_appearance
 from pipeline.report.turntable import FRAMES, SIZE_WH, write_turntable
 from pipeline.result import CharacterReport, CharacterResult
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.runtime.malloc import limit_malloc_arenas
+from pipeline.runtime.process import prepare_process
 from pipeline.settings import Settings
 
 
@@ -43,7 +43,7 @@ def show_character(
     It is the one that a job with the same pictures, prompt and settings uses. Raises ``InvalidInput`` where a picture
     does not show exactly one person, and the errors of the disk.
     """
-    limit_malloc_arenas()
+    prepare_process()
     timings: dict[str, float] = {}
     begin = time.perf_counter()
     first, *others = request.references or (None,)

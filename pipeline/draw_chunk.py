@@ -20,7 +20,8 @@ from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
 from pipeline.request import JobRequest
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
+from pipeline.runtime.malloc import trim_malloc
+from pipeline.runtime.process import prepare_process
 from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.layers import chunk_path, subject_folder
@@ -73,7 +74,7 @@ def draw_chunk(
 
     ``workspace`` has ``files_to_draw_from``. On a CPU the bytes are identical to those of an unshared job.
     """
-    limit_malloc_arenas()
+    prepare_process()
     requests = request.for_each_subject()
     folders = [subject_folder(workspace, number) for number in range(len(requests))]
     plans = [load_values(folder / "plan.zip", Plan) for folder in folders]

@@ -15,7 +15,7 @@ from pipeline.report.people_stills import write_people_stills
 from pipeline.request import JobRequest
 from pipeline.result import PeopleReport, PeopleResult
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.runtime.malloc import limit_malloc_arenas
+from pipeline.runtime.process import prepare_process
 from pipeline.settings import Settings
 from pipeline.survey.survey import survey_clip
 
@@ -36,7 +36,7 @@ def find_people(
     as there.
     """
     timings: dict[str, float] = {}
-    limit_malloc_arenas()
+    prepare_process()
     workspace.mkdir(parents=True, exist_ok=True)
     with opened_clip(request, settings, workspace, timings, clip, check, progress) as clip:
         info = clip.info

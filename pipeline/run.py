@@ -47,7 +47,8 @@ from pipeline.report.result import JobFacts, make_report
 from pipeline.request import JobRequest
 from pipeline.result import JobResult, Quality
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.runtime.malloc import limit_malloc_arenas, trim_malloc
+from pipeline.runtime.malloc import trim_malloc
+from pipeline.runtime.process import prepare_process
 from pipeline.scene.learn import learn_scene
 from pipeline.settings import Settings
 from pipeline.subjects import PlannedSubject, Surroundings, finish_inputs, generator_warnings
@@ -151,7 +152,7 @@ def _prepared(
     job: _Job, clip: Clip, *, only_stills: bool = False, share: ShareSubjects | None = None
 ) -> Iterator[FinishInputs]:
     """Run SURVEY to PERFORM; yield the inputs of FINISH, while the masks are open."""
-    limit_malloc_arenas()
+    prepare_process()
     job.request.output_dir.mkdir(parents=True, exist_ok=True)
     job.workspace.mkdir(parents=True, exist_ok=True)
     requests = job.request.for_each_subject()

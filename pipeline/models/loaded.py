@@ -13,6 +13,7 @@ from pipeline.models.interfaces import (
     SafetyBackend,
 )
 from pipeline.models.registry import make_character, make_figure, make_generator, make_people, make_safety
+from pipeline.runtime.process import prepare_process
 from pipeline.settings import GenerateSettings, PeopleSettings, Settings
 
 
@@ -40,6 +41,7 @@ def load_models(settings: Settings, kept: LoadedModels | None = None) -> LoadedM
 
     Raises ``PresetUnavailable``.
     """
+    prepare_process()
     people = generator = figure = safety = None
     if kept is not None and kept.people_settings == settings.people:
         people = kept.people

@@ -28,7 +28,7 @@ from pipeline.plate.placement import (
     fitting_weight,
     frames_to_register,
 )
-from pipeline.plate.plate_set import NODES, PlateSet, load_plates
+from pipeline.plate.plate_set import NODES, PlateSet, bright_level, load_plates
 from pipeline.plate.stack import build_plate, collect_candidates
 from pipeline.plate.unseen import FilledPlate, fill_unseen
 from pipeline.plate.warp import node_shape
@@ -58,13 +58,16 @@ def make_plates(
     with (folder / NODES).open("wb") as stored, CandidateReader(inputs.clip, plans, chosen, folder, check) as read:
         _reserve(stored, inputs)
         warps = WarpWriter(stored, from_source, assignment, inputs.needed)
-        registered = FrameRegistration(inputs, folder, plans, chosen, assignment, warps)
+        registered = FrameRegistration(inputs, plans, chosen, assignment, warps)
         filled: FilledPlate | None = None
+        bright_levels: list[float] = []
         for row, plan in enumerate(plans):
             candidates = collect_candidates(plan, read.candidates(row), inputs)
             plate, seen = build_plate(candidates, settings.samples)
             filled = fill_unseen(plate, seen, plan, inputs.world_from_source[plan.frame], filled, settings.inpaint)
             _write_plate(folder, row, filled, seen)
+            registered.add_plate(row, filled.picture, seen)
+            bright_levels.append(bright_level(filled.picture))
             steps.add(len(plan.candidates))
             # A frame is registered once the plates on both sides of it exist.
             while (frame := registered.next_frame()) is not None and max(chosen[frame]) <= row:
@@ -72,7 +75,7 @@ def make_plates(
                 steps.add(1)
             read.release(row, registered.next_frame())
     fitting = PlateAssignment(assignment.plate_rows, fitting_weight(assignment.second_weight, registered.fits))
-    _write_placement(folder, inputs, plans, fitting, warps, estimate_grain(*registered.grain_patches))
+    _write_placement(folder, inputs, plans, fitting, warps, bright_levels, estimate_grain(*registered.grain_patches))
     return load_plates(folder)
 
 
@@ -111,6 +114,7 @@ def _write_placement(
     plans: list[AnchorPlan],
     assignment: PlateAssignment,
     warps: WarpWriter,
+    bright_levels: list[float],
     grain: Grain,
 ) -> None:
     """Write ``plates.npz``, which makes the folder a complete plate set."""
@@ -130,5 +134,6 @@ def _write_placement(
         plate_rows=assignment.plate_rows,
         second_weight=assignment.second_weight,
         from_source=warps.from_source,
+        bright_levels=np.array(bright_levels, np.float64),
     )
     partial.rename(folder / "plates.npz")

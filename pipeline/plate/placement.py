@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 import cv2
@@ -19,7 +17,6 @@ from pipeline.maths.masks import grow
 from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.inputs import PlateInputs
-from pipeline.plate.plate_set import read_plate
 from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
 from pipeline.plate.warp import Warp, node_shape
 from pipeline.shaped import Shaped, Shapes
@@ -27,7 +24,8 @@ from pipeline.shaped import Shaped, Shapes
 _STRIDE = 3
 """Spacing of the registered frames. The rest are interpolated: parallax follows the camera's position, which is smooth,
 and rotation and shake are in the chained motion, accurate to 0.1 px over so few frames."""
-_CACHED_TARGETS = 3
+_KEPT_PLATES = 2
+"""A frame is registered once the plates on both sides of it exist."""
 _RING_BH = 0.16
 _GRAIN_FRAMES = 6
 """Frames in which the grain of plate and source is compared."""
@@ -139,22 +137,6 @@ class WarpWriter:
         self._stored.write(block)
 
 
-class PlateCache:
-    """The plates as registration references; the last few are cached."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._kept: OrderedDict[int, RegistrationTarget] = OrderedDict()
-
-    def __getitem__(self, row: int) -> RegistrationTarget:
-        if row not in self._kept:
-            plate, seen = read_plate(self._folder, row)
-            self._kept[row] = RegistrationTarget(plate, seen == 0)
-            if len(self._kept) > _CACHED_TARGETS:
-                self._kept.popitem(last=False)
-        return self._kept[row]
-
-
 def chained_warps(world_from_source: Transforms, anchors: NDArray[np.int64], assignment: PlateAssignment) -> Transforms:
     """Return (T, 2, 3, 3): the chained motion from each frame to the two plates of its ``plate_rows``."""
     from_source = np.tile(np.eye(3), (len(world_from_source), 2, 1, 1))
@@ -172,14 +154,12 @@ class FrameRegistration:
     def __init__(
         self,
         inputs: PlateInputs,
-        folder: Path,
         plans: Sequence[AnchorPlan],
         chosen: dict[int, list[int]],
         assignment: PlateAssignment,
         warps: WarpWriter,
     ) -> None:
         """``chosen`` maps the frames to register to rows of ``plans``; the warps found go to ``warps``."""
-        self._folder = folder
         self._plans = plans
         self._chosen = chosen
         self._assignment = assignment
@@ -187,12 +167,20 @@ class FrameRegistration:
         self._people_mask = inputs.people_mask
         self._height = inputs.body_height_px
         self._size_wh = inputs.size_wh
-        self._targets = PlateCache(folder)
+        self._targets: dict[int, RegistrationTarget] = {}
+        self._plates: dict[int, Picture] = {}
         self._waiting = list(chosen)[::-1]
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
         self.fits: NDArray[np.float64] = np.full((len(inputs.needed), 2), np.nan)
         """(T, 2) how well each plate fits around the people of a registered frame; NaN where unknown."""
+
+    def add_plate(self, row: int, plate: Picture, seen: Mask) -> None:
+        """Take the next plate (H, W, 3), and where it is known (H, W)."""
+        self._targets[row] = RegistrationTarget(plate, ~seen)
+        self._plates[row] = plate
+        self._targets.pop(row - _KEPT_PLATES, None)
+        self._plates.pop(row - _KEPT_PLATES, None)
 
     def next_frame(self) -> int | None:
         """Return the frame that ``push`` takes next."""
@@ -243,7 +231,6 @@ class FrameRegistration:
     def _sample_grain(self, row: int, warp: Warp, picture: Picture, avoid: Mask) -> None:
         """Compare a window of plate and source where the plate is a median of several frames."""
         h, w = avoid.shape
-        plate, _ = read_plate(self._folder, row)
         needed_mask = self._plans[row].needed_mask
         ys, xs = np.nonzero(needed_mask)
         if not len(xs):
@@ -254,7 +241,7 @@ class FrameRegistration:
         at = warp.coordinates((x0, y0, x1, y1), (w, h))
         static = cv2.remap(needed_mask.astype(np.uint8), at, None, cv2.INTER_NEAREST).astype(bool)
         plates, sources, usable = self.grain_patches
-        plates.append(np.asarray(cv2.remap(plate, at, None, cv2.INTER_LANCZOS4), np.uint8))
+        plates.append(np.asarray(cv2.remap(self._plates[row], at, None, cv2.INTER_LANCZOS4), np.uint8))
         sources.append(np.array(picture[y0:y1, x0:x1]))
         usable.append(np.asarray(static & ~avoid[y0:y1, x0:x1]))
 

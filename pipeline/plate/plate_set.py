@@ -31,7 +31,7 @@ class PlateSet(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "anchors": ("K",), "plate_from_source": ("T", 3, 3), "plate_rows": ("T", 2), "second_weight": ("T",),
-        "from_source": ("T", 2, 3, 3),
+        "from_source": ("T", 2, 3, 3), "bright_levels": ("K",),
     }  # fmt: skip
 
     folder: Path
@@ -48,6 +48,8 @@ class PlateSet(Shaped):
     """(T, 2, 3, 3) homographies to the plates of ``plate_rows``."""
     node_shape: tuple[int, int]
     """Rows and columns of each frame's parallax nodes (float16, in ``plate_nodes.bin``: two maps per frame)."""
+    bright_levels: NDArray[np.float64]
+    """(K,) gray level of each plate's brightest tenth."""
     grain: Grain
     _cache: OrderedDict[int, tuple[Picture, NDArray[np.uint8]]] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -67,7 +69,7 @@ class PlateSet(Shaped):
                 continue
             warp = Warp(self.from_source[frame, side], self._nodes(frame, side), 0)
             at = warp.coordinates(box_xyxy, self.size_wh)
-            plate, seen = self._plate(row)
+            plate, seen = self.plate(row)
             picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             known = cv2.remap(seen, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
             views.append((picture, known, np.float32(max(float(weight), 1e-3))))
@@ -93,7 +95,8 @@ class PlateSet(Shaped):
         stored = np.fromfile(self.folder / NODES, np.float16, count, offset=2 * count * (2 * frame + side))
         return stored.astype(np.float32).reshape(*self.node_shape, 2)
 
-    def _plate(self, row: int) -> tuple[Picture, NDArray[np.uint8]]:
+    def plate(self, row: int) -> tuple[Picture, NDArray[np.uint8]]:
+        """Return one plate, (H, W, 3) RGB, and where it is known, (H, W) 0 or 255; the last few are kept."""
         with self._lock:
             if row in self._cache:
                 self._cache.move_to_end(row)
@@ -135,6 +138,11 @@ def _mixed(
     return picture, seen
 
 
+def bright_level(plate: Picture) -> float:
+    """Return the gray level of the brightest tenth of a plate (H, W, 3)."""
+    return float(np.percentile(plate[::4, ::4], 90))
+
+
 def read_plate(folder: Path, row: int) -> tuple[Picture, NDArray[np.uint8]]:
     """Read one plate, (H, W, 3) RGB, and where it is known, (H, W) 0 or 255."""
     picture = cv2.imread(str(folder / f"plate_{row:04d}.png"), cv2.IMREAD_COLOR)
@@ -157,5 +165,6 @@ def load_plates(folder: Path) -> PlateSet:
             second_weight=saved["second_weight"],
             from_source=saved["from_source"],
             node_shape=(facts["node_shape"][0], facts["node_shape"][1]),
+            bright_levels=saved["bright_levels"],
             grain=Grain(tuple(facts["sigma"]), facts["common"], facts["radius_px"]),
         )

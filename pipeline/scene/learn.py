@@ -7,6 +7,7 @@ FINISH uses it to label each pixel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
-from pipeline.plate.plate_set import PlateSet, read_plate
+from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
-from pipeline.scene.balls import Circles, find_circles, follow_balls
+from pipeline.scene.ball_search import search_balls
+from pipeline.scene.balls import Circles, find_circles
 from pipeline.scene.learner import SceneLearner
 from pipeline.scene.scene_model import SceneModel, balls_path
 from pipeline.scene.surroundings import body_path, box_around
@@ -71,13 +73,16 @@ def learn_scene(
         circles[frame.index] = _circles_in(frame, plan).without(hidden, (x0, y0), sample.view.factor)
         progress("scene", done, len(looks))
     learner.finish(rate)
-    path = body_path(plan)
-    if len(follow_balls(list(circles.values()), path, rate, stride).frames):
-        # With a ball every frame is examined: it moves far from one frame to the next.
-        for frame in prefetch(clip.frames_at([number for number in clear if number not in circles])):
+
+    def more_circles(numbers: list[int]) -> Iterator[Circles]:
+        for frame in prefetch(clip.frames_at(numbers)):
             check()
-            circles[frame.index] = _circles_in(frame, plan)
-        follow_balls([circles[number] for number in clear], path, rate).save(balls_path(folder))
+            yield _circles_in(frame, plan)
+
+    balls = search_balls(circles, clear, stride, body_path(plan), rate, more_circles)
+    if len(balls.frames):
+        balls.save(balls_path(folder))
+        # What was counted as foreign may have been the ball.
         learner = SceneLearner(plan, masks, plates, model, height_px)
         for frame in prefetch(clip.frames_at(looks)):
             check()
@@ -123,5 +128,5 @@ def hidden_frames(plan: Plan, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
 def _gain_of(plates: PlateSet) -> float:
     """Return the gain that brings the clip's bright parts to the level of daylight."""
     rows = np.unique(np.linspace(0, len(plates.anchors) - 1, _GAIN_PLATES).astype(int))
-    bright = [float(np.percentile(read_plate(plates.folder, int(row))[0][::4, ::4], 90)) for row in rows]
-    return float(np.clip(_BRIGHT / max(float(np.median(bright)), 1.0), 1.0, _MOST_GAIN))
+    bright = max(float(np.median(plates.bright_levels[rows])), 1.0)
+    return float(np.clip(_BRIGHT / bright, 1.0, _MOST_GAIN))

@@ -15,7 +15,7 @@ from pipeline.maths.boxes import Box
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
 from pipeline.media.pixels import rgb_of
-from pipeline.plate.plate_set import PlateSet, read_plate
+from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
@@ -138,7 +138,7 @@ class SceneLearner:
     def _close(self, row: int) -> None:
         counts = self._open.pop(row)
         self._colors[row] = counts.colors
-        plate, _ = read_plate(self._plates.folder, row)
+        plate, _ = self._plates.plate(row)
         places = np.stack([counts.evidence.front(plate), counts.evidence.wrong()])
         np.savez(self._places_path(row), places=np.packbits(places, axis=-1), width=np.int64(places.shape[2]))
         self._write(row - _NEAR_ROWS)
