@@ -30,7 +30,7 @@ _POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        # A clip that was given by URL plays from there.
+        # A clip given by URL is played from there.
         "media-src 'self' blob: http: https:",
         "object-src 'none'",
         "base-uri 'self'",
@@ -40,7 +40,7 @@ _POLICY = "; ".join(
 _CSS = """
 .error { color: #b00020; font-weight: 600; margin: 0; }
 .dark .error { color: #ff9a9a; }
-/* The theme's grays and its orange are too faint to read for some. */
+/* The theme's grays and its orange have too little contrast. */
 .or, .min_value, .max_value, .info-text { color: var(--body-text-color) !important; }
 #start { background: #1d4ed8; color: #fff; }
 #cancel { background: #b91c1c; color: #fff; }
@@ -55,27 +55,29 @@ _CSS = """
 .dark .result a { color: #9dbcff; }
 """
 _EPILOG = """\
-Without --endpoint jobs run on this machine, with the settings of handler.py --help (UNDERSTUDY_OVERRIDES and the like).
-With --endpoint they run on RunPod; the key is RUNPOD_API_KEY. Files from this machine go through a bucket of yours
-that the endpoint reaches: BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME (and
-BUCKET_REGION).
+Without --endpoint, jobs run on this machine, with the environment variables that handler.py --help lists
+(UNDERSTUDY_OVERRIDES and others). With --endpoint, they run on RunPod with the key in RUNPOD_API_KEY; local files are
+uploaded to a bucket of yours that the endpoint can reach: BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID,
+BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME (and BUCKET_REGION).
 
-The page has no login, and everybody who opens it sees the last job: let nobody reach it whom you do not trust.
+The page has no login, and everyone who opens it sees the last job: make it reachable only for people you trust.
 """
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python app.py",
-        description="Open Understudy's web page: one job at a time, with its progress, result and report.",
+        description="Serve Understudy's web page: run one job at a time and see its progress, result and report.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine alone)")
-    parser.add_argument("--port", type=int, default=7860, help="port (%(default)s); 0 takes a free one")
-    parser.add_argument("--folder", type=Path, default=Path("outputs/app"), help="uploads and results (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, local only)")
+    parser.add_argument("--port", type=int, default=7860, help="port (default: %(default)s); 0 chooses a free one")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("outputs/app"), help="folder for uploads and results (default: %(default)s)"
+    )
     parser.add_argument("--endpoint", metavar="ID", help="run jobs on this RunPod endpoint")
-    parser.add_argument("--inline", action="store_true", help="with --endpoint: short results come in the answer")
+    parser.add_argument("--inline", action="store_true", help="with --endpoint: return short results in the answer")
     return parser.parse_args(argv)
 
 
@@ -85,14 +87,14 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
 
     ours = parse_arguments(["app.py"], environment)
     assert ours is not None
-    # Results stay in the page's folder, also where a bucket is set up for files on their way to an endpoint.
+    # Results stay in the page's folder, even if a bucket is configured for uploads to an endpoint.
     without_bucket = {name: value for name, value in environment.items() if not name.startswith("BUCKET_")}
     worker = replace(
         read_worker_settings(without_bucket, "local"), outputs=folder / "results", local_root=folder / "uploads"
     )
     if given.endpoint is None:
         if given.inline:
-            raise InvalidInput("goes with --endpoint", field="--inline")
+            raise InvalidInput("requires --endpoint", field="--inline")
 
         models = ModelKeeper()
 
@@ -103,7 +105,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
     else:
         key, bucket = environment.get("RUNPOD_API_KEY", ""), read_bucket(environment)
         if not key:
-            raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")
+            raise InvalidInput("is not set: create a key in RunPod's console under Settings", field="RUNPOD_API_KEY")
         if bucket is not None:
             check_bucket(bucket)
 
@@ -113,7 +115,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
                 asked, results, endpoint_id=given.endpoint, api_key=key, bucket=bucket, inline=given.inline
             )
 
-        # The operator of an endpoint is somebody else.
+        # An endpoint has settings of its own; those of this machine do not apply.
         overrides, locked = (), ()
     preset = ours.preset or DEFAULT_PRESET
     compose_settings(preset, overrides)
@@ -129,7 +131,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
 
 
 def make_server(config: Any, host: str) -> Any:
-    """Return the ASGI app: the page, and the results under ``/results``. No other folder is served."""
+    """Return the ASGI app: the page, and the results folder under ``/results``. No other folder is served."""
     import gradio as gr
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -140,7 +142,7 @@ def make_server(config: Any, host: str) -> Any:
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     server.mount("/results", StaticFiles(directory=config.folder / "results"))
     page = build_page(config)
-    # The default theme asks another host for its letters.
+    # The default theme loads its fonts from another host.
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     theme = gr.themes.Default(primary_hue="blue", **fonts)
     limits = config.settings_of(config.preset).limits
@@ -149,13 +151,13 @@ def make_server(config: Any, host: str) -> Any:
         max_file_size=limits.max_bytes, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
     )  # fmt: skip
     if host in ("127.0.0.1", "localhost", "::1"):
-        # A web site may make its own name lead to this machine; such a request names that site.
+        # DNS rebinding: a web site may resolve its own name to this machine; the request's Host header reveals it.
         server.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     return _with_policy(server)
 
 
 def _with_policy(server: Any) -> Any:
-    """Wrap an ASGI app so that browsers load nothing from elsewhere, whatever a page asks for."""
+    """Wrap an ASGI app with a content security policy, so that browsers load nothing from other hosts."""
 
     async def wrapped(scope: Any, receive: Any, send: Any) -> None:
         async def send_with_header(message: Any) -> None:
@@ -173,7 +175,7 @@ def main(argv: list[str]) -> int:
     """Serve the page until Ctrl-C."""
     given = _arguments(argv)
     folder = given.folder.resolve()
-    # Read by Gradio when it is imported.
+    # Gradio reads these when it is imported.
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -188,10 +190,10 @@ def main(argv: list[str]) -> int:
         print(f"{error.field}: {error.message}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"the page cannot be opened: {error.strerror}", file=sys.stderr)
+        print(f"the page cannot be served: {error.strerror}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        print(f"{error.name} is not installed: make app sets up what the page needs", file=sys.stderr)
+        print(f"{error.name} is not installed; `make app` installs what the page needs", file=sys.stderr)
         return 1
     set_up_logging(os.environ, as_json=False, level=logging.WARNING)
     redact_sdk_log(os.environ)
@@ -199,13 +201,13 @@ def main(argv: list[str]) -> int:
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            # Pages that are still open are cut off then; a traceback for each would hide what was said before.
+            # Open pages are disconnected now; a traceback for each would bury the earlier output.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await super().shutdown(sockets)
 
     server_config = uvicorn.Config(make_server(config, given.host), log_level="warning", timeout_graceful_shutdown=2)
     host, port = listener.getsockname()[:2]
-    print(f"Understudy's page: http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
+    print(f"Understudy's page: http://{host}:{port}/ (stop with Ctrl-C)", flush=True)
     try:
         Server(server_config).run(sockets=[listener])
     except KeyboardInterrupt:

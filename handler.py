@@ -1,6 +1,6 @@
-"""The RunPod edge: a job comes in, a result or an error with its code goes out.
+"""The RunPod worker's entry point: a job comes in, a result or an error with its code goes out.
 
-``python handler.py --help`` says what can be set; ``docs/api.md`` says what a job may ask for.
+``python handler.py --help`` lists the settings; ``docs/api.md`` describes the fields of a job.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 _LOOK_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
-"""A job waits this long for the thread of an earlier job that hung and was abandoned."""
+"""How long a job waits for the thread of an earlier job that stalled and was given up."""
 
 
 def make_handler(
@@ -38,21 +38,20 @@ def make_handler(
     ended: Callable[[Answer], None] = lambda answer: None,
     models: ModelKeeper | None = None,
 ) -> Callable[[Answer], Any]:
-    """Return the async handler that the SDK calls with a job; ``ended`` is called with every answer.
+    """Return the async handler that the SDK calls with each job; ``ended`` is called with every answer.
 
-    ``models`` are the worker's; by default they are loaded when the first job needs them.
+    Without ``models`` they are loaded when the first job needs them.
     """
-    # Imported late: --help and a wrong setting need none of it.
+    # Imported late: --help and the checks of the settings do not need it.
     from worker.answer import answer_job, busy_answer, give_up
     from worker.models import ModelKeeper
     from worker.threads import start_thread
 
     kept = models or ModelKeeper()
 
-    # The SDK's HTTP server calls for several jobs at once; the models and the memory are for one.
+    # The SDK's HTTP server calls the handler for several jobs at once; models and memory suffice for one.
     turn = asyncio.Lock()
-    # A thread cannot be ended from outside: no job may start beside one that hangs. It ends at its next check for
-    # cancellation.
+    # A thread cannot be killed: no job may start beside a stalled one, which ends at its next check for cancellation.
     hanging: list[tuple[asyncio.Future[Answer], CancelToken]] = []
 
     async def handler(job: Answer) -> Answer:
@@ -63,7 +62,7 @@ def make_handler(
                     return busy_answer(hanging[0][1])
                 hanging.clear()
             clock = CancelToken(worker.job_seconds)
-            # Not to_thread: its threads are waited for at the process's end, and one that hangs would keep it.
+            # Not to_thread: the interpreter joins those threads at exit, and a stalled one would block it.
             work = asyncio.wrap_future(
                 start_thread(
                     lambda: answer_job(
@@ -77,7 +76,7 @@ def make_handler(
                     await _ended(work, clock, worker.stall_seconds)
                 except asyncio.CancelledError:
                     clock.cancel()
-                    # Even if cancelled repeatedly: the next job must not start while this one's thread runs.
+                    # Even if cancelled repeatedly: the next job must not start while this thread is running.
                     while not work.done() and not clock.is_stuck(worker.stall_seconds):
                         with suppress(asyncio.CancelledError):
                             await _ended(work, clock, worker.stall_seconds)
@@ -95,7 +94,7 @@ def make_handler(
 
 
 async def _ended(work: asyncio.Future[Answer], clock: CancelToken, stall_seconds: float) -> None:
-    """Wait until a job's thread has ended, or counts as hanging."""
+    """Wait until a job's thread has ended or counts as stalled."""
     while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
         if clock.is_stuck(stall_seconds):
             return
@@ -112,11 +111,11 @@ def _progress(job: Answer, arguments: Arguments, generation_share: float) -> Abs
 
 
 def _serve(arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper) -> None:
-    """Hand over to the SDK until it ends; locally it ends by ``SystemExit``, after one job."""
+    """Run the SDK until it ends; locally it raises ``SystemExit`` after one job."""
     import runpod.serverless
 
     redact_sdk_log(os.environ)
-    # The SDK's own default is DEBUG, which prints prompts and URLs.
+    # The SDK's default level is DEBUG, which prints prompts and URLs.
     is_set = any(word.startswith("--rp_log_level") for word in arguments.for_sdk)
     sys.argv = [sys.argv[0], *arguments.for_sdk, *(() if is_set else ("--rp_log_level", "INFO"))]
     last: Answer = {}
@@ -134,7 +133,7 @@ def _serve(arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper)
 
 
 def main(argv: list[str]) -> int:
-    """Take our arguments out of ``argv``, check the worker, hand the rest to the SDK."""
+    """Parse our arguments, check the worker, and pass the remaining arguments to the SDK."""
     try:
         arguments = parse_arguments(argv, os.environ)
         if arguments is None:
@@ -144,7 +143,7 @@ def main(argv: list[str]) -> int:
     except InvalidInput as error:
         print(f"{error.field}: {error.message}", file=sys.stderr)
         return 2
-    # Locally the progress and the result are told; events are for operators.
+    # A local run shows progress and result; log events are for operators.
     level = logging.WARNING if arguments.place == "local" and not arguments.check_only else logging.INFO
     set_up_logging(os.environ, as_json=arguments.place == "platform", level=level)
     from worker.memory_size import check_memory_size

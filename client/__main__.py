@@ -30,25 +30,25 @@ from worker.output import EstimateAnswer
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 _OURS = ("video_url", "reference_image_url", "upload_url", "artifact_upload_urls", "inline")
 ADVICE = {
-    "INVALID_INPUT": "change the field that is named",
-    "PRESET_UNAVAILABLE": "ask for another preset: the worker's image does not have this one's models",
-    "URL_REJECTED": "the worker reaches public http(s) addresses only",
-    "DOWNLOAD_FAILED": "can the clip be fetched without a login, and is its link still alive?",
-    "DOWNLOAD_TIMEOUT": "put the clip on a quicker server",
-    "TOO_LARGE": "cut the clip, or ask for a part of it with start_s and end_s",
+    "INVALID_INPUT": "change the named field",
+    "PRESET_UNAVAILABLE": "choose another preset: the worker's image does not contain this one's models",
+    "URL_REJECTED": "the worker can only reach public http(s) addresses",
+    "DOWNLOAD_FAILED": "check that the clip can be downloaded without a login and that its link has not expired",
+    "DOWNLOAD_TIMEOUT": "put the clip on a faster server",
+    "TOO_LARGE": "shorten the clip, or request a part of it with start_s and end_s",
     "UNSUPPORTED_MEDIA": "convert the clip to MP4",
-    "NO_PERSON": "is somebody seen from head to foot, at least for a while?",
-    "SUBJECT_LOST": "name another subject, or leave on_lost at warn",
+    "NO_PERSON": "the clip has to show someone from head to foot, at least for a while",
+    "SUBJECT_LOST": "choose another subject, or leave on_lost at warn",
     "RESULT_TOO_LARGE": "without --inline the result goes to the worker's bucket",
-    "TIMEOUT": "ask for a part of the clip, or for more --execution-timeout",
-    "TIMED_OUT": "ask for a part of the clip, or for more --execution-timeout",
-    "UPLOAD_FAILED": "look at the worker's bucket, then send the clip again",
+    "TIMEOUT": "request a part of the clip, or raise --execution-timeout",
+    "TIMED_OUT": "request a part of the clip, or raise --execution-timeout",
+    "UPLOAD_FAILED": "check the worker's bucket, then send the clip again",
 }
-"""Advice by error code; after any other error the same job may be sent again."""
+"""Advice by error code; after any other error, sending the same job again may help."""
 
 
 def find_clips(sources: Sequence[str], output: Path) -> list[ClipToSend]:
-    """Return the clips named by URLs, files and folders. Raises ``InvalidInput`` for one that does not exist."""
+    """Return the clips given as URLs, files and folders. Raises ``InvalidInput`` for one that does not exist."""
     found: list[str] = []
     for source in sources:
         path = Path(source)
@@ -62,10 +62,10 @@ def find_clips(sources: Sequence[str], output: Path) -> list[ClipToSend]:
     for number, clip in enumerate(clips):
         if clip.folder in [other.folder for other in clips[:number]]:
             raise InvalidInput(
-                "two clips have this name: send them in two runs with different --output", field=clip.source
+                "two clips have this file name: send them in two runs with different --output", field=clip.source
             )
     if not clips:
-        raise InvalidInput("there is no clip in it", field=", ".join(sources))
+        raise InvalidInput("contains no clip", field=", ".join(sources))
     return clips
 
 
@@ -122,44 +122,55 @@ def send_all(
 
 
 _EPILOG = """\
-Local files need a bucket of yours that the worker can reach: they are put there for the job, under understudy/inputs/,
-and removed after it. It is named by BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME
-(and BUCKET_REGION) in this environment; without them only URLs can be sent.
+Local files are uploaded to a bucket of yours that the worker can reach, under understudy/inputs/, and deleted after the
+job. Set BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME (and BUCKET_REGION) in this
+environment; without them only URLs can be sent.
 
-Each clip has a folder of its own under --output: the video, the artifacts, and result.json, written last. A clip whose
-result.json lies there is not sent again. With --input '{"mode": "estimate"}' nothing is made: what each clip will
-take is printed, and written to estimate.json.
+The results of each clip go to a folder of its own under --output: the video, the artifacts, and result.json, which is
+written last. A clip whose result.json exists is not sent again. With --input '{"mode": "estimate"}' no clip is
+processed: time and cost are printed and written to estimate.json.
 
 examples:
   python -m client ENDPOINT_ID https://example.com/clip.mp4 --input '{"artifacts": ["report"]}'
   python -m client ENDPOINT_ID clips/ --reference person.png --jobs 4 -o results
 
-exit status: 0 all clips have results, 1 some have none, 2 the call is wrong, 130 stopped by Ctrl-C (jobs are cancelled)
+exit status: 0 if all clips have results, 1 if some have none, 2 for invalid arguments, 130 if stopped by Ctrl-C
+(running jobs are cancelled)
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m client",
-        description="Send clips to an Understudy endpoint on RunPod and save the results. The key: RUNPOD_API_KEY.",
+        description="Send clips to an Understudy endpoint on RunPod and save the results. Needs RUNPOD_API_KEY.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("endpoint", help="the endpoint's id")
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="a URL, a file, or a folder of clips")
-    parser.add_argument("-o", "--output", type=Path, default=Path("results"), help="where results go (%(default)s)")
-    parser.add_argument("--input", default="{}", help="the job's other keys, as JSON (README, The job)")
-    parser.add_argument("--reference", help="a picture of the new person: URL or file")
-    parser.add_argument("--inline", action="store_true", help="return results in the answer: short clips, no bucket")
-    parser.add_argument("--jobs", type=int, default=2, help="clips in flight at once (%(default)s)")
-    parser.add_argument("--execution-timeout", type=int, metavar="SECONDS", help="instead of the endpoint's")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("results"), help="folder for results (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--input", default="{}", metavar="JSON", help="the other fields of the job, as JSON (see docs/api.md)"
+    )
+    parser.add_argument("--reference", metavar="PICTURE", help="a picture of the new person: a URL or a file")
+    parser.add_argument(
+        "--inline", action="store_true", help="return results in the answer: for short clips, needs no bucket"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="clips processed at the same time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--execution-timeout", type=int, metavar="SECONDS", help="execution timeout, instead of the endpoint's"
+    )
     parser.add_argument("--again", action="store_true", help="also send clips that already have results")
     parser.add_argument("--poll", type=float, default=2.0, metavar="SECONDS", help=argparse.SUPPRESS)
     return parser
 
 
 def _request(given: argparse.Namespace) -> dict[str, Any]:
-    """Return the job's other keys. Raises ``InvalidInput``."""
+    """Return the other fields of the job. Raises ``InvalidInput``."""
     try:
         request: Any = json.loads(given.input)
     except ValueError:
@@ -168,7 +179,7 @@ def _request(given: argparse.Namespace) -> dict[str, Any]:
         raise InvalidInput('must be an object such as {"artifacts": ["report"]}', field="--input")
     for name in _OURS:
         if name in request:
-            raise InvalidInput(f"{name} has an option or an argument of its own here", field="--input")
+            raise InvalidInput(f"{name} is set by an option or argument of this command", field="--input")
     return request
 
 
@@ -176,7 +187,7 @@ def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[
     """Validate the arguments before anything is sent. Raises ``InvalidInput``."""
     key = os.environ.get("RUNPOD_API_KEY", "")
     if not key:
-        raise InvalidInput("is not set: make a key in RunPod's console, under Settings", field="RUNPOD_API_KEY")
+        raise InvalidInput("is not set: create a key in RunPod's console under Settings", field="RUNPOD_API_KEY")
     if given.jobs < 1:
         raise InvalidInput("must be at least 1", field="--jobs")
     if given.reference and "://" not in given.reference and not Path(given.reference).is_file():
@@ -186,7 +197,7 @@ def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[
         check_bucket(bucket)
     local = [source for source in (*(clip.source for clip in clips), given.reference or "://") if "://" not in source]
     if local and bucket is None:
-        raise InvalidInput(f"a local file needs a bucket: set {', '.join(NAMES)}, or give a URL", field=local[0])
+        raise InvalidInput(f"local files require a bucket: set {', '.join(NAMES)}, or give a URL", field=local[0])
     return EndpointClient(
         endpoint_id=given.endpoint,
         api_key=key,
@@ -212,7 +223,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"{error.field}: {error.message}", file=sys.stderr)
         return 2
     if len(waiting) < len(clips):
-        print(f"{len(clips) - len(waiting)} of {len(clips)} clips have results already")
+        print(f"{len(clips) - len(waiting)} of {len(clips)} clips already have results")
     try:
         ends = send_all(client, waiting, given.jobs, console)
     except KeyboardInterrupt:

@@ -27,7 +27,7 @@ Tell = Callable[..., None]
 """Called with a state and, where known, the percentage done."""
 _ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 _UPLOAD = UploadLimits(total_seconds=6 * 3600.0)
-"""2 GiB over a slow home connection."""
+"""Enough for 2 GiB over a slow home connection."""
 _REMOVE_SECONDS = 60.0
 _VIDEO_NAMES = {"video/quicktime": "result.mov", "video/x-matroska": "result.mkv"}
 _INLINE_SUFFIXES = {
@@ -40,8 +40,6 @@ _INLINE_SUFFIXES = {
     "character": ".png",
 }
 """Suffixes of artifacts sent as base64; the others are Matroska files."""
-
-
 ESTIMATE = "estimate.json"
 """Result file of a job with the mode ``estimate``."""
 
@@ -63,7 +61,7 @@ class ClipToSend:
     source: str
     """A URL or a path; "" in the mode ``character``, which has no clip."""
     folder: Path
-    """Where its result goes."""
+    """Folder for its result."""
 
     @property
     def is_done(self) -> bool:
@@ -174,7 +172,7 @@ def _remove(bucket: Bucket, key: str) -> None:
 
 
 def _asked(ask: Callable[[], Any], *, is_safe_again: bool = True, tries: int = 12) -> Any:
-    """Return ``ask()``, retrying where that can help; raises ``Failed`` where it did not.
+    """Return ``ask()``, retrying transient failures. Raises ``Failed``.
 
     Over https the SDK itself does not retry. Non-idempotent requests are repeated only after a 429.
     """
@@ -247,7 +245,7 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
 
 def _download(url: str, target: Path, check: Callable[[], None]) -> None:
     if url.startswith("s3://"):
-        raise Failed("NOT_SAVED", f"{target.name}: lies in the worker's bucket, which gives no links: {url}")
+        raise Failed("NOT_SAVED", f"{target.name}: is in the worker's bucket, which does not support links: {url}")
     part = target.with_name(f".{target.name}.part")
 
     def load() -> None:

@@ -1,11 +1,11 @@
-"""Settings from ``conf/``: the only file that knows Hydra.
+"""Settings from ``conf/``: the only module that uses Hydra.
 
-``pipeline.settings`` holds the defaults, the YAML files what differs from them. Order: preset < operator's overrides <
-caller's overrides; a key that the operator locks keeps the operator's value. A caller's overrides never reach Hydra:
-they are looked up in ``CALLER_KEYS`` and validated.
+``pipeline.settings`` holds the defaults, the YAML files hold what differs from them. Order of precedence: preset <
+operator's overrides < caller's overrides; a key locked by the operator keeps the operator's value. A caller's
+overrides never reach Hydra: they are looked up in ``CALLER_KEYS`` and validated.
 
-An operator's overrides hold for every preset. So Hydra is given the settings of all generators, and those of the one
-that a preset has not chosen are left out when all is composed.
+An operator's overrides apply to every preset. Hydra therefore composes the settings of all generators, and those of
+generators that the preset does not use are dropped afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipeline.settings import Settings, class_with, classes_of
 
 _FOLDER = Path(__file__).resolve().parent
 _LOCK = threading.Lock()
-"""Hydra keeps a global state while it composes."""
+"""Hydra has global state while it composes."""
 DEFAULT_PRESET = "preview"
 CALLER_KEYS: tuple[str, ...] = (
     "composite.carried",
@@ -63,7 +63,7 @@ CALLER_KEYS: tuple[str, ...] = (
     "temporal.method",
     "temporal.strength",
 )
-"""What a caller may set: nothing here touches a file or opens a cap."""
+"""The settings that a caller may change: none of them names a file or lifts a limit."""
 
 
 def preset_names() -> tuple[str, ...]:
@@ -72,17 +72,18 @@ def preset_names() -> tuple[str, ...]:
 
 
 def group_names() -> tuple[str, ...]:
-    """Return the names of the groups that have files to choose from, such as ``output``."""
+    """Return the names of the config groups that have files to choose from, such as ``output``."""
     return tuple(sorted(path.name for path in _FOLDER.iterdir() if any(path.glob("*.yaml"))))
 
 
 def compose_settings(preset: str = DEFAULT_PRESET, overrides: Sequence[str] = ()) -> Settings:
-    """Compose a preset with the operator's overrides (Hydra's grammar), once for each pair.
+    """Compose a preset with the operator's overrides (Hydra's grammar); the result is cached.
 
-    Raises ``InvalidInput`` for an unknown preset (field ``preset``), or an override that Hydra or a range refuses.
+    Raises ``InvalidInput`` for an unknown preset (field ``preset``), and for an override that is invalid or out of
+    range.
     """
     if preset not in preset_names():
-        raise InvalidInput(f"there is no such preset; there are: {', '.join(preset_names())}", field="preset")
+        raise InvalidInput(f"unknown preset; available: {', '.join(preset_names())}", field="preset")
     return _composed(preset, tuple(overrides))
 
 
@@ -94,10 +95,10 @@ def _composed(preset: str, overrides: tuple[str, ...]) -> Settings:
             with initialize_config_dir(config_dir=str(_FOLDER), version_base="1.3"):
                 composed = compose("config", overrides=[f"preset={preset}", *overrides])
             values = OmegaConf.to_container(composed, resolve=False)
-        # Hydra raises a ValueError for a group that is given a number.
+        # Hydra raises ValueError if a group is set to a number.
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             told = str(error).strip().splitlines()[0]
-            raise InvalidInput(f"the operator's overrides cannot be used: {told}", field="overrides") from error
+            raise InvalidInput(f"the operator's overrides are invalid: {told}", field="overrides") from error
     assert isinstance(values, dict)
     try:
         chosen = {str(group): value for group, value in values.items()}
@@ -108,7 +109,7 @@ def _composed(preset: str, overrides: tuple[str, ...]) -> Settings:
 
 
 def _defaults() -> dict[str, Any]:
-    """Return every setting's default by group, with those of all generators in the group ``generate``."""
+    """Return the default of every setting by group; the group ``generate`` has those of all generators."""
     defaults = Settings().model_dump(mode="json", exclude={"preset"})
     for kind in classes_of("generate"):
         defaults["generate"] = kind().model_dump(mode="json") | defaults["generate"]
@@ -116,10 +117,10 @@ def _defaults() -> dict[str, Any]:
 
 
 def _of_generator(values: Any) -> Any:
-    """Leave out the settings of the group ``generate`` that belong to other generators than the chosen one."""
+    """Drop the settings of the group ``generate`` that belong only to other generators than the chosen one."""
     kinds = {kind().model_dump()["backend"]: kind for kind in classes_of("generate")}
     if not isinstance(values, dict) or values.get("backend") not in kinds:
-        # Validation says what is wrong.
+        # Validation reports the error.
         return values
     others = {name for kind in kinds.values() for name in kind.model_fields}
     left_out = others - kinds[values["backend"]].model_fields.keys()
@@ -127,16 +128,16 @@ def _of_generator(values: Any) -> Any:
 
 
 def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], locked: Sequence[str] = ()) -> Settings:
-    """Return the settings with a caller's ``{"segment.count": 3}`` in them; locked keys keep their value.
+    """Return the settings with a caller's overrides, such as ``{"segment.count": 3}``; locked keys keep their value.
 
-    Raises ``InvalidInput`` with the field ``overrides.KEY``: the key is not in ``CALLER_KEYS``, or the value has the
-    wrong type or is out of range. The value is not repeated in the message.
+    Raises ``InvalidInput`` with the field ``overrides.KEY`` if the key is not in ``CALLER_KEYS``, or if the value has
+    the wrong type or is out of range. The message does not repeat the value.
     """
     values = settings.model_dump()
     for key, value in overrides.items():
         if key not in CALLER_KEYS:
             raise InvalidInput(
-                f"this key cannot be set; these can: {', '.join(CALLER_KEYS)}", field=f"overrides.{key}"[:100]
+                f"this setting cannot be changed; these can: {', '.join(CALLER_KEYS)}", field=f"overrides.{key}"[:100]
             )
         if key in locked:
             continue
@@ -147,7 +148,7 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
                 values[group][name] = value
                 kind.model_validate(values[group], strict=True)
             else:
-                # Another generator's: checked, and without effect.
+                # A setting of another generator: validated, but without effect.
                 kind.model_validate({name: value}, strict=True)
         except ValidationError as error:
             raise _first_of(error, f"overrides.{group}.") from error
@@ -157,6 +158,6 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
 def _first_of(error: ValidationError, prefix: str) -> InvalidInput:
     location, told = sentence_of(error.errors(include_url=False))
     if location[:1] == ("generate",):
-        # Behind the group stands the generator whose settings these are.
+        # After the group, pydantic names the member of the union.
         location = (*location[:1], *location[2:])
     return InvalidInput(told, field=prefix + ".".join(map(str, location)))

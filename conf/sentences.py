@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in our own words: what is asked for, and what was given where that may be repeated."""
+"""pydantic's validation errors as plain sentences: what is expected, and what was given if that may be repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 _LONGEST_ECHO = 20
-"""Of a number that is repeated; texts never are: they may be long, or a secret in the wrong place."""
+"""Characters of a number that is repeated. Strings never are: they may be long, or a misplaced secret."""
 _MISMATCHES: Mapping[str, str] = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
@@ -30,14 +30,14 @@ _MISMATCHES: Mapping[str, str] = {
     "dataclass_type": "an object",
     "none_required": "null",
 }
-"""Errors of a value's type, and what is asked for: where a union has several, all are said."""
+"""What is expected, by pydantic's type of error; for a union all alternatives are listed."""
 
 
 def sentence_of(errors: Sequence[ErrorDetails]) -> tuple[tuple[str | int, ...], str]:
-    """Return where the first wrong field of a validation is, and a sentence about it that repeats no text.
+    """Return the location of the first invalid field and a sentence about it that repeats no string.
 
-    ``errors`` are pydantic's, with input and context. Of a union, which has an error for each of its members, the
-    member is taken that the value was meant for; where it fits none, all are named.
+    ``errors`` are pydantic's, with input and context. A union has one error for each of its members: the member that
+    the value was meant for is reported, or all of them if it matches none.
     """
     first = errors[0]
     same = [error for error in errors if error["loc"][:1] == first["loc"][:1]]
@@ -52,7 +52,7 @@ def sentence_of(errors: Sequence[ErrorDetails]) -> tuple[tuple[str | int, ...], 
 
 
 def _are_of_a_union(errors: Sequence[ErrorDetails]) -> bool:
-    """Whether one value was held against several types, whose names pydantic puts behind the field."""
+    """Whether one value was validated against several types, whose names pydantic appends to the location."""
     if not all(len(error["loc"]) > 1 and isinstance(error["loc"][1], str) for error in errors):
         return False
     values = {id(error["input"]) for error in errors if len(error["loc"]) == 2}
@@ -65,7 +65,7 @@ def _is_mismatch(error: ErrorDetails) -> bool:
 
 def _wanted(error: ErrorDetails) -> str:
     if error["type"] in ("literal_error", "enum"):
-        # pydantic's own list, whose quotes we leave out.
+        # pydantic's own list, without its quotes.
         return str(error.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
     return _MISMATCHES.get(error["type"], "something else")
 
@@ -102,7 +102,7 @@ def _sentence(error: ErrorDetails) -> str:
     if kind == "value_error":
         return str(context.get("error", "")) or "is not an accepted value"
     return {
-        "missing": "is needed",
+        "missing": "is required",
         "extra_forbidden": "unknown field",
         "finite_number": f"must be a finite number, got {given}",
         "string_unicode": "must be text in Unicode",
@@ -113,7 +113,7 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return what was given, as far as it may be repeated: JSON's words, short numbers, else the kind alone."""
+    """Return the given value if it may be repeated (JSON literals, short numbers), else only its kind."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,7 +1,4 @@
-"""The public face of the library: a job in, a result out.
-
-Everything else in ``pipeline`` may change from version to version.
-"""
+"""The public API of the library. Everything else in ``pipeline`` may change between versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors that a job may end with.
+"""The errors with which a job may fail.
 
 ::
 
@@ -14,7 +14,7 @@
     ├── SubjectError
     │   ├── NoPerson          NO_PERSON
     │   └── SubjectLost       SUBJECT_LOST
-    ├── DeviceError           (asks for a fresh worker)
+    ├── DeviceError           (requests a fresh worker)
     │   ├── OutOfMemory       OUT_OF_MEMORY
     │   └── GpuError          GPU_ERROR
     ├── ResultError
@@ -34,7 +34,7 @@ from typing import ClassVar
 
 
 class UnderstudyError(Exception):
-    """A failure that is reported to the caller: ``message`` is one sentence, ``field`` the input it concerns."""
+    """A failure reported to the caller: ``message`` is one sentence, ``field`` the request field that it concerns."""
 
     code: ClassVar[str] = "INTERNAL"
     refresh_worker: ClassVar[bool] = False
@@ -46,7 +46,7 @@ class UnderstudyError(Exception):
 
 
 class InvalidInput(UnderstudyError):
-    """The request breaks the schema, a range, or a rule between fields."""
+    """The request violates the schema, a range, or a rule between fields."""
 
     code = "INVALID_INPUT"
 
@@ -58,11 +58,11 @@ class PresetUnavailable(UnderstudyError):
 
 
 class SourceError(UnderstudyError):
-    """The source clip or a reference picture cannot be fetched or used."""
+    """The source clip or a reference picture cannot be downloaded or used."""
 
 
 class UrlRejected(SourceError):
-    """The URL or path is not one that this worker may read."""
+    """This worker may not read the URL or path."""
 
     code = "URL_REJECTED"
 
@@ -80,47 +80,47 @@ class DownloadTimeout(SourceError):
 
 
 class TooLarge(SourceError):
-    """The file, picture or clip is over one of the operator's caps."""
+    """The file, picture or clip exceeds one of the operator's limits."""
 
     code = "TOO_LARGE"
 
 
 class UnsupportedMedia(SourceError):
-    """The file is not a video (or picture) that can be decoded."""
+    """The file is not a supported video or picture."""
 
     code = "UNSUPPORTED_MEDIA"
 
 
 class SubjectError(UnderstudyError):
-    """There is nobody to replace."""
+    """There is no person to replace."""
 
 
 class NoPerson(SubjectError):
-    """Nobody was found anywhere in the clip."""
+    """No person was found in the clip."""
 
     code = "NO_PERSON"
 
 
 class SubjectLost(SubjectError):
-    """The subject was lost and the caller asked for an error (``on_lost=error``)."""
+    """The subject was lost, and the caller requested an error (``on_lost=error``)."""
 
     code = "SUBJECT_LOST"
 
 
 class DeviceError(UnderstudyError):
-    """The accelerator failed; the worker is replaced after the job."""
+    """The GPU failed; the worker is replaced after the job."""
 
     refresh_worker = True
 
 
 class OutOfMemory(DeviceError):
-    """The accelerator ran out of memory, even with half the batch."""
+    """GPU or main memory was exhausted, or would have been."""
 
     code = "OUT_OF_MEMORY"
 
 
 class GpuError(DeviceError):
-    """The accelerator raised an error or returned values that are not finite."""
+    """The GPU raised an error or returned non-finite values."""
 
     code = "GPU_ERROR"
 
@@ -130,7 +130,7 @@ class ResultError(UnderstudyError):
 
 
 class NoSpace(ResultError):
-    """The disk is full."""
+    """The disk is full or not writable, or too small for the job."""
 
     code = "NO_SPACE"
 
@@ -148,7 +148,7 @@ class UploadFailed(ResultError):
 
 
 class ResultTooLarge(ResultError):
-    """The result is over the platform's payload limit."""
+    """The result exceeds the platform's payload limit."""
 
     code = "RESULT_TOO_LARGE"
 

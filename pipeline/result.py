@@ -10,90 +10,95 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Value(BaseModel):
-    """A frozen value of an answer. Fields that were not set are not written; fields of newer versions are ignored."""
+    """Base of an answer's frozen values. Unset fields are omitted in JSON; unknown fields are ignored when reading."""
 
-    # The string below a field is its description in the schema, which the documents show.
+    # The string below a field is its description in the schema, which the documentation shows.
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Quality(Value):
-    """The quality figures of a job, measured by the job itself; null where the clip cannot tell."""
+    """The quality metrics of a job, measured by the job itself; null if the clip does not allow the measurement."""
 
     changed_outside: int | None = None
     """Samples of any plane that differ outside the edit region, before encoding. Anything but 0 is a bug."""
     region_area_ratio: float | None = None
-    """Area of the edit region over that of the subject and the new person together."""
+    """Area of the edit region divided by that of the subject and the new person together."""
     region_area_ratio_without_shadows: float | None = None
-    """The same without what changes for the sake of shadows alone."""
+    """The same without the areas that changed only because of shadows."""
     source_left_percent: float | None = None
-    """Weight of the source that remains inside the subject's mask. More shows as a ghost."""
+    """Weight of the source that remains inside the subject's mask. High values are visible as a ghost."""
     seam_gradient_ratio: float | None = None
-    """Steps in brightness across the border of the edit region, over those of the source. Above 1 an edge is drawn."""
+    """Brightness gradient across the border of the edit region, divided by the source's. Above 1 the seam is
+    visible."""
     warping_error_source: float | None = None
-    """The warping error of the source in the region."""
+    """The warping error of the source inside the edit region."""
     warping_error_result: float | None = None
-    """Mean squared difference between a frame and the next one moved onto it, inside the edit region; judged against
-    the source's own."""
+    """Mean squared difference between a frame and the next one warped to it by optical flow, inside the edit region;
+    to be compared with the source's."""
     plate_fit: float | None = None
-    """How alike the clean background and the frame are in a ring around the subject: structural similarity, the mean
-    over the frames. Below 0.65 it shows another place, or is far too soft."""
+    """Structural similarity of the clean background and the frame in a ring around the subject, averaged over the
+    frames. Below 0.65 the background shows another place or is much too soft."""
     background_unseen_percent: float | None = None
-    """Background beside the new person that no frame ever showed, and that was filled in, over the subject's area."""
+    """Visible background that no frame showed and that was inpainted, relative to the subject's area."""
     foot_slide_unlocked_percent: float | None = None
     """The foot slide without foot lock."""
     foot_slide_percent: float | None = None
-    """How far a planted foot of the new person drifts (RMS). Half a percent is about a centimeter for an adult."""
+    """RMS drift of the new person's planted feet, relative to body height. Half a percent is about a centimeter for an
+    adult."""
     placed_jitter_percent: float | None = None
-    """RMS second difference of the new joints minus the subject's: trembling relative to the scene."""
+    """RMS second difference of the new person's joints minus the subject's, relative to body height: jitter relative to
+    the scene."""
     frames_replaced: int | None = None
     """Frames that were edited."""
     frames_absent: int | None = None
     """Frames without the subject; they are unchanged."""
     frames_uncertain: int | None = None
-    """Frames in which the subject was barely visible or interpolated. Look at them."""
+    """Frames in which the subject was barely visible or interpolated; worth a look."""
     new_to_subject_scale: float | None = None
-    """Length of torso and legs, new over old; the median over the frames."""
+    """Length of torso and legs of the new person divided by the subject's; median over the frames."""
     reference_to_subject_scale: float | None = None
-    """Largest height of the person in the clip over the height in the reference picture. Above 1 detail is missing."""
+    """Largest height of the subject in the clip divided by the person's height in the reference picture. Above 1 the
+    reference lacks detail."""
     mattes_propagated: int | None = None
-    """Frames in which nobody was found in the generated picture, so the last matte was reused. Look at them."""
+    """Frames in which no person was found in the generated picture, so that the previous matte was propagated; worth a
+    look."""
     frames_pixelated: int | None = None
     """Frames that the safety checker flagged; they are pixelated."""
     psnr_outside_db: float | None = None
-    """PSNR of the written file against the source where nothing was edited: the encoder's loss alone. A lower
-    output.crf raises it, output.codec=lossless leaves no loss."""
+    """PSNR of the written file against the source outside the edit region: the encoder's loss alone. A lower output.crf
+    raises it, output.codec=lossless has no loss."""
 
 
 class FanOutEstimate(Value):
-    """The same for chunks shared with other workers (`fan_out`)."""
+    """The estimate for chunks shared with other workers (`fan_out`)."""
 
     workers: int
-    """How many draw at once: no more than there are chunks."""
+    """Workers that generate in parallel: no more than there are chunks."""
     seconds: dict[str, tuple[float, float, float] | float]
-    """As above: the card's work divided among them, all other passes on one."""
+    """By GPU type: generation divided among the workers, all other passes on one."""
     cost_usd: dict[str, tuple[float, float, float]]
-    """As above: the others are paid for while they draw and for what it takes to begin."""
+    """By GPU type: other workers are paid for while they start and generate."""
 
 
 class Estimate(Value):
-    """An estimate of what a job takes. The subject is assumed to be in every frame, in one shot."""
+    """An estimate of a job's time and cost. Assumes that the subject is in every frame, in one shot."""
 
     frames: int
-    """Of the clip, or of the part that is asked for."""
+    """Frames of the clip, or of the requested part."""
     windows: int
-    """Windows of frames that the generator is given."""
+    """Windows of frames that the generator processes."""
     generator_calls: int = 0
-    """Evaluations of its network, each frame and step counted."""
+    """Evaluations of the generator's network, counted per frame and step."""
     tflop: float
-    """Operations of all networks, counted; 0 for the mannequin."""
+    """Operations of all networks; 0 for the mannequin."""
     other_stages_s: float = 0.0
-    """Seconds of everything but the generator."""
+    """Seconds of everything except the generator."""
     seconds: dict[str, tuple[float, float, float] | float]
-    """By GPU type, for a quick, a usual and a slow run; one figure under ``CPU`` for the mannequin."""
+    """By GPU type, for a fast, a typical and a slow run; a single number under ``CPU`` for the mannequin."""
     cost_usd: dict[str, tuple[float, float, float]]
-    """By GPU type, likewise."""
+    """By GPU type, in the same way."""
     fan_out: FanOutEstimate | None = None
-    """Where the chunks are to be shared with other workers."""
+    """The estimate for shared chunks, if the request has `fan_out`."""
 
 
 class SegmentReport(Value):
@@ -110,23 +115,23 @@ class SegmentReport(Value):
 
 
 class FanOutReport(Value):
-    """Who drew the chunks of a job that shared them (`fan_out`)."""
+    """Which workers generated the chunks of a job with `fan_out`."""
 
     workers: int
-    """How many were asked for, the job's own counted in."""
+    """Requested workers, including the job's own."""
     chunks_here: int
-    """Drawn by the job's own worker."""
+    """Chunks generated by the job's own worker."""
     chunks_elsewhere: int
-    """Drawn by other workers."""
+    """Chunks generated by other workers."""
     chunks_taken_over: int
-    """Of those drawn here: another worker had begun with them, and failed, died or was late."""
+    """Chunks generated by the job's own worker after another one had failed, died or was late."""
 
 
 class SubjectReport(Value):
     """The outcome for one of several replaced people."""
 
     number: int
-    """Place in the request's `subjects`."""
+    """Index in the request's `subjects`."""
     frames_replaced: int
     """Frames in which this person was replaced."""
     frames_absent: int
@@ -136,7 +141,7 @@ class SubjectReport(Value):
     contacts: int
     """Foot contacts of this person; each is locked separately."""
     quality: Quality
-    """The quality figures that concern a person rather than the whole picture."""
+    """The quality metrics that concern a person rather than the whole picture."""
 
 
 class JobReport(Value):
@@ -155,46 +160,46 @@ class JobReport(Value):
     frames_uncertain: int
     """Frames in which the subject was interpolated or barely visible."""
     duration_s: float
-    """Of the result."""
+    """Duration of the result."""
     width: int
-    """Of the result, px as coded."""
+    """Width of the result in px, as coded."""
     height: int
-    """Of the result, px as coded."""
+    """Height of the result in px, as coded."""
     segments: tuple[SegmentReport, ...]
-    """Shot, kind, first frame and end (exclusive), in seconds too."""
+    """Segments with shot, kind, first frame and end (exclusive), also in seconds."""
     timings_s: dict[str, float]
     """Seconds of each pass."""
     quality: Quality
-    """Measured by the job itself."""
+    """Quality metrics, measured by the job itself."""
     warnings: tuple[str, ...]
-    """Warnings: what could not be done as requested."""
+    """What could not be done as requested, one sentence each."""
     versions: dict[str, str]
-    """Of the libraries that determine the result's bytes."""
+    """Versions of the libraries that determine the result's bytes."""
     stills: tuple[int, ...] = ()
-    """In the mode `frame`: the numbers of the frames that were made."""
+    """In the mode `frame`: the numbers of the finished frames."""
     subjects: tuple[SubjectReport, ...] = ()
-    """Where several people were replaced: what became of each, in the order of the request."""
+    """If several people were replaced: the outcome for each, in the order of the request."""
     fan_out: FanOutReport | None = None
-    """Where the chunks were shared with other workers: who drew how many."""
+    """If chunks were shared with other workers: which worker generated how many."""
 
 
 class PersonPoint(Value):
     """A point on a person, in the form that ``subject`` accepts."""
 
     x: float
-    """Px from the left of the upright picture."""
+    """px from the left of the upright picture."""
     y: float
-    """Px from the top."""
+    """px from the top."""
     at_s: float
     """Seconds from the start of the analyzed part."""
 
 
 class BoxInStill(Value):
-    """Somebody else in a person's still."""
+    """Another person in a person's still."""
 
     number: int
     box_xyxy: tuple[float, float, float, float]
-    """Left, top, right, bottom, px of the upright picture."""
+    """Left, top, right, bottom in px of the upright picture."""
 
 
 class PersonReport(Value):
@@ -203,7 +208,7 @@ class PersonReport(Value):
     number: int
     """Number to pass as `subject` in a job on the same part of the clip; people are counted in order of appearance."""
     chosen_by: tuple[str, ...]
-    """Words for `subject` that mean this person: `largest` and so on."""
+    """Values of `subject` that select this person, such as `largest`."""
     first_s: float
     """When they first appear, in seconds from the start of the analyzed part."""
     last_s: float
@@ -213,16 +218,16 @@ class PersonReport(Value):
     seen_frames: int
     """Number of frames in which they are visible."""
     height_percent: float
-    """Median height of their box, percent of the picture's."""
+    """Median height of their box in percent of the picture's height."""
     still_frame: int
-    """Number of the frame in which they are best visible: that of their still."""
+    """Number of the frame in which they are best visible, which is their still."""
     box_xyxy: tuple[float, float, float, float]
-    """Their box in it: left, top, right, bottom, px of the upright picture."""
+    """Their box in that frame: left, top, right, bottom in px of the upright picture."""
     point: PersonPoint | None
-    """A point on them in that frame, to pass as `subject` instead of the number; null where every point would select
+    """A point on them in that frame, to pass as `subject` instead of the number; null if every point would select
     another person."""
     others: tuple[BoxInStill, ...]
-    """Who else is in that frame."""
+    """The other people in that frame."""
 
 
 class PeopleReport(Value):
@@ -231,60 +236,60 @@ class PeopleReport(Value):
     preset: str
     """The preset whose people detector was used; another preset's may number people differently."""
     people: tuple[PersonReport, ...]
-    """Everybody who is long enough in the clip to be replaced, in order of appearance; empty where nobody is."""
+    """Everyone visible long enough to be replaced, in order of appearance; may be empty."""
     frames: int
-    """Frames of the clip, or of the part that was asked for."""
+    """Frames of the clip, or of the requested part."""
     duration_s: float
     """Duration of that part."""
     width: int
-    """Of the upright picture, px."""
+    """Width of the upright picture in px."""
     height: int
-    """Of the upright picture, px."""
+    """Height of the upright picture in px."""
     timings_s: dict[str, float]
     """Seconds of each pass."""
     warnings: tuple[str, ...]
-    """Sentences about the clip."""
+    """Warnings about the clip, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PeopleResult:
-    """What the mode ``people`` made, under its output folder."""
+    """The result of the mode ``people``."""
 
     artifacts: dict[str, list[Path]]
-    """``people``: one still for each person, in the order of their numbers; empty where nobody was found."""
+    """``people``: one still for each person, in the order of their numbers; empty if no one was found."""
     report: PeopleReport
     video: None = None
-    """There never is one."""
+    """Always None; it exists so that all results have the same fields."""
 
 
 class CharacterReport(Value):
-    """What is known of the new person beside the pictures of them."""
+    """The new person in the mode ``character``, without the files."""
 
     preset: str
     """The preset that was used."""
     views: tuple[str, ...]
-    """Sides that the reference pictures show and that were taken over: `front`, `back`, `left`, `right`; empty where
-    the person is dressed by the prompt alone."""
+    """Sides that the reference pictures show and that were used: `front`, `back`, `left`, `right`; empty if the clothes
+    come from the prompt alone."""
     outline_overlap: float | None
-    """How well the figure's outline lies on the first picture's person: intersection over union, 0 to 1."""
+    """Intersection over union (0 to 1) of the figure's outline and the person's in the first picture."""
     frames: int
-    """Frames of the film."""
+    """Frames of the turntable video."""
     width: int
-    """Of the film, px."""
+    """Width of the turntable video in px."""
     height: int
-    """Of the film, px."""
+    """Height of the turntable video in px."""
     timings_s: dict[str, float]
-    """Seconds of fitting (`fit`) and of drawing (`draw`)."""
+    """Seconds of fitting (`fit`) and rendering (`draw`)."""
     warnings: tuple[str, ...]
-    """Sentences about what could not be taken over."""
+    """What could not be reproduced, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CharacterResult:
-    """What the mode ``character`` made, under its output folder."""
+    """The result of the mode ``character``."""
 
     video: Path
-    """The person turning once."""
+    """Turntable video of the new person, one turn."""
     artifacts: dict[str, list[Path]]
     """``character``: stills from the front, the left, the back and the right."""
     report: CharacterReport
@@ -292,15 +297,15 @@ class CharacterResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
-    """What a job made, under its output folder."""
+    """The result of a job."""
 
     video: Path | None
-    """None in the mode ``frame``: there the artifact ``frame`` is the result."""
+    """None in the mode ``frame``, whose result is the artifact ``frame``."""
     artifacts: dict[str, list[Path]]
     report: JobReport
-    """Everything of the result except its files."""
+    """The fields of the result other than its files."""
     timings_s: dict[str, float] = field(default_factory=dict)
 
 
 AnyResult = JobResult | PeopleResult | CharacterResult
-"""Of any mode that makes files."""
+"""The result of any mode that produces files."""

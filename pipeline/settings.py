@@ -1,6 +1,7 @@
-"""Typed settings, one frozen class a stage. Every default stands here; the files of ``conf/`` hold what differs.
+"""Typed settings, one frozen class per stage. All defaults are here; the files in ``conf/`` hold what differs.
 
-Lengths are in body heights (``_bh``), seconds or px as their names say, so that a setting means the same on every clip.
+Lengths are in body heights (``_bh``), seconds or px, as their names say, so that a setting means the same on every
+clip.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Settings(BaseModel):
-    # The string below a field is its description in the schema: the web page and the documents show it.
+    # The string below a field is its description in the schema, which the web page and the documentation show.
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=False, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
 class LimitSettings(_Settings):
-    """The operator's caps; a caller cannot change them."""
+    """The operator's limits; a caller cannot change them."""
 
     max_side_px: Annotated[int, Field(ge=16)] = 4096
     max_megapixels: Annotated[float, Field(gt=0)] = 8.9
@@ -31,7 +32,7 @@ class LimitSettings(_Settings):
     seconds_per_megapixel: Annotated[float, Field(gt=0)] = 0.3
     """Processing time per megapixel of source frames, to compare with the time limit (preview, 720p, four cores)."""
     usd_per_hour: dict[str, Annotated[float, Field(ge=0)]] = {"A40": 1.224, "L40S": 1.908, "H100": 4.176}
-    """GPU prices for the mode ``estimate``: RunPod's flex workers in 2026. Set your own."""
+    """GPU prices for the mode ``estimate``: those of RunPod's flex workers in 2026. Set your own."""
 
 
 class StabilizeSettings(_Settings):
@@ -41,33 +42,33 @@ class StabilizeSettings(_Settings):
     scale: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Scale at which features are detected and tracked, relative to the source."""
     model: Literal["auto", "homography", "similarity"] = "auto"
-    """Motion model between two frames; auto is a homography where enough points support one."""
+    """Motion model between two frames; auto uses a homography if enough points support one."""
     window_seconds: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Length of the window over which the camera path is smoothed."""
 
 
 class PeopleSettings(_Settings):
-    """Detecting, tracking and choosing people."""
+    """Detection, tracking and selection of people."""
 
     backend: Literal["blazepose", "yolo"] = "blazepose"
     device: Literal["cuda", "cpu"] = "cpu"
-    """Device of ``yolo``; BlazePose runs on the CPU."""
+    """Device for ``yolo``; BlazePose always runs on the CPU."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.2
     max_gap_seconds: Annotated[float, Field(ge=0, le=5)] = 0.5
-    """Longest gap in which a hidden person is interpolated; longer gaps leave the frames unchanged."""
+    """Longest gap over which a hidden person is interpolated; the frames of longer gaps are left unchanged."""
 
 
 class SegmentSettings(_Settings):
     """Shots, segments and chunks."""
 
     count: Annotated[int, Field(ge=0, le=12)] = 0
-    """Segments per shot; 0 is automatic: one below ``short_shot_seconds``, else three."""
+    """Segments per shot; 0 chooses automatically: one below ``short_shot_seconds``, else three."""
     short_shot_seconds: Annotated[float, Field(ge=0)] = 5.5
     chunk_seconds: Annotated[float, Field(gt=0, le=20)] = 4.0
     overlap_frames: Annotated[int, Field(ge=0, le=30)] = 5
     """Frames over which the new person of one segment is crossfaded into that of the next."""
     cut_method: Literal["content", "off"] = "content"
-    """How hard cuts are found; off: the clip is one shot."""
+    """How hard cuts are detected; off treats the clip as one shot."""
 
 
 FillMethod = Literal["patches", "telea", "ns"]
@@ -77,16 +78,17 @@ class PlateSettings(_Settings):
     """The clean background."""
 
     method: Literal["median", "off"] = "median"
-    """How the clean background is made: a masked median of frames that saw it; off: by inpainting each frame."""
+    """How the clean background is made: median is a masked median of the frames that show it, off inpaints each
+    frame."""
     samples: Annotated[int, Field(ge=1, le=61)] = 9
     anchor_seconds: Annotated[float, Field(gt=0, le=60)] = 1.5
     inpaint: FillMethod = "patches"
-    """Inpainting of background that no frame ever saw: with patches of what surrounds it, so that lines and texture go
-    on; or smoothly, by Telea or Navier-Stokes."""
+    """How background that no frame shows is inpainted: with patches of its surroundings, which continues lines and
+    texture, or smoothly by the method of Telea or Navier-Stokes."""
     gain: bool = True
     """Match the background to the brightness of each frame."""
     grain: bool = True
-    """Add the grain of the source to the background."""
+    """Add the source's grain to the background."""
 
 
 class ControlSettings(_Settings):
@@ -95,24 +97,24 @@ class ControlSettings(_Settings):
     name: Literal["pose", "depth", "normal", "canny"]
     weight: Annotated[float, Field(ge=0, le=2)] = 1.0
     end: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Fraction of the denoising steps in which it guides."""
+    """Fraction of the denoising steps, from the first one, in which it is active."""
 
 
 Body = Literal["auto", "female", "male"]
 
 
 class MannequinSettings(_Settings):
-    """The rigged figure, drawn on the CPU."""
+    """The mannequin: a rigged figure, rendered on the CPU."""
 
     backend: Literal["mannequin"] = "mannequin"
     crop_height_px: Annotated[int, Field(ge=128, le=2048)] = 768
-    """Largest height of the picture that the figure is drawn in."""
+    """Maximum height of the picture that the figure is rendered in."""
     figure: Body = "auto"
     """Body shape of the mannequin; auto is the mean of both."""
 
 
 class PaintingSettings(_Settings):
-    """What all generators have in common that paint, guided by the posed figure."""
+    """Settings shared by all generative models, which are guided by the posed mannequin."""
 
     backend: str
     figure: Body = "auto"
@@ -121,27 +123,29 @@ class PaintingSettings(_Settings):
         Annotated[int, Field(ge=64, le=2048, multiple_of=64)], Annotated[int, Field(ge=64, le=2048, multiple_of=64)]
     ] = (512, 768)
     window_frames: Annotated[int, Field(ge=2, le=32)] = 8
-    """Frames generated at once; motion modules accept at most 32, Wan's models 81."""
+    """Frames generated at once; motion modules accept at most 32, Wan's models at most 81."""
     conditioning_frames: Annotated[int, Field(ge=0, le=8)] = 0
-    """Finished frames that condition the next window."""
+    """Number of finished frames that condition the next window."""
     steps: Annotated[int, Field(ge=1, le=30)] = 5
     """Denoising steps of the diffusion generators; time and cost are proportional to them."""
     guidance: Annotated[float, Field(ge=1, le=15)] = 1.0
-    """Classifier-free guidance scale; 1 disables it (half the cost, and the negative prompt has no effect)."""
+    """Classifier-free guidance scale; 1 disables it, which halves the cost and makes the negative prompt
+    ineffective."""
     device: Literal["cuda", "cpu"] = "cuda"
     safety: bool = True
-    """Check generated frames with Stable Diffusion's safety checker and pixelate what it flags."""
+    """Check generated frames with Stable Diffusion's safety checker and pixelate those that it flags."""
     default_prompt: str = "photo of a person, full body, natural light, sharp focus"
-    """Where a job has none."""
+    """Prompt for jobs without one."""
     negative_prompt: str = "deformed, extra limbs, bad hands, bad anatomy, lowres, blurry, jpeg artifacts, watermark"
-    """Where a job has none."""
+    """Negative prompt for jobs without one."""
 
 
 class DiffusionSettings(PaintingSettings):
-    """What the generators have in common that paint with Stable Diffusion 1.5."""
+    """Settings shared by the generators based on Stable Diffusion 1.5."""
 
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """Fraction of the denoising steps that is run, from the picture of the posed figure; 1 starts from noise alone."""
+    """Fraction of the denoising steps that is run, starting from a picture of the posed mannequin; 1 starts from pure
+    noise."""
     scheduler: Literal["lcm", "dpmpp"] = "lcm"
     lora: Literal["none", "lcm", "animatelcm"] = "lcm"
     lora_scale: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -152,74 +156,74 @@ class DiffusionSettings(PaintingSettings):
     reference_scale: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Weight of the reference picture (IP-Adapter scale)."""
     face_scale: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Weight of the face in the reference picture (a second IP-Adapter); 0 does without it."""
+    """Weight of the face in the reference picture (a second IP-Adapter); 0 disables it."""
     decoder: Literal["full", "tiny"] = "tiny"
-    """Autoencoder that makes the pictures: the full one, or TAESD at a fifteenth of the cost."""
+    """VAE that decodes the generated frames: the full one, or TAESD at a fifteenth of the cost."""
     encoder: Literal["full", "tiny"] = "tiny"
-    """Autoencoder that looks at what denoising begins from and at what is kept, and does both for the faces."""
+    """VAE that encodes the start picture and the kept region; in the face pass it also decodes."""
     batch_frames: Annotated[int, Field(ge=0, le=64)] = 0
     """Frames per batch; 0 chooses by the free device memory."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     compile: bool = False
-    """Compile the UNet with ``torch.compile``: minutes at start-up, less time per step."""
+    """Compile the UNet with ``torch.compile``: a start that is minutes longer, and less time per step."""
 
 
 class StableDiffusionSettings(DiffusionSettings):
-    """Frames that stand for themselves, alike by their noise and the figure."""
+    """Stable Diffusion frame by frame; consistent only through shared noise and the posed mannequin."""
 
     backend: Literal["sd15"] = "sd15"
 
 
 class AnimateDiffSettings(DiffusionSettings):
-    """Windows of frames that know each other, by a motion module."""
+    """Stable Diffusion with a motion module, which makes the frames of a window consistent."""
 
     backend: Literal["animatediff"] = "animatediff"
     motion: Literal["animatelcm", "v1-5-3"] = "animatelcm"
     """Motion module."""
     face_px: Annotated[int, Field(ge=0, le=768, multiple_of=64)] = 0
-    """Side of the square in which each face is painted once more, enlarged; 0 does without it."""
+    """Side of the square in which each face is generated again at a larger scale; 0 disables this."""
 
 
 class VaceSettings(PaintingSettings):
-    """Windows of a video model that fills a region, guided by a drawing of the figure (Wan2.1-VACE)."""
+    """A video model that inpaints a region, guided by a control video of the mannequin (Wan2.1-VACE)."""
 
     backend: Literal["vace"] = "vace"
     window_frames: Annotated[int, Field(ge=5, le=81)] = 8
     control: Literal["depth", "pose"] = "depth"
-    """Drawing of the figure that guides it."""
+    """Kind of the control video."""
     control_scale: Annotated[float, Field(ge=0, le=2)] = 1.0
-    """Weight of that drawing and of what is kept."""
+    """Weight of the control video and of the kept region."""
 
 
 class AnimateSettings(PaintingSettings):
-    """Windows of a video model made to replace a person, driven by pose and face (Wan2.2-Animate)."""
+    """A video model for replacing a person, driven by pose and face (Wan2.2-Animate)."""
 
     backend: Literal["wan_animate"] = "wan_animate"
     window_frames: Annotated[int, Field(ge=5, le=77)] = 8
     model_fps: Annotated[float, Field(ge=8, le=60)] = 30.0
-    """Frames a second at which the model has learned how people move."""
+    """Frame rate of the model's training data."""
     offload: Literal["none", "blocks"] = "none"
-    """Keep the transformer in the machine's memory and bring its blocks to the GPU one by one: for 48 GB."""
+    """Keep the transformer in main memory and move its blocks to the GPU one by one, for GPUs with 48 GB."""
 
 
 GenerateSettings = MannequinSettings | StableDiffusionSettings | AnimateDiffSettings | VaceSettings | AnimateSettings
-"""Of one generator, told apart by ``backend``."""
+"""The settings of one generator, discriminated by ``backend``."""
 
 
 class TemporalSettings(_Settings):
     """Flicker reduction."""
 
     method: Literal["off", "flow"] = "off"
-    """Flicker reduction: blend each layer with the previous one, warped by optical flow."""
+    """Flicker reduction: flow blends each layer with the previous one, warped by optical flow."""
     strength: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """Weight of the previous frame; 0 is none."""
+    """Weight of the previous layer in flicker reduction."""
 
 
 class FootLockSettings(_Settings):
     """Ground contacts and the foot lock."""
 
     method: Literal["pin", "off"] = "pin"
-    """Pin the new person's planted feet to where the subject's stood."""
+    """How planted feet are locked: pin holds the new person's foot where the original subject's stood."""
     speed_in_bh_per_s: Annotated[float, Field(gt=0)] = 0.30
     speed_out_bh_per_s: Annotated[float, Field(gt=0)] = 0.50
     velocity_px: Annotated[float, Field(ge=0)] = 0.0
@@ -232,45 +236,47 @@ class FootLockSettings(_Settings):
 
 
 class CompositeSettings(_Settings):
-    """Layer over plate over source."""
+    """Compositing of layer over plate over source."""
 
     feather_px: Annotated[float, Field(ge=0, le=64)] = 2.0
-    """Feather width at 360 lines; scales with the picture's short side."""
+    """Feather width for a picture with a short side of 360 px; scales with the short side."""
     dilate_bh: Annotated[float, Field(ge=0, le=0.3)] = 0.025
     """Dilation of the subject's mask beyond the feather, in body heights."""
     complete_mask: bool = True
-    """Find parts of the subject that the mask missed, such as a hand, by their difference from the clean background."""
+    """Add parts of the subject that segmentation missed, such as a hand, by their difference from the clean
+    background."""
     carried: Literal["keep", "remove"] = "keep"
-    """What the subject carries stays in the new person's hand, or is removed with the subject."""
+    """Whether objects that the subject carries are kept in the new person's hands or removed with the subject."""
     shadows: Literal["recast", "remove", "keep"] = "recast"
-    """The shadow that the subject throws on the ground, and the mirror image on a wet floor, are replaced by the new
-    person's, removed, or left alone."""
+    """Whether the subject's cast shadow and the reflection on a wet floor are replaced by the new person's, removed, or
+    kept."""
     match_sharpness: bool = True
-    """The new person is blurred as far as the old one is: out of focus, in motion, by compression."""
+    """Blur the new person like the original subject: defocus, motion blur, compression."""
     light: Literal["scene", "daylight"] = "scene"
-    """The new person is lit as the subject was, by an estimate from the clip: the mannequin is shaded by it, and what a
-    generator paints is matched to it. Daylight: the mannequin stands in soft daylight, and painted people keep their
-    own."""
+    """Lighting of the new person. scene: like the original subject, estimated from the clip; the mannequin is shaded with
+    it, generated people are matched to it. daylight: soft daylight for the mannequin, generated people stay as they
+    are."""
     crossfade: bool = True
-    """Crossfade segments into each other; off: hard joins."""
+    """Crossfade adjacent segments; off makes hard transitions."""
 
 
 class OutputSettings(_Settings):
     """Encoding."""
 
     codec: Literal["auto", "h264", "lossless"] = "auto"
-    """Auto is H.264, and HEVC where the source is 10-bit HEVC, AV1 or VP9; lossless keeps every sample outside the edit
+    """Auto is H.264, or HEVC if the source is 10-bit HEVC, AV1 or VP9; lossless preserves every sample outside the edit
     region exactly, in a file many times larger."""
     crf: Annotated[int, Field(ge=0, le=40)] = 16
-    """Quality of H.264 and HEVC: lower is better and larger; 16 is hard to tell from the source."""
+    """Constant rate factor of H.264 and HEVC: lower means better quality and larger files; 16 is visually close to the
+    source."""
     encoder_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     threads: Annotated[int, Field(ge=1, le=64)] = 4
-    """Pinned, since the bytes of x264 depend on it."""
+    """Encoder threads; fixed, since x264's output depends on their number."""
     provenance_tag: bool = True
 
 
 class Settings(_Settings):
-    """One preset, whole."""
+    """All settings of a preset."""
 
     preset: str = "preview"
     limits: LimitSettings = LimitSettings()
@@ -286,13 +292,13 @@ class Settings(_Settings):
 
 
 def classes_of(group: str) -> tuple[type[BaseModel], ...]:
-    """Return the classes that a group of ``Settings`` may be of: ``generate`` has one a generator."""
+    """Return the classes that a group of ``Settings`` may have: ``generate`` has one per generator."""
     annotation = Settings.model_fields[group].annotation
     return get_args(annotation) or (annotation,)
 
 
 def class_with(settings: Settings, key: str) -> type[BaseModel]:
-    """Return the class that has the setting ``group.name``: the group's own, or else another generator's."""
+    """Return the class that defines the setting ``group.name``: the active one if it does, else another generator's."""
     group, name = key.split(".")
     own = type(getattr(settings, group))
     return next(kind for kind in (own, *classes_of(group)) if name in kind.model_fields)

@@ -1,4 +1,4 @@
-"""One job at a time, started, watched and cancelled from the page; here or on a RunPod endpoint. Knows no Gradio."""
+"""Run one job at a time for the page, on this machine or on a RunPod endpoint. Independent of Gradio."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ from worker.threads import start_thread
 
 Answer = dict[str, Any]
 Tell = Callable[[str, float | None], None]
-"""Called with a stage and, where it is known, how many percent of the job are done."""
+"""Called with a stage and, if known, the percentage of the job that is done."""
 
 
 class Busy(Exception):
-    """A job is running already."""
+    """A job is already running."""
 
 
 class Job(Protocol):
-    """A job that was not begun yet."""
+    """A job that has not been started."""
 
     def run(self, tell: Tell) -> Answer:
-        """Do it and return the worker's answer or its error; its files lie in the folder of its id then."""
+        """Run the job and return the worker's answer or error; its files are then in the folder of its id."""
         ...
 
     def cancel(self) -> None:
-        """Let it end soon, also before it was begun."""
+        """Make the job end soon, even if it has not been started."""
         ...
 
     def hang(self) -> Answer | None:
-        """Return what is told when it does not come back."""
+        """Return the error of a job that has stalled, or None if it has not."""
         ...
 
 
 def _plain(answer: Answer) -> Answer:
-    """Return an answer whose error leaves out the field and the code, which the page shows beside it."""
+    """Return an answer whose error message omits field and code, which the page shows separately."""
     if "error_code" not in answer:
         return answer
     return {**answer, "error": plain_sentence(answer["error"], answer["error_code"], answer.get("field"))}
 
 
 class LocalJob:
-    """A job of the pipeline on this machine."""
+    """A job on this machine."""
 
     def __init__(
         self, asked: Answer, job_id: str, arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper
@@ -80,7 +80,7 @@ class LocalJob:
 
 
 class EndpointJob:
-    """A job of a RunPod endpoint, through the same client as ``client/__main__.py``."""
+    """A job on a RunPod endpoint, through the same client as ``client/__main__.py``."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class EndpointJob:
     def run(self, tell: Tell) -> Answer:
         for name, source in self._sources.items():
             if "://" not in source and self._client.bucket is None:
-                message = "a file needs a bucket that the endpoint reaches (BUCKET_... in this environment): give a URL"
+                message = "a local file requires a bucket (BUCKET_... in this environment): give a URL instead"
                 return {"error": message, "error_code": "NOT_SENT", "field": name}
         try:
             return self._client.run(self._clip, lambda state, percent=None: tell(state, percent))
@@ -123,7 +123,7 @@ class EndpointJob:
         self._client.stopped.set()
 
     def hang(self) -> Answer | None:
-        """Return None: the endpoint has its own clock."""
+        """Return None: the endpoint watches its own jobs."""
         return None
 
 
@@ -136,14 +136,14 @@ class JobStatus:
     asked: Mapping[str, Any] = field(default_factory=dict)
     """The ``input`` of the job."""
     folder: Path | None = None
-    """Where its files lie after a good end."""
+    """Folder of its files after success."""
     stage: str = ""
     percent: float = 0.0
     left_seconds: float | None = None
     is_cancelled: bool = False
-    """Its cancellation was requested."""
+    """Whether its cancellation was requested."""
     answer: Mapping[str, Any] | None = None
-    """None while it is under way."""
+    """None while it is running."""
 
     @property
     def is_under_way(self) -> bool:
@@ -151,10 +151,10 @@ class JobStatus:
 
 
 class JobRunner:
-    """Takes one job at a time. Methods may be called from several threads: from every page that is open."""
+    """Runs one job at a time. Methods are thread-safe: every open page calls them."""
 
     def __init__(self, make_job: Callable[[Answer, str], Job], results: Path) -> None:
-        """``make_job`` takes a job's input and id; its files come to ``results``/id."""
+        """``make_job`` takes a job's input and id; the job's files go to ``results``/id."""
         self._make_job, self._results = make_job, results
         self._lock = threading.Lock()
         self._now = JobStatus()
@@ -164,10 +164,10 @@ class JobRunner:
         self._ended.set()
 
     def start(self, asked: Answer) -> None:
-        """Begin a job. Raises ``Busy``."""
+        """Start a job. Raises ``Busy``."""
         with self._lock:
             if not self._ended.is_set():
-                raise Busy("a job is running: wait until it ends, or cancel it")
+                raise Busy("a job is already running: wait for it, or cancel it")
             job_id = uuid.uuid4().hex
             self._job = job = self._make_job(asked, job_id)
             self._now = JobStatus(self._now.number + 1, dict(asked), self._results / job_id, "waiting")
@@ -176,30 +176,30 @@ class JobRunner:
         start_thread(lambda: self._run(job), "page job")
 
     def cancel(self) -> None:
-        """Cancel the running job; without one nothing happens."""
+        """Cancel the running job, if there is one."""
         with self._lock:
             if self._job is not None and self._now.is_under_way:
                 self._job.cancel()
                 self._now = replace(self._now, is_cancelled=True)
 
     def now(self) -> JobStatus:
-        """Return the job's state. A job that hangs counts as failed, and no other one may start beside it."""
+        """Return the job's state. A stalled job counts as failed, but blocks further ones."""
         with self._lock:
             hang = self._job.hang() if self._job is not None and self._now.is_under_way else None
             if hang is not None:
-                told = f"{_plain(hang)['error']}; start the page's program again"
+                told = f"{_plain(hang)['error']}; restart the page's server"
                 self._now = replace(self._now, answer={**hang, "error": told})
             return self._now
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the job ends; return whether it has."""
+        """Wait until the job ends; return whether it has ended."""
         return self._ended.wait(seconds)
 
     def _run(self, job: Job) -> None:
         try:
             answer = _plain(job.run(self._tell))
         except Exception as error:
-            # A page whose job never ends would be worse than a short word.
+            # Without an answer the page would show the job as running forever.
             answer = {"error": f"the job failed: {type(error).__name__}", "error_code": "INTERNAL"}
         with self._lock:
             if self._now.answer is None:
@@ -209,7 +209,7 @@ class JobRunner:
     def _tell(self, stage: str, percent: float | None) -> None:
         with self._lock:
             if self._now.answer is None:
-                # Never falling, as on the platform.
+                # Never decreasing, as on the platform.
                 done = max(self._now.percent, percent or 0.0)
                 left = seconds_left(time.monotonic() - self._begin, done)
                 self._now = replace(self._now, stage=stage, percent=done, left_seconds=left)

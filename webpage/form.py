@@ -1,4 +1,4 @@
-"""The page's fields as the ``input`` of a job; the advanced settings, from the schema of the settings."""
+"""Convert the page's fields to the ``input`` of a job, and the settings' schema to advanced settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SUBJECTS = (
     ("the leftmost", "leftmost"),
     ("the rightmost", "rightmost"),
     ("the one in the center", "centre"),
-    ("the one I click on the frame", POINT),
+    ("the one I click in the frame", POINT),
 )
-"""(what the page says, what is meant)."""
+"""(label, value) of the choices."""
 IN_FRONT = ("plate.method", "segment.count")
-"""Settings with a control of their own on the page; all others of ``CALLER_KEYS`` are advanced."""
+"""Settings outside the advanced section; all others of ``CALLER_KEYS`` are advanced."""
 FIELDS = ("video_url", "reference_image_url", "prompt", "preset", "subject", "range", "seed", "overrides", "artifacts")
-"""Where errors are shown, in the page's order."""
+"""Fields that can show an error, in the page's order."""
 _PLACES = {
     "negative_prompt": "prompt",
     "on_lost": "subject",
@@ -31,12 +31,12 @@ _PLACES = {
     "end_s": "range",
     "artifact_upload_urls": "artifacts",
 }
-"""Fields of a request whose errors are shown at another field."""
+"""Request fields whose errors are shown at another field of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One advanced setting, as the schema has it."""
+    """One setting, as described by the schema."""
 
     key: str
     kind: Literal["choice", "switch", "whole", "number"]
@@ -44,7 +44,7 @@ class Setting:
     minimum: float | None = None
     maximum: float | None = None
     meaning: str = ""
-    """A sentence on what it does."""
+    """Description of its effect."""
 
     @property
     def label(self) -> str:
@@ -65,12 +65,12 @@ def setting_of(settings: Settings, key: str) -> Setting:
 
 
 def advanced_settings(settings: Settings, locked: Sequence[str] = ()) -> list[Setting]:
-    """Return the settings that a caller may change and that have no place of their own."""
+    """Return the settings that a caller may change, except locked ones and those of ``IN_FRONT``."""
     return [setting_of(settings, key) for key in CALLER_KEYS if key not in (*IN_FRONT, *locked)]
 
 
 def value_of(settings: Settings, key: str) -> Any:
-    """Return the value of a setting, ``group.name``; of another generator's, the default."""
+    """Return the value of a setting, ``group.name``; for a setting of another generator its default."""
     group, name = key.split(".")
     kind = class_with(settings, key)
     chosen = getattr(settings, group)
@@ -90,12 +90,12 @@ class Fields:
     preset: str | None = None
     subject: str = "largest"
     x: float | None = None
-    """None or 0, as for ``y``: nobody was clicked."""
+    """None or 0, as for ``y``: no person was clicked."""
     y: float | None = None
     at_s: float = 0.0
-    """Of the frame that is shown, from the file's start."""
+    """Time of the displayed frame, from the start of the file."""
     points: str = ""
-    """More points of the same person, one a line: x, y, seconds from the file's start."""
+    """More points on the same person, one per line: x, y, seconds from the start of the file."""
     on_lost: str = "warn"
     start_s: float | None = None
     """None or 0: from the start."""
@@ -108,15 +108,15 @@ class Fields:
 def job_input(
     fields: Fields, changed: Mapping[str, Any], settings: Settings, mode: str, shown: Settings | None = None
 ) -> dict[str, Any]:
-    """Return a job's ``input``; of ``changed`` (settings by key) only what the user has changed.
+    """Return a job's ``input``, including those of ``changed`` (settings by key) that the user has changed.
 
-    ``settings`` are the preset's. ``shown`` are those that the controls were set to: of another preset where somebody
-    chose one and went on before the page showed its values.
+    ``settings`` are the preset's. ``shown`` are those that the controls last displayed: another preset's if the user
+    chose a preset and clicked on before the page had updated.
 
-    Raises ``InvalidInput`` for whatever a worker would refuse without looking at the clip.
+    Raises ``InvalidInput`` for everything that a worker would reject without looking at the clip.
     """
     if mode == "character":
-        # Of the clip and of what is done with it nothing is asked.
+        # The fields of the clip and its processing do not apply.
         fields = Fields(
             reference_file=fields.reference_file,
             reference_url=fields.reference_url,
@@ -147,7 +147,7 @@ def job_input(
 
 
 def place_of(field: str | None) -> str | None:
-    """Return which of ``FIELDS`` an error's field belongs to; None where it concerns none."""
+    """Return the one of ``FIELDS`` at which an error is shown, or None."""
     first = (field or "").partition(".")[0]
     place = _PLACES.get(first, first)
     return place if place in FIELDS else None
@@ -162,7 +162,7 @@ def _source(file: str | None, url: str, field: str) -> str:
     if not url:
         raise InvalidInput("choose a file or give a URL", field=field)
     if not url.startswith(("http://", "https://")):
-        raise InvalidInput("a URL begins with https:// or http://", field=field)
+        raise InvalidInput("a URL starts with https:// or http://", field=field)
     return url
 
 
@@ -173,18 +173,18 @@ def _subject(fields: Fields) -> Any:
     if fields.x and fields.y and (fields.x, fields.y, fields.at_s) not in points:
         points.append((float(fields.x), float(fields.y), fields.at_s))
     if not points:
-        raise InvalidInput("click the person on the frame", field="subject")
+        raise InvalidInput("click the person in the frame", field="subject")
     asked = []
     for x, y, at_s in points:
         if at_s < (fields.start_s or 0.0) or (fields.end_s and at_s >= fields.end_s):
-            raise InvalidInput("the frame that was clicked lies outside the part to use", field="subject")
-        # A worker counts from the first frame that is used.
+            raise InvalidInput("the clicked frame is outside the selected range", field="subject")
+        # A worker counts time from the start of the range.
         asked.append({"x": x, "y": y, "at_s": at_s - (fields.start_s or 0.0)})
     return asked if len(asked) > 1 else asked[0]
 
 
 def with_point(points: str, x: float | None, y: float | None, at_s: float) -> str:
-    """Return the lines of ``Fields.points`` with a point that was clicked."""
+    """Return the lines of ``Fields.points`` with the clicked point added."""
     lines = [line for line in points.splitlines() if line.strip()]
     if x and y:
         lines.append(f"{x:g}, {y:g}, {at_s:g}")
@@ -199,7 +199,7 @@ def _points(lines: str) -> list[tuple[float, float, float]]:
         try:
             x, y, at_s = (float(part) for part in line.split(","))
         except ValueError:
-            raise InvalidInput("a line of the points is x, y, seconds", field="subject") from None
+            raise InvalidInput("each line of the points must be: x, y, seconds", field="subject") from None
         points.append((x, y, at_s))
     return points
 
@@ -218,10 +218,10 @@ def _overrides(changed: Mapping[str, Any], settings: Settings) -> dict[str, Any]
 
 def _whole(value: float | None, field: str) -> int:
     if value is None or value != int(value):
-        raise InvalidInput("must be a whole number", field=field)
+        raise InvalidInput("must be an integer", field=field)
     return int(value)
 
 
 def artifact_names() -> list[str]:
-    """Return the names of the artifacts that a job may be asked for."""
+    """Return the names of the artifacts that a job can produce."""
     return list(JobInput.model_json_schema()["properties"]["artifacts"]["items"]["enum"])

@@ -1,4 +1,4 @@
-"""Single frames of a clip, to click a person on."""
+"""Single frames of a clip, on which the user clicks a person."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pipeline.settings import LimitSettings
 
 
 def last_second(path: Path, limits: LimitSettings) -> float:
-    """Return the time of a clip's last frame, seconds from its first. Raises as ``open_clip``."""
+    """Return the time of a clip's last frame, in seconds from its first. Raises like ``open_untrusted``."""
     return float(_clip(path, limits).info.pts_seconds[-1])
 
 
 def frame_at(path: Path, at_s: float, limits: LimitSettings) -> tuple[NDArray[np.uint8], float]:
-    """Return the upright picture (H, W, 3) RGB next to a time, and its own time. Raises as ``open_clip``."""
+    """Return the frame nearest to a time, upright (H, W, 3) RGB, and its own time. Raises like ``open_untrusted``."""
     clip = _clip(path, limits)
     number = int(np.argmin(np.abs(clip.info.pts_seconds - at_s)))
     [frame] = clip.frames_at([number])
@@ -30,7 +30,7 @@ def frame_at(path: Path, at_s: float, limits: LimitSettings) -> tuple[NDArray[np
 
 
 def marked(picture: NDArray[np.uint8], x: float, y: float) -> NDArray[Any]:
-    """Return a copy of a picture with a cross at a point: yellow on black, seen on any ground."""
+    """Return a copy of a picture with a cross at a point: yellow on black, visible on any background."""
     copy = picture.copy()
     size = max(8, round(min(copy.shape[:2]) / 30))
     for width, color in ((size // 3 + 2, (0, 0, 0)), (size // 6 + 1, (255, 230, 0))):
@@ -44,7 +44,7 @@ def _clip(path: Path, limits: LimitSettings) -> Clip:
 
 
 def picture_at(path: Path) -> NDArray[np.uint8]:
-    """Return a PNG or JPEG that a job of ours has written, (H, W, 3) RGB."""
+    """Return a PNG or JPEG written by one of our jobs, (H, W, 3) RGB."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f"{path.name} is not a picture")
@@ -53,5 +53,8 @@ def picture_at(path: Path) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=2)
 def _opened(path: Path, changed_ns: int, size: int, limits: str) -> Clip:
-    """Opening reads the whole clip once; the slider asks for many frames of one file. ``limits`` is JSON: hashable."""
+    """Return an opened clip, cached: opening reads all of it, and the slider requests many frames.
+
+    ``limits`` is JSON so that it is hashable.
+    """
     return open_untrusted(path, LimitSettings.model_validate_json(limits))

@@ -1,4 +1,4 @@
-"""The page: its fields and event handlers. Besides ``app.py`` only this file knows Gradio."""
+"""The page: its fields and event handlers. Besides ``app.py``, only this module uses Gradio."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
 _PICTURES = [".png", ".jpg", ".jpeg", ".webp"]
 _LOOK_SECONDS = 1.0
 _GLANCE_SECONDS = 10.0
-"""A glance asks whether it was cancelled many times a second; fitting alone takes one or two."""
+"""How long to wait for a cancelled character preview; its longest step, fitting, takes one or two seconds."""
 _DAY = 24 * 3600
 _QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 Update = Any
@@ -51,9 +51,9 @@ class PageConfig:
 
     desk: JobRunner
     folder: Path
-    """The page's own: clips that were loaded from a URL go to ``uploads`` in it."""
+    """The page's folder: clips downloaded from a URL go to ``uploads`` in it."""
     settings_of: Callable[[str], Settings]
-    """The settings of a preset, with the operator's."""
+    """Maps a preset to its settings, with the operator's overrides."""
     preset: str
     locked: Sequence[str] = ()
     private_hosts: frozenset[str] = frozenset()
@@ -64,7 +64,8 @@ def build_page(config: PageConfig) -> gr.Blocks:
     """Return the page."""
     with gr.Blocks(title="Understudy", analytics_enabled=False, delete_cache=(3600, _DAY)) as page:
         gr.HTML(
-            f"<h1>Understudy</h1><p>Replaces the person in a video and keeps the rest. Jobs run {config.where}.</p>"
+            "<h1>Understudy</h1>"
+            f"<p>Replaces the person in a video and keeps everything else. Jobs run {config.where}.</p>"
         )
         places: dict[str, gr.HTML] = {}
         with gr.Row():
@@ -73,10 +74,10 @@ def build_page(config: PageConfig) -> gr.Blocks:
             with gr.Column(min_width=300):
                 more, changed, shown_preset, advanced = _other_fields(config, places)
         with gr.Row():
-            judge = gr.Button("Estimate: time and cost", elem_id="estimate")
-            people = gr.Button("Who is in the clip", elem_id="who")
-            person = gr.Button("The new person", elem_id="person")
-            look = gr.Button("Quick look: single frames", elem_id="look")
+            judge = gr.Button("Estimate time and cost", elem_id="estimate")
+            people = gr.Button("Find the people in the clip", elem_id="who")
+            person = gr.Button("Preview the new person", elem_id="person")
+            look = gr.Button("Preview single frames", elem_id="look")
             start = gr.Button("Replace the person", variant="primary", elem_id="start")
             cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
         status = gr.HTML(job_status(JobStatus()), elem_id="status")
@@ -111,14 +112,14 @@ def build_page(config: PageConfig) -> gr.Blocks:
             return _shown(config.desk.now())
 
         def follow(known: Any) -> list[Update]:
-            """Send a page what has changed; a result that is playing is left alone."""
+            """Return updates if the job's state has changed; otherwise a playing result is not disturbed."""
             moment = config.desk.now()
             if known == _fingerprint(moment):
                 return [gr.skip()] * len(shown)
             return _shown(moment)
 
         def choose(event: gr.SelectData) -> list[Update]:
-            """Make whom a card shows the subject: as a point, which holds whatever numbers a preset gives."""
+            """Make the person on the clicked card the subject, as a point, which is valid for every preset."""
             moment = config.desk.now()
             found = person_cards(moment)
             point = found[event.index].point if event.index < len(found) else None
@@ -143,25 +144,25 @@ def build_page(config: PageConfig) -> gr.Blocks:
         cards.select(choose, None, [clip[name] for name in ("subject", "x", "y", "points")], **_QUIET)
         cancel.click(stop, None, status, **_QUIET)
         timer.tick(follow, seen, shown, **_QUIET)
-        # A page that was loaded again finds the job that is under way.
+        # A reloaded page shows the running job.
         page.load(lambda: _shown(config.desk.now()), None, shown, **_QUIET)
     return page
 
 
 def _is_glance(moment: JobStatus) -> bool:
-    """Whether a job is one that began by itself, when a picture was chosen: it must not keep anybody waiting."""
+    """Whether a job is a character preview, which also starts by itself and must not block other jobs."""
     return moment.asked.get("mode") == "character"
 
 
 def _make_way(desk: JobRunner) -> None:
-    """End a glance at the new person that is under way."""
+    """Cancel a running character preview and wait for its end."""
     if desk.now().is_under_way and _is_glance(desk.now()):
         desk.cancel()
         desk.wait(_GLANCE_SECONDS)
 
 
 def _fingerprint(moment: JobStatus) -> Any:
-    """Return what tells two moments apart for a page."""
+    """Return the parts of a job's status that the page displays, to detect a change."""
     left = None if moment.left_seconds is None else round(moment.left_seconds)
     return [moment.number, moment.stage, round(moment.percent), left, moment.is_cancelled, moment.answer is not None]
 
@@ -182,21 +183,21 @@ def _shown(moment: JobStatus) -> list[Update]:
 
 
 def _gallery(moment: JobStatus) -> Update:
-    """Return the cards of the people who were found; hidden after any other job."""
+    """Return the cards of the detected people; hidden after any other job."""
     found = person_cards(moment)
-    # Pictures, not paths: of the results folder Gradio itself serves nothing.
+    # Pictures instead of paths, since Gradio itself does not serve the results folder.
     pictures = [(picture_at(card.still), card.caption) for card in found]
     return gr.update(value=pictures, visible=bool(pictures))
 
 
 def _beside(place: str | None, message: str) -> list[Update]:
-    """Return new values for all places of errors, and the advanced settings opened where the error is in there."""
+    """Return updates of all error fields and of the advanced section, which is opened if the error concerns it."""
     values = [gr.update(value=error_beside(message) if place == each else "", visible=place == each) for each in FIELDS]
     return [*values, gr.update(open=True) if place == "overrides" else gr.skip()]
 
 
 def _address(moment: JobStatus) -> str | None:
-    """Return where the page finds the part of the source that was used: a URL itself, an upload through Gradio."""
+    """Return the address of the used part of the source: its URL, or Gradio's address of the upload."""
     source = str(moment.asked.get("video_url", ""))
     if not source:
         return None
@@ -205,7 +206,7 @@ def _address(moment: JobStatus) -> str | None:
 
 
 def _reference_address(moment: JobStatus) -> str | None:
-    """Return where the page finds an uploaded reference picture; one elsewhere the page's policy would not show."""
+    """Return the address of an uploaded reference picture; None for a URL, which the page's policy blocks."""
     source = str(moment.asked.get("reference_image_url", ""))
     return None if not source or "://" in source else f"/gradio_api/file={quote(source)}"
 
@@ -224,15 +225,15 @@ def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, An
     at = gr.Slider(0, 1, 0, step=0.04, label="Frame at (seconds)", visible=False, elem_id="at")
     frame = gr.Image(
         label="Click the person to replace", type="numpy", format="jpeg", interactive=False, visible=False,
-        buttons=[], alt_text="A frame of the clip, to click a person on", elem_id="frame",
+        buttons=[], alt_text="A frame of the clip in which to click a person", elem_id="frame",
     )  # fmt: skip
     subject = gr.Dropdown(list(SUBJECTS), value="largest", label="Person to replace", elem_id="subject")
     with gr.Row():
         x = gr.Number(label="x (px from the left)", minimum=0, min_width=120, elem_id="x")
         y = gr.Number(label="y (px from the top)", minimum=0, min_width=120, elem_id="y")
     points = gr.Textbox(
-        label="More points of the same person (x, y, seconds; one per line)", lines=2, elem_id="points",
-        info="Where the wrong person was replaced: click the right one at that time, and keep the point.",
+        label="More points on the same person (x, y, seconds; one per line)", lines=2, elem_id="points",
+        info="If the wrong person was replaced, click the right one at that time and keep the point.",
     )  # fmt: skip
     keep = gr.Button("Keep this point", size="sm", elem_id="keep")
     on_lost = gr.Dropdown(
@@ -262,7 +263,7 @@ def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, An
         limits = config.settings_of(config.preset).limits
         try:
             if not address.strip().startswith(("http://", "https://")):
-                raise InvalidInput("a URL begins with https:// or http://")
+                raise InvalidInput("a URL starts with https:// or http://")
             target = config.folder / "uploads" / hashlib.sha256(address.strip().encode()).hexdigest()[:32]
             fetch(
                 address.strip(), target, field="video_url", max_bytes=limits.max_bytes, seconds=limits.fetch_seconds,
@@ -286,7 +287,7 @@ def _clip_fields(config: PageConfig, places: dict[str, gr.HTML]) -> dict[str, An
     load.click(show_url, url, shown, api_visibility="private")
     for other_clip in (file.change, load.click):
         other_clip(lambda: "", None, points, **_QUIET)
-    # Another frame: the point that was clicked is not of it.
+    # The clicked point does not apply to another frame.
     at.input(lambda: (None, None), None, [x, y], **_QUIET)
     frame.select(clicked, None, [x, y, subject], **_QUIET)
     keep.click(with_point, [points, x, y, at], points, **_QUIET)
@@ -313,7 +314,7 @@ def _other_fields(
     prompt = gr.Textbox(label="Prompt", max_length=2000, elem_id="prompt")
     negative = gr.Textbox(label="Negative prompt", max_length=2000, elem_id="negative_prompt")
     _place(places, "prompt")
-    gr.HTML("<h2>How</h2>")
+    gr.HTML("<h2>Settings</h2>")
     preset = gr.Dropdown(list(preset_names()), value=config.preset, label="Preset", elem_id="preset")
     _place(places, "preset")
     front = {key: _control(setting_of(settings, key), settings) for key in IN_FRONT if key not in config.locked}
@@ -321,7 +322,7 @@ def _other_fields(
     _place(places, "seed")
     with gr.Accordion("Advanced settings", open=False, elem_id="advanced") as advanced:
         controls = {each.key: _control(each, settings) for each in advanced_settings(settings, config.locked)}
-    # Outside: it also speaks of the two settings in front.
+    # Outside the accordion, since it also shows errors of the two settings before it.
     _place(places, "overrides")
     artifacts = gr.CheckboxGroup(artifact_names(), value=["report"], label="Additional files", elem_id="artifacts")
     _place(places, "artifacts")
@@ -342,11 +343,11 @@ def _other_fields(
 
 
 def _control(setting: Setting, settings: Settings) -> Any:
-    """Return the control for a setting, with the preset's value."""
+    """Return the control for a setting, showing the preset's value."""
     value, name = value_of(settings, setting.key), setting.key.replace(".", "-")
     common: Mapping[str, Any] = {"label": setting.label, "info": setting.meaning, "elem_id": name}
     if setting.key == "plate.method":
-        names = {"median": "on: the clean background is rebuilt", "off": "off"}
+        names = {"median": "on: reconstruct the clean background", "off": "off"}
         choices = [(names.get(each, each), each) for each in setting.choices]
         return gr.Dropdown(choices, value=value, label="Background plate", elem_id=name)
     if setting.key == "segment.count":

@@ -1,4 +1,4 @@
-"""HTML parts of the page: an error beside its field, a job's progress, and its result."""
+"""HTML fragments of the page: an error beside its field, a job's progress, and its result."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from worker.progress import character_lines, people_lines, person_line
 
 STAGES = {
     "waiting": "starting",
-    "fetch": "getting the clip",
-    "uploading": "sending the clip",
+    "fetch": "downloading the clip",
+    "uploading": "uploading the clip",
     "in queue": "waiting for a worker",
-    "in progress": "a worker has begun",
-    "survey": "looking at the clip",
-    "people": "looking for people",
-    "character": "drawing the new person from all sides",
-    "plate": "making the background",
-    "perform": "drawing the new person",
-    "finish": "putting it together",
+    "in progress": "a worker has started",
+    "survey": "analyzing the clip",
+    "people": "finding people",
+    "character": "rendering the new person from all sides",
+    "plate": "reconstructing the background",
+    "perform": "generating the new person",
+    "finish": "compositing and encoding",
     "deliver": "saving the result",
-    "saving": "loading the result",
+    "saving": "downloading the result",
 }
 _PICTURES = frozenset({".png", ".jpg", ".webp"})
 _VIDEOS = frozenset({".mp4", ".mov", ".mkv"})
@@ -43,15 +43,15 @@ _HTML = Environment(
 
 
 def error_beside(message: str) -> str:
-    """Return an error's sentence; screen readers say it at once."""
-    # A field's own name stays as callers write it.
+    """Return an error message that screen readers announce immediately."""
+    # The name of a field keeps its spelling.
     text = message if message.partition(" ")[0].endswith(":") else message[:1].upper() + message[1:]
     return _HTML.from_string('<p class="error" role="alert">{{ text }}</p>').render(text=text)
 
 
 def job_status(moment: JobStatus) -> str:
-    """Return how far the job is: a bar, the stage in words, the time left; or how it ended."""
-    state = "under way"
+    """Return the job's progress (bar, stage, time left) or its outcome."""
+    state = "running"
     if moment.number == 0:
         state = "none"
     elif moment.answer is not None:
@@ -63,12 +63,10 @@ def job_status(moment: JobStatus) -> str:
 
 
 def job_result(moment: JobStatus, source_address: str | None, reference_address: str | None = None) -> str:
-    """Return the result beside its source, what is to be known of it, its report and its files; "" without a result.
+    """Return the result next to its source, with metrics, warnings, report and files; "" without a result.
 
-    An estimate is a result, too: its sentences.
-
-    Files are named as ``/results/<folder>/<file>``. ``source_address`` is where the page finds the source,
-    ``reference_address`` the reference picture.
+    An estimate is shown as sentences. Files have addresses of the form ``/results/<folder>/<file>``;
+    ``source_address`` is the address of the source, ``reference_address`` that of the reference picture.
     """
     answer, folder = moment.answer, moment.folder
     if answer is None or "error_code" in answer:
@@ -100,7 +98,7 @@ def job_result(moment: JobStatus, source_address: str | None, reference_address:
 
 
 def _character(answer: CharacterAnswer, files: list[Path], reference_address: str | None) -> str:
-    """Return the new person turning, beside the picture that they come from."""
+    """Return the turntable video of the new person next to the reference picture."""
     films = [path for path in files if path.suffix in _VIDEOS]
     return _HTML.get_template("character.html.jinja").render(
         reference=reference_address,
@@ -113,7 +111,7 @@ def _character(answer: CharacterAnswer, files: list[Path], reference_address: st
 
 @dataclass(frozen=True, slots=True)
 class PersonCard:
-    """Somebody whom the mode ``people`` found, to be clicked."""
+    """A clickable card of a person found by the mode ``people``."""
 
     still: Path
     caption: str
@@ -122,7 +120,7 @@ class PersonCard:
 
 
 def person_cards(moment: JobStatus) -> list[PersonCard]:
-    """Return a card for each person that the last job found; none where it was another kind of job."""
+    """Return a card for each person that the last job found; none if it had another mode."""
     answer, folder = moment.answer, moment.folder
     if answer is None or folder is None or "people" not in answer:
         return []

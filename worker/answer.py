@@ -1,4 +1,4 @@
-"""One job, from the request to the answer. Runs in a thread; knows nothing of the SDK."""
+"""One job, from the request to the answer. Runs in a thread and does not depend on RunPod's SDK."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from worker.source.request_files import RequestFiles
 
 log = logging.getLogger("understudy")
 Work = Callable[[JobRequest, Path, Clip, Check, Progress], AnyResult]
-"""(request, folder for checkpoints, its clip, check, progress) to a result."""
+"""Maps (request, checkpoint folder, opened clip, check, progress) to a result."""
 
 
 def answer_job(
@@ -59,9 +59,9 @@ def answer_job(
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
 ) -> dict[str, Any]:
-    """Do a job and return its result, or its error with a code, as JSON values.
+    """Run a job and return its result, or its error with a code, as JSON values.
 
-    Never raises, and leaves nothing on the disk.
+    Never raises, and leaves no files behind.
     """
     name = str(job.get("id") or uuid.uuid4())
     token = logged_job_id.set(name)
@@ -88,27 +88,26 @@ def answer_job(
 
 
 def give_up(clock: CancelToken) -> dict[str, Any]:
-    """Cancel a job that makes no progress any more, and return its error: the worker has to be replaced.
+    """Cancel a job that no longer makes progress and return its error, which asks for a fresh worker.
 
-    From here on the job's thread delivers nothing, should it resume after all: the caller, who has been answered, may
-    retry.
+    Should the job's thread resume after all, it delivers nothing: the caller has been answered and may retry.
     """
     seconds = clock.seconds_since_check()
-    log.error("the job hangs", extra={"stage": clock.stage, "seconds": round(seconds)})
+    log.error("the job has stalled", extra={"stage": clock.stage, "seconds": round(seconds)})
     kind = EncodeFailed if clock.stage == "finish" else JobTimeout
-    error = kind(f"the job made no progress in its stage {clock.stage}")
+    error = kind(f'the job made no progress in stage "{clock.stage}"')
     clock.cancel(error)
     return wire_form(error_answer(error).model_copy(update={"refresh_worker": True}))
 
 
 def busy_answer(clock: CancelToken) -> dict[str, Any]:
-    """Return the error of a job that cannot begin, since the thread of one that hangs is still there."""
-    error = JobTimeout(f"an earlier job hangs in its stage {clock.stage} and occupies the worker: try again")
+    """Return the error of a job that cannot start because the thread of a stalled job is still running."""
+    error = JobTimeout(f'an earlier job is stuck in stage "{clock.stage}" and occupies the worker; try again')
     return wire_form(error_answer(error).model_copy(update={"refresh_worker": True}))
 
 
 def error_answer(error: UnderstudyError) -> ErrorAnswer:
-    """Return an error as the caller gets it: sentence, code, and field where one caused it."""
+    """Return the answer for an error: sentence, code, and the field that caused it, if any."""
     answer = ErrorAnswer(error=full_sentence(error.message, error.code, error.field), error_code=error.code)
     if error.field is not None:
         answer = answer.model_copy(update={"field": error.field})
@@ -120,7 +119,7 @@ def error_answer(error: UnderstudyError) -> ErrorAnswer:
 def _bug(error: BaseException) -> ErrorAnswer:
     number = uuid.uuid4().hex[:12]
     log.error("internal error %s", number, exc_info=error)
-    told = f"an internal error occurred; look for it in the log under {number}"
+    told = f"an internal error occurred; the log has the details under {number}"
     return ErrorAnswer(error=full_sentence(told, "INTERNAL"), error_code="INTERNAL")
 
 
@@ -134,7 +133,7 @@ def _run(
     models: ModelKeeper,
 ) -> FileAnswer | EstimateAnswer:
     request = parse_request(asked)
-    # It starts while models are loaded and the source is fetched.
+    # The decoder process starts while the models are loaded and the source is fetched.
     keep_ready()
     settings = compose_settings(request.preset or arguments.preset or DEFAULT_PRESET, arguments.overrides)
     settings = apply_caller_overrides(settings, request.overrides, arguments.locked)
@@ -190,7 +189,7 @@ def _run(
                 clip.close()
                 clock.stage = "deliver"
                 with kept_if_undelivered(result, passes, wanted.artifacts):
-                    # A job that was abandoned in its last step has been answered.
+                    # If the job was given up during its last step, the caller has already been answered.
                     clock.check()
                     return destination.deliver(result, check=clock.check)
 
@@ -206,7 +205,7 @@ def _character(
     destination: Destination,
     arguments: Arguments,
 ) -> FileAnswer:
-    """Show the new person without a clip."""
+    """Run the mode ``character``: show the new person without a clip."""
     people, figure = models.load_character(settings)
     with (
         job_workspace(worker.work, job_id) as workspace,
@@ -228,7 +227,7 @@ def _character(
 def _work_of(
     request: JobInput, settings: Settings, worker: WorkerEnvironment, clock: CancelToken, models: ModelKeeper
 ) -> Work:
-    """Return what does the job's work, with its models loaded."""
+    """Return the function that does the work of the request's mode, with its models loaded."""
     if request.mode == "people":
         people = models.load_people(settings)
         return lambda wanted, passes, clip, check, progress: find_people(
@@ -245,7 +244,7 @@ def _work_of(
 
 def _with_warnings(result: AnyResult, warnings: tuple[str, ...]) -> AnyResult:
     told = {"warnings": (*result.report.warnings, *warnings)}
-    # One branch a kind: the checker cannot know that a result's report stays of its kind.
+    # One branch per type: the type checker cannot infer that result and report belong together.
     if isinstance(result, PeopleResult):
         return replace(result, report=result.report.model_copy(update=told))
     if isinstance(result, CharacterResult):
@@ -255,7 +254,7 @@ def _with_warnings(result: AnyResult, warnings: tuple[str, ...]) -> AnyResult:
 
 def _locked_warnings(request: JobInput, arguments: Arguments) -> list[str]:
     return [
-        f"overrides.{key}: locked by this worker's operator, whose value was used"
+        f"overrides.{key}: locked by the worker's operator; the operator's value was used"
         for key in request.overrides
         if key in arguments.locked
     ]
@@ -277,16 +276,16 @@ def _opened(
 
 
 def _deadline_warnings(info: VideoInfo, settings: Settings, clock: CancelToken) -> list[str]:
-    """Compare the estimated time with the job's time limit; return a warning, or raise ``InvalidInput``."""
+    """Return a warning if the job may exceed its time limit; raise ``InvalidInput`` if it certainly would."""
     left = clock.seconds_left()
     if left is None:
         return []
     quickest, expected = seconds_of_job(info, settings)
     if quickest > left:
         raise InvalidInput(
-            f"the clip would take about {expected:.0f} s and a job here has {left:.0f} s: ask for a part of it",
+            f"the clip would take about {expected:.0f} s, and the time limit leaves {left:.0f} s: request a part of it",
             field="end_s",
         )
     if expected > left:
-        return [f"the job was expected to take about {expected:.0f} s and had {left:.0f} s"]
+        return [f"the job was expected to take about {expected:.0f} s, and its time limit left {left:.0f} s"]
     return []

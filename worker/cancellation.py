@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pipeline.errors import Cancelled, JobTimeout, UnderstudyError
 
 _BUSY_SHARE = 0.2
-"""Of one core: a job that uses more of it is working, however long it takes."""
+"""Fraction of one core: a job that uses more CPU time than this is slow, not stalled."""
 _PATIENCE = 4.0
-"""A working job is given so many times as long: an endless loop works as well."""
+"""Factor by which a busy job may exceed the stall limit; finite, since an endless loop is busy as well."""
 
 
 class CancelToken:
-    """A token that the job's thread asks at every frame, and that any other thread may set."""
+    """A token that the job's thread checks at every frame and that any other thread may set."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self._stop = threading.Event()
@@ -28,33 +28,33 @@ class CancelToken:
         self._last_check = time.monotonic()
         self._cpu_last_check = time.process_time()
         self.stage = "fetch"
-        """What the job is doing; whoever reports progress sets it."""
+        """Current stage of the job; set by whoever reports progress."""
 
     def cancel(self, reason: UnderstudyError | None = None) -> None:
-        """Let the job end at its next check, with the first ``reason`` that is given."""
+        """Make the job end at its next check; the first ``reason`` given is the one it raises."""
         if not self._stop.is_set():
             self._reason = reason or self._reason
             self._stop.set()
 
     def check(self) -> None:
-        """Raise ``Cancelled`` or ``JobTimeout`` where the job must stop."""
+        """Raise ``Cancelled`` or ``JobTimeout`` if the job must stop."""
         self._last_check = time.monotonic()
         self._cpu_last_check = time.process_time()
         if self._stop.is_set():
             raise self._reason
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise JobTimeout(f"the job did not end within {self._seconds:g} s")
+            raise JobTimeout(f"the job did not finish within {self._seconds:g} s")
 
     def seconds_left(self) -> float | None:
-        """Return the time left; None where there is no limit."""
+        """Return the seconds left, or None if there is no limit."""
         return None if self._deadline is None else self._deadline - time.monotonic()
 
     def seconds_since_check(self) -> float:
-        """Return the time since the job's last check: it hangs, or is in one long step."""
+        """Return the seconds since the job's last check; large if it has stalled or is in one long step."""
         return time.monotonic() - self._last_check
 
     def is_stuck(self, stall_seconds: float) -> bool:
-        """Return whether the job counts as hanging: silent for ``stall_seconds`` and idle, or silent for far longer."""
+        """Return whether the job counts as stalled: no check for ``stall_seconds`` while idle, or for far longer."""
         silent = self.seconds_since_check()
         worked = time.process_time() - self._cpu_last_check
         is_slow = worked > _BUSY_SHARE * silent and silent <= _PATIENCE * stall_seconds
@@ -63,15 +63,14 @@ class CancelToken:
 
 @contextmanager
 def stopped_by_signals(clock: CancelToken) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM cancel a local job; on the platform the SDK handles signals itself: it ends after the
-    job."""
+    """Make Ctrl-C and SIGTERM cancel a local job. On the platform the SDK handles signals: it exits after the job."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     try:
         for each in signals:
             loop.add_signal_handler(each, clock.cancel)
     except (ValueError, RuntimeError):
-        # Not the main thread: signals belong to whoever runs the loop there.
+        # Not the main thread: its event loop handles the signals.
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""The worker's command line: ours before the SDK's."""
+"""The worker's command line: our settings and options, and those passed on to RunPod's SDK."""
 
 from __future__ import annotations
 
@@ -17,74 +17,78 @@ from worker.environment import JobOrigin
 
 _OVERRIDES_VARIABLE = "UNDERSTUDY_OVERRIDES"
 _HELP = """\
-Understudy: replaces the person in a video and keeps everything else.
+Understudy replaces the person in a video and keeps everything else.
 
 usage: python handler.py [KEY=VALUE ...] [--test_input JSON] [--check] [SDK options]
 
-  python handler.py                                    runs test_input.json
+  python handler.py                  run test_input.json
   python handler.py --test_input '{{"input": {{"video_url": "clip.mp4"}}}}'
-  python handler.py --test_input '{{"input": {{"video_url": "clip.mp4", "mode": "people"}}}}'   who is in it
-  python handler.py --test_input '{{"input": {{"mode": "character", "prompt": "a woman in a coat"}}}}'   the new person
+  python handler.py --test_input '{{"input": {{"video_url": "clip.mp4", "mode": "people"}}}}'    list the people in it
+  python handler.py --test_input '{{"input": {{"mode": "character", "prompt": "a woman in a coat"}}}}'
   python handler.py preset=preview segment.count=3 output=lossless --test_input '...'
-  python handler.py --check                            checks this worker and every byte of its weights
+  python handler.py --check          check this worker and every byte of its weights
 
-The result lies in outputs/<job id>/: result.mp4, result.json, and the artifacts asked for.
+Results are written to outputs/<job id>/: result.mp4, result.json and the requested artifacts.
+All fields of a job are described in docs/api.md.
 
-settings for this worker (Hydra's grammar; files in conf/):
-  preset=NAME          default preset of jobs; there are: {presets} (default {default})
-  GROUP=FILE           such as output=lossless, plate=off, temporal=flow, foot_lock=fixed
-  GROUP.KEY=VALUE      such as segment.count=3, foot_lock.strength=0.7
+settings of this worker (Hydra's override grammar; files in conf/):
+  preset=NAME          default preset for jobs, one of: {presets} (default: {default})
+  GROUP=FILE           for example output=lossless, plate=off, temporal=flow, foot_lock=fixed
+  GROUP.KEY=VALUE      for example segment.count=3, foot_lock.strength=0.7
 
-settings that a job may have under "overrides":
+settings that a job may change under "overrides":
   {keys}
 
 options of RunPod's SDK:
-  --test_input JSON    run one job and exit: 0 when it succeeded, 1 when it failed
-  --rp_serve_api       serve /run and /runsync on --rp_api_host (localhost) and --rp_api_port (8000)
-  --rp_log_level LEVEL ERROR, WARN, INFO or DEBUG
-  --rp_debugger        the SDK's debugger
+  --test_input JSON     run one job and exit with status 0 on success, 1 on failure
+  --rp_serve_api        serve /run and /runsync on --rp_api_host (localhost) and --rp_api_port (8000)
+  --rp_log_level LEVEL  ERROR, WARN, INFO or DEBUG
+  --rp_debugger         enable the SDK's debugger
 
-environment:
-  UNDERSTUDY_OVERRIDES   settings as above, parted by blanks; the command line comes after them
-  UNDERSTUDY_LOCKED      keys that a job may not change, separated by commas
-  UNDERSTUDY_WEIGHTS     where the models lie (default: weights/); fetched by python -m builder.fetch_models
-  UNDERSTUDY_WORK        where jobs keep their temporary folders (default: understudy in the system's)
-  UNDERSTUDY_OUTPUTS     where local results go (default: outputs/)
-  UNDERSTUDY_STATE_DIR   where unfinished jobs keep what they have done, such as a network volume (default: nowhere)
-  UNDERSTUDY_STATE_MAX   how much may lie there (default: 20G)
-  UNDERSTUDY_JOB_SECONDS how long a job may take (default: no limit); set it to the endpoint's execution timeout
-  UNDERSTUDY_UPLOAD_SECONDS how long a finished result is offered to a store that does not take it (300)
-  UNDERSTUDY_STALL_SECONDS  after so long without a sign of life a job has failed and the worker is replaced (300)
-  UNDERSTUDY_FAN_OUT_MAX how many workers a job may ask for with fan_out (default: 16; 1: none but its own)
-  UNDERSTUDY_LATE_SECONDS  what another worker has had for longer, and thrice the usual time, is drawn again (60)
-  RUNPOD_API_KEY         lets jobs with fan_out send their chunks to their own endpoint
-  UNDERSTUDY_INLINE_MAX  the largest result that an answer may hold (default: 6M)
-  UNDERSTUDY_LOCAL_ROOT  with --rp_serve_api: jobs may name files under it, and results go to UNDERSTUDY_OUTPUTS
-  UNDERSTUDY_PRIVATE_HOSTS  hosts with private addresses that jobs may name: minio:9000, separated by commas
-  UNDERSTUDY_LINK_SECONDS   life of the links to results in the bucket (default: 7 days)
-  BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME   where results go; BUCKET_REGION
+environment variables:
+  UNDERSTUDY_OVERRIDES       settings as above, separated by spaces; the command line takes precedence
+  UNDERSTUDY_LOCKED          settings that jobs may not change, separated by commas
+  UNDERSTUDY_WEIGHTS         folder of the model weights (default: weights/); see python -m builder.fetch_models --help
+  UNDERSTUDY_WORK            folder for the jobs' temporary files (default: understudy in the system's temporary folder)
+  UNDERSTUDY_OUTPUTS         folder for local results (default: outputs/)
+  UNDERSTUDY_STATE_DIR       folder for checkpoints of unfinished jobs, such as a network volume (default: none)
+  UNDERSTUDY_STATE_MAX       maximum size of that folder (default: 20G)
+  UNDERSTUDY_JOB_SECONDS     time limit of a job (default: none); set it to the endpoint's execution timeout
+  UNDERSTUDY_UPLOAD_SECONDS  how long the upload of a finished result is retried (default: 300)
+  UNDERSTUDY_STALL_SECONDS   a job without any progress for this long fails, and the worker is replaced (default: 300)
+  UNDERSTUDY_FAN_OUT_MAX     most workers that a job may request with fan_out (default: 16; 1 disables fan-out)
+  UNDERSTUDY_LATE_SECONDS    a chunk that another worker has had for longer, and for more than three times the usual
+                             time, is generated again by the job itself (default: 60)
+  UNDERSTUDY_INLINE_MAX      largest result that an answer may contain (default: 6M)
+  UNDERSTUDY_LINK_SECONDS    lifetime of the links to results in the bucket (default: 604800, 7 days)
+  UNDERSTUDY_PRIVATE_HOSTS   hosts with private addresses that jobs may use, separated by commas, such as minio:9000
+  UNDERSTUDY_LOCAL_ROOT      with --rp_serve_api: jobs may read files under this folder, and results go to
+                             UNDERSTUDY_OUTPUTS
+  RUNPOD_API_KEY             lets jobs with fan_out send their chunks to their own endpoint
+  BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID, BUCKET_SECRET_ACCESS_KEY, BUCKET_NAME, BUCKET_REGION
+                             the bucket for results
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What this worker was started with."""
+    """The parsed command line and settings of this worker."""
 
     preset: str | None
     overrides: tuple[str, ...]
-    """The operator's, Hydra's grammar, without the preset."""
+    """The operator's overrides in Hydra's grammar, without the preset."""
     locked: tuple[str, ...]
     place: JobOrigin
     for_sdk: tuple[str, ...]
     check_only: bool = False
-    """Check the worker and its weights, and end."""
+    """Check the worker and its weights, then exit."""
 
 
 def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Arguments | None:
-    """Separate our arguments from the SDK's. None when help was asked for and printed.
+    """Separate our arguments from the SDK's. Returns None after printing the requested help.
 
-    Raises ``InvalidInput`` for a word that neither side knows, a ``--test_input`` that is no job, and settings of the
-    operator that cannot be; the error's field is the word or the variable that is to blame.
+    Raises ``InvalidInput`` for an unknown argument, a ``--test_input`` that is not a job, and invalid settings of the
+    operator; the error's field is the offending argument or variable.
     """
     if any(word in ("-h", "--help") for word in argv[1:]):
         print(help_text(), end="")
@@ -112,13 +116,13 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # argparse's own way to say it: "argument --test_input: expected one argument".
+        # argparse's format: "argument --test_input: expected one argument".
         option, _, told = message.removeprefix("argument ").partition(": ")
         raise InvalidInput(told or message, field=option if told else "command line")
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the parser of our options and the SDK's. As the SDK's does, it takes an option's beginning for it."""
+    """Return the parser of our options and the SDK's. Like the SDK's own, it accepts abbreviated options."""
     parser = _Parser(add_help=False)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--test_input")
@@ -127,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rp_log_level", choices=("ERROR", "WARN", "INFO", "DEBUG"))
     parser.add_argument("--rp_api_port", type=int)
     parser.add_argument("--rp_api_host")
-    # One worker does one job at a time, and the SDK's server has no other to begin with.
+    # A worker runs one job at a time, and the SDK's server has only this one worker.
     parser.add_argument("--rp_api_concurrency", type=int, choices=(1,))
     return parser
 
@@ -142,32 +146,35 @@ def _for_sdk(given: argparse.Namespace) -> list[str]:
 
 
 def _override(word: str) -> str:
-    """Return a remaining word if it is a setting; otherwise raise ``InvalidInput`` and suggest the closest match."""
+    """Return a remaining argument if it is a setting; else raise ``InvalidInput`` and suggest the closest match."""
     if word[:1] != "-" and ("=" in word or word[:1] in ("+", "~")):
         check_override(word, word.partition("=")[0][:60])
         return word
     if word.startswith("-"):
         options = [option for action in _parser()._actions for option in action.option_strings]
-        raise InvalidInput(f"there is no such option{_nearest(word.partition('=')[0], options)}", field=word[:60])
+        raise InvalidInput(f"unknown option{_nearest(word.partition('=')[0], options)}", field=word[:60])
     raise InvalidInput(
-        f"""this is neither a setting nor an option{_nearest(word, _known_keys())}; """
-        """a job is given as --test_input '{"input": {"video_url": "clip.mp4"}}'""",
+        f"""neither a setting nor an option{_nearest(word, _known_keys())}; """
+        """pass a job as --test_input '{"input": {"video_url": "clip.mp4"}}'""",
         field=word[:60],
     )
 
 
 def check_override(word: str, field: str) -> None:
-    """Raise ``InvalidInput`` for an override that changes no setting: added, removed, Hydra's own, unknown."""
+    """Raise ``InvalidInput`` for an override that does not change an existing setting.
+
+    That is: one that adds or removes a key, one of Hydra's own settings, or an unknown key.
+    """
     key, equals, _ = word.partition("=")
     if not equals or key[:1] in ("+", "~"):
-        raise InvalidInput(f"settings are changed, as KEY=VALUE, not added or removed: {key[:60]}", field=field)
+        raise InvalidInput(f"settings can only be changed (KEY=VALUE), not added or removed: {key[:60]}", field=field)
     known = _known_keys()
     if key not in known and not any(key.startswith(f"{each}.") for each in known if "." in each):
-        raise InvalidInput(f"there is no setting {key[:60]}{_nearest(key, known)}", field=field)
+        raise InvalidInput(f"unknown setting {key[:60]}{_nearest(key, known)}", field=field)
 
 
 def _compose(overrides: Sequence[str], variable: str) -> None:
-    """Compose the settings with a variable's overrides, so that what is wrong with them names the variable."""
+    """Compose the settings with a variable's overrides, so that an error in them names the variable."""
     presets = [word.removeprefix("preset=") for word in overrides if word.startswith("preset=")]
     try:
         compose_settings(
@@ -188,7 +195,7 @@ def _locked(text: str) -> tuple[str, ...]:
 
 @cache
 def _known_keys() -> tuple[str, ...]:
-    """Return what an override may begin with: ``preset``, groups that have files, and every GROUP.KEY."""
+    """Return the valid keys of an override: ``preset``, groups that have files, and every GROUP.KEY."""
     keys = ["preset", *group_names()]
     for group in Settings.model_fields:
         if group != "preset":
@@ -198,7 +205,7 @@ def _known_keys() -> tuple[str, ...]:
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; is {near[0]} meant?" if near else ""
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _place(given: argparse.Namespace, environment: Mapping[str, str]) -> JobOrigin:
@@ -211,7 +218,7 @@ def _place(given: argparse.Namespace, environment: Mapping[str, str]) -> JobOrig
 
 
 def _check_test_input(text: str) -> None:
-    """Refuse what the SDK would meet with a traceback, or by running test_input.json instead (``{}``)."""
+    """Reject what the SDK would answer with a traceback or, for ``{}``, by running test_input.json instead."""
     try:
         job = json.loads(text)
     except ValueError:
@@ -221,7 +228,7 @@ def _check_test_input(text: str) -> None:
 
 
 def help_text() -> str:
-    """Return what ``--help`` prints."""
+    """Return the text that ``--help`` prints."""
     lines, line = [], ""
     for key in CALLER_KEYS:
         if len(line) + len(key) > 110:

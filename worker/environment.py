@@ -1,9 +1,9 @@
-"""What a worker was set up with by its operator, read once from the environment.
+"""The operator's configuration of a worker, read once from the environment.
 
-By hand, after a trial of pydantic-settings 2.16: it reads ``os.environ`` alone, while the environment is an argument
-here; it wants JSON where a variable holds a list (``minio:9000,other`` ends in a ``SettingsError``); pydantic's own
-``ByteSize`` takes a forgotten unit for bytes (``UNDERSTUDY_STATE_MAX=20`` would be 20 bytes) and its integers take
-``1_0`` for ten. The readers below would stay as its validators, and its errors would have to be translated.
+Parsed without a library, after a trial of pydantic-settings 2.16: it reads only ``os.environ``, while the environment
+is an argument here; it expects JSON in a variable that holds a list (``minio:9000,other`` is a ``SettingsError``);
+pydantic's ``ByteSize`` reads a number without a unit as bytes (``UNDERSTUDY_STATE_MAX=20`` would be 20 bytes), and its
+integers accept ``1_0`` as ten. The parsers below would remain as validators, and its errors would need translating.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from worker.delivery.bucket_settings import Bucket, link_seconds, read_bucket
 from worker.fan_out.endpoint import OwnEndpoint, read_endpoint
 
 JobOrigin = Literal["local", "api", "platform"]
-"""Where jobs come from: this machine's own command line, the SDK's HTTP server, RunPod."""
+"""Where jobs come from: the command line, the SDK's HTTP server, or RunPod."""
 STATE_LIFE_SECONDS = 24 * 3600.0
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
 _SIZE = re.compile(r"(\d{1,6})\s*([MGT])B?", re.IGNORECASE)
@@ -33,40 +33,41 @@ class WorkerEnvironment:
     """Where a worker reads, writes and delivers."""
 
     outputs: Path
-    """Of local results."""
+    """Folder for local results."""
     work: Path
-    """Where jobs have their temporary folders."""
+    """Folder for the jobs' temporary folders."""
     local_root: Path | None
-    """Paths in a request are read under it only; None: never."""
+    """Folder under which paths in a request may be read; None: no paths."""
     private_hosts: frozenset[str]
-    """``host`` or ``host:port`` that may have private addresses, for fetching and delivering."""
+    """``host`` or ``host:port`` that may have private addresses, for downloads and uploads."""
     bucket: Bucket | None
     state_dir: Path | None
-    """Where unfinished jobs keep what they have done; None: nowhere."""
+    """Folder for the checkpoints of unfinished jobs; None: no checkpoints."""
     state_life_seconds: float
     state_max_bytes: int
     inline_max_bytes: int
-    """Of the files that an answer may hold as base64."""
+    """Maximum size of the files that an answer may contain as base64."""
     local_delivery: bool
-    """Results may be left in ``outputs``."""
+    """Whether results may be written to ``outputs``."""
     job_seconds: float | None = None
-    """How long a job may take; None: as long as it does."""
+    """Time limit of a job; None: no limit."""
     upload_seconds: float = 300.0
-    """How long a finished result is offered to a store or server that does not take it."""
+    """How long the upload of a finished result is retried."""
     endpoint: OwnEndpoint | None = None
-    """The endpoint that this worker belongs to, where jobs may share their chunks."""
+    """The endpoint that this worker belongs to; needed to share chunks with other workers."""
     fan_out_max: int = 16
-    """How many workers a job may ask for."""
+    """Maximum number of workers that a job may request."""
     late_seconds: float = 60.0
-    """A chunk that another worker has had for longer, and for thrice the usual time, is drawn again."""
+    """A chunk that another worker has had for longer, and for more than three times the usual time, is generated again
+    by the job itself."""
     stall_seconds: float = 300.0
-    """After so long without a sign of life a job counts as hanging, and the worker is replaced. Loading a model and one
+    """A job without any progress for this long counts as stalled, and the worker is replaced. Loading a model and one
     call of an encoder take less."""
 
 
 def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> WorkerEnvironment:
-    """Read the operator's variables. Raises ``InvalidInput`` that names the variable and repeats no value."""
-    # Also without a bucket: who sets one later has the link's life checked by then.
+    """Read the operator's variables. Raises ``InvalidInput`` that names the variable and does not repeat its value."""
+    # Checked even without a bucket, so that adding one later reveals no old mistake.
     link_seconds(environment)
     bucket = read_bucket(environment)
     if bucket is not None:
@@ -81,7 +82,7 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
         state_life_seconds=STATE_LIFE_SECONDS,
         state_max_bytes=_size(environment, "UNDERSTUDY_STATE_MAX", "20G"),
         inline_max_bytes=_size(environment, "UNDERSTUDY_INLINE_MAX", "6M"),
-        # Over the SDK's HTTP server whoever may name the operator's paths may also have results left there.
+        # With the SDK's HTTP server, callers who may read local paths may also have results written there.
         local_delivery=_local_root(environment, place) is not None,
         job_seconds=_seconds(environment, "UNDERSTUDY_JOB_SECONDS"),
         upload_seconds=_seconds(environment, "UNDERSTUDY_UPLOAD_SECONDS") or 300.0,
@@ -95,7 +96,7 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
 def _local_root(environment: Mapping[str, str], place: JobOrigin) -> Path | None:
     if place == "local":
         return Path("/")
-    # On the platform a job comes from anywhere: no variable opens the worker's disk to it.
+    # On the platform jobs come from anywhere: no variable gives them access to the worker's disk.
     return _folder(environment, "UNDERSTUDY_LOCAL_ROOT") if place == "api" else None
 
 
@@ -111,7 +112,7 @@ def _folder(environment: Mapping[str, str], name: str) -> Path | None:
 def _hosts(text: str) -> frozenset[str]:
     hosts = [part.strip().lower() for part in text.split(",") if part.strip()]
     if not all(_HOST.fullmatch(host) for host in hosts):
-        raise InvalidInput("must be names such as minio:9000, separated by commas", field="UNDERSTUDY_PRIVATE_HOSTS")
+        raise InvalidInput("must be hosts such as minio:9000, separated by commas", field="UNDERSTUDY_PRIVATE_HOSTS")
     return frozenset(host.replace("[", "").replace("]", "") if host.endswith("]") else host for host in hosts)
 
 

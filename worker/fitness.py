@@ -1,4 +1,4 @@
-"""What must be right before a worker takes jobs."""
+"""Checks that a worker must pass before it takes jobs."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from worker.presets import WorkerNotReady, check_weights
 
 log = logging.getLogger("understudy.startup")
 LEAST_FREE_BYTES = 2 * 10**9
-"""A clip of 2 GiB is the most that is fetched; its result and layers come beside it."""
+"""Downloads are limited to 2 GiB; result and layers need space as well."""
 
 
 def prepare_worker(settings: Settings, worker: WorkerEnvironment, models: ModelKeeper) -> None:
-    """Check the machine and load the preset's models, once; raises ``WorkerNotReady``."""
+    """Check the machine and load the preset's models. Raises ``WorkerNotReady``."""
     for check in preflight_checks(settings, worker):
         check()
     removed = remove_abandoned(worker.work)
     if removed:
-        log.info("removed %d folders of jobs that were killed", removed)
+        log.info("removed %d folders of killed jobs", removed)
     _try_bucket(worker)
     try:
         warm_up(models.load(settings), settings)
     except (PresetUnavailable, DeviceError) as error:
-        # A traceback would have the platform start the worker again and again.
+        # An unhandled exception would make the platform restart the worker again and again.
         raise WorkerNotReady(error.message) from error
     log.info("worker is ready", extra={"preset": settings.preset})
 
 
 def preflight_checks(settings: Settings, worker: WorkerEnvironment) -> list[Callable[[], None]]:
-    """Return the checks, each of which raises ``WorkerNotReady``. They take milliseconds."""
+    """Return the checks; each takes milliseconds and may raise ``WorkerNotReady``."""
     return [
         lambda: check_weights(settings.preset),
         lambda: _check_folder(worker.work, "UNDERSTUDY_WORK"),
@@ -52,7 +52,7 @@ def preflight_checks(settings: Settings, worker: WorkerEnvironment) -> list[Call
 
 
 def _try_bucket(worker: WorkerEnvironment) -> None:
-    """A bucket that refuses ends the worker; one that is away is tried again by the first job that needs it."""
+    """Test the bucket. A refusal stops the worker; the first job tests an unreachable bucket again."""
     if worker.bucket is None:
         return
     if not worker.bucket.signs_links:
@@ -62,7 +62,7 @@ def _try_bucket(worker: WorkerEnvironment) -> None:
     except BucketRefused as error:
         raise WorkerNotReady(error.message) from error
     except UploadFailed as error:
-        log.warning("%s: tried again by the first job that needs it", error.message)
+        log.warning("%s: the first job that needs it tries again", error.message)
 
 
 def _check_folder(folder: Path | None, variable: str) -> None:
@@ -71,9 +71,9 @@ def _check_folder(folder: Path | None, variable: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WorkerNotReady(f"{variable}: {folder} cannot be made ({type(error).__name__})") from error
+        raise WorkerNotReady(f"{variable}: {folder} cannot be created ({type(error).__name__})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise WorkerNotReady(f"{variable}: {folder} cannot be written to")
+        raise WorkerNotReady(f"{variable}: {folder} is not writable")
 
 
 def _check_disk(folder: Path) -> None:

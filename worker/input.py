@@ -1,4 +1,4 @@
-"""What a caller may ask for: the schema of ``input``."""
+"""The request of a caller: the schema of ``input``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _each_once(names: list[Artifact]) -> list[Artifact]:
 
 
 def _without_pasted_blanks(text: str) -> str:
-    """Drop what comes along when a URL is copied out of a page or a mail; a path may end with a blank."""
+    """Strip white space and invisible characters that are copied along with a URL; paths are left unchanged."""
     return text.strip(_PASTED) if "://" in text else text
 
 
@@ -43,7 +43,7 @@ class _Strict(BaseModel):
 
 
 class SubjectPoint(_Strict):
-    """A person, by a point of the upright picture at a time."""
+    """A point on a person, in the upright picture at a given time."""
 
     x: Annotated[float, Field(ge=0, description="px from the left")]
     y: Annotated[float, Field(ge=0, description="px from the top")]
@@ -60,14 +60,14 @@ _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class SubjectInput(_Strict):
-    """One of several people to replace, and who comes in for them."""
+    """One of several people to replace, and the person who replaces them."""
 
     subject: Annotated[SubjectWords, Field(description="whom to replace, as in the top-level field of that name")]
     reference_image_urls: Annotated[
         list[_Url], Field(max_length=4, description="one to four pictures of the new person, front first")
     ] = []
-    prompt: Annotated[_Prompt, Field(description="the new person, in words")] = ""
-    seed: Annotated[_Seed | None, Field(description="default: the job's")] = None
+    prompt: Annotated[_Prompt, Field(description="description of the new person")] = ""
+    seed: Annotated[_Seed | None, Field(description="default: the job's seed")] = None
 
 
 class JobInput(_Strict):
@@ -75,37 +75,42 @@ class JobInput(_Strict):
 
     video_url: Annotated[
         _Url | None,
-        Field(description="the clip: an http(s) URL; locally also a path; needed but in the mode `character`"),
+        Field(description="the clip: an http(s) URL, locally also a path; required except in the mode `character`"),
     ] = None
     prompt: Annotated[
         _Prompt,
         Field(
-            description="the new person, in words; the mannequin takes clothes and colors from them, without a picture"
+            description="description of the new person; "
+            "the mannequin takes clothes and colors from it if there is no picture"
         ),
     ] = ""
     negative_prompt: Annotated[_Prompt, Field(description="what the result must not show")] = ""
     reference_image_url: Annotated[
         _Url | None,
-        Field(description="a picture of the new person, showing exactly one person; URL, locally also a path"),
+        Field(description="a picture of the new person, with exactly one person in it; a URL, locally also a path"),
     ] = None
     reference_image_urls: Annotated[
         list[_Url],
-        Field(max_length=4, description="instead: one to four pictures of that person, front first, then other sides"),
+        Field(
+            max_length=4, description="alternatively one to four pictures of that person: front first, then other sides"
+        ),
     ] = []
     preset: Annotated[str | None, Field(max_length=64, description="quality preset; default: the worker's")] = None
     overrides: Annotated[
-        dict[str, bool | int | float | str], Field(description="single settings, such as {'segment.count': 3}")
+        dict[str, bool | int | float | str], Field(description="individual settings, such as {'segment.count': 3}")
     ] = {}
-    seed: Annotated[int, Field(ge=0, lt=2**32, description="same seed, same bytes (on a CPU)")] = 0
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="random seed; on a CPU the same seed gives the same bytes")
+    ] = 0
     subject: Annotated[
-        SubjectWords, Field(description="whom to replace; a number counts people in order of appearance")
+        SubjectWords, Field(description="whom to replace; numbers count people in order of appearance, from 0")
     ] = "largest"
     subjects: Annotated[
         list[SubjectInput],
         Field(
             max_length=4,
-            description="up to four people to replace, each with who comes in; "
-            "instead of subject, prompt and references",
+            description="up to four people to replace, each by a person of their own; "
+            "replaces subject, prompt and the reference fields",
         ),
     ] = []
     on_lost: Annotated[
@@ -117,58 +122,58 @@ class JobInput(_Strict):
         list[Artifact],
         Field(max_length=len(get_args(Artifact))),
         AfterValidator(_each_once),
-        Field(description="files to make beside the result"),
+        Field(description="additional files to produce"),
     ] = []
     mode: Annotated[
         Literal["replace", "frame", "people", "character", "estimate"],
         Field(
             description="replace: the whole clip; frame: one finished frame per segment, as PNG; "
-            "people: who is in the clip, with a still of each, to choose a subject; "
-            "character: the new person alone, turning, without a clip; "
-            "estimate: time and cost, without doing it"
+            "people: the people in the clip, with a still of each, to choose a subject from; "
+            "character: a turntable video of the new person, without a clip; "
+            "estimate: time and cost, without doing the work"
         ),
     ] = "replace"
     upload_url: Annotated[
-        _Url | None, Field(description="a presigned URL to PUT the result to; default: the worker's bucket")
+        _Url | None, Field(description="presigned URL to PUT the result to; default: the worker's bucket")
     ] = None
     artifact_upload_urls: Annotated[
-        dict[Artifact, _Url], Field(description="with upload_url: a presigned URL for each artifact asked for")
+        dict[Artifact, _Url], Field(description="with upload_url: a presigned URL for each requested artifact")
     ] = {}
     upload_headers: Annotated[
         dict[str, Annotated[str, Field(max_length=1024)]],
-        Field(description="headers that your store wants with each PUT, such as {'x-amz-acl': 'private'}"),
+        Field(description="headers that your store requires with each PUT, such as {'x-amz-acl': 'private'}"),
     ] = {}
     fan_out: Annotated[
         int,
-        Field(ge=1, le=16, description="how many of the endpoint's workers draw the clip's chunks at once"),
+        Field(ge=1, le=16, description="number of the endpoint's workers that generate the clip's chunks in parallel"),
     ] = 1
     inline: Annotated[bool, Field(description="return a small result inside the answer, as base64")] = False
 
 
 def _check_together(request: JobInput) -> None:
-    """Raise ``InvalidInput`` for fields that do not go together."""
+    """Raise ``InvalidInput`` for fields that contradict each other."""
     if request.video_url is None and request.mode != "character":
-        raise InvalidInput("is needed", field="video_url")
+        raise InvalidInput("is required", field="video_url")
     if request.video_url is not None and request.mode == "character":
-        raise InvalidInput("is not used in the mode character: leave it out", field="video_url")
+        raise InvalidInput("is not used in the mode character: omit it", field="video_url")
     if request.subjects and request.mode == "character":
-        raise InvalidInput("show one person at a time: the mode character takes no list", field="subjects")
+        raise InvalidInput("the mode character shows one person at a time: omit this list", field="subjects")
     if request.start_s is not None and request.end_s is not None and request.end_s <= request.start_s:
         raise InvalidInput("must be after start_s", field="end_s")
     if request.reference_image_url is not None and request.reference_image_urls:
-        raise InvalidInput("name pictures here or in reference_image_url, not in both", field="reference_image_urls")
+        raise InvalidInput("give pictures here or in reference_image_url, not in both", field="reference_image_urls")
     if request.subjects:
         for name in ("subject", "prompt", "reference_image_url", "reference_image_urls"):
             if name in request.model_fields_set:
-                raise InvalidInput("belongs in each of subjects where these are given", field=name)
+                raise InvalidInput("belongs in each entry of subjects if that list is given", field=name)
     if request.fan_out > 1 and request.mode not in ("replace", "estimate"):
-        raise InvalidInput(f"is for whole clips: leave it out with mode {request.mode}", field="fan_out")
+        raise InvalidInput(f"applies to whole clips only: omit it in the mode {request.mode}", field="fan_out")
     if request.mode != "replace" and request.artifacts:
-        raise InvalidInput(f"are only made for whole clips: leave them out with mode {request.mode}", field="artifacts")
+        raise InvalidInput(f"are made for whole clips only: omit them in the mode {request.mode}", field="artifacts")
 
 
 def parse_request(raw: Any) -> JobInput:
-    """Check a job's ``input``. Raises ``InvalidInput`` that names the field and does not repeat the value."""
+    """Validate a job's ``input``. Raises ``InvalidInput`` that names the field and does not repeat its value."""
     if not isinstance(raw, dict) or not raw:
         raise InvalidInput("must be an object with at least a video_url", field="input")
     try:
@@ -182,15 +187,15 @@ def parse_request(raw: Any) -> JobInput:
 
 
 def _ask_the_setting(location: tuple[str | int, ...], raw: dict[str, Any]) -> None:
-    """Raise ``InvalidInput`` in the words of the setting that an override was meant for: it knows what it wants."""
+    """Raise the ``InvalidInput`` of the setting that an override addresses: it states the expected type and range."""
     if location[:1] == ("overrides",) and len(location) > 1 and isinstance(location[1], str):
         apply_caller_overrides(compose_settings(), {location[1]: raw["overrides"][location[1]]})
 
 
 def _field_of(location: tuple[str | int, ...]) -> str:
-    """Name what is wrong in the caller's own words, cut to a sane length; ``input`` for a key without a name.
+    """Return the offending field as the caller wrote it, truncated; ``input`` if it has no name.
 
-    Members of a union are part of pydantic's location, behind the field: the caller does not know them.
+    pydantic's location also has the member of a union after the field, which means nothing to the caller.
     """
     parts = location[:2]
     if location[:1] == ("subject",):

@@ -1,4 +1,4 @@
-"""A job's own folder, gone at the end of the job whatever happens."""
+"""A job's temporary folder, removed at the end of the job whatever happens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def folder_name(job_id: str) -> str:
-    """Return a name for a job's folders: the id where it is harmless, else a hash of it."""
+    """Return a name for a job's folders: the id if it is safe as a file name, else a hash of it."""
     return (
         job_id
         if _SAFE_ID.fullmatch(job_id)
@@ -37,7 +37,7 @@ def job_workspace(root: Path, job_id: str) -> Iterator[Path]:
 
 
 def remove_abandoned(root: Path) -> int:
-    """Remove the job folders under ``root`` whose process was killed; return how many there were."""
+    """Remove the job folders under ``root`` whose process was killed; return their number."""
     removed = 0
     for lock in root.glob(f"*/{_LOCK_NAME}"):
         with try_lock(lock) as is_ours:
@@ -49,7 +49,7 @@ def remove_abandoned(root: Path) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the system frees when this process dies, however it dies."""
+    """Hold a file lock that the system releases when this process dies, however it dies."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -57,7 +57,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """As ``locked``, without waiting: False where somebody else holds it."""
+    """Like ``locked``, but without waiting: yields False if another process holds the lock."""
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The worker's log: a JSON line per event on the platform, plain lines locally, secrets in neither."""
+"""The worker's log: one JSON object per event on the platform, plain lines locally; secrets are redacted in both."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
-"""The job that the running thread works on."""
-# Begins with fixed characters: a scheme in front, however it is bounded, is looked for at every letter of a long word.
+"""Id of the job that the current thread works on."""
+# Starts with a literal: an optional scheme before it, however bounded, would be tried at every letter of a long word.
 _URL = re.compile(r"(://)([^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|SIGNATURE|AUTH", re.IGNORECASE)
-# The same inside another URL or a form, encoded once or twice. All is bounded: no text makes it look twice at a place.
+# The same inside another URL or a form, percent-encoded once or twice. Bounded repetitions prevent backtracking.
 _ENCODED_URL = re.compile(
     r"(%(?:25)?3A(?:%(?:25)?2F){2})([^\s\"'<>%]{1,256}(?:%(?:25)?3A[^\s\"'<>%]{0,256})?%(?:25)?40)?"
     r"((?:[^\s\"'<>%]{1,256}|(?!%(?:25)?3F)%(?:25)?[0-9A-F]{2}){0,64})(%(?:25)?3F[^\s\"'<>]*)?",
@@ -38,16 +38,16 @@ _PATH_NAME = re.compile(r"(?:FILE|PATH|DIR|HOME|ROOT|SOCK|BUNDLE)$", re.IGNORECA
 _LOWER = re.compile(r"%[0-9A-F]{2}")
 _SHORTEST_SECRET = 6
 _LONGEST_TEXT = 16_384
-"""Of one text: an answer with a video in it is no message."""
+"""Characters kept of one message; an answer with a base64 video in it is far longer."""
 _MARGIN = 4_096
-"""Searched beyond what is kept, and dropped: a secret that the cut goes through is not half shown."""
+"""Characters searched beyond the cut and then dropped, so that no secret is shown in part."""
 _MOST_ITEMS = 100
-"""Of a list or a dict that is logged."""
+"""Items of a list or dictionary that are logged."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Redactor:
-    """Takes secrets out of texts: queries and credentials of URLs, signatures, values of the environment's secrets."""
+    """Removes secrets from texts: queries and credentials of URLs, signatures, and the environment's secret values."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         values = {
@@ -59,14 +59,14 @@ class Redactor:
         self._secrets = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return a text without its secrets, in bounded time: what is too long is cut before it is searched."""
+        """Return a text without its secrets, in bounded time: overlong texts are truncated before the search."""
         if len(text) <= _LONGEST_TEXT:
             return self.searched(text)
         begin = self.searched(text[: _LONGEST_TEXT + _MARGIN])
         return f"{begin[:-_MARGIN]}... ({len(text)} characters)"
 
     def searched(self, text: str) -> str:
-        """Return the whole text without its secrets, in time that grows with its length."""
+        """Return the whole text without its secrets, in time linear in its length."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         text = _URL.sub(lambda found: found[1] + found[3] + ("?***" if found[4] else ""), text)
@@ -74,7 +74,7 @@ class Redactor:
         return _LOOSE.sub(_starred, text)
 
     def of_value(self, name: str, value: Any) -> Any:
-        """Return a value without its secrets; under the name of a secret there is nothing else."""
+        """Return a value without its secrets; a value whose name marks it as secret is replaced entirely."""
         if _SECRET_NAME.search(name) and not isinstance(value, bool | None):
             return "***"
         return self._shortened(value)
@@ -90,7 +90,7 @@ class Redactor:
 
 
 def _starred(found: re.Match[str]) -> str:
-    """Return a name with stars for its value, in the value's own quotes: a JSON line stays one."""
+    """Return the name with asterisks for its value, keeping the value's quotes so that a JSON line stays valid."""
     value = found[3]
     opened = value[0] if value[0] in "\"'" else ""
     closed = opened if len(value) > 1 and value.endswith(opened) else ""
@@ -98,15 +98,15 @@ def _starred(found: re.Match[str]) -> str:
 
 
 def _is_path(name: str, value: str) -> bool:
-    """Whether a variable holds a path (SSL_CERT_FILE and the like): no secret, and it would blot out half the log.
+    """Whether a variable holds a path (SSL_CERT_FILE and the like), which is no secret and common in the log.
 
-    A secret may begin with a slash as well, so its name or the disk has to say so.
+    A secret may start with a slash as well, so the name must end like a path's, or the path must exist.
     """
     return value.startswith("/") and (bool(_PATH_NAME.search(name)) or Path(value).exists())
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it is, and as JSON, Python, URLs, HTML and base64 write it."""
+    """Return a secret in every spelling: plain, and as written in JSON, Python, URLs, HTML and base64."""
     raw = secret.encode("utf-8", "surrogateescape")
     forms = {
         secret,
@@ -119,17 +119,17 @@ def _forms(secret: str) -> set[str]:
     }
     for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
         forms |= {quoted, _LOWER.sub(lambda found: found[0].lower(), quoted), quoted.replace("%", "%25")}
-    # Inside a text that was itself made JSON, as the SDK does with an answer.
+    # Inside a text that was itself encoded as JSON, as the SDK does with an answer.
     forms |= {json.dumps(form)[1:-1] for form in list(forms)}
     return {form for form in forms if len(form) >= _SHORTEST_SECRET}
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a record.
+    """Formats a record as one JSON object.
 
-    Not python-json-logger (tried, 4.2): values are redacted before they are JSON and the line after it, so the subclass
-    is as long as this; a line takes 165 µs instead of 90; and a library that logs a dict has its keys put in the place
-    of ``time``, ``level`` and ``job_id``.
+    Not python-json-logger (4.2 was tried): values are redacted before JSON encoding and the line after it, so a
+    subclass is as long as this one; a line takes 165 µs instead of 90; and a library that logs a dictionary overwrites
+    ``time``, ``level`` and ``job_id`` with its keys.
     """
 
     def __init__(self, redact: Redactor) -> None:
@@ -147,8 +147,8 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         told = {key: self._redact.of_value(key, value) for key, value in line.items() if value is not None}
-        # Values were searched as they are, before JSON writes their quotes and letters in its own way; and the line is,
-        # since a name and its value stand side by side only there.
+        # Values are searched before JSON escapes them, and the whole line afterwards, since only there does a name
+        # stand beside its value.
         return self._redact.searched(json.dumps(told))
 
 
@@ -164,24 +164,24 @@ class _PlainFormatter(logging.Formatter):
 
 
 def set_up_logging(environment: Mapping[str, str], *, as_json: bool, level: int = logging.INFO) -> None:
-    """Send everything that is logged, by us, by libraries and by the SDK, through the redactor to stderr."""
+    """Send all log records, ours and the libraries', through the redactor to stderr."""
     redact = Redactor(environment)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(redact) if as_json else _PlainFormatter(redact))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # botocore and urllib3 tell signed URLs and headers at DEBUG.
+    # At DEBUG, botocore and urllib3 log signed URLs and headers.
     for name in ("botocore", "boto3", "s3transfer", "urllib3", "asyncio", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def redact_sdk_log(environment: Mapping[str, str]) -> None:
-    """Let the SDK's own logger, which prints by itself, redact as well: its errors hold URLs of the job API."""
+    """Redact the SDK's own logger too, which prints directly: its errors contain URLs of the job API."""
     from runpod.serverless.modules.rp_logger import LOG_LEVELS, RunPodLogger
 
     redact, original = Redactor(environment), RunPodLogger.log
 
     def log(self: Any, message: Any, message_level: str = "INFO", job_id: str | None = None) -> None:
-        # Asked before anything is searched: at DEBUG the SDK hands over whole answers, twice each.
+        # The level is checked before the text is searched: at DEBUG the SDK logs whole answers, twice each.
         is_told = message_level == "TIP" or LOG_LEVELS.index(message_level) >= LOG_LEVELS.index(self.level)
         if is_told and self.level != "NOTSET":
             original(self, redact(str(message)), message_level, job_id)

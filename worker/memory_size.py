@@ -1,4 +1,4 @@
-"""Whether the machine has the memory for any job at all. Imports little: where it has not, imports fail as well."""
+"""Whether the machine has enough memory for any job at all. Imports little: without memory, large imports fail too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from worker.presets import WorkerNotReady
 
 
 def check_memory_size(settings: Settings) -> None:
-    """Raise ``WorkerNotReady`` where machine, container or limits leave less than a job of 1280x720 needs."""
+    """Raise ``WorkerNotReady`` if machine, container or limits leave less memory than a job of 1280x720 needs."""
     needed = worker_bytes(with_torch=settings.generate.backend != "mannequin")
     size = memory_size()
     if size is not None and size < needed:
-        raise WorkerNotReady(f"there is memory for {size / 1e9:.1f} GB here; the preset needs {needed / 1e9:.1f} GB")
+        raise WorkerNotReady(f"{size / 1e9:.1f} GB of memory are available; the preset needs {needed / 1e9:.1f} GB")

@@ -1,4 +1,4 @@
-"""The models that a worker keeps from job to job."""
+"""The loaded models that a worker keeps between jobs."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from worker.fan_out.open_bundle import OpenBundle
 from worker.presets import available_presets
 
 Load = Callable[[Settings, LoadedModels | None], LoadedModels]
-"""(settings, what is loaded already) to what the settings ask for."""
+"""Maps (settings, models already loaded) to the models that the settings need."""
 LoadPeople = Callable[[Settings, LoadedModels | None], PeopleBackend]
-"""The same for the people finder alone."""
+"""The same for the people detector alone."""
 
 
 class ModelKeeper:
-    """Loads a preset's models when a job first asks for them and keeps them for the jobs that come after."""
+    """Loads a preset's models when a job first needs them and keeps them for later jobs."""
 
     def __init__(self, load: Load = load_models, load_people: LoadPeople = load_people) -> None:
         self._load = load
         self._load_people = load_people
         self._kept: LoadedModels | None = None
         self.bundle: OpenBundle | None = None
-        """What the last chunk job was drawn from; the next one of the same job need not fetch it again."""
+        """Inputs of the last chunk job, reused by the next one of the same fan-out."""
 
     def let_go_of_bundle(self) -> None:
-        """Close what chunk jobs were drawn from, and free its disk."""
+        """Close the bundle of the last chunk job and remove its files."""
         if self.bundle is not None:
             self.bundle.close()
             self.bundle = None
 
     def load(self, settings: Settings) -> LoadedModels:
-        """Return the models of the settings. Raises ``PresetUnavailable``, which lists the presets that are here."""
+        """Return the models for the settings. Raises ``PresetUnavailable``, which lists the available presets."""
         with _presets_listed(settings):
             self._kept = self._load(settings, self._kept)
         return self._kept
 
     def load_people(self, settings: Settings) -> PeopleBackend:
-        """Return the people finder of the settings, without a generator. Raises as ``load`` does."""
+        """Return the people detector for the settings, without a generator. Raises like ``load``."""
         with _presets_listed(settings):
             return self._load_people(settings, self._kept)
 
     def load_character(self, settings: Settings) -> tuple[PeopleBackend, CharacterBackend]:
-        """Return what shows the new person without a clip. Raises as ``load`` does."""
+        """Return the people detector and the figure that the mode ``character`` needs. Raises like ``load``."""
         with _presets_listed(settings):
             return load_character(settings, self._kept)
 
@@ -58,4 +58,4 @@ def _presets_listed(settings: Settings) -> Iterator[None]:
     except PresetUnavailable as error:
         here = ", ".join(available_presets()) or "none"
         told = error.message.replace("--preset NAME", f"--preset {settings.preset}")
-        raise PresetUnavailable(f"{told}; presets with weights on this worker: {here}", field="preset") from error
+        raise PresetUnavailable(f"{told}; presets available on this worker: {here}", field="preset") from error

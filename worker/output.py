@@ -1,4 +1,4 @@
-"""What a caller is answered: the schema of ``output``."""
+"""The answer to a caller: the schema of ``output``."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from pydantic import Field
 from pipeline.result import CharacterReport, Estimate, JobReport, PeopleReport, Value
 
 _PATH = re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\",;:)]*")
-"""A path of two steps at least, as libraries put it into what they raise."""
+"""An absolute path with at least two components, as it appears in libraries' error messages."""
 
 
 class ResultFiles(Value):
-    """Where a result's files are. Which of the fields an answer has depends on where the files were to go."""
+    """Locations of a result's files. Which fields an answer has depends on the destination."""
 
     video_url: str = ""
-    """Where the result lies; not in the modes `frame` and `people`. In the mode `character`: the film."""
+    """Location of the result; absent in the modes `frame` and `people`. In the mode `character`, the turntable
+    video."""
     video_base64: str = ""
-    """The result itself, where it was asked for inline."""
+    """The result itself, if it was requested inline."""
     video_content_type: str = ""
-    """The result's container."""
+    """MIME type of the result's container."""
     artifacts: dict[str, str | list[str]] = Field(default_factory=dict)
-    """By name, where each file asked for lies; a list where there are several. In the mode `frame`: `frame`, the
-    pictures; in the mode `people`: `people`, a still of each person; in the mode `character`: `character`, stills of
-    four sides."""
+    """Location of each requested file by name; a list if there are several. In the mode `frame`: `frame`, the
+    finished frames; in the mode `people`: `people`, a still of each person; in the mode `character`: `character`,
+    stills of four sides."""
     artifacts_base64: dict[str, str] = Field(default_factory=dict)
-    """By name, the files themselves, where they were asked for inline; several are one zip."""
+    """The files themselves by name, if they were requested inline; several files are packed into one zip."""
     expires_s: int = 0
-    """Life of the links, where the result went to the worker's bucket."""
+    """Lifetime of the links in seconds, if the result went to the worker's bucket."""
 
 
 class JobAnswer(JobReport, ResultFiles):
-    """The answer of a job that made a result."""
+    """The answer of a job that produced a result."""
 
 
 class PeopleAnswer(PeopleReport, ResultFiles):
@@ -52,29 +53,29 @@ class EstimateAnswer(Value):
     estimate: Estimate
     """Frames, windows, operations, and seconds and US dollars by GPU type."""
     warnings: tuple[str, ...]
-    """Sentences about the clip."""
+    """Warnings about the clip, one sentence each."""
 
 
 class ErrorAnswer(Value):
     """The answer of a job that failed."""
 
     error: str
-    """A sentence for people: the field, what is wrong, and the code in brackets, for who shows nothing else of it."""
+    """A sentence for humans: the field, the problem, and the code in brackets, for clients that show only this."""
     error_code: str
-    """One word for programs."""
+    """The error's code, for programs."""
     field: str = ""
-    """The request's field that is to blame, where one is."""
+    """The field of the request that caused the error, if one did."""
     refresh_worker: bool = False
-    """Asks the platform for a fresh worker after this job."""
+    """Asks the platform to replace the worker after this job."""
 
 
 FileAnswer = JobAnswer | PeopleAnswer | CharacterAnswer
-"""Of any mode that makes files."""
+"""The answer of any mode that produces files."""
 Answer = FileAnswer | EstimateAnswer | ErrorAnswer
 
 
 def with_files(report: JobReport | PeopleReport | CharacterReport, files: ResultFiles) -> FileAnswer:
-    """Return the answer of a job: its files and what is known of them."""
+    """Return the answer of a job: its report and the locations of its files."""
     told = {**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)}
     if isinstance(report, PeopleReport):
         return PeopleAnswer.model_validate(told)
@@ -84,26 +85,26 @@ def with_files(report: JobReport | PeopleReport | CharacterReport, files: Result
 
 
 def full_sentence(message: str, code: str, field: str | None = None) -> str:
-    """Return an error in one sentence that stands by itself; the SDK's HTTP server hands on nothing but this.
+    """Return an error as one self-contained sentence; the SDK's HTTP server passes on nothing else.
 
-    Paths of this machine are left out, whatever library named them.
+    Paths of this machine are removed, since libraries put them into their messages.
     """
     told = _PATH.sub("a file of the worker", message)
     return f"{told} [{code}]" if field is None else f"{field}: {told} [{code}]"
 
 
 def plain_sentence(error: str, code: str, field: str | None = None) -> str:
-    """Take field and code out of a ``full_sentence`` again, for who shows them beside it."""
+    """Remove field and code from a ``full_sentence``, for displays that show them separately."""
     return error.removesuffix(f" [{code}]").removeprefix(f"{field}: ")
 
 
 def wire_form(answer: Value) -> dict[str, Any]:
-    """Return an answer as JSON values; what was not set is left out."""
+    """Return an answer as JSON values; fields that were not set are omitted."""
     return answer.model_dump(mode="json", exclude_unset=True)
 
 
 def read_answer(raw: Any) -> Answer:
-    """Return a worker's answer as a value. Raises ``ValueError`` for what is none."""
+    """Return a worker's JSON answer as a typed value. Raises ``ValueError`` if it is not one."""
     marks: tuple[tuple[type[Answer], str], ...] = (
         (ErrorAnswer, "error_code"),
         (EstimateAnswer, "estimate"),

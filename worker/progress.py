@@ -1,4 +1,4 @@
-"""Tell people how far a job is: on a terminal, in a log, or through the platform."""
+"""Report a job's progress: on a terminal, in a log, or through the platform."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from pipeline.result import PersonReport
 from worker.output import CharacterAnswer, EstimateAnswer, FileAnswer, PeopleAnswer
 
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
-"""Share of each stage in a preview job's time, as measured on walk_a; only for the estimate of the time left."""
+"""Fraction of a preview job's time per stage, measured on walk_a; used only to estimate the time left."""
 _LINE_SECONDS = 5.0
 _UPDATE_SECONDS = 2.0
-"""Between updates: each is a request of its own."""
+"""Minimum interval between updates: each one is an HTTP request."""
 
 
 def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0) -> float:
-    """Return how much of the whole job is done, 0..100. Unknown stages count as just begun.
+    """Return the percentage of the whole job that is done, 0..100. Unknown stages count as 0.
 
-    ``generation_share`` is the part of the job's time, 0..1, that a diffusion generator takes besides.
+    ``generation_share`` is the additional fraction of the job's time, 0..1, that a diffusion generator takes.
     """
     if stage in ("people", "character"):
-        # Jobs of their own.
+        # These modes have only this stage.
         return 100.0 * min(1.0, done / max(total, 1))
     if stage not in STAGE_SHARE:
         return 0.0
@@ -44,7 +44,7 @@ def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0)
 
 
 class ConsoleProgress:
-    """A bar a stage on a terminal, a line every few seconds elsewhere. A context manager, called like ``Progress``."""
+    """A progress bar per stage on a terminal, else a line every few seconds. A context manager and a ``Progress``."""
 
     def __init__(self, generation_share: float = 0.0, console: Console | None = None) -> None:
         self._generation_share = generation_share
@@ -88,10 +88,10 @@ class ConsoleProgress:
 
 
 class PlatformProgress:
-    """Throttled updates for a platform: ``{"stage", "percent", "eta_s"}``, never falling. A context manager."""
+    """Throttled updates for a platform, ``{"stage", "percent", "eta_s"}``; never decreasing. A context manager."""
 
     def __init__(self, send: Callable[[dict[str, object]], None], generation_share: float = 0.0) -> None:
-        """``send`` is entered and left with this one where it is a context manager itself."""
+        """If ``send`` is a context manager itself, it is entered and exited with this one."""
         self._send, self._generation_share = send, generation_share
         self._begin = time.monotonic()
         self._sent = -_UPDATE_SECONDS
@@ -119,12 +119,12 @@ class PlatformProgress:
 
 
 def seconds_left(elapsed_seconds: float, percent: float) -> float | None:
-    """Return the time left at the speed so far; None before there is one."""
+    """Return the seconds left, extrapolated from the speed so far; None in the first percent."""
     return None if percent < 1.0 else elapsed_seconds * (100.0 - percent) / percent
 
 
 def local_summary(answer: FileAnswer | EstimateAnswer) -> str:
-    """Return what a local user reads last: warnings, the most telling figures, and where the result lies."""
+    """Return the summary of a local job: warnings, the most informative metrics, and the result's location."""
     lines = [f"Warning: {warning}" for warning in answer.warnings]
     if isinstance(answer, EstimateAnswer):
         return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
@@ -139,26 +139,28 @@ def local_summary(answer: FileAnswer | EstimateAnswer) -> str:
 
 
 def people_lines(answer: PeopleAnswer) -> list[str]:
-    """Return a line for each person of a clip."""
+    """Return one line for each person in a clip."""
     if not answer.people:
-        return ["Nobody was found in the clip"]
+        return ["No people were found in the clip"]
     return [f"subject {person.number}: {person_line(person)}" for person in answer.people]
 
 
 def character_lines(answer: CharacterAnswer) -> list[str]:
-    """Return what the figure of a new person was made from, in words."""
+    """Return a description of what the new person's figure was made from."""
     if not answer.views:
-        return ["The figure wears the clothes that the prompt names"]
+        return ["The figure wears the clothes named in the prompt"]
     sides = ", ".join(answer.views)
     overlap = 100 * (answer.outline_overlap or 0.0)
-    return [f"The figure was fitted to: {sides}; its outline covers {overlap:.0f} % of the picture's person"]
+    return [
+        f"The figure was fitted to: {sides}; its outline overlaps the person in the picture by {overlap:.0f} % (IoU)"
+    ]
 
 
 def person_line(person: PersonReport) -> str:
-    """Return when a person is seen and how large, in words."""
+    """Return when a person is visible and how large, in words."""
     named = f" ({', '.join(person.chosen_by)})" if person.chosen_by else ""
     return (
-        f"seen for {person.seen_s:.1f} s between {person.first_s:.1f} s and {person.last_s:.1f} s, "
+        f"visible for {person.seen_s:.1f} s between {person.first_s:.1f} s and {person.last_s:.1f} s, "
         f"{person.height_percent:.0f} % of the picture's height{named}"
     )
 
@@ -170,5 +172,5 @@ def _place_lines(places: str | list[str] | None) -> list[str]:
 
 
 def _place(place: str) -> str:
-    """Return a place as its reader can use it: a path from the root, a link with its signature, a word as it is."""
+    """Return an existing path as an absolute one, anything else (a link, a note) unchanged."""
     return str(Path(place).resolve()) if "://" not in place and Path(place).exists() else place

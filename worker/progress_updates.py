@@ -1,4 +1,4 @@
-"""Send progress to the platform from one thread, in order, and never after the job's end."""
+"""Send progress to the platform from one thread, in order, and never after the job has ended."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any, Self
 
 log = logging.getLogger("understudy.progress")
 _POST_SECONDS = 4.0
-"""After which an update is given up: one that hangs might be taken after the job's result."""
+"""Timeout of one update: a stalled one might arrive after the job's result."""
 _LAST_POST_SECONDS = 5.0
-"""How long a job waits at its end for an update that is under way."""
+"""How long a job waits at its end for an update in flight."""
 
 
 class ProgressPoster:
     """Posts the newest update that it was given; a context manager around a job.
 
-    The SDK's ``progress_update`` starts a thread for each, unordered, and the last may overtake the result.
+    The SDK's ``progress_update`` starts a thread per update: they are unordered, and the last may arrive after the
+    result.
     """
 
     def __init__(self, post: Callable[[dict[str, object]], None]) -> None:
@@ -56,12 +57,12 @@ class ProgressPoster:
             try:
                 self._post(update)
             except Exception as error:
-                # Nobody's job ends because a platform does not want to know how far it is.
+                # A job does not fail because its progress could not be reported.
                 log.warning("progress could not be posted (%s)", type(error).__name__)
 
 
 def post_to_platform(job: dict[str, Any]) -> Callable[[dict[str, object]], None]:
-    """Return what posts one update of a job, as the SDK does, and returns when it was taken (or failed: logged)."""
+    """Return a function that posts one update the way the SDK does and returns once it was accepted or has failed."""
     from runpod.http_client import AsyncClientSession
     from runpod.serverless.modules.rp_http import send_result
 

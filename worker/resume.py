@@ -1,4 +1,4 @@
-"""Where an unfinished job keeps what it has done, so that the same job goes on from there."""
+"""The folder in which an unfinished job keeps its checkpoints, so that the same job can resume."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _LIBRARIES = (
     "trackers",
 )
 _LIBRARIES_OF_GPU = ("diffusers", "torch", "transformers", "ultralytics")
-"""Not everywhere installed."""
+"""Installed only where GPU presets run."""
 _KEPT_AFTER = (UploadFailed, DeviceError, NoSpace, JobTimeout)
-"""Ends of a job that another try may get past. After any other error the same job would only fail again."""
+"""Errors after which a retry may succeed. After any other error the same job would fail again."""
 _LEAST_FREE_BYTES = 10**9
 _BLOCK_BYTES = 1 << 22
 
 
 @contextmanager
 def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iterator[Path]:
-    """Yield the folder for a job's checkpoints: under the operator's state folder where there is one, else ``scratch``.
+    """Yield the folder for a job's checkpoints: under the operator's state folder if there is one, else ``scratch``.
 
-    A process that dies leaves the folder as it is, and the next job of the same ``key`` finds it. It is removed after
-    success and after errors that would come again. One job at a time has it; a second one of the same key, and any
-    job while that disk is full or away, uses ``scratch``.
+    A process that dies leaves the folder behind, and the next job with the same ``key`` finds it. It is removed after
+    success and after errors that would recur. Only one job at a time uses it; a second one with the same key, and any
+    job while that disk is full or unavailable, uses ``scratch``.
     """
     with ExitStack() as held:
         folder = _claim(worker, key, held)
@@ -65,7 +65,7 @@ def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iter
 
 
 def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, check: Check = lambda: None) -> str:
-    """Return the SHA-256 of all that decides a job's bytes: contents, settings, seed and the rest, code, libraries."""
+    """Return the SHA-256 of everything that determines a job's bytes: clip, settings, request, code and libraries."""
     digest = hashlib.sha256(code_hash().encode())
     with video.open("rb") as file:
         contents = hashlib.sha256()
@@ -85,7 +85,7 @@ def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, chec
 
 
 def _bytes_of(value: object) -> bytes:
-    """What is hashed of a value: an array's numbers, which its ``repr`` would leave out."""
+    """Return the bytes to hash for a value; for an array its data, which its ``repr`` would abbreviate."""
     if is_dataclass(value) and not isinstance(value, type):
         return b"(" + b"\0".join(_bytes_of(getattr(value, each.name)) for each in fields(value)) + b")"
     if isinstance(value, tuple):
@@ -95,7 +95,7 @@ def _bytes_of(value: object) -> bytes:
 
 @cache
 def code_hash() -> str:
-    """Return a hash of our own sources, of the models' lock and of the libraries that results depend on."""
+    """Return a hash of our own sources, of ``models.lock`` and of the library versions that results depend on."""
     digest = hashlib.sha256()
     for path in sorted(
         [*(_ROOT / "pipeline").rglob("*.py"), *(_ROOT / "worker").rglob("*.py"), _ROOT / "builder" / "models.lock"]
@@ -123,13 +123,13 @@ def _claim(worker: WorkerEnvironment, key: str, held: ExitStack) -> Path | None:
             log.warning("the state folder's disk is full: this job keeps no checkpoints")
             return None
         if not held.enter_context(try_lock(root / f"{key}.lock")):
-            log.warning("the same job runs elsewhere: this one keeps no checkpoints")
+            log.warning("the same job is running elsewhere: this one keeps no checkpoints")
             return None
         folder = root / key
         if folder.exists():
-            log.info("resuming from what an earlier attempt at this job has done")
+            log.info("resuming from the checkpoints of an earlier attempt at this job")
         folder.mkdir(exist_ok=True)
-        # Its age counts from its last use.
+        # Its age is measured from its last use.
         folder.touch()
         return folder
     except OSError as error:
@@ -143,7 +143,7 @@ def _drop(folder: Path | None) -> None:
 
 
 def _tidy(root: Path, life_seconds: float, max_bytes: int, spared: str) -> None:
-    """Remove what is too old, then the oldest until the rest fits; never what a running job has locked."""
+    """Remove folders that are too old, then the oldest until the rest fits; never one that a running job has locked."""
     kept = 0
     folders = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: -path.stat().st_mtime)
     for folder in folders:

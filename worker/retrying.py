@@ -1,4 +1,4 @@
-"""When another try may help, how long to wait before it, and when to give up: the same for every store and server."""
+"""Retry policy for every store and server: which failures are transient, how long to wait, when to give up."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _PASSING_CODES = frozenset(
         "XMinioServerNotInitialized",
     }
 )
-"""What stores of S3's and Azure's kind name a failure that passes, whatever its status is: S3 says 400 to some."""
+"""Error codes of S3-like stores and Azure for transient failures, whatever the status (S3 uses 400 for some)."""
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
 _DELAY = re.compile(r"\d{1,7}")
 _T = TypeVar("_T")
 
 
 class ServerFailed(Exception):
-    """A failure that another try may mend; ``wait_seconds`` is what the server asks for, None where it does not."""
+    """A transient failure. ``wait_seconds`` is the delay that the server requested, or None."""
 
     def __init__(self, message: str, wait_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -55,18 +55,18 @@ class ServerFailed(Exception):
 
 
 def is_passing(status: int, code: str = "") -> bool:
-    """Return whether an HTTP answer is one that may be another one in a while; ``code`` is the store's own name."""
+    """Return whether an HTTP response reports a transient failure; ``code`` is the store's own error code."""
     return status >= 500 or status in _PASSING_STATUS or code in _PASSING_CODES
 
 
 def error_code(body: bytes) -> str:
-    """Return the name that S3, Azure and their kind give an error in an answer's body; "" where there is none."""
+    """Return the error code that S3, Azure and similar stores put into a response body; "" if there is none."""
     found = _ERROR_CODE.search(body)
     return found[1].decode("ascii") if found else ""
 
 
 def wait_asked_for(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of ``Retry-After``, a number or a date; None where it is missing or makes no sense."""
+    """Return the seconds of ``Retry-After``, a number or a date; None if it is missing or invalid."""
     text = str(headers.get("Retry-After") or headers.get("retry-after") or "").strip()
     if _DELAY.fullmatch(text):
         return float(text)
@@ -77,16 +77,17 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
 
 
 def pause_seconds(tries: int, wait_seconds: float | None) -> float:
-    """Return how long to wait after so many tries, at least as long as the server asks for.
+    """Return how long to wait after ``tries`` attempts, at least as long as the server requested.
 
-    Doubled each time, and spread by a half, so that the workers that one outage stopped do not come back as one.
+    Exponential backoff with 25 % of jitter to either side, so that workers stopped by one outage do not all return at
+    once.
     """
     pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 16))
     return max(pause * random.uniform(0.75, 1.25), wait_seconds or 0.0)
 
 
 class _StopBefore(stop_base):
-    """Ends where the next try would come after a time of ``time.monotonic``."""
+    """Stops retrying if the next attempt would start after a time of ``time.monotonic``."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
@@ -98,9 +99,9 @@ class _StopBefore(stop_base):
 def try_until(
     deadline: float, work: Callable[[], _T], stop: threading.Event, *, most_tries: int | None = None
 ) -> tuple[_T, int]:
-    """Return ``work()`` and how often it was tried; after ``ServerFailed`` it is tried again.
+    """Return ``work()`` and the number of attempts; ``ServerFailed`` leads to another one.
 
-    Ends with the last ``ServerFailed`` where the next try would come after ``deadline`` (of ``time.monotonic``), after
+    Raises the last ``ServerFailed`` if the next attempt would start after ``deadline`` (of ``time.monotonic``), after
     ``most_tries``, or once ``stop`` is set, which also ends a pause.
     """
 

@@ -1,6 +1,6 @@
-"""Tables and JSON schemas of the request, its overrides and the answer, for the documents.
+"""Tables and JSON schemas of the request, its overrides and the answer, for the documentation.
 
-``python -m worker.schema_tables`` writes all of them anew where they stand.
+``python -m worker.schema_tables`` rewrites all of them in place.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _REFERENCES = {
     "FanOutReport": "{workers, chunks_here, chunks_elsewhere, chunks_taken_over}",
     "SegmentReport": "{shot, kind, start_frame, end_frame, start_s, end_s}",
 }
-"""How a table writes an object."""
+"""How the tables show the type of an object."""
 
 
 def request_table() -> str:
-    """Return the schema as a Markdown table, for ``docs/api.md``."""
+    """Return the request's schema as a Markdown table, for ``docs/api.md``."""
     rows = ["| field | type | default | meaning |", "|---|---|---|---|"]
     for name, field in JobInput.model_json_schema()["properties"].items():
         required = name in JobInput.model_json_schema().get("required", ())
@@ -63,12 +63,12 @@ def override_table(settings: Settings) -> str:
 
 
 def answer_table() -> str:
-    """Return the answer of a job that made a result as a Markdown table."""
+    """Return the answer of a job that produced a result as a Markdown table."""
     return _table_of(JobAnswer)
 
 
 def quality_table() -> str:
-    """Return the quality figures as a Markdown table."""
+    """Return the quality metrics as a Markdown table."""
     return _table_of(Quality)
 
 
@@ -78,17 +78,17 @@ def estimate_table() -> str:
 
 
 def people_table() -> str:
-    """Return what the answer in the mode ``people`` tells beside its files as a Markdown table."""
+    """Return the answer in the mode ``people``, without its files, as a Markdown table."""
     return _table_of(PeopleReport)
 
 
 def person_table() -> str:
-    """Return what is told of one person as a Markdown table."""
+    """Return the report on one person as a Markdown table."""
     return _table_of(PersonReport)
 
 
 def character_table() -> str:
-    """Return what the answer in the mode ``character`` tells beside its files as a Markdown table."""
+    """Return the answer in the mode ``character``, without its files, as a Markdown table."""
     return _table_of(CharacterReport)
 
 
@@ -116,7 +116,7 @@ def _table_of(model: type[Value]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a default as JSON has it; nothing at all is "none"."""
+    """Return a default in JSON notation; None is shown as "none"."""
     if value is None:
         return "none"
     return value if isinstance(value, str) and value else json.dumps(value)
@@ -161,7 +161,7 @@ def tables() -> dict[str, str]:
 
 
 def schema_text(schema: dict[str, Any]) -> str:
-    """Return a schema as its file has it."""
+    """Return the contents of a schema's file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Work in a thread that nobody has to wait for: a silent server holds up neither a cancel nor a deadline."""
+"""Work in daemon threads: an unresponsive server delays neither a cancellation nor a deadline."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _T = TypeVar("_T")
 
 
 def wait_until(is_done: Callable[[], bool], check: Callable[[], None], deadline: float) -> bool:
-    """Return True when ``is_done``, False when ``deadline`` (of ``time.monotonic``) has passed.
+    """Return True once ``is_done``, False once ``deadline`` (of ``time.monotonic``) has passed.
 
-    ``check`` is called some times a second and may raise.
+    ``check`` is called several times a second and may raise.
     """
     while not is_done():
         check()
@@ -26,7 +26,7 @@ def wait_until(is_done: Callable[[], bool], check: Callable[[], None], deadline:
 
 
 def start_thread(work: Callable[[], _T], name: str) -> Future[_T]:
-    """Run ``work`` in a daemon thread and return its result to come."""
+    """Run ``work`` in a daemon thread and return its future."""
     ended: Future[_T] = Future()
 
     def run() -> None:

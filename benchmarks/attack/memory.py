@@ -40,7 +40,7 @@ def run(bench: Bench) -> Iterator[Tried]:
             status = "hangs"
             text = ""
         # Refused at the start, or as a job; a crash has another status.
-        is_told = "OUT_OF_MEMORY" in text or "this worker is not ready: there is memory for" in text
+        is_told = "OUT_OF_MEMORY" in text or "GB of memory are available; the preset needs" in text
         outcome = "told" if is_told else f"status {status}"
         if status == 0:
             outcome = "OK"

@@ -142,7 +142,7 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
         box = shown.bounding_box()
         # The subject stands in the middle of the picture then.
         page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-        expect(page.get_by_label("Person to replace")).to_have_value("the one I click on the frame")
+        expect(page.get_by_label("Person to replace")).to_have_value("the one I click in the frame")
         expect(page.get_by_label("x (px from the left)")).not_to_have_value("")
         opened.shot("clicked")
         opened.part("2.4", "2.7")
@@ -173,16 +173,16 @@ def test_a_card_of_somebody_who_was_found_sets_whom_to_replace(browser: Any, add
     with _open(browser, address, tmp_path) as opened:
         opened.upload()
         opened.part("2.0", "2.3")
-        opened.page.get_by_role("button", name="Who is in the clip").click()
-        opened.says("Who is in the clip", "#result")
-        opened.says("subject 0: seen for 0.3 s", "#result")
+        opened.page.get_by_role("button", name="Find the people in the clip").click()
+        opened.says("People in the clip", "#result")
+        opened.says("subject 0: visible for 0.3 s", "#result")
         card = opened.page.locator("#people .thumbnail-item, #people .gallery-item").first
         expect(card).to_be_visible(timeout=_LONG)
         opened.shot("people")
         card.click()
-        expect(opened.page.get_by_label("Person to replace")).to_have_value("the one I click on the frame")
+        expect(opened.page.get_by_label("Person to replace")).to_have_value("the one I click in the frame")
         # x, y, seconds from the file's start.
-        expect(opened.page.get_by_label("More points of the same person")).to_have_value(re.compile(r"^\d.*, 2\.\d+$"))
+        expect(opened.page.get_by_label("More points on the same person")).to_have_value(re.compile(r"^\d.*, 2\.\d+$"))
         assert not opened.elsewhere
 
 
@@ -190,7 +190,7 @@ def test_a_quick_look_shows_finished_frames(browser: Any, address: str, tmp_path
     with _open(browser, address, tmp_path) as opened:
         opened.upload()
         opened.part("2", "2.4")
-        opened.page.get_by_role("button", name="Quick look").click()
+        opened.page.get_by_role("button", name="Preview single frames").click()
         expect(opened.page.locator("#result img").first).to_be_visible(timeout=_LONG)
         assert opened.page.evaluate("document.querySelector('#result img').naturalWidth") == 640
         opened.shot("quick_look")
@@ -232,7 +232,7 @@ def test_cancel_ends_a_job_and_leaves_nothing(browser: Any, address: str, tmp_pa
     with _open(browser, address, tmp_path) as opened:
         opened.upload()
         opened.page.get_by_role("button", name="Replace the person").click()
-        opened.says("looking at the clip")
+        opened.says("analyzing the clip")
         opened.page.get_by_role("button", name="Cancel").click()
         opened.says("Cancelled")
         expect(opened.page.locator("#result section")).to_have_count(0)
@@ -244,7 +244,7 @@ def test_a_page_that_is_loaded_again_finds_its_job(browser: Any, address: str, t
         opened.upload()
         opened.part("1", "3")
         opened.page.get_by_role("button", name="Replace the person").click()
-        opened.says("looking at the clip")
+        opened.says("analyzing the clip")
         opened.page.reload()
         opened.says("%")
         expect(opened.page.get_by_role("button", name="Replace the person")).to_be_disabled()

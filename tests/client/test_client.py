@@ -259,7 +259,7 @@ def test_a_folder_means_its_clips_and_a_name_is_harmless(tmp_path: Path) -> None
     ("words", "said"),
     [
         (["nothing.mp4"], "nothing.mp4: there is no such file"),
-        ([str(WALK)], "needs a bucket"),
+        ([str(WALK)], "require a bucket"),
         (["https://example.com/a.mp4", "--input", "["], "--input: not valid JSON"),
         (["https://example.com/a.mp4", "--input", '{"video_url": "x"}'], "--input: video_url"),
         (["https://example.com/a.mp4", "--reference", "nobody.png"], "--reference"),

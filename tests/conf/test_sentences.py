@@ -56,7 +56,7 @@ def test_no_kind_speaks_pydantics_words(kind: str) -> None:
         ({"subject": True}, "subject", f"must be {_ANYBODY}, got true"),
         ({"subject": "geheim"}, "subject", f"must be {_ANYBODY}, got a string"),
         ({"subject": -1}, "subject", "must be at least 0, got -1"),
-        ({"subject": {"x": 1, "y": 2}}, "subject.at_s", "is needed"),
+        ({"subject": {"x": 1, "y": 2}}, "subject.at_s", "is required"),
         ({"subject": {"x": "geheim", "y": 2, "at_s": 1}}, "subject.x", "must be a number, got a string"),
         ({"subject": {"x": 1, "y": 2, "at_s": 1, "z": 1}}, "subject.z", "unknown field"),
         # A setting says itself what it wants, not the union of all that settings may be.
@@ -64,7 +64,7 @@ def test_no_kind_speaks_pydantics_words(kind: str) -> None:
         ({"overrides": {"segment.count": [3]}}, "overrides.segment.count", "must be an integer, got a list"),
         ({"overrides": {"segment.count": _NAN}}, "overrides.segment.count", "must be an integer, got NaN"),
         ({"overrides": {"plate.method": {}}}, "overrides.plate.method", "must be one of: "),
-        ({"overrides": {"geheim": []}}, "overrides.geheim", "this key cannot be set"),
+        ({"overrides": {"geheim": []}}, "overrides.geheim", "this setting cannot be changed"),
     ],
 )  # fmt: skip
 def test_a_sentence_says_what_is_asked_for(change: dict[str, Any], field: str, told: str) -> None:

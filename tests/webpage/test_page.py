@@ -147,7 +147,7 @@ def test_a_job_that_hangs_is_told_and_nothing_is_begun_beside_it(tmp_path: Path)
     desk.start({"video_url": _URL})
     job.hangs = True
     answer = desk.now().answer
-    assert answer is not None and "start the page's program again" in answer["error"]
+    assert answer is not None and "restart the page's server" in answer["error"]
     with pytest.raises(Busy):
         desk.start({"video_url": _URL})
     job.over.set()
@@ -213,9 +213,9 @@ def test_people_who_were_found_are_cards_with_their_stills(tmp_path: Path) -> No
     # Whose still did not come is told in words alone.
     assert [card.still.name for card in cards] == ["person_00.png", "person_01.png"]
     assert cards[0].point is not None and cards[0].point.at_s == 1.0 and cards[1].point is None
-    assert cards[0].caption.startswith("0: seen for 1.5 s") and "(largest)" in cards[0].caption
+    assert cards[0].caption.startswith("0: visible for 1.5 s") and "(largest)" in cards[0].caption
     told = job_result(moment, None)
-    assert "subject 2: seen for 1.5 s" in told and "a &lt;b&gt; warning" in told
+    assert "subject 2: visible for 1.5 s" in told and "a &lt;b&gt; warning" in told
     assert person_cards(JobStatus(number=1, folder=tmp_path, answer={"frames": 3})) == []
 
 
@@ -243,5 +243,5 @@ def test_a_character_turns_beside_its_picture(tmp_path: Path) -> None:
     shown = job_result(moment, None, "/gradio_api/file=/p/a%20b.png")
     assert 'src="/results/abc/turntable.mp4" autoplay loop muted' in shown
     assert shown.index("/gradio_api/file=/p/a%20b.png") < shown.index("turntable.mp4")
-    assert "97 % of the picture" in shown and "Warning: a hat was left out" in shown
+    assert "97 % (IoU)" in shown and "Warning: a hat was left out" in shown
     assert "result.json" not in shown

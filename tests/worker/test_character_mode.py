@@ -109,7 +109,7 @@ def test_a_clip_is_needed_in_all_other_modes_and_refused_in_this_one(tmp_path: P
     runner.fails({"mode": "character", "subjects": [{"subject": 0}]}, "INVALID_INPUT", "subjects")
     for mode in ("replace", "frame", "people", "estimate"):
         answer = runner.fails({"mode": mode}, "INVALID_INPUT", "video_url")
-        assert "is needed" in answer["error"]
+        assert "is required" in answer["error"]
 
 
 def test_a_picture_of_nobody_is_refused(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
 
 
 def test_a_bucket_that_is_half_set_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="only partly set") as caught:
+    with pytest.raises(Exception, match="is incomplete") as caught:
         read_worker_settings({"BUCKET_NAME": "b", "BUCKET_ACCESS_KEY_ID": "k"}, "platform")
     assert caught.value.field == "BUCKET_ENDPOINT_URL"  # type: ignore[attr-defined]
 

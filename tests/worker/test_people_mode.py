@@ -57,7 +57,7 @@ def test_people_are_told_with_stills_and_without_a_generator(tmp_path: Path) -> 
     assert drawn[y0 + 40 : y1 - 5, x0 + 5 : x1 - 4].sum() == 0
     drawn[y0 - 3 : y1 + 4, x0 - 3 : x1 + 4] = False
     assert not drawn.any()
-    assert "subject 0: seen for 0.3 s" in local_summary(answer)
+    assert "subject 0: visible for 0.3 s" in local_summary(answer)
 
 
 def test_stills_go_where_a_clip_would(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_one_job_at_a_time_has_the_folder_and_without_one_there_is_scratch(
     with caplog.at_level(logging.WARNING), resumable_folder(worker, "k", tmp_path / "a") as first:
         with resumable_folder(worker, "k", tmp_path / "b") as second:
             assert (first, second) == (_kept(worker, "k"), tmp_path / "b")
-        assert first.exists() and "runs elsewhere" in caplog.text
+        assert first.exists() and "is running elsewhere" in caplog.text
     with resumable_folder(replace(worker, state_dir=None), "k", tmp_path / "a") as passes:
         assert passes == tmp_path / "a"
     file = tmp_path / "file"
@@ -226,7 +226,7 @@ def test_what_is_finished_stays_when_disk_or_memory_run_out(
     assert kept >= {"survey.zip", "masks.zip", "plan.zip"}
     monkeypatch.undo()
     assert runner.answer(good_job())["frames_replaced"] > 0
-    assert "resuming from what an earlier attempt" in runner.log
+    assert "resuming from the checkpoints of an earlier attempt" in runner.log
 
 
 def test_a_state_folder_that_goes_away_is_told_as_a_disk_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The operator's bucket: any S3 store, under RunPod's names of its variables."""
+"""Uploads to the operator's bucket, which may be in any S3-compatible store."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from worker.threads import start_thread, wait_until
 
 _PART_BYTES = 8 << 20
 _THREADS = 4
-"""Parts in flight at once. s3transfer reads each from the disk while it sends it."""
+"""Parts in flight at once. s3transfer reads each part from disk while sending it."""
 _LEAVE_SECONDS = 3.0
-"""How long a cancelled upload may take to stop before its threads are abandoned to their time-outs."""
+"""How long a cancelled upload may take to stop before its threads are left to their timeouts."""
 _BEGINNINGS = 3
-"""How often a file is begun where the store forgot, by a restart, the parts that it had."""
+"""How often a file's upload is started if the store loses the uploaded parts, for example by a restart."""
 _ERROR_NAME = re.compile(r"[A-Za-z]{1,40}")
 _SESSION_LOCK = threading.Lock()
-"""A session makes one client at a time."""
+"""boto3's session is not thread-safe while it creates a client."""
 _UNREADABLE = frozenset({401, 403, 405, 501})
-"""Answers of a store that accepted a file but does not report its size: the key lacks the right, or the store
-cannot."""
+"""Statuses of a store that accepted a file but does not report its size: the key lacks the permission, or the store
+does not support it."""
 
 
 def check_bucket(bucket: Bucket) -> None:
-    """Raise ``InvalidInput`` for what only the S3 library finds wrong, such as a host's name. Nothing is asked."""
+    """Raise ``InvalidInput`` for settings that only boto3 rejects, such as an invalid host name. Sends no request."""
     from botocore.exceptions import BotoCoreError
 
     try:
@@ -46,9 +46,9 @@ def check_bucket(bucket: Bucket) -> None:
 
 
 def sign_links(bucket: Bucket, keys: list[str]) -> dict[str, str]:
-    """Return a link for each key with which anybody may read it for ``link_seconds``. Nothing is asked of the store.
+    """Return a presigned link for each key, valid for ``link_seconds``. Sends no request.
 
-    Where the store knows no signed links, what is returned is the place, ``s3://BUCKET/KEY``.
+    If the store does not support presigned links, the location ``s3://BUCKET/KEY`` is returned instead.
     """
     client = s3_client(bucket, UploadLimits())
     if not bucket.signs_links:
@@ -68,11 +68,11 @@ def sign_links(bucket: Bucket, keys: list[str]) -> dict[str, str]:
 def upload_files(
     bucket: Bucket, files: Mapping[str, Path], *, check: Callable[[], None], limits: UploadLimits | None = None
 ) -> None:
-    """Store each file under its key, in parts of 8 MB where it is larger; what lay there before is replaced.
+    """Store each file under its key, replacing what is there; files over 8 MB are sent in parts of that size.
 
-    What may pass is tried again until the time of ``limits`` is over, and each file's size is asked for afterwards.
-    ``check`` is called some times a second and may raise: then what is under way is given up, a begun multipart upload
-    aborted, and nothing of it is to be seen under the key. Raises ``UploadFailed`` without a key, name or signature.
+    Transient failures are retried until the time of ``limits`` is over, and each file's stored size is verified.
+    ``check`` is called several times a second and may raise: then the uploads stop, a multipart upload is aborted, and
+    nothing of it appears under the key. Raises ``UploadFailed``, whose message holds no key, name or signature.
     """
     limits = limits or UploadLimits()
     deadline = time.monotonic() + limits.total_seconds
@@ -89,7 +89,7 @@ def upload_files(
 
 @contextmanager
 def told_as_upload_failed(refusal: str) -> Iterator[None]:
-    """Turn what S3's library raises, whatever a server made it stumble over, into ``UploadFailed``."""
+    """Turn whatever boto3 raises, including its reactions to malformed responses, into ``UploadFailed``."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -99,12 +99,12 @@ def told_as_upload_failed(refusal: str) -> Iterator[None]:
     except BotoCoreError as error:
         raise UploadFailed(f"the bucket could not be reached ({type(error).__name__})") from None
     except (UnderstudyError, OSError, MemoryError):
-        # After botocore's, some of which are OSErrors too.
+        # After botocore's errors, some of which are OSErrors.
         raise
     except Exception as error:
-        # A server that is no store: what the library misses in its answers.
+        # The server is no S3 store: boto3 fails on what its responses lack.
         raise UploadFailed(
-            f"the bucket's endpoint does not answer as an S3 store does ({type(error).__name__})"
+            f"the bucket's endpoint does not respond like an S3 store ({type(error).__name__})"
         ) from None
 
 
@@ -129,7 +129,7 @@ def _store(transfers: Any, bucket: Bucket, key: str, path: Path, check: Callable
 
 
 def _stored_size(client: Any, bucket: Bucket, key: str) -> int | None:
-    """Return the size of what lies under a key, -1 where nothing does, None where the store does not tell."""
+    """Return the size of the object under a key, -1 if there is none, None if the store does not report it."""
     from botocore.exceptions import ClientError
 
     try:
@@ -143,7 +143,7 @@ def _stored_size(client: Any, bucket: Bucket, key: str) -> int | None:
 def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterator[tuple[Any, Any]]:
     """Yield s3transfer's manager and its client.
 
-    At the end all that is under way is waited for, after an error not for long.
+    On exit all transfers in flight are awaited; after an error only for ``_LEAVE_SECONDS``.
     """
     from s3transfer.manager import TransferConfig, TransferManager
 
@@ -152,7 +152,7 @@ def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterato
     aborts: list[str] = []
 
     def refuse(event_name: str, **_: Any) -> None:
-        # botocore knows no cancel, and would ask a silent server some times more. One abort may go out.
+        # botocore cannot be cancelled and would keep retrying an unresponsive server. One abort request is let through.
         if gone.is_set() and ("AbortMultipartUpload" not in event_name or aborts):
             raise UploadFailed("the upload was abandoned")
         aborts.extend([event_name] if gone.is_set() else [])
@@ -163,7 +163,7 @@ def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterato
         multipart_chunksize=_PART_BYTES,
         max_request_concurrency=_THREADS,
         max_submission_concurrency=1,
-        # Parts that wait need no memory, and a cancel has less to clear away.
+        # A short queue: queued parts need memory, and a cancellation has less to clean up.
         max_request_queue_size=_THREADS,
     )
     manager = TransferManager(client, config)
@@ -176,7 +176,7 @@ def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterato
         yield manager, client
     except BaseException:
         gone.set()
-        # A server that says nothing would hold a cancelled job until the socket's time-out.
+        # An unresponsive server would delay a cancelled job until the socket's timeout.
         stopping = threading.Thread(target=stop, daemon=True)
         stopping.start()
         stopping.join(_LEAVE_SECONDS)
@@ -187,9 +187,9 @@ def _transfers(bucket: Bucket, limits: UploadLimits, deadline: float) -> Iterato
 def s3_client(
     bucket: Bucket, limits: UploadLimits, deadline: float | None = None, gone: threading.Event | None = None
 ) -> Any:
-    """Return a boto3 client for the bucket's store; close it. Raises ``BotoCoreError`` and ``ValueError``.
+    """Return a boto3 client for the bucket's store; the caller closes it. Raises ``BotoCoreError`` and ``ValueError``.
 
-    Each of its requests is tried again where that may help, until ``deadline`` (of ``time.monotonic``; by default after
+    Transient failures of its requests are retried until ``deadline`` (of ``time.monotonic``; by default after
     ``limits.total_seconds``) or until ``gone`` is set.
     """
     from botocore.config import Config
@@ -199,10 +199,10 @@ def s3_client(
         region_name=bucket.region,
         connect_timeout=limits.connect_seconds,
         read_timeout=limits.answer_seconds,
-        # Its own tries know neither our deadline nor Retry-After.
+        # boto3's own retries respect neither our deadline nor Retry-After.
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=_THREADS,
-        # Stores other than AWS's do not know the checksums that botocore sends by default since 1.36.
+        # Stores other than AWS do not support the checksums that botocore sends by default since 1.36.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={"addressing_style": "virtual" if bucket.is_virtual else "path"},
@@ -224,15 +224,15 @@ def s3_client(
 
 @cache
 def _session() -> Any:
-    """Return the one session: it holds the descriptions of S3 that each client would else read again."""
-    # Imported late: it takes a third of a second, and only jobs with a bucket need it.
+    """Return the only session: it caches the service description that each client would otherwise load again."""
+    # Imported late: this takes a third of a second, and only jobs with a bucket need it.
     import boto3
 
     return boto3.session.Session()
 
 
 class _Retries:
-    """botocore's question whether a request is sent again; the pause is made here, where it can be ended."""
+    """Handler of botocore's ``needs-retry`` event; it sleeps here, where the pause can be interrupted."""
 
     def __init__(self, deadline: float, gone: threading.Event) -> None:
         self._deadline, self._gone = deadline, gone
@@ -255,18 +255,18 @@ class _Retries:
         pause = pause_seconds(attempts, wait)
         if time.monotonic() + pause >= self._deadline or self._gone.wait(pause):
             return None
-        # Seconds that botocore still waits.
+        # Seconds that botocore still has to wait.
         return 0
 
 
 def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
-    """Keep botocore from looking for a bucket's region: only AWS has them, and other servers may lead it in circles."""
+    """Keep botocore from following a redirect to another region: only AWS has them; others may redirect in circles."""
     with suppress(KeyError):
         context["s3_redirect"]["redirected"] = True
 
 
 def _refusal(response: Mapping[str, Any]) -> str:
-    """Return the store's name for the error and the status; its sentence may repeat keys and signatures."""
+    """Return the store's error code and the status, without its message, which may contain keys and signatures."""
     name = str(response.get("Error", {}).get("Code", ""))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return f"{name} ({status})" if _ERROR_NAME.fullmatch(name) else str(status)

@@ -1,4 +1,4 @@
-"""Whether the operator's bucket takes and gives back what it should: tried with one tiny object, once a worker."""
+"""Test the operator's bucket by writing, reading and deleting one tiny object, once per worker."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from worker.threads import start_thread, wait_until
 
 log = logging.getLogger("understudy.startup")
 _KEY = "understudy/.trial"
-"""Always the same: where the key may not remove it, one object stays."""
+"""Always the same key: without the permission to delete, only one object is left behind."""
 _LIMITS = UploadLimits(total_seconds=20.0, answer_seconds=10.0)
 _passed: set[Bucket] = set()
 
 
 class BucketRefused(UploadFailed):
-    """The bucket is there and will not do: its settings have to be changed."""
+    """The bucket responds but refuses the test: its settings have to be changed."""
 
 
 def try_bucket(bucket: Bucket, check: Callable[[], None] = lambda: None, limits: UploadLimits = _LIMITS) -> None:
-    """Put an object, read it back and remove it; a bucket that passed is not asked again by this process.
+    """Write an object, read it back and delete it; a bucket that has passed is not tested again by this process.
 
-    ``check`` is called some times a second and may raise. Raises ``BucketRefused``, or ``UploadFailed`` where the store
-    cannot be reached for some time.
+    ``check`` is called several times a second and may raise. Raises ``BucketRefused``, or ``UploadFailed`` if the store
+    stays unreachable.
     """
     if bucket in _passed:
         return
@@ -53,7 +53,7 @@ def _try(bucket: Bucket, limits: UploadLimits, deadline: float, gone: threading.
     client = s3_client(bucket, limits, deadline, gone)
     where = {"Bucket": bucket.name, "Key": _KEY}
     try:
-        with told_as_upload_failed("refused a trial"):
+        with told_as_upload_failed("refused a test object"):
             try:
                 client.put_object(**where, Body=body)
                 found = client.get_object(**where)["Body"].read(len(body) + 1)
@@ -66,8 +66,8 @@ def _try(bucket: Bucket, limits: UploadLimits, deadline: float, gone: threading.
             try:
                 client.delete_object(**where)
             except (ClientError, BotoCoreError):
-                # No job removes anything, so the right to is not needed.
-                log.info("the key of the bucket may not remove objects: %s stays there", _KEY)
+                # Jobs delete no results, so the permission is not required.
+                log.info("the bucket's key may not delete objects: %s is left there", _KEY)
     finally:
         client.close()
 
@@ -79,16 +79,16 @@ _VARIABLES = {
     "AuthorizationHeaderMalformed": "BUCKET_REGION",
     "PermanentRedirect": "BUCKET_ENDPOINT_URL or BUCKET_REGION",
     "301": "BUCKET_ENDPOINT_URL or BUCKET_REGION",
-    "AccessDenied": "the rights of BUCKET_ACCESS_KEY_ID",
+    "AccessDenied": "the permissions of BUCKET_ACCESS_KEY_ID",
 }
 
 
 def _named(error: Any) -> UploadFailed:
-    """Return a refusal with the variable to look at; what may pass is no refusal."""
+    """Return the error for a refusal, with the variable to check; a transient failure is no refusal."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(error.response.get("Error", {}).get("Code", ""))
     told = f"{code} ({status})" if code.isalpha() and len(code) <= 40 else str(status)
     if status >= 500 or status in (408, 429):
-        return UploadFailed(f"the worker's bucket is not available now: {told}")
-    hint = f"; look at {_VARIABLES[code]}" if code in _VARIABLES else ""
-    return BucketRefused(f"the worker's bucket refused a trial: {told}{hint}")
+        return UploadFailed(f"the worker's bucket is currently unavailable: {told}")
+    hint = f"; check {_VARIABLES[code]}" if code in _VARIABLES else ""
+    return BucketRefused(f"the worker's bucket refused a test object: {told}{hint}")

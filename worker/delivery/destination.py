@@ -1,4 +1,4 @@
-"""Where a job's result goes, chosen and checked before any work."""
+"""The destination of a job's result, chosen and checked before any work."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ from worker.output import FileAnswer, ResultFiles, with_files
 from worker.source.urls import check_url
 
 Check = Callable[[], None]
-NO_LINKS = "this worker's bucket gives no links: read the files from their places (s3://) with a key of the bucket"
+NO_LINKS = (
+    "this worker's bucket does not support links: read the files at their s3:// locations with a key of the bucket"
+)
 _PACKED = frozenset({"plate"})
-"""Artifacts that may be several files: where there is one place for each, they are one zip, always."""
+"""Artifacts that may consist of several files: always packed into a zip where an artifact has one location."""
 
 
 class Destination(Protocol):
-    """A place that takes a finished job's files."""
+    """A destination for a finished job's files."""
 
     def try_before(self, *, check: Check) -> None:
-        """Raise ``UploadFailed`` where it can be known before the work that nothing will be taken."""
+        """Raise ``UploadFailed`` if it is known before the work that the destination will refuse the files."""
 
     def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
-        """Hand the files over and return the job's answer.
+        """Deliver the files and return the job's answer.
 
-        ``check`` is called some times a second and may raise. Raises ``UploadFailed``, ``NoSpace``, ``ResultTooLarge``.
+        ``check`` is called several times a second and may raise. Raises ``UploadFailed``, ``NoSpace`` and
+        ``ResultTooLarge``.
         """
 
 
@@ -56,17 +59,16 @@ def choose_destination(
     upload_headers: Mapping[str, str] | None = None,
     limits: UploadLimits | None = None,
 ) -> Destination:
-    """Return where the result of a job goes: the caller's URLs, the answer itself, the bucket, or a local folder.
+    """Return the destination of a job's result: the caller's URLs, the answer itself, the bucket, or a local folder.
 
-    Raises ``InvalidInput`` where there is none, or where URLs, headers and ``artifacts`` do not fit each other,
-    ``UrlRejected`` for a URL that this worker may not send to, and ``UploadFailed`` for one whose time is over. Nothing
-    is sent yet.
+    Raises ``InvalidInput`` if there is none, or if URLs, headers and ``artifacts`` do not match, ``UrlRejected`` for a
+    URL that this worker may not send to, and ``UploadFailed`` for one that has expired. Sends nothing.
     """
     limits = limits or UploadLimits(total_seconds=worker.upload_seconds)
     headers = upload_headers or {}
     check_headers(headers)
     if headers and upload_url is None:
-        raise InvalidInput("go with an upload_url", field="upload_headers")
+        raise InvalidInput("require an upload_url", field="upload_headers")
     if upload_url is not None or artifact_upload_urls:
         urls = _caller_urls(upload_url, artifact_upload_urls, inline, artifacts)
         for field, url in urls.items():
@@ -81,7 +83,7 @@ def choose_destination(
     if worker.local_delivery:
         return _Locally(worker.outputs, job_id)
     raise InvalidInput(
-        "this worker has no bucket: give an upload_url, or ask for the result inline", field="upload_url"
+        "this worker has no bucket: give an upload_url, or request the result inline", field="upload_url"
     )
 
 
@@ -90,15 +92,15 @@ def _caller_urls(
 ) -> dict[str, str]:
     """Return the URLs by the request's field, the video's last."""
     if video_url is None:
-        raise InvalidInput("is needed beside artifact_upload_urls", field="upload_url")
+        raise InvalidInput("is required with artifact_upload_urls", field="upload_url")
     if inline:
-        raise InvalidInput("the result goes to upload_url, or inline, not both", field="inline")
+        raise InvalidInput("cannot be combined with upload_url", field="inline")
     for name in artifacts:
         if name not in artifact_urls:
-            raise InvalidInput("is needed for this artifact", field=_field_of(name))
+            raise InvalidInput("is required for this artifact", field=_field_of(name))
     for name in artifact_urls:
         if name not in artifacts:
-            raise InvalidInput("this artifact is not asked for", field=_field_of(name))
+            raise InvalidInput("this artifact was not requested", field=_field_of(name))
     urls = {_field_of(name): url for name, url in artifact_urls.items()} | {"upload_url": video_url}
     if len(set(urls.values())) < len(urls):
         raise InvalidInput("each file needs a URL of its own", field="artifact_upload_urls")
@@ -113,7 +115,7 @@ def _field_of(artifact: str) -> str:
 class _InBucket:
     bucket: Bucket
     prefix: str
-    """Of the job's id alone, so the same job again writes over itself."""
+    """Made from the job's id only, so the same job overwrites its earlier result."""
     limits: UploadLimits
 
     def try_before(self, *, check: Check) -> None:
@@ -140,23 +142,23 @@ class _CallersUrls:
     limits: UploadLimits
 
     def try_before(self, *, check: Check) -> None:
-        """Nothing more is known: a URL that is signed to PUT to can only be put to."""
+        """Do nothing: a URL presigned for PUT allows no other request."""
 
     def _artifacts(self) -> set[str]:
         return {field.rpartition(".")[2] for field in self.urls}
 
     def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
-        # Stills that come with a film have no place here: nobody was asked for one.
+        # The stills that accompany a turntable video are not delivered here: the caller gave no URL for them.
         unplaced = result.artifacts.keys() - self._artifacts() if result.video is not None else set()
         wanted = {name: paths for name, paths in result.artifacts.items() if name not in unplaced}
         result = replace(result, artifacts=wanted)
         packed = _packed(result, check)
-        # Where there is no video, the pictures are what was asked for; in a clip without people there are none.
+        # Without a video the pictures are the result; a clip without people has none.
         main = result.video or next(iter(packed.values()), None)
         files = {_field_of(name): path for name, path in packed.items() if path != main}
         if main is not None:
             files["upload_url"] = main
-        # The URL without its query, which is the caller's right to write there.
+        # Without the query, which contains the caller's signature.
         places = {path: self.urls[field].partition("?")[0] for field, path in files.items()}
         single = replace(result, artifacts={name: [path] for name, path in packed.items()})
         answer = answer_of(single, places.__getitem__)
@@ -180,14 +182,16 @@ class _Inline:
     max_bytes: int
 
     def try_before(self, *, check: Check) -> None:
-        """How large the result is shows at its end."""
+        """Do nothing: the size of the result is not known yet."""
 
     def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         packed = _packed(result, check)
         video = result.video
         size = sum(path.stat().st_size for path in (*packed.values(), *([] if video is None else [video])))
         if size > self.max_bytes:
-            raise ResultTooLarge(f"the files have {size} bytes; inline there may be {self.max_bytes}", field="inline")
+            raise ResultTooLarge(
+                f"the files have {size} bytes; the limit for inline results is {self.max_bytes}", field="inline"
+            )
         artifacts = {name: _text(path) for name, path in packed.items()}
         files = ResultFiles(artifacts_base64=artifacts)
         if video is not None:
@@ -205,14 +209,14 @@ class _Locally:
     job_id: str
 
     def try_before(self, *, check: Check) -> None:
-        """A folder that cannot be written to is told when the result is."""
+        """Do nothing: a folder that is not writable is reported when the result is written."""
 
     def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         return deliver_locally(result, self.outputs, self.job_id, check=check)
 
 
 def _packed(result: AnyResult, check: Check) -> dict[str, Path]:
-    """Return one file for each artifact; several become a zip beside them, the same bytes for the same files."""
+    """Return one file for each artifact; several files are packed into a zip with reproducible bytes."""
     return {
         name: _zip(name, paths, check) if name in _PACKED or len(paths) > 1 else paths[0]
         for name, paths in result.artifacts.items()
@@ -225,7 +229,7 @@ def _zip(name: str, paths: Sequence[Path], check: Check) -> Path:
         with zipfile.ZipFile(target, "w") as archive:
             for path in paths:
                 check()
-                # A bare ZipInfo has a fixed date and stores without compressing: pictures are compressed already.
+                # A bare ZipInfo has a fixed date and no compression: pictures are already compressed.
                 with path.open("rb") as source, archive.open(zipfile.ZipInfo(path.name), "w", force_zip64=True) as part:
                     copyfileobj(source, part, 1 << 20)
     except OSError as error:

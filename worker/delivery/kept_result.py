@@ -1,4 +1,4 @@
-"""A finished result that nobody took, kept beside the job's checkpoints until the same job comes again."""
+"""A finished result that could not be delivered, kept with the job's checkpoints until the same job is sent again."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MANIFEST = "manifest.json"
 
 @contextmanager
 def kept_if_undelivered(result: AnyResult, passes: Path, artifacts: Sequence[str]) -> Iterator[None]:
-    """Move the result's files into ``passes`` where its delivery fails in a way that another try may get past.
+    """Move the result's files into ``passes`` if its delivery fails in a way that a retry may overcome.
 
-    Where they cannot be kept the job's own error is what counts.
+    If they cannot be kept, the delivery's error is raised all the same.
     """
     try:
         yield
@@ -34,7 +34,7 @@ def kept_if_undelivered(result: AnyResult, passes: Path, artifacts: Sequence[str
         if files and files[0].parent != folder:
             try:
                 _keep(result, folder, artifacts)
-                log.warning("the result could not be delivered: it is kept for the next attempt at the same job")
+                log.warning("the result could not be delivered; it is kept for the next attempt at this job")
             except (OSError, ValueError) as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 log.warning("an undelivered result could not be kept (%s)", type(error).__name__)
@@ -42,9 +42,9 @@ def kept_if_undelivered(result: AnyResult, passes: Path, artifacts: Sequence[str
 
 
 def find_kept(passes: Path, artifacts: Sequence[str]) -> AnyResult | None:
-    """Return the result that an earlier try of this job made and could not deliver; None where there is none.
+    """Return the result that an earlier attempt at this job produced and could not deliver, or None.
 
-    Every byte is compared with what was written; a result with other artifacts than those asked for is none.
+    Every file's hash is verified. A result with other artifacts than the requested ones does not count.
     """
     folder = passes / _FOLDER
     try:
@@ -62,10 +62,10 @@ def find_kept(passes: Path, artifacts: Sequence[str]) -> AnyResult | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("a saved result is damaged (%s): it is made again", type(error).__name__)
+        log.warning("a kept result is damaged (%s): it is produced again", type(error).__name__)
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    log.info("an earlier attempt at this job has made the result already; only its delivery is left")
+    log.info("an earlier attempt at this job has already produced the result; only its delivery is left")
     return result
 
 
@@ -82,7 +82,7 @@ def _keep(result: AnyResult, folder: Path, artifacts: Sequence[str]) -> None:
     folder.mkdir(parents=True)
     digests = {path.name: _digest(path) for path in files_of(result)}
     if len(digests) < len(files_of(result)):
-        raise ValueError("two files of one name")
+        raise ValueError("two files have the same name")
     for path in files_of(result):
         shutil.move(path, folder / path.name)
     manifest = {
@@ -95,7 +95,7 @@ def _keep(result: AnyResult, folder: Path, artifacts: Sequence[str]) -> None:
     part = folder / f".{_MANIFEST}"
     text = json.dumps(manifest, allow_nan=False)
     part.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
-    # Last: so that its presence means that all files are there.
+    # Written last, so that its presence means that all files are complete.
     part.replace(folder / _MANIFEST)
 
 

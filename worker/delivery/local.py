@@ -1,4 +1,4 @@
-"""What a job answers, and the answer's size; locally, the files in ``outputs/<job id>/``."""
+"""A job's answer and its size limit; for local jobs, delivery to ``outputs/<job id>/``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from worker.job_folder import folder_name
 from worker.output import FileAnswer, ResultFiles, wire_form, with_files
 
 ANSWER_MAX_BYTES = 9_500_000
-"""RunPod drops an answer over 10 MB to ``/run`` (20 MB to ``/runsync``; a worker does not know which was called)."""
+"""RunPod drops answers over 10 MB for ``/run`` (20 MB for ``/runsync``; a worker does not know which was called)."""
 
 
 def answer_of(result: AnyResult, place_of: Callable[[Path], str]) -> FileAnswer:
-    """Return a job's answer, with ``place_of(file)`` for each of its files.
+    """Return a job's answer, with ``place_of(file)`` as the location of each file.
 
-    An artifact of several files has a list. Raises ``ResultTooLarge``.
+    An artifact with several files has a list. Raises ``ResultTooLarge``.
     """
     artifacts = {
         name: [place_of(path) for path in paths] if len(paths) > 1 else place_of(paths[0])
@@ -38,14 +38,14 @@ def answer_of(result: AnyResult, place_of: Callable[[Path], str]) -> FileAnswer:
 
 
 def check_answer_size(answer: FileAnswer) -> None:
-    """Raise ``ResultTooLarge`` for what the platform would not take, instead of losing the job there."""
+    """Raise ``ResultTooLarge`` for an answer that the platform would drop."""
     size = len(json.dumps(wire_form(answer)))
     if size > ANSWER_MAX_BYTES:
-        raise ResultTooLarge(f"the answer has {size} bytes; the platform takes {ANSWER_MAX_BYTES}")
+        raise ResultTooLarge(f"the answer has {size} bytes; the platform accepts {ANSWER_MAX_BYTES}")
 
 
 def files_of(result: AnyResult) -> list[Path]:
-    """Return every file of a result, the video last: where it is, the rest is as well."""
+    """Return all files of a result, the video last: its presence then means that the others are complete."""
     files = [path for paths in result.artifacts.values() for path in paths]
     return files if result.video is None else [*files, result.video]
 
@@ -53,10 +53,10 @@ def files_of(result: AnyResult) -> list[Path]:
 def deliver_locally(
     result: AnyResult, outputs: Path, job_id: str, *, check: Callable[[], None] = lambda: None
 ) -> FileAnswer:
-    """Move a finished job's files to ``outputs/<job id>/``; return the job's answer, which ``result.json`` holds too.
+    """Move a finished job's files to ``outputs/<job id>/``; return the answer, also written to ``result.json``.
 
-    Each file replaces the one of its name; files that an earlier ``result.json`` there names and this one does not are
-    removed, anything else in the folder stays. Raises ``NoSpace`` and ``UploadFailed``; then nothing new is left.
+    Existing files of the same names are replaced; files listed only in an earlier ``result.json`` there are removed,
+    and anything else in the folder is kept. Raises ``NoSpace`` and ``UploadFailed``, leaving nothing new behind.
     """
     folder = outputs / folder_name(job_id)
     try:
@@ -90,7 +90,7 @@ def _put_into(folder: Path, files: list[Path], answer: FileAnswer, check: Callab
             shutil.rmtree(folder, ignore_errors=True)
         raise
     for path in (folder / name for name in stale):
-        # An answer that was tampered with may name "..".
+        # A manipulated answer may contain "..".
         if path.is_file():
             path.unlink()
 
@@ -100,7 +100,7 @@ def _part(path: Path) -> Path:
 
 
 def _named_in(told: Path) -> set[str]:
-    """Return the names of the files that an earlier answer lists; what is no answer of ours lists none."""
+    """Return the names of the files that an earlier answer lists; none if it is not an answer of ours."""
     try:
         files = ResultFiles.model_validate_json(told.read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Send files to URLs that the caller signed."""
+"""Upload files to presigned URLs of the caller."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from worker.source.urls import HostUnknown, is_untrusted, open_request
 from worker.threads import start_thread, wait_until
 
 _ANSWER_BYTES = 4096
-"""Of an error's body: its name stands at the beginning."""
+"""Bytes read of an error response; its error code is near the beginning."""
 
 
 class _GivenUp(Exception):
-    """Nobody waits for this upload any more."""
+    """The upload was abandoned."""
 
 
 class _HeaderMissing(Exception):
-    """Azure under a name of the caller's own: it asks for its header."""
+    """Azure under a custom domain, which asks for its header."""
 
 
 class _Body:
-    """A file for ``requests``: its length is known, it is read in blocks, and reading ends when ``stop`` is set."""
+    """A file as a request body: of known length, read in blocks; reading raises ``_GivenUp`` once ``stop`` is set."""
 
     def __init__(self, file: BufferedReader, size: int, stop: threading.Event) -> None:
         self._file, self._size, self._stop = file, size, stop
@@ -42,7 +42,7 @@ class _Body:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        # ``requests`` asks for it to know a stream from a form; ``read`` is what is used.
+        # ``requests`` checks for this method to tell a stream from form data; only ``read`` is called.
         return iter(self._file)
 
     def read(self, size: int = -1) -> bytes:
@@ -53,7 +53,7 @@ class _Body:
 
 @dataclass(slots=True)
 class _Upload:
-    """One file on its way to one URL."""
+    """The upload of one file to one URL."""
 
     url: str
     path: Path
@@ -65,7 +65,7 @@ class _Upload:
     sockets: list[socket.socket]
 
     def send(self) -> None:
-        """PUT once; raises ``ServerFailed`` where another try may help."""
+        """Send the file once. Raises ``ServerFailed`` if a retry may help."""
         try:
             self._send()
         except _HeaderMissing:
@@ -116,19 +116,19 @@ def put_file(
     limits: UploadLimits,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """PUT a file to a URL of the caller, with its length and content type, read from the disk block by block.
+    """PUT a file to a URL of the caller, with its length and content type, read from disk block by block.
 
-    The address is checked again when it is connected to, and no redirect is followed. What may pass (no connection, no
-    answer, 5xx, 408, 429, and what S3 calls so under 400) is tried again until ``deadline`` (of ``time.monotonic``),
-    not before the server's ``Retry-After``. ``check`` is called some times a second and may raise. ``headers`` are the
-    caller's, sent beside and instead of ours. Raises ``UploadFailed`` and ``UrlRejected``, whose sentences hold nothing
-    of the URL.
+    The address is checked again when it is connected to, and redirects are not followed. Transient failures (no
+    connection, no response, 5xx, 408, 429, and those that S3 reports with status 400) are retried until ``deadline``
+    (of ``time.monotonic``), respecting ``Retry-After``. ``check`` is called several times a second and may raise.
+    ``headers`` are the caller's and override ours. Raises ``UploadFailed`` and ``UrlRejected``, whose messages contain
+    nothing of the URL.
     """
     stop = threading.Event()
     sockets: list[socket.socket] = []
     sent = headers_for(url, content_type(path), headers or {})
     upload = _Upload(url, path, field, sent, private_hosts, limits, stop, sockets)
-    # In a thread, so that a server that says nothing holds up no cancel.
+    # In a thread, so that an unresponsive server does not delay a cancellation.
     ended = start_thread(lambda: try_until(deadline, upload.send, stop), "put")
     try:
         in_time = wait_until(ended.done, check, deadline)
@@ -143,11 +143,11 @@ def put_file(
     try:
         ended.result()
     except ServerFailed as error:
-        raise UploadFailed(f"{error}, until the time for the upload was over", field=field) from None
+        raise UploadFailed(f"{error}, until the time limit of the upload", field=field) from None
 
 
 def _beginning(response: requests.Response) -> bytes:
-    """Return the beginning of an answer's body; what cannot be read is empty."""
+    """Return the beginning of a response body; empty if it cannot be read."""
     with suppress(OSError, urllib3.exceptions.HTTPError):
         return response.raw.read(_ANSWER_BYTES, decode_content=True) or b""
     return b""

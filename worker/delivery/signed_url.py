@@ -1,4 +1,4 @@
-"""What a presigned URL says of itself: which headers have to come with it, and whether it is over already."""
+"""What a presigned URL reveals: the headers that it requires, and whether it has expired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pipeline.errors import InvalidInput, UploadFailed
 
 AZURE_HEADERS: Mapping[str, str] = {"x-ms-blob-type": "BlockBlob"}
-"""Azure takes no blob without it."""
+"""Azure rejects an upload without it."""
 _AZURE_HOST = re.compile(r"\.blob\.(core\.[a-z.]+|storage\.azure\.net)$")
 _SENT_ANYWAY = frozenset({"host", "content-length", "content-type"})
 ALLOWED_HEADERS = (
@@ -38,37 +38,37 @@ ALLOWED_HEADERS = (
     "x-obs-",
     "x-oss-",
 )
-"""Names, and beginnings of names, of the headers that a caller may ask for: those that stores read of a PUT."""
+"""Headers that a caller may set, by name or, with a trailing hyphen, by prefix: those that stores read in a PUT."""
 _VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _MOST_HEADERS = 16
 _CLOCKS_APART_SECONDS = 60.0
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise ``InvalidInput`` (field ``upload_headers``) for headers that are not sent, or that are none."""
+    """Raise ``InvalidInput`` (field ``upload_headers``) for invalid headers and those that are not allowed."""
     if len(headers) > _MOST_HEADERS:
-        raise InvalidInput(f"there may be at most {_MOST_HEADERS}", field="upload_headers")
+        raise InvalidInput(f"must have at most {_MOST_HEADERS} entries", field="upload_headers")
     for name, value in headers.items():
         field = f"upload_headers.{name[:60]}"
         if not any(
             name.lower() == allowed
             or (allowed.endswith("-") and name.lower().startswith(allowed))
-            # Server-side encryption comes with names of its own behind it.
+            # Server-side encryption has more headers with this prefix.
             or name.lower().startswith("x-amz-server-side-encryption-")
             for allowed in ALLOWED_HEADERS
         ) or not re.fullmatch(r"[A-Za-z0-9-]{1,100}", name):
-            raise InvalidInput(f"this header is not sent; these are: {', '.join(ALLOWED_HEADERS)}", field=field)
+            raise InvalidInput(f"this header is not allowed; these are: {', '.join(ALLOWED_HEADERS)}", field=field)
         if not _VALUE.fullmatch(value):
             raise InvalidInput("must be at most 1024 printable ASCII characters", field=field)
     if len({name.lower() for name in headers}) < len(headers):
-        raise InvalidInput("must name each header once", field="upload_headers")
+        raise InvalidInput("must name each header only once", field="upload_headers")
 
 
 def headers_for(url: str, kind: str, asked: Mapping[str, str]) -> dict[str, str]:
     """Return the headers, names in lower case, of a PUT of content type ``kind`` to ``url``.
 
-    Azure's own is added where the URL is Azure's: by its host, or by the words of its signature. What the caller
-    asks for comes last; an empty value sends no such header.
+    Azure's header is added for its URLs, recognized by host or by the parameters of the signature. The caller's
+    headers take precedence; an empty value omits a header.
     """
     is_azure = bool(_AZURE_HOST.search(urlsplit(url).hostname or "")) or {"sig", "sv", "sp"} <= _query(url).keys()
     headers = {"content-type": kind, **(AZURE_HEADERS if is_azure else {})}
@@ -77,21 +77,21 @@ def headers_for(url: str, kind: str, asked: Mapping[str, str]) -> dict[str, str]
 
 
 def check_signature(url: str, asked: Mapping[str, str], *, field: str) -> None:
-    """Raise for a signed URL that cannot take a result, before there is one.
+    """Reject a presigned URL that cannot accept a result, before there is one.
 
-    ``UploadFailed``: its time is over, or it gives no right to write. ``InvalidInput``: it was signed for a header that
-    is not sent. A URL that says nothing of this kind passes.
+    Raises ``UploadFailed`` if it has expired or grants no write permission, and ``InvalidInput`` if it was signed for a
+    header that is not sent. A URL that reveals none of this passes.
     """
     query = _query(url)
     ends = _end_of(query)
     if ends is not None and ends + _CLOCKS_APART_SECONDS < time.time():
-        raise UploadFailed("the time of this signed URL is over", field=field)
+        raise UploadFailed("this presigned URL has expired", field=field)
     if {"sig", "sv", "sp"} <= query.keys() and not set(query["sp"]) & set("cw"):
-        raise UploadFailed("this URL is signed without the right to write", field=field)
+        raise UploadFailed("this presigned URL grants no write permission", field=field)
     sent = {name.lower() for name, value in asked.items() if value} | _SENT_ANYWAY
     for name in (query.get("x-amz-signedheaders") or query.get("x-goog-signedheaders") or "").lower().split(";"):
         if name and name not in sent:
-            raise InvalidInput(f"is signed for the header {name[:60]}: give it in upload_headers", field=field)
+            raise InvalidInput(f"was signed for the header {name[:60]}: give it in upload_headers", field=field)
 
 
 def _query(url: str) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _query(url: str) -> dict[str, str]:
 
 
 def _end_of(query: Mapping[str, str]) -> float | None:
-    """Return when a signature ends, in seconds since 1970, in the ways of S3, Google, Azure and the older ones."""
+    """Return when a signature expires, in seconds since 1970, for S3, Google and Azure and the older version 2."""
     try:
         for store in ("amz", "goog"):
             if f"x-{store}-date" in query and f"x-{store}-expires" in query:

@@ -1,4 +1,4 @@
-"""What every upload shares: its limits in time and its content types."""
+"""Time limits and content types of uploads."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".zip": "application/zip",
 }
-TOO_SLOW = "the upload of the result did not end in time"
+TOO_SLOW = "the upload of the result did not finish in time"
 
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """How long an upload may take."""
+    """Time limits of an upload."""
 
     total_seconds: float = 300.0
-    """For all files of a job together, further tries included; as long as a download may take."""
+    """For all files of a job together, including retries; as long as a download may take."""
     connect_seconds: float = 5.0
-    """To connect; also how long a server may take nothing while a body is sent to it."""
+    """For connecting, and for each pause of the server while a body is sent."""
     answer_seconds: float = 30.0
-    """For the answer after a body was sent: a store may still have to write it."""
+    """For the response after the body: a store may still have to write it."""
 
 
 def content_type(path: Path) -> str:
-    """Return the type to store a file under, from the suffix that we gave it."""
+    """Return the content type of a file that we wrote, by its suffix."""
     return _TYPES.get(path.suffix, "application/octet-stream")

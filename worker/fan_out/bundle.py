@@ -1,4 +1,4 @@
-"""All that a chunk is drawn from, as one file: the clip, the plan, plates, masks, settings and who comes in."""
+"""The inputs of a chunk as one file: clip, plan, plates, masks, settings and the new people's references."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class _Person(BaseModel):
     seed: int
     prompt: str
     references: int
-    """How many pictures of them there are."""
+    """Number of reference pictures."""
 
 
 class _Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: str
-    """Of the worker that made it: another version draws something else."""
+    """Code hash of the worker that made the bundle: another version would generate different layers."""
     settings: dict[str, Any]
     start_s: float | None
     end_s: float | None
@@ -47,7 +47,7 @@ class _Manifest(BaseModel):
 
 
 def pack(target: Path, request: JobRequest, settings: Settings, workspace: Path, code: str) -> None:
-    """Write the bundle of a job whose SURVEY, PLAN and PLATE lie in ``workspace``; uncompressed, as its parts are."""
+    """Write the bundle of a job whose survey, plan and plates are in ``workspace``, as a zip without compression."""
     people = request.for_each_subject()
     manifest = _Manifest(
         code=code,
@@ -70,16 +70,16 @@ def pack(target: Path, request: JobRequest, settings: Settings, workspace: Path,
 
 
 def unpack(bundle: Path, folder: Path, code: str) -> tuple[JobRequest, Settings, Path]:
-    """Unpack a bundle that was made by a worker of this endpoint; return request, settings and workspace.
+    """Unpack a bundle made by a worker of this endpoint; return request, settings and workspace.
 
-    Raises ``DownloadFailed`` where that worker runs other code.
+    Raises ``DownloadFailed`` if that worker runs a different version of the code.
     """
     with zipfile.ZipFile(bundle) as archive:
         manifest = _Manifest.model_validate_json(archive.read(_MANIFEST))
         if manifest.code != code:
-            raise DownloadFailed("the job was begun by a worker of another version")
+            raise DownloadFailed("the job was started by a worker of another version")
         for name in archive.namelist():
-            # Signed, and all the same: no name leads out of the folder.
+            # Although bundles are signed, names that lead out of the folder are ignored.
             if name == _CLIP or (name.startswith(f"{_WORKSPACE}/") and ".." not in PurePosixPath(name).parts):
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def unpack(bundle: Path, folder: Path, code: str) -> tuple[JobRequest, Settings,
         more_references=tuple(first[1][1:]),
         start_s=manifest.start_s,
         end_s=manifest.end_s,
-        # Whom they mean is in their plans.
+        # Their plans already say whom they replace.
         further_subjects=tuple(
             FurtherSubject(
                 subject="largest",

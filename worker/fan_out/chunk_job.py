@@ -1,4 +1,4 @@
-"""A job that another worker of this endpoint sent: some chunks, drawn from what lies in the bucket."""
+"""A chunk job, sent by another worker of this endpoint: generates chunks from inputs in the bucket."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class ChunkAnswer(Value):
     """The answer of a chunk job, from worker to worker."""
 
     chunks: list[int]
-    """Whose layers lie in the bucket now, with a receipt for each."""
+    """Chunks whose layers are now in the bucket, each with a receipt."""
 
 
 def is_chunk_job(asked: Any) -> bool:
-    """Return whether an ``input`` says that it is a chunk job; only its signature tells whether it is one."""
+    """Return whether an ``input`` claims to be a chunk job; its signature is verified later."""
     return isinstance(asked, dict) and asked.keys() == {"chunk"}
 
 
@@ -56,12 +56,12 @@ def do_chunk_job(
     make_progress: Callable[[float], AbstractContextManager[Progress]],
     models: ModelKeeper,
 ) -> ChunkAnswer:
-    """Draw the chunks of an order and put their layers into the bucket, each with a receipt.
+    """Generate the chunks of an order and put their layers into the bucket, each with a receipt.
 
-    Raises ``InvalidInput`` (field ``chunk``) for what no worker of this endpoint has signed.
+    Raises ``InvalidInput`` (field ``chunk``) for an order that no worker of this endpoint has signed.
     """
     if worker.bucket is None:
-        raise InvalidInput("is nothing that this endpoint has signed", field="chunk")
+        raise InvalidInput("was not signed by this endpoint", field="chunk")
     key = signing_key(worker.bucket)
     order = read_token(asked["chunk"], ChunkOrder, key, "chunk")
     log.info("chunks began", extra={"chunks": list(order.chunks), "subject": order.subject})
@@ -92,7 +92,7 @@ def do_chunk_job(
                 check=clock.check,
                 progress=tell,
             )
-            # While the next one is drawn.
+            # In parallel with the next chunk.
             uploads.append(start_thread(partial(_deliver, order, index, path, worker.bucket, key), "layers"))
         clock.stage = "deliver"
         wait_until(lambda: all(upload.done() for upload in uploads), clock.check, time.monotonic() + _DELIVER_SECONDS)
@@ -102,7 +102,7 @@ def do_chunk_job(
 
 
 def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: bytes) -> None:
-    """Put a chunk's layers into the bucket, and then the receipt for them."""
+    """Put a chunk's layers into the bucket, then their receipt."""
     said = ChunkReceipt(
         job=order.job,
         expires=int(time.time()) + _RECEIPT_SECONDS,
@@ -120,7 +120,7 @@ def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: byt
 def _opened(
     order: ChunkOrder, bucket: Bucket, worker: WorkerEnvironment, clock: CancelToken, models: ModelKeeper
 ) -> OpenBundle:
-    """Return the bundle that a chunk is drawn from: the one that is open, or fetched, unpacked and opened."""
+    """Return the bundle with a chunk's inputs: the open one, or else downloaded, unpacked and opened."""
     if models.bundle is not None and models.bundle.sha256 == order.bundle_sha256:
         return models.bundle
     models.let_go_of_bundle()

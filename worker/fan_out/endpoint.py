@@ -1,4 +1,4 @@
-"""The worker's own endpoint, through RunPod's API: jobs sent to it, looked after and cancelled."""
+"""The worker's own endpoint through RunPod's API: send jobs, query their status, cancel them."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class EndpointFailed(UnderstudyError):
-    """The endpoint's API does not do what it is asked; the job goes on without it."""
+    """The endpoint's API failed; the job continues without other workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnEndpoint:
-    """Where this worker's endpoint takes jobs; its ``repr`` shows no key."""
+    """URL and key of this worker's endpoint; its ``repr`` shows no key."""
 
     url: str
-    """With the endpoint's id."""
+    """Includes the endpoint's id."""
     api_key: str = field(repr=False)
 
 
 def read_endpoint(environment: Mapping[str, str]) -> OwnEndpoint | None:
-    """Return the endpoint that this worker belongs to, None where its id or a key is not set.
+    """Return the endpoint that this worker belongs to, or None if its id or a key is not set.
 
-    Raises ``InvalidInput`` for an id that is none.
+    Raises ``InvalidInput`` for an invalid id.
     """
     endpoint_id = environment.get("RUNPOD_ENDPOINT_ID", "").strip()
     api_key = environment.get("RUNPOD_API_KEY", "").strip()
     if not endpoint_id or not api_key:
         return None
     if not _ID.fullmatch(endpoint_id):
-        raise InvalidInput("this is no id of an endpoint", field="RUNPOD_ENDPOINT_ID")
+        raise InvalidInput("not a valid endpoint id", field="RUNPOD_ENDPOINT_ID")
     base = environment.get("RUNPOD_ENDPOINT_BASE_URL", "").strip() or _API
     return OwnEndpoint(f"{base.rstrip('/')}/{endpoint_id}", api_key)
 
 
 class EndpointCalls:
-    """Calls of one job; each is tried again where that may help. Use from one thread."""
+    """API calls of one job, with retries of transient failures. Not thread-safe."""
 
     def __init__(self, endpoint: OwnEndpoint, stop: threading.Event) -> None:
         self._endpoint, self._stop = endpoint, stop
         self._session = requests.Session()
-        # Nothing of the machine's own (.netrc, proxies with passwords) goes along.
+        # Ignores the machine's own settings (.netrc, proxies with passwords).
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {endpoint.api_key}"
 
@@ -65,7 +65,7 @@ class EndpointCalls:
         answer = self._call("POST", "run", {"input": dict(asked), "policy": policy}, seconds=20.0)
         job_id = answer.get("id")
         if not isinstance(job_id, str) or not _ID.fullmatch(job_id):
-            raise EndpointFailed("the endpoint's API gave a job no id")
+            raise EndpointFailed("the endpoint's API returned no job id")
         return job_id
 
     def status(self, job_id: str) -> tuple[str, Any]:
@@ -74,7 +74,7 @@ class EndpointCalls:
         return str(answer.get("status", "")), answer.get("output")
 
     def cancel(self, job_id: str) -> None:
-        """Cancel a job; one that cannot be is left to its time-outs."""
+        """Cancel a job; if that fails, its timeouts end it."""
         with suppress(requests.RequestException):
             self._session.post(f"{self._endpoint.url}/cancel/{job_id}", timeout=_TIMEOUT)
 
@@ -99,7 +99,7 @@ class EndpointCalls:
             except (requests.RequestException, ValueError) as error:
                 raise EndpointFailed(f"the endpoint's API cannot be used ({type(error).__name__})") from None
             if not isinstance(answer, dict):
-                raise EndpointFailed("the endpoint's API answered no object")
+                raise EndpointFailed("the endpoint's API did not return a JSON object")
             return answer
 
         try:

@@ -1,4 +1,4 @@
-"""What the last chunk job was drawn from, kept for the next one of the same job."""
+"""The inputs of the last chunk job, kept for the next one of the same fan-out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenBundle:
-    """A bundle that was fetched, unpacked and opened."""
+    """A bundle that was downloaded, unpacked and opened."""
 
     sha256: str
-    """Of the bundle: tells whether the next chunk is drawn from it, too."""
+    """Hash of the bundle's file, which shows whether the next chunk job needs the same bundle."""
     request: JobRequest
     settings: Settings
     workspace: Path
     clip: Clip
     held: ExitStack
-    """Its folder and its clip."""
+    """Owns the folder and the clip."""
 
     def close(self) -> None:
         """Close the clip and remove the folder."""

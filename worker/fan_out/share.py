@@ -1,6 +1,7 @@
-"""The job that shares its chunks: sends them to its own endpoint, draws some itself, takes over what is late.
+"""A job that shares its chunks: sends them to its own endpoint, generates some itself, takes over late ones.
 
-Two threads: the job's own draws and takes layers in; another one sends, asks and fetches. They meet on the ``Board``.
+Two threads: the job's own generates layers and takes in downloaded ones; another one sends orders, polls and downloads.
+They communicate through the ``Board``.
 """
 
 from __future__ import annotations
@@ -33,25 +34,25 @@ from worker.fan_out.token import ChunkOrder, ChunkReceipt, read_token, receipt_k
 
 log = logging.getLogger("understudy.fan_out")
 _STATUS_SECONDS = 5.0
-"""Between two questions after a job that is being done: that it lives; its chunks are looked for in the bucket."""
+"""Interval of status queries for a running job, which only detect a dead worker: chunks appear in the bucket."""
 _WAIT_SECONDS = 0.1
 _LEAVE_SECONDS = 15.0
-"""How long the asking thread may take to cancel what it sent."""
+"""How long the polling thread may take to cancel the jobs that it sent."""
 
 
 @dataclass(slots=True)
 class FanOut:
-    """Shares the chunks of one job; a context manager, at whose end nothing is left running or lying about."""
+    """Shares the chunks of one job. A context manager; on exit its files are removed from the bucket."""
 
     endpoint: OwnEndpoint
     bucket: Bucket
     workers: int
-    """This one counted in."""
+    """Number of workers, including this one."""
     request: JobRequest
     settings: Settings
     workspace: Path
     scratch: Path
-    """A folder of its own for files on their way."""
+    """Temporary folder for uploads and downloads."""
     code: str
     late_seconds: float
     job_seconds: float
@@ -59,7 +60,7 @@ class FanOut:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     bundle_sha256: str = ""
     _keys: list[str] = field(default_factory=list)
-    """Of all that was put, or may have been put, into the bucket."""
+    """Keys of all objects that were, or may have been, put into the bucket."""
     _boards: list[Board] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -73,7 +74,7 @@ class FanOut:
             remove(self.bucket, self._keys)
 
     def share(self, subject: int) -> ShareChunks:
-        """Return what ``run_job`` asks who draws the chunks of a subject."""
+        """Return the function that decides for ``run_job`` who generates which chunks of a subject."""
 
         def shared(offer: ChunkOffer, check: Check, progress: Progress) -> Iterator[ChunkSpan]:
             if len(offer.spans) < 2 or not self._is_bundled(check):
@@ -83,7 +84,7 @@ class FanOut:
         return shared
 
     def report(self) -> FanOutReport:
-        """Return what became of the chunks."""
+        """Return the statistics of the chunks."""
         counts = [board.counts for board in self._boards]
         return FanOutReport(
             workers=self.workers,
@@ -93,7 +94,7 @@ class FanOut:
         )
 
     def _is_bundled(self, check: Check) -> bool:
-        """Put the bundle into the bucket, once; return whether it is there."""
+        """Upload the bundle once; return whether it is in the bucket."""
         if self.bundle_sha256:
             return True
         bundle = self.scratch / "bundle.zip"
@@ -111,11 +112,11 @@ class FanOut:
         return True
 
     def key(self, name: str) -> str:
-        """Return the bucket's key of a file of this job."""
+        """Return the key of a file of this job in the bucket."""
         return f"understudy/fan_out/{self.name}/{name}"
 
     def put(self, *keys: str) -> None:
-        """Note keys that something is put under, to be removed at the end."""
+        """Record keys that are about to be used, so that they are removed at the end."""
         self._keys.extend(keys)
 
     def _shared(self, subject: int, offer: ChunkOffer, check: Check, progress: Progress) -> Iterator[ChunkSpan]:
@@ -154,7 +155,7 @@ class FanOut:
 
 
 class _Asking:
-    """The thread that sends chunks, looks for their layers in the bucket and asks the endpoint who is still at work."""
+    """The thread that sends chunks, looks for their layers in the bucket and queries the status of the jobs."""
 
     def __init__(self, fan_out: FanOut, board: Board, subject: int) -> None:
         self._fan_out, self._board, self._subject = fan_out, board, subject
@@ -164,9 +165,9 @@ class _Asking:
         self._calls = EndpointCalls(fan_out.endpoint, self._stop)
         self._expires = int(time.time() + fan_out.job_seconds)
         self._lying: dict[int, tuple[str, str]] = {}
-        """Key and hash of layers that lie in the bucket."""
+        """Key and hash of the layers in the bucket, by chunk."""
         self._asked: dict[int, float] = {}
-        """When the endpoint was last asked after an order."""
+        """Time of the last status query, by order."""
         self._is_sending = True
         self.warnings: list[str] = []
 
@@ -174,7 +175,7 @@ class _Asking:
         self._thread.start()
 
     def end(self) -> None:
-        """Let the thread cancel what is still under way, and wait for it; not for a server that says nothing."""
+        """Make the thread cancel the remaining jobs and wait for it, but not for an unresponsive server."""
         self._stop.set()
         self._thread.join(_LEAVE_SECONDS)
 
@@ -190,8 +191,8 @@ class _Asking:
                     self._look_at(order, objects)
                 self._stop.wait(self._board.pause_seconds())
         except Exception:
-            # The job goes on alone: what was sent counts as late some time.
-            log.exception("sharing chunks broke")
+            # The job continues alone: the orders already sent will count as late.
+            log.exception("sharing chunks failed")
         finally:
             for order in self._board.sent():
                 self._calls.cancel(order.job_id)
@@ -234,7 +235,7 @@ class _Asking:
         return self._fan_out.key(f"layers/{self._subject}_{index:04d}_{order.number}.zip")
 
     def _lying_at(self, index: int) -> tuple[str, str]:
-        """Return key and hash of a chunk's layers in the bucket, put there where nobody has yet."""
+        """Return key and hash of a chunk's layers in the bucket, uploading them if necessary."""
         if index not in self._lying:
             path = layers_path(self._fan_out.workspace, self._subject, index)
             key = self._fan_out.key(f"layers/{self._subject}_{index:04d}_here.zip")
@@ -254,26 +255,26 @@ class _Asking:
             status, _ = self._calls.status(order.job_id)
             if status == "IN_PROGRESS":
                 self._board.has_started(order)
-            # Its last chunks may have come since.
+            # Its last chunks may have arrived in the meantime.
             elif status in ENDS and not (order.left and self._is_fetched(order, order.left[0], objects)):
-                log.warning("chunks were not drawn elsewhere", extra={"chunks": order.left, "status": status})
+                log.warning("chunks were not generated elsewhere", extra={"chunks": order.left, "status": status})
                 self._board.has_failed(order)
         except (EndpointFailed, DownloadFailed) as error:
-            # It may be that it passes; if not, the chunks are late some time.
-            log.warning("no word of chunks: %s", error.message)
+            # Possibly transient; otherwise the chunks will count as late.
+            log.warning("the state of chunks is unknown: %s", error.message)
         except UnderstudyError as error:
-            log.warning("a chunk came back wrong: %s", error.message)
+            log.warning("an invalid chunk was received: %s", error.message)
             self._board.has_failed(order)
 
     def _is_fetched(self, order: SentOrder, index: int, objects: SmallObjects) -> bool:
-        """Fetch a chunk's layers where they are there."""
+        """Download a chunk's layers if they are in the bucket; return whether they were."""
         token = objects.read(receipt_key(self._layers_key(order, index)))
         if token is None or self._stop.is_set():
             return False
         receipt = read_token(token.decode("ascii", "replace"), ChunkReceipt, self._key, "chunk")
         expected = self._fan_out.name, self._subject, index, self._layers_key(order, index)
         if (receipt.job, receipt.subject, receipt.chunk, receipt.layers) != expected:
-            raise InvalidInput("is another chunk's receipt", field="chunk")
+            raise InvalidInput("is the receipt of another chunk", field="chunk")
         file = self._fan_out.scratch / f"{self._subject}_{index:04d}_{uuid.uuid4().hex[:8]}.zip"
         download(self._fan_out.bucket, receipt.layers, file, receipt.sha256, self._check)
         self._lying[index] = receipt.layers, receipt.sha256

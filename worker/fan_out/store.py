@@ -1,4 +1,4 @@
-"""Files that the workers of one job hand each other through the operator's bucket."""
+"""Files that the workers of one job exchange through the operator's bucket."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _MOST_SMALL_BYTES = 1 << 16
 _LIMITS = UploadLimits(total_seconds=600.0)
 _REMOVE_SECONDS = 20.0
 _MOST_KEYS = 1000
-"""Of one request that removes."""
+"""Maximum number of objects to delete."""
 
 
 def download(bucket: Bucket, key: str, target: Path, sha256: str, check: Callable[[], None]) -> None:
-    """Fetch an object and see that it is what was put there. ``check`` is called some times a second and may raise.
+    """Download an object and verify its hash. ``check`` is called several times a second and may raise.
 
-    Raises ``DownloadFailed`` without a key, name or signature.
+    Raises ``DownloadFailed``, whose message contains no key, name or signature.
     """
     deadline = time.monotonic() + _LIMITS.total_seconds
     gone = threading.Event()
@@ -40,7 +40,7 @@ def download(bucket: Bucket, key: str, target: Path, sha256: str, check: Callabl
         gone.set()
     if digest != sha256:
         target.unlink(missing_ok=True)
-        raise DownloadFailed("the worker's bucket delivered something else than was put there")
+        raise DownloadFailed("the worker's bucket delivered other data than was stored there")
 
 
 def _download(bucket: Bucket, key: str, target: Path, deadline: float, gone: threading.Event) -> str:
@@ -53,7 +53,7 @@ def _download(bucket: Bucket, key: str, target: Path, deadline: float, gone: thr
         with target.open("wb") as file:
             while block := body.read(_BLOCK_BYTES):
                 if gone.is_set():
-                    raise DownloadFailed("the download was given up")
+                    raise DownloadFailed("the download was abandoned")
                 digest.update(block)
                 file.write(block)
     except (ClientError, BotoCoreError) as error:
@@ -64,21 +64,21 @@ def _download(bucket: Bucket, key: str, target: Path, deadline: float, gone: thr
 
 
 class SmallObjects:
-    """Reads small objects that may not be there yet; for one thread."""
+    """Reads small objects that may not exist yet. Not thread-safe."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._client = s3_client(bucket, UploadLimits(total_seconds=5.0))
 
     def read(self, key: str) -> bytes | None:
-        """Return an object's bytes, None where it is not there. Raises ``DownloadFailed`` where the store is away."""
+        """Return an object's bytes, or None if it does not exist. Raises ``DownloadFailed`` if the store fails."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             body: bytes = self._client.get_object(Bucket=self._bucket.name, Key=key)["Body"].read(_MOST_SMALL_BYTES)
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            # Without the right to list, S3 says 403 of what is not there.
+            # Without the permission to list, S3 answers 403 for an object that does not exist.
             if status in (403, 404):
                 return None
             raise DownloadFailed(f"the worker's bucket answered {status}") from None
@@ -91,7 +91,7 @@ class SmallObjects:
 
 
 def remove(bucket: Bucket, keys: Iterable[str]) -> None:
-    """Remove objects; where the key has no right to, they stay, and the operator's rule for old objects is asked."""
+    """Delete objects. Without the permission they stay, and the bucket's lifecycle rule has to remove them."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     left = list(keys)
@@ -100,7 +100,7 @@ def remove(bucket: Bucket, keys: Iterable[str]) -> None:
         for key in left[:_MOST_KEYS]:
             client.delete_object(Bucket=bucket.name, Key=key)
     except (ClientError, BotoCoreError) as error:
-        log.warning("what workers handed each other stays in the bucket (%s)", type(error).__name__)
+        log.warning("files exchanged by workers are left in the bucket (%s)", type(error).__name__)
     finally:
         client.close()
 

@@ -1,7 +1,7 @@
-"""Signed words between the workers of one endpoint: nobody without the bucket's secret key can make a chunk job.
+"""Signed messages between the workers of one endpoint: without the bucket's secret key nobody can forge a chunk job.
 
-HMAC-SHA256 of the standard library: itsdangerous would add its own format around the same digest, and its time stamps
-are signed in whole seconds of a key that it derives in a way of its own.
+HMAC-SHA256 from the standard library: itsdangerous would only wrap the same digest in a format and a key derivation of
+its own.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ _Said = TypeVar("_Said", bound="Signed")
 
 
 class Signed(BaseModel):
-    """What is said in a token; each kind is signed for itself."""
+    """The content of a token; the signature covers its type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     job: str
-    """Name of the fan-out that it belongs to."""
+    """Name of the fan-out that the token belongs to."""
     expires: int
     """Seconds since 1970."""
 
 
 class ChunkOrder(Signed):
-    """Asks for the layers of some chunks."""
+    """Requests the layers of some chunks."""
 
     bundle: str
-    """The bucket's key of what it is drawn from."""
+    """Key of the bundle in the bucket."""
     bundle_sha256: str
     subject: int
     chunks: dict[int, str]
-    """In the order in which they are drawn: the bucket's key that the layers go to; a receipt goes beside them."""
+    """Key to store the layers under, by chunk, in the order of generation; a receipt is stored beside them."""
     needed: dict[int, tuple[str, str]]
-    """Earlier chunks whose layers they are drawn from: the key where they lie, and their SHA-256."""
+    """Earlier chunks whose layers are needed: their key and SHA-256."""
 
 
 class ChunkReceipt(Signed):
-    """Says that the layers of one chunk are in the bucket; lies beside them."""
+    """Confirms that the layers of one chunk are in the bucket; stored beside them."""
 
     subject: int
     chunk: int
@@ -57,28 +57,28 @@ class ChunkReceipt(Signed):
 
 
 def receipt_key(layers: str) -> str:
-    """Return where the receipt for some layers lies."""
+    """Return the key of the receipt for layers stored under a key."""
     return f"{layers}.receipt"
 
 
 def signing_key(bucket: Bucket) -> bytes:
-    """Return the key that the workers of an endpoint share: no caller knows what it is made of."""
+    """Return the key shared by the workers of an endpoint, derived from a secret that no caller knows."""
     return hmac.digest(bucket.secret_access_key.encode(), _PURPOSE, "sha256")
 
 
 def sign(said: Signed, key: bytes) -> str:
-    """Return a token, ASCII."""
+    """Return a signed token in ASCII."""
     body = _packed(json.dumps(said.model_dump(mode="json"), sort_keys=True).encode())
     return f"{body}.{_mac(body, type(said), key)}"
 
 
 def read_token(token: Any, kind: type[_Said], key: bytes, field: str) -> _Said:
-    """Return what was said. Raises ``InvalidInput`` where the token is not of this endpoint, or too old."""
-    refusal = InvalidInput("is nothing that this endpoint has signed", field=field)
+    """Return a token's content. Raises ``InvalidInput`` if it was not signed by this endpoint, or has expired."""
+    refusal = InvalidInput("was not signed by this endpoint", field=field)
     if not isinstance(token, str) or len(token) > _MOST_CHARACTERS or not token.isascii():
         raise refusal
     body, _, mac = token.partition(".")
-    # Compared first, in constant time: what is not ours is not even parsed.
+    # Verified first, in constant time: foreign data is not even parsed.
     if not hmac.compare_digest(mac.encode(), _mac(body, kind, key).encode()):
         raise refusal
     try:
@@ -86,7 +86,7 @@ def read_token(token: Any, kind: type[_Said], key: bytes, field: str) -> _Said:
     except (ValueError, ValidationError):
         raise refusal from None
     if said.expires < time.time():
-        raise InvalidInput("is too old", field=field)
+        raise InvalidInput("has expired", field=field)
     return said
 
 

@@ -1,4 +1,4 @@
-"""A job that shares its chunks, from its request to its result."""
+"""Run a job that shares its chunks with other workers."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from worker.input import JobInput
 from worker.resume import code_hash
 
 _LONGEST_JOB_SECONDS = 24 * 3600.0
-"""RunPod's own limit for a job, where the operator has set none."""
+"""RunPod's own limit for a job, used if the operator has set none."""
 
 
 def check_fan_out(request: JobInput, worker: WorkerEnvironment) -> None:
-    """Raise ``InvalidInput`` where a job cannot share its chunks, before any work."""
+    """Raise ``InvalidInput`` if a job requests fan-out and this worker cannot share chunks."""
     if request.fan_out == 1:
         return
     if request.fan_out > worker.fan_out_max:
-        raise InvalidInput(f"a job here may ask for at most {worker.fan_out_max} workers", field="fan_out")
+        raise InvalidInput(f"this endpoint allows at most {worker.fan_out_max} workers per job", field="fan_out")
     if worker.bucket is None:
-        raise InvalidInput("this worker has no bucket, through which chunks are shared", field="fan_out")
+        raise InvalidInput("this worker has no bucket, which sharing chunks requires", field="fan_out")
     if worker.endpoint is None:
         raise InvalidInput(
-            "this worker knows no endpoint of its own: RUNPOD_ENDPOINT_ID and RUNPOD_API_KEY", field="fan_out"
+            "this worker does not know its endpoint: RUNPOD_ENDPOINT_ID or RUNPOD_API_KEY is not set", field="fan_out"
         )
 
 
 def shared_work(
     request: JobInput, settings: Settings, loaded: LoadedModels, worker: WorkerEnvironment, clock: CancelToken
 ) -> Callable[[JobRequest, Path, Clip, Check, Progress], JobResult]:
-    """Return what does a job whose chunks are shared with other workers."""
+    """Return the function that runs a job whose chunks are shared with other workers."""
 
     def work(wanted: JobRequest, passes: Path, clip: Clip, check: Check, progress: Progress) -> JobResult:
         assert worker.endpoint is not None and worker.bucket is not None  # check_fan_out

@@ -1,4 +1,4 @@
-"""Which addresses are on the public internet, by IANA's registries, whatever Python's version knows of them."""
+"""Which addresses are public according to IANA's registries, independent of Python's version."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _SPECIAL_IPV4 = tuple(
             "10.0.0.0/8",  # private use
             "100.64.0.0/10",  # shared by a provider's customers
             "127.0.0.0/8",  # loopback
-            "168.63.129.16/32",  # a public number, behind which each machine of Azure finds Azure's own services
+            "168.63.129.16/32",  # a public address at which Azure's machines reach Azure's internal services
             "169.254.0.0/16",  # link-local, metadata of clouds
             "172.16.0.0/12",  # private use
             "192.0.0.0/24",  # IETF assignments, metadata of Oracle's cloud
             "192.0.2.0/24",  # documentation
             "192.31.196.0/24",  # AS112
             "192.52.193.0/24",  # AMT
-            "192.88.99.0/24",  # 6to4 relays, given up
+            "192.88.99.0/24",  # 6to4 relays, deprecated
             "192.168.0.0/16",  # private use
             "192.175.48.0/24",  # AS112
             "198.18.0.0/15",  # benchmarking
@@ -30,11 +30,11 @@ _SPECIAL_IPV4 = tuple(
         ),
     )
 )
-"""IANA's IPv4 Special-Purpose Address Registry, with multicast. Its few public services (anycast of AS112, AMT, PCP)
-hold no files."""
+"""IANA's IPv4 Special-Purpose Address Registry, and multicast. Its few public services (anycast of AS112, AMT, PCP)
+host no files."""
 _UNICAST_IPV6 = ipaddress.IPv6Network("2000::/3")
-"""All that IANA has given out for the internet. Everything else (unique local, link-local, the old site-local
-fec0::/10, segment routing, multicast, mapped and compatible forms) lies outside."""
+"""All addresses that IANA has allocated as global unicast. Everything else (unique local, link-local, the deprecated
+site-local fec0::/10, segment routing, multicast, mapped and compatible forms) is outside."""
 _SPECIAL_IPV6 = tuple(
     map(
         ipaddress.IPv6Network,
@@ -46,15 +46,15 @@ _SPECIAL_IPV6 = tuple(
         ),
     )
 )
-"""IANA's IPv6 Special-Purpose Address Registry, as far as it lies in ``_UNICAST_IPV6``."""
+"""The part of IANA's IPv6 Special-Purpose Address Registry within ``_UNICAST_IPV6``."""
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address is one of the internet's, also after a gateway took the IPv4 address out of it.
+    """Return whether an address is public, also after a gateway has translated it to IPv4.
 
-    An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is asked for itself. What is no address is not public.
+    An IPv4 address embedded in an IPv6 one (mapped, 6to4, NAT64) is judged itself. An invalid address is not public.
     """
     try:
         parsed = ipaddress.ip_address(address)

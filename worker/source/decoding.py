@@ -1,4 +1,4 @@
-"""Take a download's content coding off, and see that it ended where it says that it ends."""
+"""Decode a download's content encoding and verify that it is complete."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _MOST_CODINGS = 4
 
 
 class CodingFailed(Exception):
-    """The body is cut off, damaged, or coded in a way that nobody asked for."""
+    """The body is truncated, damaged, or encoded in a way that was not requested."""
 
 
 def decoded(parts: Iterable[bytes], codings: str) -> Iterator[bytes]:
-    """Yield a body in pieces of at most 256 kB, decoded as ``Content-Encoding`` says.
+    """Yield a body in pieces of at most 256 kB, decoded according to ``Content-Encoding``.
 
-    A bomb costs what is taken of it and no more. Raises ``CodingFailed``: also where the body ends before its coding
-    does, which nothing else tells when the length is not known.
+    A decompression bomb is only expanded as far as it is consumed. Raises ``CodingFailed``, also if the compressed
+    stream is truncated, which nothing else detects if the length is unknown.
     """
     names = [name.strip().lower() for name in codings.split(",") if name.strip()]
     if len(names) > _MOST_CODINGS:
-        raise CodingFailed("the server delivered a file that is compressed too many times")
+        raise CodingFailed("the server sent a file that is compressed too many times")
     body = iter(parts)
     for name in reversed(names):
         if name in ("gzip", "x-gzip"):
@@ -30,7 +30,7 @@ def decoded(parts: Iterable[bytes], codings: str) -> Iterator[bytes]:
         elif name == "deflate":
             body = _inflated(body, _deflate_kind)
         elif name != "identity":
-            raise CodingFailed("the server delivered a file that is compressed in a way that was not asked for")
+            raise CodingFailed("the server sent a file with a content encoding that was not requested")
     return body
 
 
@@ -44,16 +44,16 @@ def _inflated(parts: Iterator[bytes], kind_of: Callable[[bytes], int]) -> Iterat
             try:
                 piece = stream.decompress(part, _CHUNK)
             except zlib.error:
-                raise CodingFailed("the server delivered a damaged file") from None
+                raise CodingFailed("the server sent a damaged file") from None
             if piece:
                 yield piece
             part = stream.unconsumed_tail
             if stream.eof:
-                # Zeros behind a member fill it up; anything else begins the next one.
+                # Zeros after a member are padding; anything else starts the next one.
                 part = stream.unused_data.lstrip(b"\0")
                 stream = None
             elif not part and len(piece) == _CHUNK:
-                # All is taken in, and more may still come out.
+                # All input is consumed, but more output may follow.
                 yield from _rest(stream)
     if stream is not None and not stream.eof:
         raise CodingFailed("the download ended early")
@@ -65,7 +65,7 @@ def _rest(stream: zlib._Decompress) -> Iterator[bytes]:
 
 
 def _deflate_kind(begin: bytes) -> int:
-    """Return zlib's kind for what servers call deflate: with zlib's two bytes in front, as it should be, or without."""
+    """Return zlib's ``wbits`` for "deflate": with the two-byte zlib header, as the standard says, or raw."""
     if len(begin) < 2:
         return _ZLIB
     return _ZLIB if begin[0] & 0x0F == 8 and int.from_bytes(begin[:2], "big") % 31 == 0 else _RAW

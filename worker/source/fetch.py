@@ -1,4 +1,4 @@
-"""Get a file that a caller names into the job's folder."""
+"""Download a file that a caller names into the job's folder."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from worker.threads import start_thread, wait_until
 _CHUNK = 1 << 18
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
 _TRIES = 5
-"""Where a server fails (no connection, 5xx, 408, 429): some ten seconds, unless it asks for a longer pause. A worker
-that waits is paid for; an upload, whose work is done, waits longer."""
+"""Attempts if a server fails (no connection, 5xx, 408, 429): about ten seconds in all, unless it requests a longer
+pause. A waiting worker costs money; an upload, whose work is done, waits longer."""
 _MAX_REDIRECTS = 10
 _LENGTH_DIGITS = 30
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WHOLE = re.compile(r"bytes\s+0-(\d{1,19})/(\d{1,19})", re.IGNORECASE)
-"""``Content-Range`` of an answer that calls the whole file a part."""
+"""``Content-Range`` of a partial response that covers the whole file."""
 
 
 class _GivenUp(Exception):
-    """Nobody waits for this download any more."""
+    """The download was abandoned."""
 
 
 def fetch(
@@ -50,13 +50,13 @@ def fetch(
     private_hosts: frozenset[str] = frozenset(),
     check: Callable[[], None],
 ) -> Path:
-    """Return the file that ``url`` names: downloaded to ``target``, or the path itself where ``local_root`` holds it.
+    """Return the file at ``url``: downloaded to ``target``, or the path itself if it lies under ``local_root``.
 
-    Only http and https, only public addresses or ``private_hosts`` (every redirect is checked, the checked address is
-    dialled), at most ``max_bytes`` and ``seconds`` in all, whatever the server does. What may pass is tried again, not
-    before the server's ``Retry-After``; cookies live until the end of this call. ``check`` is called some times a
-    second and may raise. Raises ``UrlRejected``, ``DownloadFailed``, ``DownloadTimeout`` and ``TooLarge``; messages
-    repeat nothing of the URL, and no partial file is left.
+    Only http and https, and only public addresses or ``private_hosts`` (every redirect is checked, and the connection
+    goes to the checked address); at most ``max_bytes`` and ``seconds`` in all, whatever the server does. Transient
+    failures are retried, respecting ``Retry-After``; cookies are kept until the end of this call. ``check`` is called
+    several times a second and may raise. Raises ``UrlRejected``, ``DownloadFailed``, ``DownloadTimeout`` and
+    ``TooLarge``; the messages contain nothing of the URL, and no partial file is left.
     """
     if "://" not in url:
         return _local_file(url, local_root, max_bytes, field)
@@ -69,16 +69,16 @@ def fetch(
         download.stop.set()
         if not ended.done():
             target.unlink(missing_ok=True)
-            # The thread may sit in a read for which the server sends a byte now and then.
+            # The thread may be blocked in a read to which the server sends a byte now and then.
             for sock in download.sockets:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
     try:
         if not in_time:
-            raise DownloadTimeout("the download did not end in time", field=field)
+            raise DownloadTimeout("the download did not finish in time", field=field)
         ended.result()
         if target.stat().st_size == 0:
-            raise DownloadFailed("the server delivered an empty file", field=field)
+            raise DownloadFailed("the server sent an empty file", field=field)
     except ServerFailed as error:
         target.unlink(missing_ok=True)
         kind = DownloadTimeout if isinstance(error.__cause__, requests.Timeout) else DownloadFailed
@@ -91,8 +91,8 @@ def fetch(
 
 def _told(error: ServerFailed, tries: int) -> str:
     times = "once" if tries == 1 else f"{tries} times"
-    later = f"; it asks to come back in {error.wait_seconds:.0f} s" if error.wait_seconds else ""
-    return f"{error} (asked {times}{later})"
+    later = f"; the server requests a pause of {error.wait_seconds:.0f} s" if error.wait_seconds else ""
+    return f"{error} (tried {times}{later})"
 
 
 def _local_file(name: str, local_root: Path | None, max_bytes: int, field: str) -> Path:
@@ -100,22 +100,22 @@ def _local_file(name: str, local_root: Path | None, max_bytes: int, field: str) 
         raise UrlRejected("only http and https URLs can be fetched", field=field)
     try:
         path = Path(name).expanduser()
-        # Links and ".." are followed before the question where the file lies.
+        # Symbolic links and ".." are resolved before the location is checked.
         inside = path.resolve().is_relative_to(local_root.resolve())
         found = inside and path.is_file()
     except (OSError, RuntimeError, ValueError):
-        # A name that is too long, a loop of links, a folder that may not be entered, an unknown ~user.
+        # An overlong name, a loop of links, a folder without permission, an unknown ~user.
         found = False
     if not found:
         raise UrlRejected("there is no such file", field=field)
     if path.stat().st_size > max_bytes:
-        raise TooLarge(f"the file is over {max_bytes} bytes", field=field)
+        raise TooLarge(f"the file is larger than {max_bytes} bytes", field=field)
     return path
 
 
 @dataclasses.dataclass(slots=True)
 class _Download:
-    """One file on its way, in a thread of its own; whoever sets ``stop`` and shuts the ``sockets`` down ends it."""
+    """The download of one file, run in its own thread; setting ``stop`` and shutting down ``sockets`` ends it."""
 
     url: str
     target: Path
@@ -125,11 +125,11 @@ class _Download:
     stop: threading.Event = dataclasses.field(default_factory=threading.Event)
     sockets: list[socket.socket] = dataclasses.field(default_factory=list)
     cookies: RequestsCookieJar = dataclasses.field(default_factory=RequestsCookieJar)
-    """What the servers on the way set: some let nobody through without."""
+    """Cookies that the servers on the way set: some require them back."""
     tries: int = 0
 
     def run(self) -> None:
-        """Follow redirects and save the body. Raises ``ServerFailed`` where another try may help."""
+        """Follow redirects and save the body. Raises ``ServerFailed`` if a retry may help."""
         self.tries += 1
         url = self.url
         for _ in range(_MAX_REDIRECTS + 1):
@@ -163,8 +163,8 @@ class _Download:
                     raise DownloadFailed("the server's certificate is not trusted", field=self.field) from None
                 raise ServerFailed("the file could not be downloaded") from error
             except ValueError as error:
-                # Headers that no library reads, such as a length of 5,000 digits.
-                raise DownloadFailed("the server's answer cannot be read", field=self.field) from error
+                # Headers that the library cannot parse, such as a length of 5,000 digits.
+                raise DownloadFailed("the server's response cannot be read", field=self.field) from error
         raise UrlRejected(f"the URL redirects more than {_MAX_REDIRECTS} times", field=self.field)
 
     def _redirected(self, url: str, response: requests.Response) -> str:
@@ -184,9 +184,9 @@ class _Download:
             raise DownloadFailed(f"the server answered {status}", field=self.field)
         length = _length_told(response)
         if length is not None and length > self.max_bytes:
-            raise TooLarge(f"the file is over {self.max_bytes} bytes", field=self.field)
+            raise TooLarge(f"the file is larger than {self.max_bytes} bytes", field=self.field)
         if self.stop.is_set():
-            # What looks like a response may be the rest of a socket that was shut down.
+            # The response may be the remaining data of a socket that was shut down.
             raise _GivenUp
         read: list[int] = []
         done = 0
@@ -195,16 +195,16 @@ class _Download:
                 for part in decoded(self._read(response, read), response.headers.get("Content-Encoding", "")):
                     done += len(part)
                     if done > self.max_bytes:
-                        raise TooLarge(f"the file is over {self.max_bytes} bytes", field=self.field)
+                        raise TooLarge(f"the file is larger than {self.max_bytes} bytes", field=self.field)
                     file.write(part)
         except CodingFailed as error:
             raise ServerFailed(str(error)) from None
         if length is not None and sum(read) != length:
-            raise ServerFailed("the download ended early")
+            raise ServerFailed("the download was incomplete")
 
     def _read(self, response: requests.Response, read: list[int]) -> Iterator[bytes]:
-        """Yield the body as it came, and note its bytes in ``read``."""
-        # Not iter_content: it waits until a chunk is full.
+        """Yield the body as received and append the number of bytes of each piece to ``read``."""
+        # Not iter_content, which waits until a chunk is full.
         while part := response.raw.read1(_CHUNK, decode_content=False):
             if self.stop.is_set():
                 raise _GivenUp
@@ -213,7 +213,7 @@ class _Download:
 
 
 def _has_whole_file(response: requests.Response) -> bool:
-    """Whether an answer has the file: 200, a proxy's 203, or a whole 206 that nobody asked for."""
+    """Whether a response has the whole file: 200, a proxy's 203, or an unrequested 206 that covers all of it."""
     if response.status_code in (200, 203):
         return True
     if response.status_code != 206 or response.headers.get("Content-Type", "").startswith("multipart/"):
@@ -224,8 +224,8 @@ def _has_whole_file(response: requests.Response) -> bool:
 
 
 def _length_told(response: requests.Response) -> int | None:
-    """Return the length that the server tells; the same one told twice counts once."""
+    """Return ``Content-Length``, or None if it is missing or contradictory; the same value twice is accepted."""
     told = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
     text = told.pop() if len(told) == 1 else ""
-    # More digits than Python reads are more bytes than anybody takes.
+    # Truncated, since Python refuses to parse thousands of digits; such a length is over any limit anyway.
     return int(text[:_LENGTH_DIGITS]) if text.isascii() and text.isdecimal() else None

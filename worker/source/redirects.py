@@ -1,4 +1,4 @@
-"""Where a redirect leads, read as leniently as curl and browsers do."""
+"""Parse the target of a redirect as leniently as curl and browsers do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _UNWRITTEN = re.compile(r"[^\x21-\x7e]")
 
 
 def redirect_target(url: str, location: str) -> str:
-    """Return the URL that ``location`` names from ``url``; it is not checked here.
+    """Return the URL that ``location`` denotes relative to ``url``, without its fragment; it is not checked here.
 
-    ``location`` is a header as HTTP libraries give it, bytes as Latin-1. Blanks at its ends are dropped, blanks and
-    bytes beyond ASCII in path, query and fragment are percent-encoded, as many servers forget to; what is encoded
-    already stays. A fragment of ``url`` is kept where ``location`` has none. Raises ``ValueError`` where it is no URL.
+    ``location`` is a header as HTTP libraries return it, bytes decoded as Latin-1. Surrounding blanks are stripped;
+    blanks and non-ASCII bytes in path and query are percent-encoded, which many servers forget; existing escapes are
+    kept. Raises ``ValueError`` if it is not a URL.
     """
     told = location.strip(" \t")
     if _CONTROL.search(told):

@@ -1,4 +1,4 @@
-"""What a request names, fetched: the reference pictures of whom it puts in, then its clip."""
+"""Download the files of a request: the reference pictures of the new people, then the clip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.source.picture import read_reference
 
 
 class RequestFiles:
-    """Fetches into a job's folder and checks what comes. Raises the errors of ``fetch`` and ``read_reference``."""
+    """Downloads files into a job's folder and checks them. Raises the errors of ``fetch`` and ``read_reference``."""
 
     def __init__(self, settings: Settings, worker: WorkerEnvironment, workspace: Path, clock: CancelToken) -> None:
         self._limits = settings.limits
@@ -27,18 +27,18 @@ class RequestFiles:
         self._clock = clock
 
     def character_references(self, request: JobInput) -> tuple[NDArray[np.uint8], ...]:
-        """Return the pictures of the one person whom a request describes."""
+        """Return the pictures of the only person that a request describes."""
         [person] = _people_of(request)
         return tuple(self._pictures(_reference_urls(request, 0, person)))
 
     def job_request(self, request: JobInput) -> JobRequest:
-        """Return a job's request with everything that it names."""
-        # First, since they are small: a wrong one is refused before the clip is downloaded.
+        """Return a job's request with its files downloaded and its pictures decoded."""
+        # Pictures first, since they are small: an invalid one is refused before the clip is downloaded.
         first, *further = [
             (each, self._pictures(_reference_urls(request, number, each)))
             for number, each in enumerate(_people_of(request))
         ]
-        assert request.video_url is not None  # parse_request refuses it in the modes that want a clip
+        assert request.video_url is not None  # parse_request requires it in all modes with a clip
         return JobRequest(
             video=self._file(request.video_url, "source", "video_url", self._limits.max_bytes),
             output_dir=self._workspace / "result",
@@ -86,7 +86,7 @@ class RequestFiles:
 
 
 def _people_of(request: JobInput) -> list[SubjectInput]:
-    """Return whom to replace, one or several; a single one is told in the request's own fields."""
+    """Return the people to replace; a single one is described in the request's top-level fields."""
     if request.subjects:
         return request.subjects
     urls = request.reference_image_urls
@@ -96,7 +96,7 @@ def _people_of(request: JobInput) -> list[SubjectInput]:
 
 
 def _reference_urls(request: JobInput, number: int, person: SubjectInput) -> dict[str, str]:
-    """Return a person's reference pictures by the field that the caller gave them in."""
+    """Return the URLs of a person's reference pictures by the request field that holds them."""
     if request.reference_image_url is not None:
         return {"reference_image_url": request.reference_image_url}
     within = f"subjects.{number}." if request.subjects else ""

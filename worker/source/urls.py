@@ -1,8 +1,8 @@
-"""Which URLs of a caller this worker talks to, and one request to an address that was checked.
+"""Protection against server-side request forgery: which URLs a caller may use, and requests to checked addresses.
 
-Public addresses and the operator's private hosts only, a rule for ports, no credentials. The SDK's ``rp_ssrf`` dials
-the address that was checked, and whom the connection ends at is checked again before a byte is sent. Proxies of the
-environment are not used: behind one nobody would know which address is dialled.
+Only public addresses and the operator's private hosts, a rule for ports, no credentials. The SDK's ``rp_ssrf`` connects
+to the address that was checked, and the peer's address is checked again before a byte is sent. Proxies from the
+environment are not used: behind one it would be unknown which address is contacted.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from worker.source.addresses import is_public
 _UNUSUAL = re.compile(r"[\x00-\x20\x7f\\]")
 _WELL_KNOWN_PORTS = frozenset({80, 443})
 _FIRST_FREE_PORT = 1024
-"""Ports under it belong to services (SSH, mail) that must not be talked to in HTTP."""
+"""Lower ports belong to services such as SSH and mail, which must not receive HTTP requests."""
 
 
 class HostUnknown(Exception):
-    """The name has no address now; another try may find one."""
+    """The host name cannot be resolved at the moment; a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that was taken apart and found harmless; its address is not looked up yet."""
+    """A parsed URL that passed the checks; its address has not been looked up yet."""
 
     url: str
     host: str
     port: int
     is_private_host: bool
-    """The operator named it: its address may be private."""
+    """Whether the operator allows this host, so that its address may be private."""
 
 
 def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
-    """Take an http(s) URL apart. Raises ``UrlRejected``, whose sentence repeats nothing of the URL.
+    """Parse an http(s) URL. Raises ``UrlRejected``, whose message contains nothing of the URL.
 
-    Refused: other schemes, credentials, blanks and control characters, a host that ends with a dot, and ports under
+    Rejected are other schemes, credentials, blanks and control characters, a host that ends with a dot, and ports below
     1024 other than 80 and 443. ``private_hosts`` holds ``host`` or ``host:port``, in lower case.
     """
     if _UNUSUAL.search(url):
@@ -61,19 +61,19 @@ def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
     if parts.scheme not in ("http", "https"):
         raise UrlRejected("only http and https URLs can be used", field=field)
     if parts.username is not None or parts.password is not None:
-        raise UrlRejected("the URL must not hold a user name or a password", field=field)
+        raise UrlRejected("the URL must not contain a user name or a password", field=field)
     if not host or host.endswith("."):
         raise UrlRejected("the URL has no usable host", field=field)
     if port is None:
         port = 443 if parts.scheme == "https" else 80
     is_private_host = host in private_hosts or f"{host}:{port}" in private_hosts
     if port not in _WELL_KNOWN_PORTS and port < _FIRST_FREE_PORT and not is_private_host:
-        raise UrlRejected("only the ports 80, 443 and those from 1024 on can be used", field=field)
+        raise UrlRejected("only the ports 80, 443 and 1024 to 65535 can be used", field=field)
     return Target(url, host, port, is_private_host)
 
 
 def check_url(url: str, *, field: str, private_hosts: frozenset[str]) -> None:
-    """Raise ``UrlRejected`` for a URL that this worker may not talk to, its address included."""
+    """Raise ``UrlRejected`` for a URL that this worker may not contact; its address is looked up."""
     try:
         addresses_of(read_url(url, field=field, private_hosts=private_hosts), field=field)
     except HostUnknown:
@@ -81,7 +81,7 @@ def check_url(url: str, *, field: str, private_hosts: frozenset[str]) -> None:
 
 
 def addresses_of(target: Target, *, field: str) -> list[str]:
-    """Look the host up. Raises ``UrlRejected`` where any address is not public, ``HostUnknown`` where there is none."""
+    """Look up the host. Raises ``UrlRejected`` if any address is not public, ``HostUnknown`` if there is none."""
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except UnicodeError:
@@ -109,12 +109,12 @@ def open_request(
     on_socket: Callable[[socket.socket], None] = lambda sock: None,
     cookies: RequestsCookieJar | None = None,
 ) -> Iterator[requests.Response]:
-    """Send one request and yield its response, the body not yet read. Redirects are not followed.
+    """Send one request and yield its response with the body unread. Redirects are not followed.
 
-    Each address of the host is tried until one takes the connection. ``timeout`` is to connect, and of each read.
-    ``on_socket`` gets every socket as it is connected; whoever shuts it down ends the request. ``cookies`` are sent to
-    the hosts that set them, and take what the answer sets. Raises ``UrlRejected``, ``HostUnknown`` and what
-    ``requests`` raises.
+    The host's addresses are tried in turn until one accepts the connection. ``timeout`` is that of the connection and
+    that of each read. ``on_socket`` receives every connected socket; shutting it down ends the request. ``cookies`` are
+    sent to the hosts that set them and updated from the response. Raises ``UrlRejected``, ``HostUnknown`` and the
+    errors of ``requests``.
     """
     target = read_url(url, field=field, private_hosts=private_hosts)
     addresses = addresses_of(target, field=field)
@@ -122,7 +122,7 @@ def open_request(
         session.trust_env = False
         if cookies is not None:
             session.cookies = cookies
-        # Of the environment, only the operator's certificates count.
+        # The only setting taken from the environment: the operator's certificates.
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
             adapter = _WatchedAdapter(address, on_socket, target.is_private_host, field)
@@ -142,14 +142,14 @@ def open_request(
 
 
 class _OneRequest(requests.Session):
-    """A session that does not look where a redirect leads: to do so it would read the whole body, however long."""
+    """A session that ignores redirects: ``requests`` would read the whole body, however long, to prepare one."""
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
         return iter(())
 
 
 class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
-    """Dials one address, looks at whom it reached, and tells of its sockets."""
+    """Connects to one address, checks the peer's address, and reports its sockets."""
 
     def __init__(
         self, address: str, on_socket: Callable[[socket.socket], None], may_be_private: bool, field: str
@@ -169,13 +169,13 @@ class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
                 if not (may_be_private or is_public(str(sock.getpeername()[0]))):
                     sock.close()
                     raise UrlRejected("this URL cannot be used: its host is not public", field=field)
-                # Told before TLS begins: a server may say nothing from there on.
+                # Reported before the TLS handshake, during which a server may stop responding.
                 on_socket(sock)
                 return sock
 
             def connect(self) -> None:
                 super().connect()
-                # TLS has taken the socket over.
+                # TLS has replaced the socket.
                 on_socket(self.sock)
 
         pool.ConnectionCls = Watched
@@ -183,11 +183,11 @@ class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
 
 
 def _is_unconnected(error: requests.ConnectionError) -> bool:
-    """Whether nothing was sent yet, so that another address may be tried with the same body."""
+    """Whether the connection failed before anything was sent, so that another address may be tried."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Whether a server's certificate was refused: another try meets the same one."""
+    """Whether a server's certificate was rejected; a retry would fail again."""
     return "CERTIFICATE_VERIFY_FAILED" in str(error)
