@@ -253,9 +253,9 @@ class CompositeSettings(_Settings):
     match_sharpness: bool = True
     """Blur the new person like the original subject: defocus, motion blur, compression."""
     light: Literal["scene", "daylight"] = "scene"
-    """Lighting of the new person. scene: like the original subject, estimated from the clip; the mannequin is shaded with
-    it, generated people are matched to it. daylight: soft daylight for the mannequin, generated people stay as they
-    are."""
+    """Lighting of the new person. scene: as the original subject's, estimated from the clip; the mannequin is shaded
+    with it, generated people are matched to it. daylight: soft daylight for the mannequin, generated people are left
+    unchanged."""
     crossfade: bool = True
     """Crossfade adjacent segments; off makes hard transitions."""
 
