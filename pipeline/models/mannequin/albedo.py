@@ -10,7 +10,7 @@ from pipeline.datatypes.light import SceneLight
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import Figure
 from pipeline.models.mannequin.fitting import FittedView
-from pipeline.models.mannequin.head_texture import skin_color
+from pipeline.models.mannequin.hair_region import skin_color
 from pipeline.models.mannequin.mesh_colors import sample_grid
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.shading import unshadowed_light
@@ -73,7 +73,7 @@ def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) ->
 
 def _exposure(view: FittedView) -> float:
     """Factor that reduces the face to the largest albedo of skin; 1 where it is darker already."""
-    skin = skin_color(view)
+    skin = skin_color(view.reference)
     # Values extrapolated beyond the picture's white must not darken everything that is not skin.
     return 1.0 if skin is None else float(min(1.0, BRIGHTEST_SKIN / float(np.clip(skin.max(), 1e-6, 1.0))))
 

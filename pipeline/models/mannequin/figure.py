@@ -54,6 +54,8 @@ class Group(IntEnum):
     SHOES = 9
     SKIRT = 10
     """Cloth around both legs, fitted to a reference picture; the file has none."""
+    LONG_HAIR = 11
+    """Hair that hangs over the ears, likewise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -13,8 +13,10 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
+from pipeline.models.mannequin.hair_region import find_hair
 from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hanging
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
+from pipeline.models.mannequin.long_hair import with_long_hair
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.proportions import measure_proportions, with_proportions
 from pipeline.models.mannequin.raster import rasterize, skin
@@ -87,13 +89,15 @@ def fit_view(
     return shaped, FittedView(reference, laid, nearest, depth, triangles, overlap)
 
 
-def with_cloth(figure: Figure, reference: ReferenceView) -> Figure:
-    """Return the figure with the skirt or coat that the picture shows, or unchanged."""
-    cloth = find_hanging(reference)
-    if cloth is None:
+def with_cloth_and_hair(figure: Figure, reference: ReferenceView) -> Figure:
+    """Return the figure with the skirt or coat and the long hair that the picture shows, or unchanged."""
+    cloth, hair = find_hanging(reference), find_hair(reference)
+    if cloth is None and hair is None:
         return figure
     pose, places, y_scale, y_shift = _posed(figure, reference)
-    return with_hanging(figure, pose, places, y_scale, y_shift, cloth)
+    if hair is not None and hair.covers_ears:
+        figure = with_long_hair(figure, pose, places, y_scale, y_shift, hair, reference.height_px)
+    return figure if cloth is None else with_hanging(figure, pose, places, y_scale, y_shift, cloth)
 
 
 def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32], float, float]:

@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.joints import JOINT
 from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.hair_region import find_hair, head_mask, looks_like_hair
 from pipeline.models.mannequin.sampling import sample_picture
 
-_MIN_PIXELS = 30
-_EYES_TO_CHIN = 0.065
-"""Standing heights; the unit of lengths on the head."""
-_CHEEKS = 0.45
-"""Radius around the nose that is always skin, in that unit."""
+_LEAST_HAIR = 0.12
+"""Length of hair in a column of the picture below which the column shows a parting or skin, from eyes to chin."""
+_SEAM = 0.6
+"""Width over which the neck's two sides meet behind, in that unit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,67 +30,40 @@ class HeadColors:
     """(h, 2) where that color is hair."""
     middle: float
     """Column midway between the two."""
+    seam_px: float
+    """Width over which one side turns into the other there."""
 
     def at(self, x: NDArray[np.float32], y: NDArray[np.float32], is_hair: NDArray[np.bool_]) -> NDArray[np.float32]:
         """(n, S, 3) for samples (n, S), of which rows ``is_hair`` lie on the hair's own surface."""
         hair = sample_picture(self.hair, x, y)
         row = np.clip(np.rint(y), 0, len(self.around) - 1).astype(np.int64)
-        side = (x > self.middle).astype(np.int64)
-        around = self.around[row, side]
+        to_right = np.clip((x - self.middle) / self.seam_px + 0.5, 0, 1)[..., None]
         # Hair that hangs down beside the face continues around the neck, with the same brightness and with strands.
-        below = np.where(self.hangs[row, side][..., None], np.sqrt(hair * around), around)
+        of_side = [
+            np.where(self.hangs[row, side][..., None], np.sqrt(hair * self.around[row, side]), self.around[row, side])
+            for side in (0, 1)
+        ]
+        below = of_side[0] * (1 - to_right) + of_side[1] * to_right
         return np.where(is_hair[:, None, None], hair, below).astype(np.float32)
-
-
-def skin_color(view: FittedView) -> NDArray[np.float32] | None:
-    """(3,) median color around the nose, linear; None where the face is not visible."""
-    reference = view.reference
-    nose = reference.joints[JOINT["nose"]]
-    if reference.view == "back" or not np.isfinite(nose[:2]).all():
-        return None
-    radius = _CHEEKS * _EYES_TO_CHIN * reference.height_px
-    rows, columns = np.mgrid[: reference.mask.shape[0], : reference.mask.shape[1]]
-    cheeks = reference.mask & ((rows - nose[1]) ** 2 + (columns - nose[0]) ** 2 < radius**2)
-    if np.count_nonzero(cheeks) < _MIN_PIXELS:
-        return None
-    return np.median(reference.colors[cheeks], axis=0)
 
 
 def head_colors(view: FittedView) -> HeadColors | None:
     """Separate hair from skin around the face of a picture; None where the head is not visible."""
     reference = view.reference
-    eyes = reference.joints[[JOINT["left_eye"], JOINT["right_eye"]], :2]
-    if not np.isfinite(eyes).all():
+    hair = find_hair(reference)
+    if hair is None:
         return None
-    middle = eyes.mean(0)
-    unit = _EYES_TO_CHIN * reference.height_px
-    height, width = reference.mask.shape
-    rows, columns = np.mgrid[:height, :width]
-    near = reference.mask & (np.abs(columns - middle[0]) < 1.6 * unit) & (rows < middle[1] + 1.3 * unit)
-    skin = skin_color(view)
-    top = np.flatnonzero(near.any(1))
-    if skin is None or not len(top):
-        return None
-    crown = near & (rows < top[0] + 0.35 * max(middle[1] - top[0], 4))
-    if np.count_nonzero(crown) < _MIN_PIXELS:
-        return None
-    hair_color = np.median(reference.colors[crown], axis=0)
-    looks = _likeness(reference.colors, hair_color, skin)
-    around = _outline_colors(reference.colors, near, float(middle[0]), unit)
+    near = head_mask(reference, hair.middle, hair.unit_px)
+    looks = looks_like_hair(reference.colors, hair.color, hair.skin)
+    top = int(np.flatnonzero(near.any(1))[0])
+    around = _outline_colors(reference.colors, near, float(hair.middle[0]), hair.unit_px)
     return HeadColors(
-        _hair_everywhere(reference.colors, near, looks, int(top[0]), middle, unit, hair_color),
+        _hair_everywhere(reference.colors, near, looks, top, hair.middle, hair.unit_px, hair.color),
         around,
-        _likeness(around, hair_color, skin),
-        float(middle[0]),
+        looks_like_hair(around, hair.color, hair.skin),
+        float(hair.middle[0]),
+        _SEAM * hair.unit_px,
     )
-
-
-def _likeness(colors: NDArray[np.float32], hair: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Nearer to the hair's color than to the skin's, in log light so that shadows count little."""
-    logs = np.log(np.maximum(colors, 1e-3))
-    to_hair = np.linalg.norm(logs - np.log(np.maximum(hair, 1e-3)), axis=2)
-    to_skin = np.linalg.norm(logs - np.log(np.maximum(skin, 1e-3)), axis=2)
-    return to_hair < to_skin
 
 
 def _hair_everywhere(
@@ -109,6 +81,7 @@ def _hair_everywhere(
     x0, x1 = max(0, int(middle[0] - 1.6 * unit)), min(colors.shape[1], int(middle[0] + 1.6 * unit) + 1)
     first = np.full(x1 - x0, -1)
     length = np.zeros(x1 - x0)
+    seen = np.zeros(x1 - x0, bool)
     for n, x in enumerate(range(x0, x1)):
         rows = np.flatnonzero(near[:, x])
         if not len(rows):
@@ -116,9 +89,13 @@ def _hair_everywhere(
         first[n] = rows[0]
         skin = np.flatnonzero(~looks[rows[0] + 2 : rows[-1] + 1, x])
         length[n] = (skin[0] if len(skin) else rows[-1] - rows[0]) - 1
-    seen = first >= 0
+        seen[n] = length[n] > _LEAST_HAIR * unit
     if not seen.any():
         return out
+    # A column without hair, of a parting or beside it, is that of the nearest one with hair.
+    known = np.flatnonzero(seen)
+    nearest = known[np.abs(np.arange(len(seen))[:, None] - known).argmin(1)]
+    length = length[nearest]
     first = np.interp(np.arange(len(first)), np.flatnonzero(seen), first[seen])
     # A stray pixel must not end a column's hair, nor a single lock extend it.
     smooth = cv2.medianBlur(length.astype(np.float32)[None], 5)[0]
@@ -129,8 +106,8 @@ def _hair_everywhere(
         below = np.maximum(y - first[n], 0)
         span = length[n]
         folded = span - np.abs(np.mod(below, 2 * span) - span)
-        source = np.clip(np.rint(first[n] + folded), 0, len(colors) - 1).astype(np.int64)
-        out[:, x] = colors[source, x]
+        source = np.clip(np.rint(first[nearest[n]] + folded), 0, len(colors) - 1).astype(np.int64)
+        out[:, x] = colors[source, x0 + nearest[n]]
     out[:, :x0], out[:, x1:] = out[:, x0 : x0 + 1], out[:, x1 - 1 : x1]
     # Mirrored rows show bars, so they are blurred, more horizontally than vertically.
     return cv2.GaussianBlur(out, (0, 0), sigmaX=1.0, sigmaY=max(0.08 * unit, 0.6))

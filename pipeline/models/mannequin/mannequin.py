@@ -17,6 +17,7 @@ from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
 from pipeline.models.mannequin.guide import motion_from, surface_maps
+from pipeline.models.mannequin.hairline import hair_rim
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
@@ -181,6 +182,7 @@ class Mannequin:
         self._triangles = np.ascontiguousarray(person.figure.triangles[person.drawn])
         self._closed = np.isin(person.figure.groups[person.drawn], _CLOSED)
         self._colors = person.colors
+        self._rim = hair_rim(person.figure)
 
     def _draw(
         self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float, scene_light: SceneLight
@@ -209,7 +211,7 @@ class Mannequin:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Linear light (h, w, 3), coverage and the creases' factor (h, w) in a box x0, y0, x1, y1 of the crop."""
         x0, y0, x1, y1 = box
-        normals = vertex_normals(places, self._triangles)
+        normals = self._rim.shaded_as_skin(vertex_normals(places, self._triangles))
         light = light_vertices(places, normals, self._triangles, self._figure.occlusion, height_px, scene_light)
         samples = np.ascontiguousarray(
             (places - np.array([x0, y0, 0], np.float32)) * np.array([_FOLD, _FOLD, 1], np.float32)

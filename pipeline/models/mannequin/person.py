@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.appearance import Appearance, CharacterFit, ReferencePicture
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import BONE, Figure, Group
-from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth
+from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
 from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
@@ -94,7 +94,7 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
     shaped = figure
     if views[0].view in ("front", "back"):
-        shaped = with_cloth(fit_shape(figure, views[0]), views[0])
+        shaped = with_cloth_and_hair(fit_shape(figure, views[0]), views[0])
     drawn = ~np.isin(shaped.groups, sorted(outfit.hidden)) & ~covered_by_hanging(shaped)
     reshaping = [views[0], *(view for view in views[1:] if view.view in ("left", "right"))]
     for view in reshaping:

@@ -33,6 +33,8 @@ _DEPTH_SLACK = 0.012
 touch."""
 _FACING = (0.05, 0.45)
 """Cosines between which a view's weight rises: grazing views smear."""
+_FACING_HAIR = (0.4, 0.65)
+"""The same where hair is assumed on skin."""
 _SHARPNESS = 14.0
 """Sharpness of the transition between views as the surface turns."""
 _PREFERENCE = {"front": 0.2, "back": 0.1}
@@ -81,6 +83,7 @@ def bake(
     parts = shares[triangles].sum(1).argmax(1)
     # A collar surrounds the neck, but the garment's back is behind it, not the head's.
     parts = np.where((groups == Group.UPPER) & (parts == PARTS.index("head")), PARTS.index("torso"), parts)
+    parts = np.where(groups == Group.LONG_HAIR, PARTS.index("head"), parts)
     total = np.zeros((len(triangles), NUM_SAMPLES, 3), np.float32)
     weight = np.zeros((len(triangles), NUM_SAMPLES, 1), np.float32)
     strength = np.zeros_like(weight)
@@ -98,7 +101,10 @@ def bake(
         share = np.where(good, _ramp(samples.facing, *_FACING) * np.exp(score), 0)[..., None].astype(np.float32)
         total += share * flat
         weight += share
-        strength = np.maximum(strength, np.where(good, _ramp(samples.facing, *_FACING), 0)[..., None])
+        sure = _ramp(samples.facing, *_FACING)
+        # At the temples a front view sees hair at a glance only: skin beside it would be smeared over it.
+        sure *= 1 - under_hair * (1 - _ramp(samples.facing, *_FACING_HAIR))
+        strength = np.maximum(strength, np.where(good, sure, 0)[..., None])
         through = samples.own_part[..., None] & ~known[..., None]
         back = _back_colors(view, samples, flat, groups, parts, under_hair)
         behind = np.where(through, back, behind)
@@ -214,7 +220,7 @@ def _back_colors(
     if colors is None:
         return out
     head = parts == PARTS.index("head")
-    behind = colors.at(samples.x[head], samples.y[head], groups[head] == Group.HAIR)
+    behind = colors.at(samples.x[head], samples.y[head], np.isin(groups[head], [Group.HAIR, Group.LONG_HAIR]))
     hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
     behind += under_hair[head][..., None] * (hair - behind)
     out[head] = _mean_gain(samples, flat, head) * behind

@@ -6,6 +6,8 @@ at its sides. There the cloth of the sides is continued.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ _BINS_PER_STOP = 2.2
 """Bins of the palette in each channel's log2."""
 _LEAST_SHARE = 0.004
 """Fraction of the sides' pixels that a color needs to belong to them."""
+_BANDS = 4
+"""Bands of rows with a palette each: skin at the belly does not make a neckline's skin part of a back."""
 _LEAST_PIXELS = 200
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _DETAIL, _SMOOTH = 0.006, 0.02
@@ -52,7 +56,7 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
     parts = cv2.dilate(parts, kernel, iterations=2)
     out = colors.copy()
     middle, half = _middle_and_half(torso)
-    usual = np.median(colors[side], axis=0)
+    usual = _usual(colors, side)
     for y in np.flatnonzero(parts.any(1)):
         x = np.flatnonzero((parts[y] > 0) & known[y])
         if not len(x):
@@ -61,7 +65,7 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
         source = np.rint(middle[y] + np.where(place[y, x] < 0, -1, 1) * mirrored * half[y]).astype(int)
         source = np.clip(source, 0, colors.shape[1] - 1)
         fine = side[y, source]
-        out[y, x] = np.where(fine[:, None], colors[y, source], usual)
+        out[y, x] = np.where(fine[:, None], colors[y, source], usual[y])
     weight = cv2.GaussianBlur(parts.astype(np.float32), (0, 0), max(0.5 * unit, 0.5))[..., None]
     back = np.asarray(colors * (1 - weight) + out * weight, np.float32)
     return _without_seams(back, torso, side, view.reference.height_px)
@@ -121,12 +125,39 @@ def _places_across(torso: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.where(torso, place, np.nan)
 
 
+def _bands(side: NDArray[np.bool_]) -> list[tuple[int, int, slice]]:
+    """Return start and stop of each band of rows, and the rows around it that tell which colors are usual there."""
+    rows = np.flatnonzero(side.any(1))
+    edges = np.linspace(rows[0], rows[-1] + 1, _BANDS + 1).astype(int)
+    reach = (edges[1] - edges[0]) // 2
+    borders = pairwise([0, *edges[1:-1].tolist(), len(side)])
+    return [(start, stop, slice(max(start - reach, 0), stop + reach)) for start, stop in borders]
+
+
+def _usual(colors: NDArray[np.float32], side: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(h, 3) median color of the sides at about each row's height."""
+    out = np.empty((len(side), 3), np.float32)
+    for start, stop, near in _bands(side):
+        here = side[near]
+        out[start:stop] = np.median(colors[near][here] if here.any() else colors[side], axis=0)
+    return out
+
+
 def _in_palette(colors: NDArray[np.float32], side: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(h, w) whether a color, or one a bin beside it, occurs at the sides."""
+    """(h, w) whether a color, or one a bin beside it, occurs at the sides at about the same height."""
     bins = np.clip(np.rint((np.log2(np.maximum(colors, 2e-3)) + 9) * _BINS_PER_STOP), 1, 23).astype(np.int64)
+    out = np.zeros(side.shape, bool)
+    for start, stop, near in _bands(side):
+        if side[near].any():
+            out[start:stop] = _table(bins[near], side[near])[tuple(np.moveaxis(bins[start:stop], 2, 0))]
+    return out
+
+
+def _table(bins: NDArray[np.int64], side: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(25, 25, 25) which bins of colors belong to the sides of a band."""
     table = np.zeros((25, 25, 25), np.float32)
     np.add.at(table, tuple(bins[side].T), 1.0)
     near = np.zeros_like(table)
     for shift in np.ndindex(3, 3, 3):
         near += np.roll(table, np.array(shift) - 1, (0, 1, 2))
-    return near[tuple(np.moveaxis(bins, 2, 0))] > _LEAST_SHARE * np.count_nonzero(side)
+    return np.asarray(near > _LEAST_SHARE * np.count_nonzero(side))

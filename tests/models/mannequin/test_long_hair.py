@@ -1,0 +1,126 @@
+"""Hair is told from skin by its hue, and hair over the ears becomes a curtain around the head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.light import SceneLight
+from pipeline.models.mannequin.figure import BONES, LANDMARK, Figure, Group, Pose, load_figure
+from pipeline.models.mannequin.hair_region import find_hair, looks_like_hair
+from pipeline.models.mannequin.hairline import hair_rim
+from pipeline.models.mannequin.mannequin import Mannequin
+from pipeline.models.mannequin.person import NewPerson, make_person
+from pipeline.models.mannequin.raster import vertex_normals
+from pipeline.models.mannequin.reference import make_view
+from pipeline.models.weights.folder import weight_path
+from tests.models.mannequin.test_mannequin import _reference
+
+_HAIR = (150, 40, 30)
+HEM = 205
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    return load_figure(weight_path("figure.npz"), "auto")
+
+
+def _with_a_bob() -> Appearance:
+    """The suit's man with red hair down to the chin at both sides of his face."""
+    appearance = _reference("suit")
+    assert appearance.reference is not None and appearance.reference_person is not None
+    eyes = appearance.reference_person.joints[1:3, :2].mean(0)
+    rows = np.flatnonzero(appearance.reference_person.mask.any(1))
+    bob = np.zeros(appearance.reference.shape[:2], np.uint8)
+    cv2.ellipse(bob, (round(eyes[0]), int(rows[0]) + 62), (62, 62), 0, 180, 360, 1, -1)
+    cv2.rectangle(bob, (round(eyes[0]) - 62, int(rows[0]) + 60), (round(eyes[0]) + 62, HEM), 1, -1)
+    cv2.ellipse(bob, (round(eyes[0]), round(eyes[1]) + 25), (36, 55), 0, 0, 360, 0, -1)
+    cv2.rectangle(bob, (round(eyes[0]) - 36, round(eyes[1]) + 25), (round(eyes[0]) + 36, HEM), 0, -1)
+    picture = appearance.reference.copy()
+    picture[bob > 0] = (*_HAIR, 255)
+    mask = appearance.reference_person.mask | (bob > 0)
+    return Appearance(reference=picture, reference_person=replace(appearance.reference_person, mask=mask))
+
+
+@pytest.fixture(scope="module")
+def bobbed(figure: Figure) -> NewPerson:
+    return make_person(figure, _with_a_bob())
+
+
+def test_hair_in_the_shade_and_in_the_light_is_hair() -> None:
+    skin = np.array([0.6, 0.35, 0.26], np.float32)
+    light = np.array([0.3, 0.7, 1.3], np.float32)[:, None]
+    for hair in ([0.9, 0.88, 0.85], [0.19, 0.11, 0.095], [0.5, 0.38, 0.2]):
+        color = np.array(hair, np.float32)
+        shades = light if color[0] > skin[0] else light[:2]
+        assert looks_like_hair(color * shades, color, skin).all()
+        assert not looks_like_hair(skin * light[1:], color, skin).any()
+
+
+def test_only_hair_that_hangs_down_on_both_sides_covers_the_ears() -> None:
+    for appearance, expected in ((_with_a_bob(), True), (_reference("suit"), False), (_reference("sport"), False)):
+        assert appearance.reference is not None and appearance.reference_person is not None
+        view = make_view(appearance.reference, appearance.reference_person)
+        assert view is not None
+        hair = find_hair(view)
+        assert hair is not None and hair.covers_ears == expected
+        nose = view.joints[0, :2].astype(int)
+        assert hair.mask[20:40].any() and not hair.mask[nose[1], nose[0]]
+        if expected:
+            top = np.flatnonzero(appearance.reference_person.mask.any(1))[0]
+            assert np.subtract(hair.hems, HEM - top) == pytest.approx([8, 8], abs=6)
+
+
+def test_a_bob_hangs_around_the_head_and_hides_the_ears(bobbed: NewPerson, figure: Figure) -> None:
+    assert bobbed.warnings == () and bobbed.fit.overlap is not None and bobbed.fit.overlap > 0.94
+    own = bobbed.figure
+    triangles = own.triangles[bobbed.drawn]
+    groups = own.groups[bobbed.drawn]
+    curtain = own.vertices[np.unique(triangles[groups == Group.LONG_HAIR])]
+    skull = own.vertices[np.unique(triangles[groups == Group.HAIR])]
+    ear = own.landmarks[LANDMARK["left_ear"]]
+    assert curtain[:, 2].max() > skull[:, 2].max() - 0.002
+    assert curtain[np.abs(curtain[:, 1] - ear[1]) < 0.01, 0].max() > ear[0] - 0.002
+    # Below the mouth, at the sides and behind.
+    mouth = own.landmarks[LANDMARK["nose"], 1] + 0.025
+    for part in (curtain[np.abs(curtain[:, 0]) > 0.03], curtain[curtain[:, 2] > 0.03]):
+        assert part[:, 1].max() > mouth
+    tone = np.median(bobbed.colors.fine[groups == Group.LONG_HAIR].reshape(-1, 3), axis=0)
+    assert tone[0] > 3 * tone[1]
+
+
+def test_a_bob_turns_with_the_head_and_its_inside_is_drawn(bobbed: NewPerson) -> None:
+    rows = np.unique(bobbed.figure.triangles[bobbed.figure.groups == Group.LONG_HAIR])
+    head = BONES.index("head")
+    weights = np.where(bobbed.figure.bone_index[rows] == head, bobbed.figure.bone_weight[rows], 0).sum(1)
+    assert weights.min() > 0.5 and (weights > 0.99).mean() > 0.5
+    mannequin = Mannequin(weight_path("figure.npz"))
+    mannequin._become(bobbed)
+    offset = np.tile(np.array([150.0, 1020.0, 0.0]), (len(BONES), 1))
+    for yaw in (0.0, np.pi):
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]) * 1000
+        pose = Pose(np.repeat(turn[None], len(BONES), 0), offset)
+        layer = mannequin._draw(pose, 1000, (300, 300), 0.0, SceneLight.daylight(1))
+        assert layer.alpha is not None
+        red = (layer.alpha > 250) & (layer.picture[..., 0] > 2 * layer.picture[..., 1].astype(int))
+        # Beside the neck, below the ears: seen from the front it is its outside or its inside.
+        band = red[int(1020 + 1000 * bobbed.figure.landmarks[LANDMARK["nose"], 1]) + 20]
+        assert band[105:150].any() and band[150:195].any()
+
+
+def test_the_rim_of_short_hair_is_lit_like_the_skin_below(figure: Figure) -> None:
+    rim = hair_rim(figure)
+    normals = vertex_normals(figure.vertices, figure.triangles)
+    shaded = rim.shaded_as_skin(normals)
+    assert len(rim.rows) > 200 and set(figure.groups[np.isin(figure.triangles, rim.rows).any(1)]) == {Group.HAIR}
+    full = rim.rows[rim.share[:, 0] > 0.999]
+    under = rim.under[rim.share[:, 0] > 0.999]
+    assert len(full) > 100
+    np.testing.assert_allclose(shaded[full], normals[under], atol=2e-3)
+    others = np.setdiff1d(np.arange(len(normals)), rim.rows)
+    np.testing.assert_array_equal(shaded[others], normals[others])
