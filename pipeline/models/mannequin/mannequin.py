@@ -148,8 +148,17 @@ class Mannequin:
         skeleton = relaxed_skeleton(self._figure) @ turn.T * height_px
         # The figure's soles are at its zero.
         skeleton += [(width - 1) / 2, height * (1 + _FILLS) / 2, 0.0]
-        pose = Poser(self._figure).pose(skeleton.astype(np.float32), height_px)
-        return self._draw(pose, height_px, size_wh, 1.0, SceneLight.daylight(1))
+        return self.drawn_on(skeleton.astype(np.float32), height_px, size_wh, 1.0)
+
+    def drawn_on(
+        self, skeleton: NDArray[np.float32], height_px: float, size_wh: tuple[int, int], standing: float
+    ) -> Layer:
+        """Draw the person in soft daylight on exact joints (23, 3), x, y, z px, of which some may be NaN.
+
+        ``standing`` 0..1 is the strength of the shadows under the feet.
+        """
+        pose = Poser(self._figure).pose(skeleton, height_px)
+        return self._draw(pose, height_px, size_wh, standing, SceneLight.daylight(1))
 
     def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
         """Return the pose of a frame and its height (px); None where nobody can be posed."""
