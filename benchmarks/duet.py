@@ -34,8 +34,12 @@ LEAST_PX = 500
 KINDS: Mapping[str, Mapping[str, float]] = {"behind": {"farther": 1.1}, "in front": {"farther": -0.7, "delay": 25}}
 
 
-def run(source: Path, folder: Path, people: tuple[MadeClip, ...], peak: multiprocessing.Queue[float]) -> None:
-    """Do the job for some of the people, and put its peak of memory, MB, into the queue."""
+Taken = tuple[float, float]
+"""Peak of memory (MB) and CPU seconds."""
+
+
+def run(source: Path, folder: Path, people: tuple[MadeClip, ...], taken: multiprocessing.Queue[Taken]) -> None:
+    """Do the job for some of the people, and put what it took into the queue."""
     settings = compose_settings("preview")
     first, *further = (each.choice for each in people)
     request = JobRequest(
@@ -47,19 +51,20 @@ def run(source: Path, folder: Path, people: tuple[MadeClip, ...], peak: multipro
         further_subjects=tuple(FurtherSubject(choice, prompt="a woman in a white shirt") for choice in further),
     )
     run_job(request, settings, load_models(settings), folder / "work")
-    peak.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    taken.put((usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime))
 
 
-def measured(source: Path, folder: Path, people: tuple[MadeClip, ...]) -> float:
-    """Return the peak of memory of a job in a process of its own, MB."""
+def measured(source: Path, folder: Path, people: tuple[MadeClip, ...]) -> Taken:
+    """Return what a job takes in a process of its own."""
     context = multiprocessing.get_context("spawn")
-    peak: multiprocessing.Queue[float] = context.Queue()
-    process = context.Process(target=run, args=(source, folder, people, peak))
+    taken: multiprocessing.Queue[Taken] = context.Queue()
+    process = context.Process(target=run, args=(source, folder, people, taken))
     process.start()
     process.join()
     if process.exitcode:
         raise RuntimeError(f"the job ended with {process.exitcode}")
-    return peak.get()
+    return taken.get()
 
 
 def shares(source: Path, folder: Path, number: int, truth: MadeClip) -> tuple[float, float]:
@@ -93,15 +98,16 @@ def main() -> int:
             folder = Path(temporary)
             source = folder / "clip.mp4"
             people = duet(source, **places)  # type: ignore[arg-type]
-            one = measured(source, folder / "one", people[:1])
-            two = measured(source, folder / "two", people)
+            one, cpu_of_one = measured(source, folder / "one", people[:1])
+            two, cpu_of_two = measured(source, folder / "two", people)
             for number, truth in enumerate(people):
                 right, placed = shares(source, folder / "two", number, truth)
                 verdict = "ok" if min(right, placed) >= AIM else "MISSED"
                 is_missed |= verdict == "MISSED"
                 print(f"second {name}: person {number}: mask right in {right:.3f} of the frames, ", end="")
                 print(f"somebody put there in {placed:.3f} (aim {AIM})  {verdict}", flush=True)
-            print(f"second {name}: memory {one:.0f} -> {two:.0f} MB ({two / one:.2f}, aim {MEMORY_AIM})", flush=True)
+            print(f"second {name}: memory {one:.0f} -> {two:.0f} MB ({two / one:.2f}, aim {MEMORY_AIM})")
+            print(f"second {name}: CPU {cpu_of_one:.0f} -> {cpu_of_two:.0f} s", flush=True)
     return int(is_missed)
 
 

@@ -41,6 +41,9 @@ _BEGIN_SECONDS = (10.0, 30.0, 90.0)
 _LEAST_MEGAPIXELS = 0.17
 """Frames below this size take as long as one of it: people are detected at the same size in every clip."""
 _GENERATOR_PARTS = ("unet", "unet_motion", "face_unet_motion", "transformer")
+_FURTHER_SUBJECT_SHARE = 0.4
+"""Fraction of the other stages' time that each further subject adds: ``benchmarks.duet`` measured 0.35 of the CPU time
+for one that is in four fifths of the frames."""
 _UNSURE = 3.0
 """A machine may be this many times as fast as the one on which the CPU stages were measured."""
 
@@ -59,17 +62,20 @@ def seconds_on(gpu: str, tflop: float, share: float) -> float:
     return tflop / (GPUS[gpu] * share)
 
 
-def estimate(info: VideoInfo, settings: Settings, workers: int = 1) -> Estimate:
+def estimate(info: VideoInfo, settings: Settings, workers: int = 1, subjects: int = 1) -> Estimate:
     """Estimate a job before it runs: windows, generator calls, TFLOP, seconds and cost per GPU type.
 
     ``seconds`` has three figures for each GPU type, for a fast, a typical and a slow run: the generator's counted
-    operations at a fraction of the GPU's peak, and all other stages, which run on the CPU, as measured there. The
-    subject is assumed to be in every frame, in one shot. With more than one of the ``workers`` the same is estimated
-    for shared chunks.
+    operations at a fraction of the GPU's peak, and all other stages, which run on the CPU, as measured there. All
+    ``subjects`` are assumed to be in every frame, in one shot. With more than one of the ``workers`` the same is
+    estimated for shared chunks.
     """
     frames = info.num_frames
     counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
+    counted = {name: number * subjects for name, number in counted.items()}
+    tflop *= subjects
     others = frames * max(info.width * info.height / 1e6, _LEAST_MEGAPIXELS) * settings.limits.seconds_per_megapixel
+    others *= 1 + _FURTHER_SUBJECT_SHARE * (subjects - 1)
     seconds: dict[str, tuple[float, float, float] | float] = {"CPU": round(others, 1)}
     cost: dict[str, tuple[float, float, float]] = {}
     if settings.generate.backend != "mannequin":
@@ -96,7 +102,10 @@ def estimate(info: VideoInfo, settings: Settings, workers: int = 1) -> Estimate:
 
 
 def _shared(info: VideoInfo, settings: Settings, workers: int, tflop: float, others: float) -> FanOutEstimate:
-    """Estimate a job that shares its chunks: GPU time is divided, everything else unchanged."""
+    """Estimate a job that shares its chunks: GPU time is divided, everything else unchanged.
+
+    Several subjects are generated one after the other, each by all workers.
+    """
     chunks = len(planned_chunks(info, settings.segment))
     overlap = settings.segment.overlap_frames if settings.composite.crossfade else 0
     # Chunks of one shot that continue from each other's frames are generated sequentially, on whichever worker.
@@ -127,9 +136,9 @@ def _quick_to_slow(gpu: str, tflop: float, others_seconds: float) -> tuple[float
     return quick, usual, slow
 
 
-def seconds_of_job(info: VideoInfo, settings: Settings) -> tuple[float, float]:
+def seconds_of_job(info: VideoInfo, settings: Settings, subjects: int = 1) -> tuple[float, float]:
     """Return a lower bound of a job's time, on the fastest machine, and its typical time on an A40."""
-    told = estimate(info, settings)
+    told = estimate(info, settings, subjects=subjects)
     others = told.other_stages_s
     by_gpu = [figures for figures in told.seconds.values() if isinstance(figures, tuple)]
     if not by_gpu:

@@ -99,3 +99,19 @@ def test_an_estimate_of_shared_chunks_says_both() -> None:
     assert estimate(video_info(30), settings, workers=9).fan_out.workers == 1
     mannequin = estimate(info, compose_settings("preview"), workers=4)
     assert mannequin.fan_out.seconds["CPU"] < mannequin.seconds["CPU"] and mannequin.fan_out.cost_usd == {}
+
+
+def test_an_estimate_counts_every_subject(tmp_path: Path) -> None:
+    info = video_info(1800)
+    settings = compose_settings("fast")
+    one, two = estimate(info, settings), estimate(info, settings, subjects=2)
+    assert (two.windows, two.tflop) == (2 * one.windows, pytest.approx(2 * one.tflop, abs=0.2))
+    # The clip is read, its camera and background are found once.
+    assert one.other_stages_s < two.other_stages_s < 2 * one.other_stages_s
+    assert seconds_of_job(info, settings, subjects=2) > seconds_of_job(info, settings)
+
+    job = {"video_url": str(WALK), "mode": "estimate", "preset": "fast"}
+    people = [{"subject": 0, "prompt": "a man in a green shirt"}, {"subject": 1, "prompt": "a woman in a white shirt"}]
+    runner = Runner(tmp_path)
+    told = [runner.answer({**job, **more})["estimate"]["windows"] for more in ({}, {"subjects": people})]
+    assert told[1] == 2 * told[0]

@@ -143,9 +143,8 @@ def _run(
             wanted = RequestFiles(settings, worker, workspace, clock).job_request(request)
             with closing(_opened(wanted, settings, None, clock, lambda stage, done, total: None)) as clip:
                 info = clip.info
-            return EstimateAnswer(
-                preset=settings.preset, estimate=estimate(info, settings, request.fan_out), warnings=info.warnings
-            )
+            told = estimate(info, settings, request.fan_out, max(1, len(request.subjects)))
+            return EstimateAnswer(preset=settings.preset, estimate=told, warnings=info.warnings)
     check_fan_out(request, worker)
     destination = choose_destination(
         job_id=job_id,
@@ -167,7 +166,7 @@ def _run(
             make_progress(0.0 if request.mode == "people" else generation_share(settings)) as progress,
             closing(_opened(wanted, settings, workspace, clock, progress)) as clip,
         ):
-            late = [] if request.mode == "people" else _deadline_warnings(clip.info, settings, clock)
+            late = [] if request.mode == "people" else _deadline_warnings(clip.info, settings, wanted, clock)
             keeps = worker.state_dir is not None
             key = job_key(wanted.video, wanted, settings, request.mode, clock.check) if keeps else ""
             needed = disk_bytes(clip.info, request.artifacts)
@@ -275,12 +274,12 @@ def _opened(
     )
 
 
-def _deadline_warnings(info: VideoInfo, settings: Settings, clock: CancelToken) -> list[str]:
+def _deadline_warnings(info: VideoInfo, settings: Settings, wanted: JobRequest, clock: CancelToken) -> list[str]:
     """Return a warning if the job may exceed its time limit; raise ``InvalidInput`` if it certainly would."""
     left = clock.seconds_left()
     if left is None:
         return []
-    quickest, expected = seconds_of_job(info, settings)
+    quickest, expected = seconds_of_job(info, settings, 1 + len(wanted.further_subjects))
     if quickest > left:
         raise InvalidInput(
             f"the clip would take about {expected:.0f} s, and the time limit leaves {left:.0f} s: request a part of it",
