@@ -63,10 +63,10 @@ def make_plates(
         bright_levels: list[float] = []
         for row, plan in enumerate(plans):
             candidates = collect_candidates(plan, read.candidates(row), inputs)
-            plate, seen = build_plate(candidates, settings.samples)
+            plate, seen, pattern = build_plate(candidates, settings.samples)
             filled = fill_unseen(plate, seen, plan, inputs.world_from_source[plan.frame], filled, settings.inpaint)
             _write_plate(folder, row, filled, seen)
-            registered.add_plate(row, filled.picture, seen)
+            registered.add_plate(row, filled.picture, seen, pattern)
             bright_levels.append(bright_level(filled.picture))
             steps.add(len(plan.candidates))
             # A frame is registered once the plates on both sides of it exist.

@@ -17,7 +17,7 @@ from pipeline.maths.masks import grow
 from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.inputs import PlateInputs
-from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
+from pipeline.plate.registration import Gray, Pattern, RegistrationTarget, fit_warp, work_factor, work_gray
 from pipeline.plate.warp import Warp, node_shape
 from pipeline.shaped import Shaped, Shapes
 
@@ -168,6 +168,7 @@ class FrameRegistration:
         self._height = inputs.body_height_px
         self._size_wh = inputs.size_wh
         self._targets: dict[int, RegistrationTarget] = {}
+        self._patterns: dict[int, Pattern | None] = {}
         self._plates: dict[int, Picture] = {}
         self._waiting = list(chosen)[::-1]
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
@@ -175,10 +176,12 @@ class FrameRegistration:
         self.fits: NDArray[np.float64] = np.full((len(inputs.needed), 2), np.nan)
         """(T, 2) how well each plate fits around the people of a registered frame; NaN where unknown."""
 
-    def add_plate(self, row: int, plate: Picture, seen: Mask) -> None:
-        """Take the next plate (H, W, 3), and where it is known (H, W)."""
+    def add_plate(self, row: int, plate: Picture, seen: Mask, pattern: Pattern | None = None) -> None:
+        """Take the next plate (H, W, 3), where it is known (H, W), and its parallax pattern."""
         self._targets[row] = RegistrationTarget(plate, ~seen)
         self._plates[row] = plate
+        self._patterns[row] = pattern
+        self._patterns.pop(row - _KEPT_PLATES, None)
         self._targets.pop(row - _KEPT_PLATES, None)
         self._plates.pop(row - _KEPT_PLATES, None)
 
@@ -206,7 +209,8 @@ class FrameRegistration:
             return Warp(guess, np.zeros((*node_shape(self._size_wh, self._height), 2), np.float32), 0)
         target = self._targets[row]
         rows, found = target.match(gray, avoid, np.linalg.inv(guess))
-        return fit_warp(found, target.features()[rows], self._size_wh, self._height, guess)
+        places = target.features()[rows]
+        return fit_warp(found, places, self._size_wh, self._height, guess, self._patterns[row])
 
     def _fit(self, row: int, warp: Warp, gray: Gray, avoid: Mask) -> float:
         """Compare a plate with a frame around its people, at the size of ``gray``."""

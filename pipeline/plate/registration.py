@@ -7,6 +7,8 @@ above.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +47,19 @@ class RegistrationTarget:
     """A picture that others are matched to. ``avoid`` (H, W) marks its pixels that are not background."""
 
     def __init__(self, picture: Picture, avoid: Mask) -> None:
-        self.size_wh = (picture.shape[1], picture.shape[0])
+        self._prepare(work_gray(picture), avoid)
+
+    @classmethod
+    def of_gray(cls, gray: Gray, avoid: Mask) -> RegistrationTarget:
+        """Return the target of a picture that is known by its ``work_gray`` alone."""
+        target = cls.__new__(cls)
+        target._prepare(gray, avoid)
+        return target
+
+    def _prepare(self, gray: Gray, avoid: Mask) -> None:
+        self.size_wh = (avoid.shape[1], avoid.shape[0])
         self._factor = work_factor(self.size_wh)
-        self._gray = work_gray(picture)
+        self._gray = gray
         h, w = self._gray.shape
         clear = cv2.resize((~avoid).astype(np.uint8), (w, h), interpolation=cv2.INTER_AREA)
         # A corner whose window touches a person moves with them.
@@ -161,20 +173,63 @@ def _sub_pixel(gray: Gray, points: NDArray[np.float32]) -> NDArray[np.float32]:
     return cv2.cornerSubPix(gray, points.reshape(-1, 1, 2), (3, 3), (-1, -1), criteria).reshape(-1, 2)
 
 
-def fit_warp(to: Points, source: Points, size_wh: tuple[int, int], body_height_px: float, guess: Transforms) -> Warp:
+class Pattern(Protocol):
+    """Parallax per unit of camera movement; see ``hidden_parallax``."""
+
+    def at(self, points: Points) -> NDArray[np.float64]:
+        """Return (Q, N, 2) px at points (N, 2)."""
+        ...
+
+
+def fit_warp(
+    to: Points,
+    source: Points,
+    size_wh: tuple[int, int],
+    body_height_px: float,
+    guess: Transforms,
+    pattern: Pattern | None = None,
+) -> Warp:
     """Fit the map ``to`` -> ``source`` from matched background points: a robust homography, then parallax by row.
 
     The residual at a node is the robust mean of the points around it under a kernel of 0.05 by 0.45 body heights
     (height, width), with a faint wider one where no point is near, shrinking to zero where there is none at all. Cauchy
     weights are computed from each point's distance to the fitted mesh. Where the points agree on nothing near the
     guess, the guess is returned.
+
+    Where the parallax ``pattern`` of the ``source`` picture is known, its multiple that fits the points best comes
+    first, and only what it leaves is interpolated.
     """
     agreed = agreeing_homography(to, source, guess, size_wh)
     if agreed is None:
         return Warp(guess, np.zeros((*node_shape(size_wh, body_height_px), 2), np.float32), 0)
     homography, agree = agreed
-    residual = source[agree] - apply_transform(homography, to[agree])
-    return Warp(homography, fit_nodes(to[agree], residual, size_wh, body_height_px), int(agree.sum()))
+    to = to[agree]
+    source = source[agree]
+    residual = source - apply_transform(homography, to)
+    if pattern is None:
+        return Warp(homography, fit_nodes(to, residual, size_wh, body_height_px), len(to))
+    of_points = pattern.at(source)
+    moved = _multiples(of_points, residual)
+    rest = fit_nodes(to, residual - np.tensordot(moved, of_points, 1), size_wh, body_height_px)
+    rows, columns = rest.shape[:2]
+    x, y = np.meshgrid(np.linspace(0, size_wh[0] - 1, columns), np.linspace(0, size_wh[1] - 1, rows))
+    of_nodes = pattern.at(apply_transform(homography, np.stack([x.ravel(), y.ravel()], axis=1)))
+    nodes = rest + np.tensordot(moved, of_nodes, 1).reshape(rows, columns, 2)
+    return Warp(homography, nodes.astype(np.float32), len(to))
+
+
+def _multiples(of_points: NDArray[np.float64], residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (Q,): the multiples of a pattern (Q, N, 2) that fit the residual (N, 2), with Cauchy weights."""
+    weights = np.ones(len(residual))
+    moved = np.zeros(len(of_points))
+    # A prior worth one point of unit parallax.
+    prior = np.eye(len(of_points))
+    for _ in range(5):
+        matrix = np.einsum("qnk,n,pnk->qp", of_points, weights, of_points) + prior
+        moved = np.linalg.solve(matrix, np.einsum("qnk,n,nk->q", of_points, weights, residual))
+        error = np.linalg.norm(residual - np.tensordot(moved, of_points, 1), axis=1)
+        weights = cauchy_weights(error, max(sigma_of_values(error), 0.05))
+    return moved
 
 
 def fit_nodes(
