@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import psutil
 
 from benchmarks.attack.bench import Bench, Tried
-from pipeline.media import decoder_process
+from pipeline.media.decoder_process import DecoderProcess
 from tests.support.job_runner import WALK
 
 _SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGXCPU, signal.SIGBUS)
@@ -33,8 +33,8 @@ def run(bench: Bench) -> Iterator[Tried]:
             )
             killer.join()
         yield bench.good()
-    patience = decoder_process._SILENT_SECONDS
-    decoder_process._SILENT_SECONDS = 2.0
+    patience = DecoderProcess.silent_seconds
+    DecoderProcess.silent_seconds = 2.0
     killer = threading.Thread(target=_kill_decoders, args=(0.3, signal.SIGSTOP), daemon=True)
     killer.start()
     yield bench.job(
@@ -43,7 +43,7 @@ def run(bench: Bench) -> Iterator[Tried]:
         allowed={"UNSUPPORTED_MEDIA", "TOO_LARGE", "OK"},
         most_seconds=60.0,
     )
-    decoder_process._SILENT_SECONDS = patience
+    DecoderProcess.silent_seconds = patience
     for delay in (0.1, 1.0):
         yield bench.job(
             f"cancelled after {delay} s", {"video_url": str(WALK)}, allowed={"CANCELLED"}, cancel_after=delay

@@ -22,8 +22,6 @@ from pipeline.runtime.callbacks import Check
 
 MEMORY_BYTES = 3 * 10**9
 """Address space. The process itself takes 0.4 GB; 4096x2160 in 10-bit HEVC with 16 reference frames takes 1.4 GB."""
-_SILENT_SECONDS = 120.0
-"""Seconds without a message (ten per second are sent while a file is opened) after which the process is killed."""
 _POLL_SECONDS = 0.1
 _CHUNK = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +34,11 @@ class DecoderNotStarted(RuntimeError):
 class DecoderProcess:
     """A running ``decoder_main`` and the pipes to it; may be used by several threads, one at a time."""
 
-    def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
+    silent_seconds = 120.0
+    """Seconds without a message (ten per second are sent while a file is opened) after which it is killed."""
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES, code: Path = _ROOT) -> None:
+        """``memory_bytes`` limits the address space; ``code`` is the folder that holds this package."""
         requests, self._requests = os.pipe()
         self._replies, replies = os.pipe()
         self._memory = os.memfd_create("frames", os.MFD_CLOEXEC)
@@ -48,8 +50,8 @@ class DecoderProcess:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-s", "-m", "pipeline.media.decoder_main", *words],
-                cwd=_ROOT,
-                env=_environment(),
+                cwd=code,
+                env=_environment(code),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -130,7 +132,7 @@ class DecoderProcess:
         while b"\n" not in self._pending:
             if not poll.poll(_POLL_SECONDS * 1000):
                 check()
-                if time.monotonic() - begin > _SILENT_SECONDS:
+                if time.monotonic() - begin > self.silent_seconds:
                     self._process.kill()
                 continue
             some = os.read(self._replies, _CHUNK)
@@ -170,11 +172,11 @@ def _error_of(reply: dict[str, Any]) -> UnderstudyError:
     return kind(str(reply["message"])[:500], field=reply["field"])
 
 
-def _environment() -> dict[str, str]:
+def _environment(code: Path) -> dict[str, str]:
     """Return the environment of the process: without the worker's own variables, which hold its secrets."""
     return {
         "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": str(_ROOT),
+        "PYTHONPATH": str(code),
         "LC_ALL": "C.UTF-8",
         # A thread's arena takes 64 MB of address space.
         "MALLOC_ARENA_MAX": "2",
@@ -190,19 +192,20 @@ def _end(process: subprocess.Popen[bytes], pipes: tuple[int, ...]) -> None:
 
 
 class SpareProcess:
-    """At most one process waiting for a clip."""
+    """At most one process waiting for a clip; ``start`` starts one."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[], DecoderProcess] = DecoderProcess) -> None:
+        self.start = start
         self._lock = threading.Lock()
         self._process: DecoderProcess | None = None
 
     def fill(self) -> None:
         with self._lock:
             if self._process is None or not self._process.is_alive():
-                self._process = DecoderProcess()
+                self._process = self.start()
 
     def take(self) -> DecoderProcess:
         with self._lock:
             process = self._process
             self._process = None
-        return process if process is not None and process.is_alive() else DecoderProcess()
+        return process if process is not None and process.is_alive() else self.start()

@@ -34,12 +34,13 @@ def open_untrusted(
     check: Check = lambda: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     spool_folder: Path | None = None,
+    processes: SpareProcess | None = None,
 ) -> SandboxedClip:
     """As ``decode.open_clip``, in a separate process, which the clip keeps until it is closed.
 
     With ``spool_folder`` the first frames are kept there on disk, in an unlinked file, and are not decoded again.
     ``check`` is called several times a second and may raise. A crash of the process raises ``UnsupportedMedia``, or
-    ``TooLarge`` where memory was the cause.
+    ``TooLarge`` where memory was the cause. ``processes`` starts the process; by default the one that waits is used.
     """
     request = {
         "do": "open",
@@ -51,14 +52,15 @@ def open_untrusted(
     }
     spool = _new_spool(spool_folder)
     request |= {"spool": str(spool.path) if spool else None, "spool_bytes": spool.room_bytes if spool else 0}
-    process = _spare.take()
+    processes = processes or _spare
+    process = processes.take()
     try:
         try:
             reply = process.ask(request, check, progress)
         except DecoderNotStarted:
             # The waiting process may have been the first one killed when memory ran low.
             process.close()
-            process = DecoderProcess()
+            process = processes.start()
             reply = process.ask(request, check, progress)
         return SandboxedClip(process, reply, path, limits.max_side_px, spool)
     except BaseException:

@@ -32,7 +32,7 @@ _NO_LIMIT_BYTES = 1 << 60
 _ADDRESSES_PER_BYTE = 2.3
 """Address space per byte of resident memory: thread stacks, arenas, mapped files. Jobs with a peak of 0.56 GB succeeded
 from a limit of 1.6 GB on, and crashed or could not start below 1.4 GB."""
-_CGROUP = Path("/sys/fs/cgroup")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @contextmanager
@@ -80,9 +80,9 @@ def check_disk(needed_bytes: int, *folders: Path) -> None:
             )
 
 
-def check_memory(needed_bytes: int) -> None:
+def check_memory(needed_bytes: int, cgroup: Path = CGROUP) -> None:
     """Raise ``OutOfMemory`` where less memory is available than needed."""
-    free = available_memory()
+    free = available_memory(cgroup)
     if free is not None and free < needed_bytes:
         raise OutOfMemory(
             f"the job needs about {_megabytes(needed_bytes)} of memory and {_megabytes(free)} are free: "
@@ -90,18 +90,18 @@ def check_memory(needed_bytes: int) -> None:
         )
 
 
-def available_memory() -> int | None:
+def available_memory(cgroup: Path = CGROUP) -> int | None:
     """Return how many bytes this process may still allocate: the minimum of what machine, container and limits
-    leave."""
-    left = [each for each in (_machine(), _container(_CGROUP), _address_space()) if each is not None]
+    leave. ``cgroup`` is the folder in which the kernel states the container's limits."""
+    left = [each for each in (_machine(), _container(cgroup), _address_space()) if each is not None]
     return max(min(left), 0) if left else None
 
 
-def memory_size() -> int | None:
+def memory_size(cgroup: Path = CGROUP) -> int | None:
     """Return the total memory of the machine or the container; None where unknown."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     of_addresses = None if limit == resource.RLIM_INFINITY else round(limit / _ADDRESSES_PER_BYTE)
-    sizes = [_field("/proc/meminfo", "MemTotal:"), _container_limit(_CGROUP), of_addresses]
+    sizes = [_field("/proc/meminfo", "MemTotal:"), _container_limit(cgroup), of_addresses]
     known = [each for each in sizes if each is not None]
     return min(known) if known else None
 

@@ -15,9 +15,10 @@ import pytest
 
 from pipeline.datatypes.clip import Frame
 from pipeline.errors import Cancelled, InvalidInput, TooLarge, UnderstudyError, UnsupportedMedia
-from pipeline.media import decoder_process, sandbox, spool
+from pipeline.media import spool
 from pipeline.media.decode import open_clip
-from pipeline.media.sandbox import DecoderProcess, SandboxedClip, open_untrusted
+from pipeline.media.decoder_process import DecoderProcess, SpareProcess
+from pipeline.media.sandbox import SandboxedClip, open_untrusted
 from pipeline.settings import LimitSettings
 from tests.support.hostile_media import lying_mp4
 from tests.support.media import ClipSpec, make_clip, spec
@@ -70,15 +71,15 @@ def test_errors_come_back_as_they_are(tmp_path: Path, path: str, kind: type[Unde
     assert told.value.field == "video_url"
 
 
-def test_memory_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_limited(tmp_path: Path) -> None:
     large = ClipSpec(
         "large", ".mkv", "ffv1", size_wh=(2048, 2048), pts=(0, 40), time_base=Fraction(1, 1000), options={}, audio=None
     )
     path = make_clip(tmp_path, large)
     # The process itself takes 260 MB of address space.
-    monkeypatch.setattr(sandbox._spare, "take", lambda: DecoderProcess(memory_bytes=285 * 10**6))
+    processes = SpareProcess(lambda: DecoderProcess(memory_bytes=285 * 10**6))
     with pytest.raises(TooLarge, match="memory"):
-        open_untrusted(path, _LIMITS)
+        open_untrusted(path, _LIMITS, processes=processes)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +100,17 @@ def test_the_end_of_the_process_is_the_end_of_the_clip_alone(
         assert sum(1 for _ in again.frames()) == 24
 
 
-def test_a_process_that_says_nothing_is_ended(clip: SandboxedClip, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder_process, "_SILENT_SECONDS", 0.3)
-    frames = clip.frames()
-    next(frames)
-    os.kill(clip.process_id, signal.SIGSTOP)
-    with pytest.raises(TooLarge, match="time"):
-        list(frames)
+def test_a_process_that_says_nothing_is_ended(tmp_path: Path) -> None:
+    process = DecoderProcess()
+    with closing(
+        open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS, processes=SpareProcess(lambda: process))
+    ) as clip:
+        frames = clip.frames()
+        next(frames)
+        process.silent_seconds = 0.3
+        os.kill(clip.process_id, signal.SIGSTOP)
+        with pytest.raises(TooLarge, match="time"):
+            list(frames)
 
 
 def test_opening_is_told_of_and_can_be_stopped() -> None:
@@ -128,8 +133,7 @@ def _open_files() -> int:
 
 def test_the_process_knows_no_secret_and_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUCKET_SECRET_ACCESS_KEY", "hunter22")
-    monkeypatch.setattr(sandbox._spare, "take", DecoderProcess)
-    clip = open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)
+    clip = open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS, processes=SpareProcess())
     assert b"hunter22" not in Path(f"/proc/{clip.process_id}/environ").read_bytes()
     files = _open_files()
     clip.close()
@@ -137,21 +141,18 @@ def test_the_process_knows_no_secret_and_is_gone_afterwards(tmp_path: Path, monk
     assert _open_files() == files - 3
 
 
-def test_a_process_that_cannot_start_is_our_fault_and_not_the_file_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sandbox._spare, "take", DecoderProcess)
-    monkeypatch.setattr(decoder_process, "_environment", lambda: {"PYTHONPATH": "/nowhere"})
-    monkeypatch.setattr(decoder_process, "_ROOT", tmp_path)
+def test_a_process_that_cannot_start_is_our_fault_and_not_the_file_s(tmp_path: Path) -> None:
+    without_code = SpareProcess(lambda: DecoderProcess(code=tmp_path))
     with pytest.raises(RuntimeError, match="cannot be started"):
-        open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)
+        open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS, processes=without_code)
 
 
-def test_a_waiting_process_that_was_killed_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_process_that_was_killed_is_replaced(tmp_path: Path) -> None:
     waiting = DecoderProcess()
-    monkeypatch.setattr(sandbox._spare, "take", lambda: waiting)
+    started = [DecoderProcess, lambda: waiting]
     os.kill(waiting.process_id, signal.SIGKILL)
-    with closing(open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS)) as clip:
+    processes = SpareProcess(lambda: started.pop()())
+    with closing(open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS, processes=processes)) as clip:
         assert clip.info.num_frames == 24 and clip.process_id != waiting.process_id
 
 

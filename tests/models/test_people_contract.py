@@ -40,21 +40,20 @@ def random_yolo(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtur
 
 
 @pytest.fixture(params=["blazepose", "yolo"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PeopleBackend:
+def backend(request: pytest.FixtureRequest) -> PeopleBackend:
     """A backend that has seen nothing yet."""
     if request.param == "blazepose":
         from pipeline.models.people.blazepose import BlazePosePeople
 
         return BlazePosePeople()
     folder: Path = request.getfixturevalue("random_yolo")
-    from pipeline.models.people import yolo
-
-    monkeypatch.setattr(yolo, "verified_path", lambda name: folder / name)
     from pipeline.models.people.depth import PeopleInDepth
     from pipeline.models.people.landmarks import LandmarkModel
+    from pipeline.models.people.yolo import YoloPeople, load_yolo
 
+    models = load_yolo(folder / "yolo26m-seg.pt"), load_yolo(folder / "yolo26m-pose.pt")
     # An untrained head scores every place about 1e-5.
-    return PeopleInDepth(yolo.YoloPeople("cpu", 1e-6), LandmarkModel(2))
+    return PeopleInDepth(YoloPeople("cpu", 1e-6, models), LandmarkModel(2))
 
 
 def _check(person: Person, height: int, width: int) -> None:

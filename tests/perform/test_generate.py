@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.window import Layer, Window
 from pipeline.models.fakes import IdentityGenerator
+from pipeline.models.interfaces import Needs
 from pipeline.perform.crops import CropReader
 from pipeline.perform.generate import LayerMaker, WindowSources, generate_layers
 
@@ -76,8 +77,13 @@ class _Painter(IdentityGenerator):
         yield from super().generate(window, seed, check)
 
 
-def test_the_next_window_is_prepared_while_one_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bare(plan: Any, start: int, stop: int, seconds: Any, finished: tuple[Layer, ...] = ()) -> Window:
+class _Sources:
+    """Windows of nothing but crops."""
+
+    def __init__(self, crops: _Crops) -> None:
+        self._crops = crops
+
+    def window(self, start: int, stop: int, needs: Needs, check: Any = None) -> Window:
         count = stop - start
         return Window(
             start=start,
@@ -88,14 +94,17 @@ def test_the_next_window_is_prepared_while_one_is_painted(monkeypatch: pytest.Mo
             planted=np.zeros((count, 2), np.bool_),
             body_height_px=np.full(count, 6.0),
             presence=np.full(count, 2, np.uint8),
+            pictures=self._crops.pictures(start, stop),
+            masks=self._crops.masks(start, stop),
         )
 
-    monkeypatch.setattr("pipeline.perform.generate.window_of_plan", bare)
+
+def test_the_next_window_is_prepared_while_one_is_painted() -> None:
     crops = _Crops()
     painter = _Painter(crops)
     matting = SimpleNamespace(cut=lambda window, layers, again, seed: layers)
     made = generate_layers(
-        WindowSources(cast(Any, None), np.arange(12) / 30, cast(Any, crops)),
+        cast(WindowSources, _Sources(crops)),
         range(12),
         LayerMaker(painter, cast(Any, matting), seed=0),
         overlap_frames=0,

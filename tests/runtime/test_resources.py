@@ -131,19 +131,17 @@ def test_how_much_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_memory_is_what_machine_and_container_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "_CGROUP", tmp_path)
-    machine = available_memory()
-    assert machine is not None and memory_size() is not None
+    machine = available_memory(tmp_path)
+    assert machine is not None and memory_size(tmp_path) is not None
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory_size() > 10**9  # type: ignore[operator]
+    assert memory_size(tmp_path) > 10**9  # type: ignore[operator]
     (tmp_path / "memory.max").write_text("500000000\n")
     (tmp_path / "memory.current").write_text("450000000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000000\n")
-    assert available_memory() == 150_000_000 and memory_size() == 500_000_000
+    assert available_memory(tmp_path) == 150_000_000 and memory_size(tmp_path) == 500_000_000
     monkeypatch.setattr(resources.resource, "getrlimit", lambda kind: (10**9, 10**9))
-    assert memory_size() == round(10**9 / 2.3) and available_memory() <= 150_000_000  # type: ignore[operator]
+    assert memory_size(tmp_path) == round(10**9 / 2.3) and available_memory(tmp_path) <= 150_000_000  # type: ignore[operator]
     monkeypatch.undo()
-    monkeypatch.setattr(resources, "_CGROUP", tmp_path)
     with pytest.raises(OutOfMemory, match="50 MB are missing"):
-        check_memory(200_000_000)
-    check_memory(100_000_000)
+        check_memory(200_000_000, tmp_path)
+    check_memory(100_000_000, tmp_path)

@@ -36,7 +36,6 @@ from tests.support.put_server import put_server
 from tests.support.s3_server import s3_server
 from worker import answer as answering
 from worker.command_line import Arguments
-from worker.delivery import destination
 from worker.environment import read_worker_settings
 from worker.models import ModelKeeper
 from worker.progress import ConsoleProgress
@@ -260,7 +259,6 @@ def test_the_same_job_goes_to_the_same_key(tmp_path: Path) -> None:
 def test_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Runner(tmp_path, "local", environment={"UNDERSTUDY_INLINE_MAX": "0M"})
     small.fails(good_job(inline=True), "RESULT_TOO_LARGE", "inline")
-    monkeypatch.setattr(destination, "check_answer_size", destination.check_answer_size)
     monkeypatch.setattr("worker.delivery.local.ANSWER_MAX_BYTES", 1000)
     Runner(tmp_path).fails(good_job(inline=True), "RESULT_TOO_LARGE")
 

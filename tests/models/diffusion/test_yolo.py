@@ -17,7 +17,6 @@ from supervision import box_iou_batch
 from pipeline.errors import PresetUnavailable
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
-from pipeline.models.people import yolo
 from pipeline.models.people.yolo import YoloPeople, import_ultralytics, load_yolo, people_of
 from pipeline.models.weights.folder import verified_path
 
@@ -70,14 +69,14 @@ assert (PIL.Image.open, cv2.imread, cv2.imwrite, cv2.getNumThreads()) == before
 
 
 @pytest.fixture
-def random_backend(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> YoloPeople:
+def random_backend(tiny_weights: Path, tmp_path: Path) -> YoloPeople:
     """The smallest of each model from ultralytics' own descriptions, saved and loaded as the real ones are."""
     for name, description in (("yolo26m-seg.pt", "yolo26n-seg.yaml"), ("yolo26m-pose.pt", "yolo26n-pose.yaml")):
         torch.manual_seed(1)
         import_ultralytics().YOLO(description).save(tmp_path / name)
-    monkeypatch.setattr(yolo, "verified_path", lambda name: tmp_path / name)
+    models = load_yolo(tmp_path / "yolo26m-seg.pt"), load_yolo(tmp_path / "yolo26m-pose.pt")
     # An untrained head scores every place about 1e-5.
-    return YoloPeople("cpu", 1e-6)
+    return YoloPeople("cpu", 1e-6, models)
 
 
 def test_the_real_heads_run_batched(random_backend: YoloPeople) -> None:
@@ -122,7 +121,7 @@ def test_joints_belong_to_the_mask_whose_box_they_share() -> None:
     assert people_of(_result([]), _result([])) == []
 
 
-def test_a_failing_device_is_told_as_one(random_backend: YoloPeople, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_device_is_told_as_one() -> None:
     from pipeline.errors import GpuError, OutOfMemory
 
     for error, told in ((torch.OutOfMemoryError("full"), OutOfMemory), (RuntimeError("CUDA error: gone"), GpuError)):
@@ -130,6 +129,6 @@ def test_a_failing_device_is_told_as_one(random_backend: YoloPeople, monkeypatch
         def fail(*values: Any, error: Exception = error, **more: Any) -> Any:
             raise error
 
-        monkeypatch.setattr(random_backend, "_segmenter", SimpleNamespace(predict=fail))
+        failing = SimpleNamespace(predict=fail)
         with pytest.raises(told):
-            random_backend.find(np.zeros((64, 64, 3), np.uint8))
+            YoloPeople("cpu", 0.5, (failing, failing)).find(np.zeros((64, 64, 3), np.uint8))
