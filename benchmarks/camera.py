@@ -39,8 +39,8 @@ from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.workspace.masks import MaskStore
 
-_ROOT = Path(__file__).resolve().parents[1]
-_CLIPS = (("cam02.mp4", 0.08), ("cam03.mp4", 0.15))
+ROOT = Path(__file__).resolve().parents[1]
+CLIPS = (("cam02.mp4", 0.08), ("cam03.mp4", 0.15))
 _SIZE_WH = (720, 1280)
 _FRAMES = 90
 _DRIFT_FRAMES = 30
@@ -222,8 +222,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="camera-") as temporary:
         work = Path(temporary)
         print(f"{'clip':<12}{'people':>8}  {'method':<14}{'corner px':>10}{'drift px':>10}{'CPU ms/frame':>14}")
-        for name, share in _CLIPS:
-            clip = shaken_clip(_ROOT / "weights" / "footage" / name, share, work)
+        for name, share in CLIPS:
+            clip = shaken_clip(ROOT / "weights" / "footage" / name, share, work)
             results = {"ours": ours(clip, settings), "OpenCV naive": naive_opencv(clip)}
             if has_vidstab():
                 results["vid.stab"] = vidstab(clip, work)
@@ -238,7 +238,7 @@ def main() -> int:
             if arguments.keep:
                 arguments.keep.mkdir(parents=True, exist_ok=True)
                 shutil.copy(clip.path, arguments.keep)
-    error = walk_error_px(_ROOT / "assets" / "walk_a", settings)
+    error = walk_error_px(ROOT / "assets" / "walk_a", settings)
     print(f"walk_a, background points, px a frame pair: {error:.3f} (aim 0.06; the truth's own best homography 0.050)")
     return 0 if passed and error <= 0.06 else 1
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.constructed import MadeClip, duet
+from benchmarks.constructed import duet
+from benchmarks.stage import MadeClip
 from conf import compose_settings
 from pipeline.api import JobRequest, load_models, run_job
 from pipeline.datatypes.plan import Plan

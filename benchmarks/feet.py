@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import LEFT_ANKLE, RIGHT_ANKLE, Truth, foot_slide_percent, load_truth
+from benchmarks.judged_job import run
 from benchmarks.shake import shake_clip
-from benchmarks.truth import run
 from pipeline.media.ffv1 import read_artifact
 
 _STRENGTHS = (0.0, 0.7, 1.0)

@@ -14,15 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.picture_figures import Bools
 from pipeline.datatypes.arrays import Float64Array
 
-Bools = NDArray[np.bool_]
 LEFT_ANKLE = 15
 RIGHT_ANKLE = 16
-
-
-KEPT_LEVELS = 24
-"""Of 255: the codec and light that is matched change a pixel less, another thing in its place changes it more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,9 +122,6 @@ def true_body_height_px(K: Float64Array, RT: Float64Array, hips: Float64Array, b
     return K[:, 1, 1] * body_height_m / depth
 
 
-# --- camera -------------------------------------------------------------------------------------------------------
-
-
 def pair_motion_error_px(world_from_source: Float64Array, bg_tracks: Float64Array, bg_visible: Bools) -> float:
     """Mean distance between the background points of frame t and those of frame t-1 moved by the measured pair motion
     ``inv(world_from_source[t]) @ world_from_source[t-1]``, over points visible in both frames."""
@@ -144,9 +137,6 @@ def moved(matrix: Float64Array, points: Float64Array) -> Float64Array:
     """Apply a (3, 3) homography to (N, 2) points."""
     out = points @ matrix[:2, :2].T + matrix[:2, 2]
     return out / (points @ matrix[2, :2] + matrix[2, 2])[:, None]
-
-
-# --- person -------------------------------------------------------------------------------------------------------
 
 
 def found_share(found: Bools, masks: Bools) -> float:
@@ -179,9 +169,6 @@ def joint_error_bh(joints: Float64Array, truth: Truth) -> float:
     return float(distance[truth.visible & np.isfinite(distance)].mean())
 
 
-# --- contacts, segments -------------------------------------------------------------------------------------------
-
-
 def contact_f1(contacts: Bools, true: Bools, counted: Bools) -> tuple[float, float]:
     """F1 of planted frames per foot (left, right), over the ``counted`` (T, 2) frames."""
     scores = []
@@ -202,9 +189,6 @@ def border_error_frames(bounds: Iterable[int], phase: NDArray[np.int64]) -> int 
     true = np.flatnonzero(np.diff(phase)) + 1
     ours = sorted({int(b) for b in bounds} - {0, len(phase)})
     return int(np.max(np.abs(true - ours))) if len(ours) == len(true) else None
-
-
-# --- new person ---------------------------------------------------------------------------------------------------
 
 
 def jitter_percent(placed: Float64Array, truth: Truth) -> float:
@@ -244,94 +228,3 @@ def on_plane(point_px: Float64Array, K: Float64Array, RT: Float64Array, z: float
     ray = RT[:, :3].T @ np.linalg.inv(K) @ np.array([*point_px, 1.0])
     eye = -RT[:, :3].T @ RT[:, 3]
     return np.asarray((eye + ray * (z - eye[2]) / ray[2])[:2])
-
-
-# --- pictures -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class SquareError:
-    """Pools squared differences of 8-bit samples over frames."""
-
-    total: float = 0.0
-    samples: int = 0
-
-    def add(self, picture: NDArray[np.uint8], true: NDArray[np.uint8], where: Bools) -> None:
-        """Take in the pixels of (H, W, C) pictures under a (H, W) mask."""
-        error = picture[where].astype(np.float64) - true[where]
-        self.total += float(np.sum(error**2))
-        self.samples += error.size
-
-    @property
-    def psnr_db(self) -> float:
-        """PSNR of the pooled error; infinite when equal, NaN when nothing was added."""
-        if not self.samples:
-            return float("nan")
-        return float(10 * np.log10(255**2 * self.samples / self.total)) if self.total else float("inf")
-
-
-@dataclass(slots=True)
-class RegionArea:
-    """P1's areas and P1's weight over the subject, pooled over frames."""
-
-    region_px: int = 0
-    person_px: int = 0
-    old_px: int = 0
-    left: float = 0.0
-
-    def add(self, edit_region: NDArray[np.uint8], old: Bools, layer_alpha: NDArray[np.uint8]) -> None:
-        """``edit_region`` is 0 where untouched and 255 where nothing of the source is left; ``old`` is the truth."""
-        self.region_px += int(np.count_nonzero(edit_region))
-        self.person_px += int(np.count_nonzero(old | (layer_alpha > 0)))
-        self.old_px += int(np.count_nonzero(old))
-        self.left += float(np.sum(1 - edit_region[old] / 255.0))
-
-    @property
-    def ratio(self) -> float:
-        """Mean area of the edit region over that of (subject ∪ new layer)."""
-        return self.region_px / self.person_px if self.person_px else float("nan")
-
-    @property
-    def source_left_percent(self) -> float:
-        """Mean source weight over all pixels of the true masks, in per cent."""
-        return 100 * self.left / self.old_px if self.old_px else float("nan")
-
-
-def changed_outside(
-    source: tuple[NDArray[np.generic], ...],
-    result: tuple[NDArray[np.generic], ...],
-    edit_region: NDArray[np.uint8],
-) -> int:
-    """Count the samples that differ outside the edit region, over all planes as coded.
-
-    A sample of a subsampled plane is outside when all pixels that it covers are.
-    """
-    count = 0
-    height, width = edit_region.shape
-    for before, after in zip(source, result, strict=True):
-        step_y, step_x = -(-height // before.shape[0]), -(-width // before.shape[1])
-        rows = np.minimum(np.arange(before.shape[0] * step_y), height - 1)
-        columns = np.minimum(np.arange(before.shape[1] * step_x), width - 1)
-        inside = (edit_region > 0)[np.ix_(rows, columns)]
-        inside = inside.reshape(before.shape[0], step_y, before.shape[1], step_x).any(axis=(1, 3))
-        count += int(np.count_nonzero((before != after) & ~inside))
-    return count
-
-
-class KeptShare:
-    """The share of some pixels that came through a job unchanged, pooled over frames."""
-
-    def __init__(self) -> None:
-        self._kept = 0
-        self._all = 0
-
-    def add(self, source: NDArray[np.uint8], result: NDArray[np.uint8], pixels: Bools) -> None:
-        """Take in one frame, (H, W, 3) each; unchanged is what differs by at most ``KEPT_LEVELS`` in every channel."""
-        apart = np.abs(source[pixels].astype(np.int16) - result[pixels]).max(axis=-1, initial=0)
-        self._kept += int(np.count_nonzero(apart <= KEPT_LEVELS))
-        self._all += int(np.count_nonzero(pixels))
-
-    @property
-    def share(self) -> float:
-        """1 where there was nothing to keep."""
-        return self._kept / self._all if self._all else 1.0

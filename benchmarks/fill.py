@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import SquareError, load_masks
+from benchmarks.figures import load_masks
 from benchmarks.pair import ssim
+from benchmarks.picture_figures import SquareError
 from benchmarks.shake import read_rgb
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.masks import grow

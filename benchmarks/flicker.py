@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.judged_job import run
 from benchmarks.shake import read_rgb
-from benchmarks.truth import run
 from pipeline.datatypes.window import Layer
 from pipeline.finish.quality_metrics import warping_error
 from pipeline.maths.optical_flow import flow_between, gray_of

@@ -23,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from benchmarks.gpu_sheets import write_sheets
 from benchmarks.gpu_watch import (
     Busyness,
     RehearsedPeople,
@@ -42,9 +41,9 @@ from benchmarks.gpu_watch import (
     provoke_out_of_memory,
 )
 from benchmarks.random_wan import PUBLISHED_WAN, TINY_WAN, save_random_wan
-from benchmarks.random_weights import PUBLISHED, TINY, save_random_weights, tiny_overrides
+from benchmarks.random_weights import save_random_weights
+from benchmarks.stable_diffusion_sizes import PUBLISHED, TINY, tiny_overrides
 from conf import compose_settings, preset_names
-from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled, PresetUnavailable
 from pipeline.estimate import GPUS, estimate
@@ -60,11 +59,9 @@ from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
-from pipeline.workspace.layers import LayerReader
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SMALL_FILES = ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz", "figure.npz.json")
-_SHEET_HEIGHT_PX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,39 +214,6 @@ class _Stopping(IdentityGenerator):
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         raise Cancelled("prepared")
-
-
-def write_sheets(watched: WatchedGenerator, passes: Path, folder: Path) -> list[Path]:
-    """Write one sheet a window, a row a frame: what went in, what came out, and its matte. Return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mattes: dict[int, NDArray[np.uint8]] = {}
-    for path in sorted((passes / "layers").glob("chunk_*.zip")):
-        with closing(LayerReader(path)) as reader:
-            for frame in reader.frames():
-                if frame in watched.panels:
-                    alpha = reader.read(frame).alpha
-                    assert alpha is not None
-                    mattes[frame] = alpha
-    written = []
-    frames = sorted(watched.panels)
-    for i in range(0, len(frames), 3):
-        rows = [_sheet_row(watched.panels[frame], mattes.get(frame)) for frame in frames[i : i + 3]]
-        width = max(row.shape[1] for row in rows)
-        sheet = np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
-        path = folder / f"window_{frames[i]:05d}.png"
-        cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        written.append(path)
-    return written
-
-
-def _sheet_row(panels: list[Picture], matte: NDArray[np.uint8] | None) -> Picture:
-    shown = [*panels, np.repeat(matte[..., None], 3, axis=-1)] if matte is not None else panels
-    small = []
-    for picture in shown:
-        height, width = picture.shape[:2]
-        size_wh = (max(1, round(width * _SHEET_HEIGHT_PX / height)), _SHEET_HEIGHT_PX)
-        small.append(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA))
-    return np.asarray(np.hstack(small), np.uint8)
 
 
 def use_random_weights(folder: Path, presets: Sequence[str], *, is_tiny: bool) -> None:

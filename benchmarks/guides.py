@@ -132,7 +132,7 @@ class Tally:
         }
 
 
-class _Meter:
+class GuideMeter:
     """A generator that measures its windows and draws the figure."""
 
     def __init__(self, truth: GuideTruth, settings: PaintingSettings, plan_path: Path) -> None:
@@ -226,7 +226,7 @@ class _Meter:
 class _SpiedFigure:
     """The figure, whose motion is measured."""
 
-    def __init__(self, inner: FigureBackend, meter: _Meter) -> None:
+    def __init__(self, inner: FigureBackend, meter: GuideMeter) -> None:
         self._inner = inner
         self._meter = meter
 
@@ -268,7 +268,7 @@ def measure(folder: Path, reference: Path, work: Path) -> dict[str, float]:
     """Run the passes up to the layers and return the figures."""
     settings = compose_settings("fast", ("people=blazepose", "generate.device=cpu"))
     assert isinstance(settings.generate, PaintingSettings)
-    meter = _Meter(read_truth(folder), settings.generate, work / "passes" / "plan.zip")
+    meter = GuideMeter(read_truth(folder), settings.generate, work / "passes" / "plan.zip")
     figure = make_figure(settings.generate)
     assert figure is not None
     models = LoadedModels(make_people(settings.people), meter, _SpiedFigure(figure, meter))

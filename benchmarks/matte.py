@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import load_truth, mask_iou
+from benchmarks.judged_job import run
 from benchmarks.shake import read_rgb
-from benchmarks.truth import run
 from conf import compose_settings
 from pipeline.media.ffv1 import read_artifact
 from pipeline.models.registry import make_people

@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import SquareError
 from benchmarks.identity import identity_figures, is_large_enough, weights_are_here
+from benchmarks.picture_figures import SquareError
 from benchmarks.relight import LIGHTS, relight_folder
 from benchmarks.shake import read_rgb
 from conf import compose_settings

@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import SquareError, load_masks
+from benchmarks.figures import load_masks
+from benchmarks.picture_figures import SquareError
 from benchmarks.shake import read_rgb, write_video
 from pipeline.datatypes.light import CastShadows
 from pipeline.finish.match_layer import match_plate

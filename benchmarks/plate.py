@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import SquareError, Truth, load_truth
+from benchmarks.figures import Truth, load_truth
+from benchmarks.picture_figures import SquareError
 from benchmarks.shake import read_rgb
 from benchmarks.speed import scaled
 from pipeline.datatypes.light import CastShadows

@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.figures import SquareError, load_truth
+from benchmarks.figures import load_truth
+from benchmarks.picture_figures import SquareError
 from benchmarks.shake import read_rgb, write_video
 from conf import compose_settings
 from pipeline.media.ffv1 import read_artifact

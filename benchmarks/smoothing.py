@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.camera import _CLIPS, _ROOT, Shaken, corner_error_px, shaken_clip
+from benchmarks.camera import CLIPS, ROOT, Shaken, corner_error_px, shaken_clip
 from benchmarks.speed import has_vidstab, measured
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.maths.robust import cauchy_weights, sigma_of_lengths
@@ -225,10 +225,10 @@ def main() -> int:
     errors = list[float]()
     head = f"{'stability':>10}{'tapered':>9}{'distortion':>12}{'cropping':>10}{'left px':>9}"
     print(f"{'clip':<10}{'shake':>6}  {'method':<22}{head}")
-    for (name, share), seed in product(_CLIPS, range(arguments.shakes)):
+    for (name, share), seed in product(CLIPS, range(arguments.shakes)):
         with tempfile.TemporaryDirectory(prefix="smoothing-") as temporary:
             work = Path(temporary)
-            clip = shaken_clip(_ROOT / "weights" / "footage" / name, share, work, seed=seed)
+            clip = shaken_clip(ROOT / "weights" / "footage" / name, share, work, seed=seed)
             results, error = judged(clip, work, settings)
         every = [*every, results]
         errors = [*errors, error]

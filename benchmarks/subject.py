@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import constructed
-from benchmarks.constructed import MadeClip
 from benchmarks.figures import load_truth
+from benchmarks.judged_job import run
 from benchmarks.shake import read_rgb, write_video
-from benchmarks.truth import run
+from benchmarks.stage import MadeClip
 from pipeline.media.ffv1 import read_artifact
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks import figures
-from benchmarks.figures import RegionArea, SquareError, Truth
+from benchmarks.figures import Truth
+from benchmarks.picture_figures import KEPT_LEVELS, KeptShare, RegionArea, SquareError, changed_outside
 from benchmarks.shake import shake_matrices, shaken_truth
 
 WALK_A = Path(__file__).resolve().parents[2] / "assets" / "walk_a"
@@ -146,10 +147,10 @@ def test_samples_changed_outside_are_counted_with_odd_sizes_and_chroma() -> None
     region[4, 6] = 1
     changed[0][4, 6] = 9
     changed[1][2, 3] = 9
-    assert figures.changed_outside(planes, changed, region) == 0
+    assert changed_outside(planes, changed, region) == 0
     changed[0][0, 0] = 9
     changed[1][2, 2] = 9
-    assert figures.changed_outside(planes, changed, region) == 2
+    assert changed_outside(planes, changed, region) == 2
 
 
 def test_the_shake_is_as_strong_as_it_says_and_shows_no_border() -> None:
@@ -191,11 +192,11 @@ def test_the_kept_share_counts_pixels_that_no_channel_changed_by_more_than_the_c
     source = np.full((4, 5, 3), 100, np.uint8)
     result = source.copy()
     pixels = np.ones((4, 5), np.bool_)
-    result[0] += figures.KEPT_LEVELS
-    result[1, :, 2] -= figures.KEPT_LEVELS + 1
+    result[0] += KEPT_LEVELS
+    result[1, :, 2] -= KEPT_LEVELS + 1
     result[3] = 255
     pixels[3] = False
-    kept = figures.KeptShare()
+    kept = KeptShare()
     assert kept.share == 1.0
     kept.add(source, result, pixels)
     assert kept.share == pytest.approx(2 / 3)

@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 
 import torch
 
-from benchmarks.random_weights import TINY, save_random_weights, tiny_overrides
+from benchmarks.random_weights import save_random_weights
+from benchmarks.stable_diffusion_sizes import TINY, tiny_overrides
 from builder.prepare_weights import prepare_weights
 from conf import compose_settings
 from pipeline.models.diffusion.loading import Components, key_of, load_parts

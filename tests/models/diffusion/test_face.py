@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.random_weights import tiny_overrides
+from benchmarks.stable_diffusion_sizes import tiny_overrides
 from conf import compose_settings
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.window import Window

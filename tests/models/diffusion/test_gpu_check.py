@@ -18,7 +18,6 @@ from diffusers import AutoencoderTiny, ControlNetModel
 from benchmarks import gpu_check
 from benchmarks.gpu_watch import Busyness, RehearsedPeople, provoke_out_of_memory, standing_person
 from benchmarks.random_weights import (
-    PUBLISHED,
     adapter_state,
     autoencoder,
     image_encoder,
@@ -27,6 +26,7 @@ from benchmarks.random_weights import (
     text_encoder,
     unet,
 )
+from benchmarks.stable_diffusion_sizes import PUBLISHED
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import OutOfMemory

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.guides import GuideTruth, _Meter, without_slope
+from benchmarks.guides import GuideMeter, GuideTruth, without_slope
 from conf import compose_settings
 from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.perform.controls import ControlPictures
@@ -62,9 +62,9 @@ def _window(frames: int, z: np.ndarray) -> Window:
     return replace(window, controls=ControlPictures(["depth"]).draw(window))
 
 
-def _meter(truth: GuideTruth) -> _Meter:
+def _meter(truth: GuideTruth) -> GuideMeter:
     settings: Any = compose_settings("fast").generate
-    meter = _Meter(truth, settings, Path("nowhere"))
+    meter = GuideMeter(truth, settings, Path("nowhere"))
     plan: Any = SimpleNamespace(crop_from_source=lambda frame: np.eye(3))
     meter._plan = plan
     return meter

@@ -18,7 +18,7 @@ from diffusers import LCMScheduler
 from PIL import Image
 from safetensors.torch import load_file
 
-from benchmarks.random_weights import tiny_overrides
+from benchmarks.stable_diffusion_sizes import tiny_overrides
 from conf import compose_settings
 from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.models.diffusion.conditioner import Conditioner

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.random_weights import tiny_overrides
+from benchmarks.stable_diffusion_sizes import tiny_overrides
 from conf import compose_settings
 from pipeline.errors import Cancelled
 from pipeline.media.decode import open_clip

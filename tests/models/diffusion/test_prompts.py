@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.random_weights import tiny_overrides
+from benchmarks.stable_diffusion_sizes import tiny_overrides
 from conf import compose_settings
 from pipeline.datatypes.appearance import Appearance
 from pipeline.models.diffusion.loading import key_of, load_parts

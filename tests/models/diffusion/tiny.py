@@ -9,7 +9,8 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from benchmarks.random_weights import TINY, save_random_weights
+from benchmarks.random_weights import save_random_weights
+from benchmarks.stable_diffusion_sizes import TINY
 
 
 def save_tiny_weights(folder: Path) -> Path:
