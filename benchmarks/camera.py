@@ -1,14 +1,14 @@
-"""Measure the camera's motion beside the peers: `python -m benchmarks.camera`.
+"""Compare camera motion estimation with other methods: `python -m benchmarks.camera`.
 
-Two 720p clips (720 x 1280, 90 frames) are cut out of real footage whose camera stands still (pose2sim), so that the
-moving person covers 8 % and 15 % of the picture, and moved by a known shake in one resample.
+Two 720p clips (720 x 1280, 90 frames) are cropped from real static-camera footage (pose2sim) so that the moving person
+covers 8 % and 15 % of the picture, and a known shake is applied in a single resampling step.
 Measured on the same files:
 
 - ours, with the masks that the people backend finds in the shaken clip;
 - vid.stab (`vidstabdetect`, its motions as `vidstabtransform` prints them), the ``ffmpeg`` command;
-- OpenCV used naively: 200 good features at full size, Lucas-Kanade, `estimateAffinePartial2D`, no mask.
+- naive OpenCV: 200 good features at full size, Lucas-Kanade, `estimateAffinePartial2D`, no mask.
 
-CPU seconds are those of decoding and measuring; people detection is not in ours, vid.stab has none.
+CPU seconds cover decoding and estimation; ours exclude people detection, which vid.stab does not do.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ Matrices = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shaken:
-    """A shaken clip and what is known of it."""
+    """A shaken clip with its ground truth."""
 
     path: Path
     pairs: Matrices
     """(T, 3, 3) frame t from frame t-1; the first is the identity."""
     share: float
-    """Of the picture that people's masks cover, mean."""
+    """Mean fraction of the picture covered by people's masks."""
     seen: tuple[PeopleInFrame, ...]
 
 
 def corner_error_px(pairs: Matrices, true: Matrices, size_wh: tuple[int, int]) -> float:
-    """Return the mean distance of a picture's four corners moved by the measured and by the true pair motion."""
+    """Return the mean distance between the picture's four corners moved by the measured and by the true pair motion."""
     corners = _corners(size_wh)
     return float(
         np.mean(
@@ -75,7 +75,7 @@ def corner_error_px(pairs: Matrices, true: Matrices, size_wh: tuple[int, int]) -
 
 
 def drift_px(pairs: Matrices, true: Matrices, size_wh: tuple[int, int], frames: int = _DRIFT_FRAMES) -> float:
-    """Return the mean corner distance of the motions chained over ``frames`` frames, over all starts."""
+    """Return the mean corner distance of motions chained over ``frames`` frames, averaged over all starting frames."""
     ours = _chained(pairs)
     real = _chained(true)
     corners = _corners(size_wh)
@@ -100,7 +100,7 @@ def _corners(size_wh: tuple[int, int]) -> Matrices:
 
 
 def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Shaken:
-    """Cut a 720p window around the subject, as large as gives them ``share`` of it, and shake it."""
+    """Crop a 720p window in which the subject covers ``share`` of the picture, and shake it."""
     frames = [rgb for rgb, _ in zip(read_rgb(source), range(_FRAMES), strict=False)]
     h, w = frames[0].shape[:2]
     person = make_people(PeopleSettings().max_gap_seconds)
@@ -112,14 +112,14 @@ def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Sha
     half = np.array(_SIZE_WH) * scale / 2
     corner = np.clip(middle - half, 0, np.maximum(np.array([w, h]) - 2 * half, 0))
     crop_from_source = np.array([[1 / scale, 0, -corner[0] / scale], [0, 1 / scale, -corner[1] / scale], [0, 0, 1.0]])
-    # As strong in px as over a landscape picture of 720 lines.
+    # As strong in px as for a landscape picture of 720 lines.
     shakes = shake_matrices(_FRAMES, _SIZE_WH, seed=seed, strength=720 / 1280)
     path = work / f"{source.stem}.mp4"
     blur = max(scale - 1, 0) * 0.5
 
     def shaken() -> Iterator[NDArray[np.uint8]]:
         for rgb, shake in zip(frames, shakes, strict=True):
-            # what a camera's lens does before sampling: no aliasing where the window is larger than the result
+            # As a lens does before sampling: no aliasing where the window is larger than the result.
             soft = cv2.GaussianBlur(rgb, (0, 0), blur) if blur > 0.1 else rgb
             yield np.asarray(cv2.warpPerspective(soft, shake @ crop_from_source, _SIZE_WH, flags=cv2.INTER_CUBIC))
 
@@ -150,7 +150,7 @@ def ours(clip: Shaken, settings: StabilizeSettings) -> tuple[Matrices, float]:
 
 
 def naive_opencv(clip: Shaken) -> tuple[Matrices, float]:
-    """Return what the script found in tutorials measures: full size, no mask, a similarity by RANSAC."""
+    """Return the motions found by the usual tutorial script: full size, no mask, a similarity by RANSAC."""
     begin = time.process_time()
     pairs = [np.eye(3)]
     before = None
@@ -169,8 +169,8 @@ def naive_opencv(clip: Shaken) -> tuple[Matrices, float]:
 def vidstab(clip: Shaken, work: Path) -> tuple[Matrices, float]:
     """Return vid.stab's pair motions and the CPU seconds of vidstabdetect alone.
 
-    ``debug=1`` makes vidstabtransform print x, y, angle and zoom in per cent of each frame. Which sign each of them has
-    is not documented: the combination nearest to the truth is taken, which can only favour vid.stab.
+    ``debug=1`` makes vidstabtransform print x, y, angle and zoom in per cent of each frame. Their signs are not
+    documented: the combination nearest to the truth is used, which can only favor vid.stab.
     """
     found = work / "found.trf"
     run = measured(["ffmpeg", "-y", "-v", "error", "-threads", "1", "-i", str(clip.path), "-vf",
@@ -201,7 +201,7 @@ def _centered(x: float, y: float, angle: float, zoom: float) -> Matrices:
 
 
 def walk_error_px(folder: Path, settings: StabilizeSettings) -> float:
-    """Return the mean error of walk_a's background points a frame pair, true masks (a camera that really moves)."""
+    """Return the mean error of walk_a's background points per frame pair, with true masks and a moving camera."""
     truth = load_truth(folder)
     clip = open_clip(folder / "sample.mp4")
     estimator = CameraEstimator(clip.info, settings)

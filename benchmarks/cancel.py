@@ -1,10 +1,10 @@
-"""How long a cancelled job takes to be gone, in every stage.
+"""Measure how long a cancelled job takes to end, in every stage.
 
 ``python -m benchmarks.cancel [CLIP]``
 
-The job is cancelled half a second after a stage's first progress (three times each); measured until the handler's
-coroutine has ended, which is when its thread is gone and its folder removed. Cancelled downloads and uploads, and the
-half second in which nothing was asked yet, are in the tests.
+The job is cancelled half a second after a stage's first progress report (three times each). The time runs until the
+handler's coroutine has ended, when the thread is gone and the folder removed. Cancelled downloads and uploads, and
+cancellation in the first half second, are covered by the tests.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A worker whose card is simulated: `CARD_SECONDS=1 python -m benchmarks.card_worker`.
+"""A worker with a simulated GPU: `CARD_SECONDS=1 python -m benchmarks.card_worker`.
 
-It is a worker in all else: RunPod's SDK, the job's thread, the bucket. Its card sleeps ``CARD_SECONDS`` for each chunk
-and draws a gray box; its finder of people finds the red box of ``write_clip`` without a model. So what remains to be
-measured is the work around the card.
+Everything else is real: RunPod's SDK, the job's thread, the bucket. The simulated GPU sleeps ``CARD_SECONDS`` per chunk
+and draws a gray box; the people backend finds the red box of ``write_clip`` without a model. What is measured is the
+overhead around the GPU.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STEP_SECONDS = 0.05
 
 
 def write_clip(path: Path, chunks: int) -> Path:
-    """Write a clip of so many chunks (with ``segment.chunk_seconds`` of half a second): a red box crosses a wall."""
+    """Write a clip of ``chunks`` chunks (``segment.chunk_seconds`` is half a second): a red box crosses a wall."""
     wall = np.random.default_rng(1).integers(60, 120, (*SIZE_WH[::-1], 1), np.uint8).repeat(3, axis=2)
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
@@ -60,7 +60,7 @@ class RedBoxPeople:
     look_back = 0
 
     def reset(self) -> None:
-        """It remembers nothing."""
+        """There is no state to reset."""
 
     def find(self, picture: Picture) -> list[Person]:
         mask = (picture[..., 0] > 150) & (picture[..., 1] < 80)
@@ -81,7 +81,7 @@ class RedBoxPeople:
 
 
 class SleepingCard:
-    """Draws a gray box in place of the subject, after so long a sleep for each window."""
+    """Draws a gray box in place of the subject, after sleeping for each window."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -97,7 +97,7 @@ class SleepingCard:
         return False
 
     def rest(self) -> None:
-        """It keeps nothing."""
+        """There is nothing to release."""
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         end = time.monotonic() + self._seconds
@@ -113,7 +113,7 @@ class SleepingCard:
 
 
 def models_of(seconds: float) -> ModelKeeper:
-    """Return the models of a worker whose card takes this long per chunk."""
+    """Return the models of a worker whose simulated GPU takes this long per chunk."""
 
     def load(settings: Settings, kept: LoadedModels | None) -> LoadedModels:
         return LoadedModels(RedBoxPeople(), SleepingCard(seconds))

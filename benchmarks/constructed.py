@@ -1,8 +1,8 @@
-"""Clips with known truth, made of walk_a's subject, the place without them, and its true camera.
+"""Clips with known ground truth, composed of walk_a's subject, its clean background and its true camera.
 
-People are cut out of walk_a and put back elsewhere in the place: their feet stand on true points of the ground, their
-size follows from the depth, so that the camera's motion fits them. What hides them (a lamp post) is drawn at its depth,
-too. Each function writes one clip and returns what is true of it.
+People are cut out of walk_a and composited elsewhere in the scene: their feet stand on true ground points and their
+size follows from depth, so that they are consistent with the camera's motion. Occluders (a lamp post) are drawn at
+their own depth. Each function writes one clip and returns its ground truth.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipeline.request import PointChoice
 
 
 def behind_a_post(out: Path) -> MadeClip:
-    """Write a man who walks behind a lamp post wider than the person; beside it stands another one in other clothes."""
+    """Write a man who walks behind a broad lamp post, while another one in other clothes stands beside it."""
     frames = range(150)
     walker = Actor([*frames], own_ground)
     bystander = Actor(standing_poses(150), lambda t: (-1.05, 0.85), hue=75, mirrored=True)
@@ -42,7 +42,7 @@ def behind_a_post(out: Path) -> MadeClip:
 
 
 def in_uniform(out: Path) -> MadeClip:
-    """Write three men alike: the subject walks in, one walks the other way behind the subject, one stands."""
+    """Write three men who look alike: the subject enters, one walks the other way behind the subject, one stands."""
     frames = range(150)
     walk = [*range(62), *range(92, 150)]
     other = [walk[t - 18] if 18 <= t < 18 + len(walk) else None for t in frames]
@@ -52,9 +52,9 @@ def in_uniform(out: Path) -> MadeClip:
 
 
 def duet(out: Path, *, farther: float = 1.1, delay: int = 18) -> tuple[MadeClip, MadeClip]:
-    """Write two men who walk past each other, both to be replaced; return the truth about each.
+    """Write two men who walk past each other, both to be replaced; return the ground truth of each.
 
-    The second is walk_a's man mirrored and delayed, in other clothes, ``farther`` m behind the first one's line, or in
+    The second is walk_a's man mirrored and delayed, in other clothes, ``farther`` m behind the first one's path, or in
     front of it where that is negative.
     """
     walk = [*range(62), *range(92, 150)]
@@ -76,7 +76,7 @@ def duet(out: Path, *, farther: float = 1.1, delay: int = 18) -> tuple[MadeClip,
 
 
 def leaves_and_returns(out: Path) -> MadeClip:
-    """Write a man who walks out and comes back two seconds later, while another one stands there all the time."""
+    """Write a man who leaves the picture and returns two seconds later, while another one stands there all the time."""
     poses: list[int | None] = [*range(100, 149), *[None] * 60, *range(8, 60)]
     walker = Actor(poses, lambda t: own_ground(poses[t] or 0))
     stander = Actor(standing_poses(len(poses)), lambda t: (-0.95, 1.3), hue=100, mirrored=True)
@@ -85,7 +85,7 @@ def leaves_and_returns(out: Path) -> MadeClip:
 
 
 def jump_cuts_on_a_tripod(out: Path) -> MadeClip:
-    """Write one scene on a tripod from which time was cut three times, with a second man who stands there."""
+    """Write one tripod shot with three jump cuts and a second man who stands there."""
     poses = [*range(18, 48), *range(58, 88), *range(104, 134), *range(30, 60)]
     walker = Actor(poses, lambda t: own_ground(poses[t]))
     stander = Actor(standing_poses(120), lambda t: (1.0, 1.2), hue=100)
@@ -93,26 +93,25 @@ def jump_cuts_on_a_tripod(out: Path) -> MadeClip:
 
 
 def jump_cuts_by_hand(out: Path) -> MadeClip:
-    """Write walk_a itself, hand-held, with time cut out of it three times."""
+    """Write walk_a itself, hand-held, with three jump cuts."""
     parts = (range(14, 44), range(70, 96), range(112, 138), range(40, 66))
     return _joined(out, [[(t, None) for t in part] for part in parts])
 
 
 def cut_to_a_close_up(out: Path) -> MadeClip:
-    """Write a whole-body shot, a cut to head and chest of the same man, and back."""
+    """Write a full shot, a cut to a close-up of the same man, and a cut back."""
     parts = (range(20, 56), range(56, 92), range(92, 128))
     return _joined(out, [[(t, 3.0 if part == parts[1] else None) for t in part] for part in parts])
 
 
 def walks_up_to_the_camera(out: Path) -> MadeClip:
-    """Write one shot in which the picture closes in on the subject until only head and chest are seen, and opens
-    again."""
+    """Write one shot that zooms in on the subject until only head and chest are visible, and out again."""
     zoom = 1 + 2.2 * np.sin(np.pi * np.arange(120) / 119)
     return _joined(out, [[(t + 15, float(z)) for t, z in enumerate(zoom)]])
 
 
 def _joined(out: Path, shots: Sequence[Sequence[tuple[int, float | None]]]) -> MadeClip:
-    """Write shots of walk_a's frames, each as it is or enlarged so many times about head and chest."""
+    """Write shots of walk_a's frames, each unchanged or zoomed in on head and chest by a factor."""
     truth = truth_of_walk()
     sources = sources_of_walk()
     flat = [entry for shot in shots for entry in shot]
@@ -136,7 +135,7 @@ def _joined(out: Path, shots: Sequence[Sequence[tuple[int, float | None]]]) -> M
 
 
 def _closer(truth: Truth, t: int, zoom: float) -> Floats:
-    """(2, 3): the picture enlarged about a point that goes from its middle to the subject's chest as it closes in."""
+    """(2, 3): a zoom about a point that moves from the picture's center to the subject's chest as the factor grows."""
     width, height = SIZE_WH
     # Smoothed: the camera of a close-up does not follow every step.
     near = np.clip(np.arange(t - 6, t + 7), 0, len(truth.keypoints) - 1)

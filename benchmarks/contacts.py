@@ -1,10 +1,11 @@
-"""Contacts on constructed walks: ours beside a fixed threshold (5 px a frame), under pan, shake and noise.
+"""Compare foot contacts on synthetic walks with a fixed threshold (5 px per frame), under pan, shake and noise.
 
 ``python -m benchmarks.contacts``
 
-A walk is made in meters: planted feet do not move, swinging ones go along a smooth curve and lift. A camera with 3D
-pan, shake and sideways motion looks at it from the front or from the side; the joints get noise, and the background
-points come from the ground and a far wall. Nothing here was used to choose a threshold (walk_a was).
+A walk is synthesized in meters: planted feet do not move, swinging ones follow a smooth curve and lift. A camera with
+3D pan, shake and sideways motion films it from the front or from the side; noise is added to the joints, and the
+background points lie on the ground and on a far wall. No threshold was tuned on these scenes (walk_a was used for
+that).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ F1_AIM = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What is constructed. Angles in degrees, lengths in meters."""
+    """Parameters of a synthetic walk. Angles in degrees, lengths in meters."""
 
     name: str
     fps: float = 30.0
@@ -46,7 +47,7 @@ class Walk:
     step_seconds: float = 0.55
     step_m: float = 0.65
     stance_share: float = 0.6
-    """Of a foot's cycle (two steps) on the ground."""
+    """Fraction of a foot's cycle (two steps) spent on the ground."""
     pan_degrees_per_s: float = 0.0
     shake_degrees: float = 0.0
     drift_m: float = 0.0
@@ -71,7 +72,7 @@ WALKS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A walk as the stage gets it, with its truth."""
+    """A walk as the stage receives it, with its ground truth."""
 
     subject: Subject
     motion: CameraMotion
@@ -81,7 +82,7 @@ class Scene:
 
 
 def make_scene(walk: Walk, seed: int = 0) -> Scene:
-    """Construct a walk, film it, add noise; same seed, same scene."""
+    """Synthesize a walk, project it, add noise; the same seed gives the same scene."""
     rng = np.random.default_rng(seed)
     seconds = np.arange(round(walk.seconds * walk.fps)) / walk.fps
     ankles, planted = _feet(walk, seconds)
@@ -114,7 +115,8 @@ def make_scene(walk: Walk, seed: int = 0) -> Scene:
 
 
 def border_errors_ms(found: NDArray[np.bool_], true: NDArray[np.bool_], seconds: Float64Array) -> Float64Array:
-    """Return |error| of start and end of each true contact that a found one overlaps, ms; the clip's ends left out."""
+    """Return the absolute errors of start and end, ms, of each true contact that a detected one overlaps; the clip's
+    ends are left out."""
     errors = []
     for side in range(true.shape[1]):
         runs = _runs(found[:, side])
@@ -130,7 +132,7 @@ def border_errors_ms(found: NDArray[np.bool_], true: NDArray[np.bool_], seconds:
 
 
 def score(walk: Walk, settings: FootLockSettings, seeds: int) -> tuple[float, float]:
-    """Return the worse foot's F1 and the mean border error in ms, over ``seeds`` scenes."""
+    """Return the worse foot's F1 and the mean boundary error in ms, over ``seeds`` scenes."""
     scores = []
     errors = []
     for seed in range(seeds):
@@ -143,7 +145,7 @@ def score(walk: Walk, settings: FootLockSettings, seeds: int) -> tuple[float, fl
 
 
 def _feet(walk: Walk, seconds: Float64Array) -> tuple[Float64Array, NDArray[np.bool_]]:
-    """Return ankles (T, 2, 3) m, y down with the ground at 0, and where they are planted."""
+    """Return ankles (T, 2, 3) m, y down with the ground at 0, and when they are planted."""
     way = np.array([np.cos(np.deg2rad(walk.heading)), 0.0, -np.sin(np.deg2rad(walk.heading))])
     aside = np.array([-way[2], 0.0, way[0]])
     cycle = 2 * walk.step_seconds
@@ -168,7 +170,7 @@ def _hips(walk: Walk, seconds: Float64Array) -> Float64Array:
 
 
 def _start(walk: Walk) -> Float64Array:
-    """Where the walk begins, so that its middle is 5 m before the camera."""
+    """Return where the walk begins, so that its middle is 5 m in front of the camera."""
     way = np.array([np.cos(np.deg2rad(walk.heading)), 0.0, -np.sin(np.deg2rad(walk.heading))])
     return np.asarray([0.0, 0.0, 6.0] - 0.5 * walk.seconds * walk.step_m / walk.step_seconds * way)
 
@@ -208,7 +210,7 @@ def _projector(turns: Float64Array, eyes: Float64Array):  # type: ignore[no-unty
 
 
 def _background(project, num_frames: int, rng: np.random.Generator) -> CameraMotion:  # type: ignore[no-untyped-def]
-    """Points of the ground and of a wall, tracked with 0.1 px of noise; homographies fitted from frame to frame."""
+    """Track points of the ground and of a wall with 0.1 px of noise; fit homographies from frame to frame."""
     ground = np.column_stack([rng.uniform(-4, 4, 300), np.zeros(300), rng.uniform(2.5, 10, 300)])
     wall = np.column_stack([rng.uniform(-8, 8, 150), rng.uniform(-4, 0, 150), np.full(150, 12.0)])
     points = project(np.broadcast_to(np.concatenate([ground, wall]), (num_frames, 450, 3)))

@@ -1,9 +1,10 @@
-"""Whether each of two people who cross is replaced by the right one: `python -m benchmarks.duet`.
+"""Check that each of two people who cross is replaced by the right new person: `python -m benchmarks.duet`.
 
-Clips with known truth are made from walk_a (``benchmarks.constructed.duet``): the second man passes behind the first,
-and in front of the first. Both are replaced in one preview job. Told for each: in what share of the frames that show
-500 px of the person the mask is theirs (IoU above a half, and above that with the other one), in what share somebody
-was put in their place (the box of the new person over their visible middle), and the memory beside a job of one.
+Clips with known ground truth are composed from walk_a (``benchmarks.constructed.duet``): the second man passes behind
+the first, and in front of the first. Both are replaced in one preview job. Reported for each: the fraction of the
+frames showing at least 500 px of the person in which the mask is theirs (IoU above a half, and above that with the
+other person), the fraction in which a new person is in their place (its box covers their visible center), and the
+memory compared with a job that replaces one.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ KINDS: Mapping[str, Mapping[str, float]] = {"behind": {"farther": 1.1}, "in fron
 
 
 Taken = tuple[float, float]
-"""Peak of memory (MB) and CPU seconds."""
+"""Peak memory (MB) and CPU seconds."""
 
 
 def run(source: Path, folder: Path, people: tuple[MadeClip, ...], taken: multiprocessing.Queue[Taken]) -> None:
-    """Do the job for some of the people, and put what it took into the queue."""
+    """Run the job for some of the people, and put its resource use into the queue."""
     settings = compose_settings("preview")
     first, *further = (each.choice for each in people)
     request = JobRequest(
@@ -57,7 +58,7 @@ def run(source: Path, folder: Path, people: tuple[MadeClip, ...], taken: multipr
 
 
 def measured(source: Path, folder: Path, people: tuple[MadeClip, ...]) -> Taken:
-    """Return what a job takes in a process of its own."""
+    """Return the resource use of a job in its own process."""
     context = multiprocessing.get_context("spawn")
     taken: multiprocessing.Queue[Taken] = context.Queue()
     process = context.Process(target=run, args=(source, folder, people, taken))
@@ -69,7 +70,8 @@ def measured(source: Path, folder: Path, people: tuple[MadeClip, ...]) -> Taken:
 
 
 def shares(source: Path, folder: Path, number: int, truth: MadeClip) -> tuple[float, float]:
-    """Return in what shares of a person's frames the mask is theirs, and somebody was put where they are."""
+    """Return the fractions of a person's frames in which the mask is theirs, and in which a new person is in their
+    place."""
     info = open_clip(source).info
     work = folder / "work"
     plan = load_values(subject_folder(work, number) / "plan.zip", Plan)

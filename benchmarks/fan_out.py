@@ -1,7 +1,7 @@
-"""One clip over several workers with a simulated card: `python -m benchmarks.fan_out`.
+"""Distribute one clip over several workers with simulated GPUs: `python -m benchmarks.fan_out`.
 
-A stand-in of RunPod, a bucket and worker processes with all that a worker has but the card, which sleeps (see
-``benchmarks.card_worker``). The time is that of the job alone, from its being taken to its result: workers are warm.
+Uses a local stand-in for RunPod, a bucket, and real worker processes whose GPU is simulated (see
+``benchmarks.card_worker``). The time is that of the job alone, from being taken to its result: workers are warm.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tests.support.job_api import wait_until
 
 AIM = 0.35
 _LEAN = ("plate=off", "composite.light=daylight", "composite.shadows=keep")
-"""Of this tiny clip the passes before and after the card take longer than of a real one, beside the card's time."""
+"""For this tiny clip the passes before and after generation take longer, relative to it, than for a real one."""
 
 
 def seconds_of(group: CardWorkers, name: str, workers: int) -> float:
-    """Do the job once and return its time, in seconds."""
+    """Run the job once and return its time, in seconds."""
     asked = {"video_url": group.clip_url} | ({"fan_out": workers} if workers > 1 else {})
     group.api.give(name, asked)
     wait_until(lambda: name in group.api.taken_by, "nobody takes the job")
@@ -49,7 +49,7 @@ def main() -> int:
             UNDERSTUDY_OVERRIDES=" ".join([*OVERRIDES, *_LEAN]),
         ) as group,
     ):
-        # Everything is imported and compiled once in each.
+        # Each worker imports and compiles everything once.
         for number in range(given.workers):
             group.api.give(f"warm-{number}", {"video_url": group.clip_url, "end_s": 0.5})
         for number in range(given.workers):

@@ -1,9 +1,9 @@
-"""What the foot lock does to the feet, by the truth: `python -m benchmarks.feet assets/walk_a`.
+"""Measure the foot lock against ground truth: `python -m benchmarks.feet assets/walk_a`.
 
-The preview job runs without lock, with a 70/30 blend (``foot_lock.strength=0.7``) and in
-full, on the clip and on it under a known strong shake. Slide is ``figures.foot_slide_percent``; a jump is how much the
-lock's own offset of an ankle (placed with it minus placed without) changes from one frame to the next where a contact
-begins or ends. Inside a contact it changes as much as the foot would have slid.
+The preview job runs without the lock, with a 70/30 blend (``foot_lock.strength=0.7``) and with the full lock, on the
+clip and on the same clip under a known strong shake. Slide is ``figures.foot_slide_percent``; a jump is the change of
+the lock's offset of an ankle (placed with the lock minus placed without) between two frames where a contact begins or
+ends. Inside a contact the offset changes as much as the foot would have slid.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _AIM_JUMP = 0.5
 def largest_jump_percent(
     locked: NDArray[Any], loose: NDArray[Any], planted: NDArray[np.bool_], body_px: NDArray[Any]
 ) -> float:
-    """Return the largest change of the lock's offset from frame to frame at borders of contacts, % of body height.
+    """Return the largest change of the lock's offset between frames at contact boundaries, % of body height.
 
     ``locked`` and ``loose`` are (T, J, 3) placed joints in source px, NaN where unknown; ``planted`` is (T, 2) left,
     right, the job's own contacts; ``body_px`` is (T,).
@@ -43,8 +43,11 @@ def largest_jump_percent(
 
 
 def changed_above_knees(locked: Path, loose: Path, joints: NDArray[Any], body_px: NDArray[Any]) -> int:
-    """Return how many samples of the layers differ above the thighs' lower ends (6 % of body height above the higher
-    knee: the lower leg's field ends across the shank, not across the picture); both are ``layer.mkv`` of one clip."""
+    """Return how many samples of two ``layer.mkv`` of one clip differ above the lower ends of the thighs.
+
+    That is 6 % of body height above the higher knee: the displacement field ends across the shank, not across the
+    picture.
+    """
     differ = 0
     for t, (a, b) in enumerate(zip(read_artifact(locked), read_artifact(loose), strict=True)):
         knees = joints[t, _KNEES, 1]

@@ -1,8 +1,8 @@
-"""Formulas that judge a result by ground truth; pure numpy.
+"""Metrics of a result against ground truth; pure numpy.
 
-Nothing in here knows how Understudy measures the same things. Pixels have their centers at integers, body heights
-(bh) are those of the frame by the true camera, NaN marks what is not known. All figures are pooled: a mean over all
-samples of all frames, not a mean of frames' means, unless a docstring says otherwise.
+Independent of how Understudy measures the same quantities. Pixel centers are at integers, body heights (bh) are those
+in the frame by the true camera, NaN marks unknown values. All metrics are pooled: a mean over all samples of all
+frames, not a mean of per-frame means, unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ RIGHT_ANKLE = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What is known of a clip by construction, named as in the footage's README; the camera may differ by frame."""
+    """Ground truth of a clip, named as in the footage's README; the camera may vary by frame."""
 
     keypoints: Float64Array
     """(T, 17, 2) px."""
     visible: Bools
     """(T, 17)."""
     in_frame: Bools
-    """(T, 17) inside the picture, hidden or not."""
+    """(T, 17) inside the picture, occluded or not."""
     contact: Bools
     """(T, 2) left, right: flat and planted."""
     on_ground: Bools
@@ -53,13 +53,13 @@ class Truth:
     masks: Bools
     """(T, H, W) the visible part of the subject."""
     others: Bools | None = None
-    """(T, H, W) where other people are seen; None where the folder does not say."""
+    """(T, H, W) visible pixels of other people; None where the folder has no such mask."""
     carried: Bools | None = None
-    """(T, H, W) where the thing that the subject carries is seen."""
+    """(T, H, W) visible pixels of the object that the subject carries."""
     front: Bools | None = None
-    """(T, H, W) of the silhouette, where something or somebody is in front of the subject."""
+    """(T, H, W) pixels of the silhouette in which something or somebody is in front of the subject."""
     amodal: Bools | None = None
-    """(T, H, W) the whole silhouette, as if nothing were in front of the subject."""
+    """(T, H, W) the complete silhouette, occluded parts included."""
 
     @property
     def body_height_px(self) -> Float64Array:
@@ -68,14 +68,14 @@ class Truth:
 
     @property
     def hips(self) -> Float64Array:
-        """(T, 3) m: the ankles' mean moved up to half a body height, near enough for a depth."""
+        """(T, 3) m: the ankles' mean raised to half a body height, accurate enough for a depth."""
         middle = self.ankles.mean(axis=1)
         middle[:, 2] = self.body_height_m / 2
         return middle
 
 
 def load_truth(folder: Path) -> Truth:
-    """Read ``gt.npz``, ``mask.npz`` and what other masks a truth folder has; one K for all frames is repeated."""
+    """Read ``gt.npz``, ``mask.npz`` and any other masks of a truth folder; a single K is repeated for all frames."""
     gt = np.load(folder / "gt.npz")
     num_frames = len(gt["RT"])
     return Truth(
@@ -107,7 +107,7 @@ def clip_of(folder: Path) -> Path:
 
 
 def load_masks(path: Path) -> Bools:
-    """Read (T, H, W) of a file of packed masks."""
+    """Read (T, H, W) masks from a file of packed bits."""
     packed = np.load(path)
     return np.unpackbits(packed["mask"], axis=-1, count=int(packed["shape"][2])).astype(bool)
 
@@ -140,7 +140,7 @@ def moved(matrix: Float64Array, points: Float64Array) -> Float64Array:
 
 
 def found_share(found: Bools, masks: Bools) -> float:
-    """Share of the frames that truly show the person in which they were found."""
+    """Fraction of the frames that truly show the person in which they were found."""
     present = masks.any(axis=(1, 2))
     return float(found[present].mean())
 
@@ -152,8 +152,11 @@ def mask_iou(mask: Bools, true: Bools) -> float:
 
 
 def right_share(masks: Iterable[NDArray[np.uint8]], subject: Bools, others: Bools, least_px: int = 500) -> float:
-    """Share of the subject's frames in which the replaced person's mask (0 or not) is the subject's: IoU above a half,
-    and above the IoU with everybody else. Frames that show under ``least_px`` px of the subject do not count."""
+    """Fraction of the subject's frames in which the replaced person's mask (0 or not) is the subject's.
+
+    That is an IoU above a half, and above the IoU with everybody else. Frames showing fewer than ``least_px`` px of the
+    subject do not count.
+    """
     right = []
     for mask, own, other in zip(masks, subject, others, strict=True):
         if np.count_nonzero(own) >= least_px:
@@ -164,7 +167,7 @@ def right_share(masks: Iterable[NDArray[np.uint8]], subject: Bools, others: Bool
 
 def joint_error_bh(joints: Float64Array, truth: Truth) -> float:
     """Mean distance of the COCO-17 joints to the truth in body heights, over joints that are truly visible and were
-    given (missing ones are what the share of frames found counts)."""
+    detected (missing ones are counted by the fraction of frames found)."""
     distance = np.linalg.norm(joints[:, :17, :2] - truth.keypoints, axis=-1) / truth.body_height_px[:, None]
     return float(distance[truth.visible & np.isfinite(distance)].mean())
 
@@ -182,9 +185,9 @@ def contact_f1(contacts: Bools, true: Bools, counted: Bools) -> tuple[float, flo
 
 
 def border_error_frames(bounds: Iterable[int], phase: NDArray[np.int64]) -> int | None:
-    """Largest distance between the given borders and those of ``phase``, in order; None when their number differs.
+    """Largest distance between the given boundaries and those of ``phase``, in order; None where their number differs.
 
-    ``bounds`` are the segments' first frames and ends, the clip's own ends included or not.
+    ``bounds`` are the segments' first and end frames, with or without the clip's own ends.
     """
     true = np.flatnonzero(np.diff(phase)) + 1
     ours = sorted({int(b) for b in bounds} - {0, len(phase)})
@@ -194,7 +197,7 @@ def border_error_frames(bounds: Iterable[int], phase: NDArray[np.int64]) -> int 
 def jitter_percent(placed: Float64Array, truth: Truth) -> float:
     """P3: RMS length of the second difference of (placed - true joints), in per cent of body height.
 
-    Over the COCO-17 joints that lie inside the picture in all three frames, hidden ones included.
+    Over the COCO-17 joints that lie inside the picture in all three frames, occluded ones included.
     """
     offset = placed[:, :17, :2] - truth.keypoints
     bend = np.linalg.norm(offset[:-2] - 2 * offset[1:-1] + offset[2:], axis=-1) / truth.body_height_px[1:-1, None]
@@ -204,10 +207,11 @@ def jitter_percent(placed: Float64Array, truth: Truth) -> float:
 
 
 def foot_slide_percent(placed: Float64Array, truth: Truth) -> float:
-    """RMS wander of the placed ankles over the ground during true contacts, in per cent of body height.
+    """RMS slide of the placed ankles over the ground during true contacts, in per cent of body height.
 
-    Each ankle is projected back by the true camera onto the plane at the true ankle's height; its wander is the
-    distance to its mean place over the plant. Over ankles inside the picture; plants under three frames do not count.
+    Each ankle is projected back by the true camera onto the plane at the true ankle's height; the slide is its distance
+    to its mean position over the contact. Over ankles inside the picture; contacts shorter than three frames do not
+    count.
     """
     wander = []
     for foot, joint in enumerate((LEFT_ANKLE, RIGHT_ANKLE)):

@@ -1,8 +1,8 @@
-"""Judge what is put where nobody ever saw the background: `python -m benchmarks.fill weights/footage/demo.mp4 …`.
+"""Compare inpainting of background that no frame shows: `python -m benchmarks.fill weights/footage/demo.mp4 …`.
 
-Holes in the shape of walk_a's man, half a picture high, are cut into the first frame of each clip at three places and
-filled by each method: PSNR and SSIM inside the hole against what was there, its fine detail over that of the truth, CPU
-seconds. The truth is one of many things that could be there: a smear has the better PSNR, and no detail.
+Holes in the shape of walk_a's man, half a picture high, are cut into the first frame of each clip at three positions
+and filled by each method: PSNR and SSIM inside the hole against the original, fine detail relative to the original's,
+CPU seconds. The original is only one plausible filling: a blurred one has the better PSNR, and no detail.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def cases(clips: list[Path]) -> Iterator[tuple[str, Picture, Mask]]:
 
 
 def detail(picture: Picture, where: Mask) -> float:
-    """Return the mean size (levels) of what is finer than 1.5 px."""
+    """Return the mean magnitude (levels) of detail finer than 1.5 px."""
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return float(np.abs(gray - cv2.GaussianBlur(gray, (0, 0), 1.5))[where].mean())
 
@@ -86,7 +86,7 @@ def main() -> int:
                 arguments.pictures.mkdir(parents=True, exist_ok=True)
                 row = np.concatenate([damaged, filled, picture], axis=1)
                 cv2.imwrite(str(arguments.pictures / f"{name} {method}.png"), row[..., ::-1])
-        # The first case of patches also loads what numba compiled.
+        # The first call of `patches` also loads numba's compiled code.
         psnr, alike, fine, seconds = np.median(rows, axis=0)
         print(f"{method:<8} {psnr:5.2f} dB, SSIM {alike:.3f}, detail {fine:.2f} of the truth's, {seconds:.2f} CPU s")
     return 0

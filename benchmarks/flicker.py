@@ -1,8 +1,8 @@
-"""What the temporal stage takes away and what it costs: `python -m benchmarks.flicker assets/walk_a`.
+"""Measure how much flicker the temporal stage removes and at what cost: `python -m benchmarks.flicker assets/walk_a`.
 
-The mannequin's layers of a preview job get a flicker of known strength (gain ±4 %, colored blotches of 24 px and four
-levels, new in each frame, fixed seed), and go through ``pipeline.perform.temporal``. Its peer is a plain running
-mean of the same strength without flow. All layers lie in source space; flow is the source's own.
+Flicker of known strength is added to the mannequin's layers of a preview job (gain ±4 %, colored blotches of 24 px and
+four levels, new in each frame, fixed seed), and they go through ``pipeline.perform.temporal``. The baseline is a
+running mean of the same strength without flow. All layers are in source space; the flow is the source's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Pictures = list[NDArray[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Frames in order: source, clean layers, where the subject is."""
+    """Frames in order: source, clean layers, subject masks."""
 
     source: Pictures
     layers: list[Layer]
@@ -47,7 +47,7 @@ class Scene:
 
 
 def flickering(layers: Sequence[Layer], seed: int = 7) -> list[Layer]:
-    """Return copies with a gain and blotches that are new in each frame."""
+    """Return copies with a gain and blotches drawn anew for each frame."""
     rng = np.random.default_rng(seed)
     result = []
     for layer in layers:
@@ -60,7 +60,7 @@ def flickering(layers: Sequence[Layer], seed: int = 7) -> list[Layer]:
 
 
 def running_mean(layers: Sequence[Layer], strength: float) -> list[Layer]:
-    """The naive way: each picture mixed with the one before where it was, without looking at motion."""
+    """The baseline: each picture mixed with the previous one at the same position, ignoring motion."""
     result: list[Layer] = []
     for layer in layers:
         before = result[-1].picture if result else layer.picture
@@ -70,13 +70,13 @@ def running_mean(layers: Sequence[Layer], strength: float) -> list[Layer]:
 
 
 def with_flow(scene: Scene, layers: Sequence[Layer], strength: float) -> list[Layer]:
-    """Our stage."""
+    """The temporal stage."""
     frames = zip(range(len(layers)), layers, motion_of(scene.layers), strict=True)
     return [layer for _, layer in reduce_flicker(frames, frozenset({0}), strength)]
 
 
 def motion_of(layers: Sequence[Layer]) -> list[NDArray[np.float32]]:
-    """Return (h, w, 2) a frame: the optical flow of the layers without flicker to the frame before, inside them."""
+    """Return (h, w, 2) per frame: the optical flow of the clean layers to the previous frame, inside them."""
     motions = [np.full((*layers[0].picture.shape[:2], 2), np.nan, np.float32)]
     for before, layer in pairwise(layers):
         flow = flow_between(gray_of(layer.picture), gray_of(before.picture))
@@ -97,7 +97,7 @@ def flicker_of(scene: Scene, layers: Sequence[Layer]) -> float:
 
 
 def sharpness_of(layers: Sequence[Layer]) -> float:
-    """Mean length of the luma's gradient inside the layers, levels a px."""
+    """Mean magnitude of the luma gradient inside the layers, levels per px."""
     total = 0.0
     count = 0
     for layer in layers:
@@ -109,7 +109,7 @@ def sharpness_of(layers: Sequence[Layer]) -> float:
 
 
 def ghost_percent(clean: Sequence[Layer], made: Sequence[Layer]) -> float:
-    """Share of the layers' pixels, per cent, that are more than 24 levels away from the layer without any flicker."""
+    """Percentage of the layers' pixels that differ by more than 24 levels from the clean layer."""
     ghosts = 0
     count = 0
     for a, b in zip(clean, made, strict=True):

@@ -1,12 +1,12 @@
-"""What each function of the pipeline costs: CPU ms a frame and bytes touched, over all threads, from one job.
+"""Profile the pipeline's functions: CPU ms per frame and bytes touched, over all threads, from one job.
 
-``benchmarks.speed --functions 40`` prints the tables. A function's own time is that of its thread between its call and
-its return, without other functions of the pipeline: OpenCV, numpy and compiled kernels count for whoever called them.
-Generators count while they run, the body of a module while it is imported, what it imports from outside included.
-Bytes are those of the arrays among a function's arguments, its named values and its result: what it had in its hands at
-least. What cannot be seen from here stands beside it: threads that libraries start, and the decoder's process.
+``benchmarks.speed --functions 40`` prints the tables. A function's own time is the CPU time of its thread between call
+and return, without other functions of the pipeline: OpenCV, numpy and compiled kernels count towards their caller.
+Generators count while they run, module bodies while they are imported, including what they import from outside. Bytes
+are those of the arrays among a function's arguments, locals and result: a lower bound of what it touched. What cannot
+be attributed is listed separately: threads started by libraries, and the decoder process.
 
-The profile itself costs about a tenth; figures of the whole job are measured without it.
+Profiling costs about a tenth; figures of the whole job are measured without it.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ class FunctionCost:
     """One function, over all its calls."""
 
     name: str
-    """``finish/composite.compose``; a nested function counts as one of its own, a comprehension for whom it is in."""
+    """``finish/composite.compose``; a nested function is listed separately, a comprehension counts towards its
+    function."""
     calls: int
     own_seconds: float
     total_seconds: float
-    """With what it calls, in its own thread."""
+    """Including its callees in the same thread."""
     bytes_touched: int
 
     @property
     def room(self) -> str:
-        """The folder it lies in, ``imports``, or ``pipeline`` for what lies above the folders."""
+        """Its folder, ``imports``, or ``pipeline`` for modules outside the folders."""
         if self.name.endswith("<module>"):
             return "imports"
         return self.name.split("/")[0] if "/" in self.name else "pipeline"
@@ -75,11 +76,11 @@ class Profiler:
 
     @property
     def seconds(self) -> float:
-        """CPU time that was attributed to functions."""
+        """CPU time attributed to functions."""
         return sum(tally.own_ns for tallies in self._threads for tally in tallies.values()) / 1e9
 
     def costs(self) -> list[FunctionCost]:
-        """Return the functions, dearest first."""
+        """Return the functions, most expensive first."""
         merged: dict[CodeType, _Tally] = {}
         for tallies in self._threads:
             for code, tally in tallies.items():
@@ -96,7 +97,7 @@ class Profiler:
         if event == "call":
             code = frame.f_code
             if _counts(code):
-                # Code, start, and the time of what it calls.
+                # Code, start, and the time of its callees.
                 self._stack().append([code, time.thread_time_ns(), 0])
         elif event == "return":
             code = frame.f_code
@@ -115,7 +116,7 @@ class Profiler:
         if code.co_name != "<module>":
             tally.bytes_touched += _bytes_of((*frame.f_locals.values(), result))
         if stack:
-            # What counting costs is nobody's.
+            # The overhead of counting is attributed to no function.
             stack[-1][2] += elapsed
 
     def _stack(self) -> list[list[Any]]:
@@ -133,7 +134,7 @@ def _counts(code: CodeType) -> bool:
 
 
 def _bytes_of(values: Iterable[Any]) -> int:
-    """Return the bytes of the arrays among some values, each counted once."""
+    """Return the total bytes of the arrays among some values, each counted once."""
     arrays = {id(value): value.nbytes for value in values if isinstance(value, np.ndarray)}
     return sum(arrays.values())
 
@@ -151,7 +152,7 @@ print(json.dumps(profile_job(*sys.argv[1:4], sys.argv[4:])))
 
 
 def profile_job(clip: str, work: str, preset: str, overrides: list[str]) -> dict[str, Any]:
-    """Run a job under the profiler, in this process, in which nothing of the pipeline is imported yet."""
+    """Run a job under the profiler in this process, which has not imported the pipeline yet."""
     begin = time.process_time()
     profiler = Profiler()
     profiler.start()
@@ -175,8 +176,8 @@ def profile_job(clip: str, work: str, preset: str, overrides: list[str]) -> dict
 
 
 def tables(clip: Path, work: Path, most: int, overrides: list[str], preset: str = "preview") -> str:
-    """Profile a job in a process of its own; return one table by folder and one of the dearest functions."""
-    # Here, because this module is imported by the process that is measured.
+    """Profile a job in its own process; return one table by folder and one of the most expensive functions."""
+    # Imported here, because this module is imported by the process being measured.
     from benchmarks.speed import measured
 
     run = measured([sys.executable, "-c", _JOB, str(clip), str(work), preset, *overrides])

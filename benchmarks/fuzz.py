@@ -1,14 +1,14 @@
-"""What nobody should send, in bulk: only defined errors, no hang, no crash, no growth.
+"""Fuzz requests and media files: only defined errors, no hang, no crash, no memory growth.
 
 ``python -m benchmarks.fuzz requests [--examples 20000] [--answers 200]``
 ``python -m benchmarks.fuzz media [--mutations 1000] [--keep FOLDER]``
 
-``requests`` draws requests (hypothesis): good ones with parts made wrong, and any JSON. Each goes through the schema
-and the overrides; ``--answers`` more are answered as by a worker, on eight small frames, with hostile job ids.
+``requests`` draws requests with hypothesis: valid ones with spoiled parts, and arbitrary JSON. Each is validated by the
+schema and the overrides; ``--answers`` more are answered as by a worker, on eight small frames, with hostile job ids.
 ``media`` damages small files of every codec and container that callers send, in ten ways. Each is opened, read in every
-way that a job reads, and copied with its sound, in a process that is replaced when it crashes or exceeds its time.
+way a job reads it, and copied with its sound, in a process that is replaced when it crashes or exceeds its time limit.
 
-The same seed draws the same. Exit code 1 when a rule is broken; hypothesis then shows the smallest such request.
+The same seed draws the same examples. Exit code 1 if a rule is broken; hypothesis then shows the smallest such request.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from benchmarks.fuzz_requests import fuzz_answers, fuzz_parsing
 
 _GROWTH_AIM_MIB = 30.0
 _LEAST_SHARE = 0.05
-"""Of a fuzzer's examples must be let through, and as many refused: else it shows only one side."""
+"""Least fraction of the examples that must be accepted, and as many refused: otherwise only one side is exercised."""
 
 
 def main() -> int:
-    """Run one of the two and print what came of it."""
+    """Run one of the two and print the outcomes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     kinds = parser.add_subparsers(dest="kind", required=True)

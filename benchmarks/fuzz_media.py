@@ -1,4 +1,4 @@
-"""Damaged media files, for ``benchmarks.fuzz``: how they are damaged, and a process that reads them."""
+"""Read damaged media files in a separate process, for ``benchmarks.fuzz``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.settings import LimitSettings, OutputSettings
 
 DEFINED = (InvalidInput, TooLarge, UnsupportedMedia, EncodeFailed)
-"""What may come of a file; ``EncodeFailed`` only where its sound cannot be written again."""
+"""The errors that a file may cause; ``EncodeFailed`` only where its sound cannot be remuxed."""
 LIMITS = LimitSettings(max_frames=2000)
 
 
 def read_wholly(path: Path, scratch: Path) -> str:
-    """Open a file, read it in every way a job does, and copy it with its sound; return what came of it.
+    """Open a file, read it in every way a job does, and copy it with its sound; return the outcome.
 
-    Raises whatever is no defined error: a bug. ``AssertionError`` where a clip that was opened breaks its word.
+    Any error that is not defined is raised, as a bug; ``AssertionError`` where an opened clip contradicts its own
+    facts.
     """
     try:
         clip = open_clip(path, LIMITS)
@@ -65,7 +66,7 @@ def _read(clip: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the reading process says of one file."""
+    """The reading process's report on one file."""
 
     outcome: str
     """``read``, ``refused: CODE``, or the bug's class and text."""
@@ -76,7 +77,7 @@ class Reply:
 
 
 def serve(pipe: Connection, scratch: Path) -> None:
-    """Read the files whose paths come through the pipe, and reply to each, until the pipe closes."""
+    """Read the files whose paths arrive through the pipe, reply to each, until the pipe is closed."""
     process = psutil.Process()
     while True:
         try:
@@ -102,20 +103,20 @@ def serve(pipe: Connection, scratch: Path) -> None:
 
 @dataclass
 class MediaTally:
-    """What came of the mutations."""
+    """Outcomes of the mutations."""
 
     total: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     bugs: list[str] = field(default_factory=list)
     replies: list[list[Reply]] = field(default_factory=list)
-    """One list for each process that read."""
+    """One list per reading process."""
     peak_mib: float = 0.0
-    """Of the processes that ended."""
+    """Of the processes that have ended."""
 
     def growth_mib(self, window: int = 50) -> float:
-        """Return how much the least RSS of a window grew from a process's second window to its last; 0 if too short.
+        """Return how much the minimum RSS of a window grew from a process's second window to its last; 0 if too short.
 
-        The least of a window: one large picture is no growth.
+        The minimum of a window is used because one large picture is not growth.
         """
         least = [
             (min(r.rss_mib for r in one[window : 2 * window]), min(r.rss_mib for r in one[-window:]))
@@ -125,7 +126,7 @@ class MediaTally:
         return max((last - first for first, last in least), default=0.0)
 
     def more_files(self, window: int = 50) -> int:
-        """Return how many more files a process had open at least in its last window than in its second."""
+        """Return by how many the open files of a process grew at least, from its second window to its last."""
         return max(
             (
                 min(r.files for r in one[-window:]) - max(r.files for r in one[window : 2 * window])
@@ -157,7 +158,7 @@ class Reader:
         theirs.close()
 
     def read(self, path: Path, seconds: float) -> Reply | str:
-        """Return the reply, or how the process ended: a new one is there then."""
+        """Return the reply, or how the process ended, in which case a new one has been started."""
         self._pipe.send(path)
         try:
             if self._pipe.poll(seconds):
@@ -180,7 +181,7 @@ class Reader:
 
 @contextmanager
 def a_reader(scratch: Path, serve: _Serve = serve) -> Iterator[Reader]:
-    """Keep a reading process while the block runs."""
+    """Keep a reading process for the duration of the block."""
     scratch.mkdir(exist_ok=True)
     reader = Reader(scratch, serve)
     try:

@@ -24,7 +24,7 @@ SOURCES = (
     replace(_MKV, name="mpeg4", codec="mpeg4", options={}),
     replace(_MKV, name="prores", codec="prores_ks", pix_fmt="yuv422p10le", options={}),
 )
-"""Every codec and container that callers send, small: a mutation then hits something that matters."""
+"""Every codec and container that callers send, small, so that mutations hit relevant bytes."""
 _BOX = re.compile(rb"(?<=[\x00-\x20]{2}..)[a-zA-Z][a-zA-Z0-9]{2}[a-zA-Z0-9 ]", re.DOTALL)
 _SPECIAL = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFE, 48000, 10**9)
 Random = np.random.Generator
@@ -51,7 +51,7 @@ def mutate(files: list[bytes], number: int, start: int = 0) -> tuple[str, int, b
 
 
 def _place(data: bytearray, random: Random, size: int = 1) -> int:
-    """Return a position; every other one near the file's ends, where the headers and the index lie."""
+    """Return a position; every other one near the file's ends, where the headers and the index are."""
     most = max(len(data) - size, 1)
     near = min(most, 2500)
     side = int(random.integers(4))
@@ -97,7 +97,7 @@ def _box(data: bytearray, random: Random, other: bytes) -> None:
     one, two = (found[int(i)] for i in random.integers(len(found), size=2))
     data[one : one + 4] = data[two : two + 4]
     if random.integers(2):
-        # The size of a box stands before its name.
+        # The size of a box precedes its name.
         data[one - 4 : one] = int(random.choice(_SPECIAL)).to_bytes(4, "big")
     return None
 

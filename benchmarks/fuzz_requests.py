@@ -1,4 +1,4 @@
-"""Requests as nobody should write them, for ``benchmarks.fuzz``: strategies, and what has to hold for each."""
+"""Check generated requests for ``benchmarks.fuzz``: the rules that must hold for each."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ CODES = frozenset(
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _UNTIMED = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 _FIELD_MAX = 130
-"""``overrides.`` and the cut key; an error answer must not grow with what a caller sends."""
+"""``overrides.`` and the truncated key; an error answer must not grow with the request."""
 
 
 @dataclass
 class Tally:
-    """What came of the examples."""
+    """Outcomes of the examples."""
 
     total: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -56,10 +56,10 @@ class Tally:
 
 
 def check_parsing(raw: Any, base: Settings) -> str:
-    """Parse a request and apply its overrides; return what came of it, by name.
+    """Parse a request and apply its overrides; return the name of the outcome.
 
-    Raises ``AssertionError`` where a rule of the schema does not hold for what was let through, or where a refusal
-    names no field, repeats the value or cannot be written as JSON. Any other error than ``InvalidInput`` passes: a bug.
+    Raises ``AssertionError`` where an accepted request violates a rule of the schema, or a refusal names no field,
+    repeats the value or is not valid JSON. Any error other than ``InvalidInput`` is raised, as a bug.
     """
     try:
         request = parse_request(raw)
@@ -85,7 +85,7 @@ def _check_refusal(error: InvalidInput) -> None:
 
 
 def _check_rules(request: JobInput) -> None:
-    """Assert README's rules over again, without the schema's help."""
+    """Assert the documented rules again, independently of the schema."""
     assert type(request.seed) is int and 0 <= request.seed < 2**32
     assert isinstance(request.video_url, str) and 0 < len(request.video_url) <= 4096
     for text in (request.video_url, request.prompt, request.negative_prompt, request.reference_image_url or ""):
@@ -120,10 +120,10 @@ def fuzz_parsing(examples: int, start: int = 0) -> Tally:
 
 
 def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
-    """Have ``examples`` requests answered as by a local worker, on clips of some frames.
+    """Have ``examples`` requests answered as by a local worker, on clips of a few frames.
 
-    Each answer is a result or a defined error (``INTERNAL`` is none), is JSON, and leaves nothing in the work folder.
-    Nothing is looked up or reached outside this machine.
+    Each answer is a result or a defined error (``INTERNAL`` is not), is valid JSON, and leaves nothing in the work
+    folder. No name is resolved and nothing outside this machine is contacted.
     """
     tally = Tally()
     arguments = Arguments(None, (), (), "local", ())
@@ -134,15 +134,15 @@ def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
     (folder / "text.mp4").write_text(CANARY)
     others = [str(folder / name) for name in ("text.mp4", "none.mp4", ".")]
     known = st.sampled_from([walk] * 8 + others)
-    # Not one_of: it would give each of the many hostile kinds the weight of the one clip that works.
+    # Not one_of: it would give each of the many hostile kinds the same weight as the one valid clip.
     urls = st.integers(0, 5).flatmap(lambda number: known if number else HOSTILE_URLS)
-    # Not JSON's: the SDK hands over whatever the platform sent it as the id.
+    # Not only strings: the SDK passes on whatever the platform sent as the id.
     ids = st.one_of(st.none(), TEXTS, st.integers(), st.just("../../escape"), st.just("a" * 400))
 
     models = ModelKeeper()
 
     @seed(start)
-    # A smaller example would cost a job for every step to it.
+    # Shrinking would cost a job per step.
     @settings(parent=_UNTIMED, max_examples=examples, phases=[Phase.generate])
     @given(spoiled(good_requests(urls), most=1), ids)
     def run(raw: Any, job_id: Any) -> None:
@@ -173,7 +173,7 @@ def fuzz_answers(examples: int, folder: Path, start: int = 0) -> Tally:
 
 
 def small_walk(target: Path, frames: int = 8, size_wh: tuple[int, int] = (256, 144)) -> Path:
-    """Write some frames of walk_a, made small, from its second second on."""
+    """Write a few downscaled frames of walk_a, starting at two seconds."""
     with av.open(str(_WALK)) as source, av.open(str(target), "w") as output:
         stream = output.add_stream("libx264", rate=25, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = *size_wh, "yuv420p"
@@ -209,7 +209,7 @@ def _nothing_looked_up() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the log to its errors: a bug's traceback is wanted."""
+    """Limit the log to errors: a bug's traceback is wanted."""
     log = logging.getLogger("understudy")
     before = log.level
     log.setLevel(logging.ERROR)

@@ -12,7 +12,7 @@ from pipeline.settings import Settings, class_with
 from worker.input import JobInput
 
 CANARY = "kanarienvogel"
-"""Part of hostile texts; no message may repeat it."""
+"""Contained in hostile texts; no message may repeat it."""
 
 
 def _deep(levels: int, value: Any) -> Any:
@@ -57,7 +57,7 @@ HOSTILE_URLS = st.one_of(
 
 
 def _good_override(key: str) -> st.SearchStrategy[Any]:
-    """Return values that the setting's own schema allows."""
+    """Return a strategy of values that the setting's own schema allows."""
     of = class_with(Settings(), key).model_fields[key.partition(".")[2]]
     schema = TypeAdapter(of.rebuild_annotation()).json_schema()
     if "enum" in schema:
@@ -82,7 +82,7 @@ _ARTIFACTS = st.lists(
 
 
 def good_requests(urls: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return requests that keep every rule of the schema, with a clip from ``urls``."""
+    """Return a strategy of requests that satisfy the schema, with a clip from ``urls``."""
     seconds = st.floats(0, 1, allow_subnormal=False)
     return st.fixed_dictionaries(
         {"video_url": urls},
@@ -108,7 +108,7 @@ def good_requests(urls: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, A
 
 @st.composite
 def spoiled(draw: st.DrawFn, good: st.SearchStrategy[dict[str, Any]], most: int = 3) -> Any:
-    """Return a good request with up to ``most`` of its parts made wrong; sometimes no request at all."""
+    """Return a valid request with up to ``most`` spoiled parts; sometimes arbitrary JSON."""
     if draw(st.integers(0, 19)) == 0:
         return draw(ANYTHING)
     raw: dict[str, Any] = dict(draw(good))

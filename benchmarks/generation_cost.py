@@ -1,13 +1,12 @@
-"""What a generated frame costs: `python -m benchmarks.generation_cost` (needs the packages of requirements-gpu.lock,
-no GPU).
+"""Count the operations per generated frame: `python -m benchmarks.generation_cost` (requirements-gpu.lock, no GPU).
 
-The networks of Stable Diffusion 1.5 stand on torch's meta device at their real size, where an operation has a shape
-and no values; ``torch.utils.flop_counter`` counts each part once (two floating point operations a multiply-add). Then
-our own generators run over the windows of a clip of 10 s with parts that do nothing but count how many frames they
-are given. The sum over the clip, overlaps and lead-ins among it, divided by the clip's frames is the figure. Encoding
-prompt and reference (once a job), people, depth and the safety checker are left out.
+The networks of Stable Diffusion 1.5 are created on torch's meta device at their real size, where tensors have shapes
+but no values; ``torch.utils.flop_counter`` counts each part once (two floating point operations per multiply-add). Then
+our own generators run over the windows of a 10 s clip with components that only count the frames they receive. The
+figure is the sum over the clip, including overlaps and lead-ins, divided by the clip's frames. Encoding prompt and
+reference (once per job), people detection, depth and the safety checker are left out.
 
-``--write`` keeps the parts' table in ``pipeline/part_costs.json``, which the mode ``estimate`` reads.
+``--write`` stores the table of parts in ``pipeline/part_costs.json``, which the mode ``estimate`` reads.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ _FPS = 30
 _SECONDS = 10
 _TEXT = (1, 77, 768)
 _COUNTED_FRAMES = 32
-"""Seen by the motion modules in overlapping contexts, as in the presets."""
+"""Processed by the motion modules in overlapping contexts, as in the presets."""
 
 
 def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
-    """Return TFLOP a frame of each part at a picture size."""
+    """Return TFLOP per frame of each part at a picture size."""
     width, height = size_wh
     latent = (1, 4, height // 8, width // 8)
     picture = (1, 3, height, width)
@@ -87,7 +86,7 @@ def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
 
 
 def see_in_contexts(motion: UNetMotionModel) -> None:
-    """Let the motion modules see overlapping contexts, as the loading code does through the pipeline."""
+    """Make the motion modules process overlapping contexts, as the loading code does through the pipeline."""
     mixin: Any = AnimateDiffFreeNoiseMixin()
     mixin.unet = motion
     mixin.device = motion.device
@@ -112,7 +111,7 @@ def _tflop(call: Any) -> float:
 
 
 class _Counter:
-    """Components that count the frames which they are given, by name."""
+    """Components that count the frames they receive, by name."""
 
     def __init__(self, settings: DiffusionSettings) -> None:
         self.frames: dict[str, int] = {}
@@ -163,15 +162,15 @@ class _Counter:
 
 
 def clip_info(frames: int) -> VideoInfo:
-    """Return what a clip of 720p at 30 fps says of itself, as far as costs depend on it."""
+    """Return the facts of a 720p clip at 30 fps that costs depend on."""
     info: Any = SimpleNamespace(num_frames=frames, pts_seconds=np.arange(frames) / _FPS, width=1280, height=720)
     made: VideoInfo = info
     return made
 
 
 def count_calls(settings: Settings) -> tuple[dict[str, float], int]:
-    """Return how many frames each part is given for an output frame, and how many windows there are."""
-    # The counted parts cost by area, so a small crop counts the same.
+    """Return how many frames each part processes per output frame, and the number of windows."""
+    # Costs are proportional to area, so a small crop yields the same counts.
     assert isinstance(settings.generate, DiffusionSettings)
     update: dict[str, Any] = {"crop_size_wh": (64, 64), "device": "cpu", "batch_frames": 16}
     if isinstance(settings.generate, AnimateDiffSettings):
@@ -199,7 +198,7 @@ def _generate(generator: Generator, settings: DiffusionSettings, frames: int, fi
     width, height = settings.crop_size_wh
     pictures = np.zeros((frames, height, width, 3), np.uint8)
     layer = Layer(pictures[0], np.zeros((height, width), np.uint8))
-    # A face that is seen in every frame: the nose is nearer than the ears.
+    # A face visible in every frame: the nose is nearer than the ears.
     joints = np.full((frames, 21, 3), 0.9, np.float32)
     joints[..., :2] = width / 2
     skeletons = np.zeros((frames, 23, 3), np.float32)
@@ -229,7 +228,7 @@ def _generate(generator: Generator, settings: DiffusionSettings, frames: int, fi
 
 
 def naive_tflop(parts: Mapping[str, float], *, steps: int = 25, controls: int = 3) -> float:
-    """Return what a frame costs with guidance, every ControlNet in every step for both halves, and the full
+    """Return the cost of a frame with guidance, every ControlNet in every step for both halves, and the full
     autoencoder."""
     return 2 * steps * (parts["unet"] + controls * parts["controlnet"]) + parts["full_encode"] + parts["full_decode"]
 

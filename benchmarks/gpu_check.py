@@ -1,16 +1,15 @@
-"""Everything that only a GPU can tell, in one command: ``python -m benchmarks.gpu_check`` inside the image, on a rented
-machine.
+"""Check the GPU presets on a real GPU: ``python -m benchmarks.gpu_check`` inside the image, on a rented machine.
 
-Each preset whose weights are there runs on the bundled clip, with a reference picture: seconds a frame, seconds a
-stage, operations a second as a share of the GPU's dense fp16 peak, the share of time in which the GPU waits while the
-layers are made, the peak of the device's memory in each chunk and what is left of it afterwards (it must come back
-down), one provoked out-of-memory, and the figures of ``benchmarks.truth``. Sheets of every window are kept beside the
-result: source, plate, start, guides, mask, picture, matte.
+Each preset whose weights are available runs on the bundled clip with a reference picture. Measured: seconds per frame
+and per stage, throughput relative to the GPU's dense fp16 peak, the fraction of PERFORM in which the GPU is idle, peak
+device memory per chunk and what remains allocated afterwards (it must drop again), one provoked out-of-memory error,
+and the figures of ``benchmarks.truth``. Contact sheets of every window are kept beside the result: source, plate,
+start, guides, mask, picture, matte.
 
-``--random-weights`` needs no model hub: the real architectures at their published sizes are made with random values.
-Seconds and memory do not depend on the values; what is painted is noise. ``--tiny`` makes them as small as they go, for
-a dry run on a CPU, whose figures mean nothing. ``--prepare FOLDER`` runs the passes before the generator and keeps what
-they left, for ``--workspace FOLDER`` on a machine that lacks the libraries of those passes.
+``--random-weights`` needs no model hub: the real architectures are created at their published sizes with random values.
+Time and memory do not depend on the values; the generated pictures are noise. ``--tiny`` creates the smallest possible
+networks for a dry run on a CPU, whose figures are meaningless. ``--prepare FOLDER`` runs the passes before the
+generator and keeps their files, for ``--workspace FOLDER`` on a machine that lacks the libraries of those passes.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ _SMALL_FILES = ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz", "fi
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is checked, on what."""
+    """What is checked, and on which clip."""
 
     folder: Path
     """A truth folder with ``sample.mp4``."""
@@ -74,7 +73,7 @@ class Run:
     is_random: bool
     is_tiny: bool
     workspace: Path | None
-    """What ``--prepare`` left, or None: the passes before the generator are run."""
+    """The files of ``--prepare``; None to run the passes before the generator."""
     sheets: Path | None
     with_truth: bool
 
@@ -93,7 +92,7 @@ class Run:
 
 
 def settings_of(preset: str, run: Run) -> Settings:
-    """Return a preset's settings for the machine that this is."""
+    """Return a preset's settings for this machine."""
     overrides = [*(tiny_overrides(preset) if run.is_tiny else ()), *(("people=blazepose",) if run.is_random else ())]
     return compose_settings(preset, overrides)
 
@@ -141,7 +140,7 @@ def check_preset(preset: str, run: Run) -> dict[str, Any]:
         if run.sheets is not None:
             told["sheets"] = [str(path) for path in write_sheets(watched, passes, run.sheets / preset)]
         if run.with_truth and not run.is_random:
-            # Imports the worker's code, which a bare machine need not have.
+            # Imports the worker's code, which a bare machine may not have.
             from benchmarks.truth import judge
 
             figures = judge(run.folder, work / "truth", f"preset={preset}")
@@ -156,14 +155,14 @@ def _watched_models(settings: Settings, run: Run, busyness: Busyness) -> tuple[L
         return LoadedModels(models.people, watched, models.figure, models.safety), watched
     generator = make_generator(settings.generate)
     watched = WatchedGenerator(generator, busyness, keeps_panels=run.sheets is not None)
-    # What was prepared elsewhere needs no finder here, nor its library.
+    # Files prepared elsewhere need neither a people backend here nor its library.
     finder = make_people(settings.people) if run.workspace is None else None
     people = RehearsedPeople(finder, _random_yolo(settings, run), watched.asked)
     return LoadedModels(people, watched, make_figure(settings.generate), make_safety(settings.generate)), watched
 
 
 def _warm_up(settings: Settings) -> None:
-    """As a worker does at its start, without loading people models again."""
+    """Warm up as a worker does at its start, without loading the people models again."""
     if settings.generate.backend == "mannequin":
         return
     generator = make_generator(settings.generate.model_copy(update={"steps": 1}))
@@ -184,7 +183,7 @@ def _random_yolo(settings: Settings, run: Run) -> PeopleBackend | None:
 
 
 def _workspace(run: Run, folder: Path) -> Path:
-    """Return a folder for the job's passes, with links to what was prepared."""
+    """Return a folder for the job's passes, with copies of the prepared files."""
     folder.mkdir(parents=True)
     for path in run.workspace.rglob("*") if run.workspace is not None else ():
         if path.is_file():
@@ -195,7 +194,7 @@ def _workspace(run: Run, folder: Path) -> Path:
 
 
 def prepare(run: Run, workspace: Path) -> None:
-    """Run the passes before the generator with the size of crop that the presets have, and keep what they leave."""
+    """Run the passes before the generator with the presets' crop size, and keep their files."""
     settings = settings_of("fast", run)
     models = LoadedModels(make_people(settings.people), _Stopping(settings.generate.crop_size_wh))
     try:
@@ -206,7 +205,7 @@ def prepare(run: Run, workspace: Path) -> None:
 
 
 class _Stopping(IdentityGenerator):
-    """Has the crop of the diffusion presets, and ends the job where it would begin."""
+    """Has the crop size of the diffusion presets, and ends the job where generation would begin."""
 
     def __init__(self, crop_size_wh: tuple[int, int]) -> None:
         super().__init__()
@@ -217,11 +216,11 @@ class _Stopping(IdentityGenerator):
 
 
 def use_random_weights(folder: Path, presets: Sequence[str], *, is_tiny: bool) -> None:
-    """Make the presets' networks in ``folder`` where they are not there yet, and let the loading code look there."""
+    """Create the presets' networks in ``folder`` where they are missing, and make the loading code use it."""
     small_files = weights_folder()
     device, half = ("cpu", torch.float32) if is_tiny else ("cuda", torch.float16)
     if not (folder / "sd15").is_dir():
-        # The safety checker among them is every preset's.
+        # Includes the safety checker, which every preset uses.
         save_random_weights(folder, TINY if is_tiny else PUBLISHED, device=device, dtype=half)
     for preset, (backend, name) in {"wan": ("vace", VACE[0]), "ultra": ("wan_animate", ANIMATE[0])}.items():
         if preset in presets and not (folder / name).is_dir():
@@ -274,7 +273,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not run.is_tiny and not torch.cuda.is_available():
         print("gpu_check: there is no GPU; --random-weights FOLDER --tiny does a dry run", file=sys.stderr)
         return 2
-    # What was prepared elsewhere, and random values, are for the painting presets; those of Wan are asked for by name.
+    # Prepared files and random values are for the image presets; those of Wan must be requested by name.
     usual = [name for name in preset_names() if name not in ("preview", "wan", "ultra") or not run.is_random]
     presets = options.preset or usual
     if options.random_weights is not None:
@@ -289,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
         table.append(told)
         print(json.dumps(told, indent=1, ensure_ascii=False), flush=True)
         if options.json:
-            # After each one: what was measured before a crash is kept.
+            # After each preset: measurements from before a crash are kept.
             options.json.write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
     return 0 if table else 1
 

@@ -1,11 +1,10 @@
-"""Counted peak memory of the diffusion presets: `python -m benchmarks.gpu_memory` (needs requirements-gpu.lock, no
-GPU).
+"""Count the diffusion presets' peak memory: `python -m benchmarks.gpu_memory` (needs requirements-gpu.lock, no GPU).
 
-Weights: parameters and buffers of every model that a worker of the preset keeps loaded, at the width they are loaded
-in. Activations: each network runs once on torch's meta device at its real size and the preset's batch, under
-``inference_mode``, while a dispatch mode adds up the storages that are alive; attention counts as one operation that
-makes its output alone, as the fused kernels do. The sum of all weights and the largest activation is the figure.
-CUDA's context (about 0.5 GB), cuDNN's workspaces and the allocator's slack are not in it.
+Weights: parameters and buffers of every model that a worker of the preset keeps loaded, in the precision they are
+loaded in. Activations: each network runs once on torch's meta device at its real size and the preset's batch, under
+``inference_mode``, while a dispatch mode adds up the live storages; attention counts as one operation that allocates
+only its output, as the fused kernels do. The figure is the sum of all weights plus the largest activation. CUDA's
+context (about 0.5 GB), cuDNN's workspaces and the allocator's slack are not included.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ AIMS_GB = {"fast": 8.0, "balanced": 13.0, "high": 16.0}
 _HALF = 2
 _WHOLE = 4
 _BATCH = 8
-"""Batch size of ControlNets and autoencoder; the worker may choose up to 16 where memory is free."""
+"""Batch size of ControlNets and autoencoder; the worker may choose up to 16 where memory allows."""
 _ADAPTER_GB = 0.098
-"""Of an IP-Adapter Plus: keys and values of each cross attention, and its resampler."""
+"""Parameters of an IP-Adapter Plus: keys and values of each cross attention, and its resampler."""
 _OTHER_GB = {
     "yolo26m seg and pose (24 M each, single)": 0.2,
     "safety checker (304 M, single)": 1.22,
@@ -42,7 +41,7 @@ _OTHER_GB = {
 
 
 class _Alive(TorchDispatchMode):
-    """Adds up the bytes of storages that are alive."""
+    """Adds up the bytes of live storages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,14 +85,14 @@ def _fused_attention() -> Iterator[None]:
 
 
 def activation_gb(call: Callable[[], Any]) -> float:
-    """Return the peak of what a call makes and holds, GB."""
+    """Return the peak memory that a call allocates, GB."""
     with _Alive() as alive, _fused_attention():
         call()
     return alive.peak / 1e9
 
 
 def weights_gb(module: torch.nn.Module, width: int = _HALF) -> float:
-    """Return a module's weights at ``width`` bytes a value, GB."""
+    """Return the size of a module's weights at ``width`` bytes per value, GB."""
     return sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers())) * width / 1e9
 
 

@@ -19,7 +19,7 @@ _SHEET_HEIGHT_PX = 256
 
 
 def write_sheets(watched: WatchedGenerator, passes: Path, folder: Path) -> list[Path]:
-    """Write one sheet a window, a row a frame: what went in, what came out, and its matte. Return the files."""
+    """Write one sheet per window, one row per frame: inputs, output, and its matte. Return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     mattes: dict[int, NDArray[np.uint8]] = {}
     for path in sorted((passes / "layers").glob("chunk_*.zip")):

@@ -1,5 +1,5 @@
-"""What ``benchmarks.gpu_check`` puts around a job's models: a generator that is timed and whose memory is measured,
-people who are looked for and stand as they were asked, and a look at how busy the GPU is."""
+"""Instrumentation of a job's models for ``benchmarks.gpu_check``: a timed generator whose memory is measured, a people
+backend that returns the requested person, and the GPU's utilization."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ from pipeline.models.interfaces import Generator, Needs, PeopleBackend
 from pipeline.runtime.callbacks import Check
 
 _SAMPLE_SECONDS = 0.1
-"""NVML's own figure is a mean over about as long."""
+"""NVML's own value is a mean over about this interval."""
 _SHEET_FRAMES = 3
-"""Of each window: first, middle, last."""
+"""Frames of each window: first, middle, last."""
 _PROVOKED_SHARE = 0.6
-"""Of the memory that a window takes above the weights: what it is given when an out-of-memory is provoked."""
+"""Fraction of the memory that a window needs beyond the weights that is available when an out-of-memory error is
+provoked."""
 
 
 class Busyness:
-    """The mean share of time in which the GPU did something, sampled in a thread between ``start`` and ``stop``."""
+    """The mean utilization of the GPU, sampled in a thread between ``start`` and ``stop``."""
 
     def __init__(self, read: Callable[[], float] | None) -> None:
-        """``read`` returns 0..1; without one nothing is measured."""
+        """``read`` returns 0..1; without it nothing is measured."""
         self._read = read
         self._samples: list[float] = []
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, where it has not begun."""
+        """Start sampling, if not started."""
         if self._read is not None and self._thread is None:
             self._thread = threading.Thread(target=self._sample, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """End; what was sampled stays."""
+        """Stop sampling; the samples are kept."""
         if self._thread is not None:
             self._stopped.set()
             self._thread.join()
@@ -57,7 +58,7 @@ class Busyness:
 
     @property
     def idle_share(self) -> float | None:
-        """1 less the mean; None where nothing was sampled."""
+        """1 minus the mean utilization; None where nothing was sampled."""
         return 1.0 - float(np.mean(self._samples)) if self._samples else None
 
     def _sample(self) -> None:
@@ -79,19 +80,19 @@ def nvml_utilization() -> Callable[[], float] | None:
 
 @dataclass
 class WatchedGenerator:
-    """A generator that is timed, and whose memory is measured after every chunk."""
+    """A timed generator whose memory is measured after every chunk."""
 
     inner: Generator
     busyness: Busyness
     asked: deque[Person] = field(default_factory=deque)
-    """The requested person in each picture that has no matte yet: what ``RehearsedPeople`` answers."""
+    """The requested person in each picture without a matte so far: what ``RehearsedPeople`` returns."""
     peaks_gb: list[float] = field(default_factory=list)
     left_gb: list[float] = field(default_factory=list)
     seconds: float = 0.0
     frames: int = 0
     last: Window | None = None
     panels: dict[int, list[Picture]] = field(default_factory=dict)
-    """Frame number -> source crop, plate, start, guides, mask, painted picture: for the sheets."""
+    """Frame number -> source crop, plate, start, guides, mask, generated picture, for the contact sheets."""
     keeps_panels: bool = False
 
     @property
@@ -105,7 +106,7 @@ class WatchedGenerator:
         return self.inner.use_less_memory()
 
     def rest(self) -> None:
-        """Note the peak, rest, and note what is left."""
+        """Record the peak, release memory, and record what remains."""
         if torch.cuda.is_available():
             self.peaks_gb.append(torch.cuda.max_memory_allocated() / 1e9)
         self.inner.rest()
@@ -114,7 +115,7 @@ class WatchedGenerator:
             torch.cuda.reset_peak_memory_stats()
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
-        """Yield the inner one's layers; only the time that it takes itself is counted."""
+        """Yield the inner generator's layers; only its own time is counted."""
         self.busyness.start()
         self.last = window
         layers = self.inner.generate(window, seed, check)
@@ -136,7 +137,7 @@ class WatchedGenerator:
 
 
 def person_as_asked(window: Window, row: int) -> Person:
-    """Return somebody who stands in a window's frame just as the generator was asked to draw them."""
+    """Return a person in a window's frame exactly as the generator was asked to draw them."""
     assert window.masks is not None
     mask = window.masks[row]
     if window.figure is not None and window.figure.silhouette[row].any():
@@ -155,8 +156,8 @@ def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 class RehearsedPeople:
     """Finds people in the clip by ``finder``; in generated pictures it returns the requested person.
 
-    Random weights paint noise: nobody is found in it, and every window would be painted twice. ``load`` is run on the
-    painted pictures all the same, for its time and memory, and its detections are discarded.
+    Random weights generate noise: nobody would be found in it, and every window would be generated twice. ``load`` is
+    still run on the generated pictures, for its time and memory, and its detections are discarded.
     """
 
     def __init__(self, finder: PeopleBackend | None, load: PeopleBackend | None, asked: deque[Person]) -> None:
@@ -177,7 +178,7 @@ class RehearsedPeople:
             self._finder.reset()
 
     def find(self, picture: Picture) -> list[Person]:
-        """Without a finder (its library is not everywhere) the reference picture's person is what is not gray."""
+        """Without a ``finder`` (its library may be missing) the reference picture's person is what is not gray."""
         if self._finder is not None:
             return self._finder.find(picture)
         return [standing_person(picture)]
@@ -191,8 +192,7 @@ class RehearsedPeople:
 
 
 def standing_person(picture: Picture) -> Person:
-    """Return the person of a reference picture whose background is plain gray, without looking for joints but the
-    head's."""
+    """Return the person of a reference picture with a plain gray background; only the head's joints are estimated."""
     mask = np.abs(picture.astype(int) - 128).max(axis=-1) > 2
     x0, y0, x1, y1 = box_of(mask)
     joints = np.full((NUM_JOINTS, 3), np.nan, np.float32)
@@ -208,9 +208,9 @@ def standing_person(picture: Picture) -> Person:
 def provoke_out_of_memory(
     generator: Generator, window: Window, limited: Callable[[], AbstractContextManager[Any]]
 ) -> dict[str, Any]:
-    """Let a window run out of memory, as a job would meet it, and tell what happened.
+    """Make a window run out of memory, as a job would, and report what happened.
 
-    ``limited`` makes a context in which memory is short; a first run without it is what the second is compared with.
+    ``limited`` makes a context in which memory is short; a first run without it is the reference for the second.
     """
     plain, _ = _timed_run(generator, window)
     with limited():
@@ -237,7 +237,7 @@ def _timed_run(generator: Generator, window: Window) -> tuple[float, int]:
 
 
 def memory_limit(generator: Generator, window: Window) -> Callable[[], AbstractContextManager[Any]]:
-    """Return what makes memory short on a GPU: what is loaded, and 60 % of what a window takes besides."""
+    """Return a context that limits GPU memory to what is loaded plus 60 % of what a window needs beyond that."""
     if not torch.cuda.is_available():
         return nullcontext
     generator.rest()

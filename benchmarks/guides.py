@@ -1,17 +1,17 @@
-"""What guides the painting generators, against the truth: ``python -m benchmarks.guides FOLDER`` (no GPU).
+"""Measure the inputs that guide image generators against ground truth: ``python -m benchmarks.guides FOLDER``.
 
-FOLDER is a truth folder with the ideal result of the reference (``pair_suit_mask.npz``, see ``benchmarks.pair``).
-The passes before the generator run, and in its place stands one that measures what it is given:
+FOLDER is a truth folder with the ideal result of the reference (``pair_suit_mask.npz``, see ``benchmarks.pair``). The
+passes before the generator run, and the generator is replaced by one that measures its inputs:
 
-* the share of the figure's silhouette that lies inside the inpainting mask, and inside the loose mask alone;
-* the depth picture's ranks against the true ones: at the new person's joints, and at every pixel that both people
-  cover, where the original person's rendered depth is known (same motion, same height); the latter also
-  ``leveled``, less the slope from head to feet, which is the camera's tilt and not the pose;
-* the share of the figure that is solid in the picture that denoising begins from, at its worst frame;
-* motion vectors at the new person's true joints: their error in px of the crop, and the share that is off by more than
-  2 px, of the figure (which flicker removal follows, and which is exact for the figure itself: what is measured is how
-  steadily it is posed) and of the source's own optical flow there. No aim: one px of the source is two or more of the
-  crop.
+* the fraction of the figure's silhouette inside the inpainting mask, and inside the loose mask alone;
+* rank correlation of the depth picture with the true depth: at the new person's joints, and at every pixel that both
+  people cover, where the original person's rendered depth is known (same motion, same height); the latter also
+  ``leveled``, without the slope from head to feet, which is the camera's tilt and not the pose;
+* the fraction of the figure that is opaque in the picture that denoising starts from, in the worst frame;
+* motion vectors at the new person's true joints: their error in px of the crop, and the fraction that is off by more
+than 2 px, for the figure (which flicker reduction follows, and which is exact for the figure itself: what is measured
+is how steadily it is posed) and for the source's own optical flow. Without an aim: one px of the source is two or more
+of the crop.
 """
 
 from __future__ import annotations
@@ -58,27 +58,27 @@ AIMS = {
 }
 _WRONG_PX = 2.0
 _SOLID = 128
-"""Of 255: the silhouette itself is where a pixel's middle is covered."""
+"""Of 255: the silhouette consists of the pixels whose center is covered."""
 _LEAST_JOINTS = 6
 _LEAST_PIXELS = 60
 _LIMBS = slice(5, 17)
-"""Rows of COCO-17 that are joints of the body; the face's are points of its surface."""
+"""Rows of COCO-17 that are joints of the body; those of the face are points on its surface."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GuideTruth:
-    """What is known of the new person and of the scene."""
+    """Ground truth of the new person and of the scene."""
 
     keypoints_px: NDArray[np.float64]
     """(T, 17, 2) source px."""
     keypoints_z: NDArray[np.float64]
     """(T, 17) m, from the camera."""
     in_frame: NDArray[np.bool_]
-    """(T, 17) in the picture and inside the person's mask."""
+    """(T, 17) inside the picture and inside the person's mask."""
     depth: NDArray[np.float32]
-    """(T, H/4, W/4) m of the old person's scene, at source px 4i + 1.5."""
+    """(T, H/4, W/4) m, depth of the original scene, at source px 4i + 1.5."""
     both: NDArray[np.bool_]
-    """(T, H, W) where both people are."""
+    """(T, H, W) pixels that both people cover."""
 
 
 def read_truth(folder: Path) -> GuideTruth:
@@ -165,7 +165,7 @@ class GuideMeter:
         return False
 
     def rest(self) -> None:
-        """It keeps nothing."""
+        """There is nothing to release."""
 
     def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
         """Measure each frame and yield the figure."""
@@ -243,7 +243,7 @@ class _SpiedFigure:
 
 
 def sampled(values: NDArray[Any], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values (h, w) at the nearest pixels of places (N, 2) x, y; NaN outside."""
+    """Return the values of (h, w) at the pixels nearest to positions (N, 2) x, y; NaN outside."""
     height, width = values.shape
     x, y = np.rint(places[:, 0]).astype(int), np.rint(places[:, 1]).astype(int)
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
@@ -253,12 +253,12 @@ def sampled(values: NDArray[Any], places: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def rank_correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Return Spearman's coefficient."""
+    """Return Spearman's rank correlation."""
     return float(spearmanr(a, b).statistic)
 
 
 def without_slope(values: NDArray[Any], along: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values less the straight line that fits them best."""
+    """Return the values minus the straight line that fits them best."""
     columns = np.stack([np.ones(len(along)), along], axis=1)
     fitted = columns @ np.linalg.lstsq(columns, values.astype(np.float64), rcond=None)[0]
     return np.asarray(values - fitted, np.float64)
@@ -285,7 +285,7 @@ def measure(folder: Path, reference: Path, work: Path) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table; exit code 1 where a figure is beyond its aim."""
+    """Print the table; exit code 1 where a figure misses its aim."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guides", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reference", type=Path, default=Path("assets/suit.png"))

@@ -1,4 +1,4 @@
-"""Run a job on a clip and judge what needs no more than the job's own files."""
+"""Run a job on a clip, and the figures that need only the job's own files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARTIFACTS: tuple[str, ...] = get_args(Artifact)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table."""
+    """One row of the table."""
 
     name: str
     value: str

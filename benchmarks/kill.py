@@ -1,10 +1,11 @@
-"""kill -9 at random moments of a job, then again to the end: the same bytes, and at most one chunk generated twice.
+"""Kill a job at random moments and resume it: the same bytes, and at most one chunk generated twice.
 
 ``python -m benchmarks.kill [--times 10]``
 
-The clip is walk_a played back and forth until it has 32 s, made small so that a run takes half a minute. Each trial
-kills a fresh job at one moment, spread evenly over the time that an undisturbed run takes with a random shift, and
-runs it again on what it left. Exit code 1 when bytes differ, a chunk too many was generated, or a pass was never hit.
+The clip is walk_a played back and forth for 32 s, downscaled so that a run takes half a minute. Each trial sends
+SIGKILL to a fresh job at one moment (evenly spread over the time of an undisturbed run, with a random shift) and
+resumes it from its files. Exit code 1 if bytes differ, more than one chunk was generated twice, or a pass was never
+hit.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _SETTINGS = Settings.model_validate({"segment": {"count": 1, "chunk_seconds": 3.
 
 
 class _Counted:
-    """A generator that tells, through a file, how many frames were asked of it."""
+    """A generator that records in a file how many frames were requested from it."""
 
     def __init__(self, inner: Generator, counter: Path) -> None:
         self._inner = inner
@@ -70,7 +71,7 @@ class _Counted:
 
 
 def _child(folder: Path) -> None:
-    """Run the job on ``clip.mp4`` in ``folder``, on what an earlier try left there."""
+    """Run the job on ``clip.mp4`` in ``folder``, resuming from the files of an earlier attempt."""
 
     models = load_models(_SETTINGS)
     models = replace(models, generator=_Counted(models.generator, folder / "generated"))

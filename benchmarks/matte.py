@@ -1,7 +1,7 @@
-"""The subject's mask against the truth: `python -m benchmarks.matte assets/walk_a`.
+"""Compare the subject's mask with ground truth: `python -m benchmarks.matte assets/walk_a`.
 
-Beside ours (``mask.mkv`` of a preview job) stands the raw model: BlazePose's own mask in each frame, by the same
-backend, of whoever overlaps the truth most. The truth is ``mask.npz`` (render alpha of at least a half).
+Ours (``mask.mkv`` of a preview job) is compared with the raw model: BlazePose's mask in each frame, by the same
+backend, of the person that overlaps the truth most. The truth is ``mask.npz`` (render alpha of at least a half).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 def border_of(mask: Mask) -> Mask:
-    """Return the mask's pixels that touch something outside it; the picture's edge is no border."""
+    """Return the mask's boundary pixels; the picture's edge is not a boundary."""
     return np.asarray(mask & (cv2.erode(mask.astype(np.uint8), _CROSS, borderValue=1) == 0))
 
 
 def boundary_f(mask: Mask, true: Mask, reach_px: int = 1) -> float:
-    """Boundary F measure (Perazzi et al., DAVIS, CVPR 2016): both borders matched within ``reach_px``."""
+    """Boundary F measure (Perazzi et al., DAVIS, CVPR 2016): both boundaries matched within ``reach_px``."""
     ours = border_of(mask)
     theirs = border_of(true)
     if not ours.any() or not theirs.any():
@@ -47,15 +47,15 @@ def boundary_f(mask: Mask, true: Mask, reach_px: int = 1) -> float:
 
 @dataclass(slots=True)
 class Tally:
-    """Figures of one way to mask the subject, over the frames that show them."""
+    """Metrics of one masking method over the frames that show the subject."""
 
     ious: list[float] = field(default_factory=list)
     fs: list[float] = field(default_factory=list)
     flickers: list[float] = field(default_factory=list)
 
     def add_all(self, masks: Iterable[Mask], truth: NDArray[np.bool_]) -> None:
-        """Take a clip's masks. Flicker: wrong pixels that were right in the frame before, or the other way, over the
-        length of the true border, px."""
+        """Add a clip's masks. Flicker: pixels that become wrong or right from one frame to the next, over the length of
+        the true boundary, px."""
         wrong_before: Mask | None = None
         for mask, true in zip(masks, truth, strict=True):
             if np.count_nonzero(true) < 500:
@@ -74,7 +74,7 @@ class Tally:
 
 
 def raw_masks(clip: Path, truth: NDArray[np.bool_]) -> Iterable[Mask]:
-    """Yield the model's mask in each frame; empty where nobody was found."""
+    """Yield the model's mask in each frame; empty where nobody was detected."""
     people = make_people(compose_settings("preview").people)
     people.reset()
     for rgb, true in zip(read_rgb(clip), truth, strict=True):

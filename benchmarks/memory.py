@@ -1,7 +1,7 @@
-"""Peak memory of the whole job at two lengths: `python -m benchmarks.memory assets/walk_a/sample.mp4`.
+"""Measure a job's peak memory at two clip lengths: `python -m benchmarks.memory assets/walk_a/sample.mp4`.
 
-The clip is scaled to 720 lines and played forth and back until it is long enough, so that no length has a scene or a
-person that the other lacks. Each length runs in a process of its own; the figure is the difference of the peaks.
+The clip is scaled to 720 lines and played back and forth until it is long enough, so that both lengths show the same
+scene and people. Each length runs in its own process; the figure is the difference of the peaks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AIM_MB = 30.0
 
 
 def loop_clip(clip: Path, out: Path, num_frames: int, lines: int) -> Path:
-    """Write ``num_frames`` frames of the clip played forth and back at ``lines`` lines, 30 fps, without sound."""
+    """Write ``num_frames`` frames of the clip played back and forth at ``lines`` lines, 30 fps, without sound."""
 
     def endless() -> Iterator[NDArray[np.uint8]]:
         forth = [_jpeg(rgb, lines) for rgb in read_rgb(clip)]

@@ -17,10 +17,10 @@ from pipeline.media.ffv1 import read_artifact
 
 
 def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
-    """Yield P1 of a real clip, and its plate's PSNR under a known shake (its camera stands still).
+    """Yield P1 of a real clip, and its plate's PSNR under a known shake (its camera is static).
 
-    The truth of the plate is the median of the unshaken clip's own frames without the (widened) masks of the person,
-    warped by the same matrices; places that fewer than five of those frames show do not count.
+    The true plate is the median of the unshaken clip's own frames outside the (dilated) masks of the person, warped by
+    the same matrices; pixels that fewer than five of those frames show do not count.
     """
     (work / "still").mkdir(parents=True)
     result = run(clip, work / "still", "output=lossless", artifacts=("edit_region", "layer", "mask"))
@@ -49,7 +49,7 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
 
 
 def _clean_still(clip: Path, mask_video: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the place without the person, (H, W, 3), and 1 where at least five frames show it, (H, W)."""
+    """Return the background without the person, (H, W, 3), and 1 where at least five frames show it, (H, W)."""
     wide = np.ones((41, 41), np.uint8)
     samples = []
     hidden = []
@@ -62,7 +62,7 @@ def _clean_still(clip: Path, mask_video: Path) -> tuple[NDArray[np.uint8], NDArr
     for row in range(0, len(still), 64):
         strip = np.s_[row : row + 64]
         values = np.stack([sample[strip] for sample in samples]).astype(np.int16)
-        # hidden samples sort to the end, so the middle of the first `counts` is the median
+        # Occluded samples sort to the end, so the middle of the first `counts` is the median.
         values[np.stack([mask[strip] for mask in hidden])] = 999
         middle = np.maximum(counts[strip] - 1, 0)[None, :, :, None] // 2
         still[strip] = np.minimum(np.take_along_axis(np.sort(values, axis=0), middle, axis=0)[0], 255)

@@ -1,17 +1,17 @@
-"""Judge a job by the ideal result: `python -m benchmarks.pair FOLDER --reference assets/suit.png`.
+"""Compare a job's result with the ideal one: `python -m benchmarks.pair FOLDER --reference assets/suit.png`.
 
 FOLDER is a truth folder with ``pair_suit.mp4``, the same clip with the reference's person in place of the original, and
 the mask of it ``pair_suit_mask.npz``. Runs the ``preview`` job on ``rgb.mp4`` (or ``sample.mp4``) with lossless output,
 and prints for the result and for the untouched source:
 
-* PSNR and SSIM (Wang et al. 2004, luma, Gaussian window of 1.5 px) at the person: where either is by the true masks;
+* PSNR and SSIM (Wang et al. 2004, luma, Gaussian window of 1.5 px) over both people's true masks;
 * the color difference (CIE76) of the new person: between the mean colors in the ideal one's mask, frame by frame, and
   pixel by pixel;
-* how alike result, source and ideal result look to the reference (``benchmarks.identity``), where its network is;
-* PSNR outside both people: plate, shadows, and what should not have been touched.
+* similarity of result, source and ideal result to the reference (``benchmarks.identity``), where its network is there;
+* PSNR outside both people: plate, shadows, and what should be unchanged.
 
-``--light`` relights the folder first (``benchmarks.relight``). ``--workspace`` keeps what lies between the passes, so
-that a second call only repeats what is not there; ``--pictures`` writes stills: source, result, ideal.
+``--light`` relights the folder first (``benchmarks.relight``). ``--workspace`` keeps the files of the passes, so that a
+second call only repeats missing ones; ``--pictures`` writes stills: source, result, ideal.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from worker.source.picture import read_reference
 
 Mask = NDArray[np.bool_]
 _LEAST_PX = 200
-"""A person of fewer pixels is a sliver at the picture's edge: it has no mean color worth a comparison."""
+"""With fewer pixels only a sliver of the person is visible at the picture's edge, whose mean color means nothing."""
 _STILLS = 6
 
 
 @dataclass(slots=True)
 class Tally:
-    """Figures of one video against the ideal one, pooled over its frames."""
+    """Metrics of one video against the ideal one, pooled over its frames."""
 
     at_person: SquareError = field(default_factory=SquareError)
     outside: SquareError = field(default_factory=SquareError)
@@ -56,7 +56,7 @@ class Tally:
     directions: list[NDArray[np.float64]] = field(default_factory=list)
 
     def add(self, picture: NDArray[np.uint8], ideal: NDArray[np.uint8], old: Mask, new: Mask) -> None:
-        """Take in one frame (H, W, 3) and the true masks (H, W) of the old and of the new person."""
+        """Add one frame (H, W, 3) with the true masks (H, W) of the original and the new person."""
         both = old | new
         self.outside.add(picture, ideal, ~both)
         if np.count_nonzero(new) < _LEAST_PX:
@@ -111,12 +111,12 @@ def load_masks(path: Path) -> NDArray[np.bool_]:
 
 
 def clip_of(folder: Path) -> Path:
-    """Return the folder's clip: as rendered where it is there, else the smaller sample."""
+    """Return the folder's clip: the rendered one if present, else the smaller sample."""
     return folder / "rgb.mp4" if (folder / "rgb.mp4").exists() else folder / "sample.mp4"
 
 
 def judge(folder: Path, videos: dict[str, Path], stills: Path | None = None) -> dict[str, dict[str, float]]:
-    """Return name -> figures of videos that have the folder's frames, against its ideal result."""
+    """Return name -> metrics of videos with the folder's frames, against its ideal result."""
     old = load_masks(folder / "mask.npz")
     new = load_masks(folder / "pair_suit_mask.npz")
     tallies = {name: Tally() for name in videos}
@@ -131,9 +131,9 @@ def judge(folder: Path, videos: dict[str, Path], stills: Path | None = None) -> 
 
 
 def identity(folder: Path, videos: dict[str, Path], reference: Path) -> dict[str, float]:
-    """Return the cosine of the people in videos to the reference's (RGBA); of the ideal result as well.
+    """Return the cosine similarity of the people in videos to the reference (RGBA); of the ideal result as well.
 
-    ``source`` is looked at under the old person's mask, all others under the new one's.
+    ``source`` is evaluated under the original person's mask, all others under the new one's.
     """
     old = load_masks(folder / "mask.npz")
     new = load_masks(folder / "pair_suit_mask.npz")
@@ -160,7 +160,7 @@ def _together(*paths: Path) -> Iterator[tuple[NDArray[np.uint8], ...]]:
 def run_pair(
     clip: Path, references: list[Path], workspace: Path, preset: str, overrides: list[str]
 ) -> tuple[Path, dict[str, float]]:
-    """Run the job; return its video and the seconds that its passes took. Results lie in ``workspace``/out."""
+    """Run the job; return its video and the seconds per pass. Results are in ``workspace``/out."""
     settings = compose_settings(preset, [*overrides, "output=lossless"])
     first, *more = (read_reference(path, settings.limits.max_reference_megapixels) for path in references)
     request = JobRequest(clip, workspace / "out", reference=first, more_references=tuple(more))

@@ -1,10 +1,10 @@
 """Measure plates under fast pans with motion blur: `python -m benchmarks.pan weights/footage/demo.mp4`.
 
 A still of the footage, mirrored at its sides into a panorama, is filmed by a known camera that pans at up to 10, 20, 40
-and 60 px a frame (640 x 360, shutter of 180 degrees, blur in linear light, hand-held tilt and roll, grain) and rests
-before and after. The man of walk_a is put in front, followed by the camera. The truth is the same film without the man.
-The masks are the truth's, the camera is measured by us: what is judged is the plate as FINISH uses it, in the frame's
-own light and sharpness, by PSNR over the pixels that the subject covers.
+and 60 px per frame (640 x 360, 180 degree shutter, blur in linear light, hand-held tilt and roll, grain) and rests
+before and after. The man of walk_a is composited in front, followed by the camera. The truth is the same film without
+the man. The masks are the true ones, the camera is estimated: what is judged is the plate as FINISH uses it, in the
+frame's own light and sharpness, by PSNR over the pixels that the subject covers.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _SHUTTER = 0.5
 _SUB_FRAMES = 12
 _GRAIN_LEVELS = 1.5
 _HEIGHT_PX = 430
-"""Of the panorama: the view of 360 lines and room for tilt and roll."""
+"""Height of the panorama: the view of 360 lines and room for tilt and roll."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PanClip:
-    """A made pan and its truth."""
+    """A synthesized pan and its truth."""
 
     path: Path
     truth: list[NDArray[np.uint8]]
@@ -85,13 +85,13 @@ def _panorama(footage: Path, width: float) -> NDArray[np.float32]:
 
 
 def _position(peak_px: float, time: float) -> float:
-    """Return where the camera looks, px from the start: at rest, a pan whose speed is a raised cosine, at rest."""
+    """Return the camera's position, px from the start: at rest, a pan with a raised-cosine speed profile, at rest."""
     part = np.clip((time - _REST) / _MOVE, 0, 1)
     return float(peak_px * _MOVE / 2 * (part - np.sin(2 * np.pi * part) / (2 * np.pi)))
 
 
 def _filmed(panorama: NDArray[np.float32], peak_px: float, frame: int) -> NDArray[np.uint8]:
-    """Average the views over the time that the shutter is open, in linear light."""
+    """Average the views while the shutter is open, in linear light."""
     total = np.zeros((SIZE_WH[1], SIZE_WH[0], 3), np.float32)
     for time in frame + _SHUTTER * (np.arange(_SUB_FRAMES) / (_SUB_FRAMES - 1) - 0.5):
         x = 60 + _position(peak_px, time) + 2 * np.sin(time / 5)
@@ -107,13 +107,13 @@ def _filmed(panorama: NDArray[np.float32], peak_px: float, frame: int) -> NDArra
 
 
 def _walker(count: int) -> tuple[list[tuple[NDArray[np.uint8], NDArray[np.float32]]], NDArray[np.bool_]]:
-    """Cut the walking man out of walk_a and keep the figure about the middle of the picture."""
+    """Cut the walking man out of walk_a and center the figure in the picture."""
     masks = load_masks(_WALK_A / "mask.npz")
     cutouts = []
     moved = []
     sources = [picture for _, picture in zip(range(60), read_rgb(_WALK_A / "sample.mp4"), strict=False)]
     for t in range(count):
-        # A walk there and back.
+        # Back and forth.
         shown = 20 + abs((t + 38) % 76 - 38)
         mask = masks[shown]
         middle = float(np.flatnonzero(mask.any(axis=0)).mean())
@@ -126,7 +126,7 @@ def _walker(count: int) -> tuple[list[tuple[NDArray[np.uint8], NDArray[np.float3
 
 
 def plates_of(made: PanClip, folder: Path) -> PlateSet:
-    """Measure the camera of a made clip and make its plates."""
+    """Estimate the camera of a synthesized clip and build its plates."""
     clip = open_clip(made.path)
     estimator = CameraEstimator(clip.info, StabilizeSettings())
     for frame in clip.frames():
@@ -150,7 +150,7 @@ def _body_px(masks: NDArray[np.bool_]) -> float:
 
 
 def used_plate(plates: PlateSet, source: NDArray[np.uint8], mask: NDArray[np.bool_], t: int) -> NDArray[np.uint8]:
-    """Return the plate of a frame in its light and sharpness, as FINISH uses it."""
+    """Return the plate of a frame in that frame's light and sharpness, as FINISH uses it."""
     picture, seen = plates.render(t, (0, 0, *SIZE_WH))
     body = float(mask.any(axis=1).sum())
     hole = grow(mask, 4)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
 KEPT_LEVELS = 24
-"""Of 255: the codec and light that is matched change a pixel less, another thing in its place changes it more."""
+"""Of 255: codec and light matching change a pixel by less, different contents change it by more."""
 
 
 @dataclass(slots=True)
@@ -20,14 +20,14 @@ class SquareError:
     samples: int = 0
 
     def add(self, picture: NDArray[np.uint8], true: NDArray[np.uint8], where: Bools) -> None:
-        """Take in the pixels of (H, W, C) pictures under a (H, W) mask."""
+        """Add the pixels of (H, W, C) pictures under an (H, W) mask."""
         error = picture[where].astype(np.float64) - true[where]
         self.total += float(np.sum(error**2))
         self.samples += error.size
 
     @property
     def psnr_db(self) -> float:
-        """PSNR of the pooled error; infinite when equal, NaN when nothing was added."""
+        """PSNR of the pooled error; infinite if equal, NaN if nothing was added."""
         if not self.samples:
             return float("nan")
         return float(10 * np.log10(255**2 * self.samples / self.total)) if self.total else float("inf")
@@ -35,7 +35,7 @@ class SquareError:
 
 @dataclass(slots=True)
 class RegionArea:
-    """P1's areas and P1's weight over the subject, pooled over frames."""
+    """Areas of edit region and people, and source weight left over the subject, pooled over frames."""
 
     region_px: int = 0
     person_px: int = 0
@@ -43,7 +43,8 @@ class RegionArea:
     left: float = 0.0
 
     def add(self, edit_region: NDArray[np.uint8], old: Bools, layer_alpha: NDArray[np.uint8]) -> None:
-        """``edit_region`` is 0 where untouched and 255 where nothing of the source is left; ``old`` is the truth."""
+        """Add one frame: ``edit_region`` is 0 where unchanged and 255 where no source is left; ``old`` is the true
+        mask."""
         self.region_px += int(np.count_nonzero(edit_region))
         self.person_px += int(np.count_nonzero(old | (layer_alpha > 0)))
         self.old_px += int(np.count_nonzero(old))
@@ -51,7 +52,7 @@ class RegionArea:
 
     @property
     def ratio(self) -> float:
-        """Mean area of the edit region over that of (subject ∪ new layer)."""
+        """Area of the edit region relative to that of (subject ∪ new layer)."""
         return self.region_px / self.person_px if self.person_px else float("nan")
 
     @property
@@ -82,19 +83,19 @@ def changed_outside(
 
 
 class KeptShare:
-    """The share of some pixels that came through a job unchanged, pooled over frames."""
+    """The fraction of some pixels that a job leaves unchanged, pooled over frames."""
 
     def __init__(self) -> None:
         self._kept = 0
         self._all = 0
 
     def add(self, source: NDArray[np.uint8], result: NDArray[np.uint8], pixels: Bools) -> None:
-        """Take in one frame, (H, W, 3) each; unchanged is what differs by at most ``KEPT_LEVELS`` in every channel."""
+        """Add one frame, (H, W, 3) each; unchanged means differing by at most ``KEPT_LEVELS`` in every channel."""
         apart = np.abs(source[pixels].astype(np.int16) - result[pixels]).max(axis=-1, initial=0)
         self._kept += int(np.count_nonzero(apart <= KEPT_LEVELS))
         self._all += int(np.count_nonzero(pixels))
 
     @property
     def share(self) -> float:
-        """1 where there was nothing to keep."""
+        """1 where there were no such pixels."""
         return self._kept / self._all if self._all else 1.0

@@ -1,8 +1,9 @@
-"""Measure the clean plate of walk_a by its truth, beside inpainting: `python -m benchmarks.plate assets/walk_a`.
+"""Compare walk_a's plate with ground truth and with inpainting: `python -m benchmarks.plate assets/walk_a`.
 
-The camera is measured by us, the masks are the truth's (widened by a pixel): what is judged is the plate alone. PSNR is
-pooled over the true mask, against a render without the man and the shadow. CPU seconds are those of making all plates,
-one read of the clip included, at the clip's own size and at 720 lines. Telea is per frame, over the same masks.
+The camera is estimated, the masks are the true ones (dilated by a pixel): what is judged is the plate alone. PSNR is
+pooled over the true mask, against a render without the man and the shadow. CPU seconds are those of building all
+plates, including one read of the clip, at the clip's own size and at 720 lines. Telea runs per frame, over the same
+masks.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from pipeline.survey.camera import CameraEstimator
 
 
 def our_plates(path: Path, truth: Truth, folder: Path) -> tuple[PlateSet, float, float]:
-    """Make the plates of a clip; return them, their CPU seconds and by how many MiB the peak of memory rose."""
+    """Build the plates of a clip; return them, their CPU seconds and the increase of peak memory, MiB."""
     clip = open_clip(path)
     size_wh = clip.info.size_wh
 
@@ -73,7 +74,7 @@ def main() -> int:
     truth = load_truth(folder)
     with tempfile.TemporaryDirectory(prefix="plate-") as temporary:
         work = Path(temporary)
-        # The first run of a process also loads what numba compiled: it is not the one that is timed.
+        # The first run of a process also loads numba's compiled code and is not timed.
         plates, _, _ = our_plates(folder / "sample.mp4", truth, work / "small")
         per_frame = []
         telea_seconds = 0.0

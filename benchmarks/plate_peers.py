@@ -1,13 +1,12 @@
-"""The clean plate beside what people use instead, on backgrounds that are known: `python -m benchmarks.plate_peers`.
+"""Compare the plate with common alternatives, on known backgrounds: `python -m benchmarks.plate_peers`.
 
-Three clips of 10 s at 720p are made from walk_a: its man, enlarged, over a still picture of the place, which a camera
-looks at without moving, or pans over; or the person stands for three quarters of the clip and then walks off. Each
-frame gets noise of its own. The whole preview job finds masks and camera by itself (``plate.grain=false
-plate.gain=false``: the picture without noise is the truth). The peers get the same masks, widened by 12 px, and the
-*true* camera.
+Three 10 s clips at 720p are composed from walk_a: its man, enlarged, over a still of the background, filmed by a static
+camera or by a pan; or the person stands for three quarters of the clip and then walks off. Each frame gets its own
+noise. The whole preview job finds masks and camera by itself (``plate.grain=false plate.gain=false``: the picture
+without noise is the truth). The alternatives get the same masks, dilated by 12 px, and the *true* camera.
 
-PSNR is pooled over the true pixels of the person, every third frame. CPU is the process's, of the plate pass alone;
-memory is what the process's RSS rises to in it (ours), or the most that numpy holds at a time (peers).
+PSNR is pooled over the true pixels of the person, every third frame. CPU time is the process's, for the plate pass
+alone; memory is the increase of the process's RSS in it (ours), or numpy's peak allocation (alternatives).
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _NOISE = 1.5
 _WIDEN = np.ones((25, 25), np.uint8)
 _SAMPLES = 31
 _HOLD = (70, 88)
-"""Frames of walk_a in which the person stands, to be played forth and back."""
+"""Frames of walk_a in which the person stands, played back and forth."""
 _WITHIN_DB = 0.3
 _MORE_MB = 100.0
 _CPU_SECONDS = 3.0
@@ -100,11 +99,11 @@ def _rss_mb() -> float:
 
 
 def ours(made: Made, work: Path) -> tuple[Path, float, float]:
-    """Run the job; return its folder, the plate pass's CPU seconds and how far the RSS rose in it, MB."""
+    """Run the job; return its folder, the plate pass's CPU seconds and the increase of the RSS in it, MB."""
     marks: list[tuple[float, float]] = []
 
     def progress(stage: str, done: int, total: int) -> None:
-        # From the end of the survey on.
+        # Starting at the end of the survey.
         if stage == "plate" or (stage == "survey" and done == total):
             marks.append((time.process_time(), _rss_mb()))
 
@@ -121,7 +120,7 @@ def _wide_masks(folder: Path) -> list[NDArray[np.bool_]]:
 
 
 def _cut(made: Made, whole: NDArray[np.generic]) -> Plates:
-    """Fill what nobody saw by Telea, at a quarter of the size, and return each frame's part."""
+    """Inpaint what no frame shows by Telea, at a quarter of the size, and return each frame's part."""
     hole = np.isnan(whole).any(axis=2)
     filled = np.nan_to_num(np.asarray(whole, np.float64)).clip(0, 255).astype(np.uint8)
     if hole.any():
@@ -134,7 +133,7 @@ def _cut(made: Made, whole: NDArray[np.generic]) -> Plates:
 
 
 def median(made: Made, masks: list[NDArray[np.bool_]] | None) -> Plates:
-    """The full-array way: 31 frames side by side in the place's coordinates, ``nanmedian``; masked or not."""
+    """The whole-array method: ``nanmedian`` of 31 frames in the background's coordinates; masked or not."""
     chosen = np.linspace(0, _FRAMES - 1, _SAMPLES).astype(int)
     stack = np.full((_SAMPLES, *made.place.shape), np.nan, np.float32)
     for t, rgb in enumerate(islice(read_rgb(made.path), _FRAMES)):
@@ -145,13 +144,13 @@ def median(made: Made, masks: list[NDArray[np.bool_]] | None) -> Plates:
             if masks is not None:
                 part[masks[t]] = np.nan
     with warnings.catch_warnings():
-        # Places that no frame saw: an empty median.
+        # Pixels that no frame shows: an empty median.
         warnings.simplefilter("ignore", RuntimeWarning)
         return _cut(made, np.nanmedian(stack, axis=0))
 
 
 def mean(made: Made, masks: list[NDArray[np.bool_]]) -> Plates:
-    """A streaming mean of all frames where nobody stands."""
+    """A streaming mean of all frames outside the masks."""
     total = np.zeros(made.place.shape)
     count = np.zeros(made.place.shape[:2])
     for t, rgb in enumerate(islice(read_rgb(made.path), _FRAMES)):

@@ -1,4 +1,4 @@
-"""Random weights of Wan's video models in the layout of the real ones, at any size: see ``random_weights``."""
+"""Random weights of Wan's video models in the published layout, at any size: see ``random_weights``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.models.diffusion.wan_loading import ANIMATE, VACE
 
 @dataclass(frozen=True, slots=True)
 class WanSizes:
-    """What decides the sizes of Wan's networks, as diffusers' and transformers' classes call it."""
+    """Sizes of Wan's networks, named as in the classes of diffusers and transformers."""
 
     vace: dict[str, Any]
     animate: dict[str, Any]
@@ -109,7 +109,7 @@ TINY_WAN = WanSizes(
         "projection_dim": 4,
     },
 )
-"""As small as the networks go: for tests and dry runs."""
+"""The smallest possible networks, for tests and dry runs."""
 
 
 def vace_transformer(sizes: WanSizes) -> WanVACETransformer3DModel:
@@ -152,7 +152,7 @@ def save_random_wan(
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer that knows letters alone."""
+    """Write a tokenizer that knows only letters."""
     words = {"<pad>": 0, "</s>": 1, "<unk>": 2} | {chr(code): code - 30 for code in range(33, 127)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")

@@ -1,8 +1,8 @@
-"""Random weights in the layout of the real ones, at any size: speed and memory do not depend on the values.
+"""Random weights of Stable Diffusion in the published layout: speed and memory do not depend on the values.
 
 ``save_random_weights(folder, PUBLISHED)`` writes what the presets ``fast``, ``balanced`` and ``high`` load, each
-network at its published size (7 GB in half precision), so that a machine without the model hub runs the whole loading
-and generating code. The tests load the same layout at tiny sizes.
+network at its published size (7 GB in half precision), so that a machine without access to the model hub can run all
+the loading and generation code. The tests load the same layout at tiny sizes.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from transformers import (
 from benchmarks.stable_diffusion_sizes import StableDiffusionSizes
 
 _RESAMPLER_LAYERS = 4
-"""Of IP-Adapter Plus; the loader knows no other depth."""
+"""Layers of IP-Adapter Plus's resampler; the loader supports no other number."""
 _HEAD_WIDTH = 64
-"""Of its attention, likewise."""
+"""Width of its attention heads, likewise fixed."""
 
 
 def unet(sizes: StableDiffusionSizes) -> UNet2DConditionModel:
@@ -73,22 +73,22 @@ def autoencoder(sizes: StableDiffusionSizes) -> AutoencoderKL:
 
 
 def motion_adapter(sizes: StableDiffusionSizes) -> MotionAdapter:
-    """Return the motion modules beside that UNet."""
+    """Return the motion modules for that UNet."""
     return MotionAdapter(block_out_channels=sizes.widths, motion_layers_per_block=sizes.layers, **sizes.motion)
 
 
 def image_encoder(sizes: StableDiffusionSizes) -> CLIPVisionModelWithProjection:
-    """Return what looks at the reference picture."""
+    """Return the encoder of the reference picture."""
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes.image_encoder))
 
 
 def text_encoder(sizes: StableDiffusionSizes) -> CLIPTextModel:
-    """Return the prompt's encoder."""
+    """Return the encoder of the prompt."""
     return CLIPTextModel(CLIPTextConfig(bos_token_id=0, eos_token_id=2, pad_token_id=1, **sizes.text_encoder))
 
 
 def safety_checker(sizes: StableDiffusionSizes) -> StableDiffusionSafetyChecker:
-    """Return a checker that flags nothing: no picture is near enough to any concept."""
+    """Return a checker that flags nothing: no picture is close enough to any concept."""
     text = CLIPTextConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     config = CLIPConfig(
         text_config=text.to_dict(),
@@ -104,9 +104,9 @@ def safety_checker(sizes: StableDiffusionSizes) -> StableDiffusionSafetyChecker:
 def save_random_weights(
     folder: Path, sizes: StableDiffusionSizes, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Path:
-    """Write a whole weights folder of the Stable Diffusion presets and return it; no YOLO, which has its own.
+    """Write a complete weights folder of the Stable Diffusion presets, without YOLO, and return it.
 
-    The values are made on ``device``: a GPU makes and initializes 4 billion of them in seconds.
+    The values are generated on ``device``: a GPU initializes 4 billion of them in seconds.
     """
     torch.manual_seed(7)
     before = torch.get_default_dtype()
@@ -140,7 +140,7 @@ def _save_networks(folder: Path, sizes: StableDiffusionSizes) -> None:
     AutoencoderTiny(**sizes.tiny_autoencoder).save_pretrained(folder / "taesd")
     for name in ("pose", "depth", "normal", "canny"):
         controlnet = ControlNetModel.from_unet(network, conditioning_embedding_out_channels=sizes.hint_widths)
-        # A new ControlNet adds nothing: its last convolutions are 0.
+        # A new ControlNet has no effect: its last convolutions are 0.
         for block in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
             torch.nn.init.normal_(block.weight, std=0.05)
         controlnet.save_pretrained(folder / "controlnet" / name, variant="fp16")
@@ -155,7 +155,7 @@ def _save_networks(folder: Path, sizes: StableDiffusionSizes) -> None:
 
 
 def _save_vocabulary(folder: Path) -> None:
-    """Write a tokenizer that knows letters alone."""
+    """Write a tokenizer that knows only letters."""
     folder.mkdir(parents=True)
     letters = [chr(code) for code in range(33, 127)]
     words = ["<|startoftext|>", "<pad>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
@@ -173,7 +173,7 @@ def _save_lora(network: UNet2DConditionModel, rank: int, path: Path) -> None:
 
 
 def adapter_state(network: UNet2DConditionModel, sizes: StableDiffusionSizes) -> dict[str, torch.Tensor]:
-    """Return an IP-Adapter Plus under its published names: the resampler, and keys and values a cross attention."""
+    """Return an IP-Adapter Plus with its published names: the resampler, and keys and values per cross attention."""
     width = sizes.adapter_width
     seen = int(sizes.image_encoder["hidden_size"])
     tokens = sizes.adapter_tokens
@@ -197,7 +197,7 @@ def adapter_state(network: UNet2DConditionModel, sizes: StableDiffusionSizes) ->
             f"{forward}.1.weight": _random(4 * width, width),
             f"{forward}.3.weight": _random(width, 4 * width),
         }
-    # Numbered as the published file is: by the UNet's own order, every second one a cross attention.
+    # Numbered as in the published file: in the UNet's own order, in which every second one is a cross attention.
     crossed = [name.removesuffix(".processor") for name in network.attn_processors if "attn2" in name]
     for number, name in enumerate(crossed):
         queries = network.get_submodule(name).to_q.weight.shape[0]

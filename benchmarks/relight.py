@@ -1,9 +1,9 @@
 """Relight a truth folder in linear light: `python -m benchmarks.relight FOLDER OUT --light night`.
 
-Every video of the folder is taken through the same light and the same noise, so that the ideal result and the clean
-background stay what they are: the truth of a clip that was filmed at dusk, at night, or half in the shade. What differs
-over the place is fixed to the background by its true tracks. Relit pictures keep the shading of the render: it is the
-strength and the color of the light that change.
+The same light and the same noise are applied to every video of the folder, so that the ideal result and the clean
+background remain the ground truth of a clip filmed at dusk, at night, or half in the shade. Light that varies over the
+scene is attached to the background by its true tracks. Relit pictures keep the shading of the render: only the
+intensity and the color of the light change.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ _VIDEOS = ("rgb", "sample", "plate", "pair_suit", "without")
 
 
 def _dusk(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
-    """Give a low evening sky: a sixth of the light, the red of the west stronger to the right."""
+    """Simulate an evening sky: a sixth of the light, redder to the right."""
     west = (column / width)[:, None]
     return np.asarray((1 - west) * np.array([0.13, 0.14, 0.19]) + west * np.array([0.21, 0.15, 0.13]), np.float32)
 
 
 def _night(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
-    """Give street lamps of sodium light, 0.7 picture widths apart, and a trace of blue between them."""
+    """Simulate sodium street lamps, 0.7 picture widths apart, with a trace of blue between them."""
     near = np.exp(-0.5 * (((column / width + 0.1) % 0.7 - 0.35) / 0.14) ** 2)[:, None]
     return np.asarray(np.array([0.010, 0.013, 0.021]) + near * np.array([0.085, 0.055, 0.024]), np.float32)
 
 
 def _shade(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
-    """Leave the sun on the left part; the right lies in blue shade, with a border as soft as a high roof gives."""
+    """Keep the sun on the left; the right is in blue shade, with a soft edge as from a high roof."""
     dark = (1 / (1 + np.exp(-(column / width - 0.55) * 40)))[:, None]
     return np.asarray(1 - dark * (1 - np.array([0.20, 0.24, 0.33])), np.float32)
 
 
 LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade}
 _NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0}
-"""Standard deviation of the sensor's noise in linear light after the exposure was raised, 1 is white."""
+"""Standard deviation of the sensor's noise in linear light after raising the exposure, 1 is white."""
 _EXPOSURE = {"dusk": 1.6, "night": 3.0, "shade": 1.0}
-"""The camera lifts what is dark, as cameras do."""
+"""Exposure gain of the camera in dark scenes."""
 
 
 def relit(
     frames: Iterator[NDArray[np.uint8]], light: str, shifts_px: NDArray[np.float64]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames (h, w, 3) in another light; ``shifts_px`` (T,) is how far the background moved to the right."""
+    """Yield the frames (h, w, 3) in another light; ``shifts_px`` (T,) is the background's shift to the right."""
     for t, rgb in enumerate(frames):
         width = rgb.shape[1]
         gain = LIGHTS[light](np.arange(width) - shifts_px[t], float(width)) * _EXPOSURE[light]
         linear = linear_of(rgb) * gain[None]
         if _NOISE[light]:
             normal = np.random.default_rng((7, t)).standard_normal(rgb.shape).astype(np.float32)
-            # Photons and the sensor: the deviation grows with the root of the light.
+            # Shot noise and read noise: the deviation grows with the square root of the light.
             linear += normal * _NOISE[light] * np.sqrt(0.05 + linear)
         yield srgb_of(linear)
 
@@ -74,14 +74,14 @@ def linear_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def srgb_of(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return sRGB bytes of linear light; what is out of 0..1 is clipped."""
+    """Return sRGB bytes of linear light, clipped to 0..1."""
     value = np.clip(linear, 0, 1)
     curved = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(255 * curved), np.uint8)
 
 
 def relight_folder(folder: Path, out: Path, light: str) -> None:
-    """Write the twin of a truth folder in another light; masks and geometry are the same."""
+    """Write a copy of a truth folder in another light; masks and geometry are the same."""
     out.mkdir(parents=True, exist_ok=True)
     with np.load(folder / "gt.npz") as truth:
         tracks = np.where(truth["bg_visible"][..., None], truth["bg_tracks"], np.nan)

@@ -1,7 +1,7 @@
-"""Decode and encode every clip of a folder, and compare all that can be: `python -m benchmarks.round_trip FOLDER`.
+"""Decode and re-encode every clip of a folder, and compare: `python -m benchmarks.round_trip FOLDER`.
 
-Nobody is replaced: what goes in must come out. One line a file and a summary; the exit status is 1 where something
-differs without a warning. ``--codec lossless`` requires equal samples; else the picture must have 30 dB.
+Nobody is replaced, so the output must equal the input. Prints one line per file and a summary; the exit status is 1 if
+anything differs without a warning. ``--codec lossless`` requires equal samples; otherwise 30 dB are required.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOWEST_PSNR_DB = 30.0
 _NOT_CONTENT = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "timecode", "provenance")
 _TAGS = ("color_matrix", "color_primaries", "color_transfer", "chroma_location")
 _EDGE_BLOCKS = 2
-"""Blocks of sound at each end whose samples may differ: a decoder starts elsewhere where an edit list hid some."""
+"""Audio blocks at each end whose samples may differ: with an edit list the decoder starts at a different position."""
 
 _SAME_TIME_S = 0.0011
 _LEVEL_SHARE = 0.2
@@ -40,11 +40,11 @@ _LEVEL_SHARE = 0.2
 
 @dataclass
 class Outcome:
-    """What became of one file."""
+    """Outcome for one file."""
 
     name: str
     kind: str = "ok"
-    """ok, DIFFERS, refused (an error that a caller is told) or FAILED (any other error)."""
+    """ok, DIFFERS, refused (a documented error) or FAILED (any other error)."""
     facts: str = ""
     problems: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Outcome:
 
 
 def round_trip(path: Path, folder: Path, settings: OutputSettings, limits: LimitSettings) -> Outcome:
-    """Decode and encode one file into ``folder``; return what differs."""
+    """Decode and re-encode one file into ``folder``; return what differs."""
     outcome = Outcome(path.name)
     try:
         clip = open_clip(path, limits)
@@ -94,14 +94,14 @@ def round_trip(path: Path, folder: Path, settings: OutputSettings, limits: Limit
 
 
 def _compare_frames(clip: Clip, result: Clip, *, lossless: bool) -> tuple[float, list[str]]:
-    """Return the mean PSNR of the first plane, dB (100 where all samples are equal), and what is wrong."""
+    """Return the mean PSNR of the first plane, dB (100 where all samples are equal), and the differences."""
     if clip.info.num_frames != result.info.num_frames:
         return 0.0, [f"{result.info.num_frames} frames instead of {clip.info.num_frames}"]
     peak = float(2**clip.info.bit_depth - 1)
     values: list[float] = []
     differing = 0
     for old, new in zip(clip.frames(), result.frames(), strict=True):
-        # What H.264 codes without chroma FFmpeg decodes with chroma that says nothing.
+        # FFmpeg decodes monochrome H.264 with neutral chroma planes.
         parts = 1 if len(old.planes) == 1 else len(new.planes)
         if [plane.shape for plane in old.planes] != [plane.shape for plane in new.planes[:parts]]:
             return 0.0, ["the planes have other shapes"]
@@ -117,7 +117,7 @@ def _compare_frames(clip: Clip, result: Clip, *, lossless: bool) -> tuple[float,
 def _compare_times(clip: Clip, result: Clip) -> list[str]:
     old = clip.info
     new = result.info
-    # Matroska counts in ms.
+    # Matroska's time base is 1 ms.
     tolerance = 0.00051 if result.info.path.suffix == ".mkv" else 1e-9
     if old.num_frames != new.num_frames:
         return []
@@ -172,7 +172,7 @@ def _compare_containers(clip: Clip, result: Clip, warnings: tuple[str, ...]) -> 
             problems.append(f"{len(titles[1])} chapters instead of {len(titles[0])}")
         sounds = [stream.index for stream in copied if stream.type == "audio"]
     for number, index in enumerate(sounds):
-        # A packet that is left out costs the block around it as well.
+        # A missing packet also affects the adjacent block.
         lacks = re.search(rf"Stream {number + 1} of the result lacks (\d+) damaged", told)
         lost = 3 * int(lacks[1]) if lacks else 0
         problems += _compare_sound(clip.info.path, index, result.info.path, number, lost)
@@ -189,7 +189,7 @@ def _compare_tags(old: av.container.InputContainer, new: av.container.InputConta
 
 
 def _compare_sound(old: Path, index: int, new: Path, number: int, lost: int) -> list[str]:
-    """Compare the samples of a sound track block by block, by time; ``lost`` may be missing, as a warning says."""
+    """Compare an audio track's samples block by block, by time; ``lost`` packets may be missing, with a warning."""
     with av.open(str(new)) as container:
         if number >= len(container.streams.audio):
             return []
@@ -208,10 +208,10 @@ def _compare_sound(old: Path, index: int, new: Path, number: int, lost: int) -> 
 
 
 def _is_alike(old: NDArray[np.generic], new: NDArray[np.generic]) -> bool:
-    """Tell whether two blocks are the same sound: the same samples, or as loud.
+    """Return whether two blocks are the same sound: equal samples, or equal loudness.
 
-    Decoders of AAC and Opus fill bands with noise of their own, from a state that runs on: after another start the
-    samples of such bands are others.
+    AAC and Opus decoders fill bands with noise generated from a running state: after a different start the samples of
+    such bands differ.
     """
     if old.shape != new.shape:
         return False
@@ -239,7 +239,7 @@ def _blocks_of(path: Path, index: int) -> Iterator[tuple[float, NDArray[np.gener
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run over a folder; return the exit status."""
+    """Process a folder; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.round_trip", description=(__doc__ or "").splitlines()[0]
     )

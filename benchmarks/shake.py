@@ -1,8 +1,8 @@
-"""Put a known shake over a clip with ground truth: `python -m benchmarks.shake assets/walk_a OUT`.
+"""Apply a known shake to a clip with ground truth: `python -m benchmarks.shake assets/walk_a OUT`.
 
-The clip is enlarged just enough that the shake never shows a border, so that every pixel still comes from the place.
-OUT gets ``sample.mp4``, ``plate.mp4``, ``gt.npz`` and ``mask.npz`` like the folder it came from, all moved by the
-same matrices; ``gt.npz`` has one K a frame, and the matrices as ``shaken_from_source``.
+The clip is zoomed just enough that the shake never shows a border, so that every pixel still shows the scene. OUT gets
+``sample.mp4``, ``plate.mp4``, ``gt.npz`` and ``mask.npz`` like the original folder, all transformed by the same
+matrices; ``gt.npz`` has one K per frame, and the matrices as ``shaken_from_source``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AMPLITUDE_PX = 12.0
 AMPLITUDE_DEG = 1.5
 AMPLITUDE_SCALE = 0.02
 _BAND_HZ = (0.5, 4.0)
-"""Hand-held shake lies here; slower is intended movement, faster is mostly lost in exposure."""
+"""The band of hand-held shake; slower motion is intended, faster motion is mostly averaged out by the exposure."""
 
 
 def shake_matrices(
@@ -35,10 +35,10 @@ def shake_matrices(
     strength: float = 1.0,
     fps: float = 30.0,
 ) -> NDArray[np.float64]:
-    """Return (T, 3, 3) ``shaken_from_source``: band-limited random similarities about the picture's centre.
+    """Return (T, 3, 3) ``shaken_from_source``: band-limited random similarities about the picture's center.
 
     The largest excursions are ±12 px, ±1.5° and ±2 % times ``strength`` at 360 lines (pixels grow with the height).
-    The zoom that keeps the borders out of sight is part of the matrices.
+    The zoom that hides the borders is part of the matrices.
     """
     width, height = size_wh
     x, y, degrees, scale = (
@@ -59,14 +59,14 @@ def shake_matrices(
     for shake in shakes:
         reach = np.abs(moved(np.linalg.inv(shake), corners) - center) / np.abs(corners - center)
         zoom = max(zoom, float(reach.max()))
-    # one pixel more for the interpolation's support
+    # One more pixel for the interpolation's support.
     zoom *= 1 + 4 / min(width, height)
     enlarged = np.array([[zoom, 0, center[0] * (1 - zoom)], [0, zoom, center[1] * (1 - zoom)], [0, 0, 1]])
     return np.asarray(shakes @ enlarged)
 
 
 def shake_clip(folder: Path, out: Path, *, seed: int = 0, strength: float = 1.0) -> NDArray[np.float64]:
-    """Write the shaken twin of a truth folder to ``out`` and return its (T, 3, 3) ``shaken_from_source``."""
+    """Write a shaken copy of a truth folder to ``out`` and return its (T, 3, 3) ``shaken_from_source``."""
     truth = dict(np.load(folder / "gt.npz"))
     width, height = (int(v) for v in truth["size"])
     matrices = shake_matrices(len(truth["RT"]), (width, height), seed=seed, strength=strength)
@@ -84,7 +84,8 @@ def shake_clip(folder: Path, out: Path, *, seed: int = 0, strength: float = 1.0)
 def shaken_truth(
     truth: dict[str, NDArray[np.generic]], matrices: NDArray[np.float64]
 ) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays of ``gt.npz`` as the shaken camera sees them; what leaves the picture is no longer visible."""
+    """Return the arrays of ``gt.npz`` as seen by the shaken camera; points that leave the picture are no longer
+    visible."""
     width, height = (int(v) for v in truth["size"])
     new = dict(truth)
     for points, shown in (("keypoints2d", "visible"), ("bg_tracks", "bg_visible")):
@@ -100,7 +101,7 @@ def shaken_truth(
 
 
 def warp_video(source: Path, out: Path, matrix_of: Callable[[int], NDArray[np.float64]], *, crf: int = 14) -> None:
-    """Write the clip with each frame moved by ``out_from_source``, same size and times, sound left out."""
+    """Write the clip with each frame warped by ``out_from_source``, with the same size and times, without sound."""
     write_video(out, (_warp(rgb, matrix_of(t), cv2.INTER_CUBIC) for t, rgb in enumerate(read_rgb(source))), crf=crf)
 
 
@@ -141,10 +142,10 @@ def _warp(picture: NDArray[np.uint8], matrix: NDArray[np.float64], interpolation
 
 
 def _noise(num_frames: int, fps: float, seed: int) -> NDArray[np.float64]:
-    """(T,) band-limited noise whose largest value is 1."""
+    """(T,) band-limited noise with a maximum of 1."""
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(max(num_frames, 2) * 2))
     hertz = np.fft.rfftfreq(max(num_frames, 2) * 2, 1 / fps)
-    # the spectrum of a hand falls with frequency
+    # The spectrum of hand shake falls with frequency.
     gain = np.where((hertz >= _BAND_HZ[0]) & (hertz <= _BAND_HZ[1]), 1 / np.maximum(hertz, 0.1), 0.0)
     noise = np.fft.irfft(spectrum * gain)[:num_frames]
     peak = np.abs(noise).max()

@@ -1,17 +1,17 @@
-"""Judge the smoothed camera path beside vid.stab's at the same window: `python -m benchmarks.smoothing`.
+"""Compare the smoothed camera path with vid.stab's at the same window: `python -m benchmarks.smoothing`.
 
 The clips are those of `benchmarks.camera` (a static camera, a known shake), each under several shakes. The measures are
 those of Liu et al. 2013, Bundled Camera Paths for Video Stabilization: stability, distortion, cropping.
 
-A picture's path is measured alike for all: SIFT against the static place (the median of all frames, brought back by the
-true shake), RANSAC, an affine map. On the shaken clip itself the true path is known: what the measure gets wrong there
-is what two methods may differ by without one being worse. ``exact`` is ours without the measure: the pipeline's matrix
-times the true one.
+The path of a video is measured in the same way for all: SIFT against the static background (the median of all frames,
+aligned by the true shake), RANSAC, an affine map. On the shaken clip itself the true path is known: the measurement
+error there is the margin within which two methods are considered equal. ``exact`` is ours without measurement: the
+pipeline's matrix times the true one.
 
-Ours crops nothing by construction: the stabilised picture is only worked on, and the result gets the camera's own
-movement back (`pipeline.finish.reshake`), so it keeps the whole frame: its 1.0 is written down, not measured. vid.stab
-with ``optzoom=0`` does not zoom either, but has black borders; by default (``optzoom=1``) it zooms until none
-shows.
+Ours crops nothing by construction: the stabilized picture is only an intermediate, and the result gets the camera's own
+motion back (`pipeline.finish.reshake`), so it keeps the whole frame: its 1.0 is by definition, not measured. vid.stab
+with ``optzoom=0`` does not zoom either, but leaves black borders; by default (``optzoom=1``) it zooms until none is
+visible.
 
 The exit code is 1 if ours is worse than vid.stab's default algorithm in stability or distortion.
 """
@@ -58,22 +58,22 @@ _PEERS = {_PEER: "optzoom=0", "vid.stab optalgo=avg": "optzoom=0:optalgo=avg", "
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one path is judged by."""
+    """Metrics of one path."""
 
     stability: float
-    """0..1: the least of the components'."""
+    """0..1: the minimum over the components."""
     tapered: float
-    """The same of the path under a Hann window: without the jump from its end to its begin. Not in the paper."""
+    """The same for the path under a Hann window, without the jump from its end to its start. Not in the paper."""
     distortion: float
     """0..1, the worst frame's; 1 is a similarity."""
     cropping: float
-    """Linear share of the source that is kept, mean over frames."""
+    """Linear fraction of the source that is kept, mean over frames."""
     left_px: float
-    """RMS distance of the picture's centre from its mean: the ratio alone does not tell how much movement is left."""
+    """RMS distance of the picture's center from its mean: the ratio alone does not show how much motion is left."""
 
 
 def path_components(path: Float64Array, size_wh: tuple[int, int]) -> Float64Array:
-    """Return (T, 3) of a path (T, 3, 3) ``frame_from_place``: x, y in px of the picture's centre, angle in radians."""
+    """Return (T, 3) of a path (T, 3, 3) ``frame_from_place``: x, y in px of the picture's center, angle in radians."""
     middle = (np.array(size_wh) - 1) / 2
     x, y = (path[:, :2, :2] @ middle + path[:, :2, 2] - middle).T
     angle = np.arctan2(path[:, 1, 0] - path[:, 0, 1], path[:, 0, 0] + path[:, 1, 1])
@@ -81,9 +81,9 @@ def path_components(path: Float64Array, size_wh: tuple[int, int]) -> Float64Arra
 
 
 def stability(components: Float64Array) -> float:
-    """Return the least over the columns of (T, C) of the share of energy that lies in the lowest frequencies.
+    """Return the minimum over the columns of (T, C) of the fraction of energy in the lowest frequencies.
 
-    ``sum |F[k]|^2, k = 2..6, / sum |F[k]|^2, k >= 2``, counted from 1 = DC (Liu et al. 2013). No movement at all is 1.
+    ``sum |F[k]|^2, k = 2..6, / sum |F[k]|^2, k >= 2``, counted from 1 = DC (Liu et al. 2013). No motion at all is 1.
     """
     energy = np.abs(np.fft.rfft(components - components.mean(axis=0), axis=0)) ** 2
     whole = energy[1:].sum(axis=0)
@@ -92,9 +92,9 @@ def stability(components: Float64Array) -> float:
 
 
 def distortion(stable_from_source: Float64Array) -> float:
-    """Return the least over frames of the affine part's smaller over its larger singular value (Liu et al. 2013).
+    """Return the minimum over frames of the ratio of the affine part's singular values (Liu et al. 2013).
 
-    The paper says eigenvalues; a rotation's are complex, and singular values are the uneven scaling that is meant.
+    The paper says eigenvalues; a rotation's are complex, and singular values express the anisotropic scaling meant.
     """
     scales = np.linalg.svd(stable_from_source[:, :2, :2], compute_uv=False)
     return float((scales[:, 1] / scales[:, 0]).min())
@@ -108,9 +108,9 @@ def cropping(stable_from_source: Float64Array) -> float:
 def figures_of(
     path: Float64Array, shakes: Float64Array, size_wh: tuple[int, int], *, puts_back: bool = False
 ) -> Figures:
-    """Judge a stabilised path (T, 3, 3) ``stable_from_place`` over known ``shakes``, ``source_from_place``.
+    """Evaluate a stabilized path (T, 3, 3) ``stable_from_place`` under known ``shakes``, ``source_from_place``.
 
-    ``puts_back`` says that the result gets the source's movement again: it crops nothing.
+    ``puts_back`` means that the result gets the source's motion back: it crops nothing.
     """
     stable_from_source = path @ np.linalg.inv(shakes)
     components = path_components(path, size_wh)
@@ -125,7 +125,7 @@ def figures_of(
 
 
 def measured_path(place: Luma, frames: Sequence[Luma]) -> Float64Array:
-    """Return (T, 3, 3) ``frame_from_place``: affine, from SIFT matches that RANSAC agrees on to 1 px.
+    """Return (T, 3, 3) ``frame_from_place``: affine, from SIFT matches that are RANSAC inliers within 1 px.
 
     The fit is by least squares with Cauchy weights (scale 2.385 robust sigmas, Holland and Welsch 1977).
     """
@@ -151,7 +151,7 @@ def measured_path(place: Luma, frames: Sequence[Luma]) -> Float64Array:
 
 
 def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Float64Array:
-    """Return what `pipeline.run` stabilises the clip by, (T, 3, 3)."""
+    """Return the transforms by which `pipeline.run` stabilizes the clip, (T, 3, 3)."""
     opened = open_clip(clip.path)
     estimator = CameraEstimator(opened.info, settings)
     for frame in opened.frames():
@@ -165,7 +165,7 @@ def stable_from_source(clip: Shaken, settings: StabilizeSettings) -> Float64Arra
 
 
 def vidstab_frames(clip: Shaken, work: Path, options: str, radius: int) -> list[Luma]:
-    """Return the pictures that vid.stab makes, window ``2 radius + 1`` frames, kept without loss."""
+    """Return vid.stab's output for a window of ``2 radius + 1`` frames, stored losslessly."""
     found = work / "found.trf"
     out = work / "stable.mp4"
     if not found.exists():
@@ -183,7 +183,7 @@ def lumas(path: Path) -> list[Luma]:
 
 
 def judged(clip: Shaken, work: Path, settings: StabilizeSettings) -> tuple[dict[str, Figures], float]:
-    """Return the figures by method, and the measure's mean error in px at the corners of the shaken clip's frames."""
+    """Return the metrics by method, and the mean measurement error in px at the corners of the shaken clip's frames."""
     shakes = np.stack(list(accumulate(clip.pairs, lambda path, pair: pair @ path)))
     frames = lumas(clip.path)
     info = open_clip(clip.path).info
@@ -208,7 +208,7 @@ def judged(clip: Shaken, work: Path, settings: StabilizeSettings) -> tuple[dict[
 
 
 def pooled(figures: Sequence[Figures]) -> Figures:
-    """Return the means over clips and shakes; of distortion the worst."""
+    """Return the means over clips and shakes; the worst for distortion."""
     table = np.array([astuple(one) for one in figures])
     stable, tapered, _, kept, left = table.mean(axis=0)
     return Figures(stable, tapered, float(table[:, 2].min()), kept, left)
@@ -218,7 +218,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.smoothing", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--shakes", type=int, default=3, help="random shakes a clip, seeds 0, 1, … (default: 3)")
     arguments = parser.parse_args()
-    # frames run beside each other instead
+    # Frames run concurrently instead.
     cv2.setNumThreads(1)
     settings = StabilizeSettings()
     every = list[dict[str, Figures]]()
@@ -237,7 +237,7 @@ def main() -> int:
     means = {method: pooled([results[method] for results in every]) for method in every[0]}
     for method, figures in means.items():
         _print_row(f"{'all':<16}", method, figures)
-    # what the measure itself gets wrong on the shaken clip is no difference between methods
+    # The measurement error on the shaken clip is not a difference between methods.
     doubt = float(np.mean([abs(one[_SEEN].stability - one[_TRUE].stability) for one in every]))
     skew = 1 - means[_SEEN].distortion
     print(f"the measure's error: corners {np.mean(errors):.3f} px, stability {doubt:.4f}, distortion {skew:.5f}")

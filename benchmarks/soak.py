@@ -1,9 +1,9 @@
-"""Fifty jobs in a row through the handler, good and bad mixed: memory, open files, threads and disk stay flat.
+"""Run fifty good and bad jobs in a row through the handler: memory, open files, threads and disk must not grow.
 
 ``python -m benchmarks.soak [--jobs 50]``
 
-One process, `preview`, two seconds of walk_a at 360p from a server on loopback; every third job is a bad one. The
-first ten jobs warm up: caches and the allocator's arenas fill. Exit code 1 when something grows after them.
+One process, `preview`, two seconds of walk_a at 360p from a server on loopback; every third job is a bad one. The first
+ten jobs are a warm-up, in which caches and the allocator's arenas fill. Exit code 1 if anything grows after them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Time the whole preview job beside vid.stab on the same clip: `python -m benchmarks.speed assets/walk_a/sample.mp4`.
+"""Compare a preview job's time with vid.stab on the same clip: `python -m benchmarks.speed assets/walk_a/sample.mp4`.
 
-The clip is scaled to 720 lines first. In turns, a job and ``ffmpeg``'s vidstabdetect + vidstabtransform with libx264 at
-the same preset and crf; each in a process of its own, so that start-up and models count for the job, and CPU and memory
-are those of the process. vid.stab does the camera's part only; it stands for what people wait for a filter.
-``taskset -c 0,1 python -m benchmarks.speed …`` gives the figure for two cores. ``--functions 40`` tells where the job's
-processor time goes instead, function by function.
+The clip is scaled to 720 lines first. A job and ``ffmpeg``'s vidstabdetect + vidstabtransform with libx264 at the same
+preset and crf alternate, each in its own process, so that start-up and models count towards the job, and CPU and memory
+are those of the process. vid.stab only handles the camera; it represents how long people usually wait for a filter.
+``taskset -c 0,1 python -m benchmarks.speed …`` gives the figure for two cores. ``--functions 40`` prints the CPU time
+of each function instead.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process took."""
+    """Resources used by one process."""
 
     wall_seconds: float
     cpu_seconds: float
-    """User and system, of all its threads and children."""
+    """User and system time of all its threads and children."""
     peak_mb: float
     """Largest resident set, MiB."""
     output: str
 
 
 def measured(command: list[str]) -> Run:
-    """Run a command in the repository's root and measure it; raises ``RuntimeError`` when it fails."""
+    """Run a command in the repository's root and measure it; raises ``RuntimeError`` if it fails."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begin = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=_ROOT)
-        # wait4 gives the child's own peak memory, which getrusage(RUSAGE_CHILDREN) mixes over all children
+        # wait4 reports the child's own peak memory; getrusage(RUSAGE_CHILDREN) the maximum over all children.
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -73,7 +73,7 @@ def measured(command: list[str]) -> Run:
 
 
 def job(clip: Path, work: Path, *overrides: str, preset: str = "preview") -> tuple[Run, dict[str, float], int]:
-    """Run the job in a process of its own; return what it took, its seconds by stage and its frames."""
+    """Run the job in its own process; return the resources used, its seconds by stage and its frames."""
     shutil.rmtree(work, ignore_errors=True)
     run = measured([sys.executable, "-c", _JOB, str(clip), str(work / "out"), str(work / "space"), preset, *overrides])
     facts = json.loads(run.output.splitlines()[-1])
@@ -81,7 +81,7 @@ def job(clip: Path, work: Path, *overrides: str, preset: str = "preview") -> tup
 
 
 def vidstab(clip: Path, work: Path, preset: str, crf: int) -> Run:
-    """Run both passes of vid.stab, shell in between included."""
+    """Run both passes of vid.stab, including the shell in between."""
     transforms = work / "transforms.trf"
     out = work / "stabilized.mp4"
     quiet = "ffmpeg -y -v error"
@@ -97,7 +97,7 @@ def vidstab(clip: Path, work: Path, preset: str, crf: int) -> Run:
 
 
 def has_vidstab() -> bool:
-    """Whether there is an ``ffmpeg`` command with vid.stab in it."""
+    """Return whether there is an ``ffmpeg`` command with vid.stab."""
     if shutil.which("ffmpeg") is None:
         return False
     filters = subprocess.run(["ffmpeg", "-v", "error", "-filters"], capture_output=True, text=True, check=False)
@@ -137,7 +137,7 @@ def main() -> int:
 
 
 def scaled(clip: Path, out: Path, lines: int) -> Path:
-    """Write the clip at another height, the width even; sound is left out."""
+    """Write the clip at another height, with an even width and without sound."""
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         fps = Fraction(stream.average_rate or 30)

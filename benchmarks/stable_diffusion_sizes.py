@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class StableDiffusionSizes:
-    """What decides the size of Stable Diffusion 1.5's networks and of what stands around them."""
+    """Sizes of Stable Diffusion 1.5's networks and of the models around them."""
 
     widths: tuple[int, ...]
     """Channels of the UNet's blocks."""
     plain_block: int
-    """The one block that has no attention: the last as published, the first where there are two."""
+    """Index of the block without attention: the last as published, the first where there are two."""
     layers: int
     heads: int
     text_width: int
@@ -119,7 +119,7 @@ TINY = StableDiffusionSizes(
     },
     safety_width=16,
 )
-"""As small as the networks go: for tests and dry runs."""
+"""The smallest possible networks, for tests and dry runs."""
 
 
 def tiny_overrides(preset: str, size_wh: tuple[int, int] = (64, 128)) -> tuple[str, ...]:

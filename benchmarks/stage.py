@@ -20,7 +20,7 @@ SIZE_WH = (640, 360)
 HOLD = range(62, 90)
 """Frames of walk_a in which the subject stands."""
 _SKIN_HUES = 28, 165
-"""Of 180: reds and yellows lie outside."""
+"""Range of 180 hues; reds and yellows lie outside."""
 Picture = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -28,41 +28,41 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MadeClip:
-    """A clip and the truth about its subject."""
+    """A clip and the ground truth of its subject."""
 
     path: Path
     subject: Masks
     """(T, H, W) the visible pixels of the subject; empty where they are not in the picture."""
     others: Masks
-    """(T, H, W) everybody else's, as far as they were put there."""
+    """(T, H, W) the visible pixels of everybody else who was composited."""
     shot_starts: tuple[int, ...] = (0,)
     choice: SubjectChoice = "largest"
-    """What a caller says to have the subject replaced."""
+    """How a caller selects the subject."""
 
     def right_share(self, masks: Iterable[NDArray[np.uint8]]) -> float:
-        """Share of the subject's frames in which they are the person replaced (``figures.right_share``)."""
+        """Fraction of the subject's frames in which they are the person replaced (``figures.right_share``)."""
         return right_share(masks, self.subject, self.others)
 
     def wrong_frames(self, masks: Iterable[NDArray[np.uint8]]) -> int:
-        """Frames without the subject in which somebody was replaced all the same."""
+        """Number of frames without the subject in which somebody was replaced."""
         shown = self.subject.any(axis=(1, 2))
         return sum(bool(mask.any()) and not there for mask, there in zip(masks, shown, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody cut out of walk_a, and where they are in each frame of a made clip."""
+    """A person cut out of walk_a, and their position in each frame of a composed clip."""
 
     poses: Sequence[int | None]
     """Frame of walk_a whose cutout is shown; None where the person is absent."""
     ground: Callable[[int], tuple[float, float]]
-    """x, y in m of a frame of the made clip, between the ankles."""
+    """Maps a frame of the composed clip to x, y in m, between the ankles."""
     size: float = 1.0
     hue: int = 0
-    """Turned by so many of 180 steps; 0 leaves the clothes as they are."""
+    """Hue rotation of the clothes, of 180 steps; 0 leaves them unchanged."""
     mirrored: bool = False
     keeps_skin: bool = False
-    """Turn no hues of skin and hair."""
+    """Leave the hues of skin and hair unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,14 @@ class Post:
 
 @dataclass(slots=True, eq=False)
 class Stage:
-    """The pictures of one composed clip and the masks that belong to them."""
+    """The pictures of one composed clip and their masks."""
 
     actors: Sequence[Actor]
     posts: Sequence[Post] = ()
     camera: Sequence[int] = ()
     """Frame of walk_a whose background and camera each frame shows."""
     masks: list[list[Masks]] = field(default_factory=list)
-    """A frame's visible masks, one an actor."""
+    """Visible masks of each frame, one per actor."""
 
     def pictures(self) -> Iterator[Picture]:
         plates = _plates()
@@ -106,7 +106,7 @@ class Stage:
             yield picture
 
     def written(self, out: Path, clicked: int, shot_starts: tuple[int, ...] = (0,)) -> MadeClip:
-        """Write the clip; the first actor is the subject, and a caller clicks on them in the frame ``clicked``."""
+        """Write the clip; the first actor is the subject, whom a caller selects by a point in the frame ``clicked``."""
         write_video(out, self.pictures(), crf=18)
         subject = np.stack([of_frame[0] for of_frame in self.masks])
         others = np.stack([np.logical_or.reduce([np.zeros_like(m[0]), *m[1:]]) for m in self.masks])
@@ -116,7 +116,7 @@ class Stage:
 
 
 def _draw_actor(picture: Picture, actor: Actor, t: int, camera: int) -> NDArray[np.bool_]:
-    """Paste an actor into the picture, in place; return the pixels that they cover."""
+    """Composite an actor into the picture, in place; return the pixels that they cover."""
     pose = actor.poses[t]
     assert pose is not None
     cutout, alpha = _cutout(pose, actor.hue, keeps_skin=actor.keeps_skin)
@@ -145,7 +145,7 @@ def _draw_post(picture: Picture, post: Post, camera: int) -> NDArray[np.bool_]:
     cv2.fillConvexPoly(inside, np.round(corners).astype(np.int32), 1)
     columns = np.flatnonzero(inside.any(axis=0))
     if len(columns):
-        # Round, lit from the left, with some paint worn off: not one flat color.
+        # A lit cylinder with worn paint: not one flat color.
         across = np.linspace(-1, 1, len(columns))
         light = (0.75 + 0.35 * np.sqrt(1 - across**2) - 0.15 * across).astype(np.float32)
         shade = np.zeros(picture.shape[:2], np.float32)
@@ -168,7 +168,7 @@ def mirrored_ground(t: int, shift: float, farther: float) -> tuple[float, float]
 
 
 def standing_poses(count: int) -> list[int]:
-    """Poses of somebody who stands for as long as wanted: there and back again."""
+    """Return poses of somebody who stands for ``count`` frames, played back and forth."""
     return [HOLD.start + step for step in there_and_back(count, len(HOLD))]
 
 
@@ -178,7 +178,7 @@ def there_and_back(count: int, length: int) -> list[int]:
 
 
 def _projected(point: Floats, camera: int) -> tuple[Floats, float]:
-    """Return px (2,) and depth in m of a point (3,) seen by walk_a's camera of a frame."""
+    """Return px (2,) and depth in m of a point (3,) in walk_a's camera of a frame."""
     truth = truth_of_walk()
     seen = truth.RT[camera, :, :3] @ point + truth.RT[camera, :, 3]
     return (truth.K[camera] @ seen)[:2] / seen[2], float(seen[2])

@@ -1,9 +1,9 @@
-"""From ``python handler.py`` to the first frame processed, and what takes the time.
+"""Measure the time from ``python handler.py`` to the first processed frame, and its parts.
 
 ``python -m benchmarks.startup``
 
-The command is started as a user starts it, on walk_a, and killed when its first frame was surveyed. The parts are
-import times (``-X importtime``, of modules that cost 50 ms or more, their own imports included).
+The command is started as a user would, on walk_a, and killed when its first frame has been surveyed. The parts are
+import times (``-X importtime``, of modules that take 50 ms or more, including their own imports).
 """
 
 from __future__ import annotations

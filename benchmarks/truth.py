@@ -1,9 +1,9 @@
-"""Judge a whole job by a clip's ground truth: `python -m benchmarks.truth assets/walk_a`.
+"""Evaluate a whole job against ground truth: `python -m benchmarks.truth assets/walk_a`.
 
 Runs the ``preview`` job on the folder's ``sample.mp4`` (``rgb.mp4`` where there is none) with lossless output and all
-artifacts, and prints each figure beside its aim. Everything is judged against ``gt.npz``, ``mask.npz`` and
-``plate.mp4`` (formulas in ``benchmarks.figures``): cameras and contacts come from the truth, never from the job. A
-folder that also tells of other people (``others_mask.npz``) is judged by whom the job replaced.
+artifacts, and prints each figure beside its aim. Everything is compared with ``gt.npz``, ``mask.npz`` and ``plate.mp4``
+(formulas in ``benchmarks.figures``): cameras and contacts are the true ones, never the job's. With masks of other
+people (``others_mask.npz``) it is also checked whom the job replaced.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _person(out: Path, analysis: dict[str, NDArray[Any]], truth: figures.Truth) 
 
 
 def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figure]:
-    """Yield what of the scene around the subject came through, where the truth tells of it."""
+    """Yield how much of the scene around the subject is preserved, where the truth covers it."""
     kinds = {
         "other people's visible pixels": (truth.others, 0.995),
         "carried thing": (truth.carried, 0.95),
@@ -145,7 +145,7 @@ def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figur
 
 
 def _counted(truth: figures.Truth) -> figures.Bools:
-    """(T, 2): frames whose ankle is inside the picture; the others are unknown."""
+    """Return (T, 2): frames whose ankle is inside the picture; the others are unknown."""
     return truth.in_frame[:, [figures.LEFT_ANKLE, figures.RIGHT_ANKLE]]
 
 

@@ -1,9 +1,9 @@
-"""What Wan's models cost: ``python -m benchmarks.wan_cost`` (needs the packages of requirements-gpu.lock, no GPU).
+"""Count operations and memory of Wan's models: ``python -m benchmarks.wan_cost`` (needs requirements-gpu.lock, no GPU).
 
-As ``benchmarks.generation_cost``: the networks stand on torch's meta device at their published sizes, and their
-operations are counted, at three lengths of a window; the polynomial through them is exact, since attention is the only
-part that does not grow in proportion. ``--write`` keeps it in ``pipeline/part_costs.json``, which ``estimate`` reads.
-The memory likewise: weights, and what a step and the autoencoder hold at once.
+As in ``benchmarks.generation_cost``, the networks are created on torch's meta device at their published sizes and their
+operations are counted, for three window lengths; the polynomial through them is exact, since attention is the only part
+that does not grow linearly. ``--write`` stores it in ``pipeline/part_costs.json``, which ``estimate`` reads. Memory is
+counted likewise: weights, and the peak of a step and of the autoencoder.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _SIZE_WH = (512, 768)
 _LENGTHS = (5, 13, 25)
 _TEXT = (1, 512, 4096)
 AIMS_GB = {"wan": 40.0, "ultra": 75.0}
-"""Of an A40 and of an H100, less some room."""
+"""Memory of an A40 and of an H100, minus a margin."""
 
 
 def count_wan(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, dict[str, float]]:
-    """Return the polynomials of a step by its tokens, and of the autoencoder by frames, a megapixel."""
+    """Return the polynomials of a step in its tokens, and of the autoencoder in frames, per megapixel."""
     megapixels = size_wh[0] * size_wh[1] / 1e6
     with torch.device("meta"), torch.inference_mode():
         vae = AutoencoderKLWan(**PUBLISHED_WAN.autoencoder)
@@ -50,7 +50,7 @@ def count_wan(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, dict[str, float]
 
 
 def step_call(name: str, transformer: Any, frames: int, size_wh: tuple[int, int]) -> Any:
-    """Return a call of one evaluation of a transformer for a window, its reference's latent among it."""
+    """Return a call that evaluates a transformer once for a window, including the reference's latent."""
     width, height = size_wh
     latents = (frames - 1) // 4 + 2
     side = (height // 8, width // 8)
@@ -94,7 +94,7 @@ def _through(points: list[tuple[int, float]], degree: int) -> dict[str, float]:
 
 
 def memory_gb(settings: VaceSettings | AnimateSettings) -> tuple[dict[str, float], dict[str, float]]:
-    """Return GB of weights by model, and of what a step and the autoencoder hold at once."""
+    """Return GB of weights by model, and the peak of a step and of the autoencoder."""
     width, height = settings.crop_size_wh
     frames = padded_frames(settings.window_frames)
     with torch.device("meta"), torch.inference_mode():
@@ -106,7 +106,7 @@ def memory_gb(settings: VaceSettings | AnimateSettings) -> tuple[dict[str, float
         if not is_vace:
             encoder = CLIPVisionModel(CLIPVisionConfig(**PUBLISHED_WAN.image_encoder))
             weights["image encoder"] = weights_gb(encoder)
-        # A step on the meta device holds float32 where the model says so itself; inputs are halved by hand.
+        # On the meta device a step uses float32 where the model requests it; inputs are halved explicitly.
         torch.set_default_dtype(torch.bfloat16)
         try:
             held = {"step": activation_gb(step_call(settings.backend, transformer, frames, (width, height)))}
@@ -118,7 +118,7 @@ def memory_gb(settings: VaceSettings | AnimateSettings) -> tuple[dict[str, float
 
 
 def main() -> int:
-    """Print both tables; exit code 1 where a preset is above its aim."""
+    """Print both tables; exit code 1 where a preset exceeds its aim."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wan_cost")
     parser.add_argument("--write", action="store_true", help=f"keep the polynomials in {PART_COSTS}")
     arguments = parser.parse_args()

@@ -1,1 +1,1 @@
-"""Attacks on a worker, a file for each kind; ``python -m benchmarks.attack`` runs them all."""
+"""Attacks on a worker, one module per kind; ``python -m benchmarks.attack`` runs all of them."""

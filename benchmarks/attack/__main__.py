@@ -1,11 +1,11 @@
-"""Every kind of attack on a worker that is known here, on loopback alone: nothing undefined, and a good job after each.
+"""Run all known kinds of attack on a worker, on loopback only: only defined outcomes, and a good job after each.
 
 ``python -m benchmarks.attack [GROUP ...] [--seed 0]``
 
-Each group is a file beside this one with ``run(bench)``, and has a process of its own, ended after its time: what
-kills or hangs that process has killed or hung a worker. An outcome is defined where the answer has the code that the
-documents promise, came in time (twice a good job's and five seconds), took bounded memory and left nothing. Exit code
-1 where something is not. Full disks need the right to mount; without it that group says so and counts as not tried.
+Each group is a module in this package with ``run(bench)``, executed in its own process with a time limit: whatever
+kills or hangs that process would have killed or hung a worker. An outcome is defined if the answer has the documented
+code, arrived in time (twice a good job's time plus five seconds), used bounded memory and left no files. Exit code 1 if
+any is not. Full disks require the right to mount; without it that group reports so and counts as not tried.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _run_inside(group: str, folder: Path, seed: int) -> None:
 
 
 def _run(group: str, seed: int) -> list[Tried]:
-    """Run a group in a process of its own; that it ends before its time is one of its results."""
+    """Run a group in its own process; ending within the time limit is one of its results."""
     rows: list[Tried] = []
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="understudy-attack-") as folder:

@@ -1,4 +1,4 @@
-"""What a group of attacks works with: a worker that answers jobs, and a note of what came of each attack."""
+"""The test bench of a group of attacks: a worker that answers jobs, and a record of each outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNDEFINED = frozenset({"INTERNAL"})
 
 @dataclass(frozen=True)
 class Tried:
-    """One attack and what it came to."""
+    """One attack and its outcome."""
 
     name: str
     outcome: str
@@ -30,7 +30,7 @@ class Tried:
 
 @dataclass
 class Bench:
-    """A folder to work in, and a worker whose models are loaded once."""
+    """A working folder, and a worker whose models are loaded once."""
 
     folder: Path
     seed: int = 0
@@ -38,7 +38,7 @@ class Bench:
     _workers: dict[tuple[tuple[str, str], ...], Runner] = field(default_factory=dict)
 
     def worker(self, environment: Mapping[str, str] | None = None) -> Runner:
-        """Return a worker with these variables; all share their models."""
+        """Return a worker with these environment variables; all share their models."""
         key = tuple(sorted((environment or {}).items()))
         if key not in self._workers:
             models = {"models": self._workers[()].models} if self._workers else {}
@@ -46,7 +46,7 @@ class Bench:
         return self._workers[key]
 
     def good(self, worker: Runner | None = None) -> Tried:
-        """Do a job that must succeed, as must be possible after every attack; nothing may be left but its result."""
+        """Run a job that must succeed, as it must after every attack; nothing but its result may be left."""
         worker = worker or self.worker()
         begin = time.monotonic()
         answer = worker.answer(good_job(), "good")
@@ -67,7 +67,7 @@ class Bench:
         most_mib: float = 1500.0,
         **how: Any,
     ) -> Tried:
-        """Answer a hostile job; defined is a code of ``allowed``, in time, in bounded memory, with nothing left."""
+        """Answer a hostile job; defined means a code of ``allowed``, in time, with bounded memory and no files left."""
         worker = worker or self.worker()
         before = _rss_mib()
         begin = time.monotonic()
@@ -96,7 +96,7 @@ def clear(worker: Runner) -> None:
 
 
 def timed(name: str, work: Callable[[], object], most_seconds: float) -> Tried:
-    """Run something that has to end in time, without an exception."""
+    """Run something that must end in time, without an exception."""
     begin = time.monotonic()
     try:
         work()
@@ -107,7 +107,7 @@ def timed(name: str, work: Callable[[], object], most_seconds: float) -> Tried:
 
 
 class Peak:
-    """The largest memory of this process and its children together while the block runs, sampled."""
+    """The peak memory of this process and its children while the block runs, by sampling."""
 
     def __enter__(self) -> Peak:
         import threading

@@ -1,4 +1,4 @@
-"""Checkpoints are flipped, cut, swapped and removed: none is taken for what it was not."""
+"""Corrupt, truncate, swap and remove checkpoints: none may be accepted for what it is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WHOLE_JOBS = 12
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Damage the checkpoints of a real job, one at a time; then let jobs go on from damaged ones."""
+    """Damage the checkpoints of a real job, one at a time; then resume jobs from damaged ones."""
     worker = bench.worker({"UNDERSTUDY_STATE_DIR": str(bench.folder / "state")})
     expected = Path(worker.answer(good_job())["video_url"]).read_bytes()
     clear(worker)
@@ -61,7 +61,7 @@ def _files(state: Path) -> list[Path]:
 
 
 def _files_alone(kept: Path, harmed: Path, chance: random.Random) -> Iterator[Tried]:
-    """Try the check alone on many more: a file that was changed must not count as intact."""
+    """Test the integrity check alone on many more: a changed file must not count as intact."""
     shutil.copytree(kept, harmed)
     tops = sorted(path for path in harmed.iterdir() if path.suffix != ".json" and path.name != "layers")
     checkpoints = [*tops, *sorted(harmed.glob("layers/*.zip"))]
@@ -85,7 +85,7 @@ def _files_alone(kept: Path, harmed: Path, chance: random.Random) -> Iterator[Tr
 
 
 def _harm(path: Path, others: list[Path], chance: random.Random) -> str:
-    """Do one of seven kinds of damage to a file; return what."""
+    """Apply one of seven kinds of damage to a file; return its name."""
     data = bytearray(path.read_bytes())
     kind = chance.choice(("flip", "flip", "cut", "zeros", "swap", "lengthen", "exchange"))
     at = chance.randrange(len(data))

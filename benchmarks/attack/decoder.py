@@ -1,4 +1,4 @@
-"""The decoder's process is killed, stopped and crashed in the middle of a job: that job fails, the next is served."""
+"""Kill, stop and crash the decoder process in the middle of a job: that job fails, the next one is served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGXCPU, sign
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Send each signal at several moments, then cancel while a clip is opened."""
+    """Send each signal at several moments, then cancel while a clip is being opened."""
     yield bench.good()
     for number in _SIGNALS:
         for delay in (0.0, 1.0):
@@ -27,7 +27,7 @@ def run(bench: Bench) -> Iterator[Tried]:
             yield bench.job(
                 f"{number.name} after {delay} s",
                 {"video_url": str(WALK), "end_s": 1.5},
-                # A job that no longer reads its clip is not harmed.
+                # A job that no longer reads its clip is unaffected.
                 allowed={"UNSUPPORTED_MEDIA", "TOO_LARGE", "OK"},
                 most_seconds=120.0,
             )
@@ -50,12 +50,12 @@ def run(bench: Bench) -> Iterator[Tried]:
         )
     yield bench.good()
     left = [each for each in psutil.Process().children(recursive=True) if _is_decoder(each)]
-    # One may wait for the next clip.
+    # One process may be waiting for the next clip.
     yield Tried("decoders afterwards", str(len(left)), len(left) <= 1, 0.0)
 
 
 def _kill_decoders(delay: float, number: signal.Signals) -> None:
-    """Send a signal to the decoder that works for a job, once there is one."""
+    """Send a signal to the decoder process of a job, once there is one."""
     end = time.monotonic() + 20.0
     while time.monotonic() < end:
         for each in psutil.Process().children(recursive=True):
@@ -67,7 +67,7 @@ def _kill_decoders(delay: float, number: signal.Signals) -> None:
 
 
 def _reads(process: psutil.Process) -> bool:
-    """Return whether it is a decoder that has the clip open."""
+    """Return whether this is a decoder process that has the clip open."""
     try:
         return _is_decoder(process) and any(file.path == str(WALK) for file in process.open_files())
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or gone, in every pass: ``NO_SPACE``, and what is finished stays for the next try."""
+"""Full, read-only and vanished disks in every pass: ``NO_SPACE``, and finished passes are kept for the next attempt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ASKED = {"video_url": str(WALK), "start_s": 1.5, "end_s": 2.2}
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Answer a job on each disk, once as it is and once as if it had filled up after the work had begun."""
+    """Answer a job on each disk, once as it is and once as if it had filled up after the work began."""
     yield bench.good()
     if not _can_mount(bench.folder / "probe"):
         yield Tried("full disks: no right to mount here", "not tried", True, 0.0)
@@ -58,7 +58,7 @@ def _kept(bench: Bench, worker: Runner, folder: Path, size: str) -> Tried:
         )
     finally:
         resume._LEAST_FREE_BYTES = least
-    # What is kept on that disk is not left behind: it is what the next try goes on from.
+    # Files kept on that disk are not leftovers: the next attempt resumes from them.
     is_only_kept = tried.note.startswith("left") and ";" not in tried.note
     return Tried(tried.name, tried.outcome, tried.is_defined or is_only_kept, tried.seconds, tried.note)
 

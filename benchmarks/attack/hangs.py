@@ -1,4 +1,4 @@
-"""Jobs that stop going on, in each stage: answered in time, nothing delivered afterwards, the next job served."""
+"""Jobs that hang in each stage: answered in time, nothing delivered afterwards, the next job served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STALL_SECONDS = 2.0
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Hold a job before, in and after its work, beyond the time that it may be silent for."""
+    """Block a job before, during and after its work, longer than it may go without progress."""
     yield bench.good()
     for place in ("open_untrusted", "run_job", "choose_destination"):
         for is_after in (False, True):
@@ -49,7 +49,7 @@ def _hang(bench: Bench, place: str, is_after: bool) -> Tried:
         seconds = time.monotonic() - begin
         goes_on.set()
         await asyncio.sleep(0.5)
-        # The held one's thread has to end first; under load the next may take longer than a stall.
+        # The blocked job's thread must end first; under load the next job may take longer than the stall limit.
         for _ in range(20):
             second: dict[str, Any] = await handle({"id": "next", "input": good_job()})
             if "error_code" not in second:

@@ -1,4 +1,4 @@
-"""Too little memory, by a limit on the address space: a job is done, refused, or told ``OUT_OF_MEMORY``."""
+"""Too little memory, by limiting the address space: a job succeeds, is refused, or fails with ``OUT_OF_MEMORY``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(bench: Bench) -> Iterator[Tried]:
         except subprocess.TimeoutExpired:
             status = "hangs"
             text = ""
-        # Refused at the start, or as a job; a crash has another status.
+        # Refused at start-up or as a job; a crash has a different status.
         is_told = "OUT_OF_MEMORY" in text or "GB of memory are available; the preset needs" in text
         outcome = "told" if is_told else f"status {status}"
         if status == 0:

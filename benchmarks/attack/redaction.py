@@ -1,4 +1,4 @@
-"""Long messages and answers: the log's search for secrets must not hold the worker."""
+"""Long messages and answers: redacting secrets in the log must not stall the worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FILLS: dict[str, Callable[[int], str]] = {
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Log every fill at every size, plainly, as JSON and through the SDK; then deliver silence inline."""
+    """Log every filler at every size, as text, as JSON and through the SDK; then deliver a silent clip inline."""
     from runpod.serverless.modules.rp_logger import RunPodLogger
 
     redact = Redactor({"MY_API_KEY": "hunter22-hunter22"})
@@ -66,7 +66,7 @@ def run(bench: Bench) -> Iterator[Tried]:
 
 
 def _with_silence(path: Path, seconds: int) -> Path:
-    """Write a part of walk_a with that much silence in one packet a second."""
+    """Write a part of walk_a with a given amount of silence, one packet per second."""
     with av.open(str(WALK)) as source, av.open(str(path), "w") as out:
         video = out.add_stream_from_template(source.streams.video[0])
         sound = out.add_stream("pcm_s16le", rate=48_000, layout="stereo")

@@ -1,4 +1,4 @@
-"""Servers of clips that behave as no server should, and URLs that lead where no job may go."""
+"""Misbehaving clip servers, and URLs that point where no job may connect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.job_runner import WALK, good_job
 
 _OURS = {"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}
 _MOST_SECONDS = 60.0
-"""A server is asked five times, with pauses of some ten seconds together; the machine may be busy."""
+"""A server is tried five times, with about ten seconds of pauses in total; the machine may be busy."""
 _HOSTS = (
     "127.0.0.1", "127.1", "0x7f.1", "2130706433", "0.0.0.0", "localhost", "[::1]", "[::ffff:7f00:1]", "[::7f00:1]",
     "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "168.63.129.16", "100.64.0.1", "192.0.0.192",
@@ -22,7 +22,7 @@ _HOSTS = (
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Ask for each private host with a canary behind it, then fetch from each server, and do a good job."""
+    """Request each private host with a canary behind it, then fetch from each server, and run a good job."""
     yield bench.good()
     worker = bench.worker(_OURS)
     with http_server({"/a.mp4": b"data"}) as canary:
@@ -82,6 +82,6 @@ def _servers(seed: int) -> dict[str, tuple[Answer, Collection[str]]]:
 
 
 def _bomb() -> bytes:
-    """Return 3 GB of zeros, packed a hundred times over without holding them."""
+    """Return 3 GB of zeros, compressed several times without holding them in memory."""
     member = gzip.compress(bytes(30_000_000))
     return member * 100

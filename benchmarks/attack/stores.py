@@ -1,4 +1,4 @@
-"""Stores that do not take a result, take it late, or say that they took it; and buckets that are none."""
+"""Stores that reject a result, accept it late, or only claim to have stored it; and invalid buckets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_SECONDS = 60.0
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Deliver to each store by a signed URL, then to servers as the worker's bucket; a good job afterwards."""
+    """Deliver to each store by a signed URL, then to servers posing as the worker's bucket; then run a good job."""
     yield bench.good()
     worker = bench.worker(_OURS)
     for name, (steps, allowed) in _STORES.items():

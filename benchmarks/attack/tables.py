@@ -1,4 +1,4 @@
-"""Files that promise what they do not hold: samples, tracks, packets, attachments."""
+"""Files whose tables claim contents that they do not have: samples, tracks, packets, attachments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REFUSED = frozenset({"TOO_LARGE", "UNSUPPORTED_MEDIA"})
 
 
 def run(bench: Bench) -> Iterator[Tried]:
-    """Send every lie in every table, with and without a range, and a good job after each kind."""
+    """Send every false entry of every table, with and without a range, and run a good job after each kind."""
     yield bench.good()
     path = bench.folder / "lie.mp4"
     for where in ("stsz", "stts", "ctts", "trun"):
@@ -30,7 +30,7 @@ def run(bench: Bench) -> Iterator[Tried]:
     for tracks in (150, 300, 5_000):
         path.write_bytes(lying_mp4(1, tracks))
         yield bench.job(f"{tracks} tracks", {"video_url": str(path)}, allowed=_REFUSED)
-    # Ten million packets of a byte that are really there.
+    # Ten million real packets of one byte.
     path.write_bytes(lying_mp4(10_000_000, media=10_000_000))
     for part in ({}, {"end_s": 1.0}):
         yield bench.job("10^7 packets", {"video_url": str(path), **part}, allowed=_REFUSED, most_mib=600.0)
