@@ -1,16 +1,16 @@
 # syntax=docker/dockerfile:1
-# The worker. Stages: dependencies, models, code; so that a change of code rebuilds little.
+# The worker's image. Stages: dependencies, models, code, so that a change of code rebuilds little.
 #
 #   docker build -t understudy:preview .                                            CPU, the mannequin alone (PRESETS=none)
 #   docker build --build-arg PRESETS=fast,balanced,high \
 #     --secret id=hf_token,env=HF_TOKEN -t understudy .                            with the diffusion presets' models
 #
-# torch's wheels bring CUDA 13, whose driver is 580; NVIDIA's forward-compatible library, used where it is needed (scripts/start.sh), lets
-# data centre GPUs with drivers from 535 on do. There is no HEALTHCHECK: RunPod has its own.
+# torch's wheels use CUDA 13, which requires driver 580; with NVIDIA's forward-compatibility library, which scripts/start.sh enables if
+# necessary, drivers from 535 on suffice for data center GPUs. There is no HEALTHCHECK: RunPod has its own.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS dependencies
 
-# OpenCV's wheels want libGL and glib.
+# OpenCV's wheels need libGL and glib.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
@@ -21,12 +21,12 @@ ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.lock requirements-gpu.lock ./
 RUN pip install --no-cache-dir -r requirements.lock
 ARG PRESETS=none
-# triton (0.9 GB) is for `generate.compile` alone, which wants a C compiler besides: neither is here.
+# triton (0.9 GB) is needed for `generate.compile` only, which also needs a C compiler: the image has neither.
 RUN if [ "$PRESETS" != none ]; then \
       pip install --no-cache-dir -r requirements-gpu.lock && pip uninstall --yes triton; \
     fi
 
-# NVIDIA's packages for this Debian; `--build-arg CUDA_COMPAT=none` does without, for hosts with a driver of 580 or newer.
+# NVIDIA's packages for this Debian version; `--build-arg CUDA_COMPAT=none` omits them, for hosts with driver 580 or newer.
 FROM ${BASE} AS compat
 ARG PRESETS=none
 ARG CUDA_COMPAT=cuda-compat-13-0
@@ -39,24 +39,24 @@ RUN mkdir /usr/local/cuda-compat \
       && cp -a /usr/local/cuda-*/compat/. /usr/local/cuda-compat/; \
     fi
 
-# The downloads need their own code alone: a change of any other file leaves this layer as it is.
+# Only the code that downloads: a change of any other file does not invalidate this layer.
 FROM dependencies AS models
 COPY pipeline/__init__.py ./pipeline/
 COPY pipeline/models/__init__.py ./pipeline/models/
 COPY pipeline/models/weights ./pipeline/models/weights
 COPY builder/__init__.py builder/fetch_models.py builder/download.py builder/models.lock ./builder/
 ARG PRESETS=none
-# The token is there for this command alone, and in no layer.
+# The token is available to this command only and is not stored in a layer.
 RUN --mount=type=secret,id=hf_token \
     UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS" --no-build
-# The figure is built by its own code, in seconds; what was downloaded is found and left alone.
+# The mannequin's mesh is built in seconds; downloaded files are found and kept.
 COPY builder ./builder
 COPY pipeline ./pipeline
 RUN UNDERSTUDY_WEIGHTS=/app/weights python -m builder.fetch_models --preset "$PRESETS"
-# LoRAs fused and single precision halved: less to push, less to read at every start.
+# Fuse LoRAs and convert single precision to half: less to push, and less to read at every start.
 RUN if [ "$PRESETS" != none ]; then python -m builder.prepare_weights --weights /app/weights; fi
 RUN python -m builder.licences --weights /app/weights
-# By source, so that a change of one pushes its own layer alone.
+# One layer per source, so that a change of one model pushes only its own layer.
 RUN mkdir -p /layers/sd15 /layers/controlnet /layers/adapter /layers/motion \
     && for pair in sd15:sd15 controlnet:controlnet ip_adapter:adapter animatelcm:motion lcm_lora:motion vae:motion \
         taesd:motion; do \
@@ -79,8 +79,8 @@ COPY assets ./assets
 COPY scripts/start.sh ./scripts/
 COPY handler.py test_input.json LICENSE ./
 
-# Nothing is fetched at run time. Numba keeps its compiled kernels, and ultralytics its settings, where the user may write.
-# Plain container runtimes hand a GPU in by the two variables of NVIDIA's.
+# Nothing is downloaded at run time. Numba's compiled kernels and ultralytics' settings go to a folder that the user can write to.
+# Plain container runtimes expose a GPU because of the two NVIDIA variables.
 ENV UNDERSTUDY_WEIGHTS=/app/weights \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \

@@ -1,7 +1,7 @@
-# make demo, make test, make check: each sets up what it needs first, in .venv and weights/ alone.
+# Each target installs what it needs first, into .venv (or .venv-app) and weights/ only.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3.11)
 BIN := .venv/bin
-# Test processes at most: each one loads the models.
+# Maximum number of test processes; each one loads the models.
 WORKERS ?= 4
 ARGS ?=
 
@@ -9,13 +9,13 @@ ARGS ?=
 .DELETE_ON_ERROR:
 .PHONY: help app format mutants test-fast setup setup-app setup-dev setup-gpu setup-browser weights weights-tests demo test test-browser check lint types lock figures pictures clean distclean
 
-help: ## say what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: weights ## replace the person in the bundled clip on a CPU; the result goes to outputs/
+demo: weights ## replace the person in the bundled clip on the CPU; the result goes to outputs/
 	$(BIN)/python handler.py
 
-app: setup-app weights ## open the web page on this machine (ARGS='--port 8000'; ARGS=--help says the rest)
+app: setup-app weights ## serve the web page on this machine (ARGS='--port 8000'; ARGS=--help lists all options)
 	.venv-app/bin/python app.py $(ARGS)
 
 test: setup-dev setup-gpu weights-tests ## run all tests (ARGS='-k plate' runs some)
@@ -24,41 +24,41 @@ test: setup-dev setup-gpu weights-tests ## run all tests (ARGS='-k plate' runs s
 test-fast: setup-dev weights-tests ## run the tests that need no torch
 	$(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) --ignore tests/models/diffusion $(ARGS)
 
-format: setup-dev ## sort imports and format
+format: setup-dev ## format the code and sort imports
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
 
-mutants: setup-dev setup-gpu weights-tests ## break the denoising loop in known ways and see which tests notice (a quarter of an hour)
+mutants: setup-dev setup-gpu weights-tests ## break the denoising loop in known ways and list the tests that notice (15 minutes)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-test-browser: setup-browser setup-app weights ## drive the page and the report in Chromium (apt-get install chromium)
+test-browser: setup-browser setup-app weights ## test the page and the report in Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
-check: lint types test ## lint, types, tests
+check: lint types test ## run linters, type checks and tests
 
-lint: setup-dev ## ruff: rules and format; codespell
+lint: setup-dev ## run ruff (rules and format) and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 
-types: setup-dev ## mypy --strict
+types: setup-dev ## run mypy --strict
 	$(BIN)/mypy
 
-figures: setup-dev weights-tests ## measure walk_a, also under a known shake, and a package clip, against their truth
+figures: setup-dev weights-tests ## compare walk_a (also with a known shake) and a package's clip with their ground truth
 	$(BIN)/python -m benchmarks.truth assets/walk_a --package
 	$(BIN)/python -m benchmarks.truth assets/walk_a --shake
 
 pictures: setup-browser setup-app weights ## make the README's pictures from the bundled clip (needs Chromium)
 	$(BIN)/python scripts/before_after.py
 
-lock: ## pin all packages anew
+lock: ## update the pinned versions of all packages
 	scripts/lock.sh
 
 clean: ## remove results and caches
 	rm -rf outputs .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv, .venv-app and the models, too
+distclean: clean ## also remove .venv, .venv-app and the models
 	rm -rf .venv .venv-app weights
 
 setup: .venv/.core
@@ -69,7 +69,7 @@ setup-gpu: .venv/.gpu
 setup-browser: .venv/.browser
 	@command -v $${UNDERSTUDY_TEST_CHROMIUM:-chromium} > /dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 1; }
 
-# Files that are there are checked against the lock, by hash, and not fetched again.
+# Existing files are verified by hash and not downloaded again.
 weights: setup
 	@$(BIN)/python -m builder.fetch_models
 weights-tests: setup
@@ -79,7 +79,7 @@ weights-tests: setup
 	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# OpenCV needs libGL and glib from the system; say how to get them rather than fail in the middle of a job.
+# OpenCV needs libGL and glib from the system; report that now instead of failing in the middle of a job.
 .venv/.core: requirements.lock | .venv/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements.lock
 	@$(BIN)/python -c "import cv2" || { echo "OpenCV does not load: apt-get install libgl1 libglib2.0-0"; exit 1; }
@@ -89,13 +89,13 @@ weights-tests: setup
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-dev.lock
 	touch $@
 
-# torch and what comes with it: 6 GB, minutes. `make demo` does without.
+# torch and its dependencies: 6 GB, some minutes. Not needed by `make demo`.
 .venv/.gpu: requirements-gpu.lock .venv/.core
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-gpu.lock
 	touch $@
 
-# The page has an environment of its own: what Gradio asks for and what RunPod's SDK asks for do not go together.
-# pip's resolver says so, and is not asked; the browser tests run what is pinned.
+# The page has a separate environment, because the requirements of Gradio and of RunPod's SDK conflict. --no-deps bypasses
+# pip's resolver, which would reject them; the browser tests run with the pinned versions.
 .venv-app/.done: requirements-app.lock requirements.lock
 	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
 	test -x .venv-app/bin/python || $(PYTHON) -m venv .venv-app

@@ -1,4 +1,4 @@
-"""Make the README's pictures from the bundled clip: ``make pictures``. Runs the job of test_input.json."""
+"""Make the README's pictures from the bundled clip (``make pictures``). Runs the job of test_input.json."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 _ROOT = Path(__file__).resolve().parents[1]
 _CLIP = _ROOT / "assets/walk_a/sample.mp4"
 _FRAMES = (25, 75, 125)
-"""Walking in, an arm before the body, walking out."""
+"""Walking in, an arm in front of the body, walking out."""
 _CHROMIUM_FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                    "--disable-component-update", "--disable-sync")  # fmt: skip
 
@@ -57,7 +57,7 @@ def _browser() -> Iterator[Any]:
 
 
 def _page(browser: Any, folder: Path) -> Any:
-    """The web page after a job on a second of the clip."""
+    """Return a screenshot of the web page after a job on half a second of the clip."""
     command = [str(_ROOT / ".venv-app/bin/python"), "app.py", "--port", "0", "--folder", str(folder)]
     server = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -74,7 +74,7 @@ def _page(browser: Any, folder: Path) -> Any:
         page.get_by_role("button", name="Replace the person").click()
         page.locator("#result video").last.wait_for(timeout=120_000)
         page.wait_for_function("[...document.querySelectorAll('#result video')].every(video => video.readyState >= 2)")
-        # Down to the figures; the report has a picture of its own.
+        # Down to the metrics; the report has a picture of its own.
         end = page.locator("#result h3").first.evaluate("title => title.getBoundingClientRect().top + window.scrollY")
         shot = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": end})
         return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)
@@ -84,7 +84,7 @@ def _page(browser: Any, folder: Path) -> Any:
 
 
 def _report(browser: Any, report: Path) -> Any:
-    """The head of the page, the moment in the middle of the clip with the slider on the person, the plots."""
+    """Return the report's header, the moment in the middle of the clip with the slider on the person, and the plots."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
     page.goto(report.as_uri())
     moment = page.locator("figure.moment", has_text="middle of").first

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Build the image without a Docker engine, with buildah, and run the main job inside it.
+# Build the image with buildah, without a Docker engine, and run the main job in it.
 #
-#   scripts/build_image.sh [PRESETS] [WORK]     PRESETS: none (default) or fast,balanced,high; WORK: a folder for all of it
+#   scripts/build_image.sh [PRESETS] [WORK]     PRESETS: none (default) or fast,balanced,high; WORK: working folder
 #
-# Needs root, and Debian's buildah and debootstrap. The base is made by debootstrap, since no registry of images is needed then; it has
-# this machine's CA certificates and pip settings, so that a mirror works as it does outside.
+# Needs root, and Debian's buildah and debootstrap. The base image is made by debootstrap, so that no image registry is needed; it gets this
+# machine's CA certificates and pip settings, so that package mirrors work inside as well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 presets=${1:-none}
@@ -19,7 +19,7 @@ if [ ! -e "$base/usr/local/bin/python" ]; then
     "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
   ln -sf /usr/bin/python3.11 "$base/usr/local/bin/python"
 fi
-# What this machine reaches the world by.
+# This machine's network settings.
 cp /etc/ssl/certs/ca-certificates.crt "$base/etc/ssl/certs/"
 cp /etc/apt/apt.conf.d/99* "$base/etc/apt/apt.conf.d/" 2> /dev/null || true
 cp /etc/pip.conf "$base/etc/" 2> /dev/null || true
@@ -57,6 +57,6 @@ echo "sizes, MB:"
 for folder in "" /usr /opt/venv /app/weights /app/pipeline; do
   echo "  $(du -sm "$root$folder" | cut -f1) ${folder:-in all}"
 done
-echo "the main job, inside:"
+echo "the main job in the image:"
 buildah "${store[@]}" run --isolation chroot "$container" -- python -u handler.py
 buildah "${store[@]}" rm "$container" > /dev/null

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Start a command in the image. Where the host's driver is older than torch's CUDA wants (580), CUDA's forward-compatible library goes
-# first: it works on data centre GPUs (A40, L40S, H100) with drivers from 535 on. Where the driver is new enough it must not be used.
+# Run a command in the image. If the host's driver is older than torch's CUDA requires (580), CUDA's forward-compatibility library takes
+# precedence: it works on data center GPUs (A40, L40S, H100) with drivers from 535 on. It must not be used with newer drivers.
 compat=${CUDA_COMPAT_FOLDER:-/usr/local/cuda-compat}
 version_file=${NVIDIA_VERSION_FILE:-/proc/driver/nvidia/version}
 if [ -e "$compat/libcuda.so.1" ] && [ -r "$version_file" ]; then

@@ -49,6 +49,7 @@ environment variables:
   UNDERSTUDY_OVERRIDES       settings as above, separated by spaces; the command line takes precedence
   UNDERSTUDY_LOCKED          settings that jobs may not change, separated by commas
   UNDERSTUDY_WEIGHTS         folder of the model weights (default: weights/); see python -m builder.fetch_models --help
+  UNDERSTUDY_VOLUME          network volume with the weights of wan and ultra (default: /runpod-volume)
   UNDERSTUDY_WORK            folder for the jobs' temporary files (default: understudy in the system's temporary folder)
   UNDERSTUDY_OUTPUTS         folder for local results (default: outputs/)
   UNDERSTUDY_STATE_DIR       folder for checkpoints of unfinished jobs, such as a network volume (default: none)
