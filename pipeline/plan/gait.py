@@ -13,17 +13,23 @@ ANKLE = 1
 """Row of the ankle among a leg's points."""
 WALKING_BH_PER_S = 0.25
 _HIP_SIGMA_SECONDS = 0.12
+_STANDING_SECONDS = 0.15
 _SAME_WAY = 0.8
 """Cosine of two directions of walking, and ratio of two speeds, that make steps comparable."""
 _SAME_SPEED = 0.6
 _STRIDES_SECONDS = np.arange(0.75, 1.6, 1 / 60)
 """From brisk to very slow walking (Murray 1967: 0.9 to 1.3 s for adults)."""
-_MIN_PAIRS = 6
+_MIN_PAIRS = 20
+"""Of legs that a period compares: with fewer, two moments that look alike by chance make a rhythm."""
 _MISFIT_BH = 0.05
 """Two steps of one walk differ by less in the picture, guesses of hidden legs by much more: their weight in the misfit
 is limited (Geman and McClure 1987)."""
-_CLEAR = 0.85
-"""Misfit at the period found, relative to the mean over all periods: with more there is no rhythm to be seen."""
+_CLEAR_MISFIT = 0.62
+_CLEAR = 0.82
+"""Misfit at the period found, and relative to the mean over all periods, up to which there is a rhythm: walks have 0.3
+to 0.6 and 0.5 to 0.8 (half of the legs hidden), people who run, jump and balance more of one or the other."""
+_LEVEL = 0.6
+"""Steepest way of the hips in the picture, vertical over horizontal: who jumps or crouches does not walk meanwhile."""
 _DONORS = tuple(
     (halves, 2.0 ** (-abs(halves) / 2) * (1.0 if halves % 2 == 0 else 0.5)) for halves in (-4, -3, -2, -1, 1, 2, 3, 4)
 )
@@ -38,6 +44,8 @@ class Walk:
     """(T, 2, L, 2) knee, ankle and so on, relative to each leg's own hip, body heights."""
     pace: NDArray[np.float64]
     """(T, 2) velocity of the hips, body heights per second; 0 in both where the person does not walk."""
+    stands: NDArray[np.bool_]
+    """(T,) where the hips hardly move, nor just before or after: at the top of a jump they rest, too."""
     seconds: NDArray[np.float64]
 
     def stride_seconds(self, good: NDArray[np.bool_]) -> float | None:
@@ -56,7 +64,8 @@ class Walk:
         if not known.any():
             return None
         best = int(np.nanargmin(misfits))
-        if misfits[best] > _CLEAR * float(np.nanmean(misfits)):
+        is_edge = best in (0, len(misfits) - 1)
+        if is_edge or misfits[best] > min(_CLEAR_MISFIT, _CLEAR * float(np.nanmean(misfits))):
             return None
         return float(_STRIDES_SECONDS[best])
 
@@ -110,5 +119,9 @@ def make_walk(
     shapes = (legs - hips[:, :, None]) / body_height_px[:, None, None, None]
     middle = gaussian_smooth(hips.mean(axis=1), seconds, _HIP_SIGMA_SECONDS)
     pace = np.nan_to_num(velocity(middle, seconds) / body_height_px[:, None])
-    walks = np.linalg.norm(pace, axis=1, keepdims=True) >= WALKING_BH_PER_S
-    return Walk(shapes, np.where(walks, pace, 0.0), seconds)
+    moves = np.linalg.norm(pace, axis=1) >= WALKING_BH_PER_S
+    walks = moves & (np.abs(pace[:, 1]) <= _LEVEL * np.abs(pace[:, 0]))
+    first = np.searchsorted(seconds, seconds - _STANDING_SECONDS)
+    last = np.searchsorted(seconds, seconds + _STANDING_SECONDS, side="right")
+    moments = np.concatenate([[0], np.cumsum(moves)])
+    return Walk(shapes, np.where(walks[:, None], pace, 0.0), moments[last] == moments[first], seconds)

@@ -108,7 +108,8 @@ def hidden_legs(
     The latter is NaN where there is no gait. All of one run of ``joints`` (T, 21, 3) in ``world``, with ``legs``
     (T, 2, L, 2) and ``hips`` (T, 2, 2) of them. NaN rows (not found) are never hidden. A leg is a guess where knee or
     ankle lies beside the person's mask, where both legs are too short (``_both_short``), and, next to such frames and
-    to those in which nobody is found, where it is out of step with the rest of the walk.
+    to those in which nobody is found, where it is out of step with the rest of the walk. Of somebody who neither walks
+    nor stands only what is too short is.
     """
     known: NDArray[np.bool_] = np.asarray(np.isfinite(legs).all(axis=(2, 3)))
     if np.count_nonzero(known[:, 0]) < 5:
@@ -131,7 +132,9 @@ def hidden_legs(
         for start, stop in true_runs(hidden[:, side]):
             if seconds[stop - 1] - seconds[start] > MAX_SECONDS:
                 hidden[start:stop, side] = short[start:stop]
-    return hidden & known, predicted
+    # Who neither walks nor stands does something of which only the landmarks know.
+    is_told = np.isfinite(predicted[:, :, ANKLE, 0]) | (short | walk.stands)[:, None]
+    return hidden & known & is_told, predicted
 
 
 def _both_short(

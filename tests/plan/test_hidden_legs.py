@@ -151,3 +151,21 @@ def test_the_period_of_a_walk_is_found_and_of_standing_there_is_none() -> None:
         steps = make_walk(legs, both[:, HIPS, :2], np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
         stride = steps.stride_seconds(np.ones((COUNT, 2), np.bool_))
         assert stride == (None if expected is None else pytest.approx(expected, abs=0.02))
+
+
+def test_legs_that_part_in_a_jumping_jack_are_not_exchanged() -> None:
+    # Seen from the front: the feet come together and part again, as if they had passed each other.
+    both = walk(0.0)
+    beside = 0.06 + 0.25 * np.abs(np.sin(2 * np.pi * np.arange(COUNT) / FPS))
+    for side, sign in (("left", 1), ("right", -1)):
+        both[:, JOINT[f"{side}_hip"], 0] = 300 + sign * 0.06 * HEIGHT
+        for part, share in (("knee", 0.5), ("ankle", 1.0), ("heel", 1.0), ("toe", 1.0)):
+            both[:, JOINT[f"{side}_{part}"], 0] = 300 + sign * HEIGHT * (0.06 + share * (beside - 0.06))
+    assert not exchanged_legs(both, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS).any()
+
+
+def test_who_jumps_keeps_the_legs_that_the_model_sees() -> None:
+    both = walk(0.0)
+    both[..., 1] -= (0.3 * HEIGHT * np.abs(np.sin(2 * np.pi * np.arange(COUNT) / FPS)))[:, None]
+    both[HIDDEN.start : HIDDEN.start + 4, ANKLES, 2] = OFF_MASK_CONFIDENCE
+    np.testing.assert_array_equal(filled(both), both)
