@@ -2,10 +2,10 @@
 
 FOLDER holds ``NAME_front.png``, ``_left``, ``_back`` and ``_right`` (RGBA), one character turned before a fixed camera,
 and ``NAME_VIEW.json`` with its exact ``joints_coco17``. The figure is fitted to the front alone (``--all``: to the
-four), posed on the true joints (x and y of the front, depth of the left view), turned, and compared with each picture
-at the size that people have in a clip: SSIM of luma where either is, intersection over union of the silhouettes, and
-the mean difference of color where both are. Pose, light and camera are not what is judged: the figure is lit by soft
-daylight and stands where the true one does.
+four), with the joints found in the front picture and, for the other views, the true depth of the left view; then it is
+turned and compared with each picture at the size that people have in a clip: SSIM of luma where either is, intersection
+over union of the silhouettes, and the mean difference of color where both are. Light and camera are not what is judged:
+the figure is lit by soft daylight, seen without perspective, as tall as the true one and over its hips.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,14 @@ from numpy.typing import NDArray
 
 from benchmarks.pair import lab_of, ssim
 from conf import compose_settings
-from pipeline.joints import NUM_SKELETON
+from pipeline.joints import JOINT
 from pipeline.models.loaded import load_models
+from pipeline.models.mannequin.figure import BONE
+from pipeline.models.mannequin.fitting import fit_view
+from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.mannequin import Mannequin
+from pipeline.models.mannequin.posing import HIPS_BEHIND
+from pipeline.models.mannequin.reference import ReferenceView, make_view
 from pipeline.models.weights.folder import weight_path
 from pipeline.perform.appearance import find_appearance, opaque
 from worker.source.picture import read_reference
@@ -34,16 +40,34 @@ VIEWS = {"front": 0.0, "left": 0.25, "back": 0.5, "right": 0.75}
 _BODY_PX = 600
 """Standing height at which pictures are compared."""
 _GRAY = 128
+_SHIFTS = 40
+"""Largest sideways shift, px, that the comparison takes out: the depth of the hips is not known to the pixel."""
+_ENDS = {
+    end: tuple(JOINT[f"{side}_{name}"] for name in names)
+    for side in ("left", "right")
+    for end, names in ((JOINT[f"{side}_ankle"], ("heel", "toe")), (JOINT[f"{side}_wrist"], ("hand",)))
+}
+"""Joints that move with an ankle or a wrist."""
 
 
-def true_skeleton(folder: Path, name: str) -> NDArray[np.float64]:
-    """Return (23, 3) joints in px of the front view, z away from the camera; NaN where the files have none."""
-    front, left = (_joints(folder / f"{name}_{view}.json") for view in ("front", "left"))
-    out = np.full((NUM_SKELETON, 3), np.nan)
+def with_true_depth(reference: ReferenceView, folder: Path, name: str) -> ReferenceView:
+    """Return the front view with the depth of its joints from the true left view; of hands and toes as estimated."""
+    left = _joints(folder / f"{name}_left.json")
+    mask = read_reference(folder / f"{name}_left.png", 100)[..., 3] > 127
+    rows = np.flatnonzero(mask.any(1))
+    scale = reference.height_px / (rows[-1] - rows[0] + 1)
     # In its left view the character faces the picture's left.
-    depth = left[:, 0] - left[[5, 6, 11, 12], 0].mean()
-    out[:17] = np.concatenate([front, depth[:, None]], 1)
-    return out
+    depth = (left[:, 0] - left[[11, 12], 0].mean()) * scale
+    # The pose moves the hips behind the landmarks', which are on the body's front.
+    depth[[11, 12]] -= HIPS_BEHIND * reference.height_px
+    skeleton = reference.skeleton.copy()
+    skeleton[:, 2] -= skeleton[[11, 12], 2].mean()
+    unbiased = BLAZEPOSE.without(skeleton, reference.height_px)
+    moved = depth - unbiased[:17, 2]
+    for end, ends in _ENDS.items():
+        skeleton[list(ends), 2] += moved[end] / BLAZEPOSE.depth_gain
+    skeleton[:17, 2] += moved / BLAZEPOSE.depth_gain
+    return replace(reference, skeleton=skeleton)
 
 
 def _joints(path: Path) -> NDArray[np.float64]:
@@ -51,19 +75,30 @@ def _joints(path: Path) -> NDArray[np.float64]:
     return np.array(data["joints_coco17"], np.float64)[:, :2]
 
 
-def compare(mannequin: Mannequin, folder: Path, name: str, view: str) -> tuple[dict[str, float], NDArray[np.uint8]]:
-    """Return the figures of one view, and ours beside the true picture."""
+def fitted_places(mannequin: Mannequin, reference: ReferenceView) -> NDArray[np.float64]:
+    """Return the (V, 3) vertices laid on the front view, px; x and z from the middle of the hips."""
+    person = mannequin.person
+    _, fitted = fit_view(person.figure, reference, person.drawn, reshape=False)
+    hips = np.isin(person.figure.bone_index[:, 0], [BONE["thigh1.L"], BONE["thigh1.R"]])
+    hips &= np.abs(person.figure.vertices[:, 1] - person.figure.heads[BONE["thigh1.L"], 1]) < 0.01
+    places = fitted.places.astype(np.float64)
+    joints = reference.skeleton[[11, 12], 0].mean()
+    return places - [joints, 0.0, places[hips, 2].mean()]
+
+
+def compare(
+    mannequin: Mannequin, places: NDArray[np.float64], folder: Path, name: str, view: str
+) -> tuple[dict[str, float], NDArray[np.uint8]]:
+    """Return the figures of one view; and ours, the true picture, and the silhouettes (red: only the true one)."""
     true = read_reference(folder / f"{name}_{view}.png", 100)
     mask = true[..., 3] > 127
-    height, width = mask.shape
-    rows = np.flatnonzero(mask.any(1))
-    body_px = float(rows[-1] - rows[0] + 1)
-    own, cover = _drawn(mannequin, folder, name, VIEWS[view], mask)
-    best = max(range(-12, 13), key=lambda shift: _iou(np.roll(cover, shift, 1), mask))
+    hips = float(_joints(folder / f"{name}_{view}.json")[[11, 12], 0].mean())
+    own, cover = _drawn(mannequin, places, VIEWS[view], mask, hips)
+    best = max(range(-_SHIFTS, _SHIFTS + 1), key=lambda shift: _iou(np.roll(cover, shift, 1), mask))
     own, cover = np.roll(own, best, 1), np.roll(cover, best, 1)
-    scale = _BODY_PX / body_px
+    scale = _BODY_PX / np.ptp(np.flatnonzero(mask.any(1)))
     seen = opaque(true)
-    size = round(width * scale), round(height * scale)
+    size = round(mask.shape[1] * scale), round(mask.shape[0] * scale)
     small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (own, seen)]
     either = cv2.resize((cover | mask).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     difference = (lab_of(own) - lab_of(seen))[cover & mask].mean(0)
@@ -72,7 +107,11 @@ def compare(mannequin: Mannequin, folder: Path, name: str, view: str) -> tuple[d
         "iou": _iou(cover, mask),
         "cie76_mean": float(np.linalg.norm(difference)),
     }
-    return figures, np.concatenate([own, seen], 1)
+    shapes = np.full((*mask.shape, 3), 255, np.uint8)
+    shapes[cover & mask] = 170
+    shapes[mask & ~cover] = (230, 40, 40)
+    shapes[cover & ~mask] = (40, 40, 230)
+    return figures, np.concatenate([own, seen, shapes], 1)
 
 
 def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
@@ -80,29 +119,21 @@ def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
 
 def _drawn(
-    mannequin: Mannequin, folder: Path, name: str, turn: float, mask: NDArray[np.bool_]
+    mannequin: Mannequin, places: NDArray[np.float64], turn: float, mask: NDArray[np.bool_], hips_px: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Draw the figure on the true joints, as tall as the true one and over its hips: picture on gray, and its mask."""
-    skeleton = true_skeleton(folder, name)
+    """Draw the turned figure as tall as ``mask`` and with its hips at x ``hips_px``: picture on gray, and its mask."""
     angle = 2 * np.pi * turn
     cos, sin = np.cos(angle), np.sin(angle)
-    hips = np.append(skeleton[[11, 12], :2].mean(0), 0.0)
-    skeleton = (skeleton - hips) @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T + hips
-    view = next(view for view, share in VIEWS.items() if share == turn)
+    turned = places @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T
+    used = np.unique(mannequin.person.figure.triangles[mannequin.person.drawn])
+    low, high = turned[used, 1].min(), turned[used, 1].max()
     rows = np.flatnonzero(mask.any(1))
-    size_wh = mask.shape[1], mask.shape[0]
-    drawn = mannequin.drawn_on(skeleton.astype(np.float32), float(rows[-1] - rows[0] + 1), size_wh, 0.0)
-    assert drawn.alpha is not None
-    cover = drawn.alpha > 127
-    own_rows = np.flatnonzero(cover.any(1))
-    scale = (rows[-1] - rows[0] + 1) / (own_rows[-1] - own_rows[0] + 1)
-    true_hip = _joints(folder / f"{name}_{view}.json")[[11, 12], 0].mean()
-    move = np.array([[scale, 0, true_hip - scale * hips[0]], [0, scale, rows[0] - scale * own_rows[0]]])
-    alpha = drawn.alpha[..., None].astype(np.float32) / 255
-    picture = (drawn.picture * alpha + _GRAY * (1 - alpha)).astype(np.uint8)
-    gray = (_GRAY, _GRAY, _GRAY)
-    picture = cv2.warpAffine(picture, move, size_wh, borderMode=cv2.BORDER_CONSTANT, borderValue=gray)
-    return picture, cv2.warpAffine(cover.astype(np.uint8), move, size_wh) > 0
+    height_px = float(rows[-1] - rows[0] + 1)
+    turned = (turned - [0, low, 0]) * height_px / (high - low) + [hips_px, rows[0] - 0.5, 0]
+    layer = mannequin.drawn_at(turned.astype(np.float32), height_px, (mask.shape[1], mask.shape[0]))
+    assert layer.alpha is not None
+    alpha = layer.alpha[..., None].astype(np.float32) / 255
+    return (layer.picture * alpha + _GRAY * (1 - alpha)).astype(np.uint8), layer.alpha > 127
 
 
 def main() -> int:
@@ -122,10 +153,13 @@ def main() -> int:
         pictures = [read_reference(arguments.folder / f"{name}_{view}.png", 100) for view in given]
         mannequin = Mannequin(weight_path("figure.npz"))
         warnings = mannequin.prepare(find_appearance("", "", pictures[0], people, pictures[1:]))
+        front = make_view(pictures[0], find_appearance("", "", pictures[0], people).reference_person)
+        as_fitted = fitted_places(mannequin, front)
+        deep = fitted_places(mannequin, with_true_depth(front, arguments.folder, name))
         print(name, f"outline {mannequin.fit.overlap:.3f}", *warnings)
         shown = []
         for view in VIEWS:
-            figures, picture = compare(mannequin, arguments.folder, name, view)
+            figures, picture = compare(mannequin, as_fitted if view == "front" else deep, arguments.folder, name, view)
             table[view].append(figures)
             shown.append(picture)
             print(f"  {view:<6}", "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))

@@ -26,6 +26,10 @@ _LEAST_LENGTH = 0.07
 """Least height of the rows closed between the legs; less is a crotch. Standing heights."""
 _DEPTH = 0.6
 """Ratio of a hanging cloth's depth to its width."""
+_HIPS = 0.25
+"""Fraction of its length over which it lies on the hips: below, it hangs and the legs' depth does not matter."""
+_STRAIGHT_FROM = 0.3
+"""Fraction of its length from which its middle is a straight line."""
 _BEYOND = 0.12
 """Distance from a leg's center within which the outline may be cloth; farther out it is a hand. Standing heights."""
 _CORNERS = 0.03
@@ -46,6 +50,8 @@ class Hanging:
     """(n,) smallest x, px."""
     right: Float64Array
     """(n,) largest x, px."""
+    spread: Float64Array
+    """(n,) by how much farther apart the legs are than at the hips, px: it widens the cloth, and does not deepen it."""
 
 
 def find_hanging(reference: ReferenceView) -> Hanging | None:
@@ -78,7 +84,8 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     whole = rows < rows[-1] - _CORNERS * reference.height_px
     sigma = 0.008 * reference.height_px
     left, right = (_carried_on(gaussian_filter1d(v, sigma, mode="nearest"), rows, whole) for v in (left, right))
-    return Hanging(rows, left, right)
+    spread = np.maximum((high - low) - (high - low)[0], 0)
+    return Hanging(rows, left, right, spread)
 
 
 def _carried_on(edge: Float64Array, rows: Float64Array, whole: NDArray[np.bool_]) -> Float64Array:
@@ -112,10 +119,11 @@ def with_hanging(
     ``places`` (V, 3) are the posed vertices whose y were then scaled and shifted.
     """
     at = np.linspace(0, len(cloth.rows) - 1, _DOWN)
-    rows, left, right = (np.interp(at, np.arange(len(cloth.rows)), v) for v in (cloth.rows, cloth.left, cloth.right))
+    of_rows = (cloth.rows, cloth.left, cloth.right, cloth.spread)
+    rows, left, right, spread = (np.interp(at, np.arange(len(cloth.rows)), values) for values in of_rows)
     angle = 2 * np.pi * (np.arange(_AROUND) + 0.5) / _AROUND
     half = (right - left) / 2
-    depth, z = _depths(figure, places, rows, half)
+    depth, z = _depths(figure, places, rows, half - spread / 2)
     x = ((left + right) / 2)[:, None] + half[:, None] * np.sin(angle)
     y = np.repeat(rows[:, None], _AROUND, 1)
     tube = np.stack([x, y, z[:, None] - depth[:, None] * np.cos(angle)], 2).reshape(-1, 3)
@@ -160,7 +168,11 @@ def near_hem(figure: Figure) -> NDArray[np.bool_]:
 def _depths(
     figure: Figure, places: NDArray[np.float32], rows: Float64Array, half: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """(n,) half depth and (n,) middle z of each ring, px: around the trousers' at the hips, its own below."""
+    """(n,) half depth and (n,) middle z of each ring, px: around the trousers' at the hips, its own below.
+
+    ``half`` (n,) is half the width that the cloth would have with the legs together. Cloth hangs straight, whatever the
+    legs inside do.
+    """
     legs = np.unique(figure.triangles[np.isin(figure.groups, [Group.LOWER, Group.LEG])])
     y, z = places[legs, 1], places[legs, 2]
     step = (rows[-1] - rows[0]) / len(rows)
@@ -174,8 +186,11 @@ def _depths(
             middle[n] = (high + low) / 2
     known = np.flatnonzero(np.isfinite(depth))
     depth, middle = (np.interp(np.arange(len(rows)), known, v[known]) for v in (depth, middle))
-    depth = np.maximum(depth * 1.03, _DEPTH * half)
-    return gaussian_filter1d(depth, 2.0, mode="nearest"), gaussian_filter1d(middle, 3.0, mode="nearest")
+    depth = np.maximum(np.where(rows < rows[0] + _HIPS * np.ptp(rows), depth * 1.03, 0), _DEPTH * half)
+    down = np.linspace(0, 1, len(rows))
+    straight = np.polyval(np.polyfit(down, middle, 1), down)
+    hung = np.clip(down / _STRAIGHT_FROM, 0, 1)
+    return gaussian_filter1d(depth, 2.0, mode="nearest"), middle * (1 - hung) + straight * hung
 
 
 def _weights(

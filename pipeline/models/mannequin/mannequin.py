@@ -13,6 +13,7 @@ from pipeline.datatypes.appearance import Appearance, CharacterFit
 from pipeline.datatypes.light import SceneLight
 from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import FigureGuide, Layer, Window
+from pipeline.joints import NUM_JOINTS
 from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
@@ -136,6 +137,10 @@ class Mannequin:
         return motion_from(before, earlier.depth, self._triangles, maps, float(window.body_height_px[1]))
 
     @property
+    def person(self) -> NewPerson:
+        return self._person
+
+    @property
     def fit(self) -> CharacterFit:
         return self._person.fit
 
@@ -148,17 +153,15 @@ class Mannequin:
         skeleton = relaxed_skeleton(self._figure) @ turn.T * height_px
         # The figure's soles are at its zero.
         skeleton += [(width - 1) / 2, height * (1 + _FILLS) / 2, 0.0]
-        return self.drawn_on(skeleton.astype(np.float32), height_px, size_wh, 1.0)
+        pose = Poser(self._figure).pose(skeleton.astype(np.float32), height_px)
+        return self._draw(pose, height_px, size_wh, 1.0, SceneLight.daylight(1))
 
-    def drawn_on(
-        self, skeleton: NDArray[np.float32], height_px: float, size_wh: tuple[int, int], standing: float
-    ) -> Layer:
-        """Draw the person in soft daylight on exact joints (23, 3), x, y, z px, of which some may be NaN.
-
-        ``standing`` 0..1 is the strength of the shadows under the feet.
-        """
-        pose = Poser(self._figure).pose(skeleton, height_px)
-        return self._draw(pose, height_px, size_wh, standing, SceneLight.daylight(1))
+    def drawn_at(self, places: NDArray[np.float32], height_px: float, size_wh: tuple[int, int]) -> Layer:
+        """Draw the person in soft daylight, without shadow on the ground, with vertices at ``places`` (V, 3), px."""
+        width, height = size_wh
+        light, cover, factor = self._render(places, height_px, (0, 0, width, height), SceneLight.daylight(1))
+        picture, alpha = straight_color(light, cover, factor, np.zeros((height, width), np.float32), GAMMA)
+        return Layer(picture=picture, alpha=alpha, joints=np.full((NUM_JOINTS, 3), np.nan, np.float32))
 
     def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
         """Return the pose of a frame and its height (px); None where nobody can be posed."""

@@ -21,7 +21,7 @@ from pipeline.models.mannequin.rest_pose import SIDES, RestPose
 from pipeline.models.mannequin.rotations import slerp
 from pipeline.models.mannequin.skeleton import fill_skeleton, soften_skeleton
 
-_HIPS_BEHIND = 0.025
+HIPS_BEHIND = 0.025
 """Standing heights (walk_a: 0.02 to 0.03 to the front of the rig's hips)."""
 
 
@@ -48,7 +48,7 @@ class Poser:
         rotations: dict[str, Float64Array] = {}
         pelvis, _ = turn_torso(self._rest, points)
         # The rig's hips lie behind the landmarks', which are on the body's front.
-        points[HIPS] += _HIPS_BEHIND * pelvis[:, 2] * np.array([1.0, 0.0, 1.0])
+        points[HIPS] += HIPS_BEHIND * pelvis[:, 2] * np.array([1.0, 0.0, 1.0])
         pelvis, chest = turn_torso(self._rest, points)
         rotations["pelvis"] = pelvis
         rotations["spine1"] = slerp(pelvis, chest, 0.35)

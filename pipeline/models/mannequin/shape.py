@@ -26,6 +26,8 @@ _CHAINS = {
     "head": ("neck", "head"),
 }
 _OTHER_SIDE = {"L": "R", "R": "L"}
+_RATIOS = (0.35, 2.0)
+"""Bounds of a section's depth over its width."""
 _LIMBS = ("arm.L", "arm.R", "leg.L", "leg.R")
 
 
@@ -104,32 +106,74 @@ def reshaped(
     return standing_at_one(replace(figure, vertices=vertices, heads=heads, landmarks=marks))
 
 
-def half_widths(figure: Figure, shares: Float64Array, places: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(V,) distance of the outline from the middle of the limb or torso at each posed vertex, px; 0 at head, hands
-    and feet, which are not round."""
-    out = np.zeros(len(places))
+@dataclass(frozen=True, slots=True, eq=False)
+class Sections:
+    """The section of limb, torso or skirt through each posed vertex, as an ellipse about its middle."""
+
+    half_width: NDArray[np.float32]
+    """(V,) px, across the limb in the picture; 0 at head, hands and feet, which are not round."""
+    depth_ratio: NDArray[np.float32]
+    """(V,) half depth over half width."""
+    across: NDArray[np.float32]
+    """(V, 2) unit vector across in the picture."""
+    place: NDArray[np.float32]
+    """(V,) where the vertex is across, in half widths: -1 at one outline to 1 at the other."""
+
+
+def find_sections(figure: Figure, shares: Float64Array, places: NDArray[np.float32]) -> Sections:
+    """Measure the sections of a posed figure, whose vertices are at ``places`` (V, 3)."""
+    width, depth, place = np.zeros(len(places)), np.zeros(len(places)), np.zeros(len(places))
+    across = np.zeros((len(places), 2))
     for part in PARTS:
         if part == "head":
             continue
         along = _along(figure, shares[:, PARTS.index(part)], part)
         points = places[along.rows].astype(np.float64)
         means = along.mean(points)
-        ray = (points - along.at(means))[:, :2]
-        squared = along.mean(((ray * _across(means, along, part)) ** 2).sum(1, keepdims=True) * 2)
-        out[along.rows] += along.share * np.sqrt(along.at(squared)[:, 0])
-    # A skirt is round about the middle of both legs, not about one of them.
-    skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
-    if len(skirt):
-        level = figure.vertices[skirt, 1]
-        ring = np.clip((level - level.min()) / max(np.ptp(level), 1e-9) * _BINS, 0, _BINS - 1).astype(np.int64)
-        apart = np.zeros(_BINS)
-        np.maximum.at(apart, ring, np.abs(places[skirt, 0] - places[skirt, 0].mean()))
-        out[skirt] = apart[ring]
+        ray = points - along.at(means)
+        way = _across(means, along, part)
+        beside = (ray[:, :2] * way).sum(1)
+        # The mean square over an ellipse is half the square of its half axis.
+        squared = along.at(along.mean(2 * np.stack([beside, ray[:, 2]], 1) ** 2))
+        half = np.sqrt(squared)
+        width[along.rows] += along.share * half[:, 0]
+        depth[along.rows] += along.share * half[:, 1]
+        place[along.rows] += along.share * beside / np.maximum(half[:, 0], 1e-6)
+        across[along.rows] += along.share[:, None] * way
+    _skirt_sections(figure, places, width, depth, across, place)
     ends = [BONE[f"{bone}.{side}"] for bone in ("hand", "foot", "toe") for side in "LR"]
     held = (figure.bone_weight * np.isin(figure.bone_index, ends)).sum(1)
     skull = shares[:, PARTS.index("head")]
-    ends_out = np.clip(1 - 2 * held, 0, 1) * np.clip(1 - 2 * skull, 0, 1)
-    return np.asarray(out * ends_out, np.float32)
+    width *= np.clip(1 - 2 * held, 0, 1) * np.clip(1 - 2 * skull, 0, 1)
+    ratio = np.clip(depth / np.maximum(width, 1e-6), *_RATIOS)
+    return Sections(*(np.asarray(values, np.float32) for values in (width, ratio, across, place)))
+
+
+def _skirt_sections(
+    figure: Figure,
+    places: NDArray[np.float32],
+    width: Float64Array,
+    depth: Float64Array,
+    across: Float64Array,
+    place: Float64Array,
+) -> None:
+    """Fill in those of a skirt, which is round about the middle of both legs, not about one of them."""
+    skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
+    if not len(skirt):
+        return
+    level = figure.vertices[skirt, 1]
+    ring = np.clip((level - level.min()) / max(np.ptp(level), 1e-9) * _BINS, 0, _BINS - 1 - 1e-6)
+    points = places[skirt][:, [0, 2]].astype(np.float64)
+    low, high = np.full((_BINS, 2), np.inf), np.full((_BINS, 2), -np.inf)
+    np.minimum.at(low, ring.astype(np.int64), points)
+    np.maximum.at(high, ring.astype(np.int64), points)
+    known = np.flatnonzero(np.isfinite(low[:, 0]))
+    middle, half = (low[known] + high[known]) / 2, (high[known] - low[known]) / 2
+    at = np.clip(ring - 0.5, 0, _BINS - 1)
+    middle_x, half_x, half_z = (np.interp(at, known, values) for values in (middle[:, 0], half[:, 0], half[:, 1]))
+    width[skirt], depth[skirt] = half_x, half_z
+    across[skirt] = [1.0, 0.0]
+    place[skirt] = (points[:, 0] - middle_x) / np.maximum(half_x, 1e-6)
 
 
 def _across(means: Float64Array, along: _Along, part: str) -> Float64Array:

@@ -25,8 +25,9 @@ from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sampl
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import ReferenceView, extended
 from pipeline.models.mannequin.sampling import sample_picture
-from pipeline.models.mannequin.shape import half_widths
+from pipeline.models.mannequin.shape import find_sections
 from pipeline.models.mannequin.torso_texture import back_picture
+from pipeline.models.mannequin.unrolling import unrolled
 
 _DEPTH_SLACK = 0.012
 """Depth behind the front surface at which a point still counts as visible, standing heights: layers of clothes
@@ -149,9 +150,7 @@ def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDAr
     place = np.einsum("sk,tkd->tsd", corners, view.places[triangles])
     facing = -np.einsum("sk,tk->ts", corners, normals[triangles][..., 2])
     x, y = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
-    tilt = np.einsum("sk,tkd->tsd", corners, normals[triangles][..., :2])
-    girth = np.einsum("sk,tk->ts", corners, half_widths(figure, shares, view.places)[triangles])
-    inwards = _folded_back(tilt, facing, girth)
+    inwards = unrolled(find_sections(figure, shares, view.places), triangles, corners)
     read_x, read_y = x + inwards[..., 0], y + inwards[..., 1]
     colors = sample_picture(reference.colors, read_x, read_y)
     height, width = view.nearest.shape
@@ -182,20 +181,6 @@ def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
         if len(points) > 1:
             cv2.polylines(drawn, [np.rint(points).astype(np.int32)], False, 1, width)
     return drawn > 0
-
-
-def _folded_back(
-    tilt: NDArray[np.float32], facing: NDArray[np.float32], girth: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(T, S, 2) px offset towards the middle of the sampling position, where a surface turns away from the camera.
-
-    Beyond 60 degrees from the camera a picture shows almost nothing of a round limb and would be stretched into
-    streaks; there it is mirrored about the 60-degree line, as if the cloth continued in the same way: angle 120 - t in
-    place of t, up to the 120 degrees where the other side's own copy begins.
-    """
-    across = np.linalg.norm(tilt, axis=2)
-    away = girth * np.clip(0.5 * across - np.float32(np.sqrt(0.75)) * np.abs(facing), 0, None)
-    return -tilt / np.maximum(across, 1e-6)[..., None] * away[..., None]
 
 
 def _back_colors(

@@ -107,3 +107,25 @@ def test_the_skirt_follows_a_step(figure: Figure) -> None:
     assert abs(float(moved[low & right, 2].mean())) < 8
     top = made.vertices[vertices, 1] < made.vertices[vertices, 1].min() + 0.02
     assert np.abs(moved[top]).max() < 4
+
+
+def test_legs_apart_widen_a_skirt_and_do_not_deepen_it(figure: Figure) -> None:
+    appearance = _in_a_skirt()
+    assert appearance.reference is not None and appearance.reference_person is not None
+    view = make_view(appearance.reference, appearance.reference_person)
+    assert view is not None
+    cloth = find_hanging(view)
+    assert cloth is not None
+    assert cloth.spread[0] == 0 and cloth.spread[-1] > 0.03 * view.height_px
+    made = make_person(figure, appearance)
+    skirt = made.figure.vertices[np.unique(made.figure.triangles[made.figure.groups == Group.SKIRT])]
+    hem = skirt[skirt[:, 1] > skirt[:, 1].max() - 0.03]
+    width = (cloth.right[-1] - cloth.left[-1]) / view.height_px
+    together = width - cloth.spread[-1] / view.height_px
+    assert 0.5 * together < np.ptp(hem[:, 2]) < 0.75 * together
+    # It hangs straight: its middle does not follow the knees.
+    levels = np.linspace(skirt[:, 1].min() + 0.4 * np.ptp(skirt[:, 1]), skirt[:, 1].max() - 0.02, 8)
+    rings = [skirt[np.abs(skirt[:, 1] - level) < 0.012, 2] for level in levels]
+    middle = np.array([(ring.max() + ring.min()) / 2 for ring in rings])
+    straight = np.polyval(np.polyfit(levels, middle, 1), levels)
+    assert np.abs(middle - straight).max() < 0.012
