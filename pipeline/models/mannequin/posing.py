@@ -15,9 +15,10 @@ from pipeline.joints import HIPS
 from pipeline.models.mannequin.figure import BONE, BONES, Figure, Pose
 from pipeline.models.mannequin.landmark_bias import LandmarkBias
 from pipeline.models.mannequin.posing_arms import body_capsules, turn_arm, turn_shoulder
+from pipeline.models.mannequin.posing_head import place_head, turn_head
 from pipeline.models.mannequin.posing_legs import leg_directions, turn_legs
-from pipeline.models.mannequin.posing_torso import place_torso, turn_head, turn_torso
-from pipeline.models.mannequin.rest_pose import SIDES, RestPose
+from pipeline.models.mannequin.posing_torso import SPINE, place_torso, stretched_along, trunk_stretch, turn_torso
+from pipeline.models.mannequin.rest_pose import DOWN, SIDES, RestPose
 from pipeline.models.mannequin.rotations import slerp
 from pipeline.models.mannequin.skeleton import fill_skeleton, soften_skeleton
 
@@ -54,19 +55,23 @@ class Poser:
         rotations["spine1"] = slerp(pelvis, chest, 0.35)
         rotations["spine2"] = slerp(pelvis, chest, 0.7)
         rotations["chest"] = chest
-        head = turn_head(self._rest, points, chest)
+        head = turn_head(self._rest, points, chest, self._bias)
         rotations["head"] = head
         rotations["neck"] = slerp(chest, head, 0.45)
         for side in SIDES:
             turn_shoulder(self._rest, points, rotations, side)
-        places = place_torso(self._rest, rotations)
+        believed = np.ones(len(points)) if seen is None else seen
+        spine = trunk_stretch(self._rest, points, rotations, believed, self._bias)
+        places = place_torso(self._rest, rotations, spine)
+        neck = place_head(self._rest, points, rotations, places, believed, self._bias)
         chains = {side.suffix: leg_directions(self._rest, points, pelvis, side) for side in SIDES}
         body = body_capsules(self._rest, places, chains)
-        believed = np.ones(len(points)) if seen is None else seen
         root, sizes = turn_legs(self._rest, points, rotations, places, chains, believed)
         for side in SIDES:
             turn_arm(self._rest, points - root, rotations, places, body, side)
-        return _assemble(self._rest, rotations, places, root, sizes, body_height_px)
+        stretches = {bone: stretched_along(DOWN, spine) for bone in SPINE}
+        stretches["neck"] = stretched_along(DOWN, neck)
+        return _assemble(self._rest, rotations, places, root, sizes, stretches, body_height_px)
 
 
 def _assemble(
@@ -75,6 +80,7 @@ def _assemble(
     places: dict[str, Float64Array],
     root: Float64Array,
     sizes: dict[str, Float64Array],
+    stretches: dict[str, Float64Array],
     scale: float,
 ) -> Pose:
     heads = rest.heads
@@ -102,5 +108,7 @@ def _assemble(
             at[f"{half}2{suffix}"] = at[f"{half}1{suffix}"]
     for name, row in BONE.items():
         linear[row] = rotations[name] * factor[name]
+        if name in stretches:
+            linear[row] = linear[row] @ stretches[name]
         offset[row] = at[name] - linear[row] @ heads[name]
     return Pose(linear * scale, offset * scale)

@@ -1,17 +1,24 @@
-"""Orientation of the figure's torso and head."""
+"""Orientation and length of the figure's torso."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float64Array
-from pipeline.joints import JOINT
+from pipeline.joints import HIPS, JOINT, SHOULDERS
+from pipeline.models.mannequin.landmark_bias import LandmarkBias
 from pipeline.models.mannequin.limbs import limit_depth
-from pipeline.models.mannequin.rest_pose import DOWN, FACE_ROWS, RestPose
-from pipeline.models.mannequin.rotations import basis_from, exp_rotation, log_rotation, normalized
+from pipeline.models.mannequin.rest_pose import DOWN, RestPose
+from pipeline.models.mannequin.rotations import basis_from, normalized, ramp
 
 _LEAN = 0.4
 """Fraction kept of the torso's lean in depth: landmark bias leans people towards the camera by 10 to 20 degrees."""
+
+SPINE = ("spine1", "spine2", "chest")
+"""Bones that stretch with the trunk; the pelvis keeps its size."""
+_SAME_TRUNK = 0.02
+_MOST_STRETCH = 0.25
 
 
 def turn_torso(rest: RestPose, points: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -30,22 +37,45 @@ def turn_torso(rest: RestPose, points: Float64Array) -> tuple[Float64Array, Floa
     return basis_from(upright, pelvis_left) @ rest.torso.T, basis_from(down, chest_left) @ rest.torso.T
 
 
-def turn_head(rest: RestPose, points: Float64Array, chest: Float64Array) -> Float64Array:
-    """Rotation of the head: Kabsch's fit of the five face points, pitch and roll damped towards upright."""
-    face = points[FACE_ROWS]
-    centered = face - face.mean(0)
-    left, _, right = np.linalg.svd(centered.T @ rest.face)
-    sign = np.sign(np.linalg.det(left @ right))
-    fit = np.asarray(left @ np.diag([1.0, 1.0, sign]) @ right)
-    upright = basis_from(0.25 * (chest @ DOWN) + 0.75 * DOWN, chest[:, 0])
-    pitch, yaw, roll = log_rotation(upright.T @ fit)
-    # tanh: large rotations are mostly noise of a face that is not visible.
-    local = np.array([0.45 * np.tanh(pitch / 0.9), 1.1 * np.tanh(0.85 * yaw / 1.1), 0.55 * np.tanh(roll / 0.8)])
-    return upright @ exp_rotation(local)
+def trunk_stretch(
+    rest: RestPose,
+    points: Float64Array,
+    rotations: dict[str, Float64Array],
+    seen: NDArray[np.float64],
+    bias: LandmarkBias,
+) -> float:
+    """Return the factor on the spine's length that brings the shoulders as far from the hips as they are seen.
+
+    People differ, and a camera that looks down sees the upper body larger; the rig's trunk is the same in all pictures.
+    ``seen`` (23,) is the trust in each joint: a trunk that is not seen whole keeps its length, and so does one that is
+    seen end-on.
+    """
+    hips = points[HIPS].mean(axis=0)
+    shoulders = points[SHOULDERS].mean(axis=0)
+    places = place_torso(rest, rotations)
+    end = (places["upperarm1.L"] + places["upperarm1.R"]) / 2
+    begin = (places["thigh1.L"] + places["thigh1.R"]) / 2
+    own = float(np.hypot(*(end - begin)[:2]))
+    if own < 1e-6:
+        return 1.0
+    wanted = float(np.hypot(*(shoulders - hips)[:2])) / bias.trunk_length / own - 1
+    # A few per cent are noise of the landmarks.
+    wanted = float(np.sign(wanted)) * max(abs(wanted) - _SAME_TRUNK, 0.0)
+    trust = float(seen[HIPS + SHOULDERS].min()) * ramp(own / rest.torso_length, 0.45, 0.75)
+    spine = abs(float((end - places["spine1"])[:2] @ (end - begin)[:2])) / own**2
+    return 1 + trust * _MOST_STRETCH * float(np.tanh(wanted / spine / _MOST_STRETCH))
 
 
-def place_torso(rest: RestPose, rotations: dict[str, Float64Array]) -> dict[str, Float64Array]:
+def stretched_along(axis: Float64Array, factor: float) -> Float64Array:
+    """(3, 3) that lengthens everything along a unit axis."""
+    return np.eye(3) + (factor - 1) * np.outer(axis, axis)
+
+
+def place_torso(
+    rest: RestPose, rotations: dict[str, Float64Array], spine_stretch: float = 1.0
+) -> dict[str, Float64Array]:
     """Places of the bones' heads up to the shoulders, and of the hips, with the pelvis at the origin."""
+    along = stretched_along(DOWN, spine_stretch)
     places = {"pelvis": np.zeros(3)}
     chain = [("spine1", "pelvis"), ("spine2", "spine1"), ("chest", "spine2"), ("neck", "chest"), ("head", "neck")]
     for suffix in (".L", ".R"):
@@ -53,5 +83,8 @@ def place_torso(rest: RestPose, rotations: dict[str, Float64Array]) -> dict[str,
         chain += list(zip(limbs[1:], limbs[:-1], strict=True))
         chain.append(("thigh1" + suffix, "pelvis"))
     for bone, parent in chain:
-        places[bone] = places[parent] + rotations[parent] @ (rest.heads[bone] - rest.heads[parent])
+        reach = rest.heads[bone] - rest.heads[parent]
+        if parent in SPINE:
+            reach = along @ reach
+        places[bone] = places[parent] + rotations[parent] @ reach
     return places

@@ -107,3 +107,60 @@ def test_the_trunk_stays_where_shoulders_are_seen_when_the_hips_are_not(figure: 
 def _shoulder_x(figure: Figure, skeleton: np.ndarray) -> float:
     joints = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
     return float(joints[SHOULDERS, 0].mean())
+
+
+def _head_parts(skeleton: np.ndarray) -> list[int]:
+    return [JOINT[name] for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+
+
+def test_a_head_held_forward_is_there(figure: Figure) -> None:
+    skeleton = _standing(figure, np.pi / 2)
+    own = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    rows = _head_parts(skeleton)
+    ahead = float(np.sign(skeleton[JOINT["nose"], 0] - skeleton[JOINT["left_ear"], 0]))
+    skeleton[rows, 0] += ahead * 0.05 * HEIGHT
+    skeleton[rows, 1] += 0.02 * HEIGHT
+    moved = (posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT)) - own)[rows, :2].mean(axis=0) / HEIGHT
+    assert 0.025 < ahead * moved[0] < 0.055
+    assert 0.005 < moved[1] < 0.03
+
+
+def test_who_looks_down_looks_down(figure: Figure) -> None:
+    skeleton = _standing(figure)
+    rows = _head_parts(skeleton)
+    level = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    middle = skeleton[rows].mean(axis=0)
+    pitch = np.radians(30)
+    turn = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
+    skeleton[rows] = (skeleton[rows] - middle) @ turn.T + middle
+    bowed = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+
+    def nose_below_ears(joints: np.ndarray) -> float:
+        return float(joints[JOINT["nose"], 1] - joints[[JOINT["left_ear"], JOINT["right_ear"]], 1].mean())
+
+    expected = float(skeleton[JOINT["nose"], 1] - skeleton[[JOINT["left_ear"], JOINT["right_ear"]], 1].mean())
+    assert nose_below_ears(bowed) - nose_below_ears(level) > 0.6 * (expected - nose_below_ears(level))
+
+
+@pytest.mark.parametrize("longer", [0.9, 1.15])
+def test_a_trunk_reaches_from_the_hips_to_the_shoulders(figure: Figure, longer: float) -> None:
+    skeleton = _standing(figure)
+    hips = skeleton[[JOINT["left_hip"], JOINT["right_hip"]], 1].mean()
+    above = [*SHOULDERS, *_head_parts(skeleton)]
+    own = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    lift = (longer - 1) * (skeleton[SHOULDERS, 1].mean() - hips)
+    skeleton[above, 1] += lift
+    stretched = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    moved = stretched[SHOULDERS, 1].mean() - own[SHOULDERS, 1].mean()
+    assert 0.6 < moved / lift < 1.1
+    # The legs do not take part.
+    np.testing.assert_allclose(stretched[ANKLES, :2], own[ANKLES, :2], atol=0.02 * HEIGHT)
+
+
+def test_a_trunk_that_is_not_seen_whole_keeps_its_length(figure: Figure) -> None:
+    skeleton = _standing(figure)
+    seen = np.ones(len(skeleton))
+    seen[[JOINT["left_hip"], JOINT["right_hip"]]] = 0
+    own = Poser(figure).pose(skeleton, HEIGHT, seen)
+    skeleton[[JOINT["left_hip"], JOINT["right_hip"]], 1] += 0.1 * HEIGHT
+    np.testing.assert_allclose(Poser(figure).pose(skeleton, HEIGHT, seen).linear, own.linear, atol=1e-6)
