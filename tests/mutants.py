@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TESTS = ("tests/models/diffusion/test_loop_exact.py", "tests/models/diffusion/test_diffusion.py")
+_TESTS = (
+    "tests/models/diffusion/test_loop_exact.py",
+    "tests/models/diffusion/test_window_generation.py",
+    "tests/models/diffusion/test_diffusion.py",
+)
 _MODELS = "pipeline/models/diffusion"
 
 

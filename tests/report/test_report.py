@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,31 +16,19 @@ import pytest
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.plan import Presence
-from pipeline.report.moments import Moment, MomentPictures, choose_moments, even_moments, read_moments
+from pipeline.report.moments import Moment, MomentPictures, choose_moments, even_moments
 from pipeline.report.page import LayersShown, ReportInputs, write_html, write_reports
-from pipeline.report.plots import draw_plots, foot_speed_bh, thinned
-from pipeline.report.verdicts import judge_figures, telling_figures
 from pipeline.result import Quality, SubjectReport
 from pipeline.settings import Settings
 from tests.support.report_job import (
-    BODY_HEIGHT_PX,
-    FPS,
     T,
     info_of,
     made_facts,
-    made_job,
-    made_plan,
-    made_series,
     result_level,
     source_level,
 )
 
 _BOTH = frozenset({"report", "contact_sheet"})
-
-
-@pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
-    return made_job(tmp_path_factory.mktemp("report"))
 
 
 def _write(folder: Path, job: ReportInputs, settings: Settings | None = None) -> dict[str, list[Path]]:
@@ -70,110 +57,6 @@ def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_p
     assert "background: #ff0000" in page and "the &lt;subject&gt;" in page
     bare = write_reports(tmp_path, wanted, job)["report"][0].read_text(encoding="utf-8")
     assert "Layers" not in bare
-
-
-def test_moments_are_chosen_by_rule() -> None:
-    chosen = {
-        (moment.frame, moment.view): moment.reasons
-        for moment in choose_moments([made_plan()], info_of(T), made_series())
-    }
-    assert chosen == {
-        (10, "whole"): ("the subject comes in",),
-        (19, "whole"): ("middle of segment 1 (approach)",),
-        (25, "feet"): ("a planted foot slides most",),
-        (33, "person"): ("strongest seam",),
-        (37, "feet"): ("longest contact of the right foot",),
-        (42, "person"): ("the subject is not clearly visible",),
-        (44, "whole"): ("middle of segment 2 (hold)",),
-        (56, "person"): ("strongest flicker",),
-        (59, "feet"): ("longest contact of the left foot",),
-        (66, "person"): ("background that fits least",),
-        (69, "whole"): ("middle of segment 3 (exit)",),
-        (79, "whole"): ("the subject leaves",),
-    }
-
-
-def test_what_is_not_known_chooses_nothing() -> None:
-    plan = made_plan()
-    series = made_series()
-    nobody = replace(plan.subject, presence=np.zeros(T, np.uint8))
-    feetless = replace(plan.contacts, plant_id=np.full((T, 2), -1))
-    unknown = {name: np.full_like(values, np.nan) for name, values in series.items()} | {"frame": series["frame"]}
-    moments = choose_moments([replace(plan, subject=nobody, contacts=feetless)], info_of(T), unknown)
-    assert [moment.frame for moment in moments] == [14, 44, 74]
-    assert moments[0].reasons == ("middle of segment 1 (approach), without the subject",)
-    empty = {name: values[:0] for name, values in series.items()}
-    assert len(choose_moments([replace(plan, subject=nobody, contacts=feetless)], info_of(T), empty)) == 3
-
-
-def test_pictures_are_those_of_their_frames_in_both_files(job: ReportInputs) -> None:
-    moments = [Moment(70, "feet", ()), Moment(12, "whole", ()), Moment(12, "person", ())]
-    pictures = read_moments(job.source, job.written, job.plans, moments)
-    assert [picture.moment for picture in pictures] == moments
-    for picture in pictures:
-        assert abs(float(picture.source.mean()) - source_level(picture.moment.frame)) <= 1.5
-        assert abs(float(picture.result.mean()) - result_level(picture.moment.frame)) <= 1.5
-        assert picture.source.shape == picture.result.shape
-    # The person's box is 30 x 60 px with a pad of 7.2 px; the feet's is a point.
-    assert pictures[2].source.shape == (74, 56, 3)
-    assert pictures[0].source.shape[0] < 20 < pictures[0].source.shape[1]
-
-
-@pytest.mark.parametrize("middle", [(0.0, 0.0), (160.0, 120.0), (-500.0, 60.0), (80.0, 900.0)])
-def test_a_close_up_at_the_border_stays_in_the_picture(job: ReportInputs, middle: tuple[float, float]) -> None:
-    x, y = middle
-    boxes = np.tile([x - 15, y - 30, x + 15, y + 30], (T, 1))
-    plan = replace(job.plans[0], subject=replace(job.plans[0].subject, boxes_xyxy=boxes))
-    (picture,) = read_moments(job.source, job.written, [plan], [Moment(30, "person", ())])
-    assert picture.source.shape == (74, 56, 3)
-
-
-def test_a_foot_that_goes_with_the_ground_has_no_speed() -> None:
-    plan = made_plan(cuts=(0, 75))
-    seconds = np.arange(T) / FPS
-    pan = np.tile(np.eye(3), (T, 1, 1))
-    pan[:, 0, 2] = 4.0 * np.arange(T)
-    # A point of the ground moves by -4 px a frame in the picture.
-    ground = np.zeros((T, 2, 2)) + 80.0
-    ground[..., 0] -= 4.0 * np.arange(T)[:, None]
-    plan = replace(plan, camera=replace(plan.camera, world_from_source=pan))
-    plan = replace(plan, contacts=replace(plan.contacts, plant_id=np.full((T, 2), -1)))
-    still = foot_speed_bh(ground, plan, seconds)
-    assert np.nanmax(still) < 1e-9
-    assert np.isnan(still[[0, 75]]).all() and np.isfinite(np.delete(still, [0, 75], axis=0)).all()
-    walking = ground + np.arange(T)[:, None, None] * [0.0, 1.5]
-    assert np.nanmin(foot_speed_bh(walking, plan, seconds)) == pytest.approx(1.5 * FPS / BODY_HEIGHT_PX)
-
-
-def test_in_a_contact_the_anchor_is_the_ground() -> None:
-    plan = made_plan()
-    anchors = plan.contacts.anchors + np.arange(T)[:, None, None] * [2.0, 0.0]
-    plan = replace(plan, contacts=replace(plan.contacts, anchors=anchors))
-    ankles = np.full((T, 2, 2), 70.0) + np.arange(T)[:, None, None] * [2.0, 0.0]
-    speed = foot_speed_bh(ankles, plan, np.arange(T) / FPS)
-    assert np.nanmax(speed[51:70, 0]) < 1e-9
-    # The camera says that the ground stands still.
-    assert speed[75, 0] == pytest.approx(2.0 * FPS / BODY_HEIGHT_PX)
-
-
-def test_a_thinned_curve_keeps_its_peaks_and_its_gaps() -> None:
-    values = np.random.default_rng(1).normal(size=20_000)
-    values[777] = 50.0
-    values[15_003] = -50.0
-    values[9_000:9_400] = np.nan
-    seconds, kept = thinned(np.arange(20_000.0), values, 600)
-    assert len(kept) <= 600 and np.all(np.diff(seconds) > 0)
-    assert np.nanmax(kept) == 50.0 and np.nanmin(kept) == -50.0
-    assert np.isnan(kept[(seconds >= 9_000) & (seconds < 9_400)]).all()
-    assert np.array_equal(kept, values[seconds.astype(int)], equal_nan=True)
-
-
-def test_plots_of_a_long_clip_stay_small() -> None:
-    frames = 20_000
-    noise = np.random.default_rng(2).normal(80.0, 5.0, (frames, 2, 2))
-    series = made_series(frames) | {"ankles_unlocked": noise, "ankles_locked": noise}
-    plots = draw_plots(made_plan(frames), info_of(frames), series, [5, 90])
-    assert sum(len(plot.svg) for plot in plots) < 500_000
 
 
 class _Page(HTMLParser):
@@ -260,83 +143,6 @@ def test_the_contact_sheet_shows_source_above_result_in_rows_of_four(job: Report
         top, left = row * 498, column * 326
         assert abs(int(sheet[top + 100, left + 100, 0]) - source_level(frame)) <= 2
         assert abs(int(sheet[top + 346, left + 100, 0]) - result_level(frame)) <= 2
-
-
-@pytest.mark.parametrize(
-    ("quality", "verdict"),
-    [
-        ({"changed_outside": 0}, "good"),
-        ({"changed_outside": 1}, "poor"),
-        ({"psnr_outside_db": 42.0}, "good"),
-        ({"psnr_outside_db": 40.0}, "fair"),
-        ({"psnr_outside_db": 30.0}, "poor"),
-        ({"source_left_percent": 0.6}, "fair"),
-        ({"new_to_subject_scale": 0.85}, "fair"),
-        ({"new_to_subject_scale": 1.3}, "poor"),
-        ({"warping_error_result": 0.012, "warping_error_source": 0.011}, "fair"),
-        ({"warping_error_result": 0.012, "warping_error_source": None}, "not known"),
-        ({"foot_slide_percent": None}, "not known"),
-        ({"frames_uncertain": 3, "frames_replaced": 100}, "fair"),
-        ({"foot_slide_unlocked_percent": 9.0}, "note"),
-    ],
-)
-def test_figures_are_judged_by_their_aims(quality: dict[str, float | int | None], verdict: str) -> None:
-    (judged,) = [
-        figure for figure in judge_figures(Quality.model_validate(quality)) if figure.name == next(iter(quality))
-    ]
-    assert judged.verdict == verdict
-
-
-def test_every_figure_has_a_rule_and_a_meaning() -> None:
-    judged = judge_figures(Quality.model_validate(dict.fromkeys(Quality.model_fields)))
-    assert {figure.name for figure in judged} == set(Quality.model_fields)
-    assert all(figure.meaning for figure in judged)
-
-
-def test_the_most_telling_figures_are_those_that_miss_their_aim() -> None:
-    quality = Quality(foot_slide_percent=0.1, changed_outside=3, psnr_outside_db=40.0, seam_gradient_ratio=1.0)
-    assert telling_figures(quality) == [
-        "Changed outside the edit region: 3 samples (poor; aim: 0)",
-        "PSNR outside the edit region: 40.0 dB (fair; aim: at least 42 dB)",
-        "Foot slide: 0.10 % of body height (good)",
-    ]
-    assert telling_figures(Quality(foot_slide_percent=None)) == []
-
-
-def test_moments_of_one_kind_that_lie_close_are_one() -> None:
-    series = made_series()
-    series["warping_error_result"][35] = 0.02
-    series["warping_error_result"][56] = 0.01
-    series["plate_fit"][:] = 0.9
-    close = [moment for moment in choose_moments([made_plan()], info_of(T), series) if moment.view == "person"]
-    assert [(moment.frame, moment.reasons) for moment in close] == [
-        (33, ("strongest seam", "strongest flicker")),
-        (42, ("the subject is not clearly visible",)),
-    ]
-
-
-def _first(value: Any, frames: int) -> Any:
-    """Return the value's first frames."""
-    arrays = {name: getattr(value, name) for name in value.SHAPES}
-    return replace(value, **{name: array[:frames] for name, array in arrays.items() if array is not None})
-
-
-@pytest.mark.parametrize("frames", [1, 2])
-def test_plots_of_next_to_nothing_are_drawn(frames: int) -> None:
-    plan = made_plan(T)
-    plan = replace(
-        plan,
-        segments=(replace(plan.segments[0], stop=frames),),
-        camera=_first(plan.camera, frames),
-        subject=_first(plan.subject, frames),
-        contacts=_first(plan.contacts, frames),
-        crop=_first(plan.crop, frames),
-    )
-    # No frame was edited: nothing was pushed.
-    series = {name: values[:0] for name, values in made_series().items()} | {
-        name: np.full((frames, 2, 2), np.nan) for name in ("ankles_unlocked", "ankles_locked")
-    }
-    assert all("</svg>" in plot.svg for plot in draw_plots(plan, info_of(frames), series, [0]))
 
 
 def test_further_subjects_have_moments_and_a_row_of_their_own(tmp_path: Path, job: ReportInputs) -> None:

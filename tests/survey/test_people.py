@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -16,49 +16,19 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Presence, Subject
-from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person, Track
-from pipeline.errors import InvalidInput, NoPerson
-from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
-from pipeline.plan.subject import choose_subject
-from pipeline.request import PointChoice, SubjectChoice
+from pipeline.request import PointChoice
 from pipeline.settings import PeopleSettings
-from pipeline.survey.people import PeopleFollower, PeopleInFrame
+from pipeline.survey.people import PeopleFollower
 from pipeline.workspace.subject_masks import SubjectMasks
 from tests.support.clip_info import video_info
+from tests.support.followed import Followed, Masks
 
 WALK = Path(__file__).parents[2] / "assets" / "walk_a"
 COCO = slice(0, 17)
 HIPS = [11, 12]
-
-
-class Masks:
-    """A mask store in memory."""
-
-    def __init__(self) -> None:
-        self.by_frame: dict[int, dict[int, Mask]] = {}
-
-    def put(self, frame: int, masks: Mapping[int, Mask]) -> None:
-        self.by_frame.setdefault(frame, {}).update(masks)
-
-    def get(self, frame: int) -> dict[int, Mask]:
-        return self.by_frame.get(frame, {})
-
-
-@dataclass(frozen=True)
-class Followed:
-    info: VideoInfo
-    tracks: tuple[Track, ...]
-    masks: Masks
-    shot_starts: NDArray[np.int64]
-    seen: list[PeopleInFrame] = field(default_factory=list)
-
-    def choose(self, choice: SubjectChoice = "largest") -> tuple[Subject, tuple[str, ...]]:
-        # The camera is left out: its part in smoothing is tested by test_shake_is_not_smeared.
-        world = np.repeat(np.eye(3)[None], self.info.num_frames, axis=0)
-        return choose_subject(self.tracks, self.info, self.shot_starts, world, PeopleSettings().max_gap_seconds, choice)
 
 
 @lru_cache(maxsize=1)
@@ -251,146 +221,3 @@ def test_the_subject_is_found_again_after_two_cuts() -> None:
     absent = SubjectMasks(joined.masks, subject, np.repeat(np.eye(3)[None], 90, 0), joined.info)
     assert not absent.subject_mask(50).any()
     assert absent.others_mask(50).any()
-
-
-def made_track(track_id: int, frames: NDArray[np.int64], x: NDArray[np.float64], size: float = 100.0) -> Track:
-    """A stiff body of height ``size`` whose hips are at ``x``."""
-    rows = np.linspace(-0.5, 0.5, NUM_JOINTS) * size
-    joints = np.zeros((len(frames), NUM_JOINTS, 3), np.float32)
-    joints[..., 0] = x[:, None]
-    joints[..., 1] = 180 + rows
-    joints[..., 2] = 0.9
-    skeletons = np.zeros((len(frames), NUM_SKELETON, 3), np.float32)
-    skeletons[:, :NUM_JOINTS, :2] = joints[..., :2]
-    boxes = np.column_stack([x - size / 5, x * 0 + 180 - size / 2, x + size / 5, x * 0 + 180 + size / 2])
-    looks = np.zeros((len(frames), BODY_PARTS, COLOR_BINS), np.uint8)
-    looks[:, :, track_id % 4] = 255
-    ones = np.ones(len(frames), np.float32)
-    return Track(track_id, frames, boxes, ones, joints, skeletons, looks, ones, np.full(len(frames), 4000))
-
-
-def made(tracks: tuple[Track, ...], count: int = 60) -> Followed:
-    return Followed(video_info(count), tracks, Masks(), np.array([0]))
-
-
-def test_choices_name_the_right_person() -> None:
-    every = np.arange(60)
-    left, right = made_track(0, every, every * 0 + 100.0), made_track(1, every[10:], every[10:] * 0 + 500.0, 160)
-    middle = made_track(2, every[20:], every[20:] * 0 + 320.0, 80)
-    people = made((left, right, middle))
-    choices: dict[SubjectChoice, int] = {
-        "largest": 1, "leftmost": 0, "rightmost": 1, "centre": 2, 0: 0, 1: 1, 2: 2, PointChoice(500, 180, 1.0): 1,
-    }  # fmt: skip
-    for choice, track_id in choices.items():
-        assert people.choose(choice)[0].track_of_frame[30] == track_id, choice
-    for wrong in (3, PointChoice(10, 10, 1.0), PointChoice(500, 180, 0.1)):
-        with pytest.raises(InvalidInput) as caught:
-            people.choose(wrong)
-        assert caught.value.field == "subject"
-
-
-def test_nobody_is_an_error_and_so_is_a_false_alarm() -> None:
-    for tracks in ((), (made_track(0, np.arange(5, 7), np.full(2, 300.0)),)):
-        with pytest.raises(NoPerson):
-            made(tracks).choose()
-
-
-def test_gaps_up_to_half_a_second_are_filled_and_longer_ones_are_absent() -> None:
-    frames = np.array([*range(20), *range(30, 35), *range(55, 60)])
-    subject, _ = made((made_track(0, frames, 100.0 + 4 * frames),)).choose()
-    assert (subject.presence[20:30] == Presence.UNCERTAIN).all()
-    assert (subject.presence[35:55] == Presence.ABSENT).all()
-    np.testing.assert_allclose(subject.joints[20:30, 11, 0], 100 + 4 * np.arange(20, 30), atol=0.01)
-    assert np.isnan(subject.joints[40]).all()
-    assert np.isnan(subject.body_height_px[40])
-
-
-def test_shake_is_not_smeared() -> None:
-    frames = np.arange(60)
-    shake = np.random.default_rng(1).normal(0, 8, 60)
-    track = made_track(0, frames, 300 + 2.0 * frames + shake)
-    world = np.repeat(np.eye(3)[None], 60, axis=0)
-    world[:, 0, 2] = -shake
-    people = made((track,))
-    subject, _ = choose_subject((track,), people.info, people.shot_starts, world, PeopleSettings().max_gap_seconds)
-    np.testing.assert_allclose(subject.joints[:, 11, 0], track.joints[:, 11, 0], atol=0.02)
-
-
-def test_a_joint_that_pops_for_a_frame_is_put_back() -> None:
-    frames = np.arange(60)
-    track = made_track(0, frames, 300 + 1.0 * frames)
-    track.joints[30, 9, 0] += 60
-    subject, _ = made((track,)).choose()
-    np.testing.assert_allclose(subject.joints[:, 9, 0], 300 + frames, atol=1.5)
-
-
-class OneBlob:
-    """A backend that sees one body at a given place, from the second frame on."""
-
-    batch_frames = 1
-
-    def __init__(self, look_back: int = 0) -> None:
-        self.resets = 0
-        self.look_back = look_back
-
-    def reset(self) -> None:
-        self.resets += 1
-
-    def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
-        return [self.find(picture) for picture in pictures]
-
-    def find(self, picture: Picture) -> list[Person]:
-        if not picture.any():
-            return []
-        track = made_track(0, np.arange(1), np.array([100.0]))
-        mask = np.zeros(picture.shape[:2], np.bool_)
-        mask[130:230, 80:120] = True
-        return [Person(track.boxes_xyxy[0], 0.9, track.joints[0], track.skeletons[0], mask)]
-
-
-def test_ids_never_repeat_over_cuts_and_a_clip_of_one_frame_has_its_track() -> None:
-    blob = OneBlob()
-    follower = PeopleFollower(video_info(6), PeopleSettings().max_gap_seconds, blob, Masks())
-    for index in range(6):
-        follower.push(index, np.full((360, 640, 3), index, np.uint8), index in (0, 3, 5))
-    tracks = follower.finish()
-    assert [list(track.frames) for track in tracks] == [[1, 2], [3, 4], [5]]
-    assert len({track.track_id for track in tracks}) == 3
-    assert blob.resets >= 3
-    alone = Followed(video_info(1), (replace_frames(tracks[2], 0),), Masks(), np.array([0]))
-    assert alone.choose()[0].presence.tolist() == [Presence.FOUND]
-
-
-class LateBlob(OneBlob):
-    """Finds the body in frame 5 only, and says in frame 6 that it was there in frames 4 and 3, too."""
-
-    def find(self, picture: Picture) -> list[Person]:
-        now = int(picture[0, 0, 0])
-        if now < 5:
-            return []
-        person = super().find(picture)[0]
-        return [replace(person, earlier=(person, person), earlier_from=2)] if now == 6 else [person]
-
-
-def test_what_a_look_back_saw_is_taken_up() -> None:
-    masks = Masks()
-    follower = PeopleFollower(video_info(9), PeopleSettings().max_gap_seconds, LateBlob(look_back=4), masks)
-    for index in range(9):
-        follower.push(index, np.full((360, 640, 3), index, np.uint8), index == 0)
-    (track,) = follower.finish()
-    assert list(track.frames) == [3, 4, 5, 6, 7, 8]
-    assert len(track.joints) == len(track.boxes_xyxy) == 6
-    assert sorted(masks.by_frame) == list(range(9))
-    assert [frame for frame in range(9) if track.track_id in masks.get(frame)] == [3, 4, 5, 6, 7, 8]
-
-
-def test_masks_reach_the_store_while_the_clip_runs() -> None:
-    masks = Masks()
-    follower = PeopleFollower(video_info(30), PeopleSettings().max_gap_seconds, LateBlob(look_back=4), masks)
-    for index in range(30):
-        follower.push(index, np.full((360, 640, 3), index, np.uint8), index == 0)
-    assert sorted(masks.by_frame) == list(range(26))
-
-
-def replace_frames(track: Track, frame: int) -> Track:
-    return replace(track, frames=np.array([frame]))

@@ -1,7 +1,7 @@
 """Hostile jobs through the handler: what a caller sends, and what breaks while a job runs.
 
-Fetching is in test_fetch.py, presigned uploads and the bucket in test_presigned.py, test_bucket.py and test_deliver.py,
-the platform in test_job_api.py.
+Fetching is in ``source/test_fetch.py``, delivery in ``delivery/``, full disks in ``test_full_disks.py``, cancelling in
+``test_cancel.py``, the platform in ``test_job_api.py``.
 """
 
 from __future__ import annotations
@@ -9,13 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,16 +24,14 @@ import handler
 from pipeline.errors import GpuError, OutOfMemory
 from pipeline.media import encode
 from pipeline.models.fakes import FailingGenerator
-from tests.support.http_server import drip, http_server
-from tests.support.job_runner import ROOT, SECRET, WALK, Runner, good_job
+from tests.support.http_server import http_server
+from tests.support.job_runner import SECRET, WALK, Runner, good_job
 from tests.support.models import models_with
-from tests.support.put_server import put_server
 from tests.support.s3_server import s3_server
 from worker import answer as answering
 from worker.command_line import Arguments
 from worker.environment import read_worker_settings
 from worker.models import ModelKeeper
-from worker.progress import ConsoleProgress
 
 _NAN = float("nan")
 
@@ -157,44 +150,6 @@ def test_a_failing_device_asks_for_another_worker(runner: Runner) -> None:
     runner.does_a_good_job()
 
 
-@contextmanager
-def small_disk(folder: Path, size: str = "1m") -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        # Who may not mount is root in a namespace of their own.
-        this = f"{__file__}::test_a_full_disk_while_fetching_and_while_working"
-        assert subprocess.run(["unshare", "-rm", sys.executable, "-m", "pytest", "-q", this], cwd=ROOT).returncode == 0
-        return
-    with small_disk(tmp_path / "small") as folder:
-        runner = Runner(folder, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
-        with http_server({"/large.mp4": bytes(3_000_000)}) as server:
-            runner.fails({"video_url": server.url("/large.mp4")}, "NO_SPACE")
-        # The clip is a local one: it is the job that will not fit, and that is known before the work.
-        answer = runner.fails({"video_url": str(WALK)}, "NO_SPACE")
-        assert "are missing" in answer["error"] and not any(tmp_path.rglob("survey.zip"))
-    Runner(tmp_path).does_a_good_job()
-
-
-@pytest.mark.parametrize("size", ["200k", "3m", "6m"])
-def test_a_disk_that_fills_up_in_any_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount; the test above shows how it is done in a namespace")
-    # As if somebody else filled it after the job had begun: in SURVEY, in PLATE with few pictures, and with many.
-    monkeypatch.setattr(answering, "check_disk", lambda *_: None)
-    with small_disk(tmp_path / "small", size) as folder:
-        runner = Runner(folder)
-        answer = runner.fails({"video_url": str(WALK), "start_s": 1.0, "end_s": 2.0}, "NO_SPACE")
-        assert "missing" in answer["error"] or "left" in answer["error"]
-
-
 def test_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise av.error.ExternalError(542398533, "Generic error in an external library")
@@ -261,56 +216,6 @@ def test_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypatch: py
     small.fails(good_job(inline=True), "RESULT_TOO_LARGE", "inline")
     monkeypatch.setattr("worker.delivery.local.ANSWER_MAX_BYTES", 1000)
     Runner(tmp_path).fails(good_job(inline=True), "RESULT_TOO_LARGE")
-
-
-@pytest.mark.parametrize("stage", ["fetch", "survey", "plate", "perform", "finish", "deliver"])
-def test_a_job_can_be_cancelled_in_every_stage(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner(tmp_path, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
-    began = threading.Event()
-
-    class Watched(ConsoleProgress):
-        def __call__(self, at: str, done: int, total: int) -> None:
-            if at == stage:
-                began.set()
-            super().__call__(at, done, total)
-
-    monkeypatch.setattr(handler, "ConsoleProgress", Watched)
-    worker = read_worker_settings(runner.variables, "local")
-
-    async def cancelled(asked: dict[str, Any]) -> None:
-        job = asyncio.ensure_future(
-            handler.make_handler(Arguments(None, (), (), "local", ()), worker)({"id": "c", "input": asked})
-        )
-        await asyncio.to_thread(began.wait, 60)
-        job.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await job
-
-    def hold(sock: socket.socket, over: threading.Event) -> None:
-        began.set()
-        drip(b"HTTP/1.1 200 OK\r\n\r\n")(sock, over)
-
-    with http_server({"/slow.mp4": hold}) as server, put_server() as puts:
-        asked: dict[str, Any] = {"video_url": str(WALK), "start_s": 1.0, "end_s": 2.0}
-        if stage == "fetch":
-            asked["video_url"] = server.url("/slow.mp4")
-        if stage == "deliver":
-            monkeypatch.setattr("worker.delivery.presigned.requests.Session", None, raising=False)
-            monkeypatch.setattr("worker.delivery.destination.put_file", _held(began))
-            asked["upload_url"] = f"http://127.0.0.1:{puts.port}/x"
-        asyncio.run(cancelled(asked))
-    assert began.is_set() and not runner.left()
-    runner.does_a_good_job()
-
-
-def _held(began: threading.Event) -> Any:
-    def put_file(*_: object, check: Any, **__: object) -> None:
-        began.set()
-        while True:
-            check()
-            threading.Event().wait(0.01)
-
-    return put_file
 
 
 def test_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
