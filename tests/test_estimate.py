@@ -77,7 +77,7 @@ def test_the_bar_moves_while_the_generator_works() -> None:
     assert end - begin > 70 and percent_of("finish", 1, 1, share) == pytest.approx(100)
 
 
-def test_an_estimate_of_shared_chunks_says_both() -> None:
+def test_an_estimate_of_shared_chunks_has_both_times() -> None:
     """Frame by frame: what three workers draw in a third of the rounds, rounded up."""
     info = video_info(1800)
     settings = compose_settings("fast", ("segment.count=1", "composite.crossfade=false"))

@@ -15,7 +15,7 @@ from tests.support.job_runner import WALK, Runner
 from tests.support.put_server import put_server
 
 
-def test_single_frames_are_made_before_the_whole_is_paid_for(tmp_path: Path) -> None:
+def test_single_frames_are_generated_without_the_whole_clip(tmp_path: Path) -> None:
     runner = Runner(tmp_path, overrides=("segment.count=3",))
     answer = runner.answer({"video_url": str(WALK), "mode": "frame"})
     assert "video_url" not in answer and len(answer["artifacts"]["frame"]) == 3 == len(answer["segments"])
@@ -31,7 +31,7 @@ def test_single_frames_are_made_before_the_whole_is_paid_for(tmp_path: Path) -> 
         assert not changed[cv2.dilate(old.astype(np.uint8), np.ones((61, 61), np.uint8)) == 0].any()
 
 
-def test_single_frames_go_where_a_clip_would(tmp_path: Path) -> None:
+def test_single_frames_are_delivered_as_a_clip_would_be(tmp_path: Path) -> None:
     asked = {"video_url": str(WALK), "mode": "frame", "start_s": 2.0, "end_s": 2.2}
     inline = Runner(tmp_path).answer({**asked, "inline": True})
     assert base64.b64decode(inline["artifacts_base64"]["frame"])[:4] == b"\x89PNG" and "video_base64" not in inline

@@ -87,7 +87,7 @@ def test_the_command_a_user_types_replaces_the_person(tmp_path: Path) -> None:
     assert not any((tmp_path / "work").iterdir())
 
 
-def test_a_failing_command_says_why_and_exits_with_1(tmp_path: Path) -> None:
+def test_a_failing_command_prints_the_reason_and_exits_with_1(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "handler.py"), "--test_input", '{"input": {"video_url": "nowhere.mp4"}}'],
         cwd=ROOT,
@@ -113,7 +113,7 @@ def test_help_and_a_wrong_setting_load_no_model() -> None:
     assert wrong.returncode == 2 and "segment.count" in wrong.stderr
 
 
-def test_arguments_are_parted() -> None:
+def test_arguments_are_separated() -> None:
     arguments = parse_arguments(
         [
             "handler.py",
@@ -140,7 +140,7 @@ def test_arguments_are_parted() -> None:
 
 
 @pytest.mark.parametrize("words", [["{bad"], ["[]"], ["{}"], ["5"], []])
-def test_a_test_input_that_is_no_job_is_told(words: list[str]) -> None:
+def test_an_invalid_test_input_is_reported(words: list[str]) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_arguments(["handler.py", "--test_input", *words], {})
     assert caught.value.field == "--test_input"
@@ -206,7 +206,7 @@ def test_a_job_from_outside_may_not_name_paths(tmp_path: Path) -> None:
     outside.fails({"video_url": str(WALK), "inline": True}, "URL_REJECTED", "video_url")
 
 
-def test_under_the_http_server_paths_are_the_operators_choice(tmp_path: Path) -> None:
+def test_with_the_http_server_paths_are_the_operators_choice(tmp_path: Path) -> None:
     runner = Runner(tmp_path, "api", environment={"UNDERSTUDY_LOCAL_ROOT": str(WALK.parent)})
     answer = runner.answer(good_job())
     assert answer.get("video_url", "").startswith(str(tmp_path / "outputs")), answer
@@ -222,7 +222,7 @@ def test_a_cancelled_job_ends_before_the_next_may_start(runner: Runner) -> None:
     runner.does_a_good_job()
 
 
-def test_a_job_has_so_long_and_no_longer(tmp_path: Path) -> None:
+def test_a_job_has_a_time_limit(tmp_path: Path) -> None:
     short = Runner(tmp_path, environment={"UNDERSTUDY_JOB_SECONDS": "3"})
     # 150 frames of 0.23 megapixels: expected to take longer by far, and told before any work.
     short.fails({"video_url": str(WALK)}, "INVALID_INPUT", "end_s")
@@ -234,7 +234,7 @@ def test_a_job_has_so_long_and_no_longer(tmp_path: Path) -> None:
     hopeful.fails({"video_url": str(WALK)}, "TIMEOUT", then_good=False)
 
 
-def test_a_bug_tells_the_caller_a_number_and_no_more(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_shows_the_caller_only_an_incident_number(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("https://name:word@bucket/x?Signature=abc and s3cr3t-of-the-worker")
 
@@ -263,7 +263,7 @@ def test_a_result_is_inline_where_it_is_small(runner: Runner, tmp_path: Path) ->
     assert not answer.left()
 
 
-def test_after_a_hang_no_job_starts_beside_it_and_a_cancel_lets_go(
+def test_after_a_hang_no_other_job_starts_and_a_cancel_releases_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()

@@ -186,7 +186,7 @@ def test_each_test_is_a_job_that_this_worker_takes_without_a_bucket() -> None:
         (("config", "env", 1, "input"), "default", 0),
     ],
 )
-def test_what_the_hub_would_refuse_is_seen(place: tuple[str | int, ...], key: str, value: object) -> None:
+def test_errors_that_the_hub_would_refuse_are_found(place: tuple[str | int, ...], key: str, value: object) -> None:
     wrong = json.loads(json.dumps(_HUB))
     target = wrong
     for part in place:

@@ -160,7 +160,7 @@ def test_packages_import_each_other_in_no_circle() -> None:
         ("handler", "from ultralytics import YOLO"),
     ],
 )
-def test_a_broken_rule_is_seen(module: str, line: str) -> None:
+def test_a_broken_import_rule_is_found(module: str, line: str) -> None:
     assert len(_broken(module, line)) == 1
 
 

@@ -68,7 +68,7 @@ def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: Ide
     assert any(finished == 3 for _, _, finished in identity.calls)
 
 
-def test_a_stopped_job_goes_on_from_its_last_chunk_to_the_same_bytes(
+def test_a_stopped_job_resumes_from_its_last_chunk_to_the_same_bytes(
     tmp_path: Path, identity: IdentityGenerator
 ) -> None:
     settings = Settings.model_validate(_LOSSLESS)
@@ -151,7 +151,7 @@ def test_segments_are_crossfaded_over_five_frames(tmp_path: Path) -> None:
         assert abs(levels[border] - after) <= 0.5 and abs(levels[border - 6] - before) <= 0.5
 
 
-def test_the_subject_can_be_asked_for_strictly(tmp_path: Path) -> None:
+def test_the_subject_can_be_required(tmp_path: Path) -> None:
     source = tmp_path / "hidden.mp4"
     hidden = range(14, 18)
     empty = list(open_clip(_WALK.with_name("plate.mp4")).frames(hidden.start, hidden.stop))

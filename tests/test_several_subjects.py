@@ -23,7 +23,7 @@ GREEN = "a man in a green shirt and black trousers"
 WHITE = "a man in a white shirt and white trousers"
 
 
-def test_both_are_replaced_each_by_their_own_and_a_stopped_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_both_are_replaced_each_by_their_own_and_a_resumed_job_gives_the_same_bytes(tmp_path: Path) -> None:
     truths = duet(tmp_path / "clip.mp4")
     choices = []
     for truth in truths:

@@ -17,7 +17,7 @@ def _layer(**changed: object) -> Layer:
     return Layer(**{**whole, **changed})
 
 
-def test_shapes_that_fit_are_taken_and_what_is_absent_is_not_asked() -> None:
+def test_matching_shapes_are_accepted_and_absent_fields_are_not_checked() -> None:
     assert _layer(alpha=None).joints is None
     assert _layer(joints=np.zeros((21, 3), np.float32)).picture.shape == (4, 5, 3)
 

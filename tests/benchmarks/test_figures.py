@@ -153,7 +153,7 @@ def test_samples_changed_outside_are_counted_with_odd_sizes_and_chroma() -> None
     assert changed_outside(planes, changed, region) == 2
 
 
-def test_the_shake_is_as_strong_as_it_says_and_shows_no_border() -> None:
+def test_the_shake_has_the_stated_strength_and_shows_no_border() -> None:
     matrices = shake_matrices(150, (640, 360), seed=1)
     zoom_free = matrices / np.sqrt(np.linalg.det(matrices[:, :2, :2]))[:, None, None]
     degrees = np.rad2deg(np.arctan2(zoom_free[:, 1, 0], zoom_free[:, 0, 0]))
@@ -167,7 +167,7 @@ def test_the_shake_is_as_strong_as_it_says_and_shows_no_border() -> None:
         assert (back >= 0).all() and (back <= [639, 359]).all()
 
 
-def test_the_right_person_is_told_from_another_one() -> None:
+def test_the_right_person_is_distinguished_from_another_one() -> None:
     subject, others = np.zeros((3, 60, 60), bool), np.zeros((3, 60, 60), bool)
     subject[:2, :30, :30] = True
     others[:, 30:, 30:] = True
@@ -178,7 +178,7 @@ def test_the_right_person_is_told_from_another_one() -> None:
     assert figures.right_share(found, subject, others) == 0.5
 
 
-def test_masks_that_a_truth_folder_does_not_have_are_none(tmp_path: Path) -> None:
+def test_missing_masks_of_a_truth_folder_are_none(tmp_path: Path) -> None:
     for name in ("gt.npz", "mask.npz"):
         (tmp_path / name).write_bytes((WALK_A / name).read_bytes())
     assert figures.load_truth(tmp_path).others is None

@@ -32,7 +32,7 @@ def test_calls_times_and_bytes_are_counted_in_all_threads() -> None:
     assert 2 * 4 * mask.nbytes <= grown.bytes_touched <= 4 * 4 * mask.nbytes
 
 
-def test_what_a_function_calls_is_not_its_own() -> None:
+def test_callees_do_not_count_towards_a_functions_own_time() -> None:
     warp = Warp(np.eye(3), np.zeros((4, 4, 2), np.float32), 0)
     profiler = Profiler()
     profiler.start()

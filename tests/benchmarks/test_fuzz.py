@@ -44,7 +44,7 @@ def test_an_override_of_any_name_is_named() -> None:
     assert len(caught.value.field) == 100
 
 
-def test_a_refusal_that_repeats_the_value_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_that_repeats_the_value_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def telling(raw: Any) -> None:
         raise InvalidInput(f"wrong: {raw}", field="input")
 
@@ -88,7 +88,7 @@ def _serve_broken(pipe: Any, scratch: Path) -> None:
     media.serve(pipe, scratch)
 
 
-def test_hangs_crashes_bugs_and_litter_are_seen(tmp_path: Path) -> None:
+def test_hangs_crashes_bugs_and_leftovers_are_detected(tmp_path: Path) -> None:
     file = tmp_path / "file"
 
     def said(reader: media.Reader, what: str, seconds: float) -> media.Reply | str:
@@ -107,7 +107,7 @@ def test_hangs_crashes_bugs_and_litter_are_seen(tmp_path: Path) -> None:
     assert not last.is_alive()
 
 
-def test_a_clip_that_breaks_its_word_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_that_contradicts_its_facts_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_clip(tmp_path, spec("cfr"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -127,7 +127,7 @@ def test_a_clip_that_breaks_its_word_is_seen(tmp_path: Path, monkeypatch: pytest
         media.read_wholly(path, scratch)
 
 
-def test_growth_is_seen() -> None:
+def test_growth_is_detected() -> None:
     def replies(per_file: float, files: int) -> list[media.Reply]:
         return [media.Reply("read", False, 100 + per_file * n, 10 + files * n, 4) for n in range(200)]
 

@@ -31,7 +31,7 @@ def test_the_same_person_smaller_and_mirrored_is_nearer_than_another() -> None:
     assert min(cosines["small"], cosines["mirrored"]) > cosines["other"] + 0.1
 
 
-def test_what_is_around_somebody_does_not_count() -> None:
+def test_surroundings_of_a_person_do_not_count() -> None:
     suit = _picture("suit")
     mask = suit[..., 3] > 127
     first, second = (np.where(mask[..., None], suit[..., :3], np.uint8(level)) for level in (0, 255))

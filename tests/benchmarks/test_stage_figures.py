@@ -16,7 +16,7 @@ def _disk(radius: float, at: float = 50) -> np.ndarray:
     return np.hypot(x - at, y - 50) < radius
 
 
-def test_a_jump_counts_at_the_border_of_a_contact_alone() -> None:
+def test_a_jump_counts_only_at_a_contact_boundary() -> None:
     loose = np.zeros((10, 17, 3))
     locked = loose.copy()
     planted = np.zeros((10, 2), bool)

@@ -196,7 +196,7 @@ def test_a_quick_look_shows_finished_frames(browser: Any, address: str, tmp_path
         opened.shot("quick_look")
 
 
-def test_an_estimate_is_told_before_anything_is_done(browser: Any, address: str, tmp_path: Path) -> None:
+def test_an_estimate_is_shown_before_anything_is_done(browser: Any, address: str, tmp_path: Path) -> None:
     with _open(browser, address, tmp_path) as opened:
         opened.upload()
         # A preset whose models need not be here.

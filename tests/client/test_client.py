@@ -91,7 +91,7 @@ def test_a_local_clip_goes_through_a_bucket_and_a_real_worker_and_back(
             assert ": INVALID_INPUT: preset: " in capsys.readouterr().err
 
 
-def test_the_command_tells_progress_saves_and_does_not_send_twice(tmp_path: Path, store: Server) -> None:
+def test_the_command_reports_progress_saves_and_does_not_send_twice(tmp_path: Path, store: Server) -> None:
     report = {"report": store.url("/report.html"), "plate": [store.url("/plate_0000.png"), store.url("/x.png")]}
     with endpoint_server(lambda job_id, body: [_QUEUED, _UNDER_WAY, _done(store, artifacts=report)]) as server:
         environment = {"RUNPOD_API_KEY": API_KEY, "RUNPOD_ENDPOINT_BASE_URL": server.url, "PATH": os.environ["PATH"]}
@@ -164,7 +164,9 @@ def test_an_estimate_is_printed_and_takes_the_place_of_no_result(tmp_path: Path,
     assert {path.name for path in folder.iterdir()} == {"result.json", "estimate.json"}
 
 
-def test_a_batch_keeps_its_bound_and_tells_each_failure(tmp_path: Path, store: Server, call: Any, capsys: Any) -> None:
+def test_a_batch_respects_its_limit_and_reports_each_failure(
+    tmp_path: Path, store: Server, call: Any, capsys: Any
+) -> None:
     states: dict[str, list[State]] = {
         "a": [_QUEUED, _UNDER_WAY, _done(store)],
         "b": [{"status": "FAILED", "error": "nobody was found", "output": {"error_code": "NO_PERSON"}}],
@@ -206,7 +208,7 @@ def test_a_job_that_may_have_been_taken_is_not_sent_twice(call: Any, store: Serv
         assert "b.mp4: API_ERROR: the endpoint's API answered 500" in capsys.readouterr().err
 
 
-def test_a_wrong_key_is_told(call: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_wrong_key_is_reported(call: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("RUNPOD_API_KEY", "another")
     with endpoint_server(lambda job_id, body: [404]) as server:
         assert call(server, "https://example.com/a.mp4") == 1
@@ -266,7 +268,7 @@ def test_a_folder_means_its_clips_and_a_name_is_harmless(tmp_path: Path) -> None
         (["https://example.com/a.mp4", "--jobs", "0"], "--jobs"),
     ],
 )
-def test_a_wrong_call_is_told_before_anything_is_sent(call: Any, words: list[str], said: str, capsys: Any) -> None:
+def test_a_wrong_call_is_reported_before_anything_is_sent(call: Any, words: list[str], said: str, capsys: Any) -> None:
     with endpoint_server(lambda job_id, body: []) as server:
         assert call(server, *words) == 2
         assert said in capsys.readouterr().err and not server.jobs

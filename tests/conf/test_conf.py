@@ -25,7 +25,7 @@ def test_the_first_screen_names_every_group() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(_CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_default_stands_in_one_place(path: Path) -> None:
+def test_a_default_is_defined_once(path: Path) -> None:
     """A file of a group holds what differs from the class's defaults, and no more."""
     group = path.parent.name
     if group == "preset":
@@ -104,7 +104,7 @@ def test_a_file_that_the_operator_chooses_wins_over_the_presets(preset: str) -> 
     "override",
     ["segment.count=99", "nope.count=1", "segment.kount=1", "segment.count=[", "+x.y=1", "+generate.x=1", "generate=5"],
 )
-def test_an_operators_mistake_is_told(override: str) -> None:
+def test_an_operators_mistake_is_reported(override: str) -> None:
     with pytest.raises(InvalidInput):
         compose_settings("preview", (override,))
 

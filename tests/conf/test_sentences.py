@@ -18,7 +18,7 @@ _ANYBODY = "largest, leftmost, rightmost, centre, an integer, an object or a lis
 
 
 @pytest.mark.parametrize("kind", get_args(core_schema.ErrorType))
-def test_no_kind_speaks_pydantics_words(kind: str) -> None:
+def test_no_error_uses_pydantics_wording(kind: str) -> None:
     error = ErrorDetails(type=kind, loc=("field",), msg="Input should be a valid thing", input="geheim")
     place, told = sentence_of([error])
     assert place == ("field",) and told and told[0].islower()
@@ -67,7 +67,7 @@ def test_no_kind_speaks_pydantics_words(kind: str) -> None:
         ({"overrides": {"geheim": []}}, "overrides.geheim", "this setting cannot be changed"),
     ],
 )  # fmt: skip
-def test_a_sentence_says_what_is_asked_for(change: dict[str, Any], field: str, told: str) -> None:
+def test_a_sentence_states_what_is_expected(change: dict[str, Any], field: str, told: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_request({**_GOOD, **change})
     assert caught.value.field == field and caught.value.message.startswith(told)
@@ -83,7 +83,7 @@ def test_a_sentence_says_what_is_asked_for(change: dict[str, Any], field: str, t
         ("composite.feather_px", _NAN, "must be a"),
     ],
 )
-def test_so_does_a_settings(key: str, value: Any, told: str) -> None:
+def test_a_setting_composes_as_well(key: str, value: Any, told: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         apply_caller_overrides(compose_settings(), {key: value})
     assert caught.value.field == f"overrides.{key}" and caught.value.message.startswith(told)

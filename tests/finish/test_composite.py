@@ -49,7 +49,7 @@ def reach_of(body_height_px: float, info: VideoInfo) -> HoleReach:
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("pix_fmt", list(_FORMATS))
-def test_nothing_changes_outside_the_region_and_the_old_person_is_gone(pix_fmt: str, quarter_turns: int) -> None:
+def test_nothing_changes_outside_the_region_and_the_subject_is_removed(pix_fmt: str, quarter_turns: int) -> None:
     frame = _frame(pix_fmt, quarter_turns)
     subject_mask = _disc(frame, 60, 55, 20)
     layer = _layer((71, 30, 96, 83), 0.5, 90)
@@ -98,7 +98,7 @@ def test_other_people_are_not_painted_over() -> None:
     assert np.all(weights.source[(other & ~subject_mask)[y0:y1, x0:x1]] == 1.0)
 
 
-def test_nobody_and_nothing_is_no_edit() -> None:
+def test_without_subject_and_layer_there_is_no_edit() -> None:
     frame = _frame("yuv420p", 0)
     none = np.zeros((121, 161), bool)
     assert edit_weights(none, none, None, frame.info, reach_of(80.0, frame.info)) is None
@@ -135,7 +135,7 @@ def test_coded_box_is_the_turned_box(quarter_turns: int) -> None:
     assert coded[y0:y1, x0:x1].all() and coded.sum() == (y1 - y0) * (x1 - x0)
 
 
-def test_what_stays_on_top_keeps_every_sample_under_the_layer_and_in_the_hole() -> None:
+def test_kept_pixels_are_unchanged_under_the_layer_and_in_the_hole() -> None:
     frame = _frame("yuv444p", 0)
     subject_mask = _disc(frame, 60, 55, 20)
     kept = _disc(frame, 75, 60, 9)

@@ -58,21 +58,21 @@ RIGHT, LEFT = 200 + 4.0 * np.arange(COUNT), 440 - 4.0 * np.arange(COUNT)
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_whose_feet_are_farther_down_is_nearer(is_first: bool) -> None:
+def test_lower_feet_are_nearer(is_first: bool) -> None:
     a, b = stiff(RIGHT, 320.0 if is_first else 300.0), stiff(LEFT, 300.0 if is_first else 320.0)
     order = order_of(a, b, a if is_first else b)
     assert (order == ([1, 0] if is_first else [0, 1])).all()
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_what_is_covered_is_believed_where_feet_are_not_seen(is_first: bool) -> None:
+def test_occlusion_decides_where_feet_are_not_visible(is_first: bool) -> None:
     a, b = stiff(RIGHT, 310.0, feet_confidence=0.0), stiff(LEFT, 310.0)
     order = order_of(a, b, a if is_first else b)
     [(start, stop)] = encounters(a, b, INFO, ONE_SHOT)
     assert (order[start:stop] == ([1, 0] if is_first else [0, 1])).all()
 
 
-def test_nobody_changes_places_while_two_overlap() -> None:
+def test_the_depth_order_is_constant_while_two_overlap() -> None:
     """Ankles of walking people go up and down by more than the two are apart."""
     swing = 12 * np.sin(np.arange(COUNT) * 1.3)
     a, b = stiff(RIGHT, 306.0 + swing), stiff(LEFT, 300.0 - swing)

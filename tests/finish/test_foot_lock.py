@@ -81,7 +81,7 @@ def locked(contacts: Contacts, placed: np.ndarray, subject: Subject, starts: np.
     return lock_feet(contacts, placed, subject, np.arange(n) / 30, FootLockSettings(), world, starts)
 
 
-def test_planted_foot_stands_and_borders_are_eased() -> None:
+def test_a_planted_foot_stands_and_boundaries_are_eased() -> None:
     contacts, placed, subject = planted_once(90, 30, 60, drift_px=8)
     offsets = locked(contacts, placed, subject)
     final = placed[:, 15, :2] + offsets[:, 0]
@@ -91,7 +91,7 @@ def test_planted_foot_stands_and_borders_are_eased() -> None:
     np.testing.assert_array_equal(offsets[:, 1], 0)
 
 
-def test_nothing_crosses_a_cut_and_absent_frames_get_nothing() -> None:
+def test_offsets_never_cross_a_cut_and_absent_frames_have_none() -> None:
     contacts, placed, subject = planted_once(60, 20, 40, drift_px=8)
     placed[45:50, 15] = np.nan
     offsets = locked(contacts, placed, subject, np.array([0, 40]))

@@ -84,7 +84,7 @@ def near(picture: NDArray[np.uint8], box: tuple[int, int, int, int], rgb: tuple[
     return bool(np.abs(picture[y0:y1, x0:x1].astype(int) - rgb).max() < 24)
 
 
-def test_the_nearer_one_covers_the_farther_one_and_lets_them_be_seen_beside(inputs: FinishInputs) -> None:
+def test_the_nearer_person_covers_the_farther_one_and_leaves_the_rest_visible(inputs: FinishInputs) -> None:
     edited = made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), layer_of(NEW_SECOND, BLUE))).edited
     assert near(edited.result_rgb, (58, 36, 74, 84), RED)
     # Where the old first one stood and the new one does not, the second is seen and no old picture.
@@ -94,20 +94,20 @@ def test_the_nearer_one_covers_the_farther_one_and_lets_them_be_seen_beside(inpu
     assert edited.source_weight[FIRST | SECOND].max() == 0
 
 
-def test_in_the_other_order_the_other_one_is_on_top(inputs: FinishInputs) -> None:
+def test_in_reverse_order_the_other_person_is_on_top(inputs: FinishInputs) -> None:
     edited = made(inputs, [0, 1], (layer_of(NEW_FIRST, RED), layer_of(NEW_SECOND, BLUE))).edited
     assert near(edited.result_rgb, (72, 38, 96, 82), BLUE) and near(edited.result_rgb, (58, 36, 66, 84), RED)
     assert edited.layer_alpha[NEW_FIRST | NEW_SECOND].min() > 0.9
 
 
-def test_who_is_absent_leaves_the_other_as_a_job_of_one_would(inputs: FinishInputs) -> None:
+def test_an_absent_subject_leaves_the_other_as_in_a_job_of_one(inputs: FinishInputs) -> None:
     group = made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), None))
     assert [share.is_replaced for share in group.shares] == [True, False]
     # To a job of one the second person is somebody who stays.
     assert np.array_equal(group.edited.result_rgb[40:80, 92:98], group.edited.source_rgb[40:80, 92:98])
 
 
-def test_what_two_carry_stays_for_both(inputs: FinishInputs) -> None:
+def test_objects_carried_by_two_subjects_are_kept_for_both(inputs: FinishInputs) -> None:
     thing = box_mask(60, 55, 95, 60)
     labels = [np.where(mask, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)) for mask in (FIRST, SECOND)]
     labels[0][SECOND] = Label.OTHERS

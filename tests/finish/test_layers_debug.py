@@ -17,7 +17,7 @@ from pipeline.run import run_job
 _WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
 
 
-def test_the_old_person_is_tinted_red_and_the_rest_is_the_source(tmp_path: Path) -> None:
+def test_the_subject_is_tinted_red_and_the_rest_is_the_source(tmp_path: Path) -> None:
     settings = compose_settings("preview")
     request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layers_debug", "report"), start_s=2.0, end_s=2.3)
     result = run_job(request, settings, load_models(settings), tmp_path / "work")

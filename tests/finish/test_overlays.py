@@ -13,7 +13,7 @@ from tests.support.clip_info import video_info
 _SIZE_WH = (64, 48)
 
 
-def test_a_graphic_over_old_and_new_person_stays_as_it_is() -> None:
+def test_a_graphic_over_both_people_is_unchanged() -> None:
     subject = np.zeros(_SIZE_WH[::-1], np.bool_)
     subject[8:40, 20:36] = True
     graphic = np.zeros_like(subject)

@@ -31,7 +31,7 @@ def _series(count: int) -> dict[str, np.ndarray]:
     }
 
 
-def test_good_backgrounds_are_not_talked_about() -> None:
+def test_good_plates_cause_no_warning() -> None:
     series = _series(120)
     series["plate_fit"][5] = 0.2
     series["plate_fit"][60:90] = np.nan
@@ -39,7 +39,7 @@ def test_good_backgrounds_are_not_talked_about() -> None:
     assert plate_doubts(series, _info(120)) == ()
 
 
-def test_bad_ones_are_named_with_their_times() -> None:
+def test_poor_plates_are_reported_with_their_times() -> None:
     series = _series(120)
     series["plate_fit"][20:50] = 0.4
     series["unseen_px"][80:95] = 200

@@ -37,7 +37,7 @@ def _edit(recast: bool, shadow: ShadowEdit | None = None, blocked: np.ndarray | 
     return edit_reflection(shadow, patch, _layer(), _FOOT_ROW, _SHARE, recast=recast)
 
 
-def test_the_old_image_is_replaced_and_the_new_one_is_put_on_the_plate() -> None:
+def test_the_original_reflection_is_replaced_by_the_new_one() -> None:
     edit = _edit(recast=True)
     assert edit.hole[125:195, 42:68].min() == 1 and edit.hole[125:195, 82:108].min() > 0.9
     assert not edit.hole[:100].any() and not edit.hole[130:, :30].any()
@@ -47,7 +47,7 @@ def test_the_old_image_is_replaced_and_the_new_one_is_put_on_the_plate() -> None
     np.testing.assert_allclose(floor[130:190, 84:106], 140, atol=1)
 
 
-def test_it_can_be_removed_alone_and_stops_where_somebody_stands() -> None:
+def test_removal_alone_is_possible_and_stops_at_other_people() -> None:
     blocked = np.zeros(_SIZE, np.bool_)
     blocked[150:170, 40:70] = True
     edit = _edit(recast=False, blocked=blocked)
@@ -71,7 +71,7 @@ def test_one_likeness_does_not_make_a_mirror() -> None:
     assert _share_of([ReflectionSample(0.01, 0.9)] * 5) == 0.0
 
 
-def test_no_image_where_no_floor_is_seen() -> None:
+def test_no_reflection_without_visible_floor() -> None:
     assert reflection_box(_subject(), _layer(), 199.5, _HEIGHT_PX) is None
     box = reflection_box(_subject(), _layer(), _FOOT_ROW, _HEIGHT_PX)
     assert box is not None and box[3] == _SIZE[0] and box[2] >= 110

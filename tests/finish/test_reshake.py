@@ -19,7 +19,7 @@ def _center(alpha: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
     return np.array([(x * alpha).sum(), (y * alpha).sum()]) / alpha.sum()
 
 
-def test_a_layer_lands_where_the_transform_says_and_comes_back() -> None:
+def test_a_layer_follows_the_transform_and_its_inverse() -> None:
     angle = 0.1
     scale = 0.9
     crop_from_source = np.array(

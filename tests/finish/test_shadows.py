@@ -45,7 +45,7 @@ def _edit(
     return edit, source, plate, shadow
 
 
-def test_the_same_silhouette_leaves_the_sources_shadow_alone() -> None:
+def test_the_same_silhouette_leaves_the_sources_shadow_unchanged() -> None:
     edit, *_ = _edit(_body(100, 10))
     assert edit.hole.max() < 0.05
 
@@ -58,7 +58,7 @@ def test_a_removed_shadow_gives_the_plate() -> None:
     np.testing.assert_array_equal(darkened(plate, (0, 0, 320, 180), edit), plate)
 
 
-def test_a_broader_person_throws_a_broader_shadow_as_dark_as_the_old() -> None:
+def test_a_broader_person_casts_a_broader_shadow_of_the_same_darkness() -> None:
     new = _body(100, 24)
     edit, source, plate, shadow = _edit(new)
     x0, y0, x1, y1 = edit.box_xyxy

@@ -63,7 +63,7 @@ def test_the_shear_and_the_darkness_of_a_known_shadow_are_found(right: float, up
     assert found.darkness.shape == (14, 3) and found.softness_bh.shape == (14,)
 
 
-def test_no_shadow_is_found_where_none_falls_or_none_can_be_told() -> None:
+def test_no_shadow_is_found_without_one_or_without_evidence() -> None:
     still = np.tile(np.eye(3), (14, 1, 1))
     assert shadows_of_shot(_views(0.6, 0.2, 0.0), still, 0, 14, _SIZE).shear_at(0) is None
     assert shadows_of_shot(_views(0.6, 0.2, 0.5, stands=True), still, 0, 14, _SIZE).shear_at(0) is None

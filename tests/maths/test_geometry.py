@@ -55,7 +55,7 @@ def test_fits_recover_truth() -> None:
     np.testing.assert_allclose(geo.similarity_part(similarity, SIZE), similarity, atol=1e-9)
 
 
-def test_irls_passes_over_a_third_of_outliers() -> None:
+def test_irls_ignores_a_third_of_outliers() -> None:
     source_points = RNG.uniform(0, 1, (120, 2)) * SIZE
     truth = np.array([[1.01, 0.02, 4], [-0.02, 1.0, -3], [1e-5, 0, 1]])
     to = geo.apply_transform(truth, source_points) + RNG.normal(0, 0.05, source_points.shape)

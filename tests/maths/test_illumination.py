@@ -88,7 +88,7 @@ def test_the_color_of_the_light_is_found_and_white_light_stays_white() -> None:
     assert cast.max() / cast.min() < 1.15
 
 
-def test_a_face_that_alone_is_red_does_not_color_the_light() -> None:
+def test_a_red_face_alone_does_not_color_the_light() -> None:
     sample = _sample(np.ones(3))
     parts = sample.parts.copy()
     parts[0] *= (1.8, 1.0, 0.5)

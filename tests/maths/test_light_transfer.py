@@ -94,7 +94,7 @@ def test_other_clothes_are_not_taken_for_light() -> None:
     assert np.abs(change).max() < 0.45
 
 
-def test_too_little_of_a_person_tells_nothing() -> None:
+def test_too_few_pixels_of_a_person_give_no_estimate() -> None:
     silhouette, normals = _body()
     person = _person(_COAT, np.ones(3), 0.0)
     assert compare_light(person, np.zeros((240, 120), np.float32), person, silhouette, normals, _NOSE, 200.0) is None

@@ -31,7 +31,7 @@ def _hole() -> np.ndarray:
 
 
 @pytest.mark.parametrize("wall", [_stripes(0.0), _stripes(0.5), _bricks()], ids=["level", "slanting", "bricks"])
-def test_lines_and_texture_go_on(wall: np.ndarray) -> None:
+def test_lines_and_texture_are_continued(wall: np.ndarray) -> None:
     hole = _hole()
     damaged = wall.copy()
     damaged[hole] = (0, 0, 255)
@@ -45,7 +45,7 @@ def test_lines_and_texture_go_on(wall: np.ndarray) -> None:
     np.testing.assert_array_equal(fill_by_patches(damaged, hole, ~hole), filled)
 
 
-def test_patches_come_from_what_is_known_alone() -> None:
+def test_patches_come_from_known_pixels_only() -> None:
     wall = _bricks()
     hole = _hole()
     wall[20:140, 140:180] = (0, 255, 0)

@@ -40,7 +40,7 @@ def test_the_share_of_a_mirror_image_is_found(share: float) -> None:
     assert sample.share == pytest.approx(share, rel=0.2) and sample.likeness > 0.8
 
 
-def test_a_dull_floor_and_a_shadow_are_no_mirror() -> None:
+def test_a_matte_floor_and_a_shadow_are_no_mirror() -> None:
     plate = _floor(1)
     (mask, look) = _man()
     frame = np.where(mask[..., None], look, plate)
@@ -50,7 +50,7 @@ def test_a_dull_floor_and_a_shadow_are_no_mirror() -> None:
     assert sample is not None and sample.likeness < 0.35
 
 
-def test_feet_at_the_picture_s_edge_tell_nothing() -> None:
+def test_feet_at_the_pictures_edge_give_no_estimate() -> None:
     plate = _floor(1)
     (mask, _) = _man()
     assert sample_reflection(plate, mask, ~mask, 235.0, _HEIGHT_PX) is None

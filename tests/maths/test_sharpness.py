@@ -46,7 +46,7 @@ def test_defocus_is_measured_and_made_good(sigma: float) -> None:
 
 
 @pytest.mark.parametrize("length_px", [5, 9, 15])
-def test_motion_is_long_in_its_direction_alone(length_px: int) -> None:
+def test_motion_blur_is_long_only_in_its_direction(length_px: int) -> None:
     wanted = measure_blur(_moved(_clothes(1), length_px), _ALL)
     there = measure_blur(_clothes(2), _ALL)
     assert wanted is not None and there is not None
@@ -56,7 +56,7 @@ def test_motion_is_long_in_its_direction_alone(length_px: int) -> None:
     assert np.sqrt(lacking[0, 0]) == pytest.approx(length_px / np.sqrt(12), rel=0.35)
 
 
-def test_a_flat_or_tiny_part_tells_nothing_and_a_sharp_one_lacks_nothing() -> None:
+def test_a_flat_or_tiny_part_gives_no_estimate_and_a_sharp_one_no_blur() -> None:
     assert measure_blur(np.full((60, 60), 90, np.float32), np.ones((60, 60), bool)) is None
     assert measure_blur(_clothes(1)[:6, :6], np.ones((6, 6), bool)) is None
     sharp = [measure_blur(_clothes(seed), _ALL) for seed in (1, 2)]
@@ -86,7 +86,7 @@ def _scene(sigma: float) -> tuple[np.ndarray, np.ndarray, PlacedLayer]:
     return source, mask, PlacedLayer((248, 20, 398, 280), np.repeat(_clothes(4)[..., None], 3, 2), alpha)
 
 
-def test_a_layer_becomes_as_soft_as_the_old_person_and_stays_in_the_picture() -> None:
+def test_a_layer_gets_the_subjects_softness_and_stays_in_the_picture() -> None:
     source, mask, layer = _scene(2.0)
     soft = match_sharpness(layer, source, mask)
     assert soft.box_xyxy[2] == 400 and soft.box_xyxy[0] < 248
@@ -98,7 +98,7 @@ def test_a_layer_becomes_as_soft_as_the_old_person_and_stays_in_the_picture() ->
     assert match_sharpness(layer, source, mask) is layer
 
 
-def test_a_sharp_plate_is_blurred_to_its_frame_and_a_fitting_one_is_left() -> None:
+def test_a_too_sharp_plate_is_blurred_and_a_matching_one_is_unchanged() -> None:
     plate = np.repeat(_clothes(5)[..., None], 3, 2).astype(np.uint8)
     ring = np.ones(plate.shape[:2], bool)
     ring[60:200, 40:110] = False
@@ -110,7 +110,7 @@ def test_a_sharp_plate_is_blurred_to_its_frame_and_a_fitting_one_is_left() -> No
     assert match_plate(frame, plate, ring, 200.0) is frame
 
 
-def test_grain_lies_on_the_layer_under_its_alpha_and_repeats() -> None:
+def test_grain_is_added_to_the_layer_by_its_alpha_and_repeats() -> None:
     alpha = np.ones((80, 80), np.float32)
     alpha[:40] = 0
     layer = PlacedLayer((0, 0, 80, 80), 100 * alpha[..., None] * np.ones(3, np.float32), alpha)

@@ -24,7 +24,7 @@ _RING[60:180, 90:230] = False
 
 
 @pytest.mark.parametrize("height_px", [110.0, 250.0])
-def test_fit_tells_right_from_wrong(height_px: float) -> None:
+def test_the_fit_separates_right_from_wrong_plates(height_px: float) -> None:
     wall = _wall(1)
     noisy = np.clip(wall + np.random.default_rng(2).normal(0, 2, wall.shape), 0, 255).astype(np.uint8)
     step = round(height_px / 110)
@@ -38,7 +38,7 @@ def test_fit_tells_right_from_wrong(height_px: float) -> None:
     assert soft < right - 0.15 and dark < right - 0.1
 
 
-def test_what_lies_in_the_hole_counts_for_nothing_and_a_tiny_ring_tells_nothing() -> None:
+def test_the_hole_is_ignored_and_a_tiny_ring_gives_no_score() -> None:
     wall = _wall(1)
     other = wall.copy()
     other[80:160, 110:210] = 0

@@ -33,7 +33,7 @@ def test_shake_is_removed() -> None:
     assert np.abs(sm.gaussian_smooth(shake, seconds, 0.2))[30:-30].max() < 0.05
 
 
-def test_gaussian_passes_over_nan() -> None:
+def test_gaussian_ignores_nan() -> None:
     seconds = np.arange(60) / 30
     x = 5 * seconds
     x[[3, 20, 21, 22]] = np.nan

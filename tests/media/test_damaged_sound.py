@@ -36,7 +36,7 @@ def _times_fall_back(path: Path, first: int, last: int) -> list[bytes]:
     return [payload for number, (_, _, payload) in enumerate(packets) if not first <= number < last]
 
 
-def test_packets_whose_times_fall_back_are_left_out_with_a_warning(tmp_path: Path) -> None:
+def test_packets_with_decreasing_times_are_dropped_with_a_warning(tmp_path: Path) -> None:
     path = make_clip(tmp_path, spec("mkv"))
     kept = _times_fall_back(path, 20, 23)
     times = [pts for pts, _, _ in _sound(path)]

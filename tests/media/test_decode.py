@@ -164,14 +164,14 @@ def test_caps_count_the_range(shelf: Shelf) -> None:
     ],
     ids=["empty", "noise", "hls", "concat", "sdp", "dash", "png"],
 )
-def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_video_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(content.replace(b"SECRET", str(SAMPLE).encode()))
     with pytest.raises(UnsupportedMedia):
         open_clip(path)
 
 
-def test_missing_file_and_sound_alone(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_audio_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         open_clip(tmp_path / "nothing.mp4")
     assert caught.value.field == "video_url"
@@ -223,7 +223,7 @@ def test_a_file_that_changes_is_noticed(shelf: Shelf, tmp_path: Path) -> None:
         list(clip.frames())
 
 
-def test_behind_the_end_of_a_range_nothing_is_read(tmp_path: Path) -> None:
+def test_nothing_is_read_beyond_the_end_of_a_range(tmp_path: Path) -> None:
     path = make_clip(tmp_path, ClipSpec("long", pts=tuple(range(0, 400 * 512, 512)), audio=None))
     looks: list[int] = []
     part = open_clip(path, end_s=0.5, check=lambda: looks.append(1))
@@ -232,7 +232,7 @@ def test_behind_the_end_of_a_range_nothing_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(part.info.pts, whole.info.pts[:15])
 
 
-def test_what_is_read_of_a_range_has_a_cap(tmp_path: Path) -> None:
+def test_reading_up_to_a_range_is_limited(tmp_path: Path) -> None:
     path = make_clip(
         tmp_path, ClipSpec("long", ".mkv", time_base=Fraction(1, 1000), pts=tuple(range(0, 400 * 40, 40)), audio=None)
     )

@@ -111,7 +111,7 @@ def test_same_frames_same_bytes(shelf: Shelf, tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
-def test_trim_starts_anew_and_keeps_the_sound_in_step(tmp_path: Path) -> None:
+def test_trimming_restarts_the_time_and_keeps_audio_in_sync(tmp_path: Path) -> None:
     clip = open_clip(SAMPLE, start_s=1.0, end_s=2.0)
     result = open_clip(encode_clip(clip.frames(), clip, tmp_path / "result", OutputSettings(codec="lossless")).path)
     assert result.info.pts.tolist() == (clip.info.pts - 30 * 512).tolist()
@@ -172,7 +172,7 @@ def test_failures_leave_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     clip = open_clip(SAMPLE)
     (tmp_path / "result.mp4.part").symlink_to("/dev/full")
     with pytest.raises(NoSpace):
@@ -189,7 +189,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("pix_fmt", "channels"), [("gray", ()), ("bgra", (4,)), ("bgr0", (3,))])
 @pytest.mark.parametrize("size", [(64, 48), (37, 23)])
-def test_artifacts_come_back_exactly(
+def test_artifacts_are_read_back_exactly(
     tmp_path: Path, pix_fmt: str, channels: tuple[int, ...], size: tuple[int, int]
 ) -> None:
     info = open_clip(SAMPLE, end_s=0.2).info
@@ -214,7 +214,7 @@ def test_an_artifact_that_fails_is_removed(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_sizes_at_which_x264_was_seen_to_vary_give_the_same_bytes(tmp_path: Path) -> None:
+def test_sizes_at_which_x264_varied_give_the_same_bytes(tmp_path: Path) -> None:
     source = tmp_path / "small.mp4"
     with av.open(str(source), "w") as output:
         stream = output.add_stream("libx264", rate=30, options={"crf": "10"})

@@ -10,7 +10,7 @@ from pipeline.media import containers
 
 
 @pytest.mark.parametrize(("free", "kind"), [(10**7, OutOfMemory), (10**10, EncodeFailed), (None, EncodeFailed)])
-def test_an_encoder_that_fails_without_a_word(
+def test_an_encoder_that_fails_without_a_message_is_reported(
     monkeypatch: pytest.MonkeyPatch, free: int | None, kind: type[UnderstudyError]
 ) -> None:
     monkeypatch.setattr(containers, "available_memory", lambda: free)

@@ -182,7 +182,7 @@ def test_deep_rgb_there_and_back(base: VideoInfo, pix_fmt: str) -> None:
     assert np.array_equal(rgb_of(Frame(0, 0, 1, planes, info)), picture)
 
 
-def test_a_matrix_that_is_none_of_yuv_is_read_as_unspecified(tmp_path: Path) -> None:
+def test_a_non_yuv_matrix_is_read_as_unspecified(tmp_path: Path) -> None:
     zero = open_clip(make_clip(tmp_path, replace(spec("cfr"), name="zero", colors=(1, 0, 1, 1))))
     with av.open(str(zero.info.path)) as container:
         assert int(next(container.decode(video=0)).colorspace) == 0, "the file says so"

@@ -26,19 +26,19 @@ def _checked(folder: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("where", ["stsz", "stts", "ctts", "trun"])
 @pytest.mark.parametrize("tracks", [1, 6])
-def test_tables_that_claim_more_samples_than_any_clip_has(tmp_path: Path, where: str, tracks: int) -> None:
+def test_tables_with_too_many_samples_are_refused(tmp_path: Path, where: str, tracks: int) -> None:
     with pytest.raises(TooLarge):
         _checked(tmp_path, lying_mp4(_LIE, tracks, where=where))
 
 
 @pytest.mark.parametrize("where", ["stsz", "trun"])
-def test_lies_that_are_spread_over_tracks_add_up(tmp_path: Path, where: str) -> None:
+def test_false_counts_spread_over_tracks_add_up(tmp_path: Path, where: str) -> None:
     _checked(tmp_path, lying_mp4(900_000, 4, where=where))
     with pytest.raises(TooLarge):
         _checked(tmp_path, lying_mp4(900_000, 5, where=where))
 
 
-def test_a_track_of_one_tick_a_sample_is_let_pass_only_where_it_is_sound(tmp_path: Path) -> None:
+def test_one_tick_per_sample_is_accepted_only_for_audio(tmp_path: Path) -> None:
     # 28 minutes of PCM at 48 kHz: FFmpeg keeps it by chunk.
     _checked(tmp_path, lying_mp4(_LIE, sound=True, ticks=1))
     for sound, ticks in ((False, 1), (True, 2)):
@@ -68,7 +68,7 @@ def test_attachments_of_an_mkv_have_a_bound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cfr", "mov_pcm", "mkv", "two_sounds", "vfr"])
-def test_honest_files_pass(tmp_path: Path, name: str) -> None:
+def test_consistent_files_are_accepted(tmp_path: Path, name: str) -> None:
     check_index(make_clip(tmp_path, spec(name)), _LIMITS.max_frames)
 
 

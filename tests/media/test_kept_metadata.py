@@ -47,7 +47,7 @@ def test_hdr10_metadata_is_in_the_first_frame(tmp_path: Path, codec: str) -> Non
     assert info.content_light == clip.info.content_light == (1000, 400)
 
 
-def test_what_ffv1_cannot_hold_is_named(tmp_path: Path) -> None:
+def test_formats_that_ffv1_cannot_hold_are_named(tmp_path: Path) -> None:
     info = open_clip(make_clip(tmp_path, replace(HDR10, pix_fmt="yuv420p12le"))).info
     clip = open_clip(info.path)
     warnings = encoded(clip, tmp_path).warnings
@@ -199,9 +199,7 @@ AMBIENT = struct.pack(">IHH", 314_0000, 15635, 16450)
     ],
     ids=["captions", "late_captions", "ambient", "user_data", "late_user_data"],
 )
-def test_what_lies_among_the_pictures_is_named(
-    tmp_path: Path, kind: int, payload: bytes, frame: int, name: str
-) -> None:
+def test_side_data_between_pictures_is_named(tmp_path: Path, kind: int, payload: bytes, frame: int, name: str) -> None:
     source = make_clip(tmp_path, replace(spec("cfr"), audio=None, options={"crf": "30", "bf": "0"}))
     path = tmp_path / "carries.mp4"
     with av.open(str(source)) as given, av.open(str(path), "w") as output:

@@ -64,7 +64,7 @@ def oriented_clip(folder: Path, name: str) -> Clip:
 
 
 @pytest.mark.parametrize("name", MATRICES)
-def test_the_picture_is_seen_as_players_show_it(tmp_path: Path, name: str) -> None:
+def test_the_picture_has_the_orientation_that_players_show(tmp_path: Path, name: str) -> None:
     clip = oriented_clip(tmp_path, name)
     with av.open(str(clip.info.path)) as container:
         expected = autorotated(next(container.decode(video=0)), MATRICES[name])
@@ -93,7 +93,7 @@ def test_the_result_has_the_same_matrix(tmp_path: Path, name: str) -> None:
     assert np.array_equal(luma_of(next(result.frames())), luma_of(next(clip.frames())))
 
 
-def test_what_a_matrix_says_beyond_that_is_warned_of(tmp_path: Path) -> None:
+def test_unsupported_parts_of_a_display_matrix_cause_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "sheared.mp4"
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=25, width=64, height=64)

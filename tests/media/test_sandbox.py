@@ -86,7 +86,7 @@ def test_memory_is_limited(tmp_path: Path) -> None:
     ("how", "kind"),
     [(signal.SIGSEGV, UnsupportedMedia), (signal.SIGXCPU, UnsupportedMedia), (signal.SIGKILL, TooLarge)],
 )
-def test_the_end_of_the_process_is_the_end_of_the_clip_alone(
+def test_the_exit_of_the_process_ends_only_its_clip(
     clip: SandboxedClip, how: signal.Signals, kind: type[UnderstudyError]
 ) -> None:
     frames = clip.frames()
@@ -100,7 +100,7 @@ def test_the_end_of_the_process_is_the_end_of_the_clip_alone(
         assert sum(1 for _ in again.frames()) == 24
 
 
-def test_a_process_that_says_nothing_is_ended(tmp_path: Path) -> None:
+def test_a_silent_process_is_killed(tmp_path: Path) -> None:
     process = DecoderProcess()
     with closing(
         open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS, processes=SpareProcess(lambda: process))
@@ -113,7 +113,7 @@ def test_a_process_that_says_nothing_is_ended(tmp_path: Path) -> None:
             list(frames)
 
 
-def test_opening_is_told_of_and_can_be_stopped() -> None:
+def test_opening_reports_progress_and_can_be_cancelled() -> None:
     told: list[tuple[int, int]] = []
     open_untrusted(_WALK, _LIMITS, progress=lambda done, total: told.append((done, total))).close()
     assert told and told[-1][1] == 150
@@ -141,13 +141,13 @@ def test_the_process_knows_no_secret_and_is_gone_afterwards(tmp_path: Path, monk
     assert _open_files() == files - 3
 
 
-def test_a_process_that_cannot_start_is_our_fault_and_not_the_file_s(tmp_path: Path) -> None:
+def test_a_process_that_cannot_start_is_a_bug_and_not_an_error_of_the_file(tmp_path: Path) -> None:
     without_code = SpareProcess(lambda: DecoderProcess(code=tmp_path))
     with pytest.raises(RuntimeError, match="cannot be started"):
         open_untrusted(make_clip(tmp_path, spec("cfr")), _LIMITS, processes=without_code)
 
 
-def test_a_waiting_process_that_was_killed_is_replaced(tmp_path: Path) -> None:
+def test_a_killed_spare_process_is_replaced(tmp_path: Path) -> None:
     waiting = DecoderProcess()
     started = [DecoderProcess, lambda: waiting]
     os.kill(waiting.process_id, signal.SIGKILL)
@@ -183,7 +183,7 @@ def test_spooled_frames_are_the_decoded_ones(tmp_path: Path, name: str) -> None:
             assert not next(spooled.frames()).planes[0].flags.writeable
 
 
-def test_what_does_not_fit_into_the_spool_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_beyond_the_spool_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_clip(tmp_path, spec("cfr"))
     with closing(open_untrusted(path, _LIMITS)) as decoded:
         size = sum(plane.nbytes for plane in next(decoded.frames()).planes)
@@ -197,13 +197,13 @@ def test_what_does_not_fit_into_the_spool_is_decoded(tmp_path: Path, monkeypatch
                 list(partly.frames(4, 6))
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
+def test_an_unwritable_folder_only_costs_time(tmp_path: Path) -> None:
     path = make_clip(tmp_path, spec("cfr"))
     with closing(open_untrusted(path, _LIMITS, spool_folder=tmp_path / "missing")) as opened:
         assert len(list(opened.frames())) == opened.info.num_frames
 
 
-def test_frames_that_the_decoder_only_claims_are_refused(tmp_path: Path) -> None:
+def test_frames_claimed_but_not_decoded_are_refused(tmp_path: Path) -> None:
     held = spool.SpoolFile(tmp_path)
     for told in ({"count": 3, "first": 0, "planes": [[4, 4, 1]]}, {"count": -1, "first": 0, "planes": []}):
         with pytest.raises(ValueError, match="not there"):

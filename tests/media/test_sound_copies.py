@@ -95,7 +95,7 @@ def test_amr_in_pairs_is_left_out_with_a_warning(tmp_path: Path, frames_a_packet
     assert result.warnings == (("Stream 1 (audio, amrnb) is not in the result.",) if refused else ())
 
 
-def test_a_packet_that_is_refused_costs_that_packet(tmp_path: Path) -> None:
+def test_a_refused_packet_loses_only_itself(tmp_path: Path) -> None:
     """One frame of AMR whose header says that it is longer than the packet."""
     path = with_amr(tmp_path, 1)
     data = bytearray(path.read_bytes())

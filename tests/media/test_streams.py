@@ -68,7 +68,7 @@ def test_the_video_is_the_one_that_players_show(tmp_path: Path, name: str, suffi
         assert any(f"Stream {number} (video" in warning for warning in warnings) == (number != chosen)
 
 
-def test_side_data_without_a_name_in_pyav_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_side_data_unknown_to_pyav_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyAV that has never heard of a kind is had by taking a name away from it."""
     matrix = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
     path = tmp_path / "turned.mp4"
@@ -95,5 +95,5 @@ def test_side_data_without_a_name_in_pyav_costs_nothing(tmp_path: Path, monkeypa
     assert (info.num_frames, info.quarter_turns) == (3, 1)
 
 
-def test_a_matrix_of_zeros_says_nothing() -> None:
+def test_a_zero_display_matrix_is_ignored() -> None:
     assert orientation_of((0,) * 9) == orientation_of(None) == (False, 0, True)

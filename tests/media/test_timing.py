@@ -53,7 +53,7 @@ def level_of(path: Path) -> int:
         return int(container.streams.video[0].codec_context.extradata[3])
 
 
-def test_a_lying_rate_changes_nothing(tmp_path: Path) -> None:
+def test_a_wrong_stated_rate_changes_nothing(tmp_path: Path) -> None:
     honest = replace(spec("mkv"), name="honest", size_wh=(320, 192), audio=None)
     lying = replace(honest, name="lying", stated_rate=1000)
     clips = [open_clip(make_clip(tmp_path, of)) for of in (honest, lying)]
@@ -78,14 +78,14 @@ def test_a_lying_rate_changes_nothing(tmp_path: Path) -> None:
         ([0, 40, 40, 40, 160], [0, 40, 80, 120, 160], 2),
     ],
 )
-def test_only_what_does_not_rise_is_mended(stamps: list[int | None], mended: list[int], number: int) -> None:
+def test_only_non_increasing_time_stamps_are_repaired(stamps: list[int | None], mended: list[int], number: int) -> None:
     got = mended_stamps(stamps, 40)
     assert got is not None
     assert (got[0].tolist(), got[1]) == (mended, number)
 
 
 @pytest.mark.parametrize("stamps", [[0] * 8, [None] * 4, [7, 6, 5, 4]])
-def test_stamps_that_say_nothing_are_given_up(stamps: list[int | None]) -> None:
+def test_unusable_time_stamps_are_discarded(stamps: list[int | None]) -> None:
     assert mended_stamps(stamps, 40) is None
 
 
@@ -103,7 +103,7 @@ def repeat_stamps(path: Path, frames: list[int]) -> None:
     path.write_bytes(data)
 
 
-def test_repeated_stamps_leave_the_others_alone(tmp_path: Path) -> None:
+def test_repeated_time_stamps_do_not_change_the_others(tmp_path: Path) -> None:
     times = tuple(np.cumsum([0, 17, 50, 33, 16, 51, 34, 33, 17, 49, 40, 33, 60, 20]).tolist())
     of = replace(spec("mkv"), name="twice", pts=times, audio=None, options={"crf": "20", "bf": "0", "g": "4"})
     path = make_clip(tmp_path, of)
@@ -206,6 +206,6 @@ HIDDEN = b"\x84\x00"
         (HIDDEN + b"\xc1", True),
     ],
 )
-def test_the_header_of_vp9_tells_what_is_shown(data: bytes, hidden: bool) -> None:
+def test_the_header_of_vp9_marks_hidden_frames(data: bytes, hidden: bool) -> None:
     assert is_hidden(av.Packet(data), "vp9") is hidden
     assert not is_hidden(av.Packet(data), "h264")

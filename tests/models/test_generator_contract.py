@@ -173,13 +173,13 @@ def test_same_window_and_seed_give_the_same_layers(generator: Generator) -> None
 
 # The fake puts the source's own mask back, whoever is there.
 @pytest.mark.parametrize("generator", ["mannequin", "sd15", "animatediff", "vace", "wan_animate"], indirect=True)
-def test_nobody_is_drawn_where_the_subject_is_absent(generator: Generator) -> None:
+def test_no_person_is_drawn_where_the_subject_is_absent(generator: Generator) -> None:
     layers = _layers(generator, _window(generator, 3, [Presence.FOUND, Presence.ABSENT, Presence.FOUND]))
     absent = layers[1]
     assert absent.alpha is not None and not absent.alpha.any()
 
 
-def test_inputs_are_not_written_to(generator: Generator) -> None:
+def test_inputs_are_not_modified(generator: Generator) -> None:
     window = _window(generator, 3)
     before = copy.deepcopy(window)
     _layers(generator, window)
@@ -199,7 +199,7 @@ def test_with_less_memory_the_layers_are_the_same_up_to_rounding(generator: Gene
         assert np.abs(before.picture.astype(int) - after.picture).max() <= 1
 
 
-def test_a_check_that_raises_stops_it(generator: Generator) -> None:
+def test_a_raised_check_stops_it(generator: Generator) -> None:
     def stop() -> None:
         raise Cancelled("enough")
 
@@ -207,7 +207,7 @@ def test_a_check_that_raises_stops_it(generator: Generator) -> None:
         list(generator.generate(_window(generator, 3), 1, stop))
 
 
-def test_after_a_rest_it_makes_the_same(generator: Generator) -> None:
+def test_after_releasing_memory_the_layers_are_the_same(generator: Generator) -> None:
     window = _window(generator, 2)
     before = _layers(generator, window)
     generator.rest()

@@ -106,7 +106,7 @@ def test_the_same_frames_after_a_reset_give_the_same_people(backend: PeopleBacke
     assert all(_is_same(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_pictures_are_not_written_to(backend: PeopleBackend, pictures: list[Picture]) -> None:
+def test_pictures_are_not_modified(backend: PeopleBackend, pictures: list[Picture]) -> None:
     before = [picture.copy() for picture in pictures]
     backend.find_batch(pictures)
     assert all(np.array_equal(a, b) for a, b in zip(before, pictures, strict=True))

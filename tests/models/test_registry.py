@@ -29,7 +29,7 @@ def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("preset", _PRESETS)
-def test_a_job_is_told_that_the_preset_is_not_there(without_torch: None, tmp_path: Path, preset: str) -> None:
+def test_a_job_reports_that_its_preset_is_unavailable(without_torch: None, tmp_path: Path, preset: str) -> None:
     runner = Runner(tmp_path)
     answer = runner.fails(good_job(preset=preset), "PRESET_UNAVAILABLE", "preset")
     assert "preview" in answer["error"] and "/" not in answer["error"].replace("a file of the worker", "")
@@ -37,7 +37,7 @@ def test_a_job_is_told_that_the_preset_is_not_there(without_torch: None, tmp_pat
 
 
 @pytest.mark.parametrize("preset", _PRESETS)
-def test_with_weights_and_without_libraries_each_model_says_so(
+def test_with_weights_but_without_libraries_each_model_reports_it(
     without_torch: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
     for name in ("sd15", "sd15_config", "safety_checker", "motion"):

@@ -92,7 +92,7 @@ def test_canny_finds_the_edge() -> None:
     )
 
 
-def test_only_what_is_asked_for_is_drawn() -> None:
+def test_only_requested_control_images_are_drawn() -> None:
     depth = np.full((2, 80, 100), np.nan, np.float32)
     window = Window(
         start=0,

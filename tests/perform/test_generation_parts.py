@@ -55,7 +55,7 @@ def test_flow_into_another_scene_is_not_believed() -> None:
     assert flow_confidence(flow_between(a, a), flow_between(a, a)).mean() > 0.99
 
 
-def test_the_reference_is_the_person_alone_in_a_square() -> None:
+def test_the_reference_is_only_the_person_in_a_square() -> None:
     picture = np.full((400, 300, 3), (0, 200, 0), np.uint8)
     mask = np.zeros((400, 300), np.bool_)
     mask[20:380, 200:260] = True
@@ -109,7 +109,7 @@ def test_colors_that_change_with_the_scene_s_light_do_not_drift() -> None:
     assert np.abs(without[-1] - painted[-1][1].picture[50, 30]).max() > 8
 
 
-def test_a_man_half_out_of_the_picture_tells_nothing_of_the_colors() -> None:
+def test_a_partly_visible_person_gives_no_color_reference() -> None:
     anchor = measure_color_reference(enumerate([_person((150, 90, 90))] * 4))
     blue_shoes = [(i, _person((30, 30, 160), height=20)) for i in range(30)]
     assert all(layer is blue_shoes[i][1] for i, layer in correct_color_drift(blue_shoes, anchor))

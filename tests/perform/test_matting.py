@@ -137,7 +137,7 @@ def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[li
     return list(matting.cut(_window(frames), layers, again, seed=1)), seeds
 
 
-def test_of_several_people_the_one_who_was_asked_for_is_cut_out() -> None:
+def test_the_requested_one_of_several_people_is_cut_out() -> None:
     layers, seeds = _cut([[_person(30), _person(1), _person(-25)]], 1)
     assert layers[0].alpha is not None and layers[0].alpha[50, 50] == 255 and layers[0].alpha[50, 80] == 0
     assert not seeds and not layers[0].matte_is_propagated
@@ -162,7 +162,7 @@ def test_the_new_joints_do_not_tremble_and_stand_where_the_new_person_does() -> 
     assert abs(placed[-1] - 3) < 0.6 and np.abs(np.diff(placed)).max() < np.abs(np.diff(shifts)).max() / 2
 
 
-def test_what_the_checker_flags_is_shown_in_squares() -> None:
+def test_flagged_pictures_are_pixelated() -> None:
     class _Safety:
         def flagged(self, pictures: Any) -> Any:
             return np.array([False, True])

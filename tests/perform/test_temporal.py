@@ -39,7 +39,7 @@ def test_a_known_flicker_goes_down_and_detail_stays() -> None:
     assert smooth[-1].std() > 0.9 * raw[-1].std()
 
 
-def test_nothing_is_warped_where_the_motion_is_not_known_or_over_a_restart() -> None:
+def test_no_warp_without_known_motion_or_across_a_restart() -> None:
     scene = _scene(3)
     strength = 1.0
     nowhere = [(n, layer, np.full_like(motion, np.nan)) for n, layer, motion in scene]
@@ -49,7 +49,7 @@ def test_nothing_is_warped_where_the_motion_is_not_known_or_over_a_restart() -> 
         assert np.array_equal(got.picture, given[1].picture)
 
 
-def test_what_is_carried_over_many_frames_stays_sharp() -> None:
+def test_layers_propagated_over_many_frames_stay_sharp() -> None:
     """Each frame is carried by a fraction of a pixel: blended as a whole it would blur more with every frame."""
     random = np.random.default_rng(6)
     texture = cv2.GaussianBlur(random.integers(0, 256, (160, 240, 3)).astype(np.float32), (0, 0), 1.2)

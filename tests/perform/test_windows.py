@@ -33,7 +33,7 @@ def test_windows_must_be_longer_than_their_overlap() -> None:
         list(windows_of(0, 10, 5, 5))
 
 
-def test_lead_in_stops_at_cuts_and_only_chunks_that_touch_in_one_shot_go_on() -> None:
+def test_lead_ins_stop_at_cuts_and_only_adjacent_chunks_of_a_shot_continue() -> None:
     first = Chunk(0, 0, 0, 0, 40)
     second = Chunk(1, 0, 1, 40, 80)
     other = Chunk(2, 1, 2, 80, 83)

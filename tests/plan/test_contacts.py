@@ -79,7 +79,7 @@ def still_camera(num_frames: int) -> CameraMotion:
 
 @pytest.mark.parametrize("fps", [24, 30, 60])
 @pytest.mark.parametrize("velocity_px", [0.0, 1.5])
-def test_frame_rates_and_the_seeds_rule(fps: int, velocity_px: float) -> None:
+def test_frame_rates_and_the_fixed_threshold_rule(fps: int, velocity_px: float) -> None:
     subject, t, planted = stepping(fps)
     settings = FootLockSettings(velocity_px=velocity_px)
     contacts = find_contacts(subject, still_camera(len(t)), START, t, settings)
@@ -101,7 +101,7 @@ def test_cuts_absence_and_doubt_end_contacts() -> None:
     assert len({*contacts.plant_id[contacts.planted]}) == 7
 
 
-def test_a_contact_goes_on_through_doubt_while_the_ankle_stays() -> None:
+def test_a_contact_continues_through_unreliable_frames_while_the_ankle_stays() -> None:
     subject, t, _ = stepping(30, 2.0)
     subject.joints[:, 15, :2] = [100, 300]
     subject.joints[:, 16, :2] = [120, 300]
@@ -152,7 +152,7 @@ def test_thresholds_follow_the_feets_own_speeds(name: str, least_f1: float, most
 
 
 @pytest.mark.parametrize(("confidence", "back_px", "contacts"), [(0.2, 0.0, 1), (0.9, 0.0, 2), (0.2, 40.0, 2)])
-def test_someone_who_was_hidden_and_stands_in_the_same_place_never_left(
+def test_a_foot_hidden_for_a_while_and_back_in_the_same_place_stayed(
     confidence: float, back_px: float, contacts: int
 ) -> None:
     subject, t, _ = stepping(30, 2.0)

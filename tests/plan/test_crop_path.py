@@ -76,7 +76,7 @@ def test_square_pixels_from_anamorphic_ones() -> None:
     assert crop.crop_from_stable[0, 0, 0] == pytest.approx(crop.crop_from_stable[0, 1, 1] / 2)
 
 
-def test_a_gap_is_bridged_and_shots_stand_alone() -> None:
+def test_a_gap_is_bridged_and_shots_are_independent() -> None:
     boxes = np.tile([100.0, 100.0, 160.0, 300.0], (120, 1))
     boxes[:60, [0, 2]] += np.linspace(0, 120, 60)[:, None]
     boxes[60:, [0, 2]] += 300
@@ -90,7 +90,7 @@ def test_a_gap_is_bridged_and_shots_stand_alone() -> None:
     np.testing.assert_allclose(middle[60:, 0], 430, atol=0.5)
 
 
-def test_nobody_anywhere() -> None:
+def test_a_clip_without_the_subject_has_a_crop_path() -> None:
     nobody = box_person(np.full((5, 4), np.nan), np.zeros(5, np.uint8))
     crop = plan_crop_path(nobody, still(5), START, video_info(5), None, 768)
     assert np.isfinite(crop.crop_from_stable).all()

@@ -28,12 +28,12 @@ def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0
     return [line for line in lines if "another person" in line]
 
 
-def test_somebody_lost_close_to_the_subject_is_told_with_times() -> None:
+def test_somebody_lost_close_to_the_subject_is_reported_with_times() -> None:
     (line,) = told(360.0, (30, 75))
     assert "not found from 1.0 to 2.5 s" in line
 
 
-def test_who_is_far_off_or_left_or_is_gone_for_a_moment_or_after_a_cut_is_not() -> None:
+def test_distant_or_briefly_missing_people_and_cuts_cause_no_doubt() -> None:
     assert told(600.0, (30, 75)) == []
     assert told(31.0, (30, 75)) == []
     assert told(360.0, (30, 36)) == []

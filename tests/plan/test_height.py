@@ -26,7 +26,7 @@ def body(height_px: np.ndarray, top_px: float = 40.0) -> tuple[np.ndarray, np.nd
     return skeletons, joints
 
 
-def test_height_goes_on_growing_when_the_legs_leave_the_picture() -> None:
+def test_height_keeps_growing_when_the_legs_leave_the_picture() -> None:
     true = np.linspace(200, 700, 90)
     skeletons, joints = body(true)
     found = standing_height(skeletons, joints, np.arange(90) / FPS, SIZE_WH)

@@ -67,7 +67,7 @@ def ankles_off(result: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(result[:, ANKLES, :2] - true[:, ANKLES, :2], axis=2) / HEIGHT)
 
 
-def test_hidden_legs_go_on_in_step() -> None:
+def test_hidden_legs_continue_the_gait() -> None:
     true = walk()
     guessed = behind_a_hedge(true)
     result = filled(guessed)
@@ -79,7 +79,7 @@ def test_hidden_legs_go_on_in_step() -> None:
     np.testing.assert_allclose(result[:, [21 + row for row in LEGS], :2], result[:, LEGS, :2])
 
 
-def test_who_stands_behind_it_stands_still() -> None:
+def test_somebody_standing_behind_an_occluder_stands_still() -> None:
     true = walk(0.0)
     off = np.abs(filled(behind_a_hedge(true))[:, LEGS, :2] - true[:, LEGS, :2])
     assert off.max() < 0.01 * HEIGHT
@@ -94,7 +94,7 @@ def test_a_crouching_or_jumping_person_keeps_their_legs() -> None:
         np.testing.assert_array_equal(filled(both), both)
 
 
-def test_a_short_pop_and_nobody_are_left_alone() -> None:
+def test_a_short_outlier_and_absence_are_unchanged() -> None:
     both = walk()
     both[50:52, LEGS, 1] = 120
     np.testing.assert_array_equal(filled(both), both)
@@ -105,7 +105,7 @@ def test_a_short_pop_and_nobody_are_left_alone() -> None:
     assert np.isnan(same).all() and np.isnan(steps.apart).all()
 
 
-def test_a_leg_that_snaps_to_the_other_one_goes_on_in_step() -> None:
+def test_a_leg_that_snaps_to_the_other_one_continues_the_gait() -> None:
     # Two frames tell that it is not seen: there it lies beside the mask. In between the model is sure of it.
     true = walk()
     guessed = true.copy()
@@ -121,7 +121,7 @@ def test_a_leg_that_snaps_to_the_other_one_goes_on_in_step() -> None:
     np.testing.assert_array_equal(result[:, JOINT["left_ankle"]], true[:, JOINT["left_ankle"]])
 
 
-def test_steps_go_on_where_nobody_is_found() -> None:
+def test_the_gait_continues_where_nobody_is_found() -> None:
     true = walk()
     found = np.ones(COUNT, np.bool_)
     found[HIDDEN] = False
@@ -144,7 +144,7 @@ def test_exchanged_legs_are_exchanged_back() -> None:
     assert not exchanged_legs(true, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS).any()
 
 
-def test_the_period_of_a_walk_is_found_and_of_standing_there_is_none() -> None:
+def test_a_walk_has_a_period_and_standing_has_none() -> None:
     for speed, expected in ((0.7, STRIDE_SECONDS), (0.0, None)):
         both = walk(speed)
         legs = np.stack([both[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)

@@ -19,7 +19,7 @@ def smoothed(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return smooth_points(points, WORLD, SECONDS, np.full(COUNT, HEIGHT), confidence)
 
 
-def test_guesses_are_calmed_and_what_is_seen_is_not_slowed() -> None:
+def test_guessed_joints_are_smoothed_and_visible_ones_are_not_delayed() -> None:
     rng = np.random.default_rng(1)
     swing = 100 + 40 * np.sin(np.pi * SECONDS)
     points = np.repeat(np.stack([swing, swing], axis=-1)[:, None], 2, axis=1)

@@ -37,7 +37,7 @@ def is_elsewhere() -> tuple[Track, ...]:
     return walker(0, before, 100 + 2.0 * before), walker(1, after, 300 + 2.0 * after)
 
 
-def test_somebody_who_is_suddenly_elsewhere_is_a_cut() -> None:
+def test_a_person_suddenly_elsewhere_is_a_cut() -> None:
     assert find_jump_cuts(survey(spike(), is_elsewhere())).tolist() == [0, CUT]
 
 
@@ -46,12 +46,12 @@ def test_a_camera_that_was_lost_or_leaped_is_a_cut() -> None:
     assert find_jump_cuts(survey(spike(), goes_on(), shift_px=30.0)).tolist() == [0, CUT]
 
 
-def test_change_alone_is_no_cut_and_neither_is_a_lost_track_alone() -> None:
+def test_neither_change_alone_nor_a_lost_track_alone_is_a_cut() -> None:
     assert find_jump_cuts(survey(spike(), goes_on())).tolist() == [0]
     assert find_jump_cuts(survey(np.full(COUNT, 10.0), is_elsewhere())).tolist() == [0]
 
 
-def test_what_changes_for_longer_than_a_frame_is_no_cut() -> None:
+def test_a_change_over_several_frames_is_not_a_cut() -> None:
     assert find_jump_cuts(survey(spike(width=3), is_elsewhere())).tolist() == [0]
 
 

@@ -54,7 +54,7 @@ def test_a_track_that_goes_over_to_somebody_else_is_cut_there_and_both_are_put_r
         assert person[20] != person[70]
 
 
-def test_who_stands_behind_the_post_is_not_who_walked_behind_it_even_in_the_same_clothes() -> None:
+def test_a_bystander_behind_the_post_is_not_linked_to_the_walker_even_in_the_same_clothes() -> None:
     before, after = np.arange(30), np.arange(42, 80)
     walks_in = walker(0, before, 100 + 4.0 * before)
     walks_out = walker(1, after, 100 + 4.0 * after)
@@ -64,7 +64,7 @@ def test_who_stands_behind_the_post_is_not_who_walked_behind_it_even_in_the_same
     assert {frozenset(person.values()) for person in persons} == {frozenset({0, 1}), frozenset({2})}
 
 
-def test_looks_decide_where_the_course_does_not() -> None:
+def test_appearance_decides_where_motion_does_not() -> None:
     before, after = np.arange(30), np.arange(50, 80)
     red = walker(0, before, np.full(30, 200.0), RED)
     near_but_blue = walker(1, after, np.full(30, 205.0), BLUE)
@@ -95,16 +95,16 @@ def test_a_person_who_left_is_linked_by_appearance_after_a_cut_and_much_later() 
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_short_tracks_are_somebody_too(count: int) -> None:
+def test_short_tracks_are_persons_as_well(count: int) -> None:
     persons = linked(walker(0, np.arange(count), np.full(count, 100.0)))
     assert [len(person) for person in persons] == [count]
 
 
-def test_nobody_is_nobody() -> None:
+def test_without_tracks_there_are_no_persons() -> None:
     assert linked() == []
 
 
-def test_somebody_who_jumps_beside_another_one_stays_himself() -> None:
+def test_somebody_who_jumps_beside_another_person_keeps_their_identity() -> None:
     # A jump turns around within a few frames; the other one, found now and then, looks much like the walker.
     frames = np.arange(90)
     jumper = walker(0, frames, np.full(90, 200.0), RED)
@@ -114,7 +114,7 @@ def test_somebody_who_jumps_beside_another_one_stays_himself() -> None:
     assert max(list(person.values()).count(0) for person in persons) == 90
 
 
-def test_a_piece_of_unseen_colors_looks_as_its_track_does_just_after() -> None:
+def test_a_piece_without_colors_takes_those_of_its_track_just_after() -> None:
     # They stand so close that both tracks are cut into short pieces; a look back gave the first frames no colors.
     frames = np.arange(30)
     late = walker(0, frames, np.full(30, 200.0), RED)
@@ -126,7 +126,7 @@ def test_a_piece_of_unseen_colors_looks_as_its_track_does_just_after() -> None:
     assert pieces[0].looks[:, RED].min() == 1.0
 
 
-def test_the_longer_somebody_was_gone_the_less_likely_it_is_the_same_one() -> None:
+def test_a_longer_absence_makes_a_link_less_likely() -> None:
     frames = np.arange(20)
     world = np.tile(np.eye(3), (200, 1, 1))
     costs = []

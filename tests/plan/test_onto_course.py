@@ -21,7 +21,7 @@ def walking() -> NDArray[np.float64]:
     return points
 
 
-def test_who_slides_is_put_back_and_keeps_the_pose() -> None:
+def test_a_sliding_person_is_moved_back_and_keeps_the_pose() -> None:
     true = walking()
     visible = np.ones(40)
     visible[18:22] = (0.8, 0.3, 0.1, 0.5)

@@ -26,7 +26,7 @@ def crossing() -> tuple[Track, Track]:
     return walker(0, frames, 140.0 + 3 * frames, RED), walker(1, late, 500.0 - 3 * late, BLUE)
 
 
-def test_every_number_and_point_names_the_person_that_it_stands_beside() -> None:
+def test_every_listed_number_and_point_selects_its_person() -> None:
     tracks = crossing()
     people = describe_people(find_persons(tracks, INFO, SHOTS, WORLD), INFO)
     assert [person.number for person in people] == [0, 1]
@@ -40,7 +40,7 @@ def test_every_number_and_point_names_the_person_that_it_stands_beside() -> None
             assert np.abs(shown - track.boxes_xyxy[np.searchsorted(track.frames, person.still_frame)]).max() < 8
 
 
-def test_the_words_of_a_choice_stand_at_whom_they_mean() -> None:
+def test_the_words_of_a_choice_are_listed_at_the_person_they_select() -> None:
     tracks = crossing()
     people = describe_people(find_persons(tracks, INFO, SHOTS, WORLD), INFO)
     told = {word: person for person in people for word in person.chosen_by}
@@ -51,7 +51,7 @@ def test_the_words_of_a_choice_stand_at_whom_they_mean() -> None:
         np.testing.assert_array_equal(chosen.track_of_frame, same.track_of_frame)
 
 
-def test_a_still_shows_a_person_alone_and_whole() -> None:
+def test_a_still_shows_the_whole_person_and_nobody_else() -> None:
     """They overlap from frame 53 to 67, and the first one is cut by the edge at the end."""
     for person in describe_people(find_persons(crossing(), INFO, SHOTS, WORLD), INFO):
         x0, _, x1, _ = person.box_xyxy
@@ -59,7 +59,7 @@ def test_a_still_shows_a_person_alone_and_whole() -> None:
         assert all(other.box_xyxy[0] > x1 or other.box_xyxy[2] < x0 for other in person.others)
 
 
-def test_more_people_than_numbers_are_not_told() -> None:
+def test_people_beyond_the_selectable_numbers_are_not_listed() -> None:
     frames = np.arange(COUNT)
     persons = [(walker(n, frames, np.full(COUNT, 10.0 + 8 * n)),) for n in range(MAX_PEOPLE + 2)]
     assert [person.number for person in describe_people(persons, INFO)] == list(range(MAX_PEOPLE))

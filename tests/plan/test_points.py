@@ -60,7 +60,7 @@ def test_a_point_in_a_frame_in_which_the_subject_was_missed_still_selects_them()
     assert subject.presence[50] == Presence.UNCERTAIN
 
 
-def test_doubts_are_told_with_their_times() -> None:
+def test_doubts_are_reported_with_their_times() -> None:
     seen = np.r_[np.arange(30), np.arange(90, COUNT)]
     subject, warnings = chosen((walker(0, seen, np.full(60, 300.0)),), "largest")
     assert np.count_nonzero(subject.presence) == 60
@@ -72,13 +72,13 @@ def test_doubts_are_told_with_their_times() -> None:
 
 
 @pytest.mark.parametrize(("look", "is_told"), [(RED, True), (BLUE, False)])
-def test_somebody_who_looks_like_the_subject_is_told(look: int, is_told: bool) -> None:
+def test_somebody_who_looks_like_the_subject_is_reported(look: int, is_told: bool) -> None:
     frames = np.arange(COUNT)
     tracks = walker(0, frames, np.full(COUNT, 200.0)), walker(1, frames[20:80], np.full(60, 500.0), look)
     _, warnings = chosen(tracks, "leftmost")
     assert any("looks like the subject" in line and "from 0.7 to 2.7 s" in line for line in warnings) == is_told
 
 
-def test_there_is_nothing_to_tell_where_all_is_clear() -> None:
+def test_without_doubts_nothing_is_reported() -> None:
     frames = np.arange(COUNT)
     assert chosen((walker(0, frames, np.full(COUNT, 200.0)),), "largest")[1] == ()

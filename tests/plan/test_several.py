@@ -54,7 +54,9 @@ def test_a_request_of_one_is_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("second", "sentence"), [("leftmost", "the person of subjects.0"), (7, "no person 7")])
-def test_whom_two_cannot_mean_is_told_with_the_field(tmp_path: Path, second: str | int, sentence: str) -> None:
+def test_two_choices_of_one_person_are_an_error_with_its_field(
+    tmp_path: Path, second: str | int, sentence: str
+) -> None:
     request = JobRequest(
         Path("none.mp4"),
         tmp_path,
@@ -82,7 +84,9 @@ def passing(hidden: range, x_of_other: NDArray[np.float64]) -> tuple[Track, Trac
         (range(26, 26 + round((MAX_HIDDEN_SECONDS + 0.2) * 30)), True, False),
     ],
 )
-def test_who_walks_behind_somebody_is_still_there(hidden: range, is_behind: bool, is_filled: bool) -> None:
+def test_somebody_who_walks_behind_another_person_is_still_there(
+    hidden: range, is_behind: bool, is_filled: bool
+) -> None:
     frames = np.arange(COUNT)
     middle = 140.0 + 4 * frames
     tracks = passing(hidden, middle if is_behind else 0 * middle + 40.0)

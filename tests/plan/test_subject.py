@@ -13,7 +13,7 @@ from pipeline.settings import PeopleSettings
 from tests.support.followed import made, made_track
 
 
-def test_choices_name_the_right_person() -> None:
+def test_choices_select_the_right_person() -> None:
     every = np.arange(60)
     left, right = made_track(0, every, every * 0 + 100.0), made_track(1, every[10:], every[10:] * 0 + 500.0, 160)
     middle = made_track(2, every[20:], every[20:] * 0 + 320.0, 80)
@@ -29,7 +29,7 @@ def test_choices_name_the_right_person() -> None:
         assert caught.value.field == "subject"
 
 
-def test_nobody_is_an_error_and_so_is_a_false_alarm() -> None:
+def test_no_person_is_an_error_and_so_is_a_false_alarm() -> None:
     for tracks in ((), (made_track(0, np.arange(5, 7), np.full(2, 300.0)),)):
         with pytest.raises(NoPerson):
             made(tracks).choose()
@@ -56,7 +56,7 @@ def test_shake_is_not_smeared() -> None:
     np.testing.assert_allclose(subject.joints[:, 11, 0], track.joints[:, 11, 0], atol=0.02)
 
 
-def test_a_joint_that_pops_for_a_frame_is_put_back() -> None:
+def test_a_joint_outlier_of_one_frame_is_corrected() -> None:
     frames = np.arange(60)
     track = made_track(0, frames, 300 + 1.0 * frames)
     track.joints[30, 9, 0] += 60

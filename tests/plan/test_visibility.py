@@ -11,7 +11,7 @@ SECONDS = np.arange(90) / 30
 INSIDE = np.tile([100.0, 50.0, 160.0, 300.0], (90, 1))
 
 
-def test_who_walks_behind_a_post_is_seen_less_and_who_turns_is_not() -> None:
+def test_walking_behind_a_post_reduces_visibility_and_turning_does_not() -> None:
     behind = np.full(90, 9000.0)
     behind[40:46] = (6500, 4500, 2500, 2500, 4500, 6500)
     fractions = visible_fractions(np.ones(90), behind, INSIDE, SECONDS, SIZE_WH)
@@ -21,7 +21,7 @@ def test_who_walks_behind_a_post_is_seen_less_and_who_turns_is_not() -> None:
     assert (visible_fractions(np.ones(90), turns, INSIDE, SECONDS, SIZE_WH) == 1.0).all()
 
 
-def test_what_the_picture_cuts_off_tells_nothing_and_the_backends_word_holds() -> None:
+def test_joints_outside_the_picture_keep_the_backends_visibility() -> None:
     leaves = np.linspace(9000, 500, 90)
     at_edge = INSIDE.copy()
     at_edge[:, 0] = 0
@@ -32,7 +32,7 @@ def test_what_the_picture_cuts_off_tells_nothing_and_the_backends_word_holds() -
     assert fractions[20] == 0.4 and np.count_nonzero(fractions < 1) == 1
 
 
-def test_who_was_not_found_stays_unseen() -> None:
+def test_undetected_people_stay_invisible() -> None:
     visible = np.zeros(90)
     mask_px = np.zeros(90)
     visible[:60] = 1

@@ -88,7 +88,7 @@ def test_motion_is_a_bar_and_defocus_a_bell() -> None:
     assert bell[len(bell) // 2, len(bell) // 2 - 3] < 0.5 * bell.max()
 
 
-def test_of_two_plates_the_one_that_fits_counts_more() -> None:
+def test_the_better_fitting_of_two_plates_has_more_weight() -> None:
     weights = np.full(7, 0.4, np.float32)
     fits = np.full((7, 2), np.nan)
     assert fitting_weight(weights, fits) is weights

@@ -151,7 +151,7 @@ def test_checkpoint_reads_back_the_same(tmp_path: Path) -> None:
     assert again.grain == plates.grain
 
 
-def test_what_nobody_saw_is_reported(tmp_path: Path) -> None:
+def test_background_that_no_frame_shows_is_reported(tmp_path: Path) -> None:
     made = make_scene(still=True)
     picture, seen = made.plates(tmp_path).render(10, (0, 0, WIDTH, HEIGHT))
     assert not seen[made.masks[10]][::7].any()
@@ -213,7 +213,7 @@ def test_candidates_that_show_another_place_are_left_out(tmp_path: Path) -> None
     assert min(scene.psnr_db(plates, [0, FRAMES - 1])) > 30
 
 
-def test_nobody_needs_no_plate(tmp_path: Path) -> None:
+def test_frames_without_people_need_no_plate(tmp_path: Path) -> None:
     made = make_scene()
     made.masks = [np.zeros_like(mask) for mask in made.masks]
     plates = made.plates(tmp_path)
@@ -236,7 +236,7 @@ def test_warp_finds_a_known_homography_and_its_parallax() -> None:
     assert np.abs(error).max() < 0.15
 
 
-def test_homography_stands_false_matches() -> None:
+def test_homography_is_robust_to_false_matches() -> None:
     random = np.random.default_rng(0)
     points = random.uniform(0, 300, (200, 2))
     truth = np.array([[0.98, 0.02, 5], [-0.01, 1.02, -3], [2e-5, 1e-5, 1]])

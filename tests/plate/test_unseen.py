@@ -45,7 +45,7 @@ def test_another_shot_is_filled_anew() -> None:
     np.testing.assert_array_equal(_filled(other, first, shot_start=9).picture, _filled(other, None).picture)
 
 
-def test_what_nobody_saw_stands_still_over_the_clip(tmp_path: Path) -> None:
+def test_inpainted_background_is_stable_over_the_clip(tmp_path: Path) -> None:
     made = make_scene(still=True)
     plates = made.plates(tmp_path)
     box = (150, 80, 186, 80 + int(BODY_PX))

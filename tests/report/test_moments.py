@@ -40,7 +40,7 @@ def test_moments_are_chosen_by_rule() -> None:
     }
 
 
-def test_what_is_not_known_chooses_nothing() -> None:
+def test_unknown_values_choose_no_moment() -> None:
     plan = made_plan()
     series = made_series()
     nobody = replace(plan.subject, presence=np.zeros(T, np.uint8))
@@ -75,7 +75,7 @@ def test_a_close_up_at_the_border_stays_in_the_picture(job: ReportInputs, middle
     assert picture.source.shape == (74, 56, 3)
 
 
-def test_moments_of_one_kind_that_lie_close_are_one() -> None:
+def test_close_moments_of_one_kind_are_merged() -> None:
     series = made_series()
     series["warping_error_result"][35] = 0.02
     series["warping_error_result"][56] = 0.01

@@ -19,7 +19,7 @@ from tests.support.report_job import (
 )
 
 
-def test_a_foot_that_goes_with_the_ground_has_no_speed() -> None:
+def test_a_foot_that_moves_with_the_ground_has_no_speed() -> None:
     plan = made_plan(cuts=(0, 75))
     seconds = np.arange(T) / FPS
     pan = np.tile(np.eye(3), (T, 1, 1))
@@ -74,7 +74,7 @@ def _first(value: Any, frames: int) -> Any:
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-def test_plots_of_next_to_nothing_are_drawn(frames: int) -> None:
+def test_plots_of_very_short_clips_are_drawn(frames: int) -> None:
     plan = made_plan(T)
     plan = replace(
         plan,

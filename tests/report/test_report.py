@@ -36,7 +36,7 @@ def _write(folder: Path, job: ReportInputs, settings: Settings | None = None) ->
     return write_reports(folder, _BOTH, replace(job, settings=settings or Settings()))
 
 
-def test_layers_are_shown_where_the_subject_is_with_what_their_colors_mean(tmp_path: Path, job: ReportInputs) -> None:
+def test_layers_are_shown_for_frames_with_the_subject_and_a_legend(tmp_path: Path, job: ReportInputs) -> None:
     asked: list[list[int]] = []
 
     def pictures(frames: Sequence[int]) -> dict[int, Picture]:
@@ -81,7 +81,7 @@ class _Page(HTMLParser):
                 self.handlers.append(name)
 
 
-def test_the_page_is_whole_and_reaches_nothing(job: ReportInputs, tmp_path: Path) -> None:
+def test_the_page_is_complete_and_loads_nothing(job: ReportInputs, tmp_path: Path) -> None:
     text = _write(tmp_path, job)["report"][0].read_text(encoding="utf-8")
     page = _Page(text)
     assert len(page.links) > 10 and all(link.startswith(("data:image/webp;base64,", "#")) for link in page.links)

@@ -64,7 +64,7 @@ def _wrapped() -> None:
 
 
 @pytest.mark.parametrize("work", [_numpy_on_a_full_disk, _python_on_a_full_disk, _ffmpeg_on_a_full_disk, _wrapped])
-def test_a_full_disk_is_known_in_whatever_words(work: object) -> None:
+def test_a_full_disk_is_recognized_in_every_form(work: object) -> None:
     told = resource_error(_raised(work))
     assert isinstance(told, NoSpace) and "the disk is full" in told.message
 
@@ -84,7 +84,7 @@ def test_every_errno_of_a_disk_that_takes_nothing(number: int) -> None:
         lambda: (_ for _ in ()).throw(RuntimeError("can't start new thread")),
     ],
 )
-def test_memory_that_is_not_there_is_known_in_whatever_words(work: object) -> None:
+def test_missing_memory_is_recognized_in_every_form(work: object) -> None:
     assert isinstance(resource_error(_raised(work)), OutOfMemory)
 
 
@@ -98,14 +98,14 @@ def test_memory_that_is_not_there_is_known_in_whatever_words(work: object) -> No
         lambda: (_ for _ in ()).throw(RuntimeError("no")),
     ],
 )
-def test_other_errors_are_left_alone(work: object, tmp_path: Path) -> None:
+def test_other_errors_pass_unchanged(work: object, tmp_path: Path) -> None:
     error = _raised(work)
     assert resource_error(error, tmp_path) is None
     with pytest.raises(type(error)), resource_errors(tmp_path):
         raise error
 
 
-def test_a_folder_that_is_gone_is_told_as_the_disk_s(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_as_a_disk_error(tmp_path: Path) -> None:
     told = resource_error(_raised(lambda: (tmp_path / "gone" / "file").read_bytes()), tmp_path / "gone")
     assert isinstance(told, NoSpace) and "is gone" in told.message
 
@@ -117,7 +117,7 @@ def test_errors_of_ours_pass_as_they_are(tmp_path: Path) -> None:
     assert raised.value is ours
 
 
-def test_how_much_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_amount_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda folder: _Disk(10**9, 0, 3 * 10**6))
     (tmp_path / "done").write_bytes(bytes(10**7))
     assert size_on_disk(tmp_path) >= 10**7

@@ -63,7 +63,7 @@ def test_without_a_possible_ball_no_further_frame_is_examined() -> None:
     assert not examined
 
 
-def test_what_only_every_third_frame_takes_for_a_ball_is_examined_where_it_is() -> None:
+def test_candidates_of_every_third_frame_are_examined_locally() -> None:
     def alias(t: int) -> tuple[float, float] | None:
         # The frames between show it elsewhere: it is not one thing that moves.
         return thrown(t) if t % STRIDE == 0 and t < 60 else (20.0, 20.0 + 60.0 * (t % 2))

@@ -72,15 +72,15 @@ def test_every_third_look_is_enough_to_know_that_there_is_one() -> None:
     ],
     ids=["still", "hops between windows", "creeps"],
 )
-def test_what_does_not_fly_is_no_ball(path: Callable[[int], tuple[float, float]]) -> None:
+def test_an_object_that_does_not_fly_is_not_a_ball(path: Callable[[int], tuple[float, float]]) -> None:
     assert not len(follow_balls(seen(path), body(), 30.0).frames)
 
 
-def test_what_goes_with_a_joint_is_a_fist() -> None:
+def test_a_circle_that_moves_with_a_joint_is_a_fist() -> None:
     assert not len(follow_balls(seen(thrown), body(thrown), 30.0).frames)
 
 
-def test_what_the_camera_passes_by_is_no_ball() -> None:
+def test_a_circle_that_the_camera_passes_is_not_a_ball() -> None:
     pan = np.tile(np.eye(3), (FRAMES, 1, 1))
     pan[:, 0, 2] = -4.0 * np.arange(FRAMES)
     passing = replace(body(), world_from_source=pan)
@@ -94,7 +94,7 @@ def picture_with(x: float, y: float) -> np.ndarray:
     return np.asarray(picture, np.uint8)
 
 
-def test_a_circle_lies_where_the_ball_is_in_the_whole_frame() -> None:
+def test_circles_are_in_coordinates_of_the_whole_frame() -> None:
     circles = find_circles(3, picture_with(140, 90), (50, 20), HEIGHT_PX)
     distance = np.linalg.norm(circles.centers_xy - [190, 110], axis=1)
     assert distance.min() < 1.5

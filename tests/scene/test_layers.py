@@ -73,7 +73,7 @@ def test_a_post_behind_the_subject_is_background() -> None:
         assert share(labeled(shot, row) == Label.SUBJECT, man_at(shot.x)[0]) > 0.98
 
 
-def test_nothing_covers_a_man_alone() -> None:
+def test_nothing_is_in_front_of_a_lone_man() -> None:
     shots = [shot_at(x, wall()) for x in PATH]
     row = learned(shots)
     for shot in shots:
@@ -156,7 +156,7 @@ def test_the_blurred_outline_of_a_fast_movement_is_not_carried_though_a_hand_tou
         assert share(labeled(shot, row) == Label.SUBJECT, outline) > 0.95
 
 
-def test_colors_that_were_never_seen_say_nothing() -> None:
+def test_unseen_colors_are_no_evidence() -> None:
     empty = density(np.zeros(NUM_BINS))
     row = SceneRow(density(np.zeros((NUM_PARTS, NUM_BINS))), empty, empty, 0.0, NOTHING, NOTHING)
     shot = shot_at(150, wall())
@@ -173,7 +173,7 @@ def test_a_thin_pole_in_front_of_the_subject_stays_in_front() -> None:
             assert share(labeled(shot, row) == Label.FRONT, behind) > 0.7
 
 
-def test_a_trunk_drawn_wider_than_the_mask_is_no_evidence_of_an_occluder() -> None:
+def test_a_torso_wider_than_the_mask_is_no_evidence_of_an_occluder() -> None:
     shot = shot_at(150, wall())
     slim = cv2.erode(shot.subject_mask.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
     picture = np.where(slim[..., None], shot.picture, shot.plate)

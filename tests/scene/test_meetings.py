@@ -17,5 +17,5 @@ def test_a_meeting_lasts_a_little_longer_than_the_mask(tmp_path: Path) -> None:
     assert meetings_of(tmp_path, [1, 12, 15]) == [0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17]
 
 
-def test_who_is_alone_meets_nobody(tmp_path: Path) -> None:
+def test_a_lone_subject_has_no_meetings(tmp_path: Path) -> None:
     assert meetings_of(tmp_path, []) == []

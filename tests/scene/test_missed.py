@@ -54,7 +54,7 @@ def test_an_undetected_limb_is_the_subjects_by_its_color_where_it_is_connected()
     assert (added & beside).sum() >= 0.8 * beside.sum()
 
 
-def test_grain_and_a_plate_that_lies_half_a_pixel_wrong_add_nothing() -> None:
+def test_grain_and_a_plate_off_by_half_a_pixel_add_nothing() -> None:
     shot = shot_at(150, wall())
     matrix = np.array([[1, 0, 0.5], [0, 1, -0.4]])
     moved = cv2.warpAffine(shot.plate, matrix, SHAPE[::-1], borderMode=cv2.BORDER_REPLICATE)
@@ -81,7 +81,7 @@ def test_an_object_beside_the_subject_is_not_part_of_them() -> None:
     assert not found(replace(shot, picture=picture)).any()
 
 
-def test_a_place_that_no_frame_ever_saw_says_nothing() -> None:
+def test_unknown_background_is_no_evidence() -> None:
     shot = shot_at(150, wall())
     arm = disc(182, 75, 8)
     picture = shot.picture.copy()
@@ -89,7 +89,7 @@ def test_a_place_that_no_frame_ever_saw_says_nothing() -> None:
     assert not found(replace(shot, picture=picture), seen=~widened(widened(arm))).any()
 
 
-def test_what_stands_apart_from_the_subject_is_left() -> None:
+def test_differences_apart_from_the_subject_are_ignored() -> None:
     shot = shot_at(150, wall())
     apart = disc(250, 90, 9)
     picture = shot.picture.copy()
@@ -97,6 +97,6 @@ def test_what_stands_apart_from_the_subject_is_left() -> None:
     assert not found(replace(shot, picture=picture)).any()
 
 
-def test_nobody_stays_nobody() -> None:
+def test_an_empty_frame_gets_no_label() -> None:
     shot = replace(shot_at(150, wall()), picture=wall(), subject_mask=NOTHING)
     assert not found(shot).any()

@@ -27,28 +27,28 @@ UPPER = line((40, 40), (92, 92))
 LOWER = line((110, 110), (140, 140))
 
 
-def test_the_end_beyond_the_fist_is_found_though_its_color_is_worn_as_well() -> None:
+def test_the_end_beyond_the_fist_is_found_although_clothes_have_its_color() -> None:
     found = other_end(UPPER, odds_with((UPPER, 3.0), (LOWER, -1.0)), EVERYWHERE, HAND, HEIGHT_PX)
     assert (found & LOWER).sum() > 0.6 * LOWER.sum()
     assert (found & ~line((108, 108), (142, 142), 9)).sum() == 0
 
 
-def test_a_line_that_is_a_little_bent_at_the_fist_is_followed() -> None:
+def test_a_line_slightly_bent_at_the_fist_is_followed() -> None:
     lower = line((110, 108), (144, 137))
     found = other_end(UPPER, odds_with((UPPER, 3.0), (lower, -1.0)), EVERYWHERE, HAND, HEIGHT_PX)
     assert (found & lower).sum() > 0.5 * lower.sum()
 
 
-def test_nothing_goes_on_where_nothing_stands_out() -> None:
+def test_a_stick_is_not_extended_without_contrast() -> None:
     assert not other_end(UPPER, odds_with((UPPER, 3.0)), EVERYWHERE, HAND, HEIGHT_PX).any()
 
 
-def test_a_bag_has_no_line() -> None:
+def test_a_bag_has_no_axis() -> None:
     bag = np.zeros((220, 240), np.bool_)
     bag[50:90, 50:90] = True
     assert not other_end(bag, odds_with((bag, 3.0), (LOWER, -1.0)), EVERYWHERE, HAND, HEIGHT_PX).any()
 
 
-def test_what_shows_the_background_is_no_end() -> None:
+def test_visible_background_is_not_the_end_of_a_stick() -> None:
     odds = odds_with((UPPER, 3.0), (LOWER, 2.0))
     assert not other_end(UPPER, odds, ~LOWER, HAND, HEIGHT_PX).any()

@@ -64,7 +64,7 @@ def test_known_shake_of_a_still_picture_with_half_of_it_covered() -> None:
     assert np.abs(found - expected).max() < 1.0
 
 
-def test_a_flat_wall_holds_and_says_so_and_a_cut_starts_anew() -> None:
+def test_a_flat_wall_keeps_the_path_and_is_reported_and_a_cut_restarts_it() -> None:
     textured = walk_luma(3)
     flat = np.full((360, 640), 90, np.uint8)
     pictures = [*textured, flat, flat, *textured]

@@ -91,13 +91,13 @@ def test_an_icon_and_a_caption_are_found_in_every_frame_and_little_else() -> Non
         assert np.count_nonzero(mask & ~truth & ~icon) < 0.01 * mask.size
 
 
-def test_a_tripod_tells_nothing_of_a_caption() -> None:
+def test_a_static_camera_gives_no_evidence_of_a_caption() -> None:
     world = path((0.0, 0.0))
     overlays = found_in([with_caption(luma, "who knows") for luma in scene(world)], world)
     assert all(overlays.mask(frame) is None for frame in range(COUNT))
 
 
-def test_captions_that_change_every_second_are_told_apart() -> None:
+def test_captions_that_change_every_second_are_separated() -> None:
     world = path((2.0, 0.3))
     captions = [("a first line", 300), ("THEN OTHERS", 260)]
     pictures = [with_caption(luma, *captions[frame // 30]) for frame, luma in enumerate(scene(world))]

@@ -183,7 +183,7 @@ def crossed() -> Followed:
 
 
 @pytest.mark.parametrize("who", ["behind", "in front"])
-def test_two_who_cross_are_not_mixed_up(crossed: Followed, who: str) -> None:
+def test_two_people_who_cross_are_not_confused(crossed: Followed, who: str) -> None:
     behind_hips = truth()["keypoints2d"][WALKING][:, HIPS].mean(axis=1)
     behind_hips[:, 0] += ON_COURSE_PX
     front_hips = behind_hips * (-1, 1) + (639, 0)

@@ -64,7 +64,7 @@ class LateBlob(OneBlob):
         return [replace(person, earlier=(person, person), earlier_from=2)] if now == 6 else [person]
 
 
-def test_what_a_look_back_saw_is_taken_up() -> None:
+def test_detections_of_a_look_back_extend_the_track() -> None:
     masks = Masks()
     follower = PeopleFollower(video_info(9), PeopleSettings().max_gap_seconds, LateBlob(look_back=4), masks)
     for index in range(9):

@@ -38,7 +38,7 @@ def _input(fields: Fields, **changed: Any) -> dict[str, Any]:
     return job_input(fields, _SHOWN | settings, _PREVIEW, "replace")
 
 
-def test_only_what_was_changed_is_asked_for() -> None:
+def test_only_changed_settings_are_sent() -> None:
     assert _input(Fields(video_url=_URL)) == {
         "video_url": _URL, "subject": "largest", "on_lost": "warn", "seed": 0, "mode": "replace",
     }  # fmt: skip
@@ -74,7 +74,7 @@ def test_values_of_another_preset_that_still_stand_there_are_not_the_users() -> 
         (Fields(video_url=_URL), {"segment.count": 1.5}, "overrides.segment.count"),
     ],
 )
-def test_what_is_wrong_has_its_place_on_the_page(fields: Fields, changed: dict[str, Any], field: str) -> None:
+def test_errors_are_shown_beside_their_field(fields: Fields, changed: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         job_input(fields, {**_SHOWN, **changed}, _PREVIEW, "replace")
     assert raised.value.field == field and place_of(field) in FIELDS
@@ -117,7 +117,7 @@ class _Job:
         return {"error": "no sign of life", "error_code": "INTERNAL"} if self.hangs else None
 
 
-def test_the_desk_does_one_job_at_a_time(tmp_path: Path) -> None:
+def test_the_runner_does_one_job_at_a_time(tmp_path: Path) -> None:
     def work(tell: Tell) -> Answer:
         tell("survey", 40.0)
         tell("plate", None)
@@ -141,7 +141,7 @@ def test_the_desk_does_one_job_at_a_time(tmp_path: Path) -> None:
     assert desk.wait(60) and desk.now().number == 2
 
 
-def test_a_job_that_hangs_is_told_and_nothing_is_begun_beside_it(tmp_path: Path) -> None:
+def test_a_hanging_job_is_reported_and_no_other_is_started(tmp_path: Path) -> None:
     job = _Job(lambda tell: {})
     desk = JobRunner(lambda asked, job_id: job, tmp_path)
     desk.start({"video_url": _URL})
@@ -154,7 +154,7 @@ def test_a_job_that_hangs_is_told_and_nothing_is_begun_beside_it(tmp_path: Path)
     assert desk.wait(60) and desk.now().answer == answer
 
 
-def test_a_job_on_an_endpoint_tells_its_errors_by_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_on_an_endpoint_reports_errors_by_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = {"error_code": "TOO_LARGE", "field": "video_url"}
     states = [{"status": "IN_PROGRESS", "output": {"stage": "fetch", "percent": 1.0}},
               {"status": "FAILED", "error": "the clip is too large", "output": output}]  # fmt: skip
@@ -171,7 +171,7 @@ def test_a_job_on_an_endpoint_tells_its_errors_by_field(tmp_path: Path, monkeypa
     assert "fetch" in told and file["error_code"] == "NOT_SENT" and file["field"] == "video_url"
 
 
-def test_what_callers_write_is_text_on_the_page(tmp_path: Path) -> None:
+def test_callers_text_is_escaped_on_the_page(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
     (tmp_path / "result.mp4").write_bytes(b"v")
     answer = {"warnings": [bad], "frames": 2, "frames_replaced": 1}
@@ -219,7 +219,7 @@ def test_people_who_were_found_are_cards_with_their_stills(tmp_path: Path) -> No
     assert person_cards(JobStatus(number=1, folder=tmp_path, answer={"frames": 3})) == []
 
 
-def test_a_character_is_asked_for_without_a_clip() -> None:
+def test_a_character_is_requested_without_a_clip() -> None:
     fields = Fields(
         video_file="/clips/a.mp4", reference_file="/pictures/a.png", prompt="a coat", seed=5, subject="leftmost"
     )

@@ -80,7 +80,7 @@ def test_the_same_request_gives_the_same_bytes(shown: CharacterAnswer, tmp_path:
     assert Path(again.video_url).read_bytes() == Path(shown.video_url).read_bytes()
 
 
-def test_a_prompt_dresses_the_person_and_what_it_cannot_do_is_told(tmp_path: Path) -> None:
+def test_a_prompt_dresses_the_person_and_unsupported_words_are_reported(tmp_path: Path) -> None:
     asked = {"mode": "character", "prompt": "a man in a red coat with a unicorn", "inline": True}
     answer = read_answer(_runner(tmp_path).answer(asked))
     assert isinstance(answer, CharacterAnswer)
@@ -93,7 +93,7 @@ def test_a_prompt_dresses_the_person_and_what_it_cannot_do_is_told(tmp_path: Pat
     assert coat[2] > coat[0] + 30
 
 
-def test_to_a_callers_url_goes_the_film_alone(tmp_path: Path) -> None:
+def test_only_the_video_is_sent_to_a_callers_url(tmp_path: Path) -> None:
     with put_server() as server:
         url = f"http://127.0.0.1:{server.port}/film.mp4?Signature=1"
         runner = Runner(tmp_path, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})

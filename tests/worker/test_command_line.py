@@ -36,7 +36,7 @@ _JOB = '{"input": {"video_url": "clip.mp4"}}'
         (["--test_input"], "--test_input", "one argument"),
     ],
 )
-def test_what_nobody_knows_is_refused_with_the_nearest_that_is_known(words: list[str], field: str, told: str) -> None:
+def test_unknown_words_are_refused_with_the_nearest_known_one(words: list[str], field: str, told: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_arguments(["handler.py", *words], {})
     assert caught.value.field == field and told in caught.value.message
@@ -64,7 +64,7 @@ def test_a_wrong_variable_is_named(variable: str, value: str, told: str) -> None
     assert caught.value.field == variable and told in caught.value.message
 
 
-def test_what_is_known_passes() -> None:
+def test_known_words_are_accepted() -> None:
     words = [
         "preset=preview",
         "output=lossless",

@@ -42,7 +42,7 @@ def runner(tmp_path: Path) -> Runner:
 
 
 @pytest.mark.parametrize("asked", [None, [], ["video_url"], "video_url", {}, 5, True])
-def test_an_input_that_is_no_request(runner: Runner, asked: object) -> None:
+def test_invalid_inputs_are_refused(runner: Runner, asked: object) -> None:
     runner.fails(asked, "INVALID_INPUT", "input")
 
 
@@ -85,7 +85,7 @@ def test_an_input_that_is_no_request(runner: Runner, asked: object) -> None:
         ({"overrides": {"limits.max_frames": 10**9}}, "overrides.limits.max_frames"),
     ],
 )
-def test_a_request_that_is_wrong_names_its_field_and_repeats_no_value(
+def test_an_invalid_request_names_its_field_and_repeats_no_value(
     runner: Runner, change: dict[str, Any], field: str
 ) -> None:
     answer = runner.fails({**good_job(), **change}, "INVALID_INPUT")
@@ -111,7 +111,7 @@ def test_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
     Runner(tmp_path, overrides=("limits.max_bytes=1000",)).fails({"video_url": str(WALK)}, "TOO_LARGE", "video_url")
 
 
-def test_a_clip_that_breaks_off_or_has_a_hole_is_done_as_far_as_it_goes(tmp_path: Path, runner: Runner) -> None:
+def test_truncated_and_damaged_clips_are_processed_as_far_as_possible(tmp_path: Path, runner: Runner) -> None:
     whole = WALK.read_bytes()
     beginning = tmp_path / "beginning.mp4"
     beginning.write_bytes(whole[: len(whole) // 3])
@@ -133,7 +133,7 @@ def _with_generator(runner: Runner, generator: FailingGenerator) -> Runner:
     return replace(runner, models=ModelKeeper(lambda settings, kept: models_with(generator, settings)))
 
 
-def test_out_of_memory_is_tried_once_more_with_less(runner: Runner) -> None:
+def test_out_of_memory_is_retried_once_with_less(runner: Runner) -> None:
     made = FailingGenerator([OutOfMemory("full")])
     assert _with_generator(runner, made).answer(good_job())["frames_replaced"] == 6 and made.halved == 1
     for errors, can_use_less in (([OutOfMemory("full"), OutOfMemory("full")], True), ([OutOfMemory("full")], False)):
@@ -143,7 +143,7 @@ def test_out_of_memory_is_tried_once_more_with_less(runner: Runner) -> None:
         assert failing.halved == 1
 
 
-def test_a_failing_device_asks_for_another_worker(runner: Runner) -> None:
+def test_a_failing_device_requests_a_new_worker(runner: Runner) -> None:
     failing = FailingGenerator([GpuError("the generator gave values that are not finite")])
     answer = _with_generator(runner, failing).fails(good_job(), "GPU_ERROR")
     assert answer["refresh_worker"] is True and failing.halved == 0
@@ -160,7 +160,7 @@ def test_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> N
     runner.does_a_good_job()
 
 
-def test_an_encoder_that_hangs_costs_the_worker_and_not_the_caller(
+def test_a_hanging_encoder_replaces_the_worker_and_the_caller_gets_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
@@ -211,14 +211,14 @@ def test_the_same_job_goes_to_the_same_key(tmp_path: Path) -> None:
         assert not runner.left()
 
 
-def test_a_result_over_the_payload_limit_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_over_the_payload_limit_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Runner(tmp_path, "local", environment={"UNDERSTUDY_INLINE_MAX": "0M"})
     small.fails(good_job(inline=True), "RESULT_TOO_LARGE", "inline")
     monkeypatch.setattr("worker.delivery.local.ANSWER_MAX_BYTES", 1000)
     Runner(tmp_path).fails(good_job(inline=True), "RESULT_TOO_LARGE")
 
 
-def test_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
+def test_consecutive_jobs_do_not_affect_each_other(runner: Runner) -> None:
     process = psutil.Process()
     runner.does_a_good_job()
     first = runner.does_a_good_job()
@@ -236,7 +236,7 @@ def test_jobs_in_a_row_leave_nothing_of_one_in_the_next(runner: Runner) -> None:
     assert first == last
 
 
-def test_nobody_or_a_subject_that_is_not_there(runner: Runner) -> None:
+def test_a_clip_without_people_or_without_the_chosen_subject_is_an_error(runner: Runner) -> None:
     runner.fails({"video_url": str(WALK.with_name("plate.mp4")), "end_s": 0.5}, "NO_PERSON")
     runner.fails({**good_job(), "subject": 5}, "INVALID_INPUT", "subject")
     runner.fails({**good_job(), "subject": {"x": 1.0, "y": 1.0, "at_s": 0.0}}, "INVALID_INPUT", "subject")

@@ -17,7 +17,7 @@ from tests.support.job_runner import SECRET, WALK, good_job
 _HOSTS = {"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}
 
 
-def test_a_worker_lives_through_good_bad_and_cancelled_jobs(tmp_path: Path) -> None:
+def test_a_worker_survives_good_bad_and_cancelled_jobs(tmp_path: Path) -> None:
     answers = {"/a.mp4": WALK.read_bytes(), "/slow.mp4": drip(b"HTTP/1.1 200 OK\r\n\r\n")}
     with (
         job_api() as api,
@@ -69,7 +69,7 @@ def test_a_worker_lives_through_good_bad_and_cancelled_jobs(tmp_path: Path) -> N
         assert not any((tmp_path / "work").iterdir()) and not (tmp_path / "outputs").exists()
 
 
-def test_an_idle_worker_ends_when_told(tmp_path: Path) -> None:
+def test_an_idle_worker_stops_on_a_signal(tmp_path: Path) -> None:
     with job_api() as api, worker_process(tmp_path, api.environment()) as worker:
         wait_until(lambda: "worker is ready" in worker.text(), "the worker is never ready")
         wait_until(lambda: "Starting Serverless Worker" in worker.text(), "the SDK never starts")
@@ -87,9 +87,7 @@ def test_an_idle_worker_ends_when_told(tmp_path: Path) -> None:
         ({"UNDERSTUDY_OVERRIDES": "segment.count=99"}, 2, "segment.count"),
     ],
 )
-def test_a_worker_that_is_not_fit_takes_no_job(
-    environment: dict[str, str], code: int, told: str, tmp_path: Path
-) -> None:
+def test_an_unfit_worker_takes_no_job(environment: dict[str, str], code: int, told: str, tmp_path: Path) -> None:
     with job_api() as api:
         api.give("x", {})
         with worker_process(tmp_path, {**api.environment(), **environment}) as worker:
@@ -98,7 +96,7 @@ def test_a_worker_that_is_not_fit_takes_no_job(
         assert not api.taken
 
 
-def test_a_changed_weight_is_seen(tmp_path: Path) -> None:
+def test_a_changed_weight_is_detected(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
     for path in (WALK.parents[2] / "weights").iterdir():

@@ -51,7 +51,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 @pytest.mark.parametrize("fill", _FILLS.values(), ids=_FILLS)
-def test_redaction_grows_with_the_text_and_no_quicker(fill: Callable[[int], str], redactor: Redactor) -> None:
+def test_redaction_time_is_linear_in_the_text(fill: Callable[[int], str], redactor: Redactor) -> None:
     short = fill(100_000)
     long = fill(800_000)
     quick = min(_seconds(lambda: redactor.searched(short)) for _ in range(3))
@@ -61,14 +61,14 @@ def test_redaction_grows_with_the_text_and_no_quicker(fill: Callable[[int], str]
 
 
 @pytest.mark.parametrize("fill", _FILLS.values(), ids=_FILLS)
-def test_a_message_of_ten_megabytes_takes_no_time(fill: Callable[[int], str], redactor: Redactor) -> None:
+def test_a_message_of_ten_megabytes_is_redacted_quickly(fill: Callable[[int], str], redactor: Redactor) -> None:
     text = fill(10 * _MEGABYTE)
     assert _seconds(lambda: redactor(text)) < 0.5
     assert len(redactor(text)) < 20_000
 
 
 @pytest.mark.parametrize("distance", [-40, -10, -1, 0, 1, 10])
-def test_a_secret_at_the_cut_is_not_half_told(distance: int, redactor: Redactor) -> None:
+def test_a_truncated_message_shows_no_part_of_a_secret(distance: int, redactor: Redactor) -> None:
     for end in (16_384, 16_384 + 4_096):
         text = "x " * ((end + distance) // 2 - 6) + _SECRET + " y" * 10_000
         assert not any(_SECRET[:size] in redactor(text) for size in (6, 12, len(_SECRET)))
@@ -106,7 +106,7 @@ def _written(secret: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("secret", _AWKWARD)
-def test_a_secret_is_found_in_every_spelling(secret: str) -> None:
+def test_a_secret_is_found_in_every_encoding(secret: str) -> None:
     redactor = Redactor({"BUCKET_SECRET_ACCESS_KEY": secret})
     plain = _written(secret)
     for name, text in plain.items():
@@ -124,7 +124,7 @@ def test_a_secret_is_found_in_every_spelling(secret: str) -> None:
         assert told["event"] == "it is ***" and told["where"] == {"deep": ["***", {"more": "a *** b"}]}
 
 
-def test_what_stands_under_a_secrets_name_is_not_told(redactor: Redactor) -> None:
+def test_values_of_secret_fields_are_redacted(redactor: Redactor) -> None:
     record = logging.makeLogRecord({"msg": "m", "levelname": "INFO"})
     record.headers = {
         "Authorization": "Bearer abcdef",
@@ -149,11 +149,11 @@ def test_what_stands_under_a_secrets_name_is_not_told(redactor: Redactor) -> Non
         'said \\"token\\": \\"abcdef\\" twice', "X-Goog-Signature=abcdef", "https://u:abcdef@h/x", "https://h/x?y=abcdef",
     ],
 )  # fmt: skip
-def test_what_looks_like_a_secret_is_not_told(text: str, redactor: Redactor) -> None:
+def test_texts_that_look_like_secrets_are_redacted(text: str, redactor: Redactor) -> None:
     assert "cdef" not in redactor(text)
 
 
-def test_paths_are_told_and_secrets_that_look_like_paths_are_not() -> None:
+def test_paths_are_logged_and_secrets_that_look_like_paths_are_not() -> None:
     secret = "/q8Zb+kW1/not/a/path"
     redactor = Redactor({"MY_SECRET": secret, "SSL_CERT_FILE_KEY_PATH": "/etc/ssl/key.pem", "AUTH_TMP": "/tmp"})
     assert redactor(f"{secret} /etc/ssl/key.pem /tmp/x") == "*** /etc/ssl/key.pem /tmp/x"

@@ -38,7 +38,7 @@ def _no_generator(settings: Settings, kept: LoadedModels | None) -> LoadedModels
     raise AssertionError("the mode people loads no generator")
 
 
-def test_people_are_told_with_stills_and_without_a_generator(tmp_path: Path) -> None:
+def test_people_are_listed_with_stills_and_without_a_generator(tmp_path: Path) -> None:
     runner = Runner(tmp_path, models=ModelKeeper(_no_generator))
     raw = runner.answer(_ASKED)
     answer = read_answer(raw)
@@ -60,7 +60,7 @@ def test_people_are_told_with_stills_and_without_a_generator(tmp_path: Path) -> 
     assert "subject 0: visible for 0.3 s" in local_summary(answer)
 
 
-def test_stills_go_where_a_clip_would(tmp_path: Path) -> None:
+def test_stills_are_delivered_as_a_clip_would_be(tmp_path: Path) -> None:
     inline = Runner(tmp_path).answer({**_ASKED, "inline": True})
     assert base64.b64decode(inline["artifacts_base64"]["people"])[:4] == b"\x89PNG" and len(inline["people"]) == 1
     with put_server() as server:

@@ -20,7 +20,7 @@ def _result_lines(files: ResultFiles) -> list[str]:
     return [line for line in summary.splitlines() if line.startswith("Result: ")]
 
 
-def test_the_result_is_where_the_summary_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_names_the_result_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     local = tmp_path / "outputs" / "a" / "result.mp4"
     local.parent.mkdir(parents=True)
@@ -34,7 +34,7 @@ def test_the_result_is_where_the_summary_says(tmp_path: Path, monkeypatch: pytes
     assert _result_lines(stills) == [f"Result: {_LINK}"] * 2
 
 
-def test_an_error_stands_by_itself_and_can_be_taken_apart() -> None:
+def test_an_error_has_its_own_line_and_can_be_parsed() -> None:
     answer = error_answer(InvalidInput("must be an integer, got true", field="seed"))
     assert answer.error == "seed: must be an integer, got true [INVALID_INPUT]"
     assert plain_sentence(answer.error, answer.error_code, answer.field) == "must be an integer, got true"

@@ -38,7 +38,7 @@ def _kept(worker: WorkerEnvironment, key: str) -> Path:
     return worker.state_dir / "understudy" / key
 
 
-def test_what_a_job_did_is_kept_after_errors_that_may_pass(worker: WorkerEnvironment, tmp_path: Path) -> None:
+def test_finished_passes_are_kept_after_transient_errors(worker: WorkerEnvironment, tmp_path: Path) -> None:
     for error, stays in (
         (UploadFailed("x"), True),
         (Cancelled("x"), False),
@@ -116,7 +116,7 @@ def test_the_key_is_of_all_that_decides_the_bytes(tmp_path: Path) -> None:
     assert len(keys) == 13
 
 
-def test_a_damaged_checkpoint_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_checkpoint_is_recreated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise MemoryError
 
@@ -138,7 +138,7 @@ def test_a_damaged_checkpoint_is_made_again(tmp_path: Path, monkeypatch: pytest.
     assert runner.log.count("damaged checkpoint is made again") >= 5
 
 
-def test_a_killed_job_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_job_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:
     asked = f'{{"input": {{"video_url": "{WALK}", "start_s": 1.0, "end_s": 2.5}}}}'
     words = ["segment.chunk_seconds=0.4", "segment.count=1", "--test_input", asked]
 
@@ -212,7 +212,7 @@ def test_secrets_do_not_reach_the_log(text: str, gone: list[str], stays: str) ->
         (MemoryError(), "OUT_OF_MEMORY"),
     ],
 )
-def test_what_is_finished_stays_when_disk_or_memory_run_out(
+def test_finished_passes_are_kept_when_disk_or_memory_run_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
     def fails(*_: object, **__: object) -> None:
@@ -229,7 +229,7 @@ def test_what_is_finished_stays_when_disk_or_memory_run_out(
     assert "resuming from the checkpoints of an earlier attempt" in runner.log
 
 
-def test_a_state_folder_that_goes_away_is_told_as_a_disk_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vanished_state_folder_is_reported_as_a_disk_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tmp_path / "state"
 
     def goes_away(*_: object, **__: object) -> None:

@@ -57,7 +57,7 @@ def test_an_answer_comes_back_as_it_was_and_fits_its_schema(answer: dict[str, ob
     jsonschema.validate(answer, json_schemas()["output.schema.json"])
 
 
-def test_a_newer_workers_answer_can_be_read_and_what_is_none_cannot() -> None:
+def test_a_newer_workers_answer_can_be_read_and_an_invalid_one_cannot() -> None:
     assert wire_form(read_answer({**_RESULT, "new": 1, "quality": {**_QUALITY, "newer": 2}})) == _RESULT
     for raw in (None, [], {}, {"video_url": "x"}, {**_RESULT, "frames": "many"}):
         with pytest.raises(ValueError, match="JobAnswer"):

@@ -26,7 +26,7 @@ def _busy(seconds: float) -> None:
         pass
 
 
-def test_who_works_is_slow_and_who_sleeps_is_stuck() -> None:
+def test_a_busy_thread_is_slow_and_a_sleeping_one_is_stuck() -> None:
     clock = CancelToken()
     time.sleep(0.3)
     assert clock.is_stuck(0.2) and not clock.is_stuck(10.0)

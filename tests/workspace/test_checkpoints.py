@@ -69,7 +69,9 @@ def _remove(path: Path, others: list[Path], chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("harm", [_flip, _cut, _lengthen, _swap_bytes, _swap_files, _remove])
-def test_no_damage_is_taken_for_whole(workspace: Path, harm: Callable[[Path, list[Path], random.Random], None]) -> None:
+def test_no_damaged_file_counts_as_intact(
+    workspace: Path, harm: Callable[[Path, list[Path], random.Random], None]
+) -> None:
     chance = random.Random(harm.__name__)
     paths = [workspace / name for name in _FILES] + sorted((workspace / "plates").glob("plate*"))
     for _ in range(300):
@@ -85,7 +87,7 @@ def test_no_damage_is_taken_for_whole(workspace: Path, harm: Callable[[Path, lis
     assert all(is_intact(workspace, workspace / name) for name in (*_FILES, "plates"))
 
 
-def test_a_damaged_list_costs_the_checkpoints_and_no_more(workspace: Path) -> None:
+def test_a_damaged_list_loses_only_the_checkpoints(workspace: Path) -> None:
     chance = random.Random(3)
     whole = (workspace / CHECKSUMS).read_bytes()
     for _ in range(300):
@@ -100,7 +102,7 @@ def test_a_damaged_list_costs_the_checkpoints_and_no_more(workspace: Path) -> No
         assert not is_intact(workspace, workspace / "masks.zip")
 
 
-def test_a_checkpoint_of_another_job_is_none_of_ours(workspace: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_job_is_not_used(workspace: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(workspace, other)
     (other / "survey.zip").write_bytes(b"of another clip")
@@ -109,7 +111,7 @@ def test_a_checkpoint_of_another_job_is_none_of_ours(workspace: Path, tmp_path: 
     assert is_intact(other, other / "survey.zip") and not is_intact(workspace, workspace / "survey.zip")
 
 
-def test_what_is_not_intact_goes_with_what_tells_of_it(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_removed_with_its_entry(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
     masks = workspace / "masks.zip"
     survey = workspace / "survey.zip"
     assert keep_if_intact(workspace, masks, survey) and not caplog.records

@@ -58,7 +58,7 @@ def test_a_track_is_the_subjects_only_in_the_frames_that_use_it() -> None:
         np.testing.assert_array_equal(masks.others_mask(frame), column(40))
 
 
-def test_a_nearer_person_seen_in_the_subjects_place_is_in_front_of_them() -> None:
+def test_a_nearer_person_in_the_subjects_place_is_in_front_of_them() -> None:
     nearer = column(14)
     nearer[40:44, 14:22] = True
     for in_place, is_hidden in ((nearer, True), (column(14), False)):
@@ -68,7 +68,7 @@ def test_a_nearer_person_seen_in_the_subjects_place_is_in_front_of_them() -> Non
         assert (filled & column(14)).any() != is_hidden
 
 
-def test_what_a_graphic_covers_is_nobodys_and_hides_the_background() -> None:
+def test_pixels_under_a_graphic_belong_to_nobody_and_hide_the_background() -> None:
     graphic = np.zeros((48, 64), np.bool_)
     graphic[20:30] = True
     packed = np.frombuffer(zlib.compress(np.packbits(graphic).tobytes()), np.uint8)

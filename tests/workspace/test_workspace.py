@@ -33,7 +33,7 @@ def _layer(seed: int, shape: tuple[int, int] = (40, 30)) -> Layer:
     return Layer(picture, alpha, random.random((21, 3)).astype(np.float32))
 
 
-def test_masks_come_back_in_any_order(tmp_path: Path) -> None:
+def test_masks_are_read_back_in_any_order(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     masks = {frame: {7: random.random((17, 31)) > 0.5, 9: np.zeros((17, 31), bool)} for frame in (4, 0, 2)}
     store = MaskStore(tmp_path / "masks.zip", (31, 17))
@@ -52,7 +52,7 @@ def test_masks_come_back_in_any_order(tmp_path: Path) -> None:
     again.close()
 
 
-def test_layers_come_back_exactly_and_repeat(tmp_path: Path) -> None:
+def test_layers_are_read_back_exactly_and_repeatably(tmp_path: Path) -> None:
     layers = [(frame, _layer(frame)) for frame in range(10, 14)]
     write_layers(tmp_path / "a.zip", layers)
     write_layers(tmp_path / "b.zip", layers)
@@ -76,7 +76,7 @@ def test_a_chunk_that_failed_is_not_there(tmp_path: Path) -> None:
     assert not (tmp_path / "a.zip").exists()
 
 
-def test_values_come_back(tmp_path: Path) -> None:
+def test_values_are_read_back(tmp_path: Path) -> None:
     track = Track(
         3, np.arange(2), np.ones((2, 4)), np.ones(2, np.float32), np.full((2, 21, 3), np.nan, np.float32),
         np.zeros((2, 23, 3), np.float32), np.zeros((2, 3, 70), np.uint8), np.ones(2, np.float32),
@@ -105,7 +105,7 @@ class _Newer:
     count: int = 0
 
 
-def test_what_cannot_be_kept_and_what_is_not_known_are_errors(tmp_path: Path) -> None:
+def test_unstorable_types_and_unknown_fields_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "values.zip"
     # A scalar of numpy would come back as another type.
     with pytest.raises(TypeError, match="int64 cannot be kept"):

@@ -79,7 +79,7 @@ def test_obj_and_weights_are_read() -> None:
     assert weights[1, BONE["hand.L"]] == 1 and weights[2, BONE["head"]] == 1 and weights[3].sum() == 0
 
 
-def test_the_figure_stands_one_high_and_faces_the_camera(figure: Figure) -> None:
+def test_the_figure_has_height_one_and_faces_the_camera(figure: Figure) -> None:
     assert figure.vertices[:, 1].max() == pytest.approx(0, abs=1e-4)
     assert figure.vertices[:, 1].min() == pytest.approx(-1, abs=1e-4)
     heads = figure.heads

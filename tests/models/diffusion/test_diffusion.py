@@ -125,7 +125,7 @@ def test_finished_frames_are_taken_over_and_lead_the_others(preset: str) -> None
 
 
 @pytest.mark.parametrize("preset", _DIFFUSION)
-def test_nothing_is_painted_where_the_subject_is_absent(preset: str) -> None:
+def test_nothing_is_generated_where_the_subject_is_absent(preset: str) -> None:
     settings = _settings(preset)
     window = _window(settings, 4)
     presence = window.presence.copy()
@@ -139,7 +139,7 @@ def test_nothing_is_painted_where_the_subject_is_absent(preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", _DIFFUSION)
-def test_cancel_is_looked_at_in_every_step(preset: str) -> None:
+def test_cancellation_is_checked_in_every_step(preset: str) -> None:
     settings = _settings(preset, "generate.batch_frames=8")
     generator = _generator(settings)
     window = _window(settings, 4)
@@ -180,7 +180,7 @@ def test_values_that_are_not_finite_are_a_device_error(preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", _DIFFUSION)
-def test_out_of_memory_is_told_and_half_as_much_is_taken(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_raised_and_half_as_much_is_used(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings(preset, "generate.batch_frames=4")
     generator = _generator(settings)
     window = _window(settings, 4)
@@ -249,7 +249,7 @@ def test_without_a_gpu_and_without_weights_the_preset_is_not_available(monkeypat
 
 
 @pytest.mark.parametrize("preset", _DIFFUSION)
-def test_a_worker_warms_up_and_makes_the_same_afterwards(preset: str) -> None:
+def test_warming_up_does_not_change_the_layers(preset: str) -> None:
     settings = compose_settings(preset, (*tiny_overrides(preset), "people=blazepose"))
     models = load_models(settings)
     window = _window(settings.generate, 2)

@@ -60,7 +60,7 @@ def _pictures(frames: int) -> np.ndarray:
     return np.stack([np.stack([smooth + 3 * i, smooth, 255 - smooth], axis=-1) for i in range(frames)]).astype(np.uint8)
 
 
-def test_only_faces_that_are_seen_are_painted_and_nothing_beside_them() -> None:
+def test_only_visible_faces_are_generated_and_nothing_beside_them() -> None:
     pictures = _pictures(4)
     window = _window(4, away=(2,))
     made = faces_painted_again(_conditioner(), 64, window, range(4), pictures, 1, lambda: None)
@@ -98,7 +98,7 @@ def test_a_face_goes_back_to_where_it_was_taken_from(monkeypatch: pytest.MonkeyP
     assert np.abs(beside.astype(int) - pictures).max() > 3
 
 
-def test_the_face_alone_is_the_prompt_of_its_pass_and_the_figure_that_of_the_rest() -> None:
+def test_the_face_prompts_its_own_pass_and_the_figure_prompts_the_rest() -> None:
     appearance = _reference_with_face()
     conditioner = _conditioner("balanced", appearance)
     seen: list[Any] = []

@@ -104,7 +104,7 @@ class _Hungry(IdentityGenerator):
 @pytest.mark.parametrize(
     ("can_use_less", "outcome"), [(True, "finished 16 frames with less memory"), (False, "OUT_OF_MEMORY: there")]
 )
-def test_a_provoked_out_of_memory_is_told_as_it_ended(can_use_less: bool, outcome: str) -> None:
+def test_a_provoked_out_of_memory_is_reported_with_its_outcome(can_use_less: bool, outcome: str) -> None:
     generator = _Hungry(can_use_less)
 
     @contextmanager
@@ -127,7 +127,7 @@ def test_the_idle_share_is_what_the_utilization_leaves() -> None:
     assert Busyness(None).idle_share is None
 
 
-def test_rehearsed_people_stand_as_asked_while_the_real_ones_are_run() -> None:
+def test_rehearsed_people_are_returned_while_the_real_backend_runs() -> None:
     person = standing_person(np.full((8, 8, 3), 200, np.uint8))
     asked = deque([person, person])
     seen = []

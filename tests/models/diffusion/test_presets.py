@@ -56,7 +56,7 @@ def test_a_preset_keeps_the_promises(tmp_path: Path, preset: str) -> None:
     assert _job(tmp_path / "b", settings).video.read_bytes() == result.video.read_bytes()  # type: ignore[union-attr]
 
 
-def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_job_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     """The chunk before gives the frames that the next one begins with, and the colors that it is held to."""
     settings = _settings("balanced")
     whole = _job(tmp_path / "whole", settings).video.read_bytes()  # type: ignore[union-attr]

@@ -17,12 +17,12 @@ def _told(preset: str, appearance: Appearance, *overrides: str) -> tuple[str, ..
     return make_generator(compose_settings(preset, (*tiny_overrides(preset), *overrides)).generate).prepare(appearance)
 
 
-def test_a_short_prompt_is_read_whole_and_nothing_is_told() -> None:
+def test_a_short_prompt_is_read_completely_without_a_warning() -> None:
     assert _told("fast", Appearance("a dancer")) == ()
 
 
 @pytest.mark.parametrize("preset", ["fast", "high"])
-def test_what_is_not_read_of_a_long_prompt_is_named(preset: str) -> None:
+def test_the_ignored_end_of_a_long_prompt_is_named(preset: str) -> None:
     # The tests' tokenizer reads letters: 60 of them fit, with the tokens at both ends, and 20 more do not.
     words = "abcdefghij " * 8 + "unreadword"
     (told,) = _told(preset, Appearance(words))
@@ -30,7 +30,7 @@ def test_what_is_not_read_of_a_long_prompt_is_named(preset: str) -> None:
     assert told.count("abcdefghij") == 1
 
 
-def test_what_is_read_and_what_is_not_are_the_words_together() -> None:
+def test_read_and_ignored_words_make_up_the_prompt() -> None:
     settings = compose_settings("fast", tiny_overrides("fast")).generate
     assert isinstance(settings, DiffusionSettings)
     tokenizer = load_parts(key_of(settings)).pipeline.tokenizer
@@ -42,7 +42,7 @@ def test_what_is_read_and_what_is_not_are_the_words_together() -> None:
     assert unread("short", tokenizer, 77) == ""
 
 
-def test_a_negative_prompt_is_told_to_do_nothing_where_nothing_guides() -> None:
+def test_a_negative_prompt_without_guidance_causes_a_warning() -> None:
     appearance = Appearance("a dancer", negative_prompt="blurry")
     (told,) = _told("fast", appearance)
     assert "negative_prompt has no effect" in told

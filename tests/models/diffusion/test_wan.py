@@ -159,7 +159,7 @@ def test_animate_sees_pose_face_and_a_background_that_is_black_where_it_makes(mo
     assert (np.asarray(given["image"])[0, 0] == 0).all()
 
 
-def test_a_face_that_is_not_seen_is_black(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invisible_face_is_black(monkeypatch: pytest.MonkeyPatch) -> None:
     window = _window(5)
     skeletons = window.skeletons.copy()
     skeletons[2, 0, 2] = 2
@@ -186,7 +186,7 @@ def test_each_source_frame_gets_the_models_frame_of_its_time() -> None:
     assert [int(layer.picture[0, 0, 0]) for layer in layers] == [0, 51, 102, 153]
 
 
-def test_a_reference_is_needed_by_animate_and_a_prompt_is_told_to_do_nothing() -> None:
+def test_animate_requires_a_reference_and_warns_of_a_prompt() -> None:
     generator = make_generator(compose_settings("ultra", _CPU).generate)
     with pytest.raises(InvalidInput) as error:
         generator.prepare(Appearance("a dancer"))

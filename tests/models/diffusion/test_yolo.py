@@ -121,7 +121,7 @@ def test_joints_belong_to_the_mask_whose_box_they_share() -> None:
     assert people_of(_result([]), _result([])) == []
 
 
-def test_a_failing_device_is_told_as_one() -> None:
+def test_a_failing_device_is_reported_as_one() -> None:
     from pipeline.errors import GpuError, OutOfMemory
 
     for error, told in ((torch.OutOfMemoryError("full"), OutOfMemory), (RuntimeError("CUDA error: gone"), GpuError)):

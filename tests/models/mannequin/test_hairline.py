@@ -36,7 +36,7 @@ def test_hair_reaches_nape_and_temples_and_not_face_ears_or_clothes(figure: Figu
     assert share[low].max() == 0
 
 
-def test_a_person_seen_from_the_front_has_hair_in_the_nape(figure: Figure) -> None:
+def test_a_front_view_has_hair_at_the_nape(figure: Figure) -> None:
     person = make_person(figure, _reference("suit"))
     triangles = person.figure.triangles[person.drawn]
     groups = person.figure.groups[person.drawn]

@@ -45,7 +45,7 @@ def test_legs_that_are_guessed_wrong_outside_the_picture_do_not_pull(figure: Fig
     assert np.linalg.norm(posed(figure, wrong, np.ones(23)) - whole, axis=1)[shown].max() > 0.1 * HEIGHT
 
 
-def test_the_head_alone_suffices(figure: Figure) -> None:
+def test_a_head_alone_is_enough(figure: Figure) -> None:
     true = standing(figure)
     wrong = true + np.array([0, 90, 0])
     wrong[FACE] = true[FACE]
@@ -81,7 +81,7 @@ def test_one_foot_outside_leaves_the_figure_on_the_other(figure: Figure) -> None
     assert apart[[*FACE, *SHOULDERS, *HIPS, JOINT["right_ankle"]]].max() < 0.02 * HEIGHT
 
 
-def test_confidence_says_what_is_believed_and_hands_go_with_wrists() -> None:
+def test_confidence_decides_and_hands_follow_wrists() -> None:
     joints = np.ones((21, 3), np.float32)
     joints[JOINT["left_wrist"], 2] = 0
     joints[JOINT["left_knee"], 2] = np.nan

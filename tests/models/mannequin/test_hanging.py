@@ -40,7 +40,7 @@ def _in_a_skirt() -> Appearance:
     return Appearance(reference=picture, reference_person=replace(reference.reference_person, mask=mask))
 
 
-def test_a_skirt_is_found_and_trousers_are_none() -> None:
+def test_a_skirt_is_detected_and_trousers_are_not() -> None:
     for appearance, expected in ((_in_a_skirt(), True), (_reference("suit"), False), (_reference("sport"), False)):
         assert appearance.reference is not None and appearance.reference_person is not None
         view = make_view(appearance.reference, appearance.reference_person)

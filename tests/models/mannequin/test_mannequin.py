@@ -242,7 +242,7 @@ def test_absent_unknown_and_out_of_the_crop(mannequin: Mannequin, figure: Figure
     assert alpha.max() == 0
 
 
-def test_check_stops_it(mannequin: Mannequin, figure: Figure) -> None:
+def test_a_raised_check_stops_generation(mannequin: Mannequin, figure: Figure) -> None:
     def stop() -> None:
         raise Cancelled("stop")
 

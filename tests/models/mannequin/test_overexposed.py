@@ -14,7 +14,7 @@ def _bytes(linear: np.ndarray) -> np.ndarray:
     return np.rint(255 * srgb).astype(np.uint8)
 
 
-def test_what_is_at_the_end_of_a_channel_takes_the_hue_around_it() -> None:
+def test_clipped_colors_take_the_surrounding_hue() -> None:
     rows, columns = np.mgrid[:120, :120]
     light = 0.75 + 0.5 * np.exp(-((rows - 60) ** 2 + (columns - 60) ** 2) / 800)
     skin = light[..., None] * np.array([1.0, 0.6, 0.45])

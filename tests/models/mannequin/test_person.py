@@ -129,7 +129,7 @@ def test_the_back_has_no_tie(suit: Mannequin) -> None:
     assert bright(np.pi) < 0.02
 
 
-def test_stripes_and_plain_cloth_go_on_over_the_back_as_they_are() -> None:
+def test_stripes_and_plain_cloth_continue_over_the_back() -> None:
     reference = _reference("suit")
     assert reference.reference is not None and reference.reference_person is not None
     view = make_view(reference.reference, reference.reference_person)
@@ -188,7 +188,7 @@ def test_the_same_picture_gives_the_same_person(figure: Figure) -> None:
     assert np.array_equal(first.colors.fine, second.colors.fine)
 
 
-def test_what_cannot_be_fitted_gives_plain_colors_and_says_so(figure: Figure) -> None:
+def test_an_unfittable_reference_gives_plain_colors_and_a_warning(figure: Figure) -> None:
     appearance = _reference("suit")
     assert appearance.reference_person is not None
     elsewhere = np.zeros_like(appearance.reference_person.mask)
@@ -203,7 +203,7 @@ def test_what_cannot_be_fitted_gives_plain_colors_and_says_so(figure: Figure) ->
 
 
 @pytest.mark.parametrize(("yaw", "view"), [(0.0, "front"), (np.pi, "back"), (np.pi / 2, "left"), (-np.pi / 2, "right")])
-def test_the_view_is_told_from_the_joints(yaw: float, view: str) -> None:
+def test_the_view_is_derived_from_the_joints(yaw: float, view: str) -> None:
     reference = _reference("suit")
     assert reference.reference_person is not None
     skeleton = reference.reference_person.skeleton.astype(np.float64)

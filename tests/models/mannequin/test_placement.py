@@ -75,7 +75,7 @@ def test_feet_point_where_the_body_does_though_their_depth_is_flat(figure: Figur
         assert flat @ ahead / np.linalg.norm(flat) > np.cos(np.radians(40))
 
 
-def test_hands_go_to_where_they_are_seen_though_the_shoulders_are_seen_too_high(figure: Figure) -> None:
+def test_hands_reach_their_positions_although_the_shoulders_are_too_high(figure: Figure) -> None:
     skeleton = _standing(figure)
     own = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
     raised = skeleton.copy()
@@ -93,7 +93,7 @@ def test_hands_go_to_where_they_are_seen_though_the_shoulders_are_seen_too_high(
         assert abs(joints[row, 1] - raised[row, 1]) < 0.005 * HEIGHT
 
 
-def test_the_trunk_stays_where_shoulders_are_seen_when_the_hips_are_not(figure: Figure) -> None:
+def test_the_trunk_follows_visible_shoulders_when_the_hips_are_hidden(figure: Figure) -> None:
     """A landmark model puts the hips of people in profile too far to the front."""
     right = _standing(figure)
     wrong = right.copy()

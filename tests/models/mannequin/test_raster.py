@@ -46,7 +46,7 @@ def test_a_half_covered_pixel_is_half_covered() -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_nearer_triangle_is_seen_in_any_order(order: tuple[int, int]) -> None:
+def test_the_nearer_triangle_wins_in_any_order(order: tuple[int, int]) -> None:
     far, near = [(0, 0, 9), (30, 0, 9), (0, 30, 9)], [(0, 0, 2), (10, 0, 2), (0, 10, 2)]
     both = [far, near]
     colors = [RED, BLUE]
@@ -75,7 +75,7 @@ def test_color_is_linear_over_the_triangle() -> None:
     np.testing.assert_allclose(picture[20, 10], [10 / 63, 20 / 63, 0], atol=1e-5)
 
 
-def test_what_lies_outside_or_has_no_area_draws_nothing() -> None:
+def test_triangles_outside_or_without_area_draw_nothing() -> None:
     corners = [[(-90, 0, 1), (-50, 0, 1), (-60, 30, 1)], [(1, 1, 1), (5, 5, 1), (9, 9, 1)], [(np.nan, 0, 1)] * 3]
     _, cover, _ = _draw(corners, [RED] * 3, 16, 2)
     assert cover.sum() == 0
@@ -118,6 +118,6 @@ def test_every_sample_inside_is_drawn_and_no_other(seed: int) -> None:
         assert np.array_equal(depth < FAR, nearest == 0)
 
 
-def test_what_shows_its_inside_faces_away() -> None:
+def test_back_faces_face_away() -> None:
     places = np.array([(0, 0, 0), (0, 5, 0), (5, 0, 0)], np.float32)
     assert faces_away(places, np.array([[0, 1, 2], [0, 2, 1]], np.int32)).tolist() == [False, True]

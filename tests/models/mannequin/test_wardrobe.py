@@ -26,7 +26,7 @@ def _is(color: tuple[float, float, float], name: str) -> bool:
     }[name]
 
 
-def test_no_words_change_nothing() -> None:
+def test_an_empty_prompt_changes_nothing() -> None:
     chosen = choose_from_words("")
     assert chosen.outfit == Outfit() and chosen.sex is None and chosen.unknown == ()
 
@@ -46,7 +46,7 @@ def test_no_words_change_nothing() -> None:
         ("a man in a red suit", "lower", "red"),
     ],
 )
-def test_colors_go_where_the_words_say(prompt: str, part: str, look: str) -> None:
+def test_colors_are_applied_to_the_named_garments(prompt: str, part: str, look: str) -> None:
     assert _is(choose_from_words(prompt).outfit.colors[part], look)
 
 
@@ -60,14 +60,14 @@ def test_lengths_ties_and_sex() -> None:
     assert bald.colors["hair"] == bald.colors["skin"]
 
 
-def test_what_it_cannot_do_is_named_once_and_in_order() -> None:
+def test_unsupported_words_are_named_once_and_in_order() -> None:
     chosen = choose_from_words("photo of an astronaut with a sword, full body, astronaut, blue shirt")
     assert chosen.unknown == ("astronaut", "sword")
     # A color of something that it has not is not done either.
     assert choose_from_words("a man with a green sword").unknown == ("green", "sword")
 
 
-def test_the_mannequin_wears_it_and_says_what_it_does_not() -> None:
+def test_the_mannequin_wears_the_outfit_and_reports_the_rest() -> None:
     mannequin = Mannequin(weight_path("figure.npz"))
     assert mannequin.prepare(Appearance("a woman in a red shirt")) == ()
     female = load_figure(weight_path("figure.npz"), "female")
@@ -79,7 +79,7 @@ def test_the_mannequin_wears_it_and_says_what_it_does_not() -> None:
     assert not np.array_equal(fixed._figure.vertices, female.vertices)
 
 
-def test_a_suit_shows_shirt_and_tie_on_the_front_alone() -> None:
+def test_a_suit_shows_shirt_and_tie_only_in_front() -> None:
     figure = load_figure(weight_path("figure.npz"), "auto")
     suit = plain_person(figure, choose_from_words("a suit").outfit)
     bright = suit.colors.fine.min(2).mean(1) > 0.5

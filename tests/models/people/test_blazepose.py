@@ -61,7 +61,7 @@ def test_results_repeat_after_reset_and_left_is_left(people: BlazePosePeople) ->
     assert person.mask.shape == pictures[0].shape[:2]
 
 
-def test_two_people_are_two_and_an_empty_picture_is_none(people: BlazePosePeople) -> None:
+def test_two_people_are_found_as_two_and_none_in_an_empty_picture(people: BlazePosePeople) -> None:
     picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
     pair = np.concatenate([picture[:, 100:420], cv2.flip(picture, 1)[:, 220:540]], axis=1)
     people.reset()
@@ -73,7 +73,7 @@ def test_two_people_are_two_and_an_empty_picture_is_none(people: BlazePosePeople
     assert people.find(np.full((96, 64, 3), 128, np.uint8)) == []
 
 
-def test_someone_who_enters_is_seen_before_they_were_found(people: BlazePosePeople) -> None:
+def test_somebody_who_enters_is_traced_back_before_the_detection(people: BlazePosePeople) -> None:
     standing = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
     people.reset()
     whole = people.find(standing)[0]

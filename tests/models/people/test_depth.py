@@ -90,7 +90,7 @@ def test_a_landmark_model_that_sees_somebody_else_is_not_believed(pictures: list
     assert not are_the_same(unsure, flat.seen[0][0])
 
 
-def test_painted_pictures_are_looked_at_without_the_landmark_model() -> None:
+def test_generated_pictures_are_processed_without_the_landmark_model() -> None:
     flat = _Flat()
     people = PeopleInDepth(flat, LandmarkModel(2))
     assert LoadedModels(people, IdentityGenerator()).outlines is flat

@@ -91,7 +91,7 @@ def test_the_pixels_of_the_one_behind_are_not_taken_for_the_one_in_front() -> No
     assert (theirs & front_now).sum() < 0.05 * front_now.sum()
 
 
-def test_other_clothes_tell_also_where_nothing_was_seen_before() -> None:
+def test_different_clothes_are_evidence_without_history() -> None:
     behind = Body(0, texture(1, (40, 60, 160)), 60, 4)
     front = Body(1, texture(2, (170, 80, 60)), 140, -4)
     apart, behind_whole, front_whole = picture_of(behind, front, 0)
@@ -112,7 +112,7 @@ def test_other_clothes_tell_also_where_nothing_was_seen_before() -> None:
     assert shares[0] < 0.7 and shares[1] > 0.85
 
 
-def test_who_is_far_off_takes_nothing() -> None:
+def test_a_distant_person_takes_no_pixels() -> None:
     behind = Body(0, ALIKE[0], 20, 4)
     front = Body(1, ALIKE[1], 240, -4)
     before, behind_mask, front_mask = picture_of(behind, front, 0)

@@ -63,7 +63,7 @@ def test_files_are_stored_with_their_type_and_read_by_a_link_that_ends(server: S
     assert files.keys() <= server.names()
 
 
-def test_the_same_key_is_written_over(server: S3Server, tmp_path: Path) -> None:
+def test_the_same_key_is_overwritten(server: S3Server, tmp_path: Path) -> None:
     bucket = _bucket(server)
     for seed, size in ((1, 9 << 20), (2, 100)):
         path = _file(tmp_path / "result.mp4", size, seed)
@@ -76,7 +76,7 @@ def test_the_same_key_is_written_over(server: S3Server, tmp_path: Path) -> None:
     [({"secret_access_key": "wrong"}, "SignatureDoesNotMatch (403)"), ({"name": "nowhere"}, "NoSuchBucket (404)")],
 )
 @pytest.mark.parametrize("size", [10, 9 << 20])
-def test_a_refusal_is_told_without_secrets(
+def test_a_refusal_is_reported_without_secrets(
     server: S3Server, tmp_path: Path, wrong: dict[str, str], told: str, size: int
 ) -> None:
     with pytest.raises(UploadFailed, match="refused") as caught:
@@ -122,7 +122,7 @@ _HAS_IT = (200, {"Content-Length": "10"})
 
 
 @pytest.mark.parametrize("step", [503, 429, "hang_up"])
-def test_a_failing_store_is_asked_until_the_time_is_over(
+def test_a_failing_store_is_retried_until_the_deadline(
     tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
@@ -151,7 +151,7 @@ def test_a_store_that_recovers_has_the_file(tmp_path: Path, step: Step, monkeypa
 
 
 @pytest.mark.parametrize("size", [10, 9 << 20])
-def test_what_is_no_store_has_no_result(tmp_path: Path, size: int) -> None:
+def test_a_server_that_is_not_a_store_stores_no_result(tmp_path: Path, size: int) -> None:
     path = _file(tmp_path / "result.mp4", size)
     away = (307, {"Location": "/elsewhere"})
     for step in (200, away, (302, {"Location": "/x"}), (200, {}, b"<html>hello</html>"), 204, 501):
@@ -166,7 +166,7 @@ def test_what_is_no_store_has_no_result(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 40 << 20])
-def test_a_store_that_is_killed_and_comes_back_gets_the_file_whole(tmp_path: Path, size: int) -> None:
+def test_a_restarted_store_gets_the_whole_file(tmp_path: Path, size: int) -> None:
     path = _file(tmp_path / "result.mp4", size)
     with s3_server(tmp_path / "store") as first:
         port = urlsplit(first.endpoint_url).port
@@ -179,7 +179,7 @@ def test_a_store_that_is_killed_and_comes_back_gets_the_file_whole(tmp_path: Pat
         assert (again.folder / "results/k/result.mp4").read_bytes() == path.read_bytes()
 
 
-def test_parts_that_a_store_forgot_are_sent_again(tmp_path: Path) -> None:
+def test_forgotten_parts_are_sent_again(tmp_path: Path) -> None:
     """A store that restarts in the middle of a multipart upload knows nothing of it afterwards."""
     path = _file(tmp_path / "result.mp4", 9 << 20)
     begun = (200, {}, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
@@ -212,7 +212,7 @@ def test_a_bucket_is_tried_once_a_worker(server: S3Server) -> None:
         ({"access_key_id": "wrong"}, "BUCKET_ACCESS_KEY_ID"),
     ],
 )
-def test_a_bucket_that_refuses_is_found_out_and_the_variable_named(
+def test_a_refusing_bucket_is_detected_and_the_variable_named(
     server: S3Server, wrong: dict[str, str], told: str
 ) -> None:
     with pytest.raises(BucketRefused, match=told) as caught:
@@ -221,13 +221,13 @@ def test_a_bucket_that_refuses_is_found_out_and_the_variable_named(
 
 
 @pytest.mark.parametrize("step", [200, (200, {}, b"<html>"), (307, {"Location": "/x"}), (404, {}, b"no"), 403])
-def test_a_server_that_is_no_store_is_found_out(step: Step) -> None:
+def test_a_server_that_is_not_a_store_is_detected(step: Step) -> None:
     with put_server(step) as server, pytest.raises(UploadFailed):
         try_bucket(bucket_at(server.url), limits=UploadLimits(total_seconds=2.0))
     assert len(server.received) < 9
 
 
-def test_a_bucket_that_is_away_is_no_refusal_and_holds_up_no_cancel() -> None:
+def test_an_unreachable_bucket_is_not_a_refusal_and_does_not_delay_a_cancel() -> None:
     with put_server(503) as server, pytest.raises(UploadFailed) as caught:
         try_bucket(bucket_at(server.url), limits=UploadLimits(total_seconds=1.0))
     assert not isinstance(caught.value, BucketRefused)
@@ -246,7 +246,7 @@ def test_a_key_that_may_not_remove_is_enough(monkeypatch: pytest.MonkeyPatch) ->
     assert [each.method for each in server.received] == ["PUT", "GET", "DELETE"]
 
 
-def test_a_store_without_links_is_named_by_place() -> None:
+def test_a_store_without_links_is_named_by_its_location() -> None:
     bucket = read_bucket(
         {**BUCKET_VARIABLES, "BUCKET_ENDPOINT_URL": "https://s3api-eu-ro-1.runpod.io/", "BUCKET_NAME": "vol1"}
     )
@@ -254,7 +254,7 @@ def test_a_store_without_links_is_named_by_place() -> None:
     assert sign_links(bucket, ["understudy/a/r.mp4"]) == {"understudy/a/r.mp4": "s3://vol1/understudy/a/r.mp4"}
 
 
-def test_a_store_that_does_not_answer_in_time_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_in_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
     path = _file(tmp_path / "result.mp4", 10)
     with put_server("silent") as silent:
@@ -272,7 +272,7 @@ def test_a_store_that_does_not_answer_in_time_is_left(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("size", [10, 9 << 20])
-def test_a_silent_store_does_not_hold_up_a_cancel(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_store_does_not_delay_a_cancel(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.delivery.bucket._LEAVE_SECONDS", 0.2)
     path = _file(tmp_path / "result.mp4", size)
     before = set(threading.enumerate())

@@ -12,7 +12,7 @@ from worker.delivery.bucket import check_bucket, sign_links
 from worker.delivery.bucket_settings import read_bucket
 
 
-def test_no_variables_are_no_bucket() -> None:
+def test_without_variables_there_is_no_bucket() -> None:
     assert read_bucket({}) is None
     assert read_bucket({"BUCKET_NAME": "  "}) is None
 
@@ -95,7 +95,7 @@ def test_a_bucket_is_shown_without_its_keys() -> None:
     assert says_no_secret(ValueError(repr(read_bucket(BUCKET_VARIABLES))))
 
 
-def test_a_host_that_only_the_library_refuses_is_told_before_any_work() -> None:
+def test_a_host_that_only_the_library_refuses_is_reported_before_any_work() -> None:
     check_bucket(bucket_at("http://minio:9000"))
     with pytest.raises(InvalidInput) as caught:
         check_bucket(bucket_at("http://my_minio:9000"))

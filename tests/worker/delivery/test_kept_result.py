@@ -33,7 +33,7 @@ def _fail(result: JobResult, passes: Path, error: type[Exception] = UploadFailed
 
 
 @pytest.mark.parametrize("error", [UploadFailed, NoSpace, JobTimeout])
-def test_what_was_not_taken_is_found_again(tmp_path: Path, error: type[Exception]) -> None:
+def test_an_undelivered_result_is_found_again(tmp_path: Path, error: type[Exception]) -> None:
     passes = tmp_path / "passes"
     passes.mkdir()
     _fail(_made(tmp_path / "made"), passes, error)
@@ -59,7 +59,7 @@ def test_after_another_error_nothing_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["result.mp4", "mask.mkv", "plate_0000.png", "manifest.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_a_damaged_one_is_none(tmp_path: Path, name: str, damage: str) -> None:
+def test_a_damaged_result_is_not_used(tmp_path: Path, name: str, damage: str) -> None:
     passes = tmp_path / "passes"
     passes.mkdir()
     _fail(_made(tmp_path / "made"), passes)

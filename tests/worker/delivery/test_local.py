@@ -75,7 +75,7 @@ def _nothing() -> None:
     pass
 
 
-def test_locally_a_folder_holds_what_the_answer_says(worker: _Worker, tmp_path: Path) -> None:
+def test_a_local_folder_holds_the_files_of_the_answer(worker: _Worker, tmp_path: Path) -> None:
     destination = _choose(replace(worker, local_delivery=True))
     answer = destination.deliver(_result(tmp_path / "made", mask={"mask.mkv": b"m"}, plate=_PLATE), check=_nothing)
     folder = worker.outputs / "job-1"
@@ -142,7 +142,7 @@ def test_a_local_delivery_that_fails_leaves_what_was_there(
     assert [path.name for path in outputs.iterdir()] == ["job"]
 
 
-def test_an_output_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_output_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("a file")
     with pytest.raises(UploadFailed) as caught:
         deliver_locally(_result(tmp_path / "made"), tmp_path / "outputs", "job")
@@ -161,7 +161,7 @@ def test_inline_the_answer_holds_the_files(worker: _Worker, tmp_path: Path) -> N
     assert not worker.outputs.exists()
 
 
-def test_an_inline_result_over_the_limit_is_told(worker: _Worker, tmp_path: Path) -> None:
+def test_an_inline_result_over_the_limit_is_reported(worker: _Worker, tmp_path: Path) -> None:
     for size, files in ((5001, {}), (4000, {"mask.mkv": b"m" * 1001})):
         made = _result(tmp_path / "made", video=b"v" * size, **({"mask": files} if files else {}))
         with pytest.raises(ResultTooLarge):
@@ -172,7 +172,9 @@ def test_an_inline_result_over_the_limit_is_told(worker: _Worker, tmp_path: Path
         _choose(replace(worker, inline_max_bytes=10**9), inline=True).deliver(made, check=_nothing)
 
 
-def test_an_answer_over_the_platforms_limit_is_told_before_anything_is_sent(worker: _Worker, tmp_path: Path) -> None:
+def test_an_answer_over_the_platforms_limit_is_reported_before_anything_is_sent(
+    worker: _Worker, tmp_path: Path
+) -> None:
     made = _result(tmp_path / "made", report={"warnings": ["w" * 1000] * (ANSWER_MAX_BYTES // 1000)})
     with put_server() as server:
         open_worker = replace(worker, private_hosts=frozenset({server.host}), local_delivery=True)

@@ -100,7 +100,7 @@ def test_a_signed_url_of_a_real_store_takes_the_file(path: Path, tmp_path: Path)
         assert (store.folder / store.bucket / "k.mp4").read_bytes() != b"later"
 
 
-def test_a_server_that_fails_is_asked_again_with_the_whole_file(path: Path) -> None:
+def test_after_a_failure_the_whole_file_is_sent_again(path: Path) -> None:
     with put_server(503, "hang_up", 200) as server:
         _put(server, path)
     assert [got.body for got in server.received] == [path.read_bytes()] * 3
@@ -109,7 +109,7 @@ def test_a_server_that_fails_is_asked_again_with_the_whole_file(path: Path) -> N
 @pytest.mark.parametrize(
     ("step", "is_asked_again"), [(500, True), ("hang_up", True), (403, False), (404, False), (413, False)]
 )
-def test_a_server_that_goes_on_failing_is_left(path: Path, step: int, is_asked_again: bool) -> None:
+def test_retries_of_a_failing_server_end(path: Path, step: int, is_asked_again: bool) -> None:
     begin = time.monotonic()
     with put_server(step) as server, pytest.raises(UploadFailed) as caught:
         _put(server, path, seconds=1.5)
@@ -126,14 +126,14 @@ def _error(code: str) -> bytes:
     "step",
     [429, 408, 425, (400, {}, _error("RequestTimeout")), (400, {}, _error("SlowDown")), (403, {}, _error("SlowDown"))],
 )
-def test_what_passes_is_asked_again(path: Path, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transient_errors_are_retried(path: Path, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
     with put_server(step, 200) as server:
         _put(server, path)
     assert [got.body for got in server.received] == [path.read_bytes()] * 2
 
 
-def test_a_server_that_is_away_for_a_while_gets_the_file(path: Path) -> None:
+def test_a_temporarily_unreachable_server_gets_the_file(path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ended = start_thread(lambda: _put(PutServer([200], port), path), "test")
@@ -145,7 +145,7 @@ def test_a_server_that_is_away_for_a_while_gets_the_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("wait", ["1", "date"])
-def test_a_server_is_not_asked_again_before_it_wants(path: Path, wait: str) -> None:
+def test_retry_after_is_respected(path: Path, wait: str) -> None:
     told = email.utils.formatdate(time.time() + 2.5, usegmt=True) if wait == "date" else wait
     with put_server((503, {"Retry-After": told}), 200) as server:
         begin = time.monotonic()
@@ -209,14 +209,14 @@ def test_a_private_address_is_not_connected_to(path: Path) -> None:
         assert not server.received
 
 
-def test_a_server_that_is_not_there_is_told(path: Path) -> None:
+def test_an_unreachable_server_is_reported(path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UploadFailed):
         _put(PutServer([200], port), path, seconds=0.5)
 
 
-def test_a_silent_server_holds_up_neither_a_cancel_nor_the_deadline(path: Path) -> None:
+def test_a_silent_server_delays_neither_a_cancel_nor_the_deadline(path: Path) -> None:
     before = set(threading.enumerate())
     with put_server("silent") as server:
 
@@ -235,7 +235,7 @@ def test_a_silent_server_holds_up_neither_a_cancel_nor_the_deadline(path: Path) 
     assert len(server.received) == 3, "an upload that nobody waits for was begun again"
 
 
-def test_a_cancel_stops_a_body_that_is_under_way(tmp_path: Path) -> None:
+def test_a_cancel_stops_an_upload_in_progress(tmp_path: Path) -> None:
     big = tmp_path / "result.mp4"
     with big.open("wb") as file:
         file.truncate(1 << 30)

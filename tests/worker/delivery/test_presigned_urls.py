@@ -52,7 +52,7 @@ def _at(seconds: float, form: str = "%Y%m%dT%H%M%SZ") -> str:
     ],
     ids=["amazon", "google", "azure", "amazon-v2", "azure-reads-only", "header", "header-emptied", "google-header"],
 )
-def test_a_signature_that_cannot_work_is_told_before_the_work(
+def test_an_unusable_signature_is_refused_before_the_work(
     query: Callable[[], str], asked: dict[str, str], error: type[UnderstudyError], told: str
 ) -> None:
     with pytest.raises(error, match=told) as caught:
@@ -73,7 +73,7 @@ def test_a_signature_that_cannot_work_is_told_before_the_work(
     ],
     ids=["amazon", "header-given", "azure", "amazon-v2", "no-dates", "empty", "none"],
 )
-def test_a_signature_that_may_work_passes(query: Callable[[], str], asked: dict[str, str]) -> None:
+def test_a_usable_signature_is_accepted(query: Callable[[], str], asked: dict[str, str]) -> None:
     check_signature(f"https://store.example/r.mp4?{query()}", asked, field="upload_url")
 
 
@@ -82,12 +82,12 @@ def test_a_signature_that_may_work_passes(query: Callable[[], str], asked: dict[
     ["ftp://1.1.1.1/x", "file:///etc/passwd", "//1.1.1.1/x", "x", "", "http://", "http://1.1.1.1:22/x", "https://[::1",
      "http://1.1.1.1:99999/", "http://1.1.1.1/a\nb", "http://1.1.1.1\\@127.0.0.1/", "http://a:b@1.1.1.1/"],
 )  # fmt: skip
-def test_what_is_no_web_address_is_refused(url: str) -> None:
+def test_urls_other_than_web_addresses_are_refused(url: str) -> None:
     with pytest.raises(UrlRejected):
         check_url(url, field="upload_url", private_hosts=frozenset({"127.0.0.1"}))
 
 
-def test_public_addresses_and_the_operators_own_hosts_pass() -> None:
+def test_public_addresses_and_the_operators_own_hosts_are_accepted() -> None:
     for url in ("http://1.1.1.1/x", "https://1.1.1.1:8443/x", "https://[2606:4700::1111]/x"):
         check_url(url, field="upload_url", private_hosts=frozenset())
     check_url("http://127.0.0.1:22/x", field="upload_url", private_hosts=frozenset({"127.0.0.1:22"}))

@@ -42,7 +42,7 @@ def test_chunks_that_need_each_other_go_to_one_worker_and_are_waited_for() -> No
     assert board.claim_here() == 2
 
 
-def test_what_only_waits_elsewhere_is_taken_back() -> None:
+def test_queued_chunks_are_taken_back() -> None:
     board = board_of(2, workers=2)
     first, second = send(board, started=True), send(board)
     assert (first.left, second.left) == ([0], [1])
@@ -65,7 +65,7 @@ def test_the_end_of_a_line_is_drawn_here_and_comes_but_once(tmp_path: Path) -> N
     assert not twice.exists() and board.counts.elsewhere == 0
 
 
-def test_what_is_late_is_taken_over_and_its_late_result_is_dropped(tmp_path: Path) -> None:
+def test_a_late_chunk_is_generated_here_and_its_late_result_is_dropped(tmp_path: Path) -> None:
     board = board_of(1, late_seconds=0.0)
     order = send(board, started=True)
     assert board.claim_here() == 0 and board.given_up == ["job-1"] and board.counts.taken_over == 1
@@ -86,14 +86,14 @@ def test_patience_grows_with_what_a_chunk_usually_takes() -> None:
     assert board.pause_seconds() == pytest.approx(5.0)
 
 
-def test_what_failed_twice_elsewhere_is_drawn_here() -> None:
+def test_a_chunk_that_failed_twice_elsewhere_is_generated_here() -> None:
     board = board_of(1)
     for _ in range(2):
         board.has_failed(send(board, started=True))
     assert board.claim_to_send() is None and board.claim_here() == 0 and board.counts.taken_over == 1
 
 
-def test_a_word_of_an_order_that_was_given_up_changes_nothing() -> None:
+def test_a_message_of_an_abandoned_order_changes_nothing() -> None:
     board = board_of(1)
     order = send(board)
     assert board.claim_here() == 0
@@ -102,7 +102,7 @@ def test_a_word_of_an_order_that_was_given_up_changes_nothing() -> None:
     assert board.claim_here() is None and board.sent() == []
 
 
-def test_what_the_endpoint_did_not_take_was_never_elsewhere() -> None:
+def test_a_rejected_order_never_counts_as_sent() -> None:
     board = board_of(1)
     for _ in range(3):
         order = board.claim_to_send()

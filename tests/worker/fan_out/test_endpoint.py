@@ -39,7 +39,7 @@ def test_calls_are_tried_again_where_that_helps() -> None:
         refused.close()
 
 
-def test_a_job_whose_endpoint_refuses_goes_on_alone(tmp_path: Path) -> None:
+def test_a_job_whose_endpoint_refuses_continues_alone(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", 4)
     with s3_server(tmp_path / "s3") as bucket, endpoint_server(lambda job, body: [{"status": "IN_QUEUE"}]) as server:
         runner = Runner(

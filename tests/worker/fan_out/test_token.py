@@ -31,7 +31,7 @@ VARIABLES = {
 }
 
 
-def test_what_was_signed_is_read_again() -> None:
+def test_a_signed_token_is_read_back() -> None:
     assert read_token(sign(ORDER, KEY), ChunkOrder, KEY, "chunk") == ORDER
 
 
@@ -54,7 +54,7 @@ def _changed(token: str, **change: Any) -> str:
         _changed(sign(ORDER, KEY), expires=SOON + 10**6),
     ],
 )  # fmt: skip
-def test_what_nobody_signed_is_refused(forged: Any) -> None:
+def test_an_unsigned_token_is_refused(forged: Any) -> None:
     with pytest.raises(InvalidInput) as raised:
         read_token(forged, ChunkOrder, KEY, "chunk")
     assert raised.value.field == "chunk"

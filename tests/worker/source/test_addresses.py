@@ -50,16 +50,16 @@ def test_no_special_block_is_public(block: str) -> None:
 
 
 @pytest.mark.parametrize("address", _PUBLIC)
-def test_what_lies_beside_them_is_public(address: str) -> None:
+def test_addresses_next_to_private_ranges_are_public(address: str) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.1.1", "2606:4700::1111%eth0", "1.1.1.1/32"])
-def test_what_is_no_address_is_not_public(text: str) -> None:
+def test_an_invalid_address_is_not_public(text: str) -> None:
     assert not is_public(text)
 
 
-def test_whom_a_connection_ends_at_is_looked_at_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peer_address_is_checked_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A route or a socket that is turned elsewhere behind the check of the name."""
     with http_server({"/a": b"data"}) as server:
 

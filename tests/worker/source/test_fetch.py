@@ -86,7 +86,7 @@ def test_a_file_comes_whole_and_nothing_but_its_bytes_counts(tmp_path: Path) -> 
         (response(b"x", status="429 X", Retry_After="3600"), DownloadFailed, 1),
     ],
 )
-def test_what_a_server_does_wrong_has_its_code(
+def test_server_errors_have_their_code(
     answer: Answer, error: type[UnderstudyError], asked: int, tmp_path: Path
 ) -> None:
     with http_server({"/a.mp4": answer}) as server, pytest.raises(error) as caught:
@@ -97,7 +97,7 @@ def test_what_a_server_does_wrong_has_its_code(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_recovers_and_redirects_is_followed(tmp_path: Path) -> None:
+def test_a_recovering_and_redirecting_server_is_followed(tmp_path: Path) -> None:
     away = response(status="307 Temporary Redirect", Location="/b.mp4")
     with http_server({"/a.mp4": [503, away], "/b.mp4": [502, b"data"]}) as server:
         assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
@@ -115,7 +115,7 @@ def test_a_server_that_recovers_and_redirects_is_followed(tmp_path: Path) -> Non
         ("//127.0.0.1:PORT/d.mp4", "/d.mp4"),
     ],
 )
-def test_a_redirect_is_read_as_browsers_read_it(location: str, asked: str, tmp_path: Path) -> None:
+def test_redirects_are_resolved_as_in_browsers(location: str, asked: str, tmp_path: Path) -> None:
     def away(connection: socket.socket, over: threading.Event) -> None:
         response(status="302 Found", Location=location.replace("PORT", str(server.port)))(connection, over)
 
@@ -124,13 +124,13 @@ def test_a_redirect_is_read_as_browsers_read_it(location: str, asked: str, tmp_p
     assert server.heads[1].startswith(f"GET {asked} HTTP/1.1")
 
 
-def test_a_redirect_with_an_endless_body_costs_nothing(tmp_path: Path) -> None:
+def test_the_endless_body_of_a_redirect_is_not_read(tmp_path: Path) -> None:
     endless = drip(b"HTTP/1.1 302 Found\r\nLocation: /b.mp4\r\n\r\n", b"x" * 100_000, 0.0)
     with http_server({"/a.mp4": endless, "/b.mp4": b"data"}) as server:
         assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
 
 
-def test_cookies_that_are_set_on_the_way_are_brought_back_and_forgotten_afterwards(tmp_path: Path) -> None:
+def test_cookies_are_kept_within_a_fetch_and_forgotten_afterwards(tmp_path: Path) -> None:
     def guarded(connection: socket.socket, over: threading.Event) -> None:
         is_known = "ok=1" in server.heads[-1]
         answer = (
@@ -146,7 +146,7 @@ def test_cookies_that_are_set_on_the_way_are_brought_back_and_forgotten_afterwar
     assert ["Cookie: ok=1" in head for head in server.heads] == [False, True, False, True]
 
 
-def test_cookies_go_to_nobody_else(tmp_path: Path) -> None:
+def test_cookies_are_sent_to_no_other_host(tmp_path: Path) -> None:
     with http_server({"/b.mp4": b"data"}) as other:
         away = response(
             status="302 Found", Location=f"http://localhost:{other.port}/b.mp4", Set_Cookie="ok=1; Domain=localhost"
@@ -157,14 +157,14 @@ def test_cookies_go_to_nobody_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_an_answer_that_passes_is_asked_for_again_and_not_before_the_server_wants(status: int, tmp_path: Path) -> None:
+def test_transient_answers_are_retried_after_the_requested_time(status: int, tmp_path: Path) -> None:
     with http_server({"/a.mp4": [response(b"later", f"{status} X", Retry_After="1"), b"data"]}) as server:
         begin = time.monotonic()
         assert _fetch(server.url("/a.mp4"), tmp_path / "source").read_bytes() == b"data"
         assert time.monotonic() - begin >= 1.0
 
 
-def test_whole_files_under_other_statuses_and_codings_are_taken(tmp_path: Path) -> None:
+def test_complete_files_with_other_statuses_and_encodings_are_accepted(tmp_path: Path) -> None:
     body = bytes(range(256)) * 4000
     last = len(body) - 1
     raw = zlib.compressobj(wbits=-15)
@@ -193,7 +193,7 @@ def test_whole_files_under_other_statuses_and_codings_are_taken(tmp_path: Path) 
         lambda connection, over: over.wait(30) and None,
     ],
 )
-def test_a_slow_server_is_left_at_the_deadline_and_its_thread_ends(speaker: Answer, tmp_path: Path) -> None:
+def test_a_slow_server_is_given_up_at_the_deadline_and_its_thread_ends(speaker: Answer, tmp_path: Path) -> None:
     with http_server({"/a.mp4": speaker}) as server:
         with pytest.raises(DownloadTimeout):
             _fetch(server.url("/a.mp4"), tmp_path / "source", seconds=0.5)
@@ -204,7 +204,7 @@ def test_a_slow_server_is_left_at_the_deadline_and_its_thread_ends(speaker: Answ
     assert not list(tmp_path.iterdir())
 
 
-def test_a_cancel_is_seen_while_a_server_says_nothing(tmp_path: Path) -> None:
+def test_a_cancel_is_noticed_while_a_server_is_silent(tmp_path: Path) -> None:
     looks = iter(range(5))
 
     def check() -> None:
@@ -224,7 +224,7 @@ def test_a_cancel_is_seen_while_a_server_says_nothing(tmp_path: Path) -> None:
         "[2002:7f00:1::]", "[64:ff9b::7f00:1]", "[64:ff9b:1::1]", "[2001:0:7f00:1::1]", "a:b@127.0.0.1", "127.0.0.1.",
     ],
 )  # fmt: skip
-def test_no_form_of_a_private_address_is_asked(host: str, tmp_path: Path) -> None:
+def test_no_form_of_a_private_address_is_contacted(host: str, tmp_path: Path) -> None:
     with http_server({"/a.mp4": b"data"}) as server:
         for scheme in ("http", "https"):
             with pytest.raises(UrlRejected) as caught:
@@ -248,7 +248,7 @@ def test_other_schemes_ports_and_forms_are_refused(url: str, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_that_changes_its_address_is_dialled_at_the_checked_one(
+def test_a_host_with_changing_addresses_is_contacted_at_the_checked_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo
@@ -272,7 +272,7 @@ def test_a_name_that_changes_its_address_is_dialled_at_the_checked_one(
     assert set(dialled) == {"93.184.216.34"}
 
 
-def test_an_unknown_name_is_asked_for_again_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_retried_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def resolve(host: Any, *rest: Any, **more: Any) -> Any:
@@ -295,7 +295,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: 
     check_url("http://mixed.test/", field="f", private_hosts=frozenset({"mixed.test"}))
 
 
-def test_public_addresses_and_the_operators_hosts_are_let_through() -> None:
+def test_public_addresses_and_the_operators_hosts_are_accepted() -> None:
     assert is_public("1.1.1.1") and is_public("2606:4700::1111") and is_public("2002:101:101::1")
     assert not is_public("2002:a00:1::1") and not is_public("no address")
     assert read_url("https://a.b/c?d", field="f", private_hosts=frozenset()).port == 443
@@ -304,7 +304,7 @@ def test_public_addresses_and_the_operators_hosts_are_let_through() -> None:
         read_url("http://minio:23/", field="f", private_hosts=frozenset({"minio:22"}))
 
 
-def test_paths_are_read_under_the_root_alone(tmp_path: Path) -> None:
+def test_paths_are_read_only_under_the_root(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "a.mp4").write_bytes(b"x" * 10)

@@ -86,7 +86,7 @@ def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
 
 
 @pytest.mark.parametrize("side", [6400, 30_000, 60_000])
-def test_too_large_is_told_from_the_header(tmp_path: Path, side: int) -> None:
+def test_a_too_large_picture_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(png([(b"IHDR", header), (b"IDAT", b""), (b"IEND", b"")]))
     with pytest.raises(TooLarge, match="larger than 40 megapixels"):
@@ -114,7 +114,7 @@ def test_exif_turns_the_picture(tmp_path: Path, orientation: int) -> None:
         b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04\0\0\0\0\0\0\0\0",
     ],
 )
-def test_damaged_exif_costs_the_turn_alone(tmp_path: Path, exif: bytes) -> None:
+def test_damaged_exif_loses_only_the_orientation(tmp_path: Path, exif: bytes) -> None:
     Image.fromarray(smooth()).save(tmp_path / "a.jpg", exif=exif, quality=95)
     assert read_reference(tmp_path / "a.jpg", MAX_MEGAPIXELS).shape == (48, 64, 3)
 
@@ -142,7 +142,7 @@ def test_mangled_pictures_are_read_or_refused(tmp_path: Path, name: str) -> None
         assert got.dtype == np.uint8 and got.ndim == 3
 
 
-def test_what_is_no_picture_hears_what_is_read(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_picture_lists_the_formats(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(40))
     with pytest.raises(UnsupportedMedia, match="HEIC or AVIF"):
         read_reference(tmp_path / "a.png", MAX_MEGAPIXELS)
