@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Matte
 from pipeline.maths.boxes import Box
+from pipeline.maths.masks import grow
 from pipeline.shaped import Shaped, Shapes
 
 FOOT_BH = 0.04
@@ -157,7 +158,7 @@ def measure_shadow(samples: list[ShadowSample], shear: tuple[float, float]) -> S
 
 
 def _wide(shadow: Matte) -> NDArray[np.bool_]:
-    return cv2.dilate((shadow > 0.5).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    return grow(shadow > 0.5, 7)
 
 
 def _score(
@@ -169,7 +170,7 @@ def _score(
     pixels = 0
     for sample, gray in zip(samples, grays, strict=True):
         shadow = cast(sample.silhouette, sample.foot_row, right, up) > 0.5
-        around = cv2.dilate(shadow.view(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_) & ~shadow
+        around = grow(shadow, 4) & ~shadow
         known = np.isfinite(gray)
         inside = gray[shadow & known]
         outside = gray[around & known]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Matte
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
+from pipeline.maths.masks import grow
 from pipeline.maths.robust import agreed_value
 from pipeline.maths.smoothing import gaussian_smooth
 from pipeline.shaped import Shaped, Shapes
@@ -96,9 +97,7 @@ def sample_light(
     matrix, shading = _shading_sums(np.asarray(linear @ LUMINANCE.astype(np.float32)), person, certain)
     return LightSample(
         parts=parts,
-        clothes=_mean(
-            linear, certain & ~cv2.dilate(regions["face"].astype(np.uint8), np.ones((9, 9))).astype(np.bool_)
-        ),
+        clothes=_mean(linear, certain & ~grow(regions["face"], 4)),
         around=surroundings.mean(axis=0),
         bright=np.mean(surroundings**6, axis=0) ** (1 / 6),
         highlights=float(np.quantile(linear[certain] @ LUMINANCE, 0.95)),

@@ -73,7 +73,7 @@ def ground_view(
         np.asarray(cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA), np.float32)
         for mask in (subject, people)
     ]
-    wide = cv2.dilate((cover[1] > 0.02).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
+    wide = grow(cover[1] > 0.02, 2)
     log_light = np.log(np.maximum(linear, 2e-3))
     return GroundView(frame, log_light, cover[0], wide, (foot_row + 0.5) * scale - 0.5, height_px * scale)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.window import Layer, Window
+from pipeline.maths.masks import grow_round
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
 from pipeline.models.diffusion.inpaint_mask import loose_masks
@@ -158,9 +158,7 @@ def inpaint_regions(window: Window, rows: Sequence[int]) -> NDArray[np.bool_]:
 def _grown(silhouette: NDArray[np.bool_], body_height_px: float) -> NDArray[np.bool_]:
     if not silhouette.any():
         return silhouette
-    reach = max(1, round(_SILHOUETTE_ROOM_BH * body_height_px))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return np.asarray(cv2.dilate(silhouette.astype(np.uint8), kernel), np.bool_)
+    return grow_round(silhouette, _SILHOUETTE_ROOM_BH * body_height_px)
 
 
 def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
+from pipeline.maths.smoothing import smoothstep
 from pipeline.models.mannequin.figure import BONE, Figure, Group, Pose
 from pipeline.models.mannequin.reference import ReferenceView
 
@@ -203,12 +204,12 @@ def _weights(
     )
     thigh = np.clip((tube[:, 1] - hips[1]) / max(knees[1] - hips[1], 1e-6), 0, 1)
     shin = np.clip((tube[:, 1] - knees[1]) / max(ankles[1] - knees[1], 1e-6), 0, 1)
-    on_legs = _smooth(thigh / 0.9)
+    on_legs = smoothstep(thigh / 0.9)
     # Shins bend backward far more than a hem swings.
-    on_shins = 0.6 * _smooth(shin / 0.5)
+    on_shins = 0.6 * smoothstep(shin / 0.5)
     facing = float(np.sign(pose.linear[BONE["pelvis"]][0, 0]))
     across = facing * (tube[:, 0] - hips[0]) / np.maximum(half, 1e-6)
-    left = _smooth(0.5 + 0.75 * across)
+    left = smoothstep(0.5 + 0.75 * across)
     names = ("thigh2.L", "thigh2.R", "shin1.L", "shin1.R")
     index = np.tile([BONE[name] for name in names], (len(tube), 1))
     sides = np.stack([left, 1 - left], 1)
@@ -219,11 +220,6 @@ def _weights(
     weight[upper, 2] = 1 - on_legs[upper]
     weight /= weight.sum(1, keepdims=True)
     return index, weight
-
-
-def _smooth(value: Float64Array) -> Float64Array:
-    t = np.clip(value, 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _tube_triangles(keeps_hands: bool) -> NDArray[np.int64]:

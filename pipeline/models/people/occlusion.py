@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import Box, clipped, grown
+from pipeline.maths.masks import grow
 
 MIN_SHARE = 0.004
 """Fraction of the smaller mask: fewer common pixels are noise of two touching outlines."""
@@ -238,8 +239,7 @@ def _mask_patch(person: Seen, area: Box, scale: tuple[float, float]) -> NDArray[
 
 
 def _grown(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
-    side = 2 * max(1, round(reach_px)) + 1
-    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return grow(mask, max(1, round(reach_px)))
 
 
 def _lay(whole: Mask, patch: NDArray[np.bool_], area: Box, scale: tuple[float, float]) -> None:
