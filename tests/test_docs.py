@@ -1,4 +1,4 @@
-"""The documents name what exists, and their examples run as they stand, against a stand-in of RunPod's API."""
+"""The documents name existing things, and their examples run as written, with a stand-in for RunPod's API."""
 
 from __future__ import annotations
 

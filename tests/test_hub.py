@@ -1,4 +1,4 @@
-"""The files that RunPod's Hub reads: the format of its publishing guide (docs.runpod.io), our names in them."""
+"""The files that RunPod's Hub reads: the format of its publishing guide (docs.runpod.io), and our names in them."""
 
 from __future__ import annotations
 

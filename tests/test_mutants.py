@@ -1,4 +1,4 @@
-"""What ``make mutants`` does around its mutants: a copy that is whole, and no run that fails counted as a catch."""
+"""What ``make mutants`` does around its mutants: a complete copy, and no failed run counted as a catch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that hold arrays say what is wrong with a shape, and show shapes instead of numbers."""
+"""Values with arrays report wrong shapes, and their repr shows shapes instead of numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge judged: figures of results made from the truth itself, perfect and spoilt by known amounts."""
+"""Metrics of results derived from the truth itself: perfect ones, and ones degraded by known amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of what each function costs."""
+"""The table of costs per function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fuzzers, for a short while; and that they see what they are for."""
+"""Short runs of the fuzzers, and that they detect planted bugs."""
 
 from __future__ import annotations
 

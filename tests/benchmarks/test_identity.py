@@ -1,4 +1,4 @@
-"""Who looks like whom, by the benchmark's network: sides of one person are more alike than two people."""
+"""Identity similarity: views of one person are more similar than two people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's tool says what differs, and nothing where nothing does."""
+"""The round-trip tool reports differences, and none where there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formulas that judge a smoothed path, on paths whose figures are known."""
+"""Metrics of smoothed camera paths, on paths with known values."""
 
 from __future__ import annotations
 

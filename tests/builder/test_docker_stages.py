@@ -1,4 +1,4 @@
-"""The image's layer of downloads holds the code that downloads, and no other: whatever else changes, it stays."""
+"""The image's download stage copies exactly the code that downloads, so that other changes reuse its cache."""
 
 from __future__ import annotations
 

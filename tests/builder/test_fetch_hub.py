@@ -1,4 +1,4 @@
-"""Weights of the model hub, from a stand-in of it on loopback."""
+"""Weights from the model hub, with a local stand-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching from made wheels: verified, atomic, idempotent; and the real lock is well-formed."""
+"""Fetching from synthetic wheels: verified, atomic, idempotent; and the real lock is well-formed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of licences that lies beside an image's weights."""
+"""The page of licences in an image's weights folder."""
 
 from __future__ import annotations
 

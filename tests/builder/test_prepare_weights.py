@@ -1,4 +1,4 @@
-"""Weights as the image holds them: halved, with LoRAs fused, and still known to the check."""
+"""Prepared weights of the image: half precision, fused LoRAs, and still verifiable."""
 
 from __future__ import annotations
 

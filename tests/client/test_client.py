@@ -1,4 +1,4 @@
-"""The example client, through the SDK's own Endpoint: a stand-in of RunPod's API, and once a real worker."""
+"""The client, through the SDK's own Endpoint: with a stand-in for RunPod's API, and once with a real worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of error that pydantic knows has a sentence of ours, which repeats no text of the caller's."""
+"""Every error type of pydantic has a sentence of ours that repeats none of the caller's text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a frame's layers beside the colors is written into its labels."""
+"""Known balls are written into a frame's labels."""
 
 from __future__ import annotations
 

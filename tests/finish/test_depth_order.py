@@ -1,4 +1,4 @@
-"""Who of two is in front: told once an encounter, by feet and by what is covered."""
+"""Which of two people is in front: decided once per encounter, by feet and by occlusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feet are pinned while the subject's are planted, eased outside, and the warp stays in the lower leg."""
+"""Feet are pinned during contacts, eased outside of them, and the warp stays in the lower leg."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several subjects in one frame: who is nearer covers who is farther, and nobody's old picture comes back."""
+"""Several subjects in one frame: the nearer covers the farther, and no original pixels reappear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colors over a picture: whose each pixel is."""
+"""Pixel labels as colors over a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The artifact that shows whose each pixel is."""
+"""The artifact that shows the pixel labels."""
 
 from __future__ import annotations
 

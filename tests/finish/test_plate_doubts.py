@@ -1,4 +1,4 @@
-"""What a caller is told of backgrounds that do not fit."""
+"""Warnings about plates that do not match their frames."""
 
 from __future__ import annotations
 

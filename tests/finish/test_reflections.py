@@ -1,4 +1,4 @@
-"""The old mirror image goes, the new one comes."""
+"""The original reflection is removed and the new one is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks of a frame: what is not the subject's is given back."""
+"""Masks of a frame: pixels that are not the subject's are kept."""
 
 from __future__ import annotations
 

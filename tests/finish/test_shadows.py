@@ -1,4 +1,4 @@
-"""Shadows in one frame: removed, thrown anew, never darkened twice."""
+"""Shadows in one frame: removed, recast, never applied twice."""
 
 from __future__ import annotations
 

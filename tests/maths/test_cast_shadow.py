@@ -1,4 +1,4 @@
-"""Cast shadows found on ground whose shadow is known by construction, and sheared silhouettes."""
+"""Cast shadows estimated on synthetic ground with a known shadow, and sheared silhouettes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The light on a person, read off pictures whose light is known."""
+"""Light on a person, estimated from pictures with known light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A painted person in a wrong light, of known gain and direction, beside a figure in the right one."""
+"""A generated person in wrong light of known gain and direction, beside a figure in the right one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes are filled with what goes on around them."""
+"""Holes are filled with continuations of their surroundings."""
 
 from __future__ import annotations
 

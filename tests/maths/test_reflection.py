@@ -1,4 +1,4 @@
-"""Mirror images of a known share, and floors without one."""
+"""Reflections of known strength, and floors without one."""
 
 from __future__ import annotations
 

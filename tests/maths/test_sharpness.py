@@ -1,4 +1,4 @@
-"""Blur measured on pictures of a known blur, and added."""
+"""Blur estimated on pictures with known blur, and applied."""
 
 from __future__ import annotations
 

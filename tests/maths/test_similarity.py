@@ -1,4 +1,4 @@
-"""The fit of a plate falls with everything that shows: place, sharpness, light."""
+"""The fit score of a plate decreases with every visible defect: position, sharpness, light."""
 
 from __future__ import annotations
 

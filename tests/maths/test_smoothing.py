@@ -1,4 +1,4 @@
-"""Smoothing keeps lines, at the ends and at uneven times; it removes shake; envelopes lie above."""
+"""Smoothing preserves lines, at the ends and with uneven times; it removes shake; envelopes are upper bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound that a muxer refuses must cost some packets, not the result."""
+"""Audio that a muxer refuses costs some packets, not the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P2 and P5: what the result keeps of the source, on every awkward clip; and what happens when it cannot."""
+"""What the result preserves of the source, for every awkward clip; and encoder failures."""
 
 from __future__ import annotations
 

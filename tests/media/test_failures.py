@@ -1,4 +1,4 @@
-"""What an encoder's silence means depends on the memory that is left."""
+"""The meaning of an encoder failure without a message depends on the memory that is left."""
 
 from __future__ import annotations
 

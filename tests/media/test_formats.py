@@ -1,4 +1,4 @@
-"""Every pixel format that is said to be read, at sizes of every kind: read as swscale does, written without loss."""
+"""Every supported pixel format, at sizes of every kind: read as swscale does, written losslessly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files whose tables promise what is not there are refused before FFmpeg believes them; honest ones pass."""
+"""Files whose tables claim contents that they do not have are refused before FFmpeg reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file says beside its pictures: kept, or named in a warning; and results that play where the source played."""
+"""Metadata beside the pictures: kept, or named in a warning; and results that play where the source played."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All eight orientations, against what ffmpeg's own autorotation makes of the same frame."""
+"""All eight orientations, compared with ffmpeg's autorotation of the same frame."""
 
 from __future__ import annotations
 

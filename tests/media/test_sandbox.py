@@ -1,4 +1,4 @@
-"""A clip that is decoded in a process of its own gives the same frames, and what ends the process ends no more."""
+"""Decoding in a separate process gives the same frames, and its failures end only that clip."""
 
 from __future__ import annotations
 

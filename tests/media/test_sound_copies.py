@@ -1,4 +1,4 @@
-"""Sound that a muxer refuses, and sound and pictures that an edit list hides."""
+"""Audio that a muxer refuses, and audio and pictures hidden by an edit list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several streams is the video, and side data that PyAV does not know."""
+"""Which of several streams is the video, and side data unknown to PyAV."""
 
 from __future__ import annotations
 

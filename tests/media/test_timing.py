@@ -1,4 +1,4 @@
-"""Rates that lie, stamps that repeat, ranges that begin where no decoder can, frames that are not shown."""
+"""Wrong rates, repeated time stamps, ranges that start between keyframes, hidden frames."""
 
 from __future__ import annotations
 

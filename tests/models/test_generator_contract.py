@@ -1,4 +1,4 @@
-"""What every generator must do, whatever it draws: one suite over the mannequin, the fake and the diffusion ones.
+"""The contract of every generator: one suite over the mannequin, the fake and the diffusion ones.
 
 The diffusion generators are the real classes at tiny sizes with random weights. A new generator is one row more.
 """

@@ -1,4 +1,4 @@
-"""What every people backend must do: one suite over BlazePose with MoveNet and over ultralytics' models.
+"""The contract of every people backend: one suite over BlazePose with MoveNet and over ultralytics' models.
 
 ultralytics' are the smallest of its real classes with random weights, which find many people in noise.
 """

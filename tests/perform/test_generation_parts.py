@@ -1,4 +1,4 @@
-"""The pure parts around a diffusion generator: where it may paint, what it is shown, how its colors are held."""
+"""The pure parts around a diffusion generator: its inpainting region, its inputs, and color drift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contacts on walk_a, steady and under a known shake; anchors stand on the ground; rules that can be switched."""
+"""Contacts on walk_a, steady and under a known shake; anchors on the ground; the fixed-threshold rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller is told when somebody close to the subject is lost."""
+"""Warnings where somebody close to the subject is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standing height from what is in the picture, and what its edge takes away."""
+"""Standing height from the visible joints, and at the picture's edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Legs behind something, on a walk of which everything is known; and what only looks like it."""
+"""Legs behind an occluder, on a synthetic walk; and situations that only look like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joints that are hardly seen are smoothed more than those that are."""
+"""Joints of low visibility are smoothed more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jump cuts told from flashes and from fast arms, on made surveys."""
+"""Jump cuts, distinguished from flashes and fast arms, on synthetic surveys."""
 
 from __future__ import annotations
 

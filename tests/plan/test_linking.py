@@ -1,4 +1,4 @@
-"""Whose track goes on in whose: made tracks of which everything is known."""
+"""Linking of tracks into persons, on synthetic tracks."""
 
 from __future__ import annotations
 

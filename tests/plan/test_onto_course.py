@@ -1,4 +1,4 @@
-"""Landmarks of who is mostly hidden: put onto the course that the frames around show."""
+"""Landmarks of mostly hidden people: moved onto the path of the frames around."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in a clip, as a caller is told: numbers and points that name whom they say, stills in which they are seen."""
+"""The list of people in a clip: numbers and points that select them, and stills that show them."""
 
 from __future__ import annotations
 

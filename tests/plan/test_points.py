@@ -1,4 +1,4 @@
-"""Points that a caller clicked, and the warnings where it is in doubt."""
+"""Points that a caller clicked, and the warnings in case of doubt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several subjects: plans of the one survey, gaps behind each other, and what cannot be meant."""
+"""Several subjects: plans from one survey, gaps behind each other, and invalid choices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a person is seen, from the sizes of masks."""
+"""Visibility of a person, from the sizes of masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plates under fast pans: where frames lie, where anchors lie, and which frames count."""
+"""Plates under fast pans: registration, anchors, and the weight of blurred frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plates of synthetic scenes, whose background is known everywhere."""
+"""Plates of synthetic scenes with known background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background that no frame ever showed: filled once and carried on."""
+"""Background that no frame shows: inpainted once and propagated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: which moments are chosen, what the plots are made of, what the page holds and what it may not."""
+"""The report page: its contents, and what it must not contain or load."""
 
 from __future__ import annotations
 

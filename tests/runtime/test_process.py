@@ -1,4 +1,4 @@
-"""What a process that runs jobs is set to."""
+"""Process-wide settings of a process that runs jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every library's own way of failing on a full disk or memory has the right name, and says what is missing."""
+"""Every library's failure on a full disk or memory is recognized, with the missing amount."""
 
 from __future__ import annotations
 

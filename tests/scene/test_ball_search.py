@@ -1,4 +1,4 @@
-"""Every frame is examined only where there may be a ball, and the whole clip only where there is one."""
+"""Every frame is examined only near ball candidates, and the whole clip only if there is a ball."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ball is told by its shape and its own motion; heads, windows and what never moves are no balls."""
+"""A ball is recognized by its shape and its own motion; heads, windows and static circles are not balls."""
 
 from __future__ import annotations
 

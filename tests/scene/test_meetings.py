@@ -1,4 +1,4 @@
-"""Who passes may be close to the subject shortly before and after their mask is."""
+"""Others may be close to the subject shortly before and after their mask is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the subject's mask misses is found by its difference from the plate, and nothing else is."""
+"""Parts that the subject's mask misses are found by their difference from the plate, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves a fist on one side goes on along the same line on the other."""
+"""A stick that leaves a fist on one side continues along the same line on the other."""
 
 from __future__ import annotations
 

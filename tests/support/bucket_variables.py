@@ -1,4 +1,4 @@
-"""A bucket's variables, and what must not be said of them."""
+"""A bucket's environment variables, and a check that no message repeats its secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several worker processes with simulated cards, on one stand-in of RunPod, with one bucket."""
+"""Several worker processes with simulated GPUs, on one stand-in for RunPod, with one bucket."""
 
 from __future__ import annotations
 

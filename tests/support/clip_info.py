@@ -1,4 +1,4 @@
-"""What a made clip says of itself."""
+"""Properties of a synthetic clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People followed through a clip: real ones, and made tracks with known truth."""
+"""People followed through a clip: real ones, and synthetic tracks with known truth."""
 
 from __future__ import annotations
 

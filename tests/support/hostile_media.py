@@ -1,4 +1,4 @@
-"""Files that promise what they do not hold, byte by byte."""
+"""Files whose tables claim contents that they do not have, byte by byte."""
 
 from __future__ import annotations
 

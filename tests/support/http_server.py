@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves as it is told; it ends with its context, whatever hangs."""
+"""A real HTTP server on loopback that misbehaves on request; it ends with its context, whatever hangs."""
 
 from __future__ import annotations
 

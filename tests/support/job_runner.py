@@ -1,4 +1,4 @@
-"""Run a job through the handler as the SDK would call it, and see what it answers, logs and leaves behind."""
+"""Run a job through the handler as the SDK would, and collect its answer, log and leftover files."""
 
 from __future__ import annotations
 

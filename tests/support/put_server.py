@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that takes PUTs (and any other method), as a script says."""
+"""A scripted HTTP server on loopback that accepts PUTs (and any other method)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished job, made without running one: two clips whose gray levels tell the frame, a plan, figures."""
+"""A finished job without running one: two clips whose gray levels encode the frame, a plan, metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learn a made scene and label its frames."""
+"""Learn a synthetic scene and label its frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small world with known layers: a man of capsules before a textured wall, with things in front and in the hand."""
+"""A small synthetic scene with known layers: a man of capsules before a textured wall, with occluders and objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan of a still camera, around what a test says of the subject."""
+"""A plan with a static camera, for a given subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joints beside the mask of their person."""
+"""Joints beside their person's mask."""
 
 from __future__ import annotations
 

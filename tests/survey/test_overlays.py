@@ -1,4 +1,4 @@
-"""Graphics burnt into the picture are found where the scene moves behind them, and nowhere else."""
+"""Burnt-in graphics are found where the scene moves behind them, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding, following and choosing, with the real models on walk_a, whose truth is exact."""
+"""Detecting and following people with the real models on walk_a, whose truth is exact."""
 
 from __future__ import annotations
 

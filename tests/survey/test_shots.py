@@ -1,4 +1,4 @@
-"""Where a shot begins, on made pictures: cuts, also between similar framings; not flashes, light, pans or blinks."""
+"""Shot boundaries on synthetic pictures: cuts, also between similar framings; not flashes, light, pans or blinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page without a browser: what its fields say becomes a job's input, and one job at a time is done."""
+"""The page without a browser: its fields become a job's input, and one job runs at a time."""
 
 from __future__ import annotations
 

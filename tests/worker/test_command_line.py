@@ -1,4 +1,4 @@
-"""What a worker is started with: nothing that is not known is passed over."""
+"""The worker's command line: nothing unknown is ignored."""
 
 from __future__ import annotations
 

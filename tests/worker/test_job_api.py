@@ -1,4 +1,4 @@
-"""The worker as RunPod runs it: a process that the real SDK polls jobs into."""
+"""The worker as RunPod runs it: a process in which the real SDK polls for jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log's redaction takes a bounded time, whatever it is handed."""
+"""The log's redaction takes bounded time for any input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mode ``people``: who is in the clip, through the worker; stills that can be looked at, and no generator."""
+"""The mode ``people`` through the worker: a list with stills, and no generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a local user reads last, and what every caller reads of an error."""
+"""The last lines that a local user reads, and the errors that every caller reads."""
 
 from __future__ import annotations
 

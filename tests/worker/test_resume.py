@@ -1,4 +1,4 @@
-"""Killed jobs go on where they were; what is kept is never trusted blindly, and never for long."""
+"""Killed jobs resume; kept files are never trusted blindly, and never kept for long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job that hangs is told from one that is slow; once it is answered it delivers nothing, and the next is served."""
+"""A hanging job is distinguished from a slow one; after its answer it delivers nothing, and the next is served."""
 
 from __future__ import annotations
 

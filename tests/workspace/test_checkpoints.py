@@ -1,4 +1,4 @@
-"""No damage to a checkpoint goes unnoticed, wherever it is: a hash stands for every byte."""
+"""No damage to a checkpoint goes unnoticed: its hash covers every byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subject's mask where they are not found, and where their track is somebody else's for a while."""
+"""The subject's mask where they are not detected, and where their track is somebody else's for a while."""
 
 from __future__ import annotations
 

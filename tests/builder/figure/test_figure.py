@@ -1,4 +1,4 @@
-"""The figure's builder: its mesh operations by construction, and what the built file must hold."""
+"""The figure's builder: mesh operations on known shapes, and the contents of the built file."""
 
 from __future__ import annotations
 

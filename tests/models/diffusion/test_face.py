@@ -1,4 +1,4 @@
-"""Faces: the second image prompt, and the pass that paints them once more."""
+"""Faces: the second image prompt, and the extra pass that generates them."""
 
 from __future__ import annotations
 

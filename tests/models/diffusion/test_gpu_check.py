@@ -1,4 +1,4 @@
-"""What a machine with a GPU is asked, asked of this one: real classes at tiny sizes, and what is put around them."""
+"""The GPU check as a dry run: real classes at tiny sizes, and the instrumentation around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``benchmarks.guides`` measures, on windows whose truth is known by construction."""
+"""The measurements of ``benchmarks.guides``, on windows with known truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of prompts that are cut, and of negative ones that nobody looks at."""
+"""Warnings about truncated prompts, and about negative prompts without guidance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wan's video models: the real pipelines at tiny sizes, and what they are given."""
+"""Wan's video models: the real pipelines at tiny sizes, and their inputs."""
 
 from __future__ import annotations
 

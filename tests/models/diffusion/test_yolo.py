@@ -1,4 +1,4 @@
-"""ultralytics as people backend: the real loading of a real ``.pt``, and the real heads at random weights."""
+"""The ultralytics people backend: real loading of a real ``.pt``, and the real heads with random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The light that is in a reference picture is not put onto the figure a second time."""
+"""The light in a reference picture is not applied to the figure a second time."""
 
 from __future__ import annotations
 

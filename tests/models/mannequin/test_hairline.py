@@ -1,4 +1,4 @@
-"""Hair goes on beyond the figure's cap, and neither onto the face nor onto the ears."""
+"""Hair extends beyond the figure's cap, but neither over the face nor over the ears."""
 
 from __future__ import annotations
 

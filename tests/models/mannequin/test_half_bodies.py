@@ -1,4 +1,4 @@
-"""The figure stands by what is seen: hips, shoulders or head alone, and feet that come in do not make it jump."""
+"""The figure follows the visible joints: hips, shoulders or head alone, and entering feet cause no jump."""
 
 from __future__ import annotations
 

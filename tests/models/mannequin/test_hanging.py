@@ -1,4 +1,4 @@
-"""Skirts: found where they are, none where legs show, and how the grown cloth moves."""
+"""Skirts: detected where present, not where legs are visible, and the motion of the added cloth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mannequin: posing by construction, what is drawn against what is reported, colors of reference pictures."""
+"""The mannequin: posing of known skeletons, drawn against reported joints, colors of reference pictures."""
 
 from __future__ import annotations
 

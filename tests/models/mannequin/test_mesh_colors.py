@@ -1,4 +1,4 @@
-"""Colors on the surface: what a level must keep of the one below it, and what neighbors must share."""
+"""Colors on the surface: what a level preserves of the one below it, and what neighbors share."""
 
 from __future__ import annotations
 

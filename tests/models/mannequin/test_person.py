@@ -1,4 +1,4 @@
-"""The figure fitted to a reference picture: outline, colors on every side, and what happens where nothing fits."""
+"""The figure fitted to a reference picture: outline, colors on every side, and fallbacks where nothing fits."""
 
 from __future__ import annotations
 

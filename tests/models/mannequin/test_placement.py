@@ -1,4 +1,4 @@
-"""Where limbs and trunk land when the landmarks are off in the ways in which a landmark model is."""
+"""Positions of limbs and trunk under the typical errors of a landmark model."""
 
 from __future__ import annotations
 

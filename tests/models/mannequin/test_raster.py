@@ -1,4 +1,4 @@
-"""The rasteriser against areas, depths and colors that are known by construction."""
+"""The rasterizer against known areas, depths and colors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prompt's words change on the figure, and which of them are named as not done."""
+"""The effect of a prompt's words on the figure, and which words are reported as unsupported."""
 
 from __future__ import annotations
 

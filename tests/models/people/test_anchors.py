@@ -1,4 +1,4 @@
-"""Points on a trunk: they go with the body, and give way where it is covered."""
+"""Points on a torso: they move with the body, and are dropped where it is covered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The landmark backend by itself: geometry of its regions, and that it repeats and forgets."""
+"""The landmark backend alone: geometry of its regions, repeatability, and reset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in front and whose a pixel is, on painted bodies that cross."""
+"""Depth order and pixel ownership of synthetic bodies that cross."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's bucket, against a real S3 server and against failing ones."""
+"""The operator's bucket, with a real S3 server and with failing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's variables of a bucket."""
+"""The environment variables of the operator's bucket."""
 
 from __future__ import annotations
 

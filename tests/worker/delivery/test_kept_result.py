@@ -1,4 +1,4 @@
-"""A result that nobody took is there when the same job comes again, whole or not at all."""
+"""An undelivered result is found again by the same job, complete or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a result goes, and what the answer says of it."""
+"""Delivery destinations, and the fields of the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PUTs to the caller's URLs, against servers that behave and servers that do not."""
+"""PUTs to the caller's URLs, with well-behaved and misbehaving servers."""
 
 from __future__ import annotations
 

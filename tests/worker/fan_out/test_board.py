@@ -1,4 +1,4 @@
-"""Where each chunk is: what may be sent, what is drawn here, when somebody else's chunks are taken over."""
+"""The state of each chunk: what may be sent, what is generated here, when sent chunks are taken over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a chunk is drawn from, packed and unpacked: the layers are those of the whole job, byte for byte."""
+"""A chunk's inputs, packed and unpacked: the layers equal those of the whole job, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoint's API, as a job that shares its chunks uses it; what it refuses ends no job."""
+"""The endpoint's API, as used by a job that shares its chunks; its refusals end no job."""
 
 from __future__ import annotations
 

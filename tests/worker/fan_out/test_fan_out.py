@@ -1,4 +1,4 @@
-"""A job shared by four worker processes, of which one is killed and one stalls: the bytes of the job done alone."""
+"""A job shared by four worker processes, of which one is killed and one stalls: the same bytes as alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody without the bucket's key makes a chunk job, and no answer of one kind passes for another."""
+"""Only the owner of the bucket's key can make a chunk job, and no token of one kind is valid as another."""
 
 from __future__ import annotations
 

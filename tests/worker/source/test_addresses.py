@@ -1,4 +1,4 @@
-"""Every block of IANA's special-purpose registries, at both ends, and what lies beside them."""
+"""Every block of IANA's special-purpose registries, at both ends, and the adjacent addresses."""
 
 from __future__ import annotations
 

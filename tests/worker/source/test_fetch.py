@@ -1,4 +1,4 @@
-"""Downloads against a real server on loopback, and which URLs are never asked."""
+"""Downloads from a real server on loopback, and URLs that are never requested."""
 
 from __future__ import annotations
 
