@@ -5,9 +5,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Read when torch is imported: several test processes with a thread for each core, all waiting actively, stand still.
+# Read when torch is imported: several test processes with one busy-waiting thread per core would stall.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A loaded machine is slow, which says nothing about the code: no test fails by the clock.
+# Speed on a loaded machine says nothing about the code: no test fails because of time.
 settings.register_profile("understudy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("understudy-ci", parent=settings.get_profile("understudy"), derandomize=True, database=None)
 settings.load_profile("understudy-ci" if os.environ.get("CI") else "understudy")

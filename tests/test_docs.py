@@ -45,7 +45,7 @@ def _worker(job_id: str, body: dict[str, Any]) -> list[State]:
 
 
 def _run(command: list[str], text: str, folder: Path, **more: str) -> str:
-    """Run an example and return what it printed; the jobs that it sent are checked by the stand-in's worker."""
+    """Run an example and return its output; the jobs that it sends are checked by the stand-in's worker."""
     with endpoint_server(_worker) as server:
         text = text.replace("https://api.runpod.ai/v2", server.url).replace("time.sleep(2)", "").replace("2000)", "1)")
         environment = {

@@ -19,7 +19,7 @@ _LIBRARY = ("pipeline.run", "pipeline.find_people", "pipeline.character", "pipel
             "pipeline.estimate", "pipeline.needs")  # fmt: skip
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
-    # The ground: values, their schema, and what runs beside them.
+    # The ground: values, their schema, and the runtime.
     **dict.fromkeys(_GROUND, _GROUND),
     "pipeline.maths": _GROUND,
     "pipeline.media": (*_GROUND, "pipeline.maths"),
@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "webpage": (*_GROUND, *_LIBRARY, "conf", "worker", "client", "pipeline.media", "pipeline.report"),
     "app": (*_GROUND, "conf", "worker", "client", "webpage"),
 }  # fmt: skip
-"""Each room, by the longest name that fits, with what it may import beside itself."""
+"""Each room, by the longest matching name, with what it may import besides itself."""
 
 MAY_IMPORT_OUTSIDE: dict[str, tuple[str, ...]] = {
     "hydra": ("conf",),
@@ -94,7 +94,7 @@ def _room(module: str) -> str | None:
 
 
 def _imports(source: str) -> Iterator[str]:
-    """Yield every imported module (``from a import b`` as ``a.b``), whatever function or block it stands in."""
+    """Yield every imported module (``from a import b`` as ``a.b``), in whatever function or block."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -61,10 +61,10 @@ def test_the_true_pair_motion_is_near_zero_and_no_motion_is_not(truth: Truth, sh
     matrices = shake_matrices(len(truth.RT), (640, 360), seed=3)
     zoom = float(np.sqrt(np.linalg.det(matrices[:, :2, :2])).mean())
     known = figures.pair_motion_error_px(np.linalg.inv(matrices), shaken.bg_tracks, shaken.bg_visible)
-    # without the shake what is left is the clip's own motion, in a picture that the zoom makes a little larger
+    # Without the shake the clip's own motion remains, slightly enlarged by the zoom.
     assert known == pytest.approx(plain * zoom, rel=0.05)
     assert figures.pair_motion_error_px(still, shaken.bg_tracks, shaken.bg_visible) > 1.5 * plain
-    # against the direction of the matrices the figure must not be blind
+    # The metric must be sensitive to the direction of the matrices.
     backwards = figures.pair_motion_error_px(matrices, shaken.bg_tracks, shaken.bg_visible)
     assert backwards > 1.5 * known
 
@@ -174,7 +174,7 @@ def test_the_right_person_is_distinguished_from_another_one() -> None:
     found = subject.astype(np.uint8) * 255
     assert figures.right_share(found, subject, others) == 1.0
     found[1] = others[1]
-    # In the third frame the subject is not seen, so it counts for nothing.
+    # In the third frame the subject is not visible, so it does not count.
     assert figures.right_share(found, subject, others) == 0.5
 
 

@@ -28,7 +28,7 @@ def test_calls_times_and_bytes_are_counted_in_all_threads() -> None:
     assert set(costs) == {"maths/masks.grow", "maths/boxes.box_of_mask"}
     grown = costs["maths/masks.grow"]
     assert grown.calls == 4 and grown.own_seconds == grown.total_seconds > 0
-    # The mask and what it grew to.
+    # The mask and its dilation.
     assert 2 * 4 * mask.nbytes <= grown.bytes_touched <= 4 * 4 * mask.nbytes
 
 

@@ -70,7 +70,7 @@ def test_mutations_are_the_same_again_and_differ_from_their_source() -> None:
 
 
 def _break_a_reader(path: Path, scratch: Path) -> str:
-    """Stand in for libav: what the file says happens."""
+    """Simulate libav: the file's text selects what happens."""
     what = path.read_text()
     if what == "hang":
         time.sleep(600)

@@ -37,7 +37,7 @@ def test_the_color_difference_is_one_of_means_and_of_pixels() -> None:
     old, new = _masks()
     ideal = np.full((64, 96, 3), 120, np.uint8)
     picture = ideal.copy()
-    # half of the person lighter, half darker by as much lightness: nothing in the mean
+    # Half of the person lighter, half darker by the same lightness: no difference of the means.
     picture[10:30, 30:60] = 140
     picture[30:50, 30:60] = 100
     tally = Tally()
@@ -74,6 +74,6 @@ def test_a_folder_is_relit_with_its_ideal_and_judged(tmp_path: Path) -> None:
     assert np.mean(next(read_rgb(out / "rgb.mp4"))) < 0.6 * np.mean(background)
     table = judge(out, {"source": out / "rgb.mp4", "ideal": out / "pair_suit.mp4"}, tmp_path)
     assert table["ideal"]["cie76_mean"] == 0 and table["source"]["cie76_mean"] > 10
-    # what differs outside both is the codec's: the noise was the same
+    # Differences outside both come from the codec: the noise was the same.
     assert table["source"]["psnr_outside_db"] > 34
     assert list(tmp_path.glob("pair_*.png"))

@@ -17,7 +17,7 @@ def test_slow_movement_is_stable_and_noise_is_not() -> None:
     noise = np.random.default_rng(0).standard_normal(len(T))
     still = np.full(len(T), 7.0)
     assert stability(np.column_stack([still, slow, 100 + 5 * slow])) > 0.999
-    # white noise spreads its energy evenly: 5 of 120 components
+    # White noise has equal energy in all components: 5 of 120.
     assert stability(noise[:, None]) == pytest.approx(5 / 120, abs=0.03)
     assert stability(np.column_stack([slow, noise])) == pytest.approx(stability(noise[:, None]))
 

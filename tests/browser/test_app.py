@@ -1,7 +1,7 @@
 """The page in a real browser: a whole job, errors, cancel, reload, a phone's width, axe-core.
 
 ``make test-browser`` runs it: besides Playwright and Chromium it needs ``.venv-app``, which ``make app`` sets up.
-Screenshots lie in the tests' temporary folders; ``UNDERSTUDY_TEST_PICTURES`` names another folder for them.
+Screenshots are in the tests' temporary folders; ``UNDERSTUDY_TEST_PICTURES`` selects another folder.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from playwright.sync_api import expect
 from tests.support.job_runner import ROOT, WALK
 
 _PYTHON = ROOT / ".venv-app/bin/python"
-# Read here: no test sees the developer's variables.
+# Read at import: the tests' own environment hides the developer's variables.
 _SHOTS = os.environ.get("UNDERSTUDY_TEST_PICTURES")
 _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
-# Without these it looks for updates, at every start.
+# Without these it checks for updates at every start.
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
 _WIDE = {"width": 1280, "height": 1000}
@@ -40,7 +40,7 @@ _LONG = 120_000
 
 @dataclass
 class Opened:
-    """A page that was opened, and what it asked other hosts for."""
+    """An opened page, and its requests to other hosts."""
 
     page: Any
     pictures: Path
@@ -74,7 +74,7 @@ def _served(folder: Path, *words: str) -> Iterator[str]:
     command = [str(_PYTHON), "app.py", "--port", "0", "--folder", str(folder), *words]
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-    # A page that never says where it is would be waited for without an end.
+    # Without a limit, a page that never reports its address would block forever.
     timer = threading.Timer(120, process.kill)
     timer.start()
     try:
@@ -122,7 +122,7 @@ def _open(
     try:
         yield opened
     finally:
-        # No job of one test is met by the next one.
+        # No test meets another test's job.
         if opened.page.locator("#cancel").is_enabled():
             opened.page.locator("#cancel").click()
         expect(opened.page.locator("#start")).to_be_enabled(timeout=_LONG)
@@ -137,10 +137,10 @@ def test_a_whole_job_from_upload_to_a_result_that_plays(browser: Any, address: s
         first = shown.get_attribute("src")
         page.get_by_label("number input for Frame at").fill("2.5")
         page.keyboard.press("Enter")
-        # A click on the frame before this one would be forgotten with it.
+        # A click on the previous frame would be discarded with it.
         expect(shown).not_to_have_attribute("src", first)
         box = shown.bounding_box()
-        # The subject stands in the middle of the picture then.
+        # The subject is in the middle of the picture at that time.
         page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
         expect(page.get_by_label("Person to replace")).to_have_value("the one I click in the frame")
         expect(page.get_by_label("x (px from the left)")).not_to_have_value("")
@@ -199,7 +199,7 @@ def test_a_quick_look_shows_finished_frames(browser: Any, address: str, tmp_path
 def test_an_estimate_is_shown_before_anything_is_done(browser: Any, address: str, tmp_path: Path) -> None:
     with _open(browser, address, tmp_path) as opened:
         opened.upload()
-        # A preset whose models need not be here.
+        # A preset whose models may be missing.
         opened.page.get_by_label("Preset").click()
         opened.page.get_by_role("option", name="balanced").click()
         opened.page.get_by_role("button", name="Estimate").click()
@@ -250,7 +250,7 @@ def test_a_page_that_is_loaded_again_finds_its_job(browser: Any, address: str, t
         expect(opened.page.get_by_role("button", name="Replace the person")).to_be_disabled()
         opened.says("Done")
         expect(opened.page.locator("#result video")).to_have_count(2)
-        # Whoever comes later sees it, too; and on a phone's width.
+        # A later visitor sees it as well, also on a phone's width.
         with _open(browser, address, tmp_path, _PHONE) as phone:
             expect(phone.page.locator("#result video")).to_have_count(2, timeout=_LONG)
             phone.page.get_by_role("button", name="Advanced settings").click()
@@ -268,7 +268,7 @@ def test_axe_finds_nothing_serious(browser: Any, address: str, tmp_path: Path, s
         opened.page.get_by_role("button", name="Replace the person").click()
         opened.says("Done")
         expect(opened.page.locator("#result video")).to_have_count(2, timeout=_LONG)
-        # Its own test looks into the report; axe cannot, through the sandbox.
+        # The report has its own test; axe cannot look into the sandbox.
         found = axe.Axe().run(opened.page, options={"iframes": False}).response["violations"]
         opened.shot(f"axe_{scheme}")
         bad = [(rule["id"], rule["nodes"][0]["html"]) for rule in found if rule["impact"] in ("serious", "critical")]
@@ -294,5 +294,5 @@ def test_only_the_pages_own_folder_is_served(address: str, tmp_path: Path) -> No
         assert requests.get(f"{address}gradio_api/file={path}", timeout=10).status_code in (403, 404)
     for path in ("results/..%2f..%2flog.txt", "results/%2e%2e/log.txt", "results/"):
         assert requests.get(address + path, timeout=10).status_code == 404
-    # A site whose name leads to this machine.
+    # A site whose name resolves to this machine.
     assert requests.get(address, headers={"Host": "evil.example"}, timeout=10).status_code == 400

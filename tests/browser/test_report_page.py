@@ -23,7 +23,7 @@ from tests.support.report_job import made_job, result_level, source_level
 
 _CHROMIUM = os.environ.get("UNDERSTUDY_TEST_CHROMIUM") or shutil.which("chromium")
 
-# Without these it looks for updates, at every start.
+# Without these it checks for updates at every start.
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync")  # fmt: skip
 _WIDE = {"width": 1280, "height": 900}
@@ -32,7 +32,7 @@ _PHONE = {"width": 390, "height": 844}
 
 @dataclass
 class Opened:
-    """A page that was opened, with what it said and asked for."""
+    """An opened page, with its messages and requests."""
 
     page: Any
     said: list[str] = field(default_factory=list)

@@ -62,7 +62,7 @@ def test_older_drivers_get_the_forward_compatible_library_and_newer_ones_keep_th
     assert _start(tmp_path, old) == str(tmp_path / "compat")
     assert _start(tmp_path, opened) == str(tmp_path / "compat")
     assert _start(tmp_path, old.replace("570.86.15", "580.65.06")) == ""
-    # Older than 535 it does not work, and would hide the sentence that says so.
+    # Below 535 it does not work, and would hide the error that states so.
     assert _start(tmp_path, old.replace("570.86.15", "525.60.13")) == ""
 
 
@@ -80,5 +80,5 @@ def test_weights_lie_in_layers_by_source_and_every_folder_in_one() -> None:
     pairs = dict(pair.split(":") for pair in listed.split() if ":" in pair)
     assert {f"/layers/{layer}" for layer in pairs.values()} == set(layers[0].split())
     names = {file.name.split("/")[0] for source in read_lock() for file in source.files if "/" in file.name}
-    # What is small, and what only tests fetch, stays in the last layer.
+    # Small files, and those that only tests fetch, are in the last layer.
     assert names - pairs.keys() <= {"safety_checker", "licences", "footage", "test"}

@@ -82,7 +82,7 @@ def test_the_lock_is_filled_from_the_hub_and_then_files_come(
         assert main(["--check", "--all"]) == 0
         weights.write_bytes(b"damaged")
         assert main(["--check", "--preset", "fast"]) == 1
-    # What is there is not asked for again, so the hub is not needed.
+    # Present files are not requested again, so the hub is not needed.
     (tmp_path / "weights" / "sd15" / "unet" / "weights.safetensors").write_bytes(
         _FILES["maker/model/unet/weights.safetensors"]
     )
@@ -123,7 +123,7 @@ presets = ["{preset}"]
             _use(hub, lock, monkeypatch)
             lock.write_text(wrong.format(more=more, preset=preset) + lock.read_text())
             assert main(["--lock"]) == code
-            # What lies behind the wrong entry is locked all the same, and the miss is told.
+            # Entries after the wrong one are still locked, and the failure is reported.
             assert COMMIT in lock.read_text()
             told = capsys.readouterr()
             assert "maker/gone" in (told.err if code else told.out + told.err)
@@ -179,7 +179,7 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
         names = {file.name for source in files_of(sources, frozenset({preset})) for file in source.files}
         folders = {name.split("/")[0] for name in names if "/" in name}
         assert {"sd15", "controlnet", "ip_adapter", "safety_checker"} <= folders
-        # All encode by TAESD; what they decode by is the full autoencoder in all but one.
+        # All encode with TAESD; all but one decode with the full autoencoder.
         assert "taesd" in folders and ("vae" in folders) == ("animatelcm" in folders) == (preset != "fast")
         assert ("ip_adapter/ip-adapter-plus-face_sd15.safetensors" in names) == (preset != "fast")
         assert {"controlnet/pose", "controlnet/depth"} <= {name.rpartition("/")[0] for name in names}
@@ -188,7 +188,7 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
     assert all(source.licence for source in sources)
     for source in sources:
         assert not isinstance(source, LockedHub | LockedRelease) or all(file.member for file in source.files)
-    # What is not known is said, and not guessed.
+    # Unknown sizes are stated as unknown, not guessed.
     assert "not known yet" in preset_table(sources)
 
 

@@ -84,9 +84,9 @@ def test_a_local_clip_goes_through_a_bucket_and_a_real_worker_and_back(
             told = json.loads((folder / "result.json").read_text())
             with av.open(str(folder / "result.mp4")) as video:
                 assert sum(1 for _ in video.decode(video=0)) == told["frames"] == 6
-            # The clip was there for the job alone; the result stays.
+            # The clip is removed after the job; the result stays.
             assert bucket.names() == {f"understudy/job-0/{name}" for name in ("result.mp4", "mask.mkv", "report.html")}
-            # An error of the worker, told with its code and field.
+            # An error of the worker, reported with its code and field.
             assert call(server, str(WALK), "--again", "--input", '{"preset": "nope"}') == 1
             assert ": INVALID_INPUT: preset: " in capsys.readouterr().err
 
@@ -193,7 +193,7 @@ def test_a_batch_respects_its_limit_and_reports_each_failure(
         have = {path.parent.name for path in (tmp_path / "out").glob("*/result.json")}
         assert have == {"a.mp4", "f.mp4", "h.mp4"}
         assert not list((tmp_path / "out").rglob("*.part")) and not (tmp_path / "out" / "e.mp4" / "result.mp4").exists()
-        # Only what has no result is sent again.
+        # Only clips without a result are sent again.
         assert call(server, *(f"https://example.com/{name}.mp4" for name in "abh")) == 1
         assert len(server.jobs) == 10
 

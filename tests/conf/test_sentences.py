@@ -52,14 +52,14 @@ def test_no_error_uses_pydantics_wording(kind: str) -> None:
         ({"overrides": 5}, "overrides", "must be an object, got 5"),
         ({"upload_headers": {"x-amz-acl": 5}}, "upload_headers.x-amz-acl", "must be a string, got 5"),
         ({"artifact_upload_urls": {"mask": 5, "plate": 5}}, "artifact_upload_urls.mask", "must be a string, got 5"),
-        # Unions: the member that was meant, or all.
+        # Unions: the intended member, or all.
         ({"subject": True}, "subject", f"must be {_ANYBODY}, got true"),
         ({"subject": "geheim"}, "subject", f"must be {_ANYBODY}, got a string"),
         ({"subject": -1}, "subject", "must be at least 0, got -1"),
         ({"subject": {"x": 1, "y": 2}}, "subject.at_s", "is required"),
         ({"subject": {"x": "geheim", "y": 2, "at_s": 1}}, "subject.x", "must be a number, got a string"),
         ({"subject": {"x": 1, "y": 2, "at_s": 1, "z": 1}}, "subject.z", "unknown field"),
-        # A setting says itself what it wants, not the union of all that settings may be.
+        # The error names what this setting accepts, not the union of all settings' types.
         ({"overrides": {"segment.count": None}}, "overrides.segment.count", "must be an integer, got null"),
         ({"overrides": {"segment.count": [3]}}, "overrides.segment.count", "must be an integer, got a list"),
         ({"overrides": {"segment.count": _NAN}}, "overrides.segment.count", "must be an integer, got NaN"),

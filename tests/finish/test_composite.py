@@ -64,7 +64,7 @@ def test_nothing_changes_outside_the_region_and_the_subject_is_removed(pix_fmt: 
     left = np.ones(subject_mask.shape, np.float32)
     left[y0:y1, x0:x1] = weights.source
     assert left[subject_mask].max() == 0.0
-    # Where the plate stands alone the coded luma is that of gray 128 in BT.709, limited range.
+    # Where only the plate shows, the coded luma is that of gray 128 in BT.709, limited range.
     coded = np.rot90((left == 0) & subject_mask & ~_inside(layer, subject_mask), quarter_turns)
     gray = (16 + 128 / 255 * 219) * 2 ** (frame.info.bit_depth - 8)
     assert np.abs(result.planes[0][coded].astype(float) - gray).max() <= 0.5 * 2 ** (frame.info.bit_depth - 8) + 0.5

@@ -45,7 +45,7 @@ def test_walk_a_slides_a_fifth() -> None:
     offsets = lock_feet(contacts, placed, subject, SECONDS, FootLockSettings(), motion.world_from_source, START)
     ankles = placed[:, 15:17, :2].astype(float)
     assert ground_wander(ankles + offsets, truth) < 0.2 * ground_wander(ankles, truth)
-    # The new foot keeps its own place beside the old one.
+    # The new foot keeps its own offset from the subject's.
     assert np.abs(np.median((ankles + offsets - contacts.anchors)[contacts.planted], axis=0) - [5, 2]).max() < 1.0
     half = lock_feet(
         contacts, placed, subject, SECONDS, FootLockSettings(strength=0.5), motion.world_from_source, START
@@ -54,7 +54,7 @@ def test_walk_a_slides_a_fifth() -> None:
 
 
 def planted_once(num_frames: int, start: int, stop: int, drift_px: float) -> tuple[Contacts, np.ndarray, Subject]:
-    """The left foot stands from start to stop while the new one's creeps ``drift_px`` over it; body of 200 px."""
+    """The left foot stands from start to stop while the new person's drifts by ``drift_px``; body of 200 px."""
     plant = np.full((num_frames, 2), -1, np.int64)
     plant[start:stop, 0] = 0
     anchors = np.full((num_frames, 2, 2), np.nan)

@@ -65,7 +65,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> FinishInputs:
 
 
 FIRST, SECOND = box_mask(50, 30, 80, 90), box_mask(80, 34, 100, 86)
-"""What is seen of the two: the first stands before the second, who reaches from 70 to 100."""
+"""The visible pixels of both: the first stands in front of the second, who extends from 70 to 100."""
 NEW_FIRST, NEW_SECOND = box_mask(54, 30, 76, 90), box_mask(68, 34, 98, 86)
 """The new ones: the first is slimmer than the old one."""
 
@@ -87,7 +87,7 @@ def near(picture: NDArray[np.uint8], box: tuple[int, int, int, int], rgb: tuple[
 def test_the_nearer_person_covers_the_farther_one_and_leaves_the_rest_visible(inputs: FinishInputs) -> None:
     edited = made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), layer_of(NEW_SECOND, BLUE))).edited
     assert near(edited.result_rgb, (58, 36, 74, 84), RED)
-    # Where the old first one stood and the new one does not, the second is seen and no old picture.
+    # Where the first subject was and the new person is not, the second is visible and no original pixel.
     assert near(edited.result_rgb, (78, 38, 80, 82), BLUE) and near(edited.result_rgb, (84, 38, 96, 82), BLUE)
     source = rgb_of(edited.source)
     assert np.array_equal(edited.result_rgb[~edited.region], source[~edited.region])
@@ -103,7 +103,7 @@ def test_in_reverse_order_the_other_person_is_on_top(inputs: FinishInputs) -> No
 def test_an_absent_subject_leaves_the_other_as_in_a_job_of_one(inputs: FinishInputs) -> None:
     group = made(inputs, [1, 0], (layer_of(NEW_FIRST, RED), None))
     assert [share.is_replaced for share in group.shares] == [True, False]
-    # To a job of one the second person is somebody who stays.
+    # In a job of one the second person is one of the others.
     assert np.array_equal(group.edited.result_rgb[40:80, 92:98], group.edited.source_rgb[40:80, 92:98])
 
 
@@ -112,7 +112,7 @@ def test_objects_carried_by_two_subjects_are_kept_for_both(inputs: FinishInputs)
     labels = [np.where(mask, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)) for mask in (FIRST, SECOND)]
     labels[0][SECOND] = Label.OTHERS
     labels[1][FIRST] = Label.OTHERS
-    # One of them sees all of it, the other takes its part of it for a piece of clothing.
+    # One of them labels all of it as an object, the other labels its part as clothing.
     labels[0][thing] = Label.CARRIED
     nothing = np.zeros((H, W, 3), np.uint8)
     seen = [SceneMasks(each == Label.SUBJECT, each > Label.SUBJECT, each) for each in labels]
@@ -121,7 +121,7 @@ def test_objects_carried_by_two_subjects_are_kept_for_both(inputs: FinishInputs)
     for piece in fitted:
         assert piece is not None
         assert piece.masks.kept[thing].all() and not piece.masks.subject[thing].any()
-    # The other one goes, and is nothing to keep.
+    # The other subject is replaced as well, so they are not kept.
     assert not fitted[0].masks.kept[SECOND & ~thing].any() and not fitted[1].masks.kept[FIRST & ~thing].any()
 
 

@@ -70,7 +70,7 @@ def test_a_broader_person_casts_a_broader_shadow_of_the_same_darkness() -> None:
     ratio = result[added].mean(axis=0) / plate[added].mean(axis=0)
     np.testing.assert_allclose(ratio, (1 - _DARK) ** (1 / 2.2), rtol=0.06)
     assert edit.hole[added[y0:y1, x0:x1]].min() > 0.9
-    # what lies in both shadows stays as it was filmed
+    # Pixels in both shadows stay as filmed.
     both = (np.minimum(wider, shadow) > 0.97)[y0:y1, x0:x1] & ~new[y0:y1, x0:x1]
     assert edit.hole[cv2.erode(both.astype(np.uint8), np.ones((5, 5))) > 0].max() < 0.05
     del source
@@ -91,7 +91,7 @@ def test_no_shadow_without_ground_in_the_picture() -> None:
 def test_the_box_of_the_shadows_holds_them_and_little_else() -> None:
     body = _body(100, 10)
     alpha = _body(100, 10).astype(np.float32)
-    # The new person's contact shadow reaches far; it throws no shadow of its own.
+    # The new person's contact shadow is wide; it casts no shadow itself.
     alpha[140:150, 20:250] = np.maximum(alpha[140:150, 20:250], 0.4)
     layer = PlacedLayer((0, 0, 320, 180), np.zeros((180, 320, 3), np.float32), alpha)
     thrown = throw_shadows(body, layer, _FOOT, _HEIGHT, _SHADOWS, 0)

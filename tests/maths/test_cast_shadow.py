@@ -25,7 +25,7 @@ def _man(x: float) -> np.ndarray:
 
 
 def _views(right: float, up: float, darkness: float, *, stands: bool = False) -> list[GroundView]:
-    """A man who walks along textured ground under a sun, or stands."""
+    """A man who walks on textured ground in the sun, or stands."""
     rng = np.random.default_rng(2)
     ground = cv2.GaussianBlur(rng.integers(60, 200, (*_SIZE[::-1], 3)).astype(np.float32), (0, 0), 1.5)
     views = []
@@ -35,7 +35,7 @@ def _views(right: float, up: float, darkness: float, *, stands: bool = False) ->
         shadow = cast(man.astype(np.float32), _FOOT, right, up, 2.0)
         lit = 255 * ((ground / 255) ** 2.2 * (1 - darkness * shadow[..., None])) ** (1 / 2.2)
         lit[man] = 40
-        # ankles lie a twenty-fifth of the height above the ground
+        # Ankles are a twenty-fifth of the height above the ground.
         ankles = np.array([[x - 7, _FOOT - 0.04 * _HEIGHT]] * 2)
         view = ground_view(t, lit.astype(np.uint8), man, man, ankles, _HEIGHT, _HEIGHT)
         assert view is not None

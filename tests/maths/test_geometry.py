@@ -60,7 +60,7 @@ def test_irls_ignores_a_third_of_outliers() -> None:
     truth = np.array([[1.01, 0.02, 4], [-0.02, 1.0, -3], [1e-5, 0, 1]])
     to = geo.apply_transform(truth, source_points) + RNG.normal(0, 0.05, source_points.shape)
     to[:40] += [6, -4]
-    # Such as RANSAC on few points leaves it: roughly right, a pixel or two off.
+    # As RANSAC on few points leaves it: approximately right, off by a pixel or two.
     start = geo.translation(1.5, -1) @ geo.similarity_part(truth, SIZE)
     found, residual = geo.refit_irls(to, source_points, "homography", start)
     corners = geo.corners_of(SIZE)

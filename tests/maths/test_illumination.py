@@ -116,7 +116,7 @@ def test_walking_into_the_shade_is_followed_and_a_turn_is_not() -> None:
     assert walk[-1] / walk[0] == pytest.approx(0.3 / 1.0, rel=0.3)
     assert (np.diff(walk) < 1e-6).all()
     turned = sun.parts.copy()
-    # a white shirt front turns away: one part of five
+    # A white shirt front turns away: one part of five.
     turned[1] *= 0.2
     fields = {name: getattr(sun, name) for name in LightSample.__slots__}
     turn = _level(_light([sun] * 8 + [LightSample(**{**fields, "parts": turned})] * 8, 61))

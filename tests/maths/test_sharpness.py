@@ -76,7 +76,7 @@ def test_blur_sets_in_without_a_step() -> None:
 
 
 def _scene(sigma: float) -> tuple[np.ndarray, np.ndarray, PlacedLayer]:
-    """A blurred man in a frame, the mask, and a sharp layer of another man beside the picture's edge."""
+    """A blurred man in a frame, the mask, and a sharp layer of another man at the picture's edge."""
     source = np.full((300, 400, 3), 140, np.uint8)
     mask = np.zeros((300, 400), bool)
     mask[20:280, 40:190] = True

@@ -97,5 +97,5 @@ def test_packets_behind_a_range_that_give_no_picture_are_not_all_read(tmp_path: 
     with open_container(path, _LIMITS.max_side_px) as container:
         stream = video_stream(container)
         assert list(decoded_pictures(container, stream, errors, end=float(1 / stream.time_base))) == []  # type: ignore[operator]
-    # A second's packets, and some hundred more.
+    # One second of packets plus a few hundred.
     assert 0 < len(errors) < 1_000

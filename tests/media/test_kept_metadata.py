@@ -162,7 +162,7 @@ def test_the_timecode_is_kept_and_moves_with_the_start(
         assert container.streams.video[0].metadata.get("timecode") == kept
     assert result.warnings == (() if kept else ("Not in the result: the timecode.",))
     if kept:
-        # Ours is a file with a track of timecode, as cameras write it: that is read as well, and not called lost.
+        # The source has a timecode track as cameras write it, which is read and not reported as lost.
         (tmp_path / "again").mkdir()
         again = encoded(open_clip(result.path), tmp_path / "again")
         assert again.warnings == ()

@@ -47,7 +47,7 @@ def autorotated(picture: av.VideoFrame, matrix: tuple[int, int, int, int]) -> ND
         filters.append(("transpose", "clock_flip" if c < 0 else "cclock"))
     elif d < 0:
         filters.append(("vflip", ""))
-    # vflip gives lines from the last to the first, which PyAV does not read; two more turns write them anew.
+    # vflip reverses the lines, which PyAV does not read; two more rotations rewrite them.
     filters += [("transpose", "clock"), ("transpose", "cclock")]
     graph = av.filter.Graph()
     nodes = [graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=1)]

@@ -174,7 +174,7 @@ def test_spooled_frames_are_the_decoded_ones(tmp_path: Path, name: str) -> None:
             closing(open_untrusted(path, _LIMITS, **options)) as decoded,
             closing(open_untrusted(path, _LIMITS, **options, spool_folder=folder)) as spooled,
         ):
-            # Nothing that could be left over has a name.
+            # No file with a name could be left over.
             assert not list(folder.iterdir())
             os.kill(spooled.process_id, signal.SIGKILL)
             assert _contents(spooled.frames()) == _contents(decoded.frames())

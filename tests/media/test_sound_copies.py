@@ -96,7 +96,7 @@ def test_amr_in_pairs_is_left_out_with_a_warning(tmp_path: Path, frames_a_packet
 
 
 def test_a_refused_packet_loses_only_itself(tmp_path: Path) -> None:
-    """One frame of AMR whose header says that it is longer than the packet."""
+    """One AMR frame whose header claims more bytes than the packet has."""
     path = with_amr(tmp_path, 1)
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
@@ -143,7 +143,7 @@ def edit_list(path: Path, kind: bytes, edits: list[tuple[float, float | None]]) 
     place = track[0] if old is None else old[0] - 8
     removed = 0 if old is None else old[1] - place
     if old is None:
-        # Behind the track's header.
+        # After the track's header.
         place += struct.unpack_from(">I", data, track[0])[0]
     growth = len(edts) - removed
     moov = next(boxes(data, b"moov"))[0] - 8

@@ -45,7 +45,7 @@ BOTH = (".mkv", ".mov")
 CASES = {
     "preview_first": ([Video((64, 48)), MAIN], 1, BOTH),
     "default_is_smaller": ([Video((256, 192)), MAIN], 1, BOTH),
-    # MOV makes the first one the default where none is.
+    # MOV marks the first one as default if none is.
     "no_default": ([Video((64, 48)), Video((128, 96)), Video((96, 64))], 1, (".mkv",)),
     "two_defaults": ([Video((64, 48), Disposition.default), MAIN], 1, BOTH),
     # Only MP4's muxer writes cover art; it comes back as the last stream.

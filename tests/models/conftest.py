@@ -10,7 +10,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the diffusion presets' weights at tiny sizes, and the real small models beside them.
+    """A folder with the diffusion presets' weights at tiny sizes, and the real small models.
 
     Without torch the test is skipped; with ``FAIL_WITHOUT_TORCH=1``, as CI sets it, it fails.
     """

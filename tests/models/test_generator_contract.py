@@ -90,7 +90,7 @@ def _appearance() -> Appearance:
 
 
 def _window(generator: Generator, frames: int, presence: list[Presence] | None = None) -> Window:
-    """Return a window in which somebody stands and sways; every frame differs in all that it holds."""
+    """Return a window in which somebody stands and sways; every input differs from frame to frame."""
     width, height = _SIZE_WH
     rng = np.random.default_rng(3)
     standing = relaxed_skeleton(load_figure(weight_path("figure.npz"), "auto")) * 90.0
@@ -171,7 +171,7 @@ def test_same_window_and_seed_give_the_same_layers(generator: Generator) -> None
     assert _is_same(_layers(generator, window), _layers(generator, window))
 
 
-# The fake puts the source's own mask back, whoever is there.
+# The fake returns the source's own mask in any case.
 @pytest.mark.parametrize("generator", ["mannequin", "sd15", "animatediff", "vace", "wan_animate"], indirect=True)
 def test_no_person_is_drawn_where_the_subject_is_absent(generator: Generator) -> None:
     layers = _layers(generator, _window(generator, 3, [Presence.FOUND, Presence.ABSENT, Presence.FOUND]))

@@ -18,7 +18,7 @@ _PRESETS = ("fast", "balanced", "high")
 
 @pytest.fixture
 def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the libraries of the diffusion presets, and let our wrappers be imported anew."""
+    """Hide the libraries of the diffusion presets, and force a fresh import of our wrappers."""
     for name in list(sys.modules):
         if name.partition(".")[0] in _HEAVY:
             monkeypatch.setitem(sys.modules, name, None)

@@ -73,7 +73,7 @@ def test_a_face_is_left_out_on_a_back() -> None:
     skeleton[nose, 2] = 5
     skeleton[ears, 2] = -2
     assert with_hidden_face(joints, skeleton)[nose, 2] == 0
-    # Without depth the shoulders tell: seen from behind, the right one is right in the picture.
+    # Without depth the shoulders decide: from behind, the right one is on the right in the picture.
     flat = np.zeros((23, 3), np.float32)
     assert with_hidden_face(joints, flat)[nose, 2] > 0.5
     turned = joints.copy()

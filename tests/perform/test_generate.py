@@ -33,7 +33,7 @@ class _Plates:
 
 @pytest.mark.parametrize("corner", [(30.0, 20.0), (-15.0, -9.0), (80.0, 60.0), (200.0, 10.0)])
 def test_a_crop_of_the_plate_is_the_same_from_its_own_box(corner: tuple[float, float]) -> None:
-    """The crop may reach over the picture's edges, which go on outside, or lie beside it."""
+    """The crop may extend beyond the picture's edges, which are replicated, or lie outside of it."""
     crop_from_source = np.array([[1.2, -0.1, 0.0], [0.1, 1.2, 0.0], [0.0, 0.0, 1.0]])
     crop_from_source[:2, 2] = -crop_from_source[:2, :2] @ corner
     crop = (33, 25)
@@ -49,7 +49,7 @@ def test_a_crop_of_the_plate_is_the_same_from_its_own_box(corner: tuple[float, f
 
 
 class _Crops:
-    """Crops of nothing, which say when those of a window are asked for."""
+    """Dummy crops that signal when those of a window are requested."""
 
     def __init__(self) -> None:
         self.asked: dict[int, threading.Event] = {start: threading.Event() for start in (0, 4, 8)}
@@ -63,7 +63,7 @@ class _Crops:
 
 
 class _Painter(IdentityGenerator):
-    """Paints a window only when the next one's pictures have been asked for."""
+    """Generates a window only after the next one's pictures have been requested."""
 
     def __init__(self, crops: _Crops) -> None:
         super().__init__(window_frames=4, conditioning_frames=0)

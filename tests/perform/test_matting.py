@@ -188,7 +188,7 @@ def test_a_matte_moves_as_the_picture_moved() -> None:
 
 
 def _figure_in(color: tuple[int, int, int], frames: int) -> FigureGuide:
-    """Return a figure of one color where ``_person`` stands, and no shadow."""
+    """Return a figure of one color at the position of ``_person``, without a shadow."""
     mask = _person().mask
     picture = np.zeros((100, 100, 3), np.uint8)
     picture[mask] = color

@@ -145,7 +145,7 @@ def test_the_ground_beside_the_foot_wins_over_the_picture() -> None:
     [("towards the camera", 0.86, 85), ("slow, across", 0.93, 55), ("noise 2 %, across, shake", 0.93, 40)],
 )
 def test_thresholds_follow_the_feets_own_speeds(name: str, least_f1: float, most_ms: float) -> None:
-    """Slow swings are told from rest, and noise breaks no contact."""
+    """Slow swings are distinguished from rest, and noise interrupts no contact."""
     (walk,) = [walk for walk in WALKS if walk.name == name]
     found, ms = score(walk, FootLockSettings(), seeds=2)
     assert found > least_f1 and ms < most_ms

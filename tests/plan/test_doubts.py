@@ -14,7 +14,7 @@ COUNT = 120
 
 
 def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0,)) -> list[str]:
-    """Sentences about the other one, who stands at ``other_x`` and is not found in a gap."""
+    """Warnings about the other person, who stands at ``other_x`` and is not found in a gap."""
     frames = np.arange(COUNT)
     own = walker(0, frames, np.full(COUNT, 300.0), RED)
     theirs = walker(1, frames, np.full(COUNT, other_x), BLUE)

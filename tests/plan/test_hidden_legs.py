@@ -20,7 +20,7 @@ STRIDE_SECONDS = 1.0
 
 
 def walk(speed_bh_per_s: float = 0.7) -> np.ndarray:
-    """Joints and skeleton (T, 44, 3) in world px: somebody walks to the right past a camera that stands still."""
+    """Joints and skeleton (T, 44, 3) in world px: somebody walks to the right past a static camera."""
     t = np.arange(COUNT) / FPS
     both = np.zeros((COUNT, 44, 3))
     both[:, :21, 2] = 0.95

@@ -74,7 +74,7 @@ def test_appearance_decides_where_motion_does_not() -> None:
 
 
 def test_the_whole_shot_is_linked_at_once_not_the_cheapest_pair_first() -> None:
-    # The second one's end is nearest to the first one's new track, but then nobody is left for the own.
+    # The second one's end is nearest to the first one's new track, but then its own track would be unlinked.
     before, after = np.arange(30), np.arange(36, 66)
     persons = linked(
         walker(0, before, np.full(30, 100.0)),
@@ -115,7 +115,7 @@ def test_somebody_who_jumps_beside_another_person_keeps_their_identity() -> None
 
 
 def test_a_piece_without_colors_takes_those_of_its_track_just_after() -> None:
-    # They stand so close that both tracks are cut into short pieces; a look back gave the first frames no colors.
+    # They are so close that both tracks are split into short pieces; a look back gave the first frames no colors.
     frames = np.arange(30)
     late = walker(0, frames, np.full(30, 200.0), RED)
     other = walker(1, frames, np.full(30, 220.0), BLUE)

@@ -77,7 +77,7 @@ class Scene:
         return make_plates(inputs, PlateSettings(samples=samples), folder, lambda: None, lambda done, total: None)
 
     def psnr_db(self, plates: PlateSet, frames: Sequence[int]) -> list[float]:
-        """Of the plate where the person stands."""
+        """PSNR of the plate over the person's pixels."""
         result = []
         for t in frames:
             picture, seen = plates.render(t, (0, 0, WIDTH, HEIGHT))

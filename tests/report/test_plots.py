@@ -43,7 +43,7 @@ def test_in_a_contact_the_anchor_is_the_ground() -> None:
     ankles = np.full((T, 2, 2), 70.0) + np.arange(T)[:, None, None] * [2.0, 0.0]
     speed = foot_speed_bh(ankles, plan, np.arange(T) / FPS)
     assert np.nanmax(speed[51:70, 0]) < 1e-9
-    # The camera says that the ground stands still.
+    # According to the camera path the ground is static.
     assert speed[75, 0] == pytest.approx(2.0 * FPS / BODY_HEIGHT_PX)
 
 

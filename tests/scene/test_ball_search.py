@@ -15,7 +15,7 @@ STRIDE = 3
 
 
 def body() -> BodyPath:
-    """Somebody who stands still before a camera that does not move."""
+    """Somebody who stands still in front of a static camera."""
     return BodyPath(
         joints_xy=np.tile([[400.0, 40.0]], (FRAMES, 1, 1)),
         hips_xy=np.tile([150.0, 120.0], (FRAMES, 1)),

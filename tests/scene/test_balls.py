@@ -18,7 +18,7 @@ RADIUS_PX = 14.0
 
 
 def body(joint: Callable[[int], tuple[float, float]] = lambda t: (400.0, 40.0)) -> BodyPath:
-    """A man who stands still before a camera that does not move."""
+    """A man who stands still in front of a static camera."""
     return BodyPath(
         joints_xy=np.array([[joint(t)] for t in range(FRAMES)], np.float64),
         hips_xy=np.tile([150.0, 120.0], (FRAMES, 1)),

@@ -19,7 +19,7 @@ Worker = Callable[[str, dict[str, Any]], list[State]]
 
 @dataclass(slots=True)
 class EndpointServer:
-    """What was asked, and the states that each job still goes through."""
+    """Requests so far, and the remaining states of each job."""
 
     worker: Worker
     port: int = 0

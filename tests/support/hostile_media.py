@@ -16,7 +16,8 @@ def lying_mp4(
 ) -> bytes:
     """Return an MP4 whose tables claim ``samples`` samples in each track, and whose ``mdat`` has ``media`` bytes.
 
-    ``where`` is the table that lies: sizes ("stsz"), times ("stts"), offsets of times ("ctts"), or a fragment ("trun").
+    ``where`` is the table with false entries: sizes ("stsz"), times ("stts"), offsets of times ("ctts"), or a fragment
+    ("trun").
     """
     traks = b"".join(_trak(number + 1, samples, sound, ticks, where) for number in range(tracks))
     head = box(b"ftyp", b"isom\0\0\2\0isomiso2avc1mp41")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 Speaker = Callable[[socket.socket, threading.Event], None]
-"""Answers a request on its socket; the event says that the test is over."""
+"""Answers a request on its socket; the event signals the end of the test."""
 Answer = bytes | int | Speaker | list["Answer"]
 """A body for 200, a status without a body, a function, or one of these for each request in turn (the last stays)."""
 

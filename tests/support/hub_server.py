@@ -22,7 +22,7 @@ class Hub:
     files: Mapping[str, bytes]
     """``owner/name/path`` to content."""
     lfs: frozenset[str]
-    """Those whose SHA-256 the metadata tell."""
+    """Files whose SHA-256 is in the metadata."""
     token: str | None = None
     cut_after: int | None = None
     """Bytes after which each connection ends, once a file."""
@@ -97,7 +97,7 @@ def hub_server(files: Mapping[str, bytes], lfs: frozenset[str] = frozenset(), **
             self.wfile.write(content)
 
         def log_message(self, *values: Any) -> None:
-            """Nothing is said."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

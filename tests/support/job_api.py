@@ -38,7 +38,7 @@ class JobApi:
     asked: dict[str, Any] = field(default_factory=dict)
     """What each job's ``input`` is."""
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What /status says of each job."""
+    """The state of each job for /status."""
     cancelled: list[str] = field(default_factory=list)
     calls: int = 0
     """Of the endpoint's API."""
@@ -111,7 +111,7 @@ class JobApi:
             return None
 
     def _given(self, worker: str) -> Any:
-        """Return the next job that nobody has cancelled, and note who takes it."""
+        """Return the next job that is not cancelled, and record who takes it."""
         job = self._next(self._jobs)
         if job is None:
             return None

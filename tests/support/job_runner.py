@@ -54,7 +54,7 @@ class Runner:
             if cancel_after is not None:
                 await asyncio.wait([job], timeout=cancel_after)
                 job.cancel()
-                # Cancelled twice: the second must not let the next job start beside the thread.
+                # Cancelled twice: the second cancel must not let the next job start while the thread runs.
                 await asyncio.sleep(0)
                 job.cancel()
             try:
@@ -87,7 +87,7 @@ class Runner:
         return (self.folder / "log.txt").read_text()
 
     def left(self) -> list[Path]:
-        """Return what lies in the worker's folders."""
+        """Return the contents of the worker's folders."""
         return [
             path for name in ("work", "outputs", "state") for path in (self.folder / name).rglob("*") if path.is_file()
         ]

@@ -18,7 +18,7 @@ from pipeline.media.pixels import video_frame
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a clip is made of."""
+    """Specification of a synthetic clip."""
 
     name: str
     suffix: str = ".mp4"
@@ -36,7 +36,7 @@ class ClipSpec:
     display_matrix: tuple[int, int, int, int] | None = None
     """a, b, c, d of a display matrix, whole numbers."""
     stated_rate: Fraction | int = 25
-    """What the container says of the mean rate."""
+    """The mean rate stated by the container."""
     sar: Fraction | None = None
     audio: str | None = "aac"
     audio_start: Fraction = Fraction(0)

@@ -18,5 +18,5 @@ def real_models(settings: Settings) -> LoadedModels:
 
 
 def models_with(generator: Generator, settings: Settings) -> LoadedModels:
-    """Return the people model of the settings beside ``generator``."""
+    """Return the settings' people model together with ``generator``."""
     return LoadedModels(make_people(settings.people), generator)

@@ -67,7 +67,7 @@ def put_server(*steps: Step, port: int = 0) -> Iterator[PutServer]:
     told = PutServer(list(steps) or [200])
 
     class Handler(BaseHTTPRequestHandler):
-        # 1.1 says "100 Continue", for which botocore would wait a second.
+        # Version 1.1 sends "100 Continue", for which botocore would wait a second.
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:

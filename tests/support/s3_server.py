@@ -51,7 +51,7 @@ def s3_server(folder: Path, bucket: str = "results", port: int = 0) -> Iterator[
     """Serve ``folder``, in which the bucket is made where it is not there yet, until the block ends."""
     (folder / bucket).mkdir(parents=True, exist_ok=True)
     keys = f"{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}"
-    # Port 0: the system chooses a free one, and rclone says which.
+    # Port 0: the system chooses a free one, and rclone prints it.
     command = [str(rclone()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", keys, str(folder)]
     # Without a configuration, and nearly without the cache in which a deleted file would live on: with none at all
     # (0s) rclone looks after each folder in an endless loop that takes a core.
@@ -61,7 +61,7 @@ def s3_server(folder: Path, bucket: str = "results", port: int = 0) -> Iterator[
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    # A server that says nothing is ended, which ends the reading below.
+    # A silent server is killed, which ends the reading below.
     guard = threading.Timer(_STARTS_SECONDS, process.kill)
     guard.start()
     drain: threading.Thread | None = None

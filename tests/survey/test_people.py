@@ -162,7 +162,7 @@ def test_the_subject_is_kept_through_an_exposure_ramp() -> None:
 
 WALKING = [*range(8, 48), *range(108, 149)]
 ON_COURSE_PX = [0] * 40 + [-143] * 41
-"""Puts the way out where the way in ended: one walk without the stand in between, 7 px a frame."""
+"""Offset that continues the way out where the way in ended: one walk without the stop, 7 px per frame."""
 
 
 def crossing() -> Iterator[tuple[Picture, Mask, Mask]]:

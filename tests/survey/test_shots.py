@@ -44,7 +44,7 @@ def test_a_cut_to_another_place_begins_a_shot() -> None:
 
 
 def test_a_cut_between_alike_pictures_of_two_places_begins_a_shot() -> None:
-    # The same wall, all that stands before it is other.
+    # The same wall, with everything in front of it exchanged.
     def framing(number: int) -> Picture:
         picture = view(1).copy()
         picture[30:170, 20:300] = view(number)[30:170, 20:300]

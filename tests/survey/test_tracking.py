@@ -54,7 +54,7 @@ def test_ids_never_repeat_over_cuts_and_a_clip_of_one_frame_has_its_track() -> N
 
 
 class LateBlob(OneBlob):
-    """Finds the body in frame 5 only, and says in frame 6 that it was there in frames 4 and 3, too."""
+    """Finds the body in frame 5, and reports in frame 6 that it was in frames 4 and 3 as well."""
 
     def find(self, picture: Picture) -> list[Person]:
         now = int(picture[0, 0, 0])

@@ -210,7 +210,7 @@ def test_people_who_were_found_are_cards_with_their_stills(tmp_path: Path) -> No
         (tmp_path / f"person_{number:02d}.png").write_bytes(b"")
     moment = JobStatus(number=1, folder=tmp_path, answer=answer)
     cards = person_cards(moment)
-    # Whose still did not come is told in words alone.
+    # A person without a still is described in words only.
     assert [card.still.name for card in cards] == ["person_00.png", "person_01.png"]
     assert cards[0].point is not None and cards[0].point.at_s == 1.0 and cards[1].point is None
     assert cards[0].caption.startswith("0: visible for 1.5 s") and "(largest)" in cards[0].caption
@@ -226,7 +226,7 @@ def test_a_character_is_requested_without_a_clip() -> None:
     asked = job_input(fields, {}, compose_settings(), "character")
     assert asked["reference_image_url"] == "/pictures/a.png" and asked["prompt"] == "a coat"
     assert asked["mode"] == "character" and "video_url" not in asked
-    # The picture decides: what is asked of a clip may still be wrong.
+    # Only the picture matters: the clip's fields may still be wrong.
     assert (asked["seed"] == 0 and "subject" not in asked) or asked["subject"] == "largest"
 
 

@@ -91,7 +91,7 @@ _KEYS = st.sampled_from(
 )
 
 
-# The machine may be busy: how long a draw takes says nothing here.
+# The machine may be busy: the time of a draw is irrelevant here.
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(_KEYS, _JSON, max_size=5))
 def test_anything_else_is_refused_in_order(raw: dict[str, object]) -> None:

@@ -44,7 +44,7 @@ def redactor() -> Redactor:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    # Of this process: how busy the machine is says nothing of the search.
+    # CPU time of this process: the machine's load is irrelevant.
     begin = time.process_time()
     work()
     return time.process_time() - begin

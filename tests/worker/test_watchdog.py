@@ -69,7 +69,7 @@ def test_a_job_that_was_given_up_delivers_nothing_and_the_next_is_served(
     async def jobs() -> tuple[Any, Any, list[Path]]:
         given_up = await handle({"id": "first", "input": good_job()})
         goes_on.set()
-        # The second waits for the first one's thread, which must end without a word.
+        # The second waits for the first one's thread, which must end silently.
         long = replace(worker, stall_seconds=60.0)
         object.__setattr__(worker, "stall_seconds", long.stall_seconds)
         second = await handle({"id": "second", "input": good_job()})

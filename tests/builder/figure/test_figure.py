@@ -99,7 +99,7 @@ def test_every_vertex_hangs_on_bones_and_every_group_is_there(figure: Figure) ->
     # A skirt is grown to a reference picture; the file has none.
     assert set(np.unique(figure.groups)) == {int(g) for g in Group} - {int(Group.SKIRT)}
     assert np.isfinite(figure.vertices).all() and figure.occlusion.min() >= 0 and figure.occlusion.max() <= 1
-    # The sole lies open less than the crown of the head; under the chin is darker than the forehead.
+    # The sole is more occluded than the crown of the head, and the chin's underside more than the forehead.
     hair = np.unique(figure.triangles[figure.groups == Group.HAIR])
     shoes = np.unique(figure.triangles[figure.groups == Group.SHOES])
     top = hair[figure.vertices[hair, 1] < -0.98]

@@ -7,7 +7,7 @@ from pipeline.datatypes.survey import Person
 
 
 def person_in_reference(color: tuple[int, int, int]) -> Appearance:
-    """A reference picture of somebody in one color; mask and box are given, nobody has to be found."""
+    """A reference picture of a person in one color, with mask and box, so that nothing has to be detected."""
     picture = np.full((200, 100, 3), 220, np.uint8)
     mask = np.zeros((200, 100), np.bool_)
     mask[20:180, 35:65] = True

@@ -13,7 +13,7 @@ def test_the_kept_table_is_what_the_networks_cost() -> None:
     kept = json.loads(PART_COSTS.read_text())
     counted = count_parts()
     assert kept["tflop"] == pytest.approx(counted, rel=1e-3)
-    # Counted by others for 25 steps with guidance and three ControlNets at this size.
+    # Published counts for 25 steps with guidance and three ControlNets at this size.
     assert naive_tflop(counted) == pytest.approx(139.4, rel=0.01)
 
 

@@ -92,7 +92,7 @@ def test_a_face_goes_back_to_where_it_was_taken_from(monkeypatch: pytest.MonkeyP
     pictures = _pictures(2)
     made = faces_painted_again(_conditioner(), 64, _window(2), range(2), pictures, 1, lambda: None)
     assert np.abs(made.astype(int) - pictures).max() <= 3
-    # A wrong place would be seen: the crop is not the same a few px beside.
+    # A wrong position would be noticed: the crop differs a few px away.
     moved = replace(_window(2), joints=_window(2).joints + np.array([5, 0, 0], np.float32))
     beside = faces_painted_again(_conditioner(), 64, moved, range(2), pictures, 1, lambda: None)
     assert np.abs(beside.astype(int) - pictures).max() > 3

@@ -74,7 +74,7 @@ def test_a_dry_run_with_random_weights_on_what_another_machine_prepared(
     assert gpu_check.main([*part, *options, *sheets]) == 0
     (run,) = json.loads(told.read_text())
     assert run["weights"] == "random" and run["generation_s"] > 0 and run["tflop_estimated"] > 0
-    # Whoever was asked for is found, so no window is painted twice and no matte is carried.
+    # The requested person is always found, so no window is generated twice and no matte is propagated.
     assert run["quality"]["mattes_propagated"] == 0 and run["quality"]["frames_replaced"] == 9
     assert run["provoked_out_of_memory"]["outcome"] == "did not run out"
     sheet = cv2.imread(run["sheets"][0])
@@ -83,7 +83,7 @@ def test_a_dry_run_with_random_weights_on_what_another_machine_prepared(
 
 
 class _Hungry(IdentityGenerator):
-    """Runs out of memory where it is short, until it was told to use less."""
+    """Runs out of memory while it is limited, until asked to use less."""
 
     def __init__(self, can_use_less: bool) -> None:
         super().__init__()

@@ -150,7 +150,7 @@ def test_animate_sees_pose_face_and_a_background_that_is_black_where_it_makes(mo
         for name in ("background_video", "mask_video", "face_video", "pose_video")
     )
     assert given["segment_frame_length"] == len(background) == 9 and given["mode"] == "replace"
-    # The finished frame is known, whole: the first segment goes on from it.
+    # The finished frame is known completely: the first segment continues from it.
     assert not masks[0].any() and (background[0][41:99, 25:35] == _RED).all()
     region = masks[3] > 127
     assert region[44:96, 26:34].all() and not background[3][region].any()
@@ -208,7 +208,7 @@ def test_the_text_encoder_is_loaded_for_a_prompt_and_dropped(monkeypatch: pytest
     assert generator._parts.pipeline.text_encoder is None
     kept = generator._prompt
     assert len(kept) == 2 and not torch.equal(kept[0], kept[1])
-    # The same words again ask nobody; other words do, and are another prompt.
+    # The same words need no encoder again; other words do, and give another prompt.
     generator.prepare(person_in_reference((200, 40, 40)))
     assert len(loaded) == 3
     generator.prepare(replace(person_in_reference((200, 40, 40)), prompt="a knight"))

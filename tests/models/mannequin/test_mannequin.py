@@ -159,7 +159,7 @@ def test_the_drawn_feet_and_head_are_where_the_joints_say(mannequin: Mannequin, 
     solid = alpha > 200
     rows = np.flatnonzero(solid.any(1))
     ankle = joints[ANKLES, 1].max()
-    # Soles lie 3 to 7 % of the height under the ankles; the whole figure is its standing height, less the stance.
+    # Soles are 3 to 7 % of the height below the ankles; the figure is as tall as it stands, minus the stance.
     assert 0.03 * HEIGHT < rows[-1] - ankle < 0.075 * HEIGHT
     assert rows[-1] - rows[0] == pytest.approx(HEIGHT, rel=0.03)
     for name in ("nose", "left_knee", "right_shoulder", "left_hip", "right_ankle"):

@@ -215,7 +215,7 @@ def test_the_view_is_derived_from_the_joints(yaw: float, view: str) -> None:
 
 
 def _seen_from_behind(reference: Appearance) -> Appearance:
-    """The same picture, said to be taken from behind."""
+    """The same picture, declared as a back view."""
     person = reference.reference_person
     assert person is not None
     rows = [JOINT[name.replace("left", "x").replace("right", "left").replace("x", "right")] for name in SKELETON_NAMES]

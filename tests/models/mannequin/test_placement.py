@@ -53,7 +53,7 @@ def test_legs_that_the_landmarks_lean_back_stand_upright(figure: Figure) -> None
 
 
 def _leg_depth(figure: Figure, pose: Pose) -> float:
-    """How far the left ankle lies behind its hip, px."""
+    """Depth of the left ankle behind its hip, px."""
     hip, ankle = (pose.apply(bone, figure.heads[BONE[bone]]) for bone in ("thigh1.L", "foot.L"))
     return float(ankle[2] - hip[2])
 

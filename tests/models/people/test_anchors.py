@@ -15,7 +15,7 @@ SIZE_WH = (320, 240)
 
 
 def scene(body_x: int, cover_x: int | None = None) -> tuple[Picture, Mask]:
-    """A patterned body, 60 px wide, on a patterned ground; somebody else may stand before it."""
+    """A patterned body, 60 px wide, on a patterned background; somebody else may be in front of it."""
     picture = cv2.resize(np.random.default_rng(1).integers(0, 255, (24, 32, 3)).astype(np.uint8), SIZE_WH)
     mask = np.zeros(SIZE_WH[::-1], np.bool_)
     mask[60:180, body_x : body_x + 60] = True
@@ -47,7 +47,7 @@ def test_points_go_with_the_body_at_any_size_of_the_picture() -> None:
 
 
 def test_a_covered_person_is_not_held_by_what_covers_them() -> None:
-    # One stands; the other one comes in front from the right.
+    # One stands; the other one enters in front from the right.
     pictures = [scene(100, 180 - 8 * k)[0] for k in range(11)]
     anchors = anchored(pictures[0], scene(100)[1], 100)
     for before, now in pairwise(pictures):

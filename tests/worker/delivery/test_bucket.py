@@ -197,7 +197,7 @@ def test_a_bucket_is_tried_once_a_worker(server: S3Server) -> None:
     bucket = _bucket(server)
     try_bucket(bucket)
     assert not any(name.startswith("understudy/.") for name in server.names()), "the trial's object stays"
-    # Not asked again: this one would not answer.
+    # Not tried again: this server would not answer.
     with put_server("silent") as silent:
         bucket_trial._passed.add(bucket_at(silent.url))
         try_bucket(bucket_at(silent.url))
@@ -284,7 +284,8 @@ def test_a_silent_store_does_not_delay_a_cancel(tmp_path: Path, size: int, monke
 
         with pytest.raises(Cancelled):
             upload_files(bucket_at(silent.url), {"k/result.mp4": path}, check=check, limits=_PATIENT)
-        # The connection is closed and the server goes on: what was left to its time-out ends, and asks no more.
+        # The connection is closed while the server runs on: the abandoned request ends at its time-out and is not
+        # retried.
         silent.over.set()
         for thread in set(threading.enumerate()) - before:
             if thread.name.startswith("ThreadPoolExecutor"):

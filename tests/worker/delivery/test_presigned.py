@@ -171,7 +171,7 @@ def test_azure_gets_its_header(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "https://blob.core.windows.net.example.com/x?sig=1",
     ):
         assert headers_for(url, "video/mp4", {}) == {"content-type": "video/mp4"}
-    # Azure under a name of one's own says what it misses.
+    # Azure under a custom domain reports the missing header.
     with put_server((400, {}, _error("MissingRequiredHeader")), 201) as server:
         _put(server, path)
     assert [got.headers.get("x-ms-blob-type") for got in server.received] == [None, "BlockBlob"]
@@ -281,7 +281,7 @@ def test_no_form_of_a_private_address_is_sent_to(path: Path, host: str) -> None:
         with pytest.raises(UrlRejected) as caught:
             check_url(f"http://{host}:{server.port}{_SIGNED}", field="upload_url", private_hosts=frozenset())
         assert caught.value.field == "upload_url" and host not in caught.value.message
-        # Checked at the connection again, also where nobody checked before.
+        # Checked again at the connection, even without a check before.
         again = open_request(
             "PUT", f"http://{host}:{server.port}/", field="upload_url", private_hosts=frozenset(), data=b"x"
         )

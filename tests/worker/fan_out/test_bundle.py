@@ -44,7 +44,7 @@ def test_a_chunk_drawn_from_the_bundle_has_the_jobs_bytes(tmp_path: Path) -> Non
     whole = tmp_path / "whole"
     run_job(request, SETTINGS, models(), whole, share=share)
     [offer] = offers
-    # The generator goes on from the frames before: each chunk needs the one before it, and no other.
+    # The generator continues from the previous frames: each chunk needs only the one before it.
     assert {index: set(needed) for index, needed in offer.needed.items()} == {0: set(), 1: {0}, 2: {1}, 3: {2}}
 
     pack(tmp_path / "bundle.zip", request, SETTINGS, whole, "code")

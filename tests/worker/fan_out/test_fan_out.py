@@ -56,7 +56,7 @@ def test_one_worker_dies_and_one_stalls_and_the_bytes_are_the_same(tmp_path: Pat
         assert shared["workers"] == 4 and shared["chunks_here"] + shared["chunks_elsewhere"] == CHUNKS
         assert shared["chunks_elsewhere"] > 0 and shared["chunks_taken_over"] >= 2
         assert group.result("big").read_bytes() == alone
-        # Nothing of it is left in the bucket but the result, and nobody is still asked for a chunk.
+        # Only the result is left in the bucket, and no chunk is still requested.
         wait_until(lambda: not any("fan_out" in name for name in group.bucket.names()), "chunks stay in the bucket")
         left = [j for j, state in api.states.items() if j != "big" and state["status"] in ("IN_QUEUE", "IN_PROGRESS")]
         assert left == []

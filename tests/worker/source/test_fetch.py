@@ -68,7 +68,7 @@ def test_a_file_comes_whole_and_nothing_but_its_bytes_counts(tmp_path: Path) -> 
         (response(status="302 Found"), UrlRejected, 1),
         (lambda connection, over: connection.sendall(b"no HTTP at all\r\n\r\n"), DownloadFailed, 5),
         (lambda connection, over: None, DownloadFailed, 5),
-        # Cut off where nothing tells the length but the coding itself.
+        # Truncated where only the transfer coding defines the length.
         (
             response(gzip.compress(bytes(range(256)) * 99)[:-9], Content_Encoding="gzip", Content_Length=""),
             DownloadFailed,
@@ -268,7 +268,7 @@ def test_a_host_with_changing_addresses_is_contacted_at_the_checked_one(
     monkeypatch.setattr(fetch_module, "_TRIES", 1)
     with pytest.raises((DownloadFailed, UrlRejected)):
         _fetch("http://rebind.test/a.mp4", tmp_path / "source")
-    # The first try dials what was checked; the next one asks anew, and is refused.
+    # The first try connects to the checked address; the next one resolves again, and is refused.
     assert set(dialled) == {"93.184.216.34"}
 
 
