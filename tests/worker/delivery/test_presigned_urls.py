@@ -36,10 +36,10 @@ def _at(seconds: float, form: str = "%Y%m%dT%H%M%SZ") -> str:
 @pytest.mark.parametrize(
     ("query", "asked", "error", "told"),
     [
-        (lambda: f"X-Amz-Date={_at(-7200)}&X-Amz-Expires=3600&X-Amz-Signature=x", {}, UploadFailed, "over"),
-        (lambda: f"X-Goog-Date={_at(-7200)}&X-Goog-Expires=3600&X-Goog-Signature=x", {}, UploadFailed, "over"),
-        (lambda: f"sv=1&sp=cw&se={_at(-600, '%Y-%m-%dT%H:%M:%SZ')}&sig=x", {}, UploadFailed, "over"),
-        (lambda: f"Expires={int(time.time()) - 600}&Signature=x&AWSAccessKeyId=a", {}, UploadFailed, "over"),
+        (lambda: f"X-Amz-Date={_at(-7200)}&X-Amz-Expires=3600&X-Amz-Signature=x", {}, UploadFailed, "expired"),
+        (lambda: f"X-Goog-Date={_at(-7200)}&X-Goog-Expires=3600&X-Goog-Signature=x", {}, UploadFailed, "expired"),
+        (lambda: f"sv=1&sp=cw&se={_at(-600, '%Y-%m-%dT%H:%M:%SZ')}&sig=x", {}, UploadFailed, "expired"),
+        (lambda: f"Expires={int(time.time()) - 600}&Signature=x&AWSAccessKeyId=a", {}, UploadFailed, "expired"),
         (lambda: f"sv=1&sp=r&se={_at(600, '%Y-%m-%dT%H:%M:%SZ')}&sig=x", {}, UploadFailed, "write"),
         (lambda: "X-Amz-SignedHeaders=host%3Bx-amz-acl&X-Amz-Signature=x", {}, InvalidInput, "x-amz-acl"),
         (
