@@ -80,15 +80,21 @@ def srgb_of(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(255 * curved), np.uint8)
 
 
-def relight_folder(folder: Path, out: Path, light: str) -> None:
-    """Write a copy of a truth folder in another light; masks and geometry are the same."""
-    out.mkdir(parents=True, exist_ok=True)
-    with np.load(folder / "gt.npz") as truth:
-        tracks = np.where(truth["bg_visible"][..., None], truth["bg_tracks"], np.nan)
+def background_shifts(bg_tracks: NDArray[np.float64], bg_visible: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return (T,) how far the background moved to the right since the first frame, px, by its tracks (T, P, 2)."""
+    tracks = np.where(bg_visible[..., None], bg_tracks, np.nan)
     shifts = np.zeros(len(tracks))
     for t in range(1, len(tracks)):
         both = np.isfinite(tracks[[t - 1, t]]).all(axis=(0, 2))
         shifts[t] = shifts[t - 1] + np.median(tracks[t, both, 0] - tracks[t - 1, both, 0])
+    return shifts
+
+
+def relight_folder(folder: Path, out: Path, light: str) -> None:
+    """Write a copy of a truth folder in another light; masks and geometry are the same."""
+    out.mkdir(parents=True, exist_ok=True)
+    with np.load(folder / "gt.npz") as truth:
+        shifts = background_shifts(truth["bg_tracks"], truth["bg_visible"])
     for name in _VIDEOS:
         if (folder / f"{name}.mp4").exists():
             with av.open(str(folder / f"{name}.mp4")) as container:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Transforms
-from pipeline.datatypes.light import CastShadows
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
 from pipeline.plate.inputs import PlateInputs
@@ -85,20 +84,20 @@ def _shaded(body: Mask, bottom_row: float, shear: tuple[float, float], shape: tu
 class _CoarseGrades:
     """Grades at an eighth of the size, cached for the most recent frames."""
 
-    def __init__(self, people_mask: Callable[[int], Mask], height: float, shadows: CastShadows) -> None:
-        self._people_mask = people_mask
-        self._height = height
-        self._shadows = shadows
+    def __init__(self, inputs: PlateInputs) -> None:
+        self._inputs = inputs
+        self._height = inputs.body_height_px / _COARSE
         self._kept: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
 
     def __call__(self, frame: int) -> NDArray[np.uint8]:
         if frame not in self._kept:
-            mask = self._people_mask(frame)
+            mask = self._inputs.people_mask(frame)
             h, w = mask.shape
             small = cv2.resize(
                 mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
             )
-            self._kept[frame] = background_grade(small > 12, self._height / _COARSE, self._shadows.shear_at(frame))
+            grade = background_grade(small > 12, self._height, self._inputs.shadows.shear_at(frame))
+            self._kept[frame] = self._inputs.moving.lower(grade, frame)
             if len(self._kept) > _CACHED_MASKS:
                 self._kept.popitem(last=False)
         return self._kept[frame]
@@ -110,7 +109,7 @@ def plan_anchors(inputs: PlateInputs, anchor_seconds: float, samples: int) -> li
     Anchors lie ``anchor_seconds`` apart. Candidates are the frames nearest in time that still contribute to an occluded
     place with fewer than ``samples`` samples; distant frames are examined ever more sparsely.
     """
-    grades = _CoarseGrades(inputs.people_mask, inputs.body_height_px, inputs.shadows)
+    grades = _CoarseGrades(inputs)
     rate = _mean_rate(inputs.clip.info.pts_seconds)
     bounds = [*(int(start) for start in inputs.shot_starts), len(inputs.needed)]
     plans: list[AnchorPlan] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from pipeline.maths.grain import Grain, estimate_grain
 from pipeline.plate.anchors import AnchorPlan, plan_anchors
 from pipeline.plate.candidates import CandidateReader
 from pipeline.plate.inputs import PlateInputs
+from pipeline.plate.moving_things import find_moving_things
 from pipeline.plate.placement import (
     FrameRegistration,
     PlateAssignment,
@@ -46,9 +48,19 @@ def make_plates(
     """Build the plates that the ``needed`` frames require, and write them to ``folder``.
 
     Candidates are spooled to ``folder`` while they are needed, so memory holds only a few pictures. ``check`` may
-    raise; nothing counts as finished until ``plates.npz``, written last, exists. One read of the clip.
+    raise; nothing counts as finished until ``plates.npz``, written last, exists. Two reads of the clip.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    moving = find_moving_things(
+        inputs.clip,
+        inputs.world_from_source,
+        inputs.shot_starts,
+        inputs.people_mask,
+        inputs.needed,
+        inputs.body_height_px,
+        check,
+    )
+    inputs = replace(inputs, moving=moving)
     plans = plan_anchors(inputs, settings.anchor_seconds, settings.samples)
     assignment = assign_plates(len(inputs.needed), plans)
     anchors = np.array([plan.frame for plan in plans], np.int64)

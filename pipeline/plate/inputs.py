@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Transforms
 from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.light import CastShadows
+from pipeline.plate.moving_things import MovingThings
 from pipeline.shaped import Shaped, Shapes
 
 
@@ -34,6 +35,8 @@ class PlateInputs(Shaped):
     """Typical height of the people: every width around them is a fraction of it."""
     shadows: CastShadows
     """The subject's: plates are free of them where other frames show the ground without."""
+    moving: MovingThings = field(default_factory=MovingThings)
+    """Plates are free of them where other frames show what is behind."""
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -40,13 +40,15 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
     """Gather the samples of one anchor's plate; ``pictures`` maps the plan's candidates to RGB."""
     world_from_source = inputs.world_from_source
     height = inputs.body_height_px
+
+    def grade_of(frame: int) -> NDArray[np.uint8]:
+        grade = background_grade(inputs.people_mask(frame), height, inputs.shadows.shear_at(frame))
+        return inputs.moving.lower(grade, frame)
+
     return Candidates(
         plan=plan,
         pictures=pictures,
-        grades={
-            frame: background_grade(inputs.people_mask(frame), height, inputs.shadows.shear_at(frame))
-            for frame in plan.candidates
-        },
+        grades={frame: grade_of(frame) for frame in plan.candidates},
         guesses={t: np.linalg.inv(world_from_source[t]) @ world_from_source[plan.frame] for t in plan.candidates},
         height=height,
     )

@@ -25,6 +25,11 @@ _ON_LIMB = np.float32(0.4)
 """Log odds that a pixel of the mask on a limb is the subject's, before its color is looked at."""
 _ODDS = 2.0
 """Least log odds of a color for a foreign object against the subject."""
+_TELLING_ODDS = 10.0
+"""Least odds of a color for a foreign object where a difference from the plate says little: in the shadow at the feet,
+and where the plate is wrong."""
+_CONTINUED_SHARE = 0.3
+"""Fraction of an object that must be seen where a difference does say something."""
 _OTHERS_REACH_BH = 0.05
 _OFF_LIMBS_BH = 0.03
 """Mask pixels this far from every limb may belong to somebody whose own mask is lost."""
@@ -41,6 +46,8 @@ _PAINTED = 0.0018
 the subject through it."""
 _CAP_BH = 0.12
 """Distance from the surface of the head: hats and high hair."""
+_WORN_SHARE = 0.9
+"""Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
 _HALF = 0.5
 
 
@@ -81,6 +88,8 @@ class _Evidence:
     """Log odds of something foreign against the subject."""
     differs: Mask
     """Where neither the plate nor a shadow on it is shown."""
+    doubtful: Mask
+    """Where a difference from the plate says little: in the shadow at the feet, and where the plate is wrong."""
     near_others: Mask
     unmasked: Mask
     """Where others may be without a mask."""
@@ -96,9 +105,9 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
     foreign = row.foreign[sample.bins]
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
-    differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~on_ground(sample)
-    differs &= sample.subject_mask | sample.others_mask | ~wrong
-    return _Evidence(likelihood, foreign, other_people, odds, differs, near_others, unmasked)
+    doubtful = on_ground(sample) | (wrong & ~sample.subject_mask & ~sample.others_mask)
+    differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~doubtful
+    return _Evidence(likelihood, foreign, other_people, odds, differs, doubtful, near_others, unmasked)
 
 
 def labels_of(
@@ -145,7 +154,23 @@ def _unexplained(evidence: _Evidence, sample: Sample) -> Mask:
     surely_subject = (evidence.odds < -np.log(_ODDS)) & (evidence.likelihood > UNLIKELY)
     sure = (evidence.odds > np.log(_ODDS)) & evidence.differs
     painted_px = _PAINTED * sample.body.height_px**2
-    return _coherent((evidence.odds > 0) & evidence.differs, sure, surely_subject, painted_px)
+    likely = (evidence.odds > 0) & evidence.differs
+    is_other = sample.view.shown == Shown.OTHER
+    likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
+    return _coherent(likely, sure, surely_subject, painted_px)
+
+
+def _continued(likely: Mask, doubtful: Mask) -> Mask:
+    """Return the ``doubtful`` pixels that continue a ``likely`` object: a dog stands in the shadow of the subject's
+    feet, and a plate is wrong where the object itself got into it."""
+    if not doubtful.any():
+        return doubtful
+    both = likely | doubtful
+    count, labeled = cv2.connectedComponents(both.view(np.uint8), connectivity=8)
+    areas = np.bincount(labeled.ravel(), minlength=count)
+    kept = np.bincount(labeled[likely], minlength=count) >= _CONTINUED_SHARE * areas
+    kept[0] = False
+    return kept[labeled] & doubtful
 
 
 def _in_front(front: Mask, sample: Sample) -> Mask:
@@ -246,7 +271,7 @@ def _worn(loose: Mask, sample: Sample, like_others: Mask) -> Mask:
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
     on_head = np.bincount(labeled[sample.distances[HEAD] < _CAP_BH], minlength=count)
     areas = np.bincount(labeled.ravel(), minlength=count)
-    is_worn = on_head > _HALF * areas
+    is_worn = on_head > _WORN_SHARE * areas
     is_worn &= np.bincount(labeled[like_others], minlength=count) < _HALF * areas
     is_worn[0] = False
     return np.asarray(is_worn[labeled], np.bool_)
