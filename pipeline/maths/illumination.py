@@ -39,6 +39,8 @@ _TYPICAL = {"face": 0.41, "clothes": 0.15, "around": 0.27, "bright": 0.45}
 6th-power mean of Finlayson and Trezzi, "Shades of Gray", 2004)."""
 _TRUST = {"face": 6.0, "clothes": 2.5, "around": 2.0, "bright": 2.0, "usual": 2.0}
 """Approximate inverse variance of the cue's logarithm."""
+_DARK_SKIN = 0.5
+"""Log deviation below the other cues at which the trust in a face falls to a half."""
 _USUAL = 0.85
 """Intensity of daylight after a camera's exposure."""
 _DISAGREE = 0.5
@@ -226,7 +228,7 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
     told = {name: float(np.log(max(rgb @ LUMINANCE, _DARK) / _TYPICAL[name])) for name, rgb in signs.items()
             if np.isfinite(rgb).all()}  # fmt: skip
     told["usual"] = float(np.log(_USUAL))
-    strength = float(np.exp(_agreed(told, _TRUST, _DISAGREE)))
+    strength = float(np.exp(_agreed(told, _trust_in(told), _DISAGREE)))
     # No surface reflects more light than it receives: the person's highlights are a lower bound.
     lowest = float(np.median([sample.highlights for sample in samples])) / 0.9
     strength = float(np.clip(max(strength, min(lowest, 1.0)), *_STRENGTHS))
@@ -240,6 +242,18 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
         chroma[channel] = np.clip(_agreed(hints, _CHROMA_TRUST, _CHROMA_DISAGREE), -_MOST_CHROMA, _MOST_CHROMA)
     color = np.exp(chroma)
     return strength * color / (color @ LUMINANCE)
+
+
+def _trust_in(told: dict[str, float]) -> dict[str, float]:
+    """Return the trust in each cue: less in a face that is darker than all else suggests, since skin may be dark.
+
+    A bright face is in bright light whatever its skin; a dark one in dim light has dim surroundings, too.
+    """
+    if "face" not in told:
+        return _TRUST
+    others = {name: value for name, value in told.items() if name != "face"}
+    darker = max(_agreed(others, _TRUST, _DISAGREE) - told["face"], 0.0)
+    return {**_TRUST, "face": _TRUST["face"] / (1 + (darker / _DARK_SKIN) ** 2)}
 
 
 def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:

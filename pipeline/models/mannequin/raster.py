@@ -107,6 +107,7 @@ def _triangles_of_pixel(
     found = 0
     hits = 0
     z_sum = 0.0
+    slot = 0
     for sy in range(py * fold, py * fold + fold):
         for sx in range(px * fold, px * fold + fold):
             t = nearest[sy, sx]
@@ -114,9 +115,11 @@ def _triangles_of_pixel(
                 continue
             hits += 1
             z_sum += depth[sy, sx]
-            slot = 0
-            while slot < found and ids[slot] != t:
-                slot += 1
+            # Most samples lie on the triangle of the one before.
+            if found == 0 or ids[slot] != t:
+                slot = 0
+                while slot < found and ids[slot] != t:
+                    slot += 1
             if slot == found:
                 ids[slot] = t
                 sums[slot, 0] = 0.0
@@ -129,7 +132,7 @@ def _triangles_of_pixel(
     return found, hits, z_sum
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath=False, inline="always")
 def _look_up_between_levels(
     colors: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
     row: int,
@@ -138,19 +141,51 @@ def _look_up_between_levels(
     v: float,
     albedo: NDArray[np.float64],
 ) -> None:
-    """Fill ``albedo`` (3,) from the two levels of color around ``level``, the binary logarithm of samples per edge."""
+    """Fill ``albedo`` (3,) from the two levels of color around ``level`` > 0, the binary logarithm of samples per
+    edge."""
     fine, middle, coarse = colors
-    albedo[:] = 0.0
+    for k in range(3):
+        albedo[k] = 0.0
     if level >= 2.0:
         lookup(fine, row, 4, u, v, albedo, 1.0)
     elif level >= 1.0:
         lookup(fine, row, 4, u, v, albedo, level - 1.0)
         lookup(middle, row, 2, u, v, albedo, 2.0 - level)
-    elif level > 0.0:
+    else:
         lookup(middle, row, 2, u, v, albedo, level)
         lookup(coarse, row, 1, u, v, albedo, 1.0 - level)
-    else:
-        lookup(coarse, row, 1, u, v, albedo, 1.0)
+
+
+@njit(cache=True, nogil=True, fastmath=False)
+def _mean_colors(
+    places: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    coarse: NDArray[np.float32],
+    light: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    fold: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (F,) the binary logarithm of each triangle's longest edge in pixels, and (F, 3) its mean lit color.
+
+    By the longest edge, foreshortened triangles keep their detail along it. The color is only filled in for triangles
+    smaller than a pixel.
+    """
+    levels = np.empty(len(triangles), np.float32)
+    flat = np.zeros((len(triangles), 3), np.float32)
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        abx, aby = places[b, 0] - places[a, 0], places[b, 1] - places[a, 1]
+        acx, acy = places[c, 0] - places[a, 0], places[c, 1] - places[a, 1]
+        longest = max(abx * abx + aby * aby, acx * acx + acy * acy)
+        longest = max(longest, (abx - acx) ** 2 + (aby - acy) ** 2)
+        levels[t] = np.log2(max(np.sqrt(longest) / fold, 1e-6))
+        if levels[t] > 0.0:
+            continue
+        row = rows[t]
+        for k in range(3):
+            albedo = coarse[row, 0, k] + coarse[row, 1, k] + coarse[row, 2, k]
+            flat[t, k] = albedo * (light[a, k] + light[b, k] + light[c, k]) / 9
+    return levels, flat
 
 
 @njit(cache=True, nogil=True, fastmath=False)
@@ -171,7 +206,7 @@ def resolve(
     the light on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples
     (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Each triangle of a pixel is
     evaluated once, at the mean of its samples, from the two levels of color whose samples lie about a pixel apart
-    (trilinear).
+    (trilinear); one smaller than a pixel has one color.
     """
     height, width = depth.shape[0] // fold, depth.shape[1] // fold
     picture = np.zeros((height, width, 3), np.float32)
@@ -181,6 +216,7 @@ def resolve(
     ids = np.empty(count, np.int32)
     sums = np.empty((count, 3), np.float64)
     albedo = np.empty(3, np.float64)
+    levels, flat = _mean_colors(places, triangles, colors[2], light, rows, fold)
     for py in range(height):
         for px in range(width):
             found, hits, z_sum = _triangles_of_pixel(depth, nearest, py, px, fold, ids, sums)
@@ -190,6 +226,11 @@ def resolve(
             mean_depth[py, px] = z_sum / hits
             for slot in range(found):
                 t = ids[slot]
+                share = dimmed[t] * sums[slot, 2] / hits
+                if levels[t] <= 0.0:
+                    for k in range(3):
+                        picture[py, px, k] += share * flat[t, k]
+                    continue
                 a, b, c = triangles[t]
                 ax, ay = places[a, 0], places[a, 1]
                 abx, aby = places[b, 0] - ax, places[b, 1] - ay
@@ -199,12 +240,7 @@ def resolve(
                 area = abx * acy - aby * acx
                 u = min(max((dx * acy - dy * acx) / area, 0.0), 1.0)
                 v = min(max((abx * dy - aby * dx) / area, 0.0), 1.0 - u)
-                # The longest edge, px: foreshortened triangles keep their detail along it.
-                longest = max(abx * abx + aby * aby, acx * acx + acy * acy)
-                longest = max(longest, (abx - acx) ** 2 + (aby - acy) ** 2)
-                level = np.log2(max(np.sqrt(longest) / fold, 1e-6))
-                _look_up_between_levels(colors, rows[t], level, u, v, albedo)
-                share = dimmed[t] * sums[slot, 2] / hits
+                _look_up_between_levels(colors, rows[t], levels[t], u, v, albedo)
                 for k in range(3):
                     picture[py, px, k] += (
                         share * albedo[k] * (light[a, k] * (1.0 - u - v) + light[b, k] * u + light[c, k] * v)
