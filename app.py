@@ -101,9 +101,11 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
         def make_job(asked: Answer, job_id: str) -> Job:
             return LocalJob(asked, job_id, replace(ours, place="local"), worker, models)
 
-        overrides, locked = ours.overrides, ours.locked
+        overrides = ours.overrides
+        locked = ours.locked
     else:
-        key, bucket = environment.get("RUNPOD_API_KEY", ""), read_bucket(environment)
+        key = environment.get("RUNPOD_API_KEY", "")
+        bucket = read_bucket(environment)
         if not key:
             raise InvalidInput("is not set: create a key in RunPod's console under Settings", field="RUNPOD_API_KEY")
         if bucket is not None:
@@ -116,7 +118,8 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
             )
 
         # An endpoint has settings of its own; those of this machine do not apply.
-        overrides, locked = (), ()
+        overrides = ()
+        locked = ()
     preset = ours.preset or DEFAULT_PRESET
     compose_settings(preset, overrides)
     return PageConfig(

@@ -215,7 +215,8 @@ def main(argv: Sequence[str]) -> int:
     given = _parser().parse_args(argv)
     console = Console(stderr=True)
     try:
-        clips, request = find_clips(given.clips, given.output), _request(given)
+        clips = find_clips(given.clips, given.output)
+        request = _request(given)
         is_estimate = request.get("mode") == "estimate"
         waiting = [clip for clip in clips if given.again or is_estimate or not clip.is_done]
         client = _client(given, request, waiting)

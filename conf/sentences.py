@@ -71,7 +71,9 @@ def _wanted(error: ErrorDetails) -> str:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    kind, context, given = error["type"], error.get("ctx", {}), _shown(error["input"])
+    kind = error["type"]
+    context = error.get("ctx", {})
+    given = _shown(error["input"])
     if kind in _MISMATCHES:
         return f"must be {_MISMATCHES[kind]}, got {given}"
     bounds = {

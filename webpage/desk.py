@@ -62,7 +62,8 @@ class LocalJob:
         self, asked: Answer, job_id: str, arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper
     ) -> None:
         self._job = {"id": job_id, "input": asked}
-        self._arguments, self._worker = arguments, worker
+        self._arguments = arguments
+        self._worker = worker
         self._models = models
         self._clock = CancelToken(worker.job_seconds)
 
@@ -155,7 +156,8 @@ class JobRunner:
 
     def __init__(self, make_job: Callable[[Answer, str], Job], results: Path) -> None:
         """``make_job`` takes a job's input and id; the job's files go to ``results``/id."""
-        self._make_job, self._results = make_job, results
+        self._make_job = make_job
+        self._results = results
         self._lock = threading.Lock()
         self._now = JobStatus()
         self._job: Job | None = None

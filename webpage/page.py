@@ -98,7 +98,8 @@ def build_page(config: PageConfig) -> gr.Blocks:
             told = Fields(**dict(zip(inputs, values[: len(inputs)], strict=True)))
             *controls, of_preset = values[len(inputs) :]
             settings = dict(zip(changed, controls, strict=True))
-            wanted, shown_now = config.settings_of(told.preset or config.preset), config.settings_of(of_preset)
+            wanted = config.settings_of(told.preset or config.preset)
+            shown_now = config.settings_of(of_preset)
             _make_way(config.desk)
             try:
                 config.desk.start(job_input(told, settings, wanted, mode, shown_now))
@@ -344,7 +345,8 @@ def _other_fields(
 
 def _control(setting: Setting, settings: Settings) -> Any:
     """Return the control for a setting, showing the preset's value."""
-    value, name = value_of(settings, setting.key), setting.key.replace(".", "-")
+    value = value_of(settings, setting.key)
+    name = setting.key.replace(".", "-")
     common: Mapping[str, Any] = {"label": setting.label, "info": setting.meaning, "elem_id": name}
     if setting.key == "plate.method":
         names = {"median": "on: reconstruct the clean background", "off": "off"}

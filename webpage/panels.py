@@ -68,7 +68,8 @@ def job_result(moment: JobStatus, source_address: str | None, reference_address:
     An estimate is shown as sentences. Files have addresses of the form ``/results/<folder>/<file>``;
     ``source_address`` is the address of the source, ``reference_address`` that of the reference picture.
     """
-    answer, folder = moment.answer, moment.folder
+    answer = moment.answer
+    folder = moment.folder
     if answer is None or "error_code" in answer:
         return ""
     if "estimate" in answer:
@@ -121,7 +122,8 @@ class PersonCard:
 
 def person_cards(moment: JobStatus) -> list[PersonCard]:
     """Return a card for each person that the last job found; none if it had another mode."""
-    answer, folder = moment.answer, moment.folder
+    answer = moment.answer
+    folder = moment.folder
     if answer is None or folder is None or "people" not in answer:
         return []
     cards = []

@@ -230,7 +230,8 @@ def _check_test_input(text: str) -> None:
 
 def help_text() -> str:
     """Return the text that ``--help`` prints."""
-    lines, line = [], ""
+    lines = []
+    line = ""
     for key in CALLER_KEYS:
         if len(line) + len(key) > 110:
             lines.append(line.rstrip())

@@ -178,7 +178,8 @@ def redact_sdk_log(environment: Mapping[str, str]) -> None:
     """Redact the SDK's own logger too, which prints directly: its errors contain URLs of the job API."""
     from runpod.serverless.modules.rp_logger import LOG_LEVELS, RunPodLogger
 
-    redact, original = Redactor(environment), RunPodLogger.log
+    redact = Redactor(environment)
+    original = RunPodLogger.log
 
     def log(self: Any, message: Any, message_level: str = "INFO", job_id: str | None = None) -> None:
         # The level is checked before the text is searched: at DEBUG the SDK logs whole answers, twice each.

@@ -70,7 +70,8 @@ class ConsoleProgress:
             self._bars.update(self._tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
             return
         now = time.monotonic()
-        first_of_stage, self._tasks[stage] = stage not in self._tasks, None
+        first_of_stage = stage not in self._tasks
+        self._tasks[stage] = None
         if first_of_stage or now - self._said >= _LINE_SECONDS:
             self._said = now
             left = seconds_left(now - self._begin, percent_of(stage, done, total, self._generation_share))
@@ -92,7 +93,8 @@ class PlatformProgress:
 
     def __init__(self, send: Callable[[dict[str, object]], None], generation_share: float = 0.0) -> None:
         """If ``send`` is a context manager itself, it is entered and exited with this one."""
-        self._send, self._generation_share = send, generation_share
+        self._send = send
+        self._generation_share = generation_share
         self._begin = time.monotonic()
         self._sent = -_UPDATE_SECONDS
         self._percent = 0.0

@@ -43,7 +43,8 @@ class ProgressPoster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._changed:
-            self._ended, self._newest = True, None
+            self._ended = True
+            self._newest = None
             self._changed.notify()
         self._thread.join(_LAST_POST_SECONDS)
 
@@ -53,7 +54,8 @@ class ProgressPoster:
                 self._changed.wait_for(lambda: self._ended or self._newest is not None)
                 if self._ended or self._newest is None:
                     return
-                update, self._newest = self._newest, None
+                update = self._newest
+                self._newest = None
             try:
                 self._post(update)
             except Exception as error:

@@ -235,7 +235,8 @@ class _Retries:
     """Handler of botocore's ``needs-retry`` event; it sleeps here, where the pause can be interrupted."""
 
     def __init__(self, deadline: float, gone: threading.Event) -> None:
-        self._deadline, self._gone = deadline, gone
+        self._deadline = deadline
+        self._gone = gone
 
     def __call__(self, attempts: int, response: Any, caught_exception: BaseException | None, **_: Any) -> int | None:
         from botocore.exceptions import ConnectionError as BotoConnectionError

@@ -74,9 +74,11 @@ def _endpoint(url: str, bucket: str) -> tuple[str, bool]:
     """Return the endpoint without the bucket's name, and whether the name belongs before the host."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host = parts.hostname or ""
+        port = parts.port
     except ValueError:
-        host, port = "", None
+        host = ""
+        port = None
     if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidInput("must be a URL such as https://s3.eu-west-1.amazonaws.com", field="BUCKET_ENDPOINT_URL")
     steps = [step for step in parts.path.split("/") if step]

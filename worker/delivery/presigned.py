@@ -36,7 +36,9 @@ class _Body:
     """A file as a request body: of known length, read in blocks; reading raises ``_GivenUp`` once ``stop`` is set."""
 
     def __init__(self, file: BufferedReader, size: int, stop: threading.Event) -> None:
-        self._file, self._size, self._stop = file, size, stop
+        self._file = file
+        self._size = size
+        self._stop = stop
 
     def __len__(self) -> int:
         return self._size
@@ -89,7 +91,8 @@ class _Upload:
                     on_socket=self.sockets.append,
                 ) as response,
             ):
-                status, wait = response.status_code, wait_asked_for(response.headers)
+                status = response.status_code
+                wait = wait_asked_for(response.headers)
                 code = "" if status < 400 else error_code(_beginning(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError, HostUnknown) as error:
             if is_untrusted(error):

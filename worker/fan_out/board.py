@@ -148,7 +148,8 @@ class Board:
         """Record that another worker is processing an order."""
         with self.changed:
             if not order.started:
-                order.started, order.last_sign = True, time.monotonic()
+                order.started = True
+                order.last_sign = time.monotonic()
 
     def has_failed(self, order: SentOrder) -> None:
         """Reopen chunks that another worker did not generate."""
@@ -162,13 +163,15 @@ class Board:
             now = time.monotonic()
             if order.started:
                 self._seconds.append(now - order.last_sign)
-            order.started, order.last_sign = True, now
+            order.started = True
+            order.last_sign = now
             self._strike(order, index)
             state = self.states[index]
             if state.place not in (Place.SENT, Place.OPEN):
                 file.unlink(missing_ok=True)
                 return
-            state.place, state.file = Place.FETCHED, file
+            state.place = Place.FETCHED
+            state.file = file
             self.counts.elsewhere += 1
             self.changed.notify_all()
 

@@ -53,7 +53,8 @@ class EndpointCalls:
     """API calls of one job, with retries of transient failures. Not thread-safe."""
 
     def __init__(self, endpoint: OwnEndpoint, stop: threading.Event) -> None:
-        self._endpoint, self._stop = endpoint, stop
+        self._endpoint = endpoint
+        self._stop = stop
         self._session = requests.Session()
         # Ignores the machine's own settings (.netrc, proxies with passwords).
         self._session.trust_env = False

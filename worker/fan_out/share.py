@@ -158,7 +158,9 @@ class _Asking:
     """The thread that sends chunks, looks for their layers in the bucket and queries the status of the jobs."""
 
     def __init__(self, fan_out: FanOut, board: Board, subject: int) -> None:
-        self._fan_out, self._board, self._subject = fan_out, board, subject
+        self._fan_out = fan_out
+        self._board = board
+        self._subject = subject
         self._key = signing_key(fan_out.bucket)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fan out", daemon=True)

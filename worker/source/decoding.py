@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 
 _CHUNK = 1 << 18
-_GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_GZIP = zlib.MAX_WBITS | 16
+_ZLIB = zlib.MAX_WBITS
+_RAW = -zlib.MAX_WBITS
 _MOST_CODINGS = 4
 
 

@@ -24,7 +24,8 @@ from worker.source.urls import HostUnknown, is_untrusted, open_request
 from worker.threads import start_thread, wait_until
 
 _CHUNK = 1 << 18
-_CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 30.0
 _TRIES = 5
 """Attempts if a server fails (no connection, 5xx, 408, 429): about ten seconds in all, unless it requests a longer
 pause. A waiting worker costs money; an upload, whose work is done, waits longer."""

@@ -55,7 +55,8 @@ def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
         raise UrlRejected("the URL contains a space or a control character", field=field)
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host = parts.hostname or ""
+        port = parts.port
     except ValueError:
         raise UrlRejected("not a valid URL", field=field) from None
     if parts.scheme not in ("http", "https"):
@@ -161,7 +162,9 @@ class _WatchedAdapter(PinnedIPAdapter):  # type: ignore[misc]
 
     def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
         pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
-        on_socket, may_be_private, field = self._on_socket, self._may_be_private, self._field
+        on_socket = self._on_socket
+        may_be_private = self._may_be_private
+        field = self._field
 
         class Watched(pool.ConnectionCls):  # type: ignore[misc, name-defined]
             def _new_conn(self) -> socket.socket:
