@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
 from pipeline.runtime.callbacks import Progress
-from worker.cancellation import CancelToken, stopped_by_signals
 from worker.command_line import Arguments, parse_arguments
 from worker.environment import WorkerEnvironment, read_worker_settings
 from worker.logs import redact_sdk_log, set_up_logging
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from worker.models import ModelKeeper
 
 Answer = dict[str, Any]
-_LOOK_SECONDS = 1.0
-_GRACE_SECONDS = 30.0
-"""How long a job waits for the thread of an earlier job that stalled and was given up."""
 
 
 def make_handler(
@@ -43,61 +38,12 @@ def make_handler(
     Without ``models`` they are loaded when the first job needs them.
     """
     # Imported late: --help and the checks of the settings do not need it.
-    from worker.answer import answer_job, busy_answer, give_up
+    from worker.job_handler import JobHandler
     from worker.models import ModelKeeper
-    from worker.threads import start_thread
 
-    kept = models or ModelKeeper()
-
-    # The SDK's HTTP server calls the handler for several jobs at once; models and memory suffice for one.
-    turn = asyncio.Lock()
-    # A thread cannot be killed: no job may start beside a stalled one, which ends at its next check for cancellation.
-    hanging: list[tuple[asyncio.Future[Answer], CancelToken]] = []
-
-    async def handler(job: Answer) -> Answer:
-        async with turn:
-            if hanging:
-                await asyncio.wait([hanging[0][0]], timeout=min(_GRACE_SECONDS, worker.stall_seconds))
-                if not hanging[0][0].done():
-                    return busy_answer(hanging[0][1])
-                hanging.clear()
-            clock = CancelToken(worker.job_seconds)
-            # Not to_thread: the interpreter joins those threads at exit, and a stalled one would block it.
-            work = asyncio.wrap_future(
-                start_thread(
-                    lambda: answer_job(
-                        job, arguments, worker, clock, lambda share: _progress(job, arguments, share), kept
-                    ),
-                    "job",
-                )
-            )
-            with stopped_by_signals(clock) if arguments.place == "local" else nullcontext():
-                try:
-                    await _ended(work, clock, worker.stall_seconds)
-                except asyncio.CancelledError:
-                    clock.cancel()
-                    # Even if cancelled repeatedly: the next job must not start while this thread is running.
-                    while not work.done() and not clock.is_stuck(worker.stall_seconds):
-                        with suppress(asyncio.CancelledError):
-                            await _ended(work, clock, worker.stall_seconds)
-                    if not work.done():
-                        hanging.append((work, clock))
-                    raise
-            if not work.done():
-                hanging.append((work, clock))
-                return give_up(clock)
-        answer = work.result()
-        ended(answer)
-        return answer
-
-    return handler
-
-
-async def _ended(work: asyncio.Future[Answer], clock: CancelToken, stall_seconds: float) -> None:
-    """Wait until a job's thread has ended or counts as stalled."""
-    while not (await asyncio.wait([work], timeout=_LOOK_SECONDS))[0]:
-        if clock.is_stuck(stall_seconds):
-            return
+    return JobHandler(
+        arguments, worker, models or ModelKeeper(), lambda job: lambda share: _progress(job, arguments, share), ended
+    ).run
 
 
 def _progress(job: Answer, arguments: Arguments, generation_share: float) -> AbstractContextManager[Progress]:

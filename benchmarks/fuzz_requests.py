@@ -25,10 +25,11 @@ from conf import apply_caller_overrides, compose_settings
 from pipeline import errors
 from pipeline.errors import InvalidInput, UnderstudyError
 from pipeline.settings import Settings
-from worker.answer import answer_job, error_answer
+from worker.answer import answer_job
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
 from worker.environment import read_worker_settings
+from worker.error_answers import error_answer
 from worker.input import JobInput, SubjectPoint, parse_request
 from worker.models import ModelKeeper
 from worker.output import wire_form

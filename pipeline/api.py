@@ -25,19 +25,10 @@ from pipeline.errors import (
     UrlRejected,
 )
 from pipeline.find_people import find_people
+from pipeline.mode_results import CharacterReport, CharacterResult, PeopleReport, PeopleResult, PersonReport
 from pipeline.models.loaded import LoadedModels, load_character, load_models, load_people
 from pipeline.request import JobRequest, PointChoice
-from pipeline.result import (
-    CharacterReport,
-    CharacterResult,
-    Estimate,
-    JobReport,
-    JobResult,
-    PeopleReport,
-    PeopleResult,
-    PersonReport,
-    Quality,
-)
+from pipeline.result import Estimate, JobReport, JobResult, Quality
 from pipeline.run import run_job, run_stills
 from pipeline.settings import Settings
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.mode_results import CharacterReport, CharacterResult
 from pipeline.models.interfaces import CharacterBackend, PeopleBackend
 from pipeline.perform.appearance import find_appearance
 from pipeline.report.turntable import FRAMES, SIZE_WH, write_turntable
-from pipeline.result import CharacterReport, CharacterResult
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.process import prepare_process
 from pipeline.settings import Settings

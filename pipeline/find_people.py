@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pipeline.job_steps import mask_store, opened_clip, timed
 from pipeline.media.clip import Clip
+from pipeline.mode_results import PeopleReport, PeopleResult
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.people import describe_people
 from pipeline.plan.subject import find_persons
 from pipeline.report.people_stills import write_people_stills
 from pipeline.request import JobRequest
-from pipeline.result import PeopleReport, PeopleResult
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.process import prepare_process
 from pipeline.settings import Settings

@@ -13,7 +13,7 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[1]
 
 _GROUND = ("pipeline.datatypes", "pipeline.joints", "pipeline.settings", "pipeline.errors", "pipeline.request",
-           "pipeline.result", "pipeline.runtime", "pipeline.shaped")  # fmt: skip
+           "pipeline.result", "pipeline.mode_results", "pipeline.runtime", "pipeline.shaped")  # fmt: skip
 _BELOW_PASSES = (*_GROUND, "pipeline.maths", "pipeline.media", "pipeline.workspace", "pipeline.models.interfaces")
 _LIBRARY = ("pipeline.run", "pipeline.find_people", "pipeline.character", "pipeline.draw_chunk", "pipeline.api",
             "pipeline.estimate", "pipeline.needs")  # fmt: skip

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 from client.endpoint import ClipToSend, EndpointClient, Failed
 from pipeline.runtime.callbacks import Progress
-from worker.answer import answer_job, give_up
+from worker.answer import answer_job
 from worker.cancellation import CancelToken
 from worker.command_line import Arguments
 from worker.delivery.bucket_settings import Bucket
 from worker.environment import WorkerEnvironment
+from worker.error_answers import give_up
 from worker.models import ModelKeeper
 from worker.output import plain_sentence
 from worker.progress import percent_of, seconds_left
@@ -65,19 +66,19 @@ class LocalJob:
         self._arguments = arguments
         self._worker = worker
         self._models = models
-        self._clock = CancelToken(worker.job_seconds)
+        self._cancel_token = CancelToken(worker.job_seconds)
 
     def run(self, tell: Tell) -> Answer:
         def progress(share: float) -> AbstractContextManager[Progress]:
             return nullcontext(lambda stage, done, total: tell(stage, percent_of(stage, done, total, share)))
 
-        return answer_job(self._job, self._arguments, self._worker, self._clock, progress, self._models)
+        return answer_job(self._job, self._arguments, self._worker, self._cancel_token, progress, self._models)
 
     def cancel(self) -> None:
-        self._clock.cancel()
+        self._cancel_token.cancel()
 
     def hang(self) -> Answer | None:
-        return give_up(self._clock) if self._clock.is_stuck(self._worker.stall_seconds) else None
+        return give_up(self._cancel_token) if self._cancel_token.is_stuck(self._worker.stall_seconds) else None
 
 
 class EndpointJob:

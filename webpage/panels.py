@@ -10,8 +10,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.estimate import estimate_lines
+from pipeline.mode_results import PersonPoint
 from pipeline.report.verdicts import telling_figures
-from pipeline.result import Estimate, PersonPoint, Quality
+from pipeline.result import Estimate, Quality
 from webpage.desk import JobStatus
 from worker.output import CharacterAnswer, PeopleAnswer
 from worker.progress import character_lines, people_lines, person_line

@@ -62,13 +62,13 @@ class CancelToken:
 
 
 @contextmanager
-def stopped_by_signals(clock: CancelToken) -> Iterator[None]:
+def stopped_by_signals(cancel_token: CancelToken) -> Iterator[None]:
     """Make Ctrl-C and SIGTERM cancel a local job. On the platform the SDK handles signals: it exits after the job."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     try:
         for each in signals:
-            loop.add_signal_handler(each, clock.cancel)
+            loop.add_signal_handler(each, cancel_token.cancel)
     except (ValueError, RuntimeError):
         # Not the main thread: its event loop handles the signals.
         yield

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.result import CharacterReport, Estimate, JobReport, PeopleReport, Value
+from pipeline.mode_results import CharacterReport, PeopleReport
+from pipeline.result import Estimate, JobReport, Value
 
 _PATH = re.compile(r"(?<![\w:/])/(?:[^\s'\"/]+/)+[^\s'\",;:)]*")
 """An absolute path with at least two components, as it appears in libraries' error messages."""

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from pipeline.estimate import estimate_lines
+from pipeline.mode_results import PersonReport
 from pipeline.report.verdicts import telling_figures
-from pipeline.result import PersonReport
 from worker.output import CharacterAnswer, EstimateAnswer, FileAnswer, PeopleAnswer
 
 STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}

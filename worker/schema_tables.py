@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from conf import CALLER_KEYS, compose_settings
-from pipeline.result import CharacterReport, Estimate, PeopleReport, PersonReport, Quality, Value
+from pipeline.mode_results import CharacterReport, PeopleReport, PersonReport
+from pipeline.result import Estimate, Quality, Value
 from pipeline.settings import Settings, class_with
 from worker.input import JobInput
 from worker.output import Answer, ErrorAnswer, JobAnswer

@@ -11,10 +11,10 @@ from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.survey import Track
 from pipeline.errors import InvalidInput
 from pipeline.maths.boxes import overlap_of_smaller
+from pipeline.mode_results import BoxInStill, PersonPoint, PersonReport
 from pipeline.plan.points import person_at
 from pipeline.plan.subject import pick_person
 from pipeline.request import NAMED_CHOICES, PointChoice
-from pipeline.result import BoxInStill, PersonPoint, PersonReport
 
 MAX_PEOPLE = 64
 """Largest number of people that can be chosen by index."""

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import FrameSource
 from pipeline.media.pixels import rgb_of
-from pipeline.result import PersonReport
+from pipeline.mode_results import PersonReport
 from pipeline.runtime.callbacks import Check
 from pipeline.workspace.pictures import write_png
 

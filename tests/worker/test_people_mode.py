@@ -16,9 +16,9 @@ from conf import compose_settings
 from pipeline.find_people import find_people
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
+from pipeline.mode_results import PeopleReport, PeopleResult
 from pipeline.models.loaded import LoadedModels, load_people
 from pipeline.request import JobRequest
-from pipeline.result import PeopleReport, PeopleResult
 from pipeline.settings import Settings
 from tests.support.http_server import http_server
 from tests.support.job_runner import WALK, Runner

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import EncodeFailed, InvalidInput
 from tests.support.report_job import made_facts
-from worker.answer import error_answer
+from worker.error_answers import error_answer
 from worker.output import ResultFiles, plain_sentence, with_files
 from worker.progress import local_summary
 

@@ -12,7 +12,7 @@ from shutil import copyfileobj
 from typing import Protocol
 
 from pipeline.errors import InvalidInput, NoSpace, ResultTooLarge
-from pipeline.result import AnyResult
+from pipeline.mode_results import AnyResult
 from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.bucket import check_bucket, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket

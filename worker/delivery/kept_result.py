@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import JobTimeout, NoSpace, UploadFailed
-from pipeline.result import AnyResult, JobReport, JobResult, PeopleReport, PeopleResult
+from pipeline.mode_results import AnyResult, PeopleReport, PeopleResult
+from pipeline.result import JobReport, JobResult
 from worker.delivery.local import files_of
 
 log = logging.getLogger("understudy.state")

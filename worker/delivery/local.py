@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import NoSpace, ResultTooLarge, UploadFailed
-from pipeline.result import AnyResult
+from pipeline.mode_results import AnyResult
 from pipeline.runtime.resources import FULL_DISK
 from worker.delivery.upload_limits import content_type
 from worker.job_folder import folder_name

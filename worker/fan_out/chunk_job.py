@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,15 @@ from pipeline.errors import InvalidInput
 from pipeline.media.sandbox import open_untrusted
 from pipeline.needs import memory_bytes
 from pipeline.result import Value
-from pipeline.runtime.callbacks import Progress
 from pipeline.runtime.resources import check_memory, resource_errors
-from worker.cancellation import CancelToken
 from worker.delivery.bucket import upload_files
 from worker.delivery.bucket_settings import Bucket
-from worker.environment import WorkerEnvironment
 from worker.fan_out.bundle import unpack
 from worker.fan_out.open_bundle import OpenBundle
 from worker.fan_out.store import download, sha256_of
 from worker.fan_out.token import ChunkOrder, ChunkReceipt, read_token, receipt_key, sign, signing_key
+from worker.job_context import JobContext
 from worker.job_folder import job_workspace
-from worker.models import ModelKeeper
 from worker.resume import code_hash
 from worker.threads import start_thread, wait_until
 
@@ -48,37 +44,22 @@ def is_chunk_job(asked: Any) -> bool:
     return isinstance(asked, dict) and asked.keys() == {"chunk"}
 
 
-def do_chunk_job(
-    job_id: str,
-    asked: Any,
-    worker: WorkerEnvironment,
-    clock: CancelToken,
-    make_progress: Callable[[float], AbstractContextManager[Progress]],
-    models: ModelKeeper,
-) -> ChunkAnswer:
+def do_chunk_job(job: JobContext, raw: Any) -> ChunkAnswer:
     """Generate the chunks of an order and put their layers into the bucket, each with a receipt.
 
     Raises ``InvalidInput`` (field ``chunk``) for an order that no worker of this endpoint has signed.
     """
-    if worker.bucket is None:
+    bucket = job.worker.bucket
+    if bucket is None:
         raise InvalidInput("was not signed by this endpoint", field="chunk")
-    key = signing_key(worker.bucket)
-    order = read_token(asked["chunk"], ChunkOrder, key, "chunk")
+    key = signing_key(bucket)
+    order = read_token(raw["chunk"], ChunkOrder, key, "chunk")
     log.info("chunks began", extra={"chunks": list(order.chunks), "subject": order.subject})
-    bundle = _opened(order, worker.bucket, worker, clock, models)
-    loaded = models.load(bundle.settings)
+    bundle = _opened(job, order, bucket)
+    loaded = job.models.load(bundle.settings)
     check_memory(memory_bytes(bundle.clip.info))
-    with make_progress(0.0) as progress, resource_errors(bundle.workspace):
-        for index, (place, digest) in order.needed.items():
-            if not layers_path(bundle.workspace, order.subject, index).exists():
-                file = bundle.workspace / f"needed_{index}.part"
-                download(worker.bucket, place, file, digest, clock.check)
-                accept_layers(bundle.workspace, order.subject, index, file)
-
-        def tell(stage: str, done: int, total: int) -> None:
-            clock.stage = stage
-            progress(stage, done, total)
-
+    with job.make_progress(0.0) as progress, resource_errors(bundle.workspace):
+        _download_needed(job, order, bundle, bucket)
         uploads: list[Future[None]] = []
         for index in order.chunks:
             path = draw_chunk(
@@ -89,16 +70,26 @@ def do_chunk_job(
                 order.subject,
                 index,
                 clip=bundle.clip,
-                check=clock.check,
-                progress=tell,
+                check=job.cancel_token.check,
+                progress=job.tracked(progress),
             )
             # In parallel with the next chunk.
-            uploads.append(start_thread(partial(_deliver, order, index, path, worker.bucket, key), "layers"))
-        clock.stage = "deliver"
-        wait_until(lambda: all(upload.done() for upload in uploads), clock.check, time.monotonic() + _DELIVER_SECONDS)
+            uploads.append(start_thread(partial(_deliver, order, index, path, bucket, key), "layers"))
+        job.cancel_token.stage = "deliver"
+        deadline = time.monotonic() + _DELIVER_SECONDS
+        wait_until(lambda: all(upload.done() for upload in uploads), job.cancel_token.check, deadline)
         for upload in uploads:
             upload.result(timeout=0)
     return ChunkAnswer(chunks=list(order.chunks))
+
+
+def _download_needed(job: JobContext, order: ChunkOrder, bundle: OpenBundle, bucket: Bucket) -> None:
+    """Download the layers of earlier chunks that the order's chunks continue from, unless they are there."""
+    for index, (place, digest) in order.needed.items():
+        if not layers_path(bundle.workspace, order.subject, index).exists():
+            file = bundle.workspace / f"needed_{index}.part"
+            download(bucket, place, file, digest, job.cancel_token.check)
+            accept_layers(bundle.workspace, order.subject, index, file)
 
 
 def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: bytes) -> None:
@@ -117,23 +108,23 @@ def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: byt
     upload_files(bucket, files, check=lambda: None)
 
 
-def _opened(
-    order: ChunkOrder, bucket: Bucket, worker: WorkerEnvironment, clock: CancelToken, models: ModelKeeper
-) -> OpenBundle:
+def _opened(job: JobContext, order: ChunkOrder, bucket: Bucket) -> OpenBundle:
     """Return the bundle with a chunk's inputs: the open one, or else downloaded, unpacked and opened."""
+    models = job.models
+    check = job.cancel_token.check
     if models.bundle is not None and models.bundle.sha256 == order.bundle_sha256:
         return models.bundle
     models.let_go_of_bundle()
     with ExitStack() as held:
-        folder = held.enter_context(job_workspace(worker.work, f"bundle-{order.job}"))
+        folder = held.enter_context(job_workspace(job.worker.work, f"bundle-{order.job}"))
         with resource_errors(folder):
             packed = folder / "bundle.zip"
-            download(bucket, order.bundle, packed, order.bundle_sha256, clock.check)
+            download(bucket, order.bundle, packed, order.bundle_sha256, check)
             request, settings, workspace = unpack(packed, folder, code_hash())
             packed.unlink()
-            clock.stage = "open"
+            job.cancel_token.stage = "open"
             clip = open_untrusted(
-                request.video, settings.limits, start_s=request.start_s, end_s=request.end_s, check=clock.check
+                request.video, settings.limits, start_s=request.start_s, end_s=request.end_s, check=check
             )
         held.enter_context(closing(clip))
         bundle = OpenBundle(order.bundle_sha256, request, settings, workspace, clip, held.pop_all())

@@ -39,13 +39,13 @@ def check_fan_out(request: JobInput, worker: WorkerEnvironment) -> None:
 
 
 def shared_work(
-    request: JobInput, settings: Settings, loaded: LoadedModels, worker: WorkerEnvironment, clock: CancelToken
+    request: JobInput, settings: Settings, loaded: LoadedModels, worker: WorkerEnvironment, cancel_token: CancelToken
 ) -> Callable[[JobRequest, Path, Clip, Check, Progress], JobResult]:
     """Return the function that runs a job whose chunks are shared with other workers."""
 
     def work(wanted: JobRequest, passes: Path, clip: Clip, check: Check, progress: Progress) -> JobResult:
         assert worker.endpoint is not None and worker.bucket is not None  # check_fan_out
-        left = clock.seconds_left()
+        left = cancel_token.seconds_left()
         with FanOut(
             worker.endpoint,
             worker.bucket,

@@ -20,11 +20,13 @@ from worker.source.picture import read_reference
 class RequestFiles:
     """Downloads files into a job's folder and checks them. Raises the errors of ``fetch`` and ``read_reference``."""
 
-    def __init__(self, settings: Settings, worker: WorkerEnvironment, workspace: Path, clock: CancelToken) -> None:
+    def __init__(
+        self, settings: Settings, worker: WorkerEnvironment, workspace: Path, cancel_token: CancelToken
+    ) -> None:
         self._limits = settings.limits
         self._worker = worker
         self._workspace = workspace
-        self._clock = clock
+        self._cancel_token = cancel_token
 
     def character_references(self, request: JobInput) -> tuple[NDArray[np.uint8], ...]:
         """Return the pictures of the only person that a request describes."""
@@ -73,7 +75,7 @@ class RequestFiles:
             seconds=self._limits.fetch_seconds,
             local_root=self._worker.local_root,
             private_hosts=self._worker.private_hosts,
-            check=self._clock.check,
+            check=self._cancel_token.check,
         )
 
     def _pictures(self, urls: Mapping[str, str]) -> list[NDArray[np.uint8]]:
