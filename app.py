@@ -14,7 +14,7 @@ from typing import Any
 
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
-from webpage.desk import Answer, EndpointJob, Job, JobRunner, LocalJob
+from webpage.job_runner import Answer, EndpointJob, Job, JobRunner, LocalJob
 from worker.command_line import parse_arguments
 from worker.delivery.bucket import check_bucket
 from worker.delivery.bucket_settings import read_bucket

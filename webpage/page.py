@@ -14,7 +14,6 @@ import gradio as gr
 from conf import preset_names
 from pipeline.errors import InvalidInput, UnderstudyError
 from pipeline.settings import Settings
-from webpage.desk import Busy, JobRunner, JobStatus
 from webpage.form import (
     FIELDS,
     IN_FRONT,
@@ -31,6 +30,7 @@ from webpage.form import (
     with_point,
 )
 from webpage.frames import frame_at, last_second, marked, picture_at
+from webpage.job_runner import Busy, JobRunner, JobStatus
 from webpage.panels import error_beside, job_result, job_status, person_cards
 from worker.source.fetch import fetch
 

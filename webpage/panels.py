@@ -13,7 +13,7 @@ from pipeline.estimate import estimate_lines
 from pipeline.mode_results import PersonPoint
 from pipeline.report.verdicts import telling_figures
 from pipeline.result import Estimate, Quality
-from webpage.desk import JobStatus
+from webpage.job_runner import JobStatus
 from worker.output import CharacterAnswer, PeopleAnswer
 from worker.progress import character_lines, people_lines, person_line
 

@@ -14,7 +14,6 @@ from pipeline.errors import InvalidInput
 from pipeline.estimate import estimate_lines
 from pipeline.result import Estimate
 from tests.support.endpoint_server import API_KEY, endpoint_server
-from webpage.desk import Answer, Busy, EndpointJob, JobRunner, JobStatus, Tell
 from webpage.form import (
     FIELDS,
     Fields,
@@ -25,6 +24,7 @@ from webpage.form import (
     value_of,
     with_point,
 )
+from webpage.job_runner import Answer, Busy, EndpointJob, JobRunner, JobStatus, Tell
 from webpage.panels import error_beside, job_result, job_status, person_cards
 
 _URL = "https://example.com/a.mp4"
