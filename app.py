@@ -83,7 +83,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, str]) -> Any:
     """Return the page's configuration. Raises ``InvalidInput`` that names the variable or option."""
-    from webpage.page import PageConfig
+    from webpage.page_config import PageConfig
 
     ours = parse_arguments(["app.py"], environment)
     assert ours is not None
@@ -123,7 +123,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
     preset = ours.preset or DEFAULT_PRESET
     compose_settings(preset, overrides)
     return PageConfig(
-        desk=JobRunner(make_job, folder / "results"),
+        runner=JobRunner(make_job, folder / "results"),
         folder=folder,
         settings_of=lambda name: compose_settings(name, overrides),
         preset=preset,
@@ -216,8 +216,8 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         pass
     finally:
-        config.desk.cancel()
-        config.desk.wait(30)
+        config.runner.cancel()
+        config.runner.wait(30)
     return 0
 
 

@@ -124,34 +124,34 @@ def test_the_runner_does_one_job_at_a_time(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     job = _Job(work)
-    desk = JobRunner(lambda asked, job_id: job, tmp_path)
-    assert desk.now() == JobStatus() and desk.wait(0)
-    desk.cancel()
-    desk.start({"video_url": _URL})
-    assert desk.now().is_under_way and "starting" in job_status(desk.now())
+    runner = JobRunner(lambda asked, job_id: job, tmp_path)
+    assert runner.now() == JobStatus() and runner.wait(0)
+    runner.cancel()
+    runner.start({"video_url": _URL})
+    assert runner.now().is_under_way and "starting" in job_status(runner.now())
     with pytest.raises(Busy):
-        desk.start({"video_url": _URL})
-    assert desk.now().number == 1
-    desk.cancel()
-    assert job.cancelled.is_set() and desk.wait(60)
+        runner.start({"video_url": _URL})
+    assert runner.now().number == 1
+    runner.cancel()
+    assert job.cancelled.is_set() and runner.wait(60)
     # A bug ends in words, and does not keep the next job away.
-    assert desk.now().answer == {"error": "the job failed: ZeroDivisionError", "error_code": "INTERNAL"}
-    assert "Failed" in job_status(desk.now()) and job_result(desk.now(), None) == ""
-    desk.start({"video_url": _URL})
-    assert desk.wait(60) and desk.now().number == 2
+    assert runner.now().answer == {"error": "the job failed: ZeroDivisionError", "error_code": "INTERNAL"}
+    assert "Failed" in job_status(runner.now()) and job_result(runner.now(), None) == ""
+    runner.start({"video_url": _URL})
+    assert runner.wait(60) and runner.now().number == 2
 
 
 def test_a_hanging_job_is_reported_and_no_other_is_started(tmp_path: Path) -> None:
     job = _Job(lambda tell: {})
-    desk = JobRunner(lambda asked, job_id: job, tmp_path)
-    desk.start({"video_url": _URL})
+    runner = JobRunner(lambda asked, job_id: job, tmp_path)
+    runner.start({"video_url": _URL})
     job.hangs = True
-    answer = desk.now().answer
+    answer = runner.now().answer
     assert answer is not None and "restart the page's server" in answer["error"]
     with pytest.raises(Busy):
-        desk.start({"video_url": _URL})
+        runner.start({"video_url": _URL})
     job.over.set()
-    assert desk.wait(60) and desk.now().answer == answer
+    assert runner.wait(60) and runner.now().answer == answer
 
 
 def test_a_job_on_an_endpoint_reports_errors_by_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
