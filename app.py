@@ -98,8 +98,8 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
 
         models = ModelKeeper()
 
-        def make_job(asked: Answer, job_id: str) -> Job:
-            return LocalJob(asked, job_id, replace(ours, place="local"), worker, models)
+        def make_job(job_input: Answer, job_id: str) -> Job:
+            return LocalJob(job_input, job_id, replace(ours, place="local"), worker, models)
 
         overrides = ours.overrides
         locked = ours.locked
@@ -111,10 +111,10 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
         if bucket is not None:
             check_bucket(bucket)
 
-        def make_job(asked: Answer, job_id: str) -> Job:
+        def make_job(job_input: Answer, job_id: str) -> Job:
             results = folder / "results" / job_id
             return EndpointJob(
-                asked, results, endpoint_id=given.endpoint, api_key=key, bucket=bucket, inline=given.inline
+                job_input, results, endpoint_id=given.endpoint, api_key=key, bucket=bucket, inline=given.inline
             )
 
         # An endpoint has settings of its own; those of this machine do not apply.

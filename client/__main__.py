@@ -235,8 +235,8 @@ def main(argv: Sequence[str]) -> int:
         if failure is None:
             print(f"{clip.source}: {clip.folder}")
             if is_estimate:
-                told = EstimateAnswer.model_validate_json((clip.folder / ESTIMATE).read_bytes())
-                print("\n".join(f"  {line}" for line in estimate_lines(told.estimate)))
+                answer = EstimateAnswer.model_validate_json((clip.folder / ESTIMATE).read_bytes())
+                print("\n".join(f"  {line}" for line in estimate_lines(answer.estimate)))
         else:
             advice = ADVICE.get(failure.code)
             print(f"{clip.source}: {failure.code}: {failure}" + (f" ({advice})" if advice else ""), file=sys.stderr)

@@ -87,14 +87,14 @@ class EndpointClient:
     def run(self, clip: ClipToSend, tell: Tell) -> dict[str, Any]:
         """Send a clip, wait for the job to end, save its files; return the worker's answer. Raises ``Failed``."""
         with self._reachable(clip.source or None, tell) as url, self._reachable(self.reference, tell) as reference:
-            wanted = dict(self.request)
+            job_input = dict(self.request)
             if url is not None:
-                wanted["video_url"] = url
+                job_input["video_url"] = url
             if reference is not None:
-                wanted["reference_image_url"] = reference
+                job_input["reference_image_url"] = reference
             if self.inline:
-                wanted["inline"] = True
-            answer = self._answer(wanted, tell)
+                job_input["inline"] = True
+            answer = self._answer(job_input, tell)
             tell("saving", 100.0)
             try:
                 save(answer, clip.folder, self.check)
@@ -125,13 +125,13 @@ class EndpointClient:
         finally:
             _remove(self.bucket, key)
 
-    def _answer(self, wanted: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+    def _answer(self, job_input: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
         # Imported late: it takes a second, which --help should not.
         import runpod
 
         # One per thread: the SDK's session is not thread-safe.
         endpoint = runpod.Endpoint(self.endpoint_id, api_key=self.api_key)
-        body: dict[str, Any] = {"input": dict(wanted)}
+        body: dict[str, Any] = {"input": dict(job_input)}
         if self.execution_seconds is not None:
             body["policy"] = {"executionTimeout": self.execution_seconds * 1000}
         job = _asked(lambda: endpoint.run(body), is_safe_again=False)
@@ -237,9 +237,9 @@ def save(answer: Mapping[str, Any], folder: Path, check: Callable[[], None] = la
     for places in files.artifacts.values():
         for place in [places] if isinstance(places, str) else places:
             _download(place, folder / file_name(place), check)
-    told = {name: value for name, value in answer.items() if not name.endswith("_base64")}
+    saved = {name: value for name, value in answer.items() if not name.endswith("_base64")}
     part = folder / ".result.json.part"
-    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    part.write_text(json.dumps(saved, indent=1), encoding="utf-8")
     part.replace(folder / "result.json")
 
 

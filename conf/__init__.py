@@ -97,8 +97,8 @@ def _composed(preset: str, overrides: tuple[str, ...]) -> Settings:
             values = OmegaConf.to_container(composed, resolve=False)
         # Hydra raises ValueError if a group is set to a number.
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            told = str(error).strip().splitlines()[0]
-            raise InvalidInput(f"the operator's overrides are invalid: {told}", field="overrides") from error
+            message = str(error).strip().splitlines()[0]
+            raise InvalidInput(f"the operator's overrides are invalid: {message}", field="overrides") from error
     assert isinstance(values, dict)
     try:
         chosen = {str(group): value for group, value in values.items()}
@@ -156,8 +156,8 @@ def apply_caller_overrides(settings: Settings, overrides: Mapping[str, Any], loc
 
 
 def _first_of(error: ValidationError, prefix: str) -> InvalidInput:
-    location, told = sentence_of(error.errors(include_url=False))
+    location, message = sentence_of(error.errors(include_url=False))
     if location[:1] == ("generate",):
         # After the group, pydantic names the member of the union.
         location = (*location[:1], *location[2:])
-    return InvalidInput(told, field=prefix + ".".join(map(str, location)))
+    return InvalidInput(message, field=prefix + ".".join(map(str, location)))

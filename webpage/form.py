@@ -123,7 +123,7 @@ def job_input(
             prompt=fields.prompt,
             preset=fields.preset,
         )
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "video_url": None if mode == "character" else _source(fields.video_file, fields.video_url, "video_url"),
         "prompt": fields.prompt,
         "negative_prompt": fields.negative_prompt,
@@ -137,13 +137,13 @@ def job_input(
         "mode": mode,
     }
     if fields.reference_file or fields.reference_url.strip():
-        asked["reference_image_url"] = _source(fields.reference_file, fields.reference_url, "reference_image_url")
+        request["reference_image_url"] = _source(fields.reference_file, fields.reference_url, "reference_image_url")
     if mode == "replace":
-        asked["artifacts"] = list(fields.artifacts)
-    asked = {name: value for name, value in asked.items() if value not in (None, "", {}, [])}
-    parse_request(asked)
-    apply_caller_overrides(settings, asked.get("overrides", {}))
-    return asked
+        request["artifacts"] = list(fields.artifacts)
+    request = {name: value for name, value in request.items() if value not in (None, "", {}, [])}
+    parse_request(request)
+    apply_caller_overrides(settings, request.get("overrides", {}))
+    return request
 
 
 def place_of(field: str | None) -> str | None:
@@ -174,13 +174,13 @@ def _subject(fields: Fields) -> Any:
         points.append((float(fields.x), float(fields.y), fields.at_s))
     if not points:
         raise InvalidInput("click the person in the frame", field="subject")
-    asked = []
+    chosen = []
     for x, y, at_s in points:
         if at_s < (fields.start_s or 0.0) or (fields.end_s and at_s >= fields.end_s):
             raise InvalidInput("the clicked frame is outside the selected range", field="subject")
         # A worker counts time from the start of the range.
-        asked.append({"x": x, "y": y, "at_s": at_s - (fields.start_s or 0.0)})
-    return asked if len(asked) > 1 else asked[0]
+        chosen.append({"x": x, "y": y, "at_s": at_s - (fields.start_s or 0.0)})
+    return chosen if len(chosen) > 1 else chosen[0]
 
 
 def with_point(points: str, x: float | None, y: float | None, at_s: float) -> str:

@@ -70,7 +70,7 @@ class JobEvents:
         point = found[event.index].point if event.index < len(found) else None
         if point is None:
             return [gr.skip()] * 4
-        at_s = point.at_s + float(status.asked.get("start_s", 0.0))
+        at_s = point.at_s + float(status.job_input.get("start_s", 0.0))
         return [POINT, None, None, with_point("", point.x, point.y, at_s)]
 
     def stop(self) -> str:

@@ -60,9 +60,9 @@ class LocalJob:
     """A job on this machine."""
 
     def __init__(
-        self, asked: Answer, job_id: str, arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper
+        self, job_input: Answer, job_id: str, arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper
     ) -> None:
-        self._job = {"id": job_id, "input": asked}
+        self._job = {"id": job_id, "input": job_input}
         self._arguments = arguments
         self._worker = worker
         self._models = models
@@ -86,7 +86,7 @@ class EndpointJob:
 
     def __init__(
         self,
-        asked: Answer,
+        job_input: Answer,
         folder: Path,
         *,
         endpoint_id: str,
@@ -96,14 +96,14 @@ class EndpointJob:
         poll_seconds: float = 2.0,
     ) -> None:
         files = ("video_url", "reference_image_url")
-        self._clip = ClipToSend(asked.get("video_url", ""), folder)
-        self._sources = {name: asked[name] for name in files if name in asked}
+        self._clip = ClipToSend(job_input.get("video_url", ""), folder)
+        self._sources = {name: job_input[name] for name in files if name in job_input}
         self._client = EndpointClient(
             endpoint_id,
             api_key,
-            {name: value for name, value in asked.items() if name not in files},
+            {name: value for name, value in job_input.items() if name not in files},
             bucket,
-            reference=asked.get("reference_image_url"),
+            reference=job_input.get("reference_image_url"),
             inline=inline,
             poll_seconds=poll_seconds,
         )
@@ -116,10 +116,10 @@ class EndpointJob:
         try:
             return self._client.run(self._clip, lambda state, percent=None: tell(state, percent))
         except Failed as error:
-            told = {"error": str(error), "error_code": error.code}
+            answer = {"error": str(error), "error_code": error.code}
             if error.field is not None:
-                told |= {"field": error.field, "error": str(error).removeprefix(f"{error.field}: ")}
-            return told
+                answer |= {"field": error.field, "error": str(error).removeprefix(f"{error.field}: ")}
+            return answer
 
     def cancel(self) -> None:
         self._client.stopped.set()
@@ -135,7 +135,7 @@ class JobStatus:
 
     number: int = 0
     """Number of the job, from 1; 0 before the first one."""
-    asked: Mapping[str, Any] = field(default_factory=dict)
+    job_input: Mapping[str, Any] = field(default_factory=dict)
     """The ``input`` of the job."""
     folder: Path | None = None
     """Folder of its files after success."""
@@ -166,14 +166,14 @@ class JobRunner:
         self._ended = threading.Event()
         self._ended.set()
 
-    def start(self, asked: Answer) -> None:
+    def start(self, job_input: Answer) -> None:
         """Start a job. Raises ``Busy``."""
         with self._lock:
             if not self._ended.is_set():
                 raise Busy("a job is already running: wait for it, or cancel it")
             job_id = uuid.uuid4().hex
-            self._job = job = self._make_job(asked, job_id)
-            self._now = JobStatus(self._now.number + 1, dict(asked), self._results / job_id, "waiting")
+            self._job = job = self._make_job(job_input, job_id)
+            self._now = JobStatus(self._now.number + 1, dict(job_input), self._results / job_id, "waiting")
             self._begin = time.monotonic()
             self._ended.clear()
         start_thread(lambda: self._run(job), "page job")
@@ -190,8 +190,8 @@ class JobRunner:
         with self._lock:
             hang = self._job.hang() if self._job is not None and self._now.is_under_way else None
             if hang is not None:
-                told = f"{_plain(hang)['error']}; restart the page's server"
-                self._now = replace(self._now, answer={**hang, "error": told})
+                message = f"{_plain(hang)['error']}; restart the page's server"
+                self._now = replace(self._now, answer={**hang, "error": message})
             return self._now
 
     def wait(self, seconds: float) -> bool:

@@ -74,15 +74,15 @@ def job_result(moment: JobStatus, source_address: str | None, reference_address:
     if answer is None or "error_code" in answer:
         return ""
     if "estimate" in answer:
-        told = {"preset": answer["preset"], "lines": estimate_lines(Estimate.model_validate(answer["estimate"]))}
-        return _HTML.get_template("estimate.html.jinja").render(**told, warnings=list(answer.get("warnings", ())))
+        values = {"preset": answer["preset"], "lines": estimate_lines(Estimate.model_validate(answer["estimate"]))}
+        return _HTML.get_template("estimate.html.jinja").render(**values, warnings=list(answer.get("warnings", ())))
     if folder is None or not folder.is_dir():
         return ""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if "people" in answer:
-        told_people = PeopleAnswer.model_validate(answer)
+        people = PeopleAnswer.model_validate(answer)
         return _HTML.get_template("people.html.jinja").render(
-            lines=people_lines(told_people), warnings=list(told_people.warnings), found=bool(told_people.people)
+            lines=people_lines(people), warnings=list(people.warnings), found=bool(people.people)
         )
     if "outline_overlap" in answer:
         return _character(CharacterAnswer.model_validate(answer), files, reference_address)

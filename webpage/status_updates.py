@@ -16,7 +16,7 @@ from webpage.panels import job_result, job_status, person_cards
 
 def is_preview(status: JobStatus) -> bool:
     """Whether a job is a character preview, which also starts by itself and must not block other jobs."""
-    return status.asked.get("mode") == "character"
+    return status.job_input.get("mode") == "character"
 
 
 def fingerprint(status: JobStatus) -> Any:
@@ -55,14 +55,14 @@ def _gallery(status: JobStatus) -> Update:
 
 def _address(status: JobStatus) -> str | None:
     """Return the address of the used part of the source: its URL, or Gradio's address of the upload."""
-    source = str(status.asked.get("video_url", ""))
+    source = str(status.job_input.get("video_url", ""))
     if not source:
         return None
-    part = f"#t={status.asked.get('start_s', 0):g},{status.asked.get('end_s', '')}".rstrip(",")
+    part = f"#t={status.job_input.get('start_s', 0):g},{status.job_input.get('end_s', '')}".rstrip(",")
     return (source.partition("#")[0] if "://" in source else f"/gradio_api/file={quote(source)}") + part
 
 
 def _reference_address(status: JobStatus) -> str | None:
     """Return the address of an uploaded reference picture; None for a URL, which the page's policy blocks."""
-    source = str(status.asked.get("reference_image_url", ""))
+    source = str(status.job_input.get("reference_image_url", ""))
     return None if not source or "://" in source else f"/gradio_api/file={quote(source)}"

@@ -114,8 +114,8 @@ def _estimate(job: JobContext, request: JobInput, settings: Settings) -> Estimat
     _log_begin(request, settings)
     with job_workspace(job.worker.work, job.job_id) as workspace, resource_errors(workspace):
         files = RequestFiles(settings, job.worker, workspace, job.cancel_token)
-        wanted = files.job_request(request)
-        with closing(_opened(job, wanted, settings, None, lambda stage, done, total: None)) as clip:
+        job_request = files.job_request(request)
+        with closing(_opened(job, job_request, settings, None, lambda stage, done, total: None)) as clip:
             info = clip.info
         needs = estimate(info, settings, request.fan_out, max(1, len(request.subjects)))
         return EstimateAnswer(preset=settings.preset, estimate=needs, warnings=info.warnings)
@@ -132,9 +132,9 @@ def _show_character(job: JobContext, request: JobInput, settings: Settings, dest
     ):
         cancel_token.stage = "fetch"
         references = RequestFiles(settings, job.worker, workspace, cancel_token).character_references(request)
-        wanted = CharacterRequest(workspace / "result", request.prompt, request.negative_prompt, references)
+        character_request = CharacterRequest(workspace / "result", request.prompt, request.negative_prompt, references)
         cancel_token.stage = "character"
-        shown = show_character(wanted, settings, people, figure, check=cancel_token.check, progress=progress)
+        shown = show_character(character_request, settings, people, figure, check=cancel_token.check, progress=progress)
         cancel_token.stage = "deliver"
         cancel_token.check()
         result = _with_warnings(shown, tuple(_locked_warnings(request, job.arguments)))
@@ -148,28 +148,28 @@ def _process_clip(job: JobContext, request: JobInput, settings: Settings, destin
     is_survey_only = request.mode == "people"
     work = _work_of(job, request, settings)
     with job_workspace(worker.work, job.job_id) as workspace, resource_errors(workspace):
-        wanted = RequestFiles(settings, worker, workspace, cancel_token).job_request(request)
+        job_request = RequestFiles(settings, worker, workspace, cancel_token).job_request(request)
         with (
             job.make_progress(0.0 if is_survey_only else generation_share(settings)) as progress,
-            closing(_opened(job, wanted, settings, workspace, progress)) as clip,
+            closing(_opened(job, job_request, settings, workspace, progress)) as clip,
         ):
-            late = [] if is_survey_only else _deadline_warnings(clip.info, settings, wanted, cancel_token)
+            late = [] if is_survey_only else _deadline_warnings(clip.info, settings, job_request, cancel_token)
             keeps = worker.state_dir is not None
-            key = job_key(wanted.video, wanted, settings, request.mode, cancel_token.check) if keeps else ""
+            key = job_key(job_request.video, job_request, settings, request.mode, cancel_token.check) if keeps else ""
             needed = disk_bytes(clip.info, request.artifacts)
             check_memory(memory_bytes(clip.info, request.artifacts))
             with (
                 resumable_folder(worker, key, workspace / "passes") as passes,
                 resource_errors(passes, workspace, needed_bytes=needed),
             ):
-                result = find_kept(passes, wanted.artifacts)
+                result = find_kept(passes, job_request.artifacts)
                 if result is None:
                     check_disk(needed - size_on_disk(passes), workspace, passes)
-                    result = work(wanted, passes, clip, cancel_token.check, job.tracked(progress))
+                    result = work(job_request, passes, clip, cancel_token.check, job.tracked(progress))
                     result = _with_warnings(result, (*late, *_locked_warnings(request, job.arguments)))
                 clip.close()
                 cancel_token.stage = "deliver"
-                with kept_if_undelivered(result, passes, wanted.artifacts):
+                with kept_if_undelivered(result, passes, job_request.artifacts):
                     # If the job was given up during its last step, the caller has already been answered.
                     cancel_token.check()
                     return destination.deliver(result, check=cancel_token.check)
@@ -179,15 +179,15 @@ def _work_of(job: JobContext, request: JobInput, settings: Settings) -> Work:
     """Return the function that does the work of the request's mode, with its models loaded."""
     if request.mode == "people":
         people = job.models.load_people(settings)
-        return lambda wanted, passes, clip, check, progress: find_people(
-            wanted, settings, people, passes, clip=clip, check=check, progress=progress
+        return lambda job_request, passes, clip, check, progress: find_people(
+            job_request, settings, people, passes, clip=clip, check=check, progress=progress
         )
     loaded = job.models.load(settings)
     if request.fan_out > 1:
         return shared_work(request, settings, loaded, job.worker, job.cancel_token)
     run = run_stills if request.mode == "frame" else run_job
-    return lambda wanted, passes, clip, check, progress: run(
-        wanted, settings, loaded, passes, clip=clip, check=check, progress=progress
+    return lambda job_request, passes, clip, check, progress: run(
+        job_request, settings, loaded, passes, clip=clip, check=check, progress=progress
     )
 
 
@@ -196,14 +196,14 @@ def _log_begin(request: JobInput, settings: Settings) -> None:
 
 
 def _opened(
-    job: JobContext, wanted: JobRequest, settings: Settings, spool_folder: Path | None, progress: Progress
+    job: JobContext, job_request: JobRequest, settings: Settings, spool_folder: Path | None, progress: Progress
 ) -> Clip:
     job.cancel_token.stage = "open"
     return open_untrusted(
-        wanted.video,
+        job_request.video,
         settings.limits,
-        start_s=wanted.start_s,
-        end_s=wanted.end_s,
+        start_s=job_request.start_s,
+        end_s=job_request.end_s,
         check=job.cancel_token.check,
         progress=lambda done, total: progress("open", done, total),
         spool_folder=spool_folder,
@@ -228,12 +228,14 @@ def _locked_warnings(request: JobInput, arguments: Arguments) -> list[str]:
     ]
 
 
-def _deadline_warnings(info: VideoInfo, settings: Settings, wanted: JobRequest, cancel_token: CancelToken) -> list[str]:
+def _deadline_warnings(
+    info: VideoInfo, settings: Settings, job_request: JobRequest, cancel_token: CancelToken
+) -> list[str]:
     """Return a warning if the job may exceed its time limit; raise ``InvalidInput`` if it certainly would."""
     left = cancel_token.seconds_left()
     if left is None:
         return []
-    quickest, expected = seconds_of_job(info, settings, 1 + len(wanted.further_subjects))
+    quickest, expected = seconds_of_job(info, settings, 1 + len(job_request.further_subjects))
     if quickest > left:
         raise InvalidInput(
             f"the clip would take about {expected:.0f} s, and the time limit leaves {left:.0f} s: request a part of it",

@@ -118,8 +118,8 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse's format: "argument --test_input: expected one argument".
-        option, _, told = message.removeprefix("argument ").partition(": ")
-        raise InvalidInput(told or message, field=option if told else "command line")
+        option, _, text = message.removeprefix("argument ").partition(": ")
+        raise InvalidInput(text or message, field=option if text else "command line")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -189,8 +189,8 @@ def _locked(text: str) -> tuple[str, ...]:
     keys = tuple(key.strip() for key in text.split(",") if key.strip())
     for key in keys:
         if key not in CALLER_KEYS:
-            told = f"{key[:60]} is not a setting that a job may change, so it cannot be locked"
-            raise InvalidInput(told + _nearest(key, CALLER_KEYS), field="UNDERSTUDY_LOCKED")
+            message = f"{key[:60]} is not a setting that a job may change, so it cannot be locked"
+            raise InvalidInput(message + _nearest(key, CALLER_KEYS), field="UNDERSTUDY_LOCKED")
     return keys
 
 

@@ -179,9 +179,9 @@ def parse_request(raw: Any) -> JobInput:
     try:
         request = JobInput.model_validate(raw)
     except ValidationError as error:
-        location, told = sentence_of(error.errors(include_url=False))
+        location, message = sentence_of(error.errors(include_url=False))
         _ask_the_setting(location, raw)
-        raise InvalidInput(told, field=_field_of(location)) from None
+        raise InvalidInput(message, field=_field_of(location)) from None
     _check_together(request)
     return request
 

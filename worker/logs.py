@@ -146,10 +146,10 @@ class _JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        told = {key: self._redact.of_value(key, value) for key, value in line.items() if value is not None}
+        redacted = {key: self._redact.of_value(key, value) for key, value in line.items() if value is not None}
         # Values are searched before JSON escapes them, and the whole line afterwards, since only there does a name
         # stand beside its value.
-        return self._redact.searched(json.dumps(told))
+        return self._redact.searched(json.dumps(redacted))
 
 
 class _PlainFormatter(logging.Formatter):
@@ -159,8 +159,8 @@ class _PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        told = " ".join(f"{name}={self._redact.of_value(name, value)}" for name, value in extra.items())
-        return self._redact(super().format(record) + (f" ({told})" if told else ""))
+        extras = " ".join(f"{name}={self._redact.of_value(name, value)}" for name, value in extra.items())
+        return self._redact(super().format(record) + (f" ({extras})" if extras else ""))
 
 
 def set_up_logging(environment: Mapping[str, str], *, as_json: bool, level: int = logging.INFO) -> None:

@@ -57,5 +57,5 @@ def _presets_listed(settings: Settings) -> Iterator[None]:
         yield
     except PresetUnavailable as error:
         here = ", ".join(available_presets()) or "none"
-        told = error.message.replace("--preset NAME", f"--preset {settings.preset}")
-        raise PresetUnavailable(f"{told}; presets available on this worker: {here}", field="preset") from error
+        message = error.message.replace("--preset NAME", f"--preset {settings.preset}")
+        raise PresetUnavailable(f"{message}; presets available on this worker: {here}", field="preset") from error

@@ -77,12 +77,12 @@ Answer = FileAnswer | EstimateAnswer | ErrorAnswer
 
 def with_files(report: JobReport | PeopleReport | CharacterReport, files: ResultFiles) -> FileAnswer:
     """Return the answer of a job: its report and the locations of its files."""
-    told = {**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)}
+    values = {**files.model_dump(exclude_unset=True), **report.model_dump(exclude_unset=True)}
     if isinstance(report, PeopleReport):
-        return PeopleAnswer.model_validate(told)
+        return PeopleAnswer.model_validate(values)
     if isinstance(report, CharacterReport):
-        return CharacterAnswer.model_validate(told)
-    return JobAnswer.model_validate(told)
+        return CharacterAnswer.model_validate(values)
+    return JobAnswer.model_validate(values)
 
 
 def full_sentence(message: str, code: str, field: str | None = None) -> str:
@@ -90,8 +90,8 @@ def full_sentence(message: str, code: str, field: str | None = None) -> str:
 
     Paths of this machine are removed, since libraries put them into their messages.
     """
-    told = _PATH.sub("a file of the worker", message)
-    return f"{told} [{code}]" if field is None else f"{field}: {told} [{code}]"
+    text = _PATH.sub("a file of the worker", message)
+    return f"{text} [{code}]" if field is None else f"{field}: {text} [{code}]"
 
 
 def plain_sentence(error: str, code: str, field: str | None = None) -> str:

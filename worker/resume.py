@@ -64,7 +64,7 @@ def resumable_folder(worker: WorkerEnvironment, key: str, scratch: Path) -> Iter
         _drop(folder)
 
 
-def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, check: Check = lambda: None) -> str:
+def job_key(video: Path, request: JobRequest, settings: Settings, mode: str, check: Check = lambda: None) -> str:
     """Return the SHA-256 of everything that determines a job's bytes: clip, settings, request, code and libraries."""
     digest = hashlib.sha256(code_hash().encode())
     with video.open("rb") as file:
@@ -75,10 +75,10 @@ def job_key(video: Path, wanted: JobRequest, settings: Settings, mode: str, chec
         digest.update(contents.digest())
     digest.update(settings.model_dump_json().encode())
     digest.update(mode.encode() + b"\0")
-    for each in fields(wanted):
+    for each in fields(request):
         if each.name in ("video", "output_dir", "artifacts"):
             continue
-        value = getattr(wanted, each.name)
+        value = getattr(request, each.name)
         parts = value if isinstance(value, tuple) else (value,)
         digest.update(each.name.encode() + b"=" + b"\0".join(map(_bytes_of, parts)) + b"\0")
     return digest.hexdigest()

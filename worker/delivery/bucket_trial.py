@@ -87,8 +87,8 @@ def _named(error: Any) -> UploadFailed:
     """Return the error for a refusal, with the variable to check; a transient failure is no refusal."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(error.response.get("Error", {}).get("Code", ""))
-    told = f"{code} ({status})" if code.isalpha() and len(code) <= 40 else str(status)
+    reason = f"{code} ({status})" if code.isalpha() and len(code) <= 40 else str(status)
     if status >= 500 or status in (408, 429):
-        return UploadFailed(f"the worker's bucket is currently unavailable: {told}")
+        return UploadFailed(f"the worker's bucket is currently unavailable: {reason}")
     hint = f"; check {_VARIABLES[code]}" if code in _VARIABLES else ""
-    return BucketRefused(f"the worker's bucket refused a test object: {told}{hint}")
+    return BucketRefused(f"the worker's bucket refused a test object: {reason}{hint}")

@@ -150,8 +150,8 @@ class _CallersUrls:
     def deliver(self, result: AnyResult, *, check: Check) -> FileAnswer:
         # The stills that accompany a turntable video are not delivered here: the caller gave no URL for them.
         unplaced = result.artifacts.keys() - self._artifacts() if result.video is not None else set()
-        wanted = {name: paths for name, paths in result.artifacts.items() if name not in unplaced}
-        result = replace(result, artifacts=wanted)
+        artifacts = {name: paths for name, paths in result.artifacts.items() if name not in unplaced}
+        result = replace(result, artifacts=artifacts)
         packed = _packed(result, check)
         # Without a video the pictures are the result; a clip without people has none.
         main = result.video or next(iter(packed.values()), None)

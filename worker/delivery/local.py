@@ -73,14 +73,14 @@ def deliver_locally(
 def _put_into(folder: Path, files: list[Path], answer: FileAnswer, check: Callable[[], None]) -> None:
     is_new = not folder.exists()
     folder.mkdir(exist_ok=True)
-    told = folder / "result.json"
-    stale = _named_in(told) - {told.name, *(path.name for path in files)}
-    parts = {_part(folder / path.name): folder / path.name for path in files} | {_part(told): told}
+    answer_file = folder / "result.json"
+    stale = _named_in(answer_file) - {answer_file.name, *(path.name for path in files)}
+    parts = {_part(folder / path.name): folder / path.name for path in files} | {_part(answer_file): answer_file}
     try:
         for source, part in zip(files, parts, strict=False):
             check()
             shutil.move(source, part)
-        _part(told).write_text(json.dumps(wire_form(answer), indent=1, allow_nan=False), encoding="utf-8")
+        _part(answer_file).write_text(json.dumps(wire_form(answer), indent=1, allow_nan=False), encoding="utf-8")
         for part, target in parts.items():
             part.replace(target)
     except BaseException:
@@ -99,10 +99,10 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def _named_in(told: Path) -> set[str]:
+def _named_in(answer_file: Path) -> set[str]:
     """Return the names of the files that an earlier answer lists; none if it is not an answer of ours."""
     try:
-        files = ResultFiles.model_validate_json(told.read_bytes())
+        files = ResultFiles.model_validate_json(answer_file.read_bytes())
     except (OSError, ValueError):
         return set()
     places = [files.video_url] if files.video_url else []

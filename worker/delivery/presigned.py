@@ -102,10 +102,10 @@ class _Upload:
             return
         if code == "MissingRequiredHeader" and not AZURE_HEADERS.keys() <= self.headers.keys():
             raise _HeaderMissing
-        told = f"the server answered {status}{f' ({code})' if code else ''}"
+        message = f"the server answered {status}{f' ({code})' if code else ''}"
         if is_passing(status, code):
-            raise ServerFailed(told, wait)
-        raise UploadFailed(told, field=self.field)
+            raise ServerFailed(message, wait)
+        raise UploadFailed(message, field=self.field)
 
 
 def put_file(

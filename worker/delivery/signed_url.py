@@ -64,7 +64,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise InvalidInput("must name each header only once", field="upload_headers")
 
 
-def headers_for(url: str, kind: str, asked: Mapping[str, str]) -> dict[str, str]:
+def headers_for(url: str, kind: str, caller_headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers, names in lower case, of a PUT of content type ``kind`` to ``url``.
 
     Azure's header is added for its URLs, recognized by host or by the parameters of the signature. The caller's
@@ -72,11 +72,11 @@ def headers_for(url: str, kind: str, asked: Mapping[str, str]) -> dict[str, str]
     """
     is_azure = bool(_AZURE_HOST.search(urlsplit(url).hostname or "")) or {"sig", "sv", "sp"} <= _query(url).keys()
     headers = {"content-type": kind, **(AZURE_HEADERS if is_azure else {})}
-    headers |= {name.lower(): value for name, value in asked.items()}
+    headers |= {name.lower(): value for name, value in caller_headers.items()}
     return {name: value for name, value in headers.items() if value}
 
 
-def check_signature(url: str, asked: Mapping[str, str], *, field: str) -> None:
+def check_signature(url: str, caller_headers: Mapping[str, str], *, field: str) -> None:
     """Reject a presigned URL that cannot accept a result, before there is one.
 
     Raises ``UploadFailed`` if it has expired or grants no write permission, and ``InvalidInput`` if it was signed for a
@@ -88,7 +88,7 @@ def check_signature(url: str, asked: Mapping[str, str], *, field: str) -> None:
         raise UploadFailed("this presigned URL has expired", field=field)
     if {"sig", "sv", "sp"} <= query.keys() and not set(query["sp"]) & set("cw"):
         raise UploadFailed("this presigned URL grants no write permission", field=field)
-    sent = {name.lower() for name, value in asked.items() if value} | _SENT_ANYWAY
+    sent = {name.lower() for name, value in caller_headers.items() if value} | _SENT_ANYWAY
     for name in (query.get("x-amz-signedheaders") or query.get("x-goog-signedheaders") or "").lower().split(";"):
         if name and name not in sent:
             raise InvalidInput(f"was signed for the header {name[:60]}: give it in upload_headers", field=field)

@@ -39,9 +39,9 @@ class ChunkAnswer(Value):
     """Chunks whose layers are now in the bucket, each with a receipt."""
 
 
-def is_chunk_job(asked: Any) -> bool:
+def is_chunk_job(raw: Any) -> bool:
     """Return whether an ``input`` claims to be a chunk job; its signature is verified later."""
-    return isinstance(asked, dict) and asked.keys() == {"chunk"}
+    return isinstance(raw, dict) and raw.keys() == {"chunk"}
 
 
 def do_chunk_job(job: JobContext, raw: Any) -> ChunkAnswer:
@@ -94,7 +94,7 @@ def _download_needed(job: JobContext, order: ChunkOrder, bundle: OpenBundle, buc
 
 def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: bytes) -> None:
     """Put a chunk's layers into the bucket, then their receipt."""
-    said = ChunkReceipt(
+    receipt = ChunkReceipt(
         job=order.job,
         expires=int(time.time()) + _RECEIPT_SECONDS,
         subject=order.subject,
@@ -102,9 +102,9 @@ def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: byt
         layers=order.chunks[index],
         sha256=sha256_of(path),
     )
-    receipt = path.with_suffix(".receipt")
-    receipt.write_text(sign(said, key), encoding="ascii")
-    files = {order.chunks[index]: path, receipt_key(order.chunks[index]): receipt}
+    receipt_file = path.with_suffix(".receipt")
+    receipt_file.write_text(sign(receipt, key), encoding="ascii")
+    files = {order.chunks[index]: path, receipt_key(order.chunks[index]): receipt_file}
     upload_files(bucket, files, check=lambda: None)
 
 

@@ -60,10 +60,10 @@ class EndpointCalls:
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {endpoint.api_key}"
 
-    def send(self, asked: Mapping[str, Any], execution_seconds: float, ttl_seconds: float) -> str:
+    def send(self, job_input: Mapping[str, Any], execution_seconds: float, ttl_seconds: float) -> str:
         """Send a job and return its id. Raises ``EndpointFailed``."""
         policy = {"executionTimeout": round(execution_seconds * 1000), "ttl": round(ttl_seconds * 1000)}
-        answer = self._call("POST", "run", {"input": dict(asked), "policy": policy}, seconds=20.0)
+        answer = self._call("POST", "run", {"input": dict(job_input), "policy": policy}, seconds=20.0)
         job_id = answer.get("id")
         if not isinstance(job_id, str) or not _ID.fullmatch(job_id):
             raise EndpointFailed("the endpoint's API returned no job id")

@@ -128,7 +128,7 @@ class FanOut:
         asking = _Asking(self, board, subject)
         done: set[int] = set()
 
-        def told(index: int) -> None:
+        def report_done(index: int) -> None:
             done.add(index)
             progress("perform", sum(spans[i].chunk.stop - spans[i].chunk.start for i in done), total)
 
@@ -139,13 +139,13 @@ class FanOut:
                 for index, file in board.fetched():
                     accept_layers(self.workspace, subject, index, file)
                     board.is_taken(index)
-                    told(index)
+                    report_done(index)
                 here = board.claim_here()
                 if here is not None:
                     begin = time.monotonic()
                     yield spans[here]
                     board.is_drawn_here(here, time.monotonic() - begin)
-                    told(here)
+                    report_done(here)
                     continue
                 with board.changed:
                     board.changed.wait(_WAIT_SECONDS)
@@ -221,7 +221,7 @@ class _Asking:
         chunks = {index: self._layers_key(order, index) for index in order.left}
         self._fan_out.put(*chunks.values(), *map(receipt_key, chunks.values()))
         needed = {other for index in chunks for other in self._board.states[index].needed} - chunks.keys()
-        said = ChunkOrder(
+        chunk_order = ChunkOrder(
             job=self._fan_out.name,
             expires=self._expires,
             bundle=self._fan_out.key("bundle.zip"),
@@ -231,7 +231,7 @@ class _Asking:
             needed={index: self._lying_at(index) for index in sorted(needed)},
         )
         seconds = self._fan_out.job_seconds
-        return self._calls.send({"chunk": sign(said, self._key)}, seconds, seconds)
+        return self._calls.send({"chunk": sign(chunk_order, self._key)}, seconds, seconds)
 
     def _layers_key(self, order: SentOrder, index: int) -> str:
         return self._fan_out.key(f"layers/{self._subject}_{index:04d}_{order.number}.zip")

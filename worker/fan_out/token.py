@@ -20,7 +20,7 @@ from worker.delivery.bucket_settings import Bucket
 
 _PURPOSE = b"understudy chunk jobs, version 1"
 _MOST_CHARACTERS = 65_536
-_Said = TypeVar("_Said", bound="Signed")
+_Content = TypeVar("_Content", bound="Signed")
 
 
 class Signed(BaseModel):
@@ -66,13 +66,13 @@ def signing_key(bucket: Bucket) -> bytes:
     return hmac.digest(bucket.secret_access_key.encode(), _PURPOSE, "sha256")
 
 
-def sign(said: Signed, key: bytes) -> str:
+def sign(content: Signed, key: bytes) -> str:
     """Return a signed token in ASCII."""
-    body = _packed(json.dumps(said.model_dump(mode="json"), sort_keys=True).encode())
-    return f"{body}.{_mac(body, type(said), key)}"
+    body = _packed(json.dumps(content.model_dump(mode="json"), sort_keys=True).encode())
+    return f"{body}.{_mac(body, type(content), key)}"
 
 
-def read_token(token: Any, kind: type[_Said], key: bytes, field: str) -> _Said:
+def read_token(token: Any, kind: type[_Content], key: bytes, field: str) -> _Content:
     """Return a token's content. Raises ``InvalidInput`` if it was not signed by this endpoint, or has expired."""
     refusal = InvalidInput("was not signed by this endpoint", field=field)
     if not isinstance(token, str) or len(token) > _MOST_CHARACTERS or not token.isascii():
@@ -82,12 +82,12 @@ def read_token(token: Any, kind: type[_Said], key: bytes, field: str) -> _Said:
     if not hmac.compare_digest(mac.encode(), _mac(body, kind, key).encode()):
         raise refusal
     try:
-        said = kind.model_validate_json(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        content = kind.model_validate_json(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     except (ValueError, ValidationError):
         raise refusal from None
-    if said.expires < time.time():
+    if content.expires < time.time():
         raise InvalidInput("has expired", field=field)
-    return said
+    return content
 
 
 def _mac(body: str, kind: type[Signed], key: bytes) -> str:

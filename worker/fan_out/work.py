@@ -43,25 +43,25 @@ def shared_work(
 ) -> Callable[[JobRequest, Path, Clip, Check, Progress], JobResult]:
     """Return the function that runs a job whose chunks are shared with other workers."""
 
-    def work(wanted: JobRequest, passes: Path, clip: Clip, check: Check, progress: Progress) -> JobResult:
+    def work(job_request: JobRequest, passes: Path, clip: Clip, check: Check, progress: Progress) -> JobResult:
         assert worker.endpoint is not None and worker.bucket is not None  # check_fan_out
         left = cancel_token.seconds_left()
         with FanOut(
             worker.endpoint,
             worker.bucket,
             request.fan_out,
-            wanted,
+            job_request,
             settings,
             passes,
-            wanted.output_dir.parent / "shared",
+            job_request.output_dir.parent / "shared",
             code_hash(),
             worker.late_seconds,
             _LONGEST_JOB_SECONDS if left is None else max(left, 1.0),
         ) as fan_out:
             result = run_job(
-                wanted, settings, loaded, passes, clip=clip, check=check, progress=progress, share=fan_out.share
+                job_request, settings, loaded, passes, clip=clip, check=check, progress=progress, share=fan_out.share
             )
-        told = {"warnings": (*result.report.warnings, *fan_out.warnings), "fan_out": fan_out.report()}
-        return replace(result, report=result.report.model_copy(update=told))
+        update = {"warnings": (*result.report.warnings, *fan_out.warnings), "fan_out": fan_out.report()}
+        return replace(result, report=result.report.model_copy(update=update))
 
     return work

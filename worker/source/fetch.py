@@ -83,14 +83,14 @@ def fetch(
     except ServerFailed as error:
         target.unlink(missing_ok=True)
         kind = DownloadTimeout if isinstance(error.__cause__, requests.Timeout) else DownloadFailed
-        raise kind(_told(error, download.tries), field=field) from None
+        raise kind(_with_tries(error, download.tries), field=field) from None
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return target
 
 
-def _told(error: ServerFailed, tries: int) -> str:
+def _with_tries(error: ServerFailed, tries: int) -> str:
     times = "once" if tries == 1 else f"{tries} times"
     later = f"; the server requests a pause of {error.wait_seconds:.0f} s" if error.wait_seconds else ""
     return f"{error} (tried {times}{later})"
@@ -183,7 +183,7 @@ class _Download:
             raise ServerFailed(f"the server answered {status}", wait_asked_for(response.headers))
         if not _has_whole_file(response):
             raise DownloadFailed(f"the server answered {status}", field=self.field)
-        length = _length_told(response)
+        length = _content_length(response)
         if length is not None and length > self.max_bytes:
             raise TooLarge(f"the file is larger than {self.max_bytes} bytes", field=self.field)
         if self.stop.is_set():
@@ -219,14 +219,14 @@ def _has_whole_file(response: requests.Response) -> bool:
         return True
     if response.status_code != 206 or response.headers.get("Content-Type", "").startswith("multipart/"):
         return False
-    told = response.headers.get("Content-Range")
-    found = _WHOLE.fullmatch(told.strip()) if told is not None else None
-    return told is None or (found is not None and int(found[1]) + 1 == int(found[2]))
+    content_range = response.headers.get("Content-Range")
+    found = _WHOLE.fullmatch(content_range.strip()) if content_range is not None else None
+    return content_range is None or (found is not None and int(found[1]) + 1 == int(found[2]))
 
 
-def _length_told(response: requests.Response) -> int | None:
+def _content_length(response: requests.Response) -> int | None:
     """Return ``Content-Length``, or None if it is missing or contradictory; the same value twice is accepted."""
-    told = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
-    text = told.pop() if len(told) == 1 else ""
+    lengths = {part.strip() for part in response.headers.get("Content-Length", "").split(",")}
+    text = lengths.pop() if len(lengths) == 1 else ""
     # Truncated, since Python refuses to parse thousands of digits; such a length is over any limit anyway.
     return int(text[:_LENGTH_DIGITS]) if text.isascii() and text.isdecimal() else None

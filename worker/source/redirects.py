@@ -16,13 +16,13 @@ def redirect_target(url: str, location: str) -> str:
     blanks and non-ASCII bytes in path and query are percent-encoded, which many servers forget; existing escapes are
     kept. Raises ``ValueError`` if it is not a URL.
     """
-    told = location.strip(" \t")
-    if _CONTROL.search(told):
+    stripped = location.strip(" \t")
+    if _CONTROL.search(stripped):
         raise ValueError("a control character")
     try:
-        text = told.encode("latin-1").decode("utf-8")
+        text = stripped.encode("latin-1").decode("utf-8")
     except UnicodeError:
-        text = told
+        text = stripped
     parts = urlsplit(urljoin(url, text))
     return urlunsplit(parts._replace(path=_encoded(parts.path), query=_encoded(parts.query), fragment=""))
 
