@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 from conf import DEFAULT_PRESET, compose_settings
 from pipeline.errors import InvalidInput
 from webpage.job_runner import Answer, EndpointJob, Job, JobRunner, LocalJob
-from worker.command_line import parse_arguments
+from worker.command_line import Arguments, parse_arguments
 from worker.delivery.bucket import check_bucket
 from worker.delivery.bucket_settings import read_bucket
-from worker.environment import read_worker_settings
+from worker.environment import WorkerEnvironment, read_worker_settings
 from worker.logs import redact_sdk_log, set_up_logging
 from worker.models import ModelKeeper
 
@@ -81,6 +81,10 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+MakeJob = Callable[[Answer, str], Job]
+"""Maps a job's input and id to the job."""
+
+
 def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, str]) -> Any:
     """Return the page's configuration. Raises ``InvalidInput`` that names the variable or option."""
     from webpage.page_config import PageConfig
@@ -95,41 +99,44 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
     if given.endpoint is None:
         if given.inline:
             raise InvalidInput("requires --endpoint", field="--inline")
-
-        models = ModelKeeper()
-
-        def make_job(job_input: Answer, job_id: str) -> Job:
-            return LocalJob(job_input, job_id, replace(ours, place="local"), worker, models)
-
-        overrides = ours.overrides
-        locked = ours.locked
+        make_job = _local_jobs(ours, worker)
     else:
-        key = environment.get("RUNPOD_API_KEY", "")
-        bucket = read_bucket(environment)
-        if not key:
-            raise InvalidInput("is not set: create a key in RunPod's console under Settings", field="RUNPOD_API_KEY")
-        if bucket is not None:
-            check_bucket(bucket)
-
-        def make_job(job_input: Answer, job_id: str) -> Job:
-            results = folder / "results" / job_id
-            return EndpointJob(
-                job_input, results, endpoint_id=given.endpoint, api_key=key, bucket=bucket, inline=given.inline
-            )
-
+        make_job = _endpoint_jobs(given, folder, environment)
         # An endpoint has settings of its own; those of this machine do not apply.
-        overrides = ()
-        locked = ()
+        ours = replace(ours, overrides=(), locked=())
     preset = ours.preset or DEFAULT_PRESET
-    compose_settings(preset, overrides)
+    compose_settings(preset, ours.overrides)
     return PageConfig(
         runner=JobRunner(make_job, folder / "results"),
         folder=folder,
-        settings_of=lambda name: compose_settings(name, overrides),
+        settings_of=lambda name: compose_settings(name, ours.overrides),
         preset=preset,
-        locked=locked,
+        locked=ours.locked,
         private_hosts=worker.private_hosts,
         where="on this machine" if given.endpoint is None else f"on RunPod's endpoint {given.endpoint}",
+    )
+
+
+def _local_jobs(arguments: Arguments, worker: WorkerEnvironment) -> MakeJob:
+    models = ModelKeeper()
+    local = replace(arguments, place="local")
+    return lambda job_input, job_id: LocalJob(job_input, job_id, local, worker, models)
+
+
+def _endpoint_jobs(given: argparse.Namespace, folder: Path, environment: Mapping[str, str]) -> MakeJob:
+    key = environment.get("RUNPOD_API_KEY", "")
+    bucket = read_bucket(environment)
+    if not key:
+        raise InvalidInput("is not set: create a key in RunPod's console under Settings", field="RUNPOD_API_KEY")
+    if bucket is not None:
+        check_bucket(bucket)
+    return lambda job_input, job_id: EndpointJob(
+        job_input,
+        folder / "results" / job_id,
+        endpoint_id=given.endpoint,
+        api_key=key,
+        bucket=bucket,
+        inline=given.inline,
     )
 
 

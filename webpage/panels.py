@@ -23,10 +23,12 @@ STAGES = {
     "uploading": "uploading the clip",
     "in queue": "waiting for a worker",
     "in progress": "a worker has started",
+    "open": "opening the clip",
     "survey": "analyzing the clip",
     "people": "finding people",
     "character": "rendering the new person from all sides",
     "plate": "reconstructing the background",
+    "scene": "separating occluders and carried objects",
     "perform": "generating the new person",
     "finish": "compositing and encoding",
     "deliver": "saving the result",
@@ -50,27 +52,27 @@ def error_beside(message: str) -> str:
     return _HTML.from_string('<p class="error" role="alert">{{ text }}</p>').render(text=text)
 
 
-def job_status(moment: JobStatus) -> str:
+def job_status(status: JobStatus) -> str:
     """Return the job's progress (bar, stage, time left) or its outcome."""
     state = "running"
-    if moment.number == 0:
+    if status.number == 0:
         state = "none"
-    elif moment.answer is not None:
-        code = moment.answer.get("error_code")
+    elif status.answer is not None:
+        code = status.answer.get("error_code")
         state = {None: "done", "CANCELLED": "cancelled"}.get(code, "failed")
     return _HTML.get_template("status.html.jinja").render(
-        moment=moment, state=state, stage=STAGES.get(moment.stage, moment.stage)
+        status=status, state=state, stage=STAGES.get(status.stage, status.stage)
     )
 
 
-def job_result(moment: JobStatus, source_address: str | None, reference_address: str | None = None) -> str:
+def job_result(status: JobStatus, source_address: str | None, reference_address: str | None = None) -> str:
     """Return the result next to its source, with metrics, warnings, report and files; "" without a result.
 
     An estimate is shown as sentences. Files have addresses of the form ``/results/<folder>/<file>``;
     ``source_address`` is the address of the source, ``reference_address`` that of the reference picture.
     """
-    answer = moment.answer
-    folder = moment.folder
+    answer = status.answer
+    folder = status.folder
     if answer is None or "error_code" in answer:
         return ""
     if "estimate" in answer:
@@ -121,10 +123,10 @@ class PersonCard:
     """Seconds from the start of the analyzed part."""
 
 
-def person_cards(moment: JobStatus) -> list[PersonCard]:
+def person_cards(status: JobStatus) -> list[PersonCard]:
     """Return a card for each person that the last job found; none if it had another mode."""
-    answer = moment.answer
-    folder = moment.folder
+    answer = status.answer
+    folder = status.folder
     if answer is None or folder is None or "people" not in answer:
         return []
     cards = []

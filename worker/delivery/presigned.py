@@ -17,7 +17,7 @@ from pipeline.errors import UploadFailed
 from worker.delivery.signed_url import AZURE_HEADERS, headers_for
 from worker.delivery.upload_limits import TOO_SLOW, UploadLimits, content_type
 from worker.retrying import ServerFailed, error_code, is_passing, try_until, wait_asked_for
-from worker.source.urls import HostUnknown, is_untrusted, open_request
+from worker.source.urls import HostUnknown, WebRequest, is_untrusted, open_request
 from worker.threads import start_thread, wait_until
 
 _ANSWER_BYTES = 4096
@@ -74,23 +74,22 @@ class _Upload:
             self.headers = {**AZURE_HEADERS, **self.headers}
             self._send()
 
+    def _request(self, file: BufferedReader) -> WebRequest:
+        return WebRequest(
+            "PUT",
+            self.url,
+            field=self.field,
+            private_hosts=self.private_hosts,
+            data=_Body(file, self.path.stat().st_size, self.stop),
+            headers=self.headers,
+            timeout=(self.limits.connect_seconds, self.limits.answer_seconds),
+        )
+
     def _send(self) -> None:
         if self.stop.is_set():
             raise _GivenUp
         try:
-            with (
-                self.path.open("rb") as file,
-                open_request(
-                    "PUT",
-                    self.url,
-                    field=self.field,
-                    private_hosts=self.private_hosts,
-                    data=_Body(file, self.path.stat().st_size, self.stop),
-                    headers=self.headers,
-                    timeout=(self.limits.connect_seconds, self.limits.answer_seconds),
-                    on_socket=self.sockets.append,
-                ) as response,
-            ):
+            with self.path.open("rb") as file, open_request(self._request(file), self.sockets.append) as response:
                 status = response.status_code
                 wait = wait_asked_for(response.headers)
                 code = "" if status < 400 else error_code(_beginning(response))

@@ -20,7 +20,7 @@ from pipeline.runtime.resources import FULL_DISK
 from worker.retrying import ServerFailed, is_passing, try_until, wait_asked_for
 from worker.source.decoding import CodingFailed, decoded
 from worker.source.redirects import redirect_target
-from worker.source.urls import HostUnknown, is_untrusted, open_request
+from worker.source.urls import HostUnknown, WebRequest, is_untrusted, open_request
 from worker.threads import start_thread, wait_until
 
 _CHUNK = 1 << 18
@@ -137,16 +137,7 @@ class _Download:
             if self.stop.is_set():
                 raise _GivenUp
             try:
-                with open_request(
-                    "GET",
-                    url,
-                    field=self.field,
-                    private_hosts=self.private_hosts,
-                    headers={"Accept-Encoding": "identity", "User-Agent": "understudy"},
-                    timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                    on_socket=self.sockets.append,
-                    cookies=self.cookies,
-                ) as response:
+                with open_request(self._request(url), self.sockets.append) as response:
                     if response.status_code not in _REDIRECTS:
                         self._save(response)
                         return
@@ -167,6 +158,17 @@ class _Download:
                 # Headers that the library cannot parse, such as a length of 5,000 digits.
                 raise DownloadFailed("the server's response cannot be read", field=self.field) from error
         raise UrlRejected(f"the URL redirects more than {_MAX_REDIRECTS} times", field=self.field)
+
+    def _request(self, url: str) -> WebRequest:
+        return WebRequest(
+            "GET",
+            url,
+            field=self.field,
+            private_hosts=self.private_hosts,
+            headers={"Accept-Encoding": "identity", "User-Agent": "understudy"},
+            timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            cookies=self.cookies,
+        )
 
     def _redirected(self, url: str, response: requests.Response) -> str:
         location = response.headers.get("Location", "").strip()

@@ -97,41 +97,53 @@ def addresses_of(target: Target, *, field: str) -> list[str]:
     return addresses
 
 
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """One HTTP request to a URL of a caller."""
+
+    method: str
+    url: str
+    field: str
+    """The request field that holds the URL, for errors."""
+    private_hosts: frozenset[str]
+    data: Any = None
+    headers: Mapping[str, str] | None = None
+    timeout: tuple[float, float] = (5.0, 30.0)
+    """Seconds for connecting, and for each read."""
+    cookies: RequestsCookieJar | None = None
+    """Sent to the hosts that set them, and updated from the response."""
+
+
 @contextmanager
 def open_request(
-    method: str,
-    url: str,
-    *,
-    field: str,
-    private_hosts: frozenset[str],
-    data: Any = None,
-    headers: Mapping[str, str] | None = None,
-    timeout: tuple[float, float] = (5.0, 30.0),
-    on_socket: Callable[[socket.socket], None] = lambda sock: None,
-    cookies: RequestsCookieJar | None = None,
+    request: WebRequest, on_socket: Callable[[socket.socket], None] = lambda sock: None
 ) -> Iterator[requests.Response]:
-    """Send one request and yield its response with the body unread. Redirects are not followed.
+    """Send a request and yield its response with the body unread. Redirects are not followed.
 
-    The host's addresses are tried in turn until one accepts the connection. ``timeout`` is that of the connection and
-    that of each read. ``on_socket`` receives every connected socket; shutting it down ends the request. ``cookies`` are
-    sent to the hosts that set them and updated from the response. Raises ``UrlRejected``, ``HostUnknown`` and the
-    errors of ``requests``.
+    The host's addresses are tried in turn until one accepts the connection. ``on_socket`` receives every connected
+    socket; shutting it down ends the request. Raises ``UrlRejected``, ``HostUnknown`` and the errors of ``requests``.
     """
-    target = read_url(url, field=field, private_hosts=private_hosts)
-    addresses = addresses_of(target, field=field)
+    target = read_url(request.url, field=request.field, private_hosts=request.private_hosts)
+    addresses = addresses_of(target, field=request.field)
     with _OneRequest() as session:
         session.trust_env = False
-        if cookies is not None:
-            session.cookies = cookies
+        if request.cookies is not None:
+            session.cookies = request.cookies
         # The only setting taken from the environment: the operator's certificates.
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
-            adapter = _WatchedAdapter(address, on_socket, target.is_private_host, field)
+            adapter = _WatchedAdapter(address, on_socket, target.is_private_host, request.field)
             session.mount("http://", adapter)
             session.mount("https://", adapter)
             try:
                 response = session.request(
-                    method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+                    request.method,
+                    request.url,
+                    data=request.data,
+                    headers=request.headers,
+                    timeout=request.timeout,
+                    allow_redirects=False,
+                    stream=True,
                 )
             except requests.ConnectionError as error:
                 if left and _is_unconnected(error):

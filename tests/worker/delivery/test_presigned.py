@@ -18,7 +18,7 @@ from worker.delivery.bucket_settings import read_bucket
 from worker.delivery.presigned import put_file
 from worker.delivery.signed_url import headers_for
 from worker.delivery.upload_limits import UploadLimits
-from worker.source.urls import check_url, open_request
+from worker.source.urls import WebRequest, check_url, open_request
 from worker.threads import start_thread
 
 _LIMITS = UploadLimits(answer_seconds=550.0)
@@ -282,9 +282,9 @@ def test_no_form_of_a_private_address_is_sent_to(path: Path, host: str) -> None:
             check_url(f"http://{host}:{server.port}{_SIGNED}", field="upload_url", private_hosts=frozenset())
         assert caught.value.field == "upload_url" and host not in caught.value.message
         # Checked again at the connection, even without a check before.
-        again = open_request(
+        again = WebRequest(
             "PUT", f"http://{host}:{server.port}/", field="upload_url", private_hosts=frozenset(), data=b"x"
         )
-        with pytest.raises(UrlRejected), again:
+        with pytest.raises(UrlRejected), open_request(again):
             pass
         assert not server.received

@@ -67,11 +67,11 @@ def test_the_peer_address_is_checked_before_anything_is_sent(monkeypatch: pytest
             return socket.create_connection(("127.0.0.1", server.port))
 
         monkeypatch.setattr("urllib3.util.connection.create_connection", turned)
-        request = open_request("GET", "http://93.184.216.34/a", field="video_url", private_hosts=frozenset())
-        with pytest.raises(UrlRejected), request:
+        asked = urls.WebRequest("GET", "http://93.184.216.34/a", field="video_url", private_hosts=frozenset())
+        with pytest.raises(UrlRejected), open_request(asked):
             pass
         # A connection that is closed before a request leaves an empty head.
         assert not any(server.heads)
         monkeypatch.setattr(urls, "is_public", lambda address: True)
-        with open_request("GET", "http://93.184.216.34/a", field="video_url", private_hosts=frozenset()) as response:
+        with open_request(asked) as response:
             assert response.status_code == 200
