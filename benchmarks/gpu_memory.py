@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional
 from diffusers import AutoencoderTiny, ControlNetModel, MotionAdapter, UNet2DConditionModel, UNetMotionModel
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from benchmarks.generation_cost import autoencoder
+from benchmarks.random_weights import image_encoder, text_encoder
+from benchmarks.stable_diffusion_sizes import PUBLISHED
 from conf import compose_settings
 from pipeline.models.device import quiet
 from pipeline.settings import DiffusionSettings
@@ -110,15 +111,6 @@ def count(settings: DiffusionSettings) -> tuple[dict[str, float], dict[str, floa
         unet = unet.to(torch.float16)
         controlnet = ControlNetModel(cross_attention_dim=768).to(torch.float16)
         vae: Any = (autoencoder() if settings.decoder == "full" else AutoencoderTiny()).to(torch.float16)
-        text_encoder = CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_attention_heads=12))
-        vision = CLIPVisionConfig(
-            hidden_size=1280,
-            intermediate_size=5120,
-            num_hidden_layers=32,
-            num_attention_heads=16,
-            patch_size=14,
-            projection_dim=1024,
-        )
         text = torch.empty(1, 77, 768)
         time = torch.tensor(1)
         shape = (1, 4, frames, *latent_hw) if has_motion_module else (frames, 4, *latent_hw)
@@ -127,8 +119,8 @@ def count(settings: DiffusionSettings) -> tuple[dict[str, float], dict[str, floa
             "unet": weights_gb(unet),
             "controlnets": len(settings.controls) * weights_gb(controlnet),
             "autoencoder": weights_gb(vae),
-            "text encoder": weights_gb(text_encoder),
-            "image encoder": weights_gb(CLIPVisionModelWithProjection(vision)),
+            "text encoder": weights_gb(text_encoder(PUBLISHED)),
+            "image encoder": weights_gb(image_encoder(PUBLISHED)),
             "adapters": _ADAPTER_GB * (2 if settings.face_scale else 1),
             **_OTHER_GB,
         }

@@ -37,7 +37,7 @@ def test_a_job_can_be_cancelled_in_every_stage(stage: str, tmp_path: Path, monke
         job = asyncio.ensure_future(
             handler.make_handler(Arguments(None, (), (), "local", ()), worker)({"id": "c", "input": asked})
         )
-        await asyncio.to_thread(began.wait, 60)
+        await asyncio.to_thread(began.wait, 300)
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
