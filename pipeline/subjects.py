@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from pipeline.plate.plate_set import PlateSet
 from pipeline.request import JobRequest
 from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
+from pipeline.shaped import Shaped, Shapes
 from pipeline.workspace.layers import chunk_path
 from pipeline.workspace.subject_masks import SubjectMasks
 
@@ -37,9 +39,11 @@ class PlannedSubject:
     """The subject's own files in the workspace."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Surroundings(Shaped):
     """What surrounds one subject, from PLATE and SCENE."""
+
+    SHAPES: ClassVar[Shapes] = {"reflections": ("T",)}
 
     plates: PlateSet | None
     """The same for all subjects; None where they are off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from pipeline.maths.boxes import Box, overlap_slices
 from pipeline.maths.geometry import invert
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.media.pixels import rgb_of
+from pipeline.shaped import Shaped, Shapes
 
 
 def make_frame(
@@ -74,9 +76,11 @@ class Piece:
     height_px: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PieceEdit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PieceEdit(Shaped):
     """How one subject's piece changes a frame."""
+
+    SHAPES: ClassVar[Shapes] = {"background": ("h", "w", 3)}
 
     masks: SceneMasks
     weights: EditWeights

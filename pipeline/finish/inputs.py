@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from pipeline.media.clip import Clip
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
+from pipeline.shaped import Shaped, Shapes
 from pipeline.workspace.layers import ChunkedLayers
 from pipeline.workspace.subject_masks import SubjectMasks
 
@@ -51,9 +53,11 @@ class FinishInputs:
         return (self, *self.further)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameInputs:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FrameInputs(Shaped):
     """The inputs of one frame: spooled data is read in order, by one thread."""
+
+    SHAPES: ClassVar[Shapes] = {"subject_mask": ("H", "W"), "others_mask": ("H", "W"), "overlay_mask": ("H", "W")}
 
     frame: Frame
     subject_mask: Mask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +29,17 @@ from pipeline.maths.similarity import ring_fit
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.layers import REACH_BH
+from pipeline.shaped import Shaped, Shapes
 
 _RING_BH = 0.08
 """Width of the ring around the edit region that the plate's light is matched to, body heights."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SurroundingScene:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SurroundingScene(Shaped):
     """The inputs of one frame's edit, in a box with a margin around everything that may change."""
+
+    SHAPES: ClassVar[Shapes] = {"plate": ("h", "w", 3), "seen": ("h", "w")}
 
     box_xyxy: Box
     plate: Picture

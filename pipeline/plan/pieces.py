@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.maths.geometry import apply_transform
 from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
+from pipeline.shaped import Shaped, Shapes
 
 MAX_GAP_SECONDS = 0.1
 """Longer gaps are bridged only by ``linking``."""
@@ -37,9 +39,16 @@ COURSE_SECONDS = 0.33
 """Time over which a piece's velocity at its ends is measured."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Piece(Shaped):
     """A part of a track that belongs to one person, and what linking needs to know about it. ``world`` px, seconds."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "places": (2, 2),
+        "velocities": (2, 2),
+        "quick_velocities": (2, 2),
+        "looks": ("parts", "bins"),
+    }
 
     track: Track
     """Restricted to the piece's frames."""

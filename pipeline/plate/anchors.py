@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.maths.masks import grow
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
 from pipeline.plate.spread import frame_speeds, spread_anchors
+from pipeline.shaped import Shaped, Shapes
 
 _COARSE = 8
 _CANDIDATES_PER_SECOND = 10.0
@@ -28,9 +30,11 @@ _BLURRED_WORTH = 0.4
 _LOOKED_AT = 80
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AnchorPlan:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AnchorPlan(Shaped):
     """One plate to make."""
+
+    SHAPES: ClassVar[Shapes] = {"needed_mask_small": ("h", "w")}
 
     frame: int
     shot_start: int

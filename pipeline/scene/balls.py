@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from pipeline.datatypes.arrays import Float64Array, Mask, Picture
+from pipeline.shaped import Shaped, Shapes
 
 BODY_PX = 240
 """Body height at which circles are detected."""
@@ -55,9 +57,11 @@ _STEADY_FRAMES = 15
 is not."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Circles:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Circles(Shaped):
     """Circles detected in one frame, source px."""
+
+    SHAPES: ClassVar[Shapes] = {"centers_xy": ("K", 2), "radii_px": ("K",), "colors": ("K", 3)}
 
     frame: int
     centers_xy: Float64Array
@@ -80,10 +84,17 @@ class Circles:
         return Circles(self.frame, self.centers_xy[which], self.radii_px[which], self.colors[which])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BodyPath:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BodyPath(Shaped):
     """What balls are distinguished from, in all frames: joints in source px, the subject's height, and the background's
     motion."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "joints_xy": ("T", "J", 2),
+        "hips_xy": ("T", 2),
+        "height_px": ("T",),
+        "world_from_source": ("T", 3, 3),
+    }
 
     joints_xy: Float64Array
     """(T, J, 2) of head, hands and feet, NaN where not known."""
@@ -95,9 +106,11 @@ class BodyPath:
     """(T, 3, 3)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Balls:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Balls(Shaped):
     """Discs by frame, source px."""
+
+    SHAPES: ClassVar[Shapes] = {"frames": ("N",), "discs": ("N", 3)}
 
     frames: NDArray[np.int64]
     """(N,) ascending; a frame may occur more than once."""

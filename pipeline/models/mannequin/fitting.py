@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,17 @@ from pipeline.models.mannequin.raster import rasterize, skin
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.shape import reshaped
 from pipeline.models.mannequin.silhouette import fit_outline
+from pipeline.shaped import Shaped, Shapes
 
 _FACE = ("nose", "left_eye", "right_eye")
 _FACE_WEIGHT = 12.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedView:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FittedView(Shaped):
     """The figure fitted to a reference picture."""
+
+    SHAPES: ClassVar[Shapes] = {"places": ("V", 3), "nearest": ("h", "w"), "depth": ("h", "w"), "triangles": ("F", 3)}
 
     reference: ReferenceView
     places: NDArray[np.float32]

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.mannequin.raster import FAR, rasterize, vertex_normals
+from pipeline.shaped import Shaped, Shapes
 
 _SAME_DEPTH_BH = 0.02
 """A surface point is visible in both frames where its depth is within this of the nearest one, body heights."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SurfaceMaps:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SurfaceMaps(Shaped):
     """The visible surface of the figure at each pixel."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "depth": ("h", "w"),
+        "normals": ("h", "w", 3),
+        "nearest": ("h", "w"),
+        "weights": ("h", "w", 3),
+    }
 
     depth: NDArray[np.float32]
     """(h, w) z, crop px; NaN outside the figure."""

@@ -11,12 +11,13 @@ its row is ``sample_index(i, j, n)``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.runtime.compiled import njit
+from pipeline.shaped import Shaped, Shapes
 
 STEPS = 4
 """Steps along an edge of the finest level: a face's triangles are 1 to 4 px of a 1,000 px tall picture a side."""
@@ -30,9 +31,11 @@ def sample_grid(steps: int = STEPS) -> tuple[NDArray[np.int64], NDArray[np.float
     return grid, np.stack([1 - second - third, second, third], 1).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MeshColors:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MeshColors(Shaped):
     """Linear colors over triangles."""
+
+    SHAPES: ClassVar[Shapes] = {"fine": ("F", 15, 3), "middle": ("F", 6, 3), "coarse": ("F", 3, 3)}
 
     fine: NDArray[np.float32]
     """(F, 15, 3) four steps an edge."""

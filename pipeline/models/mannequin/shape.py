@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import BONE, BONES, LANDMARKS, Figure, Group, Pose
 from pipeline.models.mannequin.proportions import standing_at_one
+from pipeline.shaped import Shaped, Shapes
 
 _BINS = 28
 """Along a limb, the torso or the head."""
@@ -106,9 +108,11 @@ def reshaped(
     return standing_at_one(replace(figure, vertices=vertices, heads=heads, landmarks=marks))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sections:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sections(Shaped):
     """The section of limb, torso or skirt through each posed vertex, as an ellipse about its middle."""
+
+    SHAPES: ClassVar[Shapes] = {"half_width": ("V",), "depth_ratio": ("V",), "across": ("V", 2), "place": ("V",)}
 
     half_width: NDArray[np.float32]
     """(V,) px, across the limb in the picture; 0 at head, hands and feet, which are not round."""

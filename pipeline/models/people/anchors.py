@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.boxes import Box, clipped
+from pipeline.shaped import Shaped, Shapes
 
 MAX_POINTS = 40
 MIN_POINTS = 8
@@ -26,9 +28,11 @@ TRUNK_MARGIN = 0.2
 """Margin around shoulders and hips, relative to the trunk's length."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Anchors:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Anchors(Shaped):
     """Points of one person, px of the source."""
+
+    SHAPES: ClassVar[Shapes] = {"hips": (2,), "first": ("N", 2), "now": ("N", 2)}
 
     hips: NDArray[np.float64]
     """(2,) initial position of the hips."""
