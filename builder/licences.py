@@ -52,8 +52,10 @@ def text_of(licence: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m builder.licences")
-    parser.add_argument("--weights", type=Path, help="where they lie (default: $UNDERSTUDY_WEIGHTS or weights/)")
+    parser = argparse.ArgumentParser(
+        prog="python -m builder.licences", description="Write an overview of the weights' licences beside the weights."
+    )
+    parser.add_argument("--weights", type=Path, help="folder of the weights (default: $UNDERSTUDY_WEIGHTS or weights/)")
     options = parser.parse_args(arguments)
     weights = options.weights or Path(os.environ.get("UNDERSTUDY_WEIGHTS") or DEFAULT_WEIGHTS)
     page = weights / "licences" / "README.md"

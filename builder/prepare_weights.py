@@ -81,8 +81,11 @@ def _megabytes(entry: Prepared) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m builder.prepare_weights")
-    parser.add_argument("--weights", type=Path, help="where they lie (default: $UNDERSTUDY_WEIGHTS or weights/)")
+    parser = argparse.ArgumentParser(
+        prog="python -m builder.prepare_weights",
+        description="Fuse the presets' LoRAs into copies of the UNet and convert single precision to half.",
+    )
+    parser.add_argument("--weights", type=Path, help="folder of the weights (default: $UNDERSTUDY_WEIGHTS or weights/)")
     options = parser.parse_args(arguments)
     weights = options.weights or Path(os.environ.get("UNDERSTUDY_WEIGHTS") or DEFAULT_WEIGHTS)
     prepare_weights(weights, lambda line: print(line, flush=True))
