@@ -44,7 +44,7 @@ class Job(Protocol):
         """Make the job end soon, even if it has not been started."""
         ...
 
-    def hang(self) -> Answer | None:
+    def stalled_answer(self) -> Answer | None:
         """Return the error of a job that has stalled, or None if it has not."""
         ...
 
@@ -77,7 +77,7 @@ class LocalJob:
     def cancel(self) -> None:
         self._cancel_token.cancel()
 
-    def hang(self) -> Answer | None:
+    def stalled_answer(self) -> Answer | None:
         return give_up(self._cancel_token) if self._cancel_token.is_stuck(self._worker.stall_seconds) else None
 
 
@@ -124,7 +124,7 @@ class EndpointJob:
     def cancel(self) -> None:
         self._client.stopped.set()
 
-    def hang(self) -> Answer | None:
+    def stalled_answer(self) -> Answer | None:
         """Return None: the endpoint watches its own jobs."""
         return None
 
@@ -188,10 +188,10 @@ class JobRunner:
     def now(self) -> JobStatus:
         """Return the job's state. A stalled job counts as failed, but blocks further ones."""
         with self._lock:
-            hang = self._job.hang() if self._job is not None and self._now.is_under_way else None
-            if hang is not None:
-                message = f"{_plain(hang)['error']}; restart the page's server"
-                self._now = replace(self._now, answer={**hang, "error": message})
+            stalled = self._job.stalled_answer() if self._job is not None and self._now.is_under_way else None
+            if stalled is not None:
+                message = f"{_plain(stalled)['error']}; restart the page's server"
+                self._now = replace(self._now, answer={**stalled, "error": message})
             return self._now
 
     def wait(self, seconds: float) -> bool:

@@ -113,7 +113,7 @@ class _Job:
         self.cancelled.set()
         self.over.set()
 
-    def hang(self) -> Answer | None:
+    def stalled_answer(self) -> Answer | None:
         return {"error": "no sign of life", "error_code": "INTERNAL"} if self.hangs else None
 
 
