@@ -45,7 +45,7 @@ def test_defocus_is_measured_and_made_good(sigma: float) -> None:
     assert np.trace(result) == pytest.approx(np.trace(wanted), rel=0.3)
 
 
-@pytest.mark.parametrize("length_px", [5, 9, 15])
+@pytest.mark.parametrize("length_px", [5, 9, 15, 21])
 def test_motion_blur_is_long_only_in_its_direction(length_px: int) -> None:
     wanted = measure_blur(_moved(_clothes(1), length_px), _ALL)
     there = measure_blur(_clothes(2), _ALL)
@@ -54,6 +54,32 @@ def test_motion_blur_is_long_only_in_its_direction(length_px: int) -> None:
     lacking = lacking_blur(wanted, there, 0.6)
     assert lacking is not None
     assert np.sqrt(lacking[0, 0]) == pytest.approx(length_px / np.sqrt(12), rel=0.35)
+
+
+def _plain() -> tuple[np.ndarray, np.ndarray]:
+    """Draw a person in plain clothes with a number on them, and the inside of the outline."""
+    large = np.full((800, 400), 140, np.uint8)
+    cv2.ellipse(large, (200, 120), (60, 80), 0, 0, 360, 180, -1, cv2.LINE_AA)
+    cv2.rectangle(large, (110, 210), (290, 480), 70, -1)
+    cv2.rectangle(large, (130, 470), (270, 780), 100, -1)
+    cv2.putText(large, "74", (140, 340), cv2.FONT_HERSHEY_SIMPLEX, 3.0, 200, 12, cv2.LINE_AA)
+    for x in (170, 230):
+        cv2.circle(large, (x, 110), 8, 60, -1, cv2.LINE_AA)
+    inside = np.zeros((400, 200), np.bool_)
+    inside[105:240, 56:144] = True
+    inside[235:388, 66:134] = True
+    inside[22:98, 72:128] = True
+    picture = cv2.resize(large, (200, 400), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return picture + np.random.default_rng(1).normal(0, 1, picture.shape).astype(np.float32), inside
+
+
+@pytest.mark.parametrize("length_px", [12, 25, 33])
+def test_a_long_bar_is_measured_on_plain_clothes_too(length_px: int) -> None:
+    picture, inside = _plain()
+    found = measure_blur(_moved(picture, length_px), inside)
+    assert found is not None
+    assert np.sqrt(12 * found[0, 0] / 0.61) == pytest.approx(length_px, rel=0.35)
+    assert found[1, 1] < 0.1 * found[0, 0]
 
 
 def test_a_flat_or_tiny_part_gives_no_estimate_and_a_sharp_one_no_blur() -> None:
