@@ -1,8 +1,8 @@
 """Relight a truth folder in linear light: `python -m benchmarks.relight FOLDER OUT --light night`.
 
 The same light and the same noise are applied to every video of the folder, so that the ideal result and the clean
-background remain the ground truth of a clip filmed at dusk, at night, or half in the shade. Light that varies over the
-scene is attached to the background by its true tracks. Relit pictures keep the shading of the render: only the
+background remain the ground truth of a clip filmed at dusk, at night, half in the shade, or in haze. Light that varies
+over the scene is attached to the background by its true tracks. Relit pictures keep the shading of the render: only the
 intensity and the color of the light change.
 """
 
@@ -44,10 +44,17 @@ def _shade(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
     return np.asarray(1 - dark * (1 - np.array([0.20, 0.24, 0.33])), np.float32)
 
 
-LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade}
-_NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0}
+def _haze(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
+    """Take away what the haze before everything scatters; what it adds is in ``_VEIL``."""
+    return np.full((len(column), 3), 0.85, np.float32)
+
+
+LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade, "haze": _haze}
+_NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0, "haze": 0.0}
 """Standard deviation of the sensor's noise in linear light after raising the exposure, 1 is white."""
-_EXPOSURE = {"dusk": 1.6, "night": 3.0, "shade": 1.0}
+_VEIL = {"haze": np.array([0.060, 0.066, 0.085], np.float32)}
+"""Linear light that lies over the whole picture."""
+_EXPOSURE = {"dusk": 1.6, "night": 3.0, "shade": 1.0, "haze": 1.0}
 """Exposure gain of the camera in dark scenes."""
 
 
@@ -58,7 +65,7 @@ def relit(
     for t, rgb in enumerate(frames):
         width = rgb.shape[1]
         gain = LIGHTS[light](np.arange(width) - shifts_px[t], float(width)) * _EXPOSURE[light]
-        linear = linear_of(rgb) * gain[None]
+        linear = linear_of(rgb) * gain[None] + _VEIL.get(light, np.float32(0))
         if _NOISE[light]:
             normal = np.random.default_rng((7, t)).standard_normal(rgb.shape).astype(np.float32)
             # Shot noise and read noise: the deviation grows with the square root of the light.

@@ -70,6 +70,7 @@ def finish_inputs(
         plates=around.plates,
         scene=around.scene,
         shadows=around.shadows,
+        veil_rgb=around.light.veil_rgb if settings.generate.backend == "mannequin" else None,
         reflections=around.reflections,
         chunks=[(chunk, chunk_path(subject.folder, chunk)) for chunk in subject.plan.chunks],
         settings=settings,

@@ -15,7 +15,9 @@ from pipeline.shaped import Shaped, Shapes
 class SceneLight(Shaped):
     """The light that falls on a person, over N frames. Linear: 1 makes a white surface the picture's white."""
 
-    SHAPES: ClassVar[Shapes] = {"key_direction": ("N", 3), "key_rgb": ("N", 3), "ambient_rgb": ("N", 3)}
+    SHAPES: ClassVar[Shapes] = {
+        "key_direction": ("N", 3), "key_rgb": ("N", 3), "ambient_rgb": ("N", 3), "veil_rgb": ("N", 3)
+    }  # fmt: skip
 
     key_direction: NDArray[np.float32]
     """(N, 3) unit vectors towards the key light: x right, y down, z away from the camera."""
@@ -24,9 +26,15 @@ class SceneLight(Shaped):
     ambient_rgb: NDArray[np.float32]
     """(N, 3) the light of the sky on an unoccluded surface; the ground reflects two fifths of the light, tinted."""
 
+    veil_rgb: NDArray[np.float32]
+    """(N, 3) what haze, glare or a lifted black level adds to every surface."""
+
     def part(self, start: int, stop: int) -> SceneLight:
         """Return the frames [start, stop) of it."""
-        return SceneLight(self.key_direction[start:stop], self.key_rgb[start:stop], self.ambient_rgb[start:stop])
+        frames = slice(start, stop)
+        return SceneLight(
+            self.key_direction[frames], self.key_rgb[frames], self.ambient_rgb[frames], self.veil_rgb[frames]
+        )
 
     @classmethod
     def daylight(cls, num_frames: int) -> SceneLight:
@@ -40,6 +48,7 @@ class SceneLight(Shaped):
             over_time(key / np.linalg.norm(key)),
             over_time(np.array([1.06, 1.0, 0.92], np.float32) * np.float32(0.72)),
             over_time(np.array([0.90, 0.97, 1.08], np.float32) * np.float32(0.50)),
+            over_time(np.zeros(3, np.float32)),
         )
 
 

@@ -22,7 +22,7 @@ from pipeline.finish.composite import (
 )
 from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.inputs import FinishInputs, FrameInputs
-from pipeline.finish.match_layer import match_grain, match_sharpness
+from pipeline.finish.match_layer import match_grain, match_sharpness, veiled
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.shadows import ShadowEdit, darkened
@@ -109,6 +109,8 @@ def find_piece(
     layer = _placed(inputs, frame_inputs.layer, number, joints_unlocked, foot_offsets_px, height_px)
     if layer is not None and inputs.settings.composite.match_sharpness:
         layer = match_sharpness(layer, source_rgb, frame_inputs.subject_mask)
+    if layer is not None and inputs.veil_rgb is not None:
+        layer = veiled(layer, inputs.veil_rgb[number])
     scene = surrounding_scene(inputs, frame_inputs, source_rgb, layer, height_px)
     if scene is None:
         return None

@@ -44,6 +44,8 @@ class FinishInputs:
     """What the generator could not adopt from prompt and references."""
     reflections: NDArray[np.float32] | None = None
     """(T,) strength of the subject's reflection on the floor, 0 for none."""
+    veil_rgb: NDArray[np.float32] | None = None
+    """(T, 3) of ``SceneLight``, for layers that are drawn without it; None for those painted into the scene."""
     further: tuple[FinishInputs, ...] = ()
     """The other replaced subjects: clip, plates and settings are shared, everything else is their own."""
 

@@ -10,6 +10,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.grain import Grain, add_grain
+from pipeline.maths.light import levels_of, linear_of
 from pipeline.maths.sharpness import Covariance, blur_kernel, lacking_blur, measure_blur
 
 _LEAST_PX = 0.6
@@ -20,6 +21,8 @@ _MEASURED_BODY_PX = 300
 _SHARP = np.zeros((2, 2))
 """Where the frame itself is sharp the inserted layer need not be measured."""
 _GRAY = 128
+_LEAST_VEIL = 0.003
+"""Linear light that lifts black by ten levels."""
 
 
 def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> PlacedLayer:
@@ -92,6 +95,21 @@ def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[in
     alpha[alpha < 1 / 512] = 0
     color = np.clip(spread[..., :3], 0, 255 * alpha[..., None])
     return PlacedLayer(box, np.ascontiguousarray(color), np.ascontiguousarray(alpha))
+
+
+def veiled(layer: PlacedLayer, veil_rgb: NDArray[np.float32]) -> PlacedLayer:
+    """Return the layer behind a veil of light (3,), linear: haze, glare, a lifted black level."""
+    if float(veil_rgb.max()) < _LEAST_VEIL:
+        return layer
+    shown = layer.alpha > 0
+    alpha = layer.alpha[shown][:, None]
+    levels = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+    table = levels_of(veil_rgb + (1 - veil_rgb) * linear_of(levels))[0]
+    color = layer.premultiplied[shown] / alpha
+    lifted = np.stack([np.interp(color[:, channel], np.arange(256), table[:, channel]) for channel in range(3)], axis=1)
+    premultiplied = layer.premultiplied.copy()
+    premultiplied[shown] = lifted * alpha
+    return PlacedLayer(layer.box_xyxy, premultiplied, layer.alpha)
 
 
 def match_grain(layer: PlacedLayer, grain: Grain, seed: int, frame: int) -> PlacedLayer:

@@ -34,9 +34,13 @@ def linear_of(picture: Picture) -> NDArray[np.float32]:
 
 def srgb_of(linear: NDArray[np.floating]) -> Picture:
     """Return the sRGB bytes of linear light (h, w, 3), clipped to 0..1."""
+    return np.asarray(np.rint(levels_of(linear)), np.uint8)
+
+
+def levels_of(linear: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the sRGB levels 0..255 of linear light, not rounded; clipped to 0..1."""
     light = np.clip(linear, 0, 1)
-    levels = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(np.maximum(light, 1e-7), 1 / 2.4) - 0.055)
-    return np.asarray(np.rint(255 * levels), np.uint8)
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(np.maximum(light, 1e-7), 1 / 2.4) - 0.055)
 
 
 def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float64]:

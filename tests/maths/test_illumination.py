@@ -132,3 +132,26 @@ def test_without_samples_it_is_daylight() -> None:
     np.testing.assert_array_equal(found.key_rgb, usual.key_rgb)
     cover, _, joints = _body()
     assert sample_light(np.zeros((120, 80, 3), np.float32), 0 * cover, cover, joints) is None
+
+
+def _in_haze(veil: np.ndarray, *, white_clothes: bool = False) -> np.ndarray:
+    """Return the veil (3,) found where everything scatters a little and boots and a shadow behind are black."""
+    cover, _, joints = _body()
+    rng = np.random.default_rng(3)
+    linear = 0.25 * rng.uniform(0.2, 1.8, (*cover.shape, 1)) * np.ones(3)
+    linear[100:110, 60:76] = 0.004
+    linear[cover > 0] = 0.6 if white_clothes else 0.14
+    if not white_clothes:
+        linear[98:107][cover[98:107] > 0] = 0.006
+    sample = sample_light((veil + (1 - veil) * linear).astype(np.float32), cover, cover, joints)
+    assert sample is not None
+    return np.asarray(_light([sample] * 3).veil_rgb[0])
+
+
+def test_what_lies_over_the_darkest_surfaces_is_a_veil() -> None:
+    haze = np.array([0.06, 0.07, 0.09])
+    np.testing.assert_allclose(_in_haze(haze), haze, atol=0.022)
+    assert (_in_haze(haze) > 0.03).all()
+    assert not _in_haze(np.zeros(3)).any()
+    # A person without a dark spot tells nothing, but what is around them does.
+    assert not _in_haze(np.zeros(3), white_clothes=True).any()

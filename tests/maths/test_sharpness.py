@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness
+from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness, veiled
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.grain import Grain
 from pipeline.maths.sharpness import _slopes, blur_kernel, lacking_blur, measure_blur
@@ -136,7 +136,22 @@ def test_a_too_sharp_plate_is_blurred_and_a_matching_one_is_unchanged() -> None:
     assert match_plate(frame, plate, ring, 200.0) is frame
 
 
-def test_grain_is_added_to_the_layer_by_its_alpha_and_repeats() -> None:
+def test_a_veil_lifts_black_most_and_leaves_white_and_the_outline() -> None:
+    alpha = np.zeros((4, 9), np.float32)
+    alpha[:, 1:8] = 0.5
+    levels = np.linspace(0, 255, 9, dtype=np.float32)[None, :, None] * np.ones((4, 1, 3), np.float32)
+    layer = PlacedLayer((3, 5, 12, 9), levels * alpha[..., None], alpha)
+    seen = veiled(layer, np.array([0.05, 0.05, 0.1], np.float32))
+    color = seen.premultiplied[0, 1:8] / 0.5
+    # Level 31.9 is 0.0143 of linear light; 0.05 + 0.95 * 0.0143 is level 71.3 (IEC 61966-2-1).
+    assert color[0, 0] == pytest.approx(71.3, abs=0.5) and color[0, 2] > color[0, 0] + 15
+    assert (color >= levels[0, 1:8]).all() and (np.diff(color, axis=0) > 0).all()
+    assert color[-1, 0] - levels[0, 7, 0] < 6
+    assert seen.alpha is layer.alpha and not seen.premultiplied[:, 0].any()
+    assert veiled(layer, np.full(3, 0.001, np.float32)) is layer
+
+
+def test_grain_lies_on_the_layer_under_its_alpha_and_repeats() -> None:
     alpha = np.ones((80, 80), np.float32)
     alpha[:40] = 0
     layer = PlacedLayer((0, 0, 80, 80), 100 * alpha[..., None] * np.ones(3, np.float32), alpha)

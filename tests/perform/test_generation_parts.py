@@ -100,7 +100,7 @@ def test_colors_that_change_with_the_scene_s_light_do_not_drift() -> None:
     """From the sun into the shade: the person is painted darker there, and stays so."""
     daylight = SceneLight.daylight(80)
     part = np.where(np.arange(80) < 20, 1.0, 0.3)[:, None].astype(np.float32)
-    light = SceneLight(daylight.key_direction, daylight.key_rgb * part, daylight.ambient_rgb * part)
+    light = replace(daylight, key_rgb=daylight.key_rgb * part, ambient_rgb=daylight.ambient_rgb * part)
     painted = [(i, _person((150, 90, 90) if i < 20 else (85, 49, 49))) for i in range(80)]
     anchor = measure_color_reference(painted[:8], light)
     kept = [layer.picture[50, 30].astype(int) for _, layer in correct_color_drift(painted, anchor, light)]

@@ -213,8 +213,8 @@ def test_the_figure_is_lit_by_the_windows_light(mannequin: Mannequin, figure: Fi
     window = _window([_standing(figure)] * 2)
     key = np.array([[-0.9, -0.1, -0.42], [0.9, -0.1, -0.42]], np.float32)
     lamp = np.tile(np.array([0.9, 0.6, 0.3], np.float32), (2, 1))
-    lit = replace(window, light=SceneLight(key, lamp, 0.1 * lamp))
-    dim = replace(window, light=SceneLight(key, 0.1 * lamp, 0.01 * lamp))
+    lit = replace(window, light=SceneLight(key, lamp, 0.1 * lamp, 0 * lamp))
+    dim = replace(window, light=SceneLight(key, 0.1 * lamp, 0.01 * lamp, 0 * lamp))
     left, right = mannequin.generate(lit, 0, lambda: None)
     middle = round(SIZE[0] / 2)
     solid = left.alpha > 250
