@@ -20,6 +20,8 @@ _MEASURED_BODY_PX = 300
 """Body height at which a plate's blur is measured."""
 _SHARP = np.zeros((2, 2))
 """Where the frame itself is sharp the inserted layer need not be measured."""
+_SHARES = (1.0, 0.0, 0.2, 0.5, 1.6, 2.5)
+"""Of the variance; the first of equal ones wins."""
 _GRAY = 128
 _LEAST_VEIL = 0.003
 """Linear light that lifts black by ten levels."""
@@ -65,22 +67,42 @@ def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -
         return plate
     size_wh = max((x1 - x0) // factor, 1), max((y1 - y0) // factor, 1)
 
-    def measured(picture: Picture) -> Covariance | None:
+    def small_gray(picture: Picture) -> NDArray[np.float32]:
         near = np.ascontiguousarray(picture[y0:y1, x0:x1])
         small = cv2.resize(near, size_wh, interpolation=cv2.INTER_AREA) if factor > 1 else near
-        inside = np.ascontiguousarray(ring[y0:y1, x0:x1]).view(np.uint8)
-        where = cv2.resize(inside, size_wh, interpolation=cv2.INTER_NEAREST) > 0
-        return measure_blur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32), np.asarray(where, np.bool_))
+        return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
-    wanted = measured(source)
+    inside = np.ascontiguousarray(ring[y0:y1, x0:x1]).view(np.uint8)
+    where = np.asarray(cv2.resize(inside, size_wh, interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
+    seen = small_gray(source)
+    wanted = measure_blur(seen, where)
     if wanted is None or lacking_blur(wanted, _SHARP, _LEAST_PLATE_PX) is None:
         return plate
-    there = measured(plate)
+    drawn = small_gray(plate)
+    there = measure_blur(drawn, where)
     lacking = lacking_blur(wanted, there, _LEAST_PLATE_PX) if there is not None else None
     if lacking is None:
         return plate
-    lacking = lacking * factor**2
+    share = _best_share(lacking, drawn, seen, where)
+    if share == 0:
+        return plate
+    lacking = lacking * share * factor**2
     return cv2.filter2D(plate, -1, blur_kernel(lacking), borderType=cv2.BORDER_REPLICATE)
+
+
+def _best_share(lacking: Covariance, drawn: NDArray[np.float32], seen: NDArray[np.float32], where: Mask) -> float:
+    """Return the share of a measured blur after which a plate (h, w) is most like the source in a mask (h, w).
+
+    A plate shows the very place that the source shows, so what was measured can be checked; the edges of a small ring
+    mislead it by half or twice.
+    """
+
+    def difference(share: float) -> float:
+        kernel = blur_kernel(lacking * share)
+        blurred = drawn if share == 0 else cv2.filter2D(drawn, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+        return float(np.abs(blurred - seen)[where].mean())
+
+    return min(_SHARES, key=difference)
 
 
 def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[int, int]) -> PlacedLayer:

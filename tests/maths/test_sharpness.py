@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.finish.match_layer import match_grain, match_plate, match_sharpness, veiled
+from pipeline.finish.match_layer import _best_share, match_grain, match_plate, match_sharpness, veiled
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.grain import Grain
 from pipeline.maths.sharpness import _slopes, blur_kernel, lacking_blur, measure_blur
@@ -136,6 +136,16 @@ def test_a_too_sharp_plate_is_blurred_and_a_matching_one_is_unchanged() -> None:
     assert match_plate(frame, plate, ring, 200.0) is frame
 
 
+@pytest.mark.parametrize("wrong", [0.4, 4.0])
+def test_a_blur_measured_wrongly_is_checked_against_the_place_itself(wrong: float) -> None:
+    plate = _clothes(5)
+    seen = _moved(plate, 9)
+    bar = np.diag([9**2 / 12, 0.02])
+    share = _best_share(wrong * bar, plate, seen, _ALL)
+    assert share * wrong == pytest.approx(1.0, rel=0.3)
+    assert _best_share(bar, plate, plate, _ALL) == 0
+
+
 def test_a_veil_lifts_black_most_and_leaves_white_and_the_outline() -> None:
     alpha = np.zeros((4, 9), np.float32)
     alpha[:, 1:8] = 0.5
@@ -151,7 +161,7 @@ def test_a_veil_lifts_black_most_and_leaves_white_and_the_outline() -> None:
     assert veiled(layer, np.full(3, 0.001, np.float32)) is layer
 
 
-def test_grain_lies_on_the_layer_under_its_alpha_and_repeats() -> None:
+def test_grain_is_added_to_the_layer_by_its_alpha_and_repeats() -> None:
     alpha = np.ones((80, 80), np.float32)
     alpha[:40] = 0
     layer = PlacedLayer((0, 0, 80, 80), 100 * alpha[..., None] * np.ones(3, np.float32), alpha)
