@@ -84,7 +84,7 @@ def make_group_frame(
         )
     ]
     old_masks = [of_one.subject_mask for of_one in frame_inputs]
-    pieces = _among_each_other(inputs, found, old_masks)
+    pieces = with_consistent_masks(inputs, found, old_masks)
     result = frame
     edits: list[PieceEdit] = []
     replaced = set()
@@ -107,7 +107,7 @@ def make_group_frame(
     return GroupFrame(edited, shares)
 
 
-def _among_each_other(
+def with_consistent_masks(
     inputs: FinishInputs, pieces: Sequence[Piece | None], old_masks: Sequence[Mask]
 ) -> list[Piece | None]:
     """Return the pieces with mutually consistent masks.

@@ -63,7 +63,7 @@ def find_reflections(
         for frame in islice(frames, len(of_shot)):
             check()
             samples.append(_sample(frame, plan, masks, plates))
-        shares[start:stop] = _share_of([sample for sample in samples if sample is not None])
+        shares[start:stop] = reflection_strength([sample for sample in samples if sample is not None])
     return shares
 
 
@@ -80,7 +80,8 @@ def _spread(numbers: NDArray[np.int64], count: int) -> list[int]:
     return [int(number) for number in np.unique(numbers[np.linspace(0, len(numbers) - 1, count).astype(int)])]
 
 
-def _share_of(samples: list[ReflectionSample]) -> float:
+def reflection_strength(samples: list[ReflectionSample]) -> float:
+    """Return the strength of the reflection in a shot from samples of some frames; 0 without enough evidence."""
     if len(samples) < _LEAST_SAMPLES:
         return 0.0
     likeness = float(np.median([sample.likeness for sample in samples]))

@@ -74,7 +74,7 @@ def _long_px(covariance: Covariance) -> float:
 def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
     calm = cv2.GaussianBlur(gray, (0, 0), _CALM)
     soft = cv2.GaussianBlur(gray, (0, 0), float(np.hypot(_CALM, _MORE)))
-    slope_x, slope_y, soft_slope = _slopes(calm, soft, where, int(np.count_nonzero(where)))
+    slope_x, slope_y, soft_slope = gradients_in(calm, soft, where, int(np.count_nonzero(where)))
     slope = np.sqrt(slope_x**2 + slope_y**2)
     if len(slope) < 4 * _LEAST_EDGES:
         return None
@@ -126,7 +126,7 @@ def _blur_of_edges(
 
 
 @njit(cache=True, nogil=True)
-def _slopes(
+def gradients_in(
     calm: NDArray[np.float32], soft: NDArray[np.float32], where: Mask, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return the Sobel gradients (count,) of the denoised picture along x and y, and the blurred one's magnitude, in a

@@ -54,7 +54,7 @@ def draw_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
     ellipses at 60 % of their color, then dots. The neck is the middle of the shoulders. A limb with a missing end is
     left out.
     """
-    return _draw_limbs(_pose_points(joints), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
+    return _draw_limbs(pose_points(joints), _LIMBS, _COLORS, _HALF_WIDTH_PX, size_wh)
 
 
 def draw_wan_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Picture:
@@ -65,7 +65,7 @@ def draw_wan_pose(joints: NDArray[np.float32], size_wh: tuple[int, int]) -> Pict
     """
     toes = [joints[JOINT[name]] for name in ("left_toe", "right_toe")]
     seen = [toe[:2] if toe[2] >= _SURE_CONFIDENCE else np.full(2, np.nan) for toe in toes]
-    points = np.concatenate([_pose_points(joints, _SURE_CONFIDENCE), np.array(seen, np.float64)])
+    points = np.concatenate([pose_points(joints, _SURE_CONFIDENCE), np.array(seen, np.float64)])
     half_width = max(min(size_wh) // 200 - 1, 1)
     return _draw_limbs(points, (*_LIMBS, *_TOE_LIMBS), (*_COLORS, *_TOE_COLORS), half_width, size_wh)
 
@@ -160,8 +160,8 @@ def _draw_limbs(
     return canvas
 
 
-def _pose_points(joints: NDArray[np.float32], min_confidence: float = _MIN_CONFIDENCE) -> NDArray[np.float64]:
-    """(18, 2) px, NaN where left out."""
+def pose_points(joints: NDArray[np.float32], min_confidence: float = _MIN_CONFIDENCE) -> NDArray[np.float64]:
+    """Return the points (18, 2) px of the pose picture, NaN where left out."""
     seen = np.where((joints[:, 2] >= min_confidence)[:, None], joints[:, :2], np.nan).astype(np.float64)
     neck = (seen[JOINT["left_shoulder"]] + seen[JOINT["right_shoulder"]]) / 2
     return np.stack([neck if name == "neck" else seen[JOINT[name]] for name in _POSE_POINTS])

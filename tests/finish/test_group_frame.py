@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.window import Layer
 from pipeline.finish.compose_frame import Piece
-from pipeline.finish.group_frame import GroupFrame, _among_each_other, make_group_frame
+from pipeline.finish.group_frame import GroupFrame, make_group_frame, with_consistent_masks
 from pipeline.finish.group_quality import GroupMeter, quality_of_all
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.scene_masks import SceneMasks
@@ -117,7 +117,7 @@ def test_objects_carried_by_two_subjects_are_kept_for_both(inputs: FinishInputs)
     nothing = np.zeros((H, W, 3), np.uint8)
     seen = [SceneMasks(each == Label.SUBJECT, each > Label.SUBJECT, each) for each in labels]
     pieces = [Piece(None, SurroundingScene((0, 0, W, H), nothing, masks), masks, 60.0) for masks in seen]
-    fitted = _among_each_other(inputs, pieces, [FIRST, SECOND])
+    fitted = with_consistent_masks(inputs, pieces, [FIRST, SECOND])
     for piece in fitted:
         assert piece is not None
         assert piece.masks.kept[thing].all() and not piece.masks.subject[thing].any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.finish.patch import Patch
-from pipeline.finish.reflections import _share_of, edit_reflection, reflection_box
+from pipeline.finish.reflections import edit_reflection, reflection_box, reflection_strength
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit, darkened
 from pipeline.maths.reflection import ReflectionSample
@@ -65,10 +65,10 @@ def test_a_shadow_stays_beside_it() -> None:
 
 def test_one_likeness_does_not_make_a_mirror() -> None:
     dull = [ReflectionSample(0.02, 0.3)] * 6 + [ReflectionSample(0.4, 0.9)]
-    assert _share_of(dull) == 0.0
-    assert _share_of([ReflectionSample(0.4, 0.9)] * 3) == 0.0
-    assert _share_of([ReflectionSample(0.27, 0.9)] * 5) == pytest.approx(0.3)
-    assert _share_of([ReflectionSample(0.01, 0.9)] * 5) == 0.0
+    assert reflection_strength(dull) == 0.0
+    assert reflection_strength([ReflectionSample(0.4, 0.9)] * 3) == 0.0
+    assert reflection_strength([ReflectionSample(0.27, 0.9)] * 5) == pytest.approx(0.3)
+    assert reflection_strength([ReflectionSample(0.01, 0.9)] * 5) == 0.0
 
 
 def test_no_reflection_without_visible_floor() -> None:

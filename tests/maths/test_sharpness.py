@@ -9,7 +9,7 @@ import pytest
 from pipeline.finish.match_layer import _best_share, match_grain, match_plate, match_sharpness, veiled
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.grain import Grain
-from pipeline.maths.sharpness import _slopes, blur_kernel, lacking_blur, measure_blur
+from pipeline.maths.sharpness import blur_kernel, gradients_in, lacking_blur, measure_blur
 
 _SIZE = (150, 260)
 
@@ -177,7 +177,7 @@ def test_slopes_in_a_mask_are_sobels() -> None:
     rng = np.random.default_rng(4)
     calm, soft = rng.normal(100, 30, (2, 40, 50)).astype(np.float32)
     where = rng.random((40, 50)) > 0.4
-    found = _slopes(calm, soft, where, int(np.count_nonzero(where)))
+    found = gradients_in(calm, soft, where, int(np.count_nonzero(where)))
     x, y = (cv2.Sobel(calm, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     soft_x, soft_y = (cv2.Sobel(soft, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     for ours, theirs in zip(found, (x, y, np.hypot(soft_x, soft_y)), strict=True):

@@ -11,12 +11,12 @@ from pipeline.joints import JOINT
 from pipeline.models.weights.folder import weights_folder
 from pipeline.perform.controls import (
     ControlPictures,
-    _pose_points,
     draw_canny,
     draw_depth_control,
     draw_normal_control,
     draw_pose,
     draw_wan_pose,
+    pose_points,
     with_hidden_face,
 )
 
@@ -131,7 +131,7 @@ def test_the_pose_picture_is_controlnet_auxs_pixel_for_pixel(seed: int) -> None:
     joints[:, 0] = rng.integers(8, width - 8, 21) + 0.25
     joints[:, 1] = rng.integers(8, height - 8, 21) + 0.25
     joints[:, 2] = rng.random(21)
-    points = _pose_points(joints)
+    points = pose_points(joints)
     keypoints = [
         SimpleNamespace(x=x / width, y=y / height) if np.isfinite(x) else None for x, y in points.astype(np.float64)
     ]

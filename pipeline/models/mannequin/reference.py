@@ -89,7 +89,7 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
     border = _BORDER if picture.shape[2] == 4 else _LOOSE_BORDER
     return ReferenceView(
         view_of(skeleton),
-        extended(_unclipped(small, inside, _CLIPPED_REACH * height), inside, border * height),
+        extended(with_hue_restored(small, inside, _CLIPPED_REACH * height), inside, border * height),
         np.asarray(inside),
         joints,
         skeleton,
@@ -98,7 +98,7 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
     )
 
 
-def _unclipped(picture: NDArray[np.uint8], inside: Mask, reach_px: float) -> NDArray[np.float32]:
+def with_hue_restored(picture: NDArray[np.uint8], inside: Mask, reach_px: float) -> NDArray[np.float32]:
     """Return linear colors (h, w, 3) of sRGB bytes, with the hue of overexposed areas taken from their surroundings.
 
     Skin in a studio is often clipped in the red channel, and would turn yellow and green when darkened. A clipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.models.mannequin.reference import _unclipped
+from pipeline.models.mannequin.reference import with_hue_restored
 from pipeline.models.mannequin.srgb import linear_from_srgb
 
 
@@ -21,7 +21,7 @@ def test_clipped_colors_take_the_surrounding_hue() -> None:
     picture = _bytes(skin)
     assert (picture[..., 0] == 255).mean() > 0.05
     inside = np.ones((120, 120), bool)
-    found = _unclipped(picture, inside, 12.0)
+    found = with_hue_restored(picture, inside, 12.0)
     over = picture[..., 0] == 255
     np.testing.assert_allclose(found[over][:, 0], skin[over][:, 0], rtol=0.06)
     # Nothing else changes.
@@ -36,5 +36,5 @@ def test_white_stays_white_and_what_is_outside_does_not_count() -> None:
     inside = np.zeros((60, 60), bool)
     inside[:, :30] = True
     assert np.array_equal(
-        _unclipped(picture, inside, 5.0), linear_from_srgb(picture.astype(np.float32) / np.float32(255))
+        with_hue_restored(picture, inside, 5.0), linear_from_srgb(picture.astype(np.float32) / np.float32(255))
     )
