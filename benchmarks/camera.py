@@ -103,7 +103,7 @@ def shaken_clip(source: Path, share: float, work: Path, *, seed: int = 0) -> Sha
     """Crop a 720p window in which the subject covers ``share`` of the picture, and shake it."""
     frames = [rgb for rgb, _ in zip(read_rgb(source), range(_FRAMES), strict=False)]
     h, w = frames[0].shape[:2]
-    person = make_people(PeopleSettings().max_gap_seconds)
+    person = make_people(PeopleSettings())
     masks = [max((p.mask for p in person.find(rgb)), key=np.count_nonzero, default=None) for rgb in frames[::30]]
     found = [mask for mask in masks if mask is not None]
     height = min(np.sqrt(np.mean([m.sum() for m in found]) / share * _SIZE_WH[1] / _SIZE_WH[0]), h, w * 16 / 9)
@@ -182,10 +182,10 @@ def vidstab(clip: Shaken, work: Path) -> tuple[Matrices, float]:
     rows = [list(map(float, m.groups())) for m in map(_VIDSTAB_LINE.match, listing.read_text().splitlines()) if m]
     table = np.array(rows)[: len(clip.pairs), 1:]
     best = clip.pairs
-    best_error = np.inf
+    best_error = float("inf")
     for signs in product((1, -1), repeat=4):
         pairs = np.stack([_centered(*(row * signs)) for row in table])
-        for candidate in (pairs, np.linalg.inv(pairs)):
+        for candidate in (pairs, np.asarray(np.linalg.inv(pairs), np.float64)):
             error = corner_error_px(candidate, clip.pairs[: len(candidate)], _SIZE_WH)
             if error < best_error:
                 best = candidate

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import LEFT_ANKLE, RIGHT_ANKLE, Truth, foot_slide_percent, load_truth
-from benchmarks.judged_job import run
+from benchmarks.judged_job import run, video_of
 from benchmarks.shake import shake_clip
 from pipeline.media.ffv1 import read_artifact
 
@@ -66,7 +66,9 @@ def _measure(folder: Path, work: Path, truth: Truth) -> list[tuple[float, float,
         out = work / f"{strength}"
         out.mkdir(parents=True)
         setting = f"foot_lock.strength={strength}" if strength else "foot_lock=none"
-        made = run(folder / "sample.mp4", out, "output=lossless", setting, artifacts=("analysis", "layer")).video.parent
+        made = video_of(
+            run(folder / "sample.mp4", out, "output=lossless", setting, artifacts=("analysis", "layer"))
+        ).parent
         with np.load(made / "analysis.npz") as file:
             placed = file["placed_joints"].astype(np.float64)
             planted = file["contacts"]

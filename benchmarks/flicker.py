@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.judged_job import run
+from benchmarks.judged_job import run, video_of
 from benchmarks.shake import read_rgb
 from pipeline.datatypes.window import Layer
 from pipeline.finish.quality_metrics import warping_error
@@ -134,7 +134,7 @@ def _over(source: Pictures, layers: Sequence[Layer]) -> Iterator[NDArray[np.uint
 
 def load_scene(clip: Path, work: Path) -> Scene:
     """Run the preview job on a clip and return its layers."""
-    made = run(clip, work, "output=lossless", artifacts=("layer", "mask")).video.parent
+    made = video_of(run(clip, work, "output=lossless", artifacts=("layer", "mask"))).parent
     rgba = list(read_artifact(made / "layer.mkv"))
     layers = [Layer(np.ascontiguousarray(each[..., :3]), np.ascontiguousarray(each[..., 3])) for each in rgba]
     return Scene(list(read_rgb(clip)), layers, [mask > 0 for mask in read_artifact(made / "mask.mkv")])

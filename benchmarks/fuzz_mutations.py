@@ -87,7 +87,7 @@ def _number(data: bytearray, random: Random, other: bytes) -> None:
         order = "big" if random.integers(2) else "little"
         value = int(random.choice(_SPECIAL)) % 256**width
         place = _place(data, random, width)
-        data[place : place + width] = value.to_bytes(width, order)  # type: ignore[arg-type]
+        data[place : place + width] = value.to_bytes(width, order)
 
 
 def _box(data: bytearray, random: Random, other: bytes) -> None:

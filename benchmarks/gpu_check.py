@@ -57,7 +57,7 @@ from pipeline.perform.backends import appearance_to_warm_up, empty_window
 from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
-from pipeline.settings import Settings
+from pipeline.settings import Settings, StableDiffusionSettings
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SMALL_FILES = ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz", "figure.npz.json")
@@ -196,6 +196,7 @@ def _workspace(run: Run, folder: Path) -> Path:
 def prepare(run: Run, workspace: Path) -> None:
     """Run the passes before the generator with the presets' crop size, and keep their files."""
     settings = settings_of("fast", run)
+    assert isinstance(settings.generate, StableDiffusionSettings)
     models = LoadedModels(make_people(settings.people), _Stopping(settings.generate.crop_size_wh))
     try:
         run_job(run.request(workspace / "out"), settings, models, workspace)

@@ -41,7 +41,7 @@ _OTHER_GB = {
 """Small models, by their published parameter counts."""
 
 
-class _Alive(TorchDispatchMode):
+class _Alive(TorchDispatchMode):  # type: ignore[misc]
     """Adds up the bytes of live storages."""
 
     def __init__(self) -> None:

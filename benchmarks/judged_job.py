@@ -56,12 +56,18 @@ def run(
         )
 
 
+def video_of(result: JobResult) -> Path:
+    """Return the path of a result's video, which every job of a benchmark has."""
+    assert result.video is not None
+    return result.video
+
+
 def judge_planes(clip: Path, result: JobResult, out: Path, truth: figures.Truth | None) -> Iterator[Figure]:
     area = RegionArea()
     differ = 0
     pairs = zip(
         open_clip(clip).frames(),
-        open_clip(result.video).frames(),
+        open_clip(video_of(result)).frames(),
         read_artifact(out / "edit_region.mkv"),
         read_artifact(out / "layer.mkv"),
         read_artifact(out / "mask.mkv"),

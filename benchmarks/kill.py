@@ -82,6 +82,7 @@ def _child(folder: Path) -> None:
     result = run_job(
         JobRequest(folder.parent / "clip.mp4", folder / "out"), _SETTINGS, models, folder / "work", progress=progress
     )
+    assert result.video is not None
     result.video.rename(folder / "result.mp4")
 
 

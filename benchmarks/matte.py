@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import load_truth, mask_iou
-from benchmarks.judged_job import run
+from benchmarks.judged_job import run, video_of
 from benchmarks.shake import read_rgb
 from conf import compose_settings
 from pipeline.media.ffv1 import read_artifact
@@ -91,7 +91,7 @@ def main() -> int:
     ours = Tally()
     raw.add_all(raw_masks(folder / "sample.mp4", truth), truth)
     with tempfile.TemporaryDirectory(prefix="matte-") as temporary:
-        made = run(folder / "sample.mp4", Path(temporary), artifacts=("mask",)).video.parent
+        made = video_of(run(folder / "sample.mp4", Path(temporary), artifacts=("mask",))).parent
         ours.add_all((mask > 0 for mask in read_artifact(made / "mask.mkv")), truth)
     gain = 100 * (np.mean(ours.fs) - np.mean(raw.fs))
     share = float(np.mean(ours.flickers) / np.mean(raw.flickers))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.judged_job import Figure, at_least, judge_planes, run
+from benchmarks.judged_job import Figure, at_least, judge_planes, run, video_of
 from benchmarks.picture_figures import SquareError
 from benchmarks.shake import read_rgb, shake_matrices, warp_video
 from pipeline.media.decode import open_clip
@@ -24,7 +24,7 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
     """
     (work / "still").mkdir(parents=True)
     result = run(clip, work / "still", "output=lossless", artifacts=("edit_region", "layer", "mask"))
-    yield from judge_planes(clip, result, result.video.parent, None)
+    yield from judge_planes(clip, result, video_of(result).parent, None)
     (work / "shaken").mkdir()
     frames = read_rgb(clip)
     first = next(frames)
@@ -37,8 +37,8 @@ def judge_package_clip(clip: Path, work: Path) -> Iterator[Figure]:
     result = run(shaken, work / "shaken", "output=lossless", artifacts=("plate", "mask"))
     error = SquareError()
     subject_px = 0
-    masks = read_artifact(result.video.parent / "mask.mkv")
-    for matrix, plate, mask in zip(matrices, read_artifact(result.video.parent / "plate.mkv"), masks, strict=True):
+    masks = read_artifact(video_of(result).parent / "mask.mkv")
+    for matrix, plate, mask in zip(matrices, read_artifact(video_of(result).parent / "plate.mkv"), masks, strict=True):
         true = cv2.warpPerspective(still, matrix, size_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         shown = cv2.warpPerspective(known, matrix, size_wh, flags=cv2.INTER_NEAREST) > 0
         error.add(plate, np.asarray(true, np.uint8), (mask > 0) & shown)

@@ -137,7 +137,7 @@ def plates_of(made: PanClip, folder: Path) -> PlateSet:
         clip=clip,
         world_from_source=camera.world_from_source,
         shot_starts=starts,
-        needed=made.masks.any(axis=(1, 2)),
+        needed=np.asarray(made.masks.any(axis=(1, 2))),
         people_mask=lambda t: made.masks[t],
         body_height_px=_body_px(made.masks),
         shadows=CastShadows.none(len(made.masks)),

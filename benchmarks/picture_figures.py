@@ -77,8 +77,8 @@ def changed_outside(
         rows = np.minimum(np.arange(before.shape[0] * step_y), height - 1)
         columns = np.minimum(np.arange(before.shape[1] * step_x), width - 1)
         inside = (edit_region > 0)[np.ix_(rows, columns)]
-        inside = inside.reshape(before.shape[0], step_y, before.shape[1], step_x).any(axis=(1, 3))
-        count += int(np.count_nonzero((before != after) & ~inside))
+        touched = np.any(inside.reshape(before.shape[0], step_y, before.shape[1], step_x), axis=(1, 3))
+        count += int(np.count_nonzero((before != after) & ~touched))
     return count
 
 

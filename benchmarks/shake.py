@@ -92,10 +92,10 @@ def shaken_truth(
         now = np.stack([moved(m, p.astype(np.float64)) for m, p in zip(matrices, truth[points], strict=True)])
         inside = (now >= 0).all(axis=-1) & (now[..., 0] <= width - 1) & (now[..., 1] <= height - 1)
         new[points] = now
-        new[shown] = truth[shown] & inside
+        new[shown] = truth[shown].astype(np.bool_) & inside
         if points == "keypoints2d":
             new["kp_state"] = np.where(inside, truth["kp_state"], 0).astype(np.uint8)
-    new["K"] = matrices @ truth["K"]
+    new["K"] = matrices @ truth["K"].astype(np.float64)
     new["shaken_from_source"] = matrices
     return new
 

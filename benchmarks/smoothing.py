@@ -129,10 +129,10 @@ def measured_path(place: Luma, frames: Sequence[Luma]) -> Float64Array:
 
     The fit is by least squares with Cauchy weights (scale 2.385 robust sigmas, Holland and Welsch 1977).
     """
-    there, of_place = cv2.SIFT_create(_FEATURES).detectAndCompute(place, None)
+    there, of_place = cv2.SIFT_create(_FEATURES).detectAndCompute(place, None)  # type: ignore[attr-defined]
 
     def measure(frame: Luma) -> Float64Array:
-        here, of_frame = cv2.SIFT_create(_FEATURES).detectAndCompute(frame, None)
+        here, of_frame = cv2.SIFT_create(_FEATURES).detectAndCompute(frame, None)  # type: ignore[attr-defined]
         # Lowe's ratio test
         pairs = cv2.BFMatcher().knnMatch(of_place, of_frame, k=2)
         good = [best for best, other in pairs if best.distance < 0.75 * other.distance]

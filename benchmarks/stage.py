@@ -45,7 +45,7 @@ class MadeClip:
 
     def wrong_frames(self, masks: Iterable[NDArray[np.uint8]]) -> int:
         """Number of frames without the subject in which somebody was replaced."""
-        shown = self.subject.any(axis=(1, 2))
+        shown = np.asarray(self.subject.any(axis=(1, 2)))
         return sum(bool(mask.any()) and not there for mask, there in zip(masks, shown, strict=True))
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks import constructed
 from benchmarks.figures import load_truth
-from benchmarks.judged_job import run
+from benchmarks.judged_job import run, video_of
 from benchmarks.shake import read_rgb, write_video
 from benchmarks.stage import MadeClip
 from pipeline.media.ffv1 import read_artifact
@@ -109,7 +109,7 @@ def judged(make: Callable[[Path], MadeClip]) -> bool:
     with tempfile.TemporaryDirectory(prefix="subject-") as temporary:
         work = Path(temporary)
         clip = make(work / "clip.mp4")
-        made = run(clip.path, work, artifacts=("mask", "analysis"), subject=clip.choice).video.parent
+        made = video_of(run(clip.path, work, artifacts=("mask", "analysis"), subject=clip.choice)).parent
         masks = made / "mask.mkv"
         with np.load(made / "analysis.npz") as analysis:
             cuts = {int(start) for start in analysis["shot_starts"]}

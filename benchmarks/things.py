@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.constructed_things import CLIPS, TUNED_ON, MadeThings, make
-from benchmarks.figures import KEPT_LEVELS, KeptShare
+from benchmarks.judged_job import run
+from benchmarks.picture_figures import KEPT_LEVELS, KeptShare
 from benchmarks.relight import LIGHTS
 from benchmarks.shake import read_rgb
-from benchmarks.truth import run
 from pipeline.maths.masks import grow
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact

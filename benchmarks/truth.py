@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import figures
-from benchmarks.judged_job import Figure, at_least, at_most, judge_planes, run
+from benchmarks.judged_job import Figure, at_least, at_most, judge_planes, run, video_of
 from benchmarks.package_clip import judge_package_clip
-from benchmarks.picture_figures import KeptShare, SquareError
+from benchmarks.picture_figures import Bools, KeptShare, SquareError
 from benchmarks.shake import read_rgb, shake_clip
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
@@ -42,14 +42,14 @@ def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
     for name in ("locked", "unlocked", "again"):
         (work / name).mkdir(parents=True)
     result = run(clip, work / "locked", *overrides, "segment.count=3", "output=lossless")
-    out = result.video.parent
+    out = video_of(result).parent
     with np.load(out / "analysis.npz") as file:
         analysis = {name: file[name] for name in file.files}
 
     yield from judge_planes(clip, result, out, truth)
-    yield from _container(clip, result.video)
+    yield from _container(clip, video_of(result))
     again = run(clip, work / "again", *overrides, "segment.count=3", "output=lossless", artifacts=())
-    same = again.video.read_bytes() == result.video.read_bytes()
+    same = video_of(again).read_bytes() == video_of(result).read_bytes()
     yield Figure("P5: two runs give the same bytes", "yes" if same else "no", "yes", same)
 
     error = figures.pair_motion_error_px(analysis["world_from_source"], truth.bg_tracks, truth.bg_visible)
@@ -68,7 +68,7 @@ def judge(folder: Path, work: Path, *overrides: str) -> Iterator[Figure]:
         "P3: RMS second difference of placed minus true joints, % bh", figures.jitter_percent(placed, truth), 0.5, 3
     )
     loose = run(clip, work / "unlocked", *overrides, "segment.count=3", "foot_lock=none", artifacts=("analysis",))
-    with np.load(loose.video.parent / "analysis.npz") as file:
+    with np.load(video_of(loose).parent / "analysis.npz") as file:
         before = figures.foot_slide_percent(file["placed_joints"].astype(np.float64), truth)
     after = figures.foot_slide_percent(placed, truth)
     yield Figure("foot slide without foot lock, % bh", f"{before:.3f}", "", None)
@@ -136,7 +136,7 @@ def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figur
     told = [(name, masks, aim, KeptShare()) for name, (masks, aim) in kinds.items() if masks is not None]
     if not told:
         return
-    for source, made in zip(open_clip(clip).frames(), open_clip(result.video).frames(), strict=True):
+    for source, made in zip(open_clip(clip).frames(), open_clip(video_of(result)).frames(), strict=True):
         before, after = rgb_of(source), rgb_of(made)
         for _, masks, _, share in told:
             share.add(before, after, masks[source.index])
@@ -144,7 +144,7 @@ def _kept(clip: Path, result: JobResult, truth: figures.Truth) -> Iterator[Figur
         yield at_least(f"kept: {name}", share.share, aim, 3)
 
 
-def _counted(truth: figures.Truth) -> figures.Bools:
+def _counted(truth: figures.Truth) -> Bools:
     """Return (T, 2): frames whose ankle is inside the picture; the others are unknown."""
     return truth.in_frame[:, [figures.LEFT_ANKLE, figures.RIGHT_ANKLE]]
 

@@ -153,7 +153,10 @@ def main() -> int:
         pictures = [read_reference(arguments.folder / f"{name}_{view}.png", 100) for view in given]
         mannequin = Mannequin(weight_path("figure.npz"))
         warnings = mannequin.prepare(find_appearance("", "", pictures[0], people, pictures[1:]))
-        front = make_view(pictures[0], find_appearance("", "", pictures[0], people).reference_person)
+        person = find_appearance("", "", pictures[0], people).reference_person
+        assert person is not None
+        front = make_view(pictures[0], person)
+        assert front is not None
         as_fitted = fitted_places(mannequin, front)
         deep = fitted_places(mannequin, with_true_depth(front, arguments.folder, name))
         print(name, f"outline {mannequin.fit.overlap:.3f}", *warnings)

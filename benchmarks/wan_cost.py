@@ -44,8 +44,8 @@ def count_wan(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, dict[str, float]
             name: _through([(num_tokens(n, size_wh), _tflop(step_call(name, made, n, size_wh))) for n in _LENGTHS], 2)
             for name, made in steps.items()
         }
-        encoded = [(n, _tflop(lambda n=n: vae.encode(_video(n, size_wh))) / megapixels) for n in _LENGTHS]  # type: ignore[misc]
-        decoded = [(n, _tflop(lambda n=n: vae.decode(_latents(n, size_wh))) / megapixels) for n in _LENGTHS]  # type: ignore[misc]
+        encoded = [(n, _tflop(lambda n=n: vae.encode(_video(n, size_wh))) / megapixels) for n in _LENGTHS]
+        decoded = [(n, _tflop(lambda n=n: vae.decode(_latents(n, size_wh))) / megapixels) for n in _LENGTHS]
     return {**counted, "encode": _through(encoded[1:], 1), "decode": _through(decoded[1:], 1)}
 
 

@@ -63,7 +63,7 @@ def _run(group: str, seed: int) -> list[Tried]:
         try:
             ended = subprocess.run(words, capture_output=True, text=True, timeout=_GROUP_SECONDS, check=False)
             output = ended.stdout
-            status = ended.returncode
+            status: int | str = ended.returncode
             last = ended.stderr.strip().splitlines()[-1:]
         except subprocess.TimeoutExpired as error:
             output = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pipeline.run
 from benchmarks.attack.bench import Bench, Tried, clear
@@ -42,16 +43,12 @@ def run(bench: Bench) -> Iterator[Tried]:
 
 def _unfinished(worker: Runner) -> Path:
     """Return the folder of a job that failed in its last pass, with all its checkpoints."""
-    real = pipeline.run.finish
 
     def fails(*_: object, **__: object) -> None:
         raise MemoryError
 
-    pipeline.run.finish = fails  # type: ignore[assignment]
-    try:
+    with patch.object(pipeline.run, "finish", fails):
         assert worker.answer(good_job())["error_code"] == "OUT_OF_MEMORY"
-    finally:
-        pipeline.run.finish = real
     [state] = [path for path in (worker.folder / "state" / "understudy").iterdir() if path.is_dir()]
     return state
 

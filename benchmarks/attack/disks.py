@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.attack.bench import Bench, Tried
 from tests.support.job_runner import WALK, Runner
@@ -24,26 +25,28 @@ def run(bench: Bench) -> Iterator[Tried]:
         yield Tried("full disks: no right to mount here", "not tried", True, 0.0)
         return
     models = bench.worker().models
-    look = answering.check_disk
     for size in _SIZES:
         for is_known in (True, False):
-            answering.check_disk = look if is_known else lambda *_: None
-            with _disk(bench.folder / f"disk-{size}", size) as folder:
+            checked = nullcontext() if is_known else _unchecked()
+            with checked, _disk(bench.folder / f"disk-{size}", size) as folder:
                 worker = Runner(folder, models=models)
                 how = "" if is_known else ", filling up"
                 yield bench.job(f"{size}{how}", _ASKED, allowed={"NO_SPACE", "OK"}, worker=worker, most_seconds=120.0)
-    answering.check_disk = lambda *_: None
     for size in ("100k", "1m", "4m", "8m"):
-        with _disk(bench.folder / f"state-{size}", size) as folder:
+        with _unchecked(), _disk(bench.folder / f"state-{size}", size) as folder:
             variables = {"UNDERSTUDY_STATE_DIR": str(folder)}
             worker = Runner(bench.folder, environment=variables, models=models)
             yield _kept(bench, worker, folder, size)
-    answering.check_disk = look
     with _disk(bench.folder / "readonly", "8m") as folder:
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         worker = Runner(bench.folder, environment={"UNDERSTUDY_WORK": str(folder / "work")}, models=models)
         yield bench.job("work folder read-only", _ASKED, allowed={"NO_SPACE"}, worker=worker)
     yield bench.good()
+
+
+def _unchecked() -> AbstractContextManager[object]:
+    """Skip the check of the disk before the work, as if it filled up afterwards."""
+    return patch.object(answering, "check_disk", lambda *_: None)
 
 
 def _kept(bench: Bench, worker: Runner, folder: Path, size: str) -> Tried:
