@@ -19,7 +19,7 @@ WALK_A = Path(__file__).resolve().parents[1] / "assets" / "walk_a"
 SIZE_WH = (640, 360)
 HOLD = range(62, 90)
 """Frames of walk_a in which the subject stands."""
-_SKIN_HUES = 28, 165
+SKIN_HUES = 28, 165
 """Range of 180 hues; reds and yellows lie outside."""
 Picture = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
@@ -191,7 +191,7 @@ def _cutout(t: int, hue: int, *, keeps_skin: bool = False) -> tuple[Picture, NDA
         turned = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
         is_turned = np.ones(picture.shape[:2], np.bool_)
         if keeps_skin:
-            is_turned = (turned[..., 0] > _SKIN_HUES[0]) & (turned[..., 0] < _SKIN_HUES[1])
+            is_turned = (turned[..., 0] > SKIN_HUES[0]) & (turned[..., 0] < SKIN_HUES[1])
         turned[is_turned, 0] = (turned[is_turned, 0].astype(np.int16) + hue) % 180
         turned[is_turned, 1] = np.minimum(turned[is_turned, 1].astype(np.int16) + 50, 255)
         picture = np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB), np.uint8)
