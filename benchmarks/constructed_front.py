@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stage import SKIN_HUES
 from benchmarks.constructed_sets import SETS, Bar, Passer, Point, Set, Thing
 from benchmarks.figures import Truth, load_masks, load_truth
 from benchmarks.relight import relight_folder
 from benchmarks.shake import read_rgb, shake_clip, write_video
+from benchmarks.stage import SKIN_HUES
 from pipeline.maths.boxes import clipped
 
 _FINE = 4
@@ -239,8 +239,9 @@ def _draw_thing(picture: NDArray[np.float32], studio: Studio, thing: Thing, t: i
         pattern = np.array(thing.rgb, np.float64) + thing.leaves * noise
     rows, columns = pattern.shape[:2]
     covered = np.zeros(picture.shape[:2], np.bool_)
-    low, high = np.floor(corners.min(axis=0)).astype(int) - 1, np.ceil(corners.max(axis=0)).astype(int) + 2
-    x0, y0, x1, y1 = clipped((*low.tolist(), *high.tolist()), covered.shape[::-1])
+    left, top = (int(value) - 1 for value in np.floor(corners.min(axis=0)))
+    right, bottom = (int(value) + 2 for value in np.ceil(corners.max(axis=0)))
+    x0, y0, x1, y1 = clipped((left, top, right, bottom), (picture.shape[1], picture.shape[0]))
     if x1 <= x0 or y1 <= y0:
         return covered
     square = np.array([[0, 0], [columns - 1, 0], [columns - 1, rows - 1], [0, rows - 1]], np.float32)

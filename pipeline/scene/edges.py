@@ -19,6 +19,7 @@ from pipeline.scene.scene_model import SceneRow
 
 _RIM_BH = 0.05
 _RIM_SHARE = 0.5
+_OTHERS_SHARE = 0.5
 _RIM_DEPTH_BH = 0.015
 """Largest mean distance of a rim's pixels from its edge: that of a strip of 6 % of body height."""
 _STRIP_DEPTH_BH = 0.02
@@ -65,10 +66,11 @@ def subject_shoes(sample: Sample, unexplained: Mask, row: SceneRow) -> Mask:
     return narrow
 
 
-def blurred_outline(sample: Sample, unexplained: Mask) -> Mask:
+def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask) -> Mask:
     """Return the unexplained components along the edge of the mask: parts it misses, blurred into the background.
 
-    An object extends away from the outline, or lies in front; a mask that is too tight leaves a rim all around.
+    An object extends away from the outline, or lies in front; a mask that is too tight leaves a rim all around. A rim
+    mostly in the colors of other people (``like_others``) is somebody who is mostly hidden behind the subject.
     """
     rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
     count, labeled = cv2.connectedComponents(unexplained.view(np.uint8), connectivity=8)
@@ -83,6 +85,7 @@ def blurred_outline(sample: Sample, unexplained: Mask) -> Mask:
     is_strip = depth <= _STRIP_DEPTH_BH * sample.body.height_px * areas
     close = np.bincount(labeled[sample.outside < _EDGE_BH[1]], minlength=count)
     is_rim |= is_strip & (close >= _STRIP_SHARE * areas) & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
+    is_rim &= np.bincount(labeled[like_others], minlength=count) < _OTHERS_SHARE * np.maximum(areas, 1)
     is_rim[0] = False
     outline: Mask = is_rim[labeled] & unexplained
     return outline

@@ -14,6 +14,7 @@ from pipeline.maths.masks import grow
 from pipeline.scene.body import HEAD
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
+from pipeline.scene.front_edges import front_to_edges
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
 from pipeline.scene.samples import UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
@@ -33,7 +34,7 @@ _CONTINUED_SHARE = 0.3
 _OTHERS_REACH_BH = 0.05
 _OFF_LIMBS_BH = 0.03
 """Mask pixels this far from every limb may belong to somebody whose own mask is lost."""
-_PERSON_BH = 0.015
+_PERSON_BH = 0.008
 """Least radius of a part of somebody without a mask."""
 _SPILL_BH = 0.03
 _CORE_BH = 0.005
@@ -49,6 +50,8 @@ _CAP_BH = 0.12
 _WORN_SHARE = 0.9
 """Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
 _HALF = 0.5
+_COMMON = 0.008
+"""A color as frequent as this on a part of the subject is one of its main colors."""
 
 
 class Label(IntEnum):
@@ -122,7 +125,8 @@ def labels_of(
     evidence = _evidence(sample, row, wrong, may_meet)
     unexplained = _unexplained(evidence, sample)
     shoes = subject_shoes(sample, unexplained, row)
-    outline = blurred_outline(sample, unexplained)
+    like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
+    outline = blurred_outline(sample, unexplained, like_others)
     unexplained &= ~shoes & ~outline
     # Where the mask is wide enough, they are already in it.
     unexplained &= ~rims_of_limbs(unexplained, sample)
@@ -140,12 +144,15 @@ def labels_of(
     labels[hand] = Label.SUBJECT
     labels[held] = Label.CARRIED
     labels[people] = Label.OTHERS
-    labels[_in_front(front, sample)] = Label.FRONT
+    front = _in_front(front, sample)
+    labels[front] = Label.FRONT
+    is_common = evidence.likelihood > _COMMON
+    labels[front_to_edges(front, labels == Label.SUBJECT, labels == Label.NOBODY, is_common, sample)] = Label.FRONT
     if is_completed:
         # A limb that was not detected lies far from all others: there its color counts wherever on the body it was
         # seen.
         like = np.maximum(evidence.likelihood, np.float32(0.3) * row.subject.max(axis=0)[sample.bins])
-        labels[_missed(sample, labels, like > UNLIKELY)] = Label.SUBJECT
+        labels[_missed(sample, labels, (like > UNLIKELY) & (like > evidence.other_people))] = Label.SUBJECT
     return labels
 
 
@@ -191,7 +198,7 @@ def _people(evidence: _Evidence, sample: Sample, unexplained: Mask) -> Mask:
     theirs = unexplained & (evidence.other_people >= evidence.foreign)
     people = sample.others_mask & ~own
     people |= theirs & evidence.near_others
-    return people | _large(theirs & evidence.unmasked, _PERSON_BH * sample.body.height_px)
+    return people | _large(theirs & evidence.unmasked, _PERSON_BH * sample.body.height_px, 1)
 
 
 def _subject(evidence: _Evidence, sample: Sample, people: Mask, beside_mask: Mask) -> Mask:
@@ -219,13 +226,13 @@ def _coherent(likely: Mask, sure: Mask, surely_subject: Mask, painted_px: float)
     return _filled(closed(np.asarray(kept[labeled], np.bool_), GAP_PX), surely_subject, painted_px)
 
 
-def _large(mask: Mask, radius_px: float) -> Mask:
+def _large(mask: Mask, radius_px: float, least_px: int = 3) -> Mask:
     """Return the mask's components that are large and wide enough for an object that nobody holds, unlike the rim of a
-    shoe."""
+    shoe; their radius is at least ``least_px``."""
     if not mask.any():
         return mask
     count, labeled = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    core = opened(mask, max(3, round(radius_px)))
+    core = opened(mask, max(least_px, round(radius_px)))
     kept = np.bincount(labeled.ravel(), minlength=count) >= _LEAST_THING_PX
     kept &= np.bincount(labeled[core], minlength=count) > 0
     kept[0] = False

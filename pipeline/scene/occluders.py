@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
 from pipeline.runtime.compiled import njit
+from pipeline.scene.narrow import LINES, narrow_lines
 from pipeline.scene.samples import Sample, covered, surroundings, uncovered
 from pipeline.scene.views import WORK_BODY_PX, Shown
 
@@ -29,6 +30,11 @@ _WRONG_SHARE = 0.5
 """A place that differs from the plate in more than half of its observations: moving objects leave sooner."""
 _LEAST_AREA_PX = 120
 """Least size of an occluder, at ``WORK_BODY_PX``: smaller ones are a coincidence of colors."""
+_LEAST_THIN_LOOKS = 0.8
+_THIN_SURE = 0.65
+"""The same along a line."""
+_LEAST_LENGTH_PX = 20
+"""Least length of a narrow object, at ``WORK_BODY_PX``."""
 _REACH_BH = 0.12
 """Distance beyond the evidence up to which an object is grown to its edge in the plate."""
 
@@ -97,6 +103,7 @@ class PlateEvidence:
         against = cv2.blur(self._uncovered, (3, 3))
         probability = for_it / (for_it + against + _PRIOR)
         sure = _large((probability > _SURE) & (for_it >= _LEAST_LOOKS))
+        sure |= self._narrow(plate)
         if not sure.any():
             return sure
         behind = (against >= 0.6) & (probability < 0.4)
@@ -109,6 +116,23 @@ class PlateEvidence:
         front = (flooded == 1) | sure
         # The line between two basins belongs to neither.
         return front | ((flooded == -1) & grow(front, 1))
+
+    def _narrow(self, plate: Picture) -> Mask:
+        """Return the bins of bars and wires: evidence is gathered along lines, the subject is seen beside them."""
+        found = np.zeros(self._covered.shape, np.bool_)
+        for line in LINES:
+            kernel = line.astype(np.float32) / np.float32(line.sum())
+            for_it, against = (cv2.filter2D(counts, -1, kernel) for counts in (self._covered, self._uncovered))
+            found |= (for_it >= _LEAST_THIN_LOOKS) & (for_it > _THIN_SURE * (for_it + against + _PRIOR))
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(found.view(np.uint8), connectivity=8)
+        kept = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT]) >= _LEAST_LENGTH_PX
+        kept[0] = False
+        narrow = np.asarray(kept[labels], np.bool_)
+        if not narrow.any():
+            return narrow
+        # Evidence lies in the middle of a bar, whose edges are mixed with what is beside it.
+        small = cv2.resize(plate, found.shape[::-1], interpolation=cv2.INTER_AREA)
+        return narrow | (grow(narrow, 2) & narrow_lines(small, WORK_BODY_PX))
 
 
 @njit(cache=True, nogil=True)

@@ -13,6 +13,7 @@ from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
+from pipeline.scene.narrow import narrow_lines, opened_by_lines
 from pipeline.scene.views import Shown, View
 from pipeline.shaped import Shaped, Shapes
 
@@ -43,6 +44,7 @@ _SPILL_ODDS = np.float32(5.0)
 _FAR_BH = 0.5
 """Beyond the reach of an arm with a held object there is no evidence about what touches the subject."""
 _OTHERS_BH = 0.02
+_SAME_LEVELS = 8
 _MAX_UNEXPLAINED = 0.25
 """Fraction of the free surroundings that may differ from the plate; above it the plate is wrong."""
 
@@ -105,8 +107,18 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     # Feet are the last part.
     limbs = sample.distances[:FEET].min(axis=0) < -_CORE_BH
     inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
-    found = opened(inside & (sample.view.shown == Shown.PLATE) & (likelihood < _TELLING * UNLIKELY), 1)
+    shows_plate = inside & (sample.view.shown == Shown.PLATE)
+    found = opened(shows_plate & (likelihood < _TELLING * UNLIKELY), 1)
+    # A narrow line of the plate, seen in its place and color, is no coincidence.
+    is_line = narrow_lines(sample.view.plate, height) & (_differences(sample.view) < _SAME_LEVELS)
+    found |= opened_by_lines(shows_plate & is_line)
     return found & ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
+
+
+def _differences(view: View) -> NDArray[np.uint8]:
+    """Return (h, w) the largest difference of a channel from the plate, gray levels."""
+    pair = (cv2.GaussianBlur(picture, (0, 0), 0.8) for picture in (view.picture, view.plate))
+    return np.asarray(cv2.absdiff(*pair).max(axis=-1), np.uint8)
 
 
 def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:

@@ -50,12 +50,16 @@ _SHADOW_ALIKE = 1.33
 class View(Shaped):
     """The part of a frame in ``box_xyxy``, ``factor`` times smaller."""
 
-    SHAPES: ClassVar[Shapes] = {"picture": ("h", "w", 3), "shown": ("h", "w"), "darker": ("h", "w")}
+    SHAPES: ClassVar[Shapes] = {
+        "picture": ("h", "w", 3), "plate": ("h", "w", 3), "shown": ("h", "w"), "darker": ("h", "w"),
+    }  # fmt: skip
 
     box_xyxy: Box
     factor: float
     picture: Picture
     """(h, w, 3) the source."""
+    plate: Picture
+    """(h, w, 3) in the source's light."""
     shown: NDArray[np.uint8]
     """(h, w) of ``Shown``."""
     darker: Mask
@@ -103,7 +107,7 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
     shown = np.empty(gray.shape, np.uint8)
     darker = np.empty(gray.shape, np.bool_)
     _compare(now, clean, slope, np.asarray(known, np.bool_), _alike_levels(now, clean), shown, darker)
-    return View(box_xyxy, factor, reduced[0], shown, darker)
+    return View(box_xyxy, factor, reduced[0], reduced[1], shown, darker)
 
 
 def _alike_levels(now: Float32Array, clean: Float32Array) -> float:
