@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from client.endpoint import ESTIMATE, ClipToSend, EndpointClient, Failed, Tell, file_name
+from client.endpoint import ESTIMATE, ClipToSend, EndpointClient, Failed, Tell, file_name, local_references
 from pipeline.errors import InvalidInput
 from pipeline.estimate import estimate_lines
 from worker.delivery.bucket import check_bucket
@@ -28,7 +28,7 @@ from worker.delivery.bucket_settings import NAMES, read_bucket
 from worker.output import EstimateAnswer
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
-_OURS = ("video_url", "reference_image_url", "upload_url", "artifact_upload_urls", "inline")
+_OURS = ("video_url", "upload_url", "artifact_upload_urls", "inline")
 ADVICE = {
     "INVALID_INPUT": "change the named field",
     "PRESET_UNAVAILABLE": "choose another preset: the worker's image does not contain this one's models",
@@ -132,7 +132,7 @@ processed: time and cost are printed and written to estimate.json.
 
 examples:
   python -m client ENDPOINT_ID https://example.com/clip.mp4 --input '{"artifacts": ["report"]}'
-  python -m client ENDPOINT_ID clips/ --reference person.png --jobs 4 -o results
+  python -m client ENDPOINT_ID clips/ --reference front.png --reference back.png --jobs 4 -o results
 
 exit status: 0 if all clips have results, 1 if some have none, 2 for invalid arguments, 130 if stopped by Ctrl-C
 (running jobs are cancelled)
@@ -154,7 +154,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input", default="{}", metavar="JSON", help="the other fields of the job, as JSON (see docs/api.md)"
     )
-    parser.add_argument("--reference", metavar="PICTURE", help="a picture of the new person: a URL or a file")
+    parser.add_argument(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="PICTURE",
+        help="a picture of the new person, a URL or a file; give it up to four times: front first, then other sides",
+    )
     parser.add_argument(
         "--inline", action="store_true", help="return results in the answer: for short clips, needs no bucket"
     )
@@ -180,6 +186,11 @@ def _request(given: argparse.Namespace) -> dict[str, Any]:
     for name in _OURS:
         if name in request:
             raise InvalidInput(f"{name} is set by an option or argument of this command", field="--input")
+    if given.reference:
+        for name in ("reference_image_url", "reference_image_urls"):
+            if name in request:
+                raise InvalidInput(f"{name} is set by --reference", field="--input")
+        request["reference_image_urls"] = given.reference
     return request
 
 
@@ -190,12 +201,15 @@ def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[
         raise InvalidInput("is not set: create a key in RunPod's console under Settings", field="RUNPOD_API_KEY")
     if given.jobs < 1:
         raise InvalidInput("must be at least 1", field="--jobs")
-    if given.reference and "://" not in given.reference and not Path(given.reference).is_file():
-        raise InvalidInput("there is no such file", field="--reference")
+    pictures = local_references(request)
+    for picture in pictures:
+        if not Path(picture).is_file():
+            field = "--reference" if picture in given.reference else "--input"
+            raise InvalidInput(f"there is no such file: {picture}", field=field)
     bucket = read_bucket(os.environ)
     if bucket is not None:
         check_bucket(bucket)
-    local = [source for source in (*(clip.source for clip in clips), given.reference or "://") if "://" not in source]
+    local = [*(clip.source for clip in clips if "://" not in clip.source), *pictures]
     if local and bucket is None:
         raise InvalidInput(f"local files require a bucket: set {', '.join(NAMES)}, or give a URL", field=local[0])
     return EndpointClient(
@@ -203,7 +217,6 @@ def _client(given: argparse.Namespace, request: dict[str, Any], clips: Sequence[
         api_key=key,
         request=request,
         bucket=bucket,
-        reference=given.reference,
         inline=given.inline,
         execution_seconds=given.execution_timeout,
         poll_seconds=given.poll,

@@ -8,7 +8,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,37 @@ class ClipToSend:
         return (self.folder / "result.json").is_file()
 
 
+def with_references(job_input: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Return a job's ``input`` with ``change`` applied to each reference picture, those of ``subjects`` included.
+
+    Values of the wrong type are left to the worker, which names the field.
+    """
+    changed = dict(job_input)
+    if isinstance(changed.get("reference_image_url"), str):
+        changed["reference_image_url"] = change(changed["reference_image_url"])
+    if isinstance(changed.get("reference_image_urls"), list):
+        changed["reference_image_urls"] = [
+            change(each) if isinstance(each, str) else each for each in changed["reference_image_urls"]
+        ]
+    if isinstance(changed.get("subjects"), list):
+        changed["subjects"] = [
+            with_references(each, change) if isinstance(each, Mapping) else each for each in changed["subjects"]
+        ]
+    return changed
+
+
+def local_references(job_input: Mapping[str, Any]) -> list[str]:
+    """Return the reference pictures of a job's ``input`` that are local files."""
+    found: list[str] = []
+
+    def collect(source: str) -> str:
+        found.append(source)
+        return source
+
+    with_references(job_input, collect)
+    return [source for source in found if "://" not in source]
+
+
 @dataclass(slots=True)
 class EndpointClient:
     """Settings shared by all clips. Methods are thread-safe."""
@@ -75,10 +106,9 @@ class EndpointClient:
     endpoint_id: str
     api_key: str
     request: Mapping[str, Any]
-    """The keys of ``input`` other than the clip."""
+    """The keys of ``input`` other than the clip; reference pictures may be local files."""
     bucket: Bucket | None
     """Bucket to which local files are uploaded for the worker."""
-    reference: str | None = None
     inline: bool = False
     execution_seconds: int | None = None
     poll_seconds: float = 2.0
@@ -86,12 +116,14 @@ class EndpointClient:
 
     def run(self, clip: ClipToSend, tell: Tell) -> dict[str, Any]:
         """Send a clip, wait for the job to end, save its files; return the worker's answer. Raises ``Failed``."""
-        with self._reachable(clip.source or None, tell) as url, self._reachable(self.reference, tell) as reference:
-            job_input = dict(self.request)
-            if url is not None:
-                job_input["video_url"] = url
-            if reference is not None:
-                job_input["reference_image_url"] = reference
+        with ExitStack() as uploads:
+
+            def reachable(source: str) -> str:
+                return uploads.enter_context(self._reachable(source, tell))
+
+            job_input = with_references(self.request, reachable)
+            if clip.source:
+                job_input["video_url"] = reachable(clip.source)
             if self.inline:
                 job_input["inline"] = True
             answer = self._answer(job_input, tell)
@@ -108,9 +140,9 @@ class EndpointClient:
             raise Failed("CANCELLED", "stopped")
 
     @contextmanager
-    def _reachable(self, source: str | None, tell: Tell) -> Iterator[str | None]:
+    def _reachable(self, source: str, tell: Tell) -> Iterator[str]:
         """Yield a URL at which the worker finds ``source``; an upload to the bucket is removed afterwards."""
-        if source is None or "://" in source:
+        if "://" in source:
             yield source
             return
         assert self.bucket is not None  # main() refuses local files without one

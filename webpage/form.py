@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any, Literal
 
 from conf import CALLER_KEYS, apply_caller_overrides
@@ -22,10 +23,22 @@ SUBJECTS = (
 """(label, value) of the choices."""
 IN_FRONT = ("plate.method", "segment.count")
 """Settings outside the advanced section; all others of ``CALLER_KEYS`` are advanced."""
-FIELDS = ("video_url", "reference_image_url", "prompt", "preset", "subject", "range", "seed", "overrides", "artifacts")
+FIELDS = (
+    "video_url",
+    "reference_image_urls",
+    "prompt",
+    "subjects",
+    "preset",
+    "subject",
+    "range",
+    "seed",
+    "overrides",
+    "artifacts",
+)
 """Fields that can show an error, in the page's order."""
 _PLACES = {
     "negative_prompt": "prompt",
+    "reference_image_url": "reference_image_urls",
     "on_lost": "subject",
     "start_s": "range",
     "end_s": "range",
@@ -78,13 +91,24 @@ def value_of(settings: Settings, key: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherPerson:
+    """The fields of one more person to replace."""
+
+    number: str = ""
+    """Number on the person's card; "": nobody."""
+    prompt: str = ""
+    reference_files: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fields:
     """The contents of the page's fields."""
 
     video_file: str | None = None
     video_url: str = ""
-    reference_file: str | None = None
-    reference_url: str = ""
+    reference_files: Sequence[str] | None = None
+    reference_urls: str = ""
+    """One per line."""
     prompt: str = ""
     negative_prompt: str = ""
     preset: str | None = None
@@ -103,6 +127,25 @@ class Fields:
     """None or 0: to the end."""
     seed: float | None = 0
     artifacts: Sequence[str] = ()
+    further: Sequence[FurtherPerson] = ()
+    """More people to replace."""
+
+
+_OF_FURTHER = ("number", "prompt", "reference_files")
+FURTHER = (2, 3, 4)
+"""Positions of further people on the page."""
+INPUTS = (
+    *(each.name for each in dataclass_fields(Fields) if each.name != "further"),
+    *(f"{name}_{position}" for position in FURTHER for name in _OF_FURTHER),
+)
+"""Names of the page's inputs."""
+
+
+def read_fields(values: Mapping[str, Any]) -> Fields:
+    """Return the fields from the values of ``INPUTS``."""
+    further = [FurtherPerson(**{name: values[f"{name}_{position}"] for name in _OF_FURTHER}) for position in FURTHER]
+    own = {name: values[name] for name in INPUTS if name in Fields.__dataclass_fields__}
+    return Fields(**own, further=further)
 
 
 def job_input(
@@ -118,29 +161,28 @@ def job_input(
     if mode == "character":
         # The fields of the clip and its processing do not apply.
         fields = Fields(
-            reference_file=fields.reference_file,
-            reference_url=fields.reference_url,
+            reference_files=fields.reference_files,
+            reference_urls=fields.reference_urls,
             prompt=fields.prompt,
             preset=fields.preset,
         )
     request: dict[str, Any] = {
         "video_url": None if mode == "character" else _source(fields.video_file, fields.video_url, "video_url"),
-        "prompt": fields.prompt,
         "negative_prompt": fields.negative_prompt,
         "preset": fields.preset,
         "overrides": _overrides(changed, shown or settings),
         "seed": _whole(fields.seed, "seed"),
-        "subject": _subject(fields),
         "on_lost": fields.on_lost,
         "start_s": fields.start_s or None,
         "end_s": fields.end_s or None,
         "mode": mode,
     }
-    if fields.reference_file or fields.reference_url.strip():
-        request["reference_image_url"] = _source(fields.reference_file, fields.reference_url, "reference_image_url")
+    first = {"subject": _subject(fields), "prompt": fields.prompt, "reference_image_urls": _references(fields)}
+    further = _further(fields.further) if mode not in ("people", "character") else []
+    request |= {"subjects": [_given(first), *further]} if further else first
     if mode == "replace":
         request["artifacts"] = list(fields.artifacts)
-    request = {name: value for name, value in request.items() if value not in (None, "", {}, [])}
+    request = _given(request)
     parse_request(request)
     apply_caller_overrides(settings, request.get("overrides", {}))
     return request
@@ -151,6 +193,36 @@ def place_of(field: str | None) -> str | None:
     first = (field or "").partition(".")[0]
     place = _PLACES.get(first, first)
     return place if place in FIELDS else None
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are given, without empty ones."""
+    return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
+
+
+def _references(fields: Fields) -> list[str]:
+    files = list(fields.reference_files or ())
+    urls = [line.strip() for line in fields.reference_urls.splitlines() if line.strip()]
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            raise InvalidInput("a URL starts with https:// or http://", field="reference_image_urls")
+    return [*files, *urls]
+
+
+def _further(people: Sequence[FurtherPerson]) -> list[dict[str, Any]]:
+    """Return the entries of ``subjects`` after the first."""
+    entries = []
+    for position, person in enumerate(people, start=2):
+        references = list(person.reference_files or ())
+        number = (person.number or "").strip()
+        if not number:
+            if person.prompt.strip() or references:
+                raise InvalidInput(f"give the number of person {position}", field="subjects")
+            continue
+        if not number.isdecimal():
+            raise InvalidInput(f"the number of person {position} must be an integer", field="subjects")
+        entries.append(_given({"subject": int(number), "prompt": person.prompt, "reference_image_urls": references}))
+    return entries
 
 
 def _source(file: str | None, url: str, field: str) -> str:

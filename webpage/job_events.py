@@ -9,12 +9,14 @@ import gradio as gr
 
 from pipeline.errors import InvalidInput
 from webpage.error_fields import Update
-from webpage.form import POINT, Fields, job_input, place_of, with_point
+from webpage.form import POINT, job_input, place_of, read_fields, with_point
 from webpage.job_runner import Busy
 from webpage.page_config import PageConfig
 from webpage.panels import error_beside, job_status, person_cards
 from webpage.status_updates import errors_and_advanced, fingerprint, is_preview, status_updates
 
+_SEVERAL = (None, "overrides", "range", "subjects")
+"""Places at which errors of several fields are shown: they name the field."""
 _PREVIEW_SECONDS = 10.0
 """How long to wait for a cancelled character preview; its longest step, fitting, takes one or two seconds."""
 
@@ -23,7 +25,7 @@ class JobEvents:
     """Handlers whose updates are for the components of ``status_updates``, unless they say otherwise."""
 
     def __init__(self, config: PageConfig, inputs: Sequence[str], settings: Sequence[str], num_shown: int) -> None:
-        """``inputs`` are the names of ``Fields`` and ``settings`` the keys of settings, both in the order in which
+        """``inputs`` are those of ``INPUTS`` and ``settings`` the keys of settings, both in the order in which
         their values are passed to ``begin``; ``num_shown`` is the number of updated components."""
         self._config = config
         self._inputs = inputs
@@ -32,7 +34,7 @@ class JobEvents:
 
     def begin(self, mode: str, *values: Any) -> list[Update]:
         """Start a job with the values of the inputs, the settings, and the preset that the settings show."""
-        fields = Fields(**dict(zip(self._inputs, values[: len(self._inputs)], strict=True)))
+        fields = read_fields(dict(zip(self._inputs, values[: len(self._inputs)], strict=True)))
         *controls, shown_preset = values[len(self._inputs) :]
         changed = dict(zip(self._settings, controls, strict=True))
         wanted = self._config.settings_of(fields.preset or self._config.preset)
@@ -42,7 +44,7 @@ class JobEvents:
             self._config.runner.start(job_input(fields, changed, wanted, mode, shown))
         except InvalidInput as error:
             place = place_of(error.field)
-            message = f"{error.field}: {error.message}" if place in (None, "overrides", "range") else error.message
+            message = f"{error.field}: {error.message}" if place in _SEVERAL else error.message
             summary = "" if place is not None else error_beside(message)
             return [gr.skip(), summary, *[gr.skip()] * 8, *errors_and_advanced(place, message)]
         except Busy as error:

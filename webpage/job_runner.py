@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from client.endpoint import ClipToSend, EndpointClient, Failed
+from client.endpoint import ClipToSend, EndpointClient, Failed, local_references
 from pipeline.runtime.callbacks import Progress
 from worker.answer import answer_job
 from worker.cancellation import CancelToken
@@ -95,24 +95,26 @@ class EndpointJob:
         inline: bool = False,
         poll_seconds: float = 2.0,
     ) -> None:
-        files = ("video_url", "reference_image_url")
         self._clip = ClipToSend(job_input.get("video_url", ""), folder)
-        self._sources = {name: job_input[name] for name in files if name in job_input}
         self._client = EndpointClient(
             endpoint_id,
             api_key,
-            {name: value for name, value in job_input.items() if name not in files},
+            {name: value for name, value in job_input.items() if name != "video_url"},
             bucket,
-            reference=job_input.get("reference_image_url"),
             inline=inline,
             poll_seconds=poll_seconds,
         )
 
     def run(self, tell: Tell) -> Answer:
-        for name, source in self._sources.items():
-            if "://" not in source and self._client.bucket is None:
+        if self._client.bucket is None:
+            local = {}
+            if local_references(self._client.request):
+                local["field"] = "reference_image_urls"
+            if self._clip.source and "://" not in self._clip.source:
+                local["field"] = "video_url"
+            if local:
                 message = "a local file requires a bucket (BUCKET_... in this environment): give a URL instead"
-                return {"error": message, "error_code": "NOT_SENT", "field": name}
+                return {"error": message, "error_code": "NOT_SENT", **local}
         try:
             return self._client.run(self._clip, lambda state, percent=None: tell(state, percent))
         except Failed as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from webpage.clip_fields import ClipFields
 from webpage.error_fields import QUIET, ErrorFields
-from webpage.form import FIELDS, Fields
+from webpage.form import FIELDS, INPUTS
 from webpage.job_events import JobEvents
 from webpage.job_runner import JobStatus
 from webpage.page_config import PageConfig
@@ -96,7 +96,7 @@ def _connect(
 ) -> None:
     """Connect buttons, cards and timer with their handlers."""
     inputs = clip.inputs | person.inputs
-    assert set(inputs) == {each.name for each in fields(Fields)}
+    assert set(inputs) == set(INPUTS)
     # In the order of ``status_updates``.
     shown = [
         results.known,
@@ -116,7 +116,7 @@ def _connect(
 
     for mode, button in buttons.modes.items():
         start(button.click, mode)
-    start(person.inputs["reference_file"].upload, "character")
+    start(person.inputs["reference_files"].upload, "character")
     point_fields = [clip.inputs[name] for name in ("subject", "x", "y", "points")]
     results.people.select(events.choose, None, point_fields, **QUIET)
     buttons.cancel.click(events.stop, None, results.status, **QUIET)

@@ -10,7 +10,7 @@ import gradio as gr
 from conf import preset_names
 from pipeline.settings import Settings
 from webpage.error_fields import QUIET, ErrorFields, add_error_field
-from webpage.form import IN_FRONT, Setting, advanced_settings, artifact_names, setting_of, value_of
+from webpage.form import FURTHER, IN_FRONT, Setting, advanced_settings, artifact_names, setting_of, value_of
 from webpage.page_config import PageConfig
 
 _PICTURES = [".png", ".jpg", ".jpeg", ".webp"]
@@ -25,6 +25,7 @@ class PersonFields:
         self.settings: dict[str, Any] = {}
         """The controls of settings, by key."""
         self._add_person(errors)
+        self._add_further(errors)
         self._add_settings(errors)
         self.shown_preset = gr.State(config.preset)
         """The preset whose values the controls of settings show."""
@@ -34,16 +35,38 @@ class PersonFields:
 
     def _add_person(self, errors: ErrorFields) -> None:
         gr.HTML("<h2>New person</h2>")
-        self.inputs["reference_file"] = gr.File(
-            label="Reference picture", file_types=_PICTURES, elem_id="reference_file", height=120
-        )
-        self.inputs["reference_url"] = gr.Textbox(
-            label="or its URL", placeholder="https://", max_length=4096, elem_id="reference_url"
-        )
-        add_error_field(errors, "reference_image_url")
+        self.inputs["reference_files"] = gr.File(
+            label="Reference pictures: one to four, front first", file_count="multiple", file_types=_PICTURES,
+            elem_id="reference_files", height=120,
+        )  # fmt: skip
+        self.inputs["reference_urls"] = gr.Textbox(
+            label="or their URLs, one per line", placeholder="https://", lines=1, max_lines=4, max_length=4 * 4096,
+            elem_id="reference_urls",
+        )  # fmt: skip
+        add_error_field(errors, "reference_image_urls")
         self.inputs["prompt"] = gr.Textbox(label="Prompt", max_length=2000, elem_id="prompt")
         self.inputs["negative_prompt"] = gr.Textbox(label="Negative prompt", max_length=2000, elem_id="negative_prompt")
         add_error_field(errors, "prompt")
+
+    def _add_further(self, errors: ErrorFields) -> None:
+        with gr.Accordion("More people to replace", open=False, elem_id="further"):
+            gr.HTML("<p>Their numbers are shown on the cards of “Find the people in the clip”.</p>")
+            for position in FURTHER:
+                with gr.Row():
+                    # No gr.Number: it shows 0 when it is empty, and 0 is somebody's number.
+                    self.inputs[f"number_{position}"] = gr.Textbox(
+                        label=f"Number of person {position}", max_length=2, min_width=120,
+                        elem_id=f"number_{position}",
+                    )  # fmt: skip
+                    self.inputs[f"prompt_{position}"] = gr.Textbox(
+                        label=f"Prompt for person {position}", max_length=2000, elem_id=f"prompt_{position}"
+                    )
+                self.inputs[f"reference_files_{position}"] = gr.File(
+                    label=f"Reference pictures for person {position}", file_count="multiple", file_types=_PICTURES,
+                    elem_id=f"reference_files_{position}", height=120,
+                )  # fmt: skip
+        # Outside the accordion, so that an error is visible when it is closed.
+        add_error_field(errors, "subjects")
 
     def _add_settings(self, errors: ErrorFields) -> None:
         config = self._config

@@ -63,6 +63,6 @@ def _address(status: JobStatus) -> str | None:
 
 
 def _reference_address(status: JobStatus) -> str | None:
-    """Return the address of an uploaded reference picture; None for a URL, which the page's policy blocks."""
-    source = str(status.job_input.get("reference_image_url", ""))
+    """Return the address of the first reference picture; None for a URL, which the page's policy blocks."""
+    source = str(next(iter(status.job_input.get("reference_image_urls", ())), ""))
     return None if not source or "://" in source else f"/gradio_api/file={quote(source)}"

@@ -17,6 +17,7 @@ import pytest
 import runpod
 
 from client.__main__ import ADVICE, find_clips, main
+from client.endpoint import local_references, with_references
 from pipeline import errors
 from pipeline.errors import InvalidInput
 from tests.support.endpoint_server import API_KEY, EndpointServer, State, endpoint_server
@@ -257,6 +258,24 @@ def test_a_folder_means_its_clips_and_a_name_is_harmless(tmp_path: Path) -> None
         find_clips([str(tmp_path / "b.mov"), "https://example.com/b.mov"], tmp_path)
 
 
+def test_every_reference_picture_is_made_reachable() -> None:
+    request = {
+        "reference_image_url": "a.png",
+        "reference_image_urls": ["https://example.com/b.png", "c.png", 7],
+        "subjects": [{"subject": 0}, {"subject": 1, "reference_image_urls": ["d.png"]}, None],
+        "seed": 1,
+    }
+    assert local_references(request) == ["a.png", "c.png", "d.png"]
+    assert with_references(request, str.upper) == {
+        "reference_image_url": "A.PNG",
+        "reference_image_urls": ["HTTPS://EXAMPLE.COM/B.PNG", "C.PNG", 7],
+        "subjects": [{"subject": 0}, {"subject": 1, "reference_image_urls": ["D.PNG"]}, None],
+        "seed": 1,
+    }
+    # What is no list is left to the worker, which names the field.
+    assert with_references({"subjects": "x", "reference_image_urls": "y"}, str.upper)["subjects"] == "x"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -265,6 +284,8 @@ def test_a_folder_means_its_clips_and_a_name_is_harmless(tmp_path: Path) -> None
         (["https://example.com/a.mp4", "--input", "["], "--input: not valid JSON"),
         (["https://example.com/a.mp4", "--input", '{"video_url": "x"}'], "--input: video_url"),
         (["https://example.com/a.mp4", "--reference", "nobody.png"], "--reference"),
+        (["https://example.com/a.mp4", "--input", '{"subjects": [{"reference_image_urls": ["no.png"]}]}'], "no.png"),
+        (["https://example.com/a.mp4", "--reference", "x", "--input", '{"reference_image_urls": []}'], "--reference"),
         (["https://example.com/a.mp4", "--jobs", "0"], "--jobs"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from pipeline.result import Estimate
 from tests.support.endpoint_server import API_KEY, endpoint_server
 from webpage.form import (
     FIELDS,
+    INPUTS,
     Fields,
+    FurtherPerson,
     advanced_settings,
     job_input,
     place_of,
+    read_fields,
     setting_of,
     value_of,
     with_point,
@@ -61,7 +65,11 @@ def test_values_of_another_preset_that_still_stand_there_are_not_the_users() -> 
         (Fields(), {}, "video_url"),
         (Fields(video_file="/a.mp4", video_url=_URL), {}, "video_url"),
         (Fields(video_url="file:///etc/passwd"), {}, "video_url"),
-        (Fields(video_url=_URL, reference_url="ftp://x/y.png"), {}, "reference_image_url"),
+        (Fields(video_url=_URL, reference_urls="https://x/y.png\nftp://x/y.png"), {}, "reference_image_urls"),
+        (Fields(video_url=_URL, reference_files=["/a.png"] * 5), {}, "reference_image_urls"),
+        (Fields(video_url=_URL, further=[FurtherPerson(prompt="a coat")]), {}, "subjects"),
+        (Fields(video_url=_URL, further=[FurtherPerson("0.5", "a coat")]), {}, "subjects"),
+        (Fields(video_url=_URL, further=[FurtherPerson("64")]), {}, "subjects.1.subject"),
         (Fields(video_url=_URL, seed=1.5), {}, "seed"),
         (Fields(video_url=_URL, subject="point"), {}, "subject"),
         (Fields(video_url=_URL, subject="point", points="3, 4"), {}, "subject"),
@@ -87,6 +95,36 @@ def test_a_point_is_counted_from_the_part_that_is_used() -> None:
     assert with_point(kept, 3, 4, 2.5) == with_point(kept, None, None, 1.0) == kept
     asked = _input(Fields(video_url=_URL, subject="point", points=kept, x=3, y=4, at_s=2.5, start_s=2.0))
     assert asked["subject"] == [{"x": 3.0, "y": 4.0, "at_s": 0.5}, {"x": 30.5, "y": 40.0, "at_s": 1.0}]
+
+
+def test_several_people_are_entries_of_a_list() -> None:
+    fields = Fields(
+        video_url=_URL,
+        subject="leftmost",
+        prompt="a coat",
+        reference_files=["/p/front.png", "/p/back.png"],
+        reference_urls=" https://example.com/side.png\n\n",
+        further=[FurtherPerson(), FurtherPerson(" 0", "a skirt", ["/p/skirt.png"]), FurtherPerson()],
+    )
+    asked = _input(fields)
+    first = {
+        "subject": "leftmost",
+        "prompt": "a coat",
+        "reference_image_urls": ["/p/front.png", "/p/back.png", "https://example.com/side.png"],
+    }
+    assert asked["subjects"] == [first, {"subject": 0, "prompt": "a skirt", "reference_image_urls": ["/p/skirt.png"]}]
+    assert not {"subject", "prompt", "reference_image_urls"} & set(asked)
+    # The search for people and the preview of one person do not concern the others.
+    for mode in ("people", "character"):
+        assert "subjects" not in job_input(fields, _SHOWN, _PREVIEW, mode)
+    alone = _input(replace(fields, further=()))
+    assert alone.items() >= first.items() and "subjects" not in alone
+
+
+def test_the_inputs_of_further_people_are_read_by_position() -> None:
+    values = {**dict.fromkeys(INPUTS), "video_url": _URL, "number_3": "1", "prompt_3": "a skirt"}
+    fields = read_fields(values)
+    assert fields.video_url == _URL and fields.further[1] == FurtherPerson("1", "a skirt", None)
 
 
 def test_every_setting_has_a_control_a_range_and_a_sentence() -> None:
@@ -221,10 +259,10 @@ def test_people_who_were_found_are_cards_with_their_stills(tmp_path: Path) -> No
 
 def test_a_character_is_requested_without_a_clip() -> None:
     fields = Fields(
-        video_file="/clips/a.mp4", reference_file="/pictures/a.png", prompt="a coat", seed=5, subject="leftmost"
+        video_file="/clips/a.mp4", reference_files=["/pictures/a.png"], prompt="a coat", seed=5, subject="leftmost"
     )
     asked = job_input(fields, {}, compose_settings(), "character")
-    assert asked["reference_image_url"] == "/pictures/a.png" and asked["prompt"] == "a coat"
+    assert asked["reference_image_urls"] == ["/pictures/a.png"] and asked["prompt"] == "a coat"
     assert asked["mode"] == "character" and "video_url" not in asked
     # Only the picture matters: the clip's fields may still be wrong.
     assert (asked["seed"] == 0 and "subject" not in asked) or asked["subject"] == "largest"
@@ -239,7 +277,9 @@ def test_a_character_turns_beside_its_picture(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("turntable.mp4", "character_front.png", "result.json"):
         (folder / name).write_bytes(b"x")
-    moment = JobStatus(1, {"mode": "character", "reference_image_url": "/p/a b.png"}, folder, "deliver", answer=answer)
+    moment = JobStatus(
+        1, {"mode": "character", "reference_image_urls": ["/p/a b.png"]}, folder, "deliver", answer=answer
+    )
     shown = job_result(moment, None, "/gradio_api/file=/p/a%20b.png")
     assert 'src="/results/abc/turntable.mp4" autoplay loop muted' in shown
     assert shown.index("/gradio_api/file=/p/a%20b.png") < shown.index("turntable.mp4")
