@@ -9,7 +9,8 @@
     PERFORM  one read     layers of the new person, chunk by chunk
     FINISH   one read     one map, composite, encode, figures
 
-and then the report: page, contact sheet, result fields.
+and then the report: page, contact sheet, result fields. PERFORM runs beside PLATE, SCENE and FINISH: it starts as soon
+as its inputs are there, and FINISH follows it chunk by chunk, so that neither a card nor the processor waits.
 
 The files that each pass leaves in the workspace are checkpoints: a pass (or chunk) whose file exists is not repeated.
 """
@@ -19,9 +20,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
 from pipeline.finish.finish import finish
@@ -42,10 +46,12 @@ from pipeline.plan.several import make_plans
 from pipeline.plan.stills import choose_stills, plans_of_stills
 from pipeline.plate.lighting import estimate_lighting
 from pipeline.plate.plate import plate_clip
+from pipeline.plate.plate_set import PlateSet
 from pipeline.report.page import LayersShown, ReportInputs, write_reports
 from pipeline.report.result import JobFacts, make_report
 from pipeline.request import JobRequest
 from pipeline.result import JobResult, Quality
+from pipeline.runtime.beside import Beside
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.malloc import trim_malloc
 from pipeline.runtime.process import prepare_process
@@ -75,8 +81,9 @@ def run_job(
 
     ``workspace`` is the job's own folder for intermediate files; the caller removes it. ``clip`` is the
     request's video where the caller has opened it already. ``check`` is called for every frame and may raise to stop
-    the job. ``share`` distributes chunks to other workers: called for each subject once all inputs of generation are in
-    ``workspace``. Raises the errors of ``pipeline.errors``.
+    the job; it and ``progress`` are called from several threads, ``progress`` from one at a time. ``share`` distributes
+    chunks to other workers: called for each subject once all inputs of generation are in ``workspace``. Raises the
+    errors of ``pipeline.errors``.
     """
     job = _Job(request, settings, models, workspace, check, progress)
     with (
@@ -84,8 +91,9 @@ def run_job(
         _prepared(job, clip, share=share) as inputs,
     ):
         with timed(job.timings, "finish"):
-            finished = finish(inputs, check, progress)
-        warnings = (*generator_warnings(inputs), *finished.warnings)
+            finished = finish(inputs, job.check_both, job.finish_progress)
+        job.drawing.wait()
+        warnings = (*generator_warnings(job.notes), *finished.warnings)
         report = make_report(job.facts(inputs), finished.quality, warnings, finished.subjects)
         reports = write_reports(
             request.output_dir,
@@ -123,9 +131,10 @@ def run_stills(
     ):
         stills = choose_stills(inputs.plan)
         with timed(job.timings, "finish"):
-            pictures = finish_stills(inputs, stills, check, progress)
+            pictures = finish_stills(inputs, stills, job.check_both, job.finish_progress)
+        job.drawing.wait()
     quality = Quality(frames_replaced=len(stills))
-    report = make_report(job.facts(inputs), quality, generator_warnings(inputs))
+    report = make_report(job.facts(inputs), quality, generator_warnings(job.notes))
     return JobResult(None, {"frame": pictures}, report.model_copy(update={"stills": tuple(stills)}), job.timings)
 
 
@@ -140,6 +149,32 @@ class _Job:
     check: Check
     progress: Progress
     timings: dict[str, float] = field(default_factory=dict)
+    """PERFORM's contains the time in which other passes ran beside it."""
+    notes: list[tuple[str, ...]] = field(default_factory=list)
+    """What the generator could not adopt, for each subject; complete once everybody is drawn."""
+    drawing: Beside = field(default_factory=Beside)
+    """PERFORM, which runs beside the other passes."""
+    _telling: Lock = field(default_factory=Lock)
+
+    def check_both(self) -> None:
+        """Check, for the passes beside which PERFORM runs: they end when it fails."""
+        self.drawing.raise_if_failed()
+        self.check()
+
+    def check_drawing(self) -> None:
+        """Check, for PERFORM: it ends when the others fail."""
+        self.drawing.check()
+        self.check()
+
+    def tell(self, stage: str, done: int, total: int) -> None:
+        """Report progress, one thread at a time."""
+        with self._telling:
+            self.progress(stage, done, total)
+
+    def finish_progress(self, stage: str, done: int, total: int) -> None:
+        """Report FINISH's progress once PERFORM has ended: until then it follows it, and the job is as far as that."""
+        if self.drawing.is_done or done == total:
+            self.tell(stage, done, total)
 
     def facts(self, inputs: FinishInputs) -> JobFacts:
         """Return what the report says besides the metrics."""
@@ -169,14 +204,21 @@ def _prepared(
             )
             for number, (plan, folder) in enumerate(zip(plans, folders, strict=True))
         ]
-        surroundings = _plate_and_scene(job, clip, subjects)
-        inputs: list[FinishInputs] = []
-        for subject, around in zip(subjects, surroundings, strict=True):
-            with timed(job.timings, "perform"):
-                notes = _perform(job, clip, subject, around, len(subjects), share)
-            inputs.append(finish_inputs(clip, subject, around, job.settings, job.request, notes))
-        trim_malloc()
-        yield replace(inputs[0], further=tuple(inputs[1:]))
+        lights = _lighting(job, clip, subjects)
+        with job.drawing:
+            # Layers that need no plates are drawn beside them; other workers get everything with their chunks.
+            is_early = share is None and "plates" not in job.models.generator.needs.inputs
+            if is_early:
+                job.drawing.start(partial(_perform, job, clip, subjects, lights, None, None))
+            plates = _plates(job, clip, subjects, lights)
+            if not is_early:
+                job.drawing.start(partial(_perform, job, clip, subjects, lights, plates, share))
+            surroundings = _scenes(job, clip, subjects, lights, plates)
+            inputs = [
+                finish_inputs(clip, subject, around, job.settings, job.request, job.drawing)
+                for subject, around in zip(subjects, surroundings, strict=True)
+            ]
+            yield replace(inputs[0], further=tuple(inputs[1:]))
 
 
 def _survey_and_plan(
@@ -198,45 +240,65 @@ def _survey_and_plan(
     return plans, folders
 
 
-def _plate_and_scene(job: _Job, clip: Clip, subjects: Sequence[PlannedSubject]) -> list[Surroundings]:
-    """Return the surroundings of each subject; the plates are the same for all."""
-    settings = job.settings
-    check = job.check
-    progress = job.progress
+def _lighting(job: _Job, clip: Clip, subjects: Sequence[PlannedSubject]) -> list[tuple[SceneLight, CastShadows]]:
     with timed(job.timings, "plate"):
-        lighting = [estimate_lighting(clip, each.plan, each.masks, settings, each.folder, check) for each in subjects]
-        plans = [each.plan for each in subjects]
-        masks = [each.masks for each in subjects]
-        shadows = [thrown for _, thrown in lighting]
-        plates = plate_clip(clip, plans, masks, shadows, settings, job.workspace, check, progress)
-    with timed(job.timings, "scene"):
-        scenes = [learn_scene(clip, each.plan, each.masks, plates, each.folder, check, progress) for each in subjects]
-        reflections = [
-            find_reflections(clip, each.plan, each.masks, plates, settings.composite.shadows, check)
-            for each in subjects
+        return [
+            estimate_lighting(clip, each.plan, each.masks, job.settings, each.folder, job.check) for each in subjects
         ]
-    return [
-        Surroundings(plates, light, thrown, scene, strength)
-        for (light, thrown), scene, strength in zip(lighting, scenes, reflections, strict=True)
-    ]
+
+
+def _plates(
+    job: _Job, clip: Clip, subjects: Sequence[PlannedSubject], lights: Sequence[tuple[SceneLight, CastShadows]]
+) -> PlateSet | None:
+    """Return the plates, which are the same for all subjects."""
+    plans = [each.plan for each in subjects]
+    masks = [each.masks for each in subjects]
+    shadows = [thrown for _, thrown in lights]
+    with timed(job.timings, "plate"):
+        return plate_clip(clip, plans, masks, shadows, job.settings, job.workspace, job.check_both, job.tell)
+
+
+def _scenes(
+    job: _Job,
+    clip: Clip,
+    subjects: Sequence[PlannedSubject],
+    lights: Sequence[tuple[SceneLight, CastShadows]],
+    plates: PlateSet | None,
+) -> list[Surroundings]:
+    """Return the surroundings of each subject."""
+    check = job.check_both
+    method = job.settings.composite.shadows
+    found = []
+    with timed(job.timings, "scene"):
+        for each, (_, thrown) in zip(subjects, lights, strict=True):
+            scene = learn_scene(clip, each.plan, each.masks, plates, each.folder, check, job.tell)
+            reflections = find_reflections(clip, each.plan, each.masks, plates, method, check)
+            found.append(Surroundings(plates, thrown, scene, reflections))
+    return found
 
 
 def _perform(
-    job: _Job, clip: Clip, subject: PlannedSubject, around: Surroundings, num_subjects: int, share: ShareSubjects | None
-) -> tuple[str, ...]:
-    """Generate a subject's layers; return what the generator could not adopt."""
-    notes = prepare_models(job.models, subject.appearance)
-    perform_clip(
-        PerformInputs(
-            clip, subject.plan, subject.masks, around.plates, around.light, subject.request.seed, subject.folder
-        ),
-        job.models,
-        job.settings,
-        job.check,
-        _part_of(job.progress, subject.number, num_subjects),
-        draw_all if share is None else share(subject.number),
-    )
-    return notes
+    job: _Job,
+    clip: Clip,
+    subjects: Sequence[PlannedSubject],
+    lights: Sequence[tuple[SceneLight, CastShadows]],
+    plates: PlateSet | None,
+    share: ShareSubjects | None,
+) -> None:
+    """Generate the layers of all subjects, one after the other."""
+    with timed(job.timings, "perform"):
+        for subject, (light, _) in zip(subjects, lights, strict=True):
+            job.notes.append(prepare_models(job.models, subject.appearance))
+            perform_clip(
+                PerformInputs(clip, subject.plan, subject.masks, plates, light, subject.request.seed, subject.folder),
+                job.models,
+                job.settings,
+                job.check_drawing,
+                _part_of(job.tell, subject.number, len(subjects)),
+                draw_all if share is None else share(subject.number),
+                job.drawing.announce,
+            )
+    trim_malloc()
 
 
 def _appearance(request: JobRequest, models: LoadedModels, number: int, count: int) -> Appearance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance
-from pipeline.datatypes.light import CastShadows, SceneLight
+from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Plan
 from pipeline.finish.inputs import FinishInputs
 from pipeline.media.clip import Clip
@@ -19,7 +20,7 @@ from pipeline.request import JobRequest
 from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
 from pipeline.shaped import Shaped, Shapes
-from pipeline.workspace.layers import chunk_path
+from pipeline.workspace.layers import LayersInProgress, chunk_path
 from pipeline.workspace.subject_masks import SubjectMasks
 
 
@@ -47,7 +48,6 @@ class Surroundings(Shaped):
 
     plates: PlateSet | None
     """The same for all subjects; None where they are off."""
-    light: SceneLight
     shadows: CastShadows
     scene: SceneModel | None
     reflections: NDArray[np.float32]
@@ -60,9 +60,9 @@ def finish_inputs(
     around: Surroundings,
     settings: Settings,
     job: JobRequest,
-    notes: tuple[str, ...],
+    in_progress: LayersInProgress,
 ) -> FinishInputs:
-    """Return the inputs of FINISH for one subject of a ``job``; ``notes`` is what the generator could not adopt."""
+    """Return the inputs of FINISH for one subject of a ``job``, whose layers may still be ``in_progress``."""
     return FinishInputs(
         clip=clip,
         plan=subject.plan,
@@ -78,16 +78,12 @@ def finish_inputs(
         artifacts=frozenset(job.artifacts),
         output_dir=job.output_dir,
         reference_person=subject.appearance.reference_person,
-        generator_warnings=notes,
+        layers_in_progress=in_progress,
     )
 
 
-def generator_warnings(inputs: FinishInputs) -> tuple[str, ...]:
-    """Return what the generator could not adopt, naming the subject where there are several."""
-    if not inputs.further:
-        return inputs.generator_warnings
-    return tuple(
-        f"subject {number}: {warning}"
-        for number, each in enumerate(inputs.subjects)
-        for warning in each.generator_warnings
-    )
+def generator_warnings(notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what the generator could not adopt for each subject, naming the subject where there are several."""
+    if len(notes) == 1:
+        return notes[0]
+    return tuple(f"subject {number}: {warning}" for number, of_one in enumerate(notes) for warning in of_one)

@@ -90,7 +90,8 @@ def test_a_stopped_job_resumes_from_its_last_chunk_to_the_same_bytes(
         request, settings, models, tmp_path / "b" / "work", progress=lambda stage, done, total: seen.append(stage)
     )
     assert again.video.read_bytes() == whole
-    assert "survey" not in seen and "plate" not in seen
+    # The plates are built beside the layers: they may not have been finished.
+    assert "survey" not in seen
     plan = load_values(tmp_path / "b" / "work" / "plan.zip", Plan)
     done_twice = len(identity.calls) - calls
     assert 0 <= done_twice <= max(1, calls // len(plan.chunks) + 1)

@@ -15,15 +15,14 @@ from pipeline.datatypes.plan import Presence
 from pipeline.finish.artifacts import ArtifactWriter
 from pipeline.finish.compose_frame import make_frame
 from pipeline.finish.composite import EditedFrame
-from pipeline.finish.foot_lock import lock_feet
 from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
 from pipeline.finish.group_quality import GroupMeter, quality_of_all, subject_report
 from pipeline.finish.inputs import FinishInputs, FrameInputs
+from pipeline.finish.motion import Motion
 from pipeline.finish.plate_doubts import plate_doubts
 from pipeline.finish.quality import QualityMeter
 from pipeline.finish.quality_metrics import psnr_outside
-from pipeline.joints import ANKLES, FOOT_OF_SIDE, NUM_JOINTS
-from pipeline.maths.geometry import apply_transform, invert
+from pipeline.joints import ANKLES
 from pipeline.maths.grain import Grain
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
@@ -58,8 +57,8 @@ class FinishResult:
 def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int], None]) -> FinishResult:
     """Compose and encode every frame. Raises ``NoSpace`` and ``EncodeFailed``, leaving no result behind."""
     with ExitStack() as opened:
-        layers = [opened.enter_context(closing(ChunkedLayers(each.chunks))) for each in inputs.subjects]
-        motions = [_motion(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
+        layers = [opened.enter_context(closing(each.open_layers())) for each in inputs.subjects]
+        motions = [Motion(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
         meter = QualityMeter(inputs.clip.info, inputs.plan)
         of_subjects = GroupMeter(len(inputs.subjects))
         with ArtifactWriter(inputs.output_dir, inputs.artifacts, inputs.clip.info, inputs.plan) as artifacts:
@@ -100,61 +99,16 @@ class _Observers:
     """Packed edit regions of the frames that are compared with the source afterwards."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Motion:
-    """How one new person moves; source px."""
-
-    joints_unlocked: NDArray[np.float64]
-    """(T, 21, 3) before the foot lock, NaN where there are none."""
-    foot_offsets_px: NDArray[np.float64]
-    """(T, 2, 2) offsets by which the lock moves left and right foot."""
-    placed_joints: NDArray[np.float64]
-    """(T, 21, 3) after the foot lock."""
-
-
-def _motion(inputs: FinishInputs, layers: ChunkedLayers) -> _Motion:
-    joints_unlocked = _placed_joints(inputs, layers)
-    foot_offsets_px = np.zeros((inputs.clip.info.num_frames, 2, 2))
-    if inputs.settings.foot_lock.method == "pin":
-        foot_offsets_px = lock_feet(
-            inputs.plan.contacts,
-            joints_unlocked,
-            inputs.plan.subject,
-            inputs.clip.info.pts_seconds,
-            inputs.settings.foot_lock,
-            inputs.plan.camera.world_from_source,
-            inputs.plan.shot_starts,
-        )
-    return _Motion(joints_unlocked, foot_offsets_px, _with_feet_moved(joints_unlocked, foot_offsets_px))
-
-
-def _placed_joints(inputs: FinishInputs, layers: ChunkedLayers) -> NDArray[np.float64]:
-    """Return (T, 21, 3): the new person's joints in source px before the foot lock, NaN where there are none."""
-    placed_joints = np.full((inputs.clip.info.num_frames, NUM_JOINTS, 3), np.nan)
-    for frame in np.flatnonzero(inputs.plan.subject.presence > Presence.ABSENT):
-        joints = layers.joints(int(frame))
-        placed_joints[frame, :, :2] = apply_transform(invert(inputs.plan.crop_from_source(int(frame))), joints[:, :2])
-        placed_joints[frame, :, 2] = joints[:, 2]
-    return placed_joints
-
-
 def _counted_marks(inputs: FinishInputs, layers: ChunkedLayers) -> dict[str, int]:
     """Return in how many frames the matte is propagated, and how many the safety checker had pixelated."""
     marks = [layers.marks(int(frame)) for frame in np.flatnonzero(inputs.plan.subject.presence > Presence.ABSENT)]
     return {"mattes_propagated": sum(a for a, _ in marks), "frames_pixelated": sum(b for _, b in marks)}
 
 
-def _with_feet_moved(joints_unlocked: NDArray[np.float64], foot_offsets_px: NDArray[np.float64]) -> NDArray[np.float64]:
-    placed_joints = joints_unlocked.copy()
-    for foot, rows in enumerate(FOOT_OF_SIDE.values()):
-        placed_joints[:, rows, :2] += foot_offsets_px[:, foot, None, :]
-    return placed_joints
-
-
 def _composed(
     inputs: FinishInputs,
     layers: Sequence[ChunkedLayers],
-    motions: Sequence[_Motion],
+    motions: Sequence[Motion],
     observers: _Observers,
     check: Check,
     progress: Callable[[str, int, int], None],
@@ -169,20 +123,36 @@ def _composed(
     edited = _several(inputs, motions, observers.of_subjects) if inputs.further else _one_subject(inputs, motions[0])
 
     with (
-        closing(prefetch(read_group_inputs(inputs, layers, frame) for frame in inputs.clip.frames())) as read,
+        closing(prefetch(_read(inputs, layers, motions))) as read,
         closing(parallel_map(edited, read, min(usable_cores(), _MOST_THREADS))) as made,
         closing(prefetch(_measured(made, observers))) as measured,
     ):
-        for frame in measured:
-            check()
-            number = frame.source.index
-            if number % step == 0:
-                observers.compared[number] = np.packbits(frame.region, axis=-1)
-            yield frame.result
-            progress("finish", number + 1, info.num_frames)
+        try:
+            for frame in measured:
+                check()
+                number = frame.source.index
+                if number % step == 0:
+                    observers.compared[number] = np.packbits(frame.region, axis=-1)
+                yield frame.result
+                progress("finish", number + 1, info.num_frames)
+        except BaseException:
+            # A thread that waits for the next chunk would be waited for.
+            if inputs.layers_in_progress is not None:
+                inputs.layers_in_progress.give_up()
+            raise
 
 
-def _one_subject(inputs: FinishInputs, motion: _Motion) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
+def _read(
+    inputs: FinishInputs, layers: Sequence[ChunkedLayers], motions: Sequence[Motion]
+) -> Iterator[tuple[FrameInputs, ...]]:
+    """Yield the inputs of every frame, once the layers are there that its feet's places depend on."""
+    for frame in inputs.clip.frames():
+        for motion in motions:
+            motion.advance(frame.index)
+        yield read_group_inputs(inputs, layers, frame)
+
+
+def _one_subject(inputs: FinishInputs, motion: Motion) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
     grain = _grain(inputs)
 
     def edited(frame_inputs: tuple[FrameInputs, ...]) -> EditedFrame:
@@ -195,7 +165,7 @@ def _one_subject(inputs: FinishInputs, motion: _Motion) -> Callable[[tuple[Frame
 
 
 def _several(
-    inputs: FinishInputs, motions: Sequence[_Motion], shares: GroupMeter
+    inputs: FinishInputs, motions: Sequence[Motion], shares: GroupMeter
 ) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
     grain = _grain(inputs)
     order = order_of(inputs)

@@ -20,7 +20,7 @@ from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.scene_model import SceneModel
 from pipeline.settings import Settings
 from pipeline.shaped import Shaped, Shapes
-from pipeline.workspace.layers import ChunkedLayers
+from pipeline.workspace.layers import ChunkedLayers, LayersInProgress
 from pipeline.workspace.subject_masks import SubjectMasks
 
 
@@ -40,14 +40,18 @@ class FinishInputs:
     artifacts: frozenset[str]
     output_dir: Path
     reference_person: Person | None
-    generator_warnings: tuple[str, ...] = ()
-    """What the generator could not adopt from prompt and references."""
+    layers_in_progress: LayersInProgress | None = None
+    """Where the chunks are still being made: FINISH follows them."""
     reflections: NDArray[np.float32] | None = None
     """(T,) strength of the subject's reflection on the floor, 0 for none."""
     veil_rgb: NDArray[np.float32] | None = None
     """(T, 3) of ``SceneLight``, for layers that are drawn without it; None for those painted into the scene."""
     further: tuple[FinishInputs, ...] = ()
     """The other replaced subjects: clip, plates and settings are shared, everything else is their own."""
+
+    def open_layers(self) -> ChunkedLayers:
+        """Return the subject's layers; the caller closes them."""
+        return ChunkedLayers(self.chunks, self.layers_in_progress, self.settings.segment.overlap_frames)
 
     @property
     def subjects(self) -> tuple[FinishInputs, ...]:

@@ -11,7 +11,6 @@ from pipeline.finish.compose_frame import make_frame
 from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
 from pipeline.finish.inputs import FinishInputs
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.workspace.layers import ChunkedLayers
 from pipeline.workspace.pictures import write_png
 
 
@@ -26,7 +25,7 @@ def finish_stills(inputs: FinishInputs, stills: list[int], check: Check, progres
     order = order_of(inputs) if inputs.further else None
     paths = []
     with ExitStack() as opened:
-        layers = [opened.enter_context(closing(ChunkedLayers(each.chunks))) for each in inputs.subjects]
+        layers = [opened.enter_context(closing(each.open_layers())) for each in inputs.subjects]
         for done, frame in enumerate(inputs.clip.frames_at(stills), 1):
             check()
             read = read_group_inputs(inputs, layers, frame)

@@ -12,6 +12,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class SandboxedClip(Clip):
         super().__init__(info, max_side_px, opened["reading"], opened["first_pts"], trimmed=opened["trimmed"])
         self._process = process
         process.map_memory(opened["slot"])
-        self._reads = 0
+        self._reads = count(1)
         self._spool: SpoolReader | None = None
         if spool is not None:
             try:
@@ -141,8 +142,7 @@ class SandboxedClip(Clip):
     def _decoded(self, start: int, stop: int) -> Iterator[Frame]:
         if start >= stop:
             return
-        self._reads += 1
-        read = self._reads
+        read = next(self._reads)
         self._process.ask({"do": "read", "read": read, "start": start, "stop": stop})
         try:
             for index in range(start, stop):

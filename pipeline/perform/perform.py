@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -34,10 +34,12 @@ def perform_clip(
     check: Check,
     progress: Progress,
     share: ShareChunks = draw_all,
+    announce: Callable[[Path], None] = lambda path: None,
 ) -> None:
     """Generate the layers of the new person, chunk by chunk; each chunk's spool is a checkpoint.
 
     ``share`` selects the chunks generated here; the others have been put into the inputs' folder when it ends.
+    ``announce`` is called with the path of every chunk, in whatever order they are finished.
     """
     needs = models.generator.needs
     figure = models.figure
@@ -48,6 +50,9 @@ def perform_clip(
     spans = list(chunk_spans(plan.chunks, overlap))
     todo = tuple(span for span in spans if not keep_if_intact(folder, chunk_path(folder, span.chunk)))
     colors_of = _first_with_subject(plan) if needs.output == "pictures" else None
+    for span in spans:
+        if span not in todo:
+            announce(chunk_path(folder, span.chunk))
     offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), folder)
     sources = _sources(inputs, models)
     # The sharer reports progress for all chunks.
@@ -73,7 +78,11 @@ def perform_clip(
         path = chunk_path(folder, span.chunk)
         write_layers(path, _counted(layers, inputs.clip.info.num_frames, drawn))
         write_checksum(folder, path)
+        announce(path)
         models.generator.rest()
+    # Those that others have drawn.
+    for span in todo:
+        announce(chunk_path(folder, span.chunk))
 
 
 def _sources(inputs: PerformInputs, models: LoadedModels) -> WindowSources:

@@ -10,20 +10,25 @@ import hashlib
 import json
 import logging
 import shutil
+import threading
 from pathlib import Path
 
 log = logging.getLogger("understudy.checkpoints")
 CHECKSUMS = "checksums.json"
 _MOST_LIST_BYTES = 10**7
+_LIST = threading.Lock()
+"""Held while a list is changed: passes that run side by side share one."""
 
 
 def write_checksum(workspace: Path, path: Path) -> None:
     """Add a file, or a folder's files (not recursively), to the list of finished files."""
-    checksums = _checksums(workspace)
-    checksums[_name(workspace, path)] = _digest(workspace, path)
-    part = workspace / f"{CHECKSUMS}.part"
-    part.write_text(json.dumps(checksums, indent=0, sort_keys=True), encoding="utf-8")
-    part.replace(workspace / CHECKSUMS)
+    digest = _digest(workspace, path)
+    with _LIST:
+        checksums = _checksums(workspace)
+        checksums[_name(workspace, path)] = digest
+        part = workspace / f"{CHECKSUMS}.part"
+        part.write_text(json.dumps(checksums, indent=0, sort_keys=True), encoding="utf-8")
+        part.replace(workspace / CHECKSUMS)
 
 
 def is_intact(workspace: Path, path: Path) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,45 +19,114 @@ from pipeline.maths.boxes import box_of_mask
 from pipeline.workspace.archive import new_zip, write_member
 
 
-class ChunkedLayers:
-    """The layers of all chunks by frame, crossfaded where a chunk's lead-in overlaps the chunk before."""
+class LayersInProgress(Protocol):
+    """Chunks that are still being made."""
 
-    def __init__(self, chunks: list[tuple[Chunk, Path]]) -> None:
+    def has(self, part: Path) -> bool:
+        """Return whether a chunk's file is there."""
+        ...
+
+    def wait_for(self, part: Path) -> None:
+        """Wait for a chunk's file. Raises what kept it from being made."""
+        ...
+
+    def give_up(self) -> None:
+        """Let whoever waits stop waiting: nobody needs the layers any more."""
+        ...
+
+
+class _AllThere:
+    def has(self, part: Path) -> bool:
+        return True
+
+    def wait_for(self, part: Path) -> None:
+        pass
+
+    def give_up(self) -> None:
+        pass
+
+
+class ChunkedLayers:
+    """The layers of all chunks by frame, crossfaded where a chunk's lead-in overlaps the chunk before.
+
+    A chunk that is still being made is waited for when one of its frames is asked for. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        chunks: list[tuple[Chunk, Path]],
+        in_progress: LayersInProgress | None = None,
+        most_lead_in_frames: int | None = None,
+    ) -> None:
+        """No chunk has a longer lead-in than ``most_lead_in_frames``; None where that is not known."""
         self._chunks = [chunk for chunk, _ in chunks]
-        self._readers = [LayerReader(path) for _, path in chunks]
+        self._paths = [path for _, path in chunks]
+        self._in_progress = in_progress or _AllThere()
+        self._most_lead_in_frames = most_lead_in_frames
+        self._open: dict[int, LayerReader] = {}
         self._starts = np.array([chunk.start for chunk in self._chunks])
 
     def layer(self, frame: int) -> Layer:
         """Return the frame's layer, crop space."""
         position = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        layer = self._readers[position].read(frame)
+        layer = self._reader(position).read(frame)
         share = self._share_of_next(frame, position)
-        return mix_layers(layer, self._readers[position + 1].read(frame), share) if share else layer
+        return mix_layers(layer, self._reader(position + 1).read(frame), share) if share else layer
 
     def joints(self, frame: int) -> NDArray[np.float32]:
         """Return (21, 3) in crop space, NaN where the generator gave none."""
         position = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        joints = self._readers[position].joints(frame)
+        joints = self._reader(position).joints(frame)
         if joints is None:
             return np.full((NUM_JOINTS, 3), np.nan, np.float32)
         share = self._share_of_next(frame, position)
-        following = self._readers[position + 1].joints(frame) if share else None
+        following = self._reader(position + 1).joints(frame) if share else None
         return joints if following is None else np.asarray(joints * (1 - share) + following * share, np.float32)
 
     def marks(self, frame: int) -> tuple[bool, bool]:
         """Return whether the frame's matte is propagated, and whether it was pixelated."""
         position = int(np.searchsorted(self._starts, frame, side="right")) - 1
-        return self._readers[position].marks(frame)
+        return self._reader(position).marks(frame)
+
+    def num_known(self) -> int:
+        """Return the number of leading frames whose layers are there, all that they are mixed from included.
+
+        Frames outside of all chunks count as known.
+        """
+        for position, chunk in enumerate(self._chunks):
+            if not self._in_progress.has(self._paths[position]):
+                lead_in = chunk.start if self._most_lead_in_frames is None else self._most_lead_in_frames
+                return max(chunk.start - lead_in, 0) if position else 0
+        return sys.maxsize
+
+    def wait_beyond(self, frames: int) -> None:
+        """Wait until more than the first ``frames`` frames are known."""
+        for path in self._paths:
+            if self.num_known() > frames:
+                return
+            self._in_progress.wait_for(path)
 
     def close(self) -> None:
-        for reader in self._readers:
+        for reader in self._open.values():
             reader.close()
 
+    def _reader(self, position: int) -> LayerReader:
+        if position not in self._open:
+            self._in_progress.wait_for(self._paths[position])
+            self._open[position] = LayerReader(self._paths[position])
+        return self._open[position]
+
     def _share_of_next(self, frame: int, position: int) -> float:
-        if position + 1 == len(self._chunks) or frame not in self._readers[position + 1]:
+        if position + 1 == len(self._chunks):
             return 0.0
-        overlap = self._chunks[position + 1].start - next(self._readers[position + 1].frames())
-        return crossfade_weight(overlap - (self._chunks[position + 1].start - frame), overlap)
+        left = self._chunks[position + 1].start - frame
+        if self._most_lead_in_frames is not None and left > self._most_lead_in_frames:
+            return 0.0
+        following = self._reader(position + 1)
+        if frame not in following:
+            return 0.0
+        overlap = self._chunks[position + 1].start - next(following.frames())
+        return crossfade_weight(overlap - left, overlap)
 
 
 _HEAD_BYTES = 9 * 4

@@ -7,6 +7,7 @@ an existing file is a checkpoint.
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ class MaskStore:
         self._writer = None if path.exists() else new_zip(self._part)
         self._reader: zipfile.ZipFile | None = None
         self._names: dict[int, list[tuple[int, str]]] = {}
+        self._opening = threading.Lock()
 
     def put(self, frame: int, masks: Mapping[int, Mask]) -> None:
         """Store the masks of one frame, each (H, W), by track id. A track has one mask per frame."""
@@ -44,7 +46,7 @@ class MaskStore:
             write_member(self._writer, f"{frame}/{track_id}", head + packed.tobytes())
 
     def get(self, frame: int) -> dict[int, Mask]:
-        """Return the masks of one frame by track id; empty where nobody was detected."""
+        """Return the masks of one frame by track id; empty where nobody was detected. Thread-safe."""
         return {track_id: self._read(name) for track_id, name in self._index().get(frame, [])}
 
     def close(self) -> None:
@@ -58,14 +60,15 @@ class MaskStore:
             self._reader = None
 
     def _index(self) -> dict[int, list[tuple[int, str]]]:
-        if self._reader is None:
-            self.close()
-            self._reader = zipfile.ZipFile(self.path)
-            self._names = {}
-            for name in self._reader.namelist():
-                frame, track_id = name.split("/")
-                self._names.setdefault(int(frame), []).append((int(track_id), name))
-        return self._names
+        with self._opening:
+            if self._reader is None:
+                self.close()
+                self._reader = zipfile.ZipFile(self.path)
+                self._names = {}
+                for name in self._reader.namelist():
+                    frame, track_id = name.split("/")
+                    self._names.setdefault(int(frame), []).append((int(track_id), name))
+            return self._names
 
     def _read(self, name: str) -> Mask:
         assert self._reader is not None
