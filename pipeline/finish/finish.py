@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,12 +22,13 @@ from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.motion import Motion
 from pipeline.finish.plate_doubts import plate_doubts
 from pipeline.finish.quality import QualityMeter
-from pipeline.finish.quality_metrics import psnr_outside
+from pipeline.finish.quality_metrics import LOSSLESS_DB, psnr_outside
 from pipeline.joints import ANKLES
 from pipeline.maths.grain import Grain
 from pipeline.media.clip import Clip
 from pipeline.media.decode import open_clip
 from pipeline.media.encode import encode_clip
+from pipeline.media.formats import planes_of
 from pipeline.result import Quality, SubjectReport
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, prefetch, usable_cores
@@ -70,10 +72,8 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
         marks = [_counted_marks(each, of_one) for each, of_one in zip(inputs.subjects, layers, strict=True)]
     motion = motions[0]
     quality = meter.finish(motion.joints_unlocked, motion.placed_joints, inputs.reference_person)
-    written = open_clip(encoded.path, inputs.settings.limits, check=check)
-    quality = quality.model_copy(
-        update={**marks[0], "psnr_outside_db": _psnr(inputs.clip, written, observers.compared)}
-    )
+    written, psnr_db = _open_written(encoded.path, inputs, observers.compared, check)
+    quality = quality.model_copy(update={**marks[0], "psnr_outside_db": psnr_db})
     subjects: tuple[SubjectReport, ...] = ()
     if inputs.further:
         subjects = tuple(
@@ -192,11 +192,21 @@ def _measured(frames: Iterable[EditedFrame], observers: _Observers) -> Iterator[
         yield edited
 
 
-def _psnr(clip: Clip, written: Clip, compared: dict[int, NDArray[np.uint8]]) -> float:
-    """Return the mean PSNR (dB) outside the edit region of the frames sampled for it."""
-    numbers = sorted(compared)
-    width = clip.info.size_wh[0]
-    regions = (np.unpackbits(compared[number], axis=-1, count=width).astype(np.bool_) for number in numbers)
-    sources, results = prefetch(clip.frames_at(numbers)), prefetch(written.frames_at(numbers))
-    with closing(sources), closing(results):
-        return psnr_outside(sources, results, regions)
+def _open_written(
+    path: Path, inputs: FinishInputs, compared: dict[int, NDArray[np.uint8]], check: Check
+) -> tuple[Clip, float]:
+    """Open the written file; return it and the mean PSNR (dB) outside the edit region of the frames sampled for it.
+
+    It is decoded once, and compared on the way.
+    """
+    width = inputs.clip.info.size_wh[0]
+    values: dict[int, float] = {}
+    with closing(prefetch(inputs.clip.frames_at(sorted(compared)))) as sources:
+
+        def compare(index: int, picture: av.VideoFrame) -> None:
+            if index in compared and index not in values:
+                region = np.unpackbits(compared[index], axis=-1, count=width).astype(np.bool_)
+                values[index] = psnr_outside(next(sources), planes_of(picture)[0], region)
+
+        written = open_clip(path, inputs.settings.limits, check=check, keep=compare)
+    return written, float(np.mean(list(values.values()))) if values else LOSSLESS_DB

@@ -16,7 +16,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.datatypes.survey import Person
-from pipeline.finish.composite import EditedFrame
+from pipeline.finish.composite import EditedFrame, EditWeights
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
@@ -76,15 +76,16 @@ class QualityMeter:
             return
         frame_index = edited.source.index
         region = edited.region
+        old_px = int(np.count_nonzero(edited.subject_mask))
         seam_source, seam_result = _seam_gradients(region, edited.source_rgb, edited.result_rgb)
         row = {
             "frame": float(frame_index),
             "changed_outside": float(count_changed_outside(edited.source, edited.result, region)),
-            "region_px": float(np.count_nonzero(region)),
+            "region_px": float(np.count_nonzero(weights.region)),
             "shadow_px": float(weights.shadow_px),
-            "person_px": float(np.count_nonzero(edited.subject_mask | (edited.layer_alpha > 0))),
-            "old_px": float(np.count_nonzero(edited.subject_mask)),
-            "source_left_px": float(edited.source_weight[edited.subject_mask].sum(dtype=np.float64)),
+            "person_px": float(old_px + _uncovered_px(edited)),
+            "old_px": float(old_px),
+            "source_left_px": _source_left_px(edited.subject_mask, weights),
             "seam_source": seam_source,
             "seam_result": seam_result,
             "warping_error_source": np.nan,
@@ -189,6 +190,22 @@ def _padded_box(region: Mask) -> Box:
     height, width = region.shape
     x0, y0, x1, y1 = box_of_mask(region)
     return clipped(grown((x0, y0, x1, y1), 8 + max(x1 - x0, y1 - y0) // 10), (width, height))
+
+
+def _uncovered_px(edited: EditedFrame) -> int:
+    """Count the pixels of the new person beside the subject."""
+    if edited.layer is None:
+        return 0
+    x0, y0, x1, y1 = edited.layer.box_xyxy
+    return int(np.count_nonzero((edited.layer.alpha > 0) & ~edited.subject_mask[y0:y1, x0:x1]))
+
+
+def _source_left_px(subject_mask: Mask, weights: EditWeights) -> float:
+    """Sum the source's weight over the subject; outside the weights' box it is 1."""
+    x0, y0, x1, y1 = weights.box_xyxy
+    inside = subject_mask[y0:y1, x0:x1]
+    beyond = np.count_nonzero(subject_mask) - np.count_nonzero(inside)
+    return float(weights.source[inside].sum(dtype=np.float64) + beyond)
 
 
 def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[float, float]:

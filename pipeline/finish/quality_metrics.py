@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from pipeline.datatypes.clip import Frame
 from pipeline.joints import JOINT
 from pipeline.media.pixels import coded_from_upright
 
-_LOSSLESS_DB = 100.0
+LOSSLESS_DB = 100.0
 """Replaces the infinite PSNR of an identical picture, so that the mean stays finite."""
 
 
@@ -44,19 +42,16 @@ def cover_of(region: Mask, plane: Plane, chroma_log2_wh: tuple[int, int]) -> Mas
     return cover
 
 
-def psnr_outside(sources: Iterable[Frame], results: Iterable[Frame], regions: Iterable[Mask]) -> float:
-    """Return the mean over frames of the first plane's PSNR (dB) outside the edit region of the encoded file.
+def psnr_outside(source: Frame, luma: Plane, region: Mask) -> float:
+    """Return the PSNR (dB) of a written frame's first plane outside the edit region, upright (H, W).
 
-    ``regions`` are the frames' upright (H, W) masks. Identical frames count as 100 dB.
+    Identical frames count as 100 dB.
     """
-    values = []
-    for source, result, region in zip(sources, results, regions, strict=True):
-        outside = ~coded_from_upright(region, source.info)
-        error = source.planes[0].astype(np.float32) - result.planes[0].astype(np.float32)
-        mean_square = float(np.mean(error[outside] ** 2)) if outside.any() else 0.0
-        peak = float((1 << source.info.bit_depth) - 1)
-        values.append(min(_LOSSLESS_DB, 10 * np.log10(peak**2 / max(mean_square, 1e-12))))
-    return float(np.mean(values)) if values else _LOSSLESS_DB
+    outside = ~coded_from_upright(region, source.info)
+    error = source.planes[0].astype(np.float32) - luma.astype(np.float32)
+    mean_square = float(np.mean(error[outside] ** 2)) if outside.any() else 0.0
+    peak = float((1 << source.info.bit_depth) - 1)
+    return float(min(LOSSLESS_DB, 10 * np.log10(peak**2 / max(mean_square, 1e-12))))
 
 
 def warping_error(earlier: Picture, later: Picture, region: Mask, flow: cv2.DISOpticalFlow) -> float:

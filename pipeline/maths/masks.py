@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
+from pipeline.maths.boxes import box_of_mask, clipped, grown
 
 
 def grow(mask: Mask, radius_px: int) -> Mask:
@@ -16,7 +17,13 @@ def grow(mask: Mask, radius_px: int) -> Mask:
 
 
 def grow_round(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
-    """Return the mask dilated by a disc of at least 1 px: equally far in every direction. 14 ms at 20 px on 720p."""
+    """Return the mask dilated by a disc of at least 1 px: equally far in every direction."""
     reach = max(1, round(reach_px))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.bool_)
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(mask), reach + 1), (mask.shape[1], mask.shape[0]))
+    result = np.zeros(mask.shape, np.bool_)
+    if mask.any():
+        # A disc is not separable: 14 ms at 20 px on the whole of 720p.
+        near = np.ascontiguousarray(mask[y0:y1, x0:x1])
+        result[y0:y1, x0:x1] = cv2.dilate(near.view(np.uint8), kernel) > 0
+    return result

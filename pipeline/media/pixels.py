@@ -95,11 +95,10 @@ def rgb_of(frame: Frame) -> Picture:
     if len(frame.planes) < 3:
         levels = _gray_levels(info.bit_depth, is_full_range(info))[frame.planes[0]]
         return upright_from_coded(cv2.merge((levels, levels, levels)), info)
-    channels = np.empty((3, info.height, info.width), np.uint16 if hdr else np.uint8)
+    rgb = np.empty((info.height, info.width, 3), np.uint16 if hdr else np.uint8)
     # Copies have one memory layout, so the code is compiled only once.
     y, u, v = (np.array(plane, order="C") for plane in frame.planes[:3])
-    _convert(y, u, v, channels, *_conversion(info, 65535 if hdr else 255))
-    rgb = cv2.merge(tuple(channels))
+    _convert(y, u, v, rgb, *_conversion(info, 65535 if hdr else 255))
     return upright_from_coded(sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb, info)
 
 
@@ -145,7 +144,7 @@ def _convert(
     taps: tuple[_Taps, _Taps],
     top: np.float32,
 ) -> None:
-    """Fill ``rgb`` (3, H, W) from planes. Compiled, since swscale assumes centered chroma: half a pixel off."""
+    """Fill ``rgb`` (H, W, 3) from planes. Compiled, since swscale assumes centered chroma: half a pixel off."""
     height, width = y.shape
     chroma_height, chroma_width = u.shape
     (across_steps, across), (down_steps, down) = taps
@@ -156,6 +155,8 @@ def _convert(
     # One extra sample at both ends, so that the inner loops need no bounds checks.
     rows = np.empty((2, chroma_width + 2), np.float32)
     full = np.empty((2, chroma_width * len(across)), np.float32)
+    # Interleaved from here row by row: the arithmetic is vectorized, and a planar picture would cost more than it.
+    line = np.empty((3, width), rgb.dtype)
     for r in range(height):
         upper = r // len(down) + down_steps[r % len(down)]
         lower = min(max(upper + 1, 0), chroma_height - 1)
@@ -174,9 +175,9 @@ def _convert(
                 target = full[i, phase :: len(across)]
                 for c in range(chroma_width):
                     target[c] = before[c] * (one - weight) + after[c] * weight
-        red = rgb[0, r]
-        green = rgb[1, r]
-        blue = rgb[2, r]
+        red = line[0]
+        green = line[1]
+        blue = line[2]
         luma = y[r]
         blueness = full[0]
         redness = full[1]
@@ -185,6 +186,11 @@ def _convert(
             red[c] = np.int32(min(max(light + v_red * redness[c], nothing), top))
             green[c] = np.int32(min(max(light + v_green * redness[c] + u_green * blueness[c], nothing), top))
             blue[c] = np.int32(min(max(light + u_blue * blueness[c], nothing), top))
+        pixels = rgb[r]
+        for c in range(width):
+            pixels[c, 0] = red[c]
+            pixels[c, 1] = green[c]
+            pixels[c, 2] = blue[c]
 
 
 def _sample_scale(info: VideoInfo) -> tuple[float, float, float, float]:

@@ -67,6 +67,7 @@ class RegistrationTarget:
         found = cv2.goodFeaturesToTrack(self._gray, _FEATURES, 0.003, 6, mask=clear, blockSize=5)
         corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
         self._points = _sub_pixel(self._gray, corners)
+        self._levels = _levels(self._gray)
         self._detail: NDArray[np.float32] | None = None
 
     def match(self, moving: Gray, avoid: Mask, moving_from_reference: Transforms) -> tuple[NDArray[np.int64], Points]:
@@ -89,7 +90,7 @@ class RegistrationTarget:
                 moving, guess, (w, h), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
             )
             found, status, _ = cv2.calcOpticalFlowPyrLK(
-                self._gray, _in_light_of(near, self._gray), points, points.copy(), winSize=(15, 15), maxLevel=3,
+                self._gray, _with_levels(near, self._levels), points, points.copy(), winSize=(15, 15), maxLevel=3,
                 flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
                 criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
             )  # fmt: skip
@@ -156,10 +157,17 @@ def _values_at(values: NDArray[np.float32], points: Points | NDArray[np.float32]
     return values[at[:, 1], at[:, 0]]
 
 
-def _in_light_of(gray: Gray, wanted: Gray) -> Gray:
-    """Match a picture's exposure to the other's: Lucas-Kanade mistakes a change of light for motion."""
-    low, middle, high = np.percentile(gray[::4, ::4], (10, 50, 90))
-    to_low, to_middle, to_high = np.percentile(wanted[::4, ::4], (10, 50, 90))
+def _levels(gray: Gray) -> NDArray[np.float64]:
+    """Return the gray levels of the darkest tenth, the middle and the brightest tenth of a picture."""
+    # Bytes are sorted faster than percentiles are found.
+    ordered = np.sort(gray[::4, ::4], axis=None)
+    return np.interp(np.array([0.1, 0.5, 0.9]) * (len(ordered) - 1), np.arange(len(ordered)), ordered)
+
+
+def _with_levels(gray: Gray, wanted: NDArray[np.float64]) -> Gray:
+    """Match a picture's exposure to ``_levels`` of another: Lucas-Kanade mistakes a change of light for motion."""
+    low, middle, high = _levels(gray)
+    to_low, to_middle, to_high = wanted
     gain = float(np.clip((to_high - to_low + 4) / (high - low + 4), 0.5, 2.0))
     if abs(gain - 1) < 0.03 and abs(to_middle - middle) < 3:
         return gray

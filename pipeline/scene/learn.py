@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.clip import Clip
@@ -66,18 +66,19 @@ def learn_scene(
     circles: dict[int, Circles] = {}
     for done, frame in enumerate(prefetch(clip.frames_at(looks)), 1):
         check()
-        sample = learner.push(frame)
+        picture = rgb_of(frame)
+        sample = learner.push(frame.index, picture)
         # A ball is never part of the background, or of somebody else.
         hidden = sample.others_mask | (sample.view.shown == Shown.PLATE)
         x0, y0, _, _ = sample.view.box_xyxy
-        circles[frame.index] = _circles_in(frame, plan).without(hidden, (x0, y0), sample.view.factor)
+        circles[frame.index] = _circles_in(frame.index, picture, plan).without(hidden, (x0, y0), sample.view.factor)
         progress("scene", done, len(looks))
     learner.finish(rate)
 
     def more_circles(numbers: list[int]) -> Iterator[Circles]:
         for frame in prefetch(clip.frames_at(numbers)):
             check()
-            yield _circles_in(frame, plan)
+            yield _circles_in(frame.index, rgb_of(frame), plan)
 
     balls = search_balls(circles, clear, stride, body_path(plan), rate, more_circles)
     if len(balls.frames):
@@ -86,17 +87,16 @@ def learn_scene(
         learner = SceneLearner(plan, masks, plates, model, height_px)
         for frame in prefetch(clip.frames_at(looks)):
             check()
-            learner.push(frame)
+            learner.push(frame.index, rgb_of(frame))
         learner.finish(rate)
     write_checksum(workspace, folder)
     return model
 
 
-def _circles_in(frame: Frame, plan: Plan) -> Circles:
-    picture = rgb_of(frame)
-    x0, y0, x1, y1 = box_around(plan, frame.index, (picture.shape[1], picture.shape[0]))
-    height_px = float(plan.subject.body_height_px[frame.index])
-    return find_circles(frame.index, picture[y0:y1, x0:x1], (x0, y0), height_px)
+def _circles_in(number: int, picture: Picture, plan: Plan) -> Circles:
+    x0, y0, x1, y1 = box_around(plan, number, (picture.shape[1], picture.shape[0]))
+    height_px = float(plan.subject.body_height_px[number])
+    return find_circles(number, picture[y0:y1, x0:x1], (x0, y0), height_px)
 
 
 def _clear_frames(plan: Plan, plates: PlateSet) -> list[int]:

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
-from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.boxes import Box
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
-from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
@@ -73,10 +71,9 @@ class SceneLearner:
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
-    def push(self, frame: Frame) -> Sample:
-        """Add the next frame; return its sample."""
-        number = frame.index
-        sample = look_at(rgb_of(frame), number, self._plan, self._masks, self._plates, self._gain)
+    def push(self, number: int, picture: Picture) -> Sample:
+        """Add the next frame, (H, W, 3); return its sample."""
+        sample = look_at(picture, number, self._plan, self._masks, self._plates, self._gain)
         rows = [int(row) for row in self._plates.plate_rows[number]]
         done = [row for row in sorted(self._open) if row < min(other for other in rows if other >= 0)]
         if done or len(self._waiting) >= _BATCH:
