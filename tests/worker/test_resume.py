@@ -236,6 +236,6 @@ def test_a_vanished_state_folder_is_reported_as_a_disk_error(tmp_path: Path, mon
         shutil.rmtree(state)
         (state / "understudy" / "x").write_bytes(b"")
 
-    monkeypatch.setattr("pipeline.run.plate_clip", goes_away)
+    monkeypatch.setattr("pipeline.run.estimate_lighting", goes_away)
     runner = Runner(tmp_path, environment={"UNDERSTUDY_STATE_DIR": str(state)})
     assert runner.answer(good_job())["error_code"] == "NO_SPACE"
