@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -58,31 +58,42 @@ def perform_clip(
     # The sharer reports progress for all chunks.
     drawn = progress if share is draw_all else _say_nothing
     reference: ColorReference | None = None
-    for span in share(offer, check, progress):
-        if reference is None and colors_of is not None and span.chunk.index > colors_of.index:
-            # Read from the spool, not from memory: every worker, and a resumed job, gets the same layers.
-            reference = _color_reference(chunk_path(folder, colors_of), needs.window_frames, inputs.light)
-        layers = generate_layers(
-            sources,
-            range(span.start, span.chunk.stop),
-            LayerMaker(models.generator, matte_maker(models, settings), inputs.seed),
-            overlap_frames=overlap,
-            check=check,
-            before=_finished(folder, span, needs.conditioning_frames),
-        )
-        if needs.output == "pictures":
-            layers = correct_color_drift(layers, reference, inputs.light)
-        if settings.temporal.method == "flow" and figure is not None:
-            moving = with_motion(layers, plan, inputs.clip.info.pts_seconds, figure)
-            layers = reduce_flicker(moving, restarts, settings.temporal.strength)
-        path = chunk_path(folder, span.chunk)
-        write_layers(path, _counted(layers, inputs.clip.info.num_frames, drawn))
-        write_checksum(folder, path)
-        announce(path)
-        models.generator.rest()
+    with _open(share(offer, check, progress)) as shared:
+        for span in shared:
+            if reference is None and colors_of is not None and span.chunk.index > colors_of.index:
+                # Read from the spool, not from memory: every worker, and a resumed job, gets the same layers.
+                reference = _color_reference(chunk_path(folder, colors_of), needs.window_frames, inputs.light)
+            layers = generate_layers(
+                sources,
+                range(span.start, span.chunk.stop),
+                LayerMaker(models.generator, matte_maker(models, settings), inputs.seed),
+                overlap_frames=overlap,
+                check=check,
+                before=_finished(folder, span, needs.conditioning_frames),
+            )
+            if needs.output == "pictures":
+                layers = correct_color_drift(layers, reference, inputs.light)
+            if settings.temporal.method == "flow" and figure is not None:
+                moving = with_motion(layers, plan, inputs.clip.info.pts_seconds, figure)
+                layers = reduce_flicker(moving, restarts, settings.temporal.strength)
+            path = chunk_path(folder, span.chunk)
+            write_layers(path, _counted(layers, inputs.clip.info.num_frames, drawn))
+            write_checksum(folder, path)
+            announce(path)
+            models.generator.rest()
     # Those that others have drawn.
     for span in todo:
         announce(chunk_path(folder, span.chunk))
+
+
+@contextmanager
+def _open(spans: Iterator[ChunkSpan]) -> Iterator[Iterator[ChunkSpan]]:
+    """Close what shares the chunks also where drawing fails: it takes back the chunks that others draw."""
+    try:
+        yield spans
+    finally:
+        if isinstance(spans, Generator):
+            spans.close()
 
 
 def _sources(inputs: PerformInputs, models: LoadedModels) -> WindowSources:

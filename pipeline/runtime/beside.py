@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from contextvars import copy_context
+from traceback import clear_frames
 from types import TracebackType
 from typing import Self
 
@@ -94,6 +95,8 @@ class Beside:
             work()
         except BaseException as error:
             self._error = error
+            # The error is kept: what its frames hold, such as generators with threads of their own, is not.
+            clear_frames(error.__traceback__)
         finally:
             with self._changed:
                 self._is_done = True

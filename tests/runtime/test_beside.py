@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -46,6 +47,26 @@ def test_what_the_work_raises_is_raised_where_its_parts_are_waited_for() -> None
             beside.wait()
         with pytest.raises(ValueError, match="broken"):
             beside.raise_if_failed()
+
+
+def test_what_the_work_held_is_released_though_its_error_is_kept() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            closed.set()
+
+    def work() -> None:
+        for _ in items():
+            raise ValueError("broken")
+
+    with Beside() as beside:
+        beside.start(work)
+        with pytest.raises(ValueError, match="broken"):
+            beside.wait()
+        assert closed.is_set()
 
 
 def test_a_caller_that_fails_ends_the_work_at_its_next_check() -> None:
