@@ -270,10 +270,10 @@ def _scenes(
     method = job.settings.composite.shadows
     found = []
     with timed(job.timings, "scene"):
-        for each, (_, thrown) in zip(subjects, lights, strict=True):
+        for each, (light, thrown) in zip(subjects, lights, strict=True):
             scene = learn_scene(clip, each.plan, each.masks, plates, each.folder, check, job.tell)
             reflections = find_reflections(clip, each.plan, each.masks, plates, method, check)
-            found.append(Surroundings(plates, thrown, scene, reflections))
+            found.append(Surroundings(plates, light, thrown, scene, reflections))
     return found
 
 

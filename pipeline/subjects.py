@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance
-from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan
 from pipeline.finish.inputs import FinishInputs
 from pipeline.media.clip import Clip
@@ -48,6 +48,7 @@ class Surroundings(Shaped):
 
     plates: PlateSet | None
     """The same for all subjects; None where they are off."""
+    light: SceneLight
     shadows: CastShadows
     scene: SceneModel | None
     reflections: NDArray[np.float32]
