@@ -34,6 +34,8 @@ _DONORS = tuple(
     (halves, 2.0 ** (-abs(halves) / 2) * (1.0 if halves % 2 == 0 else 0.5)) for halves in (-4, -3, -2, -1, 1, 2, 3, 4)
 )
 """Half strides away and weight. An odd number is the other leg, which looks somewhat different."""
+_ALIKE_BH = 0.12
+"""Ankles of the same moment of two strides differ by less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,14 +73,15 @@ class Walk:
 
     def in_step(self, good: NDArray[np.bool_], stride_seconds: float) -> NDArray[np.float64]:
         """Return ``shapes`` as the ``good`` ones half strides and strides away predict them; NaN where none does."""
-        total = np.zeros_like(self.shapes)
-        weights = np.zeros(self.shapes.shape[:2])
-        for halves, weight in _DONORS:
-            there = self._later(good, halves * stride_seconds / 2, halves % 2)
-            known = np.isfinite(there[..., 0, 0])
-            total[known] += weight * there[known]
-            weights[known] += weight
-        return np.where(weights[..., None, None] > 0, total / np.maximum(weights, 1e-9)[..., None, None], np.nan)
+        donors = np.stack([self._later(good, halves * stride_seconds / 2, halves % 2) for halves, _ in _DONORS])
+        known = np.isfinite(donors[..., 0, 0])
+        # The middle one of several: a step of which the model was wrong must not spoil the others.
+        middle = _median(np.where(known[..., None], donors[..., ANKLE, :], np.nan))
+        alike = known & (np.linalg.norm(donors[..., ANKLE, :] - middle, axis=-1) <= _ALIKE_BH)
+        weights = np.array([weight for _, weight in _DONORS])[:, None, None] * alike
+        total = (weights[..., None, None] * np.nan_to_num(donors)).sum(axis=0)
+        sums = weights.sum(axis=0)[..., None, None]
+        return np.where(sums > 0, total / np.maximum(sums, 1e-9), np.nan)
 
     def _apart(self, good: NDArray[np.bool_], lag_seconds: float, other_leg: int) -> NDArray[np.float64]:
         """(T, 2): distance of each good ankle from the one (or the other leg's) a lag later; NaN unknown."""
@@ -107,6 +110,13 @@ class Walk:
         faster = np.maximum(speed, speed[there])
         along = (self.pace * self.pace[there]).sum(axis=1)
         return (slower > 0) & (slower > _SAME_SPEED * faster) & (along > _SAME_WAY * slower * faster)
+
+
+def _median(donors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median over the first axis without NaN, the lower of two middle ones; NaN where all are."""
+    ordered = np.sort(donors, axis=0)
+    count = np.isfinite(donors).sum(axis=0)
+    return np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
 
 
 def make_walk(

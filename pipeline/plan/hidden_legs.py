@@ -13,7 +13,7 @@ from pipeline.joints import ANKLES, HIPS, JOINT, LEGS_OF_SIDE, NUM_JOINTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, true_runs
 from pipeline.plan.gait import ANKLE, WALKING_BH_PER_S, make_walk
-from pipeline.plan.leg_swaps import exchanged_legs, with_legs_exchanged
+from pipeline.plan.leg_swaps import exchanged_legs, out_of_step_exchanged, with_legs_exchanged
 
 LEGS = [row for rows in LEGS_OF_SIDE.values() for row in rows]
 KNEES = [JOINT["left_knee"], JOINT["right_knee"]]
@@ -78,11 +78,15 @@ def with_hidden_legs(
     ends = np.stack([origin, origin + np.column_stack([np.zeros(len(heights)), heights])], axis=1)
     heights_w = np.linalg.norm(np.diff(apply_transform(world, ends), axis=1)[:, 0], axis=1)
     swapped = exchanged_legs(measured[:, :NUM_JOINTS], heights_w, seconds)
-    together = with_legs_exchanged(together, swapped)
-    measured = with_legs_exchanged(measured, swapped)
     hips = fill_gaps(measured[:, HIPS, :2], seconds)
-    legs = np.stack([measured[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)
-    hidden, predicted = hidden_legs(measured[:, :NUM_JOINTS], legs, hips, heights_w, seconds)
+    for _ in range(2):
+        together = with_legs_exchanged(together, swapped)
+        measured = with_legs_exchanged(measured, swapped)
+        legs = np.stack([measured[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)
+        hidden, predicted = hidden_legs(measured[:, :NUM_JOINTS], legs, hips, heights_w, seconds)
+        swapped = out_of_step_exchanged(legs, hips, predicted, heights_w, seconds)
+        if not swapped.any():
+            break
     # Frames of a gap next to hidden ones do not show the legs either.
     legs, in_step = fill_legs(legs, hips, hidden | ~found[:, None], predicted, heights_w, seconds)
     filled = together.copy()

@@ -18,6 +18,9 @@ _MOST_BH = 0.3
 """Largest cost of one leg in one frame: a single wild landmark decides nothing."""
 _LONGEST_SECONDS = 0.2
 """Over longer times it is not known which of the two names is the right one."""
+_OUT_OF_STEP_BH = 0.2
+_LONGEST_IN_STEP_SECONDS = 0.6
+"""Sum of both ankles' distances from the gait, and time: somebody who walks does not change step."""
 _PROFILE_BH = 0.1
 """Distance of the hips from each other in the picture above which each leg hangs from its own: models take one for the
 other of people seen from the side (distance 0 to 0.08; 0.11 to 0.13 from the front)."""
@@ -48,6 +51,30 @@ def exchanged_legs(
         frames = known[start:stop]
         is_short = seconds[frames[-1]] - seconds[frames[0]] <= _LONGEST_SECONDS
         result[frames] = is_short and float(np.median(wide[start:stop])) <= _PROFILE_BH
+    return result
+
+
+def out_of_step_exchanged(
+    legs: NDArray[np.float64],
+    hips: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    body_height_px: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return (T,): frames whose ankles, exchanged, are where the gait has them, and otherwise are not.
+
+    ``legs`` (T, 2, L, 2) and ``hips`` (T, 2, 2) in ``world``, ``predicted`` (T, 2, L, 2) relative to the hips in body
+    heights, NaN unknown; row 1 of a leg is its ankle. Also for longer than ``exchanged_legs`` dares.
+    """
+    size = body_height_px[:, None, None]
+    expected = hips + size * predicted[:, :, 1]
+    straight = np.linalg.norm(legs[:, :, 1] - expected, axis=-1).sum(axis=1) / body_height_px
+    crossed = np.linalg.norm(legs[:, ::-1, 1] - expected, axis=-1).sum(axis=1) / body_height_px
+    better = (np.nan_to_num(straight) > _OUT_OF_STEP_BH) & (np.nan_to_num(crossed) < 0.5 * np.nan_to_num(straight))
+    wide = np.linalg.norm(hips[:, 0] - hips[:, 1], axis=1) / body_height_px
+    result = np.zeros(len(legs), np.bool_)
+    for start, stop in true_runs(better & (wide <= _PROFILE_BH)):
+        result[start:stop] = stop - start > 1 and seconds[stop - 1] - seconds[start] <= _LONGEST_IN_STEP_SECONDS
     return result
 
 

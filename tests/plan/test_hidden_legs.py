@@ -169,3 +169,25 @@ def test_who_jumps_keeps_the_legs_that_the_model_sees() -> None:
     both[..., 1] -= (0.3 * HEIGHT * np.abs(np.sin(2 * np.pi * np.arange(COUNT) / FPS)))[:, None]
     both[HIDDEN.start : HIDDEN.start + 4, ANKLES, 2] = OFF_MASK_CONFIDENCE
     np.testing.assert_array_equal(filled(both), both)
+
+
+def test_legs_exchanged_for_longer_are_told_by_the_gait() -> None:
+    # Half a second, from one passing of the legs to the next but one: no jump tells of it.
+    true = walk()
+    swapped = np.zeros(COUNT, np.bool_)
+    swapped[46:60] = True
+    wrong = with_legs_exchanged(true, swapped)
+    assert not exchanged_legs(wrong, np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS).any()
+    assert ankles_off(wrong, true).max() > 0.3
+    # Where they pass each other the names hardly matter.
+    assert ankles_off(filled(wrong), true).max() < 0.1
+
+
+def test_one_wrong_step_does_not_spoil_the_others() -> None:
+    both = walk()
+    legs = np.stack([both[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)
+    legs[20:28, 0] += 80
+    steps = make_walk(legs, both[:, HIPS, :2], np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
+    predicted = steps.in_step(np.ones((COUNT, 2), np.bool_), STRIDE_SECONDS)
+    off = np.linalg.norm(predicted[50:58] - steps.shapes[50:58], axis=-1)
+    assert off.max() < 0.05
