@@ -27,7 +27,7 @@ from pipeline.plan.joint_smoothing import (
     smooth_points,
     standing_height,
 )
-from pipeline.plan.visibility import visible_fractions
+from pipeline.plan.visibility import entered_fractions, visible_fractions
 
 EDGE_SIGMA_SECONDS = 0.07
 LEAST_CONFIDENCE = 0.05
@@ -68,12 +68,14 @@ def subject_of_tracks(
     height = np.full(total, np.nan)
     # A close-up shows too little of the person to measure it; the clip's other shots may suffice.
     ratios = height_ratios(skeletons, joints, info.size_wh)
-    state = _Filling(info, world, found, visible, presence, boxes, joints, skeletons, height)
+    entered = np.ones(total)
+    state = _Filling(info, world, found, visible, entered, presence, boxes, joints, skeletons, height)
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
             visible[shot] = visible_fractions(
                 visible[shot], mask_px[shot], boxes[shot], info.pts_seconds[shot], info.size_wh
             )
+            entered[shot] = entered_fractions(mask_px[shot], boxes[shot], info.pts_seconds[shot], info.size_wh)
             _complete_shot(state, shot, ratios, max_gap_seconds, others or {})
     return Subject(
         track_of_frame=track_of_frame,
@@ -96,6 +98,8 @@ class _Filling:
     """(T,)."""
     visible: NDArray[np.float64]
     """(T,)."""
+    entered: NDArray[np.float64]
+    """(T,) of somebody cut off by the picture's edge; 1 elsewhere."""
     presence: NDArray[np.uint8]
     boxes: NDArray[np.float64]
     joints: NDArray[np.float32]
@@ -137,7 +141,8 @@ def _complete_shot(
         together = steps.taken(interpolate_run(together, inside, at))
         xy = apply_transform(invert(world[run]), together[..., :2])
         confidence = together[:, :NUM_JOINTS, 2] * np.where(inside, 1.0, 0.5)[:, None]
-        xy = smooth_points(xy, world[run], at, heights[start:stop], _of_both(confidence))
+        trust = _of_both(confidence * state.entered[run][:, None])
+        xy = smooth_points(xy, world[run], at, heights[start:stop], trust)
         # Outside the picture there is no confidence, and it rises gradually for what enters.
         seen = gaussian_smooth(
             in_picture(xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]), at, EDGE_SIGMA_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.plan.visibility import visible_fractions
+from pipeline.plan.visibility import entered_fractions, visible_fractions
 
 SIZE_WH = (640, 360)
 SECONDS = np.arange(90) / 30
@@ -39,3 +39,17 @@ def test_undetected_people_stay_invisible() -> None:
     mask_px[:60] = 9000
     fractions = visible_fractions(visible, mask_px, INSIDE, SECONDS, SIZE_WH)
     assert (fractions[:60] == 1).all() and (fractions[60:] == 0).all()
+
+
+def test_who_comes_in_is_trusted_by_what_is_seen_and_a_half_body_fully() -> None:
+    mask_px = np.full(90, 9000.0)
+    mask_px[:8] = np.linspace(800, 8000, 8)
+    boxes = INSIDE.copy()
+    boxes[:8, 0] = 0
+    entered = entered_fractions(mask_px, boxes, SECONDS, SIZE_WH)
+    assert entered[0] == 0 and entered[2] < 0.5 and (entered[7:] == 1).all()
+    # The same sizes away from the edge tell of an occluder, not of coming in.
+    assert (entered_fractions(mask_px, INSIDE, SECONDS, SIZE_WH) == 1).all()
+    cut = INSIDE.copy()
+    cut[:, 3] = 359
+    assert (entered_fractions(np.full(90, 5000.0), cut, SECONDS, SIZE_WH) == 1).all()
