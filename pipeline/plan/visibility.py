@@ -40,7 +40,7 @@ def entered_fractions(
     pts_seconds: NDArray[np.float64],
     size_wh: tuple[int, int],
 ) -> NDArray[np.float64]:
-    """Return (T,) 0..1: less where the person is cut off by the picture's edge and about to be seen, or was seen, whole.
+    """Return (T,) 0..1: less where the picture's edge cuts off somebody who is seen whole just before or after.
 
     Of somebody just coming in the landmark model sees too little, and the whole body jumps about. Elsewhere 1, so also
     for whoever stays half in the picture. Arguments as of ``visible_fractions``.
