@@ -17,6 +17,8 @@ _LEAN = 0.4
 
 SPINE = ("spine1", "spine2", "chest")
 """Bones that stretch with the trunk; the pelvis keeps its size."""
+_DEEP_BOW = (0.85, 0.3)
+"""Cosine of the trunk's lean from which on, and at which fully, the pelvis leans with it."""
 _SAME_TRUNK = 0.02
 _MOST_STRETCH = 0.25
 
@@ -33,7 +35,9 @@ def turn_torso(rest: RestPose, points: Float64Array) -> tuple[Float64Array, Floa
     # Each axis is averaged with part of the other's rotation: their noise is independent.
     pelvis_left = (0.65 * hip_axis + 0.35 * shoulder_axis) * np.array([1.0, 0.6, 1.0])
     chest_left = (0.25 * hip_axis + 0.75 * shoulder_axis) * np.array([1.0, 0.8, 1.0])
-    upright = normalized(0.5 * down + 0.5 * DOWN, DOWN)
+    # Who bends a little bends the spine; who goes down to the ground, the hips.
+    share = 0.5 + 0.45 * ramp(float(down @ DOWN), *_DEEP_BOW)
+    upright = normalized(share * down + (1 - share) * DOWN, DOWN)
     return basis_from(upright, pelvis_left) @ rest.torso.T, basis_from(down, chest_left) @ rest.torso.T
 
 

@@ -164,3 +164,16 @@ def test_a_trunk_that_is_not_seen_whole_keeps_its_length(figure: Figure) -> None
     own = Poser(figure).pose(skeleton, HEIGHT, seen)
     skeleton[[JOINT["left_hip"], JOINT["right_hip"]], 1] += 0.1 * HEIGHT
     np.testing.assert_allclose(Poser(figure).pose(skeleton, HEIGHT, seen).linear, own.linear, atol=1e-6)
+
+
+def test_who_bends_down_to_the_ground_has_the_shoulders_level_with_the_hips(figure: Figure) -> None:
+    skeleton = _standing(figure, np.pi / 2)
+    hips = skeleton[[JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=0)
+    arms = [row for name, row in JOINT.items() if name.endswith(("elbow", "wrist", "hand"))]
+    trunk = [*SHOULDERS, *_head_parts(skeleton), *arms]
+    ahead = float(np.sign(skeleton[JOINT["nose"], 0] - skeleton[JOINT["left_ear"], 0]))
+    x, y, z = (skeleton[trunk] - hips).T
+    skeleton[trunk] = hips + np.column_stack([-ahead * y, ahead * x, z])
+    placed = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
+    off = placed[SHOULDERS, :2].mean(axis=0) - skeleton[SHOULDERS, :2].mean(axis=0)
+    assert np.linalg.norm(off) < 0.055 * HEIGHT
