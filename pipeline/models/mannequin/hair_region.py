@@ -24,6 +24,10 @@ _SHADE_SPREAD, _BRIGHT_SHADE_SPREAD = 0.45, 1.5
 """The same of log luminance; where hair is brighter than skin, its shaded parts are as dark as skin or darker."""
 _DEEPEST = 6.0
 """Rows below the eyes where hair is looked for, in the unit."""
+_NECK = 0.6
+"""Height above the shoulders' joints where clothes start, in the unit."""
+_WIDEST = 1.7
+"""Distance from the middle of the face within which hair is looked for, in the unit."""
 _STRIP = 0.3
 """Width of the strip inside the head's outline that hair fills where it hangs down, in the unit."""
 _FILLED = 0.4
@@ -96,10 +100,33 @@ def find_hair(reference: ReferenceView) -> HairRegion | None:
         return None
     color = np.median(reference.colors[crown], axis=0)
     alike = looks_like_hair(reference.colors, color, skin) & reference.mask
-    alike &= (rows < middle[1] + _DEEPEST * unit) & (np.abs(columns - middle[0]) < 2.2 * unit)
+    alike &= (rows < _lowest(reference, color, skin, middle, unit)) & (np.abs(columns - middle[0]) < _WIDEST * unit)
     mask = _connected(alike, crown)
     hems = _hems(mask, near, middle, unit, int(top[0]))
     return HairRegion(mask, color, skin, middle, unit, hems)
+
+
+def _lowest(
+    reference: ReferenceView, hair: NDArray[np.float32], skin: NDArray[np.float32], middle: Float64Array, unit: float
+) -> float:
+    """Return the row down to which hair can be told: the neck's, where the clothes on the chest look like hair."""
+    lowest = float(middle[1] + _DEEPEST * unit)
+    shoulders, hips = (
+        reference.skeleton[[JOINT[f"left_{part}"], JOINT[f"right_{part}"]], :2].mean(0) for part in ("shoulder", "hip")
+    )
+    chest = np.array([shoulders + share * (hips - shoulders) for share in (0.3, 0.4, 0.5)])
+    if not np.isfinite(chest).all():
+        return lowest
+    reach = round(0.15 * unit)
+    height, width = reference.mask.shape
+    for x, y in np.rint(chest).astype(int):
+        for beside in (-unit, unit):
+            column = round(np.clip(x + beside, reach, width - reach - 1))
+            row = int(np.clip(y, reach, height - reach - 1))
+            spot = reference.colors[row - reach : row + reach + 1, column - reach : column + reach + 1]
+            if looks_like_hair(np.median(spot.reshape(-1, 3), axis=0), hair, skin):
+                return min(lowest, float(shoulders[1] - _NECK * unit))
+    return lowest
 
 
 def looks_like_hair(

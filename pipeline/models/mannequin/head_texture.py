@@ -98,9 +98,10 @@ def _hair_everywhere(
     length = length[nearest]
     first = np.interp(np.arange(len(first)), np.flatnonzero(seen), first[seen])
     # A stray pixel must not end a column's hair, nor a single lock extend it.
-    smooth = cv2.medianBlur(length.astype(np.float32)[None], 5)[0]
-    smooth = cv2.GaussianBlur(smooth[None], (0, 0), 0.12 * unit)[0]
-    length = np.maximum(smooth, 0.1 * unit)
+    usual = cv2.medianBlur(length.astype(np.float32)[None], 5)[0]
+    smooth = cv2.GaussianBlur(usual[None], (0, 0), 0.12 * unit)[0]
+    # Never longer than the column's own, beside which the face starts.
+    length = np.maximum(np.minimum(smooth, usual), 0.1 * unit)
     for n, x in enumerate(range(x0, x1)):
         y = np.arange(len(colors))
         below = np.maximum(y - first[n], 0)

@@ -31,7 +31,7 @@ _FRONT_DEPTH = 0.55
 _FLAT_SIDES = 0.6
 """Exponent below 1 that makes the section squarer than an ellipse."""
 _TAPER = 0.9
-"""Fraction of the depth that is left at the hem."""
+"""Fraction of the depth that is left at the hem of hair that ends at the neck."""
 _THICKNESS = (0.004, 0.03)
 """Bounds of the hair's thickness behind the head, standing heights."""
 _ON_CHEST = 0.7
@@ -76,15 +76,17 @@ def _curtain(
     """(n, 3) its points, ring by ring from the top, each from the picture's left around the back to its right."""
     ears = np.array([pose.apply("head", figure.landmarks[LANDMARK[f"{side}_ear"]]) for side in ("left", "right")])
     middle_x, middle_z = float(ears[:, 0].mean()), float(ears[:, 2].mean())
-    head = np.flatnonzero(part_shares(figure)[:, PARTS.index("head")] > 0.9)
-    skull = places[head].astype(np.float64) - [middle_x, 0, middle_z]
+    shares = part_shares(figure)
+    skull = places[shares[:, PARTS.index("head")] > 0.9].astype(np.float64) - [middle_x, 0, middle_z]
+    back = places[shares[:, PARTS.index("torso")] > 0.5].astype(np.float64) - [middle_x, 0, middle_z]
     top = hair.middle[1] - _ABOVE_EYES * hair.unit_px
     rows = np.linspace(top, max(hair.hems), _DOWN)
     widths = _half_widths(hair, rows, middle_x)
     beside = np.abs(skull[:, 1] - hair.middle[1]) < 0.5 * hair.unit_px
     least, most = (bound * height_px for bound in _THICKNESS)
     thick = float(np.clip(widths.mean(1).max() - np.quantile(np.abs(skull[beside, 0]), 0.98), least, most))
-    behind = _skull_depth(skull, rows) + thick
+    back = back[np.abs(back[:, 0]) < widths.max()]
+    behind = _depth_behind(np.concatenate([skull, back]), rows) + thick
     angle = np.linspace(-(np.pi - _FRONT), np.pi - _FRONT, _AROUND)
     # Measured from straight behind, growing towards the picture's right.
     side = 0.5 + 0.5 * np.sin(angle)
@@ -98,7 +100,8 @@ def _curtain(
         np.interp(at, np.arange(_DOWN), widths[:, 1]),
     )
     depth = np.interp(at, np.arange(_DOWN), behind) * np.where(np.cos(angle) > 0, 1.0, _FRONT_DEPTH)
-    depth *= 1 - (1 - _TAPER) * down
+    lies_on_back = bool((back[:, 1] < rows[-1]).any())
+    depth *= 1 - (0.0 if lies_on_back else 1 - _TAPER) * down
     emerging = _TUCKED + (1 - _TUCKED) * np.clip(down / _EMERGED, 0, 1)
     # Flatter at the sides than an ellipse: hair lies over the ears.
     x = middle_x + emerging * half * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** _FLAT_SIDES
@@ -106,13 +109,13 @@ def _curtain(
     return np.stack([x, y, z], 2).reshape(-1, 3)
 
 
-def _skull_depth(skull: Float64Array, rows: Float64Array) -> Float64Array:
-    """(n,) how far the skull (m, 3) reaches behind the ears at each row or above it, px: hair falls straight down."""
+def _depth_behind(body: Float64Array, rows: Float64Array) -> Float64Array:
+    """(n,) how far head and back (m, 3) reach behind the ears at each row or above, px: hair falls straight down."""
     out = np.zeros(len(rows))
     step = (rows[-1] - rows[0]) / len(rows)
     for n, row in enumerate(rows):
-        near = np.abs(skull[:, 1] - row) < step
-        out[n] = max(skull[near, 2].max() if near.any() else 0.0, out[n - 1] if n else 0.0)
+        near = np.abs(body[:, 1] - row) < step
+        out[n] = max(body[near, 2].max() if near.any() else 0.0, out[n - 1] if n else 0.0)
     return gaussian_filter1d(out, 1.5, mode="nearest")
 
 

@@ -29,26 +29,26 @@ def figure() -> Figure:
     return load_figure(weight_path("figure.npz"), "auto")
 
 
-def _with_a_bob() -> Appearance:
-    """The suit's man with red hair down to the chin at both sides of his face."""
+def _with_hair(color: tuple[int, int, int], hem: int) -> Appearance:
+    """The suit's man with hair down to a row at both sides of his face."""
     appearance = _reference("suit")
     assert appearance.reference is not None and appearance.reference_person is not None
     eyes = appearance.reference_person.joints[1:3, :2].mean(0)
     rows = np.flatnonzero(appearance.reference_person.mask.any(1))
     bob = np.zeros(appearance.reference.shape[:2], np.uint8)
     cv2.ellipse(bob, (round(eyes[0]), int(rows[0]) + 62), (62, 62), 0, 180, 360, 1, -1)
-    cv2.rectangle(bob, (round(eyes[0]) - 62, int(rows[0]) + 60), (round(eyes[0]) + 62, HEM), 1, -1)
+    cv2.rectangle(bob, (round(eyes[0]) - 62, int(rows[0]) + 60), (round(eyes[0]) + 62, hem), 1, -1)
     cv2.ellipse(bob, (round(eyes[0]), round(eyes[1]) + 25), (36, 55), 0, 0, 360, 0, -1)
-    cv2.rectangle(bob, (round(eyes[0]) - 36, round(eyes[1]) + 25), (round(eyes[0]) + 36, HEM), 0, -1)
+    cv2.rectangle(bob, (round(eyes[0]) - 36, round(eyes[1]) + 25), (round(eyes[0]) + 36, hem), 0, -1)
     picture = appearance.reference.copy()
-    picture[bob > 0] = (*_HAIR, 255)
+    picture[bob > 0] = (*color, 255)
     mask = appearance.reference_person.mask | (bob > 0)
     return Appearance(reference=picture, reference_person=replace(appearance.reference_person, mask=mask))
 
 
 @pytest.fixture(scope="module")
 def bobbed(figure: Figure) -> NewPerson:
-    return make_person(figure, _with_a_bob())
+    return make_person(figure, _with_hair(_HAIR, HEM))
 
 
 def test_hair_in_the_shade_and_in_the_light_is_hair() -> None:
@@ -62,7 +62,11 @@ def test_hair_in_the_shade_and_in_the_light_is_hair() -> None:
 
 
 def test_only_hair_that_hangs_down_on_both_sides_covers_the_ears() -> None:
-    for appearance, expected in ((_with_a_bob(), True), (_reference("suit"), False), (_reference("sport"), False)):
+    for appearance, expected in (
+        (_with_hair(_HAIR, HEM), True),
+        (_reference("suit"), False),
+        (_reference("sport"), False),
+    ):
         assert appearance.reference is not None and appearance.reference_person is not None
         view = make_view(appearance.reference, appearance.reference_person)
         assert view is not None
@@ -111,6 +115,30 @@ def test_a_bob_turns_with_the_head_and_its_inside_is_drawn(bobbed: NewPerson) ->
         # Beside the neck, below the ears: seen from the front it is its outside or its inside.
         band = red[int(1020 + 1000 * bobbed.figure.landmarks[LANDMARK["nose"], 1]) + 20]
         assert band[105:150].any() and band[150:195].any()
+
+
+@pytest.mark.parametrize(("color", "lowest"), [(_HAIR, 300), ((40, 38, 37), 250)])
+def test_hair_ends_at_the_neck_where_the_jacket_looks_like_it(color: tuple[int, int, int], lowest: int) -> None:
+    appearance = _with_hair(color, 300)
+    assert appearance.reference is not None and appearance.reference_person is not None
+    view = make_view(appearance.reference, appearance.reference_person)
+    assert view is not None
+    hair = find_hair(view)
+    assert hair is not None and hair.covers_ears
+    top = np.flatnonzero(appearance.reference_person.mask.any(1))[0]
+    assert np.subtract(hair.hems, lowest - top) == pytest.approx([8, 8], abs=14)
+
+
+def test_long_hair_lies_on_the_back(figure: Figure) -> None:
+    made = make_person(figure, _with_hair(_HAIR, 300))
+    triangles, groups = made.figure.triangles[made.drawn], made.figure.groups[made.drawn]
+    curtain = made.figure.vertices[np.unique(triangles[groups == Group.LONG_HAIR])]
+    jacket = made.figure.vertices[np.unique(triangles[groups == Group.UPPER])]
+    hem = curtain[curtain[:, 1] > curtain[:, 1].max() - 0.02]
+    hem = hem[(hem[:, 2] > 0.03) & (np.abs(hem[:, 0]) < 0.03)]
+    below = jacket[(np.abs(jacket[:, 1] - hem[:, 1].mean()) < 0.02) & (np.abs(jacket[:, 0]) < 0.03)]
+    assert len(hem) > 3 and len(below) > 3
+    assert np.median(hem[:, 2]) > below[:, 2].max() - 0.001
 
 
 def test_the_rim_of_short_hair_is_lit_like_the_skin_below(figure: Figure) -> None:
