@@ -119,7 +119,7 @@ def _set_up(given: argparse.Namespace, folder: Path, environment: Mapping[str, s
 
 def _local_jobs(arguments: Arguments, worker: WorkerEnvironment) -> MakeJob:
     models = ModelKeeper()
-    local = replace(arguments, place="local")
+    local = replace(arguments, origin="local")
     return lambda job_input, job_id: LocalJob(job_input, job_id, local, worker, models)
 
 

@@ -47,9 +47,9 @@ def make_handler(
 
 
 def _progress(job: Answer, arguments: Arguments, generation_share: float) -> AbstractContextManager[Progress]:
-    if arguments.place == "local":
+    if arguments.origin == "local":
         return ConsoleProgress(generation_share)
-    if arguments.place == "api":
+    if arguments.origin == "api":
         return PlatformProgress(lambda update: None)
     from worker.progress_updates import ProgressPoster, post_to_platform
 
@@ -68,11 +68,11 @@ def _serve(arguments: Arguments, worker: WorkerEnvironment, models: ModelKeeper)
     try:
         runpod.serverless.start({"handler": make_handler(arguments, worker, last.update, models)})
     except SystemExit:
-        if arguments.place == "local" and last.get("error_code") == "CANCELLED":
+        if arguments.origin == "local" and last.get("error_code") == "CANCELLED":
             raise SystemExit(130) from None
         raise
     finally:
-        if arguments.place == "local" and last:
+        if arguments.origin == "local" and last:
             answer = read_answer(last)
             if not isinstance(answer, ErrorAnswer):
                 print(local_summary(answer), file=sys.stderr)
@@ -85,13 +85,13 @@ def main(argv: list[str]) -> int:
         if arguments is None:
             return 0
         settings = compose_settings(arguments.preset or DEFAULT_PRESET, arguments.overrides)
-        worker = read_worker_settings(os.environ, arguments.place)
+        worker = read_worker_settings(os.environ, arguments.origin)
     except InvalidInput as error:
         print(f"{error.field}: {error.message}", file=sys.stderr)
         return 2
     # A local run shows progress and result; log events are for operators.
-    level = logging.WARNING if arguments.place == "local" and not arguments.check_only else logging.INFO
-    set_up_logging(os.environ, as_json=arguments.place == "platform", level=level)
+    level = logging.WARNING if arguments.origin == "local" and not arguments.check_only else logging.INFO
+    set_up_logging(os.environ, as_json=arguments.origin == "platform", level=level)
     from worker.memory_size import check_memory_size
     from worker.presets import WorkerNotReady, check_weights
 
@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
     try:
         if arguments.check_only:
             check_weights(settings.preset, with_hashes=True)
-        if arguments.check_only or arguments.place != "local":
+        if arguments.check_only or arguments.origin != "local":
             prepare_worker(settings, worker, models)
         else:
             remove_abandoned(worker.work)

@@ -124,7 +124,7 @@ def models_of(seconds: float) -> ModelKeeper:
 def main() -> None:
     arguments = parse_arguments(["card_worker"], os.environ)
     assert arguments is not None
-    worker = read_worker_settings(os.environ, arguments.place)
+    worker = read_worker_settings(os.environ, arguments.origin)
     set_up_logging(os.environ, as_json=True)
     _serve(arguments, worker, models_of(float(os.environ["CARD_SECONDS"])))
 

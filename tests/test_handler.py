@@ -128,7 +128,7 @@ def test_arguments_are_separated() -> None:
     assert arguments is not None
     assert arguments.preset == "preview" and arguments.overrides == ("output=lossless", "segment.count=3")
     assert arguments.for_sdk[:2] == ("--test_input", '{"input": {"prompt": "a=b"}}')
-    assert arguments.locked == ("output.codec", "segment.count") and arguments.place == "local"
+    assert arguments.locked == ("output.codec", "segment.count") and arguments.origin == "local"
     for words, environment, place in (
         (["--rp_serve_api"], {}, "api"),
         (["--rp_serve"], {}, "api"),
@@ -136,7 +136,7 @@ def test_arguments_are_separated() -> None:
         (["--check"], {}, "local"),
     ):
         found = parse_arguments(["handler.py", *words], environment)
-        assert found is not None and found.place == place and found.check_only == ("--check" in words)
+        assert found is not None and found.origin == place and found.check_only == ("--check" in words)
 
 
 @pytest.mark.parametrize("words", [["{bad"], ["[]"], ["{}"], ["5"], []])

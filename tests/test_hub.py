@@ -135,7 +135,7 @@ def _with_preset(preset: _Preset) -> dict[str, str]:
 def _starts(environment: dict[str, str]) -> None:
     """Read an environment as handler.py does on the platform; raises ``InvalidInput`` for a value that is wrong."""
     arguments = parse_arguments(["handler.py"], {"RUNPOD_WEBHOOK_GET_JOB": "x", **environment})
-    assert arguments is not None and arguments.place == "platform"
+    assert arguments is not None and arguments.origin == "platform"
     settings = compose_settings(arguments.preset or "", arguments.overrides)
     # The image and the machine are for a CPU: a preset that wants another is not to be offered here.
     assert settings.preset == "preview"

@@ -79,7 +79,7 @@ class Arguments:
     overrides: tuple[str, ...]
     """The operator's overrides in Hydra's grammar, without the preset."""
     locked: tuple[str, ...]
-    place: JobOrigin
+    origin: JobOrigin
     for_sdk: tuple[str, ...]
     check_only: bool = False
     """Check the worker and its weights, then exit."""
@@ -109,7 +109,7 @@ def parse_arguments(argv: Sequence[str], environment: Mapping[str, str]) -> Argu
         preset=presets[-1] if presets else None,
         overrides=tuple(word for word in ours if not word.startswith("preset=")),
         locked=_locked(environment.get("UNDERSTUDY_LOCKED", "")),
-        place=_place(given, environment),
+        origin=_origin(given, environment),
         for_sdk=tuple(theirs),
         check_only=given.check,
     )
@@ -209,7 +209,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _place(given: argparse.Namespace, environment: Mapping[str, str]) -> JobOrigin:
+def _origin(given: argparse.Namespace, environment: Mapping[str, str]) -> JobOrigin:
     if given.rp_serve_api:
         return "api"
     if given.test_input is not None:

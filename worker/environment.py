@@ -65,7 +65,7 @@ class WorkerEnvironment:
     call of an encoder take less."""
 
 
-def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> WorkerEnvironment:
+def read_worker_settings(environment: Mapping[str, str], origin: JobOrigin) -> WorkerEnvironment:
     """Read the operator's variables. Raises ``InvalidInput`` that names the variable and does not repeat its value."""
     # Checked even without a bucket, so that adding one later reveals no old mistake.
     link_seconds(environment)
@@ -75,7 +75,7 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
     return WorkerEnvironment(
         outputs=Path(environment.get("UNDERSTUDY_OUTPUTS") or "outputs"),
         work=Path(environment.get("UNDERSTUDY_WORK") or Path(tempfile.gettempdir()) / "understudy"),
-        local_root=_local_root(environment, place),
+        local_root=_local_root(environment, origin),
         private_hosts=_hosts(environment.get("UNDERSTUDY_PRIVATE_HOSTS", "")),
         bucket=bucket,
         state_dir=_folder(environment, "UNDERSTUDY_STATE_DIR"),
@@ -83,7 +83,7 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
         state_max_bytes=_size(environment, "UNDERSTUDY_STATE_MAX", "20G"),
         inline_max_bytes=_size(environment, "UNDERSTUDY_INLINE_MAX", "6M"),
         # With the SDK's HTTP server, callers who may read local paths may also have results written there.
-        local_delivery=_local_root(environment, place) is not None,
+        local_delivery=_local_root(environment, origin) is not None,
         job_seconds=_seconds(environment, "UNDERSTUDY_JOB_SECONDS"),
         upload_seconds=_seconds(environment, "UNDERSTUDY_UPLOAD_SECONDS") or 300.0,
         stall_seconds=_seconds(environment, "UNDERSTUDY_STALL_SECONDS") or 300.0,
@@ -93,11 +93,11 @@ def read_worker_settings(environment: Mapping[str, str], place: JobOrigin) -> Wo
     )
 
 
-def _local_root(environment: Mapping[str, str], place: JobOrigin) -> Path | None:
-    if place == "local":
+def _local_root(environment: Mapping[str, str], origin: JobOrigin) -> Path | None:
+    if origin == "local":
         return Path("/")
     # On the platform jobs come from anywhere: no variable gives them access to the worker's disk.
-    return _folder(environment, "UNDERSTUDY_LOCAL_ROOT") if place == "api" else None
+    return _folder(environment, "UNDERSTUDY_LOCAL_ROOT") if origin == "api" else None
 
 
 def _folder(environment: Mapping[str, str], name: str) -> Path | None:

@@ -56,7 +56,7 @@ class JobHandler:
                 self._stalled = None
             cancel_token = CancelToken(self._worker.job_seconds)
             work = self._start(job, cancel_token)
-            with stopped_by_signals(cancel_token) if self._arguments.place == "local" else nullcontext():
+            with stopped_by_signals(cancel_token) if self._arguments.origin == "local" else nullcontext():
                 try:
                     await self._wait(work, cancel_token)
                 except asyncio.CancelledError:

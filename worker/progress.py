@@ -131,12 +131,12 @@ def local_summary(answer: FileAnswer | EstimateAnswer) -> str:
     if isinstance(answer, EstimateAnswer):
         return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
     if isinstance(answer, PeopleAnswer):
-        return "\n".join([*lines, *people_lines(answer), *_place_lines(answer.artifacts.get("people"))])
+        return "\n".join([*lines, *people_lines(answer), *_result_lines(answer.artifacts.get("people"))])
     if isinstance(answer, CharacterAnswer):
-        return "\n".join([*lines, *character_lines(answer), *_place_lines(answer.video_url)])
+        return "\n".join([*lines, *character_lines(answer), *_result_lines(answer.video_url)])
     lines.append(f"{answer.frames_replaced} of {answer.frames} frames replaced")
     lines += telling_figures(answer.quality)
-    lines += _place_lines(answer.video_url or answer.artifacts.get("frame"))
+    lines += _result_lines(answer.video_url or answer.artifacts.get("frame"))
     return "\n".join(lines)
 
 
@@ -167,12 +167,12 @@ def person_line(person: PersonReport) -> str:
     )
 
 
-def _place_lines(places: str | list[str] | None) -> list[str]:
-    if not places:
-        places = "in the answer above, as base64"
-    return [f"Result: {_place(place)}" for place in ([places] if isinstance(places, str) else places)]
+def _result_lines(locations: str | list[str] | None) -> list[str]:
+    if not locations:
+        locations = "in the answer above, as base64"
+    return [f"Result: {_location(each)}" for each in ([locations] if isinstance(locations, str) else locations)]
 
 
-def _place(place: str) -> str:
+def _location(place: str) -> str:
     """Return an existing path as an absolute one, anything else (a link, a note) unchanged."""
     return str(Path(place).resolve()) if "://" not in place and Path(place).exists() else place

@@ -74,7 +74,7 @@ def test_known_words_are_accepted() -> None:
         "plate=off",
     ]
     arguments = parse_arguments(["handler.py", *words, "--rp_log_level", "WARN"], {"UNDERSTUDY_LOCKED": "output.codec"})
-    assert arguments is not None and arguments.place == "api" and arguments.locked == ("output.codec",)
+    assert arguments is not None and arguments.origin == "api" and arguments.locked == ("output.codec",)
     assert arguments.overrides == ("output=lossless", "limits.max_frames=9", "plate=off")
     assert arguments.for_sdk == ("--rp_serve_api", "--rp_log_level", "WARN", "--rp_api_port", "8001")
 

@@ -18,8 +18,8 @@ _UNKNOWN_SECONDS = 2.0
 """Assumed time of a chunk until one has been measured."""
 
 
-class Place(Enum):
-    """State of a chunk."""
+class ChunkStatus(Enum):
+    """Where a chunk is in its processing."""
 
     OPEN = auto()
     SENT = auto()
@@ -35,7 +35,7 @@ class ChunkState:
 
     index: int
     needed: frozenset[int]
-    place: Place = Place.OPEN
+    status: ChunkStatus = ChunkStatus.OPEN
     tries: int = 0
     file: Path | None = None
     was_elsewhere: bool = False
@@ -91,7 +91,7 @@ class Board:
         with self.changed:
             if len(self.orders) >= 2 * (self.workers - 1):
                 return None
-            ready = [state for state in self.states.values() if state.place is Place.OPEN]
+            ready = [state for state in self.states.values() if state.status is ChunkStatus.OPEN]
             size = max(1, -(-len(ready) // (2 * self.workers)))
             chosen: list[int] = []
             for state in ready:
@@ -100,7 +100,7 @@ class Board:
             if not chosen:
                 return None
             for index in chosen:
-                self.states[index].place = Place.SENT
+                self.states[index].status = ChunkStatus.SENT
                 self.states[index].tries += 1
             self._numbers += 1
             order = SentOrder(self._numbers, chosen)
@@ -122,13 +122,13 @@ class Board:
                 index = self._open_chunk()
             if index is not None:
                 state = self.states[index]
-                state.place = Place.HERE
+                state.status = ChunkStatus.HERE
                 self.counts.taken_over += state.was_elsewhere
             return index
 
     def is_done(self) -> bool:
         with self.changed:
-            return all(state.place is Place.DONE for state in self.states.values())
+            return all(state.status is ChunkStatus.DONE for state in self.states.values())
 
     def sent(self) -> list[SentOrder]:
         """Return the orders that have been sent."""
@@ -167,10 +167,10 @@ class Board:
             order.last_sign = now
             self._strike(order, index)
             state = self.states[index]
-            if state.place not in (Place.SENT, Place.OPEN):
+            if state.status not in (ChunkStatus.SENT, ChunkStatus.OPEN):
                 file.unlink(missing_ok=True)
                 return
-            state.place = Place.FETCHED
+            state.status = ChunkStatus.FETCHED
             state.file = file
             self.counts.elsewhere += 1
             self.changed.notify_all()
@@ -178,19 +178,23 @@ class Board:
     def fetched(self) -> list[tuple[int, Path]]:
         """Return the downloaded chunks that are not yet in the workspace, with their files."""
         with self.changed:
-            return [(s.index, s.file) for s in self.states.values() if s.place is Place.FETCHED and s.file is not None]
+            return [
+                (s.index, s.file)
+                for s in self.states.values()
+                if s.status is ChunkStatus.FETCHED and s.file is not None
+            ]
 
     def is_taken(self, index: int) -> None:
         """Record that a chunk's layers are in the workspace."""
         with self.changed:
-            self.states[index].place = Place.DONE
+            self.states[index].status = ChunkStatus.DONE
             self.changed.notify_all()
 
     def is_drawn_here(self, index: int, seconds: float) -> None:
         with self.changed:
             self._seconds.append(seconds)
             self.counts.here += 1
-            self.states[index].place = Place.DONE
+            self.states[index].status = ChunkStatus.DONE
             self.changed.notify_all()
 
     def pause_seconds(self) -> float:
@@ -200,7 +204,7 @@ class Board:
         return min(max(usual / 10, 0.1), 5.0)
 
     def _open_chunk(self) -> int | None:
-        found = (s.index for s in self.states.values() if s.place is Place.OPEN and self._is_ready(s, ()))
+        found = (s.index for s in self.states.values() if s.status is ChunkStatus.OPEN and self._is_ready(s, ()))
         return next(found, None)
 
     def _waiting_in_line(self) -> int | None:
@@ -221,8 +225,8 @@ class Board:
             self.given_up.append(order.job_id)
         for index in order.left:
             state = self.states[index]
-            if state.place is Place.SENT:
-                state.place = Place.OPEN
+            if state.status is ChunkStatus.SENT:
+                state.status = ChunkStatus.OPEN
                 state.was_elsewhere |= counts
                 state.tries -= not counts
         order.left.clear()
@@ -237,7 +241,7 @@ class Board:
     def _is_ready(self, state: ChunkState, earlier: list[int] | tuple[()]) -> bool:
         """Return whether the chunks that a chunk depends on are done, or precede it in the same order."""
         return all(
-            other not in self.states or self.states[other].place is Place.DONE or other in earlier
+            other not in self.states or self.states[other].status is ChunkStatus.DONE or other in earlier
             for other in state.needed
         )
 
