@@ -84,7 +84,8 @@ def judge(folder: Path, scene: Path, workspace: Path, cast: str, reference: Path
             where = cv2.erode(alphas[row], np.ones((3, 3), np.uint8)) > 250
             if np.count_nonzero(where) < 400:
                 continue
-            ideal, after = cropped(ideals[t], t), matched.on(layers[row], row).picture
+            ideal = cropped(ideals[t], t)
+            after = matched.on(layers[row], row).picture
             values.append(
                 [_difference(painted[row], ideal, where), _difference(after, ideal, where),
                  _detail(after, where) / _detail(painted[row], where)]

@@ -71,7 +71,8 @@ def laid_over(background: NDArray[np.uint8], layer: PlacedLayer) -> NDArray[np.u
 
 def judge(folder: Path, kernel: NDArray[np.float32], degrees: float) -> NDArray[np.float64]:
     """Return (N, 4): edge widths relative to the ideal's, along and across, of the matched layer and the sharp one."""
-    old, new = load_masks(folder / "mask.npz"), load_masks(folder / "pair_suit_mask.npz")
+    old = load_masks(folder / "mask.npz")
+    new = load_masks(folder / "pair_suit_mask.npz")
     whole = np.flatnonzero((new.sum(axis=(1, 2)) > 0.8 * new.sum(axis=(1, 2)).max()) & old.any(axis=(1, 2)))
     chosen = set(whole[np.linspace(0, len(whole) - 1, _FRAMES).astype(int)].tolist())
     values = []

@@ -60,8 +60,12 @@ def figures_of(made: MadeThings, out: Path) -> ThingFigures:
         read_rgb(made.plate),
         strict=True,
     )
-    kept, shares = KeptShare(), []
-    left, subject_px, plate_px, thing_px = 0.0, 0, 0, 0
+    kept = KeptShare()
+    shares = []
+    left = 0.0
+    subject_px = 0
+    plate_px = 0
+    thing_px = 0
     for source, result, region, plate, clean in pairs:
         number = source.index
         before, after = rgb_of(source), rgb_of(result)

@@ -104,7 +104,8 @@ def test_an_estimate_of_shared_chunks_has_both_times() -> None:
 def test_an_estimate_counts_every_subject(tmp_path: Path) -> None:
     info = video_info(1800)
     settings = compose_settings("fast")
-    one, two = estimate(info, settings), estimate(info, settings, subjects=2)
+    one = estimate(info, settings)
+    two = estimate(info, settings, subjects=2)
     assert (two.windows, two.tflop) == (2 * one.windows, pytest.approx(2 * one.tflop, abs=0.2))
     # The clip is read, its camera and background are found once.
     assert one.other_stages_s < two.other_stages_s < 2 * one.other_stages_s

@@ -135,7 +135,8 @@ def hidden_mosaic(
     columns_px = (factor * columns + middle).astype(np.float64)
     rows_px = (factor * rows + middle).astype(np.float64)
     needed = hidden[np.ix_(rows * factor, columns * factor)]
-    views, grades = [], []
+    views = []
+    grades = []
     for frame in order:
         at = warps[frame].coordinates_at(columns_px, rows_px, (width, height))
         clear = cv2.remap((~people[frame]).view(np.uint8), at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
@@ -150,7 +151,8 @@ def hidden_mosaic(
     picture = anchor.copy()
     shown = np.zeros(picture.shape, np.bool_)
     area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    picture[area], shown[area] = merged[..., 0], (count > 0) & needed
+    picture[area] = merged[..., 0]
+    shown[area] = (count > 0) & needed
     avoid = cv2.resize((~shown).view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     return RegistrationTarget.of_gray(picture, np.asarray(avoid, np.bool_))
 

@@ -106,7 +106,8 @@ def find_moving_things(
     stride = max(1, round(rate / _LOOKS_PER_SECOND))
     looked_at = np.flatnonzero(in_use & (np.arange(count) % stride == 0)).tolist()
     factor = max(1.0, height_px / _BODY_PX)
-    reach, apart = _REACH_SECONDS * rate, _APART_SECONDS * rate
+    reach = _REACH_SECONDS * rate
+    apart = _APART_SECONDS * rate
     waiting: deque[_Look] = deque()
     near: deque[_Look] = deque()
 
@@ -150,7 +151,8 @@ def _moved(
         return nothing
     which = np.unique(np.linspace(0, len(others) - 1, _MOST_SAMPLES).round().astype(int))
     views = [_seen_from(others[k], look, world_from_source, factor) for k in which]
-    pictures, grades = np.stack([view[0] for view in views]), np.stack([view[1] for view in views])
+    pictures = np.stack([view[0] for view in views])
+    grades = np.stack([view[1] for view in views])
     usual, samples = masked_median(pictures, grades, _MOST_SAMPLES, np.zeros(len(views), np.int64))
     known = (samples >= MIN_CLEAR_SAMPLES) & ~people
     if not known.any():

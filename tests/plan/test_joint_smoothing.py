@@ -6,7 +6,8 @@ import numpy as np
 
 from pipeline.plan.joint_smoothing import smooth_points
 
-COUNT, HEIGHT = 90, 200.0
+COUNT = 90
+HEIGHT = 200.0
 SECONDS = np.arange(COUNT) / 30
 WORLD = np.tile(np.eye(3), (COUNT, 1, 1))
 
@@ -25,7 +26,8 @@ def test_guessed_joints_are_smoothed_and_visible_ones_are_not_delayed() -> None:
     points = np.repeat(np.stack([swing, swing], axis=-1)[:, None], 2, axis=1)
     points[:, 1] += rng.normal(0, 2.0, (COUNT, 2))
     confidence = np.tile([0.9, 0.05], (COUNT, 1))
-    result, alike = smoothed(points, confidence), smoothed(points, np.full((COUNT, 2), 0.9))
+    result = smoothed(points, confidence)
+    alike = smoothed(points, np.full((COUNT, 2), 0.9))
     np.testing.assert_allclose(result[:, 0], alike[:, 0], atol=1e-9)
     true = result[:, 0]
     assert jitter(result[:, 1] - true) < 0.3 * jitter(alike[:, 1] - true)

@@ -80,7 +80,8 @@ class Walk:
 
 
 def found_in(walk: Walk) -> MovingThings:
-    starts, needed = np.zeros(1, np.int64), np.ones(FRAMES, np.bool_)
+    starts = np.zeros(1, np.int64)
+    needed = np.ones(FRAMES, np.bool_)
     return find_moving_things(walk, walk.world_from_source, starts, walk.person, needed, BODY_PX, lambda: None)
 
 

@@ -56,7 +56,8 @@ def test_cast_shadows_only_take_light_away(figure: Figure, view: FittedView) -> 
 
 def test_the_ground_in_the_sun_lights_what_faces_down() -> None:
     ways = np.array([[0, 1, 0], [0, -1, 0]], np.float32)
-    above, sky = np.array([[0, -1, 0]], np.float32), np.full((1, 3), 0.4, np.float32)
+    above = np.array([[0, -1, 0]], np.float32)
+    sky = np.full((1, 3), 0.4, np.float32)
     sunny, dull = (SceneLight(above, np.full((1, 3), sun, np.float32), sky, np.zeros_like(sky)) for sun in (1.0, 0.0))
     under, over = unshadowed_light(ways, np.ones(2, np.float32), sunny).mean(1)
     assert over > 2 * under
