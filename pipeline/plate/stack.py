@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Picture, Transforms
-from pipeline.maths.boxes import Box
+from pipeline.datatypes.arrays import Mask, Picture, Points, Transforms
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.geometry import apply_transform
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.hidden_parallax import (
@@ -21,7 +22,8 @@ from pipeline.plate.hidden_parallax import (
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, misfit
-from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_gray
+from pipeline.plate.motion_deblur import BlurredView, sharpened
+from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
 from pipeline.plate.warp import Warp, node_shape
 
 _BLOCK_WH = (192, 64)
@@ -32,6 +34,8 @@ their noise reduction."""
 _PARALLAX_PX = 0.2
 _REFINEMENTS = 2
 """The second time the mosaic is sharper: it gives half of what the first does on walk_a, a third one nothing."""
+_DEBLUR_ROOM_PX = 96
+"""Margin, at the reduced size, in which a sharp picture is compared with blurred ones to find the shutter."""
 _TIER = 1.4
 """Ratio of the sharpest to the least sharp frame of one tier. Frames of a static clip differ by 1.1."""
 
@@ -50,6 +54,11 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
         pictures=pictures,
         grades={frame: grade_of(frame) for frame in plan.candidates},
         guesses={t: np.linalg.inv(world_from_source[t]) @ world_from_source[plan.frame] for t in plan.candidates},
+        motions={
+            t: np.linalg.inv(world_from_source[t + 1]) @ world_from_source[t - 1]
+            for t in plan.candidates
+            if plan.shot_start < t < plan.shot_stop - 1
+        },
         height=height,
     )
 
@@ -63,6 +72,8 @@ class Candidates:
     grades: dict[int, NDArray[np.uint8]]
     guesses: dict[int, Transforms]
     """frame -> (3, 3) candidate from anchor."""
+    motions: dict[int, Transforms]
+    """frame -> (3, 3) the next frame from the previous one; not at the ends of a shot."""
     height: float
 
     @property
@@ -109,7 +120,8 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
         )
         for frame in fitting
     ]
-    return *_merge(stack, aligned, _NEAREST if parallax > _PARALLAX_PX else max_samples), pattern
+    plate, seen = _merge(stack, aligned, _NEAREST if parallax > _PARALLAX_PX else max_samples)
+    return _sharpened(stack, aligned, plate), seen, pattern
 
 
 def _refined(
@@ -210,6 +222,58 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
             plate[area][use] = merged[use]
             seen[area] |= use
     return plate, seen
+
+
+def _sharpened(stack: Candidates, aligned: list[_Aligned], plate: Picture) -> Picture:
+    """Return the plate with the places sharpened that only motion-blurred candidates show.
+
+    Found and solved at the reduced size of matching: finer detail does not survive such a blur.
+    """
+    if all(each.tier == 0 for each in aligned):
+        return plate
+    size_wh = stack.size_wh
+    factor = work_factor(size_wh)
+    small_wh = size_wh[0] // factor, size_wh[1] // factor
+    axes = [np.arange(side, dtype=np.float64) * factor + (factor - 1) / 2 for side in small_wh]
+    hidden = _reduced_mask((stack.grades[stack.plan.frame] == 0) & stack.plan.needed_mask, small_wh)
+    shown_sharp = np.zeros_like(hidden)
+    blurred: list[tuple[_Aligned, NDArray[np.float32], Mask]] = []
+    for each in aligned:
+        at = each.warp.coordinates_at(axes[0], axes[1], size_wh)
+        clear = cv2.remap(each.grade, at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
+        if each.tier == 0:
+            shown_sharp |= clear
+        elif each.frame in stack.motions and (clear & hidden).any():
+            blurred.append((each, at, np.asarray(clear, np.bool_)))
+    region = hidden & ~shown_sharp
+    if not region.any() or not blurred:
+        return plate
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(region), _DEBLUR_ROOM_PX), small_wh)
+    area = np.s_[y0:y1, x0:x1]
+    middle = np.array([[(x0 + x1) / 2, (y0 + y1) / 2]]) * factor
+    views = [_blurred_view(stack, each, at[area], clear[area], middle, factor) for each, at, clear in blurred]
+    small = np.ascontiguousarray(cv2.resize(plate, small_wh, interpolation=cv2.INTER_AREA)[area])
+    solved = sharpened(small, region[area], ~hidden[area], views)
+    change = np.zeros((small_wh[1], small_wh[0], 3), np.float32)
+    change[area] = solved.astype(np.float32) - small
+    if factor > 1:
+        change = cv2.resize(change, size_wh, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(np.rint(plate + change), 0, 255), np.uint8)
+
+
+def _blurred_view(
+    stack: Candidates, each: _Aligned, at: NDArray[np.float32], clear: Mask, middle: Points, factor: int
+) -> BlurredView:
+    """Return a candidate at the positions ``at`` (h, w, 2) of it, and its motion at the anchor's point ``middle``."""
+    source = each.picture if factor == 1 else cv2.blur(each.picture, (factor, factor))
+    view = cv2.remap(source, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    there = apply_transform(stack.guesses[each.frame], middle)
+    moved = (apply_transform(stack.motions[each.frame], there) - there)[0] / 2
+    return BlurredView(apply_light(np.asarray(view, np.uint8), each.light).astype(np.float32), clear, moved / factor)
+
+
+def _reduced_mask(mask: Mask, size_wh: tuple[int, int]) -> Mask:
+    return np.asarray(cv2.resize(mask.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
 
 
 def _samples(
