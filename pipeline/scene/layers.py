@@ -13,6 +13,7 @@ from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.body import HEAD
 from pipeline.scene.colors import FLOOR
+from pipeline.scene.displaced import displaced_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
@@ -47,6 +48,7 @@ _PAINTED = 0.0018
 the subject through it."""
 _CAP_BH = 0.12
 """Distance from the surface of the head: hats and high hair."""
+_LONG_HAIR_BH = 0.2
 _WORN_SHARE = 0.9
 """Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
 _HALF = 0.5
@@ -104,11 +106,14 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
     likelihood = likeness(sample, row.subject)
     near_others = grow(sample.others_mask, max(1, round(_OTHERS_REACH_BH * sample.body.height_px)))
     unmasked = may_meet & (sample.outside > np.where(sample.subject_mask, _OFF_LIMBS_BH, 0.0))
+    # Hair that the mask contains is the subject's, however alike it is.
+    unmasked &= ~(sample.subject_mask & (sample.distances[HEAD] < _CAP_BH))
     other_people = np.where(near_others | unmasked, row.others[sample.bins], np.float32(0))
     foreign = row.foreign[sample.bins]
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
-    doubtful = on_ground(sample) | (wrong & ~sample.subject_mask & ~sample.others_mask)
+    in_masks = sample.subject_mask | sample.others_mask
+    doubtful = on_ground(sample) | (wrong & ~in_masks)
     differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~doubtful
     return _Evidence(likelihood, foreign, other_people, odds, differs, doubtful, near_others, unmasked)
 
@@ -138,7 +143,8 @@ def labels_of(
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
     # A passer-by at the subject's head has colors that the others have.
-    worn = _worn(loose, sample, row.others[sample.bins] > UNLIKELY)
+    others, head = row.others[sample.bins], row.subject[HEAD][sample.bins]
+    worn = _worn(loose, sample, head > UNLIKELY, (others > UNLIKELY) & (others > head))
     labels[loose & ~worn] = Label.THING
     labels[worn & ~people] = Label.SUBJECT
     labels[hand] = Label.SUBJECT
@@ -164,7 +170,8 @@ def _unexplained(evidence: _Evidence, sample: Sample) -> Mask:
     likely = (evidence.odds > 0) & evidence.differs
     is_other = sample.view.shown == Shown.OTHER
     likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
-    return _coherent(likely, sure, surely_subject, painted_px)
+    found = _coherent(likely, sure, surely_subject, painted_px)
+    return found & ~displaced_background(found, sample)
 
 
 def _continued(likely: Mask, doubtful: Mask) -> Mask:
@@ -269,14 +276,15 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
     return np.isin(labeled, np.unique(labeled[subject])) & found
 
 
-def _worn(loose: Mask, sample: Sample, like_others: Mask) -> Mask:
+def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Mask:
     """Return the objects that lie mostly on the subject's head: a cap has none of the subject's colors and is still
-    theirs.
+    theirs. Hair (``like_head``) reaches farther.
 
     An object mostly in the colors of other people (``like_others``) is somebody behind the subject.
     """
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
-    on_head = np.bincount(labeled[sample.distances[HEAD] < _CAP_BH], minlength=count)
+    near = sample.distances[HEAD] < np.where(like_head, np.float32(_LONG_HAIR_BH), np.float32(_CAP_BH))
+    on_head = np.bincount(labeled[near], minlength=count)
     areas = np.bincount(labeled.ravel(), minlength=count)
     is_worn = on_head > _WORN_SHARE * areas
     is_worn &= np.bincount(labeled[like_others], minlength=count) < _HALF * areas

@@ -38,6 +38,8 @@ _NEAR_ROWS = 4
 _CLOSE_BH = 0.1
 _MEETING_SECONDS = 0.4
 """How long before and after somebody is seen close to the subject they may be there without a mask."""
+_LONGEST_MEETING_SECONDS = 3.0
+"""Who was close to the subject and is so again after no longer than this was there, hidden or not found."""
 _FADE = 0.6
 """Weight of a neighboring plate's counts; colors change slowly with light and orientation."""
 
@@ -104,7 +106,8 @@ class SceneLearner:
         for row in sorted(self._open):
             self._close(row)
         self._write(len(self._plates.anchors))
-        save_meetings(self._folder, self._close_frames, round(_MEETING_SECONDS * rate))
+        gap = round(_LONGEST_MEETING_SECONDS * rate)
+        save_meetings(self._folder, self._close_frames, round(_MEETING_SECONDS * rate), gap)
 
     def _take_waiting(self) -> None:
         """Count what is visible around the subject, given what is known about their colors so far."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
-from pipeline.scene.body import NUM_PARTS, PART_NAMES, Body, part_distances
+from pipeline.scene.body import HAND, HEAD, NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
 from pipeline.scene.narrow import narrow_lines, opened_by_lines
 from pipeline.scene.views import Shown, View
@@ -21,13 +21,17 @@ FEET = PART_NAMES.index("foot")
 _CORE_BH = 0.018
 """Depth inside a limb from which its pixels are certainly covered by it: joints are accurate to about 2 % of body
 height."""
+_HAIR_BH = 0.1
+"""How far from the skull the mask's pixels are hair or a hat: the head of a child is larger than the capsule."""
+_HAIR_FROM_HAND_BH = 0.35
+"""Nearer to a hand it may be an object: a racket reaches as far."""
 _BESIDE_MASK_BH = 0.025
 """Capsules are those of a clothed adult; a slim body ends this far inside them."""
 _SEAM_SHARE = 0.6
 """Fraction of a region along the mask from which its evidence comes only from capsules that are too wide."""
 OUTSIDE_BH = 0.035
 """Distance from every limb beyond which there is usually neither clothing nor hair."""
-_REACH_BH = np.array([0.08, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
+_REACH_BH = np.array([0.12, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
 """How far clothes and hair protrude from each part; hands and feet are located less accurately than the rest."""
 _TELLING = 15.0
 _ELSEWHERE = np.float32(0.3)
@@ -84,9 +88,12 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
 
 
 def subject_counts(sample: Sample) -> NDArray[np.float64]:
-    """Return (parts, NUM_BINS): the colors of the parts near their bones."""
-    core = eroded(sample.subject_mask, 1) & ~sample.others_mask
-    core &= (sample.view.shown != Shown.PLATE) & (sample.outside < -0.01)
+    """Return (parts, NUM_BINS): the colors of the parts near their bones, and of the hair around the head."""
+    inner = eroded(sample.subject_mask, 1) & ~sample.others_mask & (sample.view.shown != Shown.PLATE)
+    core = inner & (sample.outside < -0.01)
+    # Not what a hand holds to the head.
+    hair = inner & (sample.view.shown == Shown.OTHER) & (sample.distances[HEAD] <= np.minimum(sample.outside, _HAIR_BH))
+    core |= hair & (sample.distances[HAND] > _HAIR_FROM_HAND_BH)
     nearest = sample.distances[:, core].argmin(axis=0)
     counts = np.bincount(nearest * NUM_BINS + sample.bins[core], minlength=NUM_PARTS * NUM_BINS)
     return counts.reshape(NUM_PARTS, NUM_BINS).astype(np.float64)

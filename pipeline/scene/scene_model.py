@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -109,11 +110,15 @@ def balls_path(folder: Path) -> Path:
     return folder / "balls.npz"
 
 
-def save_meetings(folder: Path, close_frames: list[int], reach: int) -> None:
-    """Write the frames in which somebody may be close to the subject: all within ``reach`` of ``close_frames``."""
+def save_meetings(folder: Path, close_frames: list[int], reach: int, most_gap: int = 0) -> None:
+    """Write the frames in which somebody may be close to the subject: all within ``reach`` of ``close_frames``, which
+    ascend, and all between two of them no more than ``most_gap`` apart: nobody leaves and returns unseen."""
     meetings = np.zeros(max(close_frames, default=0) + reach + 1, np.bool_)
     for frame in close_frames:
         meetings[max(0, frame - reach) : frame + reach + 1] = True
+    for frame, following in pairwise(close_frames):
+        if following - frame <= most_gap:
+            meetings[frame:following] = True
     np.save(folder / _MEETINGS, meetings)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.scene.scene_model import SceneModel, save_meetings
 
 
@@ -19,3 +21,9 @@ def test_a_meeting_lasts_a_little_longer_than_the_mask(tmp_path: Path) -> None:
 
 def test_a_lone_subject_has_no_meetings(tmp_path: Path) -> None:
     assert meetings_of(tmp_path, []) == []
+
+
+def test_someone_close_before_and_after_is_there_in_between(tmp_path: Path) -> None:
+    save_meetings(tmp_path, [10, 11, 60, 200], reach=2, most_gap=60)
+    meetings = np.load(tmp_path / "meetings.npy")
+    assert np.flatnonzero(meetings).tolist() == [*range(8, 63), *range(198, 203)]
