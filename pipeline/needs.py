@@ -1,7 +1,7 @@
 """Estimate of a job's memory and disk; a job that will not fit is refused instead of failing late.
 
 The figures were measured with the preset preview, 24 frames of one person at 640x360 to 3840x2160, 8 bit, two cores,
-including the decoder process: the peak of all processes together was 0.56, 0.72 and 1.2 GB at 0.23, 0.92 and 2.07
+including the decoder process: the peak of all processes together was 0.56, 0.72 and 0.95 GB at 0.23, 0.92 and 2.07
 megapixels. The 2.6 GB at 4096x2160 in 10 bit (4.3 GB with four artifacts) are older: they were measured on 2026-11-25
 in a review, before decoding had a process of its own. All are slightly low on purpose: a job that might just fit is
 attempted.
