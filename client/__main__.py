@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from client.endpoint import ESTIMATE, ClipToSend, EndpointClient, Failed, Tell, file_name, local_references
+from client.endpoint import ESTIMATE, ClipToSend, EndpointClient, Failed, Tell, file_name
+from client.references import local_references
 from pipeline.errors import InvalidInput
 from pipeline.estimate import estimate_lines
 from worker.delivery.bucket import check_bucket

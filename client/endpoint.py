@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from client.references import with_references
 from pipeline.errors import UnderstudyError
 from worker.delivery.bucket import s3_client, sign_links, upload_files
 from worker.delivery.bucket_settings import Bucket
@@ -66,37 +67,6 @@ class ClipToSend:
     @property
     def is_done(self) -> bool:
         return (self.folder / "result.json").is_file()
-
-
-def with_references(job_input: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """Return a job's ``input`` with ``change`` applied to each reference picture, those of ``subjects`` included.
-
-    Values of the wrong type are left to the worker, which names the field.
-    """
-    changed = dict(job_input)
-    if isinstance(changed.get("reference_image_url"), str):
-        changed["reference_image_url"] = change(changed["reference_image_url"])
-    if isinstance(changed.get("reference_image_urls"), list):
-        changed["reference_image_urls"] = [
-            change(each) if isinstance(each, str) else each for each in changed["reference_image_urls"]
-        ]
-    if isinstance(changed.get("subjects"), list):
-        changed["subjects"] = [
-            with_references(each, change) if isinstance(each, Mapping) else each for each in changed["subjects"]
-        ]
-    return changed
-
-
-def local_references(job_input: Mapping[str, Any]) -> list[str]:
-    """Return the reference pictures of a job's ``input`` that are local files."""
-    found: list[str] = []
-
-    def collect(source: str) -> str:
-        found.append(source)
-        return source
-
-    with_references(job_input, collect)
-    return [source for source in found if "://" not in source]
 
 
 @dataclass(slots=True)

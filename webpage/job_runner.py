@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from client.endpoint import ClipToSend, EndpointClient, Failed, local_references
+from client.endpoint import ClipToSend, EndpointClient, Failed
+from client.references import local_references
 from pipeline.runtime.callbacks import Progress
 from worker.answer import answer_job
 from worker.cancellation import CancelToken

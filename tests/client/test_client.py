@@ -17,7 +17,7 @@ import pytest
 import runpod
 
 from client.__main__ import ADVICE, find_clips, main
-from client.endpoint import local_references, with_references
+from client.references import local_references, with_references
 from pipeline import errors
 from pipeline.errors import InvalidInput
 from tests.support.endpoint_server import API_KEY, EndpointServer, State, endpoint_server
