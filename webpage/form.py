@@ -94,9 +94,9 @@ def value_of(settings: Settings, key: str) -> Any:
 class FurtherPerson:
     """The fields of one more person to replace."""
 
-    number: str = ""
-    """Number on the person's card; "": nobody."""
-    prompt: str = ""
+    number: str | None = ""
+    """Number on the person's card; "" or None: nobody. Fields that were never displayed are None."""
+    prompt: str | None = ""
     reference_files: Sequence[str] | None = None
 
 
@@ -215,13 +215,14 @@ def _further(people: Sequence[FurtherPerson]) -> list[dict[str, Any]]:
     for position, person in enumerate(people, start=2):
         references = list(person.reference_files or ())
         number = (person.number or "").strip()
+        prompt = person.prompt or ""
         if not number:
-            if person.prompt.strip() or references:
+            if prompt.strip() or references:
                 raise InvalidInput(f"give the number of person {position}", field="subjects")
             continue
         if not number.isdecimal():
             raise InvalidInput(f"the number of person {position} must be an integer", field="subjects")
-        entries.append(_given({"subject": int(number), "prompt": person.prompt, "reference_image_urls": references}))
+        entries.append(_given({"subject": int(number), "prompt": prompt, "reference_image_urls": references}))
     return entries
 
 

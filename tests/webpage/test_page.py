@@ -127,6 +127,11 @@ def test_the_inputs_of_further_people_are_read_by_position() -> None:
     assert fields.video_url == _URL and fields.further[1] == FurtherPerson("1", "a skirt", None)
 
 
+def test_fields_of_a_closed_section_that_were_never_displayed_ask_for_nothing() -> None:
+    never = FurtherPerson(None, None, None)
+    assert "subjects" not in _input(Fields(video_url=_URL, further=[never, never, never]))
+
+
 def test_every_setting_has_a_control_a_range_and_a_sentence() -> None:
     every = [setting_of(_PREVIEW, key) for key in CALLER_KEYS]
     assert all(len(each.meaning) > 15 for each in every)
