@@ -168,7 +168,7 @@ class JobReport(Value):
     segments: tuple[SegmentReport, ...]
     """Segments with shot, kind, first frame and end (exclusive), also in seconds."""
     timings_s: dict[str, float]
-    """Seconds of each pass."""
+    """Seconds of each pass; `perform` overlaps with others."""
     quality: Quality
     """Quality metrics, measured by the job itself."""
     warnings: tuple[str, ...]
