@@ -3,7 +3,7 @@
 walk_a's man is composited back into his own place, behind occluders drawn at their depth, so that all joints and
 contacts are known also where nobody sees them. Survey and plan alone run on each clip. Printed are, over the joints in
 the picture, hidden or not: the mean error of knees and ankles, the contacts' F1 of the worse foot, and the jitter of
-all joints. Thresholds were chosen on ``hedge at the start``, ``low hedge`` and ``broad post``.
+all joints. Thresholds were chosen on all but ``hedge at the end``.
 """
 
 from __future__ import annotations
