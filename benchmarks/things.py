@@ -4,8 +4,7 @@ Runs the ``preview`` job on the clips of ``benchmarks.constructed_things``, whos
 
 * kept: share of the thing's visible pixels that came through (``figures.KeptShare``);
 * whole: share of the frames that show the thing in which at least 95 % of it or at most 5 % came through: never half;
-* old person left: mean weight of the source over the subject's visible pixels, away from the thing's blurred edge;
-* in the plate: share of the thing's pixels at which the plate differs from the place without it.
+* old person left: mean weight of the source over the subject's visible pixels, away from the thing's blurred edge.
 
 Thresholds were chosen on ``constructed_things.TUNED_ON``; the others only judge.
 """
@@ -20,13 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.constructed_things import CLIPS, TUNED_ON, MadeThings, make
 from benchmarks.judged_job import run
-from benchmarks.picture_figures import KEPT_LEVELS, KeptShare
+from benchmarks.picture_figures import KeptShare
 from benchmarks.relight import LIGHTS
-from benchmarks.shake import read_rgb
 from pipeline.maths.masks import grow
 from pipeline.media.decode import open_clip
 from pipeline.media.ffv1 import read_artifact
@@ -47,26 +44,21 @@ class ThingFigures:
     kept: float
     whole: float
     left_percent: float
-    in_plate: float
 
 
 def figures_of(made: MadeThings, out: Path) -> ThingFigures:
-    """Judge the files of a job in ``out`` (``edit_region``, ``plate`` and the lossless result)."""
+    """Judge the files of a job in ``out`` (``edit_region`` and the lossless result)."""
     pairs = zip(
         open_clip(made.path).frames(),
         open_clip(next(out.glob("result.*"))).frames(),
         read_artifact(out / "edit_region.mkv"),
-        read_artifact(out / "plate.mkv"),
-        read_rgb(made.plate),
         strict=True,
     )
     kept = KeptShare()
     shares = []
     left = 0.0
     subject_px = 0
-    plate_px = 0
-    thing_px = 0
-    for source, result, region, plate, clean in pairs:
+    for source, result, region in pairs:
         number = source.index
         before, after = rgb_of(source), rgb_of(result)
         thing = made.carried[number] | made.moving[number]
@@ -78,24 +70,15 @@ def figures_of(made: MadeThings, out: Path) -> ThingFigures:
         old = made.subject[number] & ~grow(thing, _BLUR_PX)
         left += float(np.sum(1 - region[old] / 255.0))
         subject_px += int(np.count_nonzero(old))
-        plate_px += _differing(plate[thing], clean[thing])
-        thing_px += int(np.count_nonzero(thing))
     halves = [1 - _WHOLE < share < _WHOLE for share in shares]
-    return ThingFigures(
-        kept.share, 1 - float(np.mean(halves)), 100 * left / max(subject_px, 1), plate_px / max(thing_px, 1)
-    )
-
-
-def _differing(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
-    apart = np.abs(first.astype(np.int16) - second).max(axis=-1, initial=0)
-    return int(np.count_nonzero(apart > KEPT_LEVELS))
+    return ThingFigures(kept.share, 1 - float(np.mean(halves)), 100 * left / max(subject_px, 1))
 
 
 def judge(name: str, folder: Path, light: str | None, overrides: Sequence[str] = ()) -> ThingFigures:
     """Make a clip in an empty folder, run the job on it, and return its figures."""
     made = make(name, folder / "clip", light)
     (folder / "job").mkdir()
-    run(made.path, folder / "job", *overrides, "output=lossless", artifacts=("edit_region", "plate"))
+    run(made.path, folder / "job", *overrides, "output=lossless", artifacts=("edit_region",))
     return figures_of(made, folder / "job" / "out")
 
 
@@ -106,7 +89,7 @@ def main() -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, Hydra's grammar")
     arguments = parser.parse_args()
     passed = True
-    print(f"{'clip':<16}{'kept':>8}{'whole':>8}{'old left, %':>13}{'in the plate':>14}")
+    print(f"{'clip':<16}{'kept':>8}{'whole':>8}{'old left, %':>13}")
     for name in arguments.clips or CLIPS:
         with tempfile.TemporaryDirectory(prefix="things-") as temporary:
             found = judge(name, Path(temporary), arguments.light, arguments.set)
@@ -114,7 +97,7 @@ def main() -> int:
         passed &= good
         role = "tuned" if name in TUNED_ON else "judged"
         print(
-            f"{name:<16}{found.kept:>8.3f}{found.whole:>8.3f}{found.left_percent:>13.3f}{found.in_plate:>14.3f}"
+            f"{name:<16}{found.kept:>8.3f}{found.whole:>8.3f}{found.left_percent:>13.3f}"
             f"  {role}{'' if good else ', MISSED'}",
             flush=True,
         )
