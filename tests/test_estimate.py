@@ -14,7 +14,7 @@ from pipeline.estimate import estimate, estimate_lines, generation_share, planne
 from pipeline.media.decode import open_clip
 from tests.support.clip_info import video_info
 from tests.support.job_runner import ROOT, WALK, Runner
-from worker.progress import percent_of
+from worker.progress import JobPercent
 
 
 @pytest.mark.parametrize("preset", ["preview", "fast", "balanced", "high"])
@@ -73,8 +73,10 @@ def test_the_bar_moves_while_the_generator_works() -> None:
     assert generation_share(compose_settings("preview")) == 0
     share = generation_share(compose_settings("high"))
     assert 0.7 < share < 1
-    begin, end = percent_of("perform", 0, 100, share), percent_of("perform", 100, 100, share)
-    assert end - begin > 70 and percent_of("finish", 1, 1, share) == pytest.approx(100)
+    percent = JobPercent(share)
+    begin = percent.update("perform", 0, 100)
+    end = percent.update("perform", 100, 100)
+    assert end - begin > 70 and percent.update("finish", 1, 1) == pytest.approx(100)
 
 
 def test_an_estimate_of_shared_chunks_has_both_times() -> None:

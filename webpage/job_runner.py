@@ -22,7 +22,7 @@ from worker.environment import WorkerEnvironment
 from worker.error_answers import give_up
 from worker.models import ModelKeeper
 from worker.output import plain_sentence
-from worker.progress import percent_of, seconds_left
+from worker.progress import JobPercent, seconds_left
 from worker.threads import start_thread
 
 Answer = dict[str, Any]
@@ -71,7 +71,8 @@ class LocalJob:
 
     def run(self, tell: Tell) -> Answer:
         def progress(share: float) -> AbstractContextManager[Progress]:
-            return nullcontext(lambda stage, done, total: tell(stage, percent_of(stage, done, total, share)))
+            percent = JobPercent(share)
+            return nullcontext(lambda stage, done, total: tell(stage, percent.update(stage, done, total)))
 
         return answer_job(self._job, self._arguments, self._worker, self._cancel_token, progress, self._models)
 

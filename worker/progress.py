@@ -19,35 +19,53 @@ from pipeline.mode_results import PersonReport
 from pipeline.report.verdicts import telling_figures
 from worker.output import CharacterAnswer, EstimateAnswer, FileAnswer, PeopleAnswer
 
-STAGE_SHARE = {"survey": 0.40, "plate": 0.20, "perform": 0.15, "finish": 0.25}
+STAGE_SHARE = {"survey": 0.25, "plate": 0.25, "scene": 0.15, "perform": 0.15, "finish": 0.20}
 """Fraction of a preview job's time per stage, measured on walk_a; used only to estimate the time left."""
+_BEFORE = {
+    "survey": (),
+    "plate": ("survey",),
+    "scene": ("survey", "plate"),
+    # It may run beside the plate and the scene.
+    "perform": ("survey",),
+    "finish": ("survey", "plate", "scene", "perform"),
+}
+"""Stages that have ended once a stage reports; those that are resumed report nothing themselves."""
+_ONLY_STAGES = ("people", "character")
+"""Stages that are the whole job in the modes of that name."""
 _LINE_SECONDS = 5.0
 _UPDATE_SECONDS = 2.0
 """Minimum interval between updates: each one is an HTTP request."""
 
 
-def percent_of(stage: str, done: int, total: int, generation_share: float = 0.0) -> float:
-    """Return the percentage of the whole job that is done, 0..100. Unknown stages count as 0.
+class JobPercent:
+    """The percentage of a whole job that is done, from the progress of its stages, which may overlap.
 
     ``generation_share`` is the additional fraction of the job's time, 0..1, that a diffusion generator takes.
     """
-    if stage in ("people", "character"):
-        # These modes have only this stage.
-        return 100.0 * min(1.0, done / max(total, 1))
-    if stage not in STAGE_SHARE:
-        return 0.0
-    stages = list(STAGE_SHARE)
-    shares = {name: share * (1.0 - generation_share) for name, share in STAGE_SHARE.items()}
-    shares["perform"] += generation_share
-    before = sum(shares[earlier] for earlier in stages[: stages.index(stage)])
-    return 100.0 * (before + shares[stage] * min(1.0, done / max(total, 1)))
+
+    def __init__(self, generation_share: float = 0.0) -> None:
+        self._shares = {name: share * (1.0 - generation_share) for name, share in STAGE_SHARE.items()}
+        self._shares["perform"] += generation_share
+        self._done: dict[str, float] = {}
+        self._percent = 0.0
+
+    def update(self, stage: str, done: int, total: int) -> float:
+        """Return the percentage, 0..100, which never falls; other stages than those of a job change nothing."""
+        fraction = min(1.0, done / max(total, 1))
+        if stage in _ONLY_STAGES:
+            self._percent = max(self._percent, 100.0 * fraction)
+        if stage in self._shares:
+            self._done |= dict.fromkeys(_BEFORE[stage], 1.0) | {stage: fraction}
+            percent = 100.0 * sum(self._shares[name] * part for name, part in self._done.items())
+            self._percent = max(self._percent, min(percent, 100.0))
+        return self._percent
 
 
 class ConsoleProgress:
     """A progress bar per stage on a terminal, else a line every few seconds. A context manager and a ``Progress``."""
 
     def __init__(self, generation_share: float = 0.0, console: Console | None = None) -> None:
-        self._generation_share = generation_share
+        self._percent = JobPercent(generation_share)
         self._console = console or Console(file=sys.stderr)
         self._bars = Bars(
             TextColumn("{task.description:>8}"),
@@ -70,11 +88,12 @@ class ConsoleProgress:
             self._bars.update(self._tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
             return
         now = time.monotonic()
+        percent = self._percent.update(stage, done, total)
         first_of_stage = stage not in self._tasks
         self._tasks[stage] = None
         if first_of_stage or now - self._said >= _LINE_SECONDS:
             self._said = now
-            left = seconds_left(now - self._begin, percent_of(stage, done, total, self._generation_share))
+            left = seconds_left(now - self._begin, percent)
             about = f", about {left:.0f} s left" if left is not None else ""
             self._console.print(f"{stage}: {done}/{total} frames{about}", highlight=False)
 
@@ -94,19 +113,18 @@ class PlatformProgress:
     def __init__(self, send: Callable[[dict[str, object]], None], generation_share: float = 0.0) -> None:
         """If ``send`` is a context manager itself, it is entered and exited with this one."""
         self._send = send
-        self._generation_share = generation_share
+        self._percent = JobPercent(generation_share)
         self._begin = time.monotonic()
         self._sent = -_UPDATE_SECONDS
-        self._percent = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic() - self._begin
-        self._percent = max(self._percent, percent_of(stage, done, total, self._generation_share))
+        percent = self._percent.update(stage, done, total)
         if now - self._sent < _UPDATE_SECONDS:
             return
         self._sent = now
-        left = seconds_left(now, self._percent)
-        self._send({"stage": stage, "percent": round(self._percent, 1), "eta_s": None if left is None else round(left)})
+        left = seconds_left(now, percent)
+        self._send({"stage": stage, "percent": round(percent, 1), "eta_s": None if left is None else round(left)})
 
     def __enter__(self) -> Self:
         self._held = ExitStack()

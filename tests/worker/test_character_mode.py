@@ -19,7 +19,7 @@ from tests.support.job_runner import WALK, Runner
 from tests.support.put_server import put_server
 from worker.models import ModelKeeper
 from worker.output import CharacterAnswer, read_answer
-from worker.progress import local_summary, percent_of
+from worker.progress import JobPercent, local_summary
 
 _SUIT = str(Path(__file__).resolve().parents[2] / "assets" / "suit.png")
 
@@ -121,4 +121,4 @@ def test_a_picture_of_nobody_is_refused(tmp_path: Path) -> None:
 
 
 def test_progress_counts_the_turn() -> None:
-    assert percent_of("character", 12, 48) == 25.0
+    assert JobPercent().update("character", 12, 48) == 25.0

@@ -29,7 +29,7 @@ from worker.environment import read_worker_settings
 from worker.input import parse_request
 from worker.models import ModelKeeper
 from worker.output import PeopleAnswer, read_answer
-from worker.progress import local_summary, percent_of
+from worker.progress import JobPercent, local_summary
 
 _ASKED = {"video_url": str(WALK), "mode": "people", "start_s": 2.0, "end_s": 2.3}
 
@@ -104,7 +104,9 @@ def test_the_survey_is_not_done_twice(tmp_path: Path) -> None:
 
 
 def test_progress_of_the_one_pass_is_progress_of_the_job() -> None:
-    assert percent_of("people", 5, 10) == pytest.approx(50.0) and percent_of("people", 10, 10) == pytest.approx(100.0)
+    percent = JobPercent()
+    assert percent.update("people", 5, 10) == pytest.approx(50.0)
+    assert percent.update("people", 10, 10) == pytest.approx(100.0)
 
 
 def test_several_stills_are_one_zip_inline(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pipeline.errors import EncodeFailed, InvalidInput
 from tests.support.report_job import made_facts
 from worker.error_answers import error_answer
 from worker.output import ResultFiles, plain_sentence, with_files
-from worker.progress import local_summary
+from worker.progress import STAGE_SHARE, JobPercent, local_summary
 
 _LINK = "https://store.example/understudy/a/result.mp4?X-Amz-Signature=abc"
 
@@ -48,3 +49,21 @@ def test_no_path_of_the_worker_goes_to_a_caller(path: str) -> None:
     assert path not in told and "/tmp" not in told and "/app" not in told and "/runpod" not in told
     kept = "only http(s) URLs; 1/2 of it; and/or; https://x.example/a/b; /run"
     assert error_answer(EncodeFailed(kept)).error == f"{kept} [ENCODE_FAILED]"
+
+
+def test_the_percentage_advances_in_every_stage_and_never_falls() -> None:
+    percent = JobPercent()
+    shown = [percent.update("open", 5, 10)]
+    # The generator runs beside the plate and the scene.
+    for stage, done in [("survey", 10), ("plate", 5), ("perform", 5), ("plate", 10), ("scene", 5), ("scene", 10)]:
+        shown.append(percent.update(stage, done, 10))
+    assert shown[0] == 0.0 and all(before < after for before, after in pairwise(shown))
+    left = STAGE_SHARE["perform"] / 2 + STAGE_SHARE["finish"]
+    assert shown[-1] == pytest.approx(100 * (1 - left))
+    # A stage that is done again, and one that nobody knows, take nothing back.
+    assert percent.update("plate", 1, 10) == percent.update("deliver", 0, 1) == shown[-1]
+    assert percent.update("finish", 10, 10) == pytest.approx(100.0)
+
+
+def test_a_resumed_job_counts_the_stages_that_were_done_before() -> None:
+    assert JobPercent().update("finish", 0, 10) == pytest.approx(100 * (1 - STAGE_SHARE["finish"]))
