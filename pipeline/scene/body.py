@@ -25,13 +25,15 @@ _HAND_CONFIDENCE = 0.2
 class Body(Shaped):
     """Capsules of one frame, in the pixels of a work view."""
 
-    SHAPES: ClassVar[Shapes] = {"segments": ("S", 6), "hands": ("H", 2)}
+    SHAPES: ClassVar[Shapes] = {"segments": ("S", 6), "hands": ("H", 2), "in_picture": ("S",)}
 
     segments: NDArray[np.float32]
     """(S, 6): x0, y0, x1, y1, radius in px, part."""
     hands: NDArray[np.float32]
     """(H, 2) positions of the known hands."""
     height_px: float
+    in_picture: NDArray[np.bool_]
+    """(S,) whether both ends of a segment lie in the picture: where a limb leaves it, its other end is a guess."""
 
 
 _LIMBS = (
@@ -60,9 +62,18 @@ _LIMBS = (
 _HEAD_RADIUS_BH = 0.075
 
 
-def body_of(skeleton: NDArray[np.float32], height_px: float, origin_xy: tuple[float, float], factor: float) -> Body:
+def body_of(
+    skeleton: NDArray[np.float32],
+    height_px: float,
+    origin_xy: tuple[float, float],
+    factor: float,
+    size_wh: tuple[int, int] | None = None,
+) -> Body:
     """Return the capsules of a skeleton (23, 3) in source px in the pixels of a view that starts at ``origin_xy`` and
-    is ``factor`` times smaller. Limbs with a NaN joint are left out."""
+    is ``factor`` times smaller. Limbs with a NaN joint are left out. ``size_wh`` is the size of the picture, where it
+    matters which limbs leave it."""
+    is_inside = _inside(skeleton[:, :2], size_wh)
+    in_picture = []
     points = (skeleton[:, :2].astype(np.float64) - origin_xy + 0.5) / factor - 0.5
     scale = height_px / factor
     segments = []
@@ -70,12 +81,21 @@ def body_of(skeleton: NDArray[np.float32], height_px: float, origin_xy: tuple[fl
         ends = points[[JOINT[first], JOINT[second]]]
         if np.isfinite(ends).all():
             segments.append((*ends.ravel(), radius_bh * scale, part))
+            in_picture.append(bool(is_inside[[JOINT[first], JOINT[second]]].all()))
     head = _head(points, scale)
     if head is not None:
         segments.append((*head, _HEAD_RADIUS_BH * scale, 0))
+        in_picture.append(bool(is_inside[JOINT["nose"]]))
     hands = points[[JOINT["left_hand"], JOINT["right_hand"]]]
     hands = hands[np.isfinite(hands).all(axis=1)]
-    return Body(np.array(segments, np.float32).reshape(-1, 6), hands.astype(np.float32), scale)
+    capsules = np.array(segments, np.float32).reshape(-1, 6)
+    return Body(capsules, hands.astype(np.float32), scale, np.array(in_picture, np.bool_))
+
+
+def _inside(joints_xy: NDArray[np.float32], size_wh: tuple[int, int] | None) -> NDArray[np.bool_]:
+    """Return which joints (N, 2) are known, and in a picture of a size where one is given."""
+    low, high = (-np.inf, np.inf) if size_wh is None else (0.0, np.array(size_wh, np.float64))
+    return np.asarray(((joints_xy >= low) & (joints_xy < high)).all(axis=1), np.bool_)
 
 
 def _head(points: NDArray[np.float64], scale: float) -> tuple[float, float, float, float] | None:

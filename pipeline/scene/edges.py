@@ -29,13 +29,12 @@ _MANY_PARTS = 4
 _PART_SHARE = 0.05
 """A strip along so many parts of the body, each with this fraction of its pixels, is the blurred outline of a fast
 movement, whatever hand it touches."""
-_THIN_BH = 0.01
+_RIMS_BH = ((0.01, 0.09, 0.012), (0.022, 0.2, 0.02))
+"""Half the largest width of a rim, its least length, and the standard deviation of its distance from the limb, along a
+line that does not cross the limb's edge, body heights: of a blurred edge, and of a halo, which must be longer."""
 _EDGE_BH = (-0.02, 0.05)
 """Distance from the surface of a limb at which its edge lies."""
 _HAND_ROOM_BH = 0.03
-_RIM_LENGTH_BH = 0.09
-_ALONG_BH = 0.012
-"""Standard deviation of the distance from the limb, along a line that does not cross its edge."""
 _RIM_AREA = 0.03
 """Square body heights: a rim of 2 % of body height along a fifth of the outline."""
 _FOOT_REACH_BH = 0.16
@@ -99,21 +98,31 @@ def _num_parts(labeled: NDArray[np.int32], areas: NDArray[np.int64], sample: Sam
     return (counts.reshape(-1, NUM_PARTS) >= _PART_SHARE * np.maximum(areas, 1)[:, None]).sum(axis=1)
 
 
-def rims_of_limbs(unexplained: Mask, sample: Sample) -> Mask:
-    """Return the thin lines among the unexplained pixels that run along a limb: its blurred edge.
+def rims_of_limbs(unexplained: Mask, sample: Sample, like_others: Mask) -> Mask:
+    """Return the lines among the unexplained pixels that run along a limb: its blurred edge, or a halo around it.
 
-    A stick crosses the edge of a limb, and an object in a hand is near the hand.
+    A stick crosses the edge of a limb, and an object in a hand is near the hand. What is as wide as a halo, in the
+    colors of other people (``like_others``), is somebody behind the subject.
     """
-    height = sample.body.height_px
-    thin = unexplained & ~opened(unexplained, max(1, round(_THIN_BH * height)))
     low, high = _EDGE_BH
-    edge = thin & (sample.outside > low) & (sample.outside < high) & (sample.distances[HAND] > _HAND_ROOM_BH)
+    edge = unexplained & (sample.outside > low) & (sample.outside < high) & (sample.distances[HAND] > _HAND_ROOM_BH)
+    rims = np.zeros(unexplained.shape, np.bool_)
+    for number, (thin_bh, least_length_bh, most_spread_bh) in enumerate(_RIMS_BH):
+        thin = edge & ~opened(unexplained, max(1, round(thin_bh * sample.body.height_px)))
+        if number > 0:
+            thin &= ~like_others
+        rims |= _lines_along(thin, sample, least_length_bh, most_spread_bh)
+    return rims
+
+
+def _lines_along(edge: Mask, sample: Sample, least_length_bh: float, most_spread_bh: float) -> Mask:
+    """Return the long components whose distance from the limb hardly changes."""
     count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
     extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
-    is_rim = extent > _RIM_LENGTH_BH * height
+    is_line = extent > least_length_bh * sample.body.height_px
     depth = sample.outside[edge]
     mean = np.bincount(labeled[edge], depth, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
     spread = np.bincount(labeled[edge], (depth - mean[labeled[edge]]) ** 2, count)
-    is_rim &= spread <= _ALONG_BH**2 * stats[:count, cv2.CC_STAT_AREA]
-    is_rim[0] = False
-    return np.asarray(is_rim[labeled], np.bool_)
+    is_line &= spread <= most_spread_bh**2 * stats[:count, cv2.CC_STAT_AREA]
+    is_line[0] = False
+    return np.asarray(is_line[labeled], np.bool_)

@@ -134,7 +134,7 @@ def labels_of(
     outline = blurred_outline(sample, unexplained, like_others)
     unexplained &= ~shoes & ~outline
     # Where the mask is wide enough, they are already in it.
-    unexplained &= ~rims_of_limbs(unexplained, sample)
+    unexplained &= ~rims_of_limbs(unexplained, sample, like_others)
     people = _people(evidence, sample, unexplained)
     labels = np.where(
         _subject(evidence, sample, people, shoes | outline), np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)

@@ -194,7 +194,7 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     ring = grow(hole, max(4, round(0.08 * height_px))) & ~hole & ~(subject_mask | others_mask)[area]
     lit = match_light(plate, picture[area], ring)
     view = view_of(box, picture[area], lit, seen, height_px)
-    body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor)
+    body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor, size_wh)
     return sample_of(view, body, _part(subject_mask, box), _part(others_mask, box), gain)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
@@ -35,6 +36,10 @@ _THIN_SURE = 0.65
 """The same along a line."""
 _LEAST_LENGTH_PX = 20
 """Least length of a narrow object, at ``WORK_BODY_PX``."""
+_BROAD = 0.015
+"""Square body heights: a region this large inside the silhouette is no error of its outline."""
+_LEAST_TRAVEL_BH = 0.03
+"""How far the subject must have moved behind anything smaller: what is an error of the outline moves with it."""
 _REACH_BH = 0.12
 """Distance beyond the evidence up to which an object is grown to its edge in the plate."""
 
@@ -48,6 +53,10 @@ class Evidence:
     looked: Mask
     """Where nothing but the plate should be visible."""
     differed: Mask
+    broad: Mask
+    """The large regions of ``covered``."""
+    middle_rc: tuple[int, int]
+    """Row and column of the subject's middle."""
     weight: float = 1.0
 
     @classmethod
@@ -55,13 +64,15 @@ class Evidence:
         """Evaluate one frame; ``likelihood`` (h, w) from ``likeness``."""
         free = surroundings(sample)
         differed = free & (sample.view.shown == Shown.OTHER)
-        return cls(covered(sample, likelihood), uncovered(sample), free, differed)
+        found = covered(sample, likelihood)
+        return cls(found, uncovered(sample), free, differed, _broad(found, sample), _middle(sample))
 
     @classmethod
     def of_hidden(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
         """Evaluate a frame in which the subject was not detected: something may hide the extrapolated limbs."""
         nothing = np.zeros(likelihood.shape, np.bool_)
-        return cls(covered(sample, likelihood), nothing, nothing, nothing, _HIDDEN_WEIGHT)
+        found = covered(sample, likelihood)
+        return cls(found, nothing, nothing, nothing, _broad(found, sample), _middle(sample), _HIDDEN_WEIGHT)
 
 
 class PlateEvidence:
@@ -76,6 +87,9 @@ class PlateEvidence:
         self._uncovered = np.zeros(shape, np.float32)
         self._looked = np.zeros(shape, np.float32)
         self._differed = np.zeros(shape, np.float32)
+        self._least_travel = np.float32(_LEAST_TRAVEL_BH * body_height_px / self.bin_px)
+        self._places = np.full((*shape, 4), np.nan, np.float32)
+        """Least and largest x and y of the subject's middle, bins, while a place was covered."""
 
     def add(self, positions: Float32Array, evidence: Evidence) -> None:
         """Add one frame; ``positions`` (h, w, 2) are the plate px of each pixel of its view."""
@@ -87,6 +101,7 @@ class PlateEvidence:
             (evidence.differed, self._differed),
         ):
             _count(at, mask, counts, np.float32(evidence.weight))
+        _widen(at, evidence.covered, evidence.broad, at[evidence.middle_rc], self._places)
 
     def wrong(self) -> Mask:
         """Return the (h, w) bins in which the plate itself is wrong: it differs whether or not anybody is there."""
@@ -99,11 +114,15 @@ class PlateEvidence:
         grown to the edges by a watershed (Meyer 1994), against those where the subject was seen and everything far
         away.
         """
-        for_it = cv2.blur(self._covered, (3, 3))
+        # An error of the outline moves with the subject, an object in front of them does not.
+        travel = np.maximum(self._places[..., 1] - self._places[..., 0], self._places[..., 3] - self._places[..., 2])
+        # The edge of an object is seen to cover less often than its middle.
+        has_moved = grow(travel >= self._least_travel, 2)
+        for_it = cv2.blur(np.where(has_moved, self._covered, np.float32(0)), (3, 3))
         against = cv2.blur(self._uncovered, (3, 3))
         probability = for_it / (for_it + against + _PRIOR)
         sure = _large((probability > _SURE) & (for_it >= _LEAST_LOOKS))
-        sure |= self._narrow(plate)
+        sure |= self._narrow(plate, has_moved)
         if not sure.any():
             return sure
         behind = (against >= 0.6) & (probability < 0.4)
@@ -117,12 +136,16 @@ class PlateEvidence:
         # The line between two basins belongs to neither.
         return front | ((flooded == -1) & grow(front, 1))
 
-    def _narrow(self, plate: Picture) -> Mask:
-        """Return the bins of bars and wires: evidence is gathered along lines, the subject is seen beside them."""
+    def _narrow(self, plate: Picture, has_moved: Mask) -> Mask:
+        """Return the bins of bars and wires: evidence is gathered along lines, the subject is seen beside them.
+
+        ``has_moved`` is where the subject moved behind what covers it.
+        """
+        covered_by = np.where(has_moved, self._covered, np.float32(0))
         found = np.zeros(self._covered.shape, np.bool_)
         for line in LINES:
             kernel = line.astype(np.float32) / np.float32(line.sum())
-            for_it, against = (cv2.filter2D(counts, -1, kernel) for counts in (self._covered, self._uncovered))
+            for_it, against = (cv2.filter2D(counts, -1, kernel) for counts in (covered_by, self._uncovered))
             found |= (for_it >= _LEAST_THIN_LOOKS) & (for_it > _THIN_SURE * (for_it + against + _PRIOR))
         count, labels, stats, _ = cv2.connectedComponentsWithStats(found.view(np.uint8), connectivity=8)
         kept = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT]) >= _LEAST_LENGTH_PX
@@ -145,6 +168,45 @@ def _count(at: Float32Array, mask: Mask, counts: Float32Array, weight: np.float3
                 x, y = np.rint(at[r, c, 0]), np.rint(at[r, c, 1])
                 if 0 <= x < width and 0 <= y < height:
                     counts[int(y), int(x)] += weight
+
+
+@njit(cache=True, nogil=True)
+def _widen(
+    at: Float32Array, covered_mask: Mask, broad: Mask, middle_xy: NDArray[np.float32], places: Float32Array
+) -> None:
+    """Extend the bounds ``places`` (H, W, 4) of the mask's bins by ``middle_xy``; those of ``broad`` are open."""
+    height, width = places.shape[:2]
+    for r in range(covered_mask.shape[0]):
+        for c in range(covered_mask.shape[1]):
+            if covered_mask[r, c]:
+                x, y = np.rint(at[r, c, 0]), np.rint(at[r, c, 1])
+                if 0 <= x < width and 0 <= y < height:
+                    bounds = places[int(y), int(x)]
+                    for axis in range(2):
+                        low, high = middle_xy[axis], middle_xy[axis]
+                        if broad[r, c]:
+                            low, high = np.float32(-1e9), np.float32(1e9)
+                        if not bounds[2 * axis] <= low:
+                            bounds[2 * axis] = low
+                        if not bounds[2 * axis + 1] >= high:
+                            bounds[2 * axis + 1] = high
+
+
+def _broad(found: Mask, sample: Sample) -> Mask:
+    """Return the large components of the evidence."""
+    count, labels = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
+    kept = np.bincount(labels.ravel(), minlength=count) >= _BROAD * sample.body.height_px**2
+    kept[0] = False
+    return np.asarray(kept[labels], np.bool_)
+
+
+def _middle(sample: Sample) -> tuple[int, int]:
+    """Return row and column of the subject's middle, inside the view."""
+    height, width = sample.outside.shape
+    if not len(sample.body.segments):
+        return height // 2, width // 2
+    x, y = sample.body.segments[:, :4].reshape(-1, 2).mean(axis=0)
+    return int(np.clip(round(float(y)), 0, height - 1)), int(np.clip(round(float(x)), 0, width - 1))
 
 
 def _large(mask: Mask) -> Mask:

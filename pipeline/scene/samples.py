@@ -112,7 +112,7 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     """
     height = sample.body.height_px
     # Feet are the last part.
-    limbs = sample.distances[:FEET].min(axis=0) < -_CORE_BH
+    limbs = _distances_in_picture(sample)[:FEET].min(axis=0) < -_CORE_BH
     inside = (limbs | eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))) & ~sample.others_mask
     shows_plate = inside & (sample.view.shown == Shown.PLATE)
     found = opened(shows_plate & (likelihood < _TELLING * UNLIKELY), 1)
@@ -120,6 +120,15 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     is_line = narrow_lines(sample.view.plate, height) & (_differences(sample.view) < _SAME_LEVELS)
     found |= opened_by_lines(shows_plate & is_line)
     return found & ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
+
+
+def _distances_in_picture(sample: Sample) -> NDArray[np.float32]:
+    """Return ``Sample.distances`` without the limbs that leave the picture."""
+    body = sample.body
+    if body.in_picture.all():
+        return sample.distances
+    distances = part_distances(body.segments[body.in_picture], *sample.outside.shape)
+    return distances / np.float32(max(body.height_px, 1.0))
 
 
 def _differences(view: View) -> NDArray[np.uint8]:

@@ -1,0 +1,98 @@
+"""A body of another shape than the capsules, or limbs that leave the picture, make no background an occluder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from pipeline.joints import JOINT
+from pipeline.scene.body import body_of
+from pipeline.scene.colors import density
+from pipeline.scene.layers import Label
+from pipeline.scene.occluders import Evidence, PlateEvidence
+from pipeline.scene.samples import covered, likeness, sample_of, subject_counts
+from pipeline.scene.views import view_of
+from tests.support.scene_labels import PATH, labeled, learned
+from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, shot_at, skeleton_at, wall
+
+_PLACES = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)
+_STANDING = [float(x) for x in np.tile([149.0, 150.0, 151.0, 150.0], 5)]
+_WALKING = [float(x) for x in range(110, 200, 5)]
+
+
+def _front(shots: list[Shot]) -> Mask:
+    evidence = PlateEvidence(SHAPE[::-1], HEIGHT_PX)
+    samples = [shot.sample() for shot in shots]
+    colors = density(sum(subject_counts(sample) for sample in samples))
+    for sample in samples:
+        evidence.add(_PLACES, Evidence.of(sample, likeness(sample, colors)))
+    return evidence.front(shots[0].plate)
+
+
+def _region(x0: int, x1: int, y0: int, y1: int) -> Mask:
+    region = np.zeros(SHAPE, np.bool_)
+    region[y0:y1, x0:x1] = True
+    return region
+
+
+def test_background_beside_narrow_shoulders_is_not_in_front_of_who_stands() -> None:
+    plate = wall()
+    # Where the capsules expect the ends of the shoulders, the plate shows: 18 by 20 px on each side.
+    shots = [shot_at(x, plate, _region(int(x) + 12, int(x) + 30, 52, 72)) for x in _STANDING]
+    assert not _front(shots).any()
+
+
+def test_a_small_object_is_in_front_of_who_walks_behind_it() -> None:
+    plate = wall()
+    sign = _region(140, 160, 60, 80)
+    plate[sign] = (20, 40, 30)
+    front = _front([shot_at(x, plate, sign) for x in _WALKING])
+    assert (front & sign).sum() > 0.8 * sign.sum()
+
+
+def test_a_wide_object_is_in_front_of_who_stands_behind_it() -> None:
+    plate = wall()
+    hedge = _region(80, 220, 140, 260)
+    plate[hedge] = (20, 60, 30)
+    front = _front([shot_at(x, plate, hedge) for x in _STANDING])
+    legs = _region(135, 165, 150, 210)
+    assert (front & legs).sum() > 0.8 * legs.sum()
+
+
+def test_a_limb_that_leaves_the_picture_is_no_evidence() -> None:
+    """The forearm is a guess: its wrist lies below the picture's edge."""
+    skeleton = skeleton_at(150.0)
+    skeleton[JOINT["left_wrist"], :2] = 196.0, SHAPE[0] + 30.0
+    skeleton[JOINT["left_hand"]] = np.nan
+    shot = shot_at(150.0, wall())
+    mask = shot.subject_mask & (np.arange(SHAPE[1]) < 178)
+    picture = np.where(mask[..., None], shot.picture, shot.plate)
+    everywhere = np.ones(SHAPE, np.bool_)
+    view = view_of((0, 0, SHAPE[1], SHAPE[0]), picture, shot.plate, everywhere, HEIGHT_PX)
+    found = []
+    for size_wh in (None, SHAPE[::-1]):
+        body = body_of(skeleton, HEIGHT_PX, (0.0, 0.0), 1.0, size_wh)
+        sample = sample_of(view, body, mask, shot.others_mask, 1.0)
+        found.append(covered(sample, likeness(sample, density(subject_counts(sample)))).sum())
+    assert found[0] > 300 and found[1] < 0.2 * found[0]
+
+
+def test_a_halo_along_the_arms_is_not_carried_with_an_object_that_it_touches() -> None:
+    """Fast movement in front of a bright wall: a halo wider than a blurred edge, connected to a piece of something."""
+    shots = []
+    halos = []
+    for x in PATH[::3]:
+        shot = shot_at(x, wall())
+        wider = cv2.dilate(shot.subject_mask.view(np.uint8), np.ones((1, 13), np.uint8)) > 0
+        halo = wider & ~shot.subject_mask & _region(0, SHAPE[1], 70, 118)
+        piece = _region(int(x) + 46, int(x) + 78, 86, 114) & ~shot.subject_mask
+        picture = shot.picture.copy()
+        picture[halo | piece] = (240, 240, 120)
+        shots.append(replace(shot, picture=picture))
+        halos.append(halo & ~piece)
+    row = learned(shots)
+    objects = [np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)) for shot in shots]
+    kept = sum(int((found & halo).sum()) for found, halo in zip(objects, halos, strict=True))
+    assert kept < 0.5 * sum(int(halo.sum()) for halo in halos)
