@@ -1,7 +1,7 @@
 """Truth folders with things and people in front of and behind the subject: `python -m benchmarks.constructed_front
 FOLDER OUT [NAME ...]`.
 
-FOLDER holds the rendered clips walk_a and walk_d. The man keeps his place, his shadow and his way; railings, posts and
+FOLDER holds the rendered clips walk_a and walk_d. The subject keeps place, shadow and path; railings, posts and
 planters are drawn at their depth by the true camera, so that they move against the background as they would; other
 people are cut from the same footage (the man with turned hues, or the one of ``pair_suit.mp4``) and stand on true
 points of the ground. Each folder has what ``python -m benchmarks.truth`` reads.

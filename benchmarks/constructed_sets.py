@@ -10,7 +10,7 @@ import numpy as np
 _WALK = [*range(62), *range(92, 150)]
 """Frames of walk_a in which the man walks."""
 _HOLD = [*range(62, 90), *range(88, 62, -1)]
-"""There and back again through the frames in which he stands."""
+"""There and back again through the frames in which the subject stands."""
 
 Point = tuple[float, float, float]
 

@@ -1,6 +1,6 @@
 """Joints and contacts of somebody who walks behind hedges and posts: `python -m benchmarks.hidden_legs`.
 
-walk_a's man is composited back into his own place, behind occluders drawn at their depth, so that all joints and
+walk_a's subject is composited back into their own place, behind occluders drawn at their depth, so that all joints and
 contacts are known also where nobody sees them. Survey and plan alone run on each clip. Printed are, over the joints in
 the picture, hidden or not: the mean error of knees and ankles, the contacts' F1 of the worse foot, and the jitter of
 all joints. Thresholds were chosen on all but ``hedge at the end``.

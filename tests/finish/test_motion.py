@@ -22,7 +22,7 @@ def test_settled_offsets_are_those_of_the_whole_clip(shot_starts: tuple[int, ...
     motion = true_motion(truth)
     contacts = find_contacts(subject, motion, starts, SECONDS, FootLockSettings())
     placed = subject.joints.astype(np.float64)
-    # He is lost for a moment in the middle of a step.
+    # The subject is lost for a moment in the middle of a step.
     placed[80:83] = np.nan
 
     def offsets(joints: np.ndarray) -> np.ndarray:

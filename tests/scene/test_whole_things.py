@@ -12,7 +12,7 @@ from tests.support.scene_truth import SHAPE, Mask, Shot, man_at, shot_at, wall
 
 
 def with_thing(x: float, thing: Mask, rgb: tuple[int, int, int]) -> Shot:
-    """The man with something beside him that no mask contains."""
+    """The subject with something beside them that no mask contains."""
     shot = shot_at(x, wall())
     picture = shot.picture.copy()
     picture[thing & ~shot.subject_mask] = rgb

@@ -30,7 +30,7 @@ def figure() -> Figure:
 
 
 def _with_hair(color: tuple[int, int, int], hem: int) -> Appearance:
-    """The suit's man with hair down to a row at both sides of his face."""
+    """The suit's man with hair down to a row at both sides of the face."""
     appearance = _reference("suit")
     assert appearance.reference is not None and appearance.reference_person is not None
     eyes = appearance.reference_person.joints[1:3, :2].mean(0)
