@@ -43,7 +43,7 @@ class JobApi:
     calls: int = 0
     """Of the endpoint's API."""
     _jobs: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
-    _stops: queue.Queue[str] = field(default_factory=queue.Queue)
+    _to_stop: list[str] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()))
 
     def give(self, job_id: str, asked: object) -> None:
@@ -53,7 +53,10 @@ class JobApi:
         self._jobs.put({"id": job_id, "input": asked})
 
     def stop(self, job_id: str) -> None:
-        self._stops.put(job_id)
+        """Tell the worker that has a job to stop it."""
+        with self._changed:
+            self._to_stop.append(job_id)
+            self._changed.notify_all()
 
     def posted(self, job_id: str) -> list[dict[str, Any]]:
         with self._changed:
@@ -104,16 +107,25 @@ class JobApi:
             "RUNPOD_SKIP_GPU_CHECK": "true",
         }
 
-    def _next(self, waiting: queue.Queue[Any]) -> Any:
-        try:
-            return waiting.get(timeout=_POLL_SECONDS)
-        except queue.Empty:
-            return None
+    def _stopped(self, worker: str) -> str | None:
+        """Return the next job that a worker must stop, or None after a while."""
+
+        def own() -> list[str]:
+            return [job_id for job_id in self._to_stop if self.taken_by.get(job_id) == worker]
+
+        with self._changed:
+            self._changed.wait_for(lambda: bool(own()), _POLL_SECONDS)
+            stopped = own()
+            if not stopped:
+                return None
+            self._to_stop.remove(stopped[0])
+            return stopped[0]
 
     def _given(self, worker: str) -> Any:
         """Return the next job that is not cancelled, and record who takes it."""
-        job = self._next(self._jobs)
-        if job is None:
+        try:
+            job = self._jobs.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
             return None
         with self._changed:
             if self.states[job["id"]]["status"] != "IN_QUEUE":
@@ -136,6 +148,11 @@ class JobApi:
             self._changed.notify_all()
 
 
+def _worker_of(path: str) -> str:
+    """Return the worker in a URL's path, which ends with its id."""
+    return path.partition("?")[0].rsplit("/", 1)[1]
+
+
 def _is_progress(body: dict[str, Any]) -> bool:
     return body.get("status") == "IN_PROGRESS"
 
@@ -149,11 +166,11 @@ def job_api() -> Iterator[JobApi]:
 
         def do_GET(self) -> None:
             if "/job-take/" in self.path:
-                self._say(api._given(self.path.partition("?")[0].rsplit("/", 1)[1]))
+                self._say(api._given(_worker_of(self.path)))
             elif "/status/" in self.path:
                 self._say_call({})
             else:
-                stop = api._next(api._stops)
+                stop = api._stopped(_worker_of(self.path))
                 self._say(None if stop is None else {"jobsToStop": [stop]})
 
         def do_POST(self) -> None:
