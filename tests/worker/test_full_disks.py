@@ -26,11 +26,19 @@ def small_disk(folder: Path, size: str = "1m") -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        # Who may not mount is root in a namespace of their own.
-        this = f"{__file__}::test_a_full_disk_while_fetching_and_while_working"
-        assert subprocess.run(["unshare", "-rm", sys.executable, "-m", "pytest", "-q", this], cwd=ROOT).returncode == 0
+def _is_run_as_root(request: pytest.FixtureRequest, folder: Path) -> bool:
+    """Return whether this is root, who may mount; anybody else runs the test as root of a namespace of their own."""
+    if os.geteuid() == 0:
+        return True
+    # The real root's temporary folder may be there, and is not writable.
+    options = ["-q", "-p", "no:cacheprovider", f"--basetemp={folder / 'namespace'}"]
+    command = ["unshare", "-rm", sys.executable, "-m", "pytest", *options, request.node.nodeid]
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
+    return False
+
+
+def test_a_full_disk_while_fetching_and_while_working(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if not _is_run_as_root(request, tmp_path):
         return
     with small_disk(tmp_path / "small") as folder:
         runner = Runner(folder, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
@@ -43,9 +51,11 @@ def test_a_full_disk_while_fetching_and_while_working(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["200k", "3m", "6m"])
-def test_a_disk_that_fills_up_in_any_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount; the test above shows how it is done in a namespace")
+def test_a_disk_that_fills_up_in_any_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, size: str
+) -> None:
+    if not _is_run_as_root(request, tmp_path):
+        return
     # As if somebody else filled it after the job had begun: in SURVEY, in PLATE with few pictures, and with many.
     monkeypatch.setattr(answering, "check_disk", lambda *_: None)
     with small_disk(tmp_path / "small", size) as folder:
