@@ -6,7 +6,7 @@ Runs the ``preview`` job on the clips of ``benchmarks.constructed_things``, whos
 * whole: share of the frames that show the thing in which at least 95 % of it or at most 5 % came through: never half;
 * old person left: mean weight of the source over the subject's visible pixels, away from the thing's blurred edge.
 
-Thresholds were chosen on ``constructed_things.TUNED_ON``; the others only judge.
+Thresholds were chosen on ``carried_things.TUNED_ON``; the others only judge.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.constructed_things import CLIPS, TUNED_ON, MadeThings, make
+from benchmarks.carried_things import CLIPS, TUNED_ON
+from benchmarks.constructed_things import MadeThings, make
 from benchmarks.judged_job import run
 from benchmarks.picture_figures import KeptShare
 from benchmarks.relight import LIGHTS

@@ -5,6 +5,8 @@ All of them have colors that the subject's parts do not have, as objects do; the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +31,6 @@ _MANY_PARTS = 4
 _PART_SHARE = 0.05
 """A strip along so many parts of the body, each with this fraction of its pixels, is the blurred outline of a fast
 movement, whatever hand it touches."""
-_RIMS_BH = ((0.01, 0.09, 0.012), (0.022, 0.2, 0.02))
-"""Half the largest width of a rim, its least length, and the standard deviation of its distance from the limb, along a
-line that does not cross the limb's edge, body heights: of a blurred edge, and of a halo, which must be longer."""
 _EDGE_BH = (-0.02, 0.05)
 """Distance from the surface of a limb at which its edge lies."""
 _HAND_ROOM_BH = 0.03
@@ -41,6 +40,23 @@ _FOOT_REACH_BH = 0.16
 _SHOE_ODDS = np.float32(4.0)
 _BROAD = 0.7
 """Fraction of an object's usual width: narrower parts that look like a shoe are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rim:
+    """What makes a line along a limb a rim of it; body heights."""
+
+    thin_bh: float
+    """Half its largest width."""
+    least_length_bh: float
+    most_spread_bh: float
+    """Standard deviation of its distance from the limb; a line that crosses the limb's edge has more."""
+    may_be_others: bool
+    """Whether it is one in the colors of other people, too; what is wide may be somebody behind the subject."""
+
+
+_BLURRED_EDGE = _Rim(0.01, 0.09, 0.012, may_be_others=True)
+_HALO = _Rim(0.022, 0.2, 0.02, may_be_others=False)
 
 
 def subject_shoes(sample: Sample, unexplained: Mask, row: SceneRow) -> Mask:
@@ -101,28 +117,26 @@ def _num_parts(labeled: NDArray[np.int32], areas: NDArray[np.int64], sample: Sam
 def rims_of_limbs(unexplained: Mask, sample: Sample, like_others: Mask) -> Mask:
     """Return the lines among the unexplained pixels that run along a limb: its blurred edge, or a halo around it.
 
-    A stick crosses the edge of a limb, and an object in a hand is near the hand. What is as wide as a halo, in the
-    colors of other people (``like_others``), is somebody behind the subject.
+    A stick crosses the edge of a limb, and an object in a hand is near the hand. ``like_others`` is where the colors
+    are those of other people.
     """
     low, high = _EDGE_BH
     edge = unexplained & (sample.outside > low) & (sample.outside < high) & (sample.distances[HAND] > _HAND_ROOM_BH)
     rims = np.zeros(unexplained.shape, np.bool_)
-    for number, (thin_bh, least_length_bh, most_spread_bh) in enumerate(_RIMS_BH):
-        thin = edge & ~opened(unexplained, max(1, round(thin_bh * sample.body.height_px)))
-        if number > 0:
-            thin &= ~like_others
-        rims |= _lines_along(thin, sample, least_length_bh, most_spread_bh)
+    for rim in (_BLURRED_EDGE, _HALO):
+        thin = edge & ~opened(unexplained, max(1, round(rim.thin_bh * sample.body.height_px)))
+        rims |= _lines_along(thin if rim.may_be_others else thin & ~like_others, sample, rim)
     return rims
 
 
-def _lines_along(edge: Mask, sample: Sample, least_length_bh: float, most_spread_bh: float) -> Mask:
+def _lines_along(edge: Mask, sample: Sample, rim: _Rim) -> Mask:
     """Return the long components whose distance from the limb hardly changes."""
     count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
     extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
-    is_line = extent > least_length_bh * sample.body.height_px
+    is_line = extent > rim.least_length_bh * sample.body.height_px
     depth = sample.outside[edge]
     mean = np.bincount(labeled[edge], depth, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
     spread = np.bincount(labeled[edge], (depth - mean[labeled[edge]]) ** 2, count)
-    is_line &= spread <= most_spread_bh**2 * stats[:count, cv2.CC_STAT_AREA]
+    is_line &= spread <= rim.most_spread_bh**2 * stats[:count, cv2.CC_STAT_AREA]
     is_line[0] = False
     return np.asarray(is_line[labeled], np.bool_)
