@@ -44,6 +44,7 @@ CALLER_KEYS: tuple[str, ...] = (
     "foot_lock.method",
     "foot_lock.strength",
     "foot_lock.velocity_px",
+    "generate.body_scale",
     "generate.figure",
     "generate.guidance",
     "generate.reference_scale",

@@ -56,6 +56,8 @@ class Quality(Value):
     """Frames in which the subject was barely visible or interpolated; worth a look."""
     new_to_subject_scale: float | None = None
     """Length of torso and legs of the new person divided by the subject's; median over the frames."""
+    body_scale: float | None = None
+    """Height of the new person over the subject's as `generate.body_scale` sets it; 1 for `subject`."""
     reference_to_subject_scale: float | None = None
     """Largest height of the subject in the clip divided by the person's height in the reference picture. Above 1 the
     reference lacks detail."""

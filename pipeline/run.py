@@ -197,7 +197,7 @@ def _prepared(
             choose_output_format(clip.info, job.settings.output)
         appearances = [_appearance(each, job.models, number, len(requests)) for number, each in enumerate(requests)]
     with closing(mask_store(clip, job.workspace)) as store:
-        plans, folders = _survey_and_plan(job, clip, store, requests, only_stills=only_stills)
+        plans, folders = _survey_and_plan(job, clip, store, requests, appearances, only_stills=only_stills)
         subjects = [
             PlannedSubject(
                 number, requests[number], appearances[number], plan, subject_masks(store, plan, clip), folder
@@ -222,7 +222,13 @@ def _prepared(
 
 
 def _survey_and_plan(
-    job: _Job, clip: Clip, store: MaskStore, requests: Sequence[JobRequest], *, only_stills: bool
+    job: _Job,
+    clip: Clip,
+    store: MaskStore,
+    requests: Sequence[JobRequest],
+    appearances: Sequence[Appearance],
+    *,
+    only_stills: bool,
 ) -> tuple[Sequence[Plan], list[Path]]:
     """Return the plan of each subject, and the folder of its files."""
     needs = job.models.generator.needs
@@ -230,7 +236,9 @@ def _survey_and_plan(
     with timed(job.timings, "survey"):
         survey = survey_clip(clip, job.models.people, store, job.settings, job.workspace, job.check, job.progress)
     with timed(job.timings, "plan"):
-        plans = make_plans(survey, requests, job.settings, needs, folders)
+        plans = make_plans(
+            survey, requests, job.settings, needs, folders, [each.reference_person for each in appearances]
+        )
     # Its background points are the largest data that grow with the clip (4 kB per frame); from here on the plan
     # suffices.
     del survey

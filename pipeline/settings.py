@@ -101,6 +101,7 @@ class ControlSettings(_Settings):
 
 
 Body = Literal["auto", "female", "male"]
+BodyScale = Literal["subject", "reference"]
 
 
 class MannequinSettings(_Settings):
@@ -111,6 +112,11 @@ class MannequinSettings(_Settings):
     """Maximum height of the picture that the figure is rendered in."""
     figure: Body = "auto"
     """Body shape of the mannequin; auto is the mean of both."""
+    body_scale: BodyScale = "subject"
+    """Height of the new person: as the subject's, or by the proportions in the reference picture. reference: the new
+    person's head is as large as the subject's, and the height follows from their own ratio of body to head, so that a
+    small child stays small; the feet keep their places. A picture does not show height itself: two adults are equally
+    tall."""
 
 
 class PaintingSettings(_Settings):
@@ -119,6 +125,11 @@ class PaintingSettings(_Settings):
     backend: str
     figure: Body = "auto"
     """Body shape of the mannequin; auto is the mean of both."""
+    body_scale: BodyScale = "subject"
+    """Height of the new person: as the subject's, or by the proportions in the reference picture. reference: the new
+    person's head is as large as the subject's, and the height follows from their own ratio of body to head, so that a
+    small child stays small; the feet keep their places. A picture does not show height itself: two adults are equally
+    tall."""
     crop_size_wh: tuple[
         Annotated[int, Field(ge=64, le=2048, multiple_of=64)], Annotated[int, Field(ge=64, le=2048, multiple_of=64)]
     ] = (512, 768)

@@ -122,6 +122,8 @@ class Plan(Shaped):
     crop: CropPath
     warnings: tuple[str, ...] = ()
     overlays: Overlays | None = None
+    body_scale: float = 1.0
+    """Height of the new person over the subject's."""
 
     def __post_init__(self) -> None:
         frames = {

@@ -21,6 +21,7 @@ _OF_THE_PERSON = (
     "frames_absent",
     "frames_uncertain",
     "new_to_subject_scale",
+    "body_scale",
     "reference_to_subject_scale",
 )
 """Metrics that describe a person, not the picture."""
@@ -101,5 +102,5 @@ def quality_of_all(
         "frames_pixelated": sum(each.quality.frames_pixelated or 0 for each in subjects),
     }
     # The size of the new people is reported per subject only.
-    own = {"new_to_subject_scale": None, "reference_to_subject_scale": None}
+    own = {"new_to_subject_scale": None, "body_scale": None, "reference_to_subject_scale": None}
     return picture.model_copy(update={**worst, **counts, **own})

@@ -151,6 +151,7 @@ class QualityMeter:
             frames_absent=int(np.count_nonzero(presence == Presence.ABSENT)),
             frames_uncertain=int(np.count_nonzero(presence == Presence.UNCERTAIN)),
             new_to_subject_scale=_new_to_subject_scale(placed_joints, subject.joints),
+            body_scale=round(self._plan.body_scale, 3),
             reference_to_subject_scale=_reference_scale(reference_person, subject.body_height_px),
         )
 

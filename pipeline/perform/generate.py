@@ -22,6 +22,7 @@ from pipeline.maths.geometry import apply_transform
 from pipeline.models.interfaces import FigureBackend, Generator, Needs
 from pipeline.perform.crops import CropReader
 from pipeline.perform.matting import MatteMaker
+from pipeline.perform.rescaled_body import rescaled
 from pipeline.perform.windows import windows_of
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import prefetch
@@ -142,7 +143,8 @@ def _generated(generator: Generator, window: Window, seed: int, check: Check) ->
 def window_of_plan(
     plan: Plan, start: int, stop: int, pts_seconds: NDArray[np.float64], finished: tuple[Layer, ...] = ()
 ) -> Window:
-    """Return the plan's data for the frames [start, stop), in crop space; no pictures."""
+    """Return the plan's data for the frames [start, stop), in crop space, for a body as tall as the new person's; no
+    pictures."""
     subject = plan.subject
     joints = subject.joints[start:stop].copy()
     skeletons = subject.skeletons[start:stop].copy()
@@ -154,6 +156,9 @@ def window_of_plan(
         skeletons[row, :, :2] = apply_transform(crop_from_source, skeletons[row, :, :2])
         skeletons[row, :, 2] *= scale
         heights[row] *= scale
+        if plan.body_scale != 1.0:
+            joints[row], skeletons[row] = rescaled(joints[row], skeletons[row], heights[row], plan.body_scale)
+            heights[row] *= plan.body_scale
     return Window(
         start=start,
         size_wh=plan.crop.size_wh,

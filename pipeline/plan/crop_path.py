@@ -32,6 +32,7 @@ def plan_crop_path(
     info: VideoInfo,
     size_wh: tuple[int, int] | None,
     max_height_px: int,
+    body_scale: float = 1.0,
 ) -> CropPath:
     """Plan a crop that contains the whole person, with a margin, in every frame in which the subject is present.
 
@@ -47,7 +48,7 @@ def plan_crop_path(
     # Heights stay the source's. In a picture rotated upright by 90 degrees the coded width runs downwards.
     pixel_aspect = float(info.sample_aspect_ratio)
     square_from_source = scaling(1 / pixel_aspect if info.quarter_turns % 2 else pixel_aspect, 1.0)
-    needed = _needed_boxes(subject, camera, square_from_source, info.size_wh)
+    needed = _needed_boxes(subject, camera, square_from_source, info.size_wh, body_scale)
     seconds = info.pts_seconds
     width, height = apply_transform(square_from_source, np.array(info.size_wh, np.float64))
     centers = np.tile(np.array([width - 1, height - 1]) / 2, (len(needed), 1))
@@ -78,7 +79,11 @@ def plan_crop_path(
 
 
 def _needed_boxes(
-    subject: Subject, camera: CameraPath, square_from_source: NDArray[np.float64], size_wh: tuple[int, int]
+    subject: Subject,
+    camera: CameraPath,
+    square_from_source: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    body_scale: float,
 ) -> NDArray[np.float64]:
     """Return (T, 4) boxes that the crop must contain, stable space with square pixels; NaN where absent.
 
@@ -92,6 +97,10 @@ def _needed_boxes(
     # A partly visible body has no full box; its body height, which is the same on entry as later, is used instead.
     body = np.where(np.isfinite(subject.body_height_px), subject.body_height_px, boxes[:, 3] - boxes[:, 1])
     margin = _MARGIN_BH * body[:, None]
+    # Who is taller than the subject stands on the same ground, and reaches as much farther to the sides.
+    taller = max(body_scale - 1, 0.0)
+    half_width = (boxes[:, 2] - boxes[:, 0]) / 2
+    boxes += taller * np.stack([-half_width, -body, half_width, np.zeros(len(body))], axis=1)
     picture = box_of_points(apply_transform(square_from_shaken, np.tile(corners_of(size_wh), (len(boxes), 1, 1))))
     outside = _OUTSIDE_SHARE * (picture[:, 3:] - picture[:, 1:2])
     lowest = np.clip(boxes[:, :2] - margin, picture[:, :2] - outside, picture[:, 2:] + outside)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datatypes.plan import Plan, Presence
-from pipeline.datatypes.survey import Survey
+from pipeline.datatypes.survey import Person, Survey
 from pipeline.errors import SubjectLost
 from pipeline.models.interfaces import Needs
+from pipeline.plan.body_scale import choose_body_scale
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.crop_path import plan_crop_path
@@ -22,11 +23,19 @@ from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.values import load_values, save_values
 
 
-def make_plan(survey: Survey, request: JobRequest, settings: Settings, needs: Needs, workspace: Path) -> Plan:
+def make_plan(
+    survey: Survey,
+    request: JobRequest,
+    settings: Settings,
+    needs: Needs,
+    workspace: Path,
+    reference: Person | None = None,
+) -> Plan:
     """Decide everything that needs no frames: whom to replace, the camera path, contacts, segments, the crop path.
 
-    The crop is as large as the generator ``needs`` it. The result is kept as ``plan.zip`` in ``workspace`` and read
-    from there where it exists. Raises ``NoPerson``, ``SubjectLost`` and ``InvalidInput``.
+    The crop is as large as the generator ``needs`` it, with room for the person of the ``reference`` picture. The
+    result is kept as ``plan.zip`` in ``workspace`` and read from there where it exists. Raises ``NoPerson``,
+    ``SubjectLost`` and ``InvalidInput``.
     """
     path = workspace / "plan.zip"
     if path.exists():
@@ -48,6 +57,7 @@ def make_plan(survey: Survey, request: JobRequest, settings: Settings, needs: Ne
     held = int(np.count_nonzero(~motion.reliable))
     if held:
         warnings = (*warnings, f"the camera's motion could not be measured in {held} frames and was held")
+    body_scale, unknown = choose_body_scale(settings.generate.body_scale, subject, reference)
     plan = Plan(
         shot_starts=shots,
         segments=segments,
@@ -55,9 +65,10 @@ def make_plan(survey: Survey, request: JobRequest, settings: Settings, needs: Ne
         camera=camera,
         subject=subject,
         contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
-        crop=plan_crop_path(subject, camera, shots, info, needs.crop_size_wh, needs.max_crop_height_px),
-        warnings=warnings,
+        crop=plan_crop_path(subject, camera, shots, info, needs.crop_size_wh, needs.max_crop_height_px, body_scale),
+        warnings=(*warnings, *unknown),
         overlays=survey.overlays,
+        body_scale=body_scale,
     )
     save_values(path, plan)
     write_checksum(workspace, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datatypes.plan import Plan, Presence, Subject
-from pipeline.datatypes.survey import Survey
+from pipeline.datatypes.survey import Person, Survey
 from pipeline.errors import InvalidInput, SubjectError
 from pipeline.models.interfaces import Needs
 from pipeline.plan.plan import make_plan
@@ -27,8 +27,11 @@ def make_plans(
     settings: Settings,
     needs: Needs,
     folders: Sequence[Path],
+    references: Sequence[Person | None] = (),
 ) -> tuple[Plan, ...]:
     """Return a plan per subject request, each stored in its own folder. See ``make_plan``.
+
+    ``references`` are the people in the reference pictures, one per request; None where there is no picture.
 
     Also raises ``InvalidInput`` where two requests select the same person.
     """
@@ -37,7 +40,7 @@ def make_plans(
         folder.mkdir(parents=True, exist_ok=True)
         keep_if_intact(folder, folder / "plan.zip")
         try:
-            plan = make_plan(survey, request, settings, needs, folder)
+            plan = make_plan(survey, request, settings, needs, folder, references[number] if references else None)
         except (InvalidInput, SubjectError) as error:
             if len(requests) > 1 and error.field in (None, "subject"):
                 error.field = f"subjects.{number}.subject"

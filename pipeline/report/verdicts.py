@@ -88,11 +88,12 @@ _RULES: Mapping[str, _Rule] = {
     "new_to_subject_scale": _Rule(
         "Size of the new person",
         "{:.2f} × the subject",
-        "0.9 to 1.1",
+        "within 10 % of the height that was set",
         0.1,
         0.2,
-        measure=lambda value, quality: abs(value - 1.0),
+        measure=lambda value, quality: abs(value / (quality.body_scale or 1.0) - 1.0),
     ),
+    "body_scale": _Rule("Height of the new person, as set", "{:.2f} × the subject's"),
     "reference_to_subject_scale": _Rule("Detail of the reference picture", "{:.2f}", "at most 1", 1.0, 2.0),
     "frames_uncertain": _Rule(
         "Frames not clearly visible",
