@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
+from pipeline.models.mannequin.cut_body import measurable
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
 from pipeline.models.mannequin.hair_region import find_hair
@@ -52,6 +53,7 @@ class FittedView(Shaped):
 def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
     """Return the figure with the limb lengths of a front or back view, at its standing height of 1."""
     skeleton = BLAZEPOSE.without(reference.skeleton, reference.height_px)
+    skeleton = measurable(skeleton, reference.mask.shape[::-1], reference.cut_row)
     return with_proportions(figure, measure_proportions(figure, skeleton, reference.height_px))
 
 
@@ -81,6 +83,7 @@ def fit_view(
         _face_anchors(figure, shares, graph, pose, places, reference),
         reference.mask,
         reference.height_px,
+        reference.cut_row,
     )
     from_side = reference.view in ("left", "right")
     shaped = reshaped(figure, shares, pose, places, moved, from_side=from_side) if reshape else figure
@@ -88,7 +91,7 @@ def fit_view(
     laid[:, :2] += moved
     height, width = reference.mask.shape
     depth, nearest = rasterize(laid, triangles, width, height)
-    own = nearest >= 0
+    own = (nearest >= 0) & (np.arange(height) < reference.cut_row)[:, None]
     overlap = float((own & reference.mask).sum() / max((own | reference.mask).sum(), 1))
     return shaped, FittedView(reference, laid, nearest, depth, triangles, overlap)
 

@@ -28,6 +28,9 @@ _OWN: Mapping[str, Color] = MappingProxyType({
 _MIN_PIXELS = 25
 """Fewer pixels give no reliable color."""
 
+_SUIT_BRIGHTEST, _SUIT_CHROMA = 90, 24
+"""Largest channel, and its distance to the smallest, of a top that is taken for a suit's jacket (bytes)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
@@ -71,6 +74,9 @@ def outfit_of(appearance: Appearance) -> Outfit:
     sampler = _Sampler(appearance.reference, person.mask, person.joints[:, :2].astype(np.float64))
     own = Outfit()
     found = {name: color for name, color in sampler.parts().items() if color is not None}
+    if "lower" not in found and "upper" in found and _is_dark_and_plain(found["upper"]):
+        # Of a suit that is cut off the trousers are known too.
+        found["lower"] = found["upper"]
     outfit = replace(own, colors={**own.colors, **found})
     fore = sampler.forearm()
     shin = sampler.shin()
@@ -79,6 +85,10 @@ def outfit_of(appearance: Appearance) -> Outfit:
         long_sleeves=fore is None or not _nearer(fore, outfit.colors["skin"], outfit.colors["upper"]),
         long_legs=shin is None or not _nearer(shin, outfit.colors["skin"], outfit.colors["lower"]),
     )
+
+
+def _is_dark_and_plain(color: Color) -> bool:
+    return max(color) < _SUIT_BRIGHTEST and max(color) - min(color) < _SUIT_CHROMA
 
 
 def _nearer(color: Color, first: Color, second: Color) -> bool:

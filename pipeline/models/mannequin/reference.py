@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float64Array, Mask
 from pipeline.datatypes.survey import Person
 from pipeline.joints import JOINT
+from pipeline.models.mannequin.cut_body import end_of_picture, with_guesses_hung
 from pipeline.models.mannequin.srgb import linear_from_srgb
 from pipeline.shaped import Shaped, Shapes
 
@@ -54,6 +55,8 @@ class ReferenceView(Shaped):
     """Standing height: of the mask where it shows the whole person, else from the torso."""
     is_whole: bool
     """Head and feet are inside the picture."""
+    cut_row: float = float("inf")
+    """Row at which the picture's lower border cuts the person off; infinity where it does not."""
 
 
 def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | None:
@@ -85,6 +88,9 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
     skeleton = moved(person.skeleton)
     skeleton[:, 2] *= exact.mean()
     is_whole = _is_whole(joints, inside, mask, person)
+    cut_row = end_of_picture(np.asarray(inside), picture_ends=y1 >= len(mask) - 1 and not is_whole)
+    if np.isfinite(cut_row):
+        skeleton = with_guesses_hung(skeleton, joints, cut_row)
     height = float(size[1]) if is_whole else _height_of_skeleton(skeleton)
     border = _BORDER if picture.shape[2] == 4 else _LOOSE_BORDER
     return ReferenceView(
@@ -95,6 +101,7 @@ def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | Non
         skeleton,
         height,
         is_whole,
+        cut_row,
     )
 
 

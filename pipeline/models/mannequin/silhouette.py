@@ -42,12 +42,14 @@ def fit_outline(
     anchors: tuple[sparse.csr_matrix, Float64Array, Float64Array],
     mask: Mask,
     body_height_px: float,
+    cut_row: float = float("inf"),
 ) -> Float64Array:
     """Return (V, 2) displacements of the posed figure's vertices, picture px.
 
     ``places`` (V, 3) are the posed vertices, ``loose`` (F,) the triangles whose outline is ignored (hands, whose
     fingers never match). ``anchors`` are point constraints: their rows over the nodes, targets minus places (n, 2),
-    weights. Method: non-rigid iterative closest points, point to line (Amberg et al., 2007).
+    weights. From ``cut_row`` on there is no picture. Method: non-rigid iterative closest points, point to line (Amberg
+    et al., 2007).
     """
     scale = _LINES / body_height_px
     small = cv2.resize(mask.astype(np.uint8) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127
@@ -62,7 +64,7 @@ def fit_outline(
         now = flat.copy()
         now[:, :2] += moved
         _, nearest = rasterize(now, triangles, small.shape[1], small.shape[0])
-        own = _outline(nearest >= 0)
+        own = _outline((nearest >= 0) & (np.arange(len(small)) < cut_row * scale)[:, None])
         if not len(own.points) or not len(goal.points):
             break
         owner = nearest[own.rows, own.columns]

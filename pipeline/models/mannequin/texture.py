@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
+from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
@@ -92,7 +93,7 @@ def bake(
     behind = np.zeros_like(total)
     under_hair = hair_share(figure, triangles, groups)
     for view in views:
-        samples = _sampled(view, figure, shares, parts)
+        samples = _sampled(view, figure, shares, parts, groups)
         telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
         flat = flattened(samples.colors, telling, view, figure, parts)
         good = samples.seen & (samples.facing > 0)
@@ -120,6 +121,13 @@ def bake(
         hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
         fine[faces] = _in_tone(plain[faces], fine[hands][known[hands]])
         known[faces] = True
+    if all(np.isfinite(view.reference.cut_row) for view in views):
+        fine, known = with_matching_legs(fine, known, figure.vertices[triangles], groups)
+        # A neck under a collar is no model for hands that are not seen.
+        hands = (groups == Group.SKIN) & (parts != PARTS.index("head")) & ~known.any(1)
+        faces = _in_front_of_ears(figure, triangles, groups, parts)
+        fine[hands] = _in_tone(plain[hands], fine[faces][known[faces]])
+        known[hands] = True
     fine = _filled(fine, known, figure, triangles, groups, plain)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
 
@@ -142,7 +150,9 @@ def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[n
     return np.asarray(plain * (tone / np.median(plain.reshape(-1, 3), axis=0)), np.float32)
 
 
-def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDArray[np.int64]) -> _Samples:
+def _sampled(
+    view: FittedView, figure: Figure, shares: Float64Array, parts: NDArray[np.int64], groups: NDArray[np.uint8]
+) -> _Samples:
     reference = view.reference
     _, corners = sample_grid()
     triangles = view.triangles
@@ -164,6 +174,10 @@ def _sampled(view: FittedView, figure: Figure, shares: Float64Array, parts: NDAr
         hidden = _near_arms(reference)[row, column]
         seen &= ~arms[:, None] & ~hidden
         owner = np.where(hidden, -2, owner)
+    # Where the picture ends nothing is seen, and nothing is known of what is behind.
+    is_outside = (y >= reference.cut_row) | cut_off(reference, parts, groups)[:, None]
+    seen &= ~is_outside
+    owner = np.where(is_outside, -2, owner)
     own_part = owner != -2
     own_part &= (owner < 0) | (parts[owner] == parts[:, None])
     return _Samples(colors, facing.astype(np.float32), seen, own_part, read_x, read_y)

@@ -1,0 +1,60 @@
+"""Colors of the body parts that a reference picture cuts off."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.joints import HIPS, JOINT
+from pipeline.models.mannequin.deformation import PARTS
+from pipeline.models.mannequin.figure import Group
+from pipeline.models.mannequin.mesh_colors import sample_grid
+from pipeline.models.mannequin.reference import ReferenceView
+
+_LEGS = (Group.LOWER, Group.LEG)
+_LEAST_KNOWN = 0.05
+"""Fraction of the trousers that must be visible for the rest to take their color."""
+_NEAR = (0.0, 0.06)
+"""Heights below the last visible row over which the cloth turns into its mean color: a pattern carried on downwards
+would be smeared."""
+
+
+def cut_off(reference: ReferenceView, parts: NDArray[np.int64], groups: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(T,) triangles of hands whose wrists, and of trousers whose hips, are below the picture's lower border.
+
+    What the picture shows there is sleeve and top.
+    """
+    out = np.zeros(len(parts), bool)
+    if not np.isfinite(reference.cut_row):
+        return out
+    for side, suffix in (("left", "L"), ("right", "R")):
+        wrist = reference.skeleton[JOINT[f"{side}_wrist"], 1]
+        if not wrist < reference.cut_row:
+            out |= (groups == Group.SKIN) & (parts == PARTS.index(f"arm.{suffix}"))
+    if not reference.skeleton[HIPS, 1].mean() < reference.cut_row:
+        out |= np.isin(groups, (*_LEGS, Group.SHIN, Group.SKIRT))
+    return out
+
+
+def with_matching_legs(
+    fine: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    corners: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return colors (T, S, 3) and what of them is known (T, S), with trousers whose lower part is cut off completed.
+
+    They continue in the mean color of what is visible. ``corners`` (T, 3, 3) are the triangles' at rest.
+    """
+    legs = np.isin(groups, _LEGS)
+    if not legs.any() or known[legs].mean() < _LEAST_KNOWN:
+        return fine, known & ~legs[:, None]
+    _, weights = sample_grid()
+    level = np.einsum("sk,tk->ts", weights, corners[..., 1])
+    seen = known & legs[:, None]
+    end = float(np.quantile(level[seen], 0.98))
+    mean = np.median(fine[seen], axis=0)
+    share = np.clip((level - end - _NEAR[0]) / (_NEAR[1] - _NEAR[0]), 0, 1)[..., None]
+    out = np.where((legs[:, None] & ~known)[..., None], mean, fine)
+    out = np.where(seen[..., None], (1 - share) * fine + share * mean, out)
+    return out.astype(np.float32), known | legs[:, None]

@@ -1,0 +1,112 @@
+"""Reference pictures that end above the feet: what is not in the picture is no evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.survey import Person
+from pipeline.joints import HIPS, JOINT, NUM_JOINTS, NUM_SKELETON, SHOULDERS
+from pipeline.models.mannequin.cut_body import measurable, with_guesses_hung
+from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
+from pipeline.models.mannequin.deformation import PARTS
+from pipeline.models.mannequin.figure import Group
+from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES
+from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.reference import ReferenceView, make_view
+
+_AT = {"ear": (0.05, 0.07), "shoulder": (0.11, 0.19), "elbow": (0.2, 0.3), "wrist": (0.3, 0.42), "hip": (0.06, 0.46),
+       "knee": (0.06, 0.7), "ankle": (0.06, 0.94), "heel": (0.06, 0.97), "toe": (0.08, 0.98), "eye": (0.02, 0.06),
+       "hand": (0.33, 0.46)}  # fmt: skip
+HEIGHT = 600.0
+
+
+def body() -> tuple[np.ndarray, np.ndarray]:
+    """Return joints (21, 3) and skeleton (23, 3) of somebody who stands, 600 px tall, about x 200."""
+    skeleton = np.zeros((NUM_SKELETON, 3), np.float32)
+    for part, (x, y) in _AT.items():
+        for side, sign in (("left", 1), ("right", -1)):
+            skeleton[JOINT[f"{side}_{part}"], :2] = [200 + sign * x * HEIGHT, y * HEIGHT]
+    skeleton[JOINT["nose"], :2] = [200, 0.08 * HEIGHT]
+    joints = np.ones((NUM_JOINTS, 3), np.float32)
+    joints[:, :2] = skeleton[:NUM_JOINTS, :2]
+    return joints, skeleton
+
+
+def drawn_into(end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same as a landmark model sees them in a picture that ends at a row: squeezed into it, and unsure."""
+    joints, skeleton = body()
+    for part in ("hip", "knee", "ankle", "heel", "toe"):
+        for side in ("left", "right"):
+            row = JOINT[f"{side}_{part}"]
+            skeleton[row, 1] = end - 5 if part == "hip" else end + 60
+            joints[row] = [*skeleton[row, :2], 0.9 if part == "hip" else 0.05]
+    return joints, skeleton
+
+
+def test_a_portrait_keeps_the_trunk_that_its_head_tells() -> None:
+    end = 0.4 * HEIGHT
+    joints, skeleton = drawn_into(end)
+    hung = with_guesses_hung(skeleton.astype(np.float64), joints.astype(np.float64), end)
+    trunk = hung[HIPS, 1].mean() - hung[SHOULDERS, 1].mean()
+    assert trunk == pytest.approx(0.27 * HEIGHT, rel=0.05)
+    legs = [JOINT[f"{side}_{part}"] for side in ("left", "right") for part in ("knee", "ankle", "toe")]
+    assert np.isnan(hung[legs]).all()
+
+
+def test_hips_that_are_seen_stay() -> None:
+    end = 0.6 * HEIGHT
+    joints, skeleton = body()
+    hung = with_guesses_hung(skeleton.astype(np.float64), joints.astype(np.float64), end)
+    assert np.array_equal(hung[HIPS], skeleton[HIPS].astype(np.float64))
+
+
+def test_lengths_are_measured_inside_the_picture_only() -> None:
+    _, skeleton = body()
+    known = measurable(skeleton.astype(np.float64), (400, 600), 0.4 * HEIGHT)
+    assert np.isfinite(known[SHOULDERS]).all()
+    assert np.isnan(known[[JOINT["left_wrist"], *HIPS]]).all()
+
+
+def picture_until(end: float) -> tuple[np.ndarray, Person]:
+    joints, skeleton = drawn_into(end)
+    picture = np.full((int(end), 400, 3), 40, np.uint8)
+    mask = np.zeros(picture.shape[:2], bool)
+    mask[20:, 120:280] = True
+    return picture, Person(np.array([120.0, 20, 280, end]), 1.0, joints, skeleton, mask)
+
+
+def test_a_view_knows_where_its_picture_ends() -> None:
+    view = make_view(*picture_until(0.4 * HEIGHT))
+    assert view is not None and not view.is_whole
+    assert view.cut_row == np.flatnonzero(view.mask.any(1))[-1] + 1
+    assert 0.85 * HEIGHT < view.height_px < 1.05 * HEIGHT
+
+
+def test_hands_and_trousers_below_the_border_are_not_colored_by_sleeve_and_top() -> None:
+    view = make_view(*picture_until(0.4 * HEIGHT))
+    assert isinstance(view, ReferenceView)
+    groups = np.array([Group.SKIN, Group.SKIN, Group.LOWER, Group.LEG, Group.UPPER], np.uint8)
+    parts = np.array([PARTS.index(name) for name in ("arm.L", "head", "leg.L", "leg.L", "torso")])
+    assert cut_off(view, parts, groups).tolist() == [True, False, True, True, False]
+
+
+def test_visible_trousers_continue_in_their_mean_color() -> None:
+    groups = np.array([Group.LOWER, Group.LOWER, Group.LEG, Group.UPPER], np.uint8)
+    corners = np.zeros((4, 3, 3), np.float32)
+    corners[:, :, 1] = np.array([-0.5, -0.45, -0.2, -0.7])[:, None]
+    fine = np.zeros((4, NUM_SAMPLES, 3), np.float32)
+    fine[:2] = [[0.2, 0.4, 0.1]]
+    known = np.zeros((4, NUM_SAMPLES), bool)
+    known[:2] = True
+    out, done = with_matching_legs(fine, known, corners, groups)
+    assert np.allclose(out[2], [0.2, 0.4, 0.1])
+    assert done[:3].all() and not done[3].any()
+
+
+def test_without_visible_trousers_the_figure_keeps_its_own_or_the_suits() -> None:
+    picture, person = picture_until(0.4 * HEIGHT)
+    assert outfit_of(Appearance(reference=picture, reference_person=person)).colors["lower"] == (40.0, 40.0, 40.0)
+    picture[:] = [200, 40, 40]
+    assert outfit_of(Appearance(reference=picture, reference_person=person)).colors["lower"] == Outfit().colors["lower"]
