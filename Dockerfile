@@ -59,7 +59,7 @@ RUN python -m builder.licences --weights /app/weights
 # One layer per source, so that a change of one model pushes only its own layer.
 RUN mkdir -p /layers/sd15 /layers/controlnet /layers/adapter /layers/motion \
     && for pair in sd15:sd15 controlnet:controlnet ip_adapter:adapter animatelcm:motion lcm_lora:motion vae:motion \
-        taesd:motion; do \
+        taesd:motion sam2:adapter; do \
       if [ -e "weights/${pair%:*}" ]; then mv "weights/${pair%:*}" "/layers/${pair#*:}/"; fi; \
     done
 

@@ -30,6 +30,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.gpu_masks import seconds_a_frame
 from benchmarks.gpu_sheets import write_sheets
 from benchmarks.gpu_watch import (
     Busyness,
@@ -39,6 +40,7 @@ from benchmarks.gpu_watch import (
     nvml_utilization,
     provoke_out_of_memory,
 )
+from benchmarks.random_sam import PUBLISHED_SMALL, TINY_SAM, random_sam
 from benchmarks.random_wan import PUBLISHED_WAN, TINY_WAN, save_random_wan
 from benchmarks.random_weights import save_random_weights
 from benchmarks.stable_diffusion_sizes import PUBLISHED, TINY, tiny_overrides
@@ -51,8 +53,9 @@ from pipeline.models.diffusion.wan_loading import ANIMATE, VACE
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs, PeopleBackend
 from pipeline.models.loaded import LoadedModels, load_models
+from pipeline.models.people.sam_video import SamVideo, load_sam_video
 from pipeline.models.registry import make_figure, make_generator, make_people, make_safety
-from pipeline.models.weights.folder import weights_folder
+from pipeline.models.weights.folder import weight_folder, weights_folder
 from pipeline.perform.backends import appearance_to_warm_up, empty_window
 from pipeline.request import JobRequest
 from pipeline.run import run_job
@@ -137,6 +140,8 @@ def check_preset(preset: str, run: Run) -> dict[str, Any]:
         if settings.generate.backend != "mannequin" and watched.last is not None:
             limit = memory_limit(watched.inner, watched.last)
             told["provoked_out_of_memory"] = provoke_out_of_memory(watched.inner, watched.last, limit)
+        if settings.generate.backend != "mannequin":
+            told["carried_masks_s_a_frame"] = seconds_a_frame(_carrier(settings, run))
         if run.sheets is not None:
             told["sheets"] = [str(path) for path in write_sheets(watched, passes, run.sheets / preset)]
         if run.with_truth and not run.is_random:
@@ -180,6 +185,14 @@ def _random_yolo(settings: Settings, run: Run) -> PeopleBackend | None:
     size = "n" if run.is_tiny else "m"
     made = [import_ultralytics().YOLO(f"yolo26{size}-{task}.yaml") for task in ("seg", "pose")]
     return YoloPeople("cpu" if run.is_tiny else "cuda", settings.people.min_score, models=(made[0], made[1]))
+
+
+def _carrier(settings: Settings, run: Run) -> SamVideo:
+    """Return the model that carries masks; its speed does not depend on the weights."""
+    device = "cpu" if run.is_tiny else "cuda"
+    if run.is_random:
+        return SamVideo(random_sam(TINY_SAM if run.is_tiny else PUBLISHED_SMALL), device)
+    return load_sam_video(weight_folder("sam2"), settings.people.device)
 
 
 def _workspace(run: Run, folder: Path) -> Path:

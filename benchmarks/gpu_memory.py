@@ -36,6 +36,7 @@ _ADAPTER_GB = 0.098
 """Parameters of an IP-Adapter Plus: keys and values of each cross attention, and its resampler."""
 _OTHER_GB = {
     "yolo26m seg and pose (24 M each, single)": 0.2,
+    "SAM 2.1 small (46 M, half)": 0.09,
     "safety checker (304 M, single)": 1.22,
 }
 """Small models, by their published parameter counts."""

@@ -6,9 +6,9 @@ clip.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Settings(BaseModel):
@@ -54,8 +54,17 @@ class PeopleSettings(_Settings):
     device: Literal["cuda", "cpu"] = "cpu"
     """Device for ``yolo``; BlazePose always runs on the CPU."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.2
+    masks: Literal["detector", "sam2"] = "detector"
+    """Where masks come from: detector is the ``backend`` itself; sam2 carries those of ``yolo`` from frame to frame
+    with SAM 2.1, which also keeps people apart who cross."""
     max_gap_seconds: Annotated[float, Field(ge=0, le=5)] = 0.5
     """Longest gap over which a hidden person is interpolated; the frames of longer gaps are left unchanged."""
+
+    @model_validator(mode="after")
+    def _masks_have_their_detector(self) -> Self:
+        if self.masks == "sam2" and self.backend != "yolo":
+            raise ValueError("people.masks=sam2 needs people.backend=yolo")
+        return self
 
 
 class SegmentSettings(_Settings):

@@ -34,7 +34,15 @@ def _yolo(settings: PeopleSettings) -> PeopleBackend:
     from pipeline.models.people.landmarks import LandmarkModel
     from pipeline.models.people.yolo import YoloPeople
 
-    return PeopleInDepth(YoloPeople(settings.device, settings.min_score), LandmarkModel(_LANDMARK_THREADS))
+    people = PeopleInDepth(YoloPeople(settings.device, settings.min_score), LandmarkModel(_LANDMARK_THREADS))
+    return people if settings.masks == "detector" else _with_carried_masks(people, settings.device)
+
+
+def _with_carried_masks(people: PeopleBackend, device: str) -> PeopleBackend:
+    from pipeline.models.people.people_in_video import PeopleInVideo
+    from pipeline.models.people.sam_video import load_sam_video
+
+    return PeopleInVideo(people, load_sam_video(weight_folder("sam2"), device))
 
 
 def _mannequin(settings: MannequinSettings) -> Generator:

@@ -16,12 +16,14 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     if not os.environ.get("FAIL_WITHOUT_TORCH"):
         pytest.importorskip("torch")
+    from benchmarks.random_sam import TINY_SAM, save_random_sam
     from benchmarks.random_wan import TINY_WAN, save_random_wan
     from tests.models.diffusion.tiny import save_tiny_weights
 
     folder = save_tiny_weights(tmp_path_factory.mktemp("weights"))
     for backend in ("vace", "wan_animate"):
         save_random_wan(folder, TINY_WAN, backend)
+    save_random_sam(folder, TINY_SAM)
     for name in ("movenet.tflite", "pose_landmark_full.tflite", "figure.npz"):
         (folder / name).symlink_to(_ROOT / "weights" / name)
     return folder

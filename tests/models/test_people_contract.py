@@ -1,4 +1,5 @@
-"""The contract of every people backend: one suite over BlazePose with MoveNet and over ultralytics' models.
+"""The contract of every people backend: one suite over BlazePose with MoveNet, and over ultralytics' models without and
+with masks that are carried from frame to frame.
 
 ultralytics' are the smallest of its real classes with random weights, which find many people in noise.
 """
@@ -39,7 +40,7 @@ def random_yolo(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtur
     return folder
 
 
-@pytest.fixture(params=["blazepose", "yolo"])
+@pytest.fixture(params=["blazepose", "yolo", "yolo and sam2"])
 def backend(request: pytest.FixtureRequest) -> PeopleBackend:
     """A backend that has seen nothing yet."""
     if request.param == "blazepose":
@@ -53,7 +54,14 @@ def backend(request: pytest.FixtureRequest) -> PeopleBackend:
 
     models = load_yolo(folder / "yolo26m-seg.pt"), load_yolo(folder / "yolo26m-pose.pt")
     # An untrained head scores every place about 1e-5.
-    return PeopleInDepth(YoloPeople("cpu", 1e-6, models), LandmarkModel(2))
+    people = PeopleInDepth(YoloPeople("cpu", 1e-6, models), LandmarkModel(2))
+    if request.param == "yolo":
+        return people
+    from pipeline.models.people.people_in_video import PeopleInVideo
+    from pipeline.models.people.sam_video import load_sam_video
+
+    weights: Path = request.getfixturevalue("tiny_weights")
+    return PeopleInVideo(people, load_sam_video(weights / "sam2", "cpu"))
 
 
 def _check(person: Person, height: int, width: int) -> None:

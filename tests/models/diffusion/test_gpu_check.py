@@ -77,6 +77,7 @@ def test_a_dry_run_with_random_weights_on_what_another_machine_prepared(
     # The requested person is always found, so no window is generated twice and no matte is propagated.
     assert run["quality"]["mattes_propagated"] == 0 and run["quality"]["frames_replaced"] == 9
     assert run["provoked_out_of_memory"]["outcome"] == "did not run out"
+    assert sorted(run["carried_masks_s_a_frame"]) == ["1", "2"]
     sheet = cv2.imread(run["sheets"][0])
     # Three frames: source, plate, start, three guides, mask, picture, matte.
     assert sheet.shape == (3 * 256, 9 * 128, 3)
