@@ -21,7 +21,7 @@ from worker.command_line import Arguments
 from worker.environment import read_worker_settings
 from worker.progress import PlatformProgress
 
-_STAGES = ("survey", "plate", "perform", "finish")
+_STAGES = ("survey", "plate", "scene", "perform", "finish")
 _AIM_SECONDS = 5.0
 
 

@@ -47,10 +47,10 @@ class Poser:
         if seen is not None:
             points = soften_skeleton(self._figure, points, seen)
         rotations: dict[str, Float64Array] = {}
-        pelvis, _ = turn_torso(self._rest, points)
+        pelvis, _ = turn_torso(self._rest, points, self._bias)
         # The rig's hips lie behind the landmarks', which are on the body's front.
         points[HIPS] += HIPS_BEHIND * pelvis[:, 2] * np.array([1.0, 0.0, 1.0])
-        pelvis, chest = turn_torso(self._rest, points)
+        pelvis, chest = turn_torso(self._rest, points, self._bias)
         rotations["pelvis"] = pelvis
         rotations["spine1"] = slerp(pelvis, chest, 0.35)
         rotations["spine2"] = slerp(pelvis, chest, 0.7)

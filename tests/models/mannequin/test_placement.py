@@ -177,3 +177,23 @@ def test_who_bends_down_to_the_ground_has_the_shoulders_level_with_the_hips(figu
     placed = posed_joints(figure, Poser(figure).pose(skeleton, HEIGHT))
     off = placed[SHOULDERS, :2].mean(axis=0) - skeleton[SHOULDERS, :2].mean(axis=0)
     assert np.linalg.norm(off) < 0.055 * HEIGHT
+
+
+@pytest.mark.parametrize("lean", [-0.25, 0.25])
+def test_a_trunk_leans_in_depth_though_landmarks_see_it_longer_than_the_rig_is(figure: Figure, lean: float) -> None:
+    skeleton = _standing(figure)
+    hips = skeleton[[JOINT["left_hip"], JOINT["right_hip"]]].mean(axis=0)
+    arms = [row for name, row in JOINT.items() if name.endswith(("elbow", "wrist", "hand"))]
+    above = [*SHOULDERS, *_head_parts(skeleton), *arms]
+    upright = _shoulders_behind_hips(figure, skeleton)
+    skeleton[above, 1] = hips[1] + BLAZEPOSE.trunk_length * (skeleton[above, 1] - hips[1])
+    rise = hips[1] - skeleton[SHOULDERS, 1].mean()
+    skeleton[above, 2] += lean * (hips[1] - skeleton[above, 1]) / BLAZEPOSE.depth_gain
+    moved = _shoulders_behind_hips(figure, skeleton) - upright
+    assert 0.3 < moved / (lean * rise / BLAZEPOSE.trunk_length) < 1.1
+
+
+def _shoulders_behind_hips(figure: Figure, skeleton: np.ndarray) -> float:
+    pose = Poser(figure, BLAZEPOSE).pose(skeleton, HEIGHT)
+    places = {name: pose.apply(name, figure.heads[BONE[name]]) for name in ("upperarm1.L", "upperarm1.R", "thigh1.L")}
+    return float((places["upperarm1.L"] + places["upperarm1.R"])[2] / 2 - places["thigh1.L"][2])
