@@ -45,7 +45,9 @@ class Layer(Shaped):
 class FigureGuide(Shaped):
     """The posed figure in the frames of a window: guidance for generators that paint; crop space."""
 
-    SHAPES: ClassVar[Shapes] = {"depth": ("N", "h", "w"), "normals": ("N", "h", "w", 3)}
+    SHAPES: ClassVar[Shapes] = {
+        "depth": ("N", "h", "w"), "normals": ("N", "h", "w", 3), "surface": ("N", "h/8", "w/8", 3),
+    }  # fmt: skip
 
     layers: tuple[Layer, ...]
     """N: the figure as the mannequin draws it, with its shadow on the ground."""
@@ -53,6 +55,9 @@ class FigureGuide(Shaped):
     """(N, h, w) orthographic z, crop px, smaller nearer; NaN outside the figure."""
     normals: NDArray[np.float32]
     """(N, h, w, 3) unit, x right, y down, z away from the camera; 0 outside the figure."""
+    surface: NDArray[np.float32] | None = None
+    """(N, h/8, w/8, 3) the point of the figure that is visible at the middle of each 8 x 8 px: its place on the figure
+    at rest, body heights; NaN outside the figure. A point of the body has the same place in every frame."""
 
     @property
     def silhouette(self) -> NDArray[np.bool_]:

@@ -61,25 +61,17 @@ def mask_tensor(parts: Components, masks: NDArray[np.bool_]) -> Tensor:
     return torch.nn.functional.max_pool2d(x, SPATIAL)
 
 
-def noise_shared_by_frames(parts: Components, seed: int, frames: int, latent_hw: tuple[int, int]) -> Noise:
-    """Return noise that is the same for every frame, and different at each step: similar frames stay similar."""
-
-    def of_step(step: int) -> Tensor:
-        return _draw(parts, (seed, step), latent_hw).expand(frames, -1, -1, -1)
-
-    return of_step
-
-
 def noise_of_frames(parts: Components, seed: int, frames: Sequence[int], latent_hw: tuple[int, int]) -> Noise:
     """Return independent noise for each frame *number*: windows that share a frame share its noise."""
 
     def of_step(step: int) -> Tensor:
-        return torch.cat([_draw(parts, (seed, step, frame), latent_hw) for frame in frames])
+        return torch.cat([draw_noise(parts, (seed, step, frame), latent_hw) for frame in frames])
 
     return of_step
 
 
-def _draw(parts: Components, entropy: tuple[int, ...], latent_hw: tuple[int, int]) -> Tensor:
+def draw_noise(parts: Components, entropy: tuple[int, ...], latent_hw: tuple[int, int]) -> Tensor:
+    """Return (1, 4, h, w) normal noise that depends on ``entropy`` alone."""
     # Drawn by numpy on the CPU: the same on every device, and without state between draws.
     values = np.random.default_rng(entropy).standard_normal((1, 4, *latent_hw), np.float32)
     return torch.from_numpy(values).to(parts.device, parts.dtype)

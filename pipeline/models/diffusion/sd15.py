@@ -11,12 +11,13 @@ from pipeline.datatypes.window import Layer, Window
 from pipeline.models.diffusion.backend import DiffusionBackend
 from pipeline.models.diffusion.conditioner import inpaint_regions, start_pictures
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
-from pipeline.models.diffusion.latents import decode, encode, mask_tensor, noise_shared_by_frames
+from pipeline.models.diffusion.latents import decode, encode, mask_tensor
+from pipeline.models.diffusion.surface_noise import shared_noise
 from pipeline.runtime.callbacks import Check
 
 
 class StableDiffusion(DiffusionBackend):
-    """Frames are consistent because they share their noise and start from the same figure.
+    """Frames are consistent because they share their noise, which moves with the figure, and start from that figure.
 
     Frames are independent, so the batch size changes only rounding.
     """
@@ -43,11 +44,14 @@ class StableDiffusion(DiffusionBackend):
         start = None
         if window.figure is not None and settings.strength < 1:
             start = encode(parts, start_pictures(window, rows), batch, check)
+        surface = None
+        if window.figure is not None and window.figure.surface is not None:
+            surface = window.figure.surface[rows]
         task = DenoiseInputs(
             start=start,
             known_latents=known_latents,
             inpaint_mask=mask_tensor(parts, inpaint_regions(window, rows)),
-            noise=noise_shared_by_frames(parts, seed, len(rows), conditioner.latent_hw),
+            noise=shared_noise(parts, seed, surface, len(rows), conditioner.latent_hw),
             guides=conditioner.guides(window, rows),
             steps=settings.steps,
             strength=settings.strength,

@@ -13,6 +13,7 @@ from pipeline.shaped import Shaped, Shapes
 
 _SAME_DEPTH_BH = 0.02
 """A surface point is visible in both frames where its depth is within this of the nearest one, body heights."""
+_CELL_PX = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -49,6 +50,23 @@ def surface_maps(places: NDArray[np.float32], triangles: NDArray[np.int32], size
     mixed = np.einsum("nk,nkc->nc", weights[rows, columns], of_vertices[corners])
     normals[rows, columns] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-6)
     return SurfaceMaps(np.where(depth < FAR, depth, np.nan).astype(np.float32), normals, nearest, weights)
+
+
+def places_at_rest(
+    maps: SurfaceMaps, triangles: NDArray[np.int32], vertices: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return (h // 8, w // 8, 3): where on the figure at rest the surface point in the middle of each cell of 8 px is.
+
+    ``vertices`` (V, 3) are the figure's at rest. NaN outside the figure.
+    """
+    height, width = (size // _CELL_PX for size in maps.nearest.shape)
+    middle = slice(_CELL_PX // 2, None, _CELL_PX)
+    nearest = maps.nearest[middle, middle][:height, :width]
+    weights = maps.weights[middle, middle][:height, :width]
+    result = np.full((height, width, 3), np.nan, np.float32)
+    inside = nearest >= 0
+    result[inside] = np.einsum("nk,nkc->nc", weights[inside], vertices[triangles[nearest[inside]]])
+    return result
 
 
 def motion_from(

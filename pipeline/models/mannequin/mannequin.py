@@ -17,7 +17,7 @@ from pipeline.joints import NUM_JOINTS
 from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
-from pipeline.models.mannequin.guide import motion_from, surface_maps
+from pipeline.models.mannequin.guide import motion_from, places_at_rest, surface_maps
 from pipeline.models.mannequin.hairline import hair_rim
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.outfit import Outfit
@@ -113,10 +113,11 @@ class Mannequin:
         return (f"the mannequin cannot show these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
 
     def guide(self, window: Window, check: Check) -> FigureGuide:
-        """Return the figure in each frame: picture, depth, normals."""
+        """Return the figure in each frame: picture, depth, normals, and places on its surface."""
         width, height = window.size_wh
         depth = np.full((window.num_frames, height, width), np.nan, np.float32)
         normals = np.zeros((window.num_frames, height, width, 3), np.float32)
+        surface = np.full((window.num_frames, height // 8, width // 8, 3), np.nan, np.float32)
         for i in range(window.num_frames):
             check()
             places = self._places(window, i)
@@ -124,7 +125,8 @@ class Mannequin:
                 maps = surface_maps(places, self._triangles, window.size_wh)
                 depth[i] = maps.depth
                 normals[i] = maps.normals
-        return FigureGuide(tuple(self.generate(window, 0, check)), depth, normals)
+                surface[i] = places_at_rest(maps, self._triangles, self._figure.vertices)
+        return FigureGuide(tuple(self.generate(window, 0, check)), depth, normals, surface)
 
     def motion(self, window: Window) -> NDArray[np.float32]:
         """Return (h, w, 2) px: from a pixel of the second of two frames to where its surface point was in the first."""
