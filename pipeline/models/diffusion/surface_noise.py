@@ -57,7 +57,7 @@ def noise_cells(surface: NDArray[np.float32]) -> NDArray[np.int64]:
     surface appears enlarged, or two of its cells share a row, one px has it and the others have the crop's noise.
     """
     num_frames, height, width, _ = surface.shape
-    on_figure = np.isfinite(surface).all(axis=-1)
+    on_figure = np.asarray(np.isfinite(surface).all(axis=-1))
     places = np.floor(np.where(on_figure[..., None], surface, 0) * (_FILLED * height)).astype(np.int64)
     hashed = np.bitwise_xor.reduce(places * _PRIMES, axis=-1) % _TABLE_SIZE
     cells = np.full((num_frames, height * width), -1, np.int64)
