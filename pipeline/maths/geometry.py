@@ -9,14 +9,13 @@ column vectors; ``a_from_b`` maps points of space b to space a. A *similarity* i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Points, Transforms
-from pipeline.maths.robust import cauchy_weights, sigma_of_lengths, sigma_of_values
+from pipeline.maths.robust_fits import cauchy_homography, fitted_homography, fitted_similarity, refitted
 
 Model = Literal["similarity", "homography"]
 
@@ -33,7 +32,10 @@ def apply_transform(transform: Transforms, points: NDArray[Any]) -> Points:
         transform = transform.reshape(len(transform), *(1,) * (points.ndim - 2), 3, 3)
     x, y = points[..., 0], points[..., 1]
     rows = [transform[..., r, 0] * x + transform[..., r, 1] * y + transform[..., r, 2] for r in range(3)]
-    return np.stack([rows[0] / rows[2], rows[1] / rows[2]], axis=-1)
+    mapped = np.empty((*rows[2].shape, 2))
+    np.divide(rows[0], rows[2], out=mapped[..., 0])
+    np.divide(rows[1], rows[2], out=mapped[..., 1])
+    return mapped
 
 
 def invert(transform: Transforms) -> Transforms:
@@ -70,23 +72,8 @@ def fit_similarity(
 
     Closed form (Umeyama 1991 in the plane, without reflections). Coinciding points give a translation.
     """
-    target_points = np.asarray(target_points, np.float64)
-    source_points = np.asarray(source_points, np.float64)
     w = np.ones(len(target_points)) if weights is None else np.asarray(weights, np.float64)
-    w = w / w.sum()
-    mean_to = w @ target_points
-    mean_frm = w @ source_points
-    p, q = source_points - mean_frm, target_points - mean_to
-    spread = w @ (p**2).sum(1)
-    if spread < 1e-12:
-        return translation(*(mean_to - mean_frm))
-    c = w @ (p * q).sum(1) / spread
-    s = w @ (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / spread
-    linear = np.array([[c, -s], [s, c]])
-    result = np.eye(3)
-    result[:2, :2] = linear
-    result[:2, 2] = mean_to - linear @ mean_frm
-    return result
+    return fitted_similarity(*_both(target_points, source_points), np.ascontiguousarray(w))
 
 
 def fit_homography(
@@ -97,25 +84,10 @@ def fit_homography(
     Points (N, 2), N >= 4. For nearly equal views, where the denominator is close to 1, the algebraic error is the error
     in px.
     """
-    target_points = np.asarray(target_points, np.float64)
-    source_points = np.asarray(source_points, np.float64)
-    w = np.ones(len(target_points)) if weights is None else np.sqrt(np.asarray(weights, np.float64))
-    to_normal = _normalizer(target_points)
-    frm_normal = _normalizer(source_points)
-    (u, v) = apply_transform(to_normal, target_points).T
-    (x, y) = apply_transform(frm_normal, source_points).T
+    w = np.ones(len(target_points)) if weights is None else np.asarray(weights, np.float64)
+    target, source = _both(target_points, source_points)
     # h33 = 1 in normalized coordinates: camera motion between frames never maps the picture's center to infinity.
-    one = np.ones_like(x)
-    zero = np.zeros_like(x)
-    a = np.concatenate(
-        [
-            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], 1) * w[:, None],
-            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], 1) * w[:, None],
-        ]
-    )
-    b = np.concatenate([u * w, v * w])
-    h = np.append(np.linalg.lstsq(a, b, rcond=None)[0], 1.0).reshape(3, 3)
-    return normalized(invert(to_normal) @ h @ frm_normal)
+    return fitted_homography(target, source, np.ascontiguousarray(w), _normalizer(target), _normalizer(source))
 
 
 def fit_homography_cauchy(target_points: NDArray[Any], source_points: NDArray[Any], rounds: int = 8) -> Transforms:
@@ -132,39 +104,20 @@ def fit_homography_cauchy(target_points: NDArray[Any], source_points: NDArray[An
     center = source.mean(axis=0)
     scale = max(float(source.std()), 1.0)
     a, b = (source - center) / scale, (target - center) / scale
-    one = np.ones(len(a))
-    zero = np.zeros(len(a))
-    x, y, u, v = a[:, 0], a[:, 1], b[:, 0], b[:, 1]
-    design = np.stack(
-        [
-            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
-            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
-        ],
-        axis=1,
-    )  # (N, 2, 8)
-    weights = np.ones(len(a))
-    fitted = np.eye(3)
-    # A regularizer towards no perspective, far below the data's weight: few collinear points stay solvable.
-    ridge = np.diag([1e-9] * 6 + [1e-6] * 2)
-    for _ in range(rounds):
-        weighted = design * weights[:, None, None]
-        normal = np.einsum("nij,nik->jk", weighted, design) + ridge
-        h = np.linalg.solve(normal, np.einsum("nij,ni->j", weighted, b))
-        fitted = np.append(h, 1.0).reshape(3, 3)
-        error = np.linalg.norm(apply_transform(fitted, a) - b, axis=1) * scale
-        # The more tolerant scale, for lengths: parallax is not an outlier.
-        weights = cauchy_weights(error, max(sigma_of_values(error), 0.05))
+    fitted = cauchy_homography(*_both(b, a), scale, rounds)
     normalizing = np.array([[1 / scale, 0, -center[0] / scale], [0, 1 / scale, -center[1] / scale], [0, 0, 1]])
     return np.linalg.inv(normalizing) @ fitted @ normalizing
+
+
+def _both(target: NDArray[Any], source: NDArray[Any]) -> tuple[Points, Points]:
+    """Return the points as the compiled fits take them."""
+    return np.ascontiguousarray(target, np.float64), np.ascontiguousarray(source, np.float64)
 
 
 def _normalizer(points: Points) -> Transforms:
     mean = points.mean(0)
     scale = np.sqrt(2.0) / max(float(np.sqrt(((points - mean) ** 2).sum(1)).mean()), 1e-9)
     return scaling(scale, scale) @ translation(*-mean)
-
-
-_FITS: dict[Model, Callable[..., Transforms]] = {"similarity": fit_similarity, "homography": fit_homography}
 
 
 def refit_irls(
@@ -182,18 +135,12 @@ def refit_irls(
     The Cauchy scale is 2.385 times the residuals' robust sigma (from their median), at least ``floor_px``, and shrinks
     with them (Holland and Welsch 1977). ``prior`` are the points' own weights (N,).
     """
-    fit = _FITS[model]
-    result = initial
     own = np.ones(len(target_points)) if prior is None else np.asarray(prior, np.float64)
-    residual = np.linalg.norm(apply_transform(result, source_points) - target_points, axis=1)
-    for _ in range(rounds):
-        weights = cauchy_weights(residual, max(sigma_of_lengths(residual), floor_px), own)
-        result = fit(target_points, source_points, weights)
-        before = residual
-        residual = np.linalg.norm(apply_transform(result, source_points) - target_points, axis=1)
-        if np.abs(before - residual).max() < 1e-4:
-            break
-    return result, residual
+    target, source = _both(target_points, source_points)
+    start = np.ascontiguousarray(initial, np.float64)
+    normals = (_normalizer(target), _normalizer(source)) if model == "homography" else (np.eye(3), np.eye(3))
+    is_homography = model == "homography"
+    return refitted(target, source, start, np.ascontiguousarray(own), normals, is_homography, rounds, floor_px)
 
 
 def similarity_part(transform: Transforms, size_wh: tuple[int, int]) -> Transforms:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
-from pipeline.maths.robust import cauchy_weights, sigma_of_values
+from pipeline.maths.robust import CAUCHY, SIGMA_OF_MEDIAN, median_of
+from pipeline.runtime.compiled import njit
 
 _MIN_RING_PIXELS = 40
 
@@ -60,25 +61,31 @@ def fit_light(plate: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np
         return light
     x, y = x[usable], y[usable]
     for channel in range(3):
-        a, b = x[:, channel], y[:, channel]
-        weights = np.ones(len(a))
-        gain = 1.0
-        offset = 0.0
-        for _ in range(_MOST_ROUNDS):
-            before = gain, offset
-            mean_a, mean_b = np.average(a, weights=weights), np.average(b, weights=weights)
-            spread = weights @ (a - mean_a) ** 2
-            # A prior worth a hundred pixels that are 10 gray levels off the mean.
-            prior = 1e4
-            slope = (weights @ ((a - mean_a) * (b - mean_b)) + prior) / (spread + prior)
-            gain = float(np.clip(slope, 0.5, 2.0))
-            offset = float(mean_b - gain * mean_a)
-            if abs(gain - before[0]) * 128 + abs(offset - before[1]) < _STILL_LEVELS:
-                break
-            error = b - gain * a - offset
-            weights = cauchy_weights(error, max(sigma_of_values(error), 1.0))
-        light[:, channel] = gain, offset
+        light[:, channel] = _fitted(np.ascontiguousarray(x[:, channel]), np.ascontiguousarray(y[:, channel]))
     return light
+
+
+@njit(cache=True, nogil=True)
+def _fitted(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+    """Return gain and offset of one channel's pixels (N,), ``b = gain · a + offset``; see ``fit_light``."""
+    weights = np.ones(len(a))
+    gain = 1.0
+    offset = 0.0
+    for _ in range(_MOST_ROUNDS):
+        total = weights.sum()
+        mean_a, mean_b = (weights * a).sum() / total, (weights * b).sum() / total
+        # A prior worth a hundred pixels that are 10 gray levels off the mean.
+        prior = 1e4
+        slope = (weights * (a - mean_a) * (b - mean_b)).sum() + prior
+        before_gain, before_offset = gain, offset
+        gain = min(max(slope / ((weights * (a - mean_a) ** 2).sum() + prior), 0.5), 2.0)
+        offset = mean_b - gain * mean_a
+        if abs(gain - before_gain) * 128 + abs(offset - before_offset) < _STILL_LEVELS:
+            break
+        error = b - gain * a - offset
+        sigma = max(SIGMA_OF_MEDIAN * median_of(np.abs(error)), 1.0)
+        weights = 1.0 / (1.0 + (error / (CAUCHY * sigma)) ** 2)
+    return gain, offset
 
 
 def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:

@@ -9,11 +9,26 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 
+_SUMMED_PX = 24
+"""Radius from which sums over a box, whose cost does not depend on its size, are faster than maxima."""
+
 
 def grow(mask: Mask, radius_px: int) -> Mask:
-    """Return the mask (h, w) dilated by a square. 2 ms at 20 px on 720p."""
-    kernel = np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8)
-    return cv2.dilate(mask.view(np.uint8), kernel) > 0
+    """Return the mask (h, w) dilated by a square. Only the box around what is set is worked on."""
+    height, width = mask.shape
+    result = np.zeros((height, width), np.bool_)
+    box = box_of_mask(mask)
+    if box[2] == 0:
+        return result
+    x0, y0, x1, y1 = clipped(grown(box, radius_px), (width, height))
+    side = 2 * radius_px + 1
+    near = np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8)
+    if radius_px < _SUMMED_PX:
+        result[y0:y1, x0:x1] = cv2.dilate(near, np.ones((side, side), np.uint8)).view(np.bool_)
+    else:
+        count = cv2.boxFilter(near, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        np.greater(count, 0, out=result[y0:y1, x0:x1])
+    return result
 
 
 def grow_round(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
@@ -25,5 +40,5 @@ def grow_round(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
     if mask.any():
         # A disc is not separable: 14 ms at 20 px on the whole of 720p.
         near = np.ascontiguousarray(mask[y0:y1, x0:x1])
-        result[y0:y1, x0:x1] = cv2.dilate(near.view(np.uint8), kernel) > 0
+        result[y0:y1, x0:x1] = cv2.dilate(near.view(np.uint8), kernel).view(np.bool_)
     return result
