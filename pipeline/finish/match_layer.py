@@ -11,13 +11,18 @@ from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.light import levels_of, linear_of
-from pipeline.maths.sharpness import Covariance, blur_kernel, lacking_blur, measure_blur
+from pipeline.maths.motion_blur import find_motion
+from pipeline.maths.sharpness import Covariance, blur_kernel, is_motion, lacking_blur, measure_blur, motion_covariance
 
 _LEAST_PX = 0.6
 """Less blur than this is invisible, and within the measurement error on a sharp picture."""
 _LEAST_PLATE_PX = 0.8
+_LEAST_MOTION_PX = 7.0
+"""Shorter motions are measured well by the steepness of edges."""
 _MEASURED_BODY_PX = 300
 """Body height at which a plate's blur is measured."""
+_LEAKAGE = 0.15
+"""Share of a slanting motion's variance that is measured across it: edges count for the nearest of eight directions."""
 _SHARP = np.zeros((2, 2))
 """Where the frame itself is sharp the inserted layer need not be measured."""
 _SHARES = (1.0, 0.0, 0.2, 0.5, 1.6, 2.5)
@@ -52,7 +57,23 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
     drawn = np.asarray(color + (1 - layer.alpha[part]) * np.float32(behind), np.float32)
     there = measure_blur(drawn, np.ascontiguousarray(solid[part])) if solid.any() else None
     lacking = lacking_blur(wanted, there, _LEAST_PX) if there is not None else None
-    return layer if lacking is None else _filtered(layer, blur_kernel(lacking), (source.shape[1], source.shape[0]))
+    if lacking is None:
+        return layer
+    lacking = _as_motion(lacking, gray, np.ascontiguousarray(subject_mask[area]))
+    return _filtered(layer, blur_kernel(lacking), (source.shape[1], source.shape[0]))
+
+
+def _as_motion(lacking: Covariance, gray: NDArray[np.float32], subject_mask: Mask) -> Covariance:
+    """Return a blur with the length and direction that the subject's gradient, (h, w), shows, if it is a long
+    motion."""
+    (narrow, long), axes = np.linalg.eigh(lacking)
+    expected_px = float(np.sqrt(12 * max(long - narrow, 0.0)))
+    if not is_motion(narrow, long) or expected_px < _LEAST_MOTION_PX:
+        return lacking
+    motion = find_motion(gray, subject_mask, axes[:, 1], expected_px)
+    if motion is None:
+        return lacking
+    return motion_covariance(motion.length_px, motion.along, max(narrow - _LEAKAGE * long, 0.0))
 
 
 def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -> Picture:

@@ -179,21 +179,31 @@ def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Cova
     return lacking * onset if onset > 0 else None
 
 
+def is_motion(narrow: float, long: float) -> bool:
+    """Return whether a blur of these variances across and along is motion rather than defocus."""
+    return narrow < _MOTION_WIDTH * long
+
+
+def motion_covariance(length_px: float, along: NDArray[np.float64], narrow_px2: float) -> Covariance:
+    """Return the covariance of a motion blur of a length along a unit vector (2,), and a variance across it."""
+    return narrow_px2 * np.eye(2) + length_px**2 / 12 * np.outer(along, along)
+
+
 def blur_kernel(covariance: Covariance) -> NDArray[np.float32]:
     """Return a kernel (n, n) of a covariance, its sum 1; n is odd.
 
     A Gaussian, or, where the blur is far longer than wide, a uniform bar: the motion blur of an open shutter.
     """
     (narrow, long), axes = np.linalg.eigh(covariance)
-    is_motion = narrow < _MOTION_WIDTH * long
+    is_bar = is_motion(narrow, long)
     # A bar of length l has the variance l² / 12.
-    length_px = float(np.sqrt(12 * (long - narrow))) if is_motion else 0.0
-    spread = np.diag([narrow, narrow if is_motion else long]) + 0.02 * np.eye(2)
+    length_px = float(np.sqrt(12 * (long - narrow))) if is_bar else 0.0
+    spread = np.diag([narrow, narrow if is_bar else long]) + 0.02 * np.eye(2)
     radius = max(1, int(np.ceil(length_px / 2 + 2.6 * np.sqrt(spread[1, 1]))))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     across = x * axes[0, 0] + y * axes[1, 0]
     along = x * axes[0, 1] + y * axes[1, 1]
-    if is_motion:
+    if is_bar:
         # Sample points closer than a pixel, each splatted bilinearly.
         spread += _GRID_PX2 * np.eye(2)
     weights = np.zeros(x.shape)
