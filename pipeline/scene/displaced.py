@@ -37,14 +37,14 @@ def _shown_near_by(source: Picture, plate: Picture) -> Mask:
     """Return (h, w) where the source lies in the range of the plate's neighborhood in every channel and in hue."""
     kernel = np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)
     within = np.ones(source.shape[:2], np.bool_)
-    for now, clean in ((source, plate), (_hues(source), _hues(plate))):
+    for now, clean in ((source, plate), (hues(source), hues(plate))):
         over = cv2.subtract(now, cv2.dilate(clean, kernel))
         under = cv2.subtract(cv2.erode(clean, kernel), now)
         within &= (cv2.max(over, under) <= _LEVELS).all(axis=-1)
     return within
 
 
-def _hues(picture: Picture) -> Picture:
+def hues(picture: Picture) -> Picture:
     """Return (h, w, 2): red against green, and both against blue."""
     from_rgb = np.array([[0.5, -0.5, 0.0, 128.0], [0.25, 0.25, -0.5, 128.0]], np.float32)
     return np.asarray(cv2.transform(np.ascontiguousarray(picture), from_rgb), np.uint8)

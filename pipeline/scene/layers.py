@@ -16,6 +16,7 @@ from pipeline.scene.colors import FLOOR
 from pipeline.scene.displaced import displaced_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges
+from pipeline.scene.mixed_edges import mixed_edges
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
 from pipeline.scene.samples import UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
@@ -131,7 +132,7 @@ def labels_of(
     unexplained = _unexplained(evidence, sample)
     shoes = subject_shoes(sample, unexplained, row)
     like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
-    outline = blurred_outline(sample, unexplained, like_others)
+    outline = blurred_outline(sample, unexplained, like_others) | mixed_edges(unexplained & ~shoes, sample.subject_mask & _alike(evidence), sample)
     unexplained &= ~shoes & ~outline
     # Where the mask is wide enough, they are already in it.
     unexplained &= ~rims_of_limbs(unexplained, sample, like_others)

@@ -1,0 +1,62 @@
+"""Pixels along the mask that mix the subject with the background: motion blur, loose hair, a mask that is too tight.
+
+Their colors are neither the subject's nor the background's and lie between the two; those of an object seldom do.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.masks import grow
+from pipeline.scene.displaced import hues
+from pipeline.scene.samples import Sample, opened
+
+_REACH_BH = 0.05
+_WINDOW_BH = 0.035
+_LEVELS = 4
+_THIN_BH = 0.025
+"""Half the width of the widest strip."""
+_LEAST_LENGTH_BH = 0.08
+"""A stick that leaves the outline is shorter within reach."""
+_SLACK_PX = 2.0
+
+
+def mixed_edges(unexplained: Mask, own: Mask, sample: Sample) -> Mask:
+    """Return the strips of ``unexplained`` (h, w) along the mask whose colors lie between those on both sides."""
+    height = sample.body.height_px
+    beside = grow(sample.subject_mask, max(1, round(_REACH_BH * height))) & ~sample.subject_mask & ~sample.others_mask
+    radius = max(1, round(_THIN_BH * height))
+    thin = unexplained & beside & ~grow(opened(unexplained, radius), radius)
+    if not thin.any():
+        return thin
+    strips = thin & _between(sample, own, max(1, round(_WINDOW_BH * height)))
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats(strips.view(np.uint8), connectivity=8)
+    extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
+    is_strip = extent > _LEAST_LENGTH_BH * height
+    # A strip along the outline lies half its width from it on average; a stick extends away from it.
+    away = cv2.distanceTransform((~sample.subject_mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    areas = np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
+    mean_away = np.bincount(labeled.ravel(), away.ravel(), count) / areas
+    is_strip &= mean_away <= 0.5 * areas / extent + _SLACK_PX
+    is_strip[0] = False
+    return np.asarray(is_strip[labeled], np.bool_)
+
+
+def _between(sample: Sample, own: Mask, reach_px: int) -> Mask:
+    """Return (h, w) where each channel and hue lies in the range of the plate and of the subject within reach."""
+    view = sample.view
+    between = np.ones(sample.subject_mask.shape, np.bool_)
+    for now, clean in ((view.picture, view.plate), (hues(view.picture), hues(view.plate))):
+        low, high = _range(now, clean, own, reach_px)
+        between &= (cv2.max(cv2.subtract(now, high), cv2.subtract(low, now)) <= _LEVELS).all(axis=-1)
+    return between
+
+
+def _range(now: Picture, clean: Picture, own: Mask, reach_px: int) -> tuple[Picture, Picture]:
+    kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
+    inside = own[..., None]
+    low = cv2.erode(np.minimum(clean, np.where(inside, now, np.uint8(255))), kernel)
+    high = cv2.dilate(np.maximum(clean, np.where(inside, now, np.uint8(0))), kernel)
+    return np.asarray(low, np.uint8), np.asarray(high, np.uint8)
