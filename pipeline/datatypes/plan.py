@@ -43,6 +43,7 @@ class Subject(Shaped):
     SHAPES: ClassVar[Shapes] = {
         "track_of_frame": ("T",), "presence": ("T",), "boxes_xyxy": ("T", 4), "joints": ("T", NUM_JOINTS, 3),
         "skeletons": ("T", NUM_SKELETON, 3), "body_height_px": ("T",), "visible": ("T",),
+        "others_lost": ("T",),
     }  # fmt: skip
 
     track_of_frame: NDArray[np.int64]
@@ -59,6 +60,8 @@ class Subject(Shaped):
     """(T,) standing height in source px, smooth over time, NaN where absent."""
     visible: NDArray[np.float32] | None = None
     """(T,) 0..1 how much of the subject is seen, 0 where not found; None where that is not known."""
+    others_lost: NDArray[np.bool_] | None = None
+    """(T,) frames in which somebody lost from sight may be close to them; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from pipeline.plan.doubts import doubts_of
 from pipeline.plan.gaps import subject_of_tracks
 from pipeline.plan.hidden_gaps import boxes_by_frame
 from pipeline.plan.linking import link_tracklets
+from pipeline.plan.lost_people import others_lost
 from pipeline.plan.points import person_at, person_by_points
 from pipeline.request import NamedChoice, PointChoice, SubjectChoice
 
@@ -58,7 +60,8 @@ def choose_subject(
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
     subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds, boxes_by_frame(others))
-    warnings = [*doubts_of(subject, person, others, info, shot_starts)]
+    subject = replace(subject, others_lost=others_lost(subject, others, info, shot_starts))
+    warnings = [*doubts_of(subject, person, others, info)]
     if len(persons) > 1:
         warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")
     return subject, tuple(warnings)

@@ -14,6 +14,12 @@ _REACH_PX = 6
 _LEVELS = 4
 _SHARE = 0.7
 """Fraction of a region whose colors the plate shows near by; an object has parts in colors of its own."""
+_LOOSE_REACH_PX = 16
+_LOOSE_SHARE = 0.8
+"""The same for what nobody holds, which may be folds of the cloth that the subject stands on."""
+_WINDOW_BH = 0.06
+_WINDOW_SHARE = 0.8
+"""The same within a window, for the parts of a region in which an object and a deformed background meet."""
 
 
 def displaced_background(found: Mask, sample: Sample) -> Mask:
@@ -21,11 +27,7 @@ def displaced_background(found: Mask, sample: Sample) -> Mask:
     plate has near by."""
     if not found.any():
         return np.zeros(found.shape, np.bool_)
-    x0, y0, x1, y1 = box_of_mask(found)
-    area = np.s_[y0:y1, x0:x1]
-    displaced = np.zeros(found.shape, np.bool_)
-    displaced[area] = _shown_near_by(sample.view.picture[area], sample.view.plate[area])
-    displaced &= ~sample.subject_mask & ~sample.others_mask
+    displaced = _displaced(found, sample)
     count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
     areas = np.bincount(labeled.ravel(), minlength=count)
     is_background = np.bincount(labeled[displaced], minlength=count) >= _SHARE * areas
@@ -33,9 +35,44 @@ def displaced_background(found: Mask, sample: Sample) -> Mask:
     return np.asarray(is_background[labeled], np.bool_)
 
 
-def _shown_near_by(source: Picture, plate: Picture) -> Mask:
+def displaced_parts(found: Mask, sample: Sample) -> Mask:
+    """Return the parts of ``found`` (h, w), joined to an object or to somebody, around which it is mostly such
+    background."""
+    if not found.any():
+        return np.zeros(found.shape, np.bool_)
+    displaced = _displaced(found, sample) & found
+    size = 2 * round(0.5 * _WINDOW_BH * sample.body.height_px) + 1
+    few, all_of_it = (cv2.blur(mask.astype(np.float32), (size, size)) for mask in (displaced, found))
+    return found & ~sample.subject_mask & ~sample.others_mask & (few >= _WINDOW_SHARE * all_of_it)
+
+
+def _displaced(found: Mask, sample: Sample) -> Mask:
+    """Return where the plate near by has the frame's colors, outside the people's masks."""
+    x0, y0, x1, y1 = box_of_mask(found)
+    area = np.s_[y0:y1, x0:x1]
+    displaced = np.zeros(found.shape, np.bool_)
+    displaced[area] = _shown_near_by(sample.view.picture[area], sample.view.plate[area], _REACH_PX)
+    return displaced & ~sample.subject_mask & ~sample.others_mask
+
+
+def folds_of_background(loose: Mask, sample: Sample) -> Mask:
+    """Return the components of ``loose`` (h, w), objects that nobody holds, in colors of the background around them."""
+    if not loose.any():
+        return loose
+    x0, y0, x1, y1 = box_of_mask(loose)
+    area = np.s_[y0:y1, x0:x1]
+    alike = np.zeros(loose.shape, np.bool_)
+    alike[area] = _shown_near_by(sample.view.picture[area], sample.view.plate[area], _LOOSE_REACH_PX)
+    count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
+    shares = np.bincount(labeled[alike], minlength=count) / np.bincount(labeled.ravel(), minlength=count)
+    is_background = shares >= _LOOSE_SHARE
+    is_background[0] = False
+    return np.asarray(is_background[labeled], np.bool_)
+
+
+def _shown_near_by(source: Picture, plate: Picture, reach_px: int) -> Mask:
     """Return (h, w) where the source lies in the range of the plate's neighborhood in every channel and in hue."""
-    kernel = np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)
+    kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
     within = np.ones(source.shape[:2], np.bool_)
     for now, clean in ((source, plate), (hues(source), hues(plate))):
         over = cv2.subtract(now, cv2.dilate(clean, kernel))

@@ -24,6 +24,10 @@ _RIM_SHARE = 0.5
 _OTHERS_SHARE = 0.5
 _RIM_DEPTH_BH = 0.015
 """Largest mean distance of a rim's pixels from its edge: that of a strip of 6 % of body height."""
+_SOLID_BH = 0.028
+"""Half the width of what is no blurred edge."""
+_AROUND_SOLID_BH = 0.06
+"""Their narrower parts are as near."""
 _STRIP_DEPTH_BH = 0.02
 _STRIP_SHARE = 0.85
 """Fraction of a strip's pixels that lie on the edge of the body; an object in the hand extends away from it."""
@@ -81,11 +85,12 @@ def subject_shoes(sample: Sample, unexplained: Mask, row: SceneRow) -> Mask:
     return narrow
 
 
-def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask) -> Mask:
+def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask, may_be_others: Mask) -> Mask:
     """Return the unexplained components along the edge of the mask: parts it misses, blurred into the background.
 
     An object extends away from the outline, or lies in front; a mask that is too tight leaves a rim all around. A rim
-    mostly in the colors of other people (``like_others``) is somebody who is mostly hidden behind the subject.
+    mostly in the colors of other people (``like_others``) is somebody who is mostly hidden behind the subject, and so
+    is a wide part where they may be without a mask (``may_be_others``).
     """
     rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
     count, labeled = cv2.connectedComponents(unexplained.view(np.uint8), connectivity=8)
@@ -103,7 +108,10 @@ def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask) -> Mas
     is_rim &= np.bincount(labeled[like_others], minlength=count) < _OTHERS_SHARE * np.maximum(areas, 1)
     is_rim[0] = False
     outline: Mask = is_rim[labeled] & unexplained
-    return outline
+    # Somebody behind the subject is wider than a blurred edge.
+    solid = opened(unexplained & ~sample.subject_mask, max(1, round(_SOLID_BH * sample.body.height_px)))
+    solid &= may_be_others
+    return outline & ~grow(solid, round(_AROUND_SOLID_BH * sample.body.height_px))
 
 
 def _num_parts(labeled: NDArray[np.int32], areas: NDArray[np.int64], sample: Sample) -> NDArray[np.int64]:

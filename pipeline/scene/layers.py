@@ -13,11 +13,11 @@ from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.scene.body import HEAD
 from pipeline.scene.colors import FLOOR
-from pipeline.scene.displaced import displaced_background
+from pipeline.scene.displaced import displaced_background, displaced_parts, folds_of_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges
-from pipeline.scene.mixed_edges import mixed_edges
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
+from pipeline.scene.mixed_edges import mixed_edges
 from pipeline.scene.samples import UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.views import Shown
@@ -53,6 +53,9 @@ _LONG_HAIR_BH = 0.2
 _WORN_SHARE = 0.9
 """Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
 _HALF = 0.5
+_BEYOND_SHARE = 0.3
+_LEAST_BEYOND_PX = 150
+"""Something of which more than this share and area, at ``WORK_BODY_PX``, lies out of reach is no missed limb."""
 _COMMON = 0.008
 """A color as frequent as this on a part of the subject is one of its main colors."""
 
@@ -132,10 +135,14 @@ def labels_of(
     unexplained = _unexplained(evidence, sample)
     shoes = subject_shoes(sample, unexplained, row)
     like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
-    outline = blurred_outline(sample, unexplained, like_others) | mixed_edges(unexplained & ~shoes, sample.subject_mask & _alike(evidence), sample)
+    outline = blurred_outline(sample, unexplained, like_others, evidence.unmasked)
     unexplained &= ~shoes & ~outline
     # Where the mask is wide enough, they are already in it.
-    unexplained &= ~rims_of_limbs(unexplained, sample, like_others)
+    rims = rims_of_limbs(unexplained, sample, like_others)
+    unexplained &= ~displaced_parts(unexplained, sample)
+    mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample)
+    unexplained &= ~rims & ~mixed
+    outline |= mixed
     people = _people(evidence, sample, unexplained)
     labels = np.where(
         _subject(evidence, sample, people, shoes | outline), np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)
@@ -143,6 +150,7 @@ def labels_of(
     held, hand = held_objects(unexplained & ~people, sample)
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
+    loose &= ~folds_of_background(loose, sample)
     # A passer-by at the subject's head has colors that the others have.
     others, head = row.others[sample.bins], row.subject[HEAD][sample.bins]
     worn = _worn(loose, sample, head > UNLIKELY, (others > UNLIKELY) & (others > head))
@@ -268,13 +276,26 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
     reach = round(REACH_BH * sample.body.height_px)
     if reach < 2 or not subject.any():
         return np.zeros(subject.shape, np.bool_)
-    near = grow(subject, reach) & (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
+    differs = (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
+    within = grow(subject, reach)
+    near = within & differs & ~_extending(differs, within)
     # A line of one pixel is a misplaced edge; fingers are wider, and are recovered by dilating the mask.
     found = opened(near & like, 1)
     if not found.any():
         return found
     _, labeled = cv2.connectedComponents((grow(found, 1) | subject).astype(np.uint8))
     return np.isin(labeled, np.unique(labeled[subject])) & found
+
+
+def _extending(differs: Mask, within: Mask) -> Mask:
+    """Return the components of ``differs`` that extend out of reach: somebody behind the subject in like colors."""
+    # Somebody's outline touches many things by a line of a pixel.
+    solid = opened(differs, 1)
+    count, labeled = cv2.connectedComponents(solid.view(np.uint8), connectivity=4)
+    beyond = np.bincount(labeled[~within], minlength=count)
+    extends = (beyond > _LEAST_BEYOND_PX) & (beyond > _BEYOND_SHARE * np.bincount(labeled.ravel(), minlength=count))
+    extends[0] = False
+    return extends[labeled]
 
 
 def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Mask:

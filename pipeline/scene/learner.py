@@ -107,6 +107,9 @@ class SceneLearner:
             self._close(row)
         self._write(len(self._plates.anchors))
         gap = round(_LONGEST_MEETING_SECONDS * rate)
+        lost = self._plan.subject.others_lost
+        if lost is not None:
+            self._close_frames = sorted({*self._close_frames, *np.flatnonzero(lost).tolist()})
         save_meetings(self._folder, self._close_frames, round(_MEETING_SECONDS * rate), gap)
 
     def _take_waiting(self) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.scene.displaced import hues
 from pipeline.scene.samples import Sample, opened
@@ -28,10 +29,15 @@ def mixed_edges(unexplained: Mask, own: Mask, sample: Sample) -> Mask:
     height = sample.body.height_px
     beside = grow(sample.subject_mask, max(1, round(_REACH_BH * height))) & ~sample.subject_mask & ~sample.others_mask
     radius = max(1, round(_THIN_BH * height))
-    thin = unexplained & beside & ~grow(opened(unexplained, radius), radius)
+    # What is wide beside the mask is something else.
+    thin = unexplained & beside & ~grow(opened(unexplained & ~sample.subject_mask, radius), radius)
     if not thin.any():
         return thin
-    strips = thin & _between(sample, own, max(1, round(_WINDOW_BH * height)))
+    reach = max(1, round(_WINDOW_BH * height))
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(thin), reach), (thin.shape[1], thin.shape[0]))
+    area = np.s_[y0:y1, x0:x1]
+    strips = np.zeros(thin.shape, np.bool_)
+    strips[area] = thin[area] & _between(sample.view.picture[area], sample.view.plate[area], own[area], reach)
     count, labeled, stats, _ = cv2.connectedComponentsWithStats(strips.view(np.uint8), connectivity=8)
     extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
     is_strip = extent > _LEAST_LENGTH_BH * height
@@ -44,11 +50,10 @@ def mixed_edges(unexplained: Mask, own: Mask, sample: Sample) -> Mask:
     return np.asarray(is_strip[labeled], np.bool_)
 
 
-def _between(sample: Sample, own: Mask, reach_px: int) -> Mask:
+def _between(source: Picture, plate: Picture, own: Mask, reach_px: int) -> Mask:
     """Return (h, w) where each channel and hue lies in the range of the plate and of the subject within reach."""
-    view = sample.view
-    between = np.ones(sample.subject_mask.shape, np.bool_)
-    for now, clean in ((view.picture, view.plate), (hues(view.picture), hues(view.plate))):
+    between = np.ones(own.shape, np.bool_)
+    for now, clean in ((source, plate), (hues(source), hues(plate))):
         low, high = _range(now, clean, own, reach_px)
         between &= (cv2.max(cv2.subtract(now, high), cv2.subtract(low, now)) <= _LEVELS).all(axis=-1)
     return between

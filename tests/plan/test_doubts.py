@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.datatypes.plan import Presence, Subject
 from pipeline.plan.doubts import doubts_of
+from pipeline.plan.lost_people import others_lost
 from pipeline.plan.pieces import part_of
 from tests.plan.test_linking import BLUE, RED, walker
 from tests.support.clip_info import video_info
@@ -13,8 +16,9 @@ from tests.support.clip_info import video_info
 COUNT = 120
 
 
-def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0,)) -> list[str]:
-    """Warnings about the other person, who stands at ``other_x`` and is not found in a gap."""
+def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0,), count: int = COUNT) -> list[str]:
+    """Warnings about the other person, who stands at ``other_x`` and is not found in a gap; their track ends with the
+    clip or at ``count``."""
     frames = np.arange(COUNT)
     own = walker(0, frames, np.full(COUNT, 300.0), RED)
     theirs = walker(1, frames, np.full(COUNT, other_x), BLUE)
@@ -22,9 +26,10 @@ def told(other_x: float, gap: tuple[int, int], shot_starts: tuple[int, ...] = (0
     subject = Subject(
         np.zeros(COUNT, np.int64), presence, own.boxes_xyxy, own.joints, own.skeletons, np.full(COUNT, 200.0)
     )
-    parts = part_of(theirs, 0, gap[0]), part_of(theirs, gap[1], COUNT)
+    parts = (part_of(theirs, 0, gap[0]), *([part_of(theirs, gap[1], count)] if gap[1] < count else []))
     info = video_info(COUNT, (640, 360), 30)
-    lines = doubts_of(subject, (own,), (parts,), info, np.array(shot_starts))
+    lost = others_lost(subject, (parts,), info, np.array(shot_starts))
+    lines = doubts_of(replace(subject, others_lost=lost), (own,), (parts,), info)
     return [line for line in lines if "another person" in line]
 
 
@@ -37,4 +42,11 @@ def test_distant_or_briefly_missing_people_and_cuts_cause_no_doubt() -> None:
     assert told(600.0, (30, 75)) == []
     assert told(31.0, (30, 75)) == []
     assert told(360.0, (30, 36)) == []
-    assert told(360.0, (30, 75), (0, 75)) == []
+    assert told(360.0, (30, 75), (0, 30)) == []
+
+
+def test_somebody_lost_within_the_picture_stays_lost_until_the_shot_ends() -> None:
+    (line,) = told(360.0, (30, COUNT))
+    assert "not found from 1.0 to 4.0 s" in line
+    (line,) = told(360.0, (30, 90), (0, 60))
+    assert "not found from 1.0 to 2.0 s" in line

@@ -7,8 +7,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from pipeline.scene.displaced import displaced_background
+from pipeline.scene.displaced import displaced_background, folds_of_background
 from pipeline.scene.layers import Label
+from pipeline.scene.mixed_edges import mixed_edges
 from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
 from tests.support.scene_truth import Mask, Shot, disc, man_at, shot_at, wall
 
@@ -46,3 +47,48 @@ def test_a_sheet_that_moved_a_little_is_background_and_a_thing_on_it_is_not() ->
     background = displaced_background(place | thing, replace(shot, picture=picture).sample())
     assert share(background, place) == 1.0
     assert not (background & thing).any()
+
+
+def test_folds_of_a_sheet_are_background_and_a_thing_that_nobody_holds_is_not() -> None:
+    plate = wall()
+    plate[150:, 210:250:12] = (40, 40, 40)
+    shot = shot_at(150, plate)
+    folds = NOTHING.copy()
+    folds[190:225, 215:245] = True
+    moved = cv2.warpAffine(plate, np.array([[1.0, 0, 9], [0, 1, 5]]), plate.shape[1::-1])
+    thing = disc(60, 120, 15) & ~shot.subject_mask
+    picture = shot.picture.copy()
+    picture[folds] = moved[folds]
+    picture[thing] = (235, 200, 30)
+    background = folds_of_background(folds | thing, replace(shot, picture=picture).sample())
+    assert share(background, folds) == 1.0
+    assert not (background & thing).any()
+
+
+def blurred_edge(x: float) -> tuple[Shot, Mask]:
+    """The man with a too tight mask, blurred to the left into the background."""
+    shot = shot_at(x, wall())
+    mask = cv2.erode(shot.subject_mask.view(np.uint8), np.ones((5, 5))) > 0
+    blurred = cv2.blur(shot.picture, (15, 15))
+    ring = (cv2.dilate(shot.subject_mask.view(np.uint8), np.ones((9, 9))) > 0) & ~mask
+    picture = np.where(ring[..., None], blurred, shot.picture)
+    return replace(shot, picture=picture, subject_mask=np.asarray(mask)), ring
+
+
+def test_edges_that_mix_the_subject_with_the_background_are_no_objects() -> None:
+    made = [blurred_edge(x) for x in PATH[::3]]
+    row = learned([shot for shot, _ in made])
+    for shot, ring in made:
+        objects = np.isin(labeled(shot, row), (Label.THING, Label.CARRIED))
+        assert share(objects, ring) < 0.02
+
+
+def test_a_stick_that_leaves_the_outline_is_no_edge() -> None:
+    shot = shot_at(150, wall())
+    stick = NOTHING.copy()
+    stick[118:123, 200:260] = True
+    stick &= ~shot.subject_mask
+    picture = shot.picture.copy()
+    picture[stick] = (90, 110, 110)
+    sample = replace(shot, picture=picture).sample()
+    assert not mixed_edges(stick, sample.subject_mask, sample).any()
