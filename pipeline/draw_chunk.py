@@ -11,7 +11,7 @@ from pipeline.job_steps import subject_masks
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
-from pipeline.perform.backends import prepare_models
+from pipeline.perform.backends import FITTED, prepare_models
 from pipeline.perform.inputs import PerformInputs
 from pipeline.perform.perform import perform_clip
 from pipeline.perform.sharing import ChunkOffer
@@ -29,7 +29,7 @@ from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values
 
 SHARED = ("masks.zip", "plates")
-OF_A_SUBJECT = ("plan.zip", "light.zip", "shadows.zip")
+OF_A_SUBJECT = ("plan.zip", "light.zip", "shadows.zip", FITTED)
 """Inputs of a chunk besides the clip: names in the workspace, and in each subject's folder in it."""
 
 
@@ -94,7 +94,7 @@ def draw_chunk(
         ]
         shadows = [thrown for _, thrown in lighting]
         plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
-        prepare_models(models, appearance)
+        prepare_models(models, appearance, folders[subject])
         inputs = PerformInputs(
             clip, plans[subject], masks[subject], plates, lighting[subject][0], wanted.seed, folders[subject]
         )

@@ -295,8 +295,12 @@ def _perform(
 ) -> None:
     """Generate the layers of all subjects, one after the other."""
     with timed(job.timings, "perform"):
+        if share is not None:
+            # Other workers get the fitted people of all subjects with the first one's chunks.
+            for subject in subjects[1:]:
+                prepare_models(job.models, subject.appearance, subject.folder)
         for subject, (light, _) in zip(subjects, lights, strict=True):
-            job.notes.append(prepare_models(job.models, subject.appearance))
+            job.notes.append(prepare_models(job.models, subject.appearance, subject.folder))
             perform_clip(
                 PerformInputs(clip, subject.plan, subject.masks, plates, light, subject.request.seed, subject.folder),
                 job.models,

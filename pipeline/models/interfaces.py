@@ -91,6 +91,20 @@ class CharacterBackend(Protocol):
         ...
 
 
+@runtime_checkable
+class FittedBackend(Protocol):
+    """Becomes a person by a fit that takes seconds, and whose outcome can be kept in a file."""
+
+    @property
+    def person(self) -> object:
+        """The outcome of the last ``prepare``: a frozen dataclass of arrays, numbers and texts."""
+        ...
+
+    def become(self, person: object) -> tuple[str, ...]:
+        """Take over the outcome of an earlier ``prepare``, instead of it; return its warnings."""
+        ...
+
+
 class SafetyBackend(Protocol):
     """Flags pictures that must not be shown."""
 

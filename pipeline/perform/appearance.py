@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from pipeline.datatypes.appearance import Appearance, ReferencePicture
 from pipeline.datatypes.arrays import Mask
 from pipeline.datatypes.survey import Person
 from pipeline.errors import InvalidInput
+from pipeline.maths.cutout import refined_mask
 from pipeline.models.interfaces import PeopleBackend
 
 
@@ -45,6 +47,8 @@ def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str
     person = seen[0]
     if reference.shape[2] == 4:
         person = _with_mask(person, reference[..., 3] > 127)
+    else:
+        person = replace(person, mask=refined_mask(reference, person.mask))
     return ReferencePicture(reference, person)
 
 

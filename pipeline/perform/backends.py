@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from pipeline.datatypes.appearance import Appearance
@@ -9,19 +11,41 @@ from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Window
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.models.interfaces import Needs
+from pipeline.models.interfaces import FigureBackend, FittedBackend, Generator, Needs
 from pipeline.models.loaded import LoadedModels, load_models
 from pipeline.perform.controls import ControlPictures
 from pipeline.perform.matting import MatteMaker
 from pipeline.settings import Settings
+from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
+from pipeline.workspace.values import load_values, save_values
+
+FITTED = "person.zip"
+"""The figure fitted to the reference pictures, with its colors, in a subject's folder."""
 
 
-def prepare_models(models: LoadedModels, appearance: Appearance) -> tuple[str, ...]:
-    """Adopt the new person's appearance; return what the generator could not adopt."""
-    notes = models.generator.prepare(appearance)
+def prepare_models(models: LoadedModels, appearance: Appearance, folder: Path) -> tuple[str, ...]:
+    """Adopt the new person's appearance; return what the generator could not adopt.
+
+    What was fitted to reference pictures is kept in the subject's ``folder``, and read from there where it exists: a
+    resumed job and the workers of a shared one draw the same person, and fit nothing.
+    """
+    notes = _prepared(models.generator, appearance, folder)
     if models.figure is not None:
         # What it cannot adopt is left to the generator.
-        models.figure.prepare(appearance)
+        _prepared(models.figure, appearance, folder)
+    return notes
+
+
+def _prepared(backend: Generator | FigureBackend, appearance: Appearance, folder: Path) -> tuple[str, ...]:
+    if appearance.reference is None or not isinstance(backend, FittedBackend):
+        return backend.prepare(appearance)
+    path = folder / FITTED
+    if keep_if_intact(folder, path):
+        return backend.become(load_values(path, type(backend.person)))
+    notes = backend.prepare(appearance)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_values(path, backend.person)
+    write_checksum(folder, path)
     return notes
 
 

@@ -61,7 +61,7 @@ class Mannequin:
         self._variant = variant
         self._max_crop_height_px = max_crop_height_px
         self._base = load_figure(figure, variant)
-        self._become(plain_person(self._base, Outfit()))
+        self.become(plain_person(self._base, Outfit()))
 
     @property
     def needs(self) -> Needs:
@@ -71,9 +71,7 @@ class Mannequin:
         """Turn the figure into the reference picture's person, or leave it plain."""
         if appearance.reference is None:
             return self._dress(appearance.prompt)
-        person = make_person(self._base, appearance)
-        self._become(person)
-        return person.warnings
+        return self.become(make_person(self._base, appearance))
 
     def use_less_memory(self) -> bool:
         """It works frame by frame already."""
@@ -107,7 +105,7 @@ class Mannequin:
         """Dress the figure as a prompt says; without one it wears its own clothes."""
         chosen = choose_from_words(prompt)
         variant = chosen.sex if self._variant == "auto" and chosen.sex is not None else self._variant
-        self._become(plain_person(load_figure(self._path, variant), chosen.outfit))
+        self.become(plain_person(load_figure(self._path, variant), chosen.outfit))
         if not chosen.unknown:
             return ()
         return (f"the mannequin cannot show these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
@@ -137,6 +135,18 @@ class Mannequin:
         earlier = surface_maps(before, self._triangles, window.size_wh)
         maps = surface_maps(places, self._triangles, window.size_wh)
         return motion_from(before, earlier.depth, self._triangles, maps, float(window.body_height_px[1]))
+
+    def become(self, person: object) -> tuple[str, ...]:
+        """Draw a person from now on: one that was fitted before, or just now. Returns the warnings of the fit."""
+        assert isinstance(person, NewPerson)
+        self._person = person
+        self._figure: Figure = person.figure
+        self._poser = Poser(person.figure, BLAZEPOSE)
+        self._triangles = np.ascontiguousarray(person.figure.triangles[person.drawn])
+        self._closed = np.isin(person.figure.groups[person.drawn], _CLOSED)
+        self._colors = person.colors
+        self._rim = hair_rim(person.figure)
+        return person.warnings
 
     @property
     def person(self) -> NewPerson:
@@ -188,15 +198,6 @@ class Mannequin:
             pose.linear.astype(np.float32),
             pose.offset.astype(np.float32),
         )
-
-    def _become(self, person: NewPerson) -> None:
-        self._person = person
-        self._figure: Figure = person.figure
-        self._poser = Poser(person.figure, BLAZEPOSE)
-        self._triangles = np.ascontiguousarray(person.figure.triangles[person.drawn])
-        self._closed = np.isin(person.figure.groups[person.drawn], _CLOSED)
-        self._colors = person.colors
-        self._rim = hair_rim(person.figure)
 
     def _draw(
         self, pose: Pose, height_px: float, size_wh: tuple[int, int], standing: float, scene_light: SceneLight

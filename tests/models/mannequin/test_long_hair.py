@@ -103,7 +103,7 @@ def test_a_bob_turns_with_the_head_and_its_inside_is_drawn(bobbed: NewPerson) ->
     weights = np.where(bobbed.figure.bone_index[rows] == head, bobbed.figure.bone_weight[rows], 0).sum(1)
     assert weights.min() > 0.5 and (weights > 0.99).mean() > 0.5
     mannequin = Mannequin(weight_path("figure.npz"))
-    mannequin._become(bobbed)
+    mannequin.become(bobbed)
     offset = np.tile(np.array([150.0, 1020.0, 0.0]), (len(BONES), 1))
     for yaw in (0.0, np.pi):
         cos, sin = np.cos(yaw), np.sin(yaw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.datatypes.appearance import Appearance, ReferencePicture
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT, SKELETON_NAMES
+from pipeline.models.interfaces import FittedBackend
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.mannequin import Mannequin
@@ -20,6 +22,7 @@ from pipeline.models.mannequin.person import NewPerson, make_person, plain_perso
 from pipeline.models.mannequin.reference import make_view, view_of
 from pipeline.models.mannequin.torso_texture import back_picture
 from pipeline.models.weights.folder import weight_path
+from pipeline.workspace.values import load_values, save_values
 from tests.models.mannequin.test_mannequin import _reference
 
 HEIGHT = 400.0
@@ -69,6 +72,16 @@ def test_the_shape_stays_a_body(person: NewPerson, figure: Figure) -> None:
         np.testing.assert_allclose(left, right * [-1, 1, 1], atol=2e-3)
         own = figure.heads[BONES.index(f"{bone}.L")]
         assert np.linalg.norm(left - own) < 0.08
+
+
+def test_a_person_from_a_file_is_drawn_with_the_same_bytes(suit: Mannequin, tmp_path: Path) -> None:
+    save_values(tmp_path / "person.zip", suit.person)
+    other = Mannequin(weight_path("figure.npz"))
+    assert isinstance(other, FittedBackend)
+    other.become(load_values(tmp_path / "person.zip", type(other.person)))
+    for drawn, again in zip(_turned(suit, 0.7), _turned(other, 0.7), strict=True):
+        assert np.array_equal(drawn, again)
+    assert other.fit == suit.fit
 
 
 def test_the_front_shows_shirt_and_tie_and_a_face(suit: Mannequin) -> None:
