@@ -27,6 +27,7 @@ from pipeline.plan.joint_smoothing import (
     smooth_points,
     standing_height,
 )
+from pipeline.plan.soles import sole_shift, with_lowered_feet
 from pipeline.plan.visibility import entered_fractions, visible_fractions
 
 EDGE_SIGMA_SECONDS = 0.07
@@ -66,8 +67,12 @@ def subject_of_tracks(
         mask_px[track.frames] = track.mask_px
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
+    for shot in shot_slices(shot_starts, total):
+        shift = sole_shift(joints[shot], boxes[shot], visible[shot], info.pts_seconds[shot], info.size_wh[1])
+        joints[shot] = with_lowered_feet(joints[shot], shift)
+        skeletons[shot] = with_lowered_feet(skeletons[shot], shift)
     # A close-up shows too little of the person to measure it; the clip's other shots may suffice.
-    ratios = height_ratios(skeletons, joints, info.size_wh)
+    ratios = height_ratios(skeletons, joints, info.size_wh, boxes)
     entered = np.ones(total)
     state = _Filling(info, world, found, visible, entered, presence, boxes, joints, skeletons, height)
     for shot in shot_slices(shot_starts, total):

@@ -34,6 +34,17 @@ DEPTH_SHARE = 0.3
 the walk, with full z by 7.9 %; a fraction of it still helps where a limb points at the camera."""
 HEIGHT_OF_TRUNK_AND_LEG = 1.32
 """Standing height over shoulders-to-hips + hip-to-knee + knee-to-ankle, on walk_a."""
+HEIGHT_OF_OUTLINE = 1 / 1.045
+"""Standing height over the height of the outline, hair and shoes included, of who stands upright on walk_a: the feet,
+nearer to the camera than the rest, lie a little lower in the picture."""
+OUTLINE_BOUNDS = (0.94, 1.06)
+"""Of what the outline may change: beyond it, the mask has something else in it."""
+CROWN_ABOVE_EYES = 0.08
+"""Standing heights, hair included; a mask that reaches higher has background in it, or a hand."""
+STRAIGHT = 0.985
+"""Distance from hip to ankle over thigh and shin, from which a leg counts as straight."""
+UPRIGHT = 0.15
+"""Sine of the lean up to which a trunk counts as upright."""
 HEIGHT_OF_TRUNK = 3.3
 """The same over shoulders-to-hips alone, where no leg is visible."""
 HEIGHT_OF_NECK, HEIGHT_OF_SHOULDERS = 7.6, 4.9
@@ -59,6 +70,8 @@ class HeightRatios:
     """Over the length of the trunk."""
     top: float
     """Relative to the estimate from head and shoulders with the usual proportions."""
+    whole: float = 1.0
+    """Relative to the estimate from trunk and legs with the usual proportions."""
 
 
 def smooth_points(
@@ -162,6 +175,7 @@ def standing_height(
     """
     ratios = ratios or height_ratios(skeletons, joints, size_wh)
     whole, trunk, top = _heights(skeletons, joints, size_wh)
+    whole *= ratios.whole
     height = np.where(np.isfinite(whole), whole, np.where(np.isfinite(trunk), ratios.trunk * trunk, ratios.top * top))
     if not np.isfinite(height).any():
         # Nothing is reliably inside the picture: the model's guess of the trunk is better than nothing.
@@ -182,13 +196,25 @@ def standing_height(
 
 
 def height_ratios(
-    skeletons: NDArray[np.float32], joints: NDArray[np.float32], size_wh: tuple[int, int]
+    skeletons: NDArray[np.float32],
+    joints: NDArray[np.float32],
+    size_wh: tuple[int, int],
+    boxes_xyxy: NDArray[np.float64] | None = None,
 ) -> HeightRatios:
-    """Return the ratios of one person's standing height to trunk, and to head and shoulders.
+    """Return the ratios of one person's standing height to trunk and legs, to trunk, and to head and shoulders.
 
-    Measured in the frames that show more of the person; the usual proportions where none does.
+    Measured in the frames that show more of the person, the first by the outlines' ``boxes_xyxy`` (T, 4) where the
+    person stands upright; the usual proportions where none does.
     """
     whole, trunk, top = _heights(skeletons, joints, size_wh)
+    of_whole = 1.0
+    if boxes_xyxy is not None:
+        outline = _upright_outline(skeletons, joints, size_wh, boxes_xyxy, whole)
+        upright = np.isfinite(outline)
+        if np.count_nonzero(upright) >= MIN_RATIO_FRAMES:
+            ratio = np.median(HEIGHT_OF_OUTLINE * outline[upright] / whole[upright])
+            of_whole = float(np.clip(ratio, *OUTLINE_BOUNDS))
+    whole = of_whole * whole
     both = np.isfinite(whole) & np.isfinite(trunk)
     of_trunk = HEIGHT_OF_TRUNK
     if np.count_nonzero(both) >= MIN_RATIO_FRAMES:
@@ -198,7 +224,32 @@ def height_ratios(
     of_top = 1.0
     if np.count_nonzero(both) >= MIN_RATIO_FRAMES:
         of_top = float(np.clip(np.median(best[both] / top[both]), *RATIO_BOUNDS))
-    return HeightRatios(of_trunk, of_top)
+    return HeightRatios(of_trunk, of_top, of_whole)
+
+
+def _upright_outline(
+    skeletons: NDArray[np.float32],
+    joints: NDArray[np.float32],
+    size_wh: tuple[int, int],
+    boxes_xyxy: NDArray[np.float64],
+    whole: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the outline's height (T,) px where the person stands upright and whole in the picture, else NaN."""
+    xy = skeletons[..., :2].astype(np.float64)
+    shoulders = xy[:, SHOULDERS].mean(axis=1)
+    trunk = xy[:, HIPS].mean(axis=1) - shoulders
+    upright = (trunk[:, 1] > 0) & (np.abs(trunk[:, 0]) < UPRIGHT * trunk[:, 1])
+    for side in ("left", "right"):
+        hip, knee, ankle = (xy[:, JOINT[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
+        bones = np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1)
+        upright &= np.linalg.norm(ankle - hip, axis=1) > STRAIGHT * bones
+        upright &= joints[:, JOINT[f"{side}_ankle"], 2] >= MIN_CONFIDENCE
+        # A raised arm would be taken for the head.
+        upright &= xy[:, JOINT[f"{side}_wrist"], 1] > shoulders[:, 1]
+    upright &= (boxes_xyxy[:, 1] > SHORTEST_PX) & (boxes_xyxy[:, 3] < size_wh[1] - SHORTEST_PX)
+    eyes = xy[:, [JOINT["left_eye"], JOINT["right_eye"]], 1].mean(axis=1)
+    crown = np.maximum(boxes_xyxy[:, 1], eyes - CROWN_ABOVE_EYES * whole)
+    return np.where(upright & np.isfinite(whole), boxes_xyxy[:, 3] - crown, np.nan)
 
 
 def _heights(

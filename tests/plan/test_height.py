@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.joints import JOINT, NUM_SKELETON
-from pipeline.plan.joint_smoothing import height_ratios, in_picture, standing_height
+from pipeline.plan.joint_smoothing import HEIGHT_OF_OUTLINE, height_ratios, in_picture, standing_height
 
 SIZE_WH = (640, 360)
 FPS = 30
@@ -49,6 +49,35 @@ def test_a_close_up_takes_its_scale_from_the_other_shots() -> None:
     assert close.mean() / tall.mean() == pytest.approx(900 / 250, rel=0.02)
     alone = standing_height(skeletons[30:], joints[30:], seconds, SIZE_WH)
     assert alone.mean() > 1.1 * close.mean()
+
+
+@pytest.mark.parametrize("taller", [0.96, 1.0, 1.04])
+def test_the_outline_of_somebody_upright_says_how_tall_they_are(taller: float) -> None:
+    skeletons, joints = body(np.full(30, 250.0))
+    for side in ("left", "right"):
+        skeletons[:, JOINT[f"{side}_wrist"], 1] = 200
+    seconds = np.arange(30) / FPS
+    usual = standing_height(skeletons, joints, seconds, SIZE_WH)
+    outline = taller * usual.mean() / HEIGHT_OF_OUTLINE
+    boxes = np.tile([280.0, 42.0, 360.0, 42.0 + outline], (30, 1))
+    found = standing_height(skeletons, joints, seconds, SIZE_WH, height_ratios(skeletons, joints, SIZE_WH, boxes))
+    assert found.mean() / usual.mean() == pytest.approx(taller, abs=0.01)
+
+
+def test_bent_legs_raised_arms_and_what_is_above_the_head_say_nothing() -> None:
+    skeletons, joints = body(np.full(30, 250.0))
+    boxes = np.tile([280.0, 25.0, 360.0, 295.0], (30, 1))
+    raised = skeletons.copy()
+    raised[:, JOINT["left_wrist"], 1] = 20
+    assert height_ratios(raised, joints, SIZE_WH, boxes).whole == 1
+    bent = skeletons.copy()
+    bent[:, JOINT["left_wrist"], 1] = bent[:, JOINT["right_wrist"], 1] = 200
+    # Something above the head in the mask counts only as high as hair reaches.
+    higher = boxes - [0, 20, 0, 0]
+    assert height_ratios(bent, joints, SIZE_WH, higher) == height_ratios(bent, joints, SIZE_WH, boxes)
+    bent[:, JOINT["left_knee"], 0] += 40
+    assert height_ratios(skeletons, joints, SIZE_WH).whole == 1
+    assert height_ratios(bent, joints, SIZE_WH, boxes).whole == 1
 
 
 def test_joints_fade_beyond_the_edge() -> None:

@@ -20,6 +20,7 @@ from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.hair_region import find_hair
 from pipeline.models.mannequin.hairline import hair_share
 from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
@@ -27,6 +28,7 @@ from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import ReferenceView, extended
 from pipeline.models.mannequin.sampling import sample_picture
 from pipeline.models.mannequin.shape import find_sections
+from pipeline.models.mannequin.skin_tone import with_usual_chroma
 from pipeline.models.mannequin.torso_texture import back_picture
 from pipeline.models.mannequin.unrolling import unrolled
 
@@ -115,17 +117,18 @@ def bake(
     front = total / np.maximum(weight, 1e-9)
     fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
     known |= strength[..., 0] > 0.3
+    faces = _in_front_of_ears(figure, triangles, groups, parts)
     if all(view.reference.view == "back" for view in views):
         # No view shows the face: use a plain one, not hair over eyes and mouth.
-        faces = _in_front_of_ears(figure, triangles, groups, parts)
         hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
         fine[faces] = _in_tone(plain[faces], fine[hands][known[hands]])
         known[faces] = True
+    hair = next((found for view in views if (found := find_hair(view.reference)) is not None), None)
+    fine = with_usual_chroma(fine, known, groups, parts, faces, hair)
     if all(np.isfinite(view.reference.cut_row) for view in views):
         fine, known = with_matching_legs(fine, known, figure.vertices[triangles], groups)
         # A neck under a collar is no model for hands that are not seen.
         hands = (groups == Group.SKIN) & (parts != PARTS.index("head")) & ~known.any(1)
-        faces = _in_front_of_ears(figure, triangles, groups, parts)
         fine[hands] = _in_tone(plain[hands], fine[faces][known[faces]])
         known[hands] = True
     fine = _filled(fine, known, figure, triangles, groups, plain)
