@@ -21,6 +21,8 @@ _TEMPLES = (0.022, 0.04)
 """Distances behind the eyes at which hair starts at a temple, and is full."""
 _ABOVE_EARS = 0.004
 """Height above the ears' middle down to which hair covers the sides, standing heights."""
+_EAR_TOPS = 0.014
+"""Height of their upper ends above their middle, standing heights."""
 _SOFT = 0.008
 """Height over which it thins out there."""
 _RIM = (0.0025, 0.007)
@@ -50,7 +52,9 @@ def hair_share(figure: Figure, triangles: NDArray[np.int32], groups: NDArray[np.
     for side in ("left", "right"):
         off = (places - figure.landmarks[LANDMARK[f"{side}_ear"]]) / _EAR
         near *= 1 - _smooth(3 - 2.5 * np.linalg.norm(off, axis=2))
-    share[skin] = near * behind
+    # In front of the ears short hair ends at their tops.
+    before = _smooth((ears[2] - places[..., 2]) / _SOFT) * _smooth((places[..., 1] - ears[1] + _EAR_TOPS) / _SOFT)
+    share[skin] = near * behind * (1 - before)
     return share
 
 

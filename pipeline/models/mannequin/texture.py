@@ -18,6 +18,7 @@ from pipeline.joints import JOINT
 from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
 from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
+from pipeline.models.mannequin.face_sides import read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import find_hair
@@ -165,6 +166,10 @@ def _sampled(
     x, y = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
     inwards = unrolled(find_sections(figure, shares, view.places), triangles, corners)
     read_x, read_y = x + inwards[..., 0], y + inwards[..., 1]
+    if reference.view == "front":
+        face = (groups == Group.SKIN) & (parts == PARTS.index("head"))
+        at_rest = np.einsum("sk,tkd->tsd", corners, figure.vertices[triangles[face]])
+        read_x[face] = read_within_face(x[face], y[face], facing[face], at_rest, figure, reference.height_px)
     colors = sample_picture(reference.colors, read_x, read_y)
     height, width = view.nearest.shape
     column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.hair_region import skin_color
 
 _SIDE = (0.62, 0.94)
 """Range of the sides of a front, as fractions of its half width."""
@@ -32,6 +33,16 @@ _PLAIN = (0.05, 0.12)
 """Deviation of the detail's log light at a garment's sides: plain below, a pattern above."""
 _NARROW = 0.7
 """A row of the torso narrower than this fraction of the usual one has no sides."""
+_LOWEST_NECKLINE = 0.13
+"""Depth of a neckline below the top of the torso, standing heights; a bare belly is bare behind as well."""
+_TOP, _SEAM = 0.015, 0.014
+"""Rows at the top where a neckline begins, and the width of the seam around it, standing heights."""
+_SKIN_RATIOS = (0.25, 0.4)
+"""Largest log differences of red and of blue over green from the face's."""
+_LEAST_BESIDE = 0.05
+"""Fraction of the sides that must look like skin for it to be the garment's color."""
+_DARKEST = -1.6
+"""Least log luminance over the face's."""
 _LEAST_PART = 0.0008
 """Least replaced area, squared standing heights."""
 
@@ -54,6 +65,7 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
     parts = cv2.morphologyEx(foreign.astype(np.uint8), cv2.MORPH_OPEN, kernel)
     parts = _large_parts(cv2.morphologyEx(parts, cv2.MORPH_CLOSE, kernel, iterations=2), view.reference.height_px)
     parts = cv2.dilate(parts, kernel, iterations=2)
+    parts = np.maximum(parts, _neckline(view, torso, side))
     out = colors.copy()
     middle, half = _middle_and_half(torso)
     usual = _usual(colors, side)
@@ -69,6 +81,40 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
     weight = cv2.GaussianBlur(parts.astype(np.float32), (0, 0), max(0.5 * unit, 0.5))[..., None]
     back = np.asarray(colors * (1 - weight) + out * weight, np.float32)
     return _without_seams(back, torso, side, view.reference.height_px)
+
+
+def _neckline(view: FittedView, torso: NDArray[np.bool_], side: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(h, w) the skin that a garment leaves bare below the neck, with the seam around it; a back is closed there.
+
+    Where the same colors occur at the ``side`` (h, w) of these rows, they are the garment's.
+    """
+    none = np.zeros(torso.shape, np.uint8)
+    skin = skin_color(view.reference)
+    rows = np.flatnonzero(torso.any(1))
+    if skin is None or not len(rows):
+        return none
+    height_px = view.reference.height_px
+    alike = torso & _looks_like_skin(view.reference.colors, skin)
+    alike[rows[0] + round(_LOWEST_NECKLINE * height_px) :] = False
+    count, labels = cv2.connectedComponents(alike.astype(np.uint8), connectivity=8)
+    top = labels[rows[0] : rows[0] + max(2, round(_TOP * height_px))]
+    begun = np.zeros(count, bool)
+    begun[np.unique(top)] = True
+    begun[0] = False
+    beside = side & begun[labels].any(axis=1, keepdims=True)
+    if (alike & beside).sum() > _LEAST_BESIDE * beside.sum():
+        return none
+    size = 2 * round(_SEAM * height_px) + 1
+    grown = cv2.dilate(begun[labels].astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return np.where(torso, grown, none)
+
+
+def _looks_like_skin(colors: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(h, w) whether a color has the ratios of channels that the skin (3,) has, in whatever light."""
+    logs = np.log(np.maximum(colors, 2e-3)) - np.log(np.maximum(skin, 2e-3))
+    red = np.abs(logs[..., 0] - logs[..., 1])
+    blue = np.abs(logs[..., 2] - logs[..., 1])
+    return np.asarray((red < _SKIN_RATIOS[0]) & (blue < _SKIN_RATIOS[1]) & (logs @ _LUMA > _DARKEST))
 
 
 def _deviation(values: NDArray[np.float32]) -> float:

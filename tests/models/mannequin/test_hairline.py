@@ -27,6 +27,9 @@ def test_hair_reaches_nape_and_temples_and_not_face_ears_or_clothes(figure: Figu
     assert share[places[..., 2] < figure.landmarks[LANDMARK["left_eye"], 2] + 0.015].max() == 0
     at_ear = np.linalg.norm(places * [1, 1, 1] - ears, axis=2) < 0.008
     assert at_ear.any() and share[at_ear].max() < 0.05
+    # No sideburns: in front of an ear hair ends at its top.
+    before_ear = (places[..., 2] < ears[2] - 0.009) & (places[..., 1] > ears[1] - 0.005)
+    assert before_ear.any() and share[before_ear].max() < 0.02
     # Below the cap at the back.
     bottom = cap[cap[:, 2] > 0.01][:, 1].max()
     nape = (places[..., 2] > 0.0) & (places[..., 1] > bottom) & (places[..., 1] < bottom + 0.006)

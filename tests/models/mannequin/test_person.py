@@ -16,6 +16,7 @@ from pipeline.joints import JOINT, SKELETON_NAMES
 from pipeline.models.interfaces import FittedBackend
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.hair_region import skin_color
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
@@ -159,6 +160,27 @@ def test_stripes_and_plain_cloth_continue_over_the_back() -> None:
     assert np.abs(plain[logo][:, 1] - 0.08).max() < 0.1
     far = ~cv2.dilate(logo.astype(np.uint8), np.ones((41, 41), np.uint8)).astype(bool)
     assert np.array_equal(plain[far], printed[far])
+
+
+def test_a_neckline_is_closed_behind_and_a_bare_belly_is_bare(figure: Figure) -> None:
+    appearance = _reference("suit")
+    assert appearance.reference is not None and appearance.reference_person is not None
+    view = make_view(appearance.reference, appearance.reference_person)
+    assert view is not None
+    skin = skin_color(view)
+    assert skin is not None
+    rows, columns = np.mgrid[: view.mask.shape[0], : view.mask.shape[1]]
+    torso = (np.abs(columns - 300) < 110) & (rows > 250) & (rows < 550)
+    neckline = torso & (np.abs(columns - 300) < (330 - rows) * 0.6)
+    # As wide as the garment, so that it occurs at the sides as well.
+    belly = torso & (rows > 480)
+    cloth = np.array([0.07, 0.15, 0.4], np.float32)
+    colors = np.where((neckline | belly)[..., None], skin, cloth).astype(np.float32)
+    laid = FittedView(replace(view, colors=colors), np.zeros((0, 3), np.float32), *_nothing(view.mask.shape))
+    back = back_picture(laid, torso)
+    assert np.abs(back[neckline] / cloth - 1).max() < 0.15
+    deep = belly & (rows > 500)
+    assert np.median(np.abs(back[deep] / skin - 1)) < 0.1
 
 
 def test_a_plain_back_has_no_lapels_and_two_garments_stay_two(figure: Figure) -> None:
