@@ -30,8 +30,12 @@ from pipeline.finish.surrounding_scene import SurroundingScene, reach_of_hole, s
 from pipeline.maths.boxes import Box, overlap_slices
 from pipeline.maths.geometry import invert
 from pipeline.maths.grain import Grain, add_grain
+from pipeline.maths.masks import grow
 from pipeline.media.pixels import rgb_of
 from pipeline.shaped import Shaped, Shapes
+
+_CHROMA_PX = 4
+"""Reach of a chroma sample, px."""
 
 
 def make_frame(
@@ -154,7 +158,9 @@ def edit_piece(
         if each is not None:
             background = darkened(background, weights.box_xyxy, each)
     if grain is not None:
-        background = add_grain(background, grain, inputs.seed, number)
+        # Chroma is filtered over neighbors.
+        shown = grow(weights.hole > 0, _CHROMA_PX)
+        background = add_grain(background, grain, inputs.seed, number, shown)
         layer = None if layer is None else match_grain(layer, grain, inputs.seed, number)
     for edit in behind_it:
         if edit.layer is not None:

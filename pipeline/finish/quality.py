@@ -20,6 +20,7 @@ from pipeline.finish.composite import EditedFrame, EditWeights
 from pipeline.finish.quality_metrics import count_changed_outside, foot_slide_bh, second_difference_bh, warping_error
 from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.reduce import reduced
 from pipeline.result import Quality
 
 _FLOW_EVERY = 4
@@ -180,8 +181,8 @@ class _Patch:
         size = (max(16, round((x1 - x0) * scale)), max(16, round((y1 - y0) * scale)))
         self.frame = frame
         self.box_xyxy = box_xyxy
-        self.source = cv2.resize(source[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
-        self.result = cv2.resize(result[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+        self.source = reduced(source[y0:y1, x0:x1], size)
+        self.result = reduced(result[y0:y1, x0:x1], size)
         small = cv2.resize(region[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         self.region: Mask = small.astype(bool)
 

@@ -68,16 +68,22 @@ def warping_error(earlier: Picture, later: Picture, region: Mask, flow: cv2.DISO
     at = (columns + forward[..., 0], rows + forward[..., 1])
     back = cv2.remap(backward, *at, cv2.INTER_LINEAR)
     inside = (at[0] >= 0) & (at[0] <= columns[0, -1]) & (at[1] >= 0) & (at[1] <= rows[-1, 0])
-    gap = np.sum((forward + back) ** 2, axis=-1)
-    agree = gap <= 0.01 * (np.sum(forward**2, axis=-1) + np.sum(back**2, axis=-1)) + 0.5
-    bend = sum(np.sum(np.square(np.gradient(forward[..., axis])), axis=0) for axis in (0, 1))
-    smooth = bend <= 0.01 * np.sum(forward**2, axis=-1) + 0.002
+    square = _squares(forward)
+    gap = _squares(forward + back)
+    agree = gap <= 0.01 * (square + _squares(back)) + 0.5
+    bend = sum(np.square(part) for axis in (0, 1) for part in np.gradient(forward[..., axis]))
+    smooth = bend <= 0.01 * square + 0.002
     valid = region & inside & agree & smooth
     if not valid.any():
         return float("nan")
     warped = cv2.remap(later, *at, cv2.INTER_LINEAR)
     error = (earlier[valid].astype(np.float32) - warped[valid].astype(np.float32)) / 255
-    return float(np.mean(np.sum(error**2, axis=-1)))
+    return float(np.mean(error**2)) * error.shape[1]
+
+
+def _squares(flow: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the squared lengths (h, w) of vectors (h, w, 2)."""
+    return flow[..., 0] ** 2 + flow[..., 1] ** 2
 
 
 def foot_slide_bh(

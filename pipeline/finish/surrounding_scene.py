@@ -33,6 +33,8 @@ from pipeline.shaped import Shaped, Shapes
 
 _RING_BH = 0.08
 """Width of the ring around the edit region that the plate's light is matched to, body heights."""
+_GRID_PX = 4
+"""Margin for the chroma grid, on which an edit's box lies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -62,14 +64,14 @@ def surrounding_scene(
         return None
     thrown = _thrown(inputs, frame_inputs, layer, height_px)
     mirrored = _mirrored(inputs, frame_inputs, layer, height_px)
-    changing = [inner]
+    # Parts found beside the mask get an edge of their own.
+    room_px = max(_ring_px(height_px), round(REACH_BH * height_px) + reach_px + _GRID_PX)
+    changing = [grown(inner, room_px)]
     if thrown is not None:
-        changing.append(thrown.box_xyxy)
+        changing.append(grown(thrown.box_xyxy, _GRID_PX))
     if mirrored is not None:
-        changing.append(mirrored)
-    # Parts found beside the mask get an edge of their own; 4 px for the chroma grid.
-    room_px = max(_ring_px(height_px), round(REACH_BH * height_px) + reach_px + 4)
-    box = clipped(grown(union_of(changing), room_px), inputs.clip.info.size_wh)
+        changing.append(grown(mirrored, _GRID_PX))
+    box = clipped(union_of(changing), inputs.clip.info.size_wh)
     x0, y0, x1, y1 = box
     hole = grow(subject_mask[y0:y1, x0:x1], reach_px)
     if inputs.plates is None:

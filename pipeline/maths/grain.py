@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.masks import grow
 from pipeline.runtime.compiled import njit
 
 
@@ -67,21 +68,23 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
     return Grain((float(sigma[0]), float(sigma[1]), float(sigma[2])), common, 0.5)
 
 
-def add_grain(picture: Picture, grain: Grain, seed: int, frame: int) -> Picture:
-    """Return the picture with noise; a function of seed and frame alone.
+def add_grain(picture: Picture, grain: Grain, seed: int, frame: int, where: Mask | None = None) -> Picture:
+    """Return the picture (h, w, 3) with noise; a function of seed and frame alone.
 
     Each sample's noise is a hash of seed, frame and position, so that frames may be processed in any order and in
-    threads.
+    threads. Only the pixels of ``where`` (h, w), if given, are of interest: others may get none.
     """
     if max(grain.sigma) < 0.25:
         return picture
     shares = np.sqrt(np.array([1 - grain.common, grain.common])).astype(np.float32)
     key = np.random.SeedSequence((seed & 0xFFFFFFFF, frame)).generate_state(1, np.uint64)[0]
     noise = np.empty((*picture.shape[:2], 3), np.float32)
-    _fill_noise(noise, key, shares[0], shares[1])
+    reach = max(1, round(3 * grain.radius_px)) if grain.radius_px > 0 else 0
+    wanted = np.ones(noise.shape[:2], np.bool_) if where is None else grow(where, reach)
+    _fill_noise(noise, key, shares[0], shares[1], wanted)
     gain = 1.0
     if grain.radius_px > 0:
-        side = 2 * max(1, round(3 * grain.radius_px)) + 1
+        side = 2 * reach + 1
         kernel = cv2.getGaussianKernel(side, grain.radius_px, cv2.CV_64F)
         noise = cv2.sepFilter2D(noise, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
         # The root of the sum of squares is the remaining fraction of white noise after a blur, once for each axis.
@@ -104,13 +107,19 @@ def _near_normal(counter: np.uint64) -> np.float32:
 
 
 @njit(cache=True, nogil=True)
-def _fill_noise(noise: NDArray[np.float32], key: np.uint64, own: np.float32, shared: np.float32) -> None:
-    """Fill (h, w, 3) with noise of deviation 1, of which ``shared`` ** 2 is common to the channels."""
+def _fill_noise(noise: NDArray[np.float32], key: np.uint64, own: np.float32, shared: np.float32, wanted: Mask) -> None:
+    """Fill (h, w, 3) with noise of deviation 1, of which ``shared`` ** 2 is common to the channels; 0 where it is not
+    ``wanted`` (h, w)."""
     height, width, _ = noise.shape
     step = np.uint64(0x9E3779B97F4A7C15)
     counter = np.uint64(key)
     for r in range(height):
         for c in range(width):
+            if not wanted[r, c]:
+                counter += np.uint64(4) * step
+                for channel in range(3):
+                    noise[r, c, channel] = np.float32(0)
+                continue
             counter += step
             together = shared * _near_normal(counter)
             for channel in range(3):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Matte, Picture
 from pipeline.datatypes.window import Layer
+from pipeline.maths.channels import lengths
 
 Flow = NDArray[np.float32]
 """(h, w, 2) px: displacement of each pixel to its position in the other picture."""
@@ -29,7 +30,7 @@ def flow_between(gray: NDArray[np.uint8], other: NDArray[np.uint8]) -> Flow:
 def flow_confidence(back: Flow, forth: Flow) -> Matte:
     """Return the confidence (h, w) 0..1 of a flow: 1 where the forward-backward error is small."""
     returned = cv2.remap(forth, *_sources(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = np.linalg.norm(back + returned, axis=2)
+    error = lengths(back + returned)
     return np.clip(2.0 - error / _AGREE_PX, 0.0, 1.0)
 
 

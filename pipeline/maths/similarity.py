@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.reduce import reduced
 
 _BODY_PX = 125
 """Body height at which pictures are compared: visible defects show at this size, finer differences are grain."""
@@ -54,8 +55,5 @@ def ring_fit(plate: Picture, source: Picture, ring: Mask, height_px: float) -> f
     where = cv2.resize(ring.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
     if np.count_nonzero(where) < LEAST_PX:
         return float("nan")
-    gray = [
-        cv2.cvtColor(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-        for picture in (plate, source)
-    ]
+    gray = [cv2.cvtColor(reduced(picture, size_wh), cv2.COLOR_RGB2GRAY) for picture in (plate, source)]
     return float(structure_similarity(gray[0], gray[1], light=True)[where].mean())

@@ -3,6 +3,9 @@ anchor's."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,9 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.light import apply_light
 from pipeline.maths.masks import grow
+from pipeline.maths.reduce import reduced
 from pipeline.plate.warp import Warp
+from pipeline.shaped import Shaped, Shapes
 
 MISFIT = 1.3
 """Measured on a hand-held clip: 0.2 to 1.1 where registration succeeded, 1.4 to 1.6 where it is 12 px off."""
@@ -23,29 +28,39 @@ _CALM_LEVELS = 3.0
 """On ground as uniform as this only noise differs."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class HoleSurroundings(Shaped):
+    """What surrounds the hole of an anchor, at a quarter of the size."""
+
+    SHAPES: ClassVar[Shapes] = {"gray": ("h", "w"), "near": ("h", "w")}
+
+    gray: NDArray[np.float32]
+    """(h, w)."""
+    near: Mask
+    """(h, w) background near the hole."""
+
+    @classmethod
+    def of(cls, anchor: Picture, background: Mask, needed_mask: Mask, height_px: float) -> HoleSurroundings:
+        """Return those of an anchor's picture; ``background`` (H, W) is it without people, ``needed_mask`` (H, W) what
+        is hidden."""
+        near = grow(needed_mask, max(_FACTOR, round(_AROUND_BH * height_px)))
+        both = (_reduced(near.view(np.uint8)) > 0) & (_reduced(background.view(np.uint8)) > 0)
+        return cls(cv2.cvtColor(_reduced(anchor), cv2.COLOR_RGB2GRAY).astype(np.float32), both)
+
+
 def misfit(
-    anchor: Picture,
-    candidate: Picture,
-    background: tuple[Mask, Mask],
-    needed_mask: Mask,
-    warp: Warp,
-    light: NDArray[np.float64],
-    height_px: float,
+    around: HoleSurroundings, candidate: Picture, background: Mask, warp: Warp, light: NDArray[np.float64]
 ) -> float:
     """Return how much a candidate, registered by ``warp`` and in the anchor's ``light``, differs from the anchor's
     picture.
 
-    1 is the difference between the anchor and itself shifted by 4 px. ``background`` are the masks (H, W) of the anchor
-    and of the candidate without people; ``needed_mask`` (H, W) is what is hidden at the anchor. 0 where nothing can be
-    compared.
+    1 is the difference between the anchor and itself shifted by 4 px. ``background`` (H, W) is the candidate without
+    people. 0 where nothing can be compared.
     """
-    near = grow(needed_mask, max(_FACTOR, round(_AROUND_BH * height_px)))
-    both = _reduced(near.view(np.uint8)) > 0
-    both &= _reduced(background[0].view(np.uint8)) > 0
-    both &= _seen_through(background[1].view(np.uint8), warp) > 0
+    both = around.near & (_seen_through(background.view(np.uint8), warp) > 0)
     if np.count_nonzero(both) < _LEAST_COMPARED:
         return 0.0
-    here = cv2.cvtColor(_reduced(anchor), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    here = around.gray
     lit = apply_light(_seen_through(candidate, warp), light)
     there = cv2.cvtColor(lit, cv2.COLOR_RGB2GRAY).astype(np.float32)
     moved = [float(np.abs(here - np.roll(here, 1, axis))[both].mean()) for axis in (0, 1)]
@@ -55,8 +70,9 @@ def misfit(
 def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     h, w = picture.shape[:2]
     size_wh = max(w // _FACTOR, 1), max(h // _FACTOR, 1)
-    mode = cv2.INTER_AREA if picture.ndim == 3 else cv2.INTER_NEAREST
-    return cv2.resize(picture, size_wh, interpolation=mode)
+    if picture.ndim == 3:
+        return reduced(picture, size_wh)
+    return cv2.resize(picture, size_wh, interpolation=cv2.INTER_NEAREST)
 
 
 def _seen_through(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture, Transforms
 from pipeline.datatypes.clip import FrameSource
+from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import grow
+from pipeline.maths.reduce import reduced
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.median import MIN_CLEAR_SAMPLES, masked_median
 from pipeline.runtime.prefetch import prefetch
@@ -135,7 +137,7 @@ def find_moving_things(
 
 def _look(picture: Picture, frame: int, people: Mask, factor: float, body_px: float) -> _Look:
     size_wh = max(1, round(picture.shape[1] / factor)), max(1, round(picture.shape[0] / factor))
-    small = np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    small = reduced(picture, size_wh)
     covered = cv2.resize(people.view(np.uint8) * 255, size_wh, interpolation=cv2.INTER_AREA) > 12
     hidden = grow(covered, max(1, round(_PEOPLE_ROOM_BH * body_px)))
     return _Look(frame, small, np.where(hidden, np.uint8(0), np.uint8(2)))
@@ -193,7 +195,7 @@ def _beyond(now: Float32Array, usual: Float32Array) -> Float32Array:
     high, low = cv2.dilate(usual, kernel), cv2.erode(usual, kernel)
     above = now - np.maximum(high, _SHADE * high)
     below = np.minimum(low, _SHADE * low) - now
-    return np.asarray(np.maximum(above, below).max(axis=-1), np.float32)
+    return np.asarray(largest_channel(np.maximum(above, below)), np.float32)
 
 
 def _hues(picture: Float32Array) -> Float32Array:

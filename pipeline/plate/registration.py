@@ -137,7 +137,8 @@ class RegistrationTarget:
         """
         at = (warp.coordinates_at(columns_px, rows_px, self.size_wh) - (self._factor - 1) / 2) / self._factor
         at = np.asarray(at, np.float32)
-        inside = np.all((at >= 0) & (at <= (self._gray.shape[1] - 1, self._gray.shape[0] - 1)), axis=2)
+        x, y = at[..., 0], at[..., 1]
+        inside = (x >= 0) & (y >= 0) & (x <= self._gray.shape[1] - 1) & (y <= self._gray.shape[0] - 1)
         return np.asarray(cv2.remap(self._gray, at, None, cv2.INTER_LINEAR), np.uint8), np.asarray(inside, np.bool_)
 
     def features(self) -> Points:

@@ -12,6 +12,7 @@ from pipeline.datatypes.arrays import Mask, Picture, Points, Transforms
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.geometry import apply_transform
 from pipeline.maths.light import apply_light, fit_light
+from pipeline.maths.reduce import reduced
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.hidden_parallax import (
     ParallaxPattern,
@@ -21,7 +22,7 @@ from pipeline.plate.hidden_parallax import (
 )
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
-from pipeline.plate.misfit import MISFIT, misfit
+from pipeline.plate.misfit import MISFIT, HoleSurroundings, misfit
 from pipeline.plate.motion_deblur import BlurredView, sharpened
 from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
 from pipeline.plate.warp import Warp, node_shape
@@ -173,13 +174,13 @@ def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArra
     A candidate registered to a wrong place would paste that place into the plate: no sample is better.
     """
     anchor = stack.plan.frame
-    picture = np.asarray(stack.pictures[anchor])
-    needed_mask = stack.plan.needed_mask
+    around = HoleSurroundings.of(
+        np.asarray(stack.pictures[anchor]), stack.grades[anchor] > 0, stack.plan.needed_mask, stack.height
+    )
 
     def fits(frame: int) -> bool:
-        background = stack.grades[anchor] > 0, stack.grades[frame] > 0
         candidate = np.asarray(stack.pictures[frame])
-        return misfit(picture, candidate, background, needed_mask, warps[frame], lights[frame], stack.height) < MISFIT
+        return misfit(around, candidate, stack.grades[frame] > 0, warps[frame], lights[frame]) < MISFIT
 
     return [frame for frame in stack.plan.candidates if frame == anchor or fits(frame)]
 
@@ -304,8 +305,12 @@ def _samples(
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     h, w = picture.shape[:2]
-    mode = cv2.INTER_AREA if picture.ndim == 3 else cv2.INTER_NEAREST
-    return cv2.resize(picture, (max(w // 8, 1), max(h // 8, 1)), interpolation=mode)
+    size_wh = max(w // 8, 1), max(h // 8, 1)
+    return (
+        reduced(picture, size_wh)
+        if picture.ndim == 3
+        else cv2.resize(picture, size_wh, interpolation=cv2.INTER_NEAREST)
+    )
 
 
 def _small_view(picture: NDArray[np.uint8], warp: Warp) -> NDArray[np.uint8]:

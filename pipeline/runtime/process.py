@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from functools import lru_cache
+
 from threadpoolctl import ThreadpoolController
 
 from pipeline.runtime.malloc import limit_malloc_arenas
@@ -15,4 +18,11 @@ def prepare_process() -> None:
     torch's own library is left alone.
     """
     limit_malloc_arenas()
+    _keep_what_is_loaded()
     ThreadpoolController().select(internal_api="openblas").limit(limits=1)
+
+
+@lru_cache(maxsize=1)
+def _keep_what_is_loaded() -> None:
+    """Let the garbage collector no longer look through the loaded modules, once: it took 1 % of a job's CPU time."""
+    gc.freeze()

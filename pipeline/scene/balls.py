@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from pipeline.datatypes.arrays import Float64Array, Mask, Picture
+from pipeline.maths.reduce import reduced
 from pipeline.shaped import Shaped, Shapes
 
 BODY_PX = 240
@@ -152,7 +153,7 @@ def find_circles(frame: int, picture: Picture, origin_xy: tuple[int, int], heigh
     ``origin_xy``."""
     factor = max(1.0, height_px / BODY_PX)
     size_wh = max(1, round(picture.shape[1] / factor)), max(1, round(picture.shape[0] / factor))
-    small = cv2.GaussianBlur(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), (0, 0), _CALM_PX)
+    small = cv2.GaussianBlur(reduced(picture, size_wh), (0, 0), _CALM_PX)
     low, high = (radius * height_px / factor for radius in _RADIUS_BH)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
     circles = np.vstack([_hough(lab[..., 0], _GRADIENT, low, high), _hough(_warmth(lab), _WARM_GRADIENT, low, high)])

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask
+from pipeline.maths.channels import all_at_most
 from pipeline.scene.samples import Sample
 
 _REACH_PX = 6
@@ -77,7 +78,7 @@ def _shown_near_by(source: Picture, plate: Picture, reach_px: int) -> Mask:
     for now, clean in ((source, plate), (hues(source), hues(plate))):
         over = cv2.subtract(now, cv2.dilate(clean, kernel))
         under = cv2.subtract(cv2.erode(clean, kernel), now)
-        within &= (cv2.max(over, under) <= _LEVELS).all(axis=-1)
+        within &= all_at_most(cv2.max(over, under), _LEVELS)
     return within
 
 

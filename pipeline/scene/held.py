@@ -63,7 +63,7 @@ def other_ends(held: Mask, odds: Float32Array, differs: Mask, sample: Sample) ->
 
 def _distance_from(point_xy: NDArray[np.float32], shape: tuple[int, ...]) -> Float32Array:
     rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1]])
-    return np.asarray(np.hypot(columns - point_xy[0], rows - point_xy[1]), np.float32)
+    return np.asarray(np.sqrt((columns - point_xy[0]) ** 2 + (rows - point_xy[1]) ** 2), np.float32)
 
 
 def closed(mask: Mask, size_px: int) -> Mask:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import grow
 from pipeline.scene.body import HAND, HEAD, NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
@@ -134,7 +135,7 @@ def _distances_in_picture(sample: Sample) -> NDArray[np.float32]:
 def _differences(view: View) -> NDArray[np.uint8]:
     """Return (h, w) the largest difference of a channel from the plate, gray levels."""
     pair = (cv2.GaussianBlur(picture, (0, 0), 0.8) for picture in (view.picture, view.plate))
-    return np.asarray(cv2.absdiff(*pair).max(axis=-1), np.uint8)
+    return np.asarray(largest_channel(cv2.absdiff(*pair)), np.uint8)
 
 
 def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
+from pipeline.maths.channels import largest_channel
+from pipeline.maths.reduce import reduced
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
 
@@ -98,8 +100,8 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
     height, width = seen.shape
     factor = max(1.0, body_height_px / WORK_BODY_PX)
     size_wh = max(1, round(width / factor)), max(1, round(height / factor))
-    reduced = [cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA) for picture in (source, plate)]
-    now, clean = (_calm(picture) for picture in reduced)
+    smaller = [reduced(picture, size_wh) for picture in (source, plate)]
+    now, clean = (_calm(picture) for picture in smaller)
     gray = np.asarray(cv2.transform(clean, np.full((1, 3), 1 / 3)), np.float32)
     slope = cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) / 8
     slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
@@ -107,12 +109,12 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
     shown = np.empty(gray.shape, np.uint8)
     darker = np.empty(gray.shape, np.bool_)
     _compare(now, clean, slope, np.asarray(known, np.bool_), _alike_levels(now, clean), shown, darker)
-    return View(box_xyxy, factor, reduced[0], reduced[1], shown, darker)
+    return View(box_xyxy, factor, smaller[0], smaller[1], shown, darker)
 
 
 def _alike_levels(now: Float32Array, clean: Float32Array) -> float:
     """Return how far a pixel that shows the plate may differ from it, gray levels."""
-    apart = np.abs(now[::3, ::3] - clean[::3, ::3]).max(axis=-1)
+    apart = largest_channel(np.abs(now[::3, ::3] - clean[::3, ::3]))
     return float(np.clip(_ALIKE_NOISE * np.percentile(apart, _NOISE_PERCENTILE), *_ALIKE))
 
 

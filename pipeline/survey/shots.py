@@ -14,6 +14,7 @@ from scenedetect.detectors import ContentDetector
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
+from pipeline.maths.reduce import reduced
 
 _SMALL_SHORT_SIDE = 120
 """Scene detection needs no more; PySceneDetect itself reduces pictures to about 256 px across."""
@@ -81,7 +82,7 @@ class CutDetector:
         if not self._on:
             self._unexplained.append(0.0)
             return False
-        small = np.asarray(cv2.resize(picture, self._small_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        small = reduced(picture, self._small_wh)
         before, self._before = self._before, small
         self._unexplained.append(0.0 if before is None else self._change(before, small))
         time = FrameTimecode(index, fps=float(self._rate))

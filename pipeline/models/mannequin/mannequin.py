@@ -23,7 +23,7 @@ from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import Poser
-from pipeline.models.mannequin.raster import faces_away, rasterize, resolve, skin, vertex_normals
+from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
 from pipeline.models.mannequin.wardrobe import choose_from_words
@@ -208,8 +208,9 @@ class Mannequin:
         shadow = ground_shadow(size_wh, _contact_shadow_ellipses(figure, pose, height_px, standing))
         picture = np.zeros((height, width, 3), np.uint8)
         alpha = (shadow * 255 + np.float32(0.5)).astype(np.uint8)
-        x0, y0 = np.maximum(np.floor(places[:, :2].min(0)).astype(int) - 1, 0)
-        x1, y1 = np.minimum(np.ceil(places[:, :2].max(0)).astype(int) + 2, [width, height])
+        low, high = extent(places)
+        x0, y0 = np.maximum(np.floor(low[:2]).astype(int) - 1, 0)
+        x1, y1 = np.minimum(np.ceil(high[:2]).astype(int) + 2, [width, height])
         if x0 < x1 and y0 < y1:
             inside = (slice(int(y0), int(y1)), slice(int(x0), int(x1)))
             light, cover, factor = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)), scene_light)

@@ -42,6 +42,18 @@ def faces_away(places: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDA
 
 
 @njit(cache=True, nogil=True, fastmath=False)
+def extent(places: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the least and the largest coordinates (3,) of vertices (V, 3), V > 0."""
+    low = places[0].copy()
+    high = places[0].copy()
+    for v in range(len(places)):
+        for k in range(3):
+            low[k] = min(low[k], places[v, k])
+            high[k] = max(high[k], places[v, k])
+    return low, high
+
+
+@njit(cache=True, nogil=True, fastmath=False)
 def rasterize(
     places: NDArray[np.float32], triangles: NDArray[np.int32], width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.light import SceneLight
-from pipeline.models.mannequin.raster import rasterize
+from pipeline.models.mannequin.raster import extent, rasterize
 from pipeline.runtime.compiled import njit
 
 _GROUND = np.array([1.0, 0.94, 0.86], np.float32) * np.float32(0.20 / 0.50)
@@ -89,9 +89,9 @@ def _shadowed(
     side /= np.linalg.norm(side)
     axes = np.stack([side, np.cross(key, side), -key], 1).astype(np.float32)
     seen = places @ axes
-    low = seen.min(0)
+    low, high = extent(seen)
     scale = np.float32(_SHADOW_SIZE / (1.3 * body_height_px))
-    width, height = (int(x) + 3 for x in (seen.max(0) - low)[:2] * scale)
+    width, height = (int(x) + 3 for x in (high - low)[:2] * scale)
     flat = np.ascontiguousarray((seen - low) * scale + np.array([1, 1, 0], np.float32))
     depth, _ = rasterize(flat, triangles, min(width, 1024), min(height, 1024))
     lifted = (places + normals * np.float32(0.006 * body_height_px)) @ axes

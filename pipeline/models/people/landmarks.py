@@ -13,6 +13,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.boxes import box_of_mask
+from pipeline.maths.reduce import reduced
 from pipeline.models.people.movenet import RoughPerson
 from pipeline.models.weights.folder import weight_path
 
@@ -72,7 +73,7 @@ class View:
         if factor >= 1:
             return self
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        return View(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), self.size_wh)
+        return View(reduced(self.picture, size), self.size_wh)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
