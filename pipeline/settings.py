@@ -18,6 +18,10 @@ class _Settings(BaseModel):
     )
 
 
+LoraFile = Annotated[str, Field(pattern=r"^([\w-][\w.-]*\.safetensors)?$")]
+"""Name of a file, without a path; empty: none."""
+
+
 class LimitSettings(_Settings):
     """The operator's limits; a caller cannot change them."""
 
@@ -213,6 +217,9 @@ class VaceSettings(PaintingSettings):
     """Kind of the control video."""
     control_scale: Annotated[float, Field(ge=0, le=2)] = 1.0
     """Weight of the control video and of the kept region."""
+    few_step_lora: LoraFile = ""
+    """File in the model's folder with a LoRA for few steps, fused when the model is loaded; set ``steps`` and
+    ``guidance`` to those it was made for."""
 
 
 class AnimateSettings(PaintingSettings):
@@ -224,6 +231,9 @@ class AnimateSettings(PaintingSettings):
     """Frame rate of the model's training data."""
     offload: Literal["none", "blocks"] = "none"
     """Keep the transformer in main memory and move its blocks to the GPU one by one, for GPUs with 48 GB."""
+    few_step_lora: LoraFile = ""
+    """File in the model's folder with a LoRA for few steps, fused when the model is loaded; set ``steps`` and
+    ``guidance`` to those it was made for."""
 
 
 GenerateSettings = MannequinSettings | StableDiffusionSettings | AnimateDiffSettings | VaceSettings | AnimateSettings

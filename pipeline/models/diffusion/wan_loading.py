@@ -24,6 +24,7 @@ from diffusers import (
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionModel, UMT5EncoderModel
 
+from pipeline.errors import PresetUnavailable
 from pipeline.models.device import check_device, device_errors, quiet
 from pipeline.models.weights.folder import model_folder
 from pipeline.settings import AnimateSettings, VaceSettings
@@ -45,6 +46,7 @@ class WanKey:
     device: str
     dtype: str
     offload: str = "none"
+    few_step_lora: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +65,7 @@ def key_of(settings: VaceSettings | AnimateSettings) -> WanKey:
     # As published; on a CPU it is slow.
     dtype = "bfloat16" if settings.device == "cuda" else "float32"
     offload = settings.offload if isinstance(settings, AnimateSettings) else "none"
-    return WanKey(settings.backend, settings.device, dtype, offload)
+    return WanKey(settings.backend, settings.device, dtype, offload, settings.few_step_lora)
 
 
 @lru_cache(maxsize=1)
@@ -93,9 +95,23 @@ def load_wan(key: WanKey) -> WanParts:
             **common,
         )
     pipeline.set_progress_bar_config(disable=True)
+    if key.few_step_lora:
+        _fuse(pipeline, folder, key.few_step_lora)
     _place(pipeline, key, device)
     log.info("models are loaded", extra={"device": key.device, "dtype": key.dtype})
     return WanParts(pipeline, folder, device, dtype)
+
+
+def _fuse(pipeline: Any, folder: Path, file: str) -> None:
+    """Add a LoRA to the transformer's weights. Raises ``PresetUnavailable`` where it is missing or changes nothing."""
+    if not (folder / file).is_file():
+        raise PresetUnavailable(f"{file} (generate.few_step_lora) is missing in {folder}")
+    try:
+        pipeline.load_lora_weights(str(folder), weight_name=file, local_files_only=True)
+        pipeline.fuse_lora()
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise PresetUnavailable(f"{file} (generate.few_step_lora) is no LoRA of this model: {error}") from error
+    pipeline.unload_lora_weights()
 
 
 def _place(pipeline: Any, key: WanKey, device: torch.device) -> None:

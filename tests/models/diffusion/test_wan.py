@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from diffusers import WanVACEPipeline
 from diffusers.pipelines.wan import pipeline_wan_vace
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, UMT5EncoderModel
 
 from benchmarks.random_wan import PUBLISHED_WAN, animate_transformer, vace_transformer
@@ -31,6 +33,7 @@ from pipeline.models.diffusion.wan_window import layers_of
 from pipeline.models.registry import make_generator
 from pipeline.models.weights.folder import model_folder
 from pipeline.perform.controls import ControlPictures
+from pipeline.settings import AnimateSettings, VaceSettings
 from tests.models.diffusion.person import person_in_reference
 
 _WH = (64, 128)
@@ -305,3 +308,53 @@ def test_wrappers_are_of_their_backends() -> None:
     for preset, kind in (("wan", Vace), ("ultra", WanAnimate)):
         settings: Any = compose_settings(preset, _CPU).generate
         assert type(make_generator(settings)) is kind and key_of(settings).dtype == "float32"
+
+
+_QUERY = "blocks.0.attn1.to_q"
+
+
+def _with_lora(tiny_weights: Path, folder: Path, name: str, rng: np.random.Generator) -> torch.Tensor:
+    """Copy a model's folder and add a LoRA to it; return what it adds to the queries of the first block."""
+    shutil.copytree(tiny_weights / name, folder / name)
+    width = load_wan(_key_of(name)).pipeline.transformer.get_submodule(_QUERY).weight.shape
+    down, up = (
+        torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) for shape in ((2, width[1]), (width[0], 2))
+    )
+    tensors = {f"transformer.{_QUERY}.lora_A.weight": down, f"transformer.{_QUERY}.lora_B.weight": up}
+    save_file(tensors, folder / name / "few.safetensors")
+    return up @ down
+
+
+def _key_of(name: str, *overrides: str) -> Any:
+    preset = {"wan_vace": "wan", "wan_animate": "ultra"}[name]
+    settings = compose_settings(preset, (*_CPU, *overrides)).generate
+    assert isinstance(settings, VaceSettings | AnimateSettings)
+    return key_of(settings)
+
+
+@pytest.mark.parametrize("name", ["wan_vace", "wan_animate"])
+def test_a_lora_for_few_steps_is_fused_into_the_transformer(
+    name: str, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = _with_lora(tiny_weights, tmp_path, name, np.random.default_rng(2))
+    plain = load_wan(_key_of(name)).pipeline.transformer.get_submodule(_QUERY).weight.clone()
+    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
+    load_wan.cache_clear()
+    parts = load_wan(_key_of(name, "generate.few_step_lora=few.safetensors"))
+    fused = parts.pipeline.transformer.get_submodule(_QUERY).weight
+    assert torch.allclose(fused, plain + added, atol=1e-5)
+    assert float(added.abs().max()) > 0.1
+    # Nothing is left that costs time in every step.
+    assert not any("lora" in key for key in parts.pipeline.transformer.state_dict())
+
+
+@pytest.mark.parametrize("content", [None, {"blocks.9.attn1.to_q.weight": torch.zeros(2, 2)}])
+def test_a_lora_that_is_missing_or_of_another_model_is_told(
+    content: dict[str, torch.Tensor] | None, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_weights / "wan_vace", tmp_path / "wan_vace")
+    if content is not None:
+        save_file(content, tmp_path / "wan_vace" / "few.safetensors")
+    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
+    with pytest.raises(PresetUnavailable, match=r"few\.safetensors \(generate\.few_step_lora\)"):
+        load_wan(_key_of("wan_vace", "generate.few_step_lora=few.safetensors"))
