@@ -4,9 +4,10 @@ FOLDER is a truth folder with the ideal result of the reference (``pair_suit_mas
 passes before the generator run, and the generator is replaced by one that measures its inputs:
 
 * the fraction of the figure's silhouette inside the inpainting mask, and inside the loose mask alone;
-* rank correlation of the depth picture with the true depth: at the new person's joints, and at every pixel that both
-  people cover, where the original person's rendered depth is known (same motion, same height); the latter also
-  ``leveled``, without the slope from head to feet, which is the camera's tilt and not the pose;
+* rank correlation of the depth picture with the true depth: at the new person's joints that no other limb covers, and
+  at every pixel that both people cover, where the original person's rendered depth is known (same motion, same height);
+  the latter also ``leveled``, without the slope from head to feet, which is the camera's tilt and not the pose. A depth
+  picture shows surfaces and not joints: ``limit`` is what the original person's own rendered depth reaches;
 * the fraction of the figure that is opaque in the picture that denoising starts from, in the worst frame;
 * motion vectors at the new person's true joints: their error in px of the crop, and the fraction that is off by more
 than 2 px, for the figure (which flicker reduction follows, and which is exact for the figure itself: what is measured
@@ -61,6 +62,8 @@ _SOLID = 128
 """Of 255: the silhouette consists of the pixels whose center is covered."""
 _LEAST_JOINTS = 6
 _LEAST_PIXELS = 60
+_UNCOVERED_M = 0.15
+"""A joint that is no farther than this from the visible surface is not covered by another limb."""
 _LIMBS = slice(5, 17)
 """Rows of COCO-17 that are joints of the body; those of the face are points on its surface."""
 
@@ -79,6 +82,11 @@ class GuideTruth:
     """(T, H/4, W/4) m, depth of the original scene, at source px 4i + 1.5."""
     both: NDArray[np.bool_]
     """(T, H, W) pixels that both people cover."""
+
+    def surface_z(self, frame: int) -> NDArray[np.float64]:
+        """Return (17,) m: the original person's depth at the new person's joints; NaN where not both are."""
+        depth = np.where(self.both[frame][1::4, 1::4], self.depth[frame], np.nan)
+        return sampled(depth, (self.keypoints_px[frame] - 1.5) / 4)
 
 
 def read_truth(folder: Path) -> GuideTruth:
@@ -108,6 +116,7 @@ class Tally:
     inside_mask: list[float] = field(default_factory=list)
     inside_loose: list[float] = field(default_factory=list)
     rank_joints: list[float] = field(default_factory=list)
+    rank_limit: list[float] = field(default_factory=list)
     rank_pixels: list[float] = field(default_factory=list)
     rank_level: list[float] = field(default_factory=list)
     solid: list[float] = field(default_factory=list)
@@ -121,6 +130,7 @@ class Tally:
             "silhouette_inside_mask": float(np.mean(self.inside_mask)),
             "silhouette_inside_loose_mask": float(np.mean(self.inside_loose)),
             "depth_rank_joints": float(np.median(self.rank_joints)),
+            "depth_rank_joints_limit": float(np.median(self.rank_limit)),
             "depth_rank_pixels": float(np.median(self.rank_pixels)),
             "depth_rank_pixels_leveled": float(np.median(self.rank_level)),
             "start_solid_mean": float(np.mean(self.solid)),
@@ -187,12 +197,15 @@ class GuideMeter:
     def _rank(self, frame: int, gray: NDArray[np.uint8]) -> None:
         truth = self._truth
         crop_from_source = self.plan.crop_from_source(frame)
-        joints = truth.in_frame[frame].copy()
+        true = truth.keypoints_z[frame]
+        surface = truth.surface_z(frame)
+        joints = truth.in_frame[frame] & (np.abs(surface - true) < _UNCOVERED_M)
         joints[: _LIMBS.start] = False
         shades = sampled(gray, apply_transform(crop_from_source, truth.keypoints_px[frame]))
         known = joints & np.isfinite(shades) & (shades > 0)
         if known.sum() >= _LEAST_JOINTS:
-            self.tally.rank_joints.append(rank_correlation(shades[known], -truth.keypoints_z[frame][known]))
+            self.tally.rank_joints.append(rank_correlation(shades[known], -true[known]))
+            self.tally.rank_limit.append(rank_correlation(surface[known], true[known]))
         y, x = np.mgrid[: truth.depth.shape[1], : truth.depth.shape[2]]
         places = np.stack([4 * x + 1.5, 4 * y + 1.5], axis=-1).reshape(-1, 2)
         shades = sampled(gray, apply_transform(crop_from_source, places))

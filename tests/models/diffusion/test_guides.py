@@ -73,9 +73,13 @@ def _meter(truth: GuideTruth) -> GuideMeter:
 @pytest.mark.parametrize(("sign", "rank"), [(1, 1.0), (-1, -1.0)])
 def test_ranks_and_shares_are_those_that_were_made(sign: int, rank: float) -> None:
     z = 20 * np.sin(np.linspace(0, 3, 17))
-    meter = _meter(_truth(2, sign * z))
+    truth = _truth(2, sign * z / 100)
+    # An elbow behind the trunk is not what the depth picture shows there.
+    truth.keypoints_z[:, 7] += sign * 3
+    meter = _meter(truth)
     list(meter.generate(_window(2, z), 0, lambda: None))
     assert meter.tally.rank_joints[0] == pytest.approx(rank, abs=0.02)
+    assert meter.tally.rank_limit[0] == pytest.approx(1.0, abs=0.02)
     assert meter.tally.rank_pixels[0] == pytest.approx(rank, abs=0.02)
     # 47 of the figure's 94 rows are transparent.
     assert meter.tally.solid == [0.5, 0.5] and meter.tally.inside_mask == [1.0, 1.0]
