@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
+from pipeline.scene.bare_hands import bare_hands
 from pipeline.scene.body import HEAD
+from pipeline.scene.color_edges import settle_edges
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.displaced import displaced_background, displaced_parts, folds_of_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
@@ -142,7 +144,9 @@ def labels_of(
     unexplained &= ~displaced_parts(unexplained, sample)
     mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample)
     unexplained &= ~rims & ~mixed
-    outline |= mixed
+    hands = bare_hands(unexplained, sample)
+    unexplained &= ~hands
+    outline |= mixed | hands
     people = _people(evidence, sample, unexplained)
     labels = np.where(
         _subject(evidence, sample, people, shoes | outline), np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)
@@ -163,6 +167,7 @@ def labels_of(
     labels[front] = Label.FRONT
     is_common = evidence.likelihood > _COMMON
     labels[front_to_edges(front, labels == Label.SUBJECT, labels == Label.NOBODY, is_common, sample)] = Label.FRONT
+    labels = settle_edges(labels, sample.view.picture, Label.SUBJECT)
     if is_completed:
         # A limb that was not detected lies far from all others: there its color counts wherever on the body it was
         # seen.

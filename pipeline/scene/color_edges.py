@@ -1,0 +1,132 @@
+"""Where the subject meets what stays: the edge between two regions is settled by the colors on both of its sides."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
+from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.runtime.compiled import njit
+
+_DOUBTFUL_PX = 2
+"""Labels are smoothed over their neighbors, and lie so far beside an edge."""
+_KEPT_CORE_PX = 1
+"""From the other side; the middle of a stick is not farther from its edges."""
+_SUBJECT_CORE_PX = 2
+_WINDOW_PX = 4
+_LEAST_PX = 2.0
+"""Pixels of each side in a window."""
+_VARIANCE = 100.0
+"""Added to that of the colors, squared gray levels: grain and compression."""
+_LEAST_APART = 9.0
+"""Squared distance of the two colors, in deviations, from which pixels are taken from the subject."""
+_BEYOND = 0.1
+"""How far beyond the middle between them: of what is left of the subject a rim is seen, of a thing it is not missed."""
+_LEAST_WEIGHT = 0.05
+_HALF = 0.5
+
+
+def settle_edges(labels: NDArray[np.uint8], picture: Picture, subject: int) -> NDArray[np.uint8]:
+    """Return labels (h, w) with the pixels at the edges between the ``subject`` and larger labels on the side whose
+    colors in the ``picture`` (h, w, 3) they have.
+
+    A pixel goes to the nearer mean along the line on which the two sides differ most against their spread (Fisher's
+    linear discriminant, 1936); half of a blurred edge belongs to either. A stick is narrower than the error of its
+    label: of its supposed pixels those that look like the subject hardly count.
+    """
+    kept = labels > subject
+    own = labels == subject
+    doubtful = (kept & _near(own, _DOUBTFUL_PX)) | (own & _near(kept, _DOUBTFUL_PX))
+    if not doubtful.any():
+        return labels
+    size_wh = labels.shape[1], labels.shape[0]
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(doubtful), _WINDOW_PX), size_wh)
+    area = np.s_[y0:y1, x0:x1]
+    cores = np.where(own & ~_near(kept, _SUBJECT_CORE_PX), labels, np.uint8(0))
+    cores[kept & ~_near(own, _KEPT_CORE_PX)] = labels[kept & ~_near(own, _KEPT_CORE_PX)]
+    settled = labels.copy()
+    colors = picture[area].astype(np.float32)
+    settled[area] = _settled(labels[area].copy(), cores[area].copy(), doubtful[area].copy(), colors, np.uint8(subject))
+    return settled
+
+
+def _near(mask: Mask, distance_px: int) -> Mask:
+    kernel = np.ones((2 * distance_px + 1, 2 * distance_px + 1), np.uint8)
+    return cv2.dilate(mask.view(np.uint8), kernel) > 0
+
+
+@njit(cache=True, nogil=True)
+def _settled(
+    labels: NDArray[np.uint8], cores: NDArray[np.uint8], doubtful: Mask, colors: Float32Array, subject: np.uint8
+) -> NDArray[np.uint8]:
+    """Decide the ``doubtful`` pixels; ``cores`` (h, w) are the labels where they are certain, else 0."""
+    height, width = labels.shape
+    result = labels.copy()
+    sums = np.zeros((2, 7), np.float64)
+    axis = np.zeros(3, np.float64)
+    votes = np.zeros(256, np.int64)
+    for r in range(height):
+        for c in range(width):
+            if not doubtful[r, c]:
+                continue
+            rows = max(r - _WINDOW_PX, 0), min(r + _WINDOW_PX + 1, height)
+            columns = max(c - _WINDOW_PX, 0), min(c + _WINDOW_PX + 1, width)
+            votes[:] = 0
+            middle = 0.0
+            apart = 0.0
+            for again in range(2):
+                sums[:] = 0.0
+                for y in range(rows[0], rows[1]):
+                    for x in range(columns[0], columns[1]):
+                        label = cores[y, x]
+                        if label == 0:
+                            continue
+                        side = 0 if label == subject else 1
+                        weight = 1.0
+                        if again and side == 1:
+                            place = -middle
+                            for k in range(3):
+                                place += axis[k] * colors[y, x, k]
+                            weight = min(max(2.0 * place, _LEAST_WEIGHT), 1.0)
+                        votes[label] += 1
+                        sums[side, 0] += weight
+                        for k in range(3):
+                            value = weight * colors[y, x, k]
+                            sums[side, 1 + k] += value
+                            sums[side, 4 + k] += value * colors[y, x, k]
+                if sums[0, 0] < _LEAST_PX or sums[1, 0] < _LEAST_PX:
+                    break
+                apart, middle = _axis_between(sums, axis)
+            if sums[0, 0] < _LEAST_PX or sums[1, 0] < _LEAST_PX:
+                continue
+            place = -middle
+            for k in range(3):
+                place += axis[k] * colors[r, c, k]
+            if place <= 0:
+                result[r, c] = subject
+            elif place > _BEYOND and apart > _LEAST_APART and labels[r, c] == subject:
+                votes[: subject + 1] = 0
+                result[r, c] = votes.argmax()
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _axis_between(sums: NDArray[np.float64], axis: NDArray[np.float64]) -> tuple[float, float]:
+    """Fill ``axis`` (3,) so that the means of the two sides lie one apart on it; return their squared distance in
+    deviations, and the place of their middle.
+
+    ``sums`` (2, 7): of weights, colors, and squared colors.
+    """
+    apart = 0.0
+    for k in range(3):
+        first, second = sums[0, 1 + k] / sums[0, 0], sums[1, 1 + k] / sums[1, 0]
+        spread = sums[0, 4 + k] / sums[0, 0] - first**2 + sums[1, 4 + k] / sums[1, 0] - second**2
+        axis[k] = (second - first) / (0.5 * spread + _VARIANCE)
+        apart += axis[k] * (second - first)
+    middle = 0.0
+    for k in range(3):
+        axis[k] /= max(apart, 1e-6)
+        middle += axis[k] * _HALF * (sums[0, 1 + k] / sums[0, 0] + sums[1, 1 + k] / sums[1, 0])
+    return apart, middle
