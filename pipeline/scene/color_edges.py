@@ -23,7 +23,7 @@ _VARIANCE = 100.0
 _LEAST_APART = 9.0
 """Squared distance of the two colors, in deviations, from which pixels are taken from the subject."""
 _BEYOND = 0.1
-"""How far beyond the middle between them: of what is left of the subject a rim is seen, of a thing it is not missed."""
+"""How far beyond the middle between them a color must lie to change sides."""
 _LEAST_WEIGHT = 0.05
 _HALF = 0.5
 
@@ -33,7 +33,7 @@ def settle_edges(labels: NDArray[np.uint8], picture: Picture, subject: int) -> N
     colors in the ``picture`` (h, w, 3) they have.
 
     A pixel goes to the nearer mean along the line on which the two sides differ most against their spread (Fisher's
-    linear discriminant, 1936); half of a blurred edge belongs to either. A stick is narrower than the error of its
+    linear discriminant, 1936); in their middle it stays where it is. A stick is narrower than the error of its
     label: of its supposed pixels those that look like the subject hardly count.
     """
     kept = labels > subject
@@ -104,7 +104,7 @@ def _settled(
             place = -middle
             for k in range(3):
                 place += axis[k] * colors[r, c, k]
-            if place <= 0:
+            if place < -_BEYOND:
                 result[r, c] = subject
             elif place > _BEYOND and apart > _LEAST_APART and labels[r, c] == subject:
                 votes[: subject + 1] = 0

@@ -79,8 +79,10 @@ def _continuation(
     hand_xy: NDArray[np.float32],
     height_px: float,
 ) -> tuple[Mask, float]:
-    """Return what stands out on the line through ``start`` (from the hand, px) beyond the hand, and how clearly: log odds
-    against both sides, summed over its length."""
+    """Return what stands out on the line through ``start`` (from the hand, px) beyond the hand, and how clearly.
+
+    Clarity is the difference of log odds from both sides, summed over the length.
+    """
     nothing = np.zeros(odds.shape, np.bool_)
     across = np.array([-along[1], along[0]])
     if abs(float(across @ start)) > _LINE_REACH_BH * height_px:

@@ -52,3 +52,10 @@ def test_a_bag_has_no_axis() -> None:
 def test_visible_background_is_not_the_end_of_a_stick() -> None:
     odds = odds_with((UPPER, 3.0), (LOWER, 2.0))
     assert not other_end(UPPER, odds, ~LOWER, HAND, HEIGHT_PX).any()
+
+
+def test_a_disc_near_the_fist_does_not_hide_that_its_handle_is_a_stick() -> None:
+    disc = cv2.circle(np.zeros((220, 240), np.uint8), (47, 47), 28, 1, -1) > 0
+    held = disc | line((66, 66), (94, 94))
+    found = other_end(held, odds_with((held, 3.0), (LOWER, -1.0)), EVERYWHERE, HAND, HEIGHT_PX)
+    assert (found & LOWER).sum() > 0.6 * LOWER.sum()

@@ -1,0 +1,58 @@
+"""A hand in the colors of what the other one holds is the subject's own; a stick, a box and a cup are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from pipeline.scene.bare_hands import bare_hands
+from pipeline.scene.samples import Sample
+from tests.support.scene_truth import SHAPE, Mask, shot_at, wall
+
+SKIN = (214, 172, 140)
+LEFT_HAND = (199, 126)
+"""Of the man at 150, px."""
+
+
+def seen(mask: Mask, rgb: tuple[int, int, int]) -> Sample:
+    shot = shot_at(150.0, wall())
+    picture = shot.picture.copy()
+    picture[mask] = rgb
+    return replace(shot, picture=picture).sample()
+
+
+def drawn(*ends: tuple[int, int], width: int) -> Mask:
+    canvas = np.zeros(SHAPE, np.uint8)
+    return cv2.polylines(canvas, [np.array(ends, np.int32)], False, 1, width) > 0
+
+
+HAND = cv2.ellipse(np.zeros(SHAPE, np.uint8), (LEFT_HAND, (10, 18), 0), 1, -1) > 0
+
+
+def test_a_hand_in_the_sun_is_the_subjects_own() -> None:
+    assert (bare_hands(HAND, seen(HAND, SKIN)) == HAND).all()
+
+
+def test_a_wooden_stick_through_the_hand_is_none() -> None:
+    stick = drawn((170, 90), (230, 165), width=2)
+    assert not bare_hands(stick, seen(stick, SKIN)).any()
+
+
+def test_of_a_hand_at_a_stick_only_the_hand_is_taken() -> None:
+    stick = drawn((206, 60), (206, 200), width=2)
+    both = HAND | stick
+    found = bare_hands(both, seen(both, SKIN))
+    assert found[HAND & ~stick].mean() > 0.9
+    assert found[stick].mean() < 0.3
+
+
+def test_a_box_in_the_color_of_skin_is_larger_than_a_hand() -> None:
+    box = np.zeros(SHAPE, np.bool_)
+    box[115:165, 175:225] = True
+    assert not bare_hands(box, seen(box, SKIN)).any()
+
+
+def test_a_blue_cup_in_the_hand_is_no_skin() -> None:
+    assert not bare_hands(HAND, seen(HAND, (40, 80, 200))).any()
