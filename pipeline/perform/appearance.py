@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,9 @@ from pipeline.datatypes.survey import Person
 from pipeline.errors import InvalidInput
 from pipeline.maths.cutout import refined_mask
 from pipeline.models.interfaces import PeopleBackend
+
+_SAME_OUTLINE = 0.75
+"""Least overlap (IoU) of an alpha channel with the detected person: with less it outlines other things too."""
 
 
 def find_appearance(
@@ -60,5 +64,13 @@ def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(picture[..., :3] * alpha + 128.0 * (1.0 - alpha)), np.uint8)
 
 
-def _with_mask(person: Person, mask: Mask) -> Person:
-    return Person(person.box_xyxy, person.score, person.joints, person.skeleton, person.mask & mask)
+def _with_mask(person: Person, opaque: Mask) -> Person:
+    """Return the person with the outline of an alpha channel (H, W), which knows bags and brims that no detector does.
+
+    Where it outlines more than the person, it only limits their mask.
+    """
+    _, labels = cv2.connectedComponents(opaque.astype(np.uint8), connectivity=8)
+    counts = np.bincount(labels[person.mask & opaque], minlength=2)
+    whole = np.asarray(labels == counts.argmax()) if counts.any() else opaque
+    overlap = float((whole & person.mask).sum() / max(int((whole | person.mask).sum()), 1))
+    return replace(person, mask=whole if overlap > _SAME_OUTLINE else person.mask & opaque)

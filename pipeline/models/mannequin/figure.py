@@ -56,6 +56,8 @@ class Group(IntEnum):
     """Cloth around both legs, fitted to a reference picture; the file has none."""
     LONG_HAIR = 11
     """Hair that hangs over the ears, likewise."""
+    THING = 12
+    """A hat, a bag or tied hair, likewise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

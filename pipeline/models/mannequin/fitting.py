@@ -66,7 +66,7 @@ def fit_view(
     outline's difference, and its fit to the picture.
     """
     shares = part_shares(figure)
-    pose, places, _, _ = _posed(figure, reference)
+    pose, places, _, _ = posed(figure, reference)
     graph = make_graph(figure, shares)
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     loose = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
@@ -101,14 +101,16 @@ def with_cloth_and_hair(figure: Figure, reference: ReferenceView) -> Figure:
     cloth, hair = find_hanging(reference), find_hair(reference)
     if cloth is None and hair is None:
         return figure
-    pose, places, y_scale, y_shift = _posed(figure, reference)
+    pose, places, y_scale, y_shift = posed(figure, reference)
     if hair is not None and hair.covers_ears:
         figure = with_long_hair(figure, pose, places, y_scale, y_shift, hair, reference.height_px)
     return figure if cloth is None else with_hanging(figure, pose, places, y_scale, y_shift, cloth)
 
 
-def _posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32], float, float]:
-    """Return the pose, the posed vertices (V, 3), and by what their y were scaled and shifted afterwards."""
+def posed(figure: Figure, reference: ReferenceView) -> tuple[Pose, NDArray[np.float32], float, float]:
+    """Pose the figure like a picture's person.
+
+    Return the pose, the posed vertices (V, 3), and by what their y were scaled and shifted afterwards."""
     pose = Poser(figure, BLAZEPOSE).pose(reference.skeleton.astype(np.float32), reference.height_px)
     places = skin(
         figure.vertices,

@@ -34,6 +34,12 @@ _FILLED = 0.4
 """Fraction of that strip that hair fills at least."""
 _GAP = 0.2
 """Rows without hair that do not end it, in the unit: a lock in the shade."""
+_WIDER_THAN_HEADS = 1.05
+"""Half width that no head without hair has, in the unit (ears reach .8)."""
+_WIDE_ROWS = 0.7
+"""Fraction of the rows from the eyes to the chin in which hair must be as wide."""
+_FACE_WIDE = 0.72
+"""Half width of the face between hair that hangs beside it, in the unit."""
 _EARS, _LOBES = 0.3, 0.6
 """Middle and lower end of the ears below the eyes, in the unit."""
 
@@ -103,7 +109,34 @@ def find_hair(reference: ReferenceView) -> HairRegion | None:
     alike &= (rows < _lowest(reference, color, skin, middle, unit)) & (np.abs(columns - middle[0]) < _WIDEST * unit)
     mask = _connected(alike, crown)
     hems = _hems(mask, near, middle, unit, int(top[0]))
+    beside = _beside_the_face(reference, middle, unit)
+    if beside is not None and min(hems) < middle[1] + _LOBES * unit:
+        # Wider than any head, whatever the light makes of its color.
+        mask = mask | beside
+        ends = [float(np.flatnonzero(half.any(1))[-1]) for half in _halves(beside, middle[0])]
+        hems = ends[0], ends[1]
     return HairRegion(mask, color, skin, middle, unit, hems)
+
+
+def _beside_the_face(reference: ReferenceView, middle: Float64Array, unit: float) -> Mask | None:
+    """(h, w) what is beside the face, down to the shoulders; None unless it is wider than a head on both sides."""
+    rows, columns = np.mgrid[: reference.mask.shape[0], : reference.mask.shape[1]]
+    face = slice(max(int(middle[1]), 0), int(middle[1] + unit) + 1)
+    edges = reference.mask & (np.abs(columns - middle[0]) > _WIDER_THAN_HEADS * unit)
+    edges &= np.abs(columns - middle[0]) < _WIDEST * unit
+    if any(half[face].any(1).mean() < _WIDE_ROWS for half in _halves(edges, middle[0])):
+        return None
+    shoulders = reference.skeleton[[JOINT["left_shoulder"], JOINT["right_shoulder"]], 1].mean()
+    lowest = shoulders - _NECK * unit
+    beside = reference.mask & (np.abs(columns - middle[0]) > _FACE_WIDE * unit)
+    beside &= (np.abs(columns - middle[0]) < _WIDEST * unit) & (rows > middle[1] - unit) & (rows < lowest)
+    return np.asarray(beside) if all(half.any() for half in _halves(beside, middle[0])) else None
+
+
+def _halves(mask: NDArray[np.bool_], middle_x: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the parts of a mask to the left and right of a column."""
+    column = round(middle_x)
+    return mask[:, :column], mask[:, column:]
 
 
 def _lowest(

@@ -35,7 +35,7 @@ _MOST_THREADS = 3
 """Frames drawn concurrently; each holds about 15 MB at 720p."""
 _FOLD = 3
 """Samples per pixel along each side: nine in total, so ten levels of coverage."""
-_CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES)
+_CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES, Group.THING)
 """Surfaces whose inside is never visible: their back faces are culled."""
 _CLOTHED = 1.03
 """Ratio of the height with hair and shoes, which the figure has, to the standing height from bones (1.02 to 1.07

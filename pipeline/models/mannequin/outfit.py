@@ -57,6 +57,7 @@ class Outfit:
             Group.SKIN: c["skin"], Group.FOREARM: c["skin"], Group.SHIN: c["skin"], Group.HAIR: c["hair"],
             Group.EYES: (226, 222, 216), Group.UPPER: c["upper"], Group.SLEEVE: c["upper"], Group.LOWER: c["lower"],
             Group.LEG: c["lower"], Group.SHOES: c["shoes"], Group.SKIRT: c["lower"], Group.LONG_HAIR: c["hair"],
+            Group.THING: c["upper"],
         }  # fmt: skip
         return linear_from_srgb(np.array([table[group] for group in Group], np.float32) / np.float32(255))
 

@@ -12,10 +12,12 @@ from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
 from pipeline.models.mannequin.hanging import covered_by_hanging
+from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.reference import make_view
 from pipeline.models.mannequin.texture import bake
+from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
 
 _MIN_OVERLAP = 0.8
@@ -78,6 +80,11 @@ def _paint_shirt(
     fine[tie] = _TIE
 
 
+def _drawn(figure: Figure, outfit: Outfit) -> NDArray[np.bool_]:
+    """(F,) the triangles that an outfit shows."""
+    return ~np.isin(figure.groups, sorted(outfit.hidden)) & ~covered_by_hanging(figure)
+
+
 def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     """Fit and color the figure by the appearance's reference pictures.
 
@@ -93,19 +100,32 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
     shaped = figure
-    if views[0].view in ("front", "back"):
-        shaped = with_cloth_and_hair(fit_shape(figure, views[0]), views[0])
-    drawn = ~np.isin(shaped.groups, sorted(outfit.hidden)) & ~covered_by_hanging(shaped)
-    reshaping = [views[0], *(view for view in views[1:] if view.view in ("left", "right"))]
-    for view in reshaping:
-        shaped, _ = fit_view(shaped, view, drawn, reshape=True)
-        if view is views[0] and outfit.long_legs:
-            shaped = with_spanning_trousers(shaped, figure)
+    hat = find_hat(views[0])
+    body = views[0] if hat is None else without_hat(views[0], hat)
+    if body.view in ("front", "back"):
+        shaped = with_cloth_and_hair(fit_shape(figure, body), body)
+    drawn = _drawn(shaped, outfit)
+    fitted_body, first = fit_view(shaped, body, drawn, reshape=True)
+    things = find_things(first)
+    if things:
+        body = without_things(body, things)
+        fitted_body, _ = fit_view(shaped, body, drawn, reshape=True)
+    shaped = with_spanning_trousers(fitted_body, figure) if outfit.long_legs else fitted_body
+    for view in views[1:]:
+        if view.view in ("left", "right"):
+            shaped, _ = fit_view(shaped, view, drawn, reshape=True)
+    shaped = with_things(shaped, body, things, hat)
+    drawn = _drawn(shaped, outfit)
+    # A hat's height is none of the person's.
+    views[0] = replace(views[0], height_px=body.height_px)
     laid = [fit_view(shaped, view, drawn, reshape=False)[1] for view in views]
+    if hat is not None:
+        laid[0] = replace(laid[0], reference=below_hat(views[0], hat))
     fitted = [each for each in laid if each.overlap >= _MIN_OVERLAP]
     if not fitted:
         return replace(plain_person(figure, outfit), fit=CharacterFit(overlap=laid[0].overlap), warnings=(_NOT_LAID,))
     plain = _flat_colors(shaped, outfit, drawn)
     warnings = () if len(fitted) == len(given) else (_ONE_NOT_LAID,)
     fit = CharacterFit(tuple(each.reference.view for each in fitted), laid[0].overlap)
-    return NewPerson(shaped, drawn, bake(shaped, part_shares(shaped), drawn, fitted, plain), fit, warnings)
+    colors = bake(shaped, part_shares(shaped), drawn, fitted, plain)
+    return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings)

@@ -217,7 +217,8 @@ def _back_colors(
     out = flat.copy()
     if view.reference.view == "back":
         return out
-    trunk = parts == PARTS.index("torso")
+    body = groups != Group.THING
+    trunk = body & (parts == PARTS.index("torso"))
     torso = (view.nearest >= 0) & trunk[view.nearest]
     # A collar rises at the nape to where the front shows neck and shirt.
     back = extended(back_picture(view, torso), torso, _BORDER * view.reference.height_px)
@@ -226,7 +227,7 @@ def _back_colors(
     colors = head_colors(view)
     if colors is None:
         return out
-    head = parts == PARTS.index("head")
+    head = body & (parts == PARTS.index("head"))
     behind = colors.at(samples.x[head], samples.y[head], np.isin(groups[head], [Group.HAIR, Group.LONG_HAIR]))
     hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
     behind += under_hair[head][..., None] * (hair - behind)
