@@ -37,6 +37,8 @@ _CORNERS = 0.03
 """Height of the hem's corners, standing heights."""
 _HEM = 0.004
 """Distance of its end above the lowest closed row: a hem hangs lowest in the middle."""
+_UNDER_HEM = 0.004
+"""Height over which legs go on under a hem, standing heights: cut off with it, their zigzag edge would show below."""
 _ABOVE_HIPS = 0.035
 """Distance above the hips at which it starts, under the top; standing heights."""
 
@@ -147,12 +149,12 @@ def with_hanging(
 
 
 def covered_by_hanging(figure: Figure) -> NDArray[np.bool_]:
-    """(F,) triangles of trousers and legs that lie under the cloth, wholly or in part."""
+    """(F,) triangles of trousers and legs that lie under the cloth, so far above its hem that none is missed there."""
     skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
     if not len(skirt):
         return np.zeros(len(figure.groups), bool)
     hem = float(figure.vertices[skirt, 1].max())
-    above = np.asarray(figure.vertices[figure.triangles][:, :, 1].min(1) < hem)
+    above = np.asarray(figure.vertices[figure.triangles][:, :, 1].max(1) < hem - _UNDER_HEM)
     return above & np.isin(figure.groups, [Group.LOWER, Group.LEG, Group.SHIN])
 
 

@@ -159,7 +159,8 @@ class Mannequin:
     def turned(self, angle: float, size_wh: tuple[int, int]) -> Layer:
         """Draw the person in a relaxed stance in soft daylight, as large as the picture allows."""
         width, height = size_wh
-        height_px = _FILLS * height
+        # With a hat the figure is taller than itself.
+        height_px = _FILLS * height / max(1.0, -float(self._figure.vertices[:, 1].min()))
         cos, sin = np.cos(angle), np.sin(angle)
         turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
         skeleton = relaxed_skeleton(self._figure) @ turn.T * height_px

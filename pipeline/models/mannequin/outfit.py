@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +33,25 @@ _SUIT_BRIGHTEST, _SUIT_CHROMA = 90, 24
 """Largest channel, and its distance to the smallest, of a top that is taken for a suit's jacket (bytes)."""
 
 
+Length = Literal["none", "knee", "ankle"]
+Headwear = Literal["none", "hat", "cap", "helmet"]
+
+
 @dataclass(frozen=True, slots=True)
 class Outfit:
     """What the figure wears."""
 
     colors: Mapping[str, Color] = field(default_factory=lambda: dict(_OWN))
-    """``skin``, ``hair``, ``upper``, ``lower``, ``shoes``: sRGB 0..255."""
+    """``skin``, ``hair``, ``upper``, ``lower``, ``shoes``: sRGB 0..255; where they differ from the top's also
+    ``hanging``, ``headwear`` and ``tie``."""
     long_sleeves: bool = True
     long_legs: bool = True
     has_tie: bool = False
     """The top is a jacket, with a white shirt and a tie in its opening."""
+    hanging: Length = "none"
+    """Down to where a skirt, or the lower part of a coat or dress, hangs around the legs."""
+    long_hair: bool = False
+    headwear: Headwear = "none"
 
     @property
     def hidden(self) -> frozenset[Group]:
@@ -56,8 +66,8 @@ class Outfit:
         table: Mapping[Group, Color] = {
             Group.SKIN: c["skin"], Group.FOREARM: c["skin"], Group.SHIN: c["skin"], Group.HAIR: c["hair"],
             Group.EYES: (226, 222, 216), Group.UPPER: c["upper"], Group.SLEEVE: c["upper"], Group.LOWER: c["lower"],
-            Group.LEG: c["lower"], Group.SHOES: c["shoes"], Group.SKIRT: c["lower"], Group.LONG_HAIR: c["hair"],
-            Group.THING: c["upper"],
+            Group.LEG: c["lower"], Group.SHOES: c["shoes"], Group.SKIRT: c.get("hanging", c["lower"]),
+            Group.LONG_HAIR: c["hair"], Group.THING: c.get("headwear", c["upper"]),
         }  # fmt: skip
         return linear_from_srgb(np.array([table[group] for group in Group], np.float32) / np.float32(255))
 

@@ -14,11 +14,13 @@ from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_an
 from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
-from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.outfit import Color, Outfit, outfit_of
 from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.srgb import linear_from_srgb
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
+from pipeline.models.mannequin.worn import with_bare_limbs, with_worn
 
 _MIN_OVERLAP = 0.8
 """Least overlap (IoU): below it the figure does not match the picture's person, and colors would land on the wrong
@@ -49,7 +51,8 @@ class NewPerson:
 
 def plain_person(figure: Figure, outfit: Outfit) -> NewPerson:
     """The figure in an outfit's flat colors."""
-    drawn = ~np.isin(figure.groups, sorted(outfit.hidden))
+    figure = with_bare_limbs(with_worn(figure, outfit), outfit)
+    drawn = _drawn(figure, outfit)
     fine = _flat_colors(figure, outfit, drawn)
     return NewPerson(figure, drawn, with_levels(fine, figure.triangles[drawn], len(figure.vertices)))
 
@@ -62,12 +65,17 @@ def _flat_colors(figure: Figure, outfit: Outfit, drawn: NDArray[np.bool_]) -> ND
     _, weights = sample_grid()
     fine: NDArray[np.float32] = np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
     if outfit.has_tie:
-        _paint_shirt(fine, np.einsum("sk,fkd->fsd", weights, figure.vertices[triangles]), figure, drawn)
+        places = np.einsum("sk,fkd->fsd", weights, figure.vertices[triangles])
+        _paint_shirt(fine, places, figure, drawn, outfit.colors.get("tie"))
     return fine
 
 
 def _paint_shirt(
-    fine: NDArray[np.float32], places: NDArray[np.float32], figure: Figure, drawn: NDArray[np.bool_]
+    fine: NDArray[np.float32],
+    places: NDArray[np.float32],
+    figure: Figure,
+    drawn: NDArray[np.bool_],
+    color: Color | None,
 ) -> None:
     """Paint a shirt's opening and a tie on the front of the top, by position relative to the collar."""
     neck = figure.heads[BONE["neck"]]
@@ -77,7 +85,7 @@ def _paint_shirt(
     opening = front & (across < _OPENING[0] * (1 - down / _OPENING[1]))
     tie = opening & (across < 0.009 + 0.05 * down)
     fine[opening] = _SHIRT
-    fine[tie] = _TIE
+    fine[tie] = _TIE if color is None else linear_from_srgb(np.array(color, np.float32) / np.float32(255))
 
 
 def _drawn(figure: Figure, outfit: Outfit) -> NDArray[np.bool_]:

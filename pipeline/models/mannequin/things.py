@@ -28,6 +28,8 @@ _LEAST_AREA = 0.0022
 """Squared standing heights: a fist has .003, a ponytail over a shoulder about .004."""
 _MOST = 3
 """Things that are grown, the largest first."""
+_LARGEST = 0.3
+"""Area of all things over the person's, at most."""
 _FLATNESS = 0.55
 """Depth of a thing over its width in the picture."""
 _DEEPEST = 0.06
@@ -72,7 +74,9 @@ def find_things(fitted: FittedView) -> list[Thing]:
         bone = _bone_near(reference, centers[number])
         if bone is not None:
             found.append(Thing(np.asarray(labels == number), bone))
-    return found
+    beside = sum(int(np.count_nonzero(thing.mask)) for thing in found)
+    # With more beside it, the body itself has missed the person.
+    return found if beside < _LARGEST * np.count_nonzero(reference.mask) else []
 
 
 def without_things(reference: ReferenceView, things: list[Thing]) -> ReferenceView:

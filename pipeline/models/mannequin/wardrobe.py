@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pipeline.models.mannequin.outfit import Color, Outfit
+from pipeline.models.mannequin.outfit import Color, Headwear, Outfit
 
 Sex = Literal["female", "male"]
 
@@ -42,6 +42,16 @@ _PART: Mapping[str, str] = {
     "trousers": "lower", "pants": "lower", "jeans": "lower", "leggings": "lower", "shorts": "lower", "chinos": "lower",
     "shoes": "shoes", "boots": "shoes", "sneakers": "shoes", "trainers": "shoes", "heels": "shoes",
 }  # fmt: skip
+_HANGING = ("skirt", "dress", "gown")
+_LONG = ("long", "maxi", "floor-length")
+_SHORT = ("short", "mini", "knee-length")
+_LONG_COATS = ("coat", "overcoat", "raincoat", "trenchcoat", "robe")
+_HEADWEAR: Mapping[str, Headwear] = {
+    "hat": "hat", "fedora": "hat", "cap": "cap", "beanie": "cap", "helmet": "helmet", "hardhat": "helmet",
+}  # fmt: skip
+_FELT: Color = (96, 74, 56)
+_LIGHTER = ("light", "pale", "bright")
+_DARKER = ("dark", "deep")
 _DENIM: Color = (58, 78, 112)
 _SHORT_SLEEVES = ("t-shirt", "tshirt", "tee", "vest", "short-sleeved")
 _IGNORED = frozenset(
@@ -134,9 +144,15 @@ _STYLES = (
     ),
     _Style(("casual",), {"upper": (92, 116, 104), "lower": (58, 78, 112), "shoes": (216, 212, 204)}),
     _Style(
-        ("coat", "overcoat", "raincoat", "parka"),
+        (*_LONG_COATS, "parka"),
         {"upper": (150, 118, 82), "lower": (48, 50, 58), "shoes": (58, 42, 34)},
     ),
+    _Style(
+        ("nurse", "scrubs", "surgeon"),
+        {"upper": (96, 150, 176), "lower": (96, 150, 176), "shoes": (222, 222, 222)},
+        long_sleeves=False,
+    ),
+    _Style(("chef", "cook"), {"upper": (228, 228, 224), "lower": (40, 42, 48), "shoes": (30, 28, 28)}),
     _Style(
         ("uniform", "officer", "police", "policeman", "policewoman", "guard", "pilot"),
         {"upper": (34, 44, 78), "lower": (30, 36, 58), "shoes": (22, 22, 24)},
@@ -163,6 +179,7 @@ def choose_from_words(prompt: str) -> Wardrobe:
     words = [part for word in re.findall(r"[a-z0-9'-]+", prompt.lower()) for part in _parts(_plain(word))]
     reader = _Reader(words, [word in _IGNORED for word in words])
     outfit = _with_garments(_with_style(Outfit(), reader), reader)
+    outfit = _with_headwear(_with_skirt(outfit, reader), reader)
     outfit, sex = _with_body(outfit, reader)
     return Wardrobe(outfit, sex, reader.unknown())
 
@@ -187,10 +204,33 @@ class _Reader:
         for n in range(place - 1, max(place - 3, -1), -1):
             if self.words[n] in table and not self.used[n]:
                 self.used[n] = True
-                return table[self.words[n]]
+                return self._shaded(table[self.words[n]], n)
             if self.words[n] in _PART or self.words[n] in ("and", "with"):
                 return None
         return None
+
+    def _shaded(self, color: Color, place: int) -> Color:
+        """Return a color as light or dark as the word before it says."""
+        before = self.words[place - 1] if place else ""
+        if before in _LIGHTER:
+            self.used[place - 1] = True
+            red, green, blue = (channel + 0.45 * (255 - channel) for channel in color)
+            return red, green, blue
+        if before in _DARKER:
+            self.used[place - 1] = True
+            red, green, blue = (0.6 * channel for channel in color)
+            return red, green, blue
+        return color
+
+    def has_before(self, place: int, known: Iterable[str], reach: int = 3) -> bool:
+        """Return whether one of the ``known`` words is among the ``reach`` before a noun, and mark it as understood."""
+        for n in range(place - 1, max(place - 1 - reach, -1), -1):
+            if self.words[n] in known:
+                self.used[n] = True
+                return True
+            if self.words[n] in ("and", "with", "in"):
+                return False
+        return False
 
     def unknown(self) -> tuple[str, ...]:
         """Return what was not understood, each word once."""
@@ -228,14 +268,48 @@ def _with_garments(outfit: Outfit, reader: _Reader) -> Outfit:
     return replace(outfit, colors=colors, long_sleeves=long_sleeves, long_legs=long_legs)
 
 
+def _with_skirt(outfit: Outfit, reader: _Reader) -> Outfit:
+    """Hang a skirt, a dress or a coat's lower part around the legs, and color a tie."""
+    colors = dict(outfit.colors)
+    if any(word in _LONG_COATS for word in reader.words):
+        outfit = replace(outfit, hanging="knee", colors={**colors, "hanging": colors["upper"]})
+    for place in reader.find(("tie", "necktie")):
+        color = reader.color_before(place, _COLORS)
+        colors = {**outfit.colors, **({"tie": color} if color is not None else {})}
+        outfit = replace(outfit, has_tie=True, colors=colors)
+    for place in reader.find(_HANGING):
+        colors = dict(outfit.colors)
+        is_long = reader.has_before(place, _LONG)
+        reader.has_before(place, _SHORT)
+        color = reader.color_before(place, _COLORS)
+        if reader.words[place] != "skirt":
+            colors["upper"] = color or colors["upper"]
+            color = colors["upper"]
+        colors["hanging"] = color or colors["lower"]
+        sleeves = outfit.long_sleeves and reader.words[place] == "skirt"
+        outfit = replace(
+            outfit, colors=colors, hanging="ankle" if is_long else "knee", long_legs=False, long_sleeves=sleeves
+        )
+    return outfit
+
+
+def _with_headwear(outfit: Outfit, reader: _Reader) -> Outfit:
+    for place in reader.find(_HEADWEAR):
+        color = reader.color_before(place, _COLORS) or _FELT
+        outfit = replace(outfit, headwear=_HEADWEAR[reader.words[place]], colors={**outfit.colors, "headwear": color})
+    return outfit
+
+
 def _with_body(outfit: Outfit, reader: _Reader) -> tuple[Outfit, Sex | None]:
     """Color hair and skin, and determine the sex."""
     colors = dict(outfit.colors)
+    is_long = outfit.long_hair
     if reader.find(_OLD):
         colors["hair"] = _HAIR["gray"]
     for place in [n for n, word in enumerate(reader.words) if word in ("skin", "skinned")]:
         colors["skin"] = reader.color_before(place, _SKIN) or colors["skin"]
     for place in [n for n, word in enumerate(reader.words) if word in ("hair", "haired")]:
+        is_long = is_long or reader.has_before(place, ("long",))
         colors["hair"] = reader.color_before(place, _HAIR) or colors["hair"]
     sex: Sex | None = None
     for place in reader.find(_SEX):
@@ -245,7 +319,7 @@ def _with_body(outfit: Outfit, reader: _Reader) -> tuple[Outfit, Sex | None]:
         colors["hair"] = _HAIR[reader.words[place]]
     if reader.find(("bald",)):
         colors["hair"] = colors["skin"]
-    return replace(outfit, colors=colors), sex
+    return replace(outfit, colors=colors, long_hair=is_long), sex
 
 
 def _plain(word: str) -> str:

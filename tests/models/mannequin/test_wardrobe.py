@@ -10,7 +10,7 @@ from pipeline.models.mannequin.figure import Group, load_figure
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import plain_person
-from pipeline.models.mannequin.wardrobe import choose_from_words
+from pipeline.models.mannequin.wardrobe import _COLORS, choose_from_words
 from pipeline.models.weights.folder import weight_path
 
 
@@ -87,3 +87,54 @@ def test_a_suit_shows_shirt_and_tie_only_in_front() -> None:
     top = figure.groups[suit.drawn] == Group.UPPER
     assert 40 < (bright & top).sum() < 800
     assert (figure.vertices[triangles[bright & top]].mean(1)[:, 2] < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "hanging", "color", "long_legs"),
+    [
+        ("a woman in a long red dress", "ankle", "red", False),
+        ("a woman in a white blouse and a green skirt", "knee", "green", False),
+        ("a man in a brown coat and black trousers", "knee", "brown", True),
+    ],
+)
+def test_skirts_dresses_and_coats_hang(prompt: str, hanging: str, color: str, long_legs: bool) -> None:
+    chosen = choose_from_words(prompt)
+    assert chosen.unknown == ()
+    assert (chosen.outfit.hanging, chosen.outfit.long_legs) == (hanging, long_legs)
+    assert chosen.outfit.colors["hanging"] == _COLORS[color]
+
+
+def test_headwear_long_hair_ties_and_shades_are_understood() -> None:
+    chosen = choose_from_words("a woman with long dark hair, a yellow helmet and light blue scrubs")
+    assert chosen.unknown == () and chosen.outfit.long_hair and chosen.outfit.headwear == "helmet"
+    assert chosen.outfit.colors["headwear"] == _COLORS["yellow"]
+    assert sum(chosen.outfit.colors["upper"]) > sum(_COLORS["blue"]) + 150
+    tie = choose_from_words("a businessman in a navy suit with a red tie").outfit
+    assert tie.has_tie and tie.colors["tie"] == _COLORS["red"] and tie.colors["upper"] == _COLORS["navy"]
+
+
+def test_what_is_worn_becomes_a_surface_around_the_body() -> None:
+    figure = load_figure(weight_path("figure.npz"), "auto")
+    outfit = choose_from_words("a woman in a long red dress and a black hat, long blond hair").outfit
+    person = plain_person(figure, outfit)
+    shown = set(person.figure.groups[person.drawn].tolist())
+    assert {Group.SKIRT, Group.THING, Group.LONG_HAIR} <= shown
+    skirt, hat = (
+        person.figure.vertices[np.unique(person.figure.triangles[person.figure.groups == group])]
+        for group in (Group.SKIRT, Group.THING)
+    )
+    # From the hips to above the ankles, and above the head.
+    assert skirt[:, 1].min() < -0.45 and -0.12 < skirt[:, 1].max() < -0.03
+    assert hat[:, 1].min() < -1.0 and hat[:, 1].max() < -0.9
+    # Legs under the cloth are not drawn, and the figure's height is none of the hat's.
+    legs = np.isin(person.figure.groups, [Group.LOWER, Group.LEG])
+    assert person.drawn[legs].mean() < 0.2
+    assert figure.vertices[:, 1].min() == pytest.approx(-1, abs=1e-5)
+
+
+def test_bare_shins_are_not_as_dark_as_the_inside_of_trousers() -> None:
+    figure = load_figure(weight_path("figure.npz"), "auto")
+    person = plain_person(figure, choose_from_words("a man in shorts").outfit)
+    shins = np.unique(figure.triangles[figure.groups == Group.SHIN])
+    assert figure.occlusion[shins].min() < 0.3
+    assert person.figure.occlusion[shins].min() >= 0.85
