@@ -116,16 +116,17 @@ def _composed(
     """Yield every frame of the clip, replaced or unchanged; feed metrics and artifacts on the way.
 
     Reading, composing and measuring run in threads while the caller encodes; ``check`` and ``progress`` are called in
-    the caller's thread. The order is preserved, and only a few frames are in progress at a time.
+    the caller's thread. The order is preserved, and only a few frames are in progress at a time: one waits to be
+    composed and one to be encoded, since each holds 10 to 16 MB at 720p.
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
     edited = _several(inputs, motions, observers.of_subjects) if inputs.further else _one_subject(inputs, motions[0])
 
     with (
-        closing(prefetch(_read(inputs, layers, motions))) as read,
+        closing(prefetch(_read(inputs, layers, motions), depth=1)) as read,
         closing(parallel_map(edited, read, min(usable_cores(), _MOST_THREADS))) as made,
-        closing(prefetch(_measured(made, observers))) as measured,
+        closing(prefetch(_measured(made, observers), depth=1)) as measured,
     ):
         try:
             for frame in measured:

@@ -24,6 +24,9 @@ Gray = NDArray[np.uint8]
 
 _FEATURES = 900
 """900 give a plate 0.7 dB better on walk_a than 500: parallax is interpolated between them."""
+_LEVELS_NEAR = 2
+_LEVELS_FAR = 3
+"""Halvings of the picture from which Lucas-Kanade starts: up to 28 px and 56 px at the size of matching."""
 _WORK_SHORT_SIDE = 360
 """Matching at about 360 lines is as accurate as the fit needs (0.05 to 0.1 px) and four times cheaper than at 720."""
 
@@ -85,12 +88,13 @@ class RegistrationTarget:
         if len(self._points) < 4:
             return np.zeros(0, np.int64), np.zeros((0, 2))
         points = self._points
-        for _ in range(2):
+        # A guess is rarely far off, and the levels in which a step is a pixel cost as much as the others.
+        for levels in (_LEVELS_NEAR, _LEVELS_FAR, _LEVELS_FAR):
             near = cv2.warpPerspective(
                 moving, guess, (w, h), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
             )
             found, status, _ = cv2.calcOpticalFlowPyrLK(
-                self._gray, _with_levels(near, self._levels), points, points.copy(), winSize=(15, 15), maxLevel=3,
+                self._gray, _with_levels(near, self._levels), points, points.copy(), winSize=(15, 15), maxLevel=levels,
                 flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
                 criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
             )  # fmt: skip
@@ -103,6 +107,8 @@ class RegistrationTarget:
             step = np.abs(found[ok] - points[ok])
             if np.median(np.hypot(step[:, 0], step[:, 1])) < 2.0:
                 break
+            if levels == _LEVELS_NEAR:
+                continue
             # The guess was far off (drift over a long hold): repeat from the fit, with less displacement left.
             agreed = agreeing_homography(points[ok], found[ok], np.eye(3), (w, h))
             if agreed is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 
 from pipeline.maths.geometry import apply_transform
+from pipeline.plate.registration import RegistrationTarget
 from pipeline.plate.warp import Warp, sample_nodes
 
 
@@ -24,3 +27,18 @@ def test_positions_are_the_homography_and_the_nodes_between() -> None:
 def test_one_node_moves_the_whole_picture() -> None:
     at = Warp(np.eye(3), np.full((1, 1, 2), 2, np.float32), 1).coordinates((0, 0, 4, 3), (4, 3))
     np.testing.assert_array_equal(at[2, 3], [5, 4])
+
+
+@pytest.mark.parametrize("moved_px", [3, 20, 45])
+def test_features_are_found_though_the_guess_is_far_off(moved_px: int) -> None:
+    random = np.random.default_rng(8)
+    texture = sum(cv2.resize(random.normal(0, 50, (side, side)), (720, 720)) for side in (9, 30, 90, 250))
+    wide = np.clip(128 + texture, 0, 255).astype(np.uint8)
+    before, now = wide[100:460, 40:680], wide[100:460, 40 + moved_px : 680 + moved_px]
+    target = RegistrationTarget.of_gray(np.ascontiguousarray(before), np.zeros(before.shape, np.bool_))
+
+    rows, found = target.match(np.ascontiguousarray(now), np.zeros(now.shape, np.bool_), np.eye(3))
+
+    off = np.linalg.norm(found - target.features()[rows] + [moved_px, 0], axis=1)
+    assert len(rows) > 200
+    assert np.mean(off < 0.5) > 0.9

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.cookies import RequestsCookieJar
-from runpod.serverless.utils.rp_ssrf import PinnedIPAdapter
 
 from pipeline.errors import UrlRejected
+from worker.sdk import PinnedIPAdapter
 from worker.source.addresses import is_public
 
 _UNUSUAL = re.compile(r"[\x00-\x20\x7f\\]")
