@@ -176,18 +176,18 @@ def _process_clip(job: JobContext, request: JobInput, settings: Settings, destin
 
 
 def _work_of(job: JobContext, request: JobInput, settings: Settings) -> Work:
-    """Return the function that does the work of the request's mode, with its models loaded."""
+    """Return the function that does the work of the request's mode; its models are being loaded meanwhile."""
     if request.mode == "people":
         people = job.models.load_people(settings)
         return lambda job_request, passes, clip, check, progress: find_people(
             job_request, settings, people, passes, clip=clip, check=check, progress=progress
         )
-    loaded = job.models.load(settings)
+    models = job.models.begin_to_load(settings)
     if request.fan_out > 1:
-        return shared_work(request, settings, loaded, job.worker, job.cancel_token)
+        return shared_work(request, settings, models, job.worker, job.cancel_token)
     run = run_stills if request.mode == "frame" else run_job
     return lambda job_request, passes, clip, check, progress: run(
-        job_request, settings, loaded, passes, clip=clip, check=check, progress=progress
+        job_request, settings, models(), passes, clip=clip, check=check, progress=progress
     )
 
 

@@ -39,9 +39,13 @@ def check_fan_out(request: JobInput, worker: WorkerEnvironment) -> None:
 
 
 def shared_work(
-    request: JobInput, settings: Settings, loaded: LoadedModels, worker: WorkerEnvironment, cancel_token: CancelToken
+    request: JobInput,
+    settings: Settings,
+    models: Callable[[], LoadedModels],
+    worker: WorkerEnvironment,
+    cancel_token: CancelToken,
 ) -> Callable[[JobRequest, Path, Clip, Check, Progress], JobResult]:
-    """Return the function that runs a job whose chunks are shared with other workers."""
+    """Return the function that runs a job whose chunks are shared with other workers; ``models`` waits for them."""
 
     def work(job_request: JobRequest, passes: Path, clip: Clip, check: Check, progress: Progress) -> JobResult:
         assert worker.endpoint is not None and worker.bucket is not None  # check_fan_out
@@ -59,7 +63,7 @@ def shared_work(
             _LONGEST_JOB_SECONDS if left is None else max(left, 1.0),
         ) as fan_out:
             result = run_job(
-                job_request, settings, loaded, passes, clip=clip, check=check, progress=progress, share=fan_out.share
+                job_request, settings, models(), passes, clip=clip, check=check, progress=progress, share=fan_out.share
             )
         update = {"warnings": (*result.report.warnings, *fan_out.warnings), "fan_out": fan_out.report()}
         return replace(result, report=result.report.model_copy(update=update))
