@@ -28,6 +28,7 @@ from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sampl
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import ReferenceView, extended
 from pipeline.models.mannequin.sampling import sample_picture
+from pipeline.models.mannequin.seam_leveling import leveled
 from pipeline.models.mannequin.shape import find_sections
 from pipeline.models.mannequin.skin_tone import with_usual_chroma
 from pipeline.models.mannequin.torso_texture import back_picture
@@ -95,15 +96,16 @@ def bake(
     known = np.zeros((len(triangles), NUM_SAMPLES), bool)
     behind = np.zeros_like(total)
     under_hair = hair_share(figure, triangles, groups)
-    for view in views:
-        samples = _sampled(view, figure, shares, parts, groups)
+    seen = [_sampled(view, figure, shares, parts, groups) for view in views]
+    given = [_share(samples, view) for samples, view in zip(seen, views, strict=True)]
+    albedos = []
+    for view, samples in zip(views, seen, strict=True):
         telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
-        flat = flattened(samples.colors, telling, view, figure, parts)
+        albedos.append(flattened(samples.colors, telling, view, figure, parts))
+    albedos = leveled(albedos, given, triangles, len(figure.vertices))
+    for view, samples, flat, one in zip(views, seen, albedos, given, strict=True):
         good = samples.seen & (samples.facing > 0)
-        # One view is selected, with a narrow seam to the next: details slightly misaligned between two views would show
-        # twice.
-        score = _SHARPNESS * (samples.facing + _PREFERENCE.get(view.reference.view, 0.0))
-        share = np.where(good, _ramp(samples.facing, *_FACING) * np.exp(score), 0)[..., None].astype(np.float32)
+        share = one[..., None]
         total += share * flat
         weight += share
         sure = _ramp(samples.facing, *_FACING)
@@ -134,6 +136,16 @@ def bake(
         known[hands] = True
     fine = _filled(fine, known, figure, triangles, groups, plain)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
+
+
+def _share(samples: _Samples, view: FittedView) -> NDArray[np.float32]:
+    """(T, S) weight of a view: one is selected, with a narrow seam to the next.
+
+    Details slightly misaligned between two views would show twice.
+    """
+    good = samples.seen & (samples.facing > 0)
+    score = _SHARPNESS * (samples.facing + _PREFERENCE.get(view.reference.view, 0.0))
+    return np.where(good, _ramp(samples.facing, *_FACING) * np.exp(score), 0).astype(np.float32)
 
 
 def _in_front_of_ears(
