@@ -32,6 +32,8 @@ _LIBRARIES = [
     "diffusers.pipelines.wan.pipeline_wan_vace",
 ]  # fmt: skip
 """What takes seconds to import: once for all mutants."""
+_DID_NOT_RUN = 9
+"""None of pytest's own statuses."""
 _FORKS = multiprocessing.get_context("forkserver")
 
 
@@ -131,9 +133,14 @@ def _run_pytest(tests: tuple[str, ...], copy: Path, output: str) -> None:
             del sys.modules[name]
         # A mutant may be as long and as old as what was there before: a cache would confuse them.
         sys.dont_write_bytecode = True
-        status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests])
-        sys.stdout.flush()
-    os._exit(int(status))
+        status: int = _DID_NOT_RUN
+        try:
+            # pytest would rewrite the assertions of its plugins, which are loaded already.
+            quiet = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+            status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, *tests])
+        finally:
+            sys.stdout.flush()
+            os._exit(int(status))
 
 
 def copy_repository(copy: Path) -> None:
