@@ -49,7 +49,7 @@ from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled, PresetUnavailable
 from pipeline.estimate import GPUS, estimate
 from pipeline.media.decode import open_clip
-from pipeline.models.diffusion.wan_loading import ANIMATE, VACE
+from pipeline.models.diffusion.wan_loading import volume_model
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs, PeopleBackend
 from pipeline.models.loaded import LoadedModels, load_models
@@ -236,8 +236,8 @@ def use_random_weights(folder: Path, presets: Sequence[str], *, is_tiny: bool) -
     if not (folder / "sd15").is_dir():
         # Includes the safety checker, which every preset uses.
         save_random_weights(folder, TINY if is_tiny else PUBLISHED, device=device, dtype=half)
-    for preset, (backend, name) in {"wan": ("vace", VACE[0]), "ultra": ("wan_animate", ANIMATE[0])}.items():
-        if preset in presets and not (folder / name).is_dir():
+    for preset, backend in {"wan": "vace", "ultra": "wan_animate"}.items():
+        if preset in presets and not (folder / volume_model(backend).folder).is_dir():
             dtype = torch.float32 if is_tiny else torch.bfloat16
             save_random_wan(folder, TINY_WAN if is_tiny else PUBLISHED_WAN, backend, device=device, dtype=dtype)
     for name in _SMALL_FILES:

@@ -23,7 +23,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from pipeline.models.diffusion.wan_loading import ANIMATE, VACE
+from pipeline.models.diffusion.wan_loading import volume_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def save_random_wan(
     folder: Path, sizes: WanSizes, backend: str, *, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Path:
     """Write the weights of the backend ``vace`` or ``wan_animate`` under ``folder``; return their own folder."""
-    target = folder / (VACE if backend == "vace" else ANIMATE)[0]
+    target = folder / volume_model(backend).folder
     torch.manual_seed(11)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

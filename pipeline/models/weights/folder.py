@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pipeline.errors import PresetUnavailable
-from pipeline.models.weights.lock import read_lock, sha256_of
+from pipeline.models.weights.lock import VolumeModel, read_lock, sha256_of
 
 FETCH = "python -m builder.fetch_models --preset NAME"
 """The command that fetches missing files; the caller inserts the preset."""
@@ -37,25 +37,27 @@ def weight_folder(name: str) -> Path:
     return path
 
 
-def model_folder(name: str, repository: str) -> Path:
+def model_folder(model: VolumeModel) -> Path:
     """Return the folder of a model that is too large for an image: in the weights, on a volume, or in a hub's cache.
 
-    Looked for in this order: ``name`` under the weights; ``name`` under ``$UNDERSTUDY_VOLUME`` (``/runpod-volume``
-    where it is not set); the newest snapshot of ``repository`` in the model cache of that volume, as RunPod and the
-    hub's own tools lay it out. Its files are not in models.lock: none of them is a pickle. Raises
-    ``PresetUnavailable``.
+    Looked for in this order: its folder under the weights; the same under ``$UNDERSTUDY_VOLUME`` (``/runpod-volume``
+    where it is not set); the newest snapshot of its repository in the model cache of that volume, as RunPod and the
+    hub's own tools lay it out. Raises ``PresetUnavailable`` where there is none, or where a part of it is missing.
     """
     volume = Path(os.environ.get("UNDERSTUDY_VOLUME") or "/runpod-volume")
-    for folder in (weights_folder() / name, volume / name):
-        if (folder / "transformer").is_dir():
-            return folder
-    snapshots = volume / "huggingface-cache" / "hub" / f"models--{repository.replace('/', '--')}" / "snapshots"
-    found = sorted(path for path in snapshots.glob("*") if (path / "transformer").is_dir())
-    if found:
-        return max(found, key=lambda path: (path.stat().st_mtime, path.name))
-    raise PresetUnavailable(
-        f"{repository} is missing on this worker: put it in {volume / name}, or set it as the endpoint's cached model"
-    )
+    cached = volume / "huggingface-cache" / "hub" / f"models--{model.repository.replace('/', '--')}" / "snapshots"
+    snapshots = sorted(cached.glob("*"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+    places = [weights_folder() / model.folder, volume / model.folder, *snapshots]
+    found = next((folder for folder in places if (folder / "transformer").is_dir()), None)
+    if found is None:
+        raise PresetUnavailable(
+            f"{model.repository} is missing on this worker: put it in {volume / model.folder}, or set it as the "
+            "endpoint's cached model"
+        )
+    missing = [part for part in model.parts if not (found / part).is_dir()]
+    if missing:
+        raise PresetUnavailable(f"{model.repository} is incomplete on this worker: {found} lacks {', '.join(missing)}")
+    return found
 
 
 def verified_path(name: str) -> Path:

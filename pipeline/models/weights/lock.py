@@ -84,6 +84,19 @@ class LockedRelease:
         return self.url
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeModel:
+    """A model that is too large for an image: a repository of the model hub on a volume; its bytes are not pinned."""
+
+    repository: str
+    folder: str
+    """Under the weights or the volume."""
+    licence: str
+    parts: tuple[str, ...]
+    """Folders in it that are loaded."""
+    presets: tuple[str, ...]
+
+
 Source = LockedWheel | LockedHub | LockedRelease
 _WHEEL_KEYS = ("requirement", "filename", "sha256", "size", "licence")
 
@@ -107,6 +120,18 @@ def read_lock(path: Path = LOCK_PATH) -> tuple[Source, ...]:
             if (file.build is None) == (file.member is None or not (is_known or not isinstance(source, LockedWheel))):
                 raise FetchError(f"{path}: {file.name} needs either `build` or `member`, `sha256` and `size`")
     return sources
+
+
+def read_volume_models(path: Path = LOCK_PATH) -> tuple[VolumeModel, ...]:
+    """Return the models that are read from a volume; raises ``FetchError`` where the lock is malformed."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("volume", [])
+        return tuple(
+            VolumeModel(**{**entry, "parts": tuple(entry["parts"]), "presets": tuple(entry["presets"])})
+            for entry in entries
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise FetchError(f"{path}: not a readable lock: {error!r}") from error
 
 
 def _files(entry: dict[str, Any]) -> tuple[LockedFile, ...]:
@@ -135,7 +160,7 @@ def files_of(
     return tuple(kept)
 
 
-def preset_table(sources: Sequence[Source]) -> str:
+def preset_table(sources: Sequence[Source], volumes: Sequence[VolumeModel] = ()) -> str:
     """Return a Markdown table: each source, its licence, the presets that need it, and its known size."""
     rows = ["| source | licence | for | MB |", "|---|---|---|---|"]
     for source in sources:
@@ -143,6 +168,7 @@ def preset_table(sources: Sequence[Source]) -> str:
         sizes = [file.size for file in source.files if file.build is None]
         known = "not known yet" if None in sizes else f"{sum(size or 0 for size in sizes) / 1e6:.0f}"
         rows.append(f"| {source.title} | {source.licence} | {', '.join(presets)} | {known if sizes else 'built'} |")
+    rows += [f"| {each.repository} | {each.licence} | {', '.join(each.presets)} | on a volume |" for each in volumes]
     return "\n".join(rows)
 
 

@@ -32,6 +32,7 @@ from pipeline.models.diffusion.wan_loading import encode_prompts, key_of, load_w
 from pipeline.models.diffusion.wan_window import layers_of
 from pipeline.models.registry import make_generator
 from pipeline.models.weights.folder import model_folder
+from pipeline.models.weights.lock import VolumeModel
 from pipeline.perform.controls import ControlPictures
 from pipeline.settings import AnimateSettings, VaceSettings
 from tests.models.diffusion.person import person_in_reference
@@ -249,15 +250,17 @@ def test_values_that_are_not_finite_are_an_error() -> None:
 def test_weights_are_found_on_a_volume_and_in_a_models_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("UNDERSTUDY_VOLUME", str(tmp_path / "volume"))
+    model = VolumeModel("maker/model", "model", "MIT", ("transformer", "vae"), ("wan",))
     with pytest.raises(PresetUnavailable, match="maker/model is missing"):
-        model_folder("model", "maker/model")
+        model_folder(model)
     cached = tmp_path / "volume" / "huggingface-cache" / "hub" / "models--maker--model" / "snapshots" / "abc"
     (cached / "transformer").mkdir(parents=True)
-    assert model_folder("model", "maker/model") == cached
-    (tmp_path / "volume" / "model" / "transformer").mkdir(parents=True)
-    assert model_folder("model", "maker/model") == tmp_path / "volume" / "model"
-    (tmp_path / "weights" / "model" / "transformer").mkdir(parents=True)
-    assert model_folder("model", "maker/model") == tmp_path / "weights" / "model"
+    with pytest.raises(PresetUnavailable, match=r"maker/model is incomplete .* lacks vae"):
+        model_folder(model)
+    for place in (cached, tmp_path / "volume" / "model", tmp_path / "weights" / "model"):
+        for part in model.parts:
+            (place / part).mkdir(parents=True, exist_ok=True)
+        assert model_folder(model) == place
 
 
 def test_a_steps_polynomial_is_what_is_counted_at_another_size() -> None:
