@@ -9,6 +9,7 @@ refitted to all tracks with Cauchy weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -42,6 +43,8 @@ _HOMOGRAPHY_HULL = 0.25
 """Least fraction of the picture that the inliers' hull must cover: eight parameters extrapolate badly."""
 _HOLD_DECAY = 0.8
 """A held motion decays, so that a minute without texture does not drift away."""
+_LONGEST_BRIDGE = 8
+"""Frames over which motion is measured where it cannot be from frame to frame: a flash, a blurred or a damaged frame."""
 _GROUND_FEATURES = 40
 _MASK_MARGIN = 0.02
 """Fraction of the picture's diagonal: a point's window must not contain the person."""
@@ -49,8 +52,19 @@ _OVERLAY_MARGIN_PX = 4
 """In px of the small picture: half a point's window would leave nothing between the lines of a caption."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A frame from which points are followed."""
+
+    index: int
+    luma: Luma
+    small: Luma
+    points: Points32
+    """(N, 2) full-size px."""
+
+
 class CameraEstimator:
-    """Measures a clip's camera motion, frame after frame; holds one frame of luma."""
+    """Measures a clip's camera motion, frame after frame; holds two frames of luma."""
 
     def __init__(self, info: VideoInfo, settings: StabilizeSettings) -> None:
         self._size_wh = info.size_wh
@@ -59,9 +73,9 @@ class CameraEstimator:
         short = min(info.size_wh)
         self._scale = min(1.0, max(settings.scale, 64 / short)) if short > 64 else 1.0
         self._settings = settings
-        self._luma: Luma | None = None
-        self._small: Luma | None = None
-        self._points: Points32 = np.empty((0, 2), np.float32)
+        self._before: _Seen | None = None
+        self._measured: _Seen | None = None
+        """The last frame whose motion was measured."""
         self._world: list[Transforms] = []
         self._starts: set[int] = set()
         self._reliable: list[bool] = []
@@ -90,7 +104,7 @@ class CameraEstimator:
         if overlays is not None:
             near = cv2.resize(overlays.view(np.uint8), self._small_wh, interpolation=cv2.INTER_NEAREST)
             blocked[grow(near.astype(np.bool_), _OVERLAY_MARGIN_PX)] = 255
-        if is_cut or self._luma is None or self._small is None:
+        if is_cut or self._before is None:
             pairs = np.empty((0, 4), np.float32)
             self._starts.add(len(self._world))
             self._world.append(np.eye(3))
@@ -98,15 +112,39 @@ class CameraEstimator:
             self._reliable.append(True)
             self._last = np.eye(3)
         else:
-            found = self._follow(self._small, small, self._luma, luma, blocked)
-            previous_from_this, pairs, agreed = self._fit(found)
-            self._world.append(normalized(self._world[-1] @ previous_from_this))
-            self._reliable.append(agreed)
+            pairs = self._step(self._before, luma, small, blocked)
         self._pairs.append(pairs)
-        self._points = self._features(small, luma, blocked, people_mask, np.asarray(feet_px, np.float64))
-        self._luma = luma
-        self._small = small
+        points = self._features(small, luma, blocked, people_mask, np.asarray(feet_px, np.float64))
+        self._before = _Seen(len(self._world) - 1, luma, small, points)
+        if self._reliable[-1]:
+            self._measured = self._before
         return self._world[-1]
+
+    def _step(self, before: _Seen, luma: Luma, small: Luma, blocked: NDArray[np.uint8]) -> Points32:
+        """Add the next frame's motion, and return the points that agree with it: (N, 4), previous and current."""
+        index = len(self._world)
+        found = self._fit(self._follow(before, small, luma, blocked))
+        step, pairs = found or (_faded(self._last, self._size_wh), np.empty((0, 4), np.float32))
+        self._world.append(normalized(self._world[-1] @ step))
+        self._last = step
+        self._reliable.append(found is not None)
+        first = self._measured
+        if first is None or first.index == index - 1 or index - first.index > _LONGEST_BRIDGE:
+            return pairs
+        bridged = self._fit(self._follow(first, small, luma, blocked))
+        if bridged is not None:
+            self._cross(first.index, index, bridged[0])
+        return pairs
+
+    def _cross(self, first: int, last: int, motion: Transforms) -> None:
+        """Take over the motion between two frames, and interpolate it in the frames between them."""
+        params = params_of_similarities(similarity_part(motion, self._size_wh)[None], self._size_wh)
+        for index in range(first + 1, last):
+            part = similarities_from_params(params * ((index - first) / (last - first)), self._size_wh)[0]
+            self._world[index] = normalized(self._world[first] @ part)
+        self._world[last] = normalized(self._world[first] @ motion)
+        self._last = normalized(np.linalg.inv(self._world[last - 1]) @ self._world[last])
+        self._reliable[last] = True
 
     def finish(self, overlays: Overlays | None = None) -> CameraMotion:
         """Return the motion of all frames pushed, without the points found to lie on ``overlays``."""
@@ -132,7 +170,7 @@ class CameraEstimator:
                 free = ~grow(overlay, round(_OVERLAY_MARGIN_PX / self._scale))[rows, columns]
                 if not free.all() and np.count_nonzero(free) >= _MIN_INLIERS:
                     before, now = np.split(pairs[free].astype(np.float64), 2, axis=1)
-                    step, self._pairs[index], _ = self._refit(before, now, step, limit)
+                    step, self._pairs[index] = self._refit(before, now, step, limit)
             self._world[index] = normalized(self._world[index - 1] @ step)
 
     @property
@@ -192,23 +230,21 @@ class CameraEstimator:
         if corners is not None:
             yield np.asarray(corners.reshape(-1, 2) + np.array([x0, y0]), np.float32)
 
-    def _follow(
-        self, small_before: Luma, small: Luma, luma_before: Luma, luma: Luma, blocked: NDArray[np.uint8]
-    ) -> Points32:
-        """Return the points that could be tracked and lie on the background: (N, 4), previous and current, full
-        size."""
-        before = self._points
+    def _follow(self, seen: _Seen, small: Luma, luma: Luma, blocked: NDArray[np.uint8]) -> Points32:
+        """Return the points that could be tracked and lie on the background: (N, 4), in the frame ``seen`` and in the
+        current one, full size."""
+        before = seen.points
         if not len(before):
             return np.empty((0, 4), np.float32)
         stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
         now, good, _ = cv2.calcOpticalFlowPyrLK(
-            small_before, small, self._to_small(before), None, winSize=(15, 15), maxLevel=3, criteria=stop
+            seen.small, small, self._to_small(before), None, winSize=(15, 15), maxLevel=3, criteria=stop
         )
         keep = good.ravel() == 1
         if self._scale < 1.0 and keep.any():
             # One more level: the full picture, starting from the small one's result; a third more accurate on walk_a.
             now, good, _ = cv2.calcOpticalFlowPyrLK(
-                luma_before,
+                seen.luma,
                 luma,
                 before,
                 self._full(now),
@@ -225,9 +261,9 @@ class CameraEstimator:
         at = np.clip(at, 0, np.array(self._small_wh) - 1)
         return both[blocked[at[:, 1], at[:, 0]] == 0]
 
-    def _fit(self, found: Points32) -> tuple[Transforms, Points32, bool]:
-        """Return the transform from this frame's source px to the previous frame's, the inlier pairs, and whether to
-        trust it."""
+    def _fit(self, found: Points32) -> tuple[Transforms, Points32] | None:
+        """Return the transform from this frame's source px to the earlier frame's and the inlier pairs; None where too
+        few points agree."""
         before = found[:, :2].astype(np.float64)
         now = found[:, 2:].astype(np.float64)
         limit = max(1.0, _INLIER_PX_OF_DIAGONAL * self._diagonal)
@@ -236,12 +272,11 @@ class CameraEstimator:
             start, inliers = cv2.estimateAffinePartial2D(now, before, ransacReprojThreshold=limit, confidence=0.995)
             if start is not None and inliers.sum() >= max(_MIN_INLIERS, _MIN_INLIER_SHARE * len(found)):
                 return self._refit(before, now, np.vstack([start, [0, 0, 1]]), limit)
-        self._last = _faded(self._last, self._size_wh)
-        return self._last, np.empty((0, 4), np.float32), False
+        return None
 
     def _refit(
         self, before: NDArray[np.float64], now: NDArray[np.float64], start: Transforms, limit: float
-    ) -> tuple[Transforms, Points32, bool]:
+    ) -> tuple[Transforms, Points32]:
         result, residual = refit_irls(before, now, "similarity", start)
         model: Model = "similarity"
         near = residual < 3 * limit
@@ -255,9 +290,8 @@ class CameraEstimator:
             if bend < 0.05 * self._diagonal and np.median(bent_residual) <= np.median(residual):
                 result = bent
                 residual = bent_residual
-        self._last = result
         keep = residual < 3 * limit
-        return result, np.column_stack([before, now])[keep].astype(np.float32), True
+        return result, np.column_stack([before, now])[keep].astype(np.float32)
 
     def _carries_homography(self, inliers: NDArray[np.float64]) -> bool:
         if len(inliers) < _HOMOGRAPHY_INLIERS:

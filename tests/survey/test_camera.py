@@ -107,3 +107,15 @@ def test_smooth_path_removes_shake_keeps_the_pan_and_ends_at_cuts() -> None:
     np.testing.assert_allclose(linear[:, 0, 1], -linear[:, 1, 0], atol=1e-12)
     still = smooth_path(motion, starts, seconds, SIZE_WH, 0)
     np.testing.assert_allclose(still.stable_from_source, np.tile(np.eye(3), (120, 1, 1)), atol=1e-9)
+
+
+def test_a_flash_in_a_pan_does_not_displace_what_follows() -> None:
+    """Neither the step into the flash nor the one out of it can be measured, but the one across it can."""
+    picture = cv2.resize(walk_luma(1)[0], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    pictures = [np.ascontiguousarray(picture[180:540, 9 * t : 9 * t + 640]) for t in range(10)]
+    pictures[4] = np.full((360, 640), 255, np.uint8)
+    pictures[5] = np.full((360, 640), 250, np.uint8)
+    masks = np.zeros((10, 360, 640), bool)
+    motion = measured(pictures, masks, np.tile(NO_FEET, (10, 1, 1)))
+    assert motion.reliable.tolist() == [True] * 4 + [False] * 2 + [True] * 4
+    np.testing.assert_allclose(motion.world_from_source[:, 0, 2], 9.0 * np.arange(10), atol=0.3)
