@@ -56,7 +56,8 @@ def make_plan(
     segments = cut_segments(subject, motion.world_from_source, shots, seconds, settings.segment)
     held = int(np.count_nonzero(~motion.reliable))
     if held:
-        warnings = (*warnings, f"the camera's motion could not be measured in {held} frames and was estimated from those beside them")
+        told = f"the camera's motion could not be measured in {held} frames and was estimated from those beside them"
+        warnings = (*warnings, told)
     body_scale, unknown = choose_body_scale(settings.generate.body_scale, subject, reference)
     plan = Plan(
         shot_starts=shots,

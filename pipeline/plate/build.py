@@ -29,6 +29,7 @@ from pipeline.plate.placement import (
     chained_warps,
     fitting_weight,
     frames_to_register,
+    with_second_plates,
 )
 from pipeline.plate.plate_set import NODES, PlateSet, bright_level, load_plates
 from pipeline.plate.stack import build_plate, collect_candidates
@@ -62,11 +63,12 @@ def make_plates(
     )
     inputs = replace(inputs, moving=moving)
     plans = plan_anchors(inputs, settings.anchor_seconds, settings.samples)
-    assignment = assign_plates(len(inputs.needed), plans)
     anchors = np.array([plan.frame for plan in plans], np.int64)
+    nearest = assign_plates(len(inputs.needed), plans)
+    from_source = chained_warps(inputs.world_from_source, anchors, nearest)
+    assignment = with_second_plates(nearest, from_source, inputs)
     chosen = frames_to_register(assignment, inputs.needed, anchors)
     steps = _Steps(sum(len(plan.candidates) for plan in plans) + len(chosen), check, progress)
-    from_source = chained_warps(inputs.world_from_source, anchors, assignment)
     with (folder / NODES).open("wb") as stored, CandidateReader(inputs.clip, plans, chosen, folder, check) as read:
         _reserve(stored, inputs)
         warps = WarpWriter(stored, from_source, assignment, inputs.needed)

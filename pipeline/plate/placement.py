@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import box_of_mask, clipped, grown
-from pipeline.maths.geometry import normalized
+from pipeline.maths.geometry import apply_transform, corners_of, normalized
 from pipeline.maths.masks import grow
 from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
@@ -31,6 +31,11 @@ _GRAIN_FRAMES = 6
 """Frames in which the grain of plate and source is compared."""
 _TRUST_OF_FIT = np.log(4) / 0.1
 """A plate whose fit is worse by 0.1 gets a quarter of the weight."""
+_SPARE_WEIGHT = 0.01
+"""Weight of a plate that is only used where the other one ends."""
+_BESIDE_BH = 0.1
+"""How far beside people the background may be replaced."""
+_LEAVES_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -75,6 +80,34 @@ def assign_plates(num_frames: int, plans: Sequence[AnchorPlan]) -> PlateAssignme
     return PlateAssignment(plate_rows, second_weight)
 
 
+def with_second_plates(assignment: PlateAssignment, from_source: Transforms, inputs: PlateInputs) -> PlateAssignment:
+    """Return the assignment with a small weight of the second plate where the first one ends beside people.
+
+    A camera that pans or zooms soon shows what the nearest plate lacks. ``from_source`` (T, 2, 3, 3) are the chained
+    motions from each frame to its plates.
+    """
+    weights = assignment.second_weight.copy()
+    width, height = inputs.size_wh
+    last = np.array([width, height]) - 1
+    for t in np.flatnonzero(inputs.needed & (assignment.plate_rows[:, 1] >= 0) & (weights <= 0)).tolist():
+        to_plate = from_source[t, 0]
+        if not _leaves(apply_transform(to_plate, corners_of(inputs.size_wh)), last):
+            continue
+        mask = inputs.people_mask(t)
+        if not mask.any():
+            continue
+        x0, y0, x1, y1 = grown(box_of_mask(mask), round(_BESIDE_BH * inputs.body_height_px))
+        corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
+        if _leaves(apply_transform(to_plate, np.clip(corners, 0, last)), last):
+            weights[t] = _SPARE_WEIGHT
+    return PlateAssignment(assignment.plate_rows, weights)
+
+
+def _leaves(points: NDArray[np.floating], last: NDArray[np.int64]) -> bool:
+    """Return whether one of the points (N, 2) lies outside the picture that ends at ``last``."""
+    return bool((points < -_LEAVES_PX).any() or (points > last + _LEAVES_PX).any())
+
+
 def frames_to_register(
     assignment: PlateAssignment, needed: NDArray[np.bool_], anchors: NDArray[np.int64]
 ) -> dict[int, list[int]]:
@@ -117,7 +150,7 @@ class WarpWriter:
         change = normalized(warp.from_to @ np.linalg.inv(self.from_source[frame, side]))
         if row in self._before:
             start, first, nodes = self._before[row]
-            between = [t for t in range(start + 1, frame) if self._needed[t]]
+            between = [t for t in range(start + 1, frame) if self._needed[t] and self._uses(t, row)]
             if len(between) == frame - start - 1:
                 for t in between:
                     part = (t - start) / (frame - start)
@@ -125,6 +158,9 @@ class WarpWriter:
                     self._write(t, row, mixed, (1 - part) * nodes + part * warp.nodes)
         self._write(frame, row, change, warp.nodes)
         self._before[row] = (frame, change, warp.nodes)
+
+    def _uses(self, frame: int, row: int) -> bool:
+        return any(other == row for _, other in self._assignment.sides(frame))
 
     def _side(self, frame: int, row: int) -> int:
         return next(side for side, other in self._assignment.sides(frame) if other == row)

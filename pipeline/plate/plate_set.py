@@ -118,19 +118,19 @@ def _mixed(
 ) -> tuple[Picture, Mask]:
     """Blend two plates, (h, w, 3), with the masks (h, w) of where each is known.
 
-    Where one plate is unknown the other is used; where neither is known, both count a little.
+    Where one plate is unknown the other is used, however small its weight; where neither is known, both count a little.
     """
     height, width = first_known.shape
     picture = np.empty((height, width, 3), np.uint8)
     seen = np.empty((height, width), np.bool_)
-    least = np.float32(1e-3)
+    least = np.float32(1e-4)
     top = np.float32(255)
     half = np.float32(0.5)
     for r in range(height):
         for c in range(width):
             a = max(first_known[r, c] / top, least) * first_weight
             b = max(second_known[r, c] / top, least) * second_weight
-            seen[r, c] = a + b > np.float32(0.0015)
+            seen[r, c] = first_known[r, c] > 0 or second_known[r, c] > 0
             share = a / (a + b)
             for channel in range(3):
                 one, other = np.float32(first[r, c, channel]), np.float32(second[r, c, channel])

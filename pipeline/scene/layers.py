@@ -100,7 +100,8 @@ class _Evidence:
     differs: Mask
     """Where neither the plate nor a shadow on it is shown."""
     doubtful: Mask
-    """Where a difference from the plate says little: in the shadow at the feet, and where the plate is wrong."""
+    """Where a difference from the plate says little: in the shadow at the feet, and where the plate is wrong or a
+    guess."""
     near_others: Mask
     unmasked: Mask
     """Where others may be without a mask."""
@@ -119,7 +120,7 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
     in_masks = sample.subject_mask | sample.others_mask
-    doubtful = on_ground(sample) | (wrong & ~in_masks)
+    doubtful = on_ground(sample) | ((wrong | ~sample.view.known) & ~in_masks)
     differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~doubtful
     return _Evidence(likelihood, foreign, other_people, odds, differs, doubtful, near_others, unmasked)
 

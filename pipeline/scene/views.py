@@ -54,6 +54,7 @@ class View(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "picture": ("h", "w", 3), "plate": ("h", "w", 3), "shown": ("h", "w"), "darker": ("h", "w"),
+        "known": ("h", "w"),
     }  # fmt: skip
 
     box_xyxy: Box
@@ -66,6 +67,8 @@ class View(Shaped):
     """(h, w) of ``Shown``."""
     darker: Mask
     """(h, w) where no channel is brighter than the plate's: possibly an uneven shadow."""
+    known: Mask
+    """(h, w) where some frame shows the background."""
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -105,11 +108,11 @@ def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_hei
     gray = np.asarray(cv2.transform(clean, np.full((1, 3), 1 / 3)), np.float32)
     slope = cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) / 8
     slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
-    known = cv2.resize(seen.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
+    known = np.asarray(cv2.resize(seen.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
     shown = np.empty(gray.shape, np.uint8)
     darker = np.empty(gray.shape, np.bool_)
-    _compare(now, clean, slope, np.asarray(known, np.bool_), _alike_levels(now, clean), shown, darker)
-    return View(box_xyxy, factor, smaller[0], smaller[1], shown, darker)
+    _compare(now, clean, slope, known, _alike_levels(now, clean), shown, darker)
+    return View(box_xyxy, factor, smaller[0], smaller[1], shown, darker, known)
 
 
 def _alike_levels(now: Float32Array, clean: Float32Array) -> float:

@@ -44,7 +44,7 @@ _HOMOGRAPHY_HULL = 0.25
 _HOLD_DECAY = 0.8
 """A held motion decays, so that a minute without texture does not drift away."""
 _LONGEST_BRIDGE = 8
-"""Frames over which motion is measured where it cannot be from frame to frame: a flash, a blurred or a damaged frame."""
+"""Frames over which motion is measured where it cannot be from frame to frame: over a flash or a blurred frame."""
 _GROUND_FEATURES = 40
 _MASK_MARGIN = 0.02
 """Fraction of the picture's diagonal: a point's window must not contain the person."""
