@@ -13,6 +13,7 @@ from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.media.clip import Clip
 from pipeline.plate.build import make_plates
+from pipeline.plate.extremities import extremities
 from pipeline.plate.inputs import PlateInputs, typical_height_px
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.runtime.callbacks import Check, Progress
@@ -46,7 +47,7 @@ def plate_clip(
         world_from_source=plans[0].camera.world_from_source,
         shot_starts=plans[0].shot_starts,
         needed=np.asarray(np.stack([_needs_plates(plan) for plan in plans]).any(axis=0)),
-        people_mask=lambda frame: _hidden(masks, frame),
+        people_mask=lambda frame: _hidden(plans, masks, frame),
         body_height_px=typical_height_px(heights_px, clip.info.size_wh),
         shadows=_any_shadow(shadows),
     )
@@ -63,11 +64,13 @@ def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
     return needed & (plan.subject.presence > Presence.ABSENT)
 
 
-def _hidden(masks: Sequence[SubjectMasks], frame: int) -> Mask:
+def _hidden(plans: Sequence[Plan], masks: Sequence[SubjectMasks], frame: int) -> Mask:
     """(H, W) everything that occludes the background: to each subject everybody else is one of the others."""
     hidden = masks[0].hidden_mask(frame)
     for further in masks[1:]:
         hidden = hidden | further.subject_mask(frame)
+    for plan in plans:
+        hidden = hidden | extremities(plan.subject.skeletons[frame], plan.subject.body_height_px[frame], hidden.shape)
     return hidden
 
 

@@ -54,3 +54,16 @@ def test_an_umbrella_over_the_head_is_no_cap() -> None:
     for shot in shots:
         visible = canopy(shot.x) & ~man_at(shot.x)[0]
         assert share(np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)), visible) > 0.9
+
+
+def test_where_no_frame_shows_the_background_nothing_is_a_thing() -> None:
+    shots = [with_thing(x, dog(x), (210, 60, 150)) for x in PATH[::3][:8]]
+    row = learned(shots)
+    guessed = NOTHING.copy()
+    guessed[:, :40] = True
+    for shot in shots:
+        # What was filled in there differs from the frame, and the thing's colors are in the background.
+        odd = replace(shot, picture=np.where(guessed[..., None], np.uint8([210, 60, 150]), shot.picture))
+        labels = labels_of(odd.sample(~guessed), row, (row.front, row.wrong), True)
+        assert share(labels == Label.NOBODY, guessed & ~dog(shot.x) & ~man_at(shot.x)[0]) > 0.97
+        assert share(np.isin(labels, (Label.THING, Label.CARRIED)), dog(shot.x)) > 0.9
