@@ -40,7 +40,7 @@ _BROAD = 0.015
 """Square body heights: a region this large inside the silhouette is no error of its outline."""
 _LEAST_TRAVEL_BH = 0.03
 """How far the subject must have moved behind anything smaller: what is an error of the outline moves with it."""
-_REACH_BH = 0.12
+_REACH_BH = 0.2
 """Distance beyond the evidence up to which an object is grown to its edge in the plate."""
 
 

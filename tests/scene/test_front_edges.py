@@ -127,3 +127,14 @@ def test_a_sliver_of_somebody_behind_is_theirs_though_their_mask_is_lost() -> No
     labels = labels_of(sample, row, (NOTHING, NOTHING), True, may_meet=True)
     assert (labels[sliver] == Label.OTHERS).mean() > 0.8
     assert (labels[shot.subject_mask] == Label.SUBJECT).mean() > 0.97
+
+
+def test_a_planter_is_in_front_down_to_its_foot_though_no_limb_is_looked_for_there() -> None:
+    plate, planter = wall(), NOTHING.copy()
+    planter[165:246, 90:210] = True
+    plate[planter] = (150, 130, 90)
+    front = front_of([shot_at(x, plate, planter) for x in PATH], plate)
+    foot = NOTHING.copy()
+    foot[232:244, 130:170] = True
+    assert front[foot].mean() > 0.9
+    assert front[~planter].mean() < 0.01
