@@ -25,6 +25,7 @@ from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, HoleSurroundings, misfit
 from pipeline.plate.motion_deblur import BlurredView, sharpened
 from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
+from pipeline.plate.stray import stray_samples
 from pipeline.plate.warp import Warp, node_shape
 
 _BLOCK_WH = (192, 64)
@@ -202,6 +203,7 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
     size_wh = stack.size_wh
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
+    counts = np.where(seen, np.uint8(max_samples), np.uint8(0))
     needed_mask = plan.needed_mask
     rows = np.flatnonzero(needed_mask.any(axis=1))
     if not len(rows):
@@ -222,7 +224,8 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
             use = here & (count > 0)
             plate[area][use] = merged[use]
             seen[area] |= use
-    return plate, seen
+            counts[area][use] = count[use]
+    return plate, seen & ~stray_samples(plate, counts, max_samples, stack.height)
 
 
 def _sharpened(stack: Candidates, aligned: list[_Aligned], plate: Picture) -> Picture:

@@ -1,0 +1,91 @@
+"""What too few frames show, and what looks like nothing around it, is no background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.light import CastShadows
+from pipeline.plate.build import make_plates
+from pipeline.plate.inputs import PlateInputs
+from pipeline.plate.stray import stray_samples
+from pipeline.settings import PlateSettings
+from tests.plate.test_moving_things import BODY_PX, FRAMES, SIZE_WH, Walk
+
+SHOE = np.s_[150:164, 150:156]
+
+
+class Kick(Walk):
+    """Somebody stands before a camera that does not move; in two frames the mask misses a white shoe."""
+
+    def __init__(self) -> None:
+        super().__init__(with_bag=False)
+        self.world_from_source = np.tile(np.eye(3), (FRAMES, 1, 1))
+
+    def background(self, t: int) -> Picture:
+        return super().background(0) // 3
+
+    def person(self, t: int) -> Mask:
+        mask = np.zeros(SIZE_WH[::-1], np.bool_)
+        mask[60:180, 140:174] = True
+        if t in (30, 31):
+            mask[SHOE] = False
+        return mask
+
+    def picture(self, t: int) -> Picture:
+        picture = super().picture(t)
+        if t in (30, 31):
+            picture[SHOE] = (235, 240, 240)
+        return picture
+
+
+def test_a_shoe_that_the_mask_misses_in_two_frames_is_not_in_the_plates(tmp_path: Path) -> None:
+    kick = Kick()
+    inputs = PlateInputs(
+        kick,
+        kick.world_from_source,
+        np.zeros(1, np.int64),
+        np.ones(FRAMES, np.bool_),
+        kick.person,
+        BODY_PX,
+        CastShadows.none(FRAMES),
+    )
+    plates = make_plates(inputs, PlateSettings(), tmp_path / "plates", lambda: None, lambda done, total: None)
+    brightest = [int(plates.plate(row)[0][SHOE].min(axis=-1).max()) for row in range(len(plates.anchors))]
+    assert max(brightest) < 150
+
+
+def _plate(patch: tuple[int, int, int]) -> tuple[Picture, NDArray[np.uint8]]:
+    """A plate of nine samples a pixel with a ``patch`` of two."""
+    random = np.random.default_rng(3)
+    noise = cv2.GaussianBlur(random.standard_normal((120, 160, 3)).astype(np.float32), (0, 0), 2.0)
+    plate = np.clip(90 + 120 * noise, 0, 255).astype(np.uint8)
+    counts = np.full((120, 160), 9, np.uint8)
+    counts[50:70, 60:80] = 2
+    plate[55:65, 65:75] = patch
+    return plate, counts
+
+
+def test_few_samples_are_trusted_where_they_fit_their_surroundings() -> None:
+    plate, counts = _plate((90, 90, 90))
+    assert not stray_samples(plate, counts, 9, 200.0).any()
+    plate, counts = _plate((250, 250, 250))
+    stray = stray_samples(plate, counts, 9, 200.0)
+    assert stray[55:65, 65:75].all()
+    assert stray.sum() < 2 * 14 * 14
+
+
+def test_many_samples_are_trusted_whatever_they_show() -> None:
+    plate, counts = _plate((250, 250, 250))
+    counts[:] = 9
+    assert not stray_samples(plate, counts, 9, 200.0).any()
+
+
+def test_nothing_is_said_where_no_place_near_by_has_enough_samples() -> None:
+    plate, counts = _plate((250, 250, 250))
+    counts[:] = 2
+    assert not stray_samples(plate, counts, 9, 200.0).any()
