@@ -16,7 +16,7 @@ from pipeline.maths.masks import grow
 
 _ENOUGH = 6
 """Samples from more than one moment: frames next to each other show the same thing at the same place."""
-_REACH_BH = 0.05
+_REACH_BH = 0.07
 _LEVELS = 30
 """Gray levels beyond the range of the surroundings: more than grain and light change."""
 _ROOM_PX = 2
@@ -26,10 +26,12 @@ _ROOM_PX = 2
 def stray_samples(plate: Picture, counts: NDArray[np.uint8], most: int, body_height_px: float) -> Mask:
     """Return (H, W): the places of a plate (H, W, 3) made of few samples that differ from all around made of enough.
 
-    ``counts`` (H, W) is the number of samples of each pixel, 0 where nothing is known, at ``most`` this.
+    ``counts`` (H, W) is the number of samples of each pixel, 0 where nothing is known, at ``most`` this. Where the
+    camera moves, fewer are taken, and nothing is said.
     """
-    enough = min(_ENOUGH, most)
-    few = (counts > 0) & (counts < enough)
+    few = (counts > 0) & (counts < _ENOUGH)
+    if most < _ENOUGH:
+        return np.zeros(few.shape, np.bool_)
     if not few.any():
         return few
     reach = max(2, round(_REACH_BH * body_height_px))
@@ -37,7 +39,7 @@ def stray_samples(plate: Picture, counts: NDArray[np.uint8], most: int, body_hei
     x0, y0, x1, y1 = clipped(grown(box_of_mask(few), reach + _ROOM_PX), (width, height))
     area = np.s_[y0:y1, x0:x1]
     stray = np.zeros(few.shape, np.bool_)
-    stray[area] = _unlike_surroundings(plate[area], few[area], counts[area] >= enough, reach)
+    stray[area] = _unlike_surroundings(plate[area], few[area], counts[area] >= _ENOUGH, reach)
     return grow(stray, _ROOM_PX) & few if stray.any() else stray
 
 
