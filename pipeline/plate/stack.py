@@ -25,7 +25,7 @@ from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, HoleSurroundings, misfit
 from pipeline.plate.motion_deblur import BlurredView, sharpened
 from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
-from pipeline.plate.stray import stray_samples
+from pipeline.plate.stray import BRIEF_SECONDS, seen_briefly, stray_samples
 from pipeline.plate.warp import Warp, node_shape
 
 _BLOCK_WH = (192, 64)
@@ -62,6 +62,7 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
             if plan.shot_start < t < plan.shot_stop - 1
         },
         height=height,
+        brief_frames=BRIEF_SECONDS * (float(inputs.clip.info.frame_rate) or 30.0),
     )
 
 
@@ -77,6 +78,8 @@ class Candidates:
     motions: dict[int, Transforms]
     """frame -> (3, 3) the next frame from the previous one; not at the ends of a shot."""
     height: float
+    brief_frames: float
+    """Number of frames in which a place shows one moment."""
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -203,7 +206,7 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
     size_wh = stack.size_wh
     plate = np.array(stack.pictures[plan.frame])
     seen = stack.grades[plan.frame] > 0
-    counts = np.where(seen, np.uint8(max_samples), np.uint8(0))
+    is_brief = np.zeros_like(seen)
     needed_mask = plan.needed_mask
     rows = np.flatnonzero(needed_mask.any(axis=1))
     if not len(rows):
@@ -219,13 +222,13 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
             samples = _samples(aligned, (x0, y0, x0 + w, y0 + h), here, size_wh, max_samples)
             if samples is None:
                 continue
-            pictures, grades, tiers = samples
+            pictures, grades, tiers, frames = samples
             merged, count = masked_median(pictures, grades, max_samples, tiers)
             use = here & (count > 0)
             plate[area][use] = merged[use]
             seen[area] |= use
-            counts[area][use] = count[use]
-    return plate, seen & ~stray_samples(plate, counts, max_samples, stack.height)
+            is_brief[area] = use & seen_briefly(grades, frames, stack.brief_frames)
+    return plate, seen & ~stray_samples(plate, is_brief, seen, stack.height)
 
 
 def _sharpened(stack: Candidates, aligned: list[_Aligned], plate: Picture) -> Picture:
@@ -282,14 +285,15 @@ def _reduced_mask(mask: Mask, size_wh: tuple[int, int]) -> Mask:
 
 def _samples(
     aligned: list[_Aligned], box_xyxy: Box, needed_mask: Mask, size_wh: tuple[int, int], max_samples: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]] | None:
-    """Return the pictures (K, h, w, 3), grades (K, h, w) and tiers (K,) of a block in the order given, or None.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the pictures (K, h, w, 3), grades (K, h, w), tiers (K,) and frame numbers (K,) of a block, or None.
 
     Stops once every needed pixel has the maximum of clear samples: later ones would change nothing.
     """
     pictures: list[Picture] = []
     grades: list[NDArray[np.uint8]] = []
     tiers: list[int] = []
+    frames: list[int] = []
     clear = np.zeros(needed_mask.shape, np.int32)
     for each in aligned:
         at = each.warp.coordinates(box_xyxy, size_wh)
@@ -300,10 +304,13 @@ def _samples(
         pictures.append(apply_light(np.asarray(view, np.uint8), each.light))
         grades.append(np.asarray(grade, np.uint8))
         tiers.append(each.tier)
+        frames.append(each.frame)
         clear += grade == 2
         if len(pictures) >= max_samples and int(clear[needed_mask].min()) >= max_samples:
             break
-    return (np.stack(pictures), np.stack(grades), np.array(tiers, np.int64)) if pictures else None
+    if not pictures:
+        return None
+    return np.stack(pictures), np.stack(grades), np.array(tiers, np.int64), np.array(frames, np.int64)
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

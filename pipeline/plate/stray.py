@@ -1,7 +1,7 @@
-"""Places of a plate that too few frames show, and that look like nothing around them: somebody's shoe, a ball.
+"""Places of a plate that only a moment shows, and that look like nothing around them: somebody's shoe, a ball.
 
-The median of few samples cannot outvote what flew by or was missed by a mask. The background continues
-into its surroundings; what does not is filled like background that no frame shows.
+The median of samples from one moment cannot outvote what flew by or was missed by a mask. The background continues into
+its surroundings; what does not is filled like background that no frame shows.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.runtime.compiled import njit
 
+BRIEF_SECONDS = 0.35
+"""Frames closer together show the same thing at the same place."""
 _ENOUGH = 6
-"""Samples from more than one moment: frames next to each other show the same thing at the same place."""
+"""So many moments outvote one."""
 _REACH_BH = 0.07
 _LEVELS = 30
 """Gray levels beyond the range of the surroundings: more than grain and light change."""
@@ -23,31 +26,58 @@ _ROOM_PX = 2
 """Edges of such a thing are mixed with the background."""
 
 
-def stray_samples(plate: Picture, counts: NDArray[np.uint8], most: int, body_height_px: float) -> Mask:
-    """Return (H, W): the places of a plate (H, W, 3) made of few samples that differ from all around made of enough.
+def seen_briefly(grades: NDArray[np.uint8], frames: NDArray[np.int64], brief_frames: float) -> Mask:
+    """Return (h, w): where there are few samples and each moment that shows the place is no longer than
+    ``brief_frames``. ``grades`` (K, h, w) are above 0 where a sample shows it, ``frames`` (K,) its number."""
+    order = np.argsort(frames)
+    return _seen_briefly(grades[order], frames[order], brief_frames, _ENOUGH)
 
-    ``counts`` (H, W) is the number of samples of each pixel, 0 where nothing is known, at ``most`` this. Where the
-    camera moves, fewer are taken, and nothing is said.
+
+@njit(cache=True)
+def _seen_briefly(
+    grades: NDArray[np.uint8], frames: NDArray[np.int64], brief_frames: float, enough: int
+) -> NDArray[np.bool_]:
+    number, height, width = grades.shape
+    brief = np.zeros((height, width), np.bool_)
+    for r in range(height):
+        for c in range(width):
+            samples = 0
+            longest = 0
+            first = 0
+            last = 0
+            for k in range(number):
+                if grades[k, r, c] > 0:
+                    if samples == 0 or frames[k] - last > brief_frames:
+                        first = frames[k]
+                    last = frames[k]
+                    longest = max(longest, last - first)
+                    samples += 1
+            brief[r, c] = 0 < samples < enough and longest <= brief_frames
+    return brief
+
+
+def stray_samples(plate: Picture, is_brief: Mask, seen: Mask, body_height_px: float) -> Mask:
+    """Return (H, W): the places of a plate (H, W, 3) that differ from everything around them seen for longer.
+
+    ``is_brief`` (H, W) is where ``seen_briefly`` holds, among the ``seen`` ones.
     """
-    few = (counts > 0) & (counts < _ENOUGH)
-    if most < _ENOUGH:
-        return np.zeros(few.shape, np.bool_)
-    if not few.any():
-        return few
+    brief = is_brief & seen
+    if not brief.any():
+        return brief
     reach = max(2, round(_REACH_BH * body_height_px))
-    height, width = few.shape
-    x0, y0, x1, y1 = clipped(grown(box_of_mask(few), reach + _ROOM_PX), (width, height))
+    height, width = brief.shape
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(brief), reach + _ROOM_PX), (width, height))
     area = np.s_[y0:y1, x0:x1]
-    stray = np.zeros(few.shape, np.bool_)
-    stray[area] = _unlike_surroundings(plate[area], few[area], counts[area] >= _ENOUGH, reach)
-    return grow(stray, _ROOM_PX) & few if stray.any() else stray
+    stray = np.zeros(brief.shape, np.bool_)
+    stray[area] = _unlike_surroundings(plate[area], brief[area], (seen & ~brief)[area], reach)
+    return grow(stray, _ROOM_PX) & brief if stray.any() else stray
 
 
-def _unlike_surroundings(picture: Picture, few: Mask, known: Mask, reach_px: int) -> Mask:
-    """Return where ``few`` pixels lie outside the range of the ``known`` ones within reach in some channel."""
+def _unlike_surroundings(picture: Picture, brief: Mask, known: Mask, reach_px: int) -> Mask:
+    """Return where ``brief`` pixels lie outside the range of the ``known`` ones within reach in some channel."""
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
     inside = known[..., None]
     low = cv2.erode(np.where(inside, picture, np.uint8(255)), kernel)
     high = cv2.dilate(np.where(inside, picture, np.uint8(0)), kernel)
     beyond = cv2.max(cv2.subtract(picture, high), cv2.subtract(low, picture)) > _LEVELS
-    return np.asarray(few & beyond.any(axis=-1) & (low <= high).all(axis=-1), np.bool_)
+    return np.asarray(brief & beyond.any(axis=-1) & (low <= high).all(axis=-1), np.bool_)

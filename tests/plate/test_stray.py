@@ -6,13 +6,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.light import CastShadows
 from pipeline.plate.build import make_plates
 from pipeline.plate.inputs import PlateInputs
-from pipeline.plate.stray import stray_samples
+from pipeline.plate.stray import seen_briefly, stray_samples
 from pipeline.settings import PlateSettings
 from tests.plate.test_moving_things import BODY_PX, FRAMES, SIZE_WH, Walk
 
@@ -60,33 +59,43 @@ def test_a_shoe_that_the_mask_misses_for_a_moment_is_not_in_the_plates(tmp_path:
     assert max(brightest) < 150
 
 
-def _plate(patch: tuple[int, int, int]) -> tuple[Picture, NDArray[np.uint8]]:
-    """A plate of nine samples a pixel with a ``patch`` of two."""
+def _plate(patch: tuple[int, int, int]) -> tuple[Picture, Mask]:
+    """A plate with a ``patch`` in a place that was seen briefly."""
     random = np.random.default_rng(3)
     noise = cv2.GaussianBlur(random.standard_normal((120, 160, 3)).astype(np.float32), (0, 0), 2.0)
     plate = np.clip(90 + 120 * noise, 0, 255).astype(np.uint8)
-    counts = np.full((120, 160), 9, np.uint8)
-    counts[50:70, 60:80] = 2
+    is_brief = np.zeros((120, 160), np.bool_)
+    is_brief[50:70, 60:80] = True
     plate[55:65, 65:75] = patch
-    return plate, counts
+    return plate, is_brief
 
 
-def test_few_samples_are_trusted_where_they_fit_their_surroundings() -> None:
-    plate, counts = _plate((90, 90, 90))
-    assert not stray_samples(plate, counts, 9, 200.0).any()
-    plate, counts = _plate((250, 250, 250))
-    stray = stray_samples(plate, counts, 9, 200.0)
+SEEN = np.ones((120, 160), np.bool_)
+
+
+def test_a_moment_is_trusted_where_it_fits_its_surroundings() -> None:
+    plate, is_brief = _plate((90, 90, 90))
+    assert not stray_samples(plate, is_brief, SEEN, 200.0).any()
+    plate, is_brief = _plate((250, 250, 250))
+    stray = stray_samples(plate, is_brief, SEEN, 200.0)
     assert stray[55:65, 65:75].all()
     assert stray.sum() < 2 * 14 * 14
 
 
-def test_many_samples_are_trusted_whatever_they_show() -> None:
-    plate, counts = _plate((250, 250, 250))
-    counts[:] = 9
-    assert not stray_samples(plate, counts, 9, 200.0).any()
+def test_what_is_seen_for_long_is_trusted_whatever_it_shows() -> None:
+    plate, _ = _plate((250, 250, 250))
+    assert not stray_samples(plate, ~SEEN, SEEN, 200.0).any()
 
 
-def test_nothing_is_said_where_no_place_near_by_has_enough_samples() -> None:
-    plate, counts = _plate((250, 250, 250))
-    counts[:] = 2
-    assert not stray_samples(plate, counts, 9, 200.0).any()
+def test_nothing_is_said_where_no_place_near_by_is_seen_for_longer() -> None:
+    plate, _ = _plate((250, 250, 250))
+    assert not stray_samples(plate, SEEN, SEEN, 200.0).any()
+
+
+def test_a_place_is_seen_briefly_where_each_of_a_few_moments_is_short() -> None:
+    frames = np.array([30, 0, 3, 33, 36, 39, 42])
+    grades = np.zeros((7, 1, 4), np.uint8)
+    grades[[0, 1, 2, 3], 0, 0] = 1
+    grades[[0, 3, 4, 5, 6], 0, 1] = 2
+    grades[:, 0, 2] = 1
+    assert seen_briefly(grades, frames, 10.5).tolist() == [[True, False, False, False]]
