@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,12 +15,12 @@ from pipeline.joints import JOINT
 from pipeline.models.mannequin.cut_body import measurable
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
-from pipeline.models.mannequin.hair_region import find_hair
+from pipeline.models.mannequin.hair_region import find_hair, grown_height_px
 from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hanging
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.long_hair import with_long_hair
 from pipeline.models.mannequin.posing import Poser
-from pipeline.models.mannequin.proportions import measure_proportions, with_proportions
+from pipeline.models.mannequin.proportions import head_factor, measure_proportions, with_proportions
 from pipeline.models.mannequin.raster import rasterize, skin
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.shape import reshaped
@@ -54,7 +54,12 @@ def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
     """Return the figure with the limb lengths of a front or back view, at its standing height of 1."""
     skeleton = BLAZEPOSE.without(reference.skeleton, reference.height_px)
     skeleton = measurable(skeleton, reference.mask.shape[::-1], reference.cut_row)
-    return with_proportions(figure, measure_proportions(figure, skeleton, reference.height_px))
+    proportions = measure_proportions(figure, skeleton, reference.height_px)
+    if reference.view == "front":
+        # A small child's head is too large for the outline alone to find.
+        relative = grown_height_px(reference) / reference.height_px
+        proportions = replace(proportions, head=head_factor(figure, relative))
+    return with_proportions(figure, proportions)
 
 
 def fit_view(

@@ -40,6 +40,10 @@ _WIDE_ROWS = 0.7
 """Fraction of the rows from the eyes to the chin in which hair must be as wide."""
 _FACE_WIDE = 0.72
 """Half width of the face between hair that hangs beside it, in the unit."""
+_EYES_APART = 0.036
+"""Distance between the eyes of grown-ups, standing heights, as landmarks have it (.034 to .037)."""
+_CHILD = 1.15
+"""Ratio from which a head is a child's, and no error of the landmarks."""
 _EARS, _LOBES = 0.3, 0.6
 """Middle and lower end of the ears below the eyes, in the unit."""
 
@@ -79,6 +83,13 @@ def skin_color(reference: ReferenceView) -> NDArray[np.float32] | None:
     if np.count_nonzero(cheeks) < _MIN_PIXELS:
         return None
     return np.median(reference.colors[cheeks], axis=0)
+
+
+def grown_height_px(reference: ReferenceView) -> float:
+    """Return the height of a grown-up with the head of a front view's person: a small child's head is larger."""
+    eyes = reference.joints[[JOINT["left_eye"], JOINT["right_eye"]], 0]
+    by_head = float(abs(eyes[0] - eyes[1])) / _EYES_APART
+    return by_head if by_head > _CHILD * reference.height_px else reference.height_px
 
 
 def head_mask(reference: ReferenceView, middle: Float64Array, unit_px: float) -> Mask:
@@ -122,6 +133,7 @@ def _beside_the_face(reference: ReferenceView, middle: Float64Array, unit: float
     """(h, w) what is beside the face, down to the shoulders; None unless it is wider than a head on both sides."""
     rows, columns = np.mgrid[: reference.mask.shape[0], : reference.mask.shape[1]]
     face = slice(max(int(middle[1]), 0), int(middle[1] + unit) + 1)
+    unit = max(unit, EYES_TO_CHIN * grown_height_px(reference))
     edges = reference.mask & (np.abs(columns - middle[0]) > _WIDER_THAN_HEADS * unit)
     edges &= np.abs(columns - middle[0]) < _WIDEST * unit
     if any(half[face].any(1).mean() < _WIDE_ROWS for half in _halves(edges, middle[0])):

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from pipeline.datatypes.arrays import Float64Array, Mask
 from pipeline.joints import JOINT
+from pipeline.models.mannequin.hair_region import grown_height_px
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.row_tube import RowTube
 
@@ -58,7 +59,7 @@ def find_hat(reference: ReferenceView) -> Hat | None:
     if reference.view != "front" or not np.isfinite(eyes).all():
         return None
     x, y = eyes.mean(0)
-    height = reference.height_px
+    height = grown_height_px(reference)
     widths = _reach(reference.mask, x)
     face = widths[int(y + _FACE_BELOW[0] * height) : int(y + _FACE_BELOW[1] * height) + 1]
     if not len(face) or not (face > 0).all():
@@ -88,7 +89,7 @@ def without_hat(reference: ReferenceView, hat: Hat) -> ReferenceView:
     """Return the view with a bare head's outline in the place of the hat."""
     eyes = reference.joints[[JOINT["left_eye"], JOINT["right_eye"]], :2].mean(0)
     head = np.zeros(reference.mask.shape, np.uint8)
-    axes = tuple(round(length * reference.height_px) for length in _HEAD)
+    axes = tuple(round(length * grown_height_px(reference)) for length in _HEAD)
     cv2.ellipse(head, (round(eyes[0]), round(eyes[1])), axes, 0, 0, 360, 1, -1)
     mask = reference.mask.copy()
     rows = slice(int(hat.rows[0]), int(hat.rows[-1]) + 1)

@@ -107,6 +107,7 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     views.sort(key=lambda view: _ORDER.index(view.view))
     if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
+    figure = with_bare_limbs(figure, outfit)
     shaped = figure
     hat = find_hat(views[0])
     body = views[0] if hat is None else without_hat(views[0], hat)

@@ -28,6 +28,7 @@ _SHOULDERS = 0.98
 _TRUST = 0.7
 """Fraction of a measured difference that is applied: the rest is detector error."""
 _RANGE = (0.85, 1.18)
+_LARGEST_HEAD = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Proportions:
     thigh: float = 1.0
     shin: float = 1.0
     shoulders: float = 1.0
+    head: float = 1.0
 
 
 def measure_proportions(figure: Figure, skeleton: Float64Array, body_height_px: float) -> Proportions:
@@ -67,6 +69,12 @@ def measure_proportions(figure: Figure, skeleton: Float64Array, body_height_px: 
     return Proportions(**factors)
 
 
+def head_factor(figure: Figure, relative_size: float) -> float:
+    """Return by what the head must grow to be ``relative_size`` times as large when the figure is 1 tall again."""
+    above = float(figure.heads[BONE["head"]][1] - figure.vertices[:, 1].min())
+    return float(np.clip(relative_size * (1 - above) / (1 - relative_size * above), 1.0, _LARGEST_HEAD))
+
+
 def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
     """Return the figure with its bones lengthened; the surface follows by its weights, and its height is 1 again."""
     heads = figure.heads
@@ -76,6 +84,7 @@ def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
     def stretch(bone: str, axis: Float64Array, factor: float) -> None:
         linear[BONE[bone]] = np.eye(3) + (factor - 1) * np.outer(axis, axis)
 
+    linear[BONE["head"]] *= proportions.head
     for side in (".L", ".R"):
         across = np.array([1.0, 0.0, 0.0])
         stretch("clavicle" + side, across, proportions.shoulders)

@@ -11,10 +11,12 @@ from pipeline.joints import HIPS, JOINT, NUM_JOINTS, NUM_SKELETON, SHOULDERS
 from pipeline.models.mannequin.cut_body import measurable, with_guesses_hung
 from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
-from pipeline.models.mannequin.figure import Group
+from pipeline.models.mannequin.figure import LANDMARK, Group, load_figure
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.proportions import Proportions, head_factor, with_proportions
 from pipeline.models.mannequin.reference import ReferenceView, make_view
+from pipeline.models.weights.folder import weight_path
 
 _AT = {"ear": (0.05, 0.07), "shoulder": (0.11, 0.19), "elbow": (0.2, 0.3), "wrist": (0.3, 0.42), "hip": (0.06, 0.46),
        "knee": (0.06, 0.7), "ankle": (0.06, 0.94), "heel": (0.06, 0.97), "toe": (0.08, 0.98), "eye": (0.02, 0.06),
@@ -110,3 +112,13 @@ def test_without_visible_trousers_the_figure_keeps_its_own_or_the_suits() -> Non
     assert outfit_of(Appearance(reference=picture, reference_person=person)).colors["lower"] == (40.0, 40.0, 40.0)
     picture[:] = [200, 40, 40]
     assert outfit_of(Appearance(reference=picture, reference_person=person)).colors["lower"] == Outfit().colors["lower"]
+
+
+def test_a_small_childs_head_is_as_large_as_its_eyes_say() -> None:
+    figure = load_figure(weight_path("figure.npz"), "auto")
+    large = with_proportions(figure, Proportions(head=head_factor(figure, 1.6)))
+    eyes = [LANDMARK["left_eye"], LANDMARK["right_eye"]]
+    grown, own = (float(np.ptp(each.landmarks[eyes, 0])) for each in (large, figure))
+    assert grown == pytest.approx(1.6 * own, rel=0.03)
+    assert np.ptp(large.vertices[:, 1]) == pytest.approx(1, abs=1e-5)
+    assert head_factor(figure, 1.0) == 1.0

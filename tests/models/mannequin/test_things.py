@@ -173,3 +173,17 @@ def test_hair_wider_than_any_head_is_hair_whatever_its_color() -> None:
     assert hair is not None and hair.covers_ears
     bald = find_hair(view(body_mask()))
     assert bald is None or not bald.covers_ears
+
+
+def test_a_small_childs_large_head_is_neither_hat_nor_long_hair() -> None:
+    mask = body_mask().astype(np.uint8)
+    eyes = place("eye", 0)
+    cv2.ellipse(mask, (eyes[0], eyes[1] + 40), (78, 110), 0, 0, 360, 1, -1)
+    reference = view(mask > 0)
+    # A grown-up's eyes in such a head would be under a tall hat and between long hair.
+    assert find_hat(reference) is not None or find_hair(reference) is not None
+    for name, side in (("left", 1), ("right", -1)):
+        reference.joints[JOINT[f"{name}_eye"], :2] = [eyes[0] + side * 0.03 * HEIGHT, eyes[1] + 35]
+    assert find_hat(reference) is None
+    hair = find_hair(reference)
+    assert hair is None or not hair.covers_ears
