@@ -34,6 +34,10 @@ _TIE = np.array([0.055, 0.02, 0.03], np.float32)
 _ORDER = ("front", "back", "left", "right")
 _ONE_NOT_LAID = "the figure could not be fitted to the person in every reference picture: those pictures are left out"
 _NOT_LAID = "the figure could not be fitted to the person in the reference picture: only plain colors are taken over"
+_CUT_OFF = (
+    "the reference picture ends above the feet: what is below is the figure's own, "
+    "in matching colors where they are known"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +139,8 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
         return replace(plain_person(figure, outfit), fit=CharacterFit(overlap=laid[0].overlap), warnings=(_NOT_LAID,))
     plain = _flat_colors(shaped, outfit, drawn)
     warnings = () if len(fitted) == len(given) else (_ONE_NOT_LAID,)
+    if all(np.isfinite(each.reference.cut_row) for each in fitted):
+        warnings = (*warnings, _CUT_OFF)
     fit = CharacterFit(tuple(each.reference.view for each in fitted), laid[0].overlap)
     colors = bake(shaped, part_shares(shaped), drawn, fitted, plain)
     return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings)

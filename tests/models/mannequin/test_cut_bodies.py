@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,11 @@ from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Group, load_figure
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.person import make_person
 from pipeline.models.mannequin.proportions import Proportions, head_factor, with_proportions
 from pipeline.models.mannequin.reference import ReferenceView, make_view
 from pipeline.models.weights.folder import weight_path
+from tests.models.mannequin.test_mannequin import _reference
 
 _AT = {"ear": (0.05, 0.07), "shoulder": (0.11, 0.19), "elbow": (0.2, 0.3), "wrist": (0.3, 0.42), "hip": (0.06, 0.46),
        "knee": (0.06, 0.7), "ankle": (0.06, 0.94), "heel": (0.06, 0.97), "toe": (0.08, 0.98), "eye": (0.02, 0.06),
@@ -122,3 +126,20 @@ def test_a_small_childs_head_is_as_large_as_its_eyes_say() -> None:
     assert grown == pytest.approx(1.6 * own, rel=0.03)
     assert np.ptp(large.vertices[:, 1]) == pytest.approx(1, abs=1e-5)
     assert head_factor(figure, 1.0) == 1.0
+
+
+def test_a_half_body_is_fitted_and_the_result_says_what_is_the_figures_own() -> None:
+    whole = _reference("suit")
+    assert whole.reference is not None and whole.reference_person is not None
+    end = int(whole.reference_person.joints[HIPS, 1].mean()) + 40
+    person = replace(whole.reference_person, mask=whole.reference_person.mask[:end])
+    person.joints[[JOINT["left_knee"], JOINT["right_knee"]], 2] = 0.1
+    figure = load_figure(weight_path("figure.npz"), "auto")
+    made = make_person(figure, replace(whole, reference=whole.reference[:end], reference_person=person))
+    assert made.fit.overlap is not None and made.fit.overlap > 0.93
+    (warning,) = made.warnings
+    assert "above the feet" in warning
+    # Trousers below the border are as dark as those above it.
+    groups = made.figure.groups[made.drawn]
+    upper, lower = (made.colors.fine[groups == group].mean() for group in (Group.UPPER, Group.LEG))
+    assert 0.3 < lower / upper < 3
