@@ -161,7 +161,7 @@ def edit_piece(
         # Chroma is filtered over neighbors.
         shown = grow(weights.hole > 0, _CHROMA_PX)
         background = add_grain(background, grain, inputs.seed, number, shown)
-        layer = None if layer is None else match_grain(layer, grain, inputs.seed, number)
+        layer = None if layer is None else match_grain(layer, grain.of_people(), inputs.seed, number)
     for edit in behind_it:
         if edit.layer is not None:
             background = laid_over(background, weights.box_xyxy, edit.layer)

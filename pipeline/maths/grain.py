@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,17 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.masks import grow
 from pipeline.runtime.compiled import njit
+
+_DETAIL_PX = 2.0
+"""Gaussian beyond which detail is not noise."""
+_WINDOW_PX = 6
+_UNIFORM = 0.05
+"""Quantile of the people's places, by their detail, that counts as uniform."""
+_UNIFORM_RMS = 0.77
+"""What is left of the deviation of pure noise at that quantile, after the low-pass is subtracted: measured."""
+_LEAST_ON_PEOPLE = 500
+_GRAY_OF_OWN = 0.45
+"""Variance that independent noise of equal strength in three channels leaves in their luma (0.299, 0.587, 0.114)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +34,45 @@ class Grain:
     """Fraction (0..1) of the noise that is common to the channels."""
     radius_px: float = 0.0
     """Gaussian blur that gives the noise its correlation; 0 is white."""
+    on_people: float = 1.0
+    """Fraction (0..1) of the noise that people show in their uniform parts. The rest is detail that the plate lacks,
+    such as gravel too fine to be registered, and would make an inserted person look dusty."""
+
+    def of_people(self) -> Grain:
+        """Return the noise of an inserted person."""
+        red, green, blue = (sigma * self.on_people for sigma in self.sigma)
+        return replace(self, sigma=(red, green, blue))
 
 
-def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], statics: list[Mask]) -> Grain:
+def noise_inside(picture: Picture, where: Mask) -> NDArray[np.float32]:
+    """Return the root mean square (N,) of the finest detail around the pixels of a mask (h, w), gray levels.
+
+    The least of them are the most uniform places, where there is hardly anything but noise.
+    """
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    square = np.square(gray - cv2.GaussianBlur(gray, (0, 0), _DETAIL_PX))
+    return np.sqrt(cv2.blur(square, (_WINDOW_PX, _WINDOW_PX)))[where]
+
+
+def _share_on_people(inside: list[NDArray[np.float32]], sigma: tuple[float, float, float], common: float) -> float:
+    """Return ``on_people`` from what ``noise_inside`` gives for people."""
+    values = np.concatenate(inside) if inside else np.zeros(0, np.float32)
+    # Noise that the channels do not share partly cancels in gray.
+    gray = float(np.mean(sigma)) * float(np.sqrt(common + (1 - common) * _GRAY_OF_OWN))
+    if len(values) < _LEAST_ON_PEOPLE or gray <= 0:
+        return 1.0
+    return float(min(1.0, np.quantile(values, _UNIFORM) / (_UNIFORM_RMS * gray)))
+
+
+def estimate_grain(
+    plate_patches: list[Picture],
+    source_patches: list[Picture],
+    statics: list[Mask],
+    on_people: list[NDArray[np.float32]] | None = None,
+) -> Grain:
     """Measure the noise of the source relative to the plate, on the static background ``statics`` (h, w).
 
+    ``on_people`` is what ``noise_inside`` gives for people in the source.
     Uses the residual ``source - plate`` without its 5 px low-pass (misregistration and light are smoother than
     noise), by the median absolute deviation, where the plate is flat: at print and edges the residual is
     misregistration. The plate's own noise is already included, so this is what is missing to reach the source's.
@@ -44,7 +89,7 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
 
         def high(picture: Picture) -> NDArray[np.float32]:
             whole = picture.astype(np.float32)
-            return whole - cv2.GaussianBlur(whole, (0, 0), 2.0)
+            return whole - cv2.GaussianBlur(whole, (0, 0), _DETAIL_PX)
 
         flat_source.append(high(source)[flat])
         flat_plate.append(high(plate)[flat])
@@ -65,7 +110,8 @@ def estimate_grain(plate_patches: list[Picture], source_patches: list[Picture], 
     common = (
         float(np.clip(np.corrcoef(calm.T)[0, 1], 0, 1)) if len(calm) > 100 and (calm.std(axis=0) > 0).all() else 0.0
     )
-    return Grain((float(sigma[0]), float(sigma[1]), float(sigma[2])), common, 0.5)
+    levels = float(sigma[0]), float(sigma[1]), float(sigma[2])
+    return Grain(levels, common, 0.5, _share_on_people(on_people or [], levels, common))
 
 
 def add_grain(picture: Picture, grain: Grain, seed: int, frame: int, where: Mask | None = None) -> Picture:

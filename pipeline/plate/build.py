@@ -89,7 +89,8 @@ def make_plates(
                 steps.add(1)
             read.release(row, registered.next_frame())
     fitting = PlateAssignment(assignment.plate_rows, fitting_weight(assignment.second_weight, registered.fits))
-    _write_placement(folder, inputs, plans, fitting, warps, bright_levels, estimate_grain(*registered.grain_patches))
+    grain = estimate_grain(*registered.grain_patches, registered.noise_on_people)
+    _write_placement(folder, inputs, plans, fitting, warps, bright_levels, grain)
     return load_plates(folder)
 
 
@@ -137,6 +138,7 @@ def _write_placement(
         "sigma": grain.sigma,
         "common": grain.common,
         "radius_px": grain.radius_px,
+        "on_people": grain.on_people,
         "node_shape": node_shape(inputs.size_wh, inputs.body_height_px),
     }
     partial = folder / "plates.part.npz"

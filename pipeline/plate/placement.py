@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.geometry import apply_transform, corners_of, normalized
+from pipeline.maths.grain import noise_inside
 from pipeline.maths.masks import grow
 from pipeline.maths.similarity import LEAST_PX, structure_similarity
 from pipeline.plate.anchors import AnchorPlan, background_grade
@@ -29,6 +30,9 @@ _KEPT_PLATES = 2
 _RING_BH = 0.16
 _GRAIN_FRAMES = 6
 """Frames in which the grain of plate and source is compared."""
+_INSIDE_PX = 6
+_INSIDE_BH = 0.04
+"""Distance from a person's mask, which is widened by half of that, at which nothing but the person is seen."""
 _TRUST_OF_FIT = np.log(4) / 0.1
 """A plate whose fit is worse by 0.1 gets a quarter of the weight."""
 _SPARE_WEIGHT = 0.01
@@ -209,6 +213,8 @@ class FrameRegistration:
         self._waiting = list(chosen)[::-1]
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
+        self.noise_on_people: list[NDArray[np.float32]] = []
+        """What ``maths.grain.noise_inside`` gives for the people of sampled frames."""
         self.fits: NDArray[np.float64] = np.full((len(inputs.needed), 2), np.nan)
         """(T, 2) how well each plate fits around the people of a registered frame; NaN where unknown."""
 
@@ -237,6 +243,7 @@ class FrameRegistration:
             self._warps.put(t, row, warp)
             if side == 0 and t in self._sampled:
                 self._sample_grain(row, warp, picture, avoid)
+                self._sample_people(picture, avoid)
 
     def _warp(self, frame: int, side: int, row: int, gray: Gray, avoid: Mask) -> Warp:
         """Register a frame to a plate; the anchor's own frame needs no registration."""
@@ -284,6 +291,15 @@ class FrameRegistration:
         plates.append(np.asarray(cv2.remap(self._plates[row], at, None, cv2.INTER_LANCZOS4), np.uint8))
         sources.append(np.array(picture[y0:y1, x0:x1]))
         usable.append(np.asarray(static & ~avoid[y0:y1, x0:x1]))
+
+    def _sample_people(self, picture: Picture, avoid: Mask) -> None:
+        """Measure the noise well inside the people, whom ``avoid`` (H, W) contains with a margin."""
+        if not avoid.any():
+            return
+        side = 2 * max(_INSIDE_PX, round(_INSIDE_BH * self._height)) + 1
+        x0, y0, x1, y1 = box_of_mask(avoid)
+        inside = cv2.erode(np.ascontiguousarray(avoid[y0:y1, x0:x1]).view(np.uint8), np.ones((side, side), np.uint8))
+        self.noise_on_people.append(noise_inside(np.ascontiguousarray(picture[y0:y1, x0:x1]), inside > 0))
 
 
 def fitting_weight(second_weight: NDArray[np.float32], fits: NDArray[np.float64]) -> NDArray[np.float32]:

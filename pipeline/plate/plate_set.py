@@ -166,5 +166,5 @@ def load_plates(folder: Path) -> PlateSet:
             from_source=saved["from_source"],
             node_shape=(facts["node_shape"][0], facts["node_shape"][1]),
             bright_levels=saved["bright_levels"],
-            grain=Grain(tuple(facts["sigma"]), facts["common"], facts["radius_px"]),
+            grain=Grain(tuple(facts["sigma"]), facts["common"], facts["radius_px"], facts["on_people"]),
         )

@@ -15,7 +15,7 @@ from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.light import CastShadows
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
-from pipeline.maths.grain import Grain, add_grain, estimate_grain
+from pipeline.maths.grain import Grain, add_grain, estimate_grain, noise_inside
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import fit_light, match_light
 from pipeline.plate.anchors import background_grade, plan_anchors
@@ -281,6 +281,22 @@ def test_light_is_matched_in_spite_of_outliers() -> None:
     inside = ~ring & (source < 245).all(axis=2)
     assert np.abs(result[inside].astype(int) - source[inside]).mean() < 1.5
     np.testing.assert_array_equal(fit_light(plate[0, :3], source[0, :3]), [[1, 1, 1], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(("noise", "share"), [(4.0, 1.0), (1.0, 0.25)])
+def test_fine_gravel_that_the_plate_lacks_is_no_grain_on_people(noise: float, share: float) -> None:
+    random = np.random.default_rng(3)
+    plate = np.full((120, 160, 3), 120, np.uint8)
+    ground = np.clip(np.rint(plate + random.normal(0, 4, (120, 160, 1))), 0, 255).astype(np.uint8)
+    person = np.full((120, 60, 3), 60.0) + random.normal(0, noise, (120, 60, 1))
+    person[:, 40:] += 40 * np.sin(np.arange(20))[None, :, None]
+    on_people = noise_inside(np.rint(person).astype(np.uint8), np.ones((120, 60), np.bool_))
+    grain = estimate_grain([plate], [ground], [np.ones((120, 160), bool)], [on_people])
+    assert grain.on_people == pytest.approx(share, abs=0.08)
+    assert grain.sigma[1] == pytest.approx(4, abs=0.4)
+    assert grain.of_people().sigma[1] == pytest.approx(share * 4, abs=0.6)
+    # Nobody to measure.
+    assert estimate_grain([plate], [ground], [np.ones((120, 160), bool)]).on_people == 1
 
 
 def test_grain_is_measured_and_repeats() -> None:
