@@ -59,7 +59,7 @@ class PanClip:
 
 def make_pan(footage: Path, peak_px: float, path: Path, seed: int = 0) -> PanClip:
     """Film a panorama of the footage's first frame with a pan of the given peak speed; write it to ``path``."""
-    panorama = _panorama(footage, peak_px * _MOVE / 2 + SIZE_WH[0] + 200)
+    panorama = panorama_of(footage, peak_px * _MOVE / 2 + SIZE_WH[0] + 200)
     count = 2 * _REST + _MOVE
     random = np.random.default_rng(seed)
     truth = [_filmed(panorama, peak_px, t) for t in range(count)]
@@ -74,7 +74,7 @@ def make_pan(footage: Path, peak_px: float, path: Path, seed: int = 0) -> PanCli
     return PanClip(path, truth, masks)
 
 
-def _panorama(footage: Path, width: float) -> NDArray[np.float32]:
+def panorama_of(footage: Path, width: float) -> NDArray[np.float32]:
     still = next(iter(read_rgb(footage)))
     scale = max(_HEIGHT_PX / still.shape[0], SIZE_WH[0] / still.shape[1])
     small = cv2.resize(still, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -2,8 +2,10 @@
 
 Every patch that touches the hole is matched to the most similar known patch, and each pixel becomes the weighted mean
 of the votes of the patches over it; repeated, from coarse to fine (Wexler, Shechtman and Irani, "Space-Time Completion
-of Video", PAMI 2007). Similar patches are found by random search and propagated to neighbors (Barnes et al.,
-"PatchMatch", SIGGRAPH 2009). The random numbers come from a hash, so that the result is deterministic.
+of Video", PAMI 2007). The last vote at each size is one of the majority, as in a shift map (Pritch, Kav-Venaki and
+Peleg, "Shift-Map Image Editing", ICCV 2009): pixels are copied, and keep their texture. Similar patches are found by
+random search and propagated to neighbors (Barnes et al., "PatchMatch", SIGGRAPH 2009). The random numbers come from a
+hash, so that the result is deterministic.
 """
 
 from __future__ import annotations
@@ -15,10 +17,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
-from pipeline.runtime.compiled import njit
+from pipeline.maths.patch_match import RADIUS, Field, copy_agreed, measure, search, vote
 
-_RADIUS = 3
-"""Patches of 7 x 7 px: a line and both of its sides."""
 _COARSEST_PX = 5.0
 """Half the width of the hole in the smallest picture: there a patch covers a good part of it."""
 _ROUNDS = (8, 6, 4, 3)
@@ -30,9 +30,6 @@ _ROW_LEVELS2 = 900.0
 are mostly of the same kind, wall beside wall and ground beside ground."""
 _FALL = 1.3
 """Decay of a patch's weight per pixel into the hole: known content propagates inward from its edge."""
-
-Field = NDArray[np.int32]
-"""(h, w, 2) row and column of the patch matched to each patch."""
 
 
 def fill_by_patches(picture: Picture, hole: Mask, known: Mask) -> Picture:
@@ -73,7 +70,7 @@ def _pyramid(picture: Picture, hole: Mask, known: Mask) -> tuple[list[NDArray[np
     pictures = [picture.astype(np.float32)]
     holes = [hole]
     sources = [known]
-    while _half_width(holes[-1]) > _COARSEST_PX and min(holes[-1].shape) > 8 * _RADIUS:
+    while _half_width(holes[-1]) > _COARSEST_PX and min(holes[-1].shape) > 8 * RADIUS:
         outside = (~holes[-1]).astype(np.float32)
         size_wh = (holes[-1].shape[1] // 2, holes[-1].shape[0] // 2)
         share = cv2.resize(outside, size_wh, interpolation=cv2.INTER_AREA)
@@ -97,8 +94,8 @@ def _smooth_start(picture: NDArray[np.float32], hole: Mask) -> NDArray[np.float3
 
 def _source_of(known: Mask) -> Mask:
     """Return (h, w): the centers of patches that are fully known and inside the picture."""
-    known = ~grow(~known, _RADIUS)
-    for edge in (np.s_[:_RADIUS], np.s_[-_RADIUS:]):
+    known = ~grow(~known, RADIUS)
+    for edge in (np.s_[:RADIUS], np.s_[-RADIUS:]):
         known[edge] = False
         known[:, edge] = False
     return known
@@ -108,11 +105,11 @@ def _completed(
     picture: NDArray[np.float32], hole: Mask, known: Mask, before: Field | None, rounds: int, *, searching: bool
 ) -> tuple[NDArray[np.float32], Field]:
     """Search and vote ``rounds`` times, starting from the field of the picture half the size."""
-    margin = _RADIUS
+    margin = RADIUS
     padded = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
     inside = np.pad(hole, margin, mode="edge")
     source = np.pad(_source_of(known), margin)
-    targets = grow(inside, _RADIUS)
+    targets = grow(inside, RADIUS)
     for edge in (np.s_[:margin], np.s_[-margin:]):
         targets[edge] = False
         targets[:, edge] = False
@@ -122,13 +119,16 @@ def _completed(
     cost = np.empty(targets.shape, np.float32)
     places = np.argwhere(targets).astype(np.int32)
     height = max(int(np.ptp(places[:, 0])), 1)
-    slope = np.float32(_ROW_LEVELS2 * 3 * (2 * _RADIUS + 1) ** 2 / height**2)
+    slope = np.float32(_ROW_LEVELS2 * 3 * (2 * RADIUS + 1) ** 2 / height**2)
     for number in range(rounds if searching else 1):
-        _measure(padded, places, field, cost, slope)
+        measure(padded, places, field, cost, slope)
         if searching:
-            _search(padded, places, targets, source, field, cost, slope, number)
+            search(padded, places, targets, source, field, cost, slope, number)
         usual = float(np.quantile(cost[targets], 0.75)) + 1.0
-        _vote(padded, places, inside, field, cost, trust, np.float32(usual))
+        if number + 1 < rounds and searching:
+            vote(padded, places, inside, field, cost, trust, np.float32(usual))
+        else:
+            padded = copy_agreed(padded, targets, inside, field, cost, trust, np.float32(usual))
     return padded[margin:-margin, margin:-margin].copy(), field[margin:-margin, margin:-margin] - margin
 
 
@@ -150,115 +150,3 @@ def _started(before: Field | None, source: Mask, targets: Mask, margin: int) -> 
         usable[usable] &= source[found[usable][:, 0], found[usable][:, 1]]
         field[usable] = found[usable]
     return field
-
-
-@njit(cache=True, nogil=True)
-def _distance(
-    picture: NDArray[np.float32], y: int, x: int, from_y: int, from_x: int, slope: np.float32, most: np.float32
-) -> np.float32:
-    total = slope * np.float32((y - from_y) * (y - from_y))
-    for dy in range(-_RADIUS, _RADIUS + 1):
-        for dx in range(-_RADIUS, _RADIUS + 1):
-            for channel in range(3):
-                step = picture[y + dy, x + dx, channel] - picture[from_y + dy, from_x + dx, channel]
-                total += step * step
-        if total > most:
-            return total
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _measure(
-    picture: NDArray[np.float32],
-    places: NDArray[np.int32],
-    field: Field,
-    cost: NDArray[np.float32],
-    slope: np.float32,
-) -> None:
-    for n in range(len(places)):
-        y, x = places[n]
-        cost[y, x] = _distance(picture, y, x, field[y, x, 0], field[y, x, 1], slope, np.float32(1e30))
-
-
-@njit(cache=True, nogil=True)
-def _search(
-    picture: NDArray[np.float32],
-    places: NDArray[np.int32],
-    targets: Mask,
-    source: Mask,
-    field: Field,
-    cost: NDArray[np.float32],
-    slope: np.float32,
-    seed: int,
-) -> None:
-    """Improve the field: two sweeps over all positions, forward and backward."""
-    height, width = source.shape
-    state = np.uint64(seed * 2 + 1) * np.uint64(0x9E3779B97F4A7C15)
-    for sweep in range(2):
-        step = 1 if sweep == 0 else -1
-        for k in range(len(places)):
-            n = k if sweep == 0 else len(places) - 1 - k
-            y, x = places[n]
-            best = cost[y, x]
-            at_y, at_x = field[y, x, 0], field[y, x, 1]
-            for side in range(2):
-                near_y, near_x = y - (step if side == 0 else 0), x - (step if side == 1 else 0)
-                if not (0 <= near_y < height and 0 <= near_x < width and targets[near_y, near_x]):
-                    continue
-                from_y = field[near_y, near_x, 0] + (y - near_y)
-                from_x = field[near_y, near_x, 1] + (x - near_x)
-                if 0 <= from_y < height and 0 <= from_x < width and source[from_y, from_x]:
-                    found = _distance(picture, y, x, from_y, from_x, slope, best)
-                    if found < best:
-                        best = found
-                        at_y = from_y
-                        at_x = from_x
-            radius = max(height, width)
-            while radius >= 1:
-                state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-                chance = state >> np.uint64(33)
-                span = np.uint64(2 * radius + 1)
-                from_y = at_y + int(chance % span) - radius
-                from_x = at_x + int((chance // span) % span) - radius
-                if 0 <= from_y < height and 0 <= from_x < width and source[from_y, from_x]:
-                    found = _distance(picture, y, x, from_y, from_x, slope, best)
-                    if found < best:
-                        best = found
-                        at_y = from_y
-                        at_x = from_x
-                radius //= 2
-            cost[y, x] = best
-            field[y, x, 0] = at_y
-            field[y, x, 1] = at_x
-
-
-@njit(cache=True, nogil=True)
-def _vote(
-    picture: NDArray[np.float32],
-    places: NDArray[np.int32],
-    inside: Mask,
-    field: Field,
-    cost: NDArray[np.float32],
-    trust: NDArray[np.float32],
-    usual: np.float32,
-) -> None:
-    """Fill the hole with the votes of the patches over each pixel, weighted by similarity and nearness to the edge."""
-    height, width, _ = picture.shape
-    total = np.zeros((height, width, 3), np.float32)
-    weights = np.zeros((height, width), np.float32)
-    for n in range(len(places)):
-        y, x = places[n]
-        weight = trust[y, x] * np.exp(-cost[y, x] / (np.float32(0.5) * usual)) + np.float32(1e-12)
-        for dy in range(-_RADIUS, _RADIUS + 1):
-            for dx in range(-_RADIUS, _RADIUS + 1):
-                to_y, to_x = y + dy, x + dx
-                if not inside[to_y, to_x]:
-                    continue
-                weights[to_y, to_x] += weight
-                for channel in range(3):
-                    total[to_y, to_x, channel] += weight * picture[field[y, x, 0] + dy, field[y, x, 1] + dx, channel]
-    for y in range(height):
-        for x in range(width):
-            if inside[y, x] and weights[y, x] > 0:
-                for channel in range(3):
-                    picture[y, x, channel] = total[y, x, channel] / weights[y, x]

@@ -60,3 +60,16 @@ def test_without_anything_known_nothing_is_changed() -> None:
     hole = np.ones(_SIZE, np.bool_)
     hole[:3] = False
     assert fill_by_patches(wall, hole, ~hole) is wall
+
+
+def test_grass_stays_as_fine_as_around_the_hole() -> None:
+    random = np.random.default_rng(4)
+    grass = np.clip(90 + random.normal(0, 25, (*_SIZE, 1)) * np.array([0.6, 1.0, 0.5]), 0, 255).astype(np.uint8)
+    hole = _hole()
+    damaged = grass.copy()
+    damaged[hole] = 0
+    filled = fill_by_patches(damaged, hole, ~hole)
+    assert filled[hole][:, 1].std() == pytest.approx(grass[hole][:, 1].std(), rel=0.15)
+    # Every pixel is a copy of a known one.
+    known = set(map(tuple, grass[~hole].tolist()))
+    assert all(tuple(pixel) in known for pixel in filled[hole].tolist())
