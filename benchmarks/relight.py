@@ -1,9 +1,9 @@
 """Relight a truth folder in linear light: `python -m benchmarks.relight FOLDER OUT --light night`.
 
 The same light and the same noise are applied to every video of the folder, so that the ideal result and the clean
-background remain the ground truth of a clip filmed at dusk, at night, half in the shade, or in haze. Light that varies
-over the scene is attached to the background by its true tracks. Relit pictures keep the shading of the render: only the
-intensity and the color of the light change.
+background remain the ground truth of a clip filmed at dusk, at night, half in the shade, in haze, or on a stage. Light
+that varies over the scene is attached to the background by its true tracks. Relit pictures keep the shading of the
+render: only the intensity and the color of the light change.
 """
 
 from __future__ import annotations
@@ -44,17 +44,26 @@ def _shade(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
     return np.asarray(1 - dark * (1 - np.array([0.20, 0.24, 0.33])), np.float32)
 
 
+def _stage(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
+    """Simulate a stage: saturated red, blue and green spots side by side, and a little white between them."""
+    place = (column / width + 0.15) % 1.5
+    gain = np.full((len(column), 3), 0.02)
+    for middle, color in ((0.25, (1.0, 0.10, 0.16)), (0.75, (0.10, 0.20, 1.0)), (1.25, (0.15, 0.9, 0.3))):
+        gain += np.exp(-0.5 * ((place - middle) / 0.17) ** 2)[:, None] * np.array(color)
+    return np.asarray(gain, np.float32)
+
+
 def _haze(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
     """Take away what the haze before everything scatters; what it adds is in ``_VEIL``."""
     return np.full((len(column), 3), 0.85, np.float32)
 
 
-LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade, "haze": _haze}
-_NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0, "haze": 0.0}
+LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade, "haze": _haze, "stage": _stage}
+_NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0, "haze": 0.0, "stage": 0.002}
 """Standard deviation of the sensor's noise in linear light after raising the exposure, 1 is white."""
 _VEIL = {"haze": np.array([0.060, 0.066, 0.085], np.float32)}
 """Linear light that lies over the whole picture."""
-_EXPOSURE = {"dusk": 1.6, "night": 3.0, "shade": 1.0, "haze": 1.0}
+_EXPOSURE = {"dusk": 1.6, "night": 3.0, "shade": 1.0, "haze": 1.0, "stage": 1.0}
 """Exposure gain of the camera in dark scenes."""
 
 

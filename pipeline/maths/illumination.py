@@ -51,7 +51,7 @@ _SKIN = np.log(np.array([1.65, 1.0, 0.70]))
 _CHROMA_TRUST = {"face": 20.0, "bright": 8.0, "usual": 16.0}
 """No cue outweighs the others together: a face in a warm glow is not lit by it alone."""
 _CHROMA_DISAGREE = 0.2
-_MOST_CHROMA = 0.7
+_MOST_CHROMA = 1.6
 _DARK_SURFACE = 0.02
 """Linear light of the darkest fiftieth of a clear picture at most: 0.001 to 0.02 on five clips, 0.05 and more against
 the sun."""
@@ -289,7 +289,7 @@ def _change(
     """Return (N, 3): the logarithm of the light's change over time, about its median.
 
     Light changes on all parts of a body alike, a turn or a bent arm affects some: the median of the parts' changes is
-    used. Changes below a tenth are shading due to pose, and are ignored.
+    used.
     """
     if len(samples) < 3:
         return np.zeros((len(seconds), 3))
@@ -305,9 +305,12 @@ def _change(
     common = np.nanmedian(changes[rows], axis=1)
     smooth = gaussian_smooth(common, sample_seconds[rows], 0.25)
     level = smooth @ LUMINANCE
-    kept = np.sign(level) * np.maximum(np.abs(level) - 0.1, 0)
-    tint = (smooth - level[:, None]) * (np.abs(kept) / np.maximum(np.abs(level), 1e-6))[:, None]
-    told = kept[:, None] + tint
+    tint = smooth - level[:, None]
+    # A level below a tenth is shading due to pose.
+    trust = np.maximum(np.abs(level) - 0.1, 0) / np.maximum(np.abs(level), 1e-6)
+    # Color that changes alone, as between two lamps, counts as well; a turn changes it by up to a fifth.
+    is_colored = np.clip(np.linalg.norm(tint, axis=1) / 0.2 - 1, 0, 1)
+    told = (trust * level)[:, None] + np.maximum(trust, is_colored)[:, None] * tint
     return np.stack([np.interp(seconds, sample_seconds[rows], told[:, channel]) for channel in range(3)], axis=1)
 
 

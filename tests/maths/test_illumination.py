@@ -126,6 +126,23 @@ def test_walking_into_the_shade_is_followed_and_a_turn_is_not() -> None:
     np.testing.assert_allclose(turn, turn[0], rtol=1e-6)
 
 
+def test_colored_lamps_are_followed_though_the_light_is_equally_strong() -> None:
+    red = np.array([1.0, 0.12, 0.2])
+    blue = np.array([0.14, 0.2, 1.0]) * (red @ LUMINANCE) / (np.array([0.14, 0.2, 1.0]) @ LUMINANCE)
+    found = _light([*[_sample(red)] * 8, *[_sample(blue)] * 8], 16)
+    told = np.log(found.ambient_rgb[[0, -1]])
+    change = np.diff(told, axis=0)[0]
+    np.testing.assert_allclose(change, np.log(blue / red), atol=0.35)
+    # Neither the one nor the other lamp is taken for nearly white light.
+    assert told[0, 0] - told[0, 1] > 1.2 and told[1, 2] - told[1, 1] > 1.0
+
+
+def test_a_tint_as_of_a_turn_towards_warm_ground_is_no_colored_lamp() -> None:
+    warm = np.array([1.08, 0.99, 0.92])
+    found = _light([*[_sample(np.ones(3))] * 8, *[_sample(warm)] * 8], 16)
+    np.testing.assert_allclose(found.ambient_rgb[0], found.ambient_rgb[-1], rtol=0.02)
+
+
 def test_without_samples_it_is_daylight() -> None:
     found = light_over_time([], np.zeros(0), np.zeros(4))
     usual = SceneLight.daylight(4)
