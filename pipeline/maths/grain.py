@@ -61,7 +61,7 @@ def _share_on_people(inside: list[NDArray[np.float32]], sigma: tuple[float, floa
     gray = float(np.mean(sigma)) * float(np.sqrt(common + (1 - common) * _GRAY_OF_OWN))
     if len(values) < _LEAST_ON_PEOPLE or gray <= 0:
         return 1.0
-    return float(min(1.0, np.quantile(values, _UNIFORM) / (_UNIFORM_RMS * gray)))
+    return min(1.0, float(np.quantile(values, _UNIFORM)) / (_UNIFORM_RMS * gray))
 
 
 def estimate_grain(
