@@ -180,8 +180,9 @@ def lower_leg_displacement(
     field = np.zeros((y1 - y0, x1 - x0, 2), np.float32)
     if np.abs(foot_offsets_px).max() < _SMALLEST_OFFSET_PX or not np.isfinite(body_height_px):
         return field
+    # In float32, exact to a thousandth of a pixel: these are the largest arrays of a frame.
     legs = [
-        _Leg(placed_joints, side, np.asarray(offset, np.float64), body_height_px)
+        _Leg(placed_joints, side, np.asarray(offset, np.float32), body_height_px)
         for side, offset in zip(("left", "right"), foot_offsets_px, strict=True)
     ]
     legs = [leg for leg in legs if leg.known]
@@ -191,10 +192,10 @@ def lower_leg_displacement(
     low, high = np.min([b[0] for b in moving], axis=0), np.max([b[1] for b in moving], axis=0)
     ax, ay = np.clip(np.floor(low).astype(int), [x0, y0], [x1, y1])
     bx, by = np.clip(np.ceil(high).astype(int) + 1, [x0, y0], [x1, y1])
-    y, x = np.arange(ay, by, dtype=np.float64)[:, None], np.arange(ax, bx, dtype=np.float64)[None]
+    y, x = np.arange(ay, by, dtype=np.float32)[:, None], np.arange(ax, bx, dtype=np.float32)[None]
     distances = [leg.distance(x, y) for leg in legs]
     shares = [1.0 / (d**2 + (_LEG_PARTING_BH * body_height_px) ** 2) ** 2 for d in distances]
-    total = np.sum(shares, axis=0)
+    total = sum(shares[1:], shares[0])
     for leg, distance, share in zip(legs, distances, shares, strict=True):
         weight = leg.along(x, y) * leg.across(distance) * share / total
         field[ay - y0 : by - y0, ax - x0 : bx - x0] += weight[..., None] * leg.offset
@@ -205,10 +206,10 @@ class _Leg:
     """The target position of a lower leg: the knee as generated, ankle and foot moved."""
 
     def __init__(
-        self, placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.float64], body: float
+        self, placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.float32], body: float
     ) -> None:
-        def joint(name: str) -> NDArray[np.float64]:
-            return placed_joints[JOINT[f"{side}_{name}"], :2].astype(np.float64)
+        def joint(name: str) -> NDArray[np.float32]:
+            return placed_joints[JOINT[f"{side}_{name}"], :2].astype(np.float32)
 
         self.offset = offset
         self._body = body
@@ -218,12 +219,12 @@ class _Leg:
         feet = [joint(name) + offset for name in ("heel", "toe")]
         self._feet = [point for point in feet if np.isfinite(point).all()]
 
-    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         points = np.stack([self._knee, self._ankle, *self._feet])
         reach = (_LEG_REACH_BH + _LEG_FADE_BH) * self._body
         return points.min(0) - reach, points.max(0) + reach
 
-    def distance(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    def distance(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distance in px to the bones from knee to ankle and from ankle to heel and toe."""
         bones = [(self._knee, self._ankle), *((self._ankle, foot) for foot in self._feet)]
         squared = _squared_distance(x, y, *bones[0])
@@ -231,23 +232,23 @@ class _Leg:
             squared = np.minimum(squared, _squared_distance(x, y, *bone))
         return np.sqrt(squared)
 
-    def along(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    def along(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
         """0 at the knee and above, 1 at the ankle and below."""
         shank = self._ankle - self._knee
         squared = max(float(shank @ shank), (_SHORTEST_SHANK_BH * self._body) ** 2)
         return smoothstep(((x - self._knee[0]) * shank[0] + (y - self._knee[1]) * shank[1]) / squared)
 
-    def across(self, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    def across(self, distance: NDArray[np.float32]) -> NDArray[np.float64]:
         """1 in the leg's strip, 0 beyond its fade."""
         return smoothstep(1.0 - (distance / self._body - _LEG_REACH_BH) / _LEG_FADE_BH)
 
 
 def _squared_distance(
-    x: NDArray[np.float64], y: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    x: NDArray[np.float32], y: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Return (h, w) squared distances to a bone, for columns ``x`` (1, w) and rows ``y`` (h, 1)."""
     bone = b - a
     length = max(float(bone @ bone), 1e-12)
-    u = (x - a[0]) * (bone[0] / length) + (y - a[1]) * (bone[1] / length)
+    u = ((x - a[0]) * bone[0] + (y - a[1]) * bone[1]) * np.float32(1 / length)
     np.clip(u, 0, 1, out=u)
     return (x - a[0] - u * bone[0]) ** 2 + (y - a[1] - u * bone[1]) ** 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,23 @@ import numpy as np
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import box_of_mask
 from pipeline.workspace.archive import new_zip, write_member
+
+
+class _MasksOfFrame(Mapping[int, Mask]):
+    """Reads a track's mask when it is looked up."""
+
+    def __init__(self, names: dict[int, str], read: Callable[[str], Mask]) -> None:
+        self._names = names
+        self._read = read
+
+    def __getitem__(self, track_id: int) -> Mask:
+        return self._read(self._names[track_id])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class MaskStore:
@@ -45,9 +62,10 @@ class MaskStore:
             head = np.array([x0, y0, x1, y1], np.int32).tobytes()
             write_member(self._writer, f"{frame}/{track_id}", head + packed.tobytes())
 
-    def get(self, frame: int) -> dict[int, Mask]:
-        """Return the masks of one frame by track id; empty where nobody was detected. Thread-safe."""
-        return {track_id: self._read(name) for track_id, name in self._index().get(frame, [])}
+    def get(self, frame: int) -> Mapping[int, Mask]:
+        """Return the masks of one frame by track id, read when they are looked up; empty where nobody was detected.
+        Thread-safe."""
+        return _MasksOfFrame(dict(self._index().get(frame, [])), self._read)
 
     def close(self) -> None:
         """Finish writing and close the file."""

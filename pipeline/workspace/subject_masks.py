@@ -98,9 +98,10 @@ class SubjectMasks:
 
     def _union(self, frame: int, is_subject: bool) -> Mask:
         whole = np.zeros(self._shape, np.bool_)
-        for track_id, mask in self._store.get(frame).items():
+        masks = self._store.get(frame)
+        for track_id in masks:
             if (track_id == self._subject.track_of_frame[frame]) == is_subject:
-                whole |= mask
+                whole |= masks[track_id]
         return whole
 
     def _without_hiding(self, moved: Mask, frame: int, subject_tracks: frozenset[int], height_px: float) -> Mask:

@@ -123,3 +123,21 @@ def test_box_of_is_half_open() -> None:
     assert box_of_mask(mask) == (0, 0, 0, 0)
     mask[2, 3] = mask[5, 7] = True
     assert box_of_mask(mask) == (3, 2, 8, 6)
+
+
+def test_only_the_masks_that_are_looked_up_are_read(tmp_path: Path) -> None:
+    names = []
+
+    class Told(MaskStore):
+        def _read(self, name: str) -> np.ndarray:
+            names.append(name)
+            return super()._read(name)
+
+    store = Told(tmp_path / "masks.zip", (31, 17))
+    store.put(4, {1: np.ones((17, 31), np.bool_), 7: np.zeros((17, 31), np.bool_)})
+
+    masks = store.get(4)
+
+    assert list(masks) == [1, 7]
+    assert masks[1].all()
+    assert names == ["4/1"]
