@@ -85,6 +85,14 @@ def test_a_person_from_a_file_is_drawn_with_the_same_bytes(suit: Mannequin, tmp_
     assert other.fit == suit.fit
 
 
+@pytest.mark.parametrize(("name", "true"), [("suit", 0.148), ("sport", 0.129)])
+def test_forearms_are_about_as_long_as_the_persons(figure: Figure, name: str, true: float) -> None:
+    """``true`` is the rig's from elbow to wrist, standing heights."""
+    heads = make_person(figure, _reference(name)).figure.heads
+    forearm = np.linalg.norm(heads[BONES.index("hand.L")] - heads[BONES.index("forearm1.L")])
+    assert forearm / true == pytest.approx(1, abs=0.085)
+
+
 def test_the_front_shows_shirt_and_tie_and_a_face(suit: Mannequin) -> None:
     picture, alpha = _turned(suit, 0.0)
     solid = picture[alpha > 250].astype(int)
