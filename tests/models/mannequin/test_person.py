@@ -20,7 +20,9 @@ from pipeline.models.mannequin.hair_region import skin_color
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
+from pipeline.models.mannequin.proportions import measure_proportions
 from pipeline.models.mannequin.reference import make_view, view_of
+from pipeline.models.mannequin.skeleton import relaxed_skeleton
 from pipeline.models.mannequin.torso_texture import back_picture
 from pipeline.models.weights.folder import weight_path
 from pipeline.workspace.values import load_values, save_values
@@ -85,12 +87,12 @@ def test_a_person_from_a_file_is_drawn_with_the_same_bytes(suit: Mannequin, tmp_
     assert other.fit == suit.fit
 
 
-@pytest.mark.parametrize(("name", "true"), [("suit", 0.148), ("sport", 0.129)])
-def test_forearms_are_about_as_long_as_the_persons(figure: Figure, name: str, true: float) -> None:
-    """``true`` is the rig's from elbow to wrist, standing heights."""
-    heads = make_person(figure, _reference(name)).figure.heads
-    forearm = np.linalg.norm(heads[BONES.index("hand.L")] - heads[BONES.index("forearm1.L")])
-    assert forearm / true == pytest.approx(1, abs=0.085)
+def test_landmarks_make_forearms_longer_than_they_are(figure: Figure) -> None:
+    skeleton = relaxed_skeleton(figure) * HEIGHT
+    for side in ("left", "right"):
+        elbow, wrist = (JOINT[f"{side}_{part}"] for part in ("elbow", "wrist"))
+        skeleton[wrist] = skeleton[elbow] + 1.13 * (skeleton[wrist] - skeleton[elbow])
+    assert measure_proportions(figure, skeleton, HEIGHT).forearm == pytest.approx(1, abs=0.01)
 
 
 def test_the_front_shows_shirt_and_tie_and_a_face(suit: Mannequin) -> None:
