@@ -104,6 +104,8 @@ def _corrections(
     first, second = first[known], second[known]
     drawn = levels[label[first], first] - levels[label[second], second]
     target = step[known] / shown[known, None] - drawn
+    # Another color is no other light: its step stays.
+    target[(np.abs(target) > _MOST).any(1)] = 0.0
     count = levels.shape[1]
     ones = np.ones(len(first))
     ends = (np.repeat(np.arange(len(first)), 2), np.stack([first, second], 1).ravel())
