@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.perform.sharing import ChunkOffer, ShareChunks, draw_all
 from pipeline.perform.temporal import reduce_flicker
 from pipeline.perform.windows import ChunkSpan, chunk_spans
 from pipeline.runtime.callbacks import Check, Progress
+from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.layers import LayerReader, chunk_path, write_layers
@@ -71,13 +72,16 @@ def perform_clip(
                 check=check,
                 before=_finished(folder, span, needs.conditioning_frames),
             )
-            if needs.output == "pictures":
-                layers = correct_color_drift(layers, reference, inputs.light)
-            if settings.temporal.method == "flow" and figure is not None:
-                moving = with_motion(layers, plan, inputs.clip.info.pts_seconds, figure)
-                layers = reduce_flicker(moving, restarts, settings.temporal.strength)
             path = chunk_path(folder, span.chunk)
-            write_layers(path, _counted(layers, inputs.clip.info.num_frames, drawn))
+            with ExitStack() as stack:
+                if needs.output == "pictures":
+                    # Up to a window ahead of what is done to finished layers, for which a card need not wait.
+                    ahead = stack.enter_context(closing(prefetch(layers, needs.window_frames)))
+                    layers = correct_color_drift(ahead, reference, inputs.light)
+                if settings.temporal.method == "flow" and figure is not None:
+                    moving = with_motion(layers, plan, inputs.clip.info.pts_seconds, figure)
+                    layers = reduce_flicker(moving, restarts, settings.temporal.strength)
+                write_layers(path, _counted(layers, inputs.clip.info.num_frames, drawn))
             write_checksum(folder, path)
             announce(path)
             models.generator.rest()

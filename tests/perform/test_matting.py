@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs
+from pipeline.perform.color_drift import correct_color_drift
 from pipeline.perform.matting import MatteMaker, joint_overlap, pixelated, propagated_matte, with_matte
 from pipeline.request import JobRequest
 from pipeline.run import run_job
@@ -52,6 +54,31 @@ def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
         overlaps.append((old & new).sum() / (old | new).sum())
     # The same man by the same model, in another crop and after two resamples.
     assert np.mean(overlaps) > 0.9
+
+
+def test_the_next_window_is_painted_while_finished_layers_are_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began_again = threading.Event()
+
+    class Card(_Painter):
+        def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+            yield from super().generate(window, seed, check)
+            # After this window's last layer.
+            began_again.set()
+
+    def waiting(layers: Iterator[tuple[int, Layer]], *more: Any) -> Iterator[tuple[int, Layer]]:
+        for number, one in enumerate(correct_color_drift(layers, *more)):
+            if number == 0:
+                assert began_again.wait(60.0), "the card waited for its first layer to be corrected"
+            yield one
+
+    monkeypatch.setattr("pipeline.perform.perform.correct_color_drift", waiting)
+    settings = Settings.model_validate({"output": {"codec": "lossless"}})
+    models = models_with(Card(window_frames=6, conditioning_frames=0), settings)
+    request = JobRequest(_WALK, tmp_path / "out", start_s=2.0, end_s=2.4)
+    result = run_job(request, settings, models, tmp_path / "work")
+    assert result.report.quality.frames_replaced == result.report.frames > 6
 
 
 def _joints(shift: float = 0.0) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.window import Layer, Window
+from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow_round
 from pipeline.models.device import device_errors
 from pipeline.models.diffusion.denoise import Conditioning, ControlNetInput
@@ -175,5 +176,9 @@ def start_pictures(window: Window, rows: Sequence[int]) -> NDArray[np.uint8]:
 def composite_over(layer: Layer, plate: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Composite a layer over its plate, both (h, w, 3)."""
     assert layer.alpha is not None
-    alpha = layer.alpha[..., None].astype(np.float32) / 255
-    return np.asarray(np.rint(layer.picture * alpha + plate * (1 - alpha)), np.uint8)
+    x0, y0, x1, y1 = box_of_mask(layer.alpha > 0)
+    part = np.s_[y0:y1, x0:x1]
+    alpha = layer.alpha[part][..., None].astype(np.float32) / 255
+    made = plate.copy()
+    made[part] = np.rint(layer.picture[part] * alpha + plate[part] * (1 - alpha))
+    return made

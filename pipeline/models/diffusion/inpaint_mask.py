@@ -20,9 +20,8 @@ def loose_masks(
     """
     loose = np.zeros(masks.shape, np.uint8)
     for region, mask, points, height_px in zip(loose, masks, joints, body_height_px, strict=True):
-        rows, columns = np.nonzero(mask)
         seen = points[np.isfinite(points[:, :2]).all(axis=1), :2]
-        corners = np.concatenate([np.stack([columns, rows], axis=1).astype(np.float32), seen.astype(np.float32)])
+        corners = np.concatenate([_ends_of_rows(mask), seen.astype(np.float32)])
         if len(corners) < 3:
             continue
         reach = _REACH_BH * height_px if np.isfinite(height_px) else _REACH_BH * np.ptp(corners[:, 1])
@@ -30,3 +29,11 @@ def loose_masks(
         cv2.fillConvexPoly(region, np.rint(hull).astype(np.int32), 1)
         cv2.polylines(region, [np.rint(hull).astype(np.int32)], True, 1, max(1, int(2 * reach)))
     return loose.astype(np.bool_)
+
+
+def _ends_of_rows(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return (n, 2) x, y: the first and last pixel of each row of a mask, whose hull is the mask's."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    return np.concatenate([np.stack([ends, rows], axis=1) for ends in (first, last)]).astype(np.float32)

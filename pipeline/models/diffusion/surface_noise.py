@@ -19,7 +19,8 @@ from pipeline.models.diffusion.loading import Components
 _FILLED = 0.65
 """Fraction of the crop's height that a standing person fills (.62 to .68 measured): there a cell on the body is as
 large as a latent px."""
-_TABLE_SIZE = 1 << 16
+_TABLE_SIZE = 1 << 15
+"""About twenty times as many as a figure has latent px: one in forty shares a row with another."""
 _PRIMES = np.array([73856093, 19349663, 83492791], np.int64)
 """Of the spatial hash by Teschner et al. (2003)."""
 _OF_BODY = 1
