@@ -29,6 +29,7 @@ from pipeline.plate.placement import (
     chained_warps,
     fitting_weight,
     frames_to_register,
+    spare_weights,
     with_second_plates,
 )
 from pipeline.plate.plate_set import NODES, PlateSet, bright_level, load_plates
@@ -88,7 +89,10 @@ def make_plates(
                 registered.push(read.picture(frame))
                 steps.add(1)
             read.release(row, registered.next_frame())
-    fitting = PlateAssignment(assignment.plate_rows, fitting_weight(assignment.second_weight, registered.fits))
+    # Spare plates say nothing about which of two plates fits better.
+    fits = np.where(nearest.second_weight[:, None] > 0, registered.fits, np.nan)
+    weights = np.maximum(fitting_weight(nearest.second_weight, fits), spare_weights(nearest, assignment))
+    fitting = PlateAssignment(assignment.plate_rows, weights)
     grain = estimate_grain(*registered.grain_patches, registered.noise_on_people)
     _write_placement(folder, inputs, plans, fitting, warps, bright_levels, grain)
     return load_plates(folder)

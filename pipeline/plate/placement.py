@@ -107,6 +107,11 @@ def with_second_plates(assignment: PlateAssignment, from_source: Transforms, inp
     return PlateAssignment(assignment.plate_rows, weights)
 
 
+def spare_weights(nearest: PlateAssignment, assignment: PlateAssignment) -> NDArray[np.float32]:
+    """Return (T,) the weights of plates that ``with_second_plates`` added, else 0."""
+    return np.where(nearest.second_weight > 0, np.float32(0), assignment.second_weight)
+
+
 def _leaves(points: NDArray[np.floating], last: NDArray[np.int64]) -> bool:
     """Return whether one of the points (N, 2) lies outside the picture that ends at ``last``."""
     return bool((points < -_LEAVES_PX).any() or (points > last + _LEAVES_PX).any())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.maths.geometry import translation
-from pipeline.plate.placement import PlateAssignment, chained_warps, with_second_plates
+from pipeline.plate.placement import PlateAssignment, chained_warps, spare_weights, with_second_plates
 from pipeline.plate.plate_set import _mixed
 
 _SIZE_WH = (200, 100)
@@ -45,6 +45,13 @@ def test_only_frames_whose_people_reach_beyond_the_nearest_plate_get_a_second_on
     # Panning to the right, frames after the first anchor show what it does not.
     assert (at_the_right[1:4] > 0).all() and (at_the_right[9:] == 0).all() and at_the_right[0] == 0
     assert at_the_right[1] < 0.05 and at_the_right[4] == still[4]
+
+
+def test_spare_plates_are_told_from_those_that_are_blended() -> None:
+    rows = np.array([(0, 1), (0, 1), (0, -1)], np.int32)
+    nearest = PlateAssignment(rows, np.array([0.0, 0.4, 0.0], np.float32))
+    widened = PlateAssignment(rows, np.array([0.01, 0.4, 0.0], np.float32))
+    np.testing.assert_allclose(spare_weights(nearest, widened), [0.01, 0, 0])
 
 
 def test_a_plate_of_little_weight_is_used_where_the_other_ends_and_nowhere_else() -> None:
