@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -82,3 +84,37 @@ def test_weights_lie_in_layers_by_source_and_every_folder_in_one() -> None:
     names = {file.name.split("/")[0] for source in read_lock() for file in source.files if "/" in file.name}
     # Small files, and those that only tests fetch, are in the last layer.
     assert names - pairs.keys() <= {"safety_checker", "licences", "footage", "test"}
+
+
+def test_kernels_are_compiled_into_the_image_for_any_processor_of_its_kind() -> None:
+    text = (_ROOT / "Dockerfile").read_text(encoding="utf-8")
+    compiled = text.index("RUN python handler.py")
+    for name in ("NUMBA_CACHE_DIR=", "NUMBA_CPU_NAME=", "NUMBA_CPU_FEATURES="):
+        assert text.index(name) < compiled
+    # By the user who runs the worker and may write to the cache, from the sources that the image keeps.
+    assert text.index("USER worker") < compiled and text.rindex("COPY") < compiled
+    job = json.loads((_ROOT / "test_input.json").read_text(encoding="utf-8"))["input"]
+    assert job["preset"] == "preview" and job["video_url"].startswith("assets/")
+
+
+def test_kernels_for_a_named_processor_are_found_again(tmp_path: Path) -> None:
+    """What one process compiled, another one loads: with the image's variables, whatever processor each runs on."""
+    text = (_ROOT / "Dockerfile").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^    (NUMBA_CPU_\w+)=(\S+)", text, re.MULTILINE))
+    script = """
+import sys
+import numpy as np
+from numba.core import codegen
+codegen.ll.get_host_cpu_name = lambda: sys.argv[1]
+from pipeline.maths import reduce
+reduce.reduced(np.zeros((8, 8, 3), np.uint8), (4, 4))
+print(sum(reduce._average.stats.cache_hits.values()))
+"""
+    environment = {**os.environ, **named, "NUMBA_CACHE_DIR": str(tmp_path)}
+    hits = [
+        subprocess.run(
+            [sys.executable, "-c", script, host], cwd=_ROOT, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for host in ("znver2", "skylake-avx512")
+    ]
+    assert hits == ["0", "1"]
