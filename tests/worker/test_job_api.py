@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -115,16 +116,22 @@ def test_the_http_server_answers_and_keeps_its_jobs_apart(tmp_path: Path) -> Non
     port = _free_port()
     environment = {"UNDERSTUDY_LOCAL_ROOT": str(WALK.parent)}
     with worker_process(tmp_path, environment, "--rp_serve_api", "--rp_api_port", str(port)) as worker:
-        wait_until(lambda: "Application startup complete" in worker.text(), "the server never starts")
+        # It says that it has started before it listens.
+        wait_until(
+            lambda: "Application startup complete" in worker.text() and _listens(port), "the server never starts"
+        )
         done = _ask(port, good_job())
         assert done["status"] == "COMPLETED" and Path(done["output"]["video_url"]).is_file()
         failed = _ask(port, {"video_url": "/etc/passwd"})
         assert failed["status"] == "FAILED" and "no such file" in failed["error"]
 
 
-def _free_port() -> int:
-    import socket
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
+
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -23,6 +23,7 @@ from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import find_hair
 from pipeline.models.mannequin.hairline import hair_share
+from pipeline.models.mannequin.hand_texture import with_even_hands
 from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
@@ -128,6 +129,7 @@ def bake(
         known[faces] = True
     hair = next((found for view in views if (found := find_hair(view.reference)) is not None), None)
     fine = with_usual_chroma(fine, known, groups, parts, faces, hair)
+    fine = with_even_hands(fine, known, figure, triangles, groups)
     if all(np.isfinite(view.reference.cut_row) for view in views):
         fine, known = with_matching_legs(fine, known, figure.vertices[triangles], groups)
         # A neck under a collar is no model for hands that are not seen.
