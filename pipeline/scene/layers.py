@@ -20,7 +20,7 @@ from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
 from pipeline.scene.mixed_edges import mixed_edges
-from pipeline.scene.samples import UNLIKELY, Sample, likeness, on_ground, opened
+from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.views import Shown
 
@@ -226,7 +226,10 @@ def _people(evidence: _Evidence, sample: Sample, unexplained: Mask) -> Mask:
 def _subject(evidence: _Evidence, sample: Sample, people: Mask, beside_mask: Mask) -> Mask:
     """Return the subject's pixels; ``beside_mask`` are those found along the edge of the mask."""
     shown = sample.view.shown
-    limbs = _alike(evidence) & (sample.outside < -_CORE_BH) & ((shown == Shown.OTHER) | (shown == Shown.SHADOW))
+    # At the feet a shadow is the ground's: dark shoes have its color.
+    on_foot = sample.distances[FEET] <= sample.outside
+    limbs = _alike(evidence) & (sample.outside < -_CORE_BH)
+    limbs &= (shown == Shown.OTHER) | ((shown == Shown.SHADOW) & ~on_foot)
     return sample.subject_mask | (sample.others_mask & ~people) | ((limbs | beside_mask) & ~people)
 
 

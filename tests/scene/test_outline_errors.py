@@ -14,7 +14,7 @@ from pipeline.scene.layers import Label
 from pipeline.scene.occluders import Evidence, PlateEvidence
 from pipeline.scene.samples import covered, likeness, sample_of, subject_counts
 from pipeline.scene.views import view_of
-from tests.support.scene_labels import PATH, labeled, learned
+from tests.support.scene_labels import PATH, labeled, learned, share
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, shot_at, skeleton_at, wall
 
 _PLACES = np.dstack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0]))).astype(np.float32)
@@ -96,3 +96,18 @@ def test_a_halo_along_the_arms_is_not_carried_with_an_object_that_it_touches() -
     objects = [np.isin(labeled(shot, row), (Label.THING, Label.CARRIED)) for shot in shots]
     kept = sum(int((found & halo).sum()) for found, halo in zip(objects, halos, strict=True))
     assert kept < 0.5 * sum(int(halo.sum()) for halo in halos)
+
+
+def test_a_shadow_under_the_sole_in_the_color_of_the_shoes_is_the_grounds() -> None:
+    ground = wall()
+    # Shaded, it has the color of the shoes.
+    ground[200:] = (255, 133, 53)
+    shots = [shot_at(x, ground) for x in PATH[::3][:8]]
+    row = learned(shots)
+    for shot in shots:
+        sole = shot.subject_mask.copy()
+        sole[:224] = False
+        shaded = np.where(sole[..., None], (0.76 * ground).astype(np.uint8), shot.picture)
+        labels = labeled(replace(shot, picture=shaded, subject_mask=shot.subject_mask & ~sole), row)
+        assert share(labels == Label.SUBJECT, sole) < 0.2
+        assert share(labels == Label.SUBJECT, shot.subject_mask & ~sole) > 0.97
