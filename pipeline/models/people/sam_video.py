@@ -68,7 +68,8 @@ class SamVideo:
         """
         session = self._new_session()
         scale = self._side / np.array([self._size_wh, self._size_wh], np.float64)
-        corners = torch.tensor(box_xyxy.reshape(2, 2) * scale, dtype=self._dtype)
+        # Half precision would be off by pixels.
+        corners = torch.tensor(box_xyxy.reshape(2, 2) * scale, dtype=torch.float32)
         labels = torch.tensor(_BOX_LABELS, dtype=torch.int32)
         index = session.obj_id_to_idx(_OBJECT)
         session.add_point_inputs(

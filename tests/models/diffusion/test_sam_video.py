@@ -111,6 +111,20 @@ def test_objects_share_the_features_of_a_picture(sam: SamVideo, monkeypatch: pyt
     assert len(calls) == len(pictures) and sam.objects == (1, 2)
 
 
+def test_half_precision_as_on_a_card_keeps_the_box_exact(sam: SamVideo, monkeypatch: pytest.MonkeyPatch) -> None:
+    _always_seen(sam, monkeypatch)
+    monkeypatch.setattr(sam, "_dtype", torch.bfloat16)
+    sam._model.to(torch.bfloat16)
+    pictures = _pictures(3)
+    box = np.array([40.3, 20.6, 90.1, 110.9])
+    sam.advance(pictures[0])
+    sam.start(1, box)
+    corners = sam._sessions[1].point_inputs_per_obj[0][0]["point_coords"].reshape(2, 2)
+    np.testing.assert_allclose(corners, box.reshape(2, 2) * TINY_SAM.side / np.array([200, 120]), atol=1e-4)
+    for picture in pictures[1:]:
+        assert np.isfinite(sam.advance(picture)[1]).all()
+
+
 def test_an_object_that_is_hidden_is_missing(sam: SamVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     bias = dict(sam._model.named_parameters())["mask_decoder.pred_obj_score_head.proj_out.bias"]
     monkeypatch.setattr(bias, "data", torch.full_like(bias.data, -5.0))
