@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,41 +12,25 @@ import pytest
 import torch
 from diffusers import WanVACEPipeline
 from diffusers.pipelines.wan import pipeline_wan_vace
-from safetensors.torch import save_file
 from transformers import AutoTokenizer, UMT5EncoderModel
 
 from benchmarks.random_wan import PUBLISHED_WAN, animate_transformer, vace_transformer
-from benchmarks.wan_cost import step_call
 from conf import compose_settings
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.window import FigureGuide, Layer, Window
-from pipeline.errors import GpuError, InvalidInput, PresetUnavailable
-from pipeline.estimate import estimate, planned_chunks
+from pipeline.errors import GpuError, InvalidInput
 from pipeline.models.diffusion import wan_loading
 from pipeline.models.diffusion.vace import Vace
 from pipeline.models.diffusion.wan_animate import WanAnimate, places_at_rate
-from pipeline.models.diffusion.wan_cost import num_tokens, padded_frames, window_tflop
-from pipeline.models.diffusion.wan_loading import encode_prompts, key_of, load_wan
+from pipeline.models.diffusion.wan_loading import encode_prompts, key_of
 from pipeline.models.diffusion.wan_window import layers_of
 from pipeline.models.registry import make_generator
-from pipeline.models.weights.folder import model_folder
-from pipeline.models.weights.lock import VolumeModel
 from pipeline.perform.controls import ControlPictures
-from pipeline.settings import AnimateSettings, VaceSettings
 from tests.models.diffusion.person import person_in_reference
 
 _WH = (64, 128)
 _CPU = ("generate.device=cpu", f"generate.crop_size_wh=[{_WH[0]},{_WH[1]}]", "generate.steps=2")
 _RED = (220, 30, 30)
-
-
-@pytest.fixture(autouse=True)
-def loads_anew() -> Iterator[None]:
-    load_wan.cache_clear()
-    encode_prompts.cache_clear()
-    yield
-    load_wan.cache_clear()
-    encode_prompts.cache_clear()
 
 
 def _window(frames: int, finished: tuple[Layer, ...] = (), fps: float = 30.0) -> Window:
@@ -247,117 +229,7 @@ def test_values_that_are_not_finite_are_an_error() -> None:
         layers_of(_window(5), np.full((5, _WH[1], _WH[0], 3), np.nan), range(5))
 
 
-def test_weights_are_found_on_a_volume_and_in_a_models_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("UNDERSTUDY_VOLUME", str(tmp_path / "volume"))
-    model = VolumeModel("maker/model", "model", "MIT", ("transformer", "vae"), ("wan",))
-    with pytest.raises(PresetUnavailable, match="maker/model is missing"):
-        model_folder(model)
-    cached = tmp_path / "volume" / "huggingface-cache" / "hub" / "models--maker--model" / "snapshots" / "abc"
-    (cached / "transformer").mkdir(parents=True)
-    with pytest.raises(PresetUnavailable, match=r"maker/model is incomplete .* lacks vae"):
-        model_folder(model)
-    for place in (cached, tmp_path / "volume" / "model", tmp_path / "weights" / "model"):
-        for part in model.parts:
-            (place / part).mkdir(parents=True, exist_ok=True)
-        assert model_folder(model) == place
-
-
-def test_a_steps_polynomial_is_what_is_counted_at_another_size() -> None:
-    """The kept one was made at other lengths and another size of picture."""
-    import json
-
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from pipeline.estimate import PART_COSTS
-
-    table = json.loads(PART_COSTS.read_text())["wan"]
-    with torch.device("meta"), torch.inference_mode():
-        transformer = vace_transformer(PUBLISHED_WAN)
-        with FlopCounterMode(display=False) as counter:
-            step_call("vace", transformer, 49, (384, 576))()
-    tokens = num_tokens(49, (384, 576))
-    kept = table["vace"]
-    told = kept["constant"] + kept["linear"] * tokens + kept["quadratic"] * tokens**2
-    assert told == pytest.approx(counter.get_total_flops() / 1e12, rel=1e-6)
-
-
-@pytest.mark.parametrize("preset", ["wan", "ultra"])
-def test_the_estimate_counts_windows_steps_and_guidance(preset: str) -> None:
-    from benchmarks.generation_cost import clip_info
-
-    settings = compose_settings(preset)
-    told = estimate(clip_info(300), settings)
-    assert told.windows >= 5 and told.generator_calls > 300 * settings.generate.steps  # type: ignore[union-attr]
-    half = settings.model_copy(update={"generate": settings.generate.model_copy(update={"steps": 10})})
-    assert 0.5 < estimate(clip_info(300), half).tflop / told.tflop < 0.55
-    assert planned_chunks(clip_info(300), settings.segment)
-    import json
-
-    from pipeline.estimate import PART_COSTS
-
-    costs = json.loads(PART_COSTS.read_text())["wan"]
-    # Attention makes a window of twice as many frames cost more than twice as much.
-    generate: Any = settings.generate
-    assert window_tflop(49, generate, costs) > 2 * window_tflop(25, generate, costs) * 0.98
-
-
-def test_padded_lengths() -> None:
-    assert [padded_frames(n) for n in (1, 2, 5, 6, 49, 50)] == [1, 5, 5, 9, 49, 53]
-    assert padded_frames(2, 5) == 5
-
-
 def test_wrappers_are_of_their_backends() -> None:
     for preset, kind in (("wan", Vace), ("ultra", WanAnimate)):
         settings: Any = compose_settings(preset, _CPU).generate
         assert type(make_generator(settings)) is kind and key_of(settings).dtype == "float32"
-
-
-_QUERY = "blocks.0.attn1.to_q"
-
-
-def _with_lora(tiny_weights: Path, folder: Path, name: str, rng: np.random.Generator) -> torch.Tensor:
-    """Copy a model's folder and add a LoRA to it; return what it adds to the queries of the first block."""
-    shutil.copytree(tiny_weights / name, folder / name)
-    width = load_wan(_key_of(name)).pipeline.transformer.get_submodule(_QUERY).weight.shape
-    down, up = (
-        torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) for shape in ((2, width[1]), (width[0], 2))
-    )
-    tensors = {f"transformer.{_QUERY}.lora_A.weight": down, f"transformer.{_QUERY}.lora_B.weight": up}
-    save_file(tensors, folder / name / "few.safetensors")
-    return up @ down
-
-
-def _key_of(name: str, *overrides: str) -> Any:
-    preset = {"wan_vace": "wan", "wan_animate": "ultra"}[name]
-    settings = compose_settings(preset, (*_CPU, *overrides)).generate
-    assert isinstance(settings, VaceSettings | AnimateSettings)
-    return key_of(settings)
-
-
-@pytest.mark.parametrize("name", ["wan_vace", "wan_animate"])
-def test_a_lora_for_few_steps_is_fused_into_the_transformer(
-    name: str, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    added = _with_lora(tiny_weights, tmp_path, name, np.random.default_rng(2))
-    plain = load_wan(_key_of(name)).pipeline.transformer.get_submodule(_QUERY).weight.clone()
-    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
-    load_wan.cache_clear()
-    parts = load_wan(_key_of(name, "generate.few_step_lora=few.safetensors"))
-    fused = parts.pipeline.transformer.get_submodule(_QUERY).weight
-    assert torch.allclose(fused, plain + added, atol=1e-5)
-    assert float(added.abs().max()) > 0.1
-    # Nothing is left that costs time in every step.
-    assert not any("lora" in key for key in parts.pipeline.transformer.state_dict())
-
-
-@pytest.mark.parametrize("content", [None, {"blocks.9.attn1.to_q.weight": torch.zeros(2, 2)}])
-def test_a_lora_that_is_missing_or_of_another_model_is_told(
-    content: dict[str, torch.Tensor] | None, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(tiny_weights / "wan_vace", tmp_path / "wan_vace")
-    if content is not None:
-        save_file(content, tmp_path / "wan_vace" / "few.safetensors")
-    monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
-    with pytest.raises(PresetUnavailable, match=r"few\.safetensors \(generate\.few_step_lora\)"):
-        load_wan(_key_of("wan_vace", "generate.few_step_lora=few.safetensors"))
