@@ -28,6 +28,7 @@ from pipeline.plan.joint_smoothing import (
     standing_height,
 )
 from pipeline.plan.soles import sole_shift, with_lowered_feet
+from pipeline.plan.trunk_lean import with_steady_trunk
 from pipeline.plan.visibility import entered_fractions, visible_fractions
 
 EDGE_SIGMA_SECONDS = 0.07
@@ -154,7 +155,8 @@ def _complete_shot(
         )
         confidence = np.maximum(confidence, LEAST_CONFIDENCE) * np.clip(seen, 0, 1)
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
-        skeletons[run] = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
+        posed = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
+        skeletons[run] = with_steady_trunk(posed, at, heights[start:stop])
         _carry_over_edges(state, run, shot)
     state.height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
 
