@@ -98,7 +98,11 @@ ENV UNDERSTUDY_WEIGHTS=/app/weights \
     NUMBA_CACHE_DIR=/home/worker/.numba \
     NUMBA_CPU_NAME=haswell \
     NUMBA_CPU_FEATURES=+avx2,+fma
-RUN useradd --create-home worker && mkdir outputs && chown worker outputs
+# Pushing an image trims modification times to seconds, and the compiled kernels are valid only for the exact time of their source file
+# (moby/moby#48447). The worker cannot write bytecode into /app.
+RUN useradd --create-home worker && mkdir outputs && chown worker outputs \
+    && find conf builder pipeline worker benchmarks handler.py -exec touch --date 2026-01-01 {} + \
+    && python -m compileall -q conf builder pipeline worker benchmarks handler.py
 USER worker
 # Kernels are compiled here, by a whole job, for every processor with AVX2: otherwise the first job of each new worker
 # would pay for it (20 CPU seconds).

@@ -42,6 +42,21 @@ def test_the_download_stage_copies_exactly_what_it_needs(tmp_path: Path) -> None
     assert "figure" not in done.stdout and "landmark" in done.stdout
 
 
+def test_times_of_all_code_are_whole_seconds_before_kernels_are_compiled_for_it() -> None:
+    final = (_ROOT / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+    before = final[: final.index("RUN python handler.py")]
+    copied = {
+        name.rstrip("/")
+        for line in re.findall(r"^COPY (?!--from)(.+)$", before, re.MULTILINE)
+        for name in line.split()[:-1]
+    }
+    code = {name for name in copied if name.endswith(".py") or any((_ROOT / name).rglob("*.py"))}
+    touched = re.search(r"find (.+) -exec touch --date (\S+)", before)
+    assert touched is not None and {"pipeline", "worker", "handler.py"} <= code
+    assert set(touched[1].split()) == code
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", touched[2])
+
+
 def _start(tmp_path: Path, version: str | None, *, has_compat: bool = True) -> str:
     """Return what LD_LIBRARY_PATH the image's start hands to its command."""
     compat = tmp_path / "compat"
