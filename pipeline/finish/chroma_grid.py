@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Matte
-from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.arrays import Mask, Matte, Picture
+from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.maths.boxes import Box
-from pipeline.media.pixels import coded_from_upright, upright_from_coded
+from pipeline.media.pixels import coded_from_upright, coded_rgb, upright_from_coded
 
 
 def coded_box(box: Box, info: VideoInfo) -> Box:
@@ -32,6 +32,38 @@ def on_chroma_grid(box: Box, info: VideoInfo) -> Box:
     corners = np.array([[x0, y0, 1], [x1 - 1, y1 - 1, 1]], np.float64) @ source_from_coded.T
     low, high = np.rint(corners[:, :2].min(axis=0)), np.rint(corners[:, :2].max(axis=0))
     return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
+
+
+def rgb_of_edit(result: Frame, box: Box, source_rgb: Picture) -> Picture:
+    """Return ``rgb_of(result)`` of a frame that differs from its source, (H, W, 3), inside a source box only.
+
+    Chroma is interpolated between samples, so that pixels up to one sample beside the box change as well.
+    """
+    info = result.info
+    step_x, step_y = (1 << log2 for log2 in info.chroma_log2_wh)
+    # One more sample on each side: at the end of a part there is nothing to interpolate with.
+    x0, y0, x1, y1 = coded_box(box, info)
+    x0, y0 = max(x0 - x0 % step_x - 2 * step_x, 0), max(y0 - y0 % step_y - 2 * step_y, 0)
+    x1, y1 = min(x1 + -x1 % step_x + 2 * step_x, info.width), min(y1 + -y1 % step_y + 2 * step_y, info.height)
+    parts = []
+    for number, plane in enumerate(result.planes):
+        across, down = info.chroma_log2_wh if number in (1, 2) else (0, 0)
+        parts.append(plane[y0 >> down : -(-y1 >> down), x0 >> across : -(-x1 >> across)])
+    rgb = coded_rgb(tuple(parts), info)
+    inner = np.s_[
+        step_y * (y0 > 0) : y1 - y0 - step_y * (y1 < info.height),
+        step_x * (x0 > 0) : x1 - x0 - step_x * (x1 < info.width),
+    ]
+    view = source_rgb.copy()
+    coded = _coded_view(view, info)
+    coded[y0:y1, x0:x1][inner] = rgb[inner]
+    return view
+
+
+def _coded_view(picture: Picture, info: VideoInfo) -> Picture:
+    """Return a view of an upright picture in the coded orientation."""
+    back = np.rot90(picture, info.quarter_turns)
+    return np.flip(back, axis=1) if info.mirrored else back
 
 
 def block_mean(weight: Matte, sub_x: int, sub_y: int) -> Matte:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.window import Layer
+from pipeline.finish.chroma_grid import rgb_of_edit
 from pipeline.finish.composite import (
     EditedFrame,
     EditWeights,
@@ -58,7 +59,7 @@ def make_frame(
         frame,
         result,
         source_rgb,
-        rgb_of(result),
+        rgb_of_edit(result, edit.weights.box_xyxy, source_rgb),
         masks.subject,
         edit.weights,
         edit.layer,

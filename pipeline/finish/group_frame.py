@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
+from pipeline.finish.chroma_grid import rgb_of_edit
 from pipeline.finish.compose_frame import Piece, PieceEdit, edit_piece, find_piece
 from pipeline.finish.composite import EditedFrame, EditWeights, alpha_in, compose
 from pipeline.finish.depth_order import depth_order
@@ -178,7 +179,7 @@ def _together(
         frame,
         result,
         source_rgb,
-        rgb_of(result),
+        rgb_of_edit(result, box, source_rgb),
         subject_mask,
         weights,
         layer,

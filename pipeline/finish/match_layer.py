@@ -80,7 +80,8 @@ def _as_motion(lacking: Covariance, gray: NDArray[np.float32], subject_mask: Mas
 
 def _median_level(gray: NDArray[np.uint8]) -> int:
     """Return the upper median of a gray picture: counting bytes is faster than sorting them."""
-    return int(np.searchsorted(np.cumsum(np.bincount(gray.ravel(), minlength=256)), gray.size // 2, side="right"))
+    counts = cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return int(np.searchsorted(np.cumsum(counts), gray.size // 2, side="right"))
 
 
 def match_plate(plate: Picture, source: Picture, ring: Mask, height_px: float) -> Picture:

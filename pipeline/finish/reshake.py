@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Transforms
+from pipeline.datatypes.arrays import Mask, Transforms
 from pipeline.datatypes.window import Layer
 from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.geometry import apply_transform
@@ -17,6 +18,7 @@ from pipeline.shaped import Shaped, Shapes
 
 _PADDING = 3
 """Transparent pixels around the support: the kernel needs no bounds checks, and edges at the support stay soft."""
+_KERNEL = np.ones((4, 4), np.uint8)
 _MARGIN_PX = 3
 """The cubic kernel extends two pixels beyond the support."""
 
@@ -73,9 +75,10 @@ def place_layer(
         here = np.s_[sy0:sy1, sx0:sx1]
         padded = _premultiplied(np.ascontiguousarray(layer.picture[here]), np.ascontiguousarray(layer.alpha[here]))
         origin = np.array([x0, y0, sx0 - _PADDING, sy0 - _PADDING], np.float64)
+        reached = cv2.dilate((padded[..., 3] > 0).view(np.uint8), _KERNEL, anchor=(1, 1)).view(np.bool_)
         shift = np.zeros((0, 0, 2), np.float32) if displacement is None else np.ascontiguousarray(displacement)
         transform = np.ascontiguousarray(crop_from_source, np.float64)
-        _sample(padded, transform, origin, shift.astype(np.float32, copy=False), premultiplied, alpha)
+        _sample(padded, reached, transform, origin, shift.astype(np.float32, copy=False), premultiplied, alpha)
     return PlacedLayer(box_xyxy, premultiplied, alpha)
 
 
@@ -106,13 +109,18 @@ def _weights(t: float, result: NDArray[np.float32]) -> None:
 @njit(cache=True, nogil=True)
 def _sample(
     source: NDArray[np.float32],
+    reached: Mask,
     transform: NDArray[np.float64],
     origin: NDArray[np.float64],
     displacement: NDArray[np.float32],
     premultiplied: NDArray[np.float32],
     alpha: NDArray[np.float32],
 ) -> None:
-    """Fill the placed picture; ``origin``: x, y of the box in the source and of the padded picture in the crop."""
+    """Fill the placed picture; ``origin``: x, y of the box in the source and of the padded picture in the crop.
+
+    ``reached`` (rows, columns) is where the kernel that starts one sample before meets anything: half of the box is
+    beside the person.
+    """
     height, width = alpha.shape
     rows, columns, _ = source.shape
     moved = displacement.shape[0] > 0
@@ -129,6 +137,8 @@ def _sample(
             if not (u >= 1 and v >= 1 and u < columns - 2 and v < rows - 2):
                 continue
             left, top = int(u), int(v)
+            if not reached[top, left]:
+                continue
             _weights(u - left, across)
             _weights(v - top, down)
             red = green = blue = share = np.float32(0)

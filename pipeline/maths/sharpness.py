@@ -32,6 +32,8 @@ _AXES = np.stack(
     [np.cos(np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS), np.sin(np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS)],
     axis=-1,
 )
+_DESIGN = np.stack([_AXES[:, 0] ** 2, 2 * _AXES[:, 0] * _AXES[:, 1], _AXES[:, 1] ** 2], axis=-1)
+"""(directions, 3): what of a covariance's xx, xy and yy is the variance along each axis."""
 _ALONG = float(np.cos(np.pi / 12))
 """Cosine of the angle to an axis within which an edge counts for it."""
 _LEAST_EDGES = 12
@@ -78,19 +80,39 @@ def _measured(gray: NDArray[np.float32], where: Mask) -> Covariance | None:
     slope = np.sqrt(slope_x**2 + slope_y**2)
     if len(slope) < 4 * _LEAST_EDGES:
         return None
-    least = max(float(np.quantile(slope, _STRONG)), _LEAST_SLOPE)
+    least = max(_quantile(slope, _STRONG), _LEAST_SLOPE)
     blur2, directions = _blur_of_edges(slope_x, slope_y, slope, soft_slope, np.float32(least), _AXES)
-    design = []
-    values = []
-    for (cosine, sine), along in zip(_AXES.tolist(), directions, strict=True):
-        near = blur2[along]
-        if len(near) >= _LEAST_EDGES:
-            design.append([cosine**2, 2 * cosine * sine, sine**2])
-            values.append(float(np.quantile(near, _SHARPEST)))
-    if len(values) < 4:
+    sharpest = _quantiles(blur2, directions, _SHARPEST, _LEAST_EDGES)
+    known = np.isfinite(sharpest)
+    if np.count_nonzero(known) < 4:
         return None
-    xx, xy, yy = np.linalg.lstsq(np.array(design), np.array(values), rcond=None)[0]
+    xx, xy, yy = np.linalg.lstsq(_DESIGN[known], sharpest[known], rcond=None)[0]
     return _without_negative(np.array([[xx, xy], [xy, yy]]))
+
+
+@njit(cache=True, nogil=True)
+def _quantile(values: NDArray[np.floating], share: float) -> float:
+    """Return a quantile of values (N,), N > 0, interpolated linearly: numpy's own takes as long for its arguments as
+    for the few values of a direction."""
+    place = (len(values) - 1) * share
+    below = int(place)
+    parted = np.partition(values, below)
+    low = np.float64(parted[below])
+    high = np.float64(parted[below + 1 :].min()) if below + 1 < len(values) else low
+    return float(low + (high - low) * (place - below))
+
+
+@njit(cache=True, nogil=True)
+def _quantiles(
+    values: NDArray[np.float64], directions: NDArray[np.bool_], share: float, least: int
+) -> NDArray[np.float64]:
+    """Return (A,) a quantile of the values (E,) that count for each direction (A, E); NaN for fewer than ``least``."""
+    found = np.full(len(directions), np.nan)
+    for k in range(len(directions)):
+        near = values[directions[k]]
+        if len(near) >= least:
+            found[k] = _quantile(near, share)
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -88,27 +88,32 @@ def rgb_of(frame: Frame) -> Picture:
 
     HLG and PQ become SDR: 203 nits map to 255 and brighter values clip; BT.2020 becomes BT.709.
     """
-    info = frame.info
+    return upright_from_coded(coded_rgb(frame.planes, frame.info), frame.info)
+
+
+def coded_rgb(planes: tuple[Plane, ...], info: VideoInfo) -> Picture:
+    """Return the RGB view (h, w, 3) uint8 of a clip's planes, or of a part of them that starts on the chroma grid; in
+    the coded orientation."""
     hdr = info.color_transfer in (PQ, HLG)
     if is_rgb(info):
-        return upright_from_coded(_rgb_of_rgb(frame, hdr), info)
-    if len(frame.planes) < 3:
-        levels = _gray_levels(info.bit_depth, is_full_range(info))[frame.planes[0]]
-        return upright_from_coded(cv2.merge((levels, levels, levels)), info)
-    rgb = np.empty((info.height, info.width, 3), np.uint16 if hdr else np.uint8)
+        return _rgb_of_rgb(planes, info, hdr)
+    if len(planes) < 3:
+        levels = _gray_levels(info.bit_depth, is_full_range(info))[planes[0]]
+        return cv2.merge((levels, levels, levels))
+    rgb = np.empty((*planes[0].shape, 3), np.uint16 if hdr else np.uint8)
     # Copies have one memory layout, so the code is compiled only once.
-    y, u, v = (np.array(plane, order="C") for plane in frame.planes[:3])
+    y, u, v = (np.array(plane, order="C") for plane in planes[:3])
     _convert(y, u, v, rgb, *_conversion(info, 65535 if hdr else 255))
-    return upright_from_coded(sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb, info)
+    return sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb
 
 
-def _rgb_of_rgb(frame: Frame, hdr: bool) -> Picture:
-    green, blue, red = (np.ascontiguousarray(plane) for plane in frame.planes[:3])
+def _rgb_of_rgb(planes: tuple[Plane, ...], info: VideoInfo, hdr: bool) -> Picture:
+    green, blue, red = (np.ascontiguousarray(plane) for plane in planes[:3])
     merged = cv2.merge((red, green, blue))
-    depth = frame.info.bit_depth
+    depth = info.bit_depth
     if hdr:
         signal = np.rint(merged.astype(np.float32) * np.float32(65535 / (2**depth - 1))).astype(np.uint16)
-        return sdr_from_hdr(signal, frame.info.color_transfer)
+        return sdr_from_hdr(signal, info.color_transfer)
     return np.asarray(merged if depth == 8 else _gray_levels(depth, True)[merged], np.uint8)
 
 

@@ -24,6 +24,9 @@ Gray = NDArray[np.uint8]
 
 _FEATURES = 900
 """900 give a plate 0.7 dB better on walk_a than 500: parallax is interpolated between them."""
+_WINDOW_PX = 11
+"""Half the CPU time of 15; plates of two walks have +0.01 and -0.05 dB, which is less than what the choice of features
+changes."""
 _LEVELS_NEAR = 2
 _LEVELS_FAR = 3
 """Halvings of the picture from which Lucas-Kanade starts: up to 28 px and 56 px at the size of matching."""
@@ -94,9 +97,9 @@ class RegistrationTarget:
                 moving, guess, (w, h), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
             )
             found, status, _ = cv2.calcOpticalFlowPyrLK(
-                self._gray, _with_levels(near, self._levels), points, points.copy(), winSize=(15, 15), maxLevel=levels,
-                flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-                criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
+                self._gray, _with_levels(near, self._levels), points, points.copy(), winSize=(_WINDOW_PX, _WINDOW_PX),
+                maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+                criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02),
             )  # fmt: skip
             ok = status.reshape(-1).astype(bool)
             # A corner whose window fell outside the frame was matched against the replicated border.
@@ -166,9 +169,12 @@ def _values_at(values: NDArray[np.float32], points: Points | NDArray[np.float32]
 
 def _levels(gray: Gray) -> NDArray[np.float64]:
     """Return the gray levels of the darkest tenth, the middle and the brightest tenth of a picture."""
-    # Bytes are sorted faster than percentiles are found.
-    ordered = np.sort(gray[::4, ::4], axis=None)
-    return np.interp(np.array([0.1, 0.5, 0.9]) * (len(ordered) - 1), np.arange(len(ordered)), ordered)
+    thinned = np.ascontiguousarray(gray[::4, ::4])
+    # The level of each rank, from the ranks at which the levels end: bytes are counted faster than sorted.
+    ends = np.cumsum(cv2.calcHist([thinned], [0], None, [256], [0, 256]).ravel().astype(np.int64))
+    places = np.array([0.1, 0.5, 0.9]) * (thinned.size - 1)
+    below, above = (np.searchsorted(ends, rank(places), side="right") for rank in (np.floor, np.ceil))
+    return below + (above - below) * (places - np.floor(places))
 
 
 def _with_levels(gray: Gray, wanted: NDArray[np.float64]) -> Gray:

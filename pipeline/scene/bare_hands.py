@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.samples import Sample
 
 _REACH_BH = 0.15
@@ -34,17 +35,17 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
     count, labeled = cv2.connectedComponents(wide, connectivity=4)
     if count < 2 or not len(sample.body.hands):
         return np.zeros(unexplained.shape, np.bool_)
-    areas = np.bincount(labeled.ravel(), minlength=count)
+    areas = areas_of(labeled, count)
     is_within = np.zeros(count, np.bool_)
     rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: wide.shape[0], : wide.shape[1]])
     for x, y in sample.body.hands:
         far = np.hypot(columns - x, rows - y) > _REACH_BH * height
-        is_within |= np.bincount(labeled[far], minlength=count) == 0
+        is_within |= counts_in(labeled, far, count) == 0
     is_hand = is_within & (areas <= _MOST_BH2 * height**2)
-    is_hand &= np.bincount(labeled[_skin(sample.view.picture)], minlength=count) > _SKIN_SHARE * areas
+    is_hand &= counts_in(labeled, _skin(sample.view.picture), count) > _SKIN_SHARE * areas
     is_hand[0] = False
     # What was opened away from its edge are fingers.
-    return (cv2.dilate(is_hand[labeled].view(np.uint8), kernel) > 0) & unexplained
+    return (cv2.dilate(those_of(labeled, is_hand).view(np.uint8), kernel) > 0) & unexplained
 
 
 def _skin(picture: Picture) -> Mask:

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.channels import all_at_most
+from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.samples import Sample
 
 _REACH_PX = 6
@@ -30,10 +31,9 @@ def displaced_background(found: Mask, sample: Sample) -> Mask:
         return np.zeros(found.shape, np.bool_)
     displaced = _displaced(found, sample)
     count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
-    areas = np.bincount(labeled.ravel(), minlength=count)
-    is_background = np.bincount(labeled[displaced], minlength=count) >= _SHARE * areas
+    is_background = counts_in(labeled, displaced, count) >= _SHARE * areas_of(labeled, count)
     is_background[0] = False
-    return np.asarray(is_background[labeled], np.bool_)
+    return those_of(labeled, is_background)
 
 
 def displaced_parts(found: Mask, sample: Sample) -> Mask:
@@ -65,10 +65,10 @@ def folds_of_background(loose: Mask, sample: Sample) -> Mask:
     alike = np.zeros(loose.shape, np.bool_)
     alike[area] = _shown_near_by(sample.view.picture[area], sample.view.plate[area], _LOOSE_REACH_PX)
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
-    shares = np.bincount(labeled[alike], minlength=count) / np.bincount(labeled.ravel(), minlength=count)
+    shares = counts_in(labeled, alike, count) / areas_of(labeled, count)
     is_background = shares >= _LOOSE_SHARE
     is_background[0] = False
-    return np.asarray(is_background[labeled], np.bool_)
+    return those_of(labeled, is_background)
 
 
 def _shown_near_by(source: Picture, plate: Picture, reach_px: int) -> Mask:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.maths.regions import areas_of, counts_in, square_sums_in, sums_in, those_of
 from pipeline.scene.body import HAND, NUM_PARTS
 from pipeline.scene.held import HAND_REACH_BH
 from pipeline.scene.samples import FEET, Sample, opened
@@ -94,20 +95,20 @@ def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask, may_be
     """
     rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
     count, labeled = cv2.connectedComponents(unexplained.view(np.uint8), connectivity=8)
-    areas = np.bincount(labeled.ravel(), minlength=count)
-    is_rim = np.bincount(labeled[rim], minlength=count) >= _RIM_SHARE * np.maximum(areas, 1)
+    areas = areas_of(labeled, count)
+    is_rim = counts_in(labeled, rim, count) >= _RIM_SHARE * np.maximum(areas, 1)
     is_rim &= areas >= _RIM_AREA * sample.body.height_px**2
     inner = cv2.distanceTransform(unexplained.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
-    depth = np.bincount(labeled.ravel(), inner.ravel(), count)
+    depth = sums_in(labeled, inner, count)
     near = sample.distances[HAND] < HAND_REACH_BH
-    is_near_hand = np.bincount(labeled[near], minlength=count) > 0
+    is_near_hand = counts_in(labeled, near, count) > 0
     is_rim &= ~is_near_hand | (depth <= _RIM_DEPTH_BH * sample.body.height_px * areas)
     is_strip = depth <= _STRIP_DEPTH_BH * sample.body.height_px * areas
-    close = np.bincount(labeled[sample.outside < _EDGE_BH[1]], minlength=count)
+    close = counts_in(labeled, sample.outside < _EDGE_BH[1], count)
     is_rim |= is_strip & (close >= _STRIP_SHARE * areas) & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
-    is_rim &= np.bincount(labeled[like_others], minlength=count) < _OTHERS_SHARE * np.maximum(areas, 1)
+    is_rim &= counts_in(labeled, like_others, count) < _OTHERS_SHARE * np.maximum(areas, 1)
     is_rim[0] = False
-    outline: Mask = is_rim[labeled] & unexplained
+    outline: Mask = those_of(labeled, is_rim) & unexplained
     # Somebody behind the subject is wider than a blurred edge.
     solid = opened(unexplained & ~sample.subject_mask, max(1, round(_SOLID_BH * sample.body.height_px)))
     solid &= may_be_others
@@ -142,9 +143,8 @@ def _lines_along(edge: Mask, sample: Sample, rim: _Rim) -> Mask:
     count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
     extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
     is_line = extent > rim.least_length_bh * sample.body.height_px
-    depth = sample.outside[edge]
-    mean = np.bincount(labeled[edge], depth, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
-    spread = np.bincount(labeled[edge], (depth - mean[labeled[edge]]) ** 2, count)
+    mean = sums_in(labeled, sample.outside, count) / np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
+    spread = square_sums_in(labeled, sample.outside, mean, count)
     is_line &= spread <= rim.most_spread_bh**2 * stats[:count, cv2.CC_STAT_AREA]
     is_line[0] = False
-    return np.asarray(is_line[labeled], np.bool_)
+    return those_of(labeled, is_line)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.regions import counts_in, those_of
 from pipeline.scene.samples import Sample
 from pipeline.scene.sticks import other_end
 
@@ -32,8 +33,8 @@ def held_objects(unexplained: Mask, sample: Sample) -> tuple[Mask, Mask]:
     is_hand = np.zeros(count, np.bool_)
     for hand_xy in sample.body.hands:
         distance = _distance_from(hand_xy, unexplained.shape)
-        near = np.bincount(labeled[distance <= HAND_REACH_BH * height], minlength=count) > 0
-        beyond = np.bincount(labeled[distance > _HAND_BH * height], minlength=count)
+        near = counts_in(labeled, distance <= HAND_REACH_BH * height, count) > 0
+        beyond = counts_in(labeled, distance > _HAND_BH * height, count)
         large = near & (beyond >= LEAST_AREA_PX)
         large[0] = False
         if large.any():
@@ -44,7 +45,7 @@ def held_objects(unexplained: Mask, sample: Sample) -> tuple[Mask, Mask]:
     is_held[0] = False
     is_hand &= ~is_held
     is_hand[0] = False
-    return is_held[labeled] & unexplained, is_hand[labeled] & unexplained
+    return those_of(labeled, is_held) & unexplained, those_of(labeled, is_hand) & unexplained
 
 
 def other_ends(held: Mask, odds: Float32Array, differs: Mask, sample: Sample) -> Mask:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
+from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.bare_hands import bare_hands
 from pipeline.scene.body import HEAD
 from pipeline.scene.color_edges import settle_edges
@@ -196,10 +197,9 @@ def _continued(likely: Mask, doubtful: Mask) -> Mask:
         return doubtful
     both = likely | doubtful
     count, labeled = cv2.connectedComponents(both.view(np.uint8), connectivity=8)
-    areas = np.bincount(labeled.ravel(), minlength=count)
-    kept = np.bincount(labeled[likely], minlength=count) >= _CONTINUED_SHARE * areas
+    kept = counts_in(labeled, likely, count) >= _CONTINUED_SHARE * areas_of(labeled, count)
     kept[0] = False
-    return kept[labeled] & doubtful
+    return those_of(labeled, kept) & doubtful
 
 
 def _in_front(front: Mask, sample: Sample) -> Mask:
@@ -246,9 +246,9 @@ def _log_odds(foreign: Float32Array, subject: Float32Array) -> Float32Array:
 def _coherent(likely: Mask, sure: Mask, surely_subject: Mask, painted_px: float) -> Mask:
     """Return the components of ``likely`` that contain enough of ``sure``, with their small holes filled."""
     count, labeled = cv2.connectedComponents(likely.view(np.uint8), connectivity=8)
-    kept = np.bincount(labeled[sure], minlength=count) >= LEAST_AREA_PX
+    kept = counts_in(labeled, sure, count) >= LEAST_AREA_PX
     kept[0] = False
-    return _filled(closed(np.asarray(kept[labeled], np.bool_), GAP_PX), surely_subject, painted_px)
+    return _filled(closed(those_of(labeled, kept), GAP_PX), surely_subject, painted_px)
 
 
 def _large(mask: Mask, radius_px: float, least_px: int = 3) -> Mask:
@@ -258,10 +258,10 @@ def _large(mask: Mask, radius_px: float, least_px: int = 3) -> Mask:
         return mask
     count, labeled = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
     core = opened(mask, max(least_px, round(radius_px)))
-    kept = np.bincount(labeled.ravel(), minlength=count) >= _LEAST_THING_PX
-    kept &= np.bincount(labeled[core], minlength=count) > 0
+    kept = areas_of(labeled, count) >= _LEAST_THING_PX
+    kept &= counts_in(labeled, core, count) > 0
     kept[0] = False
-    return kept[labeled]
+    return those_of(labeled, kept)
 
 
 def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
@@ -274,9 +274,9 @@ def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
     x0, y0 = stats[:count, cv2.CC_STAT_LEFT], stats[:count, cv2.CC_STAT_TOP]
     x1, y1 = x0 + stats[:count, cv2.CC_STAT_WIDTH], y0 + stats[:count, cv2.CC_STAT_HEIGHT]
     is_hole &= (x0 > 0) & (y0 > 0) & (x1 < mask.shape[1]) & (y1 < mask.shape[0])
-    shows_subject = np.bincount(labeled[surely_subject], minlength=count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
+    shows_subject = counts_in(labeled, surely_subject, count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
     is_hole &= ~shows_subject | (stats[:count, cv2.CC_STAT_AREA] <= painted_px)
-    return mask | is_hole[labeled]
+    return mask | those_of(labeled, is_hole)
 
 
 def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
@@ -301,10 +301,10 @@ def _extending(differs: Mask, within: Mask) -> Mask:
     # Somebody's outline touches many things by a line of a pixel.
     solid = opened(differs, 1)
     count, labeled = cv2.connectedComponents(solid.view(np.uint8), connectivity=4)
-    beyond = np.bincount(labeled[~within], minlength=count)
-    extends = (beyond > _LEAST_BEYOND_PX) & (beyond > _BEYOND_SHARE * np.bincount(labeled.ravel(), minlength=count))
+    beyond = counts_in(labeled, ~within, count)
+    extends = (beyond > _LEAST_BEYOND_PX) & (beyond > _BEYOND_SHARE * areas_of(labeled, count))
     extends[0] = False
-    return extends[labeled]
+    return those_of(labeled, extends)
 
 
 def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Mask:
@@ -315,9 +315,9 @@ def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Ma
     """
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
     near = sample.distances[HEAD] < np.where(like_head, np.float32(_LONG_HAIR_BH), np.float32(_CAP_BH))
-    on_head = np.bincount(labeled[near], minlength=count)
-    areas = np.bincount(labeled.ravel(), minlength=count)
+    on_head = counts_in(labeled, near, count)
+    areas = areas_of(labeled, count)
     is_worn = on_head > _WORN_SHARE * areas
-    is_worn &= np.bincount(labeled[like_others], minlength=count) < _HALF * areas
+    is_worn &= counts_in(labeled, like_others, count) < _HALF * areas
     is_worn[0] = False
-    return np.asarray(is_worn[labeled], np.bool_)
+    return those_of(labeled, is_worn)

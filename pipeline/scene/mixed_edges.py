@@ -8,9 +8,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.datatypes.arrays import Mask, Picture
-from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.maths.regions import sums_in, those_of
 from pipeline.scene.displaced import hues
 from pipeline.scene.samples import Sample, opened
 
@@ -38,16 +39,27 @@ def mixed_edges(unexplained: Mask, own: Mask, sample: Sample) -> Mask:
     area = np.s_[y0:y1, x0:x1]
     strips = np.zeros(thin.shape, np.bool_)
     strips[area] = thin[area] & _between(sample.view.picture[area], sample.view.plate[area], own[area], reach)
+    if not strips.any():
+        return strips
     count, labeled, stats, _ = cv2.connectedComponentsWithStats(strips.view(np.uint8), connectivity=8)
     extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
     is_strip = extent > _LEAST_LENGTH_BH * height
     # A strip along the outline lies half its width from it on average; a stick extends away from it.
-    away = cv2.distanceTransform((~sample.subject_mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    away = _distance_in(sample.subject_mask, box_of_mask(strips), 2 * max(1, round(_REACH_BH * height)))
     areas = np.maximum(stats[:count, cv2.CC_STAT_AREA], 1)
-    mean_away = np.bincount(labeled.ravel(), away.ravel(), count) / areas
+    mean_away = sums_in(labeled, away, count) / areas
     is_strip &= mean_away <= 0.5 * areas / extent + _SLACK_PX
     is_strip[0] = False
-    return np.asarray(is_strip[labeled], np.bool_)
+    return those_of(labeled, is_strip)
+
+
+def _distance_in(mask: Mask, box_xyxy: Box, reach_px: int) -> Float32Array:
+    """Return (h, w) the distance from a mask of which each pixel of the box has a part within reach; 0 far from it."""
+    x0, y0, x1, y1 = clipped(grown(box_xyxy, reach_px), (mask.shape[1], mask.shape[0]))
+    area = np.s_[y0:y1, x0:x1]
+    away = np.zeros(mask.shape, np.float32)
+    away[area] = cv2.distanceTransform((~mask[area]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    return away
 
 
 def _between(source: Picture, plate: Picture, own: Mask, reach_px: int) -> Mask:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.masks import grow
+from pipeline.maths.regions import areas_of, those_of
 from pipeline.runtime.compiled import njit
 from pipeline.scene.narrow import LINES, narrow_lines
 from pipeline.scene.samples import Sample, covered, surroundings, uncovered
@@ -150,7 +151,7 @@ class PlateEvidence:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(found.view(np.uint8), connectivity=8)
         kept = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT]) >= _LEAST_LENGTH_PX
         kept[0] = False
-        narrow = np.asarray(kept[labels], np.bool_)
+        narrow = those_of(labels, kept)
         if not narrow.any():
             return narrow
         # Evidence lies in the middle of a bar, whose edges are mixed with what is beside it.
@@ -195,9 +196,9 @@ def _widen(
 def _broad(found: Mask, sample: Sample) -> Mask:
     """Return the large components of the evidence."""
     count, labels = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
-    kept = np.bincount(labels.ravel(), minlength=count) >= _BROAD * sample.body.height_px**2
+    kept = areas_of(labels, count) >= _BROAD * sample.body.height_px**2
     kept[0] = False
-    return np.asarray(kept[labels], np.bool_)
+    return those_of(labels, kept)
 
 
 def _middle(sample: Sample) -> tuple[int, int]:
@@ -213,4 +214,4 @@ def _large(mask: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     kept = stats[:count, cv2.CC_STAT_AREA] >= _LEAST_AREA_PX
     kept[0] = False
-    return kept[labels]
+    return those_of(labels, kept)

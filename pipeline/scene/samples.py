@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import grow
+from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.body import HAND, HEAD, NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
 from pipeline.scene.narrow import narrow_lines, opened_by_lines
@@ -147,9 +148,8 @@ def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:
     between = cv2.morphologyEx(subject_mask.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
     seam = grow(subject_mask, reach_px) & ~between
     count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
-    in_seam = np.bincount(labeled[seam], minlength=count)
-    is_seam = in_seam > _SEAM_SHARE * np.bincount(labeled.ravel(), minlength=count)
-    return np.asarray(is_seam[labeled], np.bool_) & seam
+    is_seam = counts_in(labeled, seam, count) > _SEAM_SHARE * areas_of(labeled, count)
+    return those_of(labeled, is_seam) & seam
 
 
 def uncovered(sample: Sample) -> Mask:
@@ -212,11 +212,11 @@ def foreign_counts(
     unexplained = free & ((likelihood < limit) | is_held[sample.bins])
     unexplained = opened(unexplained, 1)
     count, labels = cv2.connectedComponents(unexplained.view(np.uint8))
-    areas = np.bincount(labels.ravel(), minlength=count)
-    outside = np.bincount(labels[unexplained & (sample.outside > OUTSIDE_BH)], minlength=count)
+    areas = areas_of(labels, count)
+    outside = counts_in(labels, unexplained & (sample.outside > OUTSIDE_BH), count)
     kept = (areas >= 40) & (outside >= 20)
     kept[0] = False
-    things = kept[labels]
+    things = those_of(labels, kept)
     inner = cv2.distanceTransform(things.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     return counted(sample.bins, things), float(inner.max()) / height
 

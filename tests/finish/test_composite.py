@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.finish.chroma_grid import coded_box
+from pipeline.finish.chroma_grid import coded_box, on_chroma_grid, rgb_of_edit
 from pipeline.finish.composite import HoleReach, behind, compose, edit_weights, hole_reach
 from pipeline.finish.quality_metrics import count_changed_outside
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.shadows import ShadowEdit
+from pipeline.media.pixels import rgb_of
 from pipeline.settings import CompositeSettings
 from tests.support.clip_info import video_info
 
@@ -133,6 +136,34 @@ def test_coded_box_is_the_turned_box(quarter_turns: int) -> None:
     coded = np.rot90(mask, quarter_turns)
     x0, y0, x1, y1 = coded_box((40, 10, 47, 31), frame.info)
     assert coded[y0:y1, x0:x1].all() and coded.sum() == (y1 - y0) * (x1 - x0)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("pix_fmt", list(_FORMATS))
+@pytest.mark.parametrize("box", [(41, 30, 80, 71), (0, 0, 9, 121), (100, 90, 161, 121)])
+def test_the_view_of_an_edited_frame_is_converted_only_where_it_changed(
+    pix_fmt: str, quarter_turns: int, mirrored: bool, box: tuple[int, int, int, int]
+) -> None:
+    frame = _frame(pix_fmt, quarter_turns)
+    info = replace(frame.info, mirrored=mirrored)
+    frame = replace(frame, info=info)
+    width, height = info.size_wh
+    box = (box[0], box[1], min(box[2], width), min(box[3], height))
+    x0, y0, x1, y1 = coded_box(on_chroma_grid(box, info), info)
+    planes = []
+    for number, plane in enumerate(frame.planes):
+        across, down = info.chroma_log2_wh if number else (0, 0)
+        changed = plane.copy()
+        changed[y0 >> down : -(-y1 >> down), x0 >> across : -(-x1 >> across)] += 16
+        planes.append(changed)
+    result = replace(frame, planes=tuple(planes))
+
+    view = rgb_of_edit(result, on_chroma_grid(box, info), rgb_of(frame))
+
+    # The same arithmetic in vectors of other lengths may round differently.
+    assert np.abs(view.astype(int) - rgb_of(result)).max() <= 1
+    assert np.abs(rgb_of(frame).astype(int) - rgb_of(result)).max() > 8
 
 
 def test_kept_pixels_are_unchanged_under_the_layer_and_in_the_hole() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.maths.geometry import apply_transform
-from pipeline.plate.registration import RegistrationTarget
+from pipeline.plate.registration import RegistrationTarget, _levels
 from pipeline.plate.warp import Warp, sample_nodes
 
 
@@ -42,3 +42,10 @@ def test_features_are_found_though_the_guess_is_far_off(moved_px: int) -> None:
     off = np.linalg.norm(found - target.features()[rows] + [moved_px, 0], axis=1)
     assert len(rows) > 200
     assert np.mean(off < 0.5) > 0.9
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (123, 77), (5, 9)])
+def test_levels_are_percentiles(shape: tuple[int, int]) -> None:
+    gray = np.random.default_rng(shape[0]).integers(0, 90, shape, dtype=np.uint8)
+
+    np.testing.assert_allclose(_levels(gray), np.percentile(gray[::4, ::4], [10, 50, 90]), atol=1e-9)
