@@ -32,15 +32,18 @@ def flattened(
     view: FittedView,
     figure: Figure,
     parts: NDArray[np.int64],
+    shiny: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
     """Remove the picture's light from the samples' ``colors`` (T, S, 3): the albedo that reproduces the picture under
     the figure's own light.
 
-    ``use`` (T,) are triangles whose colors are used to estimate the light, ``parts`` (T,) their body parts. A picture
-    of a person is assumed to be taken in soft light from above, like the figure's own: that is removed first, since a
-    figure that is darker at chin, neck and legs in the picture must not be darkened there a second time. The rest is
-    fitted robustly by a plane over the normals (first-order spherical harmonics, Ramamoorthi and Hanrahan, 2001):
-    logos, folds and stripes are not light.
+    ``use`` (T,) are triangles whose colors are used to estimate the light, ``parts`` (T,) their body parts, ``shiny``
+    (T, S) what keeps its exposure: hair and leather look as bright as their sheen, in the picture and in a scene.
+
+    A picture of a person is assumed to be taken in soft light from above, like the figure's own: that is removed first,
+    since a figure that is darker at chin, neck and legs in the picture must not be darkened there a second time. The
+    rest is fitted robustly by a plane over the normals (first-order spherical harmonics, Ramamoorthi and Hanrahan,
+    2001): logos, folds and stripes are not light.
     """
     normals = vertex_normals(view.places, view.triangles)
     _, corners = sample_grid()
@@ -54,7 +57,8 @@ def flattened(
     ahead = np.array([0.0, 0.0, -1.0])
     gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7)) / own
     # A surface is not brighter than its picture, and pale skin in a studio looks brighter than skin is.
-    return np.asarray(colors * (np.clip(gain, *_GAIN)[..., None] * _exposure(view)), np.float32)
+    exposure = np.where(shiny, np.float32(1), np.float32(_exposure(view)))
+    return np.asarray(colors * (np.clip(gain, *_GAIN) * exposure)[..., None], np.float32)
 
 
 def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) -> NDArray[np.float32]:

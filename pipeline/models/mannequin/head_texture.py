@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import find_hair, head_mask, looks_like_hair
 from pipeline.models.mannequin.sampling import sample_picture
@@ -32,6 +33,9 @@ class HeadColors:
     """Column midway between the two."""
     seam_px: float
     """Width over which one side turns into the other there."""
+    hair_color: NDArray[np.float32]
+    """(3,) linear, usual; likewise the skin's."""
+    skin_color: NDArray[np.float32]
 
     def at(self, x: NDArray[np.float32], y: NDArray[np.float32], is_hair: NDArray[np.bool_]) -> NDArray[np.float32]:
         """(n, S, 3) for samples (n, S), of which rows ``is_hair`` lie on the hair's own surface."""
@@ -63,7 +67,18 @@ def head_colors(view: FittedView) -> HeadColors | None:
         looks_like_hair(around, hair.color, hair.skin),
         float(hair.middle[0]),
         _SEAM * hair.unit_px,
+        hair.color,
+        hair.skin,
     )
+
+
+def hair_in_picture(samples: NDArray[np.float32], view: FittedView, parts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(T, S) which of the samples' colors (T, S, 3) are a head's hair; ``parts`` (T,) are the triangles' body parts."""
+    head = (parts == PARTS.index("head"))[:, None]
+    hair = find_hair(view.reference)
+    if hair is None:
+        return np.broadcast_to(head & (view.reference.view == "back"), samples.shape[:2])
+    return np.asarray(head & looks_like_hair(samples, hair.color, hair.skin))
 
 
 def _hair_everywhere(

@@ -24,7 +24,7 @@ from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
-from pipeline.models.mannequin.shading import GAMMA, Blob, crease, ground_shadow, light_vertices, straight_color
+from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.runtime.callbacks import Check
@@ -172,8 +172,8 @@ class Mannequin:
     def drawn_at(self, places: NDArray[np.float32], height_px: float, size_wh: tuple[int, int]) -> Layer:
         """Draw the person in soft daylight, without shadow on the ground, with vertices at ``places`` (V, 3), px."""
         width, height = size_wh
-        light, cover, factor = self._render(places, height_px, (0, 0, width, height), SceneLight.daylight(1))
-        picture, alpha = straight_color(light, cover, factor, np.zeros((height, width), np.float32), GAMMA)
+        light, cover = self._render(places, height_px, (0, 0, width, height), SceneLight.daylight(1))
+        picture, alpha = straight_color(light, cover, np.zeros((height, width), np.float32), GAMMA)
         return Layer(picture=picture, alpha=alpha, joints=np.full((NUM_JOINTS, 3), np.nan, np.float32))
 
     def _posed(self, window: Window, i: int) -> tuple[Pose, float] | None:
@@ -214,8 +214,8 @@ class Mannequin:
         x1, y1 = np.minimum(np.ceil(high[:2]).astype(int) + 2, [width, height])
         if x0 < x1 and y0 < y1:
             inside = (slice(int(y0), int(y1)), slice(int(x0), int(x1)))
-            light, cover, factor = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)), scene_light)
-            drawn = straight_color(light, cover, factor, np.ascontiguousarray(shadow[inside]), GAMMA)
+            light, cover = self._render(places, height_px, (int(x0), int(y0), int(x1), int(y1)), scene_light)
+            drawn = straight_color(light, cover, np.ascontiguousarray(shadow[inside]), GAMMA)
             picture[inside], alpha[inside] = drawn
         return Layer(picture=picture, alpha=alpha, joints=posed_joints(figure, pose))
 
@@ -225,8 +225,8 @@ class Mannequin:
         height_px: float,
         box: Box,
         scene_light: SceneLight,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Linear light (h, w, 3), coverage and the creases' factor (h, w) in a box x0, y0, x1, y1 of the crop."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Linear light (h, w, 3) and coverage (h, w) in a box x0, y0, x1, y1 of the crop."""
         x0, y0, x1, y1 = box
         normals = self._rim.shaded_as_skin(vertex_normals(places, self._triangles))
         light = light_vertices(places, normals, self._triangles, self._figure.occlusion, height_px, scene_light)
@@ -239,19 +239,17 @@ class Mannequin:
         triangles = np.ascontiguousarray(self._triangles[drawn])
         dimmed = np.where(away[drawn], _INSIDE, np.float32(1))
         colors = self._colors
-        depth, nearest = rasterize(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
-        picture, cover, mean_depth = resolve(
+        _, nearest = rasterize(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
+        return resolve(
             samples,
             triangles,
             (colors.fine, colors.middle, colors.coarse),
             light,
             np.flatnonzero(drawn),
             dimmed,
-            depth,
             nearest,
             _FOLD,
         )
-        return picture, cover, crease(mean_depth, cover, height_px)
 
 
 def _is_posable(skeleton: NDArray[np.float32], height_px: float) -> bool:

@@ -13,6 +13,7 @@ from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
 from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
+from pipeline.models.mannequin.hems import with_hems_as_shown
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.outfit import Color, Outfit, outfit_of
 from pipeline.models.mannequin.reference import make_view
@@ -122,8 +123,9 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     things = find_things(first)
     if things:
         body = without_things(body, things)
-        fitted_body, _ = fit_view(shaped, body, drawn, reshape=True)
+        fitted_body, first = fit_view(shaped, body, drawn, reshape=True)
     shaped = with_spanning_trousers(fitted_body, figure) if outfit.long_legs else fitted_body
+    shaped = with_hems_as_shown(shaped, first, drawn)
     for view in views[1:]:
         if view.view in ("left", "right"):
             shaped, _ = fit_view(shaped, view, drawn, reshape=True)

@@ -104,21 +104,19 @@ def rasterize(
 
 @njit(cache=True, nogil=True, fastmath=False)
 def _triangles_of_pixel(
-    depth: NDArray[np.float32],
     nearest: NDArray[np.int32],
     py: int,
     px: int,
     fold: int,
     ids: NDArray[np.int32],
     sums: NDArray[np.float64],
-) -> tuple[int, int, float]:
+) -> tuple[int, int]:
     """Fill ``ids`` with the triangles of a pixel's samples, ``sums`` with each one's x, y and number of samples.
 
-    Returns the number of triangles, the number of covered samples and the sum of their depths.
+    Returns the number of triangles and the number of covered samples.
     """
     found = 0
     hits = 0
-    z_sum = 0.0
     slot = 0
     for sy in range(py * fold, py * fold + fold):
         for sx in range(px * fold, px * fold + fold):
@@ -126,7 +124,6 @@ def _triangles_of_pixel(
             if t < 0:
                 continue
             hits += 1
-            z_sum += depth[sy, sx]
             # Most samples lie on the triangle of the one before.
             if found == 0 or ids[slot] != t:
                 slot = 0
@@ -141,7 +138,7 @@ def _triangles_of_pixel(
             sums[slot, 0] += sx
             sums[slot, 1] += sy
             sums[slot, 2] += 1.0
-    return found, hits, z_sum
+    return found, hits
 
 
 @njit(cache=True, nogil=True, fastmath=False, inline="always")
@@ -208,22 +205,19 @@ def resolve(
     light: NDArray[np.float32],
     rows: NDArray[np.int64],
     dimmed: NDArray[np.float32],
-    depth: NDArray[np.float32],
     nearest: NDArray[np.int32],
     fold: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Gather ``fold`` x ``fold`` samples into pixels.
 
     ``colors`` are the three levels of ``MeshColors`` and ``rows`` (F,) each triangle's row in them; ``light`` (V, 3) is
     the light on each vertex, ``dimmed`` (F,) a factor on it; all linear. Returns the mean color of the covered samples
-    (h, w, 3), coverage 0..1 (h, w) and their mean depth (h, w; ``FAR`` where uncovered). Each triangle of a pixel is
-    evaluated once, at the mean of its samples, from the two levels of color whose samples lie about a pixel apart
-    (trilinear); one smaller than a pixel has one color.
+    (h, w, 3) and coverage 0..1 (h, w). Each triangle of a pixel is evaluated once, at the mean of its samples, from the
+    two levels of color whose samples lie about a pixel apart (trilinear); one smaller than a pixel has one color.
     """
-    height, width = depth.shape[0] // fold, depth.shape[1] // fold
+    height, width = nearest.shape[0] // fold, nearest.shape[1] // fold
     picture = np.zeros((height, width, 3), np.float32)
     cover = np.zeros((height, width), np.float32)
-    mean_depth = np.full((height, width), FAR, np.float32)
     count = fold * fold
     ids = np.empty(count, np.int32)
     sums = np.empty((count, 3), np.float64)
@@ -231,11 +225,10 @@ def resolve(
     levels, flat = _mean_colors(places, triangles, colors[2], light, rows, fold)
     for py in range(height):
         for px in range(width):
-            found, hits, z_sum = _triangles_of_pixel(depth, nearest, py, px, fold, ids, sums)
+            found, hits = _triangles_of_pixel(nearest, py, px, fold, ids, sums)
             if hits == 0:
                 continue
             cover[py, px] = hits / count
-            mean_depth[py, px] = z_sum / hits
             for slot in range(found):
                 t = ids[slot]
                 share = dimmed[t] * sums[slot, 2] / hits
@@ -257,7 +250,7 @@ def resolve(
                     picture[py, px, k] += (
                         share * albedo[k] * (light[a, k] * (1.0 - u - v) + light[b, k] * u + light[c, k] * v)
                     )
-    return picture, cover, mean_depth
+    return picture, cover
 
 
 @njit(cache=True, nogil=True, fastmath=False)

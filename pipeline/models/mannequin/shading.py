@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -120,20 +119,6 @@ def _percentage_closer(depth: NDArray[np.float32], points: NDArray[np.float32]) 
     return out
 
 
-def crease(depth: NDArray[np.float32], cover: NDArray[np.float32], body_height_px: float) -> NDArray[np.float32]:
-    """(h, w) factor on light: a pixel farther than its surroundings is darker (Luft et al., 2006).
-
-    Gives an arm in front of the chest its soft dark border, which baked occlusion cannot provide.
-    """
-    solid = (cover > 0).astype(np.float32)
-    near = np.where(cover > 0, depth, 0).astype(np.float32)
-    radius = max(int(0.016 * body_height_px) * 2 + 1, 3)
-    total = cv2.blur(solid, (radius, radius), borderType=cv2.BORDER_CONSTANT)
-    mean = cv2.blur(near * solid, (radius, radius), borderType=cv2.BORDER_CONSTANT) / np.maximum(total, 1e-6)
-    behind = np.clip((near - mean) / (0.035 * body_height_px), 0, 1)
-    return 1 - 0.42 * behind * solid
-
-
 GAMMA = np.array(
     [round(255 * (12.92 * x if x <= 0.0031308 else 1.055 * x ** (1 / 2.4) - 0.055)) for x in np.linspace(0, 1, 4096)],
     np.uint8,
@@ -145,7 +130,6 @@ GAMMA = np.array(
 def straight_color(
     light: NDArray[np.float32],
     cover: NDArray[np.float32],
-    crease: NDArray[np.float32],
     shadow: NDArray[np.float32],
     gamma: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -164,7 +148,7 @@ def straight_color(
             if c <= 0.0:
                 continue
             for k in range(3):
-                value = light[y, x, k] * crease[y, x]
+                value = light[y, x, k]
                 if value > 0.75:
                     over = value - 0.75
                     value = 0.75 + over / (1.0 + over * 4.0)

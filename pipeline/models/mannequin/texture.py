@@ -21,10 +21,10 @@ from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.face_sides import read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
-from pipeline.models.mannequin.hair_region import find_hair
+from pipeline.models.mannequin.hair_region import find_hair, looks_like_hair
 from pipeline.models.mannequin.hairline import hair_share
 from pipeline.models.mannequin.hand_texture import with_even_hands
-from pipeline.models.mannequin.head_texture import head_colors
+from pipeline.models.mannequin.head_texture import hair_in_picture, head_colors
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import ReferenceView, extended
@@ -102,7 +102,8 @@ def bake(
     albedos = []
     for view, samples in zip(views, seen, strict=True):
         telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
-        albedos.append(flattened(samples.colors, telling, view, figure, parts))
+        shiny = hair_in_picture(samples.colors, view, parts) | (groups == Group.SHOES)[:, None]
+        albedos.append(flattened(samples.colors, telling, view, figure, parts, shiny))
     albedos = leveled(albedos, given, triangles, len(figure.vertices))
     for view, samples, flat, one in zip(views, seen, albedos, given, strict=True):
         good = samples.seen & (samples.facing > 0)
@@ -245,15 +246,19 @@ def _back_colors(
     behind = colors.at(samples.x[head], samples.y[head], np.isin(groups[head], [Group.HAIR, Group.LONG_HAIR]))
     hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
     behind += under_hair[head][..., None] * (hair - behind)
-    out[head] = _mean_gain(samples, flat, head) * behind
+    # What is hair in front has another exposure than the skin beside it.
+    in_front = hair_in_picture(samples.colors, view, parts)
+    is_hair = looks_like_hair(behind, colors.hair_color, colors.skin_color)
+    gains = [_mean_gain(samples, flat, head[:, None] & alike) for alike in (in_front, ~in_front)]
+    out[head] = np.where(is_hair, *gains)[..., None].astype(np.float32) * behind
     return out
 
 
 def _mean_gain(samples: _Samples, flat: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    use = samples.seen[chosen] & (samples.facing[chosen] > 0.4)
+    use = samples.seen & chosen & (samples.facing > 0.4)
     if not use.any():
         return 1.0
-    return float(flat[chosen][use].sum() / max(float(samples.colors[chosen][use].sum()), 1e-6))
+    return float(flat[use].sum() / max(float(samples.colors[use].sum()), 1e-6))
 
 
 def _filled(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.datatypes.light import SceneLight
-from pipeline.models.mannequin.albedo import flattened
+from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import Figure, load_figure
 from pipeline.models.mannequin.fitting import FittedView, fit_view
@@ -41,7 +43,7 @@ def test_a_gray_person_in_soft_light_from_above_is_gray_all_over(figure: Figure,
     seen = np.einsum("sk,tkc->tsc", corners, light[view.triangles]).astype(np.float32) * np.float32(0.2)
     parts = part_shares(figure)[view.triangles].sum(1).argmax(1)
     front = normals[view.triangles][:, :, 2].mean(1) < -0.6
-    flat = flattened(seen, front, view, figure, parts)
+    flat = flattened(seen, front, view, figure, parts, np.zeros(seen.shape[:2], bool))
     spread, before = (np.std(np.log(values[front].mean((1, 2)))) for values in (flat, seen))
     assert spread < 0.75 * before
 
@@ -62,3 +64,14 @@ def test_the_ground_in_the_sun_lights_what_faces_down() -> None:
     under, over = unshadowed_light(ways, np.ones(2, np.float32), sunny).mean(1)
     assert over > 2 * under
     assert under > 2 * unshadowed_light(ways, np.ones(2, np.float32), dull).mean(1)[0]
+
+
+def test_what_shines_keeps_the_exposure_that_is_too_bright_for_skin(figure: Figure, view: FittedView) -> None:
+    bright = replace(view, reference=replace(view.reference, colors=np.full_like(view.reference.colors, 0.9)))
+    seen = np.full((len(view.triangles), len(sample_grid()[0]), 3), 0.1, np.float32)
+    parts = part_shares(figure)[view.triangles].sum(1).argmax(1)
+    none = np.zeros(len(seen), bool)
+    dull, shiny = (
+        flattened(seen, none, bright, figure, parts, np.full(seen.shape[:2], value)) for value in (False, True)
+    )
+    np.testing.assert_allclose(dull, shiny * np.float32(BRIGHTEST_SKIN / 0.9), rtol=1e-4)

@@ -26,7 +26,8 @@ def _resolved(places: np.ndarray, triangles: np.ndarray, corners: np.ndarray, si
     levels = tuple(np.einsum("sk,fkc->fsc", sample_grid(n)[1], corners).astype(np.float32) for n in (4, 2, 1))
     light = np.ones((len(places), 3), np.float32)
     bright = np.ones(len(triangles), np.float32)
-    return resolve(places, triangles, levels, light, np.arange(len(triangles)), bright, depth, nearest, fold)
+    picture, cover = resolve(places, triangles, levels, light, np.arange(len(triangles)), bright, nearest, fold)
+    return picture, cover, depth
 
 
 def test_coverage_is_the_triangles_area() -> None:
@@ -53,8 +54,8 @@ def test_the_nearer_triangle_wins_in_any_order(order: tuple[int, int]) -> None:
     picture, _, depth = _draw([both[i] for i in order], [colors[i] for i in order], 24, 2)
     np.testing.assert_allclose(picture[2, 2], BLUE, atol=1e-6)
     np.testing.assert_allclose(picture[2, 18], RED, atol=1e-6)
-    assert depth[2, 2] == pytest.approx(2) and depth[2, 18] == pytest.approx(9)
-    assert depth[23, 23] == FAR
+    assert depth[4, 4] == pytest.approx(2) and depth[4, 36] == pytest.approx(9)
+    assert depth[47, 47] == FAR
 
 
 def test_neighbors_leave_no_crack() -> None:
