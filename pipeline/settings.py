@@ -278,8 +278,8 @@ class CompositeSettings(_Settings):
     carried: Literal["keep", "remove"] = "keep"
     """Whether objects that the subject carries are kept in the new person's hands or removed with the subject."""
     shadows: Literal["recast", "remove", "keep"] = "recast"
-    """Whether the subject's cast shadow and the reflection on a wet floor are replaced by the new person's, removed, or
-    kept."""
+    """Whether the subject's shadow on ground and walls and the reflection on a wet floor are replaced by the new
+    person's, removed, or kept."""
     match_sharpness: bool = True
     """Blur the new person like the original subject: defocus, motion blur, compression."""
     light: Literal["scene", "daylight"] = "scene"

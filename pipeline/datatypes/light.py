@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -52,9 +53,46 @@ class SceneLight(Shaped):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WallShape:
+    """How a person's shadow falls on a wall in one frame: the silhouette, moved and scaled about the shoulders."""
+
+    right: float
+    down: float
+    """Where the shadow's shoulders are, body heights from the person's."""
+    scale: float
+    bottom: float
+    """Where the wall ends, body heights below the person's shoulders: beneath it the shadow is on the ground."""
+    softness: float
+    """Standard deviation of its edge, body heights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class WallShadows(Shaped):
+    """The shadow that the subject throws on a wall, over T frames; see ``maths.wall_shadow``."""
+
+    SHAPES: ClassVar[Shapes] = {"shape": ("T", 5), "darkness": ("T", 3)}
+
+    shape: NDArray[np.float32]
+    """(T, 5) the fields of ``WallShape``."""
+    darkness: NDArray[np.float32]
+    """(T, 3) fraction of the linear light that it removes, RGB; 0 where there is no shadow."""
+
+    @classmethod
+    def none(cls, num_frames: int) -> WallShadows:
+        """Return no shadows at all."""
+        return cls(np.zeros((num_frames, 5), np.float32), np.zeros((num_frames, 3), np.float32))
+
+    def at(self, frame: int) -> WallShape | None:
+        """Return the shadow's shape in a frame, None where no shadow falls on a wall."""
+        if not self.darkness[frame].any():
+            return None
+        return WallShape(*(float(value) for value in self.shape[frame]))
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CastShadows(Shaped):
-    """The shadow that the subject throws on the ground, over T frames; see ``maths.cast_shadow``."""
+    """The shadow that the subject throws on the ground, over T frames, and on a wall; see ``maths.cast_shadow``."""
 
     SHAPES: ClassVar[Shapes] = {"shear": ("T", 2), "darkness": ("T", 3), "softness_bh": ("T",)}
 
@@ -64,6 +102,8 @@ class CastShadows(Shaped):
     """(T, 3) fraction of the linear light that it removes, RGB; 0 where there is no shadow."""
     softness_bh: NDArray[np.float32]
     """(T,) standard deviation of its edge before the shear, body heights."""
+    wall: WallShadows | None = None
+    """None where no shadow falls on a wall."""
 
     @classmethod
     def none(cls, num_frames: int) -> CastShadows:
@@ -71,8 +111,45 @@ class CastShadows(Shaped):
         zeros = np.zeros((num_frames, 3), np.float32)
         return cls(zeros[:, :2], zeros, zeros[:, 0])
 
+    @classmethod
+    def joined(cls, parts: Sequence[CastShadows]) -> CastShadows:
+        """Return the shadows of successive shots as those of the clip."""
+        wall = None
+        if any(part.wall is not None for part in parts):
+            walls = [part.wall or WallShadows.none(len(part.darkness)) for part in parts]
+            wall = WallShadows(
+                np.concatenate([each.shape for each in walls]), np.concatenate([each.darkness for each in walls])
+            )
+        return cls(
+            np.concatenate([part.shear for part in parts]),
+            np.concatenate([part.darkness for part in parts]),
+            np.concatenate([part.softness_bh for part in parts]),
+            wall,
+        )
+
+    def or_else(self, other: CastShadows) -> CastShadows:
+        """Return in each frame these shadows, or those of somebody else where there are none."""
+        is_dark = np.asarray(self.darkness.any(axis=1))
+        wall = self.wall or other.wall
+        if self.wall is not None and other.wall is not None:
+            on_wall = np.asarray(self.wall.darkness.any(axis=1))
+            wall = WallShadows(
+                np.where(on_wall[:, None], self.wall.shape, other.wall.shape),
+                np.where(on_wall[:, None], self.wall.darkness, other.wall.darkness),
+            )
+        return CastShadows(
+            np.where(is_dark[:, None], self.shear, other.shear),
+            np.where(is_dark[:, None], self.darkness, other.darkness),
+            np.where(is_dark, self.softness_bh, other.softness_bh),
+            wall,
+        )
+
     def shear_at(self, frame: int) -> tuple[float, float] | None:
-        """Return the shear in a frame, None where no shadow falls."""
+        """Return the shear in a frame, None where no shadow falls on the ground."""
         if not self.darkness[frame].any():
             return None
         return float(self.shear[frame, 0]), float(self.shear[frame, 1])
+
+    def wall_at(self, frame: int) -> WallShape | None:
+        """Return the shape of the shadow on a wall in a frame, None where there is none."""
+        return None if self.wall is None else self.wall.at(frame)

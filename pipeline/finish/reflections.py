@@ -14,7 +14,7 @@ from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.finish.patch import Patch
 from pipeline.finish.reshake import PlacedLayer
-from pipeline.finish.shadows import ShadowEdit
+from pipeline.finish.shadows import ShadowEdit, together
 from pipeline.joints import ANKLES
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import FOOT_BH
@@ -161,7 +161,7 @@ def edit_reflection(
     hole = cv2.GaussianBlur(hole, (0, 0), max(0.006 * height_px, 0.8))
     hole = np.where(~patch.seen | patch.others, np.float32(0), np.clip(2 * hole, 0, 1))
     gain = np.maximum(plate + new_image, 0) / np.maximum(plate, 1)
-    return _together(shadow, ShadowEdit(patch.box_xyxy, hole.astype(np.float32), gain.astype(np.float32)))
+    return together(shadow, ShadowEdit(patch.box_xyxy, hole.astype(np.float32), gain.astype(np.float32)))
 
 
 def _beneath(subject: Mask, foot_row: float, height_px: float) -> Matte:
@@ -172,17 +172,3 @@ def _beneath(subject: Mask, foot_row: float, height_px: float) -> Matte:
     downwards = np.ones((2 * depth + 1, 1), np.uint8)
     downwards[depth + 1 :] = 0
     return np.asarray(cv2.dilate(feet, downwards), np.float32)
-
-
-def _together(shadow: ShadowEdit | None, other: ShadowEdit) -> ShadowEdit:
-    """Return both edits as one: gains are multiplied, the larger hole wins."""
-    if shadow is None:
-        return other
-    box = union_of([shadow.box_xyxy, other.box_xyxy])
-    hole: Matte = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
-    gain = np.ones((*hole.shape, 3), np.float32)
-    for edit in (shadow, other):
-        into, part = overlap_slices(edit.box_xyxy, box)
-        hole[into] = np.maximum(hole[into], edit.hole[part])
-        gain[into] *= edit.gain[part]
-    return ShadowEdit(box, hole, gain)

@@ -43,13 +43,15 @@ class ShadowEdit(Shaped):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ThrownShadows(Shaped):
-    """Sheared silhouettes of both people, soft, in ``box_xyxy``; 0..1."""
+    """The shadows of both people on the ground or on a wall, soft, in ``box_xyxy``; 0..1."""
 
-    SHAPES: ClassVar[Shapes] = {"old": ("h", "w"), "new": ("h", "w")}
+    SHAPES: ClassVar[Shapes] = {"old": ("h", "w"), "new": ("h", "w"), "darkness": (3,)}
 
     box_xyxy: Box
     old: Matte
     new: Matte
+    darkness: NDArray[np.float32]
+    """(3,) fraction of the linear light that a full shadow removes, RGB."""
 
 
 def throw_shadows(
@@ -69,7 +71,7 @@ def throw_shadows(
     if shear is None or not foot_row < size_wh[1] or not subject_mask.any():
         return None
     bodies = box_of_mask(subject_mask)
-    solid = None if layer is None else _without_contact_shadow(layer)
+    solid = None if layer is None else without_contact_shadow(layer)
     if solid is not None:
         bodies = union_of([bodies, solid[0]])
     room = int(np.ceil(_ROOM_BH * height_px)) + 2
@@ -93,10 +95,10 @@ def throw_shadows(
     # Parts found beside the original shadow count as well.
     x2, y2, x3, y3 = clipped(grown(seen, room), (x1 - x0, y1 - top))
     old_shadow, new_shadow = (np.ascontiguousarray(shadow[y2:y3, x2:x3]) for shadow in thrown)
-    return ThrownShadows((x0 + x2, top + y2, x0 + x3, top + y3), old_shadow, new_shadow)
+    return ThrownShadows((x0 + x2, top + y2, x0 + x3, top + y3), old_shadow, new_shadow, shadows.darkness[frame])
 
 
-def _without_contact_shadow(layer: PlacedLayer) -> tuple[Box, Matte] | None:
+def without_contact_shadow(layer: PlacedLayer) -> tuple[Box, Matte] | None:
     """Return the box of the new person without their contact shadow, and their coverage of each of its pixels."""
     x0, y0, x1, y1 = box_of_mask(layer.alpha > _BODY_ALPHA)
     if x1 == 0:
@@ -115,9 +117,21 @@ def darkened(background: Picture, box_xyxy: Box, shadow: ShadowEdit) -> Picture:
     return result
 
 
-def edit_shadows(
-    thrown: ThrownShadows, patch: Patch, hole: Mask, darkness: NDArray[np.float32], *, recast: bool
-) -> ShadowEdit:
+def together(shadow: ShadowEdit | None, other: ShadowEdit) -> ShadowEdit:
+    """Return both edits as one: gains are multiplied, the larger hole wins."""
+    if shadow is None:
+        return other
+    box = union_of([shadow.box_xyxy, other.box_xyxy])
+    hole: Matte = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+    gain = np.ones((*hole.shape, 3), np.float32)
+    for edit in (shadow, other):
+        into, part = overlap_slices(edit.box_xyxy, box)
+        hole[into] = np.maximum(hole[into], edit.hole[part])
+        gain[into] *= edit.gain[part]
+    return ShadowEdit(box, hole, gain)
+
+
+def edit_shadows(thrown: ThrownShadows, patch: Patch, hole: Mask, *, recast: bool) -> ShadowEdit:
     """Compute hole and gain from both shadows; ``patch`` and ``hole``, (h, w) of the subject, are in ``thrown``'s box.
 
     The original shadow is trusted only as far as the frame is darker than the plate there: where it is not (the subject
@@ -125,6 +139,7 @@ def edit_shadows(
     so that no ground is darkened twice.
     """
     height_px = patch.body_height_px
+    darkness = thrown.darkness
     people = hole | patch.people
     share = _share_seen(thrown.old, patch, patch.seen & ~people, darkness)
     new = thrown.new if recast else np.zeros_like(thrown.new)

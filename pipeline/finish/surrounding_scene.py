@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,8 +19,9 @@ from pipeline.finish.patch import Patch
 from pipeline.finish.reflections import edit_reflection, foot_row_of, reflection_box
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
-from pipeline.finish.shadows import ShadowEdit, ThrownShadows, edit_shadows, throw_shadows
-from pipeline.joints import ANKLES
+from pipeline.finish.shadows import ShadowEdit, ThrownShadows, edit_shadows, throw_shadows, together
+from pipeline.finish.wall_shadows import throw_wall_shadows
+from pipeline.joints import ANKLES, SHOULDERS
 from pipeline.maths.boxes import Box, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import FOOT_BH
 from pipeline.maths.inpaint import fill_hole
@@ -67,8 +69,7 @@ def surrounding_scene(
     # Parts found beside the mask get an edge of their own.
     room_px = max(_ring_px(height_px), round(REACH_BH * height_px) + reach_px + _GRID_PX)
     changing = [grown(inner, room_px)]
-    if thrown is not None:
-        changing.append(grown(thrown.box_xyxy, _GRID_PX))
+    changing += [grown(each.box_xyxy, _GRID_PX) for each in thrown]
     if mirrored is not None:
         changing.append(grown(mirrored, _GRID_PX))
     box = clipped(union_of(changing), inputs.clip.info.size_wh)
@@ -78,9 +79,9 @@ def surrounding_scene(
         plate = fill_hole(source_rgb[y0:y1, x0:x1], hole, "ns")
         return SurroundingScene(box, plate, masks_without_scene(subject_mask, frame_inputs.not_subject_mask))
     lit, patch, ring = _beside_plate(inputs, inputs.plates, frame_inputs, source_rgb, box, hole, height_px)
-    if thrown is not None:
+    for each in thrown:
         # Pixels in the subject's shadow are expected to be darker than the plate.
-        ring[overlap_slices(thrown.box_xyxy, box)[0]] &= thrown.old < 0.05
+        ring[overlap_slices(each.box_xyxy, box)[0]] &= each.old < 0.05
     shadow = _ground_edit(inputs, patch, hole, thrown, mirrored, layer, frame_inputs.frame.index)
     fit = ring_fit(patch.plate, patch.source, ring, height_px)
     return SurroundingScene(box, patch.plate, _masks(inputs, frame_inputs, lit), shadow, patch.seen, fit)
@@ -124,18 +125,17 @@ def _ground_edit(
     inputs: FinishInputs,
     patch: Patch,
     hole: Mask,
-    thrown: ThrownShadows | None,
+    thrown: Sequence[ThrownShadows],
     mirrored: Box | None,
     layer: PlacedLayer | None,
     frame: int,
 ) -> ShadowEdit | None:
-    """Return the change of the ground by shadows and reflections; None where there are none."""
+    """Return the change of the background by shadows and reflections; None where there are none."""
     is_recast = inputs.settings.composite.shadows == "recast"
     edit = None
-    if thrown is not None:
-        part = patch.part(thrown.box_xyxy)
-        beneath = hole[overlap_slices(thrown.box_xyxy, patch.box_xyxy)[0]]
-        edit = edit_shadows(thrown, part, beneath, inputs.shadows.darkness[frame], recast=is_recast)
+    for each in thrown:
+        beneath = hole[overlap_slices(each.box_xyxy, patch.box_xyxy)[0]]
+        edit = together(edit, edit_shadows(each, patch.part(each.box_xyxy), beneath, recast=is_recast))
     if mirrored is not None and inputs.reflections is not None:
         foot_row = foot_row_of(inputs.plan, frame)
         share = float(inputs.reflections[frame])
@@ -183,14 +183,21 @@ def reach_of_hole(inputs: FinishInputs, body_height_px: float) -> HoleReach:
 
 def _thrown(
     inputs: FinishInputs, frame_inputs: FrameInputs, layer: PlacedLayer | None, height_px: float
-) -> ThrownShadows | None:
-    """Return the shadows of both people in this frame; None where there is none, or no plate shows the ground without
-    it."""
+) -> list[ThrownShadows]:
+    """Return the shadows of both people in this frame, on the ground and on a wall; none where no plate shows the
+    background without them."""
     if inputs.plates is None:
-        return None
+        return []
     number = frame_inputs.frame.index
-    foot_row = float(np.max(inputs.plan.subject.joints[number, ANKLES, 1])) + FOOT_BH * height_px
-    return throw_shadows(frame_inputs.subject_mask, layer, foot_row, height_px, inputs.shadows, number)
+    joints = inputs.plan.subject.joints[number, :, :2]
+    subject_mask = frame_inputs.subject_mask
+    shadows = inputs.shadows
+    foot_row = float(np.max(joints[ANKLES, 1])) + FOOT_BH * height_px
+    found = [throw_shadows(subject_mask, layer, foot_row, height_px, shadows, number)]
+    if shadows.wall is not None:
+        column, row = (float(value) for value in joints[SHOULDERS].mean(axis=0))
+        found.append(throw_wall_shadows(subject_mask, layer, (column, row), height_px, shadows.wall, number))
+    return [each for each in found if each is not None]
 
 
 def _mirrored(

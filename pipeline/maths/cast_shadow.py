@@ -54,7 +54,10 @@ class ShadowSample(Shaped):
     silhouette: Matte
     """(h, w)."""
     foot_row: float
-    """Row of the ground under the person."""
+    """Row of the ground under the person; infinite where it is not in the picture."""
+    body_px: float = SAMPLE_BODY_PX
+    shoulders: tuple[float, float] = (np.nan, np.nan)
+    """Column and row of their middle, NaN unknown."""
 
 
 @dataclass(frozen=True, slots=True)

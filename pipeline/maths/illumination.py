@@ -203,12 +203,12 @@ def light_over_time(
     rgb = np.exp(change) * strength_rgb
     direction, contrast = _key(samples)
     daylight = SceneLight.daylight(1)
-    usual = _mean_light(daylight.key_direction[0], daylight.key_rgb[0], daylight.ambient_rgb[0])
+    usual = mean_light(daylight.key_direction[0], daylight.key_rgb[0], daylight.ambient_rgb[0])
     key_rgb = contrast * daylight.key_rgb[0]
     ambient_rgb = daylight.ambient_rgb[0]
     # What the key light loses the sky gains: contrast does not affect the intensity.
     ambient_rgb = ambient_rgb * (1 + (1 - contrast) * float(np.mean(daylight.key_rgb)) / float(np.mean(ambient_rgb)))
-    gain = usual / _mean_light(direction, key_rgb, ambient_rgb)
+    gain = usual / mean_light(direction, key_rgb, ambient_rgb)
     return SceneLight(
         np.tile(direction, (len(seconds), 1)).astype(np.float32),
         np.asarray(rgb * (gain * key_rgb), np.float32),
@@ -224,7 +224,7 @@ def _veil(samples: list[LightSample]) -> NDArray[np.float64]:
     return np.asarray(np.clip(least - _DARK_SURFACE, 0, _MOST_VEIL), np.float64)
 
 
-def _mean_light(direction: NDArray[np.floating], key_rgb: NDArray[np.floating], sky_rgb: NDArray[np.floating]) -> float:
+def mean_light(direction: NDArray[np.floating], key_rgb: NDArray[np.floating], sky_rgb: NDArray[np.floating]) -> float:
     """Return the mean light on the visible side of an upright cylinder."""
     angle = np.linspace(-np.pi / 2, np.pi / 2, 33)
     facing = np.clip((np.sin(angle) * direction[0] - np.cos(angle) * direction[2] + 0.25) / 1.25, 0, None)

@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Transforms
+from pipeline.datatypes.arrays import Mask, Matte, Transforms
+from pipeline.datatypes.light import WallShape
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
+from pipeline.maths.wall_shadow import throw_on_wall
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
 from pipeline.plate.spread import frame_speeds, spread_anchors
@@ -28,6 +30,8 @@ _FAST = 1.0
 _BLURRED_WORTH = 0.4
 """Samples that a frame in fast motion counts as: others are searched for, and decide where there are enough."""
 _LOOKED_AT = 80
+_SHOULDERS_BH = 0.18
+"""Distance of the shoulders below the top of a person's mask."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -53,11 +57,17 @@ class AnchorPlan(Shaped):
         return large[: self.size_wh[1], : self.size_wh[0]]
 
 
-def background_grade(people_mask: Mask, height: float, shear: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-    """Grade the pixels of a frame: 0 people, 1 ground that may lie in their shadow, 2 clear.
+def background_grade(
+    people_mask: Mask,
+    height: float,
+    shear: tuple[float, float] | None = None,
+    wall: WallShape | None = None,
+) -> NDArray[np.uint8]:
+    """Grade the pixels of a frame: 0 people, 1 background that may lie in their shadow, 2 clear.
 
-    The area around the feet counts as shadow, and where it is known what the ``shear`` of ``maths.cast_shadow``
-    predicts. The mask is widened by 2 % of body height: half a pixel of clothes in the median is a ghost.
+    The area around the feet counts as shadow, and where it is known what the ``shear`` of ``maths.cast_shadow`` and the
+    shape on a ``wall`` predict. The mask is widened by 2 % of body height: half a pixel of clothes in the median is a
+    ghost.
     """
     grade = np.full(people_mask.shape, 2, np.uint8)
     if not people_mask.any():
@@ -74,13 +84,26 @@ def background_grade(people_mask: Mask, height: float, shear: tuple[float, float
             cv2.ellipse(grade, center, (round(0.7 * height), round(0.2 * height)), 0, 0, 360, 1, -1)
             if shear is not None:
                 grade[_shaded(labels == label, (y + h) / factor, shear, people.shape, height / factor)] = 1
+            if wall is not None:
+                shoulders = (x + w / 2) / factor, (y + _SHOULDERS_BH * height) / factor
+                grade[_shaded_wall(labels == label, shoulders, wall, people.shape, height / factor)] = 1
     grade[grow(people_mask, radius)] = 0
     return grade
 
 
 def _shaded(body: Mask, bottom_row: float, shear: tuple[float, float], shape: tuple[int, ...], height: float) -> Mask:
     """Return where a body's shadow falls, with a margin for its soft edge: (H, W) of ``shape`` from a smaller mask."""
-    shadow = cast(body.astype(np.float32), bottom_row - 0.03 * height, *shear)
+    return _with_margin(cast(body.astype(np.float32), bottom_row - 0.03 * height, *shear), shape, height)
+
+
+def _shaded_wall(
+    body: Mask, shoulders: tuple[float, float], wall: WallShape, shape: tuple[int, ...], height: float
+) -> Mask:
+    """Return where a body's shadow falls on the wall, as ``_shaded``; ``shoulders`` are their column and row."""
+    return _with_margin(throw_on_wall(body.astype(np.float32), shoulders, height, wall), shape, height)
+
+
+def _with_margin(shadow: Matte, shape: tuple[int, ...], height: float) -> Mask:
     grown = grow(shadow > 0.2, max(1, round(0.05 * height)))
     return cv2.resize(grown.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
@@ -100,7 +123,8 @@ class _CoarseGrades:
             small = cv2.resize(
                 mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
             )
-            grade = background_grade(small > 12, self._height, self._inputs.shadows.shear_at(frame))
+            shadows = self._inputs.shadows
+            grade = background_grade(small > 12, self._height, shadows.shear_at(frame), shadows.wall_at(frame))
             self._kept[frame] = self._inputs.moving.lower(grade, frame)
             if len(self._kept) > _CACHED_MASKS:
                 self._kept.popitem(last=False)

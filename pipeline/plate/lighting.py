@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan, Presence
-from pipeline.joints import ANKLES
+from pipeline.joints import ANKLES, SHOULDERS
 from pipeline.maths.illumination import SAMPLE_BODY_PX, LightSample, light_over_time, sample_light
 from pipeline.maths.light import linear_of
+from pipeline.maths.shadow_light import light_with_shadow
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.shadow_search import MOST_SAMPLES, GroundView, ground_view, shadows_of_shot
@@ -80,7 +81,8 @@ def _measured(clip: Clip, plan: Plan, masks: SubjectMasks, check: Check) -> tupl
         lights.append(light_over_time([samples[t] for t in numbers], seconds[numbers], seconds[start:stop]))
         shadows.append(shadows_of_shot(views, plan.camera.world_from_source, start, stop, size_wh))
     light = SceneLight(*(np.concatenate(parts) for parts in zip(*map(_fields, lights), strict=True)))
-    return light, CastShadows(*(np.concatenate(parts) for parts in zip(*map(_fields, shadows), strict=True)))
+    thrown = CastShadows.joined(shadows)
+    return light_with_shadow(light, thrown), thrown
 
 
 def _compared(frames: NDArray[np.int64]) -> set[int]:
@@ -96,15 +98,24 @@ def _compared(frames: NDArray[np.int64]) -> set[int]:
     return set(near[np.linspace(0, len(near) - 1, MOST_SAMPLES).astype(int)].tolist())
 
 
-def _fields(value: SceneLight | CastShadows) -> list[NDArray[np.float32]]:
+def _fields(value: SceneLight) -> list[NDArray[np.float32]]:
     return [getattr(value, field.name) for field in fields(value)]
 
 
 def _view(frame: Frame, plan: Plan, masks: SubjectMasks, usual_px: float) -> GroundView | None:
     t = frame.index
-    ankles = plan.subject.joints[t, ANKLES, :2]
+    joints = plan.subject.joints[t, :, :2]
     height_px = float(plan.subject.body_height_px[t])
-    return ground_view(t, rgb_of(frame), masks.subject_mask(t), masks.hidden_mask(t), ankles, height_px, usual_px)
+    return ground_view(
+        t,
+        rgb_of(frame),
+        masks.subject_mask(t),
+        masks.hidden_mask(t),
+        joints[ANKLES],
+        height_px,
+        usual_px,
+        joints[SHOULDERS].mean(axis=0),
+    )
 
 
 def _looked_at(plan: Plan, seconds: NDArray[np.float64]) -> list[int]:

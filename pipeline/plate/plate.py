@@ -78,10 +78,5 @@ def _any_shadow(shadows: Sequence[CastShadows]) -> CastShadows:
     """Return in each frame the shadow of the first subject that casts one: the sun is the same for all."""
     merged = shadows[0]
     for further in shadows[1:]:
-        is_dark = np.asarray(merged.darkness.any(axis=1))
-        merged = CastShadows(
-            np.where(is_dark[:, None], merged.shear, further.shear),
-            np.where(is_dark[:, None], merged.darkness, further.darkness),
-            np.where(is_dark, merged.softness_bh, further.softness_bh),
-        )
+        merged = merged.or_else(further)
     return merged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import ClassVar
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte, Picture, Transforms
-from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.light import CastShadows, WallShadows, WallShape
 from pipeline.maths.cast_shadow import (
     FOOT_BH,
     SAMPLE_BODY_PX,
@@ -23,6 +23,7 @@ from pipeline.maths.cast_shadow import (
 )
 from pipeline.maths.light import linear_of
 from pipeline.maths.masks import grow
+from pipeline.maths.wall_shadow import find_wall, measure_wall, throw_of, throw_on_wall
 from pipeline.shaped import Shaped, Shapes
 
 MOST_SAMPLES = 20
@@ -46,7 +47,10 @@ class GroundView(Shaped):
     people: Mask
     """(h, w) with a margin."""
     foot_row: float
+    """Row of the ground under the subject; infinite where the feet are not in the picture."""
     body_px: float
+    shoulders: tuple[float, float]
+    """Column and row of their middle, NaN unknown."""
 
 
 def ground_view(
@@ -57,14 +61,18 @@ def ground_view(
     ankles: NDArray[np.floating],
     height_px: float,
     usual_height_px: float,
+    shoulders: NDArray[np.floating] | None = None,
 ) -> GroundView | None:
-    """Reduce a frame so that the usual body height in its shot is ``SAMPLE_BODY_PX``; None where the feet are not in
-    it.
+    """Reduce a frame so that the usual body height in its shot is ``SAMPLE_BODY_PX``; None where it shows neither the
+    feet nor the shoulders.
 
-    ``ankles`` is (2, 2) source px.
+    ``ankles`` is (2, 2) source px, ``shoulders`` (2,) the middle between them.
     """
     foot_row = float(np.max(ankles[:, 1])) + FOOT_BH * height_px
-    if not np.isfinite(ankles).all() or foot_row >= len(picture) - 1 or not height_px > 8:
+    if not np.isfinite(ankles).all() or foot_row >= len(picture) - 1:
+        foot_row = np.inf
+    known = np.full(2, np.nan) if shoulders is None else np.asarray(shoulders, np.float64)
+    if not height_px > 8 or not (np.isfinite(foot_row) or np.isfinite(known).all()):
         return None
     scale = min(SAMPLE_BODY_PX / usual_height_px, _MOST_SIDE_PX / max(picture.shape[:2]))
     size_wh = max(round(picture.shape[1] * scale), 4), max(round(picture.shape[0] * scale), 4)
@@ -75,30 +83,78 @@ def ground_view(
     ]
     wide = grow(cover[1] > 0.02, 2)
     log_light = np.log(np.maximum(linear, 2e-3))
-    return GroundView(frame, log_light, cover[0], wide, (foot_row + 0.5) * scale - 0.5, height_px * scale)
+    column, row = (float(value) for value in (known + 0.5) * scale - 0.5)
+    return GroundView(
+        frame, log_light, cover[0], wide, (foot_row + 0.5) * scale - 0.5, height_px * scale, (column, row)
+    )
 
 
 def shadows_of_shot(
     views: Sequence[GroundView], world_from_source: Transforms, start: int, stop: int, size_wh: tuple[int, int]
 ) -> CastShadows:
     """Return the shadow over the frames [start, stop) of one shot; none where it cannot be determined."""
-    none = CastShadows.none(stop - start)
+    count = stop - start
+    none = CastShadows.none(count)
     if len(views) < _LEAST_SAMPLES:
         return none
-    shear = find_shear(_samples(views, world_from_source, size_wh))
+    samples = _samples(views, world_from_source, size_wh)
+    wall = _wall_of_shot(views, samples, world_from_source, size_wh)
+    on_wall = None
+    if wall is not None:
+        shape, darkness = wall
+        samples = [_without(sample, throw_of(sample, shape)) for sample in samples]
+        on_wall = WallShadows(
+            np.tile(np.array(astuple(shape), np.float32), (count, 1)),
+            np.tile(np.array(darkness, np.float32), (count, 1)),
+        )
+    none = replace(none, wall=on_wall)
+    standing = [sample for sample in samples if np.isfinite(sample.foot_row)]
+    shear = find_shear(standing) if len(standing) >= _LEAST_SAMPLES else None
     if shear is None:
         return none
     # Now that the shadows' positions are known the ground is compared with frames in which it was lit.
     lit = [replace(view, people=_with_shadow(view, shear)) for view in views]
-    shape = measure_shadow(_samples(views, world_from_source, size_wh, references=lit), shear)
-    if shape is None:
+    ground = [
+        sample for sample in _samples(views, world_from_source, size_wh, references=lit) if np.isfinite(sample.foot_row)
+    ]
+    if wall is not None:
+        ground = [_without(sample, throw_of(sample, wall[0])) for sample in ground]
+    shape_on_ground = measure_shadow(ground, shear)
+    if shape_on_ground is None:
         return none
-    count = stop - start
     return CastShadows(
-        np.tile(np.array([shape.right, shape.up], np.float32), (count, 1)),
-        np.tile(np.array(shape.darkness, np.float32), (count, 1)),
-        np.full(count, shape.softness_bh, np.float32),
+        np.tile(np.array([shape_on_ground.right, shape_on_ground.up], np.float32), (count, 1)),
+        np.tile(np.array(shape_on_ground.darkness, np.float32), (count, 1)),
+        np.full(count, shape_on_ground.softness_bh, np.float32),
+        on_wall,
     )
+
+
+def _wall_of_shot(
+    views: Sequence[GroundView],
+    samples: list[ShadowSample],
+    world_from_source: Transforms,
+    size_wh: tuple[int, int],
+) -> tuple[WallShape, tuple[float, float, float]] | None:
+    """Return the shape and the darkness (RGB) of the shadow on a wall; None where there is none."""
+    found = find_wall(samples)
+    if found is None:
+        return None
+    lit = [replace(view, people=view.people | _on_wall(view, found)) for view in views]
+    return measure_wall(_samples(views, world_from_source, size_wh, references=lit), found)
+
+
+def _on_wall(view: GroundView, shape: WallShape) -> Mask:
+    if not np.isfinite(view.shoulders).all():
+        return np.zeros(view.people.shape, np.bool_)
+    return grow(throw_on_wall(view.subject, view.shoulders, view.body_px, shape) > 0.1, 3)
+
+
+def _without(sample: ShadowSample, shadow: Matte) -> ShadowSample:
+    """Return a sample in which the pixels of a shadow (h, w) are unknown."""
+    darkening = sample.darkening.copy()
+    darkening[grow(shadow > 0.1, 3)] = np.nan
+    return replace(sample, darkening=darkening)
 
 
 def _samples(
@@ -127,8 +183,11 @@ def _sample(
         return None
     room = int(2 * view.body_px)
     x0, x1 = max(int(columns[0]) - room, 0), min(int(columns[-1]) + room, width)
-    y0 = max(int(view.foot_row - 1.15 * view.body_px), 0)
-    y1 = min(int(view.foot_row + 0.6 * view.body_px), height)
+    y0 = 0
+    y1 = height
+    if np.isfinite(view.foot_row):
+        y0 = max(int(view.foot_row - 1.15 * view.body_px), 0)
+        y1 = min(int(view.foot_row + 0.6 * view.body_px), height)
     box_wh = x1 - x0, y1 - y0
     small = np.array([[width / size_wh[0], 0, 0], [0, height / size_wh[1], 0], [0, 0, 1.0]])
     small[:2, 2] = (np.diag(small)[:2] - 1) / 2
@@ -151,4 +210,7 @@ def _sample(
         return None
     darkening -= np.median(darkening[known], axis=0)
     darkening = np.clip(darkening, -_MOST_LOG, _MOST_LOG)
-    return ShadowSample(darkening, np.ascontiguousarray(view.subject[area]), view.foot_row - y0)
+    column, row = view.shoulders
+    return ShadowSample(
+        darkening, np.ascontiguousarray(view.subject[area]), view.foot_row - y0, view.body_px, (column - x0, row - y0)
+    )

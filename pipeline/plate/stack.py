@@ -48,7 +48,8 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
     height = inputs.body_height_px
 
     def grade_of(frame: int) -> NDArray[np.uint8]:
-        grade = background_grade(inputs.people_mask(frame), height, inputs.shadows.shear_at(frame))
+        shadows = inputs.shadows
+        grade = background_grade(inputs.people_mask(frame), height, shadows.shear_at(frame), shadows.wall_at(frame))
         return inputs.moving.lower(grade, frame)
 
     return Candidates(

@@ -41,7 +41,7 @@ def _edit(
     area = np.s_[y0:y1, x0:x1]
     seen = np.ones((y1 - y0, x1 - x0), bool)
     patch = Patch(thrown.box_xyxy, source[area], plate[area], seen, old[area], np.zeros_like(seen), _HEIGHT)
-    edit = edit_shadows(thrown, patch, old[area], _SHADOWS.darkness[0], recast=recast)
+    edit = edit_shadows(thrown, patch, old[area], recast=recast)
     return edit, source, plate, shadow
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.datatypes.light import CastShadows
+from pipeline.datatypes.light import CastShadows, WallShape
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.grain import Grain, add_grain, estimate_grain, noise_inside
 from pipeline.maths.inpaint import fill_hole
@@ -269,6 +269,11 @@ def test_grade_covers_people_and_the_ground_beside_their_feet() -> None:
     shaded = background_grade(mask, BODY_PX, (100 / 120, 30 / 120))
     assert shaded[155, 255] == 1 and grade[155, 255] == 2 and shaded[100, 255] == 2
     assert (shaded[mask] == 0).all()
+    # and on a wall: the silhouette, half a body height to the right
+    walled = background_grade(mask, BODY_PX, wall=WallShape(0.5, 0.0, 1.0, 2.0, 0.01))
+    right = 165 + round(0.5 * BODY_PX)
+    assert walled[100, right] == 1 and grade[100, right] == 2 and walled[100, right + 40] == 2
+    assert (walled[mask] == 0).all()
 
 
 def test_light_is_matched_in_spite_of_outliers() -> None:

@@ -24,7 +24,7 @@ from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
-from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, straight_color
+from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, sky_share, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.runtime.callbacks import Check
@@ -207,6 +207,7 @@ class Mannequin:
         places = self._skinned(pose)
         width, height = size_wh
         shadow = ground_shadow(size_wh, _contact_shadow_ellipses(figure, pose, height_px, standing))
+        shadow *= np.float32(sky_share(scene_light))
         picture = np.zeros((height, width, 3), np.uint8)
         alpha = (shadow * 255 + np.float32(0.5)).astype(np.uint8)
         low, high = extent(places)

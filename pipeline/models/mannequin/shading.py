@@ -34,6 +34,16 @@ def light_vertices(
     return _light(normals, occlusion, lit, light)
 
 
+def sky_share(light: SceneLight) -> float:
+    """Return which fraction of the ground's light comes from the sky, 0..1; ``light`` is that of one frame.
+
+    Feet take only that from the ground around them: what they take of the key light is the cast shadow.
+    """
+    sky = float(light.ambient_rgb[0].mean())
+    key = float(light.key_rgb[0].mean()) * max(-float(light.key_direction[0, 1]), 0.0)
+    return sky / max(sky + key, 1e-6)
+
+
 def unshadowed_light(
     normals: NDArray[np.float32], occlusion: NDArray[np.float32], light: SceneLight
 ) -> NDArray[np.float32]:

@@ -200,6 +200,19 @@ def test_alpha_is_soft_at_the_edge_only_and_shadow_is_black(mannequin: Mannequin
     assert alpha[:, 0].max() == 0 and alpha[0].max() == 0
 
 
+def test_feet_darken_the_ground_less_where_the_key_light_does_most(mannequin: Mannequin, figure: Figure) -> None:
+    window = _window([_standing(figure)])
+    daylight = SceneLight.daylight(1)
+    dull = replace(daylight, key_rgb=np.zeros_like(daylight.key_rgb))
+    dark = []
+    for light in (dull, daylight):
+        layer = next(mannequin.generate(replace(window, light=light), 0, lambda: None))
+        assert layer.alpha is not None
+        is_shadow = (layer.alpha > 0) & (layer.picture.max(2) < 8)
+        dark.append(float(layer.alpha[is_shadow & (np.arange(SIZE[1])[:, None] > 280)].sum()))
+    assert dark[1] < 0.65 * dark[0]
+
+
 def test_same_input_same_bytes_and_windows_do_not_matter(mannequin: Mannequin, figure: Figure) -> None:
     skeletons = _walking(figure)
     together = list(mannequin.generate(_window(skeletons), 0, lambda: None))
