@@ -42,13 +42,13 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
         far = np.hypot(columns - x, rows - y) > _REACH_BH * height
         is_within |= counts_in(labeled, far, count) == 0
     is_hand = is_within & (areas <= _MOST_BH2 * height**2)
-    is_hand &= counts_in(labeled, _skin(sample.view.picture), count) > _SKIN_SHARE * areas
+    is_hand &= counts_in(labeled, skin(sample.view.picture), count) > _SKIN_SHARE * areas
     is_hand[0] = False
     # What was opened away from its edge are fingers.
     return (cv2.dilate(those_of(labeled, is_hand).view(np.uint8), kernel) > 0) & unexplained
 
 
-def _skin(picture: Picture) -> Mask:
+def skin(picture: Picture) -> Mask:
     """Return the pixels of a picture (h, w, 3) in the hues of skin."""
     hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
     is_hue = (hue < _SKIN_HUES[0]) | (hue > _SKIN_HUES[1])

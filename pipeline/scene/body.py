@@ -16,7 +16,12 @@ PART_NAMES = ("head", "torso", "upper arm", "forearm", "hand", "thigh", "shin", 
 """Left and right share a part: clothes look the same on both sides."""
 NUM_PARTS = len(PART_NAMES)
 HEAD = PART_NAMES.index("head")
+TORSO = PART_NAMES.index("torso")
+UPPER_ARM = PART_NAMES.index("upper arm")
+FOREARM = PART_NAMES.index("forearm")
 HAND = PART_NAMES.index("hand")
+THIGH = PART_NAMES.index("thigh")
+SHIN = PART_NAMES.index("shin")
 
 _HAND_CONFIDENCE = 0.2
 

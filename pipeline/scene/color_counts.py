@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Float64Array
-from pipeline.scene.body import HAND, HEAD, NUM_PARTS
+from pipeline.scene.body import FOREARM, HAND, HEAD, NUM_PARTS
 from pipeline.scene.colors import NUM_BINS, density, smoothed
+from pipeline.scene.hair import NUM_CELLS
+from pipeline.scene.hand_colors import held_in_one_hand
 
 _LEAST_PX = 30
 """Fewer pixels of a part do not show how consistently it has a color."""
@@ -23,6 +25,12 @@ _LEAST_TELLING = 0.1
 """Weight of a color that differs from the plate as often away from the hands as near them."""
 _HELD_WEIGHT = 8.0
 _HELD_SHARE = 0.12
+_OUTLINE_SHARE = 0.15
+"""Of a color beside the hands, this much along the outline away from them: that of a long stick is less."""
+_SUMS = (
+    "subject", "others", "foreign", "beside", "clutter", "hair", "head", "outline", "hands", "hands_looks",
+    "_breadth", "_looks", "_first", "_second",
+)  # fmt: skip
 
 
 class ColorCounts:
@@ -36,6 +44,15 @@ class ColorCounts:
         """Within reach of the hands, off the limbs and different from the plate."""
         self.clutter = np.zeros(NUM_BINS)
         """Expected number, from what differs from the plate elsewhere."""
+        self.outline = np.zeros(NUM_BINS)
+        """Along the outline, away from the hands."""
+        self.hair = np.zeros(NUM_BINS)
+        """Beside the mask, of what moves with the head."""
+        self.head = np.zeros((2, NUM_CELLS, NUM_CELLS))
+        """Sums of ``head_counts``."""
+        self.hands = np.zeros((3, NUM_BINS))
+        """Near the left hand, near the right one, and on the rest of the body."""
+        self.hands_looks = np.zeros(1)
         self._breadth = np.zeros(2)
         """Sums over the observations of a foreign object's squared width and of its width, which is its weight."""
         self._looks = np.zeros((NUM_PARTS, 1))
@@ -67,6 +84,20 @@ class ColorCounts:
         self.beside += near
         self.clutter += area_ratio * away
 
+    def add_hands(self, counts: Float64Array | None) -> None:
+        """Add one frame's ``hand_counts``."""
+        if counts is not None:
+            self.hands += counts
+            self.hands_looks += 1.0
+
+    def in_one_hand(self) -> Float64Array:
+        """Return (NUM_BINS,) the pixels of what one hand holds, by color."""
+        return held_in_one_hand(self.hands, float(self.hands_looks[0]))
+
+    def in_hand_colors(self) -> Float32Array:
+        """Return (NUM_BINS,) probabilities on what one hand holds."""
+        return density(self.in_one_hand())
+
     def held_shares(self) -> Float64Array:
         """Return (NUM_BINS,): for each pixel of a color on the subject, how many lie near the hands and are not the
         subject's.
@@ -81,6 +112,11 @@ class ColorCounts:
         """Return (NUM_BINS,): the colors of held objects, whether or not they also occur on the subject."""
         return np.asarray(self.held_shares() > _HELD_SHARE, np.bool_)
 
+    def is_surely_held(self) -> NDArray[np.bool_]:
+        """Return (NUM_BINS,): those that are no colors of a blurred outline, which passes the hands, too."""
+        is_outline = smoothed(self.outline) > _OUTLINE_SHARE * smoothed(self.beside)
+        return np.asarray(self.is_held() & ~is_outline, np.bool_)
+
     @property
     def breadth_bh(self) -> float:
         """Typical radius of the largest disc inside the foreign objects, body heights; 0 where none was seen."""
@@ -88,7 +124,7 @@ class ColorCounts:
 
     def add(self, other: ColorCounts, weight: float) -> None:
         """Add counts from elsewhere, with a weight."""
-        for name in ("subject", "others", "foreign", "beside", "clutter", "_breadth", "_looks", "_first", "_second"):
+        for name in _SUMS:
             getattr(self, name).__iadd__(weight * getattr(other, name))
 
     def own_colors(self) -> Float32Array:
@@ -107,6 +143,12 @@ class ColorCounts:
         own = (
             subject * subject / (subject + _THING_WEIGHT * doubt * foreign) / (1.0 + _HELD_WEIGHT * self.held_shares())
         )
+        if self.hair.any():
+            own[HEAD] = np.maximum(own[HEAD], density(self.hair))
+        # What lies in a hand also lies on the end of its sleeve.
+        ends = [FOREARM, HAND]
+        seen = smoothed(self.subject[ends]) + 1.0
+        own[ends] *= seen / (seen + _HELD_WEIGHT * smoothed(self.in_one_hand()))
         # The face shows which of its colors are skin.
         own[HAND] = np.maximum(own[HAND], np.minimum(subject[HAND], subject[HEAD]))
         return np.asarray(own, np.float32)

@@ -52,7 +52,7 @@ def _displaced(found: Mask, sample: Sample) -> Mask:
     x0, y0, x1, y1 = box_of_mask(found)
     area = np.s_[y0:y1, x0:x1]
     displaced = np.zeros(found.shape, np.bool_)
-    displaced[area] = _shown_near_by(sample.view.picture[area], sample.view.plate[area], _REACH_PX)
+    displaced[area] = shown_near_by(sample.view.picture[area], sample.view.plate[area], _REACH_PX)
     return displaced & ~sample.subject_mask & ~sample.others_mask
 
 
@@ -63,7 +63,7 @@ def folds_of_background(loose: Mask, sample: Sample) -> Mask:
     x0, y0, x1, y1 = box_of_mask(loose)
     area = np.s_[y0:y1, x0:x1]
     alike = np.zeros(loose.shape, np.bool_)
-    alike[area] = _shown_near_by(sample.view.picture[area], sample.view.plate[area], _LOOSE_REACH_PX)
+    alike[area] = shown_near_by(sample.view.picture[area], sample.view.plate[area], _LOOSE_REACH_PX)
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
     shares = counts_in(labeled, alike, count) / areas_of(labeled, count)
     is_background = shares >= _LOOSE_SHARE
@@ -71,7 +71,7 @@ def folds_of_background(loose: Mask, sample: Sample) -> Mask:
     return those_of(labeled, is_background)
 
 
-def _shown_near_by(source: Picture, plate: Picture, reach_px: int) -> Mask:
+def shown_near_by(source: Picture, plate: Picture, reach_px: int) -> Mask:
     """Return (h, w) where the source lies in the range of the plate's neighborhood in every channel and in hue."""
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
     within = np.ones(source.shape[:2], np.bool_)

@@ -19,7 +19,9 @@ from pipeline.scene.colors import FLOOR
 from pipeline.scene.displaced import displaced_background, displaced_parts, folds_of_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges
+from pipeline.scene.hair import hair, worn_places
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
+from pipeline.scene.known_things import LEAST_IN_HAND, colors_at_hands, known_things
 from pipeline.scene.mixed_edges import mixed_edges
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
@@ -50,6 +52,7 @@ _LARGEST_HOLE_PX = 2700
 _PAINTED = 0.0018
 """Square body heights: smaller holes in an object are its pattern, even in the subject's colors; larger ones may show
 the subject through it."""
+_EDGE_PX = 2
 _CAP_BH = 0.12
 """Distance from the surface of the head: hats and high hair."""
 _LONG_HAIR_BH = 0.2
@@ -106,6 +109,10 @@ class _Evidence:
     near_others: Mask
     unmasked: Mask
     """Where others may be without a mask."""
+    worn: Mask
+    """Where something moves with the head."""
+    in_hand: Mask
+    """Colors that over time are those of a held object, where it may be."""
 
 
 def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Evidence:
@@ -116,14 +123,30 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
     unmasked = may_meet & (sample.outside > np.where(sample.subject_mask, _OFF_LIMBS_BH, 0.0))
     # Hair that the mask contains is the subject's, however alike it is.
     unmasked &= ~(sample.subject_mask & (sample.distances[HEAD] < _CAP_BH))
+    worn = worn_places(row.worn, sample) & ~near_others
+    unmasked &= ~worn
     other_people = np.where(near_others | unmasked, row.others[sample.bins], np.float32(0))
-    foreign = row.foreign[sample.bins]
+    small = colors_at_hands(sample, row)
+    foreign = np.maximum(row.foreign[sample.bins], small)
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
     in_masks = sample.subject_mask | sample.others_mask
     doubtful = on_ground(sample) | ((wrong | ~sample.view.known) & ~in_masks)
-    differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN)) & ~doubtful
-    return _Evidence(likelihood, foreign, other_people, odds, differs, doubtful, near_others, unmasked)
+    in_hand = small > np.maximum(LEAST_IN_HAND, likelihood)
+    # A black phone is black in front of a shaded wall, too.
+    differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN) | ((shown == Shown.SHADOW) & in_hand)) & ~doubtful
+    return _Evidence(
+        likelihood,
+        foreign,
+        other_people,
+        odds,
+        differs,
+        doubtful,
+        near_others,
+        unmasked,
+        worn,
+        in_hand | row.is_held[sample.bins],
+    )
 
 
 def labels_of(
@@ -137,23 +160,26 @@ def labels_of(
     front, wrong = places
     evidence = _evidence(sample, row, wrong, may_meet)
     unexplained = _unexplained(evidence, sample)
+    known = known_things(unexplained, evidence.in_hand)
+    own_hair = hair(unexplained & ~evidence.near_others & ~known, evidence.worn, sample, row)
+    unexplained &= ~own_hair
     shoes = subject_shoes(sample, unexplained, row)
     like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
-    outline = blurred_outline(sample, unexplained, like_others, evidence.unmasked)
+    outline = blurred_outline(sample, unexplained, like_others, evidence.unmasked) & ~known
     unexplained &= ~shoes & ~outline
     # Where the mask is wide enough, they are already in it.
-    rims = rims_of_limbs(unexplained, sample, like_others)
+    rims = rims_of_limbs(unexplained, sample, like_others) & ~known
     unexplained &= ~displaced_parts(unexplained, sample)
-    mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample)
+    mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample) & ~known
     unexplained &= ~rims & ~mixed
-    hands = bare_hands(unexplained, sample)
+    hands = bare_hands(unexplained, sample) & ~known
     unexplained &= ~hands
-    outline |= mixed | hands
+    outline |= mixed | hands | own_hair
     people = _people(evidence, sample, unexplained)
     labels = np.where(
         _subject(evidence, sample, people, shoes | outline), np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)
     )
-    held, hand = held_objects(unexplained & ~people, sample)
+    held, hand = held_objects(unexplained & ~people, sample, known)
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
     loose &= ~folds_of_background(loose, sample)
@@ -164,6 +190,9 @@ def labels_of(
     labels[worn & ~people] = Label.SUBJECT
     labels[hand] = Label.SUBJECT
     labels[held] = Label.CARRIED
+    # Its edge is mixed with a background that it may resemble.
+    edge = grow(held, _EDGE_PX) & (labels == Label.NOBODY) & (sample.view.shown != Shown.PLATE) & sample.view.known
+    labels[edge] = Label.CARRIED
     labels[people] = Label.OTHERS
     front = _in_front(front, sample)
     labels[front] = Label.FRONT
@@ -187,7 +216,7 @@ def _unexplained(evidence: _Evidence, sample: Sample) -> Mask:
     is_other = sample.view.shown == Shown.OTHER
     likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
     found = _coherent(likely, sure, surely_subject, painted_px)
-    return found & ~displaced_background(found, sample)
+    return found & ~(displaced_background(found, sample) & ~known_things(found, evidence.in_hand))
 
 
 def _continued(likely: Mask, doubtful: Mask) -> Mask:
@@ -287,7 +316,9 @@ def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
         return np.zeros(subject.shape, np.bool_)
     differs = (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
     within = grow(subject, reach)
-    near = within & differs & ~_extending(differs, within)
+    # What lies out of reach is somebody's or something's of its own, whether or not the colors near by tell.
+    apart = (labels == Label.THING) | (labels == Label.OTHERS)
+    near = within & differs & ~_extending(differs | apart, within)
     # A line of one pixel is a misplaced edge; fingers are wider, and are recovered by dilating the mask.
     found = opened(near & like, 1)
     if not found.any():

@@ -18,6 +18,8 @@ from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
 from pipeline.scene.colors import density
+from pipeline.scene.hair import hair_counts, head_counts, worn_cells
+from pipeline.scene.hand_colors import hand_counts, outline_counts
 from pipeline.scene.occluders import Evidence, PlateEvidence
 from pipeline.scene.samples import (
     Sample,
@@ -97,6 +99,7 @@ class SceneLearner:
             sample = replace(sample, others_mask=sample.others_mask | sample.view.reduced(ball))
         if is_found:
             counts.colors.add_subject(subject_counts(sample))
+            counts.colors.head += head_counts(sample)
         self._waiting.append((number, sample))
         return sample
 
@@ -131,8 +134,11 @@ class SceneLearner:
                 continue
             is_wrong = bins_at(counts.evidence.wrong(), places[0], counts.evidence.bin_px)
             counts.colors.add_beside(*beside_counts(sample, is_wrong))
+            counts.colors.add_hands(hand_counts(sample, is_wrong))
+            counts.colors.outline += outline_counts(sample)
             known = faded_sum([(1.0, counts.colors), *near])
             counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong, known.is_held()))
+            counts.colors.hair += hair_counts(sample, worn_cells(known.head))
         self._waiting.clear()
 
     def _is_found(self, number: int) -> bool:
@@ -175,7 +181,9 @@ class SceneLearner:
             front, wrong = self._take_places(row)
             foreign = colors.foreign_colors()
             others = colors.others_colors()
-            save_row(self._folder, row, SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, wrong))
+            over_time = colors.in_hand_colors(), colors.is_surely_held(), worn_cells(colors.head)
+            own = colors.own_colors()
+            save_row(self._folder, row, SceneRow(own, foreign, others, colors.breadth_bh, front, wrong, *over_time))
             self._written += 1
             self._colors.pop(row - _NEAR_ROWS, None)
 

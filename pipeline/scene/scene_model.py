@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
 from pipeline.scene.balls import Balls
+from pipeline.scene.colors import NUM_BINS
 from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
@@ -27,7 +28,8 @@ class SceneRow(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "subject": ("parts", "bins"), "foreign": ("bins",), "others": ("bins",),
-        "front": ("h", "w"), "wrong": ("h", "w"),
+        "front": ("h", "w"), "wrong": ("h", "w"), "in_hand": ("bins",), "is_held": ("bins",),
+        "worn": ("cells", "cells"),
     }  # fmt: skip
 
     subject: NDArray[np.float32]
@@ -42,6 +44,12 @@ class SceneRow(Shaped):
     """(h, w) bins of the plate where something static stands in front of the subject."""
     wrong: Mask
     """(h, w) bins in which the plate is not to be trusted."""
+    in_hand: NDArray[np.float32] = field(default_factory=lambda: np.zeros(NUM_BINS, np.float32))
+    """(NUM_BINS,) probabilities of colors on a small thing in one of the hands."""
+    is_held: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(NUM_BINS, np.bool_))
+    """(NUM_BINS,) the colors that over time are those of a held object."""
+    worn: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), np.bool_))
+    """Cells around the head in which something moves with it, see ``hair.worn_cells``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +75,9 @@ class SceneModel:
                 with np.load(self.folder / f"scene_{row:04d}.npz") as saved:
                     places = np.unpackbits(saved["places"], axis=-1, count=int(saved["width"])).astype(np.bool_)
                     colors = saved["subject"], saved["foreign"], saved["others"]
-                    self._cache[row] = SceneRow(*colors, float(saved["breadth_bh"]), *places)
+                    front, wrong = places
+                    over_time = saved["in_hand"], saved["is_held"], saved["worn"]
+                    self._cache[row] = SceneRow(*colors, float(saved["breadth_bh"]), front, wrong, *over_time)
                 while len(self._cache) > _CACHED:
                     self._cache.popitem(last=False)
             return self._cache[row]
@@ -132,4 +142,7 @@ def save_row(folder: Path, number: int, row: SceneRow) -> None:
         breadth_bh=np.float64(row.breadth_bh),
         places=np.packbits(np.stack([row.front, row.wrong]), axis=-1),
         width=np.int64(row.front.shape[1]),
+        in_hand=row.in_hand,
+        is_held=row.is_held,
+        worn=row.worn,
     )

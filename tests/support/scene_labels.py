@@ -8,6 +8,8 @@ import numpy as np
 
 from pipeline.scene.color_counts import ColorCounts
 from pipeline.scene.colors import density
+from pipeline.scene.hair import hair_counts, head_counts, worn_cells
+from pipeline.scene.hand_colors import hand_counts, outline_counts
 from pipeline.scene.layers import labels_of
 from pipeline.scene.occluders import Evidence, PlateEvidence
 from pipeline.scene.samples import beside_counts, foreign_counts, likeness, others_counts, subject_counts
@@ -27,10 +29,14 @@ def learned(shots: Iterable[Shot], hidden: Sequence[Shot] = ()) -> SceneRow:
     for sample in samples:
         colors.add_subject(subject_counts(sample))
         colors.others += others_counts(sample)
+        colors.head += head_counts(sample)
     for sample in samples:
         likelihood = likeness(sample, density(colors.subject))
         evidence.add(places, Evidence.of(sample, likelihood))
         colors.add_beside(*beside_counts(sample, NOTHING))
+        colors.add_hands(hand_counts(sample, NOTHING))
+        colors.outline += outline_counts(sample)
+        colors.hair += hair_counts(sample, worn_cells(colors.head))
     for sample in (shot.sample() for shot in hidden):
         evidence.add(places, Evidence.of_hidden(sample, likeness(sample, density(colors.subject))))
     for sample in samples:
@@ -41,7 +47,8 @@ def learned(shots: Iterable[Shot], hidden: Sequence[Shot] = ()) -> SceneRow:
     assert size == (int(np.ceil(SHAPE[1] / evidence.bin_px)), int(np.ceil(SHAPE[0] / evidence.bin_px)))
     foreign = colors.foreign_colors()
     others = colors.others_colors()
-    return SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, NOTHING)
+    over_time = colors.in_hand_colors(), colors.is_surely_held(), worn_cells(colors.head)
+    return SceneRow(colors.own_colors(), foreign, others, colors.breadth_bh, front, NOTHING, *over_time)
 
 
 def labeled(shot: Shot, row: SceneRow) -> np.ndarray:
