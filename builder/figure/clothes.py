@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,14 @@ from builder.figure.pieces import Piece, bone_weight, cut_piece
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.models.mannequin.figure import BONES, Group
 
+Joints = Mapping[str, Float64Array]
+"""Places of MakeHuman's joints in one body."""
 
-def clothes(
-    positions: Float64Array, tights: Ints, weights: Float64Array, at: Mapping[str, Float64Array]
-) -> list[Piece]:
+
+def clothes(positions: Float64Array, tights: Ints, weights: Float64Array, joints: Sequence[Joints]) -> list[Piece]:
+    """Cut the clothes out of the first body, and let each body (rows of ``positions``) wear them by its own joints."""
     mean = positions[0]
+    at = joints[0]
     center = mean[tights].mean(1)
     share = weights[tights].mean(1)
     arm = bone_weight(share, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand") > 0.5
@@ -33,9 +36,8 @@ def clothes(
     bottom = (center[:, 1] < waist) & ~arm & (shin < 0.965)
     bottom_groups = np.where(thigh > 0.93, Group.LEG, Group.LOWER)
     shoe = (shin > 0.86) & ~arm
-    ankle = at["l-ankle"][1]
 
-    def top_offset(p: Float64Array, w: Float64Array) -> Float64Array:
+    def top_offset(p: Float64Array, w: Float64Array, at: Joints) -> Float64Array:
         loose = np.clip((at["spine-1"][1] - p[:, 1]) / 2.5, 0, 1) * (1 - bone_weight(w, "forearm1", "forearm2", "hand"))
         wrist = np.clip(along(p, at["l-elbow"], at["l-hand"]), 0, 1) * bone_weight(w, "forearm1", "forearm2", "hand")
         limb = bone_weight(w, "upperarm1", "upperarm2", "forearm1", "forearm2", "hand")
@@ -43,13 +45,13 @@ def clothes(
         below = np.clip((at["neck"][1] + 0.1 - p[:, 1]) / 0.9, 0, 1)
         return (0.09 + 0.12 * loose - 0.03 * limb) * (0.25 + 0.75 * below) + 0.01 * wrist
 
-    def bottom_offset(p: Float64Array, w: Float64Array) -> Float64Array:
+    def bottom_offset(p: Float64Array, w: Float64Array, at: Joints) -> Float64Array:
         calf = np.clip(along(p, at["l-knee"], at["l-ankle"]), 0, 1)
         thigh = np.clip(along(p, at["l-upper-leg"], at["l-knee"]), 0, 1)
         return 0.06 + 0.05 * thigh + 0.13 * calf
 
-    def shoe_offset(p: Float64Array, w: Float64Array) -> Float64Array:
-        return 0.05 + 0.05 * np.clip((ankle - p[:, 1]) / 0.5, 0, 1)
+    def shoe_offset(p: Float64Array, w: Float64Array, at: Joints) -> Float64Array:
+        return 0.05 + 0.05 * np.clip((at["l-ankle"][1] - p[:, 1]) / 0.5, 0, 1)
 
     # A hem hangs from the hips: it follows the thighs only in part.
     hung = weights.copy()
@@ -57,9 +59,9 @@ def clothes(
     hung[:, legs] *= 0.6
     hung[:, BONES.index("pelvis")] += 1 - hung.sum(1)
     pieces = [
-        _garment(positions, tights[top], top_groups[top], hung, 6, top_offset),
-        _garment(positions, tights[bottom], bottom_groups[bottom], weights, 6, bottom_offset),
-        _shod(_garment(positions, tights[shoe], Group.SHOES, weights, 10, shoe_offset), ankle),
+        _garment(positions, tights[top], top_groups[top], hung, 6, top_offset, joints),
+        _garment(positions, tights[bottom], bottom_groups[bottom], weights, 6, bottom_offset, joints),
+        _shod(_garment(positions, tights[shoe], Group.SHOES, weights, 10, shoe_offset, joints)),
     ]
     return pieces
 
@@ -70,29 +72,33 @@ def _garment(
     groups: NDArray[np.uint8] | int,
     weights: Float64Array,
     rounds: int,
-    offset: Callable[[Float64Array, Float64Array], Float64Array],
+    offset: Callable[[Float64Array, Float64Array, Joints], Float64Array],
+    joints: Sequence[Joints],
 ) -> Piece:
-    """Subdivide, take the body's relief out (cloth spans it), move it outwards by ``offset(positions, weights)`` dm."""
+    """Subdivide, take the body's relief out (cloth spans it), and move it outwards.
+
+    By ``offset(positions, weights, joints of the body)``, decimeters.
+    """
     piece = cut_piece(positions, quads, groups, weights)
     stencil, fine = subdivide(piece.quads, len(piece.weights))
     share = np.asarray(stencil @ piece.weights)
     share /= share.sum(1, keepdims=True)
     smooth = laplacian(fine, len(share))
     places = []
-    for coarse in piece.positions:
+    for coarse, at in zip(piece.positions, joints, strict=True):
         relaxed = stencil @ coarse
         for _ in range(rounds):
             # Taubin's pair of steps: smooths without shrinking.
             relaxed = relaxed + 0.5 * (smooth @ relaxed - relaxed)
             relaxed = relaxed - 0.51 * (smooth @ relaxed - relaxed)
-        moved = relaxed + offset(relaxed, share)[:, None] * normals_of(relaxed, fine)
+        moved = relaxed + offset(relaxed, share, at)[:, None] * normals_of(relaxed, fine)
         places.append(even_rims(moved, fine, smooth))
     for _ in range(3):
         share = 0.5 * share + 0.5 * np.asarray(smooth @ share)
     return Piece(np.stack(places), fine, np.repeat(piece.groups, 4), share, np.ones((len(share), 3)))
 
 
-def _shod(shoe: Piece, ankle: float) -> Piece:
+def _shod(shoe: Piece) -> Piece:
     """Flatten the underside and lower the toe box."""
     positions = shoe.positions.copy()
     for p in positions:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from pipeline.datatypes.arrays import Float64Array
+from pipeline.models.mannequin.bodies import Shape
 from pipeline.models.mannequin.figure import BONES
 from pipeline.models.mannequin.rotations import normalized, rotation_about, rotation_between
 
@@ -22,6 +23,14 @@ _MERGED = {
     "lowerarm01": "forearm1", "lowerarm02": "forearm2", "wrist": "hand", "upperleg01": "thigh1", "upperleg02": "thigh2",
     "lowerleg01": "shin1", "lowerleg02": "shin2", "foot": "foot",
 }  # fmt: skip
+
+
+_BUILDS = {
+    "heavy": "minmuscle-maxweight",
+    "slim": "minmuscle-minweight",
+    "muscular": "maxmuscle-averageweight",
+}
+"""With average muscles MakeHuman's extremes of weight differ by 4 cm around the waist only."""
 
 
 def read_obj(text: str) -> tuple[Float64Array, dict[str, list[list[int]]]]:
@@ -40,11 +49,24 @@ def read_obj(text: str) -> tuple[Float64Array, dict[str, list[list[int]]]]:
     return np.array(vertices, np.float64), groups
 
 
-def young_adult(archive: zipfile.ZipFile, base: Float64Array, sex: str) -> Float64Array:
+def adult(archive: zipfile.ZipFile, base: Float64Array, sex: str) -> Float64Array:
     """Base plus the young adult of one sex: the mean of the three ancestries, and average muscle and weight."""
+    return _person(archive, base, f"{sex}-young")
+
+
+def body_shape(archive: zipfile.ZipFile, base: Float64Array, sex: str, name: Shape) -> Float64Array:
+    """Base plus one of ``SHAPES`` of one sex: of another age, or of the young adult's other weight or muscles."""
+    if name in ("baby", "child", "old"):
+        return _person(archive, base, f"{sex}-{name}")
+    return _person(archive, base, f"{sex}-young", _BUILDS[name])
+
+
+def _person(
+    archive: zipfile.ZipFile, base: Float64Array, sex_age: str, build: str = "averagemuscle-averageweight"
+) -> Float64Array:
     shape = base.copy()
-    mix = [(f"{race}-{sex}-young", 1 / 3) for race in _RACES]
-    for name, share in [*mix, (f"universal-{sex}-young-averagemuscle-averageweight", 1.0)]:
+    mix = [(f"{race}-{sex_age}", 1 / 3) for race in _RACES]
+    for name, share in [*mix, (f"universal-{sex_age}-{build}", 1.0)]:
         text = gzip.decompress(archive.read(f"{DATA}targets/macrodetails/{name}.target.gz")).decode()
         rows = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
         for row in rows:

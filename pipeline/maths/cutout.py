@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from pipeline.datatypes.arrays import Mask
 
@@ -19,6 +20,57 @@ _ROOM = 0.08
 _LEAST_LIKENESS = 0.8
 """Least overlap (IoU) with the first mask: below it the colors of person and background are too much alike, and the
 first mask is kept."""
+_BIN_SIZES = (16, 8, 8)
+_NUM_BINS = (16, 32, 32)
+"""Of lightness, a and b."""
+_UNSEEN = 1e-4
+"""Fraction below which a color counts as not seen at all."""
+_GAP_SMOOTH = 0.006
+"""Standard deviation over which the evidence of neighbors is averaged, in heights of the mask's box."""
+_GAP_EVIDENCE = 0.6
+"""Log of how much more frequent a color is around the person than on it."""
+
+
+def without_gaps(picture: NDArray[np.uint8], mask: Mask, core: Mask, gaps: Mask) -> Mask:
+    """Return a person's mask (H, W) without the background that a detector includes between an arm and the trunk.
+
+    ``core`` (H, W) is the person for certain, ``gaps`` (H, W) where background may show through. A pixel there is
+    background when its color in a picture (H, W, 3) is much more frequent around the person than on the core; a color
+    that neither has (a bag's) stays the person's. Method: ratio of smoothed color histograms in CIELAB.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    asked = mask & gaps & ~core
+    if not asked.any():
+        return mask
+    room = max(2, round(2 * _ROOM * (rows[-1] - rows[0] + 1)))
+    box = (
+        slice(max(rows[0] - room, 0), rows[-1] + room + 1),
+        slice(max(columns[0] - room, 0), columns[-1] + room + 1),
+    )
+    lab = cv2.cvtColor(np.ascontiguousarray(picture[box][..., :3]), cv2.COLOR_RGB2LAB)
+    bins = (lab // np.array(_BIN_SIZES, np.uint8)).astype(np.int64)
+    codes = np.ravel_multi_index(tuple(np.moveaxis(bins, -1, 0)), _NUM_BINS)
+    radius = max(1, round(_OUTSIDE * (rows[-1] - rows[0] + 1)))
+    # Beside the border a first mask is not certain.
+    outside = cv2.dilate(mask[box].astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) == 0
+    own = _frequencies(codes[core[box] & mask[box]])
+    around = _frequencies(codes[outside])
+    ratio = np.log((around + _UNSEEN) / (own + _UNSEEN))[codes].astype(np.float32)
+    sigma = max(0.5, _GAP_SMOOTH * (rows[-1] - rows[0] + 1))
+    asked_here = asked[box].astype(np.float32)
+    mean = cv2.GaussianBlur(ratio * asked_here, (0, 0), sigma) / np.maximum(
+        cv2.GaussianBlur(asked_here, (0, 0), sigma), 1e-6
+    )
+    out = mask.copy()
+    out[box] &= ~(asked[box] & (mean > _GAP_EVIDENCE))
+    return out
+
+
+def _frequencies(codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(bins,) smoothed fractions of colors."""
+    counts = np.bincount(codes.ravel(), minlength=int(np.prod(_NUM_BINS))).reshape(_NUM_BINS).astype(np.float64)
+    smooth = gaussian_filter(counts, 1.0)
+    return np.asarray(smooth.ravel() / max(smooth.sum(), 1e-9))
 
 
 def refined_mask(picture: NDArray[np.uint8], mask: Mask) -> Mask:

@@ -13,8 +13,9 @@ from pipeline.datatypes.appearance import Appearance, ReferencePicture
 from pipeline.datatypes.arrays import Mask
 from pipeline.datatypes.survey import Person
 from pipeline.errors import InvalidInput
-from pipeline.maths.cutout import refined_mask
+from pipeline.maths.cutout import refined_mask, without_gaps
 from pipeline.models.interfaces import PeopleBackend
+from pipeline.perform.body_core import body_core, limb_gaps
 
 _SAME_OUTLINE = 0.75
 """Least overlap (IoU) of an alpha channel with the detected person: with less it outlines other things too."""
@@ -52,8 +53,15 @@ def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str
     if reference.shape[2] == 4:
         person = _with_mask(person, reference[..., 3] > 127)
     else:
-        person = replace(person, mask=refined_mask(reference, person.mask))
+        person = replace(person, mask=_cut_out(reference, person))
     return ReferencePicture(reference, person)
+
+
+def _cut_out(reference: NDArray[np.uint8], person: Person) -> Mask:
+    """Return the outline of a person in a photograph."""
+    mask = refined_mask(reference, person.mask)
+    core = body_core(person.joints, mask.shape)
+    return mask if core is None else without_gaps(reference, mask, core, limb_gaps(person.joints, mask.shape))
 
 
 def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

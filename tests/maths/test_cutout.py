@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.maths.cutout import refined_mask
+from pipeline.maths.cutout import refined_mask, without_gaps
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -55,3 +55,23 @@ def test_a_mask_without_an_inside_is_returned(size: int) -> None:
 def test_a_person_who_fills_the_picture_is_returned() -> None:
     mask = np.ones((60, 40), bool)
     assert refined_mask(np.full((60, 40, 3), 99, np.uint8), mask).all()
+
+
+def test_background_in_a_gap_goes_and_a_bag_stays() -> None:
+    rng = np.random.default_rng(4)
+    picture = rng.integers(90, 120, (400, 300, 3)).astype(np.uint8)
+    mask = np.zeros((400, 300), bool)
+    mask[50:350, 80:220] = True
+    core = np.zeros_like(mask)
+    core[60:340, 90:130] = True
+    picture[mask] = (40, 50, 130)
+    # Between arm and trunk the background shows; below it hangs a bag of a color of its own.
+    picture[100:200, 150:190] = rng.integers(90, 120, (100, 40, 3))
+    picture[230:290, 150:190] = (200, 150, 30)
+    gaps = np.zeros_like(mask)
+    gaps[60:340, 135:215] = True
+    found = without_gaps(picture, mask, core, gaps)
+    assert found[100:200, 150:190].mean() < 0.1
+    assert found[230:290, 150:190].all()
+    assert found[core].all() and np.array_equal(found[~gaps], mask[~gaps])
+    assert np.array_equal(without_gaps(picture, mask, core, np.zeros_like(gaps)), mask)

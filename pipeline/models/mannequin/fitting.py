@@ -20,7 +20,13 @@ from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hangi
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.long_hair import with_long_hair
 from pipeline.models.mannequin.posing import Poser
-from pipeline.models.mannequin.proportions import head_factor, measure_proportions, with_proportions
+from pipeline.models.mannequin.proportions import (
+    GROWN_EYES_APART,
+    eyes_apart,
+    head_factor,
+    measure_proportions,
+    with_proportions,
+)
 from pipeline.models.mannequin.raster import rasterize, skin
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.shape import reshaped
@@ -57,7 +63,7 @@ def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
     proportions = measure_proportions(figure, skeleton, reference.height_px)
     if reference.view == "front":
         # A small child's head is too large for the outline alone to find.
-        relative = grown_height_px(reference) / reference.height_px
+        relative = grown_height_px(reference) / reference.height_px * GROWN_EYES_APART / eyes_apart(figure)
         proportions = replace(proportions, head=head_factor(figure, relative))
     return with_proportions(figure, proportions)
 

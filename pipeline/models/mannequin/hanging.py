@@ -17,6 +17,7 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.maths.smoothing import smoothstep
 from pipeline.models.mannequin.figure import BONE, Figure, Group, Pose
+from pipeline.models.mannequin.hem_colors import are_trousers, first_bare_row, stands
 from pipeline.models.mannequin.reference import ReferenceView
 
 _AROUND = 56
@@ -59,7 +60,7 @@ class Hanging:
 
 def find_hanging(reference: ReferenceView) -> Hanging | None:
     """Detect a skirt or the like in a front or back view; None where legs are visibly apart, or too close to decide."""
-    if reference.view not in ("front", "back") or not reference.is_whole:
+    if reference.view not in ("front", "back") or not reference.is_whole or not stands(reference):
         return None
     legs = [_leg_line(reference, side) for side in ("left", "right")]
     hips, ankles = (np.mean([leg[k, 1] for leg in legs]) for k in (0, 2))
@@ -74,6 +75,7 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     closed = np.array([reference.mask[y, x - 2 : x + 3].all() for y, x in zip(rows, middle, strict=True)])
     open_rows = np.flatnonzero(~closed & (rows > hips))
     hem = int(open_rows[0]) if len(open_rows) else len(rows)
+    hem = min(hem, first_bare_row(reference, rows, low, high))
     hem = max(hem - max(1, round(_HEM * reference.height_px)), 0)
     if np.count_nonzero(apart[:hem] & (rows[:hem] > hips)) < _LEAST_LENGTH * reference.height_px:
         return None
@@ -85,6 +87,8 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     left, right = np.maximum(left, low - room), np.minimum(right, high + room)
     # At the hem's corners the outline turns inward, to the shoes: there the cloth is extrapolated.
     whole = rows < rows[-1] - _CORNERS * reference.height_px
+    if are_trousers(reference, rows, low, high, left, right):
+        return None
     sigma = 0.008 * reference.height_px
     left, right = (_carried_on(gaussian_filter1d(v, sigma, mode="nearest"), rows, whole) for v in (left, right))
     spread = np.maximum((high - low) - (high - low)[0], 0)

@@ -16,7 +16,8 @@ from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.joints import NUM_JOINTS
 from pipeline.maths.boxes import Box
 from pipeline.models.interfaces import Needs
-from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, load_figure, posed_joints
+from pipeline.models.mannequin.bodies import Bodies, load_bodies
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose, posed_joints
 from pipeline.models.mannequin.guide import motion_from, places_at_rest, surface_maps
 from pipeline.models.mannequin.hairline import hair_rim
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
@@ -26,7 +27,7 @@ from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, sky_share, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
-from pipeline.models.mannequin.wardrobe import choose_from_words
+from pipeline.models.mannequin.wardrobe import Sex, choose_from_words
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import Body, MannequinSettings
@@ -60,8 +61,8 @@ class Mannequin:
         self._path = figure
         self._variant = variant
         self._max_crop_height_px = max_crop_height_px
-        self._base = load_figure(figure, variant)
-        self.become(plain_person(self._base, Outfit()))
+        self._bodies = load_bodies(figure, variant)
+        self.become(plain_person(self._bodies.average, Outfit()))
 
     @property
     def needs(self) -> Needs:
@@ -71,7 +72,7 @@ class Mannequin:
         """Turn the figure into the reference picture's person, or leave it plain."""
         if appearance.reference is None:
             return self._dress(appearance.prompt)
-        return self.become(make_person(self._base, appearance))
+        return self.become(make_person(self._bodies_for(choose_from_words(appearance.prompt).sex), appearance))
 
     def use_less_memory(self) -> bool:
         """It works frame by frame already."""
@@ -104,11 +105,14 @@ class Mannequin:
     def _dress(self, prompt: str) -> tuple[str, ...]:
         """Dress the figure as a prompt says; without one it wears its own clothes."""
         chosen = choose_from_words(prompt)
-        variant = chosen.sex if self._variant == "auto" and chosen.sex is not None else self._variant
-        self.become(plain_person(load_figure(self._path, variant), chosen.outfit))
+        self.become(plain_person(self._bodies_for(chosen.sex).of(chosen.body), chosen.outfit))
         if not chosen.unknown:
             return ()
         return (f"the mannequin cannot show these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
+
+    def _bodies_for(self, sex: Sex | None) -> Bodies:
+        """Return the bodies of a sex; those of the setting where it names one, or where the sex is unknown."""
+        return self._bodies if sex is None or self._variant != "auto" else load_bodies(self._path, sex)
 
     def guide(self, window: Window, check: Check) -> FigureGuide:
         """Return the figure in each frame: picture, depth, normals, and places on its surface."""

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance, CharacterFit, ReferencePicture
+from pipeline.models.mannequin.bodies import AVERAGE, Bodies, BodyType
+from pipeline.models.mannequin.body_fitting import fit_body
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import BONE, Figure, Group
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
@@ -21,6 +23,7 @@ from pipeline.models.mannequin.srgb import linear_from_srgb
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
+from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.models.mannequin.worn import with_bare_limbs, with_worn
 
 _MIN_OVERLAP = 0.8
@@ -52,6 +55,8 @@ class NewPerson:
     """Of the drawn triangles, in their order."""
     fit: CharacterFit = field(default_factory=CharacterFit)
     warnings: tuple[str, ...] = ()
+    body: BodyType = AVERAGE
+    """Of a person fitted to a picture."""
 
 
 def plain_person(figure: Figure, outfit: Outfit) -> NewPerson:
@@ -98,12 +103,14 @@ def _drawn(figure: Figure, outfit: Outfit) -> NDArray[np.bool_]:
     return ~np.isin(figure.groups, sorted(outfit.hidden)) & ~covered_by_hanging(figure)
 
 
-def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
+def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     """Fit and color the figure by the appearance's reference pictures.
 
-    A picture to which the figure cannot be fitted provides only its colors, with a warning.
+    What the prompt says of age, weight and muscles is kept: a picture does not tell it reliably. A picture to which
+    the figure cannot be fitted provides only its colors, with a warning.
     """
     outfit = outfit_of(appearance)
+    figure = bodies.average
     if appearance.reference is None or appearance.reference_person is None:
         return plain_person(figure, outfit)
     given = [ReferencePicture(appearance.reference, appearance.reference_person), *appearance.more_references]
@@ -112,10 +119,11 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     views.sort(key=lambda view: _ORDER.index(view.view))
     if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
-    figure = with_bare_limbs(figure, outfit)
-    shaped = figure
     hat = find_hat(views[0])
     body = views[0] if hat is None else without_hat(views[0], hat)
+    fitted = fit_body(bodies, body, choose_from_words(appearance.prompt).body, _drawn(figure, outfit))
+    figure = with_bare_limbs(bodies.of(fitted), outfit)
+    shaped = figure
     if body.view in ("front", "back"):
         shaped = with_cloth_and_hair(fit_shape(figure, body), body)
     drawn = _drawn(shaped, outfit)
@@ -136,13 +144,14 @@ def make_person(figure: Figure, appearance: Appearance) -> NewPerson:
     laid = [fit_view(shaped, view, drawn, reshape=False)[1] for view in views]
     if hat is not None:
         laid[0] = replace(laid[0], reference=below_hat(views[0], hat))
-    fitted = [each for each in laid if each.overlap >= _MIN_OVERLAP]
-    if not fitted:
-        return replace(plain_person(figure, outfit), fit=CharacterFit(overlap=laid[0].overlap), warnings=(_NOT_LAID,))
-    plain = _flat_colors(shaped, outfit, drawn)
-    warnings = () if len(fitted) == len(given) else (_ONE_NOT_LAID,)
-    if all(np.isfinite(each.reference.cut_row) for each in fitted):
+    good = [each for each in laid if each.overlap >= _MIN_OVERLAP]
+    if not good:
+        plain = plain_person(bodies.average, outfit)
+        return replace(plain, fit=CharacterFit(overlap=laid[0].overlap), warnings=(_NOT_LAID,))
+    flat = _flat_colors(shaped, outfit, drawn)
+    warnings = () if len(good) == len(given) else (_ONE_NOT_LAID,)
+    if all(np.isfinite(each.reference.cut_row) for each in good):
         warnings = (*warnings, _CUT_OFF)
-    fit = CharacterFit(tuple(each.reference.view for each in fitted), laid[0].overlap)
-    colors = bake(shaped, part_shares(shaped), drawn, fitted, plain)
-    return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings)
+    fit = CharacterFit(tuple(each.reference.view for each in good), laid[0].overlap)
+    colors = bake(shaped, part_shares(shaped), drawn, good, flat)
+    return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings, fitted)

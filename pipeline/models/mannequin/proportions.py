@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
-from pipeline.models.mannequin.figure import BONE, BONES, Figure
+from pipeline.models.mannequin.figure import BONE, BONES, LANDMARK, Figure
 from pipeline.models.mannequin.raster import skin
 from pipeline.models.mannequin.rotations import normalized
 
@@ -29,6 +29,8 @@ _TRUST = 0.7
 """Fraction of a measured difference that is applied: the rest is detector error."""
 _RANGE = (0.85, 1.18)
 _LARGEST_HEAD = 2.0
+GROWN_EYES_APART = 0.034
+"""Distance between the eyes of the average figures, standing heights (.0336 to .0345)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,12 @@ def measure_proportions(figure: Figure, skeleton: Float64Array, body_height_px: 
     wide = length("left_shoulder", "right_shoulder") / _SHOULDERS
     factors["shoulders"] = factor(wide, bone("upperarm1.L", "upperarm1.R"))
     return Proportions(**factors)
+
+
+def eyes_apart(figure: Figure) -> float:
+    """Return the distance between the eyes, standing heights."""
+    left, right = (figure.landmarks[LANDMARK[f"{side}_eye"]] for side in ("left", "right"))
+    return float(np.linalg.norm(left - right))
 
 
 def head_factor(figure: Figure, relative_size: float) -> float:

@@ -30,6 +30,13 @@ _CHAINS = {
 _OTHER_SIDE = {"L": "R", "R": "L"}
 _RATIOS = (0.35, 2.0)
 """Bounds of a section's depth over its width."""
+_SKULL = 0.9
+"""Share of the head from which a vertex moves with it."""
+_MOST = {"torso": 0.02, "head": 0.014, "arm": 0.014, "leg": 0.016}
+"""Largest displacement, standing heights (on three rendered people in front views .012, .016, .006 and .008)."""
+_MOST_OF_GROUP = {Group.HAIR: 0.03, Group.LONG_HAIR: 0.03, Group.SKIRT: 0.03}
+_MOST_NECK = 0.025
+"""Largest change of the neck's length."""
 _LIMBS = ("arm.L", "arm.R", "leg.L", "leg.R")
 
 
@@ -102,7 +109,7 @@ def reshaped(
     if from_side:
         rest[:, :2] = 0
         heads = figure.heads.copy()
-    rest = _symmetric(figure, shares, rest)
+    rest = _bounded(figure, shares, _symmetric(figure, shares, rest))
     vertices = (figure.vertices + rest).astype(np.float32)
     heads, marks = _carried(figure, shares, rest, _mirrored_heads(heads))
     return standing_at_one(replace(figure, vertices=vertices, heads=heads, landmarks=marks))
@@ -273,6 +280,28 @@ def _symmetric(figure: Figure, shares: Float64Array, change: Float64Array) -> Fl
     mirrored = change[mirror_of(figure)] * [-1, 1, 1]
     alone = np.clip(shares[:, PARTS.index("head")] * 2 - 1, 0, 1)[:, None]
     return alone * change + (1 - alone) * (change + mirrored) / 2
+
+
+def _bounded(figure: Figure, shares: Float64Array, rest: Float64Array) -> Float64Array:
+    """Return displacements (V, 3) no larger than those by which people differ from the bodies.
+
+    More is an error of the pose or of the outline. A head that is moved as a whole is only moved: its shape stays.
+    """
+    rest = rest.copy()
+    head = shares[:, PARTS.index("head")]
+    skull = head > _SKULL
+    # Up and down is the neck's length, which counts.
+    sideways = rest[skull].mean(0) * [1.0, 0.0, 1.0]
+    rest -= head[:, None] * sideways
+    most = shares @ np.array([_MOST[part.partition(".")[0]] for part in PARTS])
+    for group, bound in _MOST_OF_GROUP.items():
+        most[np.unique(figure.triangles[figure.groups == group])] = bound
+    along = rest[skull].mean(0)[1]
+    rest[:, 1] -= head * along
+    size = np.linalg.norm(rest, axis=1)
+    rest *= np.minimum(1.0, most / np.maximum(size, 1e-9))[:, None]
+    rest[:, 1] += head * float(np.clip(along, -_MOST_NECK, _MOST_NECK))
+    return rest
 
 
 def _carried(

@@ -25,13 +25,58 @@ _ALONG = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outline:
+class Outline:
+    """The border of a mask."""
+
     points: Float64Array
-    """(n, 2) picture px."""
+    """(n, 2) px."""
     normals: Float64Array
     """(n, 2) outwards."""
     rows: NDArray[np.int64]
+    """(n,) of the mask's outermost pixels; likewise columns."""
     columns: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, mask: Mask) -> Outline:
+        padded = np.pad(mask, 1)
+        inner = cv2.erode(padded.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
+        rows, columns = np.nonzero(mask & ~inner)
+        soft = cv2.GaussianBlur(padded.astype(np.float32), (0, 0), 2.0)[1:-1, 1:-1]
+        gx = cv2.Sobel(soft, cv2.CV_32F, 1, 0)[rows, columns]
+        gy = cv2.Sobel(soft, cv2.CV_32F, 0, 1)[rows, columns]
+        normals = -np.stack([gx, gy], 1).astype(np.float64)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        # The true border is half a pixel outside the outermost pixel's centre.
+        points = np.stack([columns, rows], 1) + 0.5 * normals
+        return cls(np.asarray(points, np.float64), normals, rows, columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Goal:
+    """The outline to which another one is matched."""
+
+    outline: Outline
+    size_hw: tuple[int, int]
+    """Of its mask, px."""
+    tree: cKDTree
+    """Of points and normals, in the metric of ``nearest``."""
+
+    def nearest(self, own: Outline, height_px: float) -> tuple[NDArray[np.int64], Float64Array]:
+        """Return (n,) the point that matches each of another outline, and (n,) the distance, standing heights, which
+        also grows with the angle between the normals."""
+        distance, match = self.tree.query(_features(own, height_px))
+        return match, distance
+
+
+def outline_of(mask: Mask, scale: float, height_px: float) -> Goal:
+    """Return the outline of a mask that is scaled so that the person is ``height_px`` high."""
+    small = cv2.resize(mask.astype(np.uint8) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127
+    outline = Outline.of(np.asarray(small))
+    return Goal(outline, (small.shape[0], small.shape[1]), cKDTree(_features(outline, height_px)))
+
+
+def _features(outline: Outline, height_px: float) -> Float64Array:
+    return np.concatenate([outline.points / height_px, _NORMAL_WEIGHT * outline.normals], 1)
 
 
 def fit_outline(
@@ -52,24 +97,23 @@ def fit_outline(
     et al., 2007).
     """
     scale = _LINES / body_height_px
-    small = cv2.resize(mask.astype(np.uint8) * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127
-    goal = _outline(np.asarray(small))
+    goal = outline_of(mask, scale, _LINES)
+    height, width = goal.size_hw
     # Pixel centers at integers: x of the small picture is scale * (x + 0.5) - 0.5.
     flat = places.copy()
     flat[:, :2] = (flat[:, :2] + 0.5) * scale - 0.5
     moved = np.zeros((len(places), 2))
-    goal_tree = cKDTree(np.concatenate([goal.points / _LINES, _NORMAL_WEIGHT * goal.normals], 1))
     anchor_rows, anchor_targets, anchor_weights = anchors
     for limit, stiffness in _ROUNDS:
         now = flat.copy()
         now[:, :2] += moved
-        _, nearest = rasterize(now, triangles, small.shape[1], small.shape[0])
-        own = _outline((nearest >= 0) & (np.arange(len(small)) < cut_row * scale)[:, None])
-        if not len(own.points) or not len(goal.points):
+        _, nearest = rasterize(now, triangles, width, height)
+        own = Outline.of((nearest >= 0) & (np.arange(height) < cut_row * scale)[:, None])
+        if not len(own.points) or not len(goal.outline.points):
             break
         owner = nearest[own.rows, own.columns]
-        distance, match = goal_tree.query(np.concatenate([own.points / _LINES, _NORMAL_WEIGHT * own.normals], 1))
-        keep = (distance < limit) & ~loose[owner] & ((own.normals * goal.normals[match]).sum(1) > 0.3)
+        match, distance = goal.nearest(own, _LINES)
+        keep = (distance < limit) & ~loose[owner] & ((own.normals * goal.outline.normals[match]).sum(1) > 0.3)
         owner = owner[keep]
         match = match[keep]
         here = own.points[keep]
@@ -77,7 +121,7 @@ def fit_outline(
         corners = _barycentric(here, now[corner_ids][:, :, :2].astype(np.float64))
         rows = contour_rows(graph, corner_ids, corners)
         before = np.einsum("nk,nkd->nd", corners, moved[corner_ids])
-        step = _towards_line(goal.points[match] - here, goal.normals[match])
+        step = _towards_line(goal.outline.points[match] - here, goal.outline.normals[match])
         weights = np.concatenate([np.full(len(rows.indptr) - 1, 1.0), anchor_weights])
         equations = sparse.vstack([rows, anchor_rows]).tocsr()
         targets = np.concatenate([before + step, anchor_targets * scale])
@@ -90,20 +134,6 @@ def _towards_line(gap: Float64Array, normal: Float64Array) -> Float64Array:
     """(n, 2) steps towards the lines that the matches lie on: whole along their normals, little along the outline."""
     across = normal * (gap * normal).sum(1, keepdims=True)
     return across + _ALONG * (gap - across)
-
-
-def _outline(mask: Mask) -> _Outline:
-    padded = np.pad(mask, 1)
-    inner = cv2.erode(padded.astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
-    rows, columns = np.nonzero(mask & ~inner)
-    soft = cv2.GaussianBlur(padded.astype(np.float32), (0, 0), 2.0)[1:-1, 1:-1]
-    gx = cv2.Sobel(soft, cv2.CV_32F, 1, 0)[rows, columns]
-    gy = cv2.Sobel(soft, cv2.CV_32F, 0, 1)[rows, columns]
-    normals = -np.stack([gx, gy], 1).astype(np.float64)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    # The true border is half a pixel outside the outermost pixel's centre.
-    points = np.stack([columns, rows], 1) + 0.5 * normals
-    return _Outline(np.asarray(points, np.float64), normals, rows, columns)
 
 
 def _barycentric(points: Float64Array, corners: Float64Array) -> Float64Array:

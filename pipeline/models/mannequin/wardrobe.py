@@ -1,6 +1,6 @@
 """Clothes, colors and body from the words of a prompt, where no picture shows the person.
 
-Only words that change the figure are used: garments, colors before a garment, hair or skin, and the sex. Everything
+Only words that change the figure are used: garments, colors before a garment, hair or skin, and the body. Everything
 else that describes the person is returned, so that a caller learns what was ignored.
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pipeline.models.mannequin.bodies import AVERAGE, BodyType
+from pipeline.models.mannequin.body_words import GRAY_FROM_YEARS, body_from_words
 from pipeline.models.mannequin.outfit import Color, Headwear, Outfit
 
 Sex = Literal["female", "male"]
@@ -33,9 +35,10 @@ _SKIN: Mapping[str, Color] = {
 }  # fmt: skip
 _SEX: Mapping[str, Sex] = {
     "man": "male", "male": "male", "boy": "male", "guy": "male", "gentleman": "male", "businessman": "male",
+    "schoolboy": "male", "grandfather": "male", "grandpa": "male", "schoolgirl": "female", "grandmother": "female",
+    "grandma": "female", "granny": "female",
     "woman": "female", "female": "female", "girl": "female", "lady": "female", "businesswoman": "female",
 }  # fmt: skip
-_OLD = ("old", "elderly", "senior", "aged")
 _PART: Mapping[str, str] = {
     "shirt": "upper", "t-shirt": "upper", "tshirt": "upper", "tee": "upper", "blouse": "upper", "top": "upper",
     "sweater": "upper", "pullover": "upper", "hoodie": "upper", "jacket": "upper", "blazer": "upper", "vest": "upper",
@@ -49,6 +52,7 @@ _LONG_COATS = ("coat", "overcoat", "raincoat", "trenchcoat", "robe")
 _HEADWEAR: Mapping[str, Headwear] = {
     "hat": "hat", "fedora": "hat", "cap": "cap", "beanie": "cap", "helmet": "helmet", "hardhat": "helmet",
 }  # fmt: skip
+_NOUNS = frozenset((*_PART, *_HANGING, *_LONG_COATS, *_HEADWEAR, "hair", "haired", "tie", "necktie", "suit"))
 _FELT: Color = (96, 74, 56)
 _LIGHTER = ("light", "pale", "bright")
 _DARKER = ("dark", "deep")
@@ -167,6 +171,7 @@ class Wardrobe:
 
     outfit: Outfit = field(default_factory=Outfit)
     sex: Sex | None = None
+    body: BodyType = AVERAGE
     unknown: tuple[str, ...] = ()
     """Words without effect, in order, each once."""
 
@@ -180,8 +185,12 @@ def choose_from_words(prompt: str) -> Wardrobe:
     reader = _Reader(words, [word in _IGNORED for word in words])
     outfit = _with_garments(_with_style(Outfit(), reader), reader)
     outfit = _with_headwear(_with_skirt(outfit, reader), reader)
-    outfit, sex = _with_body(outfit, reader)
-    return Wardrobe(outfit, sex, reader.unknown())
+    body, places = body_from_words(words, _NOUNS)
+    reader.understand(places)
+    if body.age_years >= GRAY_FROM_YEARS:
+        outfit = replace(outfit, colors={**outfit.colors, "hair": _HAIR["gray"]})
+    outfit, sex = _with_skin_and_hair(outfit, reader)
+    return Wardrobe(outfit, sex, body, reader.unknown())
 
 
 @dataclass(slots=True)
@@ -195,9 +204,13 @@ class _Reader:
         """Return the positions of words of ``known``, and mark them as understood."""
         known = frozenset(known)
         places = [n for n, word in enumerate(self.words) if word in known]
+        self.understand(places)
+        return places
+
+    def understand(self, places: Iterable[int]) -> None:
+        """Mark words as understood."""
         for n in places:
             self.used[n] = True
-        return places
 
     def color_before(self, place: int, table: Mapping[str, Color]) -> Color | None:
         """Return the color among the two words before a noun."""
@@ -300,12 +313,10 @@ def _with_headwear(outfit: Outfit, reader: _Reader) -> Outfit:
     return outfit
 
 
-def _with_body(outfit: Outfit, reader: _Reader) -> tuple[Outfit, Sex | None]:
+def _with_skin_and_hair(outfit: Outfit, reader: _Reader) -> tuple[Outfit, Sex | None]:
     """Color hair and skin, and determine the sex."""
     colors = dict(outfit.colors)
     is_long = outfit.long_hair
-    if reader.find(_OLD):
-        colors["hair"] = _HAIR["gray"]
     for place in [n for n, word in enumerate(reader.words) if word in ("skin", "skinned")]:
         colors["skin"] = reader.color_before(place, _SKIN) or colors["skin"]
     for place in [n for n, word in enumerate(reader.words) if word in ("hair", "haired")]:

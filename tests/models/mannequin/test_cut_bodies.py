@@ -10,6 +10,7 @@ import pytest
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.survey import Person
 from pipeline.joints import HIPS, JOINT, NUM_JOINTS, NUM_SKELETON, SHOULDERS
+from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.cut_body import measurable, with_guesses_hung
 from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
@@ -21,6 +22,8 @@ from pipeline.models.mannequin.proportions import Proportions, head_factor, with
 from pipeline.models.mannequin.reference import ReferenceView, make_view
 from pipeline.models.weights.folder import weight_path
 from tests.models.mannequin.test_mannequin import _reference
+
+BODIES = load_bodies(weight_path("figure.npz"), "auto")
 
 _AT = {"ear": (0.05, 0.07), "shoulder": (0.11, 0.19), "elbow": (0.2, 0.3), "wrist": (0.3, 0.42), "hip": (0.06, 0.46),
        "knee": (0.06, 0.7), "ankle": (0.06, 0.94), "heel": (0.06, 0.97), "toe": (0.08, 0.98), "eye": (0.02, 0.06),
@@ -134,8 +137,7 @@ def test_a_half_body_is_fitted_and_the_result_says_what_is_the_figures_own() -> 
     end = int(whole.reference_person.joints[HIPS, 1].mean()) + 40
     person = replace(whole.reference_person, mask=whole.reference_person.mask[:end])
     person.joints[[JOINT["left_knee"], JOINT["right_knee"]], 2] = 0.1
-    figure = load_figure(weight_path("figure.npz"), "auto")
-    made = make_person(figure, replace(whole, reference=whole.reference[:end], reference_person=person))
+    made = make_person(BODIES, replace(whole, reference=whole.reference[:end], reference_person=person))
     assert made.fit.overlap is not None and made.fit.overlap > 0.93
     (warning,) = made.warnings
     assert "above the feet" in warning

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, load_figure
 from pipeline.models.mannequin.hairline import hair_share
 from pipeline.models.mannequin.mesh_colors import sample_grid
 from pipeline.models.mannequin.person import make_person
 from pipeline.models.weights.folder import weight_path
 from tests.models.mannequin.test_mannequin import _reference
+
+BODIES = load_bodies(weight_path("figure.npz"), "auto")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def test_hair_reaches_nape_and_temples_and_not_face_ears_or_clothes(figure: Figu
 
 
 def test_a_front_view_has_hair_at_the_nape(figure: Figure) -> None:
-    person = make_person(figure, _reference("suit"))
+    person = make_person(BODIES, _reference("suit"))
     triangles = person.figure.triangles[person.drawn]
     groups = person.figure.groups[person.drawn]
     share = hair_share(person.figure, triangles, groups)

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.datatypes.appearance import Appearance
 from pipeline.joints import JOINT
+from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure
 from pipeline.models.mannequin.hanging import find_hanging
 from pipeline.models.mannequin.person import make_person
@@ -19,6 +20,8 @@ from pipeline.models.mannequin.reference import make_view
 from pipeline.models.mannequin.skeleton import relaxed_skeleton
 from pipeline.models.weights.folder import weight_path
 from tests.models.mannequin.test_mannequin import _reference
+
+BODIES = load_bodies(weight_path("figure.npz"), "auto")
 
 HEM = 900
 
@@ -72,7 +75,7 @@ def test_legs_held_together_are_no_skirt() -> None:
 
 
 def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
-    made = make_person(figure, _in_a_skirt())
+    made = make_person(BODIES, _in_a_skirt())
     assert made.fit.overlap is not None and made.fit.overlap > 0.94 and made.warnings == ()
     groups = made.figure.groups[made.drawn]
     assert (groups == Group.SKIRT).sum() > 1000
@@ -86,7 +89,7 @@ def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
 
 
 def test_the_skirt_follows_a_step(figure: Figure) -> None:
-    made = make_person(figure, _in_a_skirt()).figure
+    made = make_person(BODIES, _in_a_skirt()).figure
     vertices = np.unique(made.triangles[made.groups == Group.SKIRT])
     standing = relaxed_skeleton(made) * 300
     step = standing.copy()
@@ -118,7 +121,7 @@ def test_legs_apart_widen_a_skirt_and_do_not_deepen_it(figure: Figure) -> None:
     cloth = find_hanging(view)
     assert cloth is not None
     assert cloth.spread[0] == 0 and cloth.spread[-1] > 0.03 * view.height_px
-    made = make_person(figure, appearance)
+    made = make_person(BODIES, appearance)
     skirt = made.figure.vertices[np.unique(made.figure.triangles[made.figure.groups == Group.SKIRT])]
     hem = skirt[skirt[:, 1] > skirt[:, 1].max() - 0.03]
     width = (cloth.right[-1] - cloth.left[-1]) / view.height_px

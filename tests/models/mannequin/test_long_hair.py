@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.light import SceneLight
+from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONES, LANDMARK, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.hair_region import find_hair, looks_like_hair
 from pipeline.models.mannequin.hairline import hair_rim
@@ -19,6 +20,8 @@ from pipeline.models.mannequin.raster import vertex_normals
 from pipeline.models.mannequin.reference import make_view
 from pipeline.models.weights.folder import weight_path
 from tests.models.mannequin.test_mannequin import _reference
+
+BODIES = load_bodies(weight_path("figure.npz"), "auto")
 
 _HAIR = (150, 40, 30)
 HEM = 205
@@ -48,7 +51,7 @@ def _with_hair(color: tuple[int, int, int], hem: int) -> Appearance:
 
 @pytest.fixture(scope="module")
 def bobbed(figure: Figure) -> NewPerson:
-    return make_person(figure, _with_hair(_HAIR, HEM))
+    return make_person(BODIES, _with_hair(_HAIR, HEM))
 
 
 def test_hair_in_the_shade_and_in_the_light_is_hair() -> None:
@@ -130,7 +133,7 @@ def test_hair_ends_at_the_neck_where_the_jacket_looks_like_it(color: tuple[int, 
 
 
 def test_long_hair_lies_on_the_back(figure: Figure) -> None:
-    made = make_person(figure, _with_hair(_HAIR, 300))
+    made = make_person(BODIES, _with_hair(_HAIR, 300))
     triangles, groups = made.figure.triangles[made.drawn], made.figure.groups[made.drawn]
     curtain = made.figure.vertices[np.unique(triangles[groups == Group.LONG_HAIR])]
     jacket = made.figure.vertices[np.unique(triangles[groups == Group.UPPER])]
@@ -138,7 +141,7 @@ def test_long_hair_lies_on_the_back(figure: Figure) -> None:
     hem = hem[(hem[:, 2] > 0.03) & (np.abs(hem[:, 0]) < 0.03)]
     below = jacket[(np.abs(jacket[:, 1] - hem[:, 1].mean()) < 0.02) & (np.abs(jacket[:, 0]) < 0.03)]
     assert len(hem) > 3 and len(below) > 3
-    assert np.median(hem[:, 2]) > below[:, 2].max() - 0.001
+    assert np.median(hem[:, 2]) > below[:, 2].max() - 0.002
 
 
 def test_the_rim_of_short_hair_is_lit_like_the_skin_below(figure: Figure) -> None:

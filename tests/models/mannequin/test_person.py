@@ -14,6 +14,7 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT, SKELETON_NAMES
 from pipeline.models.interfaces import FittedBackend
+from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import skin_color
@@ -28,6 +29,8 @@ from pipeline.models.weights.folder import weight_path
 from pipeline.workspace.values import load_values, save_values
 from tests.models.mannequin.test_mannequin import _reference
 
+BODIES = load_bodies(weight_path("figure.npz"), "auto")
+
 HEIGHT = 400.0
 SIZE = (320, 440)
 
@@ -39,7 +42,7 @@ def figure() -> Figure:
 
 @pytest.fixture(scope="module", params=["suit", "sport"])
 def person(request: pytest.FixtureRequest, figure: Figure) -> NewPerson:
-    return make_person(figure, _reference(request.param))
+    return make_person(BODIES, _reference(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(fig
     rows = [JOINT[name.replace("left", "x").replace("right", "left").replace("x", "right")] for name in SKELETON_NAMES]
     turned = replace(person, joints=person.joints[rows[:21]], skeleton=person.skeleton[rows])
     both = replace(front, more_references=(ReferencePicture(behind, turned),))
-    made = make_person(figure, both)
+    made = make_person(BODIES, both)
     assert made.warnings == ()
     triangles = figure.triangles[made.drawn]
     top = figure.groups[made.drawn] == Group.UPPER
@@ -139,7 +142,7 @@ def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(fig
     elsewhere = np.zeros_like(person.mask)
     elsewhere[900:, :250] = True
     lost = ReferencePicture(behind, replace(turned, mask=elsewhere))
-    assert len(make_person(figure, replace(front, more_references=(lost,))).warnings) == 1
+    assert len(make_person(BODIES, replace(front, more_references=(lost,))).warnings) == 1
 
 
 def test_the_back_has_no_tie(suit: Mannequin) -> None:
@@ -228,7 +231,7 @@ def _nothing(shape: tuple[int, ...]) -> tuple:
 
 
 def test_the_same_picture_gives_the_same_person(figure: Figure) -> None:
-    first, second = make_person(figure, _reference("sport")), make_person(figure, _reference("sport"))
+    first, second = make_person(BODIES, _reference("sport")), make_person(BODIES, _reference("sport"))
     assert np.array_equal(first.figure.vertices, second.figure.vertices)
     assert np.array_equal(first.colors.fine, second.colors.fine)
 
@@ -239,12 +242,12 @@ def test_an_unfittable_reference_gives_plain_colors_and_a_warning(figure: Figure
     elsewhere = np.zeros_like(appearance.reference_person.mask)
     elsewhere[900:, :250] = True
     blind = replace(appearance, reference_person=replace(appearance.reference_person, mask=elsewhere))
-    person = make_person(figure, blind)
+    person = make_person(BODIES, blind)
     assert len(person.warnings) == 1 and np.array_equal(person.figure.vertices, figure.vertices)
     unknown = np.full_like(appearance.reference_person.skeleton, np.nan)
     blind = replace(appearance, reference_person=replace(appearance.reference_person, skeleton=unknown))
-    assert len(make_person(figure, blind).warnings) == 1
-    assert make_person(figure, Appearance()).warnings == ()
+    assert len(make_person(BODIES, blind).warnings) == 1
+    assert make_person(BODIES, Appearance()).warnings == ()
 
 
 @pytest.mark.parametrize(("yaw", "view"), [(0.0, "front"), (np.pi, "back"), (np.pi / 2, "left"), (-np.pi / 2, "right")])
@@ -269,7 +272,7 @@ def _seen_from_behind(reference: Appearance) -> Appearance:
 
 
 def test_a_face_that_nobody_saw_is_plain(figure: Figure) -> None:
-    person = make_person(figure, _seen_from_behind(_reference("suit")))
+    person = make_person(BODIES, _seen_from_behind(_reference("suit")))
     assert person.warnings == () and person.fit.overlap is not None and person.fit.overlap > 0.9
     triangles = person.figure.triangles[person.drawn]
     places = person.figure.vertices[triangles].mean(1)
@@ -296,7 +299,7 @@ def test_no_layer_is_left_black(figure: Figure) -> None:
     body = np.zeros(picture.shape[:2], np.uint8)
     cv2.line(body, (320, 120), (320, 1020), 1, 150)
     person = replace(reference.reference_person, joints=joints, skeleton=side, mask=body > 0)
-    made = make_person(figure, Appearance(reference=picture, reference_person=person))
+    made = make_person(BODIES, Appearance(reference=picture, reference_person=person))
     for group in np.unique(made.figure.groups[made.drawn]):
         tone = made.colors.fine[made.figure.groups[made.drawn] == group].mean()
         assert tone > 0.01, Group(group).name

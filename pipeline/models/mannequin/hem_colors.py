@@ -1,0 +1,112 @@
+"""Skirts told from trousers by stance and color: a detected mask is often closed between the legs of trousers too."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.joints import JOINT
+from pipeline.models.mannequin.hair_region import skin_color
+from pipeline.models.mannequin.reference import ReferenceView
+
+_ASLANT = np.tan(np.radians(25))
+"""Largest slope of a thigh or shin of somebody who stands: legs that cross or bend hide the gap between them."""
+_FEET_LEVEL = 0.06
+"""Largest difference of the ankles' heights, standing heights."""
+_CLOTH_FROM, _CLOTH_TO = 0.06, 0.28
+"""Where between hips and ankles the cloth is looked at, as fractions."""
+_AROUND = 0.025
+"""Distance from the leg's line within which colors are looked at, standing heights."""
+_BARE_ROWS = 0.02
+"""Height of bare rows that end a cloth: a fold in the light is lower. Standing heights."""
+_NEARER = 0.7
+"""Ratio of a row's distance to the skin's color over that to the cloth's below which it is bare."""
+_UNDER = (0.012, 0.05)
+"""Rows under a hem where legs are looked at, standing heights."""
+_ALIKE = 0.3
+"""Largest distance of colors of one cloth: root mean square of the differences of log channels."""
+_SLIM = 0.12
+"""Width beyond the distance of the legs' lines that legs in trousers have at most, standing heights."""
+_FLOOR = 0.01
+"""Linear light below which colors are equally dark."""
+
+
+def stands(reference: ReferenceView) -> bool:
+    """Return whether both legs are about straight and both feet about level."""
+    legs = reference.joints[
+        [[JOINT[f"{side}_{part}"] for part in ("hip", "knee", "ankle")] for side in ("left", "right")], :2
+    ]
+    if not np.isfinite(legs).all():
+        return False
+    step = np.diff(legs, axis=1)
+    upright = np.abs(step[..., 0]) < _ASLANT * step[..., 1]
+    level = abs(legs[0, 2, 1] - legs[1, 2, 1]) < _FEET_LEVEL * reference.height_px
+    return bool(upright.all() and level)
+
+
+def first_bare_row(reference: ReferenceView, rows: NDArray[np.int64], low: Float64Array, high: Float64Array) -> int:
+    """Return the first of ``rows`` (n,) from which on the legs show skin; n where they do not.
+
+    ``low`` and ``high`` (n,) are the x of the legs' lines, px. Without a face nothing is known of the skin.
+    """
+    skin = skin_color(reference)
+    if skin is None:
+        return len(rows)
+    colors = _row_colors(reference, rows, low, high)
+    cloth = _cloth(colors)
+    is_bare = _apart(colors, skin) < _NEARER * _apart(colors, cloth)
+    run = max(2, round(_BARE_ROWS * reference.height_px))
+    # A row counts when all of the next ones are bare as well.
+    lasting = np.convolve(is_bare, np.ones(run), mode="full")[run - 1 :] >= run
+    found = np.flatnonzero(lasting[: len(rows)])
+    return int(found[0]) if len(found) else len(rows)
+
+
+def are_trousers(
+    reference: ReferenceView,
+    rows: Float64Array,
+    low: Float64Array,
+    high: Float64Array,
+    left: Float64Array,
+    right: Float64Array,
+) -> bool:
+    """Return whether a cloth that ends at the last of ``rows`` (n,) is the upper part of trousers.
+
+    These go on below in the same color, and are no wider than legs. ``low`` to ``right`` (n,) as for ``Hanging``.
+    """
+    height = reference.height_px
+    if float((right - left)[-1] - (high - low)[-1]) > _SLIM * height:
+        return False
+    first, last = (round(rows[-1] + share * height) for share in _UNDER)
+    below = np.arange(first, min(last, len(reference.mask)))
+    if last >= reference.joints[[JOINT["left_ankle"], JOINT["right_ankle"]], 1].min() or not len(below):
+        return False
+    under = _row_colors(reference, below, *(np.full(len(below), edge[-1]) for edge in (low, high)))
+    above = _cloth(_row_colors(reference, rows.astype(np.int64), low, high))
+    return bool(_apart(np.median(under, axis=0)[None], above)[0] < _ALIKE)
+
+
+def _cloth(colors: NDArray[np.float32]) -> NDArray[np.float32]:
+    first, last = (round(share * len(colors)) for share in (_CLOTH_FROM, _CLOTH_TO))
+    return np.median(colors[first : max(last, first + 1)], axis=0)
+
+
+def _row_colors(
+    reference: ReferenceView, rows: NDArray[np.int64], low: Float64Array, high: Float64Array
+) -> NDArray[np.float32]:
+    """(n, 3) median linear color about both legs' lines in each row."""
+    reach = max(1, round(_AROUND * reference.height_px))
+    width = reference.mask.shape[1]
+    out = np.zeros((len(rows), 3), np.float32)
+    for n, row in enumerate(rows):
+        columns = np.concatenate([np.arange(round(x) - reach, round(x) + reach + 1) for x in (low[n], high[n])])
+        line = reference.colors[row, np.clip(columns, 0, width - 1)]
+        out[n] = np.median(line, axis=0)
+    return out
+
+
+def _apart(colors: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) root mean square of the differences of log channels between (n, 3) and (3,)."""
+    logs = np.log(np.maximum(colors, _FLOOR)) - np.log(np.maximum(other, _FLOOR))
+    return np.asarray(np.sqrt((logs**2).mean(1)))
