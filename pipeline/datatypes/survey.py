@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,32 +101,36 @@ class CameraMotion(Shaped):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Overlays(Shaped):
-    """Burnt-in graphics of a clip (captions, icons, logos): masks at a reduced size, one for each block of frames."""
+    """Burnt-in graphics of a clip (captions, icons, logos): a mask at a reduced size for each, and when it is shown."""
 
-    SHAPES: ClassVar[Shapes] = {"packed": ("N",), "offsets": ("B",)}
+    SHAPES: ClassVar[Shapes] = {"spans": ("K", 2), "boxes_xyxy": ("K", 4), "packed": ("N",), "offsets": ("M",)}
 
     size_wh: tuple[int, int]
     """Of the source picture."""
     small_wh: tuple[int, int]
     """Of the masks."""
-    block_frames: int
-    """Frames per mask; the first block starts at frame 0."""
+    spans: NDArray[np.int64]
+    """(K, 2) first and last frame of each graphic, both included."""
+    boxes_xyxy: NDArray[np.int64]
+    """(K, 4) half-open, px of the masks' size."""
     packed: NDArray[np.uint8]
-    """(N,) bits of all masks, each packed by zlib; a block without graphics takes no bytes."""
+    """(N,) bits of all masks, each packed by zlib."""
     offsets: NDArray[np.int64]
-    """(masks + 1,) start of each mask in ``packed``, and the end of the last."""
+    """(K + 1,) start of each mask in ``packed``, and the end of the last."""
 
     def mask(self, frame: int) -> Mask | None:
         """Return (H, W) where graphics lie in a frame, None where there are none."""
-        begin, end = self.offsets[frame // self.block_frames : frame // self.block_frames + 2].tolist()
-        if begin == end:
+        shown = np.flatnonzero((self.spans[:, 0] <= frame) & (frame <= self.spans[:, 1])).tolist()
+        if not shown:
             return None
-        width, height = self.small_wh
-        bits = np.frombuffer(zlib.decompress(self.packed[begin:end].tobytes()), np.uint8)
-        small = np.unpackbits(bits, count=width * height).reshape(height, width)
-        columns = np.arange(self.size_wh[0]) * width // self.size_wh[0]
-        rows = np.arange(self.size_wh[1]) * height // self.size_wh[1]
-        return np.asarray(small[rows[:, None], columns], np.bool_)
+        small = np.zeros(self.small_wh[::-1], np.uint8)
+        for number in shown:
+            x0, y0, x1, y1 = self.boxes_xyxy[number].tolist()
+            begin, end = self.offsets[number : number + 2].tolist()
+            bits = np.frombuffer(zlib.decompress(self.packed[begin:end].tobytes()), np.uint8)
+            count = (y1 - y0) * (x1 - x0)
+            small[y0:y1, x0:x1] |= np.unpackbits(bits, count=count).reshape(y1 - y0, x1 - x0)
+        return cv2.resize(small, self.size_wh, interpolation=cv2.INTER_NEAREST).view(np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
@@ -14,6 +13,7 @@ from pipeline.settings import StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.overlays import OverlayFinder
 from tests.support.clip_info import video_info
+from tests.support.graphics import one_graphic
 from tests.support.motion_truth import SIZE_WH
 
 COUNT = 60
@@ -60,11 +60,17 @@ def with_caption(luma: Luma, words: str, row: int = 300) -> Luma:
     return drawn
 
 
-def found_in(pictures: list[Luma], world: NDArray[np.float64]) -> Overlays:
+def found_in(pictures: list[Luma], world: NDArray[np.float64], people: list[Mask] | None = None) -> Overlays:
     finder = OverlayFinder(video_info(len(pictures)))
-    for picture, matrix in zip(pictures, world, strict=True):
-        finder.push(picture, NOBODY, matrix, is_cut=False)
+    for picture, matrix, mask in zip(pictures, world, people or [NOBODY] * len(pictures), strict=True):
+        finder.push(picture, mask, matrix, is_cut=False)
     return finder.finish()
+
+
+def covered(overlays: Overlays, frame: int, truth: Mask) -> float:
+    """Return the share of a graphic's pixels that are found in a frame."""
+    mask = overlays.mask(frame)
+    return 0.0 if mask is None else float(mask[truth].mean())
 
 
 def test_a_scene_without_graphics_has_none() -> None:
@@ -144,8 +150,7 @@ def test_points_that_turn_out_to_lie_on_a_graphic_do_not_draw_on_the_motion() ->
             luma = with_caption(luma, words, row)
         pictures.append(luma)
     overlay = np.logical_or.reduce([caption(words, row) for row in range(100, 341, 60)])
-    packed = np.frombuffer(zlib.compress(np.packbits(overlay).tobytes()), np.uint8)
-    overlays = Overlays(SIZE_WH, SIZE_WH, len(pictures), packed, np.array([0, len(packed)]))
+    overlays = one_graphic(overlay, 0, len(pictures) - 1)
     errors = []
     for graphics in (None, overlays):
         camera = CameraEstimator(video_info(len(pictures)), StabilizeSettings())
@@ -155,3 +160,44 @@ def test_points_that_turn_out_to_lie_on_a_graphic_do_not_draw_on_the_motion() ->
         errors.append(np.abs(motion.world_from_source[-1, :2, 2] - world[11, :2, 2]).max())
     assert errors[0] > 1.0
     assert errors[1] < 0.5
+
+
+@pytest.mark.parametrize("step", [(2.0, 0.3), (0.0, 0.0)], ids=["moving", "still"])
+def test_a_caption_that_begins_and_ends_within_a_shot_is_found_from_its_first_to_its_last_frame(
+    step: tuple[float, float],
+) -> None:
+    world = path(step)
+    shown = range(17, 43)
+    pictures = [with_caption(luma, "for a while") if t in shown else luma for t, luma in enumerate(scene(world))]
+    overlays = found_in(pictures, world)
+    truth = caption("for a while")
+    assert min(covered(overlays, frame, truth) for frame in shown) > 0.8
+    assert max(covered(overlays, frame, truth) for frame in [*range(15), *range(46, COUNT)]) < 0.1
+
+
+@pytest.mark.parametrize("step", [(2.0, 0.3), (0.0, 0.0)], ids=["moving", "still"])
+def test_words_that_change_three_times_a_second_are_found(step: tuple[float, float]) -> None:
+    world = path(step)
+    words = ["one", "AND THEN", "others", "FOLLOW"]
+    pictures = [
+        with_caption(luma, words[(t - 10) // 10]) if 10 <= t < 50 else luma for t, luma in enumerate(scene(world))
+    ]
+    overlays = found_in(pictures, world)
+    for frame in range(10, 50):
+        assert covered(overlays, frame, caption(words[(frame - 10) // 10])) > 0.7
+    assert covered(overlays, 56, caption("FOLLOW")) < 0.1
+
+
+def test_background_that_a_person_uncovers_is_no_graphic() -> None:
+    world = path((0.0, 0.0))
+    pictures = scene(world)
+    people = []
+    for t, picture in enumerate(pictures):
+        # Walks, and after a jump cut is elsewhere.
+        left = 20 + 3 * t if t < 30 else 400 + 2 * (t - 30)
+        mask = NOBODY.copy()
+        mask[120:340, left : left + 70] = True
+        picture[mask] = 60 + 40 * (np.nonzero(mask)[0] // 9 % 2)
+        people.append(mask)
+    overlays = found_in(pictures, world, people)
+    assert all(overlays.mask(frame) is None for frame in range(COUNT))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +11,7 @@ from pipeline.datatypes.plan import Presence, Subject
 from pipeline.datatypes.survey import Overlays
 from pipeline.workspace.subject_masks import SubjectMasks
 from tests.support.clip_info import video_info
+from tests.support.graphics import one_graphic
 
 SIZE_WH = (64, 48)
 
@@ -71,8 +71,7 @@ def test_a_nearer_person_in_the_subjects_place_is_in_front_of_them() -> None:
 def test_pixels_under_a_graphic_belong_to_nobody_and_hide_the_background() -> None:
     graphic = np.zeros((48, 64), np.bool_)
     graphic[20:30] = True
-    packed = np.frombuffer(zlib.compress(np.packbits(graphic).tobytes()), np.uint8)
-    overlays = Overlays(SIZE_WH, SIZE_WH, 1, packed, np.array([0, len(packed), len(packed)]))
+    overlays = one_graphic(graphic, 0, 0)
     plain = masks_of(Store({0: {0: column(4), 1: column(40)}, 1: {0: column(5)}}), [2, 2], [0, 0], [8.0, 9.0])
     masks = masks_of(Store({0: {0: column(4), 1: column(40)}, 1: {0: column(5)}}), [2, 2], [0, 0], [8.0, 9.0], overlays)
     np.testing.assert_array_equal(masks.overlay_mask(0), graphic)

@@ -1,0 +1,146 @@
+"""One burnt-in graphic: where it is, what it looks like, and from which frame to which it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.masks import grow
+
+Luma = NDArray[np.uint8]
+_SHOWN = 0.5
+"""Least opacity of a graphic that is still there."""
+_MOST = 1.6
+"""Largest one: the background that shows through a panel is clearer where there is no panel."""
+_ALIKE = 12.0
+"""Largest median difference in gray levels from what a graphic looks like before a still camera."""
+_FADING = 0.2
+"""Least opacity while it fades: the scene's own edges cause less."""
+_LINK_PX = 4
+"""Letters and words this close together form one graphic."""
+LEAST_EDGE_PX = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One of the last frames, at the reduced size."""
+
+    index: int
+    luma: Luma
+    """(h, w)."""
+    people: Mask
+    """(h, w)."""
+    small_world: Transforms
+    """(3, 3) from px of the small picture to the shot's ``world`` at that size."""
+
+
+@dataclass(slots=True, eq=False)
+class Graphic:
+    """A graphic, at the reduced size."""
+
+    box_xyxy: Box
+    mask: Mask
+    """(h, w) of the box."""
+    edges: Mask
+    """(h, w) of the box."""
+    gx: Float32Array
+    gy: Float32Array
+    """(N,) gradient of the gray levels at the ``edges``."""
+    gray: Float32Array
+    """(N,) gray levels of the ``mask``."""
+    first: int
+    last: int
+    """Frames, both included."""
+    is_before_still: bool = False
+    """The camera stands still: what shows through does not change either, where nobody passes behind."""
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Rows and columns of the box."""
+        x0, y0, x1, y1 = self.box_xyxy
+        return slice(y0, y1), slice(x0, x1)
+
+    def opacity(self, luma: Luma) -> float:
+        """Return how strongly the graphic shows in a frame (h, w): about 1 where it does, about 0 where it does not.
+
+        The factor by which its gradient, at the edges, fits that of the frame best (least squares).
+        """
+        x0, y0, x1, y1 = self.box_xyxy
+        left, top = max(x0 - 1, 0), max(y0 - 1, 0)
+        part = luma[top : y1 + 1, left : x1 + 1]
+        inner = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+        gx = cv2.Sobel(part, cv2.CV_32F, 1, 0, scale=1 / 8)[inner][self.edges]
+        gy = cv2.Sobel(part, cv2.CV_32F, 0, 1, scale=1 / 8)[inner][self.edges]
+        fit = float(gx @ self.gx + gy @ self.gy)
+        return fit / max(float(self.gx @ self.gx + self.gy @ self.gy), 1e-6)
+
+    def shows(self, luma: Luma) -> bool:
+        """Return whether the graphic is completely shown in a frame (h, w)."""
+        if not _SHOWN <= self.opacity(luma) <= _MOST:
+            return False
+        return not self.is_before_still or float(np.median(np.abs(luma[self.area][self.mask] - self.gray))) <= _ALIKE
+
+    def follow(self, frames: Sequence[Seen]) -> bool:
+        """Extend the graphic over newer frames while it shows; return whether it still does in the last one."""
+        newer = [frame for frame in frames if frame.index > self.last]
+        if not newer:
+            return True
+        if self.shows(newer[-1].luma):
+            self.last = newer[-1].index
+            return True
+        self.last = self._reach(newer, self.last)
+        return False
+
+    def look_back(self, frames: Sequence[Seen], stop: int) -> None:
+        """Extend the graphic over earlier frames, down to ``stop``, while it shows."""
+        self.first = self._reach([frame for frame in reversed(frames) if stop <= frame.index < self.first], self.first)
+
+    def _reach(self, frames: Iterable[Seen], known: int) -> int:
+        """Return the last of consecutive frames in which the graphic shows or fades."""
+        fades = False
+        for frame in frames:
+            opacity = self.opacity(frame.luma)
+            if self.is_before_still and not self.shows(frame.luma) and opacity >= _SHOWN:
+                break
+            if not _FADING <= opacity <= _MOST or (fades and opacity > _SHOWN):
+                break
+            fades |= opacity < _SHOWN
+            known = frame.index
+        return known
+
+
+def graphics_of(edges: Mask, area: Mask, mean: Float32Array, first: int, last: int) -> list[Graphic]:
+    """Divide edges and the area around them, (h, w), into graphics; ``mean`` (h, w) is what they look like."""
+    found = []
+    count, labels = cv2.connectedComponents(grow(edges | area, _LINK_PX).view(np.uint8))
+    gx = cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=1 / 8)
+    gy = cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=1 / 8)
+    for label in range(1, count):
+        own = labels == label
+        own_edges = edges & own
+        if np.count_nonzero(own_edges) < LEAST_EDGE_PX:
+            continue
+        whole = (area | edges) & own
+        box = clipped(grown(box_of_mask(whole), 1), (edges.shape[1], edges.shape[0]))
+        x0, y0, x1, y1 = box
+        part = np.s_[y0:y1, x0:x1]
+        inside = np.ascontiguousarray(own_edges[part])
+        found.append(
+            Graphic(
+                box_xyxy=box,
+                mask=np.ascontiguousarray(whole[part]),
+                edges=inside,
+                gx=gx[part][inside],
+                gy=gy[part][inside],
+                gray=mean[part][whole[part]],
+                first=first,
+                last=last,
+            )
+        )
+    return found
