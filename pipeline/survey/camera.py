@@ -46,6 +46,11 @@ _HOLD_DECAY = 0.8
 _LONGEST_BRIDGE = 8
 """Frames over which motion is measured where it cannot be from frame to frame: over a flash or a blurred frame."""
 _GROUND_FEATURES = 40
+_WINDOW_PX = 15
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+_START_PX = 11
+_START_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.1)
+"""On the small picture, from whose result the full one starts: a tenth of a pixel is near enough."""
 _MASK_MARGIN = 0.02
 """Fraction of the picture's diagonal: a point's window must not contain the person."""
 _OVERLAY_MARGIN_PX = 4
@@ -236,21 +241,22 @@ class CameraEstimator:
         before = seen.points
         if not len(before):
             return np.empty((0, 4), np.float32)
-        stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+        is_refined = self._scale < 1.0
+        window, stop = (_START_PX, _START_STOP) if is_refined else (_WINDOW_PX, _STOP)
         now, good, _ = cv2.calcOpticalFlowPyrLK(
-            seen.small, small, self._to_small(before), None, winSize=(15, 15), maxLevel=3, criteria=stop
+            seen.small, small, self._to_small(before), None, winSize=(window, window), maxLevel=3, criteria=stop
         )
         keep = good.ravel() == 1
-        if self._scale < 1.0 and keep.any():
+        if is_refined and keep.any():
             # One more level: the full picture, starting from the small one's result; a third more accurate on walk_a.
             now, good, _ = cv2.calcOpticalFlowPyrLK(
                 seen.luma,
                 luma,
                 before,
                 self._full(now),
-                winSize=(15, 15),
+                winSize=(_WINDOW_PX, _WINDOW_PX),
                 maxLevel=0,
-                criteria=stop,
+                criteria=_STOP,
                 flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
             )
             keep &= good.ravel() == 1
