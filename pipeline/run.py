@@ -36,6 +36,7 @@ from pipeline.finish.stills import finish_stills
 from pipeline.job_steps import mask_store, opened_clip, subject_masks, timed
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
+from pipeline.models.interfaces import RestingPeopleBackend
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
 from pipeline.perform.backends import prepare_models
@@ -242,6 +243,8 @@ def _survey_and_plan(
     # Its background points are the largest data that grow with the clip (4 kB per frame); from here on the plan
     # suffices.
     del survey
+    if isinstance(job.models.people, RestingPeopleBackend):
+        job.models.people.rest()
     trim_malloc()
     if only_stills:
         plans = plans_of_stills(plans, needs.window_frames, can_be_alone=needs.conditioning_frames == 0)

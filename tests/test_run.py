@@ -18,6 +18,7 @@ from pipeline.media.ffv1 import read_artifact
 from pipeline.media.pixels import rgb_of
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Generator, Needs
+from pipeline.models.people.blazepose import BlazePosePeople
 from pipeline.request import JobRequest
 from pipeline.result import JobResult
 from pipeline.run import run_job
@@ -44,8 +45,12 @@ def identity() -> IdentityGenerator:
     return IdentityGenerator(window_frames=8, conditioning_frames=3)
 
 
-def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: IdentityGenerator) -> None:
+def test_putting_the_subject_back_gives_the_source(
+    tmp_path: Path, identity: IdentityGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings.model_validate({**_LOSSLESS, "foot_lock": {"method": "off"}})
+    rested: list[BlazePosePeople] = []
+    monkeypatch.setattr(BlazePosePeople, "rest", rested.append)
     result = _job(tmp_path, settings, "edit_region", "mask", generator=identity)
     source = open_clip(_WALK, **_PART)  # type: ignore[arg-type]
     made = open_clip(result.video)
@@ -64,6 +69,8 @@ def test_putting_the_subject_back_gives_the_source(tmp_path: Path, identity: Ide
     assert result.report.quality.changed_outside == 0
     assert result.report.quality.plate_fit is not None and result.report.quality.plate_fit > 0.85
     assert result.report.segments[0].kind in ("approach", "part")
+    # The people's models are not needed after the survey.
+    assert len(rested) == 1
     # Windows of one chunk take up what the window before has finished.
     assert any(finished == 3 for _, _, finished in identity.calls)
 

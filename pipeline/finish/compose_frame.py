@@ -21,8 +21,8 @@ from pipeline.finish.composite import (
     edit_weights,
     laid_over,
 )
-from pipeline.finish.foot_lock import lower_leg_displacement
 from pipeline.finish.inputs import FinishInputs, FrameInputs
+from pipeline.finish.leg_displacement import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_sharpness, veiled
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks

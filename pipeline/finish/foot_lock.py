@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.plan import Contacts, Subject
-from pipeline.joints import ANKLES, JOINT
-from pipeline.maths.boxes import Box
+from pipeline.joints import ANKLES
 from pipeline.maths.geometry import invert, pair_motions
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, smoothstep, true_runs
 from pipeline.settings import FootLockSettings
@@ -25,13 +24,6 @@ _LIFT_BH = 0.025
 noise."""
 _LARGEST_OFFSET_BH = 0.08
 """A foot that would have to move farther does not belong to this contact: the leg would be torn."""
-_LEG_REACH_BH = 0.085
-"""Half width around the lower leg that moves rigidly with it: a calf, trousers, the width of a shoe."""
-_LEG_FADE_BH = 0.06
-_LEG_PARTING_BH = 0.02
-"""Sharpness with which a pixel between two legs is assigned to the nearer one."""
-_SHORTEST_SHANK_BH = 0.05
-_SMALLEST_OFFSET_PX = 1e-3
 
 
 def lock_feet(
@@ -160,95 +152,3 @@ def _eased(
         offset = shot.pairs[max(frame, neighbor), :2, :2] @ offset
         result[i] = smoothstep(u) * offset
     return result
-
-
-def lower_leg_displacement(
-    placed_joints: NDArray[np.floating],
-    foot_offsets_px: NDArray[np.float64],
-    body_height_px: float,
-    box_xyxy: Box,
-) -> NDArray[np.float32]:
-    """Return the displacement field d (h, w, 2) float32 that moves the lower legs by the feet's offsets, over a source
-    box.
-
-    The layer is sampled at ``crop_from_source(p - d(p))``. ``placed_joints`` (21, 3) are the joints as generated,
-    source px; ``foot_offsets_px`` (2, 2) left, right, source px. Full offset at the ankle and below (heel, toes),
-    falling smoothly to exactly 0 at the knee, within a strip around the leg; between two legs each pixel follows the
-    nearer one, whether or not that has an offset. A leg with an unknown knee or ankle does not move.
-    """
-    x0, y0, x1, y1 = box_xyxy
-    field = np.zeros((y1 - y0, x1 - x0, 2), np.float32)
-    if np.abs(foot_offsets_px).max() < _SMALLEST_OFFSET_PX or not np.isfinite(body_height_px):
-        return field
-    # In float32, exact to a thousandth of a pixel: these are the largest arrays of a frame.
-    legs = [
-        _Leg(placed_joints, side, np.asarray(offset, np.float32), body_height_px)
-        for side, offset in zip(("left", "right"), foot_offsets_px, strict=True)
-    ]
-    legs = [leg for leg in legs if leg.known]
-    moving = [leg.bounds() for leg in legs if np.abs(leg.offset).max() >= _SMALLEST_OFFSET_PX]
-    if not moving:
-        return field
-    low, high = np.min([b[0] for b in moving], axis=0), np.max([b[1] for b in moving], axis=0)
-    ax, ay = np.clip(np.floor(low).astype(int), [x0, y0], [x1, y1])
-    bx, by = np.clip(np.ceil(high).astype(int) + 1, [x0, y0], [x1, y1])
-    y, x = np.arange(ay, by, dtype=np.float32)[:, None], np.arange(ax, bx, dtype=np.float32)[None]
-    distances = [leg.distance(x, y) for leg in legs]
-    shares = [1.0 / (d**2 + (_LEG_PARTING_BH * body_height_px) ** 2) ** 2 for d in distances]
-    total = sum(shares[1:], shares[0])
-    for leg, distance, share in zip(legs, distances, shares, strict=True):
-        weight = leg.along(x, y) * leg.across(distance) * share / total
-        field[ay - y0 : by - y0, ax - x0 : bx - x0] += weight[..., None] * leg.offset
-    return field
-
-
-class _Leg:
-    """The target position of a lower leg: the knee as generated, ankle and foot moved."""
-
-    def __init__(
-        self, placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.float32], body: float
-    ) -> None:
-        def joint(name: str) -> NDArray[np.float32]:
-            return placed_joints[JOINT[f"{side}_{name}"], :2].astype(np.float32)
-
-        self.offset = offset
-        self._body = body
-        self._knee = joint("knee")
-        self._ankle = joint("ankle") + offset
-        self.known = bool(np.isfinite([self._knee, self._ankle]).all())
-        feet = [joint(name) + offset for name in ("heel", "toe")]
-        self._feet = [point for point in feet if np.isfinite(point).all()]
-
-    def bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        points = np.stack([self._knee, self._ankle, *self._feet])
-        reach = (_LEG_REACH_BH + _LEG_FADE_BH) * self._body
-        return points.min(0) - reach, points.max(0) + reach
-
-    def distance(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance in px to the bones from knee to ankle and from ankle to heel and toe."""
-        bones = [(self._knee, self._ankle), *((self._ankle, foot) for foot in self._feet)]
-        squared = _squared_distance(x, y, *bones[0])
-        for bone in bones[1:]:
-            squared = np.minimum(squared, _squared_distance(x, y, *bone))
-        return np.sqrt(squared)
-
-    def along(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
-        """0 at the knee and above, 1 at the ankle and below."""
-        shank = self._ankle - self._knee
-        squared = max(float(shank @ shank), (_SHORTEST_SHANK_BH * self._body) ** 2)
-        return smoothstep(((x - self._knee[0]) * shank[0] + (y - self._knee[1]) * shank[1]) / squared)
-
-    def across(self, distance: NDArray[np.float32]) -> NDArray[np.float64]:
-        """1 in the leg's strip, 0 beyond its fade."""
-        return smoothstep(1.0 - (distance / self._body - _LEG_REACH_BH) / _LEG_FADE_BH)
-
-
-def _squared_distance(
-    x: NDArray[np.float32], y: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return (h, w) squared distances to a bone, for columns ``x`` (1, w) and rows ``y`` (h, 1)."""
-    bone = b - a
-    length = max(float(bone @ bone), 1e-12)
-    u = ((x - a[0]) * bone[0] + (y - a[1]) * bone[1]) * np.float32(1 / length)
-    np.clip(u, 0, 1, out=u)
-    return (x - a[0] - u * bone[0]) ** 2 + (y - a[1] - u * bone[1]) ** 2

@@ -55,6 +55,15 @@ class PeopleInDepthBackend(PeopleBackend, Protocol):
         ...
 
 
+@runtime_checkable
+class RestingPeopleBackend(PeopleBackend, Protocol):
+    """Takes much memory that loads again in no time."""
+
+    def rest(self) -> None:
+        """Forget the frames so far and release the memory, until the next ``find``."""
+        ...
+
+
 class FigureBackend(Protocol):
     """Poses a figure of the new person like the subject, to guide image generators."""
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes.plan import Contacts, Subject
-from pipeline.finish.foot_lock import lock_feet, lower_leg_displacement
+from pipeline.finish.foot_lock import lock_feet
+from pipeline.finish.leg_displacement import lower_leg_displacement
 from pipeline.plan.contacts import find_contacts
 from pipeline.settings import FootLockSettings
 from tests.support.motion_truth import true_motion, true_subject, walk_truth

@@ -52,16 +52,33 @@ LOOK_BACK_AGE = 3
 """Tracked frames after which the velocity is known well enough to track backward."""
 
 
+def _load_models() -> tuple[MoveNet, LandmarkModel]:
+    return MoveNet(weight_path("movenet.tflite"), NUM_THREADS), LandmarkModel(NUM_THREADS)
+
+
 class BlazePosePeople:
     """A ``PeopleBackend`` on the CPU. Deterministic for the pictures since ``reset``."""
 
     def __init__(self, min_score: float = 0.2) -> None:
         """Load both models; ``min_score`` is the detector's. Raises ``PresetUnavailable`` where a file is missing."""
         self._min_score = min_score
-        self._detector = MoveNet(weight_path("movenet.tflite"), NUM_THREADS)
-        self._landmarks = LandmarkModel(NUM_THREADS)
+        self._models: tuple[MoveNet, LandmarkModel] | None = _load_models()
         self._last_id = -1
         self.reset()
+
+    @property
+    def _detector(self) -> MoveNet:
+        return self._loaded[0]
+
+    @property
+    def _landmarks(self) -> LandmarkModel:
+        return self._loaded[1]
+
+    @property
+    def _loaded(self) -> tuple[MoveNet, LandmarkModel]:
+        if self._models is None:
+            self._models = _load_models()
+        return self._models
 
     @property
     def look_back(self) -> int:
@@ -75,6 +92,11 @@ class BlazePosePeople:
         self._order = OcclusionOrder()
         self._frame = 0
         self._last_loss = -DETECT_AFTER_LOSS - 1
+
+    def rest(self) -> None:
+        """Forget the frames so far, and unload the models: they hold 80 MB, and load in 25 ms."""
+        self.reset()
+        self._models = None
 
     @property
     def batch_frames(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from pipeline.errors import PresetUnavailable
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
-from pipeline.models.people.landmarks import REGION_PX, Region, mask_of_logits
+from pipeline.models.people.landmarks import REGION_PX, LandmarkModel, Region, mask_of_logits
 from pipeline.models.weights.folder import weight_path
 
 WALK = Path(__file__).parents[3] / "assets" / "walk_a" / "sample.mp4"
@@ -101,3 +102,21 @@ def test_missing_weights_name_the_command(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("UNDERSTUDY_WEIGHTS", str(tmp_path))
     with pytest.raises(PresetUnavailable, match=r"python -m builder\.fetch_models"):
         weight_path("movenet.tflite")
+
+
+def test_who_rests_holds_no_model_and_finds_the_same_afterwards() -> None:
+    def loaded() -> int:
+        return sum(isinstance(each, LandmarkModel) for each in gc.get_objects())
+
+    picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(60, 61))
+    others = loaded()
+    people = BlazePosePeople()
+    [before] = people.find(picture)
+    assert loaded() == others + 1
+
+    people.rest()
+    assert loaded() == others
+
+    [after] = people.find(picture)
+    np.testing.assert_array_equal(before.skeleton, after.skeleton)
+    np.testing.assert_array_equal(before.mask, after.mask)
