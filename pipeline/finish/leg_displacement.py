@@ -86,7 +86,7 @@ def _leg(placed_joints: NDArray[np.floating], side: str, offset: NDArray[np.floa
     names = [f"{side}_{name}" for name in ("knee", "ankle", "heel", "toe")]
     joints = placed_joints[[JOINT[name] for name in names], :2].astype(np.float64)
     points = joints + np.array([[0.0], [1.0], [1.0], [1.0]]) * offset
-    known = np.isfinite(points).all(axis=1)
+    known = np.asarray(np.isfinite(points).all(axis=1), np.bool_)
     return _Leg(points[known], offset) if known[:2].all() else None
 
 
