@@ -50,7 +50,7 @@ def test_putting_the_subject_back_gives_the_source(
 ) -> None:
     settings = Settings.model_validate({**_LOSSLESS, "foot_lock": {"method": "off"}})
     rested: list[BlazePosePeople] = []
-    monkeypatch.setattr(BlazePosePeople, "rest", rested.append)
+    monkeypatch.setattr(BlazePosePeople, "rest", lambda people: rested.append(people))
     result = _job(tmp_path, settings, "edit_region", "mask", generator=identity)
     source = open_clip(_WALK, **_PART)  # type: ignore[arg-type]
     made = open_clip(result.video)
