@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.regions import areas_of, counts_in, those_of
+from pipeline.scene.body import HEAD
 from pipeline.scene.samples import Sample
 
 _REACH_BH = 0.15
@@ -19,6 +20,13 @@ _SKIN_HUES = (17, 170)
 """Hues of skin, from red to orange, of 180: below the first, or above the second."""
 _SKIN_SATURATION = (25, 190)
 _SKIN_SHARE = 0.6
+_FACE_BH = -0.02
+"""Inside the head: not the hair around it."""
+_LEAST_FACE_PX = 60
+_FACE_HUES = 8
+"""How far the hues of skin lie from that of the face, of 180: it is redder in the shade, and paler in the sun."""
+_CIRCLE = 180
+_HALF_CIRCLE = 90
 
 
 def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
@@ -42,13 +50,27 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
         far = np.hypot(columns - x, rows - y) > _REACH_BH * height
         is_within |= counts_in(labeled, far, count) == 0
     is_hand = is_within & (areas <= _MOST_BH2 * height**2)
-    is_hand &= counts_in(labeled, skin(sample.view.picture), count) > _SKIN_SHARE * areas
+    is_hand &= counts_in(labeled, _skin(sample.view.picture), count) > _SKIN_SHARE * areas
     is_hand[0] = False
     # What was opened away from its edge are fingers.
     return (cv2.dilate(those_of(labeled, is_hand).view(np.uint8), kernel) > 0) & unexplained
 
 
-def skin(picture: Picture) -> Mask:
+def own_skin(sample: Sample) -> Mask:
+    """Return the pixels of a view (h, w) in the hue of the subject's face; in any hue of skin where it is not seen."""
+    picture = sample.view.picture
+    skins = _skin(picture)
+    face = skins & sample.subject_mask & (sample.distances[HEAD] < _FACE_BH)
+    if np.count_nonzero(face) < _LEAST_FACE_PX:
+        return skins
+    hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
+    # Red lies at both ends of the circle of hues.
+    turned = (hue.astype(np.int16) + _HALF_CIRCLE) % _CIRCLE
+    apart = np.abs(turned - np.median(turned[face]))
+    return np.asarray((apart <= _FACE_HUES) & (saturation >= _SKIN_SATURATION[0]), np.bool_)
+
+
+def _skin(picture: Picture) -> Mask:
     """Return the pixels of a picture (h, w, 3) in the hues of skin."""
     hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
     is_hue = (hue < _SKIN_HUES[0]) | (hue > _SKIN_HUES[1])

@@ -30,12 +30,14 @@ _HAND_CONFIDENCE = 0.2
 class Body(Shaped):
     """Capsules of one frame, in the pixels of a work view."""
 
-    SHAPES: ClassVar[Shapes] = {"segments": ("S", 6), "hands": ("H", 2), "in_picture": ("S",)}
+    SHAPES: ClassVar[Shapes] = {"segments": ("S", 6), "hands": ("H", 2), "hand_sides": ("H",), "in_picture": ("S",)}
 
     segments: NDArray[np.float32]
     """(S, 6): x0, y0, x1, y1, radius in px, part."""
     hands: NDArray[np.float32]
     """(H, 2) positions of the known hands."""
+    hand_sides: NDArray[np.int64]
+    """(H,) 0 for the left one, 1 for the right one."""
     height_px: float
     in_picture: NDArray[np.bool_]
     """(S,) whether both ends of a segment lie in the picture: where a limb leaves it, its other end is a guess."""
@@ -92,9 +94,9 @@ def body_of(
         segments.append((*head, _HEAD_RADIUS_BH * scale, 0))
         in_picture.append(bool(is_inside[JOINT["nose"]]))
     hands = points[[JOINT["left_hand"], JOINT["right_hand"]]]
-    hands = hands[np.isfinite(hands).all(axis=1)]
+    sides = np.flatnonzero(np.isfinite(hands).all(axis=1))
     capsules = np.array(segments, np.float32).reshape(-1, 6)
-    return Body(capsules, hands.astype(np.float32), scale, np.array(in_picture, np.bool_))
+    return Body(capsules, hands[sides].astype(np.float32), sides, scale, np.array(in_picture, np.bool_))
 
 
 def _inside(joints_xy: NDArray[np.float32], size_wh: tuple[int, int] | None) -> NDArray[np.bool_]:

@@ -28,9 +28,10 @@ _HELD_SHARE = 0.12
 _OUTLINE_SHARE = 0.15
 """Of a color beside the hands, this much along the outline away from them: that of a long stick is less."""
 _SUMS = (
-    "subject", "others", "foreign", "beside", "clutter", "hair", "head", "outline", "hands", "hands_looks",
-    "_breadth", "_looks", "_first", "_second",
+    "subject", "others", "foreign", "beside", "clutter", "hair", "outline", "_breadth", "_looks", "_first", "_second",
 )  # fmt: skip
+_LASTING = ("head", "hands", "hands_looks")
+"""What stays with a hand or the head for seconds."""
 
 
 class ColorCounts:
@@ -123,9 +124,11 @@ class ColorCounts:
         return float(self._breadth[0] / self._breadth[1]) if self._breadth[1] > 0 else 0.0
 
     def add(self, other: ColorCounts, weight: float) -> None:
-        """Add counts from elsewhere, with a weight."""
+        """Add counts from elsewhere, with a weight: of what depends on the light and on what is seen of the subject."""
         for name in _SUMS:
             getattr(self, name).__iadd__(weight * getattr(other, name))
+        for name in _LASTING:
+            getattr(self, name).__iadd__(getattr(other, name))
 
     def own_colors(self) -> Float32Array:
         """Return (parts, NUM_BINS) probabilities on the subject, without colors caused by an object held in front of

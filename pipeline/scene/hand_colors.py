@@ -13,7 +13,7 @@ from scipy.ndimage import label
 from pipeline.datatypes.arrays import Float32Array, Float64Array, Mask, Picture
 from pipeline.maths.boxes import box_of_mask
 from pipeline.maths.masks import grow
-from pipeline.scene.bare_hands import skin
+from pipeline.scene.bare_hands import own_skin
 from pipeline.scene.body import FOREARM, HAND, HEAD, SHIN, THIGH, TORSO, UPPER_ARM
 from pipeline.scene.colors import AB_BINS, L_BINS, NUM_BINS, counted, smoothed
 from pipeline.scene.displaced import shown_near_by
@@ -47,23 +47,26 @@ _SHADED = 0.45
 def hand_counts(sample: Sample, wrong: Mask) -> Float64Array | None:
     """Return (3, NUM_BINS): colors near the left hand, near the right one, and on the clothes.
 
-    Skin is left out. None where not both hands are known and apart. ``wrong`` (h, w): where the plate is not to be
+    Skin is left out. None where no hand is known, or both are close. ``wrong`` (h, w): where the plate is not to be
     trusted.
     """
     height = sample.body.height_px
-    if len(sample.body.hands) != 2 or float(np.hypot(*np.diff(sample.body.hands, axis=0)[0])) < _APART_BH * height:
+    hands = sample.body.hands
+    if not len(hands) or (len(hands) == 2 and float(np.hypot(*(hands[1] - hands[0]))) < _APART_BH * height):
         return None
     distances = hand_distances(sample)
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
-    shown = (sample.view.shown == Shown.OTHER) & ~others & ~wrong & ~on_ground(sample) & ~skin(sample.view.picture)
+    # Where nobody saw the background the mask tells.
+    shown = (sample.view.shown == Shown.OTHER) | (sample.subject_mask & ~sample.view.known)
+    shown &= ~others & ~wrong & ~on_ground(sample) & ~own_skin(sample)
     within = distances.min(axis=0) < REACH_BH * height
     shown &= within
     if not shown.any():
         return None
     # Rims are narrower than what a hand can hold.
     shown = opened(shown & ~_explained(sample, shown), 1)
-    is_own = distances.argmin(axis=0)
-    near = [shown & (is_own == side) for side in range(2)]
+    side = sample.body.hand_sides[distances.argmin(axis=0)]
+    near = [shown & (side == number) for number in range(2)]
     part = sample.distances.argmin(axis=0)
     inner = eroded(sample.subject_mask, 1) & (sample.outside < _CLOTH_BH) & (sample.distances[HAND] > _FIST_BH)
     arms = inner & np.isin(part, (UPPER_ARM, FOREARM)) & (distances.min(axis=0) > (REACH_BH + OUTSIDE_BH) * height)
@@ -79,11 +82,12 @@ def _explained(sample: Sample, found: Mask) -> Mask:
     area = np.s_[y0:y1, x0:x1]
     picture, plate = sample.view.picture[area], sample.view.plate[area]
     explained = np.zeros(found.shape, np.bool_)
-    explained[area] = shown_near_by(picture, plate, _DISPLACED_PX)
-    hands = sample.subject_mask & skin(sample.view.picture) & (sample.distances[HAND] < 0)
+    known = sample.view.known[area]
+    explained[area] = shown_near_by(picture, plate, _DISPLACED_PX) & known
+    hands = sample.subject_mask & own_skin(sample) & (sample.distances[HAND] < 0)
     if hands.any():
         own = np.median(sample.view.picture[hands], axis=0).astype(np.float32)
-        explained[area] |= _between(picture, plate.astype(np.float32), own)
+        explained[area] |= _between(picture, plate.astype(np.float32), own) & known
         # Highlights, and skin in a light of its own.
         explained[area] |= _between(picture, own, np.full(3, 255, np.float32))
         explained[area] |= _between(picture, own, _SHADED * own)

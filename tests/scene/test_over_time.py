@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 
 from pipeline.scene.color_counts import ColorCounts
 from pipeline.scene.hair import head_counts, worn_cells, worn_places
@@ -67,6 +68,24 @@ def test_a_color_of_both_hands_or_of_the_sleeves_is_no_thing() -> None:
     assert counted([gloved(x) for x in LOOKS]) < 0.1 * held
     assert counted([striped(x) for x in LOOKS]) < 0.1 * held
     assert counted([shot_at(x, wall()) for x in LOOKS]) == 0
+
+
+@pytest.mark.parametrize("color", [(200, 170, 60), (60, 100, 200)], ids=["gold", "blue"])
+def test_a_coin_in_the_only_hand_in_the_picture_is_told_from_skin_where_nobody_saw_the_background(
+    color: tuple[int, int, int],
+) -> None:
+    def counted(has_coin: bool) -> float:
+        colors = ColorCounts()
+        for x in LOOKS:
+            shot = shot_at(x, wall())
+            coin = disc(x + 47, 124, 5) & shot.subject_mask
+            sample = (painted(shot, coin, color) if has_coin else shot).sample(seen=NOTHING)
+            left = replace(sample.body, hands=sample.body.hands[:1], hand_sides=sample.body.hand_sides[:1])
+            colors.add_hands(hand_counts(replace(sample, body=left), NOTHING))
+        return float(held_in_one_hand(colors.hands, float(colors.hands_looks[0])).sum())
+
+    assert counted(has_coin=True) > 0
+    assert counted(has_coin=False) == 0
 
 
 def test_a_stick_along_the_arm_is_carried_as_it_was_when_it_stood_off() -> None:
