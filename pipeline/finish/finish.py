@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Presence
 from pipeline.finish.artifacts import ArtifactWriter
+from pipeline.finish.carried_doubts import carried_doubts
 from pipeline.finish.compose_frame import make_frame
 from pipeline.finish.composite import EditedFrame
 from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
@@ -84,6 +85,8 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     ankles = {"ankles_unlocked": motion.joints_unlocked[:, ANKLES, :2], "ankles_locked": placed[0][:, ANKLES, :2]}
     series = {**meter.series, **ankles}
     warnings = (*encoded.warnings, *plate_doubts(meter.series, inputs.clip.info))
+    if inputs.settings.composite.carried == "keep":
+        warnings = (*warnings, *carried_doubts(meter.series, inputs.clip.info))
     return FinishResult(encoded.path, quality, warnings, written, artifacts.paths, series, subjects)
 
 

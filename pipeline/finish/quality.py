@@ -22,6 +22,7 @@ from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.reduce import reduced
 from pipeline.result import Quality
+from pipeline.scene.layers import Label
 
 _FLOW_EVERY = 4
 """Frames between two flow measurements: four DIS flows take about 30 ms, a quarter of which per frame is affordable."""
@@ -61,6 +62,8 @@ class QualityMeter:
                 "warping_error_result",
                 "plate_fit",
                 "unseen_px",
+                "carried_px",
+                "things_px",
             )
         }
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -93,6 +96,7 @@ class QualityMeter:
             "warping_error_result": np.nan,
             "plate_fit": edited.plate_fit,
             "unseen_px": float(edited.unseen_px),
+            **_things_px(edited.labels, weights.box_xyxy),
         }
         earlier, self._earlier = self._earlier, None
         if earlier is not None and frame_index == earlier.frame + 1 and frame_index not in self._cuts:
@@ -185,6 +189,16 @@ class _Patch:
         self.result = reduced(result[y0:y1, x0:x1], size)
         small = cv2.resize(region[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         self.region: Mask = small.astype(bool)
+
+
+def _things_px(labels: NDArray[np.uint8] | None, box_xyxy: Box) -> dict[str, float]:
+    """Return the areas of what is carried, and of all objects, in a box of the labels (H, W)."""
+    if labels is None:
+        return {"carried_px": 0.0, "things_px": 0.0}
+    x0, y0, x1, y1 = box_xyxy
+    inside = labels[y0:y1, x0:x1]
+    carried = float(np.count_nonzero(inside == Label.CARRIED))
+    return {"carried_px": carried, "things_px": carried + float(np.count_nonzero(inside == Label.THING))}
 
 
 def _padded_box(region: Mask) -> Box:
