@@ -9,6 +9,7 @@ from pipeline.job_steps import mask_store, opened_clip, timed
 from pipeline.media.clip import Clip
 from pipeline.mode_results import PeopleReport, PeopleResult
 from pipeline.models.interfaces import PeopleBackend
+from pipeline.plan.cross_fades import with_cross_fades
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.people import describe_people
 from pipeline.plan.subject import find_persons
@@ -52,7 +53,7 @@ def find_people(
                 lambda _, done, total: progress("people", done, total),
             )
         with timed(timings, "plan"):
-            shots = find_jump_cuts(survey)
+            shots = with_cross_fades(find_jump_cuts(survey), survey.blend_weights)
             persons = find_persons(survey.tracks, info, shots, survey.motion.world_from_source)
             found = describe_people(persons, info) if persons else ()
             stills = write_people_stills(request.output_dir, clip, found, check)

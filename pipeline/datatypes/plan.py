@@ -127,6 +127,8 @@ class Plan(Shaped):
     overlays: Overlays | None = None
     body_scale: float = 1.0
     """Height of the new person over the subject's."""
+    is_blended: NDArray[np.bool_] | None = None
+    """(T,) frames of cross-fades, which show two shots at once; None where there are none."""
 
     def __post_init__(self) -> None:
         frames = {

@@ -146,3 +146,5 @@ class Survey(Shaped):
     tracks: tuple[Track, ...]
     overlays: Overlays | None = None
     """None where overlay detection did not run."""
+    blend_weights: NDArray[np.float32] | None = None
+    """(T,) in cross-fades the weight of the later picture, else NaN; None where there are none."""

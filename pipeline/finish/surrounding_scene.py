@@ -146,10 +146,12 @@ def _ground_edit(
 def _masks(inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch) -> SceneMasks:
     """Return which pixels of the frame are the subject's."""
     others_mask = frame_inputs.not_subject_mask
-    if inputs.scene is None or inputs.plates is None:
-        return masks_without_scene(frame_inputs.subject_mask, others_mask)
     subject = inputs.plan.subject
     number = frame_inputs.frame.index
+    # In a cross-fade everything differs from the plate.
+    is_blended = inputs.plan.is_blended is not None and bool(inputs.plan.is_blended[number])
+    if inputs.scene is None or inputs.plates is None or is_blended:
+        return masks_without_scene(frame_inputs.subject_mask, others_mask)
     skeleton = subject.skeletons[number]
     masks = scene_masks(inputs.scene, inputs.plates, frame_inputs, skeleton, patch, inputs.settings.composite)
     if subject.presence[number] == Presence.UNCERTAIN:

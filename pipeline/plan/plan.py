@@ -14,6 +14,7 @@ from pipeline.plan.body_scale import choose_body_scale
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.crop_path import plan_crop_path
+from pipeline.plan.cross_fades import cross_fades_told, with_cross_fades
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.plan.subject import choose_subject
@@ -42,7 +43,8 @@ def make_plan(
         return load_values(path, Plan)
     info = survey.info
     motion = survey.motion
-    shots = find_jump_cuts(survey)
+    shots = with_cross_fades(find_jump_cuts(survey), survey.blend_weights)
+    is_blended = None if survey.blend_weights is None else np.isfinite(survey.blend_weights)
     seconds = info.pts_seconds
     camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize.window_seconds)
     subject, warnings = choose_subject(
@@ -67,9 +69,10 @@ def make_plan(
         subject=subject,
         contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
         crop=plan_crop_path(subject, camera, shots, info, needs.crop_size_wh, needs.max_crop_height_px, body_scale),
-        warnings=(*warnings, *unknown),
+        warnings=(*warnings, *cross_fades_told(is_blended, info), *unknown),
         overlays=survey.overlays,
         body_scale=body_scale,
+        is_blended=is_blended,
     )
     save_values(path, plan)
     write_checksum(workspace, path)

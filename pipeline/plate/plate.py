@@ -67,6 +67,10 @@ def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
 def _hidden(plans: Sequence[Plan], masks: Sequence[SubjectMasks], frame: int) -> Mask:
     """(H, W) everything that occludes the background: to each subject everybody else is one of the others."""
     hidden = masks[0].hidden_mask(frame)
+    is_blended = plans[0].is_blended
+    if is_blended is not None and is_blended[frame]:
+        # The background of another shot shows through.
+        return np.ones_like(hidden)
     for further in masks[1:]:
         hidden = hidden | further.subject_mask(frame)
     for plan in plans:

@@ -103,6 +103,8 @@ def _clear_frames(plan: Plan, plates: PlateSet) -> list[int]:
     looked_at = (plan.subject.presence == Presence.FOUND) | hidden_frames(plan, plates.size_wh)
     clear = looked_at & (plates.plate_rows[:, 0] >= 0)
     clear &= np.isfinite(plan.subject.body_height_px)
+    if plan.is_blended is not None:
+        clear &= ~plan.is_blended
     return np.flatnonzero(clear).tolist()
 
 

@@ -1,4 +1,4 @@
-"""Hard cuts and fades, and how much of each frame stays unexplained."""
+"""Hard cuts, fades and cross-fades, and how much of each frame stays unexplained."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scenedetect.detectors import ContentDetector
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.maths.reduce import reduced
+from pipeline.survey.dissolves import DissolveDetector
 
 _SMALL_SHORT_SIDE = 120
 """Scene detection needs no more; PySceneDetect itself reduces pictures to about 256 px across."""
@@ -64,6 +65,7 @@ class CutDetector:
         self._has_shown = False
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
+        self._dissolves = DissolveDetector(self._rate, _same_scene)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter counts frames: a shot with fewer frames than this is not started.
         self._detector = ContentDetector(
@@ -83,6 +85,7 @@ class CutDetector:
             self._unexplained.append(0.0)
             return False
         small = reduced(picture, self._small_wh)
+        self._dissolves.push(small)
         before, self._before = self._before, small
         self._unexplained.append(0.0 if before is None else self._change(before, small))
         time = FrameTimecode(index, fps=float(self._rate))
@@ -110,6 +113,11 @@ class CutDetector:
         """Return (T,): gray levels by which the worst parts of each frame differ from the previous one, warped by
         optical flow and matched in exposure. A person who is suddenly elsewhere shows up, a moving one does not."""
         return np.array(self._unexplained, np.float32)
+
+    def blend_weights(self) -> NDArray[np.float32] | None:
+        """Return (T,): in cross-fades the weight of the later picture, else NaN; None where there are none."""
+        weights = self._dissolves.finish()
+        return weights if np.isfinite(weights).any() else None
 
     def _change(self, before: Picture, now: Picture) -> float:
         a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in (before, now))

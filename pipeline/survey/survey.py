@@ -71,7 +71,7 @@ def survey_clip(
     store.close()
     starts = np.array(shot_starts, np.int64)
     graphics = overlays.finish()
-    survey = Survey(info, starts, cuts.finish(), camera.finish(graphics), tracks, graphics)
+    survey = Survey(info, starts, cuts.finish(), camera.finish(graphics), tracks, graphics, cuts.blend_weights())
     save_values(path, survey)
     write_checksum(workspace, store.path)
     write_checksum(workspace, path)

@@ -1,0 +1,33 @@
+"""Cross-fades: where the shots on both sides meet, and what the user is told."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.clip import VideoInfo
+from pipeline.maths.smoothing import true_runs
+from pipeline.maths.time_ranges import times_of
+
+
+def with_cross_fades(shot_starts: NDArray[np.int64], blend_weights: NDArray[np.float32] | None) -> NDArray[np.int64]:
+    """Return the first frames of all shots: a cross-fade without a cut has one where the later picture prevails.
+
+    ``blend_weights`` (T,) are those of the survey.
+    """
+    if blend_weights is None:
+        return shot_starts
+    starts = []
+    for start, stop in true_runs(np.isfinite(blend_weights)):
+        if not ((shot_starts >= start) & (shot_starts <= stop)).any():
+            later = np.flatnonzero(blend_weights[start:stop] >= 0.5)
+            starts.append(start + int(later[0]) if len(later) else stop)
+    return np.unique(np.concatenate([shot_starts, np.array(starts, np.int64)]))
+
+
+def cross_fades_told(is_blended: NDArray[np.bool_] | None, info: VideoInfo) -> tuple[str, ...]:
+    """Return the warning about frames (T,) that show two shots at once."""
+    if is_blended is None:
+        return ()
+    times = times_of(true_runs(is_blended), info)
+    return (f"two shots fade into each other {times}: there the original person may shine through",)
