@@ -14,6 +14,7 @@ from pipeline.maths.light import levels_of, linear_of
 from pipeline.maths.motion_blur import find_motion
 from pipeline.maths.reduce import reduced
 from pipeline.maths.sharpness import Covariance, blur_kernel, is_motion, lacking_blur, measure_blur, motion_covariance
+from pipeline.runtime.compiled import njit
 
 _LEAST_PX = 0.6
 """Less blur than this is invisible, and within the measurement error on a sharp picture."""
@@ -142,10 +143,24 @@ def _filtered(layer: PlacedLayer, kernel: NDArray[np.float32], size_wh: tuple[in
     whole[into][..., :3] = layer.premultiplied[part]
     whole[into][..., 3] = layer.alpha[part]
     spread = cv2.filter2D(whole, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-    alpha = np.clip(spread[..., 3], 0, 1)
-    alpha[alpha < 1 / 512] = 0
-    color = np.clip(spread[..., :3], 0, 255 * alpha[..., None])
-    return PlacedLayer(box, np.ascontiguousarray(color), np.ascontiguousarray(alpha))
+    return PlacedLayer(box, *_bounded(spread))
+
+
+@njit(cache=True, nogil=True)
+def _bounded(spread: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the colors (h, w, 3) and the alpha (h, w) of premultiplied (h, w, 4), without what is hardly there."""
+    height, width, _ = spread.shape
+    color = np.empty((height, width, 3), np.float32)
+    alpha = np.empty((height, width), np.float32)
+    nothing = np.float32(0)
+    for r in range(height):
+        for c in range(width):
+            share = min(max(spread[r, c, 3], nothing), np.float32(1))
+            share = nothing if share < np.float32(1 / 512) else share
+            alpha[r, c] = share
+            for k in range(3):
+                color[r, c, k] = min(max(spread[r, c, k], nothing), np.float32(255) * share)
+    return color, alpha
 
 
 def veiled(layer: PlacedLayer, veil_rgb: NDArray[np.float32]) -> PlacedLayer:
@@ -167,8 +182,21 @@ def match_grain(layer: PlacedLayer, grain: Grain, seed: int, frame: int) -> Plac
     """Return the layer with the source's grain added, as on the plate; deterministic for a seed and frame."""
     flat = np.full((*layer.alpha.shape, 3), _GRAY, np.uint8)
     # A different seed from the plate's: both are visible through a soft edge.
-    noise = add_grain(flat, grain, seed + 1, frame, layer.alpha > 0).astype(np.float32) - _GRAY
-    most = 255 * layer.alpha[..., None]
-    return PlacedLayer(
-        layer.box_xyxy, np.clip(layer.premultiplied + noise * layer.alpha[..., None], 0, most), layer.alpha
-    )
+    noisy = add_grain(flat, grain, seed + 1, frame, layer.alpha > 0)
+    return PlacedLayer(layer.box_xyxy, _with_noise(layer.premultiplied, layer.alpha, noisy), layer.alpha)
+
+
+@njit(cache=True, nogil=True)
+def _with_noise(
+    premultiplied: NDArray[np.float32], alpha: NDArray[np.float32], noisy: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return premultiplied colors (h, w, 3) with the noise of a gray picture (h, w, 3), as much as they cover."""
+    result = np.empty(premultiplied.shape, np.float32)
+    gray = np.float32(_GRAY)
+    for r in range(alpha.shape[0]):
+        for c in range(alpha.shape[1]):
+            share = alpha[r, c]
+            for k in range(3):
+                value = premultiplied[r, c, k] + (np.float32(noisy[r, c, k]) - gray) * share
+                result[r, c, k] = min(max(value, np.float32(0)), np.float32(255) * share)
+    return result
