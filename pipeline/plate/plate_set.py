@@ -67,7 +67,7 @@ class PlateSet(Shaped):
             row = int(self.plate_rows[frame, side])
             if row < 0 or (weight <= 0 and side):
                 continue
-            warp = Warp(self.from_source[frame, side], self._nodes(frame, side), 0)
+            warp = Warp(self.from_source[frame, side], self.nodes(frame, side), 0)
             at = warp.coordinates(box_xyxy, self.size_wh)
             plate, seen = self.plate(row)
             picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -87,10 +87,11 @@ class PlateSet(Shaped):
         x0, y0, x1, y1 = box_xyxy
         columns = x0 + (np.arange(size_wh[0], dtype=np.float64) + 0.5) * ((x1 - x0) / size_wh[0]) - 0.5
         rows = y0 + (np.arange(size_wh[1], dtype=np.float64) + 0.5) * ((y1 - y0) / size_wh[1]) - 0.5
-        warp = Warp(self.from_source[frame, side], self._nodes(frame, side), 0)
+        warp = Warp(self.from_source[frame, side], self.nodes(frame, side), 0)
         return warp.coordinates_at(columns, rows, self.size_wh)
 
-    def _nodes(self, frame: int, side: int) -> NDArray[np.float32]:
+    def nodes(self, frame: int, side: int) -> NDArray[np.float32]:
+        """Return (rows, columns, 2): a frame's parallax at the nodes, px of the plate ``plate_rows[frame, side]``."""
         count = self.node_shape[0] * self.node_shape[1] * 2
         stored = np.fromfile(self.folder / NODES, np.float16, count, offset=2 * count * (2 * frame + side))
         return stored.astype(np.float32).reshape(*self.node_shape, 2)

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.scene.narrow import narrow_lines
 from pipeline.scene.samples import Sample, eroded, opened
 from pipeline.scene.views import Shown
 
@@ -52,6 +53,14 @@ def front_to_edges(front: Mask, subject: Mask, free: Mask, is_common: Mask, samp
     found = nothing
     found[area] = (flooded == 1) & doubtful[area] & _alike_nearby(calm, wide[area], reach)
     return found
+
+
+def stands_out(sample: Sample, is_common: Mask) -> Mask:
+    """Return (h, w): narrow lines, and what has no main color of the subject's (``is_common``).
+
+    Dark cloth looks like the dark ground that a near layer shows between its bars; a bar before it is a line.
+    """
+    return grow(narrow_lines(sample.view.picture, sample.body.height_px), 1) | ~is_common
 
 
 def _alike_nearby(picture: Picture, front: Mask, reach_px: int) -> Mask:

@@ -18,7 +18,7 @@ from pipeline.scene.color_edges import settle_edges
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.displaced import displaced_background, displaced_parts, folds_of_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
-from pipeline.scene.front_edges import front_to_edges
+from pipeline.scene.front_edges import front_to_edges, stands_out
 from pipeline.scene.hair import hair, worn_places
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
 from pipeline.scene.known_things import LEAST_IN_HAND, colors_at_hands, known_things
@@ -150,12 +150,18 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
 
 
 def labels_of(
-    sample: Sample, row: SceneRow, places: tuple[Mask, Mask], is_completed: bool, may_meet: bool = False
+    sample: Sample,
+    row: SceneRow,
+    places: tuple[Mask, Mask],
+    is_completed: bool,
+    may_meet: bool = False,
+    near: Mask | None = None,
 ) -> NDArray[np.uint8]:
     """Return (h, w) of ``Label``. ``places`` are the model's masks in the frame's view.
 
     ``is_completed``: parts of the subject that the mask misses are searched for beside it. ``may_meet``: others may be
-    close to the subject without a mask, and are recognized by their colors.
+    close to the subject without a mask, and are recognized by their colors. ``near`` (h, w): where something is seen in
+    front of the subject that moves against the plate.
     """
     front, wrong = places
     evidence = _evidence(sample, row, wrong, may_meet)
@@ -195,8 +201,10 @@ def labels_of(
     labels[edge] = Label.CARRIED
     labels[people] = Label.OTHERS
     front = _in_front(front, sample)
-    labels[front] = Label.FRONT
     is_common = evidence.likelihood > _COMMON
+    if near is not None:
+        front |= near & ~people & stands_out(sample, is_common)
+    labels[front] = Label.FRONT
     labels[front_to_edges(front, labels == Label.SUBJECT, labels == Label.NOBODY, is_common, sample)] = Label.FRONT
     labels = settle_edges(labels, sample.view.picture, Label.SUBJECT)
     if is_completed:

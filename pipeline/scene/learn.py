@@ -24,6 +24,8 @@ from pipeline.runtime.prefetch import prefetch
 from pipeline.scene.ball_search import search_balls
 from pipeline.scene.balls import Circles, find_circles
 from pipeline.scene.learner import SceneLearner
+from pipeline.scene.near_layer import NearLayers
+from pipeline.scene.near_search import DOUBTED, NearSearch
 from pipeline.scene.scene_model import SceneModel, balls_path
 from pipeline.scene.surroundings import body_path, box_around
 from pipeline.scene.views import WORK_BODY_PX, Shown
@@ -54,7 +56,7 @@ def learn_scene(
     known = plan.subject.body_height_px[np.isfinite(plan.subject.body_height_px)]
     height_px = float(np.median(known)) if len(known) else 0.5 * clip.info.size_wh[1]
     folder = workspace / "scene"
-    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), _gain_of(plates))
+    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), _gain_of(plates), NearLayers(folder))
     if keep_if_intact(workspace, folder):
         return model
     folder.mkdir(parents=True)
@@ -89,6 +91,8 @@ def learn_scene(
             check()
             learner.push(frame.index, rgb_of(frame))
         learner.finish(rate)
+    doubted = {row for row, doubt in learner.doubts.items() if doubt > DOUBTED}
+    NearSearch(clip, plan, masks, plates, model).run(looks, doubted, check)
     write_checksum(workspace, folder)
     return model
 

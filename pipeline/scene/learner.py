@@ -72,6 +72,8 @@ class SceneLearner:
         """Samples waiting to be counted until more is known about the subject's own colors."""
         self._close_frames: list[int] = []
         """Frames in which somebody is close to the subject."""
+        self.doubts: dict[int, float] = {}
+        """By plate: how much of what is beside people differs from it; of the finished plates."""
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
@@ -147,6 +149,7 @@ class SceneLearner:
     def _close(self, row: int) -> None:
         counts = self._open.pop(row)
         self._colors[row] = counts.colors
+        self.doubts[row] = counts.evidence.doubt
         plate, _ = self._plates.plate(row)
         places = np.stack([counts.evidence.front(plate), counts.evidence.wrong()])
         np.savez(self._places_path(row), places=np.packbits(places, axis=-1), width=np.int64(places.shape[2]))

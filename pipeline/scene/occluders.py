@@ -104,6 +104,11 @@ class PlateEvidence:
             _count(at, mask, counts, np.float32(evidence.weight))
         _widen(at, evidence.covered, evidence.broad, at[evidence.middle_rc], self._places)
 
+    @property
+    def doubt(self) -> float:
+        """Return the share of what was looked at beside people that differs from the plate."""
+        return float(self._differed.sum()) / max(float(self._looked.sum()), 1.0)
+
     def wrong(self) -> Mask:
         """Return the (h, w) bins in which the plate itself is wrong: it differs whether or not anybody is there."""
         return (self._differed >= _LEAST_WRONG) & (self._differed > _WRONG_SHARE * self._looked)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.scene.balls import Balls
 from pipeline.scene.colors import NUM_BINS
+from pipeline.scene.near_layer import NearLayers
 from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
@@ -61,6 +62,8 @@ class SceneModel:
     """Size of a bin of ``front``, plate px."""
     gain: float
     """Brightens the pictures before their colors are binned; 1 in daylight."""
+    near: NearLayers
+    """What stands in front of the subject and moves against the plates."""
     _meetings: list[NDArray[np.bool_]] = field(default_factory=list, repr=False)
     """Read on first use."""
     _balls: list[Balls] = field(default_factory=list, repr=False)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.scene.near_layer import NearLayers
 from pipeline.scene.scene_model import SceneModel, save_meetings
 
 
 def meetings_of(folder: Path, close_frames: list[int]) -> list[int]:
     save_meetings(folder, close_frames, 2)
-    model = SceneModel(folder, 1.0, 1.0)
+    model = SceneModel(folder, 1.0, 1.0, NearLayers(folder))
     return [frame for frame in range(40) if model.may_meet(frame)]
 
 

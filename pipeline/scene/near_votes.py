@@ -1,0 +1,86 @@
+"""Which parts of a near layer stand in front of the subject: those seen inside their outline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.maths.boxes import Box
+from pipeline.maths.masks import grow
+from pipeline.scene.narrow import LINES
+
+_PRIOR = 0.35
+_SURE = 0.6
+_LEAST_VOTES = 0.8
+"""Mean number of votes along a line."""
+_LEAST_ON_LINE = 5
+_FADE = 0.6
+"""Weight of the votes around a neighboring plate."""
+_GAP_BH = 0.09
+"""Length of a line between two sure parts of it that belongs to it, too."""
+_LEAST_BH = 0.15
+"""Least size of a layer's part; what is smaller is a chance likeness."""
+
+
+class RowVotes:
+    """Counts of a layer's pixels seen and hidden inside the subject's outline, by plate; looks come in order."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._votes: dict[int, NDArray[np.float32]] = {}
+        self._given: set[int] = set()
+
+    def add(self, row: int, box: Box, seen: Mask, hidden: Mask) -> None:
+        """Count a look's pixels in a box of the mosaic for the plate ``row``."""
+        x0, y0, x1, y1 = box
+        votes = self._votes.setdefault(row, np.zeros((2, *self._shape), np.float32))
+        votes[0, y0:y1, x0:x1] += seen
+        votes[1, y0:y1, x0:x1] += hidden
+
+    def before(self, row: int | None) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield the plates that are complete, with their neighbors, once the looks reach ``row``; all for None.
+
+        With (H, W) the votes that it was seen, and that it was hidden.
+        """
+        if row is not None and (row in self._votes or not self._votes):
+            return
+        last = max(self._votes, default=0)
+        for known in sorted(set(self._votes) - self._given):
+            if row is not None and known == last:
+                continue
+            total = np.zeros((2, *self._shape), np.float32)
+            for near in (known - 1, known, known + 1):
+                if near in self._votes:
+                    total += np.float32(_FADE ** abs(near - known)) * self._votes[near]
+            self._given.add(known)
+            yield known, total[0], total[1]
+        for known in [each for each in self._votes if each < last - 1]:
+            self._votes.pop(known)
+
+
+def lines_in_front(lines: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float) -> Mask:
+    """Return (h, w) the pixels of ``lines`` that were ``seen`` inside the subject's outline more often than not.
+
+    ``seen`` and ``hidden`` (h, w) count both, on the lines. Small gaps along a line are closed.
+    """
+    gap_px = max(3, round(_GAP_BH * body_height))
+    least_px = round(_LEAST_BH * body_height)
+    on_line = lines.astype(np.float32)
+    sure = np.zeros(lines.shape, np.bool_)
+    for line in LINES:
+        kernel = line.astype(np.float32)
+        for_it, against, length = (cv2.filter2D(counts, -1, kernel) for counts in (seen, hidden, on_line))
+        share = for_it / (for_it + against + _PRIOR * np.maximum(length, 1))
+        sure |= lines & (share > _SURE) & (for_it >= _LEAST_VOTES * length) & (length >= _LEAST_ON_LINE)
+    front = sure.copy()
+    for shape in ((gap_px, 1), (1, gap_px)):
+        front |= (cv2.morphologyEx(sure.view(np.uint8), cv2.MORPH_CLOSE, np.ones(shape, np.uint8)) > 0) & lines
+    front |= grow(front, 1) & lines
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats(front.view(np.uint8), connectivity=8)
+    kept = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT]) >= least_px
+    kept[0] = False
+    return np.asarray(kept[labeled], np.bool_)

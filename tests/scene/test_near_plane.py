@@ -1,0 +1,213 @@
+"""A layer near the camera is found by its own motion, put together, and stays in front of who is behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.plate.plate_set import PlateSet
+from pipeline.scene.front_edges import stands_out
+from pipeline.scene.layers import Label, labels_of
+from pipeline.scene.near_layer import NearLayers, save_motion, save_near_row
+from pipeline.scene.near_mosaic import NearMosaic
+from pipeline.scene.near_plane import Look, near_plane, plane_from_plate
+from pipeline.scene.near_votes import RowVotes, lines_in_front
+from pipeline.scene.parallax import RowParallax, row_parallax
+from tests.support.scene_labels import NOTHING, learned
+from tests.support.scene_truth import man_at, shot_at, wall
+
+WIDTH, HEIGHT, BODY = 200, 160, 120.0
+MOVES = np.linspace(-1, 1, 11)
+BEHIND_PX, NEAR_PX = -3.0, 7.0
+RANDOM = np.random.default_rng(3)
+TEXTURE = cv2.GaussianBlur(RANDOM.integers(90, 230, (HEIGHT, 2 * WIDTH, 3)).astype(np.uint8), (0, 0), 1.2)
+
+
+def bars_at(move: float) -> np.ndarray:
+    """Return (h, w): bars 3 px wide and 24 px apart, where a move of the camera shows them."""
+    x = np.arange(WIDTH) + move * NEAR_PX
+    upright = ((x - 10) % 24 < 3) & (x > 5) & (x < 190)
+    bars = np.zeros((HEIGHT, WIDTH), np.bool_)
+    bars[50:150, upright] = True
+    return bars
+
+
+def man_in(number: int) -> np.ndarray:
+    """Return (h, w) the silhouette of somebody who walks to the right."""
+    man = np.zeros((HEIGHT, WIDTH), np.bool_)
+    man[40:150, 50 + 8 * number : 74 + 8 * number] = True
+    return man
+
+
+def look_at(number: int, *, has_bars: bool = True, is_man_before: bool = False) -> Look:
+    """Return a frame: a textured wall, somebody in blue, and bars before (or behind) them."""
+    move = float(MOVES[number])
+    steps = np.array([[1, 0, -move * BEHIND_PX - 100], [0, 1, 0]], np.float64)
+    picture = cv2.warpAffine(TEXTURE, steps, (WIDTH, HEIGHT))
+    man = man_in(number)
+    bars = bars_at(move) if has_bars else np.zeros_like(man)
+    picture[man] = (40, 60, 160)
+    picture[bars & (~man | (not is_man_before))] = (30, 34, 30)
+    free = cv2.dilate(man.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
+    calm = cv2.GaussianBlur(picture, (0, 0), 0.6)
+    return Look(number, np.asarray(calm, np.uint8), free, man, np.eye(3), (WIDTH, HEIGHT))
+
+
+def movement() -> RowParallax:
+    still = np.repeat(np.eye(3)[None], len(MOVES), axis=0)
+    depths = np.full((4, 5), BEHIND_PX, np.float32)
+    # A point at x is seen at x - move * depth * direction.
+    return RowParallax(np.arange(len(MOVES)), still, MOVES, np.array([1.0, 0.0]), depths)
+
+
+def test_a_railing_before_a_wall_is_a_plane_of_its_own() -> None:
+    plane = near_plane([look_at(number) for number in range(len(MOVES))], movement(), 1.0, BODY)
+    assert plane is not None
+    assert plane @ (100, 100, 1) == pytest.approx(NEAR_PX, abs=0.3)
+
+
+def test_a_wall_alone_is_no_near_plane() -> None:
+    looks = [look_at(number, has_bars=False) for number in range(len(MOVES))]
+    assert near_plane(looks, movement(), 1.0, BODY) is None
+
+
+def test_a_plane_maps_what_a_frame_shows_to_one_place() -> None:
+    plane = np.array([0.01, -0.02, 6.0])
+    at = np.array([80.0, 60.0])
+    for row, move in enumerate(MOVES):
+        seen = at - move * (plane[:2] @ at + plane[2]) * np.array([1.0, 0.0])
+        back = plane_from_plate(movement(), plane, row) @ (*seen, 1)
+        assert back[:2] / back[2] == pytest.approx(at, abs=1e-9)
+
+
+def mosaic_of(*, is_man_before: bool = False) -> tuple[NearMosaic, list[Look], list[np.ndarray]]:
+    """Return the mosaic of all looks with their true motions."""
+    mosaic = NearMosaic((WIDTH, HEIGHT), BODY)
+    looks = [look_at(number, is_man_before=is_man_before) for number in range(len(MOVES))]
+    motions = [mosaic.placed(np.array([[1, 0, move * NEAR_PX], [0, 1, 0], [0, 0, 1]], np.float64)) for move in MOVES]
+    for look, motion in zip(looks, motions, strict=True):
+        mosaic.add(look, motion)
+    return mosaic, looks, motions
+
+
+def test_a_look_is_aligned_with_the_bars_and_not_with_the_wall() -> None:
+    mosaic, looks, motions = mosaic_of()
+    for number in (6, 8):
+        off = motions[number].copy()
+        off[0, 2] += 0.5
+        refined = mosaic.refined(looks[number], off)
+        assert refined is not None
+        places = [motion @ (60.0, 100.0, 1.0) for motion in (refined, motions[number])]
+        assert places[0][:2] / places[0][2] == pytest.approx(places[1][:2], abs=0.3)
+
+
+def test_a_look_without_the_layer_is_not_recognized() -> None:
+    mosaic, _, motions = mosaic_of()
+    blank = look_at(5)
+    nothing = Look(5, np.full_like(blank.picture, 255), blank.free, blank.body, np.eye(3), (WIDTH, HEIGHT))
+    assert mosaic.refined(nothing, motions[5]) is None
+
+
+@pytest.mark.parametrize("is_man_before", [False, True])
+def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_path: Path) -> None:
+    mosaic, looks, motions = mosaic_of(is_man_before=is_man_before)
+    parts = mosaic.parts()
+    votes = RowVotes(parts.shape)
+    for look, motion in zip(looks, motions, strict=True):
+        box = x0, y0, x1, y1 = mosaic.box_of(look, motion)
+        shift = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]]) @ motion
+        size_wh = x1 - x0, y1 - y0
+        seen = cv2.warpPerspective(look.picture, shift, size_wh).astype(np.float32)
+        inside = cv2.warpPerspective(look.body.view(np.uint8), shift, size_wh) > 0
+        inside &= parts[y0:y1, x0:x1]
+        apart = np.abs(seen - mosaic.picture[y0:y1, x0:x1]).max(axis=-1)
+        votes.add(0, box, inside & (apart < 14), inside & (apart > 24))
+    ((row, for_it, against),) = votes.before(None)
+    save_near_row(tmp_path, row, lines_in_front(parts, for_it, against, BODY), mosaic.picture)
+    save_motion(tmp_path, np.stack(motions))
+    layers = NearLayers(tmp_path)
+    masks = [layers.mask(look.number, 0, (0, 0, WIDTH, HEIGHT), look.picture) for look in looks]
+    if is_man_before:
+        assert all(mask is None or not (mask & man_in(number)).any() for number, mask in enumerate(masks))
+        return
+    for number in (3, 5, 7):
+        mask = masks[number]
+        assert mask is not None
+        truth = bars_at(float(MOVES[number])) & man_in(number)
+        assert (mask & truth).sum() > 0.6 * truth.sum()
+        assert (mask & ~truth & man_in(number)).sum() < 0.4 * truth.sum()
+
+
+def test_clips_without_a_layer_ask_nothing(tmp_path: Path) -> None:
+    assert NearLayers(tmp_path).mask(3, 0, (0, 0, 10, 10), np.zeros((10, 10, 3), np.uint8)) is None
+
+
+def test_votes_fade_to_the_neighboring_plates_and_no_further() -> None:
+    votes = RowVotes((4, 4))
+    box = 0, 0, 4, 4
+    everywhere = np.ones((4, 4), np.bool_)
+    given = {}
+    for row in range(5):
+        for done, seen, hidden in votes.before(row):
+            given[done] = float(seen[0, 0]), float(hidden[0, 0])
+        votes.add(row, box, everywhere & (row == 2), everywhere & (row == 0))
+    for done, seen, hidden in votes.before(None):
+        given[done] = float(seen[0, 0]), float(hidden[0, 0])
+    faded = pytest.approx(0.6)
+    assert given == {0: (0, 1), 1: (faded, faded), 2: (1, 0), 3: (faded, 0), 4: (0, 0)}
+
+
+def plates_with(nodes: np.ndarray) -> PlateSet:
+    """Return what ``row_parallax`` needs of plates: one plate, and each frame's nodes."""
+    count = len(nodes)
+    rows = np.stack([np.zeros(count, np.int32), np.full(count, -1, np.int32)], axis=1)
+    source = np.repeat(np.eye(3)[None, None], count, axis=0).repeat(2, axis=1)
+    fields = {"plate_rows": rows, "anchors": np.array([count // 2]), "from_source": source}
+    return cast(PlateSet, SimpleNamespace(**fields, nodes=lambda frame, side: nodes[frame]))
+
+
+def test_the_cameras_movement_is_read_from_the_parallax_of_the_plate() -> None:
+    pattern = RANDOM.normal(0, 2, (6, 5, 1)) * np.array([0.8, 0.6])
+    moves = np.linspace(-1, 0.5, 12)
+    moves -= moves[6]
+    found = row_parallax(plates_with(moves[:, None, None, None] * pattern), 0)
+    assert found is not None
+    assert np.abs(np.corrcoef(found.moves, moves)[0, 1]) > 0.999
+    assert np.abs(found.direction_xy @ (0.8, 0.6)) == pytest.approx(1)
+    signed = found.plate_depths[..., None] * found.direction_xy * found.moves[0]
+    assert signed == pytest.approx(moves[0] * pattern, abs=1e-3)
+
+
+def test_a_camera_that_stands_still_tells_no_depths() -> None:
+    assert row_parallax(plates_with(RANDOM.normal(0, 0.05, (12, 6, 5, 2))), 0) is None
+
+
+def test_a_near_layer_is_labeled_in_front_where_it_stands_out() -> None:
+    plate = wall()
+    bars = NOTHING.copy()
+    bars[60:200, 100:240:20] = bars[60:200, 101:240:20] = bars[60:200, 102:240:20] = True
+    shots = [shot_at(x, plate) for x in range(60, 240, 20)]
+    shown = plate.copy()
+    shown[bars] = (20, 40, 30)
+    # The plate does not show the bars in this place, and the mask runs over them.
+    shot = replace(shot_at(150, shown, bars), plate=plate, subject_mask=man_at(150)[0])
+    sample = shot.sample()
+    row = learned(shots)
+    empty = np.zeros(NOTHING.shape, np.bool_), np.zeros(NOTHING.shape, np.bool_)
+    near = bars & man_at(150)[0]
+    labels = labels_of(sample, row, empty, is_completed=False, near=near)
+    assert (labels[near] == Label.FRONT).mean() > 0.9
+    assert (labels_of(sample, row, empty, is_completed=False)[near] == Label.FRONT).mean() < 0.1
+
+
+def test_cloth_in_a_main_color_of_the_subject_stands_out_as_a_line_only() -> None:
+    sample = shot_at(150, wall()).sample()
+    everything = np.ones(NOTHING.shape, np.bool_)
+    assert stands_out(sample, ~everything).all()
+    assert stands_out(sample, everything).mean() < 0.9
