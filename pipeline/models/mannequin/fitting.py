@@ -14,7 +14,7 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.cut_body import measurable
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
-from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Pose
+from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose
 from pipeline.models.mannequin.hair_region import find_hair, grown_height_px
 from pipeline.models.mannequin.hanging import find_hanging, near_hem, with_hanging
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
@@ -81,6 +81,8 @@ def fit_view(
     graph = make_graph(figure, shares)
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     loose = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
+    # Unlike fingers, cuffs have an outline that matches.
+    loose[figure.triangles[figure.groups == Group.SLEEVE]] = False
     # A hem's corners and the shoes under them would attract each other.
     loose |= near_hem(figure)
     if reference.view in ("left", "right"):

@@ -19,6 +19,12 @@ _SEAM = 0.6
 """Width over which the neck's two sides meet behind, in that unit."""
 
 
+_LOCK = 0.035
+"""Standard deviation of what is broader than a lock of hair, in that unit."""
+_EVENED = 0.8
+"""Fraction of the broad differences that is taken away."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadColors:
     """Hair for the back of the head, and the colors at its outline in each row."""
@@ -126,7 +132,18 @@ def _hair_everywhere(
         out[:, x] = colors[source, x0 + nearest[n]]
     out[:, :x0], out[:, x1:] = out[:, x0 : x0 + 1], out[:, x1 - 1 : x1]
     # Mirrored rows show bars, so they are blurred, more horizontally than vertically.
-    return cv2.GaussianBlur(out, (0, 0), sigmaX=1.0, sigmaY=max(0.08 * unit, 0.6))
+    return _evened(cv2.GaussianBlur(out, (0, 0), sigmaX=1.0, sigmaY=max(0.08 * unit, 0.6)), fallback, unit)
+
+
+def _evened(hair: NDArray[np.float32], usual: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Return hair (h, w, 3) whose broad differences of color are reduced towards the ``usual`` color (3,).
+
+    The front's parting, its highlights and its dark outlines would be broad stripes down the back of the head; locks
+    and strands stay.
+    """
+    logs = np.log(np.maximum(hair, 2e-3))
+    broad = cv2.GaussianBlur(logs, (0, 0), _LOCK * unit)
+    return np.exp(logs + _EVENED * (np.log(np.maximum(usual, 2e-3)) - broad)).astype(np.float32)
 
 
 def _outline_colors(

@@ -112,7 +112,8 @@ def bake(
         weight += share
         sure = _ramp(samples.facing, *_FACING)
         # At the temples a front view sees hair at a glance only: skin beside it would be smeared over it.
-        sure *= 1 - under_hair * (1 - _ramp(samples.facing, *_FACING_HAIR))
+        hairy = np.maximum(under_hair, (groups == Group.HAIR)[:, None])
+        sure *= 1 - hairy * (1 - _ramp(samples.facing, *_FACING_HAIR))
         strength = np.maximum(strength, np.where(good, sure, 0)[..., None])
         through = samples.own_part[..., None] & ~known[..., None]
         back = _back_colors(view, samples, flat, groups, parts, under_hair)

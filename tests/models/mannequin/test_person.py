@@ -16,8 +16,9 @@ from pipeline.joints import JOINT, SKELETON_NAMES
 from pipeline.models.interfaces import FittedBackend
 from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONES, Figure, Group, Pose, load_figure
-from pipeline.models.mannequin.fitting import FittedView
+from pipeline.models.mannequin.fitting import FittedView, fit_view
 from pipeline.models.mannequin.hair_region import skin_color
+from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
@@ -117,6 +118,26 @@ def test_the_back_of_the_head_is_hair(suit: Mannequin) -> None:
     front, back = face(0.0), face(np.pi)
     assert back.sum() < 0.8 * front.sum()
     assert np.abs(back - [105, 75, 70]).max() < 45
+
+
+def test_the_back_of_the_head_has_no_stripes(figure: Figure) -> None:
+    striped = _reference("suit")
+    assert striped.reference is not None and striped.reference_person is not None
+    reference = make_view(striped.reference, striped.reference_person)
+    assert reference is not None
+    column = np.arange(reference.colors.shape[1])
+    bars = np.where(column // 12 % 2 == 0, 0.6, 1.4)[None, :, None]
+    drawn = ~np.isin(figure.groups, sorted(Outfit().hidden))
+    view = fit_view(figure, reference, drawn, reshape=False)[1]
+    plain, barred = (
+        head_colors(replace(view, reference=replace(reference, colors=(reference.colors * factor).astype(np.float32))))
+        for factor in (1.0, bars)
+    )
+    assert plain is not None and barred is not None
+    row = round(float(reference.joints[JOINT["nose"], 1]))
+    near = np.abs(column - plain.middle) < 60
+    added = np.log(barred.hair[row, near] / plain.hair[row, near])
+    assert np.std(added) < 0.5 * np.std(np.log(bars))
 
 
 def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(figure: Figure) -> None:

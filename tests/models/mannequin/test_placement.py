@@ -52,6 +52,17 @@ def test_legs_that_the_landmarks_lean_back_stand_upright(figure: Figure) -> None
     assert abs(freed - exact) < 0.5 * abs(biased - exact)
 
 
+@pytest.mark.parametrize("yaw", [0.0, 0.8, 1.57])
+def test_a_knee_that_is_seen_beside_the_leg_is_drawn_there(figure: Figure, yaw: float) -> None:
+    straight = _standing(figure, yaw)
+    aside = straight.copy()
+    aside[JOINT["left_knee"], 0] += 0.02 * HEIGHT
+    before, after = (posed_joints(figure, Poser(figure).pose(each, HEIGHT)) for each in (straight, aside))
+    moved = after[:, 0] - before[:, 0]
+    assert 0.3 * 0.02 * HEIGHT < moved[JOINT["left_knee"]] < 0.02 * HEIGHT
+    assert abs(moved[JOINT["left_ankle"]]) < 0.05
+
+
 def _leg_depth(figure: Figure, pose: Pose) -> float:
     """Depth of the left ankle behind its hip, px."""
     hip, ankle = (pose.apply(bone, figure.heads[BONE[bone]]) for bone in ("thigh1.L", "foot.L"))
