@@ -69,6 +69,10 @@ def test_the_outline_is_the_persons(person: NewPerson) -> None:
     assert person.warnings == ()
 
 
+def test_cuffs_have_the_pictures_outline_up_to_the_hands(suit: Mannequin) -> None:
+    assert suit.fit.overlap is not None and suit.fit.overlap > 0.9635
+
+
 def test_the_shape_stays_a_body(person: NewPerson, figure: Figure) -> None:
     vertices = person.figure.vertices
     assert vertices[:, 1].max() == pytest.approx(0, abs=1e-6)
