@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.regions import areas_of, counts_in, those_of
+from pipeline.scene.body import FOREARM, HAND, UPPER_ARM
 from pipeline.scene.samples import Sample
 from pipeline.scene.sticks import other_end
 
@@ -20,26 +21,31 @@ GAP_PX = 5
 _LEAST_END_PX = 6
 _HAND_BH = 0.075
 """A region that does not extend farther from the middle of a hand is taken as part of the hand."""
+_OFF_ARM_BH = 0.02
+"""Distance from the surface of an arm from which a pixel is not the arm's: sleeves, and the error of its place."""
 _KNOWN_SHARE = 0.5
 """Of what is known to be held no size is asked."""
 
 
 def held_objects(unexplained: Mask, sample: Sample, known: Mask) -> tuple[Mask, Mask]:
-    """Return the foreign objects near a hand, and those no larger than the hand itself: of the hand, unless they are
-    ``known`` (h, w) to be held."""
+    """Return the foreign objects near a hand, and what is the arm's own, unless it is ``known`` (h, w) to be held:
+    regions no larger than the hand, and those that lie along the arm (a blurred or overexposed one has strange
+    colors)."""
     nothing = np.zeros(unexplained.shape, np.bool_)
     height = sample.body.height_px
     count, labeled = cv2.connectedComponents(closed(unexplained, GAP_PX).view(np.uint8))
     if count < 2 or not len(sample.body.hands):
         return nothing, nothing
     is_known = counts_in(labeled, known, count) > _KNOWN_SHARE * areas_of(labeled, count)
+    off_arm = sample.distances[[UPPER_ARM, FOREARM, HAND]].min(axis=0) > _OFF_ARM_BH
+    is_thing = is_known | (counts_in(labeled, off_arm, count) >= _LEAST_END_PX)
     is_held = np.zeros(count, np.bool_)
     is_hand = np.zeros(count, np.bool_)
     for hand_xy in sample.body.hands:
         distance = _distance_from(hand_xy, unexplained.shape)
         near = counts_in(labeled, distance <= HAND_REACH_BH * height, count) > 0
         beyond = counts_in(labeled, distance > _HAND_BH * height, count)
-        large = near & ((beyond >= LEAST_AREA_PX) | is_known)
+        large = near & ((beyond >= LEAST_AREA_PX) | is_known) & is_thing
         large[0] = False
         if large.any():
             # The other end of a stick is visible beyond the fist.
