@@ -30,7 +30,7 @@ from pipeline.maths.masks import grow
 from pipeline.maths.similarity import ring_fit
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
-from pipeline.scene.layers import REACH_BH
+from pipeline.scene.missed import REACH_BH
 from pipeline.shaped import Shaped, Shapes
 
 _RING_BH = 0.08

@@ -15,7 +15,7 @@ from pipeline.scene.scene_model import SceneRow
 
 LEAST_IN_HAND = 5 * FLOOR
 """Probability of a color on the thing above which it is one of its colors."""
-_LEAST_PX = 16
+LEAST_IN_HAND_PX = 16
 """At ``WORK_BODY_PX``: a finger's width of it."""
 _EDGE_PX = 2
 """The edge of an object is mixed with what is behind it."""
@@ -39,6 +39,6 @@ def known_things(unexplained: Mask, in_hand: Mask) -> Mask:
     if not known.any():
         return known
     count, labeled = cv2.connectedComponents(known.view(np.uint8), connectivity=8)
-    kept = areas_of(labeled, count) >= _LEAST_PX
+    kept = areas_of(labeled, count) >= LEAST_IN_HAND_PX
     kept[0] = False
     return grow(those_of(labeled, kept), _EDGE_PX) & unexplained

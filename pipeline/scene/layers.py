@@ -21,14 +21,13 @@ from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges, stands_out
 from pipeline.scene.hair import hair, worn_places
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
-from pipeline.scene.known_things import LEAST_IN_HAND, colors_at_hands, known_things
+from pipeline.scene.known_things import LEAST_IN_HAND, LEAST_IN_HAND_PX, colors_at_hands, known_things
+from pipeline.scene.missed import missed_parts
 from pipeline.scene.mixed_edges import mixed_edges
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.views import Shown
 
-REACH_BH = 0.10
-"""Distance from the mask within which missed parts are searched for, body heights: a hand."""
 _ON_LIMB = np.float32(0.4)
 """Log odds that a pixel of the mask on a limb is the subject's, before its color is looked at."""
 _ODDS = 2.0
@@ -59,9 +58,6 @@ _LONG_HAIR_BH = 0.2
 _WORN_SHARE = 0.9
 """Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
 _HALF = 0.5
-_BEYOND_SHARE = 0.3
-_LEAST_BEYOND_PX = 150
-"""Something of which more than this share and area, at ``WORK_BODY_PX``, lies out of reach is no missed limb."""
 _COMMON = 0.008
 """A color as frequent as this on a part of the subject is one of its main colors."""
 
@@ -132,7 +128,7 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
     in_masks = sample.subject_mask | sample.others_mask
     doubtful = on_ground(sample) | ((wrong | ~sample.view.known) & ~in_masks)
-    in_hand = small > np.maximum(LEAST_IN_HAND, likelihood)
+    in_hand = small > np.maximum(LEAST_IN_HAND, _HALF * likelihood)
     # A black phone is black in front of a shaded wall, too.
     differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN) | ((shown == Shown.SHADOW) & in_hand)) & ~doubtful
     return _Evidence(
@@ -211,7 +207,10 @@ def labels_of(
         # A limb that was not detected lies far from all others: there its color counts wherever on the body it was
         # seen.
         like = np.maximum(evidence.likelihood, np.float32(0.3) * row.subject.max(axis=0)[sample.bins])
-        labels[_missed(sample, labels, (like > UNLIKELY) & (like > evidence.other_people))] = Label.SUBJECT
+        like_subject = (like > UNLIKELY) & (like > evidence.other_people)
+        apart = (labels == Label.THING) | (labels == Label.OTHERS)
+        found = missed_parts(labels == Label.SUBJECT, labels == Label.NOBODY, apart, like_subject, sample)
+        labels[found] = Label.SUBJECT
     return labels
 
 
@@ -223,7 +222,7 @@ def _unexplained(evidence: _Evidence, sample: Sample) -> Mask:
     likely = (evidence.odds > 0) & evidence.differs
     is_other = sample.view.shown == Shown.OTHER
     likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
-    found = _coherent(likely, sure, surely_subject, painted_px)
+    found = _coherent(likely, sure, sure & evidence.in_hand, surely_subject, painted_px)
     return found & ~(displaced_background(found, sample) & ~known_things(found, evidence.in_hand))
 
 
@@ -280,10 +279,12 @@ def _log_odds(foreign: Float32Array, subject: Float32Array) -> Float32Array:
     return cv2.blur(odds.astype(np.float32), (3, 3))
 
 
-def _coherent(likely: Mask, sure: Mask, surely_subject: Mask, painted_px: float) -> Mask:
-    """Return the components of ``likely`` that contain enough of ``sure``, with their small holes filled."""
+def _coherent(likely: Mask, sure: Mask, in_hand: Mask, surely_subject: Mask, painted_px: float) -> Mask:
+    """Return the components of ``likely`` that contain enough of ``sure``, with their small holes filled; of colors
+    known to be ``in_hand`` less is enough."""
     count, labeled = cv2.connectedComponents(likely.view(np.uint8), connectivity=8)
     kept = counts_in(labeled, sure, count) >= LEAST_AREA_PX
+    kept |= counts_in(labeled, in_hand, count) >= LEAST_IN_HAND_PX
     kept[0] = False
     return _filled(closed(those_of(labeled, kept), GAP_PX), surely_subject, painted_px)
 
@@ -314,36 +315,6 @@ def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
     shows_subject = counts_in(labeled, surely_subject, count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
     is_hole &= ~shows_subject | (stats[:count, cv2.CC_STAT_AREA] <= painted_px)
     return mask | those_of(labeled, is_hole)
-
-
-def _missed(sample: Sample, labels: NDArray[np.uint8], like: Mask) -> Mask:
-    """Return parts of the subject beside the mask: different from the plate, similar in color, and connected to it."""
-    subject = labels == Label.SUBJECT
-    reach = round(REACH_BH * sample.body.height_px)
-    if reach < 2 or not subject.any():
-        return np.zeros(subject.shape, np.bool_)
-    differs = (labels == Label.NOBODY) & (sample.view.shown == Shown.OTHER)
-    within = grow(subject, reach)
-    # What lies out of reach is somebody's or something's of its own, whether or not the colors near by tell.
-    apart = (labels == Label.THING) | (labels == Label.OTHERS)
-    near = within & differs & ~_extending(differs | apart, within)
-    # A line of one pixel is a misplaced edge; fingers are wider, and are recovered by dilating the mask.
-    found = opened(near & like, 1)
-    if not found.any():
-        return found
-    _, labeled = cv2.connectedComponents((grow(found, 1) | subject).astype(np.uint8))
-    return np.isin(labeled, np.unique(labeled[subject])) & found
-
-
-def _extending(differs: Mask, within: Mask) -> Mask:
-    """Return the components of ``differs`` that extend out of reach: somebody behind the subject in like colors."""
-    # Somebody's outline touches many things by a line of a pixel.
-    solid = opened(differs, 1)
-    count, labeled = cv2.connectedComponents(solid.view(np.uint8), connectivity=4)
-    beyond = counts_in(labeled, ~within, count)
-    extends = (beyond > _LEAST_BEYOND_PX) & (beyond > _BEYOND_SHARE * areas_of(labeled, count))
-    extends[0] = False
-    return those_of(labeled, extends)
 
 
 def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Mask:

@@ -48,6 +48,14 @@ def test_a_phone_no_larger_than_the_hand_is_carried() -> None:
         assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~phone) > 0.97
 
 
+def test_a_key_smaller_than_any_object_seen_once_is_carried_where_the_hand_showed_more_of_it() -> None:
+    row = learned([with_phone(x) for x in LOOKS])
+    key = NOTHING.copy()
+    key[124:128, 208:212] = True
+    labels = labeled(painted(shot_at(150, wall()), key, BLACK), row)
+    assert share(labels == Label.CARRIED, key) > 0.9
+
+
 def test_a_color_of_both_hands_or_of_the_sleeves_is_no_thing() -> None:
     def counted(shots: list[Shot]) -> float:
         colors = ColorCounts()
