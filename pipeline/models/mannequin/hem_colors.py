@@ -12,6 +12,8 @@ from pipeline.models.mannequin.reference import ReferenceView
 
 _ASLANT = np.tan(np.radians(25))
 """Largest slope of a thigh or shin of somebody who stands: legs that cross or bend hide the gap between them."""
+_LEGS = 0.33
+"""Least height from ankle to hip: somebody who sits facing the camera has straight legs too. Standing heights."""
 _FEET_LEVEL = 0.06
 """Largest difference of the ankles' heights, standing heights."""
 _CLOTH_FROM, _CLOTH_TO = 0.06, 0.28
@@ -41,8 +43,9 @@ def stands(reference: ReferenceView) -> bool:
         return False
     step = np.diff(legs, axis=1)
     upright = np.abs(step[..., 0]) < _ASLANT * step[..., 1]
+    long = legs[:, 2, 1] - legs[:, 0, 1] > _LEGS * reference.height_px
     level = abs(legs[0, 2, 1] - legs[1, 2, 1]) < _FEET_LEVEL * reference.height_px
-    return bool(upright.all() and level)
+    return bool(upright.all() and long.all() and level)
 
 
 def first_bare_row(reference: ReferenceView, rows: NDArray[np.int64], low: Float64Array, high: Float64Array) -> int:
