@@ -43,6 +43,8 @@ _STEP = 0.25
 _ROUNDS = 3
 _LINES = 300
 """Height of the person in the pictures in which outlines are compared."""
+_LEAST_POINTS = 80
+"""Of the outline, in pictures of that height; trunk and thighs have about 300."""
 _FAR = 0.06
 """Largest distance of a match, standing heights."""
 _TURNED = 0.3
@@ -135,8 +137,9 @@ def _weight_step(bodies: Bodies, reference: ReferenceView, body: BodyType, drawn
     if find_hanging(reference) is not None:
         # A skirt or coat is not as wide as the thighs under it.
         keep &= own.points[:, 1] < scale * reference.joints[HIPS, 1].mean()
-    if not keep.any():
-        return 0.0
+    if np.count_nonzero(keep) < _LEAST_POINTS:
+        # Arms hide the trunk, a skirt the thighs: nothing is known.
+        return -body.weight
     normals = own.normals[keep]
     gap = ((goal.outline.points[match[keep]] - own.points[keep]) * normals).sum(1) / _LINES
     gap = np.clip(gap, -_MOST, _MOST)

@@ -28,8 +28,9 @@ _UNDER = (0.012, 0.05)
 """Rows under a hem where legs are looked at, standing heights."""
 _ALIKE = 0.3
 """Largest distance of colors of one cloth: root mean square of the differences of log channels."""
-_SLIM = 0.12
-"""Width beyond the distance of the legs' lines that legs in trousers have at most, standing heights."""
+_THIGHS, _SLIM = 0.22, 0.12
+"""Width beyond the distance of the legs' lines that legs in trousers have at most, at the hips and from the knees on;
+standing heights."""
 _FLOOR = 0.01
 """Linear light below which colors are equally dark."""
 
@@ -79,7 +80,11 @@ def are_trousers(
     These go on below in the same color, and are no wider than legs. ``low`` to ``right`` (n,) as for ``Hanging``.
     """
     height = reference.height_px
-    if float((right - left)[-1] - (high - low)[-1]) > _SLIM * height:
+    hips, knees = (
+        float(reference.joints[[JOINT[f"left_{part}"], JOINT[f"right_{part}"]], 1].mean()) for part in ("hip", "knee")
+    )
+    most = float(np.interp(rows[-1], [hips, knees], [_THIGHS, _SLIM])) * height
+    if float((right - left)[-1] - (high - low)[-1]) > most:
         return False
     first, last = (round(rows[-1] + share * height) for share in _UNDER)
     below = np.arange(first, min(last, len(reference.mask)))

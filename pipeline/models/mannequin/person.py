@@ -38,6 +38,7 @@ _TIE = np.array([0.055, 0.02, 0.03], np.float32)
 _ORDER = ("front", "back", "left", "right")
 _ONE_NOT_LAID = "the figure could not be fitted to the person in every reference picture: those pictures are left out"
 _NOT_LAID = "the figure could not be fitted to the person in the reference picture: only plain colors are taken over"
+_NO_FACE = "no reference picture shows the face from the front: the face is the figure's own, in a matching color"
 _CUT_OFF = (
     "the reference picture ends above the feet: what is below is the figure's own, "
     "in matching colors where they are known"
@@ -152,6 +153,8 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     warnings = () if len(good) == len(given) else (_ONE_NOT_LAID,)
     if all(np.isfinite(each.reference.cut_row) for each in good):
         warnings = (*warnings, _CUT_OFF)
+    if not any(each.reference.view == "front" for each in good):
+        warnings = (*warnings, _NO_FACE)
     fit = CharacterFit(tuple(each.reference.view for each in good), laid[0].overlap)
     colors = bake(shaped, part_shares(shaped), drawn, good, flat)
     return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings, fitted)

@@ -124,11 +124,16 @@ def bake(
     fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
     known |= strength[..., 0] > 0.3
     faces = _in_front_of_ears(figure, triangles, groups, parts)
-    if all(view.reference.view == "back" for view in views):
-        # No view shows the face: use a plain one, not hair over eyes and mouth.
-        hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
-        fine[faces] = _in_tone(plain[faces], fine[hands][known[hands]])
-        known[faces] = True
+    arms = np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
+    if not any(view.reference.view == "front" for view in views):
+        # No view shows the face, or half of it at a glance: use a plain one, not hair or smears over eyes and mouth.
+        seen_skin = faces if any(view.reference.view != "back" for view in views) else (groups == Group.SKIN) & arms
+        tone = fine[seen_skin][known[seen_skin]]
+        # Arms in front of and behind the body are not sampled from the side: they are none of the top's color.
+        bare = arms & np.isin(groups, [Group.SKIN, Group.FOREARM]) & ~known.any(1)
+        for plain_skin in (faces, bare):
+            fine[plain_skin] = _in_tone(plain[plain_skin], tone)
+            known[plain_skin] = True
     hair = next((found for view in views if (found := find_hair(view.reference)) is not None), None)
     fine = with_usual_chroma(fine, known, groups, parts, faces, hair)
     fine = with_even_hands(fine, known, figure, triangles, groups)
@@ -163,7 +168,7 @@ def _in_front_of_ears(
 
 def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
     """Flat colors (n, S, 3) of a face matched to the median of visible skin (m, 3)."""
-    if len(skin) < _LEAST_SKIN:
+    if len(skin) < _LEAST_SKIN or not len(plain):
         return plain
     tone = np.median(skin, axis=0)
     tone *= min(1.0, BRIGHTEST_SKIN / max(float(tone.max()), 1e-6))

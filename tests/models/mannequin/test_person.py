@@ -298,7 +298,8 @@ def _seen_from_behind(reference: Appearance) -> Appearance:
 
 def test_a_face_that_nobody_saw_is_plain(figure: Figure) -> None:
     person = make_person(BODIES, _seen_from_behind(_reference("suit")))
-    assert person.warnings == () and person.fit.overlap is not None and person.fit.overlap > 0.9
+    assert len(person.warnings) == 1 and "face" in person.warnings[0]
+    assert person.fit.overlap is not None and person.fit.overlap > 0.9
     triangles = person.figure.triangles[person.drawn]
     places = person.figure.vertices[triangles].mean(1)
     nose = person.figure.landmarks[0]
@@ -325,6 +326,7 @@ def test_no_layer_is_left_black(figure: Figure) -> None:
     cv2.line(body, (320, 120), (320, 1020), 1, 150)
     person = replace(reference.reference_person, joints=joints, skeleton=side, mask=body > 0)
     made = make_person(BODIES, Appearance(reference=picture, reference_person=person))
+    assert any("face" in warning for warning in made.warnings)
     for group in np.unique(made.figure.groups[made.drawn]):
         tone = made.colors.fine[made.figure.groups[made.drawn] == group].mean()
         assert tone > 0.01, Group(group).name
