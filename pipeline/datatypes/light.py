@@ -94,7 +94,7 @@ class WallShadows(Shaped):
 class CastShadows(Shaped):
     """The shadow that the subject throws on the ground, over T frames, and on a wall; see ``maths.cast_shadow``."""
 
-    SHAPES: ClassVar[Shapes] = {"shear": ("T", 2), "darkness": ("T", 3), "softness_bh": ("T",)}
+    SHAPES: ClassVar[Shapes] = {"shear": ("T", 2), "darkness": ("T", 3), "softness_bh": ("T",), "is_mirrored": ("T",)}
 
     shear: NDArray[np.float32]
     """(T, 2) px to the right and up by which the shadow moves per px of height."""
@@ -104,6 +104,8 @@ class CastShadows(Shaped):
     """(T,) standard deviation of its edge before the shear, body heights."""
     wall: WallShadows | None = None
     """None where no shadow falls on a wall."""
+    is_mirrored: NDArray[np.bool_] | None = None
+    """(T,) whether the floor mirrors the subject; None for nowhere."""
 
     @classmethod
     def none(cls, num_frames: int) -> CastShadows:
@@ -125,6 +127,7 @@ class CastShadows(Shaped):
             np.concatenate([part.darkness for part in parts]),
             np.concatenate([part.softness_bh for part in parts]),
             wall,
+            np.concatenate([part._mirrored() for part in parts]),
         )
 
     def or_else(self, other: CastShadows) -> CastShadows:
@@ -142,7 +145,11 @@ class CastShadows(Shaped):
             np.where(is_dark[:, None], self.darkness, other.darkness),
             np.where(is_dark, self.softness_bh, other.softness_bh),
             wall,
+            self._mirrored() | other._mirrored(),
         )
+
+    def _mirrored(self) -> NDArray[np.bool_]:
+        return np.zeros(len(self.darkness), np.bool_) if self.is_mirrored is None else self.is_mirrored
 
     def shear_at(self, frame: int) -> tuple[float, float] | None:
         """Return the shear in a frame, None where no shadow falls on the ground."""
@@ -153,3 +160,7 @@ class CastShadows(Shaped):
     def wall_at(self, frame: int) -> WallShape | None:
         """Return the shape of the shadow on a wall in a frame, None where there is none."""
         return None if self.wall is None else self.wall.at(frame)
+
+    def mirrored_at(self, frame: int) -> bool:
+        """Return whether the floor mirrors the subject in a frame."""
+        return self.is_mirrored is not None and bool(self.is_mirrored[frame])

@@ -20,7 +20,14 @@ from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slice
 from pipeline.maths.cast_shadow import FOOT_BH
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
-from pipeline.maths.reflection import LEAST_DEPTH_BH, ReflectionSample, mirror, sample_reflection
+from pipeline.maths.reflection import (
+    LEAST_DEPTH_BH,
+    LEAST_SAMPLES,
+    ReflectionSample,
+    mirror,
+    reflection_strength,
+    sample_reflection,
+)
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
@@ -30,11 +37,6 @@ from pipeline.workspace.subject_masks import SubjectMasks
 _SAMPLES_A_SHOT = 8
 _SAMPLES = 96
 """Frames examined per clip: each costs a view of the plate."""
-_LEAST_SAMPLES = 4
-_LIKENESS = 0.5
-"""A non-reflective floor with the subject's shadow on it stays below 0.35; a half-strength reflection on gravel is
-above 0.6."""
-_SHARES = (0.04, 0.95)
 _ROOM_BH = 0.03
 _FEET_BH = 0.1
 
@@ -54,7 +56,7 @@ def find_reflections(
     shares = np.zeros(clip.info.num_frames, np.float32)
     shots = list(pairwise([*(int(start) for start in plan.shot_starts), clip.info.num_frames]))
     each = min(_SAMPLES_A_SHOT, _SAMPLES // max(len(shots), 1))
-    if plates is None or method == "keep" or each < _LEAST_SAMPLES:
+    if plates is None or method == "keep" or each < LEAST_SAMPLES:
         return shares
     chosen = [_spread(_standing_in_view(plan, *shot, clip.info.size_wh[1]), each) for shot in shots]
     frames = clip.frames_at([number for of_shot in chosen for number in of_shot])
@@ -75,21 +77,9 @@ def _standing_in_view(plan: Plan, start: int, stop: int, height: int) -> NDArray
 
 
 def _spread(numbers: NDArray[np.int64], count: int) -> list[int]:
-    if len(numbers) < _LEAST_SAMPLES:
+    if len(numbers) < LEAST_SAMPLES:
         return []
     return [int(number) for number in np.unique(numbers[np.linspace(0, len(numbers) - 1, count).astype(int)])]
-
-
-def reflection_strength(samples: list[ReflectionSample]) -> float:
-    """Return the strength of the reflection in a shot from samples of some frames; 0 without enough evidence."""
-    if len(samples) < _LEAST_SAMPLES:
-        return 0.0
-    likeness = float(np.median([sample.likeness for sample in samples]))
-    share = float(np.median([sample.share for sample in samples]))
-    if not (likeness > _LIKENESS and _SHARES[0] < share):
-        return 0.0
-    # Small errors of masks and plate bias the fit towards 0 in proportion to the missing correlation.
-    return min(share / likeness, _SHARES[1])
 
 
 def foot_row_of(plan: Plan, frame: int) -> float:
@@ -136,6 +126,15 @@ def reflection_box(subject_mask: Mask, layer: PlacedLayer | None, foot_row: floa
         bodies.append(layer.box_xyxy)
     size_wh = subject_mask.shape[1], subject_mask.shape[0]
     return _mirror_box(union_of(bodies), foot_row, height_px, size_wh) if bodies else None
+
+
+def mirrored_area(subject_mask: Mask, box_xyxy: Box, foot_row: float, height_px: float) -> Mask:
+    """Return (H, W): where the floor shows the subject, with a margin; ``box_xyxy`` is ``reflection_box``'s."""
+    x0, y0, x1, y1 = box_xyxy
+    body = grow(np.ascontiguousarray(subject_mask[y0:y1, x0:x1]), max(1, round(_ROOM_BH * height_px)))
+    area = np.zeros(subject_mask.shape, np.bool_)
+    area[y0:y1, x0:x1] = mirror(body.astype(np.float32), foot_row - y0) > 0.5
+    return area
 
 
 def edit_reflection(

@@ -56,6 +56,16 @@ class SceneMasks(Shaped):
             labels = np.where(others_mask & (labels == Label.SUBJECT), np.uint8(Label.OTHERS), labels)
         return SceneMasks(self.subject & ~others_mask, self.kept | others_mask, labels)
 
+    def without_things(self, area: Mask) -> SceneMasks:
+        """Return the masks with nothing of ``Label.THING`` in an area (H, W): a reflection is no object."""
+        labels = self.labels
+        if labels is None:
+            return self
+        mirrored = area & (labels == Label.THING)
+        return SceneMasks(
+            self.subject, self.kept & ~mirrored, np.where(mirrored, np.uint8(Label.NOBODY), labels).astype(np.uint8)
+        )
+
     def beneath(self, overlay_mask: Mask | None) -> SceneMasks:
         """Return the masks with graphics (H, W) on top of everything."""
         if overlay_mask is None:

@@ -16,7 +16,7 @@ from pipeline.finish.composite import HoleReach, edit_box, hole_reach
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.match_layer import match_plate
 from pipeline.finish.patch import Patch
-from pipeline.finish.reflections import edit_reflection, foot_row_of, reflection_box
+from pipeline.finish.reflections import edit_reflection, foot_row_of, mirrored_area, reflection_box
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks, masks_without_scene, scene_masks
 from pipeline.finish.shadows import ShadowEdit, ThrownShadows, edit_shadows, throw_shadows, together
@@ -84,7 +84,11 @@ def surrounding_scene(
         ring[overlap_slices(each.box_xyxy, box)[0]] &= each.old < 0.05
     shadow = _ground_edit(inputs, patch, hole, thrown, mirrored, layer, frame_inputs.frame.index)
     fit = ring_fit(patch.plate, patch.source, ring, height_px)
-    return SurroundingScene(box, patch.plate, _masks(inputs, frame_inputs, lit), shadow, patch.seen, fit)
+    masks = _masks(inputs, frame_inputs, lit)
+    if mirrored is not None:
+        foot_row = foot_row_of(inputs.plan, frame_inputs.frame.index)
+        masks = masks.without_things(mirrored_area(subject_mask, mirrored, foot_row, height_px))
+    return SurroundingScene(box, patch.plate, masks, shadow, patch.seen, fit)
 
 
 def _ring_px(height_px: float) -> int:

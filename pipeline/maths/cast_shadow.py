@@ -58,6 +58,8 @@ class ShadowSample(Shaped):
     body_px: float = SAMPLE_BODY_PX
     shoulders: tuple[float, float] = (np.nan, np.nan)
     """Column and row of their middle, NaN unknown."""
+    difference: NDArray[np.float32] | None = None
+    """(h, w, 3) levels of the frame minus those of the same place at other times, under people too; NaN unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ from pipeline.datatypes.arrays import Mask
 _CALM_BH = 0.012
 """Blur before the comparison, body heights: water and grain scatter, and a plate may be slightly misregistered."""
 _LEAST_PX = 150
+LEAST_SAMPLES = 4
+_LIKENESS = 0.5
+"""A non-reflective floor with the subject's shadow on it stays below 0.35; a half-strength reflection on gravel is
+above 0.6."""
+_SHARES = (0.04, 0.95)
 LEAST_DEPTH_BH = 0.1
 """Least part of the reflection that must be in the picture."""
 
@@ -41,7 +46,12 @@ def mirror(picture: NDArray[np.float32], foot_row: float) -> NDArray[np.float32]
 
 
 def sample_reflection(
-    difference: NDArray[np.float32], subject: Mask, usable: Mask, foot_row: float, height_px: float
+    difference: NDArray[np.float32],
+    subject: Mask,
+    usable: Mask,
+    foot_row: float,
+    height_px: float,
+    least_px: int = _LEAST_PX,
 ) -> ReflectionSample | None:
     """Compare the floor with the mirrored person; None where too little of it is visible.
 
@@ -54,7 +64,7 @@ def sample_reflection(
     # The feet and their shadow are not part of the reflection.
     below = np.arange(len(subject))[:, None] > foot_row + 0.03 * height_px
     where = (mirror(subject.astype(np.float32), foot_row) > 0.5) & below & usable
-    if np.count_nonzero(where) < _LEAST_PX:
+    if np.count_nonzero(where) < least_px:
         return None
     sigma = max(_CALM_BH * height_px, 0.8)
     seen = cv2.GaussianBlur(difference, (0, 0), sigma)[where].astype(np.float64).ravel()
@@ -67,3 +77,15 @@ def sample_reflection(
     # Shadows darken, too: the correlation is of variations, not of the mean alone.
     spread = np.corrcoef(there, seen)[0, 1] if there.std() > 0 and seen.std() > 0 else 0.0
     return ReflectionSample(both / power, float(spread))
+
+
+def reflection_strength(samples: list[ReflectionSample]) -> float:
+    """Return the strength of the reflection in a shot from samples of some frames; 0 without enough evidence."""
+    if len(samples) < LEAST_SAMPLES:
+        return 0.0
+    likeness = float(np.median([sample.likeness for sample in samples]))
+    share = float(np.median([sample.share for sample in samples]))
+    if not (likeness > _LIKENESS and _SHARES[0] < share):
+        return 0.0
+    # Small errors of masks and plate bias the fit towards 0 in proportion to the missing correlation.
+    return min(share / likeness, _SHARES[1])

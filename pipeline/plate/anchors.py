@@ -16,6 +16,7 @@ from pipeline.datatypes.arrays import Mask, Matte, Transforms
 from pipeline.datatypes.light import WallShape
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
+from pipeline.maths.reflection import mirror
 from pipeline.maths.wall_shadow import throw_on_wall
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
@@ -62,12 +63,14 @@ def background_grade(
     height: float,
     shear: tuple[float, float] | None = None,
     wall: WallShape | None = None,
+    *,
+    is_mirrored: bool = False,
 ) -> NDArray[np.uint8]:
     """Grade the pixels of a frame: 0 people, 1 background that may lie in their shadow, 2 clear.
 
     The area around the feet counts as shadow, and where it is known what the ``shear`` of ``maths.cast_shadow`` and the
-    shape on a ``wall`` predict. The mask is widened by 2 % of body height: half a pixel of clothes in the median is a
-    ghost.
+    shape on a ``wall`` predict; so does the floor beneath the feet that mirrors people. The mask is widened by 2 % of
+    body height: half a pixel of clothes in the median is a ghost.
     """
     grade = np.full(people_mask.shape, 2, np.uint8)
     if not people_mask.any():
@@ -87,6 +90,9 @@ def background_grade(
             if wall is not None:
                 shoulders = (x + w / 2) / factor, (y + _SHOULDERS_BH * height) / factor
                 grade[_shaded_wall(labels == label, shoulders, wall, people.shape, height / factor)] = 1
+            if is_mirrored:
+                image = mirror((labels == label).astype(np.float32), (y + h) / factor)
+                grade[_with_margin(image, people.shape, height / factor)] = 1
     grade[grow(people_mask, radius)] = 0
     return grade
 
@@ -124,7 +130,13 @@ class _CoarseGrades:
                 mask.astype(np.uint8) * 255, (-(-w // _COARSE), -(-h // _COARSE)), interpolation=cv2.INTER_AREA
             )
             shadows = self._inputs.shadows
-            grade = background_grade(small > 12, self._height, shadows.shear_at(frame), shadows.wall_at(frame))
+            grade = background_grade(
+                small > 12,
+                self._height,
+                shadows.shear_at(frame),
+                shadows.wall_at(frame),
+                is_mirrored=shadows.mirrored_at(frame),
+            )
             self._kept[frame] = self._inputs.moving.lower(grade, frame)
             if len(self._kept) > _CACHED_MASKS:
                 self._kept.popitem(last=False)

@@ -23,6 +23,7 @@ from pipeline.maths.cast_shadow import (
 )
 from pipeline.maths.light import linear_of
 from pipeline.maths.masks import grow
+from pipeline.maths.reflection import mirror, reflection_strength, sample_reflection
 from pipeline.maths.wall_shadow import find_wall, measure_wall, throw_of, throw_on_wall
 from pipeline.shaped import Shaped, Shapes
 
@@ -31,6 +32,9 @@ MOST_SAMPLES = 20
 _LEAST_SAMPLES = 6
 _MOST_SIDE_PX = 512
 _MOST_LOG = 1.0
+_GAMMA = np.float32(2.2)
+_LEAST_MIRRORED_PX = 50
+"""A third of a reflection's least pixels: samples are small."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -107,8 +111,9 @@ def shadows_of_shot(
             np.tile(np.array(astuple(shape), np.float32), (count, 1)),
             np.tile(np.array(darkness, np.float32), (count, 1)),
         )
-    none = replace(none, wall=on_wall)
     standing = [sample for sample in samples if np.isfinite(sample.foot_row)]
+    is_mirrored = np.full(count, _is_mirrored(standing))
+    none = replace(none, wall=on_wall, is_mirrored=is_mirrored)
     shear = find_shear(standing) if len(standing) >= _LEAST_SAMPLES else None
     if shear is None:
         return none
@@ -127,7 +132,28 @@ def shadows_of_shot(
         np.tile(np.array(shape_on_ground.darkness, np.float32), (count, 1)),
         np.full(count, shape_on_ground.softness_bh, np.float32),
         on_wall,
+        is_mirrored,
     )
+
+
+def _is_mirrored(samples: Sequence[ShadowSample]) -> bool:
+    """Return whether the floor mirrors the subject: plates must be free of that, and FINISH measures it by them."""
+    measured = []
+    for sample in samples:
+        assert sample.difference is not None
+        known = np.asarray(np.isfinite(sample.difference).all(axis=2), np.float32)
+        usable = np.isfinite(sample.darkening).all(axis=2) & (mirror(known, sample.foot_row) > 0.5)
+        found = sample_reflection(
+            np.nan_to_num(sample.difference),
+            sample.silhouette > 0.5,
+            usable,
+            sample.foot_row,
+            sample.body_px,
+            _LEAST_MIRRORED_PX,
+        )
+        if found is not None:
+            measured.append(found)
+    return reflection_strength(measured) > 0
 
 
 def _wall_of_shot(
@@ -203,7 +229,9 @@ def _sample(
         picture[hidden > 0] = np.nan
         seen.append(picture)
     area = np.s_[y0:y1, x0:x1]
-    darkening = view.log_light[area] - reference_of(np.stack(seen))
+    here = view.log_light[area]
+    reference = reference_of(np.stack(seen))
+    darkening = here - reference
     darkening[view.people[area]] = np.nan
     known = np.isfinite(darkening).all(axis=2)
     if not known.any():
@@ -212,5 +240,10 @@ def _sample(
     darkening = np.clip(darkening, -_MOST_LOG, _MOST_LOG)
     column, row = view.shoulders
     return ShadowSample(
-        darkening, np.ascontiguousarray(view.subject[area]), view.foot_row - y0, view.body_px, (column - x0, row - y0)
+        darkening,
+        np.ascontiguousarray(view.subject[area]),
+        view.foot_row - y0,
+        view.body_px,
+        (column - x0, row - y0),
+        255 * (np.exp(here / _GAMMA) - np.exp(reference / _GAMMA)),
     )

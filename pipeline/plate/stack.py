@@ -49,7 +49,13 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
 
     def grade_of(frame: int) -> NDArray[np.uint8]:
         shadows = inputs.shadows
-        grade = background_grade(inputs.people_mask(frame), height, shadows.shear_at(frame), shadows.wall_at(frame))
+        grade = background_grade(
+            inputs.people_mask(frame),
+            height,
+            shadows.shear_at(frame),
+            shadows.wall_at(frame),
+            is_mirrored=shadows.mirrored_at(frame),
+        )
         return inputs.moving.lower(grade, frame)
 
     return Candidates(

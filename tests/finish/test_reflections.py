@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.finish.patch import Patch
-from pipeline.finish.reflections import edit_reflection, reflection_box, reflection_strength
+from pipeline.finish.reflections import edit_reflection, mirrored_area, reflection_box
 from pipeline.finish.reshake import PlacedLayer
+from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.shadows import ShadowEdit, darkened
-from pipeline.maths.reflection import ReflectionSample
+from pipeline.maths.reflection import ReflectionSample, reflection_strength
+from pipeline.scene.layers import Label
 
 _SIZE = (200, 160)
 _FOOT_ROW = 120.0
@@ -75,3 +77,17 @@ def test_no_reflection_without_visible_floor() -> None:
     assert reflection_box(_subject(), _layer(), 199.5, _HEIGHT_PX) is None
     box = reflection_box(_subject(), _layer(), _FOOT_ROW, _HEIGHT_PX)
     assert box is not None and box[3] == _SIZE[0] and box[2] >= 110
+
+
+def test_the_image_in_the_floor_is_no_object_that_is_kept() -> None:
+    labels = np.full(_SIZE, Label.NOBODY, np.uint8)
+    labels[140:160, 45:60] = Label.THING
+    labels[140:160, 100:110] = Label.THING
+    kept = labels == Label.THING
+    box = reflection_box(_subject(), None, _FOOT_ROW, _HEIGHT_PX)
+    assert box is not None
+    masks = SceneMasks(_subject(), kept, labels).without_things(mirrored_area(_subject(), box, _FOOT_ROW, _HEIGHT_PX))
+    assert masks.labels is not None
+    assert not masks.kept[140:160, 45:60].any() and (masks.labels[140:160, 45:60] == Label.NOBODY).all()
+    # What lies beside it stays.
+    assert masks.kept[140:160, 100:110].all()
