@@ -55,36 +55,41 @@ def hand_counts(sample: Sample, wrong: Mask) -> Float64Array | None:
     if not len(hands) or (len(hands) == 2 and float(np.hypot(*(hands[1] - hands[0]))) < _APART_BH * height):
         return None
     distances = hand_distances(sample)
+    skins = own_skin(sample)
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
     # Where nobody saw the background the mask tells.
     shown = (sample.view.shown == Shown.OTHER) | (sample.subject_mask & ~sample.view.known)
-    shown &= ~others & ~wrong & ~on_ground(sample) & ~own_skin(sample)
+    shown &= ~others & ~wrong & ~on_ground(sample) & ~skins
     within = distances.min(axis=0) < REACH_BH * height
     shown &= within
     if not shown.any():
         return None
     # Rims are narrower than what a hand can hold.
-    shown = opened(shown & ~_explained(sample, shown), 1)
+    shown = opened(shown & ~_explained(sample, shown, skins), 1)
     side = sample.body.hand_sides[distances.argmin(axis=0)]
-    near = [shown & (side == number) for number in range(2)]
-    part = sample.distances.argmin(axis=0)
+    left, right = (counted(sample.bins, shown & (side == number)) for number in range(2))
     inner = eroded(sample.subject_mask, 1) & (sample.outside < _CLOTH_BH) & (sample.distances[HAND] > _FIST_BH)
-    arms = inner & np.isin(part, (UPPER_ARM, FOREARM)) & (distances.min(axis=0) > (REACH_BH + OUTSIDE_BH) * height)
-    left, right, cloth = (counted(sample.bins, mask) for mask in (*near, inner & np.isin(part, _CLOTHED)))
+    bins = sample.bins[inner]
+    part = sample.distances[:, inner].argmin(axis=0)
+    is_arm = np.isin(part, (UPPER_ARM, FOREARM)) & (distances.min(axis=0)[inner] > (REACH_BH + OUTSIDE_BH) * height)
     # A stripe along a sleeve is seen on one side only, and so is a blurred edge.
-    arms |= _outline(sample, distances)
-    return np.stack([left, right, cloth + counted(sample.bins, arms) / _ELSEWHERE])
+    sides = np.bincount(bins[is_arm], minlength=NUM_BINS) + counted(sample.bins, _outline(sample, distances))
+    cloth = np.bincount(bins[np.isin(part, _CLOTHED)], minlength=NUM_BINS)
+    return np.stack([left, right, cloth + sides / _ELSEWHERE])
 
 
-def _explained(sample: Sample, found: Mask) -> Mask:
-    """Return the part of ``found`` (h, w) that is a displaced background, or a mixture of skin with what is behind."""
+def _explained(sample: Sample, found: Mask, skins: Mask) -> Mask:
+    """Return the part of ``found`` (h, w) that is a displaced background, or a mixture of skin with what is behind.
+
+    ``skins`` (h, w) is where skin is.
+    """
     x0, y0, x1, y1 = box_of_mask(found)
     area = np.s_[y0:y1, x0:x1]
     picture, plate = sample.view.picture[area], sample.view.plate[area]
     explained = np.zeros(found.shape, np.bool_)
     known = sample.view.known[area]
     explained[area] = shown_near_by(picture, plate, _DISPLACED_PX) & known
-    hands = sample.subject_mask & own_skin(sample) & (sample.distances[HAND] < 0)
+    hands = sample.subject_mask & skins & (sample.distances[HAND] < 0)
     if hands.any():
         own = np.median(sample.view.picture[hands], axis=0).astype(np.float32)
         explained[area] |= _between(picture, plate.astype(np.float32), own) & known
