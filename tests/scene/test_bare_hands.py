@@ -56,3 +56,13 @@ def test_a_box_in_the_color_of_skin_is_larger_than_a_hand() -> None:
 
 def test_a_blue_cup_in_the_hand_is_no_skin() -> None:
     assert not bare_hands(HAND, seen(HAND, (40, 80, 200))).any()
+
+
+def test_the_shadowed_lines_of_a_palm_do_not_make_it_a_thing() -> None:
+    shot = shot_at(150.0, wall())
+    picture = shot.picture.copy()
+    picture[HAND] = SKIN
+    lines = HAND & (np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1])) % 9 < 4)
+    picture[lines] = (120, 125, 130)
+    assert 0.5 < 1 - lines.sum() / HAND.sum() < 0.6
+    assert (bare_hands(HAND, replace(shot, picture=picture).sample()) == HAND).all()
