@@ -111,6 +111,8 @@ def hair(unexplained: Mask, worn: Mask, sample: Sample, row: SceneRow) -> Mask:
     seeds = worn | _own_head(sample)
     count, labeled = cv2.connectedComponents(near.view(np.uint8), connectivity=8)
     kept = counts_in(labeled, grow(seeds, 2), count) > 0
+    # What something else surrounds is its pattern: dark letters on a racket before the face.
+    kept &= counts_in(labeled, grow(~unexplained, 1), count) > 0
     kept[0] = False
     return those_of(labeled, kept)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.scene.color_counts import ColorCounts
-from pipeline.scene.hair import head_counts, worn_cells, worn_places
+from pipeline.scene.hair import hair, head_counts, worn_cells, worn_places
 from pipeline.scene.hand_colors import hand_counts, held_in_one_hand
 from pipeline.scene.layers import Label
 from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
@@ -135,3 +135,14 @@ def test_only_what_stays_at_the_head_is_worn() -> None:
     assert share(worn_places(worn_cells(counts), shot.sample()), knot) > 0.8
     passed = sum(head_counts(painted(shot_at(150, wall()), disc(x, 12, 9), HAIR).sample()) for x in PATH)
     assert share(worn_places(worn_cells(passed), shot.sample()), knot) < 0.1
+
+
+def test_dark_letters_on_a_sign_before_the_face_are_no_hair() -> None:
+    row = learned([with_knot(x, is_with_other=False)[0] for x in LOOKS])
+    shot, knot = with_knot(150.0, is_with_other=False)
+    middle_y = round(float(np.nonzero(man_at(150.0)[0].any(axis=1))[0][0])) + 16
+    sign, letter = disc(150.0, middle_y, 12), disc(150.0, middle_y, 3)
+    sample = painted(painted(shot, sign, (235, 200, 30)), letter, HAIR).sample()
+    found = hair(sign | knot, NOTHING, sample, row)
+    assert share(found, knot & ~sign) > 0.9
+    assert not found[letter].any()
