@@ -129,7 +129,7 @@ def pop(canvas: Canvas, t: int, style: Style) -> None:
 
 
 def sticker(canvas: Canvas, t: int, style: Style) -> None:
-    """A star that turns to and fro and pulsates at a fixed place."""
+    """A star that turns back and forth and pulsates at a fixed place."""
     middle = np.array([(style.column - 0.06) * canvas.width, (style.row - 0.14) * canvas.height])
     turn = 0.35 * np.sin(2 * np.pi * t / 16)
     radius = (0.11 + 0.012 * np.sin(2 * np.pi * t / 10)) * canvas.unit
