@@ -24,8 +24,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.constructed_references import KINDS, Scene
+from benchmarks.constructed_references import KINDS
 from benchmarks.pair import lab_of
+from benchmarks.reference_scene import Scene
 from conf import compose_settings
 from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.arrays import Mask

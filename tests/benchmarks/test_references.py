@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from benchmarks.constructed_references import KINDS, Scene
+from benchmarks.constructed_references import KINDS
+from benchmarks.reference_scene import Scene
 
 _POINTS = {0: (60, 34), 1: (66, 28), 2: (54, 28), 3: (72, 30), 4: (48, 30), 5: (80, 56), 6: (40, 56), 7: (92, 80),
            8: (28, 80), 9: (104, 104), 10: (16, 104), 11: (72, 110), 12: (48, 110), 13: (74, 150), 14: (46, 150),

@@ -8,20 +8,9 @@ import pytest
 
 from pipeline.maths.cast_shadow import cast, shadow_reach
 from pipeline.plate.shadow_search import GroundView, ground_view, shadows_of_shot
+from tests.support.upright_man import FOOT_PX, HEIGHT_PX, upright_man
 
 _SIZE = (320, 180)
-_FOOT = 150.0
-_HEIGHT = 96.0
-
-
-def _man(x: float) -> np.ndarray:
-    man = np.zeros(_SIZE[::-1], np.uint8)
-    center = round(x)
-    cv2.ellipse(man, (center, 64), (7, 9), 0, 0, 360, 1, -1)
-    cv2.rectangle(man, (center - 11, 74), (center + 11, 110), 1, -1)
-    for side in (-7, 7):
-        cv2.rectangle(man, (center + side - 4, 110), (center + side + 4, 149), 1, -1)
-    return man.astype(bool)
 
 
 def _views(right: float, up: float, darkness: float, *, stands: bool = False) -> list[GroundView]:
@@ -31,13 +20,13 @@ def _views(right: float, up: float, darkness: float, *, stands: bool = False) ->
     views = []
     for t in range(14):
         x = 160.0 if stands else 60 + 14.0 * t
-        man = _man(x)
-        shadow = cast(man.astype(np.float32), _FOOT, right, up, 2.0)
+        man = upright_man(x, _SIZE)
+        shadow = cast(man.astype(np.float32), FOOT_PX, right, up, 2.0)
         lit = 255 * ((ground / 255) ** 2.2 * (1 - darkness * shadow[..., None])) ** (1 / 2.2)
         lit[man] = 40
         # Ankles are a twenty-fifth of the height above the ground.
-        ankles = np.array([[x - 7, _FOOT - 0.04 * _HEIGHT]] * 2)
-        view = ground_view(t, lit.astype(np.uint8), man, man, ankles, _HEIGHT, _HEIGHT)
+        ankles = np.array([[x - 7, FOOT_PX - 0.04 * HEIGHT_PX]] * 2)
+        view = ground_view(t, lit.astype(np.uint8), man, man, ankles, HEIGHT_PX, HEIGHT_PX)
         assert view is not None
         views.append(view)
     return views
@@ -51,7 +40,7 @@ def test_a_shadow_is_a_sheared_silhouette() -> None:
     # 20 px above the ground: 10 to the right, 5 up
     assert abs(columns.mean() - 40) < 0.6 and abs(rows.mean() - 35) < 0.6
     assert shadow_reach(20, 0.5, 0.25) == (1, 11, 1) and shadow_reach(20, -0.5, -0.25) == (11, 1, 6)
-    assert cast(_man(100).astype(np.float32), _FOOT, 0.5, 0.0).max() > 0.9
+    assert cast(upright_man(100, _SIZE).astype(np.float32), FOOT_PX, 0.5, 0.0).max() > 0.9
 
 
 @pytest.mark.parametrize(("right", "up"), [(0.6, 0.2), (-0.45, 0.3), (0.9, -0.2)])
@@ -68,14 +57,17 @@ def test_no_shadow_is_found_without_one_or_without_evidence() -> None:
     assert shadows_of_shot(_views(0.6, 0.2, 0.0), still, 0, 14, _SIZE).shear_at(0) is None
     assert shadows_of_shot(_views(0.6, 0.2, 0.5, stands=True), still, 0, 14, _SIZE).shear_at(0) is None
     assert shadows_of_shot(_views(0.6, 0.2, 0.5)[:4], still, 0, 14, _SIZE).shear_at(0) is None
-    man = _man(100)
-    assert ground_view(0, np.zeros((180, 320, 3), np.uint8), man, man, np.full((2, 2), 179.0), _HEIGHT, _HEIGHT) is None
+    man = upright_man(100, _SIZE)
+    assert (
+        ground_view(0, np.zeros((180, 320, 3), np.uint8), man, man, np.full((2, 2), 179.0), HEIGHT_PX, HEIGHT_PX)
+        is None
+    )
 
 
 def test_a_wide_penumbra_is_thrown_from_a_smaller_picture_and_only_where_it_is_wanted() -> None:
-    man = _man(160).astype(np.float32)
+    man = upright_man(160, _SIZE).astype(np.float32)
     man = cv2.resize(man, None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
-    foot = 3 * _FOOT
+    foot = 3 * FOOT_PX
     softness = 17.0
     whole = cv2.GaussianBlur(man, (0, 0), softness)
     shear = np.array([[1, -0.6, 0.6 * foot], [0, 0.25, 0.75 * foot]])

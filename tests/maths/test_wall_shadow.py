@@ -10,22 +10,11 @@ from pipeline.datatypes.light import CastShadows, WallShape
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.wall_shadow import throw_on_wall
 from pipeline.plate.shadow_search import GroundView, ground_view, shadows_of_shot
+from tests.support.upright_man import FOOT_PX, HEIGHT_PX, upright_man
 
 _SIZE = (320, 180)
-_FOOT = 150.0
-_HEIGHT = 96.0
 _COUNT = 14
 _STILL = np.tile(np.eye(3), (_COUNT, 1, 1))
-
-
-def _man(x: float) -> np.ndarray:
-    man = np.zeros(_SIZE[::-1], np.uint8)
-    center = round(x)
-    cv2.ellipse(man, (center, 64), (7, 9), 0, 0, 360, 1, -1)
-    cv2.rectangle(man, (center - 11, 74), (center + 11, 110), 1, -1)
-    for side in (-7, 7):
-        cv2.rectangle(man, (center + side - 4, 110), (center + side + 4, 149), 1, -1)
-    return man.astype(bool)
 
 
 def _views(
@@ -37,16 +26,16 @@ def _views(
     views = []
     for t in range(_COUNT):
         x = 60 + 14.0 * t
-        man = _man(x)
+        man = upright_man(x, _SIZE)
         shadow = np.zeros(_SIZE[::-1], np.float32)
         if wall is not None:
-            shadow = throw_on_wall(man.astype(np.float32), (x, 76.0), _HEIGHT, wall, softness_px=1.0)
+            shadow = throw_on_wall(man.astype(np.float32), (x, 76.0), HEIGHT_PX, wall, softness_px=1.0)
         if shear is not None:
-            shadow = np.maximum(shadow, cast(man.astype(np.float32), _FOOT, *shear, 2.0))
+            shadow = np.maximum(shadow, cast(man.astype(np.float32), FOOT_PX, *shear, 2.0))
         lit = 255 * ((scene / 255) ** 2.2 * (1 - darkness * shadow[..., None])) ** (1 / 2.2)
         lit[man] = 40
-        ankles = np.full((2, 2), np.nan) if not feet else np.array([[x - 7, _FOOT - 0.04 * _HEIGHT]] * 2)
-        view = ground_view(t, lit.astype(np.uint8), man, man, ankles, _HEIGHT, _HEIGHT, np.array([x, 76.0]))
+        ankles = np.full((2, 2), np.nan) if not feet else np.array([[x - 7, FOOT_PX - 0.04 * HEIGHT_PX]] * 2)
+        view = ground_view(t, lit.astype(np.uint8), man, man, ankles, HEIGHT_PX, HEIGHT_PX, np.array([x, 76.0]))
         assert view is not None
         views.append(view)
     return views

@@ -9,21 +9,10 @@ from pipeline.datatypes.light import CastShadows
 from pipeline.maths.reflection import mirror
 from pipeline.plate.anchors import background_grade
 from pipeline.plate.shadow_search import GroundView, ground_view, shadows_of_shot
+from tests.support.upright_man import FOOT_PX, HEIGHT_PX, upright_man
 
 _SIZE = (320, 220)
-_FOOT = 150.0
-_HEIGHT = 96.0
 _COUNT = 14
-
-
-def _man(x: float) -> np.ndarray:
-    man = np.zeros(_SIZE[::-1], np.uint8)
-    center = round(x)
-    cv2.ellipse(man, (center, 64), (7, 9), 0, 0, 360, 1, -1)
-    cv2.rectangle(man, (center - 11, 74), (center + 11, 110), 1, -1)
-    for side in (-7, 7):
-        cv2.rectangle(man, (center + side - 4, 110), (center + side + 4, 149), 1, -1)
-    return man.astype(bool)
 
 
 def _found(strength: float) -> CastShadows:
@@ -33,14 +22,14 @@ def _found(strength: float) -> CastShadows:
     views: list[GroundView] = []
     for t in range(_COUNT):
         x = 60 + 14.0 * t
-        man = _man(x)
+        man = upright_man(x, _SIZE)
         picture = scene.copy()
         picture[man] = (40, 60, 190)
         picture[man & (np.arange(_SIZE[1])[:, None] > 110)] = (210, 190, 60)
-        floor = strength * mirror(np.where(man[..., None], picture - scene, 0).astype(np.float32), _FOOT)
+        floor = strength * mirror(np.where(man[..., None], picture - scene, 0).astype(np.float32), FOOT_PX)
         picture = np.where(man[..., None], picture, picture + floor)
-        ankles = np.array([[x - 7, _FOOT - 0.04 * _HEIGHT]] * 2)
-        view = ground_view(t, np.clip(picture, 0, 255).astype(np.uint8), man, man, ankles, _HEIGHT, _HEIGHT)
+        ankles = np.array([[x - 7, FOOT_PX - 0.04 * HEIGHT_PX]] * 2)
+        view = ground_view(t, np.clip(picture, 0, 255).astype(np.uint8), man, man, ankles, HEIGHT_PX, HEIGHT_PX)
         assert view is not None
         views.append(view)
     return shadows_of_shot(views, np.tile(np.eye(3), (_COUNT, 1, 1)), 0, _COUNT, _SIZE)
