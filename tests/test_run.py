@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,14 @@ def test_a_stopped_job_resumes_from_its_last_chunk_to_the_same_bytes(
     plan = load_values(tmp_path / "b" / "work" / "plan.zip", Plan)
     done_twice = len(identity.calls) - calls
     assert 0 <= done_twice <= max(1, calls // len(plan.chunks) + 1)
+
+
+def test_the_number_of_cores_does_not_change_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = []
+    for number in (1, 3):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, number=number: set(range(number)))
+        videos.append(_job(tmp_path / str(number), Settings.model_validate(_LOSSLESS)).video.read_bytes())
+    assert videos[0] == videos[1]
 
 
 def test_every_switch_can_be_turned(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ _INLIER_LEVELS = 6
 """Samples within this many gray levels of the median are averaged: less noise, and outliers stay out."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def masked_median(
     stack: NDArray[np.uint8], grade: NDArray[np.uint8], max_samples: int, tiers: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -33,7 +33,7 @@ def seen_briefly(grades: NDArray[np.uint8], frames: NDArray[np.int64], brief_fra
     return _seen_briefly(grades[order], frames[order], brief_frames, _ENOUGH)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _seen_briefly(
     grades: NDArray[np.uint8], frames: NDArray[np.int64], brief_frames: float, enough: int
 ) -> NDArray[np.bool_]:

@@ -7,25 +7,29 @@ FINISH uses it to label each pixel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.runtime.prefetch import prefetch
+from pipeline.runtime.prefetch import parallel_map, prefetch, usable_cores
 from pipeline.scene.ball_search import search_balls
 from pipeline.scene.balls import Circles, find_circles
-from pipeline.scene.learner import SceneLearner
+from pipeline.scene.learner import SceneLearner, look_at
 from pipeline.scene.near_layer import NearLayers
 from pipeline.scene.near_search import DOUBTED, NearSearch
+from pipeline.scene.samples import Sample
 from pipeline.scene.scene_model import SceneModel, balls_path
 from pipeline.scene.surroundings import body_path, box_around
 from pipeline.scene.views import WORK_BODY_PX, Shown
@@ -39,6 +43,9 @@ _GAIN_PLATES = 6
 _BRIGHT = 150.0
 """Least gray level of the brightest tenth of a picture in daylight."""
 _MOST_GAIN = 4.0
+_MOST_THREADS = 3
+
+_Out = TypeVar("_Out")
 
 
 def learn_scene(
@@ -64,37 +71,58 @@ def learn_scene(
     stride = max(1, round(rate / _LOOKS_PER_SECOND))
     clear = _clear_frames(plan, plates)
     looks = [frame for frame in clear if frame % stride == 0]
-    learner = SceneLearner(plan, masks, plates, model, height_px)
+    learner = SceneLearner(plan, plates, model, height_px)
     circles: dict[int, Circles] = {}
-    for done, frame in enumerate(prefetch(clip.frames_at(looks)), 1):
-        check()
+
+    def sampled(frame: Frame) -> Sample:
+        return look_at(rgb_of(frame), frame.index, plan, masks, plates, model.gain)
+
+    def circled(frame: Frame) -> Circles:
+        return _circles_in(frame.index, rgb_of(frame), plan)
+
+    def looked(frame: Frame) -> tuple[int, Sample, Circles]:
         picture = rgb_of(frame)
-        sample = learner.push(frame.index, picture)
+        sample = look_at(picture, frame.index, plan, masks, plates, model.gain)
         # A ball is never part of the background, or of somebody else.
         hidden = sample.others_mask | (sample.view.shown == Shown.PLATE)
         x0, y0, _, _ = sample.view.box_xyxy
-        circles[frame.index] = _circles_in(frame.index, picture, plan).without(hidden, (x0, y0), sample.view.factor)
-        progress("scene", done, len(looks))
+        found = _circles_in(frame.index, picture, plan).without(hidden, (x0, y0), sample.view.factor)
+        return frame.index, sample, found
+
+    with closing(_of_frames(clip, looks, looked)) as all_looked:
+        for done, (number, sample, found) in enumerate(all_looked, 1):
+            check()
+            learner.push(number, sample)
+            circles[number] = found
+            progress("scene", done, len(looks))
     learner.finish(rate)
 
     def more_circles(numbers: list[int]) -> Iterator[Circles]:
-        for frame in prefetch(clip.frames_at(numbers)):
-            check()
-            yield _circles_in(frame.index, rgb_of(frame), plan)
+        with closing(_of_frames(clip, numbers, circled)) as found:
+            for each in found:
+                check()
+                yield each
 
     balls = search_balls(circles, clear, stride, body_path(plan), rate, more_circles)
     if len(balls.frames):
         balls.save(balls_path(folder))
         # What was counted as foreign may have been the ball.
-        learner = SceneLearner(plan, masks, plates, model, height_px)
-        for frame in prefetch(clip.frames_at(looks)):
-            check()
-            learner.push(frame.index, rgb_of(frame))
+        learner = SceneLearner(plan, plates, model, height_px)
+        with closing(_of_frames(clip, looks, sampled)) as samples:
+            for number, sample in zip(looks, samples, strict=True):
+                check()
+                learner.push(number, sample)
         learner.finish(rate)
     doubted = {row for row, doubt in learner.doubts.items() if doubt > DOUBTED}
     NearSearch(clip, plan, masks, plates, model).run(looks, doubted, check)
     write_checksum(workspace, folder)
     return model
+
+
+def _of_frames(clip: Clip, numbers: list[int], function: Callable[[Frame], _Out]) -> Generator[_Out]:
+    """Yield ``function`` of some frames, ascending; a few of them are computed at a time."""
+    with closing(prefetch(clip.frames_at(numbers))) as frames:
+        yield from parallel_map(function, frames, min(usable_cores(), _MOST_THREADS))
 
 
 def _circles_in(number: int, picture: Picture, plan: Plan) -> Circles:

@@ -57,12 +57,10 @@ class _Counts:
 class SceneLearner:
     """Takes the frames in order; holds the counts of the plates to which the next frames may still contribute."""
 
-    def __init__(self, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel, height_px: float) -> None:
+    def __init__(self, plan: Plan, plates: PlateSet, model: SceneModel, height_px: float) -> None:
         self._plan = plan
-        self._masks = masks
         self._plates = plates
         self._folder = model.folder
-        self._gain = model.gain
         self._height_px = height_px
         self._balls = Balls.load(balls_path(model.folder))
         self._open: dict[int, _Counts] = {}
@@ -77,9 +75,8 @@ class SceneLearner:
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
-    def push(self, number: int, picture: Picture) -> Sample:
-        """Add the next frame, (H, W, 3); return its sample."""
-        sample = look_at(picture, number, self._plan, self._masks, self._plates, self._gain)
+    def push(self, number: int, sample: Sample) -> None:
+        """Add the sample of the next frame (``look_at``)."""
         rows = [int(row) for row in self._plates.plate_rows[number]]
         done = [row for row in sorted(self._open) if row < min(other for other in rows if other >= 0)]
         if done or len(self._waiting) >= _BATCH:
@@ -103,7 +100,6 @@ class SceneLearner:
             counts.colors.add_subject(subject_counts(sample))
             counts.colors.head += head_counts(sample)
         self._waiting.append((number, sample))
-        return sample
 
     def finish(self, rate: float) -> None:
         """Write the remaining rows; ``rate`` in frames per second."""
