@@ -58,6 +58,10 @@ class Group(IntEnum):
     """Hair that hangs over the ears, likewise."""
     THING = 12
     """A hat, a bag or tied hair, likewise."""
+    WRAP = 13
+    """A scarf, a hood on the back or a cape, of prompts only."""
+    GLASSES = 14
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

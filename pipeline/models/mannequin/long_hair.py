@@ -46,12 +46,15 @@ def with_long_hair(
     y_shift: float,
     hair: HairRegion,
     height_px: float,
+    group: Group = Group.LONG_HAIR,
+    tucked: float = _TUCKED,
 ) -> Figure:
     """Return the figure with the curtain as a further surface, mapped to the rest pose by the inverse of the pose.
 
-    ``places`` (V, 3) are the posed vertices whose y were then scaled and shifted.
+    ``places`` (V, 3) are the posed vertices whose y were then scaled and shifted. ``tucked`` is the fraction of its
+    radius at the very top.
     """
-    points = _curtain(figure, pose, places, hair, height_px)
+    points = _curtain(figure, pose, places, hair, height_px, tucked)
     index, weight = _weights(points[:, 1], hair)
     points[:, 1] = (points[:, 1] - y_shift) / y_scale
     linear = np.einsum("vk,vkij->vij", weight, pose.linear[index])
@@ -62,7 +65,7 @@ def with_long_hair(
         figure,
         vertices=np.concatenate([figure.vertices, rest]).astype(np.float32),
         triangles=np.concatenate([figure.triangles, triangles]).astype(np.int32),
-        groups=np.concatenate([figure.groups, np.full(len(triangles), Group.LONG_HAIR, np.uint8)]),
+        groups=np.concatenate([figure.groups, np.full(len(triangles), group, np.uint8)]),
         bone_index=np.concatenate([figure.bone_index, index]).astype(np.uint8),
         bone_weight=np.concatenate([figure.bone_weight, weight]).astype(np.float32),
         tint=np.concatenate([figure.tint, np.ones((len(rest), 3), np.float32)]),
@@ -71,7 +74,12 @@ def with_long_hair(
 
 
 def _curtain(
-    figure: Figure, pose: Pose, places: NDArray[np.float32], hair: HairRegion, height_px: float
+    figure: Figure,
+    pose: Pose,
+    places: NDArray[np.float32],
+    hair: HairRegion,
+    height_px: float,
+    tucked: float,
 ) -> Float64Array:
     """(n, 3) its points, ring by ring from the top, each from the picture's left around the back to its right."""
     ears = np.array([pose.apply("head", figure.landmarks[LANDMARK[f"{side}_ear"]]) for side in ("left", "right")])
@@ -102,7 +110,7 @@ def _curtain(
     depth = np.interp(at, np.arange(_DOWN), behind) * np.where(np.cos(angle) > 0, 1.0, _FRONT_DEPTH)
     lies_on_back = bool((back[:, 1] < rows[-1]).any())
     depth *= 1 - (0.0 if lies_on_back else 1 - _TAPER) * down
-    emerging = _TUCKED + (1 - _TUCKED) * np.clip(down / _EMERGED, 0, 1)
+    emerging = tucked + (1 - tucked) * np.clip(down / _EMERGED, 0, 1)
     # Flatter at the sides than an ellipse: hair lies over the ears.
     x = middle_x + emerging * half * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** _FLAT_SIDES
     z = middle_z + emerging * depth * np.cos(angle)

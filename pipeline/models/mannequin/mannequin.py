@@ -27,7 +27,8 @@ from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, sky_share, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
-from pipeline.models.mannequin.wardrobe import Sex, choose_from_words
+from pipeline.models.mannequin.wardrobe import choose_from_words
+from pipeline.models.mannequin.wardrobe_words import Sex
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map, usable_cores
 from pipeline.settings import Body, MannequinSettings

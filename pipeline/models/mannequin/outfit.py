@@ -34,7 +34,13 @@ _SUIT_BRIGHTEST, _SUIT_CHROMA = 90, 24
 
 
 Length = Literal["none", "knee", "ankle"]
-Headwear = Literal["none", "hat", "cap", "helmet"]
+Headwear = Literal["none", "hat", "cap", "beanie", "helmet", "hood", "mask", "visor", "greathelm"]
+HairStyle = Literal["short", "long", "ponytail", "bun", "afro"]
+Beard = Literal["none", "stubble", "mustache", "goatee", "full", "long"]
+Glasses = Literal["none", "clear", "dark"]
+Front = Literal["closed", "suit", "open", "zip", "buttons"]
+Wrap = Literal["none", "scarf", "hood", "cape"]
+Pattern = Literal["stripes", "checks", "dots", "flowers", "camouflage", "bands"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +48,30 @@ class Outfit:
     """What the figure wears."""
 
     colors: Mapping[str, Color] = field(default_factory=lambda: dict(_OWN))
-    """``skin``, ``hair``, ``upper``, ``lower``, ``shoes``: sRGB 0..255; where they differ from the top's also
-    ``hanging``, ``headwear`` and ``tie``."""
+    """``skin``, ``hair``, ``upper``, ``lower``, ``shoes``: sRGB 0..255; where they differ from the default
+    also ``hanging``, ``headwear``, ``tie``, ``under`` (what an open top shows), ``wrap``, ``glasses``, ``beard`` and
+    ``gloves``."""
+    patterns: Mapping[str, tuple[Pattern, Color]] = field(default_factory=dict)
+    """Of ``upper``, ``lower`` and ``hanging``: the pattern, and its second color."""
     long_sleeves: bool = True
     long_legs: bool = True
+    front: Front = "closed"
+    """How the top looks in front; a suit's jacket shows a shirt in its opening."""
     has_tie: bool = False
-    """The top is a jacket, with a white shirt and a tie in its opening."""
     hanging: Length = "none"
     """Down to where a skirt, or the lower part of a coat or dress, hangs around the legs."""
-    long_hair: bool = False
+    hair_style: HairStyle = "short"
+    is_bald: bool = False
+    beard: Beard = "none"
+    glasses: Glasses = "none"
     headwear: Headwear = "none"
+    wrap: Wrap = "none"
 
     @property
     def hidden(self) -> frozenset[Group]:
         """Groups that this outfit does not show."""
-        return frozenset(
-            {Group.FOREARM if self.long_sleeves else Group.SLEEVE, Group.SHIN if self.long_legs else Group.LEG}
-        )
+        limbs = {Group.FOREARM if self.long_sleeves else Group.SLEEVE, Group.SHIN if self.long_legs else Group.LEG}
+        return frozenset(limbs | ({Group.HAIR} if self.is_bald else set()))
 
     def group_colors(self) -> NDArray[np.float32]:
         """(groups, 3) linear light, 0..1."""
@@ -68,6 +81,7 @@ class Outfit:
             Group.EYES: (226, 222, 216), Group.UPPER: c["upper"], Group.SLEEVE: c["upper"], Group.LOWER: c["lower"],
             Group.LEG: c["lower"], Group.SHOES: c["shoes"], Group.SKIRT: c.get("hanging", c["lower"]),
             Group.LONG_HAIR: c["hair"], Group.THING: c.get("headwear", c["upper"]),
+            Group.WRAP: c.get("wrap", c["upper"]), Group.GLASSES: c.get("glasses", c["shoes"]),
         }  # fmt: skip
         return linear_from_srgb(np.array([table[group] for group in Group], np.float32) / np.float32(255))
 

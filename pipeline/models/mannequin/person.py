@@ -8,33 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance, CharacterFit, ReferencePicture
+from pipeline.models.mannequin.accessories import with_accessories
+from pipeline.models.mannequin.beards import beard_share, with_beard
 from pipeline.models.mannequin.bodies import AVERAGE, Bodies, BodyType
 from pipeline.models.mannequin.body_fitting import fit_body
 from pipeline.models.mannequin.deformation import part_shares
-from pipeline.models.mannequin.figure import BONE, Figure, Group
+from pipeline.models.mannequin.figure import Figure
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
 from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
 from pipeline.models.mannequin.hems import with_hems_as_shown
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
-from pipeline.models.mannequin.outfit import Color, Outfit, outfit_of
+from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.painted import paint_clothes
+from pipeline.models.mannequin.painted_skin import paint_skin
 from pipeline.models.mannequin.reference import make_view
-from pipeline.models.mannequin.srgb import linear_from_srgb
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
 from pipeline.models.mannequin.wardrobe import choose_from_words
-from pipeline.models.mannequin.worn import with_bare_limbs, with_worn
+from pipeline.models.mannequin.worn import with_bare_limbs, with_straight_hems, with_worn
 
 _MIN_OVERLAP = 0.8
 """Least overlap (IoU): below it the figure does not match the picture's person, and colors would land on the wrong
 limbs."""
-_COLLAR = 0.012
-"""Distance above the neck joint at which a jacket's opening starts, standing heights."""
-_OPENING = (0.036, 0.15)
-"""Half width at the collar and depth of the opening, standing heights."""
-_SHIRT = np.array([0.72, 0.73, 0.75], np.float32)
-_TIE = np.array([0.055, 0.02, 0.03], np.float32)
 _ORDER = ("front", "back", "left", "right")
 _ONE_NOT_LAID = "the figure could not be fitted to the person in every reference picture: those pictures are left out"
 _NOT_LAID = "the figure could not be fitted to the person in the reference picture: only plain colors are taken over"
@@ -61,42 +58,28 @@ class NewPerson:
 
 
 def plain_person(figure: Figure, outfit: Outfit) -> NewPerson:
-    """The figure in an outfit's flat colors."""
-    figure = with_bare_limbs(with_worn(figure, outfit), outfit)
-    drawn = _drawn(figure, outfit)
-    fine = _flat_colors(figure, outfit, drawn)
-    return NewPerson(figure, drawn, with_levels(fine, figure.triangles[drawn], len(figure.vertices)))
+    """The figure in an outfit: flat colors, with the patterns and openings that its clothes have."""
+    share = beard_share(figure, outfit.beard)
+    figure = replace(figure, vertices=with_beard(figure, outfit.beard, share))
+    worn = with_straight_hems(with_bare_limbs(with_worn(figure, outfit), outfit), outfit)
+    worn = with_accessories(worn, outfit)
+    drawn = _drawn(worn, outfit)
+    fine = _flat_colors(worn, outfit, drawn)
+    triangles = worn.triangles[drawn]
+    groups = worn.groups[drawn]
+    _, weights = sample_grid()
+    places = np.einsum("sk,fkd->fsd", weights, worn.vertices[triangles])
+    paint_clothes(fine, places, worn, groups, outfit)
+    paint_skin(fine, worn, triangles, groups, outfit, np.pad(share, (0, len(worn.vertices) - len(share))))
+    return NewPerson(worn, drawn, with_levels(fine, triangles, len(worn.vertices)))
 
 
 def _flat_colors(figure: Figure, outfit: Outfit, drawn: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(F, S, 3) linear colors of the drawn triangles in an outfit."""
-    triangles = figure.triangles[drawn]
     # Iris and brows are painted by the tint, folds by the baked occlusion (in the light).
-    corners = outfit.group_colors()[figure.groups[drawn]][:, None] * figure.tint[triangles]
+    corners = outfit.group_colors()[figure.groups[drawn]][:, None] * figure.tint[figure.triangles[drawn]]
     _, weights = sample_grid()
-    fine: NDArray[np.float32] = np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
-    if outfit.has_tie:
-        places = np.einsum("sk,fkd->fsd", weights, figure.vertices[triangles])
-        _paint_shirt(fine, places, figure, drawn, outfit.colors.get("tie"))
-    return fine
-
-
-def _paint_shirt(
-    fine: NDArray[np.float32],
-    places: NDArray[np.float32],
-    figure: Figure,
-    drawn: NDArray[np.bool_],
-    color: Color | None,
-) -> None:
-    """Paint a shirt's opening and a tie on the front of the top, by position relative to the collar."""
-    neck = figure.heads[BONE["neck"]]
-    down = places[..., 1] - neck[1] + _COLLAR
-    across = np.abs(places[..., 0])
-    front = (places[..., 2] < neck[2]) & (figure.groups[drawn] == Group.UPPER)[:, None] & (down > 0)
-    opening = front & (across < _OPENING[0] * (1 - down / _OPENING[1]))
-    tie = opening & (across < 0.009 + 0.05 * down)
-    fine[opening] = _SHIRT
-    fine[tie] = _TIE if color is None else linear_from_srgb(np.array(color, np.float32) / np.float32(255))
+    return np.einsum("sk,fkc->fsc", weights, corners).astype(np.float32)
 
 
 def _drawn(figure: Figure, outfit: Outfit) -> NDArray[np.bool_]:

@@ -50,7 +50,15 @@ class RowTube(Shaped):
         return np.stack([x, y, z[:, None] - depth[:, None] * np.cos(angle)], 2).reshape(-1, 3)
 
 
-def with_thing(figure: Figure, pose: Pose, tube: RowTube, bone: str, y_scale: float, y_shift: float) -> Figure:
+def with_thing(
+    figure: Figure,
+    pose: Pose,
+    tube: RowTube,
+    bone: str,
+    y_scale: float,
+    y_shift: float,
+    group: Group = Group.THING,
+) -> Figure:
     """Return the figure with a tube as a further surface that moves with a bone.
 
     The tube is mapped to the rest pose by the inverse of ``pose``, whose y were then scaled and shifted.
@@ -69,7 +77,7 @@ def with_thing(figure: Figure, pose: Pose, tube: RowTube, bone: str, y_scale: fl
         figure,
         vertices=np.concatenate([figure.vertices, rest]).astype(np.float32),
         triangles=np.concatenate([figure.triangles, triangles]).astype(np.int32),
-        groups=np.concatenate([figure.groups, np.full(len(triangles), Group.THING, np.uint8)]),
+        groups=np.concatenate([figure.groups, np.full(len(triangles), group, np.uint8)]),
         bone_index=np.concatenate([figure.bone_index, index]),
         bone_weight=np.concatenate([figure.bone_weight, weight]),
         tint=np.concatenate([figure.tint, np.ones((count, 3), np.float32)]),

@@ -10,7 +10,8 @@ from pipeline.models.mannequin.figure import Group, load_figure
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import plain_person
-from pipeline.models.mannequin.wardrobe import _COLORS, choose_from_words
+from pipeline.models.mannequin.wardrobe import choose_from_words
+from pipeline.models.mannequin.wardrobe_words import COLORS
 from pipeline.models.weights.folder import weight_path
 
 
@@ -56,26 +57,25 @@ def test_lengths_ties_and_sex() -> None:
     suit = choose_from_words("a businessman")
     assert suit.sex == "male" and suit.outfit.has_tie and suit.outfit.long_sleeves
     assert choose_from_words("an old lady in a beige coat").sex == "female"
-    bald = choose_from_words("a bald man").outfit
-    assert bald.colors["hair"] == bald.colors["skin"]
+    assert Group.HAIR in choose_from_words("a bald man").outfit.hidden
 
 
 def test_unsupported_words_are_named_once_and_in_order() -> None:
-    chosen = choose_from_words("photo of an astronaut with a sword, full body, astronaut, blue shirt")
-    assert chosen.unknown == ("astronaut", "sword")
+    chosen = choose_from_words("photo of a dragon with a sword, full body, dragon, blue shirt")
+    assert chosen.unknown == ("dragon", "sword")
     # A color of something that it has not is not done either.
     assert choose_from_words("a man with a green sword").unknown == ("green", "sword")
 
 
 def test_the_mannequin_wears_the_outfit_and_reports_the_rest() -> None:
     mannequin = Mannequin(weight_path("figure.npz"))
-    assert mannequin.prepare(Appearance("a woman in a red shirt")) == ()
+    assert mannequin.prepare(Appearance("a woman with short hair in a red shirt")) == ()
     female = load_figure(weight_path("figure.npz"), "female")
     assert np.array_equal(mannequin._figure.vertices, female.vertices)
     (warning,) = mannequin.prepare(Appearance("a dragon in a suit"))
     assert "dragon" in warning and "suit" not in warning
     fixed = Mannequin(weight_path("figure.npz"), "male")
-    fixed.prepare(Appearance("a woman"))
+    fixed.prepare(Appearance("a woman with short hair"))
     assert not np.array_equal(fixed._figure.vertices, female.vertices)
 
 
@@ -101,16 +101,16 @@ def test_skirts_dresses_and_coats_hang(prompt: str, hanging: str, color: str, lo
     chosen = choose_from_words(prompt)
     assert chosen.unknown == ()
     assert (chosen.outfit.hanging, chosen.outfit.long_legs) == (hanging, long_legs)
-    assert chosen.outfit.colors["hanging"] == _COLORS[color]
+    assert chosen.outfit.colors["hanging"] == COLORS[color]
 
 
 def test_headwear_long_hair_ties_and_shades_are_understood() -> None:
     chosen = choose_from_words("a woman with long dark hair, a yellow helmet and light blue scrubs")
-    assert chosen.unknown == () and chosen.outfit.long_hair and chosen.outfit.headwear == "helmet"
-    assert chosen.outfit.colors["headwear"] == _COLORS["yellow"]
-    assert sum(chosen.outfit.colors["upper"]) > sum(_COLORS["blue"]) + 150
+    assert chosen.unknown == () and chosen.outfit.hair_style == "long" and chosen.outfit.headwear == "helmet"
+    assert chosen.outfit.colors["headwear"] == COLORS["yellow"]
+    assert sum(chosen.outfit.colors["upper"]) > sum(COLORS["blue"]) + 150
     tie = choose_from_words("a businessman in a navy suit with a red tie").outfit
-    assert tie.has_tie and tie.colors["tie"] == _COLORS["red"] and tie.colors["upper"] == _COLORS["navy"]
+    assert tie.has_tie and tie.colors["tie"] == COLORS["red"] and tie.colors["upper"] == COLORS["navy"]
 
 
 def test_what_is_worn_becomes_a_surface_around_the_body() -> None:
@@ -138,3 +138,56 @@ def test_bare_shins_are_not_as_dark_as_the_inside_of_trousers() -> None:
     shins = np.unique(figure.triangles[figure.groups == Group.SHIN])
     assert figure.occlusion[shins].min() < 0.3
     assert person.figure.occlusion[shins].min() >= 0.85
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a woman in a red dress",
+        "old man with gray beard and hat",
+        "an astronaut in a space suit",
+        "a knight in armor",
+        "girl in jeans and white t-shirt, blond hair",
+        "man in a black leather jacket and sunglasses",
+        "businessman in a gray suit with red tie and glasses",
+        "a soldier in camouflage uniform",
+        "red and white striped shirt, white pants, woman with ponytail",
+        "man in a red plaid flannel shirt, blue jeans, brown boots, full beard and beanie",
+        "woman in a floral dress, sunglasses and hat",
+        "man in white t-shirt under an open blue jacket, baseball cap, stubble",
+        "construction worker with hi-vis vest",
+        "a teenage girl in a pink hoodie and black shorts, ponytail, white sneakers",
+    ],
+)
+def test_what_is_commonly_written_is_understood(prompt: str) -> None:
+    assert choose_from_words(prompt).unknown == ()
+
+
+def test_beards_glasses_and_hair_styles_take_their_own_colors() -> None:
+    chosen = choose_from_words("bearded old man with brown hair, sunglasses, green scarf").outfit
+    assert (chosen.beard, chosen.glasses, chosen.wrap) == ("full", "dark", "scarf")
+    assert chosen.colors["beard"] == chosen.colors["hair"] and chosen.colors["wrap"] == COLORS["green"]
+    assert choose_from_words("man with a long white beard, black hair").outfit.beard == "long"
+    assert choose_from_words("woman with short blond hair").outfit.hair_style == "short"
+    assert choose_from_words("a woman").outfit.hair_style == "long"
+    assert choose_from_words("a man").outfit.hair_style == "short"
+    assert choose_from_words("a man without a hat, no glasses") == choose_from_words("a man")
+
+
+def test_patterns_have_two_colors_and_fronts_show_what_is_under_them() -> None:
+    striped = choose_from_words("red and white striped shirt").outfit
+    assert striped.colors["upper"] == COLORS["red"] and striped.patterns["upper"] == ("stripes", COLORS["white"])
+    # White stripes on white would not show.
+    assert choose_from_words("white striped shirt").outfit.patterns["upper"][1] != COLORS["white"]
+    opened = choose_from_words("man in yellow t-shirt under an open blue jacket").outfit
+    assert (opened.front, opened.long_sleeves) == ("open", True)
+    assert opened.colors["upper"] == COLORS["blue"] and opened.colors["under"] == COLORS["yellow"]
+    # What it is made of gives the color only where no other is named.
+    assert choose_from_words("black leather jacket").outfit.colors["upper"] == COLORS["black"]
+    assert choose_from_words("a leather jacket").outfit.colors["upper"] == COLORS["leather"]
+
+
+def test_a_closed_helmet_stays_closed_and_single_garments_overrule_a_costume() -> None:
+    knight = choose_from_words("a knight with a red helmet, blue pants").outfit
+    assert knight.headwear == "greathelm" and knight.colors["headwear"] == COLORS["red"]
+    assert knight.colors["lower"] == COLORS["blue"]
