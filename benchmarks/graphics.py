@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.burnt_in import STYLES, Style, drawn, laid_on
 from benchmarks.figures import clip_of, load_truth, right_share
+from benchmarks.framed import FRAMES
 from benchmarks.judged_job import run
 from benchmarks.picture_figures import KeptShare, SquareError
 from benchmarks.shake import read_rgb, write_video
@@ -46,6 +47,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sticker": ("sticker",),
     "watermark": ("watermark", "letterbox"),
     "emoji": ("emoji", "app"),
+    "pillarbox": ("pillarbox",),
+    "title_bars": ("title_bars",),
+    "blurred_sides": ("blurred_sides",),
+    "blurred_top": ("blurred_top",),
 }
 STILL_FRAME = 75
 _NEAR_PX = 8
@@ -101,12 +106,19 @@ def write_clip(
 
     def pictures() -> Iterator[Picture]:
         for t, picture in enumerate(base.pictures):
-            graphics = drawn(kinds, t, (picture.shape[1], picture.shape[0]), style)
+            graphics = laid(kinds, t, picture, style)
             coverage.append(graphics[1])
             yield laid_on(picture, graphics)
 
     write_video(out, pictures(), crf=18)
     return coverage
+
+
+def laid(kinds: tuple[str, ...], t: int, picture: Picture, style: Style) -> tuple[Picture, NDArray[np.float32]]:
+    """Return what lies on frame ``t``: the graphics of some kinds, or what one kind of frame puts around it."""
+    if kinds and kinds[0] in FRAMES:
+        return FRAMES[kinds[0]](picture, t, STYLES.index(style))
+    return drawn(kinds, t, (picture.shape[1], picture.shape[0]), style)
 
 
 def judge(base: Base, kinds: tuple[str, ...], style: Style, work: Path) -> GraphicsFigures:

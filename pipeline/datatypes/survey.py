@@ -101,9 +101,12 @@ class CameraMotion(Shaped):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Overlays(Shaped):
-    """Burnt-in graphics of a clip (captions, icons, logos): a mask at a reduced size for each, and when it is shown."""
+    """Burnt-in graphics of a clip (captions, icons, logos): a mask at a reduced size for each, and when it is shown;
+    and the borders around the picture."""
 
-    SHAPES: ClassVar[Shapes] = {"spans": ("K", 2), "boxes_xyxy": ("K", 4), "packed": ("N",), "offsets": ("M",)}
+    SHAPES: ClassVar[Shapes] = {
+        "spans": ("K", 2), "boxes_xyxy": ("K", 4), "packed": ("N",), "offsets": ("M",), "borders": ("B", 6)
+    }  # fmt: skip
 
     size_wh: tuple[int, int]
     """Of the source picture."""
@@ -117,9 +120,29 @@ class Overlays(Shaped):
     """(N,) bits of all masks, each packed by zlib."""
     offsets: NDArray[np.int64]
     """(K + 1,) start of each mask in ``packed``, and the end of the last."""
+    borders: NDArray[np.int64]
+    """(B, 6) first and last frame with bars or blurred copies around the picture, and the box x0, y0, x1, y1 inside of
+    them, source px."""
+
+    def inside(self, frame: int) -> tuple[int, int, int, int] | None:
+        """Return the box inside of a frame's borders, None where there are none."""
+        for first, last, x0, y0, x1, y1 in self.borders.tolist():
+            if first <= frame <= last:
+                return x0, y0, x1, y1
+        return None
 
     def mask(self, frame: int) -> Mask | None:
-        """Return (H, W) where graphics lie in a frame, None where there are none."""
+        """Return (H, W) where graphics and borders lie in a frame, None where there are none."""
+        graphics = self._graphics(frame)
+        inside = self.inside(frame)
+        if inside is None:
+            return graphics
+        x0, y0, x1, y1 = inside
+        mask = np.ones(self.size_wh[::-1], np.bool_)
+        mask[y0:y1, x0:x1] = False if graphics is None else graphics[y0:y1, x0:x1]
+        return mask
+
+    def _graphics(self, frame: int) -> Mask | None:
         shown = np.flatnonzero((self.spans[:, 0] <= frame) & (frame <= self.spans[:, 1])).tolist()
         if not shown:
             return None

@@ -153,7 +153,7 @@ class CameraEstimator:
 
     def finish(self, overlays: Overlays | None = None) -> CameraMotion:
         """Return the motion of all frames pushed, without the points found to lie on ``overlays``."""
-        if overlays is not None and len(overlays.packed):
+        if overlays is not None and len(overlays.packed) + len(overlays.borders):
             self._fit_beside(overlays)
         world = np.stack(self._world) if self._world else np.empty((0, 3, 3))
         return CameraMotion(world, np.array(self._reliable, bool), tuple(self._pairs))

@@ -1,7 +1,8 @@
 """Find burnt-in graphics (captions, icons, logos, watermarks), and the frames in which they are shown.
 
-Evidence is collected by ``still_edges``, ``sudden_changes`` and ``black_bars``; each graphic found is then followed
-frame by frame, into the past over the frames still held and into the future while its edges show.
+Evidence is collected by ``still_edges`` and ``sudden_changes``; each graphic found is then followed frame by frame,
+into the past over the frames still held and into the future while its edges show. ``borders`` finds what surrounds the
+picture.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.survey import Overlays
 from pipeline.maths.masks import grow
+from pipeline.survey.borders import BorderFinder
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, graphics_of
 from pipeline.survey.still_edges import EdgeStatistics
 from pipeline.survey.sudden_changes import STILL_FRAMES, Change, SuddenChanges, gradual_change
@@ -52,6 +54,7 @@ class OverlayFinder:
         self._block_frames = max(1, round(rate / self._step * _BLOCK_SECONDS))
         self._statistics = EdgeStatistics(info.size_wh, self._small_wh)
         self._changes = SuddenChanges()
+        self._borders = BorderFinder(info.size_wh)
         self._least_frames = max(2, round(_LEAST_SECONDS * rate))
         self._held: deque[Seen] = deque(maxlen=max(2, round(_HELD_SECONDS * rate / self._step)))
         self._shown: list[Graphic] = []
@@ -65,14 +68,24 @@ class OverlayFinder:
 
     @property
     def known(self) -> Mask | None:
-        """(h, w) at a reduced size: the graphics found so far that are shown; None where there are none."""
-        return self._mask_of(self._shown) if self._shown else None
+        """(h, w) at a reduced size: the graphics and borders found so far that are shown; None where there are none."""
+        inside = self._borders.inside
+        if inside is None:
+            return self._mask_of(self._shown) if self._shown else None
+        mask = self._mask_of(self._shown)
+        x, y = np.array(self._small_wh) / self._size_wh
+        mask[: int(np.ceil(inside[1] * y))] = True
+        mask[int(inside[3] * y) :] = True
+        mask[:, : int(np.ceil(inside[0] * x))] = True
+        mask[:, int(inside[2] * x) :] = True
+        return mask
 
     def push(self, luma: NDArray[np.uint8], people_mask: Mask, world_from_source: Transforms, is_cut: bool) -> None:
         """Take the next frame: (H, W) uint8, all people (H, W), the camera's motion (3, 3) since the shot began."""
         if is_cut:
             self._statistics.cut()
             self._changes.cut()
+            self._borders.cut(self._frames)
             self._shot_start = self._frames
         index = self._frames
         self._frames = self._frames + 1
@@ -85,6 +98,7 @@ class OverlayFinder:
         self._looked += 1
         if begins:
             self._end_block()
+            self._borders.look(luma, people)
         self._statistics.push(self._held[-1].luma, people, world_from_source, is_new=begins)
         for change in self._changes.push(self._held, self._shown_before):
             self._add_change(change)
@@ -104,6 +118,7 @@ class OverlayFinder:
             boxes_xyxy=np.array([graphic.box_xyxy for graphic, _ in ended], np.int64).reshape(-1, 4),
             packed=np.frombuffer(b"".join(data for _, data in ended), np.uint8),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            borders=self._borders.finish(self._frames),
         )
 
     def _scaled(self, world_from_source: Transforms) -> Transforms:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datatypes.clip import Frame
-from pipeline.datatypes.survey import Survey, Track
+from pipeline.datatypes.survey import Survey
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
+from pipeline.survey.borders import tracks_inside
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame
@@ -67,10 +68,10 @@ def survey_clip(
             world_from_source = camera.push(luma, seen.people_mask, seen.feet_px, is_cut, overlays.known)
             overlays.push(luma, seen.people_mask, world_from_source, is_cut)
             progress("survey", frame.index + 1, info.num_frames)
-    tracks: tuple[Track, ...] = follower.finish()
+    graphics = overlays.finish()
+    tracks = tracks_inside(follower.finish(), graphics)
     store.close()
     starts = np.array(shot_starts, np.int64)
-    graphics = overlays.finish()
     survey = Survey(info, starts, cuts.finish(), camera.finish(graphics), tracks, graphics, cuts.blend_weights())
     save_values(path, survey)
     write_checksum(workspace, store.path)

@@ -21,4 +21,5 @@ def one_graphic(mask: Mask, first: int, last: int) -> Overlays:
         boxes_xyxy=np.array([[0, 0, width, height]]),
         packed=packed,
         offsets=np.array([0, len(packed)]),
+        borders=np.empty((0, 6), np.int64),
     )

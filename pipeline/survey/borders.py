@@ -1,0 +1,335 @@
+"""Find what an editor puts around a clip to fill another shape of picture: bars in one color, or a blurred copy of the
+clip itself.
+
+Both end in a straight line at the same place in every frame of a shot. A bar is recognized by its exact color, a
+blurred copy by comparing it with the enlarged picture inside. A scene's own walls and skies are neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.survey import Overlays, Track
+from pipeline.maths.boxes import Box
+
+Luma = NDArray[np.uint8]
+_SAMPLES = 160
+"""Rows (or columns) of the picture in which a line is looked for."""
+_LEAST_LOOKS = 5
+_ALIKE = 6
+"""Gray levels by which a coded bar differs from its color."""
+_STEADY = 3.0
+"""The same over time."""
+_BAR_SHARE = 0.85
+"""Share of a line across a bar that has its color; less of it where there is text."""
+_TEXT_SHARE = 0.5
+_INSIDE_SHARE = 0.45
+"""Largest share of the picture's first line that happens to have it."""
+_ENDS = 0.025
+_ENDS_SHARE = 0.95
+_LEAST_WIDTH = 0.012
+_LARGEST_WIDTH = 0.45
+_SOFT_PX = 2
+"""Width of a line that was scaled and coded."""
+_PURE = (20.0, 235.0)
+"""A single bar is black or white: others come in pairs."""
+_LEAST_PEOPLE_PX = 30
+"""Pixels of people well inside a bar, at the reduced size: they stand before a wall."""
+_PEOPLE_ROOM = 0.03
+"""How far a mask of a person reaches too far, fraction of the short side."""
+_LINE_STEP = 8
+_LINE_SHARE = 0.3
+_LINE_PROMINENCE = 0.15
+_MOST_LINES = 4
+_CENTERED = 0.02
+_THUMB_PX = 128
+_MOST_THUMBS = 12
+_ZOOMS = (1.0, 1.1, 1.25, 1.5)
+_LEAST_CORRELATION = 0.85
+_LEAST_CONTRAST = 2.0
+"""Gray levels: standard deviation of a copy that can be compared."""
+_LEAST_BLUR = 0.5
+"""Largest ratio of fine detail in a blurred copy to that of the picture enlarged."""
+_SAME_PX = 3
+
+
+@dataclass(slots=True, eq=False)
+class _Axis:
+    """Lines across one axis of the picture, over the frames of a shot; profiles are (N,) along the axis."""
+
+    looks: int = 0
+    at_color: list[Float32Array] = field(default_factory=list)
+    """Sums of the shares of each line that have the color of the first line, and of the last one."""
+    ends_at_color: list[Float32Array] = field(default_factory=list)
+    """The same of the two ends of each line, the least of all frames."""
+    steps: Float32Array | None = None
+    """Sum of the shares of each line at which the picture changes."""
+    colors: list[tuple[float, float]] = field(default_factory=list)
+
+    def push(self, lines: Luma) -> None:
+        """Add a frame: (samples, N), the axis along the rows."""
+        outer = float(np.median(lines[:, :2])), float(np.median(lines[:, -2:]))
+        ends = max(2, round(_ENDS * len(lines)))
+        near = [np.abs(lines.astype(np.int16) - round(color)) <= _ALIKE for color in outer]
+        shares = [np.asarray(each.mean(axis=0), np.float32) for each in near]
+        at_ends = [np.asarray(np.concatenate([each[:ends], each[-ends:]]).mean(axis=0), np.float32) for each in near]
+        change = np.abs(lines[:, 3:].astype(np.int16) - lines[:, :-3]) >= _LINE_STEP
+        steps = np.pad(change.mean(axis=0).astype(np.float32), (2, 1))
+        if self.steps is None:
+            self.at_color = shares
+            self.ends_at_color = at_ends
+            self.steps = steps
+        else:
+            self.at_color = [total + share for total, share in zip(self.at_color, shares, strict=True)]
+            self.ends_at_color = [np.minimum(a, b) for a, b in zip(self.ends_at_color, at_ends, strict=True)]
+            self.steps = self.steps + steps
+        self.colors.append(outer)
+        self.looks += 1
+
+    def bars(self) -> tuple[int, int]:
+        """Return the widths in px of the bars at the beginning and at the end of the axis, 0 where there is none."""
+        widths = [self._bar(0), self._bar(1)]
+        colors = np.asarray(self.colors)
+        for side in (0, 1):
+            color = float(np.median(colors[:, side]))
+            if not widths[1 - side] and _PURE[0] < color < _PURE[1]:
+                widths[side] = 0
+        return widths[0], widths[1]
+
+    def _bar(self, side: int) -> int:
+        share = self.at_color[side] / np.float32(self.looks)
+        ends = self.ends_at_color[side]
+        if side == 1:
+            share = share[::-1]
+            ends = ends[::-1]
+        color = np.asarray(self.colors)[:, side]
+        if np.ptp(color) > _STEADY:
+            return 0
+        size = len(share)
+        reach = min(int(np.argmin(np.append(ends >= _ENDS_SHARE, False))), round(_LARGEST_WIDTH * size))
+        least = max(_SOFT_PX + 2, round(_LEAST_WIDTH * size))
+        for width in range(reach, least - 1, -1):
+            is_line = share[width - 1] >= _BAR_SHARE and share[min(width + _SOFT_PX, size - 1)] <= _INSIDE_SHARE
+            if is_line and share[:width].mean() >= _TEXT_SHARE:
+                # The line itself rings where it was coded.
+                soft = share[width : width + _SOFT_PX] >= _BAR_SHARE
+                return width + int(np.argmin(np.append(soft, False)))
+        return 0
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return pairs of lines (first px inside, first px beyond), centered: where a blurred copy may end."""
+        if self.steps is None:
+            return []
+        share = self.steps / np.float32(self.looks)
+        size = len(share)
+        margin = round(_LEAST_WIDTH * size)
+        first = [place for place in _first_lines(share) if place >= margin]
+        last = [size - place for place in _first_lines(share[::-1]) if place >= margin]
+        return [(a, b) for a in first for b in last if abs(a + b - size) <= _CENTERED * size]
+
+
+def _first_lines(share: Float32Array) -> list[int]:
+    """Return the first lines of a profile (N,) at which more changes than anywhere before."""
+    places = []
+    smooth = np.maximum.accumulate(share)
+    for place in range(_SOFT_PX + 2, len(share) // 2):
+        near = share[place - _SOFT_PX : place + _SOFT_PX + 1]
+        before = smooth[place - _SOFT_PX - 2]
+        if share[place] >= max(_LINE_SHARE, before + _LINE_PROMINENCE) and share[place] == near.max():
+            places.append(place)
+    return places[:_MOST_LINES]
+
+
+class BorderFinder:
+    """Takes some of a clip's frames in order; holds sums over the shot and a few thumbnails."""
+
+    def __init__(self, size_wh: tuple[int, int]) -> None:
+        self._size_wh = size_wh
+        ratio = _THUMB_PX / max(size_wh)
+        self._thumb_wh = max(8, round(size_wh[0] * ratio)), max(8, round(size_wh[1] * ratio))
+        self._axes = _Axis(), _Axis()
+        self._thumbs: list[Luma] = []
+        self._stride = 1
+        self._people: Mask | None = None
+        self._looks = 0
+        self._first = 0
+        self._shots: list[tuple[int, int, Box | None, bool]] = []
+        """First and last frame of each shot, the box inside of its borders, and whether there were enough frames to
+        say."""
+        self._inside: Box | None = None
+
+    @property
+    def inside(self) -> Box | None:
+        """The box in px inside of the borders known so far in this shot; None where there are none."""
+        return self._inside
+
+    def cut(self, frame: int) -> None:
+        """End the shot: another one begins with ``frame``."""
+        if frame > self._first:
+            self._shots.append((self._first, frame - 1, self._found(), self._looks >= _LEAST_LOOKS))
+        self._first = frame
+        self._axes = _Axis(), _Axis()
+        self._thumbs = []
+        self._stride = 1
+        self._people = None
+        self._looks = 0
+        self._inside = None
+
+    def look(self, luma: Luma, people: Mask) -> None:
+        """Take a frame: (H, W) uint8, and all people (h, w) at a reduced size."""
+        height, width = luma.shape
+        self._axes[0].push(luma[:: max(1, height // _SAMPLES)])
+        self._axes[1].push(np.ascontiguousarray(luma[:, :: max(1, width // _SAMPLES)].T))
+        room = max(1, round(_PEOPLE_ROOM * min(people.shape)))
+        inner = cv2.erode(people.view(np.uint8), np.ones((2 * room + 1, 2 * room + 1), np.uint8)).view(np.bool_)
+        self._people = inner if self._people is None else self._people | inner
+        if self._looks % self._stride == 0:
+            thumb = cv2.resize(luma, self._thumb_wh, interpolation=cv2.INTER_AREA)
+            self._thumbs.append(np.asarray(thumb, np.uint8))
+            if len(self._thumbs) > _MOST_THUMBS:
+                self._thumbs = self._thumbs[::2]
+                self._stride *= 2
+        self._looks += 1
+        # Later ones change little, and each costs a comparison.
+        if self._looks in (_LEAST_LOOKS, 2 * _LEAST_LOOKS, 4 * _LEAST_LOOKS):
+            self._inside = self._found()
+
+    def finish(self, num_frames: int) -> NDArray[np.int64]:
+        """Return (B, 6): first and last frame of each shot that has borders, and the box x0, y0, x1, y1 inside."""
+        self.cut(num_frames)
+        shots = list(_continued(self._shots))
+        rows = [(first, last, *box) for first, last, box in shots if box is not None]
+        return np.array(rows, np.int64).reshape(-1, 6)
+
+    def _found(self) -> Box | None:
+        if self._looks < _LEAST_LOOKS:
+            return None
+        width, height = self._size_wh
+        left, right = self._axes[0].bars()
+        top, bottom = self._axes[1].bars()
+        box = (left, top, width - right, height - bottom)
+        if (left or right or top or bottom) and not self._people_in(box):
+            return box
+        across = [(a, 0, b, height) for a, b in self._axes[0].pairs()]
+        down = [(0, a, width, b) for a, b in self._axes[1].pairs()]
+        both = [(a, c, b, d) for a, _, b, _ in across for _, c, _, d in down]
+        for box in (*both, *across, *down):
+            if _is_blurred_copy(self._thumbs, box, self._size_wh):
+                return _within_lines(box, self._size_wh)
+        return None
+
+    def _people_in(self, box: Box) -> bool:
+        """Whether people were seen well inside of the bars around a box: then these are walls or sky."""
+        if self._people is None:
+            return False
+        height, width = self._people.shape
+        x, y = width / self._size_wh[0], height / self._size_wh[1]
+        outside = np.ones((height, width), np.bool_)
+        outside[int(box[1] * y) : int(np.ceil(box[3] * y)), int(box[0] * x) : int(np.ceil(box[2] * x))] = False
+        return int(np.count_nonzero(self._people & outside)) >= _LEAST_PEOPLE_PX
+
+
+def _within_lines(box: Box, size_wh: tuple[int, int]) -> Box:
+    """Return a box without its outermost pixels, which were mixed with the border when the picture was scaled."""
+    x0, y0, x1, y1 = box
+    return x0 + (x0 > 0), y0 + (y0 > 0), x1 - (x1 < size_wh[0]), y1 - (y1 < size_wh[1])
+
+
+def tracks_inside(tracks: Sequence[Track], overlays: Overlays) -> tuple[Track, ...]:
+    """Return the tracks without those that lie in a border most of the time: people of a blurred copy."""
+    return tuple(track for track in tracks if not _is_in_border(track, overlays))
+
+
+def _is_in_border(track: Track, overlays: Overlays) -> bool:
+    middles = (track.boxes_xyxy[:, :2] + track.boxes_xyxy[:, 2:]) / 2
+    outside = 0
+    for frame, (x, y) in zip(track.frames.tolist(), middles.tolist(), strict=True):
+        inside = overlays.inside(frame)
+        outside += inside is not None and not (inside[0] <= x < inside[2] and inside[1] <= y < inside[3])
+    return 2 * outside > len(track.frames)
+
+
+def _continued(shots: Sequence[tuple[int, int, Box | None, bool]]) -> Iterator[tuple[int, int, Box | None]]:
+    """Yield shots with their boxes; one that is too short to tell has the borders of the shots beside it, where these
+    agree."""
+    known = [index for index, shot in enumerate(shots) if shot[3]]
+    for index, (first, last, box, is_known) in enumerate(shots):
+        if not is_known and known:
+            before = [shots[other][2] for other in known if other < index][-1:]
+            after = [shots[other][2] for other in known if other > index][:1]
+            beside = before + after
+            is_same = all(_is_same(a, b) for a, b in pairwise(beside))
+            box = beside[0] if is_same else None
+        yield first, last, box
+
+
+def _is_same(one: Box | None, two: Box | None) -> bool:
+    if one is None or two is None:
+        return one is two
+    return max(abs(a - b) for a, b in zip(one, two, strict=True)) <= _SAME_PX
+
+
+def _is_blurred_copy(thumbs: Sequence[Luma], box: Box, size_wh: tuple[int, int]) -> bool:
+    """Whether what lies outside of a box looks like the inside, enlarged and blurred."""
+    if not thumbs:
+        return False
+    height, width = thumbs[0].shape
+    x, y = width / size_wh[0], height / size_wh[1]
+    x0, x1 = int(np.ceil(box[0] * x)), int(box[2] * x)
+    y0, y1 = int(np.ceil(box[1] * y)), int(box[3] * y)
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return False
+    outside = np.ones((height, width), np.bool_)
+    # The line itself is in neither.
+    outside[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2] = False
+    if np.count_nonzero(outside) < _THUMB_PX:
+        return False
+    shown = np.stack([_low(thumb)[outside] for thumb in thumbs])
+    if shown.std() < _LEAST_CONTRAST:
+        return False
+    best = 0.0
+    detail = np.inf
+    for zoom in _ZOOMS:
+        for is_stretched in (False, True):
+            copies = [_enlarged(thumb[y0:y1, x0:x1], (width, height), zoom, is_stretched) for thumb in thumbs]
+            expected = np.stack([_low(copy)[outside] for copy in copies])
+            correlation = _correlation(shown, expected)
+            if correlation > best:
+                best = correlation
+                detail = float(np.mean([_detail(copy, outside) for copy in copies]))
+    found = float(np.mean([_detail(thumb, outside) for thumb in thumbs]))
+    return best >= _LEAST_CORRELATION and found <= _LEAST_BLUR * detail
+
+
+def _enlarged(content: Luma, size_wh: tuple[int, int], zoom: float, is_stretched: bool) -> Luma:
+    """Return the content resized to cover a picture, times ``zoom``, and cropped around its middle."""
+    height, width = content.shape
+    across, down = size_wh[0] / width, size_wh[1] / height
+    if not is_stretched:
+        across = down = max(across, down)
+    across, down = across * zoom, down * zoom
+    matrix = np.array([[across, 0, (size_wh[0] - across * width) / 2], [0, down, (size_wh[1] - down * height) / 2]])
+    return np.asarray(cv2.warpAffine(content, matrix, size_wh, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _low(picture: Luma) -> Float32Array:
+    return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.04 * _THUMB_PX)
+
+
+def _detail(picture: Luma, where: Mask) -> float:
+    fine = picture.astype(np.float32) - cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
+    return float(np.abs(fine[where]).mean())
+
+
+def _correlation(one: Float32Array, two: Float32Array) -> float:
+    one = one - one.mean()
+    two = two - two.mean()
+    scale = float(np.sqrt((one * one).sum() * (two * two).sum()))
+    return float((one * two).sum()) / max(scale, 1e-6)
