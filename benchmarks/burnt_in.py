@@ -103,6 +103,11 @@ def caption(canvas: Canvas, t: int, style: Style) -> None:
         canvas.text(style.words[1], style.column, style.row + 0.13, 0.11, style)
 
 
+def hook(canvas: Canvas, t: int, style: Style) -> None:
+    """A line that is there from the first frame to the last, in front of the subject's chest."""
+    canvas.text(style.words[1], style.column, style.row - 0.2, 0.1, style)
+
+
 def karaoke(canvas: Canvas, t: int, style: Style) -> None:
     """One word at a time at the same place, a third of a second each."""
     if t >= 12:
@@ -193,7 +198,8 @@ def app(canvas: Canvas, t: int, style: Style) -> None:
 
 Draw = Callable[[Canvas, int, Style], None]
 KINDS: dict[str, Draw] = {
-    each.__name__: each for each in (caption, karaoke, panel, pop, sticker, watermark, progress, letterbox, emoji, app)
+    each.__name__: each
+    for each in (caption, hook, karaoke, panel, pop, sticker, watermark, progress, letterbox, emoji, app)
 }
 
 

@@ -41,6 +41,7 @@ BASES = ("walk_a", "still", "walk_d")
 GROUPS: dict[str, tuple[str, ...]] = {
     "none": (),
     "caption": ("caption",),
+    "hook": ("hook",),
     "karaoke": ("karaoke",),
     "panel": ("panel",),
     "pop": ("pop", "progress"),
