@@ -1,4 +1,4 @@
-"""Dilation of masks."""
+"""Dilation of masks, and their overlap."""
 
 from __future__ import annotations
 
@@ -42,3 +42,9 @@ def grow_round(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
         near = np.ascontiguousarray(mask[y0:y1, x0:x1])
         result[y0:y1, x0:x1] = cv2.dilate(near.view(np.uint8), kernel).view(np.bool_)
     return result
+
+
+def iou(a: Mask, b: Mask) -> float:
+    """Return the intersection over the union of two masks; 0 where both are empty."""
+    both = int(np.count_nonzero(a & b))
+    return both / max(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) - both, 1)

@@ -15,6 +15,7 @@ from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON, WRISTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
+from pipeline.plan.cut_off import legs_alone, with_upper_bodies
 from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
 from pipeline.plan.hidden_legs import with_hidden_legs
 from pipeline.plan.joint_smoothing import (
@@ -69,6 +70,8 @@ def subject_of_tracks(
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
     for shot in shot_slices(shot_starts, total):
+        alone = legs_alone(joints[shot], boxes[shot])
+        joints[shot], skeletons[shot] = with_upper_bodies(joints[shot], skeletons[shot], alone, info.pts_seconds[shot])
         shift = sole_shift(joints[shot], boxes[shot], visible[shot], info.pts_seconds[shot], info.size_wh[1])
         joints[shot] = with_lowered_feet(joints[shot], shift)
         skeletons[shot] = with_lowered_feet(skeletons[shot], shift)

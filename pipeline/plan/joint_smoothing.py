@@ -12,6 +12,7 @@ from pipeline.datatypes.arrays import Transforms
 from pipeline.joints import HIPS, JOINT, SHOULDERS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth, smoothstep, true_runs
+from pipeline.plan.cut_off import HEIGHT_OF_LEG, legs_in_picture
 
 SIGMA_SECONDS = 1.3 / 30
 """On walk_a 0 / 1 / 1.5 / 2 frames leave a second difference (jitter) of 1.54 / 0.45 / 0.38 / 0.40 % of body height
@@ -167,16 +168,17 @@ def standing_height(
     """Return the standing height (T,) in px, top of the head to the heels, smooth over time.
 
     Measured from bone lengths in the picture, so that bending and raised arms do not change it: of trunk and legs where
-    they are visible inside the picture, else of the trunk, else of head and shoulders. ``ratios`` relate the latter two
-    to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line through the
-    logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth is not used: the landmark
-    model's z made the man of walk_a 30 % too tall. NaN rows are frames without the person; the result is finite
-    everywhere when any row is.
+    they are visible inside the picture, else of the trunk, else of head and shoulders, else of the legs. ``ratios``
+    relate them to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line
+    through the logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth is not used:
+    the landmark model's z made the man of walk_a 30 % too tall. NaN rows are frames without the person; the result is
+    finite everywhere when any row is.
     """
     ratios = ratios or height_ratios(skeletons, joints, size_wh)
     whole, trunk, top = _heights(skeletons, joints, size_wh)
     whole *= ratios.whole
     height = np.where(np.isfinite(whole), whole, np.where(np.isfinite(trunk), ratios.trunk * trunk, ratios.top * top))
+    height = np.where(np.isfinite(height), height, ratios.whole * HEIGHT_OF_LEG * legs_in_picture(joints, size_wh))
     if not np.isfinite(height).any():
         # Nothing is reliably inside the picture: the model's guess of the trunk is better than nothing.
         height = ratios.trunk * _guessed_trunk(skeletons)

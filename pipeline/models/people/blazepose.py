@@ -15,9 +15,11 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
+from pipeline.maths.masks import iou
 from pipeline.models.people.following import (
     Followed,
     expected_mask,
+    expected_pixels,
     is_among,
     is_back,
     kept_to_body,
@@ -29,7 +31,15 @@ from pipeline.models.people.following import (
     union,
     without_others,
 )
-from pipeline.models.people.landmarks import REGION_MARGIN, LandmarkModel, View, region_of_rough
+from pipeline.models.people.landmarks import (
+    OTHER_SIDES,
+    REGION_MARGIN,
+    LandmarkModel,
+    Landmarks,
+    Region,
+    View,
+    regions_of_rough,
+)
 from pipeline.models.people.movenet import MoveNet, RoughPerson
 from pipeline.models.people.occlusion import OcclusionOrder, pixels_of_others
 from pipeline.models.weights.folder import weight_path
@@ -40,6 +50,8 @@ DETECT_EVERY = 5
 """Frames between runs of the detector while everybody is tracked."""
 DETECT_AFTER_LOSS = 20
 """Number of frames after a lost track during which the detector runs in every second frame."""
+SAME_PIXELS_IOU = 0.6
+"""Of a person's mask with the one expected from the frame before."""
 MAX_HIP_STEP = 0.10
 """Deviation of the hips from a constant-velocity prediction, relative to the region's side / 1.25 (about body size)."""
 REGION_GROWTH = (0.82, 1.22)
@@ -192,15 +204,20 @@ class BlazePosePeople:
         for view, others in reversed(list(self._before)[: 1 - LOOK_BACK_AGE]):
             assert now is not None
             others_masks = [other.person.mask for other in others if touch(other, now)]
-            now = self._follow(view, now, union(others_masks))
+            # Without second looks: at the edge they would go on to where nothing is seen any more.
+            now = self._follow(view, now, union(others_masks), can_look_again=False)
             if now is None or is_among(now.person, others):
                 break
             earlier.append(now.person)
         return tuple(earlier)
 
-    def _follow(self, view: View, before: Followed, others_mask: Mask | None) -> Followed | None:
+    def _follow(
+        self, view: View, before: Followed, others_mask: Mask | None, *, can_look_again: bool = True
+    ) -> Followed | None:
         moved = replace(before.region, x=before.region.x + before.velocity[0], y=before.region.y + before.velocity[1])
         found = self._landmarks.look(view, moved, others_mask)
+        if found is None and others_mask is None and can_look_again:
+            found = self._look_again(view, before, moved)
         if found is None:
             return None
         step = float(np.hypot(*(found.hips - before.hips - before.velocity)))
@@ -227,11 +244,20 @@ class BlazePosePeople:
             whole=before.whole,
         )
 
-    def _begin(self, view: View, rough: RoughPerson, others_mask: Mask | None) -> Followed | None:
-        region = region_of_rough(rough)
-        if region is None:
+    def _look_again(self, view: View, before: Followed, region: Region) -> Landmarks | None:
+        """Look in regions of other sizes: of half a body the model's score is at times low by chance.
+
+        None where what it finds does not cover the person's previous pixels.
+        """
+        regions = [replace(region, side=factor * region.side) for factor in OTHER_SIDES]
+        found = self._landmarks.look_in(view, regions, None)
+        if found is None or iou(found.person.mask, expected_pixels(before)) < SAME_PIXELS_IOU:
             return None
-        first_look = self._landmarks.look(view, region, others_mask)
+        # The size that was followed so far is kept: it is no measurement.
+        return replace(found, region=replace(found.region, side=region.side))
+
+    def _begin(self, view: View, rough: RoughPerson, others_mask: Mask | None) -> Followed | None:
+        first_look = self._landmarks.look_in(view, regions_of_rough(rough), others_mask)
         if first_look is None:
             return None
         # The second pass, on the landmarks' own region, refines scale and rotation.

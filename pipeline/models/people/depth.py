@@ -12,7 +12,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.joints import NUM_JOINTS
 from pipeline.models.interfaces import PeopleBackend
-from pipeline.models.people.landmarks import LandmarkModel, View, region_of_rough
+from pipeline.models.people.landmarks import LandmarkModel, View, regions_of_rough
 from pipeline.models.people.movenet import RoughPerson
 
 _MOST_PEOPLE = 6
@@ -76,10 +76,11 @@ class PeopleInDepth:
 
     def _look(self, view: View, person: Person, others_mask: Mask | None) -> Person | None:
         keypoints = np.nan_to_num(person.joints[:_COCO_JOINTS].astype(np.float64))
-        region = region_of_rough(RoughPerson(person.box_xyxy, keypoints, person.score))
-        seen = self._landmarks.look(view, region, others_mask) if region is not None else None
-        if seen is None or region is None:
+        regions = regions_of_rough(RoughPerson(person.box_xyxy, keypoints, person.score))
+        seen = self._landmarks.look_in(view, regions, others_mask)
+        if seen is None:
             return None
+        region = seen.looked_at
         moved = float(np.hypot(seen.region.x - region.x, seen.region.y - region.y)) / region.side
         if moved > _SAME_REGION or abs(np.log(seen.region.side / region.side)) > _SAME_REGION:
             # The second pass, on the landmarks' own region, refines scale and rotation.

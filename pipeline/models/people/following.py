@@ -148,9 +148,14 @@ def without_others(entry: Followed, others_mask: Mask) -> Followed | None:
     return replace(entry, person=replace(entry.person, mask=visible, box_xyxy=box, visible=float(share)))
 
 
+def expected_pixels(entry: Followed) -> Mask:
+    """Return a person's mask moved to where it should be in the next frame."""
+    return _shifted(entry.person.mask, entry.velocity)
+
+
 def expected_mask(entry: Followed) -> Mask:
     """Return the area of a person's pixels in the next frame, with a margin."""
-    return grow(_shifted(entry.person.mask, entry.velocity), max(1, round(EXPECTED_MARGIN * entry.region.side)))
+    return grow(expected_pixels(entry), max(1, round(EXPECTED_MARGIN * entry.region.side)))
 
 
 def _shifted(mask: Mask, by: NDArray[np.float64]) -> Mask:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,6 +21,14 @@ from pipeline.models.weights.folder import weight_path
 REGION_PX = 256
 REGION_MARGIN = 1.25
 MIN_LANDMARK_SCORE = 0.5
+SURE_ROUGH = 0.15
+"""Score of the detector's keypoints from which they count."""
+BODY_OF_NECK, BODY_OF_SHOULDERS, TRUNK_OF_BODY = 7.6, 4.9, 0.3
+"""Standing height over head-to-shoulders and over the shoulders' breadth; the trunk over it, as in walk_a."""
+REGION_OF_BODY = 1.4
+"""A region's side over the standing height: with the hips in its middle, 1.33 to 1.7 finds half bodies and close-ups of
+walk_a in nearly all frames, 1 in half of those that show only legs."""
+OTHER_SIDES = (1.25, 0.8)
 SMALL_VIEW_PX = 720
 """Longest side of a picture that is kept for later comparison."""
 
@@ -85,6 +94,8 @@ class Landmarks:
     """The square around the person from these landmarks: the next region."""
     hips: NDArray[np.float64]
     """(2,) the middle of the hips, source px."""
+    looked_at: Region
+    """Where it was found."""
 
 
 class LandmarkModel:
@@ -132,15 +143,44 @@ class LandmarkModel:
         box = np.array(box_of_mask(mask), np.float64)
         person = Person(box_xyxy=box, score=min(1.0, score), joints=joints, skeleton=skeleton, mask=mask)
         # Auxiliary landmarks 33 and 34: the hips' middle, and a point on the circle around the body.
-        return Landmarks(person, _region_of_circle(points[33], points[34]), points[[23, 24]].mean(axis=0))
+        return Landmarks(person, _region_of_circle(points[33], points[34]), points[[23, 24]].mean(axis=0), region)
+
+    def look_in(self, view: View, regions: Sequence[Region], others_mask: Mask | None) -> Landmarks | None:
+        """Return what the model finds in the first region, or, where that is nobody, with the best score in the
+        others."""
+        if not regions:
+            return None
+        first = self.look(view, regions[0], others_mask)
+        if first is not None:
+            return first
+        further = [self.look(view, region, others_mask) for region in regions[1:]]
+        return max(
+            (found for found in further if found is not None), key=lambda found: found.person.score, default=None
+        )
 
 
-def region_of_rough(rough: RoughPerson) -> Region | None:
-    """Return the region around the detector's hips, or of its box where the hips were not detected; None for no box."""
+def regions_of_rough(rough: RoughPerson) -> list[Region]:
+    """Return regions to look for a detected person in, the likeliest first; none for no box.
+
+    Where the picture's edge cuts off hips or legs, the model finds nobody in a region about what is left: it expects
+    the hips in the middle of a square for the whole body. So where they were not detected they follow from head and
+    shoulders; and since the size of a half body is uncertain, other sizes follow.
+    """
     x0, y0, x1, y1 = rough.box_xyxy
     if x1 - x0 < 4 or y1 - y0 < 4:
-        return None
-    sure = rough.keypoints[:, 2] > 0.15
+        return []
+    has_hips = bool((rough.keypoints[[11, 12], 2] > SURE_ROUGH).all())
+    by_box = _region_of_box(rough)
+    by_top = _region_of_top(rough)
+    likeliest = by_box if has_hips or by_top is None else by_top
+    others = [each for each in (by_top, by_box) if each is not None and each is not likeliest]
+    return [likeliest, *(replace(likeliest, side=factor * likeliest.side) for factor in OTHER_SIDES), *others]
+
+
+def _region_of_box(rough: RoughPerson) -> Region:
+    """Return the region around the detector's hips, or of its box where the hips were not detected."""
+    x0, y0, x1, y1 = rough.box_xyxy
+    sure = rough.keypoints[:, 2] > SURE_ROUGH
     points = rough.keypoints[sure, :2]
     if sure[[11, 12]].all():
         middle = rough.keypoints[[11, 12], :2].mean(axis=0)
@@ -156,6 +196,23 @@ def region_of_rough(rough: RoughPerson) -> Region | None:
         if np.hypot(*up) > 0.1 * reach:
             angle = float(np.arctan2(up[0], -up[1]))
     return Region(float(middle[0]), float(middle[1]), 2 * REGION_MARGIN * reach, angle)
+
+
+def _region_of_top(rough: RoughPerson) -> Region | None:
+    """Return the region of the whole body by usual proportions, upright below head and shoulders; None where these were
+    not detected."""
+    sure = rough.keypoints[:, 2] > SURE_ROUGH
+    if not sure[[5, 6]].all() or not sure[:5].any():
+        return None
+    shoulders = rough.keypoints[[5, 6], :2]
+    middle = shoulders.mean(axis=0)
+    head = rough.keypoints[:5][sure[:5], :2].mean(axis=0)
+    height = max(
+        BODY_OF_NECK * float(np.hypot(*(head - middle))),
+        BODY_OF_SHOULDERS * float(np.hypot(*np.diff(shoulders, axis=0)[0])),
+    )
+    x, y = middle + np.array([0.0, TRUNK_OF_BODY * height])
+    return Region(float(x), float(y), REGION_OF_BODY * height, 0.0)
 
 
 def _region_of_circle(middle: NDArray[np.float64], rim: NDArray[np.float64]) -> Region:

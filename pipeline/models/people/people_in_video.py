@@ -18,6 +18,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.maths.boxes import box_of_mask
+from pipeline.maths.masks import iou
 from pipeline.models.interfaces import PeopleBackend, PeopleInDepthBackend
 
 _MOST_OBJECTS = 8
@@ -138,7 +139,7 @@ class PeopleInVideo:
         if is_carried:
             logits = self._carrier.start(number, person.box_xyxy)
             # Where the models disagree from the start, the detector is believed; the next frames decide.
-            if logits is not None and _iou(logits > 0, mask) >= _SAME_IOU:
+            if logits is not None and iou(logits > 0, mask) >= _SAME_IOU:
                 mask = logits > 0
         self._known[number] = _Known(mask, person.score, is_carried=is_carried)
         return _with_mask(person, mask, number)
@@ -179,16 +180,11 @@ def _matched(expected: dict[int, Mask], masks: list[Mask]) -> dict[int, int]:
     numbers = list(expected)
     if not numbers or not masks:
         return {}
-    shared = np.array([[_iou(expected[number], mask) for mask in masks] for number in numbers])
+    shared = np.array([[iou(expected[number], mask) for mask in masks] for number in numbers])
     rows, columns = linear_sum_assignment(-shared)
     return {
         numbers[row]: int(column) for row, column in zip(rows, columns, strict=True) if shared[row, column] >= _SAME_IOU
     }
-
-
-def _iou(a: Mask, b: Mask) -> float:
-    both = int(np.count_nonzero(a & b))
-    return both / max(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) - both, 1)
 
 
 def _fraction_inside(mask: Mask, others: list[Mask]) -> float:
