@@ -32,13 +32,11 @@ from pipeline.media.encode import encode_clip
 from pipeline.media.formats import planes_of
 from pipeline.result import Quality, SubjectReport
 from pipeline.runtime.callbacks import Check
-from pipeline.runtime.prefetch import parallel_map, prefetch, usable_cores
+from pipeline.runtime.prefetch import parallel_map, prefetch
 from pipeline.workspace.layers import ChunkedLayers
 
 _PSNR_FRAMES = 24
 """Frames of the written file that are compared with the source outside the edit region."""
-_MOST_THREADS = 3
-"""Frames composed concurrently: each holds about 12 MB at 720p, and the encoder needs cores too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,17 +117,17 @@ def _composed(
     """Yield every frame of the clip, replaced or unchanged; feed metrics and artifacts on the way.
 
     Reading, composing and measuring run in threads while the caller encodes; ``check`` and ``progress`` are called in
-    the caller's thread. The order is preserved, and only a few frames are in progress at a time: one waits to be
-    composed and one to be encoded, since each holds 10 to 16 MB at 720p.
+    the caller's thread. The order is preserved, and only a few frames are in progress at a time: two wait to be
+    composed and two to be encoded, since each holds 10 to 16 MB at 720p.
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
     edited = _several(inputs, motions, observers.of_subjects) if inputs.further else _one_subject(inputs, motions[0])
 
     with (
-        closing(prefetch(_read(inputs, layers, motions), depth=1)) as read,
-        closing(parallel_map(edited, read, min(usable_cores(), _MOST_THREADS))) as made,
-        closing(prefetch(_measured(made, observers), depth=1)) as measured,
+        closing(prefetch(_read(inputs, layers, motions), depth=2)) as read,
+        closing(parallel_map(edited, read)) as made,
+        closing(prefetch(_measured(made, observers), depth=2)) as measured,
     ):
         try:
             for frame in measured:

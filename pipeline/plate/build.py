@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -85,10 +86,9 @@ def make_plates(
             bright_levels.append(bright_level(filled.picture))
             steps.add(len(plan.candidates))
             # A frame is registered once the plates on both sides of it exist.
-            while (frame := registered.next_frame()) is not None and max(chosen[frame]) <= row:
-                registered.push(read.picture(frame))
-                steps.add(1)
-            read.release(row, registered.next_frame())
+            ready = takewhile(lambda frame: max(chosen[frame]) <= row, registered.waiting())  # noqa: B023
+            registered.register(((frame, read.picture(frame)) for frame in ready), lambda: steps.add(1))
+            read.release(row, next(iter(registered.waiting()), None))
     # Spare plates say nothing about which of two plates fits better.
     fits = np.where(nearest.second_weight[:, None] > 0, registered.fits, np.nan)
     weights = np.maximum(fitting_weight(nearest.second_weight, fits), spare_weights(nearest, assignment))

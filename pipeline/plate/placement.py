@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, ClassVar
 
@@ -20,6 +22,7 @@ from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.registration import Gray, Pattern, RegistrationTarget, fit_warp, work_factor, work_gray
 from pipeline.plate.warp import Warp, node_shape
+from pipeline.runtime.prefetch import parallel_map
 from pipeline.shaped import Shaped, Shapes
 
 _STRIDE = 3
@@ -193,6 +196,16 @@ def chained_warps(world_from_source: Transforms, anchors: NDArray[np.int64], ass
     return from_source
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """A frame that was compared with its plates."""
+
+    picture: Picture
+    avoid: Mask
+    found: list[tuple[int, int, Warp, float]]
+    """For each plate its row, its side, the warp and how well it fits."""
+
+
 class FrameRegistration:
     """Registers frames to the plates around them, in order."""
 
@@ -215,7 +228,7 @@ class FrameRegistration:
         self._targets: dict[int, RegistrationTarget] = {}
         self._patterns: dict[int, Pattern | None] = {}
         self._plates: dict[int, Picture] = {}
-        self._waiting = list(chosen)[::-1]
+        self._waiting = deque(chosen)
         self._sampled = set(list(chosen)[:: max(1, len(chosen) // _GRAIN_FRAMES)])
         self.grain_patches: tuple[list[Picture], list[Picture], list[Mask]] = ([], [], [])
         self.noise_on_people: list[NDArray[np.float32]] = []
@@ -232,23 +245,33 @@ class FrameRegistration:
         self._targets.pop(row - _KEPT_PLATES, None)
         self._plates.pop(row - _KEPT_PLATES, None)
 
-    def next_frame(self) -> int | None:
-        """Return the frame that ``push`` takes next."""
-        return self._waiting[-1] if self._waiting else None
+    def waiting(self) -> tuple[int, ...]:
+        """Return the frames that are not registered yet, ascending."""
+        return tuple(self._waiting)
 
-    def push(self, picture: Picture) -> None:
-        """Register ``next_frame`` to its plates."""
-        t = self._waiting.pop()
+    def register(self, frames: Iterable[tuple[int, Picture]], done: Callable[[], None]) -> None:
+        """Register the next frames of ``waiting`` to their plates; ``done`` is called after each, and may raise."""
+        with closing(parallel_map(self._measured, frames)) as all_measured:
+            for measured in all_measured:
+                t = self._waiting.popleft()
+                for row, side, warp, fit in measured.found:
+                    self.fits[t, side] = fit
+                    self._warps.put(t, row, warp)
+                    if side == 0 and t in self._sampled:
+                        self._sample_grain(row, warp, measured.picture, measured.avoid)
+                        self._sample_people(measured.picture, measured.avoid)
+                done()
+
+    def _measured(self, item: tuple[int, Picture]) -> _Measured:
+        t, picture = item
         gray = work_gray(picture)
         avoid = background_grade(self._people_mask(t), self._height) == 0
+        found = []
         for row in self._chosen[t]:
             side = 0 if row == self._assignment.plate_rows[t, 0] else 1
             warp = self._warp(t, side, row, gray, avoid)
-            self.fits[t, side] = self._fit(row, warp, gray, avoid)
-            self._warps.put(t, row, warp)
-            if side == 0 and t in self._sampled:
-                self._sample_grain(row, warp, picture, avoid)
-                self._sample_people(picture, avoid)
+            found.append((row, side, warp, self._fit(row, warp, gray, avoid)))
+        return _Measured(picture, avoid, found)
 
     def _warp(self, frame: int, side: int, row: int, gray: Gray, avoid: Mask) -> Warp:
         """Register a frame to a plate; the anchor's own frame needs no registration."""

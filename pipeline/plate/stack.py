@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ from pipeline.plate.motion_deblur import BlurredView, sharpened
 from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
 from pipeline.plate.stray import BRIEF_SECONDS, seen_briefly, stray_samples
 from pipeline.plate.warp import Warp, node_shape
+from pipeline.runtime.prefetch import parallel_map
 
 _BLOCK_WH = (192, 64)
 _RESAMPLE = cv2.INTER_CUBIC
@@ -164,12 +166,17 @@ def _registered(
     size_wh = stack.size_wh
     warps = {plan.frame: Warp(np.eye(3), np.zeros((*node_shape(size_wh, height), 2), np.float32), 1)}
     details = {plan.frame: 1.0}
-    for frame in plan.candidates:
-        if frame != plan.frame:
-            gray = grays[frame]
-            rows, found = target.match(gray, stack.grades[frame] == 0, stack.guesses[frame])
-            warps[frame] = fit_warp(target.features()[rows], found, size_wh, height, stack.guesses[frame])
-            details[frame] = target.detail_of(gray, rows, found)
+
+    def registered(frame: int) -> tuple[Warp, float]:
+        gray = grays[frame]
+        rows, found = target.match(gray, stack.grades[frame] == 0, stack.guesses[frame])
+        warp = fit_warp(target.features()[rows], found, size_wh, height, stack.guesses[frame])
+        return warp, target.detail_of(gray, rows, found)
+
+    others = [frame for frame in plan.candidates if frame != plan.frame]
+    for frame, (warp, detail) in zip(others, parallel_map(registered, others), strict=True):
+        warps[frame] = warp
+        details[frame] = detail
     return warps, details
 
 
@@ -219,22 +226,28 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
     if not len(rows):
         return plate, np.ones_like(seen)
     width, height = _BLOCK_WH
-    for y0 in range(int(rows[0]), int(rows[-1]) + 1, height):
-        for x0 in range(0, size_wh[0], width):
-            area = np.s_[y0 : y0 + height, x0 : x0 + width]
-            here = needed_mask[area]
-            if not here.any():
-                continue
-            h, w = here.shape
-            samples = _samples(aligned, (x0, y0, x0 + w, y0 + h), here, size_wh, max_samples)
-            if samples is None:
-                continue
-            pictures, grades, tiers, frames = samples
-            merged, count = masked_median(pictures, grades, max_samples, tiers)
-            use = here & (count > 0)
-            plate[area][use] = merged[use]
-            seen[area] |= use
-            is_brief[area] = use & seen_briefly(grades, frames, stack.brief_frames)
+
+    def merge_block(corner_xy: tuple[int, int]) -> None:
+        x0, y0 = corner_xy
+        area = np.s_[y0 : y0 + height, x0 : x0 + width]
+        here = needed_mask[area]
+        if not here.any():
+            return
+        h, w = here.shape
+        samples = _samples(aligned, (x0, y0, x0 + w, y0 + h), here, size_wh, max_samples)
+        if samples is None:
+            return
+        pictures, grades, tiers, frames = samples
+        merged, count = masked_median(pictures, grades, max_samples, tiers)
+        use = here & (count > 0)
+        plate[area][use] = merged[use]
+        seen[area] |= use
+        is_brief[area] = use & seen_briefly(grades, frames, stack.brief_frames)
+
+    corners = product(range(0, size_wh[0], width), range(int(rows[0]), int(rows[-1]) + 1, height))
+    # The blocks do not overlap.
+    for _ in parallel_map(merge_block, corners):
+        pass
     return plate, seen & ~stray_samples(plate, is_brief, seen, stack.height)
 
 

@@ -17,6 +17,9 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 _T = TypeVar("_T")
 
+_MOST_THREADS = 3
+"""More hold more pictures, and wait for the interpreter."""
+
 
 def usable_cores() -> int:
     """Return how many cores this process may use (``taskset`` and container pinning count, CPU quotas do not)."""
@@ -52,12 +55,15 @@ def prefetch(items: Iterable[_T], depth: int = 2) -> Generator[_T]:
                 iterator.close()
 
 
-def parallel_map(function: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Generator[_Out]:
-    """Yield ``function(item)`` for each item in order, up to ``threads`` of them at a time.
+def parallel_map(function: Callable[[_In], _Out], items: Iterable[_In], threads: int | None = None) -> Generator[_Out]:
+    """Yield ``function(item)`` for each item in order, up to ``threads`` of them at a time: by default one for each
+    core, and at most three.
 
     Items are taken in the caller's thread, at most ``threads + 1`` more than were requested. ``function`` must not
     change anything that another call reads. The first exception in order is raised; nothing follows it.
     """
+    if threads is None:
+        threads = min(usable_cores(), _MOST_THREADS)
     with ThreadPoolExecutor(threads, thread_name_prefix="map") as pool:
         waiting: deque[Future[_Out]] = deque()
         try:

@@ -23,7 +23,7 @@ from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
-from pipeline.runtime.prefetch import parallel_map, prefetch, usable_cores
+from pipeline.runtime.prefetch import parallel_map, prefetch
 from pipeline.scene.ball_search import search_balls
 from pipeline.scene.balls import Circles, find_circles
 from pipeline.scene.learner import SceneLearner, look_at
@@ -43,7 +43,6 @@ _GAIN_PLATES = 6
 _BRIGHT = 150.0
 """Least gray level of the brightest tenth of a picture in daylight."""
 _MOST_GAIN = 4.0
-_MOST_THREADS = 3
 
 _Out = TypeVar("_Out")
 
@@ -122,7 +121,7 @@ def learn_scene(
 def _of_frames(clip: Clip, numbers: list[int], function: Callable[[Frame], _Out]) -> Generator[_Out]:
     """Yield ``function`` of some frames, ascending; a few of them are computed at a time."""
     with closing(prefetch(clip.frames_at(numbers))) as frames:
-        yield from parallel_map(function, frames, min(usable_cores(), _MOST_THREADS))
+        yield from parallel_map(function, frames)
 
 
 def _circles_in(number: int, picture: Picture, plan: Plan) -> Circles:

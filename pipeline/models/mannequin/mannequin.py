@@ -30,11 +30,9 @@ from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.models.mannequin.wardrobe_words import Sex
 from pipeline.runtime.callbacks import Check
-from pipeline.runtime.prefetch import parallel_map, usable_cores
+from pipeline.runtime.prefetch import parallel_map
 from pipeline.settings import Body, MannequinSettings
 
-_MOST_THREADS = 3
-"""Frames drawn concurrently; each holds about 15 MB at 720p."""
 _FOLD = 3
 """Samples per pixel along each side: nine in total, so ten levels of coverage."""
 _CLOSED = (Group.SKIN, Group.HAIR, Group.EYES, Group.FOREARM, Group.SHIN, Group.SHOES, Group.THING)
@@ -100,7 +98,7 @@ class Mannequin:
                 yield i
 
         # Frames are independent, and the compiled parts release the GIL.
-        with closing(parallel_map(drawn, frames(), min(usable_cores(), _MOST_THREADS))) as layers:
+        with closing(parallel_map(drawn, frames())) as layers:
             yield from layers
 
     def _dress(self, prompt: str) -> tuple[str, ...]:
