@@ -13,7 +13,8 @@ from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.bare_hands import bare_hands
-from pipeline.scene.body import HEAD
+from pipeline.scene.body import HEAD, TORSO
+from pipeline.scene.clinging import clinging
 from pipeline.scene.color_edges import settle_edges
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.displaced import displaced_background, displaced_parts, folds_of_background
@@ -21,6 +22,7 @@ from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.front_edges import front_to_edges, stands_out
 from pipeline.scene.hair import hair, worn_places
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
+from pipeline.scene.held_places import placed, placed_things, whole_things
 from pipeline.scene.known_things import LEAST_IN_HAND, LEAST_IN_HAND_PX, colors_at_hands, known_things
 from pipeline.scene.missed import missed_parts
 from pipeline.scene.mixed_edges import mixed_edges
@@ -55,6 +57,8 @@ _EDGE_PX = 2
 _CAP_BH = 0.12
 """Distance from the surface of the head: hats and high hair."""
 _LONG_HAIR_BH = 0.2
+_ON_TRUNK_BH = 0.15
+"""A backpack or a bag at the hip; a dog on a leash is farther away."""
 _WORN_SHARE = 0.9
 """Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
 _HALF = 0.5
@@ -109,6 +113,8 @@ class _Evidence:
     """Where something moves with the head."""
     in_hand: Mask
     """Colors that over time are those of a held object, where it may be."""
+    there: Mask
+    """Where over time something carried is, relative to the limbs."""
 
 
 def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Evidence:
@@ -142,6 +148,7 @@ def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Ev
         unmasked,
         worn,
         in_hand | row.is_held[sample.bins],
+        placed(row.held, sample) > _HALF,
     )
 
 
@@ -165,13 +172,15 @@ def labels_of(
     known = known_things(unexplained, evidence.in_hand)
     own_hair = hair(unexplained & ~evidence.near_others & ~known, evidence.worn, sample, row)
     unexplained &= ~own_hair
+    in_place = placed_things(unexplained, evidence.there)
+    known |= in_place
     shoes = subject_shoes(sample, unexplained, row)
     like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
     outline = blurred_outline(sample, unexplained, like_others, evidence.unmasked) & ~known
     unexplained &= ~shoes & ~outline
     # Where the mask is wide enough, they are already in it.
     rims = rims_of_limbs(unexplained, sample, like_others) & ~known
-    unexplained &= ~displaced_parts(unexplained, sample)
+    unexplained &= ~displaced_parts(unexplained, sample) | known
     mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample) & ~known
     unexplained &= ~rims & ~mixed
     hands = bare_hands(unexplained, sample) & ~known
@@ -182,15 +191,19 @@ def labels_of(
         _subject(evidence, sample, people, shoes | outline), np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY)
     )
     held, hand = held_objects(unexplained & ~people, sample, known)
+    clings = clinging(held, known, like_others, sample)
+    held &= ~clings
+    hand |= clings
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
-    loose &= ~folds_of_background(loose, sample)
+    loose &= ~folds_of_background(loose, sample) | in_place
     # A passer-by at the subject's head has colors that the others have.
     others, head = row.others[sample.bins], row.subject[HEAD][sample.bins]
     worn = _worn(loose, sample, head > UNLIKELY, (others > UNLIKELY) & (others > head))
     labels[loose & ~worn] = Label.THING
     labels[worn & ~people] = Label.SUBJECT
     labels[hand] = Label.SUBJECT
+    held = whole_things(held | _on_trunk(loose & ~worn, in_place, sample), evidence.there, _alike(evidence) | people)
     labels[held] = Label.CARRIED
     # Its edge is mixed with a background that it may resemble.
     edge = grow(held, _EDGE_PX) & (labels == Label.NOBODY) & (sample.view.shown != Shown.PLATE) & sample.view.known
@@ -223,7 +236,8 @@ def _unexplained(evidence: _Evidence, sample: Sample) -> Mask:
     is_other = sample.view.shown == Shown.OTHER
     likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
     found = _coherent(likely, sure, sure & evidence.in_hand, surely_subject, painted_px)
-    return found & ~(displaced_background(found, sample) & ~known_things(found, evidence.in_hand))
+    known = known_things(found, evidence.in_hand) | placed_things(found, evidence.there)
+    return found & ~(displaced_background(found, sample) & ~known)
 
 
 def _continued(likely: Mask, doubtful: Mask) -> Mask:
@@ -315,6 +329,17 @@ def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
     shows_subject = counts_in(labeled, surely_subject, count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
     is_hole &= ~shows_subject | (stats[:count, cv2.CC_STAT_AREA] <= painted_px)
     return mask | those_of(labeled, is_hole)
+
+
+def _on_trunk(loose: Mask, in_place: Mask, sample: Sample) -> Mask:
+    """Return the components of ``loose`` (h, w) that the trunk carries: near it, a good part of them where something
+    usually is."""
+    count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
+    areas = areas_of(labeled, count)
+    kept = counts_in(labeled, in_place, count) >= _HALF * areas
+    kept &= counts_in(labeled, sample.distances[TORSO] < _ON_TRUNK_BH, count) >= _HALF * areas
+    kept[0] = False
+    return those_of(labeled, kept)
 
 
 def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Mask:

@@ -42,6 +42,8 @@ _MEETING_SECONDS = 0.4
 """How long before and after somebody is seen close to the subject they may be there without a mask."""
 _LONGEST_MEETING_SECONDS = 3.0
 """Who was close to the subject and is so again after no longer than this was there, hidden or not found."""
+_LEAST_THING_PX = 30.0
+"""Pixels of foreign objects in a frame, on average, at ``WORK_BODY_PX``: those of a book or a bottle."""
 _FADE = 0.6
 """Weight of a neighboring plate's counts; colors change slowly with light and orientation."""
 
@@ -72,6 +74,8 @@ class SceneLearner:
         """Frames in which somebody is close to the subject."""
         self.doubts: dict[int, float] = {}
         """By plate: how much of what is beside people differs from it; of the finished plates."""
+        self._thing_px = 0.0
+        self._num_looks = 0
         self._written = 0
         self._shot_of = np.searchsorted(plan.shot_starts, plates.anchors, side="right")
 
@@ -100,6 +104,11 @@ class SceneLearner:
             counts.colors.add_subject(subject_counts(sample))
             counts.colors.head += head_counts(sample)
         self._waiting.append((number, sample))
+
+    @property
+    def sees_things(self) -> bool:
+        """Whether foreign objects are seen often enough for one to be carried."""
+        return self._thing_px > _LEAST_THING_PX * self._num_looks
 
     def finish(self, rate: float) -> None:
         """Write the remaining rows; ``rate`` in frames per second."""
@@ -135,7 +144,10 @@ class SceneLearner:
             counts.colors.add_hands(hand_counts(sample, is_wrong))
             counts.colors.outline += outline_counts(sample)
             known = faded_sum([(1.0, counts.colors), *near])
-            counts.colors.add_foreign(*foreign_counts(sample, likelihood, is_wrong, known.is_held()))
+            foreign, breadth_bh = foreign_counts(sample, likelihood, is_wrong, known.is_held())
+            counts.colors.add_foreign(foreign, breadth_bh)
+            self._thing_px += float(foreign.sum())
+            self._num_looks += 1
             counts.colors.hair += hair_counts(sample, worn_cells(known.head))
         self._waiting.clear()
 

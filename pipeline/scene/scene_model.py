@@ -21,6 +21,7 @@ from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
 _MEETINGS = "meetings.npy"
+_LEVELS = 255
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -30,7 +31,7 @@ class SceneRow(Shaped):
     SHAPES: ClassVar[Shapes] = {
         "subject": ("parts", "bins"), "foreign": ("bins",), "others": ("bins",),
         "front": ("h", "w"), "wrong": ("h", "w"), "in_hand": ("bins",), "is_held": ("bins",),
-        "worn": ("cells", "cells"),
+        "worn": ("cells", "cells"), "held": ("anchors", "squares", "squares"),
     }  # fmt: skip
 
     subject: NDArray[np.float32]
@@ -51,6 +52,8 @@ class SceneRow(Shaped):
     """(NUM_BINS,) the colors that over time are those of a held object."""
     worn: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), np.bool_))
     """Cells around the head in which something moves with it, see ``hair.worn_cells``."""
+    held: NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 1, 1), np.float32))
+    """In what share of the frames an object covers a cell at the trunk and the hands, see ``held_places.shares``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,10 +83,16 @@ class SceneModel:
                     colors = saved["subject"], saved["foreign"], saved["others"]
                     front, wrong = places
                     over_time = saved["in_hand"], saved["is_held"], saved["worn"]
-                    self._cache[row] = SceneRow(*colors, float(saved["breadth_bh"]), front, wrong, *over_time)
+                    held = load_held(self.folder, row)
+                    self._cache[row] = SceneRow(*colors, float(saved["breadth_bh"]), front, wrong, *over_time, held)
                 while len(self._cache) > _CACHED:
                     self._cache.popitem(last=False)
             return self._cache[row]
+
+    def forget(self) -> None:
+        """Read all rows anew: more was learned."""
+        with self._lock:
+            self._cache.clear()
 
     @property
     def balls(self) -> Balls:
@@ -121,6 +130,20 @@ def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
 def balls_path(folder: Path) -> Path:
     """Return the balls' path; the file is absent where there are none."""
     return folder / "balls.npz"
+
+
+def save_held(folder: Path, number: int, shares: NDArray[np.float32]) -> None:
+    """Write the places of what is carried around one plate, where there are any."""
+    if shares.any():
+        np.save(folder / f"held_{number:04d}.npy", np.rint(_LEVELS * shares).astype(np.uint8))
+
+
+def load_held(folder: Path, number: int) -> NDArray[np.float32]:
+    """Read what ``save_held`` wrote, to a 255th; nothing is there where there is no file."""
+    path = folder / f"held_{number:04d}.npy"
+    if not path.exists():
+        return np.zeros((1, 1, 1), np.float32)
+    return np.load(path).astype(np.float32) / np.float32(_LEVELS)
 
 
 def save_meetings(folder: Path, close_frames: list[int], reach: int, most_gap: int = 0) -> None:

@@ -1,0 +1,70 @@
+"""Look again at what is kept near the subject, frame by frame, and learn where it is relative to the limbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float64Array, Mask
+from pipeline.scene.held_places import places_in, shares
+from pipeline.scene.layers import Label, labels_of
+from pipeline.scene.samples import Sample
+from pipeline.scene.scene_model import SceneModel, save_held
+
+_KEPT = (int(Label.CARRIED), int(Label.THING))
+_NEAR_ROWS = 2
+_FADE = 0.6
+"""Weight of a neighboring plate's frames: the subject turns."""
+
+
+class HeldSearch:
+    """Takes the frames in order, once their colors are known; holds the counts of one plate."""
+
+    def __init__(self, model: SceneModel, shot_of: NDArray[np.int64]) -> None:
+        """``shot_of`` (plates,): the shot of each plate."""
+        self._model = model
+        self._shot_of = shot_of
+        self._row = -1
+        self._counts: Float64Array | None = None
+
+    def counts(self, row: int, sample: Sample, places: tuple[Mask, Mask], *, may_meet: bool) -> Float64Array:
+        """Return the ``place_counts`` of a frame of plate ``row``; the other arguments are those of ``labels_of``.
+
+        Any thread may ask.
+        """
+        known = self._model.row(row)
+        labels = labels_of(sample, known, places, is_completed=False, may_meet=may_meet)
+        return places_in(labels, _KEPT, sample, known)
+
+    def push(self, row: int, counts: Float64Array) -> None:
+        """Add the next frame's ``counts``."""
+        if row != self._row:
+            self._store()
+            self._row = row
+        self._counts = counts if self._counts is None else self._counts + counts
+
+    def finish(self) -> None:
+        """Write the places around all plates."""
+        self._store()
+        for row in range(len(self._shot_of)):
+            near = range(max(row - _NEAR_ROWS, 0), min(row + _NEAR_ROWS + 1, len(self._shot_of)))
+            total = [
+                _FADE ** abs(other - row) * np.load(self._path(other)).astype(np.float64)
+                for other in near
+                if self._shot_of[other] == self._shot_of[row] and self._path(other).exists()
+            ]
+            if total:
+                save_held(self._model.folder, row, shares(np.sum(total, axis=0)))
+        for row in range(len(self._shot_of)):
+            self._path(row).unlink(missing_ok=True)
+        self._model.forget()
+
+    def _store(self) -> None:
+        if self._counts is not None:
+            np.save(self._path(self._row), self._counts.astype(np.float32))
+        self._counts = None
+
+    def _path(self, row: int) -> Path:
+        return self._model.folder / f"counts_{row:04d}.npy"
