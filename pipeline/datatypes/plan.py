@@ -37,6 +37,24 @@ class CameraPath(Shaped):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MovedMasks(Shaped):
+    """Where people are who are not found for a moment: masks of other frames, moved."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "frames": ("N",), "source_frames": ("N",), "track_ids": ("N",), "offsets_xy": ("N", 2),
+    }  # fmt: skip
+
+    frames: NDArray[np.int64]
+    """(N,) ascending; a frame may occur several times."""
+    source_frames: NDArray[np.int64]
+    """(N,) the frame of the mask."""
+    track_ids: NDArray[np.int64]
+    """(N,) whose mask it is there."""
+    offsets_xy: NDArray[np.float64]
+    """(N, 2) px of the source to move it by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Subject(Shaped):
     """The person to replace, over all frames; source space."""
 
@@ -62,6 +80,8 @@ class Subject(Shaped):
     """(T,) 0..1 how much of the subject is seen, 0 where not found; None where that is not known."""
     others_lost: NDArray[np.bool_] | None = None
     """(T,) frames in which somebody lost from sight may be close to them; None where that is not known."""
+    others_moved: MovedMasks | None = None
+    """Masks of people close to them who are not found for a moment; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

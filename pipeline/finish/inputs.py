@@ -63,7 +63,9 @@ class FinishInputs:
 class FrameInputs(Shaped):
     """The inputs of one frame: spooled data is read in order, by one thread."""
 
-    SHAPES: ClassVar[Shapes] = {"subject_mask": ("H", "W"), "others_mask": ("H", "W"), "overlay_mask": ("H", "W")}
+    SHAPES: ClassVar[Shapes] = {
+        "subject_mask": ("H", "W"), "others_mask": ("H", "W"), "overlay_mask": ("H", "W"), "unfound_mask": ("H", "W"),
+    }  # fmt: skip
 
     frame: Frame
     subject_mask: Mask
@@ -72,6 +74,8 @@ class FrameInputs(Shaped):
     """None where the subject is absent."""
     overlay_mask: Mask | None = None
     """Burnt-in graphics, which stay on top of everything; None where there are none."""
+    unfound_mask: Mask | None = None
+    """About where others are who pass the subject and are not found in this frame; None for nobody."""
 
     @property
     def not_subject_mask(self) -> Mask:
@@ -81,8 +85,18 @@ class FrameInputs(Shaped):
 
 def read_frame_inputs(inputs: FinishInputs, layers: ChunkedLayers, frame: Frame) -> FrameInputs:
     """Read a frame's inputs from the spools. One thread at a time."""
+    absent = inputs.plan.subject.presence[frame.index] == Presence.ABSENT
+    return inputs_with_masks(inputs.masks, frame, None if absent else layers.layer(frame.index))
+
+
+def inputs_with_masks(masks: SubjectMasks, frame: Frame, layer: Layer | None) -> FrameInputs:
+    """Return a frame with its masks, and a ``layer``."""
     number = frame.index
-    absent = inputs.plan.subject.presence[number] == Presence.ABSENT
-    layer = None if absent else layers.layer(number)
-    masks = inputs.masks
-    return FrameInputs(frame, masks.subject_mask(number), masks.others_mask(number), layer, masks.overlay_mask(number))
+    return FrameInputs(
+        frame,
+        masks.subject_mask(number),
+        masks.others_mask(number),
+        layer,
+        masks.overlay_mask(number),
+        masks.unfound_others_mask(number),
+    )

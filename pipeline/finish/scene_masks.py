@@ -18,6 +18,7 @@ from pipeline.scene.body import body_of
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import FEET, Sample, sample_of
 from pipeline.scene.scene_model import SceneModel
+from pipeline.scene.unfound import with_unfound
 from pipeline.scene.views import view_of
 from pipeline.settings import CompositeSettings
 from pipeline.shaped import Shaped, Shapes
@@ -100,6 +101,8 @@ def scene_masks(
     if not len(body.segments):
         return masks_without_scene(subject_mask, others_mask)
     sample = sample_of(view, body, patch.subject, np.ascontiguousarray(patch.others), scene.gain)
+    if frame_inputs.unfound_mask is not None:
+        sample = with_unfound(sample, np.ascontiguousarray(frame_inputs.unfound_mask[y0:y1, x0:x1]))
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)

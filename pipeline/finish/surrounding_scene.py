@@ -13,7 +13,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Presence
 from pipeline.finish.composite import HoleReach, edit_box, hole_reach
-from pipeline.finish.inputs import FinishInputs, FrameInputs
+from pipeline.finish.inputs import FinishInputs, FrameInputs, inputs_with_masks
 from pipeline.finish.match_layer import match_plate
 from pipeline.finish.patch import Patch
 from pipeline.finish.reflections import edit_reflection, foot_row_of, mirrored_area, reflection_box
@@ -169,12 +169,9 @@ def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:
     Frames may be requested in any order.
     """
     number = frame.index
-    masks = inputs.masks
     if inputs.plan.subject.presence[number] == Presence.ABSENT:
         return None
-    frame_inputs = FrameInputs(
-        frame, masks.subject_mask(number), masks.others_mask(number), None, masks.overlay_mask(number)
-    )
+    frame_inputs = inputs_with_masks(inputs.masks, frame, None)
     scene = surrounding_scene(
         inputs, frame_inputs, rgb_of(frame), None, float(inputs.plan.subject.body_height_px[number])
     )

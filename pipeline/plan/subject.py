@@ -20,6 +20,7 @@ from pipeline.plan.hidden_gaps import boxes_by_frame
 from pipeline.plan.linking import link_tracklets
 from pipeline.plan.lost_people import others_lost
 from pipeline.plan.points import person_at, person_by_points
+from pipeline.plan.unfound_others import others_moved
 from pipeline.request import NamedChoice, PointChoice, SubjectChoice
 
 MIN_PERSON_SECONDS = 0.15
@@ -60,7 +61,11 @@ def choose_subject(
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
     subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds, boxes_by_frame(others))
-    subject = replace(subject, others_lost=others_lost(subject, others, info, shot_starts))
+    subject = replace(
+        subject,
+        others_lost=others_lost(subject, others, info, shot_starts),
+        others_moved=others_moved(subject, others, info, shot_starts, world_from_source),
+    )
     warnings = [*doubts_of(subject, person, others, info)]
     if len(persons) > 1:
         warnings.append(f"{len(persons)} people are in the clip; {named} is replaced")

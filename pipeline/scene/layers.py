@@ -28,6 +28,7 @@ from pipeline.scene.missed import missed_parts
 from pipeline.scene.mixed_edges import mixed_edges
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
 from pipeline.scene.scene_model import SceneRow
+from pipeline.scene.touching import own_under_others, without_small_holes
 from pipeline.scene.views import Shown
 
 _ON_LIMB = np.float32(0.4)
@@ -44,7 +45,6 @@ _OFF_LIMBS_BH = 0.03
 """Mask pixels this far from every limb may belong to somebody whose own mask is lost."""
 _PERSON_BH = 0.008
 """Least radius of a part of somebody without a mask."""
-_SPILL_BH = 0.03
 _CORE_BH = 0.005
 _LEAST_THING_PX = 200
 """Size of an object that nobody holds, at ``WORK_BODY_PX``: half a football."""
@@ -260,17 +260,13 @@ def _in_front(front: Mask, sample: Sample) -> Mask:
 
 
 def _people(evidence: _Evidence, sample: Sample, unexplained: Mask) -> Mask:
-    """Return the other people: their masks without the subject, and pixels in their colors beside these.
-
-    Masks of two people who touch spill over each other: on a limb of the subject, pixels with the subject's colors are
-    the subject's.
-    """
-    beside = (sample.outside < _SPILL_BH) & (evidence.odds < -np.log(_ODDS))
-    own = _alike(evidence) & (sample.subject_mask | (sample.outside < 0) | beside)
+    """Return the other people: their masks without the subject, and pixels in their colors beside these."""
+    height = sample.body.height_px
     theirs = unexplained & (evidence.other_people >= evidence.foreign)
-    people = sample.others_mask & ~own
+    people = sample.others_mask & ~own_under_others(sample, evidence.odds, _alike(evidence))
     people |= theirs & evidence.near_others
-    return people | _large(theirs & evidence.unmasked, _PERSON_BH * sample.body.height_px, 1)
+    people |= _large(theirs & evidence.unmasked, _PERSON_BH * height, 1)
+    return without_small_holes(people, height)
 
 
 def _subject(evidence: _Evidence, sample: Sample, people: Mask, beside_mask: Mask) -> Mask:

