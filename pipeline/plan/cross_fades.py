@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,20 +11,33 @@ from pipeline.datatypes.clip import VideoInfo
 from pipeline.maths.smoothing import true_runs
 from pipeline.maths.time_ranges import times_of
 
+MOST_BLANK_FRAMES = 12
+"""Of one color, between a fade out and a fade in."""
+
 
 def with_cross_fades(shot_starts: NDArray[np.int64], blend_weights: NDArray[np.float32] | None) -> NDArray[np.int64]:
     """Return the first frames of all shots: a cross-fade without a cut has one where the later picture prevails.
 
-    ``blend_weights`` (T,) are those of the survey.
+    ``blend_weights`` (T,) are those of the survey. A fade out and the fade in after it are one transition.
     """
     if blend_weights is None:
         return shot_starts
     starts = []
-    for start, stop in true_runs(np.isfinite(blend_weights)):
+    for start, stop in true_runs(in_transition(blend_weights)):
         if not ((shot_starts >= start) & (shot_starts <= stop)).any():
             later = np.flatnonzero(blend_weights[start:stop] >= 0.5)
             starts.append(start + int(later[0]) if len(later) else stop)
     return np.unique(np.concatenate([shot_starts, np.array(starts, np.int64)]))
+
+
+def in_transition(blend_weights: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (T,): the frames of cross-fades, and the few of one color between a fade out and a fade in."""
+    blended = np.isfinite(blend_weights)
+    known = np.flatnonzero(blended)
+    for before, after in pairwise(known.tolist()):
+        if after - before <= MOST_BLANK_FRAMES + 1:
+            blended[before:after] = True
+    return blended
 
 
 def cross_fades_told(is_blended: NDArray[np.bool_] | None, info: VideoInfo) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import CameraMotion, Survey, Track
 from pipeline.maths.geometry import apply_transform, corners_of, pair_motions
+from pipeline.plan.cross_fades import in_transition
 from pipeline.plan.likeness import bhattacharyya
 from pipeline.plan.pieces import Piece, cut_tracks, heights_of
 
@@ -34,6 +35,8 @@ LEAP_SPIKE, NEIGHBOR_LEAP = 3.0, 1.5
 """Mean displacement of the joints between two frames, relative to the usual one nearby and to each neighbor's: 7 and 9
 where time was cut out and a person continues within a step of where they were; else up to 3 at changes of the
 picture."""
+MOST_GOING_ON_BH = 0.03
+"""Mean displacement of the joints of somebody who moves on, whatever they did before."""
 COCO = slice(0, 17)
 """Without the feet, which jitter."""
 MIN_JOINTS = 6
@@ -45,7 +48,9 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
 
     A jump cut is a frame that, unlike its neighbors, is not explained by the one before, and in which also the camera
     motion could not be measured or jumped, or a track ended and another one of similar appearance started elsewhere, or
-    a track continued in another pose. A flash or a passer-by meets only the first condition.
+    a track continued in another pose. A flash or a passer-by meets only the first condition. A camera that jumps while
+    the people go on in the same place is a digital zoom or a whip pan, and no cut. Frames of fades have no cuts of
+    their own.
     """
     size_wh = survey.info.size_wh
     change = survey.unexplained_change
@@ -56,11 +61,15 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
     seconds = survey.info.pts_seconds
     world = survey.motion.world_from_source
     pieces = cut_tracks(survey.tracks, survey.shot_starts, seconds, world)
+    faded = np.zeros(len(change) + 1, np.bool_)
+    if survey.blend_weights is not None:
+        faded[:-1] = in_transition(survey.blend_weights)
+    cuts = [frame for frame in spikes if not (faded[frame] or faded[frame - 1] or faded[frame + 1])]
     cuts = [
         frame
-        for frame in spikes
+        for frame in cuts
         if not survey.motion.reliable[frame]
-        or leaps[frame]
+        or (leaps[frame] and not _somebody_goes_on(pieces, survey.tracks, frame, survey))
         or _is_somebody_elsewhere(pieces, frame, seconds)
         or any(_leaps(track, frame, world) for track in survey.tracks)
     ]
@@ -111,21 +120,53 @@ def _is_somebody_elsewhere(pieces: Sequence[Piece], frame: int, seconds: NDArray
     return False
 
 
-def _leaps(track: Track, frame: int, world_from_source: Transforms) -> bool:
-    """Whether the joints of a continuing track jump in a frame, unlike in the frames around it."""
-    at = int(np.searchsorted(track.frames, frame))
+def _somebody_goes_on(pieces: Sequence[Piece], tracks: Sequence[Track], frame: int, survey: Survey) -> bool:
+    """Whether a person moves on in ``world`` across the frame, as far as they usually do from frame to frame."""
+    world = survey.motion.world_from_source
+    for track in tracks:
+        at = int(np.searchsorted(track.frames, frame))
+        if 0 < at < len(track.frames) and track.frames[at] == frame and track.frames[at - 1] == frame - 1:
+            steps, here = _joint_steps(track, at, world)
+            around = np.delete(steps, here)
+            around = around[np.isfinite(around)]
+            if len(around) and steps[here] <= max(MOST_GOING_ON_BH, LEAP_SPIKE * float(np.median(around))):
+                return True
+    ended = [piece for piece in pieces if 0 < frame - piece.last <= MAX_UNSEEN_FRAMES]
+    begun = [piece for piece in pieces if 0 <= piece.first - frame <= MAX_UNSEEN_FRAMES]
+    seconds = survey.info.pts_seconds
+    for before in ended:
+        for after in begun:
+            gap = float(seconds[after.first] - seconds[before.last])
+            miss = after.places[0] - before.places[1] - before.velocities[1] * gap
+            likeness = bhattacharyya(before.looks, after.looks)
+            if float(np.hypot(*miss)) <= MIN_STEP_BH * before.height_px and (likeness is None or likeness >= MIN_ALIKE):
+                return True
+    return False
+
+
+def _joint_steps(track: Track, at: int, world_from_source: Transforms) -> tuple[NDArray[np.float64], int]:
+    """Return the mean displacement of the joints in ``world`` in the frames around a row of a track, body heights, NaN
+    where too few are sure; and the place of that row among them."""
     rows = slice(max(0, at - 1 - NEAR_FRAMES), at + 1 + NEAR_FRAMES)
     frames = track.frames[rows]
-    if at == 0 or at >= len(track.frames) or track.frames[at] != frame or len(frames) < NEAR_FRAMES:
-        return False
     joints = track.joints[rows, COCO].astype(np.float64)
     places = apply_transform(world_from_source[frames], joints[..., :2])
     known = np.minimum(joints[1:, :, 2], joints[:-1, :, 2]) >= MIN_JOINT_CONFIDENCE
     known &= (np.diff(frames) == 1)[:, None] & np.isfinite(places[1:] - places[:-1]).all(axis=-1)
-    ways = np.linalg.norm(np.nan_to_num(np.diff(places, axis=0)), axis=-1) / heights_of(track)[rows][1:, None]
+    sizes = heights_of(track)[rows] * np.sqrt(np.abs(np.linalg.det(world_from_source[frames][:, :2, :2])))
+    ways = np.linalg.norm(np.nan_to_num(np.diff(places, axis=0)), axis=-1) / sizes[1:, None]
     counts = known.sum(axis=1)
     means = np.where(counts >= MIN_JOINTS, (ways * known).sum(axis=1) / np.maximum(counts, 1), np.nan)
-    here = at - 1 - rows.start
+    return means, at - 1 - rows.start
+
+
+def _leaps(track: Track, frame: int, world_from_source: Transforms) -> bool:
+    """Whether the joints of a continuing track jump in a frame, unlike in the frames around it."""
+    at = int(np.searchsorted(track.frames, frame))
+    rows = slice(max(0, at - 1 - NEAR_FRAMES), at + 1 + NEAR_FRAMES)
+    if at == 0 or at >= len(track.frames) or track.frames[at] != frame or len(track.frames[rows]) < NEAR_FRAMES:
+        return False
+    means, here = _joint_steps(track, at, world_from_source)
     around = np.delete(means, here)
     around = around[np.isfinite(around)]
     if len(around) < NEAR_FRAMES - 1 or not means[here] >= MIN_LEAP_BH:

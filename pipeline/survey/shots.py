@@ -48,7 +48,11 @@ _BLANK_LEVELS = 6.0
 
 
 _BLANK_SECONDS = 0.1
-"""A shorter one is a black flash."""
+"""A shorter one is a flash, unless another place is shown after it."""
+
+
+_ZOOMS = (1.15, 1.3)
+"""Of a digital zoom within one frame, in and out; optical flow finds a tenth and less by itself."""
 
 
 class CutDetector:
@@ -62,10 +66,11 @@ class CutDetector:
         self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))
         self._before: Picture | None = None
         self._blank_frames = 0
-        self._has_shown = False
+        self._shown: Picture | None = None
+        """The last picture that is not blank."""
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
-        self._dissolves = DissolveDetector(self._rate, _same_scene)
+        self._dissolves = DissolveDetector(self._rate, _is_explained)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter counts frames: a shot with fewer frames than this is not started.
         self._detector = ContentDetector(
@@ -90,7 +95,7 @@ class CutDetector:
         self._unexplained.append(0.0 if before is None else self._change(before, small))
         time = FrameTimecode(index, fps=float(self._rate))
         proposed = bool(self._detector.process_frame(time, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
-        has_shown = self._has_shown
+        has_shown = self._shown is not None
         if self._fades_in(small, index):
             return True
         if not has_shown or self._blank_frames or index - self._last_fade < _SHORTEST_SHOT_SECONDS * float(self._rate):
@@ -102,9 +107,13 @@ class CutDetector:
         if float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std()) < _BLANK_LEVELS:
             self._blank_frames += 1
             return False
-        is_first = self._has_shown and self._blank_frames >= max(2.0, _BLANK_SECONDS * float(self._rate))
+        shown = self._shown
+        is_first = False
+        if shown is not None and self._blank_frames:
+            is_long = self._blank_frames >= max(2.0, _BLANK_SECONDS * float(self._rate))
+            is_first = is_long or not _is_explained(shown, small)
         self._blank_frames = 0
-        self._has_shown = True
+        self._shown = small
         if is_first:
             self._last_fade = index
         return is_first
@@ -126,7 +135,25 @@ class CutDetector:
 
 
 def _same_scene(before: Picture, now: Picture) -> bool:
-    """Return whether flow and gain map one small picture onto the next, where neither is saturated."""
+    """Return whether flow and gain map one small picture onto the next, where neither is saturated; one of them may be
+    a zoomed part of the other."""
+    if _is_explained(before, now):
+        return True
+    return any(
+        _is_explained(*pair) for zoom in _ZOOMS for pair in ((_middle(before, zoom), now), (before, _middle(now, zoom)))
+    )
+
+
+def _middle(picture: Picture, zoom: float) -> Picture:
+    """Return the picture's middle, enlarged to its size."""
+    h, w = picture.shape[:2]
+    center = np.array([(w - 1) / 2, (h - 1) / 2])
+    matrix = np.column_stack([zoom * np.eye(2), (1 - zoom) * center])
+    return np.asarray(cv2.warpAffine(picture, matrix, (w, h), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _is_explained(before: Picture, now: Picture) -> bool:
+    """Return the same without a zoom."""
     clear = np.maximum(before.max(axis=2), now.max(axis=2)) < _BURNT_OUT
     if clear.mean() < _LEAST_CLEAR:
         clear[:] = True

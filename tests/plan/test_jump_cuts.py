@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.datatypes.survey import CameraMotion, Survey, Track
@@ -67,3 +69,30 @@ def test_another_pose_at_the_same_place_is_a_cut_and_a_fast_arm_is_not() -> None
     assert find_jump_cuts(survey(spike(), poses(whole_body, 40.0))).tolist() == [0, CUT]
     assert find_jump_cuts(survey(spike(), poses(arm, 80.0))).tolist() == [0]
     assert find_jump_cuts(survey(np.full(COUNT, 10.0), poses(whole_body, 40.0))).tolist() == [0]
+
+
+def zoomed_survey(goes_on_in_world: bool) -> Survey:
+    """A camera that zooms in by a quarter within one frame, and a walker who is where they were, or not."""
+    (track,) = goes_on()
+    zoom = 1.25
+    world = np.tile(np.eye(3), (COUNT, 1, 1))
+    world[CUT:, :2, :2] /= zoom
+    track.joints[CUT:, :, :2] *= zoom
+    track.boxes_xyxy[CUT:] *= zoom
+    if not goes_on_in_world:
+        track.joints[CUT:, :, 0] += 60
+    motion = CameraMotion(world, np.ones(COUNT, np.bool_), (np.zeros((0, 4), np.float32),) * COUNT)
+    return Survey(video_info(COUNT), np.array([0]), spike().astype(np.float32), motion, (track,))
+
+
+def test_a_digital_zoom_is_no_cut_while_somebody_goes_on() -> None:
+    assert find_jump_cuts(zoomed_survey(goes_on_in_world=True)).tolist() == [0]
+    assert find_jump_cuts(zoomed_survey(goes_on_in_world=False)).tolist() == [0, CUT]
+
+
+def test_a_fade_has_no_cut_of_its_own() -> None:
+    clip = survey(spike(), goes_on(), reliable=False)
+    weights = np.full(COUNT, np.nan, np.float32)
+    weights[CUT - 5 : CUT] = np.linspace(0.2, 0.9, 5)
+    assert find_jump_cuts(clip).tolist() == [0, CUT]
+    assert find_jump_cuts(replace(clip, blend_weights=weights)).tolist() == [0]

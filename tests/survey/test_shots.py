@@ -76,3 +76,23 @@ def test_a_fade_out_and_in_begins_one_shot_where_the_next_place_shows() -> None:
 
 def test_a_clip_that_begins_black_is_one_shot() -> None:
     assert shots_of([np.zeros((180, 320, 3), np.uint8)] * 12 + [view(1)] * 20) == []
+
+
+def zoomed(picture: Picture, zoom: float) -> Picture:
+    matrix = np.array([[zoom, 0, (1 - zoom) * 159.5], [0, zoom, (1 - zoom) * 89.5]])
+    return np.asarray(cv2.warpAffine(picture, matrix, SIZE_WH, flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def test_a_digital_zoom_within_a_frame_is_no_cut_and_another_place_is() -> None:
+    for zoom in (1.2, 1.3):
+        assert shots_of([view(1)] * 20 + [zoomed(view(1), zoom)] * 20 + [view(1)] * 20) == []
+    assert shots_of([view(1)] * 20 + [zoomed(view(2), 1.3)] * 20) == [20]
+
+
+def test_a_short_dip_to_black_begins_a_shot_where_another_place_follows() -> None:
+    gains = [0.6, 0.3]
+    out = [view(1, gain=gain) for gain in gains]
+    black = [np.zeros((180, 320, 3), np.uint8)]
+    (start,) = shots_of([view(1)] * 20 + out + black + [view(2, gain=gain) for gain in gains[::-1]] + [view(2)] * 20)
+    assert 22 <= start <= 25
+    assert shots_of([view(1)] * 20 + out + black + out[::-1] + [view(1)] * 20) == []
