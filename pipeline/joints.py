@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 JOINT_NAMES = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -50,3 +51,31 @@ LEG_PARTS = ("knee", "ankle", "heel", "toe")
 
 
 LEGS_OF_SIDE = {side: [JOINT[f"{side}_{part}"] for part in LEG_PARTS] for side in ("left", "right")}
+
+
+@dataclass(frozen=True, slots=True)
+class Limbs:
+    """The eight bones of arms and legs: the left arm's, the left leg's, then the right ones, each from the trunk
+    outwards."""
+
+    kinds: tuple[str, ...]
+    rows: tuple[tuple[int, int], ...]
+    """Rows of the joints at each one's ends."""
+
+
+_BONE_ENDS = {
+    "upper_arm": ("shoulder", "elbow"),
+    "forearm": ("elbow", "wrist"),
+    "thigh": ("hip", "knee"),
+    "shin": ("knee", "ankle"),
+}
+
+
+LIMBS = Limbs(
+    kinds=(*_BONE_ENDS, *_BONE_ENDS),
+    rows=tuple(
+        (JOINT[f"{side}_{first}"], JOINT[f"{side}_{last}"])
+        for side in ("left", "right")
+        for first, last in _BONE_ENDS.values()
+    ),
+)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Transforms
 from pipeline.datatypes.clip import VideoInfo
-from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.joints import LIMBS, NUM_JOINTS, NUM_SKELETON
 from pipeline.shaped import Shaped, Shapes
 
 BODY_PARTS, COLOR_BINS = 3, 70
@@ -21,6 +21,8 @@ OFF_MASK_CONFIDENCE = 0.15
 """Most that a joint off the mask is trusted. A landmark model is as sure of a leg that it guesses behind a hedge as of
 one that it sees (walk_d: 0.9 and more), but a visible joint lies inside the limb (within 0.3 % of body height in 95 %
 of cases on two rendered walks)."""
+LIMB_PLACES = (0.15, 0.29, 0.43, 0.57, 0.71, 0.85)
+"""Along a limb's bone, from its beginning, where its sides are looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -62,7 +64,7 @@ class Track(Shaped):
     SHAPES: ClassVar[Shapes] = {
         "frames": ("N",), "boxes_xyxy": ("N", 4), "scores": ("N",), "joints": ("N", NUM_JOINTS, 3),
         "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS), "visible": ("N",),
-        "mask_px": ("N",),
+        "mask_px": ("N",), "limb_edges": ("N", len(LIMBS.rows), len(LIMB_PLACES), 2),
     }  # fmt: skip
 
     track_id: int
@@ -82,6 +84,9 @@ class Track(Shaped):
     """(N,) ``Person.visible``."""
     mask_px: NDArray[np.int64]
     """(N,) how many pixels the person's mask has."""
+    limb_edges: NDArray[np.float32] | None = None
+    """(N, limbs, places, 2) px: how far the mask's outline is from each bone, on both sides (``survey.limb_edges``);
+    None where no masks were looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float64Array
 
+_NEGLIGIBLE = 1e-3
+"""Weight of a Gaussian that is left out."""
+
 
 def gaussian_smooth(
     values: NDArray[Any], pts_seconds: NDArray[Any], sigma_seconds: float, trust: NDArray[Any] | None = None
@@ -120,3 +123,24 @@ def shot_slices(shot_starts: NDArray[Any], num_frames: int) -> list[slice]:
     """Return one slice of frames for each shot."""
     ends = [*shot_starts[1:], num_frames]
     return [slice(int(a), int(b)) for a, b in zip(shot_starts, ends, strict=True)]
+
+
+def gaussian_mean(values: Float64Array, pts_seconds: NDArray[np.float64], sigma_seconds: float) -> Float64Array:
+    """Return the average of values (T, ...) around each frame with Gaussian weights.
+
+    Unlike ``gaussian_smooth`` its weights are never negative, as sums of squares need it, and a slope is not preserved
+    at the ends.
+    """
+    shape = (len(values), *(1,) * (values.ndim - 1))
+    total = values.copy()
+    norm = np.ones(len(values))
+    for lag in range(1, len(values)):
+        weight = np.exp(-0.5 * ((pts_seconds[lag:] - pts_seconds[:-lag]) / sigma_seconds) ** 2)
+        if weight.max() < _NEGLIGIBLE:
+            break
+        spread = weight.reshape(-1, *shape[1:])
+        total[:-lag] += spread * values[lag:]
+        total[lag:] += spread * values[:-lag]
+        norm[:-lag] += weight
+        norm[lag:] += weight
+    return np.asarray(total / norm.reshape(shape))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.plan import Presence, Subject
-from pipeline.datatypes.survey import Track
-from pipeline.joints import HIPS, NUM_JOINTS, NUM_SKELETON, WRISTS
+from pipeline.datatypes.survey import LIMB_PLACES, Track
+from pipeline.joints import HIPS, LIMBS, NUM_JOINTS, NUM_SKELETON, WRISTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
 from pipeline.plan.cut_off import legs_alone, with_upper_bodies
@@ -28,6 +28,7 @@ from pipeline.plan.joint_smoothing import (
     smooth_points,
     standing_height,
 )
+from pipeline.plan.limbs_in_outline import limb_shifts
 from pipeline.plan.soles import sole_shift, with_lowered_feet
 from pipeline.plan.trunk_lean import with_steady_trunk
 from pipeline.plan.visibility import entered_fractions, visible_fractions
@@ -59,6 +60,7 @@ def subject_of_tracks(
     visible = np.zeros(total)
     mask_px = np.zeros(total)
     track_of_frame = np.full(total, -1, np.int64)
+    edges = np.full((total, len(LIMBS.rows), len(LIMB_PLACES), 2), np.nan)
     for track in person:
         found[track.frames] = True
         track_of_frame[track.frames] = track.track_id
@@ -67,9 +69,12 @@ def subject_of_tracks(
         skeletons[track.frames] = track.skeletons
         visible[track.frames] = track.visible
         mask_px[track.frames] = track.mask_px
+        if track.limb_edges is not None:
+            edges[track.frames] = track.limb_edges
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
     for shot in shot_slices(shot_starts, total):
+        _move_to_limbs(joints[shot], skeletons[shot], edges[shot], info, shot)
         alone = legs_alone(joints[shot], boxes[shot])
         joints[shot], skeletons[shot] = with_upper_bodies(joints[shot], skeletons[shot], alone, info.pts_seconds[shot])
         shift = sole_shift(joints[shot], boxes[shot], visible[shot], info.pts_seconds[shot], info.size_wh[1])
@@ -95,6 +100,21 @@ def subject_of_tracks(
         body_height_px=height,
         visible=np.where(presence == Presence.FOUND, visible, 0.0).astype(np.float32),
     )
+
+
+def _move_to_limbs(
+    joints: NDArray[np.float32],
+    skeletons: NDArray[np.float32],
+    edges: NDArray[np.float64],
+    info: VideoInfo,
+    shot: slice,
+) -> None:
+    """Move the joints and skeletons of one shot, in place, to where its masks show arms and legs."""
+    at = info.pts_seconds[shot]
+    rough_height = standing_height(skeletons, joints, at, info.size_wh)
+    moved = limb_shifts(skeletons, joints[..., 2], edges, rough_height, at)
+    skeletons[..., :2] += moved
+    joints[..., :2] += moved[:, :NUM_JOINTS]
 
 
 @dataclass(slots=True, eq=False)

@@ -117,6 +117,7 @@ def part_of(track: Track, start: int, stop: int) -> Track:
         color_histograms=track.color_histograms[rows],
         visible=track.visible[rows],
         mask_px=track.mask_px[rows],
+        limb_edges=None if track.limb_edges is None else track.limb_edges[rows],
     )
 
 

@@ -21,6 +21,7 @@ from pipeline.models.interfaces import PeopleBackend
 from pipeline.shaped import Shaped, Shapes
 from pipeline.survey.color_histogram import color_histogram_of
 from pipeline.survey.joint_evidence import doubted_off_mask
+from pipeline.survey.limb_edges import limb_edges
 from pipeline.survey.tracking import BoxTracker
 
 MIN_FOOT_CONFIDENCE = 0.3
@@ -54,6 +55,7 @@ class _Growing:
     """Without their masks."""
     color_histograms: list[NDArray[np.uint8]] = field(default_factory=list)
     mask_px: list[int] = field(default_factory=list)
+    limb_edges: list[NDArray[np.float32]] = field(default_factory=list)
 
 
 class PeopleFollower:
@@ -99,6 +101,7 @@ class PeopleFollower:
             track.people.append(_without_mask(person))
             track.color_histograms.append(color_histogram_of(picture, person))
             track.mask_px.append(int(np.count_nonzero(person.mask)))
+            track.limb_edges.append(limb_edges(person))
         self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
         while len(self._pending) > self._backend.look_back:
             self._store.put(*self._pending.popleft())
@@ -129,6 +132,7 @@ class PeopleFollower:
             # The frame is gone; its colors are unknown.
             track.color_histograms.insert(at, np.zeros((BODY_PARTS, COLOR_BINS), np.uint8))
             track.mask_px.insert(at, int(np.count_nonzero(earlier.mask)))
+            track.limb_edges.insert(at, limb_edges(earlier))
             pending[frame][track_id] = earlier.mask
 
     def _find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
@@ -186,4 +190,5 @@ def _track_of(track_id: int, growing: _Growing) -> Track:
         color_histograms=np.stack(growing.color_histograms),
         visible=np.array([person.visible for person in people], np.float32),
         mask_px=np.array(growing.mask_px, np.int64),
+        limb_edges=np.stack(growing.limb_edges),
     )

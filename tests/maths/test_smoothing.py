@@ -76,3 +76,14 @@ def test_runs_and_shots() -> None:
     assert sm.true_runs(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
     assert sm.true_runs(np.zeros(3, bool)) == []
     assert sm.shot_slices(np.array([0, 4]), 9) == [slice(0, 4), slice(4, 9)]
+
+
+def test_a_gaussian_mean_keeps_what_is_constant_and_sums_of_squares_positive() -> None:
+    flat = np.full((80, 2), 3.0)
+    np.testing.assert_allclose(sm.gaussian_mean(flat, UNEVEN, 0.2), flat)
+    # One frame alone at the end of a shot: a line through it would go below zero.
+    weights = np.zeros(80)
+    weights[70] = 1.0
+    spread = sm.gaussian_mean(weights, UNEVEN, 0.2)
+    assert (spread >= 0).all() and spread[79] > 0 and spread.argmax() in (69, 70, 71)
+    assert spread[:40].max() == 0
