@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Plan, Presence
+from pipeline.maths.masks import grow
 from pipeline.media.clip import Clip
 from pipeline.plate.build import make_plates
 from pipeline.plate.extremities import extremities
@@ -20,6 +21,9 @@ from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
+
+_UNCERTAIN_BH = 0.25
+"""How far a mask that was moved here from another frame may be off: limbs are elsewhere."""
 
 
 def plate_clip(
@@ -47,7 +51,7 @@ def plate_clip(
         world_from_source=plans[0].camera.world_from_source,
         shot_starts=plans[0].shot_starts,
         needed=np.asarray(np.stack([_needs_plates(plan) for plan in plans]).any(axis=0)),
-        people_mask=lambda frame: _hidden(plans, masks, frame),
+        people_mask=lambda frame: hidden_in(plans, masks, frame),
         body_height_px=typical_height_px(heights_px, clip.info.size_wh),
         shadows=_any_shadow(shadows),
     )
@@ -64,7 +68,7 @@ def _needs_plates(plan: Plan) -> NDArray[np.bool_]:
     return needed & (plan.subject.presence > Presence.ABSENT)
 
 
-def _hidden(plans: Sequence[Plan], masks: Sequence[SubjectMasks], frame: int) -> Mask:
+def hidden_in(plans: Sequence[Plan], masks: Sequence[SubjectMasks], frame: int) -> Mask:
     """(H, W) everything that occludes the background: to each subject everybody else is one of the others."""
     hidden = masks[0].hidden_mask(frame)
     is_blended = plans[0].is_blended
@@ -73,7 +77,10 @@ def _hidden(plans: Sequence[Plan], masks: Sequence[SubjectMasks], frame: int) ->
         return np.ones_like(hidden)
     for further in masks[1:]:
         hidden = hidden | further.subject_mask(frame)
-    for plan in plans:
+    for plan, own in zip(plans, masks, strict=True):
+        if plan.subject.presence[frame] == Presence.UNCERTAIN:
+            height_px = float(np.nan_to_num(plan.subject.body_height_px[frame]))
+            hidden = hidden | grow(own.subject_mask(frame), round(_UNCERTAIN_BH * height_px))
         hidden = hidden | extremities(plan.subject.skeletons[frame], plan.subject.body_height_px[frame], hidden.shape)
     return hidden
 
