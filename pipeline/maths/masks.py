@@ -1,4 +1,4 @@
-"""Dilation of masks, and their overlap."""
+"""Dilation and closing of masks, and their overlap."""
 
 from __future__ import annotations
 
@@ -48,3 +48,19 @@ def iou(a: Mask, b: Mask) -> float:
     """Return the intersection over the union of two masks; 0 where both are empty."""
     both = int(np.count_nonzero(a & b))
     return both / max(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) - both, 1)
+
+
+def close(mask: Mask, radius_px: float) -> Mask:
+    """Return the mask (h, w) without notches and holes that are narrower than a disc of at least 1 px."""
+    reach = max(1, round(radius_px))
+    x0, y0, x1, y1 = box_of_mask(mask)
+    result = mask.copy()
+    if mask.any():
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        # Closing never leaves the box; what lies outside of it does not erode what is inside.
+        near = cv2.copyMakeBorder(
+            np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8), *[reach] * 4, cv2.BORDER_CONSTANT, value=0
+        )
+        closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, kernel)
+        result[y0:y1, x0:x1] = closed[reach:-reach, reach:-reach].view(np.bool_)
+    return result

@@ -14,7 +14,7 @@ from pipeline.datatypes.plan import Presence, Subject
 from pipeline.datatypes.survey import Overlays
 from pipeline.joints import HIPS
 from pipeline.maths.boxes import box_of_mask
-from pipeline.maths.masks import grow_round
+from pipeline.maths.masks import close, grow_round
 
 FILLED_DILATION_BH = 0.03
 """A mask moved from another frame fits less well than a detected one."""
@@ -23,6 +23,8 @@ FILLED_DILATION_BH = 0.03
 WHOLE = 0.9
 """Visible fraction that the subject must have in a frame whose mask is reused for another one."""
 MAX_MASK_SECONDS = 1.0
+GAP_BH = 0.02
+"""Radius of the notches and holes that the mask of somebody in front of the subject may have."""
 NEARER_BH = 0.02
 """How much farther down the picture a person in front of the subject must reach."""
 
@@ -64,8 +66,8 @@ class SubjectMasks:
         self._hips = subject.joints[:, HIPS, :2].astype(np.float64).mean(axis=1)
 
     def subject_mask(self, frame: int) -> Mask:
-        """Return the subject's mask; where they were not clearly visible, the best mask of a nearby frame, moved with
-        the hips.
+        """Return the subject's mask; where they were not clearly visible, the masks of nearby frames, moved with the
+        hips.
 
         Empty where the subject is absent.
         """
@@ -77,8 +79,13 @@ class SubjectMasks:
         return mask if overlay is None else mask & ~overlay
 
     def others_mask(self, frame: int) -> Mask:
-        """Return the union of everybody else's masks."""
+        """Return the union of everybody else's masks.
+
+        Without their gaps where the subject was not clearly visible: a gap would show the background behind both.
+        """
         mask = self._union(frame, False)
+        if self._subject.presence[frame] == Presence.UNCERTAIN:
+            mask = close(mask, self._gap_px(frame))
         overlay = self.overlay_mask(frame)
         return mask if overlay is None else mask & ~overlay
 
@@ -122,6 +129,10 @@ class SubjectMasks:
                 whole |= masks[track_id]
         return whole
 
+    def _gap_px(self, frame: int) -> float:
+        height = float(self._subject.body_height_px[frame])
+        return GAP_BH * height if np.isfinite(height) else 1.0
+
     def _without_hiding(self, moved: Mask, frame: int, subject_tracks: frozenset[int], height_px: float) -> Mask:
         """Remove from a moved mask people in front of the subject: those who reach farther down the picture.
 
@@ -131,7 +142,7 @@ class SubjectMasks:
         lowest = box_of_mask(moved)[3] + NEARER_BH * height_px
         for track_id, mask in self._store.get(frame).items():
             if track_id not in subject_tracks and box_of_mask(mask)[3] >= min(lowest, self._shape[0]):
-                left &= ~mask
+                left &= ~close(mask, self._gap_px(frame))
         return left
 
     def _near(self, frame: int) -> list[int]:
@@ -145,24 +156,35 @@ class SubjectMasks:
         return []
 
     def _moved(self, frame: int) -> Mask:
+        """Return the masks of the nearest frames on both sides, moved to where the hips are in this one.
+
+        What one side hides the other one may show: somebody who passes uncovers first one arm, then the other.
+        """
         height = self._subject.body_height_px
-        candidates = []
+        moved = np.zeros(self._shape, np.bool_)
+        heights = []
         for source in self._near(frame):
             distance = abs(float(self._seconds[source] - self._seconds[frame]))
             shift = self._hips[frame] - self._hips[source]
             # A mask from the other side of a cut is far off, as the hips show.
-            candidates.append((distance + float(np.hypot(*shift)) / max(height[source], 1.0), distance, source))
-        if not candidates or min(candidates)[1] > MAX_MASK_SECONDS:
-            return np.zeros(self._shape, np.bool_)
-        source = min(candidates)[2]
+            if distance + float(np.hypot(*shift)) / max(float(height[source]), 1.0) <= MAX_MASK_SECONDS:
+                moved |= self._moved_from(source, frame)
+                heights.append(float(height[source]))
+        if not heights:
+            return moved
+        grown = grow_round(moved, FILLED_DILATION_BH * max(heights))
+        at = int(np.searchsorted(self._found, frame))
+        beside = self._found[max(at - 1, 0) : at + 1]
+        subject_tracks = frozenset(self._subject.track_of_frame[beside].tolist())
+        return self._without_hiding(grown, frame, subject_tracks, max(heights))
+
+    def _moved_from(self, source: int, frame: int) -> Mask:
+        """Return the subject's mask of another frame, moved with the hips and scaled with the body."""
+        height = self._subject.body_height_px
         scale = float(height[frame] / height[source]) if height[source] > 0 and np.isfinite(height[frame]) else 1.0
         scale = float(np.clip(scale, 0.8, 1.25))
         offset = self._hips[frame] - scale * self._hips[source]
         matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         mask = self._union(source, True).view(np.uint8)
         moved = cv2.warpAffine(mask, matrix, (self._shape[1], self._shape[0]), flags=cv2.INTER_NEAREST)
-        grown = grow_round(moved.astype(np.bool_), FILLED_DILATION_BH * float(height[source]))
-        at = int(np.searchsorted(self._found, frame))
-        beside = self._found[max(at - 1, 0) : at + 1]
-        subject_tracks = frozenset(self._subject.track_of_frame[beside].tolist())
-        return self._without_hiding(grown, frame, subject_tracks, float(height[source]))
+        return np.asarray(moved > 0, np.bool_)

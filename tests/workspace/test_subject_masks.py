@@ -105,3 +105,25 @@ def test_people_who_are_not_found_are_about_where_their_moved_masks_are() -> Non
     assert found is not None
     np.testing.assert_array_equal(found, column(25))
     assert masks.unfound_others_mask(0) is None
+
+
+def test_what_is_hidden_on_one_side_of_a_gap_is_filled_in_from_the_other() -> None:
+    upper, lower = column(10), column(18)
+    upper[24:] = False
+    lower[:24] = False
+    presence = [Presence.FOUND, Presence.UNCERTAIN, Presence.FOUND]
+    filled = masks_of(Store({0: {0: upper}, 2: {0: lower}}), presence, [0, -1, 0], [14, 18, 22]).subject_mask(1)
+    assert filled[column(14)].all()
+    assert not filled[:, :8].any()
+
+
+def test_a_gap_in_the_mask_of_somebody_in_front_is_not_the_subjects() -> None:
+    nearer = column(12)
+    nearer[40:44, 12:20] = True
+    with_gap = nearer.copy()
+    with_gap[20:22, 15:17] = False
+    store = Store({0: {0: column(10)}, 1: {1: with_gap}})
+    masks = masks_of(store, [Presence.FOUND, Presence.UNCERTAIN], [0, -1], [14, 16])
+    assert masks.subject_mask(1).any()
+    assert not (masks.subject_mask(1) & nearer).any()
+    np.testing.assert_array_equal(masks.others_mask(1), nearer)
