@@ -2,10 +2,11 @@
 
 The brightness of a surface is its albedo times its light, and neither is known. Four cues of the intensity are combined
 (face, clothes, the mean and the bright end of the surroundings), each relative to the average albedo of such surfaces;
-an outlying cue loses its weight, so that dark skin or a dark wall alone does not darken the light. Color is estimated
-from skin, whose hue varies little between people, and from the surroundings. Direction is estimated from the person's
-own shading: along the silhouette the normals are known (Johnson and Farid, "Exposing Digital Forgeries by Detecting
-Inconsistencies in Lighting", 2005). Change over time is measured on their own parts, whose albedo is constant.
+an outlying cue loses its weight, so that dark skin or a dark wall alone does not darken the light, and backlight is
+recognized by the person's cues together. Color is estimated from skin, whose hue varies little between people, and from
+the surroundings. Direction is estimated from the person's own shading: along the silhouette the normals are known
+(Johnson and Farid, "Exposing Digital Forgeries by Detecting Inconsistencies in Lighting", 2005). Change over time is
+measured on their own parts, whose albedo is constant.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Matte
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
+from pipeline.maths.backlight import backlit_strength
 from pipeline.maths.masks import grow
 from pipeline.maths.robust import agreed_value
 from pipeline.maths.smoothing import gaussian_smooth
@@ -250,10 +252,10 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
     told = {name: float(np.log(max(rgb @ LUMINANCE, _DARK) / _TYPICAL[name])) for name, rgb in signs.items()
             if np.isfinite(rgb).all()}  # fmt: skip
     told["usual"] = float(np.log(_USUAL))
-    strength = float(np.exp(_agreed(told, _trust_in(told), _DISAGREE)))
+    highlights = float(np.median([sample.highlights for sample in samples]))
+    strength = float(np.exp(backlit_strength(_agreed(told, _trust_in(told), _DISAGREE), told, highlights)))
     # No surface reflects more light than it receives: the person's highlights are a lower bound.
-    lowest = float(np.median([sample.highlights for sample in samples])) / 0.9
-    strength = float(np.clip(max(strength, min(lowest, 1.0)), *_STRENGTHS))
+    strength = float(np.clip(max(strength, min(highlights / 0.9, 1.0)), *_STRENGTHS))
     chroma = np.zeros(3)
     for channel in (0, 2):
         hints = {"usual": 0.0}

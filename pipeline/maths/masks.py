@@ -58,9 +58,7 @@ def close(mask: Mask, radius_px: float) -> Mask:
     if mask.any():
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
         # Closing never leaves the box; what lies outside of it does not erode what is inside.
-        near = cv2.copyMakeBorder(
-            np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8), *[reach] * 4, cv2.BORDER_CONSTANT, value=0
-        )
+        near = np.pad(np.ascontiguousarray(mask[y0:y1, x0:x1]).view(np.uint8), reach)
         closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, kernel)
         result[y0:y1, x0:x1] = closed[reach:-reach, reach:-reach].view(np.bool_)
     return result

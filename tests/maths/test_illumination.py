@@ -33,15 +33,18 @@ def _body() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return cover.astype(np.float32), normal_x, joints
 
 
-def _sample(light: np.ndarray, *, from_x: float = 0.0, skin: float = 1.0, scenery: float = 0.25) -> LightSample:
-    """Show the man under light (3,), with a share of it from one side, before scenery of a mean albedo."""
+def _sample(
+    light: np.ndarray, *, from_x: float = 0.0, skin: float = 1.0, scenery: float = 0.25, behind: float = 1.0
+) -> LightSample:
+    """Show the man under light (3,), with a share of it from one side, before scenery in ``behind``
+    times that light."""
     cover, normal_x, joints = _body()
     rng = np.random.default_rng(5)
     albedo = scenery * rng.uniform(0.2, 1.8, (*cover.shape, 1)) * np.ones(3)
     person = np.full((*cover.shape, 3), 0.14)
     person[:28] = skin * _SKIN
     person *= (0.95 * (1 + from_x * normal_x))[..., None]
-    linear = np.where(cover[..., None] > 0, person, albedo) * light
+    linear = np.where(cover[..., None] > 0, person, np.minimum(behind * albedo, 1)) * light
     sample = sample_light(linear.astype(np.float32), cover, cover, joints)
     assert sample is not None
     return sample
@@ -80,6 +83,20 @@ def test_one_sign_that_disagrees_does_not_decide() -> None:
     darker_wall = float(_level(_light([_sample(np.ones(3), scenery=0.17)]))[0])
     both = float(_level(_light([_sample(np.ones(3), skin=0.25, scenery=0.17)]))[0])
     assert dark_skin > 0.9 * usual and both > 0.8 * darker_wall and dark_wall > 0.6 * usual
+
+
+def test_a_person_against_the_light_is_dark_before_a_bright_scene() -> None:
+    usual, against_sun, dark_skin = (
+        float(_level(_light([sample] * 3))[0])
+        for sample in (
+            _sample(np.ones(3)),
+            _sample(0.25 * np.ones(3), behind=8.0),
+            _sample(np.ones(3), skin=0.25, behind=1.2),
+        )
+    )
+    assert 0.15 < against_sun < 0.42
+    # Before, the bright scene alone decided: 0.9. And who is merely dark-skinned is not backlit.
+    assert dark_skin > 0.9 * usual
 
 
 def test_the_color_of_the_light_is_found_and_white_light_stays_white() -> None:
