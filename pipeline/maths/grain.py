@@ -51,7 +51,8 @@ def noise_inside(picture: Picture, where: Mask) -> NDArray[np.float32]:
     """
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     square = np.square(gray - cv2.GaussianBlur(gray, (0, 0), _DETAIL_PX))
-    return np.sqrt(cv2.blur(square, (_WINDOW_PX, _WINDOW_PX)))[where]
+    # A running sum may end a little below zero.
+    return np.sqrt(np.maximum(cv2.blur(square, (_WINDOW_PX, _WINDOW_PX)), 0))[where]
 
 
 def _share_on_people(inside: list[NDArray[np.float32]], sigma: tuple[float, float, float], common: float) -> float:

@@ -145,6 +145,7 @@ class OverlayFinder:
         if found is not None:
             last = self._held[-1].index
             for graphic in self._unknown(found.edges, found.area, found.mean, last, last):
+                graphic.is_lasting = True
                 self._place(graphic, 0, last)
 
     def _look_for_gradual(self) -> None:
@@ -169,7 +170,8 @@ class OverlayFinder:
         self._shown = shown
 
     def _end(self, graphic: Graphic) -> None:
-        if graphic.last - graphic.first + 1 >= self._least_frames:
+        graphic.trim(self._held)
+        if graphic.last - graphic.first + 1 >= self._least_frames and graphic.is_steady(self._held):
             self._ended.append((graphic, zlib.compress(np.packbits(graphic.mask).tobytes(), 1)))
             self._recent.append(graphic)
 
