@@ -19,6 +19,7 @@ from pipeline.maths.light import linear_of
 from pipeline.maths.shadow_light import light_with_shadow
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
+from pipeline.plate.fade_light import picture_level, with_fades
 from pipeline.plate.shadow_search import MOST_SAMPLES, GroundView, ground_view, shadows_of_shot
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
@@ -60,8 +61,11 @@ def estimate_lighting(
 def _measured(clip: Clip, plan: Plan, masks: SubjectMasks, check: Check) -> tuple[SceneLight, CastShadows]:
     seconds = clip.info.pts_seconds
     size_wh = clip.info.size_wh
-    looked_at = np.array(_looked_at(plan, seconds), np.int64)
-    frames = clip.frames_at(looked_at.tolist())
+    is_faded = np.zeros(len(seconds), np.bool_) if plan.is_blended is None else plan.is_blended
+    looked_at = np.array(_looked_at(plan, seconds, is_faded), np.int64)
+    read = np.union1d(looked_at, np.flatnonzero(is_faded & (plan.subject.presence > Presence.ABSENT)))
+    frames = clip.frames_at(read.tolist())
+    levels = np.full(len(seconds), np.nan)
     lights: list[SceneLight] = []
     shadows: list[CastShadows] = []
     for start, stop in pairwise([*(int(start) for start in plan.shot_starts), clip.info.num_frames]):
@@ -70,19 +74,24 @@ def _measured(clip: Clip, plan: Plan, masks: SubjectMasks, check: Check) -> tupl
         usual_px = float(np.median(plan.subject.body_height_px[of_shot])) if len(of_shot) else 1.0
         samples: dict[int, LightSample] = {}
         views: list[GroundView] = []
-        for frame in islice(frames, len(of_shot)):
+        for frame in islice(frames, int(np.count_nonzero((read >= start) & (read < stop)))):
             check()
+            if is_faded.any():
+                levels[frame.index] = picture_level(rgb_of(frame))
+            if is_faded[frame.index]:
+                continue
             sample = _sample(frame, plan, masks)
             if sample is not None:
                 samples[frame.index] = sample
             if frame.index in compared and (view := _view(frame, plan, masks, usual_px)) is not None:
                 views.append(view)
         numbers = sorted(samples)
-        lights.append(light_over_time([samples[t] for t in numbers], seconds[numbers], seconds[start:stop]))
+        light = light_over_time([samples[t] for t in numbers], seconds[numbers], seconds[start:stop])
+        lights.append(with_fades(light, levels[start:stop], is_faded[start:stop]))
         shadows.append(shadows_of_shot(views, plan.camera.world_from_source, start, stop, size_wh))
-    light = SceneLight(*(np.concatenate(parts) for parts in zip(*map(_fields, lights), strict=True)))
+    joined = SceneLight(*(np.concatenate(parts) for parts in zip(*map(_fields, lights), strict=True)))
     thrown = CastShadows.joined(shadows)
-    return light_with_shadow(light, thrown), thrown
+    return light_with_shadow(joined, thrown), thrown
 
 
 def _compared(frames: NDArray[np.int64]) -> set[int]:
@@ -118,10 +127,10 @@ def _view(frame: Frame, plan: Plan, masks: SubjectMasks, usual_px: float) -> Gro
     )
 
 
-def _looked_at(plan: Plan, seconds: NDArray[np.float64]) -> list[int]:
-    """Return the frames to sample: those in which the subject was detected, a few per second."""
+def _looked_at(plan: Plan, seconds: NDArray[np.float64], is_faded: NDArray[np.bool_]) -> list[int]:
+    """Return the frames to sample: those in which the subject was detected outside fades, a few per second."""
     chosen: list[int] = []
-    for t in np.flatnonzero(plan.subject.presence == Presence.FOUND).tolist():
+    for t in np.flatnonzero((plan.subject.presence == Presence.FOUND) & ~is_faded).tolist():
         if not chosen or seconds[t] - seconds[chosen[-1]] >= 1 / _SAMPLES_PER_SECOND:
             chosen.append(t)
     return chosen
