@@ -16,6 +16,8 @@ from pipeline.plan.likeness import bhattacharyya
 from pipeline.plan.linking import looks_of
 
 ABSENT_SECONDS = 1.0
+MISSED_SECONDS = 0.1
+"""Between frames that show the subject a shorter absence is told, too: there the original person may be left."""
 LOOKALIKE = 0.9
 """Similarity above which two people may be confused; see ``likeness.alike``."""
 LOOKALIKE_SECONDS = 1.0
@@ -37,7 +39,7 @@ def doubts_of(
             f"the subject's place was filled in for {frames} in which the subject was not clearly visible"
             f" ({times_of(true_runs(uncertain), info)})"
         )
-    long = [run for run in true_runs(absent) if seconds_of(run, info) > ABSENT_SECONDS]
+    long = [run for run in true_runs(absent) if seconds_of(run, info) > _told_from(run, len(absent))]
     if long:
         lines.append(f"the subject was not seen {times_of(long, info)}: those frames are untouched")
     share = float(np.mean(absent))
@@ -49,6 +51,12 @@ def doubts_of(
     lines.extend(_lookalikes(person, others, info))
     lines.extend(_unmarked(subject.others_lost, info))
     return tuple(lines)
+
+
+def _told_from(run: tuple[int, int], num_frames: int) -> float:
+    """Return the seconds from which an absence is told: whoever has yet to come in or has left is not missed."""
+    is_between = run[0] > 0 and run[1] < num_frames
+    return MISSED_SECONDS if is_between else ABSENT_SECONDS
 
 
 def _unmarked(lost: NDArray[np.bool_] | None, info: VideoInfo) -> list[str]:

@@ -50,3 +50,22 @@ def test_somebody_lost_within_the_picture_stays_lost_until_the_shot_ends() -> No
     assert "not found from 1.0 to 4.0 s" in line
     (line,) = told(360.0, (30, 90), (0, 60))
     assert "not found from 1.0 to 2.0 s" in line
+
+
+def untouched(absent: slice) -> list[str]:
+    own = walker(0, np.arange(COUNT), np.full(COUNT, 300.0), RED)
+    presence = np.full(COUNT, Presence.FOUND, np.uint8)
+    presence[absent] = Presence.ABSENT
+    subject = Subject(
+        np.zeros(COUNT, np.int64), presence, own.boxes_xyxy, own.joints, own.skeletons, np.full(COUNT, 200.0)
+    )
+    return [line for line in doubts_of(subject, (own,), (), video_info(COUNT, (640, 360), 30)) if "untouched" in line]
+
+
+def test_frames_between_others_in_which_the_subject_was_missed_are_told() -> None:
+    (line,) = untouched(slice(30, 45))
+    assert "from 1.0 to 1.5 s" in line
+    assert untouched(slice(30, 33)) == []
+    assert untouched(slice(0, 15)) == []
+    (line,) = untouched(slice(0, 45))
+    assert "from 0.0 to 1.5 s" in line
