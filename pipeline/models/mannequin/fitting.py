@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
+from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.cut_body import measurable
 from pipeline.models.mannequin.deformation import PARTS, DeformationGraph, make_graph, part_shares
 from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose
@@ -97,6 +98,7 @@ def fit_view(
         reference.mask,
         reference.height_px,
         reference.cut_row,
+        (_of_arms(shares, triangles), find_lower_arms(reference).area),
     )
     from_side = reference.view in ("left", "right")
     shaped = reshaped(figure, shares, pose, places, moved, from_side=from_side) if reshape else figure
@@ -107,6 +109,11 @@ def fit_view(
     own = (nearest >= 0) & (np.arange(height) < reference.cut_row)[:, None]
     overlap = float((own & reference.mask).sum() / max((own | reference.mask).sum(), 1))
     return shaped, FittedView(reference, laid, nearest, depth, triangles, overlap)
+
+
+def _of_arms(shares: Float64Array, triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
+    arms = shares[:, [PARTS.index("arm.L"), PARTS.index("arm.R")]].sum(1) > 0.5
+    return np.asarray(arms[triangles].any(1))
 
 
 def with_cloth_and_hair(figure: Figure, reference: ReferenceView) -> Figure:

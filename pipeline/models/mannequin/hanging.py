@@ -24,7 +24,7 @@ _AROUND = 56
 _DOWN = 48
 _LEGS_APART = 0.085
 """Legs whose centers are this far apart show a gap between trousers; closer ones are inconclusive. Standing heights."""
-_LEAST_LENGTH = 0.07
+_LEAST_LENGTH = 0.1
 """Least height of the rows closed between the legs; less is a crotch. Standing heights."""
 _DEPTH = 0.6
 """Ratio of a hanging cloth's depth to its width."""

@@ -22,6 +22,8 @@ _WIDER = 1.45
 """Ratio of a brim's width to the face's, at least: hair is seldom as wide above the eyes only."""
 _EACH_SIDE = 1.2
 """The same on each side of the face's middle."""
+_LEAST_WIDE = 0.3
+"""Width of a row that belongs to a head or a hat, over the face's."""
 _THICKEST = 0.05
 """Height of the rows that are as wide, at most: a brim is thin, curls are not. Standing heights."""
 _TALLEST = 0.088
@@ -70,7 +72,8 @@ def find_hat(reference: ReferenceView) -> Hat | None:
     wide = (widths[rows] > [_EACH_SIDE * left, _EACH_SIDE * right]).all(1)
     wide &= widths[rows].sum(1) > _WIDER * (left + right)
     brim = rows[wide]
-    top = int(np.flatnonzero(widths.sum(1) > 0)[0])
+    # A twig of the background above the head is no hat.
+    top = int(np.flatnonzero(widths.sum(1) > _LEAST_WIDE * (left + right))[0])
     if len(brim) and np.ptp(brim) < _THICKEST * height:
         # Under the brim's edge, whose rows are the narrower the farther down.
         end = int(brim[-1]) + max(1, round(0.1 * len(brim)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.appearance import Appearance, CharacterFit, ReferencePicture
 from pipeline.models.mannequin.accessories import with_accessories
+from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.beards import beard_share, with_beard
 from pipeline.models.mannequin.bodies import AVERAGE, Bodies, BodyType
 from pipeline.models.mannequin.body_fitting import fit_body
@@ -19,10 +20,11 @@ from pipeline.models.mannequin.hanging import covered_by_hanging
 from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
 from pipeline.models.mannequin.hems import with_hems_as_shown
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
-from pipeline.models.mannequin.outfit import Outfit, outfit_of
+from pipeline.models.mannequin.outfit import Outfit, bares_upper_arms, outfit_of
 from pipeline.models.mannequin.painted import paint_clothes
 from pipeline.models.mannequin.painted_skin import paint_skin
 from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.stance import sits, with_standing_height
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
@@ -35,6 +37,10 @@ limbs."""
 _ORDER = ("front", "back", "left", "right")
 _ONE_NOT_LAID = "the figure could not be fitted to the person in every reference picture: those pictures are left out"
 _NOT_LAID = "the figure could not be fitted to the person in the reference picture: only plain colors are taken over"
+_ARMS_BEFORE = (
+    "arms or hands are in front of the body in a reference picture: their surface, and what they hide, is filled in"
+)
+_SITS = "the person in the reference picture sits: their standing height is estimated"
 _NO_FACE = "no reference picture shows the face from the front: the face is the figure's own, in a matching color"
 _CUT_OFF = (
     "the reference picture ends above the feet: what is below is the figure's own, "
@@ -98,11 +104,15 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     if appearance.reference is None or appearance.reference_person is None:
         return plain_person(figure, outfit)
     given = [ReferencePicture(appearance.reference, appearance.reference_person), *appearance.more_references]
-    views = [view for each in given if (view := make_view(each.picture, each.person)) is not None]
+    shown = [view for each in given if (view := make_view(each.picture, each.person)) is not None]
+    is_seated = any(sits(view) for view in shown)
+    views = [with_standing_height(view) for view in shown]
     # Width and lengths come from a view across the shoulders, depth from the side.
     views.sort(key=lambda view: _ORDER.index(view.view))
     if not views:
         return replace(plain_person(figure, outfit), warnings=(_NOT_LAID,))
+    if find_lower_arms(views[0]).hides_forearms:
+        outfit = replace(outfit, long_sleeves=not bares_upper_arms(appearance))
     hat = find_hat(views[0])
     body = views[0] if hat is None else without_hat(views[0], hat)
     fitted = fit_body(bodies, body, choose_from_words(appearance.prompt).body, _drawn(figure, outfit))
@@ -138,6 +148,10 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
         warnings = (*warnings, _CUT_OFF)
     if not any(each.reference.view == "front" for each in good):
         warnings = (*warnings, _NO_FACE)
+    if any(find_lower_arms(each.reference).unread for each in good):
+        warnings = (*warnings, _ARMS_BEFORE)
+    if is_seated:
+        warnings = (*warnings, _SITS)
     fit = CharacterFit(tuple(each.reference.view for each in good), laid[0].overlap)
     colors = bake(shaped, part_shares(shaped), drawn, good, flat)
     return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings, fitted)

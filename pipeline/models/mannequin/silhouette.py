@@ -88,13 +88,15 @@ def fit_outline(
     mask: Mask,
     body_height_px: float,
     cut_row: float = float("inf"),
+    arms: tuple[NDArray[np.bool_], Mask] | None = None,
 ) -> Float64Array:
     """Return (V, 2) displacements of the posed figure's vertices, picture px.
 
     ``places`` (V, 3) are the posed vertices, ``loose`` (F,) the triangles whose outline is ignored (hands, whose
     fingers never match). ``anchors`` are point constraints: their rows over the nodes, targets minus places (n, 2),
-    weights. From ``cut_row`` on there is no picture. Method: non-rigid iterative closest points, point to line (Amberg
-    et al., 2007).
+    weights. From ``cut_row`` on there is no picture. ``arms`` are the arms' triangles (F,), and where the picture shows
+    forearms and hands (h, w): only the former are matched to outlines there. Method: non-rigid iterative closest
+    points, point to line (Amberg et al., 2007).
     """
     scale = _LINES / body_height_px
     goal = outline_of(mask, scale, _LINES)
@@ -103,6 +105,7 @@ def fit_outline(
     flat = places.copy()
     flat[:, :2] = (flat[:, :2] + 0.5) * scale - 0.5
     moved = np.zeros((len(places), 2))
+    of_arms = None if arms is None else _inside(arms[1], goal.outline, scale)
     anchor_rows, anchor_targets, anchor_weights = anchors
     for limit, stiffness in _ROUNDS:
         now = flat.copy()
@@ -114,6 +117,8 @@ def fit_outline(
         owner = nearest[own.rows, own.columns]
         match, distance = goal.nearest(own, _LINES)
         keep = (distance < limit) & ~loose[owner] & ((own.normals * goal.outline.normals[match]).sum(1) > 0.3)
+        if arms is not None and of_arms is not None:
+            keep &= arms[0][owner] | ~of_arms[match]
         owner = owner[keep]
         match = match[keep]
         here = own.points[keep]
@@ -128,6 +133,12 @@ def fit_outline(
         nodes = graph.solve(equations, targets, weights, stiffness, 1e-3)
         moved = np.asarray(graph.follow @ nodes)
     return moved / scale
+
+
+def _inside(area: Mask, outline: Outline, scale: float) -> NDArray[np.bool_]:
+    """(n,) the points of a scaled picture's outline that lie in an area of the unscaled one."""
+    columns, rows = np.rint((outline.points.T + 0.5) / scale - 0.5).astype(int)
+    return np.asarray(area[np.clip(rows, 0, len(area) - 1), np.clip(columns, 0, area.shape[1] - 1)])
 
 
 def _towards_line(gap: Float64Array, normal: Float64Array) -> Float64Array:

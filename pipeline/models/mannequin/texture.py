@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
+from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.face_sides import read_within_face
@@ -135,6 +136,11 @@ def bake(
             fine[plain_skin] = _in_tone(plain[plain_skin], tone)
             known[plain_skin] = True
     hair = next((found for view in views if (found := find_hair(view.reference)) is not None), None)
+    unread = np.any([find_lower_arms(view.reference).of_triangles(figure, triangles) for view in views], axis=0)
+    # What is known of skin is the face's there.
+    bare_hands = unread & np.isin(groups, [Group.SKIN, Group.FOREARM]) & ~known.any(1)
+    fine[bare_hands] = _in_tone(plain[bare_hands], fine[faces][known[faces]])
+    known[bare_hands] = True
     fine = with_usual_chroma(fine, known, groups, parts, faces, hair)
     fine = with_even_hands(fine, known, figure, triangles, groups)
     if all(np.isfinite(view.reference.cut_row) for view in views):
@@ -203,6 +209,13 @@ def _sampled(
         hidden = _near_arms(reference)[row, column]
         seen &= ~arms[:, None] & ~hidden
         owner = np.where(hidden, -2, owner)
+    lower = find_lower_arms(reference)
+    arms = np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
+    covered = (lower.area[row, column] & ~arms[:, None]) | lower.of_triangles(figure, triangles)[:, None]
+    # A head may be behind a hand, but joints do not tell.
+    covered &= (parts != PARTS.index("head"))[:, None]
+    seen &= ~covered
+    owner = np.where(covered, -2, owner)
     # Where the picture ends nothing is seen, and nothing is known of what is behind.
     is_outside = (y >= reference.cut_row) | cut_off(reference, parts, groups)[:, None]
     seen &= ~is_outside
@@ -240,11 +253,18 @@ def _back_colors(
         return out
     body = groups != Group.THING
     trunk = body & (parts == PARTS.index("torso"))
-    torso = (view.nearest >= 0) & trunk[view.nearest]
+    shown = (view.nearest >= 0) & ~find_lower_arms(view.reference).area
+    torso = shown & trunk[view.nearest]
     # A collar rises at the nape to where the front shows neck and shirt.
     back = extended(back_picture(view, torso), torso, _BORDER * view.reference.height_px)
     gain = flat[trunk] / np.maximum(samples.colors[trunk], 1e-6)
     out[trunk] = gain * sample_picture(back, samples.x[trunk], samples.y[trunk])
+    # The seat reaches lower than the belly: a top's color does not go on there.
+    seat = trunk & (groups == Group.LOWER)
+    trousers = shown & np.isin(groups, [Group.LOWER, Group.LEG])[view.nearest]
+    if seat.any() and trousers.any():
+        cloth = extended(view.reference.colors, trousers, _BORDER * view.reference.height_px)
+        out[seat] = gain[seat[trunk]] * sample_picture(cloth, samples.x[seat], samples.y[seat])
     colors = head_colors(view)
     if colors is None:
         return out
