@@ -72,12 +72,13 @@ def find_hat(reference: ReferenceView) -> Hat | None:
     wide = (widths[rows] > [_EACH_SIDE * left, _EACH_SIDE * right]).all(1)
     wide &= widths[rows].sum(1) > _WIDER * (left + right)
     brim = rows[wide]
-    # A twig of the background above the head is no hat.
-    top = int(np.flatnonzero(widths.sum(1) > _LEAST_WIDE * (left + right))[0])
+    top = int(np.flatnonzero(widths.sum(1) > 0)[0])
+    # A twig of the background above the head makes it no taller.
+    crown = int(np.flatnonzero(widths.sum(1) > _LEAST_WIDE * (left + right))[0])
     if len(brim) and np.ptp(brim) < _THICKEST * height:
         # Under the brim's edge, whose rows are the narrower the farther down.
         end = int(brim[-1]) + max(1, round(0.1 * len(brim)))
-    elif y - top > _TALLEST * height and not wide.any() and left + right < 2 * _BUSHY * height:
+    elif y - crown > _TALLEST * height and not wide.any() and left + right < 2 * _BUSHY * height:
         end = int(y - _FOREHEAD * height)
     else:
         return None
