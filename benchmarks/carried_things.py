@@ -156,4 +156,4 @@ CLIPS: dict[str, tuple[Thing, ...]] = {
     "dog": (Thing(_dog, is_carried=False, fists=(_RIGHT,)),),
     "thrown_ball": (Thing(_thrown_ball, is_carried=False),),
 }
-TUNED_ON = ("bag", "backpack", "umbrella", "dog", "stick", "phone")
+TUNED_ON = ("bag", "backpack", "umbrella", "dog", "stick", "phone", "box_in_front", "shoulder_bag")
