@@ -19,7 +19,7 @@ _MOST_BH2 = 0.009
 _SKIN_HUES = (17, 170)
 """Hues of skin, from red to orange, of 180: below the first, or above the second."""
 _SKIN_SATURATION = (25, 190)
-_SKIN_SHARE = 0.5
+_SKIN_SHARE = 0.45
 _FACE_BH = -0.02
 """Inside the head: not the hair around it."""
 _LEAST_FACE_PX = 60

@@ -173,7 +173,8 @@ def labels_of(
     own_hair = hair(unexplained & ~evidence.near_others & ~known, evidence.worn, sample, row)
     unexplained &= ~own_hair
     in_place = placed_things(unexplained, evidence.there)
-    known |= in_place
+    of_known_color = known
+    known = known | in_place
     shoes = subject_shoes(sample, unexplained, row)
     like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
     outline = blurred_outline(sample, unexplained, like_others, evidence.unmasked) & ~known
@@ -183,7 +184,8 @@ def labels_of(
     unexplained &= ~displaced_parts(unexplained, sample) | known
     mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample) & ~known
     unexplained &= ~rims & ~mixed
-    hands = bare_hands(unexplained, sample) & ~known
+    # A free hand is often where the thing in the other one is.
+    hands = bare_hands(unexplained, sample) & ~of_known_color
     unexplained &= ~hands
     outline |= mixed | hands | own_hair
     people = _people(evidence, sample, unexplained)

@@ -13,8 +13,9 @@ from pipeline.scene.held_search import HeldSearch
 from pipeline.scene.layers import Label
 from pipeline.scene.near_layer import NearLayers
 from pipeline.scene.scene_model import SceneModel, SceneRow, load_held, save_held, save_row
+from tests.scene.test_bare_hands import HAND, SKIN
 from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
-from tests.support.scene_truth import Mask, Picture, Shot, man_at, shot_at, wall
+from tests.support.scene_truth import Mask, Picture, Shot, disc, man_at, shot_at, wall
 
 BROWN = (150, 110, 70)
 PATCH = slice(80, 130), slice(176, 194)
@@ -63,6 +64,21 @@ def test_a_box_is_whole_before_a_wall_of_its_color(tmp_path: Path) -> None:
         assert share(labels == Label.CARRIED, box) > 0.95
         assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~box) > 0.95
     assert [path.name for path in tmp_path.glob("counts_*")] == []
+
+
+def test_a_free_hand_at_the_place_of_the_thing_in_the_other_one_is_the_subjects() -> None:
+    def with_skin(x: float, mask: Mask) -> Shot:
+        shot = shot_at(x, wall())
+        picture = shot.picture.copy()
+        picture[mask] = SKIN
+        return replace(shot, picture=picture, subject_mask=shot.subject_mask & ~mask)
+
+    row = learned([with_skin(x, disc(x + 49, 140, 14)) for x in PATH[::2]])
+    assert share(labeled(with_skin(150, HAND | disc(199, 160, 30)), row) == Label.CARRIED, HAND) > 0.9
+    # Its color alone does not tell that it is held.
+    row = replace(row, in_hand=np.zeros_like(row.in_hand), is_held=np.zeros_like(row.is_held))
+    everywhere = replace(row, held=np.ones((NUM_ANCHORS, NUM_CELLS, NUM_CELLS), np.float32))
+    assert share(labeled(with_skin(150, HAND), everywhere) == Label.CARRIED, HAND) < 0.1
 
 
 def test_nothing_is_placed_where_nothing_is_carried(tmp_path: Path) -> None:
