@@ -37,9 +37,9 @@ def small_mask() -> np.ndarray:
 
 def test_no_pixel_of_a_blended_frame_is_background() -> None:
     masks: Any = SimpleNamespace(hidden_mask=lambda frame: small_mask())
-    assert plate._hidden([fading_plan()], [masks], BLENDED).all()
+    assert plate.hidden_in([fading_plan()], [masks], BLENDED).all()
     for frame, plan in ((BLENDED - 1, fading_plan()), (BLENDED, fading_plan(fades=False))):
-        assert not plate._hidden([plan], [masks], frame).all()
+        assert not plate.hidden_in([plan], [masks], frame).all()
 
 
 def test_labels_learn_from_the_other_frames() -> None:

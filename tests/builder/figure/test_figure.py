@@ -96,9 +96,9 @@ def test_the_figure_has_height_one_and_faces_the_camera(figure: Figure) -> None:
 def test_every_vertex_hangs_on_bones_and_every_group_is_there(figure: Figure) -> None:
     np.testing.assert_allclose(figure.bone_weight.sum(1), 1, atol=1e-3)
     assert figure.bone_index.max() < len(BONES) and figure.triangles.max() < len(figure.vertices)
-    # A skirt, long hair, hats and bags are grown to a reference picture; the file has none.
-    grown = {Group.SKIRT, Group.LONG_HAIR, Group.THING}
-    assert set(np.unique(figure.groups)) == {int(group) for group in Group if group not in grown}
+    # Skirts, long hair, hats, bags, scarves and glasses are made for a picture or a prompt; the file has none.
+    made = {Group.SKIRT, Group.LONG_HAIR, Group.THING, Group.WRAP, Group.GLASSES}
+    assert set(np.unique(figure.groups)) == {int(group) for group in Group if group not in made}
     assert np.isfinite(figure.vertices).all() and figure.occlusion.min() >= 0 and figure.occlusion.max() <= 1
     # The sole is more occluded than the crown of the head, and the chin's underside more than the forehead.
     hair = np.unique(figure.triangles[figure.groups == Group.HAIR])
