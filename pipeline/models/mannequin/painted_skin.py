@@ -47,6 +47,8 @@ def paint_skin(
     covered = np.einsum("sk,tk->ts", weights, beard[triangles])
     if covered.max(initial=0.0) > _LEAST_COVERED:
         _mix(fine, covered, outfit.colors.get("beard", outfit.colors["hair"]))
+    if outfit.headwear not in (*_VISORS, "hood", "mask") and "gloves" not in outfit.colors:
+        return
     places = np.einsum("sk,tkd->tsd", weights, figure.vertices[triangles]).astype(np.float64)
     eyes = figure.landmarks[LANDMARK["left_eye"]] * [0, 1, 1]
     if outfit.headwear in _VISORS:
