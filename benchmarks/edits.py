@@ -7,7 +7,6 @@ each: whom does it replace, which cuts does it find, and does it tell the times 
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import mask_iou
 from benchmarks.judged_job import run, video_of
-from benchmarks.reframed import Footage, Reframed, Shown, crop, load_footage, mirror, write_reframed
+from benchmarks.reframed import Footage, Reframed, Shown, crop, judge_reframed, mirror, write_reframed
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.media.ffv1 import read_artifact
 
@@ -255,17 +254,7 @@ def judge(footage: Footage, name: str, work: Path) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.edits", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("footage", type=Path, help="folder with walk_a and walk_d")
-    parser.add_argument("names", nargs="*", choices=[*EDITS, []], help="only these")
-    parser.add_argument("--of", nargs="*", default=["walk_a", "walk_d"], help="of which clips")
-    parser.add_argument("--work", type=Path, default=Path("/tmp/edits"), help="clips and results go there")
-    arguments = parser.parse_args()
-    missed = []
-    for of in arguments.of:
-        footage = load_footage(arguments.footage / of)
-        missed += [judge(footage, name, arguments.work) for name in arguments.names or EDITS]
-    return int(any(missed))
+    return judge_reframed("edits", __doc__ or "", list(EDITS), judge)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ that are in the picture.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from benchmarks.figures import right_share
 from benchmarks.judged_job import run, video_of
 from benchmarks.picture_figures import RegionArea
-from benchmarks.reframed import Footage, Reframed, Shown, crop, load_footage, write_reframed
+from benchmarks.reframed import Footage, Reframed, Shown, crop, judge_reframed, write_reframed
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.media.ffv1 import read_artifact
 
@@ -166,19 +165,7 @@ def judge(footage: Footage, name: str, work: Path) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.half_bodies", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("footage", type=Path, help="folder with walk_a and walk_d")
-    parser.add_argument("names", nargs="*", choices=[*VIEWS, []], help="only these")
-    parser.add_argument("--of", nargs="*", default=["walk_a", "walk_d"], help="of which clips")
-    parser.add_argument("--work", type=Path, default=Path("/tmp/half_bodies"), help="clips and results go there")
-    arguments = parser.parse_args()
-    missed = []
-    for of in arguments.of:
-        footage = load_footage(arguments.footage / of)
-        missed += [judge(footage, name, arguments.work) for name in arguments.names or VIEWS]
-    return int(any(missed))
+    return judge_reframed("half_bodies", __doc__ or "", list(VIEWS), judge)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ another frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import argparse
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,3 +148,24 @@ def whole(count: int, start: int = 0) -> Iterator[Shown]:
     """Yield the folder's own frames."""
     for frame in range(start, start + count):
         yield Shown(frame, np.eye(3))
+
+
+def judge_reframed(
+    program: str, description: str, names: Sequence[str], judge: Callable[[Footage, str, Path], bool]
+) -> int:
+    """Read the command line of a benchmark of reframed clips and judge each of the ``names`` asked for.
+
+    ``judge`` takes a clip's footage, a name and the folder for its files, and returns whether an aim was missed. The
+    exit code is returned.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{program}", description=description.splitlines()[0])
+    parser.add_argument("footage", type=Path, help="folder with walk_a and walk_d")
+    parser.add_argument("names", nargs="*", choices=[*names, []], help="only these")
+    parser.add_argument("--of", nargs="*", default=["walk_a", "walk_d"], help="of which clips")
+    parser.add_argument("--work", type=Path, default=Path(f"/tmp/{program}"), help="clips and results go there")
+    arguments = parser.parse_args()
+    missed = []
+    for of in arguments.of:
+        footage = load_footage(arguments.footage / of)
+        missed += [judge(footage, name, arguments.work) for name in arguments.names or names]
+    return int(any(missed))

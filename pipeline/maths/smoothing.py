@@ -111,6 +111,11 @@ def true_runs(flags: NDArray[Any]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
+def longest_run(flags: NDArray[Any]) -> tuple[int, int]:
+    """Return (start, stop) of the longest run of True in (T,), the first of them; (0, 0) where there is none."""
+    return max(true_runs(flags), key=lambda run: run[1] - run[0], default=(0, 0))
+
+
 def equal_runs(values: NDArray[Any]) -> list[tuple[int, int]]:
     """Return (start, stop) of each stretch of equal values of a (T,) array, in order."""
     if not len(values):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,9 +85,9 @@ def make_plates(
             bright_levels.append(bright_level(filled.picture))
             steps.add(len(plan.candidates))
             # A frame is registered once the plates on both sides of it exist.
-            ready = takewhile(lambda frame: max(chosen[frame]) <= row, registered.waiting())  # noqa: B023
-            registered.register(((frame, read.picture(frame)) for frame in ready), lambda: steps.add(1))
-            read.release(row, next(iter(registered.waiting()), None))
+            ready = ((frame, read.picture(frame)) for frame in registered.ready(row))
+            registered.register(ready, lambda: steps.add(1))
+            read.release(row, registered.next_frame())
     # Spare plates say nothing about which of two plates fits better.
     fits = np.where(nearest.second_weight[:, None] > 0, registered.fits, np.nan)
     weights = np.maximum(fitting_weight(nearest.second_weight, fits), spare_weights(nearest, assignment))

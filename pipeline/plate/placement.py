@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import BinaryIO, ClassVar
 
 import cv2
@@ -245,12 +246,16 @@ class FrameRegistration:
         self._targets.pop(row - _KEPT_PLATES, None)
         self._plates.pop(row - _KEPT_PLATES, None)
 
-    def waiting(self) -> tuple[int, ...]:
-        """Return the frames that are not registered yet, ascending."""
-        return tuple(self._waiting)
+    def next_frame(self) -> int | None:
+        """Return the first frame that is not registered yet."""
+        return self._waiting[0] if self._waiting else None
+
+    def ready(self, row: int) -> list[int]:
+        """Return the next frames, ascending, whose plates are there once that of ``row`` is."""
+        return list(takewhile(lambda frame: max(self._chosen[frame]) <= row, self._waiting))
 
     def register(self, frames: Iterable[tuple[int, Picture]], done: Callable[[], None]) -> None:
-        """Register the next frames of ``waiting`` to their plates; ``done`` is called after each, and may raise."""
+        """Register ``ready`` frames to their plates; ``done`` is called after each, and may raise."""
         with closing(parallel_map(self._measured, frames)) as all_measured:
             for measured in all_measured:
                 t = self._waiting.popleft()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Picture, Points, Transforms
-from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
-from pipeline.maths.geometry import apply_transform
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.boxes import Box
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.maths.reduce import reduced
+from pipeline.plate.aligned import Aligned, Candidates
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.hidden_parallax import (
     ParallaxPattern,
@@ -24,8 +23,8 @@ from pipeline.plate.hidden_parallax import (
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, HoleSurroundings, misfit
-from pipeline.plate.motion_deblur import BlurredView, sharpened
-from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_factor, work_gray
+from pipeline.plate.plate_deblur import sharpened_plate
+from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_gray
 from pipeline.plate.stray import BRIEF_SECONDS, seen_briefly, stray_samples
 from pipeline.plate.warp import Warp, node_shape
 from pipeline.runtime.prefetch import parallel_map
@@ -38,8 +37,6 @@ their noise reduction."""
 _PARALLAX_PX = 0.2
 _REFINEMENTS = 2
 """The second time the mosaic is sharper: it gives half of what the first does on walk_a, a third one nothing."""
-_DEBLUR_ROOM_PX = 96
-"""Margin, at the reduced size, in which a sharp picture is compared with blurred ones to find the shutter."""
 _TIER = 1.4
 """Ratio of the sharpest to the least sharp frame of one tier. Frames of a static clip differ by 1.1."""
 
@@ -75,40 +72,6 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """The candidates of one anchor."""
-
-    plan: AnchorPlan
-    pictures: dict[int, Picture]
-    grades: dict[int, NDArray[np.uint8]]
-    guesses: dict[int, Transforms]
-    """frame -> (3, 3) candidate from anchor."""
-    motions: dict[int, Transforms]
-    """frame -> (3, 3) the next frame from the previous one; not at the ends of a shot."""
-    height: float
-    brief_frames: float
-    """Number of frames in which a place shows one moment."""
-
-    @property
-    def size_wh(self) -> tuple[int, int]:
-        return self.plan.size_wh
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Aligned:
-    """One candidate, registered to the anchor."""
-
-    frame: int
-    picture: Picture
-    grade: NDArray[np.uint8]
-    warp: Warp
-    light: NDArray[np.float64]
-    """(2, 3) gain and offset that match its light to the anchor's."""
-    tier: int
-    """Of sharpness, 0 the sharpest."""
-
-
 def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, ParallaxPattern | None]:
     """Build one anchor's plate. Returns it, where it is known, (H, W) - elsewhere it still shows people - and the
     parallax of the scene as the anchor sees it, None where there is hardly any.
@@ -129,13 +92,13 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
         warps = _refined(stack, {frame: warps[frame] for frame in fitting}, grays, target)
         pattern, _ = parallax_pattern(warps, stack.size_wh)
     aligned = [
-        _Aligned(
+        Aligned(
             frame, np.asarray(stack.pictures[frame]), stack.grades[frame], warps[frame], lights[frame], tiers[frame]
         )
         for frame in fitting
     ]
     plate, seen = _merge(stack, aligned, _NEAREST if parallax > _PARALLAX_PX else max_samples)
-    return _sharpened(stack, aligned, plate), seen, pattern
+    return sharpened_plate(stack, aligned, plate), seen, pattern
 
 
 def _refined(
@@ -214,7 +177,7 @@ def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
     )
 
 
-def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tuple[Picture, Mask]:
+def _merge(stack: Candidates, aligned: list[Aligned], max_samples: int) -> tuple[Picture, Mask]:
     """Take the masked median over the needed part of the anchor, block by block."""
     plan = stack.plan
     size_wh = stack.size_wh
@@ -251,60 +214,8 @@ def _merge(stack: Candidates, aligned: list[_Aligned], max_samples: int) -> tupl
     return plate, seen & ~stray_samples(plate, is_brief, seen, stack.height)
 
 
-def _sharpened(stack: Candidates, aligned: list[_Aligned], plate: Picture) -> Picture:
-    """Return the plate with the places sharpened that only motion-blurred candidates show.
-
-    Found and solved at the reduced size of matching: finer detail does not survive such a blur.
-    """
-    if all(each.tier == 0 for each in aligned):
-        return plate
-    size_wh = stack.size_wh
-    factor = work_factor(size_wh)
-    small_wh = size_wh[0] // factor, size_wh[1] // factor
-    axes = [np.arange(side, dtype=np.float64) * factor + (factor - 1) / 2 for side in small_wh]
-    hidden = _reduced_mask((stack.grades[stack.plan.frame] == 0) & stack.plan.needed_mask, small_wh)
-    shown_sharp = np.zeros_like(hidden)
-    blurred: list[tuple[_Aligned, NDArray[np.float32], Mask]] = []
-    for each in aligned:
-        at = each.warp.coordinates_at(axes[0], axes[1], size_wh)
-        clear = cv2.remap(each.grade, at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT) > 0
-        if each.tier == 0:
-            shown_sharp |= clear
-        elif each.frame in stack.motions and (clear & hidden).any():
-            blurred.append((each, at, np.asarray(clear, np.bool_)))
-    region = hidden & ~shown_sharp
-    if not region.any() or not blurred:
-        return plate
-    x0, y0, x1, y1 = clipped(grown(box_of_mask(region), _DEBLUR_ROOM_PX), small_wh)
-    area = np.s_[y0:y1, x0:x1]
-    middle = np.array([[(x0 + x1) / 2, (y0 + y1) / 2]]) * factor
-    views = [_blurred_view(stack, each, at[area], clear[area], middle, factor) for each, at, clear in blurred]
-    small = np.ascontiguousarray(cv2.resize(plate, small_wh, interpolation=cv2.INTER_AREA)[area])
-    solved = sharpened(small, region[area], ~hidden[area], views)
-    change = np.zeros((small_wh[1], small_wh[0], 3), np.float32)
-    change[area] = solved.astype(np.float32) - small
-    if factor > 1:
-        change = cv2.resize(change, size_wh, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.clip(np.rint(plate + change), 0, 255), np.uint8)
-
-
-def _blurred_view(
-    stack: Candidates, each: _Aligned, at: NDArray[np.float32], clear: Mask, middle: Points, factor: int
-) -> BlurredView:
-    """Return a candidate at the positions ``at`` (h, w, 2) of it, and its motion at the anchor's point ``middle``."""
-    source = each.picture if factor == 1 else cv2.blur(each.picture, (factor, factor))
-    view = cv2.remap(source, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    there = apply_transform(stack.guesses[each.frame], middle)
-    moved = (apply_transform(stack.motions[each.frame], there) - there)[0] / 2
-    return BlurredView(apply_light(np.asarray(view, np.uint8), each.light).astype(np.float32), clear, moved / factor)
-
-
-def _reduced_mask(mask: Mask, size_wh: tuple[int, int]) -> Mask:
-    return np.asarray(cv2.resize(mask.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
-
-
 def _samples(
-    aligned: list[_Aligned], box_xyxy: Box, needed_mask: Mask, size_wh: tuple[int, int], max_samples: int
+    aligned: list[Aligned], box_xyxy: Box, needed_mask: Mask, size_wh: tuple[int, int], max_samples: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]] | None:
     """Return the pictures (K, h, w, 3), grades (K, h, w), tiers (K,) and frame numbers (K,) of a block, or None.
 

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.arrays import Mask
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.bare_hands import bare_hands
 from pipeline.scene.body import HEAD, TORSO
 from pipeline.scene.clinging import clinging
 from pipeline.scene.color_edges import settle_edges
-from pipeline.scene.colors import FLOOR
 from pipeline.scene.displaced import displaced_background, displaced_parts, folds_of_background
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
+from pipeline.scene.frame_evidence import CAP_BH, FrameEvidence, frame_evidence
 from pipeline.scene.front_edges import front_to_edges, stands_out
-from pipeline.scene.hair import hair, worn_places
+from pipeline.scene.hair import hair
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
-from pipeline.scene.held_places import placed, placed_things, whole_things
-from pipeline.scene.known_things import LEAST_IN_HAND, LEAST_IN_HAND_PX, colors_at_hands, known_things
+from pipeline.scene.held_places import placed_things, whole_things
+from pipeline.scene.known_things import LEAST_IN_HAND_PX, known_things
 from pipeline.scene.missed import missed_parts
 from pipeline.scene.mixed_edges import mixed_edges
-from pipeline.scene.samples import FEET, UNLIKELY, Sample, likeness, on_ground, opened
+from pipeline.scene.samples import FEET, UNLIKELY, Sample, opened
 from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.touching import own_under_others, without_small_holes
 from pipeline.scene.views import Shown
 
-_ON_LIMB = np.float32(0.4)
-"""Log odds that a pixel of the mask on a limb is the subject's, before its color is looked at."""
 _ODDS = 2.0
 """Least log odds of a color for a foreign object against the subject."""
 _TELLING_ODDS = 10.0
@@ -40,9 +37,6 @@ _TELLING_ODDS = 10.0
 and where the plate is wrong."""
 _CONTINUED_SHARE = 0.3
 """Fraction of an object that must be seen where a difference does say something."""
-_OTHERS_REACH_BH = 0.05
-_OFF_LIMBS_BH = 0.03
-"""Mask pixels this far from every limb may belong to somebody whose own mask is lost."""
 _PERSON_BH = 0.008
 """Least radius of a part of somebody without a mask."""
 _CORE_BH = 0.005
@@ -54,8 +48,6 @@ _PAINTED = 0.0018
 """Square body heights: smaller holes in an object are its pattern, even in the subject's colors; larger ones may show
 the subject through it."""
 _EDGE_PX = 2
-_CAP_BH = 0.12
-"""Distance from the surface of the head: hats and high hair."""
 _LONG_HAIR_BH = 0.2
 _ON_TRUNK_BH = 0.15
 """A backpack or a bag at the hip; a dog on a leash is farther away."""
@@ -89,69 +81,6 @@ LABEL_COLORS = np.array(
 """RGB of each ``Label``, for visualization."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Evidence:
-    """What the colors of one frame say about whose its pixels are; all (h, w) of the view."""
-
-    likelihood: Float32Array
-    """Of the colors on the subject."""
-    foreign: Float32Array
-    """Frequency of the colors in objects."""
-    other_people: Float32Array
-    """Frequency of the colors in other people, where they may be; else 0."""
-    odds: Float32Array
-    """Log odds of something foreign against the subject."""
-    differs: Mask
-    """Where neither the plate nor a shadow on it is shown."""
-    doubtful: Mask
-    """Where a difference from the plate says little: in the shadow at the feet, and where the plate is wrong or a
-    guess."""
-    near_others: Mask
-    unmasked: Mask
-    """Where others may be without a mask."""
-    worn: Mask
-    """Where something moves with the head."""
-    in_hand: Mask
-    """Colors that over time are those of a held object, where it may be."""
-    there: Mask
-    """Where over time something carried is, relative to the limbs."""
-
-
-def _evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -> _Evidence:
-    """Compare the colors; ``wrong`` is where the plate is not to be trusted."""
-    shown = sample.view.shown
-    likelihood = likeness(sample, row.subject)
-    near_others = grow(sample.others_mask, max(1, round(_OTHERS_REACH_BH * sample.body.height_px)))
-    unmasked = may_meet & (sample.outside > np.where(sample.subject_mask, _OFF_LIMBS_BH, 0.0))
-    # Hair that the mask contains is the subject's, however alike it is.
-    unmasked &= ~(sample.subject_mask & (sample.distances[HEAD] < _CAP_BH))
-    worn = worn_places(row.worn, sample) & ~near_others
-    unmasked &= ~worn
-    other_people = np.where(near_others | unmasked, row.others[sample.bins], np.float32(0))
-    small = colors_at_hands(sample, row)
-    foreign = np.maximum(row.foreign[sample.bins], small)
-    odds = _log_odds(np.maximum(foreign, other_people), likelihood)
-    odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
-    in_masks = sample.subject_mask | sample.others_mask
-    doubtful = on_ground(sample) | ((wrong | ~sample.view.known) & ~in_masks)
-    in_hand = small > np.maximum(LEAST_IN_HAND, _HALF * likelihood)
-    # A black phone is black in front of a shaded wall, too.
-    differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN) | ((shown == Shown.SHADOW) & in_hand)) & ~doubtful
-    return _Evidence(
-        likelihood,
-        foreign,
-        other_people,
-        odds,
-        differs,
-        doubtful,
-        near_others,
-        unmasked,
-        worn,
-        in_hand | row.is_held[sample.bins],
-        placed(row.held, sample) > _HALF,
-    )
-
-
 def labels_of(
     sample: Sample,
     row: SceneRow,
@@ -167,7 +96,7 @@ def labels_of(
     front of the subject that moves against the plate.
     """
     front, wrong = places
-    evidence = _evidence(sample, row, wrong, may_meet)
+    evidence = frame_evidence(sample, row, wrong, may_meet)
     unexplained = _unexplained(evidence, sample)
     known = known_things(unexplained, evidence.in_hand)
     own_hair = hair(unexplained & ~evidence.near_others & ~known, evidence.worn, sample, row)
@@ -182,7 +111,7 @@ def labels_of(
     # Where the mask is wide enough, they are already in it.
     rims = rims_of_limbs(unexplained, sample, like_others) & ~known
     unexplained &= ~displaced_parts(unexplained, sample) | known
-    mixed = mixed_edges(unexplained, sample.subject_mask & _alike(evidence), sample) & ~known
+    mixed = mixed_edges(unexplained, sample.subject_mask & evidence.alike, sample) & ~known
     unexplained &= ~rims & ~mixed
     # A free hand is often where the thing in the other one is.
     hands = bare_hands(unexplained, sample) & ~of_known_color
@@ -205,7 +134,7 @@ def labels_of(
     labels[loose & ~worn] = Label.THING
     labels[worn & ~people] = Label.SUBJECT
     labels[hand] = Label.SUBJECT
-    held = whole_things(held | _on_trunk(loose & ~worn, in_place, sample), evidence.there, _alike(evidence) | people)
+    held = whole_things(held | _on_trunk(loose & ~worn, in_place, sample), evidence.there, evidence.alike | people)
     labels[held] = Label.CARRIED
     # Its edge is mixed with a background that it may resemble.
     edge = grow(held, _EDGE_PX) & (labels == Label.NOBODY) & (sample.view.shown != Shown.PLATE) & sample.view.known
@@ -229,7 +158,7 @@ def labels_of(
     return labels
 
 
-def _unexplained(evidence: _Evidence, sample: Sample) -> Mask:
+def _unexplained(evidence: FrameEvidence, sample: Sample) -> Mask:
     """Return where neither the background nor the subject's own colors explain the frame."""
     surely_subject = (evidence.odds < -np.log(_ODDS)) & (evidence.likelihood > UNLIKELY)
     sure = (evidence.odds > np.log(_ODDS)) & evidence.differs
@@ -261,34 +190,24 @@ def _in_front(front: Mask, sample: Sample) -> Mask:
     return grow(front & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & front
 
 
-def _people(evidence: _Evidence, sample: Sample, unexplained: Mask) -> Mask:
+def _people(evidence: FrameEvidence, sample: Sample, unexplained: Mask) -> Mask:
     """Return the other people: their masks without the subject, and pixels in their colors beside these."""
     height = sample.body.height_px
     theirs = unexplained & (evidence.other_people >= evidence.foreign)
-    people = sample.others_mask & ~own_under_others(sample, evidence.odds, _alike(evidence))
+    people = sample.others_mask & ~own_under_others(sample, evidence.odds, evidence.alike)
     people |= theirs & evidence.near_others
     people |= _large(theirs & evidence.unmasked, _PERSON_BH * height, 1)
     return without_small_holes(people, height)
 
 
-def _subject(evidence: _Evidence, sample: Sample, people: Mask, beside_mask: Mask) -> Mask:
+def _subject(evidence: FrameEvidence, sample: Sample, people: Mask, beside_mask: Mask) -> Mask:
     """Return the subject's pixels; ``beside_mask`` are those found along the edge of the mask."""
     shown = sample.view.shown
     # At the feet a shadow is the ground's: dark shoes have its color.
     on_foot = sample.distances[FEET] <= sample.outside
-    limbs = _alike(evidence) & (sample.outside < -_CORE_BH)
+    limbs = evidence.alike & (sample.outside < -_CORE_BH)
     limbs &= (shown == Shown.OTHER) | ((shown == Shown.SHADOW) & ~on_foot)
     return sample.subject_mask | (sample.others_mask & ~people) | ((limbs | beside_mask) & ~people)
-
-
-def _alike(evidence: _Evidence) -> Mask:
-    """Return the pixels in the subject's colors."""
-    return (evidence.odds < 0) & (evidence.likelihood > UNLIKELY)
-
-
-def _log_odds(foreign: Float32Array, subject: Float32Array) -> Float32Array:
-    odds = np.log(np.maximum(foreign, FLOOR / 10)) - np.log(np.maximum(subject, FLOOR / 10))
-    return cv2.blur(odds.astype(np.float32), (3, 3))
 
 
 def _coherent(likely: Mask, sure: Mask, in_hand: Mask, surely_subject: Mask, painted_px: float) -> Mask:
@@ -347,7 +266,7 @@ def _worn(loose: Mask, sample: Sample, like_head: Mask, like_others: Mask) -> Ma
     An object mostly in the colors of other people (``like_others``) is somebody behind the subject.
     """
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
-    near = sample.distances[HEAD] < np.where(like_head, np.float32(_LONG_HAIR_BH), np.float32(_CAP_BH))
+    near = sample.distances[HEAD] < np.where(like_head, np.float32(_LONG_HAIR_BH), np.float32(CAP_BH))
     on_head = counts_in(labeled, near, count)
     areas = areas_of(labeled, count)
     is_worn = on_head > _WORN_SHARE * areas

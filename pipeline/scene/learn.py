@@ -114,24 +114,37 @@ def learn_scene(
                 learner.push(number, sample)
         learner.finish(rate)
     if learner.sees_things:
-        held = HeldSearch(model, np.searchsorted(plan.shot_starts, plates.anchors, side="right"))
-
-        def kept(frame: Frame) -> tuple[int, Float64Array]:
-            number = frame.index
-            row = int(plates.plate_rows[number, 0])
-            sample = sampled(frame)
-            positions = plates.positions(number, 0, sample.view.box_xyxy, sample.view.size_wh)
-            return row, held.counts(row, sample, model.places_at(row, positions), may_meet=model.may_meet(number))
-
-        with closing(_of_frames(clip, looks, kept)) as all_kept:
-            for row, counts in all_kept:
-                check()
-                held.push(row, counts)
-        held.finish()
+        _learn_held_places(clip, plan, plates, model, looks, sampled, check)
     doubted = {row for row, doubt in learner.doubts.items() if doubt > DOUBTED}
     NearSearch(clip, plan, masks, plates, model).run(looks, doubted, check)
     write_checksum(workspace, folder)
     return model
+
+
+def _learn_held_places(
+    clip: Clip,
+    plan: Plan,
+    plates: PlateSet,
+    model: SceneModel,
+    looks: list[int],
+    sampled: Callable[[Frame], Sample],
+    check: Check,
+) -> None:
+    """Look again at the frames ``looks``, once the colors are known: where is what is kept, relative to the limbs?"""
+    held = HeldSearch(model, np.searchsorted(plan.shot_starts, plates.anchors, side="right"))
+
+    def kept(frame: Frame) -> tuple[int, Float64Array]:
+        number = frame.index
+        row = int(plates.plate_rows[number, 0])
+        sample = sampled(frame)
+        positions = plates.positions(number, 0, sample.view.box_xyxy, sample.view.size_wh)
+        return row, held.counts(row, sample, model.places_at(row, positions), may_meet=model.may_meet(number))
+
+    with closing(_of_frames(clip, looks, kept)) as all_kept:
+        for row, counts in all_kept:
+            check()
+            held.push(row, counts)
+    held.finish()
 
 
 def _of_frames(clip: Clip, numbers: list[int], function: Callable[[Frame], _Out]) -> Generator[_Out]:

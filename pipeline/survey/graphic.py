@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.maths.smoothing import longest_run
 
 Luma = NDArray[np.uint8]
 _SHOWN = 0.5
@@ -107,7 +108,8 @@ class Graphic:
         own = [frame for frame in frames if self.first <= frame.index <= self.last]
         if self.is_lasting or not own:
             return
-        is_alike = [float(np.median(np.abs(frame.luma[self.area][self.mask] - self.gray))) <= _ALIKE for frame in own]
+        away = [float(np.median(np.abs(frame.luma[self.area][self.mask] - self.gray))) for frame in own]
+        is_alike = np.array(away) <= _ALIKE
         start, stop = longest_run(is_alike)
         if start < stop:
             if start > 0:
@@ -159,18 +161,6 @@ class Graphic:
             fades |= opacity < _SHOWN
             known = frame.index
         return known
-
-
-def longest_run(values: Sequence[bool]) -> tuple[int, int]:
-    """Return begin and end (exclusive) of the longest run of true values, the first of them; (0, 0) where none is."""
-    best = (0, 0)
-    start = 0
-    for index, value in enumerate(values):
-        if not value:
-            start = index + 1
-        elif index + 1 - start > best[1] - best[0]:
-            best = (start, index + 1)
-    return best
 
 
 def graphics_of(edges: Mask, area: Mask, mean: Float32Array, first: int, last: int) -> list[Graphic]:

@@ -87,3 +87,9 @@ def test_a_gaussian_mean_keeps_what_is_constant_and_sums_of_squares_positive() -
     spread = sm.gaussian_mean(weights, UNEVEN, 0.2)
     assert (spread >= 0).all() and spread[79] > 0 and spread.argmax() in (69, 70, 71)
     assert spread[:40].max() == 0
+
+
+def test_the_first_of_the_longest_runs() -> None:
+    assert sm.longest_run(np.array([False, True, True, False, True])) == (1, 3)
+    assert sm.longest_run(np.array([True, False, True, True, False, True, True])) == (2, 4)
+    assert sm.longest_run(np.array([False])) == (0, 0)

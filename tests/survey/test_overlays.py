@@ -11,7 +11,7 @@ from pipeline.datatypes.arrays import Mask
 from pipeline.datatypes.survey import Overlays
 from pipeline.settings import StabilizeSettings
 from pipeline.survey.camera import CameraEstimator
-from pipeline.survey.graphic import Graphic, Seen, graphics_of, longest_run
+from pipeline.survey.graphic import Graphic, Seen, graphics_of
 from pipeline.survey.overlays import OverlayFinder
 from tests.support.clip_info import video_info
 from tests.support.graphics import one_graphic
@@ -249,12 +249,6 @@ def test_a_graphic_is_trimmed_to_the_frames_that_show_it() -> None:
     graphic.trim(frames)
     assert (graphic.first, graphic.last) == (5, 14)
     assert graphic.is_steady(frames)
-
-
-def test_runs() -> None:
-    assert longest_run([False, True, True, False, True]) == (1, 3)
-    assert longest_run([True, False, True, True]) == (2, 4)
-    assert longest_run([False]) == (0, 0)
 
 
 def test_what_is_not_steady_is_no_graphic() -> None:
