@@ -34,9 +34,8 @@ _TRUST_TRUNK = 0.8
 
 _TRUST_KNEE = 0.5
 """Of where a knee is seen beside the line from hip to ankle, against where the leg's directions put it."""
-_KNEES_BEHIND = 0.004
-"""The joints' knees lie behind the rig's by this much, standing heights. The landmarks' are 0.005 to 0.013 behind it on
-two rendered walks; those of shins seen from both sides are moved to the rig's place already."""
+_KNEES_BEHIND = 0.012
+"""The landmarks' knees lie behind the rig's by this much, standing heights (0.005 to 0.013 on two rendered walks)."""
 _BENT = (0.35, 0.15)
 """Sines of a bone's angle with the line from hip to ankle at which a knee is not moved, and is moved fully."""
 _MOST_ASIDE = 0.03
