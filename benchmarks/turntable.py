@@ -65,8 +65,8 @@ def with_true_depth(reference: ReferenceView, folder: Path, name: str) -> Refere
     unbiased = BLAZEPOSE.without(skeleton, reference.height_px)
     moved = depth - unbiased[:17, 2]
     for end, ends in _ENDS.items():
-        skeleton[list(ends), 2] += moved[end] / BLAZEPOSE.depth_gain
-    skeleton[:17, 2] += moved / BLAZEPOSE.depth_gain
+        skeleton[list(ends), 2] += moved[end]
+    skeleton[:17, 2] += moved
     return replace(reference, skeleton=skeleton)
 
 

@@ -20,8 +20,11 @@ def limit_depth(bone: Float64Array, length: float) -> Float64Array:
     """A direction whose depth is at most what foreshortening of a bone this long allows (with 6 % to spare)."""
     flat = float(bone[0] ** 2 + bone[1] ** 2)
     room = float(np.sqrt(max((1.06 * length) ** 2 - flat, 0.0)))
-    # tanh instead of a hard limit keeps the direction smooth in time.
-    depth = room * np.tanh(bone[2] / room) if room > 1e-6 else 0.0
+    depth = 0.0
+    if room > 1e-6:
+        # A soft limit keeps the direction smooth in time; depths well inside it stay as they are.
+        share = bone[2] / room
+        depth = room * share / (1 + share**4) ** 0.25
     return normalized(np.array([bone[0], bone[1], depth]))
 
 

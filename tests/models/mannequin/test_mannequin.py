@@ -17,7 +17,6 @@ from pipeline.datatypes.window import Window
 from pipeline.errors import Cancelled
 from pipeline.joints import JOINT, NUM_SKELETON
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure, posed_joints
-from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.outfit import Outfit, outfit_of
 from pipeline.models.mannequin.posing import Poser
@@ -57,15 +56,14 @@ def _standing(figure: Figure, yaw: float = 0.0) -> np.ndarray:
 
 
 def _window(skeletons: list[np.ndarray], presence: Presence = Presence.FOUND) -> Window:
-    """A window as the people stage would give it: z as deep as the landmark model's."""
-    deep = np.array(skeletons, np.float32) / np.array([1, 1, BLAZEPOSE.depth_gain], np.float32)
-    n = len(deep)
+    """A window as the people stage would give it."""
+    n = len(skeletons)
     return Window(
         start=0,
         size_wh=SIZE,
         pts_seconds=np.arange(n) / 30,
         joints=np.ones((n, 21, 3), np.float32),
-        skeletons=deep,
+        skeletons=np.array(skeletons, np.float32),
         planted=np.ones((n, 2), bool),
         body_height_px=np.full(n, HEIGHT),
         presence=np.full(n, presence, np.uint8),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,20 +37,19 @@ def test_feet_come_forward_by_their_bias_and_unknown_joints_stay_unknown(figure:
     skeleton = _standing(figure)
     skeleton[JOINT["left_wrist"]] = np.nan
     freed = BLAZEPOSE.without(skeleton, HEIGHT)
-    expected = skeleton[ANKLES, 2] * BLAZEPOSE.depth_gain - BLAZEPOSE.feet_behind * HEIGHT
+    expected = skeleton[ANKLES, 2] - BLAZEPOSE.feet_behind * HEIGHT
     np.testing.assert_allclose(freed[ANKLES, 2], expected, atol=1e-4)
     assert np.isnan(freed[JOINT["left_wrist"]]).all()
 
 
 def test_legs_that_the_landmarks_lean_back_stand_upright(figure: Figure) -> None:
     seen = _standing(figure)
-    seen[:, 2] /= BLAZEPOSE.depth_gain
     for side in ("left", "right"):
         for part in ("ankle", "heel", "toe"):
-            seen[JOINT[f"{side}_{part}"], 2] += 0.05 * HEIGHT / BLAZEPOSE.depth_gain
+            seen[JOINT[f"{side}_{part}"], 2] += BLAZEPOSE.feet_behind * HEIGHT
     exact = _leg_depth(figure, Poser(figure).pose(_standing(figure), HEIGHT))
     freed = _leg_depth(figure, Poser(figure, BLAZEPOSE).pose(seen, HEIGHT))
-    biased = _leg_depth(figure, Poser(figure, LandmarkBias(depth_gain=BLAZEPOSE.depth_gain)).pose(seen, HEIGHT))
+    biased = _leg_depth(figure, Poser(figure, replace(BLAZEPOSE, feet_behind=0.0)).pose(seen, HEIGHT))
     assert abs(freed - exact) < 0.5 * abs(biased - exact)
 
 
@@ -199,7 +200,7 @@ def test_a_trunk_leans_in_depth_though_landmarks_see_it_longer_than_the_rig_is(f
     upright = _shoulders_behind_hips(figure, skeleton)
     skeleton[above, 1] = hips[1] + BLAZEPOSE.trunk_length * (skeleton[above, 1] - hips[1])
     rise = hips[1] - skeleton[SHOULDERS, 1].mean()
-    skeleton[above, 2] += lean * (hips[1] - skeleton[above, 1]) / BLAZEPOSE.depth_gain
+    skeleton[above, 2] += lean * (hips[1] - skeleton[above, 1])
     moved = _shoulders_behind_hips(figure, skeleton) - upright
     assert 0.3 < moved / (lean * rise / BLAZEPOSE.trunk_length) < 1.1
 

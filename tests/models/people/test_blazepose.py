@@ -62,6 +62,19 @@ def test_results_repeat_after_reset_and_left_is_left(people: BlazePosePeople) ->
     assert person.mask.shape == pictures[0].shape[:2]
 
 
+def test_a_person_is_as_deep_as_wide_whichever_way_he_turns(people: BlazePosePeople) -> None:
+    """In px like x and y: shoulders and hips have the same width in space in every frame."""
+    pictures = [rgb_of(frame) for frame in open_clip(WALK).frames(0, 120)][::8]
+    people.reset()
+    found = [people.find(picture) for picture in pictures]
+    skeletons = [someone[0].skeleton.astype(np.float64) for someone in found if someone]
+    assert len(skeletons) > 8
+    trunks = [float(np.linalg.norm(s[[11, 12], :2].mean(0) - s[[5, 6], :2].mean(0))) for s in skeletons]
+    for left, right, narrowest, widest in ((5, 6, 0.55, 0.8), (11, 12, 0.33, 0.5)):
+        widths = [float(np.linalg.norm(s[left] - s[right])) / trunk for s, trunk in zip(skeletons, trunks, strict=True)]
+        assert narrowest < min(widths) and max(widths) < widest
+
+
 def test_two_people_are_found_as_two_and_none_in_an_empty_picture(people: BlazePosePeople) -> None:
     picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
     pair = np.concatenate([picture[:, 100:420], cv2.flip(picture, 1)[:, 220:540]], axis=1)
