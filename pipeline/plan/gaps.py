@@ -31,6 +31,7 @@ from pipeline.plan.joint_smoothing import (
 from pipeline.plan.limbs_in_outline import limb_shifts
 from pipeline.plan.soles import sole_shift, with_lowered_feet
 from pipeline.plan.trunk_lean import with_steady_trunk
+from pipeline.plan.turned_about import turned_about, with_sides_exchanged
 from pipeline.plan.visibility import entered_fractions, visible_fractions
 
 EDGE_SIGMA_SECONDS = 0.07
@@ -74,7 +75,7 @@ def subject_of_tracks(
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
     for shot in shot_slices(shot_starts, total):
-        _move_to_limbs(joints[shot], skeletons[shot], edges[shot], info, shot)
+        _take_landmarks(joints[shot], skeletons[shot], edges[shot], info, shot)
         alone = legs_alone(joints[shot], boxes[shot])
         joints[shot], skeletons[shot] = with_upper_bodies(joints[shot], skeletons[shot], alone, info.pts_seconds[shot])
         shift = sole_shift(joints[shot], boxes[shot], visible[shot], info.pts_seconds[shot], info.size_wh[1])
@@ -102,16 +103,19 @@ def subject_of_tracks(
     )
 
 
-def _move_to_limbs(
+def _take_landmarks(
     joints: NDArray[np.float32],
     skeletons: NDArray[np.float32],
     edges: NDArray[np.float64],
     info: VideoInfo,
     shot: slice,
 ) -> None:
-    """Move the joints and skeletons of one shot, in place, to where its masks show arms and legs."""
+    """Correct the joints and skeletons of one shot, in place: front and back are not exchanged for a moment, and arms
+    and legs are where the masks show them."""
     at = info.pts_seconds[shot]
     rough_height = standing_height(skeletons, joints, at, info.size_wh)
+    turned = turned_about(skeletons, rough_height, at)
+    joints[:], skeletons[:], edges = with_sides_exchanged(joints, skeletons, edges, turned)
     moved = limb_shifts(skeletons, joints[..., 2], edges, rough_height, at)
     skeletons[..., :2] += moved
     joints[..., :2] += moved[:, :NUM_JOINTS]

@@ -1,0 +1,131 @@
+"""Frames in which a landmark model took somebody's front for their back, or the other way round.
+
+Without its depth a pose can be read in two ways, as the mirrored pair of bodies that throw one silhouette. A model that
+sees no face (blurred, dark, looking down) may change from one reading to the other from frame to frame; nobody turns
+about as fast as that.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.joints import HIPS, NUM_JOINTS, SHOULDERS, SKELETON_NAMES
+
+_LEAST_SHOULDERS_BH, _LEAST_HIPS_BH = 0.08, 0.03
+"""Breadths in the picture from which it is certain which side of the body is on which: people seen from the side have
+less (up to 0.07), and a model may exchange single joints of theirs."""
+_FULL_SHOULDERS_BH = 0.19
+"""Breadth of shoulders seen from the front (0.19 to 0.23); a narrower one is a turned trunk."""
+_LEAST_TURN_DEGREES = 50.0
+_FASTEST_DEGREES_PER_SECOND = 1500.0
+"""A figure skater turns five times a second."""
+_EXCHANGED_SHARE = 0.5
+"""Of the way that all limbs go in one step, what is left with left and right exchanged (0.03 to 0.3 where a model
+changes its mind)."""
+_LONGEST_BREAK_SECONDS = 0.15
+"""Across a longer time without certain frames anybody may have turned."""
+
+
+def turned_about(
+    skeletons: NDArray[np.float32], body_height_px: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (T,): frames of one shot's skeletons (T, 23, 3) whose front and back are exchanged.
+
+    Shoulders and hips that point the other way than just before, without time to turn, part the shot in stretches that
+    contradict each other. Of those that follow each other without a break, the reading that holds for longer counts.
+    ``body_height_px`` (T,) may be rough; NaN rows are frames without the person.
+    """
+    result = np.zeros(len(skeletons), np.bool_)
+    scale = np.where(np.isfinite(body_height_px), body_height_px, 1.0)[:, None, None]
+    points = skeletons[..., :2].astype(np.float64) / scale
+    known = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)) & np.isfinite(body_height_px))
+    shoulders = points[:, SHOULDERS[0]] - points[:, SHOULDERS[1]]
+    hips = points[:, HIPS[0]] - points[:, HIPS[1]]
+    broad = np.linalg.norm(shoulders[known], axis=1) >= _LEAST_SHOULDERS_BH
+    broad &= np.linalg.norm(hips[known], axis=1) >= _LEAST_HIPS_BH
+    certain = known[broad]
+    for chain in np.split(certain, 1 + np.flatnonzero(np.diff(seconds[certain]) > _LONGEST_BREAK_SECONDS)):
+        flips = [
+            _is_reversed(shoulders[[a, b]], hips[[a, b]], float(seconds[b] - seconds[a]))
+            and _like_exchanged(points[b], points[a]) < _EXCHANGED_SHARE
+            for a, b in pairwise(chain)
+        ]
+        if not any(flips):
+            continue
+        reading = np.concatenate([[0], np.cumsum(flips)]) % 2 == 1
+        if reading.mean() > 0.5:
+            reading = ~reading
+        result[chain] = reading
+        between = known[(known > chain[0]) & (known < chain[-1])]
+        for frame in np.setdiff1d(between, chain):
+            nearest = chain[np.abs(chain - frame).argmin()]
+            is_exchanged = _like_exchanged(points[frame], points[nearest]) < 1
+            result[frame] = result[nearest] != is_exchanged
+    return result
+
+
+def with_sides_exchanged(
+    joints: NDArray[np.float32],
+    skeletons: NDArray[np.float32],
+    limb_edges: NDArray[np.float64],
+    turned: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Return joints (T, 21, 3), skeletons (T, 23, 3) and limb edges (T, limbs, places, 2) in the other reading where
+    ``turned`` (T,): left and right change names, and what was in front of the body's plane is behind it.
+
+    The plane itself stays: how much a trunk leans to the camera comes from how the camera is held, and models say the
+    same in both readings.
+    """
+    if not turned.any():
+        return joints, skeletons, limb_edges
+    rows = _other_sides()
+    joints = np.where(turned[:, None, None], joints[:, rows[:NUM_JOINTS]], joints)
+    mirrored = skeletons[:, rows]
+    mirrored[..., 2] = 2 * _depth_of_plane(mirrored) - mirrored[..., 2]
+    skeletons = np.where(turned[:, None, None], mirrored, skeletons)
+    # The left limbs come first, then the right ones.
+    other_limbs = np.roll(limb_edges, limb_edges.shape[1] // 2, axis=1)
+    return joints, skeletons, np.where(turned[:, None, None, None], other_limbs, limb_edges)
+
+
+def _depth_of_plane(skeletons: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the depth (T, 23) px, at each joint's height, of the plane through hips and shoulders; the head is above
+    the shoulders, not bent on with them."""
+    hips = skeletons[:, HIPS].mean(axis=1)
+    trunk = skeletons[:, SHOULDERS].mean(axis=1) - hips
+    length = np.maximum(np.linalg.norm(trunk[:, :2], axis=1), 1.0)
+    up = trunk[:, :2] / length[:, None]
+    along = ((skeletons[..., :2] - hips[:, None, :2]) * up[:, None]).sum(axis=-1) / length[:, None]
+    return np.asarray(hips[:, 2:] + np.minimum(along, 1.0) * trunk[:, 2:], np.float32)
+
+
+def _is_reversed(shoulders: Float64Array, hips: Float64Array, step_seconds: float) -> bool:
+    """Say whether trunks (2, 2), of two frames, point opposite ways that nobody can turn between."""
+    if (shoulders[0] * shoulders[1]).sum() >= 0 or (hips[0] * hips[1]).sum() >= 0:
+        return False
+    breadths = np.linalg.norm(shoulders, axis=1) / _FULL_SHOULDERS_BH
+    from_profile = np.degrees(np.arcsin(np.minimum(breadths, 1.0))).sum()
+    return bool(from_profile >= max(_LEAST_TURN_DEGREES, _FASTEST_DEGREES_PER_SECOND * step_seconds))
+
+
+def _like_exchanged(points: Float64Array, others: Float64Array) -> float:
+    """Return how far limbs (23, 2) are from the other frame's with left and right exchanged, over how far they are as
+    they are named."""
+    points = points - points[HIPS].mean(axis=0)
+    others = others - others[HIPS].mean(axis=0)
+    as_named = np.linalg.norm(points - others, axis=1).sum()
+    exchanged = np.linalg.norm(points[_other_sides()] - others, axis=1).sum()
+    return float(exchanged / max(as_named, 1e-9))
+
+
+def _other_sides() -> list[int]:
+    """Return for each row of a skeleton the row of the other side's joint."""
+    names = [
+        name.replace("left_", "right_") if name.startswith("left_") else name.replace("right_", "left_")
+        for name in SKELETON_NAMES
+    ]
+    return [SKELETON_NAMES.index(name) for name in names]
