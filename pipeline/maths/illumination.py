@@ -41,8 +41,8 @@ _TYPICAL = {"face": 0.41, "clothes": 0.15, "around": 0.27, "bright": 0.45}
 6th-power mean of Finlayson and Trezzi, "Shades of Gray", 2004)."""
 _TRUST = {"face": 6.0, "clothes": 2.5, "around": 2.0, "bright": 2.0, "usual": 2.0}
 """Approximate inverse variance of the cue's logarithm."""
-_DARK_SKIN = 0.5
-"""Log deviation below the other cues at which the trust in a face falls to a half."""
+_DARK_COLOR = 0.5
+"""Log deviation below the other cues at which the trust in a face or in clothes falls to a half."""
 _USUAL = 0.85
 """Intensity of daylight after a camera's exposure."""
 _DISAGREE = 0.5
@@ -50,6 +50,11 @@ _DISAGREE = 0.5
 _STRENGTHS = (0.01, 1.3)
 _SKIN = np.log(np.array([1.65, 1.0, 0.70]))
 """Log-ratio of skin's linear red and blue to its green, under white light."""
+_DARKER_SKIN = np.array([0.11, 0.0, -0.05])
+"""What darker skin adds to it per unit of the logarithm of its luminance: from the light to the dark skin of the
+ColorChecker (McCamy, Marcus and Davidson, 1976), which reflects 0.28 of it, red over green grows from 1.77 to 2.03."""
+_DARKEST_SKIN = 1.5
+"""Log deviation of the darkest skin from usual skin."""
 _CHROMA_TRUST = {"face": 20.0, "bright": 8.0, "usual": 16.0}
 """No cue outweighs the others together: a face in a warm glow is not lit by it alone."""
 _CHROMA_DISAGREE = 0.2
@@ -256,10 +261,12 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
     strength = float(np.exp(backlit_strength(_agreed(told, _trust_in(told), _DISAGREE), told, highlights)))
     # No surface reflects more light than it receives: the person's highlights are a lower bound.
     strength = float(np.clip(max(strength, min(highlights / 0.9, 1.0)), *_STRENGTHS))
+    # A face that is darker than its light is brown, and brown skin is redder.
+    brown = float(np.clip(np.log(strength) - told.get("face", np.inf), 0.0, _DARKEST_SKIN))
     chroma = np.zeros(3)
     for channel in (0, 2):
         hints = {"usual": 0.0}
-        for name, usual in (("face", _SKIN[channel]), ("bright", 0.0)):
+        for name, usual in (("face", _SKIN[channel] + brown * _DARKER_SKIN[channel]), ("bright", 0.0)):
             rgb = signs[name]
             if np.isfinite(rgb).all() and rgb.min() > _DARK:
                 hints[name] = float(np.log(rgb[channel] / rgb[1]) - usual)
@@ -269,15 +276,17 @@ def _strength_rgb(samples: list[LightSample]) -> NDArray[np.float64]:
 
 
 def _trust_in(told: dict[str, float]) -> dict[str, float]:
-    """Return the trust in each cue: less in a face that is darker than all else suggests, since skin may be dark.
+    """Return the trust in each cue: less in a face, or clothes, darker than all else suggests: both may be dark.
 
-    A bright face is in bright light whatever its skin; a dark one in dim light has dim surroundings, too.
+    A bright surface is in bright light whatever its color; a dark one in dim light has dim surroundings, too.
     """
-    if "face" not in told:
-        return _TRUST
-    others = {name: value for name, value in told.items() if name != "face"}
-    darker = max(_agreed(others, _TRUST, _DISAGREE) - told["face"], 0.0)
-    return {**_TRUST, "face": _TRUST["face"] / (1 + (darker / _DARK_SKIN) ** 2)}
+    trust = dict(_TRUST)
+    for name in ("face", "clothes"):
+        others = {other: value for other, value in told.items() if other != name}
+        if name in told:
+            darker = max(_agreed(others, trust, _DISAGREE) - told[name], 0.0)
+            trust[name] = _TRUST[name] / (1 + (darker / _DARK_COLOR) ** 2)
+    return trust
 
 
 def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) -> float:

@@ -119,6 +119,37 @@ def test_a_red_face_alone_does_not_color_the_light() -> None:
     assert ratio.max() / ratio.min() < 1.2
 
 
+def test_brown_skin_is_redder_in_white_light() -> None:
+    """A brown face under the light of the ColorChecker's dark skin; its light skin is redder in a red light only."""
+    daylight = SceneLight.daylight(1)
+
+    def red_over_green(rgb: tuple[float, float, float]) -> float:
+        sample = _sample(np.ones(3))
+        parts = sample.parts.copy()
+        parts[0] = rgb
+        fields = {name: getattr(sample, name) for name in LightSample.__slots__}
+        key = (_light([LightSample(**{**fields, "parts": parts})] * 3).key_rgb / daylight.key_rgb)[0]
+        return float(key[0] / key[1])
+
+    brown = red_over_green((0.171, 0.084, 0.058))
+    as_red_but_light = red_over_green((0.684, 0.336, 0.232))
+    # Both were 1.10 before.
+    assert brown < 1.05 < as_red_but_light
+
+
+def test_dark_clothes_do_not_darken_the_light() -> None:
+    usual = _sample(np.ones(3))
+    fields = {name: getattr(usual, name) for name in LightSample.__slots__}
+    dark = LightSample(**{**fields, "clothes": 0.3 * usual.clothes})
+    # Before, they took 4.5 per cent of the light, and with a tanned face 27.
+    parts = usual.parts.copy()
+    parts[0] *= 0.6
+    tanned = LightSample(**{**fields, "clothes": 0.3 * usual.clothes, "parts": parts})
+    level = float(_level(_light([usual] * 3))[0])
+    assert float(_level(_light([dark] * 3))[0]) / level > 0.975
+    assert float(_level(_light([tanned] * 3))[0]) / level > 0.755
+
+
 def test_light_from_the_side_is_measured_on_the_subject() -> None:
     left, right, even = (_light([_sample(np.ones(3), from_x=x)] * 3) for x in (-0.4, 0.4, 0.0))
     assert left.key_direction[0, 0] < -0.3 and right.key_direction[0, 0] > 0.3
