@@ -16,7 +16,7 @@ from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
 from pipeline.scene.layers import Label, labels_of
-from pipeline.scene.samples import FEET, Sample, sample_of
+from pipeline.scene.samples import FEET, Sample, sample_of, without_background
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.unfound import with_unfound
 from pipeline.scene.views import view_of
@@ -89,8 +89,13 @@ def scene_masks(
     skeleton: Float32Array,
     patch: Patch,
     settings: CompositeSettings,
+    *,
+    is_borrowed: bool = False,
 ) -> SceneMasks:
-    """Label the pixels of ``patch``; outside of it nothing is the subject's. ``skeleton`` (23, 3) in source px."""
+    """Label the pixels of ``patch``; outside of it nothing is the subject's. ``skeleton`` (23, 3) in source px.
+
+    ``is_borrowed``: the subject's mask is that of another frame, and contains background.
+    """
     frame = frame_inputs.frame.index
     box_xyxy = patch.box_xyxy
     subject_mask = frame_inputs.subject_mask
@@ -103,6 +108,8 @@ def scene_masks(
     sample = sample_of(view, body, patch.subject, np.ascontiguousarray(patch.others), scene.gain)
     if frame_inputs.unfound_mask is not None:
         sample = with_unfound(sample, np.ascontiguousarray(frame_inputs.unfound_mask[y0:y1, x0:x1]))
+    if is_borrowed:
+        sample = without_background(sample)
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)

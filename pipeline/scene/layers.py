@@ -25,9 +25,10 @@ from pipeline.scene.held_places import placed_things, whole_things
 from pipeline.scene.known_things import LEAST_IN_HAND_PX, known_things
 from pipeline.scene.missed import missed_parts
 from pipeline.scene.mixed_edges import mixed_edges
+from pipeline.scene.never_seen import never_seen
 from pipeline.scene.samples import FEET, UNLIKELY, Sample, opened
 from pipeline.scene.scene_model import SceneRow
-from pipeline.scene.touching import own_under_others, without_small_holes
+from pipeline.scene.touching import edges_of_others, own_under_others, without_small_holes
 from pipeline.scene.views import Shown
 
 _ODDS = 2.0
@@ -128,6 +129,7 @@ def labels_of(
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
     loose &= ~folds_of_background(loose, sample) | in_place
+    loose &= ~never_seen(loose, evidence.foreign, row.foreign.min()) | in_place
     # A passer-by at the subject's head has colors that the others have.
     others, head = row.others[sample.bins], row.subject[HEAD][sample.bins]
     worn = _worn(loose, sample, head > UNLIKELY, (others > UNLIKELY) & (others > head))
@@ -155,6 +157,9 @@ def labels_of(
         apart = (labels == Label.THING) | (labels == Label.OTHERS)
         found = missed_parts(labels == Label.SUBJECT, labels == Label.NOBODY, apart, like_subject, sample)
         labels[found] = Label.SUBJECT
+    others = labels == Label.OTHERS
+    if others.any():
+        labels[edges_of_others(others, labels == Label.SUBJECT, labels == Label.NOBODY, sample)] = Label.OTHERS
     return labels
 
 

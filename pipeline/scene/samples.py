@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cv2
@@ -87,6 +87,16 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
     subject = view.reduced(subject_mask)
     others = view.reduced(others_mask)
     return Sample(view, body, distances, outside, bins_of(view.picture, gain), subject, others)
+
+
+def without_background(sample: Sample) -> Sample:
+    """Return a sample whose subject mask has no part of the background in it.
+
+    A mask moved from another frame fits roughly, and is wider. A pixel of the subject that looks like the plate shows what
+    would replace it.
+    """
+    background = opened(sample.view.shown == Shown.PLATE, 1)
+    return replace(sample, subject_mask=sample.subject_mask & ~background)
 
 
 def subject_counts(sample: Sample) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.regions import areas_of, those_of
 from pipeline.scene.samples import Sample
+from pipeline.scene.views import Shown
 
 _SPILL_BH = 0.03
 _SPILL_DEPTH_BH = 0.02
@@ -17,6 +18,8 @@ _LIMB_CORE_BH = 0.01
 _ON_LIMB_ODDS = 2.0
 _BESIDE_ODDS = 6.0
 """Least odds of a color for the subject against everything else, on a limb and beside it."""
+_TIGHT_BH = 0.03
+"""How far a person's mask may end inside their outline."""
 _LARGEST_HOLE_BH2 = 0.0018
 """Square body heights: a smaller hole in somebody is part of them, even in the subject's colors."""
 
@@ -42,3 +45,17 @@ def without_small_holes(people: Mask, height_px: float) -> Mask:
     is_small = areas_of(labeled, count) <= _LARGEST_HOLE_BH2 * height_px**2
     is_small[0] = False
     return people | those_of(labeled, is_small)
+
+
+def edges_of_others(others: Mask, subject: Mask, free: Mask, sample: Sample) -> Mask:
+    """Return the pixels (h, w) that nobody has (``free``) and that are the edges of ``others``: they differ from the
+    plate, beside them, and no farther from them than from the ``subject``.
+
+    The hole that is made for the subject is wider than the subject, and somebody's mask is often too tight.
+    """
+    reach_px = max(1.5, _TIGHT_BH * sample.body.height_px)
+    from_others, from_subject = (
+        cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) for mask in (others, subject)
+    )
+    beside = (from_others < reach_px) & (from_others <= from_subject)
+    return np.asarray(free & beside & (sample.view.shown == Shown.OTHER), np.bool_)

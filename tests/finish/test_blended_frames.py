@@ -51,7 +51,7 @@ def test_labels_learn_from_the_other_frames() -> None:
 def test_a_blended_frame_is_masked_without_the_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def scene_masks(scene: Any, plates: Any, frame_inputs: Any, *rest: Any) -> str:
+    def scene_masks(scene: Any, plates: Any, frame_inputs: Any, *rest: Any, is_borrowed: bool) -> str:
         asked.append(frame_inputs.frame.index)
         return "by the scene"
 

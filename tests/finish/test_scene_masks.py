@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 
-from pipeline.finish.scene_masks import SceneMasks
+from pipeline.finish.patch import Patch
+from pipeline.finish.scene_masks import SceneMasks, scene_masks
 from pipeline.scene.layers import Label
+from tests.support.scene_labels import NOTHING, PATH, learned, share
+from tests.support.scene_truth import HEIGHT_PX, SHAPE, shot_at, skeleton_at, wall
 
 
 def made() -> tuple[SceneMasks, np.ndarray]:
@@ -24,3 +30,35 @@ def test_where_the_subject_was_not_found_others_keep_all_their_pixels() -> None:
     assert given_back.kept[others].all()
     assert given_back.labels is not None and (given_back.labels[others] == Label.OTHERS).all()
     np.testing.assert_array_equal(given_back.subject, masks.subject & ~others)
+
+
+def test_a_borrowed_mask_replaces_no_background() -> None:
+    shot = shot_at(150, wall())
+    row = learned([shot_at(x, wall()) for x in PATH])
+    moved = np.roll(shot.subject_mask, 12, axis=1) | shot.subject_mask
+    box = (0, 0, SHAPE[1], SHAPE[0])
+    everywhere = np.ones(SHAPE, np.bool_)
+    patch = Patch(box, shot.picture, shot.plate, everywhere, moved, NOTHING, HEIGHT_PX)
+    scene: Any = SimpleNamespace(
+        gain=1.0,
+        places_at=lambda at, positions: (NOTHING, NOTHING),
+        near=SimpleNamespace(mask=lambda *rest: None),
+        row=lambda at: row,
+        may_meet=lambda frame: False,
+        balls=SimpleNamespace(mask=lambda frame, box_xyxy: None),
+    )
+    plates: Any = SimpleNamespace(plate_rows=np.zeros((1, 2), np.int64), positions=lambda *rest: None)
+    frame_inputs: Any = SimpleNamespace(
+        frame=SimpleNamespace(index=0), subject_mask=moved, not_subject_mask=NOTHING, unfound_mask=None
+    )
+    settings: Any = SimpleNamespace(complete_mask=True, carried="keep")
+    background = moved & ~shot.subject_mask
+
+    def replaced(*, is_borrowed: bool) -> np.ndarray:
+        skeleton = skeleton_at(150)
+        masks = scene_masks(scene, plates, frame_inputs, skeleton, patch, settings, is_borrowed=is_borrowed)
+        return masks.subject
+
+    assert share(replaced(is_borrowed=False), background) == 1.0
+    assert share(replaced(is_borrowed=True), background) < 0.15
+    assert share(replaced(is_borrowed=True), shot.subject_mask) > 0.99

@@ -7,11 +7,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from pipeline.scene.layers import Label
 from pipeline.scene.occluders import Evidence
-from pipeline.scene.samples import Sample, eroded
-from pipeline.scene.touching import own_under_others, without_small_holes
+from pipeline.scene.samples import Sample, eroded, without_background
+from pipeline.scene.touching import edges_of_others, own_under_others, without_small_holes
 from pipeline.scene.unfound import with_unfound
-from tests.support.scene_labels import NOTHING, share
+from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
 ALIKE = np.ones(SHAPE, np.bool_)
@@ -96,3 +97,29 @@ def test_who_is_hidden_by_somebody_tells_of_no_object_in_front() -> None:
     beside = NOTHING.copy()
     beside[90:, 220:290] = True
     assert Evidence.of_hidden(replace(gone, others_mask=beside).sample(), unlikely).covered.any()
+
+
+def test_the_edge_of_somebody_whose_mask_is_too_tight_is_theirs() -> None:
+    shot, visible = walker_behind()
+    picture = shot.picture.copy()
+    picture[visible] = (30, 150, 90)
+    tight = eroded(visible, 4)
+    shot = replace(shot, picture=picture, others_mask=tight)
+    edge = visible & ~tight & ~grown(shot.subject_mask, 6)
+    nobody = ~shot.subject_mask & ~tight
+    found = edges_of_others(tight, shot.subject_mask, nobody, shot.sample())
+    assert share(found, edge) > 0.9
+    assert not (found & ~grown(visible, 1)).any()
+    # What is nearer to the subject is not theirs.
+    assert not (found & grown(shot.subject_mask, 1)).any()
+    labels = labeled(shot, learned([shot_at(x, wall()) for x in PATH]))
+    assert share(labels == Label.OTHERS, edge) > 0.9
+    assert share(labels == Label.SUBJECT, shot.subject_mask) > 0.99
+
+
+def test_a_mask_from_another_frame_has_no_background_in_it() -> None:
+    shot = shot_at(150, wall())
+    moved = grown(np.roll(shot.subject_mask, 10, axis=1), 4)
+    given = without_background(replace(shot, subject_mask=moved).sample()).subject_mask
+    assert share(given, moved & eroded(shot.subject_mask, 1)) > 0.98
+    assert not (given & ~grown(shot.subject_mask, 4)).any()
