@@ -92,8 +92,8 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
 def without_background(sample: Sample) -> Sample:
     """Return a sample whose subject mask has no part of the background in it.
 
-    A mask moved from another frame fits roughly, and is wider. A pixel of the subject that looks like the plate shows what
-    would replace it.
+    A mask moved from another frame fits roughly, and is wider. A pixel of the subject that looks like the plate shows
+    what would replace it.
     """
     background = opened(sample.view.shown == Shown.PLATE, 1)
     return replace(sample, subject_mask=sample.subject_mask & ~background)
