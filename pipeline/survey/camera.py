@@ -30,6 +30,7 @@ from pipeline.maths.geometry import (
 )
 from pipeline.maths.masks import grow
 from pipeline.settings import StabilizeSettings
+from pipeline.survey.sudden_light import agreement, light_change, without_light
 
 Luma = NDArray[np.uint8]
 Points32 = NDArray[np.float32]
@@ -45,6 +46,14 @@ _HOLD_DECAY = 0.8
 """A held motion decays, so that a minute without texture does not drift away."""
 _LONGEST_BRIDGE = 8
 """Frames over which motion is measured where it cannot be from frame to frame: over a flash or a blurred frame."""
+_SUDDEN_OF_DIAGONAL = 0.004
+"""A step whose corners go this much farther than the step before is looked at twice: 3 px at 640 x 360."""
+_OTHER_LIGHT = 4.0
+"""``light_change``: more than a pan, people who enter, or a ramp cause from one frame to the next."""
+_CLEARLY_BETTER = 0.1
+"""Correlation by which another motion must fit better than the one measured first."""
+_LEAST_AGREEMENT = 0.4
+"""Correlation of the pictures, without their light, under a motion that only points in these show."""
 _GROUND_FEATURES = 40
 _WINDOW_PX = 15
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
@@ -128,18 +137,54 @@ class CameraEstimator:
     def _step(self, before: _Seen, luma: Luma, small: Luma, blocked: NDArray[np.uint8]) -> Points32:
         """Add the next frame's motion, and return the points that agree with it: (N, 4), previous and current."""
         index = len(self._world)
-        found = self._fit(self._follow(before, small, luma, blocked))
-        step, pairs = found or (_faded(self._last, self._size_wh), np.empty((0, 4), np.float32))
+        held = _faded(self._last, self._size_wh)
+        found = self._measure(before, luma, small, blocked, held)
+        step, pairs = found or (held, np.empty((0, 4), np.float32))
         self._world.append(normalized(self._world[-1] @ step))
         self._last = step
         self._reliable.append(found is not None)
         first = self._measured
         if first is None or first.index == index - 1 or index - first.index > _LONGEST_BRIDGE:
             return pairs
-        bridged = self._fit(self._follow(first, small, luma, blocked))
+        usual = normalized(np.linalg.inv(self._world[first.index]) @ self._world[index])
+        bridged = self._measure(first, luma, small, blocked, usual)
         if bridged is not None:
             self._cross(first.index, index, bridged[0])
         return pairs
+
+    def _measure(
+        self, before: _Seen, luma: Luma, small: Luma, blocked: NDArray[np.uint8], usual: Transforms
+    ) -> tuple[Transforms, Points32] | None:
+        """Return the motion between two frames and its pairs as ``_fit`` does.
+
+        Where it is missing, or far from the ``usual`` one, or where it became lighter or darker, the pictures are
+        compared without their light: what explains them counts, and None where the ``usual`` motion does better.
+        """
+        found = self._fit(self._follow(before, small, luma, blocked))
+        is_lit_otherwise = light_change(before.small, small) > _OTHER_LIGHT
+        if found is not None and not is_lit_otherwise and not self._is_sudden(found[0], usual):
+            return found
+        plain = without_light(before.small), without_light(small)
+        shadowless = _Seen(before.index, without_light(before.luma), plain[0], before.points)
+        again = self._fit(self._follow(shadowless, plain[1], without_light(luma), blocked))
+        ratio = np.diag([*(np.array(self._small_wh) / self._size_wh), 1.0])
+
+        def fit(step: Transforms) -> float:
+            return agreement(*plain, ratio @ step @ np.linalg.inv(ratio), blocked == 0)
+
+        # What points say is accurate to a fraction of a pixel, which the pictures' agreement hardly shows.
+        least = fit(usual) - _CLEARLY_BETTER
+        result = None
+        if again is not None and fit(again[0]) > max(least, _LEAST_AGREEMENT):
+            # Where the light changed, points in its gray levels are drawn along.
+            least = max(least, fit(again[0]) - (0.0 if is_lit_otherwise else _CLEARLY_BETTER))
+            result = again
+        return found if found is not None and fit(found[0]) > least else result
+
+    def _is_sudden(self, step: Transforms, usual: Transforms) -> bool:
+        corners = corners_of(self._size_wh)
+        apart = np.abs(apply_transform(step, corners) - apply_transform(usual, corners)).max()
+        return bool(apart > _SUDDEN_OF_DIAGONAL * self._diagonal)
 
     def _cross(self, first: int, last: int, motion: Transforms) -> None:
         """Take over the motion between two frames, and interpolate it in the frames between them."""

@@ -119,3 +119,24 @@ def test_a_flash_in_a_pan_does_not_displace_what_follows() -> None:
     motion = measured(pictures, masks, np.tile(NO_FEET, (10, 1, 1)))
     assert motion.reliable.tolist() == [True] * 4 + [False] * 2 + [True] * 4
     np.testing.assert_allclose(motion.world_from_source[:, 0, 2], 9.0 * np.arange(10), atol=0.3)
+
+
+@pytest.mark.parametrize(("contrast", "glow"), [(0.5, 0.0), (0.5, 120.0), (0.35, 160.0), (1.6, 0.0)])
+def test_light_that_changes_from_frame_to_frame_is_no_motion(contrast: float, glow: float) -> None:
+    rng = np.random.default_rng(3)
+    wide = np.full((260, 400), 110.0)
+    for sigma, amplitude in ((1.2, 10), (4, 20), (15, 40)):
+        noise = cv2.GaussianBlur(rng.standard_normal(wide.shape), (0, 0), sigma)
+        wide += amplitude * noise / noise.std()
+    rows, columns = np.mgrid[:260, :400]
+    lit = contrast * wide + glow * np.exp(-((columns - 230) ** 2 + (rows - 100) ** 2) / (2 * 90**2))
+    # The camera reverses where the light changes, so that holding its last motion is wrong.
+    left = np.cumsum(np.where(np.arange(24) // 4 % 2, 2, -2)) + 30
+    estimator = CameraEstimator(video_info(24, (320, 240)), StabilizeSettings())
+    nobody = np.zeros((240, 320), bool)
+    for number, x in enumerate(left):
+        picture = (lit if number % 8 in (0, 1) else wide)[10:250, x : x + 320]
+        estimator.push(np.clip(picture, 0, 255).astype(np.uint8), nobody, np.empty((0, 2)), number == 0)
+    motion = estimator.finish()
+    assert motion.reliable.all()
+    np.testing.assert_allclose(motion.world_from_source[:, 0, 2], left - left[0], atol=0.35)
