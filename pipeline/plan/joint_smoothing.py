@@ -28,6 +28,8 @@ OUTLIER_BH = 0.06
 OUTLIER_SECONDS = 5 / 30
 HEIGHT_SECONDS = 1.0
 HEIGHT_SIGMA_SECONDS = 0.3
+BEYOND_SEEN = 0.1
+"""Of a height's logarithm: what a line through heights may give beyond the least and the largest of them."""
 HEIGHT_QUANTILE = 0.8
 """Bones are longest when they lie in the image plane; the top fifth is left to noise."""
 DEPTH_SHARE = 0.3
@@ -193,8 +195,12 @@ def standing_height(
         near = logs[a:b]
         known = np.isfinite(near)
         if known.any():
-            usual[i] = np.exp(_upper_line(t[known], near[known]))
-    return gaussian_smooth(fill_gaps(usual, pts_seconds), pts_seconds, HEIGHT_SIGMA_SECONDS)
+            line = _upper_line(t[known], near[known])
+            usual[i] = np.exp(np.clip(line, near[known].min() - BEYOND_SEEN, near[known].max() + BEYOND_SEEN))
+    smooth = gaussian_smooth(fill_gaps(usual, pts_seconds), pts_seconds, HEIGHT_SIGMA_SECONDS)
+    # A few frames of somebody cut off, each of another height, carry no line that may be prolonged.
+    reach = np.exp(BEYOND_SEEN)
+    return np.clip(smooth, np.nanmin(usual) / reach, np.nanmax(usual) * reach)
 
 
 def height_ratios(

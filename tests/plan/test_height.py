@@ -51,6 +51,16 @@ def test_a_close_up_takes_its_scale_from_the_other_shots() -> None:
     assert alone.mean() > 1.1 * close.mean()
 
 
+def test_a_few_frames_of_uncertain_height_are_not_prolonged_beyond_what_was_measured() -> None:
+    measured = np.array([300.0, 300.0, 300.0, 2500.0])
+    skeletons = np.full((24, NUM_SKELETON, 3), np.nan, np.float32)
+    joints = np.full((24, 21, 3), np.nan, np.float32)
+    skeletons[:4], joints[:4] = body(measured)
+    found = standing_height(skeletons, joints, np.arange(24) / FPS, (4000, 4000))
+    assert found.min() > 0.8 * measured.min()
+    assert found.max() < 1.3 * measured.max()
+
+
 @pytest.mark.parametrize("taller", [0.96, 1.0, 1.04])
 def test_the_outline_of_somebody_upright_says_how_tall_they_are(taller: float) -> None:
     skeletons, joints = body(np.full(30, 250.0))
