@@ -115,6 +115,47 @@ def _phone(pose: Pose) -> list[Shape]:
     return [Box(pose.fist(_LEFT) + 0.05 * up, np.stack([front, left, up]), (0.04, 0.008, 0.085), (20, 22, 30))]
 
 
+def _cup(pose: Pose) -> list[Shape]:
+    fist = pose.fist(_RIGHT)
+    paper = Tube(fist - 0.05 * UP, fist + 0.07 * UP, 0.036, (236, 232, 222))
+    return [paper, Tube(fist - 0.02 * UP, fist + 0.02 * UP, 0.039, (120, 85, 60))]
+
+
+def _guitar_case(pose: Pose) -> list[Shape]:
+    left, front, up = pose.axes
+    lean = up - 0.25 * left
+    lean = lean / np.linalg.norm(lean)
+    across = np.cross(front, lean)
+    middle = pose.chest - 0.19 * front - 0.1 * lean
+    body = Box(middle - 0.15 * lean, np.stack([across, front, lean]), (0.18, 0.06, 0.27), (42, 40, 46))
+    neck = Box(middle + 0.42 * lean, np.stack([across, front, lean]), (0.07, 0.05, 0.3), (42, 40, 46))
+    return [body, neck]
+
+
+def _coat(pose: Pose) -> list[Shape]:
+    """Return a coat that hangs over the left forearm."""
+    left, front, up = pose.axes
+    arm = 0.6 * pose.joints[_WRISTS][_LEFT] + 0.4 * pose.joints[_ELBOWS][_LEFT]
+    sway = 0.06 * float(np.sin(2 * np.pi * pose.frame / 27))
+    down = -np.cos(sway) * up + np.sin(sway) * front
+    along = np.cross(left, down)
+    cloth = Box(arm + 0.24 * down, np.stack([along, left, -down]), (0.13, 0.05, 0.27), (96, 104, 130))
+    sleeve = Tube(arm + 0.45 * down, arm + 0.62 * down - 0.05 * along, 0.05, (84, 92, 116))
+    return [cloth, sleeve]
+
+
+def _long_bag(pose: Pose) -> list[Shape]:
+    """Return a long sports bag across the hip, whose strap goes over the same shoulder."""
+    left, front, up = pose.axes
+    hip = pose.joints[_HIPS][_RIGHT] - 0.22 * left - 0.02 * up
+    swing = 0.15 * float(np.sin(2 * np.pi * pose.frame / 27))
+    along = np.cos(swing) * front + np.sin(swing) * up
+    shoulder = pose.joints[_SHOULDERS][_RIGHT] + 0.04 * up
+    ends = hip - 0.38 * along, hip + 0.38 * along
+    straps = [Tube(shoulder, hip + side * 0.25 * along, 0.018, (30, 32, 38)) for side in (-1, 1)]
+    return [Tube(*ends, 0.12, (35, 70, 75)), *straps]
+
+
 def _dog(pose: Pose) -> list[Shape]:
     left, front, up = pose.axes
     hips = pose.joints[_HIPS].mean(axis=0)
@@ -153,6 +194,10 @@ CLIPS: dict[str, tuple[Thing, ...]] = {
     "umbrella": (Thing(_umbrella, is_carried=True, fists=(_LEFT,)),),
     "stick": (Thing(_stick, is_carried=True, fists=(_RIGHT,)),),
     "phone": (Thing(_phone, is_carried=True, fists=(_LEFT,)),),
+    "cup": (Thing(_cup, is_carried=True, fists=(_RIGHT,)),),
+    "guitar_case": (Thing(_guitar_case, is_carried=True),),
+    "coat": (Thing(_coat, is_carried=True),),
+    "long_bag": (Thing(_long_bag, is_carried=True),),
     "dog": (Thing(_dog, is_carried=False, fists=(_RIGHT,)),),
     "thrown_ball": (Thing(_thrown_ball, is_carried=False),),
 }

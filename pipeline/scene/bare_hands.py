@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
+from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.body import HEAD
-from pipeline.scene.samples import Sample
+from pipeline.scene.narrow import opened_by_long_lines
+from pipeline.scene.samples import Sample, hand_distances
 
 _REACH_BH = 0.15
 """From the middle of a hand to the tips of its fingers, and the error of its place, body heights."""
@@ -16,6 +22,13 @@ _WIDTH_BH = 0.012
 """Half the width of a hand, at least: sticks and handles are narrower."""
 _MOST_BH2 = 0.009
 """Area of an open hand with its wrist, square body heights."""
+_LEAST_BH2 = 0.0004
+_STICK_BH = 0.16
+"""No straight line within a hand, its wrist and its halo is longer."""
+_MASK_SHARE = 0.6
+_FIST_BH = 0.045
+_EDGE_PX = 2
+_EDGE_SHARE = 0.65
 _SKIN_HUES = (17, 170)
 """Hues of skin, from red to orange, of 180: below the first, or above the second."""
 _SKIN_SATURATION = (25, 190)
@@ -29,6 +42,38 @@ _CIRCLE = 180
 _HALF_CIRCLE = 90
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Surroundings:
+    """What is near the hands of a view; masks (h, w) of a box in it."""
+
+    area: tuple[slice, slice]
+    unexplained: Mask
+    skins: Mask
+    distances: Float32Array
+    """(hands, h, w) from the middle of each hand, body heights."""
+
+    @classmethod
+    def of(cls, unexplained: Mask, sample: Sample) -> _Surroundings | None:
+        """None where nothing ``unexplained`` (h, w) is near a hand."""
+        height = sample.body.height_px
+        if not len(sample.body.hands):
+            return None
+        distances = hand_distances(sample) / np.float32(height)
+        near = unexplained & (distances.min(axis=0) <= 2.0 * _REACH_BH)
+        if not near.any():
+            return None
+        # Opened regions need room around them.
+        room_px = 2 * round(_WIDTH_BH * height) + 2
+        x0, y0, x1, y1 = clipped(grown(box_of_mask(near), room_px), (near.shape[1], near.shape[0]))
+        area = np.s_[y0:y1, x0:x1]
+        return cls(area, np.ascontiguousarray(near[area]), _skin(sample.view.picture[area]), distances[:, y0:y1, x0:x1])
+
+    def within_one(self, labeled: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+        """Return (count,): which regions lie within the reach of one hand."""
+        far = self.distances > _REACH_BH
+        return np.any([counts_in(labeled, out_of_reach, count) == 0 for out_of_reach in far], axis=0)
+
+
 def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
     """Return the unexplained pixels (h, w) that are the subject's own hands.
 
@@ -36,24 +81,48 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
     hand. It has the hue of skin, it is wider than a stick, and it ends where a hand does: a region that extends farther
     is a thing.
     """
+    hands = np.zeros(unexplained.shape, np.bool_)
+    around = _Surroundings.of(unexplained, sample)
+    if around is None:
+        return hands
     height = sample.body.height_px
     size = 2 * max(1, round(_WIDTH_BH * height)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    wide = cv2.morphologyEx(unexplained.view(np.uint8), cv2.MORPH_OPEN, kernel)
+    wide = cv2.morphologyEx(around.unexplained.view(np.uint8), cv2.MORPH_OPEN, kernel)
     count, labeled = cv2.connectedComponents(wide, connectivity=4)
-    if count < 2 or not len(sample.body.hands):
-        return np.zeros(unexplained.shape, np.bool_)
     areas = areas_of(labeled, count)
-    is_within = np.zeros(count, np.bool_)
-    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: wide.shape[0], : wide.shape[1]])
-    for x, y in sample.body.hands:
-        far = np.hypot(columns - x, rows - y) > _REACH_BH * height
-        is_within |= counts_in(labeled, far, count) == 0
-    is_hand = is_within & (areas <= _MOST_BH2 * height**2)
-    is_hand &= counts_in(labeled, _skin(sample.view.picture), count) > _SKIN_SHARE * areas
+    is_hand = around.within_one(labeled, count) & (areas <= _MOST_BH2 * height**2)
+    is_hand &= counts_in(labeled, around.skins, count) > _SKIN_SHARE * areas
     is_hand[0] = False
     # What was opened away from its edge are fingers.
-    return (cv2.dilate(those_of(labeled, is_hand).view(np.uint8), kernel) > 0) & unexplained
+    hands[around.area] = cv2.dilate(those_of(labeled, is_hand).view(np.uint8), kernel) > 0
+    return hands & unexplained
+
+
+def open_hands(unexplained: Mask, sample: Sample) -> Mask:
+    """Return the unexplained pixels (h, w) of hands whose fingers are no wider than a stick.
+
+    The person's mask contains most of such a hand, and no straight line in it is longer than a hand; a stick goes on
+    through the fist that holds it.
+    """
+    hands = np.zeros(unexplained.shape, np.bool_)
+    around = _Surroundings.of(unexplained, sample)
+    if around is None:
+        return hands
+    height = sample.body.height_px
+    skins = around.unexplained & around.skins
+    fists = around.skins & (around.distances.min(axis=0) < _FIST_BH)
+    straight = opened_by_long_lines(around.unexplained | fists, max(5, round(_STICK_BH * height)))
+    count, labeled = cv2.connectedComponents((skins & ~straight).view(np.uint8), connectivity=8)
+    areas = areas_of(labeled, count)
+    is_hand = around.within_one(labeled, count) & (areas <= _MOST_BH2 * height**2)
+    is_hand &= areas >= _LEAST_BH2 * height**2
+    is_hand &= counts_in(labeled, sample.subject_mask[around.area], count) > _MASK_SHARE * areas
+    # The edges of a stick lie beside its line.
+    is_hand &= counts_in(labeled, grow(straight, _EDGE_PX), count) < _EDGE_SHARE * areas
+    is_hand[0] = False
+    hands[around.area] = grow(those_of(labeled, is_hand), _EDGE_PX) & ~grow(straight, 1)
+    return hands & unexplained
 
 
 def own_skin(sample: Sample) -> Mask:

@@ -17,7 +17,7 @@ from pipeline.scene.bare_hands import own_skin
 from pipeline.scene.body import FOREARM, HAND, HEAD, SHIN, THIGH, TORSO, UPPER_ARM
 from pipeline.scene.colors import AB_BINS, L_BINS, NUM_BINS, counted, smoothed
 from pipeline.scene.displaced import shown_near_by
-from pipeline.scene.samples import FEET, OUTSIDE_BH, Sample, eroded, on_ground, opened
+from pipeline.scene.samples import FEET, OUTSIDE_BH, Sample, eroded, hand_distances, on_ground, opened
 from pipeline.scene.views import Shown
 
 REACH_BH = 0.14
@@ -122,13 +122,6 @@ def _outline(sample: Sample, distances: NDArray[np.float32]) -> Mask:
     along &= ~grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
     along &= np.minimum(sample.distances[HEAD], sample.distances[FEET]) > _OUTLINE_BH
     return np.asarray(along & (distances.min(axis=0) > _OFF_HANDS_BH * height), np.bool_)
-
-
-def hand_distances(sample: Sample) -> NDArray[np.float32]:
-    """Return (hands, h, w): the distance from the middle of each hand, px of the view."""
-    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: sample.outside.shape[0], : sample.outside.shape[1]])
-    found = [np.hypot(columns - x, rows - y) for x, y in sample.body.hands]
-    return np.asarray(np.stack(found), np.float32)
 
 
 def held_in_one_hand(counts: Float64Array, looks: float) -> Float64Array:

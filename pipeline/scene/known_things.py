@@ -9,8 +9,8 @@ from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, those_of
 from pipeline.scene.colors import FLOOR
-from pipeline.scene.hand_colors import REACH_BH, hand_distances
-from pipeline.scene.samples import Sample
+from pipeline.scene.hand_colors import REACH_BH
+from pipeline.scene.samples import Sample, hand_distances
 from pipeline.scene.scene_model import SceneRow
 
 LEAST_IN_HAND = 5 * FLOOR

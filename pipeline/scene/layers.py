@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
-from pipeline.scene.bare_hands import bare_hands
+from pipeline.scene.bare_hands import bare_hands, open_hands
 from pipeline.scene.body import HEAD, TORSO
 from pipeline.scene.clinging import clinging
 from pipeline.scene.color_edges import settle_edges
@@ -116,6 +116,7 @@ def labels_of(
     unexplained &= ~rims & ~mixed
     # A free hand is often where the thing in the other one is.
     hands = bare_hands(unexplained, sample) & ~of_known_color
+    fingers = open_hands(unexplained, sample) & ~(of_known_color & (evidence.there | ~evidence.there.any()))
     unexplained &= ~hands
     outline |= mixed | hands | own_hair
     people = _people(evidence, sample, unexplained)
@@ -141,6 +142,8 @@ def labels_of(
     # Its edge is mixed with a background that it may resemble.
     edge = grow(held, _EDGE_PX) & (labels == Label.NOBODY) & (sample.view.shown != Shown.PLATE) & sample.view.known
     labels[edge] = Label.CARRIED
+    # Until now they were part of what is joined to a hand.
+    labels[fingers] = Label.SUBJECT
     labels[people] = Label.OTHERS
     front = _in_front(front, sample)
     is_common = evidence.likelihood > _COMMON

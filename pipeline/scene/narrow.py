@@ -14,6 +14,7 @@ _LINE_CONTRAST = 0.12
 _CONTRAST_LEVELS = (5.0, 12.0)
 """Bounds of a line's contrast with both its sides, gray levels."""
 _LINE_PX = 7
+_DIRECTION_DEG = 11.25
 LINES = (
     np.ones((_LINE_PX, 1), np.uint8),
     np.ones((1, _LINE_PX), np.uint8),
@@ -30,6 +31,19 @@ def opened_by_lines(mask: Mask) -> Mask:
     pixels = mask.view(np.uint8)
     kept = cv2.morphologyEx(pixels, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     for line in LINES:
+        kept |= cv2.morphologyEx(pixels, cv2.MORPH_OPEN, line)
+    return kept > 0
+
+
+def opened_by_long_lines(mask: Mask, length_px: int) -> Mask:
+    """Return the pixels of a mask (h, w) that lie in it on a straight line of a length, in any direction."""
+    pixels = mask.view(np.uint8)
+    kept = np.zeros_like(pixels)
+    reach = length_px // 2
+    for angle in np.deg2rad(np.arange(0.0, 180.0, _DIRECTION_DEG)):
+        end = round(reach * np.cos(angle)), round(reach * np.sin(angle))
+        line = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
+        cv2.line(line, (reach - end[0], reach - end[1]), (reach + end[0], reach + end[1]), 1)
         kept |= cv2.morphologyEx(pixels, cv2.MORPH_OPEN, line)
     return kept > 0
 

@@ -231,6 +231,13 @@ def foreign_counts(
     return counted(sample.bins, things), float(inner.max()) / height
 
 
+def hand_distances(sample: Sample) -> NDArray[np.float32]:
+    """Return (hands, h, w): the distance from the middle of each hand, px of the view."""
+    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: sample.outside.shape[0], : sample.outside.shape[1]])
+    found = [np.hypot(columns - x, rows - y) for x, y in sample.body.hands]
+    return np.asarray(np.stack(found), np.float32)
+
+
 def on_ground(sample: Sample) -> Mask:
     """Return where the ground at the feet is darkened: a shadow on grass or stones is not uniform."""
     near = sample.distances[FEET] < _GROUND_BH
