@@ -26,6 +26,7 @@ _LEAST_BH2 = 0.0004
 _STICK_BH = 0.16
 """No straight line within a hand, its wrist and its halo is longer."""
 _MASK_SHARE = 0.6
+_ENCLOSED_SHARE = 0.6
 _FIST_BH = 0.045
 _EDGE_PX = 2
 _EDGE_SHARE = 0.65
@@ -99,18 +100,18 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
     return hands & unexplained
 
 
-def open_hands(unexplained: Mask, sample: Sample) -> Mask:
+def open_hands(unexplained: Mask, not_hands: Mask, sample: Sample) -> Mask:
     """Return the unexplained pixels (h, w) of hands whose fingers are no wider than a stick.
 
-    The person's mask contains most of such a hand, and no straight line in it is longer than a hand; a stick goes on
-    through the fist that holds it.
+    The person's mask contains most of such a hand, it ends where a hand does, and no straight line in it is longer than
+    a hand, while a stick goes on through the fist that holds it. ``not_hands`` (h, w): where a thing is known to be.
     """
     hands = np.zeros(unexplained.shape, np.bool_)
     around = _Surroundings.of(unexplained, sample)
     if around is None:
         return hands
     height = sample.body.height_px
-    skins = around.unexplained & around.skins
+    skins = around.unexplained & around.skins & ~not_hands[around.area]
     fists = around.skins & (around.distances.min(axis=0) < _FIST_BH)
     straight = opened_by_long_lines(around.unexplained | fists, max(5, round(_STICK_BH * height)))
     count, labeled = cv2.connectedComponents((skins & ~straight).view(np.uint8), connectivity=8)
@@ -118,18 +119,29 @@ def open_hands(unexplained: Mask, sample: Sample) -> Mask:
     is_hand = around.within_one(labeled, count) & (areas <= _MOST_BH2 * height**2)
     is_hand &= areas >= _LEAST_BH2 * height**2
     is_hand &= counts_in(labeled, sample.subject_mask[around.area], count) > _MASK_SHARE * areas
-    # The edges of a stick lie beside its line.
+    # The edges of a stick lie beside its line, and a thing in several colors is on all sides of each of them.
     is_hand &= counts_in(labeled, grow(straight, _EDGE_PX), count) < _EDGE_SHARE * areas
     is_hand[0] = False
-    hands[around.area] = grow(those_of(labeled, is_hand), _EDGE_PX) & ~grow(straight, 1)
+    found = _without_enclosed(those_of(labeled, is_hand), around.unexplained)
+    hands[around.area] = grow(found, _EDGE_PX) & ~grow(straight, 1) & ~not_hands[around.area]
     return hands & unexplained
+
+
+def _without_enclosed(found: Mask, unexplained: Mask) -> Mask:
+    """Return the regions of ``found`` (h, w) but for those that something ``unexplained`` mostly surrounds."""
+    around = grow(found, 1)
+    count, labeled = cv2.connectedComponents(around.view(np.uint8), connectivity=8)
+    rings = around & ~found
+    kept = counts_in(labeled, rings & unexplained, count) <= _ENCLOSED_SHARE * counts_in(labeled, rings, count)
+    kept[0] = False
+    return those_of(labeled, kept) & found
 
 
 def own_skin(sample: Sample) -> Mask:
     """Return the pixels of a view (h, w) in the hue of the subject's face; in any hue of skin where it is not seen."""
     picture = sample.view.picture
     skins = _skin(picture)
-    face = skins & sample.subject_mask & (sample.distances[HEAD] < _FACE_BH)
+    face = face_skin(sample)
     if np.count_nonzero(face) < _LEAST_FACE_PX:
         return skins
     hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
@@ -137,6 +149,11 @@ def own_skin(sample: Sample) -> Mask:
     turned = (hue.astype(np.int16) + _HALF_CIRCLE) % _CIRCLE
     apart = np.abs(turned - np.median(turned[face]))
     return np.asarray((apart <= _FACE_HUES) & (saturation >= _SKIN_SATURATION[0]), np.bool_)
+
+
+def face_skin(sample: Sample) -> Mask:
+    """Return the pixels of a view (h, w) in any hue of skin on the subject's face."""
+    return np.asarray(_skin(sample.view.picture) & sample.subject_mask & (sample.distances[HEAD] < _FACE_BH), np.bool_)
 
 
 def _skin(picture: Picture) -> Mask:

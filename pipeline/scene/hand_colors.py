@@ -41,6 +41,8 @@ _OFF_HANDS_BH = 0.2
 _DISPLACED_PX = 10
 _MIXED_LEVELS = 30.0
 """Distance of a color from a mixture, gray levels."""
+_HIGHLIGHT = np.float32(0.5)
+"""How far a highlight is from skin to white: a paper cup is whiter."""
 _SHADED = 0.45
 
 
@@ -94,7 +96,7 @@ def _explained(sample: Sample, found: Mask, skins: Mask) -> Mask:
         own = np.median(sample.view.picture[hands], axis=0).astype(np.float32)
         explained[area] |= _between(picture, plate.astype(np.float32), own) & known
         # Highlights, and skin in a light of its own.
-        explained[area] |= _between(picture, own, np.full(3, 255, np.float32))
+        explained[area] |= _between(picture, own, own + _HIGHLIGHT * (np.float32(255) - own))
         explained[area] |= _between(picture, own, _SHADED * own)
     return explained
 

@@ -20,6 +20,7 @@ from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.frame_evidence import CAP_BH, FrameEvidence, frame_evidence
 from pipeline.scene.front_edges import front_to_edges, stands_out
 from pipeline.scene.hair import hair
+from pipeline.scene.hands_at_things import hands_at_things
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
 from pipeline.scene.held_places import placed_things, whole_things
 from pipeline.scene.known_things import LEAST_IN_HAND_PX, known_things
@@ -116,7 +117,9 @@ def labels_of(
     unexplained &= ~rims & ~mixed
     # A free hand is often where the thing in the other one is.
     hands = bare_hands(unexplained, sample) & ~of_known_color
-    fingers = open_hands(unexplained, sample) & ~(of_known_color & (evidence.there | ~evidence.there.any()))
+    # A thing whose place is known is only there, whatever colors it has.
+    not_hands = evidence.there if evidence.there.any() else of_known_color
+    fingers = open_hands(unexplained, not_hands, sample)
     unexplained &= ~hands
     outline |= mixed | hands | own_hair
     people = _people(evidence, sample, unexplained)
@@ -129,6 +132,8 @@ def labels_of(
     hand |= clings
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
+    # What lies where something is usually carried may be small: the strip of it that an arm leaves visible.
+    loose |= unexplained & ~held & ~hand & in_place
     loose &= ~folds_of_background(loose, sample) | in_place
     loose &= ~never_seen(loose, evidence.foreign, row.foreign.min()) | in_place
     # A passer-by at the subject's head has colors that the others have.
@@ -143,7 +148,8 @@ def labels_of(
     edge = grow(held, _EDGE_PX) & (labels == Label.NOBODY) & (sample.view.shown != Shown.PLATE) & sample.view.known
     labels[edge] = Label.CARRIED
     # Until now they were part of what is joined to a hand.
-    labels[fingers] = Label.SUBJECT
+    things = (labels == Label.CARRIED) | (labels == Label.THING)
+    labels[fingers | hands_at_things(things, not_hands, sample)] = Label.SUBJECT
     labels[people] = Label.OTHERS
     front = _in_front(front, sample)
     is_common = evidence.likelihood > _COMMON

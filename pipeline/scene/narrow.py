@@ -37,7 +37,8 @@ def opened_by_lines(mask: Mask) -> Mask:
 
 def opened_by_long_lines(mask: Mask, length_px: int) -> Mask:
     """Return the pixels of a mask (h, w) that lie in it on a straight line of a length, in any direction."""
-    pixels = mask.view(np.uint8)
+    # OpenCV continues a mask beyond its edge.
+    pixels = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     kept = np.zeros_like(pixels)
     reach = length_px // 2
     for angle in np.deg2rad(np.arange(0.0, 180.0, _DIRECTION_DEG)):
@@ -45,7 +46,7 @@ def opened_by_long_lines(mask: Mask, length_px: int) -> Mask:
         line = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
         cv2.line(line, (reach - end[0], reach - end[1]), (reach + end[0], reach + end[1]), 1)
         kept |= cv2.morphologyEx(pixels, cv2.MORPH_OPEN, line)
-    return kept > 0
+    return kept[1:-1, 1:-1] > 0
 
 
 def narrow_lines(picture: Picture, body_height_px: float) -> Mask:

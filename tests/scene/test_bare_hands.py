@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from pipeline.scene.bare_hands import bare_hands
+from pipeline.scene.bare_hands import bare_hands, open_hands
 from pipeline.scene.samples import Sample
 from tests.support.scene_truth import SHAPE, Mask, shot_at, wall
 
@@ -66,3 +66,39 @@ def test_the_shadowed_lines_of_a_palm_do_not_make_it_a_thing() -> None:
     picture[lines] = (120, 125, 130)
     assert 0.45 < 1 - lines.sum() / HAND.sum() < 0.5
     assert (bare_hands(HAND, replace(shot, picture=picture).sample()) == HAND).all()
+
+
+FINGERS = (
+    drawn((199, 126), (190, 136), width=3) | drawn((199, 126), (195, 140), width=3)
+    | drawn((199, 126), (201, 141), width=3) | drawn((199, 126), (207, 138), width=3)
+)  # fmt: skip
+"""Of an open hand; each is no wider than a stick."""
+NOWHERE = np.zeros(SHAPE, np.bool_)
+
+
+def in_mask(mask: Mask, sample: Sample) -> Sample:
+    return replace(sample, subject_mask=sample.subject_mask | mask)
+
+
+def test_open_fingers_in_the_persons_mask_are_the_subjects_own() -> None:
+    sample = in_mask(FINGERS, seen(FINGERS, SKIN))
+    assert not bare_hands(FINGERS, sample)[FINGERS].all()
+    assert open_hands(FINGERS, NOWHERE, sample)[FINGERS].mean() > 0.95
+
+
+def test_a_stick_that_open_fingers_touch_is_not_taken_with_them() -> None:
+    stick = drawn((150, 148), (255, 97), width=2)
+    both = FINGERS | stick
+    found = open_hands(both, NOWHERE, in_mask(both, seen(both, SKIN)))
+    away = stick & (np.hypot(*(np.indices(SHAPE)[::-1] - np.reshape(LEFT_HAND, (2, 1, 1)))) > 8)
+    assert found[FINGERS].mean() > 0.5
+    assert found[away].mean() < 0.1
+
+
+def test_what_is_known_to_be_a_thing_or_lies_in_the_middle_of_one_is_no_hand() -> None:
+    sample = in_mask(FINGERS, seen(FINGERS, SKIN))
+    assert not open_hands(FINGERS, FINGERS, sample).any()
+    # The brown sleeve of a paper cup.
+    cup = cv2.ellipse(np.zeros(SHAPE, np.uint8), (LEFT_HAND, (22, 40), 0), 1, -1) > 0
+    sleeve = cup & (np.abs(np.indices(SHAPE)[0] - LEFT_HAND[1]) <= 3)
+    assert not open_hands(cup, NOWHERE, in_mask(cup, seen(sleeve, SKIN))).any()

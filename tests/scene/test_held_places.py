@@ -81,6 +81,23 @@ def test_a_free_hand_at_the_place_of_the_thing_in_the_other_one_is_the_subjects(
     assert share(labeled(with_skin(150, HAND), everywhere) == Label.CARRIED, HAND) < 0.1
 
 
+def test_a_strip_of_a_backpack_beside_an_arm_is_carried_where_the_backpack_usually_is() -> None:
+    """No larger than what is else no object."""
+    shot = shot_at(150, wall())
+    strip = NOTHING.copy()
+    strip[72:108, 176:180] = True
+    strip &= ~man_at(150)[0]
+    picture = shot.picture.copy()
+    picture[strip] = BROWN
+    seen = replace(shot, picture=picture)
+    row = learned([with_box(x) for x in PATH[::2]])
+    row = replace(row, in_hand=np.zeros_like(row.in_hand), is_held=np.zeros_like(row.is_held))
+    trunk = np.zeros((NUM_ANCHORS, NUM_CELLS, NUM_CELLS), np.float32)
+    assert share(labeled(seen, row) == Label.CARRIED, strip) < 0.5
+    trunk[0] = 1.0
+    assert share(labeled(seen, replace(row, held=trunk)) == Label.CARRIED, strip) > 0.9
+
+
 def test_nothing_is_placed_where_nothing_is_carried(tmp_path: Path) -> None:
     shots = [shot_at(x, brown_wall()) for x in PATH[::2]]
     model = searched(tmp_path, shots, learned(shots))

@@ -48,6 +48,16 @@ def test_a_phone_no_larger_than_the_hand_is_carried() -> None:
         assert share(labels == Label.SUBJECT, man_at(shot.x)[0] & ~phone) > 0.97
 
 
+def test_a_paper_cup_is_whiter_than_a_highlight_on_skin() -> None:
+    def seen_at(x: float) -> Shot:
+        hands = disc(x + 48, 124, 10) | disc(x - 48, 124, 10)
+        return painted(painted(shot_at(x, wall()), hands, (176, 126, 100)), phone_at(x), (238, 234, 226))
+
+    row = learned([seen_at(x) for x in LOOKS])
+    for x in LOOKS:
+        assert share(labeled(seen_at(x), row) == Label.CARRIED, phone_at(x)) > 0.9
+
+
 def test_a_key_smaller_than_any_object_seen_once_is_carried_where_the_hand_showed_more_of_it() -> None:
     row = learned([with_phone(x) for x in LOOKS])
     key = NOTHING.copy()
