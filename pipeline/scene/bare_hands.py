@@ -30,6 +30,8 @@ _ENCLOSED_SHARE = 0.6
 _FIST_BH = 0.045
 _EDGE_PX = 2
 _EDGE_SHARE = 0.65
+_BAR = 3.0
+"""Length over width from which a region is no hand."""
 _SKIN_HUES = (17, 170)
 """Hues of skin, from red to orange, of 180: below the first, or above the second."""
 _SKIN_SATURATION = (25, 190)
@@ -122,9 +124,17 @@ def open_hands(unexplained: Mask, not_hands: Mask, sample: Sample) -> Mask:
     # The edges of a stick lie beside its line, and a thing in several colors is on all sides of each of them.
     is_hand &= counts_in(labeled, grow(straight, _EDGE_PX), count) < _EDGE_SHARE * areas
     is_hand[0] = False
+    is_hand[is_hand] = [not _is_bar(labeled == number) for number in np.flatnonzero(is_hand)]
     found = _without_enclosed(those_of(labeled, is_hand), around.unexplained)
     hands[around.area] = grow(found, _EDGE_PX) & ~grow(straight, 1) & ~not_hands[around.area]
     return hands & unexplained
+
+
+def _is_bar(region: Mask) -> bool:
+    """Return whether a region (h, w) is long and narrow: the end of a stick that the fist hides the rest of."""
+    points = cv2.findNonZero(region.view(np.uint8))
+    short, long = sorted(cv2.minAreaRect(points)[1])
+    return bool(long + 1.0 > _BAR * (short + 1.0))
 
 
 def _without_enclosed(found: Mask, unexplained: Mask) -> Mask:

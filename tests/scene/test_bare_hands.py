@@ -95,6 +95,11 @@ def test_a_stick_that_open_fingers_touch_is_not_taken_with_them() -> None:
     assert found[away].mean() < 0.1
 
 
+def test_the_end_of_a_stick_below_the_fist_is_no_finger() -> None:
+    end = drawn((203, 132), (218, 147), width=2)
+    assert not open_hands(end, NOWHERE, in_mask(end, seen(end, SKIN))).any()
+
+
 def test_what_is_known_to_be_a_thing_or_lies_in_the_middle_of_one_is_no_hand() -> None:
     sample = in_mask(FINGERS, seen(FINGERS, SKIN))
     assert not open_hands(FINGERS, FINGERS, sample).any()
