@@ -15,6 +15,7 @@ from pipeline.datatypes.plan import Presence
 from pipeline.finish.composite import HoleReach, edit_box, hole_reach
 from pipeline.finish.inputs import FinishInputs, FrameInputs, inputs_with_masks
 from pipeline.finish.match_layer import match_plate
+from pipeline.finish.near_parallax import moved_onto_surroundings
 from pipeline.finish.patch import Patch
 from pipeline.finish.reflections import edit_reflection, foot_row_of, mirrored_area, reflection_box
 from pipeline.finish.reshake import PlacedLayer
@@ -35,6 +36,8 @@ from pipeline.shaped import Shaped, Shapes
 
 _RING_BH = 0.08
 """Width of the ring around the edit region that the plate's light is matched to, body heights."""
+_EDGE_BH = 0.012
+"""Width of a mask's uncertain edge."""
 _GRID_PX = 4
 """Margin for the chroma grid, on which an edit's box lies."""
 
@@ -83,12 +86,15 @@ def surrounding_scene(
         # Pixels in the subject's shadow are expected to be darker than the plate.
         ring[overlap_slices(each.box_xyxy, box)[0]] &= each.old < 0.05
     shadow = _ground_edit(inputs, patch, hole, thrown, mirrored, layer, frame_inputs.frame.index)
+    # Once it is moved the plate fits the ring, whatever it shows in the hole.
     fit = ring_fit(patch.plate, patch.source, ring, height_px)
+    visible = ~grow(patch.people, max(2, round(_EDGE_BH * height_px))) & patch.seen
+    plate = moved_onto_surroundings(patch.plate, patch.source, hole, visible, height_px)
     masks = _masks(inputs, frame_inputs, lit)
     if mirrored is not None:
         foot_row = foot_row_of(inputs.plan, frame_inputs.frame.index)
         masks = masks.without_things(mirrored_area(subject_mask, mirrored, foot_row, height_px))
-    return SurroundingScene(box, patch.plate, masks, shadow, patch.seen, fit)
+    return SurroundingScene(box, plate, masks, shadow, patch.seen, fit)
 
 
 def _ring_px(height_px: float) -> int:
