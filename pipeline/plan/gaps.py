@@ -114,7 +114,7 @@ def _take_landmarks(
     and legs are where the masks show them."""
     at = info.pts_seconds[shot]
     rough_height = standing_height(skeletons, joints, at, info.size_wh)
-    turned = turned_about(skeletons, rough_height, at)
+    turned = turned_about(joints, skeletons, rough_height, at)
     joints[:], skeletons[:], edges = with_sides_exchanged(joints, skeletons, edges, turned)
     moved = limb_shifts(skeletons, joints[..., 2], edges, rough_height, at)
     skeletons[..., :2] += moved

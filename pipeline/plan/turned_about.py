@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float64Array
-from pipeline.joints import HIPS, NUM_JOINTS, SHOULDERS, SKELETON_NAMES
+from pipeline.joints import HIPS, JOINT, NUM_JOINTS, SHOULDERS, SKELETON_NAMES
 
 _LEAST_SHOULDERS_BH, _LEAST_HIPS_BH = 0.08, 0.03
 """Breadths in the picture from which it is certain which side of the body is on which: people seen from the side have
@@ -23,21 +23,32 @@ _FULL_SHOULDERS_BH = 0.19
 _LEAST_TURN_DEGREES = 50.0
 _FASTEST_DEGREES_PER_SECOND = 1500.0
 """A figure skater turns five times a second."""
-_EXCHANGED_SHARE = 0.5
-"""Of the way that all limbs go in one step, what is left with left and right exchanged (0.03 to 0.3 where a model
+_EXCHANGED_SHARE = 0.75
+"""Of the way that all limbs go in one step, what is left with left and right exchanged (0.03 to 0.6 where a model
 changes its mind)."""
+_TOES_BH, _MOST_TOES_BH = 0.02, 0.04
+"""How far toes are below heels, along the trunk, of somebody turned neither to nor from a camera that looks a little
+down: 0.03 to 0.09 from the front, -0.04 to 0.02 from the back, whichever way the model reads the body. And the most by
+which one frame differs from it."""
+_LEAST_SURE_BH = 0.01
+"""Mean over frames from which feet decide."""
+_CONFIDENT = 0.5
 _LONGEST_BREAK_SECONDS = 0.15
 """Across a longer time without certain frames anybody may have turned."""
 
 
 def turned_about(
-    skeletons: NDArray[np.float32], body_height_px: NDArray[np.float64], seconds: NDArray[np.float64]
+    joints: NDArray[np.float32],
+    skeletons: NDArray[np.float32],
+    body_height_px: NDArray[np.float64],
+    seconds: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Return (T,): frames of one shot's skeletons (T, 23, 3) whose front and back are exchanged.
+    """Return (T,): frames of one shot's joints (T, 21, 3) and skeletons (T, 23, 3) whose front and back are exchanged.
 
     Shoulders and hips that point the other way than just before, without time to turn, part the shot in stretches that
-    contradict each other. Of those that follow each other without a break, the reading that holds for longer counts.
-    ``body_height_px`` (T,) may be rough; NaN rows are frames without the person.
+    contradict each other. Of those that follow each other without a break, the reading counts in which the feet point
+    forwards, else the one that holds for longer. ``body_height_px`` (T,) may be rough; NaN rows are frames without the
+    person.
     """
     result = np.zeros(len(skeletons), np.bool_)
     scale = np.where(np.isfinite(body_height_px), body_height_px, 1.0)[:, None, None]
@@ -48,6 +59,7 @@ def turned_about(
     broad = np.linalg.norm(shoulders[known], axis=1) >= _LEAST_SHOULDERS_BH
     broad &= np.linalg.norm(hips[known], axis=1) >= _LEAST_HIPS_BH
     certain = known[broad]
+    forwards = _feet_forwards(joints, points)
     for chain in np.split(certain, 1 + np.flatnonzero(np.diff(seconds[certain]) > _LONGEST_BREAK_SECONDS)):
         flips = [
             _is_reversed(shoulders[[a, b]], hips[[a, b]], float(seconds[b] - seconds[a]))
@@ -57,7 +69,9 @@ def turned_about(
         if not any(flips):
             continue
         reading = np.concatenate([[0], np.cumsum(flips)]) % 2 == 1
-        if reading.mean() > 0.5:
+        by_feet = float((np.where(reading, -1, 1) * forwards[chain]).mean())
+        is_other = by_feet < 0 if abs(by_feet) >= _LEAST_SURE_BH else reading.mean() > 0.5
+        if is_other:
             reading = ~reading
         result[chain] = reading
         between = known[(known > chain[0]) & (known < chain[-1])]
@@ -110,6 +124,24 @@ def _is_reversed(shoulders: Float64Array, hips: Float64Array, step_seconds: floa
     breadths = np.linalg.norm(shoulders, axis=1) / _FULL_SHOULDERS_BH
     from_profile = np.degrees(np.arcsin(np.minimum(breadths, 1.0))).sum()
     return bool(from_profile >= max(_LEAST_TURN_DEGREES, _FASTEST_DEGREES_PER_SECOND * step_seconds))
+
+
+def _feet_forwards(joints: NDArray[np.float32], points: Float64Array) -> Float64Array:
+    """Return (T,) body heights by which feet point where the body faces, as it is read; 0 where they are not seen.
+
+    The toes are nearer to the camera than the heels, and so lower in the picture, of somebody who faces it. Landmarks
+    of feet show what is seen, also where left and right are exchanged. ``points`` (T, 23, 2) in body heights.
+    """
+    up = points[:, SHOULDERS].mean(axis=1) - points[:, HIPS].mean(axis=1)
+    up = up / np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-9)
+    across = np.column_stack([-up[:, 1], up[:, 0]])
+    faces_camera = np.sign(((points[:, SHOULDERS[0]] - points[:, SHOULDERS[1]]) * across).sum(axis=1))
+    toes = [JOINT["left_toe"], JOINT["right_toe"]]
+    heels = [JOINT["left_heel"], JOINT["right_heel"]]
+    below = -((points[:, toes] - points[:, heels]) * up[:, None]).sum(axis=-1).mean(axis=1)
+    is_seen = (joints[:, [*toes, *heels], 2] >= _CONFIDENT).all(axis=1)
+    forwards = faces_camera * np.clip(below - _TOES_BH, -_MOST_TOES_BH, _MOST_TOES_BH)
+    return np.where(is_seen & np.isfinite(forwards), forwards, 0.0)
 
 
 def _like_exchanged(points: Float64Array, others: Float64Array) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.joints import JOINT, NUM_JOINTS, SKELETON_NAMES
+from pipeline.joints import FEET, JOINT, NUM_JOINTS, SKELETON_NAMES
 from pipeline.plan.turned_about import turned_about, with_sides_exchanged
 from tests.support.followed import made, made_track
 
@@ -49,6 +49,13 @@ def misread(skeletons: NDArray[np.float32], frames: NDArray[np.bool_]) -> NDArra
     return result
 
 
+def joints_of(skeletons: NDArray[np.float32], feet_confidence: float = 0.0) -> NDArray[np.float32]:
+    """Return joints (T, 21, 3) at the skeletons' places."""
+    joints = np.dstack([skeletons[:, :NUM_JOINTS, :2], np.ones((FRAMES, NUM_JOINTS), np.float32)])
+    joints[:, FEET, 2] = feet_confidence
+    return joints
+
+
 MISREAD = np.isin(np.arange(FRAMES), [12, *range(25, 45), 50, 51])
 
 
@@ -56,9 +63,9 @@ MISREAD = np.isin(np.arange(FRAMES), [12, *range(25, 45), 50, 51])
 def test_the_shorter_reading_gives_way(degrees: float) -> None:
     true = turning(degrees + 8 * np.sin(SECONDS * 4))
     given = misread(true, MISREAD)
-    found = turned_about(given, HEIGHTS, SECONDS)
+    joints = joints_of(given)
+    found = turned_about(joints, given, HEIGHTS, SECONDS)
     np.testing.assert_array_equal(found, MISREAD)
-    joints = np.dstack([given[:, :NUM_JOINTS, :2], np.ones((FRAMES, NUM_JOINTS), np.float32)])
     edges = np.zeros((FRAMES, 8, 6, 2))
     edges[:, :4] = np.where(MISREAD, 2.0, 1.0)[:, None, None, None]
     edges[:, 4:] = 3.0 - edges[:, :4]
@@ -68,32 +75,41 @@ def test_the_shorter_reading_gives_way(degrees: float) -> None:
     assert (edges[:, :4] == 1).all() and (edges[:, 4:] == 2).all()
 
 
+@pytest.mark.parametrize("degrees", [0.0, 180.0])
+def test_feet_tell_which_reading_is_right(degrees: float) -> None:
+    # Seen from a little above: what is nearer to the camera is lower in the picture.
+    true = turning(np.full(FRAMES, degrees))
+    true[..., 1] -= 0.4 * true[..., 2]
+    given = misread(true, ~MISREAD)
+    np.testing.assert_array_equal(turned_about(joints_of(given, 1.0), given, HEIGHTS, SECONDS), ~MISREAD)
+    np.testing.assert_array_equal(turned_about(joints_of(given), given, HEIGHTS, SECONDS), MISREAD)
+
+
 @pytest.mark.parametrize("degrees_per_second", [90.0, 360.0, 1080.0])
 def test_whoever_turns_is_left_alone(degrees_per_second: float) -> None:
     skeletons = turning(degrees_per_second * SECONDS)
-    assert not turned_about(skeletons, HEIGHTS, SECONDS).any()
+    assert not turned_about(joints_of(skeletons), skeletons, HEIGHTS, SECONDS).any()
 
 
 def test_people_seen_from_the_side_are_left_alone() -> None:
     # Their shoulders change sides by the noise of the landmarks.
     noise = np.random.default_rng(0).normal(0, 0.01 * HEIGHT_PX, (FRAMES, len(SKELETON_NAMES), 3))
     skeletons = turning(np.full(FRAMES, 90.0)) + noise.astype(np.float32)
-    assert not turned_about(skeletons, HEIGHTS, SECONDS).any()
+    assert not turned_about(joints_of(skeletons), skeletons, HEIGHTS, SECONDS).any()
 
 
 def test_after_a_while_unseen_somebody_may_face_the_other_way() -> None:
     skeletons = misread(turning(np.zeros(FRAMES)), SECONDS >= 1.2)
-    np.testing.assert_array_equal(turned_about(skeletons, HEIGHTS, SECONDS), SECONDS >= 1.2)
+    np.testing.assert_array_equal(turned_about(joints_of(skeletons), skeletons, HEIGHTS, SECONDS), SECONDS >= 1.2)
     skeletons[33:39] = np.nan
-    assert not turned_about(skeletons, HEIGHTS, SECONDS).any()
+    assert not turned_about(joints_of(skeletons), skeletons, HEIGHTS, SECONDS).any()
 
 
 def test_the_subject_does_not_turn_about_for_a_moment() -> None:
     frames = np.arange(FRAMES)
     given = misread(turning(np.zeros(FRAMES)), MISREAD)
     track = made_track(0, frames, np.full(FRAMES, 300.0))
-    joints = np.dstack([given[:, :NUM_JOINTS, :2], np.ones((FRAMES, NUM_JOINTS), np.float32)])
-    subject, _ = made((replace(track, joints=joints, skeletons=given),)).choose()
+    subject, _ = made((replace(track, joints=joints_of(given, 1.0), skeletons=given),)).choose()
     breadth = subject.skeletons[:, JOINT["left_shoulder"], 0] - subject.skeletons[:, JOINT["right_shoulder"], 0]
     np.testing.assert_allclose(breadth, 0.2 * HEIGHT_PX, atol=1.0)
     wrist = subject.joints[:, JOINT["left_wrist"], 1]
