@@ -61,6 +61,32 @@ def test_a_wide_object_is_in_front_of_who_stands_behind_it() -> None:
     assert (front & legs).sum() > 0.8 * legs.sum()
 
 
+def _at_night(x: float, before: Mask) -> Shot:
+    """Return a man in gray before a dark shutter with noise, behind what is ``before`` him."""
+    rows = np.broadcast_to(np.arange(SHAPE[0])[:, None], SHAPE)
+    clean = np.where(rows % 12 < 4, 52, 36).astype(np.float64)
+    clean = np.where(before, 90.0, clean)
+    rng = np.random.default_rng(int(x))
+    plate = (clean[..., None] + rng.normal(0, 1.5, (*SHAPE, 3))).clip(0, 255).astype(np.uint8)
+    shot = shot_at(x, plate, before)
+    man = (40 + 5 * np.sin(np.arange(SHAPE[0]) / 9))[:, None, None] + rng.normal(0, 6, (*SHAPE, 3))
+    seen = np.where(shot.subject_mask[..., None], man, clean[..., None] + rng.normal(0, 6, (*SHAPE, 3)))
+    return replace(shot, picture=seen.clip(0, 255).astype(np.uint8))
+
+
+def test_who_blends_in_with_the_background_at_night_is_not_behind_it() -> None:
+    nothing = np.zeros(SHAPE, np.bool_)
+    front = _front([_at_night(x, nothing) for x in _WALKING])
+    body = _region(135, 165, 40, 210)
+    assert not (front & body).any()
+
+
+def test_a_lit_object_is_in_front_of_who_blends_in_at_night() -> None:
+    sign = _region(140, 160, 60, 90)
+    front = _front([_at_night(x, sign) for x in _WALKING])
+    assert (front & sign).sum() > 0.8 * sign.sum()
+
+
 def test_a_limb_that_leaves_the_picture_is_no_evidence() -> None:
     """The forearm is a guess: its wrist lies below the picture's edge."""
     skeleton = skeleton_at(150.0)
