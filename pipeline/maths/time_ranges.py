@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pipeline.datatypes.clip import VideoInfo
 
 MOST_RANGES = 3
+_SHORT_SECONDS = 0.15
+"""A shorter run is told in hundredths: in tenths it may begin and end at one time."""
 
 
 def seconds_of(run: tuple[int, int], info: VideoInfo) -> float:
@@ -17,9 +19,14 @@ def seconds_of(run: tuple[int, int], info: VideoInfo) -> float:
 def times_of(runs: Sequence[tuple[int, int]], info: VideoInfo) -> str:
     """Return the longest runs of frames as "from 1.6 to 3.6 s", in order of time."""
     longest = sorted(sorted(runs, key=lambda run: -seconds_of(run, info))[:MOST_RANGES])
-    parts = [
-        f"{info.pts_seconds[start]:.1f} to {info.pts_seconds[start] + seconds_of((start, stop), info):.1f}"
-        for start, stop in longest
-    ]
-    more = f" and {len(runs) - len(longest)} more times" if len(runs) > len(longest) else ""
+    parts = [_range_of(run, info) for run in longest]
+    rest = len(runs) - len(longest)
+    more = f" and {rest} more time{'s' if rest > 1 else ''}" if rest else ""
     return "from " + " s, ".join(parts) + " s" + more
+
+
+def _range_of(run: tuple[int, int], info: VideoInfo) -> str:
+    seconds = seconds_of(run, info)
+    begin = float(info.pts_seconds[run[0]])
+    digits = 2 if seconds < _SHORT_SECONDS else 1
+    return f"{begin:.{digits}f} to {begin + seconds:.{digits}f}"
