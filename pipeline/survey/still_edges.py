@@ -65,6 +65,8 @@ _FLAT = 3.0
 _LARGEST_PART = 0.015
 """Fraction of the picture: a larger plain surface is more likely sky than an icon."""
 _GRID_WH = (9, 6)
+_MOST_CELLS = 0.6
+"""Fraction of the grid's cells that have edges of graphics: captions, icons and a frame around the picture have less."""
 
 
 @dataclass(slots=True, eq=False)
@@ -144,7 +146,9 @@ class EdgeStatistics:
         crossed = self._crossed(is_still, gradient, world, _LEAST_MOTION_PX)
         crossed |= self._crossed(lasting, self._lasting.gradient, self._lasting.world, _LASTING_MOTION_PX)
         new = _graphics(crossed, people, variance)
-        if not new.any():
+        # A graphic leaves some of the scene to be seen: where edges stay all over the picture, the camera stands still,
+        # and its motion was measured wrongly.
+        if not new.any() or _covered_cells(new) > _MOST_CELLS:
             return None
         # Strokes along the motion prove nothing, but belong to the others.
         area = _area(grow(new, _STROKE_PX) & (is_still | lasting | new), variance)
@@ -232,6 +236,12 @@ def gradient_of(picture: Float32Array) -> tuple[Float32Array, Float32Array]:
     gx = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
     return np.asarray(gx, np.float32), np.asarray(gy, np.float32)
+
+
+def _covered_cells(edges: Mask) -> float:
+    """Return the fraction of the grid's cells in which there are edges (h, w)."""
+    cells = cv2.resize(edges.astype(np.float32), _GRID_WH, interpolation=cv2.INTER_AREA)
+    return float(np.mean(cells > 0))
 
 
 def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:

@@ -261,3 +261,13 @@ def test_what_is_not_steady_is_no_graphic() -> None:
         pictures[t][leaves] = np.round(195 + 14 * np.sin(rows / 3 + 2 * t) * (t > 24))
     overlays = found_in(pictures, world)
     assert max(covered(overlays, frame, leaves) for frame in range(COUNT)) < 0.1
+
+
+def test_a_picture_that_stands_still_is_no_graphic_whatever_motion_was_measured() -> None:
+    """Light that changes misled the camera's motion."""
+    width, height = SIZE_WH
+    blocks = np.random.default_rng(2).integers(20, 200, (height // 20, width // 20), np.uint8)
+    still = cv2.resize(blocks, SIZE_WH, interpolation=cv2.INTER_NEAREST)
+    pictures = [cv2.add(still, 30) if t % 7 < 2 else still for t in range(COUNT)]
+    overlays = found_in(pictures, path((2.0, 1.5)))
+    assert all(overlays.mask(frame) is None for frame in range(COUNT))
