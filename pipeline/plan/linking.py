@@ -35,6 +35,8 @@ SIZE_SCALE = 1.5
 """Log-ratio of two sizes that costs 1."""
 SAME_TRACK_SHARE, UNBROKEN_SHARE = 0.6, 0.35
 """Trust in the tracker: factors on the cost of links within one track, smaller where the track was not interrupted."""
+REACH_BH, FASTEST_BH_PER_S = 0.5, 4.0
+"""Body heights that places of one person may lie apart: at once, and more for each second. A runner covers three."""
 MIN_ALIKE = 0.82
 """Similarity above which two stretches of a clip are one person where only appearance is available."""
 
@@ -57,7 +59,7 @@ def link_tracklets(
         of_shot = [piece for piece in pieces if piece.shot == shot]
         for chain in _join_in_shot(of_shot, pts_seconds):
             persons.append(chain)
-    persons = _join_alike(persons)
+    persons = _join_alike(persons, pts_seconds)
     whole = [tuple(piece.track for piece in sorted(person, key=lambda piece: piece.first)) for person in persons]
     return sorted(whole, key=lambda person: (int(person[0].frames[0]), person[0].track_id))
 
@@ -160,7 +162,7 @@ def _looks_cost(before: Piece, after: Piece) -> float:
     return (1 - likeness) / LOOKS_SCALE * frames / (frames + 2)
 
 
-def _join_alike(chains: list[list[Piece]]) -> list[list[Piece]]:
+def _join_alike(chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
     """Merge chains that are never visible at the same time and look alike: across cuts, and long after somebody left.
 
     Shot by shot, new chains are assigned to the persons of earlier frames by a joint optimal assignment.
@@ -174,16 +176,16 @@ def _join_alike(chains: list[list[Piece]]) -> list[list[Piece]]:
             ended = min(chain[-1].last for chain in of_shot)
             now = [chain for chain in of_shot if chain[0].first <= ended]
             of_shot = of_shot[len(now) :]
-            _join(persons, now)
+            _join(persons, now, pts_seconds)
     return persons
 
 
-def _join(persons: list[list[Piece]], chains: list[list[Piece]]) -> None:
+def _join(persons: list[list[Piece]], chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> None:
     """Assign each chain to a person of earlier frames, or make it a new one."""
     unlike = np.full((len(persons), len(chains)), 1.0)
     for i, person in enumerate(persons):
         for j, chain in enumerate(chains):
-            if person[-1].last < chain[0].first:
+            if person[-1].last < chain[0].first and _is_in_reach(person[-1], chain[0], pts_seconds):
                 likeness = bhattacharyya(_looks(person), _looks(chain))
                 unlike[i, j] = 1.0 if likeness is None else 1 - likeness
     rows, columns = linear_sum_assignment(np.minimum(unlike, 1 - MIN_ALIKE))
@@ -193,6 +195,16 @@ def _join(persons: list[list[Piece]], chains: list[list[Piece]]) -> None:
             persons[taken[j]].extend(chain)
         else:
             persons.append(list(chain))
+
+
+def _is_in_reach(before: Piece, after: Piece, pts_seconds: NDArray[np.float64]) -> bool:
+    """Say whether a person can have come from one place to the other; after a cut anybody may be anywhere."""
+    if before.shot != after.shot:
+        return True
+    gap = float(pts_seconds[after.first] - pts_seconds[before.last])
+    height = max(1.0, float(np.sqrt(before.height_px * after.height_px)))
+    apart = float(np.hypot(*(after.places[0] - before.places[1]))) / height
+    return apart <= REACH_BH + FASTEST_BH_PER_S * gap
 
 
 def _looks(pieces: Sequence[Piece]) -> NDArray[np.float64]:

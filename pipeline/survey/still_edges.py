@@ -66,7 +66,7 @@ _LARGEST_PART = 0.015
 """Fraction of the picture: a larger plain surface is more likely sky than an icon."""
 _GRID_WH = (9, 6)
 _MOST_CELLS = 0.6
-"""Fraction of the grid's cells that have edges of graphics: captions, icons and a frame around the picture have less."""
+"""Fraction of the grid's cells that have edges of graphics: captions, icons and a frame have less."""
 
 
 @dataclass(slots=True, eq=False)

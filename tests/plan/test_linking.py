@@ -135,3 +135,15 @@ def test_a_longer_absence_makes_a_link_less_likely() -> None:
         before, after = cut_tracks(tracks, np.array([0]), np.arange(200) / 30, world)
         costs.append(link_cost(before, after, gap / 30))
     assert costs[0] < costs[1] - 0.1 < costs[2] - 0.2
+
+
+def test_nobody_is_at_the_other_end_of_the_picture_a_moment_later() -> None:
+    before = np.arange(30)
+    leaves = walker(0, before, 200.0 - 6 * before)
+    for gap, num_persons in ((10, 2), (75, 1)):
+        after = np.arange(30 + gap, 80 + gap)
+        appears = walker(1, after, np.full(50, 900.0))
+        assert len(linked(leaves, appears)) == num_persons
+    # After a cut they may be.
+    appears = walker(1, np.arange(40, 90), np.full(50, 900.0))
+    assert len(linked(leaves, appears, shots=(0, 35))) == 1
