@@ -150,7 +150,7 @@ def _blends_in(core: Mask, alike: Mask) -> float:
     ``core`` (h, w) is what is surely inside the mask, ``alike`` where the plate is shown, in the subject's own colors.
     """
     low, high = _BLENDING
-    share = np.count_nonzero(core & alike) / max(np.count_nonzero(core), 1)
+    share = float(np.count_nonzero(core & alike)) / max(float(np.count_nonzero(core)), 1.0)
     return float(np.clip((share - low) / (high - low), 0, 1))
 
 
