@@ -161,8 +161,12 @@ def _face_anchors(
     places: NDArray[np.float32],
     reference: ReferenceView,
 ) -> tuple[sparse.csr_matrix, Float64Array, Float64Array]:
-    """Constrain eyes and nose to their positions in the picture; a head seen from behind has no constraint."""
-    names = [n for n in _FACE if reference.view != "back" and reference.joints[JOINT[n], 2] > 0.5]
+    """Constrain eyes and nose to their positions in a front view.
+
+    A head seen from behind has no constraint, and neither has a profile: its outline is exact, and landmarks there,
+    one eye of which is hidden, turned heads by up to 15 degrees.
+    """
+    names = [n for n in _FACE if reference.view == "front" and reference.joints[JOINT[n], 2] > 0.5]
     if not names:
         return sparse.csr_matrix((0, graph.num_nodes)), np.zeros((0, 2)), np.zeros(0)
     skull = np.flatnonzero(shares[:, PARTS.index("head")] > 0.9)
