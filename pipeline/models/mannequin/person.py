@@ -24,6 +24,7 @@ from pipeline.models.mannequin.outfit import Outfit, bares_upper_arms, outfit_of
 from pipeline.models.mannequin.painted import paint_clothes
 from pipeline.models.mannequin.painted_skin import paint_skin
 from pipeline.models.mannequin.reference import make_view
+from pipeline.models.mannequin.sleeve_ends import with_sleeves_as_shown
 from pipeline.models.mannequin.stance import sits, with_standing_height
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
@@ -128,6 +129,7 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
         fitted_body, first = fit_view(shaped, body, drawn, reshape=True)
     shaped = with_spanning_trousers(fitted_body, figure) if outfit.long_legs else fitted_body
     shaped = with_hems_as_shown(shaped, first, drawn)
+    shaped = with_sleeves_as_shown(shaped, first, drawn)
     for view in views[1:]:
         if view.view in ("left", "right"):
             shaped, _ = fit_view(shaped, view, drawn, reshape=True)
