@@ -24,11 +24,16 @@ def missed_parts(subject: Mask, free: Mask, apart: Mask, like: Mask, sample: Sam
     All are (h, w): ``free`` is what has no other label, ``apart`` what is somebody's or something's of its own, and
     ``like`` what has the subject's colors.
     """
+    if sample.borrowed is not None:
+        subject = subject | sample.borrowed
     reach = round(REACH_BH * sample.body.height_px)
     if reach < 2 or not subject.any():
         return np.zeros(subject.shape, np.bool_)
     differs = free & (sample.view.shown == Shown.OTHER)
     within = grow(subject, reach)
+    if sample.borrowed is not None:
+        # An arm beside the post that hides the rest touches nothing of the subject that is seen, but who stands behind.
+        return _beside_cover(within & differs & like, free)
     # What lies out of reach tells whose it is, whether or not the colors near by do.
     near = within & differs & ~_extending(differs | apart, within)
     # A line of one pixel is a misplaced edge; fingers are wider, and are recovered by dilating the mask.
@@ -37,6 +42,15 @@ def missed_parts(subject: Mask, free: Mask, apart: Mask, like: Mask, sample: Sam
         return found
     _, labeled = cv2.connectedComponents((grow(found, 1) | subject).astype(np.uint8))
     return np.isin(labeled, np.unique(labeled[subject])) & found
+
+
+def _beside_cover(near: Mask, free: Mask) -> Mask:
+    """Return ``near`` (h, w) without lines of one pixel, and with the ``free`` ones between its pixels.
+
+    Of whoever is hidden for the most part only thin parts of limbs are seen, with stripes and edges in rarer colors.
+    """
+    joined = cv2.morphologyEx(near.view(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+    return opened(joined & free, 1)
 
 
 def _extending(differs: Mask, within: Mask) -> Mask:

@@ -65,7 +65,7 @@ class Sample(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "distances": ("parts", "h", "w"), "outside": ("h", "w"), "bins": ("h", "w"), "subject_mask": ("h", "w"),
-        "others_mask": ("h", "w"),
+        "others_mask": ("h", "w"), "borrowed": ("h", "w"),
     }  # fmt: skip
 
     view: View
@@ -77,6 +77,8 @@ class Sample(Shaped):
     bins: NDArray[np.int32]
     subject_mask: Mask
     others_mask: Mask
+    borrowed: Mask | None = None
+    """The subject's mask as it was in another frame; None where they were detected."""
 
 
 def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gain: float) -> Sample:
@@ -100,7 +102,7 @@ def without_background(sample: Sample) -> Sample:
     what would replace it.
     """
     background = opened(sample.view.shown == Shown.PLATE, 1)
-    return replace(sample, subject_mask=sample.subject_mask & ~background)
+    return replace(sample, subject_mask=sample.subject_mask & ~background, borrowed=sample.subject_mask)
 
 
 def subject_counts(sample: Sample) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.scene.colors import NUM_BINS, density
 from pipeline.scene.layers import Label, labels_of
-from pipeline.scene.samples import subject_counts
+from pipeline.scene.samples import subject_counts, without_background
 from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_truth import SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
@@ -100,3 +100,24 @@ def test_differences_apart_from_the_subject_are_ignored() -> None:
 def test_an_empty_frame_gets_no_label() -> None:
     shot = replace(shot_at(150, wall()), picture=wall(), subject_mask=NOTHING)
     assert not found(shot).any()
+
+
+def test_arms_beside_what_hides_the_rest_are_found_though_somebody_else_stands_behind_them() -> None:
+    post = NOTHING.copy()
+    post[:, 122:178] = True
+    place = wall()
+    place[post] = 110
+    shot = shot_at(150, place, before=post)
+    somebody = NOTHING.copy()
+    somebody[20:250, 178:222] = True
+    somebody &= ~shot.subject_mask
+    picture = shot.picture.copy()
+    picture[somebody] = (170, 30, 40)
+    arm = shot.subject_mask & (np.indices(SHAPE)[1] >= 178) & (np.indices(SHAPE)[0] < 135)
+    # From another frame, at a wrong phase of the stride: body and arms are expected behind the post.
+    moved = man_at(150)[0] & post
+    hidden = without_background(replace(shot, x=130, picture=picture, subject_mask=moved).sample())
+    labels = labels_of(hidden, row_of(shot), (post, NOTHING), True)
+    assert (labels == Label.SUBJECT)[arm].mean() > 0.35
+    assert (labels == Label.SUBJECT)[somebody].mean() < 0.05
+    assert (labels == Label.FRONT)[moved].mean() > 0.9
