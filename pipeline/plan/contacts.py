@@ -19,6 +19,9 @@ _CONFIDENCE_IN, _CONFIDENCE_OUT = 0.3, 0.1
 _CONFIDENCE_DOUBT, _DOUBT_BH = 0.5, 0.05
 """Below this confidence an ankle's speed is mostly noise (a person cut off by the picture's edge): a contact continues
 through such frames while the ankle stays this close to its position before and after."""
+_PATIENT_SECONDS = 0.3
+"""An occluded foot, whose guessed position wanders, need not become slower than the speed at which contacts end if it
+stays below it for so long: a swinging foot is not that slow for half as long."""
 _SPEED_SIGMA_SECONDS = 1 / 30
 _LOCAL_REACH_BH = 0.5
 """Ground features farther from the foot do not describe the ground under it."""
@@ -118,8 +121,11 @@ def _rests(
         strictness = _strictness(speed, track.seconds, settings.speed_out_bh_per_s)
         enter = speed < settings.speed_in_bh_per_s * strictness
         stay = speed < settings.speed_out_bh_per_s * strictness
-    held = _held(enter & (confidence >= _CONFIDENCE_IN) & is_low, stay & is_low)
-    return track.through_doubt(held, is_low & (confidence < _CONFIDENCE_DOUBT))
+    doubted = confidence < _CONFIDENCE_DOUBT
+    enter &= is_low
+    enter |= track.lasting(stay & is_low & doubted)
+    held = _held(enter & (confidence >= _CONFIDENCE_IN), stay & is_low)
+    return track.through_doubt(held, is_low & doubted)
 
 
 class _FootTrack:
@@ -160,6 +166,13 @@ class _FootTrack:
         """Px per frame in the picture, camera motion included."""
         step = np.linalg.norm(np.diff(self._points, axis=0), axis=1)
         return np.concatenate([step[:1], step]) if len(step) else np.full(len(self._points), np.inf)
+
+    def lasting(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Keep the runs that are at least ``_PATIENT_SECONDS`` long."""
+        result = np.zeros_like(flags)
+        for start, stop in true_runs(flags):
+            result[start:stop] = self.seconds[stop - 1] - self.seconds[start] >= _PATIENT_SECONDS
+        return result
 
     def through_doubt(self, held: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Extend contacts in both directions through unreliable frames in which the ankle stays in place."""

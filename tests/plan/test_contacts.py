@@ -117,6 +117,17 @@ def test_a_contact_continues_through_unreliable_frames_while_the_ankle_stays() -
     assert not doubtful.planted[58:, 1].any()
 
 
+@pytest.mark.parametrize(("confidence", "rests"), [(0.4, True), (0.9, False), (0.2, False)])
+def test_an_occluded_foot_that_wanders_slowly_for_long_rests(confidence: float, rests: bool) -> None:
+    subject, t, _ = stepping(30)
+    # One of its rests, from 0.9 s to 1.4 s; at the speed of this walk contacts begin below 0.2 and end above 0.33.
+    subject.joints[:, 15, 0] += 0.27 * subject.body_height_px * np.clip(t - 0.9, 0.0, 0.5)
+    subject.joints[27:42, 15, 2] = confidence
+    found = find_contacts(subject, still_camera(len(t)), START, t, FootLockSettings())
+    assert found.planted[30:39, 0].all() == rests
+    assert found.planted[30:39, 0].any() == rests
+
+
 def test_a_foot_held_still_in_the_air_is_no_contact() -> None:
     subject, t, _ = stepping(30, 2.0)
     subject.joints[:, 15, :2] = [100, 250]

@@ -32,6 +32,15 @@ OTHER_SIDES = (1.25, 0.8)
 SMALL_VIEW_PX = 720
 """Longest side of a picture that is kept for later comparison."""
 
+_REFINED = [row for row in range(39) if not (17 <= row < 23 or 29 <= row < 33)]
+"""Not hands, heels and toes: knuckles move away from what the hand holds, and of soles the mask's lower end tells more,
+to which they are compared as they are found."""
+_HEAT_WINDOW = np.arange(-3, 4)
+_WARM = 0.5
+"""Cells of the heat map around a landmark that count, and the least probability of the warmest, both MediaPipe's. On
+two rendered walks the error of the joints, without its constant part, falls from 1.45 to 1.20 and from 1.86 to 1.50 %
+of body height, and its jitter from 0.83 to 0.67 and from 1.84 to 1.79."""
+
 ROWS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32)
 """BlazePose's landmark index for each row of ``JOINT_NAMES``."""
 KNUCKLES = ((17, 19), (18, 20))
@@ -131,10 +140,13 @@ class LandmarkModel:
         mask = mask_of_logits(logits, matrix, *view.size_wh)
         if not mask.any():
             return None
+        flat = raw[:, :2].copy()
+        heat_maps = self._interpreter.get_tensor(self._outputs["Identity_3"])[0]
+        flat[_REFINED] = refined(flat[_REFINED], heat_maps[..., _REFINED])
         # The model's coordinates start at the region's corner, so a pixel's center is at .5.
-        points = (raw[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2]
+        points = (flat - 0.5) @ matrix[:, :2].T + matrix[:, 2]
         metric = np.asarray(self._interpreter.get_tensor(self._outputs["Identity_4"]), np.float64).reshape(39, 3)
-        z = _depth_px(raw[:, :2], metric) * region.side / REGION_PX
+        z = _depth_px(flat, metric) * region.side / REGION_PX
         confidence = 1 / (1 + np.exp(-np.clip(np.minimum(raw[:, 3], raw[:, 4]), -30, 30)))
         joints = np.column_stack([points, confidence])[list(ROWS)].astype(np.float32)
         bones = np.column_stack([points, z])
@@ -158,6 +170,25 @@ class LandmarkModel:
         return max(
             (found for found in further if found is not None), key=lambda found: found.person.score, default=None
         )
+
+
+def refined(places: NDArray[np.float64], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return landmarks (N, 2), region px, moved to the middle of the model's heat map around each (as MediaPipe does).
+
+    ``logits`` (h, w, N) cover the region. A landmark stays where its map is cold around it or ends before it.
+    """
+    height, width, count = logits.shape
+    px = REGION_PX / np.array([width, height])
+    columns, rows = (np.floor(places / px).astype(int)[:, axis, None] + _HEAT_WINDOW for axis in (0, 1))
+    x, y = columns[:, None, :], rows[:, :, None]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    near = logits[y.clip(0, height - 1), x.clip(0, width - 1), np.arange(count)[:, None, None]].astype(np.float64)
+    heat = np.where(inside, 1 / (1 + np.exp(-np.clip(near, -30, 30))), 0)
+    weighted = np.stack([heat * x, heat * y], axis=-1).sum(axis=(1, 2))
+    middle = weighted / np.maximum(heat.sum(axis=(1, 2)), 1e-9)[:, None]
+    own_cell = len(_HEAT_WINDOW) // 2
+    is_warm = (heat.max(axis=(1, 2)) >= _WARM) & inside[:, own_cell, own_cell]
+    return np.where(is_warm[:, None], middle * px, places)
 
 
 def _depth_px(flat: NDArray[np.float64], metric: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from pipeline.errors import PresetUnavailable
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
-from pipeline.models.people.landmarks import REGION_PX, LandmarkModel, Region, mask_of_logits
+from pipeline.models.people.landmarks import REGION_PX, LandmarkModel, Region, mask_of_logits, refined
 from pipeline.models.weights.folder import weight_path
 
 WALK = Path(__file__).parents[3] / "assets" / "walk_a" / "sample.mp4"
@@ -43,6 +43,17 @@ def test_a_mask_is_laid_where_its_region_is_and_nowhere_else() -> None:
         np.ones((REGION_PX, REGION_PX), np.float32), Region(-500, 0, 64, 0).picture_from_region(), 120, 90
     )
     assert not outside.any()
+
+
+def test_a_landmark_moves_to_the_middle_of_its_heat_and_stays_where_there_is_none() -> None:
+    maps = np.full((64, 64, 4), -20, np.float32)
+    maps[30:33, 40:43, 0] = 5
+    maps[30:33, 40:43, 1] = -1
+    maps[30:33, 50:53, 2] = 5
+    places = np.array([(158.0, 120.0), (158.0, 120.0), (158.0, 120.0), (-3.0, 120.0)])
+    moved = refined(places, maps)
+    np.testing.assert_allclose(moved[0], (41 * 4, 31 * 4), atol=0.05)
+    np.testing.assert_array_equal(moved[1:], places[1:])
 
 
 def test_results_repeat_after_reset_and_left_is_left(people: BlazePosePeople) -> None:
