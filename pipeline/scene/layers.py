@@ -44,6 +44,8 @@ _PERSON_BH = 0.008
 _CORE_BH = 0.005
 _LEAST_THING_PX = 200
 """Size of an object that nobody holds, at ``WORK_BODY_PX``: half a football."""
+_LEAST_STRIP_PX = 80
+"""Size of what an arm leaves visible of an object at its usual place; less is a blurred edge of the arm."""
 _LARGEST_HOLE_PX = 2700
 """At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
 _PAINTED = 0.0018
@@ -133,7 +135,7 @@ def labels_of(
     held |= other_ends(held, evidence.odds, evidence.differs & ~people, sample)
     loose = _large(unexplained & ~held & ~hand, _HALF * row.breadth_bh * sample.body.height_px)
     # What lies where something is usually carried may be small: the strip of it that an arm leaves visible.
-    loose |= unexplained & ~held & ~hand & in_place
+    loose |= _beside_mask(unexplained & ~held & ~hand & in_place, sample)
     loose &= ~folds_of_background(loose, sample) | in_place
     loose &= ~never_seen(loose, evidence.foreign, row.foreign.min()) | in_place
     # A passer-by at the subject's head has colors that the others have.
@@ -243,6 +245,16 @@ def _large(mask: Mask, radius_px: float, least_px: int = 3) -> Mask:
     core = opened(mask, max(least_px, round(radius_px)))
     kept = areas_of(labeled, count) >= _LEAST_THING_PX
     kept &= counts_in(labeled, core, count) > 0
+    kept[0] = False
+    return those_of(labeled, kept)
+
+
+def _beside_mask(found: Mask, sample: Sample) -> Mask:
+    """Return the strips of ``found`` (h, w) that lie mostly beside the subject's mask: in it, folds of the clothes may
+    be at the place of a thing."""
+    count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
+    areas = areas_of(labeled, count)
+    kept = (counts_in(labeled, sample.subject_mask, count) <= _HALF * areas) & (areas >= _LEAST_STRIP_PX)
     kept[0] = False
     return those_of(labeled, kept)
 
