@@ -21,6 +21,10 @@ _MOST = 1.6
 """Largest one: the background that shows through a panel is clearer where there is no panel."""
 _ALIKE = 12.0
 """Largest median difference in gray levels from what a graphic looks like before a still camera."""
+_OTHER = 24
+"""Gray levels by which a pixel differs that shows something else."""
+_OTHER_SHARE = 0.33
+"""Largest share of such pixels: more changes when one word replaces another at its place."""
 _FADING = 0.2
 """Least opacity while it fades: the scene's own edges cause less."""
 _LINK_PX = 4
@@ -108,14 +112,16 @@ class Graphic:
         own = [frame for frame in frames if self.first <= frame.index <= self.last]
         if self.is_lasting or not own:
             return
-        away = [float(np.median(np.abs(frame.luma[self.area][self.mask] - self.gray))) for frame in own]
-        is_alike = np.array(away) <= _ALIKE
-        start, stop = longest_run(is_alike)
+        start, stop = longest_run(np.array([self._looks_as_found(frame.luma) for frame in own]))
         if start < stop:
             if start > 0:
                 self.first = own[start].index
             if stop < len(own):
                 self.last = own[stop - 1].index
+
+    def _looks_as_found(self, luma: Luma) -> bool:
+        away = np.abs(luma[self.area][self.mask] - self.gray)
+        return float(np.median(away)) <= _ALIKE and float(np.mean(away > _OTHER)) <= _OTHER_SHARE
 
     def is_steady(self, frames: Sequence[Seen]) -> bool:
         """Return whether the graphic looks the same in all of its frames, as far as they are among the given ones.

@@ -20,6 +20,8 @@ from pipeline.datatypes.survey import Overlays
 from pipeline.maths.masks import grow
 from pipeline.survey.borders import BorderFinder
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, graphics_of
+from pipeline.survey.letter_edges import complete_graphic
+from pipeline.survey.still_background import StillBackground
 from pipeline.survey.still_edges import EdgeStatistics
 from pipeline.survey.sudden_changes import STILL_FRAMES, Change, SuddenChanges, gradual_change
 
@@ -30,6 +32,8 @@ _GRADUAL_FRAMES = 20
 """Frames within which a caption fades or grows in, with a few still ones on both sides."""
 _STILL_PX = 0.5
 """Most that a still camera's picture moves in that time, at the reduced size."""
+_BEHIND_ROOM_PX = 2
+"""Distance from graphics and people at which a pixel shows nothing of them."""
 _LOOK_BLOCKS = 2
 """Blocks from one evaluation of a window to the next."""
 _MOST_RATE = 30.0
@@ -53,7 +57,8 @@ class OverlayFinder:
         self._step = max(1, round(rate / _MOST_RATE))
         self._block_frames = max(1, round(rate / self._step * _BLOCK_SECONDS))
         self._statistics = EdgeStatistics(info.size_wh, self._small_wh)
-        self._changes = SuddenChanges()
+        self._background = StillBackground(self._small_wh)
+        self._changes = SuddenChanges(self._background)
         self._borders = BorderFinder(info.size_wh)
         self._least_frames = max(2, round(_LEAST_SECONDS * rate))
         self._held: deque[Seen] = deque(maxlen=max(2, round(_HELD_SECONDS * rate / self._step)))
@@ -85,6 +90,7 @@ class OverlayFinder:
         if is_cut:
             self._statistics.cut()
             self._changes.cut()
+            self._background.forget()
             self._borders.cut(self._frames)
             self._shot_start = self._frames
         index = self._frames
@@ -137,6 +143,7 @@ class OverlayFinder:
         if not self._held:
             return
         self._follow()
+        self._look_behind()
         self._blocks += 1
         if self._blocks % _LOOK_BLOCKS and not is_last:
             return
@@ -149,11 +156,23 @@ class OverlayFinder:
                 self._place(graphic, 0, last)
 
     def _look_for_gradual(self) -> None:
-        """Add what came or went slowly before a still camera."""
+        """Add what came or went slowly before a still camera, in frames whose sudden changes are known."""
         frames = list(self._held)[-_GRADUAL_FRAMES:]
         if len(frames) == _GRADUAL_FRAMES and self._is_still(frames):
-            for change in gradual_change(frames):
+            at_once = self._changes.changed_at_once(frames[0].index, frames[-1].index)
+            for change in gradual_change(frames, self._background, at_once):
                 self._add_change(change)
+
+    def _look_behind(self) -> None:
+        """Learn the background of a still camera from a frame whose graphics are known."""
+        frames = list(self._held)[-_GRADUAL_FRAMES:]
+        if not self._is_still(frames):
+            self._background.forget()
+        elif len(frames) > STILL_FRAMES + 1:
+            seen = frames[-STILL_FRAMES - 2]
+            every = [*self._shown, *self._recent]
+            shown = self._mask_of([each for each in every if each.first <= seen.index <= each.last])
+            self._background.look(seen.luma, grow(shown | seen.people, _BEHIND_ROOM_PX))
 
     def _is_still(self, frames: list[Seen]) -> bool:
         motion = np.stack([each.small_world for each in frames])[:, :2, 2]
@@ -172,6 +191,7 @@ class OverlayFinder:
     def _end(self, graphic: Graphic) -> None:
         graphic.trim(self._held)
         if graphic.last - graphic.first + 1 >= self._least_frames and graphic.is_steady(self._held):
+            complete_graphic(graphic, self._held, self._background)
             self._ended.append((graphic, zlib.compress(np.packbits(graphic.mask).tobytes(), 1)))
             self._recent.append(graphic)
 

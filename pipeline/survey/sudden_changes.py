@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
 from pipeline.survey.graphic import Seen
+from pipeline.survey.still_background import StillBackground
 
 STILL_FRAMES = 4
 """Frames before or after a change over which a pixel has to stand still."""
@@ -28,6 +29,7 @@ _UNEXPLAINED = 16
 _STILL = 8
 """Gray levels from frame to frame that codecs cause on sharp letters."""
 _FOREVER = 2**62
+_EVENTS = 16
 _CELL_PX = 16
 _LEAST_SHARE = 0.08
 """Share of a cell's pixels that change with a thin letter in it."""
@@ -88,14 +90,22 @@ class _Steps:
 class SuddenChanges:
     """Takes the frames in order; holds a few differences."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: StillBackground) -> None:
+        self._background = background
         self._differences: deque[NDArray[np.uint8]] = deque(maxlen=2 * STILL_FRAMES + 1)
         self._steps: deque[_Steps] = deque(maxlen=3)
+        self._events: deque[tuple[int, Mask]] = deque(maxlen=_EVENTS)
 
     def cut(self) -> None:
         """Forget everything: the picture changes altogether."""
         self._differences.clear()
         self._steps.clear()
+        self._events.clear()
+
+    def changed_at_once(self, after: int, last: int) -> Mask | None:
+        """Return where (h, w) many pixels changed in one frame between two frames; None where nowhere."""
+        parts = [pixels for frame, pixels in self._events if after < frame <= last]
+        return np.logical_or.reduce(parts) if parts else None
 
     def push(self, frames: deque[Seen], shown_before: Callable[[int], Mask]) -> list[Change]:
         """Take the newest of the last frames; return what changed suddenly ``STILL_FRAMES + 1`` frames ago.
@@ -145,26 +155,32 @@ class SuddenChanges:
         # The side that stands still.
         still = [each for each in near if (each.index >= frame) == (which == 0)]
         other = [each for each in near if (each.index >= frame) != (which == 0)]
-        return change_of(
+        change = change_of(
             pixels,
             grow(people, _PEOPLE_ROOM_PX),
             shown_before(frame),
             _mean(still),
             _mean(other),
             frame,
+            self._background,
             appears=which == 0,
         )
+        if change is not None:
+            self._events.append((frame, pixels))
+        return change
 
 
-def gradual_change(frames: Sequence[Seen]) -> Iterator[Change]:
+def gradual_change(
+    frames: Sequence[Seen], background: StillBackground, at_once: Mask | None = None
+) -> Iterator[Change]:
     """Yield what came or went within the given frames of a still camera: captions that fade, grow or slide in.
 
     The first and the last ``STILL_FRAMES`` of the frames are compared. Only pixels where no person was in any frame
-    count.
+    count, and not those that changed ``at_once`` (h, w).
     """
     ends = frames[:STILL_FRAMES], frames[-STILL_FRAMES:]
     before, after = ends[0][-1].luma, ends[1][0].luma
-    changed = cv2.absdiff(before, after) > _STEP
+    changed = (cv2.absdiff(before, after) > _STEP) & _is_new(before, after)
     if np.count_nonzero(changed) < _LEAST_EDGE_PX:
         return
     for end in ends:
@@ -172,6 +188,8 @@ def gradual_change(frames: Sequence[Seen]) -> Iterator[Change]:
             changed &= cv2.absdiff(one.luma, two.luma) <= _STILL
     people = grow(np.logical_or.reduce([each.people for each in frames]), _PEOPLE_ROOM_PX)
     changed &= ~people
+    if at_once is not None:
+        changed &= ~grow(at_once, 1)
     if np.count_nonzero(changed) < _LEAST_EDGE_PX or changed.mean() > _LARGEST_SHARE:
         return
     nothing = np.zeros_like(changed)
@@ -182,7 +200,7 @@ def gradual_change(frames: Sequence[Seen]) -> Iterator[Change]:
         for appears in (True, False):
             frame = ends[1][0].index if appears else ends[0][-1].index + 1
             still, other = (means[1], means[0]) if appears else means
-            change = change_of(pixels, people, nothing, still, other, frame, appears=appears)
+            change = change_of(pixels, people, nothing, still, other, frame, background, appears=appears)
             if change is not None and appears:
                 yield replace(change, earliest=ends[0][-1].index)
             elif change is not None:
@@ -190,14 +208,24 @@ def gradual_change(frames: Sequence[Seen]) -> Iterator[Change]:
 
 
 def change_of(
-    pixels: Mask, people: Mask, known: Mask, still: Float32Array, other: Float32Array, frame: int, *, appears: bool
+    pixels: Mask,
+    people: Mask,
+    known: Mask,
+    still: Float32Array,
+    other: Float32Array,
+    frame: int,
+    background: StillBackground,
+    *,
+    appears: bool,
 ) -> Change | None:
     """Return the change of some pixels (h, w), whose ``still`` side looks like a graphic and not like what is behind
     one: its edges are steeper than those of the ``other`` side. None where it does not, or where all is on people.
 
     ``known`` are the graphics before the change. Where they go, other words appear if edges as steep as letters' do;
-    these may lie in front of people.
+    these may lie in front of people. What shows the ``background`` was uncovered.
     """
+    if appears:
+        pixels = pixels & ~background.shows(still)
     closed = cv2.morphologyEx(pixels.view(np.uint8), cv2.MORPH_CLOSE, np.ones((_CLOSE_PX, _CLOSE_PX), np.uint8)) > 0
     area = grow(closed, 1)
     steep = _steepness(still)
@@ -250,9 +278,14 @@ def _is_unexplained(near: list[Seen], frame: int) -> Mask:
     moved = cv2.warpPerspective(
         before.luma, before_from_now, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
+    return _is_new(np.asarray(moved, np.uint8), now.luma)
+
+
+def _is_new(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Mask:
+    """Return the pixels (h, w) unlike all of the neighborhood before: an edge that moves by a pixel is not new."""
     kernel = np.ones((3, 3), np.uint8)
-    above = cv2.subtract(now.luma, cv2.dilate(moved, kernel))
-    below = cv2.subtract(cv2.erode(moved, kernel), now.luma)
+    above = cv2.subtract(after, cv2.dilate(before, kernel))
+    below = cv2.subtract(cv2.erode(before, kernel), after)
     return np.asarray(cv2.max(above, below) > _UNEXPLAINED)
 
 

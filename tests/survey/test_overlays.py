@@ -271,3 +271,14 @@ def test_a_picture_that_stands_still_is_no_graphic_whatever_motion_was_measured(
     pictures = [cv2.add(still, 30) if t % 7 < 2 else still for t in range(COUNT)]
     overlays = found_in(pictures, path((2.0, 1.5)))
     assert all(overlays.mask(frame) is None for frame in range(COUNT))
+
+
+def test_a_graphic_ends_where_a_word_with_many_of_its_strokes_follows() -> None:
+    background = scene(path((0.0, 0.0))[:1])[0]
+    letters = with_caption(background, "steady")
+    graphic = graphic_of(letters)
+    other = letters.copy()
+    x0, y0, x1, y1 = graphic.box_xyxy
+    other[y0:y1, x0 : x0 + round(0.4 * (x1 - x0))] ^= 128
+    graphic.trim([seen_of(letters if t < 12 else other, t) for t in range(20)])
+    assert (graphic.first, graphic.last) == (0, 11)
