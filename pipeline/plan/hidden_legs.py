@@ -28,6 +28,9 @@ USUAL_QUANTILE = 0.7
 HIP_HEIGHT_BH = 0.1
 """Tolerance of the hips' height above the feet before and after: someone who sits down or jumps exceeds it."""
 LEAST_STANDING = 0.8
+AIRBORNE_BH, AIRBORNE_SECONDS = 0.1, 0.6
+"""Height of the lower foot above where it is within this time before, and above where it is after: who leaves the
+ground with stretched legs draws them up on top. Feet of walkers, also up a slope, are not above both."""
 MAX_SECONDS = 1.5
 LEAST_SECONDS = 0.1
 OUT_OF_STEP_BH = 0.08
@@ -169,9 +172,22 @@ def _both_short(
     for start, stop in runs:
         lasts = seconds[stop - 1] - seconds[start]
         sure = known[start:stop]
+        if _is_airborne(foot / body_height_px, start, stop, seconds):
+            continue
         if LEAST_SECONDS <= lasts <= MAX_SECONDS and np.mean(stands[start:stop][sure]) > LEAST_STANDING:
             hidden[start:stop] = sure
     return hidden
+
+
+def _is_airborne(foot_bh: NDArray[np.float64], start: int, stop: int, seconds: NDArray[np.float64]) -> bool:
+    """Say whether the feet are above the ground just before and just after a run of frames; ``foot_bh`` (T,) is the
+    lower one's row, NaN unknown."""
+    if start == 0 or stop == len(foot_bh):
+        return False
+    before = foot_bh[(seconds >= seconds[start] - AIRBORNE_SECONDS) & (np.arange(len(foot_bh)) < start)]
+    after = foot_bh[(seconds <= seconds[stop - 1] + AIRBORNE_SECONDS) & (np.arange(len(foot_bh)) >= stop)]
+    lifted = [np.nanmax(before) - foot_bh[start - 1], np.nanmax(after) - foot_bh[stop]]
+    return bool(min(lifted) > AIRBORNE_BH)
 
 
 def _bridged(flags: NDArray[np.bool_], seconds: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -94,6 +94,14 @@ def test_a_crouching_or_jumping_person_keeps_their_legs() -> None:
         np.testing.assert_array_equal(filled(both), both)
 
 
+def test_legs_drawn_up_on_top_of_a_jump_are_kept() -> None:
+    both = behind_a_hedge(walk(0.0))
+    t = (np.arange(COUNT) - 55.5) / 18
+    lift = 0.3 * HEIGHT * np.maximum(1 - t**2, 0)
+    both[:, :, 1] -= lift[:, None]
+    np.testing.assert_array_equal(filled(both), both)
+
+
 def test_a_short_outlier_and_absence_are_unchanged() -> None:
     both = walk()
     both[50:52, LEGS, 1] = 120
