@@ -109,7 +109,7 @@ def test_the_subject_does_not_turn_about_for_a_moment() -> None:
     frames = np.arange(FRAMES)
     given = misread(turning(np.zeros(FRAMES)), MISREAD)
     track = made_track(0, frames, np.full(FRAMES, 300.0))
-    subject, _ = made((replace(track, joints=joints_of(given, 1.0), skeletons=given),)).choose()
+    subject, _ = made((replace(track, joints=joints_of(given), skeletons=given),)).choose()
     breadth = subject.skeletons[:, JOINT["left_shoulder"], 0] - subject.skeletons[:, JOINT["right_shoulder"], 0]
     np.testing.assert_allclose(breadth, 0.2 * HEIGHT_PX, atol=1.0)
     wrist = subject.joints[:, JOINT["left_wrist"], 1]
