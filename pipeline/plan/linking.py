@@ -4,6 +4,7 @@ alone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +15,17 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import Track
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
-from pipeline.plan.pieces import Piece, cut_tracks
+from pipeline.plan.link_costs import link_cost
+from pipeline.plan.pieces import MAX_GAP_SECONDS, Piece, cut_tracks, without_duplicates
 
 MAX_LINK_SECONDS = 3.0
 """Beyond it the position where a person left carries no information; appearance decides."""
 END_COST = 0.5
 """Cost of a person appearing, or disappearing, within the picture: a link may cost twice as much."""
-LOOKS_SCALE = 0.22
-"""Loss of similarity that costs 1: within one person up to 0.06, to somebody in other clothes 0.25 and more."""
-MISS_SCALE_BH, MISS_SCALE_BH_PER_S = 0.12, 0.8
-"""Distance of the hips from both extrapolated paths that costs 1: with no gap, and the increase per second of the
-gap."""
-SPEED_SCALE_BH_PER_S = 2.5
-"""A change of velocity that costs 1 where the gap is short: a person standing still is not the one who walked."""
-QUICK_GAP_SECONDS = 0.1
-"""Within one track, up to this gap, the motion over a few frames may support a link."""
-GAP_COST_PER_S = 0.15
-"""A person who disappears within the picture reappears soon, or may be somebody else."""
-SIZE_SCALE = 1.5
-"""Log-ratio of two sizes that costs 1."""
-SAME_TRACK_SHARE, UNBROKEN_SHARE = 0.6, 0.35
-"""Trust in the tracker: factors on the cost of links within one track, smaller where the track was not interrupted."""
 REACH_BH, FASTEST_BH_PER_S = 0.5, 4.0
 """Body heights that places of one person may lie apart: at once, and more for each second. A runner covers three."""
+ASIDE_BH = 0.3
+"""How far beside the way between its neighbors a piece may lie that fills a gap."""
 MIN_ALIKE = 0.82
 """Similarity above which two stretches of a clip are one person where only appearance is available."""
 
@@ -53,6 +42,7 @@ def link_tracklets(
     most one successor and one predecessor, and every start and end in between has a cost too. So a piece is not linked
     to the nearest one where that would leave a third one without a plausible origin.
     """
+    tracks = without_duplicates(tracks, pts_seconds)
     pieces = cut_tracks(tracks, shot_starts, pts_seconds, world_from_source)
     persons: list[list[Piece]] = []
     for shot in range(len(shot_starts)):
@@ -70,29 +60,50 @@ def looks_of(person: Sequence[Track]) -> NDArray[np.float64]:
 
 
 def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
-    """Return the chains of pieces of one shot, by the assignment of least total cost."""
-    following = _successors(len(pieces), _possible_links(pieces, pts_seconds))
+    """Return the chains of pieces of one shot, by the assignment of least total cost, in two rounds.
+
+    A piece lasts a few frames where people meet, and may show an arm of them. So the links over gaps are decided once
+    more between whole stretches without a gap, each with its appearance over a second.
+    """
+    runs = [
+        run for chain in _chains([[piece] for piece in pieces], pts_seconds) for run in _unbroken(chain, pts_seconds)
+    ]
+    return _chains(sorted(runs, key=lambda run: (run[0].first, run[0].track.track_id)), pts_seconds)
+
+
+def _unbroken(chain: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
+    """Cut a chain at its gaps."""
+    runs = [[chain[0]]]
+    for before, after in pairwise(chain):
+        if pts_seconds[after.first] - pts_seconds[before.last] > MAX_GAP_SECONDS + 1e-9:
+            runs.append([])
+        runs[-1].append(after)
+    return runs
+
+
+def _chains(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
+    """Join runs of pieces, in order of their first frames, by the assignment of least total cost."""
+    following = _successors(len(runs), _possible_links(runs, pts_seconds))
     chains = []
-    for first in sorted(set(range(len(pieces))) - set(following.values())):
-        chain = [pieces[first]]
+    for first in sorted(set(range(len(runs))) - set(following.values())):
+        chain = list(runs[first])
         at = first
         while at in following:
             at = following[at]
-            chain.append(pieces[at])
+            chain.extend(runs[at])
         chains.append(chain)
     return chains
 
 
-def _possible_links(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> dict[tuple[int, int], float]:
-    """Cost of each pair that may be linked; pieces are in order of their first frame."""
-    firsts = np.array([piece.first for piece in pieces])
+def _possible_links(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> dict[tuple[int, int], float]:
+    """Cost of each pair of runs that may be linked; runs are in order of their first frame."""
+    firsts = np.array([run[0].first for run in runs])
     links: dict[tuple[int, int], float] = {}
-    for i, before in enumerate(pieces):
-        for j in range(int(np.searchsorted(firsts, before.last + 1)), len(pieces)):
-            gap = float(pts_seconds[pieces[j].first] - pts_seconds[before.last])
-            if gap > MAX_LINK_SECONDS:
+    for i, before in enumerate(runs):
+        for j in range(int(np.searchsorted(firsts, before[-1].last + 1)), len(runs)):
+            if pts_seconds[runs[j][0].first] - pts_seconds[before[-1].last] > MAX_LINK_SECONDS:
                 break
-            cost = link_cost(before, pieces[j], gap)
+            cost = link_cost(before, runs[j], pts_seconds)
             if cost < 2 * END_COST:
                 links[i, j] = cost
     return links
@@ -123,45 +134,6 @@ def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, in
     return {int(i): int(j) for i, j in zip(*matched, strict=True) if i < count and j < count}
 
 
-def link_cost(before: Piece, after: Piece, gap_seconds: float) -> float:
-    """Return the cost of linking two pieces, ``gap_seconds`` apart."""
-    height = max(1.0, float(np.sqrt(before.height_px * after.height_px)))
-    is_same_track = before.track.track_id == after.track.track_id
-    cost = _course_cost(before, after, gap_seconds, height, (before.velocities[1], after.velocities[0]))
-    if is_same_track and gap_seconds <= QUICK_GAP_SECONDS:
-        quick = (before.quick_velocities[1], after.quick_velocities[0])
-        cost = min(cost, _course_cost(before, after, gap_seconds, height, quick))
-    cost += _looks_cost(before, after)
-    growth = abs(float(np.log(after.height_px / before.height_px)))
-    cost += growth / (SIZE_SCALE * (1 + gap_seconds)) + GAP_COST_PER_S * gap_seconds
-    if not is_same_track:
-        return cost
-    return cost * (UNBROKEN_SHARE if gap_seconds <= QUICK_GAP_SECONDS else SAME_TRACK_SHARE)
-
-
-def _course_cost(
-    before: Piece, after: Piece, gap: float, height: float, velocities: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> float:
-    apart = after.places[0] - before.places[1]
-    v_before, v_after = velocities
-    onward = float(np.hypot(*(apart - v_before * gap)))
-    backward = float(np.hypot(*(apart - v_after * gap)))
-    # The person may have stopped or started while hidden: then each velocity holds for only part of the gap.
-    between = float(np.hypot(*(apart - (v_before + v_after) / 2 * gap)))
-    miss = min((onward + backward) / 2, between) / height
-    change = float(np.hypot(*(v_after - v_before))) / height
-    return miss / (MISS_SCALE_BH + MISS_SCALE_BH_PER_S * gap) + change / (SPEED_SCALE_BH_PER_S * (1 + gap))
-
-
-def _looks_cost(before: Piece, after: Piece) -> float:
-    likeness = bhattacharyya(before.looks, after.looks)
-    if likeness is None:
-        return 0.0
-    # One or two frames of a half-occluded person carry little information.
-    frames = min(before.seen_frames, after.seen_frames)
-    return (1 - likeness) / LOOKS_SCALE * frames / (frames + 2)
-
-
 def _join_alike(chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
     """Merge chains that are never visible at the same time and look alike: across cuts, and long after somebody left.
 
@@ -169,7 +141,7 @@ def _join_alike(chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> 
     """
     persons: list[list[Piece]] = []
     for shot in sorted({chain[0].shot for chain in chains}):
-        of_shot = sorted((c for c in chains if c[0].shot == shot), key=lambda c: c[0].first)
+        of_shot = _with_gaps_filled([c for c in chains if c[0].shot == shot])
         # Within a shot a chain may continue one that ended earlier: process it in rounds of chains that start before
         # any of them has ended.
         while of_shot:
@@ -178,6 +150,35 @@ def _join_alike(chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> 
             of_shot = of_shot[len(now) :]
             _join(persons, now, pts_seconds)
     return persons
+
+
+def _with_gaps_filled(chains: list[list[Piece]]) -> list[list[Piece]]:
+    """Return the chains of one shot, in order of their first frame; those that lie in a gap of one that looks alike and
+    is on either side of them belong to it. Half bodies behind something are found now and then."""
+    whole: list[list[Piece]] = []
+    for chain in sorted(chains, key=lambda c: (c[0].first - c[-1].last, c[0].first)):
+        gaps = [(person, row) for person in whole if (row := _gap_for(person, chain)) is not None]
+        if not gaps:
+            whole.append(chain)
+            continue
+        person, row = max(gaps, key=lambda gap: bhattacharyya(_looks(gap[0]), _looks(chain)) or 0.0)
+        person[row:row] = chain
+    return sorted(whole, key=lambda c: c[0].first)
+
+
+def _gap_for(person: list[Piece], chain: list[Piece]) -> int | None:
+    """Return the row of a person's pieces before which a chain fits; None where it fits nowhere."""
+    row = sum(piece.last < chain[0].first for piece in person)
+    if not 0 < row < len(person) or chain[-1].last >= person[row].first:
+        return None
+    likeness = bhattacharyya(_looks(person), _looks(chain))
+    before, after = person[row - 1], person[row]
+    height = max(piece.height_px for piece in (before, after, *chain))
+    low, high = np.sort([before.places[1], after.places[0]], axis=0)
+    places = np.concatenate([piece.places for piece in chain])
+    room = ASIDE_BH * height
+    is_between = bool(((places > low - room) & (places < high + room)).all())
+    return row if is_between and likeness is not None and likeness >= MIN_ALIKE else None
 
 
 def _join(persons: list[list[Piece]], chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -15,6 +15,7 @@ from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.maths.geometry import apply_transform
+from pipeline.plan.cut_off import HEIGHT_OF_LEG, leg_lengths
 from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
 from pipeline.shaped import Shaped, Shapes
@@ -33,6 +34,13 @@ MEETING_SHARE = 0.15
 """Overlap of two boxes, as a fraction of the smaller one, from which their tracks may be swapped."""
 MEETING_SECONDS = 0.13
 """Length of the pieces into which tracks are cut while people overlap."""
+CUT_OFF_PX = 2.0
+"""A box that begins this near to the picture's upper edge is cut off by it."""
+DUPLICATE_SECONDS = 0.2
+"""A second track on one body lasts a few frames; two people who meet have longer ones."""
+DUPLICATE_SHARE = 0.7
+"""Of the smaller box that lies in the other one, and of the larger one's area that the smaller one has."""
+DUPLICATE_LIKENESS = 0.85
 SPEED_RIDGE_SECONDS = 0.02
 QUICK_SECONDS = 0.1
 COURSE_SECONDS = 0.33
@@ -65,6 +73,8 @@ class Piece(Shaped):
     """(3, 70), ``mean_histogram``."""
     seen_frames: int
     """Number of frames with a color histogram."""
+    is_cut_off: bool
+    """Whether the picture's upper edge cuts the person off in most frames: then the height is a guess."""
 
     @property
     def first(self) -> int:
@@ -104,6 +114,28 @@ def cut_tracks(
     return sorted(pieces, key=lambda piece: (piece.first, piece.track.track_id))
 
 
+def without_duplicates(tracks: Sequence[Track], pts_seconds: NDArray[np.float64]) -> list[Track]:
+    """Return the tracks without short ones that lie on a longer track in all of their frames and look alike: half a
+    body is at times found twice."""
+    kept: list[Track] = []
+    for track in sorted(tracks, key=lambda track: -len(track.frames)):
+        seconds = float(pts_seconds[track.frames[-1]] - pts_seconds[track.frames[0]])
+        if seconds > DUPLICATE_SECONDS or not any(_is_on(track, other) for other in kept):
+            kept.append(track)
+    return sorted(kept, key=lambda track: track.track_id)
+
+
+def _is_on(track: Track, other: Track) -> bool:
+    frames, rows, rows_other = np.intersect1d(track.frames, other.frames, return_indices=True)
+    if len(frames) < len(track.frames):
+        return False
+    shared = overlap_of_smaller(track.boxes_xyxy[rows], other.boxes_xyxy[rows_other])
+    sizes = [np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (track.boxes_xyxy, other.boxes_xyxy[rows_other])]
+    is_same_size = np.minimum(*sizes) > DUPLICATE_SHARE * np.maximum(*sizes)
+    likeness = bhattacharyya(mean_histogram(track.color_histograms), mean_histogram(other.color_histograms[rows_other]))
+    return bool((shared > DUPLICATE_SHARE).all() and is_same_size.all() and likeness and likeness > DUPLICATE_LIKENESS)
+
+
 def part_of(track: Track, start: int, stop: int) -> Track:
     """Return rows ``start`` to ``stop`` (exclusive) of a track."""
     rows = slice(start, stop)
@@ -122,12 +154,14 @@ def part_of(track: Track, start: int, stop: int) -> Track:
 
 
 def heights_of(track: Track) -> NDArray[np.float64]:
-    """(N,) approximate standing heights, px: from the trunk, or from the box where the trunk is implausibly long."""
+    """(N,) approximate standing heights, px: from the trunk, or from the box where the trunk is implausibly short; from
+    the legs where the picture's upper edge cuts the trunk off."""
     middle = _middles(track)
     shoulders = track.joints[:, SHOULDERS, :2].astype(np.float64).mean(axis=1)
     trunk = HEIGHT_OF_TRUNK * np.linalg.norm(shoulders - middle, axis=1)
     box = track.boxes_xyxy[:, 3] - track.boxes_xyxy[:, 1]
-    return np.maximum(np.where(np.isfinite(trunk), trunk, box), 0.5 * box)
+    legs = np.where(track.boxes_xyxy[:, 1] < CUT_OFF_PX, HEIGHT_OF_LEG * leg_lengths(track.joints), 0.0)
+    return np.maximum(np.where(np.isfinite(trunk), trunk, box), np.fmax(0.5 * box, legs))
 
 
 def _middles(track: Track) -> NDArray[np.float64]:
@@ -227,6 +261,7 @@ class _Stretch:
             height_px=max(1.0, float(np.median(self.height[start:stop]))),
             looks=mean_histogram(looked_at),
             seen_frames=int(np.count_nonzero(looked_at.any(axis=(1, 2)))),
+            is_cut_off=bool(np.median(part.boxes_xyxy[:, 1]) < CUT_OFF_PX),
         )
 
     def _histograms(self, start: int, stop: int) -> NDArray[np.uint8]:

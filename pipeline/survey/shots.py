@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import cv2
@@ -51,6 +54,18 @@ _BLANK_SECONDS = 0.1
 """A shorter one is a flash, unless another place is shown after it."""
 
 
+_FADING_STEP, _FADING_STEPS = 0.85, 2
+"""An editor's dip to one color takes its contrast away in steps of at least this factor; a flash is there at once."""
+
+
+_DIP_REACH = 0.04
+"""Of the picture's width: motion over the few frames of a dip within one shot. Flow may map even a closer framing of the
+same place onto the one before the dip."""
+
+
+_MOST = 0.8
+
+
 _ZOOMS = (1.15, 1.3)
 """Of a digital zoom within one frame, in and out; optical flow finds a tenth and less by itself."""
 
@@ -68,6 +83,10 @@ class CutDetector:
         self._blank_frames = 0
         self._shown: Picture | None = None
         """The last picture that is not blank."""
+        self._contrasts: deque[float] = deque(maxlen=_FADING_STEPS + 1)
+        """Of the last frames that are not blank, since the last blank one."""
+        self._is_dip = False
+        """Whether the blank frames ended a gradual fade."""
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
         self._dissolves = DissolveDetector(self._rate, _is_explained)
@@ -104,14 +123,19 @@ class CutDetector:
 
     def _fades_in(self, small: Picture, index: int) -> bool:
         """Return whether this is the first frame with content after a while without."""
-        if float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std()) < _BLANK_LEVELS:
+        contrast = float(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).std())
+        if contrast < _BLANK_LEVELS:
+            if self._blank_frames == 0:
+                self._is_dip = _is_fading(self._contrasts)
+            self._contrasts.clear()
             self._blank_frames += 1
             return False
+        self._contrasts.append(contrast)
         shown = self._shown
         is_first = False
         if shown is not None and self._blank_frames:
             is_long = self._blank_frames >= max(2.0, _BLANK_SECONDS * float(self._rate))
-            is_first = is_long or not _is_explained(shown, small)
+            is_first = is_long or not _is_explained(shown, small, _DIP_REACH if self._is_dip else 1.0)
         self._blank_frames = 0
         self._shown = small
         if is_first:
@@ -134,6 +158,12 @@ class CutDetector:
         return float(np.quantile(blocks[:: _BLOCK_PX - 1, :: _BLOCK_PX - 1], _BLOCKS_QUANTILE))
 
 
+def _is_fading(contrasts: Sequence[float]) -> bool:
+    """Return whether the contrast fell in each of the last steps before a blank frame."""
+    falls = [now < _FADING_STEP * before for before, now in pairwise(contrasts)]
+    return len(falls) == _FADING_STEPS and all(falls)
+
+
 def _same_scene(before: Picture, now: Picture) -> bool:
     """Return whether flow and gain map one small picture onto the next, where neither is saturated; one of them may be
     a zoomed part of the other."""
@@ -152,13 +182,15 @@ def _middle(picture: Picture, zoom: float) -> Picture:
     return np.asarray(cv2.warpAffine(picture, matrix, (w, h), flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def _is_explained(before: Picture, now: Picture) -> bool:
-    """Return the same without a zoom."""
+def _is_explained(before: Picture, now: Picture, reach: float = 1.0) -> bool:
+    """Return the same without a zoom, by motion of at most ``reach`` picture widths in most of the picture."""
     clear = np.maximum(before.max(axis=2), now.max(axis=2)) < _BURNT_OUT
     if clear.mean() < _LEAST_CLEAR:
         clear[:] = True
     a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), clear) for picture in (before, now))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
+    if np.quantile(np.hypot(flow[..., 0], flow[..., 1]), _MOST) > reach * now.shape[1]:
+        return False
     left = np.abs(_moved(a, flow) - b)[clear].mean()
     # Compared with an unrelated picture: the frame itself rotated, with the same values at other places.
     unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b)[clear].mean()

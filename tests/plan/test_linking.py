@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Track
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
-from pipeline.plan.linking import link_cost, link_tracklets
+from pipeline.plan.link_costs import link_cost
+from pipeline.plan.linking import link_tracklets
 from pipeline.plan.pieces import cut_tracks
 
 RED, BLUE = 5, 40
@@ -133,7 +134,7 @@ def test_a_longer_absence_makes_a_link_less_likely() -> None:
     for gap in (10, 40, 80):
         tracks = [walker(0, frames, np.full(20, 200.0)), walker(1, frames + 20 + gap, np.full(20, 200.0))]
         before, after = cut_tracks(tracks, np.array([0]), np.arange(200) / 30, world)
-        costs.append(link_cost(before, after, gap / 30))
+        costs.append(link_cost([before], [after], np.arange(200) / 30))
     assert costs[0] < costs[1] - 0.1 < costs[2] - 0.2
 
 
@@ -147,3 +148,48 @@ def test_nobody_is_at_the_other_end_of_the_picture_a_moment_later() -> None:
     # After a cut they may be.
     appears = walker(1, np.arange(40, 90), np.full(50, 900.0))
     assert len(linked(leaves, appears, shots=(0, 35))) == 1
+
+
+def with_looks(track: Track, rows: slice, likeness: float, other: int = BLUE) -> Track:
+    """Return a track whose looks in some rows are so like red clothes, by a share of another color."""
+    track.color_histograms[rows] = 0
+    track.color_histograms[rows, :, RED] = round(255 * likeness)
+    track.color_histograms[rows, :, other] = round(255 * np.sqrt(1 - likeness**2))
+    return track
+
+
+def test_somebody_half_hidden_before_a_gap_is_not_taken_over_by_a_passer_by_of_before() -> None:
+    # In the last two frames before somebody walks in front, half of the subject is seen: other colors, other hips.
+    frames = np.arange(99)
+    x = np.full(99, 300.0)
+    x[97:] += 40
+    subject = with_looks(walker(0, frames, x, RED), slice(97, 99), 0.7, other=20)
+    in_front = walker(7, np.arange(93, 103), 180 + 12.0 * np.arange(10), 60)
+    again = walker(8, np.arange(102, 159), np.full(57, 285.0), RED)
+    passer_by = with_looks(walker(1, np.arange(59, 68), 262 + 1.0 * np.arange(9)), slice(None), 0.78)
+    persons = linked(subject, in_front, again, passer_by)
+    assert {0, 8} in [set(person.values()) for person in persons]
+    assert {1} in [set(person.values()) for person in persons]
+
+
+def test_half_a_body_found_now_and_then_behind_something_is_one_person() -> None:
+    # Somebody cut off by the upper edge; in the middle hips alone are seen, as a small body with a jumping place.
+    before, after = np.arange(20), np.arange(44, 70)
+    first = walker(0, before, 100 + 6.0 * before)
+    last = walker(1, after, 100 + 6.0 * after)
+    hips = walker(2, np.arange(28, 38), np.full(10, 255.0))
+    hips.joints[:, 5:7, 1] = 130
+    hips.joints[:, 11:13, 1] = 150
+    for track in (first, last, hips):
+        track.boxes_xyxy[:, 1] = 0
+    hips.boxes_xyxy[:, 3] = 90
+    assert [set(person.values()) for person in linked(first, last, hips)] == [{0, 1, 2}]
+
+
+def test_a_body_found_twice_for_a_moment_is_one_person_and_one_who_passes_is_another() -> None:
+    frames = np.arange(60)
+    long = walker(0, frames, np.full(60, 200.0))
+    twice = walker(1, np.arange(30, 34), np.full(4, 203.0))
+    passer_by = walker(2, np.arange(10, 14), np.full(4, 205.0), BLUE)
+    persons = [set(person.values()) for person in linked(long, twice, passer_by)]
+    assert persons == [{0}, {2}]

@@ -96,3 +96,12 @@ def test_a_short_dip_to_black_begins_a_shot_where_another_place_follows() -> Non
     (start,) = shots_of([view(1)] * 20 + out + black + [view(2, gain=gain) for gain in gains[::-1]] + [view(2)] * 20)
     assert 22 <= start <= 25
     assert shots_of([view(1)] * 20 + out + black + out[::-1] + [view(1)] * 20) == []
+
+
+def test_a_short_dip_to_black_begins_a_shot_where_a_closer_framing_of_the_place_follows() -> None:
+    closer = zoomed(view(1), 1.35)
+    out = [view(1, gain=gain) for gain in (0.6, 0.3)]
+    back = [np.uint8(closer * gain) for gain in (0.3, 0.6)]
+    black = [np.zeros((180, 320, 3), np.uint8)]
+    (start,) = shots_of([view(1)] * 20 + out + black + back + [closer] * 20)
+    assert 22 <= start <= 25

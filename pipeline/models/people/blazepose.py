@@ -31,7 +31,16 @@ from pipeline.models.people.following import (
     union,
     without_others,
 )
+from pipeline.models.people.half_bodies import (
+    MAX_WEAK_FRAMES,
+    SAME_PIXELS_IOU,
+    agreeing_look,
+    agrees,
+    is_half_body_in_place,
+    weak_look,
+)
 from pipeline.models.people.landmarks import (
+    MIN_LANDMARK_SCORE,
     OTHER_SIDES,
     REGION_MARGIN,
     LandmarkModel,
@@ -50,8 +59,6 @@ DETECT_EVERY = 5
 """Frames between runs of the detector while everybody is tracked."""
 DETECT_AFTER_LOSS = 20
 """Number of frames after a lost track during which the detector runs in every second frame."""
-SAME_PIXELS_IOU = 0.6
-"""Of a person's mask with the one expected from the frame before."""
 MAX_HIP_STEP = 0.10
 """Deviation of the hips from a constant-velocity prediction, relative to the region's side / 1.25 (about body size)."""
 REGION_GROWTH = (0.82, 1.22)
@@ -218,15 +225,18 @@ class BlazePosePeople:
         found = self._landmarks.look(view, moved, others_mask)
         if found is None and others_mask is None and can_look_again:
             found = self._look_again(view, before, moved)
+        if found is None and can_look_again and before.weak < MAX_WEAK_FRAMES:
+            found = weak_look(self._landmarks, view, before, moved, others_mask)
         if found is None:
             return None
         step = float(np.hypot(*(found.hips - before.hips - before.velocity)))
         growth = found.region.side / before.region.side
-        # A new track has no velocity yet, and an entering person grows as more of them becomes visible.
+        # A new track has no velocity yet, and an entering person grows as more of them becomes visible. Of half a body
+        # size and hips are guesses: they jump where the pixels do not.
         slack = 1.0 if before.age >= 3 else 2.0
-        if step > MAX_HIP_STEP * slack * before.region.side / REGION_MARGIN:
-            return None
-        if not REGION_GROWTH[0] <= growth ** (1 / slack) <= REGION_GROWTH[1]:
+        if not _is_on_course(step, growth, before, slack) and not (
+            _is_on_course(step, growth, before, 2.0) and is_half_body_in_place(found, before, view)
+        ):
             return None
         velocity = found.hips - before.hips
         if before.age > 1:
@@ -242,6 +252,7 @@ class BlazePosePeople:
             first=before.first or before,
             colors=before.colors,
             whole=before.whole,
+            weak=before.weak + 1 if found.person.score < MIN_LANDMARK_SCORE else 0,
         )
 
     def _look_again(self, view: View, before: Followed, region: Region) -> Landmarks | None:
@@ -257,12 +268,23 @@ class BlazePosePeople:
         return replace(found, region=replace(found.region, side=region.side))
 
     def _begin(self, view: View, rough: RoughPerson, others_mask: Mask | None) -> Followed | None:
-        first_look = self._landmarks.look_in(view, regions_of_rough(rough), others_mask)
+        regions = regions_of_rough(rough)
+        first_look = self._landmarks.look_in(view, regions, others_mask)
+        if first_look is None:
+            first_look = agreeing_look(self._landmarks, view, regions, rough, others_mask)
         if first_look is None:
             return None
         # The second pass, on the landmarks' own region, refines scale and rotation.
         found = self._landmarks.look(view, first_look.region, others_mask)
+        if found is None and agrees(rough, first_look.person.box_xyxy, view.size_wh):
+            found = agreeing_look(self._landmarks, view, [first_look.region], rough, others_mask) or first_look
         if found is None:
             return None
         self._last_id += 1
         return Followed(found.person, found.region, found.hips, np.zeros(2), 1, self._last_id)
+
+
+def _is_on_course(step_px: float, growth: float, before: Followed, slack: float) -> bool:
+    if step_px > MAX_HIP_STEP * slack * before.region.side / REGION_MARGIN:
+        return False
+    return REGION_GROWTH[0] <= growth ** (1 / slack) <= REGION_GROWTH[1]

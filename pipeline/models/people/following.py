@@ -49,6 +49,8 @@ class Followed:
     """Distance of the hips from their predicted position, relative to the region's side."""
     unseen: int = 0
     """Frames since the person was lost."""
+    weak: int = 0
+    """Consecutive frames, up to this one, with a weak score; see ``half_bodies``."""
     first: Followed | None = None
     """The person as first detected."""
     seen_in: Picture | None = None
@@ -178,7 +180,7 @@ def union(masks: list[Mask], without: Mask | None = None) -> Mask | None:
 
 def touch(a: Followed, b: Followed) -> bool:
     """Whether the boxes of two people overlap."""
-    return _overlap(a.person.box_xyxy, b.person.box_xyxy)[1] > 0
+    return overlap_of_boxes(a.person.box_xyxy, b.person.box_xyxy)[1] > 0
 
 
 def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> bool:
@@ -187,7 +189,7 @@ def is_among(person: Person, others: list[Followed], by_joints: bool = True) -> 
     Joints of two crossing people coincide, too; where each has pixels of their own, these decide.
     """
     for other in others:
-        if _overlap(person.box_xyxy, other.person.box_xyxy)[0] < 0.3:
+        if overlap_of_boxes(person.box_xyxy, other.person.box_xyxy)[0] < 0.3:
             continue
         both = np.count_nonzero(person.mask & other.person.mask)
         either = np.count_nonzero(person.mask | other.person.mask)
@@ -253,7 +255,7 @@ def _joint_distance(rough: RoughPerson, joints: NDArray[np.floating], entry: Fol
     return float(np.median(distances)) / entry.region.side
 
 
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+def overlap_of_boxes(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
     """IoU of two boxes, and the fraction of the smaller one that lies in the other."""
     wh = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     common = float(np.prod(np.maximum(wh, 0)))

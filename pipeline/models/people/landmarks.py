@@ -119,8 +119,10 @@ class LandmarkModel:
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = {entry["name"]: entry["index"] for entry in self._interpreter.get_output_details()}
 
-    def look(self, view: View, region: Region, others_mask: Mask | None) -> Landmarks | None:
-        """Run the model on a region; None where it finds nobody.
+    def look(
+        self, view: View, region: Region, others_mask: Mask | None, least_score: float = MIN_LANDMARK_SCORE
+    ) -> Landmarks | None:
+        """Run the model on a region; None where it finds nobody with at least this score.
 
         Pixels of ``others_mask``, other people close by, are grayed out, because the model would slide onto them.
         """
@@ -133,7 +135,7 @@ class LandmarkModel:
         self._interpreter.set_tensor(self._input, crop[None].astype(np.float32) / 255)
         self._interpreter.invoke()
         score = float(self._interpreter.get_tensor(self._outputs["Identity_1"])[0, 0])
-        if score < MIN_LANDMARK_SCORE:
+        if score < least_score:
             return None
         raw = np.asarray(self._interpreter.get_tensor(self._outputs["Identity"]), np.float64).reshape(39, 5)
         logits = self._interpreter.get_tensor(self._outputs["Identity_2"])[0, :, :, 0]
