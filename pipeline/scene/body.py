@@ -24,6 +24,8 @@ THIGH = PART_NAMES.index("thigh")
 SHIN = PART_NAMES.index("shin")
 
 _HAND_CONFIDENCE = 0.2
+_PRESSED_BH = 0.06
+"""A landmark model that is shown legs alone presses the shoulders to the picture's upper edge, from inside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -41,6 +43,8 @@ class Body(Shaped):
     height_px: float
     in_picture: NDArray[np.bool_]
     """(S,) whether both ends of a segment lie in the picture: where a limb leaves it, its other end is a guess."""
+    are_arms_guessed: bool = False
+    """Whether both shoulders lie above the picture, or at its upper edge, so that the arms' place is a guess."""
 
 
 _LIMBS = (
@@ -96,7 +100,15 @@ def body_of(
     hands = points[[JOINT["left_hand"], JOINT["right_hand"]]]
     sides = np.flatnonzero(np.isfinite(hands).all(axis=1))
     capsules = np.array(segments, np.float32).reshape(-1, 6)
-    return Body(capsules, hands[sides].astype(np.float32), sides, scale, np.array(in_picture, np.bool_))
+    shoulders_y = skeleton[[JOINT["left_shoulder"], JOINT["right_shoulder"]], 1]
+    return Body(
+        capsules,
+        hands[sides].astype(np.float32),
+        sides,
+        scale,
+        np.array(in_picture, np.bool_),
+        are_arms_guessed=bool((shoulders_y < _PRESSED_BH * height_px).all()),
+    )
 
 
 def _inside(joints_xy: NDArray[np.float32], size_wh: tuple[int, int] | None) -> NDArray[np.bool_]:

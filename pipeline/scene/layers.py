@@ -19,6 +19,7 @@ from pipeline.scene.displaced import displaced_background, displaced_parts, fold
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.frame_evidence import CAP_BH, FrameEvidence, frame_evidence
 from pipeline.scene.front_edges import front_to_edges, stands_out
+from pipeline.scene.guessed_arms import guessed_arms
 from pipeline.scene.hair import hair
 from pipeline.scene.hands_at_things import hands_at_things
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed, held_objects, other_ends
@@ -122,6 +123,7 @@ def labels_of(
     # A thing whose place is known is only there, whatever colors it has.
     not_hands = evidence.there if evidence.there.any() else of_known_color
     fingers = open_hands(unexplained, not_hands, sample)
+    hands |= guessed_arms(unexplained, sample, row)
     unexplained &= ~hands
     outline |= mixed | hands | own_hair
     people = _people(evidence, sample, unexplained)
