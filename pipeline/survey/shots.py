@@ -59,8 +59,8 @@ _FADING_STEP, _FADING_STEPS = 0.85, 2
 
 
 _DIP_REACH = 0.04
-"""Of the picture's width: motion over the few frames of a dip within one shot. Flow may map even a closer framing of the
-same place onto the one before the dip."""
+"""Of the picture's width: motion over the few frames of a dip within one shot. Flow may map even a closer framing of
+the same place onto the one before the dip."""
 
 
 _MOST = 0.8
