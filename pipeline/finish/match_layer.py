@@ -13,7 +13,15 @@ from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.light import levels_of, linear_of
 from pipeline.maths.motion_blur import find_motion
 from pipeline.maths.reduce import reduced
-from pipeline.maths.sharpness import Covariance, blur_kernel, is_motion, lacking_blur, measure_blur, motion_covariance
+from pipeline.maths.sharpness import (
+    Covariance,
+    blur_kernel,
+    is_motion,
+    lacking_blur,
+    measure_blur,
+    motion_covariance,
+    rounded,
+)
 from pipeline.runtime.compiled import njit
 
 _LEAST_PX = 0.6
@@ -62,7 +70,7 @@ def match_sharpness(layer: PlacedLayer, source: Picture, subject_mask: Mask) -> 
     lacking = lacking_blur(wanted, there, _LEAST_PX) if there is not None else None
     if lacking is None:
         return layer
-    lacking = _as_motion(lacking, gray, np.ascontiguousarray(subject_mask[area]))
+    lacking = _as_motion(rounded(lacking), gray, np.ascontiguousarray(subject_mask[area]))
     return _filtered(layer, blur_kernel(lacking), (source.shape[1], source.shape[0]))
 
 

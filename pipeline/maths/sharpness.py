@@ -46,6 +46,8 @@ _MEASURED_SHARE = 0.61
 _MOST_PX2 = 30.0
 _MOTION_WIDTH = 0.25
 """Ratio of a blur's variances: a narrower one is motion. Defocus with few edges measures 0.5 and more."""
+_ROUND_WIDTH = 0.5
+"""Ratio of a blur's variances from which on it is defocus, whatever direction the edges of the clothes favor."""
 _GRID_PX2 = 0.1
 
 
@@ -204,6 +206,19 @@ def lacking_blur(wanted: Covariance, there: Covariance, least_px: float) -> Cova
 def is_motion(narrow: float, long: float) -> bool:
     """Return whether a blur of these variances across and along is motion rather than defocus."""
     return narrow < _MOTION_WIDTH * long
+
+
+def rounded(covariance: Covariance) -> Covariance:
+    """Return a blur with as much variance along as across where it is defocus; motion stays, and between the two it is
+    rounded in part.
+
+    Defocus has no direction: where folds and seams make the edges of one direction softer, the difference is theirs.
+    """
+    (narrow, long), axes = np.linalg.eigh(covariance)
+    ratio = narrow / max(long, 1e-9)
+    share = np.clip((ratio - _MOTION_WIDTH) / (_ROUND_WIDTH - _MOTION_WIDTH), 0, 1)
+    variances = np.array([narrow, long])
+    return np.asarray((axes * (variances + share * (variances.mean() - variances))) @ axes.T)
 
 
 def motion_covariance(length_px: float, along: NDArray[np.float64], narrow_px2: float) -> Covariance:

@@ -9,7 +9,7 @@ import pytest
 from pipeline.finish.match_layer import _best_share, match_grain, match_plate, match_sharpness, veiled
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.grain import Grain
-from pipeline.maths.sharpness import blur_kernel, gradients_in, lacking_blur, measure_blur
+from pipeline.maths.sharpness import blur_kernel, gradients_in, lacking_blur, measure_blur, rounded
 
 _SIZE = (150, 260)
 
@@ -182,3 +182,28 @@ def test_slopes_in_a_mask_are_sobels() -> None:
     soft_x, soft_y = (cv2.Sobel(soft, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     for ours, theirs in zip(found, (x, y, np.hypot(soft_x, soft_y)), strict=True):
         np.testing.assert_allclose(ours, theirs[where], atol=1e-3)
+
+
+def test_defocus_has_no_direction_and_motion_keeps_its_own() -> None:
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+
+    def blur(narrow: float, long: float) -> np.ndarray:
+        return np.asarray(turn @ np.diag([narrow, long]) @ turn.T)
+
+    np.testing.assert_allclose(rounded(blur(2.0, 3.0)), 2.5 * np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(rounded(blur(0.5, 3.0)), blur(0.5, 3.0), atol=1e-12)
+    ratios = [np.divide(*np.linalg.eigvalsh(rounded(blur(3.0 * width, 3.0)))) for width in (0.25, 0.3, 0.4, 0.5)]
+    assert ratios == sorted(ratios) and ratios[0] == pytest.approx(0.25) and ratios[-1] == pytest.approx(1.0)
+    np.testing.assert_array_equal(rounded(np.zeros((2, 2))), np.zeros((2, 2)))
+
+
+def test_a_defocused_layer_is_as_soft_across_as_along() -> None:
+    source, mask, layer = _scene(0)
+    source = np.asarray(cv2.GaussianBlur(source, (0, 0), sigmaX=2.6, sigmaY=2.0))
+    soft = match_sharpness(layer, source, mask)
+    left, top = soft.box_xyxy[:2]
+    middle = soft.alpha.shape[0] // 2, soft.alpha.shape[1] // 2
+    sideways = soft.alpha[middle[0], 248 - left : 251 - left]
+    upward = soft.alpha[20 - top : 23 - top, middle[1]]
+    np.testing.assert_allclose(sideways, upward, atol=0.01)
+    assert 0.5 < sideways[0] < 0.8
