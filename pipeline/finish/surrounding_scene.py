@@ -88,13 +88,23 @@ def surrounding_scene(
     shadow = _ground_edit(inputs, patch, hole, thrown, mirrored, layer, frame_inputs.frame.index)
     # Once it is moved the plate fits the ring, whatever it shows in the hole.
     fit = ring_fit(patch.plate, patch.source, ring, height_px)
-    visible = ~grow(patch.people, max(2, round(_EDGE_BH * height_px))) & patch.seen
-    plate = moved_onto_surroundings(patch.plate, patch.source, hole, visible, height_px)
     masks = _masks(inputs, frame_inputs, lit)
+    plate = moved_onto_surroundings(patch.plate, patch.source, hole, visible_scene(masks, patch), height_px)
     if mirrored is not None:
         foot_row = foot_row_of(inputs.plan, frame_inputs.frame.index)
         masks = masks.without_things(mirrored_area(subject_mask, mirrored, foot_row, height_px))
     return SurroundingScene(box, plate, masks, shadow, patch.seen, fit)
+
+
+def visible_scene(masks: SceneMasks, patch: Patch) -> Mask:
+    """Return where the patch (h, w) shows what its plate knows: neither people nor their uncertain edges.
+
+    What stands in front of the subject, inside their mask, is visible: it shows best by how much the plate is beside
+    it.
+    """
+    x0, y0, x1, y1 = patch.box_xyxy
+    hidden = masks.subject[y0:y1, x0:x1] | patch.others
+    return np.asarray(~grow(hidden, max(2, round(_EDGE_BH * patch.body_height_px))) & patch.seen, np.bool_)
 
 
 def _ring_px(height_px: float) -> int:
