@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,12 +35,14 @@ def flattened(
     figure: Figure,
     parts: NDArray[np.int64],
     shiny: NDArray[np.bool_],
+    exposure_factor: float | None = None,
 ) -> NDArray[np.float32]:
     """Remove the picture's light from the samples' ``colors`` (T, S, 3): the albedo that reproduces the picture under
     the figure's own light.
 
     ``use`` (T,) are triangles whose colors are used to estimate the light, ``parts`` (T,) their body parts, ``shiny``
     (T, S) what keeps its exposure: hair and leather look as bright as their sheen, in the picture and in a scene.
+    ``exposure_factor`` is that of ``shared_exposure``; None for the picture's own.
 
     A picture of a person is assumed to be taken in soft light from above, like the figure's own: that is removed first,
     since a figure that is darker at chin, neck and legs in the picture must not be darkened there a second time. The
@@ -57,7 +61,8 @@ def flattened(
     ahead = np.array([0.0, 0.0, -1.0])
     gain = np.exp(-np.clip((tilt - ahead) @ slope, -0.7, 0.7)) / own
     # A surface is not brighter than its picture, and pale skin in a studio looks brighter than skin is.
-    exposure = np.where(shiny, np.float32(1), np.float32(_exposure(view)))
+    factor = shared_exposure([view]) if exposure_factor is None else exposure_factor
+    exposure = np.where(shiny, np.float32(1), np.float32(factor))
     return np.asarray(colors * (np.clip(gain, *_GAIN) * exposure)[..., None], np.float32)
 
 
@@ -75,11 +80,18 @@ def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) ->
     return np.asarray(np.maximum(relative, _LEAST_LIGHT) ** _OWN_LIGHT, np.float32)
 
 
-def _exposure(view: FittedView) -> float:
-    """Factor that reduces the face to the largest albedo of skin; 1 where it is darker already."""
-    skin = skin_color(view.reference)
+def shared_exposure(views: Sequence[FittedView]) -> float:
+    """Return the factor that reduces the face to the largest albedo of skin; 1 where it is darker already.
+
+    It is one for all pictures of a person: one from behind shows no face, and in a profile hair and shade are taken for
+    skin, so that a jacket had a brighter back than front. Pictures in different light are matched where they meet.
+    """
+    skins = {view.reference.view: skin_color(view.reference) for view in views}
+    front = skins.get("front")
+    known = [skin for skin in skins.values() if skin is not None] if front is None else [front]
     # Values extrapolated beyond the picture's white must not darken everything that is not skin.
-    return 1.0 if skin is None else float(min(1.0, BRIGHTEST_SKIN / float(np.clip(skin.max(), 1e-6, 1.0))))
+    brightest = max((float(np.clip(skin.max(), 1e-6, 1.0)) for skin in known), default=BRIGHTEST_SKIN)
+    return min(1.0, BRIGHTEST_SKIN / brightest)
 
 
 def _light_slope(normals: Float64Array, level: Float64Array, parts: NDArray[np.int64]) -> Float64Array:

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
-from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
+from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened, shared_exposure
 from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
 from pipeline.models.mannequin.deformation import PARTS
@@ -101,10 +101,11 @@ def bake(
     seen = [_sampled(view, figure, shares, parts, groups) for view in views]
     given = [_share(samples, view) for samples, view in zip(seen, views, strict=True)]
     albedos = []
+    exposure = shared_exposure(views)
     for view, samples in zip(views, seen, strict=True):
         telling = samples.seen.all(1) & (samples.facing.min(1) > 0.2)
         shiny = hair_in_picture(samples.colors, view, parts) | (groups == Group.SHOES)[:, None]
-        albedos.append(flattened(samples.colors, telling, view, figure, parts, shiny))
+        albedos.append(flattened(samples.colors, telling, view, figure, parts, shiny, exposure))
     albedos = leveled(albedos, given, triangles, len(figure.vertices))
     for view, samples, flat, one in zip(views, seen, albedos, given, strict=True):
         good = samples.seen & (samples.facing > 0)

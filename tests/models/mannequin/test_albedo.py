@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes.light import SceneLight
-from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened
+from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened, shared_exposure
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import Figure, load_figure
 from pipeline.models.mannequin.fitting import FittedView, fit_view
@@ -75,3 +75,12 @@ def test_what_shines_keeps_the_exposure_that_is_too_bright_for_skin(figure: Figu
         flattened(seen, none, bright, figure, parts, np.full(seen.shape[:2], value)) for value in (False, True)
     )
     np.testing.assert_allclose(dull, shiny * np.float32(BRIGHTEST_SKIN / 0.9), rtol=1e-4)
+
+
+def test_a_picture_from_behind_has_the_exposure_of_the_face(view: FittedView) -> None:
+    reference = replace(view.reference, colors=np.full_like(view.reference.colors, 1.0))
+    front = replace(view, reference=reference)
+    behind = replace(view, reference=replace(reference, view="back"))
+    assert shared_exposure([front]) == pytest.approx(BRIGHTEST_SKIN)
+    assert shared_exposure([behind]) == 1.0
+    assert shared_exposure([front, behind]) == pytest.approx(BRIGHTEST_SKIN)
