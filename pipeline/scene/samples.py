@@ -36,9 +36,12 @@ OUTSIDE_BH = 0.035
 _REACH_BH = np.array([0.12, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
 """How far clothes and hair protrude from each part; hands and feet are located less accurately than the rest."""
 _TELLING = 15.0
-_BLENDING = (0.08, 0.2)
-"""Fraction of the mask's inside that shows the plate in the subject's own colors: by day 0.003 to 0.03, of somebody in
-gray at night, on a noisy clip, 0.24 to 0.42."""
+_BLENDING = (0.08, 0.16)
+"""Fraction of the mask's inside that shows the plate in the subject's own colors, of the parts of the body in which it
+is least: by day 0 to 0.01, behind a post 0.02 to 0.08, of somebody in gray at night, on a noisy clip, mostly 0.16 to
+0.27."""
+_FEW_PARTS = 0.25
+_LEAST_PART_PX = 60
 _HALF = 0.5
 _ELSEWHERE = np.float32(0.3)
 """Weight of a color that the subject has on another part: within the mask it may be a limb that was not detected."""
@@ -130,11 +133,12 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     """
     height = sample.body.height_px
     # Feet are the last part.
-    limbs = _distances_in_picture(sample)[:FEET].min(axis=0) < -_CORE_BH
+    distances = _distances_in_picture(sample)[:FEET]
+    limbs = distances.min(axis=0) < -_CORE_BH
     core = eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))
     inside = (limbs | core) & ~sample.others_mask
     shows_plate = inside & (sample.view.shown == Shown.PLATE)
-    blends_in = _blends_in(core & limbs, shows_plate & (likelihood >= UNLIKELY))
+    blends_in = blending(core & limbs, shows_plate & (likelihood >= UNLIKELY), distances.argmin(axis=0))
     telling = np.where(sample.subject_mask, np.float32(1 + (_TELLING - 1) * (1 - blends_in)), np.float32(_TELLING))
     found = opened(shows_plate & (likelihood < telling * UNLIKELY), 1)
     # A narrow line of the plate, seen in its place and color, is no coincidence.
@@ -145,15 +149,20 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     return found & ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
 
 
-def _blends_in(core: Mask, alike: Mask) -> float:
+def blending(core: Mask, alike: Mask, part: NDArray[np.int64]) -> float:
     """Return 0..1 how little the subject differs from the plate behind them, as in the dark: then what looks like the
     plate inside the mask is the subject, unless its color is not theirs at all.
 
-    ``core`` (h, w) is what is surely inside the mask, ``alike`` where the plate is shown, in the subject's own colors.
+    ``core`` (h, w) is what is surely inside the mask, ``alike`` where the plate is shown, in the subject's own colors,
+    ``part`` the part of the body. Darkness is everywhere, while an object in their colors covers some of the parts.
     """
+    sizes = np.bincount(part[core], minlength=FEET)
+    shares = np.bincount(part[core & alike], minlength=FEET) / np.maximum(sizes, 1)
+    large = sizes >= _LEAST_PART_PX
+    if not large.any():
+        return 0.0
     low, high = _BLENDING
-    share = float(np.count_nonzero(core & alike)) / max(float(np.count_nonzero(core)), 1.0)
-    return float(np.clip((share - low) / (high - low), 0, 1))
+    return float(np.clip((np.quantile(shares[large], _FEW_PARTS) - low) / (high - low), 0, 1))
 
 
 def _distances_in_picture(sample: Sample) -> NDArray[np.float32]:

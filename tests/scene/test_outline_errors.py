@@ -12,7 +12,7 @@ from pipeline.scene.body import body_of
 from pipeline.scene.colors import density
 from pipeline.scene.layers import Label
 from pipeline.scene.occluders import Evidence, PlateEvidence
-from pipeline.scene.samples import covered, likeness, sample_of, subject_counts
+from pipeline.scene.samples import blending, covered, likeness, sample_of, subject_counts
 from pipeline.scene.views import view_of
 from tests.support.scene_labels import PATH, labeled, learned, share
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, shot_at, skeleton_at, wall
@@ -79,6 +79,15 @@ def test_who_blends_in_with_the_background_at_night_is_not_behind_it() -> None:
     front = _front([_at_night(x, nothing) for x in _WALKING])
     body = _region(135, 165, 40, 210)
     assert not (front & body).any()
+
+
+def test_an_object_in_the_subjects_colors_before_half_of_them_is_no_darkness() -> None:
+    part = np.repeat(np.arange(6), 100).reshape(6, 100)
+    core = np.ones(part.shape, np.bool_)
+    everywhere = np.indices(part.shape)[1] % 4 == 0
+    assert blending(core, everywhere, part) == 1
+    assert blending(core, part < 3, part) == 0
+    assert blending(core & (part > 9), everywhere, part) == 0
 
 
 def test_a_lit_object_is_in_front_of_who_blends_in_at_night() -> None:
