@@ -1,0 +1,75 @@
+"""What is the subject's own among the pixels that neither the background nor their colors explain.
+
+Hair, shoes, hands and blurred edges have colors that the subject's parts do not have, as objects do: their places and
+shapes tell them apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.scene.bare_hands import bare_hands, open_hands
+from pipeline.scene.displaced import displaced_parts
+from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
+from pipeline.scene.frame_evidence import FrameEvidence
+from pipeline.scene.guessed_arms import guessed_arms
+from pipeline.scene.hair import hair
+from pipeline.scene.held_places import placed_things
+from pipeline.scene.known_things import known_things
+from pipeline.scene.mixed_edges import mixed_edges
+from pipeline.scene.samples import UNLIKELY, Sample
+from pipeline.scene.scene_model import SceneRow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnParts:
+    """The unexplained pixels of one frame, divided into the subject's own and the rest; all (h, w) of the view."""
+
+    own: Mask
+    """Hair, shoes, hands and edges of the subject."""
+    fingers: Mask
+    """Of open hands; the rest still has them, as objects are found by what joins them to a hand."""
+    rest: Mask
+    """What is left to explain."""
+    known: Mask
+    """What is known over time to be an object, by its colors or its place."""
+    in_place: Mask
+    """What is known by its place."""
+    not_hands: Mask
+    """Where an object is known to be: no finger is there, whatever its colors."""
+    like_others: Mask
+    """In the colors of other people."""
+
+
+def own_parts(unexplained: Mask, evidence: FrameEvidence, sample: Sample, row: SceneRow) -> OwnParts:
+    """Tell the subject's own among the ``unexplained`` pixels (h, w) of a frame from the rest."""
+    of_known_color = known_things(unexplained, evidence.in_hand)
+    own_hair = hair(unexplained & ~evidence.near_others & ~of_known_color, evidence.worn, sample, row)
+    rest = unexplained & ~own_hair
+    in_place = placed_things(rest, evidence.there)
+    known = of_known_color | in_place
+    like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
+    edges, rest = _edges(rest, known, like_others, evidence, sample, row)
+    # A free hand is often where the thing in the other one is.
+    hands = bare_hands(rest, sample) & ~of_known_color
+    # A thing whose place is known is only there, whatever colors it has.
+    not_hands = evidence.there if evidence.there.any() else of_known_color
+    fingers = open_hands(rest, not_hands, sample)
+    hands |= guessed_arms(rest, sample, row)
+    return OwnParts(own_hair | edges | hands, fingers, rest & ~hands, known, in_place, not_hands, like_others)
+
+
+def _edges(
+    unexplained: Mask, known: Mask, like_others: Mask, evidence: FrameEvidence, sample: Sample, row: SceneRow
+) -> tuple[Mask, Mask]:
+    """Return what the subject's mask misses along its edge, and the ``unexplained`` pixels without all edges; both
+    (h, w)."""
+    shoes = subject_shoes(sample, unexplained, row)
+    outline = blurred_outline(sample, unexplained, like_others, evidence.unmasked) & ~known
+    rest = unexplained & ~shoes & ~outline
+    # Where the mask is wide enough, they are already in it.
+    rims = rims_of_limbs(rest, sample, like_others) & ~known
+    rest &= ~displaced_parts(rest, sample) | known
+    mixed = mixed_edges(rest, sample.subject_mask & evidence.alike, sample) & ~known
+    return shoes | outline | mixed, rest & ~rims & ~mixed

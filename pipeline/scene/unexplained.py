@@ -1,0 +1,80 @@
+"""Where neither the background nor the subject's own colors explain a frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.maths.regions import areas_of, counts_in, those_of
+from pipeline.scene.displaced import displaced_background
+from pipeline.scene.frame_evidence import FrameEvidence
+from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed
+from pipeline.scene.held_places import placed_things
+from pipeline.scene.known_things import LEAST_IN_HAND_PX, known_things
+from pipeline.scene.samples import UNLIKELY, Sample
+from pipeline.scene.views import Shown
+
+_ODDS = 2.0
+"""Least log odds of a color for a foreign object against the subject."""
+_TELLING_ODDS = 10.0
+"""Least odds of a color for a foreign object where a difference from the plate says little: in the shadow at the feet,
+and where the plate is wrong."""
+_CONTINUED_SHARE = 0.3
+"""Fraction of an object that must be seen where a difference does say something."""
+_LARGEST_HOLE_PX = 2700
+"""At ``WORK_BODY_PX``: the face of a racket, not the loop of an arm around the waist."""
+_PAINTED = 0.0018
+"""Square body heights: smaller holes in an object are its pattern, even in the subject's colors; larger ones may show
+the subject through it."""
+_HALF = 0.5
+
+
+def unexplained_pixels(evidence: FrameEvidence, sample: Sample) -> Mask:
+    """Return the pixels (h, w) that neither the background nor the subject's own colors explain."""
+    surely_subject = (evidence.odds < -np.log(_ODDS)) & (evidence.likelihood > UNLIKELY)
+    sure = (evidence.odds > np.log(_ODDS)) & evidence.differs
+    painted_px = _PAINTED * sample.body.height_px**2
+    likely = (evidence.odds > 0) & evidence.differs
+    is_other = sample.view.shown == Shown.OTHER
+    likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
+    found = _coherent(likely, sure, sure & evidence.in_hand, surely_subject, painted_px)
+    known = known_things(found, evidence.in_hand) | placed_things(found, evidence.there)
+    return found & ~(displaced_background(found, sample) & ~known)
+
+
+def _continued(likely: Mask, doubtful: Mask) -> Mask:
+    """Return the ``doubtful`` pixels that continue a ``likely`` object: a dog stands in the shadow of the subject's
+    feet, and a plate is wrong where the object itself got into it."""
+    if not doubtful.any():
+        return doubtful
+    both = likely | doubtful
+    count, labeled = cv2.connectedComponents(both.view(np.uint8), connectivity=8)
+    kept = counts_in(labeled, likely, count) >= _CONTINUED_SHARE * areas_of(labeled, count)
+    kept[0] = False
+    return those_of(labeled, kept) & doubtful
+
+
+def _coherent(likely: Mask, sure: Mask, in_hand: Mask, surely_subject: Mask, painted_px: float) -> Mask:
+    """Return the components of ``likely`` that contain enough of ``sure``, with their small holes filled; of colors
+    known to be ``in_hand`` less is enough."""
+    count, labeled = cv2.connectedComponents(likely.view(np.uint8), connectivity=8)
+    kept = counts_in(labeled, sure, count) >= LEAST_AREA_PX
+    kept |= counts_in(labeled, in_hand, count) >= LEAST_IN_HAND_PX
+    kept[0] = False
+    return _filled(closed(those_of(labeled, kept), GAP_PX), surely_subject, painted_px)
+
+
+def _filled(mask: Mask, surely_subject: Mask, painted_px: float) -> Mask:
+    """Return the mask with its smaller holes filled: an object is never kept only partly.
+
+    The subject is visible through a bag's handle, but a hole no larger than ``painted_px`` is a pattern.
+    """
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
+    is_hole = stats[:count, cv2.CC_STAT_AREA] <= _LARGEST_HOLE_PX
+    x0, y0 = stats[:count, cv2.CC_STAT_LEFT], stats[:count, cv2.CC_STAT_TOP]
+    x1, y1 = x0 + stats[:count, cv2.CC_STAT_WIDTH], y0 + stats[:count, cv2.CC_STAT_HEIGHT]
+    is_hole &= (x0 > 0) & (y0 > 0) & (x1 < mask.shape[1]) & (y1 < mask.shape[0])
+    shows_subject = counts_in(labeled, surely_subject, count) >= _HALF * stats[:count, cv2.CC_STAT_AREA]
+    is_hole &= ~shows_subject | (stats[:count, cv2.CC_STAT_AREA] <= painted_px)
+    return mask | those_of(labeled, is_hole)
