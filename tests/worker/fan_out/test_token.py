@@ -18,7 +18,7 @@ from worker.fan_out.token import ChunkOrder, ChunkReceipt, read_token, sign, sig
 
 BUCKET = Bucket("http://127.0.0.1:9", "AK", "the-secret-key-of-the-bucket", "b")
 KEY = signing_key(BUCKET)
-SOON = int(time.time()) + 600
+SOON = int(time.time()) + 86_400
 ORDER = ChunkOrder(
     job="j", expires=SOON, bundle="understudy/fan_out/j/bundle.zip", bundle_sha256="0" * 64, subject=0,
     chunks={3: "understudy/fan_out/j/layers/3.zip"}, needed={2: ("k", "1" * 64)},
