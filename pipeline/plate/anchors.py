@@ -163,8 +163,8 @@ def plan_anchors(inputs: PlateInputs, anchor_seconds: float, samples: int) -> li
         for row, anchor in enumerate(anchors):
             first = needed[0] if row == 0 else (anchors[row - 1] + anchor) // 2
             last = needed[-1] if row == len(anchors) - 1 else (anchor + anchors[row + 1]) // 2
-            # The other plate of the blend reaches a quarter of the gap further.
-            room = round(max(anchor - first, last - anchor) * 2 / 3)
+            # The other plate of the blend reaches to the next anchor.
+            room = max(anchor - first, last - anchor)
             around = range(max(first - room, start), min(last + room + 1, stop), 2)
             frames_served = [frame for frame in around if inputs.needed[frame]]
             needed_mask = shot.hidden([*frames_served, anchor], anchor, inputs.body_height_px)

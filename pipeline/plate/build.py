@@ -29,8 +29,6 @@ from pipeline.plate.placement import (
     chained_warps,
     fitting_weight,
     frames_to_register,
-    spare_weights,
-    with_second_plates,
 )
 from pipeline.plate.plate_set import NODES, PlateSet, bright_level, load_plates
 from pipeline.plate.stack import build_plate, collect_candidates
@@ -65,9 +63,8 @@ def make_plates(
     inputs = replace(inputs, moving=moving)
     plans = plan_anchors(inputs, settings.anchor_seconds, settings.samples)
     anchors = np.array([plan.frame for plan in plans], np.int64)
-    nearest = assign_plates(len(inputs.needed), plans)
-    from_source = chained_warps(inputs.world_from_source, anchors, nearest)
-    assignment = with_second_plates(nearest, from_source, inputs)
+    assignment = assign_plates(len(inputs.needed), plans)
+    from_source = chained_warps(inputs.world_from_source, anchors, assignment)
     chosen = frames_to_register(assignment, inputs.needed, anchors)
     steps = _Steps(sum(len(plan.candidates) for plan in plans) + len(chosen), check, progress)
     with (folder / NODES).open("wb") as stored, CandidateReader(inputs.clip, plans, chosen, folder, check) as read:
@@ -88,10 +85,7 @@ def make_plates(
             ready = ((frame, read.picture(frame)) for frame in registered.ready(row))
             registered.register(ready, lambda: steps.add(1))
             read.release(row, registered.next_frame())
-    # Spare plates say nothing about which of two plates fits better.
-    fits = np.where(nearest.second_weight[:, None] > 0, registered.fits, np.nan)
-    weights = np.maximum(fitting_weight(nearest.second_weight, fits), spare_weights(nearest, assignment))
-    fitting = PlateAssignment(assignment.plate_rows, weights)
+    fitting = PlateAssignment(assignment.plate_rows, fitting_weight(assignment.second_weight, registered.fits))
     grain = estimate_grain(*registered.grain_patches, registered.noise_on_people)
     _write_placement(folder, inputs, plans, fitting, warps, bright_levels, grain)
     return load_plates(folder)

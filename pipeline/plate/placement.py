@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import box_of_mask, clipped, grown
-from pipeline.maths.geometry import apply_transform, corners_of, normalized
+from pipeline.maths.geometry import normalized
 from pipeline.maths.grain import noise_inside
 from pipeline.maths.masks import grow
 from pipeline.maths.similarity import LEAST_PX, structure_similarity
@@ -37,13 +37,10 @@ _GRAIN_FRAMES = 6
 _INSIDE_PX = 6
 _INSIDE_BH = 0.04
 """Distance from a person's mask, which is widened by half of that, at which nothing but the person is seen."""
-_TRUST_OF_FIT = np.log(4) / 0.1
-"""A plate whose fit is worse by 0.1 gets a quarter of the weight."""
-_SPARE_WEIGHT = 0.01
-"""Weight of a plate that is only used where the other one ends."""
-_BESIDE_BH = 0.1
-"""How far beside people the background may be replaced."""
-_LEAVES_PX = 2.0
+_UNTOLD_FIT = 0.1
+"""Differences in fit up to about this say nothing about the hole: beside it one plate may well fit better by chance."""
+_TRUST_OF_FIT = np.log(16) / 0.1
+"""A plate whose fit is worse by 0.1 more than that gets a sixteenth of the weight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -68,8 +65,8 @@ class PlateAssignment(Shaped):
 def assign_plates(num_frames: int, plans: Sequence[AnchorPlan]) -> PlateAssignment:
     """Assign each frame the two plates of its shot around it, and the weight of the farther one.
 
-    The plates are blended only in the middle half between two anchors: near an anchor its own plate is the sharpest,
-    and an abrupt switch would be visible.
+    The weights change linearly from one anchor to the next: the errors of two plates are different ones, so a blend is
+    nearer to the truth than either, and nothing switches abruptly.
     """
     plate_rows = np.full((num_frames, 2), -1, np.int32)
     second_weight = np.zeros(num_frames, np.float32)
@@ -84,41 +81,8 @@ def assign_plates(num_frames: int, plans: Sequence[AnchorPlan]) -> PlateAssignme
             if len(around) == 2:
                 plate_rows[t, 1] = around[1]
                 gap = abs(int(frames[around[1]] - frames[around[0]]))
-                second_weight[t] = np.clip(2 * abs(int(frames[around[0]]) - t) / gap - 0.5, 0, 0.5)
+                second_weight[t] = abs(int(frames[around[0]]) - t) / gap
     return PlateAssignment(plate_rows, second_weight)
-
-
-def with_second_plates(assignment: PlateAssignment, from_source: Transforms, inputs: PlateInputs) -> PlateAssignment:
-    """Return the assignment with a small weight of the second plate where the first one ends beside people.
-
-    A camera that pans or zooms soon shows what the nearest plate lacks. ``from_source`` (T, 2, 3, 3) are the chained
-    motions from each frame to its plates.
-    """
-    weights = assignment.second_weight.copy()
-    width, height = inputs.size_wh
-    last = np.array([width, height]) - 1
-    for t in np.flatnonzero(inputs.needed & (assignment.plate_rows[:, 1] >= 0) & (weights <= 0)).tolist():
-        to_plate = from_source[t, 0]
-        if not _leaves(apply_transform(to_plate, corners_of(inputs.size_wh)), last):
-            continue
-        mask = inputs.people_mask(t)
-        if not mask.any():
-            continue
-        x0, y0, x1, y1 = grown(box_of_mask(mask), round(_BESIDE_BH * inputs.body_height_px))
-        corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
-        if _leaves(apply_transform(to_plate, np.clip(corners, 0, last)), last):
-            weights[t] = _SPARE_WEIGHT
-    return PlateAssignment(assignment.plate_rows, weights)
-
-
-def spare_weights(nearest: PlateAssignment, assignment: PlateAssignment) -> NDArray[np.float32]:
-    """Return (T,) the weights of plates that ``with_second_plates`` added, else 0."""
-    return np.where(nearest.second_weight > 0, np.float32(0), assignment.second_weight)
-
-
-def _leaves(points: NDArray[np.floating], last: NDArray[np.int64]) -> bool:
-    """Return whether one of the points (N, 2) lies outside the picture that ends at ``last``."""
-    return bool((points < -_LEAVES_PX).any() or (points > last + _LEAVES_PX).any())
 
 
 def frames_to_register(
@@ -345,5 +309,7 @@ def fitting_weight(second_weight: NDArray[np.float32], fits: NDArray[np.float64]
     if not len(known):
         return second_weight
     gain = np.interp(np.arange(len(gain)), known, gain[known])
+    # About 0 up to the untold difference, and a straight line beyond.
+    gain -= _UNTOLD_FIT * np.tanh(gain / _UNTOLD_FIT)
     share = second_weight * np.exp(_TRUST_OF_FIT * gain)
     return np.asarray(share / (share + 1 - second_weight), np.float32)
