@@ -1,8 +1,8 @@
-"""Generate one chunk of a job that another worker started, from the files in that worker's workspace."""
+"""Generate chunks of a job that another worker started, from the files in that worker's workspace."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,18 +24,22 @@ from pipeline.runtime.malloc import trim_malloc
 from pipeline.runtime.process import prepare_process
 from pipeline.settings import Settings
 from pipeline.workspace.checkpoints import write_checksum
-from pipeline.workspace.layers import chunk_path, subject_folder
+from pipeline.workspace.layers import subject_folder
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values
 
-SHARED = ("masks.zip", "plates")
+_MASKS = "masks.zip"
+_PLATES = "plates"
 OF_A_SUBJECT = ("plan.zip", "light.zip", "shadows.zip", FITTED)
 """Inputs of a chunk besides the clip: names in the workspace, and in each subject's folder in it."""
 
 
-def files_to_draw_from(workspace: Path, num_subjects: int) -> list[Path]:
-    """Return the files of a workspace that ``draw_chunk`` needs, after SURVEY, PLAN and PLATE."""
-    found = [workspace / name for name in SHARED]
+def files_to_draw_from(workspace: Path, num_subjects: int, *, with_plates: bool) -> list[Path]:
+    """Return the files of a workspace that ``draw_chunks`` needs.
+
+    After SURVEY, PLAN and estimation of the light; ``with_plates``: also PLATE.
+    """
+    found = [workspace / _MASKS, *([workspace / _PLATES] if with_plates else [])]
     for number in range(num_subjects):
         folder = subject_folder(workspace, number)
         found += [folder / "checksums.json", *(folder / name for name in OF_A_SUBJECT)]
@@ -58,21 +62,24 @@ def accept_layers(workspace: Path, subject: int, index: int, file: Path) -> None
     write_checksum(subject_folder(workspace, subject), target)
 
 
-def draw_chunk(
+def draw_chunks(
     request: JobRequest,
     settings: Settings,
     models: LoadedModels,
     workspace: Path,
     subject: int,
-    index: int,
+    indices: Iterable[int],
+    drawn: Callable[[int, Path], None],
     *,
     clip: Clip,
     check: Check = lambda: None,
     progress: Progress = lambda stage, done, total: None,
-) -> Path:
-    """Generate one chunk of one subject and return the file with its layers; the chunks it depends on must exist.
+) -> None:
+    """Generate chunks of one subject, one after the other, and call ``drawn`` with each one's file of layers.
 
-    ``workspace`` has ``files_to_draw_from``. On a CPU the bytes are identical to those of an unshared job.
+    ``indices`` may wait: the next index is requested when the previous chunk is finished. The chunks that a chunk
+    depends on must exist by then. ``workspace`` has ``files_to_draw_from``. On a CPU the bytes are identical to those
+    of an unshared job. Raises ``ValueError`` for an index that the plan does not have.
     """
     prepare_process()
     requests = request.for_each_subject()
@@ -83,24 +90,29 @@ def draw_chunk(
         wanted.prompt, wanted.negative_prompt, wanted.reference, models.people, wanted.more_references
     )
 
-    def only_this(offer: ChunkOffer, check: Check, progress: Progress) -> Iterator[ChunkSpan]:
-        return (span for span in offer.spans if span.chunk.index == index)
+    def only_these(offer: ChunkOffer, check: Check, progress: Progress) -> Iterator[ChunkSpan]:
+        todo = {span.chunk.index: span for span in offer.spans}
+        for index in indices:
+            if index in todo:
+                yield todo.pop(index)
+            path = layers_path(workspace, subject, index)
+            if not path.is_file():
+                raise ValueError(f"the plan has no chunk {index}")
+            drawn(index, path)
 
-    with closing(MaskStore(workspace / "masks.zip", clip.info.size_wh)) as store:
+    with closing(MaskStore(workspace / _MASKS, clip.info.size_wh)) as store:
         masks = [subject_masks(store, plan, clip) for plan in plans]
         lighting = [
             estimate_lighting(clip, plan, of_one, settings, folder, check)
             for plan, of_one, folder in zip(plans, masks, folders, strict=True)
         ]
-        shadows = [thrown for _, thrown in lighting]
-        plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
+        plates = None
+        if "plates" in models.generator.needs.inputs:
+            shadows = [thrown for _, thrown in lighting]
+            plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
         prepare_models(models, appearance, folders[subject])
         inputs = PerformInputs(
             clip, plans[subject], masks[subject], plates, lighting[subject][0], wanted.seed, folders[subject]
         )
-        perform_clip(inputs, models, settings, check, progress, only_this)
+        perform_clip(inputs, models, settings, check, progress, only_these)
     trim_malloc()
-    path = chunk_path(folders[subject], plans[subject].chunks[index])
-    if not path.is_file():
-        raise ValueError(f"the plan has no chunk {index}")
-    return path

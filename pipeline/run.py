@@ -207,10 +207,10 @@ def _prepared(
         ]
         lights = _lighting(job, clip, subjects)
         with job.drawing:
-            # Layers that need no plates are drawn beside them; other workers get everything with their chunks.
-            is_early = share is None and "plates" not in job.models.generator.needs.inputs
+            # Layers that need no plates are drawn beside them.
+            is_early = "plates" not in job.models.generator.needs.inputs
             if is_early:
-                job.drawing.start(partial(_perform, job, clip, subjects, lights, None, None))
+                job.drawing.start(partial(_perform, job, clip, subjects, lights, None, share))
             plates = _plates(job, clip, subjects, lights)
             if not is_early:
                 job.drawing.start(partial(_perform, job, clip, subjects, lights, plates, share))

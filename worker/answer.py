@@ -64,6 +64,8 @@ def answer_job(
     context = JobContext(name, arguments, worker, cancel_token, make_progress, models)
     token = logged_job_id.set(name)
     begin = time.monotonic()
+    # The decoder process starts while the models are loaded and the source is fetched.
+    keep_ready()
     try:
         raw = job.get("input")
         answer: Answer | ChunkAnswer
@@ -81,13 +83,14 @@ def answer_job(
         seconds = round(time.monotonic() - begin, 2)
         logged_job_id.reset(token)
     code = answer.error_code if isinstance(answer, ErrorAnswer) else "OK"
+    if arguments.origin != "local":
+        # For the next job, while there is none.
+        keep_ready()
     log.info("job ended", extra={"job_id": name, "code": code, "seconds": seconds})
     return wire_form(answer)
 
 
 def _run(job: JobContext, request: JobInput) -> FileAnswer | EstimateAnswer:
-    # The decoder process starts while the models are loaded and the source is fetched.
-    keep_ready()
     settings = compose_settings(request.preset or job.arguments.preset or DEFAULT_PRESET, job.arguments.overrides)
     settings = apply_caller_overrides(settings, request.overrides, job.arguments.locked)
     if request.mode == "estimate":

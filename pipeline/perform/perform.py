@@ -54,7 +54,13 @@ def perform_clip(
     for span in spans:
         if span not in todo:
             announce(chunk_path(folder, span.chunk))
-    offer = ChunkOffer(todo, _dependencies(spans, needs.conditioning_frames, colors_of), folder)
+    offer = ChunkOffer(
+        todo,
+        _dependencies(spans, needs.conditioning_frames, colors_of),
+        folder,
+        lambda span: announce(chunk_path(folder, span.chunk)),
+        with_plates="plates" in needs.inputs,
+    )
     sources = _sources(inputs, models)
     # The sharer reports progress for all chunks.
     drawn = progress if share is draw_all else _say_nothing
@@ -85,9 +91,6 @@ def perform_clip(
             write_checksum(folder, path)
             announce(path)
             models.generator.rest()
-    # Those that others have drawn.
-    for span in todo:
-        announce(chunk_path(folder, span.chunk))
 
 
 @contextmanager

@@ -20,6 +20,10 @@ class ChunkOffer:
     """For each chunk of the clip, by its index: the chunks whose layers it depends on."""
     folder: Path
     """Where the layers go (``workspace.layers.chunk_path``)."""
+    announce: Callable[[ChunkSpan], None]
+    """To be called for each chunk that was generated elsewhere, once its layers are in the folder; by any thread."""
+    with_plates: bool
+    """Whether generation needs the plates; if not, they may not exist yet."""
 
 
 ShareChunks = Callable[[ChunkOffer, Check, Progress], Iterator[ChunkSpan]]

@@ -41,6 +41,8 @@ def estimate_lighting(
     memory holds a few numbers per frame and small pictures of one shot.
     """
     num_frames = clip.info.num_frames
+    if settings.composite.light == "daylight" and settings.composite.shadows == "keep":
+        return SceneLight.daylight(num_frames), CastShadows.none(num_frames)
     paths = workspace / "light.zip", workspace / "shadows.zip"
     if keep_if_intact(workspace, *paths):
         light = load_values(paths[0], SceneLight)

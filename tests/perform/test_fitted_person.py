@@ -64,7 +64,7 @@ def test_a_second_run_does_not_fit_again(tmp_path: Path) -> None:
 def test_workers_that_share_a_job_get_the_fitted_person(tmp_path: Path) -> None:
     _, loaded = models()
     prepare_models(loaded, Appearance(reference=REFERENCE), tmp_path)
-    assert tmp_path / FITTED in files_to_draw_from(tmp_path, 1)
+    assert tmp_path / FITTED in files_to_draw_from(tmp_path, 1, with_plates=False)
 
 
 def test_a_damaged_file_is_fitted_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

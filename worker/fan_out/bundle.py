@@ -46,8 +46,11 @@ class _Manifest(BaseModel):
     people: list[_Person]
 
 
-def pack(target: Path, request: JobRequest, settings: Settings, workspace: Path, code: str) -> None:
-    """Write the bundle of a job whose survey, plan and plates are in ``workspace``, as a zip without compression."""
+def pack(
+    target: Path, request: JobRequest, settings: Settings, workspace: Path, code: str, *, with_plates: bool
+) -> None:
+    """Write the bundle of a job whose survey, plan and, if needed, plates are in ``workspace``, as a zip without
+    compression."""
     people = request.for_each_subject()
     manifest = _Manifest(
         code=code,
@@ -60,7 +63,7 @@ def pack(target: Path, request: JobRequest, settings: Settings, workspace: Path,
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(_MANIFEST), manifest.model_dump_json())
         _add(archive, _CLIP, request.video)
-        for path in files_to_draw_from(workspace, len(people)):
+        for path in files_to_draw_from(workspace, len(people), with_plates=with_plates):
             _add(archive, f"{_WORKSPACE}/{path.relative_to(workspace).as_posix()}", path)
         for number, each in enumerate(people):
             for n, picture in enumerate(_references(each)):

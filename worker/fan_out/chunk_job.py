@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.draw_chunk import accept_layers, draw_chunk, layers_path
+from pipeline.draw_chunk import draw_chunks
 from pipeline.errors import InvalidInput
 from pipeline.media.sandbox import open_untrusted
 from pipeline.needs import memory_bytes
@@ -19,6 +19,7 @@ from pipeline.runtime.resources import check_memory, resource_errors
 from worker.delivery.bucket import upload_files
 from worker.delivery.bucket_settings import Bucket
 from worker.fan_out.bundle import unpack
+from worker.fan_out.line import ChunkLine
 from worker.fan_out.open_bundle import OpenBundle
 from worker.fan_out.store import download, sha256_of
 from worker.fan_out.token import ChunkOrder, ChunkReceipt, read_token, receipt_key, sign, signing_key
@@ -58,54 +59,47 @@ def do_chunk_job(job: JobContext, raw: Any) -> ChunkAnswer:
     bundle = _opened(job, order, bucket)
     loaded = job.models.load(bundle.settings)
     check_memory(memory_bytes(bundle.clip.info))
-    with job.make_progress(0.0) as progress, resource_errors(bundle.workspace):
-        _download_needed(job, order, bundle, bucket)
-        uploads: list[Future[None]] = []
-        for index in order.chunks:
-            path = draw_chunk(
-                bundle.request,
-                bundle.settings,
-                loaded,
-                bundle.workspace,
-                order.subject,
-                index,
-                clip=bundle.clip,
-                check=job.cancel_token.check,
-                progress=job.tracked(progress),
-            )
-            # In parallel with the next chunk.
-            uploads.append(start_thread(partial(_deliver, order, index, path, bucket, key), "layers"))
+    line = ChunkLine(order, bucket, key, bundle.workspace, job.cancel_token.check)
+    uploads: list[Future[None]] = []
+
+    def drawn(index: int, path: Path) -> None:
+        # In parallel with the next chunk.
+        uploads.append(start_thread(partial(_deliver, order, index, line.places[index], path, bucket, key), "layers"))
+
+    with job.make_progress(0.0) as progress, resource_errors(bundle.workspace), closing(line):
+        draw_chunks(
+            bundle.request,
+            bundle.settings,
+            loaded,
+            bundle.workspace,
+            order.subject,
+            line.chunks(),
+            drawn,
+            clip=bundle.clip,
+            check=job.cancel_token.check,
+            progress=job.tracked(progress),
+        )
         job.cancel_token.stage = "deliver"
         deadline = time.monotonic() + _DELIVER_SECONDS
         wait_until(lambda: all(upload.done() for upload in uploads), job.cancel_token.check, deadline)
         for upload in uploads:
             upload.result(timeout=0)
-    return ChunkAnswer(chunks=list(order.chunks))
+    return ChunkAnswer(chunks=list(line.places))
 
 
-def _download_needed(job: JobContext, order: ChunkOrder, bundle: OpenBundle, bucket: Bucket) -> None:
-    """Download the layers of earlier chunks that the order's chunks continue from, unless they are there."""
-    for index, (place, digest) in order.needed.items():
-        if not layers_path(bundle.workspace, order.subject, index).exists():
-            file = bundle.workspace / f"needed_{index}.part"
-            download(bucket, place, file, digest, job.cancel_token.check)
-            accept_layers(bundle.workspace, order.subject, index, file)
-
-
-def _deliver(order: ChunkOrder, index: int, path: Path, bucket: Bucket, key: bytes) -> None:
+def _deliver(order: ChunkOrder, index: int, place: str, path: Path, bucket: Bucket, key: bytes) -> None:
     """Put a chunk's layers into the bucket, then their receipt."""
     receipt = ChunkReceipt(
         job=order.job,
         expires=int(time.time()) + _RECEIPT_SECONDS,
         subject=order.subject,
         chunk=index,
-        layers=order.chunks[index],
+        layers=place,
         sha256=sha256_of(path),
     )
     receipt_file = path.with_suffix(".receipt")
     receipt_file.write_text(sign(receipt, key), encoding="ascii")
-    files = {order.chunks[index]: path, receipt_key(order.chunks[index]): receipt_file}
-    upload_files(bucket, files, check=lambda: None)
+    upload_files(bucket, {place: path, receipt_key(place): receipt_file}, check=lambda: None)
 
 
 def _opened(job: JobContext, order: ChunkOrder, bucket: Bucket) -> OpenBundle:

@@ -34,17 +34,31 @@ class Signed(BaseModel):
     """Seconds since 1970."""
 
 
-class ChunkOrder(Signed):
+class Portion(Signed):
     """Requests the layers of some chunks."""
+
+    further: str
+    """Prefix of the keys under which the same job finds further portions: see ``portion_key``."""
+    chunks: dict[int, str]
+    """Key to store the layers under, by chunk, in the order of generation; a receipt is stored beside them."""
+    needed: dict[int, tuple[str, str]]
+    """Earlier chunks whose layers are needed: their key and SHA-256."""
+
+
+class ChunkOrder(Portion):
+    """Starts a chunk job: where its inputs are, and its first portion."""
 
     bundle: str
     """Key of the bundle in the bucket."""
     bundle_sha256: str
     subject: int
-    chunks: dict[int, str]
-    """Key to store the layers under, by chunk, in the order of generation; a receipt is stored beside them."""
-    needed: dict[int, tuple[str, str]]
-    """Earlier chunks whose layers are needed: their key and SHA-256."""
+
+
+class FurtherPortion(Portion):
+    """A further portion, stored in the bucket; the last one has no chunks."""
+
+    number: int
+    """1, 2, 3 …: a portion cannot pass for another one of the same job."""
 
 
 class ChunkReceipt(Signed):
@@ -59,6 +73,11 @@ class ChunkReceipt(Signed):
 def receipt_key(layers: str) -> str:
     """Return the key of the receipt for layers stored under a key."""
     return f"{layers}.receipt"
+
+
+def portion_key(further: str, number: int) -> str:
+    """Return the key of a job's further portion."""
+    return f"{further}{number}.portion"
 
 
 def signing_key(bucket: Bucket) -> bytes:

@@ -16,6 +16,7 @@ from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
 from worker.cancellation import CancelToken
 from worker.environment import WorkerEnvironment
+from worker.fan_out.files import SharedFiles
 from worker.fan_out.share import FanOut
 from worker.input import JobInput
 from worker.resume import code_hash
@@ -50,18 +51,10 @@ def shared_work(
     def work(job_request: JobRequest, passes: Path, clip: Clip, check: Check, progress: Progress) -> JobResult:
         assert worker.endpoint is not None and worker.bucket is not None  # check_fan_out
         left = cancel_token.seconds_left()
-        with FanOut(
-            worker.endpoint,
-            worker.bucket,
-            request.fan_out,
-            job_request,
-            settings,
-            passes,
-            job_request.output_dir.parent / "shared",
-            code_hash(),
-            worker.late_seconds,
-            _LONGEST_JOB_SECONDS if left is None else max(left, 1.0),
-        ) as fan_out:
+        scratch = job_request.output_dir.parent / "shared"
+        with SharedFiles(worker.bucket, job_request, settings, passes, scratch, code_hash()) as files:
+            seconds = _LONGEST_JOB_SECONDS if left is None else max(left, 1.0)
+            fan_out = FanOut(worker.endpoint, request.fan_out, files, worker.late_seconds, seconds)
             result = run_job(
                 job_request, settings, models(), passes, clip=clip, check=check, progress=progress, share=fan_out.share
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from worker.fan_out.board import Board, ChunkState, SentOrder
@@ -23,10 +21,32 @@ def send(board: Board, *, started: bool = False) -> SentOrder:
     return order
 
 
-def test_parts_grow_smaller_and_no_more_are_sent_than_workers_can_take() -> None:
+def fetch(board: Board, order: SentOrder, index: int) -> None:
+    assert board.is_fetched(order, index)
+    board.is_taken(index)
+
+
+def test_every_other_worker_has_a_chunk_and_the_next_one_and_gets_another_when_it_has_made_one() -> None:
     board = board_of(16)
-    assert [send(board).left for _ in range(6)] == [[0, 1], [2, 3], [4, 5], [6, 7], [8], [9]]
-    assert board.claim_to_send() is None and board.claim_here() == 10
+    orders = [send(board) for _ in range(3)]
+    assert [order.left for order in orders] == [[0, 1], [2, 3], [4, 5]]
+    assert board.claim_to_send() is None and board.claim_here() == 6
+    assert board.claim_further(orders[0]) is None
+    fetch(board, orders[0], 0)
+    assert board.claim_further(orders[0]) == [7] and orders[0].left == [1, 7] and orders[0].portions == 1
+
+
+def test_few_chunks_are_divided_evenly() -> None:
+    assert send(board_of(4)).left == [0]
+
+
+def test_an_order_is_closed_when_nothing_is_open_and_its_worker_then_gets_no_more() -> None:
+    board = board_of(2, workers=2)
+    order = send(board, started=True)
+    assert order.left == [0] and board.claim_here() == 1
+    assert board.claim_further(order) == [] and board.claim_further(order) is None
+    fetch(board, order, 0)
+    assert board.sent() == [] and board.given_up == []
 
 
 def test_chunks_that_need_each_other_go_to_one_worker_and_are_waited_for() -> None:
@@ -34,47 +54,66 @@ def test_chunks_that_need_each_other_go_to_one_worker_and_are_waited_for() -> No
     order = send(board, started=True)
     assert order.left == [0, 1] and board.claim_to_send() is None
     assert board.claim_here() is None
-    board.is_fetched(order, 0, Path("x"))
-    board.is_fetched(order, 1, Path("x"))
+    assert board.is_fetched(order, 0)
+    assert board.claim_further(order) == [2], "its worker has what the chunk needs"
+    assert board.is_fetched(order, 1) and board.is_fetched(order, 2)
     assert board.claim_here() is None, "they are not where the next one looks for them yet"
-    board.is_taken(0)
-    board.is_taken(1)
-    assert board.claim_here() == 2
+    for index in range(3):
+        board.is_taken(index)
+    assert board.claim_here() == 3
+    assert board.claim_further(order) is None and not order.is_closed, "the next ones may be for this worker"
 
 
 def test_queued_chunks_are_taken_back() -> None:
-    board = board_of(2, workers=2)
+    board = board_of(2, workers=3)
     first, second = send(board, started=True), send(board)
     assert (first.left, second.left) == ([0], [1])
     assert board.claim_here() == 1 and board.given_up == ["job-2"]
     assert board.counts.taken_over == 0 and board.claim_here() is None
 
 
-def test_the_end_of_a_line_is_drawn_here_and_comes_but_once(tmp_path: Path) -> None:
-    board = board_of(16, workers=2)
+def test_the_end_of_a_line_is_drawn_here_and_its_job_is_cancelled_before_it_draws_it_too() -> None:
+    board = board_of(6, workers=2)
     order = send(board, started=True)
-    assert order.left == [0, 1, 2, 3]
-    for index in range(4, 16):
+    assert order.left == [0, 1]
+    for index in range(2, 6):
+        assert board.claim_here() == index
+        board.is_drawn_here(index, 100.0)
+    assert board.claim_here() == 1 and board.counts.taken_over == 0
+    assert board.claim_further(order) == []
+    fetch(board, order, 0)
+    assert board.given_up == ["job-1"]
+    board.is_drawn_here(1, 100.0)
+    assert not board.is_fetched(order, 1), "it comes but once"
+    assert board.is_done() and (board.counts.here, board.counts.elsewhere) == (5, 1)
+
+
+def test_a_chunk_that_is_about_to_begin_elsewhere_is_left_there() -> None:
+    board = board_of(6, workers=2)
+    order = send(board, started=True)
+    for index in range(2, 6):
         assert board.claim_here() == index
         board.is_drawn_here(index, 1.0)
-    assert board.claim_here() == 3 and board.claim_here() == 2 and board.counts.taken_over == 0
-    board.is_drawn_here(3, 1.0)
-    twice = tmp_path / "twice.zip"
-    twice.write_bytes(b"layers")
-    board.is_fetched(order, 3, twice)
-    assert not twice.exists() and board.counts.elsewhere == 0
+    order.last_sign -= 0.9
+    assert board.claim_here() is None
+    order.last_sign -= 1.0
+    assert board.claim_here() == 1, "its worker is slow, or has died"
 
 
-def test_a_late_chunk_is_generated_here_and_its_late_result_is_dropped(tmp_path: Path) -> None:
+def test_a_late_chunk_is_generated_here_and_its_late_result_is_dropped() -> None:
     board = board_of(1, late_seconds=0.0)
     order = send(board, started=True)
     assert board.claim_here() == 0 and board.given_up == ["job-1"] and board.counts.taken_over == 1
-    late = tmp_path / "late.zip"
-    late.write_bytes(b"layers")
-    board.is_fetched(order, 0, late)
-    assert board.fetched() == [] and not late.exists() and not board.is_done()
+    assert not board.is_fetched(order, 0) and not board.is_done()
     board.is_drawn_here(0, 1.0)
     assert board.is_done() and (board.counts.here, board.counts.elsewhere) == (1, 0)
+
+
+def test_layers_that_cannot_be_put_into_the_workspace_are_generated_here() -> None:
+    board = board_of(1)
+    assert board.is_fetched(send(board, started=True), 0)
+    board.was_not_taken(0)
+    assert board.claim_here() == 0
 
 
 def test_patience_grows_with_what_a_chunk_usually_takes() -> None:

@@ -21,7 +21,8 @@ KEY = signing_key(BUCKET)
 SOON = int(time.time()) + 86_400
 ORDER = ChunkOrder(
     job="j", expires=SOON, bundle="understudy/fan_out/j/bundle.zip", bundle_sha256="0" * 64, subject=0,
-    chunks={3: "understudy/fan_out/j/layers/3.zip"}, needed={2: ("k", "1" * 64)},
+    further="understudy/fan_out/j/orders/0_1_", chunks={3: "understudy/fan_out/j/layers/3.zip"},
+    needed={2: ("k", "1" * 64)},
 )  # fmt: skip
 VARIABLES = {
     "BUCKET_ENDPOINT_URL": "http://127.0.0.1:9",
