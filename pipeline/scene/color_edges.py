@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.regions import counts_in, those_of
 from pipeline.runtime.compiled import njit
 
 _DOUBTFUL_PX = 2
@@ -25,6 +26,12 @@ _LEAST_APART = 4.0
 _BEYOND = 0.1
 """How far beyond the middle between them a color must lie to change sides."""
 _LEAST_WEIGHT = 0.05
+_PERSON_BH = 0.03
+"""How far a person's mask may end inside their outline, where somebody else is beside them."""
+_PERSON_ROOM_PX = 4
+"""How far beyond that the colors of the subject are looked at."""
+_SMOOTH_PX = 5
+"""Side of the window in which most pixels decide: in grain single ones change sides."""
 _HALF = 0.5
 
 
@@ -48,8 +55,45 @@ def settle_edges(labels: NDArray[np.uint8], picture: Picture, subject: int) -> N
     cores[kept & ~_near(own, _KEPT_CORE_PX)] = labels[kept & ~_near(own, _KEPT_CORE_PX)]
     settled = labels.copy()
     colors = picture[area].astype(np.float32)
-    settled[area] = _settled(labels[area].copy(), cores[area].copy(), doubtful[area].copy(), colors, np.uint8(subject))
+    settled[area] = _settled(
+        labels[area].copy(), cores[area].copy(), doubtful[area].copy(), colors, np.uint8(subject), _WINDOW_PX
+    )
     return settled
+
+
+def others_beside(
+    labels: NDArray[np.uint8], doubted: Mask, picture: Picture, subject_others: tuple[int, int], height_px: float
+) -> Mask:
+    """Return the ``doubted`` pixels (h, w) of the subject that are others': beside them, and in the colors that they
+    have there rather than in those of the subject.
+
+    The mask of somebody large in front may end well inside their outline, and that of the subject fills the rest. What
+    is the subject's for certain is looked at farther away than by ``settle_edges``.
+    """
+    subject, others = subject_others
+    own, theirs = labels == subject, labels == others
+    reach_px = max(_DOUBTFUL_PX, round(_PERSON_BH * height_px))
+    near = _near(theirs, reach_px)
+    doubtful = own & doubted & near
+    found = np.zeros(labels.shape, np.bool_)
+    if not doubtful.any():
+        return found
+    window_px = reach_px + _PERSON_ROOM_PX
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(doubtful), window_px), (labels.shape[1], labels.shape[0]))
+    area = np.s_[y0:y1, x0:x1]
+    cores = np.where(own & ~near, np.uint8(subject), np.uint8(0))
+    cores[theirs & ~_near(own, _KEPT_CORE_PX)] = others
+    colors = picture[area].astype(np.float32)
+    settled = _settled(
+        labels[area].copy(), cores[area].copy(), doubtful[area].copy(), colors, np.uint8(subject), window_px
+    )
+    found[area] = doubtful[area] & (settled == others)
+    found = doubtful & (cv2.medianBlur((found | theirs).view(np.uint8), _SMOOTH_PX) > 0)
+    # A fold of the subject's clothes may have their color.
+    count, labeled = cv2.connectedComponents((found | theirs).view(np.uint8), connectivity=4)
+    joined = counts_in(labeled, theirs, count) > 0
+    joined[0] = False
+    return found & those_of(labeled, joined)
 
 
 def _near(mask: Mask, distance_px: int) -> Mask:
@@ -59,9 +103,15 @@ def _near(mask: Mask, distance_px: int) -> Mask:
 
 @njit(cache=True, nogil=True)
 def _settled(
-    labels: NDArray[np.uint8], cores: NDArray[np.uint8], doubtful: Mask, colors: Float32Array, subject: np.uint8
+    labels: NDArray[np.uint8],
+    cores: NDArray[np.uint8],
+    doubtful: Mask,
+    colors: Float32Array,
+    subject: np.uint8,
+    window_px: int,
 ) -> NDArray[np.uint8]:
-    """Decide the ``doubtful`` pixels; ``cores`` (h, w) are the labels where they are certain, else 0."""
+    """Decide the ``doubtful`` pixels; ``cores`` (h, w) are the labels where they are certain, else 0. Those up to
+    ``window_px`` away are looked at."""
     height, width = labels.shape
     result = labels.copy()
     sums = np.zeros((2, 7), np.float64)
@@ -71,8 +121,8 @@ def _settled(
         for c in range(width):
             if not doubtful[r, c]:
                 continue
-            rows = max(r - _WINDOW_PX, 0), min(r + _WINDOW_PX + 1, height)
-            columns = max(c - _WINDOW_PX, 0), min(c + _WINDOW_PX + 1, width)
+            rows = max(r - window_px, 0), min(r + window_px + 1, height)
+            columns = max(c - window_px, 0), min(c + window_px + 1, width)
             votes[:] = 0
             middle = 0.0
             apart = 0.0

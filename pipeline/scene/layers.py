@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.masks import grow
-from pipeline.scene.color_edges import settle_edges
+from pipeline.scene.color_edges import others_beside, settle_edges
 from pipeline.scene.frame_evidence import FrameEvidence, frame_evidence
 from pipeline.scene.front_edges import front_to_edges, stands_out
 from pipeline.scene.hands_at_things import hands_at_things
@@ -75,6 +75,7 @@ def labels_of(
     labels = _labeled(parts, people, things, evidence, sample)
     labels[_in_front(labels, front, near, evidence, sample)] = Label.FRONT
     labels = settle_edges(labels, sample.view.picture, Label.SUBJECT)
+    labels[_tightly_masked(labels, evidence, sample)] = Label.OTHERS
     if is_completed:
         labels[_missed(labels, evidence, sample, row)] = Label.SUBJECT
     others = labels == Label.OTHERS
@@ -137,6 +138,12 @@ def _in_front(
     subject = (labels == Label.SUBJECT) & ~front
     free = (labels == Label.NOBODY) & ~front
     return front | front_to_edges(front, subject, free, is_common, sample)
+
+
+def _tightly_masked(labels: NDArray[np.uint8], evidence: FrameEvidence, sample: Sample) -> Mask:
+    """Return the pixels (h, w) of others that their masks miss in favor of the subject's."""
+    subject = (labels == Label.SUBJECT) & ~evidence.alike
+    return others_beside(labels, subject, sample.view.picture, (Label.SUBJECT, Label.OTHERS), sample.body.height_px)
 
 
 def _missed(labels: NDArray[np.uint8], evidence: FrameEvidence, sample: Sample, row: SceneRow) -> Mask:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.scene.color_edges import settle_edges
+from pipeline.scene.color_edges import others_beside, settle_edges
 from pipeline.scene.layers import Label
 
 SHAPE = (80, 90)
@@ -58,3 +58,41 @@ def test_background_takes_no_part() -> None:
     labels = np.zeros(SHAPE, np.uint8)
     labels[:, :40] = Label.CARRIED
     assert settle_edges(labels, picture_of(stick(40)), Label.SUBJECT) is labels
+
+
+def tight(truth: np.ndarray, gap_px: int) -> np.ndarray:
+    """Return labels of somebody whose mask ends inside their outline ``truth``."""
+    kernel = np.ones((1, 2 * gap_px + 1), np.uint8)
+    return labels_with(cv2.erode(truth.view(np.uint8), kernel) > 0, Label.OTHERS)
+
+
+def broad() -> np.ndarray:
+    mask = np.zeros(SHAPE, np.bool_)
+    mask[:, 20:55] = True
+    return mask
+
+
+def beside(labels: np.ndarray, picture: np.ndarray, doubted: np.ndarray) -> np.ndarray:
+    return others_beside(labels, doubted, picture, (Label.SUBJECT, Label.OTHERS), 300.0)
+
+
+def test_the_edge_of_somebody_with_a_tight_mask_is_theirs() -> None:
+    truth = broad()
+    labels = tight(truth, 6)
+    found = beside(labels, picture_of(truth), np.ones(SHAPE, np.bool_))
+    lacking = truth & (labels == Label.SUBJECT)
+    assert (found & lacking).sum() > 0.95 * lacking.sum()
+    assert (found & ~truth).sum() < 0.05 * lacking.sum()
+
+
+def test_clothes_in_the_subjects_own_colors_stay_the_subjects() -> None:
+    truth = broad()
+    assert not beside(tight(truth, 6), picture_of(truth), np.zeros(SHAPE, np.bool_)).any()
+
+
+def test_a_fold_of_the_subjects_clothes_in_the_colors_of_others_is_not_theirs() -> None:
+    truth = broad()
+    fold = np.zeros(SHAPE, np.bool_)
+    fold[20:40, 59:62] = True
+    labels = labels_with(truth, Label.OTHERS)
+    assert not (beside(labels, picture_of(truth | fold), np.ones(SHAPE, np.bool_)) & fold).any()
