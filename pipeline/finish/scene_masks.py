@@ -113,7 +113,9 @@ def scene_masks(
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)
-    small = labels_of(sample, scene.row(row), places, settings.complete_mask, scene.may_meet(frame), near)
+    shafts = scene.shafts.expected(frame)
+    may_meet = scene.may_meet(frame)
+    small = labels_of(sample, scene.row(row), places, settings.complete_mask, may_meet, near, shafts)
     if scene.balls.mask(frame, box_xyxy) is not None:
         label_shoes(small, sample)
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from pipeline.datatypes.arrays import Float64Array, Mask
 from pipeline.scene.held_places import places_in, shares
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import Sample
-from pipeline.scene.scene_model import SceneModel, save_held
+from pipeline.scene.scene_model import SceneModel, save_held, shafts_path
+from pipeline.scene.shaft_track import ShaftTracks
+from pipeline.scene.shafts import Shaft, shafts_in
 
 _KEPT = (int(Label.CARRIED), int(Label.THING))
 _NEAR_ROWS = 2
@@ -19,35 +22,52 @@ _FADE = 0.6
 """Weight of a neighboring plate's frames: the subject turns."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldLook:
+    """What one frame shows of what is carried."""
+
+    counts: Float64Array
+    """See ``place_counts``."""
+    shafts: list[Shaft]
+
+
 class HeldSearch:
     """Takes the frames in order, once their colors are known; holds the counts of one plate."""
 
-    def __init__(self, model: SceneModel, shot_of: NDArray[np.int64]) -> None:
-        """``shot_of`` (plates,): the shot of each plate."""
+    def __init__(
+        self, model: SceneModel, anchors: NDArray[np.int64], shot_starts: NDArray[np.int64], rate: float
+    ) -> None:
+        """``anchors`` (plates,): the middle frame of each plate; ``rate`` in frames per second."""
         self._model = model
-        self._shot_of = shot_of
+        self._shot_starts = shot_starts
+        self._shot_of = np.searchsorted(shot_starts, anchors, side="right")
+        self._rate = rate
+        self._shafts: list[tuple[int, Shaft]] = []
+        """The frame of each, and it."""
         self._row = -1
         self._counts: Float64Array | None = None
 
-    def counts(self, row: int, sample: Sample, places: tuple[Mask, Mask], *, may_meet: bool) -> Float64Array:
-        """Return the ``place_counts`` of a frame of plate ``row``; the other arguments are those of ``labels_of``.
+    def look(self, row: int, sample: Sample, places: tuple[Mask, Mask], *, may_meet: bool) -> HeldLook:
+        """Return what a frame of plate ``row`` shows; the other arguments are those of ``labels_of``.
 
         Any thread may ask.
         """
         known = self._model.row(row)
         labels = labels_of(sample, known, places, is_completed=False, may_meet=may_meet)
-        return places_in(labels, _KEPT, sample, known)
+        return HeldLook(places_in(labels, _KEPT, sample, known), shafts_in(labels == Label.CARRIED, sample))
 
-    def push(self, row: int, counts: Float64Array) -> None:
-        """Add the next frame's ``counts``."""
+    def push(self, number: int, row: int, look: HeldLook) -> None:
+        """Add what the next frame, ``number``, shows."""
         if row != self._row:
             self._store()
             self._row = row
-        self._counts = counts if self._counts is None else self._counts + counts
+        self._counts = look.counts if self._counts is None else self._counts + look.counts
+        self._shafts += [(number, shaft) for shaft in look.shafts]
 
     def finish(self) -> None:
-        """Write the places around all plates."""
+        """Write the places around all plates, and the shafts."""
         self._store()
+        ShaftTracks.of(self._shafts, self._shot_starts, self._rate).save(shafts_path(self._model.folder))
         for row in range(len(self._shot_of)):
             near = range(max(row - _NEAR_ROWS, 0), min(row + _NEAR_ROWS + 1, len(self._shot_of)))
             total = [

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Float64Array, Picture
+from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.smoothing import true_runs
@@ -26,7 +26,7 @@ from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import parallel_map, prefetch
 from pipeline.scene.ball_search import search_balls
 from pipeline.scene.balls import Circles, find_circles
-from pipeline.scene.held_search import HeldSearch
+from pipeline.scene.held_search import HeldLook, HeldSearch
 from pipeline.scene.learner import SceneLearner, look_at
 from pipeline.scene.near_layer import NearLayers
 from pipeline.scene.near_search import DOUBTED, NearSearch
@@ -114,7 +114,7 @@ def learn_scene(
                 learner.push(number, sample)
         learner.finish(rate)
     if learner.sees_things:
-        _learn_held_places(clip, plan, plates, model, looks, sampled, check)
+        _learn_held_places(clip, plan, plates, model, looks, sampled, rate, check)
     doubted = {row for row, doubt in learner.doubts.items() if doubt > DOUBTED}
     NearSearch(clip, plan, masks, plates, model).run(looks, doubted, check)
     write_checksum(workspace, folder)
@@ -128,22 +128,24 @@ def _learn_held_places(
     model: SceneModel,
     looks: list[int],
     sampled: Callable[[Frame], Sample],
+    rate: float,
     check: Check,
 ) -> None:
     """Look again at the frames ``looks``, once the colors are known: where is what is kept, relative to the limbs?"""
-    held = HeldSearch(model, np.searchsorted(plan.shot_starts, plates.anchors, side="right"))
+    held = HeldSearch(model, plates.anchors, plan.shot_starts, rate)
 
-    def kept(frame: Frame) -> tuple[int, Float64Array]:
+    def kept(frame: Frame) -> tuple[int, int, HeldLook]:
         number = frame.index
         row = int(plates.plate_rows[number, 0])
         sample = sampled(frame)
         positions = plates.positions(number, 0, sample.view.box_xyxy, sample.view.size_wh)
-        return row, held.counts(row, sample, model.places_at(row, positions), may_meet=model.may_meet(number))
+        look = held.look(row, sample, model.places_at(row, positions), may_meet=model.may_meet(number))
+        return number, row, look
 
     with closing(_of_frames(clip, looks, kept)) as all_kept:
-        for row, counts in all_kept:
+        for number, row, look in all_kept:
             check()
-            held.push(row, counts)
+            held.push(number, row, look)
     held.finish()
 
 

@@ -17,6 +17,7 @@ from pipeline.datatypes.arrays import Mask
 from pipeline.scene.balls import Balls
 from pipeline.scene.colors import NUM_BINS
 from pipeline.scene.near_layer import NearLayers
+from pipeline.scene.shaft_track import ShaftTracks
 from pipeline.shaped import Shaped, Shapes
 
 _CACHED = 4
@@ -71,6 +72,8 @@ class SceneModel:
     """Read on first use."""
     _balls: list[Balls] = field(default_factory=list, repr=False)
     """Read when first asked for."""
+    _shafts: list[ShaftTracks] = field(default_factory=list, repr=False)
+    """Read when first asked for."""
     _cache: OrderedDict[int, SceneRow] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -102,6 +105,14 @@ class SceneModel:
                 self._balls.append(Balls.load(balls_path(self.folder)))
             return self._balls[0]
 
+    @property
+    def shafts(self) -> ShaftTracks:
+        """The shafts in the subject's hands; for the passes after SCENE. Thread-safe."""
+        with self._lock:
+            if not self._shafts:
+                self._shafts.append(ShaftTracks.load(shafts_path(self.folder)))
+            return self._shafts[0]
+
     def may_meet(self, frame: int) -> bool:
         """Whether somebody was close to the subject shortly before or after: a passer-by's mask is lost now and then.
 
@@ -130,6 +141,11 @@ def bins_at(bins: Mask, positions: NDArray[np.float32], bin_px: float) -> Mask:
 def balls_path(folder: Path) -> Path:
     """Return the balls' path; the file is absent where there are none."""
     return folder / "balls.npz"
+
+
+def shafts_path(folder: Path) -> Path:
+    """Return the shafts' path; the file is absent where there are none."""
+    return folder / "shafts.npz"
 
 
 def save_held(folder: Path, number: int, shares: NDArray[np.float32]) -> None:

@@ -44,9 +44,9 @@ def with_box(x: float) -> Shot:
 def searched(folder: Path, shots: list[Shot], row: SceneRow) -> SceneModel:
     save_row(folder, 0, row)
     model = SceneModel(folder, 1.0, 1.0, NearLayers(folder))
-    search = HeldSearch(model, np.zeros(1, np.int64))
+    search = HeldSearch(model, np.zeros(1, np.int64), np.zeros(0, np.int64), 30.0)
     for shot in shots:
-        search.push(0, search.counts(0, shot.sample(), (row.front, row.wrong), may_meet=False))
+        search.push(0, 0, search.look(0, shot.sample(), (row.front, row.wrong), may_meet=False))
     search.finish()
     return model
 
