@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from pipeline.scene.shafts import Shaft
 
 _NEAR_SECONDS = 0.5
-_LEAST_NEAR = 2
+_LEAST_NEAR = 3
 """As many other sightings nearby must agree: an edge of a sleeve is straight for a moment, too."""
+_COLOR_LEVELS = 40.0
+"""How far apart the colors of one shaft lie in 8-bit Lab, in the sun and in the shade."""
 _DRIFT_DEG_PER_SECOND = 125.0
 _SCATTER_DEG = 8.0
 _LONGEST_GAP_SECONDS = 1.5
@@ -88,10 +90,12 @@ class ShaftTracks:
         return np.searchsorted(self.shot_starts, self.frames, side="right")
 
     def _is_confirmed(self, number: int) -> bool:
-        """Return whether enough others near in time, in the same hand, have nearly the same angle."""
+        """Return whether enough others near in time, in the same hand, have nearly the same angle
+        and color."""
         apart = np.abs(self.frames - self.frames[number]) / self.rate
         same = (self.sides == self.sides[number]) & (self._shots == self._shots[number])
         same &= (apart > 0) & (apart <= _NEAR_SECONDS)
+        same &= np.linalg.norm(self.labs - self.labs[number], axis=1) <= _COLOR_LEVELS
         turned = np.abs(_turn(self.angles_deg - self.angles_deg[number]))
         return bool(np.count_nonzero(same & (turned <= _SCATTER_DEG + _DRIFT_DEG_PER_SECOND * apart)) >= _LEAST_NEAR)
 

@@ -21,6 +21,8 @@ from pipeline.scene.views import Shown
 
 _WIDEST_BH = 0.016
 """Half the width of the widest shaft."""
+_MOST_WIDTH = 2.5
+"""Of a piece, over half the width: it is measured with its mixed edges."""
 _EDGE_PX = 2
 _LEAST_PX = 20
 _NEAR_HAND_BH = 0.12
@@ -108,6 +110,8 @@ def _measured(
     # Of a uniform bar.
     width, length = np.sqrt(12 * np.maximum(variances, 0.05))
     aside = np.array([-along[1], along[0]])
+    if width > _MOST_WIDTH * _WIDEST_BH * height:
+        return 0.0, None
     if length < max(_LEAST_LENGTH_BH * height, _SLENDER * width) or abs(aside @ middle) > _OFF_LINE_BH * height:
         return 0.0, None
     if _lies_on_forearm(middle, along, hand_xy, sample):

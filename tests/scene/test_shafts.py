@@ -92,8 +92,9 @@ def test_shafts_make_whole_what_the_colors_of_a_frame_leave_in_pieces() -> None:
 
 
 def test_between_two_sightings_the_angle_turns_the_shorter_way() -> None:
-    seen = [(0, seen_at(170.0)), (3, seen_at(173.0)), (6, seen_at(176.0)), (18, seen_at(4.0)), (21, seen_at(6.0))]
-    tracks = ShaftTracks.of([*seen, (24, seen_at(8.0))], NO_CUTS, 30.0)
+    before = [(frame, seen_at(170.0 + frame)) for frame in (0, 2, 4, 6)]
+    after = [(frame, seen_at(frame - 14.0)) for frame in (18, 20, 22, 24)]
+    tracks = ShaftTracks.of([*before, *after], NO_CUTS, 30.0)
     ((shaft, tolerance),) = tracks.expected(12)
     assert shaft.angle_deg == pytest.approx(0.0, abs=0.1)
     ((_, surer),) = tracks.expected(18)
@@ -102,14 +103,14 @@ def test_between_two_sightings_the_angle_turns_the_shorter_way() -> None:
 
 def test_a_sighting_that_none_confirms_is_no_shaft() -> None:
     assert ShaftTracks.of([(0, seen_at(40.0)), (90, seen_at(41.0))], NO_CUTS, 30.0).expected(0) == []
-    three = [(frame, seen_at(40.0)) for frame in (0, 3, 6)]
-    tracks = ShaftTracks.of([*three[:2], (4, seen_at(120.0)), three[2]], NO_CUTS, 30.0)
-    assert tracks.angles_deg.tolist() == [40.0, 40.0, 40.0]
+    four = [(frame, seen_at(40.0)) for frame in (0, 2, 4, 6)]
+    tracks = ShaftTracks.of([*four[:2], (3, seen_at(120.0)), *four[2:]], NO_CUTS, 30.0)
+    assert tracks.angles_deg.tolist() == [40.0] * 4
     assert tracks.expected(60) == []
 
 
 def test_a_shaft_is_not_expected_in_another_shot() -> None:
-    tracks = ShaftTracks.of([(frame, seen_at(40.0)) for frame in (0, 3, 6)], np.array([8]), 30.0)
+    tracks = ShaftTracks.of([(frame, seen_at(40.0)) for frame in (0, 2, 4, 6)], np.array([8]), 30.0)
     assert len(tracks.expected(7)) == 1
     assert tracks.expected(8) == []
 
@@ -117,7 +118,7 @@ def test_a_shaft_is_not_expected_in_another_shot() -> None:
 def test_shafts_are_read_as_they_were_written(tmp_path: Path) -> None:
     model = SceneModel(tmp_path, 1.0, 1.0, NearLayers(tmp_path))
     assert model.shafts.expected(0) == []
-    tracks = ShaftTracks.of([(frame, seen_at(40.0 + frame)) for frame in (0, 3, 6)], np.array([8]), 30.0)
+    tracks = ShaftTracks.of([(frame, seen_at(40.0 + frame)) for frame in (0, 2, 4, 6)], np.array([8]), 30.0)
     tracks.save(shafts_path(tmp_path))
     read = SceneModel(tmp_path, 1.0, 1.0, NearLayers(tmp_path)).shafts.expected(5)
     assert [(shaft.angle_deg, tolerance) for shaft, tolerance in read] == [
