@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Matte
 from pipeline.maths.boxes import Box
+from pipeline.maths.channels import is_known
 from pipeline.maths.masks import grow
+from pipeline.runtime.prefetch import parallel_map
 from pipeline.shaped import Shaped, Shapes
 
 FOOT_BH = 0.04
@@ -121,7 +123,7 @@ def reference_of(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
 
     The upper third of the known values is used: a moving shadow darkens the minority of them. Fewer than four give NaN.
     """
-    count = np.isfinite(pictures).all(axis=3).sum(axis=0)
+    count = is_known(pictures).sum(axis=0)
     ordered = np.sort(pictures, axis=0)
     row = np.clip(np.floor(0.67 * (count - 1)), 0, None).astype(np.int64)
     reference = np.take_along_axis(ordered, row[None, :, :, None], axis=0)[0]
@@ -134,8 +136,8 @@ def find_shear(samples: list[ShadowSample]) -> tuple[float, float] | None:
     maximum."""
     grays = [np.asarray(sample.darkening.mean(axis=2), np.float32) for sample in samples]
     tried = [(float(right), float(up)) for right in _RIGHT for up in _UP]
-    shear = min(tried, key=lambda shear: _score(samples, grays, *shear)[0])
-    score, difference = _score(samples, grays, *shear)
+    scores = list(parallel_map(lambda shear: _score(samples, grays, *shear), tried))
+    shear, (score, difference) = min(zip(tried, scores, strict=True), key=lambda each: each[1][0])
     return shear if score < -_STANDS_OUT and difference < -_LEAST_DIFFERENCE else None
 
 
@@ -145,15 +147,15 @@ def measure_shadow(samples: list[ShadowSample], shear: tuple[float, float]) -> S
     None where it is too faint to be visible.
     """
     grounds = [
-        _wide(cast(sample.silhouette, sample.foot_row, *shear)) & np.isfinite(sample.darkening).all(axis=2)
-        for sample in samples
+        _wide(cast(sample.silhouette, sample.foot_row, *shear)) & is_known(sample.darkening) for sample in samples
     ]
     if sum(int(np.count_nonzero(ground)) for ground in grounds) < _LEAST_PX:
         return None
     best = shear
     for steps in ((_FINE, 2 * _FINE), (0.4 * _FINE, 0.5 * _FINE)):
         near = [(best[0] + float(dx), best[1] + float(dy)) for dx in steps[0] for dy in steps[1]]
-        best = min(near, key=lambda tried: _fit(samples, grounds, tried, _SOFT_BH[1])[0])
+        fits = list(parallel_map(lambda tried: _fit(samples, grounds, tried, _SOFT_BH[1])[0], near))
+        best = near[fits.index(min(fits))]
     softness = min(_SOFT_BH, key=lambda tried: _fit(samples, grounds, best, tried)[0])
     darkness = 1 - np.exp(_fit(samples, grounds, best, softness)[1])
     if darkness.mean() < _LEAST_DARKNESS:

@@ -27,6 +27,26 @@ def all_at_most(picture: NDArray[np.uint8], level: int) -> Mask:
     return np.asarray(cv2.inRange(picture, (0,) * channels, (level,) * channels) > 0, np.bool_)
 
 
+def in_all_channels(holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (...): whether something holds in every channel of (..., C)."""
+    result = holds[..., 0].copy()
+    for channel in range(1, holds.shape[-1]):
+        result &= holds[..., channel]
+    return result
+
+
+def is_known(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (...): whether every channel of floats (..., C) is finite."""
+    return in_all_channels(np.isfinite(values))
+
+
+def distances_to(x: float, y: float, height: int, width: int) -> NDArray[np.float32]:
+    """Return (height, width): each pixel's distance from a point, px; numpy's ``hypot`` takes six times as long."""
+    across = np.square(np.arange(width, dtype=np.float32) - np.float32(x))
+    down = np.square(np.arange(height, dtype=np.float32) - np.float32(y))
+    return np.sqrt(across[None] + down[:, None])
+
+
 def lengths(vectors: NDArray[Any]) -> NDArray[np.float32]:
     """Return (h, w): the lengths of vectors (h, w, 2)."""
     x, y = cv2.split(np.asarray(vectors, np.float32))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte, Picture
+from pipeline.maths.channels import distances_to
 from pipeline.maths.illumination import LUMINANCE
 from pipeline.maths.light import linear_of, srgb_of
 from pipeline.maths.robust import agreed_value
@@ -93,10 +94,9 @@ def compare_light(
         return None
     ratio = np.log(np.maximum(wanted, _DARK)) - np.log(np.maximum(light, _DARK))
     luminance = np.log(np.maximum(wanted @ LUMINANCE, _DARK)) - np.log(np.maximum(light @ LUMINANCE, _DARK))
-    rows, columns = np.mgrid[: size_wh[1], : size_wh[0]]
     nose = nose_xy * scale
     # Comparisons with NaN are false: an unknown nose gives an empty face.
-    near = np.hypot(columns - nose[0], rows - nose[1]) < _FACE_BH * body_height_px * scale
+    near = distances_to(float(nose[0]), float(nose[1]), size_wh[1], size_wh[0]) < _FACE_BH * body_height_px * scale
     face = ratio[both & near]
     matrix, slope, medians = _shading_difference(luminance, both, small(normals))
     return LightDifference(

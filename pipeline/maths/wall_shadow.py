@@ -18,6 +18,7 @@ from pipeline.datatypes.arrays import Matte
 from pipeline.datatypes.light import WallShape
 from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.cast_shadow import ShadowSample
+from pipeline.maths.channels import is_known
 from pipeline.maths.masks import grow
 
 _SCALES = (0.85, 1.0, 1.2)
@@ -184,7 +185,7 @@ def measure_wall(samples: list[ShadowSample], found: WallShape) -> tuple[WallSha
     softness and darkness; then the row at which it ends. None where it is faint, or not like the silhouette.
     """
     usable = _usable(samples)
-    grounds = [grow(throw_of(each, found) > 0.5, 7) & np.isfinite(each.darkening).all(axis=2) for each in usable]
+    grounds = [grow(throw_of(each, found) > 0.5, 7) & is_known(each.darkening) for each in usable]
     if sum(int(np.count_nonzero(ground)) for ground in grounds) < _LEAST_PX:
         return None
     colors = np.concatenate([each.darkening[ground] for each, ground in zip(usable, grounds, strict=True)])

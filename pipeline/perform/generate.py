@@ -102,7 +102,7 @@ def generate_layers(
     overlap = min(overlap_frames, needs.conditioning_frames)
     spans = [*windows_of(frames.start, frames.stop, needs.window_frames, overlap)]
     windows = (sources.window(span.start, span.stop, needs, check) for span in spans)
-    if needs.output == "pictures":
+    if needs.inputs:
         # A window needs only the finished layers of the previous one: the next is prepared while this one is generated.
         windows = prefetch(windows)
     pending: dict[int, Layer] = {}

@@ -80,10 +80,11 @@ def perform_clip(
             )
             path = chunk_path(folder, span.chunk)
             with ExitStack() as stack:
-                if needs.output == "pictures":
+                if needs.inputs:
                     # Up to a window ahead of what is done to finished layers, for which a card need not wait.
-                    ahead = stack.enter_context(closing(prefetch(layers, needs.window_frames)))
-                    layers = correct_color_drift(ahead, reference, inputs.light)
+                    layers = stack.enter_context(closing(prefetch(layers, needs.window_frames)))
+                if needs.output == "pictures":
+                    layers = correct_color_drift(layers, reference, inputs.light)
                 if settings.temporal.method == "flow" and figure is not None:
                     moving = with_motion(layers, plan, inputs.clip.info.pts_seconds, figure)
                     layers = reduce_flicker(moving, restarts, settings.temporal.strength)

@@ -21,10 +21,12 @@ from pipeline.maths.cast_shadow import (
     measure_shadow,
     reference_of,
 )
+from pipeline.maths.channels import is_known
 from pipeline.maths.light import linear_of
 from pipeline.maths.masks import grow
 from pipeline.maths.reflection import mirror, reflection_strength, sample_reflection
 from pipeline.maths.wall_shadow import find_wall, measure_wall, throw_of, throw_on_wall
+from pipeline.runtime.prefetch import parallel_map
 from pipeline.shaped import Shaped, Shapes
 
 MOST_SAMPLES = 20
@@ -141,8 +143,8 @@ def _is_mirrored(samples: Sequence[ShadowSample]) -> bool:
     measured = []
     for sample in samples:
         assert sample.difference is not None
-        known = np.asarray(np.isfinite(sample.difference).all(axis=2), np.float32)
-        usable = np.isfinite(sample.darkening).all(axis=2) & (mirror(known, sample.foot_row) > 0.5)
+        known = is_known(sample.difference).astype(np.float32)
+        usable = is_known(sample.darkening) & (mirror(known, sample.foot_row) > 0.5)
         found = sample_reflection(
             np.nan_to_num(sample.difference),
             sample.silhouette > 0.5,
@@ -190,7 +192,7 @@ def _samples(
     references: Sequence[GroundView] | None = None,
 ) -> list[ShadowSample]:
     """Compare each view with the ``references`` of other frames (the views themselves)."""
-    found = [_sample(view, references or views, world_from_source, size_wh) for view in views]
+    found = parallel_map(lambda view: _sample(view, references or views, world_from_source, size_wh), views)
     return [sample for sample in found if sample is not None]
 
 
@@ -233,7 +235,7 @@ def _sample(
     reference = reference_of(np.stack(seen))
     darkening = here - reference
     darkening[view.people[area]] = np.nan
-    known = np.isfinite(darkening).all(axis=2)
+    known = is_known(darkening)
     if not known.any():
         return None
     darkening -= np.median(darkening[known], axis=0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.channels import all_at_most, in_all_channels
 from pipeline.maths.masks import grow
 from pipeline.runtime.compiled import njit
 
@@ -79,5 +80,5 @@ def _unlike_surroundings(picture: Picture, brief: Mask, known: Mask, reach_px: i
     inside = known[..., None]
     low = cv2.erode(np.where(inside, picture, np.uint8(255)), kernel)
     high = cv2.dilate(np.where(inside, picture, np.uint8(0)), kernel)
-    beyond = cv2.max(cv2.subtract(picture, high), cv2.subtract(low, picture)) > _LEVELS
-    return np.asarray(brief & beyond.any(axis=-1) & (low <= high).all(axis=-1), np.bool_)
+    is_within = all_at_most(cv2.max(cv2.subtract(picture, high), cv2.subtract(low, picture)), _LEVELS)
+    return brief & ~is_within & in_all_channels(low <= high)

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.maths.channels import in_all_channels
 from pipeline.maths.masks import grow
 from pipeline.scene.narrow import narrow_lines
 from pipeline.scene.samples import Sample, eroded, opened
@@ -73,4 +74,4 @@ def _alike_nearby(picture: Picture, front: Mask, reach_px: int) -> Mask:
     square = cv2.blur(colors**2 * weight[..., None], size) / total
     deviation = np.sqrt(np.maximum(square - mean**2, 0.0))
     levels = np.clip(_ALIKE_SHARE * mean.mean(axis=-1, keepdims=True), *_ALIKE_LEVELS)
-    return np.asarray((np.abs(colors - mean) <= levels + _ALIKE_DEVIATIONS * deviation).all(axis=-1), np.bool_)
+    return in_all_channels(np.abs(colors - mean) <= levels + _ALIKE_DEVIATIONS * deviation)

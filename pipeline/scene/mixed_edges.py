@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.channels import all_at_most
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import sums_in, those_of
 from pipeline.scene.displaced import hues
@@ -67,7 +68,7 @@ def _between(source: Picture, plate: Picture, own: Mask, reach_px: int) -> Mask:
     between = np.ones(own.shape, np.bool_)
     for now, clean in ((source, plate), (hues(source), hues(plate))):
         low, high = _range(now, clean, own, reach_px)
-        between &= (cv2.max(cv2.subtract(now, high), cv2.subtract(low, now)) <= _LEVELS).all(axis=-1)
+        between &= all_at_most(cv2.max(cv2.subtract(now, high), cv2.subtract(low, now)), _LEVELS)
     return between
 
 

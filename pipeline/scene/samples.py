@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
-from pipeline.maths.channels import largest_channel
+from pipeline.maths.channels import distances_to, largest_channel
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.body import HAND, HEAD, NUM_PARTS, PART_NAMES, Body, part_distances
@@ -220,8 +220,7 @@ def beside_counts(sample: Sample, wrong: Mask) -> tuple[NDArray[np.float64], NDA
     height = sample.body.height_px
     others = grow(sample.others_mask, max(1, round(_OTHERS_BH * height)))
     free = ~others & ~on_ground(sample) & ~wrong & (sample.outside > _BESIDE_BH)
-    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: free.shape[0], : free.shape[1]])
-    distance = np.min([np.hypot(columns - x, rows - y) for x, y in sample.body.hands], axis=0)
+    distance = hand_distances(sample).min(axis=0)
     near = free & (distance < _ARM_BH * height)
     away = free & (distance > _AWAY_BH * height) & (sample.outside < _FAR_BH)
     is_other = sample.view.shown == Shown.OTHER
@@ -264,9 +263,7 @@ def foreign_counts(
 
 def hand_distances(sample: Sample) -> NDArray[np.float32]:
     """Return (hands, h, w): the distance from the middle of each hand, px of the view."""
-    rows, columns = (axis.astype(np.float32) for axis in np.ogrid[: sample.outside.shape[0], : sample.outside.shape[1]])
-    found = [np.hypot(columns - x, rows - y) for x, y in sample.body.hands]
-    return np.asarray(np.stack(found), np.float32)
+    return np.stack([distances_to(float(x), float(y), *sample.outside.shape) for x, y in sample.body.hands])
 
 
 def on_ground(sample: Sample) -> Mask:

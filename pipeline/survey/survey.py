@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.survey import Survey
 from pipeline.media.clip import Clip
@@ -25,6 +27,8 @@ from pipeline.survey.shots import CutDetector
 from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
+
+_T = TypeVar("_T")
 
 
 def survey_clip(
@@ -50,15 +54,20 @@ def survey_clip(
     overlays = OverlayFinder(info)
     shot_starts = [0]
 
-    def looked_at() -> Iterator[tuple[Frame, bool, PeopleInFrame]]:
-        for frames in _batches(prefetch(clip.frames()), follower.batch_frames):
-            pictures = [rgb_of(frame) for frame in frames]
-            follower.look_ahead(pictures)
-            for frame, picture in zip(frames, pictures, strict=True):
-                is_cut = cuts.push(picture, frame.index) and frame.index > 0
-                yield frame, is_cut, follower.push(frame.index, picture, is_cut)
+    def cut() -> Iterator[tuple[Frame, Picture, bool]]:
+        for frame in clip.frames():
+            picture = rgb_of(frame)
+            yield frame, picture, cuts.push(picture, frame.index) and frame.index > 0
 
-    # The camera of one frame is measured while the people of the next are detected.
+    def looked_at() -> Iterator[tuple[Frame, bool, PeopleInFrame]]:
+        with closing(prefetch(cut())) as ahead:
+            for frames in _batches(ahead, follower.batch_frames):
+                follower.look_ahead([picture for _, picture, _ in frames])
+                for frame, picture, is_cut in frames:
+                    yield frame, is_cut, follower.push(frame.index, picture, is_cut)
+
+    # Three threads: the camera of one frame is measured while the people of the next are detected, and cuts are looked
+    # for in the one after.
     with closing(prefetch(looked_at())) as ahead:
         for frame, is_cut, seen in ahead:
             check()
@@ -79,6 +88,6 @@ def survey_clip(
     return survey
 
 
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    while some := list(islice(frames, size)):
+def _batches(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
+    while some := list(islice(items, size)):
         yield some
