@@ -19,6 +19,7 @@ from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import FEET, Sample, sample_of, without_background
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.unfound import with_unfound
+from pipeline.scene.unsure import with_unsure_plate
 from pipeline.scene.views import view_of
 from pipeline.settings import CompositeSettings
 from pipeline.shaped import Shaped, Shapes
@@ -110,6 +111,8 @@ def scene_masks(
         sample = with_unfound(sample, np.ascontiguousarray(frame_inputs.unfound_mask[y0:y1, x0:x1]))
     if is_borrowed:
         sample = without_background(sample)
+    if scene.is_fast[frame : frame + 1].any():
+        sample = with_unsure_plate(sample)
     row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)

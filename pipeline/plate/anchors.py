@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte, Transforms
 from pipeline.datatypes.light import WallShape
+from pipeline.maths.camera_speed import FAST, frame_speeds
 from pipeline.maths.cast_shadow import cast
 from pipeline.maths.masks import grow
 from pipeline.maths.reflection import mirror
 from pipeline.maths.wall_shadow import throw_on_wall
 from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import MIN_CLEAR_SAMPLES
-from pipeline.plate.spread import frame_speeds, spread_anchors
+from pipeline.plate.spread import spread_anchors
 from pipeline.shaped import Shaped, Shapes
 
 _COARSE = 8
 _CANDIDATES_PER_SECOND = 10.0
 _CACHED_MASKS = 400
-_FAST = 1.0
-"""Camera motion in one frame, per cent of the picture's diagonal, above which motion blur is likely."""
 _BLURRED_WORTH = 0.4
 """Samples that a frame in fast motion counts as: others are searched for, and decide where there are enough."""
 _LOOKED_AT = 80
@@ -230,7 +229,7 @@ def _views_nearest_in_time(
         view = shot.view(frame, anchor)
         if (lacking & (view > 0)).sum() >= max(1.0, 0.08 * lacking.sum(), 0.003 * needed_mask.sum()):
             views[frame] = view
-            shown += (view > 0) * (_BLURRED_WORTH if shot.speeds[frame - shot.start] > _FAST else 1.0)
+            shown += (view > 0) * (_BLURRED_WORTH if shot.speeds[frame - shot.start] > FAST else 1.0)
     return views
 
 

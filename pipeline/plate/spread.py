@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Transforms
-from pipeline.maths.geometry import apply_transform, corners_of
+from pipeline.maths.geometry import apply_transform
 
 _MOST_MOVED = 0.35
 """Fraction of the picture's width and height: two neighboring anchors then share most of their view."""
@@ -49,21 +49,3 @@ def _moved(world_from_source: Transforms, frame: int, other: int, size_wh: tuple
     middle = np.array([[(size_wh[0] - 1) / 2, (size_wh[1] - 1) / 2]])
     other_from_frame = np.linalg.inv(world_from_source[other]) @ world_from_source[frame]
     return float(np.abs((apply_transform(other_from_frame, middle) - middle)[0] / size_wh).max())
-
-
-def frame_speeds(world_from_source: Transforms, size_wh: tuple[int, int]) -> NDArray[np.float64]:
-    """Return (T,): how far the picture moves to the next frame or from the previous one, whichever is less.
-
-    Per cent of the picture's diagonal, measured at the corners, so that roll counts too.
-    """
-    if len(world_from_source) < 2:
-        return np.zeros(len(world_from_source))
-    corners = corners_of(size_wh)
-    steps = np.array(
-        [
-            np.linalg.norm(apply_transform(np.linalg.inv(after) @ before, corners) - corners, axis=1).mean()
-            for before, after in pairwise(world_from_source)
-        ]
-    )
-    slower = np.minimum(np.append(steps, steps[-1]), np.append(steps[0], steps))
-    return 100 * slower / np.hypot(*size_wh)

@@ -77,9 +77,14 @@ def frame_evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -
     foreign = np.maximum(row.foreign[sample.bins], small)
     odds = _log_odds(np.maximum(foreign, other_people), likelihood)
     odds = odds - np.where(sample.subject_mask & (sample.outside < 0), _ON_LIMB, np.float32(0))
+    in_hand = small > np.maximum(LEAST_IN_HAND, _HALF * likelihood)
+    of_thing = in_hand | row.is_held[sample.bins]
+    there = placed(row.held, sample) > _HALF
     in_masks = sample.subject_mask | sample.others_mask
     doubtful = on_ground(sample) | ((wrong | ~sample.view.known) & ~in_masks)
-    in_hand = small > np.maximum(LEAST_IN_HAND, _HALF * likelihood)
+    if sample.is_unsure:
+        # The mask is blurred, too: only what is always there is more than background.
+        doubtful |= ~there
     # A black phone is black in front of a shaded wall, too.
     differs = ((shown == Shown.OTHER) | (shown == Shown.UNKNOWN) | ((shown == Shown.SHADOW) & in_hand)) & ~doubtful
     return FrameEvidence(
@@ -92,8 +97,8 @@ def frame_evidence(sample: Sample, row: SceneRow, wrong: Mask, may_meet: bool) -
         near_others,
         unmasked,
         worn,
-        in_hand | row.is_held[sample.bins],
-        placed(row.held, sample) > _HALF,
+        of_thing,
+        there,
     )
 
 

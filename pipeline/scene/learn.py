@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Plan, Presence
+from pipeline.maths.camera_speed import FAST, frame_speeds
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
@@ -33,6 +34,7 @@ from pipeline.scene.near_search import DOUBTED, NearSearch
 from pipeline.scene.samples import Sample
 from pipeline.scene.scene_model import SceneModel, balls_path
 from pipeline.scene.surroundings import body_path, box_around
+from pipeline.scene.unsure import with_unsure_plate
 from pipeline.scene.views import WORK_BODY_PX, Shown
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.subject_masks import SubjectMasks
@@ -63,7 +65,8 @@ def learn_scene(
     known = plan.subject.body_height_px[np.isfinite(plan.subject.body_height_px)]
     height_px = float(np.median(known)) if len(known) else 0.5 * clip.info.size_wh[1]
     folder = workspace / "scene"
-    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), _gain_of(plates), NearLayers(folder))
+    is_fast = frame_speeds(plan.camera.world_from_source, plates.size_wh) > FAST
+    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), _gain_of(plates), NearLayers(folder), is_fast)
     if keep_if_intact(workspace, folder):
         return model
     folder.mkdir(parents=True)
@@ -75,18 +78,18 @@ def learn_scene(
     circles: dict[int, Circles] = {}
 
     def sampled(frame: Frame) -> Sample:
-        return look_at(rgb_of(frame), frame.index, plan, masks, plates, model.gain)
+        sample = look_at(rgb_of(frame), frame.index, plan, masks, plates, model.gain)
+        return with_unsure_plate(sample) if is_fast[frame.index] else sample
 
     def circled(frame: Frame) -> Circles:
         return _circles_in(frame.index, rgb_of(frame), plan)
 
     def looked(frame: Frame) -> tuple[int, Sample, Circles]:
-        picture = rgb_of(frame)
-        sample = look_at(picture, frame.index, plan, masks, plates, model.gain)
+        sample = sampled(frame)
         # A ball is never part of the background, or of somebody else.
         hidden = sample.others_mask | (sample.view.shown == Shown.PLATE)
         x0, y0, _, _ = sample.view.box_xyxy
-        found = _circles_in(frame.index, picture, plan).without(hidden, (x0, y0), sample.view.factor)
+        found = circled(frame).without(hidden, (x0, y0), sample.view.factor)
         return frame.index, sample, found
 
     with closing(_of_frames(clip, looks, looked)) as all_looked:

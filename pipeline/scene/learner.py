@@ -104,7 +104,8 @@ class SceneLearner:
         if is_found:
             counts.colors.add_subject(subject_counts(sample))
             counts.colors.head += head_counts(sample)
-        self._waiting.append((number, sample))
+        if not sample.is_unsure:
+            self._waiting.append((number, sample))
 
     @property
     def sees_things(self) -> bool:

@@ -82,6 +82,8 @@ class Sample(Shaped):
     others_mask: Mask
     borrowed: Mask | None = None
     """The subject's mask as it was in another frame; None where they were detected."""
+    is_unsure: bool = False
+    """Whether the plate does not show what the frame shows, as in a fast pan."""
 
 
 def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gain: float) -> Sample:

@@ -68,6 +68,8 @@ class SceneModel:
     """Brightens the pictures before their colors are binned; 1 in daylight."""
     near: NearLayers
     """What stands in front of the subject and moves against the plates."""
+    is_fast: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(T,) the frames in which the camera moves so fast that motion blur is likely."""
     _meetings: list[NDArray[np.bool_]] = field(default_factory=list, repr=False)
     """Read on first use."""
     _balls: list[Balls] = field(default_factory=list, repr=False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.maths.camera_speed import frame_speeds
 from pipeline.maths.geometry import apply_transform, translation
 from pipeline.maths.sharpness import blur_kernel
 from pipeline.plate.agreement import agreeing_homography
 from pipeline.plate.median import masked_median
 from pipeline.plate.placement import fitting_weight
 from pipeline.plate.registration import fit_warp
-from pipeline.plate.spread import frame_speeds, spread_anchors
+from pipeline.plate.spread import spread_anchors
 from pipeline.plate.stack import sharpness_tiers
 
 _SIZE_WH = (640, 360)
