@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.datatypes.plan import Plan
-from pipeline.job_steps import subject_masks
+from pipeline.job_steps import clip_without_panels, subject_masks
 from pipeline.media.clip import Clip
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.appearance import find_appearance
@@ -102,17 +102,18 @@ def draw_chunks(
 
     with closing(MaskStore(workspace / _MASKS, clip.info.size_wh)) as store:
         masks = [subject_masks(store, plan, clip) for plan in plans]
+        scene = clip_without_panels(clip, plans[0])
         lighting = [
-            estimate_lighting(clip, plan, of_one, settings, folder, check)
+            estimate_lighting(scene, plan, of_one, settings, folder, check)
             for plan, of_one, folder in zip(plans, masks, folders, strict=True)
         ]
         plates = None
         if "plates" in models.generator.needs.inputs:
             shadows = [thrown for _, thrown in lighting]
-            plates = plate_clip(clip, plans, masks, shadows, settings, workspace, check, progress)
+            plates = plate_clip(scene, plans, masks, shadows, settings, workspace, check, progress)
         prepare_models(models, appearance, folders[subject])
         inputs = PerformInputs(
-            clip, plans[subject], masks[subject], plates, lighting[subject][0], wanted.seed, folders[subject]
+            scene, plans[subject], masks[subject], plates, lighting[subject][0], wanted.seed, folders[subject]
         )
         perform_clip(inputs, models, settings, check, progress, only_these)
     trim_malloc()

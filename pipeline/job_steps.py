@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.plan import Plan
 from pipeline.media.clip import Clip
 from pipeline.media.sandbox import open_untrusted
+from pipeline.media.without_panels import ClipWithoutPanels
 from pipeline.request import JobRequest
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
@@ -58,6 +60,12 @@ def mask_store(clip: Clip, workspace: Path) -> MaskStore:
 def subject_masks(store: MaskStore, plan: Plan, clip: Clip) -> SubjectMasks:
     """Return the masks of a plan's subject, and of everybody else as that subject sees them."""
     return SubjectMasks(store, plan.subject, plan.camera.world_from_source, clip.info, plan.overlays)
+
+
+def clip_without_panels(clip: Clip, plan: Plan) -> FrameSource:
+    """Return the clip as it looks beneath its translucent panels; itself where it has none."""
+    panels = None if plan.overlays is None else plan.overlays.panels
+    return clip if panels is None else ClipWithoutPanels(clip, panels)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from pathlib import Path
 from threading import Lock
 
 from pipeline.datatypes.appearance import Appearance
+from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan
 from pipeline.errors import InvalidInput
@@ -33,7 +34,7 @@ from pipeline.finish.inputs import FinishInputs
 from pipeline.finish.layer_pictures import LEGEND, layer_pictures
 from pipeline.finish.reflections import find_reflections
 from pipeline.finish.stills import finish_stills
-from pipeline.job_steps import mask_store, opened_clip, subject_masks, timed
+from pipeline.job_steps import clip_without_panels, mask_store, opened_clip, subject_masks, timed
 from pipeline.media.clip import Clip
 from pipeline.media.output_format import choose_output_format
 from pipeline.models.interfaces import RestingPeopleBackend
@@ -205,16 +206,18 @@ def _prepared(
             )
             for number, (plan, folder) in enumerate(zip(plans, folders, strict=True))
         ]
-        lights = _lighting(job, clip, subjects)
+        # What a panel lies over is seen; only SURVEY and the frames that are written have it.
+        scene = clip_without_panels(clip, plans[0])
+        lights = _lighting(job, scene, subjects)
         with job.drawing:
             # Layers that need no plates are drawn beside them.
             is_early = "plates" not in job.models.generator.needs.inputs
             if is_early:
-                job.drawing.start(partial(_perform, job, clip, subjects, lights, None, share))
-            plates = _plates(job, clip, subjects, lights)
+                job.drawing.start(partial(_perform, job, scene, subjects, lights, None, share))
+            plates = _plates(job, scene, subjects, lights)
             if not is_early:
-                job.drawing.start(partial(_perform, job, clip, subjects, lights, plates, share))
-            surroundings = _scenes(job, clip, subjects, lights, plates)
+                job.drawing.start(partial(_perform, job, scene, subjects, lights, plates, share))
+            surroundings = _scenes(job, scene, subjects, lights, plates)
             inputs = [
                 finish_inputs(clip, subject, around, job.settings, job.request, job.drawing)
                 for subject, around in zip(subjects, surroundings, strict=True)
@@ -251,7 +254,7 @@ def _survey_and_plan(
     return plans, folders
 
 
-def _lighting(job: _Job, clip: Clip, subjects: Sequence[PlannedSubject]) -> list[tuple[SceneLight, CastShadows]]:
+def _lighting(job: _Job, clip: FrameSource, subjects: Sequence[PlannedSubject]) -> list[tuple[SceneLight, CastShadows]]:
     with timed(job.timings, "plate"):
         return [
             estimate_lighting(clip, each.plan, each.masks, job.settings, each.folder, job.check) for each in subjects
@@ -259,7 +262,7 @@ def _lighting(job: _Job, clip: Clip, subjects: Sequence[PlannedSubject]) -> list
 
 
 def _plates(
-    job: _Job, clip: Clip, subjects: Sequence[PlannedSubject], lights: Sequence[tuple[SceneLight, CastShadows]]
+    job: _Job, clip: FrameSource, subjects: Sequence[PlannedSubject], lights: Sequence[tuple[SceneLight, CastShadows]]
 ) -> PlateSet | None:
     """Return the plates, which are the same for all subjects."""
     plans = [each.plan for each in subjects]
@@ -271,7 +274,7 @@ def _plates(
 
 def _scenes(
     job: _Job,
-    clip: Clip,
+    clip: FrameSource,
     subjects: Sequence[PlannedSubject],
     lights: Sequence[tuple[SceneLight, CastShadows]],
     plates: PlateSet | None,
@@ -290,7 +293,7 @@ def _scenes(
 
 def _perform(
     job: _Job,
-    clip: Clip,
+    clip: FrameSource,
     subjects: Sequence[PlannedSubject],
     lights: Sequence[tuple[SceneLight, CastShadows]],
     plates: PlateSet | None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Transforms
 from pipeline.datatypes.clip import VideoInfo
+from pipeline.datatypes.panels import Panels
 from pipeline.joints import LIMBS, NUM_JOINTS, NUM_SKELETON
 from pipeline.shaped import Shaped, Shapes
 
@@ -128,6 +129,8 @@ class Overlays(Shaped):
     borders: NDArray[np.int64]
     """(B, 6) first and last frame with bars or blurred copies around the picture, and the box x0, y0, x1, y1 inside of
     them, source px."""
+    panels: Panels | None = None
+    """Translucent panels; None where there are none. They are no part of any mask: what is beneath them is seen."""
 
     def inside(self, frame: int) -> tuple[int, int, int, int] | None:
         """Return the box inside of a frame's borders, None where there are none."""

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.panels import Panel
 from pipeline.datatypes.window import Layer
 from pipeline.finish.chroma_grid import rgb_of_edit
 from pipeline.finish.composite import (
@@ -24,6 +26,7 @@ from pipeline.finish.composite import (
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.leg_displacement import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_sharpness, veiled
+from pipeline.finish.panels import background_under_panels, beneath_panels, layer_under_panels, panels_of
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.shadows import ShadowEdit, darkened
@@ -49,11 +52,13 @@ def make_frame(
     """Replace the person in one frame. ``joints_unlocked`` (21, 3) and ``foot_offsets_px`` (2, 2) are in source px."""
     frame = frame_inputs.frame
     source_rgb = rgb_of(frame)
-    piece = find_piece(inputs, frame_inputs, source_rgb, joints_unlocked, foot_offsets_px)
+    panels = panels_of(inputs, frame.index)
+    beneath = beneath_panels(source_rgb, panels)
+    piece = find_piece(inputs, frame_inputs, beneath, joints_unlocked, foot_offsets_px)
     edit = None if piece is None else edit_piece(inputs, frame.index, piece, grain)
     if edit is None:
         return EditedFrame(frame, frame, source_rgb, source_rgb, frame_inputs.subject_mask, None, None, None)
-    result = compose(frame, edit.weights, edit.layer, edit.background)
+    result = compose_edit(frame, edit, panels)
     masks = edit.masks
     return EditedFrame(
         frame,
@@ -168,6 +173,12 @@ def edit_piece(
             background = laid_over(background, weights.box_xyxy, edit.layer)
     unseen_px = _unseen_px(weights, layer, scene)
     return PieceEdit(masks, weights, layer, background, scene.shadow, scene.plate_fit, unseen_px)
+
+
+def compose_edit(frame: Frame, edit: PieceEdit, panels: Sequence[Panel]) -> Frame:
+    """Return a frame with one edit written into it, under the frame's panels."""
+    layer = layer_under_panels(edit.layer, panels)
+    return compose(frame, edit.weights, layer, background_under_panels(edit.background, edit.weights.box_xyxy, panels))
 
 
 def _unseen_px(weights: EditWeights, layer: PlacedLayer | None, scene: SurroundingScene) -> int:

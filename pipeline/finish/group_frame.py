@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.finish.chroma_grid import rgb_of_edit
-from pipeline.finish.compose_frame import Piece, PieceEdit, edit_piece, find_piece
-from pipeline.finish.composite import EditedFrame, EditWeights, alpha_in, compose
+from pipeline.finish.compose_frame import Piece, PieceEdit, compose_edit, edit_piece, find_piece
+from pipeline.finish.composite import EditedFrame, EditWeights, alpha_in
 from pipeline.finish.depth_order import depth_order
 from pipeline.finish.inputs import FinishInputs, FrameInputs, read_frame_inputs
+from pipeline.finish.panels import beneath_panels, panels_of
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.surrounding_scene import reach_of_hole
@@ -78,8 +79,10 @@ def make_group_frame(
     """
     frame = frame_inputs[0].frame
     source_rgb = rgb_of(frame)
+    panels = panels_of(inputs, frame.index)
+    beneath = beneath_panels(source_rgb, panels)
     found = [
-        find_piece(each, of_one, source_rgb, joints, offsets)
+        find_piece(each, of_one, beneath, joints, offsets)
         for each, of_one, joints, offsets in zip(
             inputs.subjects, frame_inputs, joints_unlocked, foot_offsets_px, strict=True
         )
@@ -93,7 +96,7 @@ def make_group_frame(
         piece = pieces[number]
         edit = None if piece is None else edit_piece(inputs.subjects[number], frame.index, piece, grain, edits)
         if edit is not None:
-            result = compose(result, edit.weights, edit.layer, edit.background)
+            result = compose_edit(result, edit, panels)
             edits.append(edit)
             replaced.add(number)
     subject_masks = [

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte
-from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.clip import Frame, FrameSource
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.finish.patch import Patch
 from pipeline.finish.reshake import PlacedLayer
@@ -28,7 +28,6 @@ from pipeline.maths.reflection import (
     reflection_strength,
     sample_reflection,
 )
-from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check
@@ -42,7 +41,7 @@ _FEET_BH = 0.1
 
 
 def find_reflections(
-    clip: Clip,
+    clip: FrameSource,
     plan: Plan,
     masks: SubjectMasks,
     plates: PlateSet | None,

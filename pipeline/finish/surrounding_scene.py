@@ -16,6 +16,7 @@ from pipeline.finish.composite import HoleReach, edit_box, hole_reach
 from pipeline.finish.inputs import FinishInputs, FrameInputs, inputs_with_masks
 from pipeline.finish.match_layer import match_plate
 from pipeline.finish.near_parallax import moved_onto_surroundings
+from pipeline.finish.panels import beneath_panels, panels_of
 from pipeline.finish.patch import Patch
 from pipeline.finish.reflections import edit_reflection, foot_row_of, mirrored_area, reflection_box
 from pipeline.finish.reshake import PlacedLayer
@@ -196,9 +197,8 @@ def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:
     if inputs.plan.subject.presence[number] == Presence.ABSENT:
         return None
     frame_inputs = inputs_with_masks(inputs.masks, frame, None)
-    scene = surrounding_scene(
-        inputs, frame_inputs, rgb_of(frame), None, float(inputs.plan.subject.body_height_px[number])
-    )
+    beneath = beneath_panels(rgb_of(frame), panels_of(inputs, number))
+    scene = surrounding_scene(inputs, frame_inputs, beneath, None, float(inputs.plan.subject.body_height_px[number]))
     return None if scene is None else scene.masks.labels
 
 

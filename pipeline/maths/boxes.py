@@ -71,3 +71,8 @@ def box_of_mask(mask: Mask) -> Box:
     y0, y1 = int(rows[0]), int(rows[-1]) + 1
     columns = np.flatnonzero(mask[y0:y1].any(axis=0))
     return int(columns[0]), y0, int(columns[-1]) + 1, y1
+
+
+def box_area(box: Box) -> int:
+    """Return how many pixels a box has."""
+    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.light import SceneLight
 from pipeline.datatypes.plan import Plan
-from pipeline.media.clip import Clip
 from pipeline.plate.plate_set import PlateSet
 from pipeline.workspace.subject_masks import SubjectMasks
 
@@ -16,7 +16,7 @@ from pipeline.workspace.subject_masks import SubjectMasks
 class PerformInputs:
     """The inputs of one subject's layers."""
 
-    clip: Clip
+    clip: FrameSource
     plan: Plan
     masks: SubjectMasks
     plates: PlateSet | None

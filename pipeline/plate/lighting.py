@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.clip import Frame, FrameSource
 from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.joints import ANKLES, SHOULDERS
 from pipeline.maths.illumination import SAMPLE_BODY_PX, LightSample, light_over_time, sample_light
 from pipeline.maths.light import linear_of
 from pipeline.maths.shadow_light import light_with_shadow
-from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.fade_light import picture_level, with_fades
 from pipeline.plate.shadow_search import MOST_SAMPLES, GroundView, ground_view, shadows_of_shot
@@ -33,7 +32,7 @@ _ROOM_BH = 0.35
 
 
 def estimate_lighting(
-    clip: Clip, plan: Plan, masks: SubjectMasks, settings: Settings, workspace: Path, check: Check
+    clip: FrameSource, plan: Plan, masks: SubjectMasks, settings: Settings, workspace: Path, check: Check
 ) -> tuple[SceneLight, CastShadows]:
     """Return the light on the subject and the subject's shadow in every frame, or read them from ``workspace``.
 
@@ -60,7 +59,7 @@ def estimate_lighting(
     return light, shadows
 
 
-def _measured(clip: Clip, plan: Plan, masks: SubjectMasks, check: Check) -> tuple[SceneLight, CastShadows]:
+def _measured(clip: FrameSource, plan: Plan, masks: SubjectMasks, check: Check) -> tuple[SceneLight, CastShadows]:
     seconds = clip.info.pts_seconds
     size_wh = clip.info.size_wh
     is_faded = np.zeros(len(seconds), np.bool_) if plan.is_blended is None else plan.is_blended

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.masks import grow
-from pipeline.media.clip import Clip
 from pipeline.plate.build import make_plates
 from pipeline.plate.extremities import extremities
 from pipeline.plate.inputs import PlateInputs, typical_height_px
@@ -27,7 +27,7 @@ _UNCERTAIN_BH = 0.25
 
 
 def plate_clip(
-    clip: Clip,
+    clip: FrameSource,
     plans: Sequence[Plan],
     masks: Sequence[SubjectMasks],
     shadows: Sequence[CastShadows],

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Picture
-from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.clip import Frame, FrameSource
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.camera_speed import FAST, frame_speeds
 from pipeline.maths.smoothing import true_runs
-from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check, Progress
@@ -51,7 +50,7 @@ _Out = TypeVar("_Out")
 
 
 def learn_scene(
-    clip: Clip,
+    clip: FrameSource,
     plan: Plan,
     masks: SubjectMasks,
     plates: PlateSet | None,
@@ -125,7 +124,7 @@ def learn_scene(
 
 
 def _learn_held_places(
-    clip: Clip,
+    clip: FrameSource,
     plan: Plan,
     plates: PlateSet,
     model: SceneModel,
@@ -152,7 +151,7 @@ def _learn_held_places(
     held.finish()
 
 
-def _of_frames(clip: Clip, numbers: list[int], function: Callable[[Frame], _Out]) -> Generator[_Out]:
+def _of_frames(clip: FrameSource, numbers: list[int], function: Callable[[Frame], _Out]) -> Generator[_Out]:
     """Yield ``function`` of some frames, ascending; a few of them are computed at a time."""
     with closing(prefetch(clip.frames_at(numbers))) as frames:
         yield from parallel_map(function, frames)

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
+from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.plan import Plan
 from pipeline.maths.boxes import Box
 from pipeline.maths.geometry import normalized
 from pipeline.maths.masks import grow
 from pipeline.maths.reduce import reduced
-from pipeline.media.clip import Clip
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check
@@ -85,7 +85,7 @@ class _Layer:
 class NearSearch:
     """The search in one clip."""
 
-    def __init__(self, clip: Clip, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel) -> None:
+    def __init__(self, clip: FrameSource, plan: Plan, masks: SubjectMasks, plates: PlateSet, model: SceneModel) -> None:
         self._clip = clip
         self._plan = plan
         self._masks = masks

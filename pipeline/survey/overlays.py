@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -70,6 +71,11 @@ class OverlayFinder:
         self._looked = 0
         self._blocks = 0
         self._shot_start = 0
+
+    @property
+    def held(self) -> Sequence[Seen]:
+        """The last frames, the newest last."""
+        return self._held
 
     @property
     def known(self) -> Mask | None:

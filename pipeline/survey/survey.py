@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +24,7 @@ from pipeline.settings import Settings
 from pipeline.survey.borders import tracks_inside
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.overlays import OverlayFinder
+from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame
 from pipeline.survey.shots import CutDetector
 from pipeline.workspace.checkpoints import write_checksum
@@ -52,6 +55,7 @@ def survey_clip(
     follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store)
     camera = CameraEstimator(info, settings.stabilize)
     overlays = OverlayFinder(info)
+    panels = PanelFinder(info)
     shot_starts = [0]
 
     def cut() -> Iterator[tuple[Frame, Picture, bool]]:
@@ -76,8 +80,9 @@ def survey_clip(
             luma = luma_of(frame)
             world_from_source = camera.push(luma, seen.people_mask, seen.feet_px, is_cut, overlays.known)
             overlays.push(luma, seen.people_mask, world_from_source, is_cut)
+            panels.push(overlays.held, partial(rgb_of, frame), frame.index, is_cut=is_cut)
             progress("survey", frame.index + 1, info.num_frames)
-    graphics = overlays.finish()
+    graphics = replace(overlays.finish(), panels=panels.finish())
     tracks = tracks_inside(follower.finish(), graphics)
     store.close()
     starts = np.array(shot_starts, np.int64)

@@ -1,0 +1,59 @@
+"""Translucent panels that an editor laid over a clip, behind captions and along the picture's edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.shaped import Shaped, Shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel in one frame: ``picture = (1 - opacity) * beneath + opacity * color`` inside a rounded rectangle."""
+
+    box_xyxy: tuple[float, float, float, float]
+    """Its edges in source px, in which the first pixel reaches from 0 to 1."""
+    radius_px: float
+    color: tuple[float, float, float]
+    """RGB, 0..255."""
+    opacity: float
+    """0..1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Panels(Shaped):
+    """All panels of a clip, and how opaque they are in each frame: they fade in and out."""
+
+    SHAPES: ClassVar[Shapes] = {
+        "boxes_xyxy": ("K", 4), "radii_px": ("K",), "colors": ("K", 3), "firsts": ("K",), "offsets": ("M",),
+        "opacities": ("N",),
+    }  # fmt: skip
+
+    boxes_xyxy: NDArray[np.float64]
+    """(K, 4) as ``Panel.box_xyxy``."""
+    radii_px: NDArray[np.float64]
+    """(K,)."""
+    colors: NDArray[np.float64]
+    """(K, 3) RGB, 0..255."""
+    firsts: NDArray[np.int64]
+    """(K,) first frame of each."""
+    offsets: NDArray[np.int64]
+    """(K + 1,) start of each panel's frames in ``opacities``, and the end of the last."""
+    opacities: NDArray[np.float64]
+    """(N,) of all panels in all their frames."""
+
+    def shown(self, frame: int) -> list[Panel]:
+        """Return the panels of a frame, from the lowest to the topmost."""
+        found = []
+        for number, first in enumerate(self.firsts.tolist()):
+            begin, end = self.offsets[number : number + 2].tolist()
+            if 0 <= frame - first < end - begin:
+                x0, y0, x1, y1 = self.boxes_xyxy[number].tolist()
+                red, green, blue = self.colors[number].tolist()
+                opacity = float(self.opacities[begin + frame - first])
+                found.append(Panel((x0, y0, x1, y1), float(self.radii_px[number]), (red, green, blue), opacity))
+        return found
