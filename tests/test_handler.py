@@ -223,8 +223,12 @@ def test_a_cancelled_job_ends_before_the_next_may_start(runner: Runner) -> None:
 
 
 def test_a_job_has_a_time_limit(tmp_path: Path) -> None:
-    short = Runner(tmp_path, environment={"UNDERSTUDY_JOB_SECONDS": "3"})
-    # 150 frames of 0.23 megapixels: expected to take far longer, and refused before any work.
+    # 150 frames of 0.23 megapixels: expected to take minutes, and refused before any work, however slow the machine.
+    short = Runner(
+        tmp_path,
+        overrides=("limits.seconds_per_megapixel=30.0",),
+        environment={"UNDERSTUDY_JOB_SECONDS": "60"},
+    )
     short.fails({"video_url": str(WALK)}, "INVALID_INPUT", "end_s")
     hopeful = Runner(
         tmp_path,

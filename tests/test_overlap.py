@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import GpuError
 from pipeline.finish import finish as finish_module
 from pipeline.models.fakes import IdentityGenerator
+from pipeline.perform import perform as perform_module
+from pipeline.perform.generate import WindowSources
 from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
@@ -80,6 +83,55 @@ def test_frames_are_finished_while_later_chunks_are_drawn(
     assert _result(tmp_path, generator) == usual
     assert generator.waited
     assert len(generator.calls) > 2
+
+
+def test_the_next_chunks_inputs_are_read_while_the_card_works(
+    tmp_path: Path, usual: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    several = threading.Event()
+    window = WindowSources.window
+
+    def seen(self: WindowSources, start: int, *arguments: object) -> Window:
+        read.append(start)
+        if len(read) == 2:
+            several.set()
+        return window(self, start, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(WindowSources, "window", seen)
+    generator = WaitingGenerator(several, windows_before=0)
+    assert _result(tmp_path, generator) == usual
+    # A chunk is shorter than a window: the second one belongs to the next chunk.
+    assert [start for start, _, _ in generator.calls] == read and len(read) > 2
+
+
+class EagerGenerator(IdentityGenerator):
+    """A card that says when it has drawn its third frame."""
+
+    def __init__(self, drawn: threading.Event) -> None:
+        super().__init__(window_frames=12, conditioning_frames=3)
+        self._drawn = drawn
+
+    def generate(self, window: Window, seed: int, check: Check) -> Iterator[Layer]:
+        for position, layer in enumerate(super().generate(window, seed, check)):
+            if position == 2:
+                self._drawn.set()
+            yield layer
+
+
+def test_the_card_does_not_wait_until_a_layer_is_written(
+    tmp_path: Path, usual: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = threading.Event()
+    write_layers = perform_module.write_layers
+
+    def slow(path: Path, layers: Iterator[tuple[int, Layer]]) -> None:
+        first = next(layers)
+        assert drawn.wait(_PATIENCE_SECONDS), "the card waits"
+        write_layers(path, chain([first], layers))
+
+    monkeypatch.setattr(perform_module, "write_layers", slow)
+    assert _result(tmp_path, EagerGenerator(drawn)) == usual
 
 
 class BreakingGenerator(IdentityGenerator):

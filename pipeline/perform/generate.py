@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
@@ -23,7 +23,7 @@ from pipeline.models.interfaces import FigureBackend, Generator, Needs
 from pipeline.perform.crops import CropReader
 from pipeline.perform.matting import MatteMaker
 from pipeline.perform.rescaled_body import rescaled
-from pipeline.perform.windows import windows_of
+from pipeline.perform.windows import WindowSpan, windows_of
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import prefetch
 
@@ -91,23 +91,25 @@ def generate_layers(
     overlap_frames: int,
     check: Check,
     before: tuple[Layer, ...] = (),
+    windows: Iterator[Window] | None = None,
 ) -> Iterator[tuple[int, Layer]]:
     """Yield (frame, layer) for the ``frames`` in order, each once, crossfaded where windows overlap.
 
     A generator that can be conditioned on finished frames gets the last of them, and its windows overlap by as many;
     one that cannot generates each frame once. ``before`` are finished layers of the first frames, where the previous
-    chunk generated them.
+    chunk generated them. ``windows`` are those of ``window_inputs``, if they are prepared elsewhere; they stay open.
     """
     needs = maker.generator.needs
-    overlap = min(overlap_frames, needs.conditioning_frames)
-    spans = [*windows_of(frames.start, frames.stop, needs.window_frames, overlap)]
-    windows = (sources.window(span.start, span.stop, needs, check) for span in spans)
-    if needs.inputs:
-        # A window needs only the finished layers of the previous one: the next is prepared while this one is generated.
-        windows = prefetch(windows)
+    spans = _window_spans(frames, needs, overlap_frames)
     pending: dict[int, Layer] = {}
-    with closing(windows):
-        for span, following, window in zip_longest(spans, spans[1:], windows):
+    with ExitStack() as stack:
+        if windows is None:
+            windows = window_inputs(sources, frames, needs, overlap_frames, check)
+            if needs.inputs:
+                # A window needs only the finished layers of the previous one: the next is prepared while this one is
+                # generated.
+                windows = stack.enter_context(closing(prefetch(windows)))
+        for span, following, window in zip_longest(spans, spans[1:], islice(windows, len(spans))):
             taken_up_from = following.start if following is not None else frames.stop
             known = min(span.overlap, needs.conditioning_frames)
             finished = tuple(pending[span.start + position] for position in range(known))
@@ -123,6 +125,19 @@ def generate_layers(
                     yield frame, layer
                 else:
                     pending[frame] = layer
+
+
+def window_inputs(
+    sources: WindowSources, frames: range, needs: Needs, overlap_frames: int, check: Check
+) -> Iterator[Window]:
+    """Yield the windows from which ``generate_layers`` makes the ``frames``, without the finished layers."""
+    for span in _window_spans(frames, needs, overlap_frames):
+        yield sources.window(span.start, span.stop, needs, check)
+
+
+def _window_spans(frames: range, needs: Needs, overlap_frames: int) -> list[WindowSpan]:
+    overlap = min(overlap_frames, needs.conditioning_frames)
+    return [*windows_of(frames.start, frames.stop, needs.window_frames, overlap)]
 
 
 def _generated(generator: Generator, window: Window, seed: int, check: Check) -> Iterator[Layer]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.datatypes.light import SceneLight
 from pipeline.datatypes.plan import Chunk, Plan
-from pipeline.datatypes.window import Layer
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.loaded import LoadedModels
 from pipeline.perform.backends import control_pictures, matte_maker
 from pipeline.perform.color_drift import ColorReference, correct_color_drift, measure_color_reference
 from pipeline.perform.crops import CropReader
 from pipeline.perform.figure_motion import with_motion
-from pipeline.perform.generate import LayerMaker, WindowSources, generate_layers
+from pipeline.perform.generate import LayerMaker, WindowSources, generate_layers, window_inputs
 from pipeline.perform.inputs import PerformInputs
 from pipeline.perform.sharing import ChunkOffer, ShareChunks, draw_all
 from pipeline.perform.temporal import reduce_flicker
@@ -65,8 +65,15 @@ def perform_clip(
     # The sharer reports progress for all chunks.
     drawn = progress if share is draw_all else _say_nothing
     reference: ColorReference | None = None
-    with _open(share(offer, check, progress)) as shared:
-        for span in shared:
+    with ExitStack() as opened:
+        windows: Iterator[Window] | None = None
+        if share is draw_all and needs.inputs:
+            # The first window of the next chunk is prepared while the card works on this one.
+            in_order = (
+                window_inputs(sources, range(span.start, span.chunk.stop), needs, overlap, check) for span in todo
+            )
+            windows = opened.enter_context(closing(prefetch(chain.from_iterable(in_order))))
+        for span in opened.enter_context(_open(share(offer, check, progress))):
             if reference is None and colors_of is not None and span.chunk.index > colors_of.index:
                 # Read from the spool, not from memory: every worker, and a resumed job, gets the same layers.
                 reference = _color_reference(chunk_path(folder, colors_of), needs.window_frames, inputs.light)
@@ -77,6 +84,7 @@ def perform_clip(
                 overlap_frames=overlap,
                 check=check,
                 before=_finished(folder, span, needs.conditioning_frames),
+                windows=windows,
             )
             path = chunk_path(folder, span.chunk)
             with ExitStack() as stack:
