@@ -29,6 +29,7 @@ from pipeline.plan.joint_smoothing import (
     standing_height,
 )
 from pipeline.plan.limbs_in_outline import limb_shifts
+from pipeline.plan.pressed import pressed_to_a_side, with_held_size
 from pipeline.plan.soles import sole_shift, with_lowered_feet
 from pipeline.plan.trunk_lean import with_steady_trunk
 from pipeline.plan.turned_about import turned_about, with_sides_exchanged
@@ -82,9 +83,10 @@ def subject_of_tracks(
         joints[shot] = with_lowered_feet(joints[shot], shift)
         skeletons[shot] = with_lowered_feet(skeletons[shot], shift)
     # A close-up shows too little of the person to measure it; the clip's other shots may suffice.
-    ratios = height_ratios(skeletons, joints, info.size_wh, boxes)
+    pressed = pressed_to_a_side(joints, boxes, info.size_wh)
+    ratios = height_ratios(skeletons, _without_trust(joints, pressed), info.size_wh, boxes)
     entered = np.ones(total)
-    state = _Filling(info, world, found, visible, entered, presence, boxes, joints, skeletons, height)
+    state = _Filling(info, world, found, visible, entered, pressed, presence, boxes, joints, skeletons, height)
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
             visible[shot] = visible_fractions(
@@ -133,6 +135,8 @@ class _Filling:
     """(T,)."""
     entered: NDArray[np.float64]
     """(T,) of somebody cut off by the picture's edge; 1 elsewhere."""
+    pressed: NDArray[np.bool_]
+    """(T,): a side of the picture cuts through the trunk."""
     presence: NDArray[np.uint8]
     boxes: NDArray[np.float64]
     joints: NDArray[np.float32]
@@ -160,7 +164,14 @@ def _complete_shot(
         is_short = seconds[after] - seconds[before] <= max_gap_seconds + 1e-9
         if after - before > 1 and (is_short or is_hidden_between(before, after, boxes, others, seconds)):
             presence[before + 1 : after] = Presence.UNCERTAIN
-    heights = standing_height(skeletons[shot], joints[shot], seconds[shot], info.size_wh, ratios)
+    heights = standing_height(
+        skeletons[shot],
+        joints[shot],
+        seconds[shot],
+        info.size_wh,
+        ratios,
+        lambda measured: with_held_size(measured, state.pressed[shot], world[shot], seconds[shot]),
+    )
     for start, stop in true_runs(presence[shot] != Presence.ABSENT):
         run = slice(shot.start + start, shot.start + stop)
         inside = found[run]
@@ -186,6 +197,13 @@ def _complete_shot(
         skeletons[run] = with_steady_trunk(posed, at, heights[start:stop])
         _carry_over_edges(state, run, shot)
     state.height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
+
+
+def _without_trust(joints: NDArray[np.float32], frames: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return joints (T, 21, 3) that nobody believes in some frames."""
+    doubted = joints.copy()
+    doubted[frames, :, 2] = 0
+    return doubted
 
 
 def _of_both(confidence: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,6 +167,7 @@ def standing_height(
     pts_seconds: NDArray[np.float64],
     size_wh: tuple[int, int],
     ratios: HeightRatios | None = None,
+    corrected: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
 ) -> NDArray[np.float64]:
     """Return the standing height (T,) in px, top of the head to the heels, smooth over time.
 
@@ -173,8 +175,9 @@ def standing_height(
     they are visible inside the picture, else of the trunk, else of head and shoulders, else of the legs. ``ratios``
     relate them to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line
     through the logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth is not used:
-    the landmark model's z made the man of walk_a 30 % too tall. NaN rows are frames without the person; the result is
-    finite everywhere when any row is.
+    the landmark model's z made the man of walk_a 30 % too tall. ``corrected`` may change the measured heights, NaN
+    where unknown, before they are smoothed. NaN rows are frames without the person; the result is finite everywhere
+    when any row is.
     """
     ratios = ratios or height_ratios(skeletons, joints, size_wh)
     whole, trunk, top = _heights(skeletons, joints, size_wh)
@@ -186,6 +189,8 @@ def standing_height(
         height = ratios.trunk * _guessed_trunk(skeletons)
     if not np.isfinite(height).any():
         return np.full(len(height), np.nan)
+    if corrected is not None:
+        height = corrected(height)
     usual = np.full(len(height), np.nan)
     logs = np.log(np.maximum(height, 1.0))
     first = np.searchsorted(pts_seconds, pts_seconds - HEIGHT_SECONDS / 2 - 1e-9)

@@ -37,6 +37,7 @@ from pipeline.models.people.half_bodies import (
     agreeing_look,
     agrees,
     is_half_body_in_place,
+    kept_in_size,
     weak_look,
 )
 from pipeline.models.people.landmarks import (
@@ -230,7 +231,7 @@ class BlazePosePeople:
         if found is None:
             return None
         step = float(np.hypot(*(found.hips - before.hips - before.velocity)))
-        growth = found.region.side / before.region.side
+        growth = found.region.side / (before.body_side or before.region.side)
         # A new track has no velocity yet, and an entering person grows as more of them becomes visible. Of half a body
         # size and hips are guesses: they jump where the pixels do not.
         slack = 1.0 if before.age >= 3 else 2.0
@@ -243,7 +244,7 @@ class BlazePosePeople:
             velocity = 0.5 * before.velocity + 0.5 * velocity
         return Followed(
             person=found.person,
-            region=found.region,
+            region=kept_in_size(found, before, view.size_wh),
             hips=found.hips,
             velocity=velocity,
             age=before.age + 1,
@@ -253,6 +254,7 @@ class BlazePosePeople:
             colors=before.colors,
             whole=before.whole,
             weak=before.weak + 1 if found.person.score < MIN_LANDMARK_SCORE else 0,
+            body_side=found.region.side,
         )
 
     def _look_again(self, view: View, before: Followed, region: Region) -> Landmarks | None:

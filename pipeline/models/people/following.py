@@ -51,6 +51,8 @@ class Followed:
     """Frames since the person was lost."""
     weak: int = 0
     """Consecutive frames, up to this one, with a weak score; see ``half_bodies``."""
+    body_side: float | None = None
+    """Side in px of the square about the body as found; None where that is the region."""
     first: Followed | None = None
     """The person as first detected."""
     seen_in: Picture | None = None

@@ -29,6 +29,9 @@ MAX_WEAK_FRAMES = 5
 SURE_DETECTION = 0.3
 """The detector's score for half a body whose landmarks are weak: 0.3 to 0.7 on legs alone."""
 SAME_BOX_IOU = 0.7
+MOST_PRESSED = 1.25
+"""Size of a region over that of the body found in it, of somebody cut off: who walks away gets smaller, too."""
+_SIDE_PX = 3.0
 _EDGE_PX = 6.0
 """The detector's boxes end up to five pixels inside the picture."""
 
@@ -43,6 +46,21 @@ def is_half_body_in_place(found: Landmarks, before: Followed, view: View) -> boo
     if not is_cut_off(before.person.box_xyxy, view.size_wh):
         return False
     return iou(found.person.mask, expected_pixels(before)) >= SAME_PIXELS_IOU
+
+
+def kept_in_size(found: Landmarks, before: Followed, size_wh: tuple[int, int]) -> Region:
+    """Return the region for the next frame: of somebody whom a side of the picture cuts off no smaller than before.
+
+    The model presses a body into the strip that is left of it, and a region that follows it presses it further, until
+    it is lost or a doll. In a region for the whole body it finds the rest outside the picture. The upper and lower edge
+    leave more of the trunk's breadth to go by: there the size is measured well while somebody walks away.
+    """
+    box = found.person.box_xyxy
+    is_cut = box[0] < _SIDE_PX or box[2] > size_wh[0] - 1 - _SIDE_PX
+    side = found.region.side
+    if not is_cut or side >= before.region.side:
+        return found.region
+    return replace(found.region, side=min(before.region.side, MOST_PRESSED * side))
 
 
 def weak_look(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.survey import Person
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
-from pipeline.models.people.landmarks import OTHER_SIDES, REGION_MARGIN, regions_of_rough
+from pipeline.models.people.following import Followed
+from pipeline.models.people.half_bodies import kept_in_size
+from pipeline.models.people.landmarks import OTHER_SIDES, REGION_MARGIN, Landmarks, Region, regions_of_rough
 from pipeline.models.people.movenet import RoughPerson
 
 WALK = Path(__file__).parents[3] / "assets" / "walk_a" / "sample.mp4"
@@ -76,3 +80,25 @@ def test_legs_alone_are_found_in_every_frame_though_their_score_is_low_at_times(
     pictures = close_ups(126, 138, slice(158, 312), slice(366, 640))
     found = [len(people.find(picture)) for picture in pictures]
     assert found == [1] * 12
+
+
+@pytest.mark.parametrize(
+    ("box", "side", "expected"),
+    [
+        ((100.0, 40.0, 300.0, 330.0), 300.0, 300.0),
+        ((0.0, 40.0, 60.0, 330.0), 360.0, 400.0),
+        ((0.0, 40.0, 60.0, 330.0), 100.0, 125.0),
+        ((0.0, 40.0, 60.0, 330.0), 450.0, 450.0),
+        ((580.0, 40.0, 638.0, 330.0), 360.0, 400.0),
+    ],
+    ids=["whole", "cut off", "much smaller", "larger", "on the right"],
+)
+def test_the_region_of_somebody_cut_off_at_a_side_does_not_shrink_with_them(
+    box: tuple[float, float, float, float], side: float, expected: float
+) -> None:
+    mask = np.zeros((360, 640), np.bool_)
+    person = Person(np.array(box), 1.0, np.zeros((21, 3), np.float32), np.zeros((23, 3), np.float32), mask)
+    earlier = Followed(person, Region(320.0, 180.0, 400.0, 0.0), np.zeros(2), np.zeros(2), 5, 1)
+    region = Region(20.0, 180.0, side, 0.1)
+    kept = kept_in_size(Landmarks(person, region, np.zeros(2), region), earlier, (640, 360))
+    assert kept == replace(region, side=expected)

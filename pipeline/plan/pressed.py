@@ -1,0 +1,74 @@
+"""Where a side of the picture cuts through somebody's trunk: there the landmarks tell too small a body.
+
+A landmark model presses a whole body into the strip that it sees, with full confidence: shoulders come close to each
+other, the head comes down. Pressing only ever makes somebody smaller, so that the size which they have before and after
+is the least one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Transforms
+from pipeline.joints import HIPS, SHOULDERS
+
+_EDGE_PX = 1.5
+_NEAR_TRUNK = 0.15
+"""Distance of a shoulder or hip from the side, relative to the trunk's length, from which the side may cut through
+it: landmarks are pressed close to the edge."""
+_LEAST_FRAMES = 5
+_REFERENCE_SECONDS = 0.5
+"""Frames beside a pressed run whose size is the least one."""
+_ALL_PRESSED_SECONDS = 1.5
+"""The same around each frame of somebody who is hardly ever free: some are pressed less than others."""
+_QUANTILE = 0.8
+"""Bones are longest when they lie in the image plane."""
+_MOST_SHRINKING = 0.1
+"""Of a size's logarithm, per second: how fast somebody who is cut off may yet walk away."""
+
+
+def pressed_to_a_side(
+    joints: NDArray[np.float32], boxes_xyxy: NDArray[np.float64], size_wh: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return (T,): frames in which the left or right edge of the picture cuts through, or close by, the trunk.
+
+    ``joints`` (T, 21, 3) and ``boxes_xyxy`` (T, 4) in px; NaN rows are frames without the person, and not pressed.
+    """
+    trunk = joints[:, [*SHOULDERS, *HIPS], :2].astype(np.float64)
+    near = _NEAR_TRUNK * np.linalg.norm(trunk[:, :2].mean(axis=1) - trunk[:, 2:].mean(axis=1), axis=1)
+    last = size_wh[0] - 1
+    with np.errstate(invalid="ignore"):
+        left = (boxes_xyxy[:, 0] < _EDGE_PX) & (trunk[..., 0].min(axis=1) < near)
+        right = (boxes_xyxy[:, 2] > last - _EDGE_PX) & (trunk[..., 0].max(axis=1) > last - near)
+    return np.asarray(left | right)
+
+
+def with_held_size(
+    height_px: NDArray[np.float64],
+    pressed: NDArray[np.bool_],
+    world_from_source: Transforms,
+    pts_seconds: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return measured standing heights (T,) of one shot, NaN where unknown, the ``pressed`` (T,) ones at least as large
+    as those measured next to them in time, in ``world``; where hardly any are free, as the larger ones of the pressed.
+    """
+    known = np.isfinite(height_px)
+    free = known & ~pressed
+    reach = _REFERENCE_SECONDS
+    if np.count_nonzero(free) < _LEAST_FRAMES:
+        free = known
+        reach = _ALL_PRESSED_SECONDS
+    if not pressed.any() or np.count_nonzero(free) < _LEAST_FRAMES:
+        return height_px
+    scale = np.sqrt(np.abs(np.linalg.det(world_from_source[:, :2, :2])))
+    logs = np.log(np.maximum(height_px * scale, 1.0))
+    told = np.flatnonzero(free)
+    held = height_px.copy()
+    for frame in np.flatnonzero(pressed):
+        away = np.abs(pts_seconds[told] - pts_seconds[frame])
+        nearest = float(away.min())
+        beside = told[away <= max(nearest + reach, float(np.sort(away)[_LEAST_FRAMES - 1]))]
+        least = float(np.quantile(logs[beside], _QUANTILE)) - _MOST_SHRINKING * nearest
+        held[frame] = np.fmax(held[frame], np.exp(least) / scale[frame])
+    return held
