@@ -16,6 +16,7 @@ from pipeline.joints import HIPS, LIMBS, NUM_JOINTS, NUM_SKELETON, WRISTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
 from pipeline.plan.cut_off import legs_alone, with_upper_bodies
+from pipeline.plan.doubted_arms import with_arms_doubted
 from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
 from pipeline.plan.hidden_legs import with_hidden_legs
 from pipeline.plan.joint_smoothing import (
@@ -39,6 +40,8 @@ EDGE_SIGMA_SECONDS = 0.07
 LEAST_CONFIDENCE = 0.05
 """For a joint inside the picture: lower confidences of the model carry no information, and 0 is reserved for joints
 outside."""
+INSIDE_BH = 0.01
+"""Beyond the edge that far, a joint which the model does not believe in itself is a guess."""
 EDGE_SECONDS = 0.17
 """Longest delay with which someone cut off by the frame's edge is detected (walk_a: one frame)."""
 
@@ -188,10 +191,11 @@ def _complete_shot(
         trust = _of_both(confidence * state.entered[run][:, None])
         xy = smooth_points(xy, world[run], at, heights[start:stop], trust)
         # Outside the picture there is no confidence, and it rises gradually for what enters.
-        seen = gaussian_smooth(
-            in_picture(xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]), at, EDGE_SIGMA_SECONDS
-        )
-        confidence = np.maximum(confidence, LEAST_CONFIDENCE) * np.clip(seen, 0, 1)
+        places = xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]
+        seen = gaussian_smooth(in_picture(*places), at, EDGE_SIGMA_SECONDS)
+        inside_only = gaussian_smooth(in_picture(*places, INSIDE_BH), at, EDGE_SIGMA_SECONDS)
+        confidence = np.maximum(confidence, LEAST_CONFIDENCE * inside_only) * np.clip(seen, 0, 1)
+        confidence = with_arms_doubted(confidence, at)
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
         posed = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
         skeletons[run] = with_steady_trunk(posed, at, heights[start:stop])

@@ -110,15 +110,18 @@ def smooth_points(
 
 
 def in_picture(
-    points: NDArray[np.float64], size_wh: tuple[int, int], body_height_px: NDArray[np.float64]
+    points: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    body_height_px: NDArray[np.float64],
+    reach_bh: float = OUTSIDE_BH,
 ) -> NDArray[np.float64]:
-    """Return (T, J): 1 for points (T, J, 2) inside the picture, falling to 0 within ``OUTSIDE_BH`` beyond its edge.
+    """Return (T, J): 1 for points (T, J, 2) inside the picture, falling to 0 within ``reach_bh`` beyond its edge.
 
     Points outside are the landmark model's guesses; just outside, they are still supported by what is visible.
     """
     last = np.array(size_wh) - 1
     beyond = np.maximum(np.maximum(-points, points - last), 0).max(axis=-1) / body_height_px[:, None]
-    return np.clip(1 - beyond / OUTSIDE_BH, 0, 1)
+    return np.clip(1 - beyond / reach_bh, 0, 1)
 
 
 def smooth_depth(depth_px: NDArray[np.float64], pts_seconds: NDArray[np.float64]) -> NDArray[np.float64]:

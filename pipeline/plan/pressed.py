@@ -65,10 +65,10 @@ def with_held_size(
     logs = np.log(np.maximum(height_px * scale, 1.0))
     told = np.flatnonzero(free)
     held = height_px.copy()
-    for frame in np.flatnonzero(pressed):
+    for frame in np.flatnonzero(pressed & known):
         away = np.abs(pts_seconds[told] - pts_seconds[frame])
         nearest = float(away.min())
         beside = told[away <= max(nearest + reach, float(np.sort(away)[_LEAST_FRAMES - 1]))]
         least = float(np.quantile(logs[beside], _QUANTILE)) - _MOST_SHRINKING * nearest
-        held[frame] = np.fmax(held[frame], np.exp(least) / scale[frame])
+        held[frame] = np.maximum(held[frame], np.exp(least) / scale[frame])
     return held

@@ -15,7 +15,7 @@ from pipeline.joints import HIPS
 from pipeline.models.mannequin.figure import BONE, BONES, Figure, Pose
 from pipeline.models.mannequin.landmark_bias import LandmarkBias
 from pipeline.models.mannequin.posing_arms import body_capsules, turn_arm, turn_shoulder
-from pipeline.models.mannequin.posing_head import place_head, turn_head
+from pipeline.models.mannequin.posing_head import place_head, shift_to_face, turn_head
 from pipeline.models.mannequin.posing_legs import leg_directions, turn_legs
 from pipeline.models.mannequin.posing_torso import SPINE, place_torso, stretched_along, trunk_stretch, turn_torso
 from pipeline.models.mannequin.rest_pose import DOWN, SIDES, RestPose
@@ -70,6 +70,7 @@ class Poser:
         root, sizes = turn_legs(self._rest, points, rotations, places, chains, believed)
         for side in SIDES:
             turn_arm(self._rest, points - root, rotations, places, body, side)
+        root = root + shift_to_face(self._rest, points, rotations, places, root, believed)
         stretches = {bone: stretched_along(DOWN, spine) for bone in SPINE}
         stretches["neck"] = stretched_along(DOWN, neck)
         return _assemble(self._rest, rotations, places, root, sizes, stretches, body_height_px)

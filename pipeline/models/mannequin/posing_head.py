@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float64Array
-from pipeline.joints import JOINT, SHOULDERS
+from pipeline.joints import HIPS, JOINT, SHOULDERS
 from pipeline.models.mannequin.figure import LANDMARK
 from pipeline.models.mannequin.landmark_bias import LandmarkBias
 from pipeline.models.mannequin.rest_pose import DOWN, FACE_ROWS, RestPose
@@ -89,6 +89,28 @@ def place_head(
     rotations["neck"] = turn @ rotations["neck"]
     places["head"] = places["neck"] + stretch * (turn @ own)
     return stretch
+
+
+def shift_to_face(
+    rest: RestPose,
+    points: Float64Array,
+    rotations: dict[str, Float64Array],
+    places: dict[str, Float64Array],
+    root: Float64Array,
+    seen: NDArray[np.float64],
+) -> Float64Array:
+    """Return by how much (3,) to move the pelvis at ``root`` so that the face lies on the one seen.
+
+    Nothing where the trunk is seen: there the neck bridges the rest. A face that fills the picture is all there is to
+    place the figure by, and a turned head leaves where it is at rest.
+    """
+    names = [name for name, row in JOINT.items() if row in FACE_ROWS]
+    rows = [JOINT[name] for name in names]
+    trust = float(seen[rows].mean() * (1 - seen[[*HIPS, *SHOULDERS]].max()))
+    marks = rest.landmarks[[LANDMARK[name] for name in names]]
+    posed = root + places["head"] + (marks - rest.heads["head"]) @ rotations["head"].T
+    shift = trust * (points[rows] - posed).mean(axis=0)
+    return np.array([shift[0], shift[1], 0.0])
 
 
 def _limited_turn(a: Float64Array, b: Float64Array) -> Float64Array:

@@ -16,6 +16,8 @@ import numpy as np
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.maths.masks import iou
+from pipeline.models.people.close_ups import LEAST_SCORE as CLOSE_UP_SCORE
+from pipeline.models.people.close_ups import is_close_up, look_at_face
 from pipeline.models.people.following import (
     Followed,
     expected_mask,
@@ -136,7 +138,7 @@ class BlazePosePeople:
         ids = {entry.follow_id for entry in followed}
         hidden += [moved_on(entry) for entry in self._followed if entry.follow_id not in ids]
         if self._detector_is_due(followed):
-            for rough in not_covered(self._detector.find(picture, self._min_score), followed):
+            for rough in not_covered(self._detections(view), followed):
                 if len(followed) == MAX_PEOPLE:
                     break
                 begun = self._begin(view, rough, union(masks_of(followed)))
@@ -157,6 +159,15 @@ class BlazePosePeople:
         ]
         self._before.append((small, followed))
         return people
+
+    def _detections(self, view: View) -> list[RoughPerson]:
+        """Return what the detector finds, with faces that fill the picture, to which it gives a low score."""
+        least = min(self._min_score, CLOSE_UP_SCORE)
+        return [
+            rough
+            for rough in self._detector.find(view.picture, least)
+            if rough.score >= self._min_score or is_close_up(rough, view.size_wh)
+        ]
 
     def _detector_is_due(self, followed: list[Followed]) -> bool:
         since_loss = self._frame - self._last_loss
@@ -270,6 +281,9 @@ class BlazePosePeople:
         return replace(found, region=replace(found.region, side=region.side))
 
     def _begin(self, view: View, rough: RoughPerson, others_mask: Mask | None) -> Followed | None:
+        if is_close_up(rough, view.size_wh):
+            face = look_at_face(self._landmarks, view, rough, others_mask)
+            return None if face is None else self._new(face)
         regions = regions_of_rough(rough)
         first_look = self._landmarks.look_in(view, regions, others_mask)
         if first_look is None:
@@ -280,8 +294,9 @@ class BlazePosePeople:
         found = self._landmarks.look(view, first_look.region, others_mask)
         if found is None and agrees(rough, first_look.person.box_xyxy, view.size_wh):
             found = agreeing_look(self._landmarks, view, [first_look.region], rough, others_mask) or first_look
-        if found is None:
-            return None
+        return None if found is None else self._new(found)
+
+    def _new(self, found: Landmarks) -> Followed:
         self._last_id += 1
         return Followed(found.person, found.region, found.hips, np.zeros(2), 1, self._last_id)
 

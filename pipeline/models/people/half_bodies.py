@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.survey import Person
+from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.masks import iou
 from pipeline.models.people.following import Followed, expected_pixels, overlap_of_boxes
 from pipeline.models.people.landmarks import OTHER_SIDES, LandmarkModel, Landmarks, Region, View
@@ -32,6 +34,8 @@ SAME_BOX_IOU = 0.7
 MOST_PRESSED = 1.25
 """Size of a region over that of the body found in it, of somebody cut off: who walks away gets smaller, too."""
 _SIDE_PX = 3.0
+_NEAR_TRUNK = 0.15
+"""Of the trunk's length: landmarks that are pressed lie inside, close to the side."""
 _EDGE_PX = 6.0
 """The detector's boxes end up to five pixels inside the picture."""
 
@@ -55,12 +59,19 @@ def kept_in_size(found: Landmarks, before: Followed, size_wh: tuple[int, int]) -
     it is lost or a doll. In a region for the whole body it finds the rest outside the picture. The upper and lower edge
     leave more of the trunk's breadth to go by: there the size is measured well while somebody walks away.
     """
-    box = found.person.box_xyxy
-    is_cut = box[0] < _SIDE_PX or box[2] > size_wh[0] - 1 - _SIDE_PX
     side = found.region.side
-    if not is_cut or side >= before.region.side:
+    if side >= before.region.side or not _cuts_trunk(found.person, size_wh[0]):
         return found.region
     return replace(found.region, side=min(before.region.side, MOST_PRESSED * side))
+
+
+def _cuts_trunk(person: Person, width: int) -> bool:
+    """Whether a side of the picture cuts through somebody's trunk, or close by: there landmarks are pressed."""
+    trunk = person.joints[[*SHOULDERS, *HIPS], :2].astype(np.float64)
+    near = _NEAR_TRUNK * float(np.hypot(*(trunk[:2].mean(axis=0) - trunk[2:].mean(axis=0))))
+    left, right = float(trunk[:, 0].min()), float(trunk[:, 0].max())
+    x0, x1 = person.box_xyxy[[0, 2]]
+    return bool((x0 < _SIDE_PX and left < near) or (x1 > width - 1 - _SIDE_PX and right > width - 1 - near))
 
 
 def weak_look(

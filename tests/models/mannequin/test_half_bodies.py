@@ -88,3 +88,16 @@ def test_confidence_decides_and_hands_follow_wrists() -> None:
     seen = believed(joints)
     assert seen[JOINT["left_wrist"]] == seen[JOINT["left_hand"]] == seen[JOINT["left_knee"]] == 0
     assert seen[JOINT["right_hand"]] == seen[JOINT["nose"]] == 1
+
+
+def test_a_turned_head_alone_lies_where_it_is_seen(figure: Figure) -> None:
+    true = standing(figure)
+    turned = true.copy()
+    middle = true[FACE].mean(axis=0)
+    cos, sin = np.cos(0.8), np.sin(0.8)
+    turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+    turned[FACE] = (true[FACE] - middle) @ turn.T + middle + np.array([30.0, 12.0, 0.0])
+    seen = np.zeros(23)
+    seen[FACE] = 1
+    off = posed(figure, turned, seen)[FACE].mean(axis=0) - turned[FACE, :2].mean(axis=0)
+    assert np.hypot(*off) < 0.004 * HEIGHT
