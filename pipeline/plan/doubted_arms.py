@@ -16,8 +16,8 @@ _SHOULDER = (0.1, 0.3)
 """Confidence of a shoulder: below the first value it is not seen, from the second on the arm hangs on something."""
 _ARM = (0.6, 0.85)
 """The same of an elbow or wrist without a shoulder."""
-_SIGMA_SECONDS = 0.07
-_STEADY = (0.1, 1.0)
+_SIGMA_SECONDS = 0.1
+_STEADY = (0.3, 1.0)
 """Of the trust over time: the figure takes hardly confident joints for sure, so that less must be none."""
 _ARMS = tuple(
     (JOINT[f"{side}_shoulder"], (JOINT[f"{side}_elbow"], JOINT[f"{side}_wrist"])) for side in ("left", "right")

@@ -193,8 +193,8 @@ def _complete_shot(
         # Outside the picture there is no confidence, and it rises gradually for what enters.
         places = xy[:, :NUM_JOINTS], info.size_wh, heights[start:stop]
         seen = gaussian_smooth(in_picture(*places), at, EDGE_SIGMA_SECONDS)
-        inside_only = gaussian_smooth(in_picture(*places, INSIDE_BH), at, EDGE_SIGMA_SECONDS)
-        confidence = np.maximum(confidence, LEAST_CONFIDENCE * inside_only) * np.clip(seen, 0, 1)
+        least = LEAST_CONFIDENCE * gaussian_smooth(in_picture(*places, INSIDE_BH), at, EDGE_SIGMA_SECONDS)
+        confidence = np.maximum(confidence - (LEAST_CONFIDENCE - least), least) * np.clip(seen, 0, 1)
         confidence = with_arms_doubted(confidence, at)
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
         posed = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
