@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.survey import Person
+from pipeline.joints import HIPS, SHOULDERS
 from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.models.people.blazepose import BlazePosePeople
@@ -97,7 +98,10 @@ def test_the_region_of_somebody_cut_off_at_a_side_does_not_shrink_with_them(
     box: tuple[float, float, float, float], side: float, expected: float
 ) -> None:
     mask = np.zeros((360, 640), np.bool_)
-    person = Person(np.array(box), 1.0, np.zeros((21, 3), np.float32), np.zeros((23, 3), np.float32), mask)
+    joints = np.ones((21, 3), np.float32)
+    middle = (box[0] + box[2]) / 2
+    joints[[*SHOULDERS, *HIPS], :2] = [(middle + x, y) for y in (100, 230) for x in (15, -15)]
+    person = Person(np.array(box), 1.0, joints, np.zeros((23, 3), np.float32), mask)
     earlier = Followed(person, Region(320.0, 180.0, 400.0, 0.0), np.zeros(2), np.zeros(2), 5, 1)
     region = Region(20.0, 180.0, side, 0.1)
     kept = kept_in_size(Landmarks(person, region, np.zeros(2), region), earlier, (640, 360))
