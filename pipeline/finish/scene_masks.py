@@ -109,11 +109,11 @@ def scene_masks(
     sample = sample_of(view, body, patch.subject, np.ascontiguousarray(patch.others), scene.gain)
     if frame_inputs.unfound_mask is not None:
         sample = with_unfound(sample, np.ascontiguousarray(frame_inputs.unfound_mask[y0:y1, x0:x1]))
+    row = int(plates.plate_rows[frame, 0])
     if is_borrowed:
-        sample = without_background(sample)
+        sample = without_background(sample, scene.row(row).subject)
     if scene.is_fast[frame : frame + 1].any():
         sample = with_unsure_plate(sample)
-    row = int(plates.plate_rows[frame, 0])
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)
     shafts = scene.shafts.expected(frame)

@@ -42,6 +42,8 @@ is least: by day 0 to 0.01, behind a post 0.02 to 0.08, of somebody in gray at n
 0.27."""
 _FEW_PARTS = 0.25
 _LEAST_PART_PX = 60
+_SPECKLE_BH = 0.004
+"""Radius of a speckle."""
 _HALF = 0.5
 _ELSEWHERE = np.float32(0.3)
 """Weight of a color that the subject has on another part: within the mask it may be a limb that was not detected."""
@@ -100,14 +102,17 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
     return Sample(view, body, distances, outside, bins_of(view.picture, gain), subject, others)
 
 
-def without_background(sample: Sample) -> Sample:
-    """Return a sample whose subject mask has no part of the background in it.
+def without_background(sample: Sample, subject: Float32Array) -> Sample:
+    """Return a sample whose subject mask has no part of the background in it, nor of what hides the subject.
 
     A mask moved from another frame fits roughly, and is wider. A pixel of the subject that looks like the plate shows
-    what would replace it.
+    what would replace it. Beside an occluder the plate fits less: what has none of the colors ``subject``
+    (parts, NUM_BINS), or is a speckle, is not the subject.
     """
     background = opened(sample.view.shown == Shown.PLATE, 1)
-    return replace(sample, subject_mask=sample.subject_mask & ~background, borrowed=sample.subject_mask)
+    seen = sample.subject_mask & ~background & (likeness(sample, subject) > UNLIKELY)
+    seen = opened(seen, max(1, round(_SPECKLE_BH * sample.body.height_px)))
+    return replace(sample, subject_mask=seen, borrowed=sample.subject_mask)
 
 
 def subject_counts(sample: Sample) -> NDArray[np.float64]:

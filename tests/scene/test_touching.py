@@ -16,6 +16,7 @@ from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
 ALIKE = np.ones(SHAPE, np.bool_)
+MAN_COLORS = learned([shot_at(x, wall()) for x in PATH]).subject
 
 
 def grown(mask: Mask, px: int) -> Mask:
@@ -120,6 +121,25 @@ def test_the_edge_of_somebody_whose_mask_is_too_tight_is_theirs() -> None:
 def test_a_mask_from_another_frame_has_no_background_in_it() -> None:
     shot = shot_at(150, wall())
     moved = grown(np.roll(shot.subject_mask, 10, axis=1), 4)
-    given = without_background(replace(shot, subject_mask=moved).sample()).subject_mask
+    given = without_background(replace(shot, subject_mask=moved).sample(), MAN_COLORS).subject_mask
     assert share(given, moved & eroded(shot.subject_mask, 1)) > 0.98
     assert not (given & ~grown(shot.subject_mask, 4)).any()
+
+
+def test_a_mask_from_another_frame_has_neither_the_edge_of_an_occluder_nor_speckles_in_it() -> None:
+    shot = shot_at(150, wall())
+    post = NOTHING.copy()
+    post[:, 180:200] = True
+    uneven = NOTHING.copy()
+    uneven[20:240, 204:228] = True
+    speckles = uneven & (np.random.default_rng(2).random(SHAPE) < 0.12)
+    picture = shot.picture.copy()
+    # A plate that is registered to the background does not fit what stands nearer.
+    picture[post] = (90, 100, 20)
+    picture[speckles] = (0.6 * picture[speckles] + 0.4 * shot.picture[120, 150]).astype(np.uint8)
+    moved = grown(np.roll(shot.subject_mask, 30, axis=1), 6)
+    given = without_background(replace(shot, picture=picture, subject_mask=moved).sample(), MAN_COLORS).subject_mask
+    assert (moved & post).sum() > 500
+    assert not (given & eroded(post, 1)).any()
+    assert share(given, moved & uneven & ~grown(shot.subject_mask, 4)) < 0.15
+    assert share(given, moved & eroded(shot.subject_mask, 1) & ~grown(post, 2)) > 0.97
