@@ -31,6 +31,7 @@ from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
 from pipeline.models.mannequin.mannequin import Mannequin
 from pipeline.models.mannequin.posing import HIPS_BEHIND
 from pipeline.models.mannequin.reference import ReferenceView, make_view
+from pipeline.models.mannequin.upright import with_trunk_upright
 from pipeline.models.weights.folder import weight_path
 from pipeline.perform.appearance import find_appearance, opaque
 from worker.source.picture import read_reference
@@ -158,7 +159,7 @@ def main() -> int:
         assert person is not None
         front = make_view(pictures[0], person)
         assert front is not None
-        as_fitted = fitted_places(mannequin, front)
+        as_fitted = fitted_places(mannequin, with_trunk_upright(front, mannequin.person.figure))
         deep = fitted_places(mannequin, with_true_depth(front, arguments.folder, name))
         print(name, f"outline {mannequin.fit.overlap:.3f}", *warnings)
         shown = []

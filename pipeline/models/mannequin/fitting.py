@@ -32,6 +32,7 @@ from pipeline.models.mannequin.raster import rasterize, skin
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.shape import reshaped
 from pipeline.models.mannequin.silhouette import fit_outline
+from pipeline.models.mannequin.upright import stands_upright, with_trunk_as_posed
 from pipeline.shaped import Shaped, Shapes
 
 _FACE = ("nose", "left_eye", "right_eye")
@@ -66,7 +67,10 @@ def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
         # A small child's head is too large for the outline alone to find.
         relative = grown_height_px(reference) / reference.height_px * GROWN_EYES_APART / eyes_apart(figure)
         proportions = replace(proportions, head=head_factor(figure, relative))
-    return with_proportions(figure, proportions)
+    shaped = with_proportions(figure, proportions)
+    if not stands_upright(reference):
+        return shaped
+    return with_trunk_as_posed(shaped, posed(shaped, reference)[0], reference.height_px)
 
 
 def fit_view(

@@ -29,6 +29,7 @@ from pipeline.models.mannequin.stance import sits, with_standing_height
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
+from pipeline.models.mannequin.upright import with_trunk_upright
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.models.mannequin.worn import with_bare_limbs, with_straight_hems, with_worn
 
@@ -107,7 +108,7 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     given = [ReferencePicture(appearance.reference, appearance.reference_person), *appearance.more_references]
     shown = [view for each in given if (view := make_view(each.picture, each.person)) is not None]
     is_seated = any(sits(view) for view in shown)
-    views = [with_standing_height(view) for view in shown]
+    views = [with_trunk_upright(with_standing_height(view), figure) for view in shown]
     # Width and lengths come from a view across the shoulders, depth from the side.
     views.sort(key=lambda view: _ORDER.index(view.view))
     if not views:

@@ -15,7 +15,7 @@ _TORSO_RADIUS, _THIGH_RADIUS = 0.068, 0.05
 """Radii of the capsules that keep arms out of the body, standing heights: clothed, and less than the widest part."""
 
 
-_TO_PLACE = 0.8
+_TO_PLACE = 0.9
 """Weight of the bone's end point in the picture when aiming an arm; the rest is its direction."""
 
 

@@ -29,6 +29,7 @@ _TRUST = 0.7
 """Fraction of a measured difference that is applied: the rest is detector error."""
 _RANGE = (0.85, 1.18)
 _LARGEST_HEAD = 2.0
+_SPINE = ("spine1", "spine2", "chest")
 GROWN_EYES_APART = 0.034
 """Distance between the eyes of the average figures, standing heights (.0336 to .0345)."""
 
@@ -43,6 +44,9 @@ class Proportions:
     shin: float = 1.0
     shoulders: float = 1.0
     head: float = 1.0
+    trunk: float = 1.0
+    """Of the spine, up and down."""
+    neck: float = 1.0
 
 
 def measure_proportions(figure: Figure, skeleton: Float64Array, body_height_px: float) -> Proportions:
@@ -93,10 +97,12 @@ def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
         linear[BONE[bone]] = np.eye(3) + (factor - 1) * np.outer(axis, axis)
 
     linear[BONE["head"]] *= proportions.head
+    raised = _stretch_trunk(heads, new, linear, proportions)
     for side in (".L", ".R"):
         across = np.array([1.0, 0.0, 0.0])
         stretch("clavicle" + side, across, proportions.shoulders)
-        shift = np.zeros(3)
+        new[BONE["clavicle" + side]] += raised
+        shift = raised.copy()
         shift[0] = (proportions.shoulders - 1) * heads[BONE["upperarm1" + side]][0]
         for limb, names in (("arm", ("upperarm", "forearm", "hand")), ("leg", ("thigh", "shin", "foot"))):
             moved = shift.copy() if limb == "arm" else np.zeros(3)
@@ -117,6 +123,27 @@ def with_proportions(figure: Figure, proportions: Proportions) -> Figure:
     carriers = _landmark_bones()
     marks = np.einsum("lij,lj->li", linear[carriers], figure.landmarks) + offset[carriers]
     return standing_at_one(replace(figure, vertices=vertices, heads=new, landmarks=marks))
+
+
+def _stretch_trunk(
+    heads: Float64Array, new: Float64Array, linear: Float64Array, proportions: Proportions
+) -> Float64Array:
+    """Lengthen spine and neck up and down, in ``new`` (bones, 3) and ``linear`` (bones, 3, 3); return by what (3,) the
+    shoulders move."""
+    down = np.array([0.0, 1.0, 0.0])
+    start = heads[BONE["spine1"]]
+
+    def moved(bone: str) -> Float64Array:
+        return (proportions.trunk - 1) * (heads[BONE[bone]] - start) * down
+
+    for bone in _SPINE:
+        new[BONE[bone]] = heads[BONE[bone]] + moved(bone)
+        linear[BONE[bone]] = np.diag([1.0, proportions.trunk, 1.0])
+    new[BONE["neck"]] = heads[BONE["neck"]] + moved("neck")
+    linear[BONE["neck"]] = np.diag([1.0, proportions.neck, 1.0])
+    longer = (proportions.neck - 1) * (heads[BONE["head"]] - heads[BONE["neck"]]) * down
+    new[BONE["head"]] = heads[BONE["head"]] + moved("neck") + longer
+    return moved("clavicle.L")
 
 
 def standing_at_one(figure: Figure) -> Figure:
