@@ -25,6 +25,9 @@ _RIM_SHARE = 0.5
 _OTHERS_SHARE = 0.5
 _RIM_DEPTH_BH = 0.015
 """Largest mean distance of a rim's pixels from its edge: that of a strip of 6 % of body height."""
+_BROAD_BH = 0.018
+"""Half the width of a broad part of an outline; the outline of a fast arm has some."""
+_MOST_BROAD = 0.6
 _SOLID_BH = 0.028
 """Half the width of what is no blurred edge."""
 _AROUND_SOLID_BH = 0.06
@@ -102,16 +105,19 @@ def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask, may_be
     depth = sums_in(labeled, inner, count)
     near = sample.distances[HAND] < HAND_REACH_BH
     is_near_hand = counts_in(labeled, near, count) > 0
-    is_rim &= ~is_near_hand | (depth <= _RIM_DEPTH_BH * sample.body.height_px * areas)
+    is_rim &= depth <= np.where(is_near_hand, _RIM_DEPTH_BH, _STRIP_DEPTH_BH) * sample.body.height_px * areas
     is_strip = depth <= _STRIP_DEPTH_BH * sample.body.height_px * areas
     close = counts_in(labeled, sample.outside < _EDGE_BH[1], count)
     is_rim |= is_strip & (close >= _STRIP_SHARE * areas) & (_num_parts(labeled, areas, sample) >= _MANY_PARTS)
     is_rim &= counts_in(labeled, like_others, count) < _OTHERS_SHARE * np.maximum(areas, 1)
+    # What is carried on the back is wider than a blurred edge.
+    beside = unexplained & ~sample.subject_mask
+    broad = opened(beside, max(1, round(_BROAD_BH * sample.body.height_px)))
+    is_rim &= counts_in(labeled, broad, count) <= _MOST_BROAD * areas
     is_rim[0] = False
     outline: Mask = those_of(labeled, is_rim) & unexplained
-    # Somebody behind the subject is wider than a blurred edge.
-    solid = opened(unexplained & ~sample.subject_mask, max(1, round(_SOLID_BH * sample.body.height_px)))
-    solid &= may_be_others
+    # So is somebody behind the subject.
+    solid = opened(beside, max(1, round(_SOLID_BH * sample.body.height_px))) & may_be_others
     return outline & ~grow(solid, round(_AROUND_SOLID_BH * sample.body.height_px))
 
 

@@ -29,6 +29,7 @@ _ON_TRUNK_BH = 0.15
 """A backpack or a bag at the hip; a dog on a leash is farther away."""
 _WORN_SHARE = 0.9
 """Fraction of a cap's pixels that lie that near; an umbrella extends farther."""
+_ADHERING_SHARE = 0.25
 _HALF = 0.5
 
 
@@ -48,7 +49,7 @@ def things_in(parts: OwnParts, people: Mask, evidence: FrameEvidence, sample: Sa
     """Return the objects among the rest of the ``parts``; ``people`` (h, w) are the others."""
     held, hand = _held(parts, people, evidence, sample)
     found = _loose(parts.rest & ~held & ~hand, parts.in_place, evidence, sample, row)
-    worn = _worn(found, sample, row)
+    worn = _worn(found, evidence.worn, sample, row)
     loose = found & ~worn
     carried = held | _on_trunk(loose, parts.in_place, sample)
     return Things(loose, hand | (worn & ~people), whole_things(carried, evidence.there, evidence.alike | people))
@@ -105,11 +106,12 @@ def _on_trunk(loose: Mask, in_place: Mask, sample: Sample) -> Mask:
     return those_of(labeled, kept)
 
 
-def _worn(loose: Mask, sample: Sample, row: SceneRow) -> Mask:
+def _worn(loose: Mask, adheres: Mask, sample: Sample, row: SceneRow) -> Mask:
     """Return the objects that lie mostly on the subject's head: a cap has none of the subject's colors and is still
     theirs. Hair, in the colors of the head, reaches farther.
 
-    An object mostly in the colors of other people is somebody behind the subject.
+    An object mostly in the colors of other people is somebody behind the subject. ``adheres`` (h, w) is where something
+    moves with the head over time: what is neither there nor in the mask stands up from the back, as a guitar's neck.
     """
     others = row.others[sample.bins]
     head = row.subject[HEAD][sample.bins]
@@ -121,5 +123,6 @@ def _worn(loose: Mask, sample: Sample, row: SceneRow) -> Mask:
     areas = areas_of(labeled, count)
     is_worn = on_head > _WORN_SHARE * areas
     is_worn &= counts_in(labeled, like_others, count) < _HALF * areas
+    is_worn &= counts_in(labeled, adheres | sample.subject_mask, count) >= _ADHERING_SHARE * areas
     is_worn[0] = False
     return those_of(labeled, is_worn)

@@ -1,0 +1,52 @@
+"""What stands up from the back is carried: a case beside legs and head is neither a blurred outline nor a cap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.maths.masks import grow
+from pipeline.scene.edges import blurred_outline
+from pipeline.scene.layers import Label
+from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
+from tests.support.scene_truth import Mask, Shot, shot_at, wall
+
+GREEN = (40, 160, 60)
+
+
+def region(x0: float, x1: float, y0: int, y1: int) -> Mask:
+    found = NOTHING.copy()
+    found[y0:y1, round(x0) : round(x1)] = True
+    return found
+
+
+def neck_at(x: float) -> Mask:
+    return region(x - 34, x - 18, 0, 50)
+
+
+def case_at(x: float) -> Mask:
+    return neck_at(x) | region(x - 76, x - 30, 44, 58) | region(x - 76, x - 54, 44, 130)
+
+
+def with_thing(x: float, thing: Mask) -> Shot:
+    shot = shot_at(x, wall())
+    picture = shot.picture.copy()
+    picture[thing & ~shot.subject_mask] = GREEN
+    return replace(shot, picture=picture)
+
+
+def test_a_broad_thing_beside_the_mask_is_no_blurred_outline() -> None:
+    sample = shot_at(150, wall()).sample()
+    case = region(174, 190, 150, 232) & ~sample.subject_mask
+    rim = grow(sample.subject_mask, 3) & ~sample.subject_mask
+    assert not blurred_outline(sample, case, NOTHING, NOTHING).any()
+    assert share(blurred_outline(sample, rim, NOTHING, NOTHING), rim) > 0.99
+
+
+def test_the_neck_of_a_case_is_no_cap_where_nothing_moves_with_the_head_alone() -> None:
+    row = learned([with_thing(x, case_at(x)) for x in PATH[::2]])
+    row = replace(row, worn=np.zeros_like(row.worn))
+    neck = neck_at(150)
+    shown = with_thing(150, neck)
+    assert share(labeled(shown, row) == Label.SUBJECT, neck & ~shown.subject_mask) < 0.1
