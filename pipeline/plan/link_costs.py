@@ -37,8 +37,10 @@ SAME_TRACK_SHARE, UNBROKEN_SHARE = 0.6, 0.35
 """Trust in the tracker: factors on the cost of links within one track, smaller where the track was not interrupted."""
 
 
-def link_cost(before: list[Piece], after: list[Piece], pts_seconds: NDArray[np.float64]) -> float:
-    """Return the cost of linking two runs of pieces.
+def link_cost(
+    before: list[Piece], after: list[Piece], pts_seconds: NDArray[np.float64], unbroken_share: float = UNBROKEN_SHARE
+) -> float:
+    """Return the cost of linking two runs of pieces; ``unbroken_share`` is the factor within an unbroken track.
 
     The last pieces before somebody is hidden show a part of them: those a moment earlier may tell better where they
     went, and those a moment later where they came from.
@@ -57,7 +59,7 @@ def link_cost(before: list[Piece], after: list[Piece], pts_seconds: NDArray[np.f
     if before[-1].track.track_id != after[0].track.track_id:
         return cost
     gap = pts_seconds[after[0].first] - pts_seconds[before[-1].last]
-    return cost * (UNBROKEN_SHARE if gap <= QUICK_GAP_SECONDS else SAME_TRACK_SHARE)
+    return cost * (unbroken_share if gap <= QUICK_GAP_SECONDS else SAME_TRACK_SHARE)
 
 
 def _near(

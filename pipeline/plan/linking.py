@@ -4,7 +4,7 @@ alone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import Track
+from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
-from pipeline.plan.link_costs import link_cost
-from pipeline.plan.pieces import MAX_GAP_SECONDS, Piece, cut_tracks, without_duplicates
+from pipeline.plan.link_costs import SAME_TRACK_SHARE, UNBROKEN_SHARE, link_cost
+from pipeline.plan.pieces import MAX_GAP_SECONDS, MEETING_SHARE, Piece, cut_tracks, without_duplicates
 
 MAX_LINK_SECONDS = 3.0
 """Beyond it the position where a person left carries no information; appearance decides."""
+MAX_HIDDEN_SECONDS = 1.0
+"""How long somebody may be hidden behind another person, whose track may have become theirs in the meantime."""
 END_COST = 0.5
 """Cost of a person appearing, or disappearing, within the picture: a link may cost twice as much."""
 REACH_BH, FASTEST_BH_PER_S = 0.5, 4.0
@@ -63,12 +66,14 @@ def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list
     """Return the chains of pieces of one shot, by the assignment of least total cost, in two rounds.
 
     A piece lasts a few frames where people meet, and may show an arm of them. So the links over gaps are decided once
-    more between whole stretches without a gap, each with its appearance over a second.
+    more between whole stretches without a gap, each with its appearance over a second; and so are those within a track
+    that may have changed from one person to another who was hidden behind the first.
     """
-    runs = [
-        run for chain in _chains([[piece] for piece in pieces], pts_seconds) for run in _unbroken(chain, pts_seconds)
-    ]
-    return _chains(sorted(runs, key=lambda run: (run[0].first, run[0].track.track_id)), pts_seconds)
+    chains = _chains([[piece] for piece in pieces], pts_seconds)
+    whole = [run for chain in chains for run in _unbroken(chain, pts_seconds)]
+    runs = [part for run in whole for part in _cut_where_swapped(run, whole, pts_seconds)]
+    runs.sort(key=lambda run: (run[0].first, run[0].track.track_id))
+    return _chains(runs, pts_seconds, unbroken_share=SAME_TRACK_SHARE)
 
 
 def _unbroken(chain: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
@@ -81,9 +86,53 @@ def _unbroken(chain: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list
     return runs
 
 
-def _chains(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
+def _cut_where_swapped(
+    run: list[Piece], runs: Sequence[list[Piece]], pts_seconds: NDArray[np.float64]
+) -> list[list[Piece]]:
+    """Cut a run in two where its track has probably gone over from one person to another.
+
+    While one run ends on its box and another one begins on it soon afterwards, two people passed each other, and one
+    was hidden. If the tracker kept to the wrong one, both are continued better crosswise.
+    """
+    hidden = [other for other in runs if other is not run and _meets(run, other[-1].track, -1)]
+    shown = [other for other in runs if other is not run and _meets(run, other[0].track, 0)]
+    most, at = 0.0, 0
+    for before, after in product(hidden, shown):
+        first, last = before[-1].last, after[0].first
+        if not 0 < pts_seconds[last] - pts_seconds[first] <= MAX_HIDDEN_SECONDS:
+            continue
+        for row in range(1, len(run)):
+            if first < run[row].first <= last + 1:
+                gain = _swap_gain((before, run[:row]), (after, run[row:]), pts_seconds)
+                most, at = max((most, at), (gain, row))
+    return [run[:at], run[at:]] if at else [run]
+
+
+def _swap_gain(
+    ends: tuple[list[Piece], list[Piece]], starts: tuple[list[Piece], list[Piece]], pts_seconds: NDArray[np.float64]
+) -> float:
+    """Return by how much the crosswise links of two runs that end to two that start are cheaper than the direct ones;
+    the second of each are of one track."""
+    cost = [[link_cost(end, start, pts_seconds, SAME_TRACK_SHARE) for start in starts] for end in ends]
+    return cost[0][0] + cost[1][1] - cost[0][1] - cost[1][0]
+
+
+def _meets(run: list[Piece], other: Track, row: int) -> bool:
+    """Return whether a run's box overlaps that of a row of another track, in that frame."""
+    frame = int(other.frames[row])
+    for piece in run:
+        own = np.flatnonzero(piece.track.frames == frame)
+        if len(own):
+            shared = overlap_of_smaller(piece.track.boxes_xyxy[own[0]], other.boxes_xyxy[row])
+            return bool(shared > MEETING_SHARE)
+    return False
+
+
+def _chains(
+    runs: list[list[Piece]], pts_seconds: NDArray[np.float64], unbroken_share: float = UNBROKEN_SHARE
+) -> list[list[Piece]]:
     """Join runs of pieces, in order of their first frames, by the assignment of least total cost."""
-    following = _successors(len(runs), _possible_links(runs, pts_seconds))
+    following = _successors(len(runs), _possible_links(runs, pts_seconds, unbroken_share))
     chains = []
     for first in sorted(set(range(len(runs))) - set(following.values())):
         chain = list(runs[first])
@@ -95,7 +144,9 @@ def _chains(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> list[l
     return chains
 
 
-def _possible_links(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> dict[tuple[int, int], float]:
+def _possible_links(
+    runs: list[list[Piece]], pts_seconds: NDArray[np.float64], unbroken_share: float
+) -> dict[tuple[int, int], float]:
     """Cost of each pair of runs that may be linked; runs are in order of their first frame."""
     firsts = np.array([run[0].first for run in runs])
     links: dict[tuple[int, int], float] = {}
@@ -103,7 +154,7 @@ def _possible_links(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -
         for j in range(int(np.searchsorted(firsts, before[-1].last + 1)), len(runs)):
             if pts_seconds[runs[j][0].first] - pts_seconds[before[-1].last] > MAX_LINK_SECONDS:
                 break
-            cost = link_cost(before, runs[j], pts_seconds)
+            cost = link_cost(before, runs[j], pts_seconds, unbroken_share)
             if cost < 2 * END_COST:
                 links[i, j] = cost
     return links

@@ -55,6 +55,25 @@ def test_a_track_that_goes_over_to_somebody_else_is_cut_there_and_both_are_put_r
         assert person[20] != person[70]
 
 
+@pytest.mark.parametrize(
+    ("px_per_frame", "meet", "hidden", "goes_over", "found_anew"),
+    [(5.0, 64, 59, (66, 76), 72), (4.0, 62, 64, (64, 72), 72), (3.0, 62, 64, (66, 76), 76)],
+)
+def test_a_track_that_goes_over_to_a_standing_man_in_the_same_clothes_is_cut(
+    px_per_frame: float, meet: int, hidden: int, goes_over: tuple[int, int], found_anew: int
+) -> None:
+    # A walker hides the standing man; the walker's track slides over to him, and the walker is found anew beyond him.
+    frames = np.arange(150)
+    walk = 366 + px_per_frame * (frames - meet)
+    share = np.clip((frames - goes_over[0]) / (goes_over[1] - goes_over[0]), 0, 1)
+    stands = walker(0, frames[:hidden], np.full(hidden, 366.0))
+    passes = walker(1, frames, walk * (1 - share) + 366 * share)
+    beyond = walker(2, frames[found_anew:], walk[found_anew:])
+    first, second = linked(stands, passes, beyond)
+    assert (first[20], first[140]) == (0, 1)
+    assert (second[20], second[140]) == (1, 2)
+
+
 def test_a_bystander_behind_the_post_is_not_linked_to_the_walker_even_in_the_same_clothes() -> None:
     before, after = np.arange(30), np.arange(42, 80)
     walks_in = walker(0, before, 100 + 4.0 * before)
