@@ -24,6 +24,11 @@ from pipeline.scene.views import view_of
 from pipeline.settings import CompositeSettings
 from pipeline.shaped import Shaped, Shapes
 
+_MOST_FRONT = 0.4
+"""Of a mask in a close-up: more that looks static in front of a face is the face, which a plate without a view past it
+has learned as background."""
+_CLOSE_UP = 2.0
+"""Standing height over the picture's, from which no more than head and shoulders are in the picture."""
 _SHOE_BH = 0.1
 """Distance from the bones of a foot within which pixels may be its shoe."""
 
@@ -119,6 +124,8 @@ def scene_masks(
     shafts = scene.shafts.expected(frame)
     may_meet = scene.may_meet(frame)
     small = labels_of(sample, scene.row(row), places, settings.complete_mask, may_meet, near, shafts)
+    if not is_borrowed and patch.body_height_px > _CLOSE_UP * subject_mask.shape[0]:
+        leave_face(small, sample.subject_mask)
     if scene.balls.mask(frame, box_xyxy) is not None:
         label_shoes(small, sample)
     labels = np.where(others_mask & ~subject_mask, np.uint8(Label.OTHERS), np.uint8(Label.NOBODY))
@@ -128,6 +135,13 @@ def scene_masks(
     if settings.carried == "remove":
         removed |= labels == Label.CARRIED
     return SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
+
+
+def leave_face(labels: NDArray[np.uint8], subject_mask: Mask) -> None:
+    """Give a close-up's mask (h, w) to the subject in ``labels`` (h, w) where too much of it is ``Label.FRONT``."""
+    front = subject_mask & (labels == Label.FRONT)
+    if np.count_nonzero(front) > _MOST_FRONT * np.count_nonzero(subject_mask):
+        labels[front] = Label.SUBJECT
 
 
 def label_balls(labels: NDArray[np.uint8], balls: Balls, frame: int, box_xyxy: Box) -> None:

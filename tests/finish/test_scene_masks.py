@@ -6,9 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pipeline.finish.patch import Patch
-from pipeline.finish.scene_masks import SceneMasks, scene_masks
+from pipeline.finish.scene_masks import SceneMasks, leave_face, scene_masks
 from pipeline.scene.layers import Label
 from tests.support.scene_labels import NOTHING, PATH, learned, share
 from tests.support.scene_truth import HEIGHT_PX, SHAPE, shot_at, skeleton_at, wall
@@ -45,6 +46,8 @@ def test_a_borrowed_mask_replaces_no_background() -> None:
         near=SimpleNamespace(mask=lambda *rest: None),
         row=lambda at: row,
         may_meet=lambda frame: False,
+        is_fast=np.zeros(1, np.bool_),
+        shafts=SimpleNamespace(expected=lambda frame: ()),
         balls=SimpleNamespace(mask=lambda frame, box_xyxy: None),
     )
     plates: Any = SimpleNamespace(plate_rows=np.zeros((1, 2), np.int64), positions=lambda *rest: None)
@@ -62,3 +65,14 @@ def test_a_borrowed_mask_replaces_no_background() -> None:
     assert share(replaced(is_borrowed=False), background) == 1.0
     assert share(replaced(is_borrowed=True), background) < 0.15
     assert share(replaced(is_borrowed=True), shot.subject_mask) > 0.99
+
+
+@pytest.mark.parametrize(("rows", "is_left"), [(24, True), (12, False)])
+def test_a_face_that_was_learned_as_what_stands_in_front_is_the_subject(rows: int, is_left: bool) -> None:
+    face = np.zeros((48, 40), np.bool_)
+    face[:40, 5:35] = True
+    labels = np.where(face, np.uint8(Label.SUBJECT), np.uint8(Label.NOBODY))
+    labels[40 - rows : 44] = Label.FRONT
+    leave_face(labels, face)
+    assert (labels[face] == Label.SUBJECT).all() == is_left
+    assert (labels[40:44] == Label.FRONT).all()
