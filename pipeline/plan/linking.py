@@ -17,7 +17,7 @@ from pipeline.datatypes.survey import Track
 from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
 from pipeline.plan.link_costs import SAME_TRACK_SHARE, UNBROKEN_SHARE, link_cost
-from pipeline.plan.pieces import MAX_GAP_SECONDS, MEETING_SHARE, Piece, cut_tracks, without_duplicates
+from pipeline.plan.pieces import MAX_GAP_SECONDS, MEETING_SHARE, Piece, cut_tracks, without_duplicates, without_overlaps
 
 MAX_LINK_SECONDS = 3.0
 """Beyond it the position where a person left carries no information; appearance decides."""
@@ -45,7 +45,7 @@ def link_tracklets(
     most one successor and one predecessor, and every start and end in between has a cost too. So a piece is not linked
     to the nearest one where that would leave a third one without a plausible origin.
     """
-    tracks = without_duplicates(tracks, pts_seconds)
+    tracks = without_overlaps(without_duplicates(tracks, pts_seconds), pts_seconds)
     pieces = cut_tracks(tracks, shot_starts, pts_seconds, world_from_source)
     persons: list[list[Piece]] = []
     for shot in range(len(shot_starts)):

@@ -125,15 +125,46 @@ def without_duplicates(tracks: Sequence[Track], pts_seconds: NDArray[np.float64]
     return sorted(kept, key=lambda track: track.track_id)
 
 
-def _is_on(track: Track, other: Track) -> bool:
+def without_overlaps(tracks: Sequence[Track], pts_seconds: NDArray[np.float64]) -> list[Track]:
+    """Return the tracks, those that end on a new track of the same body without the frames they share: for a moment
+    a body is followed twice before the old track is lost, and frames that both have would keep them from being linked.
+    """
+    return [_before_its_successor(track, tracks, pts_seconds) for track in tracks]
+
+
+def _before_its_successor(track: Track, tracks: Sequence[Track], pts_seconds: NDArray[np.float64]) -> Track:
+    for other in tracks:
+        start = int(np.searchsorted(track.frames, other.frames[0]))
+        if not 0 < start < len(track.frames) or other.frames[-1] <= track.frames[-1]:
+            continue
+        shared_seconds = float(pts_seconds[track.frames[-1]] - pts_seconds[other.frames[0]])
+        end = part_of(track, start, len(track.frames))
+        # A new track may have no colors in its first frames.
+        early = np.searchsorted(pts_seconds[other.frames], pts_seconds[other.frames[0]] + COURSE_SECONDS)
+        if shared_seconds <= DUPLICATE_SECONDS and _is_within(end, other) and _looks_like(end, other, slice(early)):
+            return part_of(track, 0, start)
+    return track
+
+
+def _is_within(track: Track, other: Track) -> bool:
+    """Return whether, in all frames of a track, one of its box and another track's lies mostly in the other."""
     frames, rows, rows_other = np.intersect1d(track.frames, other.frames, return_indices=True)
-    if len(frames) < len(track.frames):
-        return False
     shared = overlap_of_smaller(track.boxes_xyxy[rows], other.boxes_xyxy[rows_other])
-    sizes = [np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (track.boxes_xyxy, other.boxes_xyxy[rows_other])]
+    return len(frames) == len(track.frames) and bool((shared > DUPLICATE_SHARE).all())
+
+
+def _looks_like(track: Track, other: Track, rows: slice | NDArray[np.bool_]) -> bool:
+    likeness = bhattacharyya(mean_histogram(track.color_histograms), mean_histogram(other.color_histograms[rows]))
+    return likeness is not None and likeness > DUPLICATE_LIKENESS
+
+
+def _is_on(track: Track, other: Track) -> bool:
+    if not _is_within(track, other):
+        return False
+    rows = np.isin(other.frames, track.frames)
+    sizes = [np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (track.boxes_xyxy, other.boxes_xyxy[rows])]
     is_same_size = np.minimum(*sizes) > DUPLICATE_SHARE * np.maximum(*sizes)
-    likeness = bhattacharyya(mean_histogram(track.color_histograms), mean_histogram(other.color_histograms[rows_other]))
-    return bool((shared > DUPLICATE_SHARE).all() and is_same_size.all() and likeness and likeness > DUPLICATE_LIKENESS)
+    return bool(is_same_size.all()) and _looks_like(track, other, rows)
 
 
 def part_of(track: Track, start: int, stop: int) -> Track:

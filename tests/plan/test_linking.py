@@ -205,6 +205,18 @@ def test_half_a_body_found_now_and_then_behind_something_is_one_person() -> None
     assert [set(person.values()) for person in linked(first, last, hips)] == [{0, 1, 2}]
 
 
+def test_a_body_whose_new_track_begins_before_the_old_one_is_lost_is_one_person() -> None:
+    frames = np.arange(80)
+    x = 100 + 3.0 * frames
+    old = walker(0, frames[:42], x[:42])
+    new = walker(1, frames[39:], x[39:] + 8)
+    new.color_histograms[:3] = 0
+    assert [len(person) for person in linked(old, new)] == [80]
+    # Whoever comes out from behind somebody in other clothes who is lost at that moment is another person.
+    other = walker(1, frames[39:], x[39:] + 8, BLUE)
+    assert [len(person) for person in linked(old, other)] == [42, 41]
+
+
 def test_a_body_found_twice_for_a_moment_is_one_person_and_one_who_passes_is_another() -> None:
     frames = np.arange(60)
     long = walker(0, frames, np.full(60, 200.0))
