@@ -51,6 +51,14 @@ def overlap_of_smaller(a_xyxy: NDArray[np.float64], b_xyxy: NDArray[np.float64])
     return np.prod(wh, axis=-1) / np.maximum(np.minimum(*areas), 1e-9)
 
 
+def box_iou(a_xyxy: NDArray[Any], b_xyxy: NDArray[Any]) -> float:
+    """Return the intersection over the union of two boxes (4,); 0 where both are empty."""
+    sides = np.minimum(a_xyxy[2:], b_xyxy[2:]) - np.maximum(a_xyxy[:2], b_xyxy[:2])
+    both = float(np.prod(np.maximum(sides, 0)))
+    areas = sum(float(np.prod(box[2:] - box[:2])) for box in (a_xyxy, b_xyxy))
+    return both / max(areas - both, 1e-9)
+
+
 def box_of_points(points: NDArray[Any]) -> NDArray[np.float64]:
     """Return (..., 4) boxes around points (..., N, 2); NaN points are ignored; all NaN gives NaN."""
     points = np.asarray(points, np.float64)

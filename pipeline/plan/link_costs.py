@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.maths.boxes import overlap_of_smaller
+from pipeline.maths.boxes import box_iou
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
 from pipeline.plan.pieces import MAX_GAP_SECONDS, Piece
 
@@ -83,17 +83,9 @@ def _motion_cost(before: Piece, after: Piece, gap_seconds: float) -> float:
         cost = min(cost, _course_cost(before, after, gap_seconds, height, quick))
     if is_guessed and gap_seconds <= MAX_GAP_SECONDS + 1e-9:
         # The hips of half a body jump from frame to frame; the box does not.
-        cost = min(cost, (1 - _end_overlap(before, after)) / BOX_SCALE)
+        cost = min(cost, (1 - box_iou(before.track.boxes_xyxy[-1], after.track.boxes_xyxy[0])) / BOX_SCALE)
     growth = (GUESSED_SHARE if is_guessed else 1.0) * abs(float(np.log(after.height_px / before.height_px)))
     return cost + growth / (SIZE_SCALE * (1 + gap_seconds)) + GAP_COST_PER_S * gap_seconds
-
-
-def _end_overlap(before: Piece, after: Piece) -> float:
-    """Return the IoU of the last box of a piece and the first one of another; source px."""
-    a, b = before.track.boxes_xyxy[-1], after.track.boxes_xyxy[0]
-    areas = [float(np.prod(box[2:] - box[:2])) for box in (a, b)]
-    common = float(overlap_of_smaller(a, b)) * min(areas)
-    return common / max(sum(areas) - common, 1e-9)
 
 
 def _course_cost(

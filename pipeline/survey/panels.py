@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Float32Array, Float64Array, Mask, Picture, Transforms
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.panels import Panels
-from pipeline.maths.boxes import box_area
+from pipeline.maths.boxes import box_area, box_iou
 from pipeline.maths.masks import grow
 from pipeline.media.hdr import HLG, PQ
 from pipeline.survey.graphic import Seen
@@ -200,7 +200,10 @@ class PanelFinder:
 
     def _look_again(self, panel: _Shown, newest: _Look) -> None:
         again = self._compare(panel.before, newest, is_known=True)
-        if again is not None and again.slope < panel.guess.slope and _overlap(again, panel.guess) > 0.5:
+        if again is None:
+            return
+        boxes = np.array([again.box_xyxy, panel.guess.box_xyxy])
+        if again.slope < panel.guess.slope and box_iou(*boxes) > 0.5:
             # Beside people who hide a side the box may be too large.
             smaller = min(again.box_xyxy, panel.guess.box_xyxy, key=box_area)
             self._update(panel, replace(again, box_xyxy=smaller))
@@ -294,11 +297,3 @@ class PanelFinder:
             first = self._shot_start
         radius = panel.corners.share() * min(box[2] - box[0], box[3] - box[1])
         self._found.append(_Found(box, radius, panel.guess.color, first, opacities))
-
-
-def _overlap(one: PanelGuess, two: PanelGuess) -> float:
-    """Return the intersection over the union of two panels' boxes."""
-    a, b = one.box_xyxy, two.box_xyxy
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    both = max(width, 0) * max(height, 0)
-    return both / max(box_area(a) + box_area(b) - both, 1)

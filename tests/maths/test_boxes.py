@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from pipeline.maths.boxes import box_corners, box_of_points, box_union
+from pipeline.maths.boxes import box_corners, box_iou, box_of_points, box_union
 
 
 def test_boxes_ignore_nan() -> None:
@@ -14,3 +15,11 @@ def test_boxes_ignore_nan() -> None:
     assert np.isnan(boxes[1]).all()
     np.testing.assert_array_equal(box_union(boxes, np.array([[0, 0, 2, 9.0]] * 2))[1], [0, 0, 2, 9])
     np.testing.assert_array_equal(box_of_points(box_corners(boxes[0])), boxes[0])
+
+
+def test_the_overlap_of_two_boxes_is_that_of_both_over_that_of_either() -> None:
+    box = np.array([0.0, 0.0, 4.0, 2.0])
+    assert box_iou(box, box) == 1.0
+    assert box_iou(box, box + np.array([2, 0, 2, 0])) == pytest.approx(1 / 3)
+    assert box_iou(box, box + 9) == 0.0
+    assert box_iou(np.zeros(4), np.zeros(4)) == 0.0

@@ -80,9 +80,7 @@ def with_trunk_as_posed(figure: Figure, pose: Pose, scale: float) -> Figure:
     factor = float(np.clip(1 + (trunk / scale - own_trunk) / spine, *_TRUNK))
     _, above = below("neck", "clavicle")
     missing = (shoulders - head) / scale - own - (factor - 1) * above
-    return with_proportions(
-        figure, replace(Proportions(), trunk=factor, neck=float(np.clip(1 + missing / neck, *_NECK)))
-    )
+    return with_proportions(figure, Proportions(trunk=factor, neck=float(np.clip(1 + missing / neck, *_NECK))))
 
 
 def _sides(name: str) -> list[str]:
