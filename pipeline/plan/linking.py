@@ -25,6 +25,9 @@ MAX_HIDDEN_SECONDS = 1.0
 """How long somebody may be hidden behind another person, whose track may have become theirs in the meantime."""
 END_COST = 0.5
 """Cost of a person appearing, or disappearing, within the picture: a link may cost twice as much."""
+SIGHTING_SECONDS = 0.15
+"""A shorter run is proportionally cheaper to leave alone: it is often a false detection, or half of a body, and two
+whole ends would pay for a link that is almost wrong."""
 REACH_BH, FASTEST_BH_PER_S = 0.5, 4.0
 """Body heights that places of one person may lie apart: at once, and more for each second. A runner covers three."""
 ASIDE_BH = 0.3
@@ -69,11 +72,14 @@ def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list
     more between whole stretches without a gap, each with its appearance over a second; and so are those within a track
     that may have changed from one person to another who was hidden behind the first.
     """
-    chains = _chains([[piece] for piece in pieces], pts_seconds)
+    chains = _chains([[piece] for piece in pieces], np.full(len(pieces), END_COST), pts_seconds)
     whole = [run for chain in chains for run in _unbroken(chain, pts_seconds)]
     runs = [part for run in whole for part in _cut_where_swapped(run, whole, pts_seconds)]
     runs.sort(key=lambda run: (run[0].first, run[0].track.track_id))
-    return _chains(runs, pts_seconds, unbroken_share=SAME_TRACK_SHARE)
+    frame_seconds = float(np.median(np.diff(pts_seconds))) if len(pts_seconds) > 1 else 0.0
+    lasting = np.array([pts_seconds[run[-1].last] - pts_seconds[run[0].first] for run in runs]) + frame_seconds
+    end_costs = END_COST * np.minimum(1.0, lasting / SIGHTING_SECONDS)
+    return _chains(runs, end_costs, pts_seconds, unbroken_share=SAME_TRACK_SHARE)
 
 
 def _unbroken(chain: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
@@ -129,10 +135,14 @@ def _meets(run: list[Piece], other: Track, row: int) -> bool:
 
 
 def _chains(
-    runs: list[list[Piece]], pts_seconds: NDArray[np.float64], unbroken_share: float = UNBROKEN_SHARE
+    runs: list[list[Piece]],
+    end_costs: NDArray[np.float64],
+    pts_seconds: NDArray[np.float64],
+    unbroken_share: float = UNBROKEN_SHARE,
 ) -> list[list[Piece]]:
-    """Join runs of pieces, in order of their first frames, by the assignment of least total cost."""
-    following = _successors(len(runs), _possible_links(runs, pts_seconds, unbroken_share))
+    """Join runs of pieces, in order of their first frames, by the assignment of least total cost; ``end_costs`` (N,)
+    are those of a run's start and of its end."""
+    following = _successors(end_costs, _possible_links(runs, end_costs, pts_seconds, unbroken_share))
     chains = []
     for first in sorted(set(range(len(runs))) - set(following.values())):
         chain = list(runs[first])
@@ -145,7 +155,7 @@ def _chains(
 
 
 def _possible_links(
-    runs: list[list[Piece]], pts_seconds: NDArray[np.float64], unbroken_share: float
+    runs: list[list[Piece]], end_costs: NDArray[np.float64], pts_seconds: NDArray[np.float64], unbroken_share: float
 ) -> dict[tuple[int, int], float]:
     """Cost of each pair of runs that may be linked; runs are in order of their first frame."""
     firsts = np.array([run[0].first for run in runs])
@@ -155,12 +165,12 @@ def _possible_links(
             if pts_seconds[runs[j][0].first] - pts_seconds[before[-1].last] > MAX_LINK_SECONDS:
                 break
             cost = link_cost(before, runs[j], pts_seconds, unbroken_share)
-            if cost < 2 * END_COST:
+            if cost < end_costs[i] + end_costs[j]:
                 links[i, j] = cost
     return links
 
 
-def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, int]:
+def _successors(end_costs: NDArray[np.float64], links: dict[tuple[int, int], float]) -> dict[int, int]:
     """Return the successor of each piece that has one, by least total cost of links, starts and ends.
 
     A square assignment of twice the size: row i to column j is a link, row i to column count + i an end, row
@@ -168,6 +178,7 @@ def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, in
     """
     if not links:
         return {}
+    count = len(end_costs)
     rows = []
     columns = []
     costs = []
@@ -175,10 +186,10 @@ def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, in
         rows += [i, count + j]
         columns += [j, count + i]
         costs += [cost, 0.0]
-    for i in range(count):
+    for i, cost in enumerate(end_costs.tolist()):
         rows += [i, count + i]
         columns += [count + i, i]
-        costs += [END_COST, END_COST]
+        costs += [cost, cost]
     # Entries of 0 would mean no edge; adding a constant to each of the 2 n pairs changes nothing.
     weights = np.asarray(costs) + 1.0
     matched = min_weight_full_bipartite_matching(coo_array((weights, (rows, columns)), (2 * count, 2 * count)).tocsr())

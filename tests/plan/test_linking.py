@@ -205,6 +205,18 @@ def test_half_a_body_found_now_and_then_behind_something_is_one_person() -> None
     assert [set(person.values()) for person in linked(first, last, hips)] == [{0, 1, 2}]
 
 
+@pytest.mark.parametrize("shift", [40.0, 60.0])
+def test_a_single_sighting_of_somebody_else_does_not_keep_a_person_from_their_own_continuation(shift: float) -> None:
+    # The hips of half a body jump where a new track begins; most of a second later somebody alike is seen for a frame.
+    frames = np.arange(140)
+    x = 100 + 4.0 * frames
+    first = walker(0, frames[:69], x[:69])
+    again = walker(1, frames[69:], x[69:] + shift)
+    once = with_looks(walker(2, frames[94:95], x[94:95] - 14), slice(None), 0.9)
+    persons = [set(person.values()) for person in linked(first, again, once)]
+    assert persons == [{0, 1}, {2}]
+
+
 def test_a_body_whose_new_track_begins_before_the_old_one_is_lost_is_one_person() -> None:
     frames = np.arange(80)
     x = 100 + 3.0 * frames
