@@ -72,14 +72,13 @@ def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list
     more between whole stretches without a gap, each with its appearance over a second; and so are those within a track
     that may have changed from one person to another who was hidden behind the first.
     """
-    chains = _chains([[piece] for piece in pieces], np.full(len(pieces), END_COST), pts_seconds)
+    single = [[piece] for piece in pieces]
+    chains = _chains(single, _possible_links(single, pts_seconds, UNBROKEN_SHARE))
     whole = [run for chain in chains for run in _unbroken(chain, pts_seconds)]
     runs = [part for run in whole for part in _cut_where_swapped(run, whole, pts_seconds)]
     runs.sort(key=lambda run: (run[0].first, run[0].track.track_id))
-    frame_seconds = float(np.median(np.diff(pts_seconds))) if len(pts_seconds) > 1 else 0.0
-    lasting = np.array([pts_seconds[run[-1].last] - pts_seconds[run[0].first] for run in runs]) + frame_seconds
-    end_costs = END_COST * np.minimum(1.0, lasting / SIGHTING_SECONDS)
-    return _chains(runs, end_costs, pts_seconds, unbroken_share=SAME_TRACK_SHARE)
+    links = _possible_links(runs, pts_seconds, SAME_TRACK_SHARE)
+    return _chains(runs, links | _left_alone(runs, pts_seconds))
 
 
 def _unbroken(chain: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
@@ -134,15 +133,9 @@ def _meets(run: list[Piece], other: Track, row: int) -> bool:
     return False
 
 
-def _chains(
-    runs: list[list[Piece]],
-    end_costs: NDArray[np.float64],
-    pts_seconds: NDArray[np.float64],
-    unbroken_share: float = UNBROKEN_SHARE,
-) -> list[list[Piece]]:
-    """Join runs of pieces, in order of their first frames, by the assignment of least total cost; ``end_costs`` (N,)
-    are those of a run's start and of its end."""
-    following = _successors(end_costs, _possible_links(runs, end_costs, pts_seconds, unbroken_share))
+def _chains(runs: list[list[Piece]], links: dict[tuple[int, int], float]) -> list[list[Piece]]:
+    """Join runs of pieces, in order of their first frames, by the assignment of least total cost."""
+    following = _successors(len(runs), links)
     chains = []
     for first in sorted(set(range(len(runs))) - set(following.values())):
         chain = list(runs[first])
@@ -155,7 +148,7 @@ def _chains(
 
 
 def _possible_links(
-    runs: list[list[Piece]], end_costs: NDArray[np.float64], pts_seconds: NDArray[np.float64], unbroken_share: float
+    runs: list[list[Piece]], pts_seconds: NDArray[np.float64], unbroken_share: float
 ) -> dict[tuple[int, int], float]:
     """Cost of each pair of runs that may be linked; runs are in order of their first frame."""
     firsts = np.array([run[0].first for run in runs])
@@ -165,20 +158,30 @@ def _possible_links(
             if pts_seconds[runs[j][0].first] - pts_seconds[before[-1].last] > MAX_LINK_SECONDS:
                 break
             cost = link_cost(before, runs[j], pts_seconds, unbroken_share)
-            if cost < end_costs[i] + end_costs[j]:
+            if cost < 2 * END_COST:
                 links[i, j] = cost
     return links
 
 
-def _successors(end_costs: NDArray[np.float64], links: dict[tuple[int, int], float]) -> dict[int, int]:
+def _left_alone(runs: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> dict[tuple[int, int], float]:
+    """Return the cost of being linked to nobody of each short run, as that of a link to itself."""
+    frame_seconds = float(np.median(np.diff(pts_seconds))) if len(pts_seconds) > 1 else 0.0
+    costs = {}
+    for i, run in enumerate(runs):
+        seconds = float(pts_seconds[run[-1].last] - pts_seconds[run[0].first]) + frame_seconds
+        if seconds < SIGHTING_SECONDS:
+            costs[i, i] = 2 * END_COST * seconds / SIGHTING_SECONDS
+    return costs
+
+
+def _successors(count: int, links: dict[tuple[int, int], float]) -> dict[int, int]:
     """Return the successor of each piece that has one, by least total cost of links, starts and ends.
 
     A square assignment of twice the size: row i to column j is a link, row i to column count + i an end, row
-    count + j to column j a start; the rest pairs up at no cost.
+    count + j to column j a start; the rest pairs up at no cost. A link to itself leaves a piece alone.
     """
     if not links:
         return {}
-    count = len(end_costs)
     rows = []
     columns = []
     costs = []
@@ -186,14 +189,14 @@ def _successors(end_costs: NDArray[np.float64], links: dict[tuple[int, int], flo
         rows += [i, count + j]
         columns += [j, count + i]
         costs += [cost, 0.0]
-    for i, cost in enumerate(end_costs.tolist()):
+    for i in range(count):
         rows += [i, count + i]
         columns += [count + i, i]
-        costs += [cost, cost]
+        costs += [END_COST, END_COST]
     # Entries of 0 would mean no edge; adding a constant to each of the 2 n pairs changes nothing.
     weights = np.asarray(costs) + 1.0
     matched = min_weight_full_bipartite_matching(coo_array((weights, (rows, columns)), (2 * count, 2 * count)).tocsr())
-    return {int(i): int(j) for i, j in zip(*matched, strict=True) if i < count and j < count}
+    return {int(i): int(j) for i, j in zip(*matched, strict=True) if i < count and j < count and i != j}
 
 
 def _join_alike(chains: list[list[Piece]], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:

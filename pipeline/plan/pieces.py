@@ -256,7 +256,7 @@ def _at_meetings(met: NDArray[np.bool_], track: Track, pts_seconds: NDArray[np.f
     if not met.any():
         return
     seconds = pts_seconds[track.frames]
-    last = seconds[0] - MEETING_SECONDS
+    last = seconds[0]
     met_at = seconds[met]
     for row in range(1, len(seconds)):
         at = int(np.searchsorted(met_at, seconds[row]))

@@ -146,6 +146,15 @@ def test_a_piece_without_colors_takes_those_of_its_track_just_after() -> None:
     assert pieces[0].looks[:, RED].min() == 1.0
 
 
+def test_a_track_that_begins_beside_somebody_is_not_cut_after_its_first_frame() -> None:
+    frames = np.arange(30)
+    other = walker(0, frames, np.full(30, 220.0), BLUE)
+    late = walker(1, frames[10:], np.full(20, 200.0), RED)
+    world = np.tile(np.eye(3), (30, 1, 1))
+    pieces = [p for p in cut_tracks([other, late], np.array([0]), frames / 30, world) if p.track.track_id == 1]
+    assert [piece.first for piece in pieces] == [10, 14, 18, 22, 26]
+
+
 def test_a_longer_absence_makes_a_link_less_likely() -> None:
     frames = np.arange(20)
     world = np.tile(np.eye(3), (200, 1, 1))
