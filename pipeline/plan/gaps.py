@@ -15,20 +15,12 @@ from pipeline.datatypes.survey import LIMB_PLACES, Track
 from pipeline.joints import HIPS, LIMBS, NUM_JOINTS, NUM_SKELETON, WRISTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
+from pipeline.plan.body_height import HeightRatios, height_ratios, standing_height
 from pipeline.plan.cut_off import legs_alone, with_upper_bodies
 from pipeline.plan.doubted_arms import with_arms_doubted
 from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
 from pipeline.plan.hidden_legs import with_hidden_legs
-from pipeline.plan.joint_smoothing import (
-    HeightRatios,
-    height_ratios,
-    in_picture,
-    interpolate_run,
-    onto_course,
-    smooth_depth,
-    smooth_points,
-    standing_height,
-)
+from pipeline.plan.joint_smoothing import in_picture, interpolate_run, onto_course, smooth_depth, smooth_points
 from pipeline.plan.limbs_in_outline import limb_shifts
 from pipeline.plan.pressed import pressed_to_a_side, with_held_size
 from pipeline.plan.soles import sole_shift, with_lowered_feet
@@ -173,7 +165,7 @@ def _complete_shot(
         seconds[shot],
         info.size_wh,
         ratios,
-        lambda measured: with_held_size(measured, state.pressed[shot], world[shot], seconds[shot]),
+        lambda measured, folded: with_held_size(measured, state.pressed[shot] | folded, world[shot], seconds[shot]),
     )
     for start, stop in true_runs(presence[shot] != Presence.ABSENT):
         run = slice(shot.start + start, shot.start + stop)

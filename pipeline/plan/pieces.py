@@ -15,8 +15,8 @@ from pipeline.datatypes.survey import Track
 from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.boxes import overlap_of_smaller
 from pipeline.maths.geometry import apply_transform
+from pipeline.plan.body_height import HEIGHT_OF_TRUNK
 from pipeline.plan.cut_off import HEIGHT_OF_LEG, leg_lengths
-from pipeline.plan.joint_smoothing import HEIGHT_OF_TRUNK
 from pipeline.plan.likeness import bhattacharyya, mean_histogram
 from pipeline.shaped import Shaped, Shapes
 

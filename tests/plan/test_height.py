@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.joints import JOINT, NUM_SKELETON
-from pipeline.plan.joint_smoothing import HEIGHT_OF_OUTLINE, height_ratios, in_picture, standing_height
+from pipeline.plan.body_height import HEIGHT_OF_OUTLINE, height_ratios, standing_height
+from pipeline.plan.joint_smoothing import in_picture
 
 SIZE_WH = (640, 360)
 FPS = 30
@@ -96,3 +97,30 @@ def test_joints_fade_beyond_the_edge() -> None:
     assert share[0] == share[1] == 1
     assert 0.4 < share[2] < 0.6
     assert share[3] == share[4] == 0
+
+
+def folded(skeletons: np.ndarray, joints: np.ndarray, height_px: float, frames: slice) -> None:
+    """Let somebody sit before the camera in some frames, in place: their thighs point at it, shown a fifth as long."""
+    thigh = 0.24 * height_px
+    for side in ("left", "right"):
+        knee, ankle = JOINT[f"{side}_knee"], JOINT[f"{side}_ankle"]
+        skeletons[frames, [[knee], [ankle]], 1] -= 0.8 * thigh
+        skeletons[frames, [[knee], [ankle]], 2] -= 0.95 * thigh
+    joints[frames, :, :2] = skeletons[frames, :21, :2]
+
+
+def test_somebody_who_sits_before_the_camera_is_as_tall_as_standing() -> None:
+    skeletons, joints = body(np.full(60, 250.0))
+    seconds = np.arange(60) / FPS
+    standing = standing_height(skeletons, joints, seconds, SIZE_WH).mean()
+    folded(skeletons, joints, 250.0, slice(None))
+    assert standing_height(skeletons, joints, seconds, SIZE_WH).mean() == pytest.approx(standing, rel=0.06)
+
+
+def test_a_crouch_does_not_change_the_size_before_during_or_after_it() -> None:
+    skeletons, joints = body(np.full(90, 250.0))
+    seconds = np.arange(90) / FPS
+    standing = standing_height(skeletons, joints, seconds, SIZE_WH).mean()
+    folded(skeletons, joints, 250.0, slice(20, 70))
+    found = standing_height(skeletons, joints, seconds, SIZE_WH)
+    assert np.abs(found / standing - 1).max() < 0.06
