@@ -25,6 +25,13 @@ SubjectChoice = NamedChoice | int | PointChoice | tuple[PointChoice, ...]
 """Several points, in any order: each selects the person around its time."""
 
 
+def points_of(choice: SubjectChoice) -> tuple[PointChoice, ...]:
+    """Return the points by which a person is chosen; none where they are chosen otherwise."""
+    if isinstance(choice, PointChoice):
+        return (choice,)
+    return choice if isinstance(choice, tuple) else ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FurtherSubject:
     """One more person to replace in the same job, with their new person; the fields are those of ``JobRequest``."""

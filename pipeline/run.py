@@ -51,7 +51,7 @@ from pipeline.plate.plate import plate_clip
 from pipeline.plate.plate_set import PlateSet
 from pipeline.report.page import LayersShown, ReportInputs, write_reports
 from pipeline.report.result import JobFacts, make_report
-from pipeline.request import JobRequest
+from pipeline.request import JobRequest, points_of
 from pipeline.result import JobResult, Quality
 from pipeline.runtime.beside import Beside
 from pipeline.runtime.callbacks import Check, Progress
@@ -238,7 +238,10 @@ def _survey_and_plan(
     needs = job.models.generator.needs
     folders = [subject_folder(job.workspace, number) for number in range(len(requests))]
     with timed(job.timings, "survey"):
-        survey = survey_clip(clip, job.models.people, store, job.settings, job.workspace, job.check, job.progress)
+        survey = survey_clip(
+            clip, job.models.people, store, job.settings, job.workspace, job.check, job.progress,
+            points_of(requests[0].subject),
+        )  # fmt: skip
     with timed(job.timings, "plan"):
         plans = make_plans(
             survey, requests, job.settings, needs, folders, [each.reference_person for each in appearances]

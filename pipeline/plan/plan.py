@@ -17,6 +17,7 @@ from pipeline.plan.crop_path import plan_crop_path
 from pipeline.plan.cross_fades import cross_fades_told, with_cross_fades
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.segments import cut_chunks, cut_segments
+from pipeline.plan.split_screens import split_screens_told
 from pipeline.plan.subject import choose_subject
 from pipeline.request import JobRequest
 from pipeline.settings import Settings
@@ -69,7 +70,12 @@ def make_plan(
         subject=subject,
         contacts=find_contacts(subject, motion, shots, seconds, settings.foot_lock),
         crop=plan_crop_path(subject, camera, shots, info, needs.crop_size_wh, needs.max_crop_height_px, body_scale),
-        warnings=(*warnings, *cross_fades_told(is_blended, info), *unknown),
+        warnings=(
+            *warnings,
+            *cross_fades_told(is_blended, info),
+            *split_screens_told(survey.split_screens, info),
+            *unknown,
+        ),
         overlays=survey.overlays,
         body_scale=body_scale,
         is_blended=is_blended,

@@ -7,7 +7,7 @@ blurred copy by comparing it with the enlarged picture inside. A scene's own wal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -150,8 +150,10 @@ def _first_lines(share: Float32Array) -> list[int]:
 class BorderFinder:
     """Takes some of a clip's frames in order; holds sums over the shot and a few thumbnails."""
 
-    def __init__(self, size_wh: tuple[int, int]) -> None:
+    def __init__(self, size_wh: tuple[int, int], given: Mapping[int, Box] | None = None) -> None:
+        """``given`` are boxes that are known to be inside of borders, by the first frame of their shots."""
         self._size_wh = size_wh
+        self._given = dict(given or {})
         ratio = _THUMB_PX / max(size_wh)
         self._thumb_wh = max(8, round(size_wh[0] * ratio)), max(8, round(size_wh[1] * ratio))
         self._axes = _Axis(), _Axis()
@@ -163,7 +165,7 @@ class BorderFinder:
         self._shots: list[tuple[int, int, Box | None, bool]] = []
         """First and last frame of each shot, the box inside of its borders, and whether there were enough frames to
         say."""
-        self._inside: Box | None = None
+        self._inside = self._given.get(0)
 
     @property
     def inside(self) -> Box | None:
@@ -173,14 +175,15 @@ class BorderFinder:
     def cut(self, frame: int) -> None:
         """End the shot: another one begins with ``frame``."""
         if frame > self._first:
-            self._shots.append((self._first, frame - 1, self._found(), self._looks >= _LEAST_LOOKS))
+            is_known = self._looks >= _LEAST_LOOKS or self._first in self._given
+            self._shots.append((self._first, frame - 1, self._found(), is_known))
         self._first = frame
         self._axes = _Axis(), _Axis()
         self._thumbs = []
         self._stride = 1
         self._people = None
         self._looks = 0
-        self._inside = None
+        self._inside = self._given.get(frame)
 
     def look(self, luma: Luma, people: Mask) -> None:
         """Take a frame: (H, W) uint8, and all people (h, w) at a reduced size."""
@@ -209,6 +212,8 @@ class BorderFinder:
         return np.array(rows, np.int64).reshape(-1, 6)
 
     def _found(self) -> Box | None:
+        if self._first in self._given:
+            return self._given[self._first]
         if self._looks < _LEAST_LOOKS:
             return None
         width, height = self._size_wh

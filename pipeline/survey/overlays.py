@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.survey import Overlays
+from pipeline.maths.boxes import Box
 from pipeline.maths.masks import grow
 from pipeline.survey.borders import BorderFinder
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, graphics_of
 from pipeline.survey.letter_edges import complete_graphic
+from pipeline.survey.split_screen import SplitScreen, SplitScreenFinder
 from pipeline.survey.still_background import StillBackground
 from pipeline.survey.still_edges import EdgeStatistics
 from pipeline.survey.sudden_changes import STILL_FRAMES, Change, SuddenChanges, gradual_change
@@ -49,7 +51,8 @@ _LEAST_SECONDS = 0.25
 class OverlayFinder:
     """Takes a clip's frames in order, with the camera's measured motion; holds two seconds of small gray pictures."""
 
-    def __init__(self, info: VideoInfo) -> None:
+    def __init__(self, info: VideoInfo, given: Mapping[int, Box] | None = None) -> None:
+        """``given`` are the boxes, by the first frame of their shots, outside of which everything is burnt in."""
         self._size_wh = info.size_wh
         width, height = info.size_wh
         ratio = min(1.0, _SHORT_SIDE / min(width, height))
@@ -60,7 +63,8 @@ class OverlayFinder:
         self._statistics = EdgeStatistics(info.size_wh, self._small_wh)
         self._background = StillBackground(self._small_wh)
         self._changes = SuddenChanges(self._background)
-        self._borders = BorderFinder(info.size_wh)
+        self._borders = BorderFinder(info.size_wh, given)
+        self._split_screens = SplitScreenFinder()
         self._least_frames = max(2, round(_LEAST_SECONDS * rate))
         self._held: deque[Seen] = deque(maxlen=max(2, round(_HELD_SECONDS * rate / self._step)))
         self._shown: list[Graphic] = []
@@ -97,6 +101,7 @@ class OverlayFinder:
             self._statistics.cut()
             self._changes.cut()
             self._background.forget()
+            self._split_screens.cut(self._frames, has_borders=self._borders.inside is not None)
             self._borders.cut(self._frames)
             self._shot_start = self._frames
         index = self._frames
@@ -111,6 +116,7 @@ class OverlayFinder:
         if begins:
             self._end_block()
             self._borders.look(luma, people)
+            self._split_screens.look(self._held[-1])
         self._statistics.push(self._held[-1].luma, people, world_from_source, is_new=begins)
         for change in self._changes.push(self._held, self._shown_before):
             self._add_change(change)
@@ -132,6 +138,12 @@ class OverlayFinder:
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             borders=self._borders.finish(self._frames),
         )
+
+    def split_screens(self) -> list[SplitScreen]:
+        """Return the shots, of all frames pushed, that show two videos at once; parts in source px."""
+        found = self._split_screens.finish(self._frames, has_borders=self._borders.inside is not None)
+        x, y = np.array(self._size_wh) / self._small_wh
+        return [screen.scaled((float(x), float(y))) for screen in found]
 
     def _scaled(self, world_from_source: Transforms) -> Transforms:
         """Return a transform for pixels of the small picture; their centers move by less than half a pixel."""

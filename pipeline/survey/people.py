@@ -163,15 +163,42 @@ def _squeezed(person: Person, stretch: float, width: int, height: int) -> Person
 
 
 def _seen(people: list[Person], size_wh: tuple[int, int]) -> PeopleInFrame:
+    return _people_in_frame(
+        [person.mask for person in people],
+        [person.box_xyxy for person in people],
+        [person.joints for person in people],
+        size_wh,
+    )
+
+
+def people_in_frame(
+    tracks: Sequence[Track], masks: Mapping[int, Mask], frame: int, size_wh: tuple[int, int]
+) -> PeopleInFrame:
+    """Return the people of a frame again, from their tracks and their ``masks`` (H, W) by track id."""
+    boxes, joints = [], []
+    for track in tracks:
+        at = bisect_left(track.frames, frame)
+        if at < len(track.frames) and track.frames[at] == frame:
+            boxes.append(track.boxes_xyxy[at])
+            joints.append(track.joints[at])
+    return _people_in_frame(list(masks.values()), boxes, joints, size_wh)
+
+
+def _people_in_frame(
+    masks: Sequence[Mask],
+    boxes_xyxy: Sequence[NDArray[np.floating]],
+    joints: Sequence[NDArray[np.float32]],
+    size_wh: tuple[int, int],
+) -> PeopleInFrame:
     width, height = size_wh
     people_mask = np.zeros((height, width), np.bool_)
     feet = np.zeros((0, 2))
-    if people:
-        for person in people:
-            people_mask |= person.mask
-        tallest = max(float(person.box_xyxy[3] - person.box_xyxy[1]) for person in people)
+    for mask in masks:
+        people_mask |= mask
+    if len(boxes_xyxy):
+        tallest = max(float(box[3] - box[1]) for box in boxes_xyxy)
         people_mask = grow_round(people_mask, EVERYONE_DILATION * tallest)
-        points = np.concatenate([person.joints[FEET] for person in people]).astype(np.float64)
+        points = np.concatenate([each[FEET] for each in joints]).astype(np.float64)
         x, y, confidence = points.T
         inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
         feet = points[inside & (confidence >= MIN_FOOT_CONFIDENCE), :2]

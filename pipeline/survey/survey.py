@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.datatypes.arrays import Picture
-from pipeline.datatypes.clip import Frame
-from pipeline.datatypes.survey import Survey
+from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.datatypes.survey import CameraMotion, Overlays, Survey
+from pipeline.maths.boxes import Box
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import luma_of, rgb_of
 from pipeline.models.interfaces import PeopleBackend
+from pipeline.request import PointChoice
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
@@ -25,8 +27,9 @@ from pipeline.survey.borders import tracks_inside
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
-from pipeline.survey.people import PeopleFollower, PeopleInFrame
+from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
 from pipeline.survey.shots import CutDetector
+from pipeline.survey.split_screen import chosen_parts, split_screen_table
 from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
@@ -42,8 +45,12 @@ def survey_clip(
     workspace: Path,
     check: Check,
     progress: Progress,
+    points: Sequence[PointChoice] = (),
 ) -> Survey:
     """Read the clip once: hard cuts, camera motion, graphics, people and their joints; masks go to ``store``.
+
+    Where two videos are shown at once, camera and graphics are measured a second time, in that one alone in which
+    the people are, or in which ``points`` select them.
 
     The result is kept as ``survey.zip`` in ``workspace`` and read from there where it exists.
     """
@@ -53,9 +60,7 @@ def survey_clip(
     info = clip.info
     cuts = CutDetector(info, settings.segment.cut_method)
     follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store)
-    camera = CameraEstimator(info, settings.stabilize)
-    overlays = OverlayFinder(info)
-    panels = PanelFinder(info)
+    background = _Background.of(info, settings)
     shot_starts = [0]
 
     def cut() -> Iterator[tuple[Frame, Picture, bool]]:
@@ -77,20 +82,61 @@ def survey_clip(
             check()
             if is_cut:
                 shot_starts.append(frame.index)
-            luma = luma_of(frame)
-            world_from_source = camera.push(luma, seen.people_mask, seen.feet_px, is_cut, overlays.known)
-            overlays.push(luma, seen.people_mask, world_from_source, is_cut)
-            panels.push(overlays.held, partial(rgb_of, frame), frame.index, is_cut=is_cut)
+            background.push(frame, seen, is_cut)
             progress("survey", frame.index + 1, info.num_frames)
-    graphics = replace(overlays.finish(), panels=panels.finish())
-    tracks = tracks_inside(follower.finish(), graphics)
+    tracks = follower.finish()
     store.close()
-    starts = np.array(shot_starts, np.int64)
-    survey = Survey(info, starts, cuts.finish(), camera.finish(graphics), tracks, graphics, cuts.blend_weights())
+    screens = background.overlays.split_screens()
+    parts = chosen_parts(screens, tracks, info.pts_seconds, points)
+    if screens:
+        given = {screen.first: part for screen, part in zip(screens, parts, strict=True)}
+        background = _Background.of(info, settings, given)
+        starts = set(shot_starts[1:])
+        for frame in clip.frames():
+            check()
+            seen = people_in_frame(tracks, store.get(frame.index), frame.index, info.size_wh)
+            background.push(frame, seen, frame.index in starts)
+    motion, graphics = background.finish()
+    survey = Survey(
+        info=info,
+        shot_starts=np.array(shot_starts, np.int64),
+        unexplained_change=cuts.finish(),
+        motion=motion,
+        tracks=tracks_inside(tracks, graphics),
+        overlays=graphics,
+        blend_weights=cuts.blend_weights(),
+        split_screens=split_screen_table(screens, parts),
+    )
     save_values(path, survey)
     write_checksum(workspace, store.path)
     write_checksum(workspace, path)
     return survey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Background:
+    """What is measured beside the people: the camera's motion, graphics and panels."""
+
+    camera: CameraEstimator
+    overlays: OverlayFinder
+    panels: PanelFinder
+
+    @classmethod
+    def of(cls, info: VideoInfo, settings: Settings, given: Mapping[int, Box] | None = None) -> _Background:
+        """Return it for a clip; ``given`` as in ``OverlayFinder``."""
+        return cls(CameraEstimator(info, settings.stabilize), OverlayFinder(info, given), PanelFinder(info))
+
+    def push(self, frame: Frame, seen: PeopleInFrame, is_cut: bool) -> None:
+        """Take the next frame and its people."""
+        luma = luma_of(frame)
+        world_from_source = self.camera.push(luma, seen.people_mask, seen.feet_px, is_cut, self.overlays.known)
+        self.overlays.push(luma, seen.people_mask, world_from_source, is_cut)
+        self.panels.push(self.overlays.held, partial(rgb_of, frame), frame.index, is_cut=is_cut)
+
+    def finish(self) -> tuple[CameraMotion, Overlays]:
+        """Return the motion and the graphics of all frames."""
+        graphics = replace(self.overlays.finish(), panels=self.panels.finish())
+        return self.camera.finish(graphics), graphics
 
 
 def _batches(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
