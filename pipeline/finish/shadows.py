@@ -20,7 +20,7 @@ from pipeline.shaped import Shaped, Shapes
 
 _ROOM_BH = 0.04
 """Margin around the sheared silhouette: its soft edge, and the body's depth, which the shear ignores."""
-_BODY_ALPHA = 0.72
+BODY_ALPHA = 0.72
 """Pixels of a layer with less alpha are its own contact shadow."""
 _LEAST_SHADE = 0.01
 """Least visible strength of a shadow."""
@@ -100,10 +100,10 @@ def throw_shadows(
 
 def without_contact_shadow(layer: PlacedLayer) -> tuple[Box, Matte] | None:
     """Return the box of the new person without their contact shadow, and their coverage of each of its pixels."""
-    x0, y0, x1, y1 = box_of_mask(layer.alpha > _BODY_ALPHA)
+    x0, y0, x1, y1 = box_of_mask(layer.alpha > BODY_ALPHA)
     if x1 == 0:
         return None
-    alpha = np.clip((layer.alpha[y0:y1, x0:x1] - _BODY_ALPHA) / (1 - _BODY_ALPHA), 0, 1)
+    alpha = np.clip((layer.alpha[y0:y1, x0:x1] - BODY_ALPHA) / (1 - BODY_ALPHA), 0, 1)
     left, upper = layer.box_xyxy[:2]
     return (left + x0, upper + y0, left + x1, upper + y1), alpha
 

@@ -13,6 +13,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.plan import Presence
 from pipeline.finish.composite import HoleReach, edit_box, hole_reach
+from pipeline.finish.ground_shade import shade_at_feet
 from pipeline.finish.inputs import FinishInputs, FrameInputs, inputs_with_masks
 from pipeline.finish.match_layer import match_plate
 from pipeline.finish.near_parallax import moved_onto_surroundings
@@ -90,7 +91,14 @@ def surrounding_scene(
     # Once it is moved the plate fits the ring, whatever it shows in the hole.
     fit = ring_fit(patch.plate, patch.source, ring, height_px)
     masks = _masks(inputs, frame_inputs, lit)
-    plate = moved_onto_surroundings(patch.plate, patch.source, hole, visible_scene(masks, patch), height_px)
+    visible = visible_scene(masks, patch)
+    plate = moved_onto_surroundings(patch.plate, patch.source, hole, visible, height_px)
+    if mirrored is None and layer is not None and inputs.settings.composite.shadows != "remove":
+        feet_xy = _feet_xy(inputs, frame_inputs.frame.index, height_px)
+        ground = visible & ~_near_kept(masks, patch)
+        room = clipped(inner, inputs.clip.info.size_wh)
+        shade = shade_at_feet(replace(patch, plate=plate), shadow, layer, ground, feet_xy, room)
+        shadow = shadow if shade is None else together(shadow, shade)
     if mirrored is not None:
         foot_row = foot_row_of(inputs.plan, frame_inputs.frame.index)
         masks = masks.without_things(mirrored_area(subject_mask, mirrored, foot_row, height_px))
@@ -106,6 +114,18 @@ def visible_scene(masks: SceneMasks, patch: Patch) -> Mask:
     x0, y0, x1, y1 = patch.box_xyxy
     hidden = masks.subject[y0:y1, x0:x1] | patch.others
     return np.asarray(~grow(hidden, max(2, round(_EDGE_BH * patch.body_height_px))) & patch.seen, np.bool_)
+
+
+def _near_kept(masks: SceneMasks, patch: Patch) -> Mask:
+    """Return (h, w) what stays on top of the new person, and its uncertain edge."""
+    x0, y0, x1, y1 = patch.box_xyxy
+    return grow(masks.kept[y0:y1, x0:x1], max(2, round(_EDGE_BH * patch.body_height_px)))
+
+
+def _feet_xy(inputs: FinishInputs, number: int, height_px: float) -> NDArray[np.float64]:
+    """Return (2, 2) the points of the ground below the ankles, source px."""
+    ankles = inputs.plan.subject.joints[number, ANKLES, :2].astype(np.float64)
+    return ankles + np.array([0.0, FOOT_BH * height_px])
 
 
 def _ring_px(height_px: float) -> int:
