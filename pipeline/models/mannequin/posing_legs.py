@@ -21,7 +21,7 @@ from pipeline.models.mannequin.rotations import (
     slerp,
 )
 
-_SEEN_LEG = 0.462
+_SEEN_LEG = 0.4584
 """From BlazePose's hips to its ankles where legs are straight, standing heights: with it a fitted figure's hips are
 as high as the true ones on two rendered walks, to .2 % of body height."""
 _SIDEWAYS = 0.35
