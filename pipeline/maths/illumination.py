@@ -39,10 +39,12 @@ _DARK = 2e-4
 _TYPICAL = {"face": 0.41, "clothes": 0.15, "around": 0.27, "bright": 0.45}
 """Luminance of each cue under daylight: skin 0.35 to 0.45, cloth 0.15, scenery 0.2 to 0.3 (mean; its bright end as the
 6th-power mean of Finlayson and Trezzi, "Shades of Gray", 2004)."""
-_TRUST = {"face": 6.0, "clothes": 2.5, "around": 2.0, "bright": 2.0, "usual": 2.0}
-"""Approximate inverse variance of the cue's logarithm."""
-_DARK_COLOR = 0.5
-"""Log deviation below the other cues at which the trust in a face or in clothes falls to a half."""
+_TRUST = {"face": 6.0, "clothes": 1.5, "around": 1.5, "bright": 1.5, "usual": 3.0}
+"""Approximate inverse variance of the cue's logarithm. Both cues of the surroundings are of the same pixels: a dark
+street must not count twice."""
+_DARK_COLOR = 0.3
+"""Log deviation below the other cues at which the trust in a face or in clothes falls to a half. With these constants
+the RMS error of the logarithm is 0.13 instead of 0.18 over two rendered scenes, two people in each, in six lights."""
 _USUAL = 0.85
 """Intensity of daylight after a camera's exposure."""
 _DISAGREE = 0.5

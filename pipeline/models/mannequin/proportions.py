@@ -16,12 +16,12 @@ from pipeline.models.mannequin.raster import skin
 from pipeline.models.mannequin.rotations import normalized
 
 _ARM = 1.08
-"""Ratio of BlazePose's length of an arm, from shoulder to elbow to wrist, to the rig's: 1.07, 1.07 and 1.11 in front views
-of three rendered people with known joints. Where between them the elbow of a straight arm is the model does not know: it
-was wrong by 1.5, .4 and .4 % of the standing height, and a body's own share, by .3, .6 and .2 %."""
+"""Ratio of BlazePose's length of an arm, from shoulder to elbow to wrist, to the rig's: 1.07, 1.07 and 1.11 in front
+views of three rendered people with known joints. Where between them the elbow of a straight arm is the model does not
+know: it was wrong by 1.5, .4 and .4 % of the standing height, and a body's own share, by .3, .6 and .2 %."""
 _LEG: Mapping[str, tuple[str, str, float]] = {"thigh": ("hip", "knee", 0.976), "shin": ("knee", "ankle", 0.977)}
-"""Segment of a leg -> joints at its ends, and the ratio of BlazePose's length to the rig's (.97, 1.00, .96 and .97, .95,
-1.01 in the same pictures; its joints are defined differently from a rig's)."""
+"""Segment of a leg -> joints at its ends, and the ratio of BlazePose's length to the rig's (.97, 1.00, .96 and .97,
+.95, 1.01 in the same pictures; its joints are defined differently from a rig's)."""
 _SHOULDERS = 1.0
 """The same for the shoulders' width."""
 _TRUST = 0.7
