@@ -161,10 +161,13 @@ def _joint_steps(track: Track, at: int, world_from_source: Transforms) -> tuple[
 
 
 def _leaps(track: Track, frame: int, world_from_source: Transforms) -> bool:
-    """Whether the joints of a continuing track jump in a frame, unlike in the frames around it."""
+    """Whether the joints of a continuing track jump in a frame, unlike in the frames around it.
+
+    A track that is lost right after it jumped slid onto somebody else.
+    """
     at = int(np.searchsorted(track.frames, frame))
     rows = slice(max(0, at - 1 - NEAR_FRAMES), at + 1 + NEAR_FRAMES)
-    if at == 0 or at >= len(track.frames) or track.frames[at] != frame or len(track.frames[rows]) < NEAR_FRAMES:
+    if at == 0 or at + 1 >= len(track.frames) or track.frames[at] != frame or len(track.frames[rows]) < NEAR_FRAMES:
         return False
     means, here = _joint_steps(track, at, world_from_source)
     around = np.delete(means, here)

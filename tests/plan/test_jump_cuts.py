@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.datatypes.survey import CameraMotion, Survey, Track
 from pipeline.plan.jump_cuts import find_jump_cuts
+from pipeline.plan.pieces import part_of
 from tests.plan.test_linking import walker
 from tests.support.clip_info import video_info
 
@@ -69,6 +70,13 @@ def test_another_pose_at_the_same_place_is_a_cut_and_a_fast_arm_is_not() -> None
     assert find_jump_cuts(survey(spike(), poses(whole_body, 40.0))).tolist() == [0, CUT]
     assert find_jump_cuts(survey(spike(), poses(arm, 80.0))).tolist() == [0]
     assert find_jump_cuts(survey(np.full(COUNT, 10.0), poses(whole_body, 40.0))).tolist() == [0]
+
+
+def test_a_track_that_is_lost_right_after_it_jumped_is_no_cut() -> None:
+    (track,) = poses(slice(7, 17), 40.0)
+    beside = walker(1, np.arange(COUNT), np.full(COUNT, 400.0))
+    assert find_jump_cuts(survey(spike(), (part_of(track, 0, CUT + 1), beside))).tolist() == [0]
+    assert find_jump_cuts(survey(spike(), (part_of(track, 0, CUT + 9), beside))).tolist() == [0, CUT]
 
 
 def zoomed_survey(goes_on_in_world: bool) -> Survey:
