@@ -68,7 +68,7 @@ def make_frame(
         masks.subject,
         edit.weights,
         edit.layer,
-        edit.background,
+        edit.clean,
         masks.labels,
         edit.plate_fit,
         edit.unseen_px,
@@ -90,13 +90,15 @@ class Piece:
 class PieceEdit(Shaped):
     """How one subject's piece changes a frame."""
 
-    SHAPES: ClassVar[Shapes] = {"background": ("h", "w", 3)}
+    SHAPES: ClassVar[Shapes] = {"clean": ("h", "w", 3), "background": ("h", "w", 3)}
 
     masks: SceneMasks
     weights: EditWeights
     layer: PlacedLayer | None
+    clean: Picture
+    """(h, w, 3) the background without anybody and anybody's shadow, in the weights' box."""
     background: Picture
-    """(h, w, 3) in the weights' box."""
+    """(h, w, 3) what lies under the layer there: with the new shadow, and with who is farther away."""
     shadow: ShadowEdit | None
     plate_fit: float
     unseen_px: int
@@ -159,20 +161,21 @@ def edit_piece(
         return None
     x0, y0, x1, y1 = weights.box_xyxy
     left, top = scene.box_xyxy[:2]
-    background = scene.plate[y0 - top : y1 - top, x0 - left : x1 - left]
-    for each in (scene.shadow, *(edit.shadow for edit in behind_it)):
-        if each is not None:
-            background = darkened(background, weights.box_xyxy, each)
+    clean = scene.plate[y0 - top : y1 - top, x0 - left : x1 - left]
     if grain is not None:
         # Chroma is filtered over neighbors.
         shown = grow(weights.hole > 0, _CHROMA_PX)
-        background = add_grain(background, grain, inputs.seed, number, shown)
+        clean = add_grain(clean, grain, inputs.seed, number, shown)
         layer = None if layer is None else match_grain(layer, grain.of_people(), inputs.seed, number)
+    background = clean
+    for each in (scene.shadow, *(edit.shadow for edit in behind_it)):
+        if each is not None:
+            background = darkened(background, weights.box_xyxy, each)
     for edit in behind_it:
         if edit.layer is not None:
             background = laid_over(background, weights.box_xyxy, edit.layer)
     unseen_px = _unseen_px(weights, layer, scene)
-    return PieceEdit(masks, weights, layer, background, scene.shadow, scene.plate_fit, unseen_px)
+    return PieceEdit(masks, weights, layer, clean, background, scene.shadow, scene.plate_fit, unseen_px)
 
 
 def compose_edit(frame: Frame, edit: PieceEdit, panels: Sequence[Panel]) -> Frame:

@@ -165,14 +165,14 @@ def _together(
     hole = np.zeros((height, width), np.float32)
     source = np.ones((height, width), np.float32)
     region = np.zeros((height, width), np.bool_)
-    background = source_rgb[y0:y1, x0:x1].copy()
+    clean = source_rgb[y0:y1, x0:x1].copy()
     labels: NDArray[np.uint8] | None = None
     for edit in edits:
         into, part = overlap_slices(edit.weights.box_xyxy, box)
         hole[into] = 1 - (1 - hole[into]) * (1 - edit.weights.hole[part])
         source[into] *= edit.weights.source[part]
         region[into] |= edit.weights.region[part]
-        background[into] = np.where(edit.weights.hole[part][..., None] > 0, edit.background[part], background[into])
+        clean[into] = np.where(edit.weights.hole[part][..., None] > 0, edit.clean[part], clean[into])
         labels = _labels_of_both(labels, edit.masks.labels)
     shadow_px = sum(edit.weights.shadow_px for edit in edits)
     weights = EditWeights(box, hole, source, region, shadow_px)
@@ -186,7 +186,7 @@ def _together(
         subject_mask,
         weights,
         layer,
-        background,
+        clean,
         labels,
         min(fits, default=float("nan")),
         sum(edit.unseen_px for edit in edits),
