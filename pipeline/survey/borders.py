@@ -204,6 +204,10 @@ class BorderFinder:
         if self._looks in (_LEAST_LOOKS, 2 * _LEAST_LOOKS, 4 * _LEAST_LOOKS):
             self._inside = self._found()
 
+    def has_borders(self) -> bool:
+        """Return whether the shot, as far as it was looked at, has borders."""
+        return self._found() is not None
+
     def finish(self, num_frames: int) -> NDArray[np.int64]:
         """Return (B, 6): first and last frame of each shot that has borders, and the box x0, y0, x1, y1 inside."""
         self.cut(num_frames)

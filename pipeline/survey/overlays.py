@@ -101,7 +101,7 @@ class OverlayFinder:
             self._statistics.cut()
             self._changes.cut()
             self._background.forget()
-            self._split_screens.cut(self._frames, has_borders=self._borders.inside is not None)
+            self._split_screens.cut(self._frames, self._borders.has_borders)
             self._borders.cut(self._frames)
             self._shot_start = self._frames
         index = self._frames
@@ -141,7 +141,7 @@ class OverlayFinder:
 
     def split_screens(self) -> list[SplitScreen]:
         """Return the shots, of all frames pushed, that show two videos at once; parts in source px."""
-        found = self._split_screens.finish(self._frames, has_borders=self._borders.inside is not None)
+        found = self._split_screens.finish(self._frames, self._borders.has_borders)
         x, y = np.array(self._size_wh) / self._small_wh
         return [screen.scaled((float(x), float(y))) for screen in found]
 

@@ -7,7 +7,7 @@ the picture goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -94,20 +94,21 @@ class SplitScreenFinder:
                 self._stride *= 2
         self._count += 1
 
-    def cut(self, frame: int, *, has_borders: bool = False) -> None:
-        """End the shot: another one begins with ``frame``. Within borders no two videos are looked for."""
-        if frame > self._first and len(self._looks) >= _LEAST_LOOKS and not has_borders:
+    def cut(self, frame: int, has_borders: Callable[[], bool] = lambda: False) -> None:
+        """End the shot: another one begins with ``frame``. The edge of bars or of a blurred copy is no line between two
+        videos; ``has_borders`` says whether there are some, and is asked only where a line is found."""
+        if frame > self._first and len(self._looks) >= _LEAST_LOOKS:
             parts = parts_of(self._looks)
-            if parts is not None:
+            if parts is not None and not has_borders():
                 self._found.append(SplitScreen(self._first, frame - 1, parts))
         self._first = frame
         self._looks = []
         self._stride = 1
         self._count = 0
 
-    def finish(self, num_frames: int, *, has_borders: bool = False) -> tuple[SplitScreen, ...]:
-        """Return the shots that show two videos."""
-        self.cut(num_frames, has_borders=has_borders)
+    def finish(self, num_frames: int, has_borders: Callable[[], bool] = lambda: False) -> tuple[SplitScreen, ...]:
+        """Return the shots that show two videos; ``has_borders`` as in ``cut``."""
+        self.cut(num_frames, has_borders)
         return tuple(self._found)
 
 

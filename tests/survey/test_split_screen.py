@@ -19,6 +19,7 @@ from pipeline.joints import NUM_JOINTS, NUM_SKELETON
 from pipeline.plan.split_screens import split_screens_told
 from pipeline.request import PointChoice
 from pipeline.survey.graphic import Seen
+from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.split_screen import SplitScreen, chosen_parts, parts_of
 from pipeline.survey.survey import survey_clip
 from pipeline.workspace.masks import MaskStore
@@ -99,6 +100,17 @@ def test_a_translucent_band_is_none(step: float) -> None:
         picture[HEIGHT // 2 : HEIGHT // 2 + 60] = picture[HEIGHT // 2 : HEIGHT // 2 + 60] * 0.4
         pictures.append(picture)
     assert parts_of(seen(pictures)) is None
+
+
+def test_a_bar_beside_the_clip_is_no_second_video() -> None:
+    finder = OverlayFinder(video_info(24, (WIDTH, HEIGHT)))
+    for t in range(24):
+        barred = scene(1, t, 2.0)
+        if t >= 4:
+            barred[:90] = barred[-90:] = 0
+        finder.push(barred, NOBODY, np.eye(3), is_cut=t == 4)
+    assert finder.split_screens() == []
+    assert finder.finish().inside(20) == (0, 90, WIDTH, HEIGHT - 90)
 
 
 def test_most_people_or_a_point_choose_the_part() -> None:
