@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -63,7 +64,7 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
         meter = QualityMeter(inputs.clip.info, inputs.plan)
         of_subjects = GroupMeter(len(inputs.subjects))
         with ArtifactWriter(inputs.output_dir, inputs.artifacts, inputs.clip.info, inputs.plan) as artifacts:
-            observers = _Observers(meter, of_subjects, artifacts)
+            observers = Observers(meter, of_subjects, artifacts)
             frames = _composed(inputs, layers, motions, observers, check, progress)
             encoded = encode_clip(frames, inputs.clip, inputs.output_dir / "result", inputs.settings.output)
             placed = [motion.placed_joints for motion in motions]
@@ -88,14 +89,20 @@ def finish(inputs: FinishInputs, check: Check, progress: Callable[[str, int, int
     return FinishResult(encoded.path, quality, warnings, written, artifacts.paths, series, subjects)
 
 
+class Observer(Protocol):
+    """Looks at each frame once, in order."""
+
+    def push(self, edited: EditedFrame) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Observers:
+class Observers:
     """What looks at the frames while they are written."""
 
-    meter: QualityMeter
+    meter: Observer
     of_subjects: GroupMeter
     """Measures each subject where there are several."""
-    artifacts: ArtifactWriter
+    artifacts: Observer
     compared: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     """Packed edit regions of the frames that are compared with the source afterwards."""
 
@@ -110,7 +117,7 @@ def _composed(
     inputs: FinishInputs,
     layers: Sequence[ChunkedLayers],
     motions: Sequence[Motion],
-    observers: _Observers,
+    observers: Observers,
     check: Check,
     progress: Callable[[str, int, int], None],
 ) -> Iterator[Frame]:
@@ -118,7 +125,7 @@ def _composed(
 
     Reading, composing and measuring run in threads while the caller encodes; ``check`` and ``progress`` are called in
     the caller's thread. The order is preserved, and only a few frames are in progress at a time: two wait to be
-    composed and two to be encoded, since each holds 10 to 16 MB at 720p.
+    composed and two to be encoded, since each holds 10 to 16 MB at 720p until it is measured.
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
@@ -127,16 +134,13 @@ def _composed(
     with (
         closing(prefetch(_read(inputs, layers, motions), depth=2)) as read,
         closing(parallel_map(edited, read)) as made,
-        closing(prefetch(_measured(made, observers), depth=2)) as measured,
+        closing(prefetch(measured_frames(made, observers, step), depth=2)) as results,
     ):
         try:
-            for frame in measured:
+            for result in results:
                 check()
-                number = frame.source.index
-                if number % step == 0:
-                    observers.compared[number] = np.packbits(frame.region, axis=-1)
-                yield frame.result
-                progress("finish", number + 1, info.num_frames)
+                yield result
+                progress("finish", result.index + 1, info.num_frames)
         except BaseException:
             # A thread that waits for the next chunk would be waited for.
             if inputs.layers_in_progress is not None:
@@ -187,11 +191,20 @@ def _grain(inputs: FinishInputs) -> Grain | None:
     return inputs.plates.grain if inputs.plates is not None and inputs.settings.plate.grain else None
 
 
-def _measured(frames: Iterable[EditedFrame], observers: _Observers) -> Iterator[EditedFrame]:
+def measured_frames(frames: Iterable[EditedFrame], observers: Observers, compared_every: int) -> Iterator[Frame]:
+    """Yield what is encoded of each frame, once it was observed.
+
+    The rest of an edited frame, more than ten times as many bytes, is released before: frames wait to be encoded.
+    """
     for edited in frames:
         observers.meter.push(edited)
         observers.artifacts.push(edited)
-        yield edited
+        number = edited.source.index
+        if number % compared_every == 0:
+            observers.compared[number] = np.packbits(edited.region, axis=-1)
+        result = edited.result
+        del edited
+        yield result
 
 
 def _open_written(
