@@ -22,6 +22,7 @@ from pipeline.joints import JOINT
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.reduce import reduced
 from pipeline.result import Quality
+from pipeline.runtime.compiled import njit
 from pipeline.scene.layers import Label
 
 _FLOW_EVERY = 4
@@ -230,13 +231,23 @@ def _seam_gradients(region: Mask, source: Picture, result: Picture) -> tuple[flo
         return 0.0, 0.0
     x0, y0, x1, y1 = _padded_box(region)
     inside = region[y0:y1, x0:x1]
-    across, down = inside[:, 1:] != inside[:, :-1], inside[1:] != inside[:-1]
-    sums = []
-    for picture in (source, result):
-        luma = cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY).astype(np.int16)
-        steps = np.abs(luma[:, 1:] - luma[:, :-1])[across], np.abs(luma[1:] - luma[:-1])[down]
-        sums.append(float(steps[0].sum() + steps[1].sum()))
-    return sums[0], sums[1]
+    luma = [cv2.cvtColor(picture[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY) for picture in (source, result)]
+    steps = [float(_steps_across(levels, inside)) for levels in luma]
+    return steps[0], steps[1]
+
+
+@njit(cache=True, nogil=True)
+def _steps_across(levels: NDArray[np.uint8], inside: Mask) -> int:
+    """Return the sum of the differences of neighboring levels (h, w) of which one is ``inside``."""
+    height, width = levels.shape
+    total = np.int64(0)
+    for r in range(height):
+        for c in range(width):
+            if c + 1 < width and inside[r, c] != inside[r, c + 1]:
+                total += abs(np.int64(levels[r, c]) - np.int64(levels[r, c + 1]))
+            if r + 1 < height and inside[r, c] != inside[r + 1, c]:
+                total += abs(np.int64(levels[r, c]) - np.int64(levels[r + 1, c]))
+    return int(total)
 
 
 def _new_to_subject_scale(placed_joints: NDArray[np.floating], subject: NDArray[np.floating]) -> float | None:

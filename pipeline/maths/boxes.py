@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,12 +74,10 @@ def box_corners(boxes_xyxy: NDArray[Any]) -> Points:
 
 def box_of_mask(mask: Mask) -> Box:
     """Return the half-open box x0, y0, x1, y1 around the mask's True pixels; all 0 where there are none."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if len(rows) == 0:
+    if mask.size == 0:
         return 0, 0, 0, 0
-    y0, y1 = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(mask[y0:y1].any(axis=0))
-    return int(columns[0]), y0, int(columns[-1]) + 1, y1
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return x, y, x + width, y + height
 
 
 def box_area(box: Box) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -90,11 +92,19 @@ def _fitted(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, floa
 
 def apply_light(picture: Picture, light: NDArray[np.float64]) -> Picture:
     """Apply the gain and offset of ``fit_light``."""
-    if np.array_equal(light, np.stack([np.ones(3), np.zeros(3)])):
-        return picture
-    levels = np.arange(256, dtype=np.float64)[:, None] * light[0] + light[1]
-    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return cv2.LUT(picture, table[None])
+    table = _light_table(np.asarray(light, np.float64).tobytes())
+    return picture if table is None else cv2.LUT(picture, table)
+
+
+@lru_cache(maxsize=256)
+def _light_table(light: bytes) -> NDArray[np.uint8] | None:
+    """Return the levels (1, 256, 3) of ``apply_light``; None for those as they are. Kept, since plates are put together
+    block by block: to make it takes as long as to use it on one."""
+    gain, offset = np.frombuffer(light).reshape(2, 3)
+    if (gain == 1).all() and (offset == 0).all():
+        return None
+    levels = np.arange(256, dtype=np.float64)[:, None] * gain + offset
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)[None]
 
 
 def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:

@@ -7,7 +7,7 @@ name its matrix is read as BT.709 from 720 lines up and BT.601 below, in both di
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import cv2
@@ -22,6 +22,8 @@ from pipeline.media.matrices import LUMA_WEIGHTS
 from pipeline.runtime.compiled import njit
 
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
+_Filter = tuple[int, int, NDArray[np.float32]]
+"""Which samples are kept, how many before a kept one the filter begins, and its weights."""
 _Any = TypeVar("_Any", bound=np.generic)
 
 
@@ -231,12 +233,14 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) 
     Y, U, V; or Y for gray; or G, B, R. Chroma is filtered to its siting: co-sited axes with a triangle, others
     with a box. There is no alpha plane in the result.
     """
-    rgb = picture.astype(np.float32) * np.float32(1 / 255)
+    rgb: NDArray[Any] = np.ascontiguousarray(picture)
+    scale = 1 / 255
     if info.color_transfer in (PQ, HLG):
-        rgb = hdr_from_sdr(rgb, info.color_transfer)
+        rgb = hdr_from_sdr(rgb * np.float32(scale), info.color_transfer)
+        scale = 1.0
     if is_rgb(info):
-        peak = np.float32(2**info.bit_depth - 1)
-        return tuple(np.ascontiguousarray(rgb[..., channel]) * peak for channel in (1, 2, 0))
+        peak = np.float32((2**info.bit_depth - 1) * scale)
+        return tuple(rgb[..., channel] * peak for channel in (1, 2, 0))
     kr, kb = LUMA_WEIGHTS[matrix_of(info)]
     y_gain, y_zero, c_gain, c_zero = _sample_scale(info)
     luma_row = np.array([kr, 1 - kr - kb, kb])
@@ -247,31 +251,82 @@ def planes_from_rgb(picture: NDArray[np.uint8] | Float32Array, info: VideoInfo) 
             (np.array([1, 0, 0]) - luma_row) / (2 * (1 - kr)) * c_gain,
         ]
     )
-    if info.pix_fmt.startswith("gray"):
-        return (cv2.transform(rgb, rows[:1]).reshape(rgb.shape[:2]) + np.float32(y_zero),)
-    yuv = cv2.transform(rgb, rows)
-    across, down = info.chroma_log2_wh
-    column_shared, row_shared = _siting(info)
-    chroma = [_halved(_halved(yuv[..., i], across, 1, column_shared), down, 0, row_shared) for i in (1, 2)]
-    return (
-        np.ascontiguousarray(yuv[..., 0]) + np.float32(y_zero),
-        *(plane + np.float32(c_zero) for plane in chroma),
-    )
+    weights = (rows * scale).astype(np.float32)
+    across, down = (_filter(log2, shared) for log2, shared in zip(info.chroma_log2_wh, _siting(info), strict=True))
+    luma, u, v = _samples_of(rgb, weights, np.array([y_zero, c_zero], np.float32), across, down)
+    return (luma,) if info.pix_fmt.startswith("gray") else (luma, u, v)
 
 
-def _halved(plane: Float32Array, log2: int, axis: int, shared: bool) -> Float32Array:
-    """Subsample one axis by 2**log2: a triangle around every kept sample where ``shared``, else a box."""
-    if log2 == 0:
-        return np.ascontiguousarray(plane)
+@lru_cache(maxsize=8)
+def _filter(log2: int, shared: bool) -> _Filter:
+    """Return the low-pass of one chroma axis that keeps each 2**log2-th sample: a triangle where ``shared``, else a
+    box."""
     factor = 2**log2
-    ramp = np.bartlett(2 * factor + 1)[1:-1] if shared else np.ones(factor)
-    kernel = (ramp / ramp.sum()).reshape((1, -1) if axis == 1 else (-1, 1))
-    anchor = factor - 1 if shared else 0
-    filtered = cv2.filter2D(
-        np.ascontiguousarray(plane),
-        cv2.CV_32F,
-        kernel,
-        anchor=(anchor, 0) if axis == 1 else (0, anchor),
-        borderType=cv2.BORDER_REPLICATE,
-    )
-    return np.ascontiguousarray(filtered[:, ::factor] if axis == 1 else filtered[::factor])
+    weights = np.bartlett(2 * factor + 1)[1:-1] if shared else np.ones(factor)
+    return factor, factor - 1 if shared else 0, (weights / weights.sum()).astype(np.float32)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _samples_of(
+    rgb: NDArray[np.uint8] | Float32Array,
+    weights: NDArray[np.float32],
+    zeros: NDArray[np.float32],
+    across: _Filter,
+    down: _Filter,
+) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Return luma (h, w) and both subsampled chroma planes of RGB (h, w, 3), in one pass over it.
+
+    ``weights`` (3, 3) are those of R, G, B; ``zeros`` are added to luma and chroma. Beyond an edge its sample is
+    repeated.
+    """
+    height, width, _ = rgb.shape
+    step, before, taps = across
+    zero = zeros[0]
+    luma = np.empty((height, width), np.float32)
+    narrow = np.zeros((2, height, -(-width // step)), np.float32)
+    # Separated row by row: the arithmetic is vectorized, and planar pictures would cost more than it.
+    line = np.empty((3, width), np.float32)
+    row = np.empty(before + width + len(taps) + step, np.float32)
+    for r in range(height):
+        pixels = rgb[r]
+        for c in range(width):
+            line[0, c] = pixels[c, 0]
+            line[1, c] = pixels[c, 1]
+            line[2, c] = pixels[c, 2]
+        red = line[0]
+        green = line[1]
+        blue = line[2]
+        bright = luma[r]
+        of_red, of_green, of_blue = weights[0]
+        for c in range(width):
+            bright[c] = of_red * red[c] + of_green * green[c] + of_blue * blue[c] + zero
+        for k in range(2):
+            inner = row[before : before + width]
+            of_red, of_green, of_blue = weights[k + 1]
+            for c in range(width):
+                inner[c] = of_red * red[c] + of_green * green[c] + of_blue * blue[c]
+            row[:before] = inner[0]
+            row[before + width :] = inner[width - 1]
+            kept = narrow[k, r]
+            for t in range(len(taps)):
+                share = taps[t]
+                shifted = row[t::step]
+                for c in range(len(kept)):
+                    kept[c] += share * shifted[c]
+    return luma, _halved_down(narrow[0], zeros[1], down), _halved_down(narrow[1], zeros[1], down)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _halved_down(plane: Float32Array, zero: np.float32, down: _Filter) -> Float32Array:
+    """Return a plane (h, w) filtered and subsampled along its columns, plus ``zero``."""
+    height, width = plane.shape
+    step, before, taps = down
+    result = np.full((-(-height // step), width), zero, np.float32)
+    for r in range(len(result)):
+        kept = result[r]
+        for t in range(len(taps)):
+            share = taps[t]
+            row = plane[min(max(r * step - before + t, 0), height - 1)]
+            for c in range(width):
+                kept[c] += share * row[c]
+    return result
