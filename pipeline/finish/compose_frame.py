@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.panels import Panel
 from pipeline.datatypes.window import Layer
@@ -22,10 +22,12 @@ from pipeline.finish.composite import (
     compose,
     edit_weights,
     laid_over,
+    layers_together,
 )
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.leg_displacement import lower_leg_displacement
 from pipeline.finish.match_layer import match_grain, match_sharpness, veiled
+from pipeline.finish.mixed_rims import MixedRims, mixed_rims
 from pipeline.finish.panels import background_under_panels, beneath_panels, layer_under_panels, panels_of
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
 from pipeline.finish.scene_masks import SceneMasks
@@ -84,6 +86,10 @@ class Piece:
     masks: SceneMasks
     """The scene's masks, beneath graphics."""
     height_px: float
+    source_rgb: Picture
+    """(H, W, 3) the frame."""
+    overlay_mask: Mask | None = None
+    """(H, W) graphics, which stay as they are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -128,7 +134,8 @@ def find_piece(
         return None
     reach_px = reach_of_hole(inputs, height_px).total_px + 2
     masks = scene.masks.within(_room_inside(scene.box_xyxy, inputs.clip.info.size_wh, reach_px))
-    return Piece(layer, scene, masks.beneath(frame_inputs.overlay_mask), height_px)
+    overlay_mask = frame_inputs.overlay_mask
+    return Piece(layer, scene, masks.beneath(overlay_mask), height_px, source_rgb, overlay_mask)
 
 
 def _room_inside(box: Box, size_wh: tuple[int, int], reach_px: int) -> Box:
@@ -153,10 +160,14 @@ def edit_piece(
     scene = piece.scene
     masks = piece.masks
     layer = piece.layer
+    kept = masks.kept
+    rims = _rims(piece)
+    if rims is not None:
+        kept = kept & ~rims.opened
     if layer is not None:
-        layer = behind(layer, masks.kept)
+        layer = behind(layer, kept)
     reach = reach_of_hole(inputs, piece.height_px)
-    weights = edit_weights(masks.subject, masks.kept, layer, inputs.clip.info, reach, scene.shadow)
+    weights = edit_weights(masks.subject, kept, layer, inputs.clip.info, reach, scene.shadow)
     if weights is None:
         return None
     x0, y0, x1, y1 = weights.box_xyxy
@@ -175,7 +186,17 @@ def edit_piece(
         if edit.layer is not None:
             background = laid_over(background, weights.box_xyxy, edit.layer)
     unseen_px = _unseen_px(weights, layer, scene)
+    if rims is not None:
+        layer = layers_together([rims.layer] if layer is None else [layer, rims.layer])
     return PieceEdit(masks, weights, layer, clean, background, scene.shadow, scene.plate_fit, unseen_px)
+
+
+def _rims(piece: Piece) -> MixedRims | None:
+    """Return the mixed edges between the subject and what stays, but for graphics."""
+    kept = piece.masks.kept
+    if piece.overlay_mask is not None:
+        kept = kept & ~piece.overlay_mask
+    return mixed_rims(piece.source_rgb, piece.masks.subject, kept, piece.height_px)
 
 
 def compose_edit(frame: Frame, edit: PieceEdit, panels: Sequence[Panel]) -> Frame:

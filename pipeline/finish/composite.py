@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -125,6 +125,22 @@ def laid_over(background: Picture, box_xyxy: Box, layer: PlacedLayer) -> Picture
     under = (1.0 - layer.alpha[part])[..., None] * background[into]
     result[into] = np.clip(np.rint(layer.premultiplied[part] + under), 0, 255)
     return result
+
+
+def layers_together(layers: Sequence[PlacedLayer]) -> PlacedLayer | None:
+    """Return layers, back to front, as one."""
+    if not layers:
+        return None
+    box = union_of([layer.box_xyxy for layer in layers])
+    premultiplied = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
+    alpha = np.zeros(premultiplied.shape[:2], np.float32)
+    for layer in layers:
+        over = alpha_in(layer, box)
+        into, part = overlap_slices(layer.box_xyxy, box)
+        premultiplied *= (1 - over)[..., None]
+        premultiplied[into] += layer.premultiplied[part]
+        alpha = over + (1 - over) * alpha
+    return PlacedLayer(box, premultiplied, alpha)
 
 
 def alpha_in(layer: PlacedLayer, box: Box) -> Matte:

@@ -12,14 +12,13 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.finish.chroma_grid import rgb_of_edit
 from pipeline.finish.compose_frame import Piece, PieceEdit, compose_edit, edit_piece, find_piece
-from pipeline.finish.composite import EditedFrame, EditWeights, alpha_in
+from pipeline.finish.composite import EditedFrame, EditWeights, layers_together
 from pipeline.finish.depth_order import depth_order
 from pipeline.finish.inputs import FinishInputs, FrameInputs, read_frame_inputs
 from pipeline.finish.panels import beneath_panels, panels_of
-from pipeline.finish.reshake import PlacedLayer
 from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.surrounding_scene import reach_of_hole
-from pipeline.maths.boxes import Box, overlap_slices, union_of
+from pipeline.maths.boxes import overlap_slices, union_of
 from pipeline.maths.grain import Grain
 from pipeline.maths.masks import grow
 from pipeline.media.pixels import rgb_of
@@ -176,7 +175,7 @@ def _together(
         labels = _labels_of_both(labels, edit.masks.labels)
     shadow_px = sum(edit.weights.shadow_px for edit in edits)
     weights = EditWeights(box, hole, source, region, shadow_px)
-    layer = _layers_together([edit.layer for edit in edits if edit.layer is not None])
+    layer = layers_together([edit.layer for edit in edits if edit.layer is not None])
     fits = [edit.plate_fit for edit in edits if np.isfinite(edit.plate_fit)]
     return EditedFrame(
         frame,
@@ -198,19 +197,3 @@ def _labels_of_both(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | No
     if one is None or other is None:
         return one if other is None else other
     return np.where((one == Label.NOBODY) | (other == Label.SUBJECT), other, one)
-
-
-def _layers_together(layers: Sequence[PlacedLayer]) -> PlacedLayer | None:
-    """Return layers, back to front, as one."""
-    if not layers:
-        return None
-    box: Box = union_of([layer.box_xyxy for layer in layers])
-    premultiplied = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
-    alpha = np.zeros(premultiplied.shape[:2], np.float32)
-    for layer in layers:
-        over = alpha_in(layer, box)
-        into, part = overlap_slices(layer.box_xyxy, box)
-        premultiplied *= (1 - over)[..., None]
-        premultiplied[into] += layer.premultiplied[part]
-        alpha = over + (1 - over) * alpha
-    return PlacedLayer(box, premultiplied, alpha)

@@ -148,7 +148,7 @@ def _settled(
                             sums[side, 4 + k] += value * colors[y, x, k]
                 if sums[0, 0] < _LEAST_PX or sums[1, 0] < _LEAST_PX:
                     break
-                apart, middle = _axis_between(sums, axis)
+                apart, middle = axis_between(sums, axis)
             if sums[0, 0] < _LEAST_PX or sums[1, 0] < _LEAST_PX:
                 continue
             if apart < _LEAST_APART:
@@ -165,7 +165,7 @@ def _settled(
 
 
 @njit(cache=True, nogil=True)
-def _axis_between(sums: NDArray[np.float64], axis: NDArray[np.float64]) -> tuple[float, float]:
+def axis_between(sums: NDArray[np.float64], axis: NDArray[np.float64]) -> tuple[float, float]:
     """Fill ``axis`` (3,) so that the means of the two sides lie one apart on it; return their squared distance in
     deviations, and the place of their middle.
 

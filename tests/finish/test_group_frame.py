@@ -116,7 +116,7 @@ def test_objects_carried_by_two_subjects_are_kept_for_both(inputs: FinishInputs)
     labels[0][thing] = Label.CARRIED
     nothing = np.zeros((H, W, 3), np.uint8)
     seen = [SceneMasks(each == Label.SUBJECT, each > Label.SUBJECT, each) for each in labels]
-    pieces = [Piece(None, SurroundingScene((0, 0, W, H), nothing, masks), masks, 60.0) for masks in seen]
+    pieces = [Piece(None, SurroundingScene((0, 0, W, H), nothing, masks), masks, 60.0, nothing) for masks in seen]
     fitted = with_consistent_masks(inputs, pieces, [FIRST, SECOND])
     for piece in fitted:
         assert piece is not None
