@@ -22,7 +22,7 @@ from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
 from pipeline.plan.hidden_legs import with_hidden_legs
 from pipeline.plan.joint_smoothing import in_picture, interpolate_run, onto_course, smooth_depth, smooth_points
 from pipeline.plan.limbs_in_outline import limb_shifts
-from pipeline.plan.pressed import pressed_to_a_side, with_held_size
+from pipeline.plan.pressed import IS_LIMB, on_course_through_sides, pressed_to_a_side, with_held_size
 from pipeline.plan.soles import sole_shift, with_lowered_feet
 from pipeline.plan.trunk_lean import with_steady_trunk
 from pipeline.plan.turned_about import turned_about, with_sides_exchanged
@@ -175,6 +175,9 @@ def _complete_shot(
         together = np.concatenate([joints[run].astype(np.float64), skeletons[run]], axis=1)
         # Filled in ``world``: between two frames it is the person that moves linearly, not the picture.
         together[..., :2] = apply_transform(world[run], together[..., :2])
+        found_px = joints[run, :, :2].astype(np.float64)
+        in_sight = _of_both(in_picture(found_px, info.size_wh, heights[start:stop]) * IS_LIMB)
+        together = on_course_through_sides(together, state.pressed[run], inside, at, heights[start:stop], in_sight)
         together, steps = with_hidden_legs(together, inside, world[run], heights[start:stop], at)
         together = onto_course(together, np.where(inside, visible[run], 0.0), at)
         together = steps.taken(interpolate_run(together, inside, at))

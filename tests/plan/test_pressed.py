@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.joints import HIPS, SHOULDERS
-from pipeline.plan.pressed import pressed_to_a_side, with_held_size
+from pipeline.joints import HIPS, JOINT, SHOULDERS
+from pipeline.plan.pressed import on_course_through_sides, pressed_to_a_side, with_held_size
 
 SIZE_WH = (360, 640)
 SECONDS = np.arange(40) / 20
@@ -78,3 +78,38 @@ def test_too_few_sizes_hold_nothing() -> None:
     measured[:3] = 300.0
     pressed = np.arange(40) >= 3
     np.testing.assert_array_equal(with_held_size(measured, pressed, np.tile(np.eye(3), (40, 1, 1)), SECONDS), measured)
+
+
+def walk_through_the_left(pace_px_per_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True points (40, 21, 2), pressed ones, and which of the frames are pressed: the first eight."""
+    true = np.repeat(trunk_at(0.0)[..., :2].astype(np.float64), 40, axis=0)
+    true[..., 0] += pace_px_per_s * SECONDS[:, None]
+    pressed = np.arange(40) < 8
+    found = true.copy()
+    found[pressed] += np.linspace(1, 0.3, 8)[:, None, None] * [40.0, -90.0]
+    return true, found, pressed
+
+
+def test_who_walks_in_is_on_the_course_of_the_next_frames() -> None:
+    true, found, pressed = walk_through_the_left(200.0)
+    wrist = JOINT["left_wrist"]
+    in_sight = np.zeros((40, 21))
+    in_sight[:, wrist] = 1
+    known = np.ones(40, np.bool_)
+    for points, at in ((found, slice(None)), (found[::-1], slice(None, None, -1))):
+        moved = on_course_through_sides(points, pressed[at], known, SECONDS, np.full(40, 500.0), in_sight)[at]
+        trunk = [*SHOULDERS, *HIPS]
+        np.testing.assert_allclose(moved[:, trunk], true[:, trunk], atol=16)
+        # A hand in the picture is seen: it is only as far too high as the whole body.
+        np.testing.assert_allclose(moved[:, wrist, 0], found[:, wrist, 0])
+        np.testing.assert_allclose(moved[:, wrist, 1], true[:, wrist, 1], atol=16)
+        np.testing.assert_array_equal(moved[8:], found[8:])
+
+
+@pytest.mark.parametrize(("pace", "pressed_frames"), [(20.0, 8), (200.0, 20)], ids=["stands", "cut off for long"])
+def test_who_does_not_walk_through_the_side_stays(pace: float, pressed_frames: int) -> None:
+    _, found, _ = walk_through_the_left(pace)
+    pressed = np.arange(40) < pressed_frames
+    known = np.ones(40, np.bool_)
+    same = on_course_through_sides(found, pressed, known, SECONDS, np.full(40, 500.0), np.zeros((40, 21)))
+    np.testing.assert_array_equal(same, found)
