@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes.light import CastShadows
 from pipeline.datatypes.window import Layer
 from pipeline.finish.compose_frame import Piece
 from pipeline.finish.group_frame import GroupFrame, make_group_frame, with_consistent_masks
@@ -17,12 +15,12 @@ from pipeline.finish.group_quality import GroupMeter, quality_of_all
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.surrounding_scene import SurroundingScene
-from pipeline.media.decode import open_clip
 from pipeline.media.pixels import rgb_of
 from pipeline.result import Quality, SubjectReport
 from pipeline.scene.layers import Label
 from pipeline.settings import Settings
-from tests.support.report_job import H, T, W, made_job, made_plan
+from tests.support.finish_job import made_finish_inputs
+from tests.support.report_job import H, W
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 FRAME = 20
@@ -45,22 +43,7 @@ def layer_of(mask: NDArray[np.bool_], rgb: tuple[int, int, int]) -> Layer:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> FinishInputs:
-    folder = tmp_path_factory.mktemp("group")
-    made_job(folder)
-    one = FinishInputs(
-        clip=open_clip(folder / "source.mp4"),
-        plan=made_plan(),
-        masks=None,  # type: ignore[arg-type]
-        plates=None,
-        scene=None,
-        shadows=CastShadows.none(T),
-        chunks=[],
-        settings=SETTINGS,
-        seed=0,
-        artifacts=frozenset(),
-        output_dir=Path(),
-        reference_person=None,
-    )
+    one = made_finish_inputs(tmp_path_factory.mktemp("group"), SETTINGS)
     return replace(one, further=(one,))
 
 

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes.light import CastShadows
 from pipeline.finish.compose_frame import Piece, edit_piece
 from pipeline.finish.composite import laid_over
-from pipeline.finish.inputs import FinishInputs
 from pipeline.finish.mixed_rims import MixedRims, mixed_rims
 from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.surrounding_scene import SurroundingScene
-from pipeline.media.decode import open_clip
 from pipeline.settings import Settings
-from tests.support.report_job import H, T, W, made_job, made_plan
+from tests.support.finish_job import made_finish_inputs
+from tests.support.report_job import H, W
 
 _OWN = np.array([50.0, 60.0, 95.0])
 _THING = np.array([215.0, 190.0, 130.0])
@@ -100,21 +98,7 @@ def test_without_an_edge_there_are_no_rims() -> None:
 
 @pytest.mark.parametrize("is_graphic", [False, True])
 def test_a_rim_of_something_kept_holds_no_source_unless_it_is_a_graphic(tmp_path: Path, is_graphic: bool) -> None:
-    made_job(tmp_path)
-    inputs = FinishInputs(
-        clip=open_clip(tmp_path / "source.mp4"),
-        plan=made_plan(),
-        masks=None,  # type: ignore[arg-type]
-        plates=None,
-        scene=None,
-        shadows=CastShadows.none(T),
-        chunks=[],
-        settings=Settings.model_validate({"plate": {"method": "off"}}),
-        seed=0,
-        artifacts=frozenset(),
-        output_dir=Path(),
-        reference_person=None,
-    )
+    inputs = made_finish_inputs(tmp_path, Settings.model_validate({"plate": {"method": "off"}}))
     source = np.zeros((H, W, 3), np.uint8)
     kept = np.zeros((H, W), np.bool_)
     subject = np.zeros_like(kept)
