@@ -86,3 +86,22 @@ def test_shade_never_brightens_the_ground() -> None:
 def test_feet_outside_the_picture_cast_nothing() -> None:
     feet_xy = _FEET_XY + np.array([0.0, 300.0])
     assert shade_at_feet(_patch(_shade()), None, _layer(), _visible(), feet_xy, _BOX) is None
+
+
+def test_a_large_person_gets_the_same_shade_measured_at_a_smaller_size() -> None:
+    shade = _shade()
+    large = [np.ascontiguousarray(each.repeat(3, axis=0).repeat(3, axis=1)) for each in (shade, _visible())]
+    small = _patch(shade)
+    grown = [each.repeat(3, axis=0).repeat(3, axis=1) for each in (small.source, small.plate, small.subject)]
+    nobody = np.zeros(large[0].shape, np.bool_)
+    box = (0, 0, 3 * _SIZE_WH[0], 3 * _SIZE_WH[1])
+    patch = Patch(box, grown[0], grown[1], ~nobody, grown[2], nobody, 3 * _HEIGHT)
+    layer = PlacedLayer(box, np.zeros((*nobody.shape, 3), np.float32), np.zeros(nobody.shape, np.float32))
+    edit = shade_at_feet(patch, None, layer, large[1], 3 * _FEET_XY, box)
+    assert edit is not None
+    x0, y0, x1, y1 = (each // 3 for each in edit.box_xyxy)
+    reduced = cv2.resize(edit.gain[..., 0], (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
+    expected = _gain(shade, _layer())[y0:y1, x0:x1]
+    assert expected.min() < 0.75
+    assert np.abs(reduced - expected).mean() < 0.01
+    assert np.abs(reduced - expected).max() < 0.08

@@ -126,6 +126,7 @@ def test_vace_sees_the_figure_on_gray_where_the_person_may_be_and_the_plate_else
         assert (shown[row][region & ~figure] == 127).all()
     (reference,) = (np.asarray(picture) for picture in given["reference_images"])
     assert (reference[0, 0] == 255).all()
+    assert (reference[reference.shape[0] // 2, reference.shape[1] // 2] == (200, 40, 40)).all()
 
 
 def test_animate_sees_pose_face_and_a_background_that_is_black_where_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,9 +215,9 @@ def test_prompts_are_encoded_as_diffusers_does(tiny_weights: Path, monkeypatch: 
     assert made.shape == expected.shape and torch.allclose(made, expected, atol=1e-6) and made.abs().max() > 0.1
 
 
-@pytest.mark.parametrize("preset", ["wan", "ultra"])
-def test_a_reference_changes_what_is_made(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before rounding: in the tiny networks the reference changes less than a level."""
+@pytest.mark.parametrize(("preset", "least"), [("wan", 0.0), ("ultra", 1 / 255)])
+def test_a_reference_changes_what_is_made(preset: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before rounding: with random weights the reference changes VACE's frames by less than a level."""
     window = _window(5)
     generator = _prepared(preset)
     kind: Any = type(generator._parts.pipeline)
@@ -235,7 +236,7 @@ def test_a_reference_changes_what_is_made(preset: str, monkeypatch: pytest.Monke
     list(generator.generate(window, 1, lambda: None))
     red, again, blue = made
     np.testing.assert_array_equal(red, again)
-    assert not np.array_equal(red, blue)
+    assert np.abs(red - blue).max() > least
 
 
 def test_values_that_are_not_finite_are_an_error() -> None:

@@ -74,14 +74,14 @@ def test_results_repeat_after_reset_and_left_is_left(people: BlazePosePeople) ->
 
 
 def test_a_person_is_as_deep_as_wide_whichever_way_he_turns(people: BlazePosePeople) -> None:
-    """In px like x and y: shoulders and hips have the same width in space in every frame, to what processors differ."""
+    """In px like x and y: shoulders and hips have the same width in space in every frame."""
     pictures = [rgb_of(frame) for frame in open_clip(WALK).frames(0, 120)][::8]
     people.reset()
     found = [people.find(picture) for picture in pictures]
     skeletons = [someone[0].skeleton.astype(np.float64) for someone in found if someone]
     assert len(skeletons) > 8
     trunks = [float(np.linalg.norm(s[[11, 12], :2].mean(0) - s[[5, 6], :2].mean(0))) for s in skeletons]
-    for left, right, narrowest, widest in ((5, 6, 0.55, 0.85), (11, 12, 0.33, 0.5)):
+    for left, right, narrowest, widest in ((5, 6, 0.55, 0.81), (11, 12, 0.33, 0.5)):
         widths = [float(np.linalg.norm(s[left] - s[right])) / trunk for s, trunk in zip(skeletons, trunks, strict=True)]
         assert narrowest < min(widths) and max(widths) < widest
 
