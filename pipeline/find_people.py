@@ -49,7 +49,7 @@ def find_people(
                 settings,
                 workspace,
                 check,
-                # There is only this one pass.
+                # There is only this one pass; split screens are read twice.
                 lambda _, done, total: progress("people", done, total),
             )
         with timed(timings, "plan"):

@@ -25,6 +25,7 @@ STAGES = {
     "in progress": "a worker has started",
     "open": "opening the clip",
     "survey": "analyzing the clip",
+    "split_screen": "analyzing one of the two videos",
     "people": "finding people",
     "character": "rendering the new person from all sides",
     "plate": "reconstructing the background",

@@ -19,16 +19,17 @@ from pipeline.mode_results import PersonReport
 from pipeline.report.verdicts import telling_figures
 from worker.output import CharacterAnswer, EstimateAnswer, FileAnswer, PeopleAnswer
 
-STAGE_SHARE = {"survey": 0.17, "plate": 0.30, "scene": 0.10, "perform": 0.15, "finish": 0.28}
+STAGE_SHARE = {"survey": 0.15, "split_screen": 0.02, "plate": 0.30, "scene": 0.10, "perform": 0.15, "finish": 0.28}
 """Fraction of a preview job's time per stage, measured on walk_a, where PERFORM ran beside PLATE; used only to
-estimate the time left."""
+estimate the time left. Only split screens are read a second time."""
 _BEFORE = {
     "survey": (),
-    "plate": ("survey",),
-    "scene": ("survey", "plate"),
+    "split_screen": ("survey",),
+    "plate": ("survey", "split_screen"),
+    "scene": ("survey", "split_screen", "plate"),
     # It may run beside the plate and the scene.
-    "perform": ("survey",),
-    "finish": ("survey", "plate", "scene", "perform"),
+    "perform": ("survey", "split_screen"),
+    "finish": ("survey", "split_screen", "plate", "scene", "perform"),
 }
 """Stages that have ended once a stage reports; those that are resumed report nothing themselves."""
 _ONLY_STAGES = ("people", "character")

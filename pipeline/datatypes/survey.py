@@ -181,4 +181,5 @@ class Survey(Shaped):
     """(T,) in cross-fades the weight of the later picture, else NaN; None where there are none."""
     split_screens: NDArray[np.int64] | None = None
     """(S, 6) first and last frame of each shot that shows two videos at once, and the box x0, y0, x1, y1 of the one
-    whose camera and people were measured, source px; None where they were not looked for."""
+    whose camera and people were measured, source px: the whole picture where the other one is a small one in front of
+    it. None where they were not looked for."""

@@ -26,7 +26,11 @@ def split_screens_told(split_screens: NDArray[np.int64] | None, info: VideoInfo)
 
 
 def _place(box: tuple[int, int, int, int], size_wh: tuple[int, int]) -> str:
-    x0, y0, x1, _ = box
+    x0, y0, x1, y1 = box
+    if (x1 - x0, y1 - y0) == size_wh:
+        return "large"
+    if x1 - x0 < size_wh[0] and y1 - y0 < size_wh[1]:
+        return "small"
     if x1 - x0 == size_wh[0]:
         return "upper" if y0 == 0 else "lower"
     return "left" if x0 == 0 else "right"

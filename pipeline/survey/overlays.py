@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.survey import Overlays
-from pipeline.maths.boxes import Box
+from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.survey.borders import BorderFinder
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, graphics_of
@@ -46,13 +47,30 @@ _HELD_SECONDS = 2.0
 _RECENT = 16
 _LEAST_SECONDS = 0.25
 """What shows for a shorter time moves with the scene."""
+_INSET_ROOM_PX = 3
+"""From an inset's own pixels to the last one in which it is mixed with what is behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A graphic of which everything is known."""
+
+    first: int
+    last: int
+    box_xyxy: Box
+    packed: bytes
+    """Its mask."""
+
+    @classmethod
+    def of(cls, first: int, last: int, box_xyxy: Box, mask: Mask) -> _Ended:
+        return cls(first, last, box_xyxy, zlib.compress(np.packbits(mask).tobytes(), 1))
 
 
 class OverlayFinder:
     """Takes a clip's frames in order, with the camera's measured motion; holds two seconds of small gray pictures."""
 
-    def __init__(self, info: VideoInfo, given: Mapping[int, Box] | None = None) -> None:
-        """``given`` are the boxes, by the first frame of their shots, outside of which everything is burnt in."""
+    def __init__(self, info: VideoInfo, given: Sequence[tuple[SplitScreen, Box]] = ()) -> None:
+        """``given`` are the known split screens, and the part of each beside which everything is burnt in."""
         self._size_wh = info.size_wh
         width, height = info.size_wh
         ratio = min(1.0, _SHORT_SIDE / min(width, height))
@@ -63,14 +81,18 @@ class OverlayFinder:
         self._statistics = EdgeStatistics(info.size_wh, self._small_wh)
         self._background = StillBackground(self._small_wh)
         self._changes = SuddenChanges(self._background)
-        self._borders = BorderFinder(info.size_wh, given)
+        insets = [(screen, screen.covered(part)) for screen, part in given]
+        self._insets = [(screen, self._small_box(inset)) for screen, inset in insets if inset is not None]
+        self._borders = BorderFinder(
+            info.size_wh, {screen.first: part for screen, part in given if screen.covered(part) is None}
+        )
         self._split_screens = SplitScreenFinder()
         self._least_frames = max(2, round(_LEAST_SECONDS * rate))
         self._held: deque[Seen] = deque(maxlen=max(2, round(_HELD_SECONDS * rate / self._step)))
         self._shown: list[Graphic] = []
         self._recent: deque[Graphic] = deque(maxlen=_RECENT)
         """The graphics that ended last."""
-        self._ended: list[tuple[Graphic, bytes]] = []
+        self._ended: list[_Ended] = []
         self._frames = 0
         self._looked = 0
         self._blocks = 0
@@ -85,9 +107,14 @@ class OverlayFinder:
     def known(self) -> Mask | None:
         """(h, w) at a reduced size: the graphics and borders found so far that are shown; None where there are none."""
         inside = self._borders.inside
-        if inside is None:
-            return self._mask_of(self._shown) if self._shown else None
+        insets = [box for screen, box in self._insets if screen.first <= self._frames <= screen.last]
+        if inside is None and not insets and not self._shown:
+            return None
         mask = self._mask_of(self._shown)
+        for x0, y0, x1, y1 in insets:
+            mask[y0:y1, x0:x1] = True
+        if inside is None:
+            return mask
         x, y = np.array(self._small_wh) / self._size_wh
         mask[: int(np.ceil(inside[1] * y))] = True
         mask[int(inside[3] * y) :] = True
@@ -126,15 +153,18 @@ class OverlayFinder:
         self._end_block(is_last=True)
         for graphic in self._shown:
             self._end(graphic)
-        ended = sorted(self._ended, key=lambda entry: (entry[0].first, entry[0].last, entry[0].box_xyxy))
-        lengths = [len(data) for _, data in ended]
-        spans = [(graphic.first, min(graphic.last + self._step - 1, self._frames - 1)) for graphic, _ in ended]
+        for screen, box in self._insets:
+            whole = np.ones((box[3] - box[1], box[2] - box[0]), np.bool_)
+            self._ended.append(_Ended.of(screen.first, screen.last, box, whole))
+        ended = sorted(self._ended, key=lambda each: (each.first, each.last, each.box_xyxy))
+        lengths = [len(each.packed) for each in ended]
+        spans = [(each.first, min(each.last + self._step - 1, self._frames - 1)) for each in ended]
         return Overlays(
             size_wh=self._size_wh,
             small_wh=self._small_wh,
             spans=np.array(spans, np.int64).reshape(-1, 2),
-            boxes_xyxy=np.array([graphic.box_xyxy for graphic, _ in ended], np.int64).reshape(-1, 4),
-            packed=np.frombuffer(b"".join(data for _, data in ended), np.uint8),
+            boxes_xyxy=np.array([each.box_xyxy for each in ended], np.int64).reshape(-1, 4),
+            packed=np.frombuffer(b"".join(each.packed for each in ended), np.uint8),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             borders=self._borders.finish(self._frames),
         )
@@ -144,6 +174,13 @@ class OverlayFinder:
         found = self._split_screens.finish(self._frames, self._borders.has_borders)
         x, y = np.array(self._size_wh) / self._small_wh
         return [screen.scaled((float(x), float(y))) for screen in found]
+
+    def _small_box(self, box: Box) -> Box:
+        """Return a box around an inset, at the reduced size."""
+        x, y = np.array(self._small_wh) / self._size_wh
+        x0, y0, x1, y1 = box
+        small = int(x0 * x), int(y0 * y), int(np.ceil(x1 * x)), int(np.ceil(y1 * y))
+        return clipped(grown(small, _INSET_ROOM_PX), self._small_wh)
 
     def _scaled(self, world_from_source: Transforms) -> Transforms:
         """Return a transform for pixels of the small picture; their centers move by less than half a pixel."""
@@ -210,7 +247,7 @@ class OverlayFinder:
         graphic.trim(self._held)
         if graphic.last - graphic.first + 1 >= self._least_frames and graphic.is_steady(self._held):
             complete_graphic(graphic, self._held, self._background)
-            self._ended.append((graphic, zlib.compress(np.packbits(graphic.mask).tobytes(), 1)))
+            self._ended.append(_Ended.of(graphic.first, graphic.last, graphic.box_xyxy, graphic.mask))
             self._recent.append(graphic)
 
     def _add_change(self, change: Change) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,7 @@ from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
 from pipeline.survey.shots import CutDetector
-from pipeline.survey.split_screen import chosen_parts, split_screen_table
+from pipeline.survey.split_screen import SplitScreen, chosen_parts, split_screen_table, tracks_behind_insets
 from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
@@ -89,20 +89,20 @@ def survey_clip(
     screens = background.overlays.split_screens()
     parts = chosen_parts(screens, tracks, info.pts_seconds, points)
     if screens:
-        given = {screen.first: part for screen, part in zip(screens, parts, strict=True)}
-        background = _Background.of(info, settings, given)
+        background = _Background.of(info, settings, list(zip(screens, parts, strict=True)))
         starts = set(shot_starts[1:])
         for frame in clip.frames():
             check()
             seen = people_in_frame(tracks, store.get(frame.index), frame.index, info.size_wh)
             background.push(frame, seen, frame.index in starts)
+            progress("split_screen", frame.index + 1, info.num_frames)
     motion, graphics = background.finish()
     survey = Survey(
         info=info,
         shot_starts=np.array(shot_starts, np.int64),
         unexplained_change=cuts.finish(),
         motion=motion,
-        tracks=tracks_inside(tracks, graphics),
+        tracks=tracks_behind_insets(tracks_inside(tracks, graphics), screens, parts),
         overlays=graphics,
         blend_weights=cuts.blend_weights(),
         split_screens=split_screen_table(screens, parts),
@@ -122,7 +122,7 @@ class _Background:
     panels: PanelFinder
 
     @classmethod
-    def of(cls, info: VideoInfo, settings: Settings, given: Mapping[int, Box] | None = None) -> _Background:
+    def of(cls, info: VideoInfo, settings: Settings, given: Sequence[tuple[SplitScreen, Box]] = ()) -> _Background:
         """Return it for a clip; ``given`` as in ``OverlayFinder``."""
         return cls(CameraEstimator(info, settings.stabilize), OverlayFinder(info, given), PanelFinder(info))
 

@@ -20,7 +20,7 @@ from pipeline.plan.split_screens import split_screens_told
 from pipeline.request import PointChoice
 from pipeline.survey.graphic import Seen
 from pipeline.survey.overlays import OverlayFinder
-from pipeline.survey.split_screen import SplitScreen, chosen_parts, parts_of
+from pipeline.survey.split_screen import SplitScreen, chosen_parts, videos_of
 from pipeline.survey.survey import survey_clip
 from pipeline.workspace.masks import MaskStore
 from tests.support.clip_info import video_info
@@ -61,12 +61,19 @@ def seen(pictures: Sequence[Luma], people: Sequence[Mask] | None = None) -> list
     ]
 
 
+def standing(x: int, top: int, bottom: int) -> Mask:
+    """The mask of somebody."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.ellipse(mask, (x, (top + bottom) // 2), (20, (bottom - top) // 2), 0, 0, 360, 1, -1)
+    return mask.astype(np.bool_)
+
+
 @pytest.mark.parametrize("is_stacked", [True, False], ids=["stacked", "side by side"])
 @pytest.mark.parametrize(("step", "other", "at"), [(9.0, 0.0, 0.5), (0.0, 7.0, 0.4), (9.0, 3.0, 0.6), (0.0, 0.0, 0.5)])
 @pytest.mark.parametrize("gap", [0, 6])
 def test_two_videos_are_found(is_stacked: bool, step: float, other: float, at: float, gap: int) -> None:
     pictures = [split(scene(1, t, step), scene(2, t, other), at, gap, is_stacked=is_stacked) for t in range(LOOKS)]
-    parts = parts_of(seen(pictures))
+    parts = videos_of(seen(pictures))
     assert parts is not None
     line = round(at * (HEIGHT if is_stacked else WIDTH))
     side = 1 if is_stacked else 0
@@ -76,7 +83,7 @@ def test_two_videos_are_found(is_stacked: bool, step: float, other: float, at: f
 
 @pytest.mark.parametrize("step", [9.0, 0.0], ids=["moving", "still"])
 def test_one_video_is_whole(step: float) -> None:
-    assert parts_of(seen([scene(1, t, step) for t in range(LOOKS)])) is None
+    assert videos_of(seen([scene(1, t, step) for t in range(LOOKS)])) is None
 
 
 def test_a_horizon_that_people_hide_is_none() -> None:
@@ -84,12 +91,11 @@ def test_a_horizon_that_people_hide_is_none() -> None:
     pictures, people = [], []
     for t in range(LOOKS):
         picture = split(scene(1, t, 0.0), scene(2, t, 9.0))
-        man = NOBODY.copy()
-        man[120:240, 90 + 5 * t : 130 + 5 * t] = True
+        man = standing(110 + 5 * t, 120, 240)
         pictures.append(np.where(man, 90, picture).astype(np.uint8))
         people.append(man)
-    assert parts_of(seen(pictures)) is not None
-    assert parts_of(seen(pictures, people)) is None
+    assert videos_of(seen(pictures)) is not None
+    assert videos_of(seen(pictures, people)) is None
 
 
 @pytest.mark.parametrize("step", [9.0, 0.0], ids=["moving", "still"])
@@ -99,7 +105,51 @@ def test_a_translucent_band_is_none(step: float) -> None:
         picture = scene(1, t, step)
         picture[HEIGHT // 2 : HEIGHT // 2 + 60] = picture[HEIGHT // 2 : HEIGHT // 2 + 60] * 0.4
         pictures.append(picture)
-    assert parts_of(seen(pictures)) is None
+    assert videos_of(seen(pictures)) is None
+
+
+BOXES = ((12, 20, 112, 120), (120, 230, 230, 350), (140, 0, 240, 90))
+
+
+def with_inset(one: Luma, two: Luma, box: tuple[int, int, int, int], border: int = 0) -> Luma:
+    """The second video, darker, in a box in front of the first."""
+    x0, y0, x1, y1 = box
+    both = one.copy()
+    both[y0:y1, x0:x1] = 255
+    inner = np.s_[y0 + border : y1 - border, x0 + border : x1 - border]
+    both[inner] = two[inner] // 2
+    return both
+
+
+@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.parametrize(("step", "other"), [(9.0, 2.0), (0.0, 4.0), (7.0, 3.0)])
+@pytest.mark.parametrize("border", [0, 2])
+def test_a_small_video_before_another_is_found(
+    box: tuple[int, int, int, int], step: float, other: float, border: int
+) -> None:
+    pictures = [with_inset(scene(1, t, step), scene(2, t, other), box, border) for t in range(LOOKS)]
+    parts = videos_of(seen(pictures))
+    assert parts is not None
+    assert parts[0] == (0, 0, WIDTH, HEIGHT)
+    assert np.abs(np.subtract(parts[1], box)).max() <= 3 + border
+
+
+@pytest.mark.parametrize("step", [9.0, 0.0], ids=["moving", "still"])
+def test_a_card_is_no_second_video(step: float) -> None:
+    """Nothing moves in it."""
+    pictures = [with_inset(scene(1, t, step), scene(2, 0, 0.0), BOXES[0], 2) for t in range(LOOKS)]
+    assert videos_of(seen(pictures)) is None
+
+
+def test_a_screen_that_people_hide_is_part_of_the_scene() -> None:
+    pictures, people = [], []
+    for t in range(LOOKS):
+        picture = with_inset(scene(1, t, 0.0), scene(2, t, 5.0), BOXES[1])
+        man = standing(150 + 5 * t, 170, HEIGHT)
+        pictures.append(np.where(man, 90, picture).astype(np.uint8))
+        people.append(man)
+    assert videos_of(seen(pictures)) is not None
+    assert videos_of(seen(pictures, people)) is None
 
 
 def test_a_bar_beside_the_clip_is_no_second_video() -> None:
@@ -124,6 +174,17 @@ def test_most_people_or_a_point_choose_the_part() -> None:
     assert chosen_parts(screens, [below], times, [PointChoice(10, 10, 0.5)]) == [screens[0].parts[0]] * 2
 
 
+def test_people_in_an_inset_count_less_than_those_behind() -> None:
+    screen = SplitScreen(0, 9, ((0, 0, 640, 360), (20, 130, 120, 240)))
+    speaker = made_track(0, np.arange(10), np.full(10, 70.0))
+    walker = made_track(1, np.arange(10), np.full(10, 400.0))
+    speaker.mask_px[:] = 4 * walker.mask_px
+    times = np.arange(10) / 30
+    assert chosen_parts([screen], [speaker, walker], times) == [screen.parts[0]]
+    assert chosen_parts([screen], [speaker], times) == [screen.parts[1]]
+    assert chosen_parts([screen], [speaker, walker], times, [PointChoice(30, 140, 0.1)]) == [screen.parts[1]]
+
+
 class _TwoVideos:
     """A clip: above the camera moves, below it stands still; somebody stands in each."""
 
@@ -132,8 +193,11 @@ class _TwoVideos:
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
         for t in range(self.info.num_frames):
-            luma = split(scene(1, t, 2.0), scene(2, t, 0.0))
+            luma = self.picture(t)
             yield Frame(t, t, 1, (luma, chroma, chroma), self.info)
+
+    def picture(self, t: int) -> Luma:
+        return split(scene(1, t, 2.0), scene(2, t, 0.0))
 
 
 class _TwoPeople:
@@ -159,11 +223,30 @@ class _TwoPeople:
         return Person(box, 0.9, joints, skeleton, mask, follow_id=number)
 
 
-def surveyed(folder: Path, points: Sequence[PointChoice]) -> Survey:
-    clip = _TwoVideos()
+class _WithInset(_TwoVideos):
+    """The second video is a small box in front of the first, and faster."""
+
+    box = (90, 200, 210, 330)
+
+    def picture(self, t: int) -> Luma:
+        return with_inset(scene(1, t, 2.0), scene(2, t, 6.0), self.box)
+
+
+class _Told:
+    """A progress report."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int, int]] = []
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.calls.append((stage, done, total))
+
+
+def surveyed(clip: _TwoVideos, folder: Path, points: Sequence[PointChoice], progress: _Told | None = None) -> Survey:
     store = MaskStore(folder / "masks.zip", clip.info.size_wh)
     settings = compose_settings("preview", ())
-    return survey_clip(clip, _TwoPeople(), store, settings, folder, lambda: None, lambda *_: None, points)  # type: ignore[arg-type]
+    told = progress or _Told()
+    return survey_clip(clip, _TwoPeople(), store, settings, folder, lambda: None, told, points)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +255,7 @@ def surveyed(folder: Path, points: Sequence[PointChoice]) -> Survey:
 def test_only_the_chosen_video_is_measured(
     tmp_path: Path, points: Sequence[PointChoice], place: str, speed: float
 ) -> None:
-    survey = surveyed(tmp_path, points)
+    survey = surveyed(_TwoVideos(), tmp_path, points)
     (track,) = survey.tracks
     assert bool(track.boxes_xyxy[0, 1] < HEIGHT / 2) == (place == "upper")
     moved = np.diff(survey.motion.world_from_source[:, 0, 2])
@@ -188,3 +271,41 @@ def test_only_the_chosen_video_is_measured(
     (told,) = split_screens_told(survey.split_screens, survey.info)
     assert f"the {place} one" in told
     assert "from 0.0 to 1.2 s" in told
+
+
+def test_what_is_behind_an_inset_is_measured_without_it(tmp_path: Path) -> None:
+    clip = _WithInset()
+    survey = surveyed(clip, tmp_path, ())
+    (track,) = survey.tracks
+    assert track.boxes_xyxy[0, 1] == 40
+    moved = np.diff(survey.motion.world_from_source[:, 0, 2])
+    assert np.abs(moved - 2.0).max() < 0.05
+    assert survey.overlays is not None
+    for frame in (0, 35):
+        covered = survey.overlays.mask(frame)
+        assert covered is not None
+        x0, y0, x1, y1 = clip.box
+        assert covered[y0:y1, x0:x1].all()
+        covered[y0 - 6 : y1 + 6, x0 - 6 : x1 + 6] = False
+        assert not covered.any()
+    (told,) = split_screens_told(survey.split_screens, survey.info)
+    assert "the large one" in told
+
+
+def test_an_inset_is_measured_where_a_point_selects_it(tmp_path: Path) -> None:
+    survey = surveyed(_WithInset(), tmp_path, (PointChoice(120, 260, 0.5),))
+    (track,) = survey.tracks
+    assert track.boxes_xyxy[0, 1] == 220
+    moved = np.diff(survey.motion.world_from_source[:, 0, 2])
+    assert np.abs(moved - 6.0).max() < 0.1
+    (told,) = split_screens_told(survey.split_screens, survey.info)
+    assert "the small one" in told
+
+
+def test_the_second_reading_reports_progress(tmp_path: Path) -> None:
+    told = _Told()
+    surveyed(_TwoVideos(), tmp_path, (), told)
+    count = _TwoVideos.info.num_frames
+    assert [call for call in told.calls if call[0] == "split_screen"] == [
+        ("split_screen", done, count) for done in range(1, count + 1)
+    ]

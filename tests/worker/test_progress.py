@@ -55,7 +55,15 @@ def test_the_percentage_advances_in_every_stage_and_never_falls() -> None:
     percent = JobPercent()
     shown = [percent.update("open", 5, 10)]
     # The generator runs beside the plate and the scene.
-    for stage, done in [("survey", 10), ("plate", 5), ("perform", 5), ("plate", 10), ("scene", 5), ("scene", 10)]:
+    for stage, done in [
+        ("survey", 10),
+        ("split_screen", 5),
+        ("plate", 5),
+        ("perform", 5),
+        ("plate", 10),
+        ("scene", 5),
+        ("scene", 10),
+    ]:
         shown.append(percent.update(stage, done, 10))
     assert shown[0] == 0.0 and all(before < after for before, after in pairwise(shown))
     left = STAGE_SHARE["perform"] / 2 + STAGE_SHARE["finish"]
