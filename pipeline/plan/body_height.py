@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.joints import HIPS, JOINT, SHOULDERS
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth
 from pipeline.plan.cut_off import HEIGHT_OF_LEG, legs_in_picture
+from pipeline.plan.face_height import height_of_face
 from pipeline.plan.foreshortened import excess_of_two, is_foreshortened, unfolded
 
 HEIGHT_SECONDS = 1.0
@@ -56,6 +57,8 @@ class HeightRatios:
     """Relative to the estimate from trunk and legs with the usual proportions."""
     leg: float = HEIGHT_OF_LEG
     """Over the length of the legs."""
+    face: float = 1.0
+    """Relative to the estimate from the face with the usual proportions."""
 
 
 def standing_height(
@@ -69,8 +72,8 @@ def standing_height(
     """Return the standing height (T,) in px, top of the head to the heels, smooth over time.
 
     Measured from bone lengths in the picture, so that bending and raised arms do not change it: of trunk and legs where
-    they are visible inside the picture, else of the trunk, else of head and shoulders, else of the legs. ``ratios``
-    relate them to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line
+    they are visible inside the picture, else of the trunk, else of head and shoulders, else of the face, else of the
+    legs. ``ratios`` relate them to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line
     through the logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth is not used:
     the landmark model's z made the man of walk_a 30 % too tall. ``corrected`` takes the measured heights, NaN where
     unknown, and the frames (T,) in which foreshortening makes them too small, and may change them before they are
@@ -82,6 +85,7 @@ def standing_height(
     height = np.where(np.isfinite(whole), whole, np.where(np.isfinite(trunk), ratios.trunk * trunk, ratios.top * top))
     excess = excess_of_two(height, _witnesses(whole, trunk, leg, top, ratios))
     height = unfolded(height, excess)
+    height = np.where(np.isfinite(height), height, ratios.face * height_of_face(skeletons, joints, size_wh))
     height = np.where(np.isfinite(height), height, ratios.whole * HEIGHT_OF_LEG * legs_in_picture(joints, size_wh))
     if not np.isfinite(height).any():
         # Nothing is reliably inside the picture: the model's guess of the trunk is better than nothing.
@@ -113,7 +117,8 @@ def height_ratios(
     size_wh: tuple[int, int],
     boxes_xyxy: NDArray[np.float64] | None = None,
 ) -> HeightRatios:
-    """Return the ratios of one person's standing height to trunk and legs, to trunk, and to head and shoulders.
+    """Return the ratios of one person's standing height to trunk and legs, to trunk, to head and shoulders, to legs and
+    to the face.
 
     Measured in the frames that show more of the person, the first by the outlines' ``boxes_xyxy`` (T, 4) where the
     person stands upright; the usual proportions where none does.
@@ -141,7 +146,13 @@ def height_ratios(
     of_top = 1.0
     if np.count_nonzero(both) >= MIN_RATIO_FRAMES:
         of_top = float(np.clip(np.median(best[both] / top[both]), *RATIO_BOUNDS))
-    return HeightRatios(of_trunk, of_top, of_whole, of_leg)
+    best = np.where(np.isfinite(best) | folded, best, of_top * top)
+    face = height_of_face(skeletons, joints, size_wh)
+    both = np.isfinite(best) & np.isfinite(face)
+    of_face = 1.0
+    if np.count_nonzero(both) >= MIN_RATIO_FRAMES:
+        of_face = float(np.clip(np.median(best[both] / face[both]), *RATIO_BOUNDS))
+    return HeightRatios(of_trunk, of_top, of_whole, of_leg, of_face)
 
 
 def _witnesses(

@@ -101,12 +101,13 @@ def shift_to_face(
 ) -> Float64Array:
     """Return by how much (3,) to move the pelvis at ``root`` so that the face lies on the one seen.
 
-    Nothing where the trunk is seen: there the neck bridges the rest. A face that fills the picture is all there is to
-    place the figure by, and a turned head leaves where it is at rest.
+    Nothing where the hips are seen: there the neck bridges the rest. In a closer picture the face is what the figure is
+    placed by: shoulders at the picture's edge are known for one frame and not for the next, and a turned head leaves
+    where it is at rest.
     """
     names = [name for name, row in JOINT.items() if row in FACE_ROWS]
     rows = [JOINT[name] for name in names]
-    trust = float(seen[rows].mean() * (1 - seen[[*HIPS, *SHOULDERS]].max()))
+    trust = float(seen[rows].mean() * (1 - seen[HIPS].max()))
     marks = rest.landmarks[[LANDMARK[name] for name in names]]
     posed = root + places["head"] + (marks - rest.heads["head"]) @ rotations["head"].T
     shift = trust * (points[rows] - posed).mean(axis=0)

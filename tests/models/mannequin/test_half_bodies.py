@@ -101,3 +101,15 @@ def test_a_turned_head_alone_lies_where_it_is_seen(figure: Figure) -> None:
     seen[FACE] = 1
     off = posed(figure, turned, seen)[FACE].mean(axis=0) - turned[FACE, :2].mean(axis=0)
     assert np.hypot(*off) < 0.004 * HEIGHT
+
+
+def test_shoulders_at_the_edge_for_one_frame_do_not_move_the_face(figure: Figure) -> None:
+    skeleton = standing(figure)
+    # Guessed beside the picture, a tenth of the body too low.
+    skeleton[SHOULDERS, 1] += 0.1 * HEIGHT
+    seen = np.zeros(23)
+    seen[FACE] = 1
+    without = posed(figure, skeleton, seen)
+    seen[SHOULDERS] = 1
+    apart = posed(figure, skeleton, seen)[FACE].mean(axis=0) - without[FACE].mean(axis=0)
+    assert np.hypot(*apart) < 0.004 * HEIGHT
