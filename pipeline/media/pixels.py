@@ -24,6 +24,8 @@ from pipeline.runtime.compiled import njit
 _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 _Filter = tuple[int, int, NDArray[np.float32]]
 """Which samples are kept, how many before a kept one the filter begins, and its weights."""
+_BAND_ROWS = 64
+"""Rows that are converted before they are interleaved: they stay in the cache."""
 _Any = TypeVar("_Any", bound=np.generic)
 
 
@@ -105,7 +107,13 @@ def coded_rgb(planes: tuple[Plane, ...], info: VideoInfo) -> Picture:
     rgb = np.empty((*planes[0].shape, 3), np.uint16 if hdr else np.uint8)
     # Copies have one memory layout, so the code is compiled only once.
     y, u, v = (np.array(plane, order="C") for plane in planes[:3])
-    _convert(y, u, v, rgb, *_conversion(info, 65535 if hdr else 255))
+    conversion = _conversion(info, 65535 if hdr else 255)
+    planar = np.empty_like(rgb, shape=(3, min(_BAND_ROWS, len(y)), y.shape[1]))
+    for first in range(0, len(y), _BAND_ROWS):
+        band = rgb[first : first + _BAND_ROWS]
+        _convert(y, u, v, planar, first, *conversion)
+        # Interleaved by OpenCV, which has instructions for it: in a compiled loop it takes as long as the arithmetic.
+        cv2.merge([plane[: len(band)] for plane in planar], band)
     return sdr_from_hdr(rgb, info.color_transfer) if hdr else rgb
 
 
@@ -146,12 +154,14 @@ def _convert(
     y: Plane,
     u: Plane,
     v: Plane,
-    rgb: NDArray[np.integer],
+    planar: NDArray[np.integer],
+    first: int,
     gains: NDArray[np.float32],
     taps: tuple[_Taps, _Taps],
     top: np.float32,
 ) -> None:
-    """Fill ``rgb`` (H, W, 3) from planes. Compiled, since swscale assumes centered chroma: half a pixel off."""
+    """Fill ``planar`` (3, n, W) with RGB of the rows from ``first`` on, up to the last one. Compiled, since swscale
+    assumes centered chroma: half a pixel off."""
     height, width = y.shape
     chroma_height, chroma_width = u.shape
     (across_steps, across), (down_steps, down) = taps
@@ -162,9 +172,7 @@ def _convert(
     # One extra sample at both ends, so that the inner loops need no bounds checks.
     rows = np.empty((2, chroma_width + 2), np.float32)
     full = np.empty((2, chroma_width * len(across)), np.float32)
-    # Interleaved from here row by row: the arithmetic is vectorized, and a planar picture would cost more than it.
-    line = np.empty((3, width), rgb.dtype)
-    for r in range(height):
+    for r in range(first, min(first + planar.shape[1], height)):
         upper = r // len(down) + down_steps[r % len(down)]
         lower = min(max(upper + 1, 0), chroma_height - 1)
         upper = min(max(upper, 0), chroma_height - 1)
@@ -182,9 +190,9 @@ def _convert(
                 target = full[i, phase :: len(across)]
                 for c in range(chroma_width):
                     target[c] = before[c] * (one - weight) + after[c] * weight
-        red = line[0]
-        green = line[1]
-        blue = line[2]
+        red = planar[0, r - first]
+        green = planar[1, r - first]
+        blue = planar[2, r - first]
         luma = y[r]
         blueness = full[0]
         redness = full[1]
@@ -193,11 +201,6 @@ def _convert(
             red[c] = np.int32(min(max(light + v_red * redness[c], nothing), top))
             green[c] = np.int32(min(max(light + v_green * redness[c] + u_green * blueness[c], nothing), top))
             blue[c] = np.int32(min(max(light + u_blue * blueness[c], nothing), top))
-        pixels = rgb[r]
-        for c in range(width):
-            pixels[c, 0] = red[c]
-            pixels[c, 1] = green[c]
-            pixels[c, 2] = blue[c]
 
 
 def _sample_scale(info: VideoInfo) -> tuple[float, float, float, float]:

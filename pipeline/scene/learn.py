@@ -76,19 +76,23 @@ def learn_scene(
     learner = SceneLearner(plan, plates, model, height_px)
     circles: dict[int, Circles] = {}
 
+    def seen_in(picture: Picture, number: int) -> Sample:
+        sample = look_at(picture, number, plan, masks, plates, model.gain)
+        return with_unsure_plate(sample) if is_fast[number] else sample
+
     def sampled(frame: Frame) -> Sample:
-        sample = look_at(rgb_of(frame), frame.index, plan, masks, plates, model.gain)
-        return with_unsure_plate(sample) if is_fast[frame.index] else sample
+        return seen_in(rgb_of(frame), frame.index)
 
     def circled(frame: Frame) -> Circles:
         return _circles_in(frame.index, rgb_of(frame), plan)
 
     def looked(frame: Frame) -> tuple[int, Sample, Circles]:
-        sample = sampled(frame)
+        picture = rgb_of(frame)
+        sample = seen_in(picture, frame.index)
         # A ball is never part of the background, or of somebody else.
         hidden = sample.others_mask | (sample.view.shown == Shown.PLATE)
         x0, y0, _, _ = sample.view.box_xyxy
-        found = circled(frame).without(hidden, (x0, y0), sample.view.factor)
+        found = _circles_in(frame.index, picture, plan).without(hidden, (x0, y0), sample.view.factor)
         return frame.index, sample, found
 
     with closing(_of_frames(clip, looks, looked)) as all_looked:

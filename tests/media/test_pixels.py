@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.media.pixels import coded_from_upright, luma_of, planes_from_rgb, rgb_of, turned, upright_from_coded
+from pipeline.media.pixels import (
+    coded_from_upright,
+    coded_rgb,
+    luma_of,
+    planes_from_rgb,
+    rgb_of,
+    turned,
+    upright_from_coded,
+)
 from tests.support.clip_info import video_info
 
 INFO = video_info(1, (64, 48))
@@ -144,3 +152,16 @@ def test_ten_bit_luma_is_eight_bit() -> None:
     frame = frame_of(np.full((48, 64, 3), 255, np.uint8), FORMATS["10 bit"])
     assert luma_of(frame).dtype == np.uint8
     assert (luma_of(frame) == 235).all()
+
+
+@pytest.mark.parametrize("height", [64, 150, 193])
+def test_a_tall_picture_is_converted_like_each_of_its_parts(height: int) -> None:
+    samples = np.random.default_rng(height).integers(16, 240, (3, height, 64)).astype(np.uint8)
+    half = -(-height // 2)
+    y, u, v = samples[0], samples[1, :half, :32], samples[2, :half, :32]
+    whole = coded_rgb((y, u, v), replace(INFO, height=height))
+    for first in range(2, height - 14, 10):
+        part = coded_rgb((y[first - 2 : first + 14], *(c[first // 2 - 1 : first // 2 + 7] for c in (u, v))), INFO)
+        # The outermost rows have no neighbor to interpolate chroma with.
+        np.testing.assert_array_equal(part[2:12], whole[first : first + 10])
+    assert whole[-1].any()

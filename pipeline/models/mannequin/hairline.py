@@ -42,7 +42,8 @@ def hair_share(figure: Figure, triangles: NDArray[np.int32], groups: NDArray[np.
     # Only the head: everything else is far below the cap.
     skin &= vertices[triangles][:, :, 1].max(1) < vertices[cap][:, :, 1].max() + _REACH
     places = np.einsum("sk,tkd->tsd", sample_grid()[1], vertices[triangles[skin]])
-    apart, _ = cKDTree(vertices[np.unique(cap)]).query(places)
+    # Farther samples are at an infinite distance: to look for their nearest vertex takes most of the time.
+    apart, _ = cKDTree(vertices[np.unique(cap)]).query(places, distance_upper_bound=_REACH)
     near = _smooth(2 - 2 * apart / _REACH)
     eyes = figure.landmarks[LANDMARK["left_eye"], 2]
     behind = _smooth((places[..., 2] - eyes - _TEMPLES[0]) / (_TEMPLES[1] - _TEMPLES[0]))

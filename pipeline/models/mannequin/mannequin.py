@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,12 @@ from pipeline.models.mannequin.figure import BONE, LANDMARK, Figure, Group, Pose
 from pipeline.models.mannequin.guide import motion_from, places_at_rest, surface_maps
 from pipeline.models.mannequin.hairline import hair_rim
 from pipeline.models.mannequin.landmark_bias import BLAZEPOSE
-from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.person import NewPerson, make_person, plain_person
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, sky_share, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
-from pipeline.models.mannequin.wardrobe import choose_from_words
+from pipeline.models.mannequin.wardrobe import Wardrobe, choose_from_words
 from pipeline.models.mannequin.wardrobe_words import Sex
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import parallel_map
@@ -61,7 +61,8 @@ class Mannequin:
         self._variant = variant
         self._max_crop_height_px = max_crop_height_px
         self._bodies = load_bodies(figure, variant)
-        self.become(plain_person(self._bodies.average, Outfit()))
+        self._wears: Wardrobe | None = None
+        self._wear(Wardrobe())
 
     @property
     def needs(self) -> Needs:
@@ -104,10 +105,16 @@ class Mannequin:
     def _dress(self, prompt: str) -> tuple[str, ...]:
         """Dress the figure as a prompt says; without one it wears its own clothes."""
         chosen = choose_from_words(prompt)
-        self.become(plain_person(self._bodies_for(chosen.sex).of(chosen.body), chosen.outfit))
+        self._wear(replace(chosen, unknown=()))
         if not chosen.unknown:
             return ()
         return (f"the mannequin cannot show these words of the prompt: {', '.join(chosen.unknown[:_WORDS_NAMED])}",)
+
+    def _wear(self, chosen: Wardrobe) -> None:
+        """Dress the figure, unless it wears that already."""
+        if chosen != self._wears:
+            self.become(plain_person(self._bodies_for(chosen.sex).of(chosen.body), chosen.outfit))
+            self._wears = chosen
 
     def _bodies_for(self, sex: Sex | None) -> Bodies:
         """Return the bodies of a sex; those of the setting where it names one, or where the sex is unknown."""
@@ -142,6 +149,7 @@ class Mannequin:
     def become(self, person: object) -> tuple[str, ...]:
         """Draw a person from now on: one that was fitted before, or just now. Returns the warnings of the fit."""
         assert isinstance(person, NewPerson)
+        self._wears = None
         self._person = person
         self._figure: Figure = person.figure
         self._poser = Poser(person.figure, BLAZEPOSE)

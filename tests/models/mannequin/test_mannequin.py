@@ -313,6 +313,19 @@ def test_the_reference_colors_are_drawn(figure: Figure) -> None:
     assert not np.array_equal(plain, picture)
 
 
+def test_the_figure_is_dressed_only_when_it_wears_something_else() -> None:
+    mannequin = Mannequin(weight_path("figure.npz"))
+    own = mannequin.person
+    mannequin.prepare(Appearance())
+    assert mannequin.person is own
+    mannequin.prepare(Appearance(prompt="a red dress"))
+    dressed = mannequin.person
+    assert dressed is not own
+    mannequin.become(own)
+    mannequin.prepare(Appearance(prompt="a red dress"))
+    np.testing.assert_array_equal(mannequin.person.colors.fine, dressed.colors.fine)
+
+
 def test_a_reference_without_a_face_keeps_the_figures_own_colors() -> None:
     reference = _reference("suit")
     assert reference.reference_person is not None
