@@ -73,11 +73,11 @@ def standing_height(
 
     Measured from bone lengths in the picture, so that bending and raised arms do not change it: of trunk and legs where
     they are visible inside the picture, else of the trunk, else of head and shoulders, else of the face, else of the
-    legs. ``ratios`` relate them to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile about a line
-    through the logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth is not used:
-    the landmark model's z made the man of walk_a 30 % too tall. ``corrected`` takes the measured heights, NaN where
-    unknown, and the frames (T,) in which foreshortening makes them too small, and may change them before they are
-    smoothed. NaN rows are frames without the person; the result is finite everywhere when any row is.
+    legs. ``ratios`` relate them to this person's height (``height_ratios``). Over ``HEIGHT_SECONDS`` an upper quantile
+    about a line through the logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth
+    is not used: the landmark model's z made the man of walk_a 30 % too tall. ``corrected`` takes the measured heights,
+    NaN where unknown, and the frames (T,) in which foreshortening makes them too small, and may change them before they
+    are smoothed. NaN rows are frames without the person; the result is finite everywhere when any row is.
     """
     ratios = ratios or height_ratios(skeletons, joints, size_wh)
     whole, trunk, leg, top = _heights(skeletons, joints, size_wh)
