@@ -18,7 +18,7 @@ from pipeline.scene.missed import missed_parts
 from pipeline.scene.own_parts import OwnParts, own_parts
 from pipeline.scene.samples import FEET, UNLIKELY, Sample
 from pipeline.scene.scene_model import SceneRow
-from pipeline.scene.shafts import Shaft, shaft_pixels
+from pipeline.scene.shafts import Shaft, aimed, shaft_pixels
 from pipeline.scene.things import Things, large, things_in
 from pipeline.scene.touching import edges_of_others, own_under_others, without_small_holes
 from pipeline.scene.unexplained import unexplained_pixels
@@ -68,8 +68,7 @@ def labels_of(
 
     ``is_completed``: parts of the subject that the mask misses are searched for beside it. ``may_meet``: others may be
     close to the subject without a mask, and are recognized by their colors. ``near`` (h, w): where something is seen in
-    front of the subject that moves against the plate. ``shafts``: those to look for, with their angles' tolerances in
-    degrees.
+    front of the subject that moves against the plate. ``shafts``: those to look for, see ``ShaftTracks.expected``.
     """
     front, wrong = places
     evidence = frame_evidence(sample, row, wrong, may_meet)
@@ -77,8 +76,11 @@ def labels_of(
     people = _people(evidence, sample, parts.rest)
     things = things_in(parts, people, evidence, sample, row)
     labels = _labeled(parts, people, things, evidence, sample)
-    for shaft, tolerance_deg in shafts:
-        labels[shaft_pixels(shaft, tolerance_deg, sample)] = Label.CARRIED
+    kept = (labels == Label.CARRIED) | (labels == Label.THING)
+    for expected in shafts:
+        shaft = aimed(*expected, kept, sample)
+        if shaft is not None:
+            labels[shaft_pixels(*shaft, sample)] = Label.CARRIED
     labels[_in_front(labels, front, near, evidence, sample)] = Label.FRONT
     labels = settle_edges(labels, sample.view.picture, Label.SUBJECT)
     labels[_tightly_masked(labels, evidence, sample)] = Label.OTHERS

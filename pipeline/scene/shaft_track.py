@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scene.shafts import Shaft
+from pipeline.scene.shafts import ANY_DEG, Shaft
 
 _NEAR_SECONDS = 0.5
 _LEAST_NEAR = 3
@@ -19,7 +19,9 @@ _DRIFT_DEG_PER_SECOND = 125.0
 _SCATTER_DEG = 8.0
 _LONGEST_GAP_SECONDS = 1.5
 _BEYOND_SECONDS = 1.0
-"""Before the first and after the last sighting."""
+"""Before the first and after the last sighting; farther from the next one its angle is unknown."""
+_LONGEST_SECONDS = 3.0
+"""A thing whose shaft is not seen for longer may have been put down."""
 _WIDENING_DEG_PER_SECOND = 30.0
 _COLOR_SIGHTINGS = 5
 
@@ -58,7 +60,8 @@ class ShaftTracks:
         return tracks._of_those([tracks._is_confirmed(number) for number in range(len(seen))])
 
     def expected(self, frame: int) -> list[tuple[Shaft, float]]:
-        """Return the shafts to look for in a frame, each with the tolerance of its angle in degrees."""
+        """Return the shafts to look for in a frame, each with the tolerance of its angle in degrees: ``ANY_DEG`` where
+        its angle is unknown."""
         same_shot = self._shots == np.searchsorted(self.shot_starts, frame, side="right")
         found = [self._expected(frame, np.flatnonzero((self.sides == side) & same_shot)) for side in (0, 1)]
         return [each for each in found if each is not None]
@@ -73,7 +76,7 @@ class ShaftTracks:
         after = min(after, len(frames) - 1)
         gap = int(frames[after] - frames[before])
         away = int(np.abs(frames[[before, after]] - frame).min())
-        if gap > _LONGEST_GAP_SECONDS * self.rate or away > _BEYOND_SECONDS * self.rate:
+        if away > _LONGEST_SECONDS * self.rate:
             return None
         share = float(np.clip((frame - frames[before]) / max(gap, 1), 0, 1))
         ends = self.angles_deg[which[[before, after]]]
@@ -82,6 +85,8 @@ class ShaftTracks:
         width = float(np.median(self.widths_bh[nearest]))
         color = np.median(self.labs[nearest], axis=0).astype(np.float32)
         tolerance = _SCATTER_DEG + _WIDENING_DEG_PER_SECOND * away / self.rate
+        if gap > _LONGEST_GAP_SECONDS * self.rate or away > _BEYOND_SECONDS * self.rate:
+            tolerance = ANY_DEG
         return Shaft(int(self.sides[which[0]]), angle % 180, width, color), tolerance
 
     @property

@@ -7,7 +7,7 @@ way all along it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -55,6 +55,12 @@ _SURELY_ALIKE = 12.0
 """Distance from its color where it does not stand out: a sleeve before it is none of it."""
 _GRIP_BH = 0.03
 """Within the fist it is hidden."""
+_AIMED_DEG = 14.0
+"""Error of the line from a hand to the middle of what is at the end of a shaft: an angle known better stays."""
+_HEAD_BH = (0.06, 0.5)
+"""Distance of the head of a racket, a canopy or a net from the hand."""
+ANY_DEG = 90.0
+"""Tolerance of an angle of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +81,8 @@ def shafts_in(carried: Mask, sample: Sample) -> list[Shaft]:
     height = sample.body.height_px
     if not carried.any():
         return []
-    radius = max(2, round(_WIDEST_BH * height))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    wide = cv2.morphologyEx(carried.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
-    count, labeled, stats, _ = cv2.connectedComponentsWithStats(
-        (carried & ~grow(wide, _EDGE_PX)).view(np.uint8), connectivity=8
-    )
+    narrow = carried & ~grow(_wide(carried, height), _EDGE_PX)
+    count, labeled, stats, _ = cv2.connectedComponentsWithStats(narrow.view(np.uint8), connectivity=8)
     pieces = []
     for number in range(1, count):
         if stats[number, cv2.CC_STAT_AREA] >= _LEAST_PX:
@@ -149,6 +151,41 @@ class _Line:
     is_seen: NDArray[np.bool_]
     """(along,) where a shaft stands out from both sides."""
     clarity: float
+
+
+def aimed(expected: Shaft, tolerance_deg: float, kept: Mask, sample: Sample) -> tuple[Shaft, float] | None:
+    """Return a shaft to look for and the tolerance of its angle, which points at what is at its end where little is
+    known of it: at the largest wide part of what is ``kept`` (h, w); None where nothing tells the angle."""
+    if tolerance_deg <= _AIMED_DEG:
+        return expected, tolerance_deg
+    angle = _angle_to_head(expected.side, kept, sample)
+    if angle is not None:
+        turned = abs((angle - expected.angle_deg + 90.0) % 180.0 - 90.0)
+        if turned <= tolerance_deg:
+            return replace(expected, angle_deg=angle), _AIMED_DEG
+    return None if tolerance_deg >= ANY_DEG else (expected, tolerance_deg)
+
+
+def _angle_to_head(side: int, kept: Mask, sample: Sample) -> float | None:
+    """Return the angle of the line from a hand to the largest wide part of what is ``kept`` (h, w) near it, degrees."""
+    where = np.flatnonzero(sample.body.hand_sides == side)
+    wide = _wide(kept, sample.body.height_px)
+    if not len(where) or not wide.any():
+        return None
+    _, _, stats, middles = cv2.connectedComponentsWithStats(wide.view(np.uint8), connectivity=8)
+    away = middles[1:] - sample.body.hands[where[0]].astype(np.float64)
+    distances = np.hypot(*away.T) / sample.body.height_px
+    sizes = np.where((distances > _HEAD_BH[0]) & (distances < _HEAD_BH[1]), stats[1:, cv2.CC_STAT_AREA], 0)
+    largest = int(sizes.argmax())
+    x, y = away[largest]
+    return float(np.rad2deg(np.arctan2(y, x))) % 180 if sizes[largest] else None
+
+
+def _wide(kept: Mask, height_px: float) -> Mask:
+    """Return the parts of a mask (h, w) that are wider than any shaft."""
+    radius = max(2, round(_WIDEST_BH * height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.morphologyEx(kept.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
 
 
 def shaft_pixels(expected: Shaft, tolerance_deg: float, sample: Sample) -> Mask:

@@ -11,11 +11,12 @@ import pytest
 
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.near_layer import NearLayers
+from pipeline.scene.samples import eroded
 from pipeline.scene.scene_model import SceneModel, shafts_path
 from pipeline.scene.shaft_track import ShaftTracks
-from pipeline.scene.shafts import Shaft, shaft_pixels, shafts_in
+from pipeline.scene.shafts import ANY_DEG, Shaft, aimed, shaft_pixels, shafts_in
 from tests.support.scene_labels import NOTHING, PATH, learned, share
-from tests.support.scene_truth import HEIGHT_PX, Mask, Shot, man_at, shot_at, wall
+from tests.support.scene_truth import HEIGHT_PX, Mask, Shot, disc, man_at, shot_at, wall
 
 TAN = (160, 140, 110)
 NO_CUTS = np.zeros(0, np.int64)
@@ -91,6 +92,49 @@ def test_shafts_make_whole_what_the_colors_of_a_frame_leave_in_pieces() -> None:
     assert share(whole == Label.CARRIED, stick) > 0.85
 
 
+def with_racket(x: float) -> tuple[Shot, Mask, Mask]:
+    """Return the man with a stick in his left hand that has a bright head, the stick, and the head."""
+    shot = with_stick(x)
+    head = disc(x + 92, 155, 12)
+    picture = shot.picture.copy()
+    picture[head] = (240, 210, 60)
+    return replace(shot, picture=picture), stick_at(x) & ~fist_at(x) & ~head, head
+
+
+def test_a_shaft_points_at_the_head_of_the_racket_where_its_angle_is_not_known() -> None:
+    shot, _, head = with_racket(150)
+    true_deg = float(np.rad2deg(np.arctan2(67, 100)))
+    found = aimed(seen_at(120.0), ANY_DEG, head, shot.sample())
+    assert found is not None
+    shaft, tolerance = found
+    assert abs(shaft.angle_deg - true_deg) < tolerance < 20
+    assert aimed(seen_at(120.0), ANY_DEG, NOTHING, shot.sample()) is None
+    # Neither away from where it can be, nor where it is known better.
+    for known in ((seen_at(120.0), 40.0), (seen_at(45.0), 8.0)):
+        assert aimed(*known, head, shot.sample()) == known
+
+
+def test_a_racket_seen_only_later_has_its_shaft_from_the_start() -> None:
+    later = [(frame, seen_at(120.0)) for frame in (40, 42, 44, 46)]
+    racket, stick, head = with_racket(150)
+    row = learned([with_racket(x)[0] for x in PATH[::2]])
+    color = shafts_in(stick & ~man_at(150)[0], racket.sample())[0].lab
+    tracks = ShaftTracks.of([(frame, replace(shaft, lab=color)) for frame, shaft in later], NO_CUTS, 30.0)
+    places = row.front, row.wrong
+    foreign = np.zeros_like(row.foreign)
+    foreign[np.unique(racket.sample().bins[eroded(head, 4)])] = 0.2
+    # Only the head has a color of its own.
+    row = replace(row, foreign=foreign, is_held=foreign > 0, in_hand=np.zeros_like(row.in_hand))
+
+    def carried(frame: int) -> Mask:
+        labels = labels_of(racket.sample(), row, places, is_completed=True, shafts=tracks.expected(frame))
+        return np.asarray(labels == Label.CARRIED, np.bool_)
+
+    on_body = stick & man_at(150)[0]
+    assert share(carried(150), on_body) < 0.3
+    assert share(carried(0), on_body) > 0.8
+
+
 def test_between_two_sightings_the_angle_turns_the_shorter_way() -> None:
     before = [(frame, seen_at(170.0 + frame)) for frame in (0, 2, 4, 6)]
     after = [(frame, seen_at(frame - 14.0)) for frame in (18, 20, 22, 24)]
@@ -106,7 +150,8 @@ def test_a_sighting_that_none_confirms_is_no_shaft() -> None:
     four = [(frame, seen_at(40.0)) for frame in (0, 2, 4, 6)]
     tracks = ShaftTracks.of([*four[:2], (3, seen_at(120.0)), *four[2:]], NO_CUTS, 30.0)
     assert tracks.angles_deg.tolist() == [40.0] * 4
-    assert tracks.expected(60) == []
+    assert [tolerance for _, tolerance in tracks.expected(60)] == [ANY_DEG]
+    assert tracks.expected(110) == []
 
 
 def test_a_shaft_is_not_expected_in_another_shot() -> None:
