@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from pipeline.scene.body import body_of
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import FEET, Sample, sample_of, without_background
 from pipeline.scene.scene_model import SceneModel
+from pipeline.scene.touching import taken_by_others
 from pipeline.scene.unfound import with_unfound
 from pipeline.scene.unsure import with_unsure_plate
 from pipeline.scene.views import view_of
@@ -115,8 +116,11 @@ def scene_masks(
     if frame_inputs.unfound_mask is not None:
         sample = with_unfound(sample, np.ascontiguousarray(frame_inputs.unfound_mask[y0:y1, x0:x1]))
     row = int(plates.plate_rows[frame, 0])
+    taken = np.zeros(sample.subject_mask.shape, np.bool_)
     if is_borrowed:
         sample = without_background(sample, scene.row(row).subject)
+        taken = taken_by_others(sample, scene.row(row).subject, scene.row(row).others)
+        sample = replace(sample, subject_mask=sample.subject_mask | taken, others_mask=sample.others_mask & ~taken)
     if scene.is_fast[frame : frame + 1].any():
         sample = with_unsure_plate(sample)
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
@@ -134,7 +138,12 @@ def scene_masks(
     removed = labels == Label.SUBJECT
     if settings.carried == "remove":
         removed |= labels == Label.CARRIED
-    return SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
+    masks = SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
+    if not is_borrowed:
+        return masks
+    theirs = others_mask & ~subject_mask
+    theirs[y0:y1, x0:x1] &= ~view.enlarged(taken)
+    return masks.behind_others(theirs)
 
 
 def leave_face(labels: NDArray[np.uint8], subject_mask: Mask) -> None:

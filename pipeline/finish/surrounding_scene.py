@@ -193,19 +193,15 @@ def _masks(inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch) -> Sce
     is_blended = inputs.plan.is_blended is not None and bool(inputs.plan.is_blended[number])
     if inputs.scene is None or inputs.plates is None or is_blended:
         return masks_without_scene(frame_inputs.subject_mask, others_mask)
-    is_borrowed = bool(subject.presence[number] == Presence.UNCERTAIN)
-    masks = scene_masks(
+    return scene_masks(
         inputs.scene,
         inputs.plates,
         frame_inputs,
         subject.skeletons[number],
         patch,
         inputs.settings.composite,
-        is_borrowed=is_borrowed,
+        is_borrowed=bool(subject.presence[number] == Presence.UNCERTAIN),
     )
-    if is_borrowed:
-        masks = masks.behind_others(others_mask & ~frame_inputs.subject_mask)
-    return masks
 
 
 def find_labels(inputs: FinishInputs, frame: Frame) -> NDArray[np.uint8] | None:

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, those_of
-from pipeline.scene.samples import Sample
+from pipeline.scene.samples import UNLIKELY, Sample, opened
 from pipeline.scene.views import Shown
 
 _SPILL_BH = 0.03
@@ -22,6 +23,13 @@ _TIGHT_BH = 0.03
 """How far a person's mask may end inside their outline."""
 _LARGEST_HOLE_BH2 = 0.0018
 """Square body heights: a smaller hole in somebody is part of them, even in the subject's colors."""
+_NEVER_THEIRS = 0.5 * UNLIKELY
+"""A color rarer than this on others was not seen on them."""
+_KNOWN_SHARE = 0.75
+"""Of the mask of others, so much must have colors that were seen on them for the rest to be somebody else's."""
+_NARROW_BH = 0.008
+_OFF_PLACE_BH = 0.2
+"""How far a limb of somebody who is hidden lies from where they are expected."""
 
 
 def own_under_others(sample: Sample, odds: Float32Array, alike: Mask) -> Mask:
@@ -37,6 +45,30 @@ def own_under_others(sample: Sample, odds: Float32Array, alike: Mask) -> Mask:
     on_limb = (is_rim & (sample.outside < 0)) | (sample.outside < -_LIMB_CORE_BH)
     on_limb &= odds < -np.log(_ON_LIMB_ODDS)
     return np.asarray(alike & (sample.subject_mask | on_limb | beside), np.bool_)
+
+
+def taken_by_others(sample: Sample, subject: Float32Array, others: Float32Array) -> Mask:
+    """Return the pixels (h, w) of somebody hidden that the mask of who is in front of them contains: a leg that steps
+    out from behind them.
+
+    ``sample`` has a mask ``borrowed`` from another frame. What is hidden is not quite where it is expected, so that
+    color decides: one of any of the subject's parts (``subject``, parts, NUM_BINS), never seen on the ``others``
+    (NUM_BINS,), whose own colors are known.
+    """
+    nothing = np.zeros(sample.others_mask.shape, np.bool_)
+    is_theirs = others[sample.bins] >= _NEVER_THEIRS
+    known = np.count_nonzero(sample.others_mask & is_theirs)
+    if sample.borrowed is None or known < _KNOWN_SHARE * np.count_nonzero(sample.others_mask):
+        return nothing
+    height = sample.body.height_px
+    near = grow(sample.borrowed, max(1, round(_OFF_PLACE_BH * height)))
+    like = near & sample.others_mask & ~is_theirs & (subject.max(axis=0)[sample.bins] > UNLIKELY)
+    # Stripes and folds of somebody's clothes are narrow.
+    like = opened(like & (sample.view.shown == Shown.OTHER), max(1, round(_NARROW_BH * height)))
+    count, labeled = cv2.connectedComponents(like.view(np.uint8), connectivity=4)
+    is_large = areas_of(labeled, count) > _LARGEST_HOLE_BH2 * height**2
+    is_large[0] = False
+    return those_of(labeled, is_large)
 
 
 def without_small_holes(people: Mask, height_px: float) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from pipeline.finish.patch import Patch
 from pipeline.finish.scene_masks import SceneMasks, leave_face, scene_masks
 from pipeline.scene.layers import Label
+from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_labels import NOTHING, PATH, learned, share
-from tests.support.scene_truth import HEIGHT_PX, SHAPE, shot_at, skeleton_at, wall
+from tests.support.scene_truth import HEIGHT_PX, SHAPE, Mask, Shot, shot_at, skeleton_at, wall
 
 
 def made() -> tuple[SceneMasks, np.ndarray]:
@@ -33,13 +35,11 @@ def test_where_the_subject_was_not_found_others_keep_all_their_pixels() -> None:
     np.testing.assert_array_equal(given_back.subject, masks.subject & ~others)
 
 
-def test_a_borrowed_mask_replaces_no_background() -> None:
-    shot = shot_at(150, wall())
-    row = learned([shot_at(x, wall()) for x in PATH])
-    moved = np.roll(shot.subject_mask, 12, axis=1) | shot.subject_mask
+def removed(shot: Shot, row: SceneRow, *, is_borrowed: bool) -> np.ndarray:
+    """Return (H, W) what is removed in a frame around whose plate ``row`` is known."""
     box = (0, 0, SHAPE[1], SHAPE[0])
     everywhere = np.ones(SHAPE, np.bool_)
-    patch = Patch(box, shot.picture, shot.plate, everywhere, moved, NOTHING, HEIGHT_PX)
+    patch = Patch(box, shot.picture, shot.plate, everywhere, shot.subject_mask, shot.others_mask, HEIGHT_PX)
     scene: Any = SimpleNamespace(
         gain=1.0,
         places_at=lambda at, positions: (NOTHING, NOTHING),
@@ -52,19 +52,51 @@ def test_a_borrowed_mask_replaces_no_background() -> None:
     )
     plates: Any = SimpleNamespace(plate_rows=np.zeros((1, 2), np.int64), positions=lambda *rest: None)
     frame_inputs: Any = SimpleNamespace(
-        frame=SimpleNamespace(index=0), subject_mask=moved, not_subject_mask=NOTHING, unfound_mask=None
+        frame=SimpleNamespace(index=0),
+        subject_mask=shot.subject_mask,
+        not_subject_mask=shot.others_mask,
+        unfound_mask=None,
     )
     settings: Any = SimpleNamespace(complete_mask=True, carried="keep")
+    skeleton = skeleton_at(shot.x)
+    return scene_masks(scene, plates, frame_inputs, skeleton, patch, settings, is_borrowed=is_borrowed).subject
+
+
+def test_a_borrowed_mask_replaces_no_background() -> None:
+    shot = shot_at(150, wall())
+    row = learned([shot_at(x, wall()) for x in PATH])
+    moved = np.roll(shot.subject_mask, 12, axis=1) | shot.subject_mask
+    guessed = replace(shot, subject_mask=moved)
     background = moved & ~shot.subject_mask
+    assert share(removed(guessed, row, is_borrowed=False), background) == 1.0
+    assert share(removed(guessed, row, is_borrowed=True), background) < 0.15
+    assert share(removed(guessed, row, is_borrowed=True), shot.subject_mask) > 0.99
 
-    def replaced(*, is_borrowed: bool) -> np.ndarray:
-        skeleton = skeleton_at(150)
-        masks = scene_masks(scene, plates, frame_inputs, skeleton, patch, settings, is_borrowed=is_borrowed)
-        return masks.subject
 
-    assert share(replaced(is_borrowed=False), background) == 1.0
-    assert share(replaced(is_borrowed=True), background) < 0.15
-    assert share(replaced(is_borrowed=True), shot.subject_mask) > 0.99
+def with_passer(x: float, columns: slice) -> tuple[Shot, Mask]:
+    """Return the man with somebody in green in front, and where they are."""
+    shot = shot_at(x, wall())
+    passer = NOTHING.copy()
+    passer[40:235, columns] = True
+    noise = np.random.default_rng(3).normal(0, 3, (*SHAPE, 3))
+    picture = shot.picture.copy()
+    picture[passer] = (np.array([30, 150, 90]) + noise)[passer].clip(0, 255)
+    return replace(shot, picture=picture, subject_mask=shot.subject_mask & ~passer, others_mask=passer), passer
+
+
+@pytest.mark.parametrize("are_colors_known", [True, False])
+def test_a_leg_in_the_mask_of_who_hides_the_rest_is_the_subjects(are_colors_known: bool) -> None:
+    row = learned([with_passer(x, slice(round(x) + 60, round(x) + 110))[0] for x in PATH[:12]])
+    if not are_colors_known:
+        row = replace(row, others=np.full_like(row.others, 1e-6))
+    shot, passer = with_passer(150, slice(142, 210))
+    leg = shot.subject_mask.copy()
+    leg[:130] = False
+    # The man was last seen elsewhere, and the mask of the passer has his leg in it.
+    moved = np.roll(shot.subject_mask, -24, axis=1) & ~passer & ~leg
+    found = removed(replace(shot, subject_mask=moved, others_mask=passer | leg), row, is_borrowed=True)
+    assert leg.sum() > 500 and not (found & passer).any()
+    assert share(found, leg) > 0.85 if are_colors_known else share(found, leg) < 0.1
 
 
 @pytest.mark.parametrize(("rows", "is_left"), [(24, True), (12, False)])
