@@ -39,7 +39,8 @@ MOST_GOING_ON_BH = 0.03
 """Mean displacement of the joints of somebody who moves on, whatever they did before."""
 COCO = slice(0, 17)
 """Without the feet, which jitter."""
-MIN_JOINTS = 6
+MIN_JOINTS = 5
+"""Those of a face."""
 MIN_JOINT_CONFIDENCE = 0.5
 
 
@@ -49,7 +50,8 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
     A jump cut is a frame that, unlike its neighbors, is not explained by the one before, and in which also the camera
     motion could not be measured or jumped, or a track ended and another one of similar appearance started elsewhere, or
     a track continued in another pose. A flash or a passer-by meets only the first condition. A camera that jumps while
-    the people go on in the same place is a digital zoom or a whip pan, and no cut. Frames of fades have no cuts of
+    the people go on in the same place is a digital zoom or a whip pan, and no cut; nor is there one while people go on
+    who leave too little of the background to measure the camera in the frames around. Frames of fades have no cuts of
     their own.
     """
     size_wh = survey.info.size_wh
@@ -58,6 +60,7 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
     if not len(spikes):
         return survey.shot_starts
     leaps = _camera_leaps(survey.motion, size_wh)
+    lost = _is_lost_alone(survey.motion)
     seconds = survey.info.pts_seconds
     world = survey.motion.world_from_source
     pieces = cut_tracks(survey.tracks, survey.shot_starts, seconds, world)
@@ -68,8 +71,11 @@ def find_jump_cuts(survey: Survey) -> NDArray[np.int64]:
     cuts = [
         frame
         for frame in cuts
-        if not survey.motion.reliable[frame]
-        or (leaps[frame] and not _somebody_goes_on(pieces, survey.tracks, frame, survey))
+        if lost[frame]
+        or (
+            (leaps[frame] or not survey.motion.reliable[frame])
+            and not _somebody_goes_on(pieces, survey.tracks, frame, survey)
+        )
         or _is_somebody_elsewhere(pieces, frame, seconds)
         or any(_leaps(track, frame, world) for track in survey.tracks)
     ]
@@ -88,6 +94,16 @@ def _spikes(change: NDArray[np.float32]) -> list[int]:
         if change[frame] >= MIN_SPIKE * usual and change[frame] >= NEIGHBOR_SPIKE * beside:
             found.append(frame)
     return found
+
+
+def _is_lost_alone(motion: CameraMotion) -> NDArray[np.bool_]:
+    """(T,): whether the camera's motion could not be measured, and could in most of the frames around."""
+    reach = np.ones(2 * NEAR_FRAMES + 1)
+    measured, counted = (
+        np.convolve(flags.astype(np.float64), reach)[NEAR_FRAMES:-NEAR_FRAMES]
+        for flags in (motion.reliable, np.ones(len(motion.reliable)))
+    )
+    return np.asarray(~motion.reliable & (measured > counted / 2))
 
 
 def _camera_leaps(motion: CameraMotion, size_wh: tuple[int, int]) -> NDArray[np.bool_]:

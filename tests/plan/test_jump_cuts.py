@@ -104,3 +104,13 @@ def test_a_fade_has_no_cut_of_its_own() -> None:
     weights[CUT - 5 : CUT] = np.linspace(0.2, 0.9, 5)
     assert find_jump_cuts(clip).tolist() == [0, CUT]
     assert find_jump_cuts(replace(clip, blend_weights=weights)).tolist() == [0]
+
+
+def test_a_camera_that_a_close_up_hides_throughout_is_no_cut_while_the_face_goes_on() -> None:
+    (track,) = goes_on()
+    track.joints[:, 5:, 2] = 0
+    clip = survey(spike(), (track,))
+    hidden = replace(clip, motion=replace(clip.motion, reliable=np.arange(COUNT) < 2))
+    assert find_jump_cuts(hidden).tolist() == [0]
+    track.joints[CUT:, :, 0] += 40
+    assert find_jump_cuts(hidden).tolist() == [0, CUT]
