@@ -125,6 +125,14 @@ def panel(canvas: Canvas, t: int, style: Style) -> None:
         canvas.text(style.words[0], style.column, style.row + 0.03, 0.09, style, opacity)
 
 
+def lower_third(canvas: Canvas, t: int, style: Style) -> None:
+    """A name on a translucent panel that is there from the first frame to the last."""
+    left, top = (0.05 if style is STYLES[0] else 0.32) * canvas.width, (style.row + 0.02) * canvas.height
+    box = (left, top, left + 0.55 * canvas.width, top + 0.2 * canvas.unit)
+    canvas.draw.rectangle(box, fill=(*style.outline, 140))
+    canvas.text(style.words[0], (left + 0.27 * canvas.width) / canvas.width, style.row + 0.12, 0.08, style)
+
+
 def pop(canvas: Canvas, t: int, style: Style) -> None:
     """A caption that grows beyond its size in seven frames, stays, and shrinks away."""
     grown = np.interp(t, [style.first, style.first + 5, style.first + 8], [0.2, 1.2, 1.0])
@@ -199,7 +207,7 @@ def app(canvas: Canvas, t: int, style: Style) -> None:
 Draw = Callable[[Canvas, int, Style], None]
 KINDS: dict[str, Draw] = {
     each.__name__: each
-    for each in (caption, hook, karaoke, panel, pop, sticker, watermark, progress, letterbox, emoji, app)
+    for each in (caption, hook, karaoke, panel, lower_third, pop, sticker, watermark, progress, letterbox, emoji, app)
 }
 
 

@@ -44,6 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "hook": ("hook",),
     "karaoke": ("karaoke",),
     "panel": ("panel",),
+    "lower_third": ("lower_third",),
     "pop": ("pop", "progress"),
     "sticker": ("sticker",),
     "watermark": ("watermark", "letterbox"),

@@ -51,6 +51,7 @@ _MOVED = 10
 """Gray levels by which a pixel changes from look to look where something moves."""
 _MOVES_INSIDE = 0.025
 _MOVES_AROUND = 0.08
+_MOVES_AS_A_WHOLE = 0.3
 """Shares of such pixels."""
 _ROOM_PX = 4
 _AROUND_PX = 24
@@ -168,15 +169,18 @@ def _share(
 
 
 def _moves(moved: Float32Array, still: StillBox) -> bool:
-    """Return whether something moves inside a box, and around one that is not clear; ``moved`` (h, w) are the shares of
-    looks in which a pixel does."""
+    """Return whether something moves inside a box, and around one that is not clear and does not move as a whole.
+
+    ``moved`` (h, w) are the shares of looks in which a pixel does.
+    """
     x0, y0, x1, y1 = still.box_xyxy
-    if float(moved[y0 + _ROOM_PX : y1 - _ROOM_PX, x0 + _ROOM_PX : x1 - _ROOM_PX].mean()) < _MOVES_INSIDE:
-        return False
+    share = float(moved[y0 + _ROOM_PX : y1 - _ROOM_PX, x0 + _ROOM_PX : x1 - _ROOM_PX].mean())
+    if still.is_clear or share >= _MOVES_AS_A_WHOLE:
+        return share >= _MOVES_INSIDE
     inside = np.zeros(moved.shape, np.bool_)
     inside[y0:y1, x0:x1] = True
     around = grow(inside, _AROUND_PX) & ~grow(inside, _ROOM_PX)
-    return still.is_clear or float(moved[around].mean()) >= _MOVES_AROUND
+    return share >= _MOVES_INSIDE and float(moved[around].mean()) >= _MOVES_AROUND
 
 
 def _goes_on(pictures: Pictures, turned: Pictures, box: Box) -> bool:

@@ -20,6 +20,7 @@ from pipeline.datatypes.panels import Panels
 from pipeline.maths.boxes import box_area, box_iou
 from pipeline.maths.masks import grow
 from pipeline.media.hdr import HLG, PQ
+from pipeline.survey.constant_panels import color_of, constant_panels
 from pipeline.survey.graphic import Seen
 from pipeline.survey.panel_course import opacity_over_time
 from pipeline.survey.panel_edges import BoxF, CornerRadius, SideProfiles, opacity_at_edges
@@ -43,6 +44,12 @@ _MEAN_SHARP = 0.6
 """Share of the lines across a side that show its step: of the worst side, and of all. Where a panel lies on something
 of its own gray little shows."""
 _LEAST_LOOKS = 3
+_CONSTANT_SECONDS = (1.5, 3.0, 6.0)
+"""Times after the start of a shot at which panels are looked for that are there all the time: while the scene moves on,
+more of their sides shows."""
+_CONSTANT_LOOKS = 12
+_SAME = 0.7
+"""IoU of two boxes of the same panel."""
 _GONE = 0.4
 """Share of its opacity below which a panel is no longer there."""
 _GONE_FRAMES = 6
@@ -75,6 +82,8 @@ class _Shown:
     """As its edges show them in ``frames``."""
     looks: int = 0
     reaches_start: bool = False
+    is_constant: bool = False
+    """Found without a picture that lacks it."""
 
     def is_gone(self) -> bool:
         """Return whether it has not been seen for some frames."""
@@ -107,6 +116,9 @@ class PanelFinder:
         self._shown: list[_Shown] = []
         self._found: list[_Found] = []
         self._shot_start = 0
+        self._times = [round(rate * seconds) for seconds in _CONSTANT_SECONDS]
+        self._due = self._times
+        """Frames, since the shot began, at which panels are looked for that are there all the time."""
         self._next = 0
         self._taken = -1
 
@@ -120,6 +132,7 @@ class PanelFinder:
             self._end_all()
             self._looks.clear()
             self._shot_start = index
+            self._due = self._times
         if not held or held[-1].index == self._taken:
             return
         self._taken = held[-1].index
@@ -130,6 +143,9 @@ class PanelFinder:
         if index >= self._next or is_cut:
             self._next = index + self._step
             self._look(held, picture())
+        if self._due and index - self._shot_start >= self._due[0]:
+            self._due = self._due[1:]
+            self._look_for_constant([each for each in held if each.index >= self._shot_start], picture())
 
     def finish(self) -> Panels | None:
         """Return the panels of all frames pushed; None where there are none."""
@@ -179,7 +195,8 @@ class PanelFinder:
         newest = self._looks[-1]
         before = self._looks[-1 - _APART]
         for each in self._shown:
-            if newest.index - each.before.index <= (_APART + _MORE_LOOKS) * self._step and not each.reaches_start:
+            is_new = newest.index - each.before.index <= (_APART + _MORE_LOOKS) * self._step
+            if is_new and not each.reaches_start and not each.is_constant:
                 self._look_again(each, newest)
         came = self._compare(before, newest)
         if came is not None:
@@ -228,6 +245,24 @@ class PanelFinder:
                 x0, y0, x1, y1 = each.guess.box_xyxy
                 valid[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2] = False
         return find_panel(warped, after.rgb, valid)
+
+    def _look_for_constant(self, held: Sequence[Seen], picture: Picture) -> None:
+        """Find panels that have been there for all of some frames, without a picture that lacks them."""
+        small_wh = held[-1].luma.shape[1], held[-1].luma.shape[0]
+        tiny = np.tile(np.array(self._tiny_wh) / small_wh, 2)
+        for found in constant_panels(held[:: -(-len(held) // _CONSTANT_LOOKS)]):
+            overlaps = [(each, box_iou(*np.array([found.box_xyxy, each.box]))) for each in self._shown]
+            if any(overlap >= _SAME for _, overlap in overlaps):
+                continue
+            # Sides that stand still tell more than two pictures of which one was moved.
+            self._shown = [each for each, overlap in overlaps if overlap == 0]
+            color = color_of(cv2.resize(picture, small_wh, interpolation=cv2.INTER_AREA), found)
+            x0, y0, x1, y1 = np.rint(found.box_xyxy * tiny).astype(int).tolist()
+            guess = PanelGuess((x0, y0, x1, y1), 1 - found.opacity, color)
+            panel = _Shown(guess, self._looks[-1], found.box_xyxy, found.gray, self._profiles(guess), is_constant=True)
+            for seen in held:
+                self._measure(panel, seen)
+            self._shown.append(panel)
 
     def _profiles(self, guess: PanelGuess) -> SideProfiles:
         scale = np.array(self._size_wh) / self._tiny_wh
@@ -291,7 +326,7 @@ class PanelFinder:
         if panel.looks < _LEAST_LOOKS or not is_sharp or course is None or len(course[1]) < self._least_frames:
             return
         first, opacities = course
-        if panel.reaches_start and first <= panel.frames[0]:
+        if (panel.reaches_start or panel.is_constant) and first <= panel.frames[0]:
             # It was there already in the first frame still held.
             opacities = np.concatenate([np.full(first - self._shot_start, opacities[0]), opacities])
             first = self._shot_start

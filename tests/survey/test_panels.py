@@ -25,16 +25,17 @@ NOBODY = np.zeros(SIZE_WH[::-1], np.bool_)
 Picture = NDArray[np.uint8]
 
 
-def world_of(step_xy: tuple[float, float]) -> NDArray[np.float64]:
-    world = np.tile(np.eye(3), (COUNT, 1, 1))
-    world[:, :2, 2] = np.arange(COUNT)[:, None] * np.array(step_xy)
+def world_of(step_xy: tuple[float, float], count: int = COUNT) -> NDArray[np.float64]:
+    world = np.tile(np.eye(3), (count, 1, 1))
+    world[:, :2, 2] = np.arange(count)[:, None] * np.array(step_xy)
     return world
 
 
-def scene(world: NDArray[np.float64]) -> list[Picture]:
+def scene(world: NDArray[np.float64], fine: float = 1.0) -> list[Picture]:
+    """A texture, ``fine`` of which is a few px wide."""
     random = np.random.default_rng(8)
     noise = [cv2.GaussianBlur(random.normal(0, 1, (400, 700, 3)).astype(np.float32), (0, 0), size) for size in (2, 12)]
-    picture = sum(each / each.std() for each in noise)
+    picture = fine * noise[0] / noise[0].std() + noise[1] / noise[1].std()
     levels = np.clip(125 + 28 * np.asarray(picture), 0, 255).astype(np.uint8)
     start = np.array([[1, 0, 50], [0, 1, 50], [0, 0, 1.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -90,6 +91,23 @@ def test_a_panel_that_ends_was_there_since_the_shot_began() -> None:
     assert found.firsts.tolist() == [0]
     assert len(found.opacities) == pytest.approx(30, abs=2)
     assert found.boxes_xyxy[0] == pytest.approx(BOX, abs=2)
+
+
+@pytest.mark.parametrize("step", [(1.5, 0.4), (0.0, 0.0)], ids=["moving", "still"])
+@pytest.mark.parametrize("color", [(0.0, 0.0, 0.0), (235.0, 240.0, 60.0)], ids=["dark", "yellow"])
+def test_a_panel_that_is_there_all_the_time_is_found(
+    step: tuple[float, float], color: tuple[float, float, float]
+) -> None:
+    count = 72
+    world = world_of(step, count)
+    panel = Panel(BOX, 0.0, color, 0.5)
+    panels = found_in([under(each, panel) for each in scene(world, 0.15)], world, [NOBODY] * count)
+    assert panels is not None and len(panels.firsts) == 1
+    assert panels.firsts[0] == 0
+    assert len(panels.opacities) == count
+    assert np.abs(panels.boxes_xyxy[0] - BOX).max() < 2
+    assert np.abs(panels.colors[0] - color).max() < 20
+    assert panels.opacities == pytest.approx(0.5, abs=0.06)
 
 
 def test_a_scene_has_no_panels_nor_has_a_shadow_with_soft_edges_or_an_opaque_sign() -> None:
