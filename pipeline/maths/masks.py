@@ -31,6 +31,13 @@ def grow(mask: Mask, radius_px: int) -> Mask:
     return result
 
 
+def resized_mask(mask: Mask, size_wh: tuple[int, int]) -> Mask:
+    """Return a mask (h, w) at another size: each pixel is that of the nearest one."""
+    return cv2.resize(np.ascontiguousarray(mask).view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST).view(
+        np.bool_
+    )
+
+
 def grow_round(mask: NDArray[np.bool_], reach_px: float) -> NDArray[np.bool_]:
     """Return the mask dilated by a disc of at least 1 px: equally far in every direction."""
     reach = max(1, round(reach_px))

@@ -17,9 +17,11 @@ _Taps = tuple[NDArray[np.int64], NDArray[np.float32]]
 def reduced(picture: Picture, size_wh: tuple[int, int]) -> Picture:
     """Return an RGB picture (h, w, 3) at a size, each pixel the mean of its area (``cv2.INTER_AREA``, to a rounding).
 
-    One that becomes larger along an axis is left to OpenCV.
+    One that becomes larger along an axis is left to OpenCV; one that has the size already is not copied.
     """
     height, width = picture.shape[:2]
+    if size_wh == (width, height):
+        return np.ascontiguousarray(picture)
     if size_wh[0] > width or size_wh[1] > height or picture.shape[2] != 3:
         return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
     rows, row_weights = _taps(height, size_wh[1])

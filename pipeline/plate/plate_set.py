@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
+from pipeline.maths.masks import resized_mask
+from pipeline.maths.reduce import reduced
 from pipeline.plate.warp import Warp
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
@@ -51,27 +53,38 @@ class PlateSet(Shaped):
     bright_levels: NDArray[np.float64]
     """(K,) gray level of each plate's brightest tenth."""
     grain: Grain
-    _cache: OrderedDict[int, tuple[Picture, NDArray[np.uint8]]] = field(default_factory=OrderedDict, repr=False)
+    _cache: OrderedDict[tuple[int, float], tuple[Picture, NDArray[np.uint8]]] = field(
+        default_factory=OrderedDict, repr=False
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Frames are rendered in several threads."""
 
-    def render(self, frame: int, box_xyxy: Box) -> tuple[Picture, Mask]:
+    def render(self, frame: int, box_xyxy: Box, size_wh: tuple[int, int] | None = None) -> tuple[Picture, Mask]:
         """Return the plate as seen by source frame ``frame`` inside the box (may extend beyond the picture).
 
         Each plate is resampled once, bicubically; between two anchors they are blended. The mask is False where no
-        frame of the clip ever showed the background (those pixels are inpainted or replicated).
+        frame of the clip ever showed the background (those pixels are inpainted or replicated). ``size_wh``, no larger
+        than the box, reduces both: from reduced plates, since the time depends on the number of pixels.
         """
-        h, w = box_xyxy[3] - box_xyxy[1], box_xyxy[2] - box_xyxy[0]
+        w, h = size_wh or (box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])
+        step = _step((box_xyxy[3] - box_xyxy[1]) / h)
+        if size_wh is not None and step == 1:
+            whole, is_known = self.render(frame, box_xyxy)
+            return reduced(whole, size_wh), resized_mask(is_known, size_wh)
         views = []
         for side, weight in ((0, 1 - self.second_weight[frame]), (1, self.second_weight[frame])):
             row = int(self.plate_rows[frame, side])
             if row < 0 or (weight <= 0 and side):
                 continue
-            warp = Warp(self.from_source[frame, side], self.nodes(frame, side), 0)
-            at = warp.coordinates(box_xyxy, self.size_wh)
-            plate, seen = self.plate(row)
+            plate, seen = self.plate(row, step)
+            at = self.positions(frame, side, box_xyxy, (w, h))
+            if step > 1:
+                scale = np.array(plate.shape[1::-1], np.float32) / np.array(self.size_wh, np.float32)
+                at = np.asarray((at + np.float32(0.5)) * scale - np.float32(0.5), np.float32)
             picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            known = cv2.remap(seen, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            # What is known would grow by a pixel of the reduced plate.
+            between = cv2.INTER_LINEAR if step == 1 else cv2.INTER_NEAREST
+            known = cv2.remap(seen, at, None, between, borderMode=cv2.BORDER_CONSTANT)
             views.append((picture, known, np.float32(max(float(weight), 1e-3))))
         if not views:
             return np.full((h, w, 3), 128, np.uint8), np.zeros((h, w), np.bool_)
@@ -96,16 +109,32 @@ class PlateSet(Shaped):
         stored = np.fromfile(self.folder / NODES, np.float16, count, offset=2 * count * (2 * frame + side))
         return stored.astype(np.float32).reshape(*self.node_shape, 2)
 
-    def plate(self, row: int) -> tuple[Picture, NDArray[np.uint8]]:
-        """Return one plate, (H, W, 3) RGB, and where it is known, (H, W) 0 or 255; the last few are kept."""
+    def plate(self, row: int, step: float = 1.0) -> tuple[Picture, NDArray[np.uint8]]:
+        """Return one plate, (H, W, 3) RGB, and where it is known, (H, W) 0 or 255, reduced by ``step``; the last few
+        are kept."""
         with self._lock:
-            if row in self._cache:
-                self._cache.move_to_end(row)
+            if (row, step) in self._cache:
+                self._cache.move_to_end((row, step))
             else:
-                self._cache[row] = read_plate(self.folder, row)
+                self._cache[row, step] = self._read(row, step)
                 while len(self._cache) > _CACHED_PLATES:
                     self._cache.popitem(last=False)
-            return self._cache[row]
+            return self._cache[row, step]
+
+    def _read(self, row: int, step: float) -> tuple[Picture, NDArray[np.uint8]]:
+        picture, seen = self._cache.get((row, 1.0)) or read_plate(self.folder, row)
+        if step == 1:
+            return picture, seen
+        size_wh = max(1, round(self.size_wh[0] / step)), max(1, round(self.size_wh[1] / step))
+        return reduced(picture, size_wh), np.asarray(
+            cv2.resize(seen, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8
+        )
+
+
+def _step(factor: float) -> float:
+    """Return by how much plates are reduced before they are sampled at every ``factor``-th px: the nearest eighth of an
+    octave, so that few sizes are made while a person approaches, and the view is as sharp as a reduced frame."""
+    return float(2 ** (round(8 * np.log2(factor)) / 8))
 
 
 @njit(cache=True, nogil=True)

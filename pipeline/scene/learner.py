@@ -12,7 +12,8 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.boxes import Box
 from pipeline.maths.light import match_light
-from pipeline.maths.masks import grow
+from pipeline.maths.masks import grow, resized_mask
+from pipeline.maths.reduce import reduced
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
@@ -33,7 +34,7 @@ from pipeline.scene.samples import (
 from pipeline.scene.scene_model import SceneModel, SceneRow, balls_path, bins_at, save_meetings, save_row
 from pipeline.scene.surroundings import box_around
 from pipeline.scene.unfound import with_unfound
-from pipeline.scene.views import view_of
+from pipeline.scene.views import view_of, view_size
 from pipeline.workspace.subject_masks import SubjectMasks
 
 _BATCH = 5
@@ -212,14 +213,17 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     size_wh = plates.size_wh
     box = box_around(plan, number, size_wh)
     x0, y0, x1, y1 = box
-    area = np.s_[y0:y1, x0:x1]
-    plate, seen = plates.render(number, box)
-    hole = grow(subject_mask[area], max(2, round(0.035 * height_px)))
-    ring = grow(hole, max(4, round(0.08 * height_px))) & ~hole & ~(subject_mask | others_mask)[area]
-    lit = match_light(plate, picture[area], ring)
-    view = view_of(box, picture[area], lit, seen, height_px)
+    view_wh = view_size(box, height_px)
+    plate, seen = plates.render(number, box, view_wh)
+    source = reduced(picture[y0:y1, x0:x1], view_wh)
+    scale = view_wh[1] / (y1 - y0)
+    subject, others = (_part(mask, box) for mask in (subject_mask, others_mask))
+    own, people = (resized_mask(mask, view_wh) for mask in (subject, subject | others))
+    hole = grow(own, max(2, round(0.035 * height_px * scale)))
+    ring = grow(hole, max(4, round(0.08 * height_px * scale))) & ~hole & ~people
+    view = view_of(box, source, match_light(plate, source, ring), seen, height_px)
     body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor, size_wh)
-    sample = sample_of(view, body, _part(subject_mask, box), _part(others_mask, box), gain)
+    sample = sample_of(view, body, subject, others, gain)
     unfound_mask = masks.unfound_others_mask(number)
     return sample if unfound_mask is None else with_unfound(sample, _part(unfound_mask, box))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.maths.channels import largest_channel
+from pipeline.maths.masks import resized_mask
 from pipeline.maths.reduce import reduced
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
@@ -76,8 +77,7 @@ class View(Shaped):
 
     def reduced(self, mask: Mask) -> Mask:
         """Resample a mask of the box to the view."""
-        resized = cv2.resize(mask.view(np.uint8), self.size_wh, interpolation=cv2.INTER_NEAREST)
-        return resized > 0
+        return resized_mask(mask, self.size_wh)
 
     def enlarged(self, mask: Mask) -> Mask:
         """Resample a mask of the view to the box, with a smooth edge."""
@@ -98,17 +98,27 @@ class View(Shaped):
         return large
 
 
+def view_size(box_xyxy: Box, body_height_px: float) -> tuple[int, int]:
+    """Return width and height of a box's view."""
+    x0, y0, x1, y1 = box_xyxy
+    factor = _factor(body_height_px)
+    return max(1, round((x1 - x0) / factor)), max(1, round((y1 - y0) / factor))
+
+
+def _factor(body_height_px: float) -> float:
+    return max(1.0, body_height_px / WORK_BODY_PX)
+
+
 def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_height_px: float) -> View:
-    """Compare source and plate (in the source's light), both (h, w, 3) of one box."""
-    height, width = seen.shape
-    factor = max(1.0, body_height_px / WORK_BODY_PX)
-    size_wh = max(1, round(width / factor)), max(1, round(height / factor))
+    """Compare source and plate (in the source's light), both (h, w, 3) of one box, or of ``view_size`` already."""
+    factor = _factor(body_height_px)
+    size_wh = view_size(box_xyxy, body_height_px)
     smaller = [reduced(picture, size_wh) for picture in (source, plate)]
     now, clean = (_calm(picture) for picture in smaller)
     gray = np.asarray(cv2.transform(clean, np.full((1, 3), 1 / 3)), np.float32)
     slope = cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) / 8
     slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
-    known = np.asarray(cv2.resize(seen.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
+    known = resized_mask(seen, size_wh)
     shown = np.empty(gray.shape, np.uint8)
     darker = np.empty(gray.shape, np.bool_)
     _compare(now, clean, slope, known, _alike_levels(now, clean), shown, darker)

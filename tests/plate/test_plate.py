@@ -18,6 +18,7 @@ from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
 from pipeline.maths.grain import Grain, add_grain, estimate_grain, noise_inside
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import fit_light, match_light
+from pipeline.maths.reduce import reduced
 from pipeline.plate.anchors import background_grade, plan_anchors
 from pipeline.plate.build import make_plates
 from pipeline.plate.inputs import PlateInputs
@@ -149,6 +150,21 @@ def test_checkpoint_reads_back_the_same(tmp_path: Path) -> None:
     assert plates.render(9, box)[0].shape == (231, 98, 3)
     assert again.plate_from_source.shape == (FRAMES, 3, 3)
     assert again.grain == plates.grain
+
+
+def test_a_smaller_view_is_the_reduced_one(tmp_path: Path) -> None:
+    made = make_scene(shift_px=0.5, parallax_px=0.35)
+    plates = made.plates(tmp_path)
+    box = (-8, 20, 90, 250)
+    for t, size_wh in ((3, (90, 210)), (10, (60, 141)), (30, (33, 77))):
+        picture, seen = plates.render(t, box, size_wh)
+        whole, whole_seen = plates.render(t, box)
+        wanted = reduced(whole, size_wh)
+        assert picture.shape == wanted.shape and seen.shape == wanted.shape[:2]
+        apart = np.abs(picture.astype(float) - wanted).mean()
+        # Half a pixel beside it as much more of the texture changes.
+        assert apart < 0.35 * np.abs(wanted[:, 1:].astype(float) - wanted[:, :-1]).mean()
+        assert np.mean(seen == (cv2.resize(whole_seen.view(np.uint8), size_wh) > 0)) > 0.98
 
 
 def test_background_that_no_frame_shows_is_reported(tmp_path: Path) -> None:
