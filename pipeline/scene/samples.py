@@ -16,6 +16,7 @@ from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.body import HAND, HEAD, NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
 from pipeline.scene.narrow import narrow_lines, opened_by_lines
+from pipeline.scene.other_light import in_other_light
 from pipeline.scene.views import Shown, View
 from pipeline.shaped import Shaped, Shapes
 
@@ -99,6 +100,9 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
     outside = np.asarray(distances.min(axis=0), np.float32)
     subject = view.reduced(subject_mask)
     others = view.reduced(others_mask)
+    lit = in_other_light(view, subject | others)
+    if lit.any():
+        view = replace(view, shown=np.where(lit, np.uint8(Shown.SHADOW), view.shown))
     return Sample(view, body, distances, outside, bins_of(view.picture, gain), subject, others)
 
 

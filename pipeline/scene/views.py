@@ -31,7 +31,7 @@ class Shown(IntEnum):
     OTHER = 2
     """Something that is not the background."""
     SHADOW = 3
-    """The background darkened, all channels alike."""
+    """The background in another light: darkened, all channels alike; see also ``other_light``."""
 
 
 _ALIKE = (4.0, 9.0)
