@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.finish.inputs import FrameInputs
 from pipeline.finish.patch import Patch
 from pipeline.maths.boxes import Box
+from pipeline.maths.front_shift import FrontShift
+from pipeline.maths.masks import grow
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
+from pipeline.scene.front_in_place import with_front_in_place
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.samples import FEET, Sample, sample_of, without_background
 from pipeline.scene.scene_model import SceneModel
@@ -30,6 +34,8 @@ _MOST_FRONT = 0.4
 has learned as background."""
 _CLOSE_UP = 2.0
 """Standing height over the picture's, from which no more than head and shoulders are in the picture."""
+_BESIDE_PX = 6
+"""How far something in front may be from its place, px of a view."""
 _SHOE_BH = 0.1
 """Distance from the bones of a foot within which pixels may be its shoe."""
 
@@ -96,12 +102,15 @@ def scene_masks(
     skeleton: Float32Array,
     patch: Patch,
     settings: CompositeSettings,
+    single: Callable[[], Picture],
     *,
     is_borrowed: bool = False,
-) -> SceneMasks:
+) -> tuple[SceneMasks, FrontShift | None]:
     """Label the pixels of ``patch``; outside of it nothing is the subject's. ``skeleton`` (23, 3) in source px.
 
-    ``is_borrowed``: the subject's mask is that of another frame, and contains background.
+    Also returns how the patch's plate is to be moved to where what is in front of the subject is seen. ``single``
+    returns one of the plates that it is a blend of. ``is_borrowed``: the subject's mask is that of
+    another frame, and contains background.
     """
     frame = frame_inputs.frame.index
     box_xyxy = patch.box_xyxy
@@ -111,7 +120,7 @@ def scene_masks(
     view = view_of(box_xyxy, patch.source, patch.plate, patch.seen, patch.body_height_px)
     body = body_of(skeleton, patch.body_height_px, (x0, y0), view.factor)
     if not len(body.segments):
-        return masks_without_scene(subject_mask, others_mask)
+        return masks_without_scene(subject_mask, others_mask), None
     sample = sample_of(view, body, patch.subject, np.ascontiguousarray(patch.others), scene.gain)
     if frame_inputs.unfound_mask is not None:
         sample = with_unfound(sample, np.ascontiguousarray(frame_inputs.unfound_mask[y0:y1, x0:x1]))
@@ -124,6 +133,7 @@ def scene_masks(
     if scene.is_fast[frame : frame + 1].any():
         sample = with_unsure_plate(sample)
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
+    sample, shift = with_front_in_place(sample, single, grow(places[0], _BESIDE_PX))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)
     shafts = scene.shafts.expected(frame)
     may_meet = scene.may_meet(frame)
@@ -140,10 +150,10 @@ def scene_masks(
         removed |= labels == Label.CARRIED
     masks = SceneMasks(removed, (labels != Label.NOBODY) & ~removed, labels)
     if not is_borrowed:
-        return masks
+        return masks, shift
     theirs = others_mask & ~subject_mask
     theirs[y0:y1, x0:x1] &= ~view.enlarged(taken)
-    return masks.behind_others(theirs)
+    return masks.behind_others(theirs), shift
 
 
 def leave_face(labels: NDArray[np.uint8], subject_mask: Mask) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ from pipeline.finish.wall_shadows import throw_wall_shadows
 from pipeline.joints import ANKLES, SHOULDERS
 from pipeline.maths.boxes import Box, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import FOOT_BH
+from pipeline.maths.front_shift import FrontShift
 from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
@@ -90,7 +92,10 @@ def surrounding_scene(
     shadow = _ground_edit(inputs, patch, hole, thrown, mirrored, layer, frame_inputs.frame.index)
     # Once it is moved the plate fits the ring, whatever it shows in the hole.
     fit = ring_fit(patch.plate, patch.source, ring, height_px)
-    masks = _masks(inputs, frame_inputs, lit)
+    single = cache(partial(_single_plate, inputs, inputs.plates, frame_inputs.frame.index, lit, hole))
+    masks, shift = _masks(inputs, frame_inputs, lit, single)
+    if shift is not None and shift.is_moved and inputs.settings.plate.gain:
+        patch = replace(patch, plate=shift.of_moved().laid_over(patch.plate, single()))
     visible = visible_scene(masks, patch)
     plate = moved_onto_surroundings(patch.plate, patch.source, hole, visible, height_px)
     if mirrored is None and layer is not None and inputs.settings.composite.shadows != "remove":
@@ -162,6 +167,13 @@ def _beside_plate(
     return patch, replace(patch, plate=shown), ring
 
 
+def _single_plate(inputs: FinishInputs, plates: PlateSet, frame: int, patch: Patch, hole: Mask) -> Picture:
+    """Return the patch's plate from a single anchor, (h, w, 3), in the frame's light; what is shown otherwise is a
+    blend."""
+    ring = grow(hole, _ring_px(patch.body_height_px)) & ~hole & ~patch.subject & ~patch.others
+    return match_light(plates.render(frame, patch.box_xyxy, is_blended=False)[0], patch.source, ring)
+
+
 def _ground_edit(
     inputs: FinishInputs,
     patch: Patch,
@@ -184,15 +196,17 @@ def _ground_edit(
     return edit
 
 
-def _masks(inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch) -> SceneMasks:
-    """Return which pixels of the frame are the subject's."""
+def _masks(
+    inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch, single: Callable[[], Picture]
+) -> tuple[SceneMasks, FrontShift | None]:
+    """Return which pixels of the frame are the subject's, and how to move the plate, as ``scene_masks`` does."""
     others_mask = frame_inputs.not_subject_mask
     subject = inputs.plan.subject
     number = frame_inputs.frame.index
     # In a cross-fade everything differs from the plate.
     is_blended = inputs.plan.is_blended is not None and bool(inputs.plan.is_blended[number])
     if inputs.scene is None or inputs.plates is None or is_blended:
-        return masks_without_scene(frame_inputs.subject_mask, others_mask)
+        return masks_without_scene(frame_inputs.subject_mask, others_mask), None
     return scene_masks(
         inputs.scene,
         inputs.plates,
@@ -200,6 +214,7 @@ def _masks(inputs: FinishInputs, frame_inputs: FrameInputs, patch: Patch) -> Sce
         subject.skeletons[number],
         patch,
         inputs.settings.composite,
+        single,
         is_borrowed=bool(subject.presence[number] == Presence.UNCERTAIN),
     )
 

@@ -59,22 +59,26 @@ class PlateSet(Shaped):
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Frames are rendered in several threads."""
 
-    def render(self, frame: int, box_xyxy: Box, size_wh: tuple[int, int] | None = None) -> tuple[Picture, Mask]:
+    def render(
+        self, frame: int, box_xyxy: Box, size_wh: tuple[int, int] | None = None, *, is_blended: bool = True
+    ) -> tuple[Picture, Mask]:
         """Return the plate as seen by source frame ``frame`` inside the box (may extend beyond the picture).
 
-        Each plate is resampled once, bicubically; between two anchors they are blended. The mask is False where no
-        frame of the clip ever showed the background (those pixels are inpainted or replicated). ``size_wh``, no larger
-        than the box, reduces both: from reduced plates, since the time depends on the number of pixels.
+        Each plate is resampled once, bicubically; between two anchors they are blended. Without ``is_blended`` it is
+        the plate with more weight, which shows nothing twice. The mask is False where no frame of the clip ever showed
+        the background (those pixels are inpainted or replicated). ``size_wh``, no larger than the box, reduces both:
+        from reduced plates, since the time depends on the number of pixels.
         """
         w, h = size_wh or (box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])
         step = _step((box_xyxy[3] - box_xyxy[1]) / h)
         if size_wh is not None and step == 1:
-            whole, is_known = self.render(frame, box_xyxy)
+            whole, is_known = self.render(frame, box_xyxy, is_blended=is_blended)
             return reduced(whole, size_wh), resized_mask(is_known, size_wh)
         views = []
+        single = int(self.second_weight[frame] > 0.5)
         for side, weight in ((0, 1 - self.second_weight[frame]), (1, self.second_weight[frame])):
             row = int(self.plate_rows[frame, side])
-            if row < 0 or (weight <= 0 and side):
+            if row < 0 or (weight <= 0 and side) or (side != single and not is_blended):
                 continue
             plate, seen = self.plate(row, step)
             at = self.positions(frame, side, box_xyxy, (w, h))

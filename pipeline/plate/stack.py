@@ -14,6 +14,7 @@ from pipeline.maths.light import apply_light, fit_light
 from pipeline.maths.reduce import reduced
 from pipeline.plate.aligned import Aligned, Candidates
 from pipeline.plate.anchors import AnchorPlan, background_grade
+from pipeline.plate.front_in_place import front_in_place
 from pipeline.plate.hidden_parallax import (
     ParallaxPattern,
     hidden_mosaic,
@@ -98,7 +99,12 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
         for frame in fitting
     ]
     plate, seen = _merge(stack, aligned, _NEAREST if parallax > _PARALLAX_PX else max_samples)
-    return sharpened_plate(stack, aligned, plate), seen, pattern
+    plate = sharpened_plate(stack, aligned, plate)
+    if parallax > _PARALLAX_PX:
+        plate = front_in_place(
+            plate, seen, np.asarray(stack.pictures[plan.frame]), stack.grades[plan.frame] == 0, stack.height
+        )
+    return plate, seen, pattern
 
 
 def _refined(

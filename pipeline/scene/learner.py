@@ -19,6 +19,7 @@ from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
 from pipeline.scene.color_counts import ColorCounts, faded_sum
 from pipeline.scene.colors import density
+from pipeline.scene.front_in_place import with_front_in_place
 from pipeline.scene.hair import hair_counts, head_counts, worn_cells
 from pipeline.scene.hand_colors import hand_counts, outline_counts
 from pipeline.scene.occluders import Evidence, PlateEvidence
@@ -224,6 +225,11 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     view = view_of(box, source, match_light(plate, source, ring), seen, height_px)
     body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor, size_wh)
     sample = sample_of(view, body, subject, others, gain)
+
+    def single() -> Picture:
+        return match_light(plates.render(number, box, view_wh, is_blended=False)[0], source, ring)
+
+    sample, _ = with_front_in_place(sample, single)
     unfound_mask = masks.unfound_others_mask(number)
     return sample if unfound_mask is None else with_unfound(sample, _part(unfound_mask, box))
 

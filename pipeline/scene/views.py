@@ -75,6 +75,10 @@ class View(Shaped):
     def size_wh(self) -> tuple[int, int]:
         return self.picture.shape[1], self.picture.shape[0]
 
+    def with_plate(self, plate: Picture) -> View:
+        """Return the view compared with another plate (h, w, 3)."""
+        return _view(self.box_xyxy, self.factor, self.picture, plate, self.known)
+
     def reduced(self, mask: Mask) -> Mask:
         """Resample a mask of the box to the view."""
         return resized_mask(mask, self.size_wh)
@@ -111,18 +115,20 @@ def _factor(body_height_px: float) -> float:
 
 def view_of(box_xyxy: Box, source: Picture, plate: Picture, seen: Mask, body_height_px: float) -> View:
     """Compare source and plate (in the source's light), both (h, w, 3) of one box, or of ``view_size`` already."""
-    factor = _factor(body_height_px)
     size_wh = view_size(box_xyxy, body_height_px)
-    smaller = [reduced(picture, size_wh) for picture in (source, plate)]
-    now, clean = (_calm(picture) for picture in smaller)
+    known = resized_mask(seen, size_wh)
+    return _view(box_xyxy, _factor(body_height_px), reduced(source, size_wh), reduced(plate, size_wh), known)
+
+
+def _view(box_xyxy: Box, factor: float, picture: Picture, plate: Picture, known: Mask) -> View:
+    now, clean = (_calm(each) for each in (picture, plate))
     gray = np.asarray(cv2.transform(clean, np.full((1, 3), 1 / 3)), np.float32)
     slope = cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) / 8
     slope = np.asarray(cv2.dilate(slope, np.ones((3, 3), np.uint8)), np.float32)
-    known = resized_mask(seen, size_wh)
     shown = np.empty(gray.shape, np.uint8)
     darker = np.empty(gray.shape, np.bool_)
     _compare(now, clean, slope, known, _alike_levels(now, clean), shown, darker)
-    return View(box_xyxy, factor, smaller[0], smaller[1], shown, darker, known)
+    return View(box_xyxy, factor, picture, plate, shown, darker, known)
 
 
 def _alike_levels(now: Float32Array, clean: Float32Array) -> float:

@@ -51,9 +51,9 @@ def test_labels_learn_from_the_other_frames() -> None:
 def test_a_blended_frame_is_masked_without_the_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def scene_masks(scene: Any, plates: Any, frame_inputs: Any, *rest: Any, is_borrowed: bool) -> str:
+    def scene_masks(scene: Any, plates: Any, frame_inputs: Any, *rest: Any, is_borrowed: bool) -> tuple[str, None]:
         asked.append(frame_inputs.frame.index)
-        return "by the scene"
+        return "by the scene", None
 
     monkeypatch.setattr(surrounding_scene, "scene_masks", scene_masks)
     composite = SimpleNamespace(composite=None)
@@ -63,7 +63,8 @@ def test_a_blended_frame_is_masked_without_the_scene(monkeypatch: pytest.MonkeyP
         of_frame: Any = SimpleNamespace(
             frame=SimpleNamespace(index=frame), subject_mask=small_mask(), not_subject_mask=nobody
         )
-        found: Any = surrounding_scene._masks(inputs, of_frame, SimpleNamespace())  # type: ignore[arg-type]
+        nothing: Any = SimpleNamespace()
+        found: Any = surrounding_scene._masks(inputs, of_frame, nothing, nothing)[0]
         if frame == BLENDED:
             assert (found.subject == small_mask()).all()
     assert asked == [BLENDED - 1]

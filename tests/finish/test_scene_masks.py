@@ -59,7 +59,8 @@ def removed(shot: Shot, row: SceneRow, *, is_borrowed: bool) -> np.ndarray:
     )
     settings: Any = SimpleNamespace(complete_mask=True, carried="keep")
     skeleton = skeleton_at(shot.x)
-    return scene_masks(scene, plates, frame_inputs, skeleton, patch, settings, is_borrowed=is_borrowed).subject
+    given = (scene, plates, frame_inputs, skeleton, patch, settings, lambda: shot.plate)
+    return scene_masks(*given, is_borrowed=is_borrowed)[0].subject
 
 
 def test_a_borrowed_mask_replaces_no_background() -> None:
