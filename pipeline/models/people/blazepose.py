@@ -18,6 +18,7 @@ from pipeline.datatypes.survey import Person
 from pipeline.maths.masks import iou
 from pipeline.models.people.close_ups import LEAST_SCORE as CLOSE_UP_SCORE
 from pipeline.models.people.close_ups import is_close_up, look_at_face
+from pipeline.models.people.distant import find_distant, find_lost
 from pipeline.models.people.following import (
     Followed,
     expected_mask,
@@ -138,7 +139,7 @@ class BlazePosePeople:
         ids = {entry.follow_id for entry in followed}
         hidden += [moved_on(entry) for entry in self._followed if entry.follow_id not in ids]
         if self._detector_is_due(followed):
-            for rough in not_covered(self._detections(view), followed):
+            for rough in not_covered(self._detections(view, followed, hidden), followed):
                 if len(followed) == MAX_PEOPLE:
                     break
                 begun = self._begin(view, rough, union(masks_of(followed)))
@@ -160,14 +161,18 @@ class BlazePosePeople:
         self._before.append((small, followed))
         return people
 
-    def _detections(self, view: View) -> list[RoughPerson]:
-        """Return what the detector finds, with faces that fill the picture, to which it gives a low score."""
+    def _detections(self, view: View, followed: list[Followed], hidden: list[Followed]) -> list[RoughPerson]:
+        """Return what the detector finds, with faces that fill the picture, to which it gives a low score, and with
+        people too far away for it to see in the whole picture: lost ones, and, where nobody is found, any."""
         least = min(self._min_score, CLOSE_UP_SCORE)
-        return [
+        found = [
             rough
             for rough in self._detector.find(view.picture, least)
             if rough.score >= self._min_score or is_close_up(rough, view.size_wh)
         ]
+        if not found and not followed:
+            found = find_distant(self._detector, view.picture, self._min_score, self._frame)
+        return found + find_lost(self._detector, view.picture, self._min_score, lost=hidden)
 
     def _detector_is_due(self, followed: list[Followed]) -> bool:
         since_loss = self._frame - self._last_loss
