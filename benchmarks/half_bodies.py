@@ -2,8 +2,8 @@
 
 Crops, zooms and tilts of the rendered clips ``FOOTAGE/walk_a`` and ``FOOTAGE/walk_d``: from the waist up, legs alone,
 head and shoulders, somebody who comes closer until only the chest is in the picture, feet that leave and return,
-vertical pictures. The preview job runs on each; the placed joints of the new person are compared with the true ones
-that are in the picture.
+vertical pictures, and somebody far away, whose picture is surrounded by its own border. The preview job runs on each;
+the placed joints of the new person are compared with the true ones that are in the picture.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.reframed import Footage, Reframed, Shown, crop, judge_reframed, 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.media.ffv1 import read_artifact
 
-WIDE, TALL = (640, 360), (360, 640)
+WIDE, TALL, LARGE = (640, 360), (360, 640), (848, 480)
 NOSE, SHOULDERS, HIPS, KNEES, ANKLES = [0], [5, 6], [11, 12], [13, 14], [15, 16]
 AIM_BH = 0.05
 AIM_SHARE = 0.95
@@ -42,6 +42,8 @@ class View:
     """How far the crop's center lies below the joints, body heights."""
     follows: bool = True
     """Whether the crop follows the subject across; else it stays in the place."""
+    reaches_beyond: bool = False
+    """Whether the crop may be larger than the picture, whose border then continues."""
 
 
 def _constant(value: float) -> Callable[[float], float]:
@@ -64,6 +66,7 @@ VIEWS: dict[str, View] = {
     "vertical": View(TALL, (11, 12), _constant(1.25)),
     "vertical_half": View(TALL, (5, 6), _constant(0.75), _constant(0.12)),
     "walks_through": View(WIDE, (5, 6), _constant(0.75), _constant(0.1), follows=False),
+    "far_away": View(LARGE, (11, 12), _constant(6.5), follows=False, reaches_beyond=True),
 }
 TUNED = ("walk_a",)
 """Thresholds were chosen on this footage; the other one only judges."""
@@ -80,7 +83,9 @@ def reframed_entries(footage: Footage, view: View) -> Iterator[Shown]:
     for frame, center in enumerate(focus):
         at = frame / (len(focus) - 1)
         down = np.array([0.0, view.down_bh(at) * heights[frame]])
-        yield Shown(frame, crop(center + down, view.height_bh(at) * heights[frame], view.size_wh, limits))
+        height = view.height_bh(at) * heights[0 if view.reaches_beyond else frame]
+        whole = None if view.reaches_beyond else limits
+        yield Shown(frame, crop(center + down, height, view.size_wh, whole))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,18 @@ def load_footage(folder: Path) -> Footage:
     return Footage(folder.name, list(read_rgb(clip_of(folder))), load_truth(folder))
 
 
-def crop(center: Float64Array, height_px: float, size_wh: tuple[int, int], limits_wh: tuple[int, int]) -> Float64Array:
+def crop(
+    center: Float64Array, height_px: float, size_wh: tuple[int, int], limits_wh: tuple[int, int] | None
+) -> Float64Array:
     """(3, 3): the matrix that shows a part ``height_px`` high about a center (2,), kept inside a picture of
-    ``limits_wh``, in a picture of ``size_wh``."""
-    height_px = min(height_px, limits_wh[1], limits_wh[0] * size_wh[1] / size_wh[0])
+    ``limits_wh`` unless that is None, in a picture of ``size_wh``."""
+    if limits_wh is not None:
+        height_px = min(height_px, limits_wh[1], limits_wh[0] * size_wh[1] / size_wh[0])
     scale = size_wh[1] / height_px
     half = np.array([size_wh[0], size_wh[1]]) / scale / 2
-    low = np.clip(center, half - 0.5, np.array(limits_wh) - half - 0.5) - half + 0.5
+    if limits_wh is not None:
+        center = np.clip(center, half - 0.5, np.array(limits_wh) - half - 0.5)
+    low = center - half + 0.5
     return np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]], [0, 0, 1]])
 
 
