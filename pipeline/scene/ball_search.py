@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pipeline.scene.balls import Balls, BodyPath, Circles, follow_balls
+from pipeline.scene.ball_tracks import follow_balls
+from pipeline.scene.balls import Balls, BodyPath, Circles
 
 _AROUND_SECONDS = 0.5
 """How long before and after a possible ball every frame is examined: it may have been found late."""

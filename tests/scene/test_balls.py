@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.scene.balls import Balls, BodyPath, Circles, find_circles, follow_balls
+from pipeline.scene.ball_tracks import follow_balls
+from pipeline.scene.balls import Balls, BodyPath, Circles, find_circles
 
 HEIGHT_PX = 200.0
 FRAMES = 40
@@ -47,6 +48,31 @@ def test_a_thrown_ball_is_followed_through_gaps() -> None:
     assert balls.frames.tolist() == list(range(FRAMES))
     error = np.linalg.norm(balls.discs[:, :2] - [thrown(t) for t in range(FRAMES)], axis=1)
     assert error.max() < 0.5 * RADIUS_PX
+
+
+def test_a_ball_is_there_before_a_hand_gives_its_outline_free_and_after_the_last_circle() -> None:
+    def flying(t: int) -> tuple[float, float]:
+        return 60.0 + 4.0 * t, 90.0 - 3.0 * t + 0.06 * t * t
+
+    balls = follow_balls(seen(flying, missing=(0, 1, 2, 38, 39)), body(), 30.0)
+    assert balls.frames.tolist() == list(range(FRAMES))
+    error = np.linalg.norm(balls.discs[:, :2] - [flying(t) for t in range(FRAMES)], axis=1)
+    assert error.max() < 0.25 * RADIUS_PX
+    # One found later may have come into view.
+    later = follow_balls(seen(flying, missing=tuple(range(8))), body(), 30.0)
+    assert later.frames[0] == 8
+
+
+def test_a_second_circle_of_a_ball_is_not_followed_onto_a_shoe() -> None:
+    def doubled(t: int) -> Circles:
+        x, y = thrown(t)
+        second = (150.0, 215.0) if t >= 32 else (x + 2.0, y - 2.0)
+        centers = np.array([(x, y), second][: 1 if t < 5 or t > 33 else 2])
+        return Circles(t, centers, np.full(len(centers), RADIUS_PX), np.full((len(centers), 3), 128.0))
+
+    balls = follow_balls([doubled(t) for t in range(FRAMES)], body(), 30.0)
+    assert balls.frames.tolist() == list(range(FRAMES))
+    assert np.linalg.norm(balls.discs[:, :2] - [thrown(t) for t in range(FRAMES)], axis=1).max() < 0.5 * RADIUS_PX
 
 
 def test_a_ball_juggled_low_and_fast_is_followed_at_24_frames_a_second() -> None:

@@ -1,0 +1,199 @@
+"""Link circles over time, and tell which of their tracks are balls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from pipeline.datatypes.arrays import Float64Array
+from pipeline.scene.balls import Balls, BodyPath, Circles
+
+_STEP_BH = 0.13
+"""Largest displacement between two frames of 1/30 s."""
+_RADIUS_RATIO = 1.25
+_COLOR_LAB = 22.0
+_GAP_FRAMES = 4
+_LEAST_SECONDS = 0.4
+_LEAST_FOUND = 0.7
+"""Fraction of a track's frames in which its circle was found."""
+_LEAST_WAY_BH = 0.25
+_LEAST_SPEED_BH = 0.3
+"""Typical speed, body heights per second."""
+_MOST_TURN = 0.75
+"""Typical change of velocity in 1/30 s, relative to the speed: ballistic motion, with a kick twice a second."""
+_JOINT_BH = 0.05
+_MOST_AT_JOINT = 0.6
+"""A circle that follows the same joint for longer is a head, a fist or a shoe."""
+_SAME_PLACE = 0.5
+"""Radii between two circles of one ball."""
+_MOST_DOUBLE = 0.5
+_STEADY_FRAMES = 15
+"""A ball's radius is the median over this many frames: the true one is constant from frame to frame, the detected one
+is not."""
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    frames: list[int] = field(default_factory=list)
+    discs: list[NDArray[np.float64]] = field(default_factory=list)
+    """x, y, radius."""
+    color: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+
+    def add(self, frame: int, disc: NDArray[np.float64], color: NDArray[np.float64]) -> None:
+        # The first color is the circle's own; later ones adapt to the light.
+        self.color = color if not self.frames else 0.8 * self.color + 0.2 * color
+        self.frames.append(frame)
+        self.discs.append(disc)
+
+    def cost(self, frame: int, disc: NDArray[np.float64], color: NDArray[np.float64], step_px: float) -> float:
+        """Return the cost (below 3) of continuing a track with a circle; infinite where it does not fit."""
+        gap = frame - self.frames[-1]
+        last = self.discs[-1]
+        there = last[:2]
+        if len(self.frames) > 1:
+            speed = (last[:2] - self.discs[-2][:2]) / (self.frames[-1] - self.frames[-2])
+            there = last[:2] + gap * speed
+        # It may have just been kicked: then it is near its last position.
+        way = min(float(np.hypot(*(disc[:2] - there))), float(np.hypot(*(disc[:2] - last[:2]))) * 1.5) / (gap * step_px)
+        size = abs(float(np.log(disc[2] / last[2]))) / np.log(_RADIUS_RATIO)
+        apart = float(np.linalg.norm(color - self.color)) / _COLOR_LAB
+        return way + size + apart if max(way, size, apart) < 1 else np.inf
+
+
+def follow_balls(circles: Sequence[Circles], body: BodyPath, frame_rate: float, stride: int = 1) -> Balls:
+    """Return the balls among the circles of every ``stride``-th frame, in order; short gaps are filled."""
+    most_gap = max(_GAP_FRAMES, 2 * stride)
+    done: list[_Track] = []
+    running: list[_Track] = []
+    for found in circles:
+        height = float(body.height_px[found.frame])
+        done += [track for track in running if found.frame - track.frames[-1] > most_gap]
+        running = [track for track in running if found.frame - track.frames[-1] <= most_gap]
+        discs = np.column_stack([found.centers_xy, found.radii_px])
+        step_px = _STEP_BH * height * 30.0 / frame_rate
+        pairs = sorted(
+            (track.cost(found.frame, disc, color, step_px), t, k)
+            for t, track in enumerate(running)
+            for k, (disc, color) in enumerate(zip(discs, found.colors, strict=True))
+        )
+        taken: set[int] = set()
+        grown: set[int] = set()
+        for cost, t, k in pairs:
+            if np.isfinite(cost) and t not in grown and k not in taken:
+                running[t].add(found.frame, discs[k], found.colors[k])
+                grown.add(t)
+                taken.add(k)
+        for k in range(len(discs)):
+            if k not in taken:
+                track = _Track()
+                track.add(found.frame, discs[k], found.colors[k])
+                running.append(track)
+    tracks = [track for track in done + running if _is_ball(track, body, frame_rate, stride)]
+    return _filled(_without_doubles(tracks), circles[0].frame, circles[-1].frame) if tracks else Balls.none()
+
+
+def _is_ball(track: _Track, body: BodyPath, frame_rate: float, stride: int) -> bool:
+    frames = np.array(track.frames)
+    length = frames[-1] - frames[0] + 1
+    if length < _LEAST_SECONDS * frame_rate or stride * len(frames) < _LEAST_FOUND * length:
+        return False
+    discs = np.array(track.discs)
+    height = body.height_px[frames]
+    from_hips = (discs[:, :2] - body.hips_xy[frames]) / height[:, None]
+    points = np.column_stack([discs[:, :2], np.ones(len(discs))])
+    placed = np.einsum("tij,tj->ti", body.world_from_source[frames], points)
+    in_world = placed[:, :2] / placed[:, 2:] / float(np.median(height))
+    if min(_spread(from_hips), _spread(in_world)) < _LEAST_WAY_BH:
+        return False
+    # A track that jumps between background features stands still most of the time, or reverses at every step.
+    speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
+    usual = float(np.median(np.linalg.norm(speeds, axis=1)))
+    turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))
+    if usual * frame_rate < _LEAST_SPEED_BH or turns > _MOST_TURN * usual * stride * 30.0 / frame_rate:
+        return False
+    distance = np.linalg.norm(body.joints_xy[frames] - discs[:, None, :2], axis=2)
+    at_joint = distance < discs[:, 2:] + _JOINT_BH * height[:, None]
+    return bool(at_joint.mean(axis=0).max(initial=0.0) < _MOST_AT_JOINT)
+
+
+def _spread(points: Float64Array) -> float:
+    """Return the longer side of the bounding box of most points (N, 2)."""
+    low, high = np.nanpercentile(points, (5, 95), axis=0)
+    return float((high - low).max())
+
+
+def _without_doubles(tracks: Sequence[_Track]) -> list[_Track]:
+    """Return the tracks, those of the same ball as one.
+
+    A ball has a circle in lightness and one in color, and a track of each. The shorter one counts before and after the
+    longer one, and where that one leaves the ball for a moment, for a shoe that it meets.
+    """
+    kept: list[_Track] = []
+    for track in sorted(tracks, key=lambda each: len(each.frames), reverse=True):
+        longer = next((each for each in kept if _coincide(track, each)), None)
+        if longer is None:
+            kept.append(track)
+            continue
+        known = _joined(
+            dict(zip(longer.frames, longer.discs, strict=True)), dict(zip(track.frames, track.discs, strict=True))
+        )
+        longer.frames = sorted(known)
+        longer.discs = [known[frame] for frame in longer.frames]
+    return kept
+
+
+def _joined(
+    longer: Mapping[int, NDArray[np.float64]], shorter: Mapping[int, NDArray[np.float64]]
+) -> dict[int, NDArray[np.float64]]:
+    """Return the discs by frame of two tracks of one ball; where both have one, that which lies on the course."""
+    first, last = min(longer), max(longer)
+    joined = {frame: disc for frame, disc in shorter.items() if not first <= frame <= last} | dict(longer)
+    for frame in sorted(longer.keys() & shorter.keys()):
+        beside = [joined[near][:2] for near in (frame - 1, frame + 1) if near in joined]
+        if beside:
+            middle = np.mean(beside, axis=0)
+            both = longer[frame], shorter[frame]
+            joined[frame] = min(both, key=lambda disc: float(np.hypot(*(disc[:2] - middle))))
+    return joined
+
+
+def _coincide(track: _Track, longer: _Track) -> bool:
+    frames = np.array(track.frames)
+    discs = np.array(track.discs)
+    known = np.array(longer.discs)
+    # In many frames only one of them has a circle.
+    there = np.column_stack([np.interp(frames, longer.frames, known[:, axis]) for axis in range(2)])
+    same = np.linalg.norm(discs[:, :2] - there, axis=1) < _SAME_PLACE * discs[:, 2]
+    same &= (frames >= longer.frames[0]) & (frames <= longer.frames[-1])
+    return bool(same.mean() > _MOST_DOUBLE)
+
+
+def _filled(tracks: Sequence[_Track], first: int, last: int) -> Balls:
+    """Return the discs of the tracks in all their frames.
+
+    A ball found soon after the ``first`` frame was there from the start, in a hand that hides its outline, and so it is
+    at the end: there it goes on as it moved.
+    """
+    frames = []
+    discs = []
+    for track in tracks:
+        known = np.array(track.discs)
+        known[:, 2] = median_filter(known[:, 2], _STEADY_FRAMES, mode="nearest")
+        start = first if track.frames[0] - first <= _GAP_FRAMES else track.frames[0]
+        stop = last if last - track.frames[-1] <= _GAP_FRAMES else track.frames[-1]
+        every = np.arange(start, stop + 1)
+        found = np.column_stack([np.interp(every, track.frames, known[:, axis]) for axis in range(3)])
+        few = min(_GAP_FRAMES, len(known)) - 1
+        for end, near in ((0, few), (-1, -1 - few)):
+            step = (known[near, :2] - known[end, :2]) / (track.frames[near] - track.frames[end])
+            beyond = np.flatnonzero((every < track.frames[0]) if end == 0 else (every > track.frames[-1]))
+            found[beyond, :2] += step * (every[beyond] - track.frames[end])[:, None]
+        frames.append(every)
+        discs.append(found)
+    numbers = np.concatenate(frames)
+    order = np.argsort(numbers, kind="stable")
+    return Balls(numbers[order].astype(np.int64), np.concatenate(discs)[order])
