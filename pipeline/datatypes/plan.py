@@ -130,6 +130,8 @@ class CropPath(Shaped):
     crop_from_stable: Transforms
     """(T, 3, 3), similarities (times the pixel aspect, so that crop pixels are square)."""
     size_wh: tuple[int, int]
+    focal_px: float = float("inf")
+    """Assumed focal length of the source's camera, source px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -71,8 +71,8 @@ class Window(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "pts_seconds": ("N",), "joints": ("N", NUM_JOINTS, 3), "skeletons": ("N", NUM_SKELETON, 3),
-        "planted": ("N", 2), "body_height_px": ("N",), "presence": ("N",), "pictures": ("N", "h", "w", 3),
-        "plates": ("N", "h", "w", 3), "masks": ("N", "h", "w"),
+        "planted": ("N", 2), "body_height_px": ("N",), "presence": ("N",), "distance_px": ("N",),
+        "pictures": ("N", "h", "w", 3), "plates": ("N", "h", "w", 3), "masks": ("N", "h", "w"),
     }  # fmt: skip
 
     start: int
@@ -90,6 +90,8 @@ class Window(Shaped):
     """(N,) crop px."""
     presence: NDArray[np.uint8]
     """(N,)."""
+    distance_px: NDArray[np.float64] | None = None
+    """(N,) of the camera from the subject, crop px at the subject; None where unknown."""
     pictures: NDArray[np.uint8] | None = None
     """(N, h, w, 3) the stabilized source."""
     plates: NDArray[np.uint8] | None = None

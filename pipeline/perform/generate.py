@@ -164,6 +164,7 @@ def window_of_plan(
     joints = subject.joints[start:stop].copy()
     skeletons = subject.skeletons[start:stop].copy()
     heights = subject.body_height_px[start:stop].copy()
+    distances = np.full(stop - start, plan.crop.focal_px)
     for row, frame in enumerate(range(start, stop)):
         crop_from_source = plan.crop_from_source(frame)
         scale = local_scale(crop_from_source, subject.boxes_xyxy[frame])
@@ -171,6 +172,8 @@ def window_of_plan(
         skeletons[row, :, :2] = apply_transform(crop_from_source, skeletons[row, :, :2])
         skeletons[row, :, 2] *= scale
         heights[row] *= scale
+        # A length of the focal length at the subject is as long as the way to it.
+        distances[row] *= scale
         if plan.body_scale != 1.0:
             joints[row], skeletons[row] = rescaled(joints[row], skeletons[row], heights[row], plan.body_scale)
             heights[row] *= plan.body_scale
@@ -183,6 +186,7 @@ def window_of_plan(
         planted=plan.contacts.planted[start:stop],
         body_height_px=heights,
         presence=subject.presence[start:stop],
+        distance_px=distances,
         finished=finished,
     )
 

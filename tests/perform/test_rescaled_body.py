@@ -77,8 +77,12 @@ def test_windows_of_a_plan_have_the_new_persons_height() -> None:
     )
     plan.subject.skeletons[:] = skeleton
     seconds = np.arange(frames) / 30
+    plan = replace(plan, crop=replace(plan.crop, focal_px=400.0))
     small = window_of_plan(replace(plan, body_scale=0.5), 0, frames, seconds)
     own = window_of_plan(plan, 0, frames, seconds)
     assert np.allclose(small.body_height_px, 0.5 * own.body_height_px)
     assert np.array_equal(own.joints, plan.subject.joints)
     assert np.ptp(small.skeletons[0, [*SHOULDERS, *HIPS], 1]) == pytest.approx(0.5 * (190 - 75), rel=1e-3)
+    # Whoever is smaller is as far away.
+    assert own.distance_px is not None and small.distance_px is not None
+    assert np.allclose(own.distance_px, 400) and np.allclose(small.distance_px, 400)

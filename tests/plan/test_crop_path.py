@@ -40,6 +40,7 @@ def test_walk_a_is_held_with_room(size_wh: tuple[int, int] | None) -> None:
     motion = true_motion(truth)
     camera = smooth_path(motion, START, np.arange(150) / 30, SIZE_WH, StabilizeSettings().window_seconds)
     crop = plan_crop_path(subject, camera, START, video_info(), size_wh, 768)
+    assert crop.focal_px == pytest.approx(0.95 * max(SIZE_WH))
     crop_from_source = crop.crop_from_stable @ camera.stable_from_source
     joints = apply_transform(crop_from_source, subject.joints[..., :2])
     corners = apply_transform(crop_from_source, box_corners(subject.boxes_xyxy))

@@ -194,7 +194,8 @@ class Mannequin:
         if window.presence[i] == Presence.ABSENT or not _is_posable(skeleton, height_px):
             return None
         height_px *= _CLOTHED
-        return self._poser.pose(skeleton, height_px, believed(window.joints[i])), height_px
+        distance_px = float("inf") if window.distance_px is None else float(window.distance_px[i])
+        return self._poser.pose(skeleton, height_px, believed(window.joints[i]), distance_px), height_px
 
     def _places(self, window: Window, i: int) -> NDArray[np.float32] | None:
         """Return the (V, 3) posed vertices of a frame, None where nobody can be posed."""

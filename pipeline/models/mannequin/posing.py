@@ -25,6 +25,8 @@ from pipeline.models.mannequin.skeleton import fill_skeleton, soften_skeleton
 HIPS_BEHIND = 0.036
 """Standing heights: with it the figure's hips are ahead of the true ones by 0.2 % of body height on two rendered walks
 (0.6 % with 0.03)."""
+_CLOSEST = 1.5
+"""Body heights from which on a camera films somebody."""
 
 
 class Poser:
@@ -36,14 +38,20 @@ class Poser:
         self._bias = bias or LandmarkBias()
 
     def pose(
-        self, skeleton: NDArray[np.float32], body_height_px: float, seen: NDArray[np.float64] | None = None
+        self,
+        skeleton: NDArray[np.float32],
+        body_height_px: float,
+        seen: NDArray[np.float64] | None = None,
+        distance_px: float = float("inf"),
     ) -> Pose:
         """Pose on one frame's (23, 3) skeleton in crop px; limbs with NaN joints hang. Raises ``ValueError`` when all
         are NaN.
 
         ``seen`` (23,) 0..1 is the trust in each joint (None: full for all known ones): an untrusted joint has no
-        influence, so that hips, shoulders or head alone suffice.
+        influence, so that hips, shoulders or head alone suffice. Before a camera at ``distance_px`` the nearer shoulder
+        is seen higher and its arm larger; the rays to all else are parallel.
         """
+        near = 1 / max(distance_px / body_height_px, _CLOSEST)
         points = fill_skeleton(self._figure, self._bias.without(skeleton, body_height_px), body_height_px)
         if seen is not None:
             points = soften_skeleton(self._figure, points, seen)
@@ -60,7 +68,7 @@ class Poser:
         rotations["head"] = head
         rotations["neck"] = slerp(chest, head, 0.45)
         for side in SIDES:
-            turn_shoulder(self._rest, points, rotations, side)
+            turn_shoulder(self._rest, points, rotations, side, near)
         believed = np.ones(len(points)) if seen is None else seen
         spine = trunk_stretch(self._rest, points, rotations, believed, self._bias)
         places = place_torso(self._rest, rotations, spine)
@@ -68,12 +76,13 @@ class Poser:
         chains = {side.suffix: leg_directions(self._rest, points, pelvis, side) for side in SIDES}
         body = body_capsules(self._rest, places, chains)
         root, sizes = turn_legs(self._rest, points, rotations, places, chains, believed, self._bias)
+        arms = {side.suffix: 1 - near * float(places["upperarm1" + side.suffix][2]) for side in SIDES}
         for side in SIDES:
-            turn_arm(self._rest, points - root, rotations, places, body, side)
+            turn_arm(self._rest, points - root, rotations, places, body, side, arms[side.suffix])
         root = root + shift_to_face(self._rest, points, rotations, places, root, believed)
         stretches = {bone: stretched_along(DOWN, spine) for bone in SPINE}
         stretches["neck"] = stretched_along(DOWN, neck)
-        return _assemble(self._rest, rotations, places, root, sizes, stretches, body_height_px)
+        return _assemble(self._rest, rotations, places, root, sizes, arms, stretches, body_height_px)
 
 
 def _assemble(
@@ -82,6 +91,7 @@ def _assemble(
     places: dict[str, Float64Array],
     root: Float64Array,
     sizes: dict[str, Float64Array],
+    arms: dict[str, float],
     stretches: dict[str, Float64Array],
     scale: float,
 ) -> Pose:
@@ -95,7 +105,9 @@ def _assemble(
             # The half of a limb next to the child joint is its parent.
             turner = rotations[parent.replace("1", "2") + suffix]
             reach = turner @ (heads[bone + suffix] - heads[parent + suffix])
-            at[bone + suffix] = at[parent + suffix] + reach
+            at[bone + suffix] = at[parent + suffix] + arms[suffix] * reach
+        for bone in ("upperarm1", "upperarm2", "forearm1", "forearm2", "hand"):
+            factor[bone + suffix] = arms[suffix]
         thigh, shin = sizes[suffix][0], sizes[suffix][1]
         at["shin1" + suffix] = at["thigh1" + suffix] + thigh
         at["foot" + suffix] = at["shin1" + suffix] + shin

@@ -19,8 +19,15 @@ _TO_PLACE = 0.9
 """Weight of the bone's end point in the picture when aiming an arm; the rest is its direction."""
 
 
-def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Float64Array], side: Side) -> None:
-    """Raise the shoulder girdle with the arm: about one third of the way, beyond 50 degrees from hanging."""
+def turn_shoulder(
+    rest: RestPose, points: Float64Array, rotations: dict[str, Float64Array], side: Side, near: float
+) -> None:
+    """Raise the shoulder girdle with the arm: about one third of the way, beyond 50 degrees from hanging.
+
+    ``near`` is the body's height over its distance from the camera. The trunk leans in depth as the camera looks down
+    at the hips; under parallel rays the farther shoulder would therefore be the higher one, but a camera is about as
+    high as shoulders are, and sees them level.
+    """
     heads = rest.heads
     chest = rotations["chest"]
     length = float(np.linalg.norm(heads["forearm1" + side.suffix] - heads["upperarm1" + side.suffix]))
@@ -28,7 +35,9 @@ def turn_shoulder(rest: RestPose, points: Float64Array, rotations: dict[str, Flo
     local = chest.T @ upper
     raised = float(np.arctan2(np.sqrt(local[0] ** 2 + local[2] ** 2), local[1]))
     lift = 0.30 * max(raised - 0.85, 0.0) - 0.06
-    rotations["clavicle" + side.suffix] = chest @ rotation_about(np.array([0.0, 0.0, 1.0]), -side.sign * lift)
+    above_hips = rest.torso_length * float(chest[1, 1])
+    tilt = near * above_hips * float(chest[2, 0])
+    rotations["clavicle" + side.suffix] = chest @ rotation_about(np.array([0.0, 0.0, 1.0]), tilt - side.sign * lift)
 
 
 def body_capsules(rest: RestPose, places: dict[str, Float64Array], chains: dict[str, Leg]) -> list[Capsule]:
@@ -55,19 +64,20 @@ def turn_arm(
     places: dict[str, Float64Array],
     body: list[Capsule],
     side: Side,
+    size: float,
 ) -> None:
     """Orient upper arm, forearm and hand outside the ``body``; the twist is distributed over the halves of each.
 
-    ``points`` (23, 3) and ``places`` have the pelvis at the origin.
+    ``points`` (23, 3) and ``places`` have the pelvis at the origin. The arm is drawn ``size`` times as large.
     """
     heads = rest.heads
     chest = rotations["chest"]
     shoulder, elbow, wrist = (heads[b + side.suffix] for b in ("upperarm1", "forearm1", "hand"))
     knuckles = rest.landmarks[LANDMARK[f"{side.name}_knuckles"]]
     seen = [points[JOINT[f"{side.name}_{part}"]] for part in ("shoulder", "elbow", "wrist", "hand")]
-    long_upper = float(np.linalg.norm(elbow - shoulder))
-    long_fore = float(np.linalg.norm(wrist - elbow))
-    long_hand = float(np.linalg.norm(knuckles - wrist))
+    long_upper = size * float(np.linalg.norm(elbow - shoulder))
+    long_fore = size * float(np.linalg.norm(wrist - elbow))
+    long_hand = size * float(np.linalg.norm(knuckles - wrist))
     # A near arm that touches the body passes in front of it, a far one behind; facing the camera, in front.
     side_depth = side.sign * chest[2, 0] - 0.6 * chest[2, 2]
     where = float(np.tanh(side_depth / 0.15))
