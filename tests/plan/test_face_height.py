@@ -10,7 +10,9 @@ from pipeline.plan.body_height import height_ratios, standing_height
 from pipeline.plan.face_height import HEIGHT_OF_FACE, height_of_face
 
 SIZE_WH = (640, 360)
+UPRIGHT_WH = (400, 640)
 HEIGHT = 1800.0
+SMALLER = 1.4
 SECONDS = np.arange(30) / 30
 MARKS = np.array([[0.0, 20.0, -50.0], [32.0, 0.0, -30.0], [-32.0, 0.0, -30.0], [65.0, 15.0, 90.0], [-65.0, 15.0, 90.0]])
 """Nose, eyes and ears, px."""
@@ -49,16 +51,21 @@ def test_a_face_that_leaves_the_picture_or_is_doubted_says_nothing() -> None:
     assert found[20:] == pytest.approx(np.full(10, HEIGHT), rel=1e-4)
 
 
+def test_a_small_face_says_nothing() -> None:
+    skeletons, joints = talking_head(np.zeros(30), np.full(30, 500.0))
+    assert np.isnan(height_of_face(skeletons / 2, joints / [2, 2, 1], SIZE_WH)).all()
+
+
 def test_the_face_is_related_to_what_other_frames_show_of_the_same_person() -> None:
     skeletons, joints = talking_head(np.zeros(30), np.full(30, 500.0))
     # A big head over a trunk that ten frames show.
-    skeletons[:10] /= 3
+    skeletons[:10] /= SMALLER
     joints[..., :2] = skeletons[:, :21, :2]
     joints[:10, HIPS, 2] = 1
-    ratios = height_ratios(skeletons, joints, SIZE_WH)
+    ratios = height_ratios(skeletons, joints, UPRIGHT_WH)
     assert ratios.face == pytest.approx(ratios.trunk * 500 / HEIGHT, rel=0.01)
     whole, close = (
-        standing_height(skeletons[part], joints[part], SECONDS[part], SIZE_WH, ratios)
+        standing_height(skeletons[part], joints[part], SECONDS[part], UPRIGHT_WH, ratios)
         for part in (slice(0, 10), slice(10, 30))
     )
-    assert close.mean() / whole.mean() == pytest.approx(3, rel=0.01)
+    assert close.mean() / whole.mean() == pytest.approx(SMALLER, rel=0.01)
