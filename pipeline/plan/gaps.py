@@ -190,7 +190,7 @@ def _complete_shot(
         seen = gaussian_smooth(in_picture(*places), at, EDGE_SIGMA_SECONDS)
         least = LEAST_CONFIDENCE * gaussian_smooth(in_picture(*places, INSIDE_BH), at, EDGE_SIGMA_SECONDS)
         confidence = np.maximum(confidence - (LEAST_CONFIDENCE - least), least) * np.clip(seen, 0, 1)
-        confidence = with_arms_doubted(confidence, at)
+        confidence = with_arms_doubted(confidence, at, heights[start:stop] / min(info.size_wh))
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
         posed = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
         skeletons[run] = with_steady_trunk(posed, at, heights[start:stop])
