@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import grow
-from pipeline.maths.regions import counts_in, those_of
+from pipeline.maths.regions import those_of
 from pipeline.runtime.compiled import njit
 from pipeline.scene.views import Shown, View
 
@@ -20,6 +20,8 @@ _PEOPLE_PX = 2
 """Around the people's masks, whose edges are blurred."""
 _SOLID_PX = 2
 _LEAST_PX = 60
+_AROUND_PX = 8
+"""Around a region, for the blurs and slopes on its border."""
 _GAIN = (0.4, 2.0)
 _ALIKE = (9.0, 0.3)
 """How far all channels alike may be missed: gray levels, and fraction of the difference from the plate."""
@@ -44,31 +46,38 @@ def in_other_light(view: View, people: Mask) -> Mask:
     areas = stats[:count, cv2.CC_STAT_AREA]
     large = areas >= _LEAST_PX
     large[0] = False
-    found = np.zeros(differs.shape, np.bool_)
-    if not large.any():
-        return found
-    now, clean = (cv2.GaussianBlur(picture, (0, 0), 0.8) for picture in (view.picture, view.plate))
-    apart = np.asarray(largest_channel(cv2.absdiff(now, clean)), np.float32)
-    large &= counts_in(labeled, _keeps_color(now, clean), count) >= _ALIKE_SHARE * areas
-    if not large.any():
-        return found
-    edges = _new_edges(view)
     border = view.known & ~beside & ~differs
     for number in np.flatnonzero(large):
-        region = labeled == number
-        around = grow(region, _SOLID_PX) & border
-        size = np.count_nonzero(around)
-        is_open = edges[around] < max(_NOISE_STEP, _STEP * float(np.median(apart[region])))
-        large[number] = size > 0 and np.count_nonzero(is_open) >= _OPEN_SHARE * size
+        x, y, width, height = stats[number, :4]
+        part = (
+            slice(max(0, y - _AROUND_PX), y + height + _AROUND_PX),
+            slice(max(0, x - _AROUND_PX), x + width + _AROUND_PX),
+        )
+        large[number] = _is_lit(view.picture[part], view.plate[part], labeled[part] == number, border[part])
+    if not large.any():
+        return np.zeros(differs.shape, np.bool_)
     return differs & ~beside & grow(those_of(labeled, large), _SOLID_PX + 1)
 
 
-def _new_edges(view: View) -> Float32Array:
+def _is_lit(picture: Picture, plate: Picture, region: Mask, border: Mask) -> bool:
+    """Whether a region (h, w) of a picture (h, w, 3) is the plate (h, w, 3) in another light; ``border`` (h, w) is
+    background in plain sight."""
+    now, clean = (cv2.GaussianBlur(each, (0, 0), 0.8) for each in (picture, plate))
+    if np.count_nonzero(_keeps_color(now, clean) & region) < _ALIKE_SHARE * np.count_nonzero(region):
+        return False
+    apart = np.asarray(largest_channel(cv2.absdiff(now, clean)), np.float32)
+    around = grow(region, _SOLID_PX) & border
+    least = max(_NOISE_STEP, _STEP * float(np.median(apart[region])))
+    is_open = _new_edges(picture, plate)[around] < least
+    return bool(is_open.size and np.count_nonzero(is_open) >= _OPEN_SHARE * is_open.size)
+
+
+def _new_edges(picture: Picture, plate: Picture) -> Float32Array:
     """Return (h, w): the slope of the frame where it is not that of the plate, gray levels per px."""
-    (across, down), (clean_across, clean_down) = (_slopes(picture) for picture in (view.picture, view.plate))
+    (across, down), (clean_across, clean_down) = (_slopes(each) for each in (picture, plate))
     own = cv2.magnitude(across, down)
     new = cv2.magnitude(across - clean_across, down - clean_down)
-    lesser = np.asarray(cv2.min(own, new), np.float32).reshape(view.picture.shape)
+    lesser = np.asarray(cv2.min(own, new), np.float32).reshape(picture.shape)
     return np.asarray(cv2.dilate(largest_channel(lesser), np.ones((3, 3), np.uint8)), np.float32)
 
 
