@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Float32Array, Float64Array
 from pipeline.maths.boxes import Box, overlap_of_smaller
 from pipeline.maths.masks import grow
-from pipeline.survey.still_lines import Crossing, Pictures
+from pipeline.survey.still_lines import Crossing, Pictures, common_change
 
 _MOST_LINES = 16
 """Rows, and columns, that are tried as sides."""
@@ -29,6 +29,8 @@ _EDGE = 0.02
 _LEAST_SIDE = 0.12
 """Of the picture's short side."""
 _MOST_SIDE = 0.6
+CARD_SIDE = 0.97
+"""Of the picture's size: a card behind words may be wider than a second video."""
 _MOST_AREA = 0.36
 """Of the picture's."""
 _CORNER = 0.15
@@ -53,6 +55,8 @@ _MOVES_INSIDE = 0.025
 _MOVES_AROUND = 0.08
 _MOVES_AS_A_WHOLE = 0.3
 """Shares of such pixels."""
+_COMMON_CHANGE = 0.3
+"""How alike a side's two sides may change from look to look."""
 _ROOM_PX = 4
 _AROUND_PX = 24
 
@@ -74,13 +78,15 @@ class StillBox:
     box_xyxy: Box
     is_clear: bool
     """Nearly all of its sides show."""
+    proof: float
+    """Length of the sides that show, less that of those that do not, px."""
 
 
-def still_boxes(pictures: Pictures, turned: Pictures) -> list[StillBox]:
+def still_boxes(pictures: Pictures, turned: Pictures, most_side: float = _MOST_SIDE) -> list[StillBox]:
     """Return what may be a card or a second video in front of the scene, the clearest one first; ``turned`` are the
-    same pictures with rows and columns exchanged."""
+    same pictures with rows and columns exchanged. Sides are at most ``most_side`` of the picture's."""
     across = np.asarray(pictures.steps.mean(axis=0), np.float32)
-    boxes = _boxes(across, np.asarray(turned.steps.mean(axis=0), np.float32))
+    boxes = _boxes(across, np.asarray(turned.steps.mean(axis=0), np.float32), most_side)
     if boxes is None:
         return []
     lengths = (boxes.corners[:, 2:] - boxes.corners[:, :2])[:, [0, 0, 1, 1]]
@@ -94,30 +100,36 @@ def still_boxes(pictures: Pictures, turned: Pictures) -> list[StillBox]:
     found: list[StillBox] = []
     while len(order) and len(found) < _MOST_BOXES:
         x0, y0, x1, y1 = boxes.corners[order[0]].tolist()
-        found.append(StillBox((x0, y0, x1, y1), bool(mean[order[0]] >= _CLEAR_SHARE)))
+        found.append(StillBox((x0, y0, x1, y1), bool(mean[order[0]] >= _CLEAR_SHARE), proof[order[0]]))
         # What is no inset itself makes boxes that are a little larger look like one.
         order = order[overlap_of_smaller(corners[order], corners[order[0]]) < _OVERLAP]
     return found
 
 
-def inset_of(pictures: Pictures, turned: Pictures, boxes: Sequence[StillBox]) -> Box | None:
-    """Return the one of ``still_boxes`` that shows a second video, None where there is none."""
+def inset_of(pictures: Pictures, turned: Pictures, boxes: Sequence[StillBox], cards: Sequence[StillBox]) -> Box | None:
+    """Return the one of ``still_boxes`` that shows a second video, None where there is none.
+
+    ``cards`` are still boxes of any width: beside one of them something is a box by that one's side.
+    """
     if not boxes:
         return None
     moves = [cv2.absdiff(one, two) >= _MOVED for one, two in pairwise(pictures.luma)]
     moved = np.asarray(np.mean(moves, axis=0), np.float32)
     for each in boxes:
-        if _moves(moved, each) and not _goes_on(pictures, turned, each.box_xyxy):
+        clearer = [card for card in cards if not each.is_clear or (card.is_clear and card.proof > each.proof)]
+        is_beside = any(_is_beside(each.box_xyxy, card.box_xyxy) for card in clearer)
+        if not is_beside and _moves(moved, each) and not _goes_on(pictures, turned, each.box_xyxy):
             return each.box_xyxy
     return None
 
 
-def _boxes(across: Float32Array, down: Float32Array) -> _Boxes | None:
+def _boxes(across: Float32Array, down: Float32Array, most_side: float) -> _Boxes | None:
     """Return all boxes of a second video's size whose sides are among the clearest lines; ``across`` (h, w) are the
     shares of steps across rows, ``down`` (w, h) across columns."""
     height, width = across.shape
-    rows = _pairs(_lines(across), height, min(across.shape))
-    columns = _pairs(_lines(down), width, min(across.shape))
+    least_px = _LEAST_SIDE * min(across.shape)
+    rows = _pairs(_lines(across), least_px, most_side * height)
+    columns = _pairs(_lines(down), least_px, most_side * width)
     if not len(rows) or not len(columns):
         return None
     corners = np.hstack([np.repeat(columns, len(rows), axis=0), np.tile(rows, (len(columns), 1))])[:, [0, 2, 1, 3]]
@@ -153,9 +165,9 @@ def _lines(share: Float32Array) -> list[int]:
     return [0, *sorted(rows), len(clear)]
 
 
-def _pairs(lines: list[int], size: int, short_side: int) -> NDArray[np.int64]:
+def _pairs(lines: list[int], least_px: float, most_px: float) -> NDArray[np.int64]:
     """Return (P, 2) the pairs of lines between which an inset may lie."""
-    pairs = [(one, two) for one in lines for two in lines if _LEAST_SIDE * short_side <= two - one <= _MOST_SIDE * size]
+    pairs = [(one, two) for one in lines for two in lines if least_px <= two - one <= most_px]
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
@@ -166,6 +178,15 @@ def _share(
     total = np.pad(np.cumsum(share, axis=1, dtype=np.float64), ((0, 1), (1, 0)))
     mean = (total[rows, ends] - total[rows, begins]) / (ends - begins)
     return np.where((rows == 0) | (rows == len(share)), np.nan, mean)
+
+
+def _is_beside(box: Box, card: Box) -> bool:
+    """Return whether a side of a box is mostly one of a card next to it."""
+    (x0, y0, x1, y1), (left, top, right, bottom) = box, card
+    width, height = min(x1, right) - max(x0, left), min(y1, bottom) - max(y0, top)
+    touches_below_or_above = min(abs(y0 - bottom), abs(y1 - top)) <= _LINE_APART_PX
+    touches_aside = min(abs(x0 - right), abs(x1 - left)) <= _LINE_APART_PX
+    return (touches_below_or_above and 2 * width >= x1 - x0) or (touches_aside and 2 * height >= y1 - y0)
 
 
 def _moves(moved: Float32Array, still: StillBox) -> bool:
@@ -184,10 +205,12 @@ def _moves(moved: Float32Array, still: StillBox) -> bool:
 
 
 def _goes_on(pictures: Pictures, turned: Pictures, box: Box) -> bool:
+    """Return whether the scene or people continue across a box's sides, or change as what is beside it."""
     x0, y0, x1, y1 = box
+    sides = [(pictures, row, slice(x0, x1)) for row in (y0, y1)]
+    sides += [(turned, column, slice(y0, y1)) for column in (x0, x1)]
     crossing = Crossing()
-    for row in (y0, y1):
-        crossing.add(pictures, row, slice(x0, x1))
-    for column in (x0, x1):
-        crossing.add(turned, column, slice(y0, y1))
-    return crossing.goes_on()
+    for side in sides:
+        crossing.add(*side)
+    changes = [common_change(each, (row, row), along) for each, row, along in sides]
+    return crossing.goes_on() or any(change >= _COMMON_CHANGE for change in changes)

@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 
 from pipeline.maths.boxes import Box
-from pipeline.survey.still_lines import BESIDE_PX, Crossing, Pictures
+from pipeline.survey.still_lines import BESIDE_PX, Crossing, Pictures, common_change
 
 _LINE_SHARE = 0.5
 """Share of a line's pixels, over all looks, that show a step: what two videos show there is alike by chance only."""
-_BESIDE_BOX_SHARE = 0.6
+_BESIDE_BOX_SHARE = 0.5
 """The same beside a box one of whose sides lies on the line."""
+_BESIDE_BOX = 1 / 16
+"""Of the picture's size: less beside a box tells nothing."""
 _PROMINENCE = 0.2
 """The same, more than in the lines beside it."""
 _LEAST_PART = 0.2
@@ -27,6 +29,11 @@ _CLEAR_SHARE = 0.7
 _MIDDLE = 0.006
 _PART_MOVES = 0.025
 """Share of pixels that change from look to look: a horizon lies below a sky that stands still."""
+_SEGMENTS = 8
+_SEGMENT_SHARE = 0.45
+"""Share of looks and pixels with a step, in each segment of a line."""
+_COMMON_CHANGE = 0.45
+"""How alike both sides of a segment may change from look to look."""
 _STRIP_PX = 24
 _MOVED = 10
 """Gray levels by which a pixel changes from look to look where something moves."""
@@ -65,7 +72,8 @@ def _line_between(pictures: Pictures, boxes: Sequence[Box]) -> tuple[int, int] |
         is_sure = share[best] >= _CLEAR_SHARE and (is_middle or _both_move(pictures, first, last))
         if any(_is_side(pictures, best, box) for box in boxes):
             continue
-        if (is_sure or _moves(pictures, first, last)) and not _goes_on(pictures, best):
+        seems_line = (is_sure or _moves(pictures, first, last)) and not _goes_on(pictures, best)
+        if seems_line and _is_whole(pictures, first, last):
             return first, last
     return None
 
@@ -77,13 +85,26 @@ def _is_side(pictures: Pictures, row: int, box: Box) -> bool:
         return False
     steps = pictures.steps[:, row]
     beside = np.concatenate([steps[:, :x0], steps[:, x1:]], axis=1)
-    return beside.size > 0 and float(beside.mean()) < _BESIDE_BOX_SHARE
+    return beside.shape[1] >= _BESIDE_BOX * steps.shape[1] and float(beside.mean()) < _BESIDE_BOX_SHARE
 
 
 def _both_move(pictures: Pictures, first: int, last: int) -> bool:
     """Return whether something moves on both sides of a line."""
     moved = np.stack([cv2.absdiff(one, two) >= _MOVED for one, two in pairwise(pictures.luma)])
     return min(float(moved[:, : first - 1].mean()), float(moved[:, last + 1 :].mean())) >= _PART_MOVES
+
+
+def _is_whole(pictures: Pictures, first: int, last: int) -> bool:
+    """Return whether a line is there all along, and the picture changes differently on both its sides: the edge of a
+    box ends before the picture does."""
+    steps = pictures.steps[:, max(first - 1, 0) : last + 2].any(axis=1)
+    ends = np.linspace(0, steps.shape[1], _SEGMENTS + 1).astype(int)
+    for begin, end in pairwise(ends.tolist()):
+        if steps[:, begin:end].mean() <= _SEGMENT_SHARE:
+            return False
+        if common_change(pictures, (first, last), slice(begin, end)) >= _COMMON_CHANGE:
+            return False
+    return True
 
 
 def _goes_on(pictures: Pictures, row: int) -> bool:

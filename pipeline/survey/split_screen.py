@@ -13,7 +13,7 @@ from pipeline.datatypes.survey import Track
 from pipeline.maths.boxes import Box, box_iou, grown
 from pipeline.request import PointChoice
 from pipeline.survey.graphic import Seen
-from pipeline.survey.inset import inset_of, still_boxes
+from pipeline.survey.inset import CARD_SIDE, inset_of, still_boxes
 from pipeline.survey.split_lines import parts_of
 from pipeline.survey.still_lines import Pictures
 
@@ -101,8 +101,9 @@ def videos_of(looks: Sequence[Seen]) -> tuple[Box, Box] | None:
     pictures = Pictures.of(looks)
     turned = Pictures.turned(looks)
     boxes = still_boxes(pictures, turned)
-    inset = inset_of(pictures, turned, boxes)
-    parts = parts_of(pictures, turned, [each.box_xyxy for each in boxes])
+    cards = still_boxes(pictures, turned, CARD_SIDE)
+    inset = inset_of(pictures, turned, boxes, cards)
+    parts = parts_of(pictures, turned, [each.box_xyxy for each in (*boxes, *cards)])
     if parts is not None or inset is None:
         return parts
     height, width = pictures.luma.shape[1:]

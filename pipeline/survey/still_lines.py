@@ -26,6 +26,10 @@ _ACROSS_PX = 3
 _COARSE_PX = 9
 _CONTINUES = 0.45
 """Correlation across a line of how the picture changes along it, above which the scene goes on beyond."""
+_REACH_PX = (2, 4)
+"""Distance of the nearest and farthest rows in which both sides of a line are compared over time."""
+_LEAST_CHANGE = 3.0
+"""Gray levels: root mean square of changes that noise and compression do not make."""
 _LEAST_ON_PEOPLE = 40
 """Pixels of people on both sides of a line, over all looks, that tell whether they hide it."""
 _HIDDEN = 0.45
@@ -83,6 +87,27 @@ class Crossing:
         if self._on_people >= _LEAST_ON_PEOPLE and self._with_step < _HIDDEN * self._on_people:
             return True
         return self._product > _CONTINUES * max(float(np.sqrt(self._before * self._after)), 1e-6)
+
+
+def common_change(pictures: Pictures, rows: tuple[int, int], columns: slice = slice(None)) -> float:
+    """Return how alike the picture changes from look to look on both sides of some rows (first and last), -1 to 1.
+
+    Two videos change each in its own way; what a translucent panel covers in part changes as the scene beside it. NaN
+    where one of both hardly changes, and at the picture's edge.
+    """
+    first, last = rows
+    if first < _REACH_PX[1] or last >= pictures.luma.shape[1] - _REACH_PX[1]:
+        return float("nan")
+    near, far = _REACH_PX
+    before = _changes(pictures.luma[:, first - far : first - near + 1, columns])
+    after = _changes(pictures.luma[:, last + near : last + far + 1, columns])
+    strength = float(np.sqrt(np.square(before).mean() * np.square(after).mean()))
+    return float((before * after).mean()) / strength if strength >= _LEAST_CHANGE**2 else float("nan")
+
+
+def _changes(rows: NDArray[np.uint8]) -> Float32Array:
+    """Return how the mean of some rows (N, k, w) changes from look to look, (N - 1, w)."""
+    return np.asarray(np.diff(cv2.blur(rows.mean(axis=1, dtype=np.float32), (3, 1)), axis=0), np.float32)
 
 
 def _steps(luma: NDArray[np.uint8]) -> Mask:

@@ -94,7 +94,7 @@ def test_a_horizon_that_people_hide_is_none() -> None:
         man = standing(110 + 5 * t, 120, 240)
         pictures.append(np.where(man, 90, picture).astype(np.uint8))
         people.append(man)
-    assert videos_of(seen(pictures)) is not None
+    assert videos_of(seen([split(scene(1, t, 0.0), scene(2, t, 9.0)) for t in range(LOOKS)])) is not None
     assert videos_of(seen(pictures, people)) is None
 
 
@@ -106,6 +106,29 @@ def test_a_translucent_band_is_none(step: float) -> None:
         picture[HEIGHT // 2 : HEIGHT // 2 + 60] = picture[HEIGHT // 2 : HEIGHT // 2 + 60] * 0.4
         pictures.append(picture)
     assert videos_of(seen(pictures)) is None
+
+
+def with_panels(picture: Luma, boxes: Sequence[tuple[int, int, int, int]], opacity: float) -> Luma:
+    """The picture behind black panels, with a word on each."""
+    for x0, y0, x1, y1 in boxes:
+        picture[y0:y1, x0:x1] = picture[y0:y1, x0:x1] * (1 - opacity)
+        cv2.putText(picture, "words", (x0 + 8, (y0 + y1) // 2), cv2.FONT_HERSHEY_DUPLEX, 0.7, 255, 2)
+    return picture
+
+
+@pytest.mark.parametrize("step", [5.0, 0.0], ids=["moving", "still"])
+@pytest.mark.parametrize(("opacity", "boxes"), [
+    (0.8, [(10, 180, 220, 240)]), (0.55, [(50, 120, 190, 220)]), (1.0, [(20, 200, 225, 280), (8, 60, 160, 130)]),
+])  # fmt: skip
+def test_panels_behind_words_are_none(step: float, opacity: float, boxes: list[tuple[int, int, int, int]]) -> None:
+    """Somebody walks behind them; their sides are neither lines between videos nor those of one beside them."""
+    pictures, people = [], []
+    for t in range(LOOKS):
+        man = standing(40 + 22 * t, 80, 300)
+        picture = np.where(man, 60, scene(1, t, step)).astype(np.uint8)
+        pictures.append(with_panels(picture, boxes, opacity))
+        people.append(man)
+    assert videos_of(seen(pictures, people)) is None
 
 
 BOXES = ((12, 20, 112, 120), (120, 230, 230, 350), (140, 0, 240, 90))
