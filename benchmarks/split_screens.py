@@ -5,7 +5,7 @@ random by ``--seed``, with bars or borders in between, rounded corners and shado
 SURVEY is run on each, and on each clip alone:
 
 * right: the videos were found, their limits at most ``_NEAR`` of the short side off;
-* false: clips that show one video in which two were found.
+* false: clips that show one video, alone or behind panels with words, in which two were found.
 
 With ``--jobs`` whole jobs are run on that many of them, and the samples counted that differ in the video whose people
 were not replaced. Seeds below 100 are those that thresholds were chosen on.
@@ -115,6 +115,38 @@ def shown_at_once(one: Picture, two: Picture, layout: Layout) -> Picture:
     return _mixed(picture, framed, outer)
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A box behind words that is there all the time."""
+
+    box: Box
+    opacity: float
+    color: tuple[int, int, int]
+
+
+def random_panels(random: np.random.Generator, size_wh: tuple[int, int]) -> list[Panel]:
+    """Return one to three panels."""
+    panels = []
+    for _ in range(random.integers(1, 4)):
+        sides = random.uniform((0.3, 0.06), (0.9, 0.25)) * size_wh
+        x, y = random.uniform(0, size_wh - sides)
+        box = int(x), int(y), int(x + sides[0]), int(y + sides[1])
+        panels.append(Panel(box, float(random.choice([1, 0.8, 0.55, 0.4])), _COLORS[random.integers(len(_COLORS))]))
+    return panels
+
+
+def behind_panels(picture: Picture, panels: Sequence[Panel]) -> Picture:
+    """Return a picture (H, W, 3) behind panels with a word on each."""
+    for panel in panels:
+        x0, y0, x1, y1 = panel.box
+        weight = np.zeros(picture.shape[:2], np.float32)
+        weight[y0:y1, x0:x1] = panel.opacity
+        picture = _mixed(picture, np.full_like(picture, panel.color), weight)
+        ink = 0 if sum(panel.color) > 400 else 255
+        cv2.putText(picture, "words", (x0 + 8, (y0 + y1) // 2 + 6), cv2.FONT_HERSHEY_DUPLEX, 0.7, (ink, ink, ink), 2)
+    return picture
+
+
 def _mixed(one: Picture, two: Picture, weight: NDArray[np.float32]) -> Picture:
     mixed = one + weight[..., None] * (two.astype(np.float32) - one)
     return np.asarray(np.rint(mixed), np.uint8)
@@ -146,6 +178,14 @@ def write_clip(one: Path, two: Path, layout: Layout, out: Path) -> None:
     """Write the first frames of two clips, shown at once."""
     pairs = islice(zip(read_rgb(one), read_rgb(two), strict=False), FRAMES)
     write_video(out, (shown_at_once(first, second, layout) for first, second in pairs), crf=layout.crf)
+
+
+def write_behind_panels(clip: Path, random: np.random.Generator, out: Path) -> None:
+    """Write the first frames of a clip behind random panels."""
+    size_wh = _SIZES_WH[random.integers(len(_SIZES_WH))]
+    panels = random_panels(random, size_wh)
+    pictures = (behind_panels(_covering(picture, size_wh), panels) for picture in islice(read_rgb(clip), FRAMES))
+    write_video(out, pictures, crf=int(random.choice([20, 26, 30])))
 
 
 def found_in(clip: Path, work: Path) -> list[Box]:
@@ -214,10 +254,14 @@ def main() -> int:
                 )
             print(f"{words}  {'ok' if is_right(found, layout) else 'MISSED'}", flush=True)
     false = 0
-    for clip in arguments.clips:
-        with tempfile.TemporaryDirectory(prefix="split-") as temporary:
-            false += bool(found_in(clip, Path(temporary)))
-    print(f"right {right} of {arguments.count}, false {false} of {len(arguments.clips)}")
+    for number, clip in enumerate(arguments.clips):
+        for has_panels in (False, True):
+            with tempfile.TemporaryDirectory(prefix="split-") as temporary:
+                work = Path(temporary)
+                if has_panels:
+                    write_behind_panels(clip, np.random.default_rng([arguments.seed, number, 1]), work / "clip.mp4")
+                false += bool(found_in(work / "clip.mp4" if has_panels else clip, work))
+    print(f"right {right} of {arguments.count}, false {false} of {2 * len(arguments.clips)}")
     return int(right < arguments.count or false > 0)
 
 
