@@ -97,7 +97,7 @@ def _both_move(pictures: Pictures, first: int, last: int) -> bool:
 def _is_whole(pictures: Pictures, first: int, last: int) -> bool:
     """Return whether a line is there all along, and the picture changes differently on both its sides: the edge of a
     box ends before the picture does."""
-    steps = pictures.steps[:, max(first - 1, 0) : last + 2].any(axis=1)
+    steps = np.asarray(pictures.steps[:, max(first - 1, 0) : last + 2].any(axis=1))
     ends = np.linspace(0, steps.shape[1], _SEGMENTS + 1).astype(int)
     for begin, end in pairwise(ends.tolist()):
         if steps[:, begin:end].mean() <= _SEGMENT_SHARE:
