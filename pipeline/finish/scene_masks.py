@@ -109,8 +109,8 @@ def scene_masks(
     """Label the pixels of ``patch``; outside of it nothing is the subject's. ``skeleton`` (23, 3) in source px.
 
     Also returns how the patch's plate is to be moved to where what is in front of the subject is seen. ``single``
-    returns one of the plates that it is a blend of. ``is_borrowed``: the subject's mask is that of
-    another frame, and contains background.
+    returns one of the plates that it is a blend of. ``is_borrowed``: the subject's mask is that of another frame, and
+    contains background.
     """
     frame = frame_inputs.frame.index
     box_xyxy = patch.box_xyxy
