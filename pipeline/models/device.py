@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.errors import GpuError, OutOfMemory, PresetUnavailable
 
-_NEEDED_DRIVER = "580"
+_NEEDED_DRIVER = 580
 """Minimum driver of the CUDA 13 in torch's wheels: NVIDIA's table of CUDA releases and drivers."""
 
 
@@ -24,16 +24,28 @@ def check_finite(values: Tensor) -> None:
 
 
 def check_device() -> None:
-    """Raise ``PresetUnavailable`` where torch cannot use a GPU, with the reason: none, or a driver that is too old."""
+    """Raise ``PresetUnavailable`` where torch cannot use a GPU, with the reason: none, a driver that is too old, or
+    CUDA's own."""
     if torch.cuda.is_available():
         return
     driver = _driver_version()
     if driver is None:
         raise PresetUnavailable("this preset needs a GPU, and this worker has none")
-    raise PresetUnavailable(
-        f"this worker's GPU driver is {driver}, and CUDA {torch.version.cuda} needs {_NEEDED_DRIVER} or newer "
-        "(or CUDA's forward compatibility package)"
-    )
+    if int(driver.partition(".")[0]) < _NEEDED_DRIVER:
+        raise PresetUnavailable(
+            f"this worker's GPU driver is {driver}, and CUDA {torch.version.cuda} needs {_NEEDED_DRIVER} or newer "
+            "(or CUDA's forward compatibility package)"
+        )
+    raise PresetUnavailable(f"CUDA {torch.version.cuda} does not start with GPU driver {driver}: {_cuda_says()}")
+
+
+def _cuda_says() -> str:
+    """Return the first line of CUDA's reason for not starting."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).partition("\n")[0]
+    return "it names no reason"
 
 
 def _driver_version() -> str | None:

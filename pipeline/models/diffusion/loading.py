@@ -6,7 +6,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +25,8 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
-from pipeline.models.device import check_device, quiet
+from pipeline.errors import PresetUnavailable
+from pipeline.models.device import check_device, device_errors, quiet
 from pipeline.models.diffusion.fused import LORAS, fused_folder
 from pipeline.models.weights.folder import weight_folder, weights_folder
 from pipeline.settings import AnimateDiffSettings, DiffusionSettings
@@ -100,14 +103,18 @@ def key_of(settings: DiffusionSettings) -> ComponentsKey:
 
 
 @lru_cache(maxsize=1)
+@device_errors()
 def load_parts(key: ComponentsKey) -> Components:
     """Load everything that ``key`` names; cached, so that jobs with other steps or scales load nothing.
 
-    Raises ``PresetUnavailable`` where weights or the device are missing.
+    Raises ``PresetUnavailable`` where weights, the device or a compiler are missing, ``OutOfMemory`` where the device
+    is too small, and ``GpuError``.
     """
     quiet()
     if key.device == "cuda":
         check_device()
+    if key.compile:
+        _check_compiler()
     dtype = _DTYPES[key.dtype]
     controlnets = {name: _loaded(ControlNetModel, f"controlnet/{name}", dtype) for name in key.controls}
     vae = _autoencoder(key.decoder, dtype)
@@ -134,6 +141,12 @@ def load_parts(key: ComponentsKey) -> Components:
         dtype=dtype,
         has_motion_module=key.has_motion_module,
     )
+
+
+def _check_compiler() -> None:
+    """Raise ``PresetUnavailable`` where ``torch.compile`` would fail at the first window: the image has no compiler."""
+    if find_spec("triton") is None or not any(map(which, ("cc", "gcc", "clang"))):
+        raise PresetUnavailable("generate.compile needs the package triton and a C compiler, which this worker lacks")
 
 
 def _adapt(pipeline: Any, key: ComponentsKey) -> None:

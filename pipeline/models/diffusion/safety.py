@@ -29,7 +29,8 @@ class SafetyChecker:
         )
         self._device = torch.device(device)
         # In full precision: its thresholds are narrow, and it costs little.
-        self._checker = checker.to(self._device, torch.float32).eval()
+        with device_errors():
+            self._checker = checker.to(self._device, torch.float32).eval()
         side = int(checker.config.vision_config.image_size)
         self._processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 

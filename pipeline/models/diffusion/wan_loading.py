@@ -74,8 +74,12 @@ def volume_model(backend: str) -> VolumeModel:
 
 
 @lru_cache(maxsize=1)
+@device_errors()
 def load_wan(key: WanKey) -> WanParts:
-    """Load transformer and autoencoder of a backend; cached. Raises ``PresetUnavailable``."""
+    """Load transformer and autoencoder of a backend; cached.
+
+    Raises ``PresetUnavailable``, ``OutOfMemory`` where the device is too small, and ``GpuError``.
+    """
     quiet()
     if key.device == "cuda":
         check_device()

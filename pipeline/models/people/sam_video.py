@@ -132,6 +132,7 @@ class SamVideo:
         return ((square - mean) / deviation).to(self._dtype)
 
 
+@device_errors()
 def load_sam_video(folder: Path, device: str) -> SamVideo:
     """Load the model in ``folder``, in transformers' layout, offline and from safetensors only."""
     quiet()
