@@ -15,7 +15,7 @@ from pipeline.models.interfaces import FigureBackend, FittedBackend, Generator, 
 from pipeline.models.loaded import LoadedModels, load_models
 from pipeline.perform.controls import ControlPictures
 from pipeline.perform.matting import MatteMaker
-from pipeline.settings import Settings
+from pipeline.settings import AnimateSettings, Settings, VaceSettings
 from pipeline.workspace.checkpoints import keep_if_intact, write_checksum
 from pipeline.workspace.values import load_values, save_values
 
@@ -59,7 +59,13 @@ def matte_maker(models: LoadedModels, settings: Settings) -> MatteMaker | None:
     """Return the matte maker of a chunk, for a generator that returns no alpha."""
     if models.generator.needs.output == "layers":
         return None
-    return MatteMaker(models.outlines, models.safety, match_light=settings.composite.light == "scene")
+    return MatteMaker(
+        models.outlines,
+        models.safety,
+        match_light=settings.composite.light == "scene",
+        # A window of a video model costs minutes.
+        remakes=not isinstance(settings.generate, VaceSettings | AnimateSettings),
+    )
 
 
 def warm_up(models: LoadedModels, settings: Settings) -> None:

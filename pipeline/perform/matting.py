@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.survey import Person
 from pipeline.datatypes.window import Layer, Window
+from pipeline.joints import ANKLES
 from pipeline.maths.optical_flow import flow_between, gray_of, warp_alpha_by_flow
 from pipeline.models.interfaces import PeopleBackend, SafetyBackend
+from pipeline.perform.difference import with_difference
 from pipeline.perform.scene_light import WindowLight
 
 _SAFETY_SPAN = 8
@@ -22,19 +24,22 @@ _LEAST_OVERLAP = 0.5
 _JOINT_SIGMA_BH = 0.08
 """Tolerance of a joint's position against the requested one, body heights: between OpenPose's sigmas of wrists and
 hips."""
+_SHADOW_ABOVE_BH = 0.03
+"""How far above an ankle a shadow on the ground appears beside the foot, body heights."""
 _EDGE_PX = 1.5
 """Standard deviation of the edge's softness."""
 
 
-def cut_out(
-    layer: Layer, joints: NDArray[np.float32], body_height_px: float, candidates: Sequence[Person]
-) -> Layer | None:
+def cut_out(layer: Layer, window: Window, row: int, candidates: Sequence[Person]) -> Layer | None:
     """Return the layer with the matte of the person in its picture, or None where nobody has the requested pose.
 
-    ``joints`` (21, 3) are those given to the generator, in crop px; ``candidates`` are the people detected in the
-    picture, of whom the one with the best joint overlap is taken. In the soft band the color is extended from the
-    person's interior, so that the background does not bleed through.
+    Of the people detected in the picture, ``candidates``, the one is taken whose joints best overlap those that the
+    generator was given in this ``row`` of the window. Where plate and figure are known, the person's mask is completed
+    by what differs from the plate. In the soft band the color is extended from the person's interior, so that the
+    background does not bleed through.
     """
+    joints = window.joints[row]
+    body_height_px = float(window.body_height_px[row])
     scored = [(joint_overlap(person.joints, joints, body_height_px), row) for row, person in enumerate(candidates)]
     best, row = max(scored, default=(0.0, -1))
     if best < _LEAST_OVERLAP:
@@ -42,7 +47,19 @@ def cut_out(
     person = candidates[row]
     if not person.mask.any():
         return None
-    return replace(with_matte(layer, person.mask), joints=person.joints)
+    mask = person.mask
+    if window.plates is not None and window.figure is not None:
+        figure = window.figure.silhouette[row]
+        ground_y = _ground_y(joints, body_height_px)
+        mask = with_difference(mask, figure, layer.picture, window.plates[row], body_height_px, ground_y)
+    return replace(with_matte(layer, mask), joints=person.joints)
+
+
+def _ground_y(joints: NDArray[np.float32], body_height_px: float) -> float:
+    """Return the row (px) below which shadows lie beside the feet; below the picture where no ankle is known."""
+    ankles = joints[ANKLES, 1]
+    known = ankles[np.isfinite(ankles)]
+    return float(known.min()) - _SHADOW_ABOVE_BH * body_height_px if len(known) else float("inf")
 
 
 def joint_overlap(found: NDArray[np.float32], asked: NDArray[np.float32], body_height_px: float) -> float:
@@ -121,9 +138,7 @@ def pixelated(layer: Layer, cells: int = 24) -> Layer:
     return replace(layer, picture=np.asarray(picture, np.uint8), is_pixelated=True)
 
 
-def cut_out_window(
-    layers: Sequence[Layer], joints: NDArray[np.float32], heights_px: NDArray[np.float64], people: PeopleBackend
-) -> list[Layer | None]:
+def cut_out_window(layers: Sequence[Layer], window: Window, people: PeopleBackend) -> list[Layer | None]:
     """Return each layer with its matte, or None (see ``cut_out``); layers that have an alpha stay unchanged."""
     people.reset()
     painted = [row for row, layer in enumerate(layers) if layer.alpha is None]
@@ -132,10 +147,7 @@ def cut_out_window(
     for begin in range(0, len(painted), step):
         rows = painted[begin : begin + step]
         found.update(zip(rows, people.find_batch([layers[row].picture for row in rows]), strict=True))
-    return [
-        layer if row not in found else cut_out(layer, joints[row], float(heights_px[row]), found[row])
-        for row, layer in enumerate(layers)
-    ]
+    return [layer if row not in found else cut_out(layer, window, row, found[row]) for row, layer in enumerate(layers)]
 
 
 def _inside_colors(picture: Picture, alpha: NDArray[np.float32]) -> Picture:
@@ -163,11 +175,17 @@ _OTHER_SEED = 7919
 class MatteMaker:
     """Makes the mattes of generated pictures, and pixelates what must not be shown; one instance per chunk."""
 
-    def __init__(self, people: PeopleBackend, safety: SafetyBackend | None, *, match_light: bool = True) -> None:
-        """``match_light``: the painted person gets the light in which the window's figure stands."""
+    def __init__(
+        self, people: PeopleBackend, safety: SafetyBackend | None, *, match_light: bool = True, remakes: bool = True
+    ) -> None:
+        """``match_light``: the painted person gets the light in which the window's figure stands.
+
+        Without ``remakes`` no window is generated twice.
+        """
         self._people = people
         self._safety = safety
         self._matches_light = match_light
+        self._remakes = remakes
         self._last: Layer | None = None
         self._beside: deque[NDArray[np.float32]] = deque(maxlen=_STEADY_FRAMES)
 
@@ -177,15 +195,17 @@ class MatteMaker:
         """Yield a window's layers with their mattes.
 
         Where nobody has the requested pose in many of the pictures, the window is generated ``again`` with another
-        seed, once, and the better of the two is taken: a single failure is not worth a window's cost. In remaining
-        failures the previous frame's matte is propagated.
+        seed, once, and the better of the two is taken: a single failure is not worth a window's cost. After a second
+        try that was no better, the chunk's further windows are generated once. In remaining failures the previous
+        frame's matte is propagated.
         """
         pictures = list(layers)
-        cut = cut_out_window(pictures, window.joints, window.body_height_px, self._people)
-        if _failures(cut) >= _REMAKE_FRACTION * len(cut):
+        cut = cut_out_window(pictures, window, self._people)
+        if self._remakes and _failures(cut) >= _REMAKE_FRACTION * len(cut):
             others = list(again(seed + _OTHER_SEED))
-            others_cut = cut_out_window(others, window.joints, window.body_height_px, self._people)
-            if _failures(others_cut) < _failures(cut):
+            others_cut = cut_out_window(others, window, self._people)
+            self._remakes = _failures(others_cut) < _failures(cut)
+            if self._remakes:
                 pictures = others
                 cut = others_cut
         flags = self._flags(pictures, len(window.finished))
@@ -209,9 +229,10 @@ class MatteMaker:
     def _propagated(self, window: Window, row: int, layer: Layer) -> Layer:
         if self._last is not None and self._last.alpha is not None:
             return propagated_matte(layer, self._picture, self._last.alpha)
-        assert window.masks is not None
-        # There is no previous frame: the subject's own shape is the best approximation.
-        return replace(with_matte(layer, window.masks[row]), matte_is_propagated=True)
+        # There is no previous frame: the figure's outline, or else the subject's, is the best approximation.
+        outlines = window.masks if window.figure is None else window.figure.silhouette
+        assert outlines is not None
+        return replace(with_matte(layer, outlines[row]), matte_is_propagated=True)
 
     def _steady(self, found: NDArray[np.float32] | None, asked: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the new person's joints: the requested ones plus the recent median offset of the detected ones.

@@ -15,7 +15,15 @@ from pipeline.datatypes.window import FigureGuide, Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs
 from pipeline.perform.color_drift import correct_color_drift
-from pipeline.perform.matting import MatteMaker, joint_overlap, pixelated, propagated_matte, with_matte
+from pipeline.perform.difference import with_difference
+from pipeline.perform.matting import (
+    MatteMaker,
+    flagged_runs,
+    joint_overlap,
+    pixelated,
+    propagated_matte,
+    with_matte,
+)
 from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
@@ -152,7 +160,9 @@ def _window(frames: int) -> Window:
     )
 
 
-def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[list[Layer], list[int]]:
+def _cut(
+    found: list[list[Person]], frames: int, safety: Any = None, windows: int = 1, remakes: bool = True
+) -> tuple[list[Layer], list[int]]:
     layers = [Layer(np.full((100, 100, 3), 20 * i, np.uint8), None) for i in range(frames)]
     seeds: list[int] = []
 
@@ -160,8 +170,9 @@ def _cut(found: list[list[Person]], frames: int, safety: Any = None) -> tuple[li
         seeds.append(seed)
         return layers
 
-    matting = MatteMaker(_People(found), safety)
-    return list(matting.cut(_window(frames), layers, again, seed=1)), seeds
+    matting = MatteMaker(_People(found), safety, remakes=remakes)
+    made = [layer for i in range(windows) for layer in matting.cut(_window(frames), layers, again, seed=1 + i)]
+    return made, seeds
 
 
 def test_the_requested_one_of_several_people_is_cut_out() -> None:
@@ -181,6 +192,24 @@ def test_a_picture_without_a_person_is_generated_again_and_then_the_last_matte_i
     assert from_the_start[0].alpha[50, 50] == 255
 
 
+def test_second_tries_end_with_one_that_was_no_better_and_video_models_have_none() -> None:
+    useless, helpful = [[], []], [[], [_person()]]
+    assert len(_cut([*useless, []], 1, windows=2)[1]) == 1
+    assert len(_cut([*helpful, *helpful], 1, windows=2)[1]) == 2
+    assert _cut([[]], 1, remakes=False)[1] == []
+
+
+def test_without_a_person_and_a_frame_before_the_matte_is_the_figures() -> None:
+    figure = _figure_in((90, 90, 90), 1)
+    beside = replace(figure, layers=(Layer.empty((100, 100)),), depth=np.roll(figure.depth, 25, axis=2))
+    painted = [Layer(np.zeros((100, 100, 3), np.uint8), None)]
+    window = replace(_window(1), figure=beside)
+    matting = MatteMaker(_People([[]]), None, remakes=False)
+    (layer,) = matting.cut(window, painted, lambda seed: painted, seed=1)
+    # The subject's outline is not taken over.
+    assert layer.alpha is not None and layer.alpha[50, 75] == 255 and layer.alpha[50, 45] == 0
+
+
 def test_the_new_joints_do_not_tremble_and_stand_where_the_new_person_does() -> None:
     shifts = [3.0, 2.0, 4.0, 3.0, 1.0, 5.0, 3.0, 2.0, 4.0, 3.0]
     layers, _ = _cut([[_person(shift)] for shift in shifts], len(shifts))
@@ -196,6 +225,9 @@ def test_flagged_pictures_are_pixelated() -> None:
 
     layers, _ = _cut([[_person()], [_person()]], 2, _Safety())
     assert [layer.is_pixelated for layer in layers] == [False, True]
+    runs = np.zeros(24, np.bool_)
+    runs[[2, 10, 12, 14]] = True
+    assert np.flatnonzero(flagged_runs(runs)).tolist() == [10, 11, 12, 13, 14]  # a single one would be a flash
     noise = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
     coarse = pixelated(Layer(noise, np.full((96, 96), 255, np.uint8)))
     # 24 squares of four pixels.
@@ -223,6 +255,50 @@ def _figure_in(color: tuple[int, int, int], frames: int) -> FigureGuide:
     depth = np.where(mask, np.float32(0), np.float32(np.nan))
     normals = np.zeros((frames, 100, 100, 3), np.float32)
     return FigureGuide((layer,) * frames, np.stack([depth] * frames), normals)
+
+
+def test_parts_that_the_detector_misses_are_completed_from_the_plate_without_shadow_and_errors() -> None:
+    rng = np.random.default_rng(5)
+    plate = cv2.GaussianBlur(rng.integers(0, 255, (200, 200, 3), np.uint8), (0, 0), 2)
+    painted = np.clip(cv2.GaussianBlur(plate, (0, 0), 1) + rng.normal(0, 5, plate.shape), 0, 255).astype(np.uint8)
+    mask = np.zeros((200, 200), np.bool_)
+    mask[20:180, 80:120] = True
+    hand, arm, shoe, shadow, elsewhere = (
+        np.s_[60:74, 120:126], np.s_[90:102, 120:150], np.s_[170:180, 68:80], np.s_[160:180, 120:126],
+        np.s_[30:44, 140:160],
+    )  # fmt: skip
+    painted[mask] = (250, 40, 40)
+    for part in (hand, arm, elsewhere):
+        painted[part] = (250, 200, 40)
+    for part in (shoe, shadow):
+        painted[part] = painted[part] // 3
+    silhouette = np.zeros_like(mask)
+    for part in (np.s_[40:180, 90:110], arm, shoe):
+        silhouette[part] = True
+    completed = with_difference(mask, silhouette, painted, plate, 160.0, 155.0)
+    assert (completed | ~mask).all() and min(completed[part].mean() for part in (hand, arm, shoe)) > 0.75
+    assert not completed[shadow].any() and not completed[elsewhere].any()
+    assert np.count_nonzero(completed & ~mask) < 1.2 * (14 * 6 + 12 * 30 + 10 * 12)
+    # Where picture and plate are alike, the mask stays what it is.
+    assert np.array_equal(with_difference(mask, silhouette, plate, plate, 160.0, 155.0), mask)
+
+
+def test_a_painted_person_is_completed_and_stands_on_the_figures_shadow() -> None:
+    window = replace(_window(1), figure=_figure_in((60, 52, 44), 1), plates=np.full((1, 100, 100, 3), 100, np.uint8))
+    painted = window.plates[0].copy()
+    painted[10:90, 40:60] = (200, 60, 60)
+    painted[30:46, 60:72] = (200, 60, 60)  # an arm that the detector misses
+    assert window.figure is not None and window.figure.layers[0].alpha is not None
+    shadow = window.figure.layers[0].alpha.copy()
+    shadow[88:94, 20:80] = 128
+    depth = window.figure.depth.copy()
+    depth[0, 30:46, 60:70] = 0
+    figure = replace(window.figure, layers=(replace(window.figure.layers[0], alpha=shadow),), depth=depth)
+    matting = MatteMaker(_People([[_person()]]), None, match_light=False)
+    (layer,) = matting.cut(replace(window, figure=figure), [Layer(painted, None)], lambda seed: [], seed=1)
+    assert layer.alpha is not None
+    assert layer.alpha[38, 66] > 200 and layer.alpha[54, 66] == 0
+    assert layer.alpha[91, 30] == 128 and layer.picture[91, 30].max() == 0
 
 
 def test_painted_people_get_the_light_of_the_scene_without_a_jump_and_finished_ones_stay() -> None:
