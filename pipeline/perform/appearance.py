@@ -20,6 +20,9 @@ from pipeline.perform.body_core import body_core, limb_gaps
 _SAME_OUTLINE = 0.75
 """Least overlap (IoU) of an alpha channel with the detected person: with less it outlines other things too."""
 
+_DOMINANT = 2.0
+"""The new person is so many times as tall as anybody else in a reference picture."""
+
 
 def find_appearance(
     prompt: str,
@@ -28,8 +31,8 @@ def find_appearance(
     people: PeopleBackend,
     more_references: Sequence[NDArray[np.uint8]] = (),
 ) -> Appearance:
-    """Return the generator's appearance input. Raises ``InvalidInput`` where a reference (H, W, 3 or 4) does not show
-    exactly one person."""
+    """Return the generator's appearance input. Raises ``InvalidInput`` where a reference (H, W, 3 or 4) shows nobody,
+    or several people of whom none is by far the largest: bystanders and people on posters are small."""
     if reference is None:
         return Appearance(prompt, negative_prompt)
     fields = ["reference_image_url"]
@@ -46,15 +49,21 @@ def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str
     people.reset()
     seen = people.find(opaque(reference))
     people.reset()
-    if len(seen) != 1:
-        found = "nobody" if not seen else f"{len(seen)} people"
-        raise InvalidInput(f"the reference picture must show exactly one person, and {found} was found", field=field)
-    person = seen[0]
+    if not seen:
+        raise InvalidInput("nobody was found in the reference picture, which must show one person", field=field)
+    person, *others = sorted(seen, key=_height_px, reverse=True)
+    if others and _height_px(person) < _DOMINANT * _height_px(others[0]):
+        told = f"the reference picture must show one person, and {len(seen)} of similar size were found"
+        raise InvalidInput(told, field=field)
     if reference.shape[2] == 4:
         person = _with_mask(person, reference[..., 3] > 127)
     else:
         person = replace(person, mask=_cut_out(reference, person))
     return ReferencePicture(reference, person)
+
+
+def _height_px(person: Person) -> float:
+    return float(person.box_xyxy[3] - person.box_xyxy[1])
 
 
 def _cut_out(reference: NDArray[np.uint8], person: Person) -> Mask:
