@@ -1,11 +1,13 @@
-"""Grain where it is asked for is the grain of the whole picture."""
+"""Grain where it is asked for is the grain of the whole picture, and a new person has only that of the camera."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pipeline.maths.grain import Grain, add_grain
+from pipeline.datatypes.arrays import Picture
+from pipeline.maths.grain import Grain, add_grain, estimate_grain, noise_inside
 
 
 @pytest.mark.parametrize("radius_px", [0.0, 0.5, 1.0])
@@ -22,3 +24,23 @@ def test_grain_in_a_part_is_that_of_the_whole_picture(radius_px: float) -> None:
     np.testing.assert_array_equal(part[where], whole[where])
     assert (part[:5, 40:] == picture[:5, 40:]).all()
     assert np.count_nonzero(whole != picture) > 0.5 * picture.size
+
+
+def test_a_new_person_gets_the_noise_of_the_camera_and_not_gravel_or_patterns() -> None:
+    rng = np.random.default_rng(0)
+    noise = 3.0
+
+    def noisy(picture: NDArray[np.float64]) -> Picture:
+        return np.clip(np.rint(picture + rng.normal(0, noise, picture.shape)), 0, 255).astype(np.uint8)
+
+    # Fine gravel, which the plate lacks since it cannot be registered, beside a wall.
+    wall = np.full((120, 160, 3), 120.0)
+    gravel = wall + rng.normal(0, 12, (120, 160, 1)) * (np.arange(160)[:, None] > 30)
+    plates = [wall.astype(np.uint8)] * 3
+    sources = [noisy(gravel) for _ in plates]
+    clothes = noise_inside(noisy(gravel[:, 60:]), np.ones((120, 100), np.bool_))
+    grain = estimate_grain(plates, sources, [np.ones((120, 160), np.bool_)] * 3, [clothes])
+
+    assert min(grain.sigma) > 2 * noise
+    shown = [sigma * np.sqrt(grain.common + 0.45 * (1 - grain.common)) for sigma in grain.of_people().sigma]
+    assert shown == pytest.approx(3 * [noise * np.sqrt(0.45)], rel=0.15)

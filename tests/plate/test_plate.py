@@ -316,8 +316,8 @@ def test_fine_gravel_that_the_plate_lacks_is_no_grain_on_people(noise: float, sh
     assert grain.on_people == pytest.approx(share, abs=0.08)
     assert grain.sigma[1] == pytest.approx(4, abs=0.4)
     assert grain.of_people().sigma[1] == pytest.approx(share * 4, abs=0.6)
-    # Nobody to measure.
-    assert estimate_grain([plate], [ground], [np.ones((120, 160), bool)]).on_people == 1
+    # Nobody to measure: of the background all looks like noise.
+    assert estimate_grain([plate], [ground], [np.ones((120, 160), bool)]).on_people == pytest.approx(1, abs=0.05)
 
 
 def test_grain_is_measured_and_repeats() -> None:
