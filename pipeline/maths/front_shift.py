@@ -199,20 +199,21 @@ def _shifts(compared: _Compared, side: int, sigma_px: float) -> tuple[Flow, Mask
     shape = compared.inside.shape
     half = side // 2
     here = np.zeros(shape, np.int32)
-    _take_better(compared.agreeing(0, 0), half, here, 0, np.zeros(shape, np.int32), np.zeros(shape, np.uint8), 1)
-    best = here.copy()
     choice = np.zeros(shape, np.uint8)
     found = np.zeros(shape, np.bool_)
+    _take_better(compared.agreeing(0, 0), half, here, 0, np.zeros(shape, np.int32), choice, 0, found)
+    best = here.copy()
+    found[:] = False
     steps = [(0, 0)]
     for size in range(1, _MOST_PX + 1):
         least = round(side * (_GAIN * size + _CHANCE_PX))
         for step in ((-size, 0), (size, 0), (0, -size), (0, size)):
-            agreeing = compared.agreeing(*step)
-            _take_better(agreeing, half, best, least, here, choice, len(steps))
-            found = np.where(choice == len(steps), agreeing, found)
+            _take_better(compared.agreeing(*step), half, best, least, here, choice, len(steps), found)
             steps.append(step)
-    shift = np.array(steps, np.float32)[choice]
     sure = _large(_opened(found))
+    if not sure.any():
+        return np.zeros((*shape, 2), np.float32), sure
+    shift = np.array(steps, np.float32)[choice]
     weight = sure.astype(np.float32)
     total = cv2.GaussianBlur(weight, (0, 0), sigma_px)[..., None]
     spread = cv2.GaussianBlur(shift * weight[..., None], (0, 0), sigma_px) / np.maximum(total, 1e-6)
@@ -228,9 +229,11 @@ def _take_better(
     here: NDArray[np.int32],
     choice: NDArray[np.uint8],
     number: int,
+    found: Mask,
 ) -> None:
     """Count the ``agreeing`` pixels (h, w) in the window around each pixel; where they are more than the ``best`` so
-    far, and ``least`` more than ``here``, they are the best, and the ``number`` is the choice."""
+    far, and ``least`` more than ``here``, they are the best, the ``number`` is the choice, and ``found`` is whether the
+    pixel itself agrees."""
     height, width = agreeing.shape
     columns = np.zeros(width, np.int32)
     for r in range(-half, height):
@@ -252,6 +255,7 @@ def _take_better(
             if count > best[r, c] and count >= here[r, c] + least:
                 best[r, c] = count
                 choice[r, c] = number
+                found[r, c] = agreeing[r, c]
 
 
 def _front(compared: _Compared, shift: Flow, sure: Mask) -> Mask:

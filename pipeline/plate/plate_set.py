@@ -24,7 +24,8 @@ from pipeline.shaped import Shaped, Shapes
 
 NODES = "plate_nodes.bin"
 _CACHED_PLATES = 3
-"""Those of a frame, and one more for frames in progress on the other side of an anchor."""
+"""As many bytes as these have are kept: those of a frame, and one more for frames in progress on the other side of an
+anchor, or made smaller."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -88,8 +89,7 @@ class PlateSet(Shaped):
             picture = cv2.remap(plate, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             # What is known would grow by a pixel of the reduced plate.
             between = cv2.INTER_LINEAR if step == 1 else cv2.INTER_NEAREST
-            known = cv2.remap(seen, at, None, between, borderMode=cv2.BORDER_CONSTANT)
-            views.append((picture, known, np.float32(max(float(weight), 1e-3))))
+            views.append((picture, _seen_at(seen, at, between), np.float32(max(float(weight), 1e-3))))
         if not views:
             return np.full((h, w, 3), 128, np.uint8), np.zeros((h, w), np.bool_)
         if len(views) == 1:
@@ -117,22 +117,36 @@ class PlateSet(Shaped):
         """Return one plate, (H, W, 3) RGB, and where it is known, (H, W) 0 or 255, reduced by ``step``; the last few
         are kept."""
         with self._lock:
-            if (row, step) in self._cache:
-                self._cache.move_to_end((row, step))
-            else:
-                self._cache[row, step] = self._read(row, step)
-                while len(self._cache) > _CACHED_PLATES:
-                    self._cache.popitem(last=False)
-            return self._cache[row, step]
+            return self._kept(row, step)
 
-    def _read(self, row: int, step: float) -> tuple[Picture, NDArray[np.uint8]]:
-        picture, seen = self._cache.get((row, 1.0)) or read_plate(self.folder, row)
-        if step == 1:
-            return picture, seen
+    def _kept(self, row: int, step: float) -> tuple[Picture, NDArray[np.uint8]]:
+        if (row, step) not in self._cache:
+            self._cache[row, step] = read_plate(self.folder, row) if step == 1 else self._reduced(row, step)
+            most = _CACHED_PLATES * 4 * self.size_wh[0] * self.size_wh[1]
+            while sum(picture.nbytes + seen.nbytes for picture, seen in self._cache.values()) > most:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end((row, step))
+        return self._cache[row, step]
+
+    def _reduced(self, row: int, step: float) -> tuple[Picture, NDArray[np.uint8]]:
+        # The whole plate is kept as well: as people approach it is soon needed at the next size.
+        picture, seen = self._kept(row, 1.0)
         size_wh = max(1, round(self.size_wh[0] / step)), max(1, round(self.size_wh[1] / step))
         return reduced(picture, size_wh), np.asarray(
             cv2.resize(seen, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8
         )
+
+
+def _seen_at(seen: NDArray[np.uint8], at: NDArray[np.float32], interpolation: int) -> NDArray[np.uint8]:
+    """Return (h, w) 0..255 where a plate is known at positions (h, w, 2), by its ``seen`` (H, W) 0 or 255."""
+    lines = at.reshape(len(at), -1)
+    x0, y0 = np.floor(lines.min(axis=0).reshape(-1, 2).min(axis=0)).astype(int)
+    x1, y1 = np.ceil(lines.max(axis=0).reshape(-1, 2).max(axis=0)).astype(int)
+    is_inside = x0 >= 0 and y0 >= 0 and x1 < seen.shape[1] and y1 < seen.shape[0]
+    if is_inside and cv2.countNonZero(seen[y0 : y1 + 1, x0 : x1 + 1]) == (y1 + 1 - y0) * (x1 + 1 - x0):
+        # Mostly all of it is known, and to look at it takes a fraction of the time.
+        return np.full(at.shape[:2], 255, np.uint8)
+    return np.asarray(cv2.remap(seen, at, None, interpolation, borderMode=cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _step(factor: float) -> float:

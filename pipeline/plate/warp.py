@@ -92,17 +92,25 @@ def _fill_coordinates(
 
 def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:
     """Return the (N, 2) residual at points, bilinear between nodes."""
-    rows, columns = nodes.shape[:2]
-    x = np.clip(points[:, 0] * (columns - 1) / max(size_wh[0] - 1, 1), 0, columns - 1)
-    y = np.clip(points[:, 1] * (rows - 1) / max(size_wh[1] - 1, 1), 0, rows - 1)
-    column = np.minimum(x.astype(np.int64), max(columns - 2, 0))
-    row = np.minimum(y.astype(np.int64), max(rows - 2, 0))
-    below = np.minimum(row + 1, rows - 1)
-    right = np.minimum(column + 1, columns - 1)
-    fx, fy = (x - column)[:, None], (y - row)[:, None]
-    top = nodes[row, column] * (1 - fx) + nodes[row, right] * fx
-    bottom = nodes[below, column] * (1 - fx) + nodes[below, right] * fx
-    return top * (1 - fy) + bottom * fy
+    return _sampled(nodes, np.ascontiguousarray(points, np.float64), size_wh)
+
+
+@njit(cache=True, nogil=True)
+def _sampled(nodes: NDArray[np.floating], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Return ``sample_nodes``."""
+    rows, columns, axes = nodes.shape
+    result = np.empty((len(points), axes))
+    for i in range(len(points)):
+        x = min(max(points[i, 0] * (columns - 1) / max(size_wh[0] - 1, 1), 0.0), columns - 1.0)
+        y = min(max(points[i, 1] * (rows - 1) / max(size_wh[1] - 1, 1), 0.0), rows - 1.0)
+        column, row = min(int(x), max(columns - 2, 0)), min(int(y), max(rows - 2, 0))
+        right, below = min(column + 1, columns - 1), min(row + 1, rows - 1)
+        fx, fy = x - column, y - row
+        for k in range(axes):
+            top = nodes[row, column, k] * (1 - fx) + nodes[row, right, k] * fx
+            bottom = nodes[below, column, k] * (1 - fx) + nodes[below, right, k] * fx
+            result[i, k] = top * (1 - fy) + bottom * fy
+    return result
 
 
 def node_shape(size_wh: tuple[int, int], body_height_px: float) -> tuple[int, int]:

@@ -165,6 +165,11 @@ def test_a_smaller_view_is_the_reduced_one(tmp_path: Path) -> None:
         # Half a pixel beside it as much more of the texture changes.
         assert apart < 0.35 * np.abs(wanted[:, 1:].astype(float) - wanted[:, :-1]).mean()
         assert np.mean(seen == (cv2.resize(whole_seen.view(np.uint8), size_wh) > 0)) > 0.98
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    # At further sizes a plate is not read again.
+    for size_wh in ((55, 129), (50, 117), (44, 103), (36, 84)):
+        assert plates.render(30, box, size_wh)[0].shape[1::-1] == size_wh
 
 
 def test_background_that_no_frame_shows_is_reported(tmp_path: Path) -> None:
