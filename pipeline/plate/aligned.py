@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Picture, Transforms
+from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.plate.anchors import AnchorPlan
 from pipeline.plate.warp import Warp
 
@@ -19,6 +19,8 @@ class Candidates:
     plan: AnchorPlan
     pictures: dict[int, Picture]
     grades: dict[int, NDArray[np.uint8]]
+    people: Mask
+    """(H, W) what hides the background in the anchor, without the margin of its grades."""
     guesses: dict[int, Transforms]
     """frame -> (3, 3) candidate from anchor."""
     motions: dict[int, Transforms]

@@ -62,6 +62,7 @@ def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: P
         plan=plan,
         pictures=pictures,
         grades={frame: grade_of(frame) for frame in plan.candidates},
+        people=inputs.people_mask(plan.frame),
         guesses={t: np.linalg.inv(world_from_source[t]) @ world_from_source[plan.frame] for t in plan.candidates},
         motions={
             t: np.linalg.inv(world_from_source[t + 1]) @ world_from_source[t - 1]
@@ -101,9 +102,9 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
     plate, seen = _merge(stack, aligned, _NEAREST if parallax > _PARALLAX_PX else max_samples)
     plate = sharpened_plate(stack, aligned, plate)
     if parallax > _PARALLAX_PX:
-        plate = front_in_place(
-            plate, seen, np.asarray(stack.pictures[plan.frame]), stack.grades[plan.frame] == 0, stack.height
-        )
+        hidden = stack.grades[plan.frame] == 0
+        anchor = np.asarray(stack.pictures[plan.frame])
+        plate = front_in_place(plate, seen, anchor, hidden, stack.people, stack.height)
     return plate, seen, pattern
 
 
