@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask, Matte, Picture
 from pipeline.maths.boxes import box_of_mask, clipped, grown
-from pipeline.maths.channels import largest_channel
 from pipeline.maths.masks import close, grow
 from pipeline.maths.optical_flow import Flow, warp_by_flow
 from pipeline.maths.regions import areas_of, counts_in, those_of
@@ -40,9 +39,12 @@ _ALIKE_SLOPE = 0.35
 """Differences that are agreement, gray levels: noise, and half a pixel on an edge."""
 _ALIKE_SPREAD = 1.5
 """More is allowed once the shift is known: pixels at the edge are mixed with people's."""
+_BLUR_PX = 5
+"""How far from a pixel others affect how it is compared."""
 LEAST_PX = 120
 """Pixels that show the plate inside the outline, from which on something may be in front."""
 _SPREAD_BH = 0.05
+_COARSE = 4
 _LEAST_SPREAD = 0.03
 _LEAST_SURE = 0.25
 _LEAST_NEW = 0.1
@@ -115,22 +117,28 @@ def front_shift(picture: Picture, plate: Picture, seen: Mask, inside: Mask, heig
     ``picture`` and ``plate``, in its light, are (h, w, 3), ``seen`` (h, w) is where the plate is known, and ``inside``
     (h, w) the people's outline with what is in front of them. Bodies are ``height_px`` high.
     """
-    compared = _Compared.of(picture, plate, seen, inside)
-    shown = _large(_opened(compared.agreeing(0, 0)))
-    if not shown.any():
+    size_wh = inside.shape[1], inside.shape[0]
+    x0, y0, x1, y1 = clipped(grown(box_of_mask(inside), _MOST_PX + _BLUR_PX), size_wh)
+    near = np.s_[y0:y1, x0:x1]
+    asked, known = np.ascontiguousarray(inside[near]), np.ascontiguousarray(seen[near])
+    compared = _Compared.of(picture[near], plate[near], known, asked)
+    part_shown = _large(_opened(compared.agreeing(0, 0)))
+    if not part_shown.any():
         return None
+    shown = np.zeros(inside.shape, np.bool_)
+    shown[near] = part_shown
     side = max(3, round(_WINDOW_BH * height_px)) | 1
-    x0, y0, x1, y1 = clipped(grown(box_of_mask(shown), side), (inside.shape[1], inside.shape[0]))
-    area = np.s_[y0:y1, x0:x1]
-    compared = compared.part(area)
-    part_shift, sure = _shifts(compared, side, _SPREAD_BH * height_px)
+    left, top, right, bottom = clipped(grown(box_of_mask(part_shown), side), (x1 - x0, y1 - y0))
+    compared = compared.part(np.s_[top:bottom, left:right])
+    area = np.s_[y0 + top : y0 + bottom, x0 + left : x0 + right]
     shift = np.zeros((*inside.shape, 2), np.float32)
     front = np.zeros(inside.shape, np.bool_)
     vacated = front.copy()
+    chosen, sure = _shifts(compared, side)
     if sure.any():
-        shift[area] = part_shift
-        front[area] = _front(compared, part_shift, sure)
-        vacated[area] = _vacated(front[area], part_shift) & compared.inside
+        shift[area] = _spread(chosen, sure, _SPREAD_BH * height_px)
+        front[area] = _front(compared, shift[area], sure)
+        vacated[area] = _vacated(front[area], shift[area]) & compared.inside
     return FrontShift(shift, front, vacated, _around(shown | front | vacated))
 
 
@@ -140,10 +148,10 @@ def _around(mask: Mask) -> Matte:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Compared(Shaped):
-    """Two pictures without their noise."""
+    """Two pictures without their noise, channels first."""
 
     SHAPES: ClassVar[Shapes] = {
-        "now": ("h", "w", 3), "clean": ("h", "w", 3), "limit": ("h", "w"), "inside": ("h", "w"), "seen": ("h", "w"),
+        "now": (3, "h", "w"), "clean": (3, "h", "w"), "limit": ("h", "w"), "inside": ("h", "w"), "seen": ("h", "w"),
     }  # fmt: skip
 
     now: Float32Array
@@ -159,10 +167,11 @@ class _Compared(Shaped):
         gray = np.asarray(cv2.transform(clean, np.full((1, 3), 1 / 3)), np.float32)
         slope = cv2.magnitude(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1)) / 8
         limit = np.float32(_ALIKE_LEVELS) + np.float32(_ALIKE_SLOPE) * cv2.dilate(slope, np.ones((3, 3), np.uint8))
-        return cls(np.asarray(now, np.float32), np.asarray(clean, np.float32), limit, inside, seen)
+        return cls(np.stack(cv2.split(now)), np.stack(cv2.split(clean)), limit, inside, seen)
 
     def part(self, area: tuple[slice, slice]) -> _Compared:
-        now, clean, limit = (np.ascontiguousarray(each[area]) for each in (self.now, self.clean, self.limit))
+        now, clean = (np.ascontiguousarray(each[:, *area]) for each in (self.now, self.clean))
+        limit = np.ascontiguousarray(self.limit[area])
         inside, seen = (np.ascontiguousarray(each[area]) for each in (self.inside, self.seen))
         return _Compared(now, clean, limit, inside, seen)
 
@@ -185,89 +194,92 @@ def _fill_agreeing(
     result: Mask,
 ) -> None:
     height, width = inside.shape
+    first, last = max(right, 0), min(width, width + right)
     for r in range(max(down, 0), min(height, height + down)):
-        for c in range(max(right, 0), min(width, width + right)):
-            if inside[r, c] and seen[r - down, c - right]:
-                apart = np.float32(0)
-                for channel in range(3):
-                    apart = max(apart, abs(now[r, c, channel] - clean[r - down, c - right, channel]))
-                result[r, c] = apart < limit[r - down, c - right]
+        here, there = slice(first, last), slice(first - right, last - right)
+        # Rows of their own, and no branches: the compiler makes vector instructions of it.
+        red, green, blue = now[0, r, here], now[1, r, here], now[2, r, here]
+        red_there, green_there, blue_there = (
+            clean[0, r - down, there], clean[1, r - down, there], clean[2, r - down, there],
+        )  # fmt: skip
+        most, asked, known, out = limit[r - down, there], inside[r, here], seen[r - down, there], result[r, here]
+        for c in range(len(red)):
+            alike = (abs(red[c] - red_there[c]) < most[c]) & (abs(green[c] - green_there[c]) < most[c])
+            out[c] = alike & (abs(blue[c] - blue_there[c]) < most[c]) & asked[c] & known[c]
 
 
-def _shifts(compared: _Compared, side: int, sigma_px: float) -> tuple[Flow, Mask]:
-    """Return the shift of the plate (h, w, 2) px, and where it is sure (h, w); it is 0 far from that."""
-    shape = compared.inside.shape
-    half = side // 2
-    here = np.zeros(shape, np.int32)
-    choice = np.zeros(shape, np.uint8)
-    found = np.zeros(shape, np.bool_)
-    _take_better(compared.agreeing(0, 0), half, here, 0, np.zeros(shape, np.int32), choice, 0, found)
+def _shifts(compared: _Compared, side: int) -> tuple[Flow, Mask]:
+    """Return the best shift of the plate at each pixel (h, w, 2) px, and where it is sure (h, w)."""
+    here = _counts(compared.agreeing(0, 0), side)
     best = here.copy()
-    found[:] = False
+    choice = np.zeros(here.shape, np.uint8)
+    found = np.zeros(here.shape, np.bool_)
     steps = [(0, 0)]
     for size in range(1, _MOST_PX + 1):
-        least = round(side * (_GAIN * size + _CHANCE_PX))
+        least = here + np.uint16(round(side * (_GAIN * size + _CHANCE_PX)))
         for step in ((-size, 0), (size, 0), (0, -size), (0, size)):
-            _take_better(compared.agreeing(*step), half, best, least, here, choice, len(steps), found)
+            agreeing = compared.agreeing(*step)
+            _take_better(agreeing, _counts(agreeing, side), least, len(steps), best, choice, found)
             steps.append(step)
-    sure = _large(_opened(found))
-    if not sure.any():
-        return np.zeros((*shape, 2), np.float32), sure
-    shift = np.array(steps, np.float32)[choice]
-    weight = sure.astype(np.float32)
-    total = cv2.GaussianBlur(weight, (0, 0), sigma_px)[..., None]
-    spread = cv2.GaussianBlur(shift * weight[..., None], (0, 0), sigma_px) / np.maximum(total, 1e-6)
-    return np.where(total > _LEAST_SPREAD, spread, np.float32(0)), sure
+    return np.array(steps, np.float32)[choice], _large(_opened(found))
+
+
+def _counts(agreeing: Mask, side: int) -> NDArray[np.uint16]:
+    """Return how many pixels (h, w) agree in the square of so many px, at most 255, around each."""
+    ones = agreeing.view(np.uint8)
+    sums = cv2.boxFilter(ones, cv2.CV_16U, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(sums, np.uint16)
 
 
 @njit(cache=True, nogil=True)
 def _take_better(
     agreeing: Mask,
-    half: int,
-    best: NDArray[np.int32],
-    least: int,
-    here: NDArray[np.int32],
-    choice: NDArray[np.uint8],
+    counts: NDArray[np.uint16],
+    least: NDArray[np.uint16],
     number: int,
+    best: NDArray[np.uint16],
+    choice: NDArray[np.uint8],
     found: Mask,
 ) -> None:
-    """Count the ``agreeing`` pixels (h, w) in the window around each pixel; where they are more than the ``best`` so
-    far, and ``least`` more than ``here``, they are the best, the ``number`` is the choice, and ``found`` is whether the
-    pixel itself agrees."""
-    height, width = agreeing.shape
-    columns = np.zeros(width, np.int32)
-    for r in range(-half, height):
-        for c in range(width):
-            if r + half < height:
-                columns[c] += agreeing[r + half, c]
-            if r - half - 1 >= 0:
-                columns[c] -= agreeing[r - half - 1, c]
-        if r < 0:
-            continue
-        count = np.int32(0)
-        for c in range(min(half, width)):
-            count += columns[c]
-        for c in range(width):
-            if c + half < width:
-                count += columns[c + half]
-            if c - half - 1 >= 0:
-                count -= columns[c - half - 1]
-            if count > best[r, c] and count >= here[r, c] + least:
-                best[r, c] = count
+    """Where the ``counts`` (h, w) are more than the ``best`` so far, and at least ``least``, they are the best, the
+    ``number`` is the choice, and ``found`` is whether the pixel itself agrees."""
+    for r in range(len(counts)):
+        for c in range(counts.shape[1]):
+            if counts[r, c] > best[r, c] and counts[r, c] >= least[r, c]:
+                best[r, c] = counts[r, c]
                 choice[r, c] = number
                 found[r, c] = agreeing[r, c]
+
+
+def _spread(chosen: Flow, sure: Mask, sigma_px: float) -> Flow:
+    """Return the ``chosen`` shift (h, w, 2) where it is ``sure`` (h, w), continued around; it is 0 far from that.
+
+    It is smooth, so it is made on a smaller grid.
+    """
+    height, width = sure.shape
+    small_wh = -(-width // _COARSE), -(-height // _COARSE)
+    weighted = np.dstack([chosen * sure[..., None], sure.astype(np.float32)])
+    # Cells at the right and lower edge reach outside.
+    whole = ((0, small_wh[1] * _COARSE - height), (0, small_wh[0] * _COARSE - width), (0, 0))
+    small = cv2.resize(np.pad(weighted, whole, mode="edge"), small_wh, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma_px / _COARSE)
+    large_wh = small_wh[0] * _COARSE, small_wh[1] * _COARSE
+    blurred = cv2.resize(small, large_wh, interpolation=cv2.INTER_LINEAR)[:height, :width]
+    total = blurred[..., 2:]
+    return np.where(total > _LEAST_SPREAD, blurred[..., :2] / np.maximum(total, 1e-6), np.float32(0))
 
 
 def _front(compared: _Compared, shift: Flow, sure: Mask) -> Mask:
     """Return where the plate is moved by the ``shift``, (h, w): the ``sure`` places, and what they are part of."""
     x, y = np.meshgrid(np.arange(shift.shape[1], dtype=np.float32), np.arange(shift.shape[0], dtype=np.float32))
     at = np.stack([x, y], axis=-1) - shift
-    clean, limit, seen = (
+    red, green, blue, limit, seen = (
         cv2.remap(each, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for each in (compared.clean, compared.limit, compared.seen.astype(np.float32))
+        for each in (*compared.clean, compared.limit, compared.seen.astype(np.float32))
     )
-    agreeing = (largest_channel(cv2.absdiff(compared.now, clean)) < np.float32(_ALIKE_SPREAD) * limit) & (seen > 0.9)
-    agreeing &= compared.inside & (shift != 0).any(axis=2)
+    agreeing = compared.inside & (shift != 0).any(axis=2) & (seen > 0.9)
+    for now, clean in zip(compared.now, (red, green, blue), strict=True):
+        agreeing &= cv2.absdiff(now, clean) < np.float32(_ALIKE_SPREAD) * limit
     count, labeled = cv2.connectedComponents(_opened(agreeing).view(np.uint8), connectivity=4)
     areas = areas_of(labeled, count)
     newly = agreeing & ~compared.agreeing(0, 0)
