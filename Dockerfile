@@ -19,17 +19,19 @@ WORKDIR /app
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.lock requirements-gpu.lock ./
-RUN pip install --no-cache-dir -r requirements.lock
+# Nothing imports the packages' own tests.
+RUN pip install --no-cache-dir -r requirements.lock && find /opt/venv -type d -name tests -prune -exec rm -r {} +
 ARG PRESETS=none
 # triton (0.9 GB) is needed for `generate.compile` only, which also needs a C compiler: the image has neither. ultralytics loads polars for
 # tables and plots only. None of the removed libraries (0.3 GB: solving on several GPUs, a second runtime compiler, the profiler's counters) is
-# named by a library that torch loads; CUPTI alone looks for the profiler's, when it counts.
+# named by a library that torch loads; CUPTI alone looks for the profiler's, when it counts. The headers, the device code and protoc are for building.
 RUN if [ "$PRESETS" != none ]; then \
       pip install --no-cache-dir -r requirements-gpu.lock \
       && pip uninstall --yes triton polars polars-runtime-32 \
       && cd /opt/venv/lib/python3.11/site-packages \
       && rm -r nvidia/cu13/lib/libcusolverMg.so.* nvidia/cu13/lib/libnvrtc*.alt.so* nvidia/cu13/lib/libnvperf_*.so nvidia/cu13/lib/*.a \
-        torch/include; \
+        nvidia/nvshmem/lib/libnvshmem_device.* torch/include torch/bin/protoc* \
+      && find . -type d -name tests -prune -exec rm -r {} +; \
     fi
 
 # NVIDIA's packages for this Debian version; `--build-arg CUDA_COMPAT=none` omits them, for hosts with driver 580 or newer.
