@@ -16,6 +16,7 @@ from pipeline.errors import InvalidInput
 from pipeline.maths.cutout import refined_mask, without_gaps
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.perform.body_core import body_core, limb_gaps
+from pipeline.perform.nearer_face import with_nearer_face
 
 _SAME_OUTLINE = 0.75
 """Least overlap (IoU) of an alpha channel with the detected person: with less it outlines other things too."""
@@ -47,7 +48,8 @@ def find_appearance(
 
 def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str) -> ReferencePicture:
     people.reset()
-    seen = people.find(opaque(reference))
+    picture = opaque(reference)
+    seen = people.find(picture)
     people.reset()
     if not seen:
         raise InvalidInput("nobody was found in the reference picture, which must show one person", field=field)
@@ -55,6 +57,7 @@ def _only_person(reference: NDArray[np.uint8], people: PeopleBackend, field: str
     if others and _height_px(person) < _DOMINANT * _height_px(others[0]):
         told = f"the reference picture must show one person, and {len(seen)} of similar size were found"
         raise InvalidInput(told, field=field)
+    person = with_nearer_face(person, picture, people)
     if reference.shape[2] == 4:
         person = _with_mask(person, reference[..., 3] > 127)
     else:

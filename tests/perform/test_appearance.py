@@ -1,7 +1,8 @@
-"""Who in a reference picture is the new person."""
+"""Who in a reference picture is the new person, and where their face is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline.datatypes.survey import Person
 from pipeline.errors import InvalidInput
+from pipeline.joints import FACE, SHOULDERS
 from pipeline.perform.appearance import find_appearance
 
 
@@ -45,3 +47,46 @@ def test_the_new_person_is_by_far_the_largest_in_the_reference_picture() -> None
         _found(bystander, tall, companion)
     with pytest.raises(InvalidInput, match="nobody"):
         _found()
+
+
+class _PeopleNearby:
+    """Finds a face at its true place in a part of the picture, and anywhere else in the whole."""
+
+    def __init__(self, whole: Person, true_xy: tuple[float, float]) -> None:
+        self._whole = whole
+        self._true_xy = true_xy
+
+    def find(self, picture: Any) -> list[Person]:
+        if picture.shape[:2] == (100, 100):
+            return [self._whole]
+        # The part's corner is told by its colors.
+        row, column, _ = picture[0, 0]
+        joints = self._whole.joints.copy()
+        joints[FACE, :2] = np.array(self._true_xy) - [column, row]
+        return [replace(self._whole, joints=joints)]
+
+    def reset(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("true_xy", "trust", "face_xy"),
+    [((51.0, 22.0), 1.0, (51.0, 22.0)), ((80.0, 22.0), 1.0, (50.0, 20.0)), ((51.0, 22.0), 0.2, (50.0, 20.0))],
+)
+def test_a_face_is_where_it_is_seen_from_nearby(
+    true_xy: tuple[float, float], trust: float, face_xy: tuple[float, float]
+) -> None:
+    whole = _person(40, 10)
+    whole.joints[:] = [50, 60, 1]
+    whole.joints[FACE] = [50, 20, trust]
+    whole.joints[SHOULDERS, :2] = [50, 30]
+    whole.skeleton[:] = [50, 60, 3]
+    whole.skeleton[FACE, :2] = [50, 20]
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[..., 0], picture[..., 1] = np.mgrid[:100, :100]
+    found = find_appearance("", "", picture, cast(Any, _PeopleNearby(whole, true_xy))).reference_person
+    assert found is not None
+    np.testing.assert_allclose(found.joints[FACE, :2], 5 * [face_xy])
+    np.testing.assert_allclose(found.skeleton[FACE], 5 * [(*face_xy, 3)])
+    np.testing.assert_array_equal(found.joints[SHOULDERS], whole.joints[SHOULDERS])
+    np.testing.assert_array_equal(found.skeleton[SHOULDERS], whole.skeleton[SHOULDERS])
