@@ -18,7 +18,7 @@ from pipeline.datatypes.survey import Person
 from pipeline.maths.masks import iou
 from pipeline.models.people.close_ups import LEAST_SCORE as CLOSE_UP_SCORE
 from pipeline.models.people.close_ups import is_close_up, look_at_face
-from pipeline.models.people.distant import find_distant, find_lost
+from pipeline.models.people.distant import find_beside, find_distant, find_lost
 from pipeline.models.people.following import (
     Followed,
     expected_mask,
@@ -163,7 +163,7 @@ class BlazePosePeople:
 
     def _detections(self, view: View, followed: list[Followed], hidden: list[Followed]) -> list[RoughPerson]:
         """Return what the detector finds, with faces that fill the picture, to which it gives a low score, and with
-        people too far away for it to see in the whole picture: lost ones, and, where nobody is found, any."""
+        people too far away or too hidden for it to see in the whole picture: lost ones and others."""
         least = min(self._min_score, CLOSE_UP_SCORE)
         found = [
             rough
@@ -172,6 +172,8 @@ class BlazePosePeople:
         ]
         if not found and not followed:
             found = find_distant(self._detector, view.picture, self._min_score, self._frame)
+        else:
+            found += find_beside(self._detector, view.picture, self._min_score, self._frame, known=found)
         return found + find_lost(self._detector, view.picture, self._min_score, lost=hidden)
 
     def _detector_is_due(self, followed: list[Followed]) -> bool:

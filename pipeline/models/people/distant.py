@@ -1,7 +1,8 @@
 """Distant people: the detector sees the picture at 256 px and misses whoever is less than about 40 px high in it.
 
-So where it finds nobody, it looks again at overlapping parts of the picture, each of them larger in its input; and at
-the surroundings of somebody who has just been lost.
+So where it finds nobody, it looks again at overlapping parts of the picture, each of them larger in its input; at one
+of them at a time while somebody else is there, who may be near and large; and at the surroundings of somebody who has
+just been lost.
 """
 
 from __future__ import annotations
@@ -50,6 +51,22 @@ def find_distant(detector: Detector, picture: Picture, min_score: float, frame: 
         if found:
             return _without_doubles(found)
     return []
+
+
+def find_beside(
+    detector: Detector, picture: Picture, min_score: float, frame: int, known: list[RoughPerson]
+) -> list[RoughPerson]:
+    """Return people (source px) besides those ``known`` in a picture: somebody far away, or half hidden by another.
+
+    One part of the picture every ``FAR_EVERY`` frames, in turn; ``frame`` counts from the shot's first, which is not
+    searched, and so no single picture is.
+    """
+    turn, rest = divmod(frame, FAR_EVERY)
+    if rest or not turn:
+        return []
+    parts = list(_parts(picture, _FAR))
+    found = _find_in(detector, picture, parts[turn % len(parts)], min_score)
+    return [rough for rough in found if not _is_among(rough, known)]
 
 
 def find_lost(detector: Detector, picture: Picture, min_score: float, lost: list[Followed]) -> list[RoughPerson]:
@@ -103,6 +120,10 @@ def _find_in(
 def _without_doubles(found: list[RoughPerson]) -> list[RoughPerson]:
     kept: list[RoughPerson] = []
     for rough in sorted(found, key=lambda rough: -rough.score):
-        if all(overlap_of_boxes(rough.box_xyxy, other.box_xyxy)[0] < _SAME_IOU for other in kept):
+        if not _is_among(rough, kept):
             kept.append(rough)
     return kept
+
+
+def _is_among(rough: RoughPerson, others: list[RoughPerson]) -> bool:
+    return any(overlap_of_boxes(rough.box_xyxy, other.box_xyxy)[0] >= _SAME_IOU for other in others)

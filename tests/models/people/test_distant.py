@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Picture
 from pipeline.maths.boxes import box_of_mask
 from pipeline.models.people.blazepose import BlazePosePeople
-from pipeline.models.people.distant import FAR_EVERY, find_distant
+from pipeline.models.people.distant import FAR_EVERY, find_beside, find_distant
 from pipeline.models.people.movenet import RoughPerson
 
 ASSETS = Path(__file__).parents[3] / "assets"
@@ -67,6 +67,15 @@ def test_most_frames_are_not_searched() -> None:
     assert looks[0] > looks[FAR_EVERY] > 0
 
 
+def test_beside_others_one_part_is_searched_at_a_time_until_all_were() -> None:
+    picture = with_blob((1280, 720), np.array([1180, 300, 1230, 420]))
+    detector = BlobDetector()
+    found = {frame: find_beside(detector, picture, 0.2, frame, known=[]) for frame in range(4 * FAR_EVERY)}
+    (where,) = (frame for frame, people in found.items() if people)
+    assert detector.looks == 3
+    assert find_beside(detector, picture, 0.2, where, known=found[where]) == []
+
+
 def test_a_figure_of_a_ninth_of_the_picture_is_found_at_its_size() -> None:
     figure = cv2.cvtColor(cv2.imread(str(ASSETS / "suit.png")), cv2.COLOR_BGR2RGB)
     near = BlazePosePeople().find(figure)[0]
@@ -82,12 +91,12 @@ def test_a_figure_of_a_ninth_of_the_picture_is_found_at_its_size() -> None:
 
 
 def test_somebody_lost_at_a_distance_is_found_again_beside_somebody_near() -> None:
-    """The whole picture keeps showing the near one alone, so only the surroundings of the lost one are searched."""
+    """The whole picture shows the near one alone: first a part of it shows the far one, then where they were lost."""
     figure = cv2.cvtColor(cv2.imread(str(ASSETS / "suit.png")), cv2.COLOR_BGR2RGB)
     people = BlazePosePeople()
-    far_alone, both, empty = (scene(figure, far, near) for far, near in ((True, False), (True, True), (False, True)))
-    for picture in (far_alone, both, both, both, both):
-        people.find(picture)
+    both, empty = (scene(figure, far, True) for far in (True, False))
+    found = [people.find(both) for _ in range(FAR_EVERY + 1)]
+    assert len(found[0]) == 1 and len(found[-1]) == 2
     people.find(empty)
     people.find(empty)
     found = [people.find(both) for _ in range(3)]
