@@ -46,7 +46,7 @@ _HELD_SECONDS = 2.0
 """How long the frames are held in which a graphic found later is looked for."""
 _RECENT = 16
 _LEAST_SECONDS = 0.25
-"""What shows for a shorter time moves with the scene."""
+"""What is still for a shorter time, and did not come or go at once, moves with the scene."""
 _INSET_ROOM_PX = 3
 """From an inset's own pixels to the last one in which it is mixed with what is behind."""
 
@@ -245,7 +245,8 @@ class OverlayFinder:
 
     def _end(self, graphic: Graphic) -> None:
         graphic.trim(self._held)
-        if graphic.last - graphic.first + 1 >= self._least_frames and graphic.is_steady(self._held):
+        least = self._least_frames if graphic.is_lasting else (STILL_FRAMES + 1) * self._step
+        if graphic.last - graphic.first + 1 >= least and graphic.is_steady(self._held):
             complete_graphic(graphic, self._held, self._background)
             self._ended.append(_Ended.of(graphic.first, graphic.last, graphic.box_xyxy, graphic.mask))
             self._recent.append(graphic)

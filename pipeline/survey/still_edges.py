@@ -50,7 +50,9 @@ _LINK_PX = 4
 """Letters and words this close together form one graphic."""
 _LEAST_EDGE_PX = 24
 _LEAST_FREE_EDGE_PX = 16
-"""Fraction of a graphic's edge that must lie off all people."""
+"""Pixels of a graphic's edge that must lie off all people."""
+_LEAST_ON_PEOPLE_PX = 120
+"""Or of an edge altogether: a sticker over somebody has so many that are exactly still, a print on clothes has not."""
 _RING_PX = 8
 _CHANGE = 25.0
 """Variance of what really changes."""
@@ -152,7 +154,8 @@ class EdgeStatistics:
             return None
         # Strokes along the motion prove nothing, but belong to the others.
         area = _area(grow(new, _STROKE_PX) & (is_still | lasting | new), variance)
-        return StillEdges(new, area | _plain_parts(area, variance, people), mean)
+        area |= _plain_parts(area, variance, people)
+        return StillEdges(new, area | _stickers_on_people(new, variance, people), mean)
 
     def _crossed(
         self,
@@ -245,8 +248,7 @@ def _covered_cells(edges: Mask) -> float:
 
 
 def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
-    """Return those edges (h, w) that belong to a graphic: enough of them together, not all on people, next to
-    change."""
+    """Return those edges (h, w) that belong to a graphic: enough of them together, next to change or many on people."""
     kept = np.zeros_like(edges)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(grow(edges, _LINK_PX).view(np.uint8))
     height, width = edges.shape
@@ -256,7 +258,11 @@ def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
                      max(x - _RING_PX, 0) : min(x + w + _RING_PX, width)]  # fmt: skip
         inside = labels[area] == label
         own = edges[area] & inside
-        if np.count_nonzero(own) < _LEAST_EDGE_PX or np.count_nonzero(own & ~people[area]) < _LEAST_FREE_EDGE_PX:
+        if np.count_nonzero(own) < _LEAST_EDGE_PX:
+            continue
+        if np.count_nonzero(own & ~people[area]) < _LEAST_FREE_EDGE_PX:
+            if np.count_nonzero(own) >= _LEAST_ON_PEOPLE_PX:
+                kept[area] |= own
             continue
         ring = grow(own, _RING_PX) & ~grow(own, 2) & ~people[area]
         if np.count_nonzero(variance[area][ring] > _CHANGE) >= _RING_CHANGES * max(int(np.count_nonzero(ring)), 1):
@@ -297,3 +303,20 @@ def _plain_parts(area: Mask, variance: Float32Array, people: Mask) -> Mask:
     taken = touched & (sizes <= _LARGEST_PART * area.size) & (2 * on_people <= sizes)
     taken[0] = False
     return grow(np.asarray(taken[labels], np.bool_), 1)
+
+
+def _stickers_on_people(edges: Mask, variance: Float32Array, people: Mask) -> Mask:
+    """Return what is still (h, w) within the convex hull of the edges of each graphic that lies on people alone."""
+    found = np.zeros_like(edges)
+    if not (edges & people).any():
+        return found
+    count, labels = cv2.connectedComponents(grow(edges, _LINK_PX).view(np.uint8))
+    for label in range(1, count):
+        own = edges & (labels == label)
+        if np.count_nonzero(own & ~people) >= _LEAST_FREE_EDGE_PX:
+            continue
+        hull = np.zeros(edges.shape, np.uint8)
+        points = np.argwhere(own)[:, ::-1].astype(np.int32)
+        cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+        found |= hull.view(np.bool_) & (variance < _CALM)
+    return found

@@ -49,6 +49,11 @@ _STEEP = 25.0
 _LETTERING = 0.32
 """Share of an area whose edges are so steep (gray levels per px): 0.38 and more where words appear, up to 0.26 where
 they uncover a pavement or a person moves."""
+_LETTERING_ON_PEOPLE = 0.15
+_LEAST_ON_PEOPLE_PX = 200
+_STEEPER = 1.2
+"""The same share where all of it is on people, who move beside the word; least number of such steep edges; and their
+number relative to the other side's. Without words there were up to 50, and a share of 0.02."""
 _STROKE_PX = 3
 _PART_STEEP = 0.2
 _CLEARER = 1.5
@@ -222,7 +227,8 @@ def change_of(
     one: its edges are steeper than those of the ``other`` side. None where it does not, or where all is on people.
 
     ``known`` are the graphics before the change. Where they go, other words appear if edges as steep as letters' do;
-    these may lie in front of people. What shows the ``background`` was uncovered.
+    these may lie in front of people, as words with many such edges may anywhere. What shows the ``background`` was
+    uncovered.
     """
     if appears:
         pixels = pixels & ~background.shows(still)
@@ -232,7 +238,7 @@ def change_of(
     edges = area & (steep >= _GRADIENT**2)
     if np.count_nonzero(edges) < _LEAST_EDGE_PX:
         return None
-    is_lettering = np.count_nonzero(area & (steep >= _STEEP**2)) >= _LETTERING * np.count_nonzero(area)
+    is_lettering = bool(np.count_nonzero(area & (steep >= _STEEP**2)) >= _LETTERING * np.count_nonzero(area))
     if appears and np.count_nonzero(pixels & known) >= _REPLACED * np.count_nonzero(pixels):
         if not is_lettering:
             return None
@@ -240,9 +246,11 @@ def change_of(
         free = edges & ~people & ~known
         clearer = 1.0 if is_lettering else _CLEARER
         is_beside = np.count_nonzero(pixels & people) <= _ON_PEOPLE * np.count_nonzero(pixels)
-        if np.count_nonzero(free) < _FREE_EDGE_PX or not (is_lettering or is_beside):
-            return None
-        if steep[free].sum() < clearer * _steepness(other)[free].sum():
+        if np.count_nonzero(free) < _FREE_EDGE_PX:
+            is_lettering = _is_word_on_people(area & ~known, edges & ~known, steep, _steepness(other))
+            if not is_lettering:
+                return None
+        elif not (is_lettering or is_beside) or steep[free].sum() < clearer * _steepness(other)[free].sum():
             return None
     if is_lettering:
         area = _letters(area, steep, people)
@@ -253,6 +261,14 @@ def change_of(
         area |= near & known & (np.abs(still - other) <= _ALIKE)
     earliest, latest = (frame, _FOREVER) if appears else (0, frame - 1)
     return Change(frame, edges, area, still, appears, earliest, latest)
+
+
+def _is_word_on_people(area: Mask, edges: Mask, steep: Float32Array, other: Float32Array) -> bool:
+    """Return whether an area (h, w) has so many ``edges`` as steep as letters' that nobody's clothes explain them."""
+    count = int(np.count_nonzero(edges & (steep >= _STEEP**2)))
+    before = int(np.count_nonzero(edges & (other >= _STEEP**2)))
+    is_dense = count >= _LETTERING_ON_PEOPLE * np.count_nonzero(area)
+    return bool(is_dense and count >= max(_LEAST_ON_PEOPLE_PX, _STEEPER * before))
 
 
 def _letters(area: Mask, steep: Float32Array, people: Mask) -> Mask:

@@ -189,6 +189,26 @@ def test_words_that_change_three_times_a_second_are_found(step: tuple[float, flo
     assert covered(overlays, 56, caption("FOLLOW")) < 0.1
 
 
+def test_words_and_a_sticker_wholly_in_front_of_somebody_are_found() -> None:
+    person = np.zeros(SIZE_WH[::-1], np.bool_)
+    person[:, 40:] = True
+    world = path((0.0, 0.0))
+    words = ["so HE", "walks", "HOME"]
+    pictures = [with_caption(luma, words[frame // 9 % 3]) for frame, luma in enumerate(scene(world[:36]))]
+    overlays = found_in(pictures, world[:36], [person] * 36)
+    assert min(covered(overlays, frame, caption(words[frame // 9 % 3])) for frame in range(9, 36)) > 0.8
+    world = path((2.0, 0.3))[:36]
+    pictures = scene(world)
+    for picture in pictures:
+        cv2.circle(picture, (300, 180), 30, 250, -1, cv2.LINE_AA)
+        cv2.circle(picture, (300, 180), 27, 140, -1, cv2.LINE_AA)
+        for x in (290, 310):
+            cv2.circle(picture, (x, 172), 5, 40, -1, cv2.LINE_AA)
+        cv2.ellipse(picture, (300, 184), (18, 12), 0, 0, 180, 60, -1, cv2.LINE_AA)
+    sticker = cv2.circle(np.zeros(SIZE_WH[::-1], np.uint8), (300, 180), 29, 255, -1) > 0
+    assert covered(found_in(pictures, world, [person] * 36), 18, sticker) > 0.9
+
+
 def test_background_that_a_person_uncovers_is_no_graphic() -> None:
     world = path((0.0, 0.0))
     pictures = scene(world)
