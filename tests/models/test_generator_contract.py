@@ -44,7 +44,7 @@ def _sd15() -> Generator:
 
 
 def _animatediff() -> Generator:
-    return make_generator(compose_settings("balanced", (*_ON_CPU, "generate.face_px=64")).generate)
+    return make_generator(compose_settings("balanced", (*_ON_CPU, "generate.face_px=64", "generate.steps=3")).generate)
 
 
 def _vace() -> Generator:

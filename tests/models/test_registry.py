@@ -33,7 +33,8 @@ def test_a_job_reports_that_its_preset_is_unavailable(without_torch: None, tmp_p
     runner = Runner(tmp_path)
     answer = runner.fails(good_job(preset=preset), "PRESET_UNAVAILABLE", "preset")
     assert "preview" in answer["error"] and "/" not in answer["error"].replace("a file of the worker", "")
-    runner.does_a_good_job()
+    if preset == _PRESETS[0]:
+        runner.does_a_good_job()
 
 
 @pytest.mark.parametrize("preset", _PRESETS)

@@ -60,6 +60,6 @@ def test_a_still_shows_the_whole_person_and_nobody_else() -> None:
 
 
 def test_people_beyond_the_selectable_numbers_are_not_listed() -> None:
-    frames = np.arange(COUNT)
-    persons = [(walker(n, frames, np.full(COUNT, 10.0 + 8 * n)),) for n in range(MAX_PEOPLE + 2)]
+    frames = np.arange(3)
+    persons = [(walker(n, frames, np.full(3, 10.0 + 8 * n)),) for n in range(MAX_PEOPLE + 2)]
     assert [person.number for person in describe_people(persons, INFO)] == list(range(MAX_PEOPLE))

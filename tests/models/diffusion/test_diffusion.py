@@ -31,7 +31,7 @@ _DIFFUSION = ("fast", "balanced", "high")
 
 
 def _settings(preset: str, *overrides: str) -> DiffusionSettings:
-    return compose_settings(preset, (*tiny_overrides(preset), *overrides)).generate
+    return compose_settings(preset, (*tiny_overrides(preset), "generate.steps=3", *overrides)).generate
 
 
 def _window(settings: DiffusionSettings, frames: int, finished: tuple[Layer, ...] = (), start: int = 0) -> Window:
@@ -250,7 +250,7 @@ def test_without_a_gpu_and_without_weights_the_preset_is_not_available(monkeypat
 
 @pytest.mark.parametrize("preset", _DIFFUSION)
 def test_warming_up_does_not_change_the_layers(preset: str) -> None:
-    settings = compose_settings(preset, (*tiny_overrides(preset), "people=blazepose"))
+    settings = compose_settings(preset, (*tiny_overrides(preset), "generate.steps=3", "people=blazepose"))
     models = load_models(settings)
     window = _window(settings.generate, 2)
     before = _pictures(_generator(settings.generate), window)
