@@ -77,7 +77,7 @@ def test_every_error_code_is_explained(page: str) -> None:
 
 def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```python\n(.*?)^```", _PAGES["README.md"], re.MULTILINE | re.DOTALL)
-    cut = block.replace('artifacts=("report",)', 'artifacts=("report",), start_s=1.5, end_s=1.9')
+    cut = block.replace('artifacts=("report",)', 'artifacts=("report",), start_s=1.5, end_s=1.6')
     assert cut != block and block.count("\n") <= 10
     shutil.copy(_ROOT / "assets" / "walk_a" / "sample.mp4", tmp_path / "clip.mp4")
     path = {**os.environ, "PYTHONPATH": str(_ROOT)}

@@ -29,7 +29,8 @@ def test_an_estimate_needs_no_weights_no_gpu_and_no_destination(tmp_path: Path, 
     else:
         assert told["tflop"] > 100 and told["generator_calls"] > told["frames"]
         assert 0 < told["cost_usd"]["A40"][0] < told["cost_usd"]["A40"][2] < 1
-    runner.does_a_good_job()
+    if preset == "preview":
+        runner.does_a_good_job()
 
 
 def test_an_estimate_follows_the_settings(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.support.put_server import put_server
 
 def test_single_frames_are_generated_without_the_whole_clip(tmp_path: Path) -> None:
     runner = Runner(tmp_path, overrides=("segment.count=3",))
-    answer = runner.answer({"video_url": str(WALK), "mode": "frame"})
+    answer = runner.answer({"video_url": str(WALK), "mode": "frame", "end_s": 1.2})
     assert "video_url" not in answer and len(answer["artifacts"]["frame"]) == 3 == len(answer["segments"])
     source = {frame.index: rgb_of(frame) for frame in open_clip(WALK).frames() if frame.index in answer["stills"]}
     for number, name, segment in zip(answer["stills"], answer["artifacts"]["frame"], answer["segments"], strict=True):

@@ -23,7 +23,7 @@ from tests.support.models import models_with
 
 _WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _SETTINGS = Settings.model_validate(
-    {"output": {"codec": "lossless"}, "segment": {"count": 1, "chunk_seconds": 0.3}, "foot_lock": {"method": "off"}}
+    {"output": {"codec": "lossless"}, "segment": {"count": 1, "chunk_seconds": 0.2}, "foot_lock": {"method": "off"}}
 )
 _PATIENCE_SECONDS = 120.0
 
@@ -45,7 +45,7 @@ class WaitingGenerator(IdentityGenerator):
 
 
 def _result(folder: Path, generator: IdentityGenerator, **callbacks: object) -> bytes:
-    request = JobRequest(_WALK, folder / "out", start_s=1.4, end_s=2.6)
+    request = JobRequest(_WALK, folder / "out", start_s=1.4, end_s=2.1)
     result = run_job(request, _SETTINGS, models_with(generator, _SETTINGS), folder / "work", **callbacks)  # type: ignore[arg-type]
     assert result.video is not None
     return result.video.read_bytes()
@@ -161,7 +161,7 @@ def test_a_job_that_is_stopped_in_finish_does_not_wait_for_the_card(tmp_path: Pa
             yield from super().generate(window, seed, check)
 
     def progress(stage: str, done: int, total: int) -> None:
-        if stage == "perform" and done > 12:
+        if stage == "perform" and done > 8:
             stopped.append(stage)
 
     def check() -> None:
