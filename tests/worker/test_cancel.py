@@ -47,7 +47,7 @@ def test_a_job_can_be_cancelled_in_every_stage(stage: str, tmp_path: Path, monke
         drip(b"HTTP/1.1 200 OK\r\n\r\n")(sock, over)
 
     with http_server({"/slow.mp4": hold}) as server, put_server() as puts:
-        asked: dict[str, Any] = {"video_url": str(WALK), "start_s": 1.0, "end_s": 2.0}
+        asked: dict[str, Any] = {"video_url": str(WALK), "start_s": 1.0, "end_s": 1.4}
         if stage == "fetch":
             asked["video_url"] = server.url("/slow.mp4")
         if stage == "deliver":

@@ -58,7 +58,7 @@ def test_the_published_sizes_have_the_published_numbers_of_parameters() -> None:
 def test_a_dry_run_with_random_weights_on_what_another_machine_prepared(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = ["--part", "1.4", "1.7"]
+    part = ["--part", "1.4", "1.5"]
     prepared = tmp_path / "prepared"
     told = tmp_path / "told.json"
     assert gpu_check.main([*part, "--tiny", "--prepare", str(prepared)]) == 0
@@ -75,7 +75,7 @@ def test_a_dry_run_with_random_weights_on_what_another_machine_prepared(
     (run,) = json.loads(told.read_text())
     assert run["weights"] == "random" and run["generation_s"] > 0 and run["tflop_estimated"] > 0
     # The requested person is always found, so no window is generated twice and no matte is propagated.
-    assert run["quality"]["mattes_propagated"] == 0 and run["quality"]["frames_replaced"] == 9
+    assert run["quality"]["mattes_propagated"] == 0 and run["quality"]["frames_replaced"] == 3
     assert run["provoked_out_of_memory"]["outcome"] == "did not run out"
     assert sorted(run["carried_masks_s_a_frame"]) == ["1", "2"]
     sheet = cv2.imread(run["sheets"][0])
