@@ -170,11 +170,11 @@ class BlazePosePeople:
             for rough in self._detector.find(view.picture, least)
             if rough.score >= self._min_score or is_close_up(rough, view.size_wh)
         ]
+        search = self._detector, view.picture, self._min_score
         if not found and not followed:
-            found = find_distant(self._detector, view.picture, self._min_score, self._frame)
-        else:
-            found += find_beside(self._detector, view.picture, self._min_score, self._frame, known=found)
-        return found + find_lost(self._detector, view.picture, self._min_score, lost=hidden)
+            return find_distant(*search, self._frame) + find_lost(*search, lost=hidden)
+        found += find_lost(*search, lost=hidden)
+        return found + find_beside(*search, self._frame, known=found)
 
     def _detector_is_due(self, followed: list[Followed]) -> bool:
         since_loss = self._frame - self._last_loss
