@@ -46,6 +46,20 @@ class Panels(Shaped):
     opacities: NDArray[np.float64]
     """(N,) of all panels in all their frames."""
 
+    def over(self, lower: Panels | None) -> Panels:
+        """Return these panels together with the ``lower`` ones beneath them."""
+        if lower is None:
+            return self
+        both = (lower, self)
+        return Panels(
+            boxes_xyxy=np.concatenate([each.boxes_xyxy for each in both]),
+            radii_px=np.concatenate([each.radii_px for each in both]),
+            colors=np.concatenate([each.colors for each in both]),
+            firsts=np.concatenate([each.firsts for each in both]),
+            offsets=np.concatenate([lower.offsets, self.offsets[1:] + lower.offsets[-1]]),
+            opacities=np.concatenate([each.opacities for each in both]),
+        )
+
     def shown(self, frame: int) -> list[Panel]:
         """Return the panels of a frame, from the lowest to the topmost."""
         found = []

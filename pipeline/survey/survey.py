@@ -25,6 +25,7 @@ from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
 from pipeline.survey.borders import tracks_inside
 from pipeline.survey.camera import CameraEstimator
+from pipeline.survey.fades import FadeFinder
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
@@ -61,11 +62,13 @@ def survey_clip(
     cuts = CutDetector(info, settings.segment.cut_method)
     follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store)
     background = _Background.of(info, settings)
+    fades = FadeFinder(info)
     shot_starts = [0]
 
     def cut() -> Iterator[tuple[Frame, Picture, bool]]:
         for frame in clip.frames():
             picture = rgb_of(frame)
+            fades.push(picture)
             yield frame, picture, cuts.push(picture, frame.index) and frame.index > 0
 
     def looked_at() -> Iterator[tuple[Frame, bool, PeopleInFrame]]:
@@ -97,6 +100,8 @@ def survey_clip(
             background.push(frame, seen, frame.index in starts)
             progress("split_screen", frame.index + 1, info.num_frames)
     motion, graphics = background.finish()
+    if (faded := fades.finish(shot_starts)) is not None:
+        graphics = replace(graphics, panels=faded.over(graphics.panels))
     survey = Survey(
         info=info,
         shot_starts=np.array(shot_starts, np.int64),
