@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.shaped import Shaped, Shapes
 
+_HIDES = 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -45,6 +47,15 @@ class Panels(Shaped):
     """(K + 1,) start of each panel's frames in ``opacities``, and the end of the last."""
     opacities: NDArray[np.float64]
     """(N,) of all panels in all their frames."""
+
+    def hides_all(self, frame: int, size_wh: tuple[int, int]) -> bool:
+        """Return whether a panel covers the whole of a frame and little of what is beneath it can be restored."""
+        width, height = size_wh
+        return any(
+            panel.opacity > _HIDES and box[0] <= 0 and box[1] <= 0 and box[2] >= width and box[3] >= height
+            for panel in self.shown(frame)
+            for box in [panel.box_xyxy]
+        )
 
     def over(self, lower: Panels | None) -> Panels:
         """Return these panels together with the ``lower`` ones beneath them."""

@@ -75,6 +75,10 @@ def hidden_in(plans: Sequence[Plan], masks: Sequence[SubjectMasks], frame: int) 
     if is_blended is not None and is_blended[frame]:
         # The background of another shot shows through.
         return np.ones_like(hidden)
+    panels = None if plans[0].overlays is None else plans[0].overlays.panels
+    if panels is not None and panels.hides_all(frame, (hidden.shape[1], hidden.shape[0])):
+        # Of a picture that has faded away only noise is restored.
+        return np.ones_like(hidden)
     for further in masks[1:]:
         hidden = hidden | further.subject_mask(frame)
     for plan, own in zip(plans, masks, strict=True):

@@ -67,8 +67,8 @@ class FadeFinder:
                 found = _fade_in(shot[::-1] if is_end else shot, self._longest)
                 if found is None:
                     continue
-                first, opacities, color = found
-                firsts.append(stop - first - len(opacities) if is_end else start + first)
+                opacities, color = found
+                firsts.append(stop - len(opacities) if is_end else start)
                 courses.append(opacities[::-1] if is_end else opacities)
                 colors.append(color)
         if not firsts:
@@ -84,8 +84,8 @@ class FadeFinder:
         )
 
 
-def _fade_in(values: Float64Array, longest: int) -> tuple[int, Float64Array, Float64Array] | None:
-    """Return the first frame, the opacities (n,) and the color (3,) of a fade at the start of a shot.
+def _fade_in(values: Float64Array, longest: int) -> tuple[Float64Array, Float64Array] | None:
+    """Return the opacities (n,) in the first frames of a shot, and the color (3,), where it begins with a fade.
 
     ``values`` (T, Q, 3) are the quantiles of its pictures.
     """
@@ -104,7 +104,7 @@ def _fade_in(values: Float64Array, longest: int) -> tuple[int, Float64Array, Flo
     return None
 
 
-def _mixture(values: Float64Array, clear: Float64Array, first: int) -> tuple[int, Float64Array, Float64Array] | None:
+def _mixture(values: Float64Array, clear: Float64Array, first: int) -> tuple[Float64Array, Float64Array] | None:
     """Return what ``_fade_in`` does where all quantiles (n, Q, 3) are mixtures of ``clear`` (Q, 3) and one color."""
     away = clear - clear.mean(axis=0)
     shares = np.einsum("tqc,qc->t", values - values.mean(axis=1, keepdims=True), away) / np.sum(away * away)
@@ -120,4 +120,4 @@ def _mixture(values: Float64Array, clear: Float64Array, first: int) -> tuple[int
     if np.abs(added - opacities[:, None] * color).max() > _OFF_COLOR:
         return None
     count = int(np.flatnonzero(shares < _CLEAR)[-1]) + 1
-    return first, np.clip(opacities[:count], 0, 1), np.clip(color, 0, 255)
+    return np.clip(np.concatenate([np.ones(first), opacities[:count]]), 0, 1), np.clip(color, 0, 255)

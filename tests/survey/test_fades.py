@@ -44,13 +44,13 @@ def test_both_ends_of_a_clip_fade(level: float) -> None:
             assert panel.box_xyxy[0] < 0 and panel.box_xyxy[2] > 320
 
 
-def test_a_dip_between_two_shots_is_two_fades_and_one_color_between_them_is_none() -> None:
+def test_a_dip_between_two_shots_is_two_fades_between_which_nothing_shows() -> None:
     shares = np.ones(COUNT)
     shares[15:24] = 0.6, 0.4, 0.2, 0, 0, 0, 0.25, 0.5, 0.75
     panels = found_in([share * scene(n + 20 * (n > 19)) for n, share in enumerate(shares)], [0, 21])
     assert panels is not None
     told = [sum(panel.opacity for panel in panels.shown(n)) for n in range(COUNT)]
-    np.testing.assert_allclose(told, np.where(shares > 0, 1 - shares, 0), atol=0.03)
+    np.testing.assert_allclose(told, 1 - shares, atol=0.03)
 
 
 def _opening(n: int) -> np.ndarray:
@@ -86,3 +86,12 @@ def test_fades_lie_over_other_panels() -> None:
     both = panels.over(lower)
     assert [panel.opacity for panel in both.shown(4)] == pytest.approx([0.5, 1 - SHARES[4]], abs=0.03)
     assert len(both.shown(6)) == 1 and len(both.shown(20)) == 0 and len(both.shown(COUNT - 1)) == 1
+
+
+def test_a_picture_that_has_faded_away_is_hidden() -> None:
+    panels = found_in([share * scene(n) for n, share in enumerate(SHARES)], [0])
+    assert panels is not None
+    for n, share in enumerate(SHARES):
+        if abs(share - 0.4) > 0.05:
+            assert panels.hides_all(n, (320, 180)) == (share < 0.4)
+    assert not panels.hides_all(0, (10_000, 180))
