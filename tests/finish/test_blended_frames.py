@@ -26,7 +26,7 @@ def fading_plan(*, fades: bool = True) -> Any:
         skeletons=np.full((COUNT, 23, 3), np.nan, np.float32),
         body_height_px=np.full(COUNT, 20.0),
     )
-    return SimpleNamespace(is_blended=is_blended if fades else None, subject=subject)
+    return SimpleNamespace(is_blended=is_blended if fades else None, subject=subject, overlays=None)
 
 
 def small_mask() -> np.ndarray:

@@ -18,6 +18,7 @@ def _hidden(presence: Presence) -> Mask:
     mask[30:70, 45:55] = True
     plan: Any = SimpleNamespace(
         is_blended=None,
+        overlays=None,
         subject=SimpleNamespace(
             presence=np.array([presence]),
             body_height_px=np.array([40.0]),
