@@ -41,7 +41,7 @@ def show_character(
     """Render the figure that represents the new person, as ``preview`` draws it and as it guides image generators.
 
     It is the one that a job with the same pictures, prompt and settings uses. Raises ``InvalidInput`` where a picture
-    does not show exactly one person, and the errors of the disk.
+    shows nobody, or several people of whom none is by far the largest, and the errors of the disk.
     """
     prepare_process()
     timings: dict[str, float] = {}

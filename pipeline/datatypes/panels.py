@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.shaped import Shaped, Shapes
 
 _HIDES = 0.6
+"""Opacity beyond which what is restored beneath a panel is mostly noise."""
 
 
 @dataclass(frozen=True, slots=True)

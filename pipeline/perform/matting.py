@@ -40,11 +40,11 @@ def cut_out(layer: Layer, window: Window, row: int, candidates: Sequence[Person]
     """
     joints = window.joints[row]
     body_height_px = float(window.body_height_px[row])
-    scored = [(joint_overlap(person.joints, joints, body_height_px), row) for row, person in enumerate(candidates)]
-    best, row = max(scored, default=(0.0, -1))
+    scored = [(joint_overlap(person.joints, joints, body_height_px), i) for i, person in enumerate(candidates)]
+    best, chosen = max(scored, default=(0.0, -1))
     if best < _LEAST_OVERLAP:
         return None
-    person = candidates[row]
+    person = candidates[chosen]
     if not person.mask.any():
         return None
     mask = person.mask

@@ -301,6 +301,28 @@ def test_a_painted_person_is_completed_and_stands_on_the_figures_shadow() -> Non
     assert layer.alpha[91, 30] == 128 and layer.picture[91, 30].max() == 0
 
 
+def test_each_frame_of_a_window_is_completed_from_its_own_plate_and_figure() -> None:
+    """Each has its arm elsewhere, and a plate of another color; in the first one somebody else is found first."""
+    plates = np.stack([np.full((100, 100, 3), level, np.uint8) for level in (40, 220)])
+    arms = np.s_[30:46, 60:72], np.s_[60:76, 60:72]
+    figure = _figure_in((60, 52, 44), 2)
+    depth = figure.depth.copy()
+    painted = []
+    for row, arm in enumerate(arms):
+        picture = plates[row].copy()
+        for part in (np.s_[10:90, 40:60], arm):
+            picture[part] = (200, 60, 60)
+        depth[row][arm] = 0
+        painted.append(Layer(picture, None))
+    window = replace(_window(2), figure=replace(figure, depth=depth), plates=plates)
+    found = [[_person(30), _person()], [_person()]]
+    made = list(MatteMaker(_People(found), None, match_light=False).cut(window, painted, lambda seed: [], seed=1))
+    for row, layer in enumerate(made):
+        assert layer.alpha is not None
+        assert [layer.alpha[38, 66] > 200, layer.alpha[68, 66] > 200] == [row == 0, row == 1]
+        assert layer.alpha[20, 75] == 0
+
+
 def test_painted_people_get_the_light_of_the_scene_without_a_jump_and_finished_ones_stay() -> None:
     """The painting is too bright and blue, and flickers a little; its first frame was finished before."""
     frames = 6

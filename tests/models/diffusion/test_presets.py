@@ -51,7 +51,7 @@ def test_a_preset_keeps_the_promises(tmp_path: Path, preset: str) -> None:
     for a, b, region in zip(source.frames(), made.frames(), regions, strict=True):
         assert np.array_equal(a.planes[0][region == 0], b.planes[0][region == 0])
         assert not np.array_equal(a.planes[0], b.planes[0])
-    # Noise contains no person: every matte is the subject's outline, and the report states so.
+    # Noise contains no person: every matte is the figure's outline, and the report states so.
     assert quality.mattes_propagated == result.report.frames_replaced == 12
     assert _job(tmp_path / "b", settings).video.read_bytes() == result.video.read_bytes()  # type: ignore[union-attr]
 
