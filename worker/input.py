@@ -87,9 +87,7 @@ class JobInput(_Strict):
     negative_prompt: Annotated[_Prompt, Field(description="what the result must not show")] = ""
     reference_image_url: Annotated[
         _Url | None,
-        Field(
-            description="a picture of the new person, who is alone or by far the largest in it; a URL, locally also a path"
-        ),
+        Field(description="a picture of the new person, alone or by far the largest in it; a URL, locally also a path"),
     ] = None
     reference_image_urls: Annotated[
         list[_Url],
