@@ -87,6 +87,20 @@ def luma_of(frame: Frame) -> NDArray[np.uint8]:
     return upright_from_coded(luma, info)
 
 
+def tints_of(frame: Frame) -> NDArray[np.uint8]:
+    """Return the upright (h, w, 2) 8-bit chroma as sampled in the source, 128 where it is neutral."""
+    info = frame.info
+    if is_rgb(info):
+        return np.ascontiguousarray(cv2.cvtColor(rgb_of(frame), cv2.COLOR_RGB2YCrCb)[..., :0:-1])
+    if len(frame.planes) < 3:
+        return np.full((*upright_from_coded(frame.planes[0], info).shape, 2), 128, np.uint8)
+    blue, red = (
+        (plane >> (info.bit_depth - 8)).astype(np.uint8) if info.bit_depth > 8 else plane
+        for plane in frame.planes[1:3]
+    )
+    return upright_from_coded(cv2.merge((blue, red)), info)
+
+
 def rgb_of(frame: Frame) -> Picture:
     """Return the upright RGB view (H, W, 3) uint8 of a frame: what models and plates see.
 

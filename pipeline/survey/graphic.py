@@ -15,6 +15,7 @@ from pipeline.maths.masks import grow
 from pipeline.maths.smoothing import longest_run
 
 Luma = NDArray[np.uint8]
+Tints = NDArray[np.uint8]
 _SHOWN = 0.5
 """Least opacity of a graphic that is still there."""
 _MOST = 1.6
@@ -56,6 +57,8 @@ class Seen:
     """(h, w)."""
     small_world: Transforms
     """(3, 3) from px of the small picture to the shot's ``world`` at that size."""
+    tints: Tints | None = None
+    """(h / 2, w / 2, 2) chroma, 128 where it is neutral; None for a gray picture."""
 
 
 @dataclass(slots=True, eq=False)

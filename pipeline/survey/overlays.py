@@ -22,7 +22,8 @@ from pipeline.datatypes.survey import Overlays
 from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.survey.borders import BorderFinder
-from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, graphics_of
+from pipeline.survey.caption_boxes import CaptionBox, CaptionBoxes
+from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, Tints, graphics_of
 from pipeline.survey.letter_edges import complete_graphic
 from pipeline.survey.split_screen import SplitScreen, SplitScreenFinder
 from pipeline.survey.still_background import StillBackground
@@ -81,6 +82,7 @@ class OverlayFinder:
         self._statistics = EdgeStatistics(info.size_wh, self._small_wh)
         self._background = StillBackground(self._small_wh)
         self._changes = SuddenChanges(self._background)
+        self._boxes = CaptionBoxes(self._step)
         insets = [(screen, screen.covered(part)) for screen, part in given]
         self._insets = [(screen, self._small_box(inset)) for screen, inset in insets if inset is not None]
         self._borders = BorderFinder(
@@ -108,9 +110,9 @@ class OverlayFinder:
         """(h, w) at a reduced size: the graphics and borders found so far that are shown; None where there are none."""
         inside = self._borders.inside
         insets = [box for screen, box in self._insets if screen.first <= self._frames <= screen.last]
-        if inside is None and not insets and not self._shown:
+        if inside is None and not insets and not self._shown and not self._boxes.shown:
             return None
-        mask = self._mask_of(self._shown)
+        mask = self._mask_of([*self._shown, *self._boxes.shown])
         for x0, y0, x1, y1 in insets:
             mask[y0:y1, x0:x1] = True
         if inside is None:
@@ -122,8 +124,16 @@ class OverlayFinder:
         mask[:, int(inside[2] * x) :] = True
         return mask
 
-    def push(self, luma: NDArray[np.uint8], people_mask: Mask, world_from_source: Transforms, is_cut: bool) -> None:
-        """Take the next frame: (H, W) uint8, all people (H, W), the camera's motion (3, 3) since the shot began."""
+    def push(
+        self,
+        luma: NDArray[np.uint8],
+        people_mask: Mask,
+        world_from_source: Transforms,
+        is_cut: bool,
+        tints: Tints | None = None,
+    ) -> None:
+        """Take the next frame: (H, W) uint8, all people (H, W), the camera's motion (3, 3) since the shot began, and
+        the chroma of any size (h, w, 2)."""
         if is_cut:
             self._statistics.cut()
             self._changes.cut()
@@ -137,7 +147,10 @@ class OverlayFinder:
             return
         small = cv2.resize(luma, self._small_wh, interpolation=cv2.INTER_AREA)
         people = cv2.resize(people_mask.view(np.uint8), self._small_wh, interpolation=cv2.INTER_NEAREST).view(np.bool_)
-        self._held.append(Seen(index, np.asarray(small, np.uint8), people, self._scaled(world_from_source)))
+        if tints is not None:
+            half_wh = max(1, self._small_wh[0] // 2), max(1, self._small_wh[1] // 2)
+            tints = np.asarray(cv2.resize(tints, half_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        self._held.append(Seen(index, np.asarray(small, np.uint8), people, self._scaled(world_from_source), tints))
         begins = self._looked % self._block_frames == 0
         self._looked += 1
         if begins:
@@ -153,6 +166,8 @@ class OverlayFinder:
         self._end_block(is_last=True)
         for graphic in self._shown:
             self._end(graphic)
+        for each in self._boxes.finish():
+            self._ended.append(_Ended.of(each.first, each.last, each.box_xyxy, each.mask))
         for screen, box in self._insets:
             whole = np.ones((box[3] - box[1], box[2] - box[0]), np.bool_)
             self._ended.append(_Ended.of(screen.first, screen.last, box, whole))
@@ -199,6 +214,7 @@ class OverlayFinder:
             return
         self._follow()
         self._look_behind()
+        self._boxes.look(self._held[-1], self._mask_of(self._shown), self._held)
         self._blocks += 1
         if self._blocks % _LOOK_BLOCKS and not is_last:
             return
@@ -270,12 +286,15 @@ class OverlayFinder:
         held = [each for each in self._held if each.index <= latest]
         graphic.is_before_still = self._is_still(list(self._held)[-_GRADUAL_FRAMES:])
         graphic.look_back(held, earliest)
+        for seen in held[:: self._block_frames]:
+            if graphic.first <= seen.index <= graphic.last:
+                self._boxes.look(seen, self._mask_of([graphic]), self._held)
         if graphic.follow(held) and latest >= self._held[-1].index:
             self._shown.append(graphic)
         else:
             self._end(graphic)
 
-    def _mask_of(self, graphics: list[Graphic]) -> Mask:
+    def _mask_of(self, graphics: Sequence[Graphic | CaptionBox]) -> Mask:
         mask = np.zeros(self._small_wh[::-1], np.bool_)
         for graphic in graphics:
             mask[graphic.area] |= graphic.mask

@@ -17,7 +17,7 @@ from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.survey import CameraMotion, Overlays, Survey
 from pipeline.maths.boxes import Box
 from pipeline.media.clip import Clip
-from pipeline.media.pixels import luma_of, rgb_of
+from pipeline.media.pixels import luma_of, rgb_of, tints_of
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.request import PointChoice
 from pipeline.runtime.callbacks import Check, Progress
@@ -135,7 +135,7 @@ class _Background:
         """Take the next frame and its people."""
         luma = luma_of(frame)
         world_from_source = self.camera.push(luma, seen.people_mask, seen.feet_px, is_cut, self.overlays.known)
-        self.overlays.push(luma, seen.people_mask, world_from_source, is_cut)
+        self.overlays.push(luma, seen.people_mask, world_from_source, is_cut, tints_of(frame))
         self.panels.push(self.overlays.held, partial(rgb_of, frame), frame.index, is_cut=is_cut)
 
     def finish(self) -> tuple[CameraMotion, Overlays]:

@@ -1,0 +1,234 @@
+"""Plain boxes behind words: the whole caption's, or that of the word just spoken, which leaps from word to word.
+
+A graphic is found by its edges; of a plain box there is only the outline, and not even that where its gray is the
+scene's. But around known letters a surface of one color that fills a rectangle, with round corners or without, is no
+part of any scene. It is searched in one frame at a time, in color, and followed while its pixels keep their color.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.masks import grow
+from pipeline.survey.graphic import Seen, Tints
+
+_PLAIN = 8
+"""Largest range of gray levels and of tints in a neighborhood of 3 x 3."""
+_EVEN = 6.0
+"""Levels by which the surface's pixels may differ from their median,"""
+_EVEN_SHARE = 0.85
+"""and how many do not differ by more."""
+_NEAR_PX = 4
+"""From a letter's edge to the surface."""
+_CELL_PX = 8
+_WORD_CELLS = 1
+"""Half the distance between words of one caption."""
+_WINDOW_PX = 28
+"""Around the words, in which their box lies."""
+_STROKE_PX = 9
+_LEAST_WH = (10, 8)
+_LEAST_SURFACE_PX = 60
+_CONVEX = 0.96
+"""Share of the convex hull that is surface, letters and what these enclose,"""
+_FILLS = 0.8
+"""and of the bounding box that is in the hull: a rectangle, perhaps with round corners."""
+_LEAST_LETTERS_PX = 24
+_LETTERS = (0.03, 0.8)
+"""Share of the letters in the box."""
+_OUTLINE = 0.5
+"""Share of the outline that was found as a graphic's edges: then no letter has to be known."""
+_SHARP = 0.7
+"""Share of the outline across which the color changes, by this many levels:"""
+_STEP = 12
+_ROOM_PX = 4
+_SHOWN = 0.85
+"""Share of the surface's pixels that have its color while the box is shown, by this many levels:"""
+_ALIKE = 8
+_Found = tuple[Mask, Mask, tuple[float, float, float]]
+"""Mask, surface and color of a box."""
+_SAME = 0.8
+"""IoU of two finds of the same box."""
+_LEAST_FRAMES = 4
+
+
+@dataclass(slots=True, eq=False)
+class CaptionBox:
+    """A box, at the reduced size, and the frames in which it is shown, both included."""
+
+    box_xyxy: Box
+    mask: Mask
+    """(h, w) of ``box_xyxy``, letters included."""
+    surface: Mask
+    """The same, without letters and outline."""
+    color: tuple[float, float, float]
+    """Gray level and tints."""
+    first: int
+    last: int
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Rows and columns of the box."""
+        x0, y0, x1, y1 = self.box_xyxy
+        return slice(y0, y1), slice(x0, x1)
+
+    def shows(self, seen: Seen) -> bool:
+        """Return whether a frame shows the box."""
+        away = _distance(seen.luma[self.area], _tints(seen)[self.area], self.color)
+        return float(np.mean(away[self.surface] <= _ALIKE)) >= _SHOWN
+
+
+class CaptionBoxes:
+    """The boxes of a clip, found and followed in the frames still held."""
+
+    def __init__(self, step: int) -> None:
+        """``step`` frames lie between two that are examined."""
+        self._step = step
+        self._shown: list[CaptionBox] = []
+        self._ended: list[CaptionBox] = []
+
+    @property
+    def shown(self) -> Sequence[CaptionBox]:
+        """The boxes that the newest frames show."""
+        return self._shown
+
+    def look(self, seen: Seen, letters: Mask, held: Sequence[Seen]) -> None:
+        """Look for boxes around the ``letters`` (h, w) of one of the ``held`` frames, and find out when they are
+        shown."""
+        self.follow(held)
+        for box in boxes_around(seen, letters):
+            every = [*self._shown, *self._ended]
+            if any(each.first <= seen.index <= each.last and _is_same(each, box) for each in every):
+                continue
+            for earlier in reversed([each for each in held if each.index < seen.index]):
+                if not box.shows(earlier):
+                    break
+                box.first = earlier.index
+            self._shown.append(box)
+        self.follow(held)
+
+    def follow(self, held: Sequence[Seen]) -> None:
+        """Follow the boxes into the newest frames."""
+        for box in list(self._shown):
+            for newer in [each for each in held if each.index > box.last]:
+                if not box.shows(newer):
+                    self._shown.remove(box)
+                    self._ended.append(box)
+                    break
+                box.last = newer.index
+
+    def finish(self) -> Sequence[CaptionBox]:
+        """Return the boxes of all frames; what was there for a moment only is none."""
+        least = (_LEAST_FRAMES - 1) * self._step
+        return [each for each in (*self._ended, *self._shown) if each.last - each.first >= least]
+
+
+def boxes_around(seen: Seen, letters: Mask) -> Iterator[CaptionBox]:
+    """Yield the plain boxes of a frame that have known ``letters`` (h, w) in them, or a known outline."""
+    if not letters.any():
+        return
+    height, width = letters.shape
+    tints = _tints(seen)
+    for x, y, w, h in _words(letters):
+        x0, y0, x1, y1 = clipped(grown((x, y, x + w, y + h), _WINDOW_PX), (width, height))
+        area = np.s_[y0:y1, x0:x1]
+        for mask, surface, color in _boxes_in(seen.luma[area], tints[area], letters[area]):
+            u0, v0, u1, v1 = box_of_mask(mask)
+            part = np.s_[v0:v1, u0:u1]
+            box = x0 + u0, y0 + v0, x0 + u1, y0 + v1
+            yield CaptionBox(box, mask[part], surface[part], color, seen.index, seen.index)
+
+
+def _words(letters: Mask) -> Iterator[tuple[int, int, int, int]]:
+    """Yield x, y, width and height of the groups of ``letters`` (h, w) that are close together."""
+    cells = cv2.dilate(letters.view(np.uint8), np.ones((_CELL_PX, _CELL_PX), np.uint8))[::_CELL_PX, ::_CELL_PX]
+    linked = cv2.dilate(cells, np.ones((1 + 2 * _WORD_CELLS, 1 + 2 * _WORD_CELLS), np.uint8))
+    _, labels = cv2.connectedComponents(linked)
+    for label in range(1, int(labels.max()) + 1):
+        x0, y0, x1, y1 = box_of_mask((labels == label) & (cells > 0))
+        yield x0 * _CELL_PX, y0 * _CELL_PX, (x1 - x0) * _CELL_PX, (y1 - y0) * _CELL_PX
+
+
+def _boxes_in(luma: NDArray[np.uint8], tints: Tints, letters: Mask) -> Iterator[_Found]:
+    """Yield the boxes of a part (h, w) of a picture."""
+    kernel = np.ones((3, 3), np.uint8)
+    plain = cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, kernel) <= _PLAIN
+    plain &= (cv2.morphologyEx(tints, cv2.MORPH_GRADIENT, kernel) <= _PLAIN).all(axis=2)
+    plain &= ~letters  # Their strokes are plain, too.
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(plain.view(np.uint8), connectivity=4)
+    height, width = plain.shape
+    known = np.zeros_like(plain)
+    for label in np.unique(labels[grow(letters, _NEAR_PX) & plain]).tolist():
+        x, y, w, h, count = stats[label].tolist()
+        is_inside = min(x, y) >= _ROOM_PX and x + w <= width - _ROOM_PX and y + h <= height - _ROOM_PX
+        if not is_inside or count < _LEAST_SURFACE_PX:
+            continue
+        seed = labels == label
+        found = None if known[seed].any() else _box_of(seed, luma, tints, letters)
+        if found is not None:
+            known |= found[0]
+            yield found
+
+
+def _box_of(seed: Mask, luma: NDArray[np.uint8], tints: Tints, letters: Mask) -> _Found | None:
+    """Return the mask, surface and color of the box that a plain ``seed`` (h, w) is part of; None where it is of none."""
+    gray, blue, red = float(np.median(luma[seed])), *np.median(tints[seed], axis=0).tolist()
+    color = gray, blue, red
+    away = _distance(luma, tints, color)
+    surface = away <= _ALIKE
+    # Strokes divide the surface.
+    linked = cv2.morphologyEx(surface.view(np.uint8), cv2.MORPH_CLOSE, np.ones((_STROKE_PX, _STROKE_PX), np.uint8))
+    _, parts = cv2.connectedComponents(linked)
+    own = parts == np.bincount(parts[seed & surface]).argmax()
+    surface &= own
+    outlines, _ = cv2.findContours(surface.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull, filled = np.zeros((2, *surface.shape), np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(outlines)), 1)
+    cv2.drawContours(filled, outlines, -1, 1, -1)
+    inside = hull.view(np.bool_)
+    x0, y0, x1, y1 = box_of_mask(inside)
+    size = int(np.count_nonzero(inside))
+    is_small = x1 - x0 < _LEAST_WH[0] or y1 - y0 < _LEAST_WH[1]
+    if is_small or size < _FILLS * (x1 - x0) * (y1 - y0):
+        return None
+    if min(x0, y0) < _ROOM_PX or x1 > inside.shape[1] - _ROOM_PX or y1 > inside.shape[0] - _ROOM_PX:
+        return None
+    explained = inside & (filled.view(np.bool_) | grow(letters, 1))
+    if np.count_nonzero(explained) < _CONVEX * size or np.mean(away[surface] <= _EVEN) < _EVEN_SHARE:
+        return None
+    rim = grow(inside, _ROOM_PX) & ~grow(inside, _ROOM_PX - 1)
+    if np.mean(away[rim] >= _STEP) < _SHARP:
+        return None
+    known = int(np.count_nonzero(letters & inside))
+    has_letters = known >= _LEAST_LETTERS_PX and _LETTERS[0] * size <= known <= _LETTERS[1] * size
+    edge = grow(inside, 2) & ~grow(inside, 1)
+    if not has_letters and np.mean(letters[edge]) < _OUTLINE:
+        return None
+    # The edge's own pixels are a mixture.
+    return grow(inside, 1), surface, color
+
+
+def _is_same(one: CaptionBox, two: CaptionBox) -> bool:
+    x0, y0, x1, y1 = one.box_xyxy
+    u0, v0, u1, v1 = two.box_xyxy
+    both = max(0, min(x1, u1) - max(x0, u0)) * max(0, min(y1, v1) - max(y0, v0))
+    return both >= _SAME * ((x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both)
+
+
+def _tints(seen: Seen) -> Tints:
+    height, width = seen.luma.shape
+    if seen.tints is None:
+        return np.full((height, width, 2), 128, np.uint8)
+    return np.asarray(cv2.resize(seen.tints, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _distance(luma: NDArray[np.uint8], tints: Tints, color: tuple[float, float, float]) -> Float32Array:
+    """Return the largest difference (h, w) to a color in gray level and both tints."""
+    away = np.abs(tints - np.float32(color[1:])).max(axis=2)
+    return np.maximum(away, np.abs(luma - np.float32(color[0])))

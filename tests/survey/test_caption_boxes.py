@@ -1,0 +1,67 @@
+"""Plain boxes behind words are found around known letters, in color, and followed while they are shown."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.datatypes.arrays import Mask
+from pipeline.survey.caption_boxes import CaptionBoxes, boxes_around
+from pipeline.survey.graphic import Seen
+
+WIDTH, HEIGHT = 160, 120
+GRAY = 90
+"""Of the scene's plain cloth, and of the box."""
+
+
+def seen(index: int, box_xyxy: tuple[int, int, int, int] | None, *, slant: int = 0) -> tuple[Seen, Mask]:
+    """A frame of cloth with texture above it, a word, and perhaps a purple box behind that; and the word (h, w)."""
+    noise = np.random.default_rng(3).integers(0, 120, (HEIGHT, WIDTH), np.uint8)
+    luma = np.roll(noise, index, axis=1)
+    luma[40:, 30:] = GRAY
+    tints = np.full((HEIGHT, WIDTH, 2), 128, np.uint8)
+    if box_xyxy is not None:
+        x0, y0, x1, y1 = box_xyxy
+        corners = np.array([[x0 + slant, y0], [x1 + slant, y0], [x1, y1], [x0, y1]], np.int32)
+        cv2.fillPoly(luma, [corners], GRAY)
+        cv2.fillPoly(tints, [corners], (200, 156))
+    word = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.putText(word, "one", (54, 72), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 3)
+    luma[word > 0] = 250
+    tints[word > 0] = 128
+    return Seen(index, luma, word > 255, np.eye(3), cv2.resize(tints, (WIDTH // 2, HEIGHT // 2))), word > 0
+
+
+BOX = (46, 50, 104, 82)
+
+
+def test_a_box_in_the_gray_of_the_cloth_is_found_by_its_color() -> None:
+    frame, word = seen(0, BOX)
+    (found,) = boxes_around(frame, word)
+    assert np.abs(np.subtract(found.box_xyxy, BOX)).max() <= 2
+    assert found.mask.mean() > 0.9  # The letters belong to it.
+
+
+@pytest.mark.parametrize("is_slanted", [False, True])
+def test_words_on_plain_cloth_and_on_other_shapes_have_no_box(is_slanted: bool) -> None:
+    frame, word = seen(0, BOX if is_slanted else None, slant=22)
+    assert not list(boxes_around(frame, word))
+
+
+def test_the_box_is_shown_as_long_as_it_keeps_its_color() -> None:
+    held = [seen(t, BOX if 2 <= t < 9 else None)[0] for t in range(12)]
+    boxes = CaptionBoxes(1)
+    word = seen(0, None)[1]
+    for last in (5, 12):
+        boxes.look(held[last - 1], word, held[:last])
+    (found,) = boxes.finish()
+    assert (found.first, found.last) == (2, 8)
+    assert not boxes.shown
+
+
+def test_what_is_there_for_a_moment_only_is_no_box() -> None:
+    held = [seen(t, BOX if 2 <= t < 5 else None)[0] for t in range(6)]
+    boxes = CaptionBoxes(1)
+    boxes.look(held[3], seen(0, None)[1], held)
+    assert not boxes.finish()
