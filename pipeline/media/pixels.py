@@ -95,8 +95,7 @@ def tints_of(frame: Frame) -> NDArray[np.uint8]:
     if len(frame.planes) < 3:
         return np.full((*upright_from_coded(frame.planes[0], info).shape, 2), 128, np.uint8)
     blue, red = (
-        (plane >> (info.bit_depth - 8)).astype(np.uint8) if info.bit_depth > 8 else plane
-        for plane in frame.planes[1:3]
+        (plane >> (info.bit_depth - 8)).astype(np.uint8) if info.bit_depth > 8 else plane for plane in frame.planes[1:3]
     )
     return upright_from_coded(cv2.merge((blue, red)), info)
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
-from pipeline.survey.graphic import Seen, Tints
+from pipeline.survey.graphic import Seen
 
 _PLAIN = 8
 """Largest range of gray levels and of tints in a neighborhood of 3 x 3."""
@@ -51,7 +51,8 @@ _ROOM_PX = 4
 _SHOWN = 0.85
 """Share of the surface's pixels that have its color while the box is shown, by this many levels:"""
 _ALIKE = 8
-_Found = tuple[Mask, Mask, tuple[float, float, float]]
+_Levels = NDArray[np.uint8]
+_Found = tuple[Mask, Mask, Sequence[float]]
 """Mask, surface and color of a box."""
 _SAME = 0.8
 """IoU of two finds of the same box."""
@@ -67,7 +68,7 @@ class CaptionBox:
     """(h, w) of ``box_xyxy``, letters included."""
     surface: Mask
     """The same, without letters and outline."""
-    color: tuple[float, float, float]
+    color: Sequence[float]
     """Gray level and tints."""
     first: int
     last: int
@@ -80,7 +81,7 @@ class CaptionBox:
 
     def shows(self, seen: Seen) -> bool:
         """Return whether a frame shows the box."""
-        away = _distance(seen.luma[self.area], _tints(seen)[self.area], self.color)
+        away = _distance(_levels(seen)[self.area], self.color)
         return float(np.mean(away[self.surface] <= _ALIKE)) >= _SHOWN
 
 
@@ -134,11 +135,11 @@ def boxes_around(seen: Seen, letters: Mask) -> Iterator[CaptionBox]:
     if not letters.any():
         return
     height, width = letters.shape
-    tints = _tints(seen)
+    levels = _levels(seen)
     for x, y, w, h in _words(letters):
         x0, y0, x1, y1 = clipped(grown((x, y, x + w, y + h), _WINDOW_PX), (width, height))
         area = np.s_[y0:y1, x0:x1]
-        for mask, surface, color in _boxes_in(seen.luma[area], tints[area], letters[area]):
+        for mask, surface, color in _boxes_in(levels[area], letters[area]):
             u0, v0, u1, v1 = box_of_mask(mask)
             part = np.s_[v0:v1, u0:u1]
             box = x0 + u0, y0 + v0, x0 + u1, y0 + v1
@@ -155,11 +156,10 @@ def _words(letters: Mask) -> Iterator[tuple[int, int, int, int]]:
         yield x0 * _CELL_PX, y0 * _CELL_PX, (x1 - x0) * _CELL_PX, (y1 - y0) * _CELL_PX
 
 
-def _boxes_in(luma: NDArray[np.uint8], tints: Tints, letters: Mask) -> Iterator[_Found]:
+def _boxes_in(levels: _Levels, letters: Mask) -> Iterator[_Found]:
     """Yield the boxes of a part (h, w) of a picture."""
-    kernel = np.ones((3, 3), np.uint8)
-    plain = cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, kernel) <= _PLAIN
-    plain &= (cv2.morphologyEx(tints, cv2.MORPH_GRADIENT, kernel) <= _PLAIN).all(axis=2)
+    steps = cv2.morphologyEx(levels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    plain = _largest(np.asarray(steps, np.uint8)) <= _PLAIN
     plain &= ~letters  # Their strokes are plain, too.
     _, labels, stats, _ = cv2.connectedComponentsWithStats(plain.view(np.uint8), connectivity=4)
     height, width = plain.shape
@@ -167,20 +167,20 @@ def _boxes_in(luma: NDArray[np.uint8], tints: Tints, letters: Mask) -> Iterator[
     for label in np.unique(labels[grow(letters, _NEAR_PX) & plain]).tolist():
         x, y, w, h, count = stats[label].tolist()
         is_inside = min(x, y) >= _ROOM_PX and x + w <= width - _ROOM_PX and y + h <= height - _ROOM_PX
-        if not is_inside or count < _LEAST_SURFACE_PX:
+        is_large = w >= _LEAST_WH[0] and h >= _LEAST_WH[1] and count >= _LEAST_SURFACE_PX
+        if not is_inside or not is_large:
             continue
         seed = labels == label
-        found = None if known[seed].any() else _box_of(seed, luma, tints, letters)
+        found = None if known[seed].any() else _box_of(seed, levels, letters)
         if found is not None:
             known |= found[0]
             yield found
 
 
-def _box_of(seed: Mask, luma: NDArray[np.uint8], tints: Tints, letters: Mask) -> _Found | None:
-    """Return the mask, surface and color of the box that a plain ``seed`` (h, w) is part of; None where it is of none."""
-    gray, blue, red = float(np.median(luma[seed])), *np.median(tints[seed], axis=0).tolist()
-    color = gray, blue, red
-    away = _distance(luma, tints, color)
+def _box_of(seed: Mask, levels: _Levels, letters: Mask) -> _Found | None:
+    """Return the box of which a plain ``seed`` (h, w) is a part; None where it is part of none."""
+    color = tuple(np.median(levels[seed], axis=0).tolist())
+    away = _distance(levels, color)
     surface = away <= _ALIKE
     # Strokes divide the surface.
     linked = cv2.morphologyEx(surface.view(np.uint8), cv2.MORPH_CLOSE, np.ones((_STROKE_PX, _STROKE_PX), np.uint8))
@@ -221,14 +221,20 @@ def _is_same(one: CaptionBox, two: CaptionBox) -> bool:
     return both >= _SAME * ((x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both)
 
 
-def _tints(seen: Seen) -> Tints:
+def _levels(seen: Seen) -> _Levels:
+    """Return the gray levels and both tints (h, w, 3) of a frame."""
     height, width = seen.luma.shape
-    if seen.tints is None:
-        return np.full((height, width, 2), 128, np.uint8)
-    return np.asarray(cv2.resize(seen.tints, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    tints = (
+        np.full((height, width, 2), 128, np.uint8) if seen.tints is None else cv2.resize(seen.tints, (width, height))
+    )
+    return np.asarray(cv2.merge((seen.luma, *cv2.split(tints))), np.uint8)
 
 
-def _distance(luma: NDArray[np.uint8], tints: Tints, color: tuple[float, float, float]) -> Float32Array:
+def _distance(levels: _Levels, color: Sequence[float]) -> NDArray[np.uint8]:
     """Return the largest difference (h, w) to a color in gray level and both tints."""
-    away = np.abs(tints - np.float32(color[1:])).max(axis=2)
-    return np.maximum(away, np.abs(luma - np.float32(color[0])))
+    return _largest(np.asarray(cv2.absdiff(np.ascontiguousarray(levels), (*color, 0.0)), np.uint8))
+
+
+def _largest(levels: _Levels) -> NDArray[np.uint8]:
+    one, two, three = cv2.split(levels)
+    return np.asarray(cv2.max(cv2.max(one, two), three), np.uint8)
