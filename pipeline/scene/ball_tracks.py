@@ -25,6 +25,11 @@ _LEAST_SPEED_BH = 0.3
 """Typical speed, body heights per second."""
 _MOST_TURN = 0.75
 """Typical change of velocity in 1/30 s, relative to the speed: ballistic motion, with a kick twice a second."""
+_KNOWN_SECONDS = 0.2
+_KNOWN_RATIO = 1.3
+_KNOWN_LAB = 12.0
+_KNOWN_TURN = 1.0
+"""What has size and color of a ball that is known needs a shorter flight, near joints or not."""
 _JOINT_BH = 0.05
 _MOST_AT_JOINT = 0.6
 """A circle that follows the same joint for longer is a head, a fist or a shoe."""
@@ -92,32 +97,65 @@ def follow_balls(circles: Sequence[Circles], body: BodyPath, frame_rate: float, 
                 track = _Track()
                 track.add(found.frame, discs[k], found.colors[k])
                 running.append(track)
-    tracks = [track for track in done + running if _is_ball(track, body, frame_rate, stride)]
+    every = done + running
+    tracks = [track for track in every if _is_ball(track, body, frame_rate, stride)]
+    tracks += [track for track in every if track not in tracks and _is_known(track, tracks, body, frame_rate, stride)]
     return _filled(_without_doubles(tracks), circles[0].frame, circles[-1].frame) if tracks else Balls.none()
 
 
 def _is_ball(track: _Track, body: BodyPath, frame_rate: float, stride: int) -> bool:
     frames = np.array(track.frames)
-    length = frames[-1] - frames[0] + 1
-    if length < _LEAST_SECONDS * frame_rate or stride * len(frames) < _LEAST_FOUND * length:
+    if not _is_dense(frames, _LEAST_SECONDS * frame_rate, stride):
         return False
     discs = np.array(track.discs)
     height = body.height_px[frames]
     from_hips = (discs[:, :2] - body.hips_xy[frames]) / height[:, None]
-    points = np.column_stack([discs[:, :2], np.ones(len(discs))])
-    placed = np.einsum("tij,tj->ti", body.world_from_source[frames], points)
-    in_world = placed[:, :2] / placed[:, 2:] / float(np.median(height))
-    if min(_spread(from_hips), _spread(in_world)) < _LEAST_WAY_BH:
-        return False
-    # A track that jumps between background features stands still most of the time, or reverses at every step.
-    speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
-    usual = float(np.median(np.linalg.norm(speeds, axis=1)))
-    turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))
-    if usual * frame_rate < _LEAST_SPEED_BH or turns > _MOST_TURN * usual * stride * 30.0 / frame_rate:
+    in_world = _in_world(track, body)
+    if min(_spread(from_hips), _spread(in_world)) < _LEAST_WAY_BH or not _flies(
+        in_world, frames, frame_rate, stride, _MOST_TURN
+    ):
         return False
     distance = np.linalg.norm(body.joints_xy[frames] - discs[:, None, :2], axis=2)
     at_joint = distance < discs[:, 2:] + _JOINT_BH * height[:, None]
     return bool(at_joint.mean(axis=0).max(initial=0.0) < _MOST_AT_JOINT)
+
+
+def _is_known(track: _Track, balls: Sequence[_Track], body: BodyPath, frame_rate: float, stride: int) -> bool:
+    """Return whether a track shows one of the ``balls`` for a short time, between two kicks out of the picture."""
+    frames = np.array(track.frames)
+    if not _is_dense(frames, _KNOWN_SECONDS * frame_rate, stride):
+        return False
+    size = _size_bh(track, body)
+    alike = [
+        max(size, known) <= _KNOWN_RATIO * min(size, known)
+        for each in balls
+        if np.linalg.norm(each.color - track.color) < _KNOWN_LAB and np.isfinite(known := _size_bh(each, body))
+    ]
+    return any(alike) and _flies(_in_world(track, body), frames, frame_rate, stride, _KNOWN_TURN)
+
+
+def _is_dense(frames: NDArray[np.int64], least: float, stride: int) -> bool:
+    length = frames[-1] - frames[0] + 1
+    return bool(length >= least and stride * len(frames) >= _LEAST_FOUND * length)
+
+
+def _size_bh(track: _Track, body: BodyPath) -> float:
+    return float(np.median(np.array(track.discs)[:, 2] / body.height_px[track.frames]))
+
+
+def _in_world(track: _Track, body: BodyPath) -> Float64Array:
+    """Return the course (N, 2) against the background, in body heights."""
+    points = np.column_stack([np.array(track.discs)[:, :2], np.ones(len(track.discs))])
+    placed = np.einsum("tij,tj->ti", body.world_from_source[track.frames], points)
+    return np.asarray(placed[:, :2] / placed[:, 2:] / float(np.median(body.height_px[track.frames])))
+
+
+def _flies(in_world: Float64Array, frames: NDArray[np.int64], frame_rate: float, stride: int, most_turn: float) -> bool:
+    """A track that jumps between background features stands still most of the time, or reverses at every step."""
+    speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
+    usual = float(np.median(np.linalg.norm(speeds, axis=1)))
+    turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))
+    return usual * frame_rate >= _LEAST_SPEED_BH and turns <= most_turn * usual * stride * 30.0 / frame_rate
 
 
 def _spread(points: Float64Array) -> float:
@@ -149,16 +187,21 @@ def _without_doubles(tracks: Sequence[_Track]) -> list[_Track]:
 def _joined(
     longer: Mapping[int, NDArray[np.float64]], shorter: Mapping[int, NDArray[np.float64]]
 ) -> dict[int, NDArray[np.float64]]:
-    """Return the discs by frame of two tracks of one ball; where both have one, that which lies on the course."""
-    first, last = min(longer), max(longer)
-    joined = {frame: disc for frame, disc in shorter.items() if not first <= frame <= last} | dict(longer)
-    for frame in sorted(longer.keys() & shorter.keys()):
-        beside = [joined[near][:2] for near in (frame - 1, frame + 1) if near in joined]
-        if beside:
-            middle = np.mean(beside, axis=0)
-            both = longer[frame], shorter[frame]
-            joined[frame] = min(both, key=lambda disc: float(np.hypot(*(disc[:2] - middle))))
-    return joined
+    """Return the discs by frame of two tracks of one ball: of all courses through them, the one with the least sum of
+    squared steps (Viterbi); one that leaves the ball for something else has a long one."""
+    frames = sorted(longer.keys() | shorter.keys())
+    discs = [np.array([each[frame] for each in (longer, shorter) if frame in each]) for frame in frames]
+    costs = np.zeros(len(discs[0]))
+    origins = []
+    for k in range(1, len(frames)):
+        steps = np.sum((discs[k][:, None, :2] - discs[k - 1][None, :, :2]) ** 2, axis=2) / (frames[k] - frames[k - 1])
+        total = costs + steps
+        origins.append(total.argmin(axis=1))
+        costs = total.min(axis=1)
+    which = [int(costs.argmin())]
+    for origin in reversed(origins):
+        which.append(int(origin[which[-1]]))
+    return {frame: disc[k] for frame, disc, k in zip(frames, discs, reversed(which), strict=True)}
 
 
 def _coincide(track: _Track, longer: _Track) -> bool:

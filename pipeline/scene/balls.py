@@ -49,7 +49,7 @@ class Circles(Shaped):
     radii_px: Float64Array
     """(K,)."""
     colors: Float64Array
-    """(K, 3) mean Lab inside."""
+    """(K, 3) median Lab inside: words may lie on it."""
 
     def without(self, mask: Mask, origin_xy: tuple[int, int], factor: float) -> Circles:
         """Return those of which less than half lies in a mask (h, w), a part of the frame made smaller."""
@@ -143,7 +143,7 @@ def find_circles(frame: int, picture: Picture, origin_xy: tuple[int, int], heigh
         inside, outside = (_around(lab, x, y, radius * scale) for scale in (0.8, 1.25))
         if np.mean(np.linalg.norm(inside - outside, axis=1) > _EDGE_LAB) >= _EDGE_SHARE:
             kept.append((x, y, radius))
-            colors.append(np.vstack([inside, _around(lab, x, y, radius * 0.4)]).mean(axis=0))
+            colors.append(np.median(np.vstack([inside, _around(lab, x, y, radius * 0.4)]), axis=0))
     discs = np.array(kept, np.float64).reshape(-1, 3)
     centers = (discs[:, :2] + 0.5) * factor - 0.5 + origin_xy
     return Circles(frame, centers, discs[:, 2] * factor, np.array(colors, np.float64).reshape(-1, 3))

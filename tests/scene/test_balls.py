@@ -75,6 +75,30 @@ def test_a_second_circle_of_a_ball_is_not_followed_onto_a_shoe() -> None:
     assert np.linalg.norm(balls.discs[:, :2] - [thrown(t) for t in range(FRAMES)], axis=1).max() < 0.5 * RADIUS_PX
 
 
+def test_neither_track_of_a_ball_is_followed_onto_things_of_its_color() -> None:
+    """Each of two tracks has the ball where the other one has a wall lamp."""
+
+    def doubled(t: int) -> Circles:
+        x, y = thrown(t)
+        second = (x + 30.0, y - 25.0) if 10 <= t < 14 or t >= 36 else (x + 2.0, y - 2.0)
+        centers = np.array([(x, y), second])
+        return Circles(t, centers, np.full(2, RADIUS_PX), np.full((2, 3), 128.0))
+
+    balls = follow_balls([doubled(t) for t in range(FRAMES)], body(), 30.0)
+    assert set(balls.frames.tolist()) == set(range(FRAMES))
+    assert np.linalg.norm(balls.discs[:, :2] - [thrown(t) for t in balls.frames], axis=1).max() < 0.5 * RADIUS_PX
+
+
+@pytest.mark.parametrize(("shade", "is_found"), [(200.0, True), (90.0, False)])
+def test_a_short_flight_is_enough_for_what_looks_like_a_known_ball(shade: float, is_found: bool) -> None:
+    circles = seen(thrown, missing=tuple(range(24, 32)))
+    circles[32:] = [
+        replace(each, colors=np.array([[shade, 128.0, 128.0]])[: len(each.colors)]) for each in circles[32:]
+    ]
+    balls = follow_balls(circles, body(), 30.0)
+    assert (balls.frames[-1] == FRAMES - 1) == is_found
+
+
 def test_a_ball_juggled_low_and_fast_is_followed_at_24_frames_a_second() -> None:
     noise = np.random.default_rng(3).normal(0.0, 1.5, (FRAMES, 2))
 
@@ -125,6 +149,14 @@ def test_circles_are_in_coordinates_of_the_whole_frame() -> None:
     distance = np.linalg.norm(circles.centers_xy - [190, 110], axis=1)
     assert distance.min() < 1.5
     assert abs(circles.radii_px[distance.argmin()] - RADIUS_PX) < 1.5
+
+
+def test_words_on_a_ball_do_not_change_its_color() -> None:
+    plain, worded = picture_with(140, 90), picture_with(140, 90)
+    cv2.rectangle(worded, (130, 87), (150, 93), (130, 60, 230), -1)
+    circles = [find_circles(0, picture, (0, 0), HEIGHT_PX) for picture in (plain, worded)]
+    colors = [each.colors[np.linalg.norm(each.centers_xy - [140, 90], axis=1).argmin()] for each in circles]
+    assert np.linalg.norm(colors[0] - colors[1]) < 14.0
 
 
 def test_circles_in_a_mask_are_left_out() -> None:
