@@ -17,10 +17,12 @@ _STEP_BH = 0.13
 _RADIUS_RATIO = 1.25
 _COLOR_LAB = 22.0
 _GAP_FRAMES = 4
+_MOST_GAP_FRAMES = 7
+"""Frames without a circle within a track: words pass over the ball, a hand, a limb."""
 _LEAST_SECONDS = 0.4
 _LEAST_FOUND = 0.7
 """Fraction of a track's frames in which its circle was found."""
-_LEAST_WAY_BH = 0.25
+_LEAST_WAY_BH = 0.2
 _LEAST_SPEED_BH = 0.3
 """Typical speed, body heights per second."""
 _MOST_TURN = 0.75
@@ -71,7 +73,7 @@ class _Track:
 
 def follow_balls(circles: Sequence[Circles], body: BodyPath, frame_rate: float, stride: int = 1) -> Balls:
     """Return the balls among the circles of every ``stride``-th frame, in order; short gaps are filled."""
-    most_gap = max(_GAP_FRAMES, 2 * stride)
+    most_gap = max(_MOST_GAP_FRAMES, 2 * stride)
     done: list[_Track] = []
     running: list[_Track] = []
     for found in circles:
