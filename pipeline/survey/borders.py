@@ -192,6 +192,10 @@ class BorderFinder:
         self._axes[1].push(np.ascontiguousarray(luma[:, :: max(1, width // _SAMPLES)].T))
         room = max(1, round(_PEOPLE_ROOM * min(people.shape)))
         inner = cv2.erode(people.view(np.uint8), np.ones((2 * room + 1, 2 * room + 1), np.uint8)).view(np.bool_)
+        # A mask may reach into a bar; what has the bar's color there is nobody.
+        shown = cv2.resize(luma, (people.shape[1], people.shape[0]), interpolation=cv2.INTER_AREA).astype(np.int16)
+        for color in (color for axis in self._axes for color in axis.colors[-1]):
+            inner &= np.abs(shown - round(color)) > _ALIKE
         self._people = inner if self._people is None else self._people | inner
         if self._looks % self._stride == 0:
             thumb = cv2.resize(luma, self._thumb_wh, interpolation=cv2.INTER_AREA)
