@@ -65,7 +65,8 @@ def learn_scene(
     height_px = float(np.median(known)) if len(known) else 0.5 * clip.info.size_wh[1]
     folder = workspace / "scene"
     is_fast = frame_speeds(plan.camera.world_from_source, plates.size_wh) > FAST
-    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), _gain_of(plates), NearLayers(folder), is_fast)
+    gain = _gain_of(plates)
+    model = SceneModel(folder, max(1.0, height_px / WORK_BODY_PX), gain, NearLayers(folder, gain), is_fast)
     if keep_if_intact(workspace, folder):
         return model
     folder.mkdir(parents=True)

@@ -39,6 +39,8 @@ class NearLayers:
     """The layers of a clip; most clips have none."""
 
     folder: Path
+    gain: float = 1.0
+    """Brightens the pictures before they are compared; 1 in daylight."""
     _motion: list[Transforms | None] = field(default_factory=list, repr=False)
     """Read on first use."""
     _cache: OrderedDict[int, NearRow | None] = field(default_factory=OrderedDict, repr=False)
@@ -66,7 +68,7 @@ class NearLayers:
         if not weight.any():
             return None
         picture = cv2.warpPerspective(known.picture, to_row, (width, height), flags=flags)
-        apart = largest_channel(cv2.absdiff(picture, view))
+        apart = largest_channel(cv2.absdiff(picture, cv2.convertScaleAbs(view, alpha=self.gain)))
         beside = cv2.erode(apart, np.ones((3, 3), np.uint8))
         return np.asarray((weight > 0.5) & (beside < _ALIKE) & (apart < _MIXED), np.bool_)
 

@@ -27,7 +27,7 @@ _STIFFNESS = 0.02
 _MOST_STEP_PX = (-2.0, 2.0)
 _LEAST_COUNT = 3
 _STEADY = 12.0
-_STEADY_SHARE = 0.6
+_STEADY_SHARE = 0.5
 _RESTLESS = 8.0
 _STEADY_LINE = 20.0
 """Most that the layer's own pixels differ between the looks, gray levels and relative to what is around them, and least
@@ -63,16 +63,16 @@ class NearMosaic:
         picture = np.clip(np.rint(self.picture[y0:y1, x0:x1]), 0, 255).astype(np.uint8)
         return narrow_lines(picture, self._body_height) & (self.count[y0:y1, x0:x1] >= _LEAST_COUNT)
 
-    def parts(self) -> Mask:
+    def parts(self) -> tuple[Mask, Mask]:
         """Return (H, W) the pixels that are the layer's own: lines, and what differs less between the looks than the
-        background around it does."""
+        background around it does; and those of them that do."""
         seen = self.count >= _LEAST_COUNT
         side = 2 * round(_AROUND_BH * self._body_height) + 1
         around = cv2.blur(np.where(seen, self.apart, np.float32(0)), (side, side))
         around /= np.maximum(cv2.blur(seen.astype(np.float32), (side, side)), np.float32(1e-6))
         steady = (self.apart < _STEADY) & (self.apart < _STEADY_SHARE * around) & (around > _RESTLESS)
         lines = self.lines((0, 0, *self.size_wh)) & (self.apart < _STEADY_LINE)
-        return np.asarray(seen & (steady | lines), np.bool_)
+        return np.asarray(seen & (steady | lines), np.bool_), np.asarray(seen & steady, np.bool_)
 
     def box_of(self, look: Look, to_mosaic: Transforms) -> Box:
         """Return the box of the mosaic that a look covers."""

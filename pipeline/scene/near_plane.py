@@ -15,7 +15,7 @@ from pipeline.scene.parallax import RowParallax
 
 _CONTRAST = 8.0
 """Least difference of a pixel from those beside it, gray levels: elsewhere no depth can be told."""
-_MOST_SEEDS = 3000
+_MOST_SEEDS = 1500
 _DEPTH_STEP_PX = 0.5
 _DEPTH_REACH_BH = 0.15
 _TOLERANCE = np.float32(30.0)
@@ -34,8 +34,9 @@ _SEED_LOOKS = 6
 _ACROSS = np.array([[-0.5, 0.0, 0.5]], np.float32)
 _LEAST_INLIERS = 40
 _INLIER_SHARE = 0.25
-_MOST_SLOPE = 0.25
-"""Change of a depth over its own value, per body height: steeper planes are chance."""
+_MOST_SLOPE = 0.25, 0.8
+"""Change of a depth along rows and along columns over the largest that is tried, per body height: steeper planes are
+chance. A fence on the ground to which a plate is registered does not move at its foot, and most at its top."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,10 +94,9 @@ class Canvas:
 
 def near_plane(
     looks: Sequence[Look], parallax: RowParallax, bin_px: float, body_height: float
-) -> NDArray[np.float64] | None:
-    """Return (3,) the depth ``p[0] x + p[1] y + p[2]`` of a plane that moves on its own on the subject's way.
-
-    None where there is none.
+) -> tuple[NDArray[np.float64], int] | None:
+    """Return (3,) the depth ``p[0] x + p[1] y + p[2]`` of a plane that moves on its own on the subject's way, and how
+    many points lie on it; None where there is none.
 
     Positions are plate px divided by ``bin_px``, as are depths and ``body_height``. Pixels with contrast are compared
     with the other looks at all depths; a plane is fitted by random sampling (RANSAC: Fischler and Bolles 1981) to
@@ -121,15 +121,15 @@ def near_plane(
     found = []
     for which in np.unique(np.linspace(0, len(looks) - 1, _SEED_LOOKS).astype(int)):
         seeds = _seeds(pictures[which], free[which] & way, parallax.direction_xy)
-        depth, is_sure = _depths_of(
-            pictures, free, moves - moves[which], parallax.direction_xy, int(which), seeds, depths
-        )
-        on_plate = seeds[is_sure, ::-1] + canvas.origin_xy
+        on_plate = seeds[:, ::-1] + canvas.origin_xy
         behind = _at_nodes(parallax.plate_depths, on_plate, to_plate[which], looks[which], bin_px)
-        place = on_plate + moves[which] * depth[is_sure, None] * parallax.direction_xy
-        is_own = np.abs(depth[is_sure] - behind) * np.ptp(moves) > _APART_PX
-        found.append(np.column_stack([place, depth[is_sure]])[is_own])
-    return _fitted_plane(np.concatenate(found), _MOST_SLOPE * reach / body_height)
+        depth, is_own = _own_depths(
+            pictures, free, moves - moves[which], parallax.direction_xy, int(which), seeds, depths, behind
+        )
+        is_own &= np.abs(depth - behind) * np.ptp(moves) > _APART_PX
+        place = on_plate + moves[which] * depth[:, None] * parallax.direction_xy
+        found.append(np.column_stack([place, depth])[is_own])
+    return _fitted_plane(np.concatenate(found), np.array(_MOST_SLOPE) * _DEPTH_REACH_BH)
 
 
 def plane_from_plate(parallax: RowParallax, plane: NDArray[np.float64], row: int) -> Transforms:
@@ -165,7 +165,7 @@ def _at_nodes(
     return np.asarray(nodes[at[:, 1], at[:, 0]] / bin_px, np.float64)
 
 
-def _depths_of(
+def _own_depths(
     pictures: NDArray[np.uint8],
     free: NDArray[np.bool_],
     moves: NDArray[np.float64],
@@ -173,8 +173,10 @@ def _depths_of(
     which: int,
     seeds: NDArray[np.int64],
     depths: NDArray[np.float64],
+    behind: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return (N,) the best depth of pixels of the look ``which``, and whether it is certain."""
+    """Return (N,) the best depth of pixels of the look ``which``, and whether it is certain, and not that of the
+    background, ``behind`` (N,)."""
     if not len(seeds):
         return np.zeros(0), np.zeros(0, np.bool_)
     costs = np.empty((len(seeds), len(depths)), np.float32)
@@ -183,6 +185,9 @@ def _depths_of(
     least = costs[np.arange(len(costs)), best]
     sides = [np.clip(best + step, 0, len(depths) - 1) for step in (-_PEAK_STEPS, _PEAK_STEPS)]
     beside = np.minimum(*(costs[np.arange(len(costs)), side] for side in sides))
+    on_background = np.clip(np.rint((behind - depths[0]) / _DEPTH_STEP_PX).astype(int), 1, len(depths) - 2)
+    for step in (-1, 0, 1):
+        beside = np.minimum(beside, costs[np.arange(len(costs)), on_background + step])
     is_sure = (least < _MATCHED) & (beside > _PEAKED[0] * least + _PEAKED[1])
     is_sure &= (best >= _PEAK_STEPS) & (best < len(depths) - _PEAK_STEPS)
     return depths[best], is_sure
@@ -231,8 +236,11 @@ def _match(
             costs[s, d] = total / seen if seen >= _LEAST_LOOKS else _TOLERANCE
 
 
-def _fitted_plane(points: NDArray[np.float64], most_slope: float) -> NDArray[np.float64] | None:
-    """Return (3,) the plane through most of the points (N, 3) x, y, depth; None where too few lie on one."""
+def _fitted_plane(
+    points: NDArray[np.float64], most_slope: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int] | None:
+    """Return (3,) the plane through most of the points (N, 3) x, y, depth, and how many lie on it; None where too few
+    do."""
     if len(points) < _LEAST_INLIERS:
         return None
     middle = points[:, :2].mean(axis=0)
@@ -246,9 +254,9 @@ def _fitted_plane(points: NDArray[np.float64], most_slope: float) -> NDArray[np.
             continue
         plane = np.linalg.solve(design[chosen], depth[chosen])
         fits = np.abs(design @ plane - depth) < _FIT_PX
-        if np.abs(plane[:2]).max() < most_slope and fits.sum() > best.sum():
+        if (np.abs(plane[:2]) < most_slope).all() and fits.sum() > best.sum():
             best = fits
     if best.sum() < max(_LEAST_INLIERS, _INLIER_SHARE * len(points)):
         return None
     plane = np.linalg.lstsq(design[best], depth[best], rcond=None)[0]
-    return np.array([plane[0], plane[1], plane[2] - plane[:2] @ middle])
+    return np.array([plane[0], plane[1], plane[2] - plane[:2] @ middle]), int(best.sum())

@@ -30,7 +30,7 @@ from pipeline.scene.narrow import narrow_lines
 from pipeline.scene.near_layer import save_motion, save_near_row
 from pipeline.scene.near_mosaic import NearMosaic, warped
 from pipeline.scene.near_plane import Look, near_plane, plane_from_plate
-from pipeline.scene.near_votes import RowVotes, lines_in_front
+from pipeline.scene.near_votes import RowVotes, in_front
 from pipeline.scene.parallax import RowParallax, row_parallax
 from pipeline.scene.samples import eroded
 from pipeline.scene.scene_model import SceneModel
@@ -49,7 +49,12 @@ _PLANE_STRIDE = 2
 _SEEN = 14.0
 _NOT_SEEN = 24.0
 """Largest and least difference, gray levels, from what the layer looks like where it is seen, and is not."""
-_MOST_EARLIER = 16
+_CLEAR = 0.4
+"""Share of the points on the clearest plane, below which one around another plate is a chance."""
+_TEXTURE = 9.0
+_TEXTURE_PX = 5
+"""Least deviation of a pattern that is recognized, gray levels, and the side of the square in which it is compared."""
+_MOST_EARLIER = 48
 """Looks before a layer is found in which it is searched for, too."""
 _STEADY_LOOKS = 3
 """Looks over which a layer's motion is measured to foretell it."""
@@ -92,6 +97,7 @@ class NearSearch:
         self._plates = plates
         self._folder = model.folder
         self._bin_px = model.bin_px
+        self._gain = model.gain
         known = plan.subject.body_height_px[np.isfinite(plan.subject.body_height_px)]
         self._body_height = float(np.median(known)) / model.bin_px
         self._small = np.diag([1 / model.bin_px, 1 / model.bin_px, 1.0])
@@ -123,6 +129,7 @@ class NearSearch:
         area = np.s_[y0:y1, x0:x1]
         width, height = (max(1, round(side / self._bin_px)) for side in (x1 - x0, y1 - y0))
         small = cv2.GaussianBlur(reduced(picture[area], (width, height)), (0, 0), _CALM_PX)
+        small = cv2.convertScaleAbs(small, alpha=self._gain)
         masks = self._masks.subject_mask(number), self._masks.others_mask(number)
         parts = (np.ascontiguousarray(mask[area]).view(np.uint8) for mask in masks)
         subject, others = (cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST) > 0 for part in parts)
@@ -149,12 +156,12 @@ class NearSearch:
         """Return the planes found around plates, with the camera's movement there."""
         movements = {row: movement for row in sorted(doubted_rows) if (movement := row_parallax(self._plates, row))}
         waiting: dict[int, list[Look]] = {row: [] for row in movements}
-        planes: _Planes = {}
+        planes: dict[int, tuple[RowParallax, NDArray[np.float64], int]] = {}
 
         def finish(row: int) -> None:
             plane = near_plane(waiting.pop(row), movements[row], self._bin_px, self._body_height)
             if plane is not None:
-                planes[row] = movements[row], plane
+                planes[row] = movements[row], *plane
 
         for look in self._looks(numbers[::_PLANE_STRIDE], check):
             for row in [row for row in waiting if movements[row].frames[-1] < look.number]:
@@ -164,7 +171,8 @@ class NearSearch:
                     waiting[row].append(look)
         for row in list(waiting):
             finish(row)
-        return planes
+        most = max((points for _, _, points in planes.values()), default=0)
+        return {row: (movement, plane) for row, (movement, plane, points) in planes.items() if points > _CLEAR * most}
 
     def _followed(
         self,
@@ -259,12 +267,12 @@ class NearSearch:
     def _vote(self, layer: _Layer, check: Check) -> None:
         """Write, plate by plate, which of the layer's lines stand in front of the subject."""
         mosaic = layer.mosaic
-        parts = mosaic.parts()
+        parts, steady = mosaic.parts()
         votes = RowVotes(parts.shape)
         for look in self._looks(sorted(layer.near_from_world), check):
             row = int(self._plates.plate_rows[look.number, 0])
             for done, seen_votes, hidden_votes in votes.before(row):
-                self._write(layer, done, lines_in_front(parts, seen_votes, hidden_votes, self._body_height))
+                self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height))
             world = self._plan.camera.world_from_source[look.number]
             motion = layer.near_from_world[look.number] @ world @ look.source_from_view
             x0, y0, x1, y1 = box = mosaic.box_of(look, motion)
@@ -272,14 +280,18 @@ class NearSearch:
                 continue
             seen, inside = warped(look.picture, look.body, motion, box)
             apart = np.abs(seen - mosaic.picture[y0:y1, x0:x1]).max(axis=-1)
+            gray = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+            power = cv2.blur(gray * gray, (_TEXTURE_PX, _TEXTURE_PX)) - cv2.blur(gray, (_TEXTURE_PX, _TEXTURE_PX)) ** 2
+            # Clothes in the layer's colors show neither its pattern nor its lines.
+            pattern = steady[y0:y1, x0:x1] & (power > _TEXTURE**2)
+            pattern &= cv2.blur(apart, (_TEXTURE_PX, _TEXTURE_PX)) < _SEEN
+            shown = grow(narrow_lines(np.ascontiguousarray(seen.astype(np.uint8)), self._body_height), 1)
             # A pixel off the line's middle is mixed with what is behind it.
             apart = cv2.erode(apart, np.ones((3, 3), np.uint8))
-            # Clothes in the layer's colors show no line.
-            shown = grow(narrow_lines(np.ascontiguousarray(seen.astype(np.uint8)), self._body_height), 1)
             inside &= parts[y0:y1, x0:x1]
-            votes.add(row, box, inside & shown & (apart < _SEEN), inside & (apart > _NOT_SEEN))
+            votes.add(row, box, inside & ((shown & (apart < _SEEN)) | pattern), inside & (apart > _NOT_SEEN))
         for done, seen_votes, hidden_votes in votes.before(None):
-            self._write(layer, done, lines_in_front(parts, seen_votes, hidden_votes, self._body_height))
+            self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height))
 
     def _write(self, layer: _Layer, row: int, front: Mask) -> None:
         save_near_row(self._folder, row, front, layer.mosaic.picture)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import Box
 from pipeline.maths.masks import grow
+from pipeline.maths.regions import counts_in, those_of
 from pipeline.scene.narrow import LINES
 
 _PRIOR = 0.35
@@ -18,10 +19,15 @@ _SURE = 0.6
 _LEAST_VOTES = 0.8
 """Mean number of votes along a line."""
 _LEAST_ON_LINE = 5
+_PART_PX = 5
+_LEAST_ON_PART = 0.5
+"""Mean number of votes in a square of so many px."""
 _FADE = 0.6
 """Weight of the votes around a neighboring plate."""
 _GAP_BH = 0.09
 """Length of a line between two sure parts of it that belongs to it, too."""
+_REACH_BH = 0.25
+"""How far from its sure parts what belongs to the layer is in front, too, where it holds together."""
 _LEAST_BH = 0.15
 """Least size of a layer's part; what is smaller is a chance likeness."""
 
@@ -62,7 +68,32 @@ class RowVotes:
             self._votes.pop(known)
 
 
-def lines_in_front(lines: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float) -> Mask:
+def in_front(
+    lines: Mask, steady: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float
+) -> Mask:
+    """Return (h, w) the parts of a layer in front of the subject: its ``lines`` that were ``seen`` inside their outline
+    more often than not, and what holds together with them: its ``steady`` pixels, as leaves on their stem.
+
+    ``seen`` and ``hidden`` (h, w) count both.
+    """
+    for_it, hides = (cv2.blur(votes, (_PART_PX, _PART_PX)) for votes in (seen, hidden))
+    front = steady & (for_it > _SURE * (for_it + hides + _PRIOR)) & (for_it >= _LEAST_ON_PART)
+    front = cv2.morphologyEx(front.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    front |= _lines_in_front(lines, seen, hidden, body_height)
+    if not front.any():
+        return front
+    against = hides > for_it + np.float32(_PRIOR)
+    whole = (
+        cv2.morphologyEx((front | (steady & ~against)).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    )
+    near = cv2.distanceTransform((~front).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) <= _REACH_BH * body_height
+    count, labeled = cv2.connectedComponents((front | (whole & near)).view(np.uint8), connectivity=8)
+    kept = counts_in(labeled, front, count) > 0
+    kept[0] = False
+    return those_of(labeled, kept)
+
+
+def _lines_in_front(lines: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float) -> Mask:
     """Return (h, w) the pixels of ``lines`` that were ``seen`` inside the subject's outline more often than not.
 
     ``seen`` and ``hidden`` (h, w) count both, on the lines. Small gaps along a line are closed.

@@ -17,7 +17,7 @@ from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.near_layer import NearLayers, save_motion, save_near_row
 from pipeline.scene.near_mosaic import NearMosaic
 from pipeline.scene.near_plane import Look, near_plane, plane_from_plate
-from pipeline.scene.near_votes import RowVotes, lines_in_front
+from pipeline.scene.near_votes import RowVotes, in_front
 from pipeline.scene.parallax import RowParallax, row_parallax
 from tests.support.scene_labels import NOTHING, learned
 from tests.support.scene_truth import man_at, shot_at, wall
@@ -29,13 +29,12 @@ RANDOM = np.random.default_rng(3)
 TEXTURE = cv2.GaussianBlur(RANDOM.integers(90, 230, (HEIGHT, 2 * WIDTH, 3)).astype(np.uint8), (0, 0), 1.2)
 
 
-def bars_at(move: float) -> np.ndarray:
-    """Return (h, w): bars 3 px wide and 24 px apart, where a move of the camera shows them."""
-    x = np.arange(WIDTH) + move * NEAR_PX
-    upright = ((x - 10) % 24 < 3) & (x > 5) & (x < 190)
-    bars = np.zeros((HEIGHT, WIDTH), np.bool_)
-    bars[50:150, upright] = True
-    return bars
+def bars_at(move: float, slope: float = 0.0) -> np.ndarray:
+    """Return (h, w): bars 3 px wide and 24 px apart, where a move of the camera shows them; the ``slope`` is how much
+    less they move a px further down."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    x = x + move * (NEAR_PX - slope * (y - 100))
+    return np.asarray(((x - 10) % 24 < 3) & (x > 5) & (x < 190) & (y >= 50) & (y < 150), np.bool_)
 
 
 def man_in(number: int) -> np.ndarray:
@@ -45,13 +44,13 @@ def man_in(number: int) -> np.ndarray:
     return man
 
 
-def look_at(number: int, *, has_bars: bool = True, is_man_before: bool = False) -> Look:
+def look_at(number: int, *, has_bars: bool = True, is_man_before: bool = False, slope: float = 0.0) -> Look:
     """Return a frame: a textured wall, somebody in blue, and bars before (or behind) them."""
     move = float(MOVES[number])
     steps = np.array([[1, 0, -move * BEHIND_PX - 100], [0, 1, 0]], np.float64)
     picture = cv2.warpAffine(TEXTURE, steps, (WIDTH, HEIGHT))
     man = man_in(number)
-    bars = bars_at(move) if has_bars else np.zeros_like(man)
+    bars = bars_at(move, slope) if has_bars else np.zeros_like(man)
     picture[man] = (40, 60, 160)
     picture[bars & (~man | (not is_man_before))] = (30, 34, 30)
     free = cv2.dilate(man.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
@@ -66,10 +65,13 @@ def movement() -> RowParallax:
     return RowParallax(np.arange(len(MOVES)), still, MOVES, np.array([1.0, 0.0]), depths)
 
 
-def test_a_railing_before_a_wall_is_a_plane_of_its_own() -> None:
-    plane = near_plane([look_at(number) for number in range(len(MOVES))], movement(), 1.0, BODY)
-    assert plane is not None
-    assert plane @ (100, 100, 1) == pytest.approx(NEAR_PX, abs=0.3)
+@pytest.mark.parametrize("slope", [0.0, 0.06])
+def test_a_railing_before_a_wall_is_a_plane_of_its_own(slope: float) -> None:
+    """Also against a plate that is registered to the ground on which it stands."""
+    found = near_plane([look_at(number, slope=slope) for number in range(len(MOVES))], movement(), 1.0, BODY)
+    assert found is not None
+    for row in (70, 130):
+        assert found[0] @ (100, row, 1) == pytest.approx(NEAR_PX - slope * (row - 100), abs=0.4)
 
 
 def test_a_wall_alone_is_no_near_plane() -> None:
@@ -117,7 +119,7 @@ def test_a_look_without_the_layer_is_not_recognized() -> None:
 @pytest.mark.parametrize("is_man_before", [False, True])
 def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_path: Path) -> None:
     mosaic, looks, motions = mosaic_of(is_man_before=is_man_before)
-    parts = mosaic.parts()
+    parts, steady = mosaic.parts()
     votes = RowVotes(parts.shape)
     for look, motion in zip(looks, motions, strict=True):
         box = x0, y0, x1, y1 = mosaic.box_of(look, motion)
@@ -129,7 +131,7 @@ def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_p
         apart = np.abs(seen - mosaic.picture[y0:y1, x0:x1]).max(axis=-1)
         votes.add(0, box, inside & (apart < 14), inside & (apart > 24))
     ((row, for_it, against),) = votes.before(None)
-    save_near_row(tmp_path, row, lines_in_front(parts, for_it, against, BODY), mosaic.picture)
+    save_near_row(tmp_path, row, in_front(parts, steady, for_it, against, BODY), mosaic.picture)
     save_motion(tmp_path, np.stack(motions))
     layers = NearLayers(tmp_path)
     masks = [layers.mask(look.number, 0, (0, 0, WIDTH, HEIGHT), look.picture) for look in looks]
@@ -146,6 +148,24 @@ def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_p
 
 def test_clips_without_a_layer_ask_nothing(tmp_path: Path) -> None:
     assert NearLayers(tmp_path).mask(3, 0, (0, 0, 10, 10), np.zeros((10, 10, 3), np.uint8)) is None
+
+
+def test_leaves_are_in_front_with_their_stem_or_by_themselves() -> None:
+    nothing = np.zeros((HEIGHT, WIDTH), np.float32)
+    stem, leaves, seen, hidden = nothing > 0, nothing > 0, nothing.copy(), nothing.copy()
+    stem[40:120, 60:62] = True
+    seen[stem] = 2
+    for left in (62, 90, 120):
+        leaves[60:72, left : left + 10] = True
+    # He is seen before the stem's second leaf, behind the single one, and nobody came near the other.
+    leaves[80:92, 62:72] = True
+    hidden[80:92, 63:72] = 2
+    seen[60:72, 90:100] = 2
+    front = in_front(stem | leaves, leaves, seen, hidden, BODY)
+    assert front[62:70, 63:71].all()
+    assert front[62:70, 92:98].all()
+    assert not front[80:92, 66:].any()
+    assert not front[:, 110:].any()
 
 
 def test_votes_fade_to_the_neighboring_plates_and_no_further() -> None:
