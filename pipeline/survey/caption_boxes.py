@@ -39,6 +39,9 @@ _CONVEX = 0.96
 """Share of the convex hull that is surface, letters and what these enclose,"""
 _FILLS = 0.8
 """and of the bounding box that is in the hull: a rectangle, perhaps with round corners."""
+_STRAIGHT_PX = 1.5
+_STRAIGHT = 0.09
+"""How far the middle half of a side may bend, px or relative to the shorter side: a little more than a half circle."""
 _LEAST_LETTERS_PX = 24
 _LETTERS = (0.03, 0.8)
 """Share of the letters in the box."""
@@ -199,6 +202,8 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask) -> _Found | None:
         return None
     if min(x0, y0) < _ROOM_PX or x1 > inside.shape[1] - _ROOM_PX or y1 > inside.shape[0] - _ROOM_PX:
         return None
+    if not _has_straight_sides(inside[y0:y1, x0:x1]):
+        return None
     explained = inside & (filled.view(np.bool_) | grow(letters, 1))
     if np.count_nonzero(explained) < _CONVEX * size or np.mean(away[surface] <= _EVEN) < _EVEN_SHARE:
         return None
@@ -212,6 +217,15 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask) -> _Found | None:
         return None
     # The edge's own pixels are a mixture.
     return grow(inside, 1), surface, color
+
+
+def _has_straight_sides(shape: Mask) -> bool:
+    """Return whether the middle halves of all sides of a shape (h, w), which fills its box, are straight and level."""
+    height, width = shape.shape
+    rows, columns = shape[height // 4 : -(height // 4)], shape[:, width // 4 : -(width // 4)].T
+    most = max(_STRAIGHT_PX, _STRAIGHT * min(height, width))
+    sides = [side.argmax(axis=1) for half in (rows, columns) for side in (half, half[:, ::-1])]
+    return bool(max(int(np.ptp(side)) for side in sides) <= most)
 
 
 def _is_same(one: CaptionBox, two: CaptionBox) -> bool:

@@ -58,6 +58,12 @@ _CHANGE = 25.0
 """Variance of what really changes."""
 _RING_CHANGES = 0.25
 """Fraction of the pixels around a graphic that must change."""
+_LEAST_CHANGE = 6.0
+"""The same on dark ground; it is above what codecs cause."""
+_BLACK, _GRAY = 16.0, 80.0
+"""Levels between which darkness counts."""
+_LEAST_LETTERING_PX = 200
+_LETTERING_GRADIENT = 15.0
 _CALM = 6.0
 _CALM_SHARE = 0.9
 """The area enclosed by an edge belongs to the graphic where at least this fraction of it has at most this variance."""
@@ -147,7 +153,7 @@ class EdgeStatistics:
         lasting = self._lasting.edges()
         crossed = self._crossed(is_still, gradient, world, _LEAST_MOTION_PX)
         crossed |= self._crossed(lasting, self._lasting.gradient, self._lasting.world, _LASTING_MOTION_PX)
-        new = _graphics(crossed, people, variance)
+        new = _graphics(crossed, people, variance, mean, steep)
         # A graphic leaves some of the scene to be seen: where edges stay all over the picture, the camera stands still,
         # and its motion was measured wrongly.
         if not new.any() or _covered_cells(new) > _MOST_CELLS:
@@ -247,8 +253,11 @@ def _covered_cells(edges: Mask) -> float:
     return float(np.mean(cells > 0))
 
 
-def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
-    """Return those edges (h, w) that belong to a graphic: enough of them together, next to change or many on people."""
+def _graphics(edges: Mask, people: Mask, variance: Float32Array, mean: Float32Array, steep: Float32Array) -> Mask:
+    """Return those edges (h, w) that belong to a graphic: enough of them together, next to change or many on people.
+
+    ``steep`` is the squared gradient of the ``mean``.
+    """
     kept = np.zeros_like(edges)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(grow(edges, _LINK_PX).view(np.uint8))
     height, width = edges.shape
@@ -265,9 +274,19 @@ def _graphics(edges: Mask, people: Mask, variance: Float32Array) -> Mask:
                 kept[area] |= own
             continue
         ring = grow(own, _RING_PX) & ~grow(own, 2) & ~people[area]
-        if np.count_nonzero(variance[area][ring] > _CHANGE) >= _RING_CHANGES * max(int(np.count_nonzero(ring)), 1):
+        change = _CHANGE
+        if np.count_nonzero(own) >= _LEAST_LETTERING_PX and np.median(steep[area][own]) >= _LETTERING_GRADIENT**2:
+            change = _change_at(mean[area][ring])
+        if np.count_nonzero(variance[area][ring] > change) >= _RING_CHANGES * max(int(np.count_nonzero(ring)), 1):
             kept[area] |= own
     return kept
+
+
+def _change_at(levels: Float32Array) -> float:
+    """Return the variance of what really changes around clear lettering; (N,) gray levels. Editors darken the ground
+    of white letters, and with it what moves there."""
+    level = float(levels.mean()) - _BLACK if levels.size else _GRAY
+    return max(_LEAST_CHANGE, _CHANGE * min(max(level, 0.0) / _GRAY, 1.0) ** 2)
 
 
 def _area(edges: Mask, variance: Float32Array) -> Mask:

@@ -98,6 +98,18 @@ def test_an_icon_and_a_caption_are_found_in_every_frame_and_little_else() -> Non
         assert np.count_nonzero(mask & ~truth & ~icon) < 0.01 * mask.size
 
 
+def test_words_on_darkened_ground_are_found_where_little_shows_that_it_moves() -> None:
+    world = path((2.0, 0.3))[:30]
+    rows = np.arange(SIZE_WH[1])[:, None]
+    shade = 1 - 0.82 * np.clip((rows - 180) / 60, 0, 1)
+    truth = cv2.putText(np.zeros(SIZE_WH[::-1], np.uint8), "learning", (60, 300), 0, 0.9, 255, 2)
+    pictures = []
+    for luma in scene(world):
+        dark = cv2.GaussianBlur((16 + (luma - 16.0) * shade), (0, 0), 3).astype(np.uint8)
+        pictures.append(np.maximum(dark, cv2.putText(np.zeros_like(dark), "learning", (60, 300), 0, 0.9, 220, 2)))
+    assert covered(found_in(pictures, world), 20, truth > 0) > 0.8
+
+
 def test_a_static_camera_gives_no_evidence_of_a_caption() -> None:
     world = path((0.0, 0.0))
     overlays = found_in([with_caption(luma, "who knows") for luma in scene(world)], world)
