@@ -22,6 +22,7 @@ from pipeline.scene.shafts import Shaft, aimed, shaft_pixels
 from pipeline.scene.things import Things, large, things_in
 from pipeline.scene.touching import edges_of_others, own_under_others, without_small_holes
 from pipeline.scene.unexplained import unexplained_pixels
+from pipeline.scene.unfound import joined_to_unfound
 from pipeline.scene.views import Shown
 
 _PERSON_BH = 0.008
@@ -98,7 +99,8 @@ def _people(evidence: FrameEvidence, sample: Sample, unexplained: Mask) -> Mask:
     theirs = unexplained & (evidence.other_people >= evidence.foreign)
     people = sample.others_mask & ~own_under_others(sample, evidence.odds, evidence.alike)
     people |= theirs & evidence.near_others
-    people |= large(theirs & evidence.unmasked, _PERSON_BH * height, 1)
+    told = large(theirs & evidence.unmasked, _PERSON_BH * height, 1)
+    people |= joined_to_unfound(told, evidence, sample)
     return without_small_holes(people, height)
 
 

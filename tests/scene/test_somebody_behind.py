@@ -11,9 +11,9 @@ from pipeline.scene.colors import NUM_BINS, density
 from pipeline.scene.edges import blurred_outline
 from pipeline.scene.layers import Label, labels_of
 from pipeline.scene.mixed_edges import mixed_edges
-from pipeline.scene.samples import subject_counts
+from pipeline.scene.samples import others_counts, subject_counts
 from pipeline.scene.scene_model import SceneRow
-from tests.support.scene_labels import NOTHING, share
+from tests.support.scene_labels import NOTHING, PATH, learned, share
 from tests.support.scene_truth import SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
 SHIRT = (60, 70, 120)
@@ -76,3 +76,18 @@ def test_what_is_wide_beside_the_mask_is_no_mixture_though_its_colors_lie_betwee
     narrow, wide = widths
     assert narrow > 0.5
     assert wide < 0.1
+
+
+def test_skin_beside_the_clothes_of_somebody_without_a_mask_is_theirs() -> None:
+    shot = shot_at(150, wall())
+    coat, arm = region(200, 246, 86, 200), region(176, 197, 136, 150) & ~shot.subject_mask
+    picture = shot.picture.copy()
+    picture[coat], picture[arm] = (40, 150, 60), (120, 80, 60)
+    shot = replace(shot, picture=picture)
+    # What is known of them from other frames.
+    others = density(others_counts(replace(shot, others_mask=coat | arm).sample()))
+    row = replace(learned([shot_at(x, wall()) for x in PATH[::3]]), others=others)
+    alone, meeting = (labels_of(shot.sample(), row, (NOTHING, NOTHING), True, may_meet=meet) for meet in (False, True))
+    assert share(alone == Label.SUBJECT, arm) > 0.9
+    assert share(meeting == Label.OTHERS, arm) > 0.8
+    assert share(meeting == Label.SUBJECT, shot.subject_mask) > 0.98
