@@ -62,14 +62,15 @@ def labels_of(
     places: tuple[Mask, Mask],
     is_completed: bool,
     may_meet: bool = False,
-    near: Mask | None = None,
+    near: tuple[Mask, Mask] | None = None,
     shafts: Sequence[tuple[Shaft, float]] = (),
 ) -> NDArray[np.uint8]:
     """Return (h, w) of ``Label``. ``places`` are the model's masks in the frame's view.
 
     ``is_completed``: parts of the subject that the mask misses are searched for beside it. ``may_meet``: others may be
-    close to the subject without a mask, and are recognized by their colors. ``near`` (h, w): where something is seen in
-    front of the subject that moves against the plate. ``shafts``: those to look for, see ``ShaftTracks.expected``.
+    close to the subject without a mask, and are recognized by their colors. ``near``, twice (h, w): where something is
+    seen in front of the subject that moves against the plate, and where that is certain. ``shafts``: those to look for,
+    see ``ShaftTracks.expected``.
     """
     front, wrong = places
     evidence = frame_evidence(sample, row, wrong, may_meet)
@@ -135,7 +136,7 @@ def _subject(evidence: FrameEvidence, sample: Sample, people: Mask, beside_mask:
 
 
 def _in_front(
-    labels: NDArray[np.uint8], places: Mask, near: Mask | None, evidence: FrameEvidence, sample: Sample
+    labels: NDArray[np.uint8], places: Mask, near: tuple[Mask, Mask] | None, evidence: FrameEvidence, sample: Sample
 ) -> Mask:
     """Return where something in front of the subject shows, up to its edges (h, w); ``places`` (h, w) is where static
     objects are known to stand, and ``near`` that of ``labels_of``."""
@@ -144,7 +145,7 @@ def _in_front(
     # Edge pixels are mixed with what is behind them.
     front = grow(places & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & places
     if near is not None:
-        front |= near & (labels != Label.OTHERS) & stands_out(sample, is_common)
+        front |= near[0] & (labels != Label.OTHERS) & (near[1] | stands_out(sample, is_common))
     subject = (labels == Label.SUBJECT) & ~front
     free = (labels == Label.NOBODY) & ~front
     return front | front_to_edges(front, subject, free, is_common, sample)

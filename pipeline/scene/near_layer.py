@@ -17,6 +17,7 @@ from pipeline.maths.channels import largest_channel
 
 _CACHED = 4
 _MOTION = "near_motion.npy"
+_NEAREST = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
 _ALIKE = 18
 _MIXED = 40
 """Most that a pixel of the layer differs from what it looks like, gray levels: in the middle of a line, and at its
@@ -30,6 +31,8 @@ class NearRow:
     origin_xy: tuple[int, int]
     front: Mask
     """(h, w) work px of the mosaic, from ``origin_xy`` on."""
+    steady: Mask
+    """(h, w) the part of it that certainly moves with the layer."""
     picture: Picture
     """(h, w, 3)."""
 
@@ -46,8 +49,9 @@ class NearLayers:
     _cache: OrderedDict[int, NearRow | None] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def mask(self, frame: int, row: int, box_xyxy: Box, view: Picture) -> Mask | None:
-        """Return (h, w) where a layer is seen in front of the subject; None where there is none.
+    def mask(self, frame: int, row: int, box_xyxy: Box, view: Picture) -> tuple[Mask, Mask] | None:
+        """Return (h, w) where a layer is seen in front of the subject, and where that is certainly the layer; None
+        where there is none.
 
         ``view`` (h, w, 3) is the frame in the box, reduced. Any thread may ask.
         """
@@ -70,7 +74,9 @@ class NearLayers:
         picture = cv2.warpPerspective(known.picture, to_row, (width, height), flags=flags)
         apart = largest_channel(cv2.absdiff(picture, cv2.convertScaleAbs(view, alpha=self.gain)))
         beside = cv2.erode(apart, np.ones((3, 3), np.uint8))
-        return np.asarray((weight > 0.5) & (beside < _ALIKE) & (apart < _MIXED), np.bool_)
+        shown = np.asarray((weight > 0.5) & (beside < _ALIKE) & (apart < _MIXED), np.bool_)
+        steady = cv2.warpPerspective(known.steady.view(np.uint8), to_row, (width, height), flags=_NEAREST) > 0
+        return shown, shown & steady
 
     def _motion_of(self, frame: int) -> Transforms | None:
         with self._lock:
@@ -96,8 +102,11 @@ def save_motion(folder: Path, mosaic_from_source: Transforms) -> None:
     np.save(folder / _MOTION, mosaic_from_source)
 
 
-def save_near_row(folder: Path, row: int, front: Mask, picture: NDArray[np.float32]) -> None:
-    """Write what stands in front around a plate; nothing where ``front`` (h, w) of the mosaic is empty."""
+def save_near_row(folder: Path, row: int, front: Mask, steady: Mask, picture: NDArray[np.float32]) -> None:
+    """Write what stands in front around a plate; nothing where ``front`` (h, w) of the mosaic is empty.
+
+    ``steady`` (h, w) is what certainly moves with the layer.
+    """
     x0, y0, x1, y1 = box_of_mask(front)
     if x1 <= x0:
         return
@@ -106,7 +115,7 @@ def save_near_row(folder: Path, row: int, front: Mask, picture: NDArray[np.float
     np.savez(
         _path(folder, row),
         origin=np.array([x0, y0]),
-        front=np.packbits(front[area], axis=-1),
+        front=np.packbits(np.stack([front[area], front[area] & steady[area]]), axis=-1),
         picture=shown,
     )
 
@@ -116,9 +125,9 @@ def _read_row(path: Path) -> NearRow | None:
         return None
     with np.load(path) as saved:
         picture = saved["picture"]
-        front = np.unpackbits(saved["front"], axis=-1, count=picture.shape[1]).astype(np.bool_)
+        front, steady = np.unpackbits(saved["front"], axis=-1, count=picture.shape[1]).astype(np.bool_)
         x0, y0 = saved["origin"].tolist()
-    return NearRow((x0, y0), front, picture)
+    return NearRow((x0, y0), front, steady, picture)
 
 
 def _path(folder: Path, row: int) -> Path:

@@ -272,7 +272,7 @@ class NearSearch:
         for look in self._looks(sorted(layer.near_from_world), check):
             row = int(self._plates.plate_rows[look.number, 0])
             for done, seen_votes, hidden_votes in votes.before(row):
-                self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height))
+                self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height), steady)
             world = self._plan.camera.world_from_source[look.number]
             motion = layer.near_from_world[look.number] @ world @ look.source_from_view
             x0, y0, x1, y1 = box = mosaic.box_of(look, motion)
@@ -291,7 +291,7 @@ class NearSearch:
             inside &= parts[y0:y1, x0:x1]
             votes.add(row, box, inside & ((shown & (apart < _SEEN)) | pattern), inside & (apart > _NOT_SEEN))
         for done, seen_votes, hidden_votes in votes.before(None):
-            self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height))
+            self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height), steady)
 
-    def _write(self, layer: _Layer, row: int, front: Mask) -> None:
-        save_near_row(self._folder, row, front, layer.mosaic.picture)
+    def _write(self, layer: _Layer, row: int, front: Mask, steady: Mask) -> None:
+        save_near_row(self._folder, row, front, steady, layer.mosaic.picture)

@@ -131,10 +131,11 @@ def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_p
         apart = np.abs(seen - mosaic.picture[y0:y1, x0:x1]).max(axis=-1)
         votes.add(0, box, inside & (apart < 14), inside & (apart > 24))
     ((row, for_it, against),) = votes.before(None)
-    save_near_row(tmp_path, row, in_front(parts, steady, for_it, against, BODY), mosaic.picture)
+    save_near_row(tmp_path, row, in_front(parts, steady, for_it, against, BODY), steady, mosaic.picture)
     save_motion(tmp_path, np.stack(motions))
     layers = NearLayers(tmp_path)
-    masks = [layers.mask(look.number, 0, (0, 0, WIDTH, HEIGHT), look.picture) for look in looks]
+    found = [layers.mask(look.number, 0, (0, 0, WIDTH, HEIGHT), look.picture) for look in looks]
+    masks = [None if each is None else each[0] for each in found]
     if is_man_before:
         assert all(mask is None or not (mask & man_in(number)).any() for number, mask in enumerate(masks))
         return
@@ -221,9 +222,19 @@ def test_a_near_layer_is_labeled_in_front_where_it_stands_out() -> None:
     row = learned(shots)
     empty = np.zeros(NOTHING.shape, np.bool_), np.zeros(NOTHING.shape, np.bool_)
     near = bars & man_at(150)[0]
-    labels = labels_of(sample, row, empty, is_completed=False, near=near)
+    labels = labels_of(sample, row, empty, is_completed=False, near=(near, near & NOTHING))
     assert (labels[near] == Label.FRONT).mean() > 0.9
     assert (labels_of(sample, row, empty, is_completed=False)[near] == Label.FRONT).mean() < 0.1
+
+
+def test_what_certainly_is_a_near_layer_may_have_the_color_of_cloth() -> None:
+    sample = shot_at(150, wall()).sample()
+    row = learned([shot_at(x, wall()) for x in range(60, 240, 20)])
+    empty = NOTHING.copy(), NOTHING.copy()
+    patch = man_at(150)[0] & (np.arange(NOTHING.shape[0])[:, None] > 120)
+    for steady, share in ((patch, 1.0), (patch & NOTHING, 0.0)):
+        labels = labels_of(sample, row, empty, is_completed=False, near=(patch, steady))
+        assert (labels[patch] == Label.FRONT).mean() == pytest.approx(share, abs=0.1)
 
 
 def test_cloth_in_a_main_color_of_the_subject_stands_out_as_a_line_only() -> None:

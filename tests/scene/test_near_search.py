@@ -156,8 +156,8 @@ def searched(
 
 
 def found_in(layers: NearLayers, number: int, picture: Picture) -> Mask:
-    mask = layers.mask(number, 0, BOX, cv2.GaussianBlur(picture, (0, 0), 0.6).astype(np.uint8))
-    return np.zeros(SHAPE, np.bool_) if mask is None else mask
+    found = layers.mask(number, 0, BOX, cv2.GaussianBlur(picture, (0, 0), 0.6).astype(np.uint8))
+    return np.zeros(SHAPE, np.bool_) if found is None else found[0]
 
 
 @pytest.mark.parametrize("gain", [1.0, 4.0])
