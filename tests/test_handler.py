@@ -21,7 +21,7 @@ import pytest
 import handler
 from pipeline.errors import InvalidInput
 from tests.support.http_server import http_server
-from tests.support.job_runner import ROOT, WALK, Runner, good_job
+from tests.support.job_runner import ROOT, WALK, WALK_SMALL, Runner, good_job
 from worker import answer as answering
 from worker.command_line import Arguments, parse_arguments
 from worker.environment import read_worker_settings
@@ -47,7 +47,7 @@ def _video(path: Path, frames: int = 6, size_wh: tuple[int, int] = (160, 120)) -
 
 def test_the_command_a_user_types_replaces_the_person(tmp_path: Path) -> None:
     request = {
-        "video_url": str(WALK),
+        "video_url": str(WALK_SMALL),
         "start_s": 1.5,
         "end_s": 1.9,
         "artifacts": ["analysis", "mask", "edit_region", "plate", "layer", "layers_debug", "report", "contact_sheet"],
@@ -207,12 +207,12 @@ def test_a_job_from_outside_may_not_name_paths(tmp_path: Path) -> None:
 
 
 def test_with_the_http_server_paths_are_the_operators_choice(tmp_path: Path) -> None:
-    runner = Runner(tmp_path, "api", environment={"UNDERSTUDY_LOCAL_ROOT": str(WALK.parent)})
+    runner = Runner(tmp_path, "api", environment={"UNDERSTUDY_LOCAL_ROOT": str(WALK_SMALL.parent)})
     answer = runner.answer(good_job())
     assert answer.get("video_url", "").startswith(str(tmp_path / "outputs")), answer
     secret = tmp_path / "secret.mp4"
     secret.write_text("x")
-    for name in (str(secret), f"{WALK.parent}/../../README.md", "/etc/passwd"):
+    for name in (str(secret), f"{WALK_SMALL.parent}/../../README.md", "/etc/passwd"):
         assert runner.answer({"video_url": name})["error_code"] == "URL_REJECTED"
 
 
@@ -261,7 +261,7 @@ def test_the_same_job_again_replaces_its_result(runner: Runner) -> None:
 
 def test_a_result_is_inline_where_it_is_small(runner: Runner, tmp_path: Path) -> None:
     answer = Runner(tmp_path, "platform", environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"})
-    with http_server({"/a.mp4": WALK.read_bytes()}) as server:
+    with http_server({"/a.mp4": WALK_SMALL.read_bytes()}) as server:
         done = answer.answer({**good_job(), "video_url": server.url("/a.mp4"), "inline": True})
     assert base64.b64decode(done["video_base64"])[4:8] == b"ftyp"
     assert not answer.left()

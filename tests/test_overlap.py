@@ -19,9 +19,9 @@ from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
+from tests.support.job_runner import WALK_SMALL
 from tests.support.models import models_with
 
-_WALK = Path(__file__).resolve().parents[1] / "assets" / "walk_a" / "sample.mp4"
 _SETTINGS = Settings.model_validate(
     {"output": {"codec": "lossless"}, "segment": {"count": 1, "chunk_seconds": 0.2}, "foot_lock": {"method": "off"}}
 )
@@ -45,7 +45,7 @@ class WaitingGenerator(IdentityGenerator):
 
 
 def _result(folder: Path, generator: IdentityGenerator, **callbacks: object) -> bytes:
-    request = JobRequest(_WALK, folder / "out", start_s=1.4, end_s=2.1)
+    request = JobRequest(WALK_SMALL, folder / "out", start_s=1.4, end_s=2.1)
     result = run_job(request, _SETTINGS, models_with(generator, _SETTINGS), folder / "work", **callbacks)  # type: ignore[arg-type]
     assert result.video is not None
     return result.video.read_bytes()

@@ -23,7 +23,7 @@ from pipeline.errors import InvalidInput
 from tests.support.endpoint_server import API_KEY, EndpointServer, State, endpoint_server
 from tests.support.http_server import Server, http_server, response
 from tests.support.job_api import job_api, worker_process
-from tests.support.job_runner import ROOT, WALK, good_job
+from tests.support.job_runner import ROOT, WALK_SMALL, good_job
 from tests.support.s3_server import s3_server
 
 _QUEUED: State = {"status": "IN_QUEUE"}
@@ -78,9 +78,9 @@ def test_a_local_clip_goes_through_a_bucket_and_a_real_worker_and_back(
         hosts = {"UNDERSTUDY_PRIVATE_HOSTS": bucket.endpoint_url.removeprefix("http://")}
         with worker_process(tmp_path / "worker", api.environment() | hosts), endpoint_server(platform) as server:
             asked = {key: value for key, value in good_job(artifacts=["mask", "report"]).items() if key != "video_url"}
-            assert call(server, str(WALK), "--input", json.dumps(asked)) == 0
-            assert "sample.mp4: uploading\nsample.mp4: in queue\nsample.mp4: " in capsys.readouterr().err
-            folder = tmp_path / "out" / "sample.mp4"
+            assert call(server, str(WALK_SMALL), "--input", json.dumps(asked)) == 0
+            assert "walk_small.mp4: uploading\nwalk_small.mp4: in queue\nwalk_small.mp4: " in capsys.readouterr().err
+            folder = tmp_path / "out" / "walk_small.mp4"
             assert {path.name for path in folder.iterdir()} == {"result.mp4", "mask.mkv", "report.html", "result.json"}
             told = json.loads((folder / "result.json").read_text())
             with av.open(str(folder / "result.mp4")) as video:
@@ -88,7 +88,7 @@ def test_a_local_clip_goes_through_a_bucket_and_a_real_worker_and_back(
             # The clip is removed after the job; the result stays.
             assert bucket.names() == {f"understudy/job-0/{name}" for name in ("result.mp4", "mask.mkv", "report.html")}
             # An error of the worker, reported with its code and field.
-            assert call(server, str(WALK), "--again", "--input", '{"preset": "nope"}') == 1
+            assert call(server, str(WALK_SMALL), "--again", "--input", '{"preset": "nope"}') == 1
             assert ": INVALID_INPUT: preset: " in capsys.readouterr().err
 
 
@@ -280,7 +280,7 @@ def test_every_reference_picture_is_made_reachable() -> None:
     ("words", "said"),
     [
         (["nothing.mp4"], "nothing.mp4: there is no such file"),
-        ([str(WALK)], "require a bucket"),
+        ([str(WALK_SMALL)], "require a bucket"),
         (["https://example.com/a.mp4", "--input", "["], "--input: not valid JSON"),
         (["https://example.com/a.mp4", "--input", '{"video_url": "x"}'], "--input: video_url"),
         (["https://example.com/a.mp4", "--reference", "nobody.png"], "--reference"),

@@ -28,9 +28,8 @@ from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
+from tests.support.job_runner import WALK, WALK_SMALL
 from tests.support.models import models_with
-
-_WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
 
 
 class _Painter(IdentityGenerator):
@@ -48,7 +47,7 @@ class _Painter(IdentityGenerator):
 def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
     settings = Settings.model_validate({"output": {"codec": "lossless"}})
     models = models_with(_Painter(window_frames=8, conditioning_frames=2), settings)
-    request = JobRequest(_WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
+    request = JobRequest(WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
     result = run_job(request, settings, models, tmp_path / "work")
     quality = result.report.quality
     assert quality.mattes_propagated == 0 and quality.changed_outside == 0
@@ -84,7 +83,7 @@ def test_the_next_window_is_painted_while_finished_layers_are_corrected(
     monkeypatch.setattr("pipeline.perform.perform.correct_color_drift", waiting)
     settings = Settings.model_validate({"output": {"codec": "lossless"}})
     models = models_with(Card(window_frames=6, conditioning_frames=0), settings)
-    request = JobRequest(_WALK, tmp_path / "out", start_s=2.0, end_s=2.4)
+    request = JobRequest(WALK_SMALL, tmp_path / "out", start_s=2.0, end_s=2.4)
     result = run_job(request, settings, models, tmp_path / "work")
     assert result.report.quality.frames_replaced == result.report.frames > 6
 

@@ -16,9 +16,8 @@ from pipeline.request import JobRequest
 from pipeline.run import run_job
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.settings import Settings
+from tests.support.job_runner import WALK_SMALL
 from tests.support.models import models_with
-
-_WALK = Path(__file__).resolve().parents[2] / "assets" / "walk_a" / "sample.mp4"
 
 
 class BrokenGenerator(IdentityGenerator):
@@ -39,7 +38,7 @@ def test_chunks_of_others_are_taken_back_while_the_error_is_still_held(tmp_path:
             ended.append(1)
 
     settings = Settings.model_validate({"output": {"codec": "lossless"}})
-    request = JobRequest(_WALK, tmp_path / "out", start_s=1.4, end_s=1.8)
+    request = JobRequest(WALK_SMALL, tmp_path / "out", start_s=1.4, end_s=1.8)
     with pytest.raises(GpuError) as held:
         run_job(
             request, settings, models_with(BrokenGenerator(), settings), tmp_path / "work", share=lambda subject: share

@@ -12,7 +12,7 @@ import pytest
 
 import handler
 from tests.support.http_server import drip, http_server
-from tests.support.job_runner import WALK, Runner
+from tests.support.job_runner import WALK_SMALL, Runner
 from tests.support.put_server import put_server
 from worker.command_line import Arguments
 from worker.environment import read_worker_settings
@@ -47,7 +47,7 @@ def test_a_job_can_be_cancelled_in_every_stage(stage: str, tmp_path: Path, monke
         drip(b"HTTP/1.1 200 OK\r\n\r\n")(sock, over)
 
     with http_server({"/slow.mp4": hold}) as server, put_server() as puts:
-        asked: dict[str, Any] = {"video_url": str(WALK), "start_s": 1.0, "end_s": 1.4}
+        asked: dict[str, Any] = {"video_url": str(WALK_SMALL), "start_s": 1.0, "end_s": 1.3}
         if stage == "fetch":
             asked["video_url"] = server.url("/slow.mp4")
         if stage == "deliver":

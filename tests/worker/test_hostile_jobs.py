@@ -25,7 +25,7 @@ from pipeline.errors import GpuError, OutOfMemory
 from pipeline.media import encode
 from pipeline.models.fakes import FailingGenerator
 from tests.support.http_server import http_server
-from tests.support.job_runner import SECRET, WALK, Runner, good_job
+from tests.support.job_runner import SECRET, WALK, WALK_SMALL, Runner, good_job
 from tests.support.models import models_with
 from tests.support.s3_server import s3_server
 from worker import answer as answering
@@ -196,7 +196,7 @@ def test_the_same_job_goes_to_the_same_key(tmp_path: Path) -> None:
         runner = Runner(
             tmp_path, "platform", environment={**store.environment, "UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}
         )
-        with http_server({"/a.mp4": WALK.read_bytes()}) as server:
+        with http_server({"/a.mp4": WALK_SMALL.read_bytes()}) as server:
             asked = {**good_job(), "video_url": server.url("/a.mp4")}
             first, second = runner.answer(asked, "same"), runner.answer(asked, "same")
             assert first["video_url"].partition("?")[0] == second["video_url"].partition("?")[0]
@@ -227,7 +227,7 @@ def test_consecutive_jobs_do_not_affect_each_other(runner: Runner) -> None:
     threads = threading.active_count()
     for asked in ({}, {"video_url": "x.mp4"}, {"video_url": str(WALK), "end_s": 0.0001, "start_s": 0.00001}, None):
         assert "error_code" in runner.answer(asked)
-    runner.answer({"video_url": str(WALK), "subject": 7, "end_s": 0.5})
+    runner.answer({"video_url": str(WALK_SMALL), "subject": 7, "end_s": 0.3})
     last = runner.does_a_good_job()
     gc.collect()
     assert process.num_fds() <= files + 2 and threading.active_count() <= threads + 2
@@ -237,7 +237,7 @@ def test_consecutive_jobs_do_not_affect_each_other(runner: Runner) -> None:
 
 
 def test_a_clip_without_people_or_without_the_chosen_subject_is_an_error(runner: Runner) -> None:
-    runner.fails({"video_url": str(WALK.with_name("plate.mp4")), "end_s": 0.5}, "NO_PERSON")
+    runner.fails({"video_url": str(WALK.with_name("plate.mp4")), "end_s": 0.2}, "NO_PERSON")
     runner.fails({**good_job(), "subject": 5}, "INVALID_INPUT", "subject")
     runner.fails({**good_job(), "subject": {"x": 1.0, "y": 1.0, "at_s": 0.0}}, "INVALID_INPUT", "subject")
 

@@ -13,13 +13,13 @@ import pytest
 
 from tests.support.http_server import drip, http_server
 from tests.support.job_api import job_api, wait_until, worker_process
-from tests.support.job_runner import SECRET, WALK, good_job
+from tests.support.job_runner import ROOT, SECRET, WALK_SMALL, good_job
 
 _HOSTS = {"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}
 
 
 def test_a_worker_survives_good_bad_and_cancelled_jobs(tmp_path: Path) -> None:
-    answers = {"/a.mp4": WALK.read_bytes(), "/slow.mp4": drip(b"HTTP/1.1 200 OK\r\n\r\n")}
+    answers = {"/a.mp4": WALK_SMALL.read_bytes(), "/slow.mp4": drip(b"HTTP/1.1 200 OK\r\n\r\n")}
     with (
         job_api() as api,
         http_server(answers) as server,
@@ -34,7 +34,7 @@ def test_a_worker_survives_good_bad_and_cancelled_jobs(tmp_path: Path) -> None:
         for job_id, asked, code in (
             ("none", {}, "INVALID_INPUT"),
             ("key", {**good, "nope": 1}, "INVALID_INPUT"),
-            ("path", {**good, "video_url": str(WALK)}, "URL_REJECTED"),
+            ("path", {**good, "video_url": str(WALK_SMALL)}, "URL_REJECTED"),
             ("away", {**good, "video_url": server.url("/nothing.mp4")}, "DOWNLOAD_FAILED"),
             ("nowhere", {"video_url": server.url("/a.mp4")}, "INVALID_INPUT"),
         ):
@@ -100,7 +100,7 @@ def test_an_unfit_worker_takes_no_job(environment: dict[str, str], code: int, to
 def test_a_changed_weight_is_detected(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.mkdir()
-    for path in (WALK.parents[2] / "weights").iterdir():
+    for path in (ROOT / "weights").iterdir():
         if path.is_file():
             (weights / path.name).symlink_to(path)
     changed = weights / "movenet.tflite"
@@ -114,7 +114,7 @@ def test_a_changed_weight_is_detected(tmp_path: Path) -> None:
 
 def test_the_http_server_answers_and_keeps_its_jobs_apart(tmp_path: Path) -> None:
     port = _free_port()
-    environment = {"UNDERSTUDY_LOCAL_ROOT": str(WALK.parent)}
+    environment = {"UNDERSTUDY_LOCAL_ROOT": str(WALK_SMALL.parent)}
     with worker_process(tmp_path, environment, "--rp_serve_api", "--rp_api_port", str(port)) as worker:
         # It says that it has started before it listens.
         wait_until(

@@ -21,7 +21,7 @@ from conf import compose_settings
 from pipeline.errors import Cancelled, NoPerson, UploadFailed
 from pipeline.request import FurtherSubject, JobRequest
 from tests.support.job_api import wait_until
-from tests.support.job_runner import ROOT, WALK, Runner, good_job
+from tests.support.job_runner import ROOT, WALK, WALK_SMALL, Runner, good_job
 from worker.environment import WorkerEnvironment, read_worker_settings
 from worker.job_folder import job_workspace, locked, remove_abandoned
 from worker.logs import Redactor
@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_is_recreated(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_killed_job_resumes_and_gives_the_same_bytes(tmp_path: Path) -> None:
-    asked = f'{{"input": {{"video_url": "{WALK}", "start_s": 1.0, "end_s": 2.5}}}}'
+    asked = f'{{"input": {{"video_url": "{WALK_SMALL}", "start_s": 1.0, "end_s": 2.2}}}}'
     words = ["segment.chunk_seconds=0.4", "segment.count=1", "--test_input", asked]
 
     def start(name: str) -> subprocess.Popen[bytes]:

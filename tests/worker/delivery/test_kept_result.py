@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import JobTimeout, NoSpace, UploadFailed
 from pipeline.result import JobResult
 from tests.support.http_server import http_server
-from tests.support.job_runner import WALK, Runner, good_job
+from tests.support.job_runner import WALK_SMALL, Runner, good_job
 from tests.support.put_server import put_server
 from tests.support.report_job import made_facts
 from worker import answer as answering
@@ -88,7 +88,7 @@ def test_the_same_job_again_only_delivers(tmp_path: Path, monkeypatch: pytest.Mo
     state = tmp_path / "state"
     environment = {"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1", "UNDERSTUDY_STATE_DIR": str(state)}
     runner = Runner(tmp_path, "platform", environment=environment)
-    with http_server({"/a.mp4": WALK.read_bytes()}) as clips, put_server(403, 200) as server:
+    with http_server({"/a.mp4": WALK_SMALL.read_bytes()}) as clips, put_server(403, 200) as server:
         asked = {**good_job(), "video_url": clips.url("/a.mp4"), "upload_url": server.url + "/r?Signature=1"}
         refused = runner.answer(asked, "a")
         assert refused["error_code"] == "UPLOAD_FAILED" and list(state.rglob("undelivered/result.mp4"))
