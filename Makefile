@@ -89,9 +89,10 @@ weights-tests: setup
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-dev.lock
 	touch $@
 
-# torch and its dependencies: 6 GB, some minutes. Not needed by `make demo`.
+# torch and its dependencies: 6 GB, some minutes. Not needed by `make demo`. Compiling all of their 9,000 modules would take
+# a minute more, and few of them are imported.
 .venv/.gpu: requirements-gpu.lock .venv/.core
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r requirements-gpu.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-compile -r requirements-gpu.lock
 	touch $@
 
 # The page has a separate environment, because the requirements of Gradio and of RunPod's SDK conflict. --no-deps bypasses
