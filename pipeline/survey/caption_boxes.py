@@ -27,11 +27,14 @@ _EVEN_SHARE = 0.85
 """and how many do not differ by more."""
 _NEAR_PX = 4
 """From a letter's edge to the surface."""
+_LEAST_NEAR_PX = 40
 _CELL_PX = 8
 _WORD_CELLS = 1
 """Half the distance between words of one caption."""
 _WINDOW_PX = 28
 """Around the words, in which their box lies."""
+_BOX_PX = 96
+"""Around a plain part, in which the rest of its box lies."""
 _STROKE_PX = 9
 _LEAST_WH = (10, 8)
 _LEAST_SURFACE_PX = 60
@@ -167,17 +170,22 @@ def _boxes_in(levels: _Levels, letters: Mask) -> Iterator[_Found]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(plain.view(np.uint8), connectivity=4)
     height, width = plain.shape
     known = np.zeros_like(plain)
-    for label in np.unique(labels[grow(letters, _NEAR_PX) & plain]).tolist():
+    touching = np.bincount(labels[grow(letters, _NEAR_PX) & plain])
+    for label in np.flatnonzero(touching >= _LEAST_NEAR_PX).tolist():
         x, y, w, h, count = stats[label].tolist()
         is_inside = min(x, y) >= _ROOM_PX and x + w <= width - _ROOM_PX and y + h <= height - _ROOM_PX
         is_large = w >= _LEAST_WH[0] and h >= _LEAST_WH[1] and count >= _LEAST_SURFACE_PX
         if not is_inside or not is_large:
             continue
-        seed = labels == label
-        found = None if known[seed].any() else _box_of(seed, levels, letters)
+        x0, y0, x1, y1 = clipped(grown((x, y, x + w, y + h), _BOX_PX), (width, height))
+        part = np.s_[y0:y1, x0:x1]
+        seed = labels[part] == label
+        found = None if known[part][seed].any() else _box_of(seed, levels[part], letters[part])
         if found is not None:
-            known |= found[0]
-            yield found
+            mask, surface = np.zeros((2, height, width), np.bool_)
+            mask[part], surface[part] = found[:2]
+            known |= mask
+            yield mask, surface, found[2]
 
 
 def _box_of(seed: Mask, levels: _Levels, letters: Mask) -> _Found | None:

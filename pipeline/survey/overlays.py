@@ -83,6 +83,8 @@ class OverlayFinder:
         self._background = StillBackground(self._small_wh)
         self._changes = SuddenChanges(self._background)
         self._boxes = CaptionBoxes(self._step)
+        self._fresh: list[tuple[int, int]] = []
+        """First and last frame of each graphic found since boxes were looked for."""
         insets = [(screen, screen.covered(part)) for screen, part in given]
         self._insets = [(screen, self._small_box(inset)) for screen, inset in insets if inset is not None]
         self._borders = BorderFinder(
@@ -164,6 +166,8 @@ class OverlayFinder:
     def finish(self) -> Overlays:
         """Return the graphics of all frames pushed."""
         self._end_block(is_last=True)
+        if self._held:
+            self._look_for_boxes()
         for graphic in self._shown:
             self._end(graphic)
         for each in self._boxes.finish():
@@ -214,7 +218,7 @@ class OverlayFinder:
             return
         self._follow()
         self._look_behind()
-        self._boxes.look(self._held[-1], self._mask_of(self._shown), self._held)
+        self._look_for_boxes()
         self._blocks += 1
         if self._blocks % _LOOK_BLOCKS and not is_last:
             return
@@ -225,6 +229,17 @@ class OverlayFinder:
             for graphic in self._unknown(found.edges, found.area, found.mean, last, last):
                 graphic.is_lasting = True
                 self._place(graphic, 0, last)
+
+    def _look_for_boxes(self) -> None:
+        """Look for boxes around the graphics in the newest frame, and around new ones in earlier frames."""
+        every = [*self._shown, *self._recent]
+        for seen in (*list(self._held)[:: self._block_frames], self._held[-1]):
+            is_fresh = any(first <= seen.index <= last for first, last in self._fresh)
+            if is_fresh or seen is self._held[-1]:
+                # The outline of a box may have been found in parts.
+                known = [each for each in every if each.first <= seen.index <= each.last]
+                self._boxes.look(seen, self._mask_of(known), self._held)
+        self._fresh.clear()
 
     def _look_for_gradual(self) -> None:
         """Add what came or went slowly before a still camera, in frames whose sudden changes are known."""
@@ -286,13 +301,11 @@ class OverlayFinder:
         held = [each for each in self._held if each.index <= latest]
         graphic.is_before_still = self._is_still(list(self._held)[-_GRADUAL_FRAMES:])
         graphic.look_back(held, earliest)
-        for seen in held[:: self._block_frames]:
-            if graphic.first <= seen.index <= graphic.last:
-                self._boxes.look(seen, self._mask_of([graphic]), self._held)
         if graphic.follow(held) and latest >= self._held[-1].index:
             self._shown.append(graphic)
         else:
             self._end(graphic)
+        self._fresh.append((graphic.first, graphic.last))
 
     def _mask_of(self, graphics: Sequence[Graphic | CaptionBox]) -> Mask:
         mask = np.zeros(self._small_wh[::-1], np.bool_)
