@@ -24,6 +24,7 @@ from pipeline.maths.masks import grow
 from pipeline.survey.borders import BorderFinder
 from pipeline.survey.caption_boxes import CaptionBox, CaptionBoxes
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, Tints, graphics_of
+from pipeline.survey.growing_words import growing
 from pipeline.survey.letter_edges import complete_graphic
 from pipeline.survey.split_screen import SplitScreen, SplitScreenFinder
 from pipeline.survey.still_background import StillBackground
@@ -280,6 +281,7 @@ class OverlayFinder:
         if graphic.last - graphic.first + 1 >= least and graphic.is_steady(self._held):
             complete_graphic(graphic, self._held, self._background)
             self._ended.append(_Ended.of(graphic.first, graphic.last, graphic.box_xyxy, graphic.mask))
+            self._ended += [_Ended.of(frame, frame, box, mask) for frame, box, mask in growing(graphic, self._held)]
             self._recent.append(graphic)
 
     def _add_change(self, change: Change) -> None:

@@ -201,6 +201,24 @@ def test_words_that_change_three_times_a_second_are_found(step: tuple[float, flo
     assert covered(overlays, 56, caption("FOLLOW")) < 0.1
 
 
+def test_words_that_grow_in_are_found_while_they_grow_and_not_before() -> None:
+    world = path((2.0, 0.3))[:30]
+    sizes = {12: 0.6, 13: 1.2}
+    pictures, truth = scene(world), caption("grows")
+    drawn = [cv2.putText(np.zeros_like(pictures[0]), "grows", (60, 300), 0, 0.9, 255, width) for width in (6, 2)]
+    ys, xs = np.nonzero(drawn[0])
+    center = (float(xs.min() + xs.max()) / 2, float(ys.min() + ys.max()) / 2)
+    truths = {}
+    for frame in range(12, 30):
+        scaling = cv2.getRotationMatrix2D(center, 0, sizes.get(frame, 1.0))
+        outline, word = (cv2.warpAffine(each, scaling, SIZE_WH).astype(np.float32) / 255 for each in drawn)
+        pictures[frame] = np.rint(pictures[frame] * (1 - outline) + 255 * word).astype(np.uint8)
+        truths[frame] = outline > 0.5
+    overlays = found_in(pictures, world)
+    assert all(covered(overlays, frame, truths[frame]) > 0.8 for frame in truths)
+    assert all(covered(overlays, frame, truth) == 0 for frame in range(12))
+
+
 def test_words_and_a_sticker_wholly_in_front_of_somebody_are_found() -> None:
     person = np.zeros(SIZE_WH[::-1], np.bool_)
     person[:, 40:] = True
