@@ -16,9 +16,9 @@ from pipeline.request import JobRequest
 from pipeline.result import JobResult
 from pipeline.run import run_job, run_stills
 from pipeline.settings import Settings
+from tests.support.job_runner import WALK_SMALL
 from tests.support.models import real_models
 
-_WALK = Path(__file__).resolve().parents[3] / "assets" / "walk_a" / "sample.mp4"
 _PART = {"start_s": 1.4, "end_s": 1.8}
 
 
@@ -29,7 +29,7 @@ def _settings(preset: str, *overrides: str) -> Settings:
 
 def _job(folder: Path, settings: Settings, *artifacts: str) -> JobResult:
     return run_job(
-        JobRequest(_WALK, folder / "out", artifacts=artifacts, **_PART),
+        JobRequest(WALK_SMALL, folder / "out", artifacts=artifacts, **_PART),
         settings,
         real_models(settings),
         folder / "work",
@@ -41,7 +41,7 @@ def test_a_preset_keeps_the_promises(tmp_path: Path, preset: str) -> None:
     settings = _settings(preset)
     result = _job(tmp_path / "a", settings, "edit_region", "mask", "analysis")
     assert result.video is not None
-    source = open_clip(_WALK, **_PART)
+    source = open_clip(WALK_SMALL, **_PART)
     made = open_clip(result.video)
     assert made.info.num_frames == source.info.num_frames == 12
     assert np.array_equal(made.info.durations, source.info.durations) and made.info.pix_fmt == source.info.pix_fmt
@@ -65,7 +65,7 @@ def test_a_killed_job_resumes_to_the_same_bytes(tmp_path: Path) -> None:
         if stage == "perform" and done >= 6:
             raise Cancelled("enough")
 
-    request = JobRequest(_WALK, tmp_path / "out", **_PART)  # type: ignore[arg-type]
+    request = JobRequest(WALK_SMALL, tmp_path / "out", **_PART)  # type: ignore[arg-type]
     with pytest.raises(Cancelled):
         run_job(request, settings, real_models(settings), tmp_path / "work", progress=stop)
     again = run_job(request, settings, real_models(settings), tmp_path / "work")
@@ -74,6 +74,6 @@ def test_a_killed_job_resumes_to_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", ["fast", "balanced"])
 def test_a_frame_of_each_segment(tmp_path: Path, preset: str) -> None:
-    request = JobRequest(_WALK, tmp_path / "out", **_PART)  # type: ignore[arg-type]
+    request = JobRequest(WALK_SMALL, tmp_path / "out", **_PART)  # type: ignore[arg-type]
     result = run_stills(request, _settings(preset), real_models(_settings(preset)), tmp_path / "work")
     assert len(result.artifacts["frame"]) == 2 and all(path.stat().st_size for path in result.artifacts["frame"])
