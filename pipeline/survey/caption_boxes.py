@@ -60,9 +60,16 @@ _ALIKE = 8
 _Levels = NDArray[np.uint8]
 _Found = tuple[Mask, Mask, Sequence[float]]
 """Mask, surface and color of a box."""
+_BESIDE_PX = 3
+_BESIDE = 0.5
+"""Largest share of the pixels so far beside it that have its color."""
 _SAME = 0.8
 """IoU of two finds of the same box."""
 _LEAST_FRAMES = 4
+_NEXT_FRAMES = 15
+"""Most examined frames from one word's box to that of the next."""
+_LEVEL_PX = 2
+"""How far the upper and lower sides of their boxes may differ."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,8 +94,16 @@ class CaptionBox:
 
     def shows(self, seen: Seen) -> bool:
         """Return whether a frame shows the box."""
-        away = _distance(_levels(seen)[self.area], self.color)
-        return float(np.mean(away[self.surface] <= _ALIKE)) >= _SHOWN
+        levels = _levels(seen)
+        away = _distance(levels[self.area], self.color)
+        if float(np.mean(away[self.surface] <= _ALIKE)) < _SHOWN:
+            return False
+        # A longer word's box has more of the color beside it.
+        x0, y0, x1, y1 = self.box_xyxy
+        quarter = (y1 - y0) // 4
+        beside = [x for x in (x0 - _BESIDE_PX, x1 + _BESIDE_PX - 1) if 0 <= x < levels.shape[1]]
+        strips = [_distance(levels[y0 + quarter : y1 - quarter, x : x + 1], self.color) for x in beside]
+        return all(float(np.mean(strip <= _ALIKE)) <= _BESIDE for strip in strips)
 
 
 class CaptionBoxes:
@@ -110,15 +125,28 @@ class CaptionBoxes:
         shown."""
         self.follow(held)
         for box in boxes_around(seen, letters):
-            every = [*self._shown, *self._ended]
-            if any(each.first <= seen.index <= each.last and _is_same(each, box) for each in every):
-                continue
-            for earlier in reversed([each for each in held if each.index < seen.index]):
-                if not box.shows(earlier):
-                    break
-                box.first = earlier.index
-            self._shown.append(box)
-        self.follow(held)
+            if not self._is_known(box):
+                self._begin(box, held)
+        after = [each for each in self._ended if 0 < seen.index - each.last <= _NEXT_FRAMES * self._step][-1:]
+        for box in after:
+            following = next_box(box, seen)
+            if following is not None and not self._is_known(following):
+                self._begin(following, held)
+
+    def _begin(self, box: CaptionBox, held: Sequence[Seen]) -> None:
+        """Take a new box, and those of the words before it."""
+        found: CaptionBox | None = box
+        while found is not None and not self._is_known(found):
+            earlier = [each for each in held if each.index < found.first]
+            while earlier and found.shows(earlier[-1]):
+                found.first = earlier.pop().index
+            self._shown.append(found)
+            self.follow(held)
+            found = next_box(found, earlier[-1]) if earlier else None
+
+    def _is_known(self, box: CaptionBox) -> bool:
+        every = [*self._shown, *self._ended]
+        return any(each.first <= box.first <= each.last and _is_same(each, box) for each in every)
 
     def follow(self, held: Sequence[Seen]) -> None:
         """Follow the boxes into the newest frames."""
@@ -150,6 +178,31 @@ def boxes_around(seen: Seen, letters: Mask) -> Iterator[CaptionBox]:
             part = np.s_[v0:v1, u0:u1]
             box = x0 + u0, y0 + v0, x0 + u1, y0 + v1
             yield CaptionBox(box, mask[part], surface[part], color, seen.index, seen.index)
+
+
+def next_box(box: CaptionBox, seen: Seen) -> CaptionBox | None:
+    """Return the box of another word in a frame before or after ``box``, at the same height and of the same color; None
+    where there is none."""
+    x0, y0, x1, y1 = box.box_xyxy
+    height, width = seen.luma.shape
+    u0, v0, u1, v1 = clipped((x0 - _BOX_PX, y0 - 2 * _ROOM_PX, x1 + _BOX_PX, y1 + 2 * _ROOM_PX), (width, height))
+    levels = _levels(seen)[v0:v1, u0:u1]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((_distance(levels, box.color) <= _ALIKE).view(np.uint8))
+    if len(stats) < 2:
+        return None
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    found = _box_of(labels == largest, levels, None) if stats[largest, cv2.CC_STAT_AREA] >= _LEAST_SURFACE_PX else None
+    if found is None:
+        return None
+    mask, surface, color = found
+    left, top, right, bottom = box_of_mask(mask)
+    in_letters = 1 - np.count_nonzero(surface) / np.count_nonzero(mask)
+    is_level = max(abs(v0 + top - y0), abs(v0 + bottom - y1)) <= _LEVEL_PX
+    if not is_level or not _LETTERS[0] <= in_letters <= _LETTERS[1]:
+        return None
+    part = np.s_[top:bottom, left:right]
+    place = u0 + left, v0 + top, u0 + right, v0 + bottom
+    return CaptionBox(place, mask[part], surface[part], color, seen.index, seen.index)
 
 
 def _words(letters: Mask) -> Iterator[tuple[int, int, int, int]]:
@@ -188,8 +241,9 @@ def _boxes_in(levels: _Levels, letters: Mask) -> Iterator[_Found]:
             yield mask, surface, found[2]
 
 
-def _box_of(seed: Mask, levels: _Levels, letters: Mask) -> _Found | None:
-    """Return the box of which a plain ``seed`` (h, w) is a part; None where it is part of none."""
+def _box_of(seed: Mask, levels: _Levels, letters: Mask | None) -> _Found | None:
+    """Return the box of which a plain ``seed`` (h, w) is a part; None where it is part of none, or has neither known
+    letters nor a known outline, as far as ``letters`` are given."""
     color = tuple(np.median(levels[seed], axis=0).tolist())
     away = _distance(levels, color)
     surface = away <= _ALIKE
@@ -212,19 +266,27 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask) -> _Found | None:
         return None
     if not _has_straight_sides(inside[y0:y1, x0:x1]):
         return None
-    explained = inside & (filled.view(np.bool_) | grow(letters, 1))
+    explained = inside & filled.view(np.bool_)
+    if letters is not None:
+        explained |= inside & grow(letters, 1)
     if np.count_nonzero(explained) < _CONVEX * size or np.mean(away[surface] <= _EVEN) < _EVEN_SHARE:
         return None
     rim = grow(inside, _ROOM_PX) & ~grow(inside, _ROOM_PX - 1)
     if np.mean(away[rim] >= _STEP) < _SHARP:
         return None
-    known = int(np.count_nonzero(letters & inside))
-    has_letters = known >= _LEAST_LETTERS_PX and _LETTERS[0] * size <= known <= _LETTERS[1] * size
-    edge = grow(inside, 2) & ~grow(inside, 1)
-    if not has_letters and np.mean(letters[edge]) < _OUTLINE:
+    if letters is not None and not _is_told(inside, letters):
         return None
     # The edge's own pixels are a mixture.
     return grow(inside, 1), surface, color
+
+
+def _is_told(inside: Mask, letters: Mask) -> bool:
+    """Return whether a box (h, w) has known letters in it, or an outline that is known."""
+    size, known = int(np.count_nonzero(inside)), int(np.count_nonzero(letters & inside))
+    if known >= _LEAST_LETTERS_PX and _LETTERS[0] * size <= known <= _LETTERS[1] * size:
+        return True
+    edge = grow(inside, 2) & ~grow(inside, 1)
+    return bool(np.mean(letters[edge]) >= _OUTLINE)
 
 
 def _has_straight_sides(shape: Mask) -> bool:

@@ -65,3 +65,18 @@ def test_what_is_there_for_a_moment_only_is_no_box() -> None:
     boxes = CaptionBoxes(1)
     boxes.look(held[3], seen(0, None)[1], held)
     assert not boxes.finish()
+
+
+@pytest.mark.parametrize(("shift_y", "count"), [(0, 3), (6, 1)])
+def test_boxes_of_words_before_and_after_are_found_at_the_same_height_only(shift_y: int, count: int) -> None:
+    """Their letters are not known."""
+    x0, y0, x1, y1 = BOX
+    other = (x0 - 10, y0 + shift_y, x1 + 6, y1 + shift_y)
+    held = [seen(t, BOX if 6 <= t < 12 else other)[0] for t in range(18)]
+    boxes = CaptionBoxes(1)
+    nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
+    boxes.look(held[8], seen(8, BOX)[1], held[:9])
+    for last in (13, 18):
+        boxes.look(held[last - 1], nothing, held[:last])
+    found = sorted((each.first, each.last) for each in boxes.finish())
+    assert found == ([(0, 5), (6, 11), (12, 17)] if count == 3 else [(6, 11)])
