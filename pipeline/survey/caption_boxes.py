@@ -247,6 +247,8 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask | None) -> _Found | None:
     color = tuple(np.median(levels[seed], axis=0).tolist())
     away = _distance(levels, color)
     surface = away <= _ALIKE
+    if not (seed & surface).any():
+        return None  # Channel by channel, the median is a color that a gradient need not have.
     # Strokes divide the surface.
     linked = cv2.morphologyEx(surface.view(np.uint8), cv2.MORPH_CLOSE, np.ones((_STROKE_PX, _STROKE_PX), np.uint8))
     _, parts = cv2.connectedComponents(linked)

@@ -49,6 +49,20 @@ def test_words_on_plain_cloth_and_on_other_shapes_have_no_box(slant: int | None)
     assert not list(boxes_around(frame, word))
 
 
+def test_a_surface_that_lacks_the_median_of_its_channels_is_no_box() -> None:
+    stops = np.array([0, 40, 80, 120, 170, 210])
+    colors = np.array(
+        [(60, 100, 130), (60, 100, 130), (100, 200, 60), (100, 200, 60), (140, 150, 200), (140, 150, 200)]
+    )
+    course = np.stack([np.interp(np.arange(210), stops, colors[:, channel]) for channel in range(3)], axis=1)
+    picture = np.zeros((120, 260, 3), np.uint8)
+    picture[30:90, 20:230] = course
+    letters = np.zeros((120, 260), np.bool_)
+    letters[58:60, 30:220] = True
+    frame = Seen(0, picture[..., 0].copy(), letters, np.eye(3), picture[::2, ::2, 1:].copy())
+    assert not list(boxes_around(frame, letters))
+
+
 def test_the_box_is_shown_as_long_as_it_keeps_its_color() -> None:
     held = [seen(t, BOX if 2 <= t < 9 else None)[0] for t in range(12)]
     boxes = CaptionBoxes(1)
