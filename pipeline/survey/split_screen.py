@@ -17,6 +17,8 @@ from pipeline.survey.inset import CARD_SIDE, inset_of, still_boxes
 from pipeline.survey.split_lines import parts_of
 from pipeline.survey.still_lines import Pictures
 
+_LEAST_SIDE_PX = 90
+"""Of a picture in which lines between two videos are told from others."""
 _MOST_LOOKS = 12
 _LEAST_LOOKS = 5
 _SAME_PARTS = 0.9
@@ -97,7 +99,10 @@ class SplitScreenFinder:
 
 
 def videos_of(looks: Sequence[Seen]) -> tuple[Box, Box] | None:
-    """Return the two videos that some frames of one shot show; None where there is one."""
+    """Return the two videos that some frames of one shot show; None where there is one, or where the picture is too
+    small to tell."""
+    if min(looks[0].luma.shape) < _LEAST_SIDE_PX:
+        return None
     pictures = Pictures.of(looks)
     turned = Pictures.turned(looks)
     boxes = still_boxes(pictures, turned)

@@ -86,6 +86,13 @@ def test_one_video_is_whole(step: float) -> None:
     assert videos_of(seen([scene(1, t, step) for t in range(LOOKS)])) is None
 
 
+@pytest.mark.parametrize("size_wh", [(64, 33), (16, 200), (2, 2)])
+def test_tiny_pictures_are_whole(size_wh: tuple[int, int]) -> None:
+    small = [cv2.resize(split(scene(1, t, 3.0), scene(2, t, 9.0)), size_wh) for t in range(LOOKS)]
+    people = [np.zeros(size_wh[::-1], np.bool_)] * LOOKS
+    assert videos_of(seen(small, people)) is None
+
+
 def test_a_horizon_that_people_hide_is_none() -> None:
     """Waves move below a line across the whole picture, which stands still."""
     pictures, people = [], []
