@@ -17,6 +17,7 @@ _STEP_BH = 0.13
 _RADIUS_RATIO = 1.25
 _COLOR_LAB = 22.0
 _GAP_FRAMES = 4
+"""Before its first circle and after its last one, in which a ball was there, too, where the clip begins or ends."""
 _MOST_GAP_FRAMES = 7
 """Frames without a circle within a track: words pass over the ball, a hand, a limb."""
 _LEAST_SECONDS = 0.4
@@ -153,7 +154,8 @@ def _in_world(track: _Track, body: BodyPath) -> Float64Array:
 
 
 def _flies(in_world: Float64Array, frames: NDArray[np.int64], frame_rate: float, stride: int, most_turn: float) -> bool:
-    """A track that jumps between background features stands still most of the time, or reverses at every step."""
+    """Return whether a course (N, 2), body heights, is a flight: a track that jumps between background features stands
+    still most of the time, or reverses at every step."""
     speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
     usual = float(np.median(np.linalg.norm(speeds, axis=1)))
     turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))

@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask
-from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.boxes import Box, box_iou, box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.survey.graphic import Seen
 
+_Levels = NDArray[np.uint8]
+_Found = tuple[Mask, Mask, Sequence[float]]
+"""Mask, surface and color of a box."""
 _PLAIN = 8
 """Largest range of gray levels and of tints in a neighborhood of 3 x 3."""
 _EVEN = 6.0
@@ -38,7 +41,7 @@ _BOX_PX = 96
 _STROKE_PX = 9
 _LEAST_WH = (10, 8)
 _LEAST_SURFACE_PX = 60
-_CONVEX = 0.96
+_EXPLAINED = 0.96
 """Share of the convex hull that is surface, letters and what these enclose,"""
 _FILLS = 0.8
 """and of the bounding box that is in the hull: a rectangle, perhaps with round corners."""
@@ -57,9 +60,6 @@ _ROOM_PX = 4
 _SHOWN = 0.85
 """Share of the surface's pixels that have its color while the box is shown, by this many levels:"""
 _ALIKE = 8
-_Levels = NDArray[np.uint8]
-_Found = tuple[Mask, Mask, Sequence[float]]
-"""Mask, surface and color of a box."""
 _BESIDE_PX = 3
 _BESIDE = 0.5
 """Largest share of the pixels so far beside it that have its color."""
@@ -145,8 +145,9 @@ class CaptionBoxes:
             found = next_box(found, earlier[-1]) if earlier else None
 
     def _is_known(self, box: CaptionBox) -> bool:
-        every = [*self._shown, *self._ended]
-        return any(each.first <= box.first <= each.last and _is_same(each, box) for each in every)
+        place = np.array(box.box_xyxy)
+        at_once = [each for each in (*self._shown, *self._ended) if each.first <= box.first <= each.last]
+        return any(box_iou(np.array(each.box_xyxy), place) >= _SAME for each in at_once)
 
     def follow(self, held: Sequence[Seen]) -> None:
         """Follow the boxes into the newest frames."""
@@ -173,11 +174,8 @@ def boxes_around(seen: Seen, letters: Mask) -> Iterator[CaptionBox]:
     for x, y, w, h in _words(letters):
         x0, y0, x1, y1 = clipped(grown((x, y, x + w, y + h), _WINDOW_PX), (width, height))
         area = np.s_[y0:y1, x0:x1]
-        for mask, surface, color in _boxes_in(levels[area], letters[area]):
-            u0, v0, u1, v1 = box_of_mask(mask)
-            part = np.s_[v0:v1, u0:u1]
-            box = x0 + u0, y0 + v0, x0 + u1, y0 + v1
-            yield CaptionBox(box, mask[part], surface[part], color, seen.index, seen.index)
+        for found in _boxes_in(levels[area], letters[area]):
+            yield _placed(found, (x0, y0), seen.index)
 
 
 def next_box(box: CaptionBox, seen: Seen) -> CaptionBox | None:
@@ -194,15 +192,21 @@ def next_box(box: CaptionBox, seen: Seen) -> CaptionBox | None:
     found = _box_of(labels == largest, levels, None) if stats[largest, cv2.CC_STAT_AREA] >= _LEAST_SURFACE_PX else None
     if found is None:
         return None
+    other = _placed(found, (u0, v0), seen.index)
+    in_letters = 1 - np.count_nonzero(other.surface) / np.count_nonzero(other.mask)
+    is_level = max(abs(other.box_xyxy[1] - y0), abs(other.box_xyxy[3] - y1)) <= _LEVEL_PX
+    return other if is_level and _LETTERS[0] <= in_letters <= _LETTERS[1] else None
+
+
+def _placed(found: _Found, origin_xy: tuple[int, int], frame: int) -> CaptionBox:
+    """Return a box found in a part of a frame that begins at ``origin_xy``."""
     mask, surface, color = found
-    left, top, right, bottom = box_of_mask(mask)
-    in_letters = 1 - np.count_nonzero(surface) / np.count_nonzero(mask)
-    is_level = max(abs(v0 + top - y0), abs(v0 + bottom - y1)) <= _LEVEL_PX
-    if not is_level or not _LETTERS[0] <= in_letters <= _LETTERS[1]:
-        return None
-    part = np.s_[top:bottom, left:right]
-    place = u0 + left, v0 + top, u0 + right, v0 + bottom
-    return CaptionBox(place, mask[part], surface[part], color, seen.index, seen.index)
+    x0, y0, x1, y1 = box_of_mask(mask)
+    part = np.s_[y0:y1, x0:x1]
+    left, top = origin_xy
+    return CaptionBox(
+        (left + x0, top + y0, left + x1, top + y1), mask[part], surface[part], color, first=frame, last=frame
+    )
 
 
 def _words(letters: Mask) -> Iterator[tuple[int, int, int, int]]:
@@ -271,7 +275,7 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask | None) -> _Found | None:
     explained = inside & filled.view(np.bool_)
     if letters is not None:
         explained |= inside & grow(letters, 1)
-    if np.count_nonzero(explained) < _CONVEX * size or np.mean(away[surface] <= _EVEN) < _EVEN_SHARE:
+    if np.count_nonzero(explained) < _EXPLAINED * size or np.mean(away[surface] <= _EVEN) < _EVEN_SHARE:
         return None
     rim = grow(inside, _ROOM_PX) & ~grow(inside, _ROOM_PX - 1)
     if np.mean(away[rim] >= _STEP) < _SHARP:
@@ -298,13 +302,6 @@ def _has_straight_sides(shape: Mask) -> bool:
     most = max(_STRAIGHT_PX, _STRAIGHT * min(height, width))
     sides = [side.argmax(axis=1) for half in (rows, columns) for side in (half, half[:, ::-1])]
     return bool(max(int(np.ptp(side)) for side in sides) <= most)
-
-
-def _is_same(one: CaptionBox, two: CaptionBox) -> bool:
-    x0, y0, x1, y1 = one.box_xyxy
-    u0, v0, u1, v1 = two.box_xyxy
-    both = max(0, min(x1, u1) - max(x0, u0)) * max(0, min(y1, v1) - max(y0, v0))
-    return both >= _SAME * ((x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both)
 
 
 def _levels(seen: Seen) -> _Levels:

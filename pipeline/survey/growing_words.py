@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import Box
 from pipeline.survey.graphic import Graphic, Luma, Seen
+from pipeline.survey.still_edges import gradient_of
 
 _MOST_FRAMES = 8
 _SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -93,14 +94,8 @@ def _matched(graphic: Graphic, picture: Luma, luma: Luma, scale: float) -> tuple
 
 def _correlation(one: Luma, other: Luma, mask: Mask) -> float:
     """Return how alike the gradients of two pictures are within a mask, (h, w) each."""
-    (ax, ay), (bx, by) = _gradient(one), _gradient(other)
+    (ax, ay), (bx, by) = gradient_of(one), gradient_of(other)
     inner = mask & (np.hypot(ax, ay) >= _EDGE)
     ax, ay, bx, by = ax[inner], ay[inner], bx[inner], by[inner]
     size = float(np.sqrt((ax @ ax + ay @ ay) * (bx @ bx + by @ by)))
     return float(ax @ bx + ay @ by) / max(size, 1e-6)
-
-
-def _gradient(picture: Luma) -> tuple[Float32Array, Float32Array]:
-    gx = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8)
-    gy = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return np.asarray(gx, np.float32), np.asarray(gy, np.float32)

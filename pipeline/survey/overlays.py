@@ -234,12 +234,13 @@ class OverlayFinder:
     def _look_for_boxes(self) -> None:
         """Look for boxes around the graphics in the newest frame, and around new ones in earlier frames."""
         every = [*self._shown, *self._recent]
-        for seen in (*list(self._held)[:: self._block_frames], self._held[-1]):
-            is_fresh = any(first <= seen.index <= last for first, last in self._fresh)
-            if is_fresh or seen is self._held[-1]:
-                # The outline of a box may have been found in parts.
-                known = [each for each in every if each.first <= seen.index <= each.last]
-                self._boxes.look(seen, self._mask_of(known), self._held)
+        *earlier, newest = self._held
+        some = earlier[:: self._block_frames]
+        fresh = [each for each in some if any(first <= each.index <= last for first, last in self._fresh)]
+        for seen in (*fresh, newest):
+            # The outline of a box may have been found in parts.
+            known = [each for each in every if each.first <= seen.index <= each.last]
+            self._boxes.look(seen, self._mask_of(known), self._held)
         self._fresh.clear()
 
     def _look_for_gradual(self) -> None:

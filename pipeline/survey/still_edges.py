@@ -240,7 +240,7 @@ class LastingEdges:
         return lasts & (self._people < _LASTING_PEOPLE)
 
 
-def gradient_of(picture: Float32Array) -> tuple[Float32Array, Float32Array]:
+def gradient_of(picture: Float32Array | NDArray[np.uint8]) -> tuple[Float32Array, Float32Array]:
     """Return the gradients over x and y of a picture (h, w), in levels per px."""
     gx = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
