@@ -284,8 +284,8 @@ class CompositeSettings(_Settings):
     """Blur the new person like the original subject: defocus, motion blur, compression."""
     light: Literal["scene", "daylight"] = "scene"
     """Lighting of the new person. scene: as the original subject's, estimated from the clip; the mannequin is shaded
-    with it, generated people are matched to it. daylight: soft daylight for the mannequin, generated people are left
-    unchanged."""
+    with it, generated people are matched to it, and both have the tones of black-and-white or toned footage. daylight:
+    soft daylight for the mannequin, generated people are left unchanged, and both keep their colors."""
     crossfade: bool = True
     """Crossfade adjacent segments; off makes hard transitions."""
 

@@ -26,7 +26,7 @@ from pipeline.finish.composite import (
 )
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.leg_displacement import lower_leg_displacement
-from pipeline.finish.match_layer import match_grain, match_sharpness, veiled
+from pipeline.finish.match_layer import graded, match_grain, match_sharpness, veiled
 from pipeline.finish.mixed_rims import MixedRims, mixed_rims
 from pipeline.finish.panels import background_under_panels, beneath_panels, layer_under_panels, panels_of
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
@@ -34,6 +34,7 @@ from pipeline.finish.scene_masks import SceneMasks
 from pipeline.finish.shadows import ShadowEdit, darkened
 from pipeline.finish.surrounding_scene import SurroundingScene, reach_of_hole, surrounding_scene
 from pipeline.maths.boxes import Box, overlap_slices
+from pipeline.maths.color_grade import ColorGrade, find_grade
 from pipeline.maths.geometry import invert
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.masks import grow
@@ -90,6 +91,8 @@ class Piece:
     """(H, W, 3) the frame."""
     overlay_mask: Mask | None = None
     """(H, W) graphics, which stay as they are."""
+    grade: ColorGrade | None = None
+    """The tones of black-and-white or toned footage; None for usual colors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -135,7 +138,10 @@ def find_piece(
     reach_px = reach_of_hole(inputs, height_px).total_px + 2
     masks = scene.masks.within(_room_inside(scene.box_xyxy, inputs.clip.info.size_wh, reach_px))
     overlay_mask = frame_inputs.overlay_mask
-    return Piece(layer, scene, masks.beneath(overlay_mask), height_px, source_rgb, overlay_mask)
+    grade = None
+    if inputs.settings.composite.light != "daylight":
+        grade = find_grade(source_rgb, frame_inputs.subject_mask, overlay_mask)
+    return Piece(layer, scene, masks.beneath(overlay_mask), height_px, source_rgb, overlay_mask, grade)
 
 
 def _room_inside(box: Box, size_wh: tuple[int, int], reach_px: int) -> Box:
@@ -185,6 +191,9 @@ def edit_piece(
     for edit in behind_it:
         if edit.layer is not None:
             background = laid_over(background, weights.box_xyxy, edit.layer)
+    if piece.grade is not None:
+        clean, background = piece.grade.of_picture(clean), piece.grade.of_picture(background)
+        layer = None if layer is None else graded(layer, piece.grade)
     unseen_px = _unseen_px(weights, layer, scene)
     if rims is not None:
         layer = layers_together([rims.layer] if layer is None else [layer, rims.layer])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.maths.boxes import box_of_mask, clipped, grown, overlap_slices
+from pipeline.maths.color_grade import ColorGrade
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.light import levels_of, linear_of
 from pipeline.maths.motion_blur import find_motion
@@ -183,6 +184,16 @@ def veiled(layer: PlacedLayer, veil_rgb: NDArray[np.float32]) -> PlacedLayer:
     lifted = np.stack([np.interp(color[:, channel], np.arange(256), table[:, channel]) for channel in range(3)], axis=1)
     premultiplied = layer.premultiplied.copy()
     premultiplied[shown] = lifted * alpha
+    return PlacedLayer(layer.box_xyxy, premultiplied, layer.alpha)
+
+
+def graded(layer: PlacedLayer, grade: ColorGrade) -> PlacedLayer:
+    """Return the layer in the tones of black-and-white or toned footage."""
+    shown = layer.alpha > 0
+    alpha = layer.alpha[shown][:, None]
+    premultiplied = layer.premultiplied.copy()
+    if shown.any():
+        premultiplied[shown] = grade.of((layer.premultiplied[shown] / alpha)[None])[0] * alpha
     return PlacedLayer(layer.box_xyxy, premultiplied, layer.alpha)
 
 

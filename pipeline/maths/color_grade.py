@@ -1,0 +1,105 @@
+"""Find footage that is black and white or toned (sepia, duotone, one colored light), and give its tones to a color.
+
+In such a picture chroma is a function of luma; what is left beside that function is next to nothing. Everything that
+is inserted must obey it, too: a blue jersey in an old film is the first thing that anybody sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.reduce import reduced
+from pipeline.shaped import Shaped, Shapes
+
+_ROWS = 90
+"""Height at which chroma is compared: its noise, and that of compression, averages out."""
+_MOST, _LEAST = 0.08, 0.12
+"""Chroma beside the tone, relative to luma, up to which a picture has none of its own, and from which it has all. A
+toned picture under a vignette has 0.055 to 0.077, an almost colorless bedroom 0.127, other natural ones 0.18 and
+more."""
+_DARK = 64.0
+"""Levels; darker surfaces show less chroma than their share."""
+_OF_PICTURE, _OF_SUBJECT = 0.98, 0.95
+"""Quantiles that count: a caption may be colored, and a person in black in a white hall still has a face."""
+_STEP = 8
+"""Levels of luma that share one tone."""
+_LEAST_PX = 20
+_INSIDE = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ColorGrade(Shaped):
+    """How a toned picture colors its luma."""
+
+    SHAPES: ClassVar[Shapes] = {"tint": (256, 2)}
+
+    saturation: float
+    """0..1: how much of its own chroma a color keeps; 0 in a picture that has none beside the tone."""
+    tint: NDArray[np.float32]
+    """(256, 2) Cr and Cb, levels from gray, by luma."""
+
+    def of(self, colors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return sRGB colors (h, w, 3), levels 0..255, as the picture would show them; their luma stays."""
+        parts = cv2.cvtColor(colors, cv2.COLOR_RGB2YCrCb)
+        luma = np.clip(parts[..., 0], 0, 255)
+        for k in range(2):
+            tone = np.interp(luma, np.arange(256), self.tint[:, k])
+            parts[..., 1 + k] = _GRAY + self.saturation * (parts[..., 1 + k] - _GRAY) + (1 - self.saturation) * tone
+        return np.clip(np.asarray(cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB), np.float32), 0, 255)
+
+    def of_picture(self, picture: Picture) -> Picture:
+        """Return an sRGB picture (h, w, 3) in the picture's tones."""
+        return np.asarray(np.rint(self.of(picture.astype(np.float32))), np.uint8)
+
+
+_GRAY = 0.5
+"""Chroma of gray in OpenCV's YCrCb of floats."""
+
+
+def find_grade(picture: Picture, subject_mask: Mask, graphics: Mask | None = None) -> ColorGrade | None:
+    """Return the grade of an sRGB picture (H, W, 3); None where it has the usual colors.
+
+    ``subject_mask`` (H, W) is the person to be replaced, who counts for themselves; ``graphics`` (H, W) are no part of
+    the footage.
+    """
+    height, width = picture.shape[:2]
+    factor = max(round(height / _ROWS), 1)
+    size_wh = max(width // factor, 1), max(height // factor, 1)
+    parts = cv2.cvtColor(reduced(picture, size_wh).astype(np.float32), cv2.COLOR_RGB2YCrCb)
+    counts = np.ones(size_wh[::-1], np.bool_) if graphics is None else _share(graphics, size_wh) == 0
+    luma, chroma = parts[..., 0], parts[..., 1:] - np.float32(_GRAY)
+    tint = _tint(luma[counts], chroma[counts])
+    if tint is None:
+        return None
+    levels = np.arange(256)
+    beside = np.hypot(*(chroma[..., k] - np.interp(luma, levels, tint[:, k]) for k in range(2)))
+    beside = beside / np.maximum(luma, _DARK)
+    found = float(np.quantile(beside[counts], _OF_PICTURE))
+    of_subject = beside[counts & (_share(subject_mask, size_wh) > _INSIDE)]
+    if len(of_subject):
+        found = max(found, float(np.quantile(of_subject, _OF_SUBJECT)))
+    saturation = float(np.clip((found - _MOST) / (_LEAST - _MOST), 0, 1))
+    return ColorGrade(saturation, tint) if saturation < 1 else None
+
+
+def _tint(luma: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the usual chroma (256, 2) by luma, from pixels (N,) with chroma (N, 2); None where they are too few."""
+    order = np.argsort(luma, kind="stable")
+    bounds = np.searchsorted(luma[order], np.arange(0, 256 + _STEP, _STEP))
+    steps = [order[low:high] for low, high in pairwise(bounds) if high - low >= _LEAST_PX]
+    if not steps:
+        return None
+    places = [float(luma[step].mean()) for step in steps]
+    usual = np.array([np.median(chroma[step], axis=0) for step in steps])
+    return np.stack([np.interp(np.arange(256), places, usual[:, k]) for k in range(2)], axis=1).astype(np.float32)
+
+
+def _share(mask: Mask, size_wh: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA), np.float32)
