@@ -27,6 +27,7 @@ from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import extent, faces_away, rasterize, resolve, skin, vertex_normals
 from pipeline.models.mannequin.shading import GAMMA, Blob, ground_shadow, light_vertices, sky_share, straight_color
 from pipeline.models.mannequin.skeleton import believed, relaxed_skeleton
+from pipeline.models.mannequin.soft_rim import with_soft_rim
 from pipeline.models.mannequin.wardrobe import Wardrobe, choose_from_words
 from pipeline.models.mannequin.wardrobe_words import Sex
 from pipeline.runtime.callbacks import Check
@@ -253,7 +254,7 @@ class Mannequin:
         dimmed = np.where(away[drawn], _INSIDE, np.float32(1))
         colors = self._colors
         _, nearest = rasterize(samples, triangles, (x1 - x0) * _FOLD, (y1 - y0) * _FOLD)
-        return resolve(
+        picture, cover = resolve(
             samples,
             triangles,
             (colors.fine, colors.middle, colors.coarse),
@@ -263,6 +264,7 @@ class Mannequin:
             nearest,
             _FOLD,
         )
+        return with_soft_rim(picture, cover)
 
 
 def _is_posable(skeleton: NDArray[np.float32], height_px: float) -> bool:

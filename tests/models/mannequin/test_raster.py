@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.models.mannequin.mesh_colors import sample_grid
 from pipeline.models.mannequin.raster import FAR, faces_away, rasterize, resolve, skin, vertex_normals
+from pipeline.models.mannequin.soft_rim import with_soft_rim
 
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -44,6 +45,19 @@ def test_a_half_covered_pixel_is_half_covered() -> None:
     # The edge x = 5 goes through the middle of pixel column 5: two thirds of three sample columns are at or left of it.
     _, cover, _ = _draw([[(5, -50, 1), (5, 50, 1), (-60, 0, 1)]], [RED], 8, 3)
     np.testing.assert_allclose(cover[4, 3:7], [1, 1, 2 / 3, 0], atol=1e-6)
+
+
+def test_only_the_outline_is_softened() -> None:
+    rng = np.random.default_rng(0)
+    cover = np.zeros((9, 12), np.float32)
+    cover[:, 4:] = 1
+    light = rng.random((9, 12, 3), np.float32) * cover[..., None]
+    color, soft = with_soft_rim(light, cover)
+    # The figure goes on above and below the picture: a column is filtered across the edge alone.
+    np.testing.assert_allclose(soft[:, 2:6], np.tile([0, 0.1, 0.9, 1], (9, 1)), atol=1e-6)
+    np.testing.assert_array_equal(color[:, 5:], light[:, 5:])
+    # What is not covered has no color to give.
+    np.testing.assert_allclose(color[4, 3], np.array([0.1, 0.8, 0.1]) @ light[3:6, 4], atol=1e-6)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
