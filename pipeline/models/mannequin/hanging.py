@@ -38,7 +38,7 @@ _CORNERS = 0.03
 """Height of the hem's corners, standing heights."""
 _HEM = 0.004
 """Distance of its end above the lowest closed row: a hem hangs lowest in the middle."""
-_UNDER_HEM = 0.004
+_UNDER_HEM = 0.015
 """Height over which legs go on under a hem, standing heights: cut off with it, their zigzag edge would show below."""
 _ABOVE_HIPS = 0.035
 """Distance above the hips at which it starts, under the top; standing heights."""

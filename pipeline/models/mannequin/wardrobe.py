@@ -13,6 +13,7 @@ from pipeline.models.mannequin.body_words import GRAY_FROM_YEARS, body_from_word
 from pipeline.models.mannequin.outfit import Color, Front, Outfit, Pattern
 from pipeline.models.mannequin.wardrobe_reader import Reader, words_of
 from pipeline.models.mannequin.wardrobe_words import (
+    BARE_SHINS,
     BEARDS,
     COLORS,
     FRONTS,
@@ -22,6 +23,7 @@ from pipeline.models.mannequin.wardrobe_words import (
     HAIR_STYLES,
     HANGING,
     HEADWEAR,
+    KNEE_LONG,
     LONG,
     LONG_ALONE,
     LONG_COATS,
@@ -30,7 +32,6 @@ from pipeline.models.mannequin.wardrobe_words import (
     PATTERNS,
     SECOND,
     SEX,
-    SHORT,
     SHORT_SLEEVES,
     SKIN,
     STYLES,
@@ -45,6 +46,9 @@ _NOUNS = frozenset((
 _FELT: Color = (96, 74, 56)
 _DENIM: Color = COLORS["denim"]
 _GROWN_UP_YEARS = 16.0
+_DYES = {**COLORS, **HAIR}
+_OF_PEOPLE = {name: SKIN[name] for name in ("black", "dark", "white", "pale")}
+"""Colors before "man" or "woman" that mean the skin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ def choose_from_words(prompt: str) -> Wardrobe:
     outfit = _with_style(Outfit(), reader)
     outfit = _with_garments(outfit, reader)
     outfit = _with_hanging(_with_tie(outfit, reader), reader)
+    if reader.find(("longsleeved",)):
+        outfit = replace(outfit, long_sleeves=True)
     outfit = _with_headwear(outfit, reader)
     body, places = body_from_words(reader.words, _NOUNS)
     reader.understand(places)
@@ -93,8 +99,9 @@ def _with_style(outfit: Outfit, reader: Reader) -> Outfit:
                 colors["upper"], patterns["upper"] = _patterned(pattern, None, None, colors["upper"])
             color = reader.color_before(place, COLORS)
             if color is not None:
-                colors["upper"] = color
-                colors["lower"] = colors["lower"] if style.has_own_lower else color
+                same = [part for part, own in style.colors.items() if own == style.colors["upper"]]
+                dyed = ["upper"] if style.has_own_lower else ["upper", "lower", *same]
+                colors.update(dict.fromkeys(dyed, color))
         if style.hanging != "none":
             colors["hanging"] = colors["upper"]
         outfit = Outfit(
@@ -155,7 +162,7 @@ def _with_garment(outfit: Outfit, reader: Reader, place: int) -> Outfit:
     if color is not None:
         colors[part] = color
     outfit = replace(outfit, colors=colors, patterns=patterns)
-    if word == "shorts":
+    if word in BARE_SHINS:
         outfit = replace(outfit, long_legs=False)
     if word == "hoodie" and outfit.wrap == "none":
         red, green, blue = colors["upper"]
@@ -189,11 +196,12 @@ def _with_hanging(outfit: Outfit, reader: Reader) -> Outfit:
     """Hang a skirt, a dress or a coat's lower part around the legs."""
     if any(word in LONG_COATS for word in reader.words):
         outfit = replace(outfit, hanging="knee", colors={**outfit.colors, "hanging": outfit.colors["upper"]})
+    has_stockings = any(PART.get(word) == "lower" and word not in BARE_SHINS for word in reader.words)
     for place in reader.find(HANGING):
         word = reader.words[place]
         is_skirt = word in ("skirt", "miniskirt", "kilt")
         is_long = reader.has_before(place, LONG) or word in LONG_ALONE
-        reader.has_before(place, SHORT)
+        reader.has_before(place, KNEE_LONG)
         pattern = reader.pattern_before(place, PATTERNS)
         color, second = reader.colors_before(place, COLORS)
         colors = dict(outfit.colors)
@@ -212,7 +220,7 @@ def _with_hanging(outfit: Outfit, reader: Reader) -> Outfit:
             colors=colors,
             patterns=patterns,
             hanging="ankle" if is_long or outfit.hanging == "ankle" else "knee",
-            long_legs=False,
+            long_legs=has_stockings,
             long_sleeves=outfit.long_sleeves and (is_skirt or word in LONG_ALONE[1:]),
             front=outfit.front if is_skirt else "closed",
         )
@@ -244,21 +252,21 @@ def _with_skin_and_hair(outfit: Outfit, reader: Reader) -> tuple[Outfit, Sex | N
     style = outfit.hair_style
     says_length = False
     for place in [n for n, word in enumerate(reader.words) if word in ("skin", "skinned")]:
-        colors["skin"] = reader.color_before(place, SKIN) or colors["skin"]
+        colors["skin"] = reader.color_before(place, {**COLORS, **SKIN}) or colors["skin"]
     sex: Sex | None = None
     for place in reader.find(SEX):
         sex = sex or SEX[reader.words[place]]
-        colors["skin"] = reader.color_before(place, {name: SKIN[name] for name in ("black", "dark")}) or colors["skin"]
+        colors["skin"] = reader.color_before(place, _OF_PEOPLE) or colors["skin"]
     for place in reader.find(HAIR_STYLES):
         style = HAIR_STYLES[reader.words[place]]
         says_length = True
-        colors["hair"] = reader.color_before(place, HAIR) or colors["hair"]
+        colors["hair"] = reader.color_before(place, _DYES) or colors["hair"]
     for place in [n for n, word in enumerate(reader.words) if word in ("hair", "haired")]:
         if reader.has_before(place, ("long", "shoulder-length", "flowing")):
             style = "long" if style == "short" else style
             says_length = True
         says_length = reader.has_before(place, ("short", "cropped", "buzzed")) or says_length
-        colors["hair"] = reader.color_before(place, HAIR) or colors["hair"]
+        colors["hair"] = reader.color_before(place, _DYES) or colors["hair"]
     for place in reader.find(("blond", "blonde", "brunette", "ginger", "redhead", "redhaired")):
         colors["hair"] = HAIR.get(reader.words[place], HAIR["red"])
     is_bald = bool(reader.find(("bald", "shaven-headed")))
@@ -277,7 +285,7 @@ def _with_beard_and_glasses(outfit: Outfit, reader: Reader) -> Outfit:
             beard = "long"
         reader.has_before(place, ("short", "full", "trimmed"))
         hair = outfit.colors["hair"] if not outfit.is_bald else Outfit().colors["hair"]
-        color = reader.color_before(place, HAIR) or outfit.colors.get("beard", hair)
+        color = reader.color_before(place, _DYES) or outfit.colors.get("beard", hair)
         outfit = replace(outfit, beard=beard, colors={**outfit.colors, "beard": color})
     for place in reader.find(GLASSES):
         frame = reader.color_before(place, COLORS) or COLORS["black"]

@@ -5,41 +5,85 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
+from pipeline.models.mannequin.body_words import AGES
 from pipeline.models.mannequin.outfit import Color, Pattern
 from pipeline.models.mannequin.wardrobe_words import (
+    BEARDS,
     COMPOUNDS,
     DARKER,
+    HAIR_STYLES,
+    HANGING,
+    HEADWEAR,
     IGNORED,
     LIGHTER,
     LONG,
+    LONG_COATS,
     MATERIALS,
     PART,
     PATTERNS,
+    SEX,
     SHORT_SLEEVES,
+    STYLES,
+    WHOLE,
+    WRAPS,
 )
 
 _ABSENT = re.compile(
-    r"\b(without|no)( an?| any)? (beard|mustache|moustache|hat|cap|glasses|sunglasses|helmet|tie|scarf|gloves|hood)\b"
+    r"\b(without|no)( an?| any| his| her| their)? "
+    r"(beard|mustache|moustache|hat|cap|glasses|sunglasses|helmet|tie|scarf|gloves|hood)\b"
 )
 """What the figure has only where a prompt names it: naming its absence changes nothing."""
 _REACH = 3
 """How many words before a noun its color may stand: a blue short-sleeved cotton shirt."""
+_NOUNS = frozenset((
+    *PART, *WHOLE, *HANGING, *LONG_COATS, *HEADWEAR, *WRAPS, *BEARDS, *HAIR_STYLES, *SEX, *AGES, "tie", "bowtie",
+    *(word for style in STYLES for word in style.words),
+))  # fmt: skip
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("men", "man"))
+_NEGATIONS = ("without", "no")
+_CLAUSE_ENDS = ("and", "or", "with", "in", "but", ",", ".", ";")
 _WHOLE_WORDS = frozenset((*PART, *SHORT_SLEEVES, *PATTERNS, *LONG, "long-haired", "shoulder-length", "shaven-headed"))
 
 
 def words_of(prompt: str) -> list[str]:
-    """Return a prompt's words in lower case; a comma is a word of its own, as it ends what belongs together."""
+    """Return a prompt's words in lower case, nouns in the singular. ``without shirt`` is one word, and so is a comma,
+    as it ends what belongs together."""
     text = re.sub(r"\s+", " ", prompt.lower())
     for several, one in COMPOUNDS.items():
-        text = re.sub(rf"\b{re.escape(several)}\b", one, text)
+        text = re.sub(rf"\b{re.escape(several)}s?\b", one, text)
     text = _ABSENT.sub(" ", text)
     words = re.findall(r"[a-z0-9'-]+|[,.;]", text)
-    return [part for word in words for part in _parts(_plain(word))]
+    return _with_negations_joined([part for word in words for part in _parts(_plain(word))])
 
 
 def _plain(word: str) -> str:
-    return word.strip("'-").removesuffix("'s")
+    return _singular(word.strip("'-").removesuffix("'s"))
+
+
+def _singular(word: str) -> str:
+    """Return a noun that the wardrobe knows in the singular alone; ``trousers`` stay."""
+    if word in _NOUNS:
+        return word
+    singulars = (word.removesuffix(ending) + instead for ending, instead in _PLURALS if word.endswith(ending))
+    return next((singular for singular in singulars if singular in _NOUNS), word)
+
+
+def _with_negations_joined(words: list[str]) -> list[str]:
+    """Join ``without a blue shirt`` to one word, which no garment matches: what is said to be absent is not put on."""
+    joined = []
+    place = 0
+    while place < len(words):
+        word = words[place]
+        place += 1
+        if word in _NEGATIONS:
+            ahead = list(takewhile(lambda each: each not in _CLAUSE_ENDS, words[place : place + _REACH + 1]))
+            noun = next((n for n, each in enumerate(ahead) if each in _NOUNS), min(1, len(ahead) - 1))
+            word = " ".join((word, *(each for each in ahead[: noun + 1] if each not in IGNORED)))
+            place += noun + 1
+        joined.append(word)
+    return joined
 
 
 def _parts(word: str) -> list[str]:

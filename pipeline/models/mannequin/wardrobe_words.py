@@ -34,9 +34,9 @@ HAIR: Mapping[str, Color] = {
     "blue": (56, 88, 160), "green": (64, 124, 76), "purple": (110, 70, 140),
 }  # fmt: skip
 SKIN: Mapping[str, Color] = {
-    "pale": (228, 188, 166), "fair": (226, 184, 160), "light": (218, 174, 148), "tan": (192, 144, 112),
-    "tanned": (192, 144, 112), "olive": (188, 144, 110), "brown": (142, 98, 74), "dark": (94, 64, 50),
-    "black": (86, 58, 46),
+    "pale": (228, 188, 166), "white": (228, 188, 166), "fair": (226, 184, 160), "light": (218, 174, 148),
+    "tan": (192, 144, 112), "tanned": (192, 144, 112), "olive": (188, 144, 110), "brown": (142, 98, 74),
+    "dark": (94, 64, 50), "black": (86, 58, 46),
 }  # fmt: skip
 SEX: Mapping[str, Sex] = {
     "man": "male", "male": "male", "boy": "male", "guy": "male", "gentleman": "male", "businessman": "male",
@@ -60,7 +60,11 @@ COMPOUNDS: Mapping[str, str] = {
     "evening dress": "gown", "evening gown": "gown", "ball gown": "gown", "summer dress": "sundress",
     "bow tie": "bowtie", "construction worker": "builder", "hood up": "hooded", "super hero": "superhero",
     "turtle neck": "turtleneck", "business suit": "suit", "santa claus": "santa", "police officer": "policeofficer",
-    "fire fighter": "firefighter", "five o'clock shadow": "stubble",
+    "fire fighter": "firefighter", "pant suit": "suit", "trouser suit": "suit", "no hair": "bald",
+    "long-sleeved": "longsleeved", "long-sleeve": "longsleeved", "long sleeved": "longsleeved",
+    "long sleeve": "longsleeved", "short sleeved": "short-sleeved", "short sleeve": "short-sleeved",
+    "not wearing": "without", "without hair": "bald", "no sleeves": "sleeveless", "without sleeves": "sleeveless",
+    "five o'clock shadow": "stubble",
 }  # fmt: skip
 """Words that mean something else together, and the one word for it."""
 PART: Mapping[str, str] = {
@@ -101,8 +105,9 @@ GROUND: Mapping[Pattern, Color] = {
 """A pattern's first color where the prompt names none."""
 HANGING = ("skirt", "dress", "gown", "sundress", "kilt", "miniskirt", "minidress", "robe", "kimono")
 LONG = ("long", "maxi", "floor-length", "ankle-length")
+BARE_SHINS = ("shorts", "bermudas")
 LONG_ALONE = ("gown", "robe", "kimono")
-SHORT = ("short", "mini", "knee-length", "midi")
+KNEE_LONG = ("knee-length", "midi")
 LONG_COATS = ("coat", "overcoat", "raincoat", "trenchcoat", "labcoat")
 HEADWEAR: Mapping[str, Headwear] = {
     "hat": "hat", "fedora": "hat", "stetson": "hat", "sombrero": "hat", "cap": "cap", "beanie": "beanie",
@@ -156,7 +161,7 @@ class Style:
     beard: Beard = "none"
     wrap: Wrap = "none"
     has_own_lower: bool = False
-    """A color before the word is the top's alone."""
+    """A color before the word is the top's alone; else also the trousers' and whatever has the top's own color."""
 
 
 _STEEL: Color = (138, 142, 148)
@@ -171,8 +176,8 @@ STYLES = (
     ),
     Style(
         ("knight", "armor", "armour"),
-        {"upper": _STEEL, "lower": (116, 120, 126), "shoes": (104, 108, 114), "headwear": _STEEL,
-         "gloves": (108, 112, 118)},
+        {"upper": _STEEL, "lower": (116, 120, 126), "shoes": _STEEL, "headwear": _STEEL,
+         "gloves": _STEEL},
         headwear="greathelm",
     ),
     Style(
@@ -234,9 +239,9 @@ STYLES = (
         {"upper": (226, 228, 228), "lower": (58, 62, 72), "shoes": (52, 46, 44), "under": (120, 150, 180)},
         front="open", hanging="knee", has_own_lower=True,
     ),
-    Style(("robot", "android", "cyborg"), {"upper": _STEEL, "lower": _STEEL, "shoes": _STEEL, "skin": (150, 154, 160)}),
+    Style(("robot", "android", "cyborg"), dict.fromkeys(("upper", "lower", "shoes", "skin", "hair"), _STEEL)),
     Style(
-        ("suit", "tuxedo", "businessman", "businesswoman", "groom"),
+        ("suit", "pantsuit", "tuxedo", "businessman", "businesswoman", "groom"),
         {"upper": (44, 46, 54), "lower": (44, 46, 54), "shoes": (28, 24, 24)},
         has_tie=True, front="suit",
     ),

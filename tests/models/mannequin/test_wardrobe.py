@@ -191,3 +191,35 @@ def test_a_closed_helmet_stays_closed_and_single_garments_overrule_a_costume() -
     knight = choose_from_words("a knight with a red helmet, blue pants").outfit
     assert knight.headwear == "greathelm" and knight.colors["headwear"] == COLORS["red"]
     assert knight.colors["lower"] == COLORS["blue"]
+
+
+def test_plurals_mean_what_one_of_them_means() -> None:
+    several = choose_from_words("women in blue jeans, white t-shirts and straw hats")
+    assert several == choose_from_words("woman in blue jeans, white t-shirt and straw hat")
+    assert several.unknown == () and several.sex == "female" and several.outfit.headwear == "hat"
+    assert not several.outfit.long_sleeves and several.outfit.colors["upper"] == COLORS["white"]
+
+
+def test_what_a_prompt_excludes_is_not_put_on_and_is_named_where_the_figure_has_it() -> None:
+    bare = choose_from_words("a man without a red shirt, in blue shorts")
+    assert bare.unknown == ("without red shirt",) and bare.outfit.colors["upper"] == Outfit().colors["upper"]
+    assert not choose_from_words("a man not wearing a tie").outfit.has_tie
+    assert choose_from_words("a man with no hair").outfit.is_bald
+    # Skirts have one short length.
+    assert choose_from_words("a woman in a short skirt").unknown == ("short",)
+
+
+def test_long_sleeves_and_tights_go_with_a_dress_of_its_usual_length() -> None:
+    dressed = choose_from_words("a long-sleeved red dress and black tights").outfit
+    assert (dressed.long_sleeves, dressed.hanging, dressed.long_legs) == (True, "knee", True)
+    assert not choose_from_words("a red dress").outfit.long_legs
+    assert not choose_from_words("a man in bermudas").outfit.long_legs
+
+
+def test_a_color_dyes_all_of_a_costume_that_has_one_color_and_skin_and_hair_have_any() -> None:
+    colors = choose_from_words("a knight in black armor").outfit.colors
+    assert {colors[part] for part in ("upper", "lower", "shoes", "gloves", "headwear")} == {COLORS["black"]}
+    assert choose_from_words("a man in a red suit").outfit.colors["shoes"] != COLORS["red"]
+    alien = choose_from_words("green skin, turquoise hair")
+    assert alien.unknown == () and alien.outfit.colors["skin"] == COLORS["green"]
+    assert alien.outfit.colors["hair"] == COLORS["turquoise"]
