@@ -69,10 +69,10 @@ def flattened(
 def _soft_light(normals: NDArray[np.float32], occlusion: NDArray[np.float32]) -> NDArray[np.float32]:
     """(V,) daylight from above on the figure without cast shadows, over that on a surface which faces the camera."""
     light = SceneLight.daylight(1)
-    # Back faces cannot be measured: they get the value at the outline.
+    # Back faces take the color of what is in front of them, which is lit from there, and not in a fold of the back.
     seen = normals.copy()
-    seen[:, 2] = np.minimum(seen[:, 2], 0)
-    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-6)
+    seen[:, 2] = -np.abs(seen[:, 2])
+    occlusion = occlusion + np.clip(normals[:, 2], 0, 1) * (1 - occlusion)
     # The side of a studio lamp is unknown: assume both.
     both = [unshadowed_light(seen * np.array([way, 1, 1], np.float32), occlusion, light) for way in (1, -1)]
     ahead = unshadowed_light(np.array([[0, 0, -1]], np.float32), np.ones(1, np.float32), light) @ _LUMA

@@ -48,6 +48,16 @@ def test_a_gray_person_in_soft_light_from_above_is_gray_all_over(figure: Figure,
     assert spread < 0.75 * before
 
 
+def test_a_back_that_is_not_seen_has_no_patches_of_light(figure: Figure, view: FittedView) -> None:
+    seen = np.full((len(view.triangles), len(sample_grid()[0]), 3), 0.2, np.float32)
+    parts = part_shares(figure)[view.triangles].sum(1).argmax(1)
+    flat = flattened(seen, np.zeros(len(seen), bool), view, figure, parts, np.zeros(seen.shape[:2], bool))
+    away = vertex_normals(view.places, view.triangles)[view.triangles][:, :, 2].mean(1) > 0.95
+    # A slight tilt of the back is none of the front's, whose color it takes.
+    assert away.sum() > 500
+    assert np.ptp(np.log(flat[away])) < 0.5
+
+
 def test_cast_shadows_only_take_light_away(figure: Figure, view: FittedView) -> None:
     normals = vertex_normals(view.places, view.triangles)
     light = SceneLight.daylight(1)
