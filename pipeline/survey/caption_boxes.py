@@ -3,6 +3,7 @@
 A graphic is found by its edges; of a plain box there is only the outline, and not even that where its gray is the
 scene's. But around known letters a surface of one color that fills a rectangle, with round corners or without, is no
 part of any scene. It is searched in one frame at a time, in color, and followed while its pixels keep their color.
+Boxes of several lines, each as wide as its words, are one where they touch: a stack.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from pipeline.maths.masks import grow
 from pipeline.survey.graphic import Seen
 
 _Levels = NDArray[np.uint8]
-_Found = tuple[Mask, Mask, Sequence[float]]
-"""Mask, surface and color of a box."""
+_Found = tuple[Mask, Mask, Sequence[float], int]
+"""Mask, surface and color of a box, and the levels by which its surface may differ from the color."""
 _PLAIN = 8
 """Largest range of gray levels and of tints in a neighborhood of 3 x 3."""
 _EVEN = 6.0
@@ -48,6 +49,7 @@ _FILLS = 0.8
 _STRAIGHT_PX = 1.5
 _STRAIGHT = 0.09
 """How far the middle half of a side may bend, px or relative to the shorter side: a little more than a half circle."""
+_MOST_LINES = 5
 _LEAST_LETTERS_PX = 24
 _LETTERS = (0.03, 0.8)
 """Share of the letters in the box."""
@@ -60,6 +62,10 @@ _ROOM_PX = 4
 _SHOWN = 0.85
 """Share of the surface's pixels that have its color while the box is shown, by this many levels:"""
 _ALIKE = 8
+_EXACTLY = 3
+"""The same where what is beside it is nearly of its color, such as black trousers behind a black box."""
+_SLIGHT_STEP = 5
+"""``_STEP`` for these."""
 _BESIDE_PX = 3
 _BESIDE = 0.5
 """Largest share of the pixels so far beside it that have its color."""
@@ -85,6 +91,8 @@ class CaptionBox:
     """Gray level and tints."""
     first: int
     last: int
+    alike: int = _ALIKE
+    """Levels by which its surface may differ from the color."""
 
     @property
     def area(self) -> tuple[slice, slice]:
@@ -96,14 +104,14 @@ class CaptionBox:
         """Return whether a frame shows the box."""
         levels = _levels(seen)
         away = _distance(levels[self.area], self.color)
-        if float(np.mean(away[self.surface] <= _ALIKE)) < _SHOWN:
+        if float(np.mean(away[self.surface] <= self.alike)) < _SHOWN:
             return False
         # A longer word's box has more of the color beside it.
         x0, y0, x1, y1 = self.box_xyxy
         quarter = (y1 - y0) // 4
         beside = [x for x in (x0 - _BESIDE_PX, x1 + _BESIDE_PX - 1) if 0 <= x < levels.shape[1]]
         strips = [_distance(levels[y0 + quarter : y1 - quarter, x : x + 1], self.color) for x in beside]
-        return all(float(np.mean(strip <= _ALIKE)) <= _BESIDE for strip in strips)
+        return all(float(np.mean(strip <= self.alike)) <= _BESIDE for strip in strips)
 
 
 class CaptionBoxes:
@@ -185,11 +193,12 @@ def next_box(box: CaptionBox, seen: Seen) -> CaptionBox | None:
     height, width = seen.luma.shape
     u0, v0, u1, v1 = clipped((x0 - _BOX_PX, y0 - 2 * _ROOM_PX, x1 + _BOX_PX, y1 + 2 * _ROOM_PX), (width, height))
     levels = _levels(seen)[v0:v1, u0:u1]
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((_distance(levels, box.color) <= _ALIKE).view(np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((_distance(levels, box.color) <= box.alike).view(np.uint8))
     if len(stats) < 2:
         return None
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    found = _box_of(labels == largest, levels, None) if stats[largest, cv2.CC_STAT_AREA] >= _LEAST_SURFACE_PX else None
+    is_large = stats[largest, cv2.CC_STAT_AREA] >= _LEAST_SURFACE_PX
+    found = _box_of(labels == largest, levels, None, box.alike) if is_large else None
     if found is None:
         return None
     other = _placed(found, (u0, v0), seen.index)
@@ -200,13 +209,11 @@ def next_box(box: CaptionBox, seen: Seen) -> CaptionBox | None:
 
 def _placed(found: _Found, origin_xy: tuple[int, int], frame: int) -> CaptionBox:
     """Return a box found in a part of a frame that begins at ``origin_xy``."""
-    mask, surface, color = found
+    mask, surface, color, alike = found
     x0, y0, x1, y1 = box_of_mask(mask)
     part = np.s_[y0:y1, x0:x1]
     left, top = origin_xy
-    return CaptionBox(
-        (left + x0, top + y0, left + x1, top + y1), mask[part], surface[part], color, first=frame, last=frame
-    )
+    return CaptionBox((left + x0, top + y0, left + x1, top + y1), mask[part], surface[part], color, frame, frame, alike)
 
 
 def _words(letters: Mask) -> Iterator[tuple[int, int, int, int]]:
@@ -237,20 +244,30 @@ def _boxes_in(levels: _Levels, letters: Mask) -> Iterator[_Found]:
         x0, y0, x1, y1 = clipped(grown((x, y, x + w, y + h), _BOX_PX), (width, height))
         part = np.s_[y0:y1, x0:x1]
         seed = labels[part] == label
-        found = None if known[part][seed].any() else _box_of(seed, levels[part], letters[part])
+        found = None if known[part][seed].any() else _box_of(seed, levels[part], letters[part], _ALIKE)
         if found is not None:
             mask, surface = np.zeros((2, height, width), np.bool_)
             mask[part], surface[part] = found[:2]
             known |= mask
-            yield mask, surface, found[2]
+            yield mask, surface, *found[2:]
+    near = plain & grow(letters, _NEAR_PX)
+    if known.any() or np.count_nonzero(near) < _LEAST_NEAR_PX:
+        return
+    color = np.median(levels[near], axis=0).tolist()
+    found = _box_of(near & (_distance(levels, color) <= _EXACTLY), levels, letters, _EXACTLY)
+    if found is not None:
+        yield found
 
 
-def _box_of(seed: Mask, levels: _Levels, letters: Mask | None) -> _Found | None:
+def _box_of(seed: Mask, levels: _Levels, letters: Mask | None, alike: int) -> _Found | None:
     """Return the box of which a plain ``seed`` (h, w) is a part; None where it is part of none, or has neither known
-    letters nor a known outline, as far as ``letters`` are given."""
+    letters nor a known outline, as far as ``letters`` are given. ``alike`` is by how many levels it may differ from
+    its color."""
+    if not seed.any():
+        return None
     color = tuple(np.median(levels[seed], axis=0).tolist())
     away = _distance(levels, color)
-    surface = away <= _ALIKE
+    surface = away <= alike
     if not (seed & surface).any():
         return None  # Channel by channel, the median is a color that a gradient need not have.
     # Strokes divide the surface.
@@ -259,18 +276,16 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask | None) -> _Found | None:
     own = parts == np.bincount(parts[seed & surface]).argmax()
     surface &= own
     outlines, _ = cv2.findContours(surface.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    hull, filled = np.zeros((2, *surface.shape), np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(outlines)), 1)
+    filled = np.zeros(surface.shape, np.uint8)
     cv2.drawContours(filled, outlines, -1, 1, -1)
-    inside = hull.view(np.bool_)
+    inside = _rectangle(np.concatenate(outlines), surface.shape)
+    if inside is None:
+        inside = _stack(filled.view(np.bool_))
+    if inside is None:
+        return None
     x0, y0, x1, y1 = box_of_mask(inside)
     size = int(np.count_nonzero(inside))
-    is_small = x1 - x0 < _LEAST_WH[0] or y1 - y0 < _LEAST_WH[1]
-    if is_small or size < _FILLS * (x1 - x0) * (y1 - y0):
-        return None
     if min(x0, y0) < _ROOM_PX or x1 > inside.shape[1] - _ROOM_PX or y1 > inside.shape[0] - _ROOM_PX:
-        return None
-    if not _has_straight_sides(inside[y0:y1, x0:x1]):
         return None
     explained = inside & filled.view(np.bool_)
     if letters is not None:
@@ -278,12 +293,12 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask | None) -> _Found | None:
     if np.count_nonzero(explained) < _EXPLAINED * size or np.mean(away[surface] <= _EVEN) < _EVEN_SHARE:
         return None
     rim = grow(inside, _ROOM_PX) & ~grow(inside, _ROOM_PX - 1)
-    if np.mean(away[rim] >= _STEP) < _SHARP:
+    if np.mean(away[rim] >= (_STEP if alike == _ALIKE else _SLIGHT_STEP)) < _SHARP:
         return None
     if letters is not None and not _is_told(inside, letters):
         return None
     # The edge's own pixels are a mixture.
-    return grow(inside, 1), surface, color
+    return grow(inside, 1), surface, color, alike
 
 
 def _is_told(inside: Mask, letters: Mask) -> bool:
@@ -295,13 +310,56 @@ def _is_told(inside: Mask, letters: Mask) -> bool:
     return bool(np.mean(letters[edge]) >= _OUTLINE)
 
 
-def _has_straight_sides(shape: Mask) -> bool:
-    """Return whether the middle halves of all sides of a shape (h, w), which fills its box, are straight and level."""
-    height, width = shape.shape
-    rows, columns = shape[height // 4 : -(height // 4)], shape[:, width // 4 : -(width // 4)].T
-    most = max(_STRAIGHT_PX, _STRAIGHT * min(height, width))
-    sides = [side.argmax(axis=1) for half in (rows, columns) for side in (half, half[:, ::-1])]
-    return bool(max(int(np.ptp(side)) for side in sides) <= most)
+def _rectangle(outline: NDArray[np.int32], shape: tuple[int, ...]) -> Mask | None:
+    """Return the convex hull (h, w) of an outline (N, 1, 2) where it is a rectangle, perhaps with round corners."""
+    hull = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(outline), 1)
+    inside = hull.view(np.bool_)
+    x0, y0, x1, y1 = box_of_mask(inside)
+    width, height = x1 - x0, y1 - y0
+    is_small = width < _LEAST_WH[0] or height < _LEAST_WH[1]
+    if is_small or np.count_nonzero(inside) < _FILLS * width * height:
+        return None
+    part = inside[y0:y1, x0:x1]
+    sides = [*_sides(part[height // 4 : -(height // 4)]), *_sides(part[:, width // 4 : -(width // 4)].T)]
+    return inside if all(_is_straight(side, min(width, height)) for side in sides) else None
+
+
+def _stack(filled: Mask) -> Mask | None:
+    """Return a shape (h, w), concave only beside its lines, where it consists of two and more lines of equal height
+    whose sides are straight; None where it does not."""
+    x0, y0, x1, y1 = box_of_mask(filled)
+    part = filled[y0:y1, x0:x1]
+    lefts, rights = _sides(part)
+    rights = part.shape[1] - rights
+    columns = np.arange(part.shape[1])
+    runs = part.any(axis=1)[:, None] & (columns >= lefts[:, None]) & (columns < rights[:, None])
+    for count in range(2, _MOST_LINES + 1):
+        height = len(part) / count
+        middles = [slice(round((k + 0.25) * height), round((k + 0.75) * height)) for k in range(count)]
+        if height < _LEAST_WH[1]:
+            return None
+        widths = [int(np.median(rights[middle] - lefts[middle])) for middle in middles]
+        is_straight = all(
+            _is_straight(side[middle], min(height, width))
+            for middle, width in zip(middles, widths, strict=True)
+            for side in (lefts, rights)
+        )
+        if is_straight and min(widths) >= _LEAST_WH[0] and runs.sum() >= _FILLS * height * sum(widths):
+            whole = np.zeros_like(filled)
+            whole[y0:y1, x0:x1] = runs
+            return whole
+    return None
+
+
+def _sides(shape: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how far (h,) the rows of a shape (h, w) are from the left and from the right."""
+    return shape.argmax(axis=1), shape[:, ::-1].argmax(axis=1)
+
+
+def _is_straight(side: NDArray[np.int64], size: float) -> bool:
+    """Return whether the middle half of a side (n,) is straight and level, for a shape of some size."""
+    return bool(np.ptp(side) <= max(_STRAIGHT_PX, _STRAIGHT * size))
 
 
 def _levels(seen: Seen) -> _Levels:

@@ -63,6 +63,38 @@ def test_a_surface_that_lacks_the_median_of_its_channels_is_no_box() -> None:
     assert not list(boxes_around(frame, letters))
 
 
+LINES = ((60, 40, 100, 62), (44, 62, 116, 84))
+
+
+def stacked(cloth: int, slant: int = 0) -> tuple[Seen, Mask]:
+    """A frame with a box behind each of two lines of words, of which the upper one is known (h, w)."""
+    luma = np.full((HEIGHT, WIDTH), cloth, np.uint8)
+    letters = np.zeros((HEIGHT, WIDTH), np.bool_)
+    for number, (x0, y0, x1, y1) in enumerate(LINES):
+        corners = [[x0, y0], [x1 - 1, y0], [x1 - 1 - slant, y1 - 1], [x0 - slant, y1 - 1]]
+        cv2.fillPoly(luma, [np.array(corners, np.int32)], GRAY)
+        for x in range(x0 + 6, x1 - 6, 8):
+            luma[y0 + 6 : y1 - 6, x : x + 3] = 250
+            letters[y0 + 6 : y1 - 6, x : x + 3] = number == 0
+    return Seen(0, luma, letters & False, np.eye(3), np.full((HEIGHT // 2, WIDTH // 2, 2), 128, np.uint8)), letters
+
+
+@pytest.mark.parametrize("cloth", [GRAY + 60, GRAY + 6])
+def test_boxes_of_lines_of_unequal_width_are_a_stack_also_before_cloth_of_nearly_their_color(cloth: int) -> None:
+    (found,) = boxes_around(*stacked(cloth))
+    truth = np.zeros((HEIGHT, WIDTH), np.bool_)
+    for x0, y0, x1, y1 in LINES:
+        truth[y0:y1, x0:x1] = True
+    mask = np.zeros_like(truth)
+    mask[found.area] = found.mask
+    assert (mask & truth).sum() >= 0.97 * truth.sum()
+    assert (mask & ~truth).sum() <= 0.1 * truth.sum()  # Its rim alone.
+
+
+def test_slanting_shapes_one_above_the_other_are_no_stack() -> None:
+    assert not list(boxes_around(*stacked(GRAY + 60, 14)))
+
+
 def test_the_box_is_shown_as_long_as_it_keeps_its_color() -> None:
     held = [seen(t, BOX if 2 <= t < 9 else None)[0] for t in range(12)]
     boxes = CaptionBoxes(1)
