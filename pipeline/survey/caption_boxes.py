@@ -333,7 +333,8 @@ def _stack(filled: Mask) -> Mask | None:
     lefts, rights = _sides(part)
     rights = part.shape[1] - rights
     columns = np.arange(part.shape[1])
-    runs = part.any(axis=1)[:, None] & (columns >= lefts[:, None]) & (columns < rights[:, None])
+    runs = (columns >= lefts[:, None]) & (columns < rights[:, None])
+    runs[~part.any(axis=1)] = False
     for count in range(2, _MOST_LINES + 1):
         height = len(part) / count
         middles = [slice(round((k + 0.25) * height), round((k + 0.75) * height)) for k in range(count)]

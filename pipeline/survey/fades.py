@@ -1,4 +1,5 @@
-"""Fades of the whole picture from and to one color, at the ends of a clip and around blank frames.
+"""Fades of the whole picture from and to one color, at the ends of a clip, around blank frames, and within a shot that
+dips to a color or flashes.
 
 Each picture of such a fade is a mixture of the scene with one color: a panel over the whole picture that grows more
 opaque. Its sorted values tell the mixture even though the scene moves: all quantiles lie on one line over those of a
@@ -6,6 +7,8 @@ clear picture nearby.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -35,6 +38,14 @@ _OFF_LINE = (2.5, 0.12)
 _OFF_COLOR = 6.0
 """Gray levels by which the color may differ from frame to frame."""
 _CLEAR = 0.98
+_DEEP = 0.7
+"""Largest share that the palest picture of a dip or flash within a shot shows."""
+_PALER = 0.02
+"""Relative step of the spread by which a dip goes on."""
+_BLACK, _WHITE = 15.0, 225.0
+"""Colors of a dip or flash; in a pan the blurred picture comes closer to its own mean."""
+_SAME = 0.25
+"""Most by which the spreads before and after a dip may differ, relative to the larger one."""
 
 
 class FadeFinder:
@@ -71,6 +82,10 @@ class FadeFinder:
                 firsts.append(stop - len(opacities) if is_end else start)
                 courses.append(opacities[::-1] if is_end else opacities)
                 colors.append(color)
+            for first, opacities, color in _dips(shot, self._longest):
+                firsts.append(start + first)
+                courses.append(opacities)
+                colors.append(color)
         if not firsts:
             return None
         return Panels(
@@ -89,7 +104,7 @@ def _fade_in(values: Float64Array, longest: int) -> tuple[Float64Array, Float64A
 
     ``values`` (T, Q, 3) are the quantiles of its pictures.
     """
-    spreads = np.sqrt(values.var(axis=1).sum(axis=1))
+    spreads = _spreads(values)
     shown = np.flatnonzero(spreads > _BLANK_LEVELS)
     if not len(shown):
         return None
@@ -100,24 +115,74 @@ def _fade_in(values: Float64Array, longest: int) -> tuple[Float64Array, Float64A
             continue
         if spreads[first] > _DIM * settled.mean():
             return None
-        return _mixture(values[first:end], np.median(values[end : end + _SETTLED_FRAMES], axis=0), first)
+        mixture = _mixture(values[first:end], np.median(values[end : end + _SETTLED_FRAMES], axis=0))
+        if mixture is None:
+            return None
+        shares, color = mixture
+        steps = np.diff([*shares, 1.0])
+        if steps.min() < -_BACK or steps.max() > _LARGEST_STEP:
+            return None
+        count = int(np.flatnonzero(shares < _CLEAR)[-1]) + 1
+        return np.clip(np.concatenate([np.ones(first), 1 - shares[:count]]), 0, 1), color
     return None
 
 
-def _mixture(values: Float64Array, clear: Float64Array, first: int) -> tuple[Float64Array, Float64Array] | None:
-    """Return what ``_fade_in`` does where all quantiles (n, Q, 3) are mixtures of ``clear`` (Q, 3) and one color."""
-    away = clear - clear.mean(axis=0)
-    shares = np.einsum("tqc,qc->t", values - values.mean(axis=1, keepdims=True), away) / np.sum(away * away)
-    added = values.mean(axis=1) - shares[:, None] * clear.mean(axis=0)
+def _dips(values: Float64Array, longest: int) -> Iterator[tuple[int, Float64Array, Float64Array]]:
+    """Yield first frame, opacities (n,) and color (3,) of each time in a shot when it dips to one color, or flashes,
+    and returns. ``values`` (T, Q, 3) are the quantiles of its pictures."""
+    spreads = _spreads(values)
+    done = 0
+    for frame in range(_SETTLED_FRAMES, len(spreads) - _SETTLED_FRAMES):
+        usual = float(np.quantile(spreads[max(frame - longest, 0) : frame + longest + 1], 0.75))
+        if frame < done or spreads[frame] >= _DEEP * usual:
+            continue
+        first, end = frame, frame + 1
+        while first > done and spreads[first - 1] > spreads[first] + _PALER * usual:
+            first -= 1
+        while end < len(spreads) and (
+            spreads[end - 1] < _DEEP * usual or spreads[end] > spreads[end - 1] + _PALER * usual
+        ):
+            end += 1
+        # The last frame that was paler than the one after it is clear again.
+        first, end = first + 1, end - 1
+        done = end + 1
+        if not _SETTLED_FRAMES <= first < end <= min(first + longest, len(spreads) - _SETTLED_FRAMES):
+            continue
+        sides = [np.median(values[part], axis=0) for part in _beside(first, end)]
+        before, after = _spreads(np.stack(sides)).tolist()
+        if abs(before - after) > _SAME * max(before, after):
+            continue
+        way = ((np.arange(end - first) + 1) / (end - first + 1))[:, None, None]
+        mixture = _mixture(values[first:end], (1 - way) * sides[0] + way * sides[1])
+        if mixture is not None and (mixture[1].max() <= _BLACK or mixture[1].min() >= _WHITE):
+            yield first, np.clip(1 - mixture[0], 0, 1), mixture[1]
+
+
+def _beside(first: int, end: int) -> tuple[slice, slice]:
+    return slice(first - _SETTLED_FRAMES, first), slice(end, end + _SETTLED_FRAMES)
+
+
+def _spreads(values: Float64Array) -> Float64Array:
+    """Return (T,) the spread of each picture's quantiles (T, Q, 3)."""
+    return np.asarray(np.sqrt(values.var(axis=1).sum(axis=1)))
+
+
+def _mixture(values: Float64Array, clear: Float64Array) -> tuple[Float64Array, Float64Array] | None:
+    """Return (n,) the share of the scene in some pictures and the color (3,), where all their quantiles (n, Q, 3) are
+    mixtures of ``clear`` ones (Q, 3), or (n, Q, 3), with it."""
+    clear = np.broadcast_to(clear, values.shape)
+    middle = clear.mean(axis=1, keepdims=True)
+    away = clear - middle
+    sizes = np.sum(away * away, axis=(1, 2))
+    shares = np.einsum("tqc,tqc->t", values - values.mean(axis=1, keepdims=True), away) / sizes
+    added = values.mean(axis=1) - shares[:, None] * middle[:, 0]
     off = values - shares[:, None, None] * clear - added[:, None]
-    spread = float(np.sqrt(np.mean(away * away)))
-    is_on_line = np.sqrt(np.mean(off * off, axis=(1, 2))) <= _OFF_LINE[0] + _OFF_LINE[1] * shares * spread
-    steps = np.diff([*shares, 1.0])
-    if not is_on_line.all() or steps.min() < -_BACK or steps.max() > _LARGEST_STEP:
+    spreads = np.sqrt(sizes / away[0].size)
+    is_on_line = np.sqrt(np.mean(off * off, axis=(1, 2))) <= _OFF_LINE[0] + _OFF_LINE[1] * shares * spreads
+    if not is_on_line.all():
         return None
     opacities = 1 - shares
     color = opacities @ added / float(opacities @ opacities)
     if np.abs(added - opacities[:, None] * color).max() > _OFF_COLOR:
         return None
-    count = int(np.flatnonzero(shares < _CLEAR)[-1]) + 1
-    return np.clip(np.concatenate([np.ones(first), opacities[:count]]), 0, 1), np.clip(color, 0, 255)
+    return shares, np.clip(color, 0, 255)

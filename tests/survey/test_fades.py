@@ -53,6 +53,27 @@ def test_a_dip_between_two_shots_is_two_fades_between_which_nothing_shows() -> N
     np.testing.assert_allclose(told, 1 - shares, atol=0.03)
 
 
+@pytest.mark.parametrize(("level", "dip"), [(0.0, (0.7, 0.35, 0.1, 0.1, 0.4, 0.8)), (255.0, (0.05, 0.3, 0.6, 0.85))])
+def test_a_dip_or_flash_within_a_shot_is_a_panel_over_the_picture(level: float, dip: tuple[float, ...]) -> None:
+    shares = np.ones(COUNT)
+    shares[17 : 17 + len(dip)] = dip
+    panels = found_in([share * scene(n) + (1 - share) * level for n, share in enumerate(shares)], [0])
+    assert panels is not None
+    told = [sum(panel.opacity for panel in panels.shown(n)) for n in range(COUNT)]
+    np.testing.assert_allclose(told, 1 - shares, atol=0.04)
+
+
+def _whip_pan(n: int) -> np.ndarray:
+    width = 1 + 40 * max(0, 5 - abs(n - 20))
+    return np.asarray(cv2.blur(scene(n), (width, 1)))
+
+
+def _passing(n: int) -> np.ndarray:
+    picture = scene(n).copy()
+    picture[:, max(0, 60 * (n - 16)) : max(0, 60 * (n - 11))] = 30
+    return picture
+
+
 def _opening(n: int) -> np.ndarray:
     picture = np.zeros((180, 320, 3))
     picture[:, : 40 * n] = scene(n)[:, : 40 * n]
@@ -71,7 +92,7 @@ def _switched_on(n: int) -> np.ndarray:
     return scene(n) * (0.1 if n < 3 else 1)
 
 
-@pytest.mark.parametrize("picture", [scene, _opening, _exposed, _lamp_at_one_side, _switched_on])
+@pytest.mark.parametrize("picture", [scene, _opening, _exposed, _lamp_at_one_side, _switched_on, _whip_pan, _passing])
 def test_what_is_no_mixture_with_one_color_or_comes_at_once_is_no_fade(picture: object) -> None:
     assert found_in([picture(n) for n in range(COUNT)], [0]) is None  # type: ignore[operator]
 
