@@ -56,6 +56,12 @@ class Clip:
         """Time cut off at the start, in ``info.time_base``; 0 where the clip is not trimmed."""
         return int(self.info.pts[0]) - self.first_pts if self.trimmed else 0
 
+    @property
+    def time_shift(self) -> int:
+        """What is subtracted from all times in the result, in ``info.time_base``: ``trim_offset``, or where the first
+        frame would come before 0, where MP4 hides it, that frame's time."""
+        return min(self.trim_offset, int(self.info.pts[0]))
+
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield the frames ``start`` to ``stop`` (exclusive), each with exactly the PTS of ``info.pts``.
 

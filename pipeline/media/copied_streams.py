@@ -106,12 +106,12 @@ def copied_packets(
         # What an edit list hides stays hidden: before the clock's start another edit list hides it again.
         if packet.is_discard and time + (packet.duration or 0) > 0:
             continue
-        if clip.trimmed:
-            if time * packet.time_base >= end or (time + (packet.duration or 0)) * packet.time_base <= start:
-                continue
-            shift = round(clip.trim_offset * info.time_base / packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
+        is_outside = time * packet.time_base >= end or (time + (packet.duration or 0)) * packet.time_base <= start
+        if clip.trimmed and is_outside:
+            continue
+        shift = round(clip.time_shift * info.time_base / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts = None if packet.dts is None else packet.dts - shift
         packet.stream = copies[packet.stream_index]
         yield (packet.dts if packet.dts is not None else packet.pts) * packet.time_base, packet
 

@@ -146,7 +146,7 @@ def _write(
     for frame in frames:
         count += 1
         with failures_told():
-            coded = video.encode(_encodable(frame, target, clip.trim_offset))
+            coded = video.encode(_encodable(frame, target, clip.time_shift))
         for packet in coded:
             ahead = mux_until(output, packet, ahead, pending)
     with failures_told():
@@ -198,7 +198,7 @@ def _add_video(
     return video
 
 
-def _encodable(frame: Frame, target: OutputFormat, trim_offset: int) -> av.VideoFrame:
+def _encodable(frame: Frame, target: OutputFormat, time_shift: int) -> av.VideoFrame:
     info = frame.info
     if target.pix_fmt in ("bgr0", "bgra"):
         green, blue, red, *alpha = frame.planes
@@ -206,7 +206,7 @@ def _encodable(frame: Frame, target: OutputFormat, trim_offset: int) -> av.Video
         picture = packed_frame(packed, target.pix_fmt)
     else:
         picture = video_frame(frame.planes, target.pix_fmt, info.width, info.height)
-    picture.pts = frame.pts - trim_offset
+    picture.pts = frame.pts - time_shift
     picture.duration = frame.duration
     picture.time_base = info.time_base
     picture.color_range = 2 if is_full_range(info) else info.color_range

@@ -84,15 +84,17 @@ def _chapters(clip: Clip, source: InputContainer) -> list[Chapter]:
     info = clip.info
     begin = int(info.pts[0]) * info.time_base
     end = int(info.pts[-1] + info.durations[-1]) * info.time_base
-    shift = clip.trim_offset * info.time_base
+    shift = clip.time_shift * info.time_base
     chapters: list[Chapter] = []
     for number, chapter in enumerate(source.chapters(), 1):
         base = chapter["time_base"] or Fraction(1, 1000)
         first = chapter["start"] * base
         last = chapter["end"] * base
         if clip.trimmed:
-            first = max(first, begin) - shift
-            last = min(last, end) - shift
+            first = max(first, begin)
+            last = min(last, end)
+        first -= shift
+        last -= shift
         if last <= first:
             continue
         # MP4 drops chapters without a title.

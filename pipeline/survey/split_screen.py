@@ -17,8 +17,9 @@ from pipeline.survey.inset import CARD_SIDE, inset_of, still_boxes
 from pipeline.survey.split_lines import parts_of
 from pipeline.survey.still_lines import Pictures
 
-_LEAST_SIDE_PX = 90
-"""Of a picture in which lines between two videos are told from others."""
+_LEAST_SIDE_PX = 240
+"""Of a picture in which lines between two videos are told from others: in 112 parts of eight clips with one video, two
+were found in 10 at 144 px, 8 at 180, 4 at 240 and none from 300 on."""
 _MOST_LOOKS = 12
 _LEAST_LOOKS = 5
 _SAME_PARTS = 0.9

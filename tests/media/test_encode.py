@@ -127,6 +127,33 @@ def test_trimming_restarts_the_time_and_keeps_audio_in_sync(tmp_path: Path) -> N
     assert cut[-1][1] < 1 <= cut[-1][1] + Fraction(1024, 44100)
 
 
+def test_frames_before_time_0_are_shown(tmp_path: Path) -> None:
+    """MP4 would hide them behind an edit list; the sound moves along."""
+    path = tmp_path / "negative.mkv"
+    with av.open(str(path), "w", container_options={"avoid_negative_ts": "disabled"}) as output:
+        video = output.add_stream("libx264", rate=25, options={"bf": "0"})
+        (video.width, video.height) = (64, 48)
+        sound = output.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for number in range(8):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * number, np.uint8), "rgb24")
+            samples = av.AudioFrame.from_ndarray(np.full((1, 320), number, np.int16), "s16", "mono")
+            samples.sample_rate = 8000
+            for frame, rate, ticks in ((picture, 25, 1), (samples, 8000, 320)):
+                frame.pts = (number - 3) * ticks
+                frame.time_base = Fraction(1, rate)
+            output.mux([*video.encode(picture), *sound.encode(samples)])
+        output.mux([*video.encode(None), *sound.encode(None)])
+    clip = open_clip(path)
+    assert int(clip.info.pts[0]) < 0
+    result = encode_clip(clip.frames(), clip, tmp_path / "result", OutputSettings()).path
+    with av.open(str(result)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        assert not any(packet.is_discard for packet in packets)
+        times = sorted((packet.stream.type, packet.pts * packet.time_base) for packet in packets)
+    assert times[0] == ("audio", 0)
+    assert times[-8:] == [("video", Fraction(number, 25)) for number in range(8)]
+
+
 def test_says_what_was_done_and_can_leave_it_out(tmp_path: Path) -> None:
     clip = open_clip(SAMPLE, end_s=0.2)
     for tag in (True, False):

@@ -16,6 +16,8 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.survey import Person, Survey
 from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.media.decode import open_clip
+from pipeline.media.pixels import luma_of
 from pipeline.plan.split_screens import split_screens_told
 from pipeline.request import PointChoice
 from pipeline.survey.graphic import Seen
@@ -91,6 +93,13 @@ def test_tiny_pictures_are_whole(size_wh: tuple[int, int]) -> None:
     small = [cv2.resize(split(scene(1, t, 3.0), scene(2, t, 9.0)), size_wh) for t in range(LOOKS)]
     people = [np.zeros(size_wh[::-1], np.bool_)] * LOOKS
     assert videos_of(seen(small, people)) is None
+
+
+def test_a_wall_in_a_small_picture_is_no_line_between_videos() -> None:
+    """In a few px the edge of a wall before a moving camera is as straight and as still."""
+    walk = Path(__file__).parents[1] / "support" / "walk_small.mp4"
+    pictures = [luma_of(frame) for frame in open_clip(walk, start_s=0.3, end_s=1.3).frames()][::4]
+    assert videos_of(seen(pictures, [np.zeros(pictures[0].shape, np.bool_)] * len(pictures))) is None
 
 
 def test_a_horizon_that_people_hide_is_none() -> None:
