@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Float32Array, Mask
 from pipeline.maths.masks import grow
-from pipeline.maths.regions import areas_of, those_of
+from pipeline.maths.regions import counts_in, those_of
 from pipeline.scene.colors import FLOOR
 from pipeline.scene.hand_colors import REACH_BH
 from pipeline.scene.samples import Sample, hand_distances
@@ -15,8 +15,10 @@ from pipeline.scene.scene_model import SceneRow
 
 LEAST_IN_HAND = 5 * FLOOR
 """Probability of a color on the thing above which it is one of its colors."""
-LEAST_IN_HAND_PX = 16
+LEAST_IN_HAND_PX = 12
 """At ``WORK_BODY_PX``: a finger's width of it."""
+_FINGER_PX = 3
+"""Half of the gap that fingers leave in a thing."""
 _EDGE_PX = 2
 """The edge of an object is mixed with what is behind it."""
 
@@ -35,10 +37,15 @@ def known_things(unexplained: Mask, in_hand: Mask) -> Mask:
     A stick along an arm has the shape of a blurred edge, a phone that of a hand; their colors (``in_hand``) were seen
     where neither could be.
     """
-    known = in_hand & unexplained
-    if not known.any():
-        return known
-    count, labeled = cv2.connectedComponents(known.view(np.uint8), connectivity=8)
-    kept = areas_of(labeled, count) >= LEAST_IN_HAND_PX
+    return grow(gathered(in_hand & unexplained), _EDGE_PX) & unexplained
+
+
+def gathered(in_hand: Mask) -> Mask:
+    """Return those parts of ``in_hand`` (h, w) that are large enough, together with others that only a finger's width
+    divides from them."""
+    if not in_hand.any():
+        return in_hand
+    count, labeled = cv2.connectedComponents(grow(in_hand, _FINGER_PX).view(np.uint8), connectivity=8)
+    kept = counts_in(labeled, in_hand, count) >= LEAST_IN_HAND_PX
     kept[0] = False
-    return grow(those_of(labeled, kept), _EDGE_PX) & unexplained
+    return those_of(labeled, kept) & in_hand

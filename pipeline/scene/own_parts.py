@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.datatypes.arrays import Mask
 from pipeline.scene.bare_hands import bare_hands, open_hands
+from pipeline.scene.broad_things import broad_things
 from pipeline.scene.displaced import displaced_parts
 from pipeline.scene.edges import blurred_outline, rims_of_limbs, subject_shoes
 from pipeline.scene.frame_evidence import FrameEvidence
@@ -35,7 +36,7 @@ class OwnParts:
     known: Mask
     """What is known over time to be an object, by its colors or its place."""
     in_place: Mask
-    """What is known by its place."""
+    """What is known by its place, or as a part of something broad."""
     not_hands: Mask
     """Where an object is known to be: no finger is there, whatever its colors."""
     like_others: Mask
@@ -47,7 +48,7 @@ def own_parts(unexplained: Mask, evidence: FrameEvidence, sample: Sample, row: S
     of_known_color = known_things(unexplained, evidence.in_hand)
     own_hair = hair(unexplained & ~evidence.near_others & ~of_known_color, evidence.worn, sample, row)
     rest = unexplained & ~own_hair
-    in_place = placed_things(rest, evidence.there)
+    in_place = placed_things(rest, evidence.there) | broad_things(rest, evidence, sample, row)
     known = of_known_color | in_place
     like_others = (evidence.other_people > UNLIKELY) & (evidence.other_people >= evidence.foreign)
     edges, rest = _edges(rest, known, like_others, evidence, sample, row)

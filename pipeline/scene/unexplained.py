@@ -11,7 +11,7 @@ from pipeline.scene.displaced import displaced_background
 from pipeline.scene.frame_evidence import FrameEvidence
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed
 from pipeline.scene.held_places import placed_things
-from pipeline.scene.known_things import LEAST_IN_HAND_PX, known_things
+from pipeline.scene.known_things import gathered, known_things
 from pipeline.scene.samples import UNLIKELY, Sample
 from pipeline.scene.views import Shown
 
@@ -60,7 +60,7 @@ def _coherent(likely: Mask, sure: Mask, in_hand: Mask, surely_subject: Mask, pai
     known to be ``in_hand`` less is enough."""
     count, labeled = cv2.connectedComponents(likely.view(np.uint8), connectivity=8)
     kept = counts_in(labeled, sure, count) >= LEAST_AREA_PX
-    kept |= counts_in(labeled, in_hand, count) >= LEAST_IN_HAND_PX
+    kept |= counts_in(labeled, gathered(in_hand), count) > 0
     kept[0] = False
     return _filled(closed(those_of(labeled, kept), GAP_PX), surely_subject, painted_px)
 

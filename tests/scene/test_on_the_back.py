@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.maths.masks import grow
 from pipeline.scene.edges import blurred_outline
+from pipeline.scene.held_places import place_counts, shares
 from pipeline.scene.layers import Label
 from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
 from tests.support.scene_truth import Mask, Shot, shot_at, wall
@@ -50,3 +51,16 @@ def test_the_neck_of_a_case_is_no_cap_where_nothing_moves_with_the_head_alone() 
     neck = neck_at(150)
     shown = with_thing(150, neck)
     assert share(labeled(shown, row) == Label.SUBJECT, neck & ~shown.subject_mask) < 0.1
+
+
+def test_the_strip_that_shows_beside_the_body_of_a_broad_thing_is_no_outline() -> None:
+    shots = [with_thing(x, case_at(x)) for x in PATH[::2]]
+    row = learned(shots)
+    counts = [place_counts(case_at(shot.x), ~case_at(shot.x), shot.sample().body) for shot in shots]
+    no_colors = {"in_hand": np.zeros_like(row.in_hand), "is_held": np.zeros_like(row.is_held)}
+    row = replace(row, held=shares(np.sum(counts, axis=0)), **no_colors)
+    mask = shot_at(150, wall()).subject_mask
+    strip = grow(mask, 6) & ~mask & region(90, 150, 30, 225)
+    shown = with_thing(150, strip)
+    assert share(labeled(shown, row) == Label.CARRIED, strip) > 0.8
+    assert share(labeled(shown, replace(row, breadth_bh=0.03)) == Label.CARRIED, strip) < 0.4
