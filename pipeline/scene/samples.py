@@ -32,6 +32,10 @@ _BESIDE_MASK_BH = 0.025
 """Capsules are those of a clothed adult; a slim body ends this far inside them."""
 _SEAM_SHARE = 0.6
 """Fraction of a region along the mask from which its evidence comes only from capsules that are too wide."""
+_INSIDE = 0.2
+"""Share of a region that lies to a good part inside the mask."""
+_BONE_SHARE, _BONE_PX = 0.15, 1.0
+"""Radius around a bone that counts as the bone: of a limb's half width, and px."""
 OUTSIDE_BH = 0.035
 """Distance from every limb beyond which there is usually neither clothing nor hair."""
 _REACH_BH = np.array([0.12, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
@@ -157,6 +161,7 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     if blends_in > _HALF:
         is_line &= ~sample.subject_mask
     found |= opened_by_lines(shows_plate & is_line)
+    found &= core | _across_bones(found, core, sample)
     return found & ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
 
 
@@ -202,6 +207,22 @@ def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:
     count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
     is_seam = counts_in(labeled, seam, count) > _SEAM_SHARE * areas_of(labeled, count)
     return those_of(labeled, is_seam) & seam
+
+
+def _across_bones(found: Mask, core: Mask, sample: Sample) -> Mask:
+    """Return the regions of ``found`` that reach a bone or lie to a good part in ``core``, the inside of the mask.
+
+    Beside a thin neck under a large head, or a slim arm, a capsule covers background on both sides of the bone, in
+    every frame; what really stands in front hides the bone as well while the subject passes behind it.
+    """
+    bones = sample.body.segments[sample.body.in_picture].copy()
+    bones[:, 4] = _BONE_SHARE * bones[:, 4] + _BONE_PX
+    bone = np.asarray(part_distances(bones, *found.shape).min(axis=0) < 0, np.bool_)
+    count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
+    told = counts_in(labeled, core, count) > _INSIDE * areas_of(labeled, count)
+    told |= counts_in(labeled, bone, count) > 0
+    told[0] = False
+    return those_of(labeled, told)
 
 
 def uncovered(sample: Sample) -> Mask:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from pipeline.joints import JOINT
-from pipeline.scene.body import body_of
+from pipeline.scene.body import HEAD, body_of
 from pipeline.scene.colors import density
 from pipeline.scene.layers import Label
 from pipeline.scene.occluders import Evidence, PlateEvidence
@@ -59,6 +59,20 @@ def test_a_wide_object_is_in_front_of_who_stands_behind_it() -> None:
     front = _front([shot_at(x, plate, hedge) for x in _STANDING])
     legs = _region(135, 165, 150, 210)
     assert (front & legs).sum() > 0.8 * legs.sum()
+
+
+def test_background_beside_a_thin_neck_is_not_in_front_but_what_hides_the_neck_is() -> None:
+    plate = wall()
+    head = shot_at(150.0, plate).sample().distances[HEAD] < 0
+    rows, columns = np.indices(SHAPE)
+    # Between jaw and shoulders, and a bar across the neck.
+    lower = head & (rows >= 42) & (rows < 58)
+    beside = lower & (np.abs(columns - 150) > 4)
+    found = []
+    for hidden in (beside, lower):
+        sample = shot_at(150.0, plate, hidden).sample()
+        found.append(int(covered(sample, likeness(sample, density(subject_counts(sample)))).sum()))
+    assert found[0] == 0 and found[1] > 0.4 * lower.sum()
 
 
 def _at_night(x: float, before: Mask) -> Shot:
