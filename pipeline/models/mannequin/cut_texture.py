@@ -18,6 +18,11 @@ _NEAR = (0.0, 0.06)
 """Heights below the last visible row over which the cloth turns into its mean color: a pattern carried on downwards
 would be smeared."""
 
+_HAND = 0.03
+"""Height above the border within which a wrist is guessed, or most of its hand is below, standing heights."""
+_BESIDE = 0.05
+"""Distance from the middle beyond which a top shows neither tie nor opening, standing heights."""
+
 
 def cut_off(reference: ReferenceView, parts: NDArray[np.int64], groups: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(T,) triangles of hands whose wrists, and of trousers whose hips, are below the picture's lower border.
@@ -29,7 +34,7 @@ def cut_off(reference: ReferenceView, parts: NDArray[np.int64], groups: NDArray[
         return out
     for side, suffix in (("left", "L"), ("right", "R")):
         wrist = reference.skeleton[JOINT[f"{side}_wrist"], 1]
-        if not wrist < reference.cut_row:
+        if not wrist < reference.cut_row - _HAND * reference.height_px:
             out |= (groups == Group.SKIN) & (parts == PARTS.index(f"arm.{suffix}"))
     if not reference.skeleton[HIPS, 1].mean() < reference.cut_row:
         out |= np.isin(groups, (*_LEGS, Group.SHIN, Group.SKIRT))
@@ -58,3 +63,29 @@ def with_matching_legs(
     out = np.where((legs[:, None] & ~known)[..., None], mean, fine)
     out = np.where(seen[..., None], (1 - share) * fine + share * mean, out)
     return out.astype(np.float32), known | legs[:, None]
+
+
+def with_matching_top(
+    fine: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    corners: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+    parts: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return completed colors (T, S, 3) whose top turns into the cloth of its sides below what is ``known`` (T, S).
+
+    Where a portrait ends at the chest, tie, opening and folds would else be drawn out to the hem. ``corners`` (T, 3, 3)
+    are the triangles' at rest, ``parts`` (T,) their body parts.
+    """
+    trunk = (groups == Group.UPPER) & (parts == PARTS.index("torso"))
+    seen = known & trunk[:, None]
+    if not seen.any():
+        return fine
+    _, weights = sample_grid()
+    place = np.einsum("sk,tkd->tsd", weights, corners)
+    beside = seen & (np.abs(place[..., 0]) > _BESIDE)
+    cloth = np.median(fine[beside if beside.any() else seen], axis=0)
+    end = float(np.quantile(place[..., 1][seen], 0.98))
+    share = np.clip((place[..., 1] - end - _NEAR[0]) / (_NEAR[1] - _NEAR[0]), 0, 1)
+    share *= trunk[:, None] & ~known
+    return np.asarray(fine + share[..., None] * (cloth - fine), np.float32)

@@ -17,7 +17,7 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened, shared_exposure
 from pipeline.models.mannequin.arms_before_body import find_lower_arms
-from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
+from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs, with_matching_top
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.face_sides import read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
@@ -151,6 +151,8 @@ def bake(
         fine[hands] = _in_tone(plain[hands], fine[faces][known[faces]])
         known[hands] = True
     fine = _filled(fine, known, figure, triangles, groups, plain)
+    if all(np.isfinite(view.reference.cut_row) for view in views):
+        fine = with_matching_top(fine, known, figure.vertices[triangles], groups, parts)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
 
 

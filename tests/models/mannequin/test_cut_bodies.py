@@ -12,7 +12,7 @@ from pipeline.datatypes.survey import Person
 from pipeline.joints import HIPS, JOINT, NUM_JOINTS, NUM_SKELETON, SHOULDERS
 from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.cut_body import measurable, with_guesses_hung
-from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs
+from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs, with_matching_top
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Group, load_figure
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES
@@ -93,8 +93,10 @@ def test_a_view_knows_where_its_picture_ends() -> None:
     assert 0.85 * HEIGHT < view.height_px < 1.05 * HEIGHT
 
 
-def test_hands_and_trousers_below_the_border_are_not_colored_by_sleeve_and_top() -> None:
-    view = make_view(*picture_until(0.4 * HEIGHT))
+@pytest.mark.parametrize("end", [0.4, 0.43])
+def test_hands_and_trousers_below_the_border_are_not_colored_by_sleeve_and_top(end: float) -> None:
+    # With the second end the wrist is just above the border, and its hand is not.
+    view = make_view(*picture_until(end * HEIGHT))
     assert isinstance(view, ReferenceView)
     groups = np.array([Group.SKIN, Group.SKIN, Group.LOWER, Group.LEG, Group.UPPER], np.uint8)
     parts = np.array([PARTS.index(name) for name in ("arm.L", "head", "leg.L", "leg.L", "torso")])
@@ -112,6 +114,23 @@ def test_visible_trousers_continue_in_their_mean_color() -> None:
     out, done = with_matching_legs(fine, known, corners, groups)
     assert np.allclose(out[2], [0.2, 0.4, 0.1])
     assert done[:3].all() and not done[3].any()
+
+
+def test_a_top_below_the_border_turns_into_the_cloth_of_its_sides() -> None:
+    groups = np.array([Group.UPPER] * 4 + [Group.LOWER], np.uint8)
+    parts = np.full(5, PARTS.index("torso"))
+    corners = np.zeros((5, 3, 3), np.float32)
+    # A tie in the middle, cloth at the side, and what would be filled from the tie: just below the border, and the hem.
+    corners[:, :, 0] = np.array([0, 0.09, 0, 0, 0])[:, None]
+    corners[:, :, 1] = np.array([-0.75, -0.74, -0.735, -0.6, -0.5])[:, None]
+    fine = np.full((5, NUM_SAMPLES, 3), 0.5, np.float32)
+    fine[1] = 0.1
+    known = np.zeros((5, NUM_SAMPLES), bool)
+    known[:2] = True
+    out = with_matching_top(fine, known, corners, groups, parts)
+    np.testing.assert_array_equal(out[[0, 1, 4]], fine[[0, 1, 4]])
+    assert (out[2] > 0.4).all()
+    np.testing.assert_allclose(out[3], 0.1, atol=1e-6)
 
 
 def test_without_visible_trousers_the_figure_keeps_its_own_or_the_suits() -> None:
