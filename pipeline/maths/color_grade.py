@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.masks import grow
 from pipeline.maths.reduce import reduced
 from pipeline.shaped import Shaped, Shapes
 
-_ROWS = 90
-"""Height at which chroma is compared: its noise, and that of compression, averages out."""
-_MOST, _LEAST = 0.04, 0.11
+_ROWS = 54
+"""Height at which chroma is compared."""
+_MOST, _LEAST = 0.045, 0.11
 """Chroma beside the tone, relative to luma, up to which a picture has none of its own, and from which it has all. Toned
-pictures have 0.021 to 0.032, also under a vignette, an almost colorless bedroom at 45 % of its saturation 0.09, at all
+pictures have 0.021 to 0.036, also under a vignette, an almost colorless bedroom at 45 % of its saturation 0.09, at all
 of it 0.18, other natural pictures 0.24 and more."""
 _DARK = 64.0
 """Levels; darker surfaces show less chroma than their share."""
@@ -34,8 +35,9 @@ _OF_STRENGTH = 0.25
 """Weight of a difference in the strength of the tone."""
 _STEP = 8
 """Levels of luma that share one tone."""
-_LEAST_PX = 20
-_INSIDE = 0.6
+_LEAST_PX = 7
+_THIN = 3
+"""Every third pixel is enough for the tone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -74,29 +76,32 @@ def find_grade(picture: Picture, subject_mask: Mask, graphics: Mask | None = Non
     the footage.
     """
     height, width = picture.shape[:2]
-    factor = max(round(height / _ROWS), 1)
-    size_wh = max(width // factor, 1), max(height // factor, 1)
-    parts = cv2.cvtColor(reduced(picture, size_wh).astype(np.float32), cv2.COLOR_RGB2YCrCb)
-    counts = np.ones(size_wh[::-1], np.bool_) if graphics is None else _share(graphics, size_wh) == 0
-    luma, chroma = parts[..., 0], parts[..., 1:] - np.float32(_GRAY)
-    tint = _tint(luma[counts], chroma[counts])
+    step = max(height // _ROWS // 2, 1)
+    # Every sixth pixel or so, pairwise averaged: chroma has half the resolution anyway.
+    coarse = np.ascontiguousarray(picture[::step, ::step])
+    size_wh = max(coarse.shape[1] // 2, 1), max(coarse.shape[0] // 2, 1)
+    parts = cv2.cvtColor(reduced(coarse, size_wh).astype(np.float32), cv2.COLOR_RGB2YCrCb)
+    at = np.ix_(*((np.arange(n) * size) // n for n, size in zip(size_wh[::-1], (height, width), strict=True)))
+    counts = np.ones(size_wh[::-1], np.bool_) if graphics is None else ~grow(graphics[at], 1)
+    luma, chroma = np.rint(parts[..., 0]).astype(np.uint8), parts[..., 1:] - np.float32(_GRAY)
+    tint = _tint(luma[counts][::_THIN], chroma[counts][::_THIN])
     if tint is None:
         return None
-    beside = _beside(luma, chroma, tint) / np.maximum(luma, _DARK)
+    beside = _beside(luma, chroma, tint) / np.maximum(luma, np.float32(_DARK))
     found = float(np.quantile(beside[counts], _OF_PICTURE))
-    of_subject = beside[counts & (_share(subject_mask, size_wh) > _INSIDE)]
+    of_subject = beside[counts & subject_mask[at]]
     if len(of_subject):
         found = max(found, float(np.quantile(of_subject, _OF_SUBJECT)))
     saturation = float(np.clip((found - _MOST) / (_LEAST - _MOST), 0, 1))
     return ColorGrade(saturation, tint) if saturation < 1 else None
 
 
-def _beside(luma: NDArray[np.float32], chroma: NDArray[np.float32], tint: NDArray[np.float32]) -> NDArray[np.float64]:
+def _beside(luma: NDArray[np.uint8], chroma: NDArray[np.float32], tint: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (h, w) how far the chroma (h, w, 2) is from the tone of its luma, levels.
 
     A vignette or haze over a toned picture changes the strength of the tone, not its hue.
     """
-    across, down = (np.interp(luma, np.arange(256), tint[:, k]) for k in range(2))
+    across, down = cv2.split(tint[luma])
     strength = np.hypot(across, down)
     x, y = chroma[..., 0] - across, chroma[..., 1] - down
     along = (x * across + y * down) / np.maximum(strength, 1e-6)
@@ -105,7 +110,7 @@ def _beside(luma: NDArray[np.float32], chroma: NDArray[np.float32], tint: NDArra
     return np.where(is_strength, np.hypot(aside, _OF_STRENGTH * along), np.hypot(x, y))
 
 
-def _tint(luma: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def _tint(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the usual chroma (256, 2) by luma, from pixels (N,) with chroma (N, 2); None where they are too few."""
     order = np.argsort(luma, kind="stable")
     bounds = np.searchsorted(luma[order], np.arange(0, 256 + _STEP, _STEP))
@@ -115,7 +120,3 @@ def _tint(luma: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.
     places = [float(luma[step].mean()) for step in steps]
     usual = np.array([np.median(chroma[step], axis=0) for step in steps])
     return np.stack([np.interp(np.arange(256), places, usual[:, k]) for k in range(2)], axis=1).astype(np.float32)
-
-
-def _share(mask: Mask, size_wh: tuple[int, int]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(mask.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA), np.float32)
