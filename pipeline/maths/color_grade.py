@@ -35,6 +35,8 @@ _OF_STRENGTH = 0.25
 """Weight of a difference in the strength of the tone."""
 _STEP = 8
 """Levels of luma that share one tone."""
+_LEAST_STEPS = 4
+"""A plain picture tells nothing about tones."""
 _LEAST_PX = 7
 _THIN = 3
 """Every third pixel is enough for the tone."""
@@ -115,7 +117,7 @@ def _tint(luma: NDArray[np.uint8], chroma: NDArray[np.float32]) -> NDArray[np.fl
     order = np.argsort(luma, kind="stable")
     bounds = np.searchsorted(luma[order], np.arange(0, 256 + _STEP, _STEP))
     steps = [order[low:high] for low, high in pairwise(bounds) if high - low >= _LEAST_PX]
-    if not steps:
+    if len(steps) < _LEAST_STEPS:
         return None
     places = [float(luma[step].mean()) for step in steps]
     usual = np.array([np.median(chroma[step], axis=0) for step in steps])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ def test_a_person_in_color_becomes_gray_in_a_gray_clip(tmp_path: Path, light: st
     picture[...] = 40, 90, 180
     layer = Layer(picture, subject.astype(np.uint8) * 255, np.full((21, 3), np.nan, np.float32))
     [frame] = inputs.clip.frames_at([20])
+    luma = np.broadcast_to(np.linspace(40, 200, W).astype(np.uint8), (H, W))
+    frame = replace(frame, planes=(np.ascontiguousarray(luma), *frame.planes[1:]))
     read = FrameInputs(frame, subject, np.zeros_like(subject), layer)
     colored = Grain((4.0, 4.0, 4.0))
     edited = make_frame(inputs, read, np.full((21, 3), np.nan), np.zeros((2, 2)), colored)

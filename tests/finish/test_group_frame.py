@@ -24,9 +24,7 @@ from tests.support.report_job import H, W
 
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 FRAME = 20
-SETTINGS = Settings.model_validate(
-    {"composite": {"match_sharpness": False, "light": "daylight"}, "plate": {"method": "off"}}
-)
+SETTINGS = Settings.model_validate({"composite": {"match_sharpness": False}, "plate": {"method": "off"}})
 NOWHERE = [np.full((21, 3), np.nan)] * 2
 UNMOVED = [np.zeros((2, 2))] * 2
 

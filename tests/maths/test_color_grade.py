@@ -87,5 +87,6 @@ def test_a_picture_that_turns_gray_takes_chroma_step_by_step() -> None:
     assert saturations == sorted(saturations)
 
 
-def test_nothing_but_graphics_is_no_grade() -> None:
-    assert find_grade(_scene(), _SUBJECT, np.ones_like(_SUBJECT)) is None
+def test_a_plain_picture_and_nothing_but_graphics_are_no_grade() -> None:
+    assert find_grade(np.full_like(_scene(), 120), _SUBJECT) is None
+    assert find_grade(_toned(_scene(), (1, 1, 1)), _SUBJECT, np.ones_like(_SUBJECT)) is None
