@@ -1,4 +1,4 @@
-"""Match the new person's layer to the sharpness and grain of the original subject in the frame."""
+"""Match the new person's layer to sharpness, haze, tones and grain of the frame."""
 
 from __future__ import annotations
 

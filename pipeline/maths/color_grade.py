@@ -19,6 +19,8 @@ from pipeline.maths.masks import grow
 from pipeline.maths.reduce import reduced
 from pipeline.shaped import Shaped, Shapes
 
+_GRAY = 0.5
+"""Chroma of gray in OpenCV's YCrCb of floats."""
 _ROWS = 54
 """Height at which chroma is compared."""
 _MOST, _LEAST = 0.045, 0.11
@@ -65,10 +67,6 @@ class ColorGrade(Shaped):
     def of_picture(self, picture: Picture) -> Picture:
         """Return an sRGB picture (h, w, 3) in the picture's tones."""
         return np.asarray(np.rint(self.of(picture.astype(np.float32))), np.uint8)
-
-
-_GRAY = 0.5
-"""Chroma of gray in OpenCV's YCrCb of floats."""
 
 
 def find_grade(picture: Picture, subject_mask: Mask, graphics: Mask | None = None) -> ColorGrade | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.boxes import Box, box_iou, box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.survey.box_shapes import LEAST_WH, rectangle, stack
 from pipeline.survey.graphic import Seen
 
 _Levels = NDArray[np.uint8]
@@ -40,16 +41,9 @@ _WINDOW_PX = 28
 _BOX_PX = 96
 """Around a plain part, in which the rest of its box lies."""
 _STROKE_PX = 9
-_LEAST_WH = (10, 8)
 _LEAST_SURFACE_PX = 60
 _EXPLAINED = 0.96
-"""Share of the convex hull that is surface, letters and what these enclose,"""
-_FILLS = 0.8
-"""and of the bounding box that is in the hull: a rectangle, perhaps with round corners."""
-_STRAIGHT_PX = 1.5
-_STRAIGHT = 0.09
-"""How far the middle half of a side may bend, px or relative to the shorter side: a little more than a half circle."""
-_MOST_LINES = 5
+"""Share of the shape that is surface, letters and what these enclose."""
 _LEAST_LETTERS_PX = 24
 _LETTERS = (0.03, 0.8)
 """Share of the letters in the box."""
@@ -238,7 +232,7 @@ def _boxes_in(levels: _Levels, letters: Mask) -> Iterator[_Found]:
     for label in np.flatnonzero(touching >= _LEAST_NEAR_PX).tolist():
         x, y, w, h, count = stats[label].tolist()
         is_inside = min(x, y) >= _ROOM_PX and x + w <= width - _ROOM_PX and y + h <= height - _ROOM_PX
-        is_large = w >= _LEAST_WH[0] and h >= _LEAST_WH[1] and count >= _LEAST_SURFACE_PX
+        is_large = w >= LEAST_WH[0] and h >= LEAST_WH[1] and count >= _LEAST_SURFACE_PX
         if not is_inside or not is_large:
             continue
         x0, y0, x1, y1 = clipped(grown((x, y, x + w, y + h), _BOX_PX), (width, height))
@@ -278,9 +272,9 @@ def _box_of(seed: Mask, levels: _Levels, letters: Mask | None, alike: int) -> _F
     outlines, _ = cv2.findContours(surface.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(surface.shape, np.uint8)
     cv2.drawContours(filled, outlines, -1, 1, -1)
-    inside = _rectangle(np.concatenate(outlines), surface.shape)
+    inside = rectangle(np.concatenate(outlines), surface.shape)
     if inside is None:
-        inside = _stack(filled.view(np.bool_))
+        inside = stack(filled.view(np.bool_))
     if inside is None:
         return None
     x0, y0, x1, y1 = box_of_mask(inside)
@@ -308,59 +302,6 @@ def _is_told(inside: Mask, letters: Mask) -> bool:
         return True
     edge = grow(inside, 2) & ~grow(inside, 1)
     return bool(np.mean(letters[edge]) >= _OUTLINE)
-
-
-def _rectangle(outline: NDArray[np.int32], shape: tuple[int, ...]) -> Mask | None:
-    """Return the convex hull (h, w) of an outline (N, 1, 2) where it is a rectangle, perhaps with round corners."""
-    hull = np.zeros(shape, np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(outline), 1)
-    inside = hull.view(np.bool_)
-    x0, y0, x1, y1 = box_of_mask(inside)
-    width, height = x1 - x0, y1 - y0
-    is_small = width < _LEAST_WH[0] or height < _LEAST_WH[1]
-    if is_small or np.count_nonzero(inside) < _FILLS * width * height:
-        return None
-    part = inside[y0:y1, x0:x1]
-    sides = [*_sides(part[height // 4 : -(height // 4)]), *_sides(part[:, width // 4 : -(width // 4)].T)]
-    return inside if all(_is_straight(side, min(width, height)) for side in sides) else None
-
-
-def _stack(filled: Mask) -> Mask | None:
-    """Return a shape (h, w), concave only beside its lines, where it consists of two and more lines of equal height
-    whose sides are straight; None where it does not."""
-    x0, y0, x1, y1 = box_of_mask(filled)
-    part = filled[y0:y1, x0:x1]
-    lefts, rights = _sides(part)
-    rights = part.shape[1] - rights
-    columns = np.arange(part.shape[1])
-    runs = (columns >= lefts[:, None]) & (columns < rights[:, None])
-    runs[~part.any(axis=1)] = False
-    for count in range(2, _MOST_LINES + 1):
-        height = len(part) / count
-        middles = [slice(round((k + 0.25) * height), round((k + 0.75) * height)) for k in range(count)]
-        if height < _LEAST_WH[1]:
-            return None
-        widths = [int(np.median(rights[middle] - lefts[middle])) for middle in middles]
-        is_straight = all(
-            _is_straight(side[middle], min(height, width))
-            for middle, width in zip(middles, widths, strict=True)
-            for side in (lefts, rights)
-        )
-        if is_straight and min(widths) >= _LEAST_WH[0] and runs.sum() >= _FILLS * height * sum(widths):
-            whole = np.zeros_like(filled)
-            whole[y0:y1, x0:x1] = runs
-            return whole
-    return None
-
-
-def _sides(shape: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far (h,) the rows of a shape (h, w) are from the left and from the right."""
-    return shape.argmax(axis=1), shape[:, ::-1].argmax(axis=1)
-
-
-def _is_straight(side: NDArray[np.int64], size: float) -> bool:
-    """Return whether the middle half of a side (n,) is straight and level, for a shape of some size."""
-    return bool(np.ptp(side) <= max(_STRAIGHT_PX, _STRAIGHT * size))
 
 
 def _levels(seen: Seen) -> _Levels:

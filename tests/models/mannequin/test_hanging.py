@@ -86,6 +86,8 @@ def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
     legs = made.figure.vertices[made.figure.triangles[made.drawn][np.isin(groups, [Group.LOWER, Group.LEG])]]
     # But for the triangles that reach to the hem: cut off above it, legs would end in a zigzag below the cloth.
     assert (legs[:, :, 1].max(1) > hem - 0.016).all() and (legs[:, :, 1] > hem - 0.04).all()
+    # And they go on beneath it, so that no hole shows between hem and legs.
+    assert legs[:, :, 1].max(1).min() < hem - 0.01
 
 
 def test_the_skirt_follows_a_step(figure: Figure) -> None:
