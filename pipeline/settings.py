@@ -186,7 +186,7 @@ class DiffusionSettings(PaintingSettings):
     encoder: Literal["full", "tiny"] = "tiny"
     """VAE that encodes the start picture and the kept region; in the face pass it also decodes."""
     batch_frames: Annotated[int, Field(ge=0, le=64)] = 0
-    """Frames per batch; 0 chooses by the free device memory."""
+    """Frames per batch; 0 chooses by the size of the device memory."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     compile: bool = False
     """Compile the UNet with ``torch.compile``: a start that is minutes longer, and less time per step."""

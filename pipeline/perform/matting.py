@@ -194,21 +194,21 @@ class MatteMaker:
     ) -> Iterator[Layer]:
         """Yield a window's layers with their mattes.
 
-        Where nobody has the requested pose in many of the pictures, the window is generated ``again`` with another
-        seed, once, and the better of the two is taken: a single failure is not worth a window's cost. After a second
-        try that was no better, the chunk's further windows are generated once. In remaining failures the previous
-        frame's matte is propagated.
+        Where pictures would be pixelated, or nobody has the requested pose in many of them, the window is generated
+        ``again`` with another seed, once, and the better of the two is taken: a single failure is not worth a window's
+        cost. After a second try that was no better, the chunk's further windows are generated once. In remaining
+        failures the previous frame's matte is propagated.
         """
         pictures = list(layers)
         cut = cut_out_window(pictures, window, self._people)
-        if self._remakes and _failures(cut) >= _REMAKE_FRACTION * len(cut):
+        flags = self._flags(pictures, len(window.finished))
+        if self._remakes and (flags.any() or _failures(cut) >= _REMAKE_FRACTION * len(cut)):
             others = list(again(seed + _OTHER_SEED))
             others_cut = cut_out_window(others, window, self._people)
-            self._remakes = _failures(others_cut) < _failures(cut)
+            others_flags = self._flags(others, len(window.finished))
+            self._remakes = _badness(others_cut, others_flags) < _badness(cut, flags)
             if self._remakes:
-                pictures = others
-                cut = others_cut
-        flags = self._flags(pictures, len(window.finished))
+                pictures, cut, flags = others, others_cut, others_flags
         # Frames finished before have their light already.
         painted = [found if picture.alpha is None else None for picture, found in zip(pictures, cut, strict=True)]
         light = WindowLight(window, painted) if self._matches_light else None
@@ -254,6 +254,11 @@ class MatteMaker:
         if self._safety is not None and made:
             flags[made] = flagged_runs(self._safety.flagged(np.stack([pictures[row].picture for row in made])))
         return flags
+
+
+def _badness(cut: list[Layer | None], flags: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return what is compared of two tries: pixelated frames first, as they are worse than a carried matte."""
+    return int(np.count_nonzero(flags)), _failures(cut)
 
 
 def _failures(cut: list[Layer | None]) -> int:

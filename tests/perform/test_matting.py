@@ -47,7 +47,7 @@ class _Painter(IdentityGenerator):
 def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
     settings = Settings.model_validate({"output": {"codec": "lossless"}})
     models = models_with(_Painter(window_frames=8, conditioning_frames=2), settings)
-    request = JobRequest(WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.5)
+    request = JobRequest(WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.2)
     result = run_job(request, settings, models, tmp_path / "work")
     quality = result.report.quality
     assert quality.mattes_propagated == 0 and quality.changed_outside == 0
@@ -217,12 +217,34 @@ def test_the_new_joints_do_not_tremble_and_stand_where_the_new_person_does() -> 
     assert abs(placed[-1] - 3) < 0.6 and np.abs(np.diff(placed)).max() < np.abs(np.diff(shifts)).max() / 2
 
 
-def test_flagged_pictures_are_pixelated() -> None:
-    class _Safety:
-        def flagged(self, pictures: Any) -> Any:
-            return np.array([False, True])
+class _Safety:
+    """Flags what it is told to, one list per window looked at."""
 
-    layers, _ = _cut([[_person()], [_person()]], 2, _Safety())
+    def __init__(self, *flags: list[bool]) -> None:
+        self._flags = list(flags)
+
+    def flagged(self, pictures: Any) -> Any:
+        return np.array(self._flags.pop(0))
+
+
+@pytest.mark.parametrize(
+    ("second", "pixelated_frames", "tries"),
+    [([False, False], [False, False], 2), ([True, True], [False, True], 1)],
+)
+def test_flagged_pictures_are_generated_again_before_they_are_pixelated(
+    second: list[bool], pixelated_frames: list[bool], tries: int
+) -> None:
+    """The second try has nobody in the first frame: a carried matte is better than a pixelated frame. Where it is no
+    better, the next window has none."""
+    found = [[_person()], [_person()], [], [_person()]]
+    safety = _Safety([False, True], second, [False, True], second)
+    layers, seeds = _cut([*found, *found], 2, safety, windows=2)
+    assert [layer.is_pixelated for layer in layers] == 2 * pixelated_frames
+    assert len(seeds) == tries
+
+
+def test_flagged_pictures_are_pixelated() -> None:
+    layers, _ = _cut([[_person()], [_person()]], 2, _Safety([False, True]), remakes=False)
     assert [layer.is_pixelated for layer in layers] == [False, True]
     runs = np.zeros(24, np.bool_)
     runs[[2, 10, 12, 14]] = True

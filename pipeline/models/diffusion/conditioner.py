@@ -30,7 +30,10 @@ _SILHOUETTE_ROOM_BH = 0.03
 """Margin around the figure's silhouette in the inpainting mask, body heights: hair and clothes that it lacks."""
 _FACE_ALONE = 0.8
 """Weight of the reference's face where only a face is generated."""
-_SHARE_OF_FREE = 0.7
+_KEPT_BYTES = {"full": 9.1e9, "tiny": 6.8e9}
+"""Weights that a worker keeps loaded, counted by ``benchmarks.gpu_memory`` (8.6 and 6.3 GB at most), and CUDA's
+context."""
+_SHARE_OF_MEMORY = 0.7
 _TILED_PX = 1_000_000
 """Size from which the full autoencoder works in tiles."""
 
@@ -61,7 +64,11 @@ class Conditioner:
         )
 
     def prepare(self, appearance: Appearance) -> None:
-        """Encode prompt and reference; without one, or without a face in it, that IP-Adapter's weight is 0."""
+        """Encode prompt and reference; without one, or without a face in it, that IP-Adapter's weight is 0.
+
+        The batch is whole again: what an earlier job ran out of memory with does not change this one's rounding.
+        """
+        self._divisor = 1
         pipeline = self.parts.pipeline
         settings = self.settings
         whole = framed_reference(appearance)
@@ -102,7 +109,7 @@ class Conditioner:
         return self._conditioning
 
     def halve(self) -> bool:
-        """Halve the batch size from now on; False where it is one already."""
+        """Halve the batch size for the rest of the job; False where it is one already."""
         if self.batch() == 1:
             return False
         self._divisor *= 2
@@ -118,11 +125,11 @@ class Conditioner:
             return settings.batch_frames
         if self.parts.device.type != "cuda":
             return 4
-        free, _ = torch.cuda.mem_get_info(self.parts.device)
-        # Memory cached by torch is free as well.
-        free += torch.cuda.memory_reserved(self.parts.device) - torch.cuda.memory_allocated(self.parts.device)
+        # Not by what is free: that depends on the jobs before, and another batch size rounds differently.
+        _, total = torch.cuda.mem_get_info(self.parts.device)
         width, height = settings.crop_size_wh
-        fits = int(_SHARE_OF_FREE * free / (width * height * _BYTES_A_PIXEL[settings.decoder]))
+        bytes_a_frame = width * height * _BYTES_A_PIXEL[settings.decoder]
+        fits = int(_SHARE_OF_MEMORY * (total - _KEPT_BYTES[settings.decoder]) / bytes_a_frame)
         return int(np.clip(fits, 1, _MOST_FRAMES))
 
     def guides(self, window: Window, rows: Sequence[int]) -> tuple[ControlNetInput, ...]:

@@ -202,6 +202,9 @@ def test_out_of_memory_is_raised_and_half_as_much_is_used(preset: str, monkeypat
     made = _pictures(generator, window).astype(int)
     assert np.abs(made - expected).max() <= 1 and sizes == [4, 2, 2]
     assert generator.use_less_memory() and not generator.use_less_memory()
+    # The next job begins with the whole batch: one that ran out of memory before does not change how it rounds.
+    generator.prepare(Appearance("a dancer"))
+    assert generator.use_less_memory()
 
 
 def test_other_steps_load_nothing_again() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.window import FigureGuide, Layer, Window
+from pipeline.models.diffusion.conditioner import Conditioner
 from pipeline.models.diffusion.denoise import DenoiseInputs, denoise
 from pipeline.models.diffusion.latents import encode
 from pipeline.models.diffusion.loading import key_of, load_parts
@@ -65,8 +68,6 @@ def _window(frames: int, settings: DiffusionSettings, finished: tuple[Layer, ...
 
 def _made(settings: DiffusionSettings, window: Window, seed: int = 1) -> np.ndarray:
     generator = make_generator(settings)
-    from pipeline.datatypes.appearance import Appearance
-
     generator.prepare(Appearance("a dancer"))
     return np.stack([layer.picture for layer in generator.generate(window, seed, lambda: None)])
 
@@ -201,3 +202,17 @@ def test_less_memory_does_not_multiply_the_operators() -> None:
     before = operators()
     assert generator.use_less_memory()
     assert before < operators() < 2 * before
+
+
+def test_the_batch_depends_on_the_size_of_the_card_and_not_on_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another batch rounds differently, so that the same job would have other bytes after another one."""
+    settings = settings_of("balanced").model_copy(update={"crop_size_wh": (512, 768)})
+    parts: Any = SimpleNamespace(device=torch.device("cuda"))
+    for used in ("memory_reserved", "memory_allocated"):
+        monkeypatch.setattr(torch.cuda, used, lambda device: 0)
+    batches: dict[tuple[int, int], int] = {}
+    for gib in ((1, 24), (20, 24), (8, 12), (40, 80)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, gib=gib: [n << 30 for n in gib])
+        batches[gib] = Conditioner(parts, settings).batch()
+    assert batches[1, 24] == batches[20, 24]
+    assert 1 < batches[8, 12] < batches[20, 24] < batches[40, 80] == 16
