@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Transforms
+from pipeline.datatypes.blurred_copy import BlurredCopy, copy_of_row
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.panels import Panels
 from pipeline.joints import LIMBS, NUM_JOINTS, NUM_SKELETON
@@ -111,7 +112,8 @@ class Overlays(Shaped):
     and the borders around the picture."""
 
     SHAPES: ClassVar[Shapes] = {
-        "spans": ("K", 2), "boxes_xyxy": ("K", 4), "packed": ("N",), "offsets": ("M",), "borders": ("B", 6)
+        "spans": ("K", 2), "boxes_xyxy": ("K", 4), "packed": ("N",), "offsets": ("M",), "borders": ("B", 6),
+        "copies": ("B", 6),
     }  # fmt: skip
 
     size_wh: tuple[int, int]
@@ -129,6 +131,9 @@ class Overlays(Shaped):
     borders: NDArray[np.int64]
     """(B, 6) first and last frame with bars or blurred copies around the picture, and the box x0, y0, x1, y1 inside of
     them, source px."""
+    copies: NDArray[np.float64] | None = None
+    """(B, 6) of the blurred copies around the picture, ``datatypes.blurred_copy.copy_table``, NaN for bars; None where
+    they were not looked for."""
     panels: Panels | None = None
     """Translucent panels; None where there are none. They are no part of any mask: what is beneath them is seen."""
 
@@ -137,6 +142,15 @@ class Overlays(Shaped):
         for first, last, x0, y0, x1, y1 in self.borders.tolist():
             if first <= frame <= last:
                 return x0, y0, x1, y1
+        return None
+
+    def copy_around(self, frame: int) -> tuple[tuple[int, int, int, int], BlurredCopy] | None:
+        """Return the box of a frame's picture and the blurred copy of it around, None where there is none."""
+        for number, (first, last, *box) in enumerate(self.borders.tolist()):
+            copy = None if self.copies is None else copy_of_row(self.copies[number])
+            if first <= frame <= last and copy is not None:
+                x0, y0, x1, y1 = box
+                return (x0, y0, x1, y1), copy
         return None
 
     def mask(self, frame: int) -> Mask | None:

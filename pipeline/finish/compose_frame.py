@@ -24,6 +24,7 @@ from pipeline.finish.composite import (
     laid_over,
     layers_together,
 )
+from pipeline.finish.copy_around import with_copy_around
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.leg_displacement import lower_leg_displacement
 from pipeline.finish.match_layer import graded, match_grain, match_sharpness, veiled
@@ -63,7 +64,7 @@ def make_frame(
         return EditedFrame(frame, frame, source_rgb, source_rgb, frame_inputs.subject_mask, None, None, None)
     result = compose_edit(frame, edit, panels)
     masks = edit.masks
-    return EditedFrame(
+    edited = EditedFrame(
         frame,
         result,
         source_rgb,
@@ -76,6 +77,7 @@ def make_frame(
         edit.plate_fit,
         edit.unseen_px,
     )
+    return with_copy_around(edited, inputs.plan.overlays)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

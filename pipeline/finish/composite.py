@@ -157,7 +157,7 @@ class EditedFrame(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "source_rgb": ("H", "W", 3), "result_rgb": ("H", "W", 3), "subject_mask": ("H", "W"),
-        "background": ("h", "w", 3), "labels": ("H", "W"),
+        "background": ("h", "w", 3), "labels": ("H", "W"), "around": ("H", "W"),
     }  # fmt: skip
 
     source: Frame
@@ -177,9 +177,17 @@ class EditedFrame(Shaped):
     unseen_px: int = 0
     """Pixels that show background which no frame of the clip shows."""
 
+    around: Mask | None = None
+    """(H, W) changed pixels of the blurred copy around the picture; None where there is none."""
+
     @property
     def region(self) -> Mask:
         """(H, W) pixels of which a sample may have changed."""
+        return self.region_of_people if self.around is None else self.region_of_people | self.around
+
+    @property
+    def region_of_people(self) -> Mask:
+        """(H, W) the same, without what follows the picture around it."""
         return self._whole(np.zeros(self.subject_mask.shape, np.bool_), lambda weights: weights.region)
 
     @property

@@ -13,6 +13,7 @@ from pipeline.datatypes.clip import Frame
 from pipeline.finish.chroma_grid import rgb_of_edit
 from pipeline.finish.compose_frame import Piece, PieceEdit, compose_edit, edit_piece, find_piece
 from pipeline.finish.composite import EditedFrame, EditWeights, layers_together
+from pipeline.finish.copy_around import with_copy_around
 from pipeline.finish.depth_order import depth_order
 from pipeline.finish.inputs import FinishInputs, FrameInputs, read_frame_inputs
 from pipeline.finish.panels import beneath_panels, panels_of
@@ -101,7 +102,8 @@ def make_group_frame(
     subject_masks = [
         old if piece is None else piece.masks.subject for piece, old in zip(pieces, old_masks, strict=True)
     ]
-    edited = _together(frame, result, source_rgb, np.logical_or.reduce(subject_masks), edits)
+    together = _together(frame, result, source_rgb, np.logical_or.reduce(subject_masks), edits)
+    edited = with_copy_around(together, inputs.plan.overlays)
     left = edited.source_weight
     shares = tuple(
         SubjectShare(number in replaced, int(np.count_nonzero(mask)), float(left[mask].sum(dtype=np.float64)))

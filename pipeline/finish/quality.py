@@ -80,12 +80,12 @@ class QualityMeter:
         if weights is None:
             return
         frame_index = edited.source.index
-        region = edited.region
+        region = edited.region_of_people
         old_px = int(np.count_nonzero(edited.subject_mask))
         seam_source, seam_result = _seam_gradients(region, edited.source_rgb, edited.result_rgb)
         row = {
             "frame": float(frame_index),
-            "changed_outside": float(count_changed_outside(edited.source, edited.result, region)),
+            "changed_outside": float(count_changed_outside(edited.source, edited.result, edited.region)),
             "region_px": float(np.count_nonzero(weights.region)),
             "shadow_px": float(weights.shadow_px),
             "person_px": float(old_px + _uncovered_px(edited)),

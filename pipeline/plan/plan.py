@@ -13,6 +13,7 @@ from pipeline.models.interfaces import Needs
 from pipeline.plan.body_scale import choose_body_scale
 from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts
+from pipeline.plan.copies_around import copies_told
 from pipeline.plan.crop_path import plan_crop_path
 from pipeline.plan.cross_fades import cross_fades_told, with_cross_fades
 from pipeline.plan.jump_cuts import find_jump_cuts
@@ -74,6 +75,7 @@ def make_plan(
             *warnings,
             *cross_fades_told(is_blended, info),
             *split_screens_told(survey.split_screens, info),
+            *copies_told(survey.overlays, info),
             *unknown,
         ),
         overlays=survey.overlays,

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.blurred_copy import BlurredCopy, copy_table
 from pipeline.datatypes.survey import Overlays, Track
 from pipeline.maths.boxes import Box
+from pipeline.survey.copy_search import THUMB_PX, find_copy
 
 Luma = NDArray[np.uint8]
 _SAMPLES = 160
@@ -45,19 +47,23 @@ _LEAST_PEOPLE_PX = 30
 _PEOPLE_ROOM = 0.03
 """How far a mask of a person reaches too far, fraction of the short side."""
 _LINE_STEP = 8
+_SLOPE_PX = 6
 _LINE_SHARE = 0.3
 _LINE_PROMINENCE = 0.15
-_MOST_LINES = 4
+_MOST_LINES = 6
 _CENTERED = 0.02
-_THUMB_PX = 128
 _MOST_THUMBS = 12
-_ZOOMS = (1.0, 1.1, 1.25, 1.5)
-_LEAST_CORRELATION = 0.85
-_LEAST_CONTRAST = 2.0
-"""Gray levels: standard deviation of a copy that can be compared."""
-_LEAST_BLUR = 0.5
-"""Largest ratio of fine detail in a blurred copy to that of the picture enlarged."""
 _SAME_PX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Border:
+    """What is around the picture."""
+
+    box_xyxy: Box
+    """The picture's."""
+    copy: BlurredCopy | None = None
+    """What fills the rest; None for bars."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,8 +86,10 @@ class _Axis:
         near = [np.abs(lines.astype(np.int16) - round(color)) <= _ALIKE for color in outer]
         shares = [np.asarray(each.mean(axis=0), np.float32) for each in near]
         at_ends = [np.asarray(np.concatenate([each[:ends], each[-ends:]]).mean(axis=0), np.float32) for each in near]
-        change = np.abs(lines[:, 3:].astype(np.int16) - lines[:, :-3]) >= _LINE_STEP
-        steps = np.pad(change.mean(axis=0).astype(np.float32), (2, 1))
+        change = np.pad(np.abs(lines[:, 3:].astype(np.int16) - lines[:, :-3]), ((0, 0), (2, 1)))
+        # A smooth slope changes as much on both sides.
+        slope = np.minimum(np.roll(change, _SLOPE_PX, axis=1), np.roll(change, -_SLOPE_PX, axis=1))
+        steps = np.asarray((change - slope >= _LINE_STEP).mean(axis=0), np.float32)
         if self.steps is None:
             self.at_color = shares
             self.ends_at_color = at_ends
@@ -136,13 +144,13 @@ class _Axis:
 
 
 def _first_lines(share: Float32Array) -> list[int]:
-    """Return the first lines of a profile (N,) at which more changes than anywhere before."""
-    places = []
-    smooth = np.maximum.accumulate(share)
-    for place in range(_SOFT_PX + 2, len(share) // 2):
+    """Return the first lines of a profile (N,) at which more changes than just before."""
+    places: list[int] = []
+    for place in range(_SLOPE_PX + _SOFT_PX, len(share) // 2):
         near = share[place - _SOFT_PX : place + _SOFT_PX + 1]
-        before = smooth[place - _SOFT_PX - 2]
-        if share[place] >= max(_LINE_SHARE, before + _LINE_PROMINENCE) and share[place] == near.max():
+        before = float(share[place - _SLOPE_PX - _SOFT_PX : place - _SOFT_PX].max())
+        is_new = not places or place - places[-1] > _SOFT_PX
+        if is_new and share[place] >= max(_LINE_SHARE, before + _LINE_PROMINENCE) and share[place] == near.max():
             places.append(place)
     return places[:_MOST_LINES]
 
@@ -154,7 +162,7 @@ class BorderFinder:
         """``given`` are boxes that are known to be inside of borders, by the first frame of their shots."""
         self._size_wh = size_wh
         self._given = dict(given or {})
-        ratio = _THUMB_PX / max(size_wh)
+        ratio = THUMB_PX / max(size_wh)
         self._thumb_wh = max(8, round(size_wh[0] * ratio)), max(8, round(size_wh[1] * ratio))
         self._axes = _Axis(), _Axis()
         self._thumbs: list[Luma] = []
@@ -162,9 +170,8 @@ class BorderFinder:
         self._people: Mask | None = None
         self._looks = 0
         self._first = 0
-        self._shots: list[tuple[int, int, Box | None, bool]] = []
-        """First and last frame of each shot, the box inside of its borders, and whether there were enough frames to
-        say."""
+        self._shots: list[tuple[int, int, _Border | None, bool]] = []
+        """First and last frame of each shot, its border, and whether there were enough frames to say."""
         self._inside = self._given.get(0)
 
     @property
@@ -206,22 +213,25 @@ class BorderFinder:
         self._looks += 1
         # Later ones change little, and each costs a comparison.
         if self._looks in (_LEAST_LOOKS, 2 * _LEAST_LOOKS, 4 * _LEAST_LOOKS):
-            self._inside = self._found()
+            found = self._found()
+            self._inside = None if found is None else found.box_xyxy
 
     def has_borders(self) -> bool:
         """Return whether the shot, as far as it was looked at, has borders."""
         return self._found() is not None
 
-    def finish(self, num_frames: int) -> NDArray[np.int64]:
-        """Return (B, 6): first and last frame of each shot that has borders, and the box x0, y0, x1, y1 inside."""
+    def finish(self, num_frames: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return (B, 6): first and last frame of each shot that has borders, and the box x0, y0, x1, y1 inside; and
+        their blurred copies, ``Overlays.copies``."""
         self.cut(num_frames)
-        shots = list(_continued(self._shots))
-        rows = [(first, last, *box) for first, last, box in shots if box is not None]
-        return np.array(rows, np.int64).reshape(-1, 6)
+        shots = [(first, last, border) for first, last, border in _continued(self._shots) if border is not None]
+        rows = [(first, last, *border.box_xyxy) for first, last, border in shots]
+        copies = [border.copy for _, _, border in shots]
+        return np.array(rows, np.int64).reshape(-1, 6), copy_table(copies)
 
-    def _found(self) -> Box | None:
+    def _found(self) -> _Border | None:
         if self._first in self._given:
-            return self._given[self._first]
+            return _Border(self._given[self._first])
         if self._looks < _LEAST_LOOKS:
             return None
         width, height = self._size_wh
@@ -229,13 +239,14 @@ class BorderFinder:
         top, bottom = self._axes[1].bars()
         box = (left, top, width - right, height - bottom)
         if (left or right or top or bottom) and not self._people_in(box):
-            return box
+            return _Border(box)
         across = [(a, 0, b, height) for a, b in self._axes[0].pairs()]
         down = [(0, a, width, b) for a, b in self._axes[1].pairs()]
         both = [(a, c, b, d) for a, _, b, _ in across for _, c, _, d in down]
         for box in (*both, *across, *down):
-            if _is_blurred_copy(self._thumbs, box, self._size_wh):
-                return _within_lines(box, self._size_wh)
+            copy = find_copy(self._thumbs, box, self._size_wh)
+            if copy is not None:
+                return _Border(_within_lines(box, self._size_wh), copy)
         return None
 
     def _people_in(self, box: Box) -> bool:
@@ -269,80 +280,21 @@ def _is_in_border(track: Track, overlays: Overlays) -> bool:
     return 2 * outside > len(track.frames)
 
 
-def _continued(shots: Sequence[tuple[int, int, Box | None, bool]]) -> Iterator[tuple[int, int, Box | None]]:
-    """Yield shots with their boxes; one that is too short to tell has the borders of the shots beside it, where these
+def _continued(shots: Sequence[tuple[int, int, _Border | None, bool]]) -> Iterator[tuple[int, int, _Border | None]]:
+    """Yield shots with their borders; one that is too short to tell has the borders of the shots beside it, where these
     agree."""
     known = [index for index, shot in enumerate(shots) if shot[3]]
-    for index, (first, last, box, is_known) in enumerate(shots):
+    for index, (first, last, border, is_known) in enumerate(shots):
         if not is_known and known:
             before = [shots[other][2] for other in known if other < index][-1:]
             after = [shots[other][2] for other in known if other > index][:1]
             beside = before + after
             is_same = all(_is_same(a, b) for a, b in pairwise(beside))
-            box = beside[0] if is_same else None
-        yield first, last, box
+            border = beside[0] if is_same else None
+        yield first, last, border
 
 
-def _is_same(one: Box | None, two: Box | None) -> bool:
+def _is_same(one: _Border | None, two: _Border | None) -> bool:
     if one is None or two is None:
         return one is two
-    return max(abs(a - b) for a, b in zip(one, two, strict=True)) <= _SAME_PX
-
-
-def _is_blurred_copy(thumbs: Sequence[Luma], box: Box, size_wh: tuple[int, int]) -> bool:
-    """Whether what lies outside of a box looks like the inside, enlarged and blurred."""
-    if not thumbs:
-        return False
-    height, width = thumbs[0].shape
-    x, y = width / size_wh[0], height / size_wh[1]
-    x0, x1 = int(np.ceil(box[0] * x)), int(box[2] * x)
-    y0, y1 = int(np.ceil(box[1] * y)), int(box[3] * y)
-    if x1 - x0 < 8 or y1 - y0 < 8:
-        return False
-    outside = np.ones((height, width), np.bool_)
-    # The line itself is in neither.
-    outside[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2] = False
-    if np.count_nonzero(outside) < _THUMB_PX:
-        return False
-    shown = np.stack([_low(thumb)[outside] for thumb in thumbs])
-    if shown.std() < _LEAST_CONTRAST:
-        return False
-    best = 0.0
-    detail = np.inf
-    for zoom in _ZOOMS:
-        for is_stretched in (False, True):
-            copies = [_enlarged(thumb[y0:y1, x0:x1], (width, height), zoom, is_stretched) for thumb in thumbs]
-            expected = np.stack([_low(copy)[outside] for copy in copies])
-            correlation = _correlation(shown, expected)
-            if correlation > best:
-                best = correlation
-                detail = float(np.mean([_detail(copy, outside) for copy in copies]))
-    found = float(np.mean([_detail(thumb, outside) for thumb in thumbs]))
-    return best >= _LEAST_CORRELATION and found <= _LEAST_BLUR * detail
-
-
-def _enlarged(content: Luma, size_wh: tuple[int, int], zoom: float, is_stretched: bool) -> Luma:
-    """Return the content resized to cover a picture, times ``zoom``, and cropped around its middle."""
-    height, width = content.shape
-    across, down = size_wh[0] / width, size_wh[1] / height
-    if not is_stretched:
-        across = down = max(across, down)
-    across, down = across * zoom, down * zoom
-    matrix = np.array([[across, 0, (size_wh[0] - across * width) / 2], [0, down, (size_wh[1] - down * height) / 2]])
-    return np.asarray(cv2.warpAffine(content, matrix, size_wh, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-
-
-def _low(picture: Luma) -> Float32Array:
-    return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.04 * _THUMB_PX)
-
-
-def _detail(picture: Luma, where: Mask) -> float:
-    fine = picture.astype(np.float32) - cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
-    return float(np.abs(fine[where]).mean())
-
-
-def _correlation(one: Float32Array, two: Float32Array) -> float:
-    one = one - one.mean()
-    two = two - two.mean()
-    scale = float(np.sqrt((one * one).sum() * (two * two).sum()))
-    return float((one * two).sum()) / max(scale, 1e-6)
+    return max(abs(a - b) for a, b in zip(one.box_xyxy, two.box_xyxy, strict=True)) <= _SAME_PX

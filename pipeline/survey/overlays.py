@@ -178,6 +178,7 @@ class OverlayFinder:
             self._ended.append(_Ended.of(screen.first, screen.last, box, whole))
         ended = sorted(self._ended, key=lambda each: (each.first, each.last, each.box_xyxy))
         lengths = [len(each.packed) for each in ended]
+        borders, copies = self._borders.finish(self._frames)
         spans = [(each.first, min(each.last + self._step - 1, self._frames - 1)) for each in ended]
         return Overlays(
             size_wh=self._size_wh,
@@ -186,7 +187,8 @@ class OverlayFinder:
             boxes_xyxy=np.array([each.box_xyxy for each in ended], np.int64).reshape(-1, 4),
             packed=np.frombuffer(b"".join(each.packed for each in ended), np.uint8),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            borders=self._borders.finish(self._frames),
+            borders=borders,
+            copies=copies,
         )
 
     def split_screens(self) -> list[SplitScreen]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.datatypes.blurred_copy import copy_of_row
 from pipeline.datatypes.survey import Overlays
 from pipeline.survey.borders import BorderFinder, tracks_inside
 from pipeline.survey.overlays import OverlayFinder
@@ -54,7 +55,7 @@ def found_in(pictures: list[Luma], people: NDArray[np.bool_] = NOBODY) -> list[l
     finder = BorderFinder(SIZE_WH)
     for picture in pictures:
         finder.look(coded(picture), people)
-    return finder.finish(len(pictures)).tolist()
+    return finder.finish(len(pictures))[0].tolist()
 
 
 @pytest.mark.parametrize("step", [6.0, 0.0], ids=["moving", "still"])
@@ -80,9 +81,24 @@ def test_a_title_on_a_bar_leaves_it_one() -> None:
 
 @pytest.mark.parametrize("step", [6.0, 0.0], ids=["moving", "still"])
 @pytest.mark.parametrize("box", [(200, 0, 440, HEIGHT), (0, 70, WIDTH, 290)], ids=["sides", "above and below"])
-def test_blurred_copies_are_found(step: float, box: Box) -> None:
-    (row,) = found_in([blurred(scene(t, step), box) for t in range(LOOKS)])
+def test_blurred_copies_are_found_and_measured(step: float, box: Box) -> None:
+    pictures = [blurred(scene(t, step), box) for t in range(LOOKS)]
+    for picture in pictures:
+        cv2.putText(picture, "so", (20, 50), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 255, 4, cv2.LINE_AA)
+    finder = BorderFinder(SIZE_WH)
+    for picture in pictures:
+        finder.look(coded(picture), NOBODY)
+    (row,), copies = finder.finish(len(pictures))
     assert np.abs(np.subtract(row[2:], box)).max() <= 2
+    copy = copy_of_row(copies[0])
+    assert copy is not None
+    scale = max(WIDTH / (box[2] - box[0]), HEIGHT / (box[3] - box[1]))
+    offset = (WIDTH - scale * (box[0] + box[2])) / 2, (HEIGHT - scale * (box[1] + box[3])) / 2
+    assert copy.scale_xy == pytest.approx((scale, scale), rel=0.03)
+    middle = np.array([WIDTH, HEIGHT]) / 2
+    assert middle * copy.scale_xy + copy.offset_xy == pytest.approx(middle * scale + offset, abs=6)
+    assert copy.gain == pytest.approx(0.7, abs=0.05)
+    assert copy.sigma_px == pytest.approx(16, rel=0.25)
 
 
 @pytest.mark.parametrize("step", [6.0, 0.0], ids=["moving", "still"])
@@ -133,7 +149,7 @@ def test_a_short_shot_has_the_borders_of_the_shots_beside_it() -> None:
             finder.look(barred(scene(t), (150, 0, 490, HEIGHT), 0), NOBODY)
         frame += count
         finder.cut(frame)
-    rows = finder.finish(frame)
+    rows = finder.finish(frame)[0]
     assert rows[:, :2].tolist() == [[0, 11], [12, 13], [14, 25]]
     assert finder.inside is None
 

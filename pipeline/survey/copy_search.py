@@ -1,0 +1,109 @@
+"""Find the blurred copy of a picture that fills the frame around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Float32Array, Mask
+from pipeline.datatypes.blurred_copy import BlurredCopy
+from pipeline.maths.blurred_copy import change_of_copy, fit_blurred_copy
+from pipeline.maths.boxes import Box
+
+Luma = NDArray[np.uint8]
+THUMB_PX = 128
+"""Long side of the pictures in which copies are searched."""
+_FITTED = 4
+"""Pictures by which a copy is fitted."""
+_ZOOMS = (1.0, 1.1, 1.25, 1.5)
+_LEAST_CORRELATION = 0.75
+"""Of the rough shapes, letters on the copy included."""
+_ALIKE = 0.85
+"""The same where the fit fails."""
+_LEAST_BLUR = 0.5
+"""Largest ratio of fine detail in a blurred copy to that of the picture enlarged."""
+_SHARP_PX = 0.1
+_LEAST_CONTRAST = 2.0
+"""Gray levels: standard deviation of a copy that can be compared."""
+_LEAST_SIDE_PX = 8
+_ROUGH_PX = 0.04 * THUMB_PX
+_FIRST_BLUR_PX = 2.5
+
+
+def find_copy(thumbs: Sequence[Luma], box_xyxy: Box, size_wh: tuple[int, int]) -> BlurredCopy | None:
+    """Return the blurred copy that fills frames of a size outside of a box (all in px of the frames), None where
+    something else does; ``thumbs`` (h, w) are some of the frames, small.
+
+    Its gain is 0 where it is a copy, but not known well enough to be changed."""
+    if not thumbs:
+        return None
+    height, width = thumbs[0].shape
+    x, y = width / size_wh[0], height / size_wh[1]
+    left, top, right, bottom = box_xyxy
+    box = x0, y0, x1, y1 = int(np.ceil(left * x)), int(np.ceil(top * y)), int(right * x), int(bottom * y)
+    if x1 - x0 < _LEAST_SIDE_PX or y1 - y0 < _LEAST_SIDE_PX:
+        return None
+    outside = np.ones((height, width), np.bool_)
+    # The line itself is in neither.
+    outside[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2] = False
+    if np.count_nonzero(outside) < THUMB_PX:
+        return None
+    frames = np.dstack([thumbs[number] for number in np.linspace(0, len(thumbs) - 1, _FITTED).round().astype(int)])
+    guess = _rough_copy(frames, box, outside)
+    if guess is None:
+        return None
+    found = fit_blurred_copy(frames, box, outside, guess.copy)
+    if found is None and guess.likeness >= _ALIKE and _is_blurred(frames, box, outside, guess.copy):
+        found = replace(guess.copy, gain=0.0)
+    return None if found is None else found.scaled((1 / x, 1 / y))
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """A copy whose blur and gain are not known."""
+
+    likeness: float
+    """Correlation of the rough shapes."""
+    copy: BlurredCopy
+
+
+def _rough_copy(frames: NDArray[np.uint8], box_xyxy: Box, outside: Mask) -> _Guess | None:
+    """Return the centered copy whose rough shapes are most like those outside of the box; ``frames`` (h, w, n)."""
+    x0, y0, x1, y1 = box_xyxy
+    height, width = outside.shape
+    shown = _rough(frames)[outside]
+    inside = frames[y0:y1, x0:x1].astype(np.float32)
+    if min(shown.std(), inside.std()) < _LEAST_CONTRAST:
+        return None
+    covering = width / (x1 - x0), height / (y1 - y0)
+    best: _Guess | None = None
+    for zoom in _ZOOMS:
+        for across, down in ((max(covering),) * 2, covering):
+            scale = zoom * across, zoom * down
+            offset = (width - scale[0] * (x0 + x1)) / 2, (height - scale[1] * (y0 + y1)) / 2
+            copy = BlurredCopy(scale, offset, _FIRST_BLUR_PX, 1.0)
+            expected = _rough(change_of_copy(copy, inside, box_xyxy, (width, height)))[outside]
+            likeness = float(np.corrcoef(shown.ravel(), expected.ravel())[0, 1])
+            if best is None or likeness > best.likeness:
+                best = _Guess(likeness, copy)
+    return best if best is not None and best.likeness >= _LEAST_CORRELATION else None
+
+
+def _is_blurred(frames: NDArray[np.uint8], box_xyxy: Box, outside: Mask, copy: BlurredCopy) -> bool:
+    """Whether frames (h, w, n) have less fine detail outside of a box than the picture enlarged."""
+    x0, y0, x1, y1 = box_xyxy
+    inside = frames[y0:y1, x0:x1].astype(np.float32)
+    sharp = change_of_copy(replace(copy, sigma_px=_SHARP_PX), inside, box_xyxy, outside.shape[::-1])
+    return _detail(frames.astype(np.float32), outside) <= _LEAST_BLUR * _detail(sharp, outside)
+
+
+def _detail(frames: Float32Array, where: Mask) -> float:
+    return float(np.abs(frames - cv2.GaussianBlur(frames, (0, 0), 1.0))[where].mean())
+
+
+def _rough(frames: NDArray[np.uint8] | Float32Array) -> Float32Array:
+    return np.asarray(cv2.GaussianBlur(frames.astype(np.float32), (0, 0), _ROUGH_PX), np.float32)
