@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.maths.boxes import Box, box_of_mask
 from pipeline.maths.channels import largest_channel
 
-_CACHED = 4
-_MOTION = "near_motion.npy"
+_CACHED = 8
+_MOTIONS = "near_motions.npz"
 _NEAREST = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
 _ALIKE = 18
 _MIXED = 40
@@ -44,9 +45,11 @@ class NearLayers:
     folder: Path
     gain: float = 1.0
     """Brightens the pictures before they are compared; 1 in daylight."""
-    _motion: list[Transforms | None] = field(default_factory=list, repr=False)
-    """Read on first use."""
-    _cache: OrderedDict[int, NearRow | None] = field(default_factory=OrderedDict, repr=False)
+    _motions: list[tuple[int, Transforms]] = field(default_factory=list, repr=False)
+    """By layer: the first frame, and (N, 3, 3) the motion of the frames from it on. Read on first use."""
+    _cache: OrderedDict[tuple[int, int], NearRow | None] = field(default_factory=OrderedDict, repr=False)
+    """By plate and layer."""
+    _is_read: threading.Event = field(default_factory=threading.Event, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def mask(self, frame: int, row: int, box_xyxy: Box, view: Picture) -> tuple[Mask, Mask] | None:
@@ -55,10 +58,16 @@ class NearLayers:
 
         ``view`` (h, w, 3) is the frame in the box, reduced. Any thread may ask.
         """
-        motion = self._motion_of(frame)
-        known = None if motion is None else self._row(row)
-        if motion is None or known is None:
-            return None
+        found = None
+        for layer, motion in self._motions_of(frame):
+            known = self._row(row, layer)
+            seen = None if known is None else self._seen(known, motion, box_xyxy, view)
+            if seen is not None:
+                found = seen if found is None else (found[0] | seen[0], found[1] | seen[1])
+        return found
+
+    def _seen(self, known: NearRow, motion: Transforms, box_xyxy: Box, view: Picture) -> tuple[Mask, Mask] | None:
+        """Return what ``mask`` does, of one layer."""
         x0, y0, x1, y1 = box_xyxy
         height, width = view.shape[:2]
         scale_x, scale_y = (x1 - x0) / width, (y1 - y0) / height
@@ -78,32 +87,43 @@ class NearLayers:
         steady = cv2.warpPerspective(known.steady.view(np.uint8), to_row, (width, height), flags=_NEAREST) > 0
         return shown, shown & steady
 
-    def _motion_of(self, frame: int) -> Transforms | None:
+    def _motions_of(self, frame: int) -> list[tuple[int, Transforms]]:
+        """Return the layers that are known in a frame, with its motion (3, 3) into them."""
         with self._lock:
-            if not self._motion:
-                path = self.folder / _MOTION
-                self._motion.append(np.load(path) if path.exists() else None)
-            motions = self._motion[0]
-        if motions is None or not np.isfinite(motions[frame]).all():
-            return None
-        return np.asarray(motions[frame], np.float64)
+            if not self._is_read.is_set():
+                self._motions.extend(_read_motions(self.folder / _MOTIONS))
+                self._is_read.set()
+        known = enumerate(self._motions)
+        return [
+            (layer, motions[frame - first]) for layer, (first, motions) in known if 0 <= frame - first < len(motions)
+        ]
 
-    def _row(self, row: int) -> NearRow | None:
+    def _row(self, row: int, layer: int) -> NearRow | None:
+        key = row, layer
         with self._lock:
-            if row not in self._cache:
-                self._cache[row] = _read_row(_path(self.folder, row))
+            if key not in self._cache:
+                self._cache[key] = _read_row(_path(self.folder, row, layer))
                 while len(self._cache) > _CACHED:
                     self._cache.popitem(last=False)
-            return self._cache[row]
+            return self._cache[key]
 
 
-def save_motion(folder: Path, mosaic_from_source: Transforms) -> None:
-    """Write the motion (T, 3, 3) of the frames' px into the mosaic; NaN where no layer is known."""
-    np.save(folder / _MOTION, mosaic_from_source)
+def save_motions(folder: Path, motions: Sequence[tuple[int, Transforms]]) -> None:
+    """Write by layer the first frame, and the motion (N, 3, 3) of the frames' px from it on into the mosaic."""
+    firsts = np.array([first for first, _ in motions], np.int64)
+    ends = np.cumsum([len(each) for _, each in motions])
+    np.savez(folder / _MOTIONS, first=firsts, end=ends, motion=np.concatenate([each for _, each in motions]))
 
 
-def save_near_row(folder: Path, row: int, front: Mask, steady: Mask, picture: NDArray[np.float32]) -> None:
-    """Write what stands in front around a plate; nothing where ``front`` (h, w) of the mosaic is empty.
+def _read_motions(path: Path) -> list[tuple[int, Transforms]]:
+    if not path.exists():
+        return []
+    with np.load(path) as saved:
+        return list(zip(saved["first"].tolist(), np.split(saved["motion"], saved["end"][:-1]), strict=True))
+
+
+def save_near_row(folder: Path, row: int, layer: int, front: Mask, steady: Mask, picture: NDArray[np.float32]) -> None:
+    """Write what of a layer stands in front around a plate; nothing where ``front`` (h, w) of the mosaic is empty.
 
     ``steady`` (h, w) is what certainly moves with the layer.
     """
@@ -113,7 +133,7 @@ def save_near_row(folder: Path, row: int, front: Mask, steady: Mask, picture: ND
     area = np.s_[y0:y1, x0:x1]
     shown = np.clip(np.rint(picture[area]), 0, 255).astype(np.uint8)
     np.savez(
-        _path(folder, row),
+        _path(folder, row, layer),
         origin=np.array([x0, y0]),
         front=np.packbits(np.stack([front[area], front[area] & steady[area]]), axis=-1),
         picture=shown,
@@ -130,5 +150,5 @@ def _read_row(path: Path) -> NearRow | None:
     return NearRow((x0, y0), front, steady, picture)
 
 
-def _path(folder: Path, row: int) -> Path:
-    return folder / f"near_{row:04d}.npz"
+def _path(folder: Path, row: int, layer: int) -> Path:
+    return folder / f"near_{row:04d}_{layer}.npz"

@@ -1,4 +1,4 @@
-"""Find a plane near the subject that moves against the background: a railing, a fence, a hedge close to the camera."""
+"""Find planes before the subject that move against the background: railings, fences, hedges, posts near the camera."""
 
 from __future__ import annotations
 
@@ -11,32 +11,38 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.runtime.compiled import njit
+from pipeline.scene.near_fit import planes_through
 from pipeline.scene.parallax import RowParallax
 
 _CONTRAST = 8.0
 """Least difference of a pixel from those beside it, gray levels: elsewhere no depth can be told."""
 _MOST_SEEDS = 1500
 _DEPTH_STEP_PX = 0.5
-_DEPTH_REACH_BH = 0.15
+_DEPTH_REACH_BH = 0.2
 _TOLERANCE = np.float32(30.0)
 _LEAST_LOOKS = 4
 _MATCHED = 9.0
 _PEAKED = (1.5, 4.0)
 """Cost of other depths, relative to the best one's and on top of that, from which a depth is certain."""
 _PEAK_STEPS = 4
-_APART_PX = 1.5
-"""Movement against the plate, over all frames, from which a pixel belongs to a layer of its own."""
-_FIT_PX = 0.7
-_TRIALS = 300
-_LEAST_TRIANGLE = 100.0
-"""Twice the area of a sample: points close together tell no slope."""
+_APART_BH = 0.016
+"""Movement against the plate, over all frames, from which a pixel belongs to a layer of its own: depths between the
+plate's nodes are less certain."""
 _SEED_LOOKS = 6
 _ACROSS = np.array([[-0.5, 0.0, 0.5]], np.float32)
+_MOST_PLANES = 3
 _LEAST_INLIERS = 40
 _INLIER_SHARE = 0.25
-_MOST_SLOPE = 0.25, 0.8
-"""Change of a depth along rows and along columns over the largest that is tried, per body height: steeper planes are
-chance. A fence on the ground to which a plate is registered does not move at its foot, and most at its top."""
+_LEAST_BEFORE = 20
+"""Least points on a plane: where nothing else is known of it, also as a share of all, and where it stands on the ground
+before the subject's feet."""
+_SHOWN_SHARE = 0.1
+"""Share of a plane's points in the first frame that shows enough of it."""
+_BEFORE_BH = 0.03
+_BELOW_BH = (0.08, 0.3)
+"""How far below the feet the ground's depth is read."""
+_LEAST_SLOPE = 0.01
+"""Least change, per px down the picture, of how far the ground is from an upright plane: along it nothing is told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,18 +98,27 @@ class Canvas:
         return np.array([[1, 0, -self.origin_xy[0]], [0, 1, -self.origin_xy[1]], [0, 0, 1]], np.float64)
 
 
-def near_plane(
-    looks: Sequence[Look], parallax: RowParallax, bin_px: float, body_height: float
-) -> tuple[NDArray[np.float64], int] | None:
-    """Return (3,) the depth ``p[0] x + p[1] y + p[2]`` of a plane that moves on its own on the subject's way, and how
-    many points lie on it; None where there is none.
+@dataclass(frozen=True, slots=True, eq=False)
+class NearPlane:
+    """A plane that moves on its own; positions and depths are plate px divided by the model's ``bin_px``."""
 
-    Positions are plate px divided by ``bin_px``, as are depths and ``body_height``. Pixels with contrast are compared
-    with the other looks at all depths; a plane is fitted by random sampling (RANSAC: Fischler and Bolles 1981) to
-    those whose depth is certain and not the background's. All looks are of ``parallax.frames``.
+    depth: NDArray[np.float64]
+    """(3,) ``p[0] x + p[1] y + p[2]``."""
+    num_points: int
+    middle_xy: NDArray[np.float64]
+    """(2,) of its points, at the anchor."""
+    first_look: int
+    """The first frame that shows enough of it."""
+
+
+def near_planes(looks: Sequence[Look], parallax: RowParallax, bin_px: float, body_height: float) -> list[NearPlane]:
+    """Return the planes that move on their own on the subject's way, the clearest first.
+
+    ``body_height`` is that of work pictures. Pixels with contrast are compared with the other looks at all depths;
+    planes are fitted to those whose depth is certain and not the background's. All looks are of ``parallax.frames``.
     """
     if len(looks) <= _LEAST_LOOKS:
-        return None
+        return []
     rows = np.searchsorted(parallax.frames, [look.number for look in looks]).tolist()
     small = np.diag([1 / bin_px, 1 / bin_px, 1.0])
     to_plate = [
@@ -118,18 +133,27 @@ def near_plane(
     way = cv2.dilate(way.view(np.uint8), np.ones((9, 9), np.uint8)) > 0
     reach = _DEPTH_REACH_BH * body_height
     depths = np.arange(-reach, reach + 1e-6, _DEPTH_STEP_PX)
-    found = []
-    for which in np.unique(np.linspace(0, len(looks) - 1, _SEED_LOOKS).astype(int)):
+    found, shown_in = [], []
+    for which in np.unique(np.linspace(0, len(looks) - 1, _SEED_LOOKS).astype(int)).tolist():
         seeds = _seeds(pictures[which], free[which] & way, parallax.direction_xy)
-        on_plate = seeds[:, ::-1] + canvas.origin_xy
-        behind = _at_nodes(parallax.plate_depths, on_plate, to_plate[which], looks[which], bin_px)
-        depth, is_own = _own_depths(
-            pictures, free, moves - moves[which], parallax.direction_xy, int(which), seeds, depths, behind
-        )
-        is_own &= np.abs(depth - behind) * np.ptp(moves) > _APART_PX
-        place = on_plate + moves[which] * depth[:, None] * parallax.direction_xy
+        behind = _at_nodes(parallax.plate_depths, seeds[:, ::-1] + canvas.origin_xy, to_plate[which], looks[which])
+        steps = (moves - moves[which])[:, None] * parallax.direction_xy
+        seeds, behind = _not_behind(pictures, free, steps, which, seeds, behind / bin_px)
+        depth, is_own = _own_depths(pictures, free, steps, which, seeds, depths, behind)
+        is_own &= np.abs(depth - behind) * np.ptp(moves) > _APART_BH * body_height
+        place = seeds[:, ::-1] + canvas.origin_xy + moves[which] * depth[:, None] * parallax.direction_xy
         found.append(np.column_stack([place, depth])[is_own])
-    return _fitted_plane(np.concatenate(found), np.array(_MOST_SLOPE) * _DEPTH_REACH_BH)
+        shown_in += [looks[which].number] * np.count_nonzero(is_own)
+    points, numbers = np.concatenate(found), np.array(shown_in, np.int64)
+    planes = []
+    for depth, on_plane in planes_through(points, _LEAST_BEFORE):
+        is_before = _stands_before(depth, placed, parallax, bin_px, body_height)
+        is_clear = len(on_plane) >= max(_LEAST_INLIERS, _INLIER_SHARE * len(points))
+        if is_before or (is_before is None and is_clear):
+            known, counts = np.unique(numbers[on_plane], return_counts=True)
+            first = int(known[np.argmax(counts >= _SHOWN_SHARE * len(on_plane))])
+            planes.append(NearPlane(depth, len(on_plane), points[on_plane, :2].mean(axis=0), first))
+    return planes[:_MOST_PLANES]
 
 
 def plane_from_plate(parallax: RowParallax, plane: NDArray[np.float64], row: int) -> Transforms:
@@ -142,34 +166,91 @@ def plane_from_plate(parallax: RowParallax, plane: NDArray[np.float64], row: int
     return np.asarray(np.linalg.inv(shown), np.float64)
 
 
+def _stands_before(
+    plane: NDArray[np.float64],
+    placed: Sequence[tuple[Look, Transforms]],
+    parallax: RowParallax,
+    bin_px: float,
+    body_height: float,
+) -> bool | None:
+    """Return whether something upright in a plane (3,) stands on the ground nearer than the subject; None if unknown.
+
+    It stands where its depth is the ground's, and before the feet where that is further down in the picture. How
+    depths change across the picture depends on what the plate is registered to, but equally for both.
+    """
+    known = []
+    for look, to_plate in placed:
+        rows = np.flatnonzero(look.body.any(axis=1))
+        height = look.body.shape[0]
+        if not len(rows):
+            continue
+        foot = float(rows[-1])
+        source_height = look.source_wh[1]
+        scale = look.source_from_view[1, 1]
+        last = (source_height - 1 - look.source_from_view[1, 2]) / scale
+        low = min(foot + _BELOW_BH[1] * body_height, last)
+        if foot >= height - 2 or low - foot < _BELOW_BH[0] * body_height:
+            continue
+        x = float(np.flatnonzero(look.body[rows[-1]]).mean())
+        on_plate = cv2.perspectiveTransform(np.array([[[x, foot], [x, low]]]), to_plate)[0]
+        ground = _at_nodes(parallax.plate_depths, on_plate, to_plate, look) / bin_px
+        above = ground - on_plate @ plane[:2] - plane[2]
+        slope = (above[1] - above[0]) / (low - foot)
+        if abs(slope) < _LEAST_SLOPE:
+            continue
+        known.append(-above[0] * np.sign(slope) > _BEFORE_BH * body_height * abs(slope))
+    return bool(np.mean(known) > 0.5) if known else None
+
+
 def _seeds(picture: Picture, allowed: Mask, direction_xy: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return (N, 2) rows and columns of the allowed pixels with contrast along a direction."""
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     slopes = [cv2.filter2D(gray, -1, kernel) for kernel in (_ACROSS, _ACROSS.T)]
     contrast = np.abs(slopes[0] * direction_xy[0] + slopes[1] * direction_xy[1])
     inner = cv2.erode(allowed.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    seeds = np.argwhere(inner & (contrast > _CONTRAST))
-    return seeds[:: max(1, -(-len(seeds) // _MOST_SEEDS))]
+    return np.argwhere(inner & (contrast > _CONTRAST))
 
 
 def _at_nodes(
-    nodes: NDArray[np.float32], on_plate: NDArray[np.float64], to_plate: Transforms, look: Look, bin_px: float
+    nodes: NDArray[np.float32], on_plate: NDArray[np.float64], to_plate: Transforms, look: Look
 ) -> NDArray[np.float64]:
-    """Return (N,) the background's depth at plate positions (N, 2) of a look, reduced by ``bin_px``."""
+    """Return (N,) the background's depth, px, at plate positions (N, 2) of a look."""
     if not len(on_plate):
         return np.zeros(0)
     to_source = look.source_from_view @ np.linalg.inv(to_plate)
     source = cv2.perspectiveTransform(on_plate[None], to_source)[0]
     last = np.array(nodes.shape[::-1]) - 1
-    at = np.clip(np.rint(source * last / (np.array(look.source_wh) - 1)), 0, last).astype(int)
-    return np.asarray(nodes[at[:, 1], at[:, 0]] / bin_px, np.float64)
+    at = (source * last / (np.array(look.source_wh) - 1)).astype(np.float32)
+    depth = cv2.remap(nodes, at[:, :1], at[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return depth[:, 0].astype(np.float64)
+
+
+def _not_behind(
+    pictures: NDArray[np.uint8],
+    free: NDArray[np.bool_],
+    steps_xy: NDArray[np.float64],
+    which: int,
+    seeds: NDArray[np.int64],
+    behind: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return some of the ``seeds`` (N, 2) that do not match at the background's depth, ``behind`` (N,), and that."""
+    costs = np.full(len(seeds), np.inf, np.float32)
+    nearest = np.rint(behind / _DEPTH_STEP_PX) * _DEPTH_STEP_PX
+    for depth in np.unique(nearest):
+        there = np.flatnonzero(nearest == depth)
+        around = depth + _DEPTH_STEP_PX * np.arange(-1, 2)
+        matched = np.empty((len(there), len(around)), np.float32)
+        _match(pictures, free, steps_xy, which, seeds[there], around, matched)
+        costs[there] = matched.min(axis=1)
+    left = np.flatnonzero(costs > _PEAKED[1])
+    left = left[:: max(1, -(-len(left) // _MOST_SEEDS))]
+    return seeds[left], behind[left]
 
 
 def _own_depths(
     pictures: NDArray[np.uint8],
     free: NDArray[np.bool_],
-    moves: NDArray[np.float64],
-    direction_xy: NDArray[np.float64],
+    steps_xy: NDArray[np.float64],
     which: int,
     seeds: NDArray[np.int64],
     depths: NDArray[np.float64],
@@ -180,7 +261,7 @@ def _own_depths(
     if not len(seeds):
         return np.zeros(0), np.zeros(0, np.bool_)
     costs = np.empty((len(seeds), len(depths)), np.float32)
-    _match(pictures, free, moves[:, None] * direction_xy, which, seeds, depths, costs)
+    _match(pictures, free, steps_xy, which, seeds, depths, costs)
     best = costs.argmin(axis=1)
     least = costs[np.arange(len(costs)), best]
     sides = [np.clip(best + step, 0, len(depths) - 1) for step in (-_PEAK_STEPS, _PEAK_STEPS)]
@@ -234,29 +315,3 @@ def _match(
                 total += apart
                 seen += 1
             costs[s, d] = total / seen if seen >= _LEAST_LOOKS else _TOLERANCE
-
-
-def _fitted_plane(
-    points: NDArray[np.float64], most_slope: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], int] | None:
-    """Return (3,) the plane through most of the points (N, 3) x, y, depth, and how many lie on it; None where too few
-    do."""
-    if len(points) < _LEAST_INLIERS:
-        return None
-    middle = points[:, :2].mean(axis=0)
-    design = np.column_stack([points[:, :2] - middle, np.ones(len(points))])
-    depth = points[:, 2]
-    random = np.random.default_rng(0)
-    best = np.zeros(len(points), np.bool_)
-    for _ in range(_TRIALS):
-        chosen = random.choice(len(points), 3, replace=False)
-        if abs(np.linalg.det(design[chosen])) < _LEAST_TRIANGLE:
-            continue
-        plane = np.linalg.solve(design[chosen], depth[chosen])
-        fits = np.abs(design @ plane - depth) < _FIT_PX
-        if (np.abs(plane[:2]) < most_slope).all() and fits.sum() > best.sum():
-            best = fits
-    if best.sum() < max(_LEAST_INLIERS, _INLIER_SHARE * len(points)):
-        return None
-    plane = np.linalg.lstsq(design[best], depth[best], rcond=None)[0]
-    return np.array([plane[0], plane[1], plane[2] - plane[:2] @ middle]), int(best.sum())

@@ -6,19 +6,15 @@ inside their outline: that is voted on along its lines, plate by plate.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.plan import Plan
 from pipeline.maths.boxes import Box
-from pipeline.maths.geometry import normalized
 from pipeline.maths.masks import grow
 from pipeline.maths.reduce import reduced
 from pipeline.media.pixels import rgb_of
@@ -27,11 +23,12 @@ from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import prefetch
 from pipeline.scene.body import body_of, part_distances
 from pipeline.scene.narrow import narrow_lines
-from pipeline.scene.near_layer import save_motion, save_near_row
-from pipeline.scene.near_mosaic import NearMosaic, warped
-from pipeline.scene.near_plane import Look, near_plane, plane_from_plate
+from pipeline.scene.near_follow import Layer, NearFollower, PlaneAround, motions_of
+from pipeline.scene.near_layer import save_motions, save_near_row
+from pipeline.scene.near_mosaic import warped
+from pipeline.scene.near_plane import Look, near_planes
 from pipeline.scene.near_votes import RowVotes, in_front
-from pipeline.scene.parallax import RowParallax, row_parallax
+from pipeline.scene.parallax import row_parallax
 from pipeline.scene.samples import eroded
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.surroundings import box_around
@@ -44,47 +41,16 @@ _CORE_BH = 0.018
 _HIDDEN_BH = 0.018
 """Half the width of a bar that a mask may leave out."""
 _CALM_PX = 0.6
+_BEYOND_LOOKS = 4
+"""How far a layer is followed beyond the frames around the plates where its planes are known."""
 _PLANE_STRIDE = 2
 """Every how many looks are compared at all depths."""
 _SEEN = 14.0
 _NOT_SEEN = 24.0
 """Largest and least difference, gray levels, from what the layer looks like where it is seen, and is not."""
-_CLEAR = 0.4
-"""Share of the points on the clearest plane, below which one around another plate is a chance."""
 _TEXTURE = 9.0
 _TEXTURE_PX = 5
 """Least deviation of a pattern that is recognized, gray levels, and the side of the square in which it is compared."""
-_MOST_EARLIER = 48
-"""Looks before a layer is found in which it is searched for, too."""
-_STEADY_LOOKS = 3
-"""Looks over which a layer's motion is measured to foretell it."""
-_WARM_UP = 6
-"""Looks that are put together as the plane predicts, before the mosaic tells better."""
-_MOST_LOST = 10
-"""Looks after which a layer that is not recognized has gone."""
-
-
-_Planes = dict[int, tuple[RowParallax, NDArray[np.float64]]]
-"""By plate: the camera's movement around it, and a plane as ``near_plane`` returns it."""
-
-
-@dataclass(slots=True, eq=False)
-class _Layer:
-    """A layer that is followed."""
-
-    mosaic: NearMosaic
-    near_from_world: dict[int, Transforms] = field(default_factory=dict)
-    """By look."""
-    num_lost: int = 0
-
-    def predicted(self, number: int) -> Transforms:
-        """Return ``near_from_world`` in a look before or after all others: it moves as between the nearest ones."""
-        numbers = sorted(self.near_from_world, key=lambda known: abs(known - number))
-        last = self.near_from_world[numbers[0]]
-        if len(numbers) <= _STEADY_LOOKS:
-            return last
-        before = self.near_from_world[numbers[_STEADY_LOOKS]]
-        return last + (last - before) * ((number - numbers[0]) / (numbers[0] - numbers[_STEADY_LOOKS]))
 
 
 class NearSearch:
@@ -100,7 +66,6 @@ class NearSearch:
         self._gain = model.gain
         known = plan.subject.body_height_px[np.isfinite(plan.subject.body_height_px)]
         self._body_height = float(np.median(known)) / model.bin_px
-        self._small = np.diag([1 / model.bin_px, 1 / model.bin_px, 1.0])
 
     def run(self, numbers: Sequence[int], doubted_rows: set[int], check: Check) -> None:
         """Search in the frames ``numbers``, ascending, around the plates ``doubted_rows``, and write what is found."""
@@ -111,11 +76,27 @@ class NearSearch:
         planes = self._planes(numbers, doubted_rows, check)
         if not planes:
             return
-        layer = self._followed(numbers, planes, check)
-        if layer is None:
-            return
-        self._vote(layer, check)
-        save_motion(self._folder, self._motions(layer))
+        width, height = (max(1, round(side / self._bin_px)) for side in self._plates.size_wh)
+        follower = NearFollower(
+            self._plan,
+            planes,
+            self._bin_px,
+            (width, height),
+            self._body_height,
+            _BEYOND_LOOKS * int(np.median(np.diff(numbers))),
+        )
+        motions: list[tuple[int, Transforms]] = []
+
+        def keep(layers: list[Layer]) -> None:
+            for layer in layers:
+                self._vote(layer, len(motions), check)
+                motions.append(motions_of(layer, self._plan.camera.world_from_source))
+
+        for look in self._looks(numbers, check):
+            keep(follower.push(look))
+        keep(follower.finish())
+        if motions:
+            save_motions(self._folder, motions)
 
     def _looks(self, numbers: Sequence[int], check: Check) -> Iterator[Look]:
         for frame in prefetch(self._clip.frames_at(numbers)):
@@ -152,16 +133,15 @@ class NearSearch:
         closed = cv2.morphologyEx(subject.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
         return np.asarray(limbs | eroded(closed, 1), np.bool_)
 
-    def _planes(self, numbers: Sequence[int], doubted_rows: set[int], check: Check) -> _Planes:
-        """Return the planes found around plates, with the camera's movement there."""
+    def _planes(self, numbers: Sequence[int], doubted_rows: set[int], check: Check) -> list[PlaneAround]:
+        """Return the planes found around plates."""
         movements = {row: movement for row in sorted(doubted_rows) if (movement := row_parallax(self._plates, row))}
         waiting: dict[int, list[Look]] = {row: [] for row in movements}
-        planes: dict[int, tuple[RowParallax, NDArray[np.float64], int]] = {}
+        planes: list[PlaneAround] = []
 
         def finish(row: int) -> None:
-            plane = near_plane(waiting.pop(row), movements[row], self._bin_px, self._body_height)
-            if plane is not None:
-                planes[row] = movements[row], *plane
+            found = near_planes(waiting.pop(row), movements[row], self._bin_px, self._body_height)
+            planes.extend(PlaneAround(movements[row], plane) for plane in found)
 
         for look in self._looks(numbers[::_PLANE_STRIDE], check):
             for row in [row for row in waiting if movements[row].frames[-1] < look.number]:
@@ -171,108 +151,22 @@ class NearSearch:
                     waiting[row].append(look)
         for row in list(waiting):
             finish(row)
-        most = max((points for _, _, points in planes.values()), default=0)
-        return {row: (movement, plane) for row, (movement, plane, points) in planes.items() if points > _CLEAR * most}
+        return planes
 
-    def _followed(
-        self,
-        numbers: Sequence[int],
-        planes: _Planes,
-        check: Check,
-    ) -> _Layer | None:
-        """Follow the first layer that was found, and put its picture together."""
-        layer = None
-        earlier: deque[Look] = deque(maxlen=_MOST_EARLIER)
-        shot = -1
-        for look in self._looks(numbers, check):
-            shot_before, shot = shot, int(np.searchsorted(self._plan.shot_starts, look.number, side="right"))
-            if shot != shot_before:
-                earlier.clear()
-                if layer is not None:
-                    break
-            if layer is None:
-                start = self._start(look.number, planes)
-                if start is None:
-                    earlier.append(look)
-                    continue
-                width, height = (max(1, round(side / self._bin_px)) for side in self._plates.size_wh)
-                layer = _Layer(NearMosaic((width, height), self._body_height))
-                prior = layer.mosaic.placed(start)
-            else:
-                prior = self._prior(layer, look.number, planes)
-            motion: Transforms | None = prior @ look.source_from_view
-            if len(layer.near_from_world) > _WARM_UP:
-                motion = layer.mosaic.refined(look, prior @ look.source_from_view)
-            if motion is None:
-                layer.num_lost += 1
-                if layer.num_lost > _MOST_LOST:
-                    break
-                continue
-            layer.num_lost = 0
-            self._add(layer, look, motion)
-        if layer is not None:
-            self._follow_back(layer, list(earlier))
-        return layer
-
-    def _follow_back(self, layer: _Layer, earlier: list[Look]) -> None:
-        """Add the looks before the first one of a layer, as far as it is recognized in them."""
-        for look in reversed(earlier):
-            prior = layer.predicted(look.number) @ self._plan.camera.world_from_source[look.number]
-            motion = layer.mosaic.refined(look, prior @ look.source_from_view)
-            if motion is None:
-                break
-            self._add(layer, look, motion)
-
-    def _add(self, layer: _Layer, look: Look, motion: Transforms) -> None:
-        from_source = motion @ np.linalg.inv(look.source_from_view)
-        world = self._plan.camera.world_from_source[look.number]
-        layer.near_from_world[look.number] = normalized(from_source @ np.linalg.inv(world))
-        layer.mosaic.add(look, motion)
-
-    def _start(self, number: int, planes: _Planes) -> Transforms | None:
-        """Return the motion of a frame into the first plane that is known in it."""
-        for movement, plane in planes.values():
-            row = movement.row_of(number)
-            if row is not None:
-                return plane_from_plate(movement, plane, row) @ self._small @ movement.plate_from_source[row]
-        return None
-
-    def _prior(self, layer: _Layer, number: int, planes: _Planes) -> Transforms:
-        """Return the motion of a frame into the mosaic: from its last look as a plane tells, or else as it moved."""
-        last = max(layer.near_from_world)
-        worlds = self._plan.camera.world_from_source
-        for movement, plane in planes.values():
-            rows = [movement.row_of(each) for each in (last, number)]
-            if rows[0] is not None and rows[1] is not None:
-                then, now = (
-                    plane_from_plate(movement, plane, row) @ self._small @ movement.plate_from_source[row]
-                    for row in (rows[0], rows[1])
-                )
-                return normalized(layer.near_from_world[last] @ worlds[last] @ np.linalg.inv(then) @ now)
-        return normalized(layer.predicted(number) @ worlds[number])
-
-    def _motions(self, layer: _Layer) -> Transforms:
-        """Return (T, 3, 3) the motion of all frames into the mosaic: between two looks it changes evenly."""
-        worlds = self._plan.camera.world_from_source
-        motions = np.full((len(worlds), 3, 3), np.nan)
-        looks = np.array(sorted(layer.near_from_world))
-        near = np.stack([layer.near_from_world[look] for look in looks.tolist()])
-        frames = np.arange(looks[0], looks[-1] + 1)
-        for row in range(3):
-            for column in range(3):
-                motions[frames, row, column] = np.interp(frames, looks, near[:, row, column])
-        motions[frames] = motions[frames] @ worlds[frames]
-        return motions
-
-    def _vote(self, layer: _Layer, check: Check) -> None:
+    def _vote(self, layer: Layer, number: int, check: Check) -> None:
         """Write, plate by plate, which of the layer's lines stand in front of the subject."""
         mosaic = layer.mosaic
         parts, steady = mosaic.parts()
         votes = RowVotes(parts.shape)
+
+        def write(before: int | None) -> None:
+            for done, seen_votes, hidden_votes in votes.before(before):
+                front = in_front(parts, steady, seen_votes, hidden_votes, self._body_height)
+                save_near_row(self._folder, done, number, front, steady, mosaic.picture)
+
         for look in self._looks(sorted(layer.near_from_world), check):
             row = int(self._plates.plate_rows[look.number, 0])
-            for done, seen_votes, hidden_votes in votes.before(row):
-                self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height), steady)
+            write(row)
             world = self._plan.camera.world_from_source[look.number]
             motion = layer.near_from_world[look.number] @ world @ look.source_from_view
             x0, y0, x1, y1 = box = mosaic.box_of(look, motion)
@@ -290,8 +184,4 @@ class NearSearch:
             apart = cv2.erode(apart, np.ones((3, 3), np.uint8))
             inside &= parts[y0:y1, x0:x1]
             votes.add(row, box, inside & ((shown & (apart < _SEEN)) | pattern), inside & (apart > _NOT_SEEN))
-        for done, seen_votes, hidden_votes in votes.before(None):
-            self._write(layer, done, in_front(parts, steady, seen_votes, hidden_votes, self._body_height), steady)
-
-    def _write(self, layer: _Layer, row: int, front: Mask, steady: Mask) -> None:
-        save_near_row(self._folder, row, front, steady, layer.mosaic.picture)
+        write(None)

@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.datatypes.plan import Plan
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.front_edges import stands_out
 from pipeline.scene.layers import Label, labels_of
-from pipeline.scene.near_layer import NearLayers, save_motion, save_near_row
+from pipeline.scene.near_follow import NearFollower, PlaneAround, motions_of
+from pipeline.scene.near_layer import NearLayers, save_motions, save_near_row
 from pipeline.scene.near_mosaic import NearMosaic
-from pipeline.scene.near_plane import Look, near_plane, plane_from_plate
+from pipeline.scene.near_plane import Look, NearPlane, near_planes, plane_from_plate
 from pipeline.scene.near_votes import RowVotes, in_front
 from pipeline.scene.parallax import RowParallax, row_parallax
 from tests.support.scene_labels import NOTHING, learned
@@ -24,7 +26,7 @@ from tests.support.scene_truth import man_at, shot_at, wall
 
 WIDTH, HEIGHT, BODY = 200, 160, 120.0
 MOVES = np.linspace(-1, 1, 11)
-BEHIND_PX, NEAR_PX = -3.0, 7.0
+BEHIND_PX, NEAR_PX, FAR_PX = -3.0, 7.0, 12.0
 RANDOM = np.random.default_rng(3)
 TEXTURE = cv2.GaussianBlur(RANDOM.integers(90, 230, (HEIGHT, 2 * WIDTH, 3)).astype(np.uint8), (0, 0), 1.2)
 
@@ -68,15 +70,76 @@ def movement() -> RowParallax:
 @pytest.mark.parametrize("slope", [0.0, 0.06])
 def test_a_railing_before_a_wall_is_a_plane_of_its_own(slope: float) -> None:
     """Also against a plate that is registered to the ground on which it stands."""
-    found = near_plane([look_at(number, slope=slope) for number in range(len(MOVES))], movement(), 1.0, BODY)
-    assert found is not None
+    (found,) = near_planes([look_at(number, slope=slope) for number in range(len(MOVES))], movement(), 1.0, BODY)
     for row in (70, 130):
-        assert found[0] @ (100, row, 1) == pytest.approx(NEAR_PX - slope * (row - 100), abs=0.4)
+        assert found.depth @ (100, row, 1) == pytest.approx(NEAR_PX - slope * (row - 100), abs=0.4)
+
+
+def around_ground(slope: float) -> RowParallax:
+    """Return the movement before a wall on the ground, which is a ``slope`` nearer a px further down."""
+    rows = np.linspace(0, HEIGHT - 1, 9)[:, None]
+    ground = np.maximum(BEHIND_PX + slope * (rows - 100), BEHIND_PX)
+    return replace(movement(), plate_depths=np.repeat(ground, 5, axis=1).astype(np.float32))
+
+
+def looks_at_two_depths() -> list[Look]:
+    """Return looks at bars, and at others below them that are nearer."""
+    looks = [look_at(number) for number in range(len(MOVES))]
+    for move, look in zip(MOVES, looks, strict=True):
+        x = np.arange(WIDTH) + move * FAR_PX
+        look.picture[110:] = look_at(look.number, has_bars=False).picture[110:]
+        look.picture[110:150, (x % 20 < 4) & (x > 5) & (x < 190)] = (230, 40, 30)
+    return looks
+
+
+def test_bars_at_two_depths_are_two_planes() -> None:
+    looks = looks_at_two_depths()
+    found = near_planes(looks, around_ground(0.15), 1.0, BODY)
+    depths = [plane.depth @ (*plane.middle_xy, 1) for plane in found]
+    for depth in (NEAR_PX, FAR_PX):
+        assert np.abs(np.array(depths) - depth).min() < 0.4
+
+
+def test_each_plane_is_followed_but_the_same_one_once_only() -> None:
+    world = SimpleNamespace(world_from_source=np.repeat(np.eye(3)[None], len(MOVES), axis=0))
+    plan = cast(Plan, SimpleNamespace(shot_starts=np.array([0]), camera=world))
+    depths = (NEAR_PX, FAR_PX, NEAR_PX)
+    planes = [
+        NearPlane(np.array([0, 0, depth]), 50, np.array([100.0, 100.0]), first) for first, depth in enumerate(depths)
+    ]
+    follower = NearFollower(plan, [PlaneAround(movement(), plane) for plane in planes], 1.0, (WIDTH, HEIGHT), BODY, 4)
+    ended = [layer for look in looks_at_two_depths() for layer in follower.push(look)] + follower.finish()
+    assert len(ended) == 2
+    for layer, depth in zip(ended, (NEAR_PX, FAR_PX), strict=True):
+        first, motions = motions_of(layer, world.world_from_source)
+        assert motions[:, 0, 2] - motions[0, 0, 2] == pytest.approx((MOVES[first:] - MOVES[first]) * depth, abs=0.6)
+
+
+def test_layers_are_known_in_frames_of_their_own_and_seen_together(tmp_path: Path) -> None:
+    picture = np.full((HEIGHT, WIDTH, 3), 80, np.float32)
+    fronts = np.zeros((2, HEIGHT, WIDTH), np.bool_)
+    fronts[0, 20:60, 20:60] = fronts[1, 80:120, 90:130] = True
+    for layer, front in enumerate(fronts):
+        save_near_row(tmp_path, 0, layer, front, front, picture)
+    still = np.repeat(np.eye(3)[None], 2, axis=0)
+    save_motions(tmp_path, [(0, still), (1, still)])
+    layers = NearLayers(tmp_path)
+    seen = [layers.mask(frame, 0, (0, 0, WIDTH, HEIGHT), picture.astype(np.uint8)) for frame in range(4)]
+    for found, expected in zip(seen, (fronts[0], fronts.any(axis=0), fronts[1]), strict=False):
+        assert found is not None
+        assert np.array_equal(found[0], expected)
+    assert seen[3] is None
+
+
+@pytest.mark.parametrize(("slope", "is_before"), [(0.15, True), (0.3, False)])
+def test_what_stands_on_the_ground_behind_his_feet_is_no_near_plane(slope: float, is_before: bool) -> None:
+    found = near_planes([look_at(number) for number in range(len(MOVES))], around_ground(slope), 1.0, BODY)
+    assert bool(found) == is_before
 
 
 def test_a_wall_alone_is_no_near_plane() -> None:
     looks = [look_at(number, has_bars=False) for number in range(len(MOVES))]
-    assert near_plane(looks, movement(), 1.0, BODY) is None
+    assert not near_planes(looks, movement(), 1.0, BODY)
 
 
 def test_a_plane_maps_what_a_frame_shows_to_one_place() -> None:
@@ -131,8 +194,8 @@ def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_p
         apart = np.abs(seen - mosaic.picture[y0:y1, x0:x1]).max(axis=-1)
         votes.add(0, box, inside & (apart < 14), inside & (apart > 24))
     ((row, for_it, against),) = votes.before(None)
-    save_near_row(tmp_path, row, in_front(parts, steady, for_it, against, BODY), steady, mosaic.picture)
-    save_motion(tmp_path, np.stack(motions))
+    save_near_row(tmp_path, row, 0, in_front(parts, steady, for_it, against, BODY), steady, mosaic.picture)
+    save_motions(tmp_path, [(0, np.stack(motions))])
     layers = NearLayers(tmp_path)
     found = [layers.mask(look.number, 0, (0, 0, WIDTH, HEIGHT), look.picture) for look in looks]
     masks = [None if each is None else each[0] for each in found]

@@ -212,7 +212,7 @@ def test_a_scene_with_a_near_layer_is_kept_and_is_made_again_with_the_same_bytes
     plates = made_plates(tmp_path / "plates")
     model, steps = learn(tmp_path, plates, pictures)
     first = scene_bytes(tmp_path)
-    assert {"near_motion.npy", "near_0000.npz"} <= set(first)
+    assert {"near_motions.npz", "near_0000_0.npz"} <= set(first)
     assert steps
     number = COUNT // 2
     bars = bars_at(float(MOVES[number])) & man_in(number)[0]
@@ -223,8 +223,8 @@ def test_a_scene_with_a_near_layer_is_kept_and_is_made_again_with_the_same_bytes
     masks = [found_in(each.near, number, pictures[number]) for each in (model, kept)]
     assert np.array_equal(*masks)
     # A job that was killed while it wrote the layer starts over.
-    damaged: NDArray[np.uint8] = np.frombuffer(first["near_0000.npz"][:-7], np.uint8)
-    (tmp_path / "scene" / "near_0000.npz").write_bytes(damaged.tobytes())
+    damaged: NDArray[np.uint8] = np.frombuffer(first["near_0000_0.npz"][:-7], np.uint8)
+    (tmp_path / "scene" / "near_0000_0.npz").write_bytes(damaged.tobytes())
     _, steps = learn(tmp_path, plates, pictures)
     assert steps
     assert scene_bytes(tmp_path) == first
