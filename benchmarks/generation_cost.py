@@ -3,8 +3,9 @@
 The networks of Stable Diffusion 1.5 are created on torch's meta device at their real size, where tensors have shapes
 but no values; ``torch.utils.flop_counter`` counts each part once (two floating point operations per multiply-add). Then
 our own generators run over the windows of a 10 s clip with components that only count the frames they receive. The
-figure is the sum over the clip, including overlaps and lead-ins, divided by the clip's frames. Encoding prompt and
-reference (once per job), people detection, depth and the safety checker are left out.
+figure is the sum over the clip, including overlaps and lead-ins, divided by the clip's frames. What every preset runs
+beside its generator is counted separately: the people detector on each source frame and each generated one, the safety
+checker on the latter. Encoding prompt and reference (once per job), SAM and BlazePose are left out.
 
 ``--write`` stores the table of parts in ``pipeline/part_costs.json``, which the mode ``estimate`` reads.
 """
@@ -33,6 +34,8 @@ from diffusers import (
 from diffusers.pipelines.free_noise_utils import AnimateDiffFreeNoiseMixin
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.random_weights import safety_checker
+from benchmarks.stable_diffusion_sizes import PUBLISHED
 from conf import compose_settings
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.window import FigureGuide, Layer, Window
@@ -42,6 +45,7 @@ from pipeline.models.diffusion.denoise import Conditioning
 from pipeline.models.diffusion.loading import CONTEXT_FRAMES, CONTEXT_STRIDE, Components
 from pipeline.models.diffusion.sd15 import StableDiffusion
 from pipeline.models.interfaces import Generator
+from pipeline.models.people.yolo import SIDE_PX, import_ultralytics
 from pipeline.perform.windows import chunk_spans, windows_of
 from pipeline.settings import AnimateDiffSettings, DiffusionSettings, Settings
 
@@ -50,6 +54,8 @@ _SIZE_WH = (512, 768)
 _FPS = 30
 _SECONDS = 10
 _TEXT = (1, 77, 768)
+_DETECTED_WIDTH = 448
+"""Of the crop reduced to ``SIDE_PX`` in height, in multiples of 32."""
 _COUNTED_FRAMES = 32
 """Processed by the motion modules in overlapping contexts, as in the presets."""
 
@@ -83,6 +89,30 @@ def count_parts(size_wh: tuple[int, int] = _SIZE_WH) -> dict[str, float]:
             "tiny_encode": _tflop(lambda: tiny.encode(torch.empty(picture))),
             "tiny_decode": _tflop(lambda: tiny.decode(torch.empty(latent))),
         }
+
+
+def count_people() -> float:
+    """Return TFLOP per picture of both people models, at the size that ultralytics makes of the crop.
+
+    As in training, with the head's second branch: inference needs values, which tensors on the meta device lack.
+    """
+    import_ultralytics()
+    from ultralytics.nn.tasks import PoseModel, SegmentationModel
+
+    total = 0.0
+    for kind, description in ((SegmentationModel, "yolo26m-seg.yaml"), (PoseModel, "yolo26m-pose.yaml")):
+        model = kind(description, verbose=False).to("meta")
+        with torch.no_grad():
+            total += _tflop(partial(model, torch.empty(1, 3, SIDE_PX, _DETECTED_WIDTH, device="meta")))
+    return total
+
+
+def count_safety() -> float:
+    """Return TFLOP per picture of the safety checker's vision model."""
+    with torch.device("meta"), torch.inference_mode():
+        checker = safety_checker(PUBLISHED)
+        side = int(checker.config.vision_config.image_size)
+        return _tflop(lambda: checker.vision_model(torch.empty(1, 3, side, side)))
 
 
 def see_in_contexts(motion: UNetMotionModel) -> None:
@@ -242,8 +272,13 @@ def main() -> int:
     for name, tflop in parts.items():
         print(f"  {name:14} {tflop:6.2f}")
     if arguments.write:
-        rounded = {name: round(tflop, 4) for name, tflop in parts.items()}
-        PART_COSTS.write_text(json.dumps({"size_wh": _SIZE_WH, "tflop": rounded}, indent=2) + "\n", encoding="utf-8")
+        kept = json.loads(PART_COSTS.read_text(encoding="utf-8"))
+        kept |= {
+            "size_wh": _SIZE_WH,
+            "tflop": {name: round(tflop, 4) for name, tflop in parts.items()},
+            "beside": {"people": round(count_people(), 3), "safety": round(count_safety(), 3)},
+        }
+        PART_COSTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     print(f"naive (25 steps, guidance, 3 ControlNets, full autoencoder): {naive_tflop(parts):.1f}")
     missed = False
     for preset, aim in AIMS_TFLOP.items():

@@ -47,7 +47,7 @@ from benchmarks.stable_diffusion_sizes import PUBLISHED, TINY, tiny_overrides
 from conf import compose_settings, preset_names
 from pipeline.datatypes.window import Layer, Window
 from pipeline.errors import Cancelled, PresetUnavailable
-from pipeline.estimate import GPUS, estimate
+from pipeline.estimate import GPUS, generator_tflop, planned_chunks
 from pipeline.media.decode import open_clip
 from pipeline.models.diffusion.wan_loading import volume_model
 from pipeline.models.fakes import IdentityGenerator
@@ -117,7 +117,7 @@ def check_preset(preset: str, run: Run) -> dict[str, Any]:
         busyness.stop()
         request = run.request(work / "out")
         info = open_clip(request.video, settings.limits, start_s=request.start_s, end_s=request.end_s).info
-        tflop = estimate(info, settings).tflop
+        tflop = generator_tflop(planned_chunks(info, settings.segment), settings)
         told: dict[str, Any] = {
             "preset": preset,
             "weights": "random" if run.is_random else "real",

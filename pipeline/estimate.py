@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +31,8 @@ from pipeline.settings import (
 )
 
 PART_COSTS = Path(__file__).resolve().parent / "part_costs.json"
-"""TFLOP per frame of each network, counted by ``python -m benchmarks.generation_cost --write``."""
+"""TFLOP per frame of each network, counted by ``python -m benchmarks.generation_cost --write``, and Wan's, by
+``benchmarks.wan_cost``."""
 GPUS: Mapping[str, float] = {"A40": 149.7, "L40S": 362.0, "H100": 989.0}
 """Dense fp16 peak, TFLOP per second, from NVIDIA's data sheets."""
 SHARES = (0.15, 0.25, 0.35)
@@ -71,9 +74,9 @@ def estimate(info: VideoInfo, settings: Settings, workers: int = 1, subjects: in
     estimated for shared chunks.
     """
     frames = info.num_frames
-    counted, tflop = _tflop(planned_chunks(info, settings.segment), settings)
-    counted = {name: number * subjects for name, number in counted.items()}
-    tflop *= subjects
+    chunks = planned_chunks(info, settings.segment)
+    counted = {name: number * subjects for name, number in counted_frames(chunks, settings).items()}
+    tflop = subjects * _tflop(chunks, settings) + _detection_tflop(frames, settings)
     others = frames * max(info.width * info.height / 1e6, _LEAST_MEGAPIXELS) * settings.limits.seconds_per_megapixel
     others *= 1 + _FURTHER_SUBJECT_SHARE * (subjects - 1)
     seconds: dict[str, tuple[float, float, float] | float] = {"CPU": round(others, 1)}
@@ -153,44 +156,51 @@ def generation_share(settings: Settings) -> float:
         return 0.0
     seconds = np.arange(300) / 30.0
     chunks = cut_chunks((Segment(0, 0, len(seconds), "part"),), seconds, settings.segment.chunk_seconds)
-    drawing = seconds_on("A40", _tflop(chunks, settings)[1], SHARES[1])
+    drawing = seconds_on("A40", _tflop(chunks, settings), SHARES[1])
     others = len(seconds) * 1280 * 720 / 1e6 * settings.limits.seconds_per_megapixel
     return drawing / (drawing + others)
 
 
-def _tflop(chunks: Sequence[Chunk], settings: Settings) -> tuple[dict[str, int], float]:
-    """Return the result of ``counted_frames``, and its total operations."""
-    counted = counted_frames(chunks, settings)
+def generator_tflop(chunks: Sequence[Chunk], settings: Settings) -> float:
+    """Return the operations of the generator alone, over all its windows."""
     if isinstance(settings.generate, MannequinSettings):
-        return counted, 0.0
+        return 0.0
     if isinstance(settings.generate, VaceSettings | AnimateSettings):
-        costs_of_wan = _wan_table()
-        windows = (window_tflop(frames, settings.generate, costs_of_wan) for frames, _ in _windows(chunks, settings))
-        return counted, sum(windows)
+        costs_of_wan = _kept("wan")
+        return sum(window_tflop(frames, settings.generate, costs_of_wan) for frames, _ in _windows(chunks, settings))
     costs = part_costs(settings.generate)
-    return counted, sum(costs[name] * number for name, number in counted.items() if name != "windows")
+    return sum(costs[name] * number for name, number in counted_frames(chunks, settings).items() if name != "windows")
+
+
+def _tflop(chunks: Sequence[Chunk], settings: Settings) -> float:
+    """Return the operations of the generator, and of each generated frame's matte and safety check."""
+    if isinstance(settings.generate, MannequinSettings):
+        return 0.0
+    beside = _kept("beside")
+    made = sum(frames - held for frames, held in _windows(chunks, settings))
+    finishing = made * (beside["people"] + beside["safety"] * settings.generate.safety)
+    return generator_tflop(chunks, settings) + finishing
+
+
+def _detection_tflop(frames: int, settings: Settings) -> float:
+    """Return the operations of finding the people in the source, once for all subjects."""
+    return 0.0 if isinstance(settings.generate, MannequinSettings) else frames * _kept("beside")["people"]
 
 
 def part_costs(settings: DiffusionSettings) -> dict[str, float]:
     """Return TFLOP per frame of each part at the settings' sizes of crop and faces, in proportion to the area."""
-    size_wh, tflop = _table()
+    tflop: dict[str, float] = _kept("tflop")
     width, height = settings.crop_size_wh
-    whole = size_wh[0] * size_wh[1]
+    whole = math.prod(_kept("size_wh"))
     of_crop = {name: value * width * height / whole for name, value in tflop.items()}
     if not isinstance(settings, AnimateDiffSettings):
         return of_crop
     return of_crop | {f"face_{name}": value * settings.face_px**2 / whole for name, value in tflop.items()}
 
 
-@lru_cache(maxsize=1)
-def _table() -> tuple[tuple[int, int], dict[str, float]]:
-    table = json.loads(PART_COSTS.read_text(encoding="utf-8"))
-    return (int(table["size_wh"][0]), int(table["size_wh"][1])), dict(table["tflop"])
-
-
-@lru_cache(maxsize=1)
-def _wan_table() -> dict[str, dict[str, float]]:
-    return dict(json.loads(PART_COSTS.read_text(encoding="utf-8"))["wan"])
+@lru_cache(maxsize=4)
+def _kept(name: str) -> Any:
+    return json.loads(PART_COSTS.read_text(encoding="utf-8"))[name]
 
 
 def counted_frames(chunks: Sequence[Chunk], settings: Settings) -> dict[str, int]:

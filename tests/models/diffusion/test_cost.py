@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.generation_cost import clip_info, count_calls, count_parts, naive_tflop
+from benchmarks.generation_cost import clip_info, count_calls, count_parts, count_safety, naive_tflop
 from conf import compose_settings
 from pipeline.estimate import PART_COSTS, counted_frames, estimate, planned_chunks
 
@@ -13,6 +13,7 @@ def test_the_kept_table_is_what_the_networks_cost() -> None:
     kept = json.loads(PART_COSTS.read_text())
     counted = count_parts()
     assert kept["tflop"] == pytest.approx(counted, rel=1e-3)
+    assert kept["beside"]["safety"] == pytest.approx(count_safety(), rel=1e-2)
     # Published counts for 25 steps with guidance and three ControlNets at this size.
     assert naive_tflop(counted) == pytest.approx(139.4, rel=0.01)
 
