@@ -112,7 +112,7 @@ def test_a_clip_that_is_too_large(tmp_path: Path, runner: Runner) -> None:
 
 
 def test_truncated_and_damaged_clips_are_processed_as_far_as_possible(tmp_path: Path, runner: Runner) -> None:
-    whole = WALK.read_bytes()
+    whole = WALK_SMALL.read_bytes()
     beginning = tmp_path / "beginning.mp4"
     beginning.write_bytes(whole[: len(whole) // 3])
     answer = runner.answer({"video_url": str(beginning), "end_s": 0.3})
@@ -125,7 +125,7 @@ def test_truncated_and_damaged_clips_are_processed_as_far_as_possible(tmp_path: 
     noise[len(whole) // 2 : len(whole) // 2 + 3000] = bytes(3000)
     middle = tmp_path / "middle.mp4"
     middle.write_bytes(noise)
-    answer = runner.answer({"video_url": str(middle), "start_s": 2.3, "end_s": 2.7})
+    answer = runner.answer({"video_url": str(middle), "start_s": 1.1, "end_s": 1.5})
     assert answer["frames"] == 12
 
 
@@ -157,7 +157,6 @@ def test_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> N
     with monkeypatch.context() as patch:
         patch.setattr(encode, "_open_output", broken, raising=True)
         runner.fails(good_job(), "ENCODE_FAILED")
-    runner.does_a_good_job()
 
 
 def test_a_hanging_encoder_replaces_the_worker_and_the_caller_gets_an_answer(
@@ -250,7 +249,6 @@ def test_without_a_network_only_fetching_fails(runner: Runner, monkeypatch: pyte
     monkeypatch.setattr(socket, "create_connection", cut)
     monkeypatch.setattr("worker.retrying.FIRST_PAUSE_SECONDS", 0.01)
     Runner(runner.folder, environment={"UNDERSTUDY_PRIVATE_HOSTS": "127.0.0.1"}).fails(
-        {"video_url": "http://127.0.0.1:9/a.mp4"}, "DOWNLOAD_FAILED", "video_url"
+        {"video_url": "http://127.0.0.1:9/a.mp4"}, "DOWNLOAD_FAILED", "video_url", then_good=True
     )
-    runner.does_a_good_job()
     assert SECRET not in runner.log

@@ -55,16 +55,16 @@ def test_redaction_time_is_linear_in_the_text(fill: Callable[[int], str], redact
     short = fill(100_000)
     long = fill(800_000)
     quick = min(_seconds(lambda: redactor.searched(short)) for _ in range(3))
-    slow = min(_seconds(lambda: redactor.searched(long)) for _ in range(3))
     # Eight times the text: quadratic work would take 64 times as long.
-    assert slow < 24 * max(quick, 0.001)
+    assert any(_seconds(lambda: redactor.searched(long)) < 24 * max(quick, 0.001) for _ in range(3))
 
 
 @pytest.mark.parametrize("fill", _FILLS.values(), ids=_FILLS)
 def test_a_message_of_ten_megabytes_is_redacted_quickly(fill: Callable[[int], str], redactor: Redactor) -> None:
     text = fill(10 * _MEGABYTE)
-    assert _seconds(lambda: redactor(text)) < 0.5
-    assert len(redactor(text)) < 20_000
+    shown: list[str] = []
+    assert _seconds(lambda: shown.append(redactor(text))) < 0.5
+    assert len(shown[0]) < 20_000
 
 
 @pytest.mark.parametrize("distance", [-40, -10, -1, 0, 1, 10])

@@ -13,7 +13,7 @@ from pipeline.joints import JOINT
 from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure
 from pipeline.models.mannequin.hanging import find_hanging
-from pipeline.models.mannequin.person import make_person
+from pipeline.models.mannequin.person import NewPerson, make_person
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import skin
 from pipeline.models.mannequin.reference import make_view
@@ -41,6 +41,11 @@ def _in_a_skirt() -> Appearance:
     picture[cloth] = (170, 30, 40, 255)
     mask = reference.reference_person.mask | cloth
     return Appearance(reference=picture, reference_person=replace(reference.reference_person, mask=mask))
+
+
+@pytest.fixture(scope="module")
+def skirted() -> NewPerson:
+    return make_person(BODIES, _in_a_skirt())
 
 
 def test_a_skirt_is_detected_and_trousers_are_not() -> None:
@@ -74,8 +79,8 @@ def test_legs_held_together_are_no_skirt() -> None:
     assert view is not None and find_hanging(view) is None
 
 
-def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
-    made = make_person(BODIES, _in_a_skirt())
+def test_the_skirt_is_grown_colored_and_hides_the_legs(skirted: NewPerson) -> None:
+    made = skirted
     assert made.fit.overlap is not None and made.fit.overlap > 0.94 and made.warnings == ()
     groups = made.figure.groups[made.drawn]
     assert (groups == Group.SKIRT).sum() > 1000
@@ -90,8 +95,8 @@ def test_the_skirt_is_grown_colored_and_hides_the_legs(figure: Figure) -> None:
     assert legs[:, :, 1].max(1).min() < hem - 0.01
 
 
-def test_the_skirt_follows_a_step(figure: Figure) -> None:
-    made = make_person(BODIES, _in_a_skirt()).figure
+def test_the_skirt_follows_a_step(skirted: NewPerson) -> None:
+    made = skirted.figure
     vertices = np.unique(made.triangles[made.groups == Group.SKIRT])
     standing = relaxed_skeleton(made) * 300
     step = standing.copy()
@@ -115,7 +120,7 @@ def test_the_skirt_follows_a_step(figure: Figure) -> None:
     assert np.abs(moved[top]).max() < 4
 
 
-def test_legs_apart_widen_a_skirt_and_do_not_deepen_it(figure: Figure) -> None:
+def test_legs_apart_widen_a_skirt_and_do_not_deepen_it(skirted: NewPerson) -> None:
     appearance = _in_a_skirt()
     assert appearance.reference is not None and appearance.reference_person is not None
     view = make_view(appearance.reference, appearance.reference_person)
@@ -123,7 +128,7 @@ def test_legs_apart_widen_a_skirt_and_do_not_deepen_it(figure: Figure) -> None:
     cloth = find_hanging(view)
     assert cloth is not None
     assert cloth.spread[0] == 0 and cloth.spread[-1] > 0.03 * view.height_px
-    made = make_person(BODIES, appearance)
+    made = skirted
     skirt = made.figure.vertices[np.unique(made.figure.triangles[made.figure.groups == Group.SKIRT])]
     hem = skirt[skirt[:, 1] > skirt[:, 1].max() - 0.03]
     width = (cloth.right[-1] - cloth.left[-1]) / view.height_px

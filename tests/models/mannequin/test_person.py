@@ -39,15 +39,20 @@ def figure() -> Figure:
     return load_figure(weight_path("figure.npz"), "auto")
 
 
-@pytest.fixture(scope="module", params=["suit", "sport"])
-def person(request: pytest.FixtureRequest, figure: Figure) -> NewPerson:
-    return make_person(BODIES, _reference(request.param))
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, NewPerson]:
+    return {name: make_person(BODIES, _reference(name)) for name in ("suit", "sport")}
+
+
+@pytest.fixture(params=["suit", "sport"])
+def person(request: pytest.FixtureRequest, fitted: dict[str, NewPerson]) -> NewPerson:
+    return fitted[request.param]
 
 
 @pytest.fixture(scope="module")
-def suit() -> Mannequin:
+def suit(fitted: dict[str, NewPerson]) -> Mannequin:
     mannequin = Mannequin(weight_path("figure.npz"))
-    mannequin.prepare(_reference("suit"))
+    mannequin.become(fitted["suit"])
     return mannequin
 
 
@@ -245,8 +250,8 @@ def _nothing(shape: tuple[int, ...]) -> tuple:
     return np.full(shape, -1, np.int32), np.zeros(shape, np.float32), np.zeros((0, 3), np.int32), 1.0
 
 
-def test_the_same_picture_gives_the_same_person(figure: Figure) -> None:
-    first, second = make_person(BODIES, _reference("sport")), make_person(BODIES, _reference("sport"))
+def test_the_same_picture_gives_the_same_person(fitted: dict[str, NewPerson]) -> None:
+    first, second = fitted["sport"], make_person(BODIES, _reference("sport"))
     assert np.array_equal(first.figure.vertices, second.figure.vertices)
     assert np.array_equal(first.colors.fine, second.colors.fine)
 

@@ -63,7 +63,7 @@ def test_one_worker_dies_and_one_stalls_and_the_bytes_are_the_same(tmp_path: Pat
 
 
 def test_a_cancelled_job_takes_its_chunks_with_it(tmp_path: Path) -> None:
-    with card_workers(tmp_path, 2, CHUNKS, 3.0) as group:
+    with card_workers(tmp_path, 2, 4, 3.0) as group:
         api = group.api
         api.give("big", {"video_url": group.clip_url, "fan_out": 2})
         wait_until(lambda: any(job.startswith("sent") for job in api.taken_by), "the chunks are not shared")
