@@ -58,6 +58,16 @@ class Panels(Shaped):
             for box in [panel.box_xyxy]
         )
 
+    def whole_frames(self, num_frames: int, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return (T,) in which frames a panel covers the whole picture: those of fades."""
+        frames = np.zeros(num_frames, np.bool_)
+        x0, y0, x1, y1 = self.boxes_xyxy.T
+        is_whole = (x0 <= 0) & (y0 <= 0) & (x1 >= size_wh[0]) & (y1 >= size_wh[1])
+        for number in np.flatnonzero(is_whole).tolist():
+            first = int(self.firsts[number])
+            frames[first : first + int(self.offsets[number + 1] - self.offsets[number])] = True
+        return frames
+
     def over(self, lower: Panels | None) -> Panels:
         """Return these panels together with the ``lower`` ones beneath them."""
         if lower is None:

@@ -23,6 +23,7 @@ from pipeline.plan.hidden_legs import with_hidden_legs
 from pipeline.plan.joint_smoothing import in_picture, interpolate_run, onto_course, smooth_depth, smooth_points
 from pipeline.plan.limbs_in_outline import limb_shifts
 from pipeline.plan.pressed import IS_LIMB, on_course_through_sides, pressed_to_a_side, with_held_size
+from pipeline.plan.shot_ends import carry_to_shot_ends
 from pipeline.plan.soles import sole_shift, with_lowered_feet
 from pipeline.plan.trunk_lean import with_steady_trunk
 from pipeline.plan.turned_about import turned_about, with_sides_exchanged
@@ -45,9 +46,10 @@ def subject_of_tracks(
     world: Transforms,
     max_gap_seconds: float,
     others: BoxesByFrame | None = None,
+    is_faded: NDArray[np.bool_] | None = None,
 ) -> Subject:
     """Return a person over all frames: gaps of up to ``max_gap_seconds`` are filled in, longer ones where one of the
-    ``others`` occludes them throughout (``hidden_gaps``).
+    ``others`` occludes them throughout (``hidden_gaps``). In frames that fade, (T,), they are looked for in vain.
     """
     total = info.num_frames
     found = np.zeros(total, np.bool_)
@@ -81,7 +83,9 @@ def subject_of_tracks(
     pressed = pressed_to_a_side(joints, boxes, info.size_wh)
     ratios = height_ratios(skeletons, _without_trust(joints, pressed), info.size_wh, boxes)
     entered = np.ones(total)
-    state = _Filling(info, world, found, visible, entered, pressed, presence, boxes, joints, skeletons, height)
+    state = _Filling(
+        info, world, found, visible, entered, pressed, presence, boxes, joints, skeletons, height, is_faded
+    )
     for shot in shot_slices(shot_starts, total):
         if found[shot].any():
             visible[shot] = visible_fractions(
@@ -137,6 +141,8 @@ class _Filling:
     joints: NDArray[np.float32]
     skeletons: NDArray[np.float32]
     height: NDArray[np.float64]
+    is_faded: NDArray[np.bool_] | None
+    """(T,)."""
 
 
 def _complete_shot(
@@ -195,6 +201,8 @@ def _complete_shot(
         posed = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
         skeletons[run] = with_steady_trunk(posed, at, heights[start:stop])
         _carry_over_edges(state, run, shot)
+    if state.is_faded is not None:
+        carry_to_shot_ends(presence, boxes, joints, skeletons, visible, world, info, state.is_faded, shot)
     state.height[shot] = np.where(presence[shot] != Presence.ABSENT, heights, np.nan)
 
 

@@ -45,13 +45,15 @@ def make_plan(
         return load_values(path, Plan)
     info = survey.info
     motion = survey.motion
+    panels = None if survey.overlays is None else survey.overlays.panels
     shots = with_cross_fades(find_jump_cuts(survey), survey.blend_weights)
     is_blended = None if survey.blend_weights is None else np.isfinite(survey.blend_weights)
     seconds = info.pts_seconds
     camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize.window_seconds)
     subject, warnings = choose_subject(
-        survey.tracks, info, shots, motion.world_from_source, settings.people.max_gap_seconds, request.subject
-    )
+        survey.tracks, info, shots, motion.world_from_source, settings.people.max_gap_seconds, request.subject,
+        None if panels is None else panels.whole_frames(info.num_frames, info.size_wh),
+    )  # fmt: skip
     uncertain = np.flatnonzero(subject.presence == Presence.UNCERTAIN)
     if len(uncertain) and request.on_lost == "error":
         raise SubjectLost(

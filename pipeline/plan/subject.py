@@ -37,14 +37,16 @@ def choose_subject(
     world_from_source: Transforms,
     max_gap_seconds: float,
     choice: SubjectChoice = "largest",
+    is_faded: NDArray[np.bool_] | None = None,
 ) -> tuple[Subject, tuple[str, ...]]:
     """Return the chosen person over all frames, and warnings.
 
     ``largest`` is the greatest sum of time × area; an index counts persons in order of first appearance, from 0;
     several points correct each other (``points.person_by_points``).
     Gaps of up to ``max_gap_seconds`` are interpolated, longer ones where somebody else occludes them throughout, and a
-    person cut off by the picture's edge is extrapolated for ``EDGE_SECONDS``: those frames are ``UNCERTAIN``. Joints
-    and skeletons are smoothed in ``world``.
+    person cut off by the picture's edge is extrapolated for ``EDGE_SECONDS``, as is one not found in the frames of a
+    fade (``is_faded``, (T,)) at a shot's end: those frames are ``UNCERTAIN``. Joints and skeletons are smoothed in
+    ``world``.
 
     Raises ``NoPerson`` where nobody is in the clip, ``InvalidInput`` where the choice selects nobody.
     """
@@ -60,7 +62,9 @@ def choose_subject(
         person = persons[chosen]
         others = [*persons[:chosen], *persons[chosen + 1 :]]
         named = f"person {chosen} (of 0..{len(persons) - 1})"
-    subject = subject_of_tracks(person, info, shot_starts, world_from_source, max_gap_seconds, boxes_by_frame(others))
+    subject = subject_of_tracks(
+        person, info, shot_starts, world_from_source, max_gap_seconds, boxes_by_frame(others), is_faded
+    )
     subject = replace(
         subject,
         others_lost=others_lost(subject, others, info, shot_starts),
