@@ -34,8 +34,9 @@ _SEAM_SHARE = 0.6
 """Fraction of a region along the mask from which its evidence comes only from capsules that are too wide."""
 _INSIDE = 0.2
 """Share of a region that lies to a good part inside the mask."""
-_BONE_SHARE, _BONE_PX = 0.15, 1.0
-"""Radius around a bone that counts as the bone: of a limb's half width, and px."""
+_HIDDEN_BONE_BH = 0.02
+"""Least length of the bones that something in front hides; its radius on the picture is ``_BONE_PX``."""
+_BONE_PX = 0.75
 OUTSIDE_BH = 0.035
 """Distance from every limb beyond which there is usually neither clothing nor hair."""
 _REACH_BH = np.array([0.12, 0.08, 0.08, 0.08, 0.10, 0.08, 0.08, 0.12], np.float32)
@@ -210,17 +211,19 @@ def _beside(subject_mask: Mask, found: Mask, reach_px: int) -> Mask:
 
 
 def _across_bones(found: Mask, core: Mask, sample: Sample) -> Mask:
-    """Return the regions of ``found`` that reach a bone or lie to a good part in ``core``, the inside of the mask.
+    """Return the regions of ``found`` that hide a bone or lie to a good part in ``core``, the inside of the mask.
 
     Beside a thin neck under a large head, or a slim arm, a capsule covers background on both sides of the bone, in
-    every frame; what really stands in front hides the bone as well while the subject passes behind it.
+    every frame; what really stands in front hides the bone as well while the subject passes behind it. A shoulder or
+    elbow that was located beside the arm only touches such a region: most of its bone is seen in the mask.
     """
     bones = sample.body.segments[sample.body.in_picture].copy()
-    bones[:, 4] = _BONE_SHARE * bones[:, 4] + _BONE_PX
+    bones[:, 4] = _BONE_PX
     bone = np.asarray(part_distances(bones, *found.shape).min(axis=0) < 0, np.bool_)
     count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
     told = counts_in(labeled, core, count) > _INSIDE * areas_of(labeled, count)
-    told |= counts_in(labeled, bone, count) > 0
+    hidden_px = counts_in(labeled, bone & ~sample.subject_mask, count) / (2 * _BONE_PX)
+    told |= hidden_px >= _HIDDEN_BONE_BH * sample.body.height_px
     told[0] = False
     return those_of(labeled, told)
 

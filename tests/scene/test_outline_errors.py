@@ -61,18 +61,21 @@ def test_a_wide_object_is_in_front_of_who_stands_behind_it() -> None:
     assert (front & legs).sum() > 0.8 * legs.sum()
 
 
-def test_background_beside_a_thin_neck_is_not_in_front_but_what_hides_the_neck_is() -> None:
+def test_background_beside_a_bone_is_not_in_front_but_what_hides_the_bone_is() -> None:
     plate = wall()
-    head = shot_at(150.0, plate).sample().distances[HEAD] < 0
+    whole = shot_at(150.0, plate).sample()
+    head = whole.distances[HEAD] < 0
     rows, columns = np.indices(SHAPE)
     # Between jaw and shoulders, and a bar across the neck.
     lower = head & (rows >= 42) & (rows < 58)
     beside = lower & (np.abs(columns - 150) > 4)
+    # A shoulder that slopes beneath the joints, which were located at its upper edge.
+    above = (whole.outside < 0) & (rows < 63) & (columns > 160)
     found = []
-    for hidden in (beside, lower):
+    for hidden in (beside, above, lower):
         sample = shot_at(150.0, plate, hidden).sample()
         found.append(int(covered(sample, likeness(sample, density(subject_counts(sample)))).sum()))
-    assert found[0] == 0 and found[1] > 0.4 * lower.sum()
+    assert found[:2] == [0, 0] and found[2] > 0.4 * lower.sum()
 
 
 def _at_night(x: float, before: Mask) -> Shot:
