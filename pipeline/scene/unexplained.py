@@ -33,7 +33,8 @@ _HALF = 0.5
 def unexplained_pixels(evidence: FrameEvidence, sample: Sample) -> Mask:
     """Return the pixels (h, w) that neither the background nor the subject's own colors explain."""
     surely_subject = (evidence.odds < -np.log(_ODDS)) & (evidence.likelihood > UNLIKELY)
-    sure = (evidence.odds > np.log(_ODDS)) & evidence.differs
+    # In front of what the plate never saw, only a color that the subject does not have there tells an object.
+    sure = (evidence.odds > np.log(_ODDS)) & evidence.differs & (sample.view.known | (evidence.likelihood < UNLIKELY))
     painted_px = _PAINTED * sample.body.height_px**2
     likely = (evidence.odds > 0) & evidence.differs
     is_other = sample.view.shown == Shown.OTHER

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.scene.layers import Label
+from pipeline.scene.layers import Label, labels_of
 from tests.support.scene_labels import NOTHING, PATH, labeled, learned, share
 from tests.support.scene_truth import SHAPE, Mask, Shot, disc, man_at, shot_at, wall
 
@@ -48,6 +48,16 @@ def test_an_object_held_before_the_chest_is_recognized_from_when_it_was_beside_t
     labels = labeled(carrying(150, before, True), row)
     assert share(labels == Label.SUBJECT, before) < 0.05
     assert share(labels == Label.SUBJECT, man_at(150)[0] & ~before) > 0.97
+
+
+def test_a_print_in_an_objects_color_is_the_shirts_where_the_plate_never_saw_the_background() -> None:
+    """There only the colors tell; one that the subject never has is still an object's."""
+    middle = disc(150, 95, 12)
+    for has_print in (True, False):
+        shots = [carrying(x, racket(x) | disc(x, 95, 12) if has_print else racket(x), False) for x in PATH[::3][:8]]
+        row = learned([replace(shot, subject_mask=man_at(shot.x)[0]) for shot in shots])
+        labels = labels_of(carrying(150, middle, True).sample(NOTHING), row, (row.front, row.wrong), True)
+        assert share(labels == Label.SUBJECT, middle) == has_print
 
 
 def test_a_ball_that_flies_past_the_legs_is_not_the_subjects() -> None:
