@@ -1,4 +1,4 @@
-"""Parts of something broad at the trunk: a case on the back is a strip beside it, as a blurred edge is."""
+"""Parts of something broad at trunk or head: a case on the back is a strip beside them, as a blurred edge is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, sums_in, those_of
-from pipeline.scene.body import TORSO
+from pipeline.scene.body import HEAD, TORSO
 from pipeline.scene.frame_evidence import FrameEvidence
 from pipeline.scene.held import LEAST_AREA_PX
 from pipeline.scene.held_places import placed
@@ -22,27 +22,32 @@ _MAIN_COLOR = 0.01
 """Frequency of a color in foreign objects from which it may be one of their main colors."""
 _MEAN_FREQUENCY = 0.025
 """Over a part of such an object."""
-_AT_TRUNK_BH = 0.15
+_NEAR_BH = 0.15
 _HALF = 0.5
 _OTHERS_SHARE = 0.2
 _PLACE_SHARE = 0.1
-"""Mean share of the frames in which something is seen there, relative to trunk or hands."""
+"""Mean share of the frames in which something is seen there, relative to trunk or hands. At the head no shares are
+known, as hats and hair stay there, too: their colors tell them apart."""
+_CARRIED_SHARE = 0.5
+"""Largest such share of something carried; background that is taken for objects stays below 0.35."""
 _CORE_PX = 1
 _EDGE_PX = 2
 """The edge of an object is mixed with what is behind it."""
 
 
 def broad_things(unexplained: Mask, evidence: FrameEvidence, sample: Sample, row: SceneRow) -> Mask:
-    """Return the ``unexplained`` pixels (h, w) at the trunk in the main colors of something broad that was seen in many
-    frames, unless other people have these colors."""
-    if row.breadth_bh < _LEAST_BREADTH_BH:
+    """Return the ``unexplained`` pixels (h, w) at the trunk or the head in the main colors of something broad that is
+    carried in many frames, unless other people have these colors."""
+    if row.breadth_bh < _LEAST_BREADTH_BH or row.held.max() < _CARRIED_SHARE:
         return np.zeros(unexplained.shape, np.bool_)
     core = opened(unexplained & (evidence.foreign > _MAIN_COLOR) & (evidence.likelihood < UNLIKELY), _CORE_PX)
     count, labeled = cv2.connectedComponents(core.view(np.uint8), connectivity=8)
     areas = areas_of(labeled, count)
     kept = (areas >= LEAST_AREA_PX) & (sums_in(labeled, evidence.foreign, count) >= _MEAN_FREQUENCY * areas)
-    kept &= counts_in(labeled, sample.distances[TORSO] < _AT_TRUNK_BH, count) >= _HALF * areas
+    at_head = sample.distances[HEAD] < _NEAR_BH
+    kept &= counts_in(labeled, at_head | (sample.distances[TORSO] < _NEAR_BH), count) >= _HALF * areas
     kept &= counts_in(labeled, row.others[sample.bins] > UNLIKELY, count) < _OTHERS_SHARE * areas
-    kept &= sums_in(labeled, placed(row.held, sample), count) >= _PLACE_SHARE * areas
+    is_there = sums_in(labeled, placed(row.held, sample), count) >= _PLACE_SHARE * areas
+    kept &= is_there | (counts_in(labeled, at_head, count) >= _HALF * areas)
     kept[0] = False
     return grow(those_of(labeled, kept), _EDGE_PX) & unexplained

@@ -74,7 +74,7 @@ def labels_of(
     """
     front, wrong = places
     evidence = frame_evidence(sample, row, wrong, may_meet)
-    parts = own_parts(unexplained_pixels(evidence, sample), evidence, sample, row)
+    parts = own_parts(unexplained_pixels(evidence, sample, row), evidence, sample, row)
     people = _people(evidence, sample, parts.rest)
     things = things_in(parts, people, evidence, sample, row)
     labels = _labeled(parts, people, things, evidence, sample)

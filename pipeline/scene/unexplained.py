@@ -7,12 +7,14 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Mask
 from pipeline.maths.regions import areas_of, counts_in, those_of
+from pipeline.scene.broad_things import broad_things
 from pipeline.scene.displaced import displaced_background
 from pipeline.scene.frame_evidence import FrameEvidence
 from pipeline.scene.held import GAP_PX, LEAST_AREA_PX, closed
 from pipeline.scene.held_places import placed_things
 from pipeline.scene.known_things import gathered, known_things
 from pipeline.scene.samples import UNLIKELY, Sample
+from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.views import Shown
 
 _ODDS = 2.0
@@ -30,7 +32,7 @@ the subject through it."""
 _HALF = 0.5
 
 
-def unexplained_pixels(evidence: FrameEvidence, sample: Sample) -> Mask:
+def unexplained_pixels(evidence: FrameEvidence, sample: Sample, row: SceneRow) -> Mask:
     """Return the pixels (h, w) that neither the background nor the subject's own colors explain."""
     surely_subject = (evidence.odds < -np.log(_ODDS)) & (evidence.likelihood > UNLIKELY)
     # In front of what the plate never saw, only a color that the subject does not have there tells an object.
@@ -41,6 +43,7 @@ def unexplained_pixels(evidence: FrameEvidence, sample: Sample) -> Mask:
     likely |= _continued(likely, (evidence.odds > np.log(_TELLING_ODDS)) & evidence.doubtful & is_other)
     found = _coherent(likely, sure, sure & evidence.in_hand, surely_subject, painted_px)
     known = known_things(found, evidence.in_hand) | placed_things(found, evidence.there)
+    known |= broad_things(found, evidence, sample, row)
     return found & ~(displaced_background(found, sample) & ~known)
 
 

@@ -64,3 +64,9 @@ def test_the_strip_that_shows_beside_the_body_of_a_broad_thing_is_no_outline() -
     shown = with_thing(150, strip)
     assert share(labeled(shown, row) == Label.CARRIED, strip) > 0.8
     assert share(labeled(shown, replace(row, breadth_bh=0.03)) == Label.CARRIED, strip) < 0.4
+    # Beside the head no place is known: hats and hair are there as well.
+    beside_head = grow(mask, 9) & ~mask & region(110, 140, 6, 28)
+    held = row.held.copy()
+    held[:, :30] = 0
+    labels = labeled(with_thing(150, beside_head), replace(row, held=held))
+    assert share(np.isin(labels, (Label.CARRIED, Label.THING)), beside_head) > 0.8
