@@ -1,10 +1,12 @@
-"""Colors of the body parts that a reference picture cuts off."""
+"""Colors of the body parts that a reference picture cuts off or misses."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes.arrays import Mask
 from pipeline.joints import HIPS, JOINT
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import Group
@@ -20,8 +22,19 @@ would be smeared."""
 
 _HAND = 0.03
 """Height above the border within which a wrist is guessed, or most of its hand is below, standing heights."""
+_FAR = 0.01
+"""Distance beside the mask from which it says nothing, standing heights."""
 _BESIDE = 0.05
 """Distance from the middle beyond which a top shows neither tie nor opening, standing heights."""
+
+
+def far_beside(reference: ReferenceView) -> Mask:
+    """Return (h, w) where the picture says nothing of the person.
+
+    Colors are continued beyond the mask; a surface that lies far beyond it would get stripes.
+    """
+    apart = cv2.distanceTransform((~reference.mask).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(apart > _FAR * reference.height_px)
 
 
 def cut_off(reference: ReferenceView, parts: NDArray[np.int64], groups: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -24,6 +24,8 @@ _BARE_ROWS = 0.02
 """Height of bare rows that end a cloth: a fold in the light is lower. Standing heights."""
 _NEARER = 0.7
 """Ratio of a row's distance to the skin's color over that to the cloth's below which it is bare."""
+_ABOVE = (0.6, 0.9)
+"""Where over a hem its cloth is looked at, fractions of its length."""
 _UNDER = (0.012, 0.05)
 """Rows under a hem where legs are looked at, standing heights."""
 _ALIKE = 0.3
@@ -84,14 +86,18 @@ def are_trousers(
         float(reference.joints[[JOINT[f"left_{part}"], JOINT[f"right_{part}"]], 1].mean()) for part in ("hip", "knee")
     )
     most = float(np.interp(rows[-1], [hips, knees], [_THIGHS, _SLIM])) * height
-    if float((right - left)[-1] - (high - low)[-1]) > most:
+    # What is held beside one leg widens the outline on its side only.
+    if 2 * float(min((low - left)[-1], (right - high)[-1])) > most:
         return False
     first, last = (round(rows[-1] + share * height) for share in _UNDER)
     below = np.arange(first, min(last, len(reference.mask)))
     if last >= reference.joints[[JOINT["left_ankle"], JOINT["right_ankle"]], 1].min() or not len(below):
         return False
     under = _row_colors(reference, below, *(np.full(len(below), edge[-1]) for edge in (low, high)))
-    above = _cloth(_row_colors(reference, rows.astype(np.int64), low, high))
+    colors = _row_colors(reference, rows.astype(np.int64), low, high)
+    first, last = (round(share * len(rows)) for share in _ABOVE)
+    # Not higher: a top that is worn outside covers the hips.
+    above = np.median(colors[first : max(last, first + 1)], axis=0)
     return bool(_apart(np.median(under, axis=0)[None], above)[0] < _ALIKE)
 
 

@@ -29,6 +29,7 @@ from pipeline.models.mannequin.stance import sits, with_standing_height
 from pipeline.models.mannequin.texture import bake
 from pipeline.models.mannequin.things import find_things, with_bags_hanging, with_things, without_things
 from pipeline.models.mannequin.trousers import with_spanning_trousers
+from pipeline.models.mannequin.unclear_body import is_turned_aside
 from pipeline.models.mannequin.upright import with_trunk_upright
 from pipeline.models.mannequin.wardrobe import choose_from_words
 from pipeline.models.mannequin.worn import with_bare_limbs, with_straight_hems, with_worn
@@ -42,6 +43,7 @@ _NOT_LAID = "the figure could not be fitted to the person in the reference pictu
 _ARMS_BEFORE = (
     "arms or hands are in front of the body in a reference picture: their surface, and what they hide, is filled in"
 )
+_ASIDE = "the person in a reference picture is turned aside: the side that is hardly seen is filled in"
 _SITS = "the person in the reference picture sits: their standing height is estimated"
 _NO_FACE = "no reference picture shows the face from the front: the face is the figure's own, in a matching color"
 _CUT_OFF = (
@@ -127,6 +129,8 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     things = find_things(first)
     if things:
         body = without_things(body, things)
+        if np.isfinite(body.cut_row):
+            views[0] = without_things(views[0], things)
         fitted_body, first = fit_view(shaped, body, drawn, reshape=True)
     shaped = with_spanning_trousers(fitted_body, figure) if outfit.long_legs else fitted_body
     shaped = with_hems_as_shown(shaped, first, drawn)
@@ -151,8 +155,10 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
         warnings = (*warnings, _CUT_OFF)
     if not any(each.reference.view == "front" for each in good):
         warnings = (*warnings, _NO_FACE)
-    if any(find_lower_arms(each.reference).unread for each in good):
+    if any(find_lower_arms(each.reference).before_body for each in good):
         warnings = (*warnings, _ARMS_BEFORE)
+    if all(is_turned_aside(each.reference) for each in good):
+        warnings = (*warnings, _ASIDE)
     if is_seated:
         warnings = (*warnings, _SITS)
     fit = CharacterFit(tuple(each.reference.view for each in good), laid[0].overlap)

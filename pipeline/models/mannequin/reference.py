@@ -30,6 +30,8 @@ _BRIGHTEST = 1.6
 """Linear upper bound of the extrapolation."""
 _LEAST_TORSO_PX = 12
 """A smaller torso provides only colors."""
+_SHOULDERS_SHOWN = 0.3
+"""Confidence from which a shoulder is in the picture: a head alone does not tell how tall the person is."""
 _LOOSE_BORDER = 0.012
 """The same for a mask detected in a photograph: it is less accurate than a picture's own alpha."""
 _SIDEWAYS = 0.42
@@ -62,10 +64,13 @@ class ReferenceView(Shaped):
 def make_view(picture: NDArray[np.uint8], person: Person) -> ReferenceView | None:
     """Crop and scale a picture (H, W, 3 or 4) to its person, and determine from which side it was taken.
 
-    None where shoulders and hips are unknown or the person is tiny: nothing can be fitted then.
+    None where shoulders and hips are unknown or not shown or the person is tiny: nothing can be fitted then.
     """
     mask = person.mask
-    if not mask.any() or not _torso_px(person.skeleton.astype(np.float64)) > _LEAST_TORSO_PX:
+    shoulders = person.joints[[JOINT["left_shoulder"], JOINT["right_shoulder"]], 2]
+    if not mask.any() or not (shoulders >= _SHOULDERS_SHOWN).any():
+        return None
+    if not _torso_px(person.skeleton.astype(np.float64)) > _LEAST_TORSO_PX:
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

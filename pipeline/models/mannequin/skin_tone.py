@@ -24,6 +24,10 @@ _LEAST_SAMPLES = 200
 _ROUNDS = 6
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _SKIN = (Group.SKIN, Group.FOREARM, Group.SHIN)
+_SKIN_RATIOS = (0.25, 0.4)
+"""Largest log differences of red and of blue over green from the face's."""
+_DARKEST = -1.6
+"""Least log luminance over the face's."""
 _LIMBS = [PARTS.index(part) for part in ("arm.L", "arm.R", "leg.L", "leg.R")]
 
 
@@ -55,8 +59,7 @@ def with_usual_chroma(
     luma = (fine @ _LUMA)[..., None]
     paler = luma + factor * (fine - luma)
     # Exposure is set by the brightest channel, which is the one that a picture clips: it stays as it is.
-    gray = float(tone @ _LUMA)
-    paler *= float(tone.max()) / (gray + float(factor) * (float(tone.max()) - gray))
+    paler *= np.maximum(fine.max(2), 1e-6)[..., None] / np.maximum(paler.max(2), 1e-6)[..., None]
     return np.where(changed[..., None], paler, fine).astype(np.float32)
 
 
@@ -72,6 +75,14 @@ def saturation_factor(tone: NDArray[np.float32]) -> np.float32:
         # Chroma is nearly proportional to the factor, so that this converges at once.
         factor *= wanted / _chroma((luma + factor * (tone - luma)).astype(np.float32))
     return np.float32(min(factor, 1.0))
+
+
+def looks_like_skin(colors: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (h, w) whether a color has the ratios of channels that the skin (3,) has, in whatever light."""
+    logs = np.log(np.maximum(colors, 2e-3)) - np.log(np.maximum(skin, 2e-3))
+    red = np.abs(logs[..., 0] - logs[..., 1])
+    blue = np.abs(logs[..., 2] - logs[..., 1])
+    return np.asarray((red < _SKIN_RATIOS[0]) & (blue < _SKIN_RATIOS[1]) & (logs @ _LUMA > _DARKEST))
 
 
 def _chroma(color: NDArray[np.float32]) -> float:

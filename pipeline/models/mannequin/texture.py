@@ -17,7 +17,7 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened, shared_exposure
 from pipeline.models.mannequin.arms_before_body import find_lower_arms
-from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs, with_matching_top
+from pipeline.models.mannequin.cut_texture import cut_off, far_beside, with_matching_legs, with_matching_top
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.face_sides import read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
@@ -34,6 +34,8 @@ from pipeline.models.mannequin.seam_leveling import leveled
 from pipeline.models.mannequin.shape import find_sections
 from pipeline.models.mannequin.skin_tone import with_usual_chroma
 from pipeline.models.mannequin.torso_texture import back_picture
+from pipeline.models.mannequin.turned_head import with_far_side_mirrored
+from pipeline.models.mannequin.unclear_body import is_unclear, plain_cloth, with_plain_gaps
 from pipeline.models.mannequin.unrolling import unrolled
 
 _DEPTH_SLACK = 0.012
@@ -124,7 +126,8 @@ def bake(
     # Where views are weak, the fallback is blended in; a single weak view is not normalized to full weight.
     front = total / np.maximum(weight, 1e-9)
     fine = np.where(known[..., None], strength * front + (1 - strength) * behind, front)
-    known |= strength[..., 0] > 0.3
+    fine, shown = with_far_side_mirrored(fine, strength[..., 0], figure, triangles, groups, parts)
+    known |= shown > 0.3
     faces = _in_front_of_ears(figure, triangles, groups, parts)
     arms = np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
     if not any(view.reference.view == "front" for view in views):
@@ -138,6 +141,8 @@ def bake(
             known[plain_skin] = True
     hair = next((found for view in views if (found := find_hair(view.reference)) is not None), None)
     unread = np.any([find_lower_arms(view.reference).of_triangles(figure, triangles) for view in views], axis=0)
+    unclear = all(is_unclear(view.reference) for view in views)
+    vague = (parts != PARTS.index("head")) & (unread | unclear)
     # What is known of skin is the face's there.
     bare_hands = unread & np.isin(groups, [Group.SKIN, Group.FOREARM]) & ~known.any(1)
     fine[bare_hands] = _in_tone(plain[bare_hands], fine[faces][known[faces]])
@@ -150,7 +155,9 @@ def bake(
         hands = (groups == Group.SKIN) & (parts != PARTS.index("head")) & ~known.any(1)
         fine[hands] = _in_tone(plain[hands], fine[faces][known[faces]])
         known[hands] = True
+    seen_before = known
     fine = _filled(fine, known, figure, triangles, groups, plain)
+    fine = with_plain_gaps(fine, seen_before, figure, triangles, groups, vague, arms)
     if all(np.isfinite(view.reference.cut_row) for view in views):
         fine = with_matching_top(fine, known, figure.vertices[triangles], groups, parts)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
@@ -213,14 +220,19 @@ def _sampled(
         seen &= ~arms[:, None] & ~hidden
         owner = np.where(hidden, -2, owner)
     lower = find_lower_arms(reference)
-    arms = np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
-    covered = (lower.area[row, column] & ~arms[:, None]) | lower.of_triangles(figure, triangles)[:, None]
+    covered = np.broadcast_to(lower.of_triangles(figure, triangles)[:, None], row.shape).copy()
+    for arm, area in zip(("arm.L", "arm.R"), lower.areas, strict=True):
+        # An arm does not hide itself, but a folded one hides the other.
+        covered |= area[row, column] & (parts != PARTS.index(arm))[:, None]
     # A head may be behind a hand, but joints do not tell.
     covered &= (parts != PARTS.index("head"))[:, None]
     seen &= ~covered
     owner = np.where(covered, -2, owner)
     # Where the picture ends nothing is seen, and nothing is known of what is behind.
-    is_outside = (y >= reference.cut_row) | cut_off(reference, parts, groups)[:, None]
+    # Fingers never lie exactly on those of a picture.
+    hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
+    is_outside = far_beside(reference)[row, column] & ~hands[:, None]
+    is_outside |= (y >= reference.cut_row) | cut_off(reference, parts, groups)[:, None]
     seen &= ~is_outside
     owner = np.where(is_outside, -2, owner)
     own_part = owner != -2
@@ -254,24 +266,54 @@ def _back_colors(
     out = flat.copy()
     if view.reference.view == "back":
         return out
-    body = groups != Group.THING
-    trunk = body & (parts == PARTS.index("torso"))
+    trunk = (groups != Group.THING) & (parts == PARTS.index("torso"))
+    if is_unclear(view.reference):
+        out = plain_cloth(out, samples.seen & (samples.facing > _FACING[1]), trunk, groups)
+    else:
+        out[trunk] = _back_of_trunk(view, samples, flat, groups, trunk)
+    head = (groups != Group.THING) & (parts == PARTS.index("head"))
+    out[head] = _back_of_head(view, samples, flat, groups, parts, under_hair, head)
+    return out
+
+
+def _back_of_trunk(
+    view: FittedView,
+    samples: _Samples,
+    flat: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+    trunk: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """(n, S, 3) colors of the n triangles of the ``trunk`` (T,): the front's cloth, without its features."""
     shown = (view.nearest >= 0) & ~find_lower_arms(view.reference).area
     torso = shown & trunk[view.nearest]
     # A collar rises at the nape to where the front shows neck and shirt.
-    back = extended(back_picture(view, torso), torso, _BORDER * view.reference.height_px)
+    border = _BORDER * view.reference.height_px
+    back = extended(back_picture(view, torso), torso, border)
     gain = flat[trunk] / np.maximum(samples.colors[trunk], 1e-6)
-    out[trunk] = gain * sample_picture(back, samples.x[trunk], samples.y[trunk])
+    x, y = samples.x[trunk], samples.y[trunk]
+    out = np.asarray(gain * sample_picture(back, x, y), np.float32)
     # The seat reaches lower than the belly: a top's color does not go on there.
-    seat = trunk & (groups == Group.LOWER)
+    seat = groups[trunk] == Group.LOWER
     trousers = shown & np.isin(groups, [Group.LOWER, Group.LEG])[view.nearest]
     if seat.any() and trousers.any():
-        cloth = extended(view.reference.colors, trousers, _BORDER * view.reference.height_px)
-        out[seat] = gain[seat[trunk]] * sample_picture(cloth, samples.x[seat], samples.y[seat])
+        cloth = extended(view.reference.colors, trousers, border)
+        out[seat] = gain[seat] * sample_picture(cloth, x[seat], y[seat])
+    return out
+
+
+def _back_of_head(
+    view: FittedView,
+    samples: _Samples,
+    flat: NDArray[np.float32],
+    groups: NDArray[np.uint8],
+    parts: NDArray[np.int64],
+    under_hair: NDArray[np.float32],
+    head: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """(n, S, 3) colors of the n triangles of the ``head`` (T,): hair instead of the face."""
     colors = head_colors(view)
     if colors is None:
-        return out
-    head = body & (parts == PARTS.index("head"))
+        return flat[head]
     behind = colors.at(samples.x[head], samples.y[head], np.isin(groups[head], [Group.HAIR, Group.LONG_HAIR]))
     hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
     behind += under_hair[head][..., None] * (hair - behind)
@@ -279,8 +321,7 @@ def _back_colors(
     in_front = hair_in_picture(samples.colors, view, parts)
     is_hair = looks_like_hair(behind, colors.hair_color, colors.skin_color)
     gains = [_mean_gain(samples, flat, head[:, None] & alike) for alike in (in_front, ~in_front)]
-    out[head] = np.where(is_hair, *gains)[..., None].astype(np.float32) * behind
-    return out
+    return np.asarray(np.where(is_hair, *gains)[..., None] * behind, np.float32)
 
 
 def _mean_gain(samples: _Samples, flat: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:

@@ -90,7 +90,12 @@ def without_things(reference: ReferenceView, things: list[Thing]) -> ReferenceVi
 
 
 def with_things(figure: Figure, reference: ReferenceView, things: list[Thing], hat: Hat | None) -> Figure:
-    """Return the figure, shaped after ``reference``, with hat and things on."""
+    """Return the figure, shaped after ``reference``, with hat and things on.
+
+    Beside somebody whom the picture cuts off are rather other people, and what is behind them.
+    """
+    if np.isfinite(reference.cut_row):
+        things = []
     if not things and hat is None:
         return figure
     pose, _, y_scale, y_shift = posed(figure, reference)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import skin_color
+from pipeline.models.mannequin.skin_tone import looks_like_skin
 
 _SIDE = (0.62, 0.94)
 """Range of the sides of a front, as fractions of its half width."""
@@ -37,12 +38,8 @@ _LOWEST_NECKLINE = 0.13
 """Depth of a neckline below the top of the torso, standing heights; a bare belly is bare behind as well."""
 _TOP, _SEAM = 0.015, 0.014
 """Rows at the top where a neckline begins, and the width of the seam around it, standing heights."""
-_SKIN_RATIOS = (0.25, 0.4)
-"""Largest log differences of red and of blue over green from the face's."""
 _LEAST_BESIDE = 0.05
 """Fraction of the sides that must look like skin for it to be the garment's color."""
-_DARKEST = -1.6
-"""Least log luminance over the face's."""
 _LEAST_PART = 0.0008
 """Least replaced area, squared standing heights."""
 
@@ -94,7 +91,7 @@ def _neckline(view: FittedView, torso: NDArray[np.bool_], side: NDArray[np.bool_
     if skin is None or not len(rows):
         return none
     height_px = view.reference.height_px
-    alike = torso & _looks_like_skin(view.reference.colors, skin)
+    alike = torso & looks_like_skin(view.reference.colors, skin)
     alike[rows[0] + round(_LOWEST_NECKLINE * height_px) :] = False
     count, labels = cv2.connectedComponents(alike.astype(np.uint8), connectivity=8)
     top = labels[rows[0] : rows[0] + max(2, round(_TOP * height_px))]
@@ -107,14 +104,6 @@ def _neckline(view: FittedView, torso: NDArray[np.bool_], side: NDArray[np.bool_
     size = 2 * round(_SEAM * height_px) + 1
     grown = cv2.dilate(begun[labels].astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     return np.where(torso, grown, none)
-
-
-def _looks_like_skin(colors: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(h, w) whether a color has the ratios of channels that the skin (3,) has, in whatever light."""
-    logs = np.log(np.maximum(colors, 2e-3)) - np.log(np.maximum(skin, 2e-3))
-    red = np.abs(logs[..., 0] - logs[..., 1])
-    blue = np.abs(logs[..., 2] - logs[..., 1])
-    return np.asarray((red < _SKIN_RATIOS[0]) & (blue < _SKIN_RATIOS[1]) & (logs @ _LUMA > _DARKEST))
 
 
 def _deviation(values: NDArray[np.float32]) -> float:

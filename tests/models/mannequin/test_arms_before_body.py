@@ -54,6 +54,32 @@ def test_hanging_arms_are_read_and_cover_what_is_behind_them(figure: Figure) -> 
     assert arms.area[y, x] and not arms.area[y, 400]
 
 
+def test_arms_that_a_portrait_does_not_show_cover_nothing(figure: Figure) -> None:
+    portrait = replace(_view(figure, "folded"), cut_row=500.0)
+    # Its legs are unknown.
+    portrait.skeleton[[JOINT[f"{side}_{part}"] for side in ("left", "right") for part in ("knee", "ankle")]] = np.nan
+    assert find_lower_arms(portrait).are_folded
+    portrait.joints[JOINT["left_wrist"], 2] = 0.5
+    one = find_lower_arms(portrait)
+    assert BONE["hand.L"] in one.guessed and BONE["hand.R"] in one.before_body
+    assert not one.areas[0].any() and one.areas[1].any()
+    assert not one.shows_none
+    portrait.joints[JOINT["right_elbow"], 2] = 0.5
+    assert find_lower_arms(portrait).shows_none
+
+
+def test_fingers_of_folded_arms_belong_to_them(figure: Figure) -> None:
+    view = _view(figure, "folded")
+    x, y = np.rint(view.joints[JOINT["nose"], :2]).astype(int)
+    skin = (0.5, 0.3, 0.2)
+    view.colors[y - 40 : y + 40, x - 40 : x + 40] = skin
+    arms = find_lower_arms(view)
+    column = round(view.skeleton[JOINT["left_hand"], 0])
+    top = int(np.flatnonzero(arms.area[:, column])[0])
+    view.colors[top - 20 : top + 20, column - 6 : column + 6] = skin
+    assert find_lower_arms(view).area[top - 20, column] and not arms.area[top - 20, column]
+
+
 def test_folded_arms_are_not_read(figure: Figure) -> None:
     arms = find_lower_arms(_view(figure, "folded"))
     assert arms.hides_forearms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from pipeline.datatypes.survey import Person
 from pipeline.joints import HIPS, JOINT, NUM_JOINTS, NUM_SKELETON, SHOULDERS
 from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.cut_body import measurable, with_guesses_hung
-from pipeline.models.mannequin.cut_texture import cut_off, with_matching_legs, with_matching_top
+from pipeline.models.mannequin.cut_texture import cut_off, far_beside, with_matching_legs, with_matching_top
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import LANDMARK, Group, load_figure
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES
@@ -91,6 +92,22 @@ def test_a_view_knows_where_its_picture_ends() -> None:
     assert view is not None and not view.is_whole
     assert view.cut_row == np.flatnonzero(view.mask.any(1))[-1] + 1
     assert 0.85 * HEIGHT < view.height_px < 1.05 * HEIGHT
+
+
+def test_a_head_alone_is_not_fitted() -> None:
+    picture, person = picture_until(0.4 * HEIGHT)
+    unsure = person.joints.copy()
+    unsure[[JOINT["left_shoulder"], JOINT["right_shoulder"]], 2] = 0.1
+    assert make_view(picture, person) is not None
+    assert make_view(picture, replace(person, joints=unsure)) is None
+
+
+def test_a_picture_says_nothing_far_beside_the_person() -> None:
+    view = make_view(*picture_until(0.4 * HEIGHT))
+    assert view is not None
+    apart = cv2.distanceTransform((~view.mask).astype(np.uint8), cv2.DIST_L2, 5)
+    beside = far_beside(view)
+    assert beside[apart > 0.015 * HEIGHT].all() and not beside[apart < 0.005 * HEIGHT].any()
 
 
 @pytest.mark.parametrize("end", [0.4, 0.43])

@@ -50,6 +50,14 @@ def test_cloth_that_goes_on_around_legs_in_one_color_is_trousers() -> None:
     assert find_hanging(view) is None
 
 
+def test_trousers_with_a_ball_beside_one_leg_under_a_shirt_are_trousers() -> None:
+    view = _view(CLOTH, 75)
+    view.mask[HEM:700, 235:265] = False
+    view.mask[400:HEM, 325:400] = True
+    view.colors[130:430] = (0.4, 0.5, 0.1)
+    assert find_hanging(view) is None
+
+
 def test_a_wide_coat_over_trousers_of_its_color_is_a_coat() -> None:
     view = _view(CLOTH, 120)
     view.mask[HEM:700, 235:265] = False

@@ -39,6 +39,10 @@ def test_a_studios_skin_becomes_paler_and_keeps_hue_and_exposure() -> None:
     assert after == pytest.approx(20, abs=1.5)
     assert kept == pytest.approx(hue, abs=0.12)
     assert out[0, 0].max() == pytest.approx(STUDIO.max(), abs=1e-3)
+    # Stubble and shade keep their exposure as well.
+    fine[:5] = 0.2
+    gray = with_usual_chroma(fine, known, groups, parts, np.zeros(80, bool), None)
+    np.testing.assert_allclose(gray[:5], 0.2, atol=1e-3)
     # A garment of the same color is no skin.
     assert np.array_equal(out[40:], fine[40:])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -155,6 +157,8 @@ def test_bags_hang_from_hanging_hands(figure: Figure) -> None:
     reference = view(own)
     held = with_things(figure, reference, [thing], None)
     hung = with_bags_hanging(held, reference)
+    # Beside somebody whom the picture cuts off it is rather somebody else's.
+    assert with_things(figure, replace(reference, cut_row=700.0), [thing], None) is figure
     rows = np.arange(len(figure.vertices), len(hung.vertices))
     assert not np.allclose(held.vertices[rows], hung.vertices[rows])
     assert np.array_equal(held.vertices[: rows[0]], hung.vertices[: rows[0]])
