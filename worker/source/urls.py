@@ -48,8 +48,8 @@ class Target:
 def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
     """Parse an http(s) URL. Raises ``UrlRejected``, whose message contains nothing of the URL.
 
-    Rejected are other schemes, credentials, blanks and control characters, a host that ends with a dot, and ports below
-    1024 other than 80 and 443. ``private_hosts`` holds ``host`` or ``host:port``, in lower case.
+    Rejected are other schemes, credentials, blanks and control characters, a host that ends with a dot or has a percent
+    sign, and ports below 1024 other than 80 and 443. ``private_hosts`` holds ``host`` or ``host:port``, in lower case.
     """
     if _UNUSUAL.search(url):
         raise UrlRejected("the URL contains a space or a control character", field=field)
@@ -63,7 +63,8 @@ def read_url(url: str, *, field: str, private_hosts: frozenset[str]) -> Target:
         raise UrlRejected("only http and https URLs can be used", field=field)
     if parts.username is not None or parts.password is not None:
         raise UrlRejected("the URL must not contain a user name or a password", field=field)
-    if not host or host.endswith("."):
+    # A zone, or letters in disguise: neither names a public host, and looking it up would only take time.
+    if not host or host.endswith(".") or "%" in host:
         raise UrlRejected("the URL has no usable host", field=field)
     if port is None:
         port = 443 if parts.scheme == "https" else 80
