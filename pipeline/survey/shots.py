@@ -15,10 +15,11 @@ from scenedetect import FrameTimecode
 from scenedetect.detector import FlashFilter
 from scenedetect.detectors import ContentDetector
 
-from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.arrays import Float32Array, Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.maths.reduce import reduced
 from pipeline.survey.dissolves import DissolveDetector
+from pipeline.survey.sudden_light import correlation, without_light
 
 _SMALL_SHORT_SIDE = 120
 """Scene detection needs no more; PySceneDetect itself reduces pictures to about 256 px across."""
@@ -66,6 +67,15 @@ the same place onto the one before the dip."""
 _MOST = 0.8
 
 
+_PLACE_LIKENESS = 0.65
+"""Correlation of two pictures without their light: 0.74 and more of one place, up to 0.18 of two, 0.56 where three
+quarters of the picture are exchanged."""
+
+
+_LIGHT_REACH = 0.1
+"""Of the picture's width: motion over the frames in which a light comes or goes."""
+
+
 _ZOOMS = (1.15, 1.3)
 """Of a digital zoom within one frame, in and out; optical flow finds a tenth and less by itself."""
 
@@ -89,7 +99,7 @@ class CutDetector:
         """Whether the blank frames ended a gradual fade."""
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
-        self._dissolves = DissolveDetector(self._rate, _is_explained)
+        self._dissolves = DissolveDetector(self._rate, _is_same_place)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter counts frames: a shot with fewer frames than this is not started.
         self._detector = ContentDetector(
@@ -167,11 +177,23 @@ def _is_fading(contrasts: Sequence[float]) -> bool:
 def _same_scene(before: Picture, now: Picture) -> bool:
     """Return whether flow and gain map one small picture onto the next, where neither is saturated; one of them may be
     a zoomed part of the other."""
-    if _is_explained(before, now):
+    if _is_same_place(before, now, _DIP_REACH):
         return True
     return any(
         _is_explained(*pair) for zoom in _ZOOMS for pair in ((_middle(before, zoom), now), (before, _middle(now, zoom)))
     )
+
+
+def _is_same_place(before: Picture, now: Picture, reach: float = _LIGHT_REACH) -> bool:
+    """Return whether flow maps one small picture onto the next, also in a light that is not the same everywhere, like
+    that of a light leak: then by motion of at most ``reach`` picture widths."""
+    if _is_explained(before, now):
+        return True
+    a, b = (without_light(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)) for picture in (before, now))
+    flow = _flow(a, b)
+    if _motion(flow) > reach * now.shape[1]:
+        return False
+    return correlation(_moved(a, flow), b) >= _PLACE_LIKENESS
 
 
 def _middle(picture: Picture, zoom: float) -> Picture:
@@ -188,13 +210,24 @@ def _is_explained(before: Picture, now: Picture, reach: float = 1.0) -> bool:
     if clear.mean() < _LEAST_CLEAR:
         clear[:] = True
     a, b = (_equalized(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), clear) for picture in (before, now))
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(b, a, None)
-    if np.quantile(np.hypot(flow[..., 0], flow[..., 1]), _MOST) > reach * now.shape[1]:
+    flow = _flow(a, b)
+    if _motion(flow) > reach * now.shape[1]:
         return False
     left = np.abs(_moved(a, flow) - b)[clear].mean()
     # Compared with an unrelated picture: the frame itself rotated, with the same values at other places.
     unrelated = np.abs(b[::-1, ::-1].astype(np.float32) - b)[clear].mean()
     return bool(left < _EXPLAINED * unrelated and left < 20.0)
+
+
+def _flow(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Float32Array:
+    """Return (h, w, 2): where in ``before`` each pixel of ``now`` was, relative to it, in pixels."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(now, before, None)
+    return np.asarray(flow, np.float32)
+
+
+def _motion(flow: Float32Array) -> float:
+    """Return the pixels by which most of the picture moves at most."""
+    return float(np.quantile(np.hypot(flow[..., 0], flow[..., 1]), _MOST))
 
 
 def _moved(gray: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,6 +46,10 @@ def agreement(before: Luma, now: Luma, before_from_now: Transforms, free: Mask) 
     both = free & (moved > 0)
     if np.count_nonzero(both) < _LEAST_PX:
         return -1.0
-    a = moved[both].astype(np.float64) - 128
-    b = now[both].astype(np.float64) - 128
+    return correlation(moved[both], now[both])
+
+
+def correlation(before: NDArray[np.generic], now: NDArray[np.generic]) -> float:
+    """Return the correlation -1..1 of pixels ``without_light`` (N,) at the same places; 0 where one side is flat."""
+    a, b = (each.astype(np.float64).ravel() - 128 for each in (before, now))
     return float(a @ b / max(float(np.sqrt((a @ a) * (b @ b))), 1e-9))

@@ -32,6 +32,16 @@ def faded(before: list[Picture], after: list[Picture], first: int, frames: int) 
     return [np.rint(a * (1 - weight) + b * weight).astype(np.uint8) for a, b, weight in pairs]
 
 
+def leaked(pictures: list[Picture]) -> list[Picture]:
+    """Return a clip over which a warm light passes from left to right."""
+    place = np.arange(pictures[0].shape[1])
+    levels = [np.exp(-(((place - 6 * t) / 70) ** 2))[:, None] * (255, 120, 40) for t in range(len(pictures))]
+    return [
+        np.rint(255 - (255 - one) * (1 - level / 255)).astype(np.uint8)
+        for one, level in zip(pictures, levels, strict=True)
+    ]
+
+
 def weights_of(pictures: list[Picture]) -> NDArray[np.float32] | None:
     detector = CutDetector(video_info(len(pictures)), "content")
     for index, picture in enumerate(pictures):
@@ -58,8 +68,9 @@ def test_a_cross_fade_is_found_with_its_weights(frames: int) -> None:
         scene(1, speed=5.0),
         [*scene(1)[:30], *scene(2)[30:]],
         [np.rint(picture * (0.5 + t / COUNT)).clip(0, 255).astype(np.uint8) for t, picture in enumerate(scene(1))],
+        leaked(scene(1, speed=0.4)),
     ],
-    ids=["slow pan", "quick pan", "cut", "light"],
+    ids=["slow pan", "quick pan", "cut", "light", "light leak"],
 )
 def test_what_is_no_cross_fade_is_not_taken_for_one(pictures: list[Picture]) -> None:
     assert weights_of(pictures) is None
