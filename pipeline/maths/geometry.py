@@ -180,3 +180,8 @@ def pair_motions(world_from_source: Transforms) -> Transforms:
     if len(world_from_source) > 1:
         result[1:] = normalized(np.asarray(np.linalg.solve(world_from_source[1:], world_from_source[:-1]), np.float64))
     return result
+
+
+def scale_of(transforms: Transforms) -> NDArray[np.float64]:
+    """Return (T,) by how much transforms (T, 3, 3) enlarge."""
+    return np.asarray(np.sqrt(np.abs(np.linalg.det(transforms[:, :2, :2]))), np.float64)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datatypes.arrays import Transforms
 from pipeline.joints import HIPS, JOINT, SHOULDERS
+from pipeline.maths.geometry import scale_of
 from pipeline.maths.smoothing import fill_gaps, gaussian_smooth
 from pipeline.plan.cut_off import HEIGHT_OF_LEG, legs_in_picture
 from pipeline.plan.face_height import height_of_face
@@ -43,6 +45,8 @@ SHORTEST_PX = 1.0
 RATIO_BOUNDS = (0.75, 1.35)
 """Nobody deviates further from the usual proportions."""
 MIN_CONFIDENCE = 0.5
+LEAST_ZOOM_STEP = 0.015
+"""Of the scale's logarithm, from frame to frame: hand-held cameras stay below 0.005."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def standing_height(
     size_wh: tuple[int, int],
     ratios: HeightRatios | None = None,
     corrected: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]] | None = None,
+    zoom: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the standing height (T,) in px, top of the head to the heels, smooth over time.
 
@@ -77,7 +82,8 @@ def standing_height(
     about a line through the logarithms is taken, so that someone who approaches may grow fast, then a Gaussian. Depth
     is not used: the landmark model's z made the man of walk_a 30 % too tall. ``corrected`` takes the measured heights,
     NaN where unknown, and the frames (T,) in which foreshortening makes them too small, and may change them before they
-    are smoothed. NaN rows are frames without the person; the result is finite everywhere when any row is.
+    are smoothed. The ``sudden_zoom`` (T,) of the frames is not smoothed. NaN rows are frames without the person; the
+    result is finite everywhere when any row is.
     """
     ratios = ratios or height_ratios(skeletons, joints, size_wh)
     whole, trunk, leg, top = _heights(skeletons, joints, size_wh)
@@ -94,6 +100,8 @@ def standing_height(
         return np.full(len(height), np.nan)
     if corrected is not None:
         height = corrected(height, is_foreshortened(excess))
+    if zoom is not None:
+        height /= zoom
     usual = np.full(len(height), np.nan)
     logs = np.log(np.maximum(height, 1.0))
     first = np.searchsorted(pts_seconds, pts_seconds - HEIGHT_SECONDS / 2 - 1e-9)
@@ -108,7 +116,16 @@ def standing_height(
     smooth = gaussian_smooth(fill_gaps(usual, pts_seconds), pts_seconds, HEIGHT_SIGMA_SECONDS)
     # A few frames of somebody cut off, each of another height, carry no line that may be prolonged.
     reach = np.exp(BEYOND_SEEN)
-    return np.clip(smooth, np.nanmin(usual) / reach, np.nanmax(usual) * reach)
+    steady = np.clip(smooth, np.nanmin(usual) / reach, np.nanmax(usual) * reach)
+    return steady if zoom is None else steady * zoom
+
+
+def sudden_zoom(world_from_source: Transforms) -> NDArray[np.float64]:
+    """Return (T,) how far the picture is zoomed, up to a factor, by zooms too quick for a lens or a step: an editor's
+    punch on a beat."""
+    steps = -np.diff(np.log(scale_of(world_from_source)), prepend=np.nan)
+    steps[0] = 0.0
+    return np.exp(np.cumsum(np.where(np.abs(steps) > LEAST_ZOOM_STEP, steps, 0.0)))
 
 
 def height_ratios(

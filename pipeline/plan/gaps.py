@@ -15,7 +15,7 @@ from pipeline.datatypes.survey import LIMB_PLACES, Track
 from pipeline.joints import HIPS, LIMBS, NUM_JOINTS, NUM_SKELETON, WRISTS
 from pipeline.maths.geometry import apply_transform, invert
 from pipeline.maths.smoothing import gaussian_smooth, shot_slices, true_runs
-from pipeline.plan.body_height import HeightRatios, height_ratios, standing_height
+from pipeline.plan.body_height import HeightRatios, height_ratios, standing_height, sudden_zoom
 from pipeline.plan.cut_off import legs_alone, with_upper_bodies
 from pipeline.plan.doubted_arms import with_arms_doubted
 from pipeline.plan.hidden_gaps import BoxesByFrame, is_hidden_between
@@ -72,8 +72,9 @@ def subject_of_tracks(
             edges[track.frames] = track.limb_edges
     presence = np.where(found, Presence.FOUND, Presence.ABSENT).astype(np.uint8)
     height = np.full(total, np.nan)
+    zoom = sudden_zoom(world)
     for shot in shot_slices(shot_starts, total):
-        _take_landmarks(joints[shot], skeletons[shot], edges[shot], info, shot)
+        _take_landmarks(joints[shot], skeletons[shot], edges[shot], info, shot, zoom[shot])
         alone = legs_alone(joints[shot], boxes[shot])
         joints[shot], skeletons[shot] = with_upper_bodies(joints[shot], skeletons[shot], alone, info.pts_seconds[shot])
         shift = sole_shift(joints[shot], boxes[shot], visible[shot], info.pts_seconds[shot], info.size_wh[1])
@@ -110,11 +111,12 @@ def _take_landmarks(
     edges: NDArray[np.float64],
     info: VideoInfo,
     shot: slice,
+    zoom: NDArray[np.float64],
 ) -> None:
     """Correct the joints and skeletons of one shot, in place: front and back are not exchanged for a moment, and arms
     and legs are where the masks show them."""
     at = info.pts_seconds[shot]
-    rough_height = standing_height(skeletons, joints, at, info.size_wh)
+    rough_height = standing_height(skeletons, joints, at, info.size_wh, zoom=zoom)
     turned = turned_about(joints, skeletons, rough_height, at)
     joints[:], skeletons[:], edges = with_sides_exchanged(joints, skeletons, edges, turned)
     moved = limb_shifts(skeletons, joints[..., 2], edges, rough_height, at)
@@ -165,6 +167,7 @@ def _complete_shot(
         is_short = seconds[after] - seconds[before] <= max_gap_seconds + 1e-9
         if after - before > 1 and (is_short or is_hidden_between(before, after, boxes, others, seconds)):
             presence[before + 1 : after] = Presence.UNCERTAIN
+    zoom = sudden_zoom(world[shot])
     heights = standing_height(
         skeletons[shot],
         joints[shot],
@@ -172,6 +175,7 @@ def _complete_shot(
         info.size_wh,
         ratios,
         lambda measured, folded: with_held_size(measured, state.pressed[shot] | folded, world[shot], seconds[shot]),
+        zoom,
     )
     for start, stop in true_runs(presence[shot] != Presence.ABSENT):
         run = slice(shot.start + start, shot.start + stop)
@@ -198,7 +202,9 @@ def _complete_shot(
         confidence = np.maximum(confidence - (LEAST_CONFIDENCE - least), least) * np.clip(seen, 0, 1)
         confidence = with_arms_doubted(confidence, at, heights[start:stop] / min(info.size_wh))
         joints[run] = np.dstack([xy[:, :NUM_JOINTS], confidence])
-        posed = np.dstack([xy[:, NUM_JOINTS:], smooth_depth(together[:, NUM_JOINTS:, 2], at)])
+        zoomed = zoom[start:stop, None]
+        depth = zoomed * smooth_depth(together[:, NUM_JOINTS:, 2] / zoomed, at)
+        posed = np.dstack([xy[:, NUM_JOINTS:], depth])
         skeletons[run] = with_steady_trunk(posed, at, heights[start:stop])
         _carry_over_edges(state, run, shot)
     if state.is_faded is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Transforms
 from pipeline.datatypes.survey import CameraMotion, Survey, Track
-from pipeline.maths.geometry import apply_transform, corners_of, pair_motions
+from pipeline.maths.geometry import apply_transform, corners_of, pair_motions, scale_of
 from pipeline.plan.cross_fades import in_transition
 from pipeline.plan.likeness import bhattacharyya
 from pipeline.plan.pieces import Piece, cut_tracks, heights_of
@@ -169,7 +169,7 @@ def _joint_steps(track: Track, at: int, world_from_source: Transforms) -> tuple[
     places = apply_transform(world_from_source[frames], joints[..., :2])
     known = np.minimum(joints[1:, :, 2], joints[:-1, :, 2]) >= MIN_JOINT_CONFIDENCE
     known &= (np.diff(frames) == 1)[:, None] & np.isfinite(places[1:] - places[:-1]).all(axis=-1)
-    sizes = heights_of(track)[rows] * np.sqrt(np.abs(np.linalg.det(world_from_source[frames][:, :2, :2])))
+    sizes = heights_of(track)[rows] * scale_of(world_from_source[frames])
     ways = np.linalg.norm(np.nan_to_num(np.diff(places, axis=0)), axis=-1) / sizes[1:, None]
     counts = known.sum(axis=1)
     means = np.where(counts >= MIN_JOINTS, (ways * known).sum(axis=1) / np.maximum(counts, 1), np.nan)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Transforms
 from pipeline.joints import FEET, HIPS, JOINT, NUM_JOINTS, SHOULDERS, WRISTS
+from pipeline.maths.geometry import scale_of
 from pipeline.maths.smoothing import smoothstep
 
 IS_LIMB = np.isin(
@@ -75,7 +76,7 @@ def with_held_size(
         reach = _ALL_PRESSED_SECONDS
     if not pressed.any() or np.count_nonzero(free) < _LEAST_FRAMES:
         return height_px
-    scale = np.sqrt(np.abs(np.linalg.det(world_from_source[:, :2, :2])))
+    scale = scale_of(world_from_source)
     logs = np.log(np.maximum(height_px * scale, 1.0))
     told = np.flatnonzero(free)
     held = height_px.copy()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.joints import JOINT, NUM_SKELETON
-from pipeline.plan.body_height import HEIGHT_OF_OUTLINE, height_ratios, standing_height
+from pipeline.plan.body_height import HEIGHT_OF_OUTLINE, height_ratios, standing_height, sudden_zoom
 from pipeline.plan.joint_smoothing import in_picture
 
 SIZE_WH = (640, 360)
@@ -35,6 +35,19 @@ def test_height_keeps_growing_when_the_legs_leave_the_picture() -> None:
     ratio = found / true
     assert np.ptp(ratio[5:-5]) < 0.06
     assert ratio.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_an_abrupt_zoom_changes_the_height_at_once() -> None:
+    zoom = np.where(np.arange(60) % 15 < 3, 1.2, 1.0)
+    skeletons, joints = body(250.0 * zoom)
+    seconds = np.arange(60) / FPS
+    # The camera drifts slowly as well, which says nothing about the height.
+    drift = np.exp(0.004 * np.arange(60))
+    world_from_source = np.stack([np.diag([1 / scale, 1 / scale, 1.0]) for scale in 2 * zoom * drift])
+    found = standing_height(skeletons, joints, seconds, (4000, 4000), zoom=sudden_zoom(world_from_source))
+    assert np.ptp(found / zoom) < 5
+    without = standing_height(skeletons, joints, seconds, (4000, 4000))
+    assert np.ptp(without / zoom) > 30
 
 
 def test_a_close_up_takes_its_scale_from_the_other_shots() -> None:
