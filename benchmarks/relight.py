@@ -1,9 +1,10 @@
 """Relight a truth folder in linear light: `python -m benchmarks.relight FOLDER OUT --light night`.
 
 The same light and the same noise are applied to every video of the folder, so that the ideal result and the clean
-background remain the ground truth of a clip filmed at dusk, at night, half in the shade, in haze, or on a stage. Light
-that varies over the scene is attached to the background by its true tracks. Relit pictures keep the shading of the
-render: only the intensity and the color of the light change.
+background remain the ground truth of a clip filmed at dusk, at night, half in the shade, in haze, on a stage, in the
+bands of lamps that flicker quicker than the shutter rolls, or with a light leak that an editor lays over it. Light that
+varies over the scene is attached to the background by its true tracks. Relit pictures keep the shading of the render:
+only the intensity and the color of the light change.
 """
 
 from __future__ import annotations
@@ -58,7 +59,28 @@ def _haze(column: NDArray[np.float64], width: float) -> NDArray[np.float32]:
     return np.full((len(column), 3), 0.85, np.float32)
 
 
+def _bands(frame: int, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Simulate lamps at twice the mains' frequency under a rolling shutter: bands that drift over the picture."""
+    rows = np.arange(shape[0]) / shape[0]
+    gain = 1 + 0.3 * np.sin(2 * np.pi * (1.5 * rows + 0.37 * frame))
+    return np.asarray(gain[:, None, None], np.float32), np.zeros(3, np.float32)
+
+
+def _leak(frame: int, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Simulate a warm light leak that passes over the picture every two seconds, blended as a screen."""
+    across, down = np.arange(shape[1]) / shape[1], np.arange(shape[0])[:, None] / shape[0]
+    middle = (frame % 60) / 60 * 1.6 - 0.3
+    near = np.exp(-(((across - middle) / 0.22) ** 2) - ((down - 0.3) / 0.6) ** 2)
+    light = np.asarray(near[..., None] * np.array([0.5, 0.18, 0.03]), np.float32)
+    return 1 - light, light
+
+
 LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade, "haze": _haze, "stage": _stage}
+OVERLAYS: dict[str, Callable[[int, tuple[int, int]], tuple[NDArray[np.float32], NDArray[np.float32]]]] = {
+    "bands": _bands,
+    "leak": _leak,
+}
+"""Number of the frame and its (h, w) -> gain of linear light, and the light that is added to it."""
 _NOISE = {"dusk": 0.004, "night": 0.006, "shade": 0.0, "haze": 0.0, "stage": 0.002}
 """Standard deviation of the sensor's noise in linear light after raising the exposure, 1 is white."""
 _VEIL = {"haze": np.array([0.060, 0.066, 0.085], np.float32)}
@@ -72,6 +94,10 @@ def relit(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames (h, w, 3) in another light; ``shifts_px`` (T,) is the background's shift to the right."""
     for t, rgb in enumerate(frames):
+        if light in OVERLAYS:
+            overlaid, added = OVERLAYS[light](t, (rgb.shape[0], rgb.shape[1]))
+            yield srgb_of(linear_of(rgb) * overlaid + added)
+            continue
         width = rgb.shape[1]
         gain = LIGHTS[light](np.arange(width) - shifts_px[t], float(width)) * _EXPOSURE[light]
         linear = linear_of(rgb) * gain[None] + _VEIL.get(light, np.float32(0))
@@ -125,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with videos, gt.npz and masks")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--light", choices=sorted(LIGHTS), default="dusk")
+    parser.add_argument("--light", choices=sorted({*LIGHTS, *OVERLAYS}), default="dusk")
     arguments = parser.parse_args()
     relight_folder(arguments.folder, arguments.out, arguments.light)
 

@@ -27,7 +27,7 @@ from pipeline.finish.composite import (
 from pipeline.finish.copy_around import with_copy_around
 from pipeline.finish.inputs import FinishInputs, FrameInputs
 from pipeline.finish.leg_displacement import lower_leg_displacement
-from pipeline.finish.match_layer import graded, match_grain, match_sharpness, veiled
+from pipeline.finish.match_layer import behind_veil, graded, match_grain, match_sharpness, veiled
 from pipeline.finish.mixed_rims import MixedRims, mixed_rims
 from pipeline.finish.panels import background_under_panels, beneath_panels, layer_under_panels, panels_of
 from pipeline.finish.reshake import PlacedLayer, place_layer, support_box
@@ -137,12 +137,13 @@ def find_piece(
     scene = surrounding_scene(inputs, frame_inputs, source_rgb, layer, height_px)
     if scene is None:
         return None
+    takes_light = inputs.settings.composite.light != "daylight"
+    if layer is not None and scene.veil is not None and takes_light:
+        layer = behind_veil(layer, scene.veil, scene.box_xyxy)
     reach_px = reach_of_hole(inputs, height_px).total_px + 2
     masks = scene.masks.within(_room_inside(scene.box_xyxy, inputs.clip.info.size_wh, reach_px))
     overlay_mask = frame_inputs.overlay_mask
-    grade = None
-    if inputs.settings.composite.light != "daylight":
-        grade = find_grade(source_rgb, frame_inputs.subject_mask, overlay_mask)
+    grade = find_grade(source_rgb, frame_inputs.subject_mask, overlay_mask) if takes_light else None
     return Piece(layer, scene, masks.beneath(overlay_mask), height_px, source_rgb, overlay_mask, grade)
 
 

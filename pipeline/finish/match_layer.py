@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.finish.reshake import PlacedLayer
-from pipeline.maths.boxes import box_of_mask, clipped, grown, overlap_slices
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.color_grade import ColorGrade
 from pipeline.maths.grain import Grain, add_grain
 from pipeline.maths.light import levels_of, linear_of
@@ -23,6 +23,7 @@ from pipeline.maths.sharpness import (
     motion_covariance,
     rounded,
 )
+from pipeline.maths.uneven_light import Veil
 from pipeline.runtime.compiled import njit
 
 _LEAST_PX = 0.6
@@ -185,6 +186,17 @@ def veiled(layer: PlacedLayer, veil_rgb: NDArray[np.float32]) -> PlacedLayer:
     premultiplied = layer.premultiplied.copy()
     premultiplied[shown] = lifted * alpha
     return PlacedLayer(layer.box_xyxy, premultiplied, layer.alpha)
+
+
+def behind_veil(layer: PlacedLayer, veil: Veil, box_xyxy: Box) -> PlacedLayer:
+    """Return the layer behind a light leak or the like that lies over the box of a frame."""
+    x0, y0, x1, y1 = box_xyxy
+    within = layer.box_xyxy[0] - x0, layer.box_xyxy[1] - y0, layer.box_xyxy[2] - x0, layer.box_xyxy[3] - y0
+    gain, offset = veil.light.over(within, (x1 - x0, y1 - y0))
+    alpha = layer.alpha[..., None]
+    return PlacedLayer(
+        layer.box_xyxy, np.clip(gain * layer.premultiplied + offset * alpha, 0, 255 * alpha), layer.alpha
+    )
 
 
 def graded(layer: PlacedLayer, grade: ColorGrade) -> PlacedLayer:

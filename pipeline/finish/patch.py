@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import Box, overlap_slices
+from pipeline.maths.uneven_light import Veil
 from pipeline.shaped import Shaped, Shapes
 
 
@@ -32,6 +33,8 @@ class Patch(Shaped):
     others: Mask
     """(h, w) other people, and graphics on top of the picture."""
     body_height_px: float
+    veil: Veil | None = None
+    """Over the box, and not over the plate."""
 
     @property
     def people(self) -> Mask:

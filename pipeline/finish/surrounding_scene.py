@@ -30,9 +30,9 @@ from pipeline.maths.boxes import Box, clipped, grown, overlap_slices, union_of
 from pipeline.maths.cast_shadow import FOOT_BH
 from pipeline.maths.front_shift import FrontShift
 from pipeline.maths.inpaint import fill_hole
-from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow
 from pipeline.maths.similarity import ring_fit
+from pipeline.maths.uneven_light import Veil, match_uneven_light
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.missed import REACH_BH
@@ -60,6 +60,8 @@ class SurroundingScene(Shaped):
     seen: Mask | None = None
     """(h, w) where the plate is known; None where each frame is inpainted."""
     plate_fit: float = float("nan")
+    veil: Veil | None = None
+    """Light that lies over this frame's box."""
 
 
 def surrounding_scene(
@@ -107,7 +109,7 @@ def surrounding_scene(
     if mirrored is not None:
         foot_row = foot_row_of(inputs.plan, frame_inputs.frame.index)
         masks = masks.without_things(mirrored_area(subject_mask, mirrored, foot_row, height_px))
-    return SurroundingScene(box, plate, masks, shadow, patch.seen, fit)
+    return SurroundingScene(box, plate, masks, shadow, patch.seen, fit, patch.veil)
 
 
 def visible_scene(masks: SceneMasks, patch: Patch) -> Mask:
@@ -158,12 +160,12 @@ def _beside_plate(
     subject = np.ascontiguousarray(frame_inputs.subject_mask[area])
     others = np.ascontiguousarray(frame_inputs.not_subject_mask[area])
     free = ~hole & ~subject & ~others
-    lit = match_light(picture, source, grow(hole, ring_px) & free)
+    lit, veil = match_uneven_light(picture, source, grow(hole, ring_px) & free)
     ring = grow(hole, 2 * ring_px) & free & seen
     shown = lit if inputs.settings.plate.gain else picture
     if inputs.settings.composite.match_sharpness:
         shown = match_plate(shown, source, ring, height_px)
-    patch = Patch(box, source, lit, seen, subject, others, height_px)
+    patch = Patch(box, source, lit, seen, subject, others, height_px, veil)
     return patch, replace(patch, plate=shown), ring
 
 
@@ -171,7 +173,7 @@ def _single_plate(inputs: FinishInputs, plates: PlateSet, frame: int, patch: Pat
     """Return the patch's plate from a single anchor, (h, w, 3), in the frame's light; what is shown otherwise is a
     blend."""
     ring = grow(hole, _ring_px(patch.body_height_px)) & ~hole & ~patch.subject & ~patch.others
-    return match_light(plates.render(frame, patch.box_xyxy, is_blended=False)[0], patch.source, ring)
+    return match_uneven_light(plates.render(frame, patch.box_xyxy, is_blended=False)[0], patch.source, ring)[0]
 
 
 def _ground_edit(
@@ -203,9 +205,10 @@ def _masks(
     others_mask = frame_inputs.not_subject_mask
     subject = inputs.plan.subject
     number = frame_inputs.frame.index
-    # In a cross-fade everything differs from the plate.
+    is_veiled = patch.veil is not None and patch.veil.hides(patch.subject)
+    # In a cross-fade everything differs from the plate, in a light leak nothing does.
     is_blended = inputs.plan.is_blended is not None and bool(inputs.plan.is_blended[number])
-    if inputs.scene is None or inputs.plates is None or is_blended:
+    if inputs.scene is None or inputs.plates is None or is_blended or is_veiled:
         return masks_without_scene(frame_inputs.subject_mask, others_mask), None
     return scene_masks(
         inputs.scene,

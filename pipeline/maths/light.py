@@ -109,7 +109,12 @@ def _light_table(light: bytes) -> NDArray[np.uint8] | None:
 
 def match_light(plate_patch: Picture, source_patch: Picture, ring: Mask) -> Picture:
     """Return the plate with the gain and offset per channel that match it to the source inside ``ring`` (h, w)."""
+    return apply_light(plate_patch, light_of_ring(plate_patch, source_patch, ring))
+
+
+def light_of_ring(plate_patch: Picture, source_patch: Picture, ring: Mask) -> NDArray[np.float64]:
+    """Return the (2, 3) gain and offset that match a plate (h, w, 3) to the source inside ``ring`` (h, w)."""
     places = np.flatnonzero(ring)
     # Gathering all of a ring's pixels to use a few of them would cost more than the fit.
     places = places[:: max(1, len(places) // _LIGHT_PIXELS)]
-    return apply_light(plate_patch, fit_light(plate_patch.reshape(-1, 3)[places], source_patch.reshape(-1, 3)[places]))
+    return fit_light(plate_patch.reshape(-1, 3)[places], source_patch.reshape(-1, 3)[places])

@@ -57,6 +57,11 @@ def iou(a: Mask, b: Mask) -> float:
     return both / max(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) - both, 1)
 
 
+def covers_most(cover: Mask, mask: Mask) -> bool:
+    """Return whether more than half of a mask (h, w), which is not empty, lies in another one."""
+    return 2 * int(np.count_nonzero(cover & mask)) > int(np.count_nonzero(mask))
+
+
 def close(mask: Mask, radius_px: float) -> Mask:
     """Return the mask (h, w) without notches and holes that are narrower than a disc of at least 1 px."""
     reach = max(1, round(radius_px))

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Picture, Transforms
+from pipeline.maths.boxes import Box
+from pipeline.maths.light import apply_light
+from pipeline.maths.uneven_light import LightField
 from pipeline.plate.anchors import AnchorPlan
 from pipeline.plate.warp import Warp
 
@@ -44,5 +47,12 @@ class Aligned:
     warp: Warp
     light: NDArray[np.float64]
     """(2, 3) gain and offset that match its light to the anchor's."""
+    uneven: LightField | None
+    """What of that light differs from place to place in the anchor."""
     tier: int
     """Of sharpness, 0 the sharpest."""
+
+    def lit(self, view: Picture, box_xyxy: Box, size_wh: tuple[int, int]) -> Picture:
+        """Return what the candidate shows in a box of the anchor (h, w, 3), in the anchor's light."""
+        lit = apply_light(view, self.light)
+        return lit if self.uneven is None else self.uneven.applied(lit, box_xyxy, size_wh)

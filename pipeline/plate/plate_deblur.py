@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask, Picture, Points
-from pipeline.maths.boxes import box_of_mask, clipped, grown
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.geometry import apply_transform
-from pipeline.maths.light import apply_light
 from pipeline.plate.aligned import Aligned, Candidates
 from pipeline.plate.motion_deblur import BlurredView, sharpened
 from pipeline.plate.registration import work_factor
@@ -44,8 +43,7 @@ def sharpened_plate(stack: Candidates, aligned: list[Aligned], plate: Picture) -
         return plate
     x0, y0, x1, y1 = clipped(grown(box_of_mask(region), _DEBLUR_ROOM_PX), small_wh)
     area = np.s_[y0:y1, x0:x1]
-    middle = np.array([[(x0 + x1) / 2, (y0 + y1) / 2]]) * factor
-    views = [_blurred_view(stack, each, at[area], clear[area], middle, factor) for each, at, clear in blurred]
+    views = [_blurred_view(stack, each, at[area], clear[area], (x0, y0, x1, y1), factor) for each, at, clear in blurred]
     small = np.ascontiguousarray(cv2.resize(plate, small_wh, interpolation=cv2.INTER_AREA)[area])
     solved = sharpened(small, region[area], ~hidden[area], views)
     change = np.zeros((small_wh[1], small_wh[0], 3), np.float32)
@@ -56,14 +54,18 @@ def sharpened_plate(stack: Candidates, aligned: list[Aligned], plate: Picture) -
 
 
 def _blurred_view(
-    stack: Candidates, each: Aligned, at: NDArray[np.float32], clear: Mask, middle: Points, factor: int
+    stack: Candidates, each: Aligned, at: NDArray[np.float32], clear: Mask, box: Box, factor: int
 ) -> BlurredView:
-    """Return a candidate at the positions ``at`` (h, w, 2) of it, and its motion at the anchor's point ``middle``."""
+    """Return a candidate at the positions ``at`` (h, w, 2) of it, those of the reduced anchor's ``box``, and its motion
+    in the middle."""
     source = each.picture if factor == 1 else cv2.blur(each.picture, (factor, factor))
     view = cv2.remap(source, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    x0, y0, x1, y1 = box
+    middle = np.array([[(x0 + x1) / 2, (y0 + y1) / 2]]) * factor
     there = apply_transform(stack.guesses[each.frame], middle)
     moved = (apply_transform(stack.motions[each.frame], there) - there)[0] / 2
-    return BlurredView(apply_light(np.asarray(view, np.uint8), each.light).astype(np.float32), clear, moved / factor)
+    small_wh = stack.size_wh[0] // factor, stack.size_wh[1] // factor
+    return BlurredView(each.lit(np.asarray(view, np.uint8), box, small_wh).astype(np.float32), clear, moved / factor)
 
 
 def _reduced_mask(mask: Mask, size_wh: tuple[int, int]) -> Mask:

@@ -12,6 +12,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.maths.light import apply_light, fit_light
 from pipeline.maths.reduce import reduced
+from pipeline.maths.uneven_light import LightField, light_field
 from pipeline.plate.aligned import Aligned, Candidates
 from pipeline.plate.anchors import AnchorPlan, background_grade
 from pipeline.plate.front_in_place import front_in_place
@@ -95,7 +96,12 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
         pattern, _ = parallax_pattern(warps, stack.size_wh)
     aligned = [
         Aligned(
-            frame, np.asarray(stack.pictures[frame]), stack.grades[frame], warps[frame], lights[frame], tiers[frame]
+            frame,
+            np.asarray(stack.pictures[frame]),
+            stack.grades[frame],
+            warps[frame],
+            *lights[frame],
+            tiers[frame],
         )
         for frame in fitting
     ]
@@ -156,7 +162,9 @@ def sharpness_tiers(details: dict[int, float]) -> dict[int, int]:
     return {frame: int(np.log(most / max(detail, 1e-3)) / np.log(_TIER)) for frame, detail in details.items()}
 
 
-def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArray[np.float64]]) -> list[int]:
+def _fitting(
+    stack: Candidates, warps: dict[int, Warp], lights: dict[int, tuple[NDArray[np.float64], LightField | None]]
+) -> list[int]:
     """Return the candidates that match the anchor around the hole, including the anchor itself.
 
     A candidate registered to a wrong place would paste that place into the plate: no sample is better.
@@ -168,20 +176,20 @@ def _fitting(stack: Candidates, warps: dict[int, Warp], lights: dict[int, NDArra
 
     def fits(frame: int) -> bool:
         candidate = np.asarray(stack.pictures[frame])
-        return misfit(around, candidate, stack.grades[frame] > 0, warps[frame], lights[frame]) < MISFIT
+        return misfit(around, candidate, stack.grades[frame] > 0, warps[frame], lights[frame][0]) < MISFIT
 
     return [frame for frame in stack.plan.candidates if frame == anchor or fits(frame)]
 
 
-def _light(stack: Candidates, warp: Warp, frame: int) -> NDArray[np.float64]:
+def _light(stack: Candidates, warp: Warp, frame: int) -> tuple[NDArray[np.float64], LightField | None]:
     """Match the light of a candidate to the anchor's, at an eighth of the size, where registration does not matter."""
     anchor = stack.plan.frame
     if frame == anchor:
-        return np.stack([np.ones(3), np.zeros(3)])
+        return np.stack([np.ones(3), np.zeros(3)]), None
     both = (_small(stack.grades[anchor]) > 1) & (_small_view(stack.grades[frame], warp) > 1)
-    return fit_light(
-        _small_view(np.asarray(stack.pictures[frame]), warp)[both], _small(np.asarray(stack.pictures[anchor]))[both]
-    )
+    here, there = _small(np.asarray(stack.pictures[anchor])), _small_view(np.asarray(stack.pictures[frame]), warp)
+    light = fit_light(there[both], here[both])
+    return light, light_field(apply_light(there, light), here, both)
 
 
 def _merge(stack: Candidates, aligned: list[Aligned], max_samples: int) -> tuple[Picture, Mask]:
@@ -239,7 +247,7 @@ def _samples(
         if not (grade.astype(bool) & needed_mask).any():
             continue
         view = cv2.remap(each.picture, at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
-        pictures.append(apply_light(np.asarray(view, np.uint8), each.light))
+        pictures.append(each.lit(np.asarray(view, np.uint8), box_xyxy, size_wh))
         grades.append(np.asarray(grade, np.uint8))
         tiers.append(each.tier)
         frames.append(each.frame)

@@ -29,7 +29,7 @@ def with_front_in_place(
     light. ``places`` (h, w) are those at which something is known to be in front; None where that is not known yet.
     """
     height = sample.body.height_px
-    if sample.is_unsure or not _may_be_behind(sample, places):
+    if sample.is_unsure or sample.is_veiled or not _may_be_behind(sample, places):
         return sample, None
     outline = close(sample.subject_mask, max(1, round(_GAP_BH * height))) | (sample.outside < 0)
     inside = np.ascontiguousarray(outline & ~sample.others_mask)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.boxes import Box
-from pipeline.maths.light import match_light
 from pipeline.maths.masks import grow, resized_mask
 from pipeline.maths.reduce import reduced
+from pipeline.maths.uneven_light import match_uneven_light
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.balls import Balls
 from pipeline.scene.body import body_of
@@ -94,7 +94,7 @@ class SceneLearner:
             if row >= 0:
                 self._open.setdefault(row, _Counts(self._plates, self._height_px))
         counts = self._open[rows[0]]
-        is_found = self._is_found(number)
+        is_found = self._is_found(number) and not sample.is_veiled
         if is_found:
             counts.colors.others += others_counts(sample)
         if (sample.others_mask & (sample.outside < _CLOSE_BH)).any():
@@ -106,7 +106,7 @@ class SceneLearner:
         if is_found:
             counts.colors.add_subject(subject_counts(sample))
             counts.colors.head += head_counts(sample)
-        if not sample.is_unsure:
+        if not (sample.is_unsure or sample.is_veiled):
             self._waiting.append((number, sample))
 
     @property
@@ -134,7 +134,7 @@ class SceneLearner:
             near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
             subject = density(counts.colors.subject + sum(weight * colors.subject for weight, colors in near))
             likelihood = likeness(sample, subject)
-            is_found = self._is_found(number)
+            is_found = self._is_found(number) and not sample.is_veiled
             evidence = (Evidence.of if is_found else Evidence.of_hidden)(sample, likelihood)
             places = {}
             for side, row in enumerate(rows):
@@ -222,12 +222,13 @@ def look_at(picture: Picture, number: int, plan: Plan, masks: SubjectMasks, plat
     own, people = (resized_mask(mask, view_wh) for mask in (subject, subject | others))
     hole = grow(own, max(2, round(0.035 * height_px * scale)))
     ring = grow(hole, max(4, round(0.08 * height_px * scale))) & ~hole & ~people
-    view = view_of(box, source, match_light(plate, source, ring), seen, height_px)
+    lit, veil = match_uneven_light(plate, source, ring)
+    view = view_of(box, source, lit, seen, height_px)
     body = body_of(plan.subject.skeletons[number], height_px, (x0, y0), view.factor, size_wh)
-    sample = sample_of(view, body, subject, others, gain)
+    sample = replace(sample_of(view, body, subject, others, gain), is_veiled=veil is not None and veil.hides(own))
 
     def single() -> Picture:
-        return match_light(plates.render(number, box, view_wh, is_blended=False)[0], source, ring)
+        return match_uneven_light(plates.render(number, box, view_wh, is_blended=False)[0], source, ring)[0]
 
     sample, _ = with_front_in_place(sample, single)
     unfound_mask = masks.unfound_others_mask(number)

@@ -92,6 +92,8 @@ class Sample(Shaped):
     """The subject's mask as it was in another frame; None where they were detected."""
     is_unsure: bool = False
     """Whether the plate does not show what the frame shows, as in a fast pan."""
+    is_veiled: bool = False
+    """Whether a veil of light lies over the subject: their colors tell nothing."""
 
 
 def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gain: float) -> Sample:
