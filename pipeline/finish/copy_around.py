@@ -29,10 +29,11 @@ _LINES = 360
 def with_copy_around(edited: EditedFrame, overlays: Overlays | None) -> EditedFrame:
     """Return a frame whose blurred copy, where it has one, shows the new person as well; letters on it stay."""
     around = None if overlays is None else overlays.copy_around(edited.source.index)
-    if around is None or edited.weights is None:
+    if around is None or around[1].gain == 0 or edited.weights is None:
         return edited
     info = edited.source.info
-    box, copy = coded_box(around[0], info), _coded(around[1], info)
+    box = coded_box(around[0], info)
+    copy = _coded(around[1], info)
     free = _free(edited.source.planes[0], box, copy, info)
     changed = np.zeros((info.height, info.width), np.bool_)
     planes = list(edited.result.planes)

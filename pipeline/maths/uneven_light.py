@@ -33,7 +33,8 @@ _FLAT_LEVELS = 10.0
 _ROUNDS = 3
 _LEAST_SIGMA = 2.0
 _LEAST_PX = 60
-_VEIL_TAKES, _VEIL_ADDS = (0.1, 0.25), (30.0, 60.0)
+_VEIL_TAKES = (0.1, 0.25)
+_VEIL_ADDS = (30.0, 60.0)
 """Contrast that a veil takes away, and gray levels that it adds to black: from none to all of it."""
 _ROUNDING = 1e-3
 _GAINED = (2.5, 4.5)

@@ -208,7 +208,9 @@ class MatteMaker:
             others_flags = self._flags(others, len(window.finished))
             self._remakes = _badness(others_cut, others_flags) < _badness(cut, flags)
             if self._remakes:
-                pictures, cut, flags = others, others_cut, others_flags
+                pictures = others
+                cut = others_cut
+                flags = others_flags
         # Frames finished before have their light already.
         painted = [found if picture.alpha is None else None for picture, found in zip(pictures, cut, strict=True)]
         light = WindowLight(window, painted) if self._matches_light else None

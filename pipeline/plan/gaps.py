@@ -49,7 +49,8 @@ def subject_of_tracks(
     is_faded: NDArray[np.bool_] | None = None,
 ) -> Subject:
     """Return a person over all frames: gaps of up to ``max_gap_seconds`` are filled in, longer ones where one of the
-    ``others`` occludes them throughout (``hidden_gaps``). In frames that fade, (T,), they are looked for in vain.
+    ``others`` occludes them throughout (``hidden_gaps``), and the frames that fade (``is_faded``, (T,)) at a shot's end
+    (``shot_ends``).
     """
     total = info.num_frames
     found = np.zeros(total, np.bool_)

@@ -128,7 +128,8 @@ class NearFollower:
         ended = []
         shot = int(np.searchsorted(self._plan.shot_starts, look.number, side="right"))
         if shot != self._shot:
-            ended, self._shot = self.finish(), shot
+            ended = self.finish()
+            self._shot = shot
             self._earlier.clear()
         for layer in self._live:
             self._follow(layer, look)
@@ -146,7 +147,8 @@ class NearFollower:
 
     def finish(self) -> list[Layer]:
         """Return the layers that are followed to the end."""
-        ended, self._live = self._live, []
+        ended = self._live
+        self._live = []
         for layer in ended:
             self._follow_back(layer)
         return ended
@@ -187,7 +189,8 @@ class NearFollower:
 
     def _follow_back(self, layer: Layer) -> None:
         """Add the looks before the first one of a layer, as far as it is recognized in them."""
-        earlier, layer.earlier = layer.earlier, []
+        earlier = layer.earlier
+        layer.earlier = []
         for look in reversed(earlier):
             motion = self._motion(layer, look)
             if motion is None:

@@ -16,7 +16,7 @@ _LEGS = 0.33
 """Least height from ankle to hip: somebody who sits facing the camera has straight legs too. Standing heights."""
 _FEET_LEVEL = 0.06
 """Largest difference of the ankles' heights, standing heights."""
-_CLOTH_FROM, _CLOTH_TO = 0.06, 0.28
+_CLOTH = (0.06, 0.28)
 """Where between hips and ankles the cloth is looked at, as fractions."""
 _AROUND = 0.025
 """Distance from the leg's line within which colors are looked at, standing heights."""
@@ -60,7 +60,7 @@ def first_bare_row(reference: ReferenceView, rows: NDArray[np.int64], low: Float
     if skin is None:
         return len(rows)
     colors = _row_colors(reference, rows, low, high)
-    cloth = _cloth(colors)
+    cloth = _cloth(colors, _CLOTH)
     is_bare = _apart(colors, skin) < _NEARER * _apart(colors, cloth)
     run = max(2, round(_BARE_ROWS * reference.height_px))
     # A row counts when all of the next ones are bare as well.
@@ -95,14 +95,14 @@ def are_trousers(
         return False
     under = _row_colors(reference, below, *(np.full(len(below), edge[-1]) for edge in (low, high)))
     colors = _row_colors(reference, rows.astype(np.int64), low, high)
-    first, last = (round(share * len(rows)) for share in _ABOVE)
     # Not higher: a top that is worn outside covers the hips.
-    above = np.median(colors[first : max(last, first + 1)], axis=0)
+    above = _cloth(colors, _ABOVE)
     return bool(_apart(np.median(under, axis=0)[None], above)[0] < _ALIKE)
 
 
-def _cloth(colors: NDArray[np.float32]) -> NDArray[np.float32]:
-    first, last = (round(share * len(colors)) for share in (_CLOTH_FROM, _CLOTH_TO))
+def _cloth(colors: NDArray[np.float32], part: tuple[float, float]) -> NDArray[np.float32]:
+    """(3,) the median color of a part, in fractions, of a cloth's rows (n, 3)."""
+    first, last = (round(share * len(colors)) for share in part)
     return np.median(colors[first : max(last, first + 1)], axis=0)
 
 

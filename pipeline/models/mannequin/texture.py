@@ -155,9 +155,8 @@ def bake(
         hands = (groups == Group.SKIN) & (parts != PARTS.index("head")) & ~known.any(1)
         fine[hands] = _in_tone(plain[hands], fine[faces][known[faces]])
         known[hands] = True
-    seen_before = known
     fine = _filled(fine, known, figure, triangles, groups, plain)
-    fine = with_plain_gaps(fine, seen_before, figure, triangles, groups, vague, arms)
+    fine = with_plain_gaps(fine, known, figure, triangles, groups, vague, arms)
     if all(np.isfinite(view.reference.cut_row) for view in views):
         fine = with_matching_top(fine, known, figure.vertices[triangles], groups, parts)
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
@@ -228,8 +227,8 @@ def _sampled(
     covered &= (parts != PARTS.index("head"))[:, None]
     seen &= ~covered
     owner = np.where(covered, -2, owner)
-    # Where the picture ends nothing is seen, and nothing is known of what is behind.
-    # Fingers never lie exactly on those of a picture.
+    # Far beside the person and where the picture ends nothing is seen, and nothing is known of what is behind. Only
+    # fingers never lie exactly on those of a picture.
     hands = (groups == Group.SKIN) & np.isin(parts, [PARTS.index("arm.L"), PARTS.index("arm.R")])
     is_outside = far_beside(reference)[row, column] & ~hands[:, None]
     is_outside |= (y >= reference.cut_row) | cut_off(reference, parts, groups)[:, None]
