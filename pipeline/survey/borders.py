@@ -243,11 +243,8 @@ class BorderFinder:
         across = [(a, 0, b, height) for a, b in self._axes[0].pairs()]
         down = [(0, a, width, b) for a, b in self._axes[1].pairs()]
         both = [(a, c, b, d) for a, _, b, _ in across for _, c, _, d in down]
-        for box in (*both, *across, *down):
-            copy = find_copy(self._thumbs, box, self._size_wh)
-            if copy is not None:
-                return _Border(_within_lines(box, self._size_wh), copy)
-        return None
+        found = find_copy(self._thumbs, (*both, *across, *down), self._size_wh)
+        return None if found is None else _Border(_within_lines(found[0], self._size_wh), found[1])
 
     def _people_in(self, box: Box) -> bool:
         """Whether people were seen well inside of the bars around a box: then these are walls or sky."""

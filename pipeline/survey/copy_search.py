@@ -19,6 +19,9 @@ THUMB_PX = 128
 """Long side of the pictures in which copies are searched."""
 _FITTED = 4
 """Pictures by which a copy is fitted."""
+_MOST_FITS = 16
+"""Boxes for which that is done, those whose rough shapes are most alike: the windows of a symmetric facade give
+hundreds of boxes, and a fit takes a fifth of a second."""
 _ZOOMS = (1.0, 1.1, 1.25, 1.5)
 _LEAST_CORRELATION = 0.75
 """Of the rough shapes, letters on the copy included."""
@@ -34,47 +37,66 @@ _ROUGH_PX = 0.04 * THUMB_PX
 _FIRST_BLUR_PX = 2.5
 
 
-def find_copy(thumbs: Sequence[Luma], box_xyxy: Box, size_wh: tuple[int, int]) -> BlurredCopy | None:
-    """Return the blurred copy that fills frames of a size outside of a box (all in px of the frames), None where
-    something else does; ``thumbs`` (h, w) are some of the frames, small.
+def find_copy(
+    thumbs: Sequence[Luma], boxes_xyxy: Sequence[Box], size_wh: tuple[int, int]
+) -> tuple[Box, BlurredCopy] | None:
+    """Return the first of some boxes outside of which a blurred copy fills frames of a size (all in px of the frames),
+    and the copy; None where something else does. ``thumbs`` (h, w) are some of the frames, small.
 
-    Its gain is 0 where it is a copy, but not known well enough to be changed."""
+    The copy's gain is 0 where it is one, but not known well enough to be changed.
+    """
     if not thumbs:
         return None
     height, width = thumbs[0].shape
     x, y = width / size_wh[0], height / size_wh[1]
-    left, top, right, bottom = box_xyxy
-    box = x0, y0, x1, y1 = int(np.ceil(left * x)), int(np.ceil(top * y)), int(right * x), int(bottom * y)
-    if x1 - x0 < _LEAST_SIDE_PX or y1 - y0 < _LEAST_SIDE_PX:
-        return None
-    outside = np.ones((height, width), np.bool_)
-    # The line itself is in neither.
-    outside[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2] = False
-    if np.count_nonzero(outside) < THUMB_PX:
-        return None
     frames = np.dstack([thumbs[number] for number in np.linspace(0, len(thumbs) - 1, _FITTED).round().astype(int)])
-    guess = _rough_copy(frames, box, outside)
-    if guess is None:
-        return None
-    found = fit_blurred_copy(frames, box, outside, guess.copy)
-    if found is None and guess.likeness >= _ALIKE and _is_blurred(frames, box, outside, guess.copy):
-        found = replace(guess.copy, gain=0.0)
-    return None if found is None else found.scaled((1 / x, 1 / y))
+    guesses: list[tuple[Box, _Guess]] = []
+    for box in boxes_xyxy:
+        left, top, right, bottom = box
+        small_box = int(np.ceil(left * x)), int(np.ceil(top * y)), int(right * x), int(bottom * y)
+        guess = _rough_copy(frames, small_box)
+        if guess is not None:
+            guesses.append((box, guess))
+    likest = sorted((guess.likeness for _, guess in guesses), reverse=True)[:_MOST_FITS]
+    for box, guess in guesses:
+        found = _fitted(frames, guess) if guess.likeness >= likest[-1] else None
+        if found is not None:
+            return box, found.scaled((1 / x, 1 / y))
+    return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Guess:
-    """A copy whose blur and gain are not known."""
+    """A copy whose blur and gain are not known, in small frames."""
 
+    box_xyxy: Box
+    outside: Mask
+    """(h, w) what it fills."""
     likeness: float
     """Correlation of the rough shapes."""
     copy: BlurredCopy
 
 
-def _rough_copy(frames: NDArray[np.uint8], box_xyxy: Box, outside: Mask) -> _Guess | None:
+def _fitted(frames: NDArray[np.uint8], guess: _Guess) -> BlurredCopy | None:
+    """Return the copy that ``frames`` (h, w, n) show, with a gain of 0 where it is hardly known; None where there is
+    none."""
+    found = fit_blurred_copy(frames, guess.box_xyxy, guess.outside, guess.copy)
+    if found is None and guess.likeness >= _ALIKE and _is_blurred(frames, guess):
+        return replace(guess.copy, gain=0.0)
+    return found
+
+
+def _rough_copy(frames: NDArray[np.uint8], box_xyxy: Box) -> _Guess | None:
     """Return the centered copy whose rough shapes are most like those outside of the box; ``frames`` (h, w, n)."""
     x0, y0, x1, y1 = box_xyxy
-    height, width = outside.shape
+    if x1 - x0 < _LEAST_SIDE_PX or y1 - y0 < _LEAST_SIDE_PX:
+        return None
+    height, width = frames.shape[:2]
+    outside = np.ones((height, width), np.bool_)
+    # The line itself is in neither.
+    outside[max(y0 - 2, 0) : y1 + 2, max(x0 - 2, 0) : x1 + 2] = False
+    if np.count_nonzero(outside) < THUMB_PX:
+        return None
     shown = _rough(frames)[outside]
     inside = frames[y0:y1, x0:x1].astype(np.float32)
     if min(shown.std(), inside.std()) < _LEAST_CONTRAST:
@@ -89,16 +111,17 @@ def _rough_copy(frames: NDArray[np.uint8], box_xyxy: Box, outside: Mask) -> _Gue
             expected = _rough(change_of_copy(copy, inside, box_xyxy, (width, height)))[outside]
             likeness = float(np.corrcoef(shown.ravel(), expected.ravel())[0, 1])
             if best is None or likeness > best.likeness:
-                best = _Guess(likeness, copy)
+                best = _Guess(box_xyxy, outside, likeness, copy)
     return best if best is not None and best.likeness >= _LEAST_CORRELATION else None
 
 
-def _is_blurred(frames: NDArray[np.uint8], box_xyxy: Box, outside: Mask, copy: BlurredCopy) -> bool:
-    """Whether frames (h, w, n) have less fine detail outside of a box than the picture enlarged."""
-    x0, y0, x1, y1 = box_xyxy
+def _is_blurred(frames: NDArray[np.uint8], guess: _Guess) -> bool:
+    """Whether frames (h, w, n) have less fine detail outside of a guess's box than the picture enlarged."""
+    x0, y0, x1, y1 = guess.box_xyxy
     inside = frames[y0:y1, x0:x1].astype(np.float32)
-    sharp = change_of_copy(replace(copy, sigma_px=_SHARP_PX), inside, box_xyxy, outside.shape[::-1])
-    return _detail(frames.astype(np.float32), outside) <= _LEAST_BLUR * _detail(sharp, outside)
+    copy = replace(guess.copy, sigma_px=_SHARP_PX)
+    sharp = change_of_copy(copy, inside, guess.box_xyxy, guess.outside.shape[::-1])
+    return _detail(frames.astype(np.float32), guess.outside) <= _LEAST_BLUR * _detail(sharp, guess.outside)
 
 
 def _detail(frames: Float32Array, where: Mask) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.blurred_copy import copy_of_row
 from pipeline.datatypes.survey import Overlays
+from pipeline.survey import copy_search
 from pipeline.survey.borders import BorderFinder, tracks_inside
 from pipeline.survey.overlays import OverlayFinder
 from tests.support.clip_info import video_info
@@ -77,6 +78,25 @@ def test_a_title_on_a_bar_leaves_it_one() -> None:
         cv2.putText(picture, "POV: you are late", (90, 70), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 0, 4, cv2.LINE_AA)
     (row,) = found_in(pictures)
     assert np.abs(np.subtract(row[2:], box)).max() <= 1
+
+
+def test_a_facade_with_many_lines_is_searched_in_few_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fit takes a fifth of a second."""
+    facade = np.full((HEIGHT, WIDTH), 90, np.uint8)
+    for place in range(30, WIDTH // 2, 45):
+        facade[:, place : place + 20] = facade[:, WIDTH - place - 20 : WIDTH - place] = 170
+    for place in range(20, HEIGHT // 2, 35):
+        facade[place : place + 14] = facade[HEIGHT - place - 14 : HEIGHT - place] = 200
+    noise = np.random.default_rng(5).normal(0, 4, facade.shape)
+    picture = np.clip(cv2.GaussianBlur(facade, (0, 0), 1.0) + noise, 0, 255).astype(np.uint8)
+    boxes: list[Box] = []
+
+    def fitted(frames: object, box: Box, *rest: object) -> None:
+        boxes.append(box)
+
+    monkeypatch.setattr(copy_search, "fit_blurred_copy", fitted)
+    found_in([picture] * LOOKS)
+    assert 0 < len(set(boxes)) <= 16
 
 
 @pytest.mark.parametrize("step", [6.0, 0.0], ids=["moving", "still"])
