@@ -47,7 +47,7 @@ class _Painter(IdentityGenerator):
 def test_the_matte_of_a_painted_person_is_their_outline(tmp_path: Path) -> None:
     settings = Settings.model_validate({"output": {"codec": "lossless"}})
     models = models_with(_Painter(window_frames=8, conditioning_frames=2), settings)
-    request = JobRequest(WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.2)
+    request = JobRequest(WALK, tmp_path / "out", artifacts=("mask", "layer"), start_s=2.0, end_s=2.4)
     result = run_job(request, settings, models, tmp_path / "work")
     quality = result.report.quality
     assert quality.mattes_propagated == 0 and quality.changed_outside == 0

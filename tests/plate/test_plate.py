@@ -139,6 +139,18 @@ def test_plate_of_an_exposure_ramp_is_in_the_anchors_light(tmp_path: Path) -> No
     assert min(made.psnr_db(plates, plates.anchors.tolist())) >= 33.0
 
 
+def test_plate_of_flickering_lamps_is_in_the_anchors_light(tmp_path: Path) -> None:
+    """Bands of light drift over the picture: no gain for the whole of it matches two frames."""
+    made = make_scene()
+    rows = np.arange(HEIGHT)[:, None, None] / HEIGHT
+    for t in range(FRAMES):
+        bands = 1 + 0.15 * np.sin(2 * np.pi * (1.2 * rows + 0.37 * t))
+        for pictures in (made.pictures, made.truth):
+            pictures[t] = np.clip(np.rint(pictures[t] * bands), 0, 255).astype(np.uint8)
+    plates = made.plates(tmp_path)
+    assert min(made.psnr_db(plates, plates.anchors.tolist())) >= 33.0
+
+
 def test_checkpoint_reads_back_the_same(tmp_path: Path) -> None:
     made = make_scene(shift_px=0.5, parallax_px=0.35)
     plates = made.plates(tmp_path)
