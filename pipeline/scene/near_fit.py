@@ -37,7 +37,7 @@ def planes_through(points: NDArray[np.float64], least: int) -> list[tuple[NDArra
 
 
 def _fitted(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the plane (3,) through most of the points (N, 3), and the indices of those."""
+    """Return the plane (3,) through most of the points (N, 3), and the indices of those: none where all are steep."""
     middle = points[:, :2].mean(axis=0)
     design = np.column_stack([points[:, :2] - middle, np.ones(len(points))])
     depth = points[:, 2]
@@ -49,7 +49,9 @@ def _fitted(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     fits = np.abs(planes @ design.T - depth) < _FIT_PX
     counts = fits.sum(axis=1) * (np.abs(planes[:, :2]) < _MOST_SLOPE).all(axis=1)
     best = int(counts.argmax())
-    plane, on_plane = planes[best], np.flatnonzero(fits[best] & (counts[best] > 0))
+    if counts[best] == 0:
+        return planes[best], np.zeros(0, np.int64)
+    on_plane = np.flatnonzero(fits[best])
     for _ in range(_ROUNDS):
         used = design[on_plane]
         plane = np.linalg.solve(used.T @ used + prior, used.T @ depth[on_plane])

@@ -15,6 +15,7 @@ from pipeline.datatypes.plan import Plan
 from pipeline.plate.plate_set import PlateSet
 from pipeline.scene.front_edges import stands_out
 from pipeline.scene.layers import Label, labels_of
+from pipeline.scene.near_fit import planes_through
 from pipeline.scene.near_follow import NearFollower, PlaneAround, motions_of
 from pipeline.scene.near_layer import NearLayers, save_motions, save_near_row
 from pipeline.scene.near_mosaic import NearMosaic
@@ -73,6 +74,12 @@ def test_a_railing_before_a_wall_is_a_plane_of_its_own(slope: float) -> None:
     (found,) = near_planes([look_at(number, slope=slope) for number in range(len(MOVES))], movement(), 1.0, BODY)
     for row in (70, 130):
         assert found.depth @ (100, row, 1) == pytest.approx(NEAR_PX - slope * (row - 100), abs=0.4)
+
+
+def test_planes_that_are_too_steep_are_chance() -> None:
+    x, y = (places.ravel().astype(np.float64) for places in np.meshgrid(np.arange(12), np.arange(12)))
+    for slope, count in ((0.1, 1), (0.5, 0)):
+        assert len(planes_through(np.column_stack([x, y, slope * y]), 20)) == count
 
 
 def around_ground(slope: float) -> RowParallax:
