@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from diffusers.models.attention import FeedForward
 
+from pipeline.datatypes.appearance import Appearance
 from pipeline.datatypes.plan import Presence
 from pipeline.datatypes.window import Layer, Window
 from pipeline.models.diffusion.backend import DiffusionBackend
@@ -25,6 +26,11 @@ _FEED_FORWARD_PIECES = 4
 
 class AnimateDiff(DiffusionBackend):
     """A window's first frames are those finished by the previous window: their latents are kept at every step."""
+
+    def prepare(self, appearance: Appearance) -> tuple[str, ...]:
+        """Encode prompt and reference picture; feed-forward layers that an earlier job split are whole again."""
+        feed_forward_whole(self._parts.unet)
+        return super().prepare(appearance)
 
     def use_less_memory(self) -> bool:
         """Half as many frames in ControlNets and autoencoder, and the UNet's feed-forward layers in a few pieces.
@@ -94,6 +100,13 @@ def feed_forward_in_pieces(unet: torch.nn.Module) -> None:
     for module in unet.modules():
         if isinstance(module, FeedForward) and not isinstance(module.forward, partial):
             module.forward = partial(_in_pieces, module.forward)
+
+
+def feed_forward_whole(unet: torch.nn.Module) -> None:
+    """Undo ``feed_forward_in_pieces``."""
+    for module in unet.modules():
+        if isinstance(module, FeedForward):
+            module.__dict__.pop("forward", None)
 
 
 def _in_pieces(forward: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **more: Any) -> torch.Tensor:

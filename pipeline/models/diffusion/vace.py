@@ -55,6 +55,7 @@ class Vace(WanBackend):
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Encode the prompt, with an encoder that is unloaded afterwards, and cut out the reference over white."""
+        self.use_all_memory()
         settings = self._settings
         parts = self._parts
         prompts = (

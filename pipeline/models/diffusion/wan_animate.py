@@ -68,6 +68,7 @@ class WanAnimate(WanBackend):
 
     def prepare(self, appearance: Appearance) -> tuple[str, ...]:
         """Cut out the reference over black, as the model was trained; raises ``InvalidInput`` where there is none."""
+        self.use_all_memory()
         self._reference = framed_reference(appearance, _BLACK)
         if self._reference is None:
             raise InvalidInput("this preset needs a reference picture", field="reference_image_url")

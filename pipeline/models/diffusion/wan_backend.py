@@ -32,6 +32,11 @@ class WanBackend(ABC):
         self._is_tiled = True
         return True
 
+    def use_all_memory(self) -> None:
+        """Undo ``use_less_memory``: what an earlier job ran out of memory with does not change this one's pictures."""
+        self._parts.pipeline.vae.disable_tiling()
+        self._is_tiled = False
+
     def rest(self) -> None:
         """Release cached memory for other models."""
         if self._parts.device.type == "cuda":

@@ -181,6 +181,17 @@ def test_animate_requires_a_reference_and_warns_of_a_prompt() -> None:
     assert any("no effect" in told for told in generator.prepare(person_in_reference((200, 40, 40))))
 
 
+@pytest.mark.parametrize("preset", ["wan", "ultra"])
+def test_the_next_job_is_not_made_in_tiles_because_one_ran_out_of_memory(preset: str) -> None:
+    generator = _prepared(preset)
+    vae = generator._parts.pipeline.vae
+    for _ in range(2):
+        assert not vae.use_tiling
+        assert generator.use_less_memory() and not generator.use_less_memory()
+        assert vae.use_tiling
+        generator.prepare(person_in_reference((200, 40, 40)))
+
+
 def test_the_text_encoder_is_loaded_for_a_prompt_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
     real = wan_loading._loaded
