@@ -157,6 +157,7 @@ def test_the_encoder_fails(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> N
     with monkeypatch.context() as patch:
         patch.setattr(encode, "_open_output", broken, raising=True)
         runner.fails(good_job(), "ENCODE_FAILED")
+    runner.does_a_good_job()
 
 
 def test_a_hanging_encoder_replaces_the_worker_and_the_caller_gets_an_answer(
