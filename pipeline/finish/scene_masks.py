@@ -132,12 +132,18 @@ def scene_masks(
         sample = replace(sample, subject_mask=sample.subject_mask | taken, others_mask=sample.others_mask & ~taken)
     if scene.is_fast[frame : frame + 1].any():
         sample = with_unsure_plate(sample)
+    is_veiled = patch.veil is not None and patch.veil.hides(patch.subject)
+    sample = replace(sample, is_unsure=sample.is_unsure or is_veiled)
     places = scene.places_at(row, plates.positions(frame, 0, box_xyxy, view.size_wh))
     sample, shift = with_front_in_place(sample, single, grow(places[0], _BESIDE_PX))
     near = scene.near.mask(frame, row, box_xyxy, view.picture)
     shafts = scene.shafts.expected(frame)
     may_meet = scene.may_meet(frame)
     small = labels_of(sample, scene.row(row), places, settings.complete_mask, may_meet, near, shafts)
+    if is_veiled:
+        # Their colors are not theirs there; what stands in front of them is known from other frames.
+        known_front = places[0] if near is None else places[0] | near[0]
+        small[sample.subject_mask & ~known_front & (small != Label.OTHERS)] = Label.SUBJECT
     if not is_borrowed and patch.body_height_px > _CLOSE_UP * subject_mask.shape[0]:
         leave_face(small, sample.subject_mask)
     if scene.balls.mask(frame, box_xyxy) is not None:

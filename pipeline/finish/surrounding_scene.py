@@ -205,10 +205,9 @@ def _masks(
     others_mask = frame_inputs.not_subject_mask
     subject = inputs.plan.subject
     number = frame_inputs.frame.index
-    is_veiled = patch.veil is not None and patch.veil.hides(patch.subject)
-    # In a cross-fade everything differs from the plate, in a light leak nothing does.
+    # In a cross-fade everything differs from the plate.
     is_blended = inputs.plan.is_blended is not None and bool(inputs.plan.is_blended[number])
-    if inputs.scene is None or inputs.plates is None or is_blended or is_veiled:
+    if inputs.scene is None or inputs.plates is None or is_blended:
         return masks_without_scene(frame_inputs.subject_mask, others_mask), None
     return scene_masks(
         inputs.scene,

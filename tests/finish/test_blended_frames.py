@@ -1,9 +1,9 @@
-"""Frames of cross-fades teach plates and labels nothing, and are not judged by them; nor is who is in a light leak."""
+"""Frames of cross-fades teach plates and labels nothing, and are not judged by them."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,30 +66,11 @@ def test_a_blended_frame_is_masked_without_the_scene(monkeypatch: pytest.MonkeyP
         of_frame: Any = SimpleNamespace(
             frame=SimpleNamespace(index=frame), subject_mask=small_mask(), not_subject_mask=nobody
         )
-        nothing: Any = SimpleNamespace(veil=None)
+        nothing: Any = SimpleNamespace()
         found: Any = surrounding_scene._masks(inputs, of_frame, nothing, nothing)[0]
         if frame == BLENDED:
             assert (found.subject == small_mask()).all()
     assert asked == [BLENDED - 1]
-
-
-def test_in_a_light_leak_nobody_is_told_by_their_colors(monkeypatch: pytest.MonkeyPatch) -> None:
-    def scene_masks(*given: Any, is_borrowed: bool) -> tuple[str, None]:
-        return "by the scene", None
-
-    monkeypatch.setattr(surrounding_scene, "scene_masks", scene_masks)
-    composite = SimpleNamespace(composite=None)
-    inputs: Any = SimpleNamespace(plan=fading_plan(fades=False), scene=object(), plates=object(), settings=composite)
-    mask = small_mask()
-    of_frame: Any = SimpleNamespace(
-        frame=SimpleNamespace(index=0), subject_mask=mask, not_subject_mask=np.zeros_like(mask)
-    )
-    light = LightField(np.full((1, 1, 3), 0.5, np.float32), np.full((1, 1, 3), 110, np.float32))
-    leak, haze = Veil(light, np.ones((1, 1), np.float32)), Veil(light, np.full((1, 1), 0.5, np.float32))
-    veiled: Any = SimpleNamespace(veil=leak, subject=mask)
-    assert (surrounding_scene._masks(inputs, of_frame, veiled, cast("Any", None))[0].subject == mask).all()
-    clear: Any = SimpleNamespace(veil=haze, subject=mask)
-    assert surrounding_scene._masks(inputs, of_frame, clear, cast("Any", None))[0] == "by the scene"
 
 
 def test_the_new_person_lies_behind_the_leak() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.finish.patch import Patch
 from pipeline.finish.scene_masks import SceneMasks, leave_face, scene_masks
+from pipeline.maths.uneven_light import LightField, Veil
+from pipeline.scene.colors import bins_of
 from pipeline.scene.layers import Label
 from pipeline.scene.scene_model import SceneRow
 from tests.support.scene_labels import NOTHING, PATH, learned, share
@@ -35,15 +37,23 @@ def test_where_the_subject_was_not_found_others_keep_all_their_pixels() -> None:
     np.testing.assert_array_equal(given_back.subject, masks.subject & ~others)
 
 
-def removed(shot: Shot, row: SceneRow, *, is_borrowed: bool) -> np.ndarray:
+def removed(
+    shot: Shot,
+    row: SceneRow,
+    *,
+    is_borrowed: bool = False,
+    veil: Veil | None = None,
+    front: Mask = NOTHING,
+    near: Mask | None = None,
+) -> np.ndarray:
     """Return (H, W) what is removed in a frame around whose plate ``row`` is known."""
     box = (0, 0, SHAPE[1], SHAPE[0])
     everywhere = np.ones(SHAPE, np.bool_)
-    patch = Patch(box, shot.picture, shot.plate, everywhere, shot.subject_mask, shot.others_mask, HEIGHT_PX)
+    patch = Patch(box, shot.picture, shot.plate, everywhere, shot.subject_mask, shot.others_mask, HEIGHT_PX, veil)
     scene: Any = SimpleNamespace(
         gain=1.0,
-        places_at=lambda at, positions: (NOTHING, NOTHING),
-        near=SimpleNamespace(mask=lambda *rest: None),
+        places_at=lambda at, positions: (front, NOTHING),
+        near=SimpleNamespace(mask=lambda *rest: None if near is None else (near, near)),
         row=lambda at: row,
         may_meet=lambda frame: False,
         is_fast=np.zeros(1, np.bool_),
@@ -109,3 +119,28 @@ def test_a_face_that_was_learned_as_what_stands_in_front_is_the_subject(rows: in
     leave_face(labels, face)
     assert (labels[face] == Label.SUBJECT).all() == is_left
     assert (labels[40:44] == Label.FRONT).all()
+
+
+def test_in_a_light_leak_only_what_is_known_to_be_in_front_is_kept_of_a_mask() -> None:
+    shot = shot_at(150, wall())
+    row = learned([shot_at(x, wall()) for x in PATH])
+    gain, light = 0.4, np.array([140.0, 60.0, 20.0])
+    lit = [np.rint(gain * each + light).astype(np.uint8) for each in (shot.picture, shot.plate)]
+    leaked = replace(shot, picture=lit[0], plate=lit[1])
+    veil = Veil(
+        LightField(np.full((1, 1, 3), gain, np.float32), light[None, None].astype(np.float32)),
+        np.ones((1, 1), np.float32),
+    )
+    bar = np.zeros(SHAPE, np.bool_)
+    bar[:, 146:152] = True
+    behind = replace(leaked, picture=np.where(bar[..., None], leaked.plate, leaked.picture))
+    theirs = shot.subject_mask & ~bar
+    # Something that is carried has the colors that the leak gives the subject.
+    foreign = row.foreign.copy()
+    foreign[bins_of(leaked.picture, 1.0)[shot.subject_mask]] = 0.5
+    alike = replace(row, foreign=foreign)
+    assert share(removed(leaked, alike), shot.subject_mask) < 0.6
+    assert share(removed(leaked, alike, veil=veil), shot.subject_mask) > 0.99
+    for found in (removed(behind, row, veil=veil, front=bar), removed(behind, row, veil=veil, near=bar)):
+        assert share(found, theirs) > 0.97
+        assert share(found, bar & shot.subject_mask) < 0.1
