@@ -25,13 +25,15 @@ _STEADY_LOOKS = 3
 _WARM_UP = 6
 """Looks that are put together as the plane predicts, before the mosaic tells better."""
 _TOLD_PX = 6.0
+"""Parallax of a layer against the plate from which its movement tells it from others."""
 _ALIKE = 0.12
 _ALIKE_PX = 0.6
-"""Movement of a layer against the plate that tells it from others, and most that one which is the same moves against
-it: a share of that, and on top."""
+"""Two layers are one if their movements differ by less than this share of a layer's parallax against the plate, plus so
+many px."""
 _MOST_DRIFT = 0.3
 _MOST_DRIFT_PX = 3.0
-"""The same, against what its plane predicts: what drifts further follows the background."""
+"""A layer is given up where it lies farther than this share of the parallax, plus so many px, from where its plane
+predicts it: then it follows the background."""
 _SETTLED = 14
 """Looks after which a layer is recognized in those before it was found."""
 _MOST_LOST = 10
