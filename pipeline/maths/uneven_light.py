@@ -25,6 +25,8 @@ from pipeline.shaped import Shaped, Shapes
 _SIZE_PX = 64
 """Longer side of the pictures that are compared: what varies smoothly needs no more, and noise and small errors of
 registration average out."""
+_SAMPLED_PX = 192
+"""Longer side of what is averaged to that: every few pixels are enough of it."""
 _SIGMA = 0.07
 """Of the longer side: wider than an arm or a leg, so that what is hidden by one is between what is known."""
 _LEAST_WEIGHT = 1e-3
@@ -120,6 +122,8 @@ def _part(field: Float32Array, box_xyxy: Box, size_wh: tuple[int, int]) -> Float
 def light_field(picture: Picture, source: Picture, ring: Mask) -> LightField | None:
     """Return how the light of ``source`` (h, w, 3) differs from that of ``picture`` from place to place, by what is in
     ``ring`` (h, w); None where it hardly does."""
+    step = max(1, max(ring.shape) // _SAMPLED_PX)
+    picture, source, ring = picture[::step, ::step], source[::step, ::step], ring[::step, ::step]
     height, width = ring.shape
     ratio = min(1.0, _SIZE_PX / max(height, width))
     small_wh = max(1, round(width * ratio)), max(1, round(height * ratio))
