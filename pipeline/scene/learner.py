@@ -134,7 +134,7 @@ class SceneLearner:
             near = [(_FADE ** abs(other - rows[0]), self._colors[other]) for other in self._near(rows[0], rows[0])]
             subject = density(counts.colors.subject + sum(weight * colors.subject for weight, colors in near))
             likelihood = likeness(sample, subject)
-            is_found = self._is_found(number) and not sample.is_veiled
+            is_found = self._is_found(number)
             evidence = (Evidence.of if is_found else Evidence.of_hidden)(sample, likelihood)
             places = {}
             for side, row in enumerate(rows):

@@ -15,8 +15,6 @@ from pipeline.datatypes.arrays import Mask, Picture, Transforms
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.light import CastShadows, WallShape
 from pipeline.maths.geometry import apply_transform, fit_homography_cauchy
-from pipeline.maths.grain import Grain, add_grain, estimate_grain, noise_inside
-from pipeline.maths.inpaint import fill_hole
 from pipeline.maths.light import fit_light, match_light
 from pipeline.maths.reduce import reduced
 from pipeline.plate.anchors import background_grade, plan_anchors
@@ -319,46 +317,3 @@ def test_light_is_matched_in_spite_of_outliers() -> None:
     inside = ~ring & (source < 245).all(axis=2)
     assert np.abs(result[inside].astype(int) - source[inside]).mean() < 1.5
     np.testing.assert_array_equal(fit_light(plate[0, :3], source[0, :3]), [[1, 1, 1], [0, 0, 0]])
-
-
-@pytest.mark.parametrize(("noise", "share"), [(4.0, 1.0), (1.0, 0.25)])
-def test_fine_gravel_that_the_plate_lacks_is_no_grain_on_people(noise: float, share: float) -> None:
-    random = np.random.default_rng(3)
-    plate = np.full((120, 160, 3), 120, np.uint8)
-    ground = np.clip(np.rint(plate + random.normal(0, 4, (120, 160, 1))), 0, 255).astype(np.uint8)
-    person = np.full((120, 60, 3), 60.0) + random.normal(0, noise, (120, 60, 1))
-    person[:, 40:] += 40 * np.sin(np.arange(20))[None, :, None]
-    on_people = noise_inside(np.rint(person).astype(np.uint8), np.ones((120, 60), np.bool_))
-    grain = estimate_grain([plate], [ground], [np.ones((120, 160), bool)], [on_people])
-    assert grain.on_people == pytest.approx(share, abs=0.08)
-    assert grain.sigma[1] == pytest.approx(4, abs=0.4)
-    assert grain.of_people().sigma[1] == pytest.approx(share * 4, abs=0.6)
-    # Nobody to measure: of the background all looks like noise.
-    assert estimate_grain([plate], [ground], [np.ones((120, 160), bool)]).on_people == pytest.approx(1, abs=0.05)
-
-
-def test_grain_is_measured_and_repeats() -> None:
-    random = np.random.default_rng(2)
-    plate = np.full((120, 160, 3), 120, np.uint8)
-    noisy = np.clip(np.rint(plate + random.normal(0, 4, plate.shape)), 0, 255).astype(np.uint8)
-    grain = estimate_grain([plate], [noisy], [np.ones((120, 160), bool)])
-    assert np.allclose(grain.sigma, 4, atol=0.6) and grain.common < 0.1
-    once = add_grain(plate, grain, 5, 9)
-    again = add_grain(plate, grain, 5, 9)
-    np.testing.assert_array_equal(once, again)
-    assert (add_grain(plate, grain, 5, 10) != once).any()
-    assert np.isclose(once.std(), 4, atol=0.6)
-    assert add_grain(plate, Grain((0.0, 0.0, 0.0)), 5, 9) is plate
-
-
-@pytest.mark.parametrize("method", ["telea", "ns"])
-def test_fill_changes_only_the_hole(method: str) -> None:
-    slope = np.repeat(np.linspace(40, 200, 161).astype(np.uint8)[None, :, None], 121, axis=0).repeat(3, axis=2)
-    hole = np.zeros((121, 161), bool)
-    hole[40:80, 60:100] = True
-    damaged = slope.copy()
-    damaged[hole] = 0
-    filled = fill_hole(damaged, hole, "telea" if method == "telea" else "ns")
-    np.testing.assert_array_equal(filled[~hole], slope[~hole])
-    assert np.abs(filled[hole].astype(int) - slope[hole]).max() < 40
-    assert (fill_hole(damaged, np.ones_like(hole)) == 128).all()

@@ -6,8 +6,6 @@ picture's color, back-facing ones that of the cloth in front of them, and the ba
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,40 +15,37 @@ from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.albedo import BRIGHTEST_SKIN, flattened, shared_exposure
 from pipeline.models.mannequin.arms_before_body import find_lower_arms
+from pipeline.models.mannequin.back_texture import back_colors
 from pipeline.models.mannequin.cut_texture import cut_off, far_beside, with_matching_legs, with_matching_top
 from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.face_sides import read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
-from pipeline.models.mannequin.hair_region import find_hair, looks_like_hair
+from pipeline.models.mannequin.hair_region import find_hair
 from pipeline.models.mannequin.hairline import hair_share
 from pipeline.models.mannequin.hand_texture import with_even_hands
-from pipeline.models.mannequin.head_texture import hair_in_picture, head_colors
+from pipeline.models.mannequin.head_texture import hair_in_picture
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, MeshColors, sample_grid, with_levels
 from pipeline.models.mannequin.raster import vertex_normals
-from pipeline.models.mannequin.reference import ReferenceView, extended
+from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.sampling import sample_picture
 from pipeline.models.mannequin.seam_leveling import leveled
 from pipeline.models.mannequin.shape import find_sections
 from pipeline.models.mannequin.skin_tone import with_usual_chroma
-from pipeline.models.mannequin.torso_texture import back_picture
+from pipeline.models.mannequin.surface_samples import SurfaceSamples
 from pipeline.models.mannequin.turned_head import with_far_side_mirrored
-from pipeline.models.mannequin.unclear_body import is_unclear, plain_cloth, with_plain_gaps
+from pipeline.models.mannequin.unclear_body import is_unclear, with_plain_gaps
 from pipeline.models.mannequin.unrolling import unrolled
 
 _DEPTH_SLACK = 0.012
 """Depth behind the front surface at which a point still counts as visible, standing heights: layers of clothes
 touch."""
-_FACING = (0.05, 0.45)
-"""Cosines between which a view's weight rises: grazing views smear."""
 _FACING_HAIR = (0.4, 0.65)
-"""The same where hair is assumed on skin."""
+"""Cosines between which a view's weight rises where hair is assumed on skin."""
 _SHARPNESS = 14.0
 """Sharpness of the transition between views as the surface turns."""
 _PREFERENCE = {"front": 0.2, "back": 0.1}
 """Bonus of the front view's cosine: it has the face, and arms hide much from the side."""
-_BORDER = 0.004
-"""Depth inside the torso's border to which other parts' colors are mixed in, standing heights."""
 _ARM_RADIUS = 0.055
 """Margin around an arm seen from the side that is not sampled: its depth, and what it hides, are unknown. Standing
 heights."""
@@ -58,23 +53,6 @@ _LEAST_SKIN = 200
 """Number of hand samples from which skin color is measured."""
 _LEAST_KNOWN = 0.02
 """Fraction of a layer that must be visible for the rest to be filled from it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
-    """Every sample of the drawn surface in one picture."""
-
-    colors: NDArray[np.float32]
-    """(T, S, 3) the picture's color there."""
-    facing: NDArray[np.float32]
-    """(T, S) cosine to the camera."""
-    seen: NDArray[np.bool_]
-    """(T, S) nothing is in front of it."""
-    own_part: NDArray[np.bool_]
-    """(T, S) what lies in front belongs to the same part of the body."""
-    x: NDArray[np.float32]
-    """(T, S) sampling position in the picture, px; likewise y."""
-    y: NDArray[np.float32]
 
 
 def bake(
@@ -114,13 +92,13 @@ def bake(
         share = one[..., None]
         total += share * flat
         weight += share
-        sure = _ramp(samples.facing, *_FACING)
+        sure = samples.facing_weight()
         # At the temples a front view sees hair at a glance only: skin beside it would be smeared over it.
         hairy = np.maximum(under_hair, (groups == Group.HAIR)[:, None])
-        sure *= 1 - hairy * (1 - _ramp(samples.facing, *_FACING_HAIR))
+        sure *= 1 - hairy * (1 - samples.facing_weight(_FACING_HAIR))
         strength = np.maximum(strength, np.where(good, sure, 0)[..., None])
         through = samples.own_part[..., None] & ~known[..., None]
-        back = _back_colors(view, samples, flat, groups, parts, under_hair)
+        back = back_colors(view, samples, flat, groups, parts, under_hair)
         behind = np.where(through, back, behind)
         known |= samples.own_part
     # Where views are weak, the fallback is blended in; a single weak view is not normalized to full weight.
@@ -162,14 +140,14 @@ def bake(
     return with_levels(fine.astype(np.float32), triangles, len(figure.vertices))
 
 
-def _share(samples: _Samples, view: FittedView) -> NDArray[np.float32]:
+def _share(samples: SurfaceSamples, view: FittedView) -> NDArray[np.float32]:
     """(T, S) weight of a view: one is selected, with a narrow seam to the next.
 
     Details slightly misaligned between two views would show twice.
     """
     good = samples.seen & (samples.facing > 0)
     score = _SHARPNESS * (samples.facing + _PREFERENCE.get(view.reference.view, 0.0))
-    return np.where(good, _ramp(samples.facing, *_FACING) * np.exp(score), 0).astype(np.float32)
+    return np.where(good, samples.facing_weight() * np.exp(score), 0).astype(np.float32)
 
 
 def _in_front_of_ears(
@@ -192,7 +170,7 @@ def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[n
 
 def _sampled(
     view: FittedView, figure: Figure, shares: Float64Array, parts: NDArray[np.int64], groups: NDArray[np.uint8]
-) -> _Samples:
+) -> SurfaceSamples:
     reference = view.reference
     _, corners = sample_grid()
     triangles = view.triangles
@@ -236,7 +214,7 @@ def _sampled(
     owner = np.where(is_outside, -2, owner)
     own_part = owner != -2
     own_part &= (owner < 0) | (parts[owner] == parts[:, None])
-    return _Samples(colors, facing.astype(np.float32), seen, own_part, read_x, read_y)
+    return SurfaceSamples(colors, facing.astype(np.float32), seen, own_part, read_x, read_y)
 
 
 def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
@@ -251,83 +229,6 @@ def _near_arms(reference: ReferenceView) -> NDArray[np.bool_]:
         if len(points) > 1:
             cv2.polylines(drawn, [np.rint(points).astype(np.int32)], False, 1, width)
     return drawn > 0
-
-
-def _back_colors(
-    view: FittedView,
-    samples: _Samples,
-    flat: NDArray[np.float32],
-    groups: NDArray[np.uint8],
-    parts: NDArray[np.int64],
-    under_hair: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """(T, S, 3) colors of the other side of the body: the same cloth, and on the head hair instead of the face."""
-    out = flat.copy()
-    if view.reference.view == "back":
-        return out
-    trunk = (groups != Group.THING) & (parts == PARTS.index("torso"))
-    if is_unclear(view.reference):
-        out = plain_cloth(out, samples.seen & (samples.facing > _FACING[1]), trunk, groups)
-    else:
-        out[trunk] = _back_of_trunk(view, samples, flat, groups, trunk)
-    head = (groups != Group.THING) & (parts == PARTS.index("head"))
-    out[head] = _back_of_head(view, samples, flat, groups, parts, under_hair, head)
-    return out
-
-
-def _back_of_trunk(
-    view: FittedView,
-    samples: _Samples,
-    flat: NDArray[np.float32],
-    groups: NDArray[np.uint8],
-    trunk: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """(n, S, 3) colors of the n triangles of the ``trunk`` (T,): the front's cloth, without its features."""
-    shown = (view.nearest >= 0) & ~find_lower_arms(view.reference).area
-    torso = shown & trunk[view.nearest]
-    # A collar rises at the nape to where the front shows neck and shirt.
-    border = _BORDER * view.reference.height_px
-    back = extended(back_picture(view, torso), torso, border)
-    gain = flat[trunk] / np.maximum(samples.colors[trunk], 1e-6)
-    x, y = samples.x[trunk], samples.y[trunk]
-    out = np.asarray(gain * sample_picture(back, x, y), np.float32)
-    # The seat reaches lower than the belly: a top's color does not go on there.
-    seat = groups[trunk] == Group.LOWER
-    trousers = shown & np.isin(groups, [Group.LOWER, Group.LEG])[view.nearest]
-    if seat.any() and trousers.any():
-        cloth = extended(view.reference.colors, trousers, border)
-        out[seat] = gain[seat] * sample_picture(cloth, x[seat], y[seat])
-    return out
-
-
-def _back_of_head(
-    view: FittedView,
-    samples: _Samples,
-    flat: NDArray[np.float32],
-    groups: NDArray[np.uint8],
-    parts: NDArray[np.int64],
-    under_hair: NDArray[np.float32],
-    head: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """(n, S, 3) colors of the n triangles of the ``head`` (T,): hair instead of the face."""
-    colors = head_colors(view)
-    if colors is None:
-        return flat[head]
-    behind = colors.at(samples.x[head], samples.y[head], np.isin(groups[head], [Group.HAIR, Group.LONG_HAIR]))
-    hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
-    behind += under_hair[head][..., None] * (hair - behind)
-    # What is hair in front has another exposure than the skin beside it.
-    in_front = hair_in_picture(samples.colors, view, parts)
-    is_hair = looks_like_hair(behind, colors.hair_color, colors.skin_color)
-    gains = [_mean_gain(samples, flat, head[:, None] & alike) for alike in (in_front, ~in_front)]
-    return np.asarray(np.where(is_hair, *gains)[..., None] * behind, np.float32)
-
-
-def _mean_gain(samples: _Samples, flat: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    use = samples.seen & chosen & (samples.facing > 0.4)
-    if not use.any():
-        return 1.0
-    return float(flat[use].sum() / max(float(samples.colors[use].sum()), 1e-6))
 
 
 def _filled(
@@ -368,8 +269,3 @@ def _filled(
         colors[~have] = np.where((apart < 0.006)[:, None], source[other], blended)
         out[row] = colors.reshape(-1, NUM_SAMPLES, 3)
     return out
-
-
-def _ramp(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
