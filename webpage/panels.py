@@ -25,7 +25,7 @@ STAGES = {
     "in progress": "a worker has started",
     "open": "opening the clip",
     "survey": "analyzing the clip",
-    "split_screen": "analyzing one of the two videos",
+    "split_screen": "analyzing a part of the picture",
     "people": "finding people",
     "character": "rendering the new person from all sides",
     "plate": "reconstructing the background",

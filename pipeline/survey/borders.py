@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -54,6 +55,8 @@ _MOST_LINES = 6
 _CENTERED = 0.02
 _MOST_THUMBS = 12
 _SAME_PX = 3
+_WHOLE = 0.9
+"""Share of a person's box that lies in the picture; shadows and joints reach a little beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,8 @@ class BorderFinder:
         self._shots: list[tuple[int, int, _Border | None, bool]] = []
         """First and last frame of each shot, its border, and whether there were enough frames to say."""
         self._inside = self._given.get(0)
+        self._last_found: tuple[tuple[int, str], _Border | None] | None = None
+        """Looks and effort of the last search in this shot, and what it found."""
 
     @property
     def inside(self) -> Box | None:
@@ -190,6 +195,7 @@ class BorderFinder:
         self._stride = 1
         self._people = None
         self._looks = 0
+        self._last_found = None
         self._inside = self._given.get(frame)
 
     def look(self, luma: Luma, people: Mask) -> None:
@@ -213,7 +219,7 @@ class BorderFinder:
         self._looks += 1
         # Later ones change little, and each costs a comparison.
         if self._looks in (_LEAST_LOOKS, 2 * _LEAST_LOOKS, 4 * _LEAST_LOOKS):
-            found = self._found()
+            found = self._found("early")
             self._inside = None if found is None else found.box_xyxy
 
     def has_borders(self) -> bool:
@@ -229,7 +235,13 @@ class BorderFinder:
         copies = [border.copy for _, _, border in shots]
         return np.array(rows, np.int64).reshape(-1, 6), copy_table(copies)
 
-    def _found(self) -> _Border | None:
+    def _found(self, effort: Literal["early", "final"] = "final") -> _Border | None:
+        key = self._looks, effort
+        if self._last_found is None or self._last_found[0] != key:
+            self._last_found = key, self._search(effort)
+        return self._last_found[1]
+
+    def _search(self, effort: Literal["early", "final"]) -> _Border | None:
         if self._first in self._given:
             return _Border(self._given[self._first])
         if self._looks < _LEAST_LOOKS:
@@ -243,7 +255,7 @@ class BorderFinder:
         across = [(a, 0, b, height) for a, b in self._axes[0].pairs()]
         down = [(0, a, width, b) for a, b in self._axes[1].pairs()]
         both = [(a, c, b, d) for a, _, b, _ in across for _, c, _, d in down]
-        found = find_copy(self._thumbs, (*both, *across, *down), self._size_wh)
+        found = find_copy(self._thumbs, (*both, *across, *down), self._size_wh, effort)
         return None if found is None else _Border(_within_lines(found[0], self._size_wh), found[1])
 
     def _people_in(self, box: Box) -> bool:
@@ -266,6 +278,19 @@ def _within_lines(box: Box, size_wh: tuple[int, int]) -> Box:
 def tracks_inside(tracks: Sequence[Track], overlays: Overlays) -> tuple[Track, ...]:
     """Return the tracks without those that lie in a border most of the time: people of a blurred copy."""
     return tuple(track for track in tracks if not _is_in_border(track, overlays))
+
+
+def seen_in_copies(tracks: Sequence[Track], pictures: Sequence[tuple[int, int, Box]]) -> bool:
+    """Return whether a part of somebody is seen beside the picture in shots that show its blurred copy there: first and
+    last frame, and the picture's box."""
+    for track in tracks:
+        for first, last, box in pictures:
+            boxes = track.boxes_xyxy[(track.frames >= first) & (track.frames <= last)]
+            sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+            inside = np.clip(sides, 0, None).prod(axis=1)
+            if (inside < _WHOLE * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)).any():
+                return True
+    return False
 
 
 def _is_in_border(track: Track, overlays: Overlays) -> bool:

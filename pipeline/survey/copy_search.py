@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ THUMB_PX = 128
 """Long side of the pictures in which copies are searched."""
 _FITTED = 4
 """Pictures by which a copy is fitted."""
-_MOST_FITS = 16
+_MOST_FITS = {"early": 4, "final": 16}
 """Boxes for which that is done, those whose rough shapes are most alike: the windows of a symmetric facade give
 hundreds of boxes, and a fit takes a fifth of a second."""
 _ZOOMS = (1.0, 1.1, 1.25, 1.5)
@@ -27,6 +28,8 @@ _LEAST_CORRELATION = 0.75
 """Of the rough shapes, letters on the copy included."""
 _ALIKE = 0.85
 """The same where the fit fails."""
+_LEAST_SCALE = 1.25
+"""Of the picture enlarged, where the fit fails: the windows of a facade repeat at scales of up to 1.16."""
 _LEAST_BLUR = 0.5
 """Largest ratio of fine detail in a blurred copy to that of the picture enlarged."""
 _SHARP_PX = 0.1
@@ -38,10 +41,14 @@ _FIRST_BLUR_PX = 2.5
 
 
 def find_copy(
-    thumbs: Sequence[Luma], boxes_xyxy: Sequence[Box], size_wh: tuple[int, int]
+    thumbs: Sequence[Luma],
+    boxes_xyxy: Sequence[Box],
+    size_wh: tuple[int, int],
+    effort: Literal["early", "final"] = "final",
 ) -> tuple[Box, BlurredCopy] | None:
     """Return the first of some boxes outside of which a blurred copy fills frames of a size (all in px of the frames),
-    and the copy; None where something else does. ``thumbs`` (h, w) are some of the frames, small.
+    and the copy; None where something else does. ``thumbs`` (h, w) are some of the frames, small. An ``early`` search
+    tries fewer boxes.
 
     The copy's gain is 0 where it is one, but not known well enough to be changed.
     """
@@ -57,7 +64,7 @@ def find_copy(
         guess = _rough_copy(frames, small_box)
         if guess is not None:
             guesses.append((box, guess))
-    likest = sorted((guess.likeness for _, guess in guesses), reverse=True)[:_MOST_FITS]
+    likest = sorted((guess.likeness for _, guess in guesses), reverse=True)[: _MOST_FITS[effort]]
     for box, guess in guesses:
         found = _fitted(frames, guess) if guess.likeness >= likest[-1] else None
         if found is not None:
@@ -81,7 +88,8 @@ def _fitted(frames: NDArray[np.uint8], guess: _Guess) -> BlurredCopy | None:
     """Return the copy that ``frames`` (h, w, n) show, with a gain of 0 where it is hardly known; None where there is
     none."""
     found = fit_blurred_copy(frames, guess.box_xyxy, guess.outside, guess.copy)
-    if found is None and guess.likeness >= _ALIKE and _is_blurred(frames, guess):
+    is_alike = guess.likeness >= _ALIKE and max(guess.copy.scale_xy) >= _LEAST_SCALE
+    if found is None and is_alike and _is_blurred(frames, guess):
         return replace(guess.copy, gain=0.0)
     return found
 

@@ -197,6 +197,13 @@ class OverlayFinder:
         x, y = np.array(self._size_wh) / self._small_wh
         return [screen.scaled((float(x), float(y))) for screen in found]
 
+    def pictures_in_copies(self) -> list[tuple[int, int, Box]]:
+        """Return first and last frame of the shots, of all frames pushed, that a blurred copy of the picture surrounds,
+        and the picture's box in source px."""
+        borders, copies = self._borders.finish(self._frames)
+        rows = borders[np.isfinite(copies).all(axis=1)].tolist()
+        return [(first, last, (x0, y0, x1, y1)) for first, last, x0, y0, x1, y1 in rows]
+
     def _small_box(self, box: Box) -> Box:
         """Return a box around an inset, at the reduced size."""
         x, y = np.array(self._small_wh) / self._size_wh

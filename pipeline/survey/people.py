@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import ClassVar, Protocol
 
 import cv2
@@ -16,6 +17,7 @@ from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.survey import BODY_PARTS, COLOR_BINS, Person, Track
 from pipeline.joints import FEET
+from pipeline.maths.boxes import Box
 from pipeline.maths.masks import grow_round
 from pipeline.models.interfaces import PeopleBackend
 from pipeline.shaped import Shaped, Shapes
@@ -61,12 +63,24 @@ class _Growing:
 class PeopleFollower:
     """Takes a clip's frames in order and returns its tracks; holds no frame."""
 
-    def __init__(self, info: VideoInfo, max_gap_seconds: float, backend: PeopleBackend, store: MaskSink) -> None:
+    def __init__(
+        self,
+        info: VideoInfo,
+        max_gap_seconds: float,
+        backend: PeopleBackend,
+        store: MaskSink,
+        parts: Sequence[tuple[int, int, Box]] = (),
+    ) -> None:
+        """``parts`` are first and last frame of stretches, and the part of their pictures in which alone people are
+        looked for."""
         aspect = float(info.sample_aspect_ratio) or 1.0
         self._aspect = 1 / aspect if info.quarter_turns % 2 else aspect
         self._size_wh = info.size_wh
         self._backend = backend
         self._store = store
+        self._parts = parts
+        self._looked = 0
+        """Frames that the backend was shown."""
         self._tracker = BoxTracker(float(info.frame_rate) or 30.0, max(LOST_SECONDS, max_gap_seconds))
         self._followed: dict[int, int] = {}
         """Track by the backend's own number."""
@@ -136,13 +150,51 @@ class PeopleFollower:
             pending[frame][track_id] = earlier.mask
 
     def _find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        parts = [self._part_of(self._looked + number) for number in range(len(pictures))]
+        self._looked += len(pictures)
+        found: list[list[Person]] = []
+        for part, same in groupby(zip(parts, pictures, strict=True), key=lambda pair: pair[0]):
+            x0, y0, x1, y1 = part
+            people = self._find_in([np.ascontiguousarray(picture[y0:y1, x0:x1]) for _, picture in same])
+            found += [[_in_whole(person, part, self._size_wh) for person in each] for each in people]
+        return found
+
+    def _part_of(self, frame: int) -> Box:
+        for first, last, box in self._parts:
+            if first <= frame <= last:
+                return box
+        return 0, 0, *self._size_wh
+
+    def _find_in(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        """Find people in pictures of one size, in their pixels."""
         if abs(self._aspect - 1) < 1e-3:
             return self._backend.find_batch(pictures)
-        width, height = self._size_wh
+        height, width = pictures[0].shape[:2]
         square_wh = (max(1, round(width * self._aspect)), height)
         squares = [cv2.resize(picture, square_wh, interpolation=cv2.INTER_AREA) for picture in pictures]
         found = self._backend.find_batch(squares)
         return [[_squeezed(person, square_wh[0] / width, width, height) for person in people] for people in found]
+
+
+def _in_whole(person: Person, part: Box, size_wh: tuple[int, int]) -> Person:
+    """Map a person from a part of the picture to the whole; joints beyond the part are seen as little as those beyond
+    the picture's edge."""
+    x0, y0, x1, y1 = part
+    if part == (0, 0, *size_wh):
+        return person
+    joints = person.joints + np.array([x0, y0, 0], np.float32)
+    x, y = joints[:, 0], joints[:, 1]
+    joints[(x < x0) | (y < y0) | (x > x1 - 1) | (y > y1 - 1), 2] = 0
+    mask = np.zeros(size_wh[::-1], np.bool_)
+    mask[y0:y1, x0:x1] = person.mask
+    return replace(
+        person,
+        box_xyxy=person.box_xyxy + np.array([x0, y0, x0, y0]),
+        joints=joints,
+        skeleton=person.skeleton + np.array([x0, y0, 0], np.float32),
+        mask=mask,
+        earlier=tuple(_in_whole(other, part, size_wh) for other in person.earlier),
+    )
 
 
 def _without_mask(person: Person) -> Person:

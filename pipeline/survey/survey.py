@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.clip import Frame, VideoInfo
-from pipeline.datatypes.survey import CameraMotion, Overlays, Survey
+from pipeline.datatypes.survey import CameraMotion, Overlays, Survey, Track
 from pipeline.maths.boxes import Box
 from pipeline.media.clip import Clip
 from pipeline.media.pixels import luma_of, rgb_of, tints_of
@@ -23,7 +23,7 @@ from pipeline.request import PointChoice
 from pipeline.runtime.callbacks import Check, Progress
 from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
-from pipeline.survey.borders import tracks_inside
+from pipeline.survey.borders import seen_in_copies, tracks_inside
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.fades import FadeFinder
 from pipeline.survey.overlays import OverlayFinder
@@ -88,8 +88,13 @@ def survey_clip(
             background.push(frame, seen, is_cut)
             progress("survey", frame.index + 1, info.num_frames)
     tracks = follower.finish()
-    store.close()
     screens = background.overlays.split_screens()
+    pictures = background.overlays.pictures_in_copies()
+    if seen_in_copies(tracks, pictures):
+        store.clear()
+        follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store, pictures)
+        tracks = _followed(clip, follower, set(shot_starts[1:]), check, progress)
+    store.close()
     parts = chosen_parts(screens, tracks, info.pts_seconds, points)
     if screens:
         background = _Background.of(info, settings, list(zip(screens, parts, strict=True)))
@@ -116,6 +121,20 @@ def survey_clip(
     write_checksum(workspace, store.path)
     write_checksum(workspace, path)
     return survey
+
+
+def _followed(
+    clip: Clip, follower: PeopleFollower, starts: Set[int], check: Check, progress: Progress
+) -> tuple[Track, ...]:
+    """Return the people of a clip, looked for once more; ``starts`` are the first frames of its shots but the first."""
+    with closing(prefetch((frame.index, rgb_of(frame)) for frame in clip.frames())) as ahead:
+        for frames in _batches(ahead, follower.batch_frames):
+            follower.look_ahead([picture for _, picture in frames])
+            for index, picture in frames:
+                check()
+                follower.push(index, picture, index in starts)
+                progress("split_screen", index + 1, clip.info.num_frames)
+    return follower.finish()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,6 +62,13 @@ class MaskStore:
             head = np.array([x0, y0, x1, y1], np.int32).tobytes()
             write_member(self._writer, f"{frame}/{track_id}", head + packed.tobytes())
 
+    def clear(self) -> None:
+        """Drop the masks added so far."""
+        if self._writer is None:
+            raise ValueError(f"{self.path.name} is complete: its masks stay")
+        self._writer.close()
+        self._writer = new_zip(self._part)
+
     def get(self, frame: int) -> Mapping[int, Mask]:
         """Return the masks of one frame by track id, read when they are looked up; empty where nobody was detected.
         Thread-safe."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from conf import compose_settings
+from pipeline.datatypes.arrays import Picture
 from pipeline.datatypes.blurred_copy import copy_of_row
-from pipeline.datatypes.survey import Overlays
-from pipeline.survey import copy_search
+from pipeline.datatypes.clip import Frame
+from pipeline.datatypes.survey import Overlays, Person
+from pipeline.joints import NUM_JOINTS, NUM_SKELETON
+from pipeline.survey import borders, copy_search
 from pipeline.survey.borders import BorderFinder, tracks_inside
 from pipeline.survey.overlays import OverlayFinder
+from pipeline.survey.survey import survey_clip
+from pipeline.workspace.masks import MaskStore
 from tests.support.clip_info import video_info
 from tests.support.followed import made_track
 from tests.support.motion_truth import SIZE_WH
@@ -95,8 +104,21 @@ def test_a_facade_with_many_lines_is_searched_in_few_boxes(monkeypatch: pytest.M
         boxes.append(box)
 
     monkeypatch.setattr(copy_search, "fit_blurred_copy", fitted)
-    found_in([picture] * LOOKS)
-    assert 0 < len(set(boxes)) <= 16
+    assert found_in([picture] * LOOKS) == []
+    # Two early searches and a whole one.
+    assert 0 < len(boxes) <= 4 + 4 + 16
+
+
+def test_a_search_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[int] = []
+    monkeypatch.setattr(borders, "find_copy", lambda *_: searches.append(1))
+    finder = BorderFinder(SIZE_WH)
+    for t in range(6):
+        finder.look(scene(t), NOBODY)
+    assert not finder.has_borders()
+    assert not finder.has_borders()
+    assert len(finder.finish(6)[0]) == 0
+    assert len(searches) == 2
 
 
 @pytest.mark.parametrize("step", [6.0, 0.0], ids=["moving", "still"])
@@ -192,3 +214,55 @@ def test_borders_are_part_of_the_graphics_and_people_in_them_are_nobody() -> Non
     inside = made_track(0, np.arange(60), np.full(60, 320.0))
     beside = made_track(1, np.arange(60), np.full(60, 70.0))
     assert tracks_inside([inside, beside], overlays) == (inside,)
+
+
+class _InBlurredCopy:
+    """A clip: a blurred copy of the picture fills the frame above and below it."""
+
+    info = video_info(20)
+    box = (0, 70, WIDTH, 290)
+
+    def frames(self) -> Iterator[Frame]:
+        chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+        for t in range(self.info.num_frames):
+            yield Frame(t, t, 1, (blurred(scene(t), self.box), chroma, chroma), self.info)
+
+
+class _HalfBody:
+    """Finds somebody whom the picture's lower edge cuts off: in the whole frame, he goes on in the blurred copy."""
+
+    look_back = 0
+    batch_frames = 2
+
+    def reset(self) -> None:
+        pass
+
+    def find_batch(self, pictures: Sequence[Picture]) -> list[list[Person]]:
+        return [[self._person(*picture.shape[:2])] for picture in pictures]
+
+    def _person(self, height: int, width: int) -> Person:
+        top = 200 if height == HEIGHT else 100
+        mask = np.zeros((height, width), np.bool_)
+        mask[top:, 300:360] = True
+        joints = np.full((NUM_JOINTS, 3), 0.9, np.float32)
+        joints[:, 0], joints[:, 1] = 330, np.linspace(top, top + 200, NUM_JOINTS)
+        skeleton = np.zeros((NUM_SKELETON, 3), np.float32)
+        return Person(np.array([300.0, top, 360, height]), 0.9, joints, skeleton, mask, follow_id=0)
+
+
+def test_half_a_body_does_not_go_on_in_the_blurred_copy(tmp_path: Path) -> None:
+    clip = _InBlurredCopy()
+    _, top, _, bottom = clip.box
+    store = MaskStore(tmp_path / "masks.zip", SIZE_WH)
+    settings = compose_settings("preview", ())
+    nothing = lambda *_: None  # noqa: E731
+    survey = survey_clip(clip, _HalfBody(), store, settings, tmp_path, nothing, nothing)  # type: ignore[arg-type]
+    (track,) = survey.tracks
+    assert len(track.frames) == clip.info.num_frames
+    assert np.abs(track.boxes_xyxy - [300, top + 100, 360, bottom]).max() <= 2
+    beyond = track.joints[:, :, 1] > bottom
+    assert beyond.any()
+    assert (track.joints[..., 2][beyond] == 0).all()
+    mask = store.get(7)[track.track_id]
+    assert mask[top + 110 : bottom - 5, 310:350].all()
+    assert not mask[bottom + 1 :].any()
