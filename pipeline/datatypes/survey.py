@@ -67,6 +67,7 @@ class Track(Shaped):
         "frames": ("N",), "boxes_xyxy": ("N", 4), "scores": ("N",), "joints": ("N", NUM_JOINTS, 3),
         "skeletons": ("N", NUM_SKELETON, 3), "color_histograms": ("N", BODY_PARTS, COLOR_BINS), "visible": ("N",),
         "mask_px": ("N",), "limb_edges": ("N", len(LIMBS.rows), len(LIMB_PLACES), 2),
+        "lit_histograms": ("N", BODY_PARTS, COLOR_BINS),
     }  # fmt: skip
 
     track_id: int
@@ -89,6 +90,14 @@ class Track(Shaped):
     limb_edges: NDArray[np.float32] | None = None
     """(N, limbs, places, 2) px: how far the mask's outline is from each bone, on both sides (``survey.limb_edges``);
     None where no masks were looked at."""
+    lit_histograms: NDArray[np.uint8] | None = None
+    """(N, 3, 70) ``color_histograms`` in the light of the shot's first frame, 0 where a veil hid them
+    (``survey.changed_light``); None where the light did not change."""
+
+    @property
+    def colors(self) -> NDArray[np.uint8]:
+        """(N, 3, 70) the histograms to compare within a shot."""
+        return self.color_histograms if self.lit_histograms is None else self.lit_histograms
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

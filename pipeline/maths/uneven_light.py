@@ -9,6 +9,7 @@ pictures show.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import cv2
@@ -65,6 +66,12 @@ class LightField(Shaped):
         """Return gain and offset (h, w, 3) in a box of a picture of some size; the box may reach beyond it."""
         return _part(self.gain, box_xyxy, size_wh), _part(self.offset, box_xyxy, size_wh)
 
+    def then(self, other: LightField | None) -> LightField:
+        """Return what this light and another one after it do together; fields of one size, or one of a single place."""
+        if other is None:
+            return self
+        return LightField(other.gain * self.gain, other.gain * self.offset + other.offset)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Veil(Shaped):
@@ -89,21 +96,34 @@ def match_uneven_light(plate: Picture, source: Picture, ring: Mask) -> tuple[Pic
 
     Where the light is the same everywhere, that is ``match_light``.
     """
-    light = light_of_ring(plate, source, ring)
-    lit = apply_light(plate, light)
+    lit, whole = _evenly_lit(plate, source, ring)
     field = light_field(lit, source, ring)
-    whole = LightField(*(np.asarray(part, np.float32)[None, None] for part in light))
-    if field is None:
-        return lit, _veil(whole)
     size_wh = lit.shape[1], lit.shape[0]
-    total = LightField(field.gain * whole.gain, field.gain * whole.offset + field.offset)
-    return field.applied(lit, (0, 0, *size_wh), size_wh), _veil(total)
+    shown = lit if field is None else field.applied(lit, (0, 0, *size_wh), size_wh)
+    return shown, _veil(whole.then(field))
+
+
+def light_between(picture: Picture, source: Picture, ring: Mask) -> LightField:
+    """Return how the light of ``source`` (h, w, 3) differs from that of ``picture``, by what is in ``ring`` (h, w)."""
+    lit, whole = _evenly_lit(picture, source, ring)
+    return whole.then(light_field(lit, source, ring, is_local=True))
+
+
+def _evenly_lit(plate: Picture, source: Picture, ring: Mask) -> tuple[Picture, LightField]:
+    """Return the plate in the light of the source as far as that is the same everywhere, and that light."""
+    light = light_of_ring(plate, source, ring)
+    return apply_light(plate, light), LightField(*(np.asarray(part, np.float32)[None, None] for part in light))
+
+
+def veil_strength(gain: Float32Array, offset: Float32Array) -> Float32Array:
+    """Return 0..1 (h, w): how much a light of some gain and offset (h, w, 3) takes away contrast and adds light, in one
+    of the channels."""
+    return _ramp(1 - gain.min(axis=2), _VEIL_TAKES) * _ramp(offset.max(axis=2), _VEIL_ADDS)
 
 
 def _veil(light: LightField) -> Veil | None:
-    """Return what takes away contrast and adds light, in one of the channels; None where nothing does."""
-    taken = 1 - light.gain.min(axis=2)
-    strength = _ramp(taken, _VEIL_TAKES) * _ramp(light.offset.max(axis=2), _VEIL_ADDS)
+    """Return the part of a light that is a veil; None where none is."""
+    strength = veil_strength(light.gain, light.offset)
     if not strength.any():
         return None
     share = strength[..., None]
@@ -119,21 +139,22 @@ def _part(field: Float32Array, box_xyxy: Box, size_wh: tuple[int, int]) -> Float
     return np.asarray(part, np.float32)
 
 
-def light_field(picture: Picture, source: Picture, ring: Mask) -> LightField | None:
+def light_field(picture: Picture, source: Picture, ring: Mask, *, is_local: bool = False) -> LightField | None:
     """Return how the light of ``source`` (h, w, 3) differs from that of ``picture`` from place to place, by what is in
-    ``ring`` (h, w); None where it hardly does."""
+    ``ring`` (h, w); None where it hardly does. With ``is_local`` that is decided for each place by itself."""
     step = max(1, max(ring.shape) // _SAMPLED_PX)
     picture, source, ring = picture[::step, ::step], source[::step, ::step], ring[::step, ::step]
     height, width = ring.shape
     ratio = min(1.0, _SIZE_PX / max(height, width))
     small_wh = max(1, round(width * ratio)), max(1, round(height * ratio))
-    share = cv2.resize(ring.astype(np.float32), small_wh, interpolation=cv2.INTER_AREA)
+    share = np.asarray(cv2.resize(ring.astype(np.float32), small_wh, interpolation=cv2.INTER_AREA), np.float32)
     used = share > 0
     if np.count_nonzero(used) < _LEAST_PX:
         return None
     before, now = (_small_mean(each, ring, share) for each in (picture, source))
-    first = float(np.average(_apart(now, before)[used], weights=share[used]))
-    if first <= _GAINED[0]:
+    mean = partial(_local_mean if is_local else _whole_mean, share)
+    first = mean(_apart(now, before))
+    if (first <= _GAINED[0]).all():
         return None
     weights = np.asarray(share, np.float32)
     for _ in range(_ROUNDS):
@@ -141,11 +162,23 @@ def light_field(picture: Picture, source: Picture, ring: Mask) -> LightField | N
         left = _apart(now, gain * before + offset)
         sigma = max(SIGMA_OF_MEDIAN * float(np.median(left[used])), _LEAST_SIGMA)
         weights = np.asarray(share / (1 + (left / (CAUCHY * sigma)) ** 2), np.float32)
-    last = float(np.average(left[used], weights=share[used]))
-    strength = float(_ramp(first - last, _GAINED) * _ramp(1 - last / first, _SHARE))
-    if strength == 0:
+    last = mean(left)
+    strength = _ramp(first - last, _GAINED) * _ramp(1 - last / np.maximum(first, _GAINED[0]), _SHARE)
+    if not strength.any():
         return None
     return LightField(1 + strength * (gain - 1), strength * offset)
+
+
+def _whole_mean(share: Float32Array, values: Float32Array) -> NDArray[np.floating]:
+    """Return the mean (1, 1, 1) of values (h, w), weighted."""
+    return np.full((1, 1, 1), np.average(values, weights=share))
+
+
+def _local_mean(share: Float32Array, values: Float32Array) -> NDArray[np.floating]:
+    """Return the means (h, w, 1) of values (h, w) around each place, weighted."""
+    sigma = _SIGMA * max(share.shape)
+    total = _blurred(share, sigma) + np.float32(_LEAST_WEIGHT)
+    return (_blurred(values * share, sigma) / total)[..., None]
 
 
 def _small_mean(picture: Picture, ring: Mask, share: NDArray[np.floating]) -> Float32Array:
@@ -184,5 +217,5 @@ def _blurred(values: Float32Array, sigma: float) -> Float32Array:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
-def _ramp(values: float | Float32Array, ends: tuple[float, float]) -> Float32Array:
+def _ramp(values: NDArray[np.floating], ends: tuple[float, float]) -> Float32Array:
     return np.asarray(np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1), np.float32)

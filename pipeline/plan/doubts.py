@@ -12,8 +12,7 @@ from pipeline.datatypes.plan import Presence, Subject
 from pipeline.datatypes.survey import Track
 from pipeline.maths.smoothing import true_runs
 from pipeline.maths.time_ranges import seconds_of, times_of
-from pipeline.plan.likeness import bhattacharyya
-from pipeline.plan.linking import looks_of
+from pipeline.plan.linking import likeness_of
 
 ABSENT_SECONDS = 1.0
 MISSED_SECONDS = 0.1
@@ -69,10 +68,9 @@ def _unmarked(lost: NDArray[np.bool_] | None, info: VideoInfo) -> list[str]:
 
 
 def _lookalikes(person: Sequence[Track], others: Sequence[Sequence[Track]], info: VideoInfo) -> list[str]:
-    looks = looks_of(person)
     frames: list[NDArray[np.int64]] = []
     for other in others:
-        likeness = bhattacharyya(looks, looks_of(other))
+        likeness = likeness_of(person, other)
         theirs = np.concatenate([track.frames for track in other])
         if likeness is not None and likeness >= LOOKALIKE and len(theirs) >= LOOKALIKE_SECONDS * info.frame_rate:
             frames.append(theirs)

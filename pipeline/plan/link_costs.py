@@ -115,5 +115,5 @@ def _looks_of_ends(pieces: Sequence[Piece]) -> NDArray[np.float64]:
     return (
         pieces[0].looks
         if len(pieces) == 1
-        else mean_histogram(np.concatenate([piece.track.color_histograms for piece in pieces]))
+        else mean_histogram(np.concatenate([piece.track.colors for piece in pieces]))
     )

@@ -60,9 +60,16 @@ def link_tracklets(
     return sorted(whole, key=lambda person: (int(person[0].frames[0]), person[0].track_id))
 
 
-def looks_of(person: Sequence[Track]) -> NDArray[np.float64]:
-    """Return (3, 70): a person's appearance over all frames."""
-    return mean_histogram(np.concatenate([track.color_histograms for track in person]))
+def likeness_of(one: Sequence[Track], other: Sequence[Track]) -> float | None:
+    """Return the similarity of two people over all frames, the best of those in their own light and in that of their
+    shot's first frame, which may itself be an unusual one; None where no part was visible of both."""
+    ways = ["color_histograms"] if one[0].lit_histograms is None else ["color_histograms", "lit_histograms"]
+    found = [bhattacharyya(_looks(one, way), _looks(other, way)) for way in ways]
+    return max((likeness for likeness in found if likeness is not None), default=None)
+
+
+def _looks(person: Sequence[Track], way: str) -> NDArray[np.float64]:
+    return mean_histogram(np.concatenate([getattr(track, way) for track in person]))
 
 
 def _join_in_shot(pieces: list[Piece], pts_seconds: NDArray[np.float64]) -> list[list[Piece]]:
@@ -226,7 +233,7 @@ def _with_gaps_filled(chains: list[list[Piece]]) -> list[list[Piece]]:
         if not gaps:
             whole.append(chain)
             continue
-        person, row = max(gaps, key=lambda gap: bhattacharyya(_looks(gap[0]), _looks(chain)) or 0.0)
+        person, row = max(gaps, key=lambda gap: _likeness(gap[0], chain) or 0.0)
         person[row:row] = chain
     return sorted(whole, key=lambda c: c[0].first)
 
@@ -236,7 +243,7 @@ def _gap_for(person: list[Piece], chain: list[Piece]) -> int | None:
     row = sum(piece.last < chain[0].first for piece in person)
     if not 0 < row < len(person) or chain[-1].last >= person[row].first:
         return None
-    likeness = bhattacharyya(_looks(person), _looks(chain))
+    likeness = _likeness(person, chain)
     before, after = person[row - 1], person[row]
     height = max(piece.height_px for piece in (before, after, *chain))
     low, high = np.sort([before.places[1], after.places[0]], axis=0)
@@ -252,7 +259,7 @@ def _join(persons: list[list[Piece]], chains: list[list[Piece]], pts_seconds: ND
     for i, person in enumerate(persons):
         for j, chain in enumerate(chains):
             if person[-1].last < chain[0].first and _is_in_reach(person[-1], chain[0], pts_seconds):
-                likeness = bhattacharyya(_looks(person), _looks(chain))
+                likeness = _likeness(person, chain)
                 unlike[i, j] = 1.0 if likeness is None else 1 - likeness
     rows, columns = linear_sum_assignment(np.minimum(unlike, 1 - MIN_ALIKE))
     taken = {int(j): int(i) for i, j in zip(rows, columns, strict=True) if unlike[i, j] < 1 - MIN_ALIKE}
@@ -273,5 +280,5 @@ def _is_in_reach(before: Piece, after: Piece, pts_seconds: NDArray[np.float64]) 
     return apart <= REACH_BH + FASTEST_BH_PER_S * gap
 
 
-def _looks(pieces: Sequence[Piece]) -> NDArray[np.float64]:
-    return looks_of([piece.track for piece in pieces])
+def _likeness(one: Sequence[Piece], other: Sequence[Piece]) -> float | None:
+    return likeness_of([piece.track for piece in one], [piece.track for piece in other])

@@ -154,7 +154,7 @@ def _is_within(track: Track, other: Track) -> bool:
 
 
 def _looks_like(track: Track, other: Track, rows: slice | NDArray[np.bool_]) -> bool:
-    likeness = bhattacharyya(mean_histogram(track.color_histograms), mean_histogram(other.color_histograms[rows]))
+    likeness = bhattacharyya(mean_histogram(track.colors), mean_histogram(other.colors[rows]))
     return likeness is not None and likeness > DUPLICATE_LIKENESS
 
 
@@ -181,6 +181,7 @@ def part_of(track: Track, start: int, stop: int) -> Track:
         visible=track.visible[rows],
         mask_px=track.mask_px[rows],
         limb_edges=None if track.limb_edges is None else track.limb_edges[rows],
+        lit_histograms=None if track.lit_histograms is None else track.lit_histograms[rows],
     )
 
 
@@ -230,8 +231,8 @@ def _at_new_looks(track: Track, pts_seconds: NDArray[np.float64]) -> Iterator[in
     first = np.searchsorted(seconds, seconds - WINDOW_SECONDS - 1e-6)
     last = np.searchsorted(seconds, seconds + WINDOW_SECONDS - 1e-6)
     for row in range(2, len(seconds) - 1):
-        before = mean_histogram(track.color_histograms[first[row] : row])
-        likeness = bhattacharyya(before, mean_histogram(track.color_histograms[row : last[row]]))
+        before = mean_histogram(track.colors[first[row] : row])
+        likeness = bhattacharyya(before, mean_histogram(track.colors[row : last[row]]))
         change[row] = 0.0 if likeness is None else 1 - likeness
     for found in np.flatnonzero(change > MIN_CHANGE_OF_LOOKS).tolist():
         if change[found] == change[first[found] : last[found]].max():
@@ -297,7 +298,7 @@ class _Stretch:
 
     def _histograms(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return the color histograms of rows, or of neighboring rows where backward tracking left none in these."""
-        histograms = self.track.color_histograms
+        histograms = self.track.colors
         if histograms[start:stop].any():
             return histograms[start:stop]
         near = int(np.searchsorted(self.seconds, self.seconds[stop - 1] + COURSE_SECONDS, side="right"))

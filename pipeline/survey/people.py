@@ -48,6 +48,8 @@ class PeopleInFrame(Shaped):
     """(H, W) all people, lightly dilated."""
     feet_px: NDArray[np.float64]
     """(K, 2) visible ankles, heels and toes, inside the picture."""
+    people: Mapping[int, Person] = field(default_factory=dict)
+    """By track id, as they were detected; empty where only their masks are known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -119,7 +121,7 @@ class PeopleFollower:
         self._pending.append((index, {track_id: person.mask for track_id, person in zip(ids, people, strict=True)}))
         while len(self._pending) > self._backend.look_back:
             self._store.put(*self._pending.popleft())
-        return _seen(people, self._size_wh)
+        return replace(_seen(people, self._size_wh), people=dict(zip(ids, people, strict=True)))
 
     def _ids(self, people: list[Person]) -> list[int]:
         """Return a track id for each person: the backend's own where it tracks people, else by their boxes."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.datatypes.arrays import Picture
+from pipeline.datatypes.arrays import Picture, Transforms
 from pipeline.datatypes.clip import Frame, VideoInfo
 from pipeline.datatypes.survey import CameraMotion, Overlays, Survey, Track
 from pipeline.maths.boxes import Box
@@ -25,6 +25,7 @@ from pipeline.runtime.prefetch import prefetch
 from pipeline.settings import Settings
 from pipeline.survey.borders import seen_in_copies, tracks_inside
 from pipeline.survey.camera import CameraEstimator
+from pipeline.survey.changed_light import ColorsInOneLight
 from pipeline.survey.fades import FadeFinder
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
@@ -63,6 +64,7 @@ def survey_clip(
     follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store)
     background = _Background.of(info, settings)
     fades = FadeFinder(info)
+    colors = ColorsInOneLight(info.size_wh)
     shot_starts = [0]
 
     def cut() -> Iterator[tuple[Frame, Picture, bool]]:
@@ -71,23 +73,24 @@ def survey_clip(
             fades.push(picture)
             yield frame, picture, cuts.push(picture, frame.index) and frame.index > 0
 
-    def looked_at() -> Iterator[tuple[Frame, bool, PeopleInFrame]]:
+    def looked_at() -> Iterator[tuple[Frame, Picture, bool, PeopleInFrame]]:
         with closing(prefetch(cut())) as ahead:
             for frames in _batches(ahead, follower.batch_frames):
                 follower.look_ahead([picture for _, picture, _ in frames])
                 for frame, picture, is_cut in frames:
-                    yield frame, is_cut, follower.push(frame.index, picture, is_cut)
+                    yield frame, picture, is_cut, follower.push(frame.index, picture, is_cut)
 
     # Three threads: the camera of one frame is measured while the people of the next are detected, and cuts are looked
     # for in the one after.
     with closing(prefetch(looked_at())) as ahead:
-        for frame, is_cut, seen in ahead:
+        for frame, picture, is_cut, seen in ahead:
             check()
             if is_cut:
                 shot_starts.append(frame.index)
-            background.push(frame, seen, is_cut)
+            world_from_source = background.push(frame, seen, is_cut)
+            colors.push(frame.index, picture, seen, world_from_source, is_cut=is_cut)
             progress("survey", frame.index + 1, info.num_frames)
-    tracks = follower.finish()
+    tracks = colors.finish(follower.finish())
     screens = background.overlays.split_screens()
     pictures = background.overlays.pictures_in_copies()
     if seen_in_copies(tracks, pictures):
@@ -150,12 +153,13 @@ class _Background:
         """Return it for a clip; ``given`` as in ``OverlayFinder``."""
         return cls(CameraEstimator(info, settings.stabilize), OverlayFinder(info, given), PanelFinder(info))
 
-    def push(self, frame: Frame, seen: PeopleInFrame, is_cut: bool) -> None:
-        """Take the next frame and its people."""
+    def push(self, frame: Frame, seen: PeopleInFrame, is_cut: bool) -> Transforms:
+        """Take the next frame and its people; return (3, 3) the camera's motion since the shot began."""
         luma = luma_of(frame)
         world_from_source = self.camera.push(luma, seen.people_mask, seen.feet_px, is_cut, self.overlays.known)
         self.overlays.push(luma, seen.people_mask, world_from_source, is_cut, tints_of(frame))
         self.panels.push(self.overlays.held, partial(rgb_of, frame), frame.index, is_cut=is_cut)
+        return world_from_source
 
     def finish(self) -> tuple[CameraMotion, Overlays]:
         """Return the motion and the graphics of all frames."""

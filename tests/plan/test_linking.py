@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -245,3 +247,21 @@ def test_a_body_found_twice_for_a_moment_is_one_person_and_one_who_passes_is_ano
     passer_by = walker(2, np.arange(10, 14), np.full(4, 205.0), BLUE)
     persons = [set(person.values()) for person in linked(long, twice, passer_by)]
     assert persons == [{0}, {2}]
+
+
+def test_a_track_is_one_person_while_a_veil_of_light_hides_the_colors() -> None:
+    frames = np.arange(60)
+    look = np.where((frames >= 20) & (frames < 40), BLUE, RED)
+    track = walker(0, frames, 100 + 2.0 * frames, look)
+    assert len(linked(track)) == 2
+    lit = track.color_histograms.copy()
+    lit[20:40] = 0
+    assert len(linked(replace(track, lit_histograms=lit))) == 1
+
+
+def test_people_are_compared_across_a_cut_in_the_light_that_is_the_same_in_both_shots() -> None:
+    # A leak lay over the second shot's first frame: in its light he is blue.
+    first, second = walker(0, np.arange(30), np.full(30, 100.0)), walker(1, np.arange(30, 60), np.full(30, 300.0))
+    blue = walker(1, np.arange(30, 60), np.full(30, 300.0), BLUE).color_histograms
+    lit = replace(first, lit_histograms=first.color_histograms), replace(second, lit_histograms=blue)
+    assert len(linked(*lit, shots=(0, 30))) == 1
