@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -122,7 +123,7 @@ class Overlays(Shaped):
 
     SHAPES: ClassVar[Shapes] = {
         "spans": ("K", 2), "boxes_xyxy": ("K", 4), "packed": ("N",), "offsets": ("M",), "borders": ("B", 6),
-        "copies": ("B", 6),
+        "copies": ("B", 6), "is_behind": ("K",),
     }  # fmt: skip
 
     size_wh: tuple[int, int]
@@ -145,6 +146,8 @@ class Overlays(Shaped):
     they were not looked for."""
     panels: Panels | None = None
     """Translucent panels; None where there are none. They are no part of any mask: what is beneath them is seen."""
+    is_behind: NDArray[np.bool_] | None = None
+    """(K,) graphics that people walk in front of; None where this was not looked for."""
 
     def inside(self, frame: int) -> tuple[int, int, int, int] | None:
         """Return the box inside of a frame's borders, None where there are none."""
@@ -162,9 +165,29 @@ class Overlays(Shaped):
                 return (x0, y0, x1, y1), copy
         return None
 
+    @property
+    def behind(self) -> list[int]:
+        """Rows of the graphics that people walk in front of."""
+        return [] if self.is_behind is None else np.flatnonzero(self.is_behind).tolist()
+
     def mask(self, frame: int) -> Mask | None:
         """Return (H, W) where graphics and borders lie in a frame, None where there are none."""
-        graphics = self._graphics(frame)
+        return self._with_borders(frame, self._graphics(self._shown(frame)))
+
+    def front_mask(self, frame: int) -> Mask | None:
+        """Return the same, of what is in front of everything."""
+        behind = self.behind
+        return self._with_borders(frame, self._graphics([row for row in self._shown(frame) if row not in behind]))
+
+    def graphic(self, row: int) -> tuple[tuple[int, int, int, int], Mask]:
+        """Return the box of a graphic, source px, and its mask in there."""
+        mask = self._graphics([row])
+        if mask is None:
+            raise IndexError(row)
+        x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+        return (x, y, x + width, y + height), mask[y : y + height, x : x + width]
+
+    def _with_borders(self, frame: int, graphics: Mask | None) -> Mask | None:
         inside = self.inside(frame)
         if inside is None:
             return graphics
@@ -173,12 +196,15 @@ class Overlays(Shaped):
         mask[y0:y1, x0:x1] = False if graphics is None else graphics[y0:y1, x0:x1]
         return mask
 
-    def _graphics(self, frame: int) -> Mask | None:
-        shown = np.flatnonzero((self.spans[:, 0] <= frame) & (frame <= self.spans[:, 1])).tolist()
-        if not shown:
+    def _shown(self, frame: int) -> list[int]:
+        rows: list[int] = np.flatnonzero((self.spans[:, 0] <= frame) & (frame <= self.spans[:, 1])).tolist()
+        return rows
+
+    def _graphics(self, rows: Sequence[int]) -> Mask | None:
+        if not rows:
             return None
         small = np.zeros(self.small_wh[::-1], np.uint8)
-        for number in shown:
+        for number in rows:
             x0, y0, x1, y1 = self.boxes_xyxy[number].tolist()
             begin, end = self.offsets[number : number + 2].tolist()
             bits = np.frombuffer(zlib.decompress(self.packed[begin:end].tobytes()), np.uint8)

@@ -15,6 +15,7 @@ from pipeline.datatypes.plan import Plan, Presence
 from pipeline.maths.masks import grow
 from pipeline.plate.build import make_plates
 from pipeline.plate.extremities import extremities
+from pipeline.plate.graphics_behind import write_graphics_behind
 from pipeline.plate.inputs import PlateInputs, typical_height_px
 from pipeline.plate.plate_set import PlateSet, load_plates
 from pipeline.runtime.callbacks import Check, Progress
@@ -24,6 +25,8 @@ from pipeline.workspace.subject_masks import SubjectMasks
 
 _UNCERTAIN_BH = 0.25
 """How far a mask that was moved here from another frame may be off: limbs are elsewhere."""
+_OUTLINE_BH = 0.03
+"""From a mask to the outline of the person, at most."""
 
 
 def plate_clip(
@@ -55,9 +58,24 @@ def plate_clip(
         body_height_px=typical_height_px(heights_px, clip.info.size_wh),
         shadows=_any_shadow(shadows),
     )
+    height_px = inputs.body_height_px
+    write_graphics_behind(
+        clip,
+        plans[0].overlays,
+        lambda frame: grow(_people_in(masks, frame), round(_OUTLINE_BH * height_px)),
+        folder,
+        check,
+    )
     plates = make_plates(inputs, settings.plate, folder, check, lambda done, total: progress("plate", done, total))
     write_checksum(workspace, folder)
     return plates
+
+
+def _people_in(masks: Sequence[SubjectMasks], frame: int) -> Mask:
+    people = masks[0].people_mask(frame)
+    for further in masks[1:]:
+        people = people | further.subject_mask(frame)
+    return people
 
 
 def _needs_plates(plan: Plan) -> NDArray[np.bool_]:

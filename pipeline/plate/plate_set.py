@@ -18,6 +18,7 @@ from pipeline.maths.boxes import Box
 from pipeline.maths.grain import Grain
 from pipeline.maths.masks import resized_mask
 from pipeline.maths.reduce import reduced
+from pipeline.plate.graphics_behind import GraphicsBehind, load_graphics_behind
 from pipeline.plate.warp import Warp
 from pipeline.runtime.compiled import njit
 from pipeline.shaped import Shaped, Shapes
@@ -54,6 +55,8 @@ class PlateSet(Shaped):
     bright_levels: NDArray[np.float64]
     """(K,) gray level of each plate's brightest tenth."""
     grain: Grain
+    graphics: GraphicsBehind = GraphicsBehind()  # noqa: RUF009 - frozen
+    """What an editor laid between the background and the people."""
     _cache: OrderedDict[tuple[int, float], tuple[Picture, NDArray[np.uint8]]] = field(
         default_factory=OrderedDict, repr=False
     )
@@ -63,17 +66,25 @@ class PlateSet(Shaped):
     def render(
         self, frame: int, box_xyxy: Box, size_wh: tuple[int, int] | None = None, *, is_blended: bool = True
     ) -> tuple[Picture, Mask]:
-        """Return the plate as seen by source frame ``frame`` inside the box (may extend beyond the picture).
+        """Return the plate as seen by source frame ``frame`` inside the box (may extend beyond the picture), with the
+        graphics behind people.
 
         Each plate is resampled once, bicubically; between two anchors they are blended. Without ``is_blended`` it is
         the plate with more weight, which shows nothing twice. The mask is False where no frame of the clip ever showed
         the background (those pixels are inpainted or replicated). ``size_wh``, no larger than the box, reduces both:
         from reduced plates, since the time depends on the number of pixels.
         """
+        picture, known = self._view(frame, box_xyxy, size_wh, is_blended)
+        self.graphics.lay_over(picture, known, frame, box_xyxy)
+        return picture, known
+
+    def _view(
+        self, frame: int, box_xyxy: Box, size_wh: tuple[int, int] | None, is_blended: bool
+    ) -> tuple[Picture, Mask]:
         w, h = size_wh or (box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1])
         step = _step((box_xyxy[3] - box_xyxy[1]) / h)
         if size_wh is not None and step == 1:
-            whole, is_known = self.render(frame, box_xyxy, is_blended=is_blended)
+            whole, is_known = self._view(frame, box_xyxy, None, is_blended)
             return reduced(whole, size_wh), resized_mask(is_known, size_wh)
         views = []
         single = int(self.second_weight[frame] > 0.5)
@@ -215,4 +226,5 @@ def load_plates(folder: Path) -> PlateSet:
             node_shape=(facts["node_shape"][0], facts["node_shape"][1]),
             bright_levels=saved["bright_levels"],
             grain=Grain(tuple(facts["sigma"]), facts["common"], facts["radius_px"], facts["on_people"]),
+            graphics=load_graphics_behind(folder),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from pipeline.datatypes.arrays import Float32Array, Mask, Transforms
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
 from pipeline.maths.masks import grow
 from pipeline.maths.smoothing import longest_run
+from pipeline.survey.behind_people import OverPeople, seen_over_people
 
 Luma = NDArray[np.uint8]
 Tints = NDArray[np.uint8]
@@ -44,6 +45,8 @@ _FAINT = 8.0
 """Median gradient, gray levels per px, below which an edge may be a curtain's."""
 _STEADY_OPACITY = 0.12
 """Largest standard deviation of a faint graphic's opacity."""
+_OUTLINE_PX = 3
+"""From a person's mask to their outline, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +85,9 @@ class Graphic:
     """The camera stands still: what shows through does not change either, where nobody passes behind."""
     is_lasting: bool = False
     """Found by what lasts while the scene moves, and perhaps translucent."""
+    over_people: OverPeople = field(default_factory=OverPeople)
+    """What its frames up to ``_looked_at`` tell."""
+    _looked_at: int = -1
 
     @property
     def area(self) -> tuple[slice, slice]:
@@ -89,25 +95,65 @@ class Graphic:
         x0, y0, x1, y1 = self.box_xyxy
         return slice(y0, y1), slice(x0, x1)
 
-    def opacity(self, luma: Luma) -> float:
+    def opacity(self, luma: Luma, free: Mask | None = None) -> float:
         """Return how strongly the graphic shows in a frame (h, w): about 1 where it does, about 0 where it does not.
 
-        The factor by which its gradient, at the edges, fits that of the frame best (least squares).
+        The factor by which its gradient, at the edges (those of ``free`` (N,) where it is given), fits that of the
+        frame best (least squares).
         """
+        gx, gy = self._gradient(luma)
+        own_x, own_y = self.gx, self.gy
+        if free is not None:
+            gx, gy, own_x, own_y = gx[free], gy[free], own_x[free], own_y[free]
+        return float(gx @ own_x + gy @ own_y) / max(float(own_x @ own_x + own_y @ own_y), 1e-6)
+
+    def _gradient(self, luma: Luma) -> tuple[Float32Array, Float32Array]:
+        """Return a frame's gradient at the edges, (N,) each."""
         x0, y0, x1, y1 = self.box_xyxy
         left, top = max(x0 - 1, 0), max(y0 - 1, 0)
         part = luma[top : y1 + 1, left : x1 + 1]
         inner = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
         gx = cv2.Sobel(part, cv2.CV_32F, 1, 0, scale=1 / 8)[inner][self.edges]
         gy = cv2.Sobel(part, cv2.CV_32F, 0, 1, scale=1 / 8)[inner][self.edges]
-        fit = float(gx @ self.gx + gy @ self.gy)
-        return fit / max(float(self.gx @ self.gx + self.gy @ self.gy), 1e-6)
+        return gx, gy
 
-    def shows(self, luma: Luma) -> bool:
-        """Return whether the graphic is completely shown in a frame (h, w)."""
-        if not _SHOWN <= self.opacity(luma) <= _MOST:
+    def shows(self, frame: Seen) -> bool:
+        """Return whether the graphic is completely shown in a frame, as far as nobody is in front of it."""
+        if not _SHOWN <= self._opacity_in(frame) <= _MOST:
             return False
-        return not self.is_before_still or float(np.median(np.abs(luma[self.area][self.mask] - self.gray))) <= _ALIKE
+        if not self.is_before_still:
+            return True
+        away = np.abs(frame.luma[self.area][self.mask] - self.gray)
+        if self.over_people.is_behind:
+            away = away[~self._near_people(frame)[self.mask]]
+        return not len(away) or float(np.median(away)) <= _ALIKE
+
+    def look_at_people(self, frames: Sequence[Seen]) -> None:
+        """Learn from the graphic's frames, as far as they are among the given ones, whether people hide it."""
+        for frame in frames:
+            if self.first <= frame.index <= self.last and frame.index > self._looked_at:
+                self._looked_at = frame.index
+                x0, y0, x1, y1 = self.box_xyxy
+                if not frame.people[self.area].any():
+                    continue
+                around = clipped(grown(self.box_xyxy, _OUTLINE_PX), (frame.people.shape[1], frame.people.shape[0]))
+                people = frame.people[around[1] : around[3], around[0] : around[2]]
+                inner = np.s_[y0 - around[1] : y1 - around[1], x0 - around[0] : x1 - around[0]]
+                over = ~grow(~people, _OUTLINE_PX)[inner][self.edges]
+                beside = ~self._near_people(frame)[self.edges]
+                own = self.gx, self.gy
+                self.over_people += seen_over_people(self._gradient(frame.luma), own, over, beside)
+
+    def _near_people(self, frame: Seen) -> Mask:
+        """Return (h, w) of the box."""
+        return grow(frame.people[self.area], _OUTLINE_PX)
+
+    def _opacity_in(self, frame: Seen) -> float:
+        if not self.over_people.is_behind:
+            return self.opacity(frame.luma)
+        free = ~self._near_people(frame)[self.edges]
+        # Whoever hides nearly all of it does not end it.
+        return self.opacity(frame.luma, free) if np.count_nonzero(free) >= LEAST_EDGE_PX else 1.0
 
     def trim(self, frames: Sequence[Seen]) -> None:
         """Reduce an opaque graphic to the longest time, among the given frames, in which it looks as it was found: the
@@ -148,7 +194,7 @@ class Graphic:
         newer = [frame for frame in frames if frame.index > self.last]
         if not newer:
             return True
-        if self.shows(newer[-1].luma):
+        if self.shows(newer[-1]):
             self.last = newer[-1].index
             return True
         self.last = self._reach(newer, self.last)
@@ -162,8 +208,8 @@ class Graphic:
         """Return the last of consecutive frames in which the graphic shows or fades."""
         fades = False
         for frame in frames:
-            opacity = self.opacity(frame.luma)
-            if self.is_before_still and not self.shows(frame.luma) and opacity >= _SHOWN:
+            opacity = self._opacity_in(frame)
+            if self.is_before_still and not self.shows(frame) and opacity >= _SHOWN:
                 break
             if not _FADING <= opacity <= _MOST or (fades and opacity > _SHOWN):
                 break

@@ -21,6 +21,7 @@ from pipeline.datatypes.clip import VideoInfo
 from pipeline.datatypes.survey import Overlays
 from pipeline.maths.boxes import Box, clipped, grown
 from pipeline.maths.masks import grow
+from pipeline.survey.behind_people import OverPeople, behind_people
 from pipeline.survey.borders import BorderFinder
 from pipeline.survey.caption_boxes import CaptionBox, CaptionBoxes
 from pipeline.survey.graphic import LEAST_EDGE_PX, Graphic, Seen, Tints, graphics_of
@@ -62,10 +63,19 @@ class _Ended:
     box_xyxy: Box
     packed: bytes
     """Its mask."""
+    over_people: OverPeople | None
+    """None for what lies on top of everything."""
 
     @classmethod
-    def of(cls, first: int, last: int, box_xyxy: Box, mask: Mask) -> _Ended:
-        return cls(first, last, box_xyxy, zlib.compress(np.packbits(mask).tobytes(), 1))
+    def of(
+        cls,
+        first: int,
+        last: int,
+        box_xyxy: Box,
+        mask: Mask,
+        over_people: OverPeople | None = None,
+    ) -> _Ended:
+        return cls(first, last, box_xyxy, zlib.compress(np.packbits(mask).tobytes(), 1), over_people)
 
 
 class OverlayFinder:
@@ -189,6 +199,7 @@ class OverlayFinder:
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             borders=borders,
             copies=copies,
+            is_behind=behind_people([each.box_xyxy for each in ended], [each.over_people for each in ended]),
         )
 
     def split_screens(self) -> list[SplitScreen]:
@@ -279,7 +290,9 @@ class OverlayFinder:
         held = list(self._held)
         shown = []
         for graphic in self._shown:
-            if graphic.follow(held):
+            is_shown = graphic.follow(held)
+            graphic.look_at_people(held)
+            if is_shown:
                 shown.append(graphic)
             else:
                 self._end(graphic)
@@ -289,9 +302,12 @@ class OverlayFinder:
         graphic.trim(self._held)
         least = self._least_frames if graphic.is_lasting else (STILL_FRAMES + 1) * self._step
         if graphic.last - graphic.first + 1 >= least and graphic.is_steady(self._held):
+            graphic.look_at_people(self._held)
             complete_graphic(graphic, self._held, self._background)
-            self._ended.append(_Ended.of(graphic.first, graphic.last, graphic.box_xyxy, graphic.mask))
-            self._ended += [_Ended.of(frame, frame, box, mask) for frame, box, mask in growing(graphic, self._held)]
+            whole = _Ended.of(graphic.first, graphic.last, graphic.box_xyxy, graphic.mask, graphic.over_people)
+            self._ended.append(whole)
+            parts = growing(graphic, self._held)
+            self._ended += [_Ended.of(frame, frame, box, mask, OverPeople()) for frame, box, mask in parts]
             self._recent.append(graphic)
 
     def _add_change(self, change: Change) -> None:

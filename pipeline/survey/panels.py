@@ -81,6 +81,8 @@ class _Shown:
     opacities: list[float] = field(default_factory=list)
     """As its edges show them in ``frames``."""
     looks: int = 0
+    again: list[bool] = field(default_factory=list)
+    """Whether later pictures show it as well, compared with the same one before it."""
     reaches_start: bool = False
     is_constant: bool = False
     """Found without a picture that lacks it."""
@@ -202,8 +204,14 @@ class PanelFinder:
         if came is not None:
             self._begin(came, before, held, reaches_start=False)
         went = self._compare(newest, before)
-        if went is not None and not self._ended_just_now(went, before.index):
+        if went is not None and not self._ended_just_now(went, before.index) and self._was_there(newest):
             self._begin(went, newest, held, reaches_start=True)
+
+    def _was_there(self, newest: _Look) -> bool:
+        """Whether a picture before the one that shows a panel does so as well. Waves, compared with one picture,
+        happen to look like one."""
+        earlier = list(self._looks)[: -1 - _APART]
+        return not earlier or self._compare(newest, earlier[-1]) is not None
 
     def _ended_just_now(self, guess: PanelGuess, frame: int) -> bool:
         """Whether a panel that was followed until a frame or later lies there."""
@@ -217,6 +225,7 @@ class PanelFinder:
 
     def _look_again(self, panel: _Shown, newest: _Look) -> None:
         again = self._compare(panel.before, newest, is_known=True)
+        panel.again.append(again is not None)
         if again is None:
             return
         boxes = np.array([again.box_xyxy, panel.guess.box_xyxy])
@@ -323,6 +332,8 @@ class PanelFinder:
             box = (box[0] * scale_x, box[1] * scale_y, box[2] * scale_x, box[3] * scale_y)
         is_sharp = min(sharpness) >= _LEAST_SHARP and float(np.mean(sharpness)) >= _MEAN_SHARP
         course = opacity_over_time(np.array(panel.frames), np.array(panel.opacities), 1 - panel.guess.slope)
+        if panel.again and not any(panel.again):
+            return
         if panel.looks < _LEAST_LOOKS or not is_sharp or course is None or len(course[1]) < self._least_frames:
             return
         first, opacities = course

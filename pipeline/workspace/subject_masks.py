@@ -112,12 +112,12 @@ class SubjectMasks:
         return self.subject_mask(frame) | self.others_mask(frame)
 
     def overlay_mask(self, frame: int) -> Mask | None:
-        """Return where burnt-in graphics lie on top of the scene, None where there are none."""
-        return None if self._overlays is None else self._overlays.mask(frame)
+        """Return where burnt-in graphics lie on top of everything, None where there are none."""
+        return None if self._overlays is None else self._overlays.front_mask(frame)
 
     def hidden_mask(self, frame: int) -> Mask:
         """Return everything that occludes the background: people and graphics."""
-        overlay = self.overlay_mask(frame)
+        overlay = None if self._overlays is None else self._overlays.mask(frame)
         people = self.people_mask(frame)
         return people if overlay is None else people | overlay
 

@@ -124,6 +124,27 @@ def test_a_scene_has_no_panels_nor_has_a_shadow_with_soft_edges_or_an_opaque_sig
     assert found_in(signs, world, [NOBODY] * COUNT) is None
 
 
+def waves(frame: int) -> Picture:
+    rows, columns = np.mgrid[40:108, : SIZE_WH[0]].astype(np.float32)
+    nearness = np.clip((rows - 40) / 70, 0.05, 1)
+    random = np.random.default_rng(7)
+    height = np.zeros_like(rows)
+    for _ in range(14):
+        strength, rate = random.uniform(0.3, 1), random.uniform(0.04, 0.24)
+        slant, speed, start = random.uniform(-0.7, 0.7), random.uniform(1, 5), random.uniform(0, 6)
+        height += strength * np.sin(rate / nearness * (columns * slant + 1.5 * rows) + speed * frame / 30 + start)
+    return np.clip(90 + 10 * height[..., None] * np.array([0.7, 1, 1.1]), 0, 255).astype(np.uint8)
+
+
+def test_waves_that_look_like_a_panel_in_one_moment_are_none() -> None:
+    count = 60
+    world = world_of((0.0, 0.0), count)
+    pictures = scene(world)
+    for t in range(count):
+        pictures[t][40:108] = waves(t)
+    assert found_in(pictures, world, [NOBODY] * count) is None
+
+
 def test_the_opacity_is_constant_but_for_fades_and_bad_moments_in_between_count_for_nothing() -> None:
     measured = np.array([0, 0.02, 0.15, 0.3, 0.45, 0.6, 0.6, 0.2, 0.61, 0.6, 0.6, 0.6, 0.59, 0.6, 0.3, 0.0, 0.0])
     course = opacity_over_time(np.arange(len(measured)), measured, 0.6)

@@ -1,0 +1,155 @@
+"""Graphics that people walk in front of are part of the background, at the same place of every picture: learned from
+frames that show them, and laid over each frame's view of the plates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes.arrays import Mask, Picture
+from pipeline.datatypes.clip import FrameSource
+from pipeline.datatypes.survey import Overlays
+from pipeline.maths.boxes import Box, overlap_slices
+from pipeline.media.pixels import rgb_of
+
+FILE = "graphics_behind.npz"
+_SAMPLES = (3, 9)
+_SAMPLE_BYTES = 64 * 2**20
+"""Most that the samples of one graphic have, but for the fewest of them."""
+_STEADY = 10.0
+"""Levels from its median by which a graphic's pixel varies; what varies more shows the scene."""
+_INPAINT_PX = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Graphic:
+    first: int
+    last: int
+    box_xyxy: Box
+    rgba: NDArray[np.uint8]
+    """(h, w, 4)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphicsBehind:
+    """The graphics of a clip that are part of its background."""
+
+    graphics: tuple[_Graphic, ...] = ()
+
+    def lay_over(self, picture: Picture, known: Mask, frame: int, box_xyxy: Box) -> None:
+        """Draw the graphics of a frame over the view of a box, (h, w, 3) and where it is known (h, w), of any size."""
+        height, width = known.shape
+        x_scale = width / (box_xyxy[2] - box_xyxy[0])
+        y_scale = height / (box_xyxy[3] - box_xyxy[1])
+        for graphic in self.graphics:
+            if not graphic.first <= frame <= graphic.last:
+                continue
+            x0, y0, x1, y1 = graphic.box_xyxy
+            left, top = round((x0 - box_xyxy[0]) * x_scale), round((y0 - box_xyxy[1]) * y_scale)
+            size_wh = max(1, round((x1 - x0) * x_scale)), max(1, round((y1 - y0) * y_scale))
+            own = (left, top, left + size_wh[0], top + size_wh[1])
+            if left >= width or top >= height or own[2] <= 0 or own[3] <= 0:
+                continue
+            rgba = graphic.rgba
+            if size_wh != (x1 - x0, y1 - y0):
+                rgba = np.asarray(cv2.resize(rgba, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+            of_view, of_graphic = overlap_slices(own, (0, 0, width, height))
+            part = rgba[of_graphic]
+            weight = part[..., 3:].astype(np.float32) / np.float32(255)
+            below = picture[of_view].astype(np.float32)
+            picture[of_view] = np.rint(below + weight * (part[..., :3] - below)).astype(np.uint8)
+            known[of_view] |= part[..., 3] > 127
+
+
+@dataclass(slots=True, eq=False)
+class _Samples:
+    row: int
+    box_xyxy: Box
+    mask: Mask
+    frames: frozenset[int]
+    pictures: list[Picture] = field(default_factory=list)
+    hidden: list[Mask] = field(default_factory=list)
+
+    def add(self, picture: Picture, people: Mask) -> None:
+        x0, y0, x1, y1 = self.box_xyxy
+        self.pictures.append(picture[y0:y1, x0:x1].copy())
+        self.hidden.append(people[y0:y1, x0:x1].copy())
+
+    def rgba(self) -> NDArray[np.uint8]:
+        """(h, w, 4)."""
+        levels = np.stack(self.pictures).astype(np.float32)
+        levels[np.stack(self.hidden)] = np.nan
+        unseen = np.stack(self.hidden).all(axis=0)
+        levels[:, unseen] = 0
+        typical = np.nanmedian(levels, axis=0)
+        away = np.nanmean(np.abs(levels - typical).max(axis=-1), axis=0)
+        rgb = np.rint(typical).astype(np.uint8)
+        weight = (self.mask & (unseen | (away <= _STEADY))).astype(np.uint8) * 255
+        if unseen.any() and not unseen.all():
+            rgb = np.asarray(cv2.inpaint(rgb, unseen.view(np.uint8), _INPAINT_PX, cv2.INPAINT_TELEA), np.uint8)
+        return np.dstack([rgb, np.asarray(cv2.blur(weight, (3, 3)), np.uint8)])
+
+
+def write_graphics_behind(
+    clip: FrameSource,
+    overlays: Overlays | None,
+    people_mask: Callable[[int], Mask],
+    folder: Path,
+    check: Callable[[], None],
+) -> None:
+    """Learn the graphics from ``clip``, and write them to ``folder``; nothing where there are none.
+
+    ``people_mask`` maps a frame number to (H, W), with some room around people.
+    """
+    if overlays is None or not overlays.behind:
+        return
+    every = [_samples(overlays, row) for row in overlays.behind]
+    for frame in clip.frames_at(sorted(set().union(*(each.frames for each in every)))):
+        check()
+        picture, people = rgb_of(frame), people_mask(frame.index)
+        for each in every:
+            if frame.index in each.frames:
+                each.add(picture, people)
+    pictures = [each.rgba() for each in every]
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        folder / FILE,
+        spans=overlays.spans[[each.row for each in every]],
+        boxes_xyxy=np.array([each.box_xyxy for each in every], np.int64),
+        rgba=np.concatenate([picture.ravel() for picture in pictures]),
+    )
+
+
+def load_graphics_behind(folder: Path) -> GraphicsBehind:
+    """Read back what ``write_graphics_behind`` wrote, if anything."""
+    if not (folder / FILE).exists():
+        return GraphicsBehind()
+    with np.load(folder / FILE) as saved:
+        spans, boxes, levels = saved["spans"].tolist(), saved["boxes_xyxy"].tolist(), saved["rgba"]
+    graphics, at = [], 0
+    for (first, last), (x0, y0, x1, y1) in zip(spans, boxes, strict=True):
+        count = (y1 - y0) * (x1 - x0) * 4
+        rgba = levels[at : at + count].reshape(y1 - y0, x1 - x0, 4)
+        graphics.append(_Graphic(first, last, (x0, y0, x1, y1), rgba))
+        at += count
+    return GraphicsBehind(tuple(graphics))
+
+
+def _samples(overlays: Overlays, row: int) -> _Samples:
+    box, mask = overlays.graphic(row)
+    count = int(np.clip(_SAMPLE_BYTES // (3 * mask.size), *_SAMPLES))
+    first, last = overlays.spans[row].tolist()
+    return _Samples(row, box, mask, _spread(first, last, count))
+
+
+def _spread(first: int, last: int, count: int) -> frozenset[int]:
+    """Return up to ``count`` frames between two: on a grid that is the same for all graphics, so that few are read."""
+    step = max(1, (last - first) // count)
+    step = 1 << (step.bit_length() - 1)
+    grid: Sequence[int] = range(-(-first // step) * step, last + 1, step)
+    return frozenset(grid[:: max(1, len(grid) // count)][:count] or [first])
