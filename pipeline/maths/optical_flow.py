@@ -61,5 +61,5 @@ def warp_layer_by_flow(layer: Layer, gray: NDArray[np.uint8], other: NDArray[np.
 
 def _sources(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     height, width = flow.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    return x + flow[..., 0], y + flow[..., 1]
+    x, y = (np.arange(side, dtype=np.float32) for side in (width, height))
+    return x + flow[..., 0], y[:, None] + flow[..., 1]

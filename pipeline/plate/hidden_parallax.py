@@ -81,21 +81,22 @@ def with_hidden_parallax(
     mosaic: RegistrationTarget,
     visible: Points,
     grays: dict[int, NDArray[np.uint8]],
+    seen: dict[int, NDArray[np.uint8]],
     people: dict[int, Mask],
     height_px: float,
 ) -> dict[int, Warp]:
     """Return the warps of an anchor's candidates with the parallax of what people hide at the anchor.
 
     ``mosaic`` shows the hidden background as the warps put it together, ``visible`` (N, 2) are points at which the
-    warps are right, ``grays`` the candidates' ``work_gray`` and ``people`` their people (H, W). The same warps where
-    too little of the hidden background has features.
+    warps are right, ``grays`` the candidates' ``work_gray``, ``seen`` that ``pre_warped`` by their warps' homographies,
+    and ``people`` their people (H, W). Only nodes change; none where too little of the hidden background has features.
     """
     points = mosaic.features()
     frames = list(grays)
     if len(points) < _LEAST_POINTS or len(frames) < _LEAST_FRAMES:
         return warps
     _, moved = parallax_pattern({frame: warps[frame] for frame in frames}, mosaic.size_wh)
-    lacking, found = _measured(warps, mosaic, grays, people)
+    lacking, found = _measured(warps, mosaic, grays, seen, people)
     if not np.abs(moved).max() > _LEAST_PX or not found.any():
         return warps
     correction, weights, error_px = _by_pattern(lacking, found, moved)
@@ -143,7 +144,7 @@ def hidden_mosaic(
         if not (clear.astype(np.bool_) & needed).any():
             continue
         view = cv2.remap(grays[frame], (at - np.float32(middle)) / np.float32(factor), None, cv2.INTER_CUBIC)
-        views.append(np.repeat(view[..., None], 3, axis=2))
+        views.append(np.asarray(view, np.uint8)[..., None])
         grades.append(np.asarray(2 * clear, np.uint8))
     if not views:
         return None
@@ -158,7 +159,11 @@ def hidden_mosaic(
 
 
 def _measured(
-    warps: dict[int, Warp], mosaic: RegistrationTarget, grays: dict[int, NDArray[np.uint8]], people: dict[int, Mask]
+    warps: dict[int, Warp],
+    mosaic: RegistrationTarget,
+    grays: dict[int, NDArray[np.uint8]],
+    seen: dict[int, NDArray[np.uint8]],
+    people: dict[int, Mask],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return by how much each candidate's warp misses the mosaic's points, (C, N, 2), 0 where unknown, and (C, N) where
     it is known."""
@@ -166,7 +171,7 @@ def _measured(
     lacking = np.full((len(grays), len(points), 2), np.nan)
     for number, (frame, gray) in enumerate(grays.items()):
         warp = warps[frame]
-        rows, found = mosaic.match(gray, people[frame], warp.from_to)
+        rows, found = mosaic.match(gray, people[frame], warp.from_to, seen[frame])
         there = apply_transform(warp.from_to, points[rows]) + sample_nodes(warp.nodes, points[rows], mosaic.size_wh)
         lacking[number, rows] = found - there
     known = np.linalg.norm(np.nan_to_num(lacking, nan=np.inf), axis=2) < _MOST_OFF_PX

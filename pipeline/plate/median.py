@@ -17,15 +17,15 @@ _INLIER_LEVELS = 6
 def masked_median(
     stack: NDArray[np.uint8], grade: NDArray[np.uint8], max_samples: int, tiers: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Merge (K, h, w, 3) pictures under their (K, h, w) grades.
+    """Merge (K, h, w, C) pictures under their (K, h, w) grades.
 
     Grade 0 is not background, 1 is background that may be in shadow, 2 is clear. Samples of grade 2 are used alone
     where there are at least three. The first ``max_samples`` samples count: order them by preference. Samples of a
     later tier (``tiers`` (K,), ascending) only fill up to three: a blurred frame adds nothing to sharp ones. Returns
-    (h, w, 3), zeros where nothing is known, and the (h, w) number of samples used.
+    (h, w, C), zeros where nothing is known, and the (h, w) number of samples used.
     """
-    k, h, w, _ = stack.shape
-    merged = np.zeros((h, w, 3), np.uint8)
+    k, h, w, channels = stack.shape
+    merged = np.zeros((h, w, channels), np.uint8)
     counts = np.zeros((h, w), np.uint8)
     values = np.empty(k, np.int64)
     for y in range(h):
@@ -34,7 +34,7 @@ def masked_median(
             for i in range(k):
                 best += grade[i, y, x] == 2
             min_grade = 2 if best >= MIN_CLEAR_SAMPLES else 1
-            for c in range(3):
+            for c in range(channels):
                 n = 0
                 tier = 0
                 for i in range(k):

@@ -54,6 +54,22 @@ def work_gray(picture: Picture) -> Gray:
     return cv2.resize(gray[: h * factor, : w * factor], (w, h), interpolation=cv2.INTER_AREA)
 
 
+def pre_warped(moving: Gray, moving_from_reference: Transforms, size_wh: tuple[int, int]) -> Gray:
+    """Return a frame's ``work_gray`` as a reference of ``size_wh`` would see it by a guess (3, 3) in full px."""
+    factor = work_factor(size_wh)
+    return _warped(moving, _at_work_size(moving_from_reference, factor), (size_wh[0] // factor, size_wh[1] // factor))
+
+
+def _at_work_size(transform: Transforms, factor: int) -> Transforms:
+    full_from_work = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]])
+    return np.linalg.inv(full_from_work) @ transform @ full_from_work
+
+
+def _warped(moving: Gray, moving_from_reference: Transforms, size_wh: tuple[int, int]) -> Gray:
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(moving, moving_from_reference, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
 class RegistrationTarget:
     """A picture that others are matched to. ``avoid`` (H, W) marks its pixels that are not background."""
 
@@ -81,28 +97,26 @@ class RegistrationTarget:
         self._levels = _levels(self._gray)
         self._detail: NDArray[np.float32] | None = None
 
-    def match(self, moving: Gray, avoid: Mask, moving_from_reference: Transforms) -> tuple[NDArray[np.int64], Points]:
+    def match(
+        self, moving: Gray, avoid: Mask, moving_from_reference: Transforms, seen: Gray | None = None
+    ) -> tuple[NDArray[np.int64], Points]:
         """Find the reference's features in another frame by pyramidal Lucas-Kanade on the pre-warped frame.
 
         ``moving`` is ``work_gray`` of the frame, ``avoid`` its (H, W) people, ``moving_from_reference`` (3, 3) an
-        initial guess in full px, accurate to some 10 px. Returns which features were found, (N,), and their positions
-        in the frame, (N, 2) px.
+        initial guess in full px, accurate to some 10 px, and ``seen`` its ``pre_warped`` where that is known. Returns
+        which features were found, (N,), and their positions in the frame, (N, 2) px.
         """
         h, w = self._gray.shape
-        full_from_work = np.array(
-            [[self._factor, 0, (self._factor - 1) / 2], [0, self._factor, (self._factor - 1) / 2], [0, 0, 1.0]]
-        )
-        guess = np.linalg.inv(full_from_work) @ moving_from_reference @ full_from_work
+        guess = _at_work_size(moving_from_reference, self._factor)
         if len(self._points) < 4:
             return np.zeros(0, np.int64), np.zeros((0, 2))
         points = self._points
         # A guess is rarely far off, and the levels in which a step is a pixel cost as much as the others.
         for levels in (_LEVELS_NEAR, _LEVELS_FAR, _LEVELS_FAR):
-            near = cv2.warpPerspective(
-                moving, guess, (w, h), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-            )
+            if seen is None:
+                seen = _warped(moving, guess, (w, h))
             found, status, _ = cv2.calcOpticalFlowPyrLK(
-                self._gray, _with_levels(near, self._levels), points, points.copy(), winSize=(_WINDOW_PX, _WINDOW_PX),
+                self._gray, _with_levels(seen, self._levels), points, points.copy(), winSize=(_WINDOW_PX, _WINDOW_PX),
                 maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
                 criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02),
             )  # fmt: skip
@@ -122,6 +136,7 @@ class RegistrationTarget:
             if agreed is None:
                 break
             guess = guess @ agreed[0]
+            seen = None
         full = place * self._factor + (self._factor - 1) / 2
         people = cv2.resize(avoid.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
         near_person = cv2.dilate(people, np.ones((7, 7), np.uint8))

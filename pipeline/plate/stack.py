@@ -26,7 +26,7 @@ from pipeline.plate.inputs import PlateInputs
 from pipeline.plate.median import masked_median
 from pipeline.plate.misfit import MISFIT, HoleSurroundings, misfit
 from pipeline.plate.plate_deblur import sharpened_plate
-from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, work_gray
+from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, pre_warped, work_gray
 from pipeline.plate.stray import BRIEF_SECONDS, seen_briefly, stray_samples
 from pipeline.plate.warp import Warp, node_shape
 from pipeline.runtime.prefetch import parallel_map
@@ -123,13 +123,15 @@ def _refined(
     order = [frame for frame in warps if frame != anchor]
     others = {frame: grays[frame] for frame in order}
     people = {frame: stack.grades[frame] == 0 for frame in order}
+    # The homographies stay.
+    seen = {frame: pre_warped(grays[frame], warps[frame].from_to, stack.size_wh) for frame in order}
     # Half of the points hold what is right already in place.
     visible = target.features()[::2]
     for _ in range(_REFINEMENTS):
         mosaic = hidden_mosaic(grays[anchor], hidden, warps, others, people, order)
         if mosaic is None:
             break
-        warps = with_hidden_parallax(warps, mosaic, visible, others, people, stack.height)
+        warps = with_hidden_parallax(warps, mosaic, visible, others, seen, people, stack.height)
     return warps
 
 
@@ -232,7 +234,8 @@ def _merge(stack: Candidates, aligned: list[Aligned], max_samples: int) -> tuple
 def _samples(
     aligned: list[Aligned], box_xyxy: Box, needed_mask: Mask, size_wh: tuple[int, int], max_samples: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]] | None:
-    """Return the pictures (K, h, w, 3), grades (K, h, w), tiers (K,) and frame numbers (K,) of a block, or None.
+    """Return the pictures (K, h, w, 3), grades (K, h, w), tiers (K,) and frame numbers (K,) of a block, or None. Where
+    it is not needed the grades are 0.
 
     Stops once every needed pixel has the maximum of clear samples: later ones would change nothing.
     """
@@ -256,7 +259,8 @@ def _samples(
             break
     if not pictures:
         return None
-    return np.stack(pictures), np.stack(grades), np.array(tiers, np.int64), np.array(frames, np.int64)
+    # Elsewhere nothing is merged.
+    return np.stack(pictures), np.stack(grades) * needed_mask, np.array(tiers, np.int64), np.array(frames, np.int64)
 
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -53,13 +53,17 @@ class Circles(Shaped):
 
     def without(self, mask: Mask, origin_xy: tuple[int, int], factor: float) -> Circles:
         """Return those of which less than half lies in a mask (h, w), a part of the frame made smaller."""
-        rows, columns = np.indices(mask.shape)
+        height, width = mask.shape
         kept = []
-        for (x, y), radius in zip(self.centers_xy, self.radii_px, strict=True):
+        for (x, y), radius in zip(self.centers_xy, self.radii_px / factor, strict=True):
             column = (x - origin_xy[0] + 0.5) / factor - 0.5
             row = (y - origin_xy[1] + 0.5) / factor - 0.5
-            disc = (columns - column) ** 2 + (rows - row) ** 2 <= (radius / factor) ** 2
-            kept.append(np.count_nonzero(mask & disc) < 0.5 * np.count_nonzero(disc))
+            low = max(0, int(row - radius)), max(0, int(column - radius))
+            high = min(height, int(row + radius) + 2), min(width, int(column + radius) + 2)
+            rows, columns = np.ogrid[low[0] : high[0], low[1] : high[1]]
+            disc = (columns - column) ** 2 + (rows - row) ** 2 <= radius**2
+            inside = mask[low[0] : high[0], low[1] : high[1]] & disc
+            kept.append(np.count_nonzero(inside) < 0.5 * np.count_nonzero(disc))
         which = np.array(kept, np.bool_)
         return Circles(self.frame, self.centers_xy[which], self.radii_px[which], self.colors[which])
 

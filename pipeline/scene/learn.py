@@ -27,6 +27,7 @@ from pipeline.runtime.prefetch import parallel_map, prefetch
 from pipeline.scene.ball_search import search_balls
 from pipeline.scene.balls import Circles, find_circles
 from pipeline.scene.held_search import HeldLook, HeldSearch
+from pipeline.scene.kept_samples import KeptSamples
 from pipeline.scene.learner import SceneLearner, look_at
 from pipeline.scene.near_layer import NearLayers
 from pipeline.scene.near_search import DOUBTED, NearSearch
@@ -47,6 +48,8 @@ _BRIGHT = 150.0
 _MOST_GAIN = 4.0
 
 _Out = TypeVar("_Out")
+_Again = Callable[[Callable[[int, Sample], tuple[int, int, HeldLook]]], Generator[tuple[int, int, HeldLook]]]
+"""Yields what a function makes of the number and sample of each frame that was looked at."""
 
 
 def learn_scene(
@@ -76,6 +79,7 @@ def learn_scene(
     looks = [frame for frame in clear if frame % stride == 0]
     learner = SceneLearner(plan, plates, model, height_px)
     circles: dict[int, Circles] = {}
+    kept = KeptSamples(folder, gain)
 
     def seen_in(picture: Picture, number: int) -> Sample:
         sample = look_at(picture, number, plan, masks, plates, model.gain)
@@ -100,9 +104,18 @@ def learn_scene(
         for done, (number, sample, found) in enumerate(all_looked, 1):
             check()
             learner.push(number, sample)
+            kept.put(number, sample)
             circles[number] = found
             progress("scene", done, len(looks))
     learner.finish(rate)
+
+    def again(function: Callable[[int, Sample], _Out]) -> Generator[_Out]:
+        """Yield ``function`` of the looks and their samples once more."""
+        count = sum(number in kept for number in looks)
+        with closing(parallel_map(lambda number: function(number, kept.get(number)), looks[:count])) as found:
+            yield from found
+        with closing(_of_frames(clip, looks[count:], lambda frame: function(frame.index, sampled(frame)))) as found:
+            yield from found
 
     def more_circles(numbers: list[int]) -> Iterator[Circles]:
         with closing(_of_frames(clip, numbers, circled)) as found:
@@ -115,13 +128,13 @@ def learn_scene(
         balls.save(balls_path(folder))
         # What was counted as foreign may have been the ball.
         learner = SceneLearner(plan, plates, model, height_px)
-        with closing(_of_frames(clip, looks, sampled)) as samples:
-            for number, sample in zip(looks, samples, strict=True):
+        with closing(again(lambda number, sample: (number, sample))) as samples:
+            for number, sample in samples:
                 check()
                 learner.push(number, sample)
         learner.finish(rate)
     if learner.sees_things:
-        _learn_held_places(clip, plan, plates, model, looks, sampled, rate, check)
+        _learn_held_places(again, plan, plates, model, rate, check)
     doubted = {row for row, doubt in learner.doubts.items() if doubt > DOUBTED}
     NearSearch(clip, plan, masks, plates, model).run(looks, doubted, check)
     write_checksum(workspace, folder)
@@ -129,27 +142,18 @@ def learn_scene(
 
 
 def _learn_held_places(
-    clip: FrameSource,
-    plan: Plan,
-    plates: PlateSet,
-    model: SceneModel,
-    looks: list[int],
-    sampled: Callable[[Frame], Sample],
-    rate: float,
-    check: Check,
+    again: _Again, plan: Plan, plates: PlateSet, model: SceneModel, rate: float, check: Check
 ) -> None:
-    """Look again at the frames ``looks``, once the colors are known: where is what is kept, relative to the limbs?"""
+    """Look ``again`` at the frames, once the colors are known: where is what is kept, relative to the limbs?"""
     held = HeldSearch(model, plates.anchors, plan.shot_starts, rate)
 
-    def kept(frame: Frame) -> tuple[int, int, HeldLook]:
-        number = frame.index
+    def kept(number: int, sample: Sample) -> tuple[int, int, HeldLook]:
         row = int(plates.plate_rows[number, 0])
-        sample = sampled(frame)
         positions = plates.positions(number, 0, sample.view.box_xyxy, sample.view.size_wh)
         look = held.look(row, sample, model.places_at(row, positions), may_meet=model.may_meet(number))
         return number, row, look
 
-    with closing(_of_frames(clip, looks, kept)) as all_kept:
+    with closing(again(kept)) as all_kept:
         for number, row, look in all_kept:
             check()
             held.push(number, row, look)

@@ -102,15 +102,20 @@ def sample_of(view: View, body: Body, subject_mask: Mask, others_mask: Mask, gai
     ``gain`` brightens the colors, see ``bins_of``.
     """
     width, height = view.size_wh
-    distances = part_distances(body.segments, height, width)
-    distances /= np.float32(max(body.height_px, 1.0))
-    outside = np.asarray(distances.min(axis=0), np.float32)
+    distances, outside = body_distances(body, height, width)
     subject = view.reduced(subject_mask)
     others = view.reduced(others_mask)
     lit = in_other_light(view, subject | others)
     if lit.any():
         view = replace(view, shown=np.where(lit, np.uint8(Shown.SHADOW), view.shown))
     return Sample(view, body, distances, outside, bins_of(view.picture, gain), subject, others)
+
+
+def body_distances(body: Body, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the ``distances`` and ``outside`` of a body's sample."""
+    distances = part_distances(body.segments, height, width)
+    distances /= np.float32(max(body.height_px, 1.0))
+    return distances, np.asarray(distances.min(axis=0), np.float32)
 
 
 def without_background(sample: Sample, subject: Float32Array) -> Sample:

@@ -62,8 +62,11 @@ class FadeFinder:
         """Take the next frame, upright RGB (H, W, 3)."""
         if not self._is_mixed_in_sdr:
             return
-        values = np.sort(picture[:: self._step, :: self._step].reshape(-1, 3), axis=0)
-        self._values.append(values[np.rint(_QUANTILES * (len(values) - 1)).astype(int)])
+        values = picture[:: self._step, :: self._step].reshape(-1, 3)
+        ranks = np.rint(_QUANTILES * (len(values) - 1))
+        # Bytes are counted faster than sorted.
+        ends = (np.cumsum(np.bincount(channel, minlength=256)) for channel in values.T)
+        self._values.append(np.stack([np.searchsorted(end, ranks, side="right") for end in ends], axis=1))
 
     def finish(self, shot_starts: list[int]) -> Panels | None:
         """Return one panel over the whole picture for each fade; None where there are none."""

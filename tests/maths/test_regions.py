@@ -7,7 +7,8 @@ from pipeline.maths.regions import areas_of, counts_in, square_sums_in, sums_in,
 
 @pytest.fixture
 def labeled() -> tuple[int, np.ndarray]:
-    mask = np.random.default_rng(0).random((70, 90)) > 0.6
+    mask = np.random.default_rng(0).random((71, 91)) > 0.6
+    mask[:30, 5:] = False
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=4)
     assert count > 20
     return count, labels
@@ -15,7 +16,8 @@ def labeled() -> tuple[int, np.ndarray]:
 
 def test_pixels_are_counted_by_region(labeled: tuple[int, np.ndarray]) -> None:
     count, labels = labeled
-    where = np.random.default_rng(1).random((140, 90))[::2] > 0.5
+    where = np.random.default_rng(1).random((142, 91))[::2] > 0.5
+    where[40:60] = False
     assert areas_of(labels, count).tolist() == np.bincount(labels.ravel(), minlength=count).tolist()
     assert counts_in(labels, where, count).tolist() == np.bincount(labels[where], minlength=count).tolist()
 

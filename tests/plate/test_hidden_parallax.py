@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.maths.geometry import apply_transform
 from pipeline.plate.hidden_parallax import hidden_mosaic, parallax_pattern, with_hidden_parallax
-from pipeline.plate.registration import RegistrationTarget, fit_warp, work_gray
+from pipeline.plate.registration import Gray, RegistrationTarget, fit_warp, pre_warped, work_gray
 from pipeline.plate.warp import Warp
 from tests.plate.test_plate import texture
 
@@ -51,6 +51,10 @@ def _prepared() -> tuple[dict[int, Warp], RegistrationTarget, dict[int, NDArray[
     return warps, reference, grays, hidden
 
 
+def _pre_warped(warps: dict[int, Warp], grays: dict[int, Gray]) -> dict[int, Gray]:
+    return {frame: pre_warped(gray, warps[frame].from_to, _SIZE_WH) for frame, gray in grays.items()}
+
+
 def _error(warp: Warp, moved: float) -> float:
     """Return the mean distance (px) of where a warp looks for the wall from where it is."""
     y, x = np.mgrid[70:130:6, 145:176:6]
@@ -69,7 +73,9 @@ def test_parallax_behind_a_person_is_learned_from_the_frames_that_show_it() -> N
     for _ in range(2):
         mosaic = hidden_mosaic(anchor, hidden, warps, grays, people, order)
         assert mosaic is not None
-        warps = with_hidden_parallax(warps, mosaic, reference.features()[::2], grays, people, _BODY_PX)
+        warps = with_hidden_parallax(
+            warps, mosaic, reference.features()[::2], grays, _pre_warped(warps, grays), people, _BODY_PX
+        )
     after = {frame: _error(warps[frame], moved) for frame, moved in _MOVED.items()}
     assert max(before.values()) > 2.5
     assert max(after.values()) < 0.8 and np.mean(list(after.values())) < 0.4, after
@@ -89,7 +95,9 @@ def test_a_frame_that_hides_the_wall_too_is_placed_by_the_pattern() -> None:
     for _ in range(2):
         mosaic = hidden_mosaic(work_gray(_seen(0.0)), hidden, warps, grays, people, sorted(grays, key=abs))
         assert mosaic is not None
-        warps = with_hidden_parallax(warps, mosaic, reference.features()[::2], grays, people, _BODY_PX)
+        warps = with_hidden_parallax(
+            warps, mosaic, reference.features()[::2], grays, _pre_warped(warps, grays), people, _BODY_PX
+        )
     pattern, moved_by = parallax_pattern(warps, _SIZE_WH)
     assert len(pattern.nodes) == 1
     assert abs(np.corrcoef(moved_by[1:, 0], list(_MOVED.values()))[0, 1]) > 0.99
@@ -113,5 +121,6 @@ def test_without_features_behind_the_person_the_warps_stay() -> None:
     people = dict.fromkeys(grays, np.ones_like(hidden))
     assert hidden_mosaic(work_gray(_seen(0.0)), hidden, warps, grays, people, sorted(grays)) is None
     blank = RegistrationTarget.of_gray(np.full((240, 320), 90, np.uint8), ~hidden)
-    assert with_hidden_parallax(warps, blank, np.zeros((0, 2)), grays, people, _BODY_PX) is warps
+    seen = _pre_warped(warps, grays)
+    assert with_hidden_parallax(warps, blank, np.zeros((0, 2)), grays, seen, people, _BODY_PX) is warps
     assert np.allclose(apply_transform(warps[0].from_to, np.array([[3.0, 4.0]])), [[3, 4]])
