@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
 
 from pipeline.datatypes.arrays import Float64Array
 from pipeline.joints import JOINT
@@ -36,8 +37,16 @@ _BEYOND = 0.12
 """Distance from a leg's center within which the outline may be cloth; farther out it is a hand. Standing heights."""
 _CORNERS = 0.03
 """Height of the hem's corners, standing heights."""
-_HEM = 0.004
-"""Distance of its end above the lowest closed row: a hem hangs lowest in the middle."""
+_ANKLE = 0.8
+"""Fraction of the shin from which on a cloth hides trousers, if there are any."""
+_HEM_PLACES = np.linspace(-1, 1, 15)
+"""Where across the cloth its hem is looked at, in half widths."""
+_HEM_CORNER = 0.9
+"""From there on the outline is rounded, and its lower end is no hem's."""
+_HEM_STEP = 3
+"""Distance of the columns that are compared, px: a hem is flatter than 45 degrees."""
+_HEM_DROP = 0.02
+"""Largest distance of a hem from its middle, up or down; what reaches lower is a leg. Standing heights."""
 _UNDER_HEM = 0.015
 """Height over which legs go on under a hem, standing heights: cut off with it, their zigzag edge would show below."""
 _ABOVE_HIPS = 0.035
@@ -56,6 +65,8 @@ class Hanging:
     """(n,) largest x, px."""
     spread: Float64Array
     """(n,) by how much farther apart the legs are than at the hips, px: it widens the cloth, and does not deepen it."""
+    drops: Float64Array | None = None
+    """How much lower than in the last row the hem is at 15 places from the left to the right, px; None: it is level."""
 
 
 def find_hanging(reference: ReferenceView) -> Hanging | None:
@@ -76,7 +87,7 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     open_rows = np.flatnonzero(~closed & (rows > hips))
     hem = int(open_rows[0]) if len(open_rows) else len(rows)
     hem = min(hem, first_bare_row(reference, rows, low, high))
-    hem = max(hem - max(1, round(_HEM * reference.height_px)), 0)
+    hem = max(hem - 1, 0)
     if np.count_nonzero(apart[:hem] & (rows[:hem] > hips)) < _LEAST_LENGTH * reference.height_px:
         return None
     rows = rows[:hem].astype(np.float64)
@@ -92,7 +103,32 @@ def find_hanging(reference: ReferenceView) -> Hanging | None:
     sigma = 0.008 * reference.height_px
     left, right = (_carried_on(gaussian_filter1d(v, sigma, mode="nearest"), rows, whole) for v in (left, right))
     spread = np.maximum((high - low) - (high - low)[0], 0)
-    return Hanging(rows, left, right, spread)
+    return Hanging(rows, left, right, spread, _drops(reference, rows, left, right))
+
+
+def _drops(reference: ReferenceView, rows: Float64Array, left: Float64Array, right: Float64Array) -> Float64Array:
+    """(15,) how much lower than its last row the cloth ends across its width, px; over a leg as beside it."""
+    most = round(_HEM_DROP * reference.height_px)
+    first = max(int(rows[-1]) - most, 0)
+    below = reference.mask[first : int(rows[-1]) + most + 2]
+    half = (right[-1] - left[-1]) / 2
+    columns = np.rint((left[-1] + right[-1]) / 2 + np.clip(_HEM_PLACES, -_HEM_CORNER, _HEM_CORNER) * half)
+    ends = np.zeros((3, len(columns)))
+    for n, beside in enumerate((-_HEM_STEP, 0, _HEM_STEP)):
+        is_open = ~below[:, np.clip(columns + beside, 0, below.shape[1] - 1).astype(int)]
+        ends[n] = np.where(is_open.any(0) & ~is_open[0], is_open.argmax(0), np.nan)
+    # The outline of a leg that leans ends in every column elsewhere.
+    found = np.ptp(ends, axis=0) < _HEM_STEP
+    if not found.any():
+        return np.zeros(len(_HEM_PLACES))
+    levels = np.interp(_HEM_PLACES, _HEM_PLACES[found], first + ends[1, found] - 1)
+    return gaussian_filter1d(levels - rows[-1], 1.0, mode="nearest")
+
+
+def hides_shins(cloth: Hanging, reference: ReferenceView) -> bool:
+    """Return whether the cloth reaches to the ankles: what the picture shows at the shins is its color."""
+    knees, ankles = (np.mean([_leg_line(reference, side)[k, 1] for side in ("left", "right")]) for k in (1, 2))
+    return bool(cloth.rows[-1] > knees + _ANKLE * (ankles - knees))
 
 
 def _carried_on(edge: Float64Array, rows: Float64Array, whole: NDArray[np.bool_]) -> Float64Array:
@@ -133,6 +169,9 @@ def with_hanging(
     depth, z = _depths(figure, places, rows, half - spread / 2)
     x = ((left + right) / 2)[:, None] + half[:, None] * np.sin(angle)
     y = np.repeat(rows[:, None], _AROUND, 1)
+    if cloth.drops is not None:
+        lowered = smoothstep(np.linspace(0, 1, _DOWN))
+        y += lowered[:, None] * np.interp(np.sin(angle), _HEM_PLACES, cloth.drops)
     tube = np.stack([x, y, z[:, None] - depth[:, None] * np.cos(angle)], 2).reshape(-1, 3)
     tube[:, 1] = (tube[:, 1] - y_shift) / y_scale
     index, weight = _weights(pose, figure, tube, np.repeat(half, _AROUND))
@@ -157,9 +196,13 @@ def covered_by_hanging(figure: Figure) -> NDArray[np.bool_]:
     skirt = np.unique(figure.triangles[figure.groups == Group.SKIRT])
     if not len(skirt):
         return np.zeros(len(figure.groups), bool)
-    hem = float(figure.vertices[skirt, 1].max())
-    above = np.asarray(figure.vertices[figure.triangles][:, :, 1].max(1) < hem - _UNDER_HEM)
-    return above & np.isin(figure.groups, [Group.LOWER, Group.LEG, Group.SHIN])
+    hem = figure.vertices[skirt[-_AROUND:]]
+    legs = np.flatnonzero(np.isin(figure.groups, [Group.LOWER, Group.LEG, Group.SHIN]))
+    places = figure.vertices[figure.triangles[legs]]
+    _, over = cKDTree(hem[:, [0, 2]]).query(places.mean(1)[:, [0, 2]])
+    out = np.zeros(len(figure.groups), bool)
+    out[legs] = places[:, :, 1].max(1) < hem[over, 1] - _UNDER_HEM
+    return out
 
 
 def near_hem(figure: Figure) -> NDArray[np.bool_]:

@@ -66,9 +66,11 @@ def head_colors(view: FittedView) -> HeadColors | None:
     near = head_mask(reference, hair.middle, hair.unit_px)
     looks = looks_like_hair(reference.colors, hair.color, hair.skin)
     top = int(np.flatnonzero(near.any(1))[0])
+    # Light from above overexposes the crown of white hair; all of it has the color that a back has.
+    usual = np.median(reference.colors[hair.mask], axis=0) if hair.mask.any() else hair.color
     around = _outline_colors(reference.colors, near, float(hair.middle[0]), hair.unit_px)
     return HeadColors(
-        _hair_everywhere(reference.colors, near, looks, top, hair.middle, hair.unit_px, hair.color),
+        _hair_everywhere(reference.colors, near, looks, top, hair.middle, hair.unit_px, usual),
         around,
         looks_like_hair(around, hair.color, hair.skin),
         float(hair.middle[0]),

@@ -16,7 +16,7 @@ from pipeline.models.mannequin.body_fitting import fit_body
 from pipeline.models.mannequin.deformation import part_shares
 from pipeline.models.mannequin.figure import Figure
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
-from pipeline.models.mannequin.hanging import covered_by_hanging
+from pipeline.models.mannequin.hanging import covered_by_hanging, find_hanging, hides_shins
 from pipeline.models.mannequin.hats import below_hat, find_hat, without_hat
 from pipeline.models.mannequin.hems import with_hems_as_shown
 from pipeline.models.mannequin.mesh_colors import MeshColors, sample_grid, with_levels
@@ -119,6 +119,9 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
         outfit = replace(outfit, long_sleeves=not bares_upper_arms(appearance))
     hat = find_hat(views[0])
     body = views[0] if hat is None else without_hat(views[0], hat)
+    cloth = find_hanging(body)
+    if cloth is not None and hides_shins(cloth, body):
+        outfit = replace(outfit, long_legs=False)
     fitted = fit_body(bodies, body, choose_from_words(appearance.prompt).body, _drawn(figure, outfit))
     figure = with_bare_limbs(bodies.of(fitted), outfit)
     shaped = figure

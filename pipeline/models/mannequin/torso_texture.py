@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.maths.patch_fill import fill_by_patches
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import skin_color
 from pipeline.models.mannequin.skin_tone import looks_like_skin
@@ -40,6 +41,10 @@ _TOP, _SEAM = 0.015, 0.014
 """Rows at the top where a neckline begins, and the width of the seam around it, standing heights."""
 _LEAST_BESIDE = 0.05
 """Fraction of the sides that must look like skin for it to be the garment's color."""
+_BORDER = 0.004
+"""Depth inside the torso's border to which other parts' colors are mixed in, standing heights."""
+_GAMMA = 2.2
+"""Display curve in which patches are compared."""
 _LEAST_PART = 0.0008
 """Least replaced area, squared standing heights."""
 
@@ -47,7 +52,7 @@ _LEAST_PART = 0.0008
 def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return (h, w, 3) the picture's colors with features of the front replaced; ``torso`` (h, w) is its mask.
 
-    Foreign pixels take the color at the position mirrored about the side's inner border, in the same row.
+    They are filled with patches of the cloth around them, so that stripes and checks continue.
     """
     colors = view.reference.colors
     place = _places_across(torso)
@@ -63,21 +68,24 @@ def back_picture(view: FittedView, torso: NDArray[np.bool_]) -> NDArray[np.float
     parts = _large_parts(cv2.morphologyEx(parts, cv2.MORPH_CLOSE, kernel, iterations=2), view.reference.height_px)
     parts = cv2.dilate(parts, kernel, iterations=2)
     parts = np.maximum(parts, _neckline(view, torso, side))
-    out = colors.copy()
-    middle, half = _middle_and_half(torso)
-    usual = _usual(colors, side)
-    for y in np.flatnonzero(parts.any(1)):
-        x = np.flatnonzero((parts[y] > 0) & known[y])
-        if not len(x):
-            continue
-        mirrored = np.clip(2 * _SIDE[0] - np.abs(place[y, x]), *_SIDE)
-        source = np.rint(middle[y] + np.where(place[y, x] < 0, -1, 1) * mirrored * half[y]).astype(int)
-        source = np.clip(source, 0, colors.shape[1] - 1)
-        fine = side[y, source]
-        out[y, x] = np.where(fine[:, None], colors[y, source], usual[y])
+    out = _continued(colors, parts > 0, torso, view.reference.height_px)
     weight = cv2.GaussianBlur(parts.astype(np.float32), (0, 0), max(0.5 * unit, 0.5))[..., None]
     back = np.asarray(colors * (1 - weight) + out * weight, np.float32)
     return _without_seams(back, torso, side, view.reference.height_px)
+
+
+def _continued(
+    colors: NDArray[np.float32], hole: NDArray[np.bool_], torso: NDArray[np.bool_], height_px: float
+) -> NDArray[np.float32]:
+    """Return linear colors (h, w, 3) with the ``hole`` (h, w) filled from the rest of the torso."""
+    if not hole.any():
+        return colors
+    border = 2 * round(_BORDER * height_px) + 1
+    inner = cv2.erode(torso.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (border, border))) > 0
+    picture = np.rint(255 * np.clip(colors, 0, 1) ** (1 / _GAMMA)).astype(np.uint8)
+    filled = fill_by_patches(picture, hole, np.asarray(inner & ~hole))
+    lit = (filled.astype(np.float32) / 255) ** np.float32(_GAMMA)
+    return np.where(hole[..., None], lit, colors).astype(np.float32)
 
 
 def _neckline(view: FittedView, torso: NDArray[np.bool_], side: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -167,15 +175,6 @@ def _bands(side: NDArray[np.bool_]) -> list[tuple[int, int, slice]]:
     reach = (edges[1] - edges[0]) // 2
     borders = pairwise([0, *edges[1:-1].tolist(), len(side)])
     return [(start, stop, slice(max(start - reach, 0), stop + reach)) for start, stop in borders]
-
-
-def _usual(colors: NDArray[np.float32], side: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(h, 3) median color of the sides at about each row's height."""
-    out = np.empty((len(side), 3), np.float32)
-    for start, stop, near in _bands(side):
-        here = side[near]
-        out[start:stop] = np.median(colors[near][here] if here.any() else colors[side], axis=0)
-    return out
 
 
 def _in_palette(colors: NDArray[np.float32], side: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from pipeline.datatypes.appearance import Appearance
 from pipeline.joints import JOINT
 from pipeline.models.mannequin.bodies import load_bodies
 from pipeline.models.mannequin.figure import BONE, Figure, Group, load_figure
-from pipeline.models.mannequin.hanging import find_hanging
+from pipeline.models.mannequin.hanging import find_hanging, hides_shins
 from pipeline.models.mannequin.person import NewPerson, make_person
 from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.raster import skin
@@ -31,11 +31,12 @@ def figure() -> Figure:
     return load_figure(weight_path("figure.npz"), "auto")
 
 
-def _in_a_skirt() -> Appearance:
-    """The suit's man in a red tube from the hips to the calves."""
+def _in_a_skirt(longer_at_sides: int = 0) -> Appearance:
+    """The suit's man in a red tube from the hips to the calves, whose hem may rise to its middle (px)."""
     reference = _reference("suit")
     assert reference.reference is not None and reference.reference_person is not None
-    corners = np.array([(250, 520), (390, 520), (430, HEM), (210, HEM)], np.int32)
+    side = HEM + longer_at_sides
+    corners = np.array([(250, 520), (390, 520), (430, side), (320, HEM), (210, side)], np.int32)
     cloth = cv2.fillPoly(np.zeros(reference.reference.shape[:2], np.uint8), [corners], 1) > 0
     picture = reference.reference.copy()
     picture[cloth] = (170, 30, 40, 255)
@@ -66,6 +67,22 @@ def test_a_skirt_is_detected_and_trousers_are_not() -> None:
     assert hem == pytest.approx(HEM, abs=10)
 
 
+def test_a_hem_may_hang_lower_at_the_sides() -> None:
+    rises = []
+    for longer in (0, 12):
+        appearance = _in_a_skirt(longer)
+        assert appearance.reference is not None and appearance.reference_person is not None
+        view = make_view(appearance.reference, appearance.reference_person)
+        assert view is not None
+        cloth = find_hanging(view)
+        assert cloth is not None and cloth.drops is not None
+        rises.append(cloth.drops[[0, -1]].mean() - cloth.drops[7])
+        # Trousers under it are shown, unless it reaches the ankles.
+        assert not hides_shins(cloth, view)
+        assert hides_shins(replace(cloth, rows=cloth.rows + 0.1 * view.height_px), view)
+    assert abs(rises[0]) < 0.5 and rises[1] > 1.5
+
+
 def test_legs_held_together_are_no_skirt() -> None:
     appearance = _in_a_skirt()
     assert appearance.reference is not None and appearance.reference_person is not None
@@ -87,12 +104,13 @@ def test_the_skirt_is_grown_colored_and_hides_the_legs(skirted: NewPerson) -> No
     tone = made.colors.fine[groups == Group.SKIRT].mean((0, 1))
     assert tone[0] > 5 * tone[1]
     skirt = made.figure.vertices[np.unique(made.figure.triangles[made.figure.groups == Group.SKIRT])]
-    hem = float(skirt[:, 1].max())
+    ring = skirt[skirt[:, 1] > skirt[:, 1].max() - 0.03]
+    lowest = [ring[np.hypot(*(ring[:, [0, 2]] - place).T) < 0.03, 1].max() for place in ring[:, [0, 2]]]
     legs = made.figure.vertices[made.figure.triangles[made.drawn][np.isin(groups, [Group.LOWER, Group.LEG])]]
     # But for the triangles that reach to the hem: cut off above it, legs would end in a zigzag below the cloth.
-    assert (legs[:, :, 1].max(1) > hem - 0.016).all() and (legs[:, :, 1] > hem - 0.04).all()
+    assert (legs[:, :, 1].max(1) > min(lowest) - 0.016).all() and (legs[:, :, 1] > min(lowest) - 0.04).all()
     # And they go on beneath it, so that no hole shows between hem and legs.
-    assert legs[:, :, 1].max(1).min() < hem - 0.01
+    assert legs[:, :, 1].max(1).min() < min(lowest) - 0.01
 
 
 def test_the_skirt_follows_a_step(skirted: NewPerson) -> None:

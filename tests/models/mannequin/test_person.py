@@ -128,15 +128,19 @@ def test_the_back_of_the_head_has_no_stripes(figure: Figure) -> None:
     bars = np.where(column // 12 % 2 == 0, 0.6, 1.4)[None, :, None]
     drawn = ~np.isin(figure.groups, sorted(Outfit().hidden))
     view = fit_view(figure, reference, drawn, reshape=False)[1]
-    plain, barred = (
+    eyes = reference.joints[JOINT["left_eye"], 1]
+    lit = np.where(np.arange(len(reference.colors)) < eyes - 0.06 * reference.height_px, 3.0, 1.0)[:, None, None]
+    plain, barred, crowned = (
         head_colors(replace(view, reference=replace(reference, colors=(reference.colors * factor).astype(np.float32))))
-        for factor in (1.0, bars)
+        for factor in (1.0, bars, lit)
     )
-    assert plain is not None and barred is not None
+    assert plain is not None and barred is not None and crowned is not None
     row = round(float(reference.joints[JOINT["nose"], 1]))
     near = np.abs(column - plain.middle) < 60
     added = np.log(barred.hair[row, near] / plain.hair[row, near])
     assert np.std(added) < 0.5 * np.std(np.log(bars))
+    # Nor is it as bright as a crown in the light.
+    assert np.median(crowned.hair[row, near] / plain.hair[row, near]) < 1.5
 
 
 def test_a_second_view_colors_its_side_and_is_left_out_where_it_does_not_fit(figure: Figure) -> None:
@@ -191,6 +195,8 @@ def test_stripes_and_plain_cloth_continue_over_the_back() -> None:
     laid = replace(laid, reference=replace(view, colors=printed))
     plain = back_picture(laid, torso)
     assert np.abs(plain[logo][:, 1] - 0.08).max() < 0.1
+    assert np.median(np.abs(plain[logo] - stripes[logo])) < 0.01
+    assert np.corrcoef(plain[logo][:, 0], stripes[logo][:, 0])[0, 1] > 0.8
     far = ~cv2.dilate(logo.astype(np.uint8), np.ones((41, 41), np.uint8)).astype(bool)
     assert np.array_equal(plain[far], printed[far])
 
