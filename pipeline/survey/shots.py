@@ -86,9 +86,7 @@ class CutDetector:
     def __init__(self, info: VideoInfo, method: Literal["content", "off"]) -> None:
         self._on = method == "content"
         self._rate = info.frame_rate if info.frame_rate > 0 else 25
-        w, h = info.size_wh
-        ratio = min(1.0, _SMALL_SHORT_SIDE / min(w, h))
-        self._small_wh = (max(8, round(w * ratio)), max(8, round(h * ratio)))
+        self._small_wh = small_size(info.size_wh)
         self._before: Picture | None = None
         self._blank_frames = 0
         self._shown: Picture | None = None
@@ -99,7 +97,7 @@ class CutDetector:
         """Whether the blank frames ended a gradual fade."""
         self._last_fade = -math.inf
         self._unexplained: list[float] = []
-        self._dissolves = DissolveDetector(self._rate, _is_same_place)
+        self._dissolves = DissolveDetector(self._rate, is_same_place)
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         # The filter counts frames: a shot with fewer frames than this is not started.
         self._detector = ContentDetector(
@@ -168,6 +166,13 @@ class CutDetector:
         return float(np.quantile(blocks[:: _BLOCK_PX - 1, :: _BLOCK_PX - 1], _BLOCKS_QUANTILE))
 
 
+def small_size(size_wh: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of the small pictures in which places are compared."""
+    width, height = size_wh
+    ratio = min(1.0, _SMALL_SHORT_SIDE / min(width, height))
+    return max(8, round(width * ratio)), max(8, round(height * ratio))
+
+
 def _is_fading(contrasts: Sequence[float]) -> bool:
     """Return whether the contrast fell in each of the last steps before a blank frame."""
     falls = [now < _FADING_STEP * before for before, now in pairwise(contrasts)]
@@ -177,14 +182,14 @@ def _is_fading(contrasts: Sequence[float]) -> bool:
 def _same_scene(before: Picture, now: Picture) -> bool:
     """Return whether flow and gain map one small picture onto the next, where neither is saturated; one of them may be
     a zoomed part of the other."""
-    if _is_same_place(before, now, _DIP_REACH):
+    if is_same_place(before, now, _DIP_REACH):
         return True
     return any(
         _is_explained(*pair) for zoom in _ZOOMS for pair in ((_middle(before, zoom), now), (before, _middle(now, zoom)))
     )
 
 
-def _is_same_place(before: Picture, now: Picture, reach: float = _LIGHT_REACH) -> bool:
+def is_same_place(before: Picture, now: Picture, reach: float = _LIGHT_REACH) -> bool:
     """Return whether flow maps one small picture onto the next, also in a light that is not the same everywhere, like
     that of a light leak: then by motion of at most ``reach`` picture widths."""
     if _is_explained(before, now):

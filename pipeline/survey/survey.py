@@ -32,6 +32,7 @@ from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
 from pipeline.survey.shots import CutDetector
 from pipeline.survey.split_screen import SplitScreen, chosen_parts, split_screen_table, tracks_behind_insets
+from pipeline.survey.transitions import starts_in_transitions
 from pipeline.workspace.checkpoints import write_checksum
 from pipeline.workspace.masks import MaskStore
 from pipeline.workspace.values import load_values, save_values
@@ -108,12 +109,14 @@ def survey_clip(
             background.push(frame, seen, frame.index in starts)
             progress("split_screen", frame.index + 1, info.num_frames)
     motion, graphics = background.finish()
+    change = cuts.finish()
+    shot_starts = sorted({*shot_starts, *starts_in_transitions(clip, motion, tracks, change, shot_starts)})
     if (faded := fades.finish(shot_starts)) is not None:
         graphics = replace(graphics, panels=faded.over(graphics.panels))
     survey = Survey(
         info=info,
         shot_starts=np.array(shot_starts, np.int64),
-        unexplained_change=cuts.finish(),
+        unexplained_change=change,
         motion=motion,
         tracks=tracks_behind_insets(tracks_inside(tracks, graphics), screens, parts),
         overlays=graphics,
