@@ -33,6 +33,8 @@ _STEADY_LINE = 20.0
 """Most that the layer's own pixels differ between the looks, gray levels and relative to what is around them, and least
 that is around them; thin lines are mixed with what is behind."""
 _AROUND_BH = 0.05
+_PLAIN = 9.0
+"""Most that a surface without a pattern differs between the looks, gray levels."""
 _CALM = 6.0
 """Gray levels: what differs more between the looks does not follow the layer's motion, but the background's."""
 
@@ -73,6 +75,11 @@ class NearMosaic:
         steady = (self.apart < _STEADY) & (self.apart < _STEADY_SHARE * around) & (around > _RESTLESS)
         lines = self.lines((0, 0, *self.size_wh)) & (self.apart < _STEADY_LINE)
         return np.asarray(seen & (steady | lines), np.bool_), np.asarray(seen & steady, np.bool_)
+
+    def plain(self) -> Mask:
+        """Return (H, W) the pixels that look the same in all looks: the layer's surfaces, with a pattern or without,
+        and the background's where it is plain."""
+        return np.asarray((self.count >= _LEAST_COUNT) & (self.apart < _PLAIN), np.bool_)
 
     def box_of(self, look: Look, to_mosaic: Transforms) -> Box:
         """Return the box of the mosaic that a look covers."""

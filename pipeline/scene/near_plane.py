@@ -59,6 +59,10 @@ class Look:
     source_from_view: Transforms
     """(3, 3)."""
     source_wh: tuple[int, int]
+    core: Mask
+    """(h, w) well inside the subject's mask."""
+    unseen: Mask
+    """(h, w) along the bones that the mask leaves out: something hides them."""
 
     @property
     def size_wh(self) -> tuple[int, int]:

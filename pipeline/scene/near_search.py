@@ -22,14 +22,15 @@ from pipeline.plate.plate_set import PlateSet
 from pipeline.runtime.callbacks import Check
 from pipeline.runtime.prefetch import prefetch
 from pipeline.scene.body import body_of, part_distances
+from pipeline.scene.colors import bins_of
 from pipeline.scene.narrow import narrow_lines
 from pipeline.scene.near_follow import Layer, NearFollower, PlaneAround, motions_of
 from pipeline.scene.near_layer import save_motions, save_near_row
 from pipeline.scene.near_mosaic import warped
 from pipeline.scene.near_plane import Look, near_planes
-from pipeline.scene.near_votes import RowVotes, in_front
+from pipeline.scene.near_votes import RowVotes, in_front, surfaces_in_front
 from pipeline.scene.parallax import row_parallax
-from pipeline.scene.samples import eroded
+from pipeline.scene.samples import UNLIKELY, eroded
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.surroundings import box_around
 from pipeline.workspace.subject_masks import SubjectMasks
@@ -40,6 +41,9 @@ _NEAR_BH = 0.03
 _CORE_BH = 0.018
 _HIDDEN_BH = 0.018
 """Half the width of a bar that a mask may leave out."""
+_CORE_PX = 3
+_BONE_PX = 3.0
+"""How far inside the mask colors tell of something in front, and how near a bone anything does that is not in it."""
 _CALM_PX = 0.6
 _BEYOND_LOOKS = 4
 """How far a layer is followed beyond the frames around the plates where its planes are known."""
@@ -61,6 +65,7 @@ class NearSearch:
         self._plan = plan
         self._masks = masks
         self._plates = plates
+        self._model = model
         self._folder = model.folder
         self._bin_px = model.bin_px
         self._gain = model.gain
@@ -114,24 +119,30 @@ class NearSearch:
         masks = self._masks.subject_mask(number), self._masks.others_mask(number)
         parts = (np.ascontiguousarray(mask[area]).view(np.uint8) for mask in masks)
         subject, others = (cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST) > 0 for part in parts)
-        inside = self._inside(number, subject, box)
+        inside, unseen = self._inside(number, subject, box)
         free = ~grow(subject | others, max(2, round(_NEAR_BH * self._body_height)))
         scale_x, scale_y = (x1 - x0) / width, (y1 - y0) / height
         from_view = np.array(
             [[scale_x, 0, x0 + 0.5 * scale_x - 0.5], [0, scale_y, y0 + 0.5 * scale_y - 0.5], [0, 0, 1]], np.float64
         )
-        return Look(number, np.asarray(small, np.uint8), free, inside & ~others, from_view, size_wh)
+        core = eroded(subject, _CORE_PX) & ~others
+        calm = np.asarray(small, np.uint8)
+        return Look(number, calm, free, inside & ~others, from_view, size_wh, core, unseen & ~others)
 
-    def _inside(self, number: int, subject: Mask, box_xyxy: Box) -> Mask:
-        """Return (h, w) where the subject is, seen or not: the mask may leave out what is in front of them."""
+    def _inside(self, number: int, subject: Mask, box_xyxy: Box) -> tuple[Mask, Mask]:
+        """Return (h, w) where the subject is, seen or not, and the bones that the mask leaves out, as it may what is in
+        front of them."""
         height_px = float(self._plan.subject.body_height_px[number])
         skeleton = self._plan.subject.skeletons[number]
         body = body_of(skeleton, height_px, box_xyxy[:2], self._bin_px, self._plates.size_wh)
-        limbs = part_distances(body.segments[body.in_picture], *subject.shape).min(axis=0) < -_CORE_BH * body.height_px
+        segments = body.segments[body.in_picture].copy()
+        limbs = part_distances(segments, *subject.shape).min(axis=0) < -_CORE_BH * body.height_px
+        segments[:, 4] = _BONE_PX
+        bones = part_distances(segments, *subject.shape).min(axis=0) < 0
         gap_px = max(1, round(_HIDDEN_BH * self._body_height))
         kernel = np.ones((2 * gap_px + 1, 2 * gap_px + 1), np.uint8)
         closed = cv2.morphologyEx(subject.view(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
-        return np.asarray(limbs | eroded(closed, 1), np.bool_)
+        return np.asarray(limbs | eroded(closed, 1), np.bool_), np.asarray(bones & ~subject, np.bool_)
 
     def _planes(self, numbers: Sequence[int], doubted_rows: set[int], check: Check) -> list[PlaneAround]:
         """Return the planes found around plates."""
@@ -154,15 +165,18 @@ class NearSearch:
         return planes
 
     def _vote(self, layer: Layer, number: int, check: Check) -> None:
-        """Write, plate by plate, which of the layer's lines stand in front of the subject."""
+        """Write, plate by plate, which of the layer's lines and surfaces stand in front of the subject."""
         mosaic = layer.mosaic
         parts, steady = mosaic.parts()
+        plain = mosaic.plain()
+        picture = np.clip(np.rint(mosaic.picture), 0, 255).astype(np.uint8)
         votes = RowVotes(parts.shape)
 
         def write(before: int | None) -> None:
             for done, seen_votes, hidden_votes in votes.before(before):
-                front = in_front(parts, steady, seen_votes, hidden_votes, self._body_height)
-                save_near_row(self._folder, done, number, front, steady, mosaic.picture)
+                front = in_front(parts, steady, seen_votes * parts, hidden_votes * parts, self._body_height)
+                surfaces = surfaces_in_front(picture, plain, seen_votes, hidden_votes, self._body_height)
+                save_near_row(self._folder, done, number, front | surfaces, steady | surfaces, mosaic.picture)
 
         for look in self._looks(sorted(layer.near_from_world), check):
             row = int(self._plates.plate_rows[look.number, 0])
@@ -182,6 +196,11 @@ class NearSearch:
             shown = grow(narrow_lines(np.ascontiguousarray(seen.astype(np.uint8)), self._body_height), 1)
             # A pixel off the line's middle is mixed with what is behind it.
             apart = cv2.erode(apart, np.ones((3, 3), np.uint8))
-            inside &= parts[y0:y1, x0:x1]
-            votes.add(row, box, inside & ((shown & (apart < _SEEN)) | pattern), inside & (apart > _NOT_SEEN))
+            core, unseen = (warped(look.picture, part, motion, box)[1] for part in (look.core, look.unseen))
+            lines, surface = parts[y0:y1, x0:x1], plain[y0:y1, x0:x1]
+            colors = bins_of(np.asarray(seen, np.uint8), 1.0)
+            foreign = self._model.row(row).subject.max(axis=0)[colors] < UNLIKELY
+            alike = apart < _SEEN
+            found = (lines & ((shown & alike) | pattern)) | (surface & ((foreign & core) | unseen) & alike)
+            votes.add(row, box, inside & found, inside & (lines | surface) & (apart > _NOT_SEEN))
         write(None)

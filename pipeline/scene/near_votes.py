@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.arrays import Mask
+from pipeline.datatypes.arrays import Mask, Picture
 from pipeline.maths.boxes import Box
 from pipeline.maths.masks import grow
 from pipeline.maths.regions import counts_in, those_of
@@ -22,6 +22,12 @@ _LEAST_ON_LINE = 5
 _PART_PX = 5
 _LEAST_ON_PART = 0.5
 """Mean number of votes in a square of so many px."""
+_STEP = 10
+_STEP_PX = 2
+"""Difference between neighbors at the edge of a surface without a pattern, gray levels, and how wide that is."""
+_SURE_SURFACE = 0.75
+_SURFACE_BH2 = 0.003
+"""Least share of the votes for such a surface, and least part of it that was seen, square body heights."""
 _FADE = 0.6
 """Weight of the votes around a neighboring plate."""
 _GAP_BH = 0.09
@@ -76,21 +82,54 @@ def in_front(
 
     ``seen`` and ``hidden`` (h, w) count both.
     """
-    for_it, hides = (cv2.blur(votes, (_PART_PX, _PART_PX)) for votes in (seen, hidden))
-    front = steady & (for_it > _SURE * (for_it + hides + _PRIOR)) & (for_it >= _LEAST_ON_PART)
+    for_it, hides = _around(seen), _around(hidden)
+    front = _voted(for_it, hides, _LEAST_ON_PART) & steady
     front = cv2.morphologyEx(front.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     front |= _lines_in_front(lines, seen, hidden, body_height)
     if not front.any():
         return front
-    against = hides > for_it + np.float32(_PRIOR)
     whole = (
-        cv2.morphologyEx((front | (steady & ~against)).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+        cv2.morphologyEx(
+            (front | (steady & ~_against(for_it, hides))).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)
+        )
+        > 0
     )
     near = cv2.distanceTransform((~front).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) <= _REACH_BH * body_height
     count, labeled = cv2.connectedComponents((front | (whole & near)).view(np.uint8), connectivity=8)
     kept = counts_in(labeled, front, count) > 0
     kept[0] = False
     return those_of(labeled, kept)
+
+
+def surfaces_in_front(
+    picture: Picture, plain: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float
+) -> Mask:
+    """Return (h, w) the surfaces of a layer in front of the subject: what looks the same in all looks (``plain``),
+    divided by the edges in the layer's ``picture`` (h, w, 3), where it was ``seen`` inside their outline.
+
+    The background is as ``plain`` where it has no pattern; before it the subject was seen, which is counted over the
+    whole of it (``hidden``).
+    """
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    steps = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    count, labeled = cv2.connectedComponents((plain & (steps < _STEP)).view(np.uint8), connectivity=4)
+    for_it, hides = (np.bincount(labeled.ravel(), votes.ravel(), count) for votes in (seen, hidden))
+    is_front = for_it > _SURE_SURFACE * (for_it + hides)
+    is_front &= counts_in(labeled, seen >= 1, count) >= _SURFACE_BH2 * body_height**2
+    is_front[0] = False
+    return grow(those_of(labeled, is_front), _STEP_PX) & plain
+
+
+def _around(votes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.blur(votes, (_PART_PX, _PART_PX)), np.float32)
+
+
+def _voted(for_it: NDArray[np.float32], hides: NDArray[np.float32], least: float) -> Mask:
+    return np.asarray((for_it > _SURE * (for_it + hides + _PRIOR)) & (for_it >= least), np.bool_)
+
+
+def _against(for_it: NDArray[np.float32], hides: NDArray[np.float32]) -> Mask:
+    return np.asarray(hides > for_it + np.float32(_PRIOR), np.bool_)
 
 
 def _lines_in_front(lines: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float) -> Mask:

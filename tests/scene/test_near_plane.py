@@ -20,7 +20,7 @@ from pipeline.scene.near_follow import NearFollower, PlaneAround, motions_of
 from pipeline.scene.near_layer import NearLayers, save_motions, save_near_row
 from pipeline.scene.near_mosaic import NearMosaic
 from pipeline.scene.near_plane import Look, NearPlane, near_planes, plane_from_plate
-from pipeline.scene.near_votes import RowVotes, in_front
+from pipeline.scene.near_votes import RowVotes, in_front, surfaces_in_front
 from pipeline.scene.parallax import RowParallax, row_parallax
 from tests.support.scene_labels import NOTHING, learned
 from tests.support.scene_truth import man_at, shot_at, wall
@@ -58,7 +58,7 @@ def look_at(number: int, *, has_bars: bool = True, is_man_before: bool = False, 
     picture[bars & (~man | (not is_man_before))] = (30, 34, 30)
     free = cv2.dilate(man.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
     calm = cv2.GaussianBlur(picture, (0, 0), 0.6)
-    return Look(number, np.asarray(calm, np.uint8), free, man, np.eye(3), (WIDTH, HEIGHT))
+    return Look(number, np.asarray(calm, np.uint8), free, man, np.eye(3), (WIDTH, HEIGHT), man, man & False)
 
 
 def movement() -> RowParallax:
@@ -182,7 +182,7 @@ def test_a_look_is_aligned_with_the_bars_and_not_with_the_wall() -> None:
 def test_a_look_without_the_layer_is_not_recognized() -> None:
     mosaic, _, motions = mosaic_of()
     blank = look_at(5)
-    nothing = Look(5, np.full_like(blank.picture, 255), blank.free, blank.body, np.eye(3), (WIDTH, HEIGHT))
+    nothing = replace(blank, picture=np.full_like(blank.picture, 255))
     assert mosaic.refined(nothing, motions[5]) is None
 
 
@@ -219,6 +219,28 @@ def test_bars_are_in_front_of_who_is_behind_them_only(is_man_before: bool, tmp_p
 
 def test_clips_without_a_layer_ask_nothing(tmp_path: Path) -> None:
     assert NearLayers(tmp_path).mask(3, 0, (0, 0, 10, 10), np.zeros((10, 10, 3), np.uint8)) is None
+
+
+def test_a_wide_plain_thing_is_in_front_as_a_whole_and_a_plain_wall_behind_is_not() -> None:
+    """Little of it was seen inside their outline, and a mask's error shows as much of the wall."""
+    mosaic = NearMosaic((WIDTH, HEIGHT), BODY)
+    for number, move in enumerate(MOVES):
+        blank = look_at(number, has_bars=False)
+        picture, left = blank.picture.copy(), 60 - round(float(move) * NEAR_PX)
+        picture[:, 120:] = (190, 180, 150)
+        picture[:, left : left + 40] = (96, 74, 58)
+        motion = mosaic.placed(np.array([[1, 0, 60 - left], [0, 1, 0], [0, 0, 1]], np.float64))
+        mosaic.add(replace(blank, picture=picture, free=np.ones_like(blank.free)), motion)
+    x0, y0 = np.rint(mosaic.placed(np.eye(3))[:2, 2]).astype(int)
+    seen, hidden = np.zeros((2, *mosaic.count.shape), np.float32)
+    seen[y0 + 40 : y0 + 140, x0 + 62 : x0 + 66] = 2
+    seen[y0 + 40 : y0 + 140, x0 + 140 : x0 + 144] = 2
+    hidden[y0 + 40 : y0 + 140, x0 + 144 : x0 + 168] = 2
+    found = surfaces_in_front(mosaic.picture.astype(np.uint8), mosaic.plain(), seen, hidden, BODY)
+    expected = np.zeros_like(found)
+    expected[y0 : y0 + HEIGHT, x0 + 60 : x0 + 100] = True
+    assert np.count_nonzero(found & expected) > 0.95 * np.count_nonzero(expected)
+    assert np.count_nonzero(found & ~expected) < 0.05 * np.count_nonzero(expected)
 
 
 def test_leaves_are_in_front_with_their_stem_or_by_themselves() -> None:
