@@ -33,6 +33,10 @@ which one frame differs from it."""
 _LEAST_SURE_BH = 0.005
 """Difference between two readings from which feet decide: where the model is right they point forwards by 0.012 to
 0.038 on the mean, where it is not by -0.002 to 0.004."""
+_RIGHT_BH = 0.008
+"""Feet that point forwards by more than this are read rightly."""
+_THERE_AND_BACK_SECONDS = 0.3
+"""Nobody turns about and back in that time."""
 _LEAST_FRAMES = 3
 _CONFIDENT = 0.5
 _LONGEST_BREAK_SECONDS = 0.15
@@ -63,18 +67,17 @@ def turned_about(
     certain = known[broad]
     forwards = _feet_forwards(joints, points)
     for chain in np.split(certain, 1 + np.flatnonzero(np.diff(seconds[certain]) > _LONGEST_BREAK_SECONDS)):
-        flips = [
-            _is_reversed(shoulders[[a, b]], hips[[a, b]], float(seconds[b] - seconds[a]))
-            and _like_exchanged(points[b], points[a]) < _EXCHANGED_SHARE
-            for a, b in pairwise(chain)
-        ]
-        if not any(flips):
+        flips = _flips(chain, shoulders, hips, points, seconds)
+        if not flips.any():
             continue
         reading = np.concatenate([[0], np.cumsum(flips)]) % 2 == 1
         by_feet = _mean_of_seen(forwards[chain][~reading]) - _mean_of_seen(forwards[chain][reading])
         is_other = by_feet < 0 if abs(by_feet) >= _LEAST_SURE_BH else reading.mean() > 0.5
         if is_other:
             reading = ~reading
+        if _mean_of_seen(forwards[chain][reading]) > _RIGHT_BH:
+            # Both readings are right: somewhere the person did turn.
+            continue
         result[chain] = reading
         between = known[(known > chain[0]) & (known < chain[-1])]
         for frame in np.setdiff1d(between, chain):
@@ -119,10 +122,34 @@ def _depth_of_plane(skeletons: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(hips[:, 2:] + np.minimum(along, 1.0) * trunk[:, 2:], np.float32)
 
 
-def _is_reversed(shoulders: Float64Array, hips: Float64Array, step_seconds: float) -> bool:
-    """Say whether trunks (2, 2), of two frames, point opposite ways that nobody can turn between."""
-    if (shoulders[0] * shoulders[1]).sum() >= 0 or (hips[0] * hips[1]).sum() >= 0:
-        return False
+def _flips(
+    chain: NDArray[np.int64],
+    shoulders: Float64Array,
+    hips: Float64Array,
+    points: Float64Array,
+    seconds: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return (N - 1,) between which of the certain frames (N,) of a chain front and back change names."""
+    is_possible, is_certain = np.zeros((2, max(len(chain) - 1, 0)), np.bool_)
+    for row, (a, b) in enumerate(pairwise(chain)):
+        if _is_opposite(shoulders[[a, b]], hips[[a, b]]) and _like_exchanged(points[b], points[a]) < _EXCHANGED_SHARE:
+            is_possible[row] = True
+            is_certain[row] = _is_too_fast(shoulders[[a, b]], float(seconds[b] - seconds[a]))
+    # Where people were lost for a moment there was time to turn about, but not to turn back at once.
+    begins, ends = seconds[chain[:-1]], seconds[chain[1:]]
+    for row in np.flatnonzero(is_possible & ~is_certain).tolist():
+        apart = np.maximum(begins - ends[row], begins[row] - ends)
+        is_certain[row] = bool((is_certain & (apart <= _THERE_AND_BACK_SECONDS)).any())
+    return is_certain
+
+
+def _is_opposite(shoulders: Float64Array, hips: Float64Array) -> bool:
+    """Say whether trunks (2, 2), of two frames, point opposite ways."""
+    return bool((shoulders[0] * shoulders[1]).sum() < 0 and (hips[0] * hips[1]).sum() < 0)
+
+
+def _is_too_fast(shoulders: Float64Array, step_seconds: float) -> bool:
+    """Say whether nobody can turn between shoulders (2, 2), of two frames, that point opposite ways."""
     breadths = np.linalg.norm(shoulders, axis=1) / _FULL_SHOULDERS_BH
     from_profile = np.degrees(np.arcsin(np.minimum(breadths, 1.0))).sum()
     return bool(from_profile >= max(_LEAST_TURN_DEGREES, _FASTEST_DEGREES_PER_SECOND * step_seconds))

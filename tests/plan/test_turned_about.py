@@ -75,6 +75,22 @@ def test_the_shorter_reading_gives_way(degrees: float) -> None:
     assert (edges[:, :4] == 1).all() and (edges[:, 4:] == 2).all()
 
 
+def test_one_misread_frame_after_somebody_was_lost_for_a_moment_turns_nobody() -> None:
+    true = turning(40 * np.cos(SECONDS * 2))
+    frames = np.arange(FRAMES)
+    given = misread(true, frames == 20)
+    given[17:20] = np.nan
+    found = turned_about(joints_of(given), given, HEIGHTS, SECONDS)
+    np.testing.assert_array_equal(found, frames == 20)
+
+
+def test_whose_feet_point_forwards_in_both_readings_did_turn() -> None:
+    # Between two frames, as after a jump cut.
+    given = turning(np.where(np.arange(FRAMES) < 40, 0.0, 180.0))
+    given[..., 1] -= 0.35 * given[..., 2]
+    assert not turned_about(joints_of(given, 1.0), given, HEIGHTS, SECONDS).any()
+
+
 @pytest.mark.parametrize("degrees", [0.0, 180.0])
 def test_feet_tell_which_reading_is_right(degrees: float) -> None:
     # Seen from a little above: what is nearer to the camera is lower in the picture.
