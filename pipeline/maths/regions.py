@@ -34,7 +34,7 @@ def counts_in(labeled: Labeled, where: Mask, count: int) -> NDArray[np.int64]:
 
 def sums_in(labeled: Labeled, values: NDArray[np.float32], count: int) -> NDArray[np.float64]:
     """Return (count,) the sum of ``values`` (h, w) over each region; 0 for the label 0."""
-    return _sums(labeled, values, np.zeros(count), 1)
+    return _sums_of(labeled, values, np.zeros(count), 1)
 
 
 def square_sums_in(
@@ -42,7 +42,7 @@ def square_sums_in(
 ) -> NDArray[np.float64]:
     """Return (count,) the sum of the squared differences of ``values`` (h, w) from each region's mean (count,); 0 for
     the label 0."""
-    return _sums(labeled, values, means, 2)
+    return _sums_of(labeled, values, means, 2)
 
 
 def those_of(labeled: Labeled, is_chosen: NDArray[np.bool_]) -> Mask:
@@ -88,15 +88,27 @@ def _counts(labeled: Labeled, where: NDArray[np.bool_], eights: NDArray[np.uint6
     return counts
 
 
+def _sums_of(
+    labeled: Labeled, values: NDArray[np.float32], means: NDArray[np.float64], power: int
+) -> NDArray[np.float64]:
+    flat = labeled.reshape(-1)
+    sums = _sums(flat, _words(flat), np.ascontiguousarray(values).reshape(-1), means, power)
+    sums[0] = 0.0
+    return sums
+
+
 @njit(cache=True, nogil=True)
-def _sums(labeled: Labeled, values: NDArray[np.float32], means: NDArray[np.float64], power: int) -> NDArray[np.float64]:
+def _sums(
+    labeled: Labeled, pairs: NDArray[np.uint64], values: NDArray[np.float32], means: NDArray[np.float64], power: int
+) -> NDArray[np.float64]:
+    """Add up each label but 0, which is not added up right."""
     sums = np.zeros(len(means), np.float64)
-    for r in range(labeled.shape[0]):
-        for c in range(labeled.shape[1]):
-            label = labeled[r, c]
-            if label > 0:
-                apart = np.float64(values[r, c]) - means[label]
-                sums[label] += apart if power == 1 else apart * apart
+    for pair in range(len(pairs) + 1):
+        if pair < len(pairs) and not pairs[pair]:
+            continue
+        for i in range(2 * pair, min(2 * pair + 2, len(labeled))):
+            apart = np.float64(values[i]) - means[labeled[i]]
+            sums[labeled[i]] += apart if power == 1 else apart * apart
     return sums
 
 

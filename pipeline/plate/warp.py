@@ -71,6 +71,10 @@ def _fill_coordinates(
         left[c] = int(place)
         right[c] = min(left[c] + 1, last_column)
         share[c] = place - left[c]
+    # Where the nodes beside a pixel change: between, the loop over pixels has no look-ups and is vectorized.
+    until = np.full(width, width, np.int64)
+    for c in range(width - 2, -1, -1):
+        until[c] = until[c + 1] if left[c] == left[c + 1] else c + 1
     t = from_to
     for r in range(len(rows_px)):
         y = rows_px[r]
@@ -82,12 +86,17 @@ def _fill_coordinates(
             for axis in range(2):
                 line[i, axis] = nodes[above, i, axis] + (nodes[below, i, axis] - nodes[above, i, axis]) * down
         x_zero, y_zero, w_zero = t[0, 1] * y + t[0, 2], t[1, 1] * y + t[1, 2], t[2, 1] * y + t[2, 2]
-        for c in range(width):
-            x = columns_px[c]
-            scale = 1 / (t[2, 0] * x + w_zero)
-            i, j = left[c], right[c]
-            mapped[r, c, 0] = (t[0, 0] * x + x_zero) * scale + line[i, 0] + (line[j, 0] - line[i, 0]) * share[c]
-            mapped[r, c, 1] = (t[1, 0] * x + y_zero) * scale + line[i, 1] + (line[j, 1] - line[i, 1]) * share[c]
+        start = 0
+        while start < width:
+            i, j = left[start], right[start]
+            x_left, y_left = line[i, 0], line[i, 1]
+            x_step, y_step = line[j, 0] - x_left, line[j, 1] - y_left
+            for c in range(start, until[start]):
+                x = columns_px[c]
+                scale = 1 / (t[2, 0] * x + w_zero)
+                mapped[r, c, 0] = (t[0, 0] * x + x_zero) * scale + x_left + x_step * share[c]
+                mapped[r, c, 1] = (t[1, 0] * x + y_zero) * scale + y_left + y_step * share[c]
+            start = until[start]
 
 
 def sample_nodes(nodes: NDArray[np.float32], points: Points, size_wh: tuple[int, int]) -> NDArray[np.float64]:

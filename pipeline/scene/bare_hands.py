@@ -114,12 +114,15 @@ def open_hands(unexplained: Mask, not_hands: Mask, sample: Sample) -> Mask:
         return hands
     height = sample.body.height_px
     skins = around.unexplained & around.skins & ~not_hands[around.area]
+    least_px = _LEAST_BH2 * height**2
+    if np.count_nonzero(skins) < least_px:
+        return hands
     fists = around.skins & (around.distances.min(axis=0) < _FIST_BH)
     straight = opened_by_long_lines(around.unexplained | fists, max(5, round(_STICK_BH * height)))
     count, labeled = cv2.connectedComponents((skins & ~straight).view(np.uint8), connectivity=8)
     areas = areas_of(labeled, count)
     is_hand = around.within_one(labeled, count) & (areas <= _MOST_BH2 * height**2)
-    is_hand &= areas >= _LEAST_BH2 * height**2
+    is_hand &= areas >= least_px
     is_hand &= counts_in(labeled, sample.subject_mask[around.area], count) > _MASK_SHARE * areas
     # The edges of a stick lie beside its line, and a thing in several colors is on all sides of each of them.
     is_hand &= counts_in(labeled, grow(straight, _EDGE_PX), count) < _EDGE_SHARE * areas

@@ -96,6 +96,8 @@ def blurred_outline(sample: Sample, unexplained: Mask, like_others: Mask, may_be
     mostly in the colors of other people (``like_others``) is somebody who is mostly hidden behind the subject, and so
     is a wide part where they may be without a mask (``may_be_others``).
     """
+    if not unexplained.any():
+        return unexplained
     rim = grow(sample.subject_mask, max(1, round(_RIM_BH * sample.body.height_px))) & ~sample.subject_mask
     count, labeled = cv2.connectedComponents(unexplained.view(np.uint8), connectivity=8)
     areas = areas_of(labeled, count)
@@ -146,6 +148,8 @@ def rims_of_limbs(unexplained: Mask, sample: Sample, like_others: Mask) -> Mask:
 
 def _lines_along(edge: Mask, sample: Sample, rim: _Rim) -> Mask:
     """Return the long components whose distance from the limb hardly changes."""
+    if not edge.any():
+        return edge
     count, labeled, stats, _ = cv2.connectedComponentsWithStats(edge.view(np.uint8), connectivity=8)
     extent = np.maximum(stats[:count, cv2.CC_STAT_WIDTH], stats[:count, cv2.CC_STAT_HEIGHT])
     is_line = extent > rim.least_length_bh * sample.body.height_px

@@ -36,7 +36,8 @@ def held_objects(unexplained: Mask, sample: Sample, known: Mask) -> tuple[Mask, 
     count, labeled = cv2.connectedComponents(closed(unexplained, GAP_PX).view(np.uint8))
     if count < 2 or not len(sample.body.hands):
         return nothing, nothing
-    is_known = counts_in(labeled, known, count) > _KNOWN_SHARE * areas_of(labeled, count)
+    areas = areas_of(labeled, count)
+    is_known = counts_in(labeled, known, count) > _KNOWN_SHARE * areas
     off_arm = sample.distances[[UPPER_ARM, FOREARM, HAND]].min(axis=0) > _OFF_ARM_BH
     is_thing = is_known | (counts_in(labeled, off_arm, count) >= _LEAST_END_PX)
     is_held = np.zeros(count, np.bool_)
@@ -44,7 +45,7 @@ def held_objects(unexplained: Mask, sample: Sample, known: Mask) -> tuple[Mask, 
     for hand_xy in sample.body.hands:
         distance = _distance_from(hand_xy, unexplained.shape)
         near = counts_in(labeled, distance <= HAND_REACH_BH * height, count) > 0
-        beyond = counts_in(labeled, distance > _HAND_BH * height, count)
+        beyond = areas - counts_in(labeled, distance <= _HAND_BH * height, count)
         large = near & ((beyond >= LEAST_AREA_PX) | is_known) & is_thing
         large[0] = False
         if large.any():

@@ -74,7 +74,7 @@ def _between(source: Picture, plate: Picture, own: Mask, reach_px: int) -> Mask:
 
 def _range(now: Picture, clean: Picture, own: Mask, reach_px: int) -> tuple[Picture, Picture]:
     kernel = np.ones((2 * reach_px + 1, 2 * reach_px + 1), np.uint8)
-    inside = own[..., None]
-    low = cv2.erode(np.minimum(clean, np.where(inside, now, np.uint8(255))), kernel)
-    high = cv2.dilate(np.maximum(clean, np.where(inside, now, np.uint8(0))), kernel)
+    inside = cv2.merge([np.where(own, np.uint8(255), np.uint8(0))] * now.shape[2])
+    low = cv2.erode(cv2.min(clean, cv2.bitwise_or(now, cv2.bitwise_not(inside))), kernel)
+    high = cv2.dilate(cv2.max(clean, cv2.bitwise_and(now, inside)), kernel)
     return np.asarray(low, np.uint8), np.asarray(high, np.uint8)

@@ -88,6 +88,8 @@ def large(mask: Mask, radius_px: float, least_px: int = 3) -> Mask:
 def _beside_mask(found: Mask, sample: Sample) -> Mask:
     """Return the strips of ``found`` (h, w) that lie mostly beside the subject's mask: in it, folds of the clothes may
     be at the place of a thing."""
+    if not found.any():
+        return found
     count, labeled = cv2.connectedComponents(found.view(np.uint8), connectivity=8)
     areas = areas_of(labeled, count)
     kept = (counts_in(labeled, sample.subject_mask, count) <= _HALF * areas) & (areas >= _LEAST_STRIP_PX)
@@ -98,6 +100,8 @@ def _beside_mask(found: Mask, sample: Sample) -> Mask:
 def _on_trunk(loose: Mask, in_place: Mask, sample: Sample) -> Mask:
     """Return the components of ``loose`` (h, w) that the trunk carries: near it, a good part of them where something
     usually is."""
+    if not loose.any():
+        return loose
     count, labeled = cv2.connectedComponents(loose.view(np.uint8), connectivity=8)
     areas = areas_of(labeled, count)
     kept = counts_in(labeled, in_place, count) >= _HALF * areas
@@ -113,6 +117,8 @@ def _worn(loose: Mask, adheres: Mask, sample: Sample, row: SceneRow) -> Mask:
     An object mostly in the colors of other people is somebody behind the subject. ``adheres`` (h, w) is where something
     moves with the head over time: what is neither there nor in the mask stands up from the back, as a guitar's neck.
     """
+    if not loose.any():
+        return loose
     others = row.others[sample.bins]
     head = row.subject[HEAD][sample.bins]
     # A passer-by at the subject's head has colors that the others have.
