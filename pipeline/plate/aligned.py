@@ -51,6 +51,9 @@ class Aligned:
     """What of that light differs from place to place in the anchor."""
     tier: int
     """Of sharpness, 0 the sharpest."""
+    is_relit: bool = False
+    """Whether it fits the anchor only because ``uneven`` is taken into account: matched light is less exact where it
+    differs much, so such candidates serve where fewer than three others do."""
 
     def lit(self, view: Picture, box_xyxy: Box, size_wh: tuple[int, int]) -> Picture:
         """Return what the candidate shows in a box of the anchor (h, w, 3), in the anchor's light."""

@@ -41,6 +41,8 @@ _REFINEMENTS = 2
 """The second time the mosaic is sharper: it gives half of what the first does on walk_a, a third one nothing."""
 _TIER = 1.4
 """Ratio of the sharpest to the least sharp frame of one tier. Frames of a static clip differ by 1.1."""
+_RELIT_TIER = 100
+"""Later than any tier of sharpness."""
 
 
 def collect_candidates(plan: AnchorPlan, pictures: dict[int, Picture], inputs: PlateInputs) -> Candidates:
@@ -86,9 +88,9 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
     grays = {frame: work_gray(np.asarray(stack.pictures[frame])) for frame in plan.candidates}
     warps, details = _registered(stack, target, grays)
     lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
-    fitting = _fitting(stack, warps, lights)
-    tiers = sharpness_tiers({frame: details[frame] for frame in fitting})
-    fitting.sort(key=lambda frame: (tiers[frame], abs(frame - plan.frame)))
+    is_relit = _fitting(stack, warps, lights)
+    tiers = sharpness_tiers({frame: details[frame] for frame in is_relit})
+    fitting = sorted(is_relit, key=lambda frame: (is_relit[frame], tiers[frame], abs(frame - plan.frame)))
     parallax = max(float(np.sqrt(np.mean(np.square(warps[frame].nodes)))) for frame in fitting)
     pattern = None
     if parallax > _PARALLAX_PX:
@@ -102,6 +104,7 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
             warps[frame],
             *lights[frame],
             tiers[frame],
+            is_relit[frame],
         )
         for frame in fitting
     ]
@@ -166,8 +169,9 @@ def sharpness_tiers(details: dict[int, float]) -> dict[int, int]:
 
 def _fitting(
     stack: Candidates, warps: dict[int, Warp], lights: dict[int, tuple[NDArray[np.float64], LightField | None]]
-) -> list[int]:
-    """Return the candidates that match the anchor around the hole, including the anchor itself.
+) -> dict[int, bool]:
+    """Return the candidates that match the anchor around the hole, including the anchor itself, and whether they do
+    only in a light that differs from place to place.
 
     A candidate registered to a wrong place would paste that place into the plate: no sample is better.
     """
@@ -176,11 +180,18 @@ def _fitting(
         np.asarray(stack.pictures[anchor]), stack.grades[anchor] > 0, stack.plan.needed_mask, stack.height
     )
 
-    def fits(frame: int) -> bool:
+    def fits(frame: int, field: LightField | None) -> bool:
         candidate = np.asarray(stack.pictures[frame])
-        return misfit(around, candidate, stack.grades[frame] > 0, warps[frame], lights[frame][0]) < MISFIT
+        return misfit(around, candidate, stack.grades[frame] > 0, warps[frame], lights[frame][0], field) < MISFIT
 
-    return [frame for frame in stack.plan.candidates if frame == anchor or fits(frame)]
+    is_relit = {}
+    for frame in stack.plan.candidates:
+        field = lights[frame][1]
+        if frame == anchor or fits(frame, None):
+            is_relit[frame] = False
+        elif field is not None and fits(frame, field):
+            is_relit[frame] = True
+    return is_relit
 
 
 def _light(stack: Candidates, warp: Warp, frame: int) -> tuple[NDArray[np.float64], LightField | None]:
@@ -252,7 +263,7 @@ def _samples(
         view = cv2.remap(each.picture, at, None, _RESAMPLE, borderMode=cv2.BORDER_REPLICATE)
         pictures.append(each.lit(np.asarray(view, np.uint8), box_xyxy, size_wh))
         grades.append(np.asarray(grade, np.uint8))
-        tiers.append(each.tier)
+        tiers.append(each.tier + _RELIT_TIER * each.is_relit)
         frames.append(each.frame)
         clear += grade == 2
         if len(pictures) >= max_samples and int(clear[needed_mask].min()) >= max_samples:

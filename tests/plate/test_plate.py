@@ -138,7 +138,10 @@ def test_plate_of_an_exposure_ramp_is_in_the_anchors_light(tmp_path: Path) -> No
 
 
 def test_plate_of_flickering_lamps_is_in_the_anchors_light(tmp_path: Path) -> None:
-    """Bands of light drift over the picture: no gain for the whole of it matches two frames."""
+    """Bands of light drift over the picture: no gain for the whole of it matches two frames.
+
+    Frames in nearly the anchor's light are taken first; those in another one serve where there are few of them.
+    """
     made = make_scene()
     rows = np.arange(HEIGHT)[:, None, None] / HEIGHT
     for t in range(FRAMES):
@@ -146,7 +149,7 @@ def test_plate_of_flickering_lamps_is_in_the_anchors_light(tmp_path: Path) -> No
         for pictures in (made.pictures, made.truth):
             pictures[t] = np.clip(np.rint(pictures[t] * bands), 0, 255).astype(np.uint8)
     plates = made.plates(tmp_path)
-    assert min(made.psnr_db(plates, plates.anchors.tolist())) >= 33.0
+    assert min(made.psnr_db(plates, plates.anchors.tolist())) >= 36.5
 
 
 def test_checkpoint_reads_back_the_same(tmp_path: Path) -> None:
