@@ -78,7 +78,12 @@ def find_hat(reference: ReferenceView) -> Hat | None:
     if len(brim) and np.ptp(brim) < _THICKEST * height:
         # Under the brim's edge, whose rows are the narrower the farther down.
         end = int(brim[-1]) + max(1, round(0.1 * len(brim)))
-    elif y - crown > _TALLEST * height and not wide.any() and left + right < 2 * _BUSHY * height:
+    elif (
+        y - crown > _TALLEST * height
+        and _shows_height(reference, y)
+        and not wide.any()
+        and left + right < 2 * _BUSHY * height
+    ):
         end = int(y - _FOREHEAD * height)
     else:
         return None
@@ -87,6 +92,13 @@ def find_hat(reference: ReferenceView) -> Hat | None:
     sigma = 0.0015 * height
     smooth = [gaussian_filter1d(reach[:, side], sigma, mode="nearest") for side in range(2)]
     return Hat(hat_rows.astype(np.float64), x - smooth[0], x + smooth[1], float(x))
+
+
+def _shows_height(reference: ReferenceView, eyes_y: float) -> bool:
+    """Return whether a view tells how high a head is: of a bowed one, whose ears are above the eyes, it shows the top
+    as well, and where feet are missing the standing height, which is the unit, is a guess."""
+    ears = reference.joints[[JOINT["left_ear"], JOINT["right_ear"]], 1].mean()
+    return reference.is_whole and not ears < eyes_y
 
 
 def without_hat(reference: ReferenceView, hat: Hat) -> ReferenceView:

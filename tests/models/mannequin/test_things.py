@@ -80,6 +80,10 @@ def test_a_brim_is_found_and_curls_are_none() -> None:
     cv2.rectangle(tall, (place("eye", 0)[0] - 36, 0), (place("eye", 0)[0] + 36, 70), 1, -1)
     top_hat = find_hat(view(tall > 0))
     assert top_hat is not None and top_hat.rows[0] == 0 and top_hat.rows[-1] < place("eye", 0)[1] - 20
+    # A bowed head is as tall, and what is tall is not known where the feet are not shown.
+    bowed = view(tall > 0)
+    bowed.joints[[JOINT["left_ear"], JOINT["right_ear"]], 1] -= 12
+    assert find_hat(bowed) is None and find_hat(replace(view(tall > 0), is_whole=False)) is None
 
 
 def test_without_the_hat_a_head_is_left_and_the_person_is_shorter() -> None:
