@@ -20,6 +20,8 @@ from pipeline.models.mannequin.hair_region import HairRegion
 _AROUND, _DOWN = 41, 26
 _FRONT = np.deg2rad(62)
 """Angle from straight ahead at which the curtain starts: before it, hair lies on the face."""
+_INNER = (0.6, 0.93)
+"""Where hair beside a face begins, over its outline's distance from the middle: covers ears, and not the face."""
 _ABOVE_EYES = 0.9
 """Height above the eyes at which it starts, under the cap of short hair, in lengths from eyes to chin."""
 _TUCKED = 0.82
@@ -95,7 +97,8 @@ def _curtain(
     thick = float(np.clip(widths.mean(1).max() - np.quantile(np.abs(skull[beside, 0]), 0.98), least, most))
     back = back[np.abs(back[:, 0]) < widths.max()]
     behind = _depth_behind(np.concatenate([skull, back]), rows) + thick
-    angle = np.linspace(-(np.pi - _FRONT), np.pi - _FRONT, _AROUND)
+    front = _front(hair, middle_x)
+    angle = np.linspace(-(np.pi - front), np.pi - front, _AROUND)
     # Measured from straight behind, growing towards the picture's right.
     side = 0.5 + 0.5 * np.sin(angle)
     hem = hair.hems[0] * (1 - side) + hair.hems[1] * side
@@ -115,6 +118,26 @@ def _curtain(
     x = middle_x + emerging * half * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** _FLAT_SIDES
     z = middle_z + emerging * depth * np.cos(angle)
     return np.stack([x, y, z], 2).reshape(-1, 3)
+
+
+def _front(hair: HairRegion, middle_x: float) -> float:
+    """Return the angle from straight ahead at which the curtain starts: where the picture's hair does beside the face,
+    so that no ears show between the two."""
+    rows = np.arange(max(round(hair.middle[1]), 0), min(round(min(hair.hems)), len(hair.mask)))
+    ratios = []
+    for row in rows:
+        for side in (-1, 1):
+            away = side * (np.flatnonzero(hair.mask[row]) - middle_x)
+            away = np.sort(away[away > 0])
+            if len(away):
+                gaps = np.flatnonzero(np.diff(away) > 1.5)
+                inner = away[gaps[-1] + 1] if len(gaps) else away[0]
+                ratios.append(inner / away[-1])
+    ratio = float(np.median(ratios)) if ratios else 0.0
+    if ratio < _INNER[0] / 2:
+        # Hair all over the face, or an outline alone: nothing is known.
+        return _FRONT
+    return float(np.arcsin(np.clip(ratio, *_INNER) ** (1 / _FLAT_SIDES)))
 
 
 def _depth_behind(body: Float64Array, rows: Float64Array) -> Float64Array:

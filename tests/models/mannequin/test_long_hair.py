@@ -100,6 +100,15 @@ def test_a_bob_hangs_around_the_head_and_hides_the_ears(bobbed: NewPerson, figur
     assert tone[0] > 3 * tone[1]
 
 
+def test_a_bob_begins_beside_the_face_as_in_the_picture(bobbed: NewPerson) -> None:
+    figure = bobbed.figure
+    hair = figure.vertices[np.unique(figure.triangles[figure.groups == Group.LONG_HAIR])]
+    ear = figure.landmarks[LANDMARK["left_ear"]]
+    beside = hair[(np.abs(hair[:, 1] - ear[1]) < 0.015) & (hair[:, 2] < ear[2]) & (hair[:, 0] * ear[0] > 0)]
+    # From in front the ears are behind it.
+    assert np.abs(beside[:, 0]).min() < 0.75 * np.abs(hair[:, 0]).max()
+
+
 def test_a_bob_turns_with_the_head_and_its_inside_is_drawn(bobbed: NewPerson) -> None:
     rows = np.unique(bobbed.figure.triangles[bobbed.figure.groups == Group.LONG_HAIR])
     head = BONES.index("head")
