@@ -2,9 +2,9 @@
 
 The same light and the same noise are applied to every video of the folder, so that the ideal result and the clean
 background remain the ground truth of a clip filmed at dusk, at night, half in the shade, in haze, on a stage, in the
-bands of lamps that flicker quicker than the shutter rolls, or with a light leak that an editor lays over it. Light that
-varies over the scene is attached to the background by its true tracks. Relit pictures keep the shading of the render:
-only the intensity and the color of the light change.
+bands of lamps that flicker quicker than the shutter rolls, under lamps that are switched, or with a light leak that an
+editor lays over it. Light that varies over the scene is attached to the background by its true tracks. Relit pictures
+keep the shading of the render: only the intensity and the color of the light change.
 """
 
 from __future__ import annotations
@@ -75,9 +75,16 @@ def _leak(frame: int, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDAr
     return 1 - light, light
 
 
+def _lamps(frame: int, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Simulate lamps that are switched every two thirds of a second: bright, warm and dim, cold and dim."""
+    color = ((1.0, 1.0, 1.0), (0.55, 0.36, 0.20), (0.22, 0.32, 0.55))[frame // 20 % 3]
+    return np.full((1, 1, 3), color, np.float32), np.zeros(3, np.float32)
+
+
 LIGHTS: dict[str, Light] = {"dusk": _dusk, "night": _night, "shade": _shade, "haze": _haze, "stage": _stage}
 OVERLAYS: dict[str, Callable[[int, tuple[int, int]], tuple[NDArray[np.float32], NDArray[np.float32]]]] = {
     "bands": _bands,
+    "lamps": _lamps,
     "leak": _leak,
 }
 """Number of the frame and its (h, w) -> gain of linear light, and the light that is added to it."""

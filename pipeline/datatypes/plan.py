@@ -151,6 +151,8 @@ class Plan(Shaped):
     """Height of the new person over the subject's."""
     is_blended: NDArray[np.bool_] | None = None
     """(T,) frames of cross-fades, which show two shots at once; None where there are none."""
+    light_steps: NDArray[np.float32] | None = None
+    """``Survey.light_steps``."""
 
     def __post_init__(self) -> None:
         frames = {

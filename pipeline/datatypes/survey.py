@@ -232,3 +232,6 @@ class Survey(Shaped):
     """(S, 6) first and last frame of each shot that shows two videos at once, and the box x0, y0, x1, y1 of the one
     whose camera and people were measured, source px: the whole picture where the other one is a small one in front of
     it. None where they were not looked for."""
+    light_steps: NDArray[np.float32] | None = None
+    """(T, 3) logarithm of the scene's light in each frame (``survey.light_steps``), which changes where all of it does
+    from one frame to the next; None where it never does."""

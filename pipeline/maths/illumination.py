@@ -11,7 +11,7 @@ measured on their own parts, whose albedo is constant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cv2
@@ -61,6 +61,8 @@ _CHROMA_TRUST = {"face": 20.0, "bright": 8.0, "usual": 16.0}
 """No cue outweighs the others together: a face in a warm glow is not lit by it alone."""
 _CHROMA_DISAGREE = 0.2
 _MOST_CHROMA = 1.6
+_SWITCHED = 0.15
+"""Change of the logarithm of the light in one frame, across which nothing is smoothed."""
 _DARK_SURFACE = 0.02
 """Linear light of the darkest fiftieth of a clear picture at most: 0.001 to 0.02 on five clips, 0.05 and more against
 the sun."""
@@ -199,16 +201,27 @@ def _shading_sums(
 
 
 def light_over_time(
-    samples: list[LightSample], sample_seconds: NDArray[np.float64], seconds: NDArray[np.float64]
+    samples: list[LightSample],
+    sample_seconds: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    steps: NDArray[np.float32] | None = None,
 ) -> SceneLight:
     """Return the light of frames at ``seconds`` (N,) of one shot from samples at ``sample_seconds`` (S,), ascending.
 
-    Without samples it is daylight.
+    ``steps`` (N, 3) is the logarithm of the scene's light as far as it changes from one frame to the next: samples are
+    smoothed over time without these changes. Without samples it is daylight.
     """
     if not samples:
         return SceneLight.daylight(len(seconds))
+    sudden: NDArray[np.floating] = np.zeros((len(seconds), 3))
+    lamp = np.zeros(len(seconds), np.int64)
+    if steps is not None and np.ptp(steps, axis=0).any():
+        rows = np.minimum(np.searchsorted(seconds, sample_seconds), len(seconds) - 1)
+        sudden = steps - np.median(steps[rows], axis=0).astype(np.float64)
+        lamp = np.concatenate([[0], np.cumsum(np.abs(np.diff(steps, axis=0)).max(axis=1) > _SWITCHED)])
+        samples = [_in_light(sample, sudden[row]) for sample, row in zip(samples, rows, strict=True)]
     strength_rgb = _strength_rgb(samples)
-    change = _change(samples, sample_seconds, seconds)
+    change = _change(samples, sample_seconds, seconds, lamp) + sudden
     rgb = np.exp(change) * strength_rgb
     direction, contrast = _key(samples)
     daylight = SceneLight.daylight(1)
@@ -222,7 +235,21 @@ def light_over_time(
         np.tile(direction, (len(seconds), 1)).astype(np.float32),
         np.asarray(rgb * (gain * key_rgb), np.float32),
         np.asarray(rgb * (gain * ambient_rgb), np.float32),
-        np.tile(_veil(samples), (len(seconds), 1)).astype(np.float32),
+        (_veil(samples) * np.exp(sudden)).astype(np.float32),
+    )
+
+
+def _in_light(sample: LightSample, sudden: NDArray[np.float64]) -> LightSample:
+    """Return a sample as it would be without a change (3,) of the light's logarithm."""
+    gain = np.exp(-sudden)
+    return replace(
+        sample,
+        parts=sample.parts * gain,
+        clothes=sample.clothes * gain,
+        around=sample.around * gain,
+        bright=sample.bright * gain,
+        highlights=sample.highlights * float(gain @ LUMINANCE),
+        darkest=sample.darkest * gain,
     )
 
 
@@ -297,12 +324,15 @@ def _agreed(told: dict[str, float], trust: dict[str, float], disagree: float) ->
 
 
 def _change(
-    samples: list[LightSample], sample_seconds: NDArray[np.float64], seconds: NDArray[np.float64]
+    samples: list[LightSample],
+    sample_seconds: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    lamp: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Return (N, 3): the logarithm of the light's change over time, about its median.
 
     Light changes on all parts of a body alike, a turn or a bent arm affects some: the median of the parts' changes is
-    used.
+    used. ``lamp`` (N,) changes with a sudden change of the light, across which nothing is smoothed.
     """
     if len(samples) < 3:
         return np.zeros((len(seconds), 3))
@@ -316,7 +346,11 @@ def _change(
     if len(rows) < 3:
         return np.zeros((len(seconds), 3))
     common = np.nanmedian(changes[rows], axis=1)
-    smooth = gaussian_smooth(common, sample_seconds[rows], 0.25)
+    at = sample_seconds[rows]
+    lamp_at = lamp[np.minimum(np.searchsorted(seconds, at), len(seconds) - 1)]
+    smooth = np.concatenate(
+        [gaussian_smooth(common[lamp_at == each], at[lamp_at == each], 0.25) for each in np.unique(lamp_at)]
+    )
     level = smooth @ LUMINANCE
     tint = smooth - level[:, None]
     # A level below a tenth is shading due to pose.
@@ -324,7 +358,13 @@ def _change(
     # Color that changes alone, as between two lamps, counts as well; a turn changes it by up to a fifth.
     is_colored = np.clip(np.linalg.norm(tint, axis=1) / 0.2 - 1, 0, 1)
     told = (trust * level)[:, None] + np.maximum(trust, is_colored)[:, None] * tint
-    return np.stack([np.interp(seconds, sample_seconds[rows], told[:, channel]) for channel in range(3)], axis=1)
+    change = np.stack([np.interp(seconds, at, told[:, channel]) for channel in range(3)], axis=1)
+    if lamp[-1] > lamp[0]:
+        for each in np.unique(lamp_at):
+            own, under = lamp == each, lamp_at == each
+            for channel in range(3):
+                change[own, channel] = np.interp(seconds[own], at[under], told[under, channel])
+    return change
 
 
 def _key(samples: list[LightSample]) -> tuple[NDArray[np.float64], float]:

@@ -83,6 +83,7 @@ def make_plan(
         overlays=survey.overlays,
         body_scale=body_scale,
         is_blended=is_blended,
+        light_steps=survey.light_steps,
     )
     save_values(path, plan)
     write_checksum(workspace, path)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.clip import Frame, FrameSource
+from pipeline.datatypes.clip import Frame, FrameSource, VideoInfo
 from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.joints import ANKLES, SHOULDERS
@@ -67,6 +67,7 @@ def _measured(clip: FrameSource, plan: Plan, masks: SubjectMasks, check: Check) 
     read = np.union1d(looked_at, np.flatnonzero(is_faded & (plan.subject.presence > Presence.ABSENT)))
     frames = clip.frames_at(read.tolist())
     levels = np.full(len(seconds), np.nan)
+    steps = _steps_of_lamps(plan, clip.info, is_faded)
     lights: list[SceneLight] = []
     shadows: list[CastShadows] = []
     for start, stop in pairwise([*(int(start) for start in plan.shot_starts), clip.info.num_frames]):
@@ -87,12 +88,29 @@ def _measured(clip: FrameSource, plan: Plan, masks: SubjectMasks, check: Check) 
             if frame.index in compared and (view := _view(frame, plan, masks, usual_px)) is not None:
                 views.append(view)
         numbers = sorted(samples)
-        light = light_over_time([samples[t] for t in numbers], seconds[numbers], seconds[start:stop])
+        light = light_over_time(
+            [samples[t] for t in numbers],
+            seconds[numbers],
+            seconds[start:stop],
+            None if steps is None else steps[start:stop],
+        )
         lights.append(with_fades(light, levels[start:stop], is_faded[start:stop]))
         shadows.append(shadows_of_shot(views, plan.camera.world_from_source, start, stop, size_wh))
     joined = SceneLight(*(np.concatenate(parts) for parts in zip(*map(_fields, lights), strict=True)))
     thrown = CastShadows.joined(shadows)
     return light_with_shadow(joined, thrown), thrown
+
+
+def _steps_of_lamps(plan: Plan, info: VideoInfo, is_faded: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """Return the plan's (T, 3) ``light_steps`` without those of an editor's fades, which are laid over the light."""
+    if plan.light_steps is None:
+        return None
+    panels = None if plan.overlays is None else plan.overlays.panels
+    edited = is_faded if panels is None else is_faded | panels.whole_frames(info.num_frames, info.size_wh)
+    increments = np.diff(plan.light_steps, axis=0, prepend=plan.light_steps[:1])
+    increments[edited] = 0
+    increments[1:][edited[:-1]] = 0
+    return np.cumsum(increments, axis=0)
 
 
 def _compared(frames: NDArray[np.int64]) -> set[int]:

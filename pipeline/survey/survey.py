@@ -27,6 +27,7 @@ from pipeline.survey.borders import seen_in_copies, tracks_inside
 from pipeline.survey.camera import CameraEstimator
 from pipeline.survey.changed_light import ColorsInOneLight
 from pipeline.survey.fades import FadeFinder
+from pipeline.survey.light_steps import LightSteps
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
@@ -66,12 +67,14 @@ def survey_clip(
     background = _Background.of(info, settings)
     fades = FadeFinder(info)
     colors = ColorsInOneLight(info.size_wh)
+    light = LightSteps()
     shot_starts = [0]
 
     def cut() -> Iterator[tuple[Frame, Picture, bool]]:
         for frame in clip.frames():
             picture = rgb_of(frame)
             fades.push(picture)
+            light.push(picture)
             yield frame, picture, cuts.push(picture, frame.index) and frame.index > 0
 
     def looked_at() -> Iterator[tuple[Frame, Picture, bool, PeopleInFrame]]:
@@ -122,6 +125,7 @@ def survey_clip(
         overlays=graphics,
         blend_weights=cuts.blend_weights(),
         split_screens=split_screen_table(screens, parts),
+        light_steps=light.finish(),
     )
     save_values(path, survey)
     write_checksum(workspace, store.path)

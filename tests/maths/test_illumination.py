@@ -230,3 +230,16 @@ def test_what_lies_over_the_darkest_surfaces_is_a_veil() -> None:
     assert not _in_haze(np.zeros(3)).any()
     # A person without a dark spot tells nothing, but what is around them does.
     assert not _in_haze(np.zeros(3), white_clothes=True).any()
+
+
+def test_a_lamp_that_is_switched_between_two_samples_changes_the_light_at_once() -> None:
+    lamp = np.array([1.8, 0.9, 0.5])
+    dim, bright = _sample(0.4 * np.ones(3)), _sample(0.4 * lamp)
+    seconds = np.arange(33) / 16
+    steps = np.where(np.arange(33)[:, None] >= 18, np.log(lamp), 0.0).astype(np.float32)
+    found = light_over_time([dim] * 5 + [bright] * 4, np.arange(9) / 4, seconds, steps)
+    ratio = found.ambient_rgb / found.ambient_rgb[0]
+    np.testing.assert_allclose(ratio[:18], 1, atol=1e-5)
+    np.testing.assert_allclose(ratio[18:], np.tile(lamp, (15, 1)), rtol=1e-4)
+    smeared = light_over_time([dim] * 5 + [bright] * 4, np.arange(9) / 4, seconds)
+    np.testing.assert_allclose(found.ambient_rgb[[0, -1]], smeared.ambient_rgb[[0, -1]], rtol=0.3)
