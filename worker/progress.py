@@ -21,8 +21,7 @@ from worker.output import CharacterAnswer, EstimateAnswer, FileAnswer, PeopleAns
 
 STAGE_SHARE = {"survey": 0.15, "split_screen": 0.02, "plate": 0.30, "scene": 0.10, "perform": 0.15, "finish": 0.28}
 """Fraction of a preview job's time per stage, measured on walk_a, where PERFORM ran beside PLATE; used only to
-estimate the time left. Only split screens and half bodies in blurred copies are read a second
-time."""
+estimate the time left. Only split screens and half bodies in blurred copies are read a second time."""
 _BEFORE = {
     "survey": (),
     "split_screen": ("survey",),

@@ -181,9 +181,7 @@ class Overlays(Shaped):
 
     def graphic(self, row: int) -> tuple[tuple[int, int, int, int], Mask]:
         """Return the box of a graphic, source px, and its mask in there."""
-        mask = self._graphics([row])
-        if mask is None:
-            raise IndexError(row)
+        mask = self._drawn([row])
         x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
         return (x, y, x + width, y + height), mask[y : y + height, x : x + width]
 
@@ -201,8 +199,9 @@ class Overlays(Shaped):
         return rows
 
     def _graphics(self, rows: Sequence[int]) -> Mask | None:
-        if not rows:
-            return None
+        return self._drawn(rows) if rows else None
+
+    def _drawn(self, rows: Sequence[int]) -> Mask:
         small = np.zeros(self.small_wh[::-1], np.uint8)
         for number in rows:
             x0, y0, x1, y1 = self.boxes_xyxy[number].tolist()

@@ -137,10 +137,11 @@ def _flips(
             is_certain[row] = _is_too_fast(shoulders[[a, b]], float(seconds[b] - seconds[a]))
     # Where people were lost for a moment there was time to turn about, but not to turn back at once.
     begins, ends = seconds[chain[:-1]], seconds[chain[1:]]
+    flips = is_certain.copy()
     for row in np.flatnonzero(is_possible & ~is_certain).tolist():
         apart = np.maximum(begins - ends[row], begins[row] - ends)
-        is_certain[row] = bool((is_certain & (apart <= _THERE_AND_BACK_SECONDS)).any())
-    return is_certain
+        flips[row] = (is_certain & (apart <= _THERE_AND_BACK_SECONDS)).any()
+    return flips
 
 
 def _is_opposite(shoulders: Float64Array, hips: Float64Array) -> bool:

@@ -21,6 +21,8 @@ FILE = "graphics_behind.npz"
 _SAMPLES = (3, 9)
 _SAMPLE_BYTES = 64 * 2**20
 """Most that the samples of one graphic have, but for the fewest of them."""
+_BAND_ROWS = 32
+"""Rows whose samples are averaged at a time: as numbers they take many times as much memory as their bytes."""
 _STEADY = 10.0
 """Levels from its median by which a graphic's pixel varies; what varies more shows the scene."""
 _INPAINT_PX = 3
@@ -80,19 +82,36 @@ class _Samples:
         self.pictures.append(picture[y0:y1, x0:x1].copy())
         self.hidden.append(people[y0:y1, x0:x1].copy())
 
-    def rgba(self) -> NDArray[np.uint8]:
-        """(h, w, 4)."""
-        levels = np.stack(self.pictures).astype(np.float32)
-        levels[np.stack(self.hidden)] = np.nan
-        unseen = np.stack(self.hidden).all(axis=0)
-        levels[:, unseen] = 0
-        typical = np.nanmedian(levels, axis=0)
-        away = np.nanmean(np.abs(levels - typical).max(axis=-1), axis=0)
-        rgb = np.rint(typical).astype(np.uint8)
-        weight = (self.mask & (unseen | (away <= _STEADY))).astype(np.uint8) * 255
+    @property
+    def is_complete(self) -> bool:
+        return len(self.pictures) == len(self.frames)
+
+    def take_rgba(self) -> NDArray[np.uint8]:
+        """Return (h, w, 4) what the samples tell, and forget them."""
+        pictures, hidden = np.stack(self.pictures), np.stack(self.hidden)
+        self.pictures.clear()
+        self.hidden.clear()
+        unseen = hidden.all(axis=0)
+        rgb = np.empty(pictures.shape[1:], np.uint8)
+        is_steady = np.empty(unseen.shape, np.bool_)
+        for top in range(0, len(rgb), _BAND_ROWS):
+            rows = slice(top, top + _BAND_ROWS)
+            rgb[rows], is_steady[rows] = _typical(pictures[:, rows], hidden[:, rows])
+        weight = (self.mask & is_steady).astype(np.uint8) * 255
         if unseen.any() and not unseen.all():
             rgb = np.asarray(cv2.inpaint(rgb, unseen.view(np.uint8), _INPAINT_PX, cv2.INPAINT_TELEA), np.uint8)
         return np.dstack([rgb, np.asarray(cv2.blur(weight, (3, 3)), np.uint8)])
+
+
+def _typical(pictures: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> tuple[Picture, Mask]:
+    """Return the median (h, w, 3) of pictures (K, h, w, 3) where they are not ``hidden`` (K, h, w), and (h, w) whether
+    they hardly differ from it; black and steady where all are hidden."""
+    levels = pictures.astype(np.float32)
+    levels[hidden] = np.nan
+    levels[:, hidden.all(axis=0)] = 0
+    typical = np.nanmedian(levels, axis=0)
+    away = np.nanmean(np.abs(levels - typical).max(axis=-1), axis=0)
+    return np.rint(typical).astype(np.uint8), np.asarray(away <= _STEADY, np.bool_)
 
 
 def write_graphics_behind(
@@ -109,19 +128,21 @@ def write_graphics_behind(
     if overlays is None or not overlays.behind:
         return
     every = [_samples(overlays, row) for row in overlays.behind]
+    pictures: dict[int, NDArray[np.uint8]] = {}
     for frame in clip.frames_at(sorted(set().union(*(each.frames for each in every)))):
         check()
         picture, people = rgb_of(frame), people_mask(frame.index)
         for each in every:
             if frame.index in each.frames:
                 each.add(picture, people)
-    pictures = [each.rgba() for each in every]
+                if each.is_complete:
+                    pictures[each.row] = each.take_rgba()
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         folder / FILE,
         spans=overlays.spans[[each.row for each in every]],
         boxes_xyxy=np.array([each.box_xyxy for each in every], np.int64),
-        rgba=np.concatenate([picture.ravel() for picture in pictures]),
+        rgba=np.concatenate([pictures[each.row].ravel() for each in every]),
     )
 
 

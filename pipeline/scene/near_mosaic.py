@@ -171,9 +171,16 @@ class NearMosaic:
 
 def warped(picture: Picture, mask: Mask, to_mosaic: Transforms, box: Box) -> tuple[NDArray[np.float32], Mask]:
     """Return a view's picture, (h, w, 3) float32, and a mask of it in a box of the mosaic."""
-    x0, y0, x1, y1 = box
-    motion = np.array([[1, 0, -x0], [0, 1, -y0], [0, 0, 1]], np.float64) @ to_mosaic
-    size_wh = x1 - x0, y1 - y0
-    seen = cv2.warpPerspective(picture, motion, size_wh)
-    inside = cv2.warpPerspective(mask.view(np.uint8), motion, size_wh, flags=cv2.INTER_NEAREST) > 0
-    return seen.astype(np.float32), np.asarray(inside, np.bool_)
+    seen = cv2.warpPerspective(picture, _to_box(to_mosaic, box), (box[2] - box[0], box[3] - box[1]))
+    return seen.astype(np.float32), warped_mask(mask, to_mosaic, box)
+
+
+def warped_mask(mask: Mask, to_mosaic: Transforms, box: Box) -> Mask:
+    """Return a view's mask in a box (h, w) of the mosaic."""
+    size_wh = box[2] - box[0], box[3] - box[1]
+    inside = cv2.warpPerspective(mask.view(np.uint8), _to_box(to_mosaic, box), size_wh, flags=cv2.INTER_NEAREST) > 0
+    return np.asarray(inside, np.bool_)
+
+
+def _to_box(to_mosaic: Transforms, box: Box) -> Transforms:
+    return np.array([[1, 0, -box[0]], [0, 1, -box[1]], [0, 0, 1]], np.float64) @ to_mosaic

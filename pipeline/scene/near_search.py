@@ -26,7 +26,7 @@ from pipeline.scene.colors import bins_of
 from pipeline.scene.narrow import narrow_lines
 from pipeline.scene.near_follow import Layer, NearFollower, PlaneAround, motions_of
 from pipeline.scene.near_layer import save_motions, save_near_row
-from pipeline.scene.near_mosaic import warped
+from pipeline.scene.near_mosaic import warped, warped_mask
 from pipeline.scene.near_plane import Look, near_planes
 from pipeline.scene.near_votes import RowVotes, in_front, surfaces_in_front
 from pipeline.scene.parallax import row_parallax
@@ -196,7 +196,7 @@ class NearSearch:
             shown = grow(narrow_lines(np.ascontiguousarray(seen.astype(np.uint8)), self._body_height), 1)
             # A pixel off the line's middle is mixed with what is behind it.
             apart = cv2.erode(apart, np.ones((3, 3), np.uint8))
-            core, unseen = (warped(look.picture, part, motion, box)[1] for part in (look.core, look.unseen))
+            core, unseen = (warped_mask(part, motion, box) for part in (look.core, look.unseen))
             lines, surface = parts[y0:y1, x0:x1], plain[y0:y1, x0:x1]
             colors = bins_of(np.asarray(seen, np.uint8), 1.0)
             foreign = self._model.row(row).subject.max(axis=0)[colors] < UNLIKELY

@@ -82,17 +82,15 @@ def in_front(
 
     ``seen`` and ``hidden`` (h, w) count both.
     """
-    for_it, hides = _around(seen), _around(hidden)
-    front = _voted(for_it, hides, _LEAST_ON_PART) & steady
+    for_it, hides = (cv2.blur(votes, (_PART_PX, _PART_PX)) for votes in (seen, hidden))
+    front = steady & (for_it > _SURE * (for_it + hides + _PRIOR)) & (for_it >= _LEAST_ON_PART)
     front = cv2.morphologyEx(front.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     front |= _lines_in_front(lines, seen, hidden, body_height)
     if not front.any():
         return front
+    against = hides > for_it + np.float32(_PRIOR)
     whole = (
-        cv2.morphologyEx(
-            (front | (steady & ~_against(for_it, hides))).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)
-        )
-        > 0
+        cv2.morphologyEx((front | (steady & ~against)).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
     )
     near = cv2.distanceTransform((~front).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) <= _REACH_BH * body_height
     count, labeled = cv2.connectedComponents((front | (whole & near)).view(np.uint8), connectivity=8)
@@ -118,18 +116,6 @@ def surfaces_in_front(
     is_front &= counts_in(labeled, seen >= 1, count) >= _SURFACE_BH2 * body_height**2
     is_front[0] = False
     return grow(those_of(labeled, is_front), _STEP_PX) & plain
-
-
-def _around(votes: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.blur(votes, (_PART_PX, _PART_PX)), np.float32)
-
-
-def _voted(for_it: NDArray[np.float32], hides: NDArray[np.float32], least: float) -> Mask:
-    return np.asarray((for_it > _SURE * (for_it + hides + _PRIOR)) & (for_it >= least), np.bool_)
-
-
-def _against(for_it: NDArray[np.float32], hides: NDArray[np.float32]) -> Mask:
-    return np.asarray(hides > for_it + np.float32(_PRIOR), np.bool_)
 
 
 def _lines_in_front(lines: Mask, seen: NDArray[np.float32], hidden: NDArray[np.float32], body_height: float) -> Mask:

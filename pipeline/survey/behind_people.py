@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Mask
-from pipeline.maths.boxes import Box, box_iou, grown
+from pipeline.maths.boxes import Box
 
 _LEAST_EDGE_PX = 120
 """Edge pixels before people, of all frames together, that tell."""
@@ -86,21 +86,27 @@ def behind_people(boxes_xyxy: Sequence[Box], evidence: Sequence[OverPeople | Non
 
     Where the evidence on one is not clear, that on all letters and words of its text tells, whenever each was found.
     """
-    texts = [row for row, own in enumerate(evidence) if own is not None]
-    group_of = {row: row for row in texts}
-    for at, first in enumerate(texts):
-        box = boxes_xyxy[first]
-        near = np.array(grown(box, max(_NEAR_PX, round(_NEAR * (box[3] - box[1])))))
-        for second in texts[:at]:
-            old, new = group_of[first], group_of[second]
-            if old != new and box_iou(near, np.array(boxes_xyxy[second])) > 0:
-                group_of = {row: new if group == old else group for row, group in group_of.items()}
+    texts = {row: own for row, own in enumerate(evidence) if own is not None}
+    groups = dict(zip(texts, _groups([boxes_xyxy[row] for row in texts]), strict=True))
     together: dict[int, OverPeople] = {}
-    for row, group in group_of.items():
-        together[group] = together.get(group, OverPeople()) + (evidence[row] or OverPeople())
+    for row, own in texts.items():
+        together[groups[row]] = together.get(groups[row], OverPeople()) + own
     is_behind = np.zeros(len(evidence), np.bool_)
-    for row, group in group_of.items():
-        own = (evidence[row] or OverPeople()).opacity
-        is_clear = own is not None and not _CLEAR[0] <= own <= _CLEAR[1]
-        is_behind[row] = own < _HIDDEN if own is not None and is_clear else together[group].is_behind
+    for row, own in texts.items():
+        opacity = own.opacity
+        is_clear = opacity is not None and not _CLEAR[0] <= opacity <= _CLEAR[1]
+        is_behind[row] = own.is_behind if is_clear else together[groups[row]].is_behind
     return is_behind
+
+
+def _groups(boxes_xyxy: Sequence[Box]) -> list[int]:
+    """Return a number for each box, the same for those of one text: in a long clip thousands of words are compared."""
+    boxes = np.array(boxes_xyxy, np.int64).reshape(-1, 4)
+    groups = np.arange(len(boxes))
+    for at, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        room = max(_NEAR_PX, round(_NEAR * (y1 - y0)))
+        low = np.maximum(boxes[:at, :2], (x0 - room, y0 - room))
+        high = np.minimum(boxes[:at, 2:], (x1 + room, y1 + room))
+        near = groups[:at][(low < high).all(axis=1)]
+        groups[np.isin(groups, near)] = at
+    return [int(group) for group in groups]

@@ -64,17 +64,10 @@ class _Ended:
     packed: bytes
     """Its mask."""
     over_people: OverPeople | None
-    """None for what lies on top of everything."""
+    """None for what is no text, and lies on top of everything."""
 
     @classmethod
-    def of(
-        cls,
-        first: int,
-        last: int,
-        box_xyxy: Box,
-        mask: Mask,
-        over_people: OverPeople | None = None,
-    ) -> _Ended:
+    def of(cls, first: int, last: int, box_xyxy: Box, mask: Mask, over_people: OverPeople | None = None) -> _Ended:
         return cls(first, last, box_xyxy, zlib.compress(np.packbits(mask).tobytes(), 1), over_people)
 
 

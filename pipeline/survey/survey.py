@@ -51,10 +51,11 @@ def survey_clip(
     progress: Progress,
     points: Sequence[PointChoice] = (),
 ) -> Survey:
-    """Read the clip once: hard cuts, camera motion, graphics, people and their joints; masks go to ``store``.
+    """Read the clip once: hard cuts, camera motion, graphics, light, people and their joints; masks go to ``store``.
 
     Where two videos are shown at once, camera and graphics are measured a second time, in that one alone in which
-    the people are, or in which ``points`` select them.
+    the people are, or in which ``points`` select them. Where people go on in a blurred copy around the picture, they
+    are looked for a second time, in the picture alone.
 
     The result is kept as ``survey.zip`` in ``workspace`` and read from there where it exists.
     """
@@ -69,6 +70,7 @@ def survey_clip(
     colors = ColorsInOneLight(info.size_wh)
     light = LightSteps()
     shot_starts = [0]
+    worlds: list[Transforms] = []
 
     def cut() -> Iterator[tuple[Frame, Picture, bool]]:
         for frame in clip.frames():
@@ -91,26 +93,22 @@ def survey_clip(
             check()
             if is_cut:
                 shot_starts.append(frame.index)
-            world_from_source = background.push(frame, seen, is_cut)
-            colors.push(frame.index, picture, seen, world_from_source, is_cut=is_cut)
+            worlds.append(background.push(frame, seen, is_cut))
+            colors.push(frame.index, picture, seen, worlds[-1], is_cut=is_cut)
             progress("survey", frame.index + 1, info.num_frames)
     tracks = colors.finish(follower.finish())
     screens = background.overlays.split_screens()
     pictures = background.overlays.pictures_in_copies()
+    starts = set(shot_starts[1:])
     if seen_in_copies(tracks, pictures):
         store.clear()
         follower = PeopleFollower(info, settings.people.max_gap_seconds, people, store, pictures)
-        tracks = _followed(clip, follower, set(shot_starts[1:]), check, progress)
+        tracks = _followed(clip, follower, worlds, starts, check, progress)
     store.close()
     parts = chosen_parts(screens, tracks, info.pts_seconds, points)
     if screens:
         background = _Background.of(info, settings, list(zip(screens, parts, strict=True)))
-        starts = set(shot_starts[1:])
-        for frame in clip.frames():
-            check()
-            seen = people_in_frame(tracks, store.get(frame.index), frame.index, info.size_wh)
-            background.push(frame, seen, frame.index in starts)
-            progress("split_screen", frame.index + 1, info.num_frames)
+        _measure_again(clip, background, tracks, store, starts, check, progress)
     motion, graphics = background.finish()
     change = cuts.finish()
     shot_starts = sorted({*shot_starts, *starts_in_transitions(clip, motion, tracks, change, shot_starts)})
@@ -133,18 +131,44 @@ def survey_clip(
     return survey
 
 
+def _measure_again(
+    clip: Clip,
+    background: _Background,
+    tracks: Sequence[Track],
+    store: MaskStore,
+    starts: Set[int],
+    check: Check,
+    progress: Progress,
+) -> None:
+    """Push a clip to ``background`` with the people found; ``starts`` are the first frames of its shots but the
+    first."""
+    for frame in clip.frames():
+        check()
+        seen = people_in_frame(tracks, store.get(frame.index), frame.index, clip.info.size_wh)
+        background.push(frame, seen, frame.index in starts)
+        progress("split_screen", frame.index + 1, clip.info.num_frames)
+
+
 def _followed(
-    clip: Clip, follower: PeopleFollower, starts: Set[int], check: Check, progress: Progress
+    clip: Clip,
+    follower: PeopleFollower,
+    worlds: Sequence[Transforms],
+    starts: Set[int],
+    check: Check,
+    progress: Progress,
 ) -> tuple[Track, ...]:
-    """Return the people of a clip, looked for once more; ``starts`` are the first frames of its shots but the first."""
+    """Return the people of a clip, looked for once more. ``worlds`` are the camera's motion since the shot began,
+    ``starts`` the first frames of the shots but the first."""
+    colors = ColorsInOneLight(clip.info.size_wh)
     with closing(prefetch((frame.index, rgb_of(frame)) for frame in clip.frames())) as ahead:
         for frames in _batches(ahead, follower.batch_frames):
             follower.look_ahead([picture for _, picture in frames])
             for index, picture in frames:
                 check()
-                follower.push(index, picture, index in starts)
+                seen = follower.push(index, picture, index in starts)
+                colors.push(index, picture, seen, worlds[index], is_cut=index in starts)
                 progress("split_screen", index + 1, clip.info.num_frames)
-    return follower.finish()
+    return colors.finish(follower.finish())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,13 +6,12 @@ first one after them tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes.clip import Frame, VideoInfo
+from pipeline.datatypes.clip import FrameSource
 from pipeline.datatypes.survey import CameraMotion, Track
 from pipeline.maths.reduce import reduced
 from pipeline.maths.smoothing import true_runs
@@ -27,15 +26,8 @@ _SHORTEST_SHOT_SECONDS = 0.25
 """Fades have dark frames beside the shot's first one."""
 
 
-class _Frames(Protocol):
-    @property
-    def info(self) -> VideoInfo: ...
-
-    def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]: ...
-
-
 def starts_in_transitions(
-    clip: _Frames,
+    clip: FrameSource,
     motion: CameraMotion,
     tracks: Sequence[Track],
     unexplained_change: NDArray[np.float32],
@@ -56,9 +48,10 @@ def starts_in_transitions(
         if not is_short or first == 0 or stop == len(unmeasured) or _is_followed(tracks, first - 1, stop):
             continue
         start = first + int(np.argmax(unexplained_change[first:stop]))
-        away = min(abs(start - other) for other in (*shot_starts, len(unmeasured)))
+        if min(abs(start - other) for other in (*shot_starts, len(unmeasured))) < _SHORTEST_SHOT_SECONDS * rate:
+            continue
         before, after = (reduced(rgb_of(frame), wh) for frame in clip.frames_at([first - 1, stop]))
-        if away >= _SHORTEST_SHOT_SECONDS * rate and not is_same_place(before, after):
+        if not is_same_place(before, after):
             starts.append(start)
     return starts
 

@@ -84,6 +84,16 @@ def test_one_misread_frame_after_somebody_was_lost_for_a_moment_turns_nobody() -
     np.testing.assert_array_equal(found, frames == 20)
 
 
+def test_what_was_lost_and_misread_reads_the_same_backwards() -> None:
+    frames = np.arange(FRAMES)
+    given = misread(turning(40 * np.cos(SECONDS * 2)), ((frames >= 20) & (frames < 24)) | (frames >= 31))
+    given[[17, 18, 19, 24, 25, 26]] = np.nan
+    forwards = turned_about(joints_of(given), given, HEIGHTS, SECONDS)
+    backwards = turned_about(joints_of(given[::-1]), given[::-1], HEIGHTS, SECONDS)
+    assert forwards.any()
+    np.testing.assert_array_equal(forwards, backwards[::-1])
+
+
 def test_whose_feet_point_forwards_in_both_readings_did_turn() -> None:
     # Between two frames, as after a jump cut.
     given = turning(np.where(np.arange(FRAMES) < 40, 0.0, 180.0))

@@ -225,7 +225,9 @@ class _InBlurredCopy:
     def frames(self) -> Iterator[Frame]:
         chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
         for t in range(self.info.num_frames):
-            yield Frame(t, t, 1, (blurred(scene(t), self.box), chroma, chroma), self.info)
+            # The exposure jumps.
+            luma = np.rint(blurred(scene(t), self.box) * (1 if t < 12 else 0.7)).astype(np.uint8)
+            yield Frame(t, t, 1, (luma, chroma, chroma), self.info)
 
 
 class _HalfBody:
@@ -266,3 +268,7 @@ def test_half_a_body_does_not_go_on_in_the_blurred_copy(tmp_path: Path) -> None:
     mask = store.get(7)[track.track_id]
     assert mask[top + 110 : bottom - 5, 310:350].all()
     assert not mask[bottom + 1 :].any()
+    # In one light as well.
+    assert track.lit_histograms is not None
+    assert not np.array_equal(track.lit_histograms[15], track.color_histograms[15])
+    assert np.array_equal(track.lit_histograms[:12], track.color_histograms[:12])
