@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Mask, Matte, Picture
 from pipeline.maths.channels import distances_to
-from pipeline.maths.illumination import LUMINANCE
 from pipeline.maths.light import linear_of, srgb_of
+from pipeline.maths.light_sample import LUMINANCE
 from pipeline.maths.robust import agreed_value
 from pipeline.shaped import Shaped, Shapes
 

@@ -87,7 +87,7 @@ class _Samples:
         return len(self.pictures) == len(self.frames)
 
     def take_rgba(self) -> NDArray[np.uint8]:
-        """Return (h, w, 4) what the samples tell, and forget them."""
+        """Return (h, w, 4) what the samples tell, and forget them; transparent where people hid all of it in each."""
         pictures, hidden = np.stack(self.pictures), np.stack(self.hidden)
         self.pictures.clear()
         self.hidden.clear()
@@ -97,8 +97,9 @@ class _Samples:
         for top in range(0, len(rgb), _BAND_ROWS):
             rows = slice(top, top + _BAND_ROWS)
             rgb[rows], is_steady[rows] = _typical(pictures[:, rows], hidden[:, rows])
-        weight = (self.mask & is_steady).astype(np.uint8) * 255
-        if unseen.any() and not unseen.all():
+        is_known = not unseen.all()
+        weight = (self.mask & is_steady & is_known).astype(np.uint8) * 255
+        if unseen.any() and is_known:
             rgb = np.asarray(cv2.inpaint(rgb, unseen.view(np.uint8), _INPAINT_PX, cv2.INPAINT_TELEA), np.uint8)
         return np.dstack([rgb, np.asarray(cv2.blur(weight, (3, 3)), np.uint8)])
 

@@ -14,8 +14,9 @@ from pipeline.datatypes.clip import Frame, FrameSource, VideoInfo
 from pipeline.datatypes.light import CastShadows, SceneLight
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.joints import ANKLES, SHOULDERS
-from pipeline.maths.illumination import SAMPLE_BODY_PX, LightSample, light_over_time, sample_light
+from pipeline.maths.illumination import light_over_time
 from pipeline.maths.light import linear_of
+from pipeline.maths.light_sample import SAMPLE_BODY_PX, LightSample, sample_light
 from pipeline.maths.shadow_light import light_with_shadow
 from pipeline.media.pixels import rgb_of
 from pipeline.plate.fade_light import picture_level, with_fades

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.datatypes.light import SceneLight
 from pipeline.joints import JOINT
-from pipeline.maths.illumination import LUMINANCE, LightSample, light_over_time, sample_light
+from pipeline.maths.illumination import light_over_time
+from pipeline.maths.light_sample import LUMINANCE, LightSample, sample_light
 
 _SKIN = np.array([0.60, 0.36, 0.25])
 

@@ -73,6 +73,15 @@ def test_the_text_is_whole_in_every_view_of_the_frames_that_show_it(tmp_path: Pa
     assert np.all(before == 90)
 
 
+def test_a_text_that_is_hidden_in_all_samples_is_not_drawn(tmp_path: Path) -> None:
+    overlays = replace(one_graphic(letters(), 1, 9), is_behind=np.array([True]))
+    write_graphics_behind(cast("Any", Walk()), overlays, lambda _: letters(), tmp_path, lambda: None)
+    picture = np.full((SIZE_WH[1], SIZE_WH[0], 3), 90, np.uint8)
+    known = np.zeros(picture.shape[:2], np.bool_)
+    load_graphics_behind(tmp_path).lay_over(picture, known, 5, (0, 0, *SIZE_WH))
+    assert (picture == 90).all() and not known.any()
+
+
 def test_without_such_graphics_nothing_is_read(tmp_path: Path) -> None:
     write_graphics_behind(cast("Any", None), one_graphic(letters(), 0, 9), person, tmp_path, lambda: None)
     assert not any(tmp_path.iterdir())
