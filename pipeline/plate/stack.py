@@ -89,7 +89,7 @@ def build_plate(stack: Candidates, max_samples: int) -> tuple[Picture, Mask, Par
     warps, details = _registered(stack, target, grays)
     lights = {frame: _light(stack, warps[frame], frame) for frame in plan.candidates}
     is_relit = _fitting(stack, warps, lights)
-    tiers = sharpness_tiers({frame: details[frame] for frame in is_relit})
+    tiers = sharpness_tiers(details, is_relit)
     fitting = sorted(is_relit, key=lambda frame: (is_relit[frame], tiers[frame], abs(frame - plan.frame)))
     parallax = max(float(np.sqrt(np.mean(np.square(warps[frame].nodes)))) for frame in fitting)
     pattern = None
@@ -161,10 +161,17 @@ def _registered(
     return warps, details
 
 
-def sharpness_tiers(details: dict[int, float]) -> dict[int, int]:
-    """Sort frames into tiers by their detail, 0 the sharpest; frames of one tier are about equally sharp."""
-    most = max(details.values())
-    return {frame: int(np.log(most / max(detail, 1e-3)) / np.log(_TIER)) for frame, detail in details.items()}
+def sharpness_tiers(details: dict[int, float], is_relit: dict[int, bool]) -> dict[int, int]:
+    """Sort frames into tiers by their detail, 0 the sharpest; frames of one tier are about equally sharp.
+
+    Those in other light (``is_relit``, by frame) have more detail or less by that alone: they tell nothing of how sharp
+    the others are, and are compared with each other.
+    """
+    tiers = {}
+    for frame, own in is_relit.items():
+        most = max(details[other] for other, relit in is_relit.items() if relit == own)
+        tiers[frame] = int(np.log(most / max(details[frame], 1e-3)) / np.log(_TIER))
+    return tiers
 
 
 def _fitting(

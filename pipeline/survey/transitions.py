@@ -36,8 +36,10 @@ def starts_in_transitions(
     """Return the first frames of shots that begin within a transition: where the picture changes most.
 
     Where somebody is seen in all frames of it, the camera follows them, and it is no transition.
-    ``unexplained_change`` (T,) as in ``Survey``.
+    ``unexplained_change`` (T,) as in ``Survey``; where cuts are not looked for it is 0, and there are none.
     """
+    if not unexplained_change.any():
+        return []
     unmeasured = ~motion.reliable
     unmeasured[list(shot_starts)] = False
     wh = small_size(clip.info.size_wh)

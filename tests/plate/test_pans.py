@@ -73,8 +73,13 @@ def test_blurred_frames_add_nothing_to_three_sharp_ones() -> None:
     assert masked_median(stack, grade, 6, np.zeros(6, np.int64))[0][0, 0, 0] == 130
     # One or two sharp ones cannot outvote a wrong one of theirs: blurred ones make up three.
     assert masked_median(stack[1:], grade[1:], 6, tiers[1:])[1][0, 0] == 3
-    assert sharpness_tiers({4: 1.0, 5: 0.9, 6: 0.6, 7: 0.3, 8: 0.0})[6] == 1
-    assert [sharpness_tiers({4: 1.0, 5: 0.9, 7: 0.3})[t] for t in (4, 5, 7)] == [0, 0, 3]
+    details = {4: 1.0, 5: 0.9, 6: 0.6, 7: 0.3, 8: 0.0}
+    assert sharpness_tiers(details, dict.fromkeys(details, False))[6] == 1
+    assert sharpness_tiers(details, dict.fromkeys((4, 5, 7), False)) == {4: 0, 5: 0, 7: 3}
+    # In brighter light there is more detail: the others are no less sharp.
+    details |= {9: 2.5, 10: 1.2}
+    relit = sharpness_tiers(details, {4: False, 5: False, 9: True, 10: True})
+    assert relit == {4: 0, 5: 0, 9: 0, 10: 2}
 
 
 def test_motion_is_a_bar_and_defocus_a_bell() -> None:

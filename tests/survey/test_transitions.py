@@ -38,15 +38,23 @@ class _Places:
             yield Frame(index, index, 1, (luma, chroma, chroma), self.info)
 
 
-def starts(after: int, unmeasured: slice, tracks: Sequence[Track] = (), shots: Sequence[int] = (0,)) -> list[int]:
+def starts(
+    after: int,
+    unmeasured: slice,
+    tracks: Sequence[Track] = (),
+    shots: Sequence[int] = (0,),
+    change: NDArray[np.float32] = CHANGE,
+) -> list[int]:
     reliable: NDArray[np.bool_] = np.ones(COUNT, np.bool_)
     reliable[unmeasured] = False
     motion = CameraMotion(np.tile(np.eye(3), (COUNT, 1, 1)), reliable, (np.zeros((0, 4), np.float32),) * COUNT)
-    return starts_in_transitions(_Places(after), motion, tracks, CHANGE, shots)
+    return starts_in_transitions(_Places(after), motion, tracks, change, shots)
 
 
 def test_a_shot_begins_where_the_picture_changes_most_before_another_place() -> None:
     assert starts(2, slice(17, 20)) == [18]
+    # But not where the clip is to be one shot.
+    assert starts(2, slice(17, 20), change=np.zeros_like(CHANGE)) == []
 
 
 @pytest.mark.parametrize(
