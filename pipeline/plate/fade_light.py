@@ -39,3 +39,11 @@ def with_fades(light: SceneLight, levels: NDArray[np.float64], is_faded: NDArray
     return replace(
         light, key_rgb=light.key_rgb * gains, ambient_rgb=light.ambient_rgb * gains, veil_rgb=light.veil_rgb * gains
     )
+
+
+def steps_without(light_steps: NDArray[np.float32], is_faded: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return ``Survey.light_steps`` (T, 3) without what changes from or to the frames of fades (T,)."""
+    increments = np.diff(light_steps, axis=0, prepend=light_steps[:1])
+    increments[is_faded] = 0
+    increments[1:][is_faded[:-1]] = 0
+    return np.cumsum(increments, axis=0)

@@ -19,7 +19,7 @@ from pipeline.maths.light import linear_of
 from pipeline.maths.light_sample import SAMPLE_BODY_PX, LightSample, sample_light
 from pipeline.maths.shadow_light import light_with_shadow
 from pipeline.media.pixels import rgb_of
-from pipeline.plate.fade_light import picture_level, with_fades
+from pipeline.plate.fade_light import picture_level, steps_without, with_fades
 from pipeline.plate.shadow_search import MOST_SAMPLES, GroundView, ground_view, shadows_of_shot
 from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
@@ -107,11 +107,8 @@ def _steps_of_lamps(plan: Plan, info: VideoInfo, is_faded: NDArray[np.bool_]) ->
     if plan.light_steps is None:
         return None
     panels = None if plan.overlays is None else plan.overlays.panels
-    edited = is_faded if panels is None else is_faded | panels.whole_frames(info.num_frames, info.size_wh)
-    increments = np.diff(plan.light_steps, axis=0, prepend=plan.light_steps[:1])
-    increments[edited] = 0
-    increments[1:][edited[:-1]] = 0
-    return np.cumsum(increments, axis=0)
+    is_edited = is_faded if panels is None else is_faded | panels.whole_frames(info.num_frames, info.size_wh)
+    return steps_without(plan.light_steps, is_edited)
 
 
 def _compared(frames: NDArray[np.int64]) -> set[int]:
