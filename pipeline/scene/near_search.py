@@ -176,7 +176,7 @@ class NearSearch:
             for done, seen_votes, hidden_votes in votes.before(before):
                 front = in_front(parts, steady, seen_votes * parts, hidden_votes * parts, self._body_height)
                 surfaces = surfaces_in_front(picture, plain, seen_votes, hidden_votes, self._body_height)
-                save_near_row(self._folder, done, number, front | surfaces, steady | surfaces, mosaic.picture)
+                save_near_row(self._folder, done, number, front | surfaces, steady, mosaic.picture)
 
         for look in self._looks(sorted(layer.near_from_world), check):
             row = int(self._plates.plate_rows[look.number, 0])
@@ -201,6 +201,6 @@ class NearSearch:
             colors = bins_of(np.asarray(seen, np.uint8), 1.0)
             foreign = self._model.row(row).subject.max(axis=0)[colors] < UNLIKELY
             alike = apart < _SEEN
-            found = (lines & ((shown & alike) | pattern)) | (surface & ((foreign & core) | unseen) & alike)
+            found = (lines & ((shown & alike) | pattern)) | (surface & foreign & (core | unseen) & alike)
             votes.add(row, box, inside & found, inside & (lines | surface) & (apart > _NOT_SEEN))
         write(None)
