@@ -16,7 +16,7 @@ from pipeline.scene.front_edges import front_to_edges, stands_out
 from pipeline.scene.hands_at_things import hands_at_things
 from pipeline.scene.missed import missed_parts
 from pipeline.scene.own_parts import OwnParts, own_parts
-from pipeline.scene.samples import FEET, UNLIKELY, Sample
+from pipeline.scene.samples import COMMON, FEET, UNLIKELY, Sample
 from pipeline.scene.scene_model import SceneRow
 from pipeline.scene.shafts import Shaft, aimed, shaft_pixels
 from pipeline.scene.things import Things, large, things_in
@@ -29,8 +29,6 @@ _PERSON_BH = 0.008
 """Least radius of a part of somebody without a mask."""
 _CORE_BH = 0.005
 _EDGE_PX = 2
-_COMMON = 0.008
-"""A color as frequent as this on a part of the subject is one of its main colors."""
 
 
 class Label(IntEnum):
@@ -141,7 +139,7 @@ def _in_front(
     """Return where something in front of the subject shows, up to its edges (h, w); ``places`` (h, w) is where static
     objects are known to stand, and ``near`` that of ``labels_of``."""
     shown = sample.view.shown
-    is_common = evidence.likelihood > _COMMON
+    is_common = evidence.likelihood > COMMON
     # Edge pixels are mixed with what is behind them.
     front = grow(places & ((shown == Shown.PLATE) | (shown == Shown.UNKNOWN)), 1) & places
     if near is not None:

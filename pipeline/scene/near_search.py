@@ -30,7 +30,7 @@ from pipeline.scene.near_mosaic import warped, warped_mask
 from pipeline.scene.near_plane import Look, near_planes
 from pipeline.scene.near_votes import RowVotes, in_front, surfaces_in_front
 from pipeline.scene.parallax import row_parallax
-from pipeline.scene.samples import UNLIKELY, eroded
+from pipeline.scene.samples import COMMON, UNLIKELY, eroded
 from pipeline.scene.scene_model import SceneModel
 from pipeline.scene.surroundings import box_around
 from pipeline.workspace.subject_masks import SubjectMasks
@@ -199,8 +199,9 @@ class NearSearch:
             core, unseen = (warped_mask(part, motion, box) for part in (look.core, look.unseen))
             lines, surface = parts[y0:y1, x0:x1], plain[y0:y1, x0:x1]
             colors = bins_of(np.asarray(seen, np.uint8), 1.0)
-            foreign = self._model.row(row).subject.max(axis=0)[colors] < UNLIKELY
+            likely = self._model.row(row).subject.max(axis=0)[colors]
+            foreign = (core & (likely < UNLIKELY)) | (unseen & (likely < COMMON))
             alike = apart < _SEEN
-            found = (lines & ((shown & alike) | pattern)) | (surface & foreign & (core | unseen) & alike)
+            found = (lines & ((shown & alike) | pattern)) | (surface & foreign & alike)
             votes.add(row, box, inside & found, inside & (lines | surface) & (apart > _NOT_SEEN))
         write(None)

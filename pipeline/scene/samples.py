@@ -55,6 +55,8 @@ _ELSEWHERE = np.float32(0.3)
 """Weight of a color that the subject has on another part: within the mask it may be a limb that was not detected."""
 UNLIKELY = 2e-3
 """A color rarer than this on the subject is not theirs: 99 of 100 of their pixels have a more frequent one."""
+COMMON = 0.008
+"""A color as frequent as this on a part of the subject is one of its main colors."""
 _ARM_BH = 0.3
 """A held object usually lies within this distance of the hand."""
 _AWAY_BH = 0.35
