@@ -91,10 +91,10 @@ MUTANTS = (
     Mutant("Animate's frames by number, not by time", f"{_MODELS}/wan_animate.py", "elapsed = round(float(pts_seconds[row] - pts_seconds[0]) * fps)", "elapsed = row", ("tests/models/diffusion/test_wan.py",)),
     Mutant("UMT5 kept", f"{_MODELS}/wan_loading.py", "@lru_cache(maxsize=_KEPT_PROMPTS)", "", ("tests/models/diffusion/test_wan.py",)),
     Mutant("depth believed of somebody else", "pipeline/models/people/depth.py", "if seen is not None and are_the_same(people[row], seen):", "if seen is not None:", ("tests/models/people/test_depth.py",)),
-    Mutant("matte without what differs from the plate", "pipeline/perform/matting.py", "if window.plates is not None and window.figure is not None:", "if False:", ("tests/perform/test_matting.py",)),
+    Mutant("matte without what differs from the plate", "pipeline/perform/matting.py", "if window.plates is not None and window.figure is not None:", "if False:", ("tests/perform/test_completed_mattes.py",)),
     Mutant("the old person's outline as matte", "pipeline/perform/matting.py", "window.masks if window.figure is None else window.figure.silhouette", "window.masks", ("tests/perform/test_matting.py",)),
     Mutant("a single flag pixelates a frame", "pipeline/perform/matting.py", "if len(rows) >= needed:", "if len(rows):", ("tests/perform/test_matting.py",)),
-    Mutant("no shadow under painted people", "pipeline/perform/matting.py", "layer = over_ground_shadow(layer, window.figure.layers[row], window.figure.silhouette[row])", "pass", ("tests/perform/test_matting.py",)),
+    Mutant("no shadow under painted people", "pipeline/perform/matting.py", "layer = over_ground_shadow(layer, window.figure.layers[row], window.figure.silhouette[row])", "pass", ("tests/perform/test_completed_mattes.py",)),
     Mutant("the wrong driver blamed", "pipeline/models/device.py", 'if int(driver.partition(".")[0]) < _NEEDED_DRIVER:', "if True:", ("tests/models/diffusion/test_device.py",)),
     Mutant("LoRA fused at the build at half its scale", f"{_MODELS}/fused.py", "pipeline.fuse_lora(lora_scale=_FUSED_SCALES[name])", "pipeline.fuse_lora(lora_scale=0.5 * _FUSED_SCALES[name])", ("tests/builder/test_prepare_weights.py",)),
 )  # fmt: skip

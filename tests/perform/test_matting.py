@@ -4,18 +4,17 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.datatypes.survey import Person
-from pipeline.datatypes.window import FigureGuide, Layer, Window
+from pipeline.datatypes.window import Layer, Window
 from pipeline.models.fakes import IdentityGenerator
 from pipeline.models.interfaces import Needs
 from pipeline.perform.color_drift import correct_color_drift
-from pipeline.perform.difference import with_difference
 from pipeline.perform.matting import (
     MatteMaker,
     flagged_runs,
@@ -30,6 +29,7 @@ from pipeline.runtime.callbacks import Check
 from pipeline.settings import Settings
 from tests.support.job_runner import WALK, WALK_SMALL
 from tests.support.models import models_with
+from tests.support.painted_people import FoundPeople, figure_in, painted_joints, painted_person, painted_window
 
 
 class _Painter(IdentityGenerator):
@@ -88,20 +88,13 @@ def test_the_next_window_is_painted_while_finished_layers_are_corrected(
     assert result.report.quality.frames_replaced == result.report.frames > 6
 
 
-def _joints(shift: float = 0.0) -> Any:
-    joints = np.ones((21, 3), np.float32)
-    joints[:, 0] = 50 + shift
-    joints[:, 1] = np.linspace(10, 90, 21)
-    return joints
-
-
 def test_joint_overlap_is_one_at_the_place_and_none_far_off() -> None:
-    assert joint_overlap(_joints(), _joints(), 80.0) == pytest.approx(1.0)
-    assert 0.4 < joint_overlap(_joints(6.4), _joints(), 80.0) < 0.7  # one sigma: exp(-1/2)
-    assert joint_overlap(_joints(60), _joints(), 80.0) < 1e-6
-    lost = _joints()
+    assert joint_overlap(painted_joints(), painted_joints(), 80.0) == pytest.approx(1.0)
+    assert 0.4 < joint_overlap(painted_joints(6.4), painted_joints(), 80.0) < 0.7  # one sigma: exp(-1/2)
+    assert joint_overlap(painted_joints(60), painted_joints(), 80.0) < 1e-6
+    lost = painted_joints()
     lost[:10, :2] = np.nan
-    assert joint_overlap(lost, _joints(), 80.0) == pytest.approx(11 / 21)
+    assert joint_overlap(lost, painted_joints(), 80.0) == pytest.approx(11 / 21)
 
 
 def test_the_soft_band_has_the_color_of_the_inside() -> None:
@@ -120,45 +113,6 @@ def test_the_soft_band_has_the_color_of_the_inside() -> None:
     assert soft.any() and np.median(layer.picture[soft, 0]) > 128
 
 
-class _People:
-    look_back = 0
-
-    def __init__(self, found: list[list[Person]]) -> None:
-        self._found = found
-
-    def find(self, picture: Any) -> list[Person]:
-        return self._found.pop(0)
-
-    batch_frames = 1
-
-    def find_batch(self, pictures: Any) -> list[list[Person]]:
-        return [self.find(picture) for picture in pictures]
-
-    def reset(self) -> None:
-        pass
-
-
-def _person(shift: float = 0.0) -> Person:
-    mask = np.zeros((100, 100), np.bool_)
-    mask[10:90, 40 + int(shift) : 60 + int(shift)] = True
-    skeleton = np.full((23, 3), np.nan, np.float32)
-    return Person(np.array([40.0, 10, 60, 90]), 0.9, _joints(shift), skeleton, mask)
-
-
-def _window(frames: int) -> Window:
-    return Window(
-        start=0,
-        size_wh=(100, 100),
-        pts_seconds=np.arange(frames) / 30,
-        joints=np.stack([_joints()] * frames),
-        skeletons=np.zeros((frames, 23, 3), np.float32),
-        planted=np.zeros((frames, 2), np.bool_),
-        body_height_px=np.full(frames, 80.0),
-        presence=np.full(frames, 2, np.uint8),
-        masks=np.stack([_person().mask] * frames),
-    )
-
-
 def _cut(
     found: list[list[Person]], frames: int, safety: Any = None, windows: int = 1, remakes: bool = True
 ) -> tuple[list[Layer], list[int]]:
@@ -169,21 +123,21 @@ def _cut(
         seeds.append(seed)
         return layers
 
-    matting = MatteMaker(_People(found), safety, remakes=remakes)
-    made = [layer for i in range(windows) for layer in matting.cut(_window(frames), layers, again, seed=1 + i)]
+    matting = MatteMaker(FoundPeople(found), safety, remakes=remakes)
+    made = [layer for i in range(windows) for layer in matting.cut(painted_window(frames), layers, again, seed=1 + i)]
     return made, seeds
 
 
 def test_the_requested_one_of_several_people_is_cut_out() -> None:
-    layers, seeds = _cut([[_person(30), _person(1), _person(-25)]], 1)
+    layers, seeds = _cut([[painted_person(30), painted_person(1), painted_person(-25)]], 1)
     assert layers[0].alpha is not None and layers[0].alpha[50, 50] == 255 and layers[0].alpha[50, 80] == 0
     assert not seeds and not layers[0].matte_is_propagated
 
 
 def test_a_picture_without_a_person_is_generated_again_and_then_the_last_matte_is_propagated() -> None:
-    found_later, seeds = _cut([[_person()], [], [_person()], [_person()]], 2)
+    found_later, seeds = _cut([[painted_person()], [], [painted_person()], [painted_person()]], 2)
     assert len(seeds) == 1 and not any(layer.matte_is_propagated for layer in found_later)
-    never, seeds = _cut([[_person()], [], [_person()], []], 2)
+    never, seeds = _cut([[painted_person()], [], [painted_person()], []], 2)
     assert len(seeds) == 1 and [layer.matte_is_propagated for layer in never] == [False, True]
     assert never[1].alpha is not None and never[1].alpha[50, 50] > 200
     from_the_start, _ = _cut([[], []], 1)
@@ -192,18 +146,18 @@ def test_a_picture_without_a_person_is_generated_again_and_then_the_last_matte_i
 
 
 def test_second_tries_end_with_one_that_was_no_better_and_video_models_have_none() -> None:
-    useless, helpful = [[], []], [[], [_person()]]
+    useless, helpful = [[], []], [[], [painted_person()]]
     assert len(_cut([*useless, []], 1, windows=2)[1]) == 1
     assert len(_cut([*helpful, *helpful], 1, windows=2)[1]) == 2
     assert _cut([[]], 1, remakes=False)[1] == []
 
 
 def test_without_a_person_and_a_frame_before_the_matte_is_the_figures() -> None:
-    figure = _figure_in((90, 90, 90), 1)
+    figure = figure_in((90, 90, 90), 1)
     beside = replace(figure, layers=(Layer.empty((100, 100)),), depth=np.roll(figure.depth, 25, axis=2))
     painted = [Layer(np.zeros((100, 100, 3), np.uint8), None)]
-    window = replace(_window(1), figure=beside)
-    matting = MatteMaker(_People([[]]), None, remakes=False)
+    window = replace(painted_window(1), figure=beside)
+    matting = MatteMaker(FoundPeople([[]]), None, remakes=False)
     (layer,) = matting.cut(window, painted, lambda seed: painted, seed=1)
     # The subject's outline is not taken over.
     assert layer.alpha is not None and layer.alpha[50, 75] == 255 and layer.alpha[50, 45] == 0
@@ -211,7 +165,7 @@ def test_without_a_person_and_a_frame_before_the_matte_is_the_figures() -> None:
 
 def test_the_new_joints_do_not_tremble_and_stand_where_the_new_person_does() -> None:
     shifts = [3.0, 2.0, 4.0, 3.0, 1.0, 5.0, 3.0, 2.0, 4.0, 3.0]
-    layers, _ = _cut([[_person(shift)] for shift in shifts], len(shifts))
+    layers, _ = _cut([[painted_person(shift)] for shift in shifts], len(shifts))
     placed = np.array([layer.joints[0, 0] for layer in layers if layer.joints is not None]) - 50
     assert len(placed) == len(shifts)
     assert abs(placed[-1] - 3) < 0.6 and np.abs(np.diff(placed)).max() < np.abs(np.diff(shifts)).max() / 2
@@ -236,7 +190,7 @@ def test_flagged_pictures_are_generated_again_before_they_are_pixelated(
 ) -> None:
     """The second try has nobody in the first frame: a carried matte is better than a pixelated frame. Where it is no
     better, the next window has none."""
-    found = [[_person()], [_person()], [], [_person()]]
+    found = [[painted_person()], [painted_person()], [], [painted_person()]]
     safety = _Safety([False, True], second, [False, True], second)
     layers, seeds = _cut([*found, *found], 2, safety, windows=2)
     assert [layer.is_pixelated for layer in layers] == 2 * pixelated_frames
@@ -244,7 +198,7 @@ def test_flagged_pictures_are_generated_again_before_they_are_pixelated(
 
 
 def test_flagged_pictures_are_pixelated() -> None:
-    layers, _ = _cut([[_person()], [_person()]], 2, _Safety([False, True]), remakes=False)
+    layers, _ = _cut([[painted_person()], [painted_person()]], 2, _Safety([False, True]), remakes=False)
     assert [layer.is_pixelated for layer in layers] == [False, True]
     runs = np.zeros(24, np.bool_)
     runs[[2, 10, 12, 14]] = True
@@ -265,110 +219,3 @@ def test_a_matte_moves_as_the_picture_moved() -> None:
     assert carried.alpha is not None and carried.matte_is_propagated
     expected = np.roll(alpha, 5, axis=1) > 127
     assert ((carried.alpha > 127) & expected).sum() / ((carried.alpha > 127) | expected).sum() > 0.95
-
-
-def _figure_in(color: tuple[int, int, int], frames: int) -> FigureGuide:
-    """Return a figure of one color at the position of ``_person``, without a shadow."""
-    mask = _person().mask
-    picture = np.zeros((100, 100, 3), np.uint8)
-    picture[mask] = color
-    layer = Layer(picture, mask.astype(np.uint8) * 255)
-    depth = np.where(mask, np.float32(0), np.float32(np.nan))
-    normals = np.zeros((frames, 100, 100, 3), np.float32)
-    return FigureGuide((layer,) * frames, np.stack([depth] * frames), normals)
-
-
-def test_parts_that_the_detector_misses_are_completed_from_the_plate_without_shadow_and_errors() -> None:
-    rng = np.random.default_rng(5)
-    plate = cv2.GaussianBlur(rng.integers(0, 255, (200, 200, 3), np.uint8), (0, 0), 2)
-    painted = np.clip(cv2.GaussianBlur(plate, (0, 0), 1) + rng.normal(0, 5, plate.shape), 0, 255).astype(np.uint8)
-    mask = np.zeros((200, 200), np.bool_)
-    mask[20:180, 80:120] = True
-    hand, arm, shoe, shadow, elsewhere = (
-        np.s_[60:74, 120:126], np.s_[90:102, 120:150], np.s_[170:180, 68:80], np.s_[160:180, 120:126],
-        np.s_[30:44, 140:160],
-    )  # fmt: skip
-    painted[mask] = (250, 40, 40)
-    for part in (hand, arm, elsewhere):
-        painted[part] = (250, 200, 40)
-    for part in (shoe, shadow):
-        painted[part] = painted[part] // 3
-    silhouette = np.zeros_like(mask)
-    for part in (np.s_[40:180, 90:110], arm, shoe):
-        silhouette[part] = True
-    completed = with_difference(mask, silhouette, painted, plate, 160.0, 155.0)
-    assert (completed | ~mask).all() and min(completed[part].mean() for part in (hand, arm, shoe)) > 0.75
-    assert not completed[shadow].any() and not completed[elsewhere].any()
-    assert np.count_nonzero(completed & ~mask) < 1.2 * (14 * 6 + 12 * 30 + 10 * 12)
-    # Where picture and plate are alike, the mask stays what it is.
-    assert np.array_equal(with_difference(mask, silhouette, plate, plate, 160.0, 155.0), mask)
-
-
-def test_a_painted_person_is_completed_and_stands_on_the_figures_shadow() -> None:
-    window = replace(_window(1), figure=_figure_in((60, 52, 44), 1), plates=np.full((1, 100, 100, 3), 100, np.uint8))
-    painted = window.plates[0].copy()
-    painted[10:90, 40:60] = (200, 60, 60)
-    painted[30:46, 60:72] = (200, 60, 60)  # an arm that the detector misses
-    assert window.figure is not None and window.figure.layers[0].alpha is not None
-    shadow = window.figure.layers[0].alpha.copy()
-    shadow[88:94, 20:80] = 128
-    depth = window.figure.depth.copy()
-    depth[0, 30:46, 60:70] = 0
-    figure = replace(window.figure, layers=(replace(window.figure.layers[0], alpha=shadow),), depth=depth)
-    matting = MatteMaker(_People([[_person()]]), None, match_light=False)
-    (layer,) = matting.cut(replace(window, figure=figure), [Layer(painted, None)], lambda seed: [], seed=1)
-    assert layer.alpha is not None
-    assert layer.alpha[38, 66] > 200 and layer.alpha[54, 66] == 0
-    assert layer.alpha[91, 30] == 128 and layer.picture[91, 30].max() == 0
-
-
-def test_each_frame_of_a_window_is_completed_from_its_own_plate_and_figure() -> None:
-    """Each has its arm elsewhere, and a plate of another color; in the first one somebody else is found first."""
-    plates = np.stack([np.full((100, 100, 3), level, np.uint8) for level in (40, 220)])
-    arms = np.s_[30:46, 60:72], np.s_[60:76, 60:72]
-    figure = _figure_in((60, 52, 44), 2)
-    depth = figure.depth.copy()
-    painted = []
-    for row, arm in enumerate(arms):
-        picture = plates[row].copy()
-        for part in (np.s_[10:90, 40:60], arm):
-            picture[part] = (200, 60, 60)
-        depth[row][arm] = 0
-        painted.append(Layer(picture, None))
-    window = replace(_window(2), figure=replace(figure, depth=depth), plates=plates)
-    found = [[_person(30), _person()], [_person()]]
-    made = list(MatteMaker(_People(found), None, match_light=False).cut(window, painted, lambda seed: [], seed=1))
-    for row, layer in enumerate(made):
-        assert layer.alpha is not None
-        assert [layer.alpha[38, 66] > 200, layer.alpha[68, 66] > 200] == [row == 0, row == 1]
-        assert layer.alpha[20, 75] == 0
-
-
-def test_painted_people_get_the_light_of_the_scene_without_a_jump_and_finished_ones_stay() -> None:
-    """The painting is too bright and blue, and flickers a little; its first frame was finished before."""
-    frames = 6
-    window = replace(_window(frames), figure=_figure_in((60, 52, 44), frames))
-    texture = np.random.default_rng(4).integers(-14, 15, (100, 100, 1))
-    painted = [
-        Layer(np.clip(np.array([120, 126, 170]) + texture + 3 * (i % 2), 0, 255).astype(np.uint8), None)
-        for i in range(frames)
-    ]
-    finished = Layer(np.full((100, 100, 3), 77, np.uint8), _person().mask.astype(np.uint8) * 255)
-    made: list[Layer] = [finished, *painted[1:]]
-
-    def cut(match_light: bool) -> list[Layer]:
-        matting = MatteMaker(cast(Any, _People([[_person()] for _ in made[1:]])), None, match_light=match_light)
-        return list(matting.cut(window, made, lambda seed: made, seed=1))
-
-    inside = np.s_[20:80, 44:56]
-    lit = cut(True)
-    as_painted = cut(False)
-    assert np.array_equal(lit[0].picture, finished.picture)
-    means = np.array([layer.picture[inside].reshape(-1, 3).mean(axis=0) for layer in lit[1:]])
-    assert np.abs(means - (60, 52, 44)).max() < 6
-    assert np.abs(np.diff(means, axis=0)).max() < 2.5  # the painting's own flicker, darker: no more
-    assert np.array_equal(as_painted[1].picture[inside], painted[1].picture[inside])
-    detail = [
-        float((part := layer.picture[inside].astype(float)).std() / part.mean()) for layer in (lit[1], painted[1])
-    ]
-    assert detail[0] > 0.8 * detail[1]
