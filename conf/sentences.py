@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -49,6 +50,12 @@ def sentence_of(errors: Sequence[ErrorDetails]) -> tuple[tuple[str | int, ...], 
     *others, last = dict.fromkeys(_wanted(error) for error in same)
     wanted = f"{', '.join(others)} or {last}" if others else last
     return first["loc"], f"must be {wanted}, got {_shown(first['input'])}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that suggests the most similar known word; empty where none is similar."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _are_of_a_union(errors: Sequence[ErrorDetails]) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
 
 from conf import CALLER_KEYS, DEFAULT_PRESET, compose_settings, group_names, preset_names
+from conf.sentences import nearest
 from pipeline.errors import InvalidInput
 from pipeline.settings import Settings, classes_of
 from worker.environment import JobOrigin
@@ -153,9 +153,9 @@ def _override(word: str) -> str:
         return word
     if word.startswith("-"):
         options = [option for action in _parser()._actions for option in action.option_strings]
-        raise InvalidInput(f"unknown option{_nearest(word.partition('=')[0], options)}", field=word[:60])
+        raise InvalidInput(f"unknown option{nearest(word.partition('=')[0], options)}", field=word[:60])
     raise InvalidInput(
-        f"""neither a setting nor an option{_nearest(word, _known_keys())}; """
+        f"""neither a setting nor an option{nearest(word, _known_keys())}; """
         """pass a job as --test_input '{"input": {"video_url": "clip.mp4"}}'""",
         field=word[:60],
     )
@@ -171,7 +171,7 @@ def check_override(word: str, field: str) -> None:
         raise InvalidInput(f"settings can only be changed (KEY=VALUE), not added or removed: {key[:60]}", field=field)
     known = _known_keys()
     if key not in known and not any(key.startswith(f"{each}.") for each in known if "." in each):
-        raise InvalidInput(f"unknown setting {key[:60]}{_nearest(key, known)}", field=field)
+        raise InvalidInput(f"unknown setting {key[:60]}{nearest(key, known)}", field=field)
 
 
 def _compose(overrides: Sequence[str], variable: str) -> None:
@@ -190,7 +190,7 @@ def _locked(text: str) -> tuple[str, ...]:
     for key in keys:
         if key not in CALLER_KEYS:
             message = f"{key[:60]} is not a setting that a job may change, so it cannot be locked"
-            raise InvalidInput(message + _nearest(key, CALLER_KEYS), field="UNDERSTUDY_LOCKED")
+            raise InvalidInput(message + nearest(key, CALLER_KEYS), field="UNDERSTUDY_LOCKED")
     return keys
 
 
@@ -202,11 +202,6 @@ def _known_keys() -> tuple[str, ...]:
         if group != "preset":
             keys += [f"{group}.{name}" for kind in classes_of(group) for name in kind.model_fields]
     return tuple(dict.fromkeys(keys))
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _origin(given: argparse.Namespace, environment: Mapping[str, str]) -> JobOrigin:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from conf import apply_caller_overrides, compose_settings
-from conf.sentences import sentence_of
+from conf.sentences import nearest, sentence_of
 from pipeline.errors import InvalidInput
 
 Artifact = Literal["analysis", "mask", "edit_region", "plate", "layer", "layers_debug", "report", "contact_sheet"]
@@ -181,6 +181,7 @@ def parse_request(raw: Any) -> JobInput:
     except ValidationError as error:
         location, message = sentence_of(error.errors(include_url=False))
         _ask_the_setting(location, raw)
+        message += _similar_field(location)
         raise InvalidInput(message, field=_field_of(location)) from None
     _check_together(request)
     return request
@@ -190,6 +191,18 @@ def _ask_the_setting(location: tuple[str | int, ...], raw: dict[str, Any]) -> No
     """Raise the ``InvalidInput`` of the setting that an override addresses: it states the expected type and range."""
     if location[:1] == ("overrides",) and len(location) > 1 and isinstance(location[1], str):
         apply_caller_overrides(compose_settings(), {location[1]: raw["overrides"][location[1]]})
+
+
+def _similar_field(location: tuple[str | int, ...]) -> str:
+    """Return a suggestion for the field of the request, or of an entry of ``subjects``, that may have been meant."""
+    if len(location) == 1:
+        fields = JobInput.model_fields
+    elif len(location) == 3 and location[0] == "subjects":
+        fields = SubjectInput.model_fields
+    else:
+        return ""
+    name = location[-1]
+    return "" if name in fields else nearest(str(name), fields)
 
 
 def _field_of(location: tuple[str | int, ...]) -> str:

@@ -155,7 +155,9 @@ def _in_world(track: _Track, body: BodyPath) -> Float64Array:
 
 def _flies(in_world: Float64Array, frames: NDArray[np.int64], frame_rate: float, stride: int, most_turn: float) -> bool:
     """Return whether a course (N, 2), body heights, is a flight: a track that jumps between background features stands
-    still most of the time, or reverses at every step."""
+    still most of the time, or reverses at every step. Two points show no change of speed, so they are none."""
+    if len(frames) < 3:
+        return False
     speeds = np.diff(in_world, axis=0) / np.diff(frames)[:, None]
     usual = float(np.median(np.linalg.norm(speeds, axis=1)))
     turns = float(np.median(np.linalg.norm(np.diff(speeds, axis=0), axis=1)))

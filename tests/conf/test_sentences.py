@@ -75,6 +75,23 @@ def test_a_sentence_states_what_is_expected(change: dict[str, Any], field: str, 
 
 
 @pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"video": "clip.mp4"}, "unknown field; did you mean video_url?"),
+        ({"prompts": "a man"}, "unknown field; did you mean prompt?"),
+        ({"subjects": [{"subject": 0, "prompts": "a man"}]}, "unknown field; did you mean prompt?"),
+        # Fields of the job itself are none of an entry's.
+        ({"subjects": [{"subject": 0, "override": {}}]}, "unknown field"),
+        ({"wallpaper": "a man"}, "unknown field"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_nearest_known_one(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_request({**_GOOD, **change})
+    assert caught.value.message == told
+
+
+@pytest.mark.parametrize(
     ("key", "value", "told"),
     [
         ("segment.count", 99, "must be at most 12, got 99"),

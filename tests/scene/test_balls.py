@@ -99,6 +99,15 @@ def test_a_short_flight_is_enough_for_what_looks_like_a_known_ball(shade: float,
     assert (balls.frames[-1] == FRAMES - 1) == is_found
 
 
+def test_a_course_of_two_looks_is_too_short_to_tell_a_flight() -> None:
+    def flying(t: int) -> tuple[float, float]:
+        return 60.0 + 5.0 * t, 120.0 - 2.0 * t
+
+    # From frame 30 on it is what looks like a known ball; without a third look nothing tells how steadily it moves.
+    balls = follow_balls(seen(flying, every=6, missing=(18, 24)), body(), 30.0, stride=6)
+    assert balls.frames.tolist() == list(range(13))
+
+
 def test_a_ball_juggled_low_and_fast_is_followed_at_24_frames_a_second() -> None:
     noise = np.random.default_rng(3).normal(0.0, 1.5, (FRAMES, 2))
 
