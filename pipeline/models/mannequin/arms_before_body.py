@@ -70,6 +70,11 @@ class LowerArms:
         return BONE["forearm1.L"] in self.guessed and BONE["forearm1.R"] in self.guessed
 
     @property
+    def cut_off(self) -> tuple[str, ...]:
+        """Parts of the body that a portrait ends in: what it shows of those arms is little, and at a glance."""
+        return tuple(f"arm{suffix}" for _, suffix in _SIDES if BONE[f"forearm1{suffix}"] in self.guessed)
+
+    @property
     def are_folded(self) -> bool:
         """Whether a whole forearm is in front of the body."""
         return BONE["forearm1.L"] in self.before_body or BONE["forearm1.R"] in self.before_body

@@ -12,6 +12,7 @@ from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import Group
 from pipeline.models.mannequin.mesh_colors import sample_grid
 from pipeline.models.mannequin.reference import ReferenceView
+from pipeline.models.mannequin.unclear_body import usual_color
 
 _LEGS = (Group.LOWER, Group.LEG)
 _LEAST_KNOWN = 0.05
@@ -62,7 +63,7 @@ def with_matching_legs(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return colors (T, S, 3) and what of them is known (T, S), with trousers whose lower part is cut off completed.
 
-    They continue in the mean color of what is visible. ``corners`` (T, 3, 3) are the triangles' at rest.
+    They continue in the usual color of what is visible. ``corners`` (T, 3, 3) are the triangles' at rest.
     """
     legs = np.isin(groups, _LEGS)
     if not legs.any() or known[legs].mean() < _LEAST_KNOWN:
@@ -71,7 +72,7 @@ def with_matching_legs(
     level = np.einsum("sk,tk->ts", weights, corners[..., 1])
     seen = known & legs[:, None]
     end = float(np.quantile(level[seen], 0.98))
-    mean = np.median(fine[seen], axis=0)
+    mean = usual_color(fine[seen])
     share = np.clip((level - end - _NEAR[0]) / (_NEAR[1] - _NEAR[0]), 0, 1)[..., None]
     out = np.where((legs[:, None] & ~known)[..., None], mean, fine)
     out = np.where(seen[..., None], (1 - share) * fine + share * mean, out)
@@ -97,7 +98,7 @@ def with_matching_top(
     _, weights = sample_grid()
     place = np.einsum("sk,tkd->tsd", weights, corners)
     beside = seen & (np.abs(place[..., 0]) > _BESIDE)
-    cloth = np.median(fine[beside if beside.any() else seen], axis=0)
+    cloth = usual_color(fine[beside if beside.any() else seen])
     end = float(np.quantile(place[..., 1][seen], 0.98))
     share = np.clip((place[..., 1] - end - _NEAR[0]) / (_NEAR[1] - _NEAR[0]), 0, 1)
     share *= trunk[:, None] & ~known

@@ -12,6 +12,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from pipeline.maths.smoothing import smoothstep
 from pipeline.models.mannequin.figure import LANDMARK, Figure
+from pipeline.models.mannequin.hair_region import HairRegion, looks_like_hair
+from pipeline.models.mannequin.skin_tone import looks_like_skin
 
 _GLANCING, _FACING = 0.2, 0.5
 """Cosines to the camera: below the first skin is shown at a glance, from the second on well."""
@@ -20,6 +22,8 @@ _EAR = np.array([0.012, 0.026, 0.018])
 _SMOOTH = 0.004
 """Standard deviation of the border down the rows, standing heights."""
 _LEAST_ROWS = 8
+_BEHIND_EYES = 0.012
+"""Depth behind the eyes from which skin is neither painted nor under glasses, standing heights."""
 
 
 def read_within_face(
@@ -60,3 +64,20 @@ def read_within_face(
     within = np.clip(x, borders[0][row], borders[1][row])
     own = smoothstep((facing - _GLANCING) / (_FACING - _GLANCING))
     return (own * x + (1 - own) * within).astype(np.float32)
+
+
+def is_foreign(
+    colors: NDArray[np.float32],
+    depths_at_rest: NDArray[np.float32],
+    figure: Figure,
+    skin: NDArray[np.float32],
+    hair: HairRegion,
+) -> NDArray[np.bool_]:
+    """Return (n, S) which samples of the head's skin have a color that neither skin nor hair has: background.
+
+    ``colors`` (n, S, 3) and ``skin`` (3,) are linear, ``depths_at_rest`` (n, S) grow backwards. Only at the sides,
+    behind and at the neck: what is in front of a face is taken for its own.
+    """
+    eyes = figure.landmarks[[LANDMARK["left_eye"], LANDMARK["right_eye"]], 2].mean()
+    beside = depths_at_rest > eyes + _BEHIND_EYES
+    return np.asarray(beside & ~looks_like_skin(colors, skin) & ~looks_like_hair(colors, hair.color, hair.skin))

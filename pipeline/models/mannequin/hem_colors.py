@@ -26,10 +26,13 @@ _NEARER = 0.7
 """Ratio of a row's distance to the skin's color over that to the cloth's below which it is bare."""
 _ABOVE = (0.6, 0.9)
 """Where over a hem its cloth is looked at, fractions of its length."""
+_HIGHER = (0.3, 0.55)
+"""The same where something that is in front of the legs, as a ball, covers that, and throws its shadow below."""
 _UNDER = (0.012, 0.05)
 """Rows under a hem where legs are looked at, standing heights."""
 _ALIKE = 0.3
 """Largest distance of colors of one cloth: root mean square of the differences of log channels."""
+_ALIKE_IN_SHADE = 0.45
 _THIGHS, _SLIM = 0.22, 0.12
 """Width beyond the distance of the legs' lines that legs in trousers have at most, at the hips and from the knees on;
 standing heights."""
@@ -96,8 +99,8 @@ def are_trousers(
     under = _row_colors(reference, below, *(np.full(len(below), edge[-1]) for edge in (low, high)))
     colors = _row_colors(reference, rows.astype(np.int64), low, high)
     # Not higher: a top that is worn outside covers the hips.
-    above = _cloth(colors, _ABOVE)
-    return bool(_apart(np.median(under, axis=0)[None], above)[0] < _ALIKE)
+    above = np.stack([_cloth(colors, part) for part in (_ABOVE, _HIGHER)])
+    return bool((_apart(above, np.median(under, axis=0)) < [_ALIKE, _ALIKE_IN_SHADE]).any())
 
 
 def _cloth(colors: NDArray[np.float32], part: tuple[float, float]) -> NDArray[np.float32]:

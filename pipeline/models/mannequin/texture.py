@@ -18,7 +18,7 @@ from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.back_texture import back_colors
 from pipeline.models.mannequin.cut_texture import cut_off, far_beside, with_matching_legs, with_matching_top
 from pipeline.models.mannequin.deformation import PARTS
-from pipeline.models.mannequin.face_sides import read_within_face
+from pipeline.models.mannequin.face_sides import is_foreign, read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, Group
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import find_hair
@@ -34,7 +34,7 @@ from pipeline.models.mannequin.shape import find_sections
 from pipeline.models.mannequin.skin_tone import with_usual_chroma
 from pipeline.models.mannequin.surface_samples import SurfaceSamples
 from pipeline.models.mannequin.turned_head import with_far_side_mirrored
-from pipeline.models.mannequin.unclear_body import is_unclear, with_plain_gaps
+from pipeline.models.mannequin.unclear_body import is_unclear, usual_color, with_plain_arms, with_plain_gaps
 from pipeline.models.mannequin.unrolling import unrolled
 
 _DEPTH_SLACK = 0.012
@@ -50,7 +50,11 @@ _ARM_RADIUS = 0.055
 """Margin around an arm seen from the side that is not sampled: its depth, and what it hides, are unknown. Standing
 heights."""
 _LEAST_SKIN = 200
-"""Number of hand samples from which skin color is measured."""
+"""Number of samples from which skin color is measured."""
+_CHEEKS = 0.03
+"""Distance from the nose within which a face tells its tone, standing heights."""
+_WELL = 0.8
+"""How well a view shows a sample, 0..1, from which its color is no guess."""
 _LEAST_KNOWN = 0.02
 """Fraction of a layer that must be visible for the rest to be filled from it."""
 
@@ -123,15 +127,33 @@ def bake(
     vague = (parts != PARTS.index("head")) & (unread | unclear)
     # What is known of skin is the face's there.
     bare_hands = unread & np.isin(groups, [Group.SKIN, Group.FOREARM]) & ~known.any(1)
-    fine[bare_hands] = _in_tone(plain[bare_hands], fine[faces][known[faces]])
+    cheeks = _around_nose(figure, triangles, faces)
+    fine[bare_hands] = _in_tone(plain[bare_hands], fine[cheeks][known[cheeks]])
     known[bare_hands] = True
+    tone = _tone(fine[cheeks][known[cheeks]])
+    if hair is not None and tone is not None:
+        bare_head = (groups == Group.SKIN) & (parts == PARTS.index("head"))
+        depths = np.einsum("sk,tk->ts", sample_grid()[1], figure.vertices[triangles[bare_head]][..., 2])
+        at_a_glance = strength[bare_head, :, 0] < _WELL
+        known[bare_head] &= ~(at_a_glance & is_foreign(fine[bare_head], depths, figure, tone, hair))
     fine = with_usual_chroma(fine, known, groups, parts, faces, hair)
-    fine = with_even_hands(fine, known, figure, triangles, groups)
+    tone = _tone(fine[cheeks][known[cheeks]])
+    fine = with_even_hands(fine, known, figure, triangles, groups, tone)
     if all(np.isfinite(view.reference.cut_row) for view in views):
+        ends = set.intersection(*(set(find_lower_arms(view.reference).cut_off) for view in views))
+        fine, known = with_plain_arms(
+            fine,
+            known,
+            strength[..., 0] > _WELL,
+            groups,
+            parts,
+            [PARTS.index(arm) for arm in sorted(ends)],
+            tone,
+        )
         fine, known = with_matching_legs(fine, known, figure.vertices[triangles], groups)
         # A neck under a collar is no model for hands that are not seen.
         hands = (groups == Group.SKIN) & (parts != PARTS.index("head")) & ~known.any(1)
-        fine[hands] = _in_tone(plain[hands], fine[faces][known[faces]])
+        fine[hands] = _in_tone(plain[hands], fine[cheeks][known[cheeks]])
         known[hands] = True
     fine = _filled(fine, known, figure, triangles, groups, plain)
     fine = with_plain_gaps(fine, known, figure, triangles, groups, vague, arms)
@@ -159,11 +181,22 @@ def _in_front_of_ears(
     return faces & (figure.vertices[triangles][:, :, 2].mean(1) < ears)
 
 
+def _around_nose(figure: Figure, triangles: NDArray[np.int32], faces: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(T,) the triangles of a face that neither hair nor a hat hides."""
+    nose = figure.landmarks[LANDMARK["nose"]]
+    return faces & (np.linalg.norm(figure.vertices[triangles].mean(1) - nose, axis=1) < _CHEEKS)
+
+
+def _tone(skin: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the usual color (3,) of visible skin (m, 3); None where too little is."""
+    return usual_color(skin) if len(skin) >= _LEAST_SKIN else None
+
+
 def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
     """Flat colors (n, S, 3) of a face matched to the median of visible skin (m, 3)."""
-    if len(skin) < _LEAST_SKIN or not len(plain):
+    tone = _tone(skin)
+    if tone is None or not len(plain):
         return plain
-    tone = np.median(skin, axis=0)
     tone *= min(1.0, BRIGHTEST_SKIN / max(float(tone.max()), 1e-6))
     return np.asarray(plain * (tone / np.median(plain.reshape(-1, 3), axis=0)), np.float32)
 

@@ -21,6 +21,7 @@ from pipeline.models.mannequin.posing import Poser
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.row_tube import RowTube, with_thing
 from pipeline.models.mannequin.skeleton import relaxed_skeleton
+from pipeline.models.mannequin.unclear_body import is_turned_aside
 
 _THIN = 0.007
 """Half width of what is no thing but an error of the outline, standing heights."""
@@ -38,6 +39,8 @@ _JOINED = 0.012
 """Distance over which it reaches into the body, standing heights."""
 _HAND_NEAR = 0.24
 """Distance from a wrist within which something hangs from the hand, standing heights."""
+_FINGERS = 0.08
+"""Distance from a hand within which its fingers are, standing heights."""
 _HANDLE = 0.006
 """Half width of a bag at the hand that holds it, standing heights."""
 _SMOOTH = 0.002
@@ -68,12 +71,15 @@ def find_things(fitted: FittedView) -> list[Thing]:
     count, labels, stats, centers = cv2.connectedComponentsWithStats(solid, connectivity=8)
     order = sorted(range(1, count), key=lambda n: -int(stats[n, cv2.CC_STAT_AREA]))
     found = []
+    is_aside = is_turned_aside(reference)
     for number in order[:_MOST]:
         if stats[number, cv2.CC_STAT_AREA] < _LEAST_AREA * height**2:
             break
+        mask = np.asarray(labels == number)
         bone = _bone_near(reference, centers[number])
-        if bone is not None:
-            found.append(Thing(np.asarray(labels == number), bone))
+        # Beside a body that is turned aside it is rather the body, or a dress, whose shape was missed.
+        if bone is not None and (bone == "head" or not is_aside):
+            found.append(Thing(mask, bone))
     beside = sum(int(np.count_nonzero(thing.mask)) for thing in found)
     # With more beside it, the body itself has missed the person.
     return found if beside < _LARGEST * np.count_nonzero(reference.mask) else []
@@ -151,8 +157,11 @@ def _bone_near(reference: ReferenceView, center: Float64Array) -> str | None:
     if center[1] < shoulders[:, 1].mean() + 0.06 * height and abs(center[0] - points[JOINT["nose"], 0]) < 0.15 * height:
         return "head"
     for side, suffix in (("left", ".L"), ("right", ".R")):
-        wrist, hand, hip = (points[JOINT[f"{side}_{part}"]] for part in ("wrist", "hand", "hip"))
+        elbow, wrist, hand, hip = (points[JOINT[f"{side}_{part}"]] for part in ("elbow", "wrist", "hand", "hip"))
         away = float(np.hypot(*(center - hand)))
+        if wrist[1] < elbow[1] and away < _FINGERS * height:
+            # Of a raised hand it is the outline.
+            return None
         # NaN compares as false: an unknown hand holds nothing.
         if center[1] > wrist[1] and away < _HAND_NEAR * height and not away > np.hypot(*(center - hip)):
             return "hand" + suffix

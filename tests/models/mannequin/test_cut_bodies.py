@@ -181,3 +181,13 @@ def test_a_half_body_is_fitted_and_the_result_says_what_is_the_figures_own() -> 
     groups = made.figure.groups[made.drawn]
     upper, lower = (made.colors.fine[groups == group].mean() for group in (Group.UPPER, Group.LEG))
     assert 0.3 < lower / upper < 3
+
+
+def test_thin_hair_of_a_half_body_is_not_taken_for_the_masks_border() -> None:
+    """What a mask misses is a fraction of what is shown, not of the whole person."""
+    picture, person = picture_until(0.4 * HEIGHT)
+    picture[:26] = 250
+    picture[26:] = (160, 110, 90)
+    view = make_view(picture[..., :3], person)
+    assert view is not None
+    assert view.colors[:12, view.colors.shape[1] // 2, 2].max() > 0.9

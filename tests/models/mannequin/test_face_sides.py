@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.models.mannequin.face_sides import read_within_face
+from pipeline.models.mannequin.face_sides import is_foreign, read_within_face
 from pipeline.models.mannequin.figure import LANDMARK, Figure, load_figure
+from pipeline.models.mannequin.hair_region import HairRegion
 from pipeline.models.weights.folder import weight_path
 
 HEIGHT = 1000.0
@@ -50,3 +51,14 @@ def test_an_ear_that_faces_the_camera_is_no_part_of_the_face(figure: Figure) -> 
 def test_nothing_changes_where_nothing_is_shown_well(figure: Figure) -> None:
     x, y, facing, at_rest = round_head(figure)
     assert np.array_equal(read_within_face(x, y, facing * 0 - 1, at_rest, figure, HEIGHT), x)
+
+
+def test_background_on_the_sides_of_a_head_is_neither_skin_nor_hair(figure: Figure) -> None:
+    skin = np.array([0.4, 0.22, 0.15], np.float32)
+    hair = HairRegion(np.ones((1, 1), bool), 0.1 * skin, skin, np.zeros(2), 10.0, (0.0, 0.0))
+    eyes = float(figure.landmarks[LANDMARK["left_eye"], 2])
+    colors = np.array([skin, 0.6 * skin, 0.1 * skin, [0.15, 0.5, 0.15], [0.7, 0.7, 0.7]], np.float32)[:, None]
+    foreign = is_foreign(colors, np.full((5, 1), eyes + 0.05), figure, skin, hair)
+    assert foreign[:, 0].tolist() == [False, False, False, True, True]
+    # Paint and glasses are in front.
+    assert not is_foreign(colors, np.full((5, 1), eyes), figure, skin, hair).any()

@@ -29,3 +29,17 @@ def test_only_bright_samples_of_hands_are_evened() -> None:
     np.testing.assert_array_equal(even[elsewhere], fine[elsewhere])
     # A hand that no view shows has no tone.
     np.testing.assert_array_equal(with_even_hands(fine, ~known, figure, triangles, groups), fine)
+
+
+def test_a_hand_before_trousers_has_the_other_ones_skin_and_gloves_stay() -> None:
+    figure = load_figure(weight_path("figure.npz"), "auto")
+    triangles, groups = figure.triangles, figure.groups
+    bones = figure.bone_index[triangles][:, :, 0]
+    left, right = ((bones == BONE[bone]).all(axis=1) & (groups == Group.SKIN) for bone in ("hand.L", "hand.R"))
+    fine = np.tile(_SKIN, (len(triangles), 6, 1)).astype(np.float32)
+    fine[left] = [0.01, 0.015, 0.04]
+    known = np.ones(fine.shape[:2], np.bool_)
+    even = with_even_hands(fine, known, figure, triangles, groups, 1.3 * _SKIN)
+    np.testing.assert_allclose(even[left], fine[right][: left.sum()], rtol=1e-5)
+    fine[right] = fine[left][0]
+    np.testing.assert_array_equal(with_even_hands(fine, known, figure, triangles, groups, 1.3 * _SKIN), fine)

@@ -73,3 +73,11 @@ def test_a_wide_coat_over_trousers_of_its_color_is_a_coat() -> None:
 )
 def test_somebody_who_walks_or_bends_is_given_no_skirt(moved: dict[str, tuple[int, int]]) -> None:
     assert find_hanging(_view(SKIN, 120, moved)) is None
+
+
+def test_trousers_with_a_ball_in_front_of_the_legs_are_trousers() -> None:
+    view = _view(CLOTH, 75)
+    view.mask[HEM:700, 235:265] = False
+    view.colors[465:HEM] = (0.1, 0.2, 0.9)
+    view.colors[HEM:] *= 0.7
+    assert find_hanging(view) is None

@@ -11,9 +11,10 @@ from pipeline.models.mannequin.figure import Figure, Group, load_figure
 from pipeline.models.mannequin.fitting import fit_view, posed
 from pipeline.models.mannequin.outfit import Outfit
 from pipeline.models.mannequin.raster import rasterize
-from pipeline.models.mannequin.reference import ReferenceView
+from pipeline.models.mannequin.reference import ReferenceView, view_of
 from pipeline.models.mannequin.skeleton import relaxed_skeleton
 from pipeline.models.weights.folder import weight_path
+from tests.models.mannequin.test_mannequin import _reference
 
 _HEIGHT = 800.0
 _SIZE_WH = 480, 860
@@ -71,3 +72,33 @@ def test_landmarks_of_a_profile_do_not_slant_the_face(figure: Figure) -> None:
     reference.joints[JOINT["nose"], :2] += [0.015 * _HEIGHT, 0.015 * _HEIGHT]
     # With the landmarks it was slanted by 5.5 degrees.
     assert abs(_slant(figure, reference)) < 1
+
+
+@pytest.mark.parametrize(("yaw", "view"), [(0.0, "front"), (np.pi, "back"), (np.pi / 2, "left"), (-np.pi / 2, "right")])
+def test_the_view_is_derived_from_the_joints(yaw: float, view: str) -> None:
+    reference = _reference("suit")
+    assert reference.reference_person is not None
+    skeleton = reference.reference_person.skeleton.astype(np.float64)
+    # The nose is before the ears.
+    skeleton[0, 2] = -60
+    centered = skeleton - [320, 0, 0]
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    assert view_of(centered @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T) == view
+
+
+@pytest.mark.parametrize(("yaw", "view"), [(1.2, "front"), (-1.2, "front"), (1.9, "left")])
+def test_a_face_that_looks_into_the_camera_makes_a_front_view(yaw: float, view: str) -> None:
+    """Over a shoulder too, unless it is seen from behind: else the face is the figure's own."""
+    person = _reference("suit").reference_person
+    assert person is not None
+    skeleton = person.skeleton.astype(np.float64)
+    skeleton[0, 2] = -60
+    skeleton -= [320, 0, 0]
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    turned = skeleton @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T
+    head = [JOINT[name] for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+    assert view_of(turned) != "front"
+    turned[head] = skeleton[head]
+    # A nose beside the ears, as far as it goes with a face.
+    turned[0, 0] -= 5
+    assert view_of(turned) == view

@@ -195,3 +195,16 @@ def test_a_small_childs_large_head_is_neither_hat_nor_long_hair() -> None:
     assert find_hat(reference) is None
     hair = find_hair(reference)
     assert hair is None or not hair.covers_ears
+
+
+def test_fingers_of_a_raised_hand_and_a_dress_from_aside_are_no_bags() -> None:
+    own = body_mask()
+    raised = view(with_bag(own, 420, 20))
+    for part, at in (("elbow", (380, 140)), ("wrist", (405, 100)), ("hand", (410, 90))):
+        raised.skeleton[JOINT[f"left_{part}"], :2] = at
+    assert find_things(fitted(raised, own)) == []
+    hip = place("hip", -1)
+    aside = view(with_bag(own, hip[0] - 90, hip[1] - 20))
+    assert len(find_things(fitted(aside, own))) == 1
+    aside.skeleton[JOINT["left_shoulder"], 2] = 0.2 * HEIGHT
+    assert find_things(fitted(aside, own)) == []

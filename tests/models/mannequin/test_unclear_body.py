@@ -11,7 +11,13 @@ from pipeline.models.mannequin.figure import Figure, Group, load_figure
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, sample_grid
 from pipeline.models.mannequin.reference import ReferenceView
 from pipeline.models.mannequin.turned_head import with_far_side_mirrored
-from pipeline.models.mannequin.unclear_body import is_unclear, plain_cloth, with_plain_gaps
+from pipeline.models.mannequin.unclear_body import (
+    is_unclear,
+    plain_cloth,
+    usual_color,
+    with_plain_arms,
+    with_plain_gaps,
+)
 from pipeline.models.weights.folder import weight_path
 
 RED, BLUE = np.array([0.5, 0.1, 0.1], np.float32), np.array([0.1, 0.1, 0.5], np.float32)
@@ -79,3 +85,32 @@ def test_gaps_of_a_vague_garment_are_plain_away_from_what_is_seen(figure: Figure
     out = with_plain_gaps(bare, known, figure, triangles, groups, vague, arms)
     assert np.allclose(out[arms & (place[..., 0].max(1) < -0.02)], RED)
     assert np.allclose(out[~arms & (place[..., 0].max(1) < -0.02)], BLUE)
+
+
+def test_the_usual_color_of_several_is_one_of_them() -> None:
+    """The median of each channel would be a fourth color."""
+    green = np.array([0.05, 0.3, 0.1], np.float32)
+    colors = np.concatenate([np.tile(color, (n, 1)) for color, n in ((RED, 30), (BLUE, 32), (green, 38))])
+    assert np.allclose(usual_color(colors), green)
+    shaded = green * np.linspace(0.9, 1.1, 60, dtype=np.float32)[:, None]
+    assert np.allclose(usual_color(np.concatenate([shaded, np.tile(RED, (20, 1))])), green, rtol=0.03)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_arms_that_a_portrait_ends_in_are_plain(bare: bool) -> None:
+    skin = np.array([0.45, 0.28, 0.2], np.float32)
+    parts = np.repeat([PARTS.index(part) for part in ("torso", "arm.L", "arm.R")], 40)
+    groups = np.full(120, Group.UPPER, np.uint8)
+    colors = np.tile(BLUE, (120, NUM_SAMPLES, 1))
+    # One arm is seen well, the other at a glance, with background.
+    colors[40:80] = 0.6 * skin if bare else 1.1 * BLUE
+    colors[80:] = [0.1, 0.6, 0.1]
+    known = np.ones((120, NUM_SAMPLES), bool)
+    known[60:] = False
+    well_seen = known.copy()
+    well_seen[80:] = False
+    arms = [PARTS.index("arm.L"), PARTS.index("arm.R")]
+    out, now_known = with_plain_arms(colors, known, well_seen, groups, parts, arms, skin)
+    assert np.allclose(out[40:], 0.6 * skin if bare else BLUE, rtol=0.01)
+    assert np.array_equal(out[:40], colors[:40]) and now_known.all()
+    assert np.array_equal(with_plain_arms(colors, known, well_seen, groups, parts, [], skin)[0], colors)
