@@ -149,8 +149,8 @@ class Plan(Shaped):
     overlays: Overlays | None = None
     body_scale: float = 1.0
     """Height of the new person over the subject's."""
-    is_blended: NDArray[np.bool_] | None = None
-    """(T,) frames of cross-fades, which show two shots at once; None where there are none."""
+    blend_weights: NDArray[np.float32] | None = None
+    """``Survey.blend_weights``."""
     light_steps: NDArray[np.float32] | None = None
     """``Survey.light_steps``."""
 
@@ -163,6 +163,11 @@ class Plan(Shaped):
         }
         if len(set(frames.values())) > 1:
             raise ValueError(f"the parts of a plan are of different lengths: {frames}")
+
+    @property
+    def is_blended(self) -> NDArray[np.bool_] | None:
+        """(T,) frames of cross-fades, which show two shots at once; None where there are none."""
+        return None if self.blend_weights is None else np.isfinite(self.blend_weights)
 
     def crop_from_source(self, frame: int) -> Transforms:
         """(3, 3) of one frame."""

@@ -18,6 +18,7 @@ from pipeline.finish.artifacts import ArtifactWriter
 from pipeline.finish.carried_doubts import carried_doubts
 from pipeline.finish.compose_frame import make_frame
 from pipeline.finish.composite import EditedFrame
+from pipeline.finish.dissolves import Dissolves
 from pipeline.finish.group_frame import make_group_frame, order_of, read_group_inputs
 from pipeline.finish.group_quality import GroupMeter, quality_of_all, subject_report
 from pipeline.finish.inputs import FinishInputs, FrameInputs
@@ -129,10 +130,14 @@ def _composed(
     """
     info = inputs.clip.info
     step = max(1, info.num_frames // _PSNR_FRAMES)
-    edited = _several(inputs, motions, observers.of_subjects) if inputs.further else _one_subject(inputs, motions[0])
+    dissolves = Dissolves(inputs, layers[0], motions[0])
+    if inputs.further:
+        edited = _several(inputs, motions, observers.of_subjects)
+    else:
+        edited = _one_subject(inputs, motions[0], dissolves)
 
     with (
-        closing(prefetch(_read(inputs, layers, motions), depth=2)) as read,
+        closing(prefetch(_read(inputs, layers, motions, dissolves), depth=2)) as read,
         closing(parallel_map(edited, read)) as made,
         closing(prefetch(measured_frames(made, observers, step), depth=2)) as results,
     ):
@@ -149,23 +154,27 @@ def _composed(
 
 
 def _read(
-    inputs: FinishInputs, layers: Sequence[ChunkedLayers], motions: Sequence[Motion]
+    inputs: FinishInputs, layers: Sequence[ChunkedLayers], motions: Sequence[Motion], dissolves: Dissolves
 ) -> Iterator[tuple[FrameInputs, ...]]:
     """Yield the inputs of every frame, once the layers are there that its feet's places depend on."""
     for frame in inputs.clip.frames():
         for motion in motions:
             motion.advance(frame.index)
+        dissolves.advance(frame.index)
         yield read_group_inputs(inputs, layers, frame)
 
 
-def _one_subject(inputs: FinishInputs, motion: Motion) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
+def _one_subject(
+    inputs: FinishInputs, motion: Motion, dissolves: Dissolves
+) -> Callable[[tuple[FrameInputs, ...]], EditedFrame]:
     grain = _grain(inputs)
 
     def edited(frame_inputs: tuple[FrameInputs, ...]) -> EditedFrame:
         number = frame_inputs[0].frame.index
         joints = motion.joints_unlocked[number]
         offsets = motion.foot_offsets_px[number]
-        return make_frame(inputs, frame_inputs[0], joints, offsets, grain)
+        made = make_frame(inputs, frame_inputs[0], joints, offsets, grain)
+        return dissolves.mixed(made, frame_inputs[0].overlay_mask)
 
     return edited
 

@@ -40,9 +40,9 @@ def in_transition(blend_weights: NDArray[np.float32]) -> NDArray[np.bool_]:
     return blended
 
 
-def cross_fades_told(is_blended: NDArray[np.bool_] | None, info: VideoInfo) -> tuple[str, ...]:
-    """Return the warning about frames (T,) that show two shots at once."""
-    if is_blended is None:
+def cross_fades_told(blend_weights: NDArray[np.float32] | None, info: VideoInfo) -> tuple[str, ...]:
+    """Return the warning about frames that show two shots at once; ``blend_weights`` (T,) as in ``Survey``."""
+    if blend_weights is None:
         return ()
-    times = times_of(true_runs(is_blended), info)
+    times = times_of(true_runs(np.isfinite(blend_weights)), info)
     return (f"two shots fade into each other {times}: there the original person may shine through",)

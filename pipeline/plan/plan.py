@@ -47,7 +47,6 @@ def make_plan(
     motion = survey.motion
     panels = None if survey.overlays is None else survey.overlays.panels
     shots = with_cross_fades(find_jump_cuts(survey), survey.blend_weights)
-    is_blended = None if survey.blend_weights is None else np.isfinite(survey.blend_weights)
     seconds = info.pts_seconds
     camera = smooth_path(motion, shots, seconds, info.size_wh, settings.stabilize.window_seconds)
     subject, warnings = choose_subject(
@@ -75,14 +74,14 @@ def make_plan(
         crop=plan_crop_path(subject, camera, shots, info, needs.crop_size_wh, needs.max_crop_height_px, body_scale),
         warnings=(
             *warnings,
-            *cross_fades_told(is_blended, info),
+            *cross_fades_told(survey.blend_weights, info),
             *split_screens_told(survey.split_screens, info),
             *copies_told(survey.overlays, info),
             *unknown,
         ),
         overlays=survey.overlays,
         body_scale=body_scale,
-        is_blended=is_blended,
+        blend_weights=survey.blend_weights,
         light_steps=survey.light_steps,
     )
     save_values(path, plan)

@@ -33,8 +33,8 @@ def test_a_fade_out_and_the_fade_in_after_it_are_one_transition() -> None:
 
 
 def test_cross_fades_are_told_with_their_times() -> None:
-    is_blended = np.zeros(60, np.bool_)
-    is_blended[30:45] = True
-    (told,) = cross_fades_told(is_blended, video_info(60))
+    weights = np.full(60, np.nan, np.float32)
+    weights[30:45] = 0.5
+    (told,) = cross_fades_told(weights, video_info(60))
     assert "from 1.0 to 1.5 s" in told
     assert cross_fades_told(None, video_info(60)) == ()
