@@ -20,8 +20,8 @@ from pipeline.models.mannequin.figure import Figure, Group
 from pipeline.models.mannequin.mesh_colors import NUM_SAMPLES, sample_grid
 from pipeline.models.mannequin.reference import ReferenceView
 
-_TURNED = np.tan(np.radians(30))
-"""Slope of the shoulders in depth from which a body's far side is hardly seen."""
+_TURNED = np.tan(np.radians(22))
+"""Slope of the shoulders in depth from which a body's far side is hardly seen, and its front lies on one side."""
 _REACH = 0.012
 """Distance from what is seen over which a filled gap turns into the usual color, standing heights."""
 _LEAST_SEEN = 200
