@@ -151,7 +151,9 @@ def local_summary(answer: FileAnswer | EstimateAnswer) -> str:
     if isinstance(answer, EstimateAnswer):
         return "\n".join([*lines, f"Preset: {answer.preset}", *estimate_lines(answer.estimate)])
     if isinstance(answer, PeopleAnswer):
-        return "\n".join([*lines, *people_lines(answer), *_result_lines(answer.artifacts.get("people"))])
+        # Without people there are no stills.
+        stills = _result_lines(answer.artifacts.get("people")) if answer.people else []
+        return "\n".join([*lines, *people_lines(answer), *stills])
     if isinstance(answer, CharacterAnswer):
         return "\n".join([*lines, *character_lines(answer), *_result_lines(answer.video_url)])
     lines.append(f"{answer.frames_replaced} of {answer.frames} frames replaced")

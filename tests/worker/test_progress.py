@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import EncodeFailed, InvalidInput
 from tests.support.report_job import made_facts
 from worker.error_answers import error_answer
-from worker.output import ResultFiles, plain_sentence, with_files
+from worker.output import PeopleAnswer, ResultFiles, plain_sentence, with_files
 from worker.progress import STAGE_SHARE, JobPercent, local_summary
 
 _LINK = "https://store.example/understudy/a/result.mp4?X-Amz-Signature=abc"
@@ -33,6 +33,13 @@ def test_the_summary_names_the_result_file(tmp_path: Path, monkeypatch: pytest.M
     assert _result_lines(ResultFiles(video_base64="AAAA")) == ["Result: in the answer above, as base64"]
     stills = ResultFiles(artifacts={"frame": [_LINK, _LINK]})
     assert _result_lines(stills) == [f"Result: {_LINK}"] * 2
+
+
+def test_a_clip_without_people_has_no_stills_to_name() -> None:
+    answer = PeopleAnswer(
+        preset="preview", people=(), frames=3, duration_s=0.1, width=64, height=36, timings_s={}, warnings=()
+    )
+    assert local_summary(answer) == "No people were found in the clip"
 
 
 def test_an_error_has_its_own_line_and_can_be_parsed() -> None:
