@@ -14,6 +14,7 @@ from av.stream import Disposition
 
 from pipeline.errors import EncodeFailed, OutOfMemory, UnsupportedMedia
 from pipeline.runtime.resources import available_memory, resource_error
+from pipeline.runtime.web_pages import is_web_page
 
 # Allowing `file` alone keeps a playlist from reading other hosts; the list of demuxers excludes playlists altogether.
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,matroska,webm,avi"}
@@ -34,9 +35,10 @@ def open_container(path: Path, max_side_px: int) -> av.container.InputContainer:
         container = av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         raise_if_out_of_memory(error)
-        raise UnsupportedMedia(
-            "The file is not a video that can be read (MP4, MOV, MKV, WebM or AVI).", field="video_url"
-        ) from error
+        told = "The file is not a video that can be read (MP4, MOV, MKV, WebM or AVI)."
+        if is_web_page(path):
+            told = "This is a web page, not a video: give the address of the file itself."
+        raise UnsupportedMedia(told, field="video_url") from error
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = {"max_pixels": options["max_pixels"]}

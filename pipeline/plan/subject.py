@@ -109,7 +109,8 @@ def pick_person(persons: Sequence[tuple[Track, ...]], info: VideoInfo, choice: N
         return person_at(persons, info, choice)
     if isinstance(choice, int):
         if not 0 <= choice < len(persons):
-            raise InvalidInput(f"there is no person {choice}: the clip has {len(persons)}", field="subject")
+            known = "only person 0" if len(persons) == 1 else f"persons 0 to {len(persons) - 1}"
+            raise InvalidInput(f"there is no person {choice}: the clip has {known}", field="subject")
         return choice
     boxes = [np.concatenate([track.boxes_xyxy for track in person]) for person in persons]
     frames = [np.concatenate([track.frames for track in person]) for person in persons]

@@ -171,6 +171,14 @@ def test_a_file_without_video_is_refused(tmp_path: Path, content: bytes) -> None
         open_clip(path)
 
 
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf\n<!DOCTYPE HTML>\n", b'<?xml version="1.0"?>\n<html>'])
+def test_a_page_that_shows_a_video_is_told_from_a_damaged_video(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedMedia, match="a web page, not a video"):
+        open_clip(path)
+
+
 def test_a_missing_file_and_an_audio_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         open_clip(tmp_path / "nothing.mp4")

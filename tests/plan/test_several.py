@@ -14,7 +14,7 @@ from pipeline.errors import InvalidInput
 from pipeline.models.interfaces import Needs
 from pipeline.plan.hidden_gaps import MAX_HIDDEN_SECONDS
 from pipeline.plan.several import make_plans
-from pipeline.plan.subject import choose_subject
+from pipeline.plan.subject import choose_subject, pick_person
 from pipeline.request import FurtherSubject, JobRequest
 from pipeline.settings import Settings
 from tests.plan.test_linking import BLUE, RED, walker
@@ -68,6 +68,13 @@ def test_two_choices_of_one_person_are_an_error_with_its_field(
             survey_of(*two()), request.for_each_subject(), Settings(), Needs(None, 1), [tmp_path / "a", tmp_path / "b"]
         )
     assert raised.value.field == "subjects.1.subject"
+
+
+@pytest.mark.parametrize(("count", "known"), [(1, "only person 0"), (2, "persons 0 to 1")])
+def test_a_number_that_nobody_has_is_refused_with_the_numbers_that_exist(count: int, known: str) -> None:
+    persons = [(track,) for track in two()[:count]]
+    with pytest.raises(InvalidInput, match=f"there is no person {count}: the clip has {known}"):
+        pick_person(persons, INFO, count)
 
 
 def passing(hidden: range, x_of_other: NDArray[np.float64]) -> tuple[Track, Track]:

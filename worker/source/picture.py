@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.errors import TooLarge, UnsupportedMedia
+from pipeline.runtime.web_pages import is_web_page
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "HEIF", "AVIF")
 """Formats whose decoders read nothing but the file itself."""
@@ -42,9 +43,10 @@ def read_reference(path: Path, max_megapixels: float, field: str = "reference_im
         raise too_large from None
     except Exception:
         # A dozen decoders raise all kinds of exceptions on damaged or hostile data.
-        raise UnsupportedMedia(
-            "the reference is not a readable picture (PNG, JPEG, WebP, BMP, TIFF, HEIC or AVIF)", field=field
-        ) from None
+        told = "the reference is not a readable picture (PNG, JPEG, WebP, BMP, TIFF, HEIC or AVIF)"
+        if is_web_page(path):
+            told = "the reference is a web page, not a picture: give the address of the file itself"
+        raise UnsupportedMedia(told, field=field) from None
 
 
 def _pixels(picture: Image.Image, field: str) -> NDArray[np.uint8]:

@@ -142,7 +142,13 @@ def test_mangled_pictures_are_read_or_refused(tmp_path: Path, name: str) -> None
         assert got.dtype == np.uint8 and got.ndim == 3
 
 
-def test_the_error_for_an_unreadable_picture_lists_the_formats(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"GIF89a" + bytes(40))
-    with pytest.raises(UnsupportedMedia, match="HEIC or AVIF"):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"GIF89a" + bytes(40), "HEIC or AVIF"), (b"<!doctype html>", "a web page, not a picture")],
+)
+def test_the_error_for_an_unreadable_picture_lists_the_formats_or_names_a_web_page(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UnsupportedMedia, match=told):
         read_reference(tmp_path / "a.png", MAX_MEGAPIXELS)
