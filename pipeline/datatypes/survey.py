@@ -234,3 +234,6 @@ class Survey(Shaped):
     light_steps: NDArray[np.float32] | None = None
     """(T, 3) logarithm of the scene's light in each frame (``survey.light_steps``), which changes where all of it does
     from one frame to the next; None where it never does."""
+    pushes: NDArray[np.int64] | None = None
+    """(N, 2) first frame, and the one after the last, of each transition in which a shot pushes the one before it out
+    of the picture; None where they were not looked for."""

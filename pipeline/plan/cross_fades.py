@@ -1,4 +1,4 @@
-"""Cross-fades: where the shots on both sides meet, and what the user is told."""
+"""Cross-fades and pushes: where the shots on both sides meet, and what the user is told."""
 
 from __future__ import annotations
 
@@ -46,3 +46,11 @@ def cross_fades_told(blend_weights: NDArray[np.float32] | None, info: VideoInfo)
         return ()
     times = times_of(true_runs(np.isfinite(blend_weights)), info)
     return (f"two shots fade into each other {times}: there the original person may shine through",)
+
+
+def pushes_told(pushes: NDArray[np.int64] | None, info: VideoInfo) -> tuple[str, ...]:
+    """Return the warning about frames that show two shots side by side, ``Survey.pushes``."""
+    if pushes is None or not len(pushes):
+        return ()
+    times = times_of([(int(first), int(stop)) for first, stop in pushes], info)
+    return (f"one shot pushes the other out of the picture {times}: there the original person may be left",)

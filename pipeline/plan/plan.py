@@ -15,7 +15,7 @@ from pipeline.plan.camera_path import smooth_path
 from pipeline.plan.contacts import find_contacts
 from pipeline.plan.copies_around import copies_told
 from pipeline.plan.crop_path import plan_crop_path
-from pipeline.plan.cross_fades import cross_fades_told, with_cross_fades
+from pipeline.plan.cross_fades import cross_fades_told, pushes_told, with_cross_fades
 from pipeline.plan.jump_cuts import find_jump_cuts
 from pipeline.plan.segments import cut_chunks, cut_segments
 from pipeline.plan.split_screens import split_screens_told
@@ -75,6 +75,7 @@ def make_plan(
         warnings=(
             *warnings,
             *cross_fades_told(survey.blend_weights, info),
+            *pushes_told(survey.pushes, info),
             *split_screens_told(survey.split_screens, info),
             *copies_told(survey.overlays, info),
             *unknown,

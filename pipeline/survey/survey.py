@@ -31,6 +31,7 @@ from pipeline.survey.light_steps import LightSteps
 from pipeline.survey.overlays import OverlayFinder
 from pipeline.survey.panels import PanelFinder
 from pipeline.survey.people import PeopleFollower, PeopleInFrame, people_in_frame
+from pipeline.survey.pushes import find_pushes, starts_in_pushes
 from pipeline.survey.shots import CutDetector
 from pipeline.survey.split_screen import SplitScreen, chosen_parts, split_screen_table, tracks_behind_insets
 from pipeline.survey.transitions import starts_in_transitions
@@ -111,6 +112,8 @@ def survey_clip(
         _measure_again(clip, background, tracks, store, starts, check, progress)
     motion, graphics = background.finish()
     change = cuts.finish()
+    pushes = find_pushes(clip, motion, shot_starts) if change.any() else []
+    shot_starts = sorted({*shot_starts, *starts_in_pushes(pushes, shot_starts)})
     shot_starts = sorted({*shot_starts, *starts_in_transitions(clip, motion, tracks, change, shot_starts)})
     if (faded := fades.finish(shot_starts)) is not None:
         graphics = replace(graphics, panels=faded.over(graphics.panels))
@@ -124,6 +127,7 @@ def survey_clip(
         blend_weights=cuts.blend_weights(),
         split_screens=split_screen_table(screens, parts),
         light_steps=light.finish(),
+        pushes=np.array([(push.first, push.stop) for push in pushes], np.int64).reshape(-1, 2),
     )
     save_values(path, survey)
     write_checksum(workspace, store.path)

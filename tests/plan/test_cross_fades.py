@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.plan.cross_fades import cross_fades_told, in_transition, with_cross_fades
+from pipeline.plan.cross_fades import cross_fades_told, in_transition, pushes_told, with_cross_fades
 from tests.support.clip_info import video_info
 
 
@@ -38,3 +38,10 @@ def test_cross_fades_are_told_with_their_times() -> None:
     (told,) = cross_fades_told(weights, video_info(60))
     assert "from 1.0 to 1.5 s" in told
     assert cross_fades_told(None, video_info(60)) == ()
+
+
+def test_pushes_are_told_with_their_times() -> None:
+    (told,) = pushes_told(np.array([[30, 45]]), video_info(60))
+    assert "from 1.0 to 1.5 s" in told
+    assert pushes_told(np.zeros((0, 2), np.int64), video_info(60)) == ()
+    assert pushes_told(None, video_info(60)) == ()
