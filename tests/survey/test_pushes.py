@@ -64,8 +64,8 @@ class _Clip:
     def __init__(self, shown: Callable[[int], NDArray[np.uint8]]) -> None:
         self._shown = shown
 
-    def frames(self) -> Iterator[Frame]:
-        return self.frames_at(range(COUNT))
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        return self.frames_at(range(start, COUNT if stop is None else stop))
 
     def frames_at(self, indices: Sequence[int]) -> Iterator[Frame]:
         gray = np.full((SIZE_WH[1] // 2, SIZE_WH[0] // 2), 128, np.uint8)
