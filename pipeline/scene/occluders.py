@@ -41,6 +41,8 @@ _LEAST_LENGTH_PX = 20
 """Least length of a narrow object, at ``WORK_BODY_PX``."""
 _BROAD = 0.015
 """Square body heights: a region this large inside the silhouette is no error of its outline."""
+_LEG_SHARE = 0.3
+"""Least share of that in each of two regions that count together."""
 _LEAST_TRAVEL_BH = 0.03
 """How far the subject must have moved behind anything smaller: what is an error of the outline moves with it."""
 _REACH_BH = 0.2
@@ -210,10 +212,14 @@ def _is_behind_others(sample: Sample) -> bool:
 
 
 def _broad(found: Mask, sample: Sample) -> Mask:
-    """Return the large components of the evidence."""
+    """Return the large components of the evidence, and those that together hide as much of both legs."""
     count, labels = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
-    kept = areas_of(labels, count) >= _BROAD * sample.body.height_px**2
-    kept[0] = False
+    areas = areas_of(labels, count)
+    areas[0] = 0
+    least = _BROAD * sample.body.height_px**2
+    parts = areas >= _LEG_SHARE * least
+    # One leg may have been located wrongly, two hidden at once are behind something.
+    kept = parts if np.count_nonzero(parts) > 1 and areas[parts].sum() >= least else areas >= least
     return those_of(labels, kept)
 
 

@@ -15,6 +15,7 @@ from pipeline.maths.masks import grow
 from pipeline.maths.regions import areas_of, counts_in, those_of
 from pipeline.scene.body import HAND, HEAD, NUM_PARTS, PART_NAMES, Body, part_distances
 from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_likelihood
+from pipeline.scene.hidden_feet import hidden_feet
 from pipeline.scene.narrow import narrow_lines, opened_by_lines
 from pipeline.scene.other_light import in_other_light
 from pipeline.scene.views import Shown, View
@@ -157,12 +158,13 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     Where the plate has a color that the subject has there too, it may be the subject.
     """
     height = sample.body.height_px
+    every = _distances_in_picture(sample)
     # Feet are the last part.
-    distances = _distances_in_picture(sample)[:FEET]
+    distances = every[:FEET]
     limbs = distances.min(axis=0) < -_CORE_BH
     core = eroded(sample.subject_mask, max(1, round(_CORE_BH * height)))
-    inside = (limbs | core) & ~sample.others_mask
-    shows_plate = inside & (sample.view.shown == Shown.PLATE)
+    free = (sample.view.shown == Shown.PLATE) & ~sample.others_mask
+    shows_plate = (limbs | core) & free
     blends_in = blending(core & limbs, shows_plate & (likelihood >= UNLIKELY), distances.argmin(axis=0))
     telling = np.where(sample.subject_mask, np.float32(1 + (_TELLING - 1) * (1 - blends_in)), np.float32(_TELLING))
     found = opened(shows_plate & (likelihood < telling * UNLIKELY), 1)
@@ -172,7 +174,8 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
         is_line &= ~sample.subject_mask
     found |= opened_by_lines(shows_plate & is_line)
     found &= core | _across_bones(found, core, sample)
-    return found & ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
+    found &= ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
+    return found | hidden_feet(found, every[FEET] < -_CORE_BH, free & ~sample.subject_mask)
 
 
 def blending(core: Mask, alike: Mask, part: NDArray[np.int64]) -> float:
