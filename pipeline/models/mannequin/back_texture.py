@@ -10,7 +10,7 @@ from pipeline.models.mannequin.deformation import PARTS
 from pipeline.models.mannequin.figure import Group
 from pipeline.models.mannequin.fitting import FittedView
 from pipeline.models.mannequin.hair_region import looks_like_hair
-from pipeline.models.mannequin.head_texture import hair_in_picture, head_colors
+from pipeline.models.mannequin.head_texture import head_colors
 from pipeline.models.mannequin.reference import extended
 from pipeline.models.mannequin.sampling import sample_picture
 from pipeline.models.mannequin.surface_samples import FACING, SurfaceSamples
@@ -85,14 +85,17 @@ def _back_of_head(
     hair = sample_picture(colors.hair, samples.x[head], samples.y[head])
     behind += under_hair[head][..., None] * (hair - behind)
     # What is hair in front has another exposure than the skin beside it.
-    in_front = hair_in_picture(samples.colors, view, parts)
+    in_front = looks_like_hair(samples.colors[head], colors.hair_color, colors.skin_color)
     is_hair = looks_like_hair(behind, colors.hair_color, colors.skin_color)
-    gains = [_mean_gain(samples, flat, head[:, None] & alike) for alike in (in_front, ~in_front)]
+    gains = [_mean_gain(samples, flat, head, alike) for alike in (in_front, ~in_front)]
     return np.asarray(np.where(is_hair, *gains)[..., None] * behind, np.float32)
 
 
-def _mean_gain(samples: SurfaceSamples, flat: NDArray[np.float32], chosen: NDArray[np.bool_]) -> float:
-    use = samples.seen & chosen & (samples.facing > 0.4)
+def _mean_gain(
+    samples: SurfaceSamples, flat: NDArray[np.float32], head: NDArray[np.bool_], chosen: NDArray[np.bool_]
+) -> float:
+    """Return by what flattening changed what is seen well of the ``head``, n of (T,); ``chosen`` are (n, S)."""
+    use = samples.seen[head] & chosen & (samples.facing[head] > 0.4)
     if not use.any():
         return 1.0
-    return float(flat[use].sum() / max(float(samples.colors[use].sum()), 1e-6))
+    return float(flat[head][use].sum() / max(float(samples.colors[head][use].sum()), 1e-6))

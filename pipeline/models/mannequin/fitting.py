@@ -74,16 +74,21 @@ def fit_shape(figure: Figure, reference: ReferenceView) -> Figure:
 
 
 def fit_view(
-    figure: Figure, reference: ReferenceView, drawn: NDArray[np.bool_], *, reshape: bool
+    figure: Figure,
+    reference: ReferenceView,
+    drawn: NDArray[np.bool_],
+    *,
+    reshape: bool,
+    graph: DeformationGraph | None = None,
 ) -> tuple[Figure, FittedView]:
     """Pose the figure like the picture's person and fit its outline to the person's.
 
-    ``drawn`` (F,) are the triangles that are shown. Returns the figure, whose rest shape with ``reshape`` includes the
-    outline's difference, and its fit to the picture.
+    ``drawn`` (F,) are the triangles that are shown, ``graph`` is the figure's where it is known already. Returns the
+    figure, whose rest shape with ``reshape`` includes the outline's difference, and its fit to the picture.
     """
     shares = part_shares(figure)
     pose, places, _, _ = posed(figure, reference)
-    graph = make_graph(figure, shares)
+    graph = make_graph(figure, shares) if graph is None else graph
     triangles = np.ascontiguousarray(figure.triangles[drawn])
     loose = np.isin(figure.bone_index[:, 0], [BONE["hand.L"], BONE["hand.R"]])
     # Unlike fingers, cuffs have an outline that matches.

@@ -82,11 +82,13 @@ def head_colors(view: FittedView) -> HeadColors | None:
 
 def hair_in_picture(samples: NDArray[np.float32], view: FittedView, parts: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(T, S) which of the samples' colors (T, S, 3) are a head's hair; ``parts`` (T,) are the triangles' body parts."""
-    head = (parts == PARTS.index("head"))[:, None]
+    head = parts == PARTS.index("head")
     hair = find_hair(view.reference)
     if hair is None:
-        return np.broadcast_to(head & (view.reference.view == "back"), samples.shape[:2])
-    return np.asarray(head & looks_like_hair(samples, hair.color, hair.skin))
+        return np.broadcast_to(head[:, None] & (view.reference.view == "back"), samples.shape[:2])
+    out = np.zeros(samples.shape[:2], bool)
+    out[head] = looks_like_hair(samples[head], hair.color, hair.skin)
+    return out
 
 
 def _hair_everywhere(

@@ -13,7 +13,7 @@ from pipeline.models.mannequin.arms_before_body import find_lower_arms
 from pipeline.models.mannequin.beards import beard_share, with_beard
 from pipeline.models.mannequin.bodies import AVERAGE, Bodies, BodyType
 from pipeline.models.mannequin.body_fitting import fit_body
-from pipeline.models.mannequin.deformation import part_shares
+from pipeline.models.mannequin.deformation import make_graph, part_shares
 from pipeline.models.mannequin.figure import Figure
 from pipeline.models.mannequin.fitting import fit_shape, fit_view, with_cloth_and_hair
 from pipeline.models.mannequin.hanging import covered_by_hanging, find_hanging, hides_shins
@@ -145,7 +145,9 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     drawn = _drawn(shaped, outfit)
     # A hat's height is none of the person's.
     views[0] = replace(views[0], height_px=body.height_px)
-    laid = [fit_view(shaped, view, drawn, reshape=False)[1] for view in views]
+    shares = part_shares(shaped)
+    graph = make_graph(shaped, shares)
+    laid = [fit_view(shaped, view, drawn, reshape=False, graph=graph)[1] for view in views]
     if hat is not None:
         laid[0] = replace(laid[0], reference=below_hat(views[0], hat))
     good = [each for each in laid if each.overlap >= _MIN_OVERLAP]
@@ -165,5 +167,5 @@ def make_person(bodies: Bodies, appearance: Appearance) -> NewPerson:
     if is_seated:
         warnings = (*warnings, _SITS)
     fit = CharacterFit(tuple(each.reference.view for each in good), laid[0].overlap)
-    colors = bake(shaped, part_shares(shaped), drawn, good, flat)
+    colors = bake(shaped, shares, drawn, good, flat)
     return NewPerson(with_bags_hanging(shaped, body), drawn, colors, fit, warnings, fitted)
