@@ -19,6 +19,9 @@ _SAME_WAY = 0.8
 _SAME_SPEED = 0.6
 _STRIDES_SECONDS = np.arange(0.75, 1.6, 1 / 60)
 """From brisk to very slow walking (Murray 1967: 0.9 to 1.3 s for adults)."""
+_COMPARED = (1, 2, 3)
+"""Half strides between two moments that are compared. Over three of them an error of the period counts three times;
+four are a period of a walk that is a third slower, too."""
 _MIN_PAIRS = 20
 """Of legs that a period compares: with fewer, two moments that look alike by chance make a rhythm."""
 _MISFIT_BH = 0.05
@@ -57,8 +60,7 @@ class Walk:
         """
         misfits = []
         for stride in _STRIDES_SECONDS:
-            apart = [self._apart(good, stride, 0), self._apart(good, stride / 2, 1)]
-            apart = [values[np.isfinite(values)] for values in apart]
+            apart = [self._apart(good, halves * stride / 2, halves % 2) for halves in _COMPARED]
             squares = np.concatenate(apart) ** 2
             misfit = squares / (squares + _MISFIT_BH**2)
             misfits.append(float(misfit.mean()) if len(misfit) >= _MIN_PAIRS else np.nan)
@@ -84,10 +86,11 @@ class Walk:
         return np.where(sums > 0, total / np.maximum(sums, 1e-9), np.nan)
 
     def _apart(self, good: NDArray[np.bool_], lag_seconds: float, other_leg: int) -> NDArray[np.float64]:
-        """(T, 2): distance of each good ankle from the one (or the other leg's) a lag later; NaN unknown."""
-        later = self._later(good, lag_seconds, other_leg)[:, :, ANKLE]
-        here = np.where(good[..., None], self.shapes[:, :, ANKLE], np.nan)
-        return np.linalg.norm(later - here, axis=-1)
+        """(N, 2): distances of knee and ankle of each good leg from those (or the other leg's) a lag later."""
+        later = self._later(good, lag_seconds, other_leg)[:, :, : ANKLE + 1]
+        here = np.where(good[..., None, None], self.shapes[:, :, : ANKLE + 1], np.nan)
+        distances = np.linalg.norm(later - here, axis=-1)
+        return distances[np.isfinite(distances).all(axis=-1)]
 
     def _later(self, good: NDArray[np.bool_], lag_seconds: float, other_leg: int) -> NDArray[np.float64]:
         """Return (T, 2, L, 2): the shapes a lag later, where good and walked alike; each leg's, or the other one's."""

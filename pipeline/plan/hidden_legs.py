@@ -23,6 +23,9 @@ SHORTER = 0.72
 both ankles' confidence is low, below the second always: behind a planter the man of walk_d keeps 0.4 to 0.6 of it at a
 confidence of up to 0.99; a bent leg keeps the lengths of its parts, and of two legs that swing towards the camera one
 is standing."""
+ONE_SHORT = 0.8
+BESIDE_SECONDS = 0.3
+"""Length of one leg, as above, from which it is hidden alone so long before and after both are."""
 LOW_CONFIDENCE = 0.5
 USUAL_QUANTILE = 0.7
 HIP_HEIGHT_BH = 0.1
@@ -114,16 +117,17 @@ def hidden_legs(
 
     The latter is NaN where there is no gait. All of one run of ``joints`` (T, 21, 3) in ``world``, with ``legs``
     (T, 2, L, 2) and ``hips`` (T, 2, 2) of them. NaN rows (not found) are never hidden. A leg is a guess where knee or
-    ankle lies beside the person's mask, where both legs are too short (``_both_short``), and, next to such frames and
-    to those in which nobody is found, where it is out of step with the rest of the walk. Of somebody who neither walks
-    nor stands only what is too short is.
+    ankle lies beside the person's mask, where both legs are too short (``_both_short``) or it alone is just before or
+    after, and, next to such frames and to those in which nobody is found, where it is out of step with the rest of the
+    walk. Of somebody who neither walks nor stands only what is too short is.
     """
     known: NDArray[np.bool_] = np.asarray(np.isfinite(legs).all(axis=(2, 3)))
     if np.count_nonzero(known[:, 0]) < 5:
         return np.zeros_like(known), np.full_like(legs, np.nan)
     confidence = np.minimum(np.nan_to_num(joints[:, KNEES, 2]), np.nan_to_num(joints[:, ANKLES, 2]))
-    short = _both_short(joints, body_height_px, seconds)
-    seeds = ~known | (confidence < OFF_MASK_CONFIDENCE + 0.01) | short[:, None]
+    is_off_mask = confidence < OFF_MASK_CONFIDENCE + 0.01
+    short = _short_beside(joints, body_height_px, _both_short(joints, body_height_px, seconds), is_off_mask, seconds)
+    seeds = ~known | is_off_mask | short
     walk = make_walk(legs, hips, body_height_px, seconds)
     predicted = np.full_like(legs, np.nan)
     hidden = _bridged(seeds, seconds)
@@ -138,9 +142,9 @@ def hidden_legs(
     for side in range(2):
         for start, stop in true_runs(hidden[:, side]):
             if seconds[stop - 1] - seconds[start] > MAX_SECONDS:
-                hidden[start:stop, side] = short[start:stop]
+                hidden[start:stop, side] = short[start:stop, side]
     # Who neither walks nor stands does something of which only the landmarks know.
-    is_told = np.isfinite(predicted[:, :, ANKLE, 0]) | (short | walk.stands)[:, None]
+    is_told = np.isfinite(predicted[:, :, ANKLE, 0]) | short | walk.stands[:, None]
     return hidden & known & is_told, predicted
 
 
@@ -177,6 +181,27 @@ def _both_short(
         if LEAST_SECONDS <= lasts <= MAX_SECONDS and np.mean(stands[start:stop][sure]) > LEAST_STANDING:
             hidden[start:stop] = sure
     return hidden
+
+
+def _short_beside(
+    joints: NDArray[np.float64],
+    body_height_px: NDArray[np.float64],
+    both_short: NDArray[np.bool_],
+    is_off_mask: NDArray[np.bool_],
+    seconds: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """(T, 2): ``both_short`` (T,), and just before and after it each leg that alone is too short, or beside the mask
+    (``is_off_mask``, (T, 2)): an occluder hides one leg first."""
+    if not both_short.any():
+        return np.zeros_like(is_off_mask)
+    lengths = _leg_lengths(joints) / body_height_px[:, None]
+    longer = lengths.max(axis=1)
+    usual = float(np.quantile(longer[np.isfinite(longer)], USUAL_QUANTILE))
+    doubtful = is_off_mask | (np.nan_to_num(lengths, nan=0.0) < ONE_SHORT * usual)
+    away = np.abs(seconds[:, None] - seconds[both_short]).min(axis=1)
+    doubtful &= (away <= BESIDE_SECONDS)[:, None]
+    seeds = np.repeat(both_short[:, None], 2, axis=1)
+    return _grown(seeds, _bridged(doubtful, seconds))
 
 
 def _is_airborne(foot_bh: NDArray[np.float64], start: int, stop: int, seconds: NDArray[np.float64]) -> bool:

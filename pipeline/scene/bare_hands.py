@@ -41,6 +41,8 @@ _FACE_BH = -0.02
 _LEAST_FACE_PX = 60
 _FACE_HUES = 8
 """How far the hues of skin lie from that of the face, of 180: it is redder in the shade, and paler in the sun."""
+_HAND_HUES = 5
+"""How far the hues of one hand lie from each other's median."""
 _CIRCLE = 180
 _HALF_CIRCLE = 90
 
@@ -52,6 +54,8 @@ class _Surroundings:
     area: tuple[slice, slice]
     unexplained: Mask
     skins: Mask
+    hues: NDArray[np.int16]
+    """(h, w) 0 to 179, with red in the middle."""
     distances: Float32Array
     """(hands, h, w) from the middle of each hand, body heights."""
 
@@ -69,7 +73,9 @@ class _Surroundings:
         room_px = 2 * round(_WIDTH_BH * height) + 2
         x0, y0, x1, y1 = clipped(grown(box_of_mask(near), room_px), (near.shape[1], near.shape[0]))
         area = np.s_[y0:y1, x0:x1]
-        return cls(area, np.ascontiguousarray(near[area]), _skin(sample.view.picture[area]), distances[:, y0:y1, x0:x1])
+        picture = sample.view.picture[area]
+        hues = _turned(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)[..., 0])
+        return cls(area, np.ascontiguousarray(near[area]), _skin(picture), hues, distances[:, y0:y1, x0:x1])
 
     def within_one(self, labeled: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
         """Return (count,): which regions lie within the reach of one hand."""
@@ -81,8 +87,8 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
     """Return the unexplained pixels (h, w) that are the subject's own hands.
 
     A hand in the sun is brighter than the face in the shade, and may have the colors of the wooden thing in the other
-    hand. It has the hue of skin, it is wider than a stick, and it ends where a hand does: a region that extends farther
-    is a thing.
+    hand. It has one of the hues of skin, it is wider than a stick, and it ends where a hand does: a region that extends
+    farther is a thing, and so is one that is red here and yellow there.
     """
     hands = np.zeros(unexplained.shape, np.bool_)
     around = _Surroundings.of(unexplained, sample)
@@ -97,6 +103,11 @@ def bare_hands(unexplained: Mask, sample: Sample) -> Mask:
     is_hand = around.within_one(labeled, count) & (areas <= _MOST_BH2 * height**2)
     is_hand &= counts_in(labeled, around.skins, count) > _SKIN_SHARE * areas
     is_hand[0] = False
+    for number in np.flatnonzero(is_hand):
+        region = labeled == number
+        skin_hues = around.hues[region & around.skins]
+        of_one_hue = np.abs(skin_hues - np.median(skin_hues)) <= _HAND_HUES
+        is_hand[number] = np.count_nonzero(of_one_hue) > _SKIN_SHARE * areas[number]
     # What was opened away from its edge are fingers.
     hands[around.area] = cv2.dilate(those_of(labeled, is_hand).view(np.uint8), kernel) > 0
     return hands & unexplained
@@ -158,8 +169,7 @@ def own_skin(sample: Sample) -> Mask:
     if np.count_nonzero(face) < _LEAST_FACE_PX:
         return skins
     hue, saturation, _ = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))
-    # Red lies at both ends of the circle of hues.
-    turned = (hue.astype(np.int16) + _HALF_CIRCLE) % _CIRCLE
+    turned = _turned(hue)
     apart = np.abs(turned - np.median(turned[face]))
     return np.asarray((apart <= _FACE_HUES) & (saturation >= _SKIN_SATURATION[0]), np.bool_)
 
@@ -167,6 +177,11 @@ def own_skin(sample: Sample) -> Mask:
 def face_skin(sample: Sample) -> Mask:
     """Return the pixels of a view (h, w) in any hue of skin on the subject's face."""
     return np.asarray(_skin(sample.view.picture) & sample.subject_mask & (sample.distances[HEAD] < _FACE_BH), np.bool_)
+
+
+def _turned(hue: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return hues in which red, which lies at both ends of the circle, is in the middle."""
+    return np.asarray((hue.astype(np.int16) + _HALF_CIRCLE) % _CIRCLE, np.int16)
 
 
 def _skin(picture: Picture) -> Mask:

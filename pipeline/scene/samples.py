@@ -18,6 +18,7 @@ from pipeline.scene.colors import NUM_BINS, bins_of, counted, density, subject_l
 from pipeline.scene.hidden_feet import hidden_feet
 from pipeline.scene.narrow import narrow_lines, opened_by_lines
 from pipeline.scene.other_light import in_other_light
+from pipeline.scene.pattern import shows_pattern
 from pipeline.scene.views import Shown, View
 from pipeline.shaped import Shaped, Shapes
 
@@ -155,7 +156,7 @@ def others_counts(sample: Sample) -> NDArray[np.float64]:
 def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     """Return where something static covers the subject: the plate is visible inside the silhouette.
 
-    Where the plate has a color that the subject has there too, it may be the subject.
+    Where the plate has a color that the subject has there too, it may be the subject, unless its pattern is seen.
     """
     height = sample.body.height_px
     every = _distances_in_picture(sample)
@@ -172,7 +173,7 @@ def covered(sample: Sample, likelihood: Float32Array) -> Mask:
     is_line = narrow_lines(sample.view.plate, height) & (_differences(sample.view) < _SAME_LEVELS)
     if blends_in > _HALF:
         is_line &= ~sample.subject_mask
-    found |= opened_by_lines(shows_plate & is_line)
+    found |= opened_by_lines(shows_plate & is_line) | opened(shows_plate & shows_pattern(sample.view), 1)
     found &= core | _across_bones(found, core, sample)
     found &= ~_beside(sample.subject_mask, found, max(1, round(_BESIDE_MASK_BH * height)))
     return found | hidden_feet(found, every[FEET] < -_CORE_BH, free & ~sample.subject_mask)

@@ -49,7 +49,7 @@ def things_in(parts: OwnParts, people: Mask, evidence: FrameEvidence, sample: Sa
     """Return the objects among the rest of the ``parts``; ``people`` (h, w) are the others."""
     held, hand = _held(parts, people, evidence, sample)
     found = _loose(parts.rest & ~held & ~hand, parts.in_place, evidence, sample, row)
-    worn = _worn(found, evidence.worn, sample, row)
+    worn = _worn(found, parts.known, evidence.worn, sample, row)
     loose = found & ~worn
     carried = held | _on_trunk(loose, parts.in_place, sample)
     return Things(loose, hand | (worn & ~people), whole_things(carried, evidence.there, evidence.alike | people))
@@ -110,7 +110,7 @@ def _on_trunk(loose: Mask, in_place: Mask, sample: Sample) -> Mask:
     return those_of(labeled, kept)
 
 
-def _worn(loose: Mask, adheres: Mask, sample: Sample, row: SceneRow) -> Mask:
+def _worn(loose: Mask, known: Mask, adheres: Mask, sample: Sample, row: SceneRow) -> Mask:
     """Return the objects that lie mostly on the subject's head: a cap has none of the subject's colors and is still
     theirs. Hair, in the colors of the head, reaches farther.
 
@@ -130,5 +130,7 @@ def _worn(loose: Mask, adheres: Mask, sample: Sample, row: SceneRow) -> Mask:
     is_worn = on_head > _WORN_SHARE * areas
     is_worn &= counts_in(labeled, like_others, count) < _HALF * areas
     is_worn &= counts_in(labeled, adheres | sample.subject_mask, count) >= _ADHERING_SHARE * areas
+    moves_with_it = counts_in(labeled, adheres, count) >= _ADHERING_SHARE * areas
+    is_worn &= moves_with_it | (counts_in(labeled, known, count) < _HALF * areas)
     is_worn[0] = False
     return those_of(labeled, is_worn)

@@ -161,6 +161,36 @@ def test_a_walk_has_a_period_and_standing_has_none() -> None:
         assert stride == (None if expected is None else pytest.approx(expected, abs=0.02))
 
 
+def test_the_period_is_told_from_noisy_landmarks_of_a_short_walk() -> None:
+    errors = []
+    for seed in range(12):
+        both = walk()
+        legs = np.stack([both[:, rows, :2] for rows in LEGS_OF_SIDE.values()], axis=1)
+        legs += np.random.default_rng(seed).normal(0, 0.04 * HEIGHT, legs.shape)
+        steps = make_walk(legs, both[:, HIPS, :2], np.full(COUNT, HEIGHT), np.arange(COUNT) / FPS)
+        is_good = np.zeros((COUNT, 2), np.bool_)
+        is_good[:60] = True
+        stride = steps.stride_seconds(is_good)
+        errors.append(1.0 if stride is None else abs(stride - STRIDE_SECONDS))
+    assert np.max(errors) < 0.03
+
+
+def test_a_leg_that_is_hidden_before_the_other_one_is_filled_in_as_well() -> None:
+    # Down a slope too steep for a gait to be told.
+    true = walk()
+    true[..., 1] += 0.9 * (true[:, HIPS, 0].mean(axis=1) - 50)[:, None]
+    guessed = true.copy()
+    for row in LEGS:
+        for column in (row, 21 + row):
+            guessed[HIDDEN, column, 1] = true[HIDDEN, JOINT["left_hip"], 1] + 0.1 * HEIGHT
+    alone = slice(HIDDEN.start - 6, HIDDEN.start)
+    for row in LEGS_OF_SIDE["right"]:
+        for column in (row, 21 + row):
+            guessed[alone, column, 1] = true[alone, JOINT["right_hip"], 1] + 0.1 * HEIGHT
+    assert ankles_off(guessed, true)[alone, 1].min() > 0.3
+    assert ankles_off(filled(guessed), true)[alone].max() < 0.25
+
+
 def test_legs_that_part_in_a_jumping_jack_are_not_exchanged() -> None:
     # Seen from the front: the feet come together and part again, as if they had passed each other.
     both = walk(0.0)

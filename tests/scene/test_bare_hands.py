@@ -58,6 +58,19 @@ def test_a_blue_cup_in_the_hand_is_no_skin() -> None:
     assert not bare_hands(HAND, seen(HAND, (40, 80, 200))).any()
 
 
+def test_a_racket_seen_edge_on_is_no_hand_though_its_colors_are_among_those_of_skin() -> None:
+    shot = shot_at(150.0, wall())
+    picture = shot.picture.copy()
+    columns = np.arange(SHAPE[1])
+    for part, rgb in (
+        (columns % 3 == 0, (205, 90, 80)),
+        (columns % 3 == 1, (214, 165, 120)),
+        (columns % 3 == 2, (200, 190, 90)),
+    ):
+        picture[HAND & part] = rgb
+    assert not bare_hands(HAND, replace(shot, picture=picture).sample()).any()
+
+
 def test_the_shadowed_lines_of_a_palm_do_not_make_it_a_thing() -> None:
     shot = shot_at(150.0, wall())
     picture = shot.picture.copy()

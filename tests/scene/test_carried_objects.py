@@ -107,6 +107,13 @@ def test_a_cap_is_the_subjects_though_no_part_of_them_has_its_color() -> None:
         assert share(labeled(shot, row) == Label.SUBJECT, cap) > 0.95
 
 
+def test_what_was_in_the_hand_is_no_cap_when_it_is_held_before_the_face() -> None:
+    row = learned([carrying(x, racket(x), False) for x in PATH[::3][:8]])
+    lifted = disc(150, 30, 15)
+    shot = carrying(150, lifted, True)
+    assert share(labeled(shot, row) == Label.SUBJECT, lifted) < 0.1
+
+
 def test_somebody_behind_the_subjects_head_is_no_cap() -> None:
     def passed(x: float, is_found: bool) -> tuple[Shot, Mask]:
         shot = shot_at(x, wall())

@@ -31,6 +31,10 @@ SURE = 0.12
 """Evidence above which it overrules how far down the picture two people reach."""
 SAME_LEVELS = 30.0
 """Gray levels, mean of the channels: a pixel that differs more from a person's prediction is not theirs."""
+SURE_LEVELS = 15.0
+"""One that differs less from it shows this person where they are expected."""
+OWN_COLOR = 0.004
+"""Share of a person's pixels from which a color is one of theirs."""
 SURE_OF_COURSE_FRAMES = 15
 """A person not visible for longer is somewhere else by now; only their colors count."""
 CLEARLY_BETTER = 0.8
@@ -152,7 +156,12 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
         owned |= _grown(owned, 2 * ring) & ~_grown(own, ring)
         if person.colors is not None and other.colors is not None and _are_unlike(person.colors, other.colors):
             odds = _color_odds(now, area, other.colors, person.colors, scale[1] * float(own_box[3] - own_box[1]))
-            owned = (owned & (odds > -COLOR_ODDS)) | (odds > COLOR_ODDS)
+            # Their colors do not overrule that this person is seen where expected, in colors of their own: both may be
+            # in dark clothes.
+            x0, y0, x1, y1 = area
+            fits = own & (own_misfit < SURE_LEVELS) & (person.colors[_color_bins(now[y0:y1, x0:x1])] > OWN_COLOR)
+            fits &= ~theirs | (their_misfit >= CLEARLY_BETTER * own_misfit)
+            owned = (owned & (odds > -COLOR_ODDS)) | ((odds > COLOR_ODDS) & ~fits)
         if whole is None:
             whole = np.zeros((size_wh[1], size_wh[0]), np.bool_)
         _lay(whole, owned, area, scale)

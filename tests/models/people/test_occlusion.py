@@ -112,6 +112,28 @@ def test_different_clothes_are_evidence_without_history() -> None:
     assert shares[0] < 0.7 and shares[1] > 0.85
 
 
+def test_a_dark_part_of_the_one_in_front_is_not_given_to_somebody_in_dark_clothes() -> None:
+    dark = (56, 56, 56)
+    half_dark = np.full((BODY_WH[1], BODY_WH[0], 3), (170, 80, 60), np.uint8)
+    half_dark[70:100] = dark
+    behind = Body(0, np.full((BODY_WH[1], BODY_WH[0], 3), dark, np.uint8), 60, 4)
+    front = Body(1, half_dark, 140, -4)
+    apart, behind_whole, front_whole = picture_of(behind, front, 0)
+    colors = [colors_of(apart, mask, None) for mask in (behind_whole, front_whole)]
+    before, behind_mask, front_mask = picture_of(behind, front, 7)
+    now, behind_now, front_now = picture_of(behind, front, 8)
+    theirs = pixels_of_others(
+        now,
+        replace(seen(front, before, front_mask, 170.0), colors=colors[1]),
+        [replace(seen(behind, before, behind_mask, 180.0), colors=colors[0])],
+        SIZE_WH,
+    )
+    assert theirs is not None
+    # Along their outlines the two are blurred.
+    assert (theirs & cv2.erode(front_now.view(np.uint8), np.ones((9, 9))).astype(bool)).sum() == 0
+    assert (theirs & behind_now).sum() > 0.5 * behind_now.sum()
+
+
 def test_a_distant_person_takes_no_pixels() -> None:
     behind = Body(0, ALIKE[0], 20, 4)
     front = Body(1, ALIKE[1], 240, -4)
