@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 
 _LONGEST_ECHO = 20
 """Characters of a number that is repeated. Strings never are: they may be long, or a misplaced secret."""
+_LONGEST_WORD = 200
+"""Characters of a word that are compared with known ones, which are far shorter: a caller's may have millions."""
 _MISMATCHES: Mapping[str, str] = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
@@ -54,7 +56,7 @@ def sentence_of(errors: Sequence[ErrorDetails]) -> tuple[tuple[str | int, ...], 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that suggests the most similar known word; empty where none is similar."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:_LONGEST_WORD], known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -22,7 +22,7 @@ from pipeline.finish.composite import EditedFrame, EditWeights, compose
 from pipeline.finish.dissolve_fit import SHORT_SIDE, Mixture, fit_mixtures, matrix_of, motion_of
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.joints import HIPS, SHOULDERS
-from pipeline.maths.boxes import Box, box_of_mask, clipped, grown
+from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices
 from pipeline.maths.masks import grow
 from pipeline.maths.reduce import reduced
 from pipeline.maths.smoothing import true_runs
@@ -247,10 +247,12 @@ def _light(differences: Float32Array, free: Mask, sigma_px: float) -> Float32Arr
 
 
 def _lay_over(new: Float32Array, layer: PlacedLayer, clean: Float32Array, share: np.float32, box: Box) -> None:
-    """Lay a person over their picture, which has a ``share`` of ``new`` (h, w, 3) in the box."""
-    x0, y0, x1, y1 = layer.box_xyxy
-    part = np.s_[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
-    new[part] += share * (layer.premultiplied - layer.alpha[..., None] * clean[part])
+    """Lay a person over their picture, which has a ``share`` of ``new`` (h, w, 3) in the box.
+
+    What extends beyond the box, as a part that graphics cover, does not appear.
+    """
+    into, part = overlap_slices(layer.box_xyxy, box)
+    new[into] += share * (layer.premultiplied[part] - layer.alpha[part][..., None] * clean[into])
 
 
 def _shifted(layer: PlacedLayer, shift: Float64Array, size_wh: tuple[int, int]) -> PlacedLayer | None:

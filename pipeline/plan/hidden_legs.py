@@ -198,7 +198,11 @@ def _short_beside(
     longer = lengths.max(axis=1)
     usual = float(np.quantile(longer[np.isfinite(longer)], USUAL_QUANTILE))
     doubtful = is_off_mask | (np.nan_to_num(lengths, nan=0.0) < ONE_SHORT * usual)
-    away = np.abs(seconds[:, None] - seconds[both_short]).min(axis=1)
+    moments = seconds[both_short]
+    after = np.searchsorted(moments, seconds)
+    since = seconds - moments[np.maximum(after - 1, 0)]
+    until = moments[np.minimum(after, len(moments) - 1)] - seconds
+    away = np.minimum(np.abs(since), np.abs(until))
     doubtful &= (away <= BESIDE_SECONDS)[:, None]
     seeds = np.repeat(both_short[:, None], 2, axis=1)
     return _grown(seeds, _bridged(doubtful, seconds))

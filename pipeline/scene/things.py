@@ -116,6 +116,7 @@ def _worn(loose: Mask, known: Mask, adheres: Mask, sample: Sample, row: SceneRow
 
     An object mostly in the colors of other people is somebody behind the subject. ``adheres`` (h, w) is where something
     moves with the head over time: what is neither there nor in the mask stands up from the back, as a guitar's neck.
+    ``known`` (h, w) is known to be an object: where it does not move with the head, it is held before it.
     """
     if not loose.any():
         return loose

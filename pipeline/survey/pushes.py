@@ -20,6 +20,7 @@ from pipeline.datatypes.survey import CameraMotion
 from pipeline.maths.reduce import reduced
 from pipeline.maths.smoothing import true_runs
 from pipeline.media.pixels import rgb_of
+from pipeline.runtime.callbacks import Check
 from pipeline.survey.shots import small_size
 
 _LEAST_STEP = 0.012
@@ -48,8 +49,11 @@ class Push:
     """The first frame that shows more of the later picture."""
 
 
-def find_pushes(clip: FrameSource, motion: CameraMotion, shot_starts: Sequence[int]) -> list[Push]:
-    """Return the pushes of a clip; the last clear frame before each and the first one after it are not part of it."""
+def find_pushes(clip: FrameSource, motion: CameraMotion, shot_starts: Sequence[int], check: Check) -> list[Push]:
+    """Return the pushes of a clip; the last clear frame before each and the first one after it are not part of it.
+
+    ``check`` is called for every fast part of the clip and may raise.
+    """
     count = len(motion.world_from_source)
     size = np.array(clip.info.size_wh, np.float64)
     middle = np.array([*size / 2, 1.0])
@@ -65,6 +69,7 @@ def find_pushes(clip: FrameSource, motion: CameraMotion, shot_starts: Sequence[i
         first, last = max(start - _ROOM_FRAMES, 0), min(stop + _ROOM_FRAMES, count) - 1
         if not _LEAST_FRAMES <= stop - start <= _MOST_SECONDS * rate or last - first < _LEAST_FRAMES:
             continue
+        check()
         grays = [_gray(rgb_of(frame), wh) for frame in clip.frames_at(range(first, last + 1))]
         shares = _shares_across(grays)
         if shares is None:

@@ -112,7 +112,7 @@ def survey_clip(
         _measure_again(clip, background, tracks, store, starts, check, progress)
     motion, graphics = background.finish()
     change = cuts.finish()
-    pushes = find_pushes(clip, motion, shot_starts) if change.any() else []
+    pushes = find_pushes(clip, motion, shot_starts, check) if change.any() else []
     shot_starts = sorted({*shot_starts, *starts_in_pushes(pushes, shot_starts)})
     shot_starts = sorted({*shot_starts, *starts_in_transitions(clip, motion, tracks, change, shot_starts)})
     if (faded := fades.finish(shot_starts)) is not None:

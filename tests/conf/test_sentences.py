@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any, get_args
 
 import pytest
 from pydantic_core import ErrorDetails, core_schema
 
 from conf import apply_caller_overrides, compose_settings
-from conf.sentences import sentence_of
+from conf.sentences import nearest, sentence_of
 from pipeline.errors import InvalidInput
 from worker.input import parse_request
 
@@ -89,6 +90,17 @@ def test_an_unknown_field_is_refused_with_the_nearest_known_one(change: dict[str
     with pytest.raises(InvalidInput) as caught:
         parse_request({**_GOOD, **change})
     assert caught.value.message == told
+
+
+def test_a_field_name_of_millions_of_characters_is_not_compared_as_a_whole() -> None:
+    name = "video_url" * 50_000
+    tracemalloc.start()
+    try:
+        assert nearest(name, ("video_url", "prompt")) == ""
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
 
 
 @pytest.mark.parametrize(

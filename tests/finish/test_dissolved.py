@@ -39,9 +39,10 @@ def test_both_original_people_are_gone_and_both_new_ones_are_there(made: Dissolv
     assert all((a[away] == b[away]).all() for a, b in zip(result.result.planes, result.source.planes, strict=True))
 
 
-def test_a_caption_stays_on_top(made: Dissolve) -> None:
+@pytest.mark.parametrize("rows", [(44, 52), (52, WH[1]), (0, 48)], ids=["across", "over the legs", "over the head"])
+def test_a_caption_stays_on_top(made: Dissolve, rows: tuple[int, int]) -> None:
     caption = np.zeros(WH[::-1], np.bool_)
-    caption[44:52] = True
+    caption[slice(*rows)] = True
     result = made.mixed(edited(FIRST + 3), caption)
     assert (result.result.planes[0][caption] == result.source.planes[0][caption]).all()
     assert not result.region[caption].any()

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.clip import Frame
 from pipeline.datatypes.survey import CameraMotion
+from pipeline.errors import Cancelled
+from pipeline.runtime.callbacks import Check
 from pipeline.survey.pushes import Push, find_pushes, starts_in_pushes
 from tests.support.clip_info import video_info
 
@@ -73,13 +75,15 @@ class _Clip:
             yield Frame(index, index, 1, (np.ascontiguousarray(self._shown(index)), gray, gray), self.info)
 
 
-def found(shown: Callable[[int], NDArray[np.uint8]], shots: Sequence[int] = (0,)) -> list[Push]:
+def found(
+    shown: Callable[[int], NDArray[np.uint8]], shots: Sequence[int] = (0,), check: Check = lambda: None
+) -> list[Push]:
     """The camera is measured as panning as the picture does."""
     worlds = STILL.copy()
     for t in range(COUNT):
         worlds[t, 0, 2] = SIZE_WH[0] * share(t)
     motion = CameraMotion(worlds, np.ones(COUNT, np.bool_), (np.zeros((0, 4), np.float32),) * COUNT)
-    return find_pushes(_Clip(shown), motion, shots)
+    return find_pushes(_Clip(shown), motion, shots, check)
 
 
 @pytest.mark.parametrize("shown", [left, right, up])
@@ -96,9 +100,17 @@ def test_other_changes_are_no_push(shown: Callable[[int], NDArray[np.uint8]]) ->
     assert found(shown) == []
 
 
+def test_a_cancelled_job_does_not_look_on() -> None:
+    def cancel() -> None:
+        raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        found(left, check=cancel)
+
+
 def test_nothing_is_looked_for_where_the_camera_stands_still() -> None:
     motion = CameraMotion(STILL, np.ones(COUNT, np.bool_), (np.zeros((0, 4), np.float32),) * COUNT)
-    assert find_pushes(_Clip(left), motion, [0]) == []
+    assert find_pushes(_Clip(left), motion, [0], lambda: None) == []
 
 
 def test_a_shot_begins_within_a_push_without_a_cut() -> None:

@@ -72,10 +72,10 @@ def with_matching_legs(
     level = np.einsum("sk,tk->ts", weights, corners[..., 1])
     seen = known & legs[:, None]
     end = float(np.quantile(level[seen], 0.98))
-    mean = usual_color(fine[seen])
+    usual = usual_color(fine[seen])
     share = np.clip((level - end - _NEAR[0]) / (_NEAR[1] - _NEAR[0]), 0, 1)[..., None]
-    out = np.where((legs[:, None] & ~known)[..., None], mean, fine)
-    out = np.where(seen[..., None], (1 - share) * fine + share * mean, out)
+    out = np.where((legs[:, None] & ~known)[..., None], usual, fine)
+    out = np.where(seen[..., None], (1 - share) * fine + share * usual, out)
     return out.astype(np.float32), known | legs[:, None]
 
 

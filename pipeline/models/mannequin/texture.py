@@ -193,7 +193,7 @@ def _tone(skin: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
 
 def _in_tone(plain: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Flat colors (n, S, 3) of a face matched to the median of visible skin (m, 3)."""
+    """Flat colors (n, S, 3) of a face matched to the usual color of visible skin (m, 3)."""
     tone = _tone(skin)
     if tone is None or not len(plain):
         return plain
