@@ -57,6 +57,9 @@ _MOVES_AS_A_WHOLE = 0.3
 """Shares of such pixels."""
 _COMMON_CHANGE = 0.3
 """How alike a side's two sides may change from look to look."""
+_BEYOND_SHARE = 0.6
+_LEAST_BEYOND = 1 / 16
+"""Share of pixels with a step from which a line goes on beyond a box, and least length of that, of the picture's."""
 _ROOM_PX = 4
 _AROUND_PX = 24
 
@@ -118,7 +121,8 @@ def inset_of(pictures: Pictures, turned: Pictures, boxes: Sequence[StillBox], ca
     for each in boxes:
         clearer = [card for card in cards if not each.is_clear or (card.is_clear and card.proof > each.proof)]
         is_beside = any(_is_beside(each.box_xyxy, card.box_xyxy) for card in clearer)
-        if not is_beside and _moves(moved, each) and not _goes_on(pictures, turned, each.box_xyxy):
+        is_of_scene = _outlasts(pictures, turned, each.box_xyxy) or _goes_on(pictures, turned, each.box_xyxy)
+        if not is_beside and _moves(moved, each) and not is_of_scene:
             return each.box_xyxy
     return None
 
@@ -202,6 +206,21 @@ def _moves(moved: Float32Array, still: StillBox) -> bool:
     inside[y0:y1, x0:x1] = True
     around = grow(inside, _AROUND_PX) & ~grow(inside, _ROOM_PX)
     return share >= _MOVES_INSIDE and float(moved[around].mean()) >= _MOVES_AROUND
+
+
+def _outlasts(pictures: Pictures, turned: Pictures, box: Box) -> bool:
+    """Return whether one of a box's sides goes on beyond it at both its ends, as the edge of a counter does."""
+    x0, y0, x1, y1 = box
+    sides = [(pictures, row, x0, x1) for row in (y0, y1)] + [(turned, column, y0, y1) for column in (x0, x1)]
+    for each, row, begin, end in sides:
+        count, size = each.steps.shape[1:]
+        room_px = round(_LEAST_BEYOND * size)
+        if not 0 < row < count or begin < room_px or size - end < room_px:
+            continue
+        steps = each.steps[:, row]
+        if min(float(steps[:, :begin].mean()), float(steps[:, end:].mean())) >= _BEYOND_SHARE:
+            return True
+    return False
 
 
 def _goes_on(pictures: Pictures, turned: Pictures, box: Box) -> bool:

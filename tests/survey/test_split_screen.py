@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -180,6 +180,17 @@ def test_a_card_is_no_second_video(step: float) -> None:
     assert videos_of(seen(pictures)) is None
 
 
+def test_a_counter_that_goes_on_beyond_a_box_is_none_of_its_sides() -> None:
+    """Posters and a window beside somebody who moves behind the counter."""
+    box = (60, 60, 180, 170)
+    for has_counter in (False, True):
+        pictures = [with_inset(scene(1, t, 0.0), scene(2, t, 5.0), box) for t in range(LOOKS)]
+        if has_counter:
+            for picture in pictures:
+                picture[box[3] :] = np.minimum(2 * picture[box[3] :].astype(int) + 60, 255)
+        assert (videos_of(seen(pictures)) is None) == has_counter
+
+
 def test_a_screen_that_people_hide_is_part_of_the_scene() -> None:
     pictures, people = [], []
     for t in range(LOOKS):
@@ -234,6 +245,10 @@ class _TwoVideos:
         for t in range(self.info.num_frames):
             luma = self.picture(t)
             yield Frame(t, t, 1, (luma, chroma, chroma), self.info)
+
+    def frames_at(self, numbers: Iterable[int]) -> Iterator[Frame]:
+        wanted = set(numbers)
+        return (frame for frame in self.frames() if frame.index in wanted)
 
     def picture(self, t: int) -> Luma:
         return split(scene(1, t, 2.0), scene(2, t, 0.0))

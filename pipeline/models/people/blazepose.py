@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from pipeline.datatypes.arrays import Mask, Picture
@@ -54,7 +55,7 @@ from pipeline.models.people.landmarks import (
     regions_of_rough,
 )
 from pipeline.models.people.movenet import MoveNet, RoughPerson
-from pipeline.models.people.occlusion import OcclusionOrder, pixels_of_others
+from pipeline.models.people.occlusion import OcclusionOrder, gain_of, pixels_of_others
 from pipeline.models.weights.folder import weight_path
 
 NUM_THREADS = 2
@@ -113,6 +114,8 @@ class BlazePosePeople:
         """Recently lost people, at their extrapolated positions."""
         self._before: deque[tuple[View, list[Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
         self._order = OcclusionOrder()
+        self._gain: float | None = None
+        """For comparing pictures; known from the first one on."""
         self._frame = 0
         self._last_loss = -DETECT_AFTER_LOSS - 1
 
@@ -132,7 +135,11 @@ class BlazePosePeople:
     def find(self, picture: Picture) -> list[Person]:
         view = View(picture, (picture.shape[1], picture.shape[0]))
         small = view.smaller()
-        followed = self._follow_all(view, small.picture)
+        if self._gain is None:
+            self._gain = gain_of(small.picture)
+        # Of dark pictures the landmark model sees more than differences in gray levels tell.
+        lit = small.picture if self._gain == 1.0 else cv2.convertScaleAbs(small.picture, alpha=self._gain)
+        followed = self._follow_all(view, np.asarray(lit, np.uint8))
         if len(followed) < len(self._followed):
             self._last_loss = self._frame
         hidden = [moved_on(entry) for entry in self._hidden if entry.unseen < HIDDEN_FRAMES]
@@ -147,7 +154,7 @@ class BlazePosePeople:
                     followed.append(begun)
         new = [entry for entry in followed if entry.follow_id not in ids]
         self._hidden = [entry for entry in hidden if not is_among(entry.person, followed) and not is_back(entry, new)]
-        self._followed = followed = remembered(followed, self._hidden, small.picture)
+        self._followed = followed = remembered(followed, self._hidden, np.asarray(lit, np.uint8))
         self._frame += 1
         people = [
             replace(
@@ -194,7 +201,7 @@ class BlazePosePeople:
         The region of an occluded person slides onto the occluding one. So people are processed from the nearest to the
         farthest, and the pixels of those already tracked are hidden from those behind. Where two regions still end on
         the same body, it belongs to the person whose path led there. ``small`` is the view's picture, possibly
-        downscaled.
+        downscaled, and brightened where it is dark.
         """
         found: list[tuple[int, Followed]] = []
         for row in self._nearest_first(small, view.size_wh):

@@ -49,6 +49,11 @@ COLOR_ODDS = 1.0
 COLOR_BLUR = 0.04
 """Size of the patch over which the odds are averaged, relative to the height."""
 COLOR_MEMORY = 0.9
+BRIGHT_PERCENT = 90
+LEAST_BRIGHT = 150.0
+USUAL_BRIGHT = 178.0
+"""Percentile of the largest channel, its least value by day, and the usual one."""
+MOST_GAIN = 4.0
 MAX_ALIKE = 0.75
 """Bhattacharyya coefficient of the colors of two people below which colors distinguish them."""
 
@@ -166,6 +171,12 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
             whole = np.zeros((size_wh[1], size_wh[0]), np.bool_)
         _lay(whole, owned, area, scale)
     return whole
+
+
+def gain_of(picture: Picture) -> float:
+    """Return how much to brighten the pictures of a clip that begins with this one, so that they differ as by day."""
+    bright = max(float(np.percentile(picture[::4, ::4].max(axis=-1), BRIGHT_PERCENT)), 1.0)
+    return 1.0 if bright >= LEAST_BRIGHT else min(USUAL_BRIGHT / bright, MOST_GAIN)
 
 
 def colors_of(picture: Picture, mask: Mask, before: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -86,6 +86,16 @@ def test_a_person_is_as_deep_as_wide_whichever_way_he_turns(people: BlazePosePeo
         assert narrowest < min(widths) and max(widths) < widest
 
 
+def test_dark_pictures_are_compared_as_bright_as_by_day(people: BlazePosePeople) -> None:
+    picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
+    for light in (1.0, 0.4):
+        people.reset()
+        people.find(np.asarray(picture * light, np.uint8))
+        seen = people._followed[0].seen_in
+        assert seen is not None
+        assert np.percentile(seen.max(axis=-1), 90) == pytest.approx(180, rel=0.06)
+
+
 def test_two_people_are_found_as_two_and_none_in_an_empty_picture(people: BlazePosePeople) -> None:
     picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
     pair = np.concatenate([picture[:, 100:420], cv2.flip(picture, 1)[:, 220:540]], axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.datatypes.arrays import Mask, Picture
-from pipeline.models.people.occlusion import OcclusionOrder, Seen, colors_of, pixels_of_others
+from pipeline.models.people.occlusion import OcclusionOrder, Seen, colors_of, gain_of, pixels_of_others
 
 SIZE_WH = (320, 200)
 BODY_WH = (40, 120)
@@ -132,6 +132,15 @@ def test_a_dark_part_of_the_one_in_front_is_not_given_to_somebody_in_dark_clothe
     # Along their outlines the two are blurred.
     assert (theirs & cv2.erode(front_now.view(np.uint8), np.ones((9, 9))).astype(bool)).sum() == 0
     assert (theirs & behind_now).sum() > 0.5 * behind_now.sum()
+
+
+@pytest.mark.parametrize("light", [1.0, 0.5, 0.3])
+def test_people_at_dusk_are_brightened_to_daylight(light: float) -> None:
+    before, _, _ = picture_of(Body(0, ALIKE[0], 60, 4), Body(1, ALIKE[1], 140, -4), 7)
+    dark = np.asarray(before * light, np.uint8)
+    assert gain_of(before) == 1.0
+    assert gain_of(dark) * np.percentile(dark.max(axis=-1), 90) == pytest.approx(178 if light < 1 else 220, rel=0.2)
+    assert gain_of(np.zeros_like(dark)) == 4.0
 
 
 def test_a_distant_person_takes_no_pixels() -> None:
