@@ -33,6 +33,8 @@ _MOST_ON_OTHER = 0.3
 """A color of one hand may occur this much, relative to it, near the other one: hands cross, and joints swap sides."""
 _ELSEWHERE = 0.3
 """For each pixel of a color on the rest of the body, this many at a hand are cloth."""
+_PRINTED = 1.5
+"""For each pixel of a color on the trunk away from the hands, this many at a hand are a print that it passes."""
 _LEAST_PX = 0.8
 """Pixels of a color in a frame beyond those of the clothes, on average, while the hand is seen."""
 _LEAST_LOOKS = 4.0
@@ -77,7 +79,10 @@ def hand_counts(sample: Sample, wrong: Mask) -> Float64Array | None:
     # A stripe along a sleeve is seen on one side only, and so is a blurred edge.
     sides = np.bincount(bins[is_arm], minlength=NUM_BINS) + counted(sample.bins, _outline(sample, distances))
     cloth = np.bincount(bins[np.isin(part, _CLOTHED)], minlength=NUM_BINS)
-    return np.stack([left, right, cloth + sides / _ELSEWHERE])
+    # A print is there also while no hand is near it.
+    is_print = (part == TORSO) & (distances.min(axis=0)[inner] > (REACH_BH + OUTSIDE_BH) * height)
+    prints = np.bincount(bins[is_print], minlength=NUM_BINS)
+    return np.stack([left, right, cloth + (sides + _PRINTED * prints) / _ELSEWHERE])
 
 
 def _explained(sample: Sample, found: Mask, skins: Mask) -> Mask:

@@ -70,6 +70,25 @@ def test_a_key_smaller_than_any_object_seen_once_is_carried_where_the_hand_showe
         assert share(labels == Label.CARRIED, key) > 0.9
 
 
+@pytest.mark.parametrize("is_print", [True, False])
+def test_a_print_that_a_hand_passes_over_stays_on_the_chest_without_it(is_print: bool) -> None:
+    def counted(near: bool, x: float) -> np.ndarray | None:
+        print_ = disc(x, 95, 9)
+        shot = painted(shot_at(x, wall()), print_, (238, 234, 226)) if is_print or near else shot_at(x, wall())
+        sample = shot.sample()
+        hands = sample.body.hands.copy()
+        if near:
+            hands[sample.body.hand_sides == 0] = x + 16, 104
+        return hand_counts(replace(sample, body=replace(sample.body, hands=hands)), NOTHING)
+
+    counts = [counted(near=number % 2 == 0, x=x) for number, x in enumerate(PATH[::2])]
+    known = [each for each in counts if each is not None]
+    sample = painted(shot_at(150, wall()), disc(150, 95, 9), (238, 234, 226)).sample()
+    white = np.bincount(sample.bins[disc(150, 95, 5)]).argmax()
+    assert len(known) == len(counts)
+    assert (held_in_one_hand(np.sum(known, axis=0), len(known))[white] > 0) != is_print
+
+
 def test_a_color_of_both_hands_or_of_the_sleeves_is_no_thing() -> None:
     def counted(shots: list[Shot]) -> float:
         colors = ColorCounts()

@@ -32,7 +32,12 @@ def test_a_busy_thread_is_slow_and_a_sleeping_one_is_stuck() -> None:
     assert clock.is_stuck(0.2) and not clock.is_stuck(10.0)
     clock.check()
     assert not clock.is_stuck(0.2)
-    _busy(0.3)
+    for _ in range(5):
+        clock.check()
+        _busy(0.3)
+        # On a loaded machine others may have had the processor for most of that.
+        if clock.seconds_since_check() < 0.6:
+            break
     assert clock.seconds_since_check() > 0.2 and not clock.is_stuck(0.25)
     # What goes round in circles works as well: it is not waited for for ever.
     assert clock.is_stuck(0.01)
