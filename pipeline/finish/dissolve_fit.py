@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.datatypes.arrays import Float32Array, Float64Array, Mask
 
-SHORT_SIDE = 180
+SHORT_SIDE_PX = 180
 """Of the pictures in which the motion is measured."""
 _BLURS_PX = (4.0, 1.5)
 """Coarse to fine."""

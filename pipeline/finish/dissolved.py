@@ -19,7 +19,7 @@ from pipeline.datatypes.arrays import Float32Array, Float64Array, Mask, Matte, P
 from pipeline.datatypes.plan import Plan, Presence
 from pipeline.finish.chroma_grid import on_chroma_grid, rgb_of_edit, whole_chroma_blocks
 from pipeline.finish.composite import EditedFrame, EditWeights, compose
-from pipeline.finish.dissolve_fit import SHORT_SIDE, Mixture, fit_mixtures, matrix_of, motion_of
+from pipeline.finish.dissolve_fit import SHORT_SIDE_PX, Mixture, fit_mixtures, matrix_of, motion_of
 from pipeline.finish.reshake import PlacedLayer
 from pipeline.joints import HIPS, SHOULDERS
 from pipeline.maths.boxes import Box, box_of_mask, clipped, grown, overlap_slices
@@ -169,10 +169,11 @@ def make_dissolve(
     small_wh = _small_wh(size_wh)
     frames = [_gray(rgb_of(frame), small_wh) for frame in clip.frames_at(range(first, stop))]
     free = []
+    height_px = max(side.body_height_px for side in sides) * small_wh[1] / size_wh[1]
     for number in range(first, stop):
         people = np.logical_or(*(side.held(number, size_wh)[0] for side in sides))
         small = cv2.resize(people.view(np.uint8), small_wh, interpolation=cv2.INTER_AREA) > 0
-        free.append(~grow(small, round(_SOLID_BH * SHORT_SIDE)))
+        free.append(~grow(small, max(1, round(_SOLID_BH * height_px))))
     steps = _camera_step(plan, first - 1, -1, size_wh), _camera_step(plan, stop, 1, size_wh)
     weights = plan.blend_weights[first:stop].tolist()
     grays = _gray(sides[0].clean, small_wh), _gray(sides[1].clean, small_wh)
@@ -215,7 +216,7 @@ def _camera_step(plan: Plan, number: int, direction: int, size_wh: tuple[int, in
 
 
 def _small_wh(size_wh: tuple[int, int]) -> tuple[int, int]:
-    ratio = min(1.0, SHORT_SIDE / min(size_wh))
+    ratio = min(1.0, SHORT_SIDE_PX / min(size_wh))
     return round(size_wh[0] * ratio), round(size_wh[1] * ratio)
 
 

@@ -212,13 +212,14 @@ def _is_behind_others(sample: Sample) -> bool:
 
 
 def _broad(found: Mask, sample: Sample) -> Mask:
-    """Return the large components of the evidence, and those that together hide as much of both legs."""
+    """Return the large components of the evidence, or all that are not small where several of them together are as
+    large: both legs behind a low object."""
     count, labels = cv2.connectedComponents(found.view(np.uint8), connectivity=4)
     areas = areas_of(labels, count)
     areas[0] = 0
     least = _BROAD * sample.body.height_px**2
     parts = areas >= _LEG_SHARE * least
-    # One leg may have been located wrongly, two hidden at once are behind something.
+    # One leg may have been located wrongly; two that are hidden at once are behind something.
     kept = parts if np.count_nonzero(parts) > 1 and areas[parts].sum() >= least else areas >= least
     return those_of(labels, kept)
 

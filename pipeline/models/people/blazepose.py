@@ -58,6 +58,8 @@ from pipeline.models.people.movenet import MoveNet, RoughPerson
 from pipeline.models.people.occlusion import OcclusionOrder, gain_of, pixels_of_others
 from pipeline.models.weights.folder import weight_path
 
+BRIGHTER = 0.8
+"""Gain of a picture relative to that of the ones before, from which those were darker."""
 NUM_THREADS = 2
 MAX_PEOPLE = 6
 DETECT_EVERY = 5
@@ -115,7 +117,7 @@ class BlazePosePeople:
         self._before: deque[tuple[View, list[Followed]]] = deque(maxlen=LOOK_BACK + LOOK_BACK_AGE)
         self._order = OcclusionOrder()
         self._gain: float | None = None
-        """For comparing pictures; known from the first one on."""
+        """Brightens pictures before they are compared."""
         self._frame = 0
         self._last_loss = -DETECT_AFTER_LOSS - 1
 
@@ -135,11 +137,8 @@ class BlazePosePeople:
     def find(self, picture: Picture) -> list[Person]:
         view = View(picture, (picture.shape[1], picture.shape[0]))
         small = view.smaller()
-        if self._gain is None:
-            self._gain = gain_of(small.picture)
-        # Of dark pictures the landmark model sees more than differences in gray levels tell.
-        lit = small.picture if self._gain == 1.0 else cv2.convertScaleAbs(small.picture, alpha=self._gain)
-        followed = self._follow_all(view, np.asarray(lit, np.uint8))
+        compared = self._brightened(small.picture)
+        followed = self._follow_all(view, compared)
         if len(followed) < len(self._followed):
             self._last_loss = self._frame
         hidden = [moved_on(entry) for entry in self._hidden if entry.unseen < HIDDEN_FRAMES]
@@ -154,7 +153,7 @@ class BlazePosePeople:
                     followed.append(begun)
         new = [entry for entry in followed if entry.follow_id not in ids]
         self._hidden = [entry for entry in hidden if not is_among(entry.person, followed) and not is_back(entry, new)]
-        self._followed = followed = remembered(followed, self._hidden, np.asarray(lit, np.uint8))
+        self._followed = followed = remembered(followed, self._hidden, compared)
         self._frame += 1
         people = [
             replace(
@@ -167,6 +166,14 @@ class BlazePosePeople:
         ]
         self._before.append((small, followed))
         return people
+
+    def _brightened(self, picture: Picture) -> Picture:
+        """Return a picture as bright as by day: at dusk people differ by fewer gray levels."""
+        gain = gain_of(picture)
+        # A shot may fade in from black. What hardly changes stays: pictures of different frames are compared.
+        if self._gain is None or gain < BRIGHTER * self._gain:
+            self._gain = gain
+        return picture if self._gain == 1.0 else np.asarray(cv2.convertScaleAbs(picture, alpha=self._gain), np.uint8)
 
     def _detections(self, view: View, followed: list[Followed], hidden: list[Followed]) -> list[RoughPerson]:
         """Return what the detector finds, with faces that fill the picture, to which it gives a low score, and with

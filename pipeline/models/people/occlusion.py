@@ -174,7 +174,7 @@ def pixels_of_others(now: Picture, person: Seen, others: Sequence[Seen], size_wh
 
 
 def gain_of(picture: Picture) -> float:
-    """Return how much to brighten the pictures of a clip that begins with this one, so that they differ as by day."""
+    """Return by how much to multiply a picture so that people in it differ by as many gray levels as by day."""
     bright = max(float(np.percentile(picture[::4, ::4].max(axis=-1), BRIGHT_PERCENT)), 1.0)
     return 1.0 if bright >= LEAST_BRIGHT else min(USUAL_BRIGHT / bright, MOST_GAIN)
 

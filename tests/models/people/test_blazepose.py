@@ -96,6 +96,16 @@ def test_dark_pictures_are_compared_as_bright_as_by_day(people: BlazePosePeople)
         assert np.percentile(seen.max(axis=-1), 90) == pytest.approx(180, rel=0.06)
 
 
+def test_a_shot_that_fades_in_from_black_is_not_overexposed(people: BlazePosePeople) -> None:
+    picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
+    people.reset()
+    for light in (0.0, 0.3, 1.0):
+        people.find(np.asarray(picture * light, np.uint8))
+    seen = people._followed[0].seen_in
+    assert seen is not None
+    np.testing.assert_array_equal(seen, picture)
+
+
 def test_two_people_are_found_as_two_and_none_in_an_empty_picture(people: BlazePosePeople) -> None:
     picture = next(rgb_of(frame) for frame in open_clip(WALK).frames(70, 71))
     pair = np.concatenate([picture[:, 100:420], cv2.flip(picture, 1)[:, 220:540]], axis=1)
